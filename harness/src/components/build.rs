@@ -1,0 +1,138 @@
+//! `go build` of pinned modules.
+
+use std::collections::VecDeque;
+use std::process::Stdio;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use super::cache::{Cache, failed};
+use super::go::Go;
+use super::part::Module;
+use super::{ComponentError, Part, Step, list, space};
+
+/// Lines of the compiler's output that an error carries.
+const TAIL_LINES: usize = 20;
+
+/// Builds parts of one module together. The directory given back holds each under its `built_name`.
+///
+/// The caller holds the lock of the module. A build that was interrupted goes on where it was, as Go keeps every
+/// package that is done in its own cache.
+pub(super) async fn build(
+    go: &Go,
+    cache: &Cache,
+    module: Module,
+    parts: &[Part],
+    report: &(dyn Fn(&Step) + Sync),
+) -> Result<TempDir, ComponentError> {
+    check_space(go, cache, module, parts)?;
+    let names = list(parts);
+    let directory = cache.module(module)?;
+    let work = cache.work(module)?;
+    let mut command = go.command(&directory);
+    command
+        // Go removes its work directory only if it ends by itself; ours is removed in any case.
+        .env("GOTMPDIR", work.path())
+        .args(["build", "-v", "-trimpath", "-ldflags", &module.ldflags(), "-o"])
+        // With the slash it is a directory, whatever the number of packages.
+        .arg(work.path().join(""))
+        .args(parts.iter().map(|part| part.package()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let start = |error| ComponentError::Go { command: format!("go build of {names}"), output: format!("{error}") };
+    let mut child = command.spawn().map_err(start)?;
+    let mut log = Log::new(parts);
+    report(&Step::Building { what: log.what.clone() });
+    if let Some(stderr) = child.stderr.take() {
+        // Should credence be killed, go ends with the next line that it cannot write.
+        let mut lines = BufReader::new(stderr).split(b'\n');
+        while let Some(line) = lines.next_segment().await.map_err(failed("read go's output in", work.path()))? {
+            if log.take(&String::from_utf8_lossy(&line)) {
+                report(&Step::Building { what: log.what.clone() });
+            }
+        }
+    }
+    let status = child.wait().await.map_err(failed("wait for go in", work.path()))?;
+    if !status.success() {
+        let tail = Vec::from(log.tail).join("\n");
+        return Err(ComponentError::Build { parts: names, status, tail });
+    }
+    Ok(work)
+}
+
+/// Fails unless there is room for a build that finds nothing in Go's caches.
+pub(super) fn check_space(go: &Go, cache: &Cache, module: Module, parts: &[Part]) -> Result<(), ComponentError> {
+    let cost = module.cost();
+    let programs: u64 = parts.iter().map(|part| part.megabytes()).sum();
+    let needs = [
+        (go.build_cache.as_path(), cost.compiled),
+        (go.module_cache.as_path(), cost.sources),
+        (cache.root(), cost.compiled + programs),
+    ];
+    space::check(&list(parts), &needs)
+}
+
+/// What `go build -v` has said so far.
+struct Log<'a> {
+    parts: &'a [Part],
+    downloaded: usize,
+    compiled: usize,
+    what: String,
+    tail: VecDeque<String>,
+}
+
+impl<'a> Log<'a> {
+    fn new(parts: &'a [Part]) -> Self {
+        let what = "reading the module graph".to_owned();
+        Self { parts, downloaded: 0, compiled: 0, what, tail: VecDeque::new() }
+    }
+
+    /// Takes a line of standard error; `true` when it is news of progress and no message.
+    fn take(&mut self, line: &str) -> bool {
+        if let Some(module) = line.strip_prefix("go: downloading ") {
+            self.downloaded += 1;
+            self.what = format!("downloading module {}: {module}", self.downloaded);
+        } else if !line.is_empty() && !line.contains(char::is_whitespace) {
+            self.compiled += 1;
+            let linked = self.parts.iter().any(|part| part.package() == line);
+            let act = if linked { "linking after package" } else { "compiling package" };
+            self.what = format!("{act} {}: {line}", self.compiled);
+        } else {
+            self.tail.push_back(line.to_owned());
+            if self.tail.len() > TAIL_LINES {
+                self.tail.pop_front();
+            }
+            return false;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::sources(&["go: downloading k8s.io/api v0.36.3"], "downloading module 1: k8s.io/api v0.36.3")]
+    #[case::packages(&["internal/abi", "k8s.io/api/core/v1"], "compiling package 2: k8s.io/api/core/v1")]
+    #[case::last(&["a", "go.etcd.io/etcd/server/v3"], "linking after package 2: go.etcd.io/etcd/server/v3")]
+    fn progress_counts_and_names_the_latest(#[case] lines: &[&str], #[case] what: &str) {
+        let mut log = Log::new(&[Part::Etcd]);
+        assert!(lines.iter().all(|line| log.take(line)));
+        assert_eq!((log.what.as_str(), log.tail.len()), (what, 0));
+    }
+
+    #[test]
+    fn messages_are_kept_apart_from_progress_and_only_the_last() {
+        let mut log = Log::new(&[Part::Etcd]);
+        for number in 0..30 {
+            assert!(!log.take(&format!("a.go:{number}: wrong thing")));
+            assert!(log.take("internal/abi"));
+        }
+        assert_eq!(log.tail.len(), TAIL_LINES);
+        assert_eq!(log.tail.back().unwrap(), "a.go:29: wrong thing");
+    }
+}

@@ -1,0 +1,225 @@
+//! Official releases: where they are, what proves them, and how the program is taken out.
+
+use std::env::consts;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::read::GzDecoder;
+use reqwest::Url;
+
+use super::cache::{self, Cache, failed};
+use super::download::{Downloads, Failure};
+use super::lock::Lock;
+use super::{ComponentError, Origin, Part, Step, space};
+
+/// The release of one part for this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Release {
+    pub(super) part: Part,
+    /// What is downloaded.
+    pub(super) url: Url,
+    /// The publisher's list of checksums.
+    pub(super) checksums: Url,
+    /// SHA-256 of what `url` gives, where we have verified it ourselves; the publisher's list counts otherwise.
+    pub(super) sha256: Option<&'static str>,
+}
+
+/// The machine's architecture as publishers name it; `None` when they publish nothing for it.
+pub(super) fn architecture() -> Option<&'static str> {
+    match (consts::OS, consts::ARCH) {
+        ("linux", "x86_64") => Some("amd64"),
+        ("linux", "aarch64") => Some("arm64"),
+        _ => None,
+    }
+}
+
+impl Release {
+    /// The release of `part` for `architecture`; `None` when its publisher has none.
+    ///
+    /// `mirror` takes the place of scheme and host, with the same paths behind it.
+    ///
+    /// # Errors
+    /// When the mirror is not an address.
+    pub(super) fn of(part: Part, architecture: &str, mirror: Option<&str>) -> Result<Option<Self>, ComponentError> {
+        let version = part.version();
+        let (host, path, checksums) = match part {
+            Part::KubeApiserver | Part::KubeControllerManager => {
+                let path = format!("release/v{version}/bin/linux/{architecture}/{part}");
+                ("https://dl.k8s.io", path.clone(), format!("{path}.sha256"))
+            }
+            Part::Etcd => {
+                let folder = format!("etcd-io/etcd/releases/download/v{version}");
+                let path = format!("{folder}/etcd-v{version}-linux-{architecture}.tar.gz");
+                ("https://github.com", path, format!("{folder}/SHA256SUMS"))
+            }
+            Part::Helm => {
+                let path = format!("helm-v{version}-linux-{architecture}.tar.gz");
+                ("https://get.helm.sh", path.clone(), format!("{path}.sha256sum"))
+            }
+            Part::Kustomize => {
+                let folder = format!("kubernetes-sigs/kustomize/releases/download/kustomize%2Fv{version}");
+                let path = format!("{folder}/kustomize_v{version}_linux_{architecture}.tar.gz");
+                ("https://github.com", path, format!("{folder}/checksums.txt"))
+            }
+            // ESO publishes container images only.
+            Part::ExternalSecrets | Part::Esoctl => return Ok(None),
+        };
+        let base = mirror.unwrap_or(host);
+        let address = |path: &str| address(base, path);
+        Ok(Some(Self { part, url: address(&path)?, checksums: address(&checksums)?, sha256: None }))
+    }
+
+    /// The host that is asked, for a message.
+    pub(super) fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// The last element of the address.
+    fn file_name(&self) -> &str {
+        self.url.path().rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Downloads and verifies the release and takes the program out of it.
+    ///
+    /// `lock` is that of the part's module.
+    pub(super) async fn fetch(
+        &self,
+        downloads: &Downloads,
+        cache: &Cache,
+        lock: &Arc<Lock>,
+        report: &(dyn Fn(&Step) + Sync),
+    ) -> Result<(PathBuf, Origin), Failure> {
+        let expected = match self.sha256 {
+            Some(known) => known.to_owned(),
+            None => {
+                let list = downloads.text(&self.checksums).await?;
+                listed(&list, self.file_name()).ok_or_else(|| {
+                    let (list, name) = (&self.checksums, self.file_name());
+                    Failure::Unavailable(format!("{list} gives no SHA-256 of {name}"))
+                })?
+            }
+        };
+        // An archive is smaller than the program in it, and both are there for a moment.
+        space::check(self.part.name(), &[(cache.root(), 2 * self.part.megabytes())])?;
+        let file = cache.download(self.part);
+        downloads.file(&self.url, &file, report).await?;
+        report(&Step::Verifying);
+        let release = self.clone();
+        Ok(lock.during(move || release.finish(&file, &expected)).await?)
+    }
+
+    /// Verifies the download and takes the program out of it.
+    fn finish(&self, file: &Path, expected: &str) -> Result<(PathBuf, Origin), ComponentError> {
+        let (found, _) = cache::sha256(file).map_err(failed("read", file))?;
+        if found != expected {
+            cache::remove(file)?;
+            let (url, expected) = (self.url.to_string(), expected.to_owned());
+            return Err(ComponentError::Checksum { part: self.part, url, expected, found });
+        }
+        let origin = Origin::Release { url: self.url.to_string() };
+        if !self.file_name().ends_with(".tar.gz") {
+            return Ok((file.to_owned(), origin));
+        }
+        let program = file.with_extension("program");
+        unpack(file, self.part.name(), &program).map_err(failed("unpack", file))?;
+        cache::remove(file)?;
+        Ok((program, origin))
+    }
+}
+
+fn address(base: &str, path: &str) -> Result<Url, ComponentError> {
+    let bad = || ComponentError::Mirror { mirror: base.to_owned() };
+    let url = Url::parse(&format!("{}/{path}", base.trim_end_matches('/'))).map_err(|_| bad())?;
+    if matches!(url.scheme(), "http" | "https") && url.has_host() { Ok(url) } else { Err(bad()) }
+}
+
+/// The SHA-256 of `name` in a list as `sha256sum` writes it, or in a list that is one checksum and no name.
+fn listed(list: &str, name: &str) -> Option<String> {
+    list.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        let sum = words.next().filter(|sum| sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        // A star marks a file that was read as binary.
+        let matches = words.next().is_none_or(|found| found.trim_start_matches('*') == name);
+        matches.then(|| sum.to_ascii_lowercase())
+    })
+}
+
+/// Takes the one file called `name` out of a `.tar.gz`.
+fn unpack(archive: &Path, name: &str, to: &Path) -> io::Result<()> {
+    let mut archive = tar::Archive::new(GzDecoder::new(File::open(archive)?));
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        if entry.header().entry_type().is_file() && entry.path()?.file_name().is_some_and(|found| found == name) {
+            io::copy(&mut entry, &mut File::create(to)?)?;
+            return Ok(());
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::NotFound, format!("the archive holds no file {name}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const SUM: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[rstest]
+    #[case::bare(format!("{SUM}\n"), Some(SUM))]
+    #[case::named(format!("{SUM}  etcd.tar.gz\n"), Some(SUM))]
+    #[case::binary(format!("{SUM} *etcd.tar.gz\n"), Some(SUM))]
+    #[case::upper_case(format!("{}  etcd.tar.gz", SUM.to_uppercase()), Some(SUM))]
+    #[case::among_others(format!("{}  other.tar.gz\n{SUM}  etcd.tar.gz\n", "0".repeat(64)), Some(SUM))]
+    #[case::only_others(format!("{SUM}  other.tar.gz\n"), None)]
+    #[case::longer_name(format!("{SUM}  etcd.tar.gz.asc\n"), None)]
+    #[case::no_checksum("<html>not found</html>".to_owned(), None)]
+    #[case::too_short("abc\n".to_owned(), None)]
+    fn checksum_is_found_by_file_name(#[case] list: String, #[case] expected: Option<&str>) {
+        assert_eq!(listed(&list, "etcd.tar.gz").as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case(
+        Part::KubeApiserver,
+        "https://dl.k8s.io/release/v1.36.3/bin/linux/amd64/kube-apiserver",
+        "https://dl.k8s.io/release/v1.36.3/bin/linux/amd64/kube-apiserver.sha256"
+    )]
+    #[case(
+        Part::Etcd,
+        "https://github.com/etcd-io/etcd/releases/download/v3.6.8/etcd-v3.6.8-linux-amd64.tar.gz",
+        "https://github.com/etcd-io/etcd/releases/download/v3.6.8/SHA256SUMS"
+    )]
+    #[case(
+        Part::Helm,
+        "https://get.helm.sh/helm-v4.3.1-linux-amd64.tar.gz",
+        "https://get.helm.sh/helm-v4.3.1-linux-amd64.tar.gz.sha256sum"
+    )]
+    #[case(
+        Part::Kustomize,
+        "https://github.com/kubernetes-sigs/kustomize/releases/download/kustomize%2Fv5.8.2/\
+         kustomize_v5.8.2_linux_amd64.tar.gz",
+        "https://github.com/kubernetes-sigs/kustomize/releases/download/kustomize%2Fv5.8.2/checksums.txt"
+    )]
+    fn release_is_where_its_publisher_puts_it(#[case] part: Part, #[case] url: &str, #[case] checksums: &str) {
+        let release = Release::of(part, "amd64", None).unwrap().unwrap();
+        assert_eq!((release.url.as_str(), release.checksums.as_str()), (url, checksums));
+    }
+
+    #[test]
+    fn mirror_takes_the_place_of_scheme_and_host() {
+        let release = Release::of(Part::Helm, "arm64", Some("http://mirror.test/upstream/")).unwrap().unwrap();
+        assert_eq!(release.url.as_str(), "http://mirror.test/upstream/helm-v4.3.1-linux-arm64.tar.gz");
+    }
+
+    #[rstest]
+    #[case("mirror.test")]
+    #[case("file:///srv/mirror")]
+    #[case("")]
+    fn mirror_that_is_no_address_is_an_error(#[case] mirror: &str) {
+        let error = Release::of(Part::Helm, "amd64", Some(mirror)).unwrap_err();
+        assert_eq!(error.to_string(), format!("failed to use the mirror {mirror}: not an http or https URL"));
+    }
+}

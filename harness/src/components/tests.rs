@@ -1,0 +1,273 @@
+//! `obtain` and `examine` as a whole, with a Go that is a shell script.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use rstest::rstest;
+use tempfile::TempDir;
+use tokio::sync::Notify;
+
+use super::*;
+
+mod releases;
+mod server;
+
+/// Builds every package given, in no time.
+const WORKING: &str = r#"build_all "$@""#;
+/// Fails as a compiler does.
+const BROKEN: &str = "echo internal/abi >&2; echo 'main.go:7: no such thing' >&2; exit 1";
+
+/// A cache and a Go.
+struct Bench {
+    directory: TempDir,
+}
+
+impl Bench {
+    /// `build` is what `go build` does, in shell.
+    fn new(build: &str) -> Self {
+        Self::with_go("go1.26.8", "$here/gocache", build)
+    }
+
+    fn with_go(version: &str, build_cache: &str, build: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let script = format!(
+            r#"#!/bin/sh
+here={here}
+build_all() {{
+    while [ "$1" != -o ]; do shift; done
+    out=$2; shift 2
+    for package in "$@"; do
+        echo "$package" >&2
+        case $package in
+            */server/v3) name=server ;;
+            */v5) name=kustomize ;;
+            *) name=${{package##*/}} ;;
+        esac
+        echo "built $package" > "$out$name"
+    done
+}}
+case "$1" in
+env) echo '{{"GOVERSION":"{version}","GOTOOLCHAIN":"local","GOCACHE":"'{build_cache}'","GOMODCACHE":"'$here/mod'"}}' ;;
+mod) echo '{{"Dir":"'$here/eso'"}}' ;;
+build) echo >> $here/builds; {build} ;;
+esac
+"#,
+            here = directory.path().display(),
+        );
+        // Written by a child: a file that this process has open for writing cannot be executed, and another test
+        // that forks at the same moment would keep it open.
+        let write = r#"cat > "$1" && chmod +x "$1""#;
+        let mut child = Command::new("sh")
+            .args(["-c", write, "sh"])
+            .arg(directory.path().join("go"))
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+        Self { directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn options(&self) -> Options {
+        Options { go: self.path("go"), ..Options::new(self.path("cache")) }
+    }
+
+    /// Options that contact no host.
+    fn build_only(&self) -> Options {
+        Options { source: Source::Build, ..self.options() }
+    }
+
+    fn builds(&self) -> usize {
+        fs::read_to_string(self.path("builds")).unwrap_or_default().lines().count()
+    }
+}
+
+struct Quiet;
+
+impl Progress for Quiet {
+    fn step(&self, _: Part, _: &Step) {}
+}
+
+/// Tells when a step of a kind is first seen.
+struct Until {
+    wanted: fn(&Step) -> bool,
+    seen: Notify,
+}
+
+impl Until {
+    fn new(wanted: fn(&Step) -> bool) -> Self {
+        Self { wanted, seen: Notify::new() }
+    }
+}
+
+impl Progress for Until {
+    fn step(&self, _: Part, step: &Step) {
+        if (self.wanted)(step) {
+            self.seen.notify_one();
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_parts_are_built_once_per_module_and_then_cached() {
+    let bench = Bench::new(WORKING);
+    for _ in 0..2 {
+        let programs = obtain(&bench.build_only(), &Part::ALL, &Quiet).await.unwrap();
+        for part in Part::ALL {
+            let made = fs::read_to_string(programs.path(part)).unwrap();
+            assert_eq!(made, format!("built {}\n", part.package()));
+            assert_eq!(programs.origin(part), &Origin::Build);
+        }
+    }
+    assert_eq!(bench.builds(), Module::ALL.len());
+}
+
+#[tokio::test]
+async fn a_given_program_is_used_as_it_is() {
+    let bench = Bench::new(BROKEN);
+    let mut options = bench.build_only();
+    options.given.insert(Part::Helm, "/bin/sh".into());
+    let programs = obtain(&options, &[Part::Helm], &Quiet).await.unwrap();
+    assert_eq!((programs.path(Part::Helm), programs.origin(Part::Helm)), (Path::new("/bin/sh"), &Origin::Given));
+    assert!(!options.cache.exists());
+}
+
+#[rstest]
+#[case::missing("/nowhere/helm", "No such file or directory")]
+#[case::directory("/bin", "is a directory")]
+#[case::not_executable("/etc/passwd", "Permission denied")]
+#[tokio::test]
+async fn a_given_path_that_is_no_program_is_an_error(#[case] path: &str, #[case] cause: &str) {
+    let bench = Bench::new(WORKING);
+    let mut options = bench.build_only();
+    options.given.insert(Part::Helm, path.into());
+    let error = error::in_one_line(&obtain(&options, &[Part::Helm], &Quiet).await.unwrap_err());
+    assert!(error.starts_with(&format!("failed to use {path} as helm: not an executable file: {cause}")), "{error}");
+}
+
+#[tokio::test]
+async fn a_failed_build_says_what_the_compiler_said() {
+    let error = obtain(&Bench::new(BROKEN).build_only(), &[Part::Etcd], &Quiet).await.unwrap_err();
+    let text = error.to_string();
+    assert_eq!(text, "failed to build etcd with go, exit status: 1:\nmain.go:7: no such thing");
+}
+
+#[tokio::test]
+async fn too_old_a_go_is_an_error_with_found_and_needed() {
+    let bench = Bench::with_go("go1.24.4", "$here/gocache", WORKING);
+    let error = obtain(&bench.build_only(), &[Part::Etcd], &Quiet).await.unwrap_err();
+    let expected = "too old a Go: go1.24.4 found, 1.26.0 or newer needed; install it from https://go.dev/dl";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(bench.builds(), 0);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_before_the_build() {
+    // The proc file system always has 0 bytes free.
+    let bench = Bench::with_go("go1.26.8", "/proc", WORKING);
+    let error = obtain(&bench.build_only(), &[Part::Etcd], &Quiet).await.unwrap_err();
+    let expected = "too little disk space for etcd: 0 MB free and 350 MB needed on the file system of /proc";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(bench.builds(), 0);
+}
+
+#[tokio::test]
+async fn a_cache_that_cannot_be_used_is_an_error_before_anything_else() {
+    let bench = Bench::new(WORKING);
+    let options = Options { cache: bench.path("go"), ..bench.build_only() };
+    let error = obtain(&options, &[Part::Etcd], &Quiet).await.unwrap_err();
+    assert!(matches!(error, ComponentError::Cache { .. }), "{error}");
+    assert_eq!(bench.builds(), 0);
+}
+
+#[tokio::test]
+async fn of_two_at_once_one_builds_and_the_other_waits() {
+    // A pipe with no writer stops the build until the test writes into it.
+    let bench = Bench::new("read line < $here/gate; build_all \"$@\"");
+    assert!(Command::new("mkfifo").arg(bench.path("gate")).status().unwrap().success());
+    let options = bench.build_only();
+    let building = Until::new(|step| matches!(step, Step::Building { .. }));
+    let waiting = Until::new(|step| matches!(step, Step::Waiting { holder: Some(_) }));
+    let first = obtain(&options, &[Part::Etcd], &building);
+    let second = async {
+        building.seen.notified().await;
+        obtain(&options, &[Part::Etcd], &waiting).await
+    };
+    let open = async {
+        waiting.seen.notified().await;
+        tokio::fs::write(bench.path("gate"), "go on\n").await.unwrap();
+    };
+    let (first, second, ()) = tokio::join!(first, second, open);
+    assert_eq!(first.unwrap().path(Part::Etcd), second.unwrap().path(Part::Etcd));
+    assert_eq!(bench.builds(), 1);
+}
+
+#[tokio::test]
+async fn an_interrupted_build_leaves_nothing_present_and_the_next_one_succeeds() {
+    // It has written half of the program when it is interrupted, the first time.
+    let half = r#"if [ $(wc -l < $here/builds) = 1 ]; then
+        while [ "$1" != -o ]; do shift; done; echo half > "$2server"; echo half >&2; exec sleep 600
+    fi; build_all "$@""#;
+    let bench = Bench::new(half);
+    let options = bench.build_only();
+    let wrote = Until::new(|step| matches!(step, Step::Building { what } if what.ends_with("half")));
+    tokio::select! {
+        result = obtain(&options, &[Part::Etcd], &wrote) => panic!("the build cannot end: {result:?}"),
+        () = wrote.seen.notified() => {}
+    }
+    assert_eq!(Cache::new(&options.cache).unwrap().find(Part::Etcd), None);
+    let programs = obtain(&options, &[Part::Etcd], &Quiet).await.unwrap();
+    assert!(fs::read_to_string(programs.path(Part::Etcd)).unwrap().starts_with("built"));
+}
+
+#[tokio::test]
+async fn assets_come_from_the_module_once() {
+    let bench = Bench::new(BROKEN);
+    for name in ["eso/deploy/charts/external-secrets", "eso/deploy/crds"] {
+        fs::create_dir_all(bench.path(name)).unwrap();
+    }
+    fs::write(bench.path("eso/deploy/charts/external-secrets/Chart.yaml"), "chart").unwrap();
+    fs::write(bench.path("eso/deploy/crds/bundle.yaml"), "definitions").unwrap();
+    let options = bench.options();
+    let first = external_secrets_assets(&options).await.unwrap();
+    assert_eq!(fs::read_to_string(first.join("deploy/crds/bundle.yaml")).unwrap(), "definitions");
+    fs::remove_file(bench.path("go")).unwrap();
+    assert_eq!(external_secrets_assets(&options).await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn doctor_tells_present_obtainable_and_missing_apart() {
+    let bench = Bench::new(WORKING);
+    let mut options = bench.build_only();
+    let programs = obtain(&options, &[Part::Etcd, Part::Helm], &Quiet).await.unwrap();
+    let helm = programs.path(Part::Helm);
+    fs::write(helm, fs::read_to_string(helm).unwrap().to_uppercase()).unwrap();
+    options.given.insert(Part::Kustomize, "/nowhere/kustomize".into());
+    let findings = examine(&options).await;
+    let of = |subject| findings.iter().find(|finding| finding.subject == subject).unwrap();
+    assert_eq!((of(Subject::Cache).state, of(Subject::Go).state), (State::Present, State::Present));
+    assert_eq!(of(Subject::Part(Part::Etcd)).state, State::Present);
+    assert_eq!(of(Subject::Part(Part::Kustomize)).state, State::Missing);
+    let apiserver = of(Subject::Part(Part::KubeApiserver));
+    assert_eq!((apiserver.state, apiserver.detail.as_str()), (State::Obtainable, "by go build"));
+    assert_eq!(apiserver.cost, Some(Cost { megabytes: 6510, minutes: 10 }));
+    let helm = of(Subject::Part(Part::Helm));
+    assert!(helm.state == State::Missing && helm.detail.contains("has changed"), "{}", helm.detail);
+}
+
+#[tokio::test]
+async fn doctor_without_go_says_what_go_is_needed() {
+    let bench = Bench::new(WORKING);
+    let options = Options { go: "/nowhere/go".into(), ..bench.options() };
+    let findings = examine(&options).await;
+    let of = |subject| findings.iter().find(|finding| finding.subject == subject).unwrap();
+    let go = of(Subject::Go);
+    assert!(go.state == State::Missing && go.detail.contains("1.26.0 or newer"), "{}", go.detail);
+    assert_eq!(of(Subject::Part(Part::ExternalSecrets)).state, State::Missing);
+    assert_eq!(of(Subject::Part(Part::Helm)).state, State::Obtainable);
+}

@@ -1,0 +1,238 @@
+//! External Secrets Operator outside a pod: objects and arguments from its official chart, rights of its own
+//! ServiceAccount.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use serde_json::Value;
+
+use crate::cluster::{ClusterError, SET_UP};
+use crate::components::{Part, Programs};
+use crate::manifest::{self, ManifestError};
+use crate::process::Program;
+use crate::wait::{self, Progress, WaitError};
+
+/// The namespace and the release name of the chart's documentation.
+pub const NAMESPACE: &str = "external-secrets";
+/// The ServiceAccount that the chart makes.
+pub const SERVICE_ACCOUNT: &str = "external-secrets";
+/// Reconciles that ESO runs at the same time, for each of its controllers.
+pub const CONCURRENCY: u32 = 10;
+/// Life of ESO's token in seconds: 30 days, longer than a cluster is kept up.
+const TOKEN_SECONDS: i64 = 30 * 24 * 3600;
+
+/// Values for the chart: no webhook and no certificate controller, which need a cluster network; PushSecrets off,
+/// as upstream's hardening guide says. Rates are high enough not to throttle a test run.
+const VALUES: &str = "
+installCRDs: false
+concurrent: 10
+processPushSecret: false
+processClusterPushSecret: false
+extraArgs: { client-qps: 200, client-burst: 400 }
+webhook: { create: false }
+certController: { create: false }
+livenessProbe: { enabled: true }
+log: { level: info, timeEncoding: rfc3339 }
+";
+
+/// Why the chart could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// A file cannot be read or written.
+    #[error("failed to {act} {path}")]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// helm refused.
+    #[error("failed to render the chart in {chart} with helm: {message}")]
+    Helm {
+        /// The chart.
+        chart: PathBuf,
+        /// The end of what helm said.
+        message: String,
+    },
+    /// The rendered objects or the definitions cannot be read.
+    #[error("failed to read the rendered objects")]
+    Manifest(#[from] ManifestError),
+    /// The chart renders no Deployment to take arguments from.
+    #[error("failed to find the operator's arguments: the chart renders no Deployment with a container")]
+    NoDeployment,
+    /// The operator's port cannot be chosen.
+    #[error("failed to choose the operator's ports: {0}")]
+    Ports(String),
+}
+
+/// What the chart renders to, split into what a cluster without nodes can use.
+pub struct Release {
+    /// The custom resource definitions.
+    pub definitions: Vec<Value>,
+    /// ServiceAccount, roles and bindings.
+    pub objects: Vec<Value>,
+    arguments: Vec<String>,
+    live_port: u16,
+}
+
+/// Renders the official chart from `assets`, working in `directory`.
+///
+/// # Errors
+/// When the chart cannot be read or helm refuses.
+pub async fn render(programs: &Programs, assets: &Path, directory: &Path) -> Result<Release, ReleaseError> {
+    let chart = copy_chart(&assets.join("deploy/charts/external-secrets"), &directory.join("chart"))?;
+    let values = directory.join("values.yaml");
+    fs::write(&values, VALUES).map_err(|source| ReleaseError::File { act: "write", path: values.clone(), source })?;
+    let helm = programs.path(Part::Helm);
+    let output = tokio::process::Command::new(helm)
+        .args(["template", SERVICE_ACCOUNT])
+        .arg(&chart)
+        .args(["--namespace", NAMESPACE, "--values"])
+        .arg(&values)
+        .env("HOME", directory)
+        .env("HELM_CACHE_HOME", directory.join("helm"))
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|source| ReleaseError::File { act: "run", path: helm.to_owned(), source })?;
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(ReleaseError::Helm { chart, message });
+    }
+    let rendered = manifest::parse_documents(&chart, &String::from_utf8_lossy(&output.stdout))?;
+    let bundle = assets.join("deploy/crds/bundle.yaml");
+    let text = fs::read_to_string(&bundle).map_err(|source| ReleaseError::File {
+        act: "read",
+        path: bundle.clone(),
+        source,
+    })?;
+    let definitions = manifest::parse_documents(&bundle, &text)?.into_iter().map(|m| m.object).collect();
+    let [live_port] = crate::cluster::free_ports().map_err(|error| ReleaseError::Ports(error.to_string()))?;
+    let (mut objects, mut container) = (Vec::new(), None);
+    for object in rendered.into_iter().map(|manifest| manifest.object) {
+        match object["kind"].as_str() {
+            Some("Deployment") => {
+                container = object.pointer("/spec/template/spec/containers/0/args").cloned();
+            }
+            Some("ServiceAccount" | "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding") => {
+                objects.push(object);
+            }
+            // Services and the like have nothing behind them in a cluster without nodes.
+            _ => {}
+        }
+    }
+    let Some(Value::Array(arguments)) = container else { return Err(ReleaseError::NoDeployment) };
+    let arguments = arguments
+        .iter()
+        .filter_map(Value::as_str)
+        // Those two ports are fixed in the chart and would collide between clusters side by side.
+        .filter(|argument| !argument.starts_with("--metrics-addr") && !argument.starts_with("--live-addr"))
+        .map(str::to_owned)
+        .chain(["--metrics-addr=0".to_owned(), format!("--live-addr=127.0.0.1:{live_port}")])
+        .collect();
+    Ok(Release { definitions, objects, arguments, live_port })
+}
+
+/// Copies a chart without its list of dependencies: helm refuses a chart whose optional sub-charts are not beside it,
+/// even those that are switched off.
+fn copy_chart(from: &Path, to: &Path) -> Result<PathBuf, ReleaseError> {
+    let failed = |act: &'static str, path: &Path| {
+        let path = path.to_owned();
+        move |source| ReleaseError::File { act, path, source }
+    };
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry.map_err(|error| failed("read", from)(io::Error::other(error)))?;
+        let target = to.join(entry.path().strip_prefix(from).unwrap_or(entry.path()));
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(&target).map_err(failed("create", &target))?;
+        } else if entry.file_name() == "Chart.yaml" {
+            let text = fs::read_to_string(entry.path()).map_err(failed("read", entry.path()))?;
+            fs::write(&target, without_dependencies(&text)).map_err(failed("write", &target))?;
+        } else if entry.file_name() != "Chart.lock" {
+            let bytes = fs::read(entry.path()).map_err(failed("read", entry.path()))?;
+            fs::write(&target, bytes).map_err(failed("write", &target))?;
+        }
+    }
+    Ok(to.to_owned())
+}
+
+/// A `Chart.yaml` without its top-level `dependencies` list.
+fn without_dependencies(chart: &str) -> String {
+    let mut inside = false;
+    let mut kept = String::new();
+    for line in chart.lines() {
+        if !line.starts_with([' ', '-']) {
+            inside = line.starts_with("dependencies:");
+        }
+        if !inside {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+/// A token of ESO's ServiceAccount: never an administrator's, which would hide faults of its roles.
+pub(crate) async fn token(client: &Client) -> Result<String, ClusterError> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
+    let request = TokenRequest {
+        spec: Some(TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() }),
+        ..TokenRequest::default()
+    };
+    let answer =
+        accounts.create_token_request(SERVICE_ACCOUNT, &PostParams::default(), &request).await.map_err(|source| {
+            ClusterError::Request {
+                act: "request a token of External Secrets Operator's ServiceAccount",
+                source: Box::new(source),
+            }
+        })?;
+    Ok(answer.status.and_then(|status| status.token).unwrap_or_default())
+}
+
+/// How to start the operator.
+pub(crate) fn program(release: &Release, programs: &Programs, kubeconfig: &Path, directory: &Path) -> Program {
+    Program {
+        name: "external-secrets".to_owned(),
+        executable: programs.path(Part::ExternalSecrets).to_owned(),
+        arguments: release.arguments.iter().map(Into::into).collect(),
+        environment: BTreeMap::from([
+            ("KUBECONFIG".to_owned(), kubeconfig.into()),
+            ("HOME".to_owned(), directory.join("home").into()),
+        ]),
+        log: directory.join("external-secrets.log"),
+    }
+}
+
+/// Waits until the operator's liveness endpoint answers.
+pub(crate) async fn wait_until_live(release: &Release) -> Result<(), WaitError> {
+    let url = format!("http://127.0.0.1:{}/healthz", release.live_port);
+    wait::poll("External Secrets Operator live", SET_UP, Duration::from_millis(50), || async {
+        match reqwest::get(&url).await {
+            Ok(answer) if answer.status().is_success() => Progress::Done(()),
+            Ok(answer) => Progress::NotYet(answer.status().to_string()),
+            Err(error) => Progress::NotYet(error.to_string()),
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_dependencies;
+
+    #[test]
+    fn only_the_dependencies_leave_the_chart() {
+        let chart = "name: a\ndependencies:\n  - name: b\n    version: 1\nversion: 2\n";
+        assert_eq!(without_dependencies(chart), "name: a\nversion: 2\n");
+    }
+}

@@ -1,0 +1,31 @@
+//! Obtains, starts, deploys, watches and records the real systems that credence tests. Knows no property.
+//!
+//! ```text
+//!  components ──▶ cluster ──▶ apply ──▶ observe ──▶ wait
+//!  programs       processes   objects   one watch   deadlines
+//!                                       per kind
+//! ```
+//!
+//! Read [`cluster`] first: it brings the parts together. [`components`] says where programs come from, [`run_dir`] and
+//! [`process`] why nothing outlives a run.
+//!
+//! Invariants:
+//! - Only [`wait`] sleeps.
+//! - A credential's plain value leaves the process only towards the store or the consumer under test.
+//! - What is started is stopped: by its owner, by the kernel when the owner dies, and by the sweep of the next start.
+
+pub mod apply;
+pub mod certificates;
+pub mod cluster;
+pub mod components;
+pub mod credential;
+pub mod dirs;
+pub mod external_secrets;
+pub mod manifest;
+pub mod observe;
+pub mod process;
+pub mod reference;
+pub mod run_dir;
+mod tls;
+pub mod usage;
+pub mod wait;

@@ -1,0 +1,311 @@
+//! Kubernetes manifests as files hold them: each object with the place it was read from.
+//!
+//! Interprets no object, and never puts what a file holds into an error or a log: manifests may hold credentials.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::Value;
+use tokio::process::Command;
+
+mod document;
+#[cfg(test)]
+mod tests;
+
+/// Names under which kustomize looks for its file, in its own order.
+///
+/// Source: kustomize `api/konfig.RecognizedKustomizationFileNames`.
+const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// How many of kustomize's last lines on stderr an error carries.
+const STDERR_LINES: usize = 5;
+
+/// One Kubernetes object and the place it was read from.
+#[derive(Clone, PartialEq)]
+pub struct Manifest {
+    /// The file; for rendered manifests, the directory that kustomize rendered.
+    pub file: PathBuf,
+    /// The 1-based line where the object's document starts; for rendered manifests, in kustomize's output.
+    pub line: usize,
+    /// The object as written, with nothing defaulted.
+    pub object: Value,
+}
+
+impl Manifest {
+    /// The API group, empty for the core group.
+    pub fn group(&self) -> &str {
+        self.text("/apiVersion").split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// The API version without its group.
+    pub fn version(&self) -> &str {
+        let api_version = self.text("/apiVersion");
+        api_version.split_once('/').map_or(api_version, |(_, version)| version)
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> &str {
+        self.text("/kind")
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        self.text("/metadata/name")
+    }
+
+    /// The namespace as written, if any.
+    pub fn namespace(&self) -> Option<&str> {
+        self.object.pointer("/metadata/namespace")?.as_str()
+    }
+
+    /// Kind, namespace and name as messages show them: `Secret central/github-pat`.
+    pub fn object_name(&self) -> String {
+        match self.namespace() {
+            Some(namespace) => format!("{} {namespace}/{}", self.kind(), self.name()),
+            None => format!("{} {}", self.kind(), self.name()),
+        }
+    }
+
+    fn text(&self, pointer: &str) -> &str {
+        self.object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Manifest {
+    // The object may be a Secret, so only its name is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.display();
+        write!(f, "{} at {file}:{}", self.object_name(), self.line)
+    }
+}
+
+/// Why manifests could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// A file or directory could not be read.
+    #[error("failed to read {}", path.display())]
+    Read {
+        /// The file or directory.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A document is not valid YAML.
+    #[error("failed to parse YAML at {}:{line}", file.display())]
+    Yaml {
+        /// The file.
+        file: PathBuf,
+        /// The 1-based line of the error in the file.
+        line: usize,
+        /// The cause, with the same line.
+        #[source]
+        source: serde_yaml::Error,
+    },
+    /// A file is not valid JSON.
+    #[error("failed to parse JSON at {}:{line}", file.display())]
+    Json {
+        /// The file.
+        file: PathBuf,
+        /// The 1-based line of the error in the file.
+        line: usize,
+        /// The cause, with the same line.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A document uses a part of YAML that JSON, and so the Kubernetes API, cannot hold.
+    #[error("failed to turn the document at {}:{line} into an object: {reason}", file.display())]
+    NotJson {
+        /// The file.
+        file: PathBuf,
+        /// The 1-based line where the document starts.
+        line: usize,
+        /// What JSON cannot hold.
+        reason: &'static str,
+    },
+    /// A document is not a Kubernetes object.
+    #[error("document at {}:{line} is no Kubernetes object: it has no {missing}", file.display())]
+    NotAnObject {
+        /// The file.
+        file: PathBuf,
+        /// The 1-based line where the document starts.
+        line: usize,
+        /// The field that is missing or no text.
+        missing: &'static str,
+    },
+    /// The same object is written twice.
+    #[error("{object} is written at both {first} and {second}")]
+    Duplicate {
+        /// Kind, namespace and name.
+        object: String,
+        /// File and line of the first.
+        first: String,
+        /// File and line of the second.
+        second: String,
+    },
+    /// The directory is a kustomization and no kustomize was given.
+    #[error("failed to render {}: it has a kustomization, and kustomize is not available", dir.display())]
+    KustomizeNeeded {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Kustomize could not be started.
+    #[error("failed to start {} build {}", kustomize.display(), dir.display())]
+    KustomizeStart {
+        /// The program.
+        kustomize: PathBuf,
+        /// The directory.
+        dir: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Kustomize refused the directory.
+    #[error("failed to render {} with kustomize ({status}): {stderr}", dir.display())]
+    KustomizeFailed {
+        /// The directory.
+        dir: PathBuf,
+        /// How kustomize ended.
+        status: std::process::ExitStatus,
+        /// Its last lines on stderr.
+        stderr: String,
+    },
+    /// A directory that is itself no kustomization holds one further down, so that it has no single reading.
+    #[error(
+        "{} has no kustomization, but {} is one; name a kustomization or a directory of plain manifests",
+        dir.display(), nested.display()
+    )]
+    NestedKustomization {
+        /// The directory that was asked for.
+        dir: PathBuf,
+        /// The kustomization file below it.
+        nested: PathBuf,
+    },
+    /// There is nothing to apply.
+    #[error("{} holds no Kubernetes object", dir.display())]
+    Empty {
+        /// The directory.
+        dir: PathBuf,
+    },
+}
+
+/// Parses the manifests of one file: several YAML documents, or JSON if the file's name ends in `.json`.
+///
+/// Documents without content are left out, and so are those that a program reads at its start and the API never
+/// holds: groups `audit.k8s.io`, `apiserver.config.k8s.io` and `kind.x-k8s.io`. A list (`items`) stands for its
+/// objects, as in `kubectl apply`. Scalars follow YAML 1.2, where a plain `yes` is text.
+///
+/// # Errors
+/// A document that is not valid, is no Kubernetes object, or repeats an object of the same text.
+pub fn parse_documents(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
+    let manifests = document::parse(file, text)?;
+    reject_duplicates(&manifests)?;
+    Ok(manifests)
+}
+
+/// Whether a directory is rendered by kustomize.
+pub fn has_kustomization(dir: &Path) -> bool {
+    KUSTOMIZATION_FILES.iter().any(|name| dir.join(name).is_file())
+}
+
+/// Loads a directory of manifests: what `kustomize build` renders when the directory is a kustomization, else
+/// every `*.yaml`, `*.yml` and `*.json` below it, by path. Hidden files and directories are left out.
+///
+/// # Errors
+/// Those of [`parse_documents`], unreadable files, a failing or missing kustomize, a kustomization below a
+/// directory that is none, and a directory without any object.
+pub async fn load_directory(dir: &Path, kustomize: Option<&Path>) -> Result<Vec<Manifest>, ManifestError> {
+    let manifests = match (has_kustomization(dir), kustomize) {
+        (true, Some(kustomize)) => document::parse(dir, &render(kustomize, dir).await?)?,
+        (true, None) => {
+            return Err(ManifestError::KustomizeNeeded { dir: dir.to_owned() });
+        }
+        (false, _) => load_plain(dir).await?,
+    };
+    if manifests.is_empty() {
+        return Err(ManifestError::Empty { dir: dir.to_owned() });
+    }
+    reject_duplicates(&manifests)?;
+    Ok(manifests)
+}
+
+async fn load_plain(dir: &Path) -> Result<Vec<Manifest>, ManifestError> {
+    let mut manifests = Vec::new();
+    // Links are followed because mounted ConfigMaps are directories of links.
+    let entries = walkdir::WalkDir::new(dir)
+        .follow_links(true)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry));
+    for entry in entries {
+        let entry = entry.map_err(|error| ManifestError::Read {
+            path: error.path().unwrap_or(dir).to_owned(),
+            source: error.into(),
+        })?;
+        let path = entry.path();
+        let name = entry.file_name().to_str().unwrap_or_default();
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        if KUSTOMIZATION_FILES.contains(&name) {
+            return Err(ManifestError::NestedKustomization { dir: dir.to_owned(), nested: path.to_owned() });
+        }
+        if [".yaml", ".yml", ".json"].iter().any(|suffix| name.ends_with(suffix)) {
+            let text = tokio::fs::read_to_string(path)
+                .await
+                .map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
+            manifests.extend(document::parse(path, &text)?);
+        }
+    }
+    Ok(manifests)
+}
+
+fn is_hidden(entry: &walkdir::DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
+async fn render(kustomize: &Path, dir: &Path) -> Result<String, ManifestError> {
+    let output =
+        Command::new(kustomize).arg("build").arg(dir).stdin(Stdio::null()).kill_on_drop(true).output().await.map_err(
+            |source| ManifestError::KustomizeStart { kustomize: kustomize.to_owned(), dir: dir.to_owned(), source },
+        )?;
+    if !output.status.success() {
+        return Err(ManifestError::KustomizeFailed {
+            dir: dir.to_owned(),
+            status: output.status,
+            stderr: last_lines(&String::from_utf8_lossy(&output.stderr)),
+        });
+    }
+    String::from_utf8(output.stdout).map_err(|error| ManifestError::Read {
+        path: dir.to_owned(),
+        source: io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()),
+    })
+}
+
+fn last_lines(stderr: &str) -> String {
+    let lines: Vec<&str> = stderr.trim().lines().collect();
+    lines[lines.len().saturating_sub(STDERR_LINES)..].join("\n")
+}
+
+fn reject_duplicates(manifests: &[Manifest]) -> Result<(), ManifestError> {
+    let mut seen = BTreeMap::new();
+    for manifest in manifests {
+        // The version is left out because all versions of a group are the same stored object.
+        let identity = (manifest.group(), manifest.kind(), manifest.namespace(), manifest.name());
+        if let Some(first) = seen.insert(identity, manifest) {
+            return Err(ManifestError::Duplicate {
+                object: manifest.object_name(),
+                first: place(first),
+                second: place(manifest),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn place(manifest: &Manifest) -> String {
+    format!("{}:{}", manifest.file.display(), manifest.line)
+}

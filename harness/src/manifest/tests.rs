@@ -1,0 +1,182 @@
+use std::error::Error;
+use std::path::Path;
+
+use rstest::rstest;
+use serde_json::json;
+
+use super::{Manifest, ManifestError, load_directory, parse_documents};
+
+fn parse(text: &str) -> Result<Vec<Manifest>, ManifestError> {
+    parse_documents(Path::new("dir/some.yaml"), text)
+}
+
+/// Everything a report would print of an error.
+fn chain(error: &ManifestError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n";
+
+#[test]
+fn each_document_knows_its_file_and_first_line() {
+    let text = "# A comment.\n---\n\napiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: n}\n--- # more\n\
+                apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: b}\n---\n---\n# Nothing.\n...\n";
+    let manifests = parse(text).unwrap();
+    let shown: Vec<String> = manifests.iter().map(|manifest| format!("{manifest:?}")).collect();
+    assert_eq!(shown, ["Secret n/a at dir/some.yaml:4", "Deployment b at dir/some.yaml:8"]);
+    assert_eq!((manifests[0].group(), manifests[0].version()), ("", "v1"));
+    assert_eq!((manifests[1].group(), manifests[1].version()), ("apps", "v1"));
+}
+
+#[rstest]
+#[case::crlf(
+    "apiVersion: v1\r\nkind: Pod\r\nmetadata: {name: a}\r\n---\r\n\
+     apiVersion: v1\r\nkind: Pod\r\nmetadata: {name: b}\r\n",
+    2
+)]
+#[case::directive("%YAML 1.2\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", 1)]
+#[case::content_on_the_marker_line("--- {apiVersion: v1, kind: Pod, metadata: {name: a}}\n", 1)]
+#[case::marker_inside_a_block_scalar(
+    "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n    x: |\n      ---\n      y\n",
+    1
+)]
+#[case::list(
+    "kind: List\napiVersion: v1\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {name: a}}\n\
+     - {apiVersion: v1, kind: Pod, metadata: {name: b}}\n",
+    2
+)]
+#[case::null_document("null\n---\n~\n", 0)]
+#[case::audit_policy_of_the_api_server("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: []\n", 0)]
+#[case::encryption_configuration_of_the_api_server(
+    "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources: []\n",
+    0
+)]
+#[case::kind_cluster("apiVersion: kind.x-k8s.io/v1alpha4\nkind: Cluster\n", 0)]
+fn document_count(#[case] text: &str, #[case] objects: usize) {
+    assert_eq!(parse(text).unwrap().len(), objects);
+}
+
+#[test]
+fn anchors_merges_and_scalar_keys_become_json() {
+    let text = format!("{POD}a: &a {{x: 1, y: true}}\nb: {{<<: *a, x: 2.5}}\nc: {{8080: yes}}\n");
+    let object = &parse(&text).unwrap()[0].object;
+    assert_eq!(object["b"], json!({"x": 2.5, "y": true}));
+    assert_eq!(object["c"], json!({"8080": "yes"}));
+}
+
+#[rstest]
+#[case::bad_indentation("# First.\nstringData:\n  token: hunter2\n bad: hunter2\n", 9)]
+#[case::open_quote("stringData:\n  token: \"hunter2\n", 8)]
+#[case::repeated_key("kind: Secret\nstringData:\n  token: hunter2\n  token: hunter2\n", 8)]
+fn invalid_yaml_is_located_in_the_file_and_not_shown(#[case] text: &str, #[case] line: usize) {
+    let shown = chain(&parse(&format!("{POD}---\n{text}")).unwrap_err());
+    assert!(shown.starts_with(&format!("failed to parse YAML at dir/some.yaml:{line}: ")), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[rstest]
+#[case::no_api_version("kind: Pod\nmetadata: {name: hunter2}\n", "no apiVersion")]
+#[case::no_kind("apiVersion: v1\nmetadata: {name: hunter2}\n", "no kind")]
+#[case::no_name("apiVersion: v1\nkind: Pod\nmetadata: {generateName: hunter2}\n", "no metadata.name")]
+#[case::numeric_name("apiVersion: v1\nkind: Pod\nmetadata: {name: 1}\n", "no metadata.name")]
+#[case::text("hunter2\n", "no fields")]
+#[case::sequence("- hunter2\n", "no fields")]
+#[case::own_tag("a: !vault hunter2\n", "tag of its own")]
+#[case::unquoted_template("a: {{ hunter2 }}\n", "no scalar")]
+#[case::not_a_number("a: .nan\n", "not finite")]
+fn what_is_no_object_is_refused_without_showing_it(#[case] text: &str, #[case] reason: &str) {
+    let shown = chain(&parse(&format!("{POD}---\n\n{text}")).unwrap_err());
+    assert!(shown.contains("dir/some.yaml:7") && shown.contains(reason), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn duplicates_name_both_places_whatever_their_version() {
+    let text =
+        "apiVersion: x.io/v1\nkind: A\nmetadata: {name: a}\n---\napiVersion: x.io/v2\nkind: A\nmetadata: {name: a}\n";
+    assert_eq!(parse(text).unwrap_err().to_string(), "A a is written at both dir/some.yaml:1 and dir/some.yaml:5");
+    let twins = "apiVersion: v1\nkind: A\nmetadata: {name: a, namespace: m}\n---\n\
+                 apiVersion: v1\nkind: A\nmetadata: {name: a, namespace: n}\n";
+    assert_eq!(parse(twins).unwrap().len(), 2);
+}
+
+#[test]
+fn json_is_located_by_its_own_lines_and_not_shown() {
+    let text = "{\n \"token\": \"hunter2\"\n \"x\": 1}";
+    let shown = chain(&parse_documents(Path::new("a.json"), text).unwrap_err());
+    assert!(shown.starts_with("failed to parse JSON at a.json:3: "), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    dir
+}
+
+fn pod(name: &str) -> String {
+    POD.replace("name: a", &format!("name: {name}"))
+}
+
+#[tokio::test]
+async fn plain_directories_are_read_by_path_without_hidden_files() {
+    let dir = directory(&[
+        ("b.yml", &pod("b")),
+        ("a/z.yaml", &pod("z")),
+        ("c.json", r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "c"}}"#),
+        (".hidden.yaml", "no: object"),
+        (".git/x.yaml", "no: object"),
+        ("README.md", "no: object"),
+    ]);
+    let manifests = load_directory(dir.path(), None).await.unwrap();
+    let names: Vec<&str> = manifests.iter().map(Manifest::name).collect();
+    assert_eq!(names, ["z", "b", "c"]);
+}
+
+#[tokio::test]
+async fn duplicates_are_found_across_files() {
+    let dir = directory(&[("a.yaml", POD), ("b.yaml", POD)]);
+    let shown = load_directory(dir.path(), None).await.unwrap_err().to_string();
+    assert!(shown.contains("a.yaml:1") && shown.contains("b.yaml:1"), "{shown}");
+}
+
+#[rstest]
+#[case::no_file(&[], "holds no Kubernetes object")]
+#[case::only_program_configuration(
+    &[("a.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\n")],
+    "holds no Kubernetes object"
+)]
+#[case::kustomization_without_kustomize(&[("kustomization.yaml", "")], "kustomize is not available")]
+#[case::kustomization_further_down(&[("base/kustomization.yml", "")], "has no kustomization, but")]
+#[tokio::test]
+async fn directories_without_one_reading_are_refused(#[case] files: &[(&str, &str)], #[case] reason: &str) {
+    let dir = directory(files);
+    let shown = load_directory(dir.path(), None).await.unwrap_err().to_string();
+    assert!(shown.contains(reason), "{shown}");
+}
+
+#[tokio::test]
+async fn a_missing_directory_is_named() {
+    let shown = chain(&load_directory(Path::new("/nowhere/at/all"), None).await.unwrap_err());
+    assert!(shown.contains("failed to read /nowhere/at/all: "), "{shown}");
+}
+
+#[tokio::test]
+async fn a_failing_kustomize_shows_its_last_lines() {
+    let dir = directory(&[("Kustomization", "")]);
+    // Called as `cat build DIR`, which fails and says so.
+    let shown = load_directory(dir.path(), Some(Path::new("cat"))).await.unwrap_err().to_string();
+    assert!(shown.contains("exit status: 1") && shown.contains("No such file"), "{shown}");
+    let missing = load_directory(dir.path(), Some(Path::new("/nowhere/kustomize"))).await;
+    assert!(missing.unwrap_err().to_string().starts_with("failed to start /nowhere/kustomize build"));
+}

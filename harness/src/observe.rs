@@ -1,0 +1,330 @@
+//! What the cluster holds, seen through one shared watch for each kind.
+//!
+//! The number of open watches does not depend on the number of cases. Values are kept as [`Credential`], and only
+//! for objects that exist now, so memory follows the cluster and not the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, pin_mut};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::credential::Credential;
+
+/// How long the first lists may take.
+const FIRST_LIST: Duration = Duration::from_secs(30);
+
+/// A Secret as the API server holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSeen {
+    /// Its Kubernetes type.
+    pub type_: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its decoded data.
+    pub data: BTreeMap<String, Credential>,
+    /// Changes whenever the object does.
+    pub resource_version: String,
+    /// Whether its deletion has begun.
+    pub deleting: bool,
+}
+
+/// A namespace as the API server holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceSeen {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its finalizers.
+    pub finalizers: Vec<String>,
+    /// Whether its deletion has begun.
+    pub deleting: bool,
+    /// Whether the namespace controller has removed all that was in it.
+    pub emptied: bool,
+    /// While it is being deleted: what the namespace controller says still remains.
+    pub remaining: Vec<String>,
+}
+
+/// An ExternalSecret, for diagnosis only: its conditions are no evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalSecretSeen {
+    /// Status and reason of the Ready condition, if there is one. Its message is not kept: upstream errors can quote values.
+    pub ready: Option<String>,
+}
+
+/// One change to a Secret, in the order in which the API server made them.
+#[derive(Debug, Clone)]
+pub struct SecretEvent {
+    /// When it was seen.
+    pub at: Instant,
+    /// The Secret's name.
+    pub name: String,
+    /// What it is now; `None` once it is gone.
+    pub secret: Option<SecretSeen>,
+}
+
+/// Everything in sight.
+#[derive(Debug, Default)]
+struct State {
+    secrets: BTreeMap<String, BTreeMap<String, SecretSeen>>,
+    namespaces: BTreeMap<String, NamespaceSeen>,
+    external_secrets: BTreeMap<String, BTreeMap<String, ExternalSecretSeen>>,
+    recordings: BTreeMap<String, Vec<mpsc::UnboundedSender<SecretEvent>>>,
+    /// The last error of each kind's watch, while it lasts.
+    trouble: BTreeMap<&'static str, String>,
+}
+
+/// A consistent look at the cluster.
+#[derive(Debug)]
+pub struct View<'a> {
+    state: &'a State,
+}
+
+impl View<'_> {
+    /// A Secret, if it exists.
+    pub fn secret(&self, namespace: &str, name: &str) -> Option<&SecretSeen> {
+        self.state.secrets.get(namespace)?.get(name)
+    }
+
+    /// All Secrets of a namespace, by name.
+    pub fn secrets(&self, namespace: &str) -> impl Iterator<Item = (&String, &SecretSeen)> {
+        self.state.secrets.get(namespace).into_iter().flatten()
+    }
+
+    /// A namespace, if it exists.
+    pub fn namespace(&self, name: &str) -> Option<&NamespaceSeen> {
+        self.state.namespaces.get(name)
+    }
+
+    /// All namespaces, by name.
+    pub fn namespaces(&self) -> impl Iterator<Item = (&String, &NamespaceSeen)> {
+        self.state.namespaces.iter()
+    }
+
+    /// The names of the ExternalSecrets of a namespace.
+    pub fn external_secrets(&self, namespace: &str) -> BTreeSet<&str> {
+        self.state.external_secrets.get(namespace).into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// What an ExternalSecret says of itself, for a message.
+    pub fn external_secret(&self, namespace: &str, name: &str) -> Option<&ExternalSecretSeen> {
+        self.state.external_secrets.get(namespace)?.get(name)
+    }
+}
+
+/// Why the cluster could not be watched.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to list {missing} within {FIRST_LIST:?}{}", trouble.as_ref().map(|t| format!(": {t}")).unwrap_or_default())]
+pub struct ObserveError {
+    missing: String,
+    trouble: Option<String>,
+}
+
+/// The shared watches. Ends them when dropped.
+#[derive(Debug)]
+pub struct Observer {
+    state: Arc<Mutex<State>>,
+    version: watch::Sender<u64>,
+    tasks: JoinSet<()>,
+}
+
+impl Observer {
+    /// Opens the watches and waits for their first lists.
+    ///
+    /// # Errors
+    /// When a first list does not arrive in time.
+    pub async fn start(client: &Client) -> Result<Self, ObserveError> {
+        let (version, _) = watch::channel(0);
+        let mut observer = Self { state: Arc::default(), version, tasks: JoinSet::new() };
+        let (listed, mut lists) = mpsc::unbounded_channel();
+        let mut missing = BTreeSet::from(["Secrets", "Namespaces", "ExternalSecrets"]);
+        let stream = watcher(Api::<Secret>::all(client.clone()), watcher::Config::default());
+        observer.follow("Secrets", stream, listed.clone(), State::put_secret);
+        let stream = watcher(Api::<Namespace>::all(client.clone()), watcher::Config::default());
+        observer.follow("Namespaces", stream, listed.clone(), State::put_namespace);
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "ExternalSecret"));
+        let stream = watcher(Api::<DynamicObject>::all_with(client.clone(), &kind), watcher::Config::default());
+        observer.follow("ExternalSecrets", stream, listed, State::put_external_secret);
+        let all = async {
+            while !missing.is_empty() {
+                let Some(kind) = lists.recv().await else { return };
+                missing.remove(kind);
+            }
+        };
+        if timeout(FIRST_LIST, all).await.is_err() {
+            let missing = missing.into_iter().collect::<Vec<_>>().join(", ");
+            return Err(ObserveError { missing, trouble: observer.trouble() });
+        }
+        Ok(observer)
+    }
+
+    /// How many watches are open: one for each kind, however many cases run.
+    pub fn open_watches(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Changes whenever anything in sight changes.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// Why the watch cannot see the cluster now, if so.
+    pub fn trouble(&self) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.trouble.iter().next().map(|(kind, error)| format!("{kind}: {error}"))
+    }
+
+    /// Runs `look` on what the cluster holds now.
+    pub fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        look(&View { state: &state })
+    }
+
+    /// Every change to the Secrets of a namespace from now on; ends when the receiver is dropped.
+    pub fn record(&self, namespace: &str) -> mpsc::UnboundedReceiver<SecretEvent> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.recordings.entry(namespace.to_owned()).or_default().push(sender);
+        receiver
+    }
+
+    fn follow<K>(
+        &mut self,
+        kind: &'static str,
+        stream: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
+        listed: mpsc::UnboundedSender<&'static str>,
+        put: fn(&mut State, &K, bool),
+    ) where
+        K: ResourceExt + Send + 'static,
+    {
+        let state = Arc::clone(&self.state);
+        let version = self.version.clone();
+        self.tasks.spawn(async move {
+            let stream = stream.default_backoff();
+            pin_mut!(stream);
+            let mut relisted: Option<Vec<K>> = None;
+            while let Some(event) = stream.next().await {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                match event {
+                    Ok(event) => {
+                        state.trouble.remove(kind);
+                        match event {
+                            watcher::Event::Apply(object) => put(&mut state, &object, true),
+                            watcher::Event::Delete(object) => put(&mut state, &object, false),
+                            watcher::Event::Init => relisted = Some(Vec::new()),
+                            watcher::Event::InitApply(object) => relisted.get_or_insert_default().push(object),
+                            watcher::Event::InitDone => {
+                                state.forget(kind);
+                                for object in relisted.take().unwrap_or_default() {
+                                    put(&mut state, &object, true);
+                                }
+                                // The receiver is gone once the first lists are in; a relist later has nobody to tell.
+                                listed.send(kind).ok();
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        state.trouble.insert(kind, error.to_string());
+                    }
+                }
+                drop(state);
+                version.send_modify(|version| *version += 1);
+            }
+        });
+    }
+}
+
+impl State {
+    fn forget(&mut self, kind: &str) {
+        match kind {
+            "Secrets" => self.secrets.clear(),
+            "Namespaces" => self.namespaces.clear(),
+            _ => self.external_secrets.clear(),
+        }
+    }
+
+    fn put_secret(&mut self, object: &Secret, exists: bool) {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let seen = exists.then(|| SecretSeen {
+            type_: object.type_.clone().unwrap_or_default(),
+            labels: object.labels().clone(),
+            data: object
+                .data
+                .iter()
+                .flatten()
+                .map(|(key, value)| (key.clone(), Credential::new(value.0.clone())))
+                .collect(),
+            resource_version: object.resource_version().unwrap_or_default(),
+            deleting: object.metadata.deletion_timestamp.is_some(),
+        });
+        if let Some(recorders) = self.recordings.get_mut(&namespace) {
+            let event = SecretEvent { at: Instant::now(), name: name.clone(), secret: seen.clone() };
+            recorders.retain(|recorder| recorder.send(event.clone()).is_ok());
+            if recorders.is_empty() {
+                self.recordings.remove(&namespace);
+            }
+        }
+        place(&mut self.secrets, namespace, name, seen);
+    }
+
+    fn put_namespace(&mut self, object: &Namespace, exists: bool) {
+        let name = object.name_any();
+        if !exists {
+            self.namespaces.remove(&name);
+            return;
+        }
+        let remaining = object
+            .status
+            .iter()
+            .flat_map(|status| status.conditions.iter().flatten())
+            .filter(|condition| condition.status == "True")
+            .filter_map(|condition| condition.message.clone())
+            .collect();
+        let seen = NamespaceSeen {
+            labels: object.labels().clone(),
+            finalizers: object.finalizers().to_vec(),
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            emptied: object.spec.iter().flat_map(|spec| &spec.finalizers).flatten().next().is_none(),
+            remaining,
+        };
+        self.namespaces.insert(name, seen);
+    }
+
+    fn put_external_secret(&mut self, object: &DynamicObject, exists: bool) {
+        let ready = object
+            .data
+            .pointer("/status/conditions")
+            .and_then(serde_json::Value::as_array)
+            .into_iter()
+            .flatten()
+            .find(|condition| condition["type"] == "Ready")
+            .map(|ready| {
+                let text = |key: &str| ready[key].as_str().unwrap_or_default().to_owned();
+                format!("Ready={} {}", text("status"), text("reason"))
+            });
+        let seen = exists.then_some(ExternalSecretSeen { ready });
+        place(&mut self.external_secrets, object.namespace().unwrap_or_default(), object.name_any(), seen);
+    }
+}
+
+fn place<T>(all: &mut BTreeMap<String, BTreeMap<String, T>>, namespace: String, name: String, value: Option<T>) {
+    match value {
+        Some(value) => {
+            all.entry(namespace).or_default().insert(name, value);
+        }
+        None => {
+            if let Some(inside) = all.get_mut(&namespace) {
+                inside.remove(&name);
+                if inside.is_empty() {
+                    all.remove(&namespace);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! One directory for each run: its owner holds a lock on it, so a run that died is told from one that lives.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::process::{self, Process};
+
+/// File in a run directory on which the owner holds an exclusive lock for as long as it lives.
+const LOCK: &str = "lock";
+/// File that lists the children of the run: one line each, `PID START-TICKS NAME`.
+const CHILDREN: &str = "children";
+
+/// What went wrong with a run directory.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {act} {path}; choose another state directory with CREDENCE_STATE")]
+pub struct RunDirError {
+    act: &'static str,
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+fn failed<'a>(act: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RunDirError + 'a {
+    move |source| RunDirError { act, path: path.to_owned(), source }
+}
+
+/// The directory of a run that is alive. Removed when dropped, unless kept.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    _lock: File,
+    keep: bool,
+}
+
+impl RunDir {
+    /// Makes `STATE/runs/NAME` and locks it.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or written.
+    pub fn create(state: &Path, name: &str) -> Result<Self, RunDirError> {
+        let path = state.join("runs").join(name);
+        fs::create_dir_all(&path).map_err(failed("create the run directory", &path))?;
+        let file = path.join(LOCK);
+        let lock = File::create(&file).map_err(failed("create", &file))?;
+        lock.try_lock().map_err(io::Error::from).map_err(failed("lock", &file))?;
+        Ok(Self { path, _lock: lock, keep: false })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves the directory in place when the run ends, for a person to look at. The next sweep removes it.
+    pub fn keep(&mut self) {
+        self.keep = true;
+    }
+
+    /// Writes down a child, so that a later sweep can end it should this process die with no time to do so.
+    ///
+    /// # Errors
+    /// When the list cannot be written.
+    pub fn record(&self, process: &Process) -> Result<(), RunDirError> {
+        let file = self.path.join(CHILDREN);
+        let Some(ticks) = process::start_ticks(process.pid()) else { return Ok(()) };
+        File::options()
+            .create(true)
+            .append(true)
+            .open(&file)
+            .and_then(|mut list| writeln!(list, "{} {ticks} {}", process.pid(), process.name()))
+            .map_err(failed("write", &file))
+    }
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        if !self.keep {
+            // A directory that cannot be removed now is removed by the next sweep.
+            fs::remove_dir_all(&self.path).ok();
+        }
+    }
+}
+
+/// What a sweep found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Directories of dead runs, now removed.
+    pub removed: Vec<PathBuf>,
+    /// Directories whose run is alive.
+    pub alive: Vec<PathBuf>,
+}
+
+/// Ends what dead runs left behind and removes their directories. Runs that are alive are not touched.
+///
+/// # Errors
+/// When the state directory cannot be read. A directory that cannot be removed is left for the next sweep.
+pub fn sweep(state: &Path) -> Result<Swept, RunDirError> {
+    let runs = state.join("runs");
+    let mut swept = Swept::default();
+    let entries = match fs::read_dir(&runs) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(swept),
+        Err(error) => return Err(failed("read", &runs)(error)),
+    };
+    for entry in entries {
+        let path = entry.map_err(failed("read", &runs))?.path();
+        let lock = File::options().write(true).open(path.join(LOCK));
+        match lock.map(|file| (file.try_lock(), file)) {
+            Ok((Err(TryLockError::WouldBlock), _)) => swept.alive.push(path),
+            // No lock file: the run died before it had one, or is being made right now; a young directory is left alone.
+            Err(_) if is_young(&path) => swept.alive.push(path),
+            _ => {
+                end_children(&path);
+                if fs::remove_dir_all(&path).is_ok() {
+                    swept.removed.push(path);
+                }
+            }
+        }
+    }
+    swept.removed.sort();
+    swept.alive.sort();
+    Ok(swept)
+}
+
+fn is_young(path: &Path) -> bool {
+    const YOUNG: std::time::Duration = std::time::Duration::from_secs(10);
+    fs::metadata(path)
+        .and_then(|data| data.modified())
+        .is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age < YOUNG))
+}
+
+fn end_children(run: &Path) {
+    let list = fs::read_to_string(run.join(CHILDREN)).unwrap_or_default();
+    for line in list.lines() {
+        let mut words = line.split(' ');
+        let (pid, ticks) = (words.next().map(str::parse), words.next().map(str::parse));
+        if let (Some(Ok(pid)), Some(Ok(ticks))) = (pid, ticks) {
+            process::kill_same(pid, ticks);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+    use crate::process::Program;
+
+    #[test]
+    fn a_living_run_is_not_swept() {
+        let state = tempfile::tempdir().unwrap();
+        let run = RunDir::create(state.path(), "a").unwrap();
+        let swept = sweep(state.path()).unwrap();
+        assert_eq!(swept, Swept { removed: vec![], alive: vec![run.path().to_owned()] });
+    }
+
+    #[tokio::test]
+    async fn a_dead_run_is_removed_and_its_children_end() {
+        let state = tempfile::tempdir().unwrap();
+        let mut run = RunDir::create(state.path(), "a").unwrap();
+        let program = Program {
+            name: "sleeper".into(),
+            executable: "/bin/sleep".into(),
+            arguments: vec!["600".into()],
+            environment: BTreeMap::new(),
+            log: run.path().join("log"),
+        };
+        let process = Process::start(&program).unwrap();
+        run.record(&process).unwrap();
+        let path = run.path().to_owned();
+        run.keep();
+        drop(run);
+        assert_eq!(sweep(state.path()).unwrap().removed, vec![path.clone()]);
+        assert_eq!(process.ended().await.signal(), Some(9));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_state_directory_that_is_a_file_is_an_error_that_names_it() {
+        let state = tempfile::NamedTempFile::new().unwrap();
+        let error = RunDir::create(state.path(), "a").unwrap_err();
+        assert!(error.to_string().contains(&state.path().display().to_string()), "{error}");
+    }
+}

@@ -1,0 +1,140 @@
+//! Waiting: the only place that sleeps. Each wait has a deadline, a reason and the last thing seen.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use crate::observe::{Observer, View};
+
+/// What a step of a wait says about the thing awaited.
+#[derive(Debug)]
+pub enum Progress<T> {
+    /// It is there.
+    Done(T),
+    /// It is not there yet; what was seen instead.
+    NotYet(String),
+    /// It cannot come any more, and why.
+    Never(String),
+}
+
+/// How a wait failed.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// The deadline passed.
+    #[error("{what} did not happen within {within:.1?}; last seen: {last}")]
+    TimedOut {
+        /// The thing awaited.
+        what: String,
+        /// The limit.
+        within: Duration,
+        /// What was seen last.
+        last: String,
+    },
+    /// It can no longer happen.
+    #[error("{what} can no longer happen: {why}")]
+    Impossible {
+        /// The thing awaited.
+        what: String,
+        /// The reason.
+        why: String,
+    },
+    /// The shared watch cannot see the cluster, so nothing that it shows is evidence.
+    #[error("{what} cannot be told, the cluster is out of sight: {why}")]
+    Blind {
+        /// The thing awaited.
+        what: String,
+        /// The watch's last error.
+        why: String,
+    },
+}
+
+/// Waits until `step`, asked at each change that the shared watch sees, is done.
+///
+/// # Errors
+/// When the deadline passes, when `step` says never, or when the watch has been blind for the whole of the wait's end.
+pub async fn until<T>(
+    observer: &Observer,
+    what: &str,
+    within: Duration,
+    mut step: impl FnMut(&View<'_>) -> Progress<T>,
+) -> Result<T, WaitError> {
+    let deadline = Instant::now() + within;
+    let mut changes = observer.changes();
+    loop {
+        changes.mark_unchanged();
+        let last = match observer.look(&mut step) {
+            Progress::Done(value) => return Ok(value),
+            Progress::Never(why) => return Err(WaitError::Impossible { what: what.to_owned(), why }),
+            Progress::NotYet(last) => last,
+        };
+        if timeout_at(deadline, changes.changed()).await.is_err() {
+            return Err(match observer.trouble() {
+                Some(why) => WaitError::Blind { what: what.to_owned(), why },
+                None => WaitError::TimedOut { what: what.to_owned(), within, last },
+            });
+        }
+    }
+}
+
+/// Watches for the whole of `window` and ends at once when `step` objects. Absence is only believed in this way.
+///
+/// # Errors
+/// `Impossible` with the objection; `Blind` when the watch lost sight of the cluster.
+pub async fn hold(
+    observer: &Observer,
+    what: &str,
+    window: Duration,
+    mut step: impl FnMut(&View<'_>) -> Result<(), String>,
+) -> Result<(), WaitError> {
+    let end = Instant::now() + window;
+    let mut changes = observer.changes();
+    loop {
+        changes.mark_unchanged();
+        if let Err(why) = observer.look(&mut step) {
+            return Err(WaitError::Impossible { what: what.to_owned(), why });
+        }
+        if timeout_at(end, changes.changed()).await.is_err() {
+            return match observer.trouble() {
+                Some(why) => Err(WaitError::Blind { what: what.to_owned(), why }),
+                None => Ok(()),
+            };
+        }
+    }
+}
+
+/// Asks `probe` every `every` until it is done: for things that offer no watch, such as a server that is starting.
+///
+/// # Errors
+/// When the deadline passes or `probe` says never.
+pub async fn poll<T, F: Future<Output = Progress<T>>>(
+    what: &str,
+    within: Duration,
+    every: Duration,
+    mut probe: impl FnMut() -> F,
+) -> Result<T, WaitError> {
+    let deadline = Instant::now() + within;
+    let mut last = "nothing yet".to_owned();
+    loop {
+        match timeout_at(deadline, probe()).await {
+            Ok(Progress::Done(value)) => return Ok(value),
+            Ok(Progress::Never(why)) => return Err(WaitError::Impossible { what: what.to_owned(), why }),
+            Ok(Progress::NotYet(seen)) => last = seen,
+            Err(_) => last = format!("{last}, and then no answer"),
+        }
+        if Instant::now() + every >= deadline {
+            return Err(WaitError::TimedOut { what: what.to_owned(), within, last });
+        }
+        sleep(every).await;
+    }
+}
+
+/// Lets time pass where a case's plan says so, for instance between two rotations of a source.
+pub async fn pass(duration: Duration) {
+    sleep(duration).await;
+}
+
+/// Lets time pass until an instant of a case's plan.
+pub async fn pass_until(instant: Instant) {
+    sleep_until(instant).await;
+}

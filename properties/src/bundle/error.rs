@@ -1,0 +1,87 @@
+//! Why a configuration cannot be distributed.
+
+use super::Place;
+
+/// Why manifests are no configuration that can be distributed. Every variant but one names object, file and line.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// There is nothing to distribute.
+    #[error("the configuration holds no ClusterExternalSecret")]
+    NoClusterExternalSecret,
+    /// A field has a value that the API server or the controller would refuse.
+    #[error("failed to read {place}")]
+    Invalid {
+        /// The object.
+        place: Box<Place>,
+        /// The field's fault.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// An object of External Secrets Operator has a version with other fields.
+    #[error("{place} has version {version:?}, and only v1 and v1beta1 are known")]
+    UnknownVersion {
+        /// The object.
+        place: Box<Place>,
+        /// The version as written.
+        version: String,
+    },
+    /// A value of a Secret cannot be read. Its cause is left out, since it could show a part of the value.
+    #[error("key {key:?} of {place} is {reason}")]
+    SecretValue {
+        /// The Secret.
+        place: Box<Place>,
+        /// The key.
+        key: String,
+        /// What the value is not.
+        reason: &'static str,
+    },
+    /// A store's condition has an expression that does not compile.
+    #[error("{place} has an invalid namespace expression {expression:?}")]
+    InvalidExpression {
+        /// The store.
+        place: Box<Place>,
+        /// The expression as written.
+        expression: String,
+        /// The cause.
+        #[source]
+        source: regex::Error,
+    },
+    /// A store is named that the configuration does not hold.
+    #[error("{place} names ClusterSecretStore {store:?} in {field}, and the configuration has only {known:?}")]
+    MissingStore {
+        /// The object that names it.
+        place: Box<Place>,
+        /// The field that names it, from the spec of the ExternalSecret.
+        field: String,
+        /// The missing store.
+        store: String,
+        /// The stores that there are.
+        known: Vec<String>,
+    },
+    /// No store is named for some value.
+    #[error("{place} names no store: secretStoreRef is missing")]
+    NoStore {
+        /// The object.
+        place: Box<Place>,
+    },
+    /// A ClusterExternalSecret takes values from a store that each target namespace has to bring along.
+    #[error("{place} names {kind} {store:?} in {field}, and only a ClusterSecretStore is a central store")]
+    NotACentralStore {
+        /// The object that names it.
+        place: Box<Place>,
+        /// The field that names it, from the spec of the ExternalSecret.
+        field: String,
+        /// The kind as written, or its default.
+        kind: String,
+        /// The store.
+        store: String,
+    },
+    /// A used store reads something else than Kubernetes Secrets.
+    #[error("{place} has no kubernetes provider, and {user} uses it")]
+    NotKubernetes {
+        /// The store.
+        place: Box<Place>,
+        /// The object that uses it.
+        user: Box<Place>,
+    },
+}

@@ -1,0 +1,73 @@
+//! Every store that an ExternalSecret names must be there, and must be one whose sources the suite can make.
+
+use super::{Bundle, BundleError, ExternalSecretSpec, Place, StoreRef, read_spec};
+
+/// The kind of the stores that a configuration holds.
+const CENTRAL: &str = "ClusterSecretStore";
+
+pub(super) fn check(bundle: &Bundle) -> Result<(), BundleError> {
+    for distributed in &bundle.cluster_external_secrets {
+        let spec = &distributed.spec.external_secret_spec;
+        require_stores(bundle, &distributed.place, spec)?;
+        require_sources(bundle, &distributed.place, spec)?;
+    }
+    for manifest in bundle.of_kind(super::EXTERNAL_SECRETS_GROUP, "ExternalSecret") {
+        require_stores(bundle, &Place::of(manifest), &read_spec(manifest)?)?;
+    }
+    Ok(())
+}
+
+/// Refuses a spec that names no store or a missing one.
+fn require_stores(bundle: &Bundle, place: &Place, spec: &ExternalSecretSpec) -> Result<(), BundleError> {
+    let own_store_is_used = spec.data.iter().any(|entry| entry.source_ref.is_none())
+        || spec.data_from.iter().any(|entry| entry.source_ref.is_none());
+    if own_store_is_used && spec.secret_store_ref.is_none() {
+        return Err(BundleError::NoStore { place: Box::new(place.clone()) });
+    }
+    for (field, store) in store_refs(spec) {
+        if store.kind == CENTRAL && !bundle.stores.contains_key(&store.name) {
+            return Err(BundleError::MissingStore {
+                place: Box::new(place.clone()),
+                field,
+                store: store.name.clone(),
+                known: bundle.stores.keys().cloned().collect(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a distributed spec whose values come from anywhere but Secrets behind central stores.
+fn require_sources(bundle: &Bundle, place: &Place, spec: &ExternalSecretSpec) -> Result<(), BundleError> {
+    for (field, store) in store_refs(spec) {
+        if store.kind != CENTRAL {
+            return Err(BundleError::NotACentralStore {
+                place: Box::new(place.clone()),
+                field,
+                kind: store.kind.clone(),
+                store: store.name.clone(),
+            });
+        }
+        if let Some(store) = bundle.stores.get(&store.name).filter(|store| store.kubernetes.is_none()) {
+            return Err(BundleError::NotKubernetes {
+                place: Box::new(store.place.clone()),
+                user: Box::new(place.clone()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Every store that a spec names, with the field that names it.
+fn store_refs(spec: &ExternalSecretSpec) -> Vec<(String, &StoreRef)> {
+    let own = spec.secret_store_ref.iter().map(|store| ("secretStoreRef".to_owned(), store));
+    let data = spec.data.iter().enumerate().filter_map(|(index, entry)| {
+        let store = entry.source_ref.as_ref()?.store_ref.as_ref()?;
+        Some((format!("data[{index}].sourceRef.storeRef"), store))
+    });
+    let data_from = spec.data_from.iter().enumerate().filter_map(|(index, entry)| {
+        let store = entry.source_ref.as_ref()?.store_ref.as_ref()?;
+        Some((format!("dataFrom[{index}].sourceRef.storeRef"), store))
+    });
+    own.chain(data).chain(data_from).collect()
+}

@@ -1,0 +1,317 @@
+//! The command line: what the user may ask for, and which code answers.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use credence_harness::components::{self, Part, Source};
+use credence_harness::dirs;
+use tracing_subscriber::EnvFilter;
+
+use crate::console::Console;
+use crate::overlay::Time;
+use crate::registry;
+use crate::run::{self, Keep, Options, RunError};
+use crate::verdict::{CaseId, ExitCode, PropertyId};
+
+mod doctor;
+mod lint;
+mod up;
+
+/// Exit codes, as `--help` explains them.
+const EXIT_CODES: &str = "\
+Exit codes: 0 all held (documented upstream bugs aside) · 1 violated · 2 unknown · 3 bad usage or configuration · 4 nothing ran
+
+Examples:
+  credence run                                   the reference configuration, all properties, 100 cases each
+  credence run --config my/config -p p02 -p p03  two properties on a configuration of your own
+  credence run --cases 1000 --seed 7 --out out   a nightly run that can be repeated
+  credence replay p03:7:42                       one recorded case again
+  credence lint my/config                        check a configuration without a cluster
+  credence up && credence run && credence down   keep the cluster between runs";
+
+/// Conformance suite for Kubernetes secret distribution with External Secrets Operator.
+#[derive(Debug, Parser)]
+#[command(name = "credence", version, after_help = EXIT_CODES)]
+pub struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Say what this machine can run, and what each missing thing costs.
+    Doctor(Programs),
+    /// Obtain the pinned programs ahead of time.
+    #[command(
+        after_help = "Examples:\n  credence fetch\n  credence fetch etcd kube-apiserver\n  credence fetch --source build"
+    )]
+    Fetch {
+        /// Programs to obtain; all if none is named.
+        #[arg(value_name = "PART", value_parser = parse_part)]
+        parts: Vec<Part>,
+        #[command(flatten)]
+        programs: Programs,
+    },
+    /// Start a cluster that stays up between runs; `run` attaches to it.
+    Up {
+        /// Stay in the foreground until Ctrl-C.
+        #[arg(long)]
+        foreground: bool,
+        #[command(flatten)]
+        programs: Programs,
+    },
+    /// Say whether a cluster is up, and where.
+    Status,
+    /// Stop the cluster that is up.
+    Down,
+    /// Check a configuration with no cluster.
+    #[command(
+        after_help = "Examples:\n  credence lint                 the reference configuration\n  credence lint my/config"
+    )]
+    Lint {
+        /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization.
+        directory: Option<PathBuf>,
+        #[command(flatten)]
+        programs: Programs,
+    },
+    /// Test a configuration on a real cluster and write reports.
+    #[command(after_help = EXIT_CODES)]
+    Run(Box<Run>),
+    /// Run one recorded case again, from its seed.
+    #[command(after_help = "Example:\n  credence replay p03:42:7 --config my/config")]
+    Replay {
+        /// The case, as a report names it: PROPERTY:SEED:INDEX.
+        case: CaseId,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// How programs are obtained.
+#[derive(Debug, Clone, Args)]
+struct Programs {
+    /// Use this executable instead of obtaining one, such as etcd=/usr/bin/etcd; may be repeated.
+    #[arg(long = "program", value_name = "PART=PATH", value_parser = parse_given)]
+    given: Vec<(Part, PathBuf)>,
+    /// Where programs come from that are not in the cache.
+    #[arg(long, value_enum, default_value_t = Origin::Any, env = "CREDENCE_SOURCE")]
+    source: Origin,
+    /// Base URL that replaces scheme and host of official releases, for sites without internet.
+    #[arg(long, value_name = "URL", env = "CREDENCE_MIRROR")]
+    mirror: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Origin {
+    /// An official release where it can be had, else a build.
+    Any,
+    /// Official releases only.
+    Release,
+    /// Builds from the pinned Go modules only.
+    Build,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ClusterKind {
+    /// Real control plane and operator as local processes.
+    Embedded,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TimeFlag {
+    /// Refresh intervals as the configuration has them.
+    AsIs,
+    /// Refresh intervals shortened to two seconds.
+    Compressed,
+}
+
+/// What is tested, and how.
+#[derive(Debug, Clone, Args)]
+struct Target {
+    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization.
+    /// The reference configuration if not given.
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+    /// Where to test.
+    #[arg(long, value_enum, default_value_t = ClusterKind::Embedded)]
+    cluster: ClusterKind,
+    /// How time in the configuration is treated.
+    #[arg(long, value_enum, default_value_t = TimeFlag::Compressed)]
+    time: TimeFlag,
+    /// Where the reports go.
+    #[arg(long, value_name = "DIR", default_value = "target/credence")]
+    out: PathBuf,
+    /// When the run directory, with the logs of all programs, is left in place.
+    #[arg(long, value_enum, default_value_t = Keep::Never)]
+    keep: Keep,
+    /// Count documented upstream bugs as failures.
+    #[arg(long)]
+    strict: bool,
+    /// Seconds for making a failing case smaller.
+    #[arg(long, value_name = "SECONDS", default_value_t = 90)]
+    shrink: u64,
+    #[command(flatten)]
+    programs: Programs,
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// A property to run, by id or title; may be repeated. All if not given.
+    #[arg(long = "property", short = 'p', value_name = "PROPERTY", value_parser = parse_property)]
+    properties: Vec<PropertyId>,
+    /// Cases of each property.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    cases: u32,
+    /// What all cases follow from; random if not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    #[command(flatten)]
+    target: Target,
+}
+
+fn parse_part(text: &str) -> Result<Part, String> {
+    text.parse::<Part>().map_err(|error| error.to_string())
+}
+
+fn parse_given(text: &str) -> Result<(Part, PathBuf), String> {
+    let (part, path) = text.split_once('=').ok_or("expected PART=PATH, such as etcd=/usr/bin/etcd")?;
+    Ok((parse_part(part)?, PathBuf::from(path)))
+}
+
+fn parse_property(text: &str) -> Result<PropertyId, String> {
+    registry::find(text).map_err(|error| error.to_string())
+}
+
+/// Carries a command out. A command line that cannot be understood has ended the process with code 3 before.
+///
+/// # Errors
+/// When it cannot be carried out; [`failure_code`] gives the exit code.
+pub fn execute(command: Command) -> anyhow::Result<ExitCode> {
+    tracing_subscriber::fmt()
+        // Off unless asked for: libraries log each failed attempt of a wait as an error.
+        .with_env_filter(EnvFilter::try_from_env("CREDENCE_LOG").unwrap_or_else(|_| EnvFilter::new("off")))
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = tokio::runtime::Runtime::new().context("failed to start the runtime")?;
+    runtime.block_on(carry_out(command.action))
+}
+
+async fn carry_out(action: Action) -> anyhow::Result<ExitCode> {
+    match action {
+        Action::Doctor(programs) => doctor::doctor(&programs.options()?).await,
+        Action::Fetch { parts, programs } => {
+            let parts = if parts.is_empty() { Part::ALL.to_vec() } else { parts };
+            doctor::fetch(&programs.options()?, &parts).await
+        }
+        Action::Up { foreground: true, programs } => up::hold(&programs.options()?).await,
+        Action::Up { foreground: false, .. } => up::start().await,
+        Action::Status => up::status(),
+        Action::Down => up::down().await,
+        Action::Lint { directory, programs } => lint::lint(directory.as_deref(), &programs.options()?).await,
+        Action::Run(command) => {
+            let Run { properties, cases, seed, target } = *command;
+            let seed = seed.unwrap_or_else(random_seed);
+            run(Options { properties, cases, ..target.options(seed)? }).await
+        }
+        Action::Replay { case, target } => {
+            registry::find(&case.property.to_string())?;
+            let options = target.options(case.seed)?;
+            run(Options { properties: vec![case.property], only: Some(case.index), ..options }).await
+        }
+    }
+}
+
+impl Programs {
+    fn options(&self) -> anyhow::Result<components::Options> {
+        let source = match self.source {
+            Origin::Any => Source::Any,
+            Origin::Release => Source::Release,
+            Origin::Build => Source::Build,
+        };
+        let given = self.given.iter().cloned().collect();
+        Ok(components::Options {
+            given,
+            source,
+            mirror: self.mirror.clone(),
+            ..components::Options::new(dirs::cache()?)
+        })
+    }
+}
+
+impl Target {
+    fn options(&self, seed: u64) -> anyhow::Result<Options> {
+        let ClusterKind::Embedded = self.cluster;
+        Ok(Options {
+            config: self.config.clone(),
+            properties: Vec::new(),
+            cases: 1,
+            only: None,
+            seed,
+            out: self.out.clone(),
+            time: match self.time {
+                TimeFlag::AsIs => Time::AsIs,
+                TimeFlag::Compressed => Time::Compressed,
+            },
+            keep: self.keep,
+            strict: self.strict,
+            shrink: Duration::from_secs(self.shrink),
+            components: self.programs.options()?,
+        })
+    }
+}
+
+/// A seed that a person can type.
+fn random_seed() -> u64 {
+    let micros = jiff::Timestamp::now().as_microsecond();
+    micros.unsigned_abs() % 1_000_000_000
+}
+
+async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let console = Console::stderr();
+    let stop = Arc::new(AtomicBool::new(false));
+    let interrupted = tokio::spawn(stop_on_signal(Arc::clone(&stop)));
+    let (report, written) = tokio::select! {
+        outcome = run::run(&options, &console, &stop) => outcome?,
+        // The second signal does not wait for a report; what was started ends with this process.
+        () = second_signal(interrupted) => anyhow::bail!("interrupted"),
+    };
+    console.print_summary(&report, &written).context("failed to print the summary")?;
+    Ok(report.exit_code())
+}
+
+/// At the first Ctrl-C or SIGTERM no further case begins, and the report says so.
+async fn stop_on_signal(stop: Arc<AtomicBool>) {
+    signal().await;
+    eprintln!("credence: stopping after the cases that are running; again to stop at once");
+    stop.store(true, Ordering::Relaxed);
+}
+
+async fn second_signal(first: tokio::task::JoinHandle<()>) {
+    // The task neither panics nor is cancelled.
+    first.await.ok();
+    signal().await;
+}
+
+/// Resolves at the next Ctrl-C or SIGTERM.
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Handlers for these two can always be installed.
+    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// The exit code for a command that could not be carried out.
+pub fn failure_code(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref::<RunError>() {
+        Some(error) if !error.is_usage() => ExitCode::Unknown,
+        _ => ExitCode::Usage,
+    }
+}

@@ -1,0 +1,143 @@
+//! A cluster that stays up between runs: held by a process of its own, which ends it when told to.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use credence_harness::cluster::{self, Cluster, Description};
+use credence_harness::components::{self, Part};
+use credence_harness::run_dir::{self, RunDir};
+use credence_harness::wait::{self, Progress};
+use credence_harness::{dirs, process};
+
+use crate::console::Console;
+use crate::run::UP;
+use crate::verdict::ExitCode;
+
+/// How long the holder may take; on a machine without programs it builds them first, which takes up to 25 minutes.
+const READY: Duration = Duration::from_secs(45 * 60);
+/// How long the holder may take to end what it started.
+const GONE: Duration = Duration::from_secs(30);
+/// How often is looked.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// Starts the holder in the background and waits until the cluster is ready.
+pub(super) async fn start() -> anyhow::Result<ExitCode> {
+    let state = dirs::state()?;
+    if let Some(description) = running(&state)? {
+        print(&description)?;
+        return Ok(ExitCode::Held);
+    }
+    std::fs::create_dir_all(&state).with_context(|| format!("failed to create {}", state.display()))?;
+    let log = state.join("up.log");
+    let out = File::create(&log).with_context(|| format!("failed to create {}", log.display()))?;
+    let this = std::env::current_exe().context("failed to find this program")?;
+    let arguments = std::env::args_os().skip(1).chain(["--foreground".into()]);
+    let mut holder = std::process::Command::new(this)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(out.try_clone().context("failed to share the log file")?)
+        .stderr(out)
+        // In a group of its own, so that a Ctrl-C in this terminal does not end it.
+        .process_group(0)
+        .spawn()
+        .context("failed to start the process that holds the cluster")?;
+    let description = wait::poll("cluster ready", READY, EVERY, || {
+        let seen = match (holder.try_wait(), running(&state)) {
+            (_, Ok(Some(description))) => Progress::Done(description),
+            (Ok(Some(status)), _) => Progress::Never(format!("{status}:\n{}", process::tail(&log, 12))),
+            (Err(error), _) => Progress::Never(error.to_string()),
+            (_, Err(error)) => Progress::Never(error.to_string()),
+            (Ok(None), Ok(None)) => Progress::NotYet(process::tail(&log, 1)),
+        };
+        std::future::ready(seen)
+    })
+    .await?;
+    print(&description)?;
+    Ok(ExitCode::Held)
+}
+
+/// Holds a cluster until a signal comes or a part of it dies.
+pub(super) async fn hold(options: &components::Options) -> anyhow::Result<ExitCode> {
+    let console = Console::stderr();
+    let state = dirs::state()?;
+    if running(&state)?.is_some() {
+        bail!("a cluster is up already; see `credence status`");
+    }
+    let run = RunDir::create(&state, UP)?;
+    let bring_up = async {
+        let programs = components::obtain(options, &Part::ALL, console.components()).await?;
+        let assets = components::external_secrets_assets(options).await?;
+        let timer = console.phase("cluster");
+        let cluster = Cluster::start(run, &programs, &assets).await?;
+        timer.finish();
+        anyhow::Ok(cluster)
+    };
+    let cluster = tokio::select! {
+        cluster = bring_up => cluster?,
+        () = super::signal() => bail!("interrupted"),
+    };
+    console.note(&format!("up: KUBECONFIG={}", cluster.description.kubeconfig.display()));
+    tokio::select! {
+        () = super::signal() => Ok(ExitCode::Held),
+        death = cluster.died() => Err(death.into()),
+    }
+}
+
+/// Says whether a cluster is up.
+pub(super) fn status() -> anyhow::Result<ExitCode> {
+    match running(&dirs::state()?)? {
+        Some(description) => {
+            print(&description)?;
+            Ok(ExitCode::Held)
+        }
+        None => {
+            writeln!(std::io::stdout(), "no cluster is up; start one with `credence up`")?;
+            Ok(ExitCode::NothingRan)
+        }
+    }
+}
+
+/// Ends the cluster that is up.
+pub(super) async fn down() -> anyhow::Result<ExitCode> {
+    let state = dirs::state()?;
+    let Some(description) = running(&state)? else {
+        writeln!(std::io::stdout(), "no cluster is up")?;
+        return Ok(ExitCode::Held);
+    };
+    process::terminate(description.owner);
+    wait::poll("cluster gone", GONE, EVERY, || {
+        std::future::ready(match running(&state) {
+            Ok(None) => Progress::Done(()),
+            Ok(Some(description)) => Progress::NotYet(format!("process {} still holds it", description.owner)),
+            Err(error) => Progress::NotYet(error.to_string()),
+        })
+    })
+    .await?;
+    writeln!(std::io::stdout(), "the cluster is down")?;
+    Ok(ExitCode::Held)
+}
+
+/// The cluster that is up, after what dead holders left has been swept.
+fn running(state: &Path) -> anyhow::Result<Option<Description>> {
+    let directory: PathBuf = state.join("runs").join(UP);
+    let alive = run_dir::sweep(state)?.alive.contains(&directory);
+    // A holder that is still bringing it up has not described it yet.
+    Ok(alive.then(|| cluster::describe(&directory).ok()).flatten())
+}
+
+fn print(description: &Description) -> anyhow::Result<()> {
+    let Description { provider, versions, url, kubeconfig, owner, .. } = description;
+    let versions: Vec<String> = versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    writeln!(
+        std::io::stdout(),
+        "{provider} cluster up at {url} ({})\nheld by process {owner}\nexport KUBECONFIG={}",
+        versions.join(", "),
+        kubeconfig.display()
+    )?;
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! The summary of a run as plain text.
+
+use std::fmt::Write;
+
+use crate::report::{PropertyReport, Report, RequirementReport};
+use crate::verdict::Verdict;
+
+/// The summary: a table of properties, what did not hold with its replay line, and totals.
+pub fn render_summary(report: &Report, colour: bool) -> String {
+    let mut text = String::new();
+    write_summary(&mut text, report, colour).expect("a String takes every write");
+    text
+}
+
+fn write_summary(text: &mut String, report: &Report, colour: bool) -> std::fmt::Result {
+    write_table(text, &report.properties, colour)?;
+    let open = |property: &&PropertyReport| !matches!(property.verdict, Verdict::Held | Verdict::Skipped);
+    for property in report.properties.iter().filter(open) {
+        write_findings(text, property, report.strict, colour)?;
+    }
+    write_skips(text, &report.properties, colour)?;
+    let totals = &report.totals;
+    writeln!(text, "\nproperties    {}", totals.properties)?;
+    writeln!(text, "cases         {} of {} ran", totals.cases.run, totals.cases.planned)?;
+    writeln!(text, "requirements  {}", totals.requirements)?;
+    let partial = ids(report, |found| found.verdict == Verdict::Held && found.reason.is_some());
+    let missing = ids(report, |found| found.verdict == Verdict::Skipped);
+    for (what, ids) in [("held in part", partial), ("not covered", missing)] {
+        if !ids.is_empty() {
+            writeln!(text, "              {what}: {ids}")?;
+        }
+    }
+    let strict = if report.strict { ", strict" } else { "" };
+    writeln!(text, "run           seed {}, {} cluster, {}{strict}", report.seed, report.cluster.provider, report.took())
+}
+
+fn write_table(text: &mut String, properties: &[PropertyReport], colour: bool) -> std::fmt::Result {
+    let title = properties.iter().map(|property| property.title.len()).max().unwrap_or(0).max(8);
+    let cases = properties.iter().map(|property| property.cases_text().len()).max().unwrap_or(0).max(5);
+    write!(text, "{:<4} {:<title$}  {:<16}  {:<cases$}", "id", "property", "verdict", "cases")?;
+    writeln!(text, "  {:>9}  {:>9}  {:>9}  {:>9}", "p50", "p95", "max", "bound")?;
+    for property in properties {
+        let verdict = paint(property.verdict, &format!("{:<16}", property.verdict), colour);
+        let id = property.id.to_string();
+        write!(text, "{id:<4} {:<title$}  {verdict}  {:<cases$}", property.title, property.cases_text())?;
+        let latency = property.latency_ms;
+        let bound = latency.and_then(|latency| latency.bound);
+        for value in [latency.map(|of| of.p50), latency.map(|of| of.p95), latency.map(|of| of.max), bound] {
+            write!(text, "  {:>9}", value.map_or_else(|| "-".into(), |value| value.to_string()))?;
+        }
+        writeln!(text)?;
+    }
+    Ok(())
+}
+
+fn write_findings(text: &mut String, property: &PropertyReport, strict: bool, colour: bool) -> std::fmt::Result {
+    let verdict = paint(property.verdict, &property.verdict.to_string(), colour);
+    writeln!(text, "\n{} {}: {verdict}", property.id, property.title)?;
+    let smallest = property.findings.first().and_then(|finding| finding.smallest.as_ref());
+    let facts = [("reason", &property.reason), ("smallest", &smallest.cloned()), ("replay", &property.replay)];
+    for (label, value) in facts {
+        if let Some(value) = value {
+            // Further lines of a text stand under its first.
+            writeln!(text, "  {label:<8}  {}", value.replace('\n', "\n            "))?;
+        }
+    }
+    let counts = if strict { "; a failure, as the run is strict" } else { "" };
+    for bug in &property.known {
+        writeln!(
+            text,
+            "  known     {} {}, in {} of {} cases{counts}",
+            bug.id, bug.title, bug.cases, property.cases.run
+        )?;
+        writeln!(text, "            {}", bug.link)?;
+    }
+    Ok(())
+}
+
+fn write_skips(text: &mut String, properties: &[PropertyReport], colour: bool) -> std::fmt::Result {
+    let mut skips = Vec::new();
+    for property in properties {
+        if property.verdict == Verdict::Skipped {
+            let why = property.reason.as_deref().unwrap_or_default();
+            skips.push(format!("  {} {}: {why}", property.id, property.title));
+        }
+        let parts = property.not_covered.iter();
+        skips.extend(parts.map(|(requirement, why)| format!("  {} requirement {requirement}: {why}", property.id)));
+    }
+    if !skips.is_empty() {
+        writeln!(text, "\n{}", paint(Verdict::Skipped, "skipped", colour))?;
+    }
+    skips.iter().try_for_each(|skip| writeln!(text, "{skip}"))
+}
+
+fn ids(report: &Report, wanted: impl Fn(&RequirementReport) -> bool) -> String {
+    let wanted = report.requirements.iter().filter(|found| wanted(found));
+    wanted.map(|requirement| requirement.id.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+/// `text` in the colour of `verdict`, if colour is wanted.
+pub(super) fn paint(verdict: Verdict, text: &str, colour: bool) -> String {
+    let code = match verdict {
+        Verdict::Held => 32,
+        Verdict::Violated => 31,
+        Verdict::KnownViolated | Verdict::Unknown => 33,
+        Verdict::Skipped => 2,
+    };
+    if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::render_summary;
+    use crate::report::PropertyReport;
+    use crate::report::testing::{OTHER, known, property, record, report, violated};
+    use crate::verdict::Outcome;
+
+    #[test]
+    fn the_summary_explains_what_did_not_hold() {
+        let mut record = violated(1, "copy stayed\nin one namespace");
+        record.smallest = Some("one namespace".into());
+        let properties = vec![property(&[record, known(2)]), PropertyReport::skipped(&OTHER, "needs root")];
+        let expected = "\
+id   property            verdict           cases                                      p50        p95        max      bound
+p03  label distribution  violated          2/2, 1 violated, 1 violated (known)     100 ms     400 ms     400 ms     20.0 s
+p07  credential types    skipped           -                                            -          -          -          -
+
+p03 label distribution: violated
+  reason    copy stayed
+            in one namespace
+  smallest  one namespace
+  replay    credence replay p03:42:1
+  known     eso#6677 finalizer stays, in 1 of 2 cases
+            https://github.com/external-secrets/external-secrets/issues/6677
+
+skipped
+  p07 credential types: needs root
+
+properties    0 held, 1 violated, 0 violated (known), 0 unknown, 1 skipped
+cases         2 of 2 ran
+requirements  0 held, 2 violated, 0 violated (known), 0 unknown, 23 skipped
+              not covered: 1.1 1.2 1.3 1.4 1.5 2.1 2.2 2.4 3.1 3.2 3.3 3.4 3.5 4.1 4.2 4.3 4.4 4.5 5.1 5.2 5.3 5.4 5.5
+run           seed 42, embedded cluster, 2 m 05 s
+";
+        let shown = render_summary(&report(false, properties), false);
+        assert_eq!(shown, expected, "\n{shown}");
+    }
+
+    #[test]
+    fn partial_coverage_and_strictness_are_named() {
+        let properties = vec![property(&[record(0, Outcome::Held)]), PropertyReport::skipped(&OTHER, "needs root")];
+        assert!(render_summary(&report(false, properties), false).contains("held in part: 2.5\n"));
+        let shown = render_summary(&report(true, vec![property(&[known(0)])]), false);
+        assert!(shown.contains("a failure, as the run is strict") && shown.contains(", strict\n"), "{shown}");
+    }
+
+    #[test]
+    fn escape_codes_appear_only_when_colour_is_wanted() {
+        let report = report(false, vec![property(&[violated(0, "\u{1b}[2J")])]);
+        assert!(render_summary(&report, true).contains("\u{1b}[31mviolated"));
+        assert!(!render_summary(&report, false).contains('\u{1b}'));
+    }
+}

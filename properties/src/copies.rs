@@ -1,0 +1,153 @@
+//! Comparing what namespaces hold with what the model says: the oracle is bytes, never a condition.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use credence_harness::credential::Credential;
+use credence_harness::observe::{SecretSeen, View};
+use credence_harness::wait::WaitError;
+
+use crate::consumer_format::{self, Role, source_roles};
+use crate::driver::Observation;
+use crate::model::{ExpectedKeys, Target};
+use crate::sources::Values;
+use crate::verdict::{Outcome, Violation};
+
+/// The copies that a namespace must hold, by Secret name.
+pub type Expected<'a> = BTreeMap<String, &'a Target>;
+
+/// Checks that `namespace` holds exactly the `expected` copies, each of the right type, and no other Secret or
+/// ExternalSecret of the distribution. In a namespace that is not ours alone, only names of the distribution count.
+///
+/// # Errors
+/// What differs, in words.
+pub fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &Names) -> Result<(), String> {
+    for (name, target) in expected {
+        match view.secret(namespace, name) {
+            Some(secret) if secret.type_ == target.secret_type => {}
+            Some(secret) => {
+                return Err(format!("{namespace}/{name} has type {} and not {}", secret.type_, target.secret_type));
+            }
+            None => return Err(missing(view, namespace, name, target)),
+        }
+    }
+    let wanted: BTreeSet<&str> = expected.values().map(|target| target.external_secret.as_str()).collect();
+    let extra = view
+        .secrets(namespace)
+        .map(|(name, _)| name.as_str())
+        .filter(|name| !expected.contains_key(*name) && names.secrets.contains(*name))
+        .next();
+    if let Some(name) = extra {
+        return Err(format!("{namespace} holds {name}, which its labels do not ask for"));
+    }
+    let stray = view
+        .external_secrets(namespace)
+        .into_iter()
+        .find(|name| !wanted.contains(name) && names.external_secrets.contains(*name));
+    match stray {
+        Some(name) => Err(format!("{namespace} holds ExternalSecret {name}, which its labels do not ask for")),
+        None => Ok(()),
+    }
+}
+
+/// Says that a copy is missing, with what its ExternalSecret says of itself.
+pub fn missing(view: &View<'_>, namespace: &str, name: &str, target: &Target) -> String {
+    let says = match view.external_secret(namespace, &target.external_secret) {
+        None => "there is no ExternalSecret".to_owned(),
+        Some(seen) => match &seen.ready {
+            Some(ready) => format!("its ExternalSecret says {ready}"),
+            None => "its ExternalSecret has no condition yet".to_owned(),
+        },
+    };
+    format!("{namespace}/{name} does not exist ({says})")
+}
+
+/// The names that a distribution uses for Secrets and ExternalSecrets.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    secrets: BTreeSet<String>,
+    external_secrets: BTreeSet<String>,
+}
+
+impl Names {
+    /// All names of these targets.
+    pub fn of<'a>(targets: impl IntoIterator<Item = &'a Target>) -> Self {
+        let mut names = Self::default();
+        for target in targets {
+            names.secrets.insert(target.secret.clone());
+            names.external_secrets.insert(target.external_secret.clone());
+        }
+        names
+    }
+}
+
+/// Checks that a copy is what `target` promises of a source with these `values`: Kubernetes type, labels, exact key
+/// set, and the content as its consumer decodes it.
+///
+/// # Errors
+/// What differs, in words, with lengths and fingerprints in place of values.
+pub fn faithful(target: &Target, secret: &SecretSeen, values: &Values) -> Result<(), String> {
+    let name = &target.secret;
+    if secret.type_ != target.secret_type {
+        return Err(format!("{name} has type {} and not {}", secret.type_, target.secret_type));
+    }
+    for (key, value) in &target.labels {
+        if secret.labels.get(key) != Some(value) {
+            return Err(format!("{name} has label {key}={:?} and not {value:?}", secret.labels.get(key)));
+        }
+    }
+    if let ExpectedKeys::Exactly(wanted) = &target.keys {
+        let keys: BTreeSet<&String> = secret.data.keys().collect();
+        if !keys.iter().copied().eq(wanted) {
+            return Err(format!("{name} has keys {keys:?} and not {wanted:?}"));
+        }
+    }
+    let decoded = consumer_format::decode(&secret.type_, &secret.labels, &secret.data)
+        .map_err(|error| format!("{name} cannot be read by its consumer: {error}"))?;
+    match consumer_format::disagreement(&decoded, &comparable(target, values)) {
+        Some(difference) => Err(format!("{name} disagrees with its source: {difference}")),
+        None => Ok(()),
+    }
+}
+
+/// The parts of a source that a copy of it must agree with: every secret one, and a user name only if the target reads
+/// it, since a template may bring its own.
+fn comparable(target: &Target, values: &Values) -> BTreeMap<Role, Credential> {
+    let reads = |key: &str| target.fields.iter().any(|field| field.property.as_deref().is_none_or(|read| read == key));
+    source_roles(values.keys().map(String::as_str))
+        .into_iter()
+        .filter(|(role, key)| !matches!(role, Role::Username | Role::Other(_)) || reads(key))
+        .filter_map(|(role, key)| values.get(key).map(|value| (role, value.clone())))
+        .collect()
+}
+
+/// What a wait that failed says about the claim. A wait that ran its time while the cluster was in sight is a
+/// violation; one that lost sight is not.
+pub fn failed(error: &WaitError) -> Outcome {
+    match error {
+        WaitError::TimedOut { .. } | WaitError::Impossible { .. } => violated(error.to_string()),
+        WaitError::Blind { .. } => Outcome::Unknown(error.to_string()),
+    }
+}
+
+/// A violation that no documented bug explains.
+pub fn violated(reason: impl Into<String>) -> Outcome {
+    Outcome::Violated(Violation { reason: reason.into(), known: None })
+}
+
+/// The worse of two ends of the same case.
+pub fn worse(a: Outcome, b: Outcome) -> Outcome {
+    use crate::verdict::Verdict;
+    if Verdict::from(&b) > Verdict::from(&a) { b } else { a }
+}
+
+/// An error with its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Ends a case at an error of ours.
+impl<E: std::error::Error> From<E> for Observation {
+    fn from(error: E) -> Self {
+        Self::unknown(chain(&error))
+    }
+}

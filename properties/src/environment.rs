@@ -1,0 +1,129 @@
+//! What cases run against: one cluster, the configuration's model, its sources and the pool of namespaces.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::num::NonZero;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use credence_harness::cluster::{Cluster, ClusterError};
+use credence_harness::external_secrets;
+use credence_harness::observe::Observer;
+use kube::Client;
+use tokio::task::JoinSet;
+
+use crate::model::{Bound, Model, Target};
+use crate::namespaces::Namespaces;
+use crate::p04_selector_patterns::Populations;
+use crate::selector::{Labels, opt_ins};
+use crate::sources::Sources;
+use crate::verdict::CaseId;
+
+/// How long nothing may change before an absence is believed, after the case's positive twin has been served.
+///
+/// ESO handles each event of a namespace in one pass over all namespaces of a ClusterExternalSecret, so the pass
+/// that served the twin has seen the namespace that must stay empty; the window covers what follows that pass.
+pub const HOLD: Duration = Duration::from_millis(300);
+
+/// Namespaces that change at once at most: of all lanes, with the clean-up of the cases before.
+const BUSY: u32 = 40;
+/// Reconciles that ESO runs at the same time.
+pub const WORKERS: NonZero<u32> = NonZero::new(external_secrets::CONCURRENCY).expect("a constant above zero");
+
+/// Everything that a case needs.
+pub struct Environment {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// What is seen of it.
+    pub observer: Observer,
+    /// What the configuration asks for.
+    pub model: Model,
+    /// The sources and their leases.
+    pub sources: Sources,
+    /// The namespaces for cases.
+    pub namespaces: Namespaces,
+    /// Namespaces that are truth tables, for p04.
+    pub populations: Populations,
+    /// Clean-up that goes on while the next cases run.
+    background: Mutex<JoinSet<()>>,
+    /// Why the cluster is of no use any more.
+    death: OnceLock<String>,
+}
+
+impl Environment {
+    /// Puts the parts together.
+    pub fn new(cluster: Cluster, observer: Observer, model: Model, namespaces: Namespaces) -> Self {
+        let sources = Sources::new(model.sources.keys().cloned());
+        Self {
+            cluster,
+            observer,
+            model,
+            sources,
+            namespaces,
+            populations: Populations::default(),
+            background: Mutex::default(),
+            death: OnceLock::new(),
+        }
+    }
+
+    /// Goes on with `work` beside the cases.
+    pub fn background(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.background.lock().unwrap_or_else(PoisonError::into_inner);
+        // Finished tasks are taken out here, so that their number does not grow with the number of cases.
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(work);
+    }
+
+    /// Waits for the clean-up that is still going on.
+    pub async fn settle(&self) {
+        let tasks = std::mem::take(&mut *self.background.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.join_all().await;
+    }
+
+    /// Why the cluster is of no use any more, if a part of it has died.
+    pub fn death(&self) -> Option<String> {
+        self.death.get().cloned()
+    }
+
+    /// Writes down that a part of the cluster has died, and gives the reason as text.
+    pub fn bury(&self, error: ClusterError) -> String {
+        self.death.get_or_init(|| error.to_string()).clone()
+    }
+
+    /// A client whose user agent names the case, so that audit entries join to it.
+    pub fn client_for(&self, case: CaseId) -> Client {
+        self.cluster.client_as(&agent(case))
+    }
+
+    /// How soon a change of labels must show when as many namespaces change as the lanes of a property can hold.
+    pub fn provisioning_bound(&self) -> Duration {
+        Model::provisioning_bound(BUSY)
+    }
+
+    /// How soon an update must reach the copies of `target`, among as many dependents as a slot can have.
+    pub fn propagation_bound(&self, target: &Target) -> Bound {
+        self.model.propagation_bound(target, BUSY, WORKERS)
+    }
+}
+
+/// The targets whose copies a namespace must hold, given its labels, by Secret name.
+pub fn expected_in<'a>(model: &'a Model, namespace: &str, labels: &Labels) -> BTreeMap<String, &'a Target> {
+    let one = BTreeMap::from([(namespace.to_owned(), labels.clone())]);
+    model.expected(&one).into_iter().map(|(copy, target)| (copy.secret, target)).collect()
+}
+
+/// The label maps with which a namespace of any name asks for `target`; none if it selects by name alone.
+pub fn asking_labels(target: &Target) -> Vec<Labels> {
+    opt_ins(&target.selection).into_iter().filter(|way| way.names.is_none()).map(|way| way.labels).collect()
+}
+
+/// The namespaces that `target` selects by name alone.
+pub fn selected_names(target: &Target) -> BTreeSet<String> {
+    let named = opt_ins(&target.selection).into_iter().filter(|way| way.labels.is_empty());
+    named.filter_map(|way| way.names).flatten().collect()
+}
+
+/// The user agent and field manager of a case.
+pub fn agent(case: CaseId) -> String {
+    format!("credence/{case}")
+}

@@ -1,0 +1,43 @@
+//! Conformance suite for Kubernetes secret distribution with External Secrets Operator.
+//!
+//! ```text
+//!  manifests ─▶ bundle ─▶ model ─┬─▶ generate ─▶ driver ─▶ pNN ─▶ verdict ─▶ report ─▶ console
+//!  (harness)    typed     pure   │   from seed    lanes    claims             JSON, JUnit, HTML
+//!                                └── what must hold
+//! ```
+//!
+//! Read [`run`] for the way through, [`driver`] for what a property is, and any `p01` to `p06` for a claim.
+//!
+//! Invariants:
+//! - Everything left of the driver, and everything right of the verdict, is pure: no cluster, no clock, no failure.
+//! - What a case expects follows from the manifests and from the rules that the specification sets for all of them; no
+//!   expectation is written by hand beside a configuration.
+//! - No case depends on another; what they share are the sources, under the leases of [`sources`].
+//! - A case that cannot tell is unknown, and unknown is never green.
+//! - Nothing here sleeps: waits are in [`credence_harness::wait`].
+
+pub mod bundle;
+pub mod cli;
+pub mod console;
+pub mod consumer_format;
+pub mod copies;
+pub mod deploy;
+pub mod driver;
+pub mod environment;
+pub mod generate;
+pub mod model;
+pub mod namespaces;
+pub mod overlay;
+pub mod p01_propagation;
+pub mod p02_provisioning;
+pub mod p03_label_distribution;
+pub mod p04_selector_patterns;
+pub mod p05_format;
+pub mod p06_multi_format;
+pub mod registry;
+pub mod report;
+pub mod rotation;
+pub mod run;
+pub mod selector;
+pub mod sources;
+pub mod verdict;

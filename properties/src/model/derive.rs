@@ -1,0 +1,199 @@
+//! From a bundle to the model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ExpectedKeys, Field, Model, Source, Target};
+use crate::bundle::{
+    Bundle, ClusterExternalSecret, ClusterSecretStore, DataFrom, ExternalSecretSpec, MergePolicy, OPAQUE, RemoteRef,
+    SecretTemplate, SourceRef, StoreRef, TemplateFrom,
+};
+use crate::selector::Labels;
+
+pub(super) fn model(bundle: &Bundle) -> Model {
+    let sources = sources(bundle);
+    let targets =
+        bundle.cluster_external_secrets.iter().map(|distributed| target(bundle, &sources, distributed)).collect();
+    Model { sources, targets }
+}
+
+/// The Secret that a reference through a store leads to.
+fn source_ref(bundle: &Bundle, store: &StoreRef, remote: &RemoteRef) -> SourceRef {
+    SourceRef {
+        namespace: store_named(bundle, store)
+            .kubernetes
+            .as_ref()
+            .map(|provider| provider.remote_namespace.clone())
+            // Every used store reads Kubernetes Secrets, or the bundle would have been refused.
+            .expect("the bundle checked the store's provider"),
+        name: remote.key.clone(),
+    }
+}
+
+fn store_named<'a>(bundle: &'a Bundle, store: &StoreRef) -> &'a ClusterSecretStore {
+    // Every store reference leads somewhere, or the bundle would have been refused.
+    &bundle.stores[&store.name]
+}
+
+fn specs(bundle: &Bundle) -> impl Iterator<Item = &ExternalSecretSpec> {
+    bundle.cluster_external_secrets.iter().map(|distributed| &distributed.spec.external_secret_spec)
+}
+
+fn sources(bundle: &Bundle) -> BTreeMap<SourceRef, Source> {
+    let mut sources: BTreeMap<SourceRef, Source> = BTreeMap::new();
+    let single = specs(bundle).flat_map(|spec| {
+        spec.data.iter().filter_map(|entry| Some((spec.store_of(entry.source_ref.as_ref())?, &entry.remote_ref)))
+    });
+    let whole = specs(bundle).flat_map(|spec| {
+        spec.data_from
+            .iter()
+            .filter_map(|entry| Some((spec.store_of(entry.source_ref.as_ref())?, entry.extract.as_ref()?)))
+    });
+    for (store, remote) in single.chain(whole) {
+        let reference = source_ref(bundle, store, remote);
+        let manifest = bundle.secrets.get(&reference);
+        let source = sources.entry(reference).or_insert_with(|| Source {
+            keys: manifest.map(|secret| secret.data.keys().cloned().collect()).unwrap_or_default(),
+            secret_type: manifest.map_or_else(|| OPAQUE.to_owned(), |secret| secret.secret_type.clone()),
+        });
+        if remote.is_plain() {
+            source.keys.extend(remote.property.clone());
+        }
+    }
+    sources
+}
+
+fn target(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, distributed: &ClusterExternalSecret) -> Target {
+    let ClusterExternalSecret { name, spec, .. } = distributed;
+    let external_secret = spec.external_secret_name.as_ref().unwrap_or(name);
+    let selection = spec.selection();
+    let labels = match &spec.external_secret_spec.target.template {
+        Some(template) => template.labels(),
+        // Without a template the controller copies the ExternalSecret's own labels.
+        None => spec.external_secret_labels(),
+    };
+    let labels = literal(labels);
+    let spec = &spec.external_secret_spec;
+    let (fields, read_keys) = fields(bundle, sources, spec);
+    let template = spec.target.template.as_ref();
+    Target {
+        name: name.clone(),
+        external_secret: external_secret.clone(),
+        secret: spec.target.name.as_ref().unwrap_or(external_secret).clone(),
+        secret_type: template.and_then(|template| template.secret_type.clone()).unwrap_or_else(|| OPAQUE.to_owned()),
+        labels,
+        refresh_interval: spec.refresh_interval(),
+        refresh_policy: spec.refresh_policy,
+        creation_policy: spec.target.creation_policy,
+        deletion_policy: spec.target.deletion_policy,
+        immutable: spec.target.immutable,
+        selection,
+        stores: stores(bundle, spec),
+        fields,
+        keys: written_keys(template, read_keys),
+    }
+}
+
+/// The labels whose value is no template.
+fn literal(labels: &Labels) -> Labels {
+    labels.iter().filter(|(_, value)| !value.contains("{{")).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn stores(bundle: &Bundle, spec: &ExternalSecretSpec) -> Vec<ClusterSecretStore> {
+    let single = spec.data.iter().map(|entry| entry.source_ref.as_ref());
+    let whole = spec.data_from.iter().map(|entry| entry.source_ref.as_ref());
+    let stores: BTreeMap<&str, &ClusterSecretStore> = single
+        .chain(whole)
+        .filter_map(|own| spec.store_of(own))
+        .map(|store| (store.name.as_str(), store_named(bundle, store)))
+        .collect();
+    stores.into_values().cloned().collect()
+}
+
+/// What a spec reads: each value, and the keys that they have before any template.
+fn fields(
+    bundle: &Bundle,
+    sources: &BTreeMap<SourceRef, Source>,
+    spec: &ExternalSecretSpec,
+) -> (Vec<Field>, ExpectedKeys) {
+    let mut fields: BTreeMap<String, Field> = BTreeMap::new();
+    let mut hidden = None;
+    for entry in &spec.data_from {
+        let store = spec.store_of(entry.source_ref.as_ref());
+        let (Some(store), Some(extract)) = (store, &entry.extract) else {
+            hidden = Some("dataFrom searches or generates");
+            continue;
+        };
+        let source = source_ref(bundle, store, extract);
+        let keys = &sources[&source].keys;
+        hidden = hides_keys(entry, extract, keys).or(hidden);
+        for key in keys {
+            let field = Field { secret_key: key.clone(), source: source.clone(), property: Some(key.clone()) };
+            fields.insert(key.clone(), field);
+        }
+    }
+    // In this order, because the controller lets single values win.
+    for entry in &spec.data {
+        if let Some(store) = spec.store_of(entry.source_ref.as_ref()) {
+            let field = Field {
+                secret_key: entry.secret_key.clone(),
+                source: source_ref(bundle, store, &entry.remote_ref),
+                property: entry.remote_ref.property.clone(),
+            };
+            fields.insert(entry.secret_key.clone(), field);
+        }
+    }
+    let keys = match hidden {
+        Some(why) => ExpectedKeys::Unknown { why },
+        None => ExpectedKeys::Exactly(fields.keys().cloned().collect()),
+    };
+    (fields.into_values().collect(), keys)
+}
+
+/// Why an extracted source has other keys in the copy, or keys that nobody wrote down.
+fn hides_keys(entry: &DataFrom, extract: &RemoteRef, keys: &BTreeSet<String>) -> Option<&'static str> {
+    if !entry.rewrite.is_empty() {
+        return Some("dataFrom rewrites keys");
+    }
+    if extract.property.is_some() || !extract.is_plain() {
+        return Some("dataFrom extracts something else than the keys of a source");
+    }
+    keys.is_empty().then_some("dataFrom extracts a source of which no key is known")
+}
+
+/// The keys that a copy has after its template.
+///
+/// Source: `Reconciler.ApplyTemplate` (pkg/controllers/externalsecret/externalsecret_controller_template.go).
+fn written_keys(template: Option<&SecretTemplate>, read: ExpectedKeys) -> ExpectedKeys {
+    let Some(template) = template else {
+        return read;
+    };
+    let made = template.template_from.iter().map(template_keys).collect::<Option<Vec<_>>>();
+    let Some(made) = made else {
+        return ExpectedKeys::Unknown { why: "templateFrom makes its own keys" };
+    };
+    let makes_nothing = template.data_keys.is_empty() && template.template_from.is_empty();
+    let made = made.into_iter().flatten().chain(template.data_keys.clone());
+    if template.merge_policy != MergePolicy::Merge && !makes_nothing {
+        return ExpectedKeys::Exactly(made.collect());
+    }
+    match read {
+        ExpectedKeys::Exactly(read) => ExpectedKeys::Exactly(made.chain(read).collect()),
+        unknown @ ExpectedKeys::Unknown { .. } => unknown,
+    }
+}
+
+/// The keys that a template kept elsewhere makes, if they are known beforehand.
+fn template_keys(from: &TemplateFrom) -> Option<Vec<String>> {
+    if from.target.as_deref().is_some_and(|target| target != "Data") {
+        return Some(Vec::new());
+    }
+    let items = from.config_map.iter().chain(&from.secret).flat_map(|object| &object.items);
+    let mut keys = Vec::new();
+    for item in items {
+        if item.template_as.as_deref() == Some("KeysAndValues") {
+            return None;
+        }
+        keys.push(item.key.clone());
+    }
+    from.literal.is_none().then_some(keys)
+}

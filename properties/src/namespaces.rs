@@ -1,0 +1,270 @@
+//! Namespaces for cases: a pool that is relabelled instead of created and deleted, and named ones behind a lock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use credence_harness::observe::View;
+use credence_harness::wait::{self, Progress, WaitError};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::environment::{Environment, selected_names};
+
+/// Label of every namespace that credence made; its value is the run.
+pub const RUN_LABEL: &str = "credence.dev/run";
+/// Finalizer that a ClusterExternalSecret puts on each namespace it serves, without its name (ESO
+/// `clusterexternalsecret_controller.go`, `buildCESFinalizer`).
+pub const FINALIZER: &str = "externalsecrets.external-secrets.io/ces-";
+/// How long copies may take to leave a namespace that has lost its labels before they are removed by hand.
+const CLEAN: Duration = Duration::from_secs(15);
+/// How long all namespaces of a run may take to go.
+const REMOVED: Duration = Duration::from_secs(120);
+
+/// Why a namespace could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NamespaceError {
+    /// The API server refused.
+    #[error("failed to {act} namespace {namespace}")]
+    Refused {
+        /// What was tried.
+        act: &'static str,
+        /// On which namespace.
+        namespace: String,
+        /// The cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// It did not become what it should.
+    #[error("failed to settle namespace {namespace}")]
+    Unsettled {
+        /// The namespace.
+        namespace: String,
+        /// The cause.
+        #[source]
+        source: WaitError,
+    },
+}
+
+fn refused(act: &'static str, namespace: &str) -> impl FnOnce(kube::Error) -> NamespaceError {
+    let namespace = namespace.to_owned();
+    move |source| NamespaceError::Refused { act, namespace, source: Box::new(source) }
+}
+
+/// The pool.
+pub struct Namespaces {
+    run: String,
+    next: AtomicU32,
+    free: Mutex<BTreeSet<String>>,
+    named: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    left_behind: Mutex<Vec<String>>,
+}
+
+/// One namespace that belongs to one case.
+pub struct Lease {
+    /// Its name.
+    pub name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Pooled,
+    /// A namespace that the configuration selects by name, of which there is only one.
+    Named {
+        _guard: OwnedMutexGuard<()>,
+    },
+}
+
+impl Namespaces {
+    /// An empty pool for a run.
+    pub fn new(run: &str) -> Self {
+        Self {
+            run: run.to_owned(),
+            next: AtomicU32::new(0),
+            free: Mutex::default(),
+            named: Mutex::default(),
+            left_behind: Mutex::default(),
+        }
+    }
+
+    /// A namespace without labels and copies: a free one of the pool, or a new one.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub async fn lease(&self, client: &Client) -> Result<Lease, NamespaceError> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
+        let name = match free {
+            Some(name) => name,
+            None => self.create(client, &BTreeMap::new()).await?,
+        };
+        Ok(Lease { name, kind: Kind::Pooled })
+    }
+
+    /// Creates a namespace of this run with `labels` and gives its name. It is not part of the pool.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn create(&self, client: &Client, labels: &BTreeMap<String, String>) -> Result<String, NamespaceError> {
+        let name = format!("credence-{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed));
+        self.create_named(client, &name, labels).await?;
+        Ok(name)
+    }
+
+    async fn create_named(
+        &self,
+        client: &Client,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<(), NamespaceError> {
+        let mut all = labels.clone();
+        all.insert(RUN_LABEL.to_owned(), self.run.clone());
+        let mut namespace = Namespace::default();
+        namespace.metadata.name = Some(name.to_owned());
+        namespace.metadata.labels = Some(all);
+        let api: Api<Namespace> = Api::all(client.clone());
+        api.create(&PostParams::default(), &namespace).await.map(drop).map_err(refused("create", name))
+    }
+
+    /// Creates the namespaces that targets select by name, where they do not exist.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn create_selected_by_name(&self, env: &Environment) -> Result<(), NamespaceError> {
+        let names: BTreeSet<String> = env.model.targets.iter().flat_map(selected_names).collect();
+        for name in names {
+            if env.observer.look(|view| view.namespace(&name).is_none()) {
+                self.create_named(&env.cluster.client, &name, &BTreeMap::new()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A namespace of which there is only one. Waits while another case has it.
+    pub async fn lease_named(&self, name: &str) -> Lease {
+        let lock = {
+            let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(named.entry(name.to_owned()).or_default())
+        };
+        Lease { name: name.to_owned(), kind: Kind::Named { _guard: lock.lock_owned().await } }
+    }
+
+    /// Deletes every namespace of this run and waits until all are gone: for a cluster that lives on.
+    ///
+    /// # Errors
+    /// When the API server refuses or a namespace stays.
+    pub async fn remove_all(&self, env: &Environment) -> Result<(), NamespaceError> {
+        let client = &env.cluster.client;
+        let ours = env.observer.look(|view| {
+            let ours = view.namespaces().filter(|(_, seen)| seen.labels.get(RUN_LABEL) == Some(&self.run));
+            ours.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        });
+        for name in &ours {
+            delete(client, name).await?;
+            remove_finalizers(client, name).await?;
+        }
+        let gone = wait::until(&env.observer, "all namespaces of the run gone", REMOVED, |view| {
+            match ours.iter().find(|name| view.namespace(name).is_some()) {
+                Some(name) => Progress::NotYet(format!("{name} is still there")),
+                None => Progress::Done(()),
+            }
+        });
+        gone.await.map_err(|source| NamespaceError::Unsettled { namespace: self.run.clone(), source })
+    }
+
+    /// Takes a namespace back: removes `labels`, waits in the background until its copies are gone, and pools it.
+    pub fn give_back(&self, env: &Arc<Environment>, lease: Lease, labels: BTreeSet<String>) {
+        let env = Arc::clone(env);
+        env.clone().background(async move {
+            if let Err(left) = env.namespaces.clean(&env, &lease, &labels).await {
+                env.namespaces.leave_behind(left);
+            } else if matches!(lease.kind, Kind::Pooled) {
+                env.namespaces.free.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.name);
+            }
+        });
+    }
+
+    async fn clean(&self, env: &Environment, lease: &Lease, labels: &BTreeSet<String>) -> Result<(), String> {
+        let removed: BTreeMap<&String, Value> = labels.iter().map(|key| (key, Value::Null)).collect();
+        set_labels(&env.cluster.client, "credence", &lease.name, &removed).await.map_err(|error| error.to_string())?;
+        if matches!(lease.kind, Kind::Named { .. }) {
+            return Ok(());
+        }
+        let what = format!("namespace {} empty after its labels are gone", lease.name);
+        match wait::until(&env.observer, &what, CLEAN, |view| emptiness(view, &lease.name)).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The run that these namespaces belong to.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// Writes down something that the system under test should have removed and did not.
+    pub fn leave_behind(&self, what: String) {
+        self.left_behind.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+
+    /// What could not be cleaned up by taking labels away, and so was left behind by the system under test.
+    pub fn left_behind(&self) -> Vec<String> {
+        self.left_behind.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Whether a namespace holds neither copies nor ExternalSecrets.
+pub fn emptiness(view: &View<'_>, namespace: &str) -> Progress<()> {
+    let held: Vec<&str> =
+        view.secrets(namespace).map(|(name, _)| name.as_str()).chain(view.external_secrets(namespace)).collect();
+    if held.is_empty() { Progress::Done(()) } else { Progress::NotYet(format!("still holds {}", held.join(", "))) }
+}
+
+/// Sets labels of a namespace; a null removes one.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn set_labels<K: serde::Serialize + Ord, V: serde::Serialize>(
+    client: &Client,
+    manager: &str,
+    namespace: &str,
+    labels: &BTreeMap<K, V>,
+) -> Result<(), NamespaceError> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+    api.patch_metadata(namespace, &params, &Patch::Merge(json!({ "metadata": { "labels": labels } })))
+        .await
+        .map(drop)
+        .map_err(refused("label", namespace))
+}
+
+/// Begins the deletion of a namespace.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn delete(client: &Client, namespace: &str) -> Result<(), NamespaceError> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    api.delete(namespace, &DeleteParams::default()).await.map(drop).map_err(refused("delete", namespace))
+}
+
+/// Takes ESO's finalizers off a namespace, the only remedy for eso#6677.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn remove_finalizers(client: &Client, namespace: &str) -> Result<(), NamespaceError> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let Some(found) = api.get_metadata_opt(namespace).await.map_err(refused("read", namespace))? else {
+        return Ok(());
+    };
+    let kept: Vec<&String> = found.metadata.finalizers.iter().flatten().filter(|f| !f.starts_with(FINALIZER)).collect();
+    let patch = json!({ "metadata": { "finalizers": kept } });
+    match api.patch_metadata(namespace, &PatchParams::default(), &Patch::Merge(patch)).await {
+        Ok(_) => Ok(()),
+        // Gone between the two requests: the finalizers are gone with it.
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(refused("take the finalizers off", namespace)(error)),
+    }
+}

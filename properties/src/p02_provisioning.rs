@@ -1,0 +1,160 @@
+//! p02: a labelled namespace gets exactly its secrets, an unlabelled one none.
+//!
+//! A case labels namespaces in every way that must ask and must not ask, protected namespaces too. Those that must
+//! stay empty are labelled first; the positive twin is labelled last, so that its copies prove that ESO was at work
+//! after the others had their labels.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_harness::wait::{self, Progress};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+use tokio::time::Instant;
+
+use crate::copies::{self, Expected, Names};
+use crate::driver::{Observation, Property};
+use crate::environment::{self, Environment, HOLD, agent, expected_in};
+use crate::generate::label_value;
+use crate::model::Model;
+use crate::namespaces::{self, Lease, NamespaceError, RUN_LABEL};
+use crate::report::PropertyMeta;
+use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+
+/// The property.
+pub struct Provisioning;
+
+/// Labels of one namespace; a key that is absent here is absent there.
+type Labels = BTreeMap<String, String>;
+
+/// The namespaces of one case.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Namespaces with any labels.
+    others: Vec<Labels>,
+    /// A namespace that is not ours, such as kube-system or that of the sources, labelled like the twin: by its place
+    /// in the list of them.
+    foreign: Option<prop::sample::Index>,
+    /// Labels that ask for one target at least.
+    twin: Labels,
+}
+
+impl Property for Provisioning {
+    type Shared = ();
+    type Case = World;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(2),
+        title: "provisioning",
+        claim: "a labelled namespace gets exactly its secrets, an unlabelled one none",
+        requirements: &[Requirement::new(2, 1), Requirement::new(2, 2)],
+    };
+    const LANES: usize = 8;
+
+    fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
+        asking_labels(model).map(|_| Just(()).boxed())
+    }
+
+    fn case(&self, model: &Model) -> BoxedStrategy<World> {
+        let Some(twin) = asking_labels(model) else { return Just(World::default()).boxed() };
+        let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
+        let foreign = prop_oneof![7 => Just(None), 1 => any::<prop::sample::Index>().prop_map(Some)];
+        (vec(any_labels(&keys), 0..=2), foreign, twin)
+            .prop_map(|(others, foreign, twin)| World { others, foreign, twin })
+            .boxed()
+    }
+
+    fn is_telling(&self, model: &Model, (): &(), case: &World) -> bool {
+        !expected_in(model, "twin", &case.twin).is_empty()
+    }
+
+    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, World)]) -> Vec<Observation> {
+        let mut observations = Vec::with_capacity(cases.len());
+        for (id, world) in cases {
+            observations.push(provision(env, *id, world).await.unwrap_or_else(Observation::from));
+        }
+        observations
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self { others: Vec::new(), foreign: None, twin: Labels::new() }
+    }
+}
+
+/// Label maps that ask for at least one target, one alternative for each way of asking.
+pub(crate) fn asking_labels(model: &Model) -> Option<BoxedStrategy<Labels>> {
+    let ways: Vec<Labels> = model.targets.iter().flat_map(environment::asking_labels).collect();
+    (!ways.is_empty()).then(|| prop::sample::select(ways).boxed())
+}
+
+/// Each key absent, asking, or with a value that must not ask.
+pub(crate) fn any_labels(keys: &[String]) -> BoxedStrategy<Labels> {
+    let values = vec(label_value(), keys.len());
+    let keys = keys.to_vec();
+    values
+        .prop_map(move |values| {
+            let pairs = keys.iter().cloned().zip(values);
+            pairs.filter_map(|(key, value)| value.map(|value| (key, value.to_owned()))).collect()
+        })
+        .boxed()
+}
+
+async fn provision(env: &Arc<Environment>, id: CaseId, world: &World) -> Result<Observation, NamespaceError> {
+    let client = env.client_for(id);
+    let _sources = env.sources.share().await;
+    let mut observation = Observation::from(Outcome::Held);
+    let mut leases: Vec<(Lease, Labels)> = Vec::new();
+    if let Some(index) = &world.foreign {
+        let foreign = env.observer.look(|view| {
+            let foreign = view.namespaces().filter(|(_, seen)| !seen.labels.contains_key(RUN_LABEL));
+            foreign.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        });
+        let lease = env.namespaces.lease_named(index.get::<String>(&foreign)).await;
+        leases.push((lease, world.twin.clone()));
+    }
+    for labels in world.others.iter().chain([&world.twin]) {
+        leases.push((env.namespaces.lease(&client).await?, labels.clone()));
+    }
+    for (lease, labels) in &leases {
+        namespaces::set_labels(&client, &agent(id), &lease.name, labels).await?;
+        observation.count("label namespace");
+    }
+    let labelled = Instant::now();
+    let bound = env.provisioning_bound();
+    observation.bound = Some(bound);
+    let worlds: Vec<(&str, Expected<'_>)> = leases
+        .iter()
+        .map(|(lease, labels)| (lease.name.as_str(), expected_in(&env.model, &lease.name, labels)))
+        .collect();
+    observation.outcome = settle(env, &worlds, bound).await;
+    if observation.outcome == Outcome::Held {
+        observation.latencies.push(labelled.elapsed().saturating_sub(HOLD));
+    }
+    for (lease, labels) in leases {
+        env.namespaces.give_back(env, lease, labels.into_keys().collect::<BTreeSet<_>>());
+    }
+    Ok(observation)
+}
+
+/// Waits until each namespace holds exactly what is expected, and then for as long as an absence needs.
+pub(crate) async fn settle(env: &Environment, worlds: &[(&str, Expected<'_>)], bound: Duration) -> Outcome {
+    let names = Names::of(&env.model.targets);
+    let reached = wait::until(&env.observer, "exactly the copies that the labels ask for", bound, |view| {
+        let wrong = worlds.iter().find_map(|(name, expected)| copies::exact(view, name, expected, &names).err());
+        wrong.map_or(Progress::Done(()), Progress::NotYet)
+    });
+    if let Err(error) = reached.await {
+        return copies::failed(&error);
+    }
+    let held = wait::hold(&env.observer, "exactly these copies", HOLD, |view| {
+        worlds.iter().try_for_each(|(name, expected)| copies::exact(view, name, expected, &names))
+    });
+    match held.await {
+        Ok(()) => Outcome::Held,
+        Err(error) => copies::failed(&error),
+    }
+}

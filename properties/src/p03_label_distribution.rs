@@ -1,0 +1,224 @@
+//! p03: after any sequence of label changes, copies are exactly those the last labels ask for; nothing stays behind.
+//!
+//! A case is a sequence of label changes on a few namespaces, applied as fast as generated pauses allow, so that ESO
+//! is overtaken by the next change. Some namespaces are deleted at the end: nothing that stays behind may keep one
+//! from going.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_harness::observe::{NamespaceSeen, View};
+use credence_harness::wait::{self, Progress};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::BoxedStrategy;
+use tokio::time::Instant;
+
+use crate::copies::{self, Expected};
+use crate::driver::{Observation, Property};
+use crate::environment::{Environment, HOLD, agent, expected_in};
+use crate::generate::LABEL_VALUES;
+use crate::model::Model;
+use crate::namespaces::{self, FINALIZER, Lease, NamespaceError};
+use crate::p02_provisioning::{asking_labels, settle};
+use crate::report::PropertyMeta;
+use crate::verdict::{CaseId, Known, Outcome, PropertyId, Requirement, Violation};
+
+/// The property.
+pub struct LabelDistribution;
+
+/// Longest sequence of label changes.
+const LONGEST: usize = 20;
+/// How long a namespace may take to go. Its controller visits every kind that the cluster serves.
+const DELETION: Duration = Duration::from_secs(30);
+/// A namespace that only finalizers hold back is believed to hang after this long: ESO answers to a deletion at once,
+/// or not at all.
+const HANGING: Duration = Duration::from_secs(3);
+
+/// ESO takes its finalizer off a namespace when the namespace or the ClusterExternalSecret is deleted, but not when the
+/// namespace loses its label; afterwards nothing visits that namespace any more.
+const FINALIZER_STAYS: Known = Known {
+    id: "eso#6677",
+    link: "https://github.com/external-secrets/external-secrets/issues/6677",
+    title: "a namespace that was relabelled away cannot be deleted: the ClusterExternalSecret's finalizer stays on it",
+};
+
+type Labels = BTreeMap<String, String>;
+
+/// One label change on one namespace of the case.
+#[derive(Debug, Clone)]
+pub struct Change {
+    namespace: prop::sample::Index,
+    key: String,
+    /// The new value; none removes the label.
+    value: Option<&'static str>,
+    /// Pause before it, in milliseconds.
+    pause_ms: u64,
+}
+
+/// A sequence of label changes, and its end.
+#[derive(Debug, Clone)]
+pub struct Sequence {
+    namespaces: usize,
+    changes: Vec<Change>,
+    /// Labels that the first namespace has at the end, whatever came before: they ask for one target at least, so that
+    /// every case ends with ESO seen at work.
+    seal: Labels,
+    /// Whether the last namespace is deleted at the end.
+    delete: bool,
+}
+
+impl Property for LabelDistribution {
+    type Shared = ();
+    type Case = Sequence;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(3),
+        title: "label distribution",
+        claim: "after any sequence of label changes, copies are exactly those the last labels ask for; nothing stays behind",
+        requirements: &[Requirement::new(2, 3), Requirement::new(2, 5)],
+    };
+    const LANES: usize = 10;
+
+    fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
+        asking_labels(model).map(|_| Just(()).boxed())
+    }
+
+    fn case(&self, model: &Model) -> BoxedStrategy<Sequence> {
+        let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
+        let seal = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
+        let value = prop_oneof![4 => Just(Some("true")), 4 => Just(None), 2 => select(LABEL_VALUES).prop_map(Some)];
+        // Mostly no pause at all: the next change then overtakes ESO. The longest lets it finish.
+        let pause = prop_oneof![6 => Just(0), 2 => 0..100u64, 1 => 100..800u64];
+        let change = (any::<prop::sample::Index>(), select(keys), value, pause)
+            .prop_map(|(namespace, key, value, pause_ms)| Change { namespace, key, value, pause_ms });
+        (1..=2usize, vec(change, 1..=LONGEST), seal, prop::bool::weighted(0.3))
+            .prop_map(|(namespaces, changes, seal, delete)| Sequence { namespaces, changes, seal, delete })
+            .boxed()
+    }
+
+    fn is_telling(&self, model: &Model, (): &(), case: &Sequence) -> bool {
+        // A sequence tells something if some namespace was asking at some time, and only then can copies stay behind.
+        let mut worlds = vec![Labels::new(); case.namespaces];
+        case.changes.iter().any(|change| {
+            let labels = change.apply(&mut worlds);
+            !expected_in(model, "namespace", labels).is_empty() || change.value.is_some_and(|value| value != "true")
+        })
+    }
+
+    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, Sequence)]) -> Vec<Observation> {
+        let mut observations = Vec::with_capacity(cases.len());
+        for (id, sequence) in cases {
+            observations.push(play(env, *id, sequence).await.unwrap_or_else(Observation::from));
+        }
+        observations
+    }
+}
+
+impl Change {
+    /// Applies the change to the model of the case's namespaces and gives the labels of the one that changed.
+    fn apply<'a>(&self, worlds: &'a mut [Labels]) -> &'a Labels {
+        let labels = &mut worlds[self.namespace.index(worlds.len())];
+        match self.value {
+            Some(value) => labels.insert(self.key.clone(), value.to_owned()),
+            None => labels.remove(&self.key),
+        };
+        labels
+    }
+}
+
+async fn play(env: &Arc<Environment>, id: CaseId, sequence: &Sequence) -> Result<Observation, NamespaceError> {
+    let client = env.client_for(id);
+    let manager = agent(id);
+    let _sources = env.sources.share().await;
+    let mut observation = Observation::from(Outcome::Held);
+    let mut leases = Vec::new();
+    for _ in 0..sequence.namespaces {
+        leases.push(env.namespaces.lease(&client).await?);
+    }
+    let mut worlds = vec![Labels::new(); leases.len()];
+    for change in &sequence.changes {
+        wait::pass(Duration::from_millis(change.pause_ms)).await;
+        change.apply(&mut worlds);
+        let name = &leases[change.namespace.index(leases.len())].name;
+        let patch = BTreeMap::from([(&change.key, change.value)]);
+        namespaces::set_labels(&client, &manager, name, &patch).await?;
+        observation.count(if change.value.is_some() { "set label" } else { "remove label" });
+    }
+    worlds[0].extend(sequence.seal.clone());
+    namespaces::set_labels(&client, &manager, &leases[0].name, &sequence.seal).await?;
+    observation.count("set label");
+    let changed = Instant::now();
+    let bound = env.provisioning_bound();
+    observation.bound = Some(bound);
+    let expected: Vec<(&str, Expected<'_>)> = leases
+        .iter()
+        .zip(&worlds)
+        .map(|(lease, labels)| (lease.name.as_str(), expected_in(&env.model, &lease.name, labels)))
+        .collect();
+    observation.outcome = settle(env, &expected, bound).await;
+    if observation.outcome == Outcome::Held {
+        observation.latencies.push(changed.elapsed().saturating_sub(HOLD));
+        if sequence.delete {
+            let (last, labels) = (leases.len() - 1, worlds.last().cloned().unwrap_or_default());
+            let lease = leases.remove(last);
+            observation.count("delete namespace");
+            observation.outcome = deletion(env, &client, &lease, &labels).await?;
+        }
+    }
+    let keys: BTreeSet<String> = env.model.label_vocabulary().into_iter().map(str::to_owned).collect();
+    for lease in leases {
+        env.namespaces.give_back(env, lease, keys.clone());
+    }
+    Ok(observation)
+}
+
+/// Deletes a namespace and waits until it is gone.
+async fn deletion(
+    env: &Environment,
+    client: &kube::Client,
+    lease: &Lease,
+    labels: &Labels,
+) -> Result<Outcome, NamespaceError> {
+    let name = &lease.name;
+    namespaces::delete(client, name).await?;
+    let asked: BTreeSet<String> =
+        expected_in(&env.model, name, labels).values().map(|target| target.name.clone()).collect();
+    let what = format!("namespace {name} gone");
+    let look = |view: &View<'_>| match view.namespace(name) {
+        None => Progress::Done(None),
+        Some(seen) => match stale_finalizers(seen, &asked) {
+            Some(stale) => Progress::Done(Some(stale)),
+            None => Progress::NotYet(format!("finalizers {:?}, {}", seen.finalizers, seen.remaining.join("; "))),
+        },
+    };
+    let stale = match wait::until(&env.observer, &what, DELETION, look).await {
+        Ok(None) => return Ok(Outcome::Held),
+        Ok(Some(stale)) => stale,
+        Err(error) => return Ok(copies::failed(&error)),
+    };
+    let gone = |view: &View<'_>| match view.namespace(name) {
+        None => Progress::Done(()),
+        Some(seen) => Progress::NotYet(format!("finalizers {:?}", seen.finalizers)),
+    };
+    if wait::until(&env.observer, &what, HANGING, gone).await.is_ok() {
+        return Ok(Outcome::Held);
+    }
+    namespaces::remove_finalizers(client, name).await?;
+    Ok(match wait::until(&env.observer, &what, DELETION, gone).await {
+        Ok(()) => Outcome::Violated(Violation {
+            reason: format!("namespace {name} lost its label and then could not be deleted: {stale} held it back"),
+            known: Some(FINALIZER_STAYS),
+        }),
+        Err(error) => copies::failed(&error),
+    })
+}
+
+/// The finalizers of ClusterExternalSecrets that do not select the namespace, if these are all that holds it back.
+fn stale_finalizers(seen: &NamespaceSeen, asked: &BTreeSet<String>) -> Option<String> {
+    let stale = |finalizer: &String| finalizer.strip_prefix(FINALIZER).is_some_and(|name| !asked.contains(name));
+    let all = seen.deleting && seen.emptied && !seen.finalizers.is_empty() && seen.finalizers.iter().all(stale);
+    all.then(|| seen.finalizers.join(", "))
+}

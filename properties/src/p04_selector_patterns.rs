@@ -1,0 +1,265 @@
+//! p04: label, name and expression selectors each pick exactly the namespaces that Kubernetes semantics say.
+//!
+//! Most cases put a generated ClusterExternalSecret of our own before a population of namespaces that is a full
+//! truth table of two labels; the others put such a table before a target of the configuration. Lanes have
+//! populations of their own: ESO's updates of one namespace for several ClusterExternalSecrets conflict, and a
+//! conflict costs it a second.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use credence_harness::observe::View;
+use credence_harness::wait::{self, Progress};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::strategy::BoxedStrategy;
+use tokio::time::Instant;
+
+use crate::copies::{self, Expected};
+use crate::driver::{Observation, Property};
+use crate::environment::{Environment, HOLD, agent, expected_in};
+use crate::model::Model;
+use crate::namespaces;
+use crate::p02_provisioning::{any_labels, asking_labels, settle};
+use crate::report::PropertyMeta;
+use crate::selector::{
+    LabelSelector, Labels, NamespaceSelection, Operator, Requirement as LabelRequirement, effective_labels,
+};
+use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+
+mod subject;
+
+#[cfg(test)]
+use subject::truth_table;
+use subject::{GUARD, KEYS, SubjectError, VALUES};
+pub use subject::{Population, Populations};
+
+/// The property.
+pub struct SelectorPatterns;
+
+/// One case.
+#[derive(Debug, Clone)]
+pub enum Pattern {
+    /// A generated selection before a population of ours.
+    Generated {
+        /// Selectors; the first is written to the deprecated field if `deprecated` says so.
+        selectors: Vec<LabelSelector>,
+        /// Members of the population that are also named.
+        names: Vec<Index>,
+        /// Whether the first selector goes to the deprecated `namespaceSelector`.
+        deprecated: bool,
+        /// Whether the selectors are limited to the population. Those that are not see the whole cluster.
+        guarded: bool,
+    },
+    /// Namespaces with these labels before the configuration's own selectors.
+    Configured {
+        /// Labels of each namespace.
+        rows: Vec<Labels>,
+        /// Labels that ask for one target at least, given last.
+        twin: Labels,
+    },
+}
+
+impl Property for SelectorPatterns {
+    type Shared = ();
+    type Case = Pattern;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(4),
+        title: "selector patterns",
+        claim: "label, name and expression selectors each pick exactly the namespaces Kubernetes semantics say",
+        requirements: &[Requirement::new(2, 4), Requirement::new(2, 2)],
+    };
+    const LANES: usize = subject::POPULATIONS;
+
+    fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
+        asking_labels(model).map(|_| Just(()).boxed())
+    }
+
+    fn case(&self, model: &Model) -> BoxedStrategy<Pattern> {
+        let guarded = prop::bool::weighted(0.9);
+        let generated = (vec(selector(), 0..=3), vec(any::<Index>(), 0..=2), any::<bool>(), guarded)
+            .prop_map(|(selectors, names, deprecated, guarded)| Pattern::Generated {
+                selectors,
+                names,
+                deprecated,
+                guarded,
+            })
+            .prop_filter("picks at least one namespace", |pattern| !pattern.picks_none());
+        let Some(twin) = asking_labels(model) else { return generated.boxed() };
+        let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
+        let configured =
+            (vec(any_labels(&keys), 2..=4), twin).prop_map(|(rows, twin)| Pattern::Configured { rows, twin });
+        prop_oneof![4 => generated, 1 => configured].boxed()
+    }
+
+    fn is_telling(&self, model: &Model, (): &(), case: &Pattern) -> bool {
+        match case {
+            Pattern::Generated { .. } => !case.picks_none(),
+            Pattern::Configured { twin, .. } => !expected_in(model, "twin", twin).is_empty(),
+        }
+    }
+
+    async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
+        subject::prepare(env).await.map_err(|error| copies::chain(&error))
+    }
+
+    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, Pattern)]) -> Vec<Observation> {
+        let mut observations = Vec::with_capacity(cases.len());
+        for (id, pattern) in cases {
+            let observation = match pattern {
+                Pattern::Generated { .. } => generated(env, *id, pattern).await.unwrap_or_else(Observation::from),
+                Pattern::Configured { rows, twin } => configured(env, *id, rows, twin).await,
+            };
+            observations.push(observation);
+        }
+        observations
+    }
+}
+
+impl Pattern {
+    /// The selection before a population, limited to it if it is guarded. A pattern of the configuration has none.
+    fn selection(&self, population: &Population) -> NamespaceSelection {
+        let Self::Generated { selectors, names, guarded, .. } = self else { return NamespaceSelection::default() };
+        let members: Vec<&String> = population.members.keys().collect();
+        let guard = guarded.then_some(&population.id);
+        NamespaceSelection {
+            selectors: selectors.iter().map(|selector| limited(selector, guard)).collect(),
+            names: names.iter().map(|index| (*index.get(&members)).clone()).collect(),
+        }
+    }
+
+    fn picks_none(&self) -> bool {
+        let population = Population::example();
+        let selection = self.selection(&population);
+        !population.members.iter().any(|(name, labels)| selection.matches(&effective_labels(name, labels)))
+    }
+}
+
+/// A selector with one more requirement: the namespace is of this population.
+fn limited(selector: &LabelSelector, population: Option<&String>) -> LabelSelector {
+    let Some(id) = population else { return selector.clone() };
+    // The guard is a valid key, and the id of a population a valid value.
+    selector.clone().and_label(GUARD, id).expect("the guard is a valid label")
+}
+
+fn selector() -> BoxedStrategy<LabelSelector> {
+    let value = || select(VALUES).prop_map(str::to_owned);
+    let values = vec(value(), 1..=2);
+    let expression = (select(KEYS), select(&[0, 1, 2, 3][..]), values).prop_map(|(key, operator, values)| {
+        let (operator, values) = match operator {
+            0 => (Operator::In, values),
+            1 => (Operator::NotIn, values),
+            2 => (Operator::Exists, Vec::new()),
+            _ => (Operator::DoesNotExist, Vec::new()),
+        };
+        // Keys and values are the constants above, and the values go with the operator.
+        LabelRequirement::new(key, operator, values).expect("generated requirements are valid")
+    });
+    let labels = proptest::collection::btree_map(select(KEYS).prop_map(str::to_owned), value(), 0..=1);
+    (labels, vec(expression, 0..=2))
+        .prop_map(|(labels, expressions)| LabelSelector::new(labels, expressions).expect("generated labels are valid"))
+        .boxed()
+}
+
+async fn generated(env: &Arc<Environment>, id: CaseId, pattern: &Pattern) -> Result<Observation, SubjectError> {
+    let population = env.populations.take().await;
+    let outcome = before(env, id, pattern, &population).await;
+    env.populations.put(population);
+    outcome
+}
+
+async fn before(
+    env: &Arc<Environment>,
+    id: CaseId,
+    pattern: &Pattern,
+    population: &Population,
+) -> Result<Observation, SubjectError> {
+    let client = env.client_for(id);
+    let selection = pattern.selection(population);
+    let deprecated = matches!(pattern, Pattern::Generated { deprecated: true, .. });
+    let name = format!("credence-{}-{}", id.property, id.index);
+    let mut observation = Observation::from(Outcome::Held);
+    let applied = Instant::now();
+    subject::create(env, &client, &name, &selection, deprecated).await?;
+    observation.count("select namespaces");
+    let bound = env.provisioning_bound();
+    observation.bound = Some(bound);
+    let reached = wait::until(&env.observer, "exactly the selected namespaces hold a copy", bound, |view| {
+        match differences(view, &selection, &name) {
+            Some(difference) => Progress::NotYet(difference),
+            None => Progress::Done(()),
+        }
+    });
+    observation.outcome = match reached.await {
+        Err(error) => copies::failed(&error),
+        Ok(()) => {
+            observation.latencies.push(applied.elapsed());
+            let held = wait::hold(&env.observer, "exactly the selected namespaces", HOLD, |view| {
+                differences(view, &selection, &name).map_or(Ok(()), Err)
+            });
+            held.await.map_or_else(|error| copies::failed(&error), |()| Outcome::Held)
+        }
+    };
+    subject::delete(&client, &name).await?;
+    env.background(subject::until_gone(Arc::clone(env), name));
+    Ok(observation)
+}
+
+/// How the namespaces that hold the copy `name` differ from those that Kubernetes semantics select.
+fn differences(view: &View<'_>, selection: &NamespaceSelection, name: &str) -> Option<String> {
+    view.namespaces().filter(|(_, seen)| !seen.deleting).find_map(|(namespace, seen)| {
+        let selected = selection.matches(&effective_labels(namespace, &seen.labels));
+        let holds = view.secret(namespace, name).is_some();
+        match (selected, holds) {
+            (true, false) => Some(format!("{namespace} with {:?} is selected and has no copy", seen.labels)),
+            (false, true) => Some(format!("{namespace} with {:?} is not selected and has a copy", seen.labels)),
+            _ if !selected && view.external_secrets(namespace).contains(name) => {
+                Some(format!("{namespace} with {:?} is not selected and has an ExternalSecret", seen.labels))
+            }
+            _ => None,
+        }
+    })
+}
+
+/// Puts namespaces with these labels before the configuration's own selectors.
+async fn configured(env: &Arc<Environment>, id: CaseId, rows: &[Labels], twin: &Labels) -> Observation {
+    let client = env.client_for(id);
+    let _sources = env.sources.share().await;
+    let mut observation = Observation::from(Outcome::Held);
+    let mut leases = Vec::new();
+    for labels in rows.iter().chain([twin]) {
+        let lease = match env.namespaces.lease(&client).await {
+            Ok(lease) => lease,
+            Err(error) => return error.into(),
+        };
+        if let Err(error) = namespaces::set_labels(&client, &agent(id), &lease.name, labels).await {
+            return error.into();
+        }
+        observation.count("label namespace");
+        leases.push((lease, labels));
+    }
+    let bound = env.provisioning_bound();
+    observation.bound = Some(bound);
+    let worlds: Vec<(&str, Expected<'_>)> = leases
+        .iter()
+        .map(|(lease, labels)| (lease.name.as_str(), expected_in(&env.model, &lease.name, labels)))
+        .collect();
+    observation.outcome = settle(env, &worlds, bound).await;
+    for (lease, labels) in leases {
+        env.namespaces.give_back(env, lease, labels.keys().cloned().collect::<BTreeSet<_>>());
+    }
+    observation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_population_is_a_full_truth_table_of_the_labels_that_selectors_look_at() {
+        let rows: BTreeSet<Labels> = truth_table().into_iter().collect();
+        assert_eq!(rows.len(), (VALUES.len() + 1).pow(KEYS.len() as u32));
+    }
+}

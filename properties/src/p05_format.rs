@@ -1,0 +1,125 @@
+//! p05: type, exact key set and decoded content are right for every credential, whatever characters it has.
+//!
+//! Each case gives a source values of its own and looks at new copies in some of the formats made of it, decoded as
+//! the consumer of each format would.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::strategy::BoxedStrategy;
+use tokio::time::Instant;
+
+use crate::bundle::SourceRef;
+use crate::copies;
+use crate::driver::{Observation, Property};
+use crate::environment::{Environment, agent};
+use crate::generate;
+use crate::model::{Model, Target};
+use crate::namespaces::NamespaceError;
+use crate::report::PropertyMeta;
+use crate::rotation::{Dependent, targets_of};
+use crate::sources::Values;
+use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+
+/// The property.
+pub struct Format;
+
+/// A source and the values that a case gives it.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    source: SourceRef,
+    values: Values,
+}
+
+/// The formats that a case looks at, by their place among those of the source, and the way to ask for each.
+#[derive(Debug, Clone)]
+pub struct Formats(Vec<(Index, Index)>);
+
+impl Property for Format {
+    type Shared = Credentials;
+    type Case = Formats;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(5),
+        title: "format",
+        claim: "type, exact key set and decoded content are right for every credential, whatever characters it has",
+        requirements: &[Requirement::new(3, 1), Requirement::new(3, 2), Requirement::new(3, 3), Requirement::new(3, 4)],
+    };
+    const LANES: usize = 4;
+
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Credentials>> {
+        let turn = usize::try_from(slot).ok()?.checked_rem(model.sources.len())?;
+        let (source, keys) = model.sources.iter().nth(turn).map(|(name, source)| (name.clone(), &source.keys))?;
+        let values = generate::source_values(keys.iter().cloned());
+        Some(values.prop_map(move |values| Credentials { source: source.clone(), values }).boxed())
+    }
+
+    fn case(&self, _model: &Model) -> BoxedStrategy<Formats> {
+        vec((any::<Index>(), any::<Index>()), 1..=2).prop_map(Formats).boxed()
+    }
+
+    fn is_telling(&self, _model: &Model, shared: &Credentials, case: &Formats) -> bool {
+        !shared.values.is_empty() && !case.0.is_empty()
+    }
+
+    async fn run(
+        &self,
+        env: &Arc<Environment>,
+        credentials: &Credentials,
+        cases: &[(CaseId, Formats)],
+    ) -> Vec<Observation> {
+        let Some(mut lease) = env.sources.rotate(&credentials.source).await else {
+            return vec![Observation::unknown(format!("there is no source {}", credentials.source)); cases.len()];
+        };
+        let mut observations = Vec::with_capacity(cases.len());
+        for (id, formats) in cases {
+            if let Err(error) = lease.write(&env.client_for(*id), &agent(*id), &credentials.values).await {
+                observations.push(error.into());
+                continue;
+            }
+            observations.push(look(env, *id, credentials, formats).await.unwrap_or_else(Observation::from));
+        }
+        observations
+    }
+}
+
+async fn look(
+    env: &Arc<Environment>,
+    id: CaseId,
+    credentials: &Credentials,
+    formats: &Formats,
+) -> Result<Observation, NamespaceError> {
+    let written = Instant::now();
+    let client = env.client_for(id);
+    let targets = targets_of(&env.model, &credentials.source);
+    let mut observation = Observation::from(Outcome::Held);
+    let mut dependents = Vec::new();
+    for (target, way) in &formats.0 {
+        let dependent = Dependent::lease(env, &client, *target.get::<&Target>(&targets), *way).await?;
+        dependent.ask(&client, id).await?;
+        observation.count(&format!("copy as {}", dependent.target.name));
+        dependents.push(dependent);
+    }
+    let looks = dependents.iter().map(|dependent| async move {
+        // A copy in a namespace that always asked changes at its next refresh; a new one is right from the start.
+        let bound = match dependent.is_new() {
+            true => env.provisioning_bound(),
+            false => env.propagation_bound(dependent.target).limit(),
+        };
+        (bound, dependent.until_faithful(env, &credentials.values, bound).await)
+    });
+    for (bound, end) in join_all(looks).await {
+        observation.bound = observation.bound.max(Some(bound));
+        match end {
+            Ok(()) => observation.latencies.push(written.elapsed()),
+            Err(error) => observation.outcome = copies::worse(observation.outcome, copies::failed(&error)),
+        }
+    }
+    for dependent in dependents {
+        dependent.give_back(env);
+    }
+    Ok(observation)
+}

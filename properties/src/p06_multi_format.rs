@@ -1,0 +1,207 @@
+//! p06: all formats made of one source agree with it and with each other, at any moment they are at rest.
+//!
+//! The cases of a slot hold several formats of one source and live through one rotation of it. Every change of every
+//! copy is recorded: a copy may be old or new, but never a mixture, and none is old for longer than the bound.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_harness::observe::SecretEvent;
+use credence_harness::wait;
+use futures::future::join_all;
+use proptest::prelude::*;
+use proptest::sample::{Index, subsequence};
+use proptest::strategy::BoxedStrategy;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+
+use crate::bundle::SourceRef;
+use crate::copies;
+use crate::driver::{Observation, Property};
+use crate::environment::{Environment, HOLD};
+use crate::model::Model;
+use crate::report::PropertyMeta;
+use crate::rotation::{Dependent, Rotation, targets_of};
+use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+
+/// The property.
+pub struct MultiFormat;
+
+/// Most formats of one source that are told apart by a case; more than any configuration we know has.
+const MOST_FORMATS: usize = 8;
+
+/// The formats of one case: at least two, by their rank among those of the source, and the way to ask for each.
+#[derive(Debug, Clone)]
+pub struct Formats {
+    ranks: Vec<usize>,
+    way: Index,
+}
+
+impl Formats {
+    /// The chosen targets: the ranks that exist, and the first two if fewer than two do.
+    fn choose<T: Copy>(&self, targets: &[T]) -> Vec<T> {
+        let chosen: Vec<T> = self.ranks.iter().filter_map(|rank| targets.get(*rank)).copied().collect();
+        if chosen.len() >= 2 { chosen } else { targets.iter().take(2).copied().collect() }
+    }
+}
+
+impl Property for MultiFormat {
+    type Shared = Rotation;
+    type Case = Formats;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(6),
+        title: "multi-format",
+        claim: "all formats made of one source agree with it and with each other, at any moment they are at rest",
+        requirements: &[Requirement::new(3, 2)],
+    };
+    const CASES_PER_SLOT: u32 = 5;
+    const LANES: usize = 4;
+
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Rotation>> {
+        let sources: Vec<&SourceRef> =
+            model.sources.keys().filter(|source| targets_of(model, source).len() >= 2).collect();
+        Rotation::strategy(model, &sources, slot, 1..=1, Duration::ZERO)
+    }
+
+    fn case(&self, _model: &Model) -> BoxedStrategy<Formats> {
+        let ranks = subsequence((0..MOST_FORMATS).collect::<Vec<_>>(), 2..=MOST_FORMATS);
+        (ranks, any::<Index>()).prop_map(|(ranks, way)| Formats { ranks, way }).boxed()
+    }
+
+    fn is_telling(&self, model: &Model, rotation: &Rotation, case: &Formats) -> bool {
+        let (before, after) = rotation.last_two();
+        before != after && case.choose(&targets_of(model, &rotation.source)).len() >= 2
+    }
+
+    async fn run(&self, env: &Arc<Environment>, rotation: &Rotation, cases: &[(CaseId, Formats)]) -> Vec<Observation> {
+        let Some(mut lease) = env.sources.rotate(&rotation.source).await else {
+            return vec![Observation::unknown(format!("there is no source {}", rotation.source)); cases.len()];
+        };
+        if let Err(error) = lease.write(&env.cluster.client, "credence", &rotation.initial).await {
+            return vec![Observation::from(error); cases.len()];
+        }
+        let live = join_all(cases.iter().map(|(id, formats)| Live::settle(env, *id, rotation, formats))).await;
+        let (_, last) = rotation.last_two();
+        let written = match lease.write(&env.cluster.client, "credence", last).await {
+            Ok(written) => written,
+            Err(error) => return vec![Observation::from(error); cases.len()],
+        };
+        join_all(live.into_iter().map(|live| live.judge(env, rotation, written))).await
+    }
+}
+
+/// A case under way.
+struct Live<'a> {
+    copies: Vec<(Dependent<'a>, UnboundedReceiver<SecretEvent>)>,
+    observation: Observation,
+}
+
+impl<'a> Live<'a> {
+    /// Brings all formats to rest on the initial values and begins to record.
+    async fn settle(env: &'a Arc<Environment>, id: CaseId, rotation: &Rotation, formats: &Formats) -> Live<'a> {
+        let mut live = Self { copies: Vec::new(), observation: Outcome::Held.into() };
+        if let Err(failed) = live.populate(env, id, rotation, formats).await {
+            live.observation = failed;
+        }
+        live
+    }
+
+    async fn populate(
+        &mut self,
+        env: &'a Arc<Environment>,
+        id: CaseId,
+        rotation: &Rotation,
+        formats: &Formats,
+    ) -> Result<(), Observation> {
+        let client = env.client_for(id);
+        let targets = targets_of(&env.model, &rotation.source);
+        let mut dependents = Vec::new();
+        for target in formats.choose(&targets) {
+            let dependent = Dependent::lease(env, &client, target, formats.way).await?;
+            dependent.ask(&client, id).await?;
+            dependents.push(dependent);
+        }
+        let bound = bound(env, rotation);
+        self.observation.bound = Some(bound);
+        let rests = dependents.iter().map(|dependent| dependent.until_faithful(env, &rotation.initial, bound));
+        let rested = join_all(rests).await;
+        for dependent in dependents {
+            let events = env.observer.record(&dependent.namespace);
+            self.copies.push((dependent, events));
+        }
+        for end in rested {
+            end.map_err(|error| Observation { bound: Some(bound), ..copies::failed(&error).into() })?;
+        }
+        Ok(())
+    }
+
+    /// Waits until all formats are new, and looks at what each of them was on the way.
+    async fn judge(mut self, env: &'a Arc<Environment>, rotation: &Rotation, written: Instant) -> Observation {
+        if self.observation.outcome == Outcome::Held {
+            self.observation.count("rotate source");
+            self.observation.outcome = self.arrive(env, rotation, written).await;
+        }
+        for (dependent, _) in self.copies {
+            dependent.give_back(env);
+        }
+        self.observation
+    }
+
+    async fn arrive(&mut self, env: &Environment, rotation: &Rotation, written: Instant) -> Outcome {
+        let (_, last) = rotation.last_two();
+        let bound = bound(env, rotation);
+        let arrivals = self.copies.iter().map(|(dependent, _)| async move {
+            let left = bound.saturating_sub(written.elapsed());
+            dependent.until_faithful(env, last, left).await.map(|()| written.elapsed())
+        });
+        for arrival in join_all(arrivals).await {
+            match arrival {
+                Ok(latency) => self.observation.latencies.push(latency),
+                Err(error) => return copies::failed(&error),
+            }
+        }
+        let rest = wait::hold(&env.observer, "all formats like their source", HOLD, |view| {
+            self.copies.iter().try_for_each(|(dependent, _)| {
+                match view.secret(&dependent.namespace, &dependent.target.secret) {
+                    Some(secret) => copies::faithful(dependent.target, secret, last),
+                    None => Err(format!("{}/{} is gone", dependent.namespace, dependent.target.secret)),
+                }
+            })
+        });
+        if let Err(error) = rest.await {
+            return copies::failed(&error);
+        }
+        self.copies
+            .iter_mut()
+            .map(|(dependent, events)| history(dependent, events, rotation))
+            .fold(Outcome::Held, copies::worse)
+    }
+}
+
+/// Looks at every state that a copy went through: old, new, but never a mixture and never gone.
+fn history(dependent: &Dependent<'_>, events: &mut UnboundedReceiver<SecretEvent>, rotation: &Rotation) -> Outcome {
+    let (old, new) = rotation.last_two();
+    while let Ok(event) = events.try_recv() {
+        if event.name != dependent.target.secret {
+            continue;
+        }
+        let place = format!("{}/{}", dependent.namespace, event.name);
+        let Some(secret) = event.secret else {
+            return copies::violated(format!("{place} was gone for a moment during the rotation"));
+        };
+        if let (Err(not_old), Err(not_new)) =
+            (copies::faithful(dependent.target, &secret, old), copies::faithful(dependent.target, &secret, new))
+        {
+            return copies::violated(format!("{place} was neither old ({not_old}) nor new ({not_new})"));
+        }
+    }
+    Outcome::Held
+}
+
+/// The longest bound of the formats of the source.
+fn bound(env: &Environment, rotation: &Rotation) -> Duration {
+    let targets = targets_of(&env.model, &rotation.source);
+    let bounds = targets.iter().map(|target| env.propagation_bound(target).limit());
+    bounds.max().unwrap_or_default()
+}

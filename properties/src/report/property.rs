@@ -1,0 +1,367 @@
+//! What the report says about one property, made from the records of its cases.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::text::{Millis, printable, seconds};
+use crate::verdict::{CaseId, CaseRecord, Outcome, PropertyId, Requirement, Verdict};
+
+/// What the registry says about a property.
+#[derive(Debug, Clone, Copy)]
+pub struct PropertyMeta {
+    /// Its stable number.
+    pub id: PropertyId,
+    /// Its name, a few words.
+    pub title: &'static str,
+    /// What it claims of all generated worlds.
+    pub claim: &'static str,
+    /// The requirements it is evidence for.
+    pub requirements: &'static [Requirement],
+}
+
+/// What the driver knows about a property beside its cases.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// How many cases were to run.
+    pub planned: u32,
+    /// Wall time, all lanes together.
+    pub took: Duration,
+    /// What kept it from running to its end, if something did; makes it at best unknown.
+    pub trouble: Option<String>,
+    /// Requirements it traces to but could not exercise on this cluster, each with the reason.
+    pub not_covered: BTreeMap<Requirement, String>,
+    /// What `credence replay` needs beside the case to test the same configuration; empty, or with a leading space.
+    pub replay_flags: String,
+}
+
+/// Everything about one property.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PropertyReport {
+    /// Its stable number.
+    pub id: PropertyId,
+    /// Its name, a few words.
+    pub title: String,
+    /// What it claims of all generated worlds.
+    pub claim: String,
+    /// The requirements it traces to.
+    pub requirements: Vec<Requirement>,
+    /// The merge over its cases.
+    pub verdict: Verdict,
+    /// Why it is anything but held.
+    pub reason: Option<String>,
+    /// The documented upstream bugs that were met.
+    pub known: Vec<KnownBug>,
+    /// How many cases ended how.
+    pub cases: CaseCounts,
+    /// How many operations of each kind all cases carried out.
+    pub operations: BTreeMap<String, u64>,
+    /// Measured latency against the bound; none if nothing was measured.
+    pub latency_ms: Option<Latency>,
+    /// The command that repeats the first finding.
+    pub replay: Option<String>,
+    /// Wall time in seconds.
+    pub seconds: f64,
+    /// Requirements it traces to but could not exercise on this cluster, each with the reason.
+    pub not_covered: BTreeMap<Requirement, String>,
+    /// Every case that did not hold: heaviest verdict first, shrunk ones before others, then by case.
+    pub findings: Vec<Finding>,
+}
+
+/// How many cases ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseCounts {
+    /// Were to run.
+    pub planned: u64,
+    /// Ran, whatever came of it.
+    pub run: u64,
+    /// Held.
+    pub held: u64,
+    /// Violated, by documented upstream bugs or not.
+    pub violated: u64,
+    /// Could not tell.
+    pub unknown: u64,
+}
+
+/// A documented upstream bug that was met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownBug {
+    /// Short name, such as `eso#6677`.
+    pub id: String,
+    /// Where it is documented.
+    pub link: String,
+    /// What goes wrong, in a few words.
+    pub title: String,
+    /// How many cases met it.
+    pub cases: u64,
+}
+
+/// Measured latencies, nearest-rank percentiles, against what the configuration allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Half took no longer.
+    pub p50: Millis,
+    /// Nineteen in twenty took no longer.
+    pub p95: Millis,
+    /// The longest.
+    pub max: Millis,
+    /// The longest that any case was allowed; none if the property has no bound.
+    pub bound: Option<Millis>,
+}
+
+/// One case that did not hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which case.
+    pub case: CaseId,
+    /// The command that repeats it.
+    pub replay: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What was expected and what was seen instead, or why nothing can be said.
+    pub reason: String,
+    /// The documented upstream bug that this is, by its short name.
+    pub known: Option<String>,
+    /// The smallest case found that fails in the same way.
+    pub smallest: Option<String>,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+impl PropertyReport {
+    /// Sums up the cases of a property that was tried.
+    pub fn from_records(meta: &PropertyMeta, execution: &Execution, records: &[CaseRecord]) -> Self {
+        let mut verdict = Verdict::of_cases(records.iter().map(|record| &record.outcome), execution.planned);
+        if execution.trouble.is_some() {
+            verdict = verdict.merge(Verdict::Unknown);
+        }
+        let mut operations = BTreeMap::new();
+        for (kind, count) in records.iter().flat_map(|record| &record.operations) {
+            *operations.entry(kind.clone()).or_default() += count;
+        }
+        let cases = CaseCounts::of(execution.planned, records);
+        let findings = findings(records, &execution.replay_flags);
+        Self {
+            verdict,
+            reason: reason(verdict, execution, &cases, &findings),
+            known: known_bugs(records),
+            cases,
+            operations,
+            latency_ms: Latency::of(records),
+            replay: findings.first().map(|finding| finding.replay.clone()),
+            seconds: seconds(execution.took),
+            not_covered: execution.not_covered.iter().map(|(id, why)| (*id, printable(why))).collect(),
+            findings,
+            ..Self::skipped(meta, "")
+        }
+    }
+
+    /// A property that was not tried, and why.
+    pub fn skipped(meta: &PropertyMeta, reason: &str) -> Self {
+        Self {
+            id: meta.id,
+            title: meta.title.into(),
+            claim: meta.claim.into(),
+            requirements: meta.requirements.to_vec(),
+            verdict: Verdict::Skipped,
+            reason: Some(printable(reason)),
+            known: Vec::new(),
+            cases: CaseCounts::default(),
+            operations: BTreeMap::new(),
+            latency_ms: None,
+            replay: None,
+            seconds: 0.0,
+            not_covered: BTreeMap::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// What this property says about one of its requirements, and why.
+    pub(super) fn evidence_for(&self, requirement: Requirement) -> (Verdict, Option<&str>) {
+        match self.not_covered.get(&requirement) {
+            Some(why) => (Verdict::Skipped, Some(why)),
+            None => (self.verdict, self.reason.as_deref()),
+        }
+    }
+
+    /// Cases done of cases planned, with what did not hold: `100/100, 3 violated`; a dash if it was skipped.
+    pub fn cases_text(&self) -> String {
+        if self.verdict == Verdict::Skipped {
+            return "-".into();
+        }
+        let CaseCounts { planned, run, violated, unknown, .. } = self.cases;
+        let known = self.known.iter().map(|bug| bug.cases).sum();
+        let mut text = format!("{run}/{planned}");
+        for (count, what) in
+            [(violated.saturating_sub(known), "violated"), (known, "violated (known)"), (unknown, "unknown")]
+        {
+            if count > 0 {
+                text.push_str(&format!(", {count} {what}"));
+            }
+        }
+        text
+    }
+}
+
+impl CaseCounts {
+    fn of(planned: u32, records: &[CaseRecord]) -> Self {
+        let mut counts = Self { planned: planned.into(), ..Self::default() };
+        for record in records {
+            counts.run += 1;
+            match record.outcome {
+                Outcome::Held => counts.held += 1,
+                Outcome::Violated(_) => counts.violated += 1,
+                Outcome::Unknown(_) => counts.unknown += 1,
+            }
+        }
+        counts
+    }
+}
+
+impl Latency {
+    fn of(records: &[CaseRecord]) -> Option<Self> {
+        let mut sorted: Vec<_> = records.iter().flat_map(|record| &record.latencies).copied().collect();
+        sorted.sort_unstable();
+        Some(Self {
+            p50: percentile(&sorted, 50)?.into(),
+            p95: percentile(&sorted, 95)?.into(),
+            max: percentile(&sorted, 100)?.into(),
+            bound: records.iter().filter_map(|record| record.bound).max().map(Millis::from),
+        })
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p50 {}, p95 {}, max {}", self.p50, self.p95, self.max)?;
+        self.bound.map_or(Ok(()), |bound| write!(f, " of {bound} allowed"))
+    }
+}
+
+/// The nearest-rank percentile: the smallest value that at least `percent` in a hundred do not exceed.
+///
+/// `percent` is 1 to 100; an empty slice has none.
+pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.checked_sub(1)?).copied()
+}
+
+fn findings(records: &[CaseRecord], replay_flags: &str) -> Vec<Finding> {
+    let mut findings: Vec<_> = records
+        .iter()
+        .filter_map(|record| {
+            let (reason, known) = match &record.outcome {
+                Outcome::Held => return None,
+                Outcome::Violated(violation) => (&violation.reason, violation.known),
+                Outcome::Unknown(reason) => (reason, None),
+            };
+            Some(Finding {
+                case: record.id,
+                replay: format!("credence replay {}{replay_flags}", record.id),
+                verdict: Verdict::from(&record.outcome),
+                reason: printable(reason),
+                known: known.map(|known| known.id.into()),
+                smallest: record.smallest.as_deref().map(printable),
+                seconds: seconds(record.took),
+            })
+        })
+        .collect();
+    findings.sort_by_key(|finding| (Reverse(finding.verdict), finding.smallest.is_none(), finding.case));
+    findings
+}
+
+fn known_bugs(records: &[CaseRecord]) -> Vec<KnownBug> {
+    let mut bugs = BTreeMap::new();
+    for record in records {
+        if let Outcome::Violated(violation) = &record.outcome
+            && let Some(known) = violation.known
+        {
+            let bug = bugs.entry(known.id).or_insert_with(|| KnownBug {
+                id: known.id.into(),
+                link: known.link.into(),
+                title: known.title.into(),
+                cases: 0,
+            });
+            bug.cases += 1;
+        }
+    }
+    bugs.into_values().collect()
+}
+
+fn reason(verdict: Verdict, execution: &Execution, cases: &CaseCounts, findings: &[Finding]) -> Option<String> {
+    if verdict == Verdict::Held {
+        return None;
+    }
+    let first = findings.first().filter(|finding| finding.verdict == verdict).map(|finding| finding.reason.clone());
+    if verdict != Verdict::Unknown {
+        return first;
+    }
+    let cause = execution.trouble.as_deref().map(printable).or(first);
+    let count = format!("{} of {} cases ran", cases.run, cases.planned);
+    Some(match cause {
+        Some(cause) if cases.run > 0 && cases.run >= cases.planned => cause,
+        Some(cause) => format!("{count}: {cause}"),
+        None => count,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rstest::rstest;
+
+    use super::percentile;
+    use crate::report::testing::{KNOWN, META, execution, known, record, unknown, violated};
+    use crate::report::{Millis, PropertyReport};
+    use crate::verdict::{Outcome, Verdict};
+
+    #[rstest]
+    #[case::none(0, 50, None)]
+    #[case::one(1, 95, Some(1))]
+    #[case::two(2, 50, Some(1))]
+    #[case::median_of_odd(5, 50, Some(3))]
+    #[case::hundred(100, 95, Some(95))]
+    #[case::rounds_up(10, 95, Some(10))]
+    #[case::longest(10, 100, Some(10))]
+    fn percentiles_are_nearest_rank(#[case] count: u64, #[case] percent: usize, #[case] expected: Option<u64>) {
+        let sorted: Vec<_> = (1..=count).map(Duration::from_millis).collect();
+        assert_eq!(percentile(&sorted, percent), expected.map(Duration::from_millis));
+    }
+
+    #[test]
+    fn cases_add_up_and_the_heaviest_shrunk_case_explains() {
+        let mut shrunk = violated(3, "copy stayed");
+        shrunk.smallest = Some("one namespace".into());
+        let records = [record(0, Outcome::Held), violated(1, "other"), unknown(2, "no answer"), shrunk, known(4)];
+        let report = PropertyReport::from_records(&META, &execution(5), &records);
+        assert_eq!(report.verdict, Verdict::Violated);
+        assert_eq!(report.reason.as_deref(), Some("copy stayed"));
+        assert_eq!(report.replay.as_deref(), Some("credence replay p03:42:3"));
+        assert_eq!(report.cases_text(), "5/5, 2 violated, 1 violated (known), 1 unknown");
+        assert_eq!((report.known[0].id.as_str(), report.known[0].cases), (KNOWN.id, 1));
+        assert_eq!(report.operations["relabel"], 10);
+        let latency = report.latency_ms.expect("each record has latencies");
+        assert_eq!((latency.p50, latency.max, latency.bound), (Millis(100), Millis(400), Some(Millis(20_000))));
+    }
+
+    #[rstest]
+    #[case::no_case(vec![], None, "0 of 2 cases ran")]
+    #[case::cut_short(vec![record(0, Outcome::Held)], None, "1 of 2 cases ran")]
+    #[case::trouble(vec![], Some("etcd died"), "0 of 2 cases ran: etcd died")]
+    #[case::trouble_at_the_end(vec![record(0, Outcome::Held), record(1, Outcome::Held)], Some("etcd died"), "etcd died")]
+    #[case::one_case(vec![record(0, Outcome::Held), unknown(1, "no\u{1b}answer")], None, "no\u{fffd}answer")]
+    fn lack_of_evidence_is_unknown_and_says_why(
+        #[case] records: Vec<crate::verdict::CaseRecord>,
+        #[case] trouble: Option<&str>,
+        #[case] expected: &str,
+    ) {
+        let mut execution = execution(2);
+        execution.trouble = trouble.map(String::from);
+        let report = PropertyReport::from_records(&META, &execution, &records);
+        assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Unknown, Some(expected)));
+    }
+}

@@ -1,0 +1,91 @@
+//! Small records and reports for the tests of all outputs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Cluster, Config, Execution, OverlayField, Phase, PropertyMeta, PropertyReport, Report, Resources, Run};
+use crate::verdict::{CaseId, CaseRecord, Known, Outcome, PropertyId, Requirement, Violation};
+
+pub(crate) const KNOWN: Known = Known {
+    id: "eso#6677",
+    link: "https://github.com/external-secrets/external-secrets/issues/6677",
+    title: "finalizer stays",
+};
+
+pub(crate) const META: PropertyMeta = PropertyMeta {
+    id: PropertyId::new(3),
+    title: "label distribution",
+    claim: "copies are exactly those the last labels ask for",
+    requirements: &[Requirement::new(2, 3), Requirement::new(2, 5)],
+};
+
+pub(crate) const OTHER: PropertyMeta = PropertyMeta {
+    id: PropertyId::new(7),
+    title: "credential types",
+    claim: "the real consumer authenticates with the copy",
+    requirements: &[Requirement::new(4, 1), Requirement::new(2, 5)],
+};
+
+pub(crate) fn record(index: u32, outcome: Outcome) -> CaseRecord {
+    CaseRecord {
+        id: CaseId { property: META.id, seed: 42, index },
+        outcome,
+        operations: BTreeMap::from([("relabel".into(), 2)]),
+        latencies: vec![Duration::from_millis(100), Duration::from_millis(400), Duration::from_micros(99_500)],
+        took: Duration::from_millis(1_500),
+        bound: Some(Duration::from_secs(20)),
+        smallest: None,
+    }
+}
+
+pub(crate) fn violated(index: u32, reason: &str) -> CaseRecord {
+    record(index, Outcome::Violated(Violation { reason: reason.into(), known: None }))
+}
+
+pub(crate) fn known(index: u32) -> CaseRecord {
+    record(index, Outcome::Violated(Violation { reason: "stays Terminating".into(), known: Some(KNOWN) }))
+}
+
+pub(crate) fn unknown(index: u32, reason: &str) -> CaseRecord {
+    record(index, Outcome::Unknown(reason.into()))
+}
+
+pub(crate) fn execution(planned: u32) -> Execution {
+    Execution {
+        planned,
+        took: Duration::from_secs(30),
+        trouble: None,
+        not_covered: BTreeMap::new(),
+        replay_flags: String::new(),
+    }
+}
+
+pub(crate) fn property(records: &[CaseRecord]) -> PropertyReport {
+    let planned = u32::try_from(records.len()).expect("a handful of records");
+    PropertyReport::from_records(&META, &execution(planned), records)
+}
+
+pub(crate) fn report(strict: bool, properties: Vec<PropertyReport>) -> Report {
+    let run = Run {
+        seed: 42,
+        strict,
+        started: "2026-01-02T03:04:05Z".parse().expect("valid"),
+        finished: "2026-01-02T03:06:10.25Z".parse().expect("valid"),
+        config: Config {
+            path: "fixtures/central-secret-store".into(),
+            digest: "blake3:0123".into(),
+            overlay: vec![OverlayField {
+                object: "ClusterSecretStore/github-pat".into(),
+                field: "spec.provider.kubernetes.server.url".into(),
+                value: "https://127.0.0.1:6443".into(),
+            }],
+        },
+        cluster: Cluster {
+            provider: "embedded".into(),
+            versions: BTreeMap::from([("external-secrets".into(), "v0.20.4".into())]),
+        },
+        phases: vec![Phase::new("control plane", Duration::from_millis(2_800))],
+        resources: Resources::new(Duration::from_secs(5), Duration::from_secs(125), 64 << 20, 7),
+    };
+    Report::new(run, properties)
+}

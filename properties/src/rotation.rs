@@ -1,0 +1,146 @@
+//! A slot in time on one source: namespaces that depend on it, and new values that are written to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_harness::wait::{self, Progress, WaitError};
+use kube::Client;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::strategy::BoxedStrategy;
+
+use crate::bundle::SourceRef;
+use crate::copies;
+use crate::environment::{Environment, agent, asking_labels, selected_names};
+use crate::generate;
+use crate::model::{Model, Target};
+use crate::namespaces::{self, Lease, NamespaceError};
+use crate::sources::Values;
+use crate::verdict::CaseId;
+
+/// What the cases of a slot share: a source, the values that it starts with, and those that follow.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// The source.
+    pub source: SourceRef,
+    /// Its values at the beginning.
+    pub initial: Values,
+    /// The rotations, in order.
+    pub steps: Vec<Step>,
+}
+
+/// New values, written some time after the ones before.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Pause before it.
+    pub after: Duration,
+    /// The new values.
+    pub values: Values,
+}
+
+impl Rotation {
+    /// Generates a rotation of one of the `sources`, taken in turn by the number of the slot, with `steps` drawn from
+    /// that range and pauses of up to `longest`.
+    pub fn strategy(
+        model: &Model,
+        sources: &[&SourceRef],
+        slot: u32,
+        steps: std::ops::RangeInclusive<usize>,
+        longest: Duration,
+    ) -> Option<BoxedStrategy<Self>> {
+        let turn = usize::try_from(slot).ok()?.checked_rem(sources.len())?;
+        let source = (*sources.get(turn)?).clone();
+        let keys: Vec<String> = model.sources.get(&source)?.keys.iter().cloned().collect();
+        let pause = (0..=u64::try_from(longest.as_millis()).ok()?).prop_map(Duration::from_millis);
+        let step = (pause, generate::source_values(keys.clone())).prop_map(|(after, values)| Step { after, values });
+        let strategy = (generate::source_values(keys), proptest::collection::vec(step, steps))
+            .prop_map(move |(initial, steps)| Self { source: source.clone(), initial, steps });
+        Some(strategy.boxed())
+    }
+
+    /// The values at the end, and the ones before them.
+    pub fn last_two(&self) -> (&Values, &Values) {
+        let mut all = std::iter::once(&self.initial).chain(self.steps.iter().map(|step| &step.values)).rev();
+        let last = all.next().unwrap_or(&self.initial);
+        (all.next().unwrap_or(last), last)
+    }
+}
+
+/// A namespace that holds a copy of the slot's source.
+pub struct Dependent<'a> {
+    /// What the copy must be.
+    pub target: &'a Target,
+    /// Where it is.
+    pub namespace: String,
+    lease: Option<Lease>,
+    labels: BTreeMap<String, String>,
+}
+
+impl<'a> Dependent<'a> {
+    /// Takes a namespace for `target`; it asks for nothing until [`ask`](Self::ask). A target that selects by name
+    /// alone has its own namespace, which every case may look at.
+    ///
+    /// # Errors
+    /// When no namespace can be had.
+    pub async fn lease(
+        env: &Environment,
+        client: &Client,
+        target: &'a Target,
+        way: Index,
+    ) -> Result<Dependent<'a>, NamespaceError> {
+        let ways = asking_labels(target);
+        if ways.is_empty() {
+            let namespace = selected_names(target).into_iter().next().unwrap_or_default();
+            return Ok(Self { target, namespace, lease: None, labels: BTreeMap::new() });
+        }
+        let lease = env.namespaces.lease(client).await?;
+        let labels = way.get(&ways).clone();
+        Ok(Self { target, namespace: lease.name.clone(), lease: Some(lease), labels })
+    }
+
+    /// Whether the namespace holds no copy before it asks; one that is selected by name has always asked.
+    pub fn is_new(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Labels the namespace so that it asks for the copy.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn ask(&self, client: &Client, case: CaseId) -> Result<(), NamespaceError> {
+        if self.lease.is_none() {
+            return Ok(());
+        }
+        namespaces::set_labels(client, &agent(case), &self.namespace, &self.labels).await
+    }
+
+    /// Waits until the copy is what the target promises of a source with these `values`.
+    ///
+    /// # Errors
+    /// When that does not happen within the bound; the error says what was wrong last.
+    pub async fn until_faithful(&self, env: &Environment, values: &Values, bound: Duration) -> Result<(), WaitError> {
+        let name = &self.target.secret;
+        let what = format!("copy {}/{name} like its source", self.namespace);
+        wait::until(&env.observer, &what, bound, |view| match view.secret(&self.namespace, name) {
+            None => Progress::NotYet(copies::missing(view, &self.namespace, name, self.target)),
+            Some(secret) => match copies::faithful(self.target, secret, values) {
+                Ok(()) => Progress::Done(()),
+                Err(why) => Progress::NotYet(why),
+            },
+        })
+        .await
+    }
+
+    /// Gives the namespace back.
+    pub fn give_back(self, env: &Arc<Environment>) {
+        if let Some(lease) = self.lease {
+            env.namespaces.give_back(env, lease, self.labels.into_keys().collect::<BTreeSet<_>>());
+        }
+    }
+}
+
+/// The targets that are made from a source.
+pub fn targets_of<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a Target> {
+    model.targets.iter().filter(|target| target.sources().contains(source)).collect()
+}

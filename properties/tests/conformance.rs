@@ -1,0 +1,113 @@
+//! The `cargo test` entry: each property is a listed test, run on one real control plane.
+//!
+//! `cargo test --test conformance -- p03` runs one of them. `CREDENCE_CASES` and `CREDENCE_SEED` set the number of
+//! cases (100) and the seed (random). Listing contacts nothing.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use credence::console::Console;
+use credence::driver::Registered;
+use credence::registry::PROPERTIES;
+use credence::run::Session;
+use credence::verdict::Verdict;
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::Runtime;
+
+#[path = "support/canary.rs"]
+mod canary;
+mod support;
+
+use support::options;
+
+/// The session that all trials share; the first that runs starts it.
+struct Shared {
+    runtime: Runtime,
+    console: Console,
+    out: PathBuf,
+    session: Mutex<Option<Session>>,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // One cluster and one set of sources: properties take turns, their cases run side by side.
+    arguments.test_threads = Some(1);
+    let runtime = Runtime::new().expect("a runtime can be started");
+    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("conformance");
+    let shared = Arc::new(Shared { runtime, console: Console::stderr(), out, session: Mutex::default() });
+    let mut trials: Vec<Trial> = PROPERTIES.iter().map(|property| trial(&shared, *property)).collect();
+    let owner = Arc::clone(&shared);
+    trials.push(Trial::test("no_credential_value_reaches_a_file_or_a_command_line", move || secrecy(&owner)));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let session = shared.session.lock().expect("trials do not panic with the lock").take();
+    if let Some(session) = session {
+        let finished = shared.runtime.block_on(session.finish(&shared.console));
+        if let Err(error) = finished {
+            eprintln!("conformance: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    // A filter with a typo must not look like success.
+    if !arguments.list && conclusion.num_passed + conclusion.num_failed == 0 {
+        eprintln!("conformance: nothing ran; there is no test of that name");
+        return ExitCode::from(4);
+    }
+    conclusion.exit_code()
+}
+
+fn trial(shared: &Arc<Shared>, property: &'static dyn Registered) -> Trial {
+    let meta = property.meta();
+    let shared = Arc::clone(shared);
+    let name = format!("{}_{}", meta.id, meta.title.replace([' ', '-'], "_"));
+    Trial::test(name, move || {
+        shared.with_session(|session| {
+            let report = shared.runtime.block_on(session.test(&shared.console, property, &AtomicBool::new(false)));
+            match report.verdict {
+                Verdict::Held | Verdict::KnownViolated => Ok(()),
+                verdict => Err(Failed::from(format!(
+                    "{} {verdict}: {}\n{}",
+                    report.id,
+                    report.reason.as_deref().unwrap_or_default(),
+                    report.replay.as_deref().unwrap_or_default()
+                ))),
+            }
+        })
+    })
+}
+
+impl Shared {
+    fn with_session(&self, work: impl FnOnce(&mut Session) -> Result<(), Failed>) -> Result<(), Failed> {
+        let mut session = self.session.lock().expect("trials do not panic with the lock");
+        if session.is_none() {
+            let started = Session::start(options(&self.out), &self.console);
+            let started = self.runtime.block_on(started).map_err(|error| Failed::from(support::chain(&error)))?;
+            *session = Some(started);
+        }
+        work(session.as_mut().expect("started above"))
+    }
+}
+
+/// Searches everything that this run wrote, and the command lines of all processes, for values that it generated.
+fn secrecy(shared: &Shared) -> Result<(), Failed> {
+    shared.with_session(|session| {
+        let needles = canary::needles(session);
+        if needles.len() < 10 {
+            return Err(Failed::from(format!("only {} values to search for", needles.len())));
+        }
+        let control = shared.out.join("control.txt");
+        std::fs::create_dir_all(&shared.out)?;
+        std::fs::write(&control, &needles[0])?;
+        let needles = aho_corasick::AhoCorasick::new(&needles)?;
+        let found_control = canary::search_files(&shared.out, &needles);
+        std::fs::remove_file(&control)?;
+        if found_control.is_empty() {
+            return Err(Failed::from("the search does not find a value that is there"));
+        }
+        let mut found = canary::search_files(&shared.out, &needles);
+        found.extend(canary::search_files(session.directory(), &needles));
+        found.extend(canary::search_command_lines(&needles));
+        if found.is_empty() { Ok(()) } else { Err(Failed::from(format!("found values in {found:?}"))) }
+    })
+}

@@ -1,0 +1,50 @@
+//! Looks for generated credential values where none may be.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aho_corasick::AhoCorasick;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use credence::run::Session;
+
+/// Shorter values occur by chance.
+const SHORTEST: usize = 12;
+
+/// The values that the sources have and had at the beginning, raw and as Secrets encode them.
+pub(crate) fn needles(session: &Session) -> Vec<Vec<u8>> {
+    let values = session.source_values();
+    values
+        .iter()
+        .map(|value| value.expose())
+        .filter(|value| value.len() >= SHORTEST)
+        .flat_map(|value| [value.to_vec(), STANDARD.encode(value).into_bytes()])
+        .collect()
+}
+
+/// Files below `directory` that hold one of the needles.
+pub(crate) fn search_files(directory: &Path, needles: &AhoCorasick) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(path) = open.pop() {
+        let Ok(entries) = fs::read_dir(&path) else { continue };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => open.push(path),
+                Ok(kind) if kind.is_file() && needles.is_match(&fs::read(&path).unwrap_or_default()) => {
+                    found.push(path)
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Ids of processes whose command line holds one of the needles.
+pub(crate) fn search_command_lines(needles: &AhoCorasick) -> Vec<PathBuf> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lines = processes.map(|process| process.path().join("cmdline"));
+    lines.filter(|line| needles.is_match(&fs::read(line).unwrap_or_default())).collect()
+}

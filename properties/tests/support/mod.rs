@@ -1,0 +1,34 @@
+//! What the tests that need a cluster share.
+
+use std::path::Path;
+use std::time::Duration;
+
+use credence::overlay::Time;
+use credence::run::{Keep, Options};
+use credence_harness::components;
+use credence_harness::dirs;
+
+/// Options of a run of all properties on the reference configuration, with reports in `out`.
+pub(crate) fn options(out: &Path) -> Options {
+    let number = |name: &str| {
+        std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+    };
+    Options {
+        config: None,
+        properties: Vec::new(),
+        cases: number("CREDENCE_CASES").map_or(100, |cases: u64| u32::try_from(cases).expect("fewer than 2^32 cases")),
+        only: None,
+        seed: number("CREDENCE_SEED").unwrap_or_else(|| jiff::Timestamp::now().as_second().unsigned_abs()),
+        out: out.to_owned(),
+        time: Time::Compressed,
+        keep: Keep::Never,
+        strict: false,
+        shrink: Duration::from_secs(60),
+        components: components::Options::new(dirs::cache().expect("a cache directory")),
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    credence::copies::chain(error)
+}
