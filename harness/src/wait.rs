@@ -77,6 +77,33 @@ pub async fn until<T>(
     }
 }
 
+/// Waits until `step` has had no objection for the whole of `window`, and gives the time until that window began.
+///
+/// For states that may be passed through on the way: what counts is what is reached and stays.
+///
+/// # Errors
+/// When the window has not begun `within` the limit, or the watch lost sight of the cluster.
+pub async fn settled(
+    observer: &Observer,
+    what: &str,
+    within: Duration,
+    window: Duration,
+    mut step: impl FnMut(&View<'_>) -> Result<(), String>,
+) -> Result<Duration, WaitError> {
+    let begin = Instant::now();
+    loop {
+        let left = within.saturating_sub(begin.elapsed());
+        until(observer, what, left, |view| step(view).map_or_else(Progress::NotYet, Progress::Done)).await?;
+        let reached = begin.elapsed();
+        match hold(observer, what, window, &mut step).await {
+            Ok(()) => return Ok(reached),
+            // It was on its way to something else; the time left goes on.
+            Err(WaitError::Impossible { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Watches for the whole of `window` and ends at once when `step` objects. Absence is only believed in this way.
 ///
 /// # Errors

@@ -6,9 +6,10 @@ use credence_harness::credential::Credential;
 use credence_harness::observe::{SecretSeen, View};
 use credence_harness::wait::WaitError;
 
+use crate::bundle::SourceRef;
 use crate::consumer_format::{self, Role, source_roles};
 use crate::driver::Observation;
-use crate::model::{ExpectedKeys, Target};
+use crate::model::{ExpectedKeys, Model, Target};
 use crate::sources::Values;
 use crate::verdict::{Outcome, Violation};
 
@@ -34,7 +35,7 @@ pub fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &
     let extra = view
         .secrets(namespace)
         .map(|(name, _)| name.as_str())
-        .filter(|name| !expected.contains_key(*name) && names.secrets.contains(*name))
+        .filter(|name| !expected.contains_key(*name) && names.is_copy(namespace, name))
         .next();
     if let Some(name) = extra {
         return Err(format!("{namespace} holds {name}, which its labels do not ask for"));
@@ -66,17 +67,24 @@ pub fn missing(view: &View<'_>, namespace: &str, name: &str, target: &Target) ->
 pub struct Names {
     secrets: BTreeSet<String>,
     external_secrets: BTreeSet<String>,
+    sources: BTreeSet<SourceRef>,
 }
 
 impl Names {
-    /// All names of these targets.
-    pub fn of<'a>(targets: impl IntoIterator<Item = &'a Target>) -> Self {
-        let mut names = Self::default();
-        for target in targets {
+    /// All names that a configuration uses.
+    pub fn of(model: &Model) -> Self {
+        let mut names = Self { sources: model.sources.keys().cloned().collect(), ..Self::default() };
+        for target in &model.targets {
             names.secrets.insert(target.secret.clone());
             names.external_secrets.insert(target.external_secret.clone());
         }
         names
+    }
+
+    /// Whether a Secret has the name of a copy and is not a source, which may have the same name.
+    fn is_copy(&self, namespace: &str, name: &str) -> bool {
+        let place = SourceRef { namespace: namespace.to_owned(), name: name.to_owned() };
+        self.secrets.contains(name) && !self.sources.contains(&place)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::verdict::CaseId;
 pub const HOLD: Duration = Duration::from_millis(300);
 
 /// Namespaces that change at once at most: of all lanes, with the clean-up of the cases before.
-const BUSY: u32 = 40;
+const BUSY: u32 = 48;
 /// Reconciles that ESO runs at the same time.
 pub const WORKERS: NonZero<u32> = NonZero::new(external_secrets::CONCURRENCY).expect("a constant above zero");
 

@@ -3,6 +3,7 @@
 //! Pure: from a seed to a case. What is generated is a [`Credential`] from the start.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use credence_harness::credential::Credential;
 use proptest::collection::vec;
@@ -112,8 +113,9 @@ pub fn source_values(keys: impl IntoIterator<Item = String>) -> BoxedStrategy<BT
     for key in keys {
         let value = match source_roles([key.as_str()]).into_keys().next() {
             Some(Role::Username) => user_name(),
-            Some(Role::Secret | Role::ClientId | Role::ClientSecret) => secret_value(),
-            Some(Role::Certificate | Role::PrivateKey | Role::Other(_)) | None => free_value(),
+            Some(Role::Other(_)) | None => free_value(),
+            // No consumer gets in with an empty part of a credential.
+            Some(_) => secret_value(),
         };
         all = (all, value)
             .prop_map(move |(mut map, value)| {
@@ -123,6 +125,40 @@ pub fn source_values(keys: impl IntoIterator<Item = String>) -> BoxedStrategy<BT
             .boxed();
     }
     all
+}
+
+/// One of several things that are only known when a case runs: it counts around, so that any number picks one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Pick(u8);
+
+impl Pick {
+    /// The picked one.
+    ///
+    /// # Panics
+    /// When there is nothing to pick from.
+    pub fn of<T>(self, things: &[T]) -> &T {
+        &things[usize::from(self.0) % things.len()]
+    }
+
+    /// The picked one, to change.
+    ///
+    /// # Panics
+    /// When there is nothing to pick from.
+    pub fn of_mut<T>(self, things: &mut [T]) -> &mut T {
+        let count = things.len();
+        &mut things[usize::from(self.0) % count]
+    }
+}
+
+impl fmt::Debug for Pick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// Any pick; smaller ones are simpler. The range is a multiple of every small count, so that picks are even.
+pub fn pick() -> BoxedStrategy<Pick> {
+    (0..120u8).prop_map(Pick).boxed()
 }
 
 /// A label that is absent, asks, or carries one of the values that must not ask.

@@ -25,6 +25,7 @@ pub mod deploy;
 pub mod driver;
 pub mod environment;
 pub mod generate;
+pub mod known;
 pub mod model;
 pub mod namespaces;
 pub mod overlay;

@@ -14,12 +14,11 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::environment::{Environment, selected_names};
+use crate::known::{self, EXTERNAL_SECRET_STAYS, FINALIZER};
+use crate::verdict::Known;
 
 /// Label of every namespace that credence made; its value is the run.
 pub const RUN_LABEL: &str = "credence.dev/run";
-/// Finalizer that a ClusterExternalSecret puts on each namespace it serves, without its name (ESO
-/// `clusterexternalsecret_controller.go`, `buildCESFinalizer`).
-pub const FINALIZER: &str = "externalsecrets.external-secrets.io/ces-";
 /// How long copies may take to leave a namespace that has lost its labels before they are removed by hand.
 const CLEAN: Duration = Duration::from_secs(15);
 /// How long all namespaces of a run may take to go.
@@ -194,10 +193,19 @@ impl Namespaces {
             return Ok(());
         }
         let what = format!("namespace {} empty after its labels are gone", lease.name);
-        match wait::until(&env.observer, &what, CLEAN, |view| emptiness(view, &lease.name)).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(error.to_string()),
+        let empty = || wait::until(&env.observer, &what, CLEAN, |view| emptiness(view, &lease.name));
+        let Err(error) = empty().await else { return Ok(()) };
+        let nothing = BTreeMap::from([(lease.name.as_str(), BTreeSet::new())]);
+        let forgotten = known::forgotten(env, &nothing).await.map_err(|error| error.to_string())?;
+        if forgotten.is_empty() {
+            return Err(error.to_string());
         }
+        known::sweep(&env.cluster.client, &forgotten).await.map_err(|error| error.to_string())?;
+        empty().await.map_err(|error| error.to_string())?;
+        let names: Vec<&str> = forgotten.iter().map(|forgotten| forgotten.name.as_str()).collect();
+        let Known { id, link, .. } = EXTERNAL_SECRET_STAYS;
+        self.leave_behind(format!("{}: {} ({id}, {link}), now swept", lease.name, names.join(", ")));
+        Ok(())
     }
 
     /// The run that these namespaces belong to.

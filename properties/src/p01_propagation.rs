@@ -11,7 +11,6 @@ use credence_harness::wait;
 use futures::future::{join, join_all};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::Index;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
@@ -19,6 +18,7 @@ use crate::bundle::SourceRef;
 use crate::copies;
 use crate::driver::{Observation, Property};
 use crate::environment::{Environment, HOLD};
+use crate::generate::{Pick, pick};
 use crate::model::{Bound, Model, Target};
 use crate::overlay::COMPRESSED_SECONDS;
 use crate::report::PropertyMeta;
@@ -37,9 +37,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(COMPRESSED_SECONDS);
 #[derive(Debug, Clone)]
 pub struct Population {
     /// Hold a copy before the first rotation.
-    settled: Vec<(Index, Index)>,
+    settled: Vec<(Pick, Pick)>,
     /// Ask for a copy only after the first rotation, by that much.
-    born: Vec<(Index, Index, Duration)>,
+    born: Vec<(Pick, Pick, Duration)>,
 }
 
 impl Property for Propagation {
@@ -52,7 +52,7 @@ impl Property for Propagation {
         claim: "an updated source reaches every dependent copy within the computed bound",
         requirements: &[Requirement::new(1, 1), Requirement::new(1, 2)],
     };
-    const CASES_PER_SLOT: u32 = 4;
+    const CASES_PER_SLOT: u32 = 5;
     const LANES: usize = 4;
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Rotation>> {
@@ -62,8 +62,8 @@ impl Property for Propagation {
 
     fn case(&self, _model: &Model) -> BoxedStrategy<Population> {
         let moment = (0..=LONGEST_PAUSE.as_millis() as u64).prop_map(Duration::from_millis);
-        let settled = vec((any::<Index>(), any::<Index>()), 1..=2);
-        let born = vec((any::<Index>(), any::<Index>(), moment), 0..=1);
+        let settled = vec((pick(), pick()), 1..=2);
+        let born = vec((pick(), pick(), moment), 0..=1);
         (settled, born).prop_map(|(settled, born)| Population { settled, born }).boxed()
     }
 
@@ -132,12 +132,12 @@ impl<'a> Live<'a> {
         let client = env.client_for(self.id);
         let targets = targets_of(&env.model, &rotation.source);
         for (target, way) in &population.settled {
-            let dependent = Dependent::lease(env, &client, *target.get::<&Target>(&targets), *way).await?;
+            let dependent = Dependent::lease(env, &client, target.of::<&Target>(&targets), *way).await?;
             dependent.ask(&client, self.id).await?;
             self.dependents.push(dependent);
         }
         for (target, way, moment) in &population.born {
-            let dependent = Dependent::lease(env, &client, *target.get::<&Target>(&targets), *way).await?;
+            let dependent = Dependent::lease(env, &client, target.of::<&Target>(&targets), *way).await?;
             self.unborn.push((dependent, *moment));
         }
         let (bound, why) = bound(env, rotation);

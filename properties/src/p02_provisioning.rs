@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use credence_harness::wait::{self, Progress};
+use credence_harness::observe::View;
+use credence_harness::wait::{self, Progress, WaitError};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
@@ -17,11 +18,12 @@ use tokio::time::Instant;
 use crate::copies::{self, Expected, Names};
 use crate::driver::{Observation, Property};
 use crate::environment::{self, Environment, HOLD, agent, expected_in};
-use crate::generate::label_value;
+use crate::generate::{Pick, label_value, pick};
+use crate::known::{self, EXTERNAL_SECRET_STAYS};
 use crate::model::Model;
 use crate::namespaces::{self, Lease, NamespaceError, RUN_LABEL};
 use crate::report::PropertyMeta;
-use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+use crate::verdict::{CaseId, Outcome, PropertyId, Requirement, Violation};
 
 /// The property.
 pub struct Provisioning;
@@ -36,7 +38,7 @@ pub struct World {
     others: Vec<Labels>,
     /// A namespace that is not ours, such as kube-system or that of the sources, labelled like the twin: by its place
     /// in the list of them.
-    foreign: Option<prop::sample::Index>,
+    foreign: Option<Pick>,
     /// Labels that ask for one target at least.
     twin: Labels,
 }
@@ -60,7 +62,7 @@ impl Property for Provisioning {
     fn case(&self, model: &Model) -> BoxedStrategy<World> {
         let Some(twin) = asking_labels(model) else { return Just(World::default()).boxed() };
         let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
-        let foreign = prop_oneof![7 => Just(None), 1 => any::<prop::sample::Index>().prop_map(Some)];
+        let foreign = prop_oneof![7 => Just(None), 1 => pick().prop_map(Some)];
         (vec(any_labels(&keys), 0..=2), foreign, twin)
             .prop_map(|(others, foreign, twin)| World { others, foreign, twin })
             .boxed()
@@ -108,12 +110,12 @@ async fn provision(env: &Arc<Environment>, id: CaseId, world: &World) -> Result<
     let _sources = env.sources.share().await;
     let mut observation = Observation::from(Outcome::Held);
     let mut leases: Vec<(Lease, Labels)> = Vec::new();
-    if let Some(index) = &world.foreign {
+    if let Some(pick) = world.foreign {
         let foreign = env.observer.look(|view| {
             let foreign = view.namespaces().filter(|(_, seen)| !seen.labels.contains_key(RUN_LABEL));
             foreign.map(|(name, _)| name.clone()).collect::<Vec<_>>()
         });
-        let lease = env.namespaces.lease_named(index.get::<String>(&foreign)).await;
+        let lease = env.namespaces.lease_named(pick.of::<String>(&foreign)).await;
         leases.push((lease, world.twin.clone()));
     }
     for labels in world.others.iter().chain([&world.twin]) {
@@ -123,38 +125,78 @@ async fn provision(env: &Arc<Environment>, id: CaseId, world: &World) -> Result<
         namespaces::set_labels(&client, &agent(id), &lease.name, labels).await?;
         observation.count("label namespace");
     }
-    let labelled = Instant::now();
     let bound = env.provisioning_bound();
     observation.bound = Some(bound);
     let worlds: Vec<(&str, Expected<'_>)> = leases
         .iter()
         .map(|(lease, labels)| (lease.name.as_str(), expected_in(&env.model, &lease.name, labels)))
         .collect();
-    observation.outcome = settle(env, &worlds, bound).await;
-    if observation.outcome == Outcome::Held {
-        observation.latencies.push(labelled.elapsed().saturating_sub(HOLD));
-    }
+    observation.outcome = settle(env, &worlds, bound, Past::Fresh, &mut observation.latencies).await;
     for (lease, labels) in leases {
         env.namespaces.give_back(env, lease, labels.into_keys().collect::<BTreeSet<_>>());
     }
     Ok(observation)
 }
 
-/// Waits until each namespace holds exactly what is expected, and then for as long as an absence needs.
-pub(crate) async fn settle(env: &Environment, worlds: &[(&str, Expected<'_>)], bound: Duration) -> Outcome {
-    let names = Names::of(&env.model.targets);
-    let reached = wait::until(&env.observer, "exactly the copies that the labels ask for", bound, |view| {
-        let wrong = worlds.iter().find_map(|(name, expected)| copies::exact(view, name, expected, &names).err());
-        wrong.map_or(Progress::Done(()), Progress::NotYet)
+/// What the namespaces of a case have been through before their last labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// Nothing: what appears, even for a moment, is due to their labels.
+    Fresh,
+    /// Other labels: ESO may still be at work on those, and pass through states of before.
+    Relabelled,
+}
+
+/// Waits until each namespace holds exactly what is expected, and then for as long as an absence needs. Adds to the
+/// latencies how long the first took.
+pub(crate) async fn settle(
+    env: &Environment,
+    worlds: &[(&str, Expected<'_>)],
+    bound: Duration,
+    past: Past,
+    latencies: &mut Vec<Duration>,
+) -> Outcome {
+    let first = match try_settle(env, worlds, bound, past).await {
+        Ok(took) => {
+            latencies.push(took);
+            return Outcome::Held;
+        }
+        Err(error) => copies::failed(&error),
+    };
+    let Outcome::Violated(violation) = first else { return first };
+    let asked = worlds.iter().map(|(name, expected)| {
+        (*name, expected.values().map(|target| target.external_secret.as_str()).collect::<BTreeSet<_>>())
     });
-    if let Err(error) = reached.await {
-        return copies::failed(&error);
+    let forgotten = match known::forgotten(env, &asked.collect()).await {
+        Ok(forgotten) if forgotten.is_empty() => return Outcome::Violated(violation),
+        Ok(forgotten) => forgotten,
+        Err(error) => return Outcome::Unknown(error.to_string()),
+    };
+    if let Err(error) = known::sweep(&env.cluster.client, &forgotten).await {
+        return Outcome::Unknown(error.to_string());
     }
-    let held = wait::hold(&env.observer, "exactly these copies", HOLD, |view| {
-        worlds.iter().try_for_each(|(name, expected)| copies::exact(view, name, expected, &names))
-    });
-    match held.await {
-        Ok(()) => Outcome::Held,
+    // With the leftovers out of the way the rest must hold, or something else is wrong as well.
+    match try_settle(env, worlds, bound, Past::Relabelled).await {
+        Ok(_) => Outcome::Violated(Violation { known: Some(EXTERNAL_SECRET_STAYS), ..violation }),
         Err(error) => copies::failed(&error),
     }
+}
+
+async fn try_settle(
+    env: &Environment,
+    worlds: &[(&str, Expected<'_>)],
+    bound: Duration,
+    past: Past,
+) -> Result<Duration, WaitError> {
+    let names = Names::of(&env.model);
+    let what = "exactly the copies that the labels ask for";
+    let look =
+        |view: &View<'_>| worlds.iter().try_for_each(|(name, expected)| copies::exact(view, name, expected, &names));
+    if past == Past::Relabelled {
+        return wait::settled(&env.observer, what, bound, HOLD, look).await;
+    }
+    let begin = Instant::now();
+    wait::until(&env.observer, what, bound, |view| look(view).map_or_else(Progress::NotYet, Progress::Done)).await?;
+    let took = begin.elapsed();
+    wait::hold(&env.observer, what, HOLD, look).await.map(|()| took)
 }

@@ -8,23 +8,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use credence_harness::observe::{NamespaceSeen, View};
+use credence_harness::observe::View;
 use credence_harness::wait::{self, Progress};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
-use tokio::time::Instant;
 
 use crate::copies::{self, Expected};
 use crate::driver::{Observation, Property};
-use crate::environment::{Environment, HOLD, agent, expected_in};
-use crate::generate::LABEL_VALUES;
+use crate::environment::{Environment, agent, expected_in};
+use crate::generate::{LABEL_VALUES, Pick, pick};
+use crate::known::{self, FINALIZER_STAYS};
 use crate::model::Model;
-use crate::namespaces::{self, FINALIZER, Lease, NamespaceError};
-use crate::p02_provisioning::{asking_labels, settle};
+use crate::namespaces::{self, Lease, NamespaceError};
+use crate::p02_provisioning::{Past, asking_labels, settle};
 use crate::report::PropertyMeta;
-use crate::verdict::{CaseId, Known, Outcome, PropertyId, Requirement, Violation};
+use crate::verdict::{CaseId, Outcome, PropertyId, Requirement, Violation};
 
 /// The property.
 pub struct LabelDistribution;
@@ -35,22 +35,14 @@ const LONGEST: usize = 20;
 const DELETION: Duration = Duration::from_secs(30);
 /// A namespace that only finalizers hold back is believed to hang after this long: ESO answers to a deletion at once,
 /// or not at all.
-const HANGING: Duration = Duration::from_secs(3);
-
-/// ESO takes its finalizer off a namespace when the namespace or the ClusterExternalSecret is deleted, but not when the
-/// namespace loses its label; afterwards nothing visits that namespace any more.
-const FINALIZER_STAYS: Known = Known {
-    id: "eso#6677",
-    link: "https://github.com/external-secrets/external-secrets/issues/6677",
-    title: "a namespace that was relabelled away cannot be deleted: the ClusterExternalSecret's finalizer stays on it",
-};
+const HANGING: Duration = Duration::from_secs(2);
 
 type Labels = BTreeMap<String, String>;
 
 /// One label change on one namespace of the case.
 #[derive(Debug, Clone)]
 pub struct Change {
-    namespace: prop::sample::Index,
+    namespace: Pick,
     key: String,
     /// The new value; none removes the label.
     value: Option<&'static str>,
@@ -80,7 +72,7 @@ impl Property for LabelDistribution {
         claim: "after any sequence of label changes, copies are exactly those the last labels ask for; nothing stays behind",
         requirements: &[Requirement::new(2, 3), Requirement::new(2, 5)],
     };
-    const LANES: usize = 10;
+    const LANES: usize = 16;
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
         asking_labels(model).map(|_| Just(()).boxed())
@@ -92,9 +84,13 @@ impl Property for LabelDistribution {
         let value = prop_oneof![4 => Just(Some("true")), 4 => Just(None), 2 => select(LABEL_VALUES).prop_map(Some)];
         // Mostly no pause at all: the next change then overtakes ESO. The longest lets it finish.
         let pause = prop_oneof![6 => Just(0), 2 => 0..100u64, 1 => 100..800u64];
-        let change = (any::<prop::sample::Index>(), select(keys), value, pause)
-            .prop_map(|(namespace, key, value, pause_ms)| Change { namespace, key, value, pause_ms });
-        (1..=2usize, vec(change, 1..=LONGEST), seal, prop::bool::weighted(0.3))
+        let change = (pick(), select(keys), value, pause).prop_map(|(namespace, key, value, pause_ms)| Change {
+            namespace,
+            key,
+            value,
+            pause_ms,
+        });
+        (1..=2usize, vec(change, 1..=LONGEST), seal, prop::bool::weighted(0.2))
             .prop_map(|(namespaces, changes, seal, delete)| Sequence { namespaces, changes, seal, delete })
             .boxed()
     }
@@ -120,7 +116,7 @@ impl Property for LabelDistribution {
 impl Change {
     /// Applies the change to the model of the case's namespaces and gives the labels of the one that changed.
     fn apply<'a>(&self, worlds: &'a mut [Labels]) -> &'a Labels {
-        let labels = &mut worlds[self.namespace.index(worlds.len())];
+        let labels = self.namespace.of_mut(worlds);
         match self.value {
             Some(value) => labels.insert(self.key.clone(), value.to_owned()),
             None => labels.remove(&self.key),
@@ -142,7 +138,7 @@ async fn play(env: &Arc<Environment>, id: CaseId, sequence: &Sequence) -> Result
     for change in &sequence.changes {
         wait::pass(Duration::from_millis(change.pause_ms)).await;
         change.apply(&mut worlds);
-        let name = &leases[change.namespace.index(leases.len())].name;
+        let name = &change.namespace.of(&leases).name;
         let patch = BTreeMap::from([(&change.key, change.value)]);
         namespaces::set_labels(&client, &manager, name, &patch).await?;
         observation.count(if change.value.is_some() { "set label" } else { "remove label" });
@@ -150,7 +146,6 @@ async fn play(env: &Arc<Environment>, id: CaseId, sequence: &Sequence) -> Result
     worlds[0].extend(sequence.seal.clone());
     namespaces::set_labels(&client, &manager, &leases[0].name, &sequence.seal).await?;
     observation.count("set label");
-    let changed = Instant::now();
     let bound = env.provisioning_bound();
     observation.bound = Some(bound);
     let expected: Vec<(&str, Expected<'_>)> = leases
@@ -158,15 +153,13 @@ async fn play(env: &Arc<Environment>, id: CaseId, sequence: &Sequence) -> Result
         .zip(&worlds)
         .map(|(lease, labels)| (lease.name.as_str(), expected_in(&env.model, &lease.name, labels)))
         .collect();
-    observation.outcome = settle(env, &expected, bound).await;
-    if observation.outcome == Outcome::Held {
-        observation.latencies.push(changed.elapsed().saturating_sub(HOLD));
-        if sequence.delete {
-            let (last, labels) = (leases.len() - 1, worlds.last().cloned().unwrap_or_default());
-            let lease = leases.remove(last);
-            observation.count("delete namespace");
-            observation.outcome = deletion(env, &client, &lease, &labels).await?;
-        }
+    observation.outcome = settle(env, &expected, bound, Past::Relabelled, &mut observation.latencies).await;
+    if observation.outcome == Outcome::Held
+        && sequence.delete
+        && let (Some(lease), Some(labels)) = (leases.pop(), worlds.last())
+    {
+        observation.count("delete namespace");
+        observation.outcome = deletion(env, &client, &lease, labels).await?;
     }
     let keys: BTreeSet<String> = env.model.label_vocabulary().into_iter().map(str::to_owned).collect();
     for lease in leases {
@@ -189,7 +182,7 @@ async fn deletion(
     let what = format!("namespace {name} gone");
     let look = |view: &View<'_>| match view.namespace(name) {
         None => Progress::Done(None),
-        Some(seen) => match stale_finalizers(seen, &asked) {
+        Some(seen) => match known::stale_finalizers(seen, &asked) {
             Some(stale) => Progress::Done(Some(stale)),
             None => Progress::NotYet(format!("finalizers {:?}, {}", seen.finalizers, seen.remaining.join("; "))),
         },
@@ -214,11 +207,4 @@ async fn deletion(
         }),
         Err(error) => copies::failed(&error),
     })
-}
-
-/// The finalizers of ClusterExternalSecrets that do not select the namespace, if these are all that holds it back.
-fn stale_finalizers(seen: &NamespaceSeen, asked: &BTreeSet<String>) -> Option<String> {
-    let stale = |finalizer: &String| finalizer.strip_prefix(FINALIZER).is_some_and(|name| !asked.contains(name));
-    let all = seen.deleting && seen.emptied && !seen.finalizers.is_empty() && seen.finalizers.iter().all(stale);
-    all.then(|| seen.finalizers.join(", "))
 }

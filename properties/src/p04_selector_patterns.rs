@@ -12,16 +12,17 @@ use credence_harness::observe::View;
 use credence_harness::wait::{self, Progress};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
+use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
 use crate::copies::{self, Expected};
 use crate::driver::{Observation, Property};
 use crate::environment::{Environment, HOLD, agent, expected_in};
+use crate::generate::{Pick, pick};
 use crate::model::Model;
 use crate::namespaces;
-use crate::p02_provisioning::{any_labels, asking_labels, settle};
+use crate::p02_provisioning::{Past, any_labels, asking_labels, settle};
 use crate::report::PropertyMeta;
 use crate::selector::{
     LabelSelector, Labels, NamespaceSelection, Operator, Requirement as LabelRequirement, effective_labels,
@@ -46,7 +47,7 @@ pub enum Pattern {
         /// Selectors; the first is written to the deprecated field if `deprecated` says so.
         selectors: Vec<LabelSelector>,
         /// Members of the population that are also named.
-        names: Vec<Index>,
+        names: Vec<Pick>,
         /// Whether the first selector goes to the deprecated `namespaceSelector`.
         deprecated: bool,
         /// Whether the selectors are limited to the population. Those that are not see the whole cluster.
@@ -78,8 +79,8 @@ impl Property for SelectorPatterns {
     }
 
     fn case(&self, model: &Model) -> BoxedStrategy<Pattern> {
-        let guarded = prop::bool::weighted(0.9);
-        let generated = (vec(selector(), 0..=3), vec(any::<Index>(), 0..=2), any::<bool>(), guarded)
+        let guarded = prop::bool::weighted(0.95);
+        let generated = (vec(selector(), 0..=3), vec(pick(), 0..=2), any::<bool>(), guarded)
             .prop_map(|(selectors, names, deprecated, guarded)| Pattern::Generated {
                 selectors,
                 names,
@@ -126,7 +127,7 @@ impl Pattern {
         let guard = guarded.then_some(&population.id);
         NamespaceSelection {
             selectors: selectors.iter().map(|selector| limited(selector, guard)).collect(),
-            names: names.iter().map(|index| (*index.get(&members)).clone()).collect(),
+            names: names.iter().map(|pick| (*pick.of(&members)).clone()).collect(),
         }
     }
 
@@ -165,7 +166,14 @@ fn selector() -> BoxedStrategy<LabelSelector> {
 
 async fn generated(env: &Arc<Environment>, id: CaseId, pattern: &Pattern) -> Result<Observation, SubjectError> {
     let population = env.populations.take().await;
-    let outcome = before(env, id, pattern, &population).await;
+    let outcome = if matches!(pattern, Pattern::Generated { guarded: true, .. }) {
+        let _others = env.populations.whole_cluster.read().await;
+        before(env, id, pattern, &population).await
+    } else {
+        // It reaches into the populations of the other lanes, and into the namespaces of the pool.
+        let _alone = env.populations.whole_cluster.write().await;
+        before(env, id, pattern, &population).await
+    };
     env.populations.put(population);
     outcome
 }
@@ -203,7 +211,7 @@ async fn before(
         }
     };
     subject::delete(&client, &name).await?;
-    env.background(subject::until_gone(Arc::clone(env), name));
+    subject::until_gone(env, &name).await;
     Ok(observation)
 }
 
@@ -225,6 +233,7 @@ fn differences(view: &View<'_>, selection: &NamespaceSelection, name: &str) -> O
 
 /// Puts namespaces with these labels before the configuration's own selectors.
 async fn configured(env: &Arc<Environment>, id: CaseId, rows: &[Labels], twin: &Labels) -> Observation {
+    let _others = env.populations.whole_cluster.read().await;
     let client = env.client_for(id);
     let _sources = env.sources.share().await;
     let mut observation = Observation::from(Outcome::Held);
@@ -246,7 +255,7 @@ async fn configured(env: &Arc<Environment>, id: CaseId, rows: &[Labels], twin: &
         .iter()
         .map(|(lease, labels)| (lease.name.as_str(), expected_in(&env.model, &lease.name, labels)))
         .collect();
-    observation.outcome = settle(env, &worlds, bound).await;
+    observation.outcome = settle(env, &worlds, bound, Past::Fresh, &mut observation.latencies).await;
     for (lease, labels) in leases {
         env.namespaces.give_back(env, lease, labels.keys().cloned().collect::<BTreeSet<_>>());
     }

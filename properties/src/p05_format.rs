@@ -8,7 +8,6 @@ use std::sync::Arc;
 use futures::future::join_all;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::Index;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
@@ -16,7 +15,7 @@ use crate::bundle::SourceRef;
 use crate::copies;
 use crate::driver::{Observation, Property};
 use crate::environment::{Environment, agent};
-use crate::generate;
+use crate::generate::{self, Pick, pick};
 use crate::model::{Model, Target};
 use crate::namespaces::NamespaceError;
 use crate::report::PropertyMeta;
@@ -36,7 +35,7 @@ pub struct Credentials {
 
 /// The formats that a case looks at, by their place among those of the source, and the way to ask for each.
 #[derive(Debug, Clone)]
-pub struct Formats(Vec<(Index, Index)>);
+pub struct Formats(Vec<(Pick, Pick)>);
 
 impl Property for Format {
     type Shared = Credentials;
@@ -58,7 +57,7 @@ impl Property for Format {
     }
 
     fn case(&self, _model: &Model) -> BoxedStrategy<Formats> {
-        vec((any::<Index>(), any::<Index>()), 1..=2).prop_map(Formats).boxed()
+        vec((pick(), pick()), 1..=2).prop_map(Formats).boxed()
     }
 
     fn is_telling(&self, _model: &Model, shared: &Credentials, case: &Formats) -> bool {
@@ -98,7 +97,7 @@ async fn look(
     let mut observation = Observation::from(Outcome::Held);
     let mut dependents = Vec::new();
     for (target, way) in &formats.0 {
-        let dependent = Dependent::lease(env, &client, *target.get::<&Target>(&targets), *way).await?;
+        let dependent = Dependent::lease(env, &client, target.of::<&Target>(&targets), *way).await?;
         dependent.ask(&client, id).await?;
         observation.count(&format!("copy as {}", dependent.target.name));
         dependents.push(dependent);

@@ -1,7 +1,9 @@
 //! p06: all formats made of one source agree with it and with each other, at any moment they are at rest.
 //!
 //! The cases of a slot hold several formats of one source and live through one rotation of it. Every change of every
-//! copy is recorded: a copy may be old or new, but never a mixture, and none is old for longer than the bound.
+//! copy is recorded. ESO reads the keys of a source one by one, so a copy that is refreshed while the source is written
+//! can be half new, old in one key and new in another: that is counted, and it must be over within the bound. What a
+//! copy may never hold is anything that is neither old nor new.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use credence_harness::observe::SecretEvent;
 use credence_harness::wait;
 use futures::future::join_all;
 use proptest::prelude::*;
-use proptest::sample::{Index, subsequence};
+use proptest::sample::subsequence;
 use proptest::strategy::BoxedStrategy;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
@@ -19,9 +21,11 @@ use crate::bundle::SourceRef;
 use crate::copies;
 use crate::driver::{Observation, Property};
 use crate::environment::{Environment, HOLD};
+use crate::generate::{Pick, pick};
 use crate::model::Model;
 use crate::report::PropertyMeta;
 use crate::rotation::{Dependent, Rotation, targets_of};
+use crate::sources::Values;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
 /// The property.
@@ -34,7 +38,7 @@ const MOST_FORMATS: usize = 8;
 #[derive(Debug, Clone)]
 pub struct Formats {
     ranks: Vec<usize>,
-    way: Index,
+    way: Pick,
 }
 
 impl Formats {
@@ -55,7 +59,7 @@ impl Property for MultiFormat {
         claim: "all formats made of one source agree with it and with each other, at any moment they are at rest",
         requirements: &[Requirement::new(3, 2)],
     };
-    const CASES_PER_SLOT: u32 = 5;
+    const CASES_PER_SLOT: u32 = 8;
     const LANES: usize = 4;
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Rotation>> {
@@ -66,7 +70,7 @@ impl Property for MultiFormat {
 
     fn case(&self, _model: &Model) -> BoxedStrategy<Formats> {
         let ranks = subsequence((0..MOST_FORMATS).collect::<Vec<_>>(), 2..=MOST_FORMATS);
-        (ranks, any::<Index>()).prop_map(|(ranks, way)| Formats { ranks, way }).boxed()
+        (ranks, pick()).prop_map(|(ranks, way)| Formats { ranks, way }).boxed()
     }
 
     fn is_telling(&self, model: &Model, rotation: &Rotation, case: &Formats) -> bool {
@@ -172,31 +176,53 @@ impl<'a> Live<'a> {
         if let Err(error) = rest.await {
             return copies::failed(&error);
         }
-        self.copies
-            .iter_mut()
-            .map(|(dependent, events)| history(dependent, events, rotation))
-            .fold(Outcome::Held, copies::worse)
+        let mut outcome = Outcome::Held;
+        for (dependent, events) in &mut self.copies {
+            match history(dependent, events, rotation) {
+                Ok(0) => {}
+                Ok(_) => self.observation.count("copy half new for a while"),
+                Err(why) => outcome = copies::worse(outcome, copies::violated(why)),
+            }
+        }
+        outcome
     }
 }
 
-/// Looks at every state that a copy went through: old, new, but never a mixture and never gone.
-fn history(dependent: &Dependent<'_>, events: &mut UnboundedReceiver<SecretEvent>, rotation: &Rotation) -> Outcome {
+/// Looks at every state that a copy went through and counts those that were half new.
+fn history(
+    dependent: &Dependent<'_>,
+    events: &mut UnboundedReceiver<SecretEvent>,
+    rotation: &Rotation,
+) -> Result<usize, String> {
     let (old, new) = rotation.last_two();
+    let mut half_new = 0;
     while let Ok(event) = events.try_recv() {
         if event.name != dependent.target.secret {
             continue;
         }
         let place = format!("{}/{}", dependent.namespace, event.name);
-        let Some(secret) = event.secret else {
-            return copies::violated(format!("{place} was gone for a moment during the rotation"));
-        };
-        if let (Err(not_old), Err(not_new)) =
-            (copies::faithful(dependent.target, &secret, old), copies::faithful(dependent.target, &secret, new))
-        {
-            return copies::violated(format!("{place} was neither old ({not_old}) nor new ({not_new})"));
+        let secret = event.secret.ok_or_else(|| format!("{place} was gone for a moment during the rotation"))?;
+        let is = |values: &Values| copies::faithful(dependent.target, &secret, values);
+        let (Err(not_old), Err(not_new)) = (is(old), is(new)) else { continue };
+        if !mixtures(old, new).iter().any(|mixture| is(mixture).is_ok()) {
+            return Err(format!("{place} was neither old ({not_old}) nor new ({not_new}), nor half of each"));
         }
+        half_new += 1;
     }
-    Outcome::Held
+    Ok(half_new)
+}
+
+/// Every way to take each key's value from one of two sets. A source has a few keys, so these are few.
+fn mixtures(old: &Values, new: &Values) -> Vec<Values> {
+    new.iter().fold(vec![old.clone()], |mixtures, (key, value)| {
+        let with_new = mixtures.iter().map(|mixture| {
+            let mut mixture = mixture.clone();
+            mixture.insert(key.clone(), value.clone());
+            mixture
+        });
+        let with_new: Vec<Values> = with_new.collect();
+        mixtures.into_iter().chain(with_new).collect()
+    })
 }
 
 /// The longest bound of the formats of the source.
@@ -204,4 +230,25 @@ fn bound(env: &Environment, rotation: &Rotation) -> Duration {
     let targets = targets_of(&env.model, &rotation.source);
     let bounds = targets.iter().map(|target| env.propagation_bound(target).limit());
     bounds.max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use credence_harness::credential::Credential;
+
+    use super::*;
+
+    #[test]
+    fn mixtures_take_each_key_from_either_side() {
+        let values = |a: &str, b: &str| {
+            Values::from([("a".to_owned(), Credential::new(a)), ("b".to_owned(), Credential::new(b))])
+        };
+        let all: BTreeSet<String> = mixtures(&values("1", "1"), &values("2", "2"))
+            .iter()
+            .map(|mixture| mixture.values().filter_map(Credential::expose_str).collect())
+            .collect();
+        assert_eq!(all, BTreeSet::from(["11", "12", "21", "22"].map(str::to_owned)));
+    }
 }

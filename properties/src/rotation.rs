@@ -7,13 +7,12 @@ use std::time::Duration;
 use credence_harness::wait::{self, Progress, WaitError};
 use kube::Client;
 use proptest::prelude::*;
-use proptest::sample::Index;
 use proptest::strategy::BoxedStrategy;
 
 use crate::bundle::SourceRef;
 use crate::copies;
 use crate::environment::{Environment, agent, asking_labels, selected_names};
-use crate::generate;
+use crate::generate::{self, Pick};
 use crate::model::{Model, Target};
 use crate::namespaces::{self, Lease, NamespaceError};
 use crate::sources::Values;
@@ -87,7 +86,7 @@ impl<'a> Dependent<'a> {
         env: &Environment,
         client: &Client,
         target: &'a Target,
-        way: Index,
+        way: Pick,
     ) -> Result<Dependent<'a>, NamespaceError> {
         let ways = asking_labels(target);
         if ways.is_empty() {
@@ -95,7 +94,7 @@ impl<'a> Dependent<'a> {
             return Ok(Self { target, namespace, lease: None, labels: BTreeMap::new() });
         }
         let lease = env.namespaces.lease(client).await?;
-        let labels = way.get(&ways).clone();
+        let labels = way.of(&ways).clone();
         Ok(Self { target, namespace: lease.name.clone(), lease: Some(lease), labels })
     }
 

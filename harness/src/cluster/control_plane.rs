@@ -233,8 +233,8 @@ fn controller_manager(files: &Files, programs: &Programs, kubeconfig: &Path, por
         "--bind-address=127.0.0.1".to_owned(),
         format!("--secure-port={port}"),
         // The default of 20 requests a second would make credence measure this client instead of the distribution.
-        "--kube-api-qps=200".to_owned(),
-        "--kube-api-burst=400".to_owned(),
+        "--kube-api-qps=1000".to_owned(),
+        "--kube-api-burst=2000".to_owned(),
         format!("--cert-dir={}", files.path("controller-manager")),
     ];
     files.program("kube-controller-manager", programs.path(Part::KubeControllerManager), arguments)

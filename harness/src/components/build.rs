@@ -84,7 +84,7 @@ struct Log<'a> {
 
 impl<'a> Log<'a> {
     fn new(parts: &'a [Part]) -> Self {
-        let what = "reading the module graph".to_owned();
+        let what = "looking for packages that are compiled already".to_owned();
         Self { parts, downloaded: 0, compiled: 0, what, tail: VecDeque::new() }
     }
 

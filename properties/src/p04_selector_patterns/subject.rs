@@ -11,18 +11,18 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 
 use crate::environment::Environment;
 use crate::namespaces::{NamespaceError, RUN_LABEL};
 use crate::selector::{Labels, NamespaceSelection};
 
 /// Populations, and so cases side by side.
-pub(super) const POPULATIONS: usize = 6;
+pub(super) const POPULATIONS: usize = 8;
 /// Labels that generated selectors look at.
 pub(super) const KEYS: &[&str] = &["credence.dev/a", "credence.dev/b"];
 /// Values that these labels have in a population, beside being absent.
-pub(super) const VALUES: &[&str] = &["x", "y", ""];
+pub(super) const VALUES: &[&str] = &["x", ""];
 /// Label that tells the members of a population from the rest of the cluster.
 pub(super) const GUARD: &str = "credence.dev/population";
 /// How long the copies of a deleted ClusterExternalSecret may stay before the next run has to sweep them.
@@ -79,11 +79,13 @@ fn guarded(row: &Labels, id: &str) -> Labels {
 pub struct Populations {
     free: Mutex<Vec<Population>>,
     available: Semaphore,
+    /// Held alone by a case whose selection is not limited to its population.
+    pub(super) whole_cluster: RwLock<()>,
 }
 
 impl Default for Populations {
     fn default() -> Self {
-        Self { free: Mutex::default(), available: Semaphore::new(0) }
+        Self { free: Mutex::default(), available: Semaphore::new(0), whole_cluster: RwLock::default() }
     }
 }
 
@@ -219,10 +221,10 @@ pub(super) async fn delete(client: &Client, name: &str) -> Result<(), SubjectErr
 }
 
 /// Waits until no namespace holds the copy `name` any more.
-pub(super) async fn until_gone(env: Arc<Environment>, name: String) {
+pub(super) async fn until_gone(env: &Environment, name: &str) {
     let what = format!("all copies {name} gone");
     let gone = wait::until(&env.observer, &what, GONE, |view| {
-        match view.namespaces().find(|(namespace, _)| view.secret(namespace, &name).is_some()) {
+        match view.namespaces().find(|(namespace, _)| view.secret(namespace, name).is_some()) {
             Some((namespace, _)) => Progress::NotYet(format!("{namespace} holds it")),
             None => Progress::Done(()),
         }
