@@ -35,8 +35,7 @@ pub fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &
     let extra = view
         .secrets(namespace)
         .map(|(name, _)| name.as_str())
-        .filter(|name| !expected.contains_key(*name) && names.is_copy(namespace, name))
-        .next();
+        .find(|name| !expected.contains_key(*name) && names.is_copy(namespace, name));
     if let Some(name) = extra {
         return Err(format!("{namespace} holds {name}, which its labels do not ask for"));
     }

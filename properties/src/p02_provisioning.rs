@@ -32,7 +32,7 @@ pub struct Provisioning;
 type Labels = BTreeMap<String, String>;
 
 /// The namespaces of one case.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct World {
     /// Namespaces with any labels.
     others: Vec<Labels>,
@@ -78,12 +78,6 @@ impl Property for Provisioning {
             observations.push(provision(env, *id, world).await.unwrap_or_else(Observation::from));
         }
         observations
-    }
-}
-
-impl Default for World {
-    fn default() -> Self {
-        Self { others: Vec::new(), foreign: None, twin: Labels::new() }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use credence::console::Console;
 use credence::driver::Registered;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     let owner = Arc::clone(&shared);
     trials.push(Trial::test("no_credential_value_reaches_a_file_or_a_command_line", move || secrecy(&owner)));
     let conclusion = libtest_mimic::run(&arguments, trials);
-    let session = shared.session.lock().expect("trials do not panic with the lock").take();
+    let session = shared.session.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(session) = session {
         let finished = shared.runtime.block_on(session.finish(&shared.console));
         if let Err(error) = finished {
@@ -79,13 +79,15 @@ fn trial(shared: &Arc<Shared>, property: &'static dyn Registered) -> Trial {
 
 impl Shared {
     fn with_session(&self, work: impl FnOnce(&mut Session) -> Result<(), Failed>) -> Result<(), Failed> {
-        let mut session = self.session.lock().expect("trials do not panic with the lock");
-        if session.is_none() {
-            let started = Session::start(options(&self.out), &self.console);
-            let started = self.runtime.block_on(started).map_err(|error| Failed::from(support::chain(&error)))?;
-            *session = Some(started);
-        }
-        work(session.as_mut().expect("started above"))
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = match session.as_mut() {
+            Some(session) => session,
+            None => {
+                let started = self.runtime.block_on(Session::start(options(&self.out), &self.console));
+                session.insert(started.map_err(|error| Failed::from(support::chain(&error)))?)
+            }
+        };
+        work(session)
     }
 }
 
