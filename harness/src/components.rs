@@ -280,13 +280,7 @@ impl Job<'_> {
         if self.options.source == Source::Build {
             return Err(Failure::Unavailable("not wanted".to_owned()));
         }
-        let release = match release::architecture() {
-            Some(architecture) => Release::of(part, architecture, self.options.mirror.as_deref())?,
-            None => None,
-        };
-        let Some(release) = release else {
-            return Err(Failure::Unavailable("none is published for this machine".to_owned()));
-        };
+        let release = Release::here(part, self.options.mirror.as_deref())?;
         let report = |step: &Step| self.report(&[part], step);
         let (program, origin) = release.fetch(&self.downloads, &self.cache, lock, &report).await?;
         Ok(self.put(part, program, origin, lock).await?)

@@ -186,7 +186,7 @@ fn parse_property(text: &str) -> Result<PropertyId, String> {
     registry::find(text).map_err(|error| error.to_string())
 }
 
-/// Carries a command out. A command line that cannot be understood has ended the process with code 3 before.
+/// Carries a command out.
 ///
 /// # Errors
 /// When it cannot be carried out; [`failure_code`] gives the exit code.

@@ -35,12 +35,12 @@ type Labels = BTreeMap<String, String>;
 #[derive(Debug, Clone, Default)]
 pub struct World {
     /// Namespaces with any labels.
-    others: Vec<Labels>,
+    pub(crate) others: Vec<Labels>,
     /// A namespace that is not ours, such as kube-system or that of the sources, labelled like the twin: by its place
     /// in the list of them.
-    foreign: Option<Pick>,
+    pub(crate) foreign: Option<Pick>,
     /// Labels that ask for one target at least.
-    twin: Labels,
+    pub(crate) twin: Labels,
 }
 
 impl Property for Provisioning {
@@ -99,7 +99,12 @@ pub(crate) fn any_labels(keys: &[String]) -> BoxedStrategy<Labels> {
         .boxed()
 }
 
-async fn provision(env: &Arc<Environment>, id: CaseId, world: &World) -> Result<Observation, NamespaceError> {
+/// Labels the namespaces of a case and judges what they then hold.
+pub(crate) async fn provision(
+    env: &Arc<Environment>,
+    id: CaseId,
+    world: &World,
+) -> Result<Observation, NamespaceError> {
     let client = env.client_for(id);
     let _sources = env.sources.share().await;
     let mut observation = Observation::from(Outcome::Held);

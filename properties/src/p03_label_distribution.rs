@@ -1,8 +1,8 @@
 //! p03: after any sequence of label changes, copies are exactly those the last labels ask for; nothing stays behind.
 //!
-//! A case is a sequence of label changes on a few namespaces, applied as fast as generated pauses allow, so that ESO
-//! is overtaken by the next change. Some namespaces are deleted at the end: nothing that stays behind may keep one
-//! from going.
+//! A case is a sequence of label changes on a few namespaces. Before some changes the namespaces must hold exactly
+//! what the model says; most others follow at once, so that ESO is overtaken. Some namespaces are deleted at the end:
+//! nothing that stays behind may keep one from going.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,8 +46,17 @@ pub struct Change {
     key: String,
     /// The new value; none removes the label.
     value: Option<&'static str>,
-    /// Pause before it, in milliseconds.
-    pause_ms: u64,
+    /// What comes before it.
+    before: Before,
+}
+
+/// What comes before a label change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// A pause, often none: the change then overtakes ESO.
+    Pause(Duration),
+    /// The copies are exactly those that the labels ask for until then.
+    Settled,
 }
 
 /// A sequence of label changes, and its end.
@@ -82,13 +91,14 @@ impl Property for LabelDistribution {
         let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
         let seal = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
         let value = prop_oneof![4 => Just(Some("true")), 4 => Just(None), 2 => select(LABEL_VALUES).prop_map(Some)];
-        // Mostly no pause at all: the next change then overtakes ESO. The longest lets it finish.
-        let pause = prop_oneof![6 => Just(0), 2 => 0..100u64, 1 => 100..800u64];
-        let change = (pick(), select(keys), value, pause).prop_map(|(namespace, key, value, pause_ms)| Change {
+        let pause = |range: std::ops::Range<u64>| range.prop_map(|ms| Before::Pause(Duration::from_millis(ms)));
+        let before =
+            prop_oneof![4 => pause(0..1), 2 => pause(0..100), 1 => pause(100..800), 3 => Just(Before::Settled)];
+        let change = (pick(), select(keys), value, before).prop_map(|(namespace, key, value, before)| Change {
             namespace,
             key,
             value,
-            pause_ms,
+            before,
         });
         (1..=2usize, vec(change, 1..=LONGEST), seal, prop::bool::weighted(0.2))
             .prop_map(|(namespaces, changes, seal, delete)| Sequence { namespaces, changes, seal, delete })
@@ -127,33 +137,15 @@ impl Change {
 
 async fn play(env: &Arc<Environment>, id: CaseId, sequence: &Sequence) -> Result<Observation, NamespaceError> {
     let client = env.client_for(id);
-    let manager = agent(id);
     let _sources = env.sources.share().await;
     let mut observation = Observation::from(Outcome::Held);
+    observation.bound = Some(env.provisioning_bound());
     let mut leases = Vec::new();
     for _ in 0..sequence.namespaces {
         leases.push(env.namespaces.lease(&client).await?);
     }
     let mut worlds = vec![Labels::new(); leases.len()];
-    for change in &sequence.changes {
-        wait::pass(Duration::from_millis(change.pause_ms)).await;
-        change.apply(&mut worlds);
-        let name = &change.namespace.of(&leases).name;
-        let patch = BTreeMap::from([(&change.key, change.value)]);
-        namespaces::set_labels(&client, &manager, name, &patch).await?;
-        observation.count(if change.value.is_some() { "set label" } else { "remove label" });
-    }
-    worlds[0].extend(sequence.seal.clone());
-    namespaces::set_labels(&client, &manager, &leases[0].name, &sequence.seal).await?;
-    observation.count("set label");
-    let bound = env.provisioning_bound();
-    observation.bound = Some(bound);
-    let expected: Vec<(&str, Expected<'_>)> = leases
-        .iter()
-        .zip(&worlds)
-        .map(|(lease, labels)| (lease.name.as_str(), expected_in(&env.model, &lease.name, labels)))
-        .collect();
-    observation.outcome = settle(env, &expected, bound, Past::Relabelled, &mut observation.latencies).await;
+    change(env, id, sequence, &leases, &mut worlds, &mut observation).await?;
     if observation.outcome == Outcome::Held
         && sequence.delete
         && let (Some(lease), Some(labels)) = (leases.pop(), worlds.last())
@@ -166,6 +158,51 @@ async fn play(env: &Arc<Environment>, id: CaseId, sequence: &Sequence) -> Result
         env.namespaces.give_back(env, lease, keys.clone());
     }
     Ok(observation)
+}
+
+/// Makes the changes one after the other, in the cluster and in the model; ends at the first state that is wrong.
+async fn change(
+    env: &Environment,
+    id: CaseId,
+    sequence: &Sequence,
+    leases: &[Lease],
+    worlds: &mut [Labels],
+    observation: &mut Observation,
+) -> Result<(), NamespaceError> {
+    let (client, manager) = (env.client_for(id), agent(id));
+    for change in &sequence.changes {
+        match change.before {
+            Before::Pause(pause) => wait::pass(pause).await,
+            Before::Settled => {
+                judge(env, leases, worlds, observation).await;
+                if observation.outcome != Outcome::Held {
+                    return Ok(());
+                }
+            }
+        }
+        change.apply(worlds);
+        let patch = BTreeMap::from([(&change.key, change.value)]);
+        namespaces::set_labels(&client, &manager, &change.namespace.of(leases).name, &patch).await?;
+        observation.count(if change.value.is_some() { "set label" } else { "remove label" });
+    }
+    if let (Some(first), Some(labels)) = (leases.first(), worlds.first_mut()) {
+        labels.extend(sequence.seal.clone());
+        namespaces::set_labels(&client, &manager, &first.name, &sequence.seal).await?;
+        observation.count("set label");
+    }
+    judge(env, leases, worlds, observation).await;
+    Ok(())
+}
+
+/// Compares what the namespaces come to hold with the model.
+async fn judge(env: &Environment, leases: &[Lease], worlds: &[Labels], observation: &mut Observation) {
+    let expected: Vec<(&str, Expected<'_>)> = leases
+        .iter()
+        .zip(worlds)
+        .map(|(lease, labels)| (lease.name.as_str(), expected_in(&env.model, &lease.name, labels)))
+        .collect();
+    let bound = env.provisioning_bound();
+    observation.outcome = settle(env, &expected, bound, Past::Relabelled, &mut observation.latencies).await;
 }
 
 /// Deletes a namespace and waits until it is gone.

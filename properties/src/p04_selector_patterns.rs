@@ -5,7 +5,6 @@
 //! populations of their own: ESO's updates of one namespace for several ClusterExternalSecrets conflict, and a
 //! conflict costs it a second.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use credence_harness::observe::View;
@@ -16,17 +15,14 @@ use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
-use crate::copies::{self, Expected};
+use crate::copies;
 use crate::driver::{Observation, Property};
-use crate::environment::{Environment, HOLD, agent, expected_in};
+use crate::environment::{Environment, HOLD, expected_in};
 use crate::generate::{Pick, pick};
 use crate::model::Model;
-use crate::namespaces;
-use crate::p02_provisioning::{Past, any_labels, asking_labels, settle};
+use crate::p02_provisioning::{World, any_labels, asking_labels, provision};
 use crate::report::PropertyMeta;
-use crate::selector::{
-    LabelSelector, Labels, NamespaceSelection, Operator, Requirement as LabelRequirement, effective_labels,
-};
+use crate::selector::{LabelSelector, NamespaceSelection, Operator, Requirement as LabelRequirement, effective_labels};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
 mod subject;
@@ -53,13 +49,8 @@ pub enum Pattern {
         /// Whether the selectors are limited to the population. Those that are not see the whole cluster.
         guarded: bool,
     },
-    /// Namespaces with these labels before the configuration's own selectors.
-    Configured {
-        /// Labels of each namespace.
-        rows: Vec<Labels>,
-        /// Labels that ask for one target at least, given last.
-        twin: Labels,
-    },
+    /// Labelled namespaces before the configuration's own selectors.
+    Configured(World),
 }
 
 impl Property for SelectorPatterns {
@@ -90,15 +81,15 @@ impl Property for SelectorPatterns {
             .prop_filter("picks at least one namespace", |pattern| !pattern.picks_none());
         let Some(twin) = asking_labels(model) else { return generated.boxed() };
         let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
-        let configured =
-            (vec(any_labels(&keys), 2..=4), twin).prop_map(|(rows, twin)| Pattern::Configured { rows, twin });
+        let configured = (vec(any_labels(&keys), 2..=4), twin)
+            .prop_map(|(others, twin)| Pattern::Configured(World { others, foreign: None, twin }));
         prop_oneof![4 => generated, 1 => configured].boxed()
     }
 
     fn is_telling(&self, model: &Model, (): &(), case: &Pattern) -> bool {
         match case {
             Pattern::Generated { .. } => !case.picks_none(),
-            Pattern::Configured { twin, .. } => !expected_in(model, "twin", twin).is_empty(),
+            Pattern::Configured(World { twin, .. }) => !expected_in(model, "twin", twin).is_empty(),
         }
     }
 
@@ -111,7 +102,10 @@ impl Property for SelectorPatterns {
         for (id, pattern) in cases {
             let observation = match pattern {
                 Pattern::Generated { .. } => generated(env, *id, pattern).await.unwrap_or_else(Observation::from),
-                Pattern::Configured { rows, twin } => configured(env, *id, rows, twin).await,
+                Pattern::Configured(world) => {
+                    let _others = env.populations.whole_cluster.read().await;
+                    provision(env, *id, world).await.unwrap_or_else(Observation::from)
+                }
             };
             observations.push(observation);
         }
@@ -231,40 +225,12 @@ fn differences(view: &View<'_>, selection: &NamespaceSelection, name: &str) -> O
     })
 }
 
-/// Puts namespaces with these labels before the configuration's own selectors.
-async fn configured(env: &Arc<Environment>, id: CaseId, rows: &[Labels], twin: &Labels) -> Observation {
-    let _others = env.populations.whole_cluster.read().await;
-    let client = env.client_for(id);
-    let _sources = env.sources.share().await;
-    let mut observation = Observation::from(Outcome::Held);
-    let mut leases = Vec::new();
-    for labels in rows.iter().chain([twin]) {
-        let lease = match env.namespaces.lease(&client).await {
-            Ok(lease) => lease,
-            Err(error) => return error.into(),
-        };
-        if let Err(error) = namespaces::set_labels(&client, &agent(id), &lease.name, labels).await {
-            return error.into();
-        }
-        observation.count("label namespace");
-        leases.push((lease, labels));
-    }
-    let bound = env.provisioning_bound();
-    observation.bound = Some(bound);
-    let worlds: Vec<(&str, Expected<'_>)> = leases
-        .iter()
-        .map(|(lease, labels)| (lease.name.as_str(), expected_in(&env.model, &lease.name, labels)))
-        .collect();
-    observation.outcome = settle(env, &worlds, bound, Past::Fresh, &mut observation.latencies).await;
-    for (lease, labels) in leases {
-        env.namespaces.give_back(env, lease, labels.keys().cloned().collect::<BTreeSet<_>>());
-    }
-    observation
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::selector::Labels;
 
     #[test]
     fn the_population_is_a_full_truth_table_of_the_labels_that_selectors_look_at() {

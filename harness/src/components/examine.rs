@@ -5,10 +5,11 @@ use std::path::Path;
 use tokio::process::Command;
 
 use super::cache::{self, Cache};
+use super::download::Failure;
 use super::error::in_one_line;
 use super::go::Go;
 use super::part::Module;
-use super::release::{self, Release};
+use super::release::Release;
 use super::{ComponentError, Options, Part, Source, build, given, space};
 
 /// What a finding is about.
@@ -164,11 +165,10 @@ fn releasable(options: &Options, part: Part) -> Result<String, String> {
     if options.source == Source::Build {
         return Err("not wanted".to_owned());
     }
-    let architecture = release::architecture().ok_or("none is published for this machine")?;
-    match Release::of(part, architecture, options.mirror.as_deref()) {
-        Ok(Some(release)) => Ok(release.host().to_owned()),
-        Ok(None) => Err("its publisher has none".to_owned()),
-        Err(error) => Err(in_one_line(&error)),
+    match Release::here(part, options.mirror.as_deref()) {
+        Ok(release) => Ok(release.host().to_owned()),
+        Err(Failure::Unavailable(reason)) => Err(reason),
+        Err(Failure::Fatal(error)) => Err(in_one_line(&error)),
     }
 }
 

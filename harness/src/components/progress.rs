@@ -67,6 +67,10 @@ impl PlainProgress {
         // Times of lines are valid whatever happened to another holder.
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let start = lines.get(&part).map_or(now, |line| line.start);
+        // What was in the cache is no progress.
+        if matches!(step, Step::Ready { .. }) && !lines.contains_key(&part) {
+            return None;
+        }
         let is_due = lines.get(&part).is_none_or(|line| line.kind != kind || now - line.printed >= QUIET);
         if !is_due {
             return None;
@@ -116,8 +120,18 @@ impl BarProgress {
     }
 }
 
+impl BarProgress {
+    fn is_shown(&self, part: Part) -> bool {
+        self.bars.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&part)
+    }
+}
+
 impl Progress for BarProgress {
     fn step(&self, part: Part, step: &Step) {
+        // What was in the cache is no progress.
+        if matches!(step, Step::Ready { .. }) && !self.is_shown(part) {
+            return;
+        }
         let bar = self.bar(part);
         match step {
             Step::Ready { .. } => bar.finish_with_message(step.to_string()),

@@ -36,13 +36,20 @@ pub(super) fn architecture() -> Option<&'static str> {
 }
 
 impl Release {
+    /// The release of `part` for this machine.
+    pub(super) fn here(part: Part, mirror: Option<&str>) -> Result<Self, Failure> {
+        let none = |reason: &str| Failure::Unavailable(reason.to_owned());
+        let architecture = architecture().ok_or_else(|| none("none is published for this machine"))?;
+        Self::of(part, architecture, mirror)?.ok_or_else(|| none("its publisher has container images only"))
+    }
+
     /// The release of `part` for `architecture`; `None` when its publisher has none.
     ///
     /// `mirror` takes the place of scheme and host, with the same paths behind it.
     ///
     /// # Errors
     /// When the mirror is not an address.
-    pub(super) fn of(part: Part, architecture: &str, mirror: Option<&str>) -> Result<Option<Self>, ComponentError> {
+    fn of(part: Part, architecture: &str, mirror: Option<&str>) -> Result<Option<Self>, ComponentError> {
         let version = part.version();
         let (host, path, checksums) = match part {
             Part::KubeApiserver | Part::KubeControllerManager => {
@@ -63,7 +70,7 @@ impl Release {
                 let path = format!("{folder}/kustomize_v{version}_linux_{architecture}.tar.gz");
                 ("https://github.com", path, format!("{folder}/checksums.txt"))
             }
-            // ESO publishes container images only.
+            // ESO's releases have container images, a chart and manifests.
             Part::ExternalSecrets | Part::Esoctl => return Ok(None),
         };
         let base = mirror.unwrap_or(host);

@@ -1,0 +1,19 @@
+//! `fixtures/versions.toml` and the pins of the components agree.
+
+use credence_harness::components::Part;
+
+#[test]
+fn the_listed_versions_are_the_pinned_ones() {
+    let listed: toml::Table = include_str!("../../fixtures/versions.toml").parse().unwrap();
+    for (part, name) in [
+        (Part::Etcd, "etcd"),
+        (Part::KubeApiserver, "kubernetes"),
+        (Part::KubeControllerManager, "kubernetes"),
+        (Part::ExternalSecrets, "external-secrets"),
+        (Part::Esoctl, "external-secrets"),
+        (Part::Helm, "helm"),
+        (Part::Kustomize, "kustomize"),
+    ] {
+        assert_eq!(listed[name]["version"].as_str(), Some(part.version()), "{}", part.name());
+    }
+}
