@@ -8,6 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use credence::run::Session;
 
+/// The beginning of a longer value tells it as well and is found faster.
+const LONGEST: usize = 48;
 /// Shorter values occur by chance.
 const SHORTEST: usize = 12;
 
@@ -19,6 +21,10 @@ pub(crate) fn needles(session: &Session) -> Vec<Vec<u8>> {
         .map(|value| value.expose())
         .filter(|value| value.len() >= SHORTEST)
         .flat_map(|value| [value.to_vec(), STANDARD.encode(value).into_bytes()])
+        .map(|mut needle| {
+            needle.truncate(LONGEST);
+            needle
+        })
         .collect()
 }
 
