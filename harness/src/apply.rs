@@ -15,6 +15,8 @@ use crate::wait::{self, Progress, WaitError};
 pub const FIELD_MANAGER: &str = "credence";
 /// Objects applied at the same time.
 const CONCURRENCY: usize = 16;
+/// How long an object may take to go.
+const GONE: Duration = Duration::from_secs(60);
 /// How long a CustomResourceDefinition may take to be served.
 const ESTABLISHED: Duration = Duration::from_secs(30);
 
@@ -56,6 +58,9 @@ pub enum ApplyError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// An object did not go.
+    #[error("failed to remove what was deployed before")]
+    NotRemoved(#[source] WaitError),
     /// The cluster's kinds could not be listed.
     #[error("failed to discover the kinds that the cluster serves")]
     Discovery(#[source] Box<kube::Error>),
@@ -173,10 +178,28 @@ impl Applier {
     pub async fn remove_all(&self, objects: &[Value]) -> Result<(), ApplyError> {
         let mut ranked: Vec<&Value> = objects.iter().collect();
         ranked.sort_by_key(|object| std::cmp::Reverse(rank(object)));
-        for object in ranked {
+        for object in &ranked {
             self.remove(object).await?;
         }
+        for object in ranked {
+            self.until_gone(object).await?;
+        }
         Ok(())
+    }
+
+    /// Waits until an object is gone: one that is applied again while it still has finalizers would vanish later.
+    async fn until_gone(&self, object: &Value) -> Result<(), ApplyError> {
+        let (api, typed) = self.resolve(object)?;
+        let name = typed.metadata.name.unwrap_or_default();
+        wait::poll(&format!("{} gone", describe(object)), GONE, Duration::from_millis(100), || async {
+            match api.get_metadata_opt(&name).await {
+                Ok(None) => Progress::Done(()),
+                Ok(Some(_)) => Progress::NotYet("it is still there".to_owned()),
+                Err(error) => Progress::NotYet(error.to_string()),
+            }
+        })
+        .await
+        .map_err(ApplyError::NotRemoved)
     }
 }
 

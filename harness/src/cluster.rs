@@ -193,7 +193,11 @@ impl Cluster {
         let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
             request.headers_mut().insert(http::header::USER_AGENT, agent.clone());
             let client = client.clone();
-            async move { client.send(request).await }
+            async move {
+                // The embedded API server answers in milliseconds; one that hangs must not hang a case for ever.
+                let answer = tokio::time::timeout(ANSWER, client.send(request)).await;
+                answer.unwrap_or_else(|elapsed| Err(kube::Error::Service(elapsed.into())))
+            }
         });
         Client::new(service, "default")
     }
@@ -251,7 +255,10 @@ async fn install(
 async fn first_death(processes: &[Process]) -> ClusterError {
     let ends = processes.iter().map(|process| Box::pin(async move { (process, process.ended().await) }));
     let ((process, status), ..) = select_all(ends).await;
-    ClusterError::Died { name: process.name().to_owned(), status: status.to_string(), tail: process.log_tail() }
+    // The operator's errors can quote what it was reading, and no value may reach a report.
+    let tail = process.log_tail();
+    let tail: Vec<&str> = tail.lines().filter(|line| !line.contains("\"error\"")).collect();
+    ClusterError::Died { name: process.name().to_owned(), status: status.to_string(), tail: tail.join("\n") }
 }
 
 fn versions() -> BTreeMap<String, String> {
@@ -261,5 +268,7 @@ fn versions() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// How long a case waits for the answer to a request.
+const ANSWER: Duration = Duration::from_secs(30);
 /// How long a part of the set-up may take before it counts as failed.
 pub(crate) const SET_UP: Duration = Duration::from_secs(60);

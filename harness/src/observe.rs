@@ -213,7 +213,10 @@ impl Observer {
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                 match event {
                     Ok(event) => {
-                        state.trouble.remove(kind);
+                        // A relist begins before the API server has been asked, so its beginning is no sign of life.
+                        if !matches!(event, watcher::Event::Init) {
+                            state.trouble.remove(kind);
+                        }
                         match event {
                             watcher::Event::Apply(object) => put(&mut state, &object, true),
                             watcher::Event::Delete(object) => put(&mut state, &object, false),

@@ -39,6 +39,7 @@ impl RunDir {
     /// # Errors
     /// When the directory cannot be made or written.
     pub fn create(state: &Path, name: &str) -> Result<Self, RunDirError> {
+        let _all = lock_all(state)?;
         let path = state.join("runs").join(name);
         fs::create_dir_all(&path).map_err(failed("create the run directory", &path))?;
         let file = path.join(LOCK);
@@ -98,9 +99,12 @@ pub struct Swept {
 pub fn sweep(state: &Path) -> Result<Swept, RunDirError> {
     let runs = state.join("runs");
     let mut swept = Swept::default();
+    if !runs.exists() {
+        return Ok(swept);
+    }
+    let _all = lock_all(state)?;
     let entries = match fs::read_dir(&runs) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(swept),
         Err(error) => return Err(failed("read", &runs)(error)),
     };
     for entry in entries {
@@ -108,8 +112,6 @@ pub fn sweep(state: &Path) -> Result<Swept, RunDirError> {
         let lock = File::options().write(true).open(path.join(LOCK));
         match lock.map(|file| (file.try_lock(), file)) {
             Ok((Err(TryLockError::WouldBlock), _)) => swept.alive.push(path),
-            // No lock file: the run died before it had one, or is being made right now; a young directory is left alone.
-            Err(_) if is_young(&path) => swept.alive.push(path),
             _ => {
                 end_children(&path);
                 if fs::remove_dir_all(&path).is_ok() {
@@ -123,11 +125,13 @@ pub fn sweep(state: &Path) -> Result<Swept, RunDirError> {
     Ok(swept)
 }
 
-fn is_young(path: &Path) -> bool {
-    const YOUNG: std::time::Duration = std::time::Duration::from_secs(10);
-    fs::metadata(path)
-        .and_then(|data| data.modified())
-        .is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age < YOUNG))
+/// Held while a run directory is made or swept: between the two, a new one has no lock of its own yet.
+fn lock_all(state: &Path) -> Result<File, RunDirError> {
+    fs::create_dir_all(state).map_err(failed("create", state))?;
+    let path = state.join("runs.lock");
+    let file = File::create(&path).map_err(failed("create", &path))?;
+    file.lock().map_err(failed("lock", &path))?;
+    Ok(file)
 }
 
 fn end_children(run: &Path) {

@@ -68,7 +68,8 @@ pub async fn until<T>(
             Progress::Never(why) => return Err(WaitError::Impossible { what: what.to_owned(), why }),
             Progress::NotYet(last) => last,
         };
-        if timeout_at(deadline, changes.changed()).await.is_err() {
+        // A cluster that never stops changing must not carry the wait past its deadline.
+        if Instant::now() >= deadline || timeout_at(deadline, changes.changed()).await.is_err() {
             return Err(match observer.trouble() {
                 Some(why) => WaitError::Blind { what: what.to_owned(), why },
                 None => WaitError::TimedOut { what: what.to_owned(), within, last },
@@ -95,6 +96,10 @@ pub async fn settled(
         let left = within.saturating_sub(begin.elapsed());
         until(observer, what, left, |view| step(view).map_or_else(Progress::NotYet, Progress::Done)).await?;
         let reached = begin.elapsed();
+        if reached > within {
+            let last = "reached too late, after states that did not last".to_owned();
+            return Err(WaitError::TimedOut { what: what.to_owned(), within, last });
+        }
         match hold(observer, what, window, &mut step).await {
             Ok(()) => return Ok(reached),
             // It was on its way to something else; the time left goes on.

@@ -8,12 +8,13 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use credence_harness::components::{self, Part, Source};
-use credence_harness::dirs;
+use credence_harness::dirs::{self, DirsError};
+use credence_harness::run_dir::RunDirError;
 use tracing_subscriber::EnvFilter;
 
 use crate::console::Console;
 use crate::overlay::Time;
-use crate::registry;
+use crate::registry::{self, UnknownProperty};
 use crate::run::{self, Keep, Options, RunError};
 use crate::verdict::{CaseId, ExitCode, PropertyId};
 
@@ -310,8 +311,9 @@ async fn signal() {
 
 /// The exit code for a command that could not be carried out.
 pub fn failure_code(error: &anyhow::Error) -> ExitCode {
-    match error.downcast_ref::<RunError>() {
-        Some(error) if !error.is_usage() => ExitCode::Unknown,
-        _ => ExitCode::Usage,
-    }
+    let is_usage = match error.downcast_ref::<RunError>() {
+        Some(error) => error.is_usage(),
+        None => error.is::<UnknownProperty>() || error.is::<DirsError>() || error.is::<RunDirError>(),
+    };
+    if is_usage { ExitCode::Usage } else { ExitCode::Unknown }
 }

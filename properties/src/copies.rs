@@ -9,6 +9,7 @@ use credence_harness::wait::WaitError;
 use crate::bundle::SourceRef;
 use crate::consumer_format::{self, Role, source_roles};
 use crate::driver::Observation;
+use crate::known::Forgotten;
 use crate::model::{ExpectedKeys, Model, Target};
 use crate::sources::Values;
 use crate::verdict::{Outcome, Violation};
@@ -39,10 +40,10 @@ pub fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &
     if let Some(name) = extra {
         return Err(format!("{namespace} holds {name}, which its labels do not ask for"));
     }
-    let stray = view
-        .external_secrets(namespace)
-        .into_iter()
-        .find(|name| !wanted.contains(name) && names.external_secrets.contains(*name));
+    let stray = view.external_secrets(namespace).into_iter().find(|name| {
+        let stray = !wanted.contains(name) && names.external_secrets.contains(*name);
+        stray && !names.is_forgiven(namespace, name)
+    });
     match stray {
         Some(name) => Err(format!("{namespace} holds ExternalSecret {name}, which its labels do not ask for")),
         None => Ok(()),
@@ -67,6 +68,8 @@ pub struct Names {
     secrets: BTreeSet<String>,
     external_secrets: BTreeSet<String>,
     sources: BTreeSet<SourceRef>,
+    /// ExternalSecrets that are passed over, with the Secret that each makes, by namespace.
+    forgiven: BTreeSet<(String, String)>,
 }
 
 impl Names {
@@ -80,10 +83,25 @@ impl Names {
         names
     }
 
+    /// Passes over these ExternalSecrets and their copies where nothing asks for them.
+    #[must_use]
+    pub fn forgiving(mut self, model: &Model, forgotten: &BTreeSet<Forgotten>) -> Self {
+        for Forgotten { namespace, name } in forgotten {
+            self.forgiven.insert((namespace.clone(), name.clone()));
+            let targets = model.targets.iter().filter(|target| target.external_secret == *name);
+            self.forgiven.extend(targets.map(|target| (namespace.clone(), target.secret.clone())));
+        }
+        self
+    }
+
+    fn is_forgiven(&self, namespace: &str, name: &str) -> bool {
+        self.forgiven.contains(&(namespace.to_owned(), name.to_owned()))
+    }
+
     /// Whether a Secret has the name of a copy and is not a source, which may have the same name.
     fn is_copy(&self, namespace: &str, name: &str) -> bool {
         let place = SourceRef { namespace: namespace.to_owned(), name: name.to_owned() };
-        self.secrets.contains(name) && !self.sources.contains(&place)
+        self.secrets.contains(name) && !self.sources.contains(&place) && !self.is_forgiven(namespace, name)
     }
 }
 

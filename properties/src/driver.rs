@@ -159,8 +159,10 @@ async fn execute<P: Property>(
     let began = Instant::now();
     let planned = if plan.only.is_some() { 1 } else { plan.cases };
     console.property_started(P::META.id, P::META.title, planned);
+    let stopped = || "stopped before all cases had run".to_owned();
     let mut trouble = match env.death() {
         Some(death) => Some(death),
+        None if stop.load(Ordering::Relaxed) => Some(stopped()),
         None => property.prepare(env).await.err(),
     };
     let found_violation = AtomicBool::new(false);
@@ -200,13 +202,13 @@ async fn execute<P: Property>(
         }
     }
     records.sort_by_key(|record| record.id);
+    if stop.load(Ordering::Relaxed) {
+        trouble.get_or_insert_with(stopped);
+    }
     let first = records.iter_mut().find(|record| is_new_violation(&record.outcome));
     if let Some(first) = first.filter(|_| trouble.is_none()) {
         console.note(&format!("{}: looking for a smaller case, at most {:?}", first.id, plan.shrink));
         first.smallest = Some(shrink::smallest(property, env, plan, first.id).await);
-    }
-    if stop.load(Ordering::Relaxed) {
-        trouble.get_or_insert_with(|| "stopped before all cases had run".to_owned());
     }
     let execution = Execution {
         planned,

@@ -76,8 +76,9 @@ impl Environment {
 
     /// Waits for the clean-up that is still going on.
     pub async fn settle(&self) {
-        let tasks = std::mem::take(&mut *self.background.lock().unwrap_or_else(PoisonError::into_inner));
-        tasks.join_all().await;
+        let mut tasks = std::mem::take(&mut *self.background.lock().unwrap_or_else(PoisonError::into_inner));
+        // A task that panicked has said so on standard error, and what it was to clean is swept with the run.
+        while tasks.join_next().await.is_some() {}
     }
 
     /// Why the cluster is of no use any more, if a part of it has died.

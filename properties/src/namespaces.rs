@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use credence_harness::observe::View;
 use credence_harness::wait::{self, Progress, WaitError};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -13,14 +12,13 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::OwnedMutexGuard;
 
+use crate::copies::{self, Expected, Names};
 use crate::environment::{Environment, selected_names};
 use crate::known::{self, EXTERNAL_SECRET_STAYS, FINALIZER};
-use crate::verdict::Known;
+use crate::verdict::Violation;
 
 /// Label of every namespace that credence made; its value is the run.
 pub const RUN_LABEL: &str = "credence.dev/run";
-/// How long copies may take to leave a namespace that has lost its labels before they are removed by hand.
-const CLEAN: Duration = Duration::from_secs(15);
 /// How long all namespaces of a run may take to go.
 const REMOVED: Duration = Duration::from_secs(120);
 
@@ -60,7 +58,7 @@ pub struct Namespaces {
     next: AtomicU32,
     free: Mutex<BTreeSet<String>>,
     named: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
-    left_behind: Mutex<Vec<String>>,
+    left_behind: Mutex<Vec<Violation>>,
 }
 
 /// One namespace that belongs to one case.
@@ -179,7 +177,7 @@ impl Namespaces {
         let env = Arc::clone(env);
         env.clone().background(async move {
             if let Err(left) = env.namespaces.clean(&env, &lease, &labels).await {
-                env.namespaces.leave_behind(left);
+                env.namespaces.leave_behind(Violation { reason: left, known: None });
             } else if matches!(lease.kind, Kind::Pooled) {
                 env.namespaces.free.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.name);
             }
@@ -193,7 +191,13 @@ impl Namespaces {
             return Ok(());
         }
         let what = format!("namespace {} empty after its labels are gone", lease.name);
-        let empty = || wait::until(&env.observer, &what, CLEAN, |view| emptiness(view, &lease.name));
+        let names = Names::of(&env.model);
+        let empty = || {
+            wait::until(&env.observer, &what, env.provisioning_bound(), |view| {
+                let look = copies::exact(view, &lease.name, &Expected::new(), &names);
+                look.map_or_else(Progress::NotYet, Progress::Done)
+            })
+        };
         let Err(error) = empty().await else { return Ok(()) };
         let nothing = BTreeMap::from([(lease.name.as_str(), BTreeSet::new())]);
         let forgotten = known::forgotten(env, &nothing).await.map_err(|error| error.to_string())?;
@@ -203,8 +207,8 @@ impl Namespaces {
         known::sweep(&env.cluster.client, &forgotten).await.map_err(|error| error.to_string())?;
         empty().await.map_err(|error| error.to_string())?;
         let names: Vec<&str> = forgotten.iter().map(|forgotten| forgotten.name.as_str()).collect();
-        let Known { id, link, .. } = EXTERNAL_SECRET_STAYS;
-        self.leave_behind(format!("{}: {} ({id}, {link}), now swept", lease.name, names.join(", ")));
+        let reason = format!("namespace {} kept {} after its labels were gone", lease.name, names.join(", "));
+        self.leave_behind(Violation { reason, known: Some(EXTERNAL_SECRET_STAYS) });
         Ok(())
     }
 
@@ -214,21 +218,14 @@ impl Namespaces {
     }
 
     /// Writes down something that the system under test should have removed and did not.
-    pub fn leave_behind(&self, what: String) {
+    pub fn leave_behind(&self, what: Violation) {
         self.left_behind.lock().unwrap_or_else(PoisonError::into_inner).push(what);
     }
 
     /// What could not be cleaned up by taking labels away, and so was left behind by the system under test.
-    pub fn left_behind(&self) -> Vec<String> {
+    pub fn left_behind(&self) -> Vec<Violation> {
         self.left_behind.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
-
-/// Whether a namespace holds neither copies nor ExternalSecrets.
-pub fn emptiness(view: &View<'_>, namespace: &str) -> Progress<()> {
-    let held: Vec<&str> =
-        view.secrets(namespace).map(|(name, _)| name.as_str()).chain(view.external_secrets(namespace)).collect();
-    if held.is_empty() { Progress::Done(()) } else { Progress::NotYet(format!("still holds {}", held.join(", "))) }
 }
 
 /// Sets labels of a namespace; a null removes one.
@@ -255,7 +252,10 @@ pub async fn set_labels<K: serde::Serialize + Ord, V: serde::Serialize>(
 /// When the API server refuses.
 pub async fn delete(client: &Client, namespace: &str) -> Result<(), NamespaceError> {
     let api: Api<Namespace> = Api::all(client.clone());
-    api.delete(namespace, &DeleteParams::default()).await.map(drop).map_err(refused("delete", namespace))
+    match api.delete(namespace, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        outcome => outcome.map(drop).map_err(refused("delete", namespace)),
+    }
 }
 
 /// Takes ESO's finalizers off a namespace, the only remedy for eso#6677.

@@ -205,7 +205,13 @@ impl<'a> Live<'a> {
         });
         for arrival in join_all(arrivals).await {
             match arrival {
-                Ok(latency) => self.observation.latencies.push(latency),
+                Ok(latency) => {
+                    self.observation.latencies.push(latency);
+                    if latency > bound {
+                        self.observation.outcome =
+                            copies::violated(format!("a copy was updated only after {latency:.1?}"));
+                    }
+                }
                 Err(error) => {
                     let end = explained(copies::failed(&error), &why);
                     self.observation.outcome = copies::worse(self.observation.outcome.clone(), end);

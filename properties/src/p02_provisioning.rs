@@ -1,8 +1,8 @@
 //! p02: a labelled namespace gets exactly its secrets, an unlabelled one none.
 //!
 //! A case labels namespaces in every way that must ask and must not ask, protected namespaces too. Those that must
-//! stay empty are labelled first; the positive twin is labelled last, so that its copies prove that ESO was at work
-//! after the others had their labels.
+//! stay empty are labelled first; the positive twin is labelled last and asks for everything that the others have a
+//! label of, so that its copies prove that ESO was at work on each after the others had their labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -117,7 +117,8 @@ pub(crate) async fn provision(
         let lease = env.namespaces.lease_named(pick.of::<String>(&foreign)).await;
         leases.push((lease, world.twin.clone()));
     }
-    for labels in world.others.iter().chain([&world.twin]) {
+    let canary = canary(&env.model, world);
+    for labels in world.others.iter().chain([&canary]) {
         leases.push((env.namespaces.lease(&client).await?, labels.clone()));
     }
     for (lease, labels) in &leases {
@@ -135,6 +136,21 @@ pub(crate) async fn provision(
         env.namespaces.give_back(env, lease, labels.into_keys().collect::<BTreeSet<_>>());
     }
     Ok(observation)
+}
+
+/// The twin's labels, and those that ask for each target that the other namespaces have a label of: every
+/// ClusterExternalSecret works by itself, so each that must not serve them has to be seen at work after they had
+/// their labels.
+fn canary(model: &Model, world: &World) -> Labels {
+    let mut canary = world.twin.clone();
+    for ways in model.targets.iter().map(environment::asking_labels) {
+        let looked_at =
+            |way: &&Labels| way.keys().any(|key| world.others.iter().any(|labels| labels.contains_key(key)));
+        for (key, value) in ways.iter().find(looked_at).into_iter().flatten() {
+            canary.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    canary
 }
 
 /// What the namespaces of a case have been through before their last labels.
@@ -171,10 +187,17 @@ pub(crate) async fn settle(
         Ok(forgotten) => forgotten,
         Err(error) => return Outcome::Unknown(error.to_string()),
     };
+    // They must be all that is wrong, now and once they are swept: a bug that is known excuses nothing else.
+    let names = Names::of(&env.model).forgiving(&env.model, &forgotten);
+    let rest = env
+        .observer
+        .look(|view| worlds.iter().try_for_each(|(name, expected)| copies::exact(view, name, expected, &names)));
+    if rest.is_err() {
+        return Outcome::Violated(violation);
+    }
     if let Err(error) = known::sweep(&env.cluster.client, &forgotten).await {
         return Outcome::Unknown(error.to_string());
     }
-    // With the leftovers out of the way the rest must hold, or something else is wrong as well.
     match try_settle(env, worlds, bound, Past::Relabelled).await {
         Ok(_) => Outcome::Violated(Violation { known: Some(EXTERNAL_SECRET_STAYS), ..violation }),
         Err(error) => copies::failed(&error),

@@ -159,17 +159,15 @@ fn selector() -> BoxedStrategy<LabelSelector> {
 }
 
 async fn generated(env: &Arc<Environment>, id: CaseId, pattern: &Pattern) -> Result<Observation, SubjectError> {
-    let population = env.populations.take().await;
-    let outcome = if matches!(pattern, Pattern::Generated { guarded: true, .. }) {
+    let taken = env.populations.take().await;
+    if matches!(pattern, Pattern::Generated { guarded: true, .. }) {
         let _others = env.populations.whole_cluster.read().await;
-        before(env, id, pattern, &population).await
+        before(env, id, pattern, &taken.population).await
     } else {
         // It reaches into the populations of the other lanes, and into the namespaces of the pool.
         let _alone = env.populations.whole_cluster.write().await;
-        before(env, id, pattern, &population).await
-    };
-    env.populations.put(population);
-    outcome
+        before(env, id, pattern, &taken.population).await
+    }
 }
 
 async fn before(

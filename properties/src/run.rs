@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use credence_harness::cluster::{Cluster, ClusterError};
@@ -21,18 +21,19 @@ use proptest::strategy::{Strategy, ValueTree};
 use crate::bundle::{Bundle, BundleError};
 use crate::console::Console;
 use crate::deploy::{self, DeployError};
-use crate::driver::{Plan, Registered};
+use crate::driver::{Plan, Property, Registered};
 use crate::environment::Environment;
 use crate::generate;
 use crate::model::{Model, Source};
 use crate::namespaces::{NamespaceError, Namespaces};
 use crate::overlay::{self, Server, Time};
+use crate::p03_label_distribution::LabelDistribution;
 use crate::registry;
 use crate::report::{
     self, Config, OverlayField, Phase, PropertyMeta, PropertyReport, Report, ReportError, Resources, Written,
 };
 use crate::sources::{SourceError, Values};
-use crate::verdict::PropertyId;
+use crate::verdict::{PropertyId, Verdict};
 
 /// Name of the run directory of the cluster that `credence up` keeps.
 pub const UP: &str = "up";
@@ -140,8 +141,6 @@ pub async fn run(options: &Options, console: &Console, stop: &AtomicBool) -> Res
         let wanted = options.properties.is_empty() || options.properties.contains(&meta.id);
         if !wanted {
             session.skip(console, &meta, "not selected by --property");
-        } else if stop.load(Ordering::Relaxed) {
-            session.skip(console, &meta, "the run was stopped before");
         } else {
             session.test(console, *property, stop).await;
         }
@@ -206,13 +205,22 @@ impl Session {
         let server = Server { url: cluster.description.url.clone() };
         let overlay = overlay::apply(&mut manifests, &server, options.time);
         let model = Model::derive(&Bundle::from_manifests(manifests.clone())?);
-        if lock.is_some() {
-            deploy::remove_previous(&cluster).await?;
-        }
-        for note in deploy::deploy(&cluster, &manifests).await? {
+        let deployed = async {
+            if lock.is_some() {
+                deploy::remove_previous(&cluster).await?;
+            }
+            let notes = deploy::deploy(&cluster, &manifests).await?;
+            Ok::<_, RunError>((notes, Observer::start(&cluster.client).await?))
+        };
+        let (notes, observer) = tokio::select! {
+            // A dead program explains a failed request better than the request does.
+            biased;
+            death = cluster.died() => return Err(death.into()),
+            deployed = deployed => deployed?,
+        };
+        for note in notes {
             console.note(&note);
         }
-        let observer = Observer::start(&cluster.client).await?;
         let env = Arc::new(Environment::new(cluster, observer, model, Namespaces::new(&name)));
         env.namespaces.create_selected_by_name(&env).await?;
         write_sources(&env, options.seed).await?;
@@ -269,8 +277,14 @@ impl Session {
     pub async fn finish(self, console: &Console) -> Result<(Report, Written), RunError> {
         let env = self.env;
         env.settle().await;
+        let mut properties = self.properties;
         for left in env.namespaces.left_behind() {
-            console.note(&format!("left behind by the system under test: {left}"));
+            console.note(&format!("left behind by the system under test: {}", left.reason));
+            // What namespaces keep after their labels are gone is what p03 claims, whichever property labelled them.
+            let judges = properties.iter_mut().filter(|property| property.verdict != Verdict::Skipped);
+            if let Some(judge) = judges.max_by_key(|property| property.id == LabelDistribution::META.id) {
+                judge.add_violation(&left);
+            }
         }
         let usage = Usage::now();
         let watches = env.observer.open_watches() as u64;
@@ -285,7 +299,7 @@ impl Session {
             phases: self.phases,
             resources: Resources::new(usage.cpu, self.clock.elapsed(), usage.peak_resident, watches),
         };
-        let report = Report::new(run, self.properties);
+        let report = Report::new(run, properties);
         let written = report::write_all(&self.options.out, &report)?;
         if !env.cluster.is_owned() && env.death().is_none() {
             let timer = console.phase("clean up");

@@ -26,7 +26,7 @@ const FAULTS: &[(&str, &[&str])] = &[
 ];
 
 /// Enough cases that some case meets the fault, whatever the seed.
-const CASES: u32 = 40;
+const CASES: u32 = 100;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();

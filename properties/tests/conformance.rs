@@ -43,10 +43,17 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials);
     let session = shared.session.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(session) = session {
-        let finished = shared.runtime.block_on(session.finish(&shared.console));
-        if let Err(error) = finished {
-            eprintln!("conformance: {error}");
-            return ExitCode::FAILURE;
+        // Clean-up can still find what a property left behind.
+        match shared.runtime.block_on(session.finish(&shared.console)) {
+            Ok((report, _)) if report.exit_code().code() == 0 => {}
+            Ok((report, written)) => {
+                eprintln!("conformance: {:?}, see {}", report.exit_code(), written.json.display());
+                return ExitCode::FAILURE;
+            }
+            Err(error) => {
+                eprintln!("conformance: {}", support::chain(&error));
+                return ExitCode::FAILURE;
+            }
         }
     }
     // A filter with a typo must not look like success.

@@ -53,7 +53,5 @@ pub(super) async fn client(kubeconfig: &Path, user_agent: &str) -> Result<Client
         .map_err(|error| failed(error.into()))?;
     let agent = http::HeaderValue::from_str(user_agent).map_err(|error| failed(error.into()))?;
     config.headers.push((http::header::USER_AGENT, agent));
-    // The embedded API server answers in milliseconds; a request that hangs must not hang a case.
-    config.write_timeout = Some(std::time::Duration::from_secs(30));
     Client::try_from(config).map_err(|error| failed(error.into()))
 }

@@ -12,7 +12,7 @@ use crate::bundle::{Bundle, CreationPolicy};
 use crate::console::Console;
 use crate::environment::{self, asking_labels};
 use crate::model::{Bound, Model, Target};
-use crate::run;
+use crate::run::{self, RunError};
 use crate::selector::Labels;
 use crate::verdict::ExitCode;
 
@@ -29,7 +29,7 @@ pub(super) async fn lint(directory: Option<&Path>, options: &components::Options
         }
     };
     let (path, manifests) = run::load(directory, scratch.path(), kustomize.as_deref()).await?;
-    let bundle = Bundle::from_manifests(manifests)?;
+    let bundle = Bundle::from_manifests(manifests).map_err(RunError::from)?;
     let model = Model::derive(&bundle);
     let mut out = std::io::stdout().lock();
     writeln!(out, "{path}: {} sources, {} targets", model.sources.len(), model.targets.len())?;

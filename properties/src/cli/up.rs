@@ -46,7 +46,8 @@ pub(super) async fn start() -> anyhow::Result<ExitCode> {
         .process_group(0)
         .spawn()
         .context("failed to start the process that holds the cluster")?;
-    let description = wait::poll("cluster ready", READY, EVERY, || {
+    let holder_id = holder.id();
+    let ready = wait::poll("cluster ready", READY, EVERY, || {
         let seen = match (holder.try_wait(), running(&state)) {
             (_, Ok(Some(description))) => Progress::Done(description),
             (Ok(Some(status)), _) => Progress::Never(format!("{status}:\n{}", process::tail(&log, 12))),
@@ -55,9 +56,16 @@ pub(super) async fn start() -> anyhow::Result<ExitCode> {
             (Ok(None), Ok(None)) => Progress::NotYet(process::tail(&log, 1)),
         };
         std::future::ready(seen)
-    })
-    .await?;
-    print(&description)?;
+    });
+    let outcome = tokio::select! {
+        ready = ready => ready.map_err(anyhow::Error::from),
+        () = super::signal() => Err(anyhow::anyhow!("interrupted")),
+    };
+    if outcome.is_err() {
+        // Without this it would go on to bring a cluster up that nobody waits for any more.
+        process::terminate(holder_id);
+    }
+    print(&outcome?)?;
     Ok(ExitCode::Held)
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::{RwLock, Semaphore};
 use crate::environment::Environment;
 use crate::namespaces::{NamespaceError, RUN_LABEL};
 use crate::selector::{Labels, NamespaceSelection};
+use crate::verdict::Violation;
 
 /// Populations, and so cases side by side.
 pub(super) const POPULATIONS: usize = 8;
@@ -74,6 +75,18 @@ fn guarded(row: &Labels, id: &str) -> Labels {
     labels
 }
 
+/// A population in use by a case.
+pub(super) struct Taken<'a> {
+    pub(super) population: Population,
+    home: &'a Populations,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.home.put(self.population.clone());
+    }
+}
+
 /// The populations that no case is using.
 #[derive(Debug)]
 pub struct Populations {
@@ -90,12 +103,12 @@ impl Default for Populations {
 }
 
 impl Populations {
-    /// Waits for a population.
-    pub(super) async fn take(&self) -> Population {
+    /// Waits for a population; it goes back when dropped.
+    pub(super) async fn take(&self) -> Taken<'_> {
         // The semaphore is never closed, and it has as many permits as there are free populations.
         self.available.acquire().await.expect("never closed").forget();
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        free.pop().expect("one for each permit")
+        Taken { population: free.pop().expect("one for each permit"), home: self }
     }
 
     /// Gives it back.
@@ -230,6 +243,6 @@ pub(super) async fn until_gone(env: &Environment, name: &str) {
         }
     });
     if let Err(error) = gone.await {
-        env.namespaces.leave_behind(error.to_string());
+        env.namespaces.leave_behind(Violation { reason: error.to_string(), known: None });
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::text::{Millis, printable, seconds};
-use crate::verdict::{CaseId, CaseRecord, Outcome, PropertyId, Requirement, Verdict};
+use crate::verdict::{CaseId, CaseRecord, Outcome, PropertyId, Requirement, Verdict, Violation};
 
 /// What the registry says about a property.
 #[derive(Debug, Clone, Copy)]
@@ -179,6 +179,26 @@ impl PropertyReport {
         }
     }
 
+    /// Adds a violation that was seen outside the property's own cases, when they were cleaned up after.
+    pub fn add_violation(&mut self, violation: &Violation) {
+        let verdict = if violation.known.is_some() { Verdict::KnownViolated } else { Verdict::Violated };
+        if let Some(known) = violation.known {
+            match self.known.iter_mut().find(|bug| bug.id == known.id) {
+                Some(bug) => bug.cases += 1,
+                None => self.known.push(KnownBug {
+                    id: known.id.into(),
+                    link: known.link.into(),
+                    title: known.title.into(),
+                    cases: 1,
+                }),
+            }
+        }
+        if self.verdict.merge(verdict) != self.verdict {
+            self.verdict = verdict;
+            self.reason = Some(printable(&violation.reason));
+        }
+    }
+
     /// What this property says about one of its requirements, and why.
     pub(super) fn evidence_for(&self, requirement: Requirement) -> (Verdict, Option<&str>) {
         match self.not_covered.get(&requirement) {
@@ -317,7 +337,7 @@ mod tests {
     use super::percentile;
     use crate::report::testing::{KNOWN, META, execution, known, record, unknown, violated};
     use crate::report::{Millis, PropertyReport};
-    use crate::verdict::{Outcome, Verdict};
+    use crate::verdict::{Outcome, Verdict, Violation};
 
     #[rstest]
     #[case::none(0, 50, None)]
@@ -346,6 +366,16 @@ mod tests {
         assert_eq!(report.operations["relabel"], 10);
         let latency = report.latency_ms.expect("each record has latencies");
         assert_eq!((latency.p50, latency.max, latency.bound), (Millis(100), Millis(400), Some(Millis(20_000))));
+    }
+
+    #[test]
+    fn what_is_left_behind_after_all_cases_held_is_a_violation() {
+        let mut report = PropertyReport::from_records(&META, &execution(1), &[record(0, Outcome::Held)]);
+        let left = |known| Violation { reason: "a copy stayed".into(), known };
+        report.add_violation(&left(Some(KNOWN)));
+        assert_eq!((report.verdict, report.known[0].cases), (Verdict::KnownViolated, 1));
+        report.add_violation(&left(None));
+        assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Violated, Some("a copy stayed")));
     }
 
     #[rstest]
