@@ -53,7 +53,7 @@ impl Property for Provisioning {
         claim: "a labelled namespace gets exactly its secrets, an unlabelled one none",
         requirements: &[Requirement::new(2, 1), Requirement::new(2, 2)],
     };
-    const LANES: usize = 8;
+    const LANES: usize = 10;
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
         asking_labels(model).map(|_| Just(()).boxed())

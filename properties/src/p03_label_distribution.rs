@@ -100,7 +100,7 @@ impl Property for LabelDistribution {
             value,
             before,
         });
-        (1..=2usize, vec(change, 1..=LONGEST), seal, prop::bool::weighted(0.2))
+        (1..=2usize, vec(change, 1..=LONGEST), seal, prop::bool::weighted(0.15))
             .prop_map(|(namespaces, changes, seal, delete)| Sequence { namespaces, changes, seal, delete })
             .boxed()
     }

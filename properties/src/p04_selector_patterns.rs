@@ -70,7 +70,7 @@ impl Property for SelectorPatterns {
     }
 
     fn case(&self, model: &Model) -> BoxedStrategy<Pattern> {
-        let guarded = prop::bool::weighted(0.95);
+        let guarded = prop::bool::weighted(0.98);
         let generated = (vec(selector(), 0..=3), vec(pick(), 0..=2), any::<bool>(), guarded)
             .prop_map(|(selectors, names, deprecated, guarded)| Pattern::Generated {
                 selectors,
@@ -83,7 +83,7 @@ impl Property for SelectorPatterns {
         let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
         let configured = (vec(any_labels(&keys), 2..=4), twin)
             .prop_map(|(others, twin)| Pattern::Configured(World { others, foreign: None, twin }));
-        prop_oneof![4 => generated, 1 => configured].boxed()
+        prop_oneof![6 => generated, 1 => configured].boxed()
     }
 
     fn is_telling(&self, model: &Model, (): &(), case: &Pattern) -> bool {

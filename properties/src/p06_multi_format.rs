@@ -59,7 +59,7 @@ impl Property for MultiFormat {
         claim: "all formats made of one source agree with it and with each other, at any moment they are at rest",
         requirements: &[Requirement::new(3, 2)],
     };
-    const CASES_PER_SLOT: u32 = 8;
+    const CASES_PER_SLOT: u32 = 10;
     const LANES: usize = 4;
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Rotation>> {

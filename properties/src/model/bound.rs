@@ -22,7 +22,11 @@ pub const PROPAGATION_SLACK: Duration = Duration::from_secs(10);
 pub const NAMESPACES_PER_SECOND: u32 = 7;
 
 /// What a provisioning may take beside the visits. It is set off by an event; alone, it was measured at half a second.
-pub const PROVISIONING_SLACK: Duration = Duration::from_secs(10);
+///
+/// ClusterExternalSecrets that serve the same namespace at once conflict when they put their finalizers on it, and ESO
+/// comes back to a conflict after 1, 2, 4 and 8 s (`common.go`, `BuildRateLimiter`): 15 s, and the rest is for a busy
+/// machine.
+pub const PROVISIONING_SLACK: Duration = Duration::from_secs(20);
 
 /// How soon an update of a source must reach a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
