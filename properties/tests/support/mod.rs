@@ -23,7 +23,7 @@ pub(crate) fn options(out: &Path) -> Options {
         time: Time::Compressed,
         keep: Keep::Never,
         strict: false,
-        shrink: Duration::from_secs(40),
+        shrink: Duration::from_secs(90),
         components: components::Options::new(dirs::cache().expect("a cache directory")),
     }
 }
