@@ -227,12 +227,7 @@ impl<'a> Live<'a> {
     async fn stay(&self, env: &Environment, rotation: &Rotation) -> Outcome {
         let (_, last) = rotation.last_two();
         let held = wait::hold(&env.observer, "the last values in all copies", HOLD, |view| {
-            self.dependents.iter().try_for_each(|dependent| {
-                match view.secret(&dependent.namespace, &dependent.target.secret) {
-                    Some(secret) => copies::faithful(dependent.target, secret, last),
-                    None => Err(format!("{}/{} is gone", dependent.namespace, dependent.target.secret)),
-                }
-            })
+            self.dependents.iter().try_for_each(|dependent| dependent.look(view, last))
         });
         match held.await {
             Ok(()) => Outcome::Held,

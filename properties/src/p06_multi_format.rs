@@ -166,12 +166,7 @@ impl<'a> Live<'a> {
             }
         }
         let rest = wait::hold(&env.observer, "all formats like their source", HOLD, |view| {
-            self.copies.iter().try_for_each(|(dependent, _)| {
-                match view.secret(&dependent.namespace, &dependent.target.secret) {
-                    Some(secret) => copies::faithful(dependent.target, secret, last),
-                    None => Err(format!("{}/{} is gone", dependent.namespace, dependent.target.secret)),
-                }
-            })
+            self.copies.iter().try_for_each(|(dependent, _)| dependent.look(view, last))
         });
         if let Err(error) = rest.await {
             return copies::failed(&error);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_harness::observe::View;
 use credence_harness::wait::{self, Progress, WaitError};
 use kube::Client;
 use proptest::prelude::*;
@@ -119,16 +120,22 @@ impl<'a> Dependent<'a> {
     /// # Errors
     /// When that does not happen within the bound; the error says what was wrong last.
     pub async fn until_faithful(&self, env: &Environment, values: &Values, bound: Duration) -> Result<(), WaitError> {
-        let name = &self.target.secret;
-        let what = format!("copy {}/{name} like its source", self.namespace);
-        wait::until(&env.observer, &what, bound, |view| match view.secret(&self.namespace, name) {
-            None => Progress::NotYet(copies::missing(view, &self.namespace, name, self.target)),
-            Some(secret) => match copies::faithful(self.target, secret, values) {
-                Ok(()) => Progress::Done(()),
-                Err(why) => Progress::NotYet(why),
-            },
+        let what = format!("copy {}/{} like its source", self.namespace, self.target.secret);
+        wait::until(&env.observer, &what, bound, |view| {
+            self.look(view, values).map_or_else(Progress::NotYet, Progress::Done)
         })
         .await
+    }
+
+    /// Checks that the copy is there, and what the target promises of a source with these `values`.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn look(&self, view: &View<'_>, values: &Values) -> Result<(), String> {
+        match view.secret(&self.namespace, &self.target.secret) {
+            None => Err(copies::missing(view, &self.namespace, &self.target.secret, self.target)),
+            Some(secret) => copies::faithful(self.target, secret, values),
+        }
     }
 
     /// Gives the namespace back.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use credence::console::Console;
+use credence::copies::chain;
 use credence::registry;
 use credence::report::{PropertyReport, Report};
 use credence::run::{self, Options};
@@ -89,7 +90,7 @@ fn execute(options: &Options) -> Result<Report, Failed> {
     let console = Console::stderr();
     let stop = AtomicBool::new(false);
     let outcome = runtime.block_on(run::run(options, &console, &stop));
-    outcome.map(|(report, _)| report).map_err(|error| Failed::from(support::chain(&error)))
+    outcome.map(|(report, _)| report).map_err(|error| Failed::from(chain(&error)))
 }
 
 fn violated(report: &Report) -> Result<&PropertyReport, Failed> {

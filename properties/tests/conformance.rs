@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use credence::console::Console;
+use credence::copies::chain;
 use credence::driver::Registered;
 use credence::registry::PROPERTIES;
 use credence::run::Session;
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
             Err(error) => {
-                eprintln!("conformance: {}", support::chain(&error));
+                eprintln!("conformance: {}", chain(&error));
                 return ExitCode::FAILURE;
             }
         }
@@ -91,7 +92,7 @@ impl Shared {
             Some(session) => session,
             None => {
                 let started = self.runtime.block_on(Session::start(options(&self.out), &self.console));
-                session.insert(started.map_err(|error| Failed::from(support::chain(&error)))?)
+                session.insert(started.map_err(|error| Failed::from(chain(&error)))?)
             }
         };
         work(session)

@@ -27,8 +27,3 @@ pub(crate) fn options(out: &Path) -> Options {
         components: components::Options::new(dirs::cache().expect("a cache directory")),
     }
 }
-
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    credence::copies::chain(error)
-}
