@@ -20,11 +20,13 @@ use tokio::sync::Mutex;
 mod assets;
 mod build;
 mod cache;
+mod compiler;
 mod download;
 mod error;
 mod examine;
 mod go;
 mod lock;
+mod module;
 mod part;
 mod progress;
 mod release;
@@ -32,17 +34,19 @@ mod space;
 #[cfg(test)]
 mod tests;
 
-pub use assets::external_secrets_assets;
+pub use assets::{argo_cd_assets, external_secrets_assets, gitea_assets};
 pub use error::ComponentError;
 pub use examine::{Cost, Finding, State, Subject, examine};
 pub use part::Part;
 pub use progress::{BarProgress, PlainProgress};
 
+pub(crate) use lock::Lock;
+pub(crate) use space::check as check_space;
+
 use cache::{Cache, Stored};
 use download::{Downloads, Failure};
 use go::Go;
-use lock::Lock;
-use part::Module;
+use module::Module;
 use release::Release;
 
 /// How what is in neither the given paths nor the cache may be obtained.
@@ -299,7 +303,7 @@ impl Job<'_> {
                 self.building.lock().await
             }
         };
-        let go = Go::find(&self.options.go, module.go_version()).await?;
+        let go = Go::find(&self.options.go, module).await?;
         let report = |step: &Step| self.report(parts, step);
         let made = build::build(&go, &self.cache, module, parts, &report).await?;
         let mut programs = BTreeMap::new();

@@ -13,6 +13,15 @@ fn the_listed_versions_are_the_pinned_ones() {
         (Part::Esoctl, "external-secrets"),
         (Part::Helm, "helm"),
         (Part::Kustomize, "kustomize"),
+        (Part::Kubelet, "kubernetes"),
+        (Part::Containerd, "containerd"),
+        (Part::ContainerdShim, "containerd"),
+        (Part::Ctr, "containerd"),
+        (Part::CniPtp, "cni-plugins"),
+        (Part::CniLoopback, "cni-plugins"),
+        (Part::CniHostLocal, "cni-plugins"),
+        (Part::Gitea, "gitea"),
+        (Part::ArgoCd, "argo-cd"),
     ] {
         assert_eq!(listed[name]["version"].as_str(), Some(part.version()), "{}", part.name());
     }

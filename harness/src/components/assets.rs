@@ -1,7 +1,12 @@
-//! ESO's chart and custom resource definitions.
+//! Files that the programs need and that come with their modules: charts, definitions, templates.
+//!
+//! They are taken out of the Go module, verified by the pin, whatever way the program itself is obtained. So the first
+//! call on a machine needs Go even when a path for the program is given; later ones read the cache.
 
-use std::fs;
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -10,11 +15,8 @@ use walkdir::WalkDir;
 use super::cache::{self, Cache, failed};
 use super::go::Go;
 use super::lock::Lock;
-use super::part::Module;
+use super::module::Module;
 use super::{ComponentError, Options};
-
-/// What is taken out of the module, below its root.
-const TAKEN: [&str; 2] = ["deploy/charts/external-secrets", "deploy/crds/bundle.yaml"];
 
 /// The part of `go mod download -json` that is used.
 #[derive(Deserialize)]
@@ -25,42 +27,64 @@ struct Downloaded {
 
 /// A directory with `deploy/charts/external-secrets` and `deploy/crds/bundle.yaml` of the pinned ESO.
 ///
-/// They come from the Go module, verified by the pin, as ESO's releases have no program for them to come with. So
-/// the first call on a machine needs Go even when a path for ESO is given; later ones read the cache.
-///
 /// # Errors
 /// When Go is missing or too old, the module cannot be downloaded, or the cache cannot be used.
 pub async fn external_secrets_assets(options: &Options) -> Result<PathBuf, ComponentError> {
-    let module = Module::ExternalSecrets;
+    obtain(options, Module::ExternalSecrets, &["deploy/charts/external-secrets", "deploy/crds/bundle.yaml"]).await
+}
+
+/// A directory that does as the pinned Gitea's `STATIC_ROOT_PATH`: `templates`, `options` and `public`, beside
+/// `custom` with the annotated example of its configuration.
+///
+/// The web pages' scripts and styles, which upstream makes with Node, are not in it: pages and API work without.
+///
+/// # Errors
+/// When Go is missing or too old, the module cannot be downloaded, or the cache cannot be used.
+pub async fn gitea_assets(options: &Options) -> Result<PathBuf, ComponentError> {
+    obtain(options, Module::Gitea, &["templates", "options", "public", "custom"]).await
+}
+
+/// A directory with `manifests/crds` of the pinned Argo CD, a kustomization of its custom resource definitions, and
+/// with `hack/git-verify-wrapper.sh`, which its repository server calls by this name.
+///
+/// # Errors
+/// When Go is missing or too old, the module cannot be downloaded, or the cache cannot be used.
+pub async fn argo_cd_assets(options: &Options) -> Result<PathBuf, ComponentError> {
+    obtain(options, Module::ArgoCd, &["manifests/crds", "hack/git-verify-wrapper.sh"]).await
+}
+
+/// A directory with what is `taken` out of a module, each a path below its root.
+async fn obtain(options: &Options, module: Module, taken: &[&str]) -> Result<PathBuf, ComponentError> {
     let cache = Cache::new(&options.cache)?;
-    let place = cache.assets();
+    let place = cache.assets(module);
     if place.is_dir() {
         return Ok(place);
     }
     // Not the module's own lock, which a build holds for minutes; this takes seconds.
-    let _lock = Lock::acquire(&cache.lock("external-secrets-assets"), |_| ()).await?;
+    let _lock = Lock::acquire(&cache.lock(&format!("{}-assets", module.name())), |_| ()).await?;
     if place.is_dir() {
         return Ok(place);
     }
-    let go = Go::find(&options.go, module.go_version()).await?;
+    let go = Go::find(&options.go, module).await?;
     let directory = cache.module(module)?;
     // Named without a version it is the pinned one, checked against go.sum.
-    let output = go.output(&directory, &["mod", "download", "-json", module.path()]).await?;
+    let output = go.output(module, &directory, &["mod", "download", "-json", module.path()]).await?;
     let found: Downloaded = serde_json::from_slice(&output).map_err(|error| ComponentError::Go {
         command: format!("go mod download -json {}", module.path()),
         output: error.to_string(),
     })?;
-    copy(&found.dir, &place)?;
+    copy(&found.dir, taken, &place)?;
     Ok(place)
 }
 
-/// Copies what is taken, and puts all of it in place by one rename.
-fn copy(module: &Path, place: &Path) -> Result<(), ComponentError> {
-    let parent = place.parent().unwrap_or(place);
-    // The lock is held, so what is there is of a copy that was killed.
-    let staging = parent.join(".new");
+/// Copies what is taken, and puts all of it in place by one rename. The caller holds the lock of `place`.
+fn copy(module: &Path, taken: &[&str], place: &Path) -> Result<(), ComponentError> {
+    let mut name = OsString::from(".new-");
+    name.push(place.file_name().unwrap_or_default());
+    // What is there is of a copy that was killed.
+    let staging = place.with_file_name(name);
     cache::remove(&staging)?;
-    for taken in TAKEN {
+    for taken in taken {
         let from = module.join(taken);
         copy_tree(&from, &staging.join(taken)).map_err(failed("copy", &from))?;
     }
@@ -79,39 +103,66 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
             fs::create_dir_all(parent)?;
         }
         // Not `fs::copy`, which would keep the module cache's read-only modes.
-        fs::write(&target, fs::read(entry.path())?)?;
+        let content = fs::read(entry.path())?;
+        fs::write(&target, &content)?;
+        // A Go module carries no modes, so nothing else tells that a script is one.
+        if content.starts_with(b"#!") {
+            fs::set_permissions(&target, Permissions::from_mode(0o755))?;
+        }
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
 
-    #[test]
-    fn chart_and_definitions_are_copied_writable_and_nothing_else() {
-        let (module, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        for path in ["deploy/charts/external-secrets/templates/a.yaml", "deploy/crds/bundle.yaml", "main.go"] {
-            let path = module.path().join(path);
+    /// A module with these files, read-only as Go has them.
+    fn module(files: &[(&str, &str)]) -> TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for (path, content) in files {
+            let path = directory.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, path.as_os_str().as_encoded_bytes()).unwrap();
-            let mut mode = path.metadata().unwrap().permissions();
-            mode.set_readonly(true);
-            fs::set_permissions(&path, mode).unwrap();
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o444)).unwrap();
         }
-        let place = cache.path().join("assets/eso");
-        copy(module.path(), &place).unwrap();
-        assert!(!place.join("main.go").exists());
-        assert!(place.join("deploy/charts/external-secrets/templates/a.yaml").is_file());
-        assert!(!place.join("deploy/crds/bundle.yaml").metadata().unwrap().permissions().readonly());
+        directory
+    }
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().permissions().mode() & 0o777
     }
 
     #[test]
-    fn a_module_without_the_chart_leaves_nothing_in_place() {
-        let (module, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let place = cache.path().join("assets/eso");
-        let error = copy(module.path(), &place).unwrap_err();
-        assert!(error.to_string().contains("deploy/charts/external-secrets"), "{error}");
+    fn what_is_taken_is_copied_writable_and_nothing_else() {
+        let module =
+            module(&[("crds/deep/a.yaml", "a"), ("crds/b.yaml", "b"), ("hack/c.sh", "#!/bin/sh\n"), ("d", "d")]);
+        let cache = tempfile::tempdir().unwrap();
+        let place = cache.path().join("assets/argo-cd-3.6.1-0123abcd");
+        copy(module.path(), &["crds", "hack/c.sh"], &place).unwrap();
+        assert!(!place.join("d").exists());
+        assert!(place.join("crds/deep/a.yaml").is_file());
+        assert_eq!(mode(&place.join("crds/b.yaml")) & 0o600, 0o600);
+        let left: Vec<_> = cache.path().join("assets").read_dir().unwrap().collect();
+        assert_eq!(left.len(), 1);
+    }
+
+    #[test]
+    fn scripts_are_made_executable() {
+        let (module, cache) = (module(&[("a.sh", "#!/bin/sh\n"), ("b.yaml", "b")]), tempfile::tempdir().unwrap());
+        let place = cache.path().join("argo-cd");
+        copy(module.path(), &["a.sh", "b.yaml"], &place).unwrap();
+        assert_eq!((mode(&place.join("a.sh")), mode(&place.join("b.yaml")) & 0o111), (0o755, 0));
+    }
+
+    #[test]
+    fn a_module_without_what_is_taken_leaves_nothing_in_place() {
+        let (module, cache) = (module(&[("crds/b.yaml", "b")]), tempfile::tempdir().unwrap());
+        let place = cache.path().join("argo-cd");
+        let error = copy(module.path(), &["crds", "hack/c.sh"], &place).unwrap_err();
+        assert!(error.to_string().contains("hack/c.sh"), "{error}");
         assert!(!place.exists());
     }
 }

@@ -8,8 +8,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::cache::{Cache, failed};
 use super::go::Go;
-use super::part::Module;
-use super::{ComponentError, Part, Step, list, space};
+use super::module::Module;
+use super::{ComponentError, Part, Step, compiler, list, space};
 
 /// Lines of the compiler's output that an error carries.
 const TAIL_LINES: usize = 20;
@@ -26,14 +26,15 @@ pub(super) async fn build(
     report: &(dyn Fn(&Step) + Sync),
 ) -> Result<TempDir, ComponentError> {
     check_space(go, cache, module, parts)?;
+    compiler::check(go, module).await?;
     let names = list(parts);
     let directory = cache.module(module)?;
     let work = cache.work(module)?;
-    let mut command = go.command(&directory);
+    let mut command = go.command(module, &directory);
     command
         // Go removes its work directory only if it ends by itself; ours is removed in any case.
         .env("GOTMPDIR", work.path())
-        .args(["build", "-v", "-trimpath", "-ldflags", &module.ldflags(), "-o"])
+        .args(["build", "-v", "-trimpath", "-tags", module.tags(), "-ldflags", &module.ldflags(), "-o"])
         // With the slash it is a directory, whatever the number of packages.
         .arg(work.path().join(""))
         .args(parts.iter().map(|part| part.package()))

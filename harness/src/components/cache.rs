@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! programs/PART-VERSION-PIN/{PART,origin.json}   complete, put in place by one rename
-//! assets/external-secrets-VERSION-PIN/deploy/…   the same for ESO's chart and definitions
+//! assets/MODULE-VERSION-PIN/…                    the same for files that come with a module, see `assets`
 //! modules/MODULE/{go.mod,go.sum}                 the embedded pins, for go
 //! downloads/…                                    unfinished downloads, resumed by the next run
 //! work/MODULE/…                                  of a running build, emptied by the next one
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
-use super::part::Module;
+use super::module::Module;
 use super::{ComponentError, Origin, Part, space};
 
 /// Name of the record beside a program.
@@ -112,9 +112,9 @@ impl Cache {
         Ok(Stored { path: directory.join(part.name()), record })
     }
 
-    /// Where ESO's chart and definitions are kept.
-    pub(super) fn assets(&self) -> PathBuf {
-        self.root.join("assets").join(pinned(Module::ExternalSecrets.name(), Module::ExternalSecrets))
+    /// Where the files that come with a module are kept.
+    pub(super) fn assets(&self, module: Module) -> PathBuf {
+        self.root.join("assets").join(pinned(module.name(), module))
     }
 
     /// The lock file called `name`.

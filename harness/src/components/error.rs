@@ -102,6 +102,19 @@ pub enum ComponentError {
         /// The oldest version that will do.
         needed: String,
     },
+    /// Go has no C compiler that works.
+    #[error(
+        "failed to compile C with {compiler}, which building {module} needs: {said}; \
+             install a C compiler and the headers of the C library (on Debian gcc and libc6-dev), or name one in CC"
+    )]
+    NoCompiler {
+        /// The compiler that Go would call, with its arguments.
+        compiler: String,
+        /// The name of the module.
+        module: &'static str,
+        /// What it said, or why it could not be run.
+        said: String,
+    },
     /// A Go command other than a build failed.
     #[error("failed to run {command}: {output}")]
     Go {

@@ -8,9 +8,9 @@ use super::cache::{self, Cache};
 use super::download::Failure;
 use super::error::in_one_line;
 use super::go::Go;
-use super::part::Module;
+use super::module::Module;
 use super::release::Release;
-use super::{ComponentError, Options, Part, Source, build, given, space};
+use super::{Options, Part, Source, build, compiler, given, space};
 
 /// What a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,8 +60,9 @@ pub struct Finding {
 
 /// Looks at the cache, Go, git and every part, in this order. Reads the cached programs whole to verify them.
 pub async fn examine(options: &Options) -> Vec<Finding> {
-    let needed = Module::ALL.map(Module::go_version).into_iter().max().unwrap_or_default();
-    let go = Go::find(&options.go, needed).await.map_err(|error| in_one_line(&error));
+    // A Go that is too old for some modules is good for the others; what their parts lack is said there.
+    let least = Module::ALL.into_iter().min_by_key(|module| module.go_version()).expect("the list is not empty");
+    let go = Go::find(&options.go, least).await.map_err(|error| in_one_line(&error));
     let cache = Cache::new(&options.cache).and_then(|cache| cache.prepare().map(|()| cache));
     let cache = cache.map_err(|error| in_one_line(&error));
     let mut findings = vec![examine_cache(&cache), examine_go(&go), examine_git().await];
@@ -142,7 +143,7 @@ async fn examine_part(
         Ok(cache) => cache,
         Err(_) => return finding(subject, State::Missing, "not in the cache, which cannot be used".to_owned()),
     };
-    let (release, build) = (releasable(options, part), buildable(options, part, cache, go));
+    let (release, build) = (releasable(options, part), buildable(options, part, cache, go).await);
     match (release, build) {
         (Err(no_release), Err(no_build)) => {
             finding(subject, State::Missing, format!("no official release: {no_release}; no build: {no_build}"))
@@ -150,12 +151,12 @@ async fn examine_part(
         (Ok(host), Err(no_build)) => {
             finding(subject, State::Obtainable, format!("if {host} can be reached; no build: {no_build}"))
         }
-        (Ok(host), Ok(cost)) => {
-            let detail = format!("by download if {host} can be reached, else by go build");
+        (Ok(host), Ok((how, cost))) => {
+            let detail = format!("by download if {host} can be reached, else by {how}");
             Finding { subject, state: State::Obtainable, detail, cost: Some(cost) }
         }
-        (Err(_), Ok(cost)) => {
-            Finding { subject, state: State::Obtainable, detail: "by go build".to_owned(), cost: Some(cost) }
+        (Err(_), Ok((how, cost))) => {
+            Finding { subject, state: State::Obtainable, detail: format!("by {how}"), cost: Some(cost) }
         }
     }
 }
@@ -172,13 +173,25 @@ fn releasable(options: &Options, part: Part) -> Result<String, String> {
     }
 }
 
-/// The cost of building a part, or why it cannot be built.
-fn buildable(options: &Options, part: Part, cache: &Cache, go: &Result<Go, String>) -> Result<Cost, String> {
+/// How a part is built and at what cost, or why it cannot be built.
+async fn buildable(
+    options: &Options,
+    part: Part,
+    cache: &Cache,
+    go: &Result<Go, String>,
+) -> Result<(String, Cost), String> {
     if options.source == Source::Release {
         return Err("not wanted".to_owned());
     }
-    let go = go.as_ref().map_err(String::clone)?;
-    build::check_space(go, cache, part.module(), &[part]).map_err(|error: ComponentError| in_one_line(&error))?;
-    let cost = part.module().cost();
-    Ok(Cost { megabytes: 2 * cost.compiled + cost.sources + part.megabytes(), minutes: cost.minutes })
+    let (module, go) = (part.module(), go.as_ref().map_err(String::clone)?);
+    go.check(module).map_err(|error| in_one_line(&error))?;
+    compiler::check(go, module).await.map_err(|error| in_one_line(&error))?;
+    build::check_space(go, cache, module, &[part]).map_err(|error| in_one_line(&error))?;
+    let how = match go.told(module) {
+        Some(toolchain) => format!("go build with {toolchain}, which go obtains"),
+        None => "go build".to_owned(),
+    };
+    let cost = module.cost();
+    let megabytes = 2 * cost.compiled + cost.sources + part.megabytes();
+    Ok((how, Cost { megabytes, minutes: cost.minutes }))
 }

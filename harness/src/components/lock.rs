@@ -14,13 +14,13 @@ use super::ComponentError;
 
 /// An exclusive lock on a file, let go when dropped or when this process dies.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
 impl Lock {
     /// Takes the lock at `path`. While another process has it, `waiting` is called once with its id.
-    pub(super) async fn acquire(path: &Path, waiting: impl FnOnce(Option<u32>)) -> Result<Self, ComponentError> {
+    pub(crate) async fn acquire(path: &Path, waiting: impl FnOnce(Option<u32>)) -> Result<Self, ComponentError> {
         let failed = |act| move |source| ComponentError::Cache { act, path: path.to_owned(), source };
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(failed("make the directory of"))?;
@@ -40,7 +40,7 @@ impl Lock {
     }
 
     /// Runs what blocks in another thread, and keeps the lock until it ends even if nobody waits for it any more.
-    pub(super) async fn during<T: Send + 'static>(self: &Arc<Self>, act: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(crate) async fn during<T: Send + 'static>(self: &Arc<Self>, act: impl FnOnce() -> T + Send + 'static) -> T {
         let lock = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || {
             let result = act();

@@ -3,10 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sha2::{Digest, Sha256};
-
 use super::ComponentError;
-use super::cache::hex;
+use super::module::Module;
 
 /// An upstream program that credence runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,11 +23,30 @@ pub enum Part {
     Helm,
     /// Renders configuration directories that have a `kustomization.yaml`.
     Kustomize,
+    /// The node's agent, which pulls images with the pull secrets of a pod.
+    Kubelet,
+    /// The container runtime under the kubelet.
+    Containerd,
+    /// What containerd starts for each pod; it looks for it by this name on its `PATH`.
+    ContainerdShim,
+    /// containerd's own client, which imports images.
+    Ctr,
+    /// The CNI plugin that joins a pod to the node by a pair of devices.
+    CniPtp,
+    /// The CNI plugin that brings up a pod's loopback device.
+    CniLoopback,
+    /// The CNI plugin that gives out addresses.
+    CniHostLocal,
+    /// Git forge, OAuth provider and container registry in one.
+    Gitea,
+    /// All components of Argo CD in one program, which chooses by `ARGOCD_BINARY_NAME` (upstream's `cmd/main.go`).
+    ArgoCd,
 }
 
 impl Part {
-    /// All parts, in the order in which they are listed and built.
-    pub const ALL: [Self; 7] = [
+    /// All parts, in the order in which they are listed: those of [`CONTROL_PLANE`](Self::CONTROL_PLANE), then
+    /// [`CONSUMERS`](Self::CONSUMERS).
+    pub const ALL: [Self; 16] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
@@ -37,6 +54,39 @@ impl Part {
         Self::Esoctl,
         Self::Helm,
         Self::Kustomize,
+        Self::Kubelet,
+        Self::Containerd,
+        Self::ContainerdShim,
+        Self::Ctr,
+        Self::CniPtp,
+        Self::CniLoopback,
+        Self::CniHostLocal,
+        Self::Gitea,
+        Self::ArgoCd,
+    ];
+
+    /// What every run on a cluster of its own needs: the control plane, ESO, and what renders configurations.
+    pub const CONTROL_PLANE: [Self; 7] = [
+        Self::Etcd,
+        Self::KubeApiserver,
+        Self::KubeControllerManager,
+        Self::ExternalSecrets,
+        Self::Esoctl,
+        Self::Helm,
+        Self::Kustomize,
+    ];
+
+    /// What only properties with real consumers of the copies need: a node, the forge, and Argo CD.
+    pub const CONSUMERS: [Self; 9] = [
+        Self::Kubelet,
+        Self::Containerd,
+        Self::ContainerdShim,
+        Self::Ctr,
+        Self::CniPtp,
+        Self::CniLoopback,
+        Self::CniHostLocal,
+        Self::Gitea,
+        Self::ArgoCd,
     ];
 
     /// The name of the program, also on the command line.
@@ -49,7 +99,7 @@ impl Part {
         self.module().version()
     }
 
-    /// Upper bound of the program's size in MB, measured on linux/amd64.
+    /// Upper bound of the program's size in MB, measured on linux/amd64 as built here.
     pub(super) fn megabytes(self) -> u64 {
         self.row().megabytes
     }
@@ -68,6 +118,7 @@ impl Part {
     pub(super) fn built_name(self) -> &'static str {
         match self {
             Self::Etcd => "server",
+            Self::ArgoCd => "cmd",
             _ => self.name(),
         }
     }
@@ -90,6 +141,31 @@ impl Part {
             }
             Self::Helm => row("helm", Module::Helm, "helm.sh/helm/v4/cmd/helm", 70),
             Self::Kustomize => row("kustomize", Module::Kustomize, "sigs.k8s.io/kustomize/kustomize/v5", 15),
+            Self::Kubelet => row("kubelet", Module::Kubernetes, "k8s.io/kubernetes/cmd/kubelet", 85),
+            Self::Containerd => {
+                row("containerd", Module::Containerd, "github.com/containerd/containerd/v2/cmd/containerd", 40)
+            }
+            Self::ContainerdShim => row(
+                "containerd-shim-runc-v2",
+                Module::Containerd,
+                "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+                15,
+            ),
+            Self::Ctr => row("ctr", Module::Containerd, "github.com/containerd/containerd/v2/cmd/ctr", 24),
+            Self::CniPtp => {
+                row("ptp", Module::CniPlugins, "github.com/containernetworking/plugins/plugins/main/ptp", 4)
+            }
+            Self::CniLoopback => {
+                row("loopback", Module::CniPlugins, "github.com/containernetworking/plugins/plugins/main/loopback", 4)
+            }
+            Self::CniHostLocal => row(
+                "host-local",
+                Module::CniPlugins,
+                "github.com/containernetworking/plugins/plugins/ipam/host-local",
+                4,
+            ),
+            Self::Gitea => row("gitea", Module::Gitea, "code.gitea.io/gitea", 110),
+            Self::ArgoCd => row("argocd", Module::ArgoCd, "github.com/argoproj/argo-cd/v3/cmd", 165),
         }
     }
 }
@@ -118,124 +194,6 @@ struct Row {
     megabytes: u64,
 }
 
-/// A pinned Go module: parts of one module are built together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Module {
-    Etcd,
-    Kubernetes,
-    ExternalSecrets,
-    Helm,
-    Kustomize,
-}
-
-/// What a cold `go build` of a module costs: rounded up from measurements with Go 1.26 on two cores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BuildCost {
-    /// Compiled packages, in MB. Go writes them twice: to its build cache, and to its work directory until it ends.
-    pub(super) compiled: u64,
-    /// Sources in Go's module cache, packed and unpacked, in MB.
-    pub(super) sources: u64,
-    /// Time, without downloads, in minutes.
-    pub(super) minutes: u64,
-}
-
-impl Module {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Etcd, Self::Kubernetes, Self::ExternalSecrets, Self::Helm, Self::Kustomize];
-
-    /// Name of its directory below `components`, of its lock and of its work directory.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Etcd => "etcd",
-            Self::Kubernetes => "kubernetes",
-            Self::ExternalSecrets => "external-secrets",
-            Self::Helm => "helm",
-            Self::Kustomize => "kustomize",
-        }
-    }
-
-    /// The upstream module path.
-    pub(super) fn path(self) -> &'static str {
-        match self {
-            Self::Etcd => "go.etcd.io/etcd/server/v3",
-            Self::Kubernetes => "k8s.io/kubernetes",
-            Self::ExternalSecrets => "github.com/external-secrets/external-secrets",
-            Self::Helm => "helm.sh/helm/v4",
-            Self::Kustomize => "sigs.k8s.io/kustomize/kustomize/v5",
-        }
-    }
-
-    /// The pin, embedded so that credence works without its source tree.
-    pub(super) fn go_mod(self) -> &'static str {
-        match self {
-            Self::Etcd => include_str!("../../components/etcd/go.mod"),
-            Self::Kubernetes => include_str!("../../components/kubernetes/go.mod"),
-            Self::ExternalSecrets => include_str!("../../components/external-secrets/go.mod"),
-            Self::Helm => include_str!("../../components/helm/go.mod"),
-            Self::Kustomize => include_str!("../../components/kustomize/go.mod"),
-        }
-    }
-
-    /// The checksums of everything the pin leads to.
-    pub(super) fn go_sum(self) -> &'static str {
-        match self {
-            Self::Etcd => include_str!("../../components/etcd/go.sum"),
-            Self::Kubernetes => include_str!("../../components/kubernetes/go.sum"),
-            Self::ExternalSecrets => include_str!("../../components/external-secrets/go.sum"),
-            Self::Helm => include_str!("../../components/helm/go.sum"),
-            Self::Kustomize => include_str!("../../components/kustomize/go.sum"),
-        }
-    }
-
-    /// The version that the pin requires, without the leading `v`.
-    pub(super) fn version(self) -> &'static str {
-        self.words_after(self.path())
-            .and_then(|version| version.strip_prefix('v'))
-            .expect("the embedded pin requires its own module, as a test proves for each")
-    }
-
-    /// The oldest Go that builds it, as in `1.26.0`.
-    pub(super) fn go_version(self) -> &'static str {
-        self.words_after("go").expect("the embedded pin has a go line, as a test proves for each")
-    }
-
-    /// The second word of the first line of the pin that starts with `word`.
-    fn words_after(self, word: &str) -> Option<&'static str> {
-        self.go_mod().lines().find_map(|line| {
-            let mut words = line.split_whitespace();
-            (words.next() == Some(word)).then(|| words.next()).flatten()
-        })
-    }
-
-    /// Names this very pin: the first 8 hexadecimal digits of the SHA-256 of `go.mod` and `go.sum`.
-    pub(super) fn digest(self) -> String {
-        let digest = Sha256::new().chain_update(self.go_mod()).chain_update(self.go_sum()).finalize();
-        hex(&digest[..4])
-    }
-
-    pub(super) fn cost(self) -> BuildCost {
-        let cost = |compiled, sources, minutes| BuildCost { compiled, sources, minutes };
-        match self {
-            Self::Etcd => cost(350, 300, 3),
-            Self::Kubernetes => cost(2900, 600, 10),
-            Self::ExternalSecrets => cost(2600, 2900, 8),
-            Self::Helm => cost(1250, 600, 5),
-            Self::Kustomize => cost(180, 110, 1),
-        }
-    }
-
-    /// Flags for Go's linker.
-    pub(super) fn ldflags(self) -> String {
-        match self {
-            // Without it kube-apiserver reports version v0.0.0-master, which clients refuse to compare with.
-            Self::Kubernetes => {
-                format!("-s -w -X k8s.io/component-base/version.gitVersion=v{}", self.version())
-            }
-            _ => "-s -w".to_owned(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -250,6 +208,15 @@ mod tests {
     #[case(Part::Esoctl, "0.20.4")]
     #[case(Part::Helm, "4.3.1")]
     #[case(Part::Kustomize, "5.8.2")]
+    #[case(Part::Kubelet, "1.36.3")]
+    #[case(Part::Containerd, "2.4.2")]
+    #[case(Part::ContainerdShim, "2.4.2")]
+    #[case(Part::Ctr, "2.4.2")]
+    #[case(Part::CniPtp, "1.9.1")]
+    #[case(Part::CniLoopback, "1.9.1")]
+    #[case(Part::CniHostLocal, "1.9.1")]
+    #[case(Part::Gitea, "1.26.0")]
+    #[case(Part::ArgoCd, "3.6.1")]
     fn version_is_read_from_the_pin(#[case] part: Part, #[case] version: &str) {
         assert_eq!(part.version(), version);
     }
@@ -264,10 +231,8 @@ mod tests {
     }
 
     #[test]
-    fn every_pin_names_the_oldest_go() {
-        for module in Module::ALL {
-            assert_eq!(module.go_version(), "1.26.0", "{module:?}");
-        }
+    fn every_part_is_of_the_control_plane_or_a_consumer() {
+        assert_eq!(Part::ALL.to_vec(), [&Part::CONTROL_PLANE[..], &Part::CONSUMERS].concat());
     }
 
     #[test]
@@ -279,16 +244,12 @@ mod tests {
 
     #[test]
     fn unknown_part_lists_the_known() {
-        let error = "kubelet".parse::<Part>().unwrap_err();
+        let error = "kube-proxy".parse::<Part>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "unknown part kubelet; known are etcd, kube-apiserver, kube-controller-manager, external-secrets, \
-             esoctl, helm, kustomize"
+            "unknown part kube-proxy; known are etcd, kube-apiserver, kube-controller-manager, external-secrets, \
+             esoctl, helm, kustomize, kubelet, containerd, containerd-shim-runc-v2, ctr, ptp, loopback, host-local, \
+             gitea, argocd"
         );
-    }
-
-    #[test]
-    fn kubernetes_is_linked_with_its_version() {
-        assert!(Module::Kubernetes.ldflags().ends_with("version.gitVersion=v1.36.3"));
     }
 }

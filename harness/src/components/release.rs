@@ -52,7 +52,7 @@ impl Release {
     fn of(part: Part, architecture: &str, mirror: Option<&str>) -> Result<Option<Self>, ComponentError> {
         let version = part.version();
         let (host, path, checksums) = match part {
-            Part::KubeApiserver | Part::KubeControllerManager => {
+            Part::KubeApiserver | Part::KubeControllerManager | Part::Kubelet => {
                 let path = format!("release/v{version}/bin/linux/{architecture}/{part}");
                 ("https://dl.k8s.io", path.clone(), format!("{path}.sha256"))
             }
@@ -69,6 +69,27 @@ impl Release {
                 let folder = format!("kubernetes-sigs/kustomize/releases/download/kustomize%2Fv{version}");
                 let path = format!("{folder}/kustomize_v{version}_linux_{architecture}.tar.gz");
                 ("https://github.com", path, format!("{folder}/checksums.txt"))
+            }
+            // containerd's other archive needs the C library that it was linked with.
+            Part::Containerd | Part::ContainerdShim | Part::Ctr => {
+                let folder = format!("containerd/containerd/releases/download/v{version}");
+                let path = format!("{folder}/containerd-static-{version}-linux-{architecture}.tar.gz");
+                ("https://github.com", path.clone(), format!("{path}.sha256sum"))
+            }
+            Part::CniPtp | Part::CniLoopback | Part::CniHostLocal => {
+                let folder = format!("containernetworking/plugins/releases/download/v{version}");
+                let path = format!("{folder}/cni-plugins-linux-{architecture}-v{version}.tgz");
+                ("https://github.com", path.clone(), format!("{path}.sha256"))
+            }
+            Part::Gitea => {
+                let folder = format!("go-gitea/gitea/releases/download/v{version}");
+                let path = format!("{folder}/gitea-{version}-linux-{architecture}");
+                ("https://github.com", path.clone(), format!("{path}.sha256"))
+            }
+            Part::ArgoCd => {
+                let folder = format!("argoproj/argo-cd/releases/download/v{version}");
+                let path = format!("{folder}/argocd-linux-{architecture}");
+                ("https://github.com", path, format!("{folder}/cli_checksums.txt"))
             }
             // ESO's releases have container images, a chart and manifests.
             Part::ExternalSecrets | Part::Esoctl => return Ok(None),
@@ -126,7 +147,7 @@ impl Release {
             return Err(ComponentError::Checksum { part: self.part, url, expected, found });
         }
         let origin = Origin::Release { url: self.url.to_string() };
-        if !self.file_name().ends_with(".tar.gz") {
+        if ![".tar.gz", ".tgz"].iter().any(|ending| self.file_name().ends_with(ending)) {
             return Ok((file.to_owned(), origin));
         }
         let program = file.with_extension("program");
@@ -153,7 +174,7 @@ fn listed(list: &str, name: &str) -> Option<String> {
     })
 }
 
-/// Takes the one file called `name` out of a `.tar.gz`.
+/// Takes the one file called `name` out of an archive.
 fn unpack(archive: &Path, name: &str, to: &Path) -> io::Result<()> {
     let mut archive = tar::Archive::new(GzDecoder::new(File::open(archive)?));
     for entry in archive.entries()? {
@@ -193,6 +214,34 @@ mod tests {
         Part::KubeApiserver,
         "https://dl.k8s.io/release/v1.36.3/bin/linux/amd64/kube-apiserver",
         "https://dl.k8s.io/release/v1.36.3/bin/linux/amd64/kube-apiserver.sha256"
+    )]
+    #[case(
+        Part::Kubelet,
+        "https://dl.k8s.io/release/v1.36.3/bin/linux/amd64/kubelet",
+        "https://dl.k8s.io/release/v1.36.3/bin/linux/amd64/kubelet.sha256"
+    )]
+    #[case(
+        Part::ContainerdShim,
+        "https://github.com/containerd/containerd/releases/download/v2.4.2/\
+         containerd-static-2.4.2-linux-amd64.tar.gz",
+        "https://github.com/containerd/containerd/releases/download/v2.4.2/\
+         containerd-static-2.4.2-linux-amd64.tar.gz.sha256sum"
+    )]
+    #[case(
+        Part::CniHostLocal,
+        "https://github.com/containernetworking/plugins/releases/download/v1.9.1/cni-plugins-linux-amd64-v1.9.1.tgz",
+        "https://github.com/containernetworking/plugins/releases/download/v1.9.1/\
+         cni-plugins-linux-amd64-v1.9.1.tgz.sha256"
+    )]
+    #[case(
+        Part::Gitea,
+        "https://github.com/go-gitea/gitea/releases/download/v1.26.0/gitea-1.26.0-linux-amd64",
+        "https://github.com/go-gitea/gitea/releases/download/v1.26.0/gitea-1.26.0-linux-amd64.sha256"
+    )]
+    #[case(
+        Part::ArgoCd,
+        "https://github.com/argoproj/argo-cd/releases/download/v3.6.1/argocd-linux-amd64",
+        "https://github.com/argoproj/argo-cd/releases/download/v3.6.1/cli_checksums.txt"
     )]
     #[case(
         Part::Etcd,

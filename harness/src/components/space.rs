@@ -13,7 +13,7 @@ use super::ComponentError;
 const MEGABYTE: u64 = 1_000_000;
 
 /// Fails unless each file system has room for all that will be put on it, in MB.
-pub(super) fn check(what: &str, needs: &[(&Path, u64)]) -> Result<(), ComponentError> {
+pub(crate) fn check(what: &str, needs: &[(&Path, u64)]) -> Result<(), ComponentError> {
     let mut systems: BTreeMap<u64, (PathBuf, u64)> = BTreeMap::new();
     for &(path, megabytes) in needs {
         let existing = existing(path);

@@ -29,7 +29,12 @@ impl Bench {
         Self::with_go("go1.26.8", "$here/gocache", build)
     }
 
+    /// `true` is a C compiler that does everything.
     fn with_go(version: &str, build_cache: &str, build: &str) -> Self {
+        Self::with_compiler(version, build_cache, "true", build)
+    }
+
+    fn with_compiler(version: &str, build_cache: &str, compiler: &str, build: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let script = format!(
             r#"#!/bin/sh
@@ -48,9 +53,10 @@ build_all() {{
     done
 }}
 case "$1" in
-env) echo '{{"GOVERSION":"{version}","GOTOOLCHAIN":"local","GOCACHE":"'{build_cache}'","GOMODCACHE":"'$here/mod'"}}' ;;
-mod) echo '{{"Dir":"'$here/eso'"}}' ;;
-build) echo >> $here/builds; {build} ;;
+env) echo '{{"GOVERSION":"{version}","GOTOOLCHAIN":"local","GOCACHE":"'{build_cache}'","GOMODCACHE":"'$here/mod'",' \
+    '"CC":"{compiler}"}}' ;;
+mod) echo '{{"Dir":"'$here/module'"}}' ;;
+build) echo "$GOTOOLCHAIN $*" >> $here/builds; {build} ;;
 esac
 "#,
             here = directory.path().display(),
@@ -226,18 +232,66 @@ async fn an_interrupted_build_leaves_nothing_present_and_the_next_one_succeeds()
 }
 
 #[tokio::test]
-async fn assets_come_from_the_module_once() {
+async fn assets_come_from_their_module_once() {
     let bench = Bench::new(BROKEN);
-    for name in ["eso/deploy/charts/external-secrets", "eso/deploy/crds"] {
-        fs::create_dir_all(bench.path(name)).unwrap();
+    // What all three take; the module directory is the same for each.
+    let files = [
+        "deploy/charts/external-secrets/Chart.yaml",
+        "deploy/crds/bundle.yaml",
+        "templates/home.tmpl",
+        "options/locale/locale_en-US.json",
+        "public/assets/img/logo.svg",
+        "custom/conf/app.example.ini",
+        "manifests/crds/application-crd.yaml",
+        "hack/git-verify-wrapper.sh",
+    ];
+    for file in files {
+        let path = bench.path("module").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, file).unwrap();
     }
-    fs::write(bench.path("eso/deploy/charts/external-secrets/Chart.yaml"), "chart").unwrap();
-    fs::write(bench.path("eso/deploy/crds/bundle.yaml"), "definitions").unwrap();
     let options = bench.options();
-    let first = external_secrets_assets(&options).await.unwrap();
-    assert_eq!(fs::read_to_string(first.join("deploy/crds/bundle.yaml")).unwrap(), "definitions");
+    let all = async || {
+        let (eso, gitea) = (external_secrets_assets(&options).await, gitea_assets(&options).await);
+        [eso.unwrap(), gitea.unwrap(), argo_cd_assets(&options).await.unwrap()]
+    };
+    let first = all().await;
+    let taken = [&files[..2], &files[2..6], &files[6..]];
+    for (place, taken) in first.iter().zip(taken) {
+        for file in files {
+            assert_eq!(place.join(file).is_file(), taken.contains(&file), "{file} in {}", place.display());
+        }
+    }
     fs::remove_file(bench.path("go")).unwrap();
-    assert_eq!(external_secrets_assets(&options).await.unwrap(), first);
+    assert_eq!(all().await, first);
+}
+
+#[tokio::test]
+async fn each_module_is_built_with_its_tags_and_its_toolchain() {
+    let bench = Bench::new(WORKING);
+    obtain(&bench.build_only(), &[Part::Gitea, Part::ArgoCd], &Quiet).await.unwrap();
+    let builds = fs::read_to_string(bench.path("builds")).unwrap();
+    let [gitea, argo_cd] = builds.lines().collect::<Vec<_>>()[..] else { panic!("two builds: {builds}") };
+    assert!(gitea.contains(" -tags sqlite,sqlite_unlock_notify "), "{gitea}");
+    assert!(argo_cd.starts_with("go1.27.3 build "), "{argo_cd}");
+}
+
+#[rstest]
+#[case::missing("/nowhere/cc -m64", "No such file or directory")]
+#[case::broken("false", "exit status: 1")]
+#[tokio::test]
+async fn without_a_c_compiler_only_what_needs_one_cannot_be_built(#[case] compiler: &str, #[case] cause: &str) {
+    let bench = Bench::with_compiler("go1.26.8", "$here/gocache", compiler, WORKING);
+    let options = bench.build_only();
+    let error = obtain(&options, &[Part::Gitea], &Quiet).await.unwrap_err().to_string();
+    let expected = format!("failed to compile C with {compiler}, which building gitea needs: {cause}");
+    assert!(error.starts_with(&expected), "{error}");
+    assert_eq!(bench.builds(), 0);
+    let findings = examine(&options).await;
+    let of = |part| findings.iter().find(|finding| finding.subject == Subject::Part(part)).unwrap();
+    let gitea = of(Part::Gitea);
+    assert!(gitea.state == State::Missing && gitea.detail.contains(&expected), "{}", gitea.detail);
+    assert_eq!(of(Part::Containerd).state, State::Obtainable);
 }
 
 #[tokio::test]
@@ -255,7 +309,9 @@ async fn doctor_tells_present_obtainable_and_missing_apart() {
     assert_eq!(of(Subject::Part(Part::Kustomize)).state, State::Missing);
     let apiserver = of(Subject::Part(Part::KubeApiserver));
     assert_eq!((apiserver.state, apiserver.detail.as_str()), (State::Obtainable, "by go build"));
-    assert_eq!(apiserver.cost, Some(Cost { megabytes: 6510, minutes: 10 }));
+    assert_eq!(apiserver.cost, Some(Cost { megabytes: 6960, minutes: 11 }));
+    let argo_cd = of(Subject::Part(Part::ArgoCd));
+    assert_eq!(argo_cd.detail, "by go build with go1.27.3, which go obtains");
     let helm = of(Subject::Part(Part::Helm));
     assert!(helm.state == State::Missing && helm.detail.contains("has changed"), "{}", helm.detail);
 }
