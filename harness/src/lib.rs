@@ -21,6 +21,7 @@ pub mod components;
 pub mod credential;
 pub mod dirs;
 pub mod external_secrets;
+pub mod forge;
 pub mod manifest;
 pub mod observe;
 pub mod process;

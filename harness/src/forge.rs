@@ -1,0 +1,396 @@
+//! A forge of our own: GitHub and its container registry in one, and what came to it as evidence.
+//!
+//! ```text
+//!  consumer ──TLS──▶ façade ──HTTP──▶ Gitea
+//!      └─CONNECT─▶ proxy ┘ │             │
+//!                      request log ◀── access log
+//! ```
+//!
+//! Gitea is a child process on loopback. The façade is in this process: it terminates TLS with a certificate of the
+//! run's authority, also in the names of real hosts, and logs what each request offered. Whom a client was taken for is
+//! what Gitea itself says. No value of a credential is logged, neither here nor by Gitea.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::certificates::{Authority, CertificateError};
+use crate::process::{Process, ProcessError};
+use crate::wait::WaitError;
+
+mod access;
+mod accounts;
+mod facade;
+mod gitea;
+mod github;
+mod log;
+mod oauth;
+mod offer;
+mod proxy;
+mod registry;
+mod tls;
+
+pub use accounts::{
+    AccessToken, File, Organization, READ_PACKAGE, READ_REPOSITORY, READ_USER, WRITE_PACKAGE, WRITE_REPOSITORY,
+};
+pub use log::{Caller, Mark, Request};
+pub use oauth::{Application, Authorization};
+pub use offer::Offered;
+
+use accounts::{Administrator, Call};
+use facade::{Facade, Users};
+use gitea::{Gitea, Setup};
+use log::RequestLog;
+
+/// How long Gitea may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long Gitea may take to answer a request that seeds it.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Why the forge could not be started or did not do as it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgeError {
+    /// Gitea could not be started.
+    #[error("failed to start the forge")]
+    Process(#[from] ProcessError),
+    /// Gitea ended by itself.
+    #[error("gitea ended by itself ({status}); its last lines:\n{tail}")]
+    Died {
+        /// How it ended.
+        status: String,
+        /// The end of its log.
+        tail: String,
+    },
+    /// Gitea did not become ready.
+    #[error("failed to bring the forge up")]
+    NotReady(#[source] WaitError),
+    /// A certificate or a private file could not be made.
+    #[error("failed to make the forge's files")]
+    Certificate(#[from] CertificateError),
+    /// The certificate cannot be served.
+    #[error("failed to serve the forge's certificate")]
+    Tls(#[source] rustls::Error),
+    /// A file or a directory cannot be used.
+    #[error("failed to {act} {path}")]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Gitea cannot be configured with a path, see [`ForgeSetup`].
+    #[error("failed to configure the forge with {path}: the path has one of the characters # ? % `")]
+    Path {
+        /// The path.
+        path: PathBuf,
+    },
+    /// No free port could be chosen.
+    #[error("failed to choose the forge's port: {0}")]
+    Port(String),
+    /// An address cannot be listened on.
+    #[error("failed to listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel gives no random bytes.
+    #[error("failed to generate the forge's secrets")]
+    Random(#[source] io::Error),
+    /// A client cannot be made.
+    #[error("failed to make a client of the forge")]
+    Client(#[source] reqwest::Error),
+    /// Gitea's command line made no administrator. What it prints holds a password, so it is not quoted.
+    #[error("failed to create the forge's administrator: gitea ended with {status}")]
+    Administrator {
+        /// How it ended.
+        status: String,
+    },
+    /// A request got no answer.
+    #[error("failed to {act} {object} at the forge")]
+    Request {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        object: String,
+        /// The cause, without the URL.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The forge said no.
+    #[error("failed to {act} {object}: the forge answered {status}")]
+    Refused {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        object: String,
+        /// The status.
+        status: StatusCode,
+    },
+    /// The forge answered something else than it is known to.
+    #[error("failed to {act} {object}: the forge's answer makes no sense")]
+    Answer {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        object: String,
+    },
+    /// The forge asks again for a name and a password.
+    #[error("failed to sign in to the forge as {user}: it does not take the password")]
+    SignIn {
+        /// The user.
+        user: String,
+    },
+    /// A password that Gitea does not take.
+    #[error("failed to set the password of {user}: a password has 1 to 255 characters of UTF-8")]
+    Password {
+        /// The user.
+        user: String,
+    },
+}
+
+impl ForgeError {
+    fn file(act: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::File { act, path: path.to_owned(), source }
+    }
+
+    fn request(act: &'static str, object: &str, source: reqwest::Error) -> Self {
+        Self::Request { act, object: object.to_owned(), source: source.without_url() }
+    }
+
+    fn refused(act: &'static str, object: &str, status: StatusCode) -> Self {
+        Self::Refused { act, object: object.to_owned(), status }
+    }
+
+    fn answer(act: &'static str, object: &str) -> Self {
+        Self::Answer { act, object: object.to_owned() }
+    }
+}
+
+/// What a forge is started from.
+pub struct ForgeSetup<'a> {
+    /// An existing directory, for this forge alone. Its path must not have `#`, `?`, `%` or a backtick in it, which mean
+    /// something to SQLite or to Gitea's configuration.
+    pub directory: &'a Path,
+    /// Gitea, the program.
+    pub gitea: &'a Path,
+    /// Root of Gitea's `templates`, `options` and `public`: the directory of its module.
+    pub assets: &'a Path,
+    /// Signs the façade's certificate.
+    pub authority: &'a Authority,
+    /// Host names to answer for, beside `localhost` and the addresses, such as `github.com` and `ghcr.io`.
+    pub names: &'a [&'a str],
+    /// Addresses to listen on, beside a loopback port of its own choice; a port 0 is chosen by the kernel.
+    pub addresses: &'a [SocketAddr],
+}
+
+/// A running forge; ends when dropped.
+pub struct Forge {
+    gitea: Process,
+    administrator: Administrator,
+    /// A client from outside: over TLS, through the façade.
+    outside: reqwest::Client,
+    log: Arc<RequestLog>,
+    users: Arc<Users>,
+    addresses: Vec<SocketAddr>,
+    proxy: SocketAddr,
+    names: AtomicU64,
+    /// Tells open connections of the façade to end.
+    _stop: oneshot::Sender<()>,
+    /// Everything that serves, apart from open connections.
+    _tasks: JoinSet<()>,
+}
+
+impl Forge {
+    /// Starts Gitea and the façade in front of it. Must be called within a tokio runtime that outlives the forge.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on, or Gitea cannot be started, dies, or is not ready in time.
+    pub async fn start(setup: &ForgeSetup<'_>) -> Result<Self, ForgeError> {
+        crate::tls::use_ring();
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut listeners = vec![listen(loopback).await?];
+        for address in setup.addresses {
+            listeners.push(listen(*address).await?);
+        }
+        let addresses = listeners.iter().map(local_address).collect::<Result<Vec<_>, _>>()?;
+        let (proxy_listener, access_listener) = (listen(loopback).await?, listen(loopback).await?);
+        let proxy = local_address(&proxy_listener)?;
+        let names = certified_names(setup.names, &addresses);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let identity = setup.authority.server("forge", &names)?;
+        let config = tls::configure(&identity).map_err(ForgeError::Tls)?;
+
+        let log = RequestLog::new(gitea::secret()?[..16].to_owned());
+        let mut tasks = JoinSet::new();
+        let access_log = local_address(&access_listener)?;
+        tasks.spawn(access::receive(access_listener, Arc::clone(&log)));
+        let root_url = format!("https://{}/", addresses[0]);
+        let Gitea { process, url, token } = Gitea::start(&Setup {
+            directory: setup.directory,
+            program: setup.gitea,
+            assets: setup.assets,
+            root_url: &root_url,
+            access_log,
+        })
+        .await?;
+
+        let users = Arc::new(Users::default());
+        let inside = client().build().map_err(ForgeError::Client)?;
+        let facade = Facade::new(url.clone(), inside.clone(), Arc::clone(&log), Arc::clone(&users));
+        let listener = tls::listen(listeners, addresses[0], config, &mut tasks);
+        let (stop, stopped) = oneshot::channel::<()>();
+        tasks.spawn(async move {
+            let serve = axum::serve(listener, facade.router());
+            // The sender is dropped with the forge, and that is the signal. Serving itself never fails.
+            serve.with_graceful_shutdown(async move { drop(stopped.await) }).await.ok();
+        });
+        tasks.spawn(proxy::serve(proxy_listener, addresses[0]));
+        let trusted = reqwest::Certificate::from_pem(setup.authority.certificate().as_bytes());
+        let outside = client().tls_certs_only([trusted.map_err(ForgeError::Client)?]).timeout(ANSWER);
+        let outside = outside.build().map_err(ForgeError::Client)?;
+        let administrator = Administrator { client: inside, url, token };
+        let names = AtomicU64::default();
+        let forge = Self {
+            gitea: process,
+            administrator,
+            outside,
+            log,
+            users,
+            addresses,
+            proxy,
+            names,
+            _stop: stop,
+            _tasks: tasks,
+        };
+        forge.know_administrator().await?;
+        Ok(forge)
+    }
+
+    /// The façade's URL on loopback, without a slash at its end.
+    pub fn url(&self) -> String {
+        format!("https://{}", self.addresses[0])
+    }
+
+    /// Where the façade listens: first on loopback, then on the addresses of the set-up, in their order.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// URL of the proxy that leads every host to the façade, for `HTTPS_PROXY`.
+    pub fn proxy(&self) -> String {
+        format!("http://{}", self.proxy)
+    }
+
+    /// Gitea, to record and to watch.
+    pub fn process(&self) -> &Process {
+        &self.gitea
+    }
+
+    /// Resolves when Gitea ends by itself.
+    pub async fn died(&self) -> ForgeError {
+        gitea::death(&self.gitea).await
+    }
+
+    /// Login name of the administrator, who may read and write everything.
+    pub fn administrator(&self) -> &str {
+        gitea::ADMINISTRATOR
+    }
+
+    /// The place in the request log that is its end now.
+    pub fn mark(&self) -> Mark {
+        self.log.mark()
+    }
+
+    /// The requests that began after `mark` and before this call, in the order in which they began.
+    ///
+    /// It waits, for 5 s at most, until Gitea has said of each whom it took the client for. So a client that has its
+    /// answer is in it, and absence from it is evidence.
+    pub async fn since(&self, mark: Mark) -> Vec<Request> {
+        self.log.since(mark).await
+    }
+
+    /// Waits for the first answered request after `mark` that `fits`.
+    ///
+    /// # Errors
+    /// When none comes within the limit; the error names `what` and the last request seen.
+    pub async fn wait_for(
+        &self,
+        mark: Mark,
+        what: &str,
+        within: Duration,
+        fits: impl Fn(&Request) -> bool,
+    ) -> Result<Request, WaitError> {
+        self.log.wait_for(mark, what, within, fits).await
+    }
+
+    /// A name that no token and no application has yet.
+    fn unused_name(&self) -> String {
+        format!("credence-{}", self.names.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn know_administrator(&self) -> Result<(), ForgeError> {
+        #[derive(Deserialize)]
+        struct User {
+            id: i64,
+            login: String,
+        }
+        let (act, object, path) = ("look up", gitea::ADMINISTRATOR, "/user".to_owned());
+        let call = Call { act, object, method: reqwest::Method::GET, path, body: Value::Null };
+        let user: User = self.administrator.call(call).await?;
+        self.users.insert(user.id, &user.login);
+        Ok(())
+    }
+}
+
+/// A client that asks no proxy and follows no redirect, so that each request is one that the caller meant.
+fn client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).connect_timeout(CONNECT)
+}
+
+/// What the façade's certificate is good for.
+fn certified_names(hosts: &[&str], addresses: &[SocketAddr]) -> Vec<String> {
+    let hosts = ["localhost"].iter().chain(hosts).map(|host| (*host).to_owned());
+    hosts.chain(addresses.iter().map(|address| address.ip().to_string())).collect()
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ForgeError> {
+    TcpListener::bind(address).await.map_err(|source| ForgeError::Listen { address, source })
+}
+
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, ForgeError> {
+    let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    listener.local_addr().map_err(|source| ForgeError::Listen { address: unknown, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forge_can_be_shared_between_lanes() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Forge>();
+    }
+
+    #[test]
+    fn the_certificate_is_good_for_hosts_and_for_addresses() {
+        let addresses = ["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()];
+        assert_eq!(certified_names(&["ghcr.io"], &addresses), ["localhost", "ghcr.io", "127.0.0.1", "::1"]);
+    }
+}
