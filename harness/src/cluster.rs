@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::apply::{self, Applier, ApplyError};
-use crate::certificates::CertificateError;
+use crate::certificates::{Authority, CertificateError};
 use crate::components::{Part, Programs};
 use crate::external_secrets::{self, Release};
 use crate::process::{Process, ProcessError};
@@ -23,10 +23,10 @@ use crate::run_dir::{RunDir, RunDirError};
 use crate::wait::WaitError;
 
 mod control_plane;
-mod kubeconfig;
+pub(crate) mod kubeconfig;
 
 use control_plane::ControlPlane;
-pub(crate) use control_plane::free_ports;
+pub(crate) use control_plane::{KUBELET_CLIENT, free_ports};
 
 /// File in a run directory that describes a cluster that is ready.
 const DESCRIPTION: &str = "cluster.json";
@@ -129,6 +129,7 @@ pub struct Cluster {
 /// What ends with this process. Fields drop in this order: programs first, then their directory.
 struct Owned {
     processes: Vec<Process>,
+    authority: Authority,
     run: RunDir,
 }
 
@@ -161,7 +162,7 @@ impl Cluster {
         let path = directory.join(DESCRIPTION);
         let text = serde_json::to_vec_pretty(&description).unwrap_or_default();
         fs::write(&path, text).map_err(|source| ClusterError::io("write", &path, source))?;
-        let owned = Some(Owned { processes: plane.processes, run });
+        let owned = Some(Owned { processes: plane.processes, authority: plane.authority, run });
         Ok(Self { description, client: plane.client, directory, owned })
     }
 
@@ -183,6 +184,20 @@ impl Cluster {
     /// Whether this process started it.
     pub fn is_owned(&self) -> bool {
         self.owned.is_some()
+    }
+
+    /// The authority behind its certificates; none for a cluster that another process owns.
+    pub fn authority(&self) -> Option<&Authority> {
+        self.owned.as_ref().map(|owned| &owned.authority)
+    }
+
+    /// Writes down a process that was started for this cluster, so that a later sweep can end it. Does nothing for a
+    /// cluster that another process owns.
+    ///
+    /// # Errors
+    /// When the list in the run directory cannot be written.
+    pub fn record(&self, process: &Process) -> Result<(), ClusterError> {
+        self.owned.iter().try_for_each(|owned| owned.run.record(process)).map_err(ClusterError::RunDir)
     }
 
     /// A client whose requests carry `agent` as user agent, so that audit entries join to cases.
@@ -247,7 +262,7 @@ async fn install(
     applier.apply_all(&release.objects).await?;
     let token = external_secrets::token(&plane.client).await?;
     let path = directory.join("external-secrets.kubeconfig");
-    let kubeconfig = kubeconfig::with_token(&path, &plane.url, &plane.authority, &token)?;
+    let kubeconfig = kubeconfig::with_token(&path, &plane.url, &plane.authority.certificate(), &token)?;
     Ok(Process::start(&external_secrets::program(release, programs, &kubeconfig, directory))?)
 }
 

@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::node;
 use crate::process::{self, Process};
 
 /// File in a run directory on which the owner holds an exclusive lock for as long as it lives.
@@ -43,8 +44,11 @@ impl RunDir {
         let path = state.join("runs").join(name);
         fs::create_dir_all(&path).map_err(failed("create the run directory", &path))?;
         let file = path.join(LOCK);
-        let lock = File::create(&file).map_err(failed("create", &file))?;
+        // Emptied only once it is ours: until then it holds the signature of its owner.
+        let open = File::options().write(true).create(true).truncate(false).open(&file);
+        let mut lock = open.map_err(failed("create", &file))?;
         lock.try_lock().map_err(io::Error::from).map_err(failed("lock", &file))?;
+        lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(failed("write", &file))?;
         Ok(Self { path, _lock: lock, keep: false })
     }
 
@@ -76,11 +80,17 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        if !self.keep {
+        // A node whose remains cannot be cleared is written down in the directory, for the next sweep.
+        if node::clear(&self.path).is_ok() && !self.keep {
             // A directory that cannot be removed now is removed by the next sweep.
             fs::remove_dir_all(&self.path).ok();
         }
     }
+}
+
+/// Process id of the owner of a run directory, as it signed its lock; whether it lives, only [`sweep`] can tell.
+pub fn owner(run: &Path) -> Option<u32> {
+    fs::read_to_string(run.join(LOCK)).ok()?.trim().parse().ok()
 }
 
 /// What a sweep found.
@@ -114,7 +124,7 @@ pub fn sweep(state: &Path) -> Result<Swept, RunDirError> {
             Ok((Err(TryLockError::WouldBlock), _)) => swept.alive.push(path),
             _ => {
                 end_children(&path);
-                if fs::remove_dir_all(&path).is_ok() {
+                if node::clear(&path).is_ok() && fs::remove_dir_all(&path).is_ok() {
                     swept.removed.push(path);
                 }
             }
@@ -159,6 +169,7 @@ mod tests {
         let run = RunDir::create(state.path(), "a").unwrap();
         let swept = sweep(state.path()).unwrap();
         assert_eq!(swept, Swept { removed: vec![], alive: vec![run.path().to_owned()] });
+        assert_eq!(owner(run.path()), Some(std::process::id()));
     }
 
     #[tokio::test]

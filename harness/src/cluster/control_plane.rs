@@ -24,6 +24,8 @@ const AUDIT_POLICY: &str = include_str!("../../../fixtures/central-secret-store/
 const ENCRYPTION: &str = include_str!("../../../fixtures/central-secret-store/control-plane/encryption-config.yaml");
 /// Stands in the encryption configuration for the key, which is generated for each cluster.
 const KEY_PLACEHOLDER: &str = "${SECRETBOX_KEY}";
+/// The user that kube-apiserver is to kubelets, as kubeadm names it.
+pub(crate) const KUBELET_CLIENT: &str = "kube-apiserver-kubelet-client";
 /// How long the API server may take to be ready; it takes about 3 s on two idle cores.
 const READY: Duration = Duration::from_secs(60);
 /// How often a server that is starting is asked.
@@ -34,7 +36,7 @@ const ATTEMPTS: usize = 3;
 /// The running control plane.
 pub(super) struct ControlPlane {
     pub(super) url: String,
-    pub(super) authority: String,
+    pub(super) authority: Authority,
     pub(super) kubeconfig: PathBuf,
     pub(super) audit_log: PathBuf,
     pub(super) client: Client,
@@ -77,12 +79,12 @@ impl ControlPlane {
         }
         Ok(Self {
             url,
-            authority: files.ca.clone(),
             kubeconfig,
             audit_log: files.directory.join("audit.log"),
             client,
             processes,
             controller_manager: controller_manager(&files, programs, &manager_config, manager_port),
+            authority: files.authority,
         })
     }
 
@@ -133,6 +135,7 @@ impl Files {
         let names = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
         authority.server("kube-apiserver", &names)?.write(directory, "apiserver")?;
         authority.server("etcd", &["127.0.0.1", "localhost"])?.write(directory, "etcd")?;
+        authority.client(KUBELET_CLIENT, None)?.write(directory, "kubelet-client")?;
         let (private, public) = signing_key()?;
         write_private(&directory.join("service-accounts.key"), private.as_bytes())?;
         write_private(&directory.join("service-accounts.pub"), public.as_bytes())?;
@@ -205,6 +208,11 @@ fn apiserver(files: &Files, programs: &Programs, etcd_port: u16, port: u16) -> P
         format!("--tls-cert-file={}", files.path("apiserver.crt")),
         format!("--tls-private-key-file={}", files.path("apiserver.key")),
         format!("--client-ca-file={}", files.path("ca.crt")),
+        format!("--kubelet-certificate-authority={}", files.path("ca.crt")),
+        format!("--kubelet-client-certificate={}", files.path("kubelet-client.crt")),
+        format!("--kubelet-client-key={}", files.path("kubelet-client.key")),
+        // Its default tries the node's name first, which no name server knows.
+        "--kubelet-preferred-address-types=InternalIP".to_owned(),
         "--authorization-mode=Node,RBAC".to_owned(),
         "--enable-admission-plugins=NodeRestriction".to_owned(),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
@@ -236,6 +244,8 @@ fn controller_manager(files: &Files, programs: &Programs, kubeconfig: &Path, por
         "--kube-api-qps=1000".to_owned(),
         "--kube-api-burst=2000".to_owned(),
         format!("--cert-dir={}", files.path("controller-manager")),
+        // As root it would make the default directory, in /usr/libexec.
+        format!("--flex-volume-plugin-dir={}", files.path("volume-plugins")),
     ];
     files.program("kube-controller-manager", programs.path(Part::KubeControllerManager), arguments)
 }

@@ -12,7 +12,7 @@ use super::ClusterError;
 use crate::certificates::{Identity, write_private};
 
 /// Writes a kubeconfig that authenticates by client certificate.
-pub(super) fn with_certificate(path: &Path, url: &str, ca: &str, identity: &Identity) -> Result<PathBuf, ClusterError> {
+pub(crate) fn with_certificate(path: &Path, url: &str, ca: &str, identity: &Identity) -> Result<PathBuf, ClusterError> {
     let user = json!({
         "client-certificate-data": STANDARD.encode(&identity.certificate),
         "client-key-data": STANDARD.encode(&identity.key),
