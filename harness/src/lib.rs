@@ -15,6 +15,7 @@
 //! - What is started is stopped: by its owner, by the kernel when the owner dies, and by the sweep of the next start.
 
 pub mod apply;
+pub mod argo_cd;
 pub mod certificates;
 pub mod cluster;
 pub mod components;

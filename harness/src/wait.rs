@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::observe::{Observer, View};
@@ -59,18 +60,28 @@ pub async fn until<T>(
     within: Duration,
     mut step: impl FnMut(&View<'_>) -> Progress<T>,
 ) -> Result<T, WaitError> {
+    until_changed(observer.changes(), || observer.trouble(), what, within, || observer.look(&mut step)).await
+}
+
+/// As [`until`], for any shared watch: `changes` tells of each change, and `trouble` says why the watch is blind.
+pub(crate) async fn until_changed<T>(
+    mut changes: watch::Receiver<u64>,
+    trouble: impl Fn() -> Option<String>,
+    what: &str,
+    within: Duration,
+    mut step: impl FnMut() -> Progress<T>,
+) -> Result<T, WaitError> {
     let deadline = Instant::now() + within;
-    let mut changes = observer.changes();
     loop {
         changes.mark_unchanged();
-        let last = match observer.look(&mut step) {
+        let last = match step() {
             Progress::Done(value) => return Ok(value),
             Progress::Never(why) => return Err(WaitError::Impossible { what: what.to_owned(), why }),
             Progress::NotYet(last) => last,
         };
         // A cluster that never stops changing must not carry the wait past its deadline.
         if Instant::now() >= deadline || timeout_at(deadline, changes.changed()).await.is_err() {
-            return Err(match observer.trouble() {
+            return Err(match trouble() {
                 Some(why) => WaitError::Blind { what: what.to_owned(), why },
                 None => WaitError::TimedOut { what: what.to_owned(), within, last },
             });

@@ -1,0 +1,61 @@
+//! The objects that Argo CD reads from the cluster.
+
+use serde_json::{Value, json};
+
+use super::{Application, NAMESPACE, Refresh};
+
+/// Selects what was created here.
+pub(super) const OURS: &str = "app.kubernetes.io/managed-by=credence";
+/// Makes Argo CD delete what an Application has deployed before the Application itself goes.
+pub(super) const FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
+/// Asks for a refresh. The controller removes both once the result is written (`controller/appcontroller.go`,
+/// `persistReconciliationStatus`), unless the second has changed meanwhile.
+pub(super) const REFRESH: &str = "argocd.argoproj.io/refresh";
+const REFRESH_TIMESTAMP: &str = "argocd.argoproj.io/refresh-timestamp";
+/// The number of the last refresh that was asked for, which stays.
+pub(super) const REFRESH_NUMBER: &str = "credence.dev/refresh";
+
+/// Only ConfigMaps are watched: the cluster is busy with other things, and Secrets are not for deploying here.
+const INCLUSIONS: &str = r#"
+- apiGroups: [""]
+  kinds: [ConfigMap]
+  clusters: ["*"]
+"#;
+
+/// Namespace, settings and the project. Argo CD finds the first two by their label only, and its API server, which
+/// would make the project, does not run.
+pub(super) fn settings() -> [Value; 4] {
+    let metadata =
+        |name| json!({ "name": name, "namespace": NAMESPACE, "labels": { "app.kubernetes.io/part-of": "argocd" } });
+    [
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } }),
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("argocd-cm"),
+            "data": { "resource.inclusions": INCLUSIONS } }),
+        json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata("argocd-secret"), "type": "Opaque" }),
+        json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": metadata("default"),
+            "spec": { "sourceRepos": ["*"], "destinations": [{ "server": "*", "namespace": "*" }] } }),
+    ]
+}
+
+pub(super) fn application(application: &Application<'_>) -> Value {
+    let Application { name, repo_url, path, branch, namespace } = application;
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {
+            "name": name, "namespace": NAMESPACE, "labels": { "app.kubernetes.io/managed-by": "credence" } },
+        "spec": {
+            "project": "default",
+            "source": { "repoURL": repo_url, "path": path, "targetRevision": branch },
+            "destination": { "server": "https://kubernetes.default.svc", "namespace": namespace },
+            "syncPolicy": { "automated": { "prune": true } },
+        },
+    })
+}
+
+/// The change to an Application that asks for a hard refresh.
+pub(super) fn hard_refresh(Refresh(number): Refresh) -> Value {
+    // The number serves as timestamp: to Argo CD it is a text that differs from request to request.
+    json!({ "metadata": { "annotations": {
+        REFRESH: "hard", REFRESH_TIMESTAMP: number.to_string(), REFRESH_NUMBER: number.to_string() } } })
+}
