@@ -16,6 +16,7 @@
 
 pub mod apply;
 pub mod argo_cd;
+pub mod backstage;
 pub mod certificates;
 pub mod cluster;
 pub mod components;
