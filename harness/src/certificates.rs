@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 
 /// Why a certificate could not be had.
@@ -74,7 +74,17 @@ impl Authority {
     pub fn server(&self, common_name: &str, names: &[&str]) -> Result<Identity, CertificateError> {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
         let usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        self.sign(common_name, None, names, usages)
+        self.sign(common_name, None, names, usages, None)
+    }
+
+    /// As [`server`](Self::server), but good only for a day that is long past.
+    ///
+    /// # Errors
+    /// When a name is not valid or signing fails.
+    pub fn expired_server(&self, common_name: &str, names: &[&str]) -> Result<Identity, CertificateError> {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let day = Some([(2001, 1, 1), (2001, 1, 2)]);
+        self.sign(common_name, None, names, vec![ExtendedKeyUsagePurpose::ServerAuth], day)
     }
 
     /// A client certificate. Kubernetes reads the user from the common name and one group from the organisation
@@ -83,7 +93,7 @@ impl Authority {
     /// # Errors
     /// When signing fails.
     pub fn client(&self, user: &str, group: Option<&str>) -> Result<Identity, CertificateError> {
-        self.sign(user, group, Vec::new(), vec![ExtendedKeyUsagePurpose::ClientAuth])
+        self.sign(user, group, Vec::new(), vec![ExtendedKeyUsagePurpose::ClientAuth], None)
     }
 
     fn sign(
@@ -92,12 +102,16 @@ impl Authority {
         organisation: Option<&str>,
         names: Vec<String>,
         usages: Vec<ExtendedKeyUsagePurpose>,
+        days: Option<[(i32, u8, u8); 2]>,
     ) -> Result<Identity, CertificateError> {
         let failed = |source| CertificateError::Make { subject: common_name.to_owned(), source };
         let mut params = CertificateParams::new(names).map_err(failed)?;
         params.distinguished_name = subject(common_name, organisation);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = usages;
+        if let Some([from, until]) = days.map(|days| days.map(|(year, month, day)| date_time_ymd(year, month, day))) {
+            (params.not_before, params.not_after) = (from, until);
+        }
         let key = KeyPair::generate().map_err(failed)?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
         Ok(Identity { certificate: certificate.pem(), key: key.serialize_pem() })

@@ -17,6 +17,12 @@ impl Credential {
         Self(Zeroizing::new(bytes.into()))
     }
 
+    /// 32 hexadecimal digits that nobody can guess.
+    pub fn random() -> Self {
+        let digits: String = random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self::new(digits)
+    }
+
     /// The plain bytes, for the store or the consumer under test only.
     pub fn expose(&self) -> &[u8] {
         &self.0
@@ -33,19 +39,22 @@ impl Credential {
     /// used to confirm a guess.
     pub fn fingerprint(&self) -> String {
         static KEY: OnceLock<[u8; 32]> = OnceLock::new();
-        let key = KEY.get_or_init(|| {
-            let mut key = [0; 32];
-            let mut filled = 0;
-            while filled < key.len() {
-                // getrandom(2) without flags fails only on a kernel that lacks it, which Rust's own std does not support.
-                filled += rustix::rand::getrandom(&mut key[filled..], rustix::rand::GetRandomFlags::empty())
-                    .expect("the kernel has getrandom(2)");
-            }
-            key
-        });
+        let key = KEY.get_or_init(random);
         let hash = blake3::keyed_hash(key, &self.0);
         hash.to_hex()[..8].to_owned()
     }
+}
+
+/// Bytes that nobody can guess.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    let mut filled = 0;
+    while filled < N {
+        // getrandom(2) without flags fails only on a kernel that lacks it, which Rust's own std does not support.
+        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())
+            .expect("the kernel has getrandom(2)");
+    }
+    bytes
 }
 
 impl fmt::Display for Credential {

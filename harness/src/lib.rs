@@ -24,6 +24,7 @@ pub mod credential;
 pub mod dirs;
 pub mod external_secrets;
 pub mod forge;
+pub mod https;
 pub mod image;
 pub mod manifest;
 pub mod node;

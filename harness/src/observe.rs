@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, pin_mut};
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
@@ -58,6 +58,25 @@ pub struct ExternalSecretSeen {
     pub ready: Option<String>,
 }
 
+/// A pod of one container, as its kubelet reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PodSeen {
+    /// Its container runs, or ran to its end.
+    Ran,
+    /// Its container waits. Only the reason is kept: messages can quote what a registry was sent.
+    Waits {
+        /// The reason, such as `ErrImagePull`; empty while the kubelet has not looked at it.
+        reason: String,
+    },
+}
+
+impl PodSeen {
+    /// Whether the image could not be pulled (kubelet `images/types.go`: the first failure, and those after it).
+    pub fn cannot_pull(&self) -> bool {
+        matches!(self, Self::Waits { reason } if reason == "ErrImagePull" || reason == "ImagePullBackOff")
+    }
+}
+
 /// One change to a Secret, in the order in which the API server made them.
 #[derive(Debug, Clone)]
 pub struct SecretEvent {
@@ -75,6 +94,7 @@ struct State {
     secrets: BTreeMap<String, BTreeMap<String, SecretSeen>>,
     namespaces: BTreeMap<String, NamespaceSeen>,
     external_secrets: BTreeMap<String, BTreeMap<String, ExternalSecretSeen>>,
+    pods: BTreeMap<String, BTreeMap<String, PodSeen>>,
     recordings: BTreeMap<String, Vec<mpsc::UnboundedSender<SecretEvent>>>,
     /// The last error of each kind's watch, while it lasts.
     trouble: BTreeMap<&'static str, String>,
@@ -112,6 +132,11 @@ impl View<'_> {
         self.state.external_secrets.get(namespace).into_iter().flatten().map(|(name, _)| name.as_str()).collect()
     }
 
+    /// A pod, if it exists.
+    pub fn pod(&self, namespace: &str, name: &str) -> Option<&PodSeen> {
+        self.state.pods.get(namespace)?.get(name)
+    }
+
     /// What an ExternalSecret says of itself, for a message.
     pub fn external_secret(&self, namespace: &str, name: &str) -> Option<&ExternalSecretSeen> {
         self.state.external_secrets.get(namespace)?.get(name)
@@ -143,14 +168,16 @@ impl Observer {
         let (version, _) = watch::channel(0);
         let mut observer = Self { state: Arc::default(), version, tasks: JoinSet::new() };
         let (listed, mut lists) = mpsc::unbounded_channel();
-        let mut missing = BTreeSet::from(["Secrets", "Namespaces", "ExternalSecrets"]);
+        let mut missing = BTreeSet::from(["Secrets", "Namespaces", "ExternalSecrets", "Pods"]);
         let stream = watcher(Api::<Secret>::all(client.clone()), watcher::Config::default());
         observer.follow("Secrets", stream, listed.clone(), State::put_secret);
         let stream = watcher(Api::<Namespace>::all(client.clone()), watcher::Config::default());
         observer.follow("Namespaces", stream, listed.clone(), State::put_namespace);
         let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "ExternalSecret"));
         let stream = watcher(Api::<DynamicObject>::all_with(client.clone(), &kind), watcher::Config::default());
-        observer.follow("ExternalSecrets", stream, listed, State::put_external_secret);
+        observer.follow("ExternalSecrets", stream, listed.clone(), State::put_external_secret);
+        let stream = watcher(Api::<Pod>::all(client.clone()), watcher::Config::default());
+        observer.follow("Pods", stream, listed, State::put_pod);
         let all = async {
             while !missing.is_empty() {
                 let Some(kind) = lists.recv().await else { return };
@@ -248,6 +275,7 @@ impl State {
         match kind {
             "Secrets" => self.secrets.clear(),
             "Namespaces" => self.namespaces.clear(),
+            "Pods" => self.pods.clear(),
             _ => self.external_secrets.clear(),
         }
     }
@@ -297,6 +325,15 @@ impl State {
             remaining,
         };
         self.namespaces.insert(name, seen);
+    }
+
+    fn put_pod(&mut self, object: &Pod, exists: bool) {
+        let container = object.status.as_ref().and_then(|status| status.container_statuses.as_ref()?.first());
+        let state = container.and_then(|container| container.state.as_ref());
+        let ran = state.is_some_and(|state| state.running.is_some() || state.terminated.is_some());
+        let reason = state.and_then(|state| state.waiting.as_ref()?.reason.clone()).unwrap_or_default();
+        let seen = if ran { PodSeen::Ran } else { PodSeen::Waits { reason } };
+        place(&mut self.pods, object.namespace().unwrap_or_default(), object.name_any(), exists.then_some(seen));
     }
 
     fn put_external_secret(&mut self, object: &DynamicObject, exists: bool) {
