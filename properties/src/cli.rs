@@ -1,8 +1,6 @@
 //! The command line: what the user may ask for, and which code answers.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,6 +14,7 @@ use crate::console::Console;
 use crate::overlay::Time;
 use crate::registry::{self, UnknownProperty};
 use crate::run::{self, Keep, Options, RunError};
+use crate::stop::Stop;
 use crate::verdict::{CaseId, ExitCode, PropertyId};
 
 mod doctor;
@@ -137,6 +136,10 @@ struct Target {
     /// The reference configuration if not given.
     #[arg(long, value_name = "DIR")]
     config: Option<PathBuf>,
+    /// Manifests of what uses the credentials: workloads with imagePullSecrets, Argo CD Applications, Kargo Warehouses.
+    /// Those of the reference configuration if neither this nor --config is given.
+    #[arg(long, value_name = "DIR")]
+    consumers: Option<PathBuf>,
     /// Where to test.
     #[arg(long, value_enum, default_value_t = ClusterKind::Embedded)]
     cluster: ClusterKind,
@@ -248,6 +251,7 @@ impl Target {
         let ClusterKind::Embedded = self.cluster;
         Ok(Options {
             config: self.config.clone(),
+            consumers: self.consumers.clone(),
             properties: Vec::new(),
             cases: 1,
             only: None,
@@ -273,8 +277,8 @@ fn random_seed() -> u64 {
 
 async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let console = Console::stderr();
-    let stop = Arc::new(AtomicBool::new(false));
-    let interrupted = tokio::spawn(stop_on_signal(Arc::clone(&stop)));
+    let stop = Stop::default();
+    let interrupted = tokio::spawn(stop_on_signal(stop.clone()));
     let (report, written) = tokio::select! {
         outcome = run::run(&options, &console, &stop) => outcome?,
         // The second signal does not wait for a report; what was started ends with this process.
@@ -284,11 +288,11 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
     Ok(report.exit_code())
 }
 
-/// At the first Ctrl-C or SIGTERM no further case begins, and the report says so.
-async fn stop_on_signal(stop: Arc<AtomicBool>) {
+/// At the first Ctrl-C or SIGTERM the set-up ends, or no further case begins and the report says so.
+async fn stop_on_signal(stop: Stop) {
     signal().await;
     eprintln!("credence: stopping after the cases that are running; again to stop at once");
-    stop.store(true, Ordering::Relaxed);
+    stop.request();
 }
 
 async fn second_signal(first: tokio::task::JoinHandle<()>) {

@@ -128,10 +128,26 @@ pub fn faithful(target: &Target, secret: &SecretSeen, values: &Values) -> Result
     }
     let decoded = consumer_format::decode(&secret.type_, &secret.labels, &secret.data)
         .map_err(|error| format!("{name} cannot be read by its consumer: {error}"))?;
+    if let [source] = target.sources().into_iter().collect::<Vec<_>>()[..] {
+        as_read(target, source, secret, values)?;
+    }
     match consumer_format::disagreement(&decoded, &comparable(target, values)) {
         Some(difference) => Err(format!("{name} disagrees with its source: {difference}")),
         None => Ok(()),
     }
+}
+
+/// Checks the values that the target takes over as they are, under whatever keys.
+fn as_read(target: &Target, source: &SourceRef, secret: &SecretSeen, values: &Values) -> Result<(), String> {
+    let of_source = target.verbatim.iter().filter(|(_, (from, _))| from == source);
+    for (key, (_, property)) in of_source {
+        if let (Some(found), Some(expected)) = (secret.data.get(key), values.get(property))
+            && found != expected
+        {
+            return Err(format!("{}: {key} is {found} and {property} of its source {expected}", target.secret));
+        }
+    }
+    Ok(())
 }
 
 /// The parts of a source that a copy of it must agree with: every secret one, and a user name only if the target reads

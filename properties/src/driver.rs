@@ -22,7 +22,8 @@ use crate::environment::Environment;
 use crate::generate;
 use crate::model::Model;
 use crate::report::{Execution, PropertyMeta};
-use crate::verdict::{CaseId, CaseRecord, Outcome};
+use crate::stop::Stop;
+use crate::verdict::{CaseId, CaseRecord, Outcome, Requirement};
 
 mod shrink;
 
@@ -43,12 +44,17 @@ pub trait Property: Send + Sync + 'static {
     /// Generator of the shared part of slot number `slot`. `None`: this configuration has nothing to test here.
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Self::Shared>>;
 
-    /// Generator of a case.
-    fn case(&self, model: &Model) -> BoxedStrategy<Self::Case>;
+    /// Generator of a case in a slot with this shared part.
+    fn case(&self, model: &Model, shared: &Self::Shared) -> BoxedStrategy<Self::Case>;
 
     /// Whether the model says that this case can show anything at all. Asked before a smaller case is tried on the
     /// cluster, which costs seconds, while the model costs nothing.
     fn is_telling(&self, model: &Model, shared: &Self::Shared, case: &Self::Case) -> bool;
+
+    /// Requirements that it traces to but cannot exercise here, each with the reason.
+    fn not_covered(&self, _model: &Model) -> BTreeMap<Requirement, String> {
+        BTreeMap::new()
+    }
 
     /// Runs once before the first slot, for what all cases need.
     fn prepare(&self, _env: &Arc<Environment>) -> impl Future<Output = Result<(), String>> + Send {
@@ -129,7 +135,7 @@ pub trait Registered: Send + Sync {
         env: &'a Arc<Environment>,
         console: &'a Console,
         plan: &'a Plan,
-        stop: &'a AtomicBool,
+        stop: &'a Stop,
     ) -> Pin<Box<dyn Future<Output = Executed> + Send + 'a>>;
 }
 
@@ -143,7 +149,7 @@ impl<P: Property> Registered for P {
         env: &'a Arc<Environment>,
         console: &'a Console,
         plan: &'a Plan,
-        stop: &'a AtomicBool,
+        stop: &'a Stop,
     ) -> Pin<Box<dyn Future<Output = Executed> + Send + 'a>> {
         Box::pin(execute(self, env, console, plan, stop))
     }
@@ -154,7 +160,7 @@ async fn execute<P: Property>(
     env: &Arc<Environment>,
     console: &Console,
     plan: &Plan,
-    stop: &AtomicBool,
+    stop: &Stop,
 ) -> Executed {
     let began = Instant::now();
     let planned = if plan.only.is_some() { 1 } else { plan.cases };
@@ -162,13 +168,13 @@ async fn execute<P: Property>(
     let stopped = || "stopped before all cases had run".to_owned();
     let mut trouble = match env.death() {
         Some(death) => Some(death),
-        None if stop.load(Ordering::Relaxed) => Some(stopped()),
+        None if stop.is_requested() => Some(stopped()),
         None => property.prepare(env).await.err(),
     };
     let found_violation = AtomicBool::new(false);
     let mut records = Vec::new();
     if trouble.is_none() {
-        let ended = || stop.load(Ordering::Relaxed) || found_violation.load(Ordering::Relaxed);
+        let ended = || stop.is_requested() || found_violation.load(Ordering::Relaxed);
         let running = stream::iter(slots::<P>(plan))
             // A slot that has not begun when a violation is found does not begin: the time is for the smaller case.
             .take_while(|_| std::future::ready(!ended()))
@@ -202,7 +208,7 @@ async fn execute<P: Property>(
         }
     }
     records.sort_by_key(|record| record.id);
-    if stop.load(Ordering::Relaxed) {
+    if stop.is_requested() {
         trouble.get_or_insert_with(stopped);
     }
     let first = records.iter_mut().find(|record| is_new_violation(&record.outcome));
@@ -214,7 +220,7 @@ async fn execute<P: Property>(
         planned,
         took: began.elapsed(),
         trouble,
-        not_covered: BTreeMap::new(),
+        not_covered: property.not_covered(&env.model),
         replay_flags: plan.replay_flags.clone(),
     };
     Executed { records, execution }
@@ -252,7 +258,7 @@ async fn run_slot<P: Property>(
     let mut cases = Vec::with_capacity(slot.indices.len());
     for index in slot.indices {
         let id = CaseId { property: P::META.id, seed: plan.seed, index };
-        cases.push((id, case_tree(property, &env.model, id)?.current()));
+        cases.push((id, case_tree(property, &env.model, &shared, id)?.current()));
     }
     Ok(run_cases(property, env, &shared, &cases).await)
 }
@@ -290,7 +296,12 @@ fn shared_tree<P: Property>(property: &P, model: &Model, seed: u64, slot: u32) -
     strategy.new_tree(&mut runner).map_err(|reason| reason.to_string())
 }
 
-fn case_tree<P: Property>(property: &P, model: &Model, id: CaseId) -> Result<Tree<P::Case>, String> {
+fn case_tree<P: Property>(
+    property: &P,
+    model: &Model,
+    shared: &P::Shared,
+    id: CaseId,
+) -> Result<Tree<P::Case>, String> {
     let mut runner = generate::runner(id.seed, &id.property.to_string(), id.index);
-    property.case(model).new_tree(&mut runner).map_err(|reason| reason.to_string())
+    property.case(model, shared).new_tree(&mut runner).map_err(|reason| reason.to_string())
 }

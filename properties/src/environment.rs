@@ -3,15 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use credence_harness::cluster::{Cluster, ClusterError};
 use credence_harness::external_secrets;
 use credence_harness::observe::Observer;
+use credence_harness::process::Process;
+use credence_harness::run_dir::RunDir;
 use kube::Client;
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
+use crate::consumers::{self, Consumers, Setup};
+use crate::copies::chain;
 use crate::model::{Bound, Model, Target};
 use crate::namespaces::Namespaces;
 use crate::p04_selector_patterns::Populations;
@@ -32,6 +38,9 @@ pub const WORKERS: NonZero<u32> = NonZero::new(external_secrets::CONCURRENCY).ex
 
 /// Everything that a case needs.
 pub struct Environment {
+    // They go before the cluster that they are part of.
+    consumers: OnceCell<Result<Consumers, String>>,
+    setup: Option<Setup>,
     /// The cluster.
     pub cluster: Cluster,
     /// What is seen of it.
@@ -48,6 +57,8 @@ pub struct Environment {
     background: Mutex<JoinSet<()>>,
     /// Why the cluster is of no use any more.
     death: OnceLock<String>,
+    /// The run's own directory where the cluster's belongs to another process. Goes last, with what others left in it.
+    own_directory: Option<RunDir>,
 }
 
 impl Environment {
@@ -55,6 +66,8 @@ impl Environment {
     pub fn new(cluster: Cluster, observer: Observer, model: Model, namespaces: Namespaces) -> Self {
         let sources = Sources::new(model.sources.keys().cloned());
         Self {
+            consumers: OnceCell::new(),
+            setup: None,
             cluster,
             observer,
             model,
@@ -63,7 +76,56 @@ impl Environment {
             populations: Populations::default(),
             background: Mutex::default(),
             death: OnceLock::new(),
+            own_directory: None,
         }
+    }
+
+    /// Lets consumers be started from `setup`.
+    #[must_use]
+    pub fn with_consumers(mut self, setup: Setup) -> Self {
+        self.model.absent_consumers = setup.absent.clone();
+        self.setup = Some(setup);
+        self
+    }
+
+    /// Keeps a directory of the run's own, for a cluster whose directory belongs to another process.
+    #[must_use]
+    pub fn with_directory(mut self, own: RunDir) -> Self {
+        self.own_directory = Some(own);
+        self
+    }
+
+    /// Where this run keeps what it starts beside the cluster.
+    pub fn scratch(&self) -> &Path {
+        self.own_directory.as_ref().map_or(self.cluster.directory(), RunDir::path)
+    }
+
+    /// Writes down a process of this run, so that a later sweep can end it.
+    ///
+    /// # Errors
+    /// When the list in the run's directory cannot be written.
+    pub fn record(&self, process: &Process) -> Result<(), ClusterError> {
+        match &self.own_directory {
+            Some(own) => Ok(own.record(process)?),
+            None => self.cluster.record(process),
+        }
+    }
+
+    /// The consumers; started by whoever asks first, while all others wait.
+    ///
+    /// # Errors
+    /// Why they could not be started, as text, for every case that needs them.
+    pub async fn consumers(&self) -> Result<&Consumers, String> {
+        let start = || async {
+            let setup = self.setup.as_ref().ok_or_else(|| "the run was set up without consumers".to_owned())?;
+            consumers::start(self, setup).await.map_err(|error| chain(&error))
+        };
+        self.consumers.get_or_init(start).await.as_ref().map_err(Clone::clone)
+    }
+
+    /// The consumers, if they have been started.
+    pub fn started_consumers(&self) -> Option<&Consumers> {
+        self.consumers.get()?.as_ref().ok()
     }
 
     /// Goes on with `work` beside the cases.

@@ -13,6 +13,9 @@ use proptest::strategy::BoxedStrategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::consumer_format::{Role, source_roles};
+use crate::environment;
+use crate::model::Model;
+use crate::selector::Labels;
 
 /// Bytes of the largest generated value: large enough to cross every buffer on the way, small enough that a
 /// `dockerconfigjson` of it, base64 twice, stays under the 1 MiB limit of a Secret.
@@ -169,6 +172,24 @@ pub fn label_value() -> BoxedStrategy<Option<&'static str>> {
         3 => select(LABEL_VALUES).prop_map(Some),
     ]
     .boxed()
+}
+
+/// Label maps that ask for at least one target, one alternative for each way of asking.
+pub fn asking_labels(model: &Model) -> Option<BoxedStrategy<Labels>> {
+    let ways: Vec<Labels> = model.targets.iter().flat_map(environment::asking_labels).collect();
+    (!ways.is_empty()).then(|| prop::sample::select(ways).boxed())
+}
+
+/// Each key absent, asking, or with a value that must not ask.
+pub fn any_labels(keys: &[String]) -> BoxedStrategy<Labels> {
+    let values = vec(label_value(), keys.len());
+    let keys = keys.to_vec();
+    values
+        .prop_map(move |values| {
+            let pairs = keys.iter().cloned().zip(values);
+            pairs.filter_map(|(key, value)| value.map(|value| (key, value.to_owned()))).collect()
+        })
+        .boxed()
 }
 
 #[cfg(test)]

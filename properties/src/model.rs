@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::bundle::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, RefreshPolicy, SourceRef};
+use crate::consumers::Consumer;
 use crate::selector::{Labels, NAME_LABEL, NamespaceSelection};
 
 mod bound;
@@ -24,6 +25,9 @@ pub struct Model {
     pub sources: BTreeMap<SourceRef, Source>,
     /// One for each ClusterExternalSecret, by name.
     pub targets: Vec<Target>,
+    /// Consumers that cannot run where this is tested, with the reason. Nothing is generated for them. Not derived from
+    /// the configuration, which does not know: empty until it is filled in.
+    pub absent_consumers: BTreeMap<Consumer, String>,
 }
 
 /// A Secret that targets read.
@@ -66,6 +70,8 @@ pub struct Target {
     pub fields: Vec<Field>,
     /// The keys of each copy.
     pub keys: ExpectedKeys,
+    /// The keys of each copy that hold one value of a source as it is, with the key in that source.
+    pub verbatim: BTreeMap<String, (SourceRef, String)>,
 }
 
 impl Target {
@@ -94,6 +100,8 @@ pub struct Field {
     pub source: SourceRef,
     /// The key it is read from; without one the value is the whole source as JSON.
     pub property: Option<String>,
+    /// Whether it is read as it is, without any decoding.
+    pub verbatim: bool,
 }
 
 /// The keys of a copy.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_harness::apply::FIELD_MANAGER;
 use credence_harness::wait;
 use futures::future::{join, join_all};
 use proptest::collection::vec;
@@ -22,7 +23,7 @@ use crate::generate::{Pick, pick};
 use crate::model::{Bound, Model, Target};
 use crate::overlay::COMPRESSED_SECONDS;
 use crate::report::PropertyMeta;
-use crate::rotation::{Dependent, Rotation, targets_of};
+use crate::rotation::{self, Dependent, Rotation, targets_of};
 use crate::sources::ExclusiveLease;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -60,7 +61,7 @@ impl Property for Propagation {
         Rotation::strategy(model, &sources, slot, 1..=3, LONGEST_PAUSE)
     }
 
-    fn case(&self, _model: &Model) -> BoxedStrategy<Population> {
+    fn case(&self, _model: &Model, _rotation: &Rotation) -> BoxedStrategy<Population> {
         let moment = (0..=LONGEST_PAUSE.as_millis() as u64).prop_map(Duration::from_millis);
         let settled = vec((pick(), pick()), 1..=2);
         let born = vec((pick(), pick(), moment), 0..=1);
@@ -78,12 +79,12 @@ impl Property for Propagation {
         rotation: &Rotation,
         cases: &[(CaseId, Population)],
     ) -> Vec<Observation> {
-        let Some(mut lease) = env.sources.rotate(&rotation.source).await else {
-            return vec![Observation::unknown(format!("there is no source {}", rotation.source)); cases.len()];
+        let client = &env.cluster.client;
+        let begun = rotation::begin(env, client, FIELD_MANAGER, &rotation.source, &rotation.initial);
+        let mut lease = match begun.await {
+            Ok(lease) => lease,
+            Err(observation) => return vec![observation; cases.len()],
         };
-        if let Err(error) = lease.write(&env.cluster.client, "credence", &rotation.initial).await {
-            return vec![Observation::from(error); cases.len()];
-        }
         let live = join_all(cases.iter().map(|(id, population)| Live::settle(env, *id, rotation, population))).await;
         let begin = Instant::now();
         let births = join_all(live.into_iter().map(|live| live.give_birth(env, begin)));
@@ -100,7 +101,7 @@ async fn rotate(env: &Environment, rotation: &Rotation, lease: &mut ExclusiveLea
             wait::pass(step.after).await;
         }
         written =
-            lease.write(&env.cluster.client, "credence", &step.values).await.map_err(|error| error.to_string())?;
+            lease.write(&env.cluster.client, FIELD_MANAGER, &step.values).await.map_err(|error| error.to_string())?;
     }
     Ok(written)
 }

@@ -1,8 +1,9 @@
 //! p03: after any sequence of label changes, copies are exactly those the last labels ask for; nothing stays behind.
 //!
 //! A case is a sequence of label changes on a few namespaces. Before some changes the namespaces must hold exactly
-//! what the model says; most others follow at once, so that ESO is overtaken. Some namespaces are deleted at the end:
-//! nothing that stays behind may keep one from going.
+//! what the model says; most others follow at once, so that ESO is overtaken. A positive twin is labelled last and asks
+//! for everything that the changes touched, so that its copies prove that ESO was at work on each after the last change.
+//! Some namespaces are deleted at the end: nothing that stays behind may keep one from going.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,12 +19,12 @@ use proptest::strategy::BoxedStrategy;
 use crate::copies::{self, Expected};
 use crate::driver::{Observation, Property};
 use crate::environment::{Environment, agent, expected_in};
-use crate::generate::{LABEL_VALUES, Pick, pick};
+use crate::generate::{LABEL_VALUES, Pick, asking_labels, pick};
 use crate::known::{self, FINALIZER_STAYS};
 use crate::model::Model;
 use crate::namespaces::{self, Lease, NamespaceError};
-use crate::p02_provisioning::{Past, asking_labels, settle};
 use crate::report::PropertyMeta;
+use crate::settle::{Past, canary, settle};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement, Violation};
 
 /// The property.
@@ -64,9 +65,8 @@ pub enum Before {
 pub struct Sequence {
     namespaces: usize,
     changes: Vec<Change>,
-    /// Labels that the first namespace has at the end, whatever came before: they ask for one target at least, so that
-    /// every case ends with ESO seen at work.
-    seal: Labels,
+    /// Labels of the positive twin, beside those that ask for what the changes touched: they ask for one target at least.
+    twin: Labels,
     /// Whether the last namespace is deleted at the end.
     delete: bool,
 }
@@ -87,9 +87,9 @@ impl Property for LabelDistribution {
         asking_labels(model).map(|_| Just(()).boxed())
     }
 
-    fn case(&self, model: &Model) -> BoxedStrategy<Sequence> {
+    fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Sequence> {
         let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
-        let seal = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
+        let twin = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
         let value = prop_oneof![4 => Just(Some("true")), 4 => Just(None), 2 => select(LABEL_VALUES).prop_map(Some)];
         let pause = |range: std::ops::Range<u64>| range.prop_map(|ms| Before::Pause(Duration::from_millis(ms)));
         let before =
@@ -100,8 +100,8 @@ impl Property for LabelDistribution {
             value,
             before,
         });
-        (1..=2usize, vec(change, 1..=LONGEST), seal, prop::bool::weighted(0.15))
-            .prop_map(|(namespaces, changes, seal, delete)| Sequence { namespaces, changes, seal, delete })
+        (1..=2usize, vec(change, 1..=LONGEST), twin, prop::bool::weighted(0.15))
+            .prop_map(|(namespaces, changes, twin, delete)| Sequence { namespaces, changes, twin, delete })
             .boxed()
     }
 
@@ -145,13 +145,13 @@ async fn play(env: &Arc<Environment>, id: CaseId, sequence: &Sequence) -> Result
         leases.push(env.namespaces.lease(&client).await?);
     }
     let mut worlds = vec![Labels::new(); leases.len()];
-    change(env, id, sequence, &leases, &mut worlds, &mut observation).await?;
-    if observation.outcome == Outcome::Held
-        && sequence.delete
-        && let (Some(lease), Some(labels)) = (leases.pop(), worlds.last())
-    {
+    change(env, id, sequence, &mut leases, &mut worlds, &mut observation).await?;
+    if observation.outcome == Outcome::Held && sequence.delete {
+        // The twin is behind the namespaces of the changes.
+        let last = sequence.namespaces - 1;
+        let lease = leases.remove(last);
         observation.count("delete namespace");
-        observation.outcome = deletion(env, &client, &lease, labels).await?;
+        observation.outcome = deletion(env, &client, &lease, &worlds[last]).await?;
     }
     let keys: BTreeSet<String> = env.model.label_vocabulary().into_iter().map(str::to_owned).collect();
     for lease in leases {
@@ -160,13 +160,14 @@ async fn play(env: &Arc<Environment>, id: CaseId, sequence: &Sequence) -> Result
     Ok(observation)
 }
 
-/// Makes the changes one after the other, in the cluster and in the model; ends at the first state that is wrong.
+/// Makes the changes one after the other, in the cluster and in the model; ends at the first state that is wrong, else
+/// with the positive twin as the last namespace.
 async fn change(
     env: &Environment,
     id: CaseId,
     sequence: &Sequence,
-    leases: &[Lease],
-    worlds: &mut [Labels],
+    leases: &mut Vec<Lease>,
+    worlds: &mut Vec<Labels>,
     observation: &mut Observation,
 ) -> Result<(), NamespaceError> {
     let (client, manager) = (env.client_for(id), agent(id));
@@ -185,11 +186,12 @@ async fn change(
         namespaces::set_labels(&client, &manager, &change.namespace.of(leases).name, &patch).await?;
         observation.count(if change.value.is_some() { "set label" } else { "remove label" });
     }
-    if let (Some(first), Some(labels)) = (leases.first(), worlds.first_mut()) {
-        labels.extend(sequence.seal.clone());
-        namespaces::set_labels(&client, &manager, &first.name, &sequence.seal).await?;
-        observation.count("set label");
-    }
+    let touched: BTreeSet<&str> = sequence.changes.iter().map(|change| change.key.as_str()).collect();
+    let (twin, labels) = (env.namespaces.lease(&client).await?, canary(&env.model, &touched, &sequence.twin));
+    namespaces::set_labels(&client, &manager, &twin.name, &labels).await?;
+    observation.count("set label");
+    leases.push(twin);
+    worlds.push(labels);
     judge(env, leases, worlds, observation).await;
     Ok(())
 }

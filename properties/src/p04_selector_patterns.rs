@@ -18,9 +18,9 @@ use tokio::time::Instant;
 use crate::copies;
 use crate::driver::{Observation, Property};
 use crate::environment::{Environment, HOLD, expected_in};
-use crate::generate::{Pick, pick};
+use crate::generate::{Pick, any_labels, asking_labels, pick};
 use crate::model::Model;
-use crate::p02_provisioning::{World, any_labels, asking_labels, provision};
+use crate::p02_provisioning::{World, provision};
 use crate::report::PropertyMeta;
 use crate::selector::{LabelSelector, NamespaceSelection, Operator, Requirement as LabelRequirement, effective_labels};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
@@ -46,15 +46,35 @@ pub enum Pattern {
         names: Vec<Pick>,
         /// Whether the first selector goes to the deprecated `namespaceSelector`.
         deprecated: bool,
-        /// Whether the selectors are limited to the population. Those that are not see the whole cluster.
-        guarded: bool,
     },
     /// Labelled namespaces before the configuration's own selectors.
     Configured(World),
 }
 
+/// Which namespaces the selectors of a case can see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// A population of ours, to which they are limited.
+    Population,
+    /// All: cases before the rest of the cluster run alone, so there are few of them.
+    WholeCluster,
+    /// Those that a case labels for the configuration's own selectors.
+    Configured,
+}
+
+impl Reach {
+    /// One case in a hundred sees the whole cluster, one in eight is before the configuration's own selectors.
+    fn of(slot: u32) -> Self {
+        match slot {
+            slot if slot % 100 == 50 => Self::WholeCluster,
+            slot if slot % 8 == 4 => Self::Configured,
+            _ => Self::Population,
+        }
+    }
+}
+
 impl Property for SelectorPatterns {
-    type Shared = ();
+    type Shared = Reach;
     type Case = Pattern;
 
     const META: PropertyMeta = PropertyMeta {
@@ -65,30 +85,28 @@ impl Property for SelectorPatterns {
     };
     const LANES: usize = subject::POPULATIONS;
 
-    fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
-        asking_labels(model).map(|_| Just(()).boxed())
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Reach>> {
+        asking_labels(model).map(|_| Just(Reach::of(slot)).boxed())
     }
 
-    fn case(&self, model: &Model) -> BoxedStrategy<Pattern> {
-        let guarded = prop::bool::weighted(0.98);
-        let generated = (vec(selector(), 0..=3), vec(pick(), 0..=2), any::<bool>(), guarded)
-            .prop_map(|(selectors, names, deprecated, guarded)| Pattern::Generated {
-                selectors,
-                names,
-                deprecated,
-                guarded,
-            })
-            .prop_filter("picks at least one namespace", |pattern| !pattern.picks_none());
-        let Some(twin) = asking_labels(model) else { return generated.boxed() };
-        let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
-        let configured = (vec(any_labels(&keys), 2..=4), twin)
-            .prop_map(|(others, twin)| Pattern::Configured(World { others, foreign: None, twin }));
-        prop_oneof![6 => generated, 1 => configured].boxed()
+    fn case(&self, model: &Model, reach: &Reach) -> BoxedStrategy<Pattern> {
+        let twin = asking_labels(model).filter(|_| *reach == Reach::Configured);
+        if let Some(twin) = twin {
+            let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
+            return (vec(any_labels(&keys), 2..=4), twin)
+                .prop_map(|(others, twin)| Pattern::Configured(World { others, foreign: None, twin }))
+                .boxed();
+        }
+        let reach = *reach;
+        (vec(selector(), 0..=3), vec(pick(), 0..=2), any::<bool>())
+            .prop_map(|(selectors, names, deprecated)| Pattern::Generated { selectors, names, deprecated })
+            .prop_filter("picks at least one namespace", move |pattern| !pattern.picks_none(reach))
+            .boxed()
     }
 
-    fn is_telling(&self, model: &Model, (): &(), case: &Pattern) -> bool {
+    fn is_telling(&self, model: &Model, reach: &Reach, case: &Pattern) -> bool {
         match case {
-            Pattern::Generated { .. } => !case.picks_none(),
+            Pattern::Generated { .. } => !case.picks_none(*reach),
             Pattern::Configured(World { twin, .. }) => !expected_in(model, "twin", twin).is_empty(),
         }
     }
@@ -97,11 +115,13 @@ impl Property for SelectorPatterns {
         subject::prepare(env).await.map_err(|error| copies::chain(&error))
     }
 
-    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, Pattern)]) -> Vec<Observation> {
+    async fn run(&self, env: &Arc<Environment>, reach: &Reach, cases: &[(CaseId, Pattern)]) -> Vec<Observation> {
         let mut observations = Vec::with_capacity(cases.len());
         for (id, pattern) in cases {
             let observation = match pattern {
-                Pattern::Generated { .. } => generated(env, *id, pattern).await.unwrap_or_else(Observation::from),
+                Pattern::Generated { .. } => {
+                    generated(env, *id, *reach, pattern).await.unwrap_or_else(Observation::from)
+                }
                 Pattern::Configured(world) => {
                     let _others = env.populations.whole_cluster.read().await;
                     provision(env, *id, world).await.unwrap_or_else(Observation::from)
@@ -114,20 +134,21 @@ impl Property for SelectorPatterns {
 }
 
 impl Pattern {
-    /// The selection before a population, limited to it if it is guarded. A pattern of the configuration has none.
-    fn selection(&self, population: &Population) -> NamespaceSelection {
-        let Self::Generated { selectors, names, guarded, .. } = self else { return NamespaceSelection::default() };
+    /// The selection before a population, limited to it unless it sees the whole cluster. A pattern of the
+    /// configuration has none.
+    fn selection(&self, reach: Reach, population: &Population) -> NamespaceSelection {
+        let Self::Generated { selectors, names, .. } = self else { return NamespaceSelection::default() };
         let members: Vec<&String> = population.members.keys().collect();
-        let guard = guarded.then_some(&population.id);
+        let guard = (reach == Reach::Population).then_some(&population.id);
         NamespaceSelection {
             selectors: selectors.iter().map(|selector| limited(selector, guard)).collect(),
             names: names.iter().map(|pick| (*pick.of(&members)).clone()).collect(),
         }
     }
 
-    fn picks_none(&self) -> bool {
+    fn picks_none(&self, reach: Reach) -> bool {
         let population = Population::example();
-        let selection = self.selection(&population);
+        let selection = self.selection(reach, &population);
         !population.members.iter().any(|(name, labels)| selection.matches(&effective_labels(name, labels)))
     }
 }
@@ -158,26 +179,32 @@ fn selector() -> BoxedStrategy<LabelSelector> {
         .boxed()
 }
 
-async fn generated(env: &Arc<Environment>, id: CaseId, pattern: &Pattern) -> Result<Observation, SubjectError> {
+async fn generated(
+    env: &Arc<Environment>,
+    id: CaseId,
+    reach: Reach,
+    pattern: &Pattern,
+) -> Result<Observation, SubjectError> {
     let taken = env.populations.take().await;
-    if matches!(pattern, Pattern::Generated { guarded: true, .. }) {
-        let _others = env.populations.whole_cluster.read().await;
-        before(env, id, pattern, &taken.population).await
-    } else {
+    if reach == Reach::WholeCluster {
         // It reaches into the populations of the other lanes, and into the namespaces of the pool.
         let _alone = env.populations.whole_cluster.write().await;
-        before(env, id, pattern, &taken.population).await
+        before(env, id, reach, pattern, &taken.population).await
+    } else {
+        let _others = env.populations.whole_cluster.read().await;
+        before(env, id, reach, pattern, &taken.population).await
     }
 }
 
 async fn before(
     env: &Arc<Environment>,
     id: CaseId,
+    reach: Reach,
     pattern: &Pattern,
     population: &Population,
 ) -> Result<Observation, SubjectError> {
     let client = env.client_for(id);
-    let selection = pattern.selection(population);
+    let selection = pattern.selection(reach, population);
     let deprecated = matches!(pattern, Pattern::Generated { deprecated: true, .. });
     let name = format!("credence-{}-{}", id.property, id.index);
     let mut observation = Observation::from(Outcome::Held);

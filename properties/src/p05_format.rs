@@ -19,7 +19,7 @@ use crate::generate::{self, Pick, pick};
 use crate::model::{Model, Target};
 use crate::namespaces::NamespaceError;
 use crate::report::PropertyMeta;
-use crate::rotation::{Dependent, targets_of};
+use crate::rotation::{self, Dependent, targets_of};
 use crate::sources::Values;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -56,7 +56,7 @@ impl Property for Format {
         Some(values.prop_map(move |values| Credentials { source: source.clone(), values }).boxed())
     }
 
-    fn case(&self, _model: &Model) -> BoxedStrategy<Formats> {
+    fn case(&self, _model: &Model, _shared: &Credentials) -> BoxedStrategy<Formats> {
         vec((pick(), pick()), 1..=2).prop_map(Formats).boxed()
     }
 
@@ -70,16 +70,14 @@ impl Property for Format {
         credentials: &Credentials,
         cases: &[(CaseId, Formats)],
     ) -> Vec<Observation> {
-        let Some(mut lease) = env.sources.rotate(&credentials.source).await else {
-            return vec![Observation::unknown(format!("there is no source {}", credentials.source)); cases.len()];
-        };
         let mut observations = Vec::with_capacity(cases.len());
         for (id, formats) in cases {
-            if let Err(error) = lease.write(&env.client_for(*id), &agent(*id), &credentials.values).await {
-                observations.push(error.into());
-                continue;
-            }
-            observations.push(look(env, *id, credentials, formats).await.unwrap_or_else(Observation::from));
+            let Credentials { source, values } = credentials;
+            let begun = rotation::begin(env, &env.client_for(*id), &agent(*id), source, values).await;
+            observations.push(match begun {
+                Ok(_lease) => look(env, *id, credentials, formats).await.unwrap_or_else(Observation::from),
+                Err(observation) => observation,
+            });
         }
         observations
     }

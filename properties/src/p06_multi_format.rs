@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_harness::apply::FIELD_MANAGER;
 use credence_harness::observe::SecretEvent;
 use credence_harness::wait;
 use futures::future::join_all;
@@ -24,7 +25,7 @@ use crate::environment::{Environment, HOLD};
 use crate::generate::{Pick, pick};
 use crate::model::Model;
 use crate::report::PropertyMeta;
-use crate::rotation::{Dependent, Rotation, targets_of};
+use crate::rotation::{self, Dependent, Rotation, targets_of};
 use crate::sources::Values;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -68,7 +69,7 @@ impl Property for MultiFormat {
         Rotation::strategy(model, &sources, slot, 1..=1, Duration::ZERO)
     }
 
-    fn case(&self, _model: &Model) -> BoxedStrategy<Formats> {
+    fn case(&self, _model: &Model, _rotation: &Rotation) -> BoxedStrategy<Formats> {
         let ranks = subsequence((0..MOST_FORMATS).collect::<Vec<_>>(), 2..=MOST_FORMATS);
         (ranks, pick()).prop_map(|(ranks, way)| Formats { ranks, way }).boxed()
     }
@@ -79,15 +80,15 @@ impl Property for MultiFormat {
     }
 
     async fn run(&self, env: &Arc<Environment>, rotation: &Rotation, cases: &[(CaseId, Formats)]) -> Vec<Observation> {
-        let Some(mut lease) = env.sources.rotate(&rotation.source).await else {
-            return vec![Observation::unknown(format!("there is no source {}", rotation.source)); cases.len()];
+        let client = &env.cluster.client;
+        let begun = rotation::begin(env, client, FIELD_MANAGER, &rotation.source, &rotation.initial);
+        let mut lease = match begun.await {
+            Ok(lease) => lease,
+            Err(observation) => return vec![observation; cases.len()],
         };
-        if let Err(error) = lease.write(&env.cluster.client, "credence", &rotation.initial).await {
-            return vec![Observation::from(error); cases.len()];
-        }
         let live = join_all(cases.iter().map(|(id, formats)| Live::settle(env, *id, rotation, formats))).await;
         let (_, last) = rotation.last_two();
-        let written = match lease.write(&env.cluster.client, "credence", last).await {
+        let written = match lease.write(client, FIELD_MANAGER, last).await {
             Ok(written) => written,
             Err(error) => return vec![Observation::from(error); cases.len()],
         };

@@ -7,11 +7,12 @@ use crate::p03_label_distribution::LabelDistribution;
 use crate::p04_selector_patterns::SelectorPatterns;
 use crate::p05_format::Format;
 use crate::p06_multi_format::MultiFormat;
+use crate::p07_credential_types::CredentialTypes;
 use crate::verdict::PropertyId;
 
 /// Every property there is.
 pub const PROPERTIES: &[&dyn Registered] =
-    &[&Propagation, &Provisioning, &LabelDistribution, &SelectorPatterns, &Format, &MultiFormat];
+    &[&Propagation, &Provisioning, &LabelDistribution, &SelectorPatterns, &Format, &MultiFormat, &CredentialTypes];
 
 /// A name that no property has.
 #[derive(Debug, thiserror::Error)]

@@ -321,6 +321,17 @@ pub fn write_all(directory: &Path, report: &Report) -> Result<Written, ReportErr
     })
 }
 
+/// Writes evidence beside the report, as `evidence/NAME`: text that holds no credential values.
+///
+/// # Errors
+/// If the directory or the file cannot be written.
+pub fn write_evidence(directory: &Path, name: &str, content: &str) -> Result<PathBuf, ReportError> {
+    let directory = directory.join("evidence");
+    std::fs::create_dir_all(&directory)
+        .map_err(|source| ReportError::CreateDirectory { path: directory.clone(), source })?;
+    write(&directory, name, content)
+}
+
 fn write(directory: &Path, name: &str, content: &str) -> Result<PathBuf, ReportError> {
     let path = directory.join(name);
     let partial = directory.join(format!(".{name}.partial"));

@@ -12,11 +12,12 @@ use proptest::strategy::BoxedStrategy;
 
 use crate::bundle::SourceRef;
 use crate::copies;
+use crate::driver::Observation;
 use crate::environment::{Environment, agent, asking_labels, selected_names};
 use crate::generate::{self, Pick};
 use crate::model::{Model, Target};
 use crate::namespaces::{self, Lease, NamespaceError};
-use crate::sources::Values;
+use crate::sources::{ExclusiveLease, Values};
 use crate::verdict::CaseId;
 
 /// What the cases of a slot share: a source, the values that it starts with, and those that follow.
@@ -65,6 +66,24 @@ impl Rotation {
         let last = all.next().unwrap_or(&self.initial);
         (all.next().unwrap_or(last), last)
     }
+}
+
+/// Takes a source for a slot and writes the values that it begins with; without them, no case of the slot can tell.
+///
+/// # Errors
+/// The observation that each case of the slot ends with.
+pub async fn begin(
+    env: &Environment,
+    client: &Client,
+    manager: &str,
+    source: &SourceRef,
+    initial: &Values,
+) -> Result<ExclusiveLease, Observation> {
+    let Some(mut lease) = env.sources.rotate(source).await else {
+        return Err(Observation::unknown(format!("there is no source {source}")));
+    };
+    lease.write(client, manager, initial).await?;
+    Ok(lease)
 }
 
 /// A namespace that holds a copy of the slot's source.

@@ -1,39 +1,28 @@
 //! One run from start to report: sweep, obtain, start, deploy, test, write.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use credence_harness::cluster::{Cluster, ClusterError};
-use credence_harness::components::{self, ComponentError, Part};
-use credence_harness::credential::Credential;
-use credence_harness::dirs::{self, DirsError};
+use credence_harness::cluster::ClusterError;
+use credence_harness::components::{self, ComponentError};
+use credence_harness::dirs::DirsError;
 use credence_harness::manifest::{self, Manifest, ManifestError};
-use credence_harness::observe::{ObserveError, Observer};
+use credence_harness::observe::ObserveError;
 use credence_harness::reference;
-use credence_harness::run_dir::{self, RunDir, RunDirError};
-use credence_harness::usage::Usage;
-use jiff::Timestamp;
-use proptest::strategy::{Strategy, ValueTree};
+use credence_harness::run_dir::RunDirError;
 
-use crate::bundle::{Bundle, BundleError};
+use crate::bundle::BundleError;
 use crate::console::Console;
-use crate::deploy::{self, DeployError};
-use crate::driver::{Plan, Property, Registered};
-use crate::environment::Environment;
-use crate::generate;
-use crate::model::{Model, Source};
-use crate::namespaces::{NamespaceError, Namespaces};
-use crate::overlay::{self, Server, Time};
-use crate::p03_label_distribution::LabelDistribution;
+use crate::deploy::DeployError;
+use crate::leftovers::LeftoverError;
+use crate::namespaces::NamespaceError;
+use crate::overlay::Time;
 use crate::registry;
-use crate::report::{
-    self, Config, OverlayField, Phase, PropertyMeta, PropertyReport, Report, ReportError, Resources, Written,
-};
-use crate::sources::{SourceError, Values};
-use crate::verdict::{PropertyId, Verdict};
+use crate::report::{Report, ReportError, Written};
+use crate::session::Session;
+use crate::sources::SourceError;
+use crate::stop::Stop;
+use crate::verdict::PropertyId;
 
 /// Name of the run directory of the cluster that `credence up` keeps.
 pub const UP: &str = "up";
@@ -43,6 +32,9 @@ pub const UP: &str = "up";
 pub struct Options {
     /// The configuration directory; the reference configuration if none.
     pub config: Option<PathBuf>,
+    /// Manifests of what uses the credentials; those of the reference configuration if neither they nor a configuration
+    /// are given.
+    pub consumers: Option<PathBuf>,
     /// Properties to run; all if empty.
     pub properties: Vec<PropertyId>,
     /// Cases of each property.
@@ -63,6 +55,13 @@ pub struct Options {
     pub shrink: Duration,
     /// How programs are obtained.
     pub components: components::Options,
+}
+
+impl Options {
+    /// Whether a property is to run.
+    pub fn wants(&self, property: PropertyId) -> bool {
+        self.properties.is_empty() || self.properties.contains(&property)
+    }
 }
 
 /// When the run directory is left in place.
@@ -112,12 +111,18 @@ pub enum RunError {
     /// The cluster cannot be watched.
     #[error("failed to watch the cluster")]
     Observe(#[from] ObserveError),
+    /// What an earlier run left cannot be removed.
+    #[error("failed to clean the cluster")]
+    Leftovers(#[from] LeftoverError),
     /// Namespaces cannot be made or removed.
     #[error("failed to prepare the namespaces")]
     Namespace(#[from] NamespaceError),
     /// The sources cannot be written.
     #[error("failed to prepare the sources")]
     Source(#[from] SourceError),
+    /// It was asked to end before anything was tested.
+    #[error("interrupted before anything was tested")]
+    Interrupted,
     /// The reports cannot be written.
     #[error("failed to write the reports")]
     Report(#[from] ReportError),
@@ -134,199 +139,23 @@ impl RunError {
 ///
 /// # Errors
 /// When the run cannot take place or its reports cannot be written.
-pub async fn run(options: &Options, console: &Console, stop: &AtomicBool) -> Result<(Report, Written), RunError> {
-    let mut session = Session::start(options.clone(), console).await?;
+pub async fn run(options: &Options, console: &Console, stop: &Stop) -> Result<(Report, Written), RunError> {
+    let mut session = tokio::select! {
+        biased;
+        // There is nothing to report yet; what was started ends as the set-up is dropped.
+        () = stop.requested() => return Err(RunError::Interrupted),
+        session = Session::start(options.clone(), console) => session?,
+    };
+    session.start_consumers();
     for property in registry::PROPERTIES {
         let meta = property.meta();
-        let wanted = options.properties.is_empty() || options.properties.contains(&meta.id);
-        if !wanted {
+        if !options.wants(meta.id) {
             session.skip(console, &meta, "not selected by --property");
         } else {
             session.test(console, *property, stop).await;
         }
     }
     session.finish(console).await
-}
-
-/// A configuration deployed to a cluster, and what has been found so far.
-pub struct Session {
-    options: Options,
-    env: Arc<Environment>,
-    config: Config,
-    phases: Vec<Phase>,
-    properties: Vec<PropertyReport>,
-    started: Timestamp,
-    clock: Instant,
-    /// Held for as long as this run has a cluster that others could attach to.
-    _attached: Option<File>,
-}
-
-impl Session {
-    /// Sweeps what dead runs left, obtains the programs, reads the configuration, and deploys it.
-    ///
-    /// # Errors
-    /// When one of these cannot be done.
-    pub async fn start(options: Options, console: &Console) -> Result<Self, RunError> {
-        let (started, clock) = (Timestamp::now(), Instant::now());
-        let mut phases = Vec::new();
-        let state = dirs::state()?;
-        run_dir::sweep(&state)?;
-        let name = run_name();
-        let run = RunDir::create(&state, &name)?;
-
-        let timer = console.phase("programs");
-        let programs = components::obtain(&options.components, &Part::ALL, console.components()).await?;
-        let assets = components::external_secrets_assets(&options.components).await?;
-        phases.push(timer.finish());
-
-        let timer = console.phase("configuration");
-        let kustomize = programs.path(Part::Kustomize);
-        let (path, mut manifests) = load(options.config.as_deref(), run.path(), Some(kustomize)).await?;
-        let digest = digest(&manifests);
-        // Faults of the configuration are told before anything is started.
-        Bundle::from_manifests(manifests.clone())?;
-        phases.push(timer.finish());
-
-        let timer = console.phase("cluster");
-        let attached = attach(&state).await;
-        let (mut cluster, lock) = match attached {
-            Some((cluster, lock)) => (cluster, Some(lock)),
-            None => (Cluster::start(run, &programs, &assets).await?, None),
-        };
-        phases.push(timer.finish());
-        if lock.is_some() {
-            console.note(&format!("attached to the cluster that is up in {}", cluster.directory().display()));
-        }
-        if options.keep == Keep::Always {
-            cluster.keep_directory();
-        }
-
-        let timer = console.phase("deploy");
-        let server = Server { url: cluster.description.url.clone() };
-        let overlay = overlay::apply(&mut manifests, &server, options.time);
-        let model = Model::derive(&Bundle::from_manifests(manifests.clone())?);
-        let deployed = async {
-            if lock.is_some() {
-                deploy::remove_previous(&cluster).await?;
-            }
-            let notes = deploy::deploy(&cluster, &manifests).await?;
-            Ok::<_, RunError>((notes, Observer::start(&cluster.client).await?))
-        };
-        let (notes, observer) = tokio::select! {
-            // A dead program explains a failed request better than the request does.
-            biased;
-            death = cluster.died() => return Err(death.into()),
-            deployed = deployed => deployed?,
-        };
-        for note in notes {
-            console.note(&note);
-        }
-        let env = Arc::new(Environment::new(cluster, observer, model, Namespaces::new(&name)));
-        env.namespaces.create_selected_by_name(&env).await?;
-        write_sources(&env, options.seed).await?;
-        phases.push(timer.finish());
-        for OverlayField { object, field, value } in &overlay {
-            console.note(&format!("overlay: {object}: {field} = {value}"));
-        }
-        let config = Config { path, digest, overlay };
-        Ok(Self { options, env, config, phases, properties: Vec::new(), started, clock, _attached: lock })
-    }
-
-    /// Tests one property.
-    pub async fn test(&mut self, console: &Console, property: &dyn Registered, stop: &AtomicBool) -> &PropertyReport {
-        let Options { seed, cases, only, shrink, .. } = self.options;
-        let plan = Plan { seed, cases, only, shrink, replay_flags: replay_flags(&self.options) };
-        let timer = Instant::now();
-        let executed = property.execute(&self.env, console, &plan, stop).await;
-        let meta = property.meta();
-        self.phases.push(Phase::new(&meta.id.to_string(), timer.elapsed()));
-        self.add(console, PropertyReport::from_records(&meta, &executed.execution, &executed.records))
-    }
-
-    /// Writes down that a property was not tested, and why.
-    pub fn skip(&mut self, console: &Console, meta: &PropertyMeta, reason: &str) {
-        self.add(console, PropertyReport::skipped(meta, reason));
-    }
-
-    fn add(&mut self, console: &Console, report: PropertyReport) -> &PropertyReport {
-        console.property_finished(&report);
-        let place = self.properties.len();
-        self.properties.push(report);
-        &self.properties[place]
-    }
-
-    /// The run directory, with the logs of all programs.
-    pub fn directory(&self) -> &Path {
-        self.env.cluster.directory()
-    }
-
-    /// All values that the sources have now and had at the beginning: for a test that searches for them where they must
-    /// not be.
-    pub fn source_values(&self) -> Vec<Credential> {
-        let now = self.env.sources.current();
-        let initial = self.env.model.sources.values().enumerate();
-        let initial =
-            initial.flat_map(|(index, source)| initial_values(self.options.seed, index, source).into_values());
-        now.into_iter().chain(initial).collect()
-    }
-
-    /// Waits for clean-up, writes the reports and ends what this run started.
-    ///
-    /// # Errors
-    /// When the reports cannot be written, or the cluster that is kept up cannot be cleaned.
-    pub async fn finish(self, console: &Console) -> Result<(Report, Written), RunError> {
-        let env = self.env;
-        env.settle().await;
-        let mut properties = self.properties;
-        for left in env.namespaces.left_behind() {
-            console.note(&format!("left behind by the system under test: {}", left.reason));
-            // What namespaces keep after their labels are gone is what p03 claims, whichever property labelled them.
-            let judges = properties.iter_mut().filter(|property| property.verdict != Verdict::Skipped);
-            if let Some(judge) = judges.max_by_key(|property| property.id == LabelDistribution::META.id) {
-                judge.add_violation(&left);
-            }
-        }
-        let usage = Usage::now();
-        let watches = env.observer.open_watches() as u64;
-        let description = &env.cluster.description;
-        let run = report::Run {
-            seed: self.options.seed,
-            strict: self.options.strict,
-            started: self.started,
-            finished: Timestamp::now(),
-            config: self.config,
-            cluster: report::Cluster { provider: description.provider.clone(), versions: description.versions.clone() },
-            phases: self.phases,
-            resources: Resources::new(usage.cpu, self.clock.elapsed(), usage.peak_resident, watches),
-        };
-        let report = Report::new(run, properties);
-        let written = report::write_all(&self.options.out, &report)?;
-        if !env.cluster.is_owned() && env.death().is_none() {
-            let timer = console.phase("clean up");
-            env.namespaces.remove_all(&env).await?;
-            deploy::remove_previous(&env.cluster).await?;
-            timer.finish();
-        }
-        let failed = report.exit_code().code() != 0;
-        // Clean-up tasks hold the environment too; they are over by now, so this is its last owner.
-        if let Some(mut env) = Arc::into_inner(env)
-            && failed
-            && self.options.keep == Keep::OnFailure
-        {
-            env.cluster.keep_directory();
-            console.note(&format!("logs of all programs: {}", env.cluster.directory().display()));
-        }
-        Ok((report, written))
-    }
-}
-
-/// The cluster that `credence up` keeps, if it is ready and no other run is using it.
-async fn attach(state: &Path) -> Option<(Cluster, File)> {
-    let directory = state.join("runs").join(UP);
-    let lock = File::create(directory.join("run.lock")).ok()?;
-    // Two runs on one cluster would rotate each other's sources.
-    lock.try_lock().ok()?;
-    Cluster::attach(&directory).await.ok().map(|cluster| (cluster, lock))
 }
 
 /// Reads a configuration, or the reference one. Gives its path for the report.
@@ -347,50 +176,4 @@ pub async fn load(
             Ok(("fixtures/central-secret-store (built in)".to_owned(), manifests))
         }
     }
-}
-
-/// Digest of a configuration, of its objects and not of their files.
-fn digest(manifests: &[Manifest]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for manifest in manifests {
-        hasher.update(manifest.object.to_string().as_bytes());
-    }
-    format!("blake3:{}", hasher.finalize().to_hex())
-}
-
-/// Gives each source generated values in place of the configuration's placeholders.
-async fn write_sources(env: &Environment, seed: u64) -> Result<(), SourceError> {
-    for (index, (name, source)) in env.model.sources.iter().enumerate() {
-        let values = initial_values(seed, index, source);
-        if let Some(mut lease) = env.sources.rotate(name).await {
-            lease.write(&env.cluster.client, "credence", &values).await?;
-        }
-    }
-    Ok(())
-}
-
-/// The values that a source has before the first case.
-fn initial_values(seed: u64, index: usize, source: &Source) -> Values {
-    let mut runner = generate::runner(seed, "sources", u32::try_from(index).unwrap_or_default());
-    let strategy = generate::source_values(source.keys.iter().cloned());
-    // These strategies filter nothing, so they cannot be rejected.
-    strategy.new_tree(&mut runner).expect("nothing is filtered").current()
-}
-
-/// What `credence replay` needs beside the case to test the same configuration.
-fn replay_flags(options: &Options) -> String {
-    let mut flags = String::new();
-    if let Some(path) = &options.config {
-        flags.push_str(&format!(" --config {}", path.display()));
-    }
-    if options.time == Time::AsIs {
-        flags.push_str(" --time as-is");
-    }
-    flags
-}
-
-/// A name for this run, unique on this machine: short enough to be part of a namespace's name.
-fn run_name() -> String {
-    let micros = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
-    format!("{:x}", micros ^ (u64::from(std::process::id()) << 40))
 }

@@ -1,16 +1,18 @@
 //! The suite is tested by broken worlds: each directory in `fixtures/broken` has one fault, and the property named
-//! here must be violated by it, with a smaller case and a line that repeats it. What holds on the reference
+//! here must be violated by it, with a smaller case and a line that repeats it, or the consumer named here must find it. What holds on the reference
 //! configuration is shown by the conformance test of the same `cargo test`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use credence::console::Console;
+use credence::consumers::Consumer;
 use credence::copies::chain;
 use credence::registry;
 use credence::report::{PropertyReport, Report};
 use credence::run::{self, Options};
+use credence::stop::Stop;
 use credence::verdict::{CaseId, Verdict};
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -26,19 +28,34 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("format-reads-other-key", &["p06"]),
 ];
 
+/// Each fault that a real consumer must find, and which one; p07 has many.
+const CONSUMER_FAULTS: &[(&str, Consumer)] = &[
+    ("registry-with-wrong-port", Consumer::Kubelet),
+    ("auth-from-other-fields", Consumer::Kubelet),
+    ("newline-after-token", Consumer::Kubelet),
+    ("argo-cd-url-without-slash", Consumer::ArgoCd),
+    ("wrong-cred-type", Consumer::KargoGit),
+    ("oauth-keys-swapped", Consumer::OAuthClient),
+    ("tls-key-of-other-certificate", Consumer::TlsServer),
+];
+
 /// Enough cases that some case meets the fault, whatever the seed.
 const CASES: u32 = 100;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Each trial brings up a cluster; two at a time would take turns on the processors.
-    arguments.test_threads = Some(1);
+    // Each trial brings up a cluster and then mostly waits for bounds to pass, so that two share the processors well.
+    arguments.test_threads = Some(2);
     let mut trials = vec![Trial::test("every_broken_configuration_has_a_property_that_must_find_it", all_are_listed)];
     for (fault, properties) in FAULTS {
         for property in *properties {
             let name = format!("{property}_is_violated_by_{}", fault.replace('-', "_"));
             trials.push(Trial::test(name, move || finds(fault, property)));
         }
+    }
+    for (fault, consumer) in CONSUMER_FAULTS {
+        let name = format!("p07_is_violated_by_{}", fault.replace('-', "_"));
+        trials.push(Trial::test(name, move || is_found_by(fault, *consumer)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -53,20 +70,36 @@ fn all_are_listed() -> Result<(), Failed> {
         there.push(entry?.file_name().to_string_lossy().into_owned());
     }
     there.sort();
-    let mut listed: Vec<&str> = FAULTS.iter().map(|(fault, _)| *fault).collect();
+    let found_by_consumers = CONSUMER_FAULTS.iter().map(|(fault, _)| *fault);
+    let mut listed: Vec<&str> = FAULTS.iter().map(|(fault, _)| *fault).chain(found_by_consumers).collect();
     listed.sort_unstable();
     if there == listed { Ok(()) } else { Err(Failed::from(format!("there are {there:?}, listed are {listed:?}"))) }
 }
 
-fn finds(fault: &str, property: &str) -> Result<(), Failed> {
-    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("catches").join(fault);
-    let base = support::options(&out);
-    let options = Options {
+fn options(fault: &str, property: &str) -> Result<Options, Failed> {
+    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("catches").join(format!("{property}-{fault}"));
+    Ok(Options {
         config: Some(broken().join(fault)),
+        consumers: Some(broken().join("../consumers/manifests")),
         properties: vec![registry::find(property)?],
         cases: CASES,
-        ..base
-    };
+        ..support::options(&out)
+    })
+}
+
+/// The consumer that the fault is for says so; that a case can be made smaller and repeated, the other trials show.
+fn is_found_by(fault: &str, consumer: Consumer) -> Result<(), Failed> {
+    let report = execute(&Options { shrink: Duration::ZERO, ..options(fault, "p07")? })?;
+    let found = violated(&report)?;
+    let by_another = found.findings.iter().filter(|finding| finding.verdict == Verdict::Violated);
+    match by_another.into_iter().find(|finding| !finding.reason.starts_with(consumer.operation())) {
+        None => Ok(()),
+        Some(finding) => Err(Failed::from(format!("found by something else as well: {}", finding.reason))),
+    }
+}
+
+fn finds(fault: &str, property: &str) -> Result<(), Failed> {
+    let options = options(fault, property)?;
     let report = execute(&options)?;
     let found = violated(&report)?;
     let Some(finding) = found.findings.iter().find(|finding| finding.smallest.is_some()) else {
@@ -80,15 +113,14 @@ fn finds(fault: &str, property: &str) -> Result<(), Failed> {
 
 /// The line in the report reproduces the verdict.
 fn replays(options: &Options, case: CaseId) -> Result<(), Failed> {
-    let options =
-        Options { seed: case.seed, only: Some(case.index), shrink: std::time::Duration::ZERO, ..options.clone() };
+    let options = Options { seed: case.seed, only: Some(case.index), shrink: Duration::ZERO, ..options.clone() };
     violated(&execute(&options)?).map(drop)
 }
 
 fn execute(options: &Options) -> Result<Report, Failed> {
     let runtime = tokio::runtime::Runtime::new()?;
     let console = Console::stderr();
-    let stop = AtomicBool::new(false);
+    let stop = Stop::default();
     let outcome = runtime.block_on(run::run(options, &console, &stop));
     outcome.map(|(report, _)| report).map_err(|error| Failed::from(chain(&error)))
 }

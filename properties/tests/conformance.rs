@@ -5,14 +5,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use credence::console::Console;
 use credence::copies::chain;
 use credence::driver::Registered;
 use credence::registry::PROPERTIES;
-use credence::run::Session;
+use credence::session::Session;
+use credence::stop::Stop;
 use credence::verdict::Verdict;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
@@ -71,7 +71,7 @@ fn trial(shared: &Arc<Shared>, property: &'static dyn Registered) -> Trial {
     let name = format!("{}_{}", meta.id, meta.title.replace([' ', '-'], "_"));
     Trial::test(name, move || {
         shared.with_session(|session| {
-            let report = shared.runtime.block_on(session.test(&shared.console, property, &AtomicBool::new(false)));
+            let report = shared.runtime.block_on(session.test(&shared.console, property, &Stop::default()));
             match report.verdict {
                 Verdict::Held | Verdict::KnownViolated => Ok(()),
                 verdict => Err(Failed::from(format!(

@@ -2,7 +2,7 @@
 //!
 //! Source: External Secrets Operator `apis/externalsecrets/v1`, with the defaults of its CRDs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::de::IgnoredAny;
@@ -160,7 +160,7 @@ pub enum RefreshPolicy {
     CreatedOnce,
 }
 
-/// The shape of a Secret. The template texts stay in the manifest; only their keys decide anything here.
+/// The shape of a Secret. The template texts stay in the manifest.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretTemplate {
@@ -172,9 +172,9 @@ pub struct SecretTemplate {
     /// Whether the values stay beside what the template makes of them.
     #[serde(default)]
     pub merge_policy: MergePolicy,
-    /// The keys of `data`.
-    #[serde(default, rename = "data", deserialize_with = "keys")]
-    pub data_keys: BTreeSet<String>,
+    /// What makes each key of `data`.
+    #[serde(default, deserialize_with = "data_templates")]
+    pub data: BTreeMap<String, DataTemplate>,
     /// Templates kept in other objects, or as one text.
     #[serde(default)]
     pub template_from: Vec<TemplateFrom>,
@@ -187,9 +187,34 @@ impl SecretTemplate {
     }
 }
 
-fn keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
-    let data = Option::<BTreeMap<String, IgnoredAny>>::deserialize(deserializer)?;
-    Ok(data.unwrap_or_default().into_keys().collect())
+/// What makes one key of a Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataTemplate {
+    /// One value that was read, as it is: `{{ .token }}` or `{{ index . "token" }}`.
+    Value(String),
+    /// Anything else.
+    Composed,
+}
+
+impl DataTemplate {
+    fn of(text: &str) -> Self {
+        let inside = text.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+        let words: Vec<&str> = inside.into_iter().flat_map(str::split_whitespace).collect();
+        let is_name = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let quoted = |name: &'_ str| name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::to_owned);
+        let value = match words.as_slice() {
+            [field] => field.strip_prefix('.').filter(is_name).map(str::to_owned),
+            ["index", ".", name] => quoted(name).filter(|name| !name.contains(['"', '\\'])),
+            _ => None,
+        };
+        value.map_or(Self::Composed, Self::Value)
+    }
+}
+
+fn data_templates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, DataTemplate>, D::Error> {
+    let data = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
+    let template = |text: Option<String>| text.map_or(DataTemplate::Composed, |text| DataTemplate::of(&text));
+    Ok(data.unwrap_or_default().into_iter().map(|(key, text)| (key, template(text))).collect())
 }
 
 /// Whether values stay beside what a template makes of them.
@@ -257,9 +282,16 @@ pub struct RemoteRef {
     pub metadata_policy: Option<String>,
     /// How keys are renamed.
     pub conversion_strategy: Option<String>,
+    /// How values are decoded before anything else; absent means not at all.
+    pub decoding_strategy: Option<String>,
 }
 
 impl RemoteRef {
+    /// Whether values arrive as they are in the source.
+    pub(crate) fn is_verbatim(&self) -> bool {
+        self.decoding_strategy.as_deref().is_none_or(|strategy| strategy == "None")
+    }
+
     /// Whether the reference is to values, under their own names.
     pub(crate) fn is_plain(&self) -> bool {
         let is = |field: &Option<String>, default: &str| field.as_deref().is_none_or(|value| value == default);

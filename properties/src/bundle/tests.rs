@@ -97,7 +97,7 @@ fn distribution_is_typed_and_everything_is_kept() {
     assert_eq!(spec.target.deletion_policy, DeletionPolicy::Delete);
     let template = spec.target.template.as_ref().unwrap();
     assert_eq!(template.merge_policy, MergePolicy::Merge);
-    assert!(template.data_keys.contains(".dockerconfigjson"));
+    assert!(template.data.contains_key(".dockerconfigjson"));
     let provider = bundle.stores["github"].kubernetes.as_ref().unwrap();
     assert_eq!(provider.remote_namespace, "central");
     assert_eq!(provider.service_account().unwrap().name, "reader");

@@ -37,6 +37,12 @@ pub(super) async fn fetch(options: &Options, parts: &[Part]) -> anyhow::Result<E
     if parts.contains(&Part::ExternalSecrets) {
         components::external_secrets_assets(options).await?;
     }
+    if parts.contains(&Part::Gitea) {
+        components::gitea_assets(options).await?;
+    }
+    if parts.contains(&Part::ArgoCd) {
+        components::argo_cd_assets(options).await?;
+    }
     let mut out = std::io::stdout().lock();
     for part in parts {
         writeln!(out, "{} {}: {}", part.name(), part.version(), programs.path(*part).display())?;

@@ -78,7 +78,7 @@ pub(super) async fn hold(options: &components::Options) -> anyhow::Result<ExitCo
     }
     let run = RunDir::create(&state, UP)?;
     let bring_up = async {
-        let programs = components::obtain(options, &Part::ALL, console.components()).await?;
+        let programs = components::obtain(options, &Part::CONTROL_PLANE, console.components()).await?;
         let assets = components::external_secrets_assets(options).await?;
         let timer = console.phase("cluster");
         let cluster = Cluster::start(run, &programs, &assets).await?;
@@ -98,30 +98,38 @@ pub(super) async fn hold(options: &components::Options) -> anyhow::Result<ExitCo
 
 /// Says whether a cluster is up.
 pub(super) fn status() -> anyhow::Result<ExitCode> {
-    match running(&dirs::state()?)? {
-        Some(description) => {
+    match holder(&dirs::state()?)? {
+        Holder::Ready(description) => {
             print(&description)?;
             Ok(ExitCode::Held)
         }
-        None => {
+        Holder::Starting(owner) => {
+            writeln!(std::io::stdout(), "a cluster is being brought up by process {owner}")?;
+            Ok(ExitCode::NothingRan)
+        }
+        Holder::None => {
             writeln!(std::io::stdout(), "no cluster is up; start one with `credence up`")?;
             Ok(ExitCode::NothingRan)
         }
     }
 }
 
-/// Ends the cluster that is up.
+/// Ends the cluster that is up, or that is being brought up.
 pub(super) async fn down() -> anyhow::Result<ExitCode> {
     let state = dirs::state()?;
-    let Some(description) = running(&state)? else {
-        writeln!(std::io::stdout(), "no cluster is up")?;
-        return Ok(ExitCode::Held);
+    let owner = match holder(&state)? {
+        Holder::Ready(description) => description.owner,
+        Holder::Starting(owner) => owner,
+        Holder::None => {
+            writeln!(std::io::stdout(), "no cluster is up")?;
+            return Ok(ExitCode::Held);
+        }
     };
-    process::terminate(description.owner);
+    process::terminate(owner);
     wait::poll("cluster gone", GONE, EVERY, || {
-        std::future::ready(match running(&state) {
-            Ok(None) => Progress::Done(()),
-            Ok(Some(description)) => Progress::NotYet(format!("process {} still holds it", description.owner)),
+        std::future::ready(match holder(&state) {
+            Ok(Holder::None) => Progress::Done(()),
+            Ok(_) => Progress::NotYet(format!("process {owner} still holds it")),
             Err(error) => Progress::NotYet(error.to_string()),
         })
     })
@@ -130,12 +138,34 @@ pub(super) async fn down() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::Held)
 }
 
-/// The cluster that is up, after what dead holders left has been swept.
-fn running(state: &Path) -> anyhow::Result<Option<Description>> {
+/// Who holds the cluster that stays up.
+enum Holder {
+    None,
+    /// The process that is still bringing it up.
+    Starting(u32),
+    Ready(Description),
+}
+
+/// Who holds the cluster, after what dead holders left has been swept.
+fn holder(state: &Path) -> anyhow::Result<Holder> {
     let directory: PathBuf = state.join("runs").join(UP);
-    let alive = run_dir::sweep(state)?.alive.contains(&directory);
-    // A holder that is still bringing it up has not described it yet.
-    Ok(alive.then(|| cluster::describe(&directory).ok()).flatten())
+    if !run_dir::sweep(state)?.alive.contains(&directory) {
+        return Ok(Holder::None);
+    }
+    // A holder describes the cluster only when it is ready.
+    Ok(match (cluster::describe(&directory), run_dir::owner(&directory)) {
+        (Ok(description), _) => Holder::Ready(description),
+        (Err(_), Some(owner)) => Holder::Starting(owner),
+        (Err(_), None) => Holder::None,
+    })
+}
+
+/// The cluster that is up and ready.
+fn running(state: &Path) -> anyhow::Result<Option<Description>> {
+    Ok(match holder(state)? {
+        Holder::Ready(description) => Some(description),
+        Holder::Starting(_) | Holder::None => None,
+    })
 }
 
 fn print(description: &Description) -> anyhow::Result<()> {

@@ -24,7 +24,8 @@ struct Walk<'a, P: Property> {
 impl<'a, P: Property> Walk<'a, P> {
     fn start(property: &'a P, model: &'a Model, plan: &Plan, id: CaseId) -> Result<Self, String> {
         let shared = shared_tree(property, model, plan.seed, id.index / P::CASES_PER_SLOT)?;
-        Ok(Self { property, model, shared, case: case_tree(property, model, id)? })
+        let case = case_tree(property, model, &shared.current(), id)?;
+        Ok(Self { property, model, shared, case })
     }
 
     /// One step to a smaller case that the model still finds telling. False at the end of the road.

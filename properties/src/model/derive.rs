@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ExpectedKeys, Field, Model, Source, Target};
 use crate::bundle::{
-    Bundle, ClusterExternalSecret, ClusterSecretStore, DataFrom, ExternalSecretSpec, MergePolicy, OPAQUE, RemoteRef,
-    SecretTemplate, SourceRef, StoreRef, TemplateFrom,
+    Bundle, ClusterExternalSecret, ClusterSecretStore, DataFrom, DataTemplate, ExternalSecretSpec, MergePolicy, OPAQUE,
+    RemoteRef, SecretTemplate, SourceRef, StoreRef, TemplateFrom,
 };
 use crate::selector::Labels;
 
@@ -13,7 +13,7 @@ pub(super) fn model(bundle: &Bundle) -> Model {
     let sources = sources(bundle);
     let targets =
         bundle.cluster_external_secrets.iter().map(|distributed| target(bundle, &sources, distributed)).collect();
-    Model { sources, targets }
+    Model { sources, targets, absent_consumers: BTreeMap::new() }
 }
 
 /// The Secret that a reference through a store leads to.
@@ -88,9 +88,34 @@ fn target(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, distributed: &
         immutable: spec.target.immutable,
         selection,
         stores: stores(bundle, spec),
+        verbatim: verbatim(template, &fields, &read_keys),
         fields,
         keys: written_keys(template, read_keys),
     }
+}
+
+/// The keys of a copy whose value its template, or the lack of one, takes over as it was read.
+fn verbatim(
+    template: Option<&SecretTemplate>,
+    fields: &[Field],
+    read: &ExpectedKeys,
+) -> BTreeMap<String, (SourceRef, String)> {
+    let origin = |name: &str| {
+        let field = fields.iter().find(|field| field.secret_key == name && field.verbatim)?;
+        Some((field.source.clone(), field.property.clone()?))
+    };
+    // Keys that only the controller knows may have been renamed before a template sees them.
+    if matches!(read, ExpectedKeys::Unknown { .. }) {
+        return BTreeMap::new();
+    }
+    let made = template.map(|template| &template.data);
+    let beside = made.is_none_or(BTreeMap::is_empty);
+    let own = fields.iter().filter(|_| beside).map(|field| (&field.secret_key, &field.secret_key));
+    let templates = made.into_iter().flatten().filter_map(|(key, template)| match template {
+        DataTemplate::Value(name) => Some((key, name)),
+        DataTemplate::Composed => None,
+    });
+    own.chain(templates).filter_map(|(key, name)| Some((key.clone(), origin(name)?))).collect()
 }
 
 /// The labels whose value is no template.
@@ -127,7 +152,12 @@ fn fields(
         let keys = &sources[&source].keys;
         hidden = hides_keys(entry, extract, keys).or(hidden);
         for key in keys {
-            let field = Field { secret_key: key.clone(), source: source.clone(), property: Some(key.clone()) };
+            let field = Field {
+                secret_key: key.clone(),
+                source: source.clone(),
+                property: Some(key.clone()),
+                verbatim: extract.is_verbatim(),
+            };
             fields.insert(key.clone(), field);
         }
     }
@@ -138,6 +168,7 @@ fn fields(
                 secret_key: entry.secret_key.clone(),
                 source: source_ref(bundle, store, &entry.remote_ref),
                 property: entry.remote_ref.property.clone(),
+                verbatim: entry.remote_ref.is_verbatim(),
             };
             fields.insert(entry.secret_key.clone(), field);
         }
@@ -171,8 +202,8 @@ fn written_keys(template: Option<&SecretTemplate>, read: ExpectedKeys) -> Expect
     let Some(made) = made else {
         return ExpectedKeys::Unknown { why: "templateFrom makes its own keys" };
     };
-    let makes_nothing = template.data_keys.is_empty() && template.template_from.is_empty();
-    let made = made.into_iter().flatten().chain(template.data_keys.clone());
+    let makes_nothing = template.data.is_empty() && template.template_from.is_empty();
+    let made = made.into_iter().flatten().chain(template.data.keys().cloned());
     if template.merge_policy != MergePolicy::Merge && !makes_nothing {
         return ExpectedKeys::Exactly(made.collect());
     }

@@ -128,7 +128,12 @@ fn target_has_the_names_type_and_labels_of_its_template() {
     assert_eq!(target.sources(), [&source("central", "pat")].into());
     assert_eq!(
         target.fields,
-        [Field { secret_key: "t".into(), source: source("central", "pat"), property: Some("token".into()) }]
+        [Field {
+            secret_key: "t".into(),
+            source: source("central", "pat"),
+            property: Some("token".into()),
+            verbatim: true,
+        }]
     );
 }
 
@@ -195,6 +200,24 @@ fn keys_that_only_the_controller_knows_are_unknown(#[case] spec: &str, #[case] r
         panic!("{:?}", target.keys);
     };
     assert!(why.contains(reason), "{why}");
+}
+
+#[rstest]
+#[case::no_template("", &["t from token"])]
+#[case::value("    target: {template: {data: {a: '{{ .t }}', b: '{{ index . \"t\" }}'}}}\n", &["a from token", "b from token"])]
+#[case::composed("    target: {template: {data: {a: 'x{{ .t }}', b: '{{ .t | b64enc }}', c: '{{ .t }}{{ .t }}'}}}\n", &[])]
+#[case::of_nothing_that_is_read("    target: {template: {data: {a: '{{ .other }}'}}}\n", &[])]
+#[case::whole_source(
+    "    dataFrom: [{extract: {key: cert}}]\n",
+    &["t from token", "tls.crt from tls.crt", "tls.key from tls.key"]
+)]
+#[case::decoded("    dataFrom: [{extract: {key: cert, decodingStrategy: Auto}}]\n", &["t from token"])]
+#[case::renamed("    dataFrom: [{extract: {key: cert}, rewrite: [{regexp: {source: a, target: b}}]}]\n", &[])]
+fn keys_that_hold_a_value_as_it_is_are_told(#[case] spec: &str, #[case] expected: &[&str]) {
+    let model = model(&[distributed("docker", "open", &format!("{TOKEN}{spec}")), certificate("central")]);
+    let verbatim = model.targets[0].verbatim.iter();
+    let told: Vec<String> = verbatim.map(|(key, (_, property))| format!("{key} from {property}")).collect();
+    assert_eq!(told, expected);
 }
 
 #[test]

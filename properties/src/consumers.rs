@@ -1,0 +1,267 @@
+//! The real consumers of copies, and the forge that they log in to.
+//!
+//! ```text
+//!  copy ──▶ kubelet, Argo CD, Kargo's rules, OAuth client ──▶ forge ──▶ its request log is the oracle
+//!      └──▶ HTTPS server ◀── client that trusts the run's authority
+//! ```
+//!
+//! A consumer that cannot run here is absent, with the reason: no case is generated for it, and the report says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use credence_harness::argo_cd::ArgoCd;
+use credence_harness::certificates::Authority;
+use credence_harness::credential::Credential;
+use credence_harness::forge::{Caller, Forge, Mark, Offered, Organization, Request};
+use credence_harness::image::{Layer, Registry, Settings};
+use credence_harness::node::Node;
+use serde_json::{Value, json};
+
+use crate::consumer_format::{ARGO_CD_LABEL, KARGO_LABEL, Role, source_roles};
+use crate::model::{ExpectedKeys, Target};
+use crate::verdict::Requirement;
+
+mod argo_cd;
+mod endpoints;
+mod kargo;
+mod kubelet;
+mod oauth;
+mod start;
+mod tls;
+
+pub use argo_cd::{Followed, SyncError};
+pub use endpoints::{Endpoints, Owner};
+pub use kargo::LookupError;
+pub use kubelet::{Pull, PullError};
+pub(crate) use start::start;
+pub use start::{Setup, StartError};
+
+/// What uses a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Consumer {
+    /// The kubelet, which pulls images with it.
+    Kubelet,
+    /// Argo CD, which syncs repositories with it.
+    ArgoCd,
+    /// Kargo, which looks for commits with it.
+    KargoGit,
+    /// Kargo, which looks for images with it.
+    KargoImage,
+    /// An application that signs people in by OAuth.
+    OAuthClient,
+    /// An HTTPS server.
+    TlsServer,
+}
+
+impl Consumer {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Kubelet, Self::ArgoCd, Self::KargoGit, Self::KargoImage, Self::OAuthClient, Self::TlsServer];
+
+    /// The consumer that a target's copies are for, told by type, labels and keys alone: whether it gets in with what
+    /// they hold is for itself to find out.
+    pub fn of(target: &Target) -> Option<Self> {
+        if target.labels.contains_key(ARGO_CD_LABEL) {
+            return Some(Self::ArgoCd);
+        }
+        if let Some(cred_type) = target.labels.get(KARGO_LABEL) {
+            return Some(if cred_type == "image" { Self::KargoImage } else { Self::KargoGit });
+        }
+        match target.secret_type.as_str() {
+            "kubernetes.io/dockerconfigjson" => Some(Self::Kubelet),
+            "kubernetes.io/tls" => Some(Self::TlsServer),
+            _ => {
+                let ExpectedKeys::Exactly(keys) = &target.keys else { return None };
+                let roles = source_roles(keys.iter().map(String::as_str));
+                let is_client = roles.contains_key(&Role::ClientId) && roles.contains_key(&Role::ClientSecret);
+                is_client.then_some(Self::OAuthClient)
+            }
+        }
+    }
+
+    /// The requirement that it is evidence for.
+    pub fn requirement(self) -> Requirement {
+        match self {
+            Self::Kubelet => Requirement::new(4, 1),
+            Self::ArgoCd | Self::KargoGit | Self::KargoImage => Requirement::new(4, 2),
+            Self::OAuthClient => Requirement::new(4, 3),
+            Self::TlsServer => Requirement::new(4, 4),
+        }
+    }
+
+    /// What it does with a copy, as the report counts it.
+    pub fn operation(self) -> &'static str {
+        match self {
+            Self::Kubelet => "image pull by the kubelet",
+            Self::ArgoCd => "sync by Argo CD",
+            Self::KargoGit => "Git login by Kargo's rules, controller not run",
+            Self::KargoImage => "registry login by Kargo's rules, controller not run",
+            Self::OAuthClient => "OAuth code exchange",
+            Self::TlsServer => "TLS handshake",
+        }
+    }
+}
+
+/// What a consumer got for an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It got in.
+    Admitted,
+    /// It did not; what it says about that, without values.
+    Refused(String),
+}
+
+/// The running consumers. Those that are absent are `None`.
+pub struct Consumers {
+    // A node has to end before the cluster that it belongs to, and the forge outlives those who ask it.
+    node: Option<Node>,
+    argo_cd: Option<ArgoCd>,
+    /// The forge.
+    pub forge: Forge,
+    /// Where credentials are used.
+    pub endpoints: Endpoints,
+    organizations: BTreeMap<String, Organization>,
+    pusher: Registry,
+    sleeper: (std::sync::Arc<Layer>, Settings),
+    person: Person,
+    /// Signs the forge's certificates, and those that servers are given.
+    pub authority: Authority,
+    directory: std::path::PathBuf,
+    names: AtomicU32,
+}
+
+/// A user of the forge who signs in to applications.
+struct Person {
+    name: String,
+    password: Credential,
+}
+
+impl Consumers {
+    /// A name that no repository, image, pod or Application of this run has yet. It begins with that of the case.
+    pub fn unused_name(&self, case: crate::verdict::CaseId) -> String {
+        let number = self.names.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{}-{number}", case.property, case.index)
+    }
+
+    /// Lets a user of the forge read what the owners in the consumers' manifests own.
+    ///
+    /// # Errors
+    /// When the forge refuses.
+    pub async fn admit(&self, user: &str) -> Result<(), credence_harness::forge::ForgeError> {
+        let owners: BTreeSet<&str> = self.endpoints.owners().into_iter().map(|owner| owner.name.as_str()).collect();
+        for owner in owners {
+            if let Some(organization) = self.organizations.get(owner) {
+                self.forge.grant_read(organization, user).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The requests after `mark` that are about the repository or image `name`.
+    pub async fn requests_about(&self, mark: Mark, name: &str) -> Vec<Request> {
+        let mut requests = self.forge.since(mark).await;
+        requests.retain(|request| {
+            let scope = request.query.get("scope").and_then(Option::as_deref);
+            // Names end in a number, so one could begin like another.
+            let about = |text: &str| text.split(['/', ':', '.']).any(|part| part == name);
+            about(&request.path) || scope.is_some_and(about)
+        });
+        requests
+    }
+
+    /// Everything that came to the forge in this run, one JSON object a line: who asked for what, how they offered to
+    /// authenticate, whom the forge took them for, and what it answered. Names of repositories and images begin with
+    /// those of their cases.
+    pub async fn evidence(&self) -> String {
+        let requests = self.forge.since(Mark::default()).await;
+        let lines = requests.iter().map(|request| {
+            let offered = match &request.offered {
+                Offered::Nothing => "nothing",
+                Offered::Basic { .. } => "basic",
+                Offered::Bearer { .. } => "bearer",
+                Offered::Token { .. } => "token",
+                Offered::Client { .. } => "client",
+                Offered::Session => "session",
+                Offered::Other => "other",
+            };
+            let caller = match &request.caller {
+                Caller::Anonymous => Value::Null,
+                Caller::User(name) => json!(name),
+                Caller::Unknown => json!("unknown"),
+            };
+            json!({ "registry": request.registry(), "method": request.method, "path": request.path,
+                "status": request.status, "offered": offered, "secret": request.offered.secret(), "caller": caller })
+        });
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Resolves when a program of a consumer ends by itself, with the reason and its last log lines.
+    pub async fn died(&self) -> String {
+        let node = async {
+            match &self.node {
+                Some(node) => node.died().await.to_string(),
+                None => std::future::pending().await,
+            }
+        };
+        let argo_cd = async {
+            match &self.argo_cd {
+                Some(argo_cd) => argo_cd.died().await.to_string(),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            death = node => death,
+            death = argo_cd => death,
+            death = self.forge.died() => death.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use credence_harness::manifest::parse_documents;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::bundle::Bundle;
+    use crate::model::Model;
+
+    const STORE: &str = "\
+apiVersion: external-secrets.io/v1
+kind: ClusterSecretStore
+metadata: {name: s}
+spec: {provider: {kubernetes: {remoteNamespace: central}}}
+---
+";
+
+    #[rstest]
+    #[case::registry("type: kubernetes.io/dockerconfigjson", Some(Consumer::Kubelet))]
+    #[case::certificate("type: kubernetes.io/tls", Some(Consumer::TlsServer))]
+    #[case::argo_cd("metadata: {labels: {argocd.argoproj.io/secret-type: repo-creds}}", Some(Consumer::ArgoCd))]
+    #[case::kargo_git("metadata: {labels: {kargo.akuity.io/cred-type: git}}", Some(Consumer::KargoGit))]
+    #[case::kargo_image("metadata: {labels: {kargo.akuity.io/cred-type: image}}", Some(Consumer::KargoImage))]
+    #[case::a_label_that_kargo_overlooks(
+        "metadata: {labels: {kargo.akuity.io/cred-type: gti}}",
+        Some(Consumer::KargoGit)
+    )]
+    #[case::oauth_by_its_keys("data: {AUTH_CLIENT_ID: x, AUTH_CLIENT_SECRET: y}", Some(Consumer::OAuthClient))]
+    #[case::oauth_with_values_swapped(
+        "data: {AUTH_CLIENT_ID: '{{ .client_secret }}', AUTH_CLIENT_SECRET: '{{ .client_id }}'}",
+        Some(Consumer::OAuthClient)
+    )]
+    #[case::anything("data: {a: x}", None)]
+    fn a_consumer_is_told_by_type_labels_and_keys(#[case] template: &str, #[case] expected: Option<Consumer>) {
+        let text = format!(
+            "{STORE}apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {{name: t}}\nspec:\n  \
+             namespaceSelectors: [{{matchLabels: {{a: b}}}}]\n  externalSecretSpec:\n    \
+             secretStoreRef: {{kind: ClusterSecretStore, name: s}}\n    target: {{template: {{{template}}}}}\n    \
+             data: [{{secretKey: t, remoteRef: {{key: pat, property: token}}}}]\n"
+        );
+        let manifests = parse_documents(Path::new("a.yaml"), &text).unwrap();
+        let model = Model::derive(&Bundle::from_manifests(manifests).unwrap());
+        assert_eq!(Consumer::of(&model.targets[0]), expected);
+    }
+}

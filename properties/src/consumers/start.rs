@@ -1,0 +1,261 @@
+//! Bringing the consumers up, side by side.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU32;
+
+use credence_harness::argo_cd::{ArgoCd, ArgoCdError, Network};
+use credence_harness::certificates::{Authority, CertificateError, write_private};
+use credence_harness::cluster::ClusterError;
+use credence_harness::components::{self, ComponentError, Part, Programs, Progress};
+use credence_harness::credential::Credential;
+use credence_harness::forge::{Forge, ForgeError, ForgeSetup, WRITE_PACKAGE};
+use credence_harness::image::{ImageError, Registry};
+use credence_harness::node::{self, Node, NodeError, NodePrograms};
+
+use super::{Consumer, Consumers, Endpoints, Person};
+use crate::environment::Environment;
+
+/// File that holds the certificate of the forge's authority.
+pub(super) const AUTHORITY: &str = "authority.crt";
+/// Program that tells git username and password, which are in its environment and in no file or argument.
+pub(super) const ASK_PASS: &str = "ask-pass";
+/// Variable with the username.
+pub(super) const USERNAME: &str = "CREDENCE_USERNAME";
+/// Variable with the password.
+pub(super) const PASSWORD: &str = "CREDENCE_PASSWORD";
+
+/// Parts of a node.
+const NODE: [Part; 7] = [
+    Part::Containerd,
+    Part::ContainerdShim,
+    Part::Ctr,
+    Part::Kubelet,
+    Part::CniPtp,
+    Part::CniHostLocal,
+    Part::CniLoopback,
+];
+
+/// Why the consumers could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The forge.
+    #[error("failed to start the forge")]
+    Forge(#[from] ForgeError),
+    /// The node.
+    #[error("failed to start a node")]
+    Node(#[from] NodeError),
+    /// Argo CD.
+    #[error("failed to start Argo CD")]
+    ArgoCd(#[from] ArgoCdError),
+    /// The authority of the forge's certificates.
+    #[error("failed to make the forge's certificates")]
+    Certificate(#[from] CertificateError),
+    /// The image that pods pull.
+    #[error("failed to make the images that pods pull")]
+    Image(#[from] ImageError),
+    /// The list of processes of the run.
+    #[error("failed to write the consumers down")]
+    Record(#[from] ClusterError),
+    /// A file.
+    #[error("failed to write {path}")]
+    Write {
+        /// The file or directory.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What consumers are started from.
+pub struct Setup {
+    /// Where credentials are used.
+    pub endpoints: Endpoints,
+    /// Consumers that cannot run here, with the reason.
+    pub absent: BTreeMap<Consumer, String>,
+    programs: Programs,
+    gitea: PathBuf,
+    argo_cd: Option<PathBuf>,
+}
+
+impl Setup {
+    /// Finds out which consumers can run here, without starting anything, and obtains their programs.
+    ///
+    /// # Errors
+    /// When a program that is needed cannot be obtained.
+    pub async fn obtain(
+        options: &components::Options,
+        endpoints: Endpoints,
+        cluster_is_owned: bool,
+        progress: &dyn Progress,
+    ) -> Result<Self, ComponentError> {
+        let absent = absent(&endpoints, cluster_is_owned);
+        let mut parts = vec![Part::Etcd, Part::Gitea];
+        if !absent.contains_key(&Consumer::Kubelet) {
+            parts.extend(NODE);
+        }
+        let argo_cd = !absent.contains_key(&Consumer::ArgoCd);
+        parts.extend(argo_cd.then_some(Part::ArgoCd));
+        Ok(Self {
+            programs: components::obtain(options, &parts, progress).await?,
+            gitea: components::gitea_assets(options).await?,
+            argo_cd: if argo_cd { Some(components::argo_cd_assets(options).await?) } else { None },
+            endpoints,
+            absent,
+        })
+    }
+
+    fn node_programs(&self) -> NodePrograms {
+        let path = |part| self.programs.path(part).to_owned();
+        NodePrograms {
+            containerd: path(Part::Containerd),
+            shim: path(Part::ContainerdShim),
+            ctr: path(Part::Ctr),
+            kubelet: path(Part::Kubelet),
+            ptp: path(Part::CniPtp),
+            host_local: path(Part::CniHostLocal),
+            loopback: path(Part::CniLoopback),
+            // Its absence is a reason for no node, and that has been asked for.
+            runc: node::find_program("runc").unwrap_or_default(),
+            etcd: path(Part::Etcd),
+        }
+    }
+}
+
+/// The consumers that cannot run here.
+fn absent(endpoints: &Endpoints, cluster_is_owned: bool) -> BTreeMap<Consumer, String> {
+    let undocumented = |what: &str| format!("no manifest of a consumer names {what}; give them with --consumers DIR");
+    let no_git = || node::find_program("git").is_none().then(|| "git is not installed".to_owned());
+    let attached =
+        (!cluster_is_owned).then(|| "a node needs a cluster of this run, not one of `credence up`".to_owned());
+    let when = |is_empty: bool, what: &str| is_empty.then(|| undocumented(what));
+    let reasons = [
+        (
+            Consumer::Kubelet,
+            when(endpoints.pods.is_empty(), "an image that pods pull with a Secret")
+                .or(attached)
+                .or_else(Node::unsupported),
+        ),
+        (
+            Consumer::ArgoCd,
+            when(endpoints.argo_cd.is_empty(), "a repository that Argo CD syncs").or_else(ArgoCd::unsupported),
+        ),
+        (
+            Consumer::KargoGit,
+            when(endpoints.kargo_git.is_empty(), "a repository that Kargo subscribes to").or_else(no_git),
+        ),
+        (Consumer::KargoImage, when(endpoints.kargo_images.is_empty(), "an image that Kargo subscribes to")),
+    ];
+    reasons.into_iter().filter_map(|(consumer, reason)| Some((consumer, reason?))).collect()
+}
+
+/// Starts all consumers that are not absent.
+///
+/// # Errors
+/// When one of them does not start; the others end.
+pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers, StartError> {
+    let directory = env.scratch().join("consumers");
+    let authority = Authority::new("credence forge")?;
+    for name in ["forge", "argo-cd"] {
+        let path = directory.join(name);
+        fs::create_dir_all(&path).map_err(|source| StartError::Write { path, source })?;
+    }
+    write_private(&directory.join(AUTHORITY), authority.certificate().as_bytes())?;
+    write_ask_pass(&directory.join(ASK_PASS))?;
+    let (node, (forge, argo_cd)) =
+        tokio::try_join!(start_node(env, setup), start_forge_and_argo_cd(env, setup, &directory, &authority))?;
+    if let Some(node) = &node {
+        node.set_registry(&forge.addresses()[0].to_string(), &authority.certificate())?;
+    }
+    let owners = setup.endpoints.owners();
+    let names: BTreeSet<String> =
+        owners.iter().flat_map(|owner| [owner.name.clone(), owner.look_alike().name]).collect();
+    let mut organizations = BTreeMap::new();
+    for name in names {
+        let organization = forge.create_organization(&name).await?;
+        organizations.insert(name, organization);
+    }
+    let person = Person { name: "person".to_owned(), password: Credential::random() };
+    forge.create_user(&person.name, &person.password).await?;
+    let token = forge.create_token(forge.administrator(), &[WRITE_PACKAGE]).await?;
+    let address = forge.addresses()[0].to_string();
+    let pusher = Registry::new(&address, &authority.certificate(), forge.administrator(), &token.value)?;
+    Ok(Consumers {
+        node,
+        argo_cd,
+        forge,
+        endpoints: setup.endpoints.clone(),
+        organizations,
+        pusher,
+        sleeper: node::sleeper(setup.programs.path(Part::Etcd))?,
+        person,
+        authority,
+        directory,
+        names: AtomicU32::new(0),
+    })
+}
+
+async fn start_node(env: &Environment, setup: &Setup) -> Result<Option<Node>, StartError> {
+    let (false, Some(authority)) = (setup.absent.contains_key(&Consumer::Kubelet), env.cluster.authority()) else {
+        return Ok(None);
+    };
+    let options = node::Options {
+        run: env.cluster.directory(),
+        url: &env.cluster.description.url,
+        authority,
+        client: &env.cluster.client,
+        programs: &setup.node_programs(),
+    };
+    let node = Node::start(&options).await?;
+    node.processes().iter().try_for_each(|process| env.record(process))?;
+    Ok(Some(node))
+}
+
+async fn start_forge_and_argo_cd(
+    env: &Environment,
+    setup: &Setup,
+    directory: &Path,
+    authority: &Authority,
+) -> Result<(Forge, Option<ArgoCd>), StartError> {
+    let owners = setup.endpoints.owners();
+    let mut names: Vec<String> = owners.iter().flat_map(|owner| [owner.host.clone(), owner.elsewhere().host]).collect();
+    // A certificate is for hosts, whatever their ports.
+    names.iter_mut().for_each(|name| name.truncate(name.find(':').unwrap_or(name.len())));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let forge = Forge::start(&ForgeSetup {
+        directory: &directory.join("forge"),
+        gitea: setup.programs.path(Part::Gitea),
+        assets: &setup.gitea,
+        authority,
+        names: &names,
+        addresses: &[],
+    })
+    .await?;
+    env.record(forge.process())?;
+    let Some(assets) = &setup.argo_cd else { return Ok((forge, None)) };
+    let network = Network { https_proxy: forge.proxy(), authorities: authority.certificate() };
+    let argo_cd = ArgoCd::start(
+        &directory.join("argo-cd"),
+        setup.programs.path(Part::ArgoCd),
+        assets,
+        &env.cluster.description.kubeconfig,
+        &env.cluster.client,
+        &network,
+    )
+    .await?;
+    argo_cd.processes().iter().try_for_each(|process| env.record(process))?;
+    Ok((forge, Some(argo_cd)))
+}
+
+fn write_ask_pass(path: &Path) -> Result<(), StartError> {
+    let script = format!(
+        "#!/bin/sh\ncase \"$1\" in Username*) printf '%s\\n' \"${USERNAME}\";; *) printf '%s\\n' \"${PASSWORD}\";; esac\n"
+    );
+    let file = fs::File::options().write(true).create(true).truncate(true).mode(0o700).open(path);
+    let written = file.and_then(|mut file| file.write_all(script.as_bytes()));
+    written.map_err(|source| StartError::Write { path: path.to_owned(), source })
+}

@@ -1,0 +1,87 @@
+//! What a run that was killed left in a cluster that lives on.
+//!
+//! A run that ends removes what it made, and a cluster that belongs to a run ends with it. Only a run that is killed while
+//! it is attached to a cluster of `credence up` leaves something: all of it carries [`RUN_LABEL`].
+
+use std::time::Duration;
+
+use credence_harness::wait::{self, Progress, WaitError};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams};
+use kube::core::GroupVersionKind;
+use kube::{Api, Client, ResourceExt};
+
+use crate::namespaces::{self, NamespaceError, RUN_LABEL};
+
+/// How long all of it may take to go.
+const GONE: Duration = Duration::from_secs(120);
+/// How often is looked: nothing is watched yet when a run begins.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// The kinds that runs make in the cluster, in the order in which they are removed: what makes copies goes first.
+const KINDS: [(&str, &str, &str); 3] = [
+    ("external-secrets.io", "v1", "ClusterExternalSecret"),
+    ("external-secrets.io", "v1", "ClusterSecretStore"),
+    ("", "v1", "Namespace"),
+];
+
+/// Why leftovers could not be removed.
+#[derive(Debug, thiserror::Error)]
+pub enum LeftoverError {
+    /// They could not be listed or deleted.
+    #[error("failed to {act} what an earlier run left of {kind}")]
+    Refused {
+        /// What was tried.
+        act: &'static str,
+        /// The kind.
+        kind: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// A namespace could not be removed.
+    #[error("failed to remove a namespace of an earlier run")]
+    Namespace(#[from] NamespaceError),
+    /// They stayed.
+    #[error("failed to remove what an earlier run left")]
+    Stayed(#[source] WaitError),
+}
+
+/// Removes the objects that any run made, and gives their number. No run may be using the cluster.
+///
+/// # Errors
+/// When the API server refuses, or something stays.
+pub async fn sweep(client: &Client) -> Result<usize, LeftoverError> {
+    let mut swept = 0;
+    for (group, version, kind) in KINDS {
+        let api = Api::all_with(client.clone(), &ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind)));
+        let refused = |act| move |source| LeftoverError::Refused { act, kind, source: Box::new(source) };
+        let found = list(&api).await.map_err(refused("list"))?;
+        swept += found.len();
+        for name in &found {
+            if kind == "Namespace" {
+                namespaces::delete(client, name).await?;
+                namespaces::remove_finalizers(client, name).await?;
+            } else {
+                match api.delete(name, &DeleteParams::default()).await {
+                    Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                    outcome => drop(outcome.map_err(refused("delete"))?),
+                }
+            }
+        }
+        let what = format!("every {kind} of earlier runs gone");
+        let gone = wait::poll(&what, GONE, EVERY, || async {
+            match list(&api).await {
+                Ok(left) if left.is_empty() => Progress::Done(()),
+                Ok(left) => Progress::NotYet(left.join(", ")),
+                Err(error) => Progress::NotYet(error.to_string()),
+            }
+        });
+        gone.await.map_err(LeftoverError::Stayed)?;
+    }
+    Ok(swept)
+}
+
+async fn list(api: &Api<DynamicObject>) -> Result<Vec<String>, kube::Error> {
+    let found = api.list_metadata(&ListParams::default().labels(RUN_LABEL)).await?;
+    Ok(found.items.iter().map(ResourceExt::name_any).collect())
+}

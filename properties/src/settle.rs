@@ -1,0 +1,101 @@
+//! Waiting until namespaces hold exactly what their labels ask for, and telling upstream bugs from everything else.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use credence_harness::observe::View;
+use credence_harness::wait::{self, Progress, WaitError};
+use tokio::time::Instant;
+
+use crate::copies::{self, Expected, Names};
+use crate::environment::{self, Environment, HOLD};
+use crate::known::{self, EXTERNAL_SECRET_STAYS};
+use crate::model::Model;
+use crate::selector::Labels;
+use crate::verdict::{Outcome, Violation};
+
+/// Labels for a namespace that is labelled last: those of `twin`, and those that ask for each target that selects by one
+/// of the `touched` keys.
+///
+/// Every ClusterExternalSecret works by itself, so each that must not serve the other namespaces of a case has to be seen
+/// at work after they had their labels.
+pub fn canary(model: &Model, touched: &BTreeSet<&str>, twin: &Labels) -> Labels {
+    let mut canary = twin.clone();
+    for ways in model.targets.iter().map(environment::asking_labels) {
+        let looked_at = |way: &&Labels| way.keys().any(|key| touched.contains(key.as_str()));
+        for (key, value) in ways.iter().find(looked_at).into_iter().flatten() {
+            canary.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    canary
+}
+
+/// What the namespaces of a case have been through before their last labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// Nothing: what appears, even for a moment, is due to their labels.
+    Fresh,
+    /// Other labels: ESO may still be at work on those, and pass through states of before.
+    Relabelled,
+}
+
+/// Waits until each namespace holds exactly what is expected, and then for as long as an absence needs. Adds to the
+/// latencies how long the first took.
+pub async fn settle(
+    env: &Environment,
+    worlds: &[(&str, Expected<'_>)],
+    bound: Duration,
+    past: Past,
+    latencies: &mut Vec<Duration>,
+) -> Outcome {
+    let first = match try_settle(env, worlds, bound, past).await {
+        Ok(took) => {
+            latencies.push(took);
+            return Outcome::Held;
+        }
+        Err(error) => copies::failed(&error),
+    };
+    let Outcome::Violated(violation) = first else { return first };
+    let asked = worlds.iter().map(|(name, expected)| {
+        (*name, expected.values().map(|target| target.external_secret.as_str()).collect::<BTreeSet<_>>())
+    });
+    let forgotten = match known::forgotten(env, &asked.collect()).await {
+        Ok(forgotten) if forgotten.is_empty() => return Outcome::Violated(violation),
+        Ok(forgotten) => forgotten,
+        Err(error) => return Outcome::Unknown(error.to_string()),
+    };
+    // They must be all that is wrong, now and once they are swept: a bug that is known excuses nothing else.
+    let names = Names::of(&env.model).forgiving(&env.model, &forgotten);
+    let rest = env
+        .observer
+        .look(|view| worlds.iter().try_for_each(|(name, expected)| copies::exact(view, name, expected, &names)));
+    if rest.is_err() {
+        return Outcome::Violated(violation);
+    }
+    if let Err(error) = known::sweep(&env.cluster.client, &forgotten).await {
+        return Outcome::Unknown(error.to_string());
+    }
+    match try_settle(env, worlds, bound, Past::Relabelled).await {
+        Ok(_) => Outcome::Violated(Violation { known: Some(EXTERNAL_SECRET_STAYS), ..violation }),
+        Err(error) => copies::failed(&error),
+    }
+}
+
+async fn try_settle(
+    env: &Environment,
+    worlds: &[(&str, Expected<'_>)],
+    bound: Duration,
+    past: Past,
+) -> Result<Duration, WaitError> {
+    let names = Names::of(&env.model);
+    let what = "exactly the copies that the labels ask for";
+    let look =
+        |view: &View<'_>| worlds.iter().try_for_each(|(name, expected)| copies::exact(view, name, expected, &names));
+    if past == Past::Relabelled {
+        return wait::settled(&env.observer, what, bound, HOLD, look).await;
+    }
+    let begin = Instant::now();
+    wait::until(&env.observer, what, bound, |view| look(view).map_or_else(Progress::NotYet, Progress::Done)).await?;
+    let took = begin.elapsed();
+    wait::hold(&env.observer, what, HOLD, look).await.map(|()| took)
+}
