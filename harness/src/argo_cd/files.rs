@@ -239,21 +239,21 @@ mod tests {
         assets
     }
 
-    fn write(directory: &Path, assets: &Path) -> Result<Files, ArgoCdError> {
+    fn write(directory: &Path) -> Result<Files, ArgoCdError> {
         let network = Network { https_proxy: "http://127.0.0.1:1".to_owned(), authorities: String::new() };
-        Files::write(directory, Path::new("/bin/true"), assets, Path::new("/kubeconfig"), &network)
+        Files::write(directory, Path::new("/bin/true"), assets().path(), Path::new("/kubeconfig"), &network)
     }
 
     #[test]
     fn a_socket_path_that_the_kernel_refuses_is_an_error_of_its_own() {
-        let outcome = write(&Path::new("/").join("a".repeat(100)), assets().path());
+        let outcome = write(&Path::new("/").join("a".repeat(100)));
         assert!(matches!(outcome, Err(ArgoCdError::SocketPath { limit: 107, .. })));
     }
 
     #[test]
     fn clones_that_nobody_may_read_can_be_removed_after_unlocking() {
         let directory = tempfile::tempdir().unwrap();
-        let files = write(directory.path(), assets().path()).unwrap();
+        let files = write(directory.path()).unwrap();
         let clone = directory.path().join("temporary/_argocd-repo/a");
         fs::create_dir_all(&clone).unwrap();
         fs::set_permissions(&clone, fs::Permissions::from_mode(0o000)).unwrap();
@@ -266,14 +266,14 @@ mod tests {
     #[test]
     fn a_directory_can_be_prepared_twice() {
         let directory = tempfile::tempdir().unwrap();
-        write(directory.path(), assets().path()).unwrap();
-        write(directory.path(), assets().path()).unwrap();
+        write(directory.path()).unwrap();
+        write(directory.path()).unwrap();
     }
 
     #[test]
     fn the_programs_that_git_and_repo_server_run_can_be_run() {
         let directory = tempfile::tempdir().unwrap();
-        write(directory.path(), assets().path()).unwrap();
+        write(directory.path()).unwrap();
         for name in ["argocd", VERIFY_WRAPPER] {
             let mode = fs::metadata(directory.path().join("bin").join(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o100, 0o100, "{name}");

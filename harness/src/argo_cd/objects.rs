@@ -22,7 +22,7 @@ const INCLUSIONS: &str = r#"
   clusters: ["*"]
 "#;
 
-/// Namespace, settings and the project. Argo CD finds the first two by their label only, and its API server, which
+/// Namespace, settings and the project. Argo CD finds its settings by their label only, and its API server, which
 /// would make the project, does not run.
 pub(super) fn settings() -> [Value; 4] {
     let metadata =
