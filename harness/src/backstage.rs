@@ -27,6 +27,7 @@ mod tools;
 pub use client::{Client, ClientError, Refusal, SignedIn};
 pub use image::{COMMAND, ENVIRONMENT, ImageFile, WORKING_DIRECTORY};
 pub use install::{CACHE_MEGABYTES, obtain, unsupported};
+pub use reqwest::Url;
 pub use settings::Settings;
 pub use tools::{Commands, Unsupported};
 

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use backstage::Portal;
 use credence_harness::argo_cd::ArgoCd;
 use credence_harness::certificates::Authority;
 use credence_harness::credential::Credential;
@@ -23,6 +24,7 @@ use crate::model::{ExpectedKeys, Target};
 use crate::verdict::Requirement;
 
 mod argo_cd;
+mod backstage;
 mod endpoints;
 mod kargo;
 mod kubelet;
@@ -31,11 +33,12 @@ mod start;
 mod tls;
 
 pub use argo_cd::{Followed, SyncError};
+pub use backstage::{PortalError, PortalPod, catalog_file};
 pub use endpoints::{Endpoints, Owner};
 pub use kargo::LookupError;
 pub use kubelet::{Pull, PullError};
 pub(crate) use start::start;
-pub use start::{Setup, StartError};
+pub use start::{Setup, SetupError, StartError};
 
 /// What uses a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,12 +55,21 @@ pub enum Consumer {
     OAuthClient,
     /// An HTTPS server.
     TlsServer,
+    /// Backstage, which needs three copies: to be pulled, to sign people in, and to read files.
+    Backstage,
 }
 
 impl Consumer {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Kubelet, Self::ArgoCd, Self::KargoGit, Self::KargoImage, Self::OAuthClient, Self::TlsServer];
+    pub const ALL: [Self; 7] = [
+        Self::Kubelet,
+        Self::ArgoCd,
+        Self::KargoGit,
+        Self::KargoImage,
+        Self::OAuthClient,
+        Self::TlsServer,
+        Self::Backstage,
+    ];
 
     /// The consumer that a target's copies are for, told by type, labels and keys alone: whether it gets in with what
     /// they hold is for itself to find out.
@@ -85,7 +97,7 @@ impl Consumer {
         match self {
             Self::Kubelet => Requirement::new(4, 1),
             Self::ArgoCd | Self::KargoGit | Self::KargoImage => Requirement::new(4, 2),
-            Self::OAuthClient => Requirement::new(4, 3),
+            Self::OAuthClient | Self::Backstage => Requirement::new(4, 3),
             Self::TlsServer => Requirement::new(4, 4),
         }
     }
@@ -99,6 +111,7 @@ impl Consumer {
             Self::KargoImage => "registry login by Kargo's rules, controller not run",
             Self::OAuthClient => "OAuth code exchange",
             Self::TlsServer => "TLS handshake",
+            Self::Backstage => "pull, sign-in and catalog read by Backstage",
         }
     }
 }
@@ -117,6 +130,7 @@ pub struct Consumers {
     // A node has to end before the cluster that it belongs to, and the forge outlives those who ask it.
     node: Option<Node>,
     argo_cd: Option<ArgoCd>,
+    portal: Option<Portal>,
     /// The forge.
     pub forge: Forge,
     /// Where credentials are used.

@@ -56,6 +56,11 @@ pub trait Property: Send + Sync + 'static {
         BTreeMap::new()
     }
 
+    /// Checks of it that cannot run here, by what they do, each with the reason.
+    fn skipped_checks(&self, _model: &Model) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
     /// Runs once before the first slot, for what all cases need.
     fn prepare(&self, _env: &Arc<Environment>) -> impl Future<Output = Result<(), String>> + Send {
         std::future::ready(Ok(()))
@@ -221,6 +226,7 @@ async fn execute<P: Property>(
         took: began.elapsed(),
         trouble,
         not_covered: property.not_covered(&env.model),
+        skipped_checks: property.skipped_checks(&env.model),
         replay_flags: plan.replay_flags.clone(),
     };
     Executed { records, execution }

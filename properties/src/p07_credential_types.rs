@@ -23,17 +23,20 @@ use crate::generate::{Pick, pick};
 use crate::model::{Model, Target};
 use crate::report::PropertyMeta;
 use crate::rotation::targets_of;
-use crate::sources::{ExclusiveLease, Values};
+use crate::sources::ExclusiveLease;
 use crate::verdict::{CaseId, PropertyId, Requirement};
 
 mod issue;
 mod issuer;
+mod portal;
 mod trespass;
 mod trial;
 
 pub use issue::{End, Issue, Kind, Secret};
 
 use issuer::Issuer;
+pub use portal::PortalCopies;
+use portal::PortalTrial;
 use trial::Trial;
 
 /// The property.
@@ -50,8 +53,22 @@ pub struct Placement {
     trespass: Pick,
 }
 
+/// What the cases of a slot live through.
+#[derive(Debug, Clone)]
+pub struct Lives {
+    /// One credential; two where the first case is that of Backstage, which needs both.
+    issues: Vec<Issue>,
+    /// The copies of Backstage, by their targets' names.
+    portal: Option<PortalCopies>,
+}
+
+/// Slots of which one has a case of Backstage: it takes a minute, and so there are few.
+const SLOTS_PER_PORTAL: u32 = 10;
+/// Which of them.
+const PORTAL_SLOT: u32 = 1;
+
 impl Property for CredentialTypes {
-    type Shared = Issue;
+    type Shared = Lives;
     type Case = Placement;
 
     const META: PropertyMeta = PropertyMeta {
@@ -63,7 +80,17 @@ impl Property for CredentialTypes {
     const CASES_PER_SLOT: u32 = 10;
     const LANES: usize = 3;
 
-    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Issue>> {
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Lives>> {
+        if slot % SLOTS_PER_PORTAL == PORTAL_SLOT
+            && let Some((copies, sources)) = PortalCopies::of(model)
+        {
+            let [client, account] = sources.map(|source| issue::strategy(source, &model.sources[source].keys));
+            let lives = (client?, account?).prop_map(move |(client, account)| Lives {
+                issues: vec![client.for_backstage(), account.for_backstage()],
+                portal: Some(copies.clone()),
+            });
+            return Some(lives.boxed());
+        }
         // A source has as many turns as copies are made of it, so that each format gets about as many cases.
         let turns: Vec<&SourceRef> = model
             .sources
@@ -72,15 +99,15 @@ impl Property for CredentialTypes {
             .flat_map(|(source, _)| std::iter::repeat_n(source, consumed(model, source).len()))
             .collect();
         let turn = usize::try_from(slot).ok()?.checked_rem(turns.len())?;
-        let source = turns[turn];
-        issue::strategy(source, &model.sources[source].keys)
+        let issue = issue::strategy(turns[turn], &model.sources[turns[turn]].keys)?;
+        Some(issue.prop_map(|issue| Lives { issues: vec![issue], portal: None }).boxed())
     }
 
-    fn case(&self, _model: &Model, _issue: &Issue) -> BoxedStrategy<Placement> {
+    fn case(&self, _model: &Model, _lives: &Lives) -> BoxedStrategy<Placement> {
         (pick(), pick(), pick()).prop_map(|(target, way, trespass)| Placement { target, way, trespass }).boxed()
     }
 
-    fn is_telling(&self, _model: &Model, _issue: &Issue, _case: &Placement) -> bool {
+    fn is_telling(&self, _model: &Model, _lives: &Lives, _case: &Placement) -> bool {
         true
     }
 
@@ -101,11 +128,16 @@ impl Property for CredentialTypes {
         reasons.into_iter().map(|(requirement, texts)| (requirement, texts.join("; "))).collect()
     }
 
+    fn skipped_checks(&self, model: &Model) -> BTreeMap<String, String> {
+        let absent = model.absent_consumers.iter();
+        absent.map(|(consumer, reason)| (consumer.operation().to_owned(), reason.clone())).collect()
+    }
+
     async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
         env.consumers().await.map(drop)
     }
 
-    async fn run(&self, env: &Arc<Environment>, issue: &Issue, cases: &[(CaseId, Placement)]) -> Vec<Observation> {
+    async fn run(&self, env: &Arc<Environment>, lives: &Lives, cases: &[(CaseId, Placement)]) -> Vec<Observation> {
         let consumers = match env.consumers().await {
             Ok(consumers) => consumers,
             Err(why) => return vec![Observation::unknown(why); cases.len()],
@@ -114,7 +146,7 @@ impl Property for CredentialTypes {
             biased;
             // What a case sees of a consumer that has died is no evidence.
             death = consumers.died() => vec![Observation::unknown(death); cases.len()],
-            observations = live(env, issue, cases) => observations
+            observations = live(env, lives, cases) => observations
                 .unwrap_or_else(|why| vec![Observation::unknown(why); cases.len()]),
         }
     }
@@ -130,49 +162,137 @@ fn consumed<'a>(model: &'a Model, source: &SourceRef) -> Vec<(&'a Target, Consum
         .collect()
 }
 
-/// Leads a credential through its life, with all cases at each step.
+/// Leads the credentials of a slot through their lives, with all cases at each step.
 async fn live(
     env: &Arc<Environment>,
-    issue: &Issue,
+    lives: &Lives,
     cases: &[(CaseId, Placement)],
 ) -> Result<Vec<Observation>, String> {
     let consumers = env.consumers().await?;
     let Some((first, _)) = cases.first() else { return Ok(Vec::new()) };
-    let targets = consumed(&env.model, &issue.source);
-    let mut lease =
-        env.sources.rotate(&issue.source).await.ok_or_else(|| format!("there is no source {}", issue.source))?;
-    let mut issuer = Issuer::issue(consumers, issue, *first).await.map_err(|error| chain(&error))?;
-    write(env, &mut lease, *first, &issuer.values).await?;
-    let begun = cases.iter().map(|(id, placement)| {
-        let (target, consumer) = *placement.target.of(&targets);
-        Trial::begin(env, consumers, *id, target, consumer, placement)
+    let mut credentials = Vec::new();
+    // In the order of their sources, so that slots do not wait for each other in a circle.
+    let mut issues: Vec<&Issue> = lives.issues.iter().collect();
+    issues.sort_by_key(|issue| &issue.source);
+    for issue in issues {
+        let lease = env.sources.rotate(&issue.source).await;
+        let lease = lease.ok_or_else(|| format!("there is no source {}", issue.source))?;
+        let issuer = Issuer::issue(consumers, issue, *first).await.map_err(|error| chain(&error))?;
+        credentials.push((lease, issuer));
+    }
+    let targets: Vec<(&Target, Consumer, usize)> = credentials
+        .iter()
+        .enumerate()
+        .flat_map(|(place, (_, issuer))| {
+            let consumed = consumed(&env.model, issuer.source());
+            consumed.into_iter().map(move |(target, consumer)| (target, consumer, place))
+        })
+        .collect();
+    write(env, &mut credentials, *first).await?;
+    let begun = cases.iter().enumerate().map(|(number, (id, placement))| {
+        let portal = lives.portal.as_ref().filter(|_| number == 0);
+        let (target, consumer, issuer) = *placement.target.of(&targets);
+        async move {
+            match portal {
+                Some(copies) => Subject::Portal(Box::new(PortalTrial::begin(env, consumers, *id, copies).await)),
+                None => {
+                    let trial = Trial::begin(env, consumers, *id, target, consumer, placement).await;
+                    Subject::Copy(Box::new(trial), issuer)
+                }
+            }
+        }
     });
-    let mut trials = join_all(begun).await;
-    join_all(trials.iter_mut().map(|trial| trial.settle(&issuer))).await;
-    join_all(trials.iter_mut().map(|trial| trial.must_be_admitted(&issuer, "issued"))).await;
-    join_all(trials.iter_mut().map(|trial| trial.must_be_denied_elsewhere(&issuer))).await;
+    let mut subjects = join_all(begun).await;
+    every(&mut subjects, &credentials, Step::Settle).await;
+    every(&mut subjects, &credentials, Step::MustBeAdmitted("issued")).await;
+    every(&mut subjects, &credentials, Step::MustBeDeniedElsewhere).await;
 
-    issuer.rotate().await.map_err(|error| chain(&error))?;
-    write(env, &mut lease, *first, &issuer.values).await?;
-    join_all(trials.iter_mut().map(|trial| trial.settle(&issuer))).await;
-    issuer.withdraw_former().await.map_err(|error| chain(&error))?;
-    join_all(trials.iter_mut().map(|trial| trial.must_be_admitted(&issuer, "rotated"))).await;
+    for (_, issuer) in &mut credentials {
+        issuer.rotate().await.map_err(|error| chain(&error))?;
+    }
+    write(env, &mut credentials, *first).await?;
+    every(&mut subjects, &credentials, Step::Settle).await;
+    for (_, issuer) in &mut credentials {
+        issuer.withdraw_former().await.map_err(|error| chain(&error))?;
+    }
+    every(&mut subjects, &credentials, Step::MustBeAdmitted("rotated")).await;
 
-    match issuer.end().await.map_err(|error| chain(&error))? {
-        // Revoked where it is checked: the copies stay as they are.
-        None => {}
-        Some(wrong) => {
+    let mut overwritten = false;
+    for (_, issuer) in &mut credentials {
+        // Without new values it is revoked where it is checked, and the copies stay as they are.
+        if let Some(wrong) = issuer.end().await.map_err(|error| chain(&error))? {
             issuer.values = wrong;
-            write(env, &mut lease, *first, &issuer.values).await?;
-            join_all(trials.iter_mut().map(|trial| trial.settle(&issuer))).await;
+            overwritten = true;
         }
     }
-    join_all(trials.iter_mut().map(|trial| trial.must_be_refused(&issuer))).await;
-    Ok(join_all(trials.into_iter().map(Trial::end)).await)
+    if overwritten {
+        write(env, &mut credentials, *first).await?;
+        every(&mut subjects, &credentials, Step::Settle).await;
+    }
+    every(&mut subjects, &credentials, Step::MustBeRefused).await;
+    Ok(join_all(subjects.into_iter().map(Subject::end)).await)
 }
 
-/// Writes the source in the name of the first case of the slot.
-async fn write(env: &Environment, lease: &mut ExclusiveLease, case: CaseId, values: &Values) -> Result<(), String> {
-    let written = lease.write(&env.client_for(case), &agent(case), values).await;
-    written.map(drop).map_err(|error| chain(&error))
+/// A credential of the slot: the right to write its source, and the server's side of it.
+type Credentials<'a> = Vec<(ExclusiveLease, Issuer<'a>)>;
+
+/// Writes the sources in the name of the first case of the slot.
+async fn write(env: &Environment, credentials: &mut Credentials<'_>, case: CaseId) -> Result<(), String> {
+    for (lease, issuer) in credentials {
+        let written = lease.write(&env.client_for(case), &agent(case), &issuer.values).await;
+        written.map_err(|error| chain(&error))?;
+    }
+    Ok(())
+}
+
+/// A step in the life of a credential.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Settle,
+    MustBeAdmitted(&'static str),
+    MustBeDeniedElsewhere,
+    MustBeRefused,
+}
+
+/// What a case is about.
+enum Subject<'a> {
+    /// A copy, and which credential of the slot it is of.
+    Copy(Box<Trial<'a>>, usize),
+    Portal(Box<PortalTrial<'a>>),
+}
+
+impl Subject<'_> {
+    async fn take(&mut self, step: Step, credentials: &Credentials<'_>) {
+        match self {
+            Self::Copy(trial, issuer) => {
+                let (_, issuer) = &credentials[*issuer];
+                match step {
+                    Step::Settle => trial.settle(issuer).await,
+                    Step::MustBeAdmitted(how) => trial.must_be_admitted(issuer, how).await,
+                    Step::MustBeDeniedElsewhere => trial.must_be_denied_elsewhere(issuer).await,
+                    Step::MustBeRefused => trial.must_be_refused(issuer).await,
+                }
+            }
+            Self::Portal(trial) => {
+                let issuers: Vec<&Issuer<'_>> = credentials.iter().map(|(_, issuer)| issuer).collect();
+                match step {
+                    Step::Settle => trial.settle(&issuers).await,
+                    Step::MustBeAdmitted(how) => trial.must_be_admitted(&issuers, how).await,
+                    Step::MustBeDeniedElsewhere => trial.must_be_refused_with_wrong_values().await,
+                    Step::MustBeRefused => trial.must_be_refused().await,
+                }
+            }
+        }
+    }
+
+    async fn end(self) -> Observation {
+        match self {
+            Self::Copy(trial, _) => trial.end().await,
+            Self::Portal(trial) => trial.end().await,
+        }
+    }
+}
+
+async fn every(subjects: &mut [Subject<'_>], credentials: &Credentials<'_>, step: Step) {
+    join_all(subjects.iter_mut().map(|subject| subject.take(step, credentials))).await;
 }

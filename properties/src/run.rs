@@ -13,6 +13,7 @@ use credence_harness::run_dir::RunDirError;
 
 use crate::bundle::BundleError;
 use crate::console::Console;
+use crate::consumers::SetupError;
 use crate::deploy::DeployError;
 use crate::leftovers::LeftoverError;
 use crate::namespaces::NamespaceError;
@@ -87,6 +88,9 @@ pub enum RunError {
     /// A program cannot be obtained.
     #[error("failed to obtain the programs")]
     Components(#[from] ComponentError),
+    /// What consumers are started from cannot be obtained.
+    #[error("failed to obtain the consumers")]
+    Consumers(#[from] SetupError),
     /// The configuration cannot be read.
     #[error("failed to read the configuration")]
     Manifest(#[from] ManifestError),

@@ -122,7 +122,7 @@ impl Session {
         let mut env = Environment::new(cluster, observer, model, Namespaces::new(&name));
         if options.wants(CredentialTypes::META.id) {
             let owned = env.cluster.is_owned();
-            env = env.with_consumers(Setup::obtain(&options.components, endpoints, owned, progress).await?);
+            env = env.with_consumers(Setup::obtain(&options.components, endpoints, owned, console).await?);
         }
         if let Some(own) = own_directory {
             env = env.with_directory(own);

@@ -85,6 +85,8 @@ fn write_skips(text: &mut String, properties: &[PropertyReport], colour: bool) -
         }
         let parts = property.not_covered.iter();
         skips.extend(parts.map(|(requirement, why)| format!("  {} requirement {requirement}: {why}", property.id)));
+        let checks = property.skipped_checks.iter();
+        skips.extend(checks.map(|(what, why)| format!("  {} {what}: {why}", property.id)));
     }
     if !skips.is_empty() {
         writeln!(text, "\n{}", paint(Verdict::Skipped, "skipped", colour))?;

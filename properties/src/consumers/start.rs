@@ -8,15 +8,20 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
 
 use credence_harness::argo_cd::{ArgoCd, ArgoCdError, Network};
+use credence_harness::backstage::{self, BackstageError, Commands, Installation, Url};
 use credence_harness::certificates::{Authority, CertificateError, write_private};
 use credence_harness::cluster::ClusterError;
-use credence_harness::components::{self, ComponentError, Part, Programs, Progress};
+use credence_harness::components::{self, ComponentError, Part, Programs};
 use credence_harness::credential::Credential;
 use credence_harness::forge::{Forge, ForgeError, ForgeSetup, WRITE_PACKAGE};
 use credence_harness::image::{ImageError, Registry};
 use credence_harness::node::{self, Node, NodeError, NodePrograms};
 
+use tokio::sync::OnceCell;
+
+use super::backstage::Portal;
 use super::{Consumer, Consumers, Endpoints, Person};
+use crate::console::Console;
 use crate::environment::Environment;
 
 /// File that holds the certificate of the forge's authority.
@@ -57,6 +62,9 @@ pub enum StartError {
     /// The image that pods pull.
     #[error("failed to make the images that pods pull")]
     Image(#[from] ImageError),
+    /// The address of Backstage.
+    #[error("failed to find a port for Backstage")]
+    Port(#[source] io::Error),
     /// The list of processes of the run.
     #[error("failed to write the consumers down")]
     Record(#[from] ClusterError),
@@ -80,6 +88,18 @@ pub struct Setup {
     programs: Programs,
     gitea: PathBuf,
     argo_cd: Option<PathBuf>,
+    backstage: Option<Installation>,
+}
+
+/// Why what consumers are started from could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A program.
+    #[error("failed to obtain the consumers' programs")]
+    Component(#[from] ComponentError),
+    /// Backstage.
+    #[error("failed to install Backstage")]
+    Backstage(#[from] BackstageError),
 }
 
 impl Setup {
@@ -91,19 +111,31 @@ impl Setup {
         options: &components::Options,
         endpoints: Endpoints,
         cluster_is_owned: bool,
-        progress: &dyn Progress,
-    ) -> Result<Self, ComponentError> {
-        let absent = absent(&endpoints, cluster_is_owned);
+        console: &Console,
+    ) -> Result<Self, SetupError> {
+        let mut absent = absent(&endpoints, cluster_is_owned);
+        if let Some(reason) = absent.get(&Consumer::Kubelet).cloned() {
+            absent.insert(Consumer::Backstage, reason);
+        } else if let Some(reason) = backstage::unsupported(&options.cache, &Commands::default()).await {
+            absent.insert(Consumer::Backstage, reason.to_string());
+        }
         let mut parts = vec![Part::Etcd, Part::Gitea];
         if !absent.contains_key(&Consumer::Kubelet) {
             parts.extend(NODE);
         }
         let argo_cd = !absent.contains_key(&Consumer::ArgoCd);
         parts.extend(argo_cd.then_some(Part::ArgoCd));
+        let programs = components::obtain(options, &parts, console.components()).await?;
+        let backstage = if absent.contains_key(&Consumer::Backstage) {
+            None
+        } else {
+            Some(backstage::obtain(&options.cache, &Commands::default(), &|line| console.note(line)).await?)
+        };
         Ok(Self {
-            programs: components::obtain(options, &parts, progress).await?,
+            programs,
             gitea: components::gitea_assets(options).await?,
             argo_cd: if argo_cd { Some(components::argo_cd_assets(options).await?) } else { None },
+            backstage,
             endpoints,
             absent,
         })
@@ -184,9 +216,11 @@ pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers,
     let token = forge.create_token(forge.administrator(), &[WRITE_PACKAGE]).await?;
     let address = forge.addresses()[0].to_string();
     let pusher = Registry::new(&address, &authority.certificate(), forge.administrator(), &token.value)?;
+    let portal = setup.backstage.as_ref().map(|installation| portal(installation, &forge)).transpose()?;
     Ok(Consumers {
         node,
         argo_cd,
+        portal,
         forge,
         endpoints: setup.endpoints.clone(),
         organizations,
@@ -249,6 +283,21 @@ async fn start_forge_and_argo_cd(
     .await?;
     argo_cd.processes().iter().try_for_each(|process| env.record(process))?;
     Ok((forge, Some(argo_cd)))
+}
+
+/// Backstage on a free port of the node's network, which is this machine's.
+fn portal(installation: &Installation, forge: &Forge) -> Result<Portal, StartError> {
+    let free = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0));
+    let listen = free.and_then(|listener| listener.local_addr()).map_err(StartError::Port)?;
+    // Both are addresses with a port, and so make URLs.
+    let url = |text: String| Url::parse(&text).expect("an address makes a URL");
+    let served = backstage::Settings {
+        base_url: url(format!("http://{listen}")),
+        listen: listen.to_string(),
+        forge: url(forge.url()),
+        authority: Some(super::backstage::AUTHORITY.to_owned()),
+    };
+    Ok(Portal { installation: installation.clone(), served, published: OnceCell::new() })
 }
 
 fn write_ask_pass(path: &Path) -> Result<(), StartError> {

@@ -60,6 +60,14 @@ pub enum End {
     Truncated,
 }
 
+impl Issue {
+    /// The same for Backstage, which sends what it has for a token as a bearer token, and keeps running when a credential
+    /// is revoked: it is a token, and it is revoked.
+    pub(super) fn for_backstage(self) -> Self {
+        Self { first: Secret::Token, next: Secret::Token, end: End::Revoked, ..self }
+    }
+}
+
 impl Kind {
     /// The kind that the keys of a source are for, if it is one that has a server to ask.
     pub fn of(keys: &BTreeSet<String>) -> Option<Self> {

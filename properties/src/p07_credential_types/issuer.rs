@@ -5,13 +5,11 @@ use credence_harness::credential::Credential;
 use credence_harness::forge::{AccessToken, Application, ForgeError, READ_PACKAGE, READ_REPOSITORY};
 
 use super::issue::{End, Issue, Kind, Secret};
+use crate::bundle::SourceRef;
 use crate::consumer_format::{Role, source_roles};
 use crate::consumers::Consumers;
 use crate::sources::Values;
 use crate::verdict::CaseId;
-
-/// Where the application of an OAuth client gets its codes; nothing listens there.
-const REDIRECT: &str = "https://127.0.0.1/callback";
 
 /// Why a credential could not be issued.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +57,9 @@ impl<'a> Issuer<'a> {
                 let now = account(consumers, &name, &issue.first).await?;
                 (name, now)
             }
-            Kind::Client => (name, Issued::Client(consumers.forge.create_application(REDIRECT).await?)),
+            Kind::Client => {
+                (name, Issued::Client(consumers.forge.create_application(&consumers.redirect_uri()).await?))
+            }
             Kind::Certificate => {
                 let host = format!("{name}.credence.test");
                 let identity = consumers.authority.server(&host, &[&host])?;
@@ -138,6 +138,11 @@ impl<'a> Issuer<'a> {
                 Ok(None)
             }
         }
+    }
+
+    /// The source that it is of.
+    pub(super) fn source(&self) -> &'a SourceRef {
+        &self.issue.source
     }
 
     /// The application of an OAuth client.

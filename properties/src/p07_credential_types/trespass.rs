@@ -42,7 +42,7 @@ impl Trespass {
     /// Those that a consumer can try.
     pub(super) fn of(consumer: Consumer) -> &'static [Self] {
         match consumer {
-            Consumer::Kubelet => {
+            Consumer::Kubelet | Consumer::Backstage => {
                 &[Self::WithoutSecret, Self::FromOtherNamespace, Self::AtLookAlikeOwner, Self::AtLookAlikeHost]
             }
             Consumer::ArgoCd => &[Self::AtLookAlikeOwner, Self::AtLookAlikeHost],

@@ -59,7 +59,7 @@ impl<'a> Trial<'a> {
             Consumer::ArgoCd => Some(&consumers.endpoints.argo_cd),
             Consumer::KargoGit => Some(&consumers.endpoints.kargo_git),
             Consumer::KargoImage => Some(&consumers.endpoints.kargo_images),
-            Consumer::OAuthClient | Consumer::TlsServer => None,
+            Consumer::OAuthClient | Consumer::TlsServer | Consumer::Backstage => None,
         };
         let owners: Vec<&Owner> = owners.into_iter().flatten().collect();
         let mut trial = Self {
@@ -244,6 +244,7 @@ impl<'a> Trial<'a> {
             Consumer::TlsServer => {
                 consumers.shake_hands(&self.data(), &issuer.name).await.map_err(|error| chain(&error))
             }
+            Consumer::Backstage => Err("Backstage needs more than one copy and has cases of its own".to_owned()),
         }
     }
 

@@ -39,6 +39,10 @@ fn suite(report: &Report, property: &PropertyReport) -> TestSuite {
         let name = format!("{} requirement {requirement}", property.id);
         suite.add_testcase(case(&name, 0.0, Verdict::Skipped, report.strict, why, ""));
     }
+    for (what, why) in &property.skipped_checks {
+        let name = format!("{} {what}", property.id);
+        suite.add_testcase(case(&name, 0.0, Verdict::Skipped, report.strict, why, ""));
+    }
     for finding in &property.findings {
         let details = finding_details(finding, property);
         let name = finding.case.to_string();

@@ -34,6 +34,8 @@ pub struct Execution {
     pub trouble: Option<String>,
     /// Requirements it traces to but could not exercise on this cluster, each with the reason.
     pub not_covered: BTreeMap<Requirement, String>,
+    /// Checks of it that could not run here, by what they do, each with the reason and what would enable it.
+    pub skipped_checks: BTreeMap<String, String>,
     /// What `credence replay` needs beside the case to test the same configuration; empty, or with a leading space.
     pub replay_flags: String,
 }
@@ -67,6 +69,8 @@ pub struct PropertyReport {
     pub seconds: f64,
     /// Requirements it traces to but could not exercise on this cluster, each with the reason.
     pub not_covered: BTreeMap<Requirement, String>,
+    /// Checks of it that could not run here, by what they do, each with the reason and what would enable it.
+    pub skipped_checks: BTreeMap<String, String>,
     /// Every case that did not hold: heaviest verdict first, shrunk ones before others, then by case.
     pub findings: Vec<Finding>,
 }
@@ -154,6 +158,7 @@ impl PropertyReport {
             replay: findings.first().map(|finding| finding.replay.clone()),
             seconds: seconds(execution.took),
             not_covered: execution.not_covered.iter().map(|(id, why)| (*id, printable(why))).collect(),
+            skipped_checks: execution.skipped_checks.iter().map(|(what, why)| (what.clone(), printable(why))).collect(),
             findings,
             ..Self::skipped(meta, "")
         }
@@ -175,6 +180,7 @@ impl PropertyReport {
             replay: None,
             seconds: 0.0,
             not_covered: BTreeMap::new(),
+            skipped_checks: BTreeMap::new(),
             findings: Vec::new(),
         }
     }

@@ -56,6 +56,7 @@ pub(crate) fn execution(planned: u32) -> Execution {
         took: Duration::from_secs(30),
         trouble: None,
         not_covered: BTreeMap::new(),
+        skipped_checks: BTreeMap::new(),
         replay_flags: String::new(),
     }
 }

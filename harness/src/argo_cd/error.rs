@@ -1,0 +1,73 @@
+//! What can go wrong with Argo CD.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::apply::ApplyError;
+use crate::cluster::ClusterError;
+use crate::manifest::ManifestError;
+use crate::process::ProcessError;
+use crate::wait::WaitError;
+
+/// Why Argo CD could not be started or used.
+#[derive(Debug, thiserror::Error)]
+pub enum ArgoCdError {
+    /// A file or directory cannot be used.
+    #[error("failed to {act} {path}")]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The socket's path is longer than the kernel takes, see unix(7).
+    #[error("failed to place a socket at {path}: it has more than {limit} bytes; choose a shorter state directory")]
+    SocketPath {
+        /// The path.
+        path: PathBuf,
+        /// The most bytes that it may have.
+        limit: usize,
+    },
+    /// No ports can be had.
+    #[error("failed to choose Argo CD's ports")]
+    Ports(#[source] Box<ClusterError>),
+    /// The custom resource definitions cannot be read.
+    #[error("failed to read Argo CD's custom resource definitions")]
+    Definitions(#[from] ManifestError),
+    /// An object that Argo CD needs was refused.
+    #[error("failed to install Argo CD")]
+    Install(#[from] ApplyError),
+    /// A program could not be started.
+    #[error("failed to start Argo CD")]
+    Process(#[from] ProcessError),
+    /// Something did not become ready.
+    #[error("failed to bring Argo CD up")]
+    NotReady(#[from] WaitError),
+    /// A program ended by itself.
+    #[error("{name} ended by itself ({status}); its last lines:\n{tail}")]
+    Died {
+        /// The program.
+        name: String,
+        /// How it ended.
+        status: String,
+        /// The end of its log.
+        tail: String,
+    },
+    /// The API server refused a request about Applications.
+    #[error("failed to {act} {object}")]
+    Request {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        object: String,
+        /// The cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// An Application does not go.
+    #[error("failed to delete an Application")]
+    NotDeleted(#[source] WaitError),
+}

@@ -1,0 +1,256 @@
+//! Backstage as a consumer: a pod of a real backend, pulled with one copy, that signs people in with another and reads
+//! private files with a third.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_harness::backstage::{self, BackstageError, Client as Browser, ClientError, Installation, Url};
+use credence_harness::image::{Entry, Image, ImageError, Layer, Settings};
+use credence_harness::observe::PodSeen;
+use credence_harness::wait::{self, Progress, WaitError};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use super::{Answer, Consumers, Owner};
+use crate::environment::Environment;
+use crate::namespaces::RUN_LABEL;
+
+/// How long the pull of 200 MB and the start of the container may take.
+const STARTED: Duration = Duration::from_secs(120);
+/// How long Backstage itself may take to be ready; it takes 2 to 9 s.
+const READY: Duration = Duration::from_secs(60);
+/// How long a pod may take to be gone: the next one listens on its port.
+const GONE: Duration = Duration::from_secs(30);
+/// Where the image has the certificate of the forge's authority.
+pub(super) const AUTHORITY: &str = "/etc/credence/authority.crt";
+/// Name and tag of the image.
+const IMAGE: (&str, &str) = ("backstage", "pinned");
+
+/// Why Backstage could not be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum PortalError {
+    /// It does not run here.
+    #[error("failed to start Backstage: it does not run here")]
+    Absent,
+    /// Its files could not be listed.
+    #[error("failed to list the files of Backstage")]
+    Files(#[from] BackstageError),
+    /// Its image could not be packed or published.
+    #[error("failed to publish the image of Backstage")]
+    Image(#[from] ImageError),
+    /// The pod was refused.
+    #[error("failed to {act} pod {pod}")]
+    Pod {
+        /// What was tried.
+        act: &'static str,
+        /// The pod.
+        pod: String,
+        /// The cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// Something did not happen in time.
+    #[error("failed to wait for Backstage")]
+    NoAnswer(#[from] WaitError),
+    /// Backstage did not answer as it should, which says nothing of a credential.
+    #[error("failed to use Backstage")]
+    Client(#[from] ClientError),
+    /// A URL of ours is not one.
+    #[error("failed to make a URL of {0}")]
+    Url(String),
+}
+
+/// What all pods of Backstage in a run have in common.
+pub(super) struct Portal {
+    pub(super) installation: Installation,
+    /// Where it is served and where its forge is.
+    pub(super) served: backstage::Settings,
+    /// The owner under which its image is published, once it is.
+    pub(super) published: OnceCell<()>,
+}
+
+/// Where a pod of Backstage gets its credentials: literally, or from Secrets of its namespace.
+pub struct PortalPod<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name, which no other has.
+    pub name: &'a str,
+    /// Who owns its image.
+    pub owner: &'a Owner,
+    /// The Secret that it is pulled with.
+    pub pull_secret: &'a str,
+    /// Client id, client secret and token, each as an `EnvVar` without its name.
+    pub credentials: [Value; 3],
+}
+
+/// The variables that hold the three credentials.
+const VARIABLES: [&str; 3] = ["AUTH_GITHUB_CLIENT_ID", "AUTH_GITHUB_CLIENT_SECRET", "GITHUB_TOKEN"];
+
+impl Consumers {
+    fn portal(&self) -> Result<&Portal, PortalError> {
+        self.portal.as_ref().ok_or(PortalError::Absent)
+    }
+
+    /// Where OAuth applications of this run are sent back to.
+    pub fn redirect_uri(&self) -> String {
+        match &self.portal {
+            Some(portal) => portal.served.redirect_uri(),
+            // Nothing has to listen there: the code is read from the redirect itself.
+            None => "https://127.0.0.1/callback".to_owned(),
+        }
+    }
+
+    /// Starts a pod and waits until Backstage is ready in it. `Refused` if its image could not be pulled.
+    ///
+    /// # Errors
+    /// When the image cannot be published, the pod is refused, or Backstage does not become ready.
+    pub async fn start_portal(
+        &self,
+        env: &Environment,
+        client: &Client,
+        pod: &PortalPod<'_>,
+    ) -> Result<Answer, PortalError> {
+        let portal = self.portal()?;
+        portal.published.get_or_try_init(|| self.publish_portal(portal, pod.owner)).await?;
+        let Some(node) = &self.node else { return Err(PortalError::Absent) };
+        let PortalPod { namespace, name, .. } = *pod;
+        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let created = pods.create(&PostParams::default(), &object(env, node.name(), portal, pod)).await;
+        created.map_err(refused("create", namespace, name))?;
+        let what = format!("Backstage running in pod {namespace}/{name}");
+        let pulled = wait::until(&env.observer, &what, STARTED, |view| match view.pod(namespace, name) {
+            Some(seen) if seen.cannot_pull() => Progress::Done(Answer::Refused("ErrImagePull".to_owned())),
+            Some(PodSeen::Ran) => Progress::Done(Answer::Admitted),
+            seen => Progress::NotYet(format!("{seen:?}")),
+        });
+        let pulled = pulled.await?;
+        if pulled == Answer::Admitted {
+            self.browser()?.wait_until_ready(READY).await?;
+        }
+        Ok(pulled)
+    }
+
+    async fn publish_portal(&self, portal: &Portal, owner: &Owner) -> Result<(), PortalError> {
+        let files = portal.installation.image_files().await?;
+        let authority = self.authority.certificate();
+        let pack = move || {
+            let copied = files.iter().map(|file| Entry::copy(&file.path, file.mode, &file.source));
+            let entries: Vec<Entry> = copied.chain([Entry::file(&AUTHORITY[1..], 0o644, authority)]).collect();
+            Layer::pack(&entries)
+        };
+        // Nothing aborts it, so an error is a panic, which goes on here.
+        let packed = tokio::task::spawn_blocking(pack).await;
+        let layer: Arc<Layer> = packed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        let settings = Settings {
+            entrypoint: backstage::COMMAND.map(str::to_owned).to_vec(),
+            environment: backstage::ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            working_directory: Some(backstage::WORKING_DIRECTORY.to_owned()),
+            user: Some(65534),
+        };
+        let image = Image::new(&[layer], &settings, "backstage");
+        self.pusher.push(&image, &format!("{}/{}", owner.name, IMAGE.0), IMAGE.1).await?;
+        Ok(())
+    }
+
+    /// Removes a pod and waits until it is gone.
+    ///
+    /// # Errors
+    /// When the API server refuses, or the pod stays.
+    pub async fn stop_portal(
+        &self,
+        env: &Environment,
+        client: &Client,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(), PortalError> {
+        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let deleted = pods.delete(name, &DeleteParams::default().grace_period(0)).await;
+        deleted.map_err(refused("delete", namespace, name))?;
+        let what = format!("pod {namespace}/{name} gone");
+        let gone = wait::until(&env.observer, &what, GONE, |view| match view.pod(namespace, name) {
+            None => Progress::Done(()),
+            Some(seen) => Progress::NotYet(format!("{seen:?}")),
+        });
+        Ok(gone.await?)
+    }
+
+    /// Signs a person in to the running Backstage, by way of the forge.
+    ///
+    /// # Errors
+    /// When Backstage does not answer as it should, which says nothing of the credential.
+    pub async fn sign_in_to_portal(&self) -> Result<Answer, PortalError> {
+        let grant = |link: credence_harness::credential::Credential| async move {
+            let link = link.expose_str().unwrap_or_default().to_owned();
+            let authorised = self.forge.authorize(&self.person.name, &self.person.password, &link).await;
+            authorised.map(|authorisation| authorisation.redirect)
+        };
+        match self.browser()?.sign_in(grant).await {
+            Ok(_) => Ok(Answer::Admitted),
+            Err(ClientError::Refused { refusal, .. }) => Ok(Answer::Refused(refusal.to_string())),
+            // A client that the forge does not know gets no code from it.
+            Err(ClientError::Grant(_)) => Ok(Answer::Refused("the forge did not authorise the client".to_owned())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Has the running Backstage read a private catalog file of the forge.
+    ///
+    /// # Errors
+    /// When Backstage does not answer as it should, which says nothing of the credential.
+    pub async fn read_with_portal(&self, owner: &Owner, repository: &str) -> Result<Answer, PortalError> {
+        let target = format!("{}/{}/{repository}/blob/main/catalog-info.yaml", self.forge.url(), owner.name);
+        let target = Url::parse(&target).map_err(|_| PortalError::Url(target.clone()))?;
+        match self.browser()?.read_catalog_file(&target).await {
+            Ok(entities) if entities.iter().any(|name| name == repository) => Ok(Answer::Admitted),
+            Ok(_) => Ok(Answer::Refused("the file read is another one".to_owned())),
+            Err(ClientError::Refused { refusal, .. }) => Ok(Answer::Refused(refusal.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn browser(&self) -> Result<Browser, PortalError> {
+        Ok(Browser::new(self.portal()?.served.base_url.clone(), std::net::Ipv4Addr::LOCALHOST.into())?)
+    }
+}
+
+/// The catalog file of a repository, with one entity of its name.
+pub fn catalog_file(name: &str) -> String {
+    format!(
+        "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata:\n  name: {name}\nspec:\n  type: service\n  \
+         lifecycle: production\n  owner: platform\n"
+    )
+}
+
+fn refused(act: &'static str, namespace: &str, name: &str) -> impl FnOnce(kube::Error) -> PortalError {
+    let pod = format!("{namespace}/{name}");
+    move |source| PortalError::Pod { act, pod, source: Box::new(source) }
+}
+
+fn object(env: &Environment, node: &str, portal: &Portal, pod: &PortalPod<'_>) -> Pod {
+    let settings = portal.served.environment().into_iter().map(|(name, value)| json!({ "name": name, "value": value }));
+    let credentials = VARIABLES.iter().zip(&pod.credentials).map(|(name, source)| {
+        let mut variable = source.clone();
+        variable["name"] = json!(name);
+        variable
+    });
+    let variables: Vec<Value> = settings.chain(credentials).collect();
+    let pod = json!({
+        "metadata": { "name": pod.name, "labels": { RUN_LABEL: env.namespaces.run() } },
+        "spec": {
+            "nodeName": node,
+            "hostNetwork": true,
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "imagePullSecrets": [{ "name": pod.pull_secret }],
+            "containers": [{ "name": "backstage", "image": format!("{}:{}", pod.owner.image(IMAGE.0), IMAGE.1),
+                "imagePullPolicy": "Always", "env": variables }],
+        },
+    });
+    // An object of literals and of texts is a Pod.
+    serde_json::from_value(pod).expect("a well-formed pod")
+}
