@@ -17,6 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tar::{EntryType, Header};
@@ -31,6 +32,8 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// Size of a header of a tar archive, and what everything in it is padded to.
+const BLOCK: usize = 512;
 /// The label that carries the nonce.
 const NONCE: &str = "credence.nonce";
 
@@ -131,6 +134,17 @@ impl Entry {
         Self { path: path.to_owned(), mode, content: Content::Copy(source.to_owned()) }
     }
 
+    /// What it takes in an archive, or less where its path is longer than a header has room for.
+    fn packed_size(&self) -> usize {
+        let content = match &self.content {
+            Content::Bytes(bytes) => bytes.len(),
+            // A file that cannot be read fails when it is packed.
+            Content::Copy(path) => path.metadata().map_or(0, |data| usize::try_from(data.len()).unwrap_or_default()),
+            Content::Link(_) => 0,
+        };
+        BLOCK + content.next_multiple_of(BLOCK)
+    }
+
     /// A symbolic link.
     pub fn link(path: &str, target: &Path) -> Self {
         Self { path: path.to_owned(), mode: 0o777, content: Content::Link(target.to_owned()) }
@@ -141,7 +155,7 @@ impl Entry {
 #[derive(Debug)]
 pub struct Layer {
     digest: Digest,
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
 
 impl Layer {
@@ -150,7 +164,9 @@ impl Layer {
     /// # Errors
     /// When a file cannot be read or a path cannot be packed.
     pub fn pack(entries: &[Entry]) -> Result<Arc<Self>, ImageError> {
-        let mut archive = tar::Builder::new(Vec::new());
+        // A layer can have hundreds of megabytes, which are not to be moved each time that they outgrow their place.
+        let size = entries.iter().map(Entry::packed_size).sum::<usize>() + 2 * BLOCK;
+        let mut archive = tar::Builder::new(Vec::with_capacity(size));
         for entry in entries {
             let packed = |source| ImageError::Pack { entry: entry.path.clone(), source };
             let mut header = header(entry.mode);
@@ -173,7 +189,7 @@ impl Layer {
         }
         let bytes =
             archive.into_inner().map_err(|source| ImageError::Pack { entry: "the layer".to_owned(), source })?;
-        Ok(Arc::new(Self { digest: Digest::of(&bytes), bytes }))
+        Ok(Arc::new(Self { digest: Digest::of(&bytes), bytes: bytes.into() }))
     }
 
     /// Its digest; uncompressed, so also what the specification calls its diff id.
@@ -253,15 +269,15 @@ impl Image {
         // containerd's import reads the full name from this annotation of its own, see its core/images/annotations.go.
         described["annotations"] = json!({ "io.containerd.image.name": name });
         let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [described] }).to_string();
-        let mut blobs = BTreeMap::from([(digest, &self.manifest), (self.id(), &self.config)]);
-        blobs.extend(self.layers.iter().map(|layer| (layer.digest.clone(), &layer.bytes)));
+        let mut blobs = BTreeMap::from([(digest, &*self.manifest), (self.id(), &*self.config)]);
+        blobs.extend(self.layers.iter().map(|layer| (layer.digest.clone(), &*layer.bytes)));
         let mut files = vec![
             ("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.as_slice()),
             ("index.json".to_owned(), index.as_bytes()),
         ];
         files.extend(blobs.iter().map(|(digest, bytes)| {
             let hex = digest.as_str().trim_start_matches("sha256:");
-            (format!("blobs/sha256/{hex}"), bytes.as_slice())
+            (format!("blobs/sha256/{hex}"), *bytes)
         }));
         let mut archive = tar::Builder::new(Vec::new());
         let packed = |entry: &str| {

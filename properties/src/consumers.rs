@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use backstage::Portal;
 use credence_harness::argo_cd::ArgoCd;
@@ -143,6 +144,8 @@ pub struct Consumers {
     pub authority: Authority,
     directory: std::path::PathBuf,
     names: AtomicU32,
+    /// How long they took to start, side by side.
+    pub took: Duration,
 }
 
 /// A user of the forge who signs in to applications.

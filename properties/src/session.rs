@@ -35,7 +35,7 @@ use crate::report::{self, Config, OverlayField, Phase, PropertyMeta, PropertyRep
 use crate::run::{Keep, Options, RunError, UP, load};
 use crate::sources::{SourceError, Values};
 use crate::stop::Stop;
-use crate::verdict::Verdict;
+use crate::verdict::{PropertyId, Verdict};
 
 /// A configuration deployed to a cluster, and what has been found so far.
 pub struct Session {
@@ -180,6 +180,11 @@ impl Session {
         &self.properties[place]
     }
 
+    /// What was found out about a property, if it has been tested.
+    pub fn report_of(&self, property: PropertyId) -> Option<&PropertyReport> {
+        self.properties.iter().find(|report| report.id == property)
+    }
+
     /// The run directory, with the logs of all programs.
     pub fn directory(&self) -> &Path {
         self.env.cluster.directory()
@@ -216,6 +221,9 @@ impl Session {
                 judge.add_violation(&left);
             }
         }
+        let mut phases = self.phases;
+        // They start beside the properties that do not need them.
+        phases.extend(env.started_consumers().map(|consumers| Phase::new("consumers", consumers.took)));
         let usage = Usage::now();
         let watches = env.observer.open_watches() as u64;
         let description = &env.cluster.description;
@@ -226,7 +234,7 @@ impl Session {
             finished: Timestamp::now(),
             config: self.config,
             cluster: report::Cluster { provider: description.provider.clone(), versions: description.versions.clone() },
-            phases: self.phases,
+            phases,
             resources: Resources::new(usage.cpu, self.clock.elapsed(), usage.peak_resident, watches),
         };
         let report = Report::new(run, properties);

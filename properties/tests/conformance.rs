@@ -8,8 +8,10 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use credence::console::Console;
+use credence::consumers::Consumer;
 use credence::copies::chain;
-use credence::driver::Registered;
+use credence::driver::{Property, Registered};
+use credence::p07_credential_types::CredentialTypes;
 use credence::registry::PROPERTIES;
 use credence::session::Session;
 use credence::stop::Stop;
@@ -39,6 +41,11 @@ fn main() -> ExitCode {
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("conformance");
     let shared = Arc::new(Shared { runtime, console: Console::stderr(), out, session: Mutex::default() });
     let mut trials: Vec<Trial> = PROPERTIES.iter().map(|property| trial(&shared, *property)).collect();
+    let owner = Arc::clone(&shared);
+    let name = "every_application_works_from_the_central_store_on_and_again_after_a_rotation";
+    // Fewer cases do not reach every application.
+    let too_few = options(&shared.out).cases < 100;
+    trials.push(Trial::test(name, move || workflow(&owner)).with_ignored_flag(too_few));
     let owner = Arc::clone(&shared);
     trials.push(Trial::test("no_credential_value_reaches_a_file_or_a_command_line", move || secrecy(&owner)));
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -97,6 +104,28 @@ impl Shared {
         };
         work(session)
     }
+}
+
+/// Each case of p07 walks from the source to an application, and again after a rotation. Here: there was such a walk to
+/// every application that can run on this machine, and it was let in at both ends of it.
+fn workflow(shared: &Shared) -> Result<(), Failed> {
+    shared.with_session(|session| {
+        let id = CredentialTypes::META.id;
+        if session.report_of(id).is_none() {
+            let testing = session.test(&shared.console, &CredentialTypes, &Stop::default());
+            shared.runtime.block_on(testing);
+        }
+        let report = session.report_of(id).ok_or("p07 was not tested")?;
+        for consumer in Consumer::ALL.iter().map(|consumer| consumer.operation()) {
+            let admitted = report.operations.get(consumer).copied().unwrap_or_default();
+            let refusals = format!("{consumer}, ");
+            let refused = report.operations.keys().any(|operation| operation.starts_with(&refusals));
+            if !report.skipped_checks.contains_key(consumer) && (admitted < 2 || !refused) {
+                return Err(Failed::from(format!("{consumer}: let in {admitted} times, refused: {refused}")));
+            }
+        }
+        Ok(())
+    })
 }
 
 /// Searches everything that this run wrote, and the command lines of all processes, for values that it generated.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
 use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
@@ -70,7 +71,7 @@ impl Registry {
         for layer in &image.layers {
             self.push_layer(&reference, layer).await?;
         }
-        self.push_blob(&reference, &image.config, &image.id()).await?;
+        self.push_blob(&reference, image.config.clone().into(), &image.id()).await?;
         let media_type = http::HeaderValue::from_static(MANIFEST);
         self.client
             .push_manifest_raw(&reference, image.manifest.clone(), media_type)
@@ -96,7 +97,7 @@ impl Registry {
             let mounted = self.client.mount_blob(reference, &source, layer.digest.as_str()).await;
             return mounted.map_err(|error| self.refused("mount the layer", layer.digest.as_str(), &error));
         }
-        self.push_blob(reference, &layer.bytes, &layer.digest).await?;
+        self.push_blob(reference, layer.bytes.clone(), &layer.digest).await?;
         self.pushed().entry(layer.digest.clone()).or_insert_with(|| reference.clone());
         Ok(())
     }
@@ -105,12 +106,12 @@ impl Registry {
         self.pushed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn push_blob(&self, reference: &Reference, bytes: &[u8], digest: &Digest) -> Result<(), ImageError> {
+    async fn push_blob(&self, reference: &Reference, bytes: Bytes, digest: &Digest) -> Result<(), ImageError> {
         let there = self.client.blob_exists(reference, digest.as_str()).await;
         if there.map_err(|error| self.refused("look for the blob", digest.as_str(), &error))? {
             return Ok(());
         }
-        let pushed = self.client.push_blob(reference, bytes.to_vec(), digest.as_str()).await;
+        let pushed = self.client.push_blob(reference, bytes, digest.as_str()).await;
         pushed.map(drop).map_err(|error| self.refused("push the blob", digest.as_str(), &error))
     }
 

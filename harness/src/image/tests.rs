@@ -66,7 +66,7 @@ fn every_blob_of_an_archive_is_what_its_name_and_its_descriptor_say() {
 #[test]
 fn a_layer_keeps_modes_and_links() {
     let layer = layer();
-    let mut archive = tar::Archive::new(layer.bytes.as_slice());
+    let mut archive = tar::Archive::new(&*layer.bytes);
     let entries: Vec<(String, u32, EntryType)> = archive
         .entries()
         .unwrap()

@@ -18,6 +18,7 @@ use credence_harness::image::{ImageError, Registry};
 use credence_harness::node::{self, Node, NodeError, NodePrograms};
 
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use super::backstage::Portal;
 use super::{Consumer, Consumers, Endpoints, Person};
@@ -190,6 +191,7 @@ fn absent(endpoints: &Endpoints, cluster_is_owned: bool) -> BTreeMap<Consumer, S
 /// # Errors
 /// When one of them does not start; the others end.
 pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers, StartError> {
+    let began = Instant::now();
     let directory = env.scratch().join("consumers");
     let authority = Authority::new("credence forge")?;
     for name in ["forge", "argo-cd"] {
@@ -230,6 +232,7 @@ pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers,
         authority,
         directory,
         names: AtomicU32::new(0),
+        took: began.elapsed(),
     })
 }
 
