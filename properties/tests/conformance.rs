@@ -112,8 +112,7 @@ fn workflow(shared: &Shared) -> Result<(), Failed> {
     shared.with_session(|session| {
         let id = CredentialTypes::META.id;
         if session.report_of(id).is_none() {
-            let testing = session.test(&shared.console, &CredentialTypes, &Stop::default());
-            shared.runtime.block_on(testing);
+            shared.runtime.block_on(session.test(&shared.console, &CredentialTypes, &Stop::default()));
         }
         let report = session.report_of(id).ok_or("p07 was not tested")?;
         for consumer in Consumer::ALL.iter().map(|consumer| consumer.operation()) {
