@@ -121,16 +121,18 @@ impl Consumers {
         let created = pods.create(&PostParams::default(), &object(env, node.name(), portal, pod)).await;
         created.map_err(refused("create", namespace, name))?;
         let what = format!("Backstage running in pod {namespace}/{name}");
+        // Every pod of Backstage ought to be pulled, so that its kubelet may try again.
         let pulled = wait::until(&env.observer, &what, STARTED, |view| match view.pod(namespace, name) {
-            Some(seen) if seen.cannot_pull() => Progress::Done(Answer::Refused("ErrImagePull".to_owned())),
-            Some(PodSeen::Ran) => Progress::Done(Answer::Admitted),
+            Some(PodSeen::Ran) => Progress::Done(()),
             seen => Progress::NotYet(format!("{seen:?}")),
         });
-        let pulled = pulled.await?;
-        if pulled == Answer::Admitted {
-            self.browser()?.wait_until_ready(READY).await?;
+        match pulled.await {
+            Ok(()) => {}
+            Err(WaitError::TimedOut { last, .. }) if last.contains("Pull") => return Ok(Answer::Refused(last)),
+            Err(error) => return Err(error.into()),
         }
-        Ok(pulled)
+        self.browser()?.wait_until_ready(READY).await?;
+        Ok(Answer::Admitted)
     }
 
     async fn publish_portal(&self, portal: &Portal, owner: &Owner) -> Result<(), PortalError> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use credence_harness::image::{Image, ImageError};
+use credence_harness::observe::PodSeen;
 use credence_harness::wait::{self, Progress, WaitError};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, PostParams};
@@ -15,6 +16,10 @@ use crate::namespaces::RUN_LABEL;
 
 /// How long a pod may take to run or to be refused its image; measured at 1 to 3 s.
 const PULLED: Duration = Duration::from_secs(60);
+
+/// How long the kubelet's second try may take after a first that failed: it comes after 10 s (`MaxContainerBackOff` and
+/// its base in `pkg/kubelet/kubelet.go`).
+const SECOND_TRY: Duration = Duration::from_secs(20);
 
 /// Why a pull could not be tried, or did not end.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +59,9 @@ pub struct Pull<'a> {
     pub secret: Option<&'a str>,
     /// The image, with its tag.
     pub image: &'a str,
+    /// Whether it ought to work. Then the kubelet gets its second try: it pulls without a Secret that it could not read in
+    /// time (its event `FailedToRetrieveImagePullSecret`), and tries again.
+    pub ought_to_work: bool,
 }
 
 impl Consumers {
@@ -83,11 +91,23 @@ impl Consumers {
         let what = format!("pull of {} by pod {namespace}/{name}", pull.image);
         let answer = wait::until(&env.observer, &what, PULLED, |view| match view.pod(namespace, name) {
             Some(seen) if seen.cannot_pull() => Progress::Done(Answer::Refused("ErrImagePull".to_owned())),
-            Some(credence_harness::observe::PodSeen::Ran) => Progress::Done(Answer::Admitted),
+            Some(PodSeen::Ran) => Progress::Done(Answer::Admitted),
             Some(seen) => Progress::NotYet(format!("{seen:?}")),
             None => Progress::NotYet("there is no pod".to_owned()),
         });
-        let answer = answer.await;
+        let mut answer = answer.await;
+        if pull.ought_to_work && matches!(answer, Ok(Answer::Refused(_))) {
+            let what = format!("second try of the {what}");
+            let again = wait::until(&env.observer, &what, SECOND_TRY, |view| match view.pod(namespace, name) {
+                Some(PodSeen::Ran) => Progress::Done(()),
+                seen => Progress::NotYet(format!("{seen:?}")),
+            });
+            match again.await {
+                Ok(()) => answer = Ok(Answer::Admitted),
+                Err(WaitError::TimedOut { .. } | WaitError::Impossible { .. }) => {}
+                Err(blind) => answer = Err(blind),
+            }
+        }
         let deleted = pods.delete(name, &DeleteParams::default().grace_period(0)).await;
         let answer = answer?;
         deleted.map_err(failed("delete"))?;

@@ -106,7 +106,7 @@ impl Trespass {
                 consumers.publish(&place.name, name, "denied").await.map_err(|error| chain(&error))?;
                 let (pod, image) = (format!("{name}-denied"), format!("{}:denied", place.image(name)));
                 let secret = (self != Self::WithoutSecret).then_some(trial.target.secret.as_str());
-                let pull = Pull { namespace, pod: &pod, secret, image: &image };
+                let pull = Pull { namespace, pod: &pod, secret, image: &image, ought_to_work: false };
                 consumers.pull(trial.env, &trial.client, &pull).await.map_err(|error| chain(&error))
             }
             Consumer::ArgoCd => {

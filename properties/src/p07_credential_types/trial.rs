@@ -139,6 +139,11 @@ impl<'a> Trial<'a> {
                     format!("{} worked, but its server did not see the credential's user", self.consumer.operation());
                 self.observation.outcome = Outcome::Unknown(why);
             }
+            // Something else failed than the login.
+            Answer::Refused(said) if self.asks_the_forge() && !requests.iter().any(is_denial) => {
+                let why = format!("{} failed ({said}), but its server refused nothing", self.consumer.operation());
+                self.observation.outcome = Outcome::Unknown(why);
+            }
             Answer::Refused(said) => {
                 let mut reason =
                     format!("{} with a credential just {how} was refused: {said}", self.consumer.operation());
@@ -148,6 +153,11 @@ impl<'a> Trial<'a> {
                 self.observation.outcome = violated(reason);
             }
         }
+    }
+
+    /// Whether the forge sees each login: sign-ins can end in the browser, and handshakes are between two others.
+    fn asks_the_forge(&self) -> bool {
+        !matches!(self.consumer, Consumer::OAuthClient | Consumer::TlsServer)
     }
 
     /// The consumer must not get in any more, and for the right reason.
@@ -222,7 +232,13 @@ impl<'a> Trial<'a> {
                 let published = consumers.publish(&owner.name, &self.name, &tag).await;
                 published.map_err(|error| chain(&error))?;
                 let (pod, image) = (format!("{}-{tag}", self.name), format!("{}:{tag}", owner.image(&self.name)));
-                let pull = Pull { namespace: &namespace, pod: &pod, secret: Some(&self.target.secret), image: &image };
+                let pull = Pull {
+                    namespace: &namespace,
+                    pod: &pod,
+                    secret: Some(&self.target.secret),
+                    image: &image,
+                    ought_to_work: *expected == Answer::Admitted,
+                };
                 consumers.pull(self.env, &self.client, &pull).await.map_err(|error| chain(&error))
             }
             Consumer::ArgoCd => self.sync(owner?, expected).await.map_err(|error| chain(&error)),
