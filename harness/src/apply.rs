@@ -154,7 +154,7 @@ impl Applier {
         Ok((api, typed))
     }
 
-    /// Applies all objects, several at a time, in the order that their kinds need: see [`rank`].
+    /// Applies all objects, several at a time, in the order that their kinds need: what others refer to goes first, admission policies last.
     ///
     /// # Errors
     /// At the first object that cannot be applied.

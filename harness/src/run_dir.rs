@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::node;
@@ -83,7 +84,7 @@ impl Drop for RunDir {
         // A node whose remains cannot be cleared is written down in the directory, for the next sweep.
         if node::clear(&self.path).is_ok() && !self.keep {
             // A directory that cannot be removed now is removed by the next sweep.
-            fs::remove_dir_all(&self.path).ok();
+            remove(&self.path).ok();
         }
     }
 }
@@ -124,7 +125,7 @@ pub fn sweep(state: &Path) -> Result<Swept, RunDirError> {
             Ok((Err(TryLockError::WouldBlock), _)) => swept.alive.push(path),
             _ => {
                 end_children(&path);
-                if node::clear(&path).is_ok() && fs::remove_dir_all(&path).is_ok() {
+                if node::clear(&path).is_ok() && remove(&path).is_ok() {
                     swept.removed.push(path);
                 }
             }
@@ -142,6 +143,28 @@ fn lock_all(state: &Path) -> Result<File, RunDirError> {
     let file = File::create(&path).map_err(failed("create", &path))?;
     file.lock().map_err(failed("lock", &path))?;
     Ok(file)
+}
+
+/// Removes a directory, also where a program has closed directories in it to their owner, as Argo CD does.
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::remove_dir_all(path).is_ok() {
+        return Ok(());
+    }
+    open_up(path)?;
+    fs::remove_dir_all(path)
+}
+
+/// Lets the owner into a directory and all below it.
+fn open_up(directory: &Path) -> io::Result<()> {
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        // Links are not followed.
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn end_children(run: &Path) {
@@ -190,6 +213,18 @@ mod tests {
         drop(run);
         assert_eq!(sweep(state.path()).unwrap().removed, vec![path.clone()]);
         assert_eq!(process.ended().await.signal(), Some(9));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn directories_that_their_owner_may_not_enter_are_removed_with_the_run() {
+        let state = tempfile::tempdir().unwrap();
+        let run = RunDir::create(state.path(), "a").unwrap();
+        let closed = run.path().join("clones/a");
+        fs::create_dir_all(closed.join("b")).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+        let path = run.path().to_owned();
+        drop(run);
         assert!(!path.exists());
     }
 

@@ -30,6 +30,7 @@ mod endpoints;
 mod kargo;
 mod kubelet;
 mod oauth;
+mod pod;
 mod start;
 mod tls;
 
@@ -38,6 +39,8 @@ pub use backstage::{PortalError, PortalPod, catalog_file};
 pub use endpoints::{Endpoints, Owner};
 pub use kargo::LookupError;
 pub use kubelet::{Pull, PullError};
+pub use pod::PodError;
+pub use start::absent;
 pub(crate) use start::start;
 pub use start::{Setup, SetupError, StartError};
 
@@ -90,6 +93,19 @@ impl Consumer {
                 let is_client = roles.contains_key(&Role::ClientId) && roles.contains_key(&Role::ClientSecret);
                 is_client.then_some(Self::OAuthClient)
             }
+        }
+    }
+
+    /// What it is called.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Kubelet => "kubelet",
+            Self::ArgoCd => "Argo CD",
+            Self::KargoGit => "Kargo's rules for Git",
+            Self::KargoImage => "Kargo's rules for images",
+            Self::OAuthClient => "OAuth client",
+            Self::TlsServer => "TLS server",
+            Self::Backstage => "Backstage",
         }
     }
 

@@ -2,9 +2,13 @@
 
 use std::io::Write;
 
+use anyhow::Context;
+use credence_harness::backstage::{self, Commands};
 use credence_harness::components::{self, Cost, Finding, Options, Part, State, Subject};
+use credence_harness::{manifest, reference};
 
 use crate::console::Console;
+use crate::consumers::{self, Consumer, Endpoints};
 use crate::verdict::ExitCode;
 
 /// Says what is there, what is missing and what that costs.
@@ -27,7 +31,22 @@ pub(super) async fn doctor(options: &Options) -> anyhow::Result<ExitCode> {
         let cost = cost.map(|Cost { megabytes, minutes }| format!(" (at most {minutes} min, {megabytes} MB)"));
         writeln!(out, "{subject:<32} {state:<10} {detail}{}", cost.unwrap_or_default())?;
     }
+    let absent = consumers::absent(&options.cache, &built_in_endpoints().await?, true).await;
+    for consumer in Consumer::ALL {
+        let (state, detail) = match absent.get(&consumer) {
+            None => ("possible", ""),
+            Some(reason) => ("SKIPPED", reason.as_str()),
+        };
+        writeln!(out, "{:<32} {state:<10} {detail}", consumer.title())?;
+    }
     Ok(if missing { ExitCode::Unknown } else { ExitCode::Held })
+}
+
+/// Where the consumers of the reference configuration use credentials.
+async fn built_in_endpoints() -> anyhow::Result<Endpoints> {
+    let scratch = tempfile::tempdir().context("failed to make a directory for the built-in manifests")?;
+    let directory = reference::write_consumers(scratch.path()).context("failed to unpack the built-in manifests")?;
+    Ok(Endpoints::from_manifests(&manifest::load_directory(&directory, None).await?))
 }
 
 /// Obtains programs, and says where they are and where they came from.
@@ -42,6 +61,10 @@ pub(super) async fn fetch(options: &Options, parts: &[Part]) -> anyhow::Result<E
     }
     if parts.contains(&Part::ArgoCd) {
         components::argo_cd_assets(options).await?;
+    }
+    // All parts are wanted, so all consumers are.
+    if parts.len() == Part::ALL.len() && backstage::unsupported(&options.cache, &Commands::default()).await.is_none() {
+        backstage::obtain(&options.cache, &Commands::default(), &|line| console.note(line)).await?;
     }
     let mut out = std::io::stdout().lock();
     for part in parts {

@@ -8,15 +8,13 @@ use credence_harness::backstage::{self, BackstageError, Client as Browser, Clien
 use credence_harness::image::{Entry, Image, ImageError, Layer, Settings};
 use credence_harness::observe::PodSeen;
 use credence_harness::wait::{self, Progress, WaitError};
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, PostParams};
-use kube::{Api, Client};
+use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use super::pod::{PodError, PulledPod};
 use super::{Answer, Consumers, Owner};
 use crate::environment::Environment;
-use crate::namespaces::RUN_LABEL;
 
 /// How long the pull of 200 MB and the start of the container may take.
 const STARTED: Duration = Duration::from_secs(120);
@@ -41,17 +39,9 @@ pub enum PortalError {
     /// Its image could not be packed or published.
     #[error("failed to publish the image of Backstage")]
     Image(#[from] ImageError),
-    /// The pod was refused.
-    #[error("failed to {act} pod {pod}")]
-    Pod {
-        /// What was tried.
-        act: &'static str,
-        /// The pod.
-        pod: String,
-        /// The cause.
-        #[source]
-        source: Box<kube::Error>,
-    },
+    /// The pod could not be run.
+    #[error("failed to run a pod of Backstage")]
+    Pod(#[from] PodError),
     /// Something did not happen in time.
     #[error("failed to wait for Backstage")]
     NoAnswer(#[from] WaitError),
@@ -115,11 +105,18 @@ impl Consumers {
     ) -> Result<Answer, PortalError> {
         let portal = self.portal()?;
         portal.published.get_or_try_init(|| self.publish_portal(portal, pod.owner)).await?;
-        let Some(node) = &self.node else { return Err(PortalError::Absent) };
         let PortalPod { namespace, name, .. } = *pod;
-        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-        let created = pods.create(&PostParams::default(), &object(env, node.name(), portal, pod)).await;
-        created.map_err(refused("create", namespace, name))?;
+        let settings = portal.served.environment().into_iter();
+        let settings = settings.map(|(name, value)| json!({ "name": name, "value": value }));
+        let credentials = VARIABLES.iter().zip(&pod.credentials).map(|(name, source)| {
+            let mut variable = source.clone();
+            variable["name"] = json!(name);
+            variable
+        });
+        let image = format!("{}:{}", pod.owner.image(IMAGE.0), IMAGE.1);
+        let variables = settings.chain(credentials).collect();
+        let pulled = PulledPod { namespace, name, image: &image, secret: Some(pod.pull_secret), variables };
+        self.create_pod(env, client, &pulled).await?;
         let what = format!("Backstage running in pod {namespace}/{name}");
         // Every pod of Backstage ought to be pulled, so that its kubelet may try again.
         let pulled = wait::until(&env.observer, &what, STARTED, |view| match view.pod(namespace, name) {
@@ -168,9 +165,8 @@ impl Consumers {
         namespace: &str,
         name: &str,
     ) -> Result<(), PortalError> {
-        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-        let deleted = pods.delete(name, &DeleteParams::default().grace_period(0)).await;
-        deleted.map_err(refused("delete", namespace, name))?;
+        let pod = PulledPod { namespace, name, image: IMAGE.0, secret: None, variables: Vec::new() };
+        pod.delete(client).await?;
         let what = format!("pod {namespace}/{name} gone");
         let gone = wait::until(&env.observer, &what, GONE, |view| match view.pod(namespace, name) {
             None => Progress::Done(()),
@@ -224,35 +220,4 @@ pub fn catalog_file(name: &str) -> String {
         "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata:\n  name: {name}\nspec:\n  type: service\n  \
          lifecycle: production\n  owner: platform\n"
     )
-}
-
-fn refused(act: &'static str, namespace: &str, name: &str) -> impl FnOnce(kube::Error) -> PortalError {
-    let pod = format!("{namespace}/{name}");
-    move |source| PortalError::Pod { act, pod, source: Box::new(source) }
-}
-
-fn object(env: &Environment, node: &str, portal: &Portal, pod: &PortalPod<'_>) -> Pod {
-    let settings = portal.served.environment().into_iter().map(|(name, value)| json!({ "name": name, "value": value }));
-    let credentials = VARIABLES.iter().zip(&pod.credentials).map(|(name, source)| {
-        let mut variable = source.clone();
-        variable["name"] = json!(name);
-        variable
-    });
-    let variables: Vec<Value> = settings.chain(credentials).collect();
-    let pod = json!({
-        "metadata": { "name": pod.name, "labels": { RUN_LABEL: env.namespaces.run() } },
-        "spec": {
-            "nodeName": node,
-            "hostNetwork": true,
-            "automountServiceAccountToken": false,
-            "enableServiceLinks": false,
-            "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": 0,
-            "imagePullSecrets": [{ "name": pod.pull_secret }],
-            "containers": [{ "name": "backstage", "image": format!("{}:{}", pod.owner.image(IMAGE.0), IMAGE.1),
-                "imagePullPolicy": "Always", "env": variables }],
-        },
-    });
-    // An object of literals and of texts is a Pod.
-    serde_json::from_value(pod).expect("a well-formed pod")
 }

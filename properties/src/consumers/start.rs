@@ -114,12 +114,7 @@ impl Setup {
         cluster_is_owned: bool,
         console: &Console,
     ) -> Result<Self, SetupError> {
-        let mut absent = absent(&endpoints, cluster_is_owned);
-        if let Some(reason) = absent.get(&Consumer::Kubelet).cloned() {
-            absent.insert(Consumer::Backstage, reason);
-        } else if let Some(reason) = backstage::unsupported(&options.cache, &Commands::default()).await {
-            absent.insert(Consumer::Backstage, reason.to_string());
-        }
+        let absent = absent(&options.cache, &endpoints, cluster_is_owned).await;
         let mut parts = vec![Part::Etcd, Part::Gitea];
         if !absent.contains_key(&Consumer::Kubelet) {
             parts.extend(NODE);
@@ -159,8 +154,8 @@ impl Setup {
     }
 }
 
-/// The consumers that cannot run here.
-fn absent(endpoints: &Endpoints, cluster_is_owned: bool) -> BTreeMap<Consumer, String> {
+/// The consumers that cannot run here, each with what would enable it. Nothing is started or obtained.
+pub async fn absent(cache: &Path, endpoints: &Endpoints, cluster_is_owned: bool) -> BTreeMap<Consumer, String> {
     let undocumented = |what: &str| format!("no manifest of a consumer names {what}; give them with --consumers DIR");
     let no_git = || node::find_program("git").is_none().then(|| "git is not installed".to_owned());
     let attached =
@@ -183,7 +178,14 @@ fn absent(endpoints: &Endpoints, cluster_is_owned: bool) -> BTreeMap<Consumer, S
         ),
         (Consumer::KargoImage, when(endpoints.kargo_images.is_empty(), "an image that Kargo subscribes to")),
     ];
-    reasons.into_iter().filter_map(|(consumer, reason)| Some((consumer, reason?))).collect()
+    let mut absent: BTreeMap<Consumer, String> =
+        reasons.into_iter().filter_map(|(consumer, reason)| Some((consumer, reason?))).collect();
+    if let Some(reason) = absent.get(&Consumer::Kubelet).cloned() {
+        absent.insert(Consumer::Backstage, reason);
+    } else if let Some(reason) = backstage::unsupported(cache, &Commands::default()).await {
+        absent.insert(Consumer::Backstage, reason.to_string());
+    }
+    absent
 }
 
 /// Starts all consumers that are not absent.

@@ -1,0 +1,102 @@
+//! Pods of one container on the node's own network, which need no address, have no rights of their own, and end at once.
+
+use credence_harness::observe::PodSeen;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::{Answer, Consumers};
+use crate::environment::Environment;
+use crate::namespaces::RUN_LABEL;
+
+/// Why a pod could not be made or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum PodError {
+    /// There is no node.
+    #[error("failed to run pod {pod}: there is no node")]
+    NoNode {
+        /// The pod.
+        pod: String,
+    },
+    /// The API server refused.
+    #[error("failed to {act} pod {pod}")]
+    Refused {
+        /// What was tried.
+        act: &'static str,
+        /// The pod.
+        pod: String,
+        /// The cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+/// A pod that proves by running that its image could be pulled.
+pub(super) struct PulledPod<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    /// The image, with its tag.
+    pub(super) image: &'a str,
+    /// The Secret in `imagePullSecrets`, if any.
+    pub(super) secret: Option<&'a str>,
+    /// Its variables, each an `EnvVar`.
+    pub(super) variables: Vec<Value>,
+}
+
+impl PulledPod<'_> {
+    fn refused(&self, act: &'static str) -> impl FnOnce(kube::Error) -> PodError {
+        let pod = format!("{}/{}", self.namespace, self.name);
+        move |source| PodError::Refused { act, pod, source: Box::new(source) }
+    }
+
+    fn api(&self, client: &Client) -> Api<Pod> {
+        Api::namespaced(client.clone(), self.namespace)
+    }
+
+    /// How the pull went, once the kubelet has said so.
+    pub(super) fn answer(seen: Option<&PodSeen>) -> Option<Answer> {
+        match seen {
+            Some(PodSeen::Ran) => Some(Answer::Admitted),
+            Some(seen) if seen.cannot_pull() => Some(Answer::Refused("ErrImagePull".to_owned())),
+            _ => None,
+        }
+    }
+
+    /// Begins the removal of the pod.
+    pub(super) async fn delete(&self, client: &Client) -> Result<(), PodError> {
+        let deleted = self.api(client).delete(self.name, &DeleteParams::default().grace_period(0)).await;
+        deleted.map(drop).map_err(self.refused("delete"))
+    }
+}
+
+impl Consumers {
+    /// Creates a pod on the node.
+    pub(super) async fn create_pod(
+        &self,
+        env: &Environment,
+        client: &Client,
+        pod: &PulledPod<'_>,
+    ) -> Result<(), PodError> {
+        let node = self.node.as_ref().ok_or_else(|| PodError::NoNode { pod: pod.name.to_owned() })?;
+        let secrets: Vec<Value> = pod.secret.iter().map(|name| json!({ "name": name })).collect();
+        let object = json!({
+            "metadata": { "name": pod.name, "labels": { RUN_LABEL: env.namespaces.run() } },
+            "spec": {
+                "nodeName": node.name(),
+                "hostNetwork": true,
+                "automountServiceAccountToken": false,
+                "enableServiceLinks": false,
+                "restartPolicy": "Never",
+                "terminationGracePeriodSeconds": 0,
+                "imagePullSecrets": secrets,
+                "containers": [{ "name": "main", "image": pod.image, "imagePullPolicy": "Always",
+                    "env": pod.variables }],
+            },
+        });
+        // An object of literals and of texts is a Pod.
+        let object: Pod = serde_json::from_value(object).expect("a well-formed pod");
+        let created = pod.api(client).create(&PostParams::default(), &object).await;
+        created.map(drop).map_err(pod.refused("create"))
+    }
+}
