@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use credence_harness::forge::{Caller, Offered, Request};
-use credence_harness::wait::{self, Progress};
+use credence_harness::wait::{self, Progress, WaitError};
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -144,8 +144,10 @@ impl<'a> PortalTrial<'a> {
                 };
                 copies::faithful(target, secret, &issuer.values).map_or_else(Progress::NotYet, Progress::Done)
             });
-            if let Err(error) = faithful.await {
-                self.observation.outcome = copies::worse(self.observation.outcome.clone(), copies::failed(&error));
+            match faithful.await {
+                // A copy that does not become so in its time is left to Backstage as it is.
+                Ok(()) | Err(WaitError::TimedOut { .. } | WaitError::Impossible { .. }) => {}
+                Err(error) => self.observation.outcome = copies::failed(&error),
             }
         }
     }
@@ -247,7 +249,9 @@ impl<'a> PortalTrial<'a> {
     fn conclude(&mut self, outcome: Result<Result<(), String>, String>) {
         match outcome {
             Ok(Ok(())) => self.observation.count(Consumer::Backstage.operation()),
-            Ok(Err(reason)) => self.observation.outcome = violated(reason),
+            Ok(Err(reason)) => {
+                self.observation.outcome = violated(format!("{}: {reason}", Consumer::Backstage.operation()));
+            }
             Err(why) => self.observation.outcome = Outcome::Unknown(why),
         }
     }
