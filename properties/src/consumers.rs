@@ -168,6 +168,9 @@ pub struct Consumers {
 struct Person {
     name: String,
     password: Credential,
+    /// Held while the person is at the forge: Gitea records a first consent to an application once, and fails a second
+    /// one at the same moment.
+    browser: tokio::sync::Mutex<()>,
 }
 
 impl Consumers {

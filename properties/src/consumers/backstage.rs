@@ -182,6 +182,7 @@ impl Consumers {
     pub async fn sign_in_to_portal(&self) -> Result<Answer, PortalError> {
         let grant = |link: credence_harness::credential::Credential| async move {
             let link = link.expose_str().unwrap_or_default().to_owned();
+            let _browser = self.person.browser.lock().await;
             let authorised = self.forge.authorize(&self.person.name, &self.person.password, &link).await;
             authorised.map(|authorisation| authorisation.redirect)
         };

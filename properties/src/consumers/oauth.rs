@@ -27,7 +27,9 @@ impl Consumers {
         presented.client_id = client_id;
         presented.client_secret = client_secret;
         let link = presented.link(&self.forge.url(), "credence");
+        let browser = self.person.browser.lock().await;
         let authorised = self.forge.authorize(&self.person.name, &self.person.password, &link).await;
+        drop(browser);
         let exchanged = match authorised {
             Ok(authorisation) => self.forge.exchange(&presented, &authorisation.code).await.map(drop),
             Err(error) => Err(error),

@@ -17,7 +17,7 @@ use credence_harness::forge::{Forge, ForgeError, ForgeSetup, WRITE_PACKAGE};
 use credence_harness::image::{ImageError, Registry};
 use credence_harness::node::{self, Node, NodeError, NodePrograms};
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
 use super::backstage::Portal;
@@ -215,7 +215,7 @@ pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers,
         let organization = forge.create_organization(&name).await?;
         organizations.insert(name, organization);
     }
-    let person = Person { name: "person".to_owned(), password: Credential::random() };
+    let person = Person { name: "person".to_owned(), password: Credential::random(), browser: Mutex::default() };
     forge.create_user(&person.name, &person.password).await?;
     let token = forge.create_token(forge.administrator(), &[WRITE_PACKAGE]).await?;
     let address = forge.addresses()[0].to_string();

@@ -13,6 +13,9 @@ const LONGEST: usize = 48;
 /// Shorter values occur by chance.
 const SHORTEST: usize = 12;
 
+/// How PEM begins, and how many bytes of it (of its base64) all keys of a kind share.
+const PEM: (&[u8], usize, usize) = (b"-----BEGIN ", 100, 136);
+
 /// The values that the sources have and had at the beginning, raw and as Secrets encode them.
 pub(crate) fn needles(session: &Session) -> Vec<Vec<u8>> {
     let values = session.source_values();
@@ -20,7 +23,13 @@ pub(crate) fn needles(session: &Session) -> Vec<Vec<u8>> {
         .iter()
         .map(|value| value.expose())
         .filter(|value| value.len() >= SHORTEST)
-        .flat_map(|value| [value.to_vec(), STANDARD.encode(value).into_bytes()])
+        .flat_map(|value| {
+            let (raw, encoded) = if value.starts_with(PEM.0) { (PEM.1, PEM.2) } else { (0, 0) };
+            let encoding = STANDARD.encode(value).into_bytes();
+            [value.get(raw..).map(<[u8]>::to_vec), encoding.get(encoded..).map(<[u8]>::to_vec)]
+        })
+        .flatten()
+        .filter(|needle| needle.len() >= SHORTEST)
         .map(|mut needle| {
             needle.truncate(LONGEST);
             needle
@@ -28,7 +37,8 @@ pub(crate) fn needles(session: &Session) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Files below `directory` that hold one of the needles.
+/// Files below `directory` that hold one of the needles. The forge's own files are left out: it issues credentials, and so
+/// has to know their ids.
 pub(crate) fn search_files(directory: &Path, needles: &AhoCorasick) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
@@ -37,6 +47,7 @@ pub(crate) fn search_files(directory: &Path, needles: &AhoCorasick) -> Vec<PathB
         for entry in entries.flatten() {
             let path = entry.path();
             match entry.file_type() {
+                Ok(kind) if kind.is_dir() && path.ends_with("consumers/forge") => {}
                 Ok(kind) if kind.is_dir() => open.push(path),
                 Ok(kind) if kind.is_file() && needles.is_match(&fs::read(&path).unwrap_or_default()) => {
                     found.push(path)
