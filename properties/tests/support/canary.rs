@@ -38,8 +38,11 @@ pub(crate) fn needles(session: &Session) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Files below `directory` that hold one of the needles. The forge's own files are left out: it issues credentials, and so
-/// has to know their ids.
+/// Where systems under test keep what is theirs to keep: the forge the ids of what it issued, containerd the environment
+/// of its containers.
+const OWN: [&str; 2] = ["consumers/forge", "node/lib/containerd"];
+
+/// Files below `directory` that hold one of the needles, apart from those that may.
 pub(crate) fn search_files(directory: &Path, needles: &AhoCorasick) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
@@ -48,7 +51,7 @@ pub(crate) fn search_files(directory: &Path, needles: &AhoCorasick) -> Vec<PathB
         for entry in entries.flatten() {
             let path = entry.path();
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() && path.ends_with("consumers/forge") => {}
+                Ok(kind) if kind.is_dir() && OWN.iter().any(|own| path.ends_with(own)) => {}
                 Ok(kind) if kind.is_dir() => open.push(path),
                 Ok(kind) if kind.is_file() && needles.is_match(&fs::read(&path).unwrap_or_default()) => {
                     found.push(path)
