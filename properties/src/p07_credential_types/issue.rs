@@ -83,25 +83,20 @@ impl Kind {
     }
 }
 
-/// Passwords that git can ask for: it reads them from a line.
-fn password() -> BoxedStrategy<Credential> {
-    generate::user_name()
-        .prop_map(|value| {
-            let text = value.expose_str().unwrap_or_default().replace(['\n', '\r', '\0'], "_");
-            // A forge trims nothing, but a browser form could; a quote at both ends stays what it is.
-            Credential::new(format!("\"{text}:{{{{ .x }}}}\\"))
-        })
-        .boxed()
+/// Generated text on one line, without a colon: git reads what it asks for from a line.
+fn one_line() -> impl Strategy<Value = String> {
+    generate::user_name().prop_map(|value| value.expose_str().unwrap_or_default().replace(['\n', '\r', '\0'], "_"))
 }
 
-/// User names that any protocol can carry beside a token: one line, no colon.
+/// Passwords that git can ask for.
+fn password() -> BoxedStrategy<Credential> {
+    // A forge trims nothing, but a browser form could; a quote at both ends stays what it is.
+    one_line().prop_map(|text| Credential::new(format!("\"{text}:{{{{ .x }}}}\\"))).boxed()
+}
+
+/// User names that any protocol can carry beside a token: one line, no colon, never empty.
 fn user_name() -> BoxedStrategy<Credential> {
-    generate::user_name()
-        .prop_map(|value| {
-            let text = value.expose_str().unwrap_or_default().replace(['\n', '\r', '\0'], "_");
-            Credential::new(if text.is_empty() { "_".to_owned() } else { text })
-        })
-        .boxed()
+    one_line().prop_map(|text| Credential::new(if text.is_empty() { "_".to_owned() } else { text })).boxed()
 }
 
 fn secret() -> BoxedStrategy<Secret> {

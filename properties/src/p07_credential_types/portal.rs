@@ -205,13 +205,7 @@ impl<'a> PortalTrial<'a> {
     }
 
     async fn refused_with_wrong_values(&mut self) -> Result<Result<(), String>, String> {
-        let before = self.running.take();
-        if let Some(name) = &before {
-            self.consumers
-                .stop_portal(self.env, &self.client, self.namespace(), name)
-                .await
-                .map_err(|error| chain(&error))?;
-        }
+        self.stop().await?;
         let [id, _, _] = self.references_to_copies()?;
         // Shaped like real ones, so that it is the forge that refuses them.
         let wrong = |digit: &str| json!({ "value": digit.repeat(40) });
