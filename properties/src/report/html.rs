@@ -36,7 +36,7 @@ mod tests {
             "credence replay p03:42:1",
             "eso#6677",
             "needs root",
-            "relabel 4",
+            "4 × relabel",
             "control plane",
             "v0.20.4",
             "spec.provider.kubernetes.server.url",
