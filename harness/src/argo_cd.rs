@@ -23,7 +23,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::future::select_all;
 use kube::api::{
     ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
 };
@@ -34,7 +33,7 @@ use tokio::net::TcpStream;
 use crate::apply::{self, Applier, FIELD_MANAGER};
 use crate::cluster::{SET_UP, free_ports};
 use crate::manifest;
-use crate::process::Process;
+use crate::process::{Process, first_death};
 use crate::wait::{self, Progress, WaitError};
 
 mod applications;
@@ -128,7 +127,7 @@ impl ArgoCd {
         let mut attempt = 1;
         let processes = loop {
             match launch(&files, client, &definitions).await {
-                Err(ArgoCdError::Died { tail, .. }) if attempt < ATTEMPTS && is_port_taken(&tail) => attempt += 1,
+                Err(ArgoCdError::Died(death)) if attempt < ATTEMPTS && death.is_port_taken() => attempt += 1,
                 outcome => break outcome?,
             }
         };
@@ -144,7 +143,7 @@ impl ArgoCd {
 
     /// Resolves when a program ends by itself.
     pub async fn died(&self) -> ArgoCdError {
-        first_death(&self.processes).await
+        first_death(&self.processes).await.into()
     }
 
     /// Creates an Application that deploys by itself what it finds.
@@ -245,7 +244,7 @@ async fn launch(files: &Files, client: &Client, definitions: &[Value]) -> Result
     };
     tokio::select! {
         ready = ready => ready.map(drop)?,
-        died = first_death(&processes) => return Err(died),
+        death = first_death(&processes) => return Err(death.into()),
     }
     Ok(processes)
 }
@@ -278,20 +277,6 @@ async fn until_healthy(name: &str, url: String) -> Result<(), WaitError> {
         }
     })
     .await
-}
-
-/// Resolves when the first of the processes ends.
-async fn first_death(processes: &[Process]) -> ArgoCdError {
-    let ends = processes.iter().map(|process| Box::pin(async move { (process, process.ended().await) }));
-    let ((process, status), ..) = select_all(ends).await;
-    // Errors can quote what was being read, and no value may reach a report.
-    let tail = process.log_tail();
-    let tail: Vec<&str> = tail.lines().filter(|line| !line.contains("\"error\"")).collect();
-    ArgoCdError::Died { name: process.name().to_owned(), status: status.to_string(), tail: tail.join("\n") }
-}
-
-fn is_port_taken(tail: &str) -> bool {
-    tail.to_lowercase().contains("address already in use")
 }
 
 fn api(client: &Client) -> Api<DynamicObject> {
@@ -332,13 +317,5 @@ mod tests {
         assert!(unsupported_with(path).unwrap().contains("apt-get install git"));
         fs::write(directory.path().join("git"), "").unwrap();
         assert_eq!(unsupported_with(path), None);
-    }
-
-    #[test]
-    fn a_taken_port_is_told_from_other_deaths() {
-        assert!(is_port_taken(
-            "Could not create server TCP listening socket 127.0.0.1:1: bind: Address already in use"
-        ));
-        assert!(!is_port_taken("permission denied"));
     }
 }

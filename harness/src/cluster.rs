@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::future::select_all;
 use kube::Client;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,15 +17,20 @@ use crate::apply::{self, Applier, ApplyError};
 use crate::certificates::{Authority, CertificateError};
 use crate::components::{Part, Programs};
 use crate::external_secrets::{self, Release};
-use crate::process::{Process, ProcessError};
+use crate::process::{Death, Process, ProcessError};
 use crate::run_dir::{RunDir, RunDirError};
+use crate::service::Service;
 use crate::wait::WaitError;
 
 mod control_plane;
+mod control_plane_files;
 pub(crate) mod kubeconfig;
+mod outage;
 
-use control_plane::ControlPlane;
+use control_plane::{ControlPlane, first_death};
 pub(crate) use control_plane::{KUBELET_CLIENT, free_ports};
+pub use control_plane_files::{ControlPlaneFiles, ControlPlaneFilesError};
+pub use outage::Component;
 
 /// File in a run directory that describes a cluster that is ready.
 const DESCRIPTION: &str = "cluster.json";
@@ -38,15 +42,8 @@ pub enum ClusterError {
     #[error("failed to start the cluster")]
     Process(#[from] ProcessError),
     /// A program ended by itself.
-    #[error("{name} ended by itself ({status}); its last lines:\n{tail}")]
-    Died {
-        /// The program.
-        name: String,
-        /// How it ended.
-        status: String,
-        /// The end of its log.
-        tail: String,
-    },
+    #[error(transparent)]
+    Died(#[from] Death),
     /// A certificate could not be made or written.
     #[error("failed to make the cluster's certificates")]
     Certificate(#[from] CertificateError),
@@ -76,6 +73,12 @@ pub enum ClusterError {
         /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Only the process that started a cluster can do this.
+    #[error("failed to {act}: the cluster belongs to another process")]
+    NotOwned {
+        /// What was tried.
+        act: &'static str,
     },
     /// The run directory cannot be used.
     #[error("failed to use the run directory")]
@@ -110,8 +113,12 @@ pub struct Description {
     pub url: String,
     /// Kubeconfig of its administrator.
     pub kubeconfig: PathBuf,
-    /// The audit log.
-    pub audit_log: PathBuf,
+    /// The audit log; none without an audit policy.
+    pub audit_log: Option<PathBuf>,
+    /// URL of etcd. Its certificates are in the run directory.
+    pub etcd: String,
+    /// [Digest](ControlPlaneFiles::digest) of the files that it was started with.
+    pub control_plane_files: String,
     /// Process id of the credence that owns it.
     pub owner: u32,
 }
@@ -128,42 +135,61 @@ pub struct Cluster {
 
 /// What ends with this process. Fields drop in this order: programs first, then their directory.
 struct Owned {
-    processes: Vec<Process>,
+    operator: Service,
+    controllers: Service,
+    apiserver: Service,
+    etcd: Service,
+    /// Where the operator says that it lives.
+    operator_url: String,
     authority: Authority,
     run: RunDir,
 }
 
 impl Cluster {
-    /// Starts an embedded cluster in `run`.
+    /// Starts an embedded cluster in `run`, with the audit policy and the encryption that are configured.
     ///
     /// # Errors
     /// When a part cannot be started, dies, or is not ready in time.
-    pub async fn start(run: RunDir, programs: &Programs, assets: &Path) -> Result<Self, ClusterError> {
+    pub async fn start(
+        run: RunDir,
+        programs: &Programs,
+        assets: &Path,
+        configured: &ControlPlaneFiles,
+    ) -> Result<Self, ClusterError> {
         let directory = run.path().to_owned();
         let release = external_secrets::render(programs, assets, &directory).await?;
-        let mut plane = ControlPlane::start(&directory, programs).await?;
-        record(&run, &plane.processes)?;
+        let plane = ControlPlane::start(&directory, programs, configured).await?;
+        record(&run, &[&plane.etcd, &plane.apiserver])?;
         let operator = install(&plane, &release, programs, &directory).await?;
-        plane.start_controllers()?;
-        plane.processes.push(operator);
-        record(&run, &plane.processes[2..])?;
+        let controllers = Service::start(plane.controller_manager)?;
+        record(&run, &[&operator, &controllers])?;
         tokio::select! {
-            ready = external_secrets::wait_until_live(&release) => ready?,
-            died = first_death(&plane.processes) => return Err(died),
+            ready = external_secrets::wait_until_live(&release.live_url) => ready?,
+            death = first_death([&plane.etcd, &plane.apiserver, &operator, &controllers]) => return Err(death.into()),
         }
         let description = Description {
             provider: "embedded".to_owned(),
             versions: versions(),
-            url: plane.url.clone(),
-            kubeconfig: plane.kubeconfig.clone(),
-            audit_log: plane.audit_log.clone(),
+            url: plane.url,
+            kubeconfig: plane.kubeconfig,
+            audit_log: plane.audit_log,
+            etcd: plane.etcd_url,
+            control_plane_files: configured.digest(),
             owner: std::process::id(),
         };
         let path = directory.join(DESCRIPTION);
         let text = serde_json::to_vec_pretty(&description).unwrap_or_default();
         fs::write(&path, text).map_err(|source| ClusterError::io("write", &path, source))?;
-        let owned = Some(Owned { processes: plane.processes, authority: plane.authority, run });
-        Ok(Self { description, client: plane.client, directory, owned })
+        let owned = Owned {
+            operator,
+            controllers,
+            apiserver: plane.apiserver,
+            etcd: plane.etcd,
+            operator_url: release.live_url,
+            authority: plane.authority,
+            run,
+        };
+        Ok(Self { description, client: plane.client, directory, owned: Some(owned) })
     }
 
     /// Attaches to a cluster that another process keeps up in `directory`.
@@ -220,7 +246,9 @@ impl Cluster {
     /// Resolves when a program of this cluster ends by itself; never for a cluster that another process owns.
     pub async fn died(&self) -> ClusterError {
         match &self.owned {
-            Some(owned) => first_death(&owned.processes).await,
+            Some(Owned { operator, controllers, apiserver, etcd, .. }) => {
+                first_death([etcd, apiserver, controllers, operator]).await.into()
+            }
             None => std::future::pending().await,
         }
     }
@@ -243,8 +271,9 @@ pub fn describe(directory: &Path) -> Result<Description, ClusterError> {
     serde_json::from_slice(&text).map_err(|error| ClusterError::io("read", &path, io::Error::other(error)))
 }
 
-fn record(run: &RunDir, processes: &[Process]) -> Result<(), ClusterError> {
-    processes.iter().try_for_each(|process| run.record(process)).map_err(ClusterError::RunDir)
+fn record(run: &RunDir, services: &[&Service]) -> Result<(), ClusterError> {
+    let processes = services.iter().filter_map(|service| service.process());
+    processes.into_iter().try_for_each(|process| run.record(&process)).map_err(ClusterError::RunDir)
 }
 
 /// Installs the chart's objects, and starts ESO as its own ServiceAccount.
@@ -253,7 +282,7 @@ async fn install(
     release: &Release,
     programs: &Programs,
     directory: &Path,
-) -> Result<Process, ClusterError> {
+) -> Result<Service, ClusterError> {
     let namespace: Value = serde_json::json!({
         "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": external_secrets::NAMESPACE } });
     apply::apply_definitions(&plane.client, &release.definitions).await?;
@@ -263,17 +292,7 @@ async fn install(
     let token = external_secrets::token(&plane.client).await?;
     let path = directory.join("external-secrets.kubeconfig");
     let kubeconfig = kubeconfig::with_token(&path, &plane.url, &plane.authority.certificate(), &token)?;
-    Ok(Process::start(&external_secrets::program(release, programs, &kubeconfig, directory))?)
-}
-
-/// Resolves when the first of the processes ends.
-async fn first_death(processes: &[Process]) -> ClusterError {
-    let ends = processes.iter().map(|process| Box::pin(async move { (process, process.ended().await) }));
-    let ((process, status), ..) = select_all(ends).await;
-    // The operator's errors can quote what it was reading, and no value may reach a report.
-    let tail = process.log_tail();
-    let tail: Vec<&str> = tail.lines().filter(|line| !line.contains("\"error\"")).collect();
-    ClusterError::Died { name: process.name().to_owned(), status: status.to_string(), tail: tail.join("\n") }
+    Ok(Service::start(external_secrets::program(release, programs, &kubeconfig, directory))?)
 }
 
 fn versions() -> BTreeMap<String, String> {

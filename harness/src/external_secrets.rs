@@ -81,8 +81,9 @@ pub struct Release {
     pub definitions: Vec<Value>,
     /// ServiceAccount, roles and bindings.
     pub objects: Vec<Value>,
+    /// Where the operator says that it lives.
+    pub(crate) live_url: String,
     arguments: Vec<String>,
-    live_port: u16,
 }
 
 /// Renders the official chart from `assets`, working in `directory`.
@@ -140,7 +141,8 @@ pub async fn render(programs: &Programs, assets: &Path, directory: &Path) -> Res
         .map(str::to_owned)
         .chain(["--metrics-addr=0".to_owned(), format!("--live-addr=127.0.0.1:{live_port}")])
         .collect();
-    Ok(Release { definitions, objects, arguments, live_port })
+    let live_url = format!("http://127.0.0.1:{live_port}/healthz");
+    Ok(Release { definitions, objects, live_url, arguments })
 }
 
 /// Copies a chart without its list of dependencies: helm refuses a chart whose optional sub-charts are not beside it,
@@ -214,10 +216,9 @@ pub(crate) fn program(release: &Release, programs: &Programs, kubeconfig: &Path,
 }
 
 /// Waits until the operator's liveness endpoint answers.
-pub(crate) async fn wait_until_live(release: &Release) -> Result<(), WaitError> {
-    let url = format!("http://127.0.0.1:{}/healthz", release.live_port);
+pub(crate) async fn wait_until_live(url: &str) -> Result<(), WaitError> {
     wait::poll("External Secrets Operator live", SET_UP, Duration::from_millis(50), || async {
-        match reqwest::get(&url).await {
+        match reqwest::get(url).await {
             Ok(answer) if answer.status().is_success() => Progress::Done(()),
             Ok(answer) => Progress::NotYet(answer.status().to_string()),
             Err(error) => Progress::NotYet(error.to_string()),

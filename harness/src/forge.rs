@@ -25,7 +25,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::certificates::{Authority, CertificateError};
-use crate::process::{Process, ProcessError};
+use crate::process::{Death, Process, ProcessError};
+use crate::tls::listener;
 use crate::wait::WaitError;
 
 mod access;
@@ -38,7 +39,6 @@ mod oauth;
 mod offer;
 mod proxy;
 mod registry;
-mod tls;
 
 pub use accounts::{
     AccessToken, File, Organization, READ_PACKAGE, READ_REPOSITORY, READ_USER, WRITE_PACKAGE, WRITE_REPOSITORY,
@@ -64,13 +64,8 @@ pub enum ForgeError {
     #[error("failed to start the forge")]
     Process(#[from] ProcessError),
     /// Gitea ended by itself.
-    #[error("gitea ended by itself ({status}); its last lines:\n{tail}")]
-    Died {
-        /// How it ended.
-        status: String,
-        /// The end of its log.
-        tail: String,
-    },
+    #[error(transparent)]
+    Died(#[from] Death),
     /// Gitea did not become ready.
     #[error("failed to bring the forge up")]
     NotReady(#[source] WaitError),
@@ -234,7 +229,7 @@ impl Forge {
         let names = certified_names(setup.names, &addresses);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let identity = setup.authority.server("forge", &names)?;
-        let config = tls::configure(&identity).map_err(ForgeError::Tls)?;
+        let config = listener::configure(&identity).map_err(ForgeError::Tls)?;
 
         let log = RequestLog::new(gitea::secret()?[..16].to_owned());
         let mut tasks = JoinSet::new();
@@ -253,7 +248,7 @@ impl Forge {
         let users = Arc::new(Users::default());
         let inside = client().build().map_err(ForgeError::Client)?;
         let facade = Facade::new(url.clone(), inside.clone(), Arc::clone(&log), Arc::clone(&users));
-        let listener = tls::listen(listeners, addresses[0], config, &mut tasks);
+        let listener = listener::listen(listeners, addresses[0], config, &mut tasks);
         let (stop, stopped) = oneshot::channel::<()>();
         tasks.spawn(async move {
             let serve = axum::serve(listener, facade.router());

@@ -16,14 +16,17 @@
 
 pub mod apply;
 pub mod argo_cd;
+pub mod audit;
 pub mod backstage;
 pub mod certificates;
 pub mod cluster;
 pub mod components;
 pub mod credential;
 pub mod dirs;
+pub mod etcd;
 pub mod external_secrets;
 pub mod forge;
+pub mod gate;
 pub mod https;
 pub mod image;
 pub mod manifest;
@@ -32,6 +35,7 @@ pub mod observe;
 pub mod process;
 pub mod reference;
 pub mod run_dir;
+mod service;
 mod tls;
 pub mod usage;
 pub mod wait;

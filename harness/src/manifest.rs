@@ -15,6 +15,9 @@ mod document;
 #[cfg(test)]
 mod tests;
 
+/// Directory in a configuration with the files that the API server is started with.
+pub const CONTROL_PLANE: &str = "control-plane";
+
 /// Names under which kustomize looks for its file, in its own order.
 ///
 /// Source: kustomize `api/konfig.RecognizedKustomizationFileNames`.
@@ -239,7 +242,8 @@ async fn load_plain(dir: &Path) -> Result<Vec<Manifest>, ManifestError> {
         .follow_links(true)
         .sort_by_file_name()
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry));
+        // What is in the directory for the API server is no object of the API.
+        .filter_entry(|entry| entry.depth() == 0 || !(is_hidden(entry) || is_control_plane(entry)));
     for entry in entries {
         let entry = entry.map_err(|error| ManifestError::Read {
             path: error.path().unwrap_or(dir).to_owned(),
@@ -261,6 +265,10 @@ async fn load_plain(dir: &Path) -> Result<Vec<Manifest>, ManifestError> {
         }
     }
     Ok(manifests)
+}
+
+fn is_control_plane(entry: &walkdir::DirEntry) -> bool {
+    entry.depth() == 1 && entry.file_type().is_dir() && entry.file_name() == CONTROL_PLANE
 }
 
 fn is_hidden(entry: &walkdir::DirEntry) -> bool {

@@ -21,7 +21,6 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::future::select_all;
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleRef, Subject};
 use kube::api::{ObjectMeta, PostParams};
@@ -30,7 +29,7 @@ use kube::{Api, Client};
 use crate::certificates::{Authority, CertificateError};
 use crate::cluster::{ClusterError, KUBELET_CLIENT, kubeconfig};
 use crate::image::ImageError;
-use crate::process::{Process, ProcessError};
+use crate::process::{Death, Process, ProcessError, first_death};
 use crate::wait::{self, Progress, WaitError};
 
 mod cgroups;
@@ -69,15 +68,8 @@ pub enum NodeError {
     #[error("failed to start the node")]
     Process(#[from] ProcessError),
     /// A program ended by itself.
-    #[error("{name} ended by itself ({status}); its last lines:\n{tail}")]
-    Died {
-        /// The program.
-        name: String,
-        /// How it ended.
-        status: String,
-        /// The end of its log.
-        tail: String,
-    },
+    #[error(transparent)]
+    Died(#[from] Death),
     /// A command failed.
     #[error("failed to {act}: {message}")]
     Command {
@@ -252,7 +244,7 @@ impl Node {
 
     /// Resolves when one of its programs ends by itself.
     pub async fn died(&self) -> NodeError {
-        first_death(&self.processes).await
+        first_death(&self.processes).await.into()
     }
 
     /// Sends pulls from any registry to the HTTPS server at `address` (`HOST:PORT`), whose certificate is of `ca`, PEM.
@@ -316,13 +308,6 @@ fn free_port(address: Ipv4Addr) -> Result<u16, NodeError> {
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
         .map_err(NodeError::io("find a free port of", Path::new(&address.to_string())))
-}
-
-/// Resolves when the first of the processes ends.
-async fn first_death(processes: &[Process]) -> NodeError {
-    let ends = processes.iter().map(|process| Box::pin(async move { (process, process.ended().await) }));
-    let ((process, status), ..) = select_all(ends).await;
-    NodeError::Died { name: process.name().to_owned(), status: status.to_string(), tail: process.log_tail() }
 }
 
 async fn wait_until_ready(client: &Client, name: &str) -> Result<(), WaitError> {

@@ -11,9 +11,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
+use futures::future::select_all;
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use tokio::sync::watch;
@@ -46,6 +47,39 @@ pub enum ProcessError {
         #[source]
         source: io::Error,
     },
+}
+
+/// A program ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} ended by itself ({status}); its last lines:\n{tail}")]
+pub struct Death {
+    /// The program.
+    pub name: String,
+    /// How it ended.
+    pub status: String,
+    /// The end of its log, without lines that may quote what the program was reading.
+    pub tail: String,
+}
+
+impl Death {
+    /// The death of `process`, which ended with `status`.
+    pub(crate) fn of(process: &Process, status: ExitStatus) -> Self {
+        let tail = process.log_tail();
+        // Structured errors can quote what was being read, and no value may reach a report.
+        let tail: Vec<&str> = tail.lines().filter(|line| !line.contains("\"error\"")).collect();
+        Self { name: process.name().to_owned(), status: status.to_string(), tail: tail.join("\n") }
+    }
+
+    /// Whether the program found its port taken.
+    pub(crate) fn is_port_taken(&self) -> bool {
+        self.tail.to_lowercase().contains("address already in use")
+    }
+}
+
+/// Resolves when the first of the processes ends.
+pub(crate) async fn first_death(processes: &[Process]) -> Death {
+    let ends = processes.iter().map(|process| Box::pin(async move { Death::of(process, process.ended().await) }));
+    select_all(ends).await.0
 }
 
 /// How to start a program. Its environment holds only what is listed here.
@@ -82,7 +116,8 @@ impl Process {
         let log_error = |source| ProcessError::Log { name: program.name.clone(), path: program.log.clone(), source };
         let start_error =
             |source| ProcessError::Start { name: program.name.clone(), program: program.executable.clone(), source };
-        let out = File::create(&program.log).map_err(log_error)?;
+        // A program that is started again goes on with its log.
+        let out = File::options().create(true).append(true).open(&program.log).map_err(log_error)?;
         let err = out.try_clone().map_err(log_error)?;
         let mut command = std::process::Command::new(&program.executable);
         command
@@ -151,8 +186,28 @@ impl Process {
 
     /// Kills it at once. What these programs keep is thrown away with the run, so nothing needs flushing.
     pub fn kill(&self) {
-        // An error means that it is gone already, which is what is wanted.
-        rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL).ok();
+        self.signal(Signal::KILL);
+    }
+
+    /// Stops it where it is, with SIGSTOP, until the returned guard is dropped.
+    pub fn pause(self: &Arc<Self>) -> Paused {
+        self.signal(Signal::STOP);
+        Paused(Arc::clone(self))
+    }
+
+    fn signal(&self, signal: Signal) {
+        // An error means that it is gone already; whoever waits for its end learns of that.
+        rustix::process::pidfd_send_signal(&self.pidfd, signal).ok();
+    }
+}
+
+/// A program that stands still; goes on when this is dropped.
+#[derive(Debug)]
+pub struct Paused(Arc<Process>);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        self.0.signal(Signal::CONT);
     }
 }
 
@@ -261,6 +316,25 @@ mod tests {
         assert_eq!(process.exit_status(), None);
         kill_same(process.pid(), started);
         assert_eq!(process.ended().await.signal(), Some(9));
+    }
+
+    #[tokio::test]
+    async fn a_paused_process_stands_still_until_the_guard_is_dropped() {
+        let state = |pid: u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            stat[stat.rfind(')').unwrap() + 2..].chars().next().unwrap()
+        };
+        let reaches = async |pid: u32, wanted: char| {
+            while state(pid) != wanted {
+                tokio::task::yield_now().await;
+            }
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let process = Arc::new(Process::start(&sleeper(directory.path())).unwrap());
+        let paused = process.pause();
+        reaches(process.pid(), 'T').await;
+        drop(paused);
+        reaches(process.pid(), 'S').await;
     }
 
     #[test]

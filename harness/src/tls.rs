@@ -2,6 +2,8 @@
 
 use std::sync::Once;
 
+pub(crate) mod listener;
+
 /// Makes ring the provider. Has to come before the first client; any later call does nothing.
 pub(crate) fn use_ring() {
     static ONCE: Once = Once::new();

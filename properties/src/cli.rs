@@ -140,6 +140,10 @@ struct Target {
     /// Those of the reference configuration if neither this nor --config is given.
     #[arg(long, value_name = "DIR")]
     consumers: Option<PathBuf>,
+    /// Directory with audit-policy.yaml and encryption-config.yaml, which the API server is started with.
+    /// The directory control-plane in the configuration if not given.
+    #[arg(long, value_name = "DIR")]
+    control_plane: Option<PathBuf>,
     /// Where to test.
     #[arg(long, value_enum, default_value_t = ClusterKind::Embedded)]
     cluster: ClusterKind,
@@ -251,6 +255,7 @@ impl Target {
         let ClusterKind::Embedded = self.cluster;
         Ok(Options {
             config: self.config.clone(),
+            control_plane: self.control_plane.clone(),
             consumers: self.consumers.clone(),
             properties: Vec::new(),
             cases: 1,

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use credence_harness::cluster::{Cluster, ClusterError};
+use credence_harness::audit::AuditLog;
+use credence_harness::cluster::{Cluster, ClusterError, ControlPlaneFiles};
 use credence_harness::external_secrets;
+use credence_harness::gate::Gate;
 use credence_harness::observe::Observer;
 use credence_harness::process::Process;
 use credence_harness::run_dir::RunDir;
@@ -36,6 +38,10 @@ const BUSY: u32 = 48;
 /// Reconciles that ESO runs at the same time.
 pub const WORKERS: NonZero<u32> = NonZero::new(external_secrets::CONCURRENCY).expect("a constant above zero");
 
+/// Why audit policy and encryption cannot be judged.
+pub const NO_CONTROL_PLANE: &str = "the configuration has no directory control-plane with audit-policy.yaml and \
+     encryption-config.yaml; pass theirs with --control-plane DIR";
+
 /// Everything that a case needs.
 pub struct Environment {
     // They go before the cluster that they are part of.
@@ -45,6 +51,11 @@ pub struct Environment {
     pub cluster: Cluster,
     /// What is seen of it.
     pub observer: Observer,
+    /// Audit policy and encryption, if they belong to the configuration under test.
+    pub control_plane: Option<ControlPlaneFiles>,
+    /// What stands between External Secrets Operator and the API server it reads sources from, by store: none unless the
+    /// run makes outages.
+    pub gates: BTreeMap<String, Gate>,
     /// What the configuration asks for.
     pub model: Model,
     /// The sources and their leases.
@@ -70,6 +81,8 @@ impl Environment {
             setup: None,
             cluster,
             observer,
+            control_plane: None,
+            gates: BTreeMap::new(),
             model,
             sources,
             namespaces,
@@ -93,6 +106,19 @@ impl Environment {
     pub fn with_directory(mut self, own: RunDir) -> Self {
         self.own_directory = Some(own);
         self
+    }
+
+    /// The cluster's audit log, if it has one and its policy belongs to the configuration under test.
+    ///
+    /// # Errors
+    /// Why it says nothing about the configuration, and what to pass so that it does.
+    pub fn audit_log(&self) -> Result<AuditLog, String> {
+        if self.control_plane.is_none() {
+            return Err(NO_CONTROL_PLANE.to_owned());
+        }
+        let path = self.cluster.description.audit_log.as_ref();
+        path.map(|path| AuditLog::new(path))
+            .ok_or_else(|| "the cluster has no audit log: there is no audit policy".into())
     }
 
     /// Where this run keeps what it starts beside the cluster.

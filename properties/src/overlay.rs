@@ -1,5 +1,7 @@
 //! What must change in a configuration to run it here: named fields only, each printed in the report.
 
+use std::collections::BTreeMap;
+
 use credence_harness::manifest::Manifest;
 use serde_json::{Value, json};
 
@@ -21,10 +23,12 @@ pub enum Time {
 }
 
 /// Where the stores' Kubernetes provider finds the API server of this cluster.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Server {
     /// URL for processes that do not run in pods, for which `kubernetes.default` does not resolve.
     pub url: String,
+    /// URLs in its place for stores that have a gate in front of it, by the store's name.
+    pub gates: BTreeMap<String, String>,
 }
 
 /// Applies the overlay to `manifests` in place and says what was changed.
@@ -44,13 +48,14 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
             }
         };
         let kind = manifest.kind().to_owned();
+        let url = server.gates.get(manifest.name()).unwrap_or(&server.url).clone();
         let root = &mut manifest.object;
         match kind.as_str() {
             "ClusterSecretStore" | "SecretStore" if root.pointer("/spec/provider/kubernetes").is_some() => {
                 if root.pointer("/spec/provider/kubernetes/server").is_none() {
                     set(root, "spec.provider.kubernetes.server", json!({}));
                 }
-                set(root, "spec.provider.kubernetes.server.url", json!(server.url));
+                set(root, "spec.provider.kubernetes.server.url", json!(url));
             }
             "ClusterExternalSecret" if time == Time::Compressed => compress(root, "spec.externalSecretSpec", &mut set),
             "ExternalSecret" if time == Time::Compressed => compress(root, "spec", &mut set),
@@ -91,7 +96,17 @@ mod tests {
     }
 
     fn server() -> Server {
-        Server { url: "https://127.0.0.1:1".into() }
+        Server { url: "https://127.0.0.1:1".into(), gates: BTreeMap::new() }
+    }
+
+    #[test]
+    fn a_store_with_a_gate_gets_the_url_of_the_gate() {
+        let text = "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: { name: a }\n\
+                    spec: { provider: { kubernetes: {} } }\n";
+        let mut manifests = parse_documents(Path::new("a.yaml"), text).unwrap();
+        let gates = BTreeMap::from([("a".to_owned(), "https://127.0.0.1:2".to_owned())]);
+        apply(&mut manifests, &Server { gates, ..server() }, Time::AsIs);
+        assert_eq!(manifests[0].object["spec"]["provider"]["kubernetes"]["server"]["url"], "https://127.0.0.1:2");
     }
 
     #[rstest]

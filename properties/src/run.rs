@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use credence_harness::cluster::ClusterError;
+use credence_harness::cluster::{ClusterError, ControlPlaneFilesError};
 use credence_harness::components::{self, ComponentError};
 use credence_harness::dirs::DirsError;
+use credence_harness::gate::GateError;
 use credence_harness::manifest::{self, Manifest, ManifestError};
 use credence_harness::observe::ObserveError;
 use credence_harness::reference;
@@ -36,6 +37,8 @@ pub struct Options {
     /// Manifests of what uses the credentials; those of the reference configuration if neither they nor a configuration
     /// are given.
     pub consumers: Option<PathBuf>,
+    /// Directory of the audit policy and the encryption configuration; `control-plane` in the configuration if not given.
+    pub control_plane: Option<PathBuf>,
     /// Properties to run; all if empty.
     pub properties: Vec<PropertyId>,
     /// Cases of each property.
@@ -106,6 +109,12 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    /// The files for the API server cannot be read.
+    #[error("failed to read the configuration's files for the API server")]
+    ControlPlane(#[from] ControlPlaneFilesError),
+    /// A gate cannot be opened.
+    #[error("failed to put a gate in front of the sources")]
+    Gate(#[from] GateError),
     /// The cluster cannot be had.
     #[error("failed to bring up a cluster")]
     Cluster(#[from] ClusterError),

@@ -1,14 +1,16 @@
 //! A configuration deployed to a cluster, tested property by property, and reported.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use credence_harness::cluster::Cluster;
+use credence_harness::cluster::{Cluster, ControlPlaneFiles, ControlPlaneFilesError};
 use credence_harness::components::{self, Part};
 use credence_harness::credential::Credential;
 use credence_harness::dirs;
+use credence_harness::gate::{Gate, GateError};
 use credence_harness::manifest::{self, Manifest};
 use credence_harness::observe::Observer;
 use credence_harness::reference;
@@ -36,6 +38,9 @@ use crate::run::{Keep, Options, RunError, UP, load};
 use crate::sources::{SourceError, Values};
 use crate::stop::Stop;
 use crate::verdict::{PropertyId, Verdict};
+
+/// The property that makes outages of the sources.
+const OUTAGE: PropertyId = PropertyId::new(11);
 
 /// A configuration deployed to a cluster, and what has been found so far.
 pub struct Session {
@@ -76,15 +81,17 @@ impl Session {
         let (path, mut manifests) = load(options.config.as_deref(), run.path(), Some(kustomize)).await?;
         let digest = digest(&manifests);
         let endpoints = endpoints(&options, run.path()).await?;
+        let control_plane = control_plane(&options)?;
         // Faults of the configuration are told before anything is started.
         Bundle::from_manifests(manifests.clone())?;
         phases.push(timer.finish());
 
         let timer = console.phase("cluster");
-        let attached = attach(&state).await;
+        let files = control_plane.clone().unwrap_or_else(ControlPlaneFiles::reference);
+        let attached = attach(&state, &files).await;
         let (mut cluster, lock, own_directory) = match attached {
             Some((cluster, lock)) => (cluster, Some(lock), Some(run)),
-            None => (Cluster::start(run, &programs, &assets).await?, None, None),
+            None => (Cluster::start(run, &programs, &assets, &files).await?, None, None),
         };
         phases.push(timer.finish());
         if lock.is_some() {
@@ -95,7 +102,11 @@ impl Session {
         }
 
         let timer = console.phase("deploy");
-        let server = Server { url: cluster.description.url.clone() };
+        let gates = if options.wants(OUTAGE) { open_gates(&cluster, &manifests).await? } else { BTreeMap::new() };
+        let server = Server {
+            url: cluster.description.url.clone(),
+            gates: gates.iter().map(|(store, gate)| (store.clone(), gate.url())).collect(),
+        };
         let overlay = overlay::apply(&mut manifests, &server, options.time);
         let model = Model::derive(&Bundle::from_manifests(manifests.clone())?);
         let deployed = async {
@@ -120,6 +131,7 @@ impl Session {
             console.note(&note);
         }
         let mut env = Environment::new(cluster, observer, model, Namespaces::new(&name));
+        (env.control_plane, env.gates) = (control_plane, gates);
         if options.wants(CredentialTypes::META.id) {
             let owned = env.cluster.is_owned();
             env = env.with_consumers(Setup::obtain(&options.components, endpoints, owned, console).await?);
@@ -261,13 +273,37 @@ impl Session {
     }
 }
 
-/// The cluster that `credence up` keeps, if it is ready and no other run is using it.
-async fn attach(state: &Path) -> Option<(Cluster, File)> {
+/// Audit policy and encryption of the configuration under test; none if it does not say.
+fn control_plane(options: &Options) -> Result<Option<ControlPlaneFiles>, ControlPlaneFilesError> {
+    match (&options.control_plane, &options.config) {
+        (Some(given), _) => ControlPlaneFiles::read(given).map(Some),
+        (None, None) => Ok(Some(ControlPlaneFiles::reference())),
+        (None, Some(config)) => {
+            let beside = config.join(manifest::CONTROL_PLANE);
+            if beside.is_dir() { ControlPlaneFiles::read(&beside).map(Some) } else { Ok(None) }
+        }
+    }
+}
+
+/// A gate for each store that reads Kubernetes Secrets.
+async fn open_gates(cluster: &Cluster, manifests: &[Manifest]) -> Result<BTreeMap<String, Gate>, GateError> {
+    let mut gates = BTreeMap::new();
+    let reads_kubernetes = |m: &&Manifest| m.object.pointer("/spec/provider/kubernetes").is_some();
+    for store in manifests.iter().filter(|m| m.kind() == "ClusterSecretStore").filter(reads_kubernetes) {
+        let gate = Gate::open(&cluster.description.url, cluster.authority()).await?;
+        gates.insert(store.name().to_owned(), gate);
+    }
+    Ok(gates)
+}
+
+/// The cluster that `credence up` keeps, if it is ready, was started with the same files, and no other run is using it.
+async fn attach(state: &Path, files: &ControlPlaneFiles) -> Option<(Cluster, File)> {
     let directory = state.join("runs").join(UP);
     let lock = File::create(directory.join("run.lock")).ok()?;
     // Two runs on one cluster would rotate each other's sources.
     lock.try_lock().ok()?;
-    Cluster::attach(&directory).await.ok().map(|cluster| (cluster, lock))
+    let cluster = Cluster::attach(&directory).await.ok()?;
+    (cluster.description.control_plane_files == files.digest()).then_some((cluster, lock))
 }
 
 /// What uses the credentials: given, or built in beside the reference configuration.
@@ -314,6 +350,9 @@ fn replay_flags(options: &Options) -> String {
     let mut flags = String::new();
     if let Some(path) = &options.config {
         flags.push_str(&format!(" --config {}", path.display()));
+    }
+    if let Some(path) = &options.control_plane {
+        flags.push_str(&format!(" --control-plane {}", path.display()));
     }
     if let Some(path) = &options.consumers {
         flags.push_str(&format!(" --consumers {}", path.display()));

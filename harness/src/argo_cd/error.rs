@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::apply::ApplyError;
 use crate::cluster::ClusterError;
 use crate::manifest::ManifestError;
-use crate::process::ProcessError;
+use crate::process::{Death, ProcessError};
 use crate::wait::WaitError;
 
 /// Why Argo CD could not be started or used.
@@ -47,15 +47,8 @@ pub enum ArgoCdError {
     #[error("failed to bring Argo CD up")]
     NotReady(#[from] WaitError),
     /// A program ended by itself.
-    #[error("{name} ended by itself ({status}); its last lines:\n{tail}")]
-    Died {
-        /// The program.
-        name: String,
-        /// How it ended.
-        status: String,
-        /// The end of its log.
-        tail: String,
-    },
+    #[error(transparent)]
+    Died(#[from] Death),
     /// The API server refused a request about Applications.
     #[error("failed to {act} {object}")]
     Request {

@@ -8,24 +8,22 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use futures::future::select_all;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 
+use super::control_plane_files::{self, ControlPlaneFiles};
 use super::{ClusterError, kubeconfig};
 use crate::certificates::{Authority, signing_key, write_private};
 use crate::components::{Part, Programs};
-use crate::process::{Process, Program};
-use crate::wait::{self, Progress};
+use crate::process::{Death, Program};
+use crate::service::Service;
+use crate::wait::{self, Progress, WaitError};
 
-/// The audit policy and the encryption configuration: the same files that the kind cluster mounts.
-const AUDIT_POLICY: &str = include_str!("../../../fixtures/central-secret-store/control-plane/audit-policy.yaml");
-const ENCRYPTION: &str = include_str!("../../../fixtures/central-secret-store/control-plane/encryption-config.yaml");
-/// Stands in the encryption configuration for the key, which is generated for each cluster.
-const KEY_PLACEHOLDER: &str = "${SECRETBOX_KEY}";
 /// The user that kube-apiserver is to kubelets, as kubeadm names it.
 pub(crate) const KUBELET_CLIENT: &str = "kube-apiserver-kubelet-client";
+/// Size at which the audit log would be rotated: more than a run writes, so that no entry leaves the file.
+const AUDIT_LOG_MEGABYTES: u32 = 100_000;
 /// How long the API server may take to be ready; it takes about 3 s on two idle cores.
 const READY: Duration = Duration::from_secs(60);
 /// How often a server that is starting is asked.
@@ -37,34 +35,42 @@ const ATTEMPTS: usize = 3;
 pub(super) struct ControlPlane {
     pub(super) url: String,
     pub(super) authority: Authority,
+    pub(super) etcd_url: String,
     pub(super) kubeconfig: PathBuf,
-    pub(super) audit_log: PathBuf,
+    pub(super) audit_log: Option<PathBuf>,
     pub(super) client: Client,
-    pub(super) processes: Vec<Process>,
-    controller_manager: Program,
+    pub(super) etcd: Service,
+    pub(super) apiserver: Service,
+    /// How to start kube-controller-manager. It comes after the custom resource definitions: its garbage collector learns
+    /// of new kinds only every 30 s, and until then would not collect what they own.
+    pub(super) controller_manager: Program,
 }
 
 impl ControlPlane {
     /// Starts etcd and kube-apiserver in `directory` and waits until the API server is ready.
-    pub(super) async fn start(directory: &Path, programs: &Programs) -> Result<Self, ClusterError> {
+    pub(super) async fn start(
+        directory: &Path,
+        programs: &Programs,
+        configured: &ControlPlaneFiles,
+    ) -> Result<Self, ClusterError> {
         let mut attempt = 1;
         loop {
-            match Self::attempt(directory, programs).await {
-                Err(ClusterError::Died { tail, .. })
-                    if attempt < ATTEMPTS && tail.contains("address already in use") =>
-                {
-                    attempt += 1;
-                }
+            match Self::attempt(directory, programs, configured).await {
+                Err(ClusterError::Died(death)) if attempt < ATTEMPTS && death.is_port_taken() => attempt += 1,
                 outcome => return outcome,
             }
         }
     }
 
-    async fn attempt(directory: &Path, programs: &Programs) -> Result<Self, ClusterError> {
+    async fn attempt(
+        directory: &Path,
+        programs: &Programs,
+        configured: &ControlPlaneFiles,
+    ) -> Result<Self, ClusterError> {
         let [etcd_port, peer_port, api_port, manager_port] = free_ports()?;
-        let files = Files::write(directory)?;
-        let etcd = start(etcd(&files, programs, etcd_port, peer_port))?;
-        let apiserver = start(apiserver(&files, programs, etcd_port, api_port))?;
+        let files = Files::write(directory, configured)?;
+        let etcd = Service::start(etcd(&files, programs, etcd_port, peer_port))?;
+        let apiserver = Service::start(apiserver(&files, programs, etcd_port, api_port, configured))?;
         let url = format!("https://127.0.0.1:{api_port}");
         let admin = files.authority.client("credence", Some("system:masters"))?;
         let kubeconfig = kubeconfig::with_certificate(&directory.join("admin.kubeconfig"), &url, &files.ca, &admin)?;
@@ -72,33 +78,31 @@ impl ControlPlane {
         let manager_config =
             kubeconfig::with_certificate(&directory.join("controller-manager.kubeconfig"), &url, &files.ca, &manager)?;
         let client = kubeconfig::client(&kubeconfig, "credence").await?;
-        let processes = vec![etcd, apiserver];
         tokio::select! {
             ready = wait_until_ready(&client) => ready?,
-            died = super::first_death(&processes) => return Err(died),
+            death = first_death([&etcd, &apiserver]) => return Err(death.into()),
         }
         Ok(Self {
             url,
+            etcd_url: format!("https://127.0.0.1:{etcd_port}"),
             kubeconfig,
-            audit_log: files.directory.join("audit.log"),
+            audit_log: configured.audit_policy.as_ref().map(|_| files.directory.join("audit.log")),
             client,
-            processes,
+            etcd,
+            apiserver,
             controller_manager: controller_manager(&files, programs, &manager_config, manager_port),
             authority: files.authority,
         })
     }
+}
 
-    /// Starts kube-controller-manager. It comes after the custom resource definitions: its garbage collector learns
-    /// of new kinds only every 30 s, and until then would not collect what they own.
-    pub(super) fn start_controllers(&mut self) -> Result<(), ClusterError> {
-        let program = self.controller_manager.clone();
-        self.processes.push(start(program)?);
-        Ok(())
-    }
+/// Resolves when the first of the services dies.
+pub(super) async fn first_death<const N: usize>(services: [&Service; N]) -> Death {
+    select_all(services.map(|service| Box::pin(service.died()))).await.0
 }
 
 /// Waits for readiness and for the ConfigMap without which kube-controller-manager exits at once.
-async fn wait_until_ready(client: &Client) -> Result<(), ClusterError> {
+pub(super) async fn wait_until_ready(client: &Client) -> Result<(), WaitError> {
     wait::poll("kube-apiserver ready", READY, PROBE, || async {
         // Only an invalid header or path could make this fail, and there is neither.
         let request = http::Request::get("/readyz").body(Vec::new()).expect("a literal path makes a request");
@@ -116,8 +120,7 @@ async fn wait_until_ready(client: &Client) -> Result<(), ClusterError> {
             Err(error) => Progress::NotYet(error.to_string()),
         }
     })
-    .await?;
-    Ok(())
+    .await
 }
 
 /// What the programs read from disk.
@@ -128,7 +131,7 @@ struct Files {
 }
 
 impl Files {
-    fn write(directory: &Path) -> Result<Self, ClusterError> {
+    fn write(directory: &Path, configured: &ControlPlaneFiles) -> Result<Self, ClusterError> {
         let authority = Authority::new("credence")?;
         let ca = authority.certificate();
         write_private(&directory.join("ca.crt"), ca.as_bytes())?;
@@ -139,13 +142,14 @@ impl Files {
         let (private, public) = signing_key()?;
         write_private(&directory.join("service-accounts.key"), private.as_bytes())?;
         write_private(&directory.join("service-accounts.pub"), public.as_bytes())?;
-        write_private(&directory.join("audit-policy.yaml"), AUDIT_POLICY.as_bytes())?;
-        let mut key = [0; 32];
-        // getrandom(2) gives up to 256 bytes whole, see its manual page.
-        rustix::rand::getrandom(&mut key[..], rustix::rand::GetRandomFlags::empty())
-            .map_err(|source| ClusterError::io("generate", Path::new("the encryption key"), source.into()))?;
-        let encryption = ENCRYPTION.replace(KEY_PLACEHOLDER, &STANDARD.encode(key));
-        write_private(&directory.join("encryption-config.yaml"), encryption.as_bytes())?;
+        if let Some(policy) = &configured.audit_policy {
+            write_private(&directory.join(ControlPlaneFiles::AUDIT_POLICY), policy.as_bytes())?;
+        }
+        if let Some(encryption) = &configured.encryption {
+            let filled = control_plane_files::with_keys(encryption)
+                .map_err(|source| ClusterError::io("generate", Path::new("the encryption keys"), source))?;
+            write_private(&directory.join(ControlPlaneFiles::ENCRYPTION), filled.as_bytes())?;
+        }
         fs::create_dir_all(directory.join("home"))
             .map_err(|source| ClusterError::io("create", &directory.join("home"), source))?;
         Ok(Self { directory: directory.to_owned(), authority, ca })
@@ -164,10 +168,6 @@ impl Files {
             log: self.directory.join(format!("{name}.log")),
         }
     }
-}
-
-fn start(program: Program) -> Result<Process, ClusterError> {
-    Process::start(&program).map_err(ClusterError::Process)
 }
 
 fn etcd(files: &Files, programs: &Programs, port: u16, peer_port: u16) -> Program {
@@ -195,8 +195,8 @@ fn etcd(files: &Files, programs: &Programs, port: u16, peer_port: u16) -> Progra
     files.program("etcd", programs.path(Part::Etcd), arguments)
 }
 
-fn apiserver(files: &Files, programs: &Programs, etcd_port: u16, port: u16) -> Program {
-    let arguments = vec![
+fn apiserver(files: &Files, programs: &Programs, etcd_port: u16, port: u16, configured: &ControlPlaneFiles) -> Program {
+    let mut arguments = vec![
         format!("--etcd-servers=https://127.0.0.1:{etcd_port}"),
         format!("--etcd-cafile={}", files.path("ca.crt")),
         format!("--etcd-certfile={}", files.path("etcd.crt")),
@@ -219,12 +219,20 @@ fn apiserver(files: &Files, programs: &Programs, etcd_port: u16, port: u16) -> P
         format!("--service-account-key-file={}", files.path("service-accounts.pub")),
         format!("--service-account-signing-key-file={}", files.path("service-accounts.key")),
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
-        format!("--encryption-provider-config={}", files.path("encryption-config.yaml")),
-        format!("--audit-policy-file={}", files.path("audit-policy.yaml")),
-        format!("--audit-log-path={}", files.path("audit.log")),
-        "--audit-log-mode=blocking".to_owned(),
         format!("--cert-dir={}", files.path("apiserver")),
     ];
+    if configured.encryption.is_some() {
+        arguments.push(format!("--encryption-provider-config={}", files.path(ControlPlaneFiles::ENCRYPTION)));
+    }
+    if configured.audit_policy.is_some() {
+        arguments.extend([
+            format!("--audit-policy-file={}", files.path(ControlPlaneFiles::AUDIT_POLICY)),
+            format!("--audit-log-path={}", files.path("audit.log")),
+            "--audit-log-mode=blocking".to_owned(),
+            // Zero would not mean no limit but the 100 MB at which its library rotates.
+            format!("--audit-log-maxsize={AUDIT_LOG_MEGABYTES}"),
+        ]);
+    }
     files.program("kube-apiserver", programs.path(Part::KubeApiserver), arguments)
 }
 

@@ -14,7 +14,7 @@ use super::{ForgeError, access};
 use crate::certificates::write_private;
 use crate::cluster::free_ports;
 use crate::credential::Credential;
-use crate::process::{Process, Program};
+use crate::process::{Death, Process, Program};
 use crate::wait::{self, Progress};
 
 /// Login name of the administrator. Gitea reserves the name `admin`.
@@ -60,9 +60,7 @@ impl Gitea {
         let mut attempt = 1;
         loop {
             match Self::attempt(setup).await {
-                Err(ForgeError::Died { tail, .. }) if attempt < ATTEMPTS && tail.contains("address already in use") => {
-                    attempt += 1;
-                }
+                Err(ForgeError::Died(death)) if attempt < ATTEMPTS && death.is_port_taken() => attempt += 1,
                 outcome => return outcome,
             }
         }
@@ -97,8 +95,7 @@ fn check_path(path: &Path) -> Result<(), ForgeError> {
 
 /// Resolves when Gitea ends by itself.
 pub(super) async fn death(process: &Process) -> ForgeError {
-    let status = process.ended().await.to_string();
-    ForgeError::Died { status, tail: process.log_tail() }
+    Death::of(process, process.ended().await).into()
 }
 
 async fn wait_until_ready(url: &str) -> Result<(), ForgeError> {

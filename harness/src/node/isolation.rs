@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::config::{HOME, INSIDE, SOCKET};
-use super::{NodeError, NodePrograms, PROBE, READY, find_program, first_death};
-use crate::process::{Process, Program};
+use super::{NodeError, NodePrograms, PROBE, READY, find_program};
+use crate::process::{Process, Program, first_death};
 use crate::wait::{self, Progress, WaitError};
 
 /// What the first process does, given the node's directory and pairs of names and paths of programs. All other
@@ -95,7 +95,7 @@ impl Isolation {
                 tail: holder[0].log_tail(),
                 source,
             })?,
-            died = first_death(&holder) => return Err(died),
+            death = first_death(&holder) => return Err(death.into()),
         }
         let [holder] = holder;
         let first = child_of(holder.pid()).ok_or_else(|| {

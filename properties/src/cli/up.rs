@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use credence_harness::cluster::{self, Cluster, Description};
+use credence_harness::cluster::{self, Cluster, ControlPlaneFiles, Description};
 use credence_harness::components::{self, Part};
 use credence_harness::run_dir::{self, RunDir};
 use credence_harness::wait::{self, Progress};
@@ -81,7 +81,7 @@ pub(super) async fn hold(options: &components::Options) -> anyhow::Result<ExitCo
         let programs = components::obtain(options, &Part::CONTROL_PLANE, console.components()).await?;
         let assets = components::external_secrets_assets(options).await?;
         let timer = console.phase("cluster");
-        let cluster = Cluster::start(run, &programs, &assets).await?;
+        let cluster = Cluster::start(run, &programs, &assets, &ControlPlaneFiles::reference()).await?;
         timer.finish();
         anyhow::Ok(cluster)
     };

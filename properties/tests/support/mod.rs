@@ -15,6 +15,7 @@ pub(crate) fn options(out: &Path) -> Options {
     };
     Options {
         config: None,
+        control_plane: None,
         consumers: None,
         properties: Vec::new(),
         cases: number("CREDENCE_CASES").map_or(100, |cases: u64| u32::try_from(cases).expect("fewer than 2^32 cases")),

@@ -1,4 +1,4 @@
-//! Terminates TLS for the façade on any number of addresses.
+//! Terminates TLS for a server of this process on any number of addresses.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,13 +26,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 const BACKLOG: usize = 64;
 
 /// Connections that are ready for HTTP, from all addresses.
-pub(super) struct TlsListener {
+pub(crate) struct TlsListener {
     streams: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
     address: SocketAddr,
 }
 
 /// How to present `identity`; HTTP/1.1 is the only protocol.
-pub(super) fn configure(identity: &Identity) -> Result<ServerConfig, rustls::Error> {
+pub(crate) fn configure(identity: &Identity) -> Result<ServerConfig, rustls::Error> {
     crate::tls::use_ring();
     let unreadable = |error| rustls::Error::General(format!("the identity made by this process: {error}"));
     let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).map_err(unreadable)?;
@@ -43,7 +43,7 @@ pub(super) fn configure(identity: &Identity) -> Result<ServerConfig, rustls::Err
 }
 
 /// Accepts on `listeners`, the first of which gives its address to the whole. Accepting ends with `tasks`.
-pub(super) fn listen(
+pub(crate) fn listen(
     listeners: Vec<TcpListener>,
     address: SocketAddr,
     config: ServerConfig,
@@ -88,7 +88,7 @@ impl axum::serve::Listener for TlsListener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         match self.streams.recv().await {
             Some(accepted) => accepted,
-            // Nobody accepts any more, so the façade is about to end.
+            // Nobody accepts any more, so the server is about to end.
             None => std::future::pending().await,
         }
     }
