@@ -57,8 +57,9 @@ const NEEDED: [(&str, &str); 2] = [("redis-server", "redis-server"), ("git", "gi
 const DEFINITIONS: [&str; 2] = ["application-crd.yaml", "appproject-crd.yaml"];
 /// How often a server that is starting is asked.
 const PROBE: Duration = Duration::from_millis(50);
-/// How long an Application may take to go, with what it has deployed.
-const GONE: Duration = Duration::from_secs(60);
+/// How long an Application may take to go, with what it has deployed: an event that the controller misses on a busy machine
+/// is made up for by its next periodic refresh, after 120 s and up to 60 more (`timeout.reconciliation` and its jitter).
+const GONE: Duration = Duration::from_secs(200);
 /// Starts are tried again with other ports when one was taken between choosing and binding it.
 const ATTEMPTS: usize = 3;
 

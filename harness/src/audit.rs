@@ -3,6 +3,7 @@
 //! With `--audit-log-mode=blocking` a request waits for the entry of its stage, so an answer that has arrived has its
 //! entry: that of stage ResponseComplete is written as the answer ends (documentation, "Auditing").
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -68,6 +69,9 @@ pub struct Entry {
     pub object_ref: Option<ObjectReference>,
     /// The answer, once there is one.
     pub response_status: Option<ResponseStatus>,
+    /// What authentication, admission and the like add.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// A user of the API server.
@@ -76,6 +80,9 @@ pub struct User {
     /// The name.
     #[serde(default)]
     pub username: String,
+    /// What the authenticator adds.
+    #[serde(default)]
+    pub extra: BTreeMap<String, Vec<String>>,
 }
 
 /// What a request is about. A list or a watch names no object.

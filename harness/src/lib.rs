@@ -18,6 +18,7 @@ pub mod apply;
 pub mod argo_cd;
 pub mod audit;
 pub mod backstage;
+pub mod capture;
 pub mod certificates;
 pub mod cluster;
 pub mod components;

@@ -51,13 +51,21 @@ pub trait Property: Send + Sync + 'static {
     /// cluster, which costs seconds, while the model costs nothing.
     fn is_telling(&self, model: &Model, shared: &Self::Shared, case: &Self::Case) -> bool;
 
+    /// Whether it can be told on this cluster with this configuration at all.
+    ///
+    /// # Errors
+    /// Why it is skipped, and what would enable it.
+    fn applies(&self, _env: &Environment) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Requirements that it traces to but cannot exercise here, each with the reason.
     fn not_covered(&self, _model: &Model) -> BTreeMap<Requirement, String> {
         BTreeMap::new()
     }
 
     /// Checks of it that cannot run here, by what they do, each with the reason.
-    fn skipped_checks(&self, _model: &Model) -> BTreeMap<String, String> {
+    fn skipped_checks(&self, _env: &Environment) -> BTreeMap<String, String> {
         BTreeMap::new()
     }
 
@@ -122,11 +130,16 @@ pub struct Plan {
 }
 
 /// What came of a property.
-pub struct Executed {
-    /// One record for each case that ran.
-    pub records: Vec<CaseRecord>,
-    /// What is known beside them.
-    pub execution: Execution,
+pub enum Executed {
+    /// It was tried.
+    Ran {
+        /// One record for each case that ran.
+        records: Vec<CaseRecord>,
+        /// What is known beside them.
+        execution: Execution,
+    },
+    /// It cannot be told here, and why.
+    Skipped(String),
 }
 
 /// A property in the registry, whatever its types.
@@ -167,6 +180,9 @@ async fn execute<P: Property>(
     plan: &Plan,
     stop: &Stop,
 ) -> Executed {
+    if let Err(why) = property.applies(env) {
+        return Executed::Skipped(why);
+    }
     let began = Instant::now();
     let planned = if plan.only.is_some() { 1 } else { plan.cases };
     console.property_started(P::META.id, P::META.title, planned);
@@ -226,10 +242,10 @@ async fn execute<P: Property>(
         took: began.elapsed(),
         trouble,
         not_covered: property.not_covered(&env.model),
-        skipped_checks: property.skipped_checks(&env.model),
+        skipped_checks: property.skipped_checks(env),
         replay_flags: plan.replay_flags.clone(),
     };
-    Executed { records, execution }
+    Executed::Ran { records, execution }
 }
 
 fn is_new_violation(outcome: &Outcome) -> bool {

@@ -17,6 +17,7 @@
 //! - Nothing here sleeps: waits are in [`credence_harness::wait`].
 
 pub mod bundle;
+pub mod canaries;
 pub mod cli;
 pub mod console;
 pub mod consumer_format;
@@ -39,6 +40,8 @@ pub mod p04_selector_patterns;
 pub mod p05_format;
 pub mod p06_multi_format;
 pub mod p07_credential_types;
+pub mod p09_audit;
+pub mod p12_encryption;
 pub mod registry;
 pub mod report;
 pub mod rotation;

@@ -128,8 +128,8 @@ impl Property for CredentialTypes {
         reasons.into_iter().map(|(requirement, texts)| (requirement, texts.join("; "))).collect()
     }
 
-    fn skipped_checks(&self, model: &Model) -> BTreeMap<String, String> {
-        let absent = model.absent_consumers.iter();
+    fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
+        let absent = env.model.absent_consumers.iter();
         absent.map(|(consumer, reason)| (consumer.operation().to_owned(), reason.clone())).collect()
     }
 

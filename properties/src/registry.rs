@@ -8,11 +8,22 @@ use crate::p04_selector_patterns::SelectorPatterns;
 use crate::p05_format::Format;
 use crate::p06_multi_format::MultiFormat;
 use crate::p07_credential_types::CredentialTypes;
+use crate::p09_audit::Audit;
+use crate::p12_encryption::Encryption;
 use crate::verdict::PropertyId;
 
 /// Every property there is.
-pub const PROPERTIES: &[&dyn Registered] =
-    &[&Propagation, &Provisioning, &LabelDistribution, &SelectorPatterns, &Format, &MultiFormat, &CredentialTypes];
+pub const PROPERTIES: &[&dyn Registered] = &[
+    &Propagation,
+    &Provisioning,
+    &LabelDistribution,
+    &SelectorPatterns,
+    &Format,
+    &MultiFormat,
+    &CredentialTypes,
+    &Audit,
+    &Encryption,
+];
 
 /// A name that no property has.
 #[derive(Debug, thiserror::Error)]

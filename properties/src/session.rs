@@ -24,7 +24,7 @@ use crate::bundle::Bundle;
 use crate::console::Console;
 use crate::consumers::{Endpoints, Setup};
 use crate::deploy;
-use crate::driver::{Plan, Property, Registered};
+use crate::driver::{Executed, Plan, Property, Registered};
 use crate::environment::Environment;
 use crate::generate;
 use crate::leftovers;
@@ -177,7 +177,11 @@ impl Session {
         let executed = property.execute(&self.env, console, &plan, stop).await;
         let meta = property.meta();
         self.phases.push(Phase::new(&meta.id.to_string(), timer.elapsed()));
-        self.add(console, PropertyReport::from_records(&meta, &executed.execution, &executed.records))
+        let report = match executed {
+            Executed::Ran { records, execution } => PropertyReport::from_records(&meta, &execution, &records),
+            Executed::Skipped(why) => PropertyReport::skipped(&meta, &why),
+        };
+        self.add(console, report)
     }
 
     /// Writes down that a property was not tested, and why.

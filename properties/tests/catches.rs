@@ -26,6 +26,9 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("selector-exists", &["p03", "p04"]),
     ("raw-values-in-json", &["p05"]),
     ("format-reads-other-key", &["p06"]),
+    ("audit-bodies-of-secrets", &["p09"]),
+    ("audit-without-secrets", &["p09"]),
+    ("encryption-identity-first", &["p12"]),
 ];
 
 /// Each fault that a real consumer must find, and which one; p07 has many.

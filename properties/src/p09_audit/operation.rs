@@ -1,0 +1,182 @@
+//! What the people of a case do to Secrets, and what the API server answers. Pure.
+
+use std::collections::BTreeSet;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::BoxedStrategy;
+
+/// Names of the Secrets that people make. Two are enough for one to be missing while the other is there.
+pub(super) const NAMES: [&str; 2] = ["credence-one", "credence-two"];
+/// Longest list of operations.
+const LONGEST: usize = 10;
+
+/// Who does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Actor {
+    /// The administrator of the cluster.
+    Administrator,
+    /// A ServiceAccount with rights in the namespace of the case.
+    Tenant,
+}
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Verb {
+    /// Makes a Secret.
+    Create,
+    /// Reads one.
+    Get,
+    /// Reads all.
+    List,
+    /// Reads all, and what becomes of them.
+    Watch,
+    /// Writes one anew.
+    Update,
+    /// Changes one.
+    Patch,
+    /// Removes one.
+    Delete,
+    /// Removes all that the people of the case made.
+    DeleteCollection,
+}
+
+impl Verb {
+    const ALL: [Self; 8] = [
+        Self::Create,
+        Self::Get,
+        Self::List,
+        Self::Watch,
+        Self::Update,
+        Self::Patch,
+        Self::Delete,
+        Self::DeleteCollection,
+    ];
+
+    /// As the audit log spells it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::DeleteCollection => "deletecollection",
+        }
+    }
+
+    /// Whether Kubernetes logs the name of the object: the URL of these requests has none, and the body of a request that
+    /// is refused before it is read is not looked at.
+    pub(super) fn tells_name(self, code: u16) -> bool {
+        match self {
+            Self::List | Self::Watch | Self::DeleteCollection => false,
+            Self::Create => code != 403,
+            Self::Get | Self::Update | Self::Patch | Self::Delete => true,
+        }
+    }
+}
+
+/// Where it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// To a Secret of the case's namespace.
+    Own,
+    /// To the source of the case's credential, where the tenant has no rights.
+    Source,
+}
+
+/// One operation of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Operation {
+    /// Who.
+    pub actor: Actor,
+    /// What.
+    pub verb: Verb,
+    /// Where.
+    pub place: Place,
+    /// Which of the [`NAMES`]; of no account where there is one Secret.
+    pub name: &'static str,
+}
+
+/// Some operations, in order. The administrator leaves the source alone: what it may do would change it.
+pub(super) fn operations() -> BoxedStrategy<Vec<Operation>> {
+    let actor = select(&[Actor::Administrator, Actor::Tenant][..]);
+    let own = (actor, select(&Verb::ALL[..]), select(&NAMES[..]));
+    let own = own.prop_map(|(actor, verb, name)| Operation { actor, verb, place: Place::Own, name });
+    let source = select(&Verb::ALL[..]).prop_map(|verb| Operation {
+        actor: Actor::Tenant,
+        verb,
+        place: Place::Source,
+        name: NAMES[0],
+    });
+    vec(prop_oneof![4 => own, 1 => source], 1..=LONGEST).boxed()
+}
+
+/// The Secrets that people have made in the case's namespace.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Made(BTreeSet<&'static str>);
+
+impl Made {
+    /// The status code of the answer to `operation`, which is carried out.
+    pub(super) fn answer(&mut self, operation: Operation) -> u16 {
+        if operation.place == Place::Source {
+            return 403;
+        }
+        let there = self.0.contains(operation.name);
+        match operation.verb {
+            Verb::List | Verb::Watch => 200,
+            Verb::DeleteCollection => {
+                self.0.clear();
+                200
+            }
+            Verb::Create if there => 409,
+            Verb::Create => {
+                self.0.insert(operation.name);
+                201
+            }
+            _ if !there => 404,
+            Verb::Delete => {
+                self.0.remove(operation.name);
+                200
+            }
+            Verb::Get | Verb::Update | Verb::Patch => 200,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn own(verb: Verb, name: &'static str) -> Operation {
+        Operation { actor: Actor::Tenant, verb, place: Place::Own, name }
+    }
+
+    #[rstest]
+    #[case::missing(&[], Verb::Get, 404)]
+    #[case::made(&[Verb::Create], Verb::Get, 200)]
+    #[case::made_twice(&[Verb::Create], Verb::Create, 409)]
+    #[case::removed(&[Verb::Create, Verb::Delete], Verb::Patch, 404)]
+    #[case::all_removed(&[Verb::Create, Verb::DeleteCollection], Verb::Update, 404)]
+    #[case::reading_all_needs_nothing(&[], Verb::List, 200)]
+    fn the_answer_follows_from_what_was_made(#[case] before: &[Verb], #[case] verb: Verb, #[case] code: u16) {
+        let mut made = Made::default();
+        for verb in before {
+            made.answer(own(*verb, NAMES[0]));
+        }
+        assert_eq!(made.answer(own(verb, NAMES[0])), code);
+    }
+
+    #[test]
+    fn the_source_is_closed_to_the_tenant_whatever_it_tries() {
+        for verb in Verb::ALL {
+            let operation = Operation { place: Place::Source, ..own(verb, NAMES[0]) };
+            assert_eq!(Made::default().answer(operation), 403);
+        }
+    }
+}
