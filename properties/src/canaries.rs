@@ -75,7 +75,7 @@ fn needles(value: &Credential) -> Vec<(Vec<u8>, String)> {
     let mut forms = vec![(distinct.to_vec(), "plain")];
     if let Ok(text) = std::str::from_utf8(distinct) {
         let escaped = serde_json::Value::from(text).to_string();
-        let inside = escaped[1..escaped.len() - 1].as_bytes().to_vec();
+        let inside = escaped.as_bytes()[1..escaped.len() - 1].to_vec();
         if inside != distinct {
             forms.push((inside, "in JSON"));
         }

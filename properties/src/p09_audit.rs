@@ -169,6 +169,7 @@ async fn play(env: &Arc<Environment>, id: CaseId, history: &History) -> Result<O
         Ok(facts) => facts,
         Err(ended) => {
             tenant.remove(env, id).await?;
+            actions::clean(env, &lease.name).await?;
             env.namespaces.give_back(env, lease, history.labels.keys().cloned().collect());
             return Err(ended);
         }
@@ -177,13 +178,14 @@ async fn play(env: &Arc<Environment>, id: CaseId, history: &History) -> Result<O
     values.extend(facts.values);
     values.push(tenant.token.clone());
     let targets = expected_in(&env.model, &lease.name, &history.labels).into_values().cloned().collect();
-    let namespace = lease.name.clone();
+    let (namespace, events) = (lease.name.clone(), drain(&mut recorder));
     // A namespace that is gone takes the tenant with it, and nothing is left to give back.
     if history.end == End::Unlabelled {
         tenant.remove(env, id).await?;
+        actions::clean(env, &namespace).await?;
         env.namespaces.give_back(env, lease, history.labels.keys().cloned().collect());
     }
-    let story = Story { namespace, facts: facts.facts, values, events: drain(&mut recorder), targets };
+    let story = Story { namespace, facts: facts.facts, values, events, targets };
     observation.outcome = compare(id, &log, begin, story, &mut observation).await?;
     Ok(observation)
 }

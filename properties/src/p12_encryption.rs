@@ -171,7 +171,7 @@ async fn live(
     if let Some(number) = episode.new_key.filter(|_| env.cluster.is_owned()) {
         let name = format!("credence-{number}");
         // A configuration without keys has none to rotate; that it encrypts nothing is seen below.
-        if envelope(env)?.has_key() {
+        if envelope(env).map_err(Observation::unknown)?.has_key() {
             env.cluster.rotate_encryption_key(&name).await?;
             let rewritten = rewrite::all(&env.cluster.client).await?;
             for live in &mut lives {
@@ -207,20 +207,22 @@ async fn follow(env: &Environment, lives: &mut [Live<'_>], values: &Values) {
 }
 
 /// What the cluster's encryption configuration promises at present.
-fn envelope(env: &Environment) -> Result<Envelope, Observation> {
+fn envelope(env: &Environment) -> Result<Envelope, String> {
     let path = env.cluster.directory().join(ControlPlaneFiles::ENCRYPTION);
     let text = match env.control_plane.as_ref().and_then(|files| files.encryption.as_ref()) {
         // The file of the cluster, because its key may have been rotated.
-        Some(_) => Some(fs::read_to_string(path)?),
+        Some(_) => {
+            Some(fs::read_to_string(&path).map_err(|error| format!("failed to read {}: {error}", path.display()))?)
+        }
         None => None,
     };
-    Envelope::of_secrets(text.as_deref()).map_err(Observation::unknown)
+    Envelope::of_secrets(text.as_deref())
 }
 
 /// Looks at what etcd holds of the source, the copies and the controls, and of all other Secrets.
 async fn judge(env: &Environment, episode: &Episode, lives: &mut [Live<'_>]) -> Result<(), Observation> {
     let etcd = Etcd::connect(&env.cluster.description.etcd, env.cluster.directory())?;
-    let envelope = envelope(env)?;
+    let envelope = envelope(env).map_err(Observation::unknown)?;
     let stored: BTreeMap<String, Stored> =
         etcd.with_prefix(SECRETS).await?.into_iter().map(|stored| (stored.key.clone(), stored)).collect();
     let values = Canaries::of(episode.values());

@@ -26,6 +26,19 @@ const LABEL: (&str, &str) = ("credence.dev/made-by", "people");
 /// Seconds that a watch may take to show something.
 const WATCH_SECONDS: u32 = 1;
 
+/// Removes what the people of a case have made in `namespace`, not in their name.
+///
+/// # Errors
+/// When the API server refuses.
+pub(super) async fn clean(env: &Environment, namespace: &str) -> Result<(), kube::Error> {
+    let secrets: Api<Secret> = Api::namespaced(env.cluster.client.clone(), namespace);
+    secrets.delete_collection(&DeleteParams::default(), &made_by_people()).await.map(drop)
+}
+
+fn made_by_people() -> ListParams {
+    ListParams::default().labels(&format!("{}={}", LABEL.0, LABEL.1))
+}
+
 /// The administrator and the tenant of a case.
 pub(super) struct People {
     administrator: Client,
@@ -151,7 +164,7 @@ impl People {
             ..Secret::default()
         };
         let writes = PostParams { field_manager: Some(self.agent.clone()), ..PostParams::default() };
-        let ours = ListParams::default().labels(&format!("{}={}", LABEL.0, LABEL.1));
+        let ours = made_by_people();
         let done = match operation.verb {
             Verb::Create => return code(201, secrets.create(&writes, &secret()).await.map(drop)),
             Verb::Get => secrets.get(name).await.map(drop),
