@@ -19,12 +19,14 @@ pub use bound::{Bound, NAMESPACES_PER_SECOND, PROPAGATION_SLACK, PROVISIONING_SL
 pub use expectation::{Conflict, CopyRef, Expectation};
 
 /// What a configuration asks for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Model {
     /// Every Secret that a target reads.
     pub sources: BTreeMap<SourceRef, Source>,
     /// One for each ClusterExternalSecret, by name.
     pub targets: Vec<Target>,
+    /// Every ClusterSecretStore, by name, whether a target reads through it or not.
+    pub stores: BTreeMap<String, ClusterSecretStore>,
     /// Consumers that cannot run where this is tested, with the reason. Nothing is generated for them. Not derived from
     /// the configuration, which does not know: empty until it is filled in.
     pub absent_consumers: BTreeMap<Consumer, String>,
@@ -98,6 +100,8 @@ pub struct Field {
     pub secret_key: String,
     /// The Secret it is read from.
     pub source: SourceRef,
+    /// The name of the store it is read through.
+    pub store: String,
     /// The key it is read from; without one the value is the whole source as JSON.
     pub property: Option<String>,
     /// Whether it is read as it is, without any decoding.

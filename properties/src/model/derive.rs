@@ -13,7 +13,7 @@ pub(super) fn model(bundle: &Bundle) -> Model {
     let sources = sources(bundle);
     let targets =
         bundle.cluster_external_secrets.iter().map(|distributed| target(bundle, &sources, distributed)).collect();
-    Model { sources, targets, absent_consumers: BTreeMap::new() }
+    Model { sources, targets, stores: bundle.stores.clone(), absent_consumers: BTreeMap::new() }
 }
 
 /// The Secret that a reference through a store leads to.
@@ -155,6 +155,7 @@ fn fields(
             let field = Field {
                 secret_key: key.clone(),
                 source: source.clone(),
+                store: store.name.clone(),
                 property: Some(key.clone()),
                 verbatim: extract.is_verbatim(),
             };
@@ -167,6 +168,7 @@ fn fields(
             let field = Field {
                 secret_key: entry.secret_key.clone(),
                 source: source_ref(bundle, store, &entry.remote_ref),
+                store: store.name.clone(),
                 property: entry.remote_ref.property.clone(),
                 verbatim: entry.remote_ref.is_verbatim(),
             };

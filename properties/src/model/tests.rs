@@ -131,6 +131,7 @@ fn target_has_the_names_type_and_labels_of_its_template() {
         [Field {
             secret_key: "t".into(),
             source: source("central", "pat"),
+            store: "open".into(),
             property: Some("token".into()),
             verbatim: true,
         }]
