@@ -21,6 +21,7 @@ use crate::copies::chain;
 use crate::model::{Bound, Model, Target};
 use crate::namespaces::Namespaces;
 use crate::p04_selector_patterns::Populations;
+use crate::p08_access_control::Kinds;
 use crate::selector::{Labels, opt_ins};
 use crate::sources::Sources;
 use crate::verdict::CaseId;
@@ -53,6 +54,8 @@ pub struct Environment {
     pub namespaces: Namespaces,
     /// Namespaces that are truth tables, for p04.
     pub populations: Populations,
+    /// The kinds that the cluster serves, for p08.
+    pub kinds: Kinds,
     /// Clean-up that goes on while the next cases run.
     background: Mutex<JoinSet<()>>,
     /// Why the cluster is of no use any more.
@@ -74,6 +77,7 @@ impl Environment {
             sources,
             namespaces,
             populations: Populations::default(),
+            kinds: Kinds::default(),
             background: Mutex::default(),
             death: OnceLock::new(),
             own_directory: None,

@@ -39,6 +39,7 @@ pub mod p04_selector_patterns;
 pub mod p05_format;
 pub mod p06_multi_format;
 pub mod p07_credential_types;
+pub mod p08_access_control;
 pub mod registry;
 pub mod report;
 pub mod rotation;
