@@ -118,7 +118,11 @@ fn ca_namespaces(manifests: &[Manifest]) -> BTreeSet<String> {
         .collect()
 }
 
-async fn wait_for_root_ca(client: &Client, namespace: &str) -> Result<(), WaitError> {
+/// Waits until kube-controller-manager has published the cluster's CA in a namespace.
+///
+/// # Errors
+/// When it does not appear.
+pub async fn wait_for_root_ca(client: &Client, namespace: &str) -> Result<(), WaitError> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let what = format!("ConfigMap {namespace}/kube-root-ca.crt published");
     wait::poll(&what, ROOT_CA, EVERY, || async {

@@ -7,8 +7,11 @@ use http::Method;
 use http::header::CONTENT_TYPE;
 use kube::Client;
 use kube::client::Body;
+use kube::core::Status;
 use regex::Regex;
 use serde_json::Value;
+
+use crate::admission::Refusal;
 
 /// The core API.
 pub(super) const CORE: &str = "/api/v1";
@@ -160,45 +163,34 @@ impl fmt::Display for Denial {
     }
 }
 
-/// How the API server words a denial by a policy (apiserver `pkg/admission/plugin/policy/validating/dispatcher.go`).
-static POLICY: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r"ValidatingAdmissionPolicy '([^']+)' with binding '[^']+' denied request: (?s:(.*))";
-    Regex::new(pattern).expect("a literal pattern")
-});
-/// How it words one by a webhook (apiserver `pkg/admission/plugin/webhook/errors/statuserror.go`).
+/// How the API server words a denial by a webhook (apiserver `pkg/admission/plugin/webhook/errors/statuserror.go`).
 static WEBHOOK: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"admission webhook "([^"]+)" denied the request"#).expect("a literal pattern"));
-/// How it words one by the authoriser (apiserver `pkg/endpoints/handlers/responsewriters/errors.go`); the verbs of
-/// constrained impersonation have colons.
-static AUTHORISER: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"is forbidden: User "[^"]+" cannot [a-z:-]+ "#).expect("a literal pattern"));
 
 impl Answer {
+    /// That there is an object of this name already.
+    pub(super) fn exists() -> Self {
+        Self::Failed("409 AlreadyExists".to_owned())
+    }
+
     /// Reads the answer with this status code.
     pub(super) fn read(code: u16, body: &[u8]) -> Self {
         if (200..300).contains(&code) {
             return Self::Admitted;
         }
-        let status: Value = serde_json::from_slice(body).unwrap_or_default();
-        let message = status["message"].as_str().unwrap_or_default();
-        if let Some(found) = POLICY.captures(message) {
-            // A policy that cannot be evaluated refuses everything; that is no decision.
-            return match found[2].contains("resulted in error") {
-                true => Self::Failed(format!("policy {} could not be evaluated", &found[1])),
-                false => Self::Denied(Denial::Policy(found[1].to_owned())),
-            };
-        }
-        if let Some(found) = WEBHOOK.captures(message) {
-            return Self::Denied(Denial::Webhook(found[1].to_owned()));
-        }
-        if code == 403 && AUTHORISER.is_match(message) {
-            return Self::Denied(Denial::Rbac);
-        }
+        let Ok(status) = serde_json::from_slice::<Status>(body) else {
+            return Self::Failed(format!("{code} without a status"));
+        };
         // Not the message: it can quote what the request was about.
-        let fields = status.pointer("/details/causes").and_then(Value::as_array).into_iter().flatten();
-        let fields: Vec<&str> = fields.filter_map(|cause| cause["field"].as_str()).collect();
-        let reason = status["reason"].as_str().unwrap_or("without a reason");
-        Self::Failed(format!("{code} {reason} {}", fields.join(", ")).trim_end().to_owned())
+        let fields = status.details.iter().flat_map(|details| &details.causes).map(|cause| cause.field.as_str());
+        let failed = format!("{code} {} {}", status.reason, fields.collect::<Vec<_>>().join(", "));
+        let webhook = WEBHOOK.captures(&status.message).map(|found| found[1].to_owned());
+        match (Refusal::of(&kube::Error::Api(status.boxed())), webhook) {
+            (Refusal::Policy { policy }, _) => Self::Denied(Denial::Policy(policy)),
+            (Refusal::NoRight, _) => Self::Denied(Denial::Rbac),
+            (Refusal::Other(_), Some(webhook)) => Self::Denied(Denial::Webhook(webhook)),
+            (Refusal::Other(_), None) => Self::Failed(failed.trim_end().to_owned()),
+        }
     }
 }
 
@@ -210,7 +202,7 @@ mod tests {
     use super::*;
 
     fn status(message: &str) -> Vec<u8> {
-        json!({ "kind": "Status", "reason": "Forbidden", "message": message }).to_string().into_bytes()
+        json!({ "kind": "Status", "code": 403, "reason": "Forbidden", "message": message }).to_string().into_bytes()
     }
 
     #[rstest]
@@ -242,7 +234,7 @@ mod tests {
     #[case::policy_that_fails(
         422,
         "a is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: expression 'x' resulted in error: no such key: y",
-        Answer::Failed("policy p could not be evaluated".into())
+        Answer::Failed("422 Forbidden".into())
     )]
     #[case::limit_of_the_namespace(
         403,
@@ -256,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_fields_and_never_quotes() {
-        let body = json!({ "reason": "Invalid", "message": "Invalid value: \"hunter2\"",
+        let body = json!({ "code": 422, "reason": "Invalid", "message": "Invalid value: \"hunter2\"",
             "details": { "causes": [{ "field": "metadata.name", "message": "hunter2" }] } });
         let answer = Answer::read(422, body.to_string().as_bytes());
         assert_eq!(answer, Answer::Failed("422 Invalid metadata.name".into()));

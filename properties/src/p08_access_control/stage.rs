@@ -22,6 +22,7 @@ use super::objects::{self, OWN, VALUE};
 use super::reach::ReachError;
 use super::route::{Impostor, PlatformKind, Route};
 use super::trial::Trial;
+use crate::deploy::wait_for_root_ca;
 use crate::driver::Observation;
 use crate::environment::{Environment, agent, expected_in};
 use crate::namespaces::{self, Lease, NamespaceError};
@@ -113,6 +114,9 @@ async fn within(
     namespaces::set_labels(&admin, &agent(id), &mine.name, &attack.labels).await?;
     namespaces::set_labels(&admin, &agent(id), &neighbour.name, &attack.neighbour).await?;
     let tenant = Tenant::create(env, id, &mine.name, attack.rights).await?;
+    for lease in [mine, neighbour] {
+        wait_for_root_ca(&admin, &lease.name).await?;
+    }
     let token_file = env.cluster.operator_token();
     let wants = |wanted: fn(Route) -> bool| attack.trespasses.iter().any(|trespass| wanted(trespass.route));
     let calls_out = |route| matches!(route, Route::Webhook(_) | Route::Platform(PlatformKind::ClusterGenerator));

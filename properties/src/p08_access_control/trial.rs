@@ -64,7 +64,8 @@ impl Trial<'_> {
         let title = route.title();
         for call in &attempt.prepare {
             let reply = self.send(call, title).await?;
-            if reply.answer != Answer::Admitted {
+            // An attempt of the same case may have made it.
+            if reply.answer != Answer::Admitted && reply.answer != Answer::exists() {
                 self.unknown(format!("{title}: it could not be prepared: {:?}", reply.answer));
                 return Ok(());
             }
@@ -72,6 +73,10 @@ impl Trial<'_> {
         let reply = self.send(&attempt.call, title).await?;
         match &reply.answer {
             Answer::Admitted => self.admitted(title, &attempt, &reply).await,
+            Answer::Denied(Denial::Policy(name)) if !self.scene.model.admission_policies.contains(name) => {
+                self.unknown(format!("{title}: refused by policy {name}, which is none of the configuration's"));
+                Ok(())
+            }
             Answer::Denied(denial) => self.justify(title, &attempt, denial).await,
             Answer::Failed(why) => {
                 self.unknown(format!("{title}: the attempt failed with {why}, which is no refusal"));
