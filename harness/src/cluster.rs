@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::apply::{self, Applier, ApplyError};
-use crate::certificates::{Authority, CertificateError};
+use crate::certificates::{Authority, CertificateError, write_private};
 use crate::components::{Part, Programs};
 use crate::credential::Credential;
 use crate::external_secrets::{self, Release};
@@ -35,6 +35,8 @@ pub use outage::Component;
 
 /// File in a run directory that describes a cluster that is ready.
 const DESCRIPTION: &str = "cluster.json";
+/// File in a run directory with the token of External Secrets Operator.
+const OPERATOR_TOKEN: &str = "external-secrets.token";
 
 /// Why a cluster could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -208,6 +210,11 @@ impl Cluster {
         &self.directory
     }
 
+    /// The file from which External Secrets Operator reads its own token, as pods do from theirs.
+    pub fn operator_token(&self) -> PathBuf {
+        self.directory.join(OPERATOR_TOKEN)
+    }
+
     /// Whether this process started it.
     pub fn is_owned(&self) -> bool {
         self.owned.is_some()
@@ -303,8 +310,10 @@ async fn install(
     applier.apply(&namespace).await?;
     applier.apply_all(&release.objects).await?;
     let token = external_secrets::token(&plane.client).await?;
+    let token_file = directory.join(OPERATOR_TOKEN);
+    write_private(&token_file, token.as_bytes())?;
     let path = directory.join("external-secrets.kubeconfig");
-    let kubeconfig = kubeconfig::with_token(&path, &plane.url, &plane.authority.certificate(), &token)?;
+    let kubeconfig = kubeconfig::with_token(&path, &plane.url, &plane.authority.certificate(), &token_file)?;
     Ok(Service::start(external_secrets::program(release, programs, &kubeconfig, directory))?)
 }
 

@@ -34,6 +34,7 @@ pub mod manifest;
 pub mod node;
 pub mod observe;
 pub mod process;
+pub mod receiver;
 pub mod reference;
 pub mod run_dir;
 mod service;

@@ -20,9 +20,10 @@ use tokio::task::JoinSet;
 
 use crate::consumers::{self, Consumers, Setup};
 use crate::copies::chain;
-use crate::model::{Bound, Model, Target};
+use crate::model::{Bound, Model, Tampering, Target};
 use crate::namespaces::Namespaces;
 use crate::p04_selector_patterns::Populations;
+use crate::p08_access_control::Kinds;
 use crate::selector::{Labels, opt_ins};
 use crate::sources::Sources;
 use crate::verdict::CaseId;
@@ -64,6 +65,8 @@ pub struct Environment {
     pub namespaces: Namespaces,
     /// Namespaces that are truth tables, for p04.
     pub populations: Populations,
+    /// The kinds that the cluster serves, for p08.
+    pub kinds: Kinds,
     /// Clean-up that goes on while the next cases run.
     background: Mutex<JoinSet<()>>,
     /// Why the cluster is of no use any more.
@@ -87,6 +90,7 @@ impl Environment {
             sources,
             namespaces,
             populations: Populations::default(),
+            kinds: Kinds::default(),
             background: Mutex::default(),
             death: OnceLock::new(),
             own_directory: None,
@@ -192,6 +196,11 @@ impl Environment {
     /// How soon an update must reach the copies of `target`, among as many dependents as a slot can have.
     pub fn propagation_bound(&self, target: &Target) -> Bound {
         self.model.propagation_bound(target, BUSY, WORKERS)
+    }
+
+    /// How soon a copy of `target` must be what it was after it was changed by hand.
+    pub fn healing_bound(&self, target: &Target, tampering: Tampering) -> Bound {
+        self.model.healing_bound(target, tampering, BUSY, WORKERS)
     }
 }
 

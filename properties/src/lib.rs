@@ -16,6 +16,7 @@
 //! - A case that cannot tell is unknown, and unknown is never green.
 //! - Nothing here sleeps: waits are in [`credence_harness::wait`].
 
+pub mod admission;
 pub mod bundle;
 pub mod canaries;
 pub mod cli;
@@ -40,8 +41,10 @@ pub mod p04_selector_patterns;
 pub mod p05_format;
 pub mod p06_multi_format;
 pub mod p07_credential_types;
+pub mod p08_access_control;
 pub mod p09_audit;
 pub mod p12_encryption;
+pub mod p13_manual_copies;
 pub mod registry;
 pub mod report;
 pub mod rotation;

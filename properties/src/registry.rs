@@ -8,8 +8,10 @@ use crate::p04_selector_patterns::SelectorPatterns;
 use crate::p05_format::Format;
 use crate::p06_multi_format::MultiFormat;
 use crate::p07_credential_types::CredentialTypes;
+use crate::p08_access_control::AccessControl;
 use crate::p09_audit::Audit;
 use crate::p12_encryption::Encryption;
+use crate::p13_manual_copies::ManualCopies;
 use crate::verdict::PropertyId;
 
 /// Every property there is.
@@ -21,8 +23,10 @@ pub const PROPERTIES: &[&dyn Registered] = &[
     &Format,
     &MultiFormat,
     &CredentialTypes,
+    &AccessControl,
     &Audit,
     &Encryption,
+    &ManualCopies,
 ];
 
 /// A name that no property has.

@@ -19,31 +19,34 @@ use kube::{Api, Client};
 use crate::environment::{Environment, agent};
 use crate::verdict::CaseId;
 
-/// Life of a tenant's token in seconds, longer than any case: the API server's shortest is 600.
+/// Life of a token in seconds, longer than any case: the API server's shortest is 600.
 const TOKEN_SECONDS: i64 = 3600;
 /// How long the API server may take to know the rights of a new tenant.
 const KNOWN: Duration = Duration::from_secs(30);
 /// How often is asked: the API server's knowledge of rights cannot be watched.
 const EVERY: Duration = Duration::from_millis(20);
 
-/// What a tenant may do in its namespace: the user-facing ClusterRoles that every cluster has.
+/// What a tenant may do in its namespace: the user-facing ClusterRoles that every cluster has, bound there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rights {
     /// Reads and writes most objects, Secrets among them.
     Edit,
     /// The same, and gives rights in the namespace to others.
     Admin,
+    /// Everything there, and changes the namespace itself, as Kubernetes says of `cluster-admin` in a RoleBinding.
+    Owner,
 }
 
 impl Rights {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Edit, Self::Admin];
+    pub const ALL: [Self; 3] = [Self::Edit, Self::Admin, Self::Owner];
 
     /// The name of the ClusterRole.
     pub fn cluster_role(self) -> &'static str {
         match self {
             Self::Edit => "edit",
             Self::Admin => "admin",
+            Self::Owner => "cluster-admin",
         }
     }
 }
@@ -137,13 +140,7 @@ impl Tenant {
         };
         let bindings: Api<RoleBinding> = Api::namespaced(admin, namespace);
         bindings.create(&params, &binding).await.map_err(refused("create the RoleBinding"))?;
-        let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() };
-        let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
-        let answer = accounts
-            .create_token_request(&name, &PostParams::default(), &request)
-            .await
-            .map_err(refused("request a token"))?;
-        let token = Credential::new(answer.status.and_then(|status| status.token).unwrap_or_default());
+        let token = token(&accounts, &name).await.map_err(refused("request a token"))?;
         let client = env
             .cluster
             .client_with_token(&agent(case), &token)
@@ -181,7 +178,18 @@ impl Tenant {
     }
 }
 
-/// Waits until the owner of `client` may create Secrets, which both rights include: RBAC is read from a cache that
+/// A token of the ServiceAccount `name`.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn token(accounts: &Api<ServiceAccount>, name: &str) -> Result<Credential, kube::Error> {
+    let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() };
+    let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
+    let answer = accounts.create_token_request(name, &PostParams::default(), &request).await?;
+    Ok(Credential::new(answer.status.and_then(|status| status.token).unwrap_or_default()))
+}
+
+/// Waits until the owner of `client` may create Secrets, which all rights include: RBAC is read from a cache that
 /// lags behind.
 async fn until_allowed(client: &Client, namespace: &str) -> Result<(), WaitError> {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());

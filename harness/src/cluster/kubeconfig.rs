@@ -21,9 +21,9 @@ pub(crate) fn with_certificate(path: &Path, url: &str, ca: &str, identity: &Iden
     write(path, url, ca, &user)
 }
 
-/// Writes a kubeconfig that authenticates by bearer token.
-pub(super) fn with_token(path: &Path, url: &str, ca: &str, token: &str) -> Result<PathBuf, ClusterError> {
-    write(path, url, ca, &json!({ "token": token }))
+/// Writes a kubeconfig that authenticates by the bearer token in the file `token`, as pods do.
+pub(super) fn with_token(path: &Path, url: &str, ca: &str, token: &Path) -> Result<PathBuf, ClusterError> {
+    write(path, url, ca, &json!({ "tokenFile": token }))
 }
 
 fn write(path: &Path, url: &str, ca: &str, user: &Value) -> Result<PathBuf, ClusterError> {

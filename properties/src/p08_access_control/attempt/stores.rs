@@ -1,0 +1,100 @@
+//! Stores that pretend to be central ones, and what belongs to the platform.
+
+use serde_json::json;
+
+use super::{Admitted, Attempt, Scene};
+use crate::p08_access_control::call::{CORE, Call, EXTERNAL_SECRETS, GENERATORS, PUSH_SECRETS, collection};
+use crate::p08_access_control::objects::{self, CENTRAL, OWN};
+use crate::p08_access_control::route::{Disguise, Goal, Impostor, PlatformKind};
+
+/// A store of the tenant's own that reads the source.
+pub(super) fn own(scene: &Scene<'_>, how: Impostor, goal: &Goal<'_>, name: &str) -> Option<Attempt> {
+    let stores = scene.of_mine(EXTERNAL_SECRETS, "secretstores");
+    let (source, key) = (&goal.source.name, goal.key);
+    let mut reads = objects::reading(OWN, name, source, key);
+    let mut prepare = Vec::new();
+    let mut admitted = Admitted::Bytes;
+    let provider = match how {
+        Impostor::AccountOfTheSameName => {
+            let account = &goal.store.kubernetes.as_ref()?.service_account()?.name;
+            let account = objects::object("v1", "ServiceAccount", account, json!({}));
+            prepare.push(Call::create(scene.of_mine(CORE, "serviceaccounts"), account));
+            objects::as_central(scene.server, goal)?
+        }
+        Impostor::OperatorFile => {
+            let kubeconfig = objects::kubeconfig(scene.server, scene.operator_token);
+            let secret = objects::object("v1", "Secret", name, json!({ "stringData": { "kubeconfig": kubeconfig } }));
+            prepare.push(Call::create(scene.of_mine(CORE, "secrets"), secret));
+            json!({ "kubernetes": {
+                "remoteNamespace": goal.source.namespace, "authRef": { "name": name, "key": "kubeconfig" } } })
+        }
+        Impostor::OperatorLogin => {
+            admitted = Admitted::Blind(
+                "the operator would send the token file of its pod to a Vault of the tenant's own, and has none here",
+            );
+            let login = json!({ "mountPath": "kubernetes", "role": "it" });
+            json!({ "vault": { "server": scene.receiver, "path": "it", "auth": { "kubernetes": login } } })
+        }
+        Impostor::ForeignAuthority => {
+            reads = objects::reading(OWN, name, &scene.private(), objects::VALUE);
+            admitted = Admitted::Product(name.to_owned());
+            objects::with_authority(scene.own_provider(), scene.neighbour, &scene.authority())
+        }
+    };
+    // The operator would wait for the API server that it cannot reach under another name.
+    let store = (how != Impostor::OperatorLogin).then(|| format!("{stores}/{name}"));
+    let call = Call::create(stores, objects::store(OWN, name, provider));
+    let then = Some(scene.create_external_secret(name, reads));
+    Some(Attempt { prepare, store, then, admitted, ..Attempt::bytes(call, scene.harmless_store(name), name) })
+}
+
+/// An object of a kind that belongs to the platform. What it reads is in the tenant's reach if it works.
+pub(super) fn platform(scene: &Scene<'_>, kind: PlatformKind, goal: &Goal<'_>, name: &str) -> Option<Attempt> {
+    let selectors = json!([{ "matchLabels": { "kubernetes.io/metadata.name": scene.mine } }]);
+    let everywhere = |api: &str, resource: &str| collection(api, None, resource);
+    let beta = "external-secrets.io/v1alpha1";
+    let push = objects::pushing(goal, &scene.private());
+    Some(match kind {
+        PlatformKind::ClusterExternalSecret => {
+            let mut reads = objects::reading(CENTRAL, &goal.store.name, &goal.source.name, goal.key);
+            reads["target"] = json!({ "name": name });
+            let spec =
+                json!({ "externalSecretName": name, "namespaceSelectors": selectors, "externalSecretSpec": reads });
+            let object =
+                objects::object("external-secrets.io/v1", "ClusterExternalSecret", name, json!({ "spec": spec }));
+            Attempt::bytes(Call::create(everywhere(EXTERNAL_SECRETS, "clusterexternalsecrets"), object), None, name)
+        }
+        PlatformKind::ClusterSecretStore => {
+            let provider = objects::as_central(scene.server, goal)?;
+            let namespace = &goal.source.namespace;
+            let provider = objects::with_authority(provider, namespace, "kube-root-ca.crt");
+            let stores = everywhere(EXTERNAL_SECRETS, "clustersecretstores");
+            let store = Some(format!("{stores}/{name}"));
+            let reads = objects::reading(CENTRAL, name, &goal.source.name, goal.key);
+            let then = Some(scene.create_external_secret(name, reads));
+            let call = Call::create(stores, objects::store(CENTRAL, name, provider));
+            Attempt { store, then, ..Attempt::bytes(call, None, name) }
+        }
+        PlatformKind::ClusterGenerator => {
+            let body = super::templates::stolen(Disguise::Plain, goal);
+            let spec =
+                json!({ "kind": "Webhook", "generator": { "webhookSpec": objects::webhook(&scene.receiver, &body) } });
+            let version = "generators.external-secrets.io/v1alpha1";
+            let object = objects::object(version, "ClusterGenerator", name, json!({ "spec": spec }));
+            let then = Some(scene.create_external_secret(name, objects::generated("ClusterGenerator", name)));
+            let call = Call::create(everywhere(GENERATORS, "clustergenerators"), object);
+            Attempt { then, ..Attempt::bytes(call, None, name) }
+        }
+        PlatformKind::PushSecret => {
+            let object = objects::object(beta, "PushSecret", name, json!({ "spec": push }));
+            let call = Call::create(scene.of_mine(PUSH_SECRETS, "pushsecrets"), object);
+            Attempt { admitted: Admitted::Bytes, ..Attempt::trespass(call, None) }
+        }
+        PlatformKind::ClusterPushSecret => {
+            let spec = json!({ "pushSecretSpec": push, "namespaceSelectors": selectors });
+            let object = objects::object(beta, "ClusterPushSecret", name, json!({ "spec": spec }));
+            let call = Call::create(everywhere(PUSH_SECRETS, "clusterpushsecrets"), object);
+            Attempt { admitted: Admitted::Bytes, ..Attempt::trespass(call, None) }
+        }
+    })
+}

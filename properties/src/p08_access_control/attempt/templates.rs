@@ -1,0 +1,113 @@
+//! Templates and webhooks that reach out of their namespace.
+
+use serde_json::{Value, json};
+
+use super::{Attempt, Scene};
+use crate::p08_access_control::call::{CORE, Call, EXTERNAL_SECRETS, GENERATORS};
+use crate::p08_access_control::objects::{self, OWN, VALUE};
+use crate::p08_access_control::route::{Caller, Disguise, Goal, Trick};
+
+/// A template that reads the tenant's own value.
+const HARMLESS: &str = "{{ .value }}";
+/// The key of the Secret that a template makes.
+const MADE: &str = "made";
+
+/// A template that reads the source by itself.
+pub(super) fn stolen(disguise: Disguise, goal: &Goal<'_>) -> String {
+    disguise.call("getSecretKey", &[&goal.source.name, &goal.source.namespace, goal.key])
+}
+
+/// An ExternalSecret of the tenant's own Secret whose template reaches out.
+pub(super) fn template(scene: &Scene<'_>, trick: Trick, disguise: Disguise, goal: &Goal<'_>, name: &str) -> Attempt {
+    let text = match trick {
+        Trick::HostByName => disguise.call("getHostByName", &["localhost"]),
+        _ => stolen(disguise, goal),
+    };
+    let mut prepare = Vec::new();
+    let kept = |resource: &str, object: Value| Call::create(scene.of_mine(CORE, resource), object);
+    match trick {
+        Trick::ConfigMap => {
+            let map = objects::object("v1", "ConfigMap", name, json!({ "data": { MADE: text } }));
+            prepare.push(kept("configmaps", map));
+        }
+        Trick::Secret => {
+            let secret = objects::object("v1", "Secret", &kept_in(name), json!({ "stringData": { MADE: text } }));
+            prepare.push(kept("secrets", secret));
+        }
+        _ => {}
+    }
+    let attempt = scene.create_external_secret(name, spec(scene, trick, name, &text));
+    let harmless = scene.harmless_external_secret(name, harmless(scene, trick));
+    Attempt { prepare, ..Attempt::bytes(attempt, harmless, name) }
+}
+
+/// The Secret that holds a template; the ExternalSecret's own has its name.
+fn kept_in(name: &str) -> String {
+    format!("{name}-template")
+}
+
+fn spec(scene: &Scene<'_>, trick: Trick, name: &str, text: &str) -> Value {
+    let literal = |target: &str, text: &str| json!([{ "target": target, "literal": format!("{MADE}: {text}") }]);
+    let items = json!([{ "key": MADE, "templateAs": "Values" }]);
+    let template = match trick {
+        Trick::Data | Trick::HostByName => json!({ "data": { MADE: text } }),
+        Trick::Literal => json!({ "templateFrom": literal("Data", text) }),
+        Trick::Label => json!({ "metadata": { "labels": { MADE: text } } }),
+        Trick::Annotation => json!({ "metadata": { "annotations": { MADE: text } } }),
+        Trick::ConfigMap => json!({ "templateFrom": [{ "configMap": { "name": name, "items": items } }] }),
+        Trick::Secret => json!({ "templateFrom": [{ "secret": { "name": kept_in(name), "items": items } }] }),
+        Trick::AccountToken => json!({
+            "type": "kubernetes.io/service-account-token",
+            "metadata": { "annotations": { "kubernetes.io/service-account.name": scene.account } },
+        }),
+        Trick::BootstrapToken => json!({ "type": "bootstrap.kubernetes.io/token" }),
+        Trick::Target => json!({ "templateFrom": literal("Annotations", HARMLESS) }),
+        Trick::Rewrite => return rewritten(scene, text),
+    };
+    with_template(scene, template)
+}
+
+/// The same with nothing in it that reaches out.
+fn harmless(scene: &Scene<'_>, trick: Trick) -> Value {
+    match trick {
+        Trick::Rewrite => rewritten(scene, HARMLESS),
+        Trick::AccountToken | Trick::BootstrapToken => with_template(scene, json!({ "type": "Opaque" })),
+        Trick::ConfigMap | Trick::Secret | Trick::Target => spec(scene, Trick::Literal, "", HARMLESS),
+        _ => spec(scene, trick, "", HARMLESS),
+    }
+}
+
+fn with_template(scene: &Scene<'_>, template: Value) -> Value {
+    let mut spec = scene.own_reading();
+    spec["target"] = json!({ "template": template });
+    spec
+}
+
+/// The tenant's own Secret, under keys that a template makes.
+fn rewritten(scene: &Scene<'_>, text: &str) -> Value {
+    json!({
+        "secretStoreRef": objects::store_ref(OWN, &scene.own_store()),
+        "dataFrom": [{ "extract": { "key": scene.private() }, "rewrite": [{ "transform": { "template": text } }] }],
+    })
+}
+
+/// A webhook that sends the source to a server of the tenant's own.
+pub(super) fn webhook(scene: &Scene<'_>, caller: Caller, goal: &Goal<'_>, name: &str) -> Attempt {
+    let told = objects::webhook(&scene.receiver, &stolen(Disguise::Plain, goal));
+    match caller {
+        Caller::Generator => {
+            let version = "generators.external-secrets.io/v1alpha1";
+            let generator = objects::object(version, "Webhook", name, json!({ "spec": told }));
+            let then = Some(scene.create_external_secret(name, objects::generated("Webhook", name)));
+            let call = Call::create(scene.of_mine(GENERATORS, "webhooks"), generator);
+            Attempt { then, ..Attempt::bytes(call, None, name) }
+        }
+        Caller::Store => {
+            let stores = scene.of_mine(EXTERNAL_SECRETS, "secretstores");
+            let store = Some(format!("{stores}/{name}"));
+            let call = Call::create(stores, objects::store(OWN, name, json!({ "webhook": told })));
+            let then = Some(scene.create_external_secret(name, objects::reading(OWN, name, "any", VALUE)));
+            Attempt { store, then, ..Attempt::bytes(call, scene.harmless_store(name), name) }
+        }
+    }
+}
