@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::apply::{self, Applier, ApplyError};
 use crate::certificates::{Authority, CertificateError};
 use crate::components::{Part, Programs};
+use crate::credential::Credential;
 use crate::external_secrets::{self, Release};
 use crate::process::{Process, ProcessError};
 use crate::run_dir::{RunDir, RunDirError};
@@ -203,18 +204,15 @@ impl Cluster {
     /// A client whose requests carry `agent` as user agent, so that audit entries join to cases.
     /// It shares the connections of [`client`](Self::client).
     pub fn client_as(&self, agent: &str) -> Client {
-        let agent = http::HeaderValue::from_str(agent).unwrap_or(http::HeaderValue::from_static("credence"));
-        let client = self.client.clone();
-        let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
-            request.headers_mut().insert(http::header::USER_AGENT, agent.clone());
-            let client = client.clone();
-            async move {
-                // The embedded API server answers in milliseconds; one that hangs must not hang a case for ever.
-                let answer = tokio::time::timeout(ANSWER, client.send(request)).await;
-                answer.unwrap_or_else(|elapsed| Err(kube::Error::Service(elapsed.into())))
-            }
-        });
-        Client::new(service, "default")
+        with_agent(self.client.clone(), agent)
+    }
+
+    /// A client that authenticates by bearer `token` alone, on connections of its own, with `agent` as user agent.
+    ///
+    /// # Errors
+    /// When the cluster's kubeconfig cannot be used.
+    pub async fn client_with_token(&self, agent: &str, token: &Credential) -> Result<Client, ClusterError> {
+        Ok(with_agent(kubeconfig::client_with_token(&self.description.kubeconfig, token).await?, agent))
     }
 
     /// Resolves when a program of this cluster ends by itself; never for a cluster that another process owns.
@@ -231,6 +229,21 @@ impl Cluster {
             owned.run.keep();
         }
     }
+}
+
+/// The same client with `agent` as user agent and a limit on the time for an answer.
+fn with_agent(client: Client, agent: &str) -> Client {
+    let agent = http::HeaderValue::from_str(agent).unwrap_or(http::HeaderValue::from_static("credence"));
+    let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
+        request.headers_mut().insert(http::header::USER_AGENT, agent.clone());
+        let client = client.clone();
+        async move {
+            // The embedded API server answers in milliseconds; one that hangs must not hang a case for ever.
+            let answer = tokio::time::timeout(ANSWER, client.send(request)).await;
+            answer.unwrap_or_else(|elapsed| Err(kube::Error::Service(elapsed.into())))
+        }
+    });
+    Client::new(service, "default")
 }
 
 /// Reads where the cluster in a run directory is.

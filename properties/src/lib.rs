@@ -48,4 +48,5 @@ pub mod session;
 pub mod settle;
 pub mod sources;
 pub mod stop;
+pub mod tenant;
 pub mod verdict;
