@@ -24,6 +24,10 @@ const FIRST_LIST: Duration = Duration::from_secs(30);
 /// A Secret as the API server holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretSeen {
+    /// Tells it from an earlier Secret of the same name.
+    pub uid: String,
+    /// Its owners, each as `Kind name`.
+    pub owners: Vec<String>,
     /// Its Kubernetes type.
     pub type_: String,
     /// Its labels.
@@ -283,6 +287,8 @@ impl State {
     fn put_secret(&mut self, object: &Secret, exists: bool) {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         let seen = exists.then(|| SecretSeen {
+            uid: object.uid().unwrap_or_default(),
+            owners: object.owner_references().iter().map(|owner| format!("{} {}", owner.kind, owner.name)).collect(),
             type_: object.type_.clone().unwrap_or_default(),
             labels: object.labels().clone(),
             data: object

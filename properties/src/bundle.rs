@@ -68,6 +68,8 @@ pub struct ClusterExternalSecret {
     pub name: String,
     /// Where it is written.
     pub place: Place,
+    /// The object as it is written.
+    pub object: Value,
     /// What it distributes, and where to.
     pub spec: ClusterExternalSecretSpec,
 }
@@ -125,6 +127,7 @@ impl Bundle {
                 self.cluster_external_secrets.push(ClusterExternalSecret {
                     name,
                     place: Place::of(manifest),
+                    object: manifest.object.clone(),
                     spec: read_spec(manifest)?,
                 });
             }

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::consumers::{self, Consumers, Setup};
 use crate::copies::chain;
-use crate::model::{Bound, Model, Target};
+use crate::model::{Bound, Model, Tampering, Target};
 use crate::namespaces::Namespaces;
 use crate::p04_selector_patterns::Populations;
 use crate::selector::{Labels, opt_ins};
@@ -166,6 +166,11 @@ impl Environment {
     /// How soon an update must reach the copies of `target`, among as many dependents as a slot can have.
     pub fn propagation_bound(&self, target: &Target) -> Bound {
         self.model.propagation_bound(target, BUSY, WORKERS)
+    }
+
+    /// How soon a copy of `target` must be what it was after it was changed by hand.
+    pub fn healing_bound(&self, target: &Target, tampering: Tampering) -> Bound {
+        self.model.healing_bound(target, tampering, BUSY, WORKERS)
     }
 }
 

@@ -16,6 +16,7 @@
 //! - A case that cannot tell is unknown, and unknown is never green.
 //! - Nothing here sleeps: waits are in [`credence_harness::wait`].
 
+pub mod admission;
 pub mod bundle;
 pub mod cli;
 pub mod console;
@@ -39,6 +40,7 @@ pub mod p04_selector_patterns;
 pub mod p05_format;
 pub mod p06_multi_format;
 pub mod p07_credential_types;
+pub mod p13_manual_copies;
 pub mod registry;
 pub mod report;
 pub mod rotation;

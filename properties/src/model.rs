@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::bundle::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, RefreshPolicy, SourceRef};
 use crate::consumers::Consumer;
 use crate::selector::{Labels, NAME_LABEL, NamespaceSelection};
@@ -13,9 +15,11 @@ mod bound;
 mod derive;
 mod expectation;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
-pub use bound::{Bound, NAMESPACES_PER_SECOND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST};
+pub use bound::{Bound, NAMESPACES_PER_SECOND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering};
 pub use expectation::{Conflict, CopyRef, Expectation};
 
 /// What a configuration asks for.
@@ -25,6 +29,8 @@ pub struct Model {
     pub sources: BTreeMap<SourceRef, Source>,
     /// One for each ClusterExternalSecret, by name.
     pub targets: Vec<Target>,
+    /// The names of the ValidatingAdmissionPolicies that the configuration brings.
+    pub admission_policies: BTreeSet<String>,
     /// Consumers that cannot run where this is tested, with the reason. Nothing is generated for them. Not derived from
     /// the configuration, which does not know: empty until it is filled in.
     pub absent_consumers: BTreeMap<Consumer, String>,
@@ -44,6 +50,8 @@ pub struct Source {
 pub struct Target {
     /// The ClusterExternalSecret's name.
     pub name: String,
+    /// The ClusterExternalSecret as it is written.
+    pub object: Value,
     /// The name of the ExternalSecret in each namespace.
     pub external_secret: String,
     /// The name of the Secret in each namespace: of each copy.

@@ -9,37 +9,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use credence_harness::observe::View;
-use credence_harness::wait::{self, Progress};
+use credence_harness::wait;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 
-use crate::copies::{self, Expected};
+use crate::copies::Expected;
 use crate::driver::{Observation, Property};
 use crate::environment::{Environment, agent, expected_in};
 use crate::generate::{LABEL_VALUES, Pick, asking_labels, pick};
-use crate::known::{self, FINALIZER_STAYS};
 use crate::model::Model;
 use crate::namespaces::{self, Lease, NamespaceError};
 use crate::report::PropertyMeta;
-use crate::settle::{Past, canary, settle};
-use crate::verdict::{CaseId, Outcome, PropertyId, Requirement, Violation};
+use crate::settle::{Past, canary, deletion, settle};
+use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
 /// The property.
 pub struct LabelDistribution;
 
 /// Longest sequence of label changes.
 const LONGEST: usize = 20;
-/// How long a namespace may take to go. An ExternalSecret whose copy goes first fails, because nothing can be created in
-/// the namespace any more, and ESO comes back to failures after 1, 2, 4 s and so on (`common.go`, `BuildRateLimiter`):
-/// 127 s for seven of them. More than 30 s were seen on a busy machine; the claim is that nothing stays, not how soon it goes.
-const DELETION: Duration = Duration::from_secs(130);
-/// A namespace that only finalizers hold back is believed to hang after this long: ESO answers to a deletion at once,
-/// or not at all.
-const HANGING: Duration = Duration::from_secs(2);
-
 type Labels = BTreeMap<String, String>;
 
 /// One label change on one namespace of the case.
@@ -153,7 +143,7 @@ async fn play(env: &Arc<Environment>, id: CaseId, sequence: &Sequence) -> Result
         let last = sequence.namespaces - 1;
         let lease = leases.remove(last);
         observation.count("delete namespace");
-        observation.outcome = deletion(env, &client, &lease, &worlds[last]).await?;
+        observation.outcome = deletion(env, &client, &lease.name, &worlds[last]).await?;
     }
     let keys: BTreeSet<String> = env.model.label_vocabulary().into_iter().map(str::to_owned).collect();
     for lease in leases {
@@ -207,45 +197,4 @@ async fn judge(env: &Environment, leases: &[Lease], worlds: &[Labels], observati
         .collect();
     let bound = env.provisioning_bound();
     observation.outcome = settle(env, &expected, bound, Past::Relabelled, &mut observation.latencies).await;
-}
-
-/// Deletes a namespace and waits until it is gone.
-async fn deletion(
-    env: &Environment,
-    client: &kube::Client,
-    lease: &Lease,
-    labels: &Labels,
-) -> Result<Outcome, NamespaceError> {
-    let name = &lease.name;
-    namespaces::delete(client, name).await?;
-    let asked: BTreeSet<String> =
-        expected_in(&env.model, name, labels).values().map(|target| target.name.clone()).collect();
-    let what = format!("namespace {name} gone");
-    let look = |view: &View<'_>| match view.namespace(name) {
-        None => Progress::Done(None),
-        Some(seen) => match known::stale_finalizers(seen, &asked) {
-            Some(stale) => Progress::Done(Some(stale)),
-            None => Progress::NotYet(format!("finalizers {:?}, {}", seen.finalizers, seen.remaining.join("; "))),
-        },
-    };
-    let stale = match wait::until(&env.observer, &what, DELETION, look).await {
-        Ok(None) => return Ok(Outcome::Held),
-        Ok(Some(stale)) => stale,
-        Err(error) => return Ok(copies::failed(&error)),
-    };
-    let gone = |view: &View<'_>| match view.namespace(name) {
-        None => Progress::Done(()),
-        Some(seen) => Progress::NotYet(format!("finalizers {:?}", seen.finalizers)),
-    };
-    if wait::until(&env.observer, &what, HANGING, gone).await.is_ok() {
-        return Ok(Outcome::Held);
-    }
-    namespaces::remove_finalizers(client, name).await?;
-    Ok(match wait::until(&env.observer, &what, DELETION, gone).await {
-        Ok(()) => Outcome::Violated(Violation {
-            reason: format!("namespace {name} lost its label and then could not be deleted: {stale} held it back"),
-            known: Some(FINALIZER_STAYS),
-        }),
-        Err(error) => copies::failed(&error),
-    })
 }

@@ -8,11 +8,20 @@ use crate::p04_selector_patterns::SelectorPatterns;
 use crate::p05_format::Format;
 use crate::p06_multi_format::MultiFormat;
 use crate::p07_credential_types::CredentialTypes;
+use crate::p13_manual_copies::ManualCopies;
 use crate::verdict::PropertyId;
 
 /// Every property there is.
-pub const PROPERTIES: &[&dyn Registered] =
-    &[&Propagation, &Provisioning, &LabelDistribution, &SelectorPatterns, &Format, &MultiFormat, &CredentialTypes];
+pub const PROPERTIES: &[&dyn Registered] = &[
+    &Propagation,
+    &Provisioning,
+    &LabelDistribution,
+    &SelectorPatterns,
+    &Format,
+    &MultiFormat,
+    &CredentialTypes,
+    &ManualCopies,
+];
 
 /// A name that no property has.
 #[derive(Debug, thiserror::Error)]

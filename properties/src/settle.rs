@@ -5,14 +5,24 @@ use std::time::Duration;
 
 use credence_harness::observe::View;
 use credence_harness::wait::{self, Progress, WaitError};
+use kube::Client;
 use tokio::time::Instant;
 
 use crate::copies::{self, Expected, Names};
-use crate::environment::{self, Environment, HOLD};
-use crate::known::{self, EXTERNAL_SECRET_STAYS};
+use crate::environment::{self, Environment, HOLD, expected_in};
+use crate::known::{self, EXTERNAL_SECRET_STAYS, FINALIZER_STAYS};
 use crate::model::Model;
+use crate::namespaces::{self, NamespaceError};
 use crate::selector::Labels;
 use crate::verdict::{Outcome, Violation};
+
+/// How long a namespace may take to go. An ExternalSecret whose copy goes first fails, because nothing can be created in
+/// the namespace any more, and ESO comes back to failures after 1, 2, 4 s and so on (`common.go`, `BuildRateLimiter`):
+/// 127 s for seven of them. More than 30 s were seen on a busy machine; the claim is that nothing stays, not how soon it goes.
+const DELETION: Duration = Duration::from_secs(130);
+/// A namespace that only finalizers hold back is believed to hang after this long: ESO answers to a deletion at once,
+/// or not at all.
+const HANGING: Duration = Duration::from_secs(2);
 
 /// Labels for a namespace that is labelled last: those of `twin`, and those that ask for each target that selects by one
 /// of the `touched` keys.
@@ -98,4 +108,47 @@ async fn try_settle(
     wait::until(&env.observer, what, bound, |view| look(view).map_or_else(Progress::NotYet, Progress::Done)).await?;
     let took = begin.elapsed();
     wait::hold(&env.observer, what, HOLD, look).await.map(|()| took)
+}
+
+/// Deletes a namespace and waits until it is gone. `labels` are those that it has.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn deletion(
+    env: &Environment,
+    client: &Client,
+    name: &str,
+    labels: &Labels,
+) -> Result<Outcome, NamespaceError> {
+    namespaces::delete(client, name).await?;
+    let asked: BTreeSet<String> =
+        expected_in(&env.model, name, labels).values().map(|target| target.name.clone()).collect();
+    let what = format!("namespace {name} gone");
+    let look = |view: &View<'_>| match view.namespace(name) {
+        None => Progress::Done(None),
+        Some(seen) => match known::stale_finalizers(seen, &asked) {
+            Some(stale) => Progress::Done(Some(stale)),
+            None => Progress::NotYet(format!("finalizers {:?}, {}", seen.finalizers, seen.remaining.join("; "))),
+        },
+    };
+    let stale = match wait::until(&env.observer, &what, DELETION, look).await {
+        Ok(None) => return Ok(Outcome::Held),
+        Ok(Some(stale)) => stale,
+        Err(error) => return Ok(copies::failed(&error)),
+    };
+    let gone = |view: &View<'_>| match view.namespace(name) {
+        None => Progress::Done(()),
+        Some(seen) => Progress::NotYet(format!("finalizers {:?}", seen.finalizers)),
+    };
+    if wait::until(&env.observer, &what, HANGING, gone).await.is_ok() {
+        return Ok(Outcome::Held);
+    }
+    namespaces::remove_finalizers(client, name).await?;
+    Ok(match wait::until(&env.observer, &what, DELETION, gone).await {
+        Ok(()) => Outcome::Violated(Violation {
+            reason: format!("namespace {name} lost its label and then could not be deleted: {stale} held it back"),
+            known: Some(FINALIZER_STAYS),
+        }),
+        Err(error) => copies::failed(&error),
+    })
 }

@@ -3,6 +3,7 @@
 use credence_harness::manifest::Manifest;
 use regex::Regex;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{BundleError, Place, read_spec};
 use crate::selector::{LabelSelector, Labels, NAME_LABEL};
@@ -14,6 +15,8 @@ pub struct ClusterSecretStore {
     pub name: String,
     /// Where it is written.
     pub place: Place,
+    /// The object as it is written.
+    pub object: Value,
     /// How it reads Secrets; `None` if it reads something else.
     pub kubernetes: Option<KubernetesProvider>,
     /// Which namespaces may use it; one match is enough, and an empty list lets everyone.
@@ -98,6 +101,7 @@ pub(super) fn read(manifest: &Manifest) -> Result<ClusterSecretStore, BundleErro
     Ok(ClusterSecretStore {
         name: manifest.name().to_owned(),
         place: Place::of(manifest),
+        object: manifest.object.clone(),
         kubernetes: spec.provider.kubernetes,
         conditions,
     })

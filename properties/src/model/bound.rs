@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use super::{Model, Target};
-use crate::bundle::ExternalSecretSpec;
+use crate::bundle::{CreationPolicy, ExternalSecretSpec};
 
 /// What one refresh of one ExternalSecret costs a worker of the controller: a token, a read for each value, a write.
 ///
@@ -51,7 +51,35 @@ impl Bound {
     }
 }
 
+/// What somebody changed in a copy by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tampering {
+    /// Its data, or that it exists.
+    Data,
+    /// Anything else: labels, owner, settings.
+    Metadata,
+}
+
 impl Model {
+    /// How soon a copy of `target` must be what it was after it was changed by hand; the other arguments are those of
+    /// [`propagation_bound`](Self::propagation_bound).
+    ///
+    /// ESO refreshes a copy at once when its data no longer has the hash that is written beside it, or when it is gone
+    /// (`externalsecret_controller.go`, `isSecretValid`); copies with `creationPolicy: Orphan` count as valid always. All
+    /// else shows only at the next refresh.
+    pub fn healing_bound(
+        &self,
+        target: &Target,
+        tampering: Tampering,
+        dependents: u32,
+        workers: NonZero<u32>,
+    ) -> Bound {
+        if tampering == Tampering::Data && target.creation_policy != CreationPolicy::Orphan {
+            return Bound::Within((REFRESH_COST.saturating_mul(dependents) / workers.get()) + PROPAGATION_SLACK);
+        }
+        self.propagation_bound(target, dependents, workers)
+    }
+
     /// How soon an update of a source must reach each of `dependents` copies of `target`, when the controller has
     /// `workers` (`--concurrent`) and refreshes nothing else meanwhile.
     ///

@@ -13,7 +13,9 @@ pub(super) fn model(bundle: &Bundle) -> Model {
     let sources = sources(bundle);
     let targets =
         bundle.cluster_external_secrets.iter().map(|distributed| target(bundle, &sources, distributed)).collect();
-    Model { sources, targets, absent_consumers: BTreeMap::new() }
+    let policies = bundle.of_kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicy");
+    let admission_policies = policies.map(|policy| policy.name().to_owned()).collect();
+    Model { sources, targets, admission_policies, absent_consumers: BTreeMap::new() }
 }
 
 /// The Secret that a reference through a store leads to.
@@ -63,7 +65,7 @@ fn sources(bundle: &Bundle) -> BTreeMap<SourceRef, Source> {
 }
 
 fn target(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, distributed: &ClusterExternalSecret) -> Target {
-    let ClusterExternalSecret { name, spec, .. } = distributed;
+    let ClusterExternalSecret { name, object, spec, .. } = distributed;
     let external_secret = spec.external_secret_name.as_ref().unwrap_or(name);
     let selection = spec.selection();
     let labels = match &spec.external_secret_spec.target.template {
@@ -77,6 +79,7 @@ fn target(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, distributed: &
     let template = spec.target.template.as_ref();
     Target {
         name: name.clone(),
+        object: object.clone(),
         external_secret: external_secret.clone(),
         secret: spec.target.name.as_ref().unwrap_or(external_secret).clone(),
         secret_type: template.and_then(|template| template.secret_type.clone()).unwrap_or_else(|| OPAQUE.to_owned()),

@@ -1,9 +1,10 @@
 use std::num::NonZero;
 use std::path::Path;
 
-use credence_harness::manifest::{load_directory, parse_documents};
+use credence_harness::manifest::parse_documents;
 use rstest::rstest;
 
+use super::testing::reference;
 use super::*;
 use crate::selector::{OptIn, opt_ins};
 
@@ -363,18 +364,6 @@ fn updates_that_never_arrive_are_still_due(#[case] spec: &str, #[case] why: &'st
 fn provisioning_takes_a_visit_for_each_namespace() {
     assert_eq!(Model::provisioning_bound(0), PROVISIONING_SLACK);
     assert_eq!(Model::provisioning_bound(70), PROVISIONING_SLACK + Duration::from_secs(10));
-}
-
-/// The plain manifests of the reference configuration, which its kustomization only lists.
-async fn reference() -> Model {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/central-secret-store");
-    let mut manifests = Vec::new();
-    for part in ["stores", "secrets"] {
-        manifests.extend(load_directory(&root.join(part), None).await.unwrap());
-    }
-    let sources = root.join("sources.yaml");
-    manifests.extend(parse_documents(&sources, &std::fs::read_to_string(&sources).unwrap()).unwrap());
-    Model::derive(&Bundle::from_manifests(manifests).unwrap())
 }
 
 #[tokio::test]

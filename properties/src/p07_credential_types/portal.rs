@@ -316,7 +316,12 @@ mod tests {
 
     #[test]
     fn a_configuration_without_all_three_copies_has_no_case_of_backstage() {
-        let model = Model { sources: BTreeMap::new(), targets: Vec::new(), absent_consumers: BTreeMap::new() };
+        let model = Model {
+            sources: BTreeMap::new(),
+            targets: Vec::new(),
+            admission_policies: BTreeSet::new(),
+            absent_consumers: BTreeMap::new(),
+        };
         assert!(PortalCopies::of(&model).is_none());
     }
 }
