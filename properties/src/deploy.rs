@@ -14,6 +14,10 @@ use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+mod in_force;
+
+pub use in_force::{InForceError, until_policies_are_in_force};
+
 /// How long kube-controller-manager may take to publish the cluster's CA in a new namespace.
 const ROOT_CA: Duration = Duration::from_secs(30);
 /// How long ESO may take to validate the stores. A store that stays invalid is the configuration's own fault, for the
@@ -40,6 +44,9 @@ pub enum DeployError {
     /// The CA of the cluster did not appear.
     #[error("failed to deploy the configuration's stores")]
     RootCa(#[source] WaitError),
+    /// The admission policies do nothing yet.
+    #[error("failed to deploy the configuration's admission policies")]
+    Policies(#[from] InForceError),
 }
 
 /// File in a cluster's directory that lists what was deployed, so that the next run can remove it.
@@ -61,6 +68,9 @@ pub async fn deploy(cluster: &Cluster, manifests: &[Manifest]) -> Result<Vec<Str
         wait_for_root_ca(client, &namespace).await.map_err(DeployError::RootCa)?;
     }
     applier.apply_all(others.iter().map(|manifest| &manifest.object)).await?;
+    if manifests.iter().any(|manifest| manifest.kind() == "ValidatingAdmissionPolicy") {
+        until_policies_are_in_force(client).await?;
+    }
     Ok(wait_for_stores(client, manifests).await)
 }
 

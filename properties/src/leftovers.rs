@@ -18,7 +18,9 @@ const GONE: Duration = Duration::from_secs(120);
 const EVERY: Duration = Duration::from_millis(200);
 
 /// The kinds that runs make in the cluster, in the order in which they are removed: what makes copies goes first.
-const KINDS: [(&str, &str, &str); 3] = [
+const KINDS: [(&str, &str, &str); 5] = [
+    ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding"),
+    ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy"),
     ("external-secrets.io", "v1", "ClusterExternalSecret"),
     ("external-secrets.io", "v1", "ClusterSecretStore"),
     ("", "v1", "Namespace"),
