@@ -59,11 +59,11 @@ pub enum ClusterError {
     /// The chart could not be rendered or read.
     #[error("failed to prepare External Secrets Operator")]
     Chart(#[from] external_secrets::ReleaseError),
-    /// The API server refused a request of the set-up.
-    #[error("failed to {act}")]
-    Request {
-        /// The request.
-        act: &'static str,
+    /// The API server gives no token.
+    #[error("failed to request a token of ServiceAccount {account}")]
+    Token {
+        /// The ServiceAccount, with its namespace.
+        account: String,
         /// The cause.
         #[source]
         source: Box<kube::Error>,
@@ -260,9 +260,9 @@ async fn install(
     let applier = Applier::discover(&plane.client).await?;
     applier.apply(&namespace).await?;
     applier.apply_all(&release.objects).await?;
-    let token = external_secrets::token(&plane.client).await?;
     let path = directory.join("external-secrets.kubeconfig");
-    let kubeconfig = kubeconfig::with_token(&path, &plane.url, &plane.authority.certificate(), &token)?;
+    let (namespace, account) = (external_secrets::NAMESPACE, external_secrets::SERVICE_ACCOUNT);
+    let kubeconfig = kubeconfig::for_account(&path, &plane.kubeconfig, &plane.client, namespace, account).await?;
     Ok(Process::start(&external_secrets::program(release, programs, &kubeconfig, directory))?)
 }
 
