@@ -32,21 +32,20 @@ use tokio::net::TcpStream;
 
 use crate::apply::{self, Applier, FIELD_MANAGER};
 use crate::cluster::{SET_UP, free_ports};
+use crate::forge::Network;
 use crate::manifest;
 use crate::process::{Process, first_death};
+use crate::shared_watch::SharedWatch;
 use crate::wait::{self, Progress, WaitError};
 
 mod applications;
 mod error;
 mod files;
-mod message;
 mod objects;
 
-pub use applications::ApplicationSeen;
+pub use applications::{ApplicationSeen, Condition};
 pub use error::ArgoCdError;
-pub use message::{Cause, Condition};
 
-use applications::Applications;
 use files::{Files, Ports};
 
 /// The namespace of Argo CD, where it looks for credentials.
@@ -62,16 +61,6 @@ const PROBE: Duration = Duration::from_millis(50);
 const GONE: Duration = Duration::from_secs(200);
 /// Starts are tried again with other ports when one was taken between choosing and binding it.
 const ATTEMPTS: usize = 3;
-
-/// How repositories are reached.
-#[derive(Debug, Clone)]
-pub struct Network {
-    /// URL of the HTTP proxy through which repo-server reaches every host by `CONNECT`.
-    pub https_proxy: String,
-    /// Certificates of the authorities that it trusts, PEM. They hold for all hosts, so that a host that must not get
-    /// a credential is not saved by its certificate.
-    pub authorities: String,
-}
 
 /// What to deploy, and from where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +84,7 @@ pub struct Refresh(u64);
 /// A running Argo CD. Its programs end when this is dropped; what it put into the cluster stays.
 pub struct ArgoCd {
     api: Api<DynamicObject>,
-    applications: Applications,
+    applications: SharedWatch<ApplicationSeen>,
     processes: Vec<Process>,
     files: Files,
     refreshes: AtomicU64,
@@ -133,7 +122,7 @@ impl ArgoCd {
             }
         };
         let api = api(client);
-        let applications = Applications::watch(&api).await?;
+        let applications = SharedWatch::open(api.clone(), "Applications", ApplicationSeen::of).await?;
         Ok(Self { api, applications, processes, files, refreshes: AtomicU64::new(0) })
     }
 
@@ -176,7 +165,7 @@ impl ArgoCd {
 
     /// What an Application is like now, if there is one.
     pub fn look(&self, name: &str) -> Option<ApplicationSeen> {
-        self.applications.look(name, |seen| seen.cloned())
+        self.applications.look(NAMESPACE, name, |seen| seen.cloned())
     }
 
     /// Waits until `step`, asked at each change to any Application, is done with the one of this name.
@@ -188,10 +177,9 @@ impl ArgoCd {
         name: &str,
         what: &str,
         within: Duration,
-        mut step: impl FnMut(Option<&ApplicationSeen>) -> Progress<T>,
+        step: impl FnMut(Option<&ApplicationSeen>) -> Progress<T>,
     ) -> Result<T, WaitError> {
-        let (changes, trouble) = (self.applications.changes(), || self.applications.trouble());
-        wait::until_changed(changes, trouble, what, within, || self.applications.look(name, &mut step)).await
+        self.applications.until((NAMESPACE, name), what, within, step).await
     }
 
     /// Deletes an Application with all that it has deployed, and waits until it is gone. One that is gone already is as

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::apply::{self, Applier, ApplyError};
-use crate::certificates::{Authority, CertificateError, write_private};
+use crate::certificates::{Authority, CertificateError};
 use crate::components::{Part, Programs};
 use crate::credential::Credential;
 use crate::external_secrets::{self, Release};
@@ -35,8 +35,8 @@ pub use outage::Component;
 
 /// File in a run directory that describes a cluster that is ready.
 const DESCRIPTION: &str = "cluster.json";
-/// File in a run directory with the token of External Secrets Operator.
-const OPERATOR_TOKEN: &str = "external-secrets.token";
+/// File in a run directory with the kubeconfig of External Secrets Operator; its token is in a file beside it.
+const OPERATOR_KUBECONFIG: &str = "external-secrets.kubeconfig";
 
 /// Why a cluster could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -59,11 +59,11 @@ pub enum ClusterError {
     /// The chart could not be rendered or read.
     #[error("failed to prepare External Secrets Operator")]
     Chart(#[from] external_secrets::ReleaseError),
-    /// The API server refused a request of the set-up.
-    #[error("failed to {act}")]
-    Request {
-        /// The request.
-        act: &'static str,
+    /// The API server gives no token.
+    #[error("failed to request a token of ServiceAccount {account}")]
+    Token {
+        /// The ServiceAccount, with its namespace.
+        account: String,
         /// The cause.
         #[source]
         source: Box<kube::Error>,
@@ -212,7 +212,7 @@ impl Cluster {
 
     /// The file from which External Secrets Operator reads its own token, as pods do from theirs.
     pub fn operator_token(&self) -> PathBuf {
-        self.directory.join(OPERATOR_TOKEN)
+        self.directory.join(OPERATOR_KUBECONFIG).with_extension("token")
     }
 
     /// Whether this process started it.
@@ -309,11 +309,9 @@ async fn install(
     let applier = Applier::discover(&plane.client).await?;
     applier.apply(&namespace).await?;
     applier.apply_all(&release.objects).await?;
-    let token = external_secrets::token(&plane.client).await?;
-    let token_file = directory.join(OPERATOR_TOKEN);
-    write_private(&token_file, token.as_bytes())?;
-    let path = directory.join("external-secrets.kubeconfig");
-    let kubeconfig = kubeconfig::with_token(&path, &plane.url, &plane.authority.certificate(), &token_file)?;
+    let path = directory.join(OPERATOR_KUBECONFIG);
+    let (namespace, account) = (external_secrets::NAMESPACE, external_secrets::SERVICE_ACCOUNT);
+    let kubeconfig = kubeconfig::for_account(&path, &plane.kubeconfig, &plane.client, namespace, account).await?;
     Ok(Service::start(external_secrets::program(release, programs, &kubeconfig, directory))?)
 }
 

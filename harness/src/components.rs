@@ -17,6 +17,8 @@ use rustix::fs::Access;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use crate::kargo::Given;
+
 mod assets;
 mod build;
 mod cache;
@@ -68,6 +70,8 @@ pub struct Options {
     pub cache: PathBuf,
     /// Programs of the user's own, used as they are.
     pub given: BTreeMap<Part, PathBuf>,
+    /// Kargo, if the user has it: it is no part, as it cannot be obtained.
+    pub kargo: Option<Given>,
     /// How missing parts may be obtained.
     pub source: Source,
     /// Takes the place of scheme and host of every release, for sites without the internet.
@@ -79,7 +83,7 @@ pub struct Options {
 impl Options {
     /// Nothing given, any source, no mirror, and `go` from the `PATH`.
     pub fn new(cache: PathBuf) -> Self {
-        Self { cache, given: BTreeMap::new(), source: Source::Any, mirror: None, go: PathBuf::from("go") }
+        Self { cache, given: BTreeMap::new(), kargo: None, source: Source::Any, mirror: None, go: PathBuf::from("go") }
     }
 }
 

@@ -7,13 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::PostParams;
-use kube::{Api, Client};
 use serde_json::Value;
 
-use crate::cluster::{ClusterError, SET_UP};
+use crate::chart::{self, Chart, ChartError};
+use crate::cluster::SET_UP;
 use crate::components::{Part, Programs};
 use crate::manifest::{self, ManifestError};
 use crate::process::Program;
@@ -25,8 +22,6 @@ pub const NAMESPACE: &str = "external-secrets";
 pub const SERVICE_ACCOUNT: &str = "external-secrets";
 /// Reconciles that ESO runs at the same time, for each of its controllers.
 pub const CONCURRENCY: u32 = 10;
-/// Life of ESO's token in seconds: 30 days, longer than a cluster is kept up.
-const TOKEN_SECONDS: i64 = 30 * 24 * 3600;
 
 /// Values for the chart: no webhook and no certificate controller, which need a cluster network; PushSecrets off,
 /// as upstream's hardening guide says. Rates are high enough not to throttle a test run.
@@ -56,16 +51,11 @@ pub enum ReleaseError {
         #[source]
         source: io::Error,
     },
-    /// helm refused.
-    #[error("failed to render the chart in {chart} with helm: {message}")]
-    Helm {
-        /// The chart.
-        chart: PathBuf,
-        /// The end of what helm said.
-        message: String,
-    },
-    /// The rendered objects or the definitions cannot be read.
-    #[error("failed to read the rendered objects")]
+    /// The chart cannot be rendered.
+    #[error("failed to render External Secrets Operator's chart")]
+    Chart(#[from] ChartError),
+    /// The definitions cannot be read.
+    #[error("failed to read the custom resource definitions")]
     Manifest(#[from] ManifestError),
     /// The chart renders no Deployment to take arguments from.
     #[error("failed to find the operator's arguments: the chart renders no Deployment with a container")]
@@ -91,26 +81,9 @@ pub struct Release {
 /// # Errors
 /// When the chart cannot be read or helm refuses.
 pub async fn render(programs: &Programs, assets: &Path, directory: &Path) -> Result<Release, ReleaseError> {
-    let chart = copy_chart(&assets.join("deploy/charts/external-secrets"), &directory.join("chart"))?;
-    let values = directory.join("values.yaml");
-    fs::write(&values, VALUES).map_err(|source| ReleaseError::File { act: "write", path: values.clone(), source })?;
-    let helm = programs.path(Part::Helm);
-    let output = tokio::process::Command::new(helm)
-        .args(["template", SERVICE_ACCOUNT])
-        .arg(&chart)
-        .args(["--namespace", NAMESPACE, "--values"])
-        .arg(&values)
-        .env("HOME", directory)
-        .env("HELM_CACHE_HOME", directory.join("helm"))
-        .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(|source| ReleaseError::File { act: "run", path: helm.to_owned(), source })?;
-    if !output.status.success() {
-        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(ReleaseError::Helm { chart, message });
-    }
-    let rendered = manifest::parse_documents(&chart, &String::from_utf8_lossy(&output.stdout))?;
+    let path = copy_chart(&assets.join("deploy/charts/external-secrets"), &directory.join("chart"))?;
+    let chart = Chart { path: &path, release: SERVICE_ACCOUNT, namespace: NAMESPACE, values: VALUES };
+    let rendered = chart::render(programs.path(Part::Helm), &chart, directory).await?;
     let bundle = assets.join("deploy/crds/bundle.yaml");
     let text = fs::read_to_string(&bundle).map_err(|source| ReleaseError::File {
         act: "read",
@@ -120,7 +93,7 @@ pub async fn render(programs: &Programs, assets: &Path, directory: &Path) -> Res
     let definitions = manifest::parse_documents(&bundle, &text)?.into_iter().map(|m| m.object).collect();
     let [live_port] = crate::cluster::free_ports().map_err(|error| ReleaseError::Ports(error.to_string()))?;
     let (mut objects, mut container) = (Vec::new(), None);
-    for object in rendered.into_iter().map(|manifest| manifest.object) {
+    for object in rendered {
         match object["kind"].as_str() {
             Some("Deployment") => {
                 container = object.pointer("/spec/template/spec/containers/0/args").cloned();
@@ -182,23 +155,6 @@ fn without_dependencies(chart: &str) -> String {
         }
     }
     kept
-}
-
-/// A token of ESO's ServiceAccount: never an administrator's, which would hide faults of its roles.
-pub(crate) async fn token(client: &Client) -> Result<String, ClusterError> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
-    let request = TokenRequest {
-        spec: Some(TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() }),
-        ..TokenRequest::default()
-    };
-    let answer =
-        accounts.create_token_request(SERVICE_ACCOUNT, &PostParams::default(), &request).await.map_err(|source| {
-            ClusterError::Request {
-                act: "request a token of External Secrets Operator's ServiceAccount",
-                source: Box::new(source),
-            }
-        })?;
-    Ok(answer.status.and_then(|status| status.token).unwrap_or_default())
 }
 
 /// How to start the operator.

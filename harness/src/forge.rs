@@ -46,6 +46,7 @@ pub use accounts::{
 pub use log::{Caller, Mark, Request};
 pub use oauth::{Application, Authorization};
 pub use offer::Offered;
+pub use proxy::Network;
 
 use accounts::{Administrator, Call};
 use facade::{Facade, Users};

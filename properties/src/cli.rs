@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use credence_harness::components::{self, Part, Source};
 use credence_harness::dirs::{self, DirsError};
+use credence_harness::kargo::Given;
 use credence_harness::run_dir::RunDirError;
 use tracing_subscriber::EnvFilter;
 
@@ -97,6 +98,13 @@ struct Programs {
     /// Use this executable instead of obtaining one, such as etcd=/usr/bin/etcd; may be repeated.
     #[arg(long = "program", value_name = "PART=PATH", value_parser = parse_given)]
     given: Vec<(Part, PathBuf)>,
+    /// Kargo's own program, the one of its control plane, which cannot be obtained: without it, only Kargo's lookup rules
+    /// are tested.
+    #[arg(long, value_name = "PROGRAM", requires = "kargo_chart", env = "CREDENCE_KARGO")]
+    kargo: Option<PathBuf>,
+    /// Kargo's chart of the same version: a directory, such as charts/kargo in its source, or a package.
+    #[arg(long, value_name = "CHART", requires = "kargo", env = "CREDENCE_KARGO_CHART")]
+    kargo_chart: Option<PathBuf>,
     /// Where programs come from that are not in the cache.
     #[arg(long, value_enum, default_value_t = Origin::Any, env = "CREDENCE_SOURCE")]
     source: Origin,
@@ -241,8 +249,10 @@ impl Programs {
             Origin::Build => Source::Build,
         };
         let given = self.given.iter().cloned().collect();
+        let kargo = self.kargo.clone().zip(self.kargo_chart.clone());
         Ok(components::Options {
             given,
+            kargo: kargo.map(|(program, chart)| Given { program, chart }),
             source,
             mirror: self.mirror.clone(),
             ..components::Options::new(dirs::cache()?)

@@ -1,7 +1,7 @@
 //! The real consumers of copies, and the forge that they log in to.
 //!
 //! ```text
-//!  copy ──▶ kubelet, Argo CD, Kargo's rules, OAuth client ──▶ forge ──▶ its request log is the oracle
+//!  copy ──▶ kubelet, Argo CD, Kargo, OAuth client ──▶ forge ──▶ its request log is the oracle
 //!      └──▶ HTTPS server ◀── client that trusts the run's authority
 //! ```
 //!
@@ -17,6 +17,7 @@ use credence_harness::certificates::Authority;
 use credence_harness::credential::Credential;
 use credence_harness::forge::{Caller, Forge, Mark, Offered, Organization, Request};
 use credence_harness::image::{Layer, Registry, Settings};
+use credence_harness::kargo::Kargo;
 use credence_harness::node::Node;
 use serde_json::{Value, json};
 
@@ -28,6 +29,7 @@ mod argo_cd;
 mod backstage;
 mod endpoints;
 mod kargo;
+mod kargo_rules;
 mod kubelet;
 mod oauth;
 mod pod;
@@ -37,7 +39,8 @@ mod tls;
 pub use argo_cd::{Followed, SyncError};
 pub use backstage::{PortalError, PortalPod, catalog_file};
 pub use endpoints::{Endpoints, Owner};
-pub use kargo::LookupError;
+pub use kargo::{DiscoveryError, Subscribed};
+pub use kargo_rules::LookupError;
 pub use kubelet::{Pull, PullError};
 pub use pod::PodError;
 pub use start::absent;
@@ -51,10 +54,14 @@ pub enum Consumer {
     Kubelet,
     /// Argo CD, which syncs repositories with it.
     ArgoCd,
-    /// Kargo, which looks for commits with it.
+    /// Kargo's controller, which looks for commits with it.
     KargoGit,
-    /// Kargo, which looks for images with it.
+    /// Kargo's controller, which looks for images with it.
     KargoImage,
+    /// Kargo's lookup rules for Git, where its controller does not run.
+    KargoGitRules,
+    /// Kargo's lookup rules for images, where its controller does not run.
+    KargoImageRules,
     /// An application that signs people in by OAuth.
     OAuthClient,
     /// An HTTPS server.
@@ -65,11 +72,13 @@ pub enum Consumer {
 
 impl Consumer {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Kubelet,
         Self::ArgoCd,
         Self::KargoGit,
         Self::KargoImage,
+        Self::KargoGitRules,
+        Self::KargoImageRules,
         Self::OAuthClient,
         Self::TlsServer,
         Self::Backstage,
@@ -96,13 +105,30 @@ impl Consumer {
         }
     }
 
+    /// What is used in its place where it is absent.
+    pub fn stand_in(self) -> Option<Self> {
+        match self {
+            Self::KargoGit => Some(Self::KargoGitRules),
+            Self::KargoImage => Some(Self::KargoImageRules),
+            _ => None,
+        }
+    }
+
+    /// It, or what stands in for it; none if both are absent.
+    #[must_use]
+    pub fn among(self, absent: &BTreeMap<Self, String>) -> Option<Self> {
+        [Some(self), self.stand_in()].into_iter().flatten().find(|consumer| !absent.contains_key(consumer))
+    }
+
     /// What it is called.
     pub fn title(self) -> &'static str {
         match self {
             Self::Kubelet => "kubelet",
             Self::ArgoCd => "Argo CD",
-            Self::KargoGit => "Kargo's rules for Git",
-            Self::KargoImage => "Kargo's rules for images",
+            Self::KargoGit => "Kargo's controller for Git",
+            Self::KargoImage => "Kargo's controller for images",
+            Self::KargoGitRules => "Kargo's rules for Git",
+            Self::KargoImageRules => "Kargo's rules for images",
             Self::OAuthClient => "OAuth client",
             Self::TlsServer => "TLS server",
             Self::Backstage => "Backstage",
@@ -113,7 +139,9 @@ impl Consumer {
     pub fn requirement(self) -> Requirement {
         match self {
             Self::Kubelet => Requirement::new(4, 1),
-            Self::ArgoCd | Self::KargoGit | Self::KargoImage => Requirement::new(4, 2),
+            Self::ArgoCd | Self::KargoGit | Self::KargoImage | Self::KargoGitRules | Self::KargoImageRules => {
+                Requirement::new(4, 2)
+            }
             Self::OAuthClient | Self::Backstage => Requirement::new(4, 3),
             Self::TlsServer => Requirement::new(4, 4),
         }
@@ -124,8 +152,10 @@ impl Consumer {
         match self {
             Self::Kubelet => "image pull by the kubelet",
             Self::ArgoCd => "sync by Argo CD",
-            Self::KargoGit => "Git login by Kargo's rules, controller not run",
-            Self::KargoImage => "registry login by Kargo's rules, controller not run",
+            Self::KargoGit => "Git discovery by Kargo's controller",
+            Self::KargoImage => "image discovery by Kargo's controller",
+            Self::KargoGitRules => "Git login by Kargo's rules, controller not run",
+            Self::KargoImageRules => "registry login by Kargo's rules, controller not run",
             Self::OAuthClient => "OAuth code exchange",
             Self::TlsServer => "TLS handshake",
             Self::Backstage => "pull, sign-in and catalog read by Backstage",
@@ -147,6 +177,7 @@ pub struct Consumers {
     // A node has to end before the cluster that it belongs to, and the forge outlives those who ask it.
     node: Option<Node>,
     argo_cd: Option<ArgoCd>,
+    kargo: Option<Kargo>,
     portal: Option<Portal>,
     /// The forge.
     pub forge: Forge,
@@ -246,9 +277,16 @@ impl Consumers {
                 None => std::future::pending().await,
             }
         };
+        let kargo = async {
+            match &self.kargo {
+                Some(kargo) => kargo.died().await.to_string(),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             death = node => death,
             death = argo_cd => death,
+            death = kargo => death,
             death = self.forge.died() => death.to_string(),
         }
     }
@@ -272,6 +310,17 @@ metadata: {name: s}
 spec: {provider: {kubernetes: {remoteNamespace: central}}}
 ---
 ";
+
+    #[rstest]
+    #[case::given(&[], Some(Consumer::KargoGit))]
+    #[case::not_given(&[Consumer::KargoGit], Some(Consumer::KargoGitRules))]
+    #[case::neither(&[Consumer::KargoGit, Consumer::KargoGitRules], None)]
+    fn the_rules_stand_in_for_the_controller_alone(#[case] absent: &[Consumer], #[case] expected: Option<Consumer>) {
+        let absent: BTreeMap<Consumer, String> = absent.iter().map(|consumer| (*consumer, String::new())).collect();
+        assert_eq!(Consumer::KargoGit.among(&absent), expected);
+        let absent = BTreeMap::from([(Consumer::ArgoCd, String::new())]);
+        assert_eq!(Consumer::ArgoCd.among(&absent), None);
+    }
 
     #[rstest]
     #[case::registry("type: kubernetes.io/dockerconfigjson", Some(Consumer::Kubelet))]

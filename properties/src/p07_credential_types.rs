@@ -152,14 +152,13 @@ impl Property for CredentialTypes {
     }
 }
 
-/// The targets of a source whose copies have a consumer here; those for pods, the most common consumers, twice.
+/// The targets of a source whose copies have a consumer here, or what stands in for it; those for pods, the most common
+/// consumers, twice.
 fn consumed<'a>(model: &'a Model, source: &SourceRef) -> Vec<(&'a Target, Consumer)> {
     let targets = targets_of(model, source).into_iter();
-    let with_consumers = targets.filter_map(|target| Some((target, Consumer::of(target)?)));
-    with_consumers
-        .filter(|(_, consumer)| !model.absent_consumers.contains_key(consumer))
-        .flat_map(|pair| std::iter::repeat_n(pair, if pair.1 == Consumer::Kubelet { 2 } else { 1 }))
-        .collect()
+    let with_consumers =
+        targets.filter_map(|target| Some((target, Consumer::of(target)?.among(&model.absent_consumers)?)));
+    with_consumers.flat_map(|pair| std::iter::repeat_n(pair, if pair.1 == Consumer::Kubelet { 2 } else { 1 })).collect()
 }
 
 /// Leads the credentials of a slot through their lives, with all cases at each step.

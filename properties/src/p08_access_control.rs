@@ -84,7 +84,7 @@ impl Property for AccessControl {
         !case.trespasses.is_empty() && !expected_in(model, "neighbour", &case.neighbour).is_empty()
     }
 
-    fn skipped_checks(&self, _model: &Model) -> BTreeMap<String, String> {
+    fn skipped_checks(&self, _env: &Environment) -> BTreeMap<String, String> {
         let checks = [
             (
                 "what the kubelet mounts into a tenant's pod",

@@ -107,7 +107,7 @@ impl Property for ManualCopies {
         !case.attempts.is_empty()
     }
 
-    fn skipped_checks(&self, _model: &Model) -> BTreeMap<String, String> {
+    fn skipped_checks(&self, _env: &Environment) -> BTreeMap<String, String> {
         let why = "admission sees one object at a time and cannot tell it from an ordinary Secret; who may read Secrets in \
                    a namespace is a matter of RBAC";
         BTreeMap::from([(

@@ -144,7 +144,15 @@ pub enum RunError {
 impl RunError {
     /// Whether the user can mend it in the command line, the environment or the configuration.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Manifest(_) | Self::Bundle(_) | Self::Deploy(_) | Self::Dirs(_) | Self::RunDir(_))
+        matches!(
+            self,
+            Self::Manifest(_)
+                | Self::Bundle(_)
+                | Self::Deploy(_)
+                | Self::Dirs(_)
+                | Self::RunDir(_)
+                | Self::Consumers(SetupError::Kargo(_))
+        )
     }
 }
 

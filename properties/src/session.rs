@@ -11,6 +11,7 @@ use credence_harness::components::{self, Part};
 use credence_harness::credential::Credential;
 use credence_harness::dirs;
 use credence_harness::gate::{Gate, GateError};
+use credence_harness::kargo::Given;
 use credence_harness::manifest::{self, Manifest};
 use credence_harness::observe::Observer;
 use credence_harness::reference;
@@ -360,6 +361,9 @@ fn replay_flags(options: &Options) -> String {
     }
     if let Some(path) = &options.consumers {
         flags.push_str(&format!(" --consumers {}", path.display()));
+    }
+    if let Some(Given { program, chart }) = &options.components.kargo {
+        flags.push_str(&format!(" --kargo {} --kargo-chart {}", program.display(), chart.display()));
     }
     if options.time == Time::AsIs {
         flags.push_str(" --time as-is");

@@ -1,23 +1,22 @@
-//! Applications as the API server holds them, seen through one shared watch.
+//! Applications as the API server holds them.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use futures::{StreamExt, pin_mut};
+use kube::ResourceExt;
 use kube::api::DynamicObject;
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, ResourceExt};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 
+use super::Refresh;
 use super::objects::{REFRESH, REFRESH_NUMBER};
-use super::{Condition, Refresh};
-use crate::wait::{self, Progress, WaitError};
+use crate::refusal::Message;
 
-/// How long the first list may take.
-const FIRST_LIST: Duration = Duration::from_secs(30);
+/// A condition of an Application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Its type, such as `ComparisonError`.
+    pub type_: String,
+    /// What it says.
+    pub message: Message,
+}
 
 /// An Application as the API server holds it. That it is synced is Argo CD's own word and no evidence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,7 +53,7 @@ impl ApplicationSeen {
         self.conditions.iter().find(|condition| condition.type_ == "ComparisonError")
     }
 
-    fn of(object: &DynamicObject) -> Self {
+    pub(super) fn of(object: &DynamicObject) -> Self {
         let text = |pointer: &str| {
             object.data.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
         };
@@ -71,7 +70,7 @@ impl ApplicationSeen {
                 .flatten()
                 .map(|condition| {
                     let text = |key: &str| condition[key].as_str().unwrap_or_default();
-                    Condition::new(text("type"), text("message"))
+                    Condition { type_: text("type").to_owned(), message: Message::new(text("message")) }
                 })
                 .collect(),
             reconciled_at: text("/status/reconciledAt"),
@@ -91,93 +90,7 @@ impl fmt::Display for ApplicationSeen {
             or_none(&self.phase),
             or_none(&self.deployed)
         )?;
-        self.conditions.iter().try_for_each(|condition| write!(f, "; {}: {}", condition.type_, condition.message))
-    }
-}
-
-#[derive(Debug, Default)]
-struct State {
-    seen: BTreeMap<String, ApplicationSeen>,
-    listed: bool,
-    /// The last error of the watch, while it lasts.
-    trouble: Option<String>,
-}
-
-/// The shared watch. Ends when dropped.
-#[derive(Debug)]
-pub(super) struct Applications {
-    state: Arc<Mutex<State>>,
-    version: watch::Sender<u64>,
-    _task: JoinSet<()>,
-}
-
-impl Applications {
-    /// Opens the watch and waits for its first list.
-    pub(super) async fn watch(api: &Api<DynamicObject>) -> Result<Self, WaitError> {
-        let (state, (version, _)) = (Arc::<Mutex<State>>::default(), watch::channel(0));
-        let mut task = JoinSet::new();
-        task.spawn(follow(api.clone(), Arc::clone(&state), version.clone()));
-        let applications = Self { state, version, _task: task };
-        let (changes, trouble) = (applications.changes(), || applications.trouble());
-        wait::until_changed(changes, trouble, "the first list of Applications", FIRST_LIST, || {
-            match applications.state().listed {
-                true => Progress::Done(()),
-                false => Progress::NotYet("nothing".to_owned()),
-            }
-        })
-        .await?;
-        Ok(applications)
-    }
-
-    /// Changes whenever any Application changes.
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.version.subscribe()
-    }
-
-    /// Why the watch cannot see the cluster now, if so.
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.state().trouble.clone()
-    }
-
-    /// Runs `look` on the Application of this name.
-    pub(super) fn look<T>(&self, name: &str, look: impl FnOnce(Option<&ApplicationSeen>) -> T) -> T {
-        look(self.state().seen.get(name))
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-async fn follow(api: Api<DynamicObject>, state: Arc<Mutex<State>>, version: watch::Sender<u64>) {
-    let stream = watcher(api, watcher::Config::default()).default_backoff();
-    pin_mut!(stream);
-    let mut relisted = BTreeMap::new();
-    while let Some(event) = stream.next().await {
-        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        // A relist begins before the API server has been asked, so its beginning is no sign of life.
-        if matches!(event, Ok(ref event) if !matches!(event, watcher::Event::Init)) {
-            state.trouble = None;
-        }
-        match event {
-            Ok(watcher::Event::Apply(object)) => {
-                state.seen.insert(object.name_any(), ApplicationSeen::of(&object));
-            }
-            Ok(watcher::Event::Delete(object)) => {
-                state.seen.remove(&object.name_any());
-            }
-            Ok(watcher::Event::Init) => relisted.clear(),
-            Ok(watcher::Event::InitApply(object)) => {
-                relisted.insert(object.name_any(), ApplicationSeen::of(&object));
-            }
-            Ok(watcher::Event::InitDone) => {
-                state.seen = std::mem::take(&mut relisted);
-                state.listed = true;
-            }
-            Err(error) => state.trouble = Some(error.to_string()),
-        }
-        drop(state);
-        version.send_modify(|version| *version += 1);
+        self.conditions.iter().try_for_each(|condition| write!(f, "; {}: {}", condition.type_, condition.message.text))
     }
 }
 
@@ -185,8 +98,9 @@ async fn follow(api: Api<DynamicObject>, state: Arc<Mutex<State>>, version: watc
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::{Cause, objects};
+    use super::super::objects;
     use super::*;
+    use crate::refusal::Cause;
 
     fn seen(annotations: Value, status: Value) -> ApplicationSeen {
         let object = json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
@@ -220,7 +134,7 @@ mod tests {
         let status = json!({ "sync": { "status": "Unknown" },
             "conditions": [{ "type": "ComparisonError", "message": message }] });
         let seen = seen(json!({}), status);
-        assert_eq!(seen.comparison_error().unwrap().cause, Cause::Unauthenticated);
+        assert_eq!(seen.comparison_error().unwrap().message.cause, Cause::Unauthenticated);
         let shown = format!("{seen} {seen:?}");
         assert!(shown.contains("authentication required") && !shown.contains("hunter2"), "{shown}");
     }

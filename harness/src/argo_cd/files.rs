@@ -8,7 +8,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use super::{ArgoCdError, NAMESPACE, Network};
+use super::{ArgoCdError, NAMESPACE};
+use crate::forge::Network;
 use crate::process::Program;
 
 /// The most bytes of a socket's path, without the final zero: see unix(7).

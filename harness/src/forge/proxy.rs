@@ -13,6 +13,16 @@ use tokio::time::timeout;
 
 use crate::wait;
 
+/// How a consumer reaches the forge under the names of real hosts.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// URL of the HTTP proxy through which every host is reached by `CONNECT`.
+    pub https_proxy: String,
+    /// Certificates of the authorities to trust, PEM. They hold for all hosts, so that a host that must not get a
+    /// credential is not saved by its certificate.
+    pub authorities: String,
+}
+
 /// The longest head of a request that is read, in bytes.
 const HEAD: usize = 8 * 1024;
 /// How long a client may take to send it.

@@ -9,6 +9,7 @@ use credence_harness::{manifest, reference};
 
 use crate::console::Console;
 use crate::consumers::{self, Consumer, Endpoints};
+use crate::copies::chain;
 use crate::verdict::ExitCode;
 
 /// Says what is there, what is missing and what that costs.
@@ -31,7 +32,16 @@ pub(super) async fn doctor(options: &Options) -> anyhow::Result<ExitCode> {
         let cost = cost.map(|Cost { megabytes, minutes }| format!(" (at most {minutes} min, {megabytes} MB)"));
         writeln!(out, "{subject:<32} {state:<10} {detail}{}", cost.unwrap_or_default())?;
     }
-    let absent = consumers::absent(&options.cache, &built_in_endpoints().await?, true).await;
+    if let Some(given) = &options.kargo {
+        let found = given.version().await.map_err(|error| chain(&error));
+        missing |= found.is_err();
+        let (subject, state, detail) = match found {
+            Ok(version) => (format!("kargo {version}"), "present", format!("{} (given)", given.program.display())),
+            Err(error) => ("kargo".to_owned(), "MISSING", error),
+        };
+        writeln!(out, "{subject:<32} {state:<10} {detail}")?;
+    }
+    let absent = consumers::absent(options, &built_in_endpoints().await?, true).await;
     for consumer in Consumer::ALL {
         let (state, detail) = match absent.get(&consumer) {
             None => ("possible", ""),

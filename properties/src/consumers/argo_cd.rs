@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use credence_harness::argo_cd::{Application, ApplicationSeen, ArgoCd, ArgoCdError, Cause, Refresh};
+use credence_harness::argo_cd::{Application, ApplicationSeen, ArgoCd, ArgoCdError, Refresh};
 use credence_harness::forge::ForgeError;
+use credence_harness::refusal::Cause;
 use credence_harness::wait::{self, Progress, WaitError};
 use tokio::time::Instant;
 
@@ -108,10 +109,10 @@ impl Consumers {
                 return Progress::Done(Answer::Admitted);
             }
             match seen.comparison_error() {
-                Some(error) if error.cause != Cause::Other => {
-                    Progress::Done(Answer::Refused(format!("ComparisonError, {:?}", error.cause)))
+                Some(error) if error.message.cause != Cause::Other => {
+                    Progress::Done(Answer::Refused(format!("ComparisonError, {:?}", error.message.cause)))
                 }
-                Some(error) => Progress::NotYet(error.message.clone()),
+                Some(error) => Progress::NotYet(error.message.text.clone()),
                 None => Progress::NotYet(format!("{} {}", seen.sync, seen.phase)),
             }
         };

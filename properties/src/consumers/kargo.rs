@@ -1,136 +1,117 @@
-//! Kargo as a consumer where its controller does not run: its lookup rules over the live Secrets choose a login, and git or
-//! a registry client really uses it.
+//! Kargo as a consumer: its controller discovers what is new in private repositories, with the copies in a project's
+//! namespace.
 
-use std::ffi::OsStr;
-use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::process::Stdio;
 use std::time::Duration;
 
-use credence_harness::credential::Credential;
-use credence_harness::image::{ImageError, Registry};
-use tokio::process::Command;
-use tokio::time::timeout;
+use credence_harness::kargo::{
+    Asked, DISCOVERY_FAILED, Discovery, Kargo, KargoError, Subscription, Warehouse, WarehouseSeen,
+};
+use credence_harness::refusal::Cause;
+use credence_harness::wait::{Progress, WaitError};
+use kube::Client;
 
-use super::start::{ASK_PASS, AUTHORITY, PASSWORD, USERNAME};
-use super::{Answer, Consumers, Owner};
-use crate::environment::Environment;
-use crate::kargo::{self, Candidate, Kind, NoLogin};
+use super::{Answer, Consumers};
+use crate::kargo::Kind;
 
-/// How long git may take to list the references of a repository on loopback.
-const LISTED: Duration = Duration::from_secs(30);
-/// Why a lookup could not be tried.
+/// How long a discovery may take; measured at 1 to 3 s.
+const DISCOVERED: Duration = Duration::from_secs(60);
+
+/// Why a discovery could not be tried, or did not end.
 #[derive(Debug, thiserror::Error)]
-pub enum LookupError {
-    /// git could not be run.
-    #[error("failed to run git ls-remote of {url}")]
-    Git {
-        /// The repository.
-        url: String,
-        /// The cause.
-        #[source]
-        source: io::Error,
+pub enum DiscoveryError {
+    /// The controller does not run.
+    #[error("failed to discover anything for Warehouse {warehouse}: Kargo's controller does not run")]
+    NoController {
+        /// The Warehouse.
+        warehouse: String,
     },
-    /// git did not end.
-    #[error("failed to list the references of {url} within {LISTED:?}")]
-    NoAnswer {
-        /// The repository.
-        url: String,
-    },
-    /// The registry client cannot be made.
-    #[error("failed to ask the registry")]
-    Registry(#[from] ImageError),
+    /// The Warehouse was refused.
+    #[error("failed to use a Warehouse")]
+    Kargo(#[from] KargoError),
+    /// Kargo did not say.
+    #[error("failed to learn of a discovery")]
+    NoAnswer(#[from] WaitError),
 }
 
-/// A login, or why there is none: then Kargo goes on as nobody.
-type Login = Result<(Credential, Credential), NoLogin>;
+/// A Warehouse with one subscription. It does not exist before its first discovery.
+pub struct Subscribed {
+    /// The project's namespace.
+    pub namespace: String,
+    /// Its name, which is also that of the repository.
+    pub name: String,
+    /// What it looks for.
+    pub kind: Kind,
+    /// Where it looks.
+    pub repo_url: String,
+    discoveries: u32,
+}
+
+impl Subscribed {
+    /// A Warehouse that is yet to be.
+    pub fn new(namespace: &str, name: &str, kind: Kind, repo_url: String) -> Self {
+        Self { namespace: namespace.to_owned(), name: name.to_owned(), kind, repo_url, discoveries: 0 }
+    }
+
+    fn warehouse(&self) -> Warehouse<'_> {
+        let repo_url = &self.repo_url;
+        let subscription = match self.kind {
+            Kind::Git => Subscription::Git { repo_url, branch: "main" },
+            Kind::Image | Kind::Helm => Subscription::Image { repo_url },
+        };
+        Warehouse { namespace: &self.namespace, name: &self.name, subscription }
+    }
+}
 
 impl Consumers {
-    /// The login that Kargo finds in a project's namespace for a repository.
-    fn kargo_login(env: &Environment, namespace: &str, kind: Kind, url: &str) -> Login {
-        env.observer.look(|view| {
-            let secrets: Vec<Candidate<'_>> = view
-                .secrets(namespace)
-                .map(|(name, secret)| Candidate { name, labels: &secret.labels, data: &secret.data })
-                .collect();
-            kargo::login(&secrets, &[], kind, url, false).map(|login| (login.username.clone(), login.password.clone()))
-        })
+    fn controller(&self, warehouse: &str) -> Result<&Kargo, DiscoveryError> {
+        self.kargo.as_ref().ok_or_else(|| DiscoveryError::NoController { warehouse: warehouse.to_owned() })
     }
 
-    /// Lists the references of a repository as Kargo would.
+    /// Has Kargo discover, and waits until it has found `fresh`, the id of a commit or the tag of an image that it cannot
+    /// have seen before, or was refused.
     ///
     /// # Errors
-    /// When git cannot be run or does not end.
-    pub async fn list_references(
+    /// When the API server refuses, or Kargo does not say how it went.
+    pub async fn discover(
         &self,
-        env: &Environment,
-        namespace: &str,
-        owner: &Owner,
-        name: &str,
-    ) -> Result<Answer, LookupError> {
-        let url = owner.repository(name);
-        let login = Self::kargo_login(env, namespace, Kind::Git, &url);
-        let listed = self.ls_remote(&url, login.as_ref().ok()).await?;
-        Ok(answer(listed, login, "git was refused"))
-    }
-
-    async fn ls_remote(&self, url: &str, login: Option<&(Credential, Credential)>) -> Result<bool, LookupError> {
-        let failed = |source| LookupError::Git { url: url.to_owned(), source };
-        let mut command = Command::new("git");
-        command
-            .args(["ls-remote", url, "HEAD"])
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", &self.directory)
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GIT_SSL_CAINFO", self.directory.join(AUTHORITY))
-            .env("HTTPS_PROXY", self.forge.proxy())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true);
-        if let Some((username, password)) = login {
-            command
-                .env("GIT_ASKPASS", self.directory.join(ASK_PASS))
-                .env(USERNAME, OsStr::from_bytes(username.expose()))
-                .env(PASSWORD, OsStr::from_bytes(password.expose()));
-        }
-        let status = timeout(LISTED, command.status()).await;
-        let status = status.map_err(|_| LookupError::NoAnswer { url: url.to_owned() })?;
-        Ok(status.map_err(failed)?.success())
-    }
-
-    /// Lists the tags of an image as Kargo would.
-    ///
-    /// # Errors
-    /// When no client can be made.
-    pub async fn list_tags(
-        &self,
-        env: &Environment,
-        namespace: &str,
-        owner: &Owner,
-        name: &str,
-    ) -> Result<Answer, LookupError> {
-        let login = Self::kargo_login(env, namespace, Kind::Image, &owner.image(name));
-        let address = self.forge.addresses()[0].to_string();
-        let registry = match &login {
-            Ok((username, password)) => {
-                let username = username.expose_str().unwrap_or_default();
-                Registry::new(&address, &self.authority.certificate(), username, password)?
-            }
-            Err(_) => Registry::anonymous(&address, &self.authority.certificate())?,
+        client: &Client,
+        subscribed: &mut Subscribed,
+        fresh: &str,
+    ) -> Result<Answer, DiscoveryError> {
+        let kargo = self.controller(&subscribed.name)?;
+        let asked = match subscribed.discoveries {
+            0 => kargo.subscribe(client, &subscribed.warehouse()).await?,
+            number => kargo.discover_again(client, &subscribed.namespace, &subscribed.name, number).await?,
         };
-        let listed = registry.tags(&format!("{}/{name}", owner.name)).await.is_ok();
-        Ok(answer(listed, login, "the registry refused"))
+        subscribed.discoveries += 1;
+        let Subscribed { namespace, name, .. } = &*subscribed;
+        let what = format!("discovery of Warehouse {namespace}/{name}");
+        let look = |seen: Option<&WarehouseSeen>| answer(seen, asked, fresh);
+        Ok(kargo.until(namespace, name, &what, DISCOVERED, look).await?)
+    }
+
+    /// Removes the Warehouse, if it was made.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn unsubscribe(&self, client: &Client, subscribed: &Subscribed) -> Result<(), DiscoveryError> {
+        let Subscribed { namespace, name, .. } = subscribed;
+        Ok(self.controller(name)?.unsubscribe(client, namespace, name).await?)
     }
 }
 
-/// What came of a request, and of the lookup before it.
-fn answer(admitted: bool, login: Login, refused: &str) -> Answer {
-    match (admitted, login) {
-        (true, _) => Answer::Admitted,
-        (false, Ok(_)) => Answer::Refused(refused.to_owned()),
-        (false, Err(none)) => Answer::Refused(format!("{none}, and {refused} without a login")),
+fn answer(seen: Option<&WarehouseSeen>, asked: Asked, fresh: &str) -> Progress<Answer> {
+    match seen.and_then(|seen| seen.discovery(asked)) {
+        None => Progress::NotYet("Kargo has not answered".to_owned()),
+        Some(Discovery::Made(artifacts)) if artifacts.contains(fresh) => Progress::Done(Answer::Admitted),
+        Some(Discovery::Made(_)) => Progress::NotYet("Kargo discovered something else".to_owned()),
+        Some(Discovery::Failed(failure)) => match failure.message.cause {
+            // It tries again by itself, for instance where its right to read the Secrets is a moment late.
+            Cause::Other => Progress::NotYet(failure.message.text.clone()),
+            cause if failure.reason == DISCOVERY_FAILED => {
+                Progress::Done(Answer::Refused(format!("{DISCOVERY_FAILED}, {cause:?}")))
+            }
+            _ => Progress::NotYet(failure.reason.clone()),
+        },
     }
 }

@@ -7,14 +7,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
 
-use credence_harness::argo_cd::{ArgoCd, ArgoCdError, Network};
+use credence_harness::argo_cd::{ArgoCd, ArgoCdError};
 use credence_harness::backstage::{self, BackstageError, Commands, Installation, Url};
 use credence_harness::certificates::{Authority, CertificateError, write_private};
 use credence_harness::cluster::ClusterError;
 use credence_harness::components::{self, ComponentError, Part, Programs};
 use credence_harness::credential::Credential;
-use credence_harness::forge::{Forge, ForgeError, ForgeSetup, WRITE_PACKAGE};
+use credence_harness::forge::{Forge, ForgeError, ForgeSetup, Network, WRITE_PACKAGE};
 use credence_harness::image::{ImageError, Registry};
+use credence_harness::kargo::{self, Kargo, KargoError};
 use credence_harness::node::{self, Node, NodeError, NodePrograms};
 
 use tokio::sync::{Mutex, OnceCell};
@@ -33,6 +34,11 @@ pub(super) const ASK_PASS: &str = "ask-pass";
 pub(super) const USERNAME: &str = "CREDENCE_USERNAME";
 /// Variable with the password.
 pub(super) const PASSWORD: &str = "CREDENCE_PASSWORD";
+
+/// Why Kargo's controller is absent, what that costs, and the next step.
+const KARGO_NOT_GIVEN: &str = "Kargo cannot be obtained and is not given, so that only its lookup rules are tested: give the \
+    program kargo of its control plane (in its image: /usr/local/bin/kargo) with --kargo PROGRAM, and its chart (in its \
+    source: charts/kargo) with --kargo-chart CHART";
 
 /// Parts of a node.
 const NODE: [Part; 7] = [
@@ -57,6 +63,9 @@ pub enum StartError {
     /// Argo CD.
     #[error("failed to start Argo CD")]
     ArgoCd(#[from] ArgoCdError),
+    /// Kargo.
+    #[error("failed to start Kargo")]
+    Kargo(#[from] KargoError),
     /// The authority of the forge's certificates.
     #[error("failed to make the forge's certificates")]
     Certificate(#[from] CertificateError),
@@ -89,6 +98,7 @@ pub struct Setup {
     programs: Programs,
     gitea: PathBuf,
     argo_cd: Option<PathBuf>,
+    kargo: Option<kargo::Given>,
     backstage: Option<Installation>,
 }
 
@@ -98,6 +108,9 @@ pub enum SetupError {
     /// A program.
     #[error("failed to obtain the consumers' programs")]
     Component(#[from] ComponentError),
+    /// What was given as Kargo.
+    #[error("failed to use the given Kargo")]
+    Kargo(#[from] KargoError),
     /// Backstage.
     #[error("failed to install Backstage")]
     Backstage(#[from] BackstageError),
@@ -114,13 +127,20 @@ impl Setup {
         cluster_is_owned: bool,
         console: &Console,
     ) -> Result<Self, SetupError> {
-        let absent = absent(&options.cache, &endpoints, cluster_is_owned).await;
+        let absent = absent(options, &endpoints, cluster_is_owned).await;
         let mut parts = vec![Part::Etcd, Part::Gitea];
         if !absent.contains_key(&Consumer::Kubelet) {
             parts.extend(NODE);
         }
         let argo_cd = !absent.contains_key(&Consumer::ArgoCd);
         parts.extend(argo_cd.then_some(Part::ArgoCd));
+        let is_kargo_absent = [Consumer::KargoGit, Consumer::KargoImage].iter().all(|one| absent.contains_key(one));
+        let kargo = options.kargo.clone().filter(|_| !is_kargo_absent);
+        if let Some(given) = &kargo {
+            let version = given.version().await?;
+            console.note(&format!("Kargo {version} is given: {}", given.program.display()));
+            parts.push(Part::Helm);
+        }
         let programs = components::obtain(options, &parts, console.components()).await?;
         let backstage = if absent.contains_key(&Consumer::Backstage) {
             None
@@ -131,6 +151,7 @@ impl Setup {
             programs,
             gitea: components::gitea_assets(options).await?,
             argo_cd: if argo_cd { Some(components::argo_cd_assets(options).await?) } else { None },
+            kargo,
             backstage,
             endpoints,
             absent,
@@ -155,12 +176,20 @@ impl Setup {
 }
 
 /// The consumers that cannot run here, each with what would enable it. Nothing is started or obtained.
-pub async fn absent(cache: &Path, endpoints: &Endpoints, cluster_is_owned: bool) -> BTreeMap<Consumer, String> {
+pub async fn absent(
+    options: &components::Options,
+    endpoints: &Endpoints,
+    cluster_is_owned: bool,
+) -> BTreeMap<Consumer, String> {
     let undocumented = |what: &str| format!("no manifest of a consumer names {what}; give them with --consumers DIR");
     let no_git = || node::find_program("git").is_none().then(|| "git is not installed".to_owned());
     let attached =
         (!cluster_is_owned).then(|| "a node needs a cluster of this run, not one of `credence up`".to_owned());
     let when = |is_empty: bool, what: &str| is_empty.then(|| undocumented(what));
+    let kargo_git = || when(endpoints.kargo_git.is_empty(), "a repository that Kargo subscribes to").or_else(no_git);
+    let kargo_images = || when(endpoints.kargo_images.is_empty(), "an image that Kargo subscribes to");
+    let no_controller = || options.kargo.is_none().then(|| KARGO_NOT_GIVEN.to_owned());
+    let controller = || options.kargo.is_some().then(|| "not needed, as Kargo's controller runs".to_owned());
     let reasons = [
         (
             Consumer::Kubelet,
@@ -172,17 +201,16 @@ pub async fn absent(cache: &Path, endpoints: &Endpoints, cluster_is_owned: bool)
             Consumer::ArgoCd,
             when(endpoints.argo_cd.is_empty(), "a repository that Argo CD syncs").or_else(ArgoCd::unsupported),
         ),
-        (
-            Consumer::KargoGit,
-            when(endpoints.kargo_git.is_empty(), "a repository that Kargo subscribes to").or_else(no_git),
-        ),
-        (Consumer::KargoImage, when(endpoints.kargo_images.is_empty(), "an image that Kargo subscribes to")),
+        (Consumer::KargoGit, kargo_git().or_else(no_controller)),
+        (Consumer::KargoImage, kargo_images().or_else(no_controller)),
+        (Consumer::KargoGitRules, kargo_git().or_else(controller)),
+        (Consumer::KargoImageRules, kargo_images().or_else(controller)),
     ];
     let mut absent: BTreeMap<Consumer, String> =
         reasons.into_iter().filter_map(|(consumer, reason)| Some((consumer, reason?))).collect();
     if let Some(reason) = absent.get(&Consumer::Kubelet).cloned() {
         absent.insert(Consumer::Backstage, reason);
-    } else if let Some(reason) = backstage::unsupported(cache, &Commands::default()).await {
+    } else if let Some(reason) = backstage::unsupported(&options.cache, &Commands::default()).await {
         absent.insert(Consumer::Backstage, reason.to_string());
     }
     absent
@@ -196,14 +224,14 @@ pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers,
     let began = Instant::now();
     let directory = env.scratch().join("consumers");
     let authority = Authority::new("credence forge")?;
-    for name in ["forge", "argo-cd"] {
+    for name in ["forge", "argo-cd", "kargo"] {
         let path = directory.join(name);
         fs::create_dir_all(&path).map_err(|source| StartError::Write { path, source })?;
     }
     write_private(&directory.join(AUTHORITY), authority.certificate().as_bytes())?;
     write_ask_pass(&directory.join(ASK_PASS))?;
-    let (node, (forge, argo_cd)) =
-        tokio::try_join!(start_node(env, setup), start_forge_and_argo_cd(env, setup, &directory, &authority))?;
+    let (node, (forge, argo_cd, kargo)) =
+        tokio::try_join!(start_node(env, setup), start_forge_and_its_clients(env, setup, &directory, &authority))?;
     if let Some(node) = &node {
         node.set_registry(&forge.addresses()[0].to_string(), &authority.certificate())?;
     }
@@ -224,6 +252,7 @@ pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers,
     Ok(Consumers {
         node,
         argo_cd,
+        kargo,
         portal,
         forge,
         endpoints: setup.endpoints.clone(),
@@ -254,12 +283,13 @@ async fn start_node(env: &Environment, setup: &Setup) -> Result<Option<Node>, St
     Ok(Some(node))
 }
 
-async fn start_forge_and_argo_cd(
+/// Starts the forge, and then those who need its address, side by side.
+async fn start_forge_and_its_clients(
     env: &Environment,
     setup: &Setup,
     directory: &Path,
     authority: &Authority,
-) -> Result<(Forge, Option<ArgoCd>), StartError> {
+) -> Result<(Forge, Option<ArgoCd>, Option<Kargo>), StartError> {
     let owners = setup.endpoints.owners();
     let mut names: Vec<String> = owners.iter().flat_map(|owner| [owner.host.clone(), owner.elsewhere().host]).collect();
     // A certificate is for hosts, whatever their ports.
@@ -275,19 +305,40 @@ async fn start_forge_and_argo_cd(
     })
     .await?;
     env.record(forge.process())?;
-    let Some(assets) = &setup.argo_cd else { return Ok((forge, None)) };
     let network = Network { https_proxy: forge.proxy(), authorities: authority.certificate() };
-    let argo_cd = ArgoCd::start(
-        &directory.join("argo-cd"),
-        setup.programs.path(Part::ArgoCd),
-        assets,
-        &env.cluster.description.kubeconfig,
-        &env.cluster.client,
-        &network,
-    )
-    .await?;
+    let (argo_cd, kargo) = tokio::try_join!(
+        start_argo_cd(env, setup, directory, &network),
+        start_kargo(env, setup, directory, &network),
+    )?;
+    Ok((forge, argo_cd, kargo))
+}
+
+async fn start_argo_cd(
+    env: &Environment,
+    setup: &Setup,
+    directory: &Path,
+    network: &Network,
+) -> Result<Option<ArgoCd>, StartError> {
+    let Some(assets) = &setup.argo_cd else { return Ok(None) };
+    let (program, kubeconfig) = (setup.programs.path(Part::ArgoCd), &env.cluster.description.kubeconfig);
+    let directory = directory.join("argo-cd");
+    let argo_cd = ArgoCd::start(&directory, program, assets, kubeconfig, &env.cluster.client, network).await?;
     argo_cd.processes().iter().try_for_each(|process| env.record(process))?;
-    Ok((forge, Some(argo_cd)))
+    Ok(Some(argo_cd))
+}
+
+async fn start_kargo(
+    env: &Environment,
+    setup: &Setup,
+    directory: &Path,
+    network: &Network,
+) -> Result<Option<Kargo>, StartError> {
+    let Some(given) = &setup.kargo else { return Ok(None) };
+    let (directory, helm) = (directory.join("kargo"), setup.programs.path(Part::Helm));
+    let kargo =
+        Kargo::start(&kargo::Setup { directory: &directory, given, helm, cluster: &env.cluster, network }).await?;
+    env.record(kargo.process())?;
+    Ok(Some(kargo))
 }
 
 /// Backstage on a free port of the node's network, which is this machine's.

@@ -41,7 +41,9 @@ impl PortalCopies {
         let (client_source, account_source) = (of_kind(Kind::Client)?.0, of_kind(Kind::Account)?.0);
         let target = |source: &SourceRef, consumer: Consumer| {
             let all = consumed(model, source);
-            all.into_iter().find(|(_, found)| *found == consumer).map(|(target, _)| target.name.clone())
+            // Whatever uses it beside Backstage, that is a copy of this kind.
+            let found = all.into_iter().find(|(target, _)| Consumer::of(target) == Some(consumer));
+            found.map(|(target, _)| target.name.clone())
         };
         let copies = Self {
             registry: target(account_source, Consumer::Kubelet)?,

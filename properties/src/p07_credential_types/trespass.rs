@@ -5,8 +5,9 @@ use std::fmt;
 use super::issuer::Issuer;
 use super::trial::{Trial, is_denial};
 use crate::consumer_format::{Role, source_roles};
-use crate::consumers::{Answer, Consumer, Owner, Pull};
+use crate::consumers::{Answer, Consumer, Owner, Pull, Subscribed};
 use crate::copies::chain;
+use crate::kargo::Kind;
 
 /// Where the credential must not open anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl Trespass {
                 &[Self::WithoutSecret, Self::FromOtherNamespace, Self::AtLookAlikeOwner, Self::AtLookAlikeHost]
             }
             Consumer::ArgoCd => &[Self::AtLookAlikeOwner, Self::AtLookAlikeHost],
-            Consumer::KargoGit | Consumer::KargoImage => {
+            Consumer::KargoGit | Consumer::KargoImage | Consumer::KargoGitRules | Consumer::KargoImageRules => {
                 &[Self::FromOtherNamespace, Self::AtLookAlikeOwner, Self::AtLookAlikeHost]
             }
             Consumer::OAuthClient => &[Self::AsOtherClient],
@@ -115,20 +116,37 @@ impl Trespass {
                 consumers.unfollow(&followed).await.map_err(|error| chain(&error))?;
                 answer
             }
-            Consumer::KargoImage => {
+            Consumer::KargoImage | Consumer::KargoImageRules => {
                 consumers.publish(&place.name, name, "denied").await.map_err(|error| chain(&error))?;
+                if trial.consumer == Consumer::KargoImage {
+                    let subscribed = Subscribed::new(namespace, name, Kind::Image, place.image(name));
+                    return discover(trial, subscribed, "denied").await;
+                }
                 let listed = consumers.list_tags(trial.env, namespace, &place, name).await;
                 listed.map_err(|error| chain(&error))
             }
             _ => {
                 let file: (&str, &[u8]) = ("README", name.as_bytes());
                 let made = consumers.forge.create_repository(&place.name, name, &[file]).await;
-                made.map_err(|error| chain(&error))?;
+                let commit = made.map_err(|error| chain(&error))?;
+                if trial.consumer == Consumer::KargoGit {
+                    let subscribed = Subscribed::new(namespace, name, Kind::Git, place.repository(name));
+                    return discover(trial, subscribed, &commit).await;
+                }
                 let listed = consumers.list_references(trial.env, namespace, &place, name).await;
                 listed.map_err(|error| chain(&error))
             }
         }
     }
+}
+
+/// Has Kargo's controller look for something once.
+async fn discover(trial: &Trial<'_>, mut subscribed: Subscribed, fresh: &str) -> Result<Answer, String> {
+    let answer = trial.consumers.discover(&trial.client, &mut subscribed, fresh).await;
+    let removed = trial.consumers.unsubscribe(&trial.client, &subscribed).await;
+    let answer = answer.map_err(|error| chain(&error))?;
+    removed.map_err(|error| chain(&error))?;
+    Ok(answer)
 }
 
 /// Presents the copy's secret with the id of an application that it is not of.

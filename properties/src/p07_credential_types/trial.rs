@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use credence_harness::credential::Credential;
-use credence_harness::forge::{Caller, Mark, Request};
+use credence_harness::forge::{Caller, Mark, Offered, Request};
 use credence_harness::wait::WaitError;
 use kube::Client;
 use tokio::time::Instant;
@@ -12,10 +12,11 @@ use tokio::time::Instant;
 use super::Placement;
 use super::issuer::Issuer;
 use super::trespass::Trespass;
-use crate::consumers::{Answer, Consumer, Consumers, Followed, Owner, Pull};
+use crate::consumers::{Answer, Consumer, Consumers, Followed, Owner, Pull, Subscribed};
 use crate::copies::{self, chain, violated};
 use crate::driver::Observation;
 use crate::environment::Environment;
+use crate::kargo;
 use crate::model::Target;
 use crate::namespaces::Lease;
 use crate::rotation::Dependent;
@@ -38,6 +39,7 @@ pub(super) struct Trial<'a> {
     /// A namespace without a copy: what Argo CD deploys to, and what must not get in.
     pub(super) other: Option<Lease>,
     followed: Option<Followed>,
+    subscribed: Option<Subscribed>,
     steps: u32,
     /// What was wrong with the copy when the consumer came to use it, if anything.
     unfaithful: Option<String>,
@@ -57,8 +59,8 @@ impl<'a> Trial<'a> {
         let owners = match consumer {
             Consumer::Kubelet => Some(&consumers.endpoints.pods),
             Consumer::ArgoCd => Some(&consumers.endpoints.argo_cd),
-            Consumer::KargoGit => Some(&consumers.endpoints.kargo_git),
-            Consumer::KargoImage => Some(&consumers.endpoints.kargo_images),
+            Consumer::KargoGit | Consumer::KargoGitRules => Some(&consumers.endpoints.kargo_git),
+            Consumer::KargoImage | Consumer::KargoImageRules => Some(&consumers.endpoints.kargo_images),
             Consumer::OAuthClient | Consumer::TlsServer | Consumer::Backstage => None,
         };
         let owners: Vec<&Owner> = owners.into_iter().flatten().collect();
@@ -75,6 +77,7 @@ impl<'a> Trial<'a> {
             dependent: None,
             other: None,
             followed: None,
+            subscribed: None,
             steps: 0,
             unfaithful: None,
             observation: Outcome::Held.into(),
@@ -89,7 +92,7 @@ impl<'a> Trial<'a> {
         let dependent = Dependent::lease(self.env, &self.client, self.target, placement.way).await;
         self.dependent = Some(dependent.map_err(|error| chain(&error))?);
         self.other = Some(self.env.namespaces.lease(&self.client).await.map_err(|error| chain(&error))?);
-        if let (Consumer::KargoGit, Some(owner)) = (self.consumer, self.owner) {
+        if let (Consumer::KargoGit | Consumer::KargoGitRules, Some(owner)) = (self.consumer, self.owner) {
             let file: (&str, &[u8]) = ("README", self.name.as_bytes());
             let made = self.consumers.forge.create_repository(&owner.name, &self.name, &[file]).await;
             made.map_err(|error| chain(&error))?;
@@ -169,11 +172,11 @@ impl<'a> Trial<'a> {
             Answer::Admitted => {
                 self.observation.outcome = violated(format!("{operation} works with a wrong or revoked credential"));
             }
-            Answer::Refused(_) if self.consumer == Consumer::TlsServer || requests.iter().any(is_denial) => {
+            Answer::Refused(_) if self.consumer == Consumer::TlsServer || requests.iter().any(refuses_credential) => {
                 self.observation.count(&format!("{operation}, refused with a wrong or revoked credential"));
             }
             Answer::Refused(said) => {
-                let why = format!("{operation} failed ({said}), but its server did not refuse anything");
+                let why = format!("{operation} failed ({said}), but its server did not refuse a credential");
                 self.observation.outcome = Outcome::Unknown(why);
             }
         }
@@ -226,11 +229,11 @@ impl<'a> Trial<'a> {
     async fn log_in(&mut self, issuer: &Issuer<'_>, expected: &Answer) -> Result<Answer, String> {
         let (consumers, namespace) = (self.consumers, self.namespace().to_owned());
         let owner = self.owner.ok_or_else(|| "no consumer's manifest names an owner".to_owned());
+        let tag = format!("step-{}", self.steps);
         match self.consumer {
             Consumer::Kubelet => {
-                let (owner, tag) = (owner?, format!("step-{}", self.steps));
-                let published = consumers.publish(&owner.name, &self.name, &tag).await;
-                published.map_err(|error| chain(&error))?;
+                let owner = owner?;
+                self.publish(owner, &tag).await?;
                 let (pod, image) = (format!("{}-{tag}", self.name), format!("{}:{tag}", owner.image(&self.name)));
                 let pull = Pull {
                     namespace: &namespace,
@@ -243,13 +246,24 @@ impl<'a> Trial<'a> {
             }
             Consumer::ArgoCd => self.sync(owner?, expected).await.map_err(|error| chain(&error)),
             Consumer::KargoGit => {
+                let owner = owner?;
+                let file: (&str, &[u8]) = ("STEP", tag.as_bytes());
+                let commit = consumers.forge.commit(&owner.name, &self.name, &[file]).await;
+                let commit = commit.map_err(|error| chain(&error))?;
+                self.discover(kargo::Kind::Git, owner.repository(&self.name), &commit).await
+            }
+            Consumer::KargoImage => {
+                let owner = owner?;
+                self.publish(owner, &tag).await?;
+                self.discover(kargo::Kind::Image, owner.image(&self.name), &tag).await
+            }
+            Consumer::KargoGitRules => {
                 let listed = consumers.list_references(self.env, &namespace, owner?, &self.name).await;
                 listed.map_err(|error| chain(&error))
             }
-            Consumer::KargoImage => {
-                let (owner, tag) = (owner?, format!("step-{}", self.steps));
-                let published = consumers.publish(&owner.name, &self.name, &tag).await;
-                published.map_err(|error| chain(&error))?;
+            Consumer::KargoImageRules => {
+                let owner = owner?;
+                self.publish(owner, &tag).await?;
                 let listed = consumers.list_tags(self.env, &namespace, owner, &self.name).await;
                 listed.map_err(|error| chain(&error))
             }
@@ -280,6 +294,18 @@ impl<'a> Trial<'a> {
         Ok(answer)
     }
 
+    async fn publish(&self, owner: &Owner, tag: &str) -> Result<(), String> {
+        let published = self.consumers.publish(&owner.name, &self.name, tag).await;
+        published.map_err(|error| chain(&error))
+    }
+
+    async fn discover(&mut self, kind: kargo::Kind, repo_url: String, fresh: &str) -> Result<Answer, String> {
+        let new = Subscribed::new(self.namespace(), &self.name, kind, repo_url);
+        let subscribed = self.subscribed.get_or_insert(new);
+        let discovered = self.consumers.discover(&self.client, subscribed, fresh).await;
+        discovered.map_err(|error| chain(&error))
+    }
+
     /// The namespace of the copy.
     pub(super) fn namespace(&self) -> &str {
         self.dependent.as_ref().map_or("", |dependent| dependent.namespace.as_str())
@@ -296,11 +322,15 @@ impl<'a> Trial<'a> {
     /// Removes what the case made and gives what it saw.
     pub(super) async fn end(self) -> Observation {
         let mut observation = self.observation;
-        if let Some(followed) = &self.followed
-            && let Err(error) = self.consumers.unfollow(followed).await
-            && observation.outcome == Outcome::Held
-        {
-            observation.outcome = Outcome::Unknown(chain(&error));
+        let mut removed = Vec::new();
+        if let Some(followed) = &self.followed {
+            removed.push(self.consumers.unfollow(followed).await.map_err(|error| chain(&error)));
+        }
+        if let Some(subscribed) = &self.subscribed {
+            removed.push(self.consumers.unsubscribe(&self.client, subscribed).await.map_err(|error| chain(&error)));
+        }
+        if let (Some(why), Outcome::Held) = (removed.into_iter().find_map(Result::err), &observation.outcome) {
+            observation.outcome = Outcome::Unknown(why);
         }
         if let Some(dependent) = self.dependent {
             dependent.give_back(self.env);
@@ -319,4 +349,14 @@ fn is_success(request: &Request) -> bool {
 /// Whether the server refused a request for who made it, or hid from it that there is anything.
 pub(super) fn is_denial(request: &Request) -> bool {
     request.status.is_some_and(|status| matches!(status, 400 | 401 | 403 | 404))
+}
+
+/// Whether the server refused a credential that came with the request. Clients that have one ask without it first, or, as
+/// git does for a URL with a user name, with an empty password.
+fn refuses_credential(request: &Request) -> bool {
+    let secret = match &request.offered {
+        Offered::Basic { secret, .. } | Offered::Token { secret } | Offered::Client { secret, .. } => secret,
+        Offered::Nothing | Offered::Bearer { .. } | Offered::Session | Offered::Other => return false,
+    };
+    is_denial(request) && *secret != Credential::new("").fingerprint()
 }

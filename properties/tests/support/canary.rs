@@ -39,8 +39,8 @@ pub(crate) fn needles(session: &Session) -> Vec<Vec<u8>> {
 }
 
 /// Where systems under test keep what is theirs to keep: the forge the ids of what it issued, containerd the environment
-/// of its containers.
-const OWN: [&str; 2] = ["consumers/forge", "node/lib/containerd"];
+/// of its containers, Kargo the user names that it puts into the URLs that it logs.
+const OWN: [&str; 3] = ["consumers/forge", "node/lib/containerd", "consumers/kargo"];
 
 /// Files below `directory` that hold one of the needles, apart from those that may.
 pub(crate) fn search_files(directory: &Path, needles: &AhoCorasick) -> Vec<PathBuf> {

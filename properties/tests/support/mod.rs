@@ -7,6 +7,7 @@ use credence::overlay::Time;
 use credence::run::{Keep, Options};
 use credence_harness::components;
 use credence_harness::dirs;
+use credence_harness::kargo::Given;
 
 /// Options of a run of all properties on the reference configuration, with reports in `out`.
 pub(crate) fn options(out: &Path) -> Options {
@@ -26,6 +27,15 @@ pub(crate) fn options(out: &Path) -> Options {
         keep: Keep::Never,
         strict: false,
         shrink: Duration::from_secs(90),
-        components: components::Options::new(dirs::cache().expect("a cache directory")),
+        components: components::Options {
+            kargo: given_kargo(),
+            ..components::Options::new(dirs::cache().expect("a cache directory"))
+        },
     }
+}
+
+/// Kargo, if the same variables name it that name it to the command.
+fn given_kargo() -> Option<Given> {
+    let path = |name: &str| std::env::var_os(name).map(Into::into);
+    Some(Given { program: path("CREDENCE_KARGO")?, chart: path("CREDENCE_KARGO_CHART")? })
 }

@@ -1,4 +1,4 @@
-//! What Argo CD says about an Application, told without what it may quote.
+//! Why a consumer says that a repository was not read, told without what its message may quote.
 
 /// Why a repository was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,19 +13,18 @@ pub enum Cause {
     Other,
 }
 
-/// A condition of an Application.
+/// A message of a consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
-    /// Its type, such as `ComparisonError`.
-    pub type_: String,
-    /// What its message says about the repository.
+pub struct Message {
+    /// What it says about the repository.
     pub cause: Cause,
-    /// Its message, in which everything but plain words is replaced by its length.
-    pub message: String,
+    /// Its text, in which everything but plain words is replaced by its length.
+    pub text: String,
 }
 
-/// How errors begin, by go-git's `transport` package and by git's own messages.
-const CAUSES: [(&str, Cause); 8] = [
+/// How errors begin: by go-git's `transport` package, by git's own messages, and by the codes and statuses that
+/// go-containerregistry quotes (`pkg/v1/remote/transport/error.go`).
+const CAUSES: [(&str, Cause); 15] = [
     ("authentication required", Cause::Unauthenticated),
     ("authentication failed for", Cause::Unauthenticated),
     ("could not read username", Cause::Unauthenticated),
@@ -33,16 +32,23 @@ const CAUSES: [(&str, Cause); 8] = [
     ("authorization failed", Cause::Forbidden),
     ("returned error: 403", Cause::Forbidden),
     ("repository not found", Cause::NotFound),
+    ("fatal: repository '", Cause::NotFound),
     ("returned error: 404", Cause::NotFound),
+    (": unauthorized: ", Cause::Unauthenticated),
+    ("unexpected status code 401", Cause::Unauthenticated),
+    (": denied: ", Cause::Forbidden),
+    ("unexpected status code 403", Cause::Forbidden),
+    (": name_unknown: ", Cause::NotFound),
+    ("unexpected status code 404", Cause::NotFound),
 ];
 /// No word of a message that is worth reading is longer.
 const LONGEST_WORD: usize = 24;
 /// Longer numbers than a status or a line are not worth reading either.
 const LONGEST_NUMBER: usize = 4;
 
-impl Condition {
-    pub(super) fn new(type_: &str, message: &str) -> Self {
-        Self { type_: type_.to_owned(), cause: cause(message), message: plain_words(message) }
+impl Message {
+    pub(crate) fn new(message: &str) -> Self {
+        Self { cause: cause(message), text: plain_words(message) }
     }
 }
 
@@ -82,6 +88,11 @@ mod tests {
     #[case("failed to list refs: authorization failed: Forbidden", Cause::Forbidden)]
     #[case("The requested URL returned error: 403", Cause::Forbidden)]
     #[case("failed to list refs: repository not found: Not found.", Cause::NotFound)]
+    #[case("remote: Not found.\nfatal: repository 'https://github.com/org/app.git/' not found", Cause::NotFound)]
+    #[case("GET https://ghcr.io/v2/token?scope=a: UNAUTHORIZED: authentication required", Cause::Unauthenticated)]
+    #[case("GET https://ghcr.io/v2/token?scope=a: unexpected status code 401 Unauthorized", Cause::Unauthenticated)]
+    #[case("GET https://ghcr.io/v2/o/i/tags/list: DENIED: requested access is denied", Cause::Forbidden)]
+    #[case("GET https://ghcr.io/v2/o/i/tags/list: NAME_UNKNOWN: unknown", Cause::NotFound)]
     #[case("connection refused", Cause::Other)]
     fn the_cause_is_read_from_the_message(#[case] message: &str, #[case] expected: Cause) {
         assert_eq!(cause(message), expected);
