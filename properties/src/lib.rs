@@ -41,6 +41,7 @@ pub mod p05_format;
 pub mod p06_multi_format;
 pub mod p07_credential_types;
 pub mod p13_manual_copies;
+pub mod p14_transition;
 pub mod registry;
 pub mod report;
 pub mod rotation;

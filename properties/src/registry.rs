@@ -9,6 +9,7 @@ use crate::p05_format::Format;
 use crate::p06_multi_format::MultiFormat;
 use crate::p07_credential_types::CredentialTypes;
 use crate::p13_manual_copies::ManualCopies;
+use crate::p14_transition::Transition;
 use crate::verdict::PropertyId;
 
 /// Every property there is.
@@ -21,6 +22,7 @@ pub const PROPERTIES: &[&dyn Registered] = &[
     &MultiFormat,
     &CredentialTypes,
     &ManualCopies,
+    &Transition,
 ];
 
 /// A name that no property has.
