@@ -7,16 +7,17 @@
 //! same check must see that consumers are no longer served. All this happens to ClusterExternalSecrets of the suite's own
 //! that are made of the configuration's manifests, so that the configuration stays as it is.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_harness::apply::FIELD_MANAGER;
 use futures::future::{join, join_all};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
-
-use credence_harness::apply::FIELD_MANAGER;
 
 use crate::bundle::SourceRef;
 use crate::copies;
@@ -62,6 +63,15 @@ pub enum OneStep {
     Renamed,
 }
 
+impl fmt::Display for OneStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InPlace => "under the same name",
+            Self::Renamed => "under a new name",
+        })
+    }
+}
+
 impl Property for Transition {
     type Shared = Rotation;
     type Case = Plan;
@@ -92,6 +102,15 @@ impl Property for Transition {
     fn is_telling(&self, model: &Model, rotation: &Rotation, _case: &Plan) -> bool {
         let (before, after) = rotation.last_two();
         !rotation.steps.is_empty() && before != after && !changeable(model, &rotation.source).is_empty()
+    }
+
+    fn skipped_checks(&self, model: &Model) -> BTreeMap<String, String> {
+        let there: BTreeSet<String> =
+            model.targets.iter().flat_map(Change::all_of).map(|change| change.to_string()).collect();
+        let absent = Change::ALL.iter().map(ToString::to_string).filter(|change| !there.contains(change));
+        absent
+            .map(|change| (format!("a change of {change}"), "no target has a form that it applies to".to_owned()))
+            .collect()
     }
 
     async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {

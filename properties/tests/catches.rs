@@ -26,6 +26,14 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("selector-exists", &["p03", "p04"]),
     ("raw-values-in-json", &["p05"]),
     ("format-reads-other-key", &["p06"]),
+    ("policy-without-binding", &["p13"]),
+    ("policy-audit-only", &["p13"]),
+    ("policy-on-create-only", &["p13"]),
+    ("policy-without-names", &["p13"]),
+    ("policy-exempts-service-accounts", &["p13"]),
+    ("policy-hinders-collectors", &["p13"]),
+    ("own-external-secrets-unchecked", &["p13"]),
+    ("immutable-copies", &["p01", "p14"]),
 ];
 
 /// Each fault that a real consumer must find, and which one; p07 has many.

@@ -3,6 +3,7 @@
 //! Pure.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use regex::{Captures, Regex};
 use serde_json::{Map, Value, json};
@@ -29,10 +30,23 @@ pub(super) enum Change {
     Host,
 }
 
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Type => "type",
+            Self::Keys => "keys",
+            Self::Host => "host",
+        })
+    }
+}
+
 impl Change {
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [Self::Type, Self::Keys, Self::Host];
+
     /// The changes that `target` can go through.
     pub(super) fn all_of(target: &Target) -> Vec<Self> {
-        [Self::Type, Self::Keys, Self::Host].into_iter().filter(|change| change.apply(target).is_some()).collect()
+        Self::ALL.into_iter().filter(|change| change.apply(target).is_some()).collect()
     }
 
     /// The `externalSecretSpec` of the new form; none if this change says nothing about `target`.

@@ -70,7 +70,7 @@ impl Live {
     pub(super) async fn first_step(mut self, env: &Arc<Environment>, begin: Instant) -> Self {
         wait::pass_until(begin + self.after).await;
         if let Some(forms) = &self.forms {
-            self.observation.count(&format!("{:?} changed in two steps", forms.change));
+            self.observation.count(&format!("{} changed in two steps", forms.change));
             self.observation.outcome = forms.add(env, self.id).await.unwrap_or_else(|error| unknown(&error));
         }
         self
@@ -115,7 +115,7 @@ impl Live {
             // A check that misses what must break consumers says nothing about what must not.
             return Outcome::Unknown(error.to_string());
         }
-        self.observation.count(&format!("{:?} changed in one step ({:?}), noticed", forms.change, forms.one_step));
+        self.observation.count(&format!("{} changed in one step {}, noticed", forms.change, forms.one_step));
         let held = wait::hold(&env.observer, both, HOLD, |view| forms.both_served(view, last));
         if let Err(error) = held.await {
             return copies::failed(&error);
