@@ -14,6 +14,7 @@ use credence_harness::gate::Gate;
 use credence_harness::observe::Observer;
 use credence_harness::process::Process;
 use credence_harness::run_dir::RunDir;
+use credence_harness::wait::{self, Progress, WaitError};
 use kube::Client;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
@@ -33,6 +34,11 @@ use crate::verdict::CaseId;
 /// ESO handles each event of a namespace in one pass over all namespaces of a ClusterExternalSecret, so the pass
 /// that served the twin has seen the namespace that must stay empty; the window covers what follows that pass.
 pub const HOLD: Duration = Duration::from_millis(300);
+
+/// How long the watches may take to see again: they try anew after up to 30 s (kube `watcher::DefaultBackoff`).
+const SIGHT: Duration = Duration::from_secs(60);
+/// How often is asked.
+const EVERY: Duration = Duration::from_millis(50);
 
 /// Namespaces that change at once at most: of all lanes, with the clean-up of the cases before.
 const BUSY: u32 = 48;
@@ -171,6 +177,17 @@ impl Environment {
         let mut tasks = std::mem::take(&mut *self.background.lock().unwrap_or_else(PoisonError::into_inner));
         // A task that panicked has said so on standard error, and what it was to clean is swept with the run.
         while tasks.join_next().await.is_some() {}
+    }
+
+    /// Waits until the shared watches see the cluster again, after its API server was away.
+    ///
+    /// # Errors
+    /// When they stay blind.
+    pub async fn until_in_sight(&self) -> Result<(), WaitError> {
+        wait::poll("the watches see the cluster again", SIGHT, EVERY, || async {
+            self.observer.trouble().map_or(Progress::Done(()), Progress::NotYet)
+        })
+        .await
     }
 
     /// Why the cluster is of no use any more, if a part of it has died.

@@ -6,7 +6,7 @@
 //!                                └── what must hold
 //! ```
 //!
-//! Read [`run`] for the way through, [`driver`] for what a property is, and any `p01` to `p07` for a claim.
+//! Read [`run`] for the way through, [`driver`] for what a property is, and any `p01` to `p14` for a claim.
 //!
 //! Invariants:
 //! - Everything left of the driver, and everything right of the verdict, is pure: no cluster, no clock, no failure.
@@ -45,6 +45,7 @@ pub mod p08_access_control;
 pub mod p09_audit;
 pub mod p12_encryption;
 pub mod p13_manual_copies;
+pub mod p14_transition;
 pub mod registry;
 pub mod report;
 pub mod rotation;

@@ -24,7 +24,6 @@ use crate::model::{Bound, Model, Target};
 use crate::overlay::COMPRESSED_SECONDS;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, Rotation, targets_of};
-use crate::sources::ExclusiveLease;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
 /// The property.
@@ -88,22 +87,9 @@ impl Property for Propagation {
         let live = join_all(cases.iter().map(|(id, population)| Live::settle(env, *id, rotation, population))).await;
         let begin = Instant::now();
         let births = join_all(live.into_iter().map(|live| live.give_birth(env, begin)));
-        let (written, live) = join(rotate(env, rotation, &mut lease), births).await;
+        let (written, live) = join(rotation::write(env, &rotation.steps, &mut lease), births).await;
         join_all(live.into_iter().map(|live| live.judge(env, rotation, written.clone()))).await
     }
-}
-
-/// Writes the rotations; gives the instant of the last one, or why it could not be written.
-async fn rotate(env: &Environment, rotation: &Rotation, lease: &mut ExclusiveLease) -> Result<Instant, String> {
-    let mut written = Instant::now();
-    for (number, step) in rotation.steps.iter().enumerate() {
-        if number > 0 {
-            wait::pass(step.after).await;
-        }
-        written =
-            lease.write(&env.cluster.client, FIELD_MANAGER, &step.values).await.map_err(|error| error.to_string())?;
-    }
-    Ok(written)
 }
 
 /// A case under way.

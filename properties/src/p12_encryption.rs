@@ -173,6 +173,7 @@ async fn live(
         // A configuration without keys has none to rotate; that it encrypts nothing is seen below.
         if envelope(env).map_err(Observation::unknown)?.has_key() {
             env.cluster.rotate_encryption_key(&name).await?;
+            env.until_in_sight().await?;
             let rewritten = rewrite::all(&env.cluster.client).await?;
             for live in &mut lives {
                 live.observation.count("rotate encryption key");

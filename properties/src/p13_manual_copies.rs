@@ -32,7 +32,7 @@ mod change;
 mod make;
 mod scene;
 
-use attempt::{Actor, Attempt, Maker};
+use attempt::{Actor, Attempts, look_alikes};
 use scene::{Scene, explained};
 
 /// The property.
@@ -44,9 +44,7 @@ pub struct Intrusion {
     actor: Actor,
     /// Whose copy is in question, by its place among the targets, and the way to ask for it.
     target: (Pick, Pick),
-    /// Before the namespace asks for the copy.
-    before: Option<(Maker, Attempt)>,
-    attempts: Vec<Attempt>,
+    attempts: Attempts,
     end: End,
 }
 
@@ -98,22 +96,27 @@ impl Property for ManualCopies {
 
     fn case(&self, _model: &Model, (): &()) -> BoxedStrategy<Intrusion> {
         let end = prop_oneof![4 => Just(End::Unlabelled), 1 => Just(End::Deleted)];
-        (Actor::strategy(), (pick(), pick()), Attempt::sequence(), end)
-            .prop_map(|(actor, target, (before, attempts), end)| Intrusion { actor, target, before, attempts, end })
+        (Actor::strategy(), (pick(), pick()), Attempts::strategy(), end)
+            .prop_map(|(actor, target, attempts, end)| Intrusion { actor, target, attempts, end })
             .boxed()
     }
 
     fn is_telling(&self, _model: &Model, (): &(), case: &Intrusion) -> bool {
-        !case.attempts.is_empty()
+        !case.attempts.then.is_empty()
     }
 
-    fn skipped_checks(&self, _env: &Environment) -> BTreeMap<String, String> {
-        let why = "admission sees one object at a time and cannot tell it from an ordinary Secret; who may read Secrets in \
-                   a namespace is a matter of RBAC";
-        BTreeMap::from([(
-            "the data of a copy under another name, without its type and labels".to_owned(),
-            why.to_owned(),
-        )])
+    fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
+        let untold = |what: &str, why: &str| (what.to_owned(), why.to_owned());
+        let copied = untold(
+            "the data of a copy under another name, without its type and labels",
+            "admission sees one object at a time and cannot tell it from an ordinary Secret; who may read Secrets in a \
+             namespace is a matter of RBAC",
+        );
+        let nameless = askable(&env.model).into_iter().filter(|target| look_alikes(target).is_empty()).map(|target| {
+            let what = format!("a Secret like the copies of {}, under another name", target.name);
+            untold(&what, "its copies have no label, and their type is that of ordinary Secrets too")
+        });
+        nameless.chain([copied]).collect()
     }
 
     async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, Intrusion)]) -> Vec<Observation> {
@@ -215,7 +218,7 @@ async fn intrude(scene: &mut Scene<'_>, case: &Intrusion, labels: Option<&Labels
     }
     let mut squatted = None;
     if let Some(labels) = labels {
-        if let Some((maker, attempt)) = &case.before {
+        if let Some((maker, attempt)) = &case.attempts.before {
             match scene.squat(*maker, attempt).await {
                 Ok(accepted) => squatted = accepted,
                 Err(outcome) => return Ok(outcome),
@@ -233,7 +236,7 @@ async fn intrude(scene: &mut Scene<'_>, case: &Intrusion, labels: Option<&Labels
         (Err(error), Some(who)) => return Ok(explained(&who, copies::failed(&error))),
         (Err(error), None) => return Ok(Outcome::Unknown(format!("no copy to touch: {error}"))),
     }
-    for (number, attempt) in case.attempts.iter().enumerate() {
+    for (number, attempt) in case.attempts.then.iter().enumerate() {
         let outcome = scene.attempt(number, attempt).await;
         if outcome != Outcome::Held {
             return Ok(outcome);

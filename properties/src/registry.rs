@@ -12,6 +12,7 @@ use crate::p08_access_control::AccessControl;
 use crate::p09_audit::Audit;
 use crate::p12_encryption::Encryption;
 use crate::p13_manual_copies::ManualCopies;
+use crate::p14_transition::Transition;
 use crate::verdict::PropertyId;
 
 /// Every property there is.
@@ -27,6 +28,7 @@ pub const PROPERTIES: &[&dyn Registered] = &[
     &Audit,
     &Encryption,
     &ManualCopies,
+    &Transition,
 ];
 
 /// A name that no property has.

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_harness::apply::FIELD_MANAGER;
+use credence_harness::credential::Credential;
 use credence_harness::observe::View;
 use credence_harness::wait::{self, Progress, WaitError};
 use kube::Client;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
+use tokio::time::Instant;
 
 use crate::bundle::SourceRef;
 use crate::copies;
@@ -84,6 +87,39 @@ pub async fn begin(
     };
     lease.write(client, manager, initial).await?;
     Ok(lease)
+}
+
+/// Writes the values of `steps` in turn, each after its pause but the first at once. Gives the instant at which the last
+/// were written, or why they could not be.
+///
+/// # Errors
+/// The refusal of the API server, as text for every case of the slot.
+pub async fn write(env: &Environment, steps: &[Step], lease: &mut ExclusiveLease) -> Result<Instant, String> {
+    let mut written = Instant::now();
+    for (number, step) in steps.iter().enumerate() {
+        if number > 0 {
+            wait::pass(step.after).await;
+        }
+        written =
+            lease.write(&env.cluster.client, FIELD_MANAGER, &step.values).await.map_err(|error| error.to_string())?;
+    }
+    Ok(written)
+}
+
+/// Every way to take each key's value from one of the `sets`. ESO reads the keys of a source one by one, so a copy that is
+/// refreshed meanwhile can be any of them. A source has a few keys, so these are few.
+pub fn mixtures(sets: &[&Values]) -> Vec<Values> {
+    let keys: BTreeSet<&String> = sets.iter().flat_map(|set| set.keys()).collect();
+    keys.into_iter().fold(vec![Values::new()], |mixtures, key| {
+        let mut all: Vec<&Credential> = sets.iter().filter_map(|set| set.get(key)).collect();
+        all.dedup();
+        let with = |mixture: &Values, value: &Credential| {
+            let mut mixture = mixture.clone();
+            mixture.insert(key.clone(), value.clone());
+            mixture
+        };
+        mixtures.iter().flat_map(|mixture| all.iter().map(move |value| with(mixture, value))).collect()
+    })
 }
 
 /// A namespace that holds a copy of the slot's source.
@@ -168,4 +204,21 @@ impl<'a> Dependent<'a> {
 /// The targets that are made from a source.
 pub fn targets_of<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a Target> {
     model.targets.iter().filter(|target| target.sources().contains(source)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mixtures_take_each_key_from_any_side() {
+        let values = |a: &str, b: &str| {
+            Values::from([("a".to_owned(), Credential::new(a)), ("b".to_owned(), Credential::new(b))])
+        };
+        let all: BTreeSet<String> = mixtures(&[&values("1", "1"), &values("2", "2")])
+            .iter()
+            .map(|mixture| mixture.values().filter_map(Credential::expose_str).collect())
+            .collect();
+        assert_eq!(all, BTreeSet::from(["11", "12", "21", "22"].map(str::to_owned)));
+    }
 }

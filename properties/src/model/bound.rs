@@ -111,3 +111,22 @@ impl Model {
             .unwrap_or(ExternalSecretSpec::DEFAULT_REFRESH_INTERVAL)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::reference;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_changed_by_hand_is_healed_at_once_or_at_the_next_refresh() {
+        let model = reference().await;
+        let owned = model.targets[0].clone();
+        let orphan = Target { creation_policy: CreationPolicy::Orphan, ..owned.clone() };
+        let cases = [(&owned, Tampering::Data, 0), (&owned, Tampering::Metadata, 300), (&orphan, Tampering::Data, 300)];
+        for (target, tampering, interval) in cases {
+            let bound = model.healing_bound(target, tampering, 40, NonZero::new(4).unwrap());
+            // 40 refreshes of 100 ms by four workers.
+            assert_eq!(bound, Bound::Within(Duration::from_secs(interval + 1) + PROPAGATION_SLACK));
+        }
+    }
+}

@@ -107,11 +107,22 @@ impl Attempt {
         ];
         (act, pick(), secret_value()).prop_map(|(act, form, value)| Self { act, form, value }).boxed()
     }
+}
 
-    /// At most one way to take the name of a copy before it is there, and at least one attempt afterwards.
-    pub(super) fn sequence() -> BoxedStrategy<(Option<(Maker, Self)>, Vec<Self>)> {
-        let squat = (maker(), Self::strategy());
-        (proptest::option::weighted(0.3, squat), vec(Self::strategy(), 1..=3)).boxed()
+/// What is tried in one namespace.
+#[derive(Debug, Clone)]
+pub(super) struct Attempts {
+    /// A way to take the name of a copy before the namespace asks for it.
+    pub(super) before: Option<(Maker, Attempt)>,
+    /// What follows when the copy is there.
+    pub(super) then: Vec<Attempt>,
+}
+
+impl Attempts {
+    /// At least one attempt on the copy.
+    pub(super) fn strategy() -> BoxedStrategy<Self> {
+        let before = proptest::option::weighted(0.3, (maker(), Attempt::strategy()));
+        (before, vec(Attempt::strategy(), 1..=3)).prop_map(|(before, then)| Self { before, then }).boxed()
     }
 }
 
@@ -338,7 +349,7 @@ mod tests {
     #[test]
     fn a_hundred_cases_try_everything() {
         let acts: Vec<Act> = (0..100)
-            .flat_map(|index| Attempt::sequence().new_tree(&mut runner(7, "p13", index)).unwrap().current().1)
+            .flat_map(|index| Attempts::strategy().new_tree(&mut runner(7, "p13", index)).unwrap().current().then)
             .map(|attempt| attempt.act)
             .collect();
         for maker in [Maker::Create, Maker::Apply, Maker::LabelLater, Maker::Order] {
