@@ -20,6 +20,7 @@ pub mod backstage;
 pub mod certificates;
 pub mod cluster;
 pub mod components;
+pub mod connect;
 pub mod credential;
 pub mod dirs;
 pub mod external_secrets;

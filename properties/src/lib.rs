@@ -30,6 +30,7 @@ pub mod kargo;
 pub mod known;
 pub mod leftovers;
 pub mod model;
+pub mod monitor;
 pub mod namespaces;
 pub mod overlay;
 pub mod p01_propagation;
