@@ -6,7 +6,8 @@
 //!                                └── what must hold
 //! ```
 //!
-//! Read [`run`] for the way through, [`driver`] for what a property is, and any `p01` to `p07` for a claim.
+//! Read [`run`] for the way through, [`driver`] for what a property is, and any `p01` to `p07` for a claim. Apart from all
+//! that, [`monitor`] watches a cluster that is in use.
 //!
 //! Invariants:
 //! - Everything left of the driver, and everything right of the verdict, is pure: no cluster, no clock, no failure.

@@ -38,7 +38,7 @@ mod watch;
 
 pub use health::{Credential, Finding, Health, Part, Problem, Sign};
 pub use sight::{Sight, Trouble};
-pub use state::State;
+pub use state::{Happening, State};
 pub use status::{ExternalSecretStatus, Kind, StoreState, StoreStatus};
 
 use metrics::Metrics;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use credence_harness::usage::Usage;
 use jiff::Timestamp;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, prometheus_text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric, prometheus_text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -122,8 +122,8 @@ impl Collector for Present {
         let mut page = Page { encoder };
         let sight = self.sight.borrow().clone();
         let version = env!("CARGO_PKG_VERSION");
-        page.gauge("credence_build_info", "The version of credence", [([("version", version)], 1)])?;
-        let up = sight.kinds().map(|(kind, up)| ([("kind", kind.as_str())], up.into()));
+        page.gauge("credence_build_info", "The version of credence", [([("version", version)], 1_u32)])?;
+        let up = sight.kinds().map(|(kind, up)| ([("kind", kind.as_str())], u32::from(up)));
         page.gauge("credence_watch_up", "Whether this kind of objects is in sight (1) or not (0)", up)?;
         page.process(Usage::now())?;
         // Before the first lists are complete, nothing is known, which is not the same as nothing being wrong.
@@ -143,11 +143,11 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn gauge<L: EncodeLabelSet>(
+    fn gauge<L: EncodeLabelSet, V: EncodeGaugeValue>(
         &mut self,
         name: &str,
         help: &str,
-        series: impl IntoIterator<Item = (L, i64)>,
+        series: impl IntoIterator<Item = (L, V)>,
     ) -> fmt::Result {
         // The registry ends the help of what it registers with a full stop.
         let mut metric = self.encoder.encode_descriptor(name, &format!("{help}."), None, MetricType::Gauge)?;
@@ -161,9 +161,8 @@ impl Page<'_> {
         let cpu = ConstCounter::new(usage.cpu.as_secs_f64());
         let help = "Total user and system CPU time spent in seconds.";
         cpu.encode(self.encoder.encode_descriptor("process_cpu_seconds", help, None, MetricType::Counter)?)?;
-        let resident = i64::try_from(usage.resident).unwrap_or(i64::MAX);
         let name = "process_resident_memory_bytes";
-        self.gauge(name, "Resident memory size in bytes", [([] as [(&str, &str); 0], resident)])
+        self.gauge(name, "Resident memory size in bytes", [([] as [(&str, &str); 0], usage.resident)])
     }
 
     fn credentials(&mut self, health: &Health<'_>) -> fmt::Result {
@@ -172,14 +171,14 @@ impl Page<'_> {
             "credence_dependent_namespaces",
             "Namespaces that ask for the credential",
             all,
-            |credential| signed(credential.dependents),
+            |credential| credential.dependents,
         )?;
         self.per_credential("credence_copies", "Copies in namespaces that ask for them", all, |credential| {
-            signed(credential.copies)
+            credential.copies
         })?;
         let name = "credence_propagation_bound_seconds";
         let help = "How soon a write of the source must have reached every copy, by the configuration";
-        self.per_credential(name, help, all, |credential| signed(credential.bound.as_secs()))?;
+        self.per_credential(name, help, all, |credential| credential.bound.as_secs_f64())?;
         for (problem, name, help) in [
             (Problem::Missing, "credence_copies_missing", "Copies that a namespace asks for and that do not exist"),
             (Problem::Unasked, "credence_copies_unasked", "Copies in namespaces that do not ask for them"),
@@ -210,35 +209,31 @@ impl Page<'_> {
         self.gauge("credence_secrets_hand_made", help, hand_made)
     }
 
-    fn per_credential(
+    fn per_credential<V: EncodeGaugeValue>(
         &mut self,
         name: &str,
         help: &str,
         all: &[Credential<'_>],
-        value: impl Fn(&Credential<'_>) -> i64,
+        value: impl Fn(&Credential<'_>) -> V,
     ) -> fmt::Result {
         self.gauge(name, help, all.iter().map(|credential| ([("credential", credential.name)], value(credential))))
     }
 
     fn sources_and_stores(&mut self, health: &Health<'_>) -> fmt::Result {
         let sources = || health.sources.iter().map(|(source, written)| ([("source", source.to_string())], *written));
-        let present = sources().map(|(labels, written)| (labels, written.is_some().into()));
+        let present = sources().map(|(labels, written)| (labels, u32::from(written.is_some())));
         self.gauge("credence_source_present", "Whether the source exists (1) or not (0)", present)?;
         let written = sources().filter_map(|(labels, written)| Some((labels, written?.as_second())));
         let help = "When the source was last written, data or other metadata";
         self.gauge("credence_source_written_timestamp_seconds", help, written)?;
         let states = health.stores.iter().flat_map(|(store, now)| {
             let labels = |state: StoreState| [("store", *store), ("state", state.as_str())];
-            StoreState::ALL.into_iter().map(move |state| (labels(state), (state == *now).into()))
+            StoreState::ALL.into_iter().map(move |state| (labels(state), u32::from(state == *now)))
         });
         self.gauge("credence_store_state", "The state of the store: 1 for the one that it is in", states)
     }
 }
 
-fn count(credential: &Credential<'_>, problem: Problem) -> i64 {
-    signed(credential.problems.get(&problem).copied().unwrap_or_default())
-}
-
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+fn count(credential: &Credential<'_>, problem: Problem) -> u64 {
+    credential.problems.get(&problem).copied().unwrap_or_default()
 }

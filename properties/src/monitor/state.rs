@@ -22,11 +22,19 @@ const CONSUMER_LABELS: [&str; 2] = [ARGO_CD_LABEL, KARGO_LABEL];
 /// Something that an event showed and that is not part of the state after it. Credentials are numbered as the targets
 /// of the model.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Happening {
-    /// An update of a source arrived at a copy, so many seconds after it was made.
-    Arrived { credential: usize, seconds: f64 },
+pub enum Happening {
+    /// An update of a source arrived at a copy.
+    Arrived {
+        /// The number of the credential.
+        credential: usize,
+        /// The time since the source was written.
+        seconds: f64,
+    },
     /// Somebody else than the operator wrote a copy, or a Secret that passes for one.
-    ForeignWrite { credential: usize },
+    ForeignWrite {
+        /// The number of the credential.
+        credential: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -104,7 +112,7 @@ impl State {
     }
 
     /// A list of this kind begins.
-    pub(super) fn begin(&mut self, kind: Kind) {
+    pub fn begin(&mut self, kind: Kind) {
         match kind {
             Kind::Secrets => {
                 self.secrets.begin();
@@ -118,7 +126,7 @@ impl State {
     }
 
     /// A list of this kind is complete.
-    pub(super) fn finish(&mut self, kind: Kind) {
+    pub fn finish(&mut self, kind: Kind) {
         match kind {
             Kind::Secrets => {
                 self.secrets.finish();
@@ -132,7 +140,8 @@ impl State {
         }
     }
 
-    pub(super) fn namespace(&mut self, meta: &ObjectMeta, exists: bool) {
+    /// A namespace is there, or is gone.
+    pub fn namespace(&mut self, meta: &ObjectMeta, exists: bool) {
         let name = meta.name.as_deref().unwrap_or_default();
         if !exists {
             return self.namespaces.remove("", name);
@@ -144,7 +153,8 @@ impl State {
         self.namespaces.put("", name, Namespace { asks_for, is_terminating });
     }
 
-    pub(super) fn external_secret(&mut self, meta: &ObjectMeta, status: &ExternalSecretStatus, exists: bool) {
+    /// An ExternalSecret is there, or is gone.
+    pub fn external_secret(&mut self, meta: &ObjectMeta, status: &ExternalSecretStatus, exists: bool) {
         let (namespace, name) = place(meta);
         let credential = marks::distributor(meta).and_then(|name| self.by_distributor.get(name).copied());
         let has_name = || self.model.targets.iter().any(|target| target.external_secret == name);
@@ -160,7 +170,8 @@ impl State {
         self.external_secrets.put(namespace, name, seen);
     }
 
-    pub(super) fn store(&mut self, meta: &ObjectMeta, status: &StoreStatus, exists: bool) {
+    /// A ClusterSecretStore is there, or is gone.
+    pub fn store(&mut self, meta: &ObjectMeta, status: &StoreStatus, exists: bool) {
         let name = meta.name.as_deref().unwrap_or_default();
         if exists {
             self.stores.put("", name, StoreState::of(status));
@@ -169,7 +180,8 @@ impl State {
         }
     }
 
-    pub(super) fn pull_secret(&mut self, meta: &ObjectMeta, exists: bool) {
+    /// A Secret of the type of pull secrets is there, or is gone.
+    pub fn pull_secret(&mut self, meta: &ObjectMeta, exists: bool) {
         let (namespace, name) = place(meta);
         if exists && !Marks::of(meta).is_of_external_secret() && !self.is_source(namespace, name) {
             self.pull_secrets.put(namespace, name, ());
@@ -178,7 +190,8 @@ impl State {
         }
     }
 
-    pub(super) fn secret(&mut self, meta: &ObjectMeta, exists: bool, now: Timestamp) -> Vec<Happening> {
+    /// A Secret is there, or is gone; gives what that showed.
+    pub fn secret(&mut self, meta: &ObjectMeta, exists: bool, now: Timestamp) -> Vec<Happening> {
         let (namespace, name) = place(meta);
         if self.is_source(namespace, name) {
             self.source(meta, exists, now);

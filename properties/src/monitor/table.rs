@@ -67,9 +67,9 @@ impl<T> Table<T> {
 
     /// Every object with its namespace and name, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str, &T)> {
-        let inside = |(namespace, inside)| std::iter::repeat(namespace).zip(inside);
-        let all = self.entries.iter().flat_map(inside);
-        all.map(|(namespace, (name, entry)): (&Box<str>, (&Box<str>, &Entry<T>))| (&**namespace, &**name, &entry.value))
+        self.entries.iter().flat_map(|(namespace, inside)| {
+            inside.iter().map(move |(name, entry)| (&**namespace, &**name, &entry.value))
+        })
     }
 }
 
