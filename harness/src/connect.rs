@@ -34,16 +34,18 @@ pub enum ConnectError {
         known: Vec<String>,
     },
     /// There is no kubeconfig, and this process runs in no cluster.
-    #[error("failed to find a cluster: there is no kubeconfig, and this is no pod; name a file with --kubeconfig")]
-    Nowhere(#[source] Box<KubeconfigError>),
+    #[error("failed to find a cluster: this is no pod, and {cause}; name a kubeconfig with --kubeconfig")]
+    Nowhere {
+        /// Why there is no kubeconfig, with its own causes.
+        cause: Box<KubeconfigError>,
+    },
     /// The kubeconfig cannot be read or used.
-    #[error("failed to use {place}")]
+    #[error("failed to use {place}: {cause}")]
     Kubeconfig {
         /// Where it is.
         place: String,
-        /// The cause.
-        #[source]
-        source: Box<KubeconfigError>,
+        /// The cause, with its own causes.
+        cause: Box<KubeconfigError>,
     },
     /// No client can be made from it.
     #[error("failed to make a client from {place}")]
@@ -80,10 +82,10 @@ pub async fn connect(
     };
     let mut config = match read {
         Ok(file) => in_file(file, context, &place).await?,
-        Err(source) if kubeconfig.is_none() && context.is_none() => {
-            Config::incluster().map_err(|_| ConnectError::Nowhere(Box::new(source)))?
+        Err(cause) if kubeconfig.is_none() && context.is_none() => {
+            Config::incluster().map_err(|_| ConnectError::Nowhere { cause: Box::new(cause) })?
         }
-        Err(source) => return Err(ConnectError::Kubeconfig { place, source: Box::new(source) }),
+        Err(cause) => return Err(ConnectError::Kubeconfig { place, cause: Box::new(cause) }),
     };
     config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(user_agent)));
     Client::try_from(config).map_err(|source| ConnectError::Client { place, source: source.into() })
@@ -108,7 +110,7 @@ async fn in_file(file: Kubeconfig, context: Option<&str>, place: &str) -> Result
     }
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(file, &options).await;
-    config.map_err(|source| ConnectError::Kubeconfig { place, source: Box::new(source) })
+    config.map_err(|cause| ConnectError::Kubeconfig { place, cause: Box::new(cause) })
 }
 
 #[cfg(test)]
@@ -152,6 +154,7 @@ mod tests {
         let Err(error) = connect(Some(Path::new("/nowhere/config")), None, "test").await else {
             panic!("there is a client")
         };
-        assert_eq!(error.to_string(), "failed to use /nowhere/config");
+        let text = error.to_string();
+        assert!(text.starts_with("failed to use /nowhere/config: ") && text.contains("No such file"), "{text}");
     }
 }

@@ -83,7 +83,7 @@ pub enum MonitorError {
     /// What has to be watched cannot be listed.
     #[error("failed to list what has to be watched:\n{reasons}")]
     OutOfSight {
-        /// A line for each kind.
+        /// A line for each kind, and what to do.
         reasons: String,
     },
 }
@@ -150,10 +150,8 @@ impl Monitor {
         tasks.spawn(server::serve(listener, Arc::clone(&shared)));
         watch::begin(&mut tasks, client, &kinds, &served, &shared);
         let mut sight = shared.sight.subscribe();
-        let is_decided =
-            |sight: &Sight| sight.is_complete() || sight.troubles().values().any(|trouble| trouble.is_refusal);
         // Neither outcome of the wait says more than what is in sight after it.
-        timeout(FIRST_LISTS, sight.wait_for(is_decided)).await.ok();
+        timeout(FIRST_LISTS, sight.wait_for(Sight::is_decided)).await.ok();
         let seen = sight.borrow().clone();
         if !seen.is_complete() {
             return Err(MonitorError::OutOfSight { reasons: seen.explain().trim_end().to_owned() });

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::{Command, ExitCode};
+use std::io::{ErrorKind, Write};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -95,10 +96,29 @@ async fn is_clean(world: &World) -> Outcome {
     assert_eq!(metrics.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     let findings = world.get("/findings").await?.text().await.map_err(failed)?;
     assert_eq!(findings, "[]");
-    if let Some(path) = std::env::var_os("CREDENCE_MONITOR_METRICS") {
-        fs::write(path, world.scrape().await?)?;
+    passes_promtool(&world.scrape().await?)
+}
+
+/// Prometheus' own check of the text, where its tool is on the PATH.
+fn passes_promtool(text: &str) -> Outcome {
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = match promtool.spawn() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            println!("promtool is not on the PATH: its check is skipped");
+            return Ok(());
+        }
+        child => child?,
+    };
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(text.as_bytes())?;
     }
-    Ok(())
+    let output = child.wait_with_output()?;
+    println!("promtool check metrics: {}", output.status);
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(Failed::from(String::from_utf8_lossy(&output.stderr).into_owned())),
+    }
 }
 
 async fn measures_a_rotation(world: &World) -> Outcome {

@@ -109,7 +109,7 @@ async fn watch(options: &Options) -> anyhow::Result<ExitCode> {
         for (kind, trouble) in
             now.troubles().iter().filter(|(kind, trouble)| known.troubles().get(kind) != Some(trouble))
         {
-            console.note(&format!("out of sight: {}: {trouble}; trying again", kind.as_str()));
+            console.note(&format!("out of sight, trying again: {}: {}", kind.as_str(), trouble.text));
         }
         for kind in known.troubles().keys().filter(|kind| !now.troubles().contains_key(kind)) {
             console.note(&format!("in sight again: {}", kind.as_str()));

@@ -163,18 +163,19 @@ fn take<K: Resource>(shared: &Shared, kind: Kind, event: watcher::Event<K>, put:
 }
 
 fn trouble(kind: Kind, error: &watcher::Error) -> Trouble {
-    let code = match error {
+    let status = match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
         | watcher::Error::WatchFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => Some(status.code),
+        | watcher::Error::WatchError(status) => Some(status),
         _ => None,
     };
-    let text = match advice_for(Some(kind), code) {
-        Some(advice) => format!("{}; {advice}", said(error)),
-        None => said(error),
-    };
-    Trouble { text, is_refusal: matches!(code, Some(401 | 403 | 404)) }
+    let code = status.map(|status| status.code);
+    Trouble {
+        text: status.map_or_else(|| said(error), |status| status.message.clone()),
+        advice: advice_for(Some(kind), code),
+        is_refusal: matches!(code, Some(401 | 403 | 404)),
+    }
 }
 
 /// What to do about an error, as far as that can be told.
@@ -222,11 +223,11 @@ mod tests {
     #[case::rights_to_stores(Kind::Stores, 403, "`credence monitor --print rbac`", true)]
     #[case::credentials(Kind::Secrets, 401, "log in to the cluster again", true)]
     #[case::definitions(Kind::Stores, 404, "definitions are installed", true)]
-    #[case::passing(Kind::Secrets, 503, "said the server", false)]
+    #[case::passing(Kind::Secrets, 503, "", false)]
     fn a_refusal_says_what_to_do(#[case] kind: Kind, #[case] code: u16, #[case] says: &str, #[case] is_refusal: bool) {
         let status = Status { code, ..Status::failure("said the server", "Reason") };
         let trouble = trouble(kind, &watcher::Error::InitialListFailed(kube::Error::Api(Box::new(status))));
-        assert!(trouble.text.contains("said the server") && trouble.text.contains(says), "{trouble}");
-        assert_eq!(trouble.is_refusal, is_refusal);
+        assert_eq!((trouble.text.as_str(), trouble.is_refusal), ("said the server", is_refusal));
+        assert_eq!(trouble.advice.is_some_and(|advice| advice.contains(says)), is_refusal);
     }
 }

@@ -43,7 +43,7 @@ fn metrics_say_what_is_known_in_the_text_format() {
         "credence_dependent_namespaces{credential=\"pull\"} 1",
         "credence_copies_drifted{credential=\"pull\",part=\"data\"} 0",
         "credence_secrets_hand_made{credential=\"git\",sign=\"type\"} 0",
-        "credence_propagation_bound_seconds{credential=\"pull\"} 130.0",
+        "credence_propagation_bound_seconds{credential=\"pull\"} 130.1",
         "# TYPE credence_propagation_seconds histogram",
         "credence_propagation_seconds_bucket{credential=\"pull\",le=\"5\"} 1",
         "credence_propagation_seconds_count{credential=\"git\"} 0",
