@@ -23,6 +23,7 @@ pub mod certificates;
 pub mod chart;
 pub mod cluster;
 pub mod components;
+pub mod connect;
 pub mod credential;
 pub mod dirs;
 pub mod etcd;

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Usage {
     /// User and system time since the process started.
     pub cpu: Duration,
+    /// Resident set, in bytes.
+    pub resident: u64,
     /// Largest resident set so far, in bytes.
     pub peak_resident: u64,
 }
@@ -17,7 +19,11 @@ impl Usage {
     pub fn now() -> Self {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        Self { cpu: cpu(&stat).unwrap_or_default(), peak_resident: peak(&status).unwrap_or_default() }
+        Self {
+            cpu: cpu(&stat).unwrap_or_default(),
+            resident: bytes(&status, "VmRSS:").unwrap_or_default(),
+            peak_resident: bytes(&status, "VmHWM:").unwrap_or_default(),
+        }
     }
 }
 
@@ -28,14 +34,15 @@ fn cpu(stat: &str) -> Option<Duration> {
     Some(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
 }
 
-fn peak(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+/// An amount of memory, see proc_pid_status(5).
+fn bytes(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Usage, cpu, peak};
+    use super::{Usage, bytes, cpu};
 
     #[test]
     fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
@@ -46,11 +53,12 @@ mod tests {
 
     #[test]
     fn the_peak_is_given_in_bytes() {
-        assert_eq!(peak("VmPeak:\t 9 kB\nVmHWM:\t    12 kB\n"), Some(12 * 1024));
+        assert_eq!(bytes("VmPeak:\t 9 kB\nVmHWM:\t    12 kB\n", "VmHWM:"), Some(12 * 1024));
     }
 
     #[test]
     fn a_running_process_has_a_resident_set() {
-        assert!(Usage::now().peak_resident > 0);
+        let Usage { resident, peak_resident, .. } = Usage::now();
+        assert!(0 < resident && resident <= peak_resident);
     }
 }

@@ -1,17 +1,21 @@
 //! The command line: what the user may ask for, and which code answers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use credence_harness::components::{self, Part, Source};
+use credence_harness::connect::ConnectError;
 use credence_harness::dirs::{self, DirsError};
 use credence_harness::kargo::Given;
+use credence_harness::manifest;
 use credence_harness::run_dir::RunDirError;
 use tracing_subscriber::EnvFilter;
 
+use crate::bundle::Bundle;
 use crate::console::Console;
+use crate::monitor::MonitorError;
 use crate::overlay::Time;
 use crate::registry::{self, UnknownProperty};
 use crate::run::{self, Keep, Options, RunError};
@@ -20,6 +24,7 @@ use crate::verdict::{CaseId, ExitCode, PropertyId};
 
 mod doctor;
 mod lint;
+mod monitor;
 mod up;
 
 /// Exit codes, as `--help` explains them.
@@ -32,6 +37,7 @@ Examples:
   credence run --cases 1000 --seed 7 --out out   a nightly run that can be repeated
   credence replay p03:7:42                       one recorded case again
   credence lint my/config                        check a configuration without a cluster
+  credence monitor --context prod                watch a live cluster and serve Prometheus metrics
   credence up && credence run && credence down   keep the cluster between runs";
 
 /// Conformance suite for Kubernetes secret distribution with External Secrets Operator.
@@ -79,6 +85,9 @@ enum Action {
         #[command(flatten)]
         programs: Programs,
     },
+    /// Watch a live cluster with a configuration, and serve Prometheus metrics. Only reads, and no values.
+    #[command(after_help = monitor::NOTES)]
+    Monitor(Box<monitor::Options>),
     /// Test a configuration on a real cluster and write reports.
     #[command(after_help = EXIT_CODES)]
     Run(Box<Run>),
@@ -228,6 +237,7 @@ async fn carry_out(action: Action) -> anyhow::Result<ExitCode> {
         Action::Status => up::status(),
         Action::Down => up::down().await,
         Action::Lint { directory, programs } => lint::lint(directory.as_deref(), &programs.options()?).await,
+        Action::Monitor(options) => monitor::monitor(&options).await,
         Action::Run(command) => {
             let Run { properties, cases, seed, target } = *command;
             let seed = seed.unwrap_or_else(random_seed);
@@ -284,6 +294,22 @@ impl Target {
     }
 }
 
+/// Reads a configuration for a command that needs no cluster of its own. Gives its path for messages.
+async fn load(directory: Option<&Path>, options: &components::Options) -> anyhow::Result<(String, Bundle)> {
+    let scratch = tempfile::tempdir().context("failed to make a temporary directory")?;
+    // Plain manifests need no program at all.
+    let kustomize = match directory {
+        Some(path) if !manifest::has_kustomization(path) => None,
+        _ => {
+            let console = Console::stderr();
+            let programs = components::obtain(options, &[Part::Kustomize], console.components()).await?;
+            Some(programs.path(Part::Kustomize).to_owned())
+        }
+    };
+    let (path, manifests) = run::load(directory, scratch.path(), kustomize.as_deref()).await?;
+    Ok((path, Bundle::from_manifests(manifests).map_err(RunError::from)?))
+}
+
 /// A seed that a person can type.
 fn random_seed() -> u64 {
     let micros = jiff::Timestamp::now().as_microsecond();
@@ -332,7 +358,13 @@ async fn signal() {
 pub fn failure_code(error: &anyhow::Error) -> ExitCode {
     let is_usage = match error.downcast_ref::<RunError>() {
         Some(error) => error.is_usage(),
-        None => error.is::<UnknownProperty>() || error.is::<DirsError>() || error.is::<RunDirError>(),
+        None => {
+            error.is::<UnknownProperty>()
+                || error.is::<DirsError>()
+                || error.is::<RunDirError>()
+                || error.is::<ConnectError>()
+                || matches!(error.downcast_ref(), Some(MonitorError::Listen { .. } | MonitorError::NoOperator))
+        }
     };
     if is_usage { ExitCode::Usage } else { ExitCode::Unknown }
 }

@@ -26,6 +26,9 @@ pub const ARGO_CD_LABEL: &str = "argocd.argoproj.io/secret-type";
 /// The label by which Kargo finds its Secrets.
 pub const KARGO_LABEL: &str = "kargo.akuity.io/cred-type";
 
+/// The type of the Secrets with which images are pulled.
+pub const DOCKER_CONFIG: &str = "kubernetes.io/dockerconfigjson";
+
 /// How a consumer reads a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FormatKind {
@@ -119,7 +122,7 @@ pub fn decode(secret_type: &str, labels: &Labels, data: &BTreeMap<String, Creden
         return decoded;
     }
     match secret_type {
-        "kubernetes.io/dockerconfigjson" => docker_config::decode(data),
+        DOCKER_CONFIG => docker_config::decode(data),
         "kubernetes.io/basic-auth" => plain::basic_auth(data),
         "kubernetes.io/tls" => plain::tls(data),
         _ => Ok(plain::by_key_names(data)),

@@ -21,7 +21,7 @@ use credence_harness::kargo::Kargo;
 use credence_harness::node::Node;
 use serde_json::{Value, json};
 
-use crate::consumer_format::{ARGO_CD_LABEL, KARGO_LABEL, Role, source_roles};
+use crate::consumer_format::{ARGO_CD_LABEL, DOCKER_CONFIG, KARGO_LABEL, Role, source_roles};
 use crate::model::{ExpectedKeys, Target};
 use crate::verdict::Requirement;
 
@@ -94,7 +94,7 @@ impl Consumer {
             return Some(if cred_type == "image" { Self::KargoImage } else { Self::KargoGit });
         }
         match target.secret_type.as_str() {
-            "kubernetes.io/dockerconfigjson" => Some(Self::Kubelet),
+            DOCKER_CONFIG => Some(Self::Kubelet),
             "kubernetes.io/tls" => Some(Self::TlsServer),
             _ => {
                 let ExpectedKeys::Exactly(keys) = &target.keys else { return None };

@@ -6,7 +6,8 @@
 //!                                └── what must hold
 //! ```
 //!
-//! Read [`run`] for the way through, [`driver`] for what a property is, and any `p01` to `p14` for a claim.
+//! Read [`run`] for the way through, [`driver`] for what a property is, and any `p01` to `p15` for a claim. Apart from all
+//! that, [`monitor`] watches a cluster that is in use.
 //!
 //! Invariants:
 //! - Everything left of the driver, and everything right of the verdict, is pure: no cluster, no clock, no failure.
@@ -32,6 +33,7 @@ pub mod kargo;
 pub mod known;
 pub mod leftovers;
 pub mod model;
+pub mod monitor;
 pub mod namespaces;
 pub mod overlay;
 pub mod p01_propagation;

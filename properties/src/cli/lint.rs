@@ -4,32 +4,17 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context;
-use credence_harness::components::{self, Part};
-use credence_harness::manifest;
+use credence_harness::components;
 
-use crate::bundle::{Bundle, CreationPolicy};
-use crate::console::Console;
+use crate::bundle::CreationPolicy;
 use crate::environment::{self, asking_labels};
 use crate::model::{Bound, Model, Target};
-use crate::run::{self, RunError};
 use crate::selector::Labels;
 use crate::verdict::ExitCode;
 
 /// Reads a configuration, says what it distributes, and fails on what can be seen to be wrong.
 pub(super) async fn lint(directory: Option<&Path>, options: &components::Options) -> anyhow::Result<ExitCode> {
-    let scratch = tempfile::tempdir().context("failed to make a temporary directory")?;
-    // Plain manifests need no program at all.
-    let kustomize = match directory {
-        Some(path) if !manifest::has_kustomization(path) => None,
-        _ => {
-            let console = Console::stderr();
-            let programs = components::obtain(options, &[Part::Kustomize], console.components()).await?;
-            Some(programs.path(Part::Kustomize).to_owned())
-        }
-    };
-    let (path, manifests) = run::load(directory, scratch.path(), kustomize.as_deref()).await?;
-    let bundle = Bundle::from_manifests(manifests).map_err(RunError::from)?;
+    let (path, bundle) = super::load(directory, options).await?;
     let model = Model::derive(&bundle);
     let mut out = std::io::stdout().lock();
     writeln!(out, "{path}: {} sources, {} targets", model.sources.len(), model.targets.len())?;
@@ -100,6 +85,7 @@ mod tests {
     use credence_harness::manifest::parse_documents;
 
     use super::*;
+    use crate::bundle::Bundle;
 
     fn lint(replace: &str, by: &str) -> Vec<String> {
         let text = include_str!("../../../fixtures/central-secret-store/secrets/application-docker-registry.yaml");

@@ -1,0 +1,121 @@
+//! `credence monitor`: watches a live cluster until it is told to stop.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use credence_harness::connect;
+
+use super::{Programs, load, signal};
+use crate::console::Console;
+use crate::model::Model;
+use crate::monitor::{self, Monitor, Sight, USER_AGENT};
+use crate::verdict::ExitCode;
+
+/// What the help says after the options.
+pub(super) const NOTES: &str = "\
+It only reads. It asks for the metadata of Secrets and never for their values; Kubernetes has no right for metadata alone, so
+its ServiceAccount must be allowed to list Secrets all the same: guard that account as you guard the sources.
+
+What it cannot see:
+  · whether a value is right. It compares times, hashes and writers; `credence run` compares bytes
+  · an edit by somebody who takes the operator's name as field manager and renews its hash, unless the copy is then
+    unlike the others of its credential
+  · an edit that came and was healed while it was not connected
+  · a credential under another name, without the labels and, unless it is a pull secret, whatever its type
+  · a store that has lost its rights, until the operator looks again (5 minutes); failed ExternalSecrets show it sooner
+  · who reads Secrets: that is in the audit log
+A write to other metadata of a source counts as a write of the source. Clocks of API server and operator must agree.
+
+/metrics is for Prometheus, /healthz answers 200 while everything is in sight, /findings names each object that is wrong.
+
+Examples:
+  credence monitor --print rbac | kubectl apply -f -     the rights that it needs
+  credence monitor --print alerts > credence-rules.yaml  alert rules
+  credence monitor --config my/config --context prod     watch the cluster of this context
+  curl -s http://127.0.0.1:9464/findings";
+
+/// What to watch, and how.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization.
+    /// The reference configuration if not given.
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+    /// Context of the kubeconfig; its current one if not given. Inside a pod without a kubeconfig, the pod's own cluster.
+    #[arg(long)]
+    context: Option<String>,
+    /// The kubeconfig; that of KUBECONFIG or ~/.kube/config if not given.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Where metrics are served.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
+    listen: SocketAddr,
+    /// Reconciles that the operator runs at the same time, as its flag --concurrent says; more make the bound shorter.
+    #[arg(long, value_name = "N", default_value_t = NonZero::<u32>::MIN)]
+    concurrent: NonZero<u32>,
+    /// Print a file that goes with it, and do nothing else.
+    #[arg(long, value_enum)]
+    print: Option<Print>,
+    #[command(flatten)]
+    programs: Programs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Print {
+    /// ServiceAccount, ClusterRole and binding with the rights that are needed.
+    Rbac,
+    /// Alert rules for Prometheus.
+    Alerts,
+}
+
+/// Watches until Ctrl-C or SIGTERM.
+pub(super) async fn monitor(options: &Options) -> anyhow::Result<ExitCode> {
+    if let Some(print) = options.print {
+        let text = match print {
+            Print::Rbac => monitor::RBAC,
+            Print::Alerts => monitor::ALERTS,
+        };
+        std::io::stdout().write_all(text.as_bytes())?;
+        return Ok(ExitCode::Held);
+    }
+    tokio::select! {
+        outcome = watch(options) => outcome,
+        () = signal() => Ok(ExitCode::Held),
+    }
+}
+
+async fn watch(options: &Options) -> anyhow::Result<ExitCode> {
+    let console = Console::stderr();
+    let (path, bundle) = load(options.config.as_deref(), &options.programs.options()?).await?;
+    let model = Model::derive(&bundle);
+    let began = Instant::now();
+    let client = connect::connect(options.kubeconfig.as_deref(), options.context.as_deref(), USER_AGENT).await?;
+    let credentials = model.targets.len();
+    let settings = monitor::Options { listen: options.listen, workers: options.concurrent };
+    let monitor = Monitor::start(&client, model, &settings).await?;
+    console.note(&format!(
+        "{path}: {credentials} credentials in sight after {:.1} s; metrics at http://{}/metrics",
+        began.elapsed().as_secs_f64(),
+        monitor.address()
+    ));
+    let mut sight = monitor.sight();
+    let mut known = Sight::default();
+    loop {
+        let now = sight.borrow_and_update().clone();
+        for (kind, trouble) in
+            now.troubles().iter().filter(|(kind, trouble)| known.troubles().get(kind) != Some(trouble))
+        {
+            console.note(&format!("out of sight, trying again: {}: {}", kind.as_str(), trouble.text));
+        }
+        for kind in known.troubles().keys().filter(|kind| !now.troubles().contains_key(kind)) {
+            console.note(&format!("in sight again: {}", kind.as_str()));
+        }
+        known = now;
+        // The monitor holds the sender for as long as this runs.
+        sight.changed().await?;
+    }
+}

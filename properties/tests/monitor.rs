@@ -1,0 +1,257 @@
+//! `credence monitor` on a live cluster: each thing that goes wrong raises its metric within ten seconds.
+//!
+//! The reference configuration with compressed time, without its admission policies: they refuse the very edits that the
+//! monitor is to see where they are absent. The monitor has the rights of `fixtures/monitor/rbac.yaml` and no others.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use credence::copies::chain;
+use credence::monitor::MonitorError;
+use credence_harness::apply::Applier;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::GroupVersionKind;
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+#[path = "support/world.rs"]
+mod world;
+
+use world::{NAMESPACES, Outcome, SETTLED, Scrape, World, credential, failed, monitor};
+
+/// How soon the monitor must show what can be seen.
+const SHOWN: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // One cluster, and each trial needs it whole.
+    arguments.test_threads = Some(1);
+    let shared =
+        Arc::new(Shared { runtime: Runtime::new().expect("a runtime can be started"), world: Mutex::default() });
+    let trial = |name: &str, run: for<'a> fn(&'a World) -> Pinned<'a>| {
+        let shared = Arc::clone(&shared);
+        Trial::test(name, move || shared.with_world(run))
+    };
+    let trials = vec![
+        trial("a_user_without_rights_is_told_which_ones_are_needed", |world| Box::pin(refuses_a_stranger(world))),
+        trial("a_distribution_in_order_raises_nothing", |world| Box::pin(is_clean(world))),
+        trial("a_rotation_is_measured_at_every_copy", |world| Box::pin(measures_a_rotation(world))),
+        trial("a_hand_edited_copy_is_counted_within_ten_seconds", |world| Box::pin(counts_an_edit(world))),
+        trial("what_a_stopped_operator_does_not_heal_is_found", |world| Box::pin(finds_what_is_not_healed(world))),
+        trial("a_hand_made_secret_is_found_within_ten_seconds", |world| Box::pin(finds_hand_made(world))),
+        trial("a_stale_copy_is_found_within_ten_seconds_of_its_bound", |world| Box::pin(finds_stale(world))),
+        trial("a_broken_store_is_found_within_ten_seconds", |world| Box::pin(finds_a_broken_store(world))),
+    ];
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let world = shared.world.lock().unwrap_or_else(PoisonError::into_inner).take();
+    // What it started ends inside the runtime.
+    shared.runtime.block_on(async { drop(world) });
+    conclusion.exit_code()
+}
+
+type Pinned<'a> = std::pin::Pin<Box<dyn Future<Output = Outcome> + 'a>>;
+
+/// The world that all trials share; the first that runs makes it.
+struct Shared {
+    runtime: Runtime,
+    world: Mutex<Option<World>>,
+}
+
+impl Shared {
+    fn with_world(&self, run: for<'a> fn(&'a World) -> Pinned<'a>) -> Outcome {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let world = match world.as_mut() {
+            Some(world) => world,
+            None => world.insert(self.runtime.block_on(World::start())?),
+        };
+        self.runtime.block_on(run(world))
+    }
+}
+
+async fn refuses_a_stranger(world: &World) -> Outcome {
+    match monitor(&world.kubeconfig, "stranger", &world.model).await? {
+        Ok(_) => Err(Failed::from("a user without rights could watch")),
+        Err(MonitorError::OutOfSight { reasons })
+            if reasons.contains("forbidden") && reasons.contains("--print rbac") =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(Failed::from(format!("not told what is missing: {}", chain(&error)))),
+    }
+}
+
+async fn is_clean(world: &World) -> Outcome {
+    world.until_in_order().await?;
+    let health = world.get("/healthz").await?;
+    assert_eq!(health.status(), 200);
+    let metrics = world.get("/metrics").await?;
+    assert_eq!(metrics.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let findings = world.get("/findings").await?.text().await.map_err(failed)?;
+    assert_eq!(findings, "[]");
+    passes_promtool(&world.scrape().await?)
+}
+
+/// Prometheus' own check of the text, where its tool is on the PATH.
+fn passes_promtool(text: &str) -> Outcome {
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = match promtool.spawn() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            println!("promtool is not on the PATH: its check is skipped");
+            return Ok(());
+        }
+        child => child?,
+    };
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(text.as_bytes())?;
+    }
+    let output = child.wait_with_output()?;
+    println!("promtool check metrics: {}", output.status);
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(Failed::from(String::from_utf8_lossy(&output.stderr).into_owned())),
+    }
+}
+
+async fn measures_a_rotation(world: &World) -> Outcome {
+    world.until_in_order().await?;
+    let label = credential(world.target());
+    let source = *world.target().sources().first().expect("a target reads something");
+    let count = |scrape: &Scrape<'_>| scrape.value("credence_propagation_seconds_count", &label);
+    let before = count(&Scrape(&world.scrape().await?));
+    world.rotate(source).await?;
+    let copies = NAMESPACES as f64;
+    world.until("an arrival at every copy", SETTLED, |scrape| count(scrape) == before + copies).await?;
+    world.until_in_order().await
+}
+
+async fn counts_an_edit(world: &World) -> Outcome {
+    world.until_in_order().await?;
+    let label = credential(world.target());
+    let counted = |scrape: &Scrape<'_>| scrape.value("credence_foreign_writes_total", &label);
+    let before = counted(&Scrape(&world.scrape().await?));
+    edit(world).await?;
+    world.until("the edit is counted", SHOWN, |scrape| counted(scrape) == before + 1.0).await?;
+    world.until_in_order().await
+}
+
+/// Edits a copy by hand.
+async fn edit(world: &World) -> Outcome {
+    let name = &world.target().secret;
+    let secrets: Api<Secret> = Api::namespaced(world.client().clone(), "asking-0");
+    let key = secrets.get(name).await.map_err(failed)?.data.unwrap_or_default().into_keys().next();
+    let edit = json!({ "data": { key.unwrap_or_default(): ByteString(b"{}".to_vec()) } });
+    let params = PatchParams { field_manager: Some("kubectl-edit".to_owned()), ..PatchParams::default() };
+    secrets.patch_metadata(name, &params, &Patch::Merge(edit)).await.map(drop).map_err(failed)
+}
+
+/// The operator, stopped until this is dropped.
+struct Stopped(String);
+
+impl Stopped {
+    fn operator(world: &World) -> Result<Self, Failed> {
+        let children = fs::read_to_string(world.cluster.directory().join("children"))?;
+        let operator = children.lines().find(|line| line.ends_with(" external-secrets")).unwrap_or_default();
+        let id = operator.split(' ').next().unwrap_or_default().to_owned();
+        match Command::new("kill").args(["-STOP", &id]).status()?.success() {
+            true => Ok(Self(id)),
+            false => Err(Failed::from(format!("process {id:?} cannot be stopped"))),
+        }
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // A process that is gone needs not go on.
+        Command::new("kill").args(["-CONT", &self.0]).status().ok();
+    }
+}
+
+/// Where the operator heals at once, drift is only ever seen as a count; here it stays.
+async fn finds_what_is_not_healed(world: &World) -> Outcome {
+    world.until_in_order().await?;
+    let label = credential(world.target());
+    let stopped = Stopped::operator(world)?;
+    edit(world).await?;
+    let drifted = format!("{label},part=\"data\"");
+    let is_drifted = |scrape: &Scrape<'_>| scrape.value("credence_copies_drifted", &drifted) == 1.0;
+    world.until("an edited copy is found", SHOWN, is_drifted).await?;
+    let bound = Scrape(&world.scrape().await?).value("credence_propagation_bound_seconds", &label);
+    let overdue = |scrape: &Scrape<'_>| scrape.value("credence_external_secrets_overdue", &label) == NAMESPACES as f64;
+    world.until("all refreshes are overdue", Duration::from_secs_f64(bound) + SHOWN, overdue).await?;
+    drop(stopped);
+    world.until_in_order().await
+}
+
+async fn finds_hand_made(world: &World) -> Outcome {
+    world.until_in_order().await?;
+    let target = world.target();
+    let secrets: Api<Secret> = Api::namespaced(world.client().clone(), "other");
+    for (name, sign, labels) in [
+        ("mine", "type", BTreeMap::new()),
+        ("mine", "labels", target.labels.clone()),
+        (target.secret.as_str(), "name", BTreeMap::new()),
+    ] {
+        let mut secret = Secret { type_: Some(target.secret_type.clone()), ..Secret::default() };
+        secret.metadata.name = Some(name.to_owned());
+        secret.metadata.labels = Some(labels);
+        secret.data = Some(BTreeMap::from([(".dockerconfigjson".to_owned(), ByteString(b"{}".to_vec()))]));
+        secrets.create(&PostParams::default(), &secret).await.map_err(failed)?;
+        let label = format!("{},sign=\"{sign}\"", credential(target));
+        let found = |scrape: &Scrape<'_>| scrape.value("credence_secrets_hand_made", &label) == 1.0;
+        world.until(&format!("a Secret is found by its {sign}"), SHOWN, found).await?;
+        secrets.delete(name, &DeleteParams::default()).await.map_err(failed)?;
+        world.until_in_order().await?;
+    }
+    Ok(())
+}
+
+async fn finds_stale(world: &World) -> Outcome {
+    world.until_in_order().await?;
+    let target = world.target();
+    let label = credential(target);
+    let source = *target.sources().first().expect("a target reads something");
+    let applier = Applier::discover(world.client()).await.map_err(failed)?;
+    let bindings = world.manifests.iter().filter(|manifest| manifest.kind() == "RoleBinding");
+    let bindings: Vec<&Value> = bindings.map(|manifest| &manifest.object).collect();
+    for binding in &bindings {
+        applier.remove(binding).await.map_err(failed)?;
+    }
+    world.rotate(source).await?;
+    let bound = Scrape(&world.scrape().await?).value("credence_propagation_bound_seconds", &label);
+    let bound = Duration::from_secs_f64(bound);
+    let fails = |scrape: &Scrape<'_>| scrape.value("credence_external_secrets_failed", &label) > 0.0;
+    world.until("a failed ExternalSecret is found", SHOWN, fails).await?;
+    let stale = |scrape: &Scrape<'_>| scrape.value("credence_copies_stale", &label) == NAMESPACES as f64;
+    let took = world.until("all copies are stale", bound + SHOWN, stale).await?;
+    println!("the bound is {bound:?}, from the write on; stale copies were seen {took:.1?} after failures");
+    applier.apply_all(bindings).await.map_err(failed)?;
+    world.until_in_order().await
+}
+
+async fn finds_a_broken_store(world: &World) -> Outcome {
+    world.until_in_order().await?;
+    let store = &world.target().stores[0].name;
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "ClusterSecretStore"));
+    let stores: Api<DynamicObject> = Api::all_with(world.client().clone(), &kind);
+    let object = world.manifests.iter().find(|m| m.kind() == "ClusterSecretStore" && m.name() == store);
+    let field = "/spec/provider/kubernetes/auth/serviceAccount/name";
+    let account = object.and_then(|manifest| manifest.object.pointer(field)).cloned().unwrap_or_default();
+    for (account, state) in [(json!("nobody"), "invalid"), (account, "valid")] {
+        let spec = json!({ "provider": { "kubernetes": { "auth": { "serviceAccount": { "name": account } } } } });
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        stores.patch(store, &PatchParams::default(), &patch).await.map_err(failed)?;
+        let label = format!("store=\"{store}\",state=\"{state}\"");
+        let is_so = |scrape: &Scrape<'_>| scrape.value("credence_store_state", &label) == 1.0;
+        world.until(&format!("the store is {state}"), SHOWN, is_so).await?;
+    }
+    world.until_in_order().await
+}
