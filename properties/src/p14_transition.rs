@@ -104,9 +104,9 @@ impl Property for Transition {
         !rotation.steps.is_empty() && before != after && !changeable(model, &rotation.source).is_empty()
     }
 
-    fn skipped_checks(&self, model: &Model) -> BTreeMap<String, String> {
+    fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
         let there: BTreeSet<String> =
-            model.targets.iter().flat_map(Change::all_of).map(|change| change.to_string()).collect();
+            env.model.targets.iter().flat_map(Change::all_of).map(|change| change.to_string()).collect();
         let absent = Change::ALL.iter().map(ToString::to_string).filter(|change| !there.contains(change));
         absent
             .map(|change| (format!("a change of {change}"), "no target has a form that it applies to".to_owned()))
