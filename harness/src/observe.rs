@@ -4,19 +4,22 @@
 //! for objects that exist now, so memory follows the cluster and not the run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, pin_mut};
+use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, ResourceExt};
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::credential::Credential;
+use crate::wait;
 
 /// How long the first lists may take.
 const FIRST_LIST: Duration = Duration::from_secs(30);
@@ -91,6 +94,9 @@ pub struct SecretEvent {
     /// What it is now; `None` once it is gone.
     pub secret: Option<SecretSeen>,
 }
+
+/// How long to pause before a watch that failed begins anew.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Everything in sight.
 #[derive(Debug, Default)]
@@ -173,15 +179,12 @@ impl Observer {
         let mut observer = Self { state: Arc::default(), version, tasks: JoinSet::new() };
         let (listed, mut lists) = mpsc::unbounded_channel();
         let mut missing = BTreeSet::from(["Secrets", "Namespaces", "ExternalSecrets", "Pods"]);
-        let stream = watcher(Api::<Secret>::all(client.clone()), watcher::Config::default());
-        observer.follow("Secrets", stream, listed.clone(), State::put_secret);
-        let stream = watcher(Api::<Namespace>::all(client.clone()), watcher::Config::default());
-        observer.follow("Namespaces", stream, listed.clone(), State::put_namespace);
+        observer.follow("Secrets", Api::<Secret>::all(client.clone()), listed.clone(), State::put_secret);
+        observer.follow("Namespaces", Api::<Namespace>::all(client.clone()), listed.clone(), State::put_namespace);
         let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "ExternalSecret"));
-        let stream = watcher(Api::<DynamicObject>::all_with(client.clone(), &kind), watcher::Config::default());
-        observer.follow("ExternalSecrets", stream, listed.clone(), State::put_external_secret);
-        let stream = watcher(Api::<Pod>::all(client.clone()), watcher::Config::default());
-        observer.follow("Pods", stream, listed, State::put_pod);
+        let all = Api::<DynamicObject>::all_with(client.clone(), &kind);
+        observer.follow("ExternalSecrets", all, listed.clone(), State::put_external_secret);
+        observer.follow("Pods", Api::<Pod>::all(client.clone()), listed, State::put_pod);
         let all = async {
             while !missing.is_empty() {
                 let Some(kind) = lists.recv().await else { return };
@@ -228,47 +231,55 @@ impl Observer {
     fn follow<K>(
         &mut self,
         kind: &'static str,
-        stream: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
+        all: Api<K>,
         listed: mpsc::UnboundedSender<&'static str>,
         put: fn(&mut State, &K, bool),
     ) where
-        K: ResourceExt + Send + 'static,
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     {
         let state = Arc::clone(&self.state);
         let version = self.version.clone();
         self.tasks.spawn(async move {
-            let stream = stream.default_backoff();
-            pin_mut!(stream);
-            let mut relisted: Option<Vec<K>> = None;
-            while let Some(event) = stream.next().await {
-                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-                match event {
-                    Ok(event) => {
-                        // A relist begins before the API server has been asked, so its beginning is no sign of life.
-                        if !matches!(event, watcher::Event::Init) {
-                            state.trouble.remove(kind);
-                        }
-                        match event {
-                            watcher::Event::Apply(object) => put(&mut state, &object, true),
-                            watcher::Event::Delete(object) => put(&mut state, &object, false),
-                            watcher::Event::Init => relisted = Some(Vec::new()),
-                            watcher::Event::InitApply(object) => relisted.get_or_insert_default().push(object),
-                            watcher::Event::InitDone => {
-                                state.forget(kind);
-                                for object in relisted.take().unwrap_or_default() {
-                                    put(&mut state, &object, true);
+            loop {
+                let stream = watcher(all.clone(), watcher::Config::default());
+                pin_mut!(stream);
+                let mut relisted: Option<Vec<K>> = None;
+                while let Some(event) = stream.next().await {
+                    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                    let failed = event.is_err();
+                    match event {
+                        Ok(event) => {
+                            // A relist begins before the API server has been asked, so its beginning is no sign of life.
+                            if !matches!(event, watcher::Event::Init) {
+                                state.trouble.remove(kind);
+                            }
+                            match event {
+                                watcher::Event::Apply(object) => put(&mut state, &object, true),
+                                watcher::Event::Delete(object) => put(&mut state, &object, false),
+                                watcher::Event::Init => relisted = Some(Vec::new()),
+                                watcher::Event::InitApply(object) => relisted.get_or_insert_default().push(object),
+                                watcher::Event::InitDone => {
+                                    state.forget(kind);
+                                    for object in relisted.take().unwrap_or_default() {
+                                        put(&mut state, &object, true);
+                                    }
+                                    // The receiver is gone once the first lists are in; a relist later has nobody to tell.
+                                    listed.send(kind).ok();
                                 }
-                                // The receiver is gone once the first lists are in; a relist later has nobody to tell.
-                                listed.send(kind).ok();
                             }
                         }
+                        Err(error) => {
+                            state.trouble.insert(kind, error.to_string());
+                        }
                     }
-                    Err(error) => {
-                        state.trouble.insert(kind, error.to_string());
+                    drop(state);
+                    version.send_modify(|version| *version += 1);
+                    if failed {
+                        break;
                     }
                 }
-                drop(state);
-                version.send_modify(|version| *version += 1);
+                // A watch that goes on where it was shows nothing until something changes. A new list is a sign of life.
+                wait::pass(AGAIN).await;
             }
         });
     }

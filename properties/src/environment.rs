@@ -35,8 +35,8 @@ use crate::verdict::CaseId;
 /// that served the twin has seen the namespace that must stay empty; the window covers what follows that pass.
 pub const HOLD: Duration = Duration::from_millis(300);
 
-/// How long the watches may take to see again: they try anew after up to 30 s (kube `watcher::DefaultBackoff`).
-const SIGHT: Duration = Duration::from_secs(60);
+/// How long the watches may take to see again, which they try every half second.
+const SIGHT: Duration = Duration::from_secs(30);
 /// How often is asked.
 const EVERY: Duration = Duration::from_millis(50);
 
