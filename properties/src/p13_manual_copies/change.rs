@@ -37,6 +37,8 @@ impl Scene<'_> {
         let bound = self.env.healing_bound(self.target, *tampering);
         let after = |now: &SecretSeen| match for_good {
             true => now.uid != copy.uid,
+            // A version that is no number still differs from the one before.
+            false if written.is_none() => now.resource_version != copy.resource_version,
             false => version(&now.resource_version) >= written,
         };
         self.until_healed((operation, what), copy, after, &bound).await
