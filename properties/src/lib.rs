@@ -6,7 +6,7 @@
 //!                                └── what must hold
 //! ```
 //!
-//! Read [`run`] for the way through, [`driver`] for what a property is, and any `p01` to `p07` for a claim.
+//! Read [`run`] for the way through, [`driver`] for what a property is, and any `p01` to `p15` for a claim.
 //!
 //! Invariants:
 //! - Everything left of the driver, and everything right of the verdict, is pure: no cluster, no clock, no failure.
@@ -42,6 +42,7 @@ pub mod p06_multi_format;
 pub mod p07_credential_types;
 pub mod p08_access_control;
 pub mod p13_manual_copies;
+pub mod p15_extension;
 pub mod registry;
 pub mod report;
 pub mod rotation;

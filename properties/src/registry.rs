@@ -10,6 +10,7 @@ use crate::p06_multi_format::MultiFormat;
 use crate::p07_credential_types::CredentialTypes;
 use crate::p08_access_control::AccessControl;
 use crate::p13_manual_copies::ManualCopies;
+use crate::p15_extension::Extension;
 use crate::verdict::PropertyId;
 
 /// Every property there is.
@@ -23,6 +24,7 @@ pub const PROPERTIES: &[&dyn Registered] = &[
     &CredentialTypes,
     &AccessControl,
     &ManualCopies,
+    &Extension,
 ];
 
 /// A name that no property has.

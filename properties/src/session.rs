@@ -253,8 +253,9 @@ impl Session {
         if let Some(mut env) = Arc::into_inner(env)
             && failed
             && self.options.keep == Keep::OnFailure
+            && let Some(cluster) = Arc::get_mut(&mut env.cluster)
         {
-            env.cluster.keep_directory();
+            cluster.keep_directory();
             console.note(&format!("logs of all programs: {}", env.cluster.directory().display()));
         }
         Ok((report, written))

@@ -26,6 +26,12 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("selector-exists", &["p03", "p04"]),
     ("raw-values-in-json", &["p05"]),
     ("format-reads-other-key", &["p06"]),
+    ("store-without-conditions", &["p08"]),
+    ("role-without-resource-names", &["p08", "p15"]),
+    ("one-role-for-all-sources", &["p08"]),
+    ("labels-checked-on-create-only", &["p08"]),
+    ("templates-only-audited", &["p08"]),
+    ("stores-by-kubeconfig", &["p08"]),
 ];
 
 /// Each fault that a real consumer must find, and which one; p07 has many.
