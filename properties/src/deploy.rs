@@ -135,7 +135,9 @@ pub async fn wait_for_root_ca(client: &Client, namespace: &str) -> Result<(), Wa
     .await
 }
 
-async fn wait_for_stores(client: &Client, manifests: &[Manifest]) -> Vec<String> {
+/// Waits until External Secrets Operator finds the stores among `manifests` valid. Gives a note if it does not find all
+/// of them so.
+pub async fn wait_for_stores(client: &Client, manifests: &[Manifest]) -> Vec<String> {
     let wanted: BTreeSet<&str> =
         manifests.iter().filter(|m| m.kind() == "ClusterSecretStore").map(Manifest::name).collect();
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "ClusterSecretStore"));

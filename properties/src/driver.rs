@@ -47,6 +47,11 @@ pub trait Property: Send + Sync + 'static {
     /// Generator of a case in a slot with this shared part.
     fn case(&self, model: &Model, shared: &Self::Shared) -> BoxedStrategy<Self::Case>;
 
+    /// The same for the case with this place in its slot, from 0: for properties that take something in turn.
+    fn case_at(&self, model: &Model, shared: &Self::Shared, _place: u32) -> BoxedStrategy<Self::Case> {
+        self.case(model, shared)
+    }
+
     /// Whether the model says that this case can show anything at all. Asked before a smaller case is tried on the
     /// cluster, which costs seconds, while the model costs nothing.
     fn is_telling(&self, model: &Model, shared: &Self::Shared, case: &Self::Case) -> bool;
@@ -325,5 +330,6 @@ fn case_tree<P: Property>(
     id: CaseId,
 ) -> Result<Tree<P::Case>, String> {
     let mut runner = generate::runner(id.seed, &id.property.to_string(), id.index);
-    property.case(model, shared).new_tree(&mut runner).map_err(|reason| reason.to_string())
+    let place = id.index % P::CASES_PER_SLOT;
+    property.case_at(model, shared, place).new_tree(&mut runner).map_err(|reason| reason.to_string())
 }

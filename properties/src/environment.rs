@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::num::NonZero;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use credence_harness::audit::AuditLog;
@@ -55,28 +55,28 @@ pub struct Environment {
     consumers: OnceCell<Result<Consumers, String>>,
     setup: Option<Setup>,
     /// The cluster.
-    pub cluster: Cluster,
+    pub cluster: Arc<Cluster>,
     /// What is seen of it.
-    pub observer: Observer,
+    pub observer: Arc<Observer>,
     /// Audit policy and encryption, if they belong to the configuration under test.
     pub control_plane: Option<ControlPlaneFiles>,
     /// What stands between External Secrets Operator and the API server it reads sources from, by store: none unless the
     /// run makes outages.
-    pub gates: BTreeMap<String, Gate>,
+    pub gates: Arc<BTreeMap<String, Gate>>,
     /// What the configuration asks for.
     pub model: Model,
     /// The sources and their leases.
     pub sources: Sources,
     /// The namespaces for cases.
-    pub namespaces: Namespaces,
+    pub namespaces: Arc<Namespaces>,
     /// Namespaces that are truth tables, for p04.
     pub populations: Populations,
     /// The kinds that the cluster serves, for p08.
-    pub kinds: Kinds,
+    pub kinds: Arc<Kinds>,
     /// Clean-up that goes on while the next cases run.
     background: Mutex<JoinSet<()>>,
     /// Why the cluster is of no use any more.
-    death: OnceLock<String>,
+    death: Arc<OnceLock<String>>,
     /// The run's own directory where the cluster's belongs to another process. Goes last, with what others left in it.
     own_directory: Option<RunDir>,
 }
@@ -88,17 +88,38 @@ impl Environment {
         Self {
             consumers: OnceCell::new(),
             setup: None,
-            cluster,
-            observer,
+            cluster: Arc::new(cluster),
+            observer: Arc::new(observer),
             control_plane: None,
-            gates: BTreeMap::new(),
+            gates: Arc::default(),
             model,
             sources,
-            namespaces,
+            namespaces: Arc::new(namespaces),
             populations: Populations::default(),
-            kinds: Kinds::default(),
+            kinds: Arc::default(),
             background: Mutex::default(),
-            death: OnceLock::new(),
+            death: Arc::default(),
+            own_directory: None,
+        }
+    }
+
+    /// The same cluster with more credentials in it: shares all but the consumers and its own clean-up.
+    #[must_use]
+    pub fn with_credentials(&self, more: &Model) -> Self {
+        Self {
+            consumers: OnceCell::new(),
+            setup: None,
+            cluster: Arc::clone(&self.cluster),
+            observer: Arc::clone(&self.observer),
+            control_plane: self.control_plane.clone(),
+            gates: Arc::clone(&self.gates),
+            model: self.model.with(more),
+            sources: self.sources.with(more.sources.keys().cloned()),
+            namespaces: Arc::clone(&self.namespaces),
+            populations: Populations::default(),
+            kinds: Arc::clone(&self.kinds),
+            background: Mutex::default(),
+            death: Arc::clone(&self.death),
             own_directory: None,
         }
     }

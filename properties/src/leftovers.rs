@@ -18,11 +18,18 @@ const GONE: Duration = Duration::from_secs(120);
 const EVERY: Duration = Duration::from_millis(200);
 
 /// The kinds that runs make in the cluster, in the order in which they are removed: what makes copies goes first.
-const KINDS: [(&str, &str, &str); 5] = [
+const KINDS: [(&str, &str, &str); 12] = [
     ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding"),
     ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy"),
     ("external-secrets.io", "v1", "ClusterExternalSecret"),
+    ("external-secrets.io", "v1alpha1", "ClusterPushSecret"),
     ("external-secrets.io", "v1", "ClusterSecretStore"),
+    ("generators.external-secrets.io", "v1alpha1", "ClusterGenerator"),
+    ("rbac.authorization.k8s.io", "v1", "RoleBinding"),
+    ("rbac.authorization.k8s.io", "v1", "Role"),
+    ("", "v1", "ServiceAccount"),
+    ("", "v1", "Pod"),
+    ("", "v1", "Secret"),
     ("", "v1", "Namespace"),
 ];
 
@@ -55,16 +62,22 @@ pub enum LeftoverError {
 pub async fn sweep(client: &Client) -> Result<usize, LeftoverError> {
     let mut swept = 0;
     for (group, version, kind) in KINDS {
-        let api = Api::all_with(client.clone(), &ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind)));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let api = Api::all_with(client.clone(), &resource);
         let refused = |act| move |source| LeftoverError::Refused { act, kind, source: Box::new(source) };
         let found = list(&api).await.map_err(refused("list"))?;
         swept += found.len();
-        for name in &found {
+        for Found { namespace, name } in &found {
+            let api: Api<DynamicObject> = match namespace {
+                Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+                None => api.clone(),
+            };
             if kind == "Namespace" {
                 namespaces::delete(client, name).await?;
                 namespaces::remove_finalizers(client, name).await?;
             } else {
-                match api.delete(name, &DeleteParams::default()).await {
+                // The node of a pod may have ended with its run.
+                match api.delete(name, &DeleteParams::default().grace_period(0)).await {
                     Err(kube::Error::Api(status)) if status.is_not_found() => {}
                     outcome => drop(outcome.map_err(refused("delete"))?),
                 }
@@ -74,7 +87,7 @@ pub async fn sweep(client: &Client) -> Result<usize, LeftoverError> {
         let gone = wait::poll(&what, GONE, EVERY, || async {
             match list(&api).await {
                 Ok(left) if left.is_empty() => Progress::Done(()),
-                Ok(left) => Progress::NotYet(left.join(", ")),
+                Ok(left) => Progress::NotYet(left.into_iter().map(|one| one.name).collect::<Vec<_>>().join(", ")),
                 Err(error) => Progress::NotYet(error.to_string()),
             }
         });
@@ -83,7 +96,17 @@ pub async fn sweep(client: &Client) -> Result<usize, LeftoverError> {
     Ok(swept)
 }
 
-async fn list(api: &Api<DynamicObject>) -> Result<Vec<String>, kube::Error> {
-    let found = api.list_metadata(&ListParams::default().labels(RUN_LABEL)).await?;
-    Ok(found.items.iter().map(ResourceExt::name_any).collect())
+/// Something that was left.
+struct Found {
+    namespace: Option<String>,
+    name: String,
+}
+
+async fn list(api: &Api<DynamicObject>) -> Result<Vec<Found>, kube::Error> {
+    let found = match api.list_metadata(&ListParams::default().labels(RUN_LABEL)).await {
+        // A kind that the cluster does not serve has left nothing.
+        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Vec::new()),
+        found => found?,
+    };
+    Ok(found.items.iter().map(|one| Found { namespace: one.namespace(), name: one.name_any() }).collect())
 }

@@ -48,6 +48,7 @@ pub mod p09_audit;
 pub mod p12_encryption;
 pub mod p13_manual_copies;
 pub mod p14_transition;
+pub mod p15_extension;
 pub mod registry;
 pub mod report;
 pub mod rotation;

@@ -14,6 +14,7 @@ use crate::selector::{Labels, NAME_LABEL, NamespaceSelection};
 mod bound;
 mod derive;
 mod expectation;
+mod pattern;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tests;
 
 pub use bound::{Bound, NAMESPACES_PER_SECOND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering};
 pub use expectation::{Conflict, CopyRef, Expectation};
+pub use pattern::Pattern;
 
 /// What a configuration asks for.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +33,8 @@ pub struct Model {
     pub targets: Vec<Target>,
     /// Every ClusterSecretStore, by name, whether a target reads through it or not.
     pub stores: BTreeMap<String, ClusterSecretStore>,
+    /// Credentials after whose pattern one more could be added.
+    pub patterns: Vec<Pattern>,
     /// The names of the ValidatingAdmissionPolicies that the configuration brings.
     pub admission_policies: BTreeSet<String>,
     /// Consumers that cannot run where this is tested, with the reason. Nothing is generated for them. Not derived from
@@ -132,6 +136,17 @@ impl Model {
     /// What `bundle` asks for.
     pub fn derive(bundle: &Bundle) -> Self {
         derive::model(bundle)
+    }
+
+    /// What a configuration asks for that has the credentials of another one as well.
+    #[must_use]
+    pub fn with(&self, more: &Self) -> Self {
+        let mut all = self.clone();
+        all.sources.extend(more.sources.clone());
+        all.targets.extend(more.targets.clone());
+        all.targets.sort_by(|one, other| one.name.cmp(&other.name));
+        all.stores.extend(more.stores.clone());
+        all
     }
 
     /// The label keys that decide who gets a copy: those that selections and store conditions look at.

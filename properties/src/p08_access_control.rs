@@ -24,6 +24,7 @@ use crate::selector::Labels;
 use crate::tenant::Rights;
 use crate::verdict::{CaseId, PropertyId, Requirement};
 
+mod aim;
 mod attempt;
 mod call;
 mod canary;
@@ -75,7 +76,7 @@ impl Property for AccessControl {
         let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
         let labels = prop_oneof![1 => Just(Labels::new()), 3 => any_labels(&keys)];
         let neighbour = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
-        (select(Rights::ALL.to_vec()), labels, neighbour, vec(route::trespass(), 1..=MOST))
+        (select(Rights::ALL.to_vec()), labels, neighbour, vec(route::trespass(model), 1..=MOST))
             .prop_map(|(rights, labels, neighbour, trespasses)| Attack { rights, labels, neighbour, trespasses })
             .boxed()
     }

@@ -13,6 +13,7 @@ use crate::p09_audit::Audit;
 use crate::p12_encryption::Encryption;
 use crate::p13_manual_copies::ManualCopies;
 use crate::p14_transition::Transition;
+use crate::p15_extension::Extension;
 use crate::verdict::PropertyId;
 
 /// Every property there is.
@@ -29,6 +30,7 @@ pub const PROPERTIES: &[&dyn Registered] = &[
     &Encryption,
     &ManualCopies,
     &Transition,
+    &Extension,
 ];
 
 /// A name that no property has.

@@ -132,7 +132,7 @@ impl Session {
             console.note(&note);
         }
         let mut env = Environment::new(cluster, observer, model, Namespaces::new(&name));
-        (env.control_plane, env.gates) = (control_plane, gates);
+        (env.control_plane, env.gates) = (control_plane, Arc::new(gates));
         if options.wants(CredentialTypes::META.id) {
             let owned = env.cluster.is_owned();
             env = env.with_consumers(Setup::obtain(&options.components, endpoints, owned, console).await?);
@@ -270,8 +270,9 @@ impl Session {
         if let Some(mut env) = Arc::into_inner(env)
             && failed
             && self.options.keep == Keep::OnFailure
+            && let Some(cluster) = Arc::get_mut(&mut env.cluster)
         {
-            env.cluster.keep_directory();
+            cluster.keep_directory();
             console.note(&format!("logs of all programs: {}", env.cluster.directory().display()));
         }
         Ok((report, written))

@@ -54,6 +54,14 @@ impl Sources {
         Self { all: sources.into_iter().map(|source| (source, Arc::default())).collect() }
     }
 
+    /// These sources under the same leases, and more whose values are not known yet.
+    #[must_use]
+    pub fn with(&self, more: impl IntoIterator<Item = SourceRef>) -> Self {
+        let mut all = self.all.clone();
+        all.extend(more.into_iter().map(|source| (source, Arc::default())));
+        Self { all }
+    }
+
     /// The sources, in order.
     pub fn names(&self) -> impl Iterator<Item = &SourceRef> {
         self.all.keys()

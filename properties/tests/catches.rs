@@ -30,6 +30,12 @@ const FAULTS: &[(&str, &[&str])] = &[
 
 /// Faults that must be found as well, whose cases are not made smaller here: how that goes, the faults above show.
 const FURTHER_FAULTS: &[(&str, &[&str])] = &[
+    ("store-without-conditions", &["p08"]),
+    ("role-without-resource-names", &["p08", "p15"]),
+    ("one-role-for-all-sources", &["p08"]),
+    ("labels-checked-on-create-only", &["p08"]),
+    ("templates-only-audited", &["p08"]),
+    ("stores-by-kubeconfig", &["p08"]),
     ("audit-bodies-of-secrets", &["p09"]),
     ("audit-without-secrets", &["p09"]),
     ("encryption-identity-first", &["p12"]),

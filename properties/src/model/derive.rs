@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::pattern::patterns;
 use super::{ExpectedKeys, Field, Model, Source, Target};
 use crate::bundle::{
     Bundle, ClusterExternalSecret, ClusterSecretStore, DataFrom, DataTemplate, ExternalSecretSpec, MergePolicy, OPAQUE,
@@ -15,7 +16,14 @@ pub(super) fn model(bundle: &Bundle) -> Model {
         bundle.cluster_external_secrets.iter().map(|distributed| target(bundle, &sources, distributed)).collect();
     let policies = bundle.of_kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicy");
     let admission_policies = policies.map(|policy| policy.name().to_owned()).collect();
-    Model { sources, targets, stores: bundle.stores.clone(), admission_policies, absent_consumers: BTreeMap::new() }
+    Model {
+        sources,
+        targets,
+        stores: bundle.stores.clone(),
+        patterns: patterns(bundle),
+        admission_policies,
+        absent_consumers: BTreeMap::new(),
+    }
 }
 
 /// The Secret that a reference through a store leads to.

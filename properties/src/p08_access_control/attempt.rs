@@ -5,12 +5,12 @@ use std::path::Path;
 use credence_harness::external_secrets;
 use serde_json::{Value, json};
 
+use super::aim::{Aim, Goal};
 use super::call::{CORE, Call, EXTERNAL_SECRETS, RBAC, collection};
 use super::objects::{self, CENTRAL, OWN, VALUE};
-use super::route::{Aim, Goal, Identity, Labelling, Place, PodRoute, Reading, Reference, Route};
+use super::route::{Identity, Labelling, Place, PodRoute, Reading, Reference, Route};
 use crate::environment::{asking_labels, expected_in};
 use crate::model::Model;
-use crate::namespaces::RUN_LABEL;
 use crate::selector::Labels;
 use crate::tenant::Rights;
 
@@ -113,6 +113,8 @@ pub(super) struct Attempt {
     pub(super) then: Option<Call>,
     /// ExternalSecrets of the tenant's namespace that the operator then has to look at.
     pub(super) awaits: Vec<String>,
+    /// Whether the operator had something else to look at before.
+    pub(super) changed: bool,
     /// What it means if all of it is let through.
     pub(super) admitted: Admitted,
 }
@@ -143,6 +145,7 @@ impl Attempt {
             store: None,
             then: None,
             awaits: Vec::new(),
+            changed: false,
             admitted: Admitted::Trespass,
         }
     }
@@ -151,6 +154,21 @@ impl Attempt {
     fn bytes(call: Call, harmless: Option<Call>, external_secret: &str) -> Self {
         let awaits = vec![external_secret.to_owned()];
         Self { awaits, admitted: Admitted::Bytes, ..Self::trespass(call, harmless) }
+    }
+
+    /// The same attempt, if it is to create something, by a change of something harmless that exists. An attempt that has
+    /// no harmless kind stays what it is.
+    pub(super) fn afterwards(mut self) -> Self {
+        if matches!(self.admitted, Admitted::Bytes | Admitted::Product(_) | Admitted::Blind(_))
+            && let Some(harmless) = &self.harmless
+            && let (Some(call), Some(twin)) = (self.call.afterwards(), harmless.afterwards())
+        {
+            self.prepare.push(harmless.clone().for_real());
+            (self.call, self.harmless) = (call, Some(twin.dry_run()));
+            // What uses it is new.
+            self.changed = self.then.is_none();
+        }
+        self
     }
 
     /// The attempt by `route`, under `name`. `None` if there is nothing to try it on.
@@ -200,7 +218,7 @@ fn central_store(scene: &Scene<'_>, how: Reference, goal: &Goal<'_>, name: &str)
     let spec = |kind: &str, store: &str, source: &str, key: &str| {
         let by = json!({ "storeRef": objects::store_ref(kind, store) });
         match how {
-            Reference::Spec | Reference::Afterwards => objects::reading(kind, store, source, key),
+            Reference::Spec => objects::reading(kind, store, source, key),
             Reference::Entry => {
                 let mut entry = objects::entry(source, key);
                 entry["sourceRef"] = by;
@@ -214,11 +232,6 @@ fn central_store(scene: &Scene<'_>, how: Reference, goal: &Goal<'_>, name: &str)
     };
     let stolen = spec(CENTRAL, &goal.store.name, source, key);
     let harmless = spec(OWN, &own, &private, VALUE);
-    if how == Reference::Afterwards && scene.writes {
-        let patch = |spec: Value| Call::patch(format!("{}/{name}", scene.external_secrets()), json!({ "spec": spec }));
-        let prepare = vec![scene.create_external_secret(name, harmless.clone())];
-        return Attempt { prepare, ..Attempt::bytes(patch(stolen), Some(patch(harmless).dry_run()), name) };
-    }
     Attempt::bytes(scene.create_external_secret(name, stolen), scene.harmless_external_secret(name, harmless), name)
 }
 
@@ -251,11 +264,7 @@ fn label(scene: &Scene<'_>, how: Labelling, aim: &Aim, name: &str) -> Option<Att
         Labelling::Replace => Call::replace(&itself, whole(labels)),
         Labelling::Status => Call::patch(format!("{itself}/status"), patch(labels)),
         Labelling::Finalize => Call::replace(format!("{itself}/finalize"), whole(labels)),
-        Labelling::Create => {
-            let mut labels = labels.clone();
-            labels.insert(RUN_LABEL.to_owned(), scene.run.to_owned());
-            Call::create(&namespaces, objects::object("v1", "Namespace", name, patch(&labels)))
-        }
+        Labelling::Create => Call::create(&namespaces, objects::object("v1", "Namespace", name, patch(labels))),
     };
     let harmless = Labels::from([("credence.dev/harmless".to_owned(), "true".to_owned())]);
     let may = scene.rights == Rights::Owner && how != Labelling::Create;

@@ -9,7 +9,7 @@ use kube::Client;
 use kube::client::Body;
 use kube::core::Status;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::admission::Refusal;
 
@@ -23,6 +23,9 @@ pub(super) const EXTERNAL_SECRETS: &str = "/apis/external-secrets.io/v1";
 pub(super) const PUSH_SECRETS: &str = "/apis/external-secrets.io/v1alpha1";
 /// Its generators.
 pub(super) const GENERATORS: &str = "/apis/generators.external-secrets.io/v1alpha1";
+
+/// The parameter of a request that changes nothing.
+const DRY: &str = "dryRun=All";
 
 /// Where the objects of a kind are, in a namespace or in the cluster.
 pub(super) fn collection(api: &str, namespace: Option<&str>, resource: &str) -> String {
@@ -68,6 +71,13 @@ impl Call {
         Self::new(Method::PATCH, path.into(), Some(patch))
     }
 
+    /// Writes this object's specification into one that exists. `None` if this creates none.
+    pub(super) fn afterwards(&self) -> Option<Self> {
+        let spec = &self.body.as_ref()?["spec"];
+        let operation = json!([{ "op": "replace", "path": "/spec", "value": spec }]);
+        Some(Self::new(Method::PATCH, self.created()?, Some(operation)))
+    }
+
     /// Replaces an object.
     pub(super) fn replace(path: impl Into<String>, object: Value) -> Self {
         Self::new(Method::PUT, path.into(), Some(object))
@@ -87,7 +97,23 @@ impl Call {
     /// The same request, which is judged in every way and then changes nothing.
     pub(super) fn dry_run(mut self) -> Self {
         if self.method != Method::GET {
-            self.query.push("dryRun=All");
+            self.query.push(DRY);
+        }
+        self
+    }
+
+    /// The same request, and it is meant.
+    pub(super) fn for_real(mut self) -> Self {
+        self.query.retain(|parameter| *parameter != DRY);
+        self
+    }
+
+    /// The same request with one more label on what it creates.
+    pub(super) fn labelled(mut self, key: &str, value: &str) -> Self {
+        if let (&Method::POST, Some(metadata)) =
+            (&self.method, self.body.as_mut().and_then(|body| body.get_mut("metadata")))
+        {
+            metadata["labels"][key] = json!(value);
         }
         self
     }
@@ -108,7 +134,11 @@ impl Call {
             target.push(if place == 0 { '?' } else { '&' });
             target.push_str(parameter);
         }
-        let kind = if self.method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+        let kind = match (&self.method, &self.body) {
+            (&Method::PATCH, Some(Value::Array(_))) => "application/json-patch+json",
+            (&Method::PATCH, _) => "application/merge-patch+json",
+            _ => "application/json",
+        };
         let mut request = http::Request::builder().method(&self.method).uri(target).header(CONTENT_TYPE, kind);
         if let Some((user, groups)) = &self.impersonate {
             request = request.header("Impersonate-User", user);
@@ -197,7 +227,6 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use serde_json::json;
 
     use super::*;
 
@@ -252,6 +281,26 @@ mod tests {
             "details": { "causes": [{ "field": "metadata.name", "message": "hunter2" }] } });
         let answer = Answer::read(422, body.to_string().as_bytes());
         assert_eq!(answer, Answer::Failed("422 Invalid metadata.name".into()));
+    }
+
+    #[test]
+    fn what_would_be_created_can_be_written_afterwards() {
+        let create = Call::create("/a", json!({ "metadata": { "name": "b" }, "spec": 1 })).dry_run();
+        let call = create.afterwards().unwrap();
+        assert_eq!((call.method, call.path.as_str()), (Method::PATCH, "/a/b"));
+        assert_eq!(call.body, Some(json!([{ "op": "replace", "path": "/spec", "value": 1 }])));
+        assert!(create.for_real().query.is_empty());
+        assert!(Call::get("/a/b").afterwards().is_none());
+    }
+
+    #[test]
+    fn only_what_is_created_is_labelled() {
+        let labelled = |call: Call| call.labelled("a", "b").body;
+        let object = json!({ "metadata": { "name": "c" } });
+        let created = labelled(Call::create("/d", object.clone())).unwrap();
+        assert_eq!(created, json!({ "metadata": { "name": "c", "labels": { "a": "b" } } }));
+        assert_eq!(labelled(Call::patch("/d/c", object.clone())), Some(object));
+        assert_eq!(labelled(Call::create("/d/c/token", json!({}))), Some(json!({})));
     }
 
     #[test]

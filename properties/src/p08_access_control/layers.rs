@@ -3,10 +3,11 @@
 use credence_harness::wait::{self, Progress};
 use serde_json::Value;
 
+use super::aim::{Aim, sources_of};
 use super::call::{Answer, CORE, Call, Denial, EXTERNAL_SECRETS, collection};
 use super::canary::entitled;
 use super::objects::{self, CENTRAL, VALUE};
-use super::route::{Aim, Route, sources_of};
+use super::route::Route;
 use super::stage::{AccessError, decoy, request};
 use super::trial::Trial;
 use crate::bundle::SourceRef;
@@ -31,7 +32,7 @@ impl Trial<'_> {
         };
         let reads = objects::reading(CENTRAL, &goal.store.name, &goal.source.name, goal.key);
         match write(mine, name, reads).await? {
-            Answer::Admitted => self.awaits.insert(name.to_owned()),
+            Answer::Admitted => drop(self.awaits.insert(name.to_owned(), false)),
             other => return Err(AccessError::Refused { act: "write as the operator", answer: other }),
         };
         let authorised = expected_in(self.scene.model, neighbour, self.neighbour);

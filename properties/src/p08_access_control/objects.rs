@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::route::Goal;
+use super::aim::Goal;
 
 /// The kind of the stores that belong to the platform.
 pub(super) const CENTRAL: &str = "ClusterSecretStore";

@@ -4,8 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 
-use crate::bundle::{ClusterSecretStore, SourceRef};
-use crate::generate::{Pick, pick};
+use super::aim::{Aim, aim};
 use crate::model::Model;
 
 /// One attempt.
@@ -13,53 +12,8 @@ use crate::model::Model;
 pub(super) struct Trespass {
     pub(super) aim: Aim,
     pub(super) route: Route,
-}
-
-/// What an attempt is after: by places in what the model has, so that it stays an attempt in every configuration.
-#[derive(Debug, Clone)]
-pub(super) struct Aim {
-    source: Pick,
-    key: Pick,
-    store: Pick,
-    /// Whether the store is one that reads the source.
-    fitting: bool,
-}
-
-/// What an attempt is after.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Goal<'a> {
-    pub(super) source: &'a SourceRef,
-    pub(super) key: &'a str,
-    pub(super) store: &'a ClusterSecretStore,
-}
-
-impl Aim {
-    /// What the model has in this place. `None` if it has no source or no store.
-    pub(super) fn at<'a>(&self, model: &'a Model) -> Option<Goal<'a>> {
-        let sources: Vec<_> = model.sources.iter().filter(|(_, source)| !source.keys.is_empty()).collect();
-        let (source, about) = *some(self.source, &sources)?;
-        let keys: Vec<&String> = about.keys.iter().collect();
-        let reads = |store: &&ClusterSecretStore| sources_of(model, &store.name).contains(&source);
-        let fitting: Vec<&ClusterSecretStore> = model.stores.values().filter(reads).collect();
-        let all: Vec<&ClusterSecretStore> = model.stores.values().filter(|store| store.kubernetes.is_some()).collect();
-        let store = *some(self.store, if self.fitting && !fitting.is_empty() { &fitting } else { &all })?;
-        Some(Goal { source, key: self.key.of::<&String>(&keys), store })
-    }
-
-    /// One of several things that only a case knows.
-    pub(super) fn any_of<'a, T>(&self, things: &'a [T]) -> Option<&'a T> {
-        some(self.key, things)
-    }
-}
-
-fn some<T>(pick: Pick, things: &[T]) -> Option<&T> {
-    (!things.is_empty()).then(|| pick.of(things))
-}
-
-/// The sources that targets read through a store.
-pub(super) fn sources_of<'a>(model: &'a Model, store: &str) -> std::collections::BTreeSet<&'a SourceRef> {
-    let fields = model.targets.iter().flat_map(|target| &target.fields);
-    fields.filter(|field| field.store == store).map(|field| &field.source).collect()
+    /// Whether something harmless is made first, and changed then.
+    pub(super) afterwards: bool,
 }
 
 /// How a value could be come by.
@@ -126,8 +80,6 @@ pub(super) enum Reference {
     Extract,
     /// For all sources that a search finds.
     Find,
-    /// Only after it was made with a store of its own.
-    Afterwards,
 }
 
 /// How a store of one's own pretends to be a central one.
@@ -249,10 +201,9 @@ pub(super) enum PodRoute {
 }
 
 /// Any attempt. The layers that are tested by themselves come as often as the routes of tenants with several forms.
-pub(super) fn trespass() -> BoxedStrategy<Trespass> {
+pub(super) fn trespass(model: &Model) -> BoxedStrategy<Trespass> {
     let reading = select(vec![Reading::Get, Reading::List, Reading::Watch, Reading::ListEverywhere]);
-    let reference =
-        select(vec![Reference::Spec, Reference::Entry, Reference::Extract, Reference::Find, Reference::Afterwards]);
+    let reference = select(vec![Reference::Spec, Reference::Entry, Reference::Extract, Reference::Find]);
     let impostor = select(vec![
         Impostor::AccountOfTheSameName,
         Impostor::OperatorFile,
@@ -288,12 +239,8 @@ pub(super) fn trespass() -> BoxedStrategy<Trespass> {
         4 => Just(Route::Conditions),
         2 => Just(Route::StoreAccount),
     ];
-    (aim(), route).prop_map(|(aim, route)| Trespass { aim, route }).boxed()
-}
-
-fn aim() -> BoxedStrategy<Aim> {
-    (pick(), pick(), pick(), any::<bool>())
-        .prop_map(|(source, key, store, fitting)| Aim { source, key, store, fitting })
+    (aim(model), route, prop::bool::weighted(0.3))
+        .prop_map(|(aim, route, afterwards)| Trespass { aim, route, afterwards })
         .boxed()
 }
 
@@ -371,6 +318,8 @@ impl Disguise {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::strategy::ValueTree;
     use rstest::rstest;
 
@@ -389,10 +338,10 @@ mod tests {
 
     #[test]
     fn three_hundred_attempts_go_by_every_route() {
-        let titles: std::collections::BTreeSet<&str> = (0..300)
+        let titles: BTreeSet<&str> = (0..300)
             .map(|index| {
                 let mut runner = generate::runner(7, "p08", index);
-                trespass().new_tree(&mut runner).unwrap().current().route.title()
+                trespass(&Model::default()).new_tree(&mut runner).unwrap().current().route.title()
             })
             .collect();
         assert_eq!(titles.len(), 26, "{titles:?}");

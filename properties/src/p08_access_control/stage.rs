@@ -1,6 +1,6 @@
 //! What an attack takes place in: two namespaces, a tenant in one of them, and what is its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use super::trial::Trial;
 use crate::deploy::wait_for_root_ca;
 use crate::driver::Observation;
 use crate::environment::{Environment, agent, expected_in};
-use crate::namespaces::{self, Lease, NamespaceError};
+use crate::namespaces::{self, Lease, NamespaceError, RUN_LABEL};
 use crate::sources::{SharedLease, SourceError};
 use crate::tenant::{Tenant, TenantError};
 use crate::verdict::{CaseId, Outcome};
@@ -164,7 +164,7 @@ async fn within(
         private: &private[0],
         receiver,
         created,
-        awaits: BTreeSet::new(),
+        awaits: BTreeMap::new(),
         products: Vec::new(),
         observation: Observation::from(Outcome::Held),
     };
@@ -305,9 +305,8 @@ async fn served(env: &Environment, neighbour: &str, attack: &Attack) -> Result<(
     Ok(())
 }
 
-/// A Secret that nobody is meant to read, labelled for the sweep.
+/// A Secret that nobody is meant to read.
 pub(super) fn decoy(scene: &Scene<'_>, namespace: &str) -> Call {
-    let labels = json!({ "labels": { namespaces::RUN_LABEL: scene.run } });
-    let object = objects::object("v1", "Secret", &format!("{}-decoy", scene.tag), json!({ "metadata": labels }));
-    Call::create(collection(CORE, Some(namespace), "secrets"), object)
+    let object = objects::object("v1", "Secret", &format!("{}-decoy", scene.tag), json!({}));
+    Call::create(collection(CORE, Some(namespace), "secrets"), object).labelled(RUN_LABEL, scene.run)
 }

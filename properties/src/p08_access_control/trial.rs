@@ -1,6 +1,6 @@
 //! One attack under way: attempts, their twins, and the judgement.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use credence_harness::credential::Credential;
@@ -21,6 +21,7 @@ use super::stage::{AccessError, OWN_VALUE, looked_at, request};
 use crate::copies;
 use crate::driver::Observation;
 use crate::environment::{Environment, HOLD, agent};
+use crate::namespaces::RUN_LABEL;
 use crate::selector::Labels;
 use crate::sources::SharedLease;
 use crate::tenant::{self, Tenant};
@@ -43,8 +44,9 @@ pub(super) struct Trial<'a> {
     pub(super) receiver: Option<Receiver>,
     /// What has to be removed, by path.
     pub(super) created: &'a mut Vec<String>,
-    /// ExternalSecrets of the tenant's namespace that the operator has to look at.
-    pub(super) awaits: BTreeSet<String>,
+    /// ExternalSecrets of the tenant's namespace that the operator has to look at, and whether it had something else to
+    /// look at before.
+    pub(super) awaits: BTreeMap<String, bool>,
     /// Secrets of the tenant's namespace that must not come to be, each with what made it.
     pub(super) products: Vec<(String, &'static str)>,
     pub(super) observation: Observation,
@@ -53,14 +55,17 @@ pub(super) struct Trial<'a> {
 impl Trial<'_> {
     /// Tries one route.
     pub(super) async fn attempt(&mut self, trespass: &Trespass, number: usize) -> Result<(), AccessError> {
-        let Trespass { aim, route } = trespass;
+        let Trespass { aim, route, afterwards } = trespass;
         let name = format!("{}-{number}", self.scene.tag);
         match route {
             Route::Conditions => return self.conditions(aim, &name).await,
             Route::StoreAccount => return self.store_account(aim).await,
             _ => {}
         }
-        let Some(attempt) = Attempt::of(&self.scene, *route, aim, &name) else { return Ok(()) };
+        let Some(mut attempt) = Attempt::of(&self.scene, *route, aim, &name) else { return Ok(()) };
+        if *afterwards {
+            attempt = attempt.afterwards();
+        }
         let title = route.title();
         for call in &attempt.prepare {
             let reply = self.send(call, title).await?;
@@ -87,6 +92,7 @@ impl Trial<'_> {
 
     /// Sends a request of the tenant, notes what it makes, and looks for values in the answer.
     async fn send(&mut self, call: &Call, title: &str) -> Result<Reply, AccessError> {
+        let call = call.clone().labelled(RUN_LABEL, self.scene.run);
         let reply = call.send(&self.tenant.client).await.map_err(request("try a route"))?;
         if reply.answer == Answer::Admitted {
             self.created.extend(call.created());
@@ -143,7 +149,7 @@ impl Trial<'_> {
             }
         }
         self.count(title, "let through");
-        self.awaits.extend(attempt.awaits.iter().cloned());
+        self.awaits.extend(attempt.awaits.iter().map(|name| (name.clone(), attempt.changed)));
         Ok(())
     }
 
@@ -194,12 +200,20 @@ impl Trial<'_> {
         let (env, mine) = (self.env, self.scene.mine);
         let what = format!("the operator looks at all ExternalSecrets of {mine}");
         let looked = wait::until(&env.observer, &what, env.provisioning_bound(), |view| {
-            let unseen = self.awaits.iter().find(|name| {
-                view.external_secret(mine, name).is_none_or(|seen| seen.ready.is_none())
-                    && view.secret(mine, name).is_none()
+            let unseen = self.awaits.iter().find(|(name, changed)| {
+                let ready = view.external_secret(mine, name).and_then(|seen| seen.ready.as_deref());
+                let secret = view.secret(mine, name);
+                !match changed {
+                    false => ready.is_some() || secret.is_some(),
+                    // It served the tenant's own value before.
+                    true => {
+                        ready.is_some_and(|ready| ready.starts_with("Ready=False"))
+                            || secret.is_some_and(|secret| secret.data.get(VALUE) != Some(self.private))
+                    }
+                }
             });
             match unseen {
-                Some(name) => Progress::NotYet(format!("{name} has no condition yet")),
+                Some((name, _)) => Progress::NotYet(format!("it has not looked at {name}")),
                 None => Progress::Done(()),
             }
         });

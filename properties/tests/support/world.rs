@@ -15,7 +15,7 @@ use credence::monitor::{Monitor, MonitorError, Options, RBAC, USER_AGENT};
 use credence::overlay::{self, Server, Time};
 use credence::run::load;
 use credence_harness::apply::Applier;
-use credence_harness::cluster::Cluster;
+use credence_harness::cluster::{Cluster, ControlPlaneFiles};
 use credence_harness::components::{self, Part, PlainProgress};
 use credence_harness::connect::connect;
 use credence_harness::dirs;
@@ -59,11 +59,14 @@ impl World {
             components::obtain(&options, &Part::CONTROL_PLANE, &PlainProgress::new()).await.map_err(failed)?;
         let assets = components::external_secrets_assets(&options).await.map_err(failed)?;
         let run = RunDir::create(&dirs::state().map_err(failed)?, &format!("monitor-{}", std::process::id()));
-        let cluster = Cluster::start(run.map_err(failed)?, &programs, &assets).await.map_err(failed)?;
+        let cluster = Cluster::start(run.map_err(failed)?, &programs, &assets, &ControlPlaneFiles::reference())
+            .await
+            .map_err(failed)?;
         let kustomize = programs.path(Part::Kustomize);
         let (_, mut manifests) = load(None, cluster.directory(), Some(kustomize)).await.map_err(failed)?;
         manifests.retain(|manifest| manifest.kind() != "ValidatingAdmissionPolicyBinding");
-        overlay::apply(&mut manifests, &Server { url: cluster.description.url.clone() }, Time::Compressed);
+        let server = Server { url: cluster.description.url.clone(), ..Server::default() };
+        overlay::apply(&mut manifests, &server, Time::Compressed);
         let model = Model::derive(&Bundle::from_manifests(manifests.clone()).map_err(failed)?);
         deploy::deploy(&cluster, &manifests).await.map_err(failed)?;
         let rbac = parse_documents(Path::new("rbac.yaml"), RBAC).map_err(failed)?;

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::{Admitted, Attempt, Scene};
+use crate::p08_access_control::aim::Goal;
 use crate::p08_access_control::call::{CORE, Call, EXTERNAL_SECRETS, GENERATORS, PUSH_SECRETS, collection};
 use crate::p08_access_control::objects::{self, CENTRAL, OWN};
-use crate::p08_access_control::route::{Disguise, Goal, Impostor, PlatformKind};
+use crate::p08_access_control::route::{Disguise, Impostor, PlatformKind};
 
 /// A store of the tenant's own that reads the source.
 pub(super) fn own(scene: &Scene<'_>, how: Impostor, goal: &Goal<'_>, name: &str) -> Option<Attempt> {

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Attempt, Scene};
+use crate::p08_access_control::aim::Goal;
 use crate::p08_access_control::call::{CORE, Call, EXTERNAL_SECRETS, GENERATORS};
 use crate::p08_access_control::objects::{self, OWN, VALUE};
-use crate::p08_access_control::route::{Caller, Disguise, Goal, Trick};
+use crate::p08_access_control::route::{Caller, Disguise, Trick};
 
 /// A template that reads the tenant's own value.
 const HARMLESS: &str = "{{ .value }}";
