@@ -189,8 +189,7 @@ impl ArgoCd {
         within: Duration,
         mut step: impl FnMut(Option<&ApplicationSeen>) -> Progress<T>,
     ) -> Result<T, WaitError> {
-        let (changes, trouble) = (self.applications.changes(), || self.applications.trouble());
-        wait::until_changed(changes, trouble, what, within, || self.applications.look(name, &mut step)).await
+        wait::until_changed(self.applications.eye(), what, within, || self.applications.look(name, &mut step)).await
     }
 
     /// Deletes an Application with all that it has deployed, and waits until it is gone. One that is gone already is as

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::IntoResponse;
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{StatusCode, Uri};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -61,7 +61,7 @@ pub enum Mode {
     Truncate(usize),
     /// Answers every request with this status, and a Kubernetes Status object.
     Status(u16),
-    /// Answers every request with success and an object that has nothing in it.
+    /// Answers every request with success and a Secret, or a list of Secrets, that has nothing in it.
     Empty,
 }
 
@@ -240,8 +240,8 @@ async fn liar(
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(GateError::Listen)?;
     let address = listener.local_addr().map_err(GateError::Listen)?;
     let listener = tls::listen(vec![listener], address, config, tasks);
-    let router = Router::new().fallback(move || {
-        let (status, body) = answer(*modes.borrow());
+    let router = Router::new().fallback(move |asked: Uri| {
+        let (status, body) = answer(*modes.borrow(), asked.path());
         std::future::ready((status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response())
     });
     tasks.spawn(async move {
@@ -251,8 +251,8 @@ async fn liar(
     Ok(address)
 }
 
-/// What the server says while the gate is in `mode`.
-fn answer(mode: Mode) -> (StatusCode, Value) {
+/// What the server says of `path` while the gate is in `mode`.
+fn answer(mode: Mode, path: &str) -> (StatusCode, Value) {
     match mode {
         Mode::Status(code) => {
             let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -264,6 +264,9 @@ fn answer(mode: Mode) -> (StatusCode, Value) {
             let body = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
                 "message": "the gate is closed", "reason": reason, "code": status.as_u16() });
             (status, body)
+        }
+        _ if path.ends_with("/secrets") => {
+            (StatusCode::OK, json!({ "kind": "SecretList", "apiVersion": "v1", "metadata": {}, "items": [] }))
         }
         _ => (StatusCode::OK, json!({ "kind": "Secret", "apiVersion": "v1", "metadata": {} })),
     }
@@ -334,6 +337,8 @@ mod tests {
         gate.set(Mode::Empty);
         let (status, body) = get(&gate, &client).await.unwrap();
         assert!(status == 200 && body.contains("\"kind\":\"Secret\""), "{body}");
+        let list = client.get(format!("{}/api/v1/namespaces/a/secrets?limit=1", gate.url())).send().await.unwrap();
+        assert!(list.text().await.unwrap().contains("\"items\":[]"));
     }
 
     #[tokio::test]

@@ -36,6 +36,7 @@ pub mod process;
 pub mod reference;
 pub mod run_dir;
 mod service;
+pub mod standstill;
 mod tls;
 pub mod usage;
 pub mod wait;

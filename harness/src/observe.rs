@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::credential::Credential;
+use crate::standstill::Standstill;
 
 /// How long the first lists may take.
 const FIRST_LIST: Duration = Duration::from_secs(30);
@@ -24,6 +25,8 @@ const FIRST_LIST: Duration = Duration::from_secs(30);
 /// A Secret as the API server holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretSeen {
+    /// Its identity: another one if it was deleted and made again.
+    pub uid: String,
     /// Its Kubernetes type.
     pub type_: String,
     /// Its labels.
@@ -156,6 +159,7 @@ pub struct ObserveError {
 pub struct Observer {
     state: Arc<Mutex<State>>,
     version: watch::Sender<u64>,
+    standstill: Option<Standstill>,
     tasks: JoinSet<()>,
 }
 
@@ -166,7 +170,7 @@ impl Observer {
     /// When a first list does not arrive in time.
     pub async fn start(client: &Client) -> Result<Self, ObserveError> {
         let (version, _) = watch::channel(0);
-        let mut observer = Self { state: Arc::default(), version, tasks: JoinSet::new() };
+        let mut observer = Self { state: Arc::default(), version, standstill: None, tasks: JoinSet::new() };
         let (listed, mut lists) = mpsc::unbounded_channel();
         let mut missing = BTreeSet::from(["Secrets", "Namespaces", "ExternalSecrets", "Pods"]);
         let stream = watcher(Api::<Secret>::all(client.clone()), watcher::Config::default());
@@ -189,6 +193,18 @@ impl Observer {
             return Err(ObserveError { missing, trouble: observer.trouble() });
         }
         Ok(observer)
+    }
+
+    /// Lets no deadline count the time that the program under test stands still.
+    #[must_use]
+    pub fn excusing(mut self, standstill: Option<Standstill>) -> Self {
+        self.standstill = standstill;
+        self
+    }
+
+    /// All of that time until now.
+    pub(crate) fn stood_still(&self) -> Duration {
+        self.standstill.as_ref().map(Standstill::total).unwrap_or_default()
     }
 
     /// How many watches are open: one for each kind, however many cases run.
@@ -283,6 +299,7 @@ impl State {
     fn put_secret(&mut self, object: &Secret, exists: bool) {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         let seen = exists.then(|| SecretSeen {
+            uid: object.uid().unwrap_or_default(),
             type_: object.type_.clone().unwrap_or_default(),
             labels: object.labels().clone(),
             data: object

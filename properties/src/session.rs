@@ -119,7 +119,8 @@ impl Session {
             if leftovers > 0 {
                 notes.push(format!("removed {leftovers} objects that an earlier run left"));
             }
-            Ok::<_, RunError>((notes, Observer::start(&cluster.client).await?))
+            let observer = Observer::start(&cluster.client).await?.excusing(cluster.standstill());
+            Ok::<_, RunError>((notes, observer))
         };
         let (notes, observer) = tokio::select! {
             // A dead program explains a failed request better than the request does.

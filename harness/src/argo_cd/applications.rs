@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::objects::{REFRESH, REFRESH_NUMBER};
 use super::{Condition, Refresh};
-use crate::wait::{self, Progress, WaitError};
+use crate::wait::{self, Eye, Progress, WaitError};
 
 /// How long the first list may take.
 const FIRST_LIST: Duration = Duration::from_secs(30);
@@ -118,8 +118,7 @@ impl Applications {
         let mut task = JoinSet::new();
         task.spawn(follow(api.clone(), Arc::clone(&state), version.clone()));
         let applications = Self { state, version, _task: task };
-        let (changes, trouble) = (applications.changes(), || applications.trouble());
-        wait::until_changed(changes, trouble, "the first list of Applications", FIRST_LIST, || {
+        wait::until_changed(applications.eye(), "the first list of Applications", FIRST_LIST, || {
             match applications.state().listed {
                 true => Progress::Done(()),
                 false => Progress::NotYet("nothing".to_owned()),
@@ -129,14 +128,9 @@ impl Applications {
         Ok(applications)
     }
 
-    /// Changes whenever any Application changes.
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.version.subscribe()
-    }
-
-    /// Why the watch cannot see the cluster now, if so.
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.state().trouble.clone()
+    /// The watch, for waits.
+    pub(super) fn eye(&self) -> Eye<impl Fn() -> Option<String>, impl Fn() -> Duration> {
+        Eye { changes: self.version.subscribe(), trouble: || self.state().trouble.clone(), excused: || Duration::ZERO }
     }
 
     /// Runs `look` on the Application of this name.
