@@ -137,6 +137,61 @@ pub fn faithful(target: &Target, secret: &SecretSeen, values: &Values) -> Result
     }
 }
 
+/// The values that a target takes from its sources. Of several sources, only what it reads of each.
+pub fn values_for<'a>(target: &Target, of: impl Fn(&SourceRef) -> Option<&'a Values>) -> Values {
+    if let [source] = target.sources().into_iter().collect::<Vec<_>>()[..] {
+        return of(source).cloned().unwrap_or_default();
+    }
+    let mut values = Values::new();
+    for field in &target.fields {
+        for (key, value) in of(&field.source).into_iter().flatten() {
+            if field.property.as_ref().is_none_or(|property| property == key) {
+                values.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    values
+}
+
+/// What a copy is of two versions of its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// Made of the values before.
+    Old,
+    /// Made of the new values.
+    New,
+    /// Old in some keys and new in others: ESO reads the keys of a source one by one, and the source was written
+    /// between two of them.
+    HalfNew,
+}
+
+/// Tells which version of its source a copy is.
+///
+/// # Errors
+/// That it is none, in words.
+pub fn version(target: &Target, secret: &SecretSeen, old: &Values, new: &Values) -> Result<Version, String> {
+    let is = |values: &Values| faithful(target, secret, values);
+    let Err(not_new) = is(new) else { return Ok(Version::New) };
+    let Err(not_old) = is(old) else { return Ok(Version::Old) };
+    if mixtures(old, new).iter().any(|mixture| is(mixture).is_ok()) {
+        return Ok(Version::HalfNew);
+    }
+    Err(format!("neither old ({not_old}) nor new ({not_new}), nor half of each"))
+}
+
+/// Every way to take each key's value from one of two sets. A source has a few keys, so these are few.
+fn mixtures(old: &Values, new: &Values) -> Vec<Values> {
+    new.iter().fold(vec![old.clone()], |mixtures, (key, value)| {
+        let with_new = mixtures.iter().map(|mixture| {
+            let mut mixture = mixture.clone();
+            mixture.insert(key.clone(), value.clone());
+            mixture
+        });
+        let with_new: Vec<Values> = with_new.collect();
+        mixtures.into_iter().chain(with_new).collect()
+    })
+}
+
 /// Checks the values that the target takes over as they are, under whatever keys.
 fn as_read(target: &Target, source: &SourceRef, secret: &SecretSeen, values: &Values) -> Result<(), String> {
     let of_source = target.verbatim.iter().filter(|(_, (from, _))| from == source);
@@ -190,5 +245,26 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 impl<E: std::error::Error> From<E> for Observation {
     fn from(error: E) -> Self {
         Self::unknown(chain(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use credence_harness::credential::Credential;
+
+    use super::*;
+
+    #[test]
+    fn mixtures_take_each_key_from_either_side() {
+        let values = |a: &str, b: &str| {
+            Values::from([("a".to_owned(), Credential::new(a)), ("b".to_owned(), Credential::new(b))])
+        };
+        let all: BTreeSet<String> = mixtures(&values("1", "1"), &values("2", "2"))
+            .iter()
+            .map(|mixture| mixture.values().filter_map(Credential::expose_str).collect())
+            .collect();
+        assert_eq!(all, BTreeSet::from(["11", "12", "21", "22"].map(str::to_owned)));
     }
 }

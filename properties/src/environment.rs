@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::num::NonZero;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError};
 use std::time::Duration;
 
 use credence_harness::audit::AuditLog;
@@ -15,7 +15,7 @@ use credence_harness::observe::Observer;
 use credence_harness::process::Process;
 use credence_harness::run_dir::RunDir;
 use kube::Client;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell, oneshot};
 use tokio::task::JoinSet;
 
 use crate::consumers::{self, Consumers, Setup};
@@ -64,8 +64,10 @@ pub struct Environment {
     pub namespaces: Namespaces,
     /// Namespaces that are truth tables, for p04.
     pub populations: Populations,
+    /// Held by whoever changes an admission policy of the configuration.
+    pub policies: Mutex<()>,
     /// Clean-up that goes on while the next cases run.
-    background: Mutex<JoinSet<()>>,
+    background: std::sync::Mutex<JoinSet<()>>,
     /// Why the cluster is of no use any more.
     death: OnceLock<String>,
     /// The run's own directory where the cluster's belongs to another process. Goes last, with what others left in it.
@@ -87,7 +89,8 @@ impl Environment {
             sources,
             namespaces,
             populations: Populations::default(),
-            background: Mutex::default(),
+            policies: Mutex::default(),
+            background: std::sync::Mutex::default(),
             death: OnceLock::new(),
             own_directory: None,
         }
@@ -162,6 +165,14 @@ impl Environment {
         tasks.spawn(work);
     }
 
+    /// Carries `work` to its end even if nobody waits for its outcome any more, so that what it changes for a while is
+    /// changed back. None if it panicked.
+    pub async fn to_the_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        let (sender, outcome) = oneshot::channel();
+        self.background(async move { drop(sender.send(work.await)) });
+        outcome.await.ok()
+    }
+
     /// Waits for the clean-up that is still going on.
     pub async fn settle(&self) {
         let mut tasks = std::mem::take(&mut *self.background.lock().unwrap_or_else(PoisonError::into_inner));
@@ -192,6 +203,11 @@ impl Environment {
     /// How soon an update must reach the copies of `target`, among as many dependents as a slot can have.
     pub fn propagation_bound(&self, target: &Target) -> Bound {
         self.model.propagation_bound(target, BUSY, WORKERS)
+    }
+
+    /// How soon after an outage that lasted for `outage` the copies of `target` must follow their source again.
+    pub fn recovery_bound(&self, target: &Target, outage: Duration) -> Bound {
+        self.model.recovery_bound(target, outage, BUSY, WORKERS)
     }
 }
 

@@ -18,9 +18,12 @@ const GONE: Duration = Duration::from_secs(120);
 const EVERY: Duration = Duration::from_millis(200);
 
 /// The kinds that runs make in the cluster, in the order in which they are removed: what makes copies goes first.
-const KINDS: [(&str, &str, &str); 3] = [
+const KINDS: [(&str, &str, &str); 6] = [
     ("external-secrets.io", "v1", "ClusterExternalSecret"),
     ("external-secrets.io", "v1", "ClusterSecretStore"),
+    ("rbac.authorization.k8s.io", "v1", "RoleBinding"),
+    ("rbac.authorization.k8s.io", "v1", "Role"),
+    ("", "v1", "ServiceAccount"),
     ("", "v1", "Namespace"),
 ];
 
@@ -53,26 +56,31 @@ pub enum LeftoverError {
 pub async fn sweep(client: &Client) -> Result<usize, LeftoverError> {
     let mut swept = 0;
     for (group, version, kind) in KINDS {
-        let api = Api::all_with(client.clone(), &ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind)));
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let api = Api::all_with(client.clone(), &resource);
         let refused = |act| move |source| LeftoverError::Refused { act, kind, source: Box::new(source) };
         let found = list(&api).await.map_err(refused("list"))?;
         swept += found.len();
-        for name in &found {
+        for (namespace, name) in &found {
             if kind == "Namespace" {
                 namespaces::delete(client, name).await?;
                 namespaces::remove_finalizers(client, name).await?;
-            } else {
-                match api.delete(name, &DeleteParams::default()).await {
-                    Err(kube::Error::Api(status)) if status.is_not_found() => {}
-                    outcome => drop(outcome.map_err(refused("delete"))?),
-                }
+                continue;
+            }
+            let place: Api<DynamicObject> = match namespace {
+                Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+                None => api.clone(),
+            };
+            match place.delete(name, &DeleteParams::default()).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                outcome => drop(outcome.map_err(refused("delete"))?),
             }
         }
         let what = format!("every {kind} of earlier runs gone");
         let gone = wait::poll(&what, GONE, EVERY, || async {
             match list(&api).await {
                 Ok(left) if left.is_empty() => Progress::Done(()),
-                Ok(left) => Progress::NotYet(left.join(", ")),
+                Ok(left) => Progress::NotYet(left.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(", ")),
                 Err(error) => Progress::NotYet(error.to_string()),
             }
         });
@@ -81,7 +89,8 @@ pub async fn sweep(client: &Client) -> Result<usize, LeftoverError> {
     Ok(swept)
 }
 
-async fn list(api: &Api<DynamicObject>) -> Result<Vec<String>, kube::Error> {
+/// Namespace and name of each.
+async fn list(api: &Api<DynamicObject>) -> Result<Vec<(Option<String>, String)>, kube::Error> {
     let found = api.list_metadata(&ListParams::default().labels(RUN_LABEL)).await?;
-    Ok(found.items.iter().map(ResourceExt::name_any).collect())
+    Ok(found.items.iter().map(|object| (object.namespace(), object.name_any())).collect())
 }

@@ -6,7 +6,7 @@
 //!                                └── what must hold
 //! ```
 //!
-//! Read [`run`] for the way through, [`driver`] for what a property is, and any `p01` to `p07` for a claim.
+//! Read [`run`] for the way through, [`driver`] for what a property is, and any `p01` to `p11` for a claim.
 //!
 //! Invariants:
 //! - Everything left of the driver, and everything right of the verdict, is pure: no cluster, no clock, no failure.
@@ -16,6 +16,7 @@
 //! - A case that cannot tell is unknown, and unknown is never green.
 //! - Nothing here sleeps: waits are in [`credence_harness::wait`].
 
+pub mod bindings;
 pub mod bundle;
 pub mod cli;
 pub mod console;
@@ -39,6 +40,8 @@ pub mod p04_selector_patterns;
 pub mod p05_format;
 pub mod p06_multi_format;
 pub mod p07_credential_types;
+pub mod p10_policy_update;
+pub mod p11_outage;
 pub mod registry;
 pub mod report;
 pub mod rotation;

@@ -12,14 +12,15 @@ use crate::selector::{Labels, NAME_LABEL, NamespaceSelection};
 mod bound;
 mod derive;
 mod expectation;
+mod guards;
 #[cfg(test)]
 mod tests;
 
-pub use bound::{Bound, NAMESPACES_PER_SECOND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST};
+pub use bound::{Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST};
 pub use expectation::{Conflict, CopyRef, Expectation};
 
 /// What a configuration asks for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Model {
     /// Every Secret that a target reads.
     pub sources: BTreeMap<SourceRef, Source>,
@@ -28,6 +29,11 @@ pub struct Model {
     /// Consumers that cannot run where this is tested, with the reason. Nothing is generated for them. Not derived from
     /// the configuration, which does not know: empty until it is filled in.
     pub absent_consumers: BTreeMap<Consumer, String>,
+    /// Why the programs of the cluster cannot be stopped where this is tested, if they cannot. Not derived from the
+    /// configuration either.
+    pub untouchable: Option<String>,
+    /// The ValidatingAdmissionPolicyBindings that deny, of policies that judge the creation of Secrets.
+    pub guards: BTreeSet<String>,
 }
 
 /// A Secret that targets read.
@@ -37,6 +43,8 @@ pub struct Source {
     pub keys: BTreeSet<String>,
     /// Its type, `Opaque` unless its manifest has another.
     pub secret_type: String,
+    /// The keys of the labels by which targets find it.
+    pub tags: BTreeSet<String>,
 }
 
 /// What one ClusterExternalSecret distributes.

@@ -19,14 +19,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use crate::bundle::SourceRef;
-use crate::copies;
+use crate::copies::{self, Version};
 use crate::driver::{Observation, Property};
 use crate::environment::{Environment, HOLD};
 use crate::generate::{Pick, pick};
 use crate::model::Model;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, Rotation, targets_of};
-use crate::sources::Values;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
 /// The property.
@@ -198,27 +197,13 @@ fn history(
         }
         let place = format!("{}/{}", dependent.namespace, event.name);
         let secret = event.secret.ok_or_else(|| format!("{place} was gone for a moment during the rotation"))?;
-        let is = |values: &Values| copies::faithful(dependent.target, &secret, values);
-        let (Err(not_old), Err(not_new)) = (is(old), is(new)) else { continue };
-        if !mixtures(old, new).iter().any(|mixture| is(mixture).is_ok()) {
-            return Err(format!("{place} was neither old ({not_old}) nor new ({not_new}), nor half of each"));
+        let version = copies::version(dependent.target, &secret, old, new);
+        match version.map_err(|why| format!("{place} was {why}"))? {
+            Version::Old | Version::New => {}
+            Version::HalfNew => half_new += 1,
         }
-        half_new += 1;
     }
     Ok(half_new)
-}
-
-/// Every way to take each key's value from one of two sets. A source has a few keys, so these are few.
-fn mixtures(old: &Values, new: &Values) -> Vec<Values> {
-    new.iter().fold(vec![old.clone()], |mixtures, (key, value)| {
-        let with_new = mixtures.iter().map(|mixture| {
-            let mut mixture = mixture.clone();
-            mixture.insert(key.clone(), value.clone());
-            mixture
-        });
-        let with_new: Vec<Values> = with_new.collect();
-        mixtures.into_iter().chain(with_new).collect()
-    })
 }
 
 /// The longest bound of the formats of the source.
@@ -226,25 +211,4 @@ fn bound(env: &Environment, rotation: &Rotation) -> Duration {
     let targets = targets_of(&env.model, &rotation.source);
     let bounds = targets.iter().map(|target| env.propagation_bound(target).limit());
     bounds.max().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use credence_harness::credential::Credential;
-
-    use super::*;
-
-    #[test]
-    fn mixtures_take_each_key_from_either_side() {
-        let values = |a: &str, b: &str| {
-            Values::from([("a".to_owned(), Credential::new(a)), ("b".to_owned(), Credential::new(b))])
-        };
-        let all: BTreeSet<String> = mixtures(&values("1", "1"), &values("2", "2"))
-            .iter()
-            .map(|mixture| mixture.values().filter_map(Credential::expose_str).collect())
-            .collect();
-        assert_eq!(all, BTreeSet::from(["11", "12", "21", "22"].map(str::to_owned)));
-    }
 }

@@ -8,11 +8,22 @@ use crate::p04_selector_patterns::SelectorPatterns;
 use crate::p05_format::Format;
 use crate::p06_multi_format::MultiFormat;
 use crate::p07_credential_types::CredentialTypes;
+use crate::p10_policy_update::PolicyUpdate;
+use crate::p11_outage::Outage;
 use crate::verdict::PropertyId;
 
 /// Every property there is.
-pub const PROPERTIES: &[&dyn Registered] =
-    &[&Propagation, &Provisioning, &LabelDistribution, &SelectorPatterns, &Format, &MultiFormat, &CredentialTypes];
+pub const PROPERTIES: &[&dyn Registered] = &[
+    &Propagation,
+    &Provisioning,
+    &LabelDistribution,
+    &SelectorPatterns,
+    &Format,
+    &MultiFormat,
+    &CredentialTypes,
+    &PolicyUpdate,
+    &Outage,
+];
 
 /// A name that no property has.
 #[derive(Debug, thiserror::Error)]

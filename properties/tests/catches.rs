@@ -26,6 +26,8 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("selector-exists", &["p03", "p04"]),
     ("raw-values-in-json", &["p05"]),
     ("format-reads-other-key", &["p06"]),
+    ("conditions-narrower-than-selector", &["p10"]),
+    ("find-with-delete", &["p11"]),
 ];
 
 /// Each fault that a real consumer must find, and which one; p07 has many.

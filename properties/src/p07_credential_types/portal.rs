@@ -310,13 +310,11 @@ impl<'a> PortalTrial<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     #[test]
     fn a_configuration_without_all_three_copies_has_no_case_of_backstage() {
-        let model = Model { sources: BTreeMap::new(), targets: Vec::new(), absent_consumers: BTreeMap::new() };
+        let model = Model::default();
         assert!(PortalCopies::of(&model).is_none());
     }
 }
