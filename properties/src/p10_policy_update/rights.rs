@@ -63,16 +63,16 @@ async fn steps(
     live: &mut [Live],
 ) -> Result<(), Observation> {
     let readers = readers(env, subject, cases.first().map(|(id, _)| *id)).await?;
-    if until_access(&readers, true, "the account of the store reads").await.is_err() {
+    if until_access(&readers, true, "an answer to a store's account").await.is_err() {
         // No later refusal says anything then.
         return Err(Observation::unknown("the account of the store never read its source"));
     }
     let revoked = Instant::now();
     subject.set_rights(env, revocation).await?;
-    let took = until_access(&readers, false, "the account of the store is refused").await?;
+    let took = until_access(&readers, false, "the refusal of a store's account whose rights were taken").await?;
     join_all(live.iter_mut().map(|live| live.without_rights(env, subject, cases, took))).await;
     subject.set_rights(env, Rights::Given).await?;
-    let took = until_access(&readers, true, "the account of the store reads again").await?;
+    let took = until_access(&readers, true, "an answer to a store's account whose rights were given back").await?;
     let outage = revoked.elapsed();
     join_all(live.iter_mut().map(|live| live.with_rights(env, subject, values, took, outage))).await;
     Ok(())
