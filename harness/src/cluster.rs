@@ -21,6 +21,7 @@ use crate::external_secrets::{self, Release};
 use crate::process::{Death, Process, ProcessError};
 use crate::run_dir::{RunDir, RunDirError};
 use crate::service::Service;
+use crate::standstill::Standstill;
 use crate::wait::WaitError;
 
 mod control_plane;
@@ -256,6 +257,12 @@ impl Cluster {
             }
             None => std::future::pending().await,
         }
+    }
+
+    /// Counts the time that External Secrets Operator stands still, from now on; none for a cluster that another process
+    /// owns.
+    pub fn standstill(&self) -> Option<Standstill> {
+        self.owned.as_ref().map(|owned| Standstill::of(owned.operator.processes()))
     }
 
     /// Leaves the run directory behind for a person to look at; the programs end all the same.

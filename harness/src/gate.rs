@@ -4,14 +4,12 @@
 //! server that knows nothing but that answer.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::response::IntoResponse;
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{StatusCode, Uri};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,8 +17,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::certificates::Authority;
+use crate::observe::Observer;
 use crate::tls::listener as tls;
-use crate::wait;
+use crate::wait::{self, Eye, Progress, WaitError};
 
 /// How long to pause before the kernel is asked again for a connection or for the port.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -61,7 +60,7 @@ pub enum Mode {
     Truncate(usize),
     /// Answers every request with this status, and a Kubernetes Status object.
     Status(u16),
-    /// Answers every request with success and an object that has nothing in it.
+    /// Answers every request with success and a Secret, or a list of Secrets, that has nothing in it.
     Empty,
 }
 
@@ -70,7 +69,7 @@ pub enum Mode {
 pub struct Gate {
     address: SocketAddr,
     mode: watch::Sender<Mode>,
-    connections: Arc<AtomicU64>,
+    connections: watch::Sender<u64>,
     _tasks: JoinSet<()>,
 }
 
@@ -86,14 +85,14 @@ impl Gate {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(GateError::Listen)?;
         let address = listener.local_addr().map_err(GateError::Listen)?;
         let (mode, modes) = watch::channel(Mode::Open);
-        let connections = Arc::new(AtomicU64::new(0));
+        let connections = watch::Sender::new(0);
         let mut tasks = JoinSet::new();
         let liar = match authority {
             Some(authority) => Some(liar(authority, modes.clone(), &mut tasks).await?),
             None => None,
         };
         let ends = Ends { upstream, liar };
-        tasks.spawn(serve(listener, address, ends, modes, Arc::clone(&connections)));
+        tasks.spawn(serve(listener, address, ends, modes, connections.clone()));
         Ok(Self { address, mode, connections, _tasks: tasks })
     }
 
@@ -109,7 +108,24 @@ impl Gate {
 
     /// Connections that it took, in any mode. A mode that refuses takes none.
     pub fn connections(&self) -> u64 {
-        self.connections.load(Ordering::Relaxed)
+        *self.connections.borrow()
+    }
+
+    /// Waits until it has taken more than `before` connections; of what `observer` excuses, nothing is counted.
+    ///
+    /// # Errors
+    /// When that does not happen within the limit.
+    pub async fn until_contacted(&self, observer: &Observer, before: u64, within: Duration) -> Result<(), WaitError> {
+        let eye = Eye {
+            changes: self.connections.subscribe(),
+            trouble: || observer.trouble(),
+            excused: || observer.stood_still(),
+        };
+        let contacted = wait::until_changed(eye, "a connection to the source", within, || match self.connections() {
+            count if count > before => Progress::Done(()),
+            _ => Progress::NotYet("nobody came".to_owned()),
+        });
+        contacted.await
     }
 }
 
@@ -125,7 +141,7 @@ async fn serve(
     address: SocketAddr,
     ends: Ends,
     mut modes: watch::Receiver<Mode>,
-    connections: Arc<AtomicU64>,
+    connections: watch::Sender<u64>,
 ) {
     let mut listener = Some(listener);
     let mut tasks = JoinSet::new();
@@ -153,7 +169,7 @@ async fn serve(
             changed = modes.changed() => if changed.is_err() { return },
             accepted = open.accept() => match accepted {
                 Ok((client, _)) => {
-                    connections.fetch_add(1, Ordering::Relaxed);
+                    connections.send_modify(|count| *count += 1);
                     tasks.spawn(connection(client, mode, ends, modes.clone()));
                 }
                 Err(_) => wait::pass(PAUSE).await,
@@ -240,8 +256,8 @@ async fn liar(
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(GateError::Listen)?;
     let address = listener.local_addr().map_err(GateError::Listen)?;
     let listener = tls::listen(vec![listener], address, config, tasks);
-    let router = Router::new().fallback(move || {
-        let (status, body) = answer(*modes.borrow());
+    let router = Router::new().fallback(move |asked: Uri| {
+        let (status, body) = answer(*modes.borrow(), asked.path());
         std::future::ready((status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response())
     });
     tasks.spawn(async move {
@@ -251,8 +267,8 @@ async fn liar(
     Ok(address)
 }
 
-/// What the server says while the gate is in `mode`.
-fn answer(mode: Mode) -> (StatusCode, Value) {
+/// What the server says of `path` while the gate is in `mode`.
+fn answer(mode: Mode, path: &str) -> (StatusCode, Value) {
     match mode {
         Mode::Status(code) => {
             let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -264,6 +280,9 @@ fn answer(mode: Mode) -> (StatusCode, Value) {
             let body = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
                 "message": "the gate is closed", "reason": reason, "code": status.as_u16() });
             (status, body)
+        }
+        _ if path.ends_with("/secrets") => {
+            (StatusCode::OK, json!({ "kind": "SecretList", "apiVersion": "v1", "metadata": {}, "items": [] }))
         }
         _ => (StatusCode::OK, json!({ "kind": "Secret", "apiVersion": "v1", "metadata": {} })),
     }
@@ -334,6 +353,8 @@ mod tests {
         gate.set(Mode::Empty);
         let (status, body) = get(&gate, &client).await.unwrap();
         assert!(status == 200 && body.contains("\"kind\":\"Secret\""), "{body}");
+        let list = client.get(format!("{}/api/v1/namespaces/a/secrets?limit=1", gate.url())).send().await.unwrap();
+        assert!(list.text().await.unwrap().contains("\"items\":[]"));
     }
 
     #[tokio::test]

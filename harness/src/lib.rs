@@ -43,6 +43,7 @@ pub mod refusal;
 pub mod run_dir;
 mod service;
 mod shared_watch;
+pub mod standstill;
 mod tls;
 pub mod usage;
 pub mod wait;

@@ -19,81 +19,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::credential::Credential;
+use crate::standstill::Standstill;
 use crate::wait;
+
+mod seen;
+
+pub use seen::{ExternalSecretSeen, NamespaceSeen, PodSeen, SecretEvent, SecretSeen};
 
 /// How long the first lists may take.
 const FIRST_LIST: Duration = Duration::from_secs(30);
-
-/// A Secret as the API server holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretSeen {
-    /// Tells it from an earlier Secret of the same name.
-    pub uid: String,
-    /// Its owners, each as `Kind name`.
-    pub owners: Vec<String>,
-    /// Its Kubernetes type.
-    pub type_: String,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// Its decoded data.
-    pub data: BTreeMap<String, Credential>,
-    /// Changes whenever the object does.
-    pub resource_version: String,
-    /// Whether its deletion has begun.
-    pub deleting: bool,
-}
-
-/// A namespace as the API server holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamespaceSeen {
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// Its finalizers.
-    pub finalizers: Vec<String>,
-    /// Whether its deletion has begun.
-    pub deleting: bool,
-    /// Whether the namespace controller has removed all that was in it.
-    pub emptied: bool,
-    /// While it is being deleted: what the namespace controller says still remains.
-    pub remaining: Vec<String>,
-}
-
-/// An ExternalSecret, for diagnosis only: its conditions are no evidence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExternalSecretSeen {
-    /// Status and reason of the Ready condition, if there is one. Its message is not kept: upstream errors can quote values.
-    pub ready: Option<String>,
-}
-
-/// A pod of one container, as its kubelet reports it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PodSeen {
-    /// Its container runs, or ran to its end.
-    Ran,
-    /// Its container waits. Only the reason is kept: messages can quote what a registry was sent.
-    Waits {
-        /// The reason, such as `ErrImagePull`; empty while the kubelet has not looked at it.
-        reason: String,
-    },
-}
-
-impl PodSeen {
-    /// Whether the image could not be pulled (kubelet `images/types.go`: the first failure, and those after it).
-    pub fn cannot_pull(&self) -> bool {
-        matches!(self, Self::Waits { reason } if reason == "ErrImagePull" || reason == "ImagePullBackOff")
-    }
-}
-
-/// One change to a Secret, in the order in which the API server made them.
-#[derive(Debug, Clone)]
-pub struct SecretEvent {
-    /// When it was seen.
-    pub at: Instant,
-    /// The Secret's name.
-    pub name: String,
-    /// What it is now; `None` once it is gone.
-    pub secret: Option<SecretSeen>,
-}
 
 /// How long to pause before a watch that failed begins anew.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -166,6 +100,7 @@ pub struct ObserveError {
 pub struct Observer {
     state: Arc<Mutex<State>>,
     version: watch::Sender<u64>,
+    standstill: Option<Standstill>,
     tasks: JoinSet<()>,
 }
 
@@ -176,7 +111,7 @@ impl Observer {
     /// When a first list does not arrive in time.
     pub async fn start(client: &Client) -> Result<Self, ObserveError> {
         let (version, _) = watch::channel(0);
-        let mut observer = Self { state: Arc::default(), version, tasks: JoinSet::new() };
+        let mut observer = Self { state: Arc::default(), version, standstill: None, tasks: JoinSet::new() };
         let (listed, mut lists) = mpsc::unbounded_channel();
         let mut missing = BTreeSet::from(["Secrets", "Namespaces", "ExternalSecrets", "Pods"]);
         observer.follow("Secrets", Api::<Secret>::all(client.clone()), listed.clone(), State::put_secret);
@@ -196,6 +131,18 @@ impl Observer {
             return Err(ObserveError { missing, trouble: observer.trouble() });
         }
         Ok(observer)
+    }
+
+    /// Lets no deadline count the time that the program under test stands still.
+    #[must_use]
+    pub fn excusing(mut self, standstill: Option<Standstill>) -> Self {
+        self.standstill = standstill;
+        self
+    }
+
+    /// All of that time until now.
+    pub(crate) fn stood_still(&self) -> Duration {
+        self.standstill.as_ref().map(Standstill::total).unwrap_or_default()
     }
 
     /// How many watches are open: one for each kind, however many cases run.
@@ -259,10 +206,11 @@ impl Observer {
                                 watcher::Event::Init => relisted = Some(Vec::new()),
                                 watcher::Event::InitApply(object) => relisted.get_or_insert_default().push(object),
                                 watcher::Event::InitDone => {
-                                    state.forget(kind);
+                                    let recorded = state.forget(kind);
                                     for object in relisted.take().unwrap_or_default() {
                                         put(&mut state, &object, true);
                                     }
+                                    state.tell_gone(recorded);
                                     // The receiver is gone once the first lists are in; a relist later has nobody to tell.
                                     listed.send(kind).ok();
                                 }
@@ -286,12 +234,40 @@ impl Observer {
 }
 
 impl State {
-    fn forget(&mut self, kind: &str) {
+    /// Forgets all objects of a kind before they are listed again; gives those whose changes are recorded.
+    fn forget(&mut self, kind: &str) -> Vec<(String, String)> {
         match kind {
-            "Secrets" => self.secrets.clear(),
+            "Secrets" => {
+                let secrets = std::mem::take(&mut self.secrets).into_iter();
+                let recorded = secrets.filter(|(namespace, _)| self.recordings.contains_key(namespace));
+                return recorded
+                    .flat_map(|(namespace, inside)| inside.into_keys().map(move |name| (namespace.clone(), name)))
+                    .collect();
+            }
             "Namespaces" => self.namespaces.clear(),
             "Pods" => self.pods.clear(),
             _ => self.external_secrets.clear(),
+        }
+        Vec::new()
+    }
+
+    /// Tells of Secrets that went while the watch saw nothing.
+    fn tell_gone(&mut self, recorded: Vec<(String, String)>) {
+        for (namespace, name) in recorded {
+            if !self.secrets.get(&namespace).is_some_and(|inside| inside.contains_key(&name)) {
+                self.tell(&namespace, &name, None);
+            }
+        }
+    }
+
+    /// Tells whoever records a namespace of a change.
+    fn tell(&mut self, namespace: &str, name: &str, secret: Option<&SecretSeen>) {
+        if let Some(recorders) = self.recordings.get_mut(namespace) {
+            let event = SecretEvent { at: Instant::now(), name: name.to_owned(), secret: secret.cloned() };
+            recorders.retain(|recorder| recorder.send(event.clone()).is_ok());
+            if recorders.is_empty() {
+                self.recordings.remove(namespace);
+            }
         }
     }
 
@@ -311,13 +287,7 @@ impl State {
             resource_version: object.resource_version().unwrap_or_default(),
             deleting: object.metadata.deletion_timestamp.is_some(),
         });
-        if let Some(recorders) = self.recordings.get_mut(&namespace) {
-            let event = SecretEvent { at: Instant::now(), name: name.clone(), secret: seen.clone() };
-            recorders.retain(|recorder| recorder.send(event.clone()).is_ok());
-            if recorders.is_empty() {
-                self.recordings.remove(&namespace);
-            }
-        }
+        self.tell(&namespace, &name, seen.as_ref());
         place(&mut self.secrets, namespace, name, seen);
     }
 
@@ -365,7 +335,9 @@ impl State {
                 let text = |key: &str| ready[key].as_str().unwrap_or_default().to_owned();
                 format!("Ready={} {}", text("status"), text("reason"))
             });
-        let seen = exists.then_some(ExternalSecretSeen { ready });
+        let refreshed = object.data.pointer("/status/refreshTime").and_then(serde_json::Value::as_str);
+        let refreshed = refreshed.unwrap_or_default().to_owned();
+        let seen = exists.then_some(ExternalSecretSeen { ready, refreshed });
         place(&mut self.external_secrets, object.namespace().unwrap_or_default(), object.name_any(), seen);
     }
 }

@@ -195,6 +195,11 @@ impl Process {
         Paused(Arc::clone(self))
     }
 
+    /// Whether it is stopped where it is, by whomever.
+    pub fn stands_still(&self) -> bool {
+        stat(self.pid).is_some_and(|fields| matches!(fields.first().map(String::as_str), Some("T" | "t")))
+    }
+
     fn signal(&self, signal: Signal) {
         // An error means that it is gone already; whoever waits for its end learns of that.
         rustix::process::pidfd_send_signal(&self.pidfd, signal).ok();
@@ -204,6 +209,13 @@ impl Process {
 /// A program that stands still; goes on when this is dropped.
 #[derive(Debug)]
 pub struct Paused(Arc<Process>);
+
+impl Paused {
+    /// Whether it does stand still: a program that ended cannot.
+    pub fn holds(&self) -> bool {
+        self.0.stands_still()
+    }
+}
 
 impl Drop for Paused {
     fn drop(&mut self) {
@@ -259,10 +271,15 @@ pub fn tail(path: &Path, lines: usize) -> String {
 ///
 /// Field 22 of `/proc/PID/stat`, see proc_pid_stat(5). `None` when there is no such process.
 pub fn start_ticks(pid: u32) -> Option<u64> {
+    stat(pid)?.get(19)?.parse().ok()
+}
+
+/// The fields of a process's `stat`, from its state on (proc_pid_stat(5), field 3).
+fn stat(pid: u32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command name, field 2, may hold spaces and parentheses; fields are counted after its last one.
     let after_name = &stat[stat.rfind(')')? + 1..];
-    after_name.split_whitespace().nth(19)?.parse().ok()
+    Some(after_name.split_whitespace().map(str::to_owned).collect())
 }
 
 /// Kills a process of an earlier run, if it is still the same process.
@@ -320,21 +337,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_paused_process_stands_still_until_the_guard_is_dropped() {
-        let state = |pid: u32| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-            stat[stat.rfind(')').unwrap() + 2..].chars().next().unwrap()
-        };
-        let reaches = async |pid: u32, wanted: char| {
-            while state(pid) != wanted {
+        let reaches = async |process: &Process, still: bool| {
+            while process.stands_still() != still {
                 tokio::task::yield_now().await;
             }
         };
         let directory = tempfile::tempdir().unwrap();
         let process = Arc::new(Process::start(&sleeper(directory.path())).unwrap());
         let paused = process.pause();
-        reaches(process.pid(), 'T').await;
+        reaches(&process, true).await;
+        assert!(paused.holds());
         drop(paused);
-        reaches(process.pid(), 'S').await;
+        reaches(&process, false).await;
     }
 
     #[test]

@@ -29,6 +29,11 @@ impl Service {
         self.process.borrow().clone()
     }
 
+    /// The process, whatever it is at any time.
+    pub(crate) fn processes(&self) -> watch::Receiver<Option<Arc<Process>>> {
+        self.process.subscribe()
+    }
+
     /// Kills it, and waits until it is gone. Does nothing if it is stopped.
     pub(crate) async fn stop(&self) {
         // Whoever watches for its death must learn first that this end is meant.
@@ -81,6 +86,8 @@ mod tests {
     use tokio::time::{Duration, timeout};
 
     use super::*;
+    use crate::standstill::Standstill;
+    use crate::wait::{self, Progress};
 
     fn service(directory: &Path, script: &str) -> Service {
         let program = Program {
@@ -111,6 +118,29 @@ mod tests {
         );
         assert_ne!(first.pid(), second.pid());
         assert_eq!(death.unwrap().name, "service");
+    }
+
+    #[tokio::test]
+    async fn time_counts_as_standstill_only_while_the_program_is_stopped() {
+        let directory = tempfile::tempdir().unwrap();
+        let service = service(directory.path(), "exec sleep 600");
+        let standstill = Standstill::of(service.processes());
+        let counted = async |from: Duration| {
+            wait::poll("counted", Duration::from_secs(10), Duration::from_millis(20), async || {
+                if standstill.total() > from { Progress::Done(()) } else { Progress::NotYet(String::new()) }
+            })
+            .await
+        };
+        let paused = service.process().unwrap().pause();
+        counted(Duration::ZERO).await.unwrap();
+        drop(paused);
+        service.stop().await;
+        service.start_again().unwrap();
+        let before = standstill.total();
+        wait::pass(Duration::from_millis(300)).await;
+        assert_eq!(standstill.total(), before);
+        let _paused = service.process().unwrap().pause();
+        counted(before).await.unwrap();
     }
 
     #[tokio::test]

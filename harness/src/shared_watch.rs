@@ -11,7 +11,7 @@ use kube::{Api, ResourceExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::wait::{self, Progress, WaitError};
+use crate::wait::{self, Eye, Progress, WaitError};
 
 /// How long the first list may take.
 const FIRST_LIST: Duration = Duration::from_secs(30);
@@ -80,7 +80,8 @@ impl<T: Send + 'static> SharedWatch<T> {
         mut step: impl FnMut(&State<T>) -> Progress<R>,
     ) -> Result<R, WaitError> {
         let trouble = || self.state().trouble.clone();
-        wait::until_changed(self.version.subscribe(), trouble, what, within, || step(&self.state())).await
+        let eye = Eye { changes: self.version.subscribe(), trouble, excused: || Duration::ZERO };
+        wait::until_changed(eye, what, within, || step(&self.state())).await
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {

@@ -1,4 +1,7 @@
 //! Waiting: the only place that sleeps. Each wait has a deadline, a reason and the last thing seen.
+//!
+//! A deadline is set for a program that runs. The time that it stands still, because it is stopped or its machine is
+//! suspended, is not counted (see [`crate::standstill`]).
 
 use std::future::Future;
 use std::time::Duration;
@@ -60,18 +63,29 @@ pub async fn until<T>(
     within: Duration,
     mut step: impl FnMut(&View<'_>) -> Progress<T>,
 ) -> Result<T, WaitError> {
-    until_changed(observer.changes(), || observer.trouble(), what, within, || observer.look(&mut step)).await
+    let eye = Eye { changes: observer.changes(), trouble: || observer.trouble(), excused: || observer.stood_still() };
+    until_changed(eye, what, within, || observer.look(&mut step)).await
 }
 
-/// As [`until`], for any shared watch: `changes` tells of each change, and `trouble` says why the watch is blind.
+/// A shared watch, as a wait uses it.
+pub(crate) struct Eye<Trouble, Excused> {
+    /// Tells of each change.
+    pub(crate) changes: watch::Receiver<u64>,
+    /// Why the watch is blind, if it is.
+    pub(crate) trouble: Trouble,
+    /// All the time until now that no deadline counts.
+    pub(crate) excused: Excused,
+}
+
+/// As [`until`], for any shared watch.
 pub(crate) async fn until_changed<T>(
-    mut changes: watch::Receiver<u64>,
-    trouble: impl Fn() -> Option<String>,
+    mut eye: Eye<impl Fn() -> Option<String>, impl Fn() -> Duration>,
     what: &str,
     within: Duration,
     mut step: impl FnMut() -> Progress<T>,
 ) -> Result<T, WaitError> {
-    let deadline = Instant::now() + within;
+    let (end, before) = (Instant::now() + within, (eye.excused)());
+    let Eye { changes, trouble, excused } = &mut eye;
     loop {
         changes.mark_unchanged();
         let last = match step() {
@@ -80,7 +94,9 @@ pub(crate) async fn until_changed<T>(
             Progress::NotYet(last) => last,
         };
         // A cluster that never stops changing must not carry the wait past its deadline.
-        if Instant::now() >= deadline || timeout_at(deadline, changes.changed()).await.is_err() {
+        let deadline = end + excused().saturating_sub(before);
+        let passed = Instant::now() >= deadline || timeout_at(deadline, changes.changed()).await.is_err();
+        if passed && excused().saturating_sub(before) <= deadline - end {
             return Err(match trouble() {
                 Some(why) => WaitError::Blind { what: what.to_owned(), why },
                 None => WaitError::TimedOut { what: what.to_owned(), within, last },
@@ -102,12 +118,13 @@ pub async fn settled(
     window: Duration,
     mut step: impl FnMut(&View<'_>) -> Result<(), String>,
 ) -> Result<Duration, WaitError> {
-    let begin = Instant::now();
+    let (begin, before) = (Instant::now(), observer.stood_still());
+    let counted = || begin.elapsed().saturating_sub(observer.stood_still().saturating_sub(before));
     loop {
-        let left = within.saturating_sub(begin.elapsed());
+        let left = within.saturating_sub(counted());
         until(observer, what, left, |view| step(view).map_or_else(Progress::NotYet, Progress::Done)).await?;
         let reached = begin.elapsed();
-        if reached > within {
+        if counted() > within {
             let last = "reached too late, after states that did not last".to_owned();
             return Err(WaitError::TimedOut { what: what.to_owned(), within, last });
         }
@@ -130,14 +147,16 @@ pub async fn hold(
     window: Duration,
     mut step: impl FnMut(&View<'_>) -> Result<(), String>,
 ) -> Result<(), WaitError> {
-    let end = Instant::now() + window;
+    let (end, before) = (Instant::now() + window, observer.stood_still());
     let mut changes = observer.changes();
     loop {
         changes.mark_unchanged();
         if let Err(why) = observer.look(&mut step) {
             return Err(WaitError::Impossible { what: what.to_owned(), why });
         }
-        if timeout_at(end, changes.changed()).await.is_err() {
+        let stood_still = || observer.stood_still().saturating_sub(before);
+        let until = end + stood_still();
+        if timeout_at(until, changes.changed()).await.is_err() && stood_still() <= until - end {
             return match observer.trouble() {
                 Some(why) => Err(WaitError::Blind { what: what.to_owned(), why }),
                 None => Ok(()),

@@ -24,8 +24,8 @@ mod tests;
 pub use error::BundleError;
 pub use external_secret::{
     ClusterExternalSecretSpec, CreationPolicy, DataEntry, DataFrom, DataTemplate, DeletionPolicy, ExternalSecretSpec,
-    MergePolicy, RefreshPolicy, RemoteRef, SecretTarget, SecretTemplate, StoreRef, TemplateFrom, TemplateItem,
-    TemplateObject,
+    Find, FindName, MergePolicy, RefreshPolicy, RemoteRef, SecretTarget, SecretTemplate, StoreRef, TemplateFrom,
+    TemplateItem, TemplateObject,
 };
 pub use go_duration::{GoDurationError, parse_go_duration};
 pub(crate) use secret::OPAQUE;

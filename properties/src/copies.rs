@@ -11,6 +11,7 @@ use crate::consumer_format::{self, Role, source_roles};
 use crate::driver::Observation;
 use crate::known::Forgotten;
 use crate::model::{ExpectedKeys, Model, Target};
+use crate::rotation::mixtures;
 use crate::sources::Values;
 use crate::verdict::{Outcome, Violation};
 
@@ -135,6 +136,48 @@ pub fn faithful(target: &Target, secret: &SecretSeen, values: &Values) -> Result
         Some(difference) => Err(format!("{name} disagrees with its source: {difference}")),
         None => Ok(()),
     }
+}
+
+/// The values that a target takes from its sources. Of several sources, only what it reads of each.
+pub fn values_for<'a>(target: &Target, of: impl Fn(&SourceRef) -> Option<&'a Values>) -> Values {
+    if let [source] = target.sources().into_iter().collect::<Vec<_>>()[..] {
+        return of(source).cloned().unwrap_or_default();
+    }
+    let mut values = Values::new();
+    for field in &target.fields {
+        for (key, value) in of(&field.source).into_iter().flatten() {
+            if field.property.as_ref().is_none_or(|property| property == key) {
+                values.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    values
+}
+
+/// What a copy is of two versions of its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// Made of the values before.
+    Old,
+    /// Made of the new values.
+    New,
+    /// Old in some keys and new in others: ESO reads the keys of a source one by one, and the source was written
+    /// between two of them.
+    HalfNew,
+}
+
+/// Tells which version of its source a copy is.
+///
+/// # Errors
+/// That it is none, in words.
+pub fn version(target: &Target, secret: &SecretSeen, old: &Values, new: &Values) -> Result<Version, String> {
+    let is = |values: &Values| faithful(target, secret, values);
+    let Err(not_new) = is(new) else { return Ok(Version::New) };
+    let Err(not_old) = is(old) else { return Ok(Version::Old) };
+    if mixtures(&[old, new]).iter().any(|mixture| is(mixture).is_ok()) {
+        return Ok(Version::HalfNew);
+    }
+    Err(format!("neither old ({not_old}) nor new ({not_new}), nor half of each"))
 }
 
 /// Checks the values that the target takes over as they are, under whatever keys.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::num::NonZero;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use credence_harness::audit::AuditLog;
@@ -16,7 +16,7 @@ use credence_harness::process::Process;
 use credence_harness::run_dir::RunDir;
 use credence_harness::wait::{self, Progress, WaitError};
 use kube::Client;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell, oneshot};
 use tokio::task::JoinSet;
 
 use crate::consumers::{self, Consumers, Setup};
@@ -73,8 +73,10 @@ pub struct Environment {
     pub populations: Populations,
     /// The kinds that the cluster serves, for p08.
     pub kinds: Arc<Kinds>,
+    /// Held by whoever changes an admission policy of the configuration.
+    pub policies: Mutex<()>,
     /// Clean-up that goes on while the next cases run.
-    background: Mutex<JoinSet<()>>,
+    background: std::sync::Mutex<JoinSet<()>>,
     /// Why the cluster is of no use any more.
     death: Arc<OnceLock<String>>,
     /// The run's own directory where the cluster's belongs to another process. Goes last, with what others left in it.
@@ -97,7 +99,8 @@ impl Environment {
             namespaces: Arc::new(namespaces),
             populations: Populations::default(),
             kinds: Arc::default(),
-            background: Mutex::default(),
+            policies: Mutex::default(),
+            background: std::sync::Mutex::default(),
             death: Arc::default(),
             own_directory: None,
         }
@@ -118,7 +121,8 @@ impl Environment {
             namespaces: Arc::clone(&self.namespaces),
             populations: Populations::default(),
             kinds: Arc::clone(&self.kinds),
-            background: Mutex::default(),
+            policies: Mutex::default(),
+            background: std::sync::Mutex::default(),
             death: Arc::clone(&self.death),
             own_directory: None,
         }
@@ -193,6 +197,14 @@ impl Environment {
         tasks.spawn(work);
     }
 
+    /// Carries `work` to its end even if nobody waits for its outcome any more, so that what it changes for a while is
+    /// changed back. None if it panicked.
+    pub async fn to_the_end<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        let (sender, outcome) = oneshot::channel();
+        self.background(async move { drop(sender.send(work.await)) });
+        outcome.await.ok()
+    }
+
     /// Waits for the clean-up that is still going on.
     pub async fn settle(&self) {
         let mut tasks = std::mem::take(&mut *self.background.lock().unwrap_or_else(PoisonError::into_inner));
@@ -239,6 +251,11 @@ impl Environment {
     /// How soon a copy of `target` must be what it was after it was changed by hand.
     pub fn healing_bound(&self, target: &Target, tampering: Tampering) -> Bound {
         self.model.healing_bound(target, tampering, BUSY, WORKERS)
+    }
+
+    /// How soon after an outage that lasted for `outage` the copies of `target` must follow their source again.
+    pub fn recovery_bound(&self, target: &Target, outage: Duration) -> Bound {
+        self.model.recovery_bound(target, outage, BUSY, WORKERS)
     }
 }
 

@@ -12,6 +12,7 @@ use kube::{Api, Client};
 use serde_json::Value;
 
 use crate::environment::Environment;
+use crate::model::Model;
 use crate::verdict::Known;
 
 /// Finalizer that a ClusterExternalSecret puts on each namespace it serves, without its name (ESO
@@ -44,6 +45,21 @@ pub struct Forgotten {
     pub name: String,
 }
 
+/// A ClusterExternalSecret, and the name of the ExternalSecrets that it makes.
+#[derive(Debug, Clone, Copy)]
+pub struct Maker<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The name of its ExternalSecrets.
+    pub external_secret: &'a str,
+}
+
+/// The ClusterExternalSecrets of a configuration.
+pub fn makers(model: &Model) -> Vec<Maker<'_>> {
+    let targets = model.targets.iter();
+    targets.map(|target| Maker { name: &target.name, external_secret: &target.external_secret }).collect()
+}
+
 /// The finalizers of ClusterExternalSecrets that do not select a namespace, if these are all that holds it back from
 /// being deleted. `asked` are the ClusterExternalSecrets that do select it.
 pub fn stale_finalizers(seen: &NamespaceSeen, asked: &BTreeSet<String>) -> Option<String> {
@@ -53,17 +69,18 @@ pub fn stale_finalizers(seen: &NamespaceSeen, asked: &BTreeSet<String>) -> Optio
 }
 
 /// The ExternalSecrets in `namespaces` that no label asks for and that their ClusterExternalSecret no longer lists.
-/// `expected` are the names that are asked for, by namespace.
+/// `expected` are the names that are asked for, by namespace, and `makers` those who make what is asked for.
 ///
 /// # Errors
 /// When a ClusterExternalSecret cannot be read.
 pub async fn forgotten(
     env: &Environment,
+    makers: &[Maker<'_>],
     expected: &BTreeMap<&str, BTreeSet<&str>>,
 ) -> Result<BTreeSet<Forgotten>, kube::Error> {
     let mut forgotten = BTreeSet::new();
-    for target in &env.model.targets {
-        let name = target.external_secret.as_str();
+    for maker in makers {
+        let name = maker.external_secret;
         let strays: Vec<&str> = env.observer.look(|view| {
             let stray = expected
                 .iter()
@@ -73,7 +90,7 @@ pub async fn forgotten(
         if strays.is_empty() {
             continue;
         }
-        let object = api(&env.cluster.client, "ClusterExternalSecret", None).get(&target.name).await?;
+        let object = api(&env.cluster.client, "ClusterExternalSecret", None).get(maker.name).await?;
         let listed = object.data.pointer("/status/provisionedNamespaces").and_then(Value::as_array);
         let listed: BTreeSet<&str> = listed.into_iter().flatten().filter_map(Value::as_str).collect();
         let lost = strays.into_iter().filter(|namespace| !listed.contains(namespace));

@@ -18,6 +18,7 @@
 //! - Nothing here sleeps: waits are in [`credence_harness::wait`].
 
 pub mod admission;
+pub mod bindings;
 pub mod bundle;
 pub mod canaries;
 pub mod cli;
@@ -45,6 +46,8 @@ pub mod p06_multi_format;
 pub mod p07_credential_types;
 pub mod p08_access_control;
 pub mod p09_audit;
+pub mod p10_policy_update;
+pub mod p11_outage;
 pub mod p12_encryption;
 pub mod p13_manual_copies;
 pub mod p14_transition;

@@ -14,13 +14,16 @@ use crate::selector::{Labels, NAME_LABEL, NamespaceSelection};
 mod bound;
 mod derive;
 mod expectation;
+mod guards;
 mod pattern;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use bound::{Bound, NAMESPACES_PER_SECOND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering};
+pub use bound::{
+    Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering,
+};
 pub use expectation::{Conflict, CopyRef, Expectation};
 pub use pattern::Pattern;
 
@@ -40,6 +43,11 @@ pub struct Model {
     /// Consumers that cannot run where this is tested, with the reason. Nothing is generated for them. Not derived from
     /// the configuration, which does not know: empty until it is filled in.
     pub absent_consumers: BTreeMap<Consumer, String>,
+    /// Why the programs of the cluster cannot be stopped where this is tested, if they cannot. Not derived from the
+    /// configuration either.
+    pub untouchable: Option<String>,
+    /// The ValidatingAdmissionPolicyBindings that deny, of policies that judge the creation of Secrets.
+    pub guards: BTreeSet<String>,
 }
 
 /// A Secret that targets read.
@@ -49,6 +57,8 @@ pub struct Source {
     pub keys: BTreeSet<String>,
     /// Its type, `Opaque` unless its manifest has another.
     pub secret_type: String,
+    /// The keys of the labels by which targets find it.
+    pub tags: BTreeSet<String>,
 }
 
 /// What one ClusterExternalSecret distributes.

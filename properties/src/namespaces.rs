@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::copies::{self, Expected, Names};
 use crate::environment::{Environment, selected_names};
@@ -59,6 +59,8 @@ pub struct Namespaces {
     free: Mutex<BTreeSet<String>>,
     named: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     left_behind: Mutex<Vec<Violation>>,
+    /// Namespaces that are being cleaned.
+    cleaning: watch::Sender<usize>,
 }
 
 /// One namespace that belongs to one case.
@@ -85,6 +87,7 @@ impl Namespaces {
             free: Mutex::default(),
             named: Mutex::default(),
             left_behind: Mutex::default(),
+            cleaning: watch::Sender::default(),
         }
     }
 
@@ -175,13 +178,21 @@ impl Namespaces {
     /// Takes a namespace back: removes `labels`, waits in the background until its copies are gone, and pools it.
     pub fn give_back(&self, env: &Arc<Environment>, lease: Lease, labels: BTreeSet<String>) {
         let env = Arc::clone(env);
+        self.cleaning.send_modify(|count| *count += 1);
         env.clone().background(async move {
             if let Err(left) = env.namespaces.clean(&env, &lease, &labels).await {
                 env.namespaces.leave_behind(Violation { reason: left, known: None });
             } else if matches!(lease.kind, Kind::Pooled) {
                 env.namespaces.free.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.name);
             }
+            env.namespaces.cleaning.send_modify(|count| *count -= 1);
         });
+    }
+
+    /// Waits until every namespace that was given back is clean.
+    pub async fn cleaned(&self) {
+        // The sender lives as long as this, so the channel cannot be closed.
+        self.cleaning.subscribe().wait_for(|count| *count == 0).await.ok();
     }
 
     async fn clean(&self, env: &Environment, lease: &Lease, labels: &BTreeSet<String>) -> Result<(), String> {
@@ -200,7 +211,8 @@ impl Namespaces {
         };
         let Err(error) = empty().await else { return Ok(()) };
         let nothing = BTreeMap::from([(lease.name.as_str(), BTreeSet::new())]);
-        let forgotten = known::forgotten(env, &nothing).await.map_err(|error| error.to_string())?;
+        let forgotten =
+            known::forgotten(env, &known::makers(&env.model), &nothing).await.map_err(|error| error.to_string())?;
         if forgotten.is_empty() {
             return Err(error.to_string());
         }

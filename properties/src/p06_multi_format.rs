@@ -19,14 +19,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use crate::bundle::SourceRef;
-use crate::copies;
+use crate::copies::{self, Version};
 use crate::driver::{Observation, Property};
 use crate::environment::{Environment, HOLD};
 use crate::generate::{Pick, pick};
 use crate::model::Model;
 use crate::report::PropertyMeta;
-use crate::rotation::{self, Dependent, Rotation, mixtures, targets_of};
-use crate::sources::Values;
+use crate::rotation::{self, Dependent, Rotation, targets_of};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
 /// The property.
@@ -198,12 +197,11 @@ fn history(
         }
         let place = format!("{}/{}", dependent.namespace, event.name);
         let secret = event.secret.ok_or_else(|| format!("{place} was gone for a moment during the rotation"))?;
-        let is = |values: &Values| copies::faithful(dependent.target, &secret, values);
-        let (Err(not_old), Err(not_new)) = (is(old), is(new)) else { continue };
-        if !mixtures(&[old, new]).iter().any(|mixture| is(mixture).is_ok()) {
-            return Err(format!("{place} was neither old ({not_old}) nor new ({not_new}), nor half of each"));
+        let version = copies::version(dependent.target, &secret, old, new);
+        match version.map_err(|why| format!("{place} was {why}"))? {
+            Version::Old | Version::New => {}
+            Version::HalfNew => half_new += 1,
         }
-        half_new += 1;
     }
     Ok(half_new)
 }

@@ -10,6 +10,8 @@ use crate::p06_multi_format::MultiFormat;
 use crate::p07_credential_types::CredentialTypes;
 use crate::p08_access_control::AccessControl;
 use crate::p09_audit::Audit;
+use crate::p10_policy_update::PolicyUpdate;
+use crate::p11_outage::Outage;
 use crate::p12_encryption::Encryption;
 use crate::p13_manual_copies::ManualCopies;
 use crate::p14_transition::Transition;
@@ -27,6 +29,8 @@ pub const PROPERTIES: &[&dyn Registered] = &[
     &CredentialTypes,
     &AccessControl,
     &Audit,
+    &PolicyUpdate,
+    &Outage,
     &Encryption,
     &ManualCopies,
     &Transition,

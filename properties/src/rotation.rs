@@ -11,6 +11,7 @@ use credence_harness::wait::{self, Progress, WaitError};
 use kube::Client;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::bundle::SourceRef;
@@ -170,16 +171,21 @@ impl<'a> Dependent<'a> {
         namespaces::set_labels(client, &agent(case), &self.namespace, &self.labels).await
     }
 
+    /// Takes the labels off the namespace again, so that it asks for nothing.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn stop_asking(&self, client: &Client, case: CaseId) -> Result<(), NamespaceError> {
+        let removed: BTreeMap<&String, Value> = self.labels.keys().map(|key| (key, Value::Null)).collect();
+        namespaces::set_labels(client, &agent(case), &self.namespace, &removed).await
+    }
+
     /// Waits until the copy is what the target promises of a source with these `values`.
     ///
     /// # Errors
     /// When that does not happen within the bound; the error says what was wrong last.
     pub async fn until_faithful(&self, env: &Environment, values: &Values, bound: Duration) -> Result<(), WaitError> {
-        let what = format!("copy {}/{} like its source", self.namespace, self.target.secret);
-        wait::until(&env.observer, &what, bound, |view| {
-            self.look(view, values).map_or_else(Progress::NotYet, Progress::Done)
-        })
-        .await
+        until_like(env, &self.namespace, self.target, values, bound).await
     }
 
     /// Checks that the copy is there, and what the target promises of a source with these `values`.
@@ -187,10 +193,7 @@ impl<'a> Dependent<'a> {
     /// # Errors
     /// What is wrong, in words.
     pub fn look(&self, view: &View<'_>, values: &Values) -> Result<(), String> {
-        match view.secret(&self.namespace, &self.target.secret) {
-            None => Err(copies::missing(view, &self.namespace, &self.target.secret, self.target)),
-            Some(secret) => copies::faithful(self.target, secret, values),
-        }
+        like(view, &self.namespace, self.target, values)
     }
 
     /// Gives the namespace back.
@@ -198,6 +201,31 @@ impl<'a> Dependent<'a> {
         if let Some(lease) = self.lease {
             env.namespaces.give_back(env, lease, self.labels.into_keys().collect::<BTreeSet<_>>());
         }
+    }
+}
+
+/// Waits until the copy of `target` in `namespace` is what it promises of a source with these `values`.
+///
+/// # Errors
+/// When that does not happen within the bound; the error says what was wrong last.
+pub async fn until_like(
+    env: &Environment,
+    namespace: &str,
+    target: &Target,
+    values: &Values,
+    bound: Duration,
+) -> Result<(), WaitError> {
+    let what = format!("copy {namespace}/{} like its source", target.secret);
+    wait::until(&env.observer, &what, bound, |view| {
+        like(view, namespace, target, values).map_or_else(Progress::NotYet, Progress::Done)
+    })
+    .await
+}
+
+fn like(view: &View<'_>, namespace: &str, target: &Target, values: &Values) -> Result<(), String> {
+    match view.secret(namespace, &target.secret) {
+        None => Err(copies::missing(view, namespace, &target.secret, target)),
+        Some(secret) => copies::faithful(target, secret, values),
     }
 }
 

@@ -34,14 +34,15 @@ use crate::namespaces::Namespaces;
 use crate::overlay::{self, Server, Time};
 use crate::p03_label_distribution::LabelDistribution;
 use crate::p07_credential_types::CredentialTypes;
+use crate::p11_outage::Outage;
 use crate::report::{self, Config, OverlayField, Phase, PropertyMeta, PropertyReport, Report, Resources, Written};
 use crate::run::{Keep, Options, RunError, UP, load};
 use crate::sources::{SourceError, Values};
 use crate::stop::Stop;
 use crate::verdict::{PropertyId, Verdict};
 
-/// The property that makes outages of the sources.
-const OUTAGE: PropertyId = PropertyId::new(11);
+/// Why nothing of a cluster can be stopped that another process keeps.
+const NOT_OURS: &str = "the cluster belongs to another process; credence down, and run starts one of its own";
 
 /// A configuration deployed to a cluster, and what has been found so far.
 pub struct Session {
@@ -103,7 +104,8 @@ impl Session {
         }
 
         let timer = console.phase("deploy");
-        let gates = if options.wants(OUTAGE) { open_gates(&cluster, &manifests).await? } else { BTreeMap::new() };
+        let gates =
+            if options.wants(Outage::META.id) { open_gates(&cluster, &manifests).await? } else { BTreeMap::new() };
         let server = Server {
             url: cluster.description.url.clone(),
             gates: gates.iter().map(|(store, gate)| (store.clone(), gate.url())).collect(),
@@ -120,7 +122,8 @@ impl Session {
             if leftovers > 0 {
                 notes.push(format!("removed {leftovers} objects that an earlier run left"));
             }
-            Ok::<_, RunError>((notes, Observer::start(&cluster.client).await?))
+            let observer = Observer::start(&cluster.client).await?.excusing(cluster.standstill());
+            Ok::<_, RunError>((notes, observer))
         };
         let (notes, observer) = tokio::select! {
             // A dead program explains a failed request better than the request does.
@@ -133,6 +136,9 @@ impl Session {
         }
         let mut env = Environment::new(cluster, observer, model, Namespaces::new(&name));
         (env.control_plane, env.gates) = (control_plane, Arc::new(gates));
+        if !env.cluster.is_owned() {
+            env.model.untouchable = Some(NOT_OURS.to_owned());
+        }
         if options.wants(CredentialTypes::META.id) {
             let owned = env.cluster.is_owned();
             env = env.with_consumers(Setup::obtain(&options.components, endpoints, owned, console).await?);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::copies::{self, Expected, Names};
 use crate::environment::{self, Environment, HOLD, expected_in};
-use crate::known::{self, EXTERNAL_SECRET_STAYS, FINALIZER_STAYS};
+use crate::known::{self, EXTERNAL_SECRET_STAYS, FINALIZER_STAYS, Maker};
 use crate::model::Model;
 use crate::namespaces::{self, NamespaceError};
 use crate::selector::Labels;
@@ -58,6 +58,18 @@ pub async fn settle(
     past: Past,
     latencies: &mut Vec<Duration>,
 ) -> Outcome {
+    settle_by(env, &known::makers(&env.model), worlds, bound, past, latencies).await
+}
+
+/// As [`settle`], for what is made by others than the configuration's own ClusterExternalSecrets, under the same names.
+pub async fn settle_by(
+    env: &Environment,
+    makers: &[Maker<'_>],
+    worlds: &[(&str, Expected<'_>)],
+    bound: Duration,
+    past: Past,
+    latencies: &mut Vec<Duration>,
+) -> Outcome {
     let first = match try_settle(env, worlds, bound, past).await {
         Ok(took) => {
             latencies.push(took);
@@ -69,7 +81,7 @@ pub async fn settle(
     let asked = worlds.iter().map(|(name, expected)| {
         (*name, expected.values().map(|target| target.external_secret.as_str()).collect::<BTreeSet<_>>())
     });
-    let forgotten = match known::forgotten(env, &asked.collect()).await {
+    let forgotten = match known::forgotten(env, makers, &asked.collect()).await {
         Ok(forgotten) if forgotten.is_empty() => return Outcome::Violated(violation),
         Ok(forgotten) => forgotten,
         Err(error) => return Outcome::Unknown(error.to_string()),

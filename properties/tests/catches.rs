@@ -30,6 +30,8 @@ const FAULTS: &[(&str, &[&str])] = &[
 
 /// Faults that must be found as well, whose cases are not made smaller here: how that goes, the faults above show.
 const FURTHER_FAULTS: &[(&str, &[&str])] = &[
+    ("conditions-narrower-than-selector", &["p10"]),
+    ("find-with-delete", &["p11"]),
     ("store-without-conditions", &["p08"]),
     ("role-without-resource-names", &["p08", "p15"]),
     ("one-role-for-all-sources", &["p08"]),

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use regex::Regex;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
@@ -306,11 +307,43 @@ pub struct DataFrom {
     /// All values of one source.
     pub extract: Option<RemoteRef>,
     /// All sources that fit a search.
-    pub find: Option<IgnoredAny>,
+    pub find: Option<Find>,
     /// How keys are renamed; what they become is known only to the controller.
     #[serde(default)]
     pub rewrite: Vec<IgnoredAny>,
     pub(crate) source_ref: Option<EntrySource>,
+}
+
+/// A search for sources. Each one that is found becomes one value, the whole source as JSON, under the source's name.
+///
+/// Source: `Client.GetAllSecrets` (pkg/provider/kubernetes/client.go), which looks at tags first.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Find {
+    /// Labels that a source must have.
+    pub tags: Option<Labels>,
+    /// What a source's name must be like.
+    pub name: Option<FindName>,
+}
+
+/// What the name of a source must be like.
+#[derive(Debug, Clone, Deserialize)]
+pub struct FindName {
+    /// An expression that matches anywhere in it.
+    pub regexp: Option<String>,
+}
+
+impl Find {
+    /// Whether it finds a Secret of this name with these labels. An expression that the controller would refuse finds
+    /// nothing.
+    pub fn finds(&self, name: &str, labels: &Labels) -> bool {
+        match (&self.tags, &self.name) {
+            (Some(tags), _) => tags.iter().all(|(key, value)| labels.get(key) == Some(value)),
+            (None, Some(FindName { regexp: Some(regexp) })) => {
+                Regex::new(regexp).is_ok_and(|regex| regex.is_match(name))
+            }
+            (None, _) => false,
+        }
+    }
 }
 
 /// The store, or something else, that one entry reads instead of the spec's store.

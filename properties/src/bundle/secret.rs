@@ -9,7 +9,8 @@ use credence_harness::credential::Credential;
 use credence_harness::manifest::Manifest;
 use serde_json::Value;
 
-use super::{BundleError, Place};
+use super::{BundleError, Place, typed};
+use crate::selector::Labels;
 
 /// The type of a Secret that names none.
 pub(crate) const OPAQUE: &str = "Opaque";
@@ -34,6 +35,8 @@ impl fmt::Display for SourceRef {
 pub struct SecretManifest {
     /// The type, `Opaque` if none is written.
     pub secret_type: String,
+    /// The labels.
+    pub labels: Labels,
     /// The values of `data`, decoded, under those of `stringData`.
     pub data: BTreeMap<String, Credential>,
 }
@@ -55,7 +58,13 @@ pub(super) fn read(manifest: &Manifest) -> Result<SecretManifest, BundleError> {
         }
     }
     let secret_type = manifest.object.get("type").and_then(Value::as_str);
-    Ok(SecretManifest { secret_type: secret_type.unwrap_or(OPAQUE).to_owned(), data })
+    let labels: Option<Labels> =
+        typed(manifest, manifest.object.pointer("/metadata/labels").cloned().unwrap_or_default())?;
+    Ok(SecretManifest {
+        secret_type: secret_type.unwrap_or(OPAQUE).to_owned(),
+        labels: labels.unwrap_or_default(),
+        data,
+    })
 }
 
 type Decode = fn(&Value) -> Result<Credential, &'static str>;

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::pattern::patterns;
-use super::{ExpectedKeys, Field, Model, Source, Target};
+use super::{ExpectedKeys, Field, Model, Source, Target, guards};
 use crate::bundle::{
-    Bundle, ClusterExternalSecret, ClusterSecretStore, DataFrom, DataTemplate, ExternalSecretSpec, MergePolicy, OPAQUE,
-    RemoteRef, SecretTemplate, SourceRef, StoreRef, TemplateFrom,
+    Bundle, ClusterExternalSecret, ClusterSecretStore, DataFrom, DataTemplate, ExternalSecretSpec, Find, MergePolicy,
+    OPAQUE, RemoteRef, SecretTemplate, SourceRef, StoreRef, TemplateFrom,
 };
 use crate::selector::Labels;
 
@@ -23,20 +23,27 @@ pub(super) fn model(bundle: &Bundle) -> Model {
         patterns: patterns(bundle),
         admission_policies,
         absent_consumers: BTreeMap::new(),
+        untouchable: None,
+        guards: guards::guards(bundle),
     }
 }
 
 /// The Secret that a reference through a store leads to.
 fn source_ref(bundle: &Bundle, store: &StoreRef, remote: &RemoteRef) -> SourceRef {
-    SourceRef {
-        namespace: store_named(bundle, store)
-            .kubernetes
-            .as_ref()
-            .map(|provider| provider.remote_namespace.clone())
-            // Every used store reads Kubernetes Secrets, or the bundle would have been refused.
-            .expect("the bundle checked the store's provider"),
-        name: remote.key.clone(),
-    }
+    SourceRef { namespace: remote_namespace(bundle, store).to_owned(), name: remote.key.clone() }
+}
+
+fn remote_namespace<'a>(bundle: &'a Bundle, store: &StoreRef) -> &'a str {
+    // Every used store reads Kubernetes Secrets, or the bundle would have been refused.
+    &store_named(bundle, store).kubernetes.as_ref().expect("the bundle checked the store's provider").remote_namespace
+}
+
+/// The Secrets of the configuration that a search through a store finds.
+fn found<'a>(bundle: &'a Bundle, store: &StoreRef, find: &'a Find) -> impl Iterator<Item = &'a SourceRef> {
+    let namespace = remote_namespace(bundle, store);
+    let finds = move |(source, _): &(&'a SourceRef, _)| source.namespace == namespace;
+    let secrets = bundle.secrets.iter().filter(finds);
+    secrets.filter(|(source, secret)| find.finds(&source.name, &secret.labels)).map(|(source, _)| source)
 }
 
 fn store_named<'a>(bundle: &'a Bundle, store: &StoreRef) -> &'a ClusterSecretStore {
@@ -60,16 +67,33 @@ fn sources(bundle: &Bundle) -> BTreeMap<SourceRef, Source> {
     });
     for (store, remote) in single.chain(whole) {
         let reference = source_ref(bundle, store, remote);
-        let manifest = bundle.secrets.get(&reference);
-        let source = sources.entry(reference).or_insert_with(|| Source {
-            keys: manifest.map(|secret| secret.data.keys().cloned().collect()).unwrap_or_default(),
-            secret_type: manifest.map_or_else(|| OPAQUE.to_owned(), |secret| secret.secret_type.clone()),
-        });
+        let source = as_written(bundle, &reference);
+        let source = sources.entry(reference).or_insert(source);
         if remote.is_plain() {
             source.keys.extend(remote.property.clone());
         }
     }
+    let searches = specs(bundle).flat_map(|spec| {
+        let entries = spec.data_from.iter();
+        entries.filter_map(|entry| Some((spec.store_of(entry.source_ref.as_ref())?, entry.find.as_ref()?)))
+    });
+    for (store, find) in searches {
+        for reference in found(bundle, store, find) {
+            let source = sources.entry(reference.clone()).or_insert_with(|| as_written(bundle, reference));
+            source.tags.extend(find.tags.iter().flatten().map(|(key, _)| key.clone()));
+        }
+    }
     sources
+}
+
+/// A source as its manifest has it, if there is one.
+fn as_written(bundle: &Bundle, reference: &SourceRef) -> Source {
+    let manifest = bundle.secrets.get(reference);
+    Source {
+        keys: manifest.map(|secret| secret.data.keys().cloned().collect()).unwrap_or_default(),
+        secret_type: manifest.map_or_else(|| OPAQUE.to_owned(), |secret| secret.secret_type.clone()),
+        tags: BTreeSet::new(),
+    }
 }
 
 fn target(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, distributed: &ClusterExternalSecret) -> Target {
@@ -155,6 +179,17 @@ fn fields(
     let mut hidden = None;
     for entry in &spec.data_from {
         let store = spec.store_of(entry.source_ref.as_ref());
+        if let (Some(store), Some(find)) = (store, &entry.find) {
+            // Each source that is found becomes one value.
+            let whole = |source: &SourceRef| Field {
+                secret_key: source.name.clone(),
+                source: source.clone(),
+                store: store.name.clone(),
+                property: None,
+                verbatim: false,
+            };
+            fields.extend(found(bundle, store, find).map(|source| (source.name.clone(), whole(source))));
+        }
         let (Some(store), Some(extract)) = (store, &entry.extract) else {
             hidden = Some("dataFrom searches or generates");
             continue;
@@ -240,4 +275,66 @@ fn template_keys(from: &TemplateFrom) -> Option<Vec<String>> {
         keys.push(item.key.clone());
     }
     from.literal.is_none().then_some(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use credence_harness::manifest::parse_documents;
+    use rstest::rstest;
+
+    use super::*;
+
+    const CONFIGURATION: &str = "\
+apiVersion: external-secrets.io/v1
+kind: ClusterSecretStore
+metadata: {name: store}
+spec: {provider: {kubernetes: {remoteNamespace: central}}}
+---
+apiVersion: external-secrets.io/v1
+kind: ClusterExternalSecret
+metadata: {name: docker}
+spec:
+  externalSecretSpec:
+    secretStoreRef: {kind: ClusterSecretStore, name: store}
+    dataFrom: [{find: FIND}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: pat, namespace: central, labels: {share: 'true', more: a}}
+stringData: {token: a, username: b}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: oauth, namespace: central, labels: {share: 'false'}}
+stringData: {id: a}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: pat, namespace: elsewhere, labels: {share: 'true'}}
+";
+
+    #[rstest]
+    #[case::by_tags("{tags: {share: 'true'}}", &["pat"], &["share"])]
+    #[case::by_name("{name: {regexp: a}}", &["oauth", "pat"], &[])]
+    #[case::tags_come_first("{name: {regexp: oauth}, tags: {share: 'true', more: a}}", &["pat"], &["more", "share"])]
+    #[case::nothing("{tags: {share: maybe}}", &[], &[])]
+    #[case::no_expression("{name: {regexp: '['}}", &[], &[])]
+    fn a_search_reads_the_sources_that_it_finds_whole(
+        #[case] find: &str,
+        #[case] names: &[&str],
+        #[case] tags: &[&str],
+    ) {
+        let text = CONFIGURATION.replace("FIND", find);
+        let bundle = Bundle::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap();
+        let model = model(&bundle);
+        let found: Vec<&str> = model.targets[0].sources().into_iter().map(|source| &*source.name).collect();
+        assert_eq!(found, names);
+        assert_eq!(model.sources.len(), names.len());
+        assert!(model.targets[0].fields.iter().all(|field| field.property.is_none()));
+        let told: BTreeSet<&String> = model.sources.values().flat_map(|source| &source.tags).collect();
+        assert!(told.into_iter().eq(tags), "{model:?}");
+        assert!(model.sources.values().all(|source| !source.keys.is_empty()));
+    }
 }

@@ -70,6 +70,10 @@ fn source(namespace: &str, name: &str) -> SourceRef {
     SourceRef { namespace: namespace.into(), name: name.into() }
 }
 
+fn known(keys: &[&str], secret_type: &str) -> Source {
+    Source { keys: set(keys), secret_type: secret_type.into(), tags: BTreeSet::new() }
+}
+
 /// Namespaces written as `a: x=true, b:`.
 fn namespaces(text: &str) -> BTreeMap<String, Labels> {
     text.split(", ")
@@ -100,11 +104,8 @@ fn sources_have_the_keys_that_are_read_and_those_of_their_manifest() {
         "apiVersion: v1\nkind: Secret\nmetadata: {name: pat, namespace: other}\nstringData: {else: a}\n".to_owned(),
     ]);
     let expected = BTreeMap::from([
-        (source("central", "pat"), Source { keys: set(&["token", "username"]), secret_type: "Opaque".into() }),
-        (
-            source("vault", "cert"),
-            Source { keys: set(&["tls.crt", "tls.key"]), secret_type: "kubernetes.io/tls".into() },
-        ),
+        (source("central", "pat"), known(&["token", "username"], "Opaque")),
+        (source("vault", "cert"), known(&["tls.crt", "tls.key"], "kubernetes.io/tls")),
     ]);
     assert_eq!(model.sources, expected);
 }
