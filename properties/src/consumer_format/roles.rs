@@ -41,11 +41,12 @@ impl fmt::Display for Role {
 }
 
 /// What keys are called and the roles that this tells, the more telling first.
-const NAMES: [(&str, Role); 11] = [
+const NAMES: [(&str, Role); 12] = [
     ("clientid", Role::ClientId),
     ("clientsecret", Role::ClientSecret),
     ("tls.crt", Role::Certificate),
     ("tls.key", Role::PrivateKey),
+    ("privatekey", Role::PrivateKey),
     ("username", Role::Username),
     ("user", Role::Username),
     ("login", Role::Username),
