@@ -26,7 +26,7 @@ pub(crate) fn options(out: &Path) -> Options {
         time: Time::Compressed,
         keep: Keep::Never,
         strict: false,
-        shrink: Duration::from_secs(90),
+        shrink: Duration::from_secs(45),
         components: components::Options {
             kargo: given_kargo(),
             ..components::Options::new(dirs::cache().expect("a cache directory"))
