@@ -33,7 +33,7 @@ const FURTHER_FAULTS: &[(&str, &[&str])] = &[
     ("conditions-narrower-than-selector", &["p10"]),
     ("find-with-delete", &["p11"]),
     ("store-without-conditions", &["p08"]),
-    ("role-without-resource-names", &["p08", "p15"]),
+    ("role-without-resource-names", &["p08"]),
     ("one-role-for-all-sources", &["p08"]),
     ("labels-checked-on-create-only", &["p08"]),
     ("templates-only-audited", &["p08"]),
