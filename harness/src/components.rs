@@ -36,7 +36,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 
-pub use assets::{argo_cd_assets, external_secrets_assets, gitea_assets};
+pub use assets::{argo_cd_assets, external_secrets_assets, gitea_assets, kind_assets};
 pub use error::ComponentError;
 pub use examine::{Cost, Finding, State, Subject, examine};
 pub use part::Part;

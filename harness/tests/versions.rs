@@ -22,6 +22,14 @@ fn the_listed_versions_are_the_pinned_ones() {
         (Part::CniHostLocal, "cni-plugins"),
         (Part::Gitea, "gitea"),
         (Part::ArgoCd, "argo-cd"),
+        (Part::Kind, "kind"),
+        (Part::Kubeadm, "kubernetes"),
+        (Part::Kubectl, "kubernetes"),
+        (Part::KubeScheduler, "kubernetes"),
+        (Part::KubeProxy, "kubernetes"),
+        (Part::Coredns, "coredns"),
+        (Part::CniPortmap, "cni-plugins"),
+        (Part::Crictl, "cri-tools"),
     ] {
         assert_eq!(listed[name]["version"].as_str(), Some(part.version()), "{}", part.name());
     }

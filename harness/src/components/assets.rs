@@ -53,6 +53,14 @@ pub async fn argo_cd_assets(options: &Options) -> Result<PathBuf, ComponentError
     obtain(options, Module::ArgoCd, &["manifests/crds", "hack/git-verify-wrapper.sh"]).await
 }
 
+/// A directory with `images/base/files` of the pinned kind: what makes a node of a machine that runs systemd.
+///
+/// # Errors
+/// When Go is missing or too old, the module cannot be downloaded, or the cache cannot be used.
+pub async fn kind_assets(options: &Options) -> Result<PathBuf, ComponentError> {
+    obtain(options, Module::Kind, &["images/base/files"]).await
+}
+
 /// A directory with what is `taken` out of a module, each a path below its root.
 async fn obtain(options: &Options, module: Module, taken: &[&str]) -> Result<PathBuf, ComponentError> {
     let cache = Cache::new(&options.cache)?;

@@ -16,6 +16,9 @@ pub(super) enum Module {
     CniPlugins,
     Gitea,
     ArgoCd,
+    Kind,
+    Coredns,
+    CriTools,
 }
 
 /// What a cold `go build` of all parts of a module costs: rounded up from measurements on two cores with Go 1.26, for
@@ -31,7 +34,7 @@ pub(super) struct BuildCost {
 }
 
 impl Module {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Etcd,
         Self::Kubernetes,
         Self::ExternalSecrets,
@@ -41,6 +44,9 @@ impl Module {
         Self::CniPlugins,
         Self::Gitea,
         Self::ArgoCd,
+        Self::Kind,
+        Self::Coredns,
+        Self::CriTools,
     ];
 
     /// Name of its directory below `components`, of its lock and of its work directory.
@@ -55,6 +61,9 @@ impl Module {
             Self::CniPlugins => "cni-plugins",
             Self::Gitea => "gitea",
             Self::ArgoCd => "argo-cd",
+            Self::Kind => "kind",
+            Self::Coredns => "coredns",
+            Self::CriTools => "cri-tools",
         }
     }
 
@@ -70,6 +79,9 @@ impl Module {
             Self::CniPlugins => "github.com/containernetworking/plugins",
             Self::Gitea => "code.gitea.io/gitea",
             Self::ArgoCd => "github.com/argoproj/argo-cd/v3",
+            Self::Kind => "sigs.k8s.io/kind",
+            Self::Coredns => "github.com/coredns/coredns",
+            Self::CriTools => "sigs.k8s.io/cri-tools",
         }
     }
 
@@ -85,6 +97,9 @@ impl Module {
             Self::CniPlugins => include_str!("../../components/cni-plugins/go.mod"),
             Self::Gitea => include_str!("../../components/gitea/go.mod"),
             Self::ArgoCd => include_str!("../../components/argo-cd/go.mod"),
+            Self::Kind => include_str!("../../components/kind/go.mod"),
+            Self::Coredns => include_str!("../../components/coredns/go.mod"),
+            Self::CriTools => include_str!("../../components/cri-tools/go.mod"),
         }
     }
 
@@ -100,6 +115,9 @@ impl Module {
             Self::CniPlugins => include_str!("../../components/cni-plugins/go.sum"),
             Self::Gitea => include_str!("../../components/gitea/go.sum"),
             Self::ArgoCd => include_str!("../../components/argo-cd/go.sum"),
+            Self::Kind => include_str!("../../components/kind/go.sum"),
+            Self::Coredns => include_str!("../../components/coredns/go.sum"),
+            Self::CriTools => include_str!("../../components/cri-tools/go.sum"),
         }
     }
 
@@ -160,6 +178,9 @@ impl Module {
             Self::CniPlugins => cost(100, 25, 1),
             Self::Gitea => cost(1300, 1300, 6),
             Self::ArgoCd => cost(2600, 2200, 7),
+            Self::Kind => cost(60, 60, 1),
+            Self::Coredns => cost(1500, 1500, 6),
+            Self::CriTools => cost(500, 400, 2),
         }
     }
 
@@ -176,7 +197,10 @@ impl Module {
             }
             Self::Gitea => format!("main.Version={version}"),
             Self::ArgoCd => format!("github.com/argoproj/argo-cd/v3/common.version={version}"),
-            Self::Etcd | Self::ExternalSecrets | Self::Helm | Self::Kustomize => return "-s -w".to_owned(),
+            Self::CriTools => format!("sigs.k8s.io/cri-tools/pkg/version.Version=v{version}"),
+            Self::Etcd | Self::ExternalSecrets | Self::Helm | Self::Kustomize | Self::Kind | Self::Coredns => {
+                return "-s -w".to_owned();
+            }
         };
         format!("-s -w -X {variable}")
     }
@@ -196,9 +220,11 @@ mod tests {
         Module::Helm,
         Module::Kustomize,
         Module::CniPlugins,
+        Module::Kind,
+        Module::Coredns,
     ])]
     #[case::of_upstream("1.26.6", &[Module::Containerd])]
-    #[case::of_upstream("1.26.2", &[Module::Gitea])]
+    #[case::of_upstream("1.26.2", &[Module::Gitea, Module::CriTools])]
     #[case::of_upstream("1.27.0", &[Module::ArgoCd])]
     fn every_pin_names_the_oldest_go(#[case] go: &str, #[case] modules: &[Module]) {
         let named: Vec<_> = Module::ALL.into_iter().filter(|module| module.go_version() == go).collect();
@@ -219,6 +245,7 @@ mod tests {
     #[case(Module::CniPlugins, "buildversion.BuildVersion=v1.9.1")]
     #[case(Module::Gitea, "main.Version=1.26.0")]
     #[case(Module::ArgoCd, "common.version=3.6.1")]
+    #[case(Module::CriTools, "version.Version=v1.36.0")]
     fn programs_are_linked_with_their_version(#[case] module: Module, #[case] variable: &str) {
         assert!(module.ldflags().ends_with(variable), "{}", module.ldflags());
     }

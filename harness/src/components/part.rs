@@ -41,12 +41,28 @@ pub enum Part {
     Gitea,
     /// All components of Argo CD in one program, which chooses by `ARGOCD_BINARY_NAME` (upstream's `cmd/main.go`).
     ArgoCd,
+    /// Makes a cluster whose nodes are containers.
+    Kind,
+    /// Sets up the control plane inside a node of kind.
+    Kubeadm,
+    /// What kind applies manifests with inside a node.
+    Kubectl,
+    /// Gives pods to nodes.
+    KubeScheduler,
+    /// Leads the addresses of Services to pods.
+    KubeProxy,
+    /// Resolves the names of Services.
+    Coredns,
+    /// The CNI plugin that leads ports of a node to its pods.
+    CniPortmap,
+    /// Shows the containers of a node as its kubelet sees them.
+    Crictl,
 }
 
 impl Part {
     /// All parts, in the order in which they are listed: those of [`CONTROL_PLANE`](Self::CONTROL_PLANE), then
-    /// [`CONSUMERS`](Self::CONSUMERS).
-    pub const ALL: [Self; 16] = [
+    /// [`CONSUMERS`](Self::CONSUMERS) and [`KIND`](Self::KIND).
+    pub const ALL: [Self; 24] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
@@ -63,6 +79,14 @@ impl Part {
         Self::CniHostLocal,
         Self::Gitea,
         Self::ArgoCd,
+        Self::Kind,
+        Self::Kubeadm,
+        Self::Kubectl,
+        Self::KubeScheduler,
+        Self::KubeProxy,
+        Self::Coredns,
+        Self::CniPortmap,
+        Self::Crictl,
     ];
 
     /// What every run on a cluster of its own needs: the control plane, ESO, and what renders configurations.
@@ -87,6 +111,18 @@ impl Part {
         Self::CniHostLocal,
         Self::Gitea,
         Self::ArgoCd,
+    ];
+
+    /// What only a cluster of kind needs beside the others: kind itself, and what its nodes are made of.
+    pub const KIND: [Self; 8] = [
+        Self::Kind,
+        Self::Kubeadm,
+        Self::Kubectl,
+        Self::KubeScheduler,
+        Self::KubeProxy,
+        Self::Coredns,
+        Self::CniPortmap,
+        Self::Crictl,
     ];
 
     /// The name of the program, also on the command line.
@@ -166,6 +202,18 @@ impl Part {
             ),
             Self::Gitea => row("gitea", Module::Gitea, "code.gitea.io/gitea", 110),
             Self::ArgoCd => row("argocd", Module::ArgoCd, "github.com/argoproj/argo-cd/v3/cmd", 165),
+            Self::Kind => row("kind", Module::Kind, "sigs.k8s.io/kind", 12),
+            Self::Kubeadm => row("kubeadm", Module::Kubernetes, "k8s.io/kubernetes/cmd/kubeadm", 75),
+            Self::Kubectl => row("kubectl", Module::Kubernetes, "k8s.io/kubernetes/cmd/kubectl", 65),
+            Self::KubeScheduler => {
+                row("kube-scheduler", Module::Kubernetes, "k8s.io/kubernetes/cmd/kube-scheduler", 75)
+            }
+            Self::KubeProxy => row("kube-proxy", Module::Kubernetes, "k8s.io/kubernetes/cmd/kube-proxy", 75),
+            Self::Coredns => row("coredns", Module::Coredns, "github.com/coredns/coredns", 110),
+            Self::CniPortmap => {
+                row("portmap", Module::CniPlugins, "github.com/containernetworking/plugins/plugins/meta/portmap", 4)
+            }
+            Self::Crictl => row("crictl", Module::CriTools, "sigs.k8s.io/cri-tools/cmd/crictl", 45),
         }
     }
 }
@@ -217,6 +265,14 @@ mod tests {
     #[case(Part::CniHostLocal, "1.9.1")]
     #[case(Part::Gitea, "1.26.0")]
     #[case(Part::ArgoCd, "3.6.1")]
+    #[case(Part::Kind, "0.33.0")]
+    #[case(Part::Kubeadm, "1.36.3")]
+    #[case(Part::Kubectl, "1.36.3")]
+    #[case(Part::KubeScheduler, "1.36.3")]
+    #[case(Part::KubeProxy, "1.36.3")]
+    #[case(Part::Coredns, "1.15.0")]
+    #[case(Part::CniPortmap, "1.9.1")]
+    #[case(Part::Crictl, "1.36.0")]
     fn version_is_read_from_the_pin(#[case] part: Part, #[case] version: &str) {
         assert_eq!(part.version(), version);
     }
@@ -231,8 +287,8 @@ mod tests {
     }
 
     #[test]
-    fn every_part_is_of_the_control_plane_or_a_consumer() {
-        assert_eq!(Part::ALL.to_vec(), [&Part::CONTROL_PLANE[..], &Part::CONSUMERS].concat());
+    fn every_part_is_of_the_control_plane_or_a_consumer_or_kind() {
+        assert_eq!(Part::ALL.to_vec(), [&Part::CONTROL_PLANE[..], &Part::CONSUMERS, &Part::KIND].concat());
     }
 
     #[test]
@@ -244,12 +300,12 @@ mod tests {
 
     #[test]
     fn unknown_part_lists_the_known() {
-        let error = "kube-proxy".parse::<Part>().unwrap_err();
+        let error = "kube-dns".parse::<Part>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "unknown part kube-proxy; known are etcd, kube-apiserver, kube-controller-manager, external-secrets, \
+            "unknown part kube-dns; known are etcd, kube-apiserver, kube-controller-manager, external-secrets, \
              esoctl, helm, kustomize, kubelet, containerd, containerd-shim-runc-v2, ctr, ptp, loopback, host-local, \
-             gitea, argocd"
+             gitea, argocd, kind, kubeadm, kubectl, kube-scheduler, kube-proxy, coredns, portmap, crictl"
         );
     }
 }

@@ -52,7 +52,13 @@ impl Release {
     fn of(part: Part, architecture: &str, mirror: Option<&str>) -> Result<Option<Self>, ComponentError> {
         let version = part.version();
         let (host, path, checksums) = match part {
-            Part::KubeApiserver | Part::KubeControllerManager | Part::Kubelet => {
+            Part::KubeApiserver
+            | Part::KubeControllerManager
+            | Part::KubeScheduler
+            | Part::KubeProxy
+            | Part::Kubelet
+            | Part::Kubeadm
+            | Part::Kubectl => {
                 let path = format!("release/v{version}/bin/linux/{architecture}/{part}");
                 ("https://dl.k8s.io", path.clone(), format!("{path}.sha256"))
             }
@@ -76,7 +82,7 @@ impl Release {
                 let path = format!("{folder}/containerd-static-{version}-linux-{architecture}.tar.gz");
                 ("https://github.com", path.clone(), format!("{path}.sha256sum"))
             }
-            Part::CniPtp | Part::CniLoopback | Part::CniHostLocal => {
+            Part::CniPtp | Part::CniLoopback | Part::CniHostLocal | Part::CniPortmap => {
                 let folder = format!("containernetworking/plugins/releases/download/v{version}");
                 let path = format!("{folder}/cni-plugins-linux-{architecture}-v{version}.tgz");
                 ("https://github.com", path.clone(), format!("{path}.sha256"))
@@ -90,6 +96,21 @@ impl Release {
                 let folder = format!("argoproj/argo-cd/releases/download/v{version}");
                 let path = format!("{folder}/argocd-linux-{architecture}");
                 ("https://github.com", path, format!("{folder}/cli_checksums.txt"))
+            }
+            Part::Kind => {
+                let folder = format!("kubernetes-sigs/kind/releases/download/v{version}");
+                let path = format!("{folder}/kind-linux-{architecture}");
+                ("https://github.com", path.clone(), format!("{path}.sha256sum"))
+            }
+            Part::Coredns => {
+                let folder = format!("coredns/coredns/releases/download/v{version}");
+                let path = format!("{folder}/coredns_{version}_linux_{architecture}.tgz");
+                ("https://github.com", path.clone(), format!("{path}.sha256"))
+            }
+            Part::Crictl => {
+                let folder = format!("kubernetes-sigs/cri-tools/releases/download/v{version}");
+                let path = format!("{folder}/crictl-v{version}-linux-{architecture}.tar.gz");
+                ("https://github.com", path.clone(), format!("{path}.sha256"))
             }
             // ESO's releases have container images, a chart and manifests.
             Part::ExternalSecrets | Part::Esoctl => return Ok(None),
@@ -258,6 +279,22 @@ mod tests {
         "https://github.com/kubernetes-sigs/kustomize/releases/download/kustomize%2Fv5.8.2/\
          kustomize_v5.8.2_linux_amd64.tar.gz",
         "https://github.com/kubernetes-sigs/kustomize/releases/download/kustomize%2Fv5.8.2/checksums.txt"
+    )]
+    #[case(
+        Part::Kind,
+        "https://github.com/kubernetes-sigs/kind/releases/download/v0.33.0/kind-linux-amd64",
+        "https://github.com/kubernetes-sigs/kind/releases/download/v0.33.0/kind-linux-amd64.sha256sum"
+    )]
+    #[case(
+        Part::Coredns,
+        "https://github.com/coredns/coredns/releases/download/v1.15.0/coredns_1.15.0_linux_amd64.tgz",
+        "https://github.com/coredns/coredns/releases/download/v1.15.0/coredns_1.15.0_linux_amd64.tgz.sha256"
+    )]
+    #[case(
+        Part::Crictl,
+        "https://github.com/kubernetes-sigs/cri-tools/releases/download/v1.36.0/crictl-v1.36.0-linux-amd64.tar.gz",
+        "https://github.com/kubernetes-sigs/cri-tools/releases/download/v1.36.0/\
+         crictl-v1.36.0-linux-amd64.tar.gz.sha256"
     )]
     fn release_is_where_its_publisher_puts_it(#[case] part: Part, #[case] url: &str, #[case] checksums: &str) {
         let release = Release::of(part, "amd64", None).unwrap().unwrap();
