@@ -207,6 +207,16 @@ pub async fn obtain(options: &Options, parts: &[Part], progress: &dyn Progress) 
     Ok(Programs(programs))
 }
 
+/// What the program of a part follows from: the digest of one that the user gives, else the pin.
+pub(crate) fn identity(options: &Options, part: Part) -> Result<String, ComponentError> {
+    match options.given.get(&part) {
+        Some(path) => cache::sha256(path)
+            .map(|(digest, _)| format!("sha256:{digest}"))
+            .map_err(|source| ComponentError::Given { part, path: path.clone(), source }),
+        None => Ok(part.pin()),
+    }
+}
+
 /// Checks that a path of the user's own can be run.
 fn given(part: Part, path: &Path) -> Result<Program, ComponentError> {
     let refused = |source| ComponentError::Given { part, path: path.to_owned(), source };

@@ -135,6 +135,11 @@ impl Part {
         self.module().version()
     }
 
+    /// The version, with digits that stand for the whole pin: the module and all that it leads to.
+    pub fn pin(self) -> String {
+        format!("{}-{}", self.version(), self.module().digest())
+    }
+
     /// Upper bound of the program's size in MB, measured on linux/amd64 as built here.
     pub(super) fn megabytes(self) -> u64 {
         self.row().megabytes
