@@ -18,8 +18,10 @@ pub const SLEEPER_IMAGE: &str = "localhost/credence/sleeper:1";
 /// # Errors
 /// When the program cannot be read.
 pub fn sleeper(etcd: &Path) -> Result<(std::sync::Arc<Layer>, Settings), ImageError> {
-    let layer = Layer::pack(&[Entry::copy("etcd", 0o755, etcd)])?;
-    let command = ["/etcd", "gateway", "start", "--endpoints=127.0.0.1:1", "--listen-addr=127.255.255.254:0"];
+    let layer = Layer::pack(&[Entry::copy("usr/local/bin/etcd", 0o755, etcd)])?;
+    // In the place that it has in the image of etcd itself, so that a node with both unpacks one layer.
+    let program = "/usr/local/bin/etcd";
+    let command = [program, "gateway", "start", "--endpoints=127.0.0.1:1", "--listen-addr=127.255.255.254:0"];
     let settings = Settings { entrypoint: command.map(str::to_owned).to_vec(), ..Settings::default() };
     Ok((layer, settings))
 }
