@@ -33,6 +33,7 @@ pub mod gate;
 pub mod https;
 pub mod image;
 pub mod kargo;
+pub mod kind;
 pub mod manifest;
 pub mod node;
 pub mod observe;
