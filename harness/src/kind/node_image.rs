@@ -1,0 +1,332 @@
+//! The image of kind's nodes, made on this machine where the official one cannot be pulled.
+//!
+//! ```text
+//!  apt's mirror ── debootstrap ──▶ credence/debian:… ──┐
+//!  parts, files of kind ── build directory ────────────┴── build ──▶ credence/node:v1.36.3-…
+//! ```
+//!
+//! It follows kind's `images/base/Dockerfile` and what `kind build node-image` adds: the programs of the pinned parts, and
+//! images of the control plane that are imported when a node starts. What differs is written in the image, in
+//! `/kind/README-credence.txt`.
+//!
+//! Invariants: a tag is a digest of all inputs, so an image with the tag is never made again; an image has its tag only
+//! when it is complete; what a killed process left is removed by the next that makes one.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use super::engine::{Engine, EngineError, Name};
+use crate::components::{self, ComponentError, Lock, Options, Part, check_space};
+use crate::image::{ImageError, Layer};
+
+mod apt;
+mod context;
+mod debian;
+mod images;
+mod inputs;
+
+use context::Contents;
+use debian::Tools;
+use inputs::LABEL;
+
+/// The parts that are in it.
+pub const PARTS: [Part; 17] = [
+    Part::Etcd,
+    Part::KubeApiserver,
+    Part::KubeControllerManager,
+    Part::KubeScheduler,
+    Part::KubeProxy,
+    Part::Coredns,
+    Part::Kubeadm,
+    Part::Kubelet,
+    Part::Kubectl,
+    Part::Containerd,
+    Part::ContainerdShim,
+    Part::Ctr,
+    Part::Crictl,
+    Part::CniPtp,
+    Part::CniLoopback,
+    Part::CniHostLocal,
+    Part::CniPortmap,
+];
+
+/// What the engine takes at most, in MB, without Debian: the image, and the copy of the build directory that it is
+/// built from.
+const ENGINE_MEGABYTES: u64 = 2200;
+
+/// Why there is no node image.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeImageError {
+    /// A part or a place in the cache cannot be had.
+    #[error("failed to obtain what the node image is made of")]
+    Component(#[from] ComponentError),
+    /// The engine did not do its part.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// An image of the control plane cannot be packed.
+    #[error("failed to pack an image of the control plane")]
+    Image(#[from] ImageError),
+    /// Only root can install packages into a directory.
+    #[error(
+        "failed to make the node's Debian: debootstrap needs root; \
+             run `credence node-image` once as root, after which the engine has it for everybody"
+    )]
+    NotRoot,
+    /// A program is not there.
+    #[error("failed to find {command}, which makes the node's Debian; install the package {package}")]
+    Missing {
+        /// The program.
+        command: &'static str,
+        /// Its package in Debian.
+        package: &'static str,
+    },
+    /// Debian could not be installed.
+    #[error(
+        "failed to make the node's Debian with debootstrap, {status}; \
+             see whether apt's mirror can be reached; its last lines:\n{tail}"
+    )]
+    Debootstrap {
+        /// How it ended.
+        status: ExitStatus,
+        /// The end of what it said.
+        tail: String,
+    },
+    /// A program that the user gave cannot run in an image that has nothing else in it.
+    #[error(
+        "failed to use {path} as {part} in an image of its own: it needs shared libraries; give one that is static"
+    )]
+    Dynamic {
+        /// The part.
+        part: Part,
+        /// The program.
+        path: PathBuf,
+    },
+    /// An upstream file or program is not as it is known.
+    #[error("failed to make the node image of these versions: {what}; pin the versions that credence is tested with")]
+    Changed {
+        /// What is different.
+        what: String,
+    },
+    /// A file or a program cannot be used.
+    #[error("failed to {act} {path}")]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl NodeImageError {
+    fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { act, path, source }
+    }
+}
+
+/// How an image came to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// The engine had it.
+    Found,
+    /// It was made now.
+    Made,
+}
+
+/// An image that the engine has and that kind makes nodes of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeImage {
+    /// Its name in the engine, as in `credence/node:v1.36.3-0123456789ab`.
+    pub name: String,
+    /// How it came to be there.
+    pub how: How,
+}
+
+/// Gives the image of these inputs, made now if the engine does not have it. That takes four minutes beyond the parts.
+///
+/// `report` gets a line for each step, and one every 10 seconds at most in between; `progress` is told of the parts.
+/// When this future is dropped, what runs is killed, and the next call starts over with what the engine has.
+///
+/// # Errors
+/// When a part cannot be obtained, the machine lacks something, there is too little room, or the engine fails.
+pub async fn obtain(
+    engine: &Engine,
+    options: &Options,
+    progress: &dyn components::Progress,
+    report: &(dyn Fn(&str) + Sync),
+) -> Result<NodeImage, NodeImageError> {
+    let name = inputs::name(options)?;
+    if engine.has_image(&name).await? {
+        return Ok(NodeImage { name, how: How::Found });
+    }
+    let steps = Steps { start: Instant::now(), report };
+    let waiting = |holder: Option<u32>| match holder {
+        Some(pid) => steps.say(&format!("waiting for process {pid}, which makes it")),
+        None => steps.say("waiting for another process, which makes it"),
+    };
+    let lock = Arc::new(Lock::acquire(&options.cache.join("locks/node-image.lock"), waiting).await?);
+    // Another process may have made it while this one waited.
+    if engine.has_image(&name).await? {
+        return Ok(NodeImage { name, how: How::Found });
+    }
+    let job = Job { engine, options, name: &name, lock, steps };
+    job.make(progress).await?;
+    Ok(NodeImage { name, how: How::Made })
+}
+
+/// Says what is being done, with the time since the image was asked for.
+struct Steps<'a> {
+    start: Instant,
+    report: &'a (dyn Fn(&str) + Sync),
+}
+
+impl Steps<'_> {
+    fn say(&self, what: &str) {
+        (self.report)(&format!("node image: {} s: {what}", self.start.elapsed().as_secs()));
+    }
+}
+
+/// The making of one image, under the lock.
+struct Job<'a> {
+    engine: &'a Engine,
+    options: &'a Options,
+    name: &'a str,
+    lock: Arc<Lock>,
+    steps: Steps<'a>,
+}
+
+impl Job<'_> {
+    async fn make(&self, progress: &dyn components::Progress) -> Result<(), NodeImageError> {
+        let work = work(&self.options.cache)?;
+        self.remove_remains().await?;
+        let debian = debian::name();
+        let has_debian = self.engine.has_image(&debian).await?;
+        // What would fail after minutes of compiling is asked first.
+        let tools = if has_debian { None } else { Some(Tools::find()?) };
+        self.check_space(has_debian).await?;
+
+        self.steps.say("obtaining the programs");
+        let programs = components::obtain(self.options, &PARTS, progress).await?;
+        let assets = components::kind_assets(self.options).await?;
+        if let Some(tools) = tools {
+            debian::make(self.engine, &tools, work.path(), &self.steps).await?;
+        }
+        self.steps.say("packing the images of the control plane");
+        let images = images::list(programs.path(Part::Kubeadm)).await?;
+        let proxy = self.proxy(&debian).await?;
+        let contents = Contents { programs, assets, images, proxy };
+        let written = self.lock.during(move || contents.write(work.path()).map(|()| work)).await?;
+        self.steps.say("building the image");
+        let built = self.build(&debian, written.path()).await;
+        if built.is_err() {
+            self.remove_remains().await?;
+        }
+        built?;
+        self.steps.say("ready");
+        Ok(())
+    }
+
+    /// Fails unless there is room, here and, where it can be seen, at the engine.
+    async fn check_space(&self, has_debian: bool) -> Result<(), NodeImageError> {
+        let field = match self.engine.name() {
+            Name::Docker => "{{.DockerRootDir}}",
+            Name::Podman => "{{.Store.GraphRoot}}",
+        };
+        let root = self.engine.output("ask for the place of images", &["info", "--format", field]).await?;
+        let root = PathBuf::from(String::from_utf8_lossy(&root).trim());
+        let (debian_work, debian) =
+            if has_debian { (0, 0) } else { (debian::WORK_MEGABYTES, debian::ENGINE_MEGABYTES) };
+        let mut needs = vec![(self.options.cache.as_path(), context::MEGABYTES.max(debian_work))];
+        // An engine on another machine has its own disk.
+        if root.is_dir() {
+            needs.push((&root, ENGINE_MEGABYTES + debian));
+        }
+        Ok(check_space("the node image", &needs)?)
+    }
+
+    /// What is below kube-proxy, taken out of the node's Debian.
+    async fn proxy(&self, debian: &str) -> Result<Arc<Layer>, NodeImageError> {
+        let script = ["run", "--rm", "--network", "none", debian, "sh", "-c", images::PROXY_FILES];
+        let archive = self.engine.output("take kube-proxy's iptables out of Debian", &script).await?;
+        images::proxy_layer(&archive)
+    }
+
+    async fn build(&self, debian: &str, directory: &Path) -> Result<(), NodeImageError> {
+        let (base, digest) = (format!("BASE={debian}"), self.name.rsplit('-').next().unwrap_or_default());
+        let inputs = format!("INPUTS={digest}");
+        let arguments = [
+            "build",
+            "--force-rm",
+            "--network",
+            "none",
+            "--build-arg",
+            &base,
+            "--build-arg",
+            &inputs,
+            "--tag",
+            self.name,
+        ];
+        let output = self
+            .engine
+            .command(&arguments)
+            .arg(directory)
+            // Its successor needs a plug-in, and asks a registry for the base even if the image is there.
+            .env("DOCKER_BUILDKIT", "0")
+            .stdin(Stdio::null())
+            .output()
+            .await;
+        self.engine.checked("build the node image", output)?;
+        Ok(())
+    }
+
+    /// Removes what builds that failed or were killed left in the engine: images of ours that have no tag.
+    async fn remove_remains(&self) -> Result<(), NodeImageError> {
+        let filter = format!("label={LABEL}");
+        self.engine
+            .output("remove what is left of earlier builds", &["image", "prune", "--force", "--filter", &filter])
+            .await?;
+        Ok(())
+    }
+}
+
+/// An empty directory, removed when dropped. The caller holds the lock, so what is there is of a process that was killed.
+fn work(cache: &Path) -> Result<TempDir, NodeImageError> {
+    let all = cache.join("work/node-image");
+    match fs::remove_dir_all(&all) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(NodeImageError::file("remove", &all)(error));
+        }
+        _ => fs::create_dir_all(&all).map_err(NodeImageError::file("make the directory", &all))?,
+    }
+    TempDir::new_in(&all).map_err(NodeImageError::file("make a directory in", &all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_is_removed() {
+        let cache = tempfile::tempdir().unwrap();
+        let killed = work(cache.path()).unwrap().keep();
+        let work = work(cache.path()).unwrap();
+        assert!(!killed.exists() && work.path().read_dir().unwrap().next().is_none());
+    }
+
+    #[test]
+    fn steps_are_lines_with_their_time() {
+        let said = std::sync::Mutex::new(String::new());
+        let report = |line: &str| said.lock().unwrap().push_str(line);
+        Steps { start: Instant::now(), report: &report }.say("building the image");
+        assert_eq!(*said.lock().unwrap(), "node image: 0 s: building the image");
+    }
+}
