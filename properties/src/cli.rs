@@ -25,6 +25,7 @@ use crate::verdict::{CaseId, ExitCode, PropertyId};
 mod doctor;
 mod lint;
 mod monitor;
+mod node_image;
 mod up;
 
 /// Exit codes, as `--help` explains them.
@@ -60,6 +61,15 @@ enum Action {
         /// Programs to obtain; all if none is named.
         #[arg(value_name = "PART", value_parser = parse_part)]
         parts: Vec<Part>,
+        #[command(flatten)]
+        programs: Programs,
+    },
+    /// Make the image of kind's nodes without a registry, if the container engine does not have it, and print its name.
+    #[command(after_help = node_image::NOTES)]
+    NodeImage {
+        /// The command of Docker or Podman; docker or podman from the PATH if not given.
+        #[arg(long, value_name = "COMMAND", env = "CREDENCE_ENGINE")]
+        engine: Option<PathBuf>,
         #[command(flatten)]
         programs: Programs,
     },
@@ -232,6 +242,7 @@ async fn carry_out(action: Action) -> anyhow::Result<ExitCode> {
             let parts = if parts.is_empty() { Part::ALL.to_vec() } else { parts };
             doctor::fetch(&programs.options()?, &parts).await
         }
+        Action::NodeImage { engine, programs } => node_image::node_image(engine.as_deref(), &programs.options()?).await,
         Action::Up { foreground: true, programs } => up::hold(&programs.options()?).await,
         Action::Up { foreground: false, .. } => up::start().await,
         Action::Status => up::status(),

@@ -1,0 +1,39 @@
+//! `credence node-image`.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::bail;
+use credence_harness::components::Options;
+use credence_harness::kind::engine::Engine;
+use credence_harness::kind::node_image::{self, How};
+
+use crate::console::Console;
+use crate::verdict::ExitCode;
+
+/// What the help says after the options.
+pub(super) const NOTES: &str = "\
+Making it needs root and debootstrap once, for Debian's packages; after that anybody who may use the engine can.
+/kind/README-credence.txt in the image says what it is made of and where it differs from kindest/node.
+
+Example:
+  kind create cluster --image \"$(credence node-image)\" --config my-kind-config.yaml
+
+with networking.disableDefaultCNI: true in the configuration, as the image has its own network.";
+
+/// Makes or finds the image, and prints its name.
+pub(super) async fn node_image(engine: Option<&Path>, options: &Options) -> anyhow::Result<ExitCode> {
+    let console = Console::stderr();
+    let engine = Engine::find(engine).await?;
+    let report = |line: &str| console.note(line);
+    let image = tokio::select! {
+        image = node_image::obtain(&engine, options, console.components(), &report) => image?,
+        () = super::signal() => bail!("interrupted"),
+    };
+    match image.how {
+        How::Found => console.note(&format!("{} {} has it already", engine.name(), engine.version())),
+        How::Made => console.note(&format!("made with {} {}", engine.name(), engine.version())),
+    }
+    writeln!(std::io::stdout(), "{}", image.name)?;
+    Ok(ExitCode::Held)
+}
