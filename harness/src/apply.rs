@@ -15,6 +15,8 @@ use crate::wait::{self, Progress, WaitError};
 pub const FIELD_MANAGER: &str = "credence";
 /// Objects applied at the same time.
 const CONCURRENCY: usize = 16;
+/// How long a kind may be listed before it is served.
+const DISCOVERED: Duration = Duration::from_secs(10);
 /// How long an object may take to go.
 const GONE: Duration = Duration::from_secs(60);
 /// How long a CustomResourceDefinition may take to be served.
@@ -64,6 +66,9 @@ pub enum ApplyError {
     /// The cluster's kinds could not be listed.
     #[error("failed to discover the kinds that the cluster serves")]
     Discovery(#[source] Box<kube::Error>),
+    /// A kind is listed and not served.
+    #[error("failed to discover the kinds that the cluster serves")]
+    NotDiscovered(#[source] WaitError),
     /// A definition is not served.
     #[error("failed to establish the custom resource definitions")]
     NotEstablished(#[source] WaitError),
@@ -90,7 +95,16 @@ impl Applier {
     /// # Errors
     /// When discovery fails.
     pub async fn discover(client: &Client) -> Result<Self, ApplyError> {
-        let discovery = Discovery::new(client.clone()).run().await.map_err(|e| ApplyError::Discovery(Box::new(e)))?;
+        // A group that somebody is just adding is listed a moment before it is served.
+        let discovered =
+            wait::poll("the kinds that the cluster serves", DISCOVERED, Duration::from_millis(200), || async {
+                match Discovery::new(client.clone()).run().await {
+                    Err(kube::Error::Api(status)) if status.is_not_found() => Progress::NotYet(status.to_string()),
+                    outcome => Progress::Done(outcome),
+                }
+            });
+        let discovery = discovered.await.map_err(ApplyError::NotDiscovered)?;
+        let discovery = discovery.map_err(|error| ApplyError::Discovery(Box::new(error)))?;
         let mut kinds = BTreeMap::new();
         for group in discovery.groups() {
             for version in group.versions() {

@@ -1,10 +1,13 @@
-//! What travels over loopback, packet by packet, as somebody on this machine could record it.
+//! What travels over loopback or inside a node, packet by packet, as somebody on this machine could record it.
 //!
 //! A value is looked for in each packet by itself. Packets of loopback are up to 64 KiB long, so that one that is split
 //! between two of them is rare.
 
-use std::io;
-use std::net::Ipv4Addr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -14,8 +17,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_recv_buffer_size_force, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, eth, recv, socket_with};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// How long the kernel may wait for a packet before it is asked whether the capture is over.
 const TURN: Duration = Duration::from_millis(50);
@@ -30,10 +32,10 @@ const ADDRESSES: usize = 12;
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// The kernel does not let this process.
-    #[error("failed to capture loopback traffic, which needs CAP_NET_RAW: run as root")]
+    #[error("failed to capture the traffic, which needs CAP_NET_RAW, and CAP_SYS_ADMIN inside a node: run as root")]
     NotAllowed(#[source] io::Error),
     /// The capture could not be read, or the control not be sent.
-    #[error("failed to {act} the capture of loopback traffic")]
+    #[error("failed to {act} the capture of the traffic")]
     Io {
         /// What was tried.
         act: &'static str,
@@ -41,6 +43,39 @@ pub enum CaptureError {
         #[source]
         source: io::Error,
     },
+}
+
+/// Whose traffic is captured.
+#[derive(Debug, Clone, Default)]
+pub enum Traffic {
+    /// That on this machine's loopback.
+    #[default]
+    Loopback,
+    /// All that there is in a network namespace, by the file that stands for it (namespaces(7)).
+    Namespace(PathBuf),
+}
+
+impl Traffic {
+    /// Does `work` on a thread of its own in this network: sockets stay in the one that they were made in.
+    fn inside<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+        thread::scope(|scope| {
+            let inside = || {
+                if let Self::Namespace(file) = self {
+                    let namespace = File::open(file)?;
+                    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+                }
+                work()
+            };
+            // A panic of the thread goes on here.
+            scope.spawn(inside).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Whether a frame belongs to it.
+    fn has(&self, frame: &[u8]) -> bool {
+        let is_of_loopback = || frame[..ADDRESSES].iter().all(|byte| *byte == 0);
+        frame.len() > ADDRESSES && (matches!(self, Self::Namespace(_)) || is_of_loopback())
+    }
 }
 
 /// A capture under way; ends when dropped.
@@ -53,16 +88,16 @@ pub struct Capture {
 
 impl Capture {
     /// Why this process cannot capture, if it cannot.
-    pub fn unsupported() -> Option<String> {
-        open().err().map(|error| error.to_string())
+    pub fn unsupported(traffic: &Traffic) -> Option<String> {
+        open(traffic).err().map(|error| error.to_string())
     }
 
-    /// Begins to show every packet on loopback to `look`, on a thread of its own.
+    /// Begins to show every packet of `traffic` to `look`, on a thread of its own.
     ///
     /// # Errors
     /// When the kernel does not let this process.
-    pub fn start(mut look: impl FnMut(&[u8]) + Send + 'static) -> Result<Self, CaptureError> {
-        let socket = open()?;
+    pub fn start(traffic: &Traffic, mut look: impl FnMut(&[u8]) + Send + 'static) -> Result<Self, CaptureError> {
+        let (socket, traffic) = (open(traffic)?, traffic.clone());
         let (over, packets) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let thread = {
             let (over, packets) = (Arc::clone(&over), Arc::clone(&packets));
@@ -72,7 +107,7 @@ impl Capture {
                     match recv(&socket, &mut frame[..], RecvFlags::empty()) {
                         Ok((_, length)) => {
                             let frame = &frame[..length.min(FRAME)];
-                            if frame.len() > ADDRESSES && frame[..ADDRESSES].iter().all(|byte| *byte == 0) {
+                            if traffic.has(frame) {
                                 packets.fetch_add(1, Ordering::Relaxed);
                                 look(frame);
                             }
@@ -107,25 +142,35 @@ impl Drop for Capture {
     }
 }
 
-/// Sends `bytes` over loopback in plain: what a capture has to see, to be believed about what it does not see.
+/// Sends `bytes` over loopback in plain, where `traffic` is: what a capture has to see, to be believed about what it does
+/// not see. At most as many as the kernel keeps for a reader, which is tens of kilobytes.
 ///
 /// # Errors
 /// When no connection can be made.
-pub async fn send_plain(bytes: &[u8]) -> Result<(), CaptureError> {
-    let exchange = async {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let mut sender = TcpStream::connect(listener.local_addr()?).await?;
-        let (mut receiver, _) = listener.accept().await?;
-        sender.write_all(bytes).await?;
-        sender.shutdown().await?;
-        receiver.read_to_end(&mut Vec::new()).await
+pub async fn send_plain(traffic: &Traffic, bytes: &[u8]) -> Result<(), CaptureError> {
+    let (traffic, bytes) = (traffic.clone(), bytes.to_owned());
+    let exchange = move || {
+        traffic.inside(|| {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let mut sender = TcpStream::connect(listener.local_addr()?)?;
+            let (mut receiver, _) = listener.accept()?;
+            sender.write_all(&bytes)?;
+            sender.shutdown(Shutdown::Write)?;
+            receiver.read_to_end(&mut Vec::new())
+        })
     };
-    exchange.await.map(drop).map_err(|source| CaptureError::Io { act: "send the control of", source })
+    // Nothing aborts it, so an error is a panic, which goes on here.
+    let sent = tokio::task::spawn_blocking(exchange).await;
+    let sent = sent.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    sent.map(drop).map_err(|source| CaptureError::Io { act: "send the control of", source })
 }
 
-fn open() -> Result<OwnedFd, CaptureError> {
-    let socket = socket_with(AddressFamily::PACKET, SocketType::RAW, SocketFlags::CLOEXEC, Some(eth::ALL))
-        .map_err(|error| CaptureError::NotAllowed(error.into()))?;
+fn open(traffic: &Traffic) -> Result<OwnedFd, CaptureError> {
+    let open = || {
+        let socket = socket_with(AddressFamily::PACKET, SocketType::RAW, SocketFlags::CLOEXEC, Some(eth::ALL))?;
+        Ok(socket)
+    };
+    let socket = traffic.inside(open).map_err(CaptureError::NotAllowed)?;
     // Without the right to a larger buffer, packets may be lost under load, the control among them.
     set_socket_recv_buffer_size_force(&socket, BUFFER).ok();
     set_socket_timeout(&socket, Timeout::Recv, Some(TURN))
@@ -142,19 +187,19 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_sent_in_plain_is_seen() {
-        if Capture::unsupported().is_some() {
+        if Capture::unsupported(&Traffic::Loopback).is_some() {
             return;
         }
         let canary = b"a canary that is sent over loopback in plain";
         let seen = Arc::new(Mutex::new(false));
         let capture = {
             let seen = Arc::clone(&seen);
-            Capture::start(move |packet| {
+            Capture::start(&Traffic::Loopback, move |packet| {
                 *seen.lock().unwrap() |= packet.windows(canary.len()).any(|window| window == canary);
             })
             .unwrap()
         };
-        send_plain(canary).await.unwrap();
+        send_plain(&Traffic::Loopback, canary).await.unwrap();
         let found = poll("the canary seen", Duration::from_secs(10), TURN, || async {
             if *seen.lock().unwrap() { Progress::Done(()) } else { Progress::NotYet("not seen".to_owned()) }
         });

@@ -10,6 +10,8 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 
+use crate::credential::Credential;
+
 /// Why a certificate could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
@@ -33,7 +35,7 @@ pub enum CertificateError {
     },
 }
 
-/// A certificate authority whose key never leaves the process.
+/// A certificate authority.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -64,6 +66,11 @@ impl Authority {
     /// The authority's own certificate, PEM.
     pub fn certificate(&self) -> String {
         self.issuer.pem()
+    }
+
+    /// Its private key, PKCS #8 PEM, for a control plane that signs with it by itself.
+    pub fn key(&self) -> Credential {
+        Credential::new(self.issuer.key().serialize_pem())
     }
 
     /// A certificate for a server that answers at `names` (host names or IP addresses); it also serves as a client

@@ -1,43 +1,46 @@
 //! A cluster to test on: started by credence, or found up.
 //!
 //! The embedded cluster is real etcd, kube-apiserver, kube-controller-manager and External Secrets Operator as local
-//! processes. It belongs to the process that started it and ends with it.
+//! processes; that of kind has nodes that are containers, and runs the operator in pods. Either belongs to the process
+//! that started it and ends with it.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::Client;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::apply::{self, Applier, ApplyError};
+use crate::apply::ApplyError;
+use crate::capture::Traffic;
 use crate::certificates::{Authority, CertificateError};
 use crate::components::{Part, Programs};
 use crate::credential::Credential;
-use crate::external_secrets::{self, Release};
+use crate::external_secrets;
+use crate::kind::{self, KindError, KindNode};
 use crate::process::{Death, Process, ProcessError};
 use crate::run_dir::{RunDir, RunDirError};
-use crate::service::Service;
 use crate::standstill::Standstill;
 use crate::wait::WaitError;
 
 mod control_plane;
 mod control_plane_files;
+mod embedded;
 pub(crate) mod kubeconfig;
 mod outage;
+mod provider;
 
-use control_plane::{ControlPlane, first_death};
-pub(crate) use control_plane::{KUBELET_CLIENT, free_ports};
+pub(crate) use control_plane::{KUBELET_CLIENT, free_ports, wait_until_ready};
+pub(crate) use control_plane_files::with_keys;
 pub use control_plane_files::{ControlPlaneFiles, ControlPlaneFilesError};
-pub use outage::Component;
+pub use provider::Component;
+pub(crate) use provider::Provider;
 
 /// File in a run directory that describes a cluster that is ready.
 const DESCRIPTION: &str = "cluster.json";
-/// File in a run directory with the kubeconfig of External Secrets Operator; its token is in a file beside it.
-const OPERATOR_KUBECONFIG: &str = "external-secrets.kubeconfig";
 
 /// Why a cluster could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +63,9 @@ pub enum ClusterError {
     /// The chart could not be rendered or read.
     #[error("failed to prepare External Secrets Operator")]
     Chart(#[from] external_secrets::ReleaseError),
+    /// A cluster of kind could not be made or used.
+    #[error(transparent)]
+    Kind(#[from] KindError),
     /// The API server gives no token.
     #[error("failed to request a token of ServiceAccount {account}")]
     Token {
@@ -109,12 +115,18 @@ impl ClusterError {
 /// Where a cluster is, as written beside it for others to attach to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Description {
-    /// Kind of cluster: `embedded`.
+    /// Kind of cluster: `embedded` or `kind`.
     pub provider: String,
     /// Versions of its parts, by name.
     pub versions: BTreeMap<String, String>,
-    /// URL of the API server.
+    /// URL of the API server, for processes of this machine.
     pub url: String,
+    /// URL of the API server for External Secrets Operator; none if it finds the API server as every pod does.
+    pub url_for_operator: Option<String>,
+    /// The address of this machine at which External Secrets Operator and pods reach what this process serves.
+    pub host: IpAddr,
+    /// The file from which External Secrets Operator reads its own token, where it runs.
+    pub operator_token: PathBuf,
     /// Kubeconfig of its administrator.
     pub kubeconfig: PathBuf,
     /// The audit log; none without an audit policy.
@@ -127,6 +139,16 @@ pub struct Description {
     pub owner: u32,
 }
 
+/// The URL at which pods find the API server: a name that its certificate has and that the cluster's DNS resolves.
+pub const URL_IN_PODS: &str = "https://kubernetes.default.svc";
+
+impl Description {
+    /// URL of the API server as External Secrets Operator reaches it.
+    pub fn url_inside(&self) -> &str {
+        self.url_for_operator.as_deref().unwrap_or(URL_IN_PODS)
+    }
+}
+
 /// A cluster that is ready, with External Secrets Operator running in it.
 pub struct Cluster {
     /// Where it is.
@@ -134,19 +156,8 @@ pub struct Cluster {
     /// A client with its administrator's rights.
     pub client: Client,
     directory: PathBuf,
-    owned: Option<Owned>,
-}
-
-/// What ends with this process. Fields drop in this order: programs first, then their directory.
-struct Owned {
-    operator: Service,
-    controllers: Service,
-    apiserver: Service,
-    etcd: Service,
-    /// Where the operator says that it lives.
-    operator_url: String,
-    authority: Authority,
-    run: RunDir,
+    /// None for a cluster that another process owns.
+    provider: Option<Box<dyn Provider>>,
 }
 
 impl Cluster {
@@ -160,40 +171,25 @@ impl Cluster {
         assets: &Path,
         configured: &ControlPlaneFiles,
     ) -> Result<Self, ClusterError> {
-        let directory = run.path().to_owned();
-        let release = external_secrets::render(programs, assets, &directory).await?;
-        let plane = ControlPlane::start(&directory, programs, configured).await?;
-        record(&run, &[&plane.etcd, &plane.apiserver])?;
-        let operator = install(&plane, &release, programs, &directory).await?;
-        let controllers = Service::start(plane.controller_manager)?;
-        record(&run, &[&operator, &controllers])?;
-        tokio::select! {
-            ready = external_secrets::wait_until_live(&release.live_url) => ready?,
-            death = first_death([&plane.etcd, &plane.apiserver, &operator, &controllers]) => return Err(death.into()),
-        }
-        let description = Description {
-            provider: "embedded".to_owned(),
-            versions: versions(),
-            url: plane.url,
-            kubeconfig: plane.kubeconfig,
-            audit_log: plane.audit_log,
-            etcd: plane.etcd_url,
-            control_plane_files: configured.digest(),
-            owner: std::process::id(),
-        };
+        let (embedded, description, client) = embedded::start(run, programs, assets, configured).await?;
+        Self::of(Box::new(embedded), description, client)
+    }
+
+    /// Starts a cluster of kind in `run`, with the audit policy and the encryption that are configured.
+    ///
+    /// # Errors
+    /// When the engine cannot be used, or a part cannot be made, dies, or is not ready in time.
+    pub async fn start_kind(run: RunDir, setup: &kind::Setup<'_>) -> Result<Self, ClusterError> {
+        let (kind, description, client) = kind::start(run, setup).await?;
+        Self::of(Box::new(kind), description, client)
+    }
+
+    fn of(provider: Box<dyn Provider>, description: Description, client: Client) -> Result<Self, ClusterError> {
+        let directory = provider.run().path().to_owned();
         let path = directory.join(DESCRIPTION);
         let text = serde_json::to_vec_pretty(&description).unwrap_or_default();
         fs::write(&path, text).map_err(|source| ClusterError::io("write", &path, source))?;
-        let owned = Owned {
-            operator,
-            controllers,
-            apiserver: plane.apiserver,
-            etcd: plane.etcd,
-            operator_url: release.live_url,
-            authority: plane.authority,
-            run,
-        };
-        Ok(Self { description, client: plane.client, directory, owned: Some(owned) })
+        Ok(Self { description, client, directory, provider: Some(provider) })
     }
 
     /// Attaches to a cluster that another process keeps up in `directory`.
@@ -203,7 +199,7 @@ impl Cluster {
     pub async fn attach(directory: &Path) -> Result<Self, ClusterError> {
         let description = describe(directory)?;
         let client = kubeconfig::client(&description.kubeconfig, "credence").await?;
-        Ok(Self { description, client, directory: directory.to_owned(), owned: None })
+        Ok(Self { description, client, directory: directory.to_owned(), provider: None })
     }
 
     /// The run directory, with the logs of all programs.
@@ -211,19 +207,24 @@ impl Cluster {
         &self.directory
     }
 
-    /// The file from which External Secrets Operator reads its own token, as pods do from theirs.
-    pub fn operator_token(&self) -> PathBuf {
-        self.directory.join(OPERATOR_KUBECONFIG).with_extension("token")
-    }
-
     /// Whether this process started it.
     pub fn is_owned(&self) -> bool {
-        self.owned.is_some()
+        self.provider.is_some()
     }
 
     /// The authority behind its certificates; none for a cluster that another process owns.
     pub fn authority(&self) -> Option<&Authority> {
-        self.owned.as_ref().map(|owned| &owned.authority)
+        self.provider.as_ref().map(|provider| provider.authority())
+    }
+
+    /// Its node, if that is one of kind, for pods.
+    pub fn kind_node(&self) -> Option<&KindNode> {
+        self.provider.as_ref()?.kind_node()
+    }
+
+    /// The traffic between its parts.
+    pub fn traffic(&self) -> Traffic {
+        self.provider.as_ref().map_or(Traffic::Loopback, |provider| provider.traffic())
     }
 
     /// Writes down a process that was started for this cluster, so that a later sweep can end it. Does nothing for a
@@ -232,7 +233,7 @@ impl Cluster {
     /// # Errors
     /// When the list in the run directory cannot be written.
     pub fn record(&self, process: &Process) -> Result<(), ClusterError> {
-        self.owned.iter().try_for_each(|owned| owned.run.record(process)).map_err(ClusterError::RunDir)
+        self.provider.iter().try_for_each(|provider| provider.run().record(process)).map_err(ClusterError::RunDir)
     }
 
     /// A client whose requests carry `agent` as user agent, so that audit entries join to cases.
@@ -251,24 +252,22 @@ impl Cluster {
 
     /// Resolves when a program of this cluster ends by itself; never for a cluster that another process owns.
     pub async fn died(&self) -> ClusterError {
-        match &self.owned {
-            Some(Owned { operator, controllers, apiserver, etcd, .. }) => {
-                first_death([etcd, apiserver, controllers, operator]).await.into()
-            }
+        match &self.provider {
+            Some(provider) => provider.died().await,
             None => std::future::pending().await,
         }
     }
 
     /// Counts the time that External Secrets Operator stands still, from now on; none for a cluster that another process
-    /// owns.
+    /// owns, and where the operator is no process of this machine's own.
     pub fn standstill(&self) -> Option<Standstill> {
-        self.owned.as_ref().map(|owned| Standstill::of(owned.operator.processes()))
+        self.provider.as_ref()?.standstill()
     }
 
     /// Leaves the run directory behind for a person to look at; the programs end all the same.
     pub fn keep_directory(&mut self) {
-        if let Some(owned) = &mut self.owned {
-            owned.run.keep();
+        if let Some(provider) = &mut self.provider {
+            provider.run_mut().keep();
         }
     }
 }
@@ -298,31 +297,8 @@ pub fn describe(directory: &Path) -> Result<Description, ClusterError> {
     serde_json::from_slice(&text).map_err(|error| ClusterError::io("read", &path, io::Error::other(error)))
 }
 
-fn record(run: &RunDir, services: &[&Service]) -> Result<(), ClusterError> {
-    let processes = services.iter().filter_map(|service| service.process());
-    processes.into_iter().try_for_each(|process| run.record(&process)).map_err(ClusterError::RunDir)
-}
-
-/// Installs the chart's objects, and starts ESO as its own ServiceAccount.
-async fn install(
-    plane: &ControlPlane,
-    release: &Release,
-    programs: &Programs,
-    directory: &Path,
-) -> Result<Service, ClusterError> {
-    let namespace: Value = serde_json::json!({
-        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": external_secrets::NAMESPACE } });
-    apply::apply_definitions(&plane.client, &release.definitions).await?;
-    let applier = Applier::discover(&plane.client).await?;
-    applier.apply(&namespace).await?;
-    applier.apply_all(&release.objects).await?;
-    let path = directory.join(OPERATOR_KUBECONFIG);
-    let (namespace, account) = (external_secrets::NAMESPACE, external_secrets::SERVICE_ACCOUNT);
-    let kubeconfig = kubeconfig::for_account(&path, &plane.kubeconfig, &plane.client, namespace, account).await?;
-    Ok(Service::start(external_secrets::program(release, programs, &kubeconfig, directory))?)
-}
-
-fn versions() -> BTreeMap<String, String> {
+/// The versions of the parts that every cluster of credence's own has.
+pub(crate) fn versions() -> BTreeMap<String, String> {
     [("etcd", Part::Etcd), ("kubernetes", Part::KubeApiserver), ("external-secrets", Part::ExternalSecrets)]
         .into_iter()
         .map(|(name, part)| (name.to_owned(), part.version().to_owned()))

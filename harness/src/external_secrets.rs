@@ -1,5 +1,5 @@
-//! External Secrets Operator outside a pod: objects and arguments from its official chart, rights of its own
-//! ServiceAccount.
+//! External Secrets Operator by its official chart, with the rights of its own ServiceAccount: as a process where there are
+//! no nodes, in pods where there are.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,18 +23,21 @@ pub const SERVICE_ACCOUNT: &str = "external-secrets";
 /// Reconciles that ESO runs at the same time, for each of its controllers.
 pub const CONCURRENCY: u32 = 10;
 
-/// Values for the chart: no webhook and no certificate controller, which need a cluster network; PushSecrets off,
-/// as upstream's hardening guide says. Rates are high enough not to throttle a test run.
+/// Values for the chart everywhere: PushSecrets off, as upstream's hardening guide says. Rates are high enough not to
+/// throttle a test run.
 const VALUES: &str = "
 installCRDs: false
 concurrent: 10
 processPushSecret: false
 processClusterPushSecret: false
 extraArgs: { client-qps: 200, client-burst: 400 }
+log: { level: info, timeEncoding: rfc3339 }
+";
+/// Without a cluster network there is nobody to call a webhook.
+const WITHOUT_NETWORK: &str = "
 webhook: { create: false }
 certController: { create: false }
 livenessProbe: { enabled: true }
-log: { level: info, timeEncoding: rfc3339 }
 ";
 
 /// Why the chart could not be used.
@@ -69,20 +72,52 @@ pub enum ReleaseError {
 pub struct Release {
     /// The custom resource definitions.
     pub definitions: Vec<Value>,
-    /// ServiceAccount, roles and bindings.
+    /// What is to be applied once they are there.
     pub objects: Vec<Value>,
     /// Where the operator says that it lives.
     pub(crate) live_url: String,
     arguments: Vec<String>,
 }
 
-/// Renders the official chart from `assets`, working in `directory`.
+/// What the chart renders to for pods.
+pub(crate) struct PodRelease {
+    /// The custom resource definitions.
+    pub(crate) definitions: Vec<Value>,
+    /// Everything else.
+    pub(crate) objects: Vec<Value>,
+}
+
+/// The namespace that the operator runs in.
+pub(crate) fn namespace() -> Value {
+    serde_json::json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } })
+}
+
+/// Renders the official chart from `assets` for pods of `image` (`NAME:TAG`), working in `directory`.
 ///
 /// # Errors
 /// When the chart cannot be read or helm refuses.
-pub async fn render(programs: &Programs, assets: &Path, directory: &Path) -> Result<Release, ReleaseError> {
+pub(crate) async fn render_for_pods(
+    programs: &Programs,
+    assets: &Path,
+    directory: &Path,
+    image: (&str, &str),
+) -> Result<PodRelease, ReleaseError> {
+    let (name, tag) = image;
+    let image = format!("image: {{ repository: {name}, tag: {tag}, pullPolicy: IfNotPresent }}\n");
+    let nested = format!("webhook: {{ {0} }}\ncertController: {{ {0} }}\n", image.trim_end());
+    let (definitions, objects) = chart(programs, assets, directory, &format!("{VALUES}{image}{nested}")).await?;
+    Ok(PodRelease { definitions, objects })
+}
+
+/// The custom resource definitions, and what the chart renders to with these values.
+async fn chart(
+    programs: &Programs,
+    assets: &Path,
+    directory: &Path,
+    values: &str,
+) -> Result<(Vec<Value>, Vec<Value>), ReleaseError> {
     let path = copy_chart(&assets.join("deploy/charts/external-secrets"), &directory.join("chart"))?;
-    let chart = Chart { path: &path, release: SERVICE_ACCOUNT, namespace: NAMESPACE, values: VALUES };
+    let chart = Chart { path: &path, release: SERVICE_ACCOUNT, namespace: NAMESPACE, values };
     let rendered = chart::render(programs.path(Part::Helm), &chart, directory).await?;
     let bundle = assets.join("deploy/crds/bundle.yaml");
     let text = fs::read_to_string(&bundle).map_err(|source| ReleaseError::File {
@@ -91,6 +126,16 @@ pub async fn render(programs: &Programs, assets: &Path, directory: &Path) -> Res
         source,
     })?;
     let definitions = manifest::parse_documents(&bundle, &text)?.into_iter().map(|m| m.object).collect();
+    Ok((definitions, rendered))
+}
+
+/// Renders the official chart from `assets` for an operator outside the cluster, working in `directory`.
+///
+/// # Errors
+/// When the chart cannot be read or helm refuses.
+pub async fn render(programs: &Programs, assets: &Path, directory: &Path) -> Result<Release, ReleaseError> {
+    let values = format!("{VALUES}{WITHOUT_NETWORK}");
+    let (definitions, rendered) = chart(programs, assets, directory, &values).await?;
     let [live_port] = crate::cluster::free_ports().map_err(|error| ReleaseError::Ports(error.to_string()))?;
     let (mut objects, mut container) = (Vec::new(), None);
     for object in rendered {

@@ -11,7 +11,7 @@
 //! what Gitea itself says. No value of a credential is logged, neither here nor by Gitea.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -191,7 +191,9 @@ pub struct ForgeSetup<'a> {
     pub authority: &'a Authority,
     /// Host names to answer for, beside `localhost` and the addresses, such as `github.com` and `ghcr.io`.
     pub names: &'a [&'a str],
-    /// Addresses to listen on, beside a loopback port of its own choice; a port 0 is chosen by the kernel.
+    /// Where to listen, on a port of its own choice: loopback, or an address of this machine that nodes reach.
+    pub host: IpAddr,
+    /// Addresses to listen on beside that; a port 0 is chosen by the kernel.
     pub addresses: &'a [SocketAddr],
 }
 
@@ -220,7 +222,7 @@ impl Forge {
     pub async fn start(setup: &ForgeSetup<'_>) -> Result<Self, ForgeError> {
         crate::tls::use_ring();
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut listeners = vec![listen(loopback).await?];
+        let mut listeners = vec![listen(SocketAddr::from((setup.host, 0))).await?];
         for address in setup.addresses {
             listeners.push(listen(*address).await?);
         }
@@ -278,12 +280,12 @@ impl Forge {
         Ok(forge)
     }
 
-    /// The façade's URL on loopback, without a slash at its end.
+    /// The façade's URL at the host of the set-up, without a slash at its end.
     pub fn url(&self) -> String {
         format!("https://{}", self.addresses[0])
     }
 
-    /// Where the façade listens: first on loopback, then on the addresses of the set-up, in their order.
+    /// Where the façade listens: first at its host, then on the addresses of the set-up, in their order.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }

@@ -3,7 +3,7 @@
 //! Faults of the connection are made below TLS, on what passes. Answers of its own need a certificate, and are given by a
 //! server that knows nothing but that answer.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use axum::Router;
@@ -30,7 +30,7 @@ const TRICKLE: usize = 512;
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
     /// No port can be had.
-    #[error("failed to listen on loopback for a gate")]
+    #[error("failed to listen for a gate")]
     Listen(#[source] std::io::Error),
     /// No certificate can be had, or used.
     #[error("failed to make the certificate of a gate: {0}")]
@@ -74,21 +74,21 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Opens a gate in front of the server at `url` (`https://ADDRESS:PORT`). Without an authority that its clients trust,
-    /// it cannot give answers of its own.
+    /// Opens a gate at `host` in front of the server at `url` (`https://ADDRESS:PORT`). Without an authority that its
+    /// clients trust, it cannot give answers of its own.
     ///
     /// # Errors
     /// When no port or no certificate can be had.
-    pub async fn open(url: &str, authority: Option<&Authority>) -> Result<Self, GateError> {
+    pub async fn open(url: &str, host: IpAddr, authority: Option<&Authority>) -> Result<Self, GateError> {
         let upstream = url.strip_prefix("https://").and_then(|address| address.parse().ok());
         let upstream: SocketAddr = upstream.ok_or_else(|| GateError::Upstream { url: url.to_owned() })?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(GateError::Listen)?;
+        let listener = TcpListener::bind((host, 0)).await.map_err(GateError::Listen)?;
         let address = listener.local_addr().map_err(GateError::Listen)?;
         let (mode, modes) = watch::channel(Mode::Open);
         let connections = watch::Sender::new(0);
         let mut tasks = JoinSet::new();
         let liar = match authority {
-            Some(authority) => Some(liar(authority, modes.clone(), &mut tasks).await?),
+            Some(authority) => Some(liar(authority, host, modes.clone(), &mut tasks).await?),
             None => None,
         };
         let ends = Ends { upstream, liar };
@@ -246,11 +246,12 @@ async fn trickle(
 /// Starts the server that gives the same answer to everybody, and gives its address.
 async fn liar(
     authority: &Authority,
+    host: IpAddr,
     modes: watch::Receiver<Mode>,
     tasks: &mut JoinSet<()>,
 ) -> Result<SocketAddr, GateError> {
     let identity = authority
-        .server("credence gate", &["127.0.0.1", "localhost", "kubernetes.default"])
+        .server("credence gate", &[&host.to_string(), "localhost", "kubernetes.default"])
         .map_err(|error| GateError::Certificate(error.to_string()))?;
     let config = tls::configure(&identity).map_err(|error| GateError::Certificate(error.to_string()))?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(GateError::Listen)?;
@@ -306,7 +307,7 @@ mod tests {
         let listener = tls::listen(vec![listener], address, tls::configure(&identity).unwrap(), &mut tasks);
         let router = Router::new().fallback(|| std::future::ready(WHOLE.repeat(1000)));
         tasks.spawn(async move { drop(axum::serve(listener, router).await) });
-        let gate = Gate::open(&format!("https://{address}"), Some(&authority)).await.unwrap();
+        let gate = Gate::open(&format!("https://{address}"), address.ip(), Some(&authority)).await.unwrap();
         let root = reqwest::Certificate::from_pem(authority.certificate().as_bytes()).unwrap();
         let client =
             reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).tls_certs_only([root]).build().unwrap();

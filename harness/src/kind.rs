@@ -1,4 +1,140 @@
-//! A real cluster whose nodes are containers, made by kind.
+//! A cluster of kind: its node is a container, and External Secrets Operator runs in pods, by its official chart.
+//!
+//! The node is set up by kubeadm from the repository's `kind-config.yaml`, with the same audit policy and encryption as
+//! the embedded cluster. Each cluster has a network, a name and a certificate authority of its own run, so that several
+//! live side by side and what a dead run left is told from what belongs to others.
 
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::apply::ApplyError;
+use crate::cluster::ControlPlaneFiles;
+use crate::components::Programs;
+use crate::external_secrets::ReleaseError;
+use crate::image::ImageError;
+use crate::process::ProcessError;
+use crate::wait::WaitError;
+
+mod cluster;
+mod config;
 pub mod engine;
+mod network;
+mod node;
 pub mod node_image;
+mod operator;
+mod remains;
+
+pub(crate) use cluster::start;
+use engine::{Engine, EngineError};
+pub use node::KindNode;
+use node_image::NodeImage;
+pub(crate) use remains::clear;
+
+/// The configuration for kind that the repository's users have, too.
+pub const CONFIG: &str = include_str!("../../kind-config.yaml");
+
+/// What a cluster of kind is started from.
+pub struct Setup<'a> {
+    /// The container engine.
+    pub engine: &'a Engine,
+    /// kind, helm and External Secrets Operator.
+    pub programs: &'a Programs,
+    /// The image of the node.
+    pub node_image: &'a NodeImage,
+    /// A directory with External Secrets Operator's chart and definitions.
+    pub assets: &'a Path,
+    /// Audit policy and encryption.
+    pub configured: &'a ControlPlaneFiles,
+    /// Told of each step that takes its time.
+    pub report: &'a (dyn Fn(&str) + Sync),
+}
+
+/// Why a cluster of kind could not be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum KindError {
+    /// The engine refused.
+    #[error("failed to use the container engine")]
+    Engine(#[from] EngineError),
+    /// kind could not be started.
+    #[error("failed to start kind")]
+    Process(#[from] ProcessError),
+    /// kind gave up.
+    #[error("failed to {act}: kind ended with {status}; the last lines of its log:\n{tail}")]
+    Kind {
+        /// What it was to do.
+        act: &'static str,
+        /// How it ended.
+        status: String,
+        /// The end of its log.
+        tail: String,
+    },
+    /// Somebody else has a cluster of this name.
+    #[error(
+        "failed to make cluster {name}: there is one that no run of credence made; remove it with \
+         `kind delete cluster --name {name}`"
+    )]
+    Foreign {
+        /// The name.
+        name: String,
+    },
+    /// The repository's configuration for kind is not what is expected.
+    #[error("failed to understand kind-config.yaml: {0}")]
+    Config(String),
+    /// The engine answered something unexpected.
+    #[error("failed to learn {what} from the container engine, which says {answer:?}")]
+    Answer {
+        /// What was asked for.
+        what: &'static str,
+        /// What it said.
+        answer: String,
+    },
+    /// The operator's image could not be made.
+    #[error("failed to make the image of External Secrets Operator")]
+    Image(#[from] ImageError),
+    /// The chart could not be rendered.
+    #[error("failed to prepare External Secrets Operator")]
+    Chart(#[from] ReleaseError),
+    /// An object was refused.
+    #[error("failed to install External Secrets Operator")]
+    Install(#[from] ApplyError),
+    /// Something did not become ready.
+    #[error("failed to bring the cluster of kind up")]
+    NotReady(#[from] WaitError),
+    /// A request of the set-up failed.
+    #[error("failed to {act}")]
+    Request {
+        /// What was tried.
+        act: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The node is gone.
+    #[error("container {node}, the node of the cluster, ended by itself ({status}); its log is in {log}")]
+    NodeDied {
+        /// The container.
+        node: String,
+        /// What the engine says of its end.
+        status: String,
+        /// The end of its log is there.
+        log: PathBuf,
+    },
+    /// A file cannot be used.
+    #[error("failed to {act} {path}")]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl KindError {
+    fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { act, path, source }
+    }
+}

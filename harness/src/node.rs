@@ -40,6 +40,7 @@ mod remains;
 mod sleeper;
 mod support;
 
+pub(crate) use config::registry_hosts;
 pub(crate) use remains::clear;
 pub use sleeper::{SLEEPER_IMAGE, sleeper};
 pub use support::find_program;

@@ -192,7 +192,8 @@ impl Process {
     /// Stops it where it is, with SIGSTOP, until the returned guard is dropped.
     pub fn pause(self: &Arc<Self>) -> Paused {
         self.signal(Signal::STOP);
-        Paused(Arc::clone(self))
+        let (held, resumed) = (Arc::clone(self), Arc::clone(self));
+        Paused::new(move || held.stands_still(), move || resumed.signal(Signal::CONT))
     }
 
     /// Whether it is stopped where it is, by whomever.
@@ -207,19 +208,29 @@ impl Process {
 }
 
 /// A program that stands still; goes on when this is dropped.
-#[derive(Debug)]
-pub struct Paused(Arc<Process>);
+pub struct Paused {
+    holds: Box<dyn Fn() -> bool + Send + Sync>,
+    resume: Box<dyn Fn() + Send + Sync>,
+}
 
 impl Paused {
+    /// For a program of which `holds` tells whether it stands still, and that `resume` lets go on.
+    pub(crate) fn new(
+        holds: impl Fn() -> bool + Send + Sync + 'static,
+        resume: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        Self { holds: Box::new(holds), resume: Box::new(resume) }
+    }
+
     /// Whether it does stand still: a program that ended cannot.
     pub fn holds(&self) -> bool {
-        self.0.stands_still()
+        (self.holds)()
     }
 }
 
 impl Drop for Paused {
     fn drop(&mut self) {
-        self.0.signal(Signal::CONT);
+        (self.resume)();
     }
 }
 

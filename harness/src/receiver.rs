@@ -1,7 +1,7 @@
-//! A server on loopback that keeps what is sent to it: where something would end up that is lured away.
+//! A server that keeps what is sent to it: where something would end up that is lured away.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -27,12 +27,12 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Starts to listen on a free port.
+    /// Starts to listen on a free port of `host`.
     ///
     /// # Errors
     /// When there is no port to listen on.
-    pub async fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    pub async fn start(host: IpAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind((host, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let kept = Kept::default();
         let router = Router::new().fallback(keep).with_state(Arc::clone(&kept));
@@ -63,12 +63,14 @@ async fn keep(State(kept): State<Kept>, request: Request) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::Receiver;
 
     #[tokio::test]
     async fn what_is_sent_is_kept() {
         crate::tls::use_ring();
-        let receiver = Receiver::start().await.unwrap();
+        let receiver = Receiver::start(Ipv4Addr::LOCALHOST.into()).await.unwrap();
         let client = reqwest::Client::new();
         let answer = client.post(format!("{}/a?b=c", receiver.url)).header("x-d", "e").body("f").send().await.unwrap();
         assert!(answer.status().is_success());

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::kind;
 use crate::node;
 use crate::process::{self, Process};
 
@@ -81,8 +82,8 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        // A node whose remains cannot be cleared is written down in the directory, for the next sweep.
-        if node::clear(&self.path).is_ok() && !self.keep {
+        // What remains and cannot be cleared is written down in the directory, for the next sweep.
+        if clear(&self.path) && !self.keep {
             // A directory that cannot be removed now is removed by the next sweep.
             remove(&self.path).ok();
         }
@@ -125,7 +126,7 @@ pub fn sweep(state: &Path) -> Result<Swept, RunDirError> {
             Ok((Err(TryLockError::WouldBlock), _)) => swept.alive.push(path),
             _ => {
                 end_children(&path);
-                if node::clear(&path).is_ok() && remove(&path).is_ok() {
+                if clear(&path) && remove(&path).is_ok() {
                     swept.removed.push(path);
                 }
             }
@@ -134,6 +135,13 @@ pub fn sweep(state: &Path) -> Result<Swept, RunDirError> {
     swept.removed.sort();
     swept.alive.sort();
     Ok(swept)
+}
+
+/// Removes what a run has made on the machine and with its container engine; false if something is left.
+fn clear(run: &Path) -> bool {
+    // One must not keep the other from being cleared.
+    let (node, kind) = (node::clear(run), kind::clear(run));
+    node.is_ok() && kind.is_ok()
 }
 
 /// Held while a run directory is made or swept: between the two, a new one has no lock of its own yet.

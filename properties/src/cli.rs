@@ -18,7 +18,7 @@ use crate::console::Console;
 use crate::monitor::MonitorError;
 use crate::overlay::Time;
 use crate::registry::{self, UnknownProperty};
-use crate::run::{self, Keep, Options, RunError};
+use crate::run::{self, ClusterKind, Keep, Options, RunError};
 use crate::stop::Stop;
 use crate::verdict::{CaseId, ExitCode, PropertyId};
 
@@ -36,6 +36,7 @@ Examples:
   credence run                                   the reference configuration, all properties, 100 cases each
   credence run --config my/config -p p02 -p p03  two properties on a configuration of your own
   credence run --cases 1000 --seed 7 --out out   a nightly run that can be repeated
+  credence run --cluster kind                    the same on a cluster of kind, with the operator in pods
   credence replay p03:7:42                       one recorded case again
   credence lint my/config                        check a configuration without a cluster
   credence monitor --context prod                watch a live cluster and serve Prometheus metrics
@@ -143,12 +144,6 @@ enum Origin {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum ClusterKind {
-    /// Real control plane and operator as local processes.
-    Embedded,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
 enum TimeFlag {
     /// Refresh intervals as the configuration has them.
     AsIs,
@@ -172,8 +167,11 @@ struct Target {
     #[arg(long, value_name = "DIR")]
     control_plane: Option<PathBuf>,
     /// Where to test.
-    #[arg(long, value_enum, default_value_t = ClusterKind::Embedded)]
+    #[arg(long, value_enum, default_value_t = ClusterKind::Auto)]
     cluster: ClusterKind,
+    /// The command of Docker or Podman for a cluster of kind; docker or podman from the PATH if not given.
+    #[arg(long, value_name = "COMMAND", env = "CREDENCE_ENGINE")]
+    engine: Option<PathBuf>,
     /// How time in the configuration is treated.
     #[arg(long, value_enum, default_value_t = TimeFlag::Compressed)]
     time: TimeFlag,
@@ -283,11 +281,12 @@ impl Programs {
 
 impl Target {
     fn options(&self, seed: u64) -> anyhow::Result<Options> {
-        let ClusterKind::Embedded = self.cluster;
         Ok(Options {
             config: self.config.clone(),
             control_plane: self.control_plane.clone(),
             consumers: self.consumers.clone(),
+            cluster: self.cluster,
+            engine: self.engine.clone(),
             properties: Vec::new(),
             cases: 1,
             only: None,

@@ -18,7 +18,7 @@ use credence_harness::credential::Credential;
 use credence_harness::forge::{Caller, Forge, Mark, Offered, Organization, Request};
 use credence_harness::image::{Layer, Registry, Settings};
 use credence_harness::kargo::Kargo;
-use credence_harness::node::Node;
+use pod::PodNode;
 use serde_json::{Value, json};
 
 use crate::consumer_format::{ARGO_CD_LABEL, DOCKER_CONFIG, KARGO_LABEL, Role, source_roles};
@@ -33,6 +33,7 @@ mod kargo_rules;
 mod kubelet;
 mod oauth;
 mod pod;
+mod setup;
 mod start;
 mod tls;
 
@@ -43,9 +44,9 @@ pub use kargo::{DiscoveryError, Subscribed};
 pub use kargo_rules::LookupError;
 pub use kubelet::{Pull, PullError};
 pub use pod::PodError;
-pub use start::absent;
+pub use setup::{Nodes, Setup, SetupError, absent};
+pub use start::StartError;
 pub(crate) use start::start;
-pub use start::{Setup, SetupError, StartError};
 
 /// What uses a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -175,7 +176,7 @@ pub enum Answer {
 /// The running consumers. Those that are absent are `None`.
 pub struct Consumers {
     // A node has to end before the cluster that it belongs to, and the forge outlives those who ask it.
-    node: Option<Node>,
+    node: Option<PodNode>,
     argo_cd: Option<ArgoCd>,
     kargo: Option<Kargo>,
     portal: Option<Portal>,
@@ -267,8 +268,9 @@ impl Consumers {
     pub async fn died(&self) -> String {
         let node = async {
             match &self.node {
-                Some(node) => node.died().await.to_string(),
-                None => std::future::pending().await,
+                Some(PodNode::Own(node)) => node.died().await.to_string(),
+                // That of kind is the cluster, whose end others watch for.
+                Some(PodNode::Kind(_)) | None => std::future::pending().await,
             }
         };
         let argo_cd = async {

@@ -25,8 +25,8 @@ pub enum Time {
 /// Where the stores' Kubernetes provider finds the API server of this cluster.
 #[derive(Debug, Clone, Default)]
 pub struct Server {
-    /// URL for processes that do not run in pods, for which `kubernetes.default` does not resolve.
-    pub url: String,
+    /// URL for processes that do not run in pods, for which `kubernetes.default` does not resolve; none for pods.
+    pub url: Option<String>,
     /// URLs in its place for stores that have a gate in front of it, by the store's name.
     pub gates: BTreeMap<String, String>,
 }
@@ -48,10 +48,11 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
             }
         };
         let kind = manifest.kind().to_owned();
-        let url = server.gates.get(manifest.name()).unwrap_or(&server.url).clone();
+        let url = server.gates.get(manifest.name()).or(server.url.as_ref());
         let root = &mut manifest.object;
         match kind.as_str() {
             "ClusterSecretStore" | "SecretStore" if root.pointer("/spec/provider/kubernetes").is_some() => {
+                let Some(url) = url else { continue };
                 if root.pointer("/spec/provider/kubernetes/server").is_none() {
                     set(root, "spec.provider.kubernetes.server", json!({}));
                 }
@@ -96,7 +97,7 @@ mod tests {
     }
 
     fn server() -> Server {
-        Server { url: "https://127.0.0.1:1".into(), gates: BTreeMap::new() }
+        Server { url: Some("https://127.0.0.1:1".into()), gates: BTreeMap::new() }
     }
 
     #[test]

@@ -100,8 +100,8 @@ impl Property for Encryption {
 
     fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
         let mut skipped = BTreeMap::new();
-        if let Some(why) = Capture::unsupported() {
-            skipped.insert("capture of the traffic on loopback".to_owned(), why);
+        if let Some(why) = Capture::unsupported(&env.cluster.traffic()) {
+            skipped.insert("capture of the traffic between the parts".to_owned(), why);
         }
         if !env.cluster.is_owned() {
             let why = "the cluster belongs to `credence up`; run without it".to_owned();
@@ -111,9 +111,10 @@ impl Property for Encryption {
     }
 
     async fn run(&self, env: &Arc<Environment>, episode: &Episode, cases: &[(CaseId, Copy)]) -> Vec<Observation> {
-        let wire = match Capture::unsupported() {
+        let traffic = env.cluster.traffic();
+        let wire = match Capture::unsupported(&traffic) {
             Some(_) => None,
-            None => match Wire::listen(episode.values()).await {
+            None => match Wire::listen(traffic, episode.values()).await {
                 Ok(wire) => Some(wire),
                 Err(error) => return vec![error.into(); cases.len()],
             },

@@ -7,6 +7,8 @@ use credence_harness::cluster::{ClusterError, ControlPlaneFilesError};
 use credence_harness::components::{self, ComponentError};
 use credence_harness::dirs::DirsError;
 use credence_harness::gate::GateError;
+use credence_harness::kind::engine::EngineError;
+use credence_harness::kind::node_image::NodeImageError;
 use credence_harness::manifest::{self, Manifest, ManifestError};
 use credence_harness::observe::ObserveError;
 use credence_harness::reference;
@@ -39,6 +41,10 @@ pub struct Options {
     pub consumers: Option<PathBuf>,
     /// Directory of the audit policy and the encryption configuration; `control-plane` in the configuration if not given.
     pub control_plane: Option<PathBuf>,
+    /// The kind of cluster to start.
+    pub cluster: ClusterKind,
+    /// The command of the container engine for a cluster of kind; docker or podman from the `PATH` if not given.
+    pub engine: Option<PathBuf>,
     /// Properties to run; all if empty.
     pub properties: Vec<PropertyId>,
     /// Cases of each property.
@@ -66,6 +72,17 @@ impl Options {
     pub fn wants(&self, property: PropertyId) -> bool {
         self.properties.is_empty() || self.properties.contains(&property)
     }
+}
+
+/// Where the configuration is tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ClusterKind {
+    /// The embedded cluster, saying what kind would add.
+    Auto,
+    /// Real control plane and operator as local processes; with root also a node. Needs no container engine.
+    Embedded,
+    /// A cluster of kind: nodes are containers, and the operator with its webhook runs in pods. Needs Docker or Podman.
+    Kind,
 }
 
 /// When the run directory is left in place.
@@ -115,6 +132,12 @@ pub enum RunError {
     /// A gate cannot be opened.
     #[error("failed to put a gate in front of the sources")]
     Gate(#[from] GateError),
+    /// There is no engine for a cluster of kind.
+    #[error("failed to find a container engine for a cluster of kind")]
+    Engine(#[from] EngineError),
+    /// The image of a node of kind cannot be had.
+    #[error("failed to obtain the image of a node of kind")]
+    NodeImage(#[from] NodeImageError),
     /// The cluster cannot be had.
     #[error("failed to bring up a cluster")]
     Cluster(#[from] ClusterError),
@@ -151,6 +174,7 @@ impl RunError {
                 | Self::Deploy(_)
                 | Self::Dirs(_)
                 | Self::RunDir(_)
+                | Self::Engine(_)
                 | Self::Consumers(SetupError::Kargo(_))
         )
     }

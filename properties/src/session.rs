@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::bundle::Bundle;
 use crate::console::Console;
-use crate::consumers::{Endpoints, Setup};
+use crate::consumers::{Endpoints, Nodes, Setup};
 use crate::deploy;
 use crate::driver::{Executed, Plan, Property, Registered};
 use crate::environment::Environment;
@@ -36,13 +36,21 @@ use crate::p03_label_distribution::LabelDistribution;
 use crate::p07_credential_types::CredentialTypes;
 use crate::p11_outage::Outage;
 use crate::report::{self, Config, OverlayField, Phase, PropertyMeta, PropertyReport, Report, Resources, Written};
-use crate::run::{Keep, Options, RunError, UP, load};
+use crate::run::{ClusterKind, Keep, Options, RunError, UP, load};
 use crate::sources::{SourceError, Values};
 use crate::stop::Stop;
 use crate::verdict::{PropertyId, Verdict};
 
+mod kind;
+
+use kind::Kind;
+
 /// Why nothing of a cluster can be stopped that another process keeps.
 const NOT_OURS: &str = "the cluster belongs to another process; credence down, and run starts one of its own";
+
+/// What `--cluster auto` takes, what it goes without, and why.
+const EMBEDDED: &str = "cluster: embedded, which needs no container engine and starts in seconds; kind would add the \
+     operator in pods with its webhook, and a node set up by kubeadm: --cluster kind";
 
 /// A configuration deployed to a cluster, and what has been found so far.
 pub struct Session {
@@ -76,6 +84,14 @@ impl Session {
         let progress = console.components();
         let programs = components::obtain(&options.components, &Part::CONTROL_PLANE, progress).await?;
         let assets = components::external_secrets_assets(&options.components).await?;
+        let kind = match options.cluster {
+            ClusterKind::Kind => Some(Kind::obtain(options.engine.as_deref(), &options.components, console).await?),
+            ClusterKind::Auto => {
+                console.note(EMBEDDED);
+                None
+            }
+            ClusterKind::Embedded => None,
+        };
         phases.push(timer.finish());
 
         let timer = console.phase("configuration");
@@ -90,10 +106,12 @@ impl Session {
 
         let timer = console.phase("cluster");
         let files = control_plane.clone().unwrap_or_else(ControlPlaneFiles::reference);
-        let attached = attach(&state, &files).await;
-        let (mut cluster, lock, own_directory) = match attached {
-            Some((cluster, lock)) => (cluster, Some(lock), Some(run)),
-            None => (Cluster::start(run, &programs, &assets, &files).await?, None, None),
+        let attached = if kind.is_none() { attach(&state, &files).await } else { None };
+        let report = |step: &str| console.note(&format!("kind: {step}"));
+        let (mut cluster, lock, own_directory) = match (attached, kind) {
+            (Some((cluster, lock)), _) => (cluster, Some(lock), Some(run)),
+            (None, Some(kind)) => (Cluster::start_kind(run, &kind.setup(&assets, &files, &report)).await?, None, None),
+            (None, None) => (Cluster::start(run, &programs, &assets, &files).await?, None, None),
         };
         phases.push(timer.finish());
         if lock.is_some() {
@@ -107,7 +125,7 @@ impl Session {
         let gates =
             if options.wants(Outage::META.id) { open_gates(&cluster, &manifests).await? } else { BTreeMap::new() };
         let server = Server {
-            url: cluster.description.url.clone(),
+            url: cluster.description.url_for_operator.clone(),
             gates: gates.iter().map(|(store, gate)| (store.clone(), gate.url())).collect(),
         };
         let overlay = overlay::apply(&mut manifests, &server, options.time);
@@ -140,8 +158,8 @@ impl Session {
             env.model.untouchable = Some(NOT_OURS.to_owned());
         }
         if options.wants(CredentialTypes::META.id) {
-            let owned = env.cluster.is_owned();
-            env = env.with_consumers(Setup::obtain(&options.components, endpoints, owned, console).await?);
+            let nodes = Nodes::of(&env.cluster);
+            env = env.with_consumers(Setup::obtain(&options.components, endpoints, nodes, console).await?);
         }
         if let Some(own) = own_directory {
             env = env.with_directory(own);
@@ -299,10 +317,10 @@ fn control_plane(options: &Options) -> Result<Option<ControlPlaneFiles>, Control
 
 /// A gate for each store that reads Kubernetes Secrets.
 async fn open_gates(cluster: &Cluster, manifests: &[Manifest]) -> Result<BTreeMap<String, Gate>, GateError> {
-    let mut gates = BTreeMap::new();
+    let (mut gates, description) = (BTreeMap::new(), &cluster.description);
     let reads_kubernetes = |m: &&Manifest| m.object.pointer("/spec/provider/kubernetes").is_some();
     for store in manifests.iter().filter(|m| m.kind() == "ClusterSecretStore").filter(reads_kubernetes) {
-        let gate = Gate::open(&cluster.description.url, cluster.authority()).await?;
+        let gate = Gate::open(&description.url, description.host, cluster.authority()).await?;
         gates.insert(store.name().to_owned(), gate);
     }
     Ok(gates)
@@ -371,6 +389,9 @@ fn replay_flags(options: &Options) -> String {
     }
     if let Some(Given { program, chart }) = &options.components.kargo {
         flags.push_str(&format!(" --kargo {} --kargo-chart {}", program.display(), chart.display()));
+    }
+    if options.cluster == ClusterKind::Kind {
+        flags.push_str(" --cluster kind");
     }
     if options.time == Time::AsIs {
         flags.push_str(" --time as-is");

@@ -11,7 +11,7 @@ use credence::consumers::Consumer;
 use credence::copies::chain;
 use credence::registry;
 use credence::report::{PropertyReport, Report};
-use credence::run::{self, Options};
+use credence::run::{self, ClusterKind, Options};
 use credence::stop::Stop;
 use credence::verdict::{CaseId, Verdict};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -111,6 +111,7 @@ fn options(fault: &str, property: &str) -> Result<Options, Failed> {
     Ok(Options {
         config: Some(broken().join(fault)),
         consumers: Some(broken().join("../consumers/manifests")),
+        cluster: ClusterKind::Embedded,
         properties: vec![registry::find(property)?],
         cases: CASES,
         ..support::options(&out)

@@ -102,7 +102,7 @@ pub(super) async fn first_death<const N: usize>(services: [&Service; N]) -> Deat
 }
 
 /// Waits for readiness and for the ConfigMap without which kube-controller-manager exits at once.
-pub(super) async fn wait_until_ready(client: &Client) -> Result<(), WaitError> {
+pub(crate) async fn wait_until_ready(client: &Client) -> Result<(), WaitError> {
     wait::poll("kube-apiserver ready", READY, PROBE, || async {
         // Only an invalid header or path could make this fail, and there is neither.
         let request = http::Request::get("/readyz").body(Vec::new()).expect("a literal path makes a request");

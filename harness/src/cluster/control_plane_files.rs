@@ -81,7 +81,7 @@ impl ControlPlaneFiles {
 }
 
 /// Puts a new random key in the place of each placeholder; the same name stands for the same key.
-pub(super) fn with_keys(text: &str) -> io::Result<String> {
+pub(crate) fn with_keys(text: &str) -> io::Result<String> {
     let mut keys = BTreeMap::new();
     let mut filled = String::new();
     let mut rest = text;

@@ -74,7 +74,7 @@ async fn token(client: &Client, namespace: &str, account: &str) -> Result<Creden
 }
 
 /// A client for the kubeconfig's current context.
-pub(super) async fn client(kubeconfig: &Path, user_agent: &str) -> Result<Client, ClusterError> {
+pub(crate) async fn client(kubeconfig: &Path, user_agent: &str) -> Result<Client, ClusterError> {
     let mut config = config(kubeconfig).await?;
     let agent = http::HeaderValue::from_str(user_agent).map_err(unusable(kubeconfig))?;
     config.headers.push((http::header::USER_AGENT, agent));

@@ -4,41 +4,27 @@ use std::fs;
 
 use serde_yaml::Value;
 
-use super::control_plane::wait_until_ready;
 use super::control_plane_files::{ControlPlaneFiles, random_key};
-use super::{Cluster, ClusterError, Owned};
+use super::{Cluster, ClusterError, Component, Provider};
 use crate::certificates::write_private;
-use crate::external_secrets;
 use crate::process::Paused;
-use crate::service::Service;
-
-/// A program of the cluster whose outage can be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Component {
-    /// kube-apiserver.
-    ApiServer,
-    /// External Secrets Operator.
-    ExternalSecrets,
-}
 
 impl Cluster {
     /// Stops a component where it is (SIGSTOP) until the guard is dropped. None while the component is
     /// [stopped](Self::stop).
     ///
     /// # Errors
-    /// When another process owns the cluster.
-    pub fn pause(&self, component: Component) -> Result<Option<Paused>, ClusterError> {
-        let process = self.service("pause a component", component)?.0.process();
-        Ok(process.map(|process| process.pause()))
+    /// When another process owns the cluster, or the component cannot be reached.
+    pub async fn pause(&self, component: Component) -> Result<Option<Paused>, ClusterError> {
+        self.provider("pause a component")?.pause(component).await
     }
 
     /// Kills a component and waits until it is gone. It stays away until [`start_again`](Self::start_again).
     ///
     /// # Errors
-    /// When another process owns the cluster.
+    /// When another process owns the cluster, or the component cannot be reached.
     pub async fn stop(&self, component: Component) -> Result<(), ClusterError> {
-        self.service("stop a component", component)?.0.stop().await;
-        Ok(())
+        self.provider("stop a component")?.stop(component).await
     }
 
     /// Starts a component that was stopped, and waits until it is ready.
@@ -46,18 +32,7 @@ impl Cluster {
     /// # Errors
     /// When another process owns the cluster, or the component cannot be started or does not become ready.
     pub async fn start_again(&self, component: Component) -> Result<(), ClusterError> {
-        let (service, owned) = self.service("start a component again", component)?;
-        owned.run.record(&*service.start_again()?)?;
-        let ready = async {
-            match component {
-                Component::ApiServer => wait_until_ready(&self.client).await,
-                Component::ExternalSecrets => external_secrets::wait_until_live(&owned.operator_url).await,
-            }
-        };
-        tokio::select! {
-            ready = ready => Ok(ready?),
-            death = service.died() => Err(death.into()),
-        }
+        self.provider("start a component again")?.start_again(component, &self.client).await
     }
 
     /// Puts a new key named `name` before those that the encryption configuration has, and restarts the API server with it.
@@ -66,11 +41,12 @@ impl Cluster {
     /// # Errors
     /// When the cluster encrypts nothing with keys of its own, or the API server does not come back.
     pub async fn rotate_encryption_key(&self, name: &str) -> Result<(), ClusterError> {
-        self.service("rotate the encryption key", Component::ApiServer)?;
+        self.provider("rotate the encryption key")?;
         let path = self.directory().join(ControlPlaneFiles::ENCRYPTION);
         let rotate = || {
             let text = fs::read_to_string(&path)?;
             let rotated = with_first_key(&text, name, &random_key()?).map_err(std::io::Error::other)?;
+            // Written over and not replaced: a container may have this very file mounted.
             write_private(&path, rotated.as_bytes()).map_err(std::io::Error::other)
         };
         rotate().map_err(|source| ClusterError::io("put a new key into", &path, source))?;
@@ -78,13 +54,8 @@ impl Cluster {
         self.start_again(Component::ApiServer).await
     }
 
-    fn service(&self, act: &'static str, component: Component) -> Result<(&Service, &Owned), ClusterError> {
-        let owned = self.owned.as_ref().ok_or(ClusterError::NotOwned { act })?;
-        let service = match component {
-            Component::ApiServer => &owned.apiserver,
-            Component::ExternalSecrets => &owned.operator,
-        };
-        Ok((service, owned))
+    fn provider(&self, act: &'static str) -> Result<&dyn Provider, ClusterError> {
+        self.provider.as_deref().ok_or(ClusterError::NotOwned { act })
     }
 }
 

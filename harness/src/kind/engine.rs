@@ -184,6 +184,25 @@ impl Engine {
         self.name
     }
 
+    /// Its command.
+    pub fn path(&self) -> &Path {
+        &self.command
+    }
+
+    /// The version of control groups where containers run.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    pub async fn cgroup_version(&self) -> Result<u8, EngineError> {
+        let field = match self.name {
+            Name::Docker => "{{.CgroupVersion}}",
+            Name::Podman => "{{.Host.CgroupsVersion}}",
+        };
+        let answer = self.output("ask for the version of control groups", &["info", "--format", field]).await?;
+        // Podman says v1 and v2; an engine that says nothing is older than version 2.
+        Ok(String::from_utf8_lossy(&answer).trim().trim_start_matches('v').parse().unwrap_or(1))
+    }
+
     /// The version of what runs the containers: the daemon's, where there is one.
     pub fn version(&self) -> &str {
         &self.version

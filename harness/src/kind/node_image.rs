@@ -1,4 +1,4 @@
-//! The image of kind's nodes, made on this machine where the official one cannot be pulled.
+//! The image of kind's nodes: the official one, or made on this machine where that cannot be pulled.
 //!
 //! ```text
 //!  apt's mirror ── debootstrap ──▶ credence/debian:… ──┐
@@ -22,7 +22,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use super::engine::{Engine, EngineError, Name};
-use crate::components::{self, ComponentError, Lock, Options, Part, check_space};
+use crate::components::{self, ComponentError, Lock, Options, Part, Source, check_space};
 use crate::image::{ImageError, Layer};
 
 mod apt;
@@ -30,6 +30,7 @@ mod context;
 mod debian;
 mod images;
 mod inputs;
+mod official;
 
 use context::Contents;
 use debian::Tools;
@@ -136,8 +137,10 @@ impl NodeImageError {
 /// How an image came to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// The engine had it.
+    /// The engine had one that was made before.
     Found,
+    /// It is the official one, which the engine had or pulled.
+    Pulled,
     /// It was made now.
     Made,
 }
@@ -151,7 +154,9 @@ pub struct NodeImage {
     pub how: How,
 }
 
-/// Gives the image of these inputs, made now if the engine does not have it. That takes four minutes beyond the parts.
+/// Gives an image that nodes can be made of: the official one if the engine has it, else the one of these inputs if the
+/// engine has that, else the official one if it can be pulled and releases are wanted, else the other, made now. That takes
+/// four minutes beyond the parts.
 ///
 /// `report` gets a line for each step, and one every 10 seconds at most in between; `progress` is told of the parts.
 /// When this future is dropped, what runs is killed, and the next call starts over with what the engine has.
@@ -164,11 +169,21 @@ pub async fn obtain(
     progress: &dyn components::Progress,
     report: &(dyn Fn(&str) + Sync),
 ) -> Result<NodeImage, NodeImageError> {
-    let name = inputs::name(options)?;
+    let (official, name) = (official::name()?, inputs::name(options)?);
+    if options.source != Source::Build && official::is_there(engine, &official).await {
+        return Ok(NodeImage { name: official, how: How::Pulled });
+    }
     if engine.has_image(&name).await? {
         return Ok(NodeImage { name, how: How::Found });
     }
     let steps = Steps { start: Instant::now(), report };
+    if options.source != Source::Build {
+        steps.say(&format!("pulling {official}"));
+        match official::pull(engine, &official).await {
+            Ok(()) => return Ok(NodeImage { name: official, how: How::Pulled }),
+            Err(reason) => steps.say(&format!("it cannot be pulled ({reason}), so one is made")),
+        }
+    }
     let waiting = |holder: Option<u32>| match holder {
         Some(pid) => steps.say(&format!("waiting for process {pid}, which makes it")),
         None => steps.say("waiting for another process, which makes it"),

@@ -69,7 +69,7 @@ pub(super) fn write_registry(directory: &Path, address: &str, ca: &str) -> Resul
     write(&hosts.join("ca.crt"), ca)?;
     // A pull that is under way sees the old file or the new one, but no half of it.
     let (new, file) = (hosts.join("hosts.toml.new"), hosts.join("hosts.toml"));
-    write(&new, &registry_hosts(address))?;
+    write(&new, &registry_hosts(address, &format!("{INSIDE}/hosts/_default/ca.crt")))?;
     fs::rename(&new, &file).map_err(NodeError::io("write", &file))
 }
 
@@ -104,10 +104,12 @@ conf_dir = "{INSIDE}/cni"
 /// One server for all registry hosts. As `server` it takes the place of the host itself: the `host` tables of this
 /// format are only tried before that, so with one of those a pull that the mirror refuses would go on to the real host
 /// (containerd, `core/remotes/docker/config/hosts.go`).
-fn registry_hosts(address: &str) -> String {
+///
+/// `ca` is the file of its authority as containerd sees it.
+pub(crate) fn registry_hosts(address: &str, ca: &str) -> String {
     format!(
         r#"server = "https://{address}"
-ca = "{INSIDE}/hosts/_default/ca.crt"
+ca = "{ca}"
 capabilities = ["pull", "resolve"]
 "#
     )
@@ -202,7 +204,7 @@ mod tests {
 
     #[test]
     fn registry_hosts_name_one_server_and_no_other_host() {
-        let hosts: toml::Table = registry_hosts("127.0.0.1:3443").parse().unwrap();
+        let hosts: toml::Table = registry_hosts("127.0.0.1:3443", "/ca.crt").parse().unwrap();
         assert_eq!(hosts["server"].as_str(), Some("https://127.0.0.1:3443"));
         assert!(!hosts.contains_key("host"));
     }

@@ -8,7 +8,7 @@ use credence_harness::components::{self, Cost, Finding, Options, Part, State, Su
 use credence_harness::{manifest, reference};
 
 use crate::console::Console;
-use crate::consumers::{self, Consumer, Endpoints};
+use crate::consumers::{self, Consumer, Endpoints, Nodes};
 use crate::copies::chain;
 use crate::verdict::ExitCode;
 
@@ -41,7 +41,7 @@ pub(super) async fn doctor(options: &Options) -> anyhow::Result<ExitCode> {
         };
         writeln!(out, "{subject:<32} {state:<10} {detail}")?;
     }
-    let absent = consumers::absent(options, &built_in_endpoints().await?, true).await;
+    let absent = consumers::absent(options, &built_in_endpoints().await?, Nodes::Started).await;
     for consumer in Consumer::ALL {
         let (state, detail) = match absent.get(&consumer) {
             None => ("possible", ""),

@@ -32,6 +32,7 @@ pub(super) async fn node_image(engine: Option<&Path>, options: &Options) -> anyh
     };
     match image.how {
         How::Found => console.note(&format!("{} {} has it already", engine.name(), engine.version())),
+        How::Pulled => console.note(&format!("{} {} has the official one", engine.name(), engine.version())),
         How::Made => console.note(&format!("made with {} {}", engine.name(), engine.version())),
     }
     writeln!(std::io::stdout(), "{}", image.name)?;

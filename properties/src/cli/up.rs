@@ -143,7 +143,7 @@ enum Holder {
     None,
     /// The process that is still bringing it up.
     Starting(u32),
-    Ready(Description),
+    Ready(Box<Description>),
 }
 
 /// Who holds the cluster, after what dead holders left has been swept.
@@ -154,7 +154,7 @@ fn holder(state: &Path) -> anyhow::Result<Holder> {
     }
     // A holder describes the cluster only when it is ready.
     Ok(match (cluster::describe(&directory), run_dir::owner(&directory)) {
-        (Ok(description), _) => Holder::Ready(description),
+        (Ok(description), _) => Holder::Ready(Box::new(description)),
         (Err(_), Some(owner)) => Holder::Starting(owner),
         (Err(_), None) => Holder::None,
     })
@@ -163,7 +163,7 @@ fn holder(state: &Path) -> anyhow::Result<Holder> {
 /// The cluster that is up and ready.
 fn running(state: &Path) -> anyhow::Result<Option<Description>> {
     Ok(match holder(state)? {
-        Holder::Ready(description) => Some(description),
+        Holder::Ready(description) => Some(*description),
         Holder::Starting(_) | Holder::None => None,
     })
 }

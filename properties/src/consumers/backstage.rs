@@ -58,6 +58,8 @@ pub(super) struct Portal {
     pub(super) installation: Installation,
     /// Where it is served and where its forge is.
     pub(super) served: backstage::Settings,
+    /// Where this machine reaches it.
+    pub(super) host: std::net::IpAddr,
     /// The owner under which its image is published, once it is.
     pub(super) published: OnceCell<()>,
 }
@@ -211,7 +213,7 @@ impl Consumers {
     }
 
     fn browser(&self) -> Result<Browser, PortalError> {
-        Ok(Browser::new(self.portal()?.served.base_url.clone(), std::net::Ipv4Addr::LOCALHOST.into())?)
+        Ok(Browser::new(self.portal()?.served.base_url.clone(), self.portal()?.host)?)
     }
 }
 

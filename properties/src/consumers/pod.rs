@@ -1,5 +1,9 @@
 //! Pods of one container on the node's own network, which need no address, have no rights of their own, and end at once.
 
+use std::net::{IpAddr, Ipv4Addr};
+
+use credence_harness::kind::KindNode;
+use credence_harness::node::Node;
 use credence_harness::observe::PodSeen;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, PostParams};
@@ -30,6 +34,32 @@ pub enum PodError {
         #[source]
         source: Box<kube::Error>,
     },
+}
+
+/// Where pods run.
+pub(super) enum PodNode {
+    /// A node of this run.
+    Own(Box<Node>),
+    /// The node of a cluster of kind.
+    Kind(KindNode),
+}
+
+impl PodNode {
+    fn name(&self) -> &str {
+        match self {
+            Self::Own(node) => node.name(),
+            Self::Kind(node) => node.name(),
+        }
+    }
+
+    /// Where this machine reaches what pods serve on the node's own network.
+    pub(super) fn address(&self) -> IpAddr {
+        match self {
+            // Its network is this machine's.
+            Self::Own(_) => Ipv4Addr::LOCALHOST.into(),
+            Self::Kind(node) => node.address().into(),
+        }
+    }
 }
 
 /// A pod that proves by running that its image could be pulled.

@@ -180,7 +180,7 @@ fn store(env: &Environment) -> Vec<Value> {
             "metadata": { "name": name, "labels": labels },
             "spec": { "provider": { "kubernetes": {
                 "remoteNamespace": name,
-                "server": { "url": env.cluster.description.url, "caProvider": {
+                "server": { "url": env.cluster.description.url_inside(), "caProvider": {
                     "type": "ConfigMap", "name": "kube-root-ca.crt", "key": "ca.crt", "namespace": name } },
                 "auth": { "serviceAccount": { "name": "reader", "namespace": name } } } } } }),
     ]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aho_corasick::BuildError;
+use credence_harness::cluster::Description;
 use credence_harness::credential::Credential;
 use credence_harness::receiver::Receiver;
 use credence_harness::wait::{self, Progress, WaitError};
@@ -114,14 +115,33 @@ async fn within(
     namespaces::set_labels(&admin, &agent(id), &mine.name, &attack.labels).await?;
     namespaces::set_labels(&admin, &agent(id), &neighbour.name, &attack.neighbour).await?;
     let tenant = Tenant::create(env, id, &mine.name, attack.rights).await?;
+    let observation = as_tenant(env, id, attack, sources, [mine, neighbour], &tenant, created).await;
+    // Whatever came of it: the namespace goes back to the pool, and nobody is to have rights in it any more.
+    let removed = tenant.remove(env, id).await;
+    let observation = observation?;
+    removed?;
+    Ok(observation)
+}
+
+/// The part of a case in which the tenant is there.
+async fn as_tenant(
+    env: &Arc<Environment>,
+    id: CaseId,
+    attack: &Attack,
+    sources: &SharedLease,
+    [mine, neighbour]: [&Lease; 2],
+    tenant: &Tenant,
+    created: &mut Vec<String>,
+) -> Result<Observation, AccessError> {
+    let admin = env.client_for(id);
     for lease in [mine, neighbour] {
         wait_for_root_ca(&admin, &lease.name).await?;
     }
-    let token_file = env.cluster.operator_token();
+    let Description { operator_token, host, .. } = &env.cluster.description;
     let wants = |wanted: fn(Route) -> bool| attack.trespasses.iter().any(|trespass| wanted(trespass.route));
     let calls_out = |route| matches!(route, Route::Webhook(_) | Route::Platform(PlatformKind::ClusterGenerator));
     let receiver = match wants(calls_out) {
-        true => Some(Receiver::start().await.map_err(AccessError::Receiver)?),
+        true => Some(Receiver::start(*host).await.map_err(AccessError::Receiver)?),
         false => None,
     };
     let mut scene = Scene {
@@ -135,16 +155,16 @@ async fn within(
         account: &tenant.name,
         rights: attack.rights,
         writes: true,
-        server: &env.cluster.description.url,
-        operator_token: &token_file,
+        server: env.cluster.description.url_inside(),
+        operator_token,
         // Nothing listens on the port that discards.
-        receiver: receiver.as_ref().map_or_else(|| "http://127.0.0.1:9".to_owned(), |receiver| receiver.url.clone()),
+        receiver: receiver.as_ref().map_or_else(|| format!("http://{host}:9"), |receiver| receiver.url.clone()),
     };
     if wants(|route| matches!(route, Route::Label(_))) {
         scene.namespace = namespace(&admin, &mine.name).await?;
     }
     let private = [Credential::random(), Credential::random()];
-    own(&admin, &tenant, &mut scene, &private, created).await?;
+    own(&admin, tenant, &mut scene, &private, created).await?;
     if wants(|route| route == Route::OwnStore(Impostor::ForeignAuthority)) {
         created.push(authority(&admin, &scene).await?);
     }
@@ -156,7 +176,7 @@ async fn within(
         id,
         admin,
         operator: None,
-        tenant: &tenant,
+        tenant,
         scene,
         sources,
         neighbour: &attack.neighbour,
@@ -172,9 +192,7 @@ async fn within(
         trial.attempt(trespass, number).await?;
     }
     trial.judge().await?;
-    let observation = trial.observation;
-    tenant.remove(env, id).await?;
-    Ok(observation)
+    Ok(trial.observation)
 }
 
 /// The name of the tenant's own value among the needles; it must be found.

@@ -195,7 +195,7 @@ fn lost_part(model: &Model, source: &SourceRef, fault: Fault) -> Option<Part> {
 }
 
 async fn pause(env: &Environment) -> Result<Paused, BreakageError> {
-    let paused = env.cluster.pause(Component::ExternalSecrets)?;
+    let paused = env.cluster.pause(Component::ExternalSecrets).await?;
     let paused = paused.ok_or_else(|| BreakageError::Nothing("External Secrets Operator does not run".to_owned()))?;
     let stands = wait::poll("External Secrets Operator stands still", STANDS, EVERY, || async {
         if paused.holds() { Progress::Done(()) } else { Progress::NotYet("it runs".to_owned()) }

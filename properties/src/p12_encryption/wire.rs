@@ -1,11 +1,11 @@
-//! What travels over loopback while the cases of a slot live.
+//! What travels between the parts of the cluster while the cases of a slot live.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use credence_harness::capture::{self, Capture, CaptureError};
+use credence_harness::capture::{self, Capture, CaptureError, Traffic};
 use credence_harness::credential::Credential;
 use credence_harness::wait::{self, Progress};
 
@@ -21,6 +21,7 @@ const EVERY: Duration = Duration::from_millis(20);
 /// A capture that looks for values.
 pub(super) struct Wire {
     capture: Capture,
+    traffic: Traffic,
     control: Credential,
     /// Packets with the control.
     controls: Arc<AtomicU64>,
@@ -32,7 +33,10 @@ impl Wire {
     ///
     /// # Errors
     /// When the capture cannot be started or does not see the control.
-    pub(super) async fn listen<'a>(values: impl Iterator<Item = &'a Credential>) -> Result<Self, WireError> {
+    pub(super) async fn listen<'a>(
+        traffic: Traffic,
+        values: impl Iterator<Item = &'a Credential>,
+    ) -> Result<Self, WireError> {
         let control = Credential::random();
         let (values, of_control) = (Canaries::of(values), Canaries::of([&control]));
         let (controls, found) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(BTreeSet::new())));
@@ -47,7 +51,7 @@ impl Wire {
                 }
             }
         };
-        let wire = Self { capture: Capture::start(look)?, control, controls, found };
+        let wire = Self { capture: Capture::start(&traffic, look)?, traffic, control, controls, found };
         wire.see_control().await?;
         Ok(wire)
     }
@@ -59,7 +63,7 @@ impl Wire {
         let packets = self.capture.packets();
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = match (found.first(), seen) {
-            (Some(what), _) => copies::violated(format!("traffic on loopback holds {what}")),
+            (Some(what), _) => copies::violated(format!("traffic between the parts holds {what}")),
             (None, Err(error)) => Outcome::Unknown(copies::chain(&error)),
             (None, Ok(())) => Outcome::Held,
         };
@@ -68,8 +72,8 @@ impl Wire {
 
     async fn see_control(&self) -> Result<(), WireError> {
         let before = self.controls.load(Ordering::Relaxed);
-        capture::send_plain(self.control.expose()).await?;
-        let seen = wait::poll("the control seen on loopback", SEEN, EVERY, || async {
+        capture::send_plain(&self.traffic, self.control.expose()).await?;
+        let seen = wait::poll("the control seen in the traffic", SEEN, EVERY, || async {
             match self.controls.load(Ordering::Relaxed) > before {
                 true => Progress::Done(()),
                 false => Progress::NotYet("not seen".to_owned()),

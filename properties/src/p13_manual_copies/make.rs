@@ -121,7 +121,7 @@ impl Scene<'_> {
             "metadata": { "name": STORE },
             "spec": { "provider": { "kubernetes": {
                 "remoteNamespace": self.namespace,
-                "server": { "url": self.env.cluster.description.url, "caProvider": {
+                "server": { "url": self.env.cluster.description.url_inside(), "caProvider": {
                     "type": "ConfigMap", "name": "kube-root-ca.crt", "key": "ca.crt" } },
                 "auth": { "serviceAccount": { "name": account } } } } } });
         let texts: BTreeMap<String, String> = content(&made.type_, self.target, &Credential::new("ordered"))

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use credence::overlay::Time;
-use credence::run::{Keep, Options};
+use credence::run::{ClusterKind, Keep, Options};
 use credence_harness::components;
 use credence_harness::dirs;
 use credence_harness::kargo::Given;
@@ -18,6 +18,8 @@ pub(crate) fn options(out: &Path) -> Options {
         config: None,
         control_plane: None,
         consumers: None,
+        cluster: ClusterKind::Embedded,
+        engine: None,
         properties: Vec::new(),
         cases: number("CREDENCE_CASES").map_or(100, |cases: u64| u32::try_from(cases).expect("fewer than 2^32 cases")),
         only: None,

@@ -65,7 +65,7 @@ impl World {
         let kustomize = programs.path(Part::Kustomize);
         let (_, mut manifests) = load(None, cluster.directory(), Some(kustomize)).await.map_err(failed)?;
         manifests.retain(|manifest| manifest.kind() != "ValidatingAdmissionPolicyBinding");
-        let server = Server { url: cluster.description.url.clone(), ..Server::default() };
+        let server = Server { url: cluster.description.url_for_operator.clone(), ..Server::default() };
         overlay::apply(&mut manifests, &server, Time::Compressed);
         let model = Model::derive(&Bundle::from_manifests(manifests.clone()).map_err(failed)?);
         deploy::deploy(&cluster, &manifests).await.map_err(failed)?;

@@ -1,0 +1,58 @@
+//! What the kinds of clusters do each in its own way.
+
+use futures::future::BoxFuture;
+use kube::Client;
+
+use super::ClusterError;
+use crate::capture::Traffic;
+use crate::certificates::Authority;
+use crate::kind::KindNode;
+use crate::process::Paused;
+use crate::run_dir::RunDir;
+use crate::standstill::Standstill;
+
+/// A program of the cluster whose outage can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Component {
+    /// kube-apiserver.
+    ApiServer,
+    /// External Secrets Operator.
+    ExternalSecrets,
+}
+
+/// A cluster that this process started. Dropping it ends everything that was started for it.
+pub(crate) trait Provider: Send + Sync {
+    /// The directory of its run.
+    fn run(&self) -> &RunDir;
+
+    /// The same, to keep it.
+    fn run_mut(&mut self) -> &mut RunDir;
+
+    /// The authority behind its certificates.
+    fn authority(&self) -> &Authority;
+
+    /// Its node, if that is one of kind.
+    fn kind_node(&self) -> Option<&KindNode> {
+        None
+    }
+
+    /// The traffic between its parts.
+    fn traffic(&self) -> Traffic {
+        Traffic::Loopback
+    }
+
+    /// Resolves when a program of it ends by itself.
+    fn died(&self) -> BoxFuture<'_, ClusterError>;
+
+    /// Counts the time that External Secrets Operator stands still; none where that cannot be seen.
+    fn standstill(&self) -> Option<Standstill>;
+
+    /// Stops a component where it is until the guard is dropped; none while it is [stopped](Self::stop).
+    fn pause(&self, component: Component) -> BoxFuture<'_, Result<Option<Paused>, ClusterError>>;
+
+    /// Kills a component and waits until it is gone.
+    fn stop(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>>;
+
+    /// Starts a component that was stopped, and waits until it is ready, as seen by `client`.
+    fn start_again<'a>(&'a self, component: Component, client: &'a Client) -> BoxFuture<'a, Result<(), ClusterError>>;
+}

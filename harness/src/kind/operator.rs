@@ -1,0 +1,130 @@
+//! External Secrets Operator in pods: controller, webhook and certificate controller, as its chart has them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::core::{DynamicObject, GroupVersionKind};
+use kube::discovery::ApiResource;
+use kube::{Api, Client};
+use serde_json::json;
+
+use super::{KindError, Setup};
+use crate::apply::{self, Applier};
+use crate::components::Part;
+use crate::external_secrets::{self, NAMESPACE, SERVICE_ACCOUNT};
+use crate::image::{Entry, Image, Layer, Settings};
+use crate::wait::{self, Progress, WaitError};
+
+/// The image that is made of the program. Nobody pulls it: it is loaded into the node.
+const IMAGE: &str = "localhost/credence/external-secrets";
+/// The program in the image.
+const PROGRAM: &str = "bin/external-secrets";
+/// Where a pod finds the token of its ServiceAccount.
+pub(super) const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+/// How long pods may take to be ready, the webhook's certificate included.
+const READY: Duration = Duration::from_secs(120);
+/// How often is asked.
+const EVERY: Duration = Duration::from_millis(250);
+/// The chart's Deployments: the controller, and what makes and uses the webhook's certificate.
+const DEPLOYMENTS: [&str; 3] = ["external-secrets", "external-secrets-webhook", "external-secrets-cert-controller"];
+/// Label that the chart gives to the pods of the controller alone.
+const CONTROLLER: &str = "app.kubernetes.io/name=external-secrets";
+
+/// The operator's image as an archive, and its full name.
+pub(super) fn image(setup: &Setup<'_>) -> Result<(Vec<u8>, String), KindError> {
+    let program = setup.programs.path(Part::ExternalSecrets);
+    let layer = Layer::pack(&[Entry::copy(PROGRAM, 0o755, program)])?;
+    let settings = Settings { entrypoint: vec![format!("/{PROGRAM}")], user: Some(65532), ..Settings::default() };
+    let name = format!("{IMAGE}:{}", tag());
+    Ok((Image::new(&[layer], &settings, "external-secrets").archive(&name)?, name))
+}
+
+fn tag() -> String {
+    format!("v{}", Part::ExternalSecrets.version())
+}
+
+/// Installs the chart, and waits until the operator and its webhook answer.
+pub(super) async fn install(client: &Client, setup: &Setup<'_>, directory: &Path) -> Result<(), KindError> {
+    let image = (IMAGE, &*tag());
+    let release = external_secrets::render_for_pods(setup.programs, setup.assets, directory, image).await?;
+    apply::apply_definitions(client, &release.definitions).await?;
+    let applier = Applier::discover(client).await?;
+    applier.apply(&external_secrets::namespace()).await?;
+    applier.apply_all(&release.objects).await?;
+    for name in DEPLOYMENTS {
+        until_ready(client, name).await?;
+    }
+    Ok(until_webhook_answers(client).await?)
+}
+
+/// Waits until all pods of a Deployment are ready.
+async fn until_ready(client: &Client, name: &str) -> Result<(), WaitError> {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
+    wait::poll(&format!("Deployment {NAMESPACE}/{name} ready"), READY, EVERY, || async {
+        match deployments.get(name).await {
+            Ok(deployment) => {
+                let wanted = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
+                let status = deployment.status.unwrap_or_default();
+                let ready = status.ready_replicas.unwrap_or_default();
+                if status.observed_generation >= deployment.metadata.generation && ready >= wanted {
+                    Progress::Done(())
+                } else {
+                    Progress::NotYet(format!("{ready} of {wanted} pods"))
+                }
+            }
+            Err(error) => Progress::NotYet(error.to_string()),
+        }
+    })
+    .await
+}
+
+/// Waits until the webhook judges objects: a ready pod may not have its certificate yet, and until then every store and
+/// ExternalSecret is refused.
+async fn until_webhook_answers(client: &Client) -> Result<(), WaitError> {
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "SecretStore"));
+    let stores: Api<DynamicObject> = Api::namespaced_with(client.clone(), NAMESPACE, &kind);
+    let asked = DynamicObject::new("credence-asks-the-webhook", &kind)
+        .within(NAMESPACE)
+        .data(json!({ "spec": { "provider": { "fake": { "data": [{ "key": "a", "value": "b" }] } } } }));
+    let trial = PostParams { dry_run: true, ..PostParams::default() };
+    wait::poll("External Secrets Operator's webhook answers", READY, EVERY, || async {
+        match stores.create(&trial, &asked).await {
+            Ok(_) => Progress::Done(()),
+            Err(error) => Progress::NotYet(error.to_string()),
+        }
+    })
+    .await
+}
+
+/// Takes all pods of the controller away, and waits until they are gone. `kill` ends those that take their time.
+pub(super) async fn stop(client: &Client, kill: impl Future<Output = Result<(), KindError>>) -> Result<(), KindError> {
+    scale(client, 0).await?;
+    kill.await?;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
+    let controller = ListParams::default().labels(CONTROLLER);
+    let gone = wait::poll("External Secrets Operator's pods gone", READY, EVERY, || async {
+        match pods.list_metadata(&controller).await {
+            Ok(pods) if pods.items.is_empty() => Progress::Done(()),
+            Ok(pods) => Progress::NotYet(format!("{} pods", pods.items.len())),
+            Err(error) => Progress::NotYet(error.to_string()),
+        }
+    });
+    Ok(gone.await?)
+}
+
+/// Brings the controller back, and waits until it is ready.
+pub(super) async fn start_again(client: &Client) -> Result<(), KindError> {
+    scale(client, 1).await?;
+    Ok(until_ready(client, SERVICE_ACCOUNT).await?)
+}
+
+async fn scale(client: &Client, replicas: u32) -> Result<(), KindError> {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
+    let scaled = json!({ "spec": { "replicas": replicas } });
+    let outcome = deployments.patch_scale(SERVICE_ACCOUNT, &PatchParams::default(), &Patch::Merge(&scaled)).await;
+    let failed = |source| KindError::Request { act: "scale External Secrets Operator", source: Box::new(source) };
+    outcome.map(drop).map_err(failed)
+}

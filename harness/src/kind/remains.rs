@@ -1,0 +1,137 @@
+//! What a cluster of kind leaves with the container engine, and its removal: on drop, and by the sweep after a run that
+//! had no time for it.
+//!
+//! The file `kind.remains` in the run directory names the engine's program and the cluster, one a line, written before
+//! anything is made. Containers of the cluster carry kind's label with its name, its network carries ours.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::KindError;
+use super::network::LABEL;
+
+/// The file in a run directory.
+const RECORD: &str = "kind.remains";
+/// The label of kind's containers (its `pkg/cluster/internal/providers/docker/constants.go`).
+pub(super) const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
+
+/// Writes down the cluster that is about to be made.
+pub(super) fn record(run: &Path, engine: &Path, cluster: &str) -> Result<(), KindError> {
+    let file = run.join(RECORD);
+    let text = [engine.as_os_str().as_bytes(), b"\n", cluster.as_bytes(), b"\n"].concat();
+    fs::write(&file, text).map_err(KindError::file("write", &file))
+}
+
+/// Removes what is left of the cluster of `run`, if there is any, and forgets it.
+///
+/// # Errors
+/// When something cannot be removed; it stays written down.
+pub(crate) fn clear(run: &Path) -> Result<(), KindError> {
+    let file = run.join(RECORD);
+    let text = match fs::read(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(KindError::file("read", &file)(error)),
+    };
+    let mut lines = text.split(|byte| *byte == b'\n');
+    // A record that was cut off names nothing that was made.
+    if let (Some(engine), Some(cluster)) = (lines.next(), lines.next())
+        && !cluster.is_empty()
+    {
+        let cluster = String::from_utf8_lossy(cluster);
+        remove(Path::new(OsStr::from_bytes(engine)), &cluster)?;
+    }
+    fs::remove_file(&file).map_err(KindError::file("remove", &file))
+}
+
+/// Removes the cluster's containers with their volumes, what else is on its network, and the network.
+fn remove(engine: &Path, cluster: &str) -> Result<(), KindError> {
+    for label in [CLUSTER_LABEL, LABEL] {
+        let filter = format!("label={label}={cluster}");
+        let found = ask(engine, &["ps", "--all", "--quiet", "--filter", &filter])?;
+        let found: Vec<&str> = found.split_whitespace().collect();
+        if !found.is_empty() {
+            ask(engine, &[&["rm", "--force", "--volumes"], found.as_slice()].concat())?;
+        }
+    }
+    let filter = format!("label={LABEL}={cluster}");
+    let networks = ask(engine, &["network", "ls", "--quiet", "--filter", &filter])?;
+    for network in networks.split_whitespace() {
+        ask(engine, &["network", "rm", network])?;
+    }
+    Ok(())
+}
+
+/// What the engine prints. Blocks: it is also asked while a run is dropped.
+fn ask(engine: &Path, arguments: &[&str]) -> Result<String, KindError> {
+    let failed = |error: io::Error| KindError::file("remove the cluster of kind with", engine)(error);
+    let output = Command::new(engine).args(arguments).stdin(Stdio::null()).output().map_err(failed)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(failed(io::Error::other(said)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// An engine that writes down what it is asked, and says that there is one of everything.
+    fn engine(directory: &Path) -> std::path::PathBuf {
+        let path = directory.join("engine");
+        let script = format!("#!/bin/sh\necho \"$@\" >> {}\necho one\n", directory.join("asked").display());
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    #[test]
+    fn containers_go_with_their_volumes_before_the_network_and_only_by_label() {
+        let run = tempfile::tempdir().unwrap();
+        record(run.path(), &engine(run.path()), "credence-a").unwrap();
+        clear(run.path()).unwrap();
+        let asked = fs::read_to_string(run.path().join("asked")).unwrap();
+        let asked: Vec<&str> = asked.lines().collect();
+        assert_eq!(
+            asked,
+            [
+                "ps --all --quiet --filter label=io.x-k8s.kind.cluster=credence-a",
+                "rm --force --volumes one",
+                "ps --all --quiet --filter label=credence.cluster=credence-a",
+                "rm --force --volumes one",
+                "network ls --quiet --filter label=credence.cluster=credence-a",
+                "network rm one",
+            ]
+        );
+        assert!(!run.path().join(RECORD).exists());
+    }
+
+    #[test]
+    fn what_an_absent_engine_leaves_stays_written_down() {
+        let run = tempfile::tempdir().unwrap();
+        record(run.path(), &run.path().join("nothing"), "credence-a").unwrap();
+        assert!(clear(run.path()).is_err());
+        assert!(run.path().join(RECORD).exists());
+    }
+
+    #[test]
+    fn a_run_without_a_cluster_of_kind_has_nothing_to_clear() {
+        let run = tempfile::tempdir().unwrap();
+        clear(run.path()).unwrap();
+    }
+
+    #[test]
+    fn a_record_that_was_cut_off_names_nothing() {
+        let run = tempfile::tempdir().unwrap();
+        fs::write(run.path().join(RECORD), "/usr/bin/engine\n").unwrap();
+        clear(run.path()).unwrap();
+        assert!(!run.path().join(RECORD).exists());
+    }
+}

@@ -1,0 +1,174 @@
+//! What consumers are started from, and which of them cannot be.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use credence_harness::argo_cd::ArgoCd;
+use credence_harness::backstage::{self, BackstageError, Commands, Installation};
+use credence_harness::cluster::Cluster;
+use credence_harness::components::{self, ComponentError, Part, Programs};
+use credence_harness::kargo::{self, KargoError};
+use credence_harness::node::{self, Node, NodePrograms};
+
+use super::{Consumer, Endpoints};
+use crate::console::Console;
+
+/// Why Kargo's controller is absent, what that costs, and the next step.
+const KARGO_NOT_GIVEN: &str = "Kargo cannot be obtained and is not given, so that only its lookup rules are tested: give the \
+    program kargo of its control plane (in its image: /usr/local/bin/kargo) with --kargo PROGRAM, and its chart (in its \
+    source: charts/kargo) with --kargo-chart CHART";
+
+/// Parts of a node.
+const NODE: [Part; 7] = [
+    Part::Containerd,
+    Part::ContainerdShim,
+    Part::Ctr,
+    Part::Kubelet,
+    Part::CniPtp,
+    Part::CniHostLocal,
+    Part::CniLoopback,
+];
+
+/// Where a cluster has nodes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nodes {
+    /// It has none, and can get none.
+    None,
+    /// One is started for it.
+    Started,
+    /// It has some of its own.
+    OfCluster,
+}
+
+impl Nodes {
+    /// Those of `cluster`.
+    pub fn of(cluster: &Cluster) -> Self {
+        match (cluster.kind_node(), cluster.is_owned()) {
+            (Some(_), _) => Self::OfCluster,
+            (None, true) => Self::Started,
+            (None, false) => Self::None,
+        }
+    }
+}
+
+/// What consumers are started from.
+pub struct Setup {
+    /// Where credentials are used.
+    pub endpoints: Endpoints,
+    /// Consumers that cannot run here, with the reason.
+    pub absent: BTreeMap<Consumer, String>,
+    pub(super) programs: Programs,
+    pub(super) gitea: PathBuf,
+    pub(super) argo_cd: Option<PathBuf>,
+    pub(super) kargo: Option<kargo::Given>,
+    pub(super) backstage: Option<Installation>,
+}
+
+/// Why what consumers are started from could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A program.
+    #[error("failed to obtain the consumers' programs")]
+    Component(#[from] ComponentError),
+    /// What was given as Kargo.
+    #[error("failed to use the given Kargo")]
+    Kargo(#[from] KargoError),
+    /// Backstage.
+    #[error("failed to install Backstage")]
+    Backstage(#[from] BackstageError),
+}
+
+impl Setup {
+    /// Finds out which consumers can run here, without starting anything, and obtains their programs.
+    ///
+    /// # Errors
+    /// When a program that is needed cannot be obtained.
+    pub async fn obtain(
+        options: &components::Options,
+        endpoints: Endpoints,
+        nodes: Nodes,
+        console: &Console,
+    ) -> Result<Self, SetupError> {
+        let absent = absent(options, &endpoints, nodes).await;
+        let mut parts = vec![Part::Etcd, Part::Gitea];
+        if !absent.contains_key(&Consumer::Kubelet) {
+            parts.extend(if nodes == Nodes::Started { &NODE[..] } else { &[] });
+        }
+        let argo_cd = !absent.contains_key(&Consumer::ArgoCd);
+        parts.extend(argo_cd.then_some(Part::ArgoCd));
+        let is_kargo_absent = [Consumer::KargoGit, Consumer::KargoImage].iter().all(|one| absent.contains_key(one));
+        let kargo = options.kargo.clone().filter(|_| !is_kargo_absent);
+        if let Some(given) = &kargo {
+            let version = given.version().await?;
+            console.note(&format!("Kargo {version} is given: {}", given.program.display()));
+            parts.push(Part::Helm);
+        }
+        let programs = components::obtain(options, &parts, console.components()).await?;
+        let backstage = if absent.contains_key(&Consumer::Backstage) {
+            None
+        } else {
+            Some(backstage::obtain(&options.cache, &Commands::default(), &|line| console.note(line)).await?)
+        };
+        Ok(Self {
+            programs,
+            gitea: components::gitea_assets(options).await?,
+            argo_cd: if argo_cd { Some(components::argo_cd_assets(options).await?) } else { None },
+            kargo,
+            backstage,
+            endpoints,
+            absent,
+        })
+    }
+
+    /// What a node is started from. Only where [`Nodes::Started`].
+    pub(super) fn node_programs(&self) -> NodePrograms {
+        let path = |part| self.programs.path(part).to_owned();
+        NodePrograms {
+            containerd: path(Part::Containerd),
+            shim: path(Part::ContainerdShim),
+            ctr: path(Part::Ctr),
+            kubelet: path(Part::Kubelet),
+            ptp: path(Part::CniPtp),
+            host_local: path(Part::CniHostLocal),
+            loopback: path(Part::CniLoopback),
+            // Its absence is a reason for no node, and that has been asked for.
+            runc: node::find_program("runc").unwrap_or_default(),
+            etcd: path(Part::Etcd),
+        }
+    }
+}
+
+/// The consumers that cannot run here, each with what would enable it. Nothing is started or obtained.
+pub async fn absent(options: &components::Options, endpoints: &Endpoints, nodes: Nodes) -> BTreeMap<Consumer, String> {
+    let undocumented = |what: &str| format!("no manifest of a consumer names {what}; give them with --consumers DIR");
+    let no_git = || node::find_program("git").is_none().then(|| "git is not installed".to_owned());
+    let no_node = || match nodes {
+        Nodes::None => Some("a node needs a cluster of this run, not one of `credence up`".to_owned()),
+        Nodes::Started => Node::unsupported(),
+        Nodes::OfCluster => None,
+    };
+    let when = |is_empty: bool, what: &str| is_empty.then(|| undocumented(what));
+    let kargo_git = || when(endpoints.kargo_git.is_empty(), "a repository that Kargo subscribes to").or_else(no_git);
+    let kargo_images = || when(endpoints.kargo_images.is_empty(), "an image that Kargo subscribes to");
+    let no_controller = || options.kargo.is_none().then(|| KARGO_NOT_GIVEN.to_owned());
+    let controller = || options.kargo.is_some().then(|| "not needed, as Kargo's controller runs".to_owned());
+    let reasons = [
+        (Consumer::Kubelet, when(endpoints.pods.is_empty(), "an image that pods pull with a Secret").or_else(no_node)),
+        (
+            Consumer::ArgoCd,
+            when(endpoints.argo_cd.is_empty(), "a repository that Argo CD syncs").or_else(ArgoCd::unsupported),
+        ),
+        (Consumer::KargoGit, kargo_git().or_else(no_controller)),
+        (Consumer::KargoImage, kargo_images().or_else(no_controller)),
+        (Consumer::KargoGitRules, kargo_git().or_else(controller)),
+        (Consumer::KargoImageRules, kargo_images().or_else(controller)),
+    ];
+    let mut absent: BTreeMap<Consumer, String> =
+        reasons.into_iter().filter_map(|(consumer, reason)| Some((consumer, reason?))).collect();
+    if let Some(reason) = absent.get(&Consumer::Kubelet).cloned() {
+        absent.insert(Consumer::Backstage, reason);
+    } else if let Some(reason) = backstage::unsupported(&options.cache, &Commands::default()).await {
+        absent.insert(Consumer::Backstage, reason.to_string());
+    }
+    absent
+}

@@ -1,0 +1,100 @@
+//! The same cases on the embedded cluster and on one of kind: where the cluster is, is no part of a verdict.
+//!
+//! Needs a container engine; without one both tests are ignored, with the reason. `CREDENCE_KIND_CASES` is the number of
+//! cases of each property, by default 10, and `CREDENCE_SEED` what they follow from.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use credence::console::Console;
+use credence::copies::chain;
+use credence::registry;
+use credence::report::{PropertyReport, Report};
+use credence::run::{self, ClusterKind, Options};
+use credence::stop::Stop;
+use credence::verdict::{CaseId, Verdict};
+use credence_harness::kind::engine::Engine;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+mod support;
+
+/// Cases of each property, unless `CREDENCE_KIND_CASES` says otherwise.
+const CASES: u32 = 10;
+/// Cases with which the fault must be found; the embedded cluster finds it with as many.
+const FAULT_CASES: u32 = 40;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Two clusters at a time would measure each other.
+    arguments.test_threads = Some(1);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let missing = runtime.block_on(Engine::find(None)).err().map(|error| chain(&error));
+    drop(runtime);
+    if let (Some(reason), false) = (&missing, arguments.list) {
+        eprintln!("kind: skipped: {reason}");
+    }
+    let trials = vec![
+        Trial::test("kind_and_the_embedded_cluster_agree_on_every_property", agree),
+        Trial::test("a_store_without_conditions_is_found_on_kind", fault),
+    ];
+    let trials = trials.into_iter().map(|trial| trial.with_ignored_flag(missing.is_some())).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn options(cluster: ClusterKind, name: &str) -> Options {
+    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("kind").join(name);
+    let cases = std::env::var("CREDENCE_KIND_CASES").ok();
+    let cases = cases.map_or(CASES, |text| text.parse().unwrap_or_else(|_| panic!("{text} is no number of cases")));
+    Options { cluster, cases, ..support::options(&out) }
+}
+
+fn agree() -> Result<(), Failed> {
+    let embedded = options(ClusterKind::Embedded, "embedded");
+    let kind = Options { seed: embedded.seed, ..options(ClusterKind::Kind, "kind") };
+    let (embedded, kind) = (execute(&embedded)?, execute(&kind)?);
+    if embedded.properties.len() != registry::PROPERTIES.len() {
+        return Err(Failed::from("a property is missing in the report"));
+    }
+    let differences: Vec<String> = embedded
+        .properties
+        .iter()
+        .zip(&kind.properties)
+        .filter(|(here, there)| judgement(here) != judgement(there))
+        .map(|(here, there)| format!("embedded: {:?}\nkind:     {:?}", judgement(here), judgement(there)))
+        .collect();
+    if differences.is_empty() { Ok(()) } else { Err(Failed::from(differences.join("\n"))) }
+}
+
+/// What a report says of a property, without times. Whether a case meets a documented upstream race is a matter of
+/// time as well, so such a case counts as one that held.
+fn judgement(report: &PropertyReport) -> (String, Verdict, u64, u64, Vec<(CaseId, Verdict)>) {
+    let verdict = match report.verdict {
+        Verdict::KnownViolated => Verdict::Held,
+        verdict => verdict,
+    };
+    let findings = report.findings.iter().filter(|finding| finding.known.is_none());
+    let mut findings: Vec<_> = findings.map(|finding| (finding.case, finding.verdict)).collect();
+    findings.sort_unstable_by_key(|(case, _)| (case.seed, case.index));
+    (report.id.to_string(), verdict, report.cases.planned, report.cases.run, findings)
+}
+
+fn fault() -> Result<(), Failed> {
+    let broken = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fixtures/broken/store-without-conditions");
+    let options = Options {
+        config: Some(broken),
+        properties: vec![registry::find("p08")?],
+        cases: FAULT_CASES,
+        shrink: Duration::ZERO,
+        ..options(ClusterKind::Kind, "fault")
+    };
+    let report = execute(&options)?;
+    let found = report.properties.iter().any(|property| property.verdict == Verdict::Violated);
+    if found { Ok(()) } else { Err(Failed::from("p08 did not find it")) }
+}
+
+fn execute(options: &Options) -> Result<Report, Failed> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let outcome = runtime.block_on(run::run(options, &Console::stderr(), &Stop::default()));
+    outcome.map(|(report, _)| report).map_err(|error| Failed::from(chain(&error)))
+}
