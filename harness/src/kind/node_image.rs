@@ -60,6 +60,8 @@ pub const PARTS: [Part; 17] = [
 /// What the engine takes at most, in MB, without Debian: the image, and the copy of the build directory that it is
 /// built from.
 const ENGINE_MEGABYTES: u64 = 2200;
+/// How often a directory is removed into which somebody still writes.
+const REMOVALS: usize = 100;
 
 /// Why there is no node image.
 #[derive(Debug, thiserror::Error)]
@@ -221,7 +223,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     async fn make(&self, progress: &dyn components::Progress) -> Result<(), NodeImageError> {
-        let work = work(&self.options.cache)?;
+        let work = Work::new(&self.options.cache)?;
         self.remove_remains().await?;
         let debian = debian::name();
         let has_debian = self.engine.has_image(&debian).await?;
@@ -313,16 +315,37 @@ impl Job<'_> {
     }
 }
 
-/// An empty directory, removed when dropped. The caller holds the lock, so what is there is of a process that was killed.
-fn work(cache: &Path) -> Result<TempDir, NodeImageError> {
-    let all = cache.join("work/node-image");
-    match fs::remove_dir_all(&all) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(NodeImageError::file("remove", &all)(error));
+/// A directory to work in, removed when dropped.
+struct Work(TempDir);
+
+impl Work {
+    /// Makes one that is empty. The caller holds the lock, so what is there is of a process that was killed.
+    fn new(cache: &Path) -> Result<Self, NodeImageError> {
+        let all = cache.join("work/node-image");
+        match fs::remove_dir_all(&all) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(NodeImageError::file("remove", &all)(error));
+            }
+            _ => fs::create_dir_all(&all).map_err(NodeImageError::file("make the directory", &all))?,
         }
-        _ => fs::create_dir_all(&all).map_err(NodeImageError::file("make the directory", &all))?,
+        TempDir::new_in(&all).map(Self).map_err(NodeImageError::file("make a directory in", &all))
     }
-    TempDir::new_in(&all).map_err(NodeImageError::file("make a directory in", &all))
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        // What was killed just now may still write while it dies, and then there is something to be removed again.
+        for _ in 0..REMOVALS {
+            match fs::remove_dir_all(self.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {}
+                _ => break,
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -332,9 +355,23 @@ mod tests {
     #[test]
     fn what_a_killed_process_left_is_removed() {
         let cache = tempfile::tempdir().unwrap();
-        let killed = work(cache.path()).unwrap().keep();
-        let work = work(cache.path()).unwrap();
+        let killed = cache.path().join("work/node-image/.tmp/debian");
+        fs::create_dir_all(&killed).unwrap();
+        let work = Work::new(cache.path()).unwrap();
         assert!(!killed.exists() && work.path().read_dir().unwrap().next().is_none());
+    }
+
+    #[test]
+    fn what_is_written_while_a_directory_is_dropped_goes_with_it() {
+        let cache = tempfile::tempdir().unwrap();
+        let work = Work::new(cache.path()).unwrap();
+        let path = work.path().to_owned();
+        let file = path.join("file");
+        let writer = std::thread::spawn(move || while fs::write(&file, "").is_ok() {});
+        while !path.join("file").exists() {}
+        drop(work);
+        writer.join().unwrap();
+        assert!(!path.exists());
     }
 
     #[test]
