@@ -170,7 +170,10 @@ fn open(traffic: &Traffic) -> Result<OwnedFd, CaptureError> {
         let socket = socket_with(AddressFamily::PACKET, SocketType::RAW, SocketFlags::CLOEXEC, Some(eth::ALL))?;
         Ok(socket)
     };
-    let socket = traffic.inside(open).map_err(CaptureError::NotAllowed)?;
+    let socket = traffic.inside(open).map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied => CaptureError::NotAllowed(source),
+        _ => CaptureError::Io { act: "open", source },
+    })?;
     // Without the right to a larger buffer, packets may be lost under load, the control among them.
     set_socket_recv_buffer_size_force(&socket, BUFFER).ok();
     set_socket_timeout(&socket, Timeout::Recv, Some(TURN))

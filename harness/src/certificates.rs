@@ -1,4 +1,4 @@
-//! The certificates of one run: an authority that lives in memory, and what it signs.
+//! The certificates of one run: its authority, and what it signs.
 
 use std::fs;
 use std::io;

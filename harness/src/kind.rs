@@ -110,14 +110,35 @@ pub enum KindError {
         source: Box<kube::Error>,
     },
     /// The node is gone.
-    #[error("container {node}, the node of the cluster, ended by itself ({status}); its log is in {log}")]
+    #[error(
+        "container {node}, the node of the cluster, ended by itself ({status}); see whether the machine ran out of memory, \
+         and run again"
+    )]
     NodeDied {
         /// The container.
         node: String,
         /// What the engine says of its end.
         status: String,
-        /// The end of its log is there.
-        log: PathBuf,
+    },
+    /// The run directory cannot be mounted.
+    #[error(
+        "failed to mount {path} into a container: the path has a colon or is not UTF-8; choose another state directory \
+         with CREDENCE_STATE"
+    )]
+    Unmountable {
+        /// The run directory.
+        path: PathBuf,
+    },
+    /// The engine runs containers where this process cannot reach them.
+    #[error(
+        "failed to use {name} for a cluster of kind: it is {how}, so this machine reaches neither its networks nor shares \
+         files with it; use an engine of this machine that runs as root, or --cluster embedded"
+    )]
+    Apart {
+        /// The engine.
+        name: engine::Name,
+        /// How it is apart.
+        how: &'static str,
     },
     /// A file cannot be used.
     #[error("failed to {act} {path}")]

@@ -201,6 +201,15 @@ impl Process {
         stat(self.pid).is_some_and(|fields| matches!(fields.first().map(String::as_str), Some("T" | "t")))
     }
 
+    /// Kills it with all that it has started and that is still in its process group.
+    pub(crate) fn kill_group(&self) {
+        if self.exit_status().is_none() {
+            // An error means that the group is gone already.
+            rustix::process::kill_process_group(process_id(self.pid), Signal::KILL).ok();
+        }
+        self.kill();
+    }
+
     fn signal(&self, signal: Signal) {
         // An error means that it is gone already; whoever waits for its end learns of that.
         rustix::process::pidfd_send_signal(&self.pidfd, signal).ok();

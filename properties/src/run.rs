@@ -7,6 +7,7 @@ use credence_harness::cluster::{ClusterError, ControlPlaneFilesError};
 use credence_harness::components::{self, ComponentError};
 use credence_harness::dirs::DirsError;
 use credence_harness::gate::GateError;
+use credence_harness::kind::KindError;
 use credence_harness::kind::engine::EngineError;
 use credence_harness::kind::node_image::NodeImageError;
 use credence_harness::manifest::{self, Manifest, ManifestError};
@@ -175,6 +176,10 @@ impl RunError {
                 | Self::Dirs(_)
                 | Self::RunDir(_)
                 | Self::Engine(_)
+                | Self::NodeImage(NodeImageError::NotRoot | NodeImageError::Missing { .. } | NodeImageError::Engine(_))
+                | Self::Cluster(ClusterError::Kind(
+                    KindError::Foreign { .. } | KindError::Unmountable { .. } | KindError::Apart { .. }
+                ))
                 | Self::Consumers(SetupError::Kargo(_))
         )
     }

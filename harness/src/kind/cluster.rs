@@ -33,6 +33,8 @@ const API_PORT: &str = "6443/tcp";
 /// Where the kubelet looks for the control plane's pods, and where the API server's is put away.
 const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 const PUT_AWAY: &str = "/etc/kubernetes/kube-apiserver.yaml";
+/// Name of the audit log in its directory.
+const AUDIT_LOG: &str = "audit.log";
 /// How long a command inside the node may be repeated until it has its effect.
 const EFFECT: Duration = Duration::from_secs(60);
 /// How often is looked.
@@ -47,13 +49,18 @@ pub(crate) struct Kind {
     /// Process id of the node's first process, on this machine.
     pid: u32,
     authority: Authority,
-    log: PathBuf,
     run: RunDir,
 }
 
 /// Starts a cluster of kind in `run`.
 pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Description, Client), ClusterError> {
     let directory = run.path().to_owned();
+    if directory.to_str().is_none_or(|path| path.contains(':')) {
+        return Err(KindError::Unmountable { path: directory }.into());
+    }
+    if let Some(how) = setup.engine.apart().await.map_err(KindError::from)? {
+        return Err(KindError::Apart { name: setup.engine.name(), how }.into());
+    }
     let name = cluster_name(&directory);
     refuse_foreign(setup.engine, &name).await?;
     remains::record(&directory, setup.engine.path(), &name)?;
@@ -61,6 +68,9 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     let authority = Authority::new("credence")?;
     write_files(&directory, setup.configured, &authority)?;
     create(&run, setup, &name, host).await?;
+    // The node has it mounted and needs no second copy of it on this machine's disk.
+    let key = directory.join(AUTHORITY[1]);
+    fs::remove_file(&key).map_err(KindError::file("remove", &key))?;
 
     let container = format!("{name}-control-plane");
     let url = format!("https://{}", published(setup.engine, &container).await?);
@@ -75,6 +85,10 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     operator::install(&client, setup, &directory).await?;
 
     let mut versions = versions();
+    if setup.node_image.how == How::Pulled {
+        // It comes with one of its own.
+        versions.remove("etcd");
+    }
     versions.insert("kind".to_owned(), Part::Kind.version().to_owned());
     // An official image may have another patch release than the pinned one.
     let version = client.apiserver_version().await;
@@ -91,7 +105,7 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
         host,
         operator_token: PathBuf::from(operator::TOKEN),
         kubeconfig,
-        audit_log: setup.configured.audit_policy.as_ref().map(|_| directory.join(AUDIT).join("audit.log")),
+        audit_log: setup.configured.audit_policy.as_ref().map(|_| directory.join(AUDIT).join(AUDIT_LOG)),
         etcd: format!("https://{address}:2379"),
         control_plane_files: setup.configured.digest(),
         owner: std::process::id(),
@@ -102,7 +116,6 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
         client: client.clone(),
         pid: pid(setup.engine, &container).await?,
         authority,
-        log: directory.join("node.log"),
         run,
     };
     Ok((kind, description, client))
@@ -114,7 +127,7 @@ fn cluster_name(run: &Path) -> String {
     format!("credence-{run}")
 }
 
-/// A cluster of this name that carries our label is of a run that is dead, as the living have other names.
+/// Somebody else's cluster of this name is refused; those of dead runs have been swept, and the living have other names.
 async fn refuse_foreign(engine: &Engine, name: &str) -> Result<(), KindError> {
     let filter = format!("label={}={name}", remains::CLUSTER_LABEL);
     let there = engine.output("look for clusters", &["ps", "--all", "--quiet", "--filter", &filter]).await?;
@@ -142,6 +155,10 @@ fn write_files(directory: &Path, configured: &ControlPlaneFiles, authority: &Aut
     for name in [AUDIT, HOSTS] {
         let path = directory.join(name);
         fs::create_dir_all(&path).map_err(|source| ClusterError::io("create", &path, source))?;
+    }
+    if configured.audit_policy.is_some() {
+        // The API server would make it for root alone; to one that is there it appends.
+        write_private(&directory.join(AUDIT).join(AUDIT_LOG), b"")?;
     }
     Ok(())
 }
@@ -194,8 +211,24 @@ async fn kind(
     arguments: Vec<std::ffi::OsString>,
 ) -> Result<(), ClusterError> {
     let log = run.path().join("kind.log");
-    let inherited =
-        ["PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "XDG_RUNTIME_DIR"];
+    // What decides which engine it talks to, and how; credence's own commands of the engine inherit everything.
+    let inherited = [
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "DOCKER_HOST",
+        "DOCKER_CONTEXT",
+        "DOCKER_CONFIG",
+        "DOCKER_CERT_PATH",
+        "DOCKER_TLS_VERIFY",
+        "CONTAINER_HOST",
+        "CONTAINER_CONNECTION",
+        "XDG_RUNTIME_DIR",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "SSH_AUTH_SOCK",
+        "DBUS_SESSION_BUS_ADDRESS",
+    ];
     let mut environment: BTreeMap<_, _> =
         inherited.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?))).collect();
     environment.insert("KIND_EXPERIMENTAL_PROVIDER".to_owned(), setup.engine.name().as_str().into());
@@ -208,14 +241,24 @@ async fn kind(
         environment,
         log: log.clone(),
     };
-    let process = Process::start(&program)?;
-    run.record(&process)?;
-    let status = process.ended().await;
+    // Its own children would go on to make containers that nobody knows of.
+    let group = Group(Process::start(&program)?);
+    run.record(&group.0)?;
+    let status = group.0.ended().await;
     if !status.success() {
         let tail = process::tail(&log, 20);
         return Err(KindError::Kind { act, status: status.to_string(), tail }.into());
     }
     Ok(())
+}
+
+/// A program that ends with all that it has started.
+struct Group(Process);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.0.kill_group();
+    }
 }
 
 /// Where the API server is on this machine's loopback.
@@ -262,10 +305,11 @@ impl Kind {
 
     async fn hold(&self, component: Component) -> Result<Option<Paused>, KindError> {
         let pattern = pattern(component);
+        if !self.runs(component).await? {
+            return Ok(None);
+        }
         let (stop, go_on) = (format!("pkill -STOP {pattern}"), format!("pkill -CONT {pattern}"));
-        self.inside("stop a program where it is", &stop).await?;
         let stands = format!("for pid in $(pgrep {pattern}); do grep -q '^State:.T' /proc/$pid/status; done");
-        self.until("a program stands still", &stands).await?;
         let (engine, node) = (self.engine.path().to_owned(), self.node.name().to_owned());
         let resume = move || {
             let command = ["exec", &node, "sh", "-ec", &go_on];
@@ -277,22 +321,41 @@ impl Kind {
             // Whoever waits for its work learns that it stands still for good.
             command.status().ok();
         };
-        Ok(Some(Paused::new(|| true, resume)))
+        // Made before the first signal, so that the program goes on whatever comes of this.
+        let paused = Paused::new(|| true, resume);
+        self.inside("stop a program where it is", &stop).await?;
+        self.until("a program stands still", &stands).await?;
+        Ok(Some(paused))
+    }
+
+    /// Whether there is a process of a component.
+    async fn runs(&self, component: Component) -> Result<bool, KindError> {
+        let script = format!("pgrep {} || true", pattern(component));
+        let found = self.engine.output("look for a program", &["exec", self.node.name(), "sh", "-ec", &script]).await?;
+        Ok(!found.trim_ascii().is_empty())
     }
 
     async fn take_away(&self, component: Component) -> Result<(), KindError> {
         let pattern = pattern(component);
         let kill = format!("if pkill -KILL {pattern}; then exit 1; fi");
-        match component {
+        let outcome = match component {
             Component::ApiServer => {
                 let act = "take the API server away";
-                self.inside(act, &format!("mv {MANIFEST} {PUT_AWAY}")).await?;
-                self.until(act, &kill).await
+                let moved = self.inside(act, &format!("mv {MANIFEST} {PUT_AWAY}")).await;
+                match moved {
+                    Ok(()) => self.until(act, &kill).await,
+                    Err(error) => Err(error),
+                }
             }
             Component::ExternalSecrets => {
                 operator::stop(&self.client, self.until("kill External Secrets Operator", &kill)).await
             }
+        };
+        if outcome.is_err() {
+            // Nobody else would bring back what went only halfway; the first error is the telling one.
+            self.bring_back(component).await.ok();
         }
+        outcome
     }
 
     async fn bring_back(&self, component: Component) -> Result<(), ClusterError> {
@@ -309,16 +372,18 @@ impl Kind {
     /// Resolves when the node's container ends.
     async fn node_died(&self) -> ClusterError {
         let node = self.node.name().to_owned();
-        let status = match self.engine.output("wait for the node", &["wait", &node]).await {
-            Ok(status) => format!("status {}", String::from_utf8_lossy(&status).trim()),
-            Err(error) => error.to_string(),
-        };
-        let mut log = self.engine.output("read the node's log", &["logs", "--tail", "200", &node]).await;
-        if let Ok(log) = &mut log {
-            // What cannot be written is missed by a person who looks, and by nothing else.
-            fs::write(&self.log, &*log).ok();
+        loop {
+            let status = match self.engine.output("wait for the node", &["wait", &node]).await {
+                Ok(status) => format!("status {}", String::from_utf8_lossy(&status).trim()),
+                Err(error) => error.to_string(),
+            };
+            let state = ["inspect", "--format", "{{.State.Running}}", &node];
+            match self.engine.output("look at the node", &state).await {
+                // It was the engine that had trouble.
+                Ok(running) if running.trim_ascii() == b"true" => wait::pass(EVERY).await,
+                _ => return KindError::NodeDied { node, status }.into(),
+            }
         }
-        KindError::NodeDied { node, status, log: self.log.clone() }.into()
     }
 }
 

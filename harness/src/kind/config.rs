@@ -97,7 +97,10 @@ fn cluster(patch: &mut Value, run: &Run<'_>) {
     }
     // A patch takes the place of a list, so kind's own names are here again.
     patch["apiServer"]["certSANs"] = json!(["localhost", "127.0.0.1", run.host.to_string()]);
+    // One that elects a leader would exit when the API server is away on purpose, and come back later each time.
+    patch["scheduler"] = json!({ "extraArgs": [{ "name": "leader-elect", "value": "false" }] });
     patch["controllerManager"] = json!({ "extraArgs": [
+        { "name": "leader-elect", "value": "false" },
         { "name": "enable-hostpath-provisioner", "value": "true" },
         // The default of 20 requests a second would make credence measure this client instead of the distribution.
         { "name": "kube-api-qps", "value": "1000" },

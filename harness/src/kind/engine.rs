@@ -189,6 +189,24 @@ impl Engine {
         &self.command
     }
 
+    /// How the engine is apart from this process, if it is: its containers then are out of reach. None for one of this
+    /// machine that runs as root.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    pub async fn apart(&self) -> Result<Option<&'static str>, EngineError> {
+        let (field, sign) = match self.name {
+            Name::Docker => ("{{json .SecurityOptions}}", "name=rootless"),
+            Name::Podman => ("{{.Host.Security.Rootless}}", "true"),
+        };
+        let answer = self.output("ask whether it runs as root", &["info", "--format", field]).await?;
+        if String::from_utf8_lossy(&answer).contains(sign) {
+            return Ok(Some("rootless"));
+        }
+        let elsewhere = std::env::var("DOCKER_HOST").is_ok_and(|host| !host.is_empty() && !host.starts_with("unix://"));
+        Ok((self.name == Name::Docker && elsewhere).then_some("on another machine, by DOCKER_HOST"))
+    }
+
     /// The version of control groups where containers run.
     ///
     /// # Errors

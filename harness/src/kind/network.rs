@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::KindError;
-use super::engine::Engine;
+use super::engine::{Engine, Name};
 
 /// Label of what belongs to a run, with the name of its cluster as value.
 pub(super) const LABEL: &str = "credence.cluster";
@@ -16,7 +16,10 @@ pub(super) async fn create(engine: &Engine, name: &str) -> Result<IpAddr, KindEr
 }
 
 async fn gateway(engine: &Engine, name: &str) -> Result<IpAddr, KindError> {
-    let format = "{{range .IPAM.Config}}{{.Gateway}} {{end}}";
+    let format = match engine.name() {
+        Name::Docker => "{{range .IPAM.Config}}{{.Gateway}} {{end}}",
+        Name::Podman => "{{range .Subnets}}{{.Gateway}} {{end}}",
+    };
     let answer =
         engine.output("look at the cluster's network", &["network", "inspect", "--format", format, name]).await?;
     let answer = String::from_utf8_lossy(&answer).into_owned();

@@ -48,15 +48,18 @@ pub(crate) fn clear(run: &Path) -> Result<(), KindError> {
     fs::remove_file(&file).map_err(KindError::file("remove", &file))
 }
 
-/// Removes the cluster's containers with their volumes, what else is on its network, and the network.
+/// Removes the cluster's containers with their volumes, and its network.
 fn remove(engine: &Path, cluster: &str) -> Result<(), KindError> {
-    for label in [CLUSTER_LABEL, LABEL] {
-        let filter = format!("label={label}={cluster}");
-        let found = ask(engine, &["ps", "--all", "--quiet", "--filter", &filter])?;
-        let found: Vec<&str> = found.split_whitespace().collect();
-        if !found.is_empty() {
-            ask(engine, &[&["rm", "--force", "--volumes"], found.as_slice()].concat())?;
-        }
+    let filter = format!("label={CLUSTER_LABEL}={cluster}");
+    let found = ask(engine, &["ps", "--all", "--quiet", "--filter", &filter])?;
+    let found: Vec<&str> = found.split_whitespace().collect();
+    if !found.is_empty() {
+        ask(engine, &[&["rm", "--force", "--volumes"], found.as_slice()].concat())?;
+    }
+    // With Podman, kind gives a node a volume with a name, which stays when the container goes.
+    let filter = format!("label={cluster}-control-plane");
+    for volume in ask(engine, &["volume", "ls", "--quiet", "--filter", &filter])?.split_whitespace() {
+        ask(engine, &["volume", "rm", "--force", volume])?;
     }
     let filter = format!("label={LABEL}={cluster}");
     let networks = ask(engine, &["network", "ls", "--quiet", "--filter", &filter])?;
@@ -104,8 +107,8 @@ mod tests {
             [
                 "ps --all --quiet --filter label=io.x-k8s.kind.cluster=credence-a",
                 "rm --force --volumes one",
-                "ps --all --quiet --filter label=credence.cluster=credence-a",
-                "rm --force --volumes one",
+                "volume ls --quiet --filter label=credence-a-control-plane",
+                "volume rm --force one",
                 "network ls --quiet --filter label=credence.cluster=credence-a",
                 "network rm one",
             ]
