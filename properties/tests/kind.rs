@@ -1,7 +1,7 @@
 //! The same cases on the embedded cluster and on one of kind: where the cluster is, is no part of a verdict.
 //!
 //! Needs a container engine; without one both tests are ignored, with the reason. `CREDENCE_KIND_CASES` is the number of
-//! cases of each property, by default 6, and `CREDENCE_SEED` what they follow from.
+//! cases of each property, by default 3, and `CREDENCE_SEED` what they follow from.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 mod support;
 
 /// Cases of each property, unless `CREDENCE_KIND_CASES` says otherwise.
-const CASES: u32 = 6;
+const CASES: u32 = 3;
 /// Cases with which the fault must be found; the embedded cluster finds it with as many.
 const FAULT_CASES: u32 = 40;
 
