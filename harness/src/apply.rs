@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client, Discovery};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::wait::{self, Progress, WaitError};
 
@@ -230,6 +230,23 @@ fn rank(object: &Value) -> u8 {
         "ValidatingAdmissionPolicyBinding" => 7,
         _ => 3,
     }
+}
+
+/// Installs what a chart renders to: its definitions, then the namespace and everything else, for which the definitions
+/// must be served.
+///
+/// # Errors
+/// When something is refused, or a definition is not served in time.
+pub async fn install(
+    client: &Client,
+    definitions: &[Value],
+    namespace: &str,
+    objects: &[Value],
+) -> Result<(), ApplyError> {
+    apply_definitions(client, definitions).await?;
+    let applier = Applier::discover(client).await?;
+    applier.apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } })).await?;
+    applier.apply_all(objects).await
 }
 
 /// Applies custom resource definitions and waits until each is served.

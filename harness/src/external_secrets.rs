@@ -79,20 +79,8 @@ pub struct Release {
     arguments: Vec<String>,
 }
 
-/// What the chart renders to for pods.
-pub(crate) struct PodRelease {
-    /// The custom resource definitions.
-    pub(crate) definitions: Vec<Value>,
-    /// Everything else.
-    pub(crate) objects: Vec<Value>,
-}
-
-/// The namespace that the operator runs in.
-pub(crate) fn namespace() -> Value {
-    serde_json::json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } })
-}
-
-/// Renders the official chart from `assets` for pods of `image` (`NAME:TAG`), working in `directory`.
+/// Renders the official chart from `assets` for pods of `image` (its name and its tag), working in `directory`. Gives the
+/// custom resource definitions, and everything else.
 ///
 /// # Errors
 /// When the chart cannot be read or helm refuses.
@@ -101,12 +89,11 @@ pub(crate) async fn render_for_pods(
     assets: &Path,
     directory: &Path,
     image: (&str, &str),
-) -> Result<PodRelease, ReleaseError> {
+) -> Result<(Vec<Value>, Vec<Value>), ReleaseError> {
     let (name, tag) = image;
     let image = format!("image: {{ repository: {name}, tag: {tag}, pullPolicy: IfNotPresent }}\n");
     let nested = format!("webhook: {{ {0} }}\ncertController: {{ {0} }}\n", image.trim_end());
-    let (definitions, objects) = chart(programs, assets, directory, &format!("{VALUES}{image}{nested}")).await?;
-    Ok(PodRelease { definitions, objects })
+    chart(programs, assets, directory, &format!("{VALUES}{image}{nested}")).await
 }
 
 /// The custom resource definitions, and what the chart renders to with these values.

@@ -26,11 +26,11 @@ use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::apply::{self, Applier, FIELD_MANAGER};
+use crate::apply::{self, FIELD_MANAGER};
 use crate::chart::{self, Chart};
 use crate::cluster::{Cluster, SET_UP, kubeconfig};
 use crate::forge::Network;
@@ -225,10 +225,7 @@ impl Kargo {
 
 /// Installs what the controller needs, and removes what an earlier run that was killed left of its own.
 async fn install(client: &Client, release: &Release) -> Result<(), KargoError> {
-    apply::apply_definitions(client, &release.definitions).await?;
-    let applier = Applier::discover(client).await?;
-    applier.apply(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } })).await?;
-    applier.apply_all(&release.objects).await?;
+    apply::install(client, &release.definitions, NAMESPACE, &release.objects).await?;
     let api = warehouses::api(client, NAMESPACE);
     delete(&api, FIRST.name, "delete Warehouse").await?;
     let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), NAMESPACE);

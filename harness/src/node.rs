@@ -40,7 +40,7 @@ mod remains;
 mod sleeper;
 mod support;
 
-pub(crate) use config::registry_hosts;
+pub(crate) use config::write_registry;
 pub(crate) use remains::clear;
 pub use sleeper::{SLEEPER_IMAGE, sleeper};
 pub use support::find_program;
@@ -254,7 +254,7 @@ impl Node {
     /// # Errors
     /// When the files cannot be written.
     pub fn set_registry(&self, address: &str, ca: &str) -> Result<(), NodeError> {
-        config::write_registry(&self.directory, address, ca)
+        write_registry(&self.directory.join(config::HOSTS), config::HOSTS_INSIDE, address, ca)
     }
 
     /// Imports an [archive](crate::image::Image::archive) as a preloaded image that is never collected, for pods with

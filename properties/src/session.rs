@@ -82,7 +82,9 @@ impl Session {
 
         let timer = console.phase("programs");
         let progress = console.components();
-        let programs = components::obtain(&options.components, &Part::CONTROL_PLANE, progress).await?;
+        let mut parts = Part::CONTROL_PLANE.to_vec();
+        parts.extend((options.cluster == ClusterKind::Kind).then_some(Part::Kind));
+        let programs = components::obtain(&options.components, &parts, progress).await?;
         let assets = components::external_secrets_assets(&options.components).await?;
         let kind = match options.cluster {
             ClusterKind::Kind => Some(Kind::obtain(options.engine.as_deref(), &options.components, console).await?),
@@ -110,7 +112,9 @@ impl Session {
         let report = |step: &str| console.note(&format!("kind: {step}"));
         let (mut cluster, lock, own_directory) = match (attached, kind) {
             (Some((cluster, lock)), _) => (cluster, Some(lock), Some(run)),
-            (None, Some(kind)) => (Cluster::start_kind(run, &kind.setup(&assets, &files, &report)).await?, None, None),
+            (None, Some(kind)) => {
+                (Cluster::start_kind(run, &kind.setup(&programs, &assets, &files, &report)).await?, None, None)
+            }
             (None, None) => (Cluster::start(run, &programs, &assets, &files).await?, None, None),
         };
         phases.push(timer.finish());

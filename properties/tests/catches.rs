@@ -8,17 +8,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use credence::console::Console;
 use credence::consumers::Consumer;
-use credence::copies::chain;
 use credence::registry;
 use credence::report::{PropertyReport, Report};
-use credence::run::{self, ClusterKind, Options};
-use credence::stop::Stop;
+use credence::run::{ClusterKind, Options};
 use credence::verdict::{CaseId, Verdict};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+#[path = "support/execute.rs"]
+mod execute;
 mod support;
+
+use execute::execute;
 
 /// Each fault, and the properties that must find it.
 const FAULTS: &[(&str, &[&str])] = &[
@@ -179,14 +180,6 @@ fn sees(fault: &str, property: &str) -> Result<(), Failed> {
 fn replays(options: &Options, case: CaseId) -> Result<(), Failed> {
     let options = Options { seed: case.seed, only: Some(case.index), shrink: Duration::ZERO, ..options.clone() };
     violated(&execute(&options)?).map(drop)
-}
-
-fn execute(options: &Options) -> Result<Report, Failed> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    let console = Console::stderr();
-    let stop = Stop::default();
-    let outcome = runtime.block_on(run::run(options, &console, &stop));
-    outcome.map(|(report, _)| report).map_err(|error| Failed::from(chain(&error)))
 }
 
 fn violated(report: &Report) -> Result<&PropertyReport, Failed> {

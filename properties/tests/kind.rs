@@ -7,17 +7,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use credence::console::Console;
 use credence::copies::chain;
 use credence::registry;
-use credence::report::{PropertyReport, Report};
-use credence::run::{self, ClusterKind, Options};
-use credence::stop::Stop;
+use credence::report::PropertyReport;
+use credence::run::{ClusterKind, Options};
 use credence::verdict::{CaseId, Verdict};
 use credence_harness::kind::engine::Engine;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+#[path = "support/execute.rs"]
+mod execute;
 mod support;
+
+use execute::execute;
 
 /// Cases of each property, unless `CREDENCE_KIND_CASES` says otherwise.
 const CASES: u32 = 3;
@@ -91,10 +93,4 @@ fn fault() -> Result<(), Failed> {
     let report = execute(&options)?;
     let found = report.properties.iter().any(|property| property.verdict == Verdict::Violated);
     if found { Ok(()) } else { Err(Failed::from("p08 did not find it")) }
-}
-
-fn execute(options: &Options) -> Result<Report, Failed> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    let outcome = runtime.block_on(run::run(options, &Console::stderr(), &Stop::default()));
-    outcome.map(|(report, _)| report).map_err(|error| Failed::from(chain(&error)))
 }

@@ -9,7 +9,7 @@ use kube::Client;
 
 use super::control_plane::{ControlPlane, first_death, wait_until_ready};
 use super::{ClusterError, Component, ControlPlaneFiles, Description, Provider, kubeconfig, versions};
-use crate::apply::{self, Applier};
+use crate::apply;
 use crate::certificates::Authority;
 use crate::components::Programs;
 use crate::external_secrets::{self, Release};
@@ -30,6 +30,7 @@ pub(super) struct Embedded {
     /// Where the operator says that it lives.
     operator_url: String,
     authority: Authority,
+    client: Client,
     run: RunDir,
 }
 
@@ -71,6 +72,7 @@ pub(super) async fn start(
         etcd: plane.etcd,
         operator_url: release.live_url,
         authority: plane.authority,
+        client: plane.client.clone(),
         run,
     };
     Ok((embedded, description, plane.client))
@@ -84,12 +86,12 @@ impl Embedded {
         }
     }
 
-    async fn bring_back(&self, component: Component, client: &Client) -> Result<(), ClusterError> {
+    async fn bring_back(&self, component: Component) -> Result<(), ClusterError> {
         let service = self.service(component);
         self.run.record(&*service.start_again()?)?;
         let ready = async {
             match component {
-                Component::ApiServer => wait_until_ready(client).await,
+                Component::ApiServer => wait_until_ready(&self.client).await,
                 Component::ExternalSecrets => external_secrets::wait_until_live(&self.operator_url).await,
             }
         };
@@ -135,8 +137,8 @@ impl Provider for Embedded {
         .boxed()
     }
 
-    fn start_again<'a>(&'a self, component: Component, client: &'a Client) -> BoxFuture<'a, Result<(), ClusterError>> {
-        self.bring_back(component, client).boxed()
+    fn start_again(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>> {
+        self.bring_back(component).boxed()
     }
 }
 
@@ -152,13 +154,9 @@ async fn install(
     programs: &Programs,
     directory: &Path,
 ) -> Result<Service, ClusterError> {
-    let namespace = external_secrets::namespace();
-    apply::apply_definitions(&plane.client, &release.definitions).await?;
-    let applier = Applier::discover(&plane.client).await?;
-    applier.apply(&namespace).await?;
-    applier.apply_all(&release.objects).await?;
-    let path = directory.join(OPERATOR_KUBECONFIG);
     let (namespace, account) = (external_secrets::NAMESPACE, external_secrets::SERVICE_ACCOUNT);
+    apply::install(&plane.client, &release.definitions, namespace, &release.objects).await?;
+    let path = directory.join(OPERATOR_KUBECONFIG);
     let kubeconfig = kubeconfig::for_account(&path, &plane.kubeconfig, &plane.client, namespace, account).await?;
     Ok(Service::start(external_secrets::program(release, programs, &kubeconfig, directory))?)
 }

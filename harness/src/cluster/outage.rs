@@ -32,7 +32,7 @@ impl Cluster {
     /// # Errors
     /// When another process owns the cluster, or the component cannot be started or does not become ready.
     pub async fn start_again(&self, component: Component) -> Result<(), ClusterError> {
-        self.provider("start a component again")?.start_again(component, &self.client).await
+        self.provider("start a component again")?.start_again(component).await
     }
 
     /// Puts a new key named `name` before those that the encryption configuration has, and restarts the API server with it.

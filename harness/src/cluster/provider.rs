@@ -1,7 +1,6 @@
 //! What the kinds of clusters do each in its own way.
 
 use futures::future::BoxFuture;
-use kube::Client;
 
 use super::ClusterError;
 use crate::capture::Traffic;
@@ -53,6 +52,6 @@ pub(crate) trait Provider: Send + Sync {
     /// Kills a component and waits until it is gone.
     fn stop(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>>;
 
-    /// Starts a component that was stopped, and waits until it is ready, as seen by `client`.
-    fn start_again<'a>(&'a self, component: Component, client: &'a Client) -> BoxFuture<'a, Result<(), ClusterError>>;
+    /// Starts a component that was stopped, and waits until it is ready.
+    fn start_again(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>>;
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::str::FromStr;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -74,7 +75,8 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
 
     let container = format!("{name}-control-plane");
     let url = format!("https://{}", published(setup.engine, &container).await?);
-    let address = address(setup.engine, &container).await?;
+    let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    let address: Ipv4Addr = inspect(setup.engine, &container, "the node's address", address).await?;
     let admin = authority.client("credence", Some("system:masters"))?;
     let kubeconfig =
         kubeconfig::with_certificate(&directory.join("admin.kubeconfig"), &url, &authority.certificate(), &admin)?;
@@ -114,7 +116,7 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
         engine: setup.engine.clone(),
         node: KindNode::new(&container, address, &directory),
         client: client.clone(),
-        pid: pid(setup.engine, &container).await?,
+        pid: inspect(setup.engine, &container, "the node's process id", "{{.State.Pid}}").await?,
         authority,
         run,
     };
@@ -270,19 +272,16 @@ async fn published(engine: &Engine, container: &str) -> Result<String, KindError
     found.ok_or(KindError::Answer { what: "the API server's port", answer })
 }
 
-/// The node's address on its network.
-async fn address(engine: &Engine, container: &str) -> Result<Ipv4Addr, KindError> {
-    let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-    let answer = engine.output("find the node's address", &["inspect", "--format", format, container]).await?;
+/// One thing that the engine knows of a container, by a template of its `inspect`.
+async fn inspect<T: FromStr>(
+    engine: &Engine,
+    container: &str,
+    what: &'static str,
+    template: &str,
+) -> Result<T, KindError> {
+    let answer = engine.output("look at the node", &["inspect", "--format", template, container]).await?;
     let answer = String::from_utf8_lossy(&answer).trim().to_owned();
-    answer.parse().map_err(|_| KindError::Answer { what: "the node's address", answer })
-}
-
-async fn pid(engine: &Engine, container: &str) -> Result<u32, KindError> {
-    let answer =
-        engine.output("find the node's process", &["inspect", "--format", "{{.State.Pid}}", container]).await?;
-    let answer = String::from_utf8_lossy(&answer).trim().to_owned();
-    answer.parse().map_err(|_| KindError::Answer { what: "the node's process id", answer })
+    answer.parse().map_err(|_| KindError::Answer { what, answer })
 }
 
 impl Kind {
@@ -312,14 +311,10 @@ impl Kind {
         let stands = format!("for pid in $(pgrep {pattern}); do grep -q '^State:.T' /proc/$pid/status; done");
         let (engine, node) = (self.engine.path().to_owned(), self.node.name().to_owned());
         let resume = move || {
-            let command = ["exec", &node, "sh", "-ec", &go_on];
-            let mut command = {
-                let mut process = std::process::Command::new(&engine);
-                process.args(command).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-                process
-            };
+            let mut command = Command::new(&engine);
+            command.args(["exec", &node, "sh", "-ec", &go_on]).stdin(Stdio::null());
             // Whoever waits for its work learns that it stands still for good.
-            command.status().ok();
+            command.output().ok();
         };
         // Made before the first signal, so that the program goes on whatever comes of this.
         let paused = Paused::new(|| true, resume);
@@ -338,19 +333,19 @@ impl Kind {
     async fn take_away(&self, component: Component) -> Result<(), KindError> {
         let pattern = pattern(component);
         let kill = format!("if pkill -KILL {pattern}; then exit 1; fi");
-        let outcome = match component {
-            Component::ApiServer => {
-                let act = "take the API server away";
-                let moved = self.inside(act, &format!("mv {MANIFEST} {PUT_AWAY}")).await;
-                match moved {
-                    Ok(()) => self.until(act, &kill).await,
-                    Err(error) => Err(error),
+        let taken = async {
+            match component {
+                Component::ApiServer => {
+                    let act = "take the API server away";
+                    self.inside(act, &format!("mv {MANIFEST} {PUT_AWAY}")).await?;
+                    self.until(act, &kill).await
+                }
+                Component::ExternalSecrets => {
+                    operator::stop(&self.client, self.until("kill External Secrets Operator", &kill)).await
                 }
             }
-            Component::ExternalSecrets => {
-                operator::stop(&self.client, self.until("kill External Secrets Operator", &kill)).await
-            }
         };
+        let outcome = taken.await;
         if outcome.is_err() {
             // Nobody else would bring back what went only halfway; the first error is the telling one.
             self.bring_back(component).await.ok();
@@ -433,7 +428,7 @@ impl Provider for Kind {
         async move { Ok(self.take_away(component).await?) }.boxed()
     }
 
-    fn start_again<'a>(&'a self, component: Component, _client: &'a Client) -> BoxFuture<'a, Result<(), ClusterError>> {
+    fn start_again(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>> {
         self.bring_back(component).boxed()
     }
 }

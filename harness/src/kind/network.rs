@@ -24,9 +24,6 @@ async fn gateway(engine: &Engine, name: &str) -> Result<IpAddr, KindError> {
         engine.output("look at the cluster's network", &["network", "inspect", "--format", format, name]).await?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     // A network may have an address of each family; pods of kind have IPv4 only, unless configured otherwise.
-    let addresses = answer.split_whitespace().filter_map(|address| address.parse::<IpAddr>().ok());
-    addresses
-        .into_iter()
-        .find(IpAddr::is_ipv4)
-        .ok_or(KindError::Answer { what: "the address of this machine on the cluster's network", answer })
+    let gateway = answer.split_whitespace().filter_map(|address| address.parse().ok()).find(IpAddr::is_ipv4);
+    gateway.ok_or(KindError::Answer { what: "the address of this machine on the cluster's network", answer })
 }

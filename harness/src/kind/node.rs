@@ -1,11 +1,10 @@
 //! The node of a cluster of kind, as those see it who run pods on it.
 
-use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use super::KindError;
 use super::config::{HOSTS, REGISTRIES};
+use crate::node::{self, NodeError};
 
 /// The node: a container with a kubelet.
 #[derive(Debug, Clone)]
@@ -35,20 +34,15 @@ impl KindNode {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn set_registry(&self, address: &str, ca: &str) -> Result<(), KindError> {
-        let directory = self.hosts.join("_default");
-        fs::create_dir_all(&directory).map_err(KindError::file("create", &directory))?;
-        let file = directory.join("ca.crt");
-        fs::write(&file, ca).map_err(KindError::file("write", &file))?;
-        let text = crate::node::registry_hosts(address, &format!("{REGISTRIES}/_default/ca.crt"));
-        // A pull that is under way sees the old file or the new one, but no half of it.
-        let (new, file) = (directory.join("hosts.toml.new"), directory.join("hosts.toml"));
-        fs::write(&new, text).and_then(|()| fs::rename(&new, &file)).map_err(KindError::file("write", &file))
+    pub fn set_registry(&self, address: &str, ca: &str) -> Result<(), NodeError> {
+        node::write_registry(&self.hosts, REGISTRIES, address, ca)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -12,7 +12,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use super::{KindError, Setup};
-use crate::apply::{self, Applier};
+use crate::apply;
 use crate::components::Part;
 use crate::external_secrets::{self, NAMESPACE, SERVICE_ACCOUNT};
 use crate::image::{Entry, Image, Layer, Settings};
@@ -49,11 +49,9 @@ fn tag() -> String {
 /// Installs the chart, and waits until the operator and its webhook answer.
 pub(super) async fn install(client: &Client, setup: &Setup<'_>, directory: &Path) -> Result<(), KindError> {
     let image = (IMAGE, &*tag());
-    let release = external_secrets::render_for_pods(setup.programs, setup.assets, directory, image).await?;
-    apply::apply_definitions(client, &release.definitions).await?;
-    let applier = Applier::discover(client).await?;
-    applier.apply(&external_secrets::namespace()).await?;
-    applier.apply_all(&release.objects).await?;
+    let (definitions, objects) =
+        external_secrets::render_for_pods(setup.programs, setup.assets, directory, image).await?;
+    apply::install(client, &definitions, NAMESPACE, &objects).await?;
     for name in DEPLOYMENTS {
         until_ready(client, name).await?;
     }

@@ -12,8 +12,12 @@ use crate::certificates::write_private;
 
 /// The node's directory.
 pub(super) const INSIDE: &str = "/run/credence";
+/// What containerd knows of registries, as it sees it.
+pub(super) const HOSTS_INSIDE: &str = "/run/credence/hosts";
 /// A home with nothing in it.
 pub(super) const HOME: &str = "/run/credence/home";
+/// The same in the node's directory.
+pub(super) const HOSTS: &str = "hosts";
 /// containerd's socket.
 pub(super) const SOCKET: &str = "/run/containerd/containerd.sock";
 /// containerd's arguments.
@@ -40,7 +44,7 @@ const NOWHERE: &str = "127.0.0.1:9";
 
 /// Makes the directories that are mounted inside, and those of the files below.
 pub(super) fn create_directories(directory: &Path) -> Result<(), NodeError> {
-    for name in ["run", "lib/kubelet", "log", "home", "cni", "hosts/_default"] {
+    for name in ["run", "lib/kubelet", "log", "home", "cni", HOSTS] {
         create_directory(&directory.join(name))?;
     }
     for (name, value) in SYSCTLS {
@@ -60,16 +64,18 @@ pub(super) fn write_all(directory: &Path, network: &Network, port: u16, ca: &str
     write(&directory.join(NO_CREDENTIALS.0), NO_CREDENTIALS.1)?;
     // With an empty file containerd would give pods the machine's own.
     write(&directory.join("resolv.conf"), "options ndots:1\n")?;
-    write_registry(directory, NOWHERE, ca)
+    write_registry(&directory.join(HOSTS), HOSTS_INSIDE, NOWHERE, ca)
 }
 
-/// Writes where images are pulled from. containerd reads it at each pull.
-pub(super) fn write_registry(directory: &Path, address: &str, ca: &str) -> Result<(), NodeError> {
-    let hosts = directory.join("hosts/_default");
+/// Writes where images are pulled from, into the directory `hosts`, which containerd sees as `inside`. It reads this at
+/// each pull.
+pub(crate) fn write_registry(hosts: &Path, inside: &str, address: &str, ca: &str) -> Result<(), NodeError> {
+    let hosts = hosts.join("_default");
+    create_directory(&hosts)?;
     write(&hosts.join("ca.crt"), ca)?;
     // A pull that is under way sees the old file or the new one, but no half of it.
     let (new, file) = (hosts.join("hosts.toml.new"), hosts.join("hosts.toml"));
-    write(&new, &registry_hosts(address, &format!("{INSIDE}/hosts/_default/ca.crt")))?;
+    write(&new, &registry_hosts(address, &format!("{inside}/_default/ca.crt")))?;
     fs::rename(&new, &file).map_err(NodeError::io("write", &file))
 }
 
@@ -88,7 +94,7 @@ no_sync = true
 sandbox = "{SLEEPER_IMAGE}"
 
 [plugins.'io.containerd.cri.v1.images'.registry]
-config_path = "{INSIDE}/hosts"
+config_path = "{HOSTS_INSIDE}"
 
 [plugins.'io.containerd.cri.v1.runtime']
 # Root may lack CAP_SYS_RESOURCE, without which no score can be lowered: runc would end without a word.
@@ -106,7 +112,7 @@ conf_dir = "{INSIDE}/cni"
 /// (containerd, `core/remotes/docker/config/hosts.go`).
 ///
 /// `ca` is the file of its authority as containerd sees it.
-pub(crate) fn registry_hosts(address: &str, ca: &str) -> String {
+fn registry_hosts(address: &str, ca: &str) -> String {
     format!(
         r#"server = "https://{address}"
 ca = "{ca}"
@@ -239,7 +245,7 @@ mod tests {
         write_all(directory.path(), &network(), 1, "CA").unwrap();
         let hosts = || fs::read_to_string(directory.path().join("hosts/_default/hosts.toml")).unwrap();
         assert!(hosts().contains(NOWHERE));
-        write_registry(directory.path(), "127.0.0.1:3443", "CA 2").unwrap();
+        write_registry(&directory.path().join(HOSTS), HOSTS_INSIDE, "127.0.0.1:3443", "CA 2").unwrap();
         assert!(hosts().contains("127.0.0.1:3443"));
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use credence_harness::kind::KindNode;
-use credence_harness::node::Node;
+use credence_harness::node::{Node, NodeError};
 use credence_harness::observe::PodSeen;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, PostParams};
@@ -49,6 +49,14 @@ impl PodNode {
         match self {
             Self::Own(node) => node.name(),
             Self::Kind(node) => node.name(),
+        }
+    }
+
+    /// Lets it pull images from `address` alone, by TLS with the authority `ca`.
+    pub(super) fn set_registry(&self, address: &str, ca: &str) -> Result<(), NodeError> {
+        match self {
+            Self::Own(node) => node.set_registry(address, ca),
+            Self::Kind(node) => node.set_registry(address, ca),
         }
     }
 

@@ -16,7 +16,6 @@ use credence_harness::credential::Credential;
 use credence_harness::forge::{Forge, ForgeError, ForgeSetup, Network, WRITE_PACKAGE};
 use credence_harness::image::{ImageError, Registry};
 use credence_harness::kargo::{self, Kargo, KargoError};
-use credence_harness::kind::KindError;
 use credence_harness::node::{self, Node, NodeError};
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
@@ -45,9 +44,6 @@ pub enum StartError {
     /// The node.
     #[error("failed to start a node")]
     Node(#[from] NodeError),
-    /// The node of kind.
-    #[error("failed to use the node of kind")]
-    Kind(#[from] KindError),
     /// Argo CD.
     #[error("failed to start Argo CD")]
     ArgoCd(#[from] ArgoCdError),
@@ -94,11 +90,7 @@ pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers,
     let (node, (forge, argo_cd, kargo)) =
         tokio::try_join!(start_node(env, setup), start_forge_and_its_clients(env, setup, &directory, &authority))?;
     let (address, trusted) = (forge.addresses()[0].to_string(), authority.certificate());
-    match &node {
-        Some(PodNode::Own(node)) => node.set_registry(&address, &trusted)?,
-        Some(PodNode::Kind(node)) => node.set_registry(&address, &trusted)?,
-        None => {}
-    }
+    node.iter().try_for_each(|node| node.set_registry(&address, &trusted))?;
     let owners = setup.endpoints.owners();
     let names: BTreeSet<String> =
         owners.iter().flat_map(|owner| [owner.name.clone(), owner.look_alike().name]).collect();
@@ -110,8 +102,7 @@ pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers,
     let person = Person { name: "person".to_owned(), password: Credential::random(), browser: Mutex::default() };
     forge.create_user(&person.name, &person.password).await?;
     let token = forge.create_token(forge.administrator(), &[WRITE_PACKAGE]).await?;
-    let address = forge.addresses()[0].to_string();
-    let pusher = Registry::new(&address, &authority.certificate(), forge.administrator(), &token.value)?;
+    let pusher = Registry::new(&address, &trusted, forge.administrator(), &token.value)?;
     let portal = setup.backstage.as_ref().zip(node.as_ref());
     let portal = portal.map(|(installation, node)| portal_on(node, installation, &forge)).transpose()?;
     Ok(Consumers {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use credence_harness::cluster::ControlPlaneFiles;
-use credence_harness::components::{self, Part, Programs};
+use credence_harness::components::{self, Programs};
 use credence_harness::kind;
 use credence_harness::kind::engine::Engine;
 use credence_harness::kind::node_image::{self, NodeImage};
@@ -14,12 +14,11 @@ use crate::run::RunError;
 /// What a cluster of kind is started from.
 pub(super) struct Kind {
     engine: Engine,
-    programs: Programs,
     image: NodeImage,
 }
 
 impl Kind {
-    /// Finds the engine, and obtains the programs and the image of the node.
+    /// Finds the engine, and obtains the image of the node.
     pub(super) async fn obtain(
         engine: Option<&Path>,
         options: &components::Options,
@@ -27,28 +26,20 @@ impl Kind {
     ) -> Result<Self, RunError> {
         let engine = Engine::find(engine).await?;
         console.note(&format!("kind: on {} {}", engine.name(), engine.version()));
-        let parts = [Part::Kind, Part::Helm, Part::ExternalSecrets];
-        let programs = components::obtain(options, &parts, console.components()).await?;
         let report = |step: &str| console.note(step);
         let image = node_image::obtain(&engine, options, console.components(), &report).await?;
         console.note(&format!("kind: node image {}", image.name));
-        Ok(Self { engine, programs, image })
+        Ok(Self { engine, image })
     }
 
     /// The same, with what differs from run to run.
     pub(super) fn setup<'a>(
         &'a self,
+        programs: &'a Programs,
         assets: &'a Path,
         configured: &'a ControlPlaneFiles,
         report: &'a (dyn Fn(&str) + Sync),
     ) -> kind::Setup<'a> {
-        kind::Setup {
-            engine: &self.engine,
-            programs: &self.programs,
-            node_image: &self.image,
-            assets,
-            configured,
-            report,
-        }
+        kind::Setup { engine: &self.engine, programs, node_image: &self.image, assets, configured, report }
     }
 }

@@ -1,0 +1,15 @@
+//! For tests that run the command's own way, from options to a report.
+
+use credence::console::Console;
+use credence::copies::chain;
+use credence::report::Report;
+use credence::run::{self, Options};
+use credence::stop::Stop;
+use libtest_mimic::Failed;
+
+/// Runs, and gives the report whatever it says.
+pub(crate) fn execute(options: &Options) -> Result<Report, Failed> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let outcome = runtime.block_on(run::run(options, &Console::stderr(), &Stop::default()));
+    outcome.map(|(report, _)| report).map_err(|error| Failed::from(chain(&error)))
+}
