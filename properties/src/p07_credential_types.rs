@@ -7,7 +7,7 @@
 //!
 //! The oracle is the log of the server, not what the consumer says of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -111,6 +111,15 @@ impl Property for CredentialTypes {
         true
     }
 
+    fn applies(&self, env: &Environment) -> Result<(), String> {
+        let absent = &env.model.absent_consumers;
+        if Consumer::ALL.iter().any(|consumer| !absent.contains_key(consumer)) {
+            return Ok(());
+        }
+        let reasons: BTreeSet<&str> = absent.values().map(String::as_str).collect();
+        Err(Vec::from_iter(reasons).join("; "))
+    }
+
     fn not_covered(&self, model: &Model) -> BTreeMap<Requirement, String> {
         let absent = model.absent_consumers.iter();
         let mut reasons: BTreeMap<Requirement, Vec<String>> = BTreeMap::new();
@@ -169,25 +178,18 @@ async fn live(
 ) -> Result<Vec<Observation>, String> {
     let consumers = env.consumers().await?;
     let Some((first, _)) = cases.first() else { return Ok(Vec::new()) };
-    let mut credentials = Vec::new();
     // In the order of their sources, so that slots do not wait for each other in a circle.
     let mut issues: Vec<&Issue> = lives.issues.iter().collect();
     issues.sort_by_key(|issue| &issue.source);
-    for issue in issues {
-        let lease = env.sources.rotate(&issue.source).await;
-        let lease = lease.ok_or_else(|| format!("there is no source {}", issue.source))?;
-        let issuer = Issuer::issue(consumers, issue, *first).await.map_err(|error| chain(&error))?;
-        credentials.push((lease, issuer));
-    }
-    let targets: Vec<(&Target, Consumer, usize)> = credentials
+    let targets: Vec<(&Target, Consumer, usize)> = issues
         .iter()
         .enumerate()
-        .flat_map(|(place, (_, issuer))| {
-            let consumed = consumed(&env.model, issuer.source());
+        .flat_map(|(place, issue)| {
+            let consumed = consumed(&env.model, &issue.source);
             consumed.into_iter().map(move |(target, consumer)| (target, consumer, place))
         })
         .collect();
-    write(env, &mut credentials, *first).await?;
+    // Before the credentials, for which the slot may have to wait until others are done with their sources.
     let begun = cases.iter().enumerate().map(|(number, (id, placement))| {
         let portal = lives.portal.as_ref().filter(|_| number == 0);
         let (target, consumer, issuer) = *placement.target.of(&targets);
@@ -202,19 +204,26 @@ async fn live(
         }
     });
     let mut subjects = join_all(begun).await;
-    every(&mut subjects, &credentials, Step::Settle).await;
-    every(&mut subjects, &credentials, Step::MustBeAdmitted("issued")).await;
-    every(&mut subjects, &credentials, Step::MustBeDeniedElsewhere).await;
+    let mut credentials = Vec::new();
+    for issue in issues {
+        let lease = env.sources.rotate(&issue.source).await;
+        let lease = lease.ok_or_else(|| format!("there is no source {}", issue.source))?;
+        let issuer = Issuer::issue(consumers, issue, *first).await.map_err(|error| chain(&error))?;
+        credentials.push((lease, issuer));
+    }
+    write(env, &mut credentials, *first).await?;
+    every(&mut subjects, &credentials, &[Step::Settle, Step::MustBeAdmitted("issued"), Step::MustBeDeniedElsewhere])
+        .await;
 
     for (_, issuer) in &mut credentials {
         issuer.rotate().await.map_err(|error| chain(&error))?;
     }
     write(env, &mut credentials, *first).await?;
-    every(&mut subjects, &credentials, Step::Settle).await;
+    every(&mut subjects, &credentials, &[Step::Settle]).await;
     for (_, issuer) in &mut credentials {
         issuer.withdraw_former().await.map_err(|error| chain(&error))?;
     }
-    every(&mut subjects, &credentials, Step::MustBeAdmitted("rotated")).await;
+    every(&mut subjects, &credentials, &[Step::MustBeAdmitted("rotated")]).await;
 
     let mut overwritten = false;
     for (_, issuer) in &mut credentials {
@@ -226,9 +235,12 @@ async fn live(
     }
     if overwritten {
         write(env, &mut credentials, *first).await?;
-        every(&mut subjects, &credentials, Step::Settle).await;
+        every(&mut subjects, &credentials, &[Step::Settle, Step::MustBeRefused]).await;
+    } else {
+        every(&mut subjects, &credentials, &[Step::MustBeRefused]).await;
     }
-    every(&mut subjects, &credentials, Step::MustBeRefused).await;
+    // Others may have the sources while what the cases made is removed.
+    drop(credentials);
     Ok(join_all(subjects.into_iter().map(Subject::end)).await)
 }
 
@@ -292,6 +304,12 @@ impl Subject<'_> {
     }
 }
 
-async fn every(subjects: &mut [Subject<'_>], credentials: &Credentials<'_>, step: Step) {
-    join_all(subjects.iter_mut().map(|subject| subject.take(step, credentials))).await;
+/// Takes the steps with each case, which waits for no other between them.
+async fn every(subjects: &mut [Subject<'_>], credentials: &Credentials<'_>, steps: &[Step]) {
+    let taken = subjects.iter_mut().map(async |subject| {
+        for step in steps {
+            subject.take(*step, credentials).await;
+        }
+    });
+    join_all(taken).await;
 }

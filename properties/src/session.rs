@@ -191,7 +191,7 @@ impl Session {
 
     /// Begins to start the consumers, if a property wants them, while other properties run.
     pub fn start_consumers(&mut self) {
-        if self.options.wants(CredentialTypes::META.id) {
+        if self.options.wants(CredentialTypes::META.id) && CredentialTypes.applies(&self.env).is_ok() {
             let env = Arc::clone(&self.env);
             // Whoever needs them asks for the outcome.
             self.starting = Some(tokio::spawn(async move { drop(env.consumers().await) }));

@@ -18,6 +18,10 @@ const KARGO_NOT_GIVEN: &str = "Kargo cannot be obtained and is not given, so tha
     program kargo of its control plane (in its image: /usr/local/bin/kargo) with --kargo PROGRAM, and its chart (in its \
     source: charts/kargo) with --kargo-chart CHART";
 
+/// Why there is no consumer at all.
+const NO_GIT: &str = "git is not installed, which the forge calls that consumers log in to; install it (on Debian: apt-get \
+    install git)";
+
 /// Parts of a node.
 const NODE: [Part; 7] = [
     Part::Containerd,
@@ -140,15 +144,17 @@ impl Setup {
 
 /// The consumers that cannot run here, each with what would enable it. Nothing is started or obtained.
 pub async fn absent(options: &components::Options, endpoints: &Endpoints, nodes: Nodes) -> BTreeMap<Consumer, String> {
+    if node::find_program("git").is_none() {
+        return Consumer::ALL.iter().map(|consumer| (*consumer, NO_GIT.to_owned())).collect();
+    }
     let undocumented = |what: &str| format!("no manifest of a consumer names {what}; give them with --consumers DIR");
-    let no_git = || node::find_program("git").is_none().then(|| "git is not installed".to_owned());
     let no_node = || match nodes {
         Nodes::None => Some("a node needs a cluster of this run, not one of `credence up`".to_owned()),
         Nodes::Started => Node::unsupported(),
         Nodes::OfCluster => None,
     };
     let when = |is_empty: bool, what: &str| is_empty.then(|| undocumented(what));
-    let kargo_git = || when(endpoints.kargo_git.is_empty(), "a repository that Kargo subscribes to").or_else(no_git);
+    let kargo_git = || when(endpoints.kargo_git.is_empty(), "a repository that Kargo subscribes to");
     let kargo_images = || when(endpoints.kargo_images.is_empty(), "an image that Kargo subscribes to");
     let no_controller = || options.kargo.is_none().then(|| KARGO_NOT_GIVEN.to_owned());
     let controller = || options.kargo.is_some().then(|| "not needed, as Kargo's controller runs".to_owned());
