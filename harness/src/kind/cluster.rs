@@ -16,6 +16,7 @@ use super::config::{self, AUDIT, AUTHORITY, HOSTS, Run};
 use super::engine::Engine;
 use super::node::KindNode;
 use super::node_image::How;
+use super::operator::{CONTROLLER, WEBHOOK};
 use super::{CONFIG, KindError, Setup, network, operator, remains};
 use crate::capture::Traffic;
 use crate::certificates::{Authority, write_private};
@@ -341,7 +342,12 @@ impl Kind {
                     self.until(act, &kill).await
                 }
                 Component::ExternalSecrets => {
-                    operator::stop(&self.client, self.until("kill External Secrets Operator", &kill)).await
+                    let killed = self.until("kill External Secrets Operator", &kill);
+                    operator::stop(&self.client, CONTROLLER, killed).await
+                }
+                Component::Webhook => {
+                    operator::stop(&self.client, WEBHOOK, self.until("kill the webhook", &kill)).await?;
+                    Ok(operator::until_webhook_is_away(&self.client).await?)
                 }
             }
         };
@@ -360,7 +366,11 @@ impl Kind {
                 self.inside("bring the API server back", &script).await?;
                 Ok(wait_until_ready(&self.client).await?)
             }
-            Component::ExternalSecrets => Ok(operator::start_again(&self.client).await?),
+            Component::ExternalSecrets => Ok(operator::start_again(&self.client, CONTROLLER).await?),
+            Component::Webhook => {
+                operator::start_again(&self.client, WEBHOOK).await?;
+                Ok(operator::until_webhook_answers(&self.client).await.map_err(KindError::from)?)
+            }
         }
     }
 
@@ -388,6 +398,7 @@ fn pattern(component: Component) -> &'static str {
     match component {
         Component::ApiServer => "-x kube-apiserver",
         Component::ExternalSecrets => "-f '^/bin/external-secrets --'",
+        Component::Webhook => "-f '^/bin/external-secrets webhook'",
     }
 }
 
