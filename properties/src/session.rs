@@ -76,7 +76,9 @@ impl Session {
         let (started, clock) = (Timestamp::now(), Instant::now());
         let mut phases = Vec::new();
         let state = dirs::state()?;
-        run_dir::sweep(&state)?;
+        for (directory, why) in run_dir::sweep(&state)?.left {
+            console.note(&format!("what an earlier run left in {} stays for now: {why}", directory.display()));
+        }
         let name = run_name();
         let run = RunDir::create(&state, &name)?;
 
