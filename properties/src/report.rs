@@ -16,6 +16,7 @@ use crate::verdict::{ExitCode, Verdict};
 mod check;
 mod html;
 mod junit;
+mod known_bug;
 mod latency;
 mod property;
 mod requirement;
@@ -24,8 +25,9 @@ pub(crate) mod testing;
 mod text;
 
 pub use check::CheckReport;
+pub use known_bug::KnownBug;
 pub use latency::Latency;
-pub use property::{CaseCounts, Execution, Finding, KnownBug, PropertyMeta, PropertyReport};
+pub use property::{CaseCounts, Execution, Finding, PropertyMeta, PropertyReport};
 pub use requirement::{REQUIREMENTS, RequirementReport};
 pub use text::Millis;
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::check::CheckReport;
+use super::known_bug::{KnownBug, known_bugs};
 use super::latency::Latency;
 use super::text::{printable, seconds};
-use crate::verdict::{CaseId, CaseRecord, CheckRecord, Known, Outcome, PropertyId, Requirement, Verdict, Violation};
+use crate::verdict::{CaseId, CaseRecord, CheckRecord, Outcome, PropertyId, Requirement, Verdict, Violation};
 
 /// What the registry says about a property.
 #[derive(Debug, Clone, Copy)]
@@ -96,22 +97,6 @@ pub struct CaseCounts {
     pub unknown: u64,
 }
 
-/// A documented upstream bug that was met.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownBug {
-    /// Short name, such as `eso#6677`.
-    pub id: String,
-    /// Where it is documented.
-    pub link: String,
-    /// What goes wrong, in a few words.
-    pub title: String,
-    /// How many cases met it.
-    pub cases: u64,
-    /// How many checks beside the cases met it.
-    #[serde(default)]
-    pub checks: u64,
-}
-
 /// One case that did not hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -194,9 +179,18 @@ impl PropertyReport {
                 None => self.known.push(KnownBug { cases: 1, ..KnownBug::new(known) }),
             }
         }
+        self.weigh(verdict, &violation.reason);
+    }
+
+    /// Adds that something outside the property's own cases could not be told.
+    pub fn add_doubt(&mut self, why: &str) {
+        self.weigh(Verdict::Unknown, why);
+    }
+
+    fn weigh(&mut self, verdict: Verdict, reason: &str) {
         if self.verdict.merge(verdict) != self.verdict {
             self.verdict = verdict;
-            self.reason = Some(printable(&violation.reason));
+            self.reason = Some(printable(reason));
         }
     }
 
@@ -227,24 +221,6 @@ impl PropertyReport {
             text.push_str(&format!(", and {} checks", self.checks.len()));
         }
         text
-    }
-}
-
-impl KnownBug {
-    /// A bug that nothing has met yet.
-    fn new(known: Known) -> Self {
-        Self { id: known.id.into(), link: known.link.into(), title: known.title.into(), cases: 0, checks: 0 }
-    }
-
-    /// Where it was met, in a property of which that many cases ran: `in 1 of 3 cases and 1 check`.
-    pub fn met(&self, run: u64) -> String {
-        let cases = format!("in {} of {run} cases", self.cases);
-        let checks = format!("{} check{}", self.checks, if self.checks == 1 { "" } else { "s" });
-        match (self.cases, self.checks) {
-            (_, 0) => cases,
-            (0, _) => format!("in {checks}"),
-            _ => format!("{cases} and {checks}"),
-        }
     }
 }
 
@@ -285,21 +261,6 @@ fn findings(records: &[CaseRecord], replay_flags: &str) -> Vec<Finding> {
         .collect();
     findings.sort_by_key(|finding| (Reverse(finding.verdict), finding.smallest.is_none(), finding.case));
     findings
-}
-
-fn known_bugs(records: &[CaseRecord], checks: &[CheckRecord]) -> Vec<KnownBug> {
-    let known = |outcome: &Outcome| match outcome {
-        Outcome::Violated(violation) => violation.known,
-        Outcome::Held | Outcome::Unknown(_) => None,
-    };
-    let mut bugs = BTreeMap::new();
-    for known in records.iter().filter_map(|record| known(&record.outcome)) {
-        bugs.entry(known.id).or_insert_with(|| KnownBug::new(known)).cases += 1;
-    }
-    for known in checks.iter().filter_map(|check| known(&check.outcome)) {
-        bugs.entry(known.id).or_insert_with(|| KnownBug::new(known)).checks += 1;
-    }
-    bugs.into_values().collect()
 }
 
 fn reason(
@@ -377,6 +338,8 @@ mod tests {
         let left = |known| Violation { reason: "a copy stayed".into(), known };
         report.add_violation(&left(Some(KNOWN)));
         assert_eq!((report.verdict, report.known[0].cases), (Verdict::KnownViolated, 1));
+        report.add_doubt("no answer");
+        assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Unknown, Some("no answer")));
         report.add_violation(&left(None));
         assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Violated, Some("a copy stayed")));
     }
