@@ -90,6 +90,12 @@ pub enum ClusterError {
         /// What was tried.
         act: &'static str,
     },
+    /// The cluster has no such component.
+    #[error("failed to make an outage: {why}")]
+    Absent {
+        /// Why not, and what would have it.
+        why: &'static str,
+    },
     /// The run directory cannot be used.
     #[error("failed to use the run directory")]
     RunDir(#[from] RunDirError),

@@ -42,8 +42,9 @@ pub use examine::{Cost, Finding, State, Subject, examine};
 pub use part::Part;
 pub use progress::{BarProgress, PlainProgress};
 
+pub(crate) use error::in_one_line;
 pub(crate) use lock::Lock;
-pub(crate) use space::check as check_space;
+pub(crate) use space::{check as check_space, free as free_space};
 
 use cache::{Cache, Stored};
 use download::{Downloads, Failure};

@@ -20,6 +20,9 @@ use crate::wait::{self, Progress, WaitError};
 pub const NAMESPACE: &str = "external-secrets";
 /// The ServiceAccount that the chart makes.
 pub const SERVICE_ACCOUNT: &str = "external-secrets";
+/// What the API server says when it refuses an object because it cannot ask the object's webhook (k8s.io/apiserver
+/// pkg/admission/plugin/webhook/errors.go).
+pub const WEBHOOK_NOT_CALLED: &str = "failed calling webhook";
 /// Reconciles that ESO runs at the same time, for each of its controllers.
 pub const CONCURRENCY: u32 = 10;
 

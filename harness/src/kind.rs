@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::apply::ApplyError;
 use crate::cluster::ControlPlaneFiles;
-use crate::components::Programs;
+use crate::components::{ComponentError, Programs};
 use crate::external_secrets::ReleaseError;
 use crate::image::ImageError;
 use crate::process::ProcessError;
@@ -18,11 +18,13 @@ use crate::wait::WaitError;
 mod cluster;
 mod config;
 pub mod engine;
+mod limited;
 mod network;
 mod node;
 pub mod node_image;
 mod operator;
 mod remains;
+pub mod room;
 
 pub(crate) use cluster::start;
 use engine::{Engine, EngineError};
@@ -119,6 +121,22 @@ pub enum KindError {
         node: String,
         /// What the engine says of its end.
         status: String,
+    },
+    /// There is too little room.
+    #[error("failed to find room for a cluster of kind; make room there, or use --cluster embedded")]
+    Room(#[source] ComponentError),
+    /// The engine is there, but does not answer.
+    #[error(
+        "failed to {act} with {engine}: no answer within {seconds} s; restart its daemon, after which the next run removes \
+         what is left"
+    )]
+    Silent {
+        /// What it was to do.
+        act: &'static str,
+        /// Its command.
+        engine: PathBuf,
+        /// How long was waited.
+        seconds: u64,
     },
     /// The run directory cannot be mounted.
     #[error(

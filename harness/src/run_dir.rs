@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::components::in_one_line;
 use crate::kind;
 use crate::node;
 use crate::process::{self, Process};
@@ -82,10 +83,11 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        // What remains and cannot be cleared is written down in the directory, for the next sweep.
-        if clear(&self.path) && !self.keep {
+        match clear(&self.path) {
             // A directory that cannot be removed now is removed by the next sweep.
-            remove(&self.path).ok();
+            Ok(()) if !self.keep => drop(remove(&self.path)),
+            Ok(()) => {}
+            Err(why) => eprintln!("credence: {why}; it is written down in {} for the next run", self.path.display()),
         }
     }
 }
@@ -102,6 +104,8 @@ pub struct Swept {
     pub removed: Vec<PathBuf>,
     /// Directories whose run is alive.
     pub alive: Vec<PathBuf>,
+    /// Directories of dead runs that have left something which cannot be removed now, and why.
+    pub left: Vec<(PathBuf, String)>,
 }
 
 /// Ends what dead runs left behind and removes their directories. Runs that are alive are not touched.
@@ -126,8 +130,10 @@ pub fn sweep(state: &Path) -> Result<Swept, RunDirError> {
             Ok((Err(TryLockError::WouldBlock), _)) => swept.alive.push(path),
             _ => {
                 end_children(&path);
-                if clear(&path) && remove(&path).is_ok() {
-                    swept.removed.push(path);
+                match clear(&path) {
+                    Ok(()) if remove(&path).is_ok() => swept.removed.push(path),
+                    Ok(()) => {}
+                    Err(why) => swept.left.push((path, why)),
                 }
             }
         }
@@ -137,11 +143,11 @@ pub fn sweep(state: &Path) -> Result<Swept, RunDirError> {
     Ok(swept)
 }
 
-/// Removes what a run has made on the machine and with its container engine; false if something is left.
-fn clear(run: &Path) -> bool {
+/// Removes what a run has made on the machine and with its container engine; why not, if something is left.
+fn clear(run: &Path) -> Result<(), String> {
     // One must not keep the other from being cleared.
     let (node, kind) = (node::clear(run), kind::clear(run));
-    node.is_ok() && kind.is_ok()
+    node.map_err(|error| in_one_line(&error)).and(kind.map_err(|error| in_one_line(&error)))
 }
 
 /// Held while a run directory is made or swept: between the two, a new one has no lock of its own yet.
@@ -199,7 +205,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let run = RunDir::create(state.path(), "a").unwrap();
         let swept = sweep(state.path()).unwrap();
-        assert_eq!(swept, Swept { removed: vec![], alive: vec![run.path().to_owned()] });
+        assert_eq!(swept, Swept { alive: vec![run.path().to_owned()], ..Swept::default() });
         assert_eq!(owner(run.path()), Some(std::process::id()));
     }
 

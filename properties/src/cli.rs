@@ -53,7 +53,13 @@ pub struct Command {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Say what this machine can run, and what each missing thing costs.
-    Doctor(Programs),
+    Doctor {
+        /// The command of Docker or Podman; docker or podman from the PATH if not given.
+        #[arg(long, value_name = "COMMAND", env = "CREDENCE_ENGINE")]
+        engine: Option<PathBuf>,
+        #[command(flatten)]
+        programs: Programs,
+    },
     /// Obtain the pinned programs ahead of time.
     #[command(
         after_help = "Examples:\n  credence fetch\n  credence fetch etcd kube-apiserver\n  credence fetch --source build"
@@ -71,6 +77,9 @@ enum Action {
         /// The command of Docker or Podman; docker or podman from the PATH if not given.
         #[arg(long, value_name = "COMMAND", env = "CREDENCE_ENGINE")]
         engine: Option<PathBuf>,
+        /// Make nothing, but remove images that were made by other versions of credence or with other programs.
+        #[arg(long)]
+        prune: bool,
         #[command(flatten)]
         programs: Programs,
     },
@@ -235,12 +244,17 @@ pub fn execute(command: Command) -> anyhow::Result<ExitCode> {
 
 async fn carry_out(action: Action) -> anyhow::Result<ExitCode> {
     match action {
-        Action::Doctor(programs) => doctor::doctor(&programs.options()?).await,
+        Action::Doctor { engine, programs } => doctor::doctor(engine.as_deref(), &programs.options()?).await,
         Action::Fetch { parts, programs } => {
             let parts = if parts.is_empty() { Part::ALL.to_vec() } else { parts };
             doctor::fetch(&programs.options()?, &parts).await
         }
-        Action::NodeImage { engine, programs } => node_image::node_image(engine.as_deref(), &programs.options()?).await,
+        Action::NodeImage { engine, prune: true, programs } => {
+            node_image::prune(engine.as_deref(), &programs.options()?).await
+        }
+        Action::NodeImage { engine, prune: false, programs } => {
+            node_image::node_image(engine.as_deref(), &programs.options()?).await
+        }
         Action::Up { foreground: true, programs } => up::hold(&programs.options()?).await,
         Action::Up { foreground: false, .. } => up::start().await,
         Action::Status => up::status(),

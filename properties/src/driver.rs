@@ -23,7 +23,7 @@ use crate::generate;
 use crate::model::Model;
 use crate::report::{Execution, PropertyMeta};
 use crate::stop::Stop;
-use crate::verdict::{CaseId, CaseRecord, Outcome, Requirement};
+use crate::verdict::{CaseId, CaseRecord, CheckRecord, Outcome, Requirement};
 
 mod shrink;
 
@@ -72,6 +72,17 @@ pub trait Property: Send + Sync + 'static {
     /// Checks of it that cannot run here, by what they do, each with the reason.
     fn skipped_checks(&self, _env: &Environment) -> BTreeMap<String, String> {
         BTreeMap::new()
+    }
+
+    /// Tries once, after the cases, what is not generated: what only some clusters have, so that the cases stay the same on
+    /// all. Must leave the cluster as it was, also when `stop` ends it early.
+    fn checks(
+        &self,
+        _env: &Arc<Environment>,
+        _console: &Console,
+        _stop: &Stop,
+    ) -> impl Future<Output = Vec<CheckRecord>> + Send {
+        std::future::ready(Vec::new())
     }
 
     /// Runs once before the first slot, for what all cases need.
@@ -234,6 +245,15 @@ async fn execute<P: Property>(
         }
     }
     records.sort_by_key(|record| record.id);
+    let mut checks = Vec::new();
+    // One case alone is no run.
+    if trouble.is_none() && plan.only.is_none() && !stop.is_requested() {
+        tokio::select! {
+            biased;
+            death = env.cluster.died() => trouble = Some(env.bury(death)),
+            made = property.checks(env, console, stop) => checks = made,
+        }
+    }
     if stop.is_requested() {
         trouble.get_or_insert_with(stopped);
     }
@@ -246,6 +266,7 @@ async fn execute<P: Property>(
         planned,
         took: began.elapsed(),
         trouble,
+        checks,
         not_covered: property.not_covered(&env.model),
         skipped_checks: property.skipped_checks(env),
         replay_flags: plan.replay_flags.clone(),

@@ -208,6 +208,10 @@ impl Environment {
     /// Waits for the clean-up that is still going on.
     pub async fn settle(&self) {
         let mut tasks = std::mem::take(&mut *self.background.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.death().is_some() {
+            // There is nothing to clean any more, and nobody who would answer.
+            return tasks.shutdown().await;
+        }
         // A task that panicked has said so on standard error, and what it was to clean is swept with the run.
         while tasks.join_next().await.is_some() {}
     }

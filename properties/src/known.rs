@@ -36,6 +36,14 @@ pub const EXTERNAL_SECRET_STAYS: Known = Known {
     title: "a namespace that lost its label keeps its ExternalSecret: it dropped out of status.provisionedNamespaces",
 };
 
+/// The API server asks ESO's webhook of each deletion of an ExternalSecret, and refuses it while the webhook cannot be
+/// called (the chart's `validatingwebhook.yaml`: `operations` and `failurePolicy`).
+pub const WEBHOOK_AWAY: Known = Known {
+    id: "eso#2015",
+    link: "https://github.com/external-secrets/external-secrets/issues/2015",
+    title: "while the operator's webhook is away, neither an ExternalSecret nor a namespace with one can be deleted",
+};
+
 /// An ExternalSecret that its ClusterExternalSecret has forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Forgotten {
@@ -113,7 +121,8 @@ pub async fn sweep(client: &Client, forgotten: &BTreeSet<Forgotten>) -> Result<(
     Ok(())
 }
 
-fn api(client: &Client, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
+/// An API of External Secrets Operator, in one namespace or in all.
+pub fn api(client: &Client, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", kind));
     match namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),

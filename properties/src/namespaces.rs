@@ -12,10 +12,10 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedMutexGuard, watch};
 
-use crate::copies::{self, Expected, Names};
+use crate::copies::{self, Expected, Names, chain};
 use crate::environment::{Environment, selected_names};
 use crate::known::{self, EXTERNAL_SECRET_STAYS, FINALIZER};
-use crate::verdict::Violation;
+use crate::verdict::{Outcome, Violation};
 
 /// Label of every namespace that credence made; its value is the run.
 pub const RUN_LABEL: &str = "credence.dev/run";
@@ -59,6 +59,7 @@ pub struct Namespaces {
     free: Mutex<BTreeSet<String>>,
     named: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     left_behind: Mutex<Vec<Violation>>,
+    doubts: Mutex<Vec<String>>,
     /// Namespaces that are being cleaned.
     cleaning: watch::Sender<usize>,
 }
@@ -87,6 +88,7 @@ impl Namespaces {
             free: Mutex::default(),
             named: Mutex::default(),
             left_behind: Mutex::default(),
+            doubts: Mutex::default(),
             cleaning: watch::Sender::default(),
         }
     }
@@ -180,10 +182,14 @@ impl Namespaces {
         let env = Arc::clone(env);
         self.cleaning.send_modify(|count| *count += 1);
         env.clone().background(async move {
-            if let Err(left) = env.namespaces.clean(&env, &lease, &labels).await {
-                env.namespaces.leave_behind(Violation { reason: left, known: None });
-            } else if matches!(lease.kind, Kind::Pooled) {
-                env.namespaces.free.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.name);
+            match env.namespaces.clean(&env, &lease, &labels).await {
+                Ok(()) if matches!(lease.kind, Kind::Pooled) => {
+                    env.namespaces.free.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.name);
+                }
+                Ok(()) => {}
+                Err(Outcome::Violated(left)) => env.namespaces.leave_behind(left),
+                Err(Outcome::Unknown(why)) => env.namespaces.doubt(why),
+                Err(Outcome::Held) => {}
             }
             env.namespaces.cleaning.send_modify(|count| *count -= 1);
         });
@@ -195,9 +201,12 @@ impl Namespaces {
         self.cleaning.subscribe().wait_for(|count| *count == 0).await.ok();
     }
 
-    async fn clean(&self, env: &Environment, lease: &Lease, labels: &BTreeSet<String>) -> Result<(), String> {
+    /// Cleans a namespace. What the cluster did not answer, or what was out of sight, is no evidence against anybody.
+    async fn clean(&self, env: &Environment, lease: &Lease, labels: &BTreeSet<String>) -> Result<(), Outcome> {
+        let unanswered = |error: &dyn std::error::Error| Outcome::Unknown(chain(error));
         let removed: BTreeMap<&String, Value> = labels.iter().map(|key| (key, Value::Null)).collect();
-        set_labels(&env.cluster.client, "credence", &lease.name, &removed).await.map_err(|error| error.to_string())?;
+        let unlabelled = set_labels(&env.cluster.client, "credence", &lease.name, &removed).await;
+        unlabelled.map_err(|error| unanswered(&error))?;
         if matches!(lease.kind, Kind::Named { .. }) {
             return Ok(());
         }
@@ -211,13 +220,13 @@ impl Namespaces {
         };
         let Err(error) = empty().await else { return Ok(()) };
         let nothing = BTreeMap::from([(lease.name.as_str(), BTreeSet::new())]);
-        let forgotten =
-            known::forgotten(env, &known::makers(&env.model), &nothing).await.map_err(|error| error.to_string())?;
+        let forgotten = known::forgotten(env, &known::makers(&env.model), &nothing).await;
+        let forgotten = forgotten.map_err(|error| unanswered(&error))?;
         if forgotten.is_empty() {
-            return Err(error.to_string());
+            return Err(copies::failed(&error));
         }
-        known::sweep(&env.cluster.client, &forgotten).await.map_err(|error| error.to_string())?;
-        empty().await.map_err(|error| error.to_string())?;
+        known::sweep(&env.cluster.client, &forgotten).await.map_err(|error| unanswered(&error))?;
+        empty().await.map_err(|error| copies::failed(&error))?;
         let names: Vec<&str> = forgotten.iter().map(|forgotten| forgotten.name.as_str()).collect();
         let reason = format!("namespace {} kept {} after its labels were gone", lease.name, names.join(", "));
         self.leave_behind(Violation { reason, known: Some(EXTERNAL_SECRET_STAYS) });
@@ -232,6 +241,15 @@ impl Namespaces {
     /// Writes down something that the system under test should have removed and did not.
     pub fn leave_behind(&self, what: Violation) {
         self.left_behind.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+
+    fn doubt(&self, why: String) {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner).push(why);
+    }
+
+    /// Why it cannot be told of some namespaces whether anything was left behind in them.
+    pub fn doubts(&self) -> Vec<String> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What could not be cleaned up by taking labels away, and so was left behind by the system under test.

@@ -20,13 +20,15 @@ use proptest::strategy::BoxedStrategy;
 use credence_harness::wait;
 use tokio::time::Instant;
 
+use crate::console::Console;
 use crate::copies::chain;
 use crate::driver::{Observation, Property};
 use crate::environment::Environment;
 use crate::generate::{Pick, pick};
 use crate::model::Model;
 use crate::report::PropertyMeta;
-use crate::verdict::{CaseId, PropertyId, Requirement};
+use crate::stop::Stop;
+use crate::verdict::{CaseId, CheckRecord, PropertyId, Requirement};
 
 mod breakage;
 mod fault;
@@ -34,6 +36,7 @@ mod live;
 mod place;
 mod rights;
 mod scope;
+mod webhook;
 
 use breakage::{Broken, Leases};
 pub use fault::Fault;
@@ -164,7 +167,16 @@ impl Property for Outage {
             let why = "no store authenticates as a ServiceAccount of its own".to_owned();
             skipped.insert("revoked rights of a store".to_owned(), why);
         }
+        skipped.extend(webhook::skipped(env).map(|why| ("outage of the webhook".to_owned(), why)));
         skipped
+    }
+
+    async fn checks(&self, env: &Arc<Environment>, console: &Console, stop: &Stop) -> Vec<CheckRecord> {
+        if webhook::skipped(env).is_some() {
+            return Vec::new();
+        }
+        console.note("p11: takes the operator's webhook away, and sees what goes all the same; some minutes at most");
+        webhook::checks(env, stop).await
     }
 
     async fn run(

@@ -13,19 +13,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::verdict::{ExitCode, Verdict};
 
+mod check;
 mod html;
 mod junit;
+mod known_bug;
+mod latency;
 mod property;
 mod requirement;
 #[cfg(test)]
 pub(crate) mod testing;
 mod text;
 
-pub use property::{CaseCounts, Execution, Finding, KnownBug, Latency, PropertyMeta, PropertyReport};
+pub use check::CheckReport;
+pub use known_bug::KnownBug;
+pub use latency::Latency;
+pub use property::{CaseCounts, Execution, Finding, PropertyMeta, PropertyReport};
 pub use requirement::{REQUIREMENTS, RequirementReport};
 pub use text::Millis;
 
-pub(crate) use property::percentile;
+pub(crate) use latency::percentile;
 pub(crate) use text::printable;
 
 /// Name and version of the schema of `report.json`; a change that breaks readers changes it.

@@ -76,7 +76,9 @@ impl Session {
         let (started, clock) = (Timestamp::now(), Instant::now());
         let mut phases = Vec::new();
         let state = dirs::state()?;
-        run_dir::sweep(&state)?;
+        for (directory, why) in run_dir::sweep(&state)?.left {
+            console.note(&format!("what an earlier run left in {} stays for now: {why}", directory.display()));
+        }
         let name = run_name();
         let run = RunDir::create(&state, &name)?;
 
@@ -258,13 +260,19 @@ impl Session {
         }
         env.settle().await;
         let mut properties = self.properties;
-        for left in env.namespaces.left_behind() {
-            console.note(&format!("left behind by the system under test: {}", left.reason));
-            // What namespaces keep after their labels are gone is what p03 claims, whichever property labelled them.
-            let judges = properties.iter_mut().filter(|property| property.verdict != Verdict::Skipped);
-            if let Some(judge) = judges.max_by_key(|property| property.id == LabelDistribution::META.id) {
-                judge.add_violation(&left);
-            }
+        let (left, mut doubts) = (env.namespaces.left_behind(), env.namespaces.doubts());
+        if env.death().is_some() {
+            // Nothing could be cleaned any more, and every verdict says so already.
+            doubts.clear();
+        }
+        for reason in left.iter().map(|left| &left.reason) {
+            console.note(&format!("left behind by the system under test: {reason}"));
+        }
+        // What namespaces keep after their labels are gone is what p03 claims, whichever property labelled them.
+        let judges = properties.iter_mut().filter(|property| property.verdict != Verdict::Skipped);
+        if let Some(judge) = judges.max_by_key(|property| property.id == LabelDistribution::META.id) {
+            left.iter().for_each(|left| judge.add_violation(left));
+            doubts.iter().for_each(|why| judge.add_doubt(why));
         }
         let mut phases = self.phases;
         // They start beside the properties that do not need them.

@@ -19,7 +19,7 @@ use crate::verdict::{Outcome, Violation};
 /// How long a namespace may take to go. An ExternalSecret whose copy goes first fails, because nothing can be created in
 /// the namespace any more, and ESO comes back to failures after 1, 2, 4 s and so on (`common.go`, `BuildRateLimiter`):
 /// 127 s for seven of them. More than 30 s were seen on a busy machine; the claim is that nothing stays, not how soon it goes.
-const DELETION: Duration = Duration::from_secs(130);
+pub const DELETION: Duration = Duration::from_secs(130);
 /// A namespace that only finalizers hold back is believed to hang after this long: ESO answers to a deletion at once,
 /// or not at all.
 const HANGING: Duration = Duration::from_secs(2);

@@ -174,6 +174,24 @@ pub struct CaseRecord {
     pub smallest: Option<String>,
 }
 
+/// What came of something that is tried once in a run, beside the generated cases: on clusters that have what it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRecord {
+    /// What was done.
+    pub what: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long things took, and how long they may take, by what they are.
+    pub times: BTreeMap<String, Duration>,
+}
+
+impl CheckRecord {
+    /// One that could not tell.
+    pub fn unknown(what: &str, why: &str) -> Self {
+        Self { what: what.to_owned(), outcome: Outcome::Unknown(why.to_owned()), times: BTreeMap::new() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

@@ -21,6 +21,9 @@ use crate::standstill::Standstill;
 /// File in a run directory with the kubeconfig of External Secrets Operator; its token is in a file beside it.
 const OPERATOR_KUBECONFIG: &str = "external-secrets.kubeconfig";
 
+/// Why there is no webhook.
+const NO_WEBHOOK: &str = "no webhook runs here; --cluster kind adds it";
+
 /// What ends with this process. Fields drop in this order: programs first, then their directory.
 pub(super) struct Embedded {
     operator: Service,
@@ -79,20 +82,23 @@ pub(super) async fn start(
 }
 
 impl Embedded {
-    fn service(&self, component: Component) -> &Service {
+    fn service(&self, component: Component) -> Result<&Service, ClusterError> {
         match component {
-            Component::ApiServer => &self.apiserver,
-            Component::ExternalSecrets => &self.operator,
+            Component::ApiServer => Ok(&self.apiserver),
+            Component::ExternalSecrets => Ok(&self.operator),
+            Component::Webhook => Err(ClusterError::Absent { why: NO_WEBHOOK }),
         }
     }
 
     async fn bring_back(&self, component: Component) -> Result<(), ClusterError> {
-        let service = self.service(component);
+        let service = self.service(component)?;
         self.run.record(&*service.start_again()?)?;
         let ready = async {
             match component {
                 Component::ApiServer => wait_until_ready(&self.client).await,
-                Component::ExternalSecrets => external_secrets::wait_until_live(&self.operator_url).await,
+                Component::ExternalSecrets | Component::Webhook => {
+                    external_secrets::wait_until_live(&self.operator_url).await
+                }
             }
         };
         tokio::select! {
@@ -124,14 +130,18 @@ impl Provider for Embedded {
         Some(Standstill::of(self.operator.processes()))
     }
 
+    fn absent(&self, component: Component) -> Option<&'static str> {
+        (component == Component::Webhook).then_some(NO_WEBHOOK)
+    }
+
     fn pause(&self, component: Component) -> BoxFuture<'_, Result<Option<Paused>, ClusterError>> {
-        let process = self.service(component).process();
-        async move { Ok(process.map(|process| process.pause())) }.boxed()
+        let process = self.service(component).map(Service::process);
+        async move { Ok(process?.map(|process| process.pause())) }.boxed()
     }
 
     fn stop(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>> {
         async move {
-            self.service(component).stop().await;
+            self.service(component)?.stop().await;
             Ok(())
         }
         .boxed()

@@ -9,7 +9,15 @@ use super::{Cluster, ClusterError, Component, Provider};
 use crate::certificates::write_private;
 use crate::process::Paused;
 
+/// Why no component of a cluster can be stopped that another process owns.
+const OTHERS: &str = "the cluster belongs to another process; --cluster kind starts one of its own";
+
 impl Cluster {
+    /// Why an outage of a component cannot be made here, if so, and what has to be different.
+    pub fn absent(&self, component: Component) -> Option<&'static str> {
+        self.provider.as_ref().map_or(Some(OTHERS), |provider| provider.absent(component))
+    }
+
     /// Stops a component where it is (SIGSTOP) until the guard is dropped. None while the component is
     /// [stopped](Self::stop).
     ///

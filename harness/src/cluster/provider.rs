@@ -17,6 +17,8 @@ pub enum Component {
     ApiServer,
     /// External Secrets Operator.
     ExternalSecrets,
+    /// The webhook of External Secrets Operator, which judges its objects before the API server takes them.
+    Webhook,
 }
 
 /// A cluster that this process started. Dropping it ends everything that was started for it.
@@ -45,6 +47,11 @@ pub(crate) trait Provider: Send + Sync {
 
     /// Counts the time that External Secrets Operator stands still; none where that cannot be seen.
     fn standstill(&self) -> Option<Standstill>;
+
+    /// Why a component does not run here, if it does not.
+    fn absent(&self, _component: Component) -> Option<&'static str> {
+        None
+    }
 
     /// Stops a component where it is until the guard is dropped; none while it is [stopped](Self::stop).
     fn pause(&self, component: Component) -> BoxFuture<'_, Result<Option<Paused>, ClusterError>>;

@@ -147,7 +147,7 @@ pub enum ComponentError {
 }
 
 /// An error and all its causes in one line, for a reason that is kept as text.
-pub(super) fn in_one_line(error: &dyn std::error::Error) -> String {
+pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -30,7 +30,7 @@ pub(crate) fn check(what: &str, needs: &[(&Path, u64)]) -> Result<(), ComponentE
 }
 
 /// What an ordinary user may still write on the file system of `path`, in MB. `path` need not exist yet.
-pub(super) fn free(path: &Path) -> Result<u64, ComponentError> {
+pub(crate) fn free(path: &Path) -> Result<u64, ComponentError> {
     let found = figures(path)?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize) / MEGABYTE)
 }

@@ -1,22 +1,22 @@
-//! Bringing a cluster of kind up, and the outages that are made of it.
+//! Bringing a cluster of kind up.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kube::Client;
+use tokio::time::timeout;
 
 use super::config::{self, AUDIT, AUTHORITY, HOSTS, Run};
 use super::engine::Engine;
 use super::node::KindNode;
 use super::node_image::How;
-use super::{CONFIG, KindError, Setup, network, operator, remains};
+use super::{CONFIG, KindError, Setup, network, operator, remains, room};
 use crate::capture::Traffic;
 use crate::certificates::{Authority, write_private};
 use crate::cluster::{
@@ -27,17 +27,16 @@ use crate::components::Part;
 use crate::process::{self, Paused, Process, Program};
 use crate::run_dir::RunDir;
 use crate::standstill::Standstill;
-use crate::wait::{self, Progress};
+use crate::wait;
+
+mod outage;
 
 /// The port of the API server inside the node, which kind gives to kubeadm.
 const API_PORT: &str = "6443/tcp";
-/// Where the kubelet looks for the control plane's pods, and where the API server's is put away.
-const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
-const PUT_AWAY: &str = "/etc/kubernetes/kube-apiserver.yaml";
 /// Name of the audit log in its directory.
 const AUDIT_LOG: &str = "audit.log";
-/// How long a command inside the node may be repeated until it has its effect.
-const EFFECT: Duration = Duration::from_secs(60);
+/// How long kind may take for one thing: it waits by itself for what it makes, but not for an engine that hangs.
+const LONGEST: Duration = Duration::from_mins(10);
 /// How often is looked.
 const EVERY: Duration = Duration::from_millis(100);
 
@@ -62,6 +61,8 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     if let Some(how) = setup.engine.apart().await.map_err(KindError::from)? {
         return Err(KindError::Apart { name: setup.engine.name(), how }.into());
     }
+    let figures = room::check(setup.engine, &directory).await?;
+    (setup.report)(&format!("takes at most {figures}"));
     let name = cluster_name(&directory);
     refuse_foreign(setup.engine, &name).await?;
     remains::record(&directory, setup.engine.path(), &name)?;
@@ -246,7 +247,9 @@ async fn kind(
     // Its own children would go on to make containers that nobody knows of.
     let group = Group(Process::start(&program)?);
     run.record(&group.0)?;
-    let status = group.0.ended().await;
+    let ended = timeout(LONGEST, group.0.ended()).await;
+    let status =
+        ended.map_err(|_| KindError::Silent { act, engine: program.executable, seconds: LONGEST.as_secs() })?;
     if !status.success() {
         let tail = process::tail(&log, 20);
         return Err(KindError::Kind { act, status: status.to_string(), tail }.into());
@@ -285,85 +288,6 @@ async fn inspect<T: FromStr>(
 }
 
 impl Kind {
-    /// Runs a shell script inside the node.
-    async fn inside(&self, act: &'static str, script: &str) -> Result<(), KindError> {
-        self.engine.output(act, &["exec", self.node.name(), "sh", "-ec", script]).await?;
-        Ok(())
-    }
-
-    /// Repeats a script inside the node until it succeeds.
-    async fn until(&self, what: &'static str, script: &str) -> Result<(), KindError> {
-        let done = wait::poll(what, EFFECT, EVERY, || async {
-            match self.inside(what, script).await {
-                Ok(()) => Progress::Done(()),
-                Err(error) => Progress::NotYet(error.to_string()),
-            }
-        });
-        Ok(done.await?)
-    }
-
-    async fn hold(&self, component: Component) -> Result<Option<Paused>, KindError> {
-        let pattern = pattern(component);
-        if !self.runs(component).await? {
-            return Ok(None);
-        }
-        let (stop, go_on) = (format!("pkill -STOP {pattern}"), format!("pkill -CONT {pattern}"));
-        let stands = format!("for pid in $(pgrep {pattern}); do grep -q '^State:.T' /proc/$pid/status; done");
-        let (engine, node) = (self.engine.path().to_owned(), self.node.name().to_owned());
-        let resume = move || {
-            let mut command = Command::new(&engine);
-            command.args(["exec", &node, "sh", "-ec", &go_on]).stdin(Stdio::null());
-            // Whoever waits for its work learns that it stands still for good.
-            command.output().ok();
-        };
-        // Made before the first signal, so that the program goes on whatever comes of this.
-        let paused = Paused::new(|| true, resume);
-        self.inside("stop a program where it is", &stop).await?;
-        self.until("a program stands still", &stands).await?;
-        Ok(Some(paused))
-    }
-
-    /// Whether there is a process of a component.
-    async fn runs(&self, component: Component) -> Result<bool, KindError> {
-        let script = format!("pgrep {} || true", pattern(component));
-        let found = self.engine.output("look for a program", &["exec", self.node.name(), "sh", "-ec", &script]).await?;
-        Ok(!found.trim_ascii().is_empty())
-    }
-
-    async fn take_away(&self, component: Component) -> Result<(), KindError> {
-        let pattern = pattern(component);
-        let kill = format!("if pkill -KILL {pattern}; then exit 1; fi");
-        let taken = async {
-            match component {
-                Component::ApiServer => {
-                    let act = "take the API server away";
-                    self.inside(act, &format!("mv {MANIFEST} {PUT_AWAY}")).await?;
-                    self.until(act, &kill).await
-                }
-                Component::ExternalSecrets => {
-                    operator::stop(&self.client, self.until("kill External Secrets Operator", &kill)).await
-                }
-            }
-        };
-        let outcome = taken.await;
-        if outcome.is_err() {
-            // Nobody else would bring back what went only halfway; the first error is the telling one.
-            self.bring_back(component).await.ok();
-        }
-        outcome
-    }
-
-    async fn bring_back(&self, component: Component) -> Result<(), ClusterError> {
-        match component {
-            Component::ApiServer => {
-                let script = format!("if [ -e {PUT_AWAY} ]; then mv {PUT_AWAY} {MANIFEST}; fi");
-                self.inside("bring the API server back", &script).await?;
-                Ok(wait_until_ready(&self.client).await?)
-            }
-            Component::ExternalSecrets => Ok(operator::start_again(&self.client).await?),
-        }
-    }
-
     /// Resolves when the node's container ends.
     async fn node_died(&self) -> ClusterError {
         let node = self.node.name().to_owned();
@@ -379,15 +303,6 @@ impl Kind {
                 _ => return KindError::NodeDied { node, status }.into(),
             }
         }
-    }
-}
-
-/// What tells a component's process from all others in the node. The controller of External Secrets Operator has flags
-/// alone for arguments, its webhook and certificate controller have a command before them.
-fn pattern(component: Component) -> &'static str {
-    match component {
-        Component::ApiServer => "-x kube-apiserver",
-        Component::ExternalSecrets => "-f '^/bin/external-secrets --'",
     }
 }
 
@@ -435,7 +350,28 @@ impl Provider for Kind {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    /// An engine that says of each list that there is one.
+    async fn engine(directory: &Path) -> Engine {
+        let path = directory.join("engine");
+        let version = r#"{"Client":{"Version":"27.0.0"},"Server":{"Version":"27.0.0","ApiVersion":"1.46"}}"#;
+        let script = format!(
+            "#!/bin/sh\ncase $1 in --version) echo Docker version 27 ;; version) echo '{version}' ;; *) echo one ;; esac\n"
+        );
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        Engine::find(Some(&path)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_no_run_made_is_refused_and_named_with_the_next_step() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = refuse_foreign(&engine(directory.path()).await, "credence-a").await.unwrap_err().to_string();
+        assert!(error.contains("remove it with `kind delete cluster --name credence-a`"), "{error}");
+    }
 
     #[test]
     fn a_cluster_is_named_after_its_run() {

@@ -21,6 +21,8 @@ const OLDEST_API: (u32, u32) = (1, 41);
 const OLDEST_PODMAN: (u32, u32) = (4, 0);
 /// How long an engine may think about its version. A daemon that is started by its socket needs seconds.
 const ANSWER: Duration = Duration::from_secs(60);
+/// How long any other command may take that moves no image: to remove or to start a container takes seconds.
+const COMMAND: Duration = Duration::from_secs(120);
 /// Lines of a command's output that an error carries.
 const TAIL_LINES: usize = 12;
 
@@ -55,6 +57,16 @@ pub enum EngineError {
     Silent {
         /// The command tried.
         command: PathBuf,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The engine does not come to an end with a command.
+    #[error("failed to {act} with {name}: no answer within {seconds} s; restart its daemon, and run again")]
+    Hangs {
+        /// What was tried.
+        act: String,
+        /// The engine.
+        name: Name,
         /// How long was waited.
         seconds: u64,
     },
@@ -234,10 +246,32 @@ impl Engine {
     /// Runs a command to its end and gives its standard output. `act` is what it is for, as in `list the images`.
     ///
     /// # Errors
-    /// When it cannot be run or fails.
+    /// When it cannot be run, fails, or does not end within two minutes.
     pub async fn output(&self, act: &str, arguments: &[&str]) -> Result<Vec<u8>, EngineError> {
-        let output = self.command(arguments).stdin(Stdio::null()).output().await;
-        self.checked(act, output)
+        self.output_within(COMMAND, act, arguments).await
+    }
+
+    /// The same for what may take longer, or must not take that long.
+    ///
+    /// # Errors
+    /// When it cannot be run, fails, or does not end in that time.
+    pub async fn output_within(&self, within: Duration, act: &str, arguments: &[&str]) -> Result<Vec<u8>, EngineError> {
+        let output = self.command(arguments).stdin(Stdio::null()).output();
+        let hangs = |_| EngineError::Hangs { act: act.to_owned(), name: self.name, seconds: within.as_secs() };
+        self.checked(act, timeout(within, output).await.map_err(hangs)?)
+    }
+
+    /// Where it keeps images and volumes: a directory of this machine, if the engine is of this machine.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    pub async fn root(&self) -> Result<PathBuf, EngineError> {
+        let field = match self.name {
+            Name::Docker => "{{.DockerRootDir}}",
+            Name::Podman => "{{.Store.GraphRoot}}",
+        };
+        let root = self.output("ask for the place of images", &["info", "--format", field]).await?;
+        Ok(PathBuf::from(String::from_utf8_lossy(&root).trim()))
     }
 
     /// Whether the engine has the image called `name`, with its tag.

@@ -31,10 +31,12 @@ mod debian;
 mod images;
 mod inputs;
 mod official;
+mod outlook;
 
 use context::Contents;
 use debian::Tools;
 use inputs::LABEL;
+pub use outlook::{Outlook, outlook, remove, stale};
 
 /// The parts that are in it.
 pub const PARTS: [Part; 17] = [

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{KindError, Setup};
 use crate::apply;
 use crate::components::Part;
-use crate::external_secrets::{self, NAMESPACE, SERVICE_ACCOUNT};
+use crate::external_secrets::{self, NAMESPACE, WEBHOOK_NOT_CALLED};
 use crate::image::{Entry, Image, Layer, Settings};
 use crate::wait::{self, Progress, WaitError};
 
@@ -28,10 +28,12 @@ pub(super) const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/to
 const READY: Duration = Duration::from_secs(120);
 /// How often is asked.
 const EVERY: Duration = Duration::from_millis(250);
-/// The chart's Deployments: the controller, and what makes and uses the webhook's certificate.
-const DEPLOYMENTS: [&str; 3] = ["external-secrets", "external-secrets-webhook", "external-secrets-cert-controller"];
-/// Label that the chart gives to the pods of the controller alone.
-const CONTROLLER: &str = "app.kubernetes.io/name=external-secrets";
+/// The Deployment of the controller. The chart labels the pods of each with its name.
+pub(super) const CONTROLLER: &str = "external-secrets";
+/// That of the webhook.
+pub(super) const WEBHOOK: &str = "external-secrets-webhook";
+/// The chart's Deployments: those two, and what makes the webhook's certificate.
+const DEPLOYMENTS: [&str; 3] = [CONTROLLER, WEBHOOK, "external-secrets-cert-controller"];
 
 /// The operator's image as an archive, and its full name.
 pub(super) fn image(setup: &Setup<'_>) -> Result<(Vec<u8>, String), KindError> {
@@ -81,30 +83,51 @@ async fn until_ready(client: &Client, name: &str) -> Result<(), WaitError> {
 
 /// Waits until the webhook judges objects: a ready pod may not have its certificate yet, and until then every store and
 /// ExternalSecret is refused.
-async fn until_webhook_answers(client: &Client) -> Result<(), WaitError> {
-    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "SecretStore"));
-    let stores: Api<DynamicObject> = Api::namespaced_with(client.clone(), NAMESPACE, &kind);
-    let asked = DynamicObject::new("credence-asks-the-webhook", &kind)
-        .within(NAMESPACE)
-        .data(json!({ "spec": { "provider": { "fake": { "data": [{ "key": "a", "value": "b" }] } } } }));
-    let trial = PostParams { dry_run: true, ..PostParams::default() };
+pub(super) async fn until_webhook_answers(client: &Client) -> Result<(), WaitError> {
     wait::poll("External Secrets Operator's webhook answers", READY, EVERY, || async {
-        match stores.create(&trial, &asked).await {
-            Ok(_) => Progress::Done(()),
+        match ask_webhook(client).await {
+            Ok(()) => Progress::Done(()),
             Err(error) => Progress::NotYet(error.to_string()),
         }
     })
     .await
 }
 
-/// Takes all pods of the controller away, and waits until they are gone. `kill` ends those that take their time.
-pub(super) async fn stop(client: &Client, kill: impl Future<Output = Result<(), KindError>>) -> Result<(), KindError> {
-    scale(client, 0).await?;
+/// Waits until the API server refuses objects because it cannot ask the webhook.
+pub(super) async fn until_webhook_is_away(client: &Client) -> Result<(), WaitError> {
+    wait::poll("External Secrets Operator's webhook away", READY, EVERY, || async {
+        match ask_webhook(client).await {
+            Ok(()) => Progress::NotYet("it answers".to_owned()),
+            Err(error) if error.to_string().contains(WEBHOOK_NOT_CALLED) => Progress::Done(()),
+            Err(error) => Progress::NotYet(error.to_string()),
+        }
+    })
+    .await
+}
+
+/// Has the webhook judge an object that nobody keeps.
+async fn ask_webhook(client: &Client) -> Result<(), kube::Error> {
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "SecretStore"));
+    let stores: Api<DynamicObject> = Api::namespaced_with(client.clone(), NAMESPACE, &kind);
+    let asked = DynamicObject::new("credence-asks-the-webhook", &kind)
+        .within(NAMESPACE)
+        .data(json!({ "spec": { "provider": { "fake": { "data": [{ "key": "a", "value": "b" }] } } } }));
+    stores.create(&PostParams { dry_run: true, ..PostParams::default() }, &asked).await.map(drop)
+}
+
+/// Takes all pods of a Deployment away, and waits until they are gone. `kill` ends those that take their time.
+pub(super) async fn stop(
+    client: &Client,
+    deployment: &str,
+    kill: impl Future<Output = Result<(), KindError>>,
+) -> Result<(), KindError> {
+    scale(client, deployment, 0).await?;
     kill.await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
-    let controller = ListParams::default().labels(CONTROLLER);
-    let gone = wait::poll("External Secrets Operator's pods gone", READY, EVERY, || async {
-        match pods.list_metadata(&controller).await {
+    let its_own = ListParams::default().labels(&format!("app.kubernetes.io/name={deployment}"));
+    let what = format!("all pods of {deployment} gone");
+    let gone = wait::poll(&what, READY, EVERY, || async {
+        match pods.list_metadata(&its_own).await {
             Ok(pods) if pods.items.is_empty() => Progress::Done(()),
             Ok(pods) => Progress::NotYet(format!("{} pods", pods.items.len())),
             Err(error) => Progress::NotYet(error.to_string()),
@@ -113,16 +136,16 @@ pub(super) async fn stop(client: &Client, kill: impl Future<Output = Result<(), 
     Ok(gone.await?)
 }
 
-/// Brings the controller back, and waits until it is ready.
-pub(super) async fn start_again(client: &Client) -> Result<(), KindError> {
-    scale(client, 1).await?;
-    Ok(until_ready(client, SERVICE_ACCOUNT).await?)
+/// Brings a Deployment back, and waits until it is ready.
+pub(super) async fn start_again(client: &Client, deployment: &str) -> Result<(), KindError> {
+    scale(client, deployment, 1).await?;
+    Ok(until_ready(client, deployment).await?)
 }
 
-async fn scale(client: &Client, replicas: u32) -> Result<(), KindError> {
+async fn scale(client: &Client, deployment: &str, replicas: u32) -> Result<(), KindError> {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
     let scaled = json!({ "spec": { "replicas": replicas } });
-    let outcome = deployments.patch_scale(SERVICE_ACCOUNT, &PatchParams::default(), &Patch::Merge(&scaled)).await;
+    let outcome = deployments.patch_scale(deployment, &PatchParams::default(), &Patch::Merge(&scaled)).await;
     let failed = |source| KindError::Request { act: "scale External Secrets Operator", source: Box::new(source) };
     outcome.map(drop).map_err(failed)
 }

@@ -9,10 +9,11 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
-use super::KindError;
 use super::network::LABEL;
+use super::{KindError, limited};
 
 /// The file in a run directory.
 const RECORD: &str = "kind.remains";
@@ -69,10 +70,18 @@ fn remove(engine: &Path, cluster: &str) -> Result<(), KindError> {
     Ok(())
 }
 
-/// What the engine prints. Blocks: it is also asked while a run is dropped.
+/// What the engine prints. Blocks, but not for ever: it is also asked while a run is dropped.
 fn ask(engine: &Path, arguments: &[&str]) -> Result<String, KindError> {
-    let failed = |error: io::Error| KindError::file("remove the cluster of kind with", engine)(error);
-    let output = Command::new(engine).args(arguments).stdin(Stdio::null()).output().map_err(failed)?;
+    ask_within(limited::ANSWER, engine, arguments)
+}
+
+fn ask_within(within: Duration, engine: &Path, arguments: &[&str]) -> Result<String, KindError> {
+    let act = "remove the cluster of kind";
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::TimedOut => KindError::Silent { act, engine: engine.to_owned(), seconds: within.as_secs() },
+        _ => KindError::file("remove the cluster of kind with", engine)(error),
+    };
+    let output = limited::output(Command::new(engine).args(arguments), within).map_err(failed)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(failed(io::Error::other(said)));
@@ -122,6 +131,16 @@ mod tests {
         record(run.path(), &run.path().join("nothing"), "credence-a").unwrap();
         assert!(clear(run.path()).is_err());
         assert!(run.path().join(RECORD).exists());
+    }
+
+    #[test]
+    fn an_engine_that_hangs_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("engine");
+        fs::write(&path, "#!/bin/sh\nexec sleep 600\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = ask_within(Duration::from_millis(50), &path, &["ps"]).unwrap_err().to_string();
+        assert!(error.contains("restart its daemon, after which the next run removes what is left"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `credence doctor` and `credence fetch`.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Context;
 use credence_harness::backstage::{self, Commands};
@@ -12,8 +13,12 @@ use crate::consumers::{self, Consumer, Endpoints, Nodes};
 use crate::copies::chain;
 use crate::verdict::ExitCode;
 
+mod kind;
+
+use kind::Line;
+
 /// Says what is there, what is missing and what that costs.
-pub(super) async fn doctor(options: &Options) -> anyhow::Result<ExitCode> {
+pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let mut missing = false;
     for Finding { subject, state, detail, cost } in components::examine(options).await {
@@ -39,6 +44,9 @@ pub(super) async fn doctor(options: &Options) -> anyhow::Result<ExitCode> {
             Ok(version) => (format!("kargo {version}"), "present", format!("{} (given)", given.program.display())),
             Err(error) => ("kargo".to_owned(), "MISSING", error),
         };
+        writeln!(out, "{subject:<32} {state:<10} {detail}")?;
+    }
+    for Line { subject, state, detail } in kind::examine(engine, options).await {
         writeln!(out, "{subject:<32} {state:<10} {detail}")?;
     }
     let absent = consumers::absent(options, &built_in_endpoints().await?, Nodes::Started).await;

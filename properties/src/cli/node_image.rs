@@ -35,6 +35,26 @@ pub(super) async fn node_image(engine: Option<&Path>, options: &Options) -> anyh
         How::Pulled => console.note(&format!("{} {} has the official one", engine.name(), engine.version())),
         How::Made => console.note(&format!("made with {} {}", engine.name(), engine.version())),
     }
+    let stale = node_image::stale(&engine, options).await?;
+    if !stale.is_empty() {
+        console.note(&format!("`credence node-image --prune` removes older images: {}", stale.join(", ")));
+    }
     writeln!(std::io::stdout(), "{}", image.name)?;
+    Ok(ExitCode::Held)
+}
+
+/// Removes the images that were made of other inputs than those of today, and prints their names.
+pub(super) async fn prune(engine: Option<&Path>, options: &Options) -> anyhow::Result<ExitCode> {
+    let engine = Engine::find(engine).await?;
+    let mut kept = Vec::new();
+    for name in node_image::stale(&engine, options).await? {
+        match node_image::remove(&engine, &name).await {
+            Ok(()) => writeln!(std::io::stdout(), "{name}")?,
+            Err(error) => kept.push(error.to_string()),
+        }
+    }
+    if !kept.is_empty() {
+        bail!("{}", kept.join("\n"));
+    }
     Ok(ExitCode::Held)
 }

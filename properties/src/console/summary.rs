@@ -18,6 +18,7 @@ fn write_summary(text: &mut String, report: &Report, colour: bool) -> std::fmt::
     for property in report.properties.iter().filter(open) {
         write_findings(text, property, report.strict, colour)?;
     }
+    write_checks(text, &report.properties, colour)?;
     write_skips(text, &report.properties, colour)?;
     let totals = &report.totals;
     writeln!(text, "\nproperties    {}", totals.properties)?;
@@ -66,12 +67,20 @@ fn write_findings(text: &mut String, property: &PropertyReport, strict: bool, co
     }
     let counts = if strict { "; a failure, as the run is strict" } else { "" };
     for bug in &property.known {
-        writeln!(
-            text,
-            "  known     {} {}, in {} of {} cases{counts}",
-            bug.id, bug.title, bug.cases, property.cases.run
-        )?;
+        writeln!(text, "  known     {} {}, {}{counts}", bug.id, bug.title, bug.met(property.cases.run))?;
         writeln!(text, "            {}", bug.link)?;
+    }
+    Ok(())
+}
+
+fn write_checks(text: &mut String, properties: &[PropertyReport], colour: bool) -> std::fmt::Result {
+    let checks: Vec<_> = properties.iter().flat_map(|of| of.checks.iter().map(move |check| (of.id, check))).collect();
+    if !checks.is_empty() {
+        writeln!(text, "\nchecks beside the cases")?;
+    }
+    for (id, check) in checks {
+        let verdict = paint(check.verdict, &check.verdict.to_string(), colour);
+        writeln!(text, "  {id} {}: {verdict}: {}", check.what, check.text().replace('\n', "\n      "))?;
     }
     Ok(())
 }

@@ -205,7 +205,7 @@ async fn pause(env: &Environment) -> Result<Paused, BreakageError> {
 }
 
 /// Starts a program again. Without it nothing can be told any more, so its failure is the cluster's end.
-async fn start(env: &Environment, component: Component) -> Result<(), BreakageError> {
+pub(super) async fn start(env: &Environment, component: Component) -> Result<(), BreakageError> {
     if let Err(error) = env.cluster.start_again(component).await {
         return Err(BreakageError::Nothing(env.bury(error)));
     }

@@ -43,6 +43,10 @@ fn suite(report: &Report, property: &PropertyReport) -> TestSuite {
         let name = format!("{} {what}", property.id);
         suite.add_testcase(case(&name, 0.0, Verdict::Skipped, report.strict, why, ""));
     }
+    for check in &property.checks {
+        let name = format!("{} {}", property.id, check.what);
+        suite.add_testcase(case(&name, 0.0, check.verdict, report.strict, &check.text(), &check.text()));
+    }
     for finding in &property.findings {
         let details = finding_details(finding, property);
         let name = finding.case.to_string();
@@ -87,7 +91,7 @@ fn details(property: &PropertyReport) -> String {
         line(&mut text, "latency", &latency.to_string());
     }
     for bug in &property.known {
-        let met = format!("{} {} {}, in {} of {} cases", bug.id, bug.title, bug.link, bug.cases, property.cases.run);
+        let met = format!("{} {} {}, {}", bug.id, bug.title, bug.link, bug.met(property.cases.run));
         line(&mut text, "known", &met);
     }
     text

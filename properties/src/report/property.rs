@@ -2,13 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::text::{Millis, printable, seconds};
-use crate::verdict::{CaseId, CaseRecord, Outcome, PropertyId, Requirement, Verdict, Violation};
+use super::check::CheckReport;
+use super::known_bug::{KnownBug, known_bugs};
+use super::latency::Latency;
+use super::text::{printable, seconds};
+use crate::verdict::{CaseId, CaseRecord, CheckRecord, Outcome, PropertyId, Requirement, Verdict, Violation};
 
 /// What the registry says about a property.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +34,8 @@ pub struct Execution {
     pub took: Duration,
     /// What kept it from running to its end, if something did; makes it at best unknown.
     pub trouble: Option<String>,
+    /// What was tried once, beside the cases.
+    pub checks: Vec<CheckRecord>,
     /// Requirements it traces to but could not exercise on this cluster, each with the reason.
     pub not_covered: BTreeMap<Requirement, String>,
     /// Checks of it that could not run here, by what they do, each with the reason and what would enable it.
@@ -71,6 +75,9 @@ pub struct PropertyReport {
     pub not_covered: BTreeMap<Requirement, String>,
     /// Checks of it that could not run here, by what they do, each with the reason and what would enable it.
     pub skipped_checks: BTreeMap<String, String>,
+    /// What was tried once, beside the cases.
+    #[serde(default)]
+    pub checks: Vec<CheckReport>,
     /// Every case that did not hold: heaviest verdict first, shrunk ones before others, then by case.
     pub findings: Vec<Finding>,
 }
@@ -88,32 +95,6 @@ pub struct CaseCounts {
     pub violated: u64,
     /// Could not tell.
     pub unknown: u64,
-}
-
-/// A documented upstream bug that was met.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownBug {
-    /// Short name, such as `eso#6677`.
-    pub id: String,
-    /// Where it is documented.
-    pub link: String,
-    /// What goes wrong, in a few words.
-    pub title: String,
-    /// How many cases met it.
-    pub cases: u64,
-}
-
-/// Measured latencies, nearest-rank percentiles, against what the configuration allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Latency {
-    /// Half took no longer.
-    pub p50: Millis,
-    /// Nineteen in twenty took no longer.
-    pub p95: Millis,
-    /// The longest.
-    pub max: Millis,
-    /// The longest that any case was allowed; none if the property has no bound.
-    pub bound: Option<Millis>,
 }
 
 /// One case that did not hold.
@@ -142,6 +123,8 @@ impl PropertyReport {
         if execution.trouble.is_some() {
             verdict = verdict.merge(Verdict::Unknown);
         }
+        let checks: Vec<CheckReport> = execution.checks.iter().map(CheckReport::of).collect();
+        verdict = checks.iter().fold(verdict, |verdict, check| verdict.merge(check.verdict));
         let mut operations = BTreeMap::new();
         for (kind, count) in records.iter().flat_map(|record| &record.operations) {
             *operations.entry(kind.clone()).or_default() += count;
@@ -150,8 +133,8 @@ impl PropertyReport {
         let findings = findings(records, &execution.replay_flags);
         Self {
             verdict,
-            reason: reason(verdict, execution, &cases, &findings),
-            known: known_bugs(records),
+            reason: reason(verdict, execution, &cases, &findings, &checks),
+            known: known_bugs(records, &execution.checks),
             cases,
             operations,
             latency_ms: Latency::of(records),
@@ -159,6 +142,7 @@ impl PropertyReport {
             seconds: seconds(execution.took),
             not_covered: execution.not_covered.iter().map(|(id, why)| (*id, printable(why))).collect(),
             skipped_checks: execution.skipped_checks.iter().map(|(what, why)| (what.clone(), printable(why))).collect(),
+            checks,
             findings,
             ..Self::skipped(meta, "")
         }
@@ -181,6 +165,7 @@ impl PropertyReport {
             seconds: 0.0,
             not_covered: BTreeMap::new(),
             skipped_checks: BTreeMap::new(),
+            checks: Vec::new(),
             findings: Vec::new(),
         }
     }
@@ -191,17 +176,21 @@ impl PropertyReport {
         if let Some(known) = violation.known {
             match self.known.iter_mut().find(|bug| bug.id == known.id) {
                 Some(bug) => bug.cases += 1,
-                None => self.known.push(KnownBug {
-                    id: known.id.into(),
-                    link: known.link.into(),
-                    title: known.title.into(),
-                    cases: 1,
-                }),
+                None => self.known.push(KnownBug { cases: 1, ..KnownBug::new(known) }),
             }
         }
+        self.weigh(verdict, &violation.reason);
+    }
+
+    /// Adds that something outside the property's own cases could not be told.
+    pub fn add_doubt(&mut self, why: &str) {
+        self.weigh(Verdict::Unknown, why);
+    }
+
+    fn weigh(&mut self, verdict: Verdict, reason: &str) {
         if self.verdict.merge(verdict) != self.verdict {
             self.verdict = verdict;
-            self.reason = Some(printable(&violation.reason));
+            self.reason = Some(printable(reason));
         }
     }
 
@@ -228,6 +217,9 @@ impl PropertyReport {
                 text.push_str(&format!(", {count} {what}"));
             }
         }
+        if !self.checks.is_empty() {
+            text.push_str(&format!(", and {} checks", self.checks.len()));
+        }
         text
     }
 }
@@ -245,34 +237,6 @@ impl CaseCounts {
         }
         counts
     }
-}
-
-impl Latency {
-    fn of(records: &[CaseRecord]) -> Option<Self> {
-        let mut sorted: Vec<_> = records.iter().flat_map(|record| &record.latencies).copied().collect();
-        sorted.sort_unstable();
-        Some(Self {
-            p50: percentile(&sorted, 50)?.into(),
-            p95: percentile(&sorted, 95)?.into(),
-            max: percentile(&sorted, 100)?.into(),
-            bound: records.iter().filter_map(|record| record.bound).max().map(Millis::from),
-        })
-    }
-}
-
-impl fmt::Display for Latency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "p50 {}, p95 {}, max {}", self.p50, self.p95, self.max)?;
-        self.bound.map_or(Ok(()), |bound| write!(f, " of {bound} allowed"))
-    }
-}
-
-/// The nearest-rank percentile: the smallest value that at least `percent` in a hundred do not exceed.
-///
-/// `percent` is 1 to 100; an empty slice has none.
-pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
-    let rank = (sorted.len() * percent).div_ceil(100);
-    sorted.get(rank.checked_sub(1)?).copied()
 }
 
 fn findings(records: &[CaseRecord], replay_flags: &str) -> Vec<Finding> {
@@ -299,29 +263,21 @@ fn findings(records: &[CaseRecord], replay_flags: &str) -> Vec<Finding> {
     findings
 }
 
-fn known_bugs(records: &[CaseRecord]) -> Vec<KnownBug> {
-    let mut bugs = BTreeMap::new();
-    for record in records {
-        if let Outcome::Violated(violation) = &record.outcome
-            && let Some(known) = violation.known
-        {
-            let bug = bugs.entry(known.id).or_insert_with(|| KnownBug {
-                id: known.id.into(),
-                link: known.link.into(),
-                title: known.title.into(),
-                cases: 0,
-            });
-            bug.cases += 1;
-        }
-    }
-    bugs.into_values().collect()
-}
-
-fn reason(verdict: Verdict, execution: &Execution, cases: &CaseCounts, findings: &[Finding]) -> Option<String> {
+fn reason(
+    verdict: Verdict,
+    execution: &Execution,
+    cases: &CaseCounts,
+    findings: &[Finding],
+    checks: &[CheckReport],
+) -> Option<String> {
     if verdict == Verdict::Held {
         return None;
     }
     let first = findings.first().filter(|finding| finding.verdict == verdict).map(|finding| finding.reason.clone());
+    let first = first.or_else(|| {
+        let check = checks.iter().find(|check| check.verdict == verdict)?;
+        Some(format!("{}: {}", check.what, check.reason.as_deref().unwrap_or_default()))
+    });
     if verdict != Verdict::Unknown {
         return first;
     }
@@ -336,27 +292,11 @@ fn reason(verdict: Verdict, execution: &Execution, cases: &CaseCounts, findings:
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use rstest::rstest;
 
-    use super::percentile;
     use crate::report::testing::{KNOWN, META, execution, known, record, unknown, violated};
-    use crate::report::{Millis, PropertyReport};
-    use crate::verdict::{Outcome, Verdict, Violation};
-
-    #[rstest]
-    #[case::none(0, 50, None)]
-    #[case::one(1, 95, Some(1))]
-    #[case::two(2, 50, Some(1))]
-    #[case::median_of_odd(5, 50, Some(3))]
-    #[case::hundred(100, 95, Some(95))]
-    #[case::rounds_up(10, 95, Some(10))]
-    #[case::longest(10, 100, Some(10))]
-    fn percentiles_are_nearest_rank(#[case] count: u64, #[case] percent: usize, #[case] expected: Option<u64>) {
-        let sorted: Vec<_> = (1..=count).map(Duration::from_millis).collect();
-        assert_eq!(percentile(&sorted, percent), expected.map(Duration::from_millis));
-    }
+    use crate::report::{Execution, Millis, PropertyReport};
+    use crate::verdict::{CheckRecord, Outcome, Verdict, Violation};
 
     #[test]
     fn cases_add_up_and_the_heaviest_shrunk_case_explains() {
@@ -375,11 +315,31 @@ mod tests {
     }
 
     #[test]
+    fn a_check_counts_as_a_case_does_but_not_as_one() {
+        let check = |outcome| CheckRecord { outcome, ..CheckRecord::unknown("namespace deleted", "") };
+        let known = check(Outcome::Violated(Violation { reason: "it stayed".into(), known: Some(KNOWN) }));
+        let held = Execution { checks: vec![check(Outcome::Held), known.clone()], ..execution(1) };
+        let report = PropertyReport::from_records(&META, &held, &[record(0, Outcome::Held)]);
+        assert_eq!((report.verdict, report.cases.violated), (Verdict::KnownViolated, 0));
+        assert_eq!(report.reason.as_deref(), Some("namespace deleted: it stayed"));
+        assert_eq!((report.known[0].met(1), report.cases_text()), ("in 1 check".into(), "1/1, and 2 checks".into()));
+        let violated = check(Outcome::Violated(Violation { reason: "for ever".into(), known: None }));
+        let violated = Execution { checks: vec![known, violated], ..execution(1) };
+        let report = PropertyReport::from_records(&META, &violated, &[record(0, Outcome::Held)]);
+        assert_eq!(
+            (report.verdict, report.reason.as_deref()),
+            (Verdict::Violated, Some("namespace deleted: for ever"))
+        );
+    }
+
+    #[test]
     fn what_is_left_behind_after_all_cases_held_is_a_violation() {
         let mut report = PropertyReport::from_records(&META, &execution(1), &[record(0, Outcome::Held)]);
         let left = |known| Violation { reason: "a copy stayed".into(), known };
         report.add_violation(&left(Some(KNOWN)));
         assert_eq!((report.verdict, report.known[0].cases), (Verdict::KnownViolated, 1));
+        report.add_doubt("no answer");
+        assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Unknown, Some("no answer")));
         report.add_violation(&left(None));
         assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Violated, Some("a copy stayed")));
     }

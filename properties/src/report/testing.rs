@@ -55,6 +55,7 @@ pub(crate) fn execution(planned: u32) -> Execution {
         planned,
         took: Duration::from_secs(30),
         trouble: None,
+        checks: Vec::new(),
         not_covered: BTreeMap::new(),
         skipped_checks: BTreeMap::new(),
         replay_flags: String::new(),

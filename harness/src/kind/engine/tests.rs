@@ -112,6 +112,17 @@ async fn a_command_that_fails_is_an_error_with_its_last_lines() {
     assert!(error.ends_with("\n20"), "{error}");
 }
 
+#[tokio::test]
+async fn a_command_that_hangs_is_an_error_with_the_next_step() {
+    let fake = Fake::docker(&format!("case $1 in version) {} ;; *) exec sleep 600 ;; esac", server("27.0.0", "1.46")));
+    let engine = fake.find().await.unwrap();
+    let error = engine.output_within(Duration::from_millis(50), "list the images", &["images"]).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "failed to list the images with Docker: no answer within 0 s; restart its daemon, and run again"
+    );
+}
+
 #[rstest]
 #[case("1.41", Some((1, 41)))]
 #[case("4.3.1-dev", Some((4, 3)))]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::timeout;
 
 use super::NodeImageError;
 use crate::kind::CONFIG;
@@ -28,11 +27,11 @@ pub(super) async fn is_there(engine: &Engine, name: &str) -> bool {
 
 /// Pulls it. Says why where that cannot be done, which is no failure: the image can also be made.
 pub(super) async fn pull(engine: &Engine, name: &str) -> Result<(), String> {
-    match timeout(PULLED, engine.output("pull the official image", &["pull", "--quiet", name])).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(EngineError::Command { tail, .. })) => Err(tail.lines().last().unwrap_or_default().to_owned()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("it takes more than {} s", PULLED.as_secs())),
+    match engine.output_within(PULLED, "pull the official image", &["pull", "--quiet", name]).await {
+        Ok(_) => Ok(()),
+        Err(EngineError::Command { tail, .. }) => Err(tail.lines().last().unwrap_or_default().to_owned()),
+        Err(EngineError::Hangs { seconds, .. }) => Err(format!("it takes more than {seconds} s")),
+        Err(error) => Err(error.to_string()),
     }
 }
 
