@@ -17,6 +17,7 @@ use crate::wait::WaitError;
 
 mod cluster;
 mod config;
+pub(crate) mod container;
 pub mod engine;
 mod network;
 mod node;
@@ -27,6 +28,7 @@ mod remains;
 pub(crate) use cluster::start;
 use engine::{Engine, EngineError};
 pub use network::ClusterNetwork;
+pub(crate) use network::LABEL;
 pub use node::KindNode;
 use node_image::NodeImage;
 use node_image::tools::ToolsImage;

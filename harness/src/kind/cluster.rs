@@ -5,7 +5,6 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::str::FromStr;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -13,6 +12,7 @@ use futures::future::BoxFuture;
 use kube::Client;
 
 use super::config::{self, AUDIT, AUTHORITY, HOSTS, Run};
+use super::container::{self, inspect};
 use super::engine::Engine;
 use super::node::KindNode;
 use super::node_image::How;
@@ -274,18 +274,6 @@ async fn published(engine: &Engine, container: &str) -> Result<String, KindError
     found.ok_or(KindError::Answer { what: "the API server's port", answer })
 }
 
-/// One thing that the engine knows of a container, by a template of its `inspect`.
-async fn inspect<T: FromStr>(
-    engine: &Engine,
-    container: &str,
-    what: &'static str,
-    template: &str,
-) -> Result<T, KindError> {
-    let answer = engine.output("look at the node", &["inspect", "--format", template, container]).await?;
-    let answer = String::from_utf8_lossy(&answer).trim().to_owned();
-    answer.parse().map_err(|_| KindError::Answer { what, answer })
-}
-
 impl Kind {
     /// Runs a shell script inside the node.
     async fn inside(&self, act: &'static str, script: &str) -> Result<(), KindError> {
@@ -365,23 +353,6 @@ impl Kind {
             Component::ExternalSecrets => Ok(operator::start_again(&self.client).await?),
         }
     }
-
-    /// Resolves when the node's container ends.
-    async fn node_died(&self) -> ClusterError {
-        let node = self.node.name().to_owned();
-        loop {
-            let status = match self.engine.output("wait for the node", &["wait", &node]).await {
-                Ok(status) => format!("status {}", String::from_utf8_lossy(&status).trim()),
-                Err(error) => error.to_string(),
-            };
-            let state = ["inspect", "--format", "{{.State.Running}}", &node];
-            match self.engine.output("look at the node", &state).await {
-                // It was the engine that had trouble.
-                Ok(running) if running.trim_ascii() == b"true" => wait::pass(EVERY).await,
-                _ => return KindError::NodeDied { node, status }.into(),
-            }
-        }
-    }
 }
 
 /// What tells a component's process from all others in the node. The controller of External Secrets Operator has flags
@@ -419,7 +390,12 @@ impl Provider for Kind {
     }
 
     fn died(&self) -> BoxFuture<'_, ClusterError> {
-        self.node_died().boxed()
+        async move {
+            let node = self.node.name().to_owned();
+            let status = container::ended(&self.engine, &node).await;
+            KindError::NodeDied { node, status }.into()
+        }
+        .boxed()
     }
 
     fn standstill(&self) -> Option<Standstill> {

@@ -6,8 +6,9 @@ use super::KindError;
 use super::engine::{Engine, Name};
 use super::node_image::tools::ToolsImage;
 
-/// Label of what belongs to a run, with the name of its cluster as value.
-pub(super) const LABEL: &str = "credence.cluster";
+/// Label of what belongs to a run, with the name of its cluster as value: the network and the containers beside the
+/// node. By it they are removed.
+pub(crate) const LABEL: &str = "credence.cluster";
 
 /// The network as those see it who run containers on it, beside the node.
 #[derive(Debug, Clone)]

@@ -28,6 +28,7 @@ use crate::image::{ImageError, Layer};
 mod apt;
 mod context;
 mod debian;
+pub(crate) mod derived;
 mod images;
 mod inputs;
 mod official;
@@ -208,7 +209,7 @@ async fn lock(options: &Options, steps: &Steps<'_>) -> Result<Lock, NodeImageErr
 
 /// Says what is being done, with the time since the image was asked for.
 struct Steps<'a> {
-    image: &'static str,
+    image: &'a str,
     start: Instant,
     report: &'a (dyn Fn(&str) + Sync),
 }
@@ -301,7 +302,7 @@ impl Job<'_> {
 async fn check_room(
     engine: &Engine,
     options: &Options,
-    what: &'static str,
+    what: &str,
     here: u64,
     there: u64,
 ) -> Result<(), NodeImageError> {

@@ -16,6 +16,7 @@ use crate::verdict::ExitCode;
 /// What the help says after the options.
 pub(super) const NOTES: &str = "\
 Making it needs root and debootstrap once, for Debian's packages; after that anybody who may use the engine can.
+It makes another beside it, with git and Redis, for what a run puts into containers next to the node.
 /kind/README-credence.txt in the image says what it is made of and where it differs from kindest/node.
 
 Example:
