@@ -6,31 +6,32 @@
 //!                      request log ◀── access log
 //! ```
 //!
-//! Gitea is a child process on loopback. The façade is in this process: it terminates TLS with a certificate of the
-//! run's authority, also in the names of real hosts, and logs what each request offered. Whom a client was taken for is
-//! what Gitea itself says. No value of a credential is logged, neither here nor by Gitea.
+//! Gitea is a child process on loopback, or on kind a container on the cluster's network. The façade is in this process
+//! wherever Gitea runs: it terminates TLS with a certificate of the run's authority, also in the names of real hosts, and
+//! logs what each request offered. Whom a client was taken for is what Gitea itself says. No value of a credential is
+//! logged, neither here nor by Gitea.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::certificates::{Authority, CertificateError};
-use crate::process::{Death, Process, ProcessError};
+use crate::certificates::Authority;
+use crate::kind::ClusterNetwork;
+use crate::process::Process;
 use crate::tls::listener;
 use crate::wait::WaitError;
 
 mod access;
 mod accounts;
+mod error;
 mod facade;
 mod gitea;
 mod github;
@@ -43,6 +44,8 @@ mod registry;
 pub use accounts::{
     AccessToken, File, Organization, READ_PACKAGE, READ_REPOSITORY, READ_USER, WRITE_PACKAGE, WRITE_REPOSITORY,
 };
+pub use error::ForgeError;
+pub use gitea::image::{GiteaImage, GiteaImageError};
 pub use log::{Caller, Mark, Request};
 pub use oauth::{Application, Authorization};
 pub use offer::Offered;
@@ -50,7 +53,7 @@ pub use proxy::Network;
 
 use accounts::{Administrator, Call};
 use facade::{Facade, Users};
-use gitea::{Gitea, Setup};
+use gitea::{Gitea, Server, Setup};
 use log::RequestLog;
 
 /// How long Gitea may take to accept a connection.
@@ -58,124 +61,22 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long Gitea may take to answer a request that seeds it.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Why the forge could not be started or did not do as it was told.
-#[derive(Debug, thiserror::Error)]
-pub enum ForgeError {
-    /// Gitea could not be started.
-    #[error("failed to start the forge")]
-    Process(#[from] ProcessError),
-    /// Gitea ended by itself.
-    #[error(transparent)]
-    Died(#[from] Death),
-    /// Gitea did not become ready.
-    #[error("failed to bring the forge up")]
-    NotReady(#[source] WaitError),
-    /// A certificate or a private file could not be made.
-    #[error("failed to make the forge's files")]
-    Certificate(#[from] CertificateError),
-    /// The certificate cannot be served.
-    #[error("failed to serve the forge's certificate")]
-    Tls(#[source] rustls::Error),
-    /// A file or a directory cannot be used.
-    #[error("failed to {act} {path}")]
-    File {
-        /// What was tried.
-        act: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
+/// Where Gitea runs.
+pub enum Place<'a> {
+    /// A child process, on loopback.
+    Process {
+        /// The program.
+        program: &'a Path,
+        /// Root of Gitea's `templates`, `options` and `public`: the directory of its module.
+        assets: &'a Path,
     },
-    /// Gitea cannot be configured with a path, see [`ForgeSetup`].
-    #[error("failed to configure the forge with {path}: the path has one of the characters # ? % `")]
-    Path {
-        /// The path.
-        path: PathBuf,
+    /// A container beside the node of a cluster of kind.
+    Container {
+        /// The cluster's network.
+        network: &'a ClusterNetwork,
+        /// The image, with program and assets.
+        image: &'a GiteaImage,
     },
-    /// No free port could be chosen.
-    #[error("failed to choose the forge's port: {0}")]
-    Port(String),
-    /// An address cannot be listened on.
-    #[error("failed to listen on {address}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// The kernel gives no random bytes.
-    #[error("failed to generate the forge's secrets")]
-    Random(#[source] io::Error),
-    /// A client cannot be made.
-    #[error("failed to make a client of the forge")]
-    Client(#[source] reqwest::Error),
-    /// Gitea's command line made no administrator. What it prints holds a password, so it is not quoted.
-    #[error("failed to create the forge's administrator: gitea ended with {status}")]
-    Administrator {
-        /// How it ended.
-        status: String,
-    },
-    /// A request got no answer.
-    #[error("failed to {act} {object} at the forge")]
-    Request {
-        /// What was tried.
-        act: &'static str,
-        /// On what.
-        object: String,
-        /// The cause, without the URL.
-        #[source]
-        source: reqwest::Error,
-    },
-    /// The forge said no.
-    #[error("failed to {act} {object}: the forge answered {status}")]
-    Refused {
-        /// What was tried.
-        act: &'static str,
-        /// On what.
-        object: String,
-        /// The status.
-        status: StatusCode,
-    },
-    /// The forge answered something else than it is known to.
-    #[error("failed to {act} {object}: the forge's answer makes no sense")]
-    Answer {
-        /// What was tried.
-        act: &'static str,
-        /// On what.
-        object: String,
-    },
-    /// The forge asks again for a name and a password.
-    #[error("failed to sign in to the forge as {user}: it does not take the password")]
-    SignIn {
-        /// The user.
-        user: String,
-    },
-    /// A password that Gitea does not take.
-    #[error("failed to set the password of {user}: a password has 1 to 255 characters of UTF-8")]
-    Password {
-        /// The user.
-        user: String,
-    },
-}
-
-impl ForgeError {
-    fn file(act: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::File { act, path: path.to_owned(), source }
-    }
-
-    fn request(act: &'static str, object: &str, source: reqwest::Error) -> Self {
-        Self::Request { act, object: object.to_owned(), source: source.without_url() }
-    }
-
-    fn refused(act: &'static str, object: &str, status: StatusCode) -> Self {
-        Self::Refused { act, object: object.to_owned(), status }
-    }
-
-    fn answer(act: &'static str, object: &str) -> Self {
-        Self::Answer { act, object: object.to_owned() }
-    }
 }
 
 /// What a forge is started from.
@@ -183,15 +84,14 @@ pub struct ForgeSetup<'a> {
     /// An existing directory, for this forge alone. Its path must not have `#`, `?`, `%` or a backtick in it, which mean
     /// something to SQLite or to Gitea's configuration.
     pub directory: &'a Path,
-    /// Gitea, the program.
-    pub gitea: &'a Path,
-    /// Root of Gitea's `templates`, `options` and `public`: the directory of its module.
-    pub assets: &'a Path,
+    /// Where Gitea runs.
+    pub gitea: Place<'a>,
     /// Signs the façade's certificate.
     pub authority: &'a Authority,
     /// Host names to answer for, beside `localhost` and the addresses, such as `github.com` and `ghcr.io`.
     pub names: &'a [&'a str],
-    /// Where to listen, on a port of its own choice: loopback, or an address of this machine that nodes reach.
+    /// Where to listen, on a port of its own choice: loopback, or an address of this machine that nodes reach, as does
+    /// Gitea in a container.
     pub host: IpAddr,
     /// Addresses to listen on beside that; a port 0 is chosen by the kernel.
     pub addresses: &'a [SocketAddr],
@@ -199,7 +99,7 @@ pub struct ForgeSetup<'a> {
 
 /// A running forge; ends when dropped.
 pub struct Forge {
-    gitea: Process,
+    gitea: Server,
     administrator: Administrator,
     /// A client from outside: over TLS, through the façade.
     outside: reqwest::Client,
@@ -221,13 +121,18 @@ impl Forge {
     /// When an address cannot be listened on, or Gitea cannot be started, dies, or is not ready in time.
     pub async fn start(setup: &ForgeSetup<'_>) -> Result<Self, ForgeError> {
         crate::tls::use_ring();
-        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut listeners = vec![listen(SocketAddr::from((setup.host, 0))).await?];
         for address in setup.addresses {
             listeners.push(listen(*address).await?);
         }
         let addresses = listeners.iter().map(local_address).collect::<Result<Vec<_>, _>>()?;
-        let (proxy_listener, access_listener) = (listen(loopback).await?, listen(loopback).await?);
+        // Who reaches the façade reaches the proxy, too.
+        let proxy_listener = listen(SocketAddr::from((setup.host, 0))).await?;
+        let from = match setup.gitea {
+            Place::Process { .. } => IpAddr::from(Ipv4Addr::LOCALHOST),
+            Place::Container { .. } => setup.host,
+        };
+        let access_listener = listen(SocketAddr::from((from, 0))).await?;
         let proxy = local_address(&proxy_listener)?;
         let names = certified_names(setup.names, &addresses);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -239,14 +144,8 @@ impl Forge {
         let access_log = local_address(&access_listener)?;
         tasks.spawn(access::receive(access_listener, Arc::clone(&log)));
         let root_url = format!("https://{}/", addresses[0]);
-        let Gitea { process, url, token } = Gitea::start(&Setup {
-            directory: setup.directory,
-            program: setup.gitea,
-            assets: setup.assets,
-            root_url: &root_url,
-            access_log,
-        })
-        .await?;
+        let started = Setup { directory: setup.directory, place: &setup.gitea, root_url: &root_url, access_log };
+        let Gitea { server, url, token } = Gitea::start(&started).await?;
 
         let users = Arc::new(Users::default());
         let inside = client().build().map_err(ForgeError::Client)?;
@@ -265,7 +164,7 @@ impl Forge {
         let administrator = Administrator { client: inside, url, token };
         let names = AtomicU64::default();
         let forge = Self {
-            gitea: process,
+            gitea: server,
             administrator,
             outside,
             log,
@@ -295,14 +194,17 @@ impl Forge {
         format!("http://{}", self.proxy)
     }
 
-    /// Gitea, to record and to watch.
-    pub fn process(&self) -> &Process {
-        &self.gitea
+    /// Gitea, to record; none if it is a container, which the clean-up of the cluster knows.
+    pub fn process(&self) -> Option<&Process> {
+        match &self.gitea {
+            Server::Process(process) => Some(process),
+            Server::Container(_) => None,
+        }
     }
 
     /// Resolves when Gitea ends by itself.
     pub async fn died(&self) -> ForgeError {
-        gitea::death(&self.gitea).await
+        self.gitea.died().await.into()
     }
 
     /// Login name of the administrator, who may read and write everything.

@@ -17,6 +17,7 @@ use crate::wait::WaitError;
 
 mod cluster;
 mod config;
+pub(crate) mod container;
 pub mod engine;
 mod limited;
 mod network;
@@ -28,8 +29,11 @@ pub mod room;
 
 pub(crate) use cluster::start;
 use engine::{Engine, EngineError};
+pub use network::ClusterNetwork;
+pub(crate) use network::LABEL;
 pub use node::KindNode;
 use node_image::NodeImage;
+use node_image::tools::ToolsImage;
 pub(crate) use remains::clear;
 
 /// The configuration for kind that the repository's users have, too.
@@ -43,6 +47,8 @@ pub struct Setup<'a> {
     pub programs: &'a Programs,
     /// The image of the node.
     pub node_image: &'a NodeImage,
+    /// The image for containers beside the node; without one they are processes of this machine.
+    pub tools_image: Option<&'a ToolsImage>,
     /// A directory with External Secrets Operator's chart and definitions.
     pub assets: &'a Path,
     /// Audit policy and encryption.

@@ -9,10 +9,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
+use tokio::time::timeout;
 
 use crate::bundle::SourceRef;
 use crate::consumers::Consumer;
@@ -24,7 +26,7 @@ use crate::model::{Model, Target};
 use crate::report::PropertyMeta;
 use crate::rotation::targets_of;
 use crate::sources::ExclusiveLease;
-use crate::verdict::{CaseId, PropertyId, Requirement};
+use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
 mod issue;
 mod issuer;
@@ -66,6 +68,8 @@ pub struct Lives {
 const SLOTS_PER_PORTAL: u32 = 10;
 /// Which of them.
 const PORTAL_SLOT: u32 = 1;
+/// How much later than what follows from it the death of a consumer may be known: of a container the engine tells.
+const DEATH: Duration = Duration::from_secs(2);
 
 impl Property for CredentialTypes {
     type Shared = Lives;
@@ -151,13 +155,21 @@ impl Property for CredentialTypes {
             Ok(consumers) => consumers,
             Err(why) => return vec![Observation::unknown(why); cases.len()],
         };
-        tokio::select! {
+        let all_unknown = |why: String| vec![Observation::unknown(why); cases.len()];
+        let died = consumers.died();
+        tokio::pin!(died);
+        let seen = tokio::select! {
             biased;
             // What a case sees of a consumer that has died is no evidence.
-            death = consumers.died() => vec![Observation::unknown(death); cases.len()],
-            observations = live(env, lives, cases) => observations
-                .unwrap_or_else(|why| vec![Observation::unknown(why); cases.len()]),
+            death = &mut died => return all_unknown(death),
+            seen = live(env, lives, cases) => seen.unwrap_or_else(all_unknown),
+        };
+        if seen.iter().any(|observation| observation.outcome != Outcome::Held)
+            && let Ok(death) = timeout(DEATH, died).await
+        {
+            return all_unknown(death);
         }
+        seen
     }
 }
 

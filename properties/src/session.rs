@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::bundle::Bundle;
 use crate::console::Console;
-use crate::consumers::{Endpoints, Nodes, Setup};
+use crate::consumers::{Endpoints, Setup};
 use crate::deploy;
 use crate::driver::{Executed, Plan, Property, Registered};
 use crate::environment::Environment;
@@ -164,8 +164,8 @@ impl Session {
             env.model.untouchable = Some(NOT_OURS.to_owned());
         }
         if options.wants(CredentialTypes::META.id) {
-            let nodes = Nodes::of(&env.cluster);
-            env = env.with_consumers(Setup::obtain(&options.components, endpoints, nodes, console).await?);
+            let consumers = Setup::obtain(&options.components, endpoints, &env.cluster, console).await?;
+            env = env.with_consumers(consumers);
         }
         if let Some(own) = own_directory {
             env = env.with_directory(own);

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -13,10 +12,11 @@ use kube::Client;
 use tokio::time::timeout;
 
 use super::config::{self, AUDIT, AUTHORITY, HOSTS, Run};
+use super::container::{self, inspect};
 use super::engine::Engine;
 use super::node::KindNode;
 use super::node_image::How;
-use super::{CONFIG, KindError, Setup, network, operator, remains, room};
+use super::{CONFIG, ClusterNetwork, KindError, Setup, network, operator, remains, room};
 use crate::capture::Traffic;
 use crate::certificates::{Authority, write_private};
 use crate::cluster::{
@@ -27,7 +27,6 @@ use crate::components::Part;
 use crate::process::{self, Paused, Process, Program};
 use crate::run_dir::RunDir;
 use crate::standstill::Standstill;
-use crate::wait;
 
 mod outage;
 
@@ -45,6 +44,7 @@ const EVERY: Duration = Duration::from_millis(100);
 pub(crate) struct Kind {
     engine: Engine,
     node: KindNode,
+    network: ClusterNetwork,
     client: Client,
     /// Process id of the node's first process, on this machine.
     pid: u32,
@@ -116,6 +116,7 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     let kind = Kind {
         engine: setup.engine.clone(),
         node: KindNode::new(&container, address, &directory),
+        network: ClusterNetwork::new(setup.engine, &name, setup.tools_image),
         client: client.clone(),
         pid: inspect(setup.engine, &container, "the node's process id", "{{.State.Pid}}").await?,
         authority,
@@ -275,37 +276,6 @@ async fn published(engine: &Engine, container: &str) -> Result<String, KindError
     found.ok_or(KindError::Answer { what: "the API server's port", answer })
 }
 
-/// One thing that the engine knows of a container, by a template of its `inspect`.
-async fn inspect<T: FromStr>(
-    engine: &Engine,
-    container: &str,
-    what: &'static str,
-    template: &str,
-) -> Result<T, KindError> {
-    let answer = engine.output("look at the node", &["inspect", "--format", template, container]).await?;
-    let answer = String::from_utf8_lossy(&answer).trim().to_owned();
-    answer.parse().map_err(|_| KindError::Answer { what, answer })
-}
-
-impl Kind {
-    /// Resolves when the node's container ends.
-    async fn node_died(&self) -> ClusterError {
-        let node = self.node.name().to_owned();
-        loop {
-            let status = match self.engine.output("wait for the node", &["wait", &node]).await {
-                Ok(status) => format!("status {}", String::from_utf8_lossy(&status).trim()),
-                Err(error) => error.to_string(),
-            };
-            let state = ["inspect", "--format", "{{.State.Running}}", &node];
-            match self.engine.output("look at the node", &state).await {
-                // It was the engine that had trouble.
-                Ok(running) if running.trim_ascii() == b"true" => wait::pass(EVERY).await,
-                _ => return KindError::NodeDied { node, status }.into(),
-            }
-        }
-    }
-}
-
 impl Provider for Kind {
     fn run(&self) -> &RunDir {
         &self.run
@@ -323,12 +293,21 @@ impl Provider for Kind {
         Some(&self.node)
     }
 
+    fn kind_network(&self) -> Option<&ClusterNetwork> {
+        Some(&self.network)
+    }
+
     fn traffic(&self) -> Traffic {
         Traffic::Namespace(PathBuf::from(format!("/proc/{}/ns/net", self.pid)))
     }
 
     fn died(&self) -> BoxFuture<'_, ClusterError> {
-        self.node_died().boxed()
+        async move {
+            let node = self.node.name().to_owned();
+            let status = container::ended(&self.engine, &node).await;
+            KindError::NodeDied { node, status }.into()
+        }
+        .boxed()
     }
 
     fn standstill(&self) -> Option<Standstill> {

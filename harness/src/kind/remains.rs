@@ -2,7 +2,8 @@
 //! had no time for it.
 //!
 //! The file `kind.remains` in the run directory names the engine's program and the cluster, one a line, written before
-//! anything is made. Containers of the cluster carry kind's label with its name, its network carries ours.
+//! anything is made. Containers that kind made carry its label with the cluster's name, others and the network carry
+//! ours.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -19,6 +20,9 @@ use super::{KindError, limited};
 const RECORD: &str = "kind.remains";
 /// The label of kind's containers (its `pkg/cluster/internal/providers/docker/constants.go`).
 pub(super) const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
+
+/// How often is tried to remove what somebody else may be removing as well.
+const ATTEMPTS: usize = 50;
 
 /// Writes down the cluster that is about to be made.
 pub(super) fn record(run: &Path, engine: &Path, cluster: &str) -> Result<(), KindError> {
@@ -51,11 +55,9 @@ pub(crate) fn clear(run: &Path) -> Result<(), KindError> {
 
 /// Removes the cluster's containers with their volumes, and its network.
 fn remove(engine: &Path, cluster: &str) -> Result<(), KindError> {
-    let filter = format!("label={CLUSTER_LABEL}={cluster}");
-    let found = ask(engine, &["ps", "--all", "--quiet", "--filter", &filter])?;
-    let found: Vec<&str> = found.split_whitespace().collect();
-    if !found.is_empty() {
-        ask(engine, &[&["rm", "--force", "--volumes"], found.as_slice()].concat())?;
+    // First those beside the node, which kind knows nothing of.
+    for label in [LABEL, CLUSTER_LABEL] {
+        remove_containers(engine, &format!("label={label}={cluster}"))?;
     }
     // With Podman, kind gives a node a volume with a name, which stays when the container goes.
     let filter = format!("label={cluster}-control-plane");
@@ -68,6 +70,24 @@ fn remove(engine: &Path, cluster: &str) -> Result<(), KindError> {
         ask(engine, &["network", "rm", network])?;
     }
     Ok(())
+}
+
+/// Removes containers with their volumes. One that is being removed already is an error of the engine until it is gone.
+fn remove_containers(engine: &Path, filter: &str) -> Result<(), KindError> {
+    let mut attempt = 1;
+    loop {
+        let found = ask(engine, &["ps", "--all", "--quiet", "--filter", filter])?;
+        let found: Vec<&str> = found.split_whitespace().collect();
+        if found.is_empty() {
+            return Ok(());
+        }
+        match ask(engine, &[&["rm", "--force", "--volumes"], found.as_slice()].concat()) {
+            // An engine that hangs is not asked again.
+            Err(error) if attempt >= ATTEMPTS || matches!(error, KindError::Silent { .. }) => return Err(error),
+            Err(_) => attempt += 1,
+            Ok(_) => return Ok(()),
+        }
+    }
 }
 
 /// What the engine prints. Blocks, but not for ever: it is also asked while a run is dropped.
@@ -114,6 +134,8 @@ mod tests {
         assert_eq!(
             asked,
             [
+                "ps --all --quiet --filter label=credence.cluster=credence-a",
+                "rm --force --volumes one",
                 "ps --all --quiet --filter label=io.x-k8s.kind.cluster=credence-a",
                 "rm --force --volumes one",
                 "volume ls --quiet --filter label=credence-a-control-plane",
@@ -123,6 +145,23 @@ mod tests {
             ]
         );
         assert!(!run.path().join(RECORD).exists());
+    }
+
+    #[test]
+    fn a_container_that_another_is_removing_is_waited_for() {
+        let run = tempfile::tempdir().unwrap();
+        // Refuses the first two removals; then there is nothing left.
+        let script = format!(
+            "#!/bin/sh\ncd {}\ncase $1 in\nps) [ -e gone ] || echo one;;\n\
+             rm) echo >> tried; [ $(wc -l < tried) -lt 2 ] || touch gone; exit 1;;\nesac\n",
+            run.path().display()
+        );
+        let path = run.path().join("engine");
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        record(run.path(), &path, "credence-a").unwrap();
+        clear(run.path()).unwrap();
+        assert_eq!(fs::read_to_string(run.path().join("tried")).unwrap().lines().count(), 2);
     }
 
     #[test]

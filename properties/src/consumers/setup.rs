@@ -1,17 +1,20 @@
 //! What consumers are started from, and which of them cannot be.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use credence_harness::argo_cd::ArgoCd;
 use credence_harness::backstage::{self, BackstageError, Commands, Installation};
 use credence_harness::cluster::Cluster;
 use credence_harness::components::{self, ComponentError, Part, Programs};
+use credence_harness::forge::{GiteaImage, Place};
 use credence_harness::kargo::{self, KargoError};
+use credence_harness::kind::ClusterNetwork;
 use credence_harness::node::{self, Node, NodePrograms};
 
 use super::{Consumer, Endpoints};
 use crate::console::Console;
+use crate::copies::chain;
 
 /// Why Kargo's controller is absent, what that costs, and the next step.
 const KARGO_NOT_GIVEN: &str = "Kargo cannot be obtained and is not given, so that only its lookup rules are tested: give the \
@@ -62,7 +65,8 @@ pub struct Setup {
     /// Consumers that cannot run here, with the reason.
     pub absent: BTreeMap<Consumer, String>,
     pub(super) programs: Programs,
-    pub(super) gitea: PathBuf,
+    gitea: PathBuf,
+    gitea_image: Option<GiteaImage>,
     pub(super) argo_cd: Option<PathBuf>,
     pub(super) kargo: Option<kargo::Given>,
     pub(super) backstage: Option<Installation>,
@@ -83,16 +87,17 @@ pub enum SetupError {
 }
 
 impl Setup {
-    /// Finds out which consumers can run here, without starting anything, and obtains their programs.
+    /// Finds out which consumers of `cluster` can run here, without starting anything, and obtains their programs.
     ///
     /// # Errors
     /// When a program that is needed cannot be obtained.
     pub async fn obtain(
         options: &components::Options,
         endpoints: Endpoints,
-        nodes: Nodes,
+        cluster: &Cluster,
         console: &Console,
     ) -> Result<Self, SetupError> {
+        let nodes = Nodes::of(cluster);
         let absent = absent(options, &endpoints, nodes).await;
         let mut parts = vec![Part::Etcd, Part::Gitea];
         if !absent.contains_key(&Consumer::Kubelet) {
@@ -113,15 +118,27 @@ impl Setup {
         } else {
             Some(backstage::obtain(&options.cache, &Commands::default(), &|line| console.note(line)).await?)
         };
+        let gitea = components::gitea_assets(options).await?;
+        let gitea_image =
+            gitea_image(options, cluster.kind_network(), programs.path(Part::Gitea), &gitea, console).await;
         Ok(Self {
             programs,
-            gitea: components::gitea_assets(options).await?,
+            gitea,
+            gitea_image,
             argo_cd: if argo_cd { Some(components::argo_cd_assets(options).await?) } else { None },
             kargo,
             backstage,
             endpoints,
             absent,
         })
+    }
+
+    /// Where Gitea runs: beside the node of `cluster`, if it has one there and the image could be had.
+    pub(super) fn place_of_gitea<'a>(&'a self, cluster: &'a Cluster) -> Place<'a> {
+        match (cluster.kind_network(), &self.gitea_image) {
+            (Some(network), Some(image)) => Place::Container { network, image },
+            _ => Place::Process { program: self.programs.path(Part::Gitea), assets: &self.gitea },
+        }
     }
 
     /// What a node is started from. Only where [`Nodes::Started`].
@@ -138,6 +155,28 @@ impl Setup {
             // Its absence is a reason for no node, and that has been asked for.
             runc: node::find_program("runc").unwrap_or_default(),
             etcd: path(Part::Etcd),
+        }
+    }
+}
+
+/// The image of Gitea for a container, on a cluster of kind. Where it cannot be had, one line says why.
+async fn gitea_image(
+    options: &components::Options,
+    network: Option<&ClusterNetwork>,
+    program: &Path,
+    assets: &Path,
+    console: &Console,
+) -> Option<GiteaImage> {
+    // Why there are no tools has been said when they were looked for.
+    let network = network.filter(|network| network.tools_image().is_some())?;
+    match GiteaImage::obtain(network, options, program, assets, &|step| console.note(step)).await {
+        Ok(image) => {
+            console.note(&format!("forge: in a container of {}", image.name()));
+            Some(image)
+        }
+        Err(error) => {
+            console.note(&format!("forge: a process of this machine, not a container: {}", chain(&error)));
+            None
         }
     }
 }

@@ -156,15 +156,14 @@ async fn start_forge_and_its_clients(
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let forge = Forge::start(&ForgeSetup {
         directory: &directory.join("forge"),
-        gitea: setup.programs.path(Part::Gitea),
-        assets: &setup.gitea,
+        gitea: setup.place_of_gitea(&env.cluster),
         authority,
         names: &names,
         host: env.cluster.description.host,
         addresses: &[],
     })
     .await?;
-    env.record(forge.process())?;
+    forge.process().map(|process| env.record(process)).transpose()?;
     let network = Network { https_proxy: forge.proxy(), authorities: authority.certificate() };
     let (argo_cd, kargo) = tokio::try_join!(
         start_argo_cd(env, setup, directory, &network),

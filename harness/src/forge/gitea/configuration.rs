@@ -1,0 +1,222 @@
+//! Gitea's configuration.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::secret;
+use crate::forge::{ForgeError, access};
+
+/// What Gitea logs when its server starts (`modules/graceful/server.go` of Gitea 1.26).
+pub(super) const STARTED: &str = "Starting new Web server";
+
+/// Tasks that Gitea would run by itself: one asks upstream for news, the others tidy what is thrown away with the run.
+const TASKS: [&str; 10] = [
+    "update_checker",
+    "update_mirrors",
+    "repo_health_check",
+    "check_repo_stats",
+    "archive_cleanup",
+    "sync_external_users",
+    "deleted_branches_cleanup",
+    "update_migration_poster_id",
+    "cleanup_hook_task_table",
+    "cleanup_packages",
+];
+
+/// What differs from one configuration to the next.
+pub(super) struct Configuration<'a> {
+    /// Holds everything that Gitea writes.
+    pub(super) directory: &'a Path,
+    /// Root of `templates`, `options` and `public`, where Gitea runs.
+    pub(super) assets: &'a Path,
+    /// Where it listens.
+    pub(super) listen: SocketAddr,
+    /// The façade, as clients see it.
+    pub(super) root_url: &'a str,
+    /// Where the access log goes.
+    pub(super) access_log: SocketAddr,
+}
+
+/// The configuration, `app.ini`. Keys are those of Gitea's `custom/conf/app.example.ini`.
+pub(super) fn configure(of: &Configuration<'_>) -> Result<String, ForgeError> {
+    let path = |path: PathBuf| format!("`{}`", path.display());
+    let work = path(of.directory.to_owned());
+    let data = path(of.directory.join("data"));
+    let repositories = path(of.directory.join("repositories"));
+    let database = path(of.directory.join("gitea.db"));
+    let assets = path(of.assets.to_owned());
+    let (host, port) = (of.listen.ip(), of.listen.port());
+    let (root_url, access_log) = (of.root_url, of.access_log);
+    let (template, request_id) = (access::TEMPLATE, access::REQUEST_ID);
+    let [internal, key, jwt] = [secret()?, secret()?, secret()?];
+    let mut text = format!(
+        "\
+APP_NAME = credence forge
+RUN_MODE = prod
+WORK_PATH = {work}
+
+[server]
+PROTOCOL = http
+HTTP_ADDR = {host}
+HTTP_PORT = {port}
+ROOT_URL = {root_url}
+STATIC_ROOT_PATH = {assets}
+APP_DATA_PATH = {data}
+DISABLE_SSH = true
+START_SSH_SERVER = false
+LFS_START_SERVER = false
+; No content delivery network, no Gravatar.
+OFFLINE_MODE = true
+
+[database]
+DB_TYPE = sqlite3
+PATH = {database}
+SQLITE_JOURNAL_MODE = WAL
+SQLITE_TIMEOUT = 20000
+LOG_SQL = false
+
+[repository]
+ROOT = {repositories}
+DEFAULT_BRANCH = main
+DEFAULT_PRIVATE = private
+ENABLE_PUSH_CREATE_USER = true
+ENABLE_PUSH_CREATE_ORG = true
+DISABLE_MIGRATIONS = true
+
+[security]
+INSTALL_LOCK = true
+INTERNAL_TOKEN = {internal}
+SECRET_KEY = {key}
+; Accounts live for one run: a strong hash would only slow the tests down.
+PASSWORD_HASH_ALGO = pbkdf2$1$50
+MIN_PASSWORD_LENGTH = 1
+PASSWORD_COMPLEXITY = off
+DISABLE_QUERY_AUTH_TOKEN = true
+DISABLE_WEBHOOKS = true
+
+[oauth2]
+JWT_SECRET = {jwt}
+; The default, RS256, takes seconds to make its key.
+JWT_SIGNING_ALGORITHM = ES256
+DEFAULT_APPLICATIONS =
+
+[service]
+DISABLE_REGISTRATION = true
+ENABLE_NOTIFY_MAIL = false
+ENABLE_CAPTCHA = false
+DEFAULT_USER_VISIBILITY = private
+DEFAULT_ORG_VISIBILITY = private
+
+[openid]
+ENABLE_OPENID_SIGNIN = false
+ENABLE_OPENID_SIGNUP = false
+
+[mailer]
+ENABLED = false
+
+[indexer]
+ISSUE_INDEXER_TYPE = db
+REPO_INDEXER_ENABLED = false
+
+[queue]
+TYPE = channel
+
+[session]
+PROVIDER = memory
+
+[cache]
+ADAPTER = memory
+
+[actions]
+ENABLED = false
+
+[api]
+ENABLE_SWAGGER = false
+
+[log]
+MODE = console, start, fatal
+LEVEL = fatal
+logger.router.MODE =
+logger.xorm.MODE =
+logger.access.MODE = facade
+ACCESS_LOG_TEMPLATE = {template}
+REQUEST_ID_HEADERS = {request_id}
+
+; Errors of requests quote the tokens and headers that were offered, so only those of the start and fatal ones are written.
+[log.console]
+LEVEL = error
+EXPRESSION = ^(cmd|modules/graceful|modules/setting|routers/init|routers/common/db)[^ ]*\\.go:
+
+; The one line that says that the server starts. The expression is for the file or the message.
+[log.start]
+MODE = console
+LEVEL = info
+EXPRESSION = ^{STARTED}:
+
+[log.fatal]
+MODE = console
+LEVEL = fatal
+
+[log.facade]
+MODE = conn
+PROTOCOL = tcp
+ADDR = {access_log}
+LEVEL = info
+"
+    );
+    for task in TASKS {
+        text.push_str(&format!("\n[cron.{task}]\nENABLED = false\n"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configuration() -> String {
+        let of = Configuration {
+            directory: Path::new("/run dir/;1"),
+            assets: Path::new("/assets"),
+            listen: SocketAddr::from(([0, 0, 0, 0], 3)),
+            root_url: "https://127.0.0.1:1/",
+            access_log: SocketAddr::from(([172, 18, 0, 1], 2)),
+        };
+        configure(&of).unwrap()
+    }
+
+    #[test]
+    fn paths_are_quoted_against_comments() {
+        assert!(configuration().contains("\nAPP_DATA_PATH = `/run dir/;1/data`\n"));
+    }
+
+    #[test]
+    fn addresses_are_those_of_where_it_runs() {
+        let text = configuration();
+        assert!(text.contains("\nHTTP_ADDR = 0.0.0.0\nHTTP_PORT = 3\n"), "{text}");
+        assert!(text.contains("\nADDR = 172.18.0.1:2\n"), "{text}");
+    }
+
+    #[test]
+    fn the_line_of_the_start_is_logged_and_told_by_its_beginning() {
+        assert!(configuration().contains(&format!("\nLEVEL = info\nEXPRESSION = ^{STARTED}:\n")));
+    }
+
+    #[test]
+    fn two_configurations_share_no_secret() {
+        let secrets = |text: String| -> Vec<String> {
+            let keys = ["INTERNAL_TOKEN = ", "SECRET_KEY = ", "JWT_SECRET = "];
+            let lines = text.lines().filter(|line| keys.iter().any(|key| line.starts_with(key)));
+            lines.map(str::to_owned).collect()
+        };
+        let (one, other) = (secrets(configuration()), secrets(configuration()));
+        assert_eq!(one.len(), 3);
+        assert!(one.iter().all(|secret| !other.contains(secret)));
+    }
+
+    #[test]
+    fn the_access_log_has_no_url() {
+        assert!(configuration().contains(&format!("\nACCESS_LOG_TEMPLATE = {}\n", access::TEMPLATE)));
+        assert!(!access::TEMPLATE.contains("URL"));
+    }
+}
