@@ -20,7 +20,7 @@ use crate::certificates::{Authority, CertificateError};
 use crate::components::{Part, Programs};
 use crate::credential::Credential;
 use crate::external_secrets;
-use crate::kind::{self, KindError, KindNode};
+use crate::kind::{self, ClusterNetwork, KindError, KindNode};
 use crate::process::{Death, Process, ProcessError};
 use crate::run_dir::{RunDir, RunDirError};
 use crate::standstill::Standstill;
@@ -220,6 +220,11 @@ impl Cluster {
     /// Its node, if that is one of kind, for pods.
     pub fn kind_node(&self) -> Option<&KindNode> {
         self.provider.as_ref()?.kind_node()
+    }
+
+    /// The network of its node, if that is one of kind, for containers beside the node.
+    pub fn kind_network(&self) -> Option<&ClusterNetwork> {
+        self.provider.as_ref()?.kind_network()
     }
 
     /// The traffic between its parts.

@@ -227,7 +227,9 @@ impl Forge {
             listeners.push(listen(*address).await?);
         }
         let addresses = listeners.iter().map(local_address).collect::<Result<Vec<_>, _>>()?;
-        let (proxy_listener, access_listener) = (listen(loopback).await?, listen(loopback).await?);
+        // Who reaches the façade reaches the proxy, too.
+        let proxy_listener = listen(SocketAddr::from((setup.host, 0))).await?;
+        let access_listener = listen(loopback).await?;
         let proxy = local_address(&proxy_listener)?;
         let names = certified_names(setup.names, &addresses);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();

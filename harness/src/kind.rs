@@ -26,8 +26,10 @@ mod remains;
 
 pub(crate) use cluster::start;
 use engine::{Engine, EngineError};
+pub use network::ClusterNetwork;
 pub use node::KindNode;
 use node_image::NodeImage;
+use node_image::tools::ToolsImage;
 pub(crate) use remains::clear;
 
 /// The configuration for kind that the repository's users have, too.
@@ -41,6 +43,8 @@ pub struct Setup<'a> {
     pub programs: &'a Programs,
     /// The image of the node.
     pub node_image: &'a NodeImage,
+    /// The image for containers beside the node; without one they are processes of this machine.
+    pub tools_image: Option<&'a ToolsImage>,
     /// A directory with External Secrets Operator's chart and definitions.
     pub assets: &'a Path,
     /// Audit policy and encryption.

@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use super::ClusterError;
 use crate::capture::Traffic;
 use crate::certificates::Authority;
-use crate::kind::KindNode;
+use crate::kind::{ClusterNetwork, KindNode};
 use crate::process::Paused;
 use crate::run_dir::RunDir;
 use crate::standstill::Standstill;
@@ -32,6 +32,11 @@ pub(crate) trait Provider: Send + Sync {
 
     /// Its node, if that is one of kind.
     fn kind_node(&self) -> Option<&KindNode> {
+        None
+    }
+
+    /// The network of its node, if that is one of kind.
+    fn kind_network(&self) -> Option<&ClusterNetwork> {
         None
     }
 

@@ -16,7 +16,7 @@ use super::config::{self, AUDIT, AUTHORITY, HOSTS, Run};
 use super::engine::Engine;
 use super::node::KindNode;
 use super::node_image::How;
-use super::{CONFIG, KindError, Setup, network, operator, remains};
+use super::{CONFIG, ClusterNetwork, KindError, Setup, network, operator, remains};
 use crate::capture::Traffic;
 use crate::certificates::{Authority, write_private};
 use crate::cluster::{
@@ -46,6 +46,7 @@ const EVERY: Duration = Duration::from_millis(100);
 pub(crate) struct Kind {
     engine: Engine,
     node: KindNode,
+    network: ClusterNetwork,
     client: Client,
     /// Process id of the node's first process, on this machine.
     pid: u32,
@@ -115,6 +116,7 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     let kind = Kind {
         engine: setup.engine.clone(),
         node: KindNode::new(&container, address, &directory),
+        network: ClusterNetwork::new(setup.engine, &name, setup.tools_image),
         client: client.clone(),
         pid: inspect(setup.engine, &container, "the node's process id", "{{.State.Pid}}").await?,
         authority,
@@ -406,6 +408,10 @@ impl Provider for Kind {
 
     fn kind_node(&self) -> Option<&KindNode> {
         Some(&self.node)
+    }
+
+    fn kind_network(&self) -> Option<&ClusterNetwork> {
+        Some(&self.network)
     }
 
     fn traffic(&self) -> Traffic {

@@ -4,9 +4,39 @@ use std::net::IpAddr;
 
 use super::KindError;
 use super::engine::{Engine, Name};
+use super::node_image::tools::ToolsImage;
 
 /// Label of what belongs to a run, with the name of its cluster as value.
 pub(super) const LABEL: &str = "credence.cluster";
+
+/// The network as those see it who run containers on it, beside the node.
+#[derive(Debug, Clone)]
+pub struct ClusterNetwork {
+    engine: Engine,
+    name: String,
+    tools_image: Option<ToolsImage>,
+}
+
+impl ClusterNetwork {
+    pub(super) fn new(engine: &Engine, name: &str, tools_image: Option<&ToolsImage>) -> Self {
+        Self { engine: engine.clone(), name: name.to_owned(), tools_image: tools_image.cloned() }
+    }
+
+    /// The engine that it is of.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Its name, which is also that of the cluster.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What images for such containers are made on; none where it could not be had.
+    pub fn tools_image(&self) -> Option<&ToolsImage> {
+        self.tools_image.as_ref()
+    }
+}
 
 /// Makes a network named as its cluster, and gives the address of this machine on it.
 pub(super) async fn create(engine: &Engine, name: &str) -> Result<IpAddr, KindError> {

@@ -31,9 +31,10 @@ mod debian;
 mod images;
 mod inputs;
 mod official;
+pub mod tools;
 
 use context::Contents;
-use debian::Tools;
+use debian::{NODE, Tools};
 use inputs::LABEL;
 
 /// The parts that are in it.
@@ -77,12 +78,12 @@ pub enum NodeImageError {
     Image(#[from] ImageError),
     /// Only root can install packages into a directory.
     #[error(
-        "failed to make the node's Debian: debootstrap needs root; \
+        "failed to make an image of Debian: debootstrap needs root; \
              run `credence node-image` once as root, after which the engine has it for everybody"
     )]
     NotRoot,
     /// A program is not there.
-    #[error("failed to find {command}, which makes the node's Debian; install the package {package}")]
+    #[error("failed to find {command}, which makes images of Debian; install the package {package}")]
     Missing {
         /// The program.
         command: &'static str,
@@ -91,7 +92,7 @@ pub enum NodeImageError {
     },
     /// Debian could not be installed.
     #[error(
-        "failed to make the node's Debian with debootstrap, {status}; \
+        "failed to make an image of Debian with debootstrap, {status}; \
              see whether apt's mirror can be reached; its last lines:\n{tail}"
     )]
     Debootstrap {
@@ -178,7 +179,7 @@ pub async fn obtain(
     if engine.has_image(&name).await? {
         return Ok(NodeImage { name, how: How::Found });
     }
-    let steps = Steps { start: Instant::now(), report };
+    let steps = Steps { image: "node image", start: Instant::now(), report };
     if options.source != Source::Build {
         steps.say(&format!("pulling {official}"));
         match official::pull(engine, &official).await {
@@ -186,11 +187,7 @@ pub async fn obtain(
             Err(reason) => steps.say(&format!("it cannot be pulled ({reason}), so one is made")),
         }
     }
-    let waiting = |holder: Option<u32>| match holder {
-        Some(pid) => steps.say(&format!("waiting for process {pid}, which makes it")),
-        None => steps.say("waiting for another process, which makes it"),
-    };
-    let lock = Arc::new(Lock::acquire(&options.cache.join("locks/node-image.lock"), waiting).await?);
+    let lock = Arc::new(lock(options, &steps).await?);
     // Another process may have made it while this one waited.
     if engine.has_image(&name).await? {
         return Ok(NodeImage { name, how: How::Found });
@@ -200,15 +197,25 @@ pub async fn obtain(
     Ok(NodeImage { name, how: How::Made })
 }
 
+/// Waits until no other process makes an image.
+async fn lock(options: &Options, steps: &Steps<'_>) -> Result<Lock, NodeImageError> {
+    let waiting = |holder: Option<u32>| match holder {
+        Some(pid) => steps.say(&format!("waiting for process {pid}, which makes it")),
+        None => steps.say("waiting for another process, which makes it"),
+    };
+    Ok(Lock::acquire(&options.cache.join("locks/node-image.lock"), waiting).await?)
+}
+
 /// Says what is being done, with the time since the image was asked for.
 struct Steps<'a> {
+    image: &'static str,
     start: Instant,
     report: &'a (dyn Fn(&str) + Sync),
 }
 
 impl Steps<'_> {
     fn say(&self, what: &str) {
-        (self.report)(&format!("node image: {} s: {what}", self.start.elapsed().as_secs()));
+        (self.report)(&format!("{}: {} s: {what}", self.image, self.start.elapsed().as_secs()));
     }
 }
 
@@ -224,18 +231,20 @@ struct Job<'a> {
 impl Job<'_> {
     async fn make(&self, progress: &dyn components::Progress) -> Result<(), NodeImageError> {
         let work = Work::new(&self.options.cache)?;
-        self.remove_remains().await?;
-        let debian = debian::name();
+        remove_remains(self.engine).await?;
+        let debian = NODE.name();
         let has_debian = self.engine.has_image(&debian).await?;
         // What would fail after minutes of compiling is asked first.
         let tools = if has_debian { None } else { Some(Tools::find()?) };
-        self.check_space(has_debian).await?;
+        let (debian_work, debian_kept) = if has_debian { (0, 0) } else { (NODE.work_megabytes, NODE.engine_megabytes) };
+        let (here, there) = (context::MEGABYTES.max(debian_work), ENGINE_MEGABYTES + debian_kept);
+        check_room(self.engine, self.options, "the node image", here, there).await?;
 
         self.steps.say("obtaining the programs");
         let programs = components::obtain(self.options, &PARTS, progress).await?;
         let assets = components::kind_assets(self.options).await?;
         if let Some(tools) = tools {
-            debian::make(self.engine, &tools, work.path(), &self.steps).await?;
+            debian::make(self.engine, &NODE, &tools, work.path(), &self.steps).await?;
         }
         self.steps.say("packing the images of the control plane");
         let images = images::list(programs.path(Part::Kubeadm)).await?;
@@ -245,29 +254,11 @@ impl Job<'_> {
         self.steps.say("building the image");
         let built = self.build(&debian, written.path()).await;
         if built.is_err() {
-            self.remove_remains().await?;
+            remove_remains(self.engine).await?;
         }
         built?;
         self.steps.say("ready");
         Ok(())
-    }
-
-    /// Fails unless there is room, here and, where it can be seen, at the engine.
-    async fn check_space(&self, has_debian: bool) -> Result<(), NodeImageError> {
-        let field = match self.engine.name() {
-            Name::Docker => "{{.DockerRootDir}}",
-            Name::Podman => "{{.Store.GraphRoot}}",
-        };
-        let root = self.engine.output("ask for the place of images", &["info", "--format", field]).await?;
-        let root = PathBuf::from(String::from_utf8_lossy(&root).trim());
-        let (debian_work, debian) =
-            if has_debian { (0, 0) } else { (debian::WORK_MEGABYTES, debian::ENGINE_MEGABYTES) };
-        let mut needs = vec![(self.options.cache.as_path(), context::MEGABYTES.max(debian_work))];
-        // An engine on another machine has its own disk.
-        if root.is_dir() {
-            needs.push((&root, ENGINE_MEGABYTES + debian));
-        }
-        Ok(check_space("the node image", &needs)?)
     }
 
     /// What is below kube-proxy, taken out of the node's Debian.
@@ -304,15 +295,35 @@ impl Job<'_> {
         self.engine.checked("build the node image", output)?;
         Ok(())
     }
+}
 
-    /// Removes what builds that failed or were killed left in the engine: images of ours that have no tag.
-    async fn remove_remains(&self) -> Result<(), NodeImageError> {
-        let filter = format!("label={LABEL}");
-        self.engine
-            .output("remove what is left of earlier builds", &["image", "prune", "--force", "--filter", &filter])
-            .await?;
-        Ok(())
+/// Fails unless there is room for the image called `what`: in MB, `here` and, where that can be seen, `there` at the engine.
+async fn check_room(
+    engine: &Engine,
+    options: &Options,
+    what: &'static str,
+    here: u64,
+    there: u64,
+) -> Result<(), NodeImageError> {
+    let field = match engine.name() {
+        Name::Docker => "{{.DockerRootDir}}",
+        Name::Podman => "{{.Store.GraphRoot}}",
+    };
+    let root = engine.output("ask for the place of images", &["info", "--format", field]).await?;
+    let root = PathBuf::from(String::from_utf8_lossy(&root).trim());
+    let mut needs = vec![(options.cache.as_path(), here)];
+    // An engine on another machine has its own disk.
+    if root.is_dir() {
+        needs.push((&root, there));
     }
+    Ok(check_space(what, &needs)?)
+}
+
+/// Removes what builds that failed or were killed left in the engine: images of ours that have no tag.
+async fn remove_remains(engine: &Engine) -> Result<(), NodeImageError> {
+    let filter = format!("label={LABEL}");
+    engine.output("remove what is left of earlier builds", &["image", "prune", "--force", "--filter", &filter]).await?;
+    Ok(())
 }
 
 /// A directory to work in, removed when dropped.
@@ -378,7 +389,7 @@ mod tests {
     fn steps_are_lines_with_their_time() {
         let said = std::sync::Mutex::new(String::new());
         let report = |line: &str| said.lock().unwrap().push_str(line);
-        Steps { start: Instant::now(), report: &report }.say("building the image");
+        Steps { image: "node image", start: Instant::now(), report: &report }.say("building the image");
         assert_eq!(*said.lock().unwrap(), "node image: 0 s: building the image");
     }
 }

@@ -6,9 +6,11 @@ use std::path::Path;
 use anyhow::bail;
 use credence_harness::components::Options;
 use credence_harness::kind::engine::Engine;
+use credence_harness::kind::node_image::tools;
 use credence_harness::kind::node_image::{self, How};
 
 use crate::console::Console;
+use crate::copies::chain;
 use crate::verdict::ExitCode;
 
 /// What the help says after the options.
@@ -21,19 +23,27 @@ Example:
 
 with networking.disableDefaultCNI: true in the configuration, as the image has its own network.";
 
-/// Makes or finds the image, and prints its name.
+/// Makes or finds the image, and prints its name. Beside it the one for containers that runs put next to the node.
 pub(super) async fn node_image(engine: Option<&Path>, options: &Options) -> anyhow::Result<ExitCode> {
     let console = Console::stderr();
     let engine = Engine::find(engine).await?;
     let report = |line: &str| console.note(line);
-    let image = tokio::select! {
-        image = node_image::obtain(&engine, options, console.components(), &report) => image?,
+    let obtained = async {
+        let image = node_image::obtain(&engine, options, console.components(), &report).await?;
+        anyhow::Ok((image, tools::obtain(&engine, options, &report).await))
+    };
+    let (image, tools) = tokio::select! {
+        obtained = obtained => obtained?,
         () = super::signal() => bail!("interrupted"),
     };
     match image.how {
         How::Found => console.note(&format!("{} {} has it already", engine.name(), engine.version())),
         How::Pulled => console.note(&format!("{} {} has the official one", engine.name(), engine.version())),
         How::Made => console.note(&format!("made with {} {}", engine.name(), engine.version())),
+    }
+    match tools {
+        Ok(tools) => console.note(&format!("for containers beside the node: {}", tools.name)),
+        Err(error) => console.note(&format!("no image for containers beside the node: {}", chain(&error))),
     }
     writeln!(std::io::stdout(), "{}", image.name)?;
     Ok(ExitCode::Held)

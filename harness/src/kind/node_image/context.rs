@@ -180,7 +180,7 @@ fn set(config: &str, key: &str, value: &str) -> Result<String, NodeImageError> {
 /// What is said in the node about how it was made.
 fn notes(parts: &str) -> String {
     NOTES
-        .replace("{debian}", &debian::description())
+        .replace("{debian}", &debian::NODE.description())
         .replace("{kind}", Part::Kind.version())
         .replace("{coredns}", Part::Coredns.version())
         .replace("{parts}", parts)

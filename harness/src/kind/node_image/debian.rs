@@ -1,4 +1,5 @@
-//! The node's operating system: Debian from its packages, kept by the engine as an image of its own.
+//! Debian from its packages, kept by the engine as images of their own: the node's operating system, and what programs in
+//! containers beside the node call.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -18,54 +19,78 @@ use crate::node::find_program;
 
 /// The release. Not that of kind's own image, whose systemd wants cgroups of version 2.
 const SUITE: &str = "bookworm";
-/// What kind's images/base/Dockerfile installs, but for what only network storage and nested overlays need; with what
-/// Debian's own container image brings, and with runc, which has to be built with libseccomp.
-const PACKAGES: [&str; 20] = [
-    "ca-certificates",
-    "conntrack",
-    "curl",
-    "dbus",
-    "e2fsprogs",
-    "ethtool",
-    "hostname",
-    "iproute2",
-    "iptables",
-    "jq",
-    "kmod",
-    "libseccomp2",
-    "mount",
-    "nftables",
-    "pigz",
-    "procps",
-    "runc",
-    "socat",
-    "systemd",
-    "systemd-sysv",
-];
-/// What nobody reads in a node, below `usr/share`. Licences stay.
+/// What nobody reads in a container, below `usr/share`. Licences stay.
 const UNREAD: [&str; 4] = ["doc", "info", "locale", "man"];
-/// Room that it takes at most until the engine has it, in MB.
-pub(super) const WORK_MEGABYTES: u64 = 450;
-/// Room that it takes in the engine, in MB.
-pub(super) const ENGINE_MEGABYTES: u64 = 200;
 /// Lines of debootstrap's output that an error carries.
 const TAIL_LINES: usize = 12;
 /// How long a line of progress stands before the next.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// What the image follows from, in words.
-pub(super) fn recipe() -> Vec<String> {
-    vec![format!("debian {SUITE} {} {}", std::env::consts::ARCH, PACKAGES.join(","))]
+/// A set of packages that is an image.
+pub(super) struct Selection {
+    /// What the image is called, without its tag.
+    repository: &'static str,
+    /// The packages; those that they depend on come with them.
+    packages: &'static [&'static str],
+    /// Room that it takes at most until the engine has it, in MB.
+    pub(super) work_megabytes: u64,
+    /// Room that it takes in the engine, in MB.
+    pub(super) engine_megabytes: u64,
 }
 
-/// The image's name in the engine.
-pub(super) fn name() -> String {
-    format!("credence/debian:{SUITE}-{}", fingerprint(&recipe()))
-}
+/// What kind's images/base/Dockerfile installs, but for what only network storage and nested overlays need; with what
+/// Debian's own container image brings, and with runc, which has to be built with libseccomp.
+pub(super) const NODE: Selection = Selection {
+    repository: "credence/debian",
+    packages: &[
+        "ca-certificates",
+        "conntrack",
+        "curl",
+        "dbus",
+        "e2fsprogs",
+        "ethtool",
+        "hostname",
+        "iproute2",
+        "iptables",
+        "jq",
+        "kmod",
+        "libseccomp2",
+        "mount",
+        "nftables",
+        "pigz",
+        "procps",
+        "runc",
+        "socat",
+        "systemd",
+        "systemd-sysv",
+    ],
+    work_megabytes: 450,
+    engine_megabytes: 200,
+};
 
-/// The release and its packages, for the notes in the node.
-pub(super) fn description() -> String {
-    format!("Debian {SUITE}, debootstrap --variant=minbase, with {}", PACKAGES.join(" "))
+/// What Gitea and Argo CD call: git, and Redis to keep what they know.
+pub(super) const TOOLS: Selection = Selection {
+    repository: "credence/tools",
+    packages: &["ca-certificates", "git", "redis-server"],
+    work_megabytes: 600,
+    engine_megabytes: 300,
+};
+
+impl Selection {
+    /// What the image follows from, in words.
+    pub(super) fn recipe(&self) -> Vec<String> {
+        vec![format!("debian {SUITE} {} {}", std::env::consts::ARCH, self.packages.join(","))]
+    }
+
+    /// The image's name in the engine.
+    pub(super) fn name(&self) -> String {
+        format!("{}:{SUITE}-{}", self.repository, fingerprint(&self.recipe()))
+    }
+
+    /// The release and its packages, for the notes in the node.
+    pub(super) fn description(&self) -> String {
+        format!("Debian {SUITE}, debootstrap --variant=minbase, with {}", self.packages.join(" "))
+    }
 }
 
 /// The programs that make it.
@@ -90,18 +115,25 @@ impl Tools {
 }
 
 /// Makes the image, in about two minutes. `work` is a directory for it alone.
-pub(super) async fn make(engine: &Engine, tools: &Tools, work: &Path, steps: &Steps<'_>) -> Result<(), NodeImageError> {
+pub(super) async fn make(
+    engine: &Engine,
+    selection: &Selection,
+    tools: &Tools,
+    work: &Path,
+    steps: &Steps<'_>,
+) -> Result<(), NodeImageError> {
     let root = work.join("debian");
     let mirror = apt::mirror(Path::new("/etc/apt"), SUITE);
     steps.say(&format!("Debian packages (debootstrap) from {}", mirror.as_deref().unwrap_or("Debian's own mirrors")));
-    debootstrap(tools, &root, mirror.as_deref(), steps).await?;
+    debootstrap(selection, tools, &root, mirror.as_deref(), steps).await?;
     steps.say("giving Debian to the engine");
     slim(&root)?;
-    import(engine, &root).await?;
+    import(engine, selection, &root).await?;
     fs::remove_dir_all(&root).map_err(NodeImageError::file("remove", &root))
 }
 
 async fn debootstrap(
+    selection: &Selection,
     tools: &Tools,
     root: &Path,
     mirror: Option<&str>,
@@ -113,7 +145,7 @@ async fn debootstrap(
         // removed, and in a process namespace of its own all that it starts ends with it.
         .args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", r#"exec "$0" "$@" 2>&1"#])
         .arg(&tools.debootstrap)
-        .args(["--variant=minbase", &format!("--include={}", PACKAGES.join(",")), SUITE])
+        .args(["--variant=minbase", &format!("--include={}", selection.packages.join(",")), SUITE])
         .arg(root)
         .args(mirror)
         .env("LC_ALL", "C")
@@ -175,7 +207,7 @@ fn slim(root: &Path) -> Result<(), NodeImageError> {
 }
 
 /// Packs the root for the engine, and names the image once it is complete.
-async fn import(engine: &Engine, root: &Path) -> Result<(), NodeImageError> {
+async fn import(engine: &Engine, selection: &Selection, root: &Path) -> Result<(), NodeImageError> {
     let act = "import Debian";
     let failed = |source| NodeImageError::File { act: "pack", path: root.to_owned(), source };
     let mut tar = Command::new("tar")
@@ -191,7 +223,7 @@ async fn import(engine: &Engine, root: &Path) -> Result<(), NodeImageError> {
         Some(stdout) => stdout.try_into().map_err(failed)?,
         None => Stdio::null(),
     };
-    let label = format!("LABEL {LABEL}={}", fingerprint(&recipe()));
+    let label = format!("LABEL {LABEL}={}", fingerprint(&selection.recipe()));
     let import = engine.command(&["import", "--change", &label, "-"]).stdin(packed).output();
     let (import, tar) = tokio::join!(import, tar.wait());
     let id = engine.checked(act, import)?;
@@ -202,7 +234,7 @@ async fn import(engine: &Engine, root: &Path) -> Result<(), NodeImageError> {
         engine.output("remove half of Debian", &["rmi", &id]).await?;
         return Err(failed(io::Error::other(format!("tar ended with {status}"))));
     }
-    engine.output("name the image of Debian", &["tag", &id, &name()]).await?;
+    engine.output("name the image of Debian", &["tag", &id, &selection.name()]).await?;
     Ok(())
 }
 
@@ -221,9 +253,17 @@ mod tests {
         let error = Tools::check(true, |name| (name != "unshare").then(|| name.into())).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "failed to find unshare, which makes the node's Debian; install the package util-linux"
+            "failed to find unshare, which makes images of Debian; install the package util-linux"
         );
         assert!(Tools::check(true, |_| None).err().unwrap().to_string().contains("the package debootstrap"));
+    }
+
+    #[test]
+    fn each_selection_has_an_image_of_its_own() {
+        assert_ne!(NODE.recipe(), TOOLS.recipe());
+        let name = TOOLS.name();
+        assert!(name.starts_with("credence/tools:bookworm-"), "{name}");
+        assert!(NODE.name().starts_with("credence/debian:bookworm-"), "{}", NODE.name());
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn lines(mut lines: Vec<String>) -> Vec<String> {
     // Files that kind makes a node of come from its module, whichever program is used.
     lines.push(format!("files of kind {}", Part::Kind.pin()));
     lines.push(format!("revision {REVISION}"));
-    lines.extend(debian::recipe());
+    lines.extend(debian::NODE.recipe());
     lines.extend(images::recipe());
     lines.extend(context::recipe());
     lines
