@@ -64,10 +64,14 @@ pub struct Death {
 impl Death {
     /// The death of `process`, which ended with `status`.
     pub(crate) fn of(process: &Process, status: ExitStatus) -> Self {
-        let tail = process.log_tail();
+        Self::new(process.name(), &status.to_string(), &process.log_tail())
+    }
+
+    /// The death of the program `name`, whose log ended with the lines `tail`.
+    pub(crate) fn new(name: &str, status: &str, tail: &str) -> Self {
         // Structured errors can quote what was being read, and no value may reach a report.
         let tail: Vec<&str> = tail.lines().filter(|line| !line.contains("\"error\"")).collect();
-        Self { name: process.name().to_owned(), status: status.to_string(), tail: tail.join("\n") }
+        Self { name: name.to_owned(), status: status.to_owned(), tail: tail.join("\n") }
     }
 
     /// Whether the program found its port taken.

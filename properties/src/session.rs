@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::bundle::Bundle;
 use crate::console::Console;
-use crate::consumers::{Endpoints, Nodes, Setup};
+use crate::consumers::{Endpoints, Setup};
 use crate::deploy;
 use crate::driver::{Executed, Plan, Property, Registered};
 use crate::environment::Environment;
@@ -162,8 +162,8 @@ impl Session {
             env.model.untouchable = Some(NOT_OURS.to_owned());
         }
         if options.wants(CredentialTypes::META.id) {
-            let nodes = Nodes::of(&env.cluster);
-            env = env.with_consumers(Setup::obtain(&options.components, endpoints, nodes, console).await?);
+            let setup = Setup::obtain(&options.components, endpoints, &env.cluster, console).await?;
+            env = env.with_consumers(setup);
         }
         if let Some(own) = own_directory {
             env = env.with_directory(own);
@@ -294,6 +294,9 @@ impl Session {
             timer.finish();
         }
         let failed = report.exit_code().code() != 0;
+        if failed && let Some(consumers) = env.started_consumers() {
+            consumers.save_logs().await;
+        }
         // Clean-up tasks hold the environment too; they are over by now, so this is its last owner.
         if let Some(mut env) = Arc::into_inner(env)
             && failed

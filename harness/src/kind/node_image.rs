@@ -31,6 +31,7 @@ mod debian;
 mod images;
 mod inputs;
 mod official;
+pub(crate) mod on_tools;
 pub mod tools;
 
 use context::Contents;
@@ -131,7 +132,7 @@ pub enum NodeImageError {
 }
 
 impl NodeImageError {
-    fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { act, path, source }
     }
@@ -252,11 +253,7 @@ impl Job<'_> {
         let contents = Contents { programs, assets, images, proxy };
         let written = self.lock.during(move || contents.write(work.path()).map(|()| work)).await?;
         self.steps.say("building the image");
-        let built = self.build(&debian, written.path()).await;
-        if built.is_err() {
-            remove_remains(self.engine).await?;
-        }
-        built?;
+        build(self.engine, self.name, &debian, written.path()).await?;
         self.steps.say("ready");
         Ok(())
     }
@@ -267,34 +264,28 @@ impl Job<'_> {
         let archive = self.engine.output("take kube-proxy's iptables out of Debian", &script).await?;
         images::proxy_layer(&archive)
     }
+}
 
-    async fn build(&self, debian: &str, directory: &Path) -> Result<(), NodeImageError> {
-        let (base, digest) = (format!("BASE={debian}"), self.name.rsplit('-').next().unwrap_or_default());
-        let inputs = format!("INPUTS={digest}");
-        let arguments = [
-            "build",
-            "--force-rm",
-            "--network",
-            "none",
-            "--build-arg",
-            &base,
-            "--build-arg",
-            &inputs,
-            "--tag",
-            self.name,
-        ];
-        let output = self
-            .engine
-            .command(&arguments)
-            .arg(directory)
-            // Its successor needs a plug-in, and asks a registry for the base even if the image is there.
-            .env("DOCKER_BUILDKIT", "0")
-            .stdin(Stdio::null())
-            .output()
-            .await;
-        self.engine.checked("build the node image", output)?;
-        Ok(())
+/// Builds the image `name` on the image `base`, of a directory with a Dockerfile. The caller holds the lock.
+async fn build(engine: &Engine, name: &str, base: &str, directory: &Path) -> Result<(), NodeImageError> {
+    let (base, digest) = (format!("BASE={base}"), name.rsplit('-').next().unwrap_or_default());
+    let inputs = format!("INPUTS={digest}");
+    let arguments =
+        ["build", "--force-rm", "--network", "none", "--build-arg", &base, "--build-arg", &inputs, "--tag", name];
+    let output = engine
+        .command(&arguments)
+        .arg(directory)
+        // Its successor needs a plug-in, and asks a registry for the base even if the image is there.
+        .env("DOCKER_BUILDKIT", "0")
+        .stdin(Stdio::null())
+        .output()
+        .await;
+    let built = engine.checked(&format!("build the image {name}"), output);
+    if built.is_err() {
+        remove_remains(engine).await?;
     }
+    built?;
+    Ok(())
 }
 
 /// Fails unless there is room for the image called `what`: in MB, `here` and, where that can be seen, `there` at the engine.

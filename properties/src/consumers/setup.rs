@@ -1,13 +1,15 @@
 //! What consumers are started from, and which of them cannot be.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use credence_harness::argo_cd::ArgoCd;
+use credence_harness::argo_cd::{ArgoCd, Images};
 use credence_harness::backstage::{self, BackstageError, Commands, Installation};
 use credence_harness::cluster::Cluster;
 use credence_harness::components::{self, ComponentError, Part, Programs};
 use credence_harness::kargo::{self, KargoError};
+use credence_harness::kind::ClusterNetwork;
+use credence_harness::kind::node_image::NodeImageError;
 use credence_harness::node::{self, Node, NodePrograms};
 
 use super::{Consumer, Endpoints};
@@ -37,14 +39,17 @@ pub enum Nodes {
     /// One is started for it.
     Started,
     /// It has some of its own.
-    OfCluster,
+    OfCluster {
+        /// Whether there is an image with what Argo CD calls, so that it runs in pods.
+        has_tools: bool,
+    },
 }
 
 impl Nodes {
     /// Those of `cluster`.
     pub fn of(cluster: &Cluster) -> Self {
-        match (cluster.kind_node(), cluster.is_owned()) {
-            (Some(_), _) => Self::OfCluster,
+        match (cluster.kind_network(), cluster.is_owned()) {
+            (Some(network), _) => Self::OfCluster { has_tools: network.tools_image().is_some() },
             (None, true) => Self::Started,
             (None, false) => Self::None,
         }
@@ -60,6 +65,8 @@ pub struct Setup {
     pub(super) programs: Programs,
     pub(super) gitea: PathBuf,
     pub(super) argo_cd: Option<PathBuf>,
+    /// Of Argo CD in pods.
+    pub(super) argo_cd_images: Option<Images>,
     pub(super) kargo: Option<kargo::Given>,
     pub(super) backstage: Option<Installation>,
 }
@@ -76,6 +83,9 @@ pub enum SetupError {
     /// Backstage.
     #[error("failed to install Backstage")]
     Backstage(#[from] BackstageError),
+    /// Argo CD's images.
+    #[error("failed to make the images of Argo CD's pods")]
+    Images(#[from] NodeImageError),
 }
 
 impl Setup {
@@ -86,16 +96,17 @@ impl Setup {
     pub async fn obtain(
         options: &components::Options,
         endpoints: Endpoints,
-        nodes: Nodes,
+        cluster: &Cluster,
         console: &Console,
     ) -> Result<Self, SetupError> {
+        let nodes = Nodes::of(cluster);
         let absent = absent(options, &endpoints, nodes).await;
         let mut parts = vec![Part::Etcd, Part::Gitea];
         if !absent.contains_key(&Consumer::Kubelet) {
             parts.extend(if nodes == Nodes::Started { &NODE[..] } else { &[] });
         }
         let argo_cd = !absent.contains_key(&Consumer::ArgoCd);
-        parts.extend(argo_cd.then_some(Part::ArgoCd));
+        parts.extend(if argo_cd { &[Part::ArgoCd, Part::Kustomize][..] } else { &[] });
         let is_kargo_absent = [Consumer::KargoGit, Consumer::KargoImage].iter().all(|one| absent.contains_key(one));
         let kargo = options.kargo.clone().filter(|_| !is_kargo_absent);
         if let Some(given) = &kargo {
@@ -109,10 +120,16 @@ impl Setup {
         } else {
             Some(backstage::obtain(&options.cache, &Commands::default(), &|line| console.note(line)).await?)
         };
+        let argo_cd = if argo_cd { Some(components::argo_cd_assets(options).await?) } else { None };
+        let argo_cd_images = match (&argo_cd, cluster.kind_network()) {
+            (Some(assets), Some(network)) => images(options, network, &programs, assets, console).await?,
+            _ => None,
+        };
         Ok(Self {
             programs,
             gitea: components::gitea_assets(options).await?,
-            argo_cd: if argo_cd { Some(components::argo_cd_assets(options).await?) } else { None },
+            argo_cd,
+            argo_cd_images,
             kargo,
             backstage,
             endpoints,
@@ -138,6 +155,19 @@ impl Setup {
     }
 }
 
+/// The images of Argo CD in pods; none where the tools image could not be had, which has been said.
+async fn images(
+    options: &components::Options,
+    network: &ClusterNetwork,
+    programs: &Programs,
+    assets: &Path,
+    console: &Console,
+) -> Result<Option<Images>, NodeImageError> {
+    let Some(tools) = network.tools_image() else { return Ok(None) };
+    let report = |step: &str| console.note(step);
+    Images::obtain(network.engine(), options, tools, programs, assets, &report).await.map(Some)
+}
+
 /// The consumers that cannot run here, each with what would enable it. Nothing is started or obtained.
 pub async fn absent(options: &components::Options, endpoints: &Endpoints, nodes: Nodes) -> BTreeMap<Consumer, String> {
     let undocumented = |what: &str| format!("no manifest of a consumer names {what}; give them with --consumers DIR");
@@ -145,7 +175,11 @@ pub async fn absent(options: &components::Options, endpoints: &Endpoints, nodes:
     let no_node = || match nodes {
         Nodes::None => Some("a node needs a cluster of this run, not one of `credence up`".to_owned()),
         Nodes::Started => Node::unsupported(),
-        Nodes::OfCluster => None,
+        Nodes::OfCluster { .. } => None,
+    };
+    let no_argo_cd = || match nodes {
+        Nodes::OfCluster { has_tools: true } => None,
+        _ => ArgoCd::unsupported(),
     };
     let when = |is_empty: bool, what: &str| is_empty.then(|| undocumented(what));
     let kargo_git = || when(endpoints.kargo_git.is_empty(), "a repository that Kargo subscribes to").or_else(no_git);
@@ -154,10 +188,7 @@ pub async fn absent(options: &components::Options, endpoints: &Endpoints, nodes:
     let controller = || options.kargo.is_some().then(|| "not needed, as Kargo's controller runs".to_owned());
     let reasons = [
         (Consumer::Kubelet, when(endpoints.pods.is_empty(), "an image that pods pull with a Secret").or_else(no_node)),
-        (
-            Consumer::ArgoCd,
-            when(endpoints.argo_cd.is_empty(), "a repository that Argo CD syncs").or_else(ArgoCd::unsupported),
-        ),
+        (Consumer::ArgoCd, when(endpoints.argo_cd.is_empty(), "a repository that Argo CD syncs").or_else(no_argo_cd)),
         (Consumer::KargoGit, kargo_git().or_else(no_controller)),
         (Consumer::KargoImage, kargo_images().or_else(no_controller)),
         (Consumer::KargoGitRules, kargo_git().or_else(controller)),
