@@ -23,7 +23,7 @@ pub struct Images {
 }
 
 impl Images {
-    /// Makes them on the tools image, unless the engine has them. That takes half a minute. `assets` is a copy of Argo CD's
+    /// Makes them on the tools image, unless the engine has them. That takes some seconds. `assets` is a copy of Argo CD's
     /// source with `hack/git-verify-wrapper.sh`.
     ///
     /// # Errors

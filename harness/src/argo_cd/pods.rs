@@ -91,7 +91,7 @@ impl Pods {
         wait::poll(&format!("Secret {NAMESPACE}/{PASSWORD}"), READY, EVERY, || async {
             match secrets.get_metadata_opt(PASSWORD).await {
                 Ok(Some(_)) => Progress::Done(()),
-                Ok(None) => Progress::NotYet(format!("{FIRST} has not made it")),
+                Ok(None) => Progress::NotYet(self.seen.look_at_all(|pods| seen::obstacle(pods, FIRST))),
                 Err(error) => Progress::NotYet(error.to_string()),
             }
         })
@@ -143,7 +143,7 @@ impl Pods {
     }
 }
 
-/// Writes the kustomization, with all that it takes beside it: kustomize takes nothing from elsewhere.
+/// Writes the kustomization, with all that it takes beside it: kustomize takes no absolute path.
 fn write(directory: &Path, assets: &Path, images: &Images, network: &Network) -> Result<(), ArgoCdError> {
     let (from, to) = (assets.join(MANIFESTS), directory.join(MANIFESTS));
     for entry in WalkDir::new(&from) {

@@ -60,7 +60,7 @@ impl PodSeen {
             part: object.labels().get(PART).cloned().unwrap_or_default(),
             containers: status.container_statuses.iter().flatten().map(named).collect(),
             preparing: status.init_container_statuses.iter().flatten().map(|status| status.name.clone()).collect(),
-            obstacle: obstacle(&status),
+            obstacle: obstacle_of(&status),
         }
     }
 
@@ -82,17 +82,22 @@ impl ContainerSeen {
     }
 }
 
+/// What keeps the pod of a part from being ready, for a message.
+pub(super) fn obstacle(pods: &BTreeMap<Key, PodSeen>, part: &str) -> String {
+    match pods.iter().find(|(_, pod)| pod.part == part) {
+        Some(((_, name), pod)) => format!("{name}: {}", pod.obstacle.as_deref().unwrap_or("ready")),
+        None => format!("there is no pod of {part}"),
+    }
+}
+
 /// The pods of all parts, once all are ready.
 pub(super) fn ready(pods: &BTreeMap<Key, PodSeen>) -> Progress<BTreeMap<Key, PodSeen>> {
     let mut ready = BTreeMap::new();
     for part in PARTS {
-        let Some((key, pod)) = pods.iter().find(|(_, pod)| pod.part == part) else {
-            return Progress::NotYet(format!("there is no pod of {part}"));
+        match pods.iter().find(|(_, pod)| pod.part == part && pod.obstacle.is_none()) {
+            Some((key, pod)) => ready.insert(key.clone(), pod.clone()),
+            None => return Progress::NotYet(obstacle(pods, part)),
         };
-        if let Some(obstacle) = &pod.obstacle {
-            return Progress::NotYet(format!("{}: {obstacle}", key.1));
-        }
-        ready.insert(key.clone(), pod.clone());
     }
     Progress::Done(ready)
 }
@@ -120,7 +125,7 @@ fn terminated(state: Option<&ContainerState>) -> Option<&ContainerStateTerminate
 }
 
 /// The reason of the first container that does not run, or that the pod is not ready. Messages are not kept: they are long.
-fn obstacle(status: &PodStatus) -> Option<String> {
+fn obstacle_of(status: &PodStatus) -> Option<String> {
     let is_ready =
         status.conditions.iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True");
     if is_ready {
