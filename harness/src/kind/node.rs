@@ -3,7 +3,7 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use super::config::{HOSTS, REGISTRIES};
 use super::engine::{Engine, EngineError, Name};
@@ -59,10 +59,11 @@ impl KindNode {
         let archive: Stdio = archive.try_into().map_err(failed)?;
         let import = ["exec", "--interactive", &self.name, "ctr", "--namespace", "k8s.io", "images", "import", "-"];
         let import = engine.command(&import).stdin(archive).output();
-        let (saved, imported) = tokio::join!(save.wait_with_output(), import);
-        // An archive that ends early makes the node complain, too; the cause comes first.
-        engine.checked("save images", saved)?;
-        engine.checked("load images into the node", imported)?;
+        let (saved, imported) = tokio::try_join!(save.wait_with_output(), import).map_err(failed)?;
+        // When one of them ends early the other complains as well, so both are shown.
+        let status = if saved.status.success() { imported.status } else { saved.status };
+        let stderr = [saved.stderr, imported.stderr].concat();
+        engine.checked("load images into the node", Ok(Output { status, stdout: Vec::new(), stderr }))?;
         Ok(())
     }
 }
@@ -97,7 +98,7 @@ esac
         assert_eq!(read("given"), "one:1 two:2\n");
         assert!(read("asked").contains("a-control-plane ctr --namespace k8s.io images import"), "{}", read("asked"));
         let error = node.load(&engine, &["missing"]).await.unwrap_err().to_string();
-        assert!(error.contains("save images") && error.contains("no such image"), "{error}");
+        assert!(error.contains("load images into the node") && error.contains("no such image"), "{error}");
     }
 
     #[test]
