@@ -28,10 +28,10 @@ use crate::image::{ImageError, Layer};
 mod apt;
 mod context;
 mod debian;
+pub(crate) mod derived;
 mod images;
 mod inputs;
 mod official;
-pub(crate) mod on_tools;
 pub mod tools;
 
 use context::Contents;
@@ -209,7 +209,7 @@ async fn lock(options: &Options, steps: &Steps<'_>) -> Result<Lock, NodeImageErr
 
 /// Says what is being done, with the time since the image was asked for.
 struct Steps<'a> {
-    image: &'static str,
+    image: &'a str,
     start: Instant,
     report: &'a (dyn Fn(&str) + Sync),
 }
@@ -253,7 +253,11 @@ impl Job<'_> {
         let contents = Contents { programs, assets, images, proxy };
         let written = self.lock.during(move || contents.write(work.path()).map(|()| work)).await?;
         self.steps.say("building the image");
-        build(self.engine, self.name, &debian, written.path()).await?;
+        let built = self.build(&debian, written.path()).await;
+        if built.is_err() {
+            remove_remains(self.engine).await?;
+        }
+        built?;
         self.steps.say("ready");
         Ok(())
     }
@@ -264,35 +268,41 @@ impl Job<'_> {
         let archive = self.engine.output("take kube-proxy's iptables out of Debian", &script).await?;
         images::proxy_layer(&archive)
     }
-}
 
-/// Builds the image `name` on the image `base`, of a directory with a Dockerfile. The caller holds the lock.
-async fn build(engine: &Engine, name: &str, base: &str, directory: &Path) -> Result<(), NodeImageError> {
-    let (base, digest) = (format!("BASE={base}"), name.rsplit('-').next().unwrap_or_default());
-    let inputs = format!("INPUTS={digest}");
-    let arguments =
-        ["build", "--force-rm", "--network", "none", "--build-arg", &base, "--build-arg", &inputs, "--tag", name];
-    let output = engine
-        .command(&arguments)
-        .arg(directory)
-        // Its successor needs a plug-in, and asks a registry for the base even if the image is there.
-        .env("DOCKER_BUILDKIT", "0")
-        .stdin(Stdio::null())
-        .output()
-        .await;
-    let built = engine.checked(&format!("build the image {name}"), output);
-    if built.is_err() {
-        remove_remains(engine).await?;
+    async fn build(&self, debian: &str, directory: &Path) -> Result<(), NodeImageError> {
+        let (base, digest) = (format!("BASE={debian}"), self.name.rsplit('-').next().unwrap_or_default());
+        let inputs = format!("INPUTS={digest}");
+        let arguments = [
+            "build",
+            "--force-rm",
+            "--network",
+            "none",
+            "--build-arg",
+            &base,
+            "--build-arg",
+            &inputs,
+            "--tag",
+            self.name,
+        ];
+        let output = self
+            .engine
+            .command(&arguments)
+            .arg(directory)
+            // Its successor needs a plug-in, and asks a registry for the base even if the image is there.
+            .env("DOCKER_BUILDKIT", "0")
+            .stdin(Stdio::null())
+            .output()
+            .await;
+        self.engine.checked("build the node image", output)?;
+        Ok(())
     }
-    built?;
-    Ok(())
 }
 
 /// Fails unless there is room for the image called `what`: in MB, `here` and, where that can be seen, `there` at the engine.
 async fn check_room(
     engine: &Engine,
     options: &Options,
-    what: &'static str,
+    what: &str,
     here: u64,
     there: u64,
 ) -> Result<(), NodeImageError> {

@@ -1,14 +1,13 @@
 //! What consumers are started from, and which of them cannot be.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use credence_harness::argo_cd::{ArgoCd, Images};
 use credence_harness::backstage::{self, BackstageError, Commands, Installation};
 use credence_harness::cluster::Cluster;
 use credence_harness::components::{self, ComponentError, Part, Programs};
 use credence_harness::kargo::{self, KargoError};
-use credence_harness::kind::ClusterNetwork;
 use credence_harness::kind::node_image::NodeImageError;
 use credence_harness::node::{self, Node, NodePrograms};
 
@@ -121,8 +120,10 @@ impl Setup {
             Some(backstage::obtain(&options.cache, &Commands::default(), &|line| console.note(line)).await?)
         };
         let argo_cd = if argo_cd { Some(components::argo_cd_assets(options).await?) } else { None };
+        let report = |step: &str| console.note(step);
+        // Why there are none on a cluster of kind has been said when the tools were looked for.
         let argo_cd_images = match (&argo_cd, cluster.kind_network()) {
-            (Some(assets), Some(network)) => images(options, network, &programs, assets, console).await?,
+            (Some(assets), Some(network)) => Images::obtain(network, options, &programs, assets, &report).await?,
             _ => None,
         };
         Ok(Self {
@@ -153,19 +154,6 @@ impl Setup {
             etcd: path(Part::Etcd),
         }
     }
-}
-
-/// The images of Argo CD in pods; none where the tools image could not be had, which has been said.
-async fn images(
-    options: &components::Options,
-    network: &ClusterNetwork,
-    programs: &Programs,
-    assets: &Path,
-    console: &Console,
-) -> Result<Option<Images>, NodeImageError> {
-    let Some(tools) = network.tools_image() else { return Ok(None) };
-    let report = |step: &str| console.note(step);
-    Images::obtain(network.engine(), options, tools, programs, assets, &report).await.map(Some)
 }
 
 /// The consumers that cannot run here, each with what would enable it. Nothing is started or obtained.

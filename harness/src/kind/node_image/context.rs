@@ -113,7 +113,7 @@ impl Contents {
 }
 
 /// A root directory that is being filled.
-pub(super) struct Root(pub(super) PathBuf);
+struct Root(PathBuf);
 
 impl Root {
     fn put(&self, path: &str, mode: u32, bytes: &[u8]) -> Result<(), NodeImageError> {
@@ -122,7 +122,7 @@ impl Root {
         self.set_mode(&target, mode)
     }
 
-    pub(super) fn copy(&self, path: &str, source: &Path) -> Result<(), NodeImageError> {
+    fn copy(&self, path: &str, source: &Path) -> Result<(), NodeImageError> {
         let target = self.target(path)?;
         fs::copy(source, &target).map_err(NodeImageError::file("copy", source))?;
         self.set_mode(&target, 0o755)
