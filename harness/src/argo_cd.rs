@@ -1,4 +1,5 @@
-//! Argo CD outside a pod: redis-server, repo-server and application-controller as processes on loopback.
+//! Argo CD: redis-server, repo-server and application-controller, as processes on loopback where there are no nodes, in
+//! pods by its own manifests where there are.
 //!
 //! What decides when Argo CD 3.6.1 logs in to a repository, by `controller/state.go`, `reposerver/repository` and
 //! `util/git` of its source:
@@ -28,25 +29,31 @@ use kube::api::{
 };
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
 use crate::apply::{self, Applier, FIELD_MANAGER};
-use crate::cluster::{SET_UP, free_ports};
 use crate::forge::Network;
+use crate::kind::KindNode;
+use crate::kind::engine::Engine;
 use crate::manifest;
-use crate::process::{Process, first_death};
+use crate::process::Process;
 use crate::shared_watch::SharedWatch;
-use crate::wait::{self, Progress, WaitError};
+use crate::wait::{Progress, WaitError};
 
 mod applications;
 mod error;
 mod files;
+mod image;
 mod objects;
+mod pods;
+mod processes;
+mod settings;
 
 pub use applications::{ApplicationSeen, Condition};
 pub use error::ArgoCdError;
+pub use image::Images;
 
-use files::{Files, Ports};
+use pods::Pods;
+use processes::Processes;
 
 /// The namespace of Argo CD, where it looks for credentials.
 pub const NAMESPACE: &str = "argocd";
@@ -54,13 +61,9 @@ pub const NAMESPACE: &str = "argocd";
 const NEEDED: [(&str, &str); 2] = [("redis-server", "redis-server"), ("git", "git")];
 /// The definitions that the controller needs; that of ApplicationSets, the largest, belongs to another controller.
 const DEFINITIONS: [&str; 2] = ["application-crd.yaml", "appproject-crd.yaml"];
-/// How often a server that is starting is asked.
-const PROBE: Duration = Duration::from_millis(50);
 /// How long an Application may take to go, with what it has deployed: an event that the controller misses on a busy machine
 /// is made up for by its next periodic refresh, after 120 s and up to 60 more (`timeout.reconciliation` and its jitter).
 const GONE: Duration = Duration::from_secs(200);
-/// Starts are tried again with other ports when one was taken between choosing and binding it.
-const ATTEMPTS: usize = 3;
 
 /// What to deploy, and from where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,59 +84,102 @@ pub struct Application<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Refresh(u64);
 
-/// A running Argo CD. Its programs end when this is dropped; what it put into the cluster stays.
+/// What Argo CD is started from.
+pub struct Setup<'a> {
+    /// A directory for it alone.
+    pub directory: &'a Path,
+    /// A copy of its source with `manifests` and `hack/git-verify-wrapper.sh`.
+    pub assets: &'a Path,
+    /// An administrator's.
+    pub client: &'a Client,
+    /// How it reaches the forge.
+    pub network: &'a Network,
+    /// Where it runs.
+    pub place: Place<'a>,
+}
+
+/// Where Argo CD runs.
+pub enum Place<'a> {
+    /// On this machine, beside the cluster.
+    Machine {
+        /// Its multi-call binary.
+        program: &'a Path,
+        /// An administrator's: Argo CD's own installation gives the controller every right as well.
+        kubeconfig: &'a Path,
+    },
+    /// In pods, with the rights of its own installation.
+    Node {
+        /// The node.
+        node: &'a KindNode,
+        /// The engine that runs the node and has the images.
+        engine: &'a Engine,
+        /// The images.
+        images: &'a Images,
+        /// The program that renders the manifests.
+        kustomize: &'a Path,
+    },
+}
+
+/// A running Argo CD. Its processes end when this is dropped, its pods with their cluster; what it put into the cluster
+/// stays.
 pub struct ArgoCd {
     api: Api<DynamicObject>,
     applications: SharedWatch<ApplicationSeen>,
-    processes: Vec<Process>,
-    files: Files,
+    programs: Programs,
     refreshes: AtomicU64,
 }
 
+/// What runs.
+enum Programs {
+    Processes(Processes),
+    Pods(Pods),
+}
+
 impl ArgoCd {
-    /// Why Argo CD cannot run on this machine, with what would enable it.
+    /// Why Argo CD cannot run as processes of this machine, with what would enable it.
     pub fn unsupported() -> Option<String> {
         unsupported_with(&env::var_os("PATH").unwrap_or_default())
     }
 
-    /// Starts Argo CD in `directory` and waits until it is ready.
-    ///
-    /// `program` is its multi-call binary, `assets` a copy of its source with `manifests/crds` and
-    /// `hack/git-verify-wrapper.sh`. `kubeconfig` and `client` are an administrator's: Argo CD's own installation gives
-    /// the controller every right as well. Applications that an earlier run left behind are removed first.
+    /// Starts Argo CD and waits until it is ready. Applications that an earlier run left behind are removed first.
     ///
     /// # Errors
     /// When an object is refused, or a program cannot be started, dies, or is not ready in time.
-    pub async fn start(
-        directory: &Path,
-        program: &Path,
-        assets: &Path,
-        kubeconfig: &Path,
-        client: &Client,
-        network: &Network,
-    ) -> Result<Self, ArgoCdError> {
-        let files = Files::write(directory, program, assets, kubeconfig, network)?;
-        let definitions = definitions(assets)?;
-        let mut attempt = 1;
-        let processes = loop {
-            match launch(&files, client, &definitions).await {
-                Err(ArgoCdError::Died(death)) if attempt < ATTEMPTS && death.is_port_taken() => attempt += 1,
-                outcome => break outcome?,
+    pub async fn start(setup: &Setup<'_>) -> Result<Self, ArgoCdError> {
+        let programs = match setup.place {
+            Place::Machine { program, kubeconfig } => {
+                Programs::Processes(Processes::start(setup, program, kubeconfig).await?)
+            }
+            Place::Node { node, engine, images, kustomize } => {
+                Programs::Pods(Pods::start(setup, node, engine, images, kustomize).await?)
             }
         };
-        let api = api(client);
+        let api = api(setup.client);
         let applications = SharedWatch::open(api.clone(), "Applications", ApplicationSeen::of).await?;
-        Ok(Self { api, applications, processes, files, refreshes: AtomicU64::new(0) })
+        Ok(Self { api, applications, programs, refreshes: AtomicU64::new(0) })
     }
 
-    /// The programs, to be written down by whoever has to end them should this process die.
+    /// The processes, to be written down by whoever has to end them should this process die. None where it runs in pods.
     pub fn processes(&self) -> &[Process] {
-        &self.processes
+        match &self.programs {
+            Programs::Processes(processes) => processes.all(),
+            Programs::Pods(_) => &[],
+        }
     }
 
     /// Resolves when a program ends by itself.
     pub async fn died(&self) -> ArgoCdError {
-        first_death(&self.processes).await.into()
+        match &self.programs {
+            Programs::Processes(processes) => processes.died().await,
+            Programs::Pods(pods) => pods.died().await,
+        }
+    }
+
+    /// Writes what its programs have logged into its directory, where it is not there anyhow: for a person to look at.
+    pub async fn save_logs(&self) {
+        if let Programs::Pods(pods) = &self.programs {
+            pods.save_logs().await;
+        }
     }
 
     /// Creates an Application that deploys by itself what it finds.
@@ -208,64 +254,15 @@ impl ArgoCd {
     }
 }
 
-impl Drop for ArgoCd {
-    fn drop(&mut self) {
-        self.processes.iter().for_each(Process::kill);
-        self.files.unlock();
-    }
-}
-
-/// Installs what Argo CD needs, starts its programs, and waits until all of them answer.
-async fn launch(files: &Files, client: &Client, definitions: &[Value]) -> Result<Vec<Process>, ArgoCdError> {
-    let [redis, repo_server, repo_server_metrics, controller_metrics] =
-        free_ports().map_err(|error| ArgoCdError::Ports(Box::new(error)))?;
-    let ports = Ports { redis, repo_server, repo_server_metrics, controller_metrics };
-    let mut processes = vec![Process::start(&files.redis(&ports))?, Process::start(&files.repo_server(&ports))?];
-    install(client, definitions).await?;
-    // It ends when its own kinds are not served, so it comes after the definitions.
-    processes.push(Process::start(&files.controller(&ports))?);
-    let ready = async {
-        tokio::try_join!(
-            until_open("redis-server", redis),
-            until_healthy("argocd-repo-server", format!("http://127.0.0.1:{repo_server_metrics}/healthz?full=true")),
-            until_healthy("argocd-application-controller", format!("http://127.0.0.1:{controller_metrics}/healthz")),
-        )
-    };
-    tokio::select! {
-        ready = ready => ready.map(drop)?,
-        death = first_death(&processes) => return Err(death.into()),
-    }
-    Ok(processes)
-}
-
-async fn install(client: &Client, definitions: &[Value]) -> Result<(), ArgoCdError> {
-    apply::apply_definitions(client, definitions).await?;
+/// Installs the definitions and what `objects` there are beside them, and removes what an earlier run left.
+async fn install(client: &Client, assets: &Path, objects: &[Value]) -> Result<Applier, ArgoCdError> {
+    apply::apply_definitions(client, &definitions(assets)?).await?;
     let applier = Applier::discover(client).await?;
-    applier.apply_all(&objects::settings()).await?;
+    applier.apply_all(objects).await?;
     let ours = ListParams::default().labels(objects::OURS);
     let deleted = api(client).delete_collection(&DeleteParams::default(), &ours).await;
-    deleted.map(drop).map_err(request("delete the Applications of an earlier run in", NAMESPACE))
-}
-
-async fn until_open(name: &str, port: u16) -> Result<(), WaitError> {
-    wait::poll(&format!("{name} ready"), SET_UP, PROBE, || async {
-        match TcpStream::connect(("127.0.0.1", port)).await {
-            Ok(_) => Progress::Done(()),
-            Err(error) => Progress::NotYet(error.to_string()),
-        }
-    })
-    .await
-}
-
-async fn until_healthy(name: &str, url: String) -> Result<(), WaitError> {
-    wait::poll(&format!("{name} ready"), SET_UP, PROBE, || async {
-        match reqwest::get(&url).await {
-            Ok(answer) if answer.status().is_success() => Progress::Done(()),
-            Ok(answer) => Progress::NotYet(answer.status().to_string()),
-            Err(error) => Progress::NotYet(error.to_string()),
-        }
-    })
-    .await
+    deleted.map_err(request("delete the Applications of an earlier run in", NAMESPACE))?;
+    Ok(applier)
 }
 
 fn api(client: &Client) -> Api<DynamicObject> {

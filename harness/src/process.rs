@@ -67,7 +67,7 @@ impl Death {
         Self::new(process.name(), &status.to_string(), &process.log_tail())
     }
 
-    /// The death of `name`, whose log ends with `tail`.
+    /// The death of the program `name`, whose log ended with the lines `tail`.
     pub(crate) fn new(name: &str, status: &str, tail: &str) -> Self {
         // Structured errors can quote what was being read, and no value may reach a report.
         let tail: Vec<&str> = tail.lines().filter(|line| !line.contains("\"error\"")).collect();

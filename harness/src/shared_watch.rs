@@ -17,7 +17,7 @@ use crate::wait::{self, Eye, Progress, WaitError};
 const FIRST_LIST: Duration = Duration::from_secs(30);
 
 /// An object's namespace and name.
-type Key = (String, String);
+pub(crate) type Key = (String, String);
 
 #[derive(Debug)]
 struct State<T> {
@@ -61,6 +61,11 @@ impl<T: Send + 'static> SharedWatch<T> {
         look(self.state().seen.get(&key(namespace, name)))
     }
 
+    /// Runs `look` on all that is known, by namespace and name.
+    pub(crate) fn look_at_all<R>(&self, look: impl FnOnce(&BTreeMap<Key, T>) -> R) -> R {
+        look(&self.state().seen)
+    }
+
     /// Waits until `step`, asked at each change to any object of the kind, is done with this one.
     pub(crate) async fn until<R>(
         &self,
@@ -71,6 +76,16 @@ impl<T: Send + 'static> SharedWatch<T> {
     ) -> Result<R, WaitError> {
         let key = key(namespace, name);
         self.until_changed(what, within, |state| step(state.seen.get(&key))).await
+    }
+
+    /// Waits until `step`, asked at each change to any object of the kind, is done with all of them, by namespace and name.
+    pub(crate) async fn until_all<R>(
+        &self,
+        what: &str,
+        within: Duration,
+        mut step: impl FnMut(&BTreeMap<Key, T>) -> Progress<R>,
+    ) -> Result<R, WaitError> {
+        self.until_changed(what, within, |state| step(&state.seen)).await
     }
 
     async fn until_changed<R>(

@@ -264,6 +264,13 @@ impl Consumers {
         lines.map(|line| format!("{line}\n")).collect()
     }
 
+    /// Writes the logs of those that run in pods beside those of the others, for a person to look at.
+    pub async fn save_logs(&self) {
+        if let Some(argo_cd) = &self.argo_cd {
+            argo_cd.save_logs().await;
+        }
+    }
+
     /// Resolves when a program of a consumer ends by itself, with the reason and its last log lines.
     pub async fn died(&self) -> String {
         let node = async {

@@ -164,8 +164,8 @@ impl Session {
             env.model.untouchable = Some(NOT_OURS.to_owned());
         }
         if options.wants(CredentialTypes::META.id) {
-            let consumers = Setup::obtain(&options.components, endpoints, &env.cluster, console).await?;
-            env = env.with_consumers(consumers);
+            let setup = Setup::obtain(&options.components, endpoints, &env.cluster, console).await?;
+            env = env.with_consumers(setup);
         }
         if let Some(own) = own_directory {
             env = env.with_directory(own);
@@ -302,6 +302,9 @@ impl Session {
             timer.finish();
         }
         let failed = report.exit_code().code() != 0;
+        if failed && let Some(consumers) = env.started_consumers() {
+            consumers.save_logs().await;
+        }
         // Clean-up tasks hold the environment too; they are over by now, so this is its last owner.
         if let Some(mut env) = Arc::into_inner(env)
             && failed

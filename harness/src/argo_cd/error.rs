@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::apply::ApplyError;
 use crate::cluster::ClusterError;
+use crate::kind::engine::EngineError;
 use crate::manifest::ManifestError;
 use crate::process::{Death, ProcessError};
 use crate::wait::WaitError;
@@ -34,9 +35,12 @@ pub enum ArgoCdError {
     /// No ports can be had.
     #[error("failed to choose Argo CD's ports")]
     Ports(#[source] Box<ClusterError>),
-    /// The custom resource definitions cannot be read.
-    #[error("failed to read Argo CD's custom resource definitions")]
-    Definitions(#[from] ManifestError),
+    /// The manifests cannot be read or rendered.
+    #[error("failed to read Argo CD's manifests")]
+    Manifests(#[from] ManifestError),
+    /// The node was not given the images.
+    #[error("failed to give the node Argo CD's images")]
+    Images(#[from] EngineError),
     /// An object that Argo CD needs was refused.
     #[error("failed to install Argo CD")]
     Install(#[from] ApplyError),

@@ -8,18 +8,14 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use super::{ArgoCdError, NAMESPACE};
+use super::{ArgoCdError, NAMESPACE, settings};
 use crate::forge::Network;
 use crate::process::Program;
 
 /// The most bytes of a socket's path, without the final zero: see unix(7).
 const SOCKET_PATH: usize = 107;
 /// The script by which repo-server looks at the signature of a commit.
-const VERIFY_WRAPPER: &str = "git-verify-wrapper.sh";
-/// Applications that are compared at the same time.
-const COMPARISONS: usize = 10;
-/// Applications that are deployed at the same time. More are no faster on two cores and take more memory.
-const DEPLOYMENTS: usize = 4;
+pub(super) const VERIFY_WRAPPER: &str = "git-verify-wrapper.sh";
 
 /// The ports of the programs.
 pub(super) struct Ports {
@@ -101,7 +97,7 @@ impl Files {
         // Its default is a file that only a pod has, and is refused together with the flag before.
         arguments.add("--client-ca-path", "");
         let authorities = self.path("authorities.pem");
-        let environment: [(&str, OsString); 14] = [
+        let environment: [(&str, OsString); 9] = [
             ("PATH", self.search_path()),
             ("TMPDIR", self.path("temporary").into()),
             // The clients of git and of Go each have their own variable, for all hosts; the empty directories keep
@@ -112,18 +108,9 @@ impl Files {
             ("ARGOCD_TLS_DATA_PATH", self.path("empty").into()),
             ("ARGOCD_SSH_DATA_PATH", self.path("empty").into()),
             ("HTTPS_PROXY", self.https_proxy.clone().into()),
-            // A credential helper of this machine could log in instead of the Secret.
-            ("GIT_CONFIG_NOSYSTEM", "1".into()),
-            // Its errors are read here.
-            ("LC_ALL", "C".into()),
             ("ARGOCD_ASK_PASS_SOCK", self.path("ask-pass.sock").into()),
-            // Otherwise it runs gpg at once.
-            ("ARGOCD_GPG_ENABLED", "false".into()),
-            ("ARGOCD_GIT_ATTEMPTS_COUNT", "1".into()),
-            // After three failures it would answer from memory for an hour.
-            ("ARGOCD_PAUSE_GEN_AFTER_FAILED_ATTEMPTS", "0".into()),
         ];
-        self.component("argocd-repo-server", arguments, environment)
+        self.component("argocd-repo-server", arguments, environment, &settings::REPO_SERVER_VARIABLES)
     }
 
     pub(super) fn controller(&self, ports: &Ports) -> Program {
@@ -135,25 +122,14 @@ impl Files {
         arguments.flag("--repo-server-plaintext");
         // It listens on all interfaces, which no flag can change; what it tells are names and numbers.
         arguments.add("--metrics-port", ports.controller_metrics.to_string());
-        arguments.add("--app-resync", "0");
-        arguments.add("--app-hard-resync", "0");
-        arguments.add("--app-resync-jitter", "0");
-        arguments.add("--repo-error-grace-period-seconds", "0");
-        arguments.add("--status-processors", COMPARISONS.to_string());
-        arguments.add("--operation-processors", DEPLOYMENTS.to_string());
-        arguments.add("--enable-k8s-event", "none");
-        let environment: [(&str, OsString); 7] = [
-            // Go's collector lets the heap grow to half a gigabyte otherwise.
-            ("GOMEMLIMIT", "300MiB".into()),
+        settings::CONTROLLER_FLAGS.iter().for_each(|(name, value)| arguments.add(name, value));
+        let environment: [(&str, OsString); 3] = [
             ("TMPDIR", self.path("temporary").into()),
             ("KUBECONFIG", self.kubeconfig.clone().into()),
             // The cluster https://kubernetes.default.svc is then the one of the kubeconfig.
             ("ARGOCD_FAKE_IN_CLUSTER", "true".into()),
-            ("ARGOCD_GPG_ENABLED", "false".into()),
-            ("ARGOCD_K8S_CLIENT_QPS", "200".into()),
-            ("ARGOCD_K8S_CLIENT_BURST", "400".into()),
         ];
-        self.component("argocd-application-controller", arguments, environment)
+        self.component("argocd-application-controller", arguments, environment, &settings::CONTROLLER_VARIABLES)
     }
 
     /// Gives back the rights to its own clones that repo-server has taken from everybody while it does not use them, so
@@ -174,8 +150,10 @@ impl Files {
         name: &str,
         arguments: Arguments,
         environment: [(&str, OsString); N],
+        variables: &[(&str, &str)],
     ) -> Program {
         let mut program = self.program(name, self.path("bin/argocd"), arguments, environment);
+        program.environment.extend(variables.iter().map(|(key, value)| ((*key).to_owned(), value.into())));
         program.environment.insert("ARGOCD_BINARY_NAME".to_owned(), name.into());
         program.environment.insert("ARGOCD_APP_CONF_PATH".to_owned(), self.path("empty").into());
         program

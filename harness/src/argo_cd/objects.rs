@@ -16,23 +16,31 @@ const REFRESH_TIMESTAMP: &str = "argocd.argoproj.io/refresh-timestamp";
 pub(super) const REFRESH_NUMBER: &str = "credence.dev/refresh";
 
 /// Only ConfigMaps are watched: the cluster is busy with other things, and Secrets are not for deploying here.
-const INCLUSIONS: &str = r#"
+pub(super) const INCLUSIONS: &str = r#"
 - apiGroups: [""]
   kinds: [ConfigMap]
   clusters: ["*"]
 "#;
 
-/// Namespace, settings and the project. Argo CD finds its settings by their label only, and its API server, which
-/// would make the project, does not run.
-pub(super) fn settings() -> [Value; 4] {
+/// Namespace, settings and the project. Argo CD finds its settings by their label only.
+pub(super) fn settings() -> Vec<Value> {
     let metadata =
         |name| json!({ "name": name, "namespace": NAMESPACE, "labels": { "app.kubernetes.io/part-of": "argocd" } });
-    [
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } }),
+    let settings = [
         json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("argocd-cm"),
             "data": { "resource.inclusions": INCLUSIONS } }),
         json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata("argocd-secret"), "type": "Opaque" }),
-        json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject", "metadata": metadata("default"),
+    ];
+    place().into_iter().chain(settings).collect()
+}
+
+/// The namespace, and the project of all Applications, which Argo CD's API server would make: it does not run.
+pub(super) fn place() -> [Value; 2] {
+    [
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } }),
+        json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
+            "metadata": { "name": "default", "namespace": NAMESPACE,
+                "labels": { "app.kubernetes.io/part-of": "argocd" } },
             "spec": { "sourceRepos": ["*"], "destinations": [{ "server": "*", "namespace": "*" }] } }),
     ]
 }

@@ -44,13 +44,15 @@ pub async fn gitea_assets(options: &Options) -> Result<PathBuf, ComponentError> 
     obtain(options, Module::Gitea, &["templates", "options", "public", "custom"]).await
 }
 
-/// A directory with `manifests/crds` of the pinned Argo CD, a kustomization of its custom resource definitions, and
-/// with `hack/git-verify-wrapper.sh`, which its repository server calls by this name.
+/// A directory with `manifests/crds`, `manifests/base` and `manifests/cluster-rbac` of the pinned Argo CD, kustomizations
+/// of its custom resource definitions, its parts and their rights, and with `hack/git-verify-wrapper.sh`, which its
+/// repository server calls by this name.
 ///
 /// # Errors
 /// When Go is missing or too old, the module cannot be downloaded, or the cache cannot be used.
 pub async fn argo_cd_assets(options: &Options) -> Result<PathBuf, ComponentError> {
-    obtain(options, Module::ArgoCd, &["manifests/crds", "hack/git-verify-wrapper.sh"]).await
+    let taken = ["manifests/crds", "manifests/base", "manifests/cluster-rbac", "hack/git-verify-wrapper.sh"];
+    obtain(options, Module::ArgoCd, &taken).await
 }
 
 /// A directory with `images/base/files` of the pinned kind: what makes a node of a machine that runs systemd.
@@ -65,12 +67,12 @@ pub async fn kind_assets(options: &Options) -> Result<PathBuf, ComponentError> {
 async fn obtain(options: &Options, module: Module, taken: &[&str]) -> Result<PathBuf, ComponentError> {
     let cache = Cache::new(&options.cache)?;
     let place = cache.assets(module);
-    if place.is_dir() {
+    if is_complete(&place, taken) {
         return Ok(place);
     }
     // Not the module's own lock, which a build holds for minutes; this takes seconds.
     let _lock = Lock::acquire(&cache.lock(&format!("{}-assets", module.name())), |_| ()).await?;
-    if place.is_dir() {
+    if is_complete(&place, taken) {
         return Ok(place);
     }
     let go = Go::find(&options.go, module).await?;
@@ -85,6 +87,11 @@ async fn obtain(options: &Options, module: Module, taken: &[&str]) -> Result<Pat
     Ok(place)
 }
 
+/// Whether all that is taken is there: a credence of before may have taken less.
+fn is_complete(place: &Path, taken: &[&str]) -> bool {
+    taken.iter().all(|taken| place.join(taken).exists())
+}
+
 /// Copies what is taken, and puts all of it in place by one rename. The caller holds the lock of `place`.
 fn copy(module: &Path, taken: &[&str], place: &Path) -> Result<(), ComponentError> {
     let mut name = OsString::from(".new-");
@@ -96,6 +103,7 @@ fn copy(module: &Path, taken: &[&str], place: &Path) -> Result<(), ComponentErro
         let from = module.join(taken);
         copy_tree(&from, &staging.join(taken)).map_err(failed("copy", &from))?;
     }
+    cache::remove(place)?;
     fs::rename(&staging, place).map_err(failed("put in place", place))
 }
 
@@ -155,6 +163,16 @@ mod tests {
         assert_eq!(mode(&place.join("crds/b.yaml")) & 0o600, 0o600);
         let left: Vec<_> = cache.path().join("assets").read_dir().unwrap().collect();
         assert_eq!(left.len(), 1);
+    }
+
+    #[test]
+    fn what_lacks_something_is_copied_again() {
+        let (module, cache) = (module(&[("a", "a"), ("b/c", "c")]), tempfile::tempdir().unwrap());
+        let place = cache.path().join("argo-cd");
+        copy(module.path(), &["a"], &place).unwrap();
+        assert!(is_complete(&place, &["a"]) && !is_complete(&place, &["a", "b"]));
+        copy(module.path(), &["a", "b"], &place).unwrap();
+        assert!(is_complete(&place, &["a", "b"]));
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! The node of a cluster of kind, as those see it who run pods on it.
 
+use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 
 use super::config::{HOSTS, REGISTRIES};
+use super::engine::{Engine, EngineError, Name};
 use crate::node::{self, NodeError};
 
 /// The node: a container with a kubelet.
@@ -37,13 +40,66 @@ impl KindNode {
     pub fn set_registry(&self, address: &str, ca: &str) -> Result<(), NodeError> {
         node::write_registry(&self.hosts, REGISTRIES, address, ca)
     }
+
+    /// Gives it `images` that `engine`, which runs it, has: what they have in common goes over once, and nothing is written
+    /// down on the way.
+    ///
+    /// # Errors
+    /// When the engine refuses, or the node does.
+    pub async fn load(&self, engine: &Engine, images: &[&str]) -> Result<(), EngineError> {
+        let save: &[&str] = match engine.name() {
+            Name::Docker => &["save"],
+            Name::Podman => &["save", "--multi-image-archive"],
+        };
+        let failed = |source| EngineError::Run { command: engine.path().to_owned(), source };
+        let mut save = engine.command(&[save, images].concat());
+        let mut save =
+            save.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
+        let archive = save.stdout.take().ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
+        let archive: Stdio = archive.try_into().map_err(failed)?;
+        let import = ["exec", "--interactive", &self.name, "ctr", "--namespace", "k8s.io", "images", "import", "-"];
+        let import = engine.command(&import).stdin(archive).output();
+        let (saved, imported) = tokio::try_join!(save.wait_with_output(), import).map_err(failed)?;
+        // When one of them ends early the other complains as well, so both are shown.
+        let status = if saved.status.success() { imported.status } else { saved.status };
+        let stderr = [saved.stderr, imported.stderr].concat();
+        engine.checked("load images into the node", Ok(Output { status, stdout: Vec::new(), stderr }))?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    /// A docker that saves the names of images, and whose nodes write down what they are given.
+    const ENGINE: &str = r#"#!/bin/sh
+case "$1" in
+--version) echo Docker version 29.0.0, build 0 ;;
+version) echo '{"Client":{"Version":"29.0.0"},"Server":{"Version":"29.0.0","ApiVersion":"1.52"}}' ;;
+save) shift; if test "$1" = missing; then echo no such image >&2; exit 1; fi; echo "$@" ;;
+exec) echo "$@" > "$(dirname "$0")/asked"; cat > "$(dirname "$0")/given" ;;
+esac
+"#;
+
+    #[tokio::test]
+    async fn images_go_from_the_engine_into_the_node() {
+        let run = tempfile::tempdir().unwrap();
+        let command = run.path().join("docker");
+        fs::write(&command, ENGINE).unwrap();
+        fs::set_permissions(&command, fs::Permissions::from_mode(0o755)).unwrap();
+        let engine = Engine::find(Some(&command)).await.unwrap();
+        let node = KindNode::new("a-control-plane", Ipv4Addr::new(172, 18, 0, 2), run.path());
+        node.load(&engine, &["one:1", "two:2"]).await.unwrap();
+        let read = |name: &str| fs::read_to_string(run.path().join(name)).unwrap();
+        assert_eq!(read("given"), "one:1 two:2\n");
+        assert!(read("asked").contains("a-control-plane ctr --namespace k8s.io images import"), "{}", read("asked"));
+        let error = node.load(&engine, &["missing"]).await.unwrap_err().to_string();
+        assert!(error.contains("load images into the node") && error.contains("no such image"), "{error}");
+    }
 
     #[test]
     fn a_registry_is_named_with_paths_of_the_node() {

@@ -134,7 +134,7 @@ pub enum NodeImageError {
 }
 
 impl NodeImageError {
-    fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { act, path, source }
     }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use credence_harness::argo_cd::ArgoCd;
+use credence_harness::argo_cd::{ArgoCd, Images};
 use credence_harness::backstage::{self, BackstageError, Commands, Installation};
 use credence_harness::cluster::Cluster;
 use credence_harness::components::{self, ComponentError, Part, Programs};
 use credence_harness::forge::{GiteaImage, Place};
 use credence_harness::kargo::{self, KargoError};
 use credence_harness::kind::ClusterNetwork;
+use credence_harness::kind::node_image::NodeImageError;
 use credence_harness::node::{self, Node, NodePrograms};
 
 use super::{Consumer, Endpoints};
@@ -44,14 +45,17 @@ pub enum Nodes {
     /// One is started for it.
     Started,
     /// It has some of its own.
-    OfCluster,
+    OfCluster {
+        /// Whether there is an image with what Argo CD calls, so that it runs in pods.
+        has_tools: bool,
+    },
 }
 
 impl Nodes {
     /// Those of `cluster`.
     pub fn of(cluster: &Cluster) -> Self {
-        match (cluster.kind_node(), cluster.is_owned()) {
-            (Some(_), _) => Self::OfCluster,
+        match (cluster.kind_network(), cluster.is_owned()) {
+            (Some(network), _) => Self::OfCluster { has_tools: network.tools_image().is_some() },
             (None, true) => Self::Started,
             (None, false) => Self::None,
         }
@@ -68,6 +72,8 @@ pub struct Setup {
     gitea: PathBuf,
     gitea_image: Option<GiteaImage>,
     pub(super) argo_cd: Option<PathBuf>,
+    /// Of Argo CD in pods.
+    pub(super) argo_cd_images: Option<Images>,
     pub(super) kargo: Option<kargo::Given>,
     pub(super) backstage: Option<Installation>,
 }
@@ -84,6 +90,9 @@ pub enum SetupError {
     /// Backstage.
     #[error("failed to install Backstage")]
     Backstage(#[from] BackstageError),
+    /// Argo CD's images.
+    #[error("failed to make the images of Argo CD's pods")]
+    Images(#[from] NodeImageError),
 }
 
 impl Setup {
@@ -104,7 +113,7 @@ impl Setup {
             parts.extend(if nodes == Nodes::Started { &NODE[..] } else { &[] });
         }
         let argo_cd = !absent.contains_key(&Consumer::ArgoCd);
-        parts.extend(argo_cd.then_some(Part::ArgoCd));
+        parts.extend(if argo_cd { &[Part::ArgoCd, Part::Kustomize][..] } else { &[] });
         let is_kargo_absent = [Consumer::KargoGit, Consumer::KargoImage].iter().all(|one| absent.contains_key(one));
         let kargo = options.kargo.clone().filter(|_| !is_kargo_absent);
         if let Some(given) = &kargo {
@@ -121,16 +130,14 @@ impl Setup {
         let gitea = components::gitea_assets(options).await?;
         let gitea_image =
             gitea_image(options, cluster.kind_network(), programs.path(Part::Gitea), &gitea, console).await;
-        Ok(Self {
-            programs,
-            gitea,
-            gitea_image,
-            argo_cd: if argo_cd { Some(components::argo_cd_assets(options).await?) } else { None },
-            kargo,
-            backstage,
-            endpoints,
-            absent,
-        })
+        let argo_cd = if argo_cd { Some(components::argo_cd_assets(options).await?) } else { None };
+        let report = |step: &str| console.note(step);
+        // Why there are none on a cluster of kind has been said when the tools were looked for.
+        let argo_cd_images = match (&argo_cd, cluster.kind_network()) {
+            (Some(assets), Some(network)) => Images::obtain(network, options, &programs, assets, &report).await?,
+            _ => None,
+        };
+        Ok(Self { programs, gitea, gitea_image, argo_cd, argo_cd_images, kargo, backstage, endpoints, absent })
     }
 
     /// Where Gitea runs: beside the node of `cluster`, if it has one there and the image could be had.
@@ -183,26 +190,28 @@ async fn gitea_image(
 
 /// The consumers that cannot run here, each with what would enable it. Nothing is started or obtained.
 pub async fn absent(options: &components::Options, endpoints: &Endpoints, nodes: Nodes) -> BTreeMap<Consumer, String> {
-    if node::find_program("git").is_none() {
+    let has_tools = nodes == Nodes::OfCluster { has_tools: true };
+    let has_git = node::find_program("git").is_some();
+    // With the tools, the forge has git in its container.
+    if !has_git && !has_tools {
         return Consumer::ALL.iter().map(|consumer| (*consumer, NO_GIT.to_owned())).collect();
     }
     let undocumented = |what: &str| format!("no manifest of a consumer names {what}; give them with --consumers DIR");
     let no_node = || match nodes {
         Nodes::None => Some("a node needs a cluster of this run, not one of `credence up`".to_owned()),
         Nodes::Started => Node::unsupported(),
-        Nodes::OfCluster => None,
+        Nodes::OfCluster { .. } => None,
     };
+    let no_argo_cd = || if has_tools { None } else { ArgoCd::unsupported() };
+    let no_git = || (!has_git).then(|| "git is not installed".to_owned());
     let when = |is_empty: bool, what: &str| is_empty.then(|| undocumented(what));
-    let kargo_git = || when(endpoints.kargo_git.is_empty(), "a repository that Kargo subscribes to");
+    let kargo_git = || when(endpoints.kargo_git.is_empty(), "a repository that Kargo subscribes to").or_else(no_git);
     let kargo_images = || when(endpoints.kargo_images.is_empty(), "an image that Kargo subscribes to");
     let no_controller = || options.kargo.is_none().then(|| KARGO_NOT_GIVEN.to_owned());
     let controller = || options.kargo.is_some().then(|| "not needed, as Kargo's controller runs".to_owned());
     let reasons = [
         (Consumer::Kubelet, when(endpoints.pods.is_empty(), "an image that pods pull with a Secret").or_else(no_node)),
-        (
-            Consumer::ArgoCd,
-            when(endpoints.argo_cd.is_empty(), "a repository that Argo CD syncs").or_else(ArgoCd::unsupported),
-        ),
+        (Consumer::ArgoCd, when(endpoints.argo_cd.is_empty(), "a repository that Argo CD syncs").or_else(no_argo_cd)),
         (Consumer::KargoGit, kargo_git().or_else(no_controller)),
         (Consumer::KargoImage, kargo_images().or_else(no_controller)),
         (Consumer::KargoGitRules, kargo_git().or_else(controller)),

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
 
-use credence_harness::argo_cd::{ArgoCd, ArgoCdError};
+use credence_harness::argo_cd::{self, ArgoCd, ArgoCdError, Place};
 use credence_harness::backstage::{self, Installation, Url};
 use credence_harness::certificates::{Authority, CertificateError, write_private};
 use credence_harness::cluster::ClusterError;
@@ -179,9 +179,18 @@ async fn start_argo_cd(
     network: &Network,
 ) -> Result<Option<ArgoCd>, StartError> {
     let Some(assets) = &setup.argo_cd else { return Ok(None) };
-    let (program, kubeconfig) = (setup.programs.path(Part::ArgoCd), &env.cluster.description.kubeconfig);
+    let place = match (&setup.argo_cd_images, env.cluster.kind_node(), env.cluster.kind_network()) {
+        (Some(images), Some(node), Some(network)) => {
+            Place::Node { node, engine: network.engine(), images, kustomize: setup.programs.path(Part::Kustomize) }
+        }
+        _ => Place::Machine {
+            program: setup.programs.path(Part::ArgoCd),
+            kubeconfig: &env.cluster.description.kubeconfig,
+        },
+    };
     let directory = directory.join("argo-cd");
-    let argo_cd = ArgoCd::start(&directory, program, assets, kubeconfig, &env.cluster.client, network).await?;
+    let from = argo_cd::Setup { directory: &directory, assets, client: &env.cluster.client, network, place };
+    let argo_cd = ArgoCd::start(&from).await?;
     argo_cd.processes().iter().try_for_each(|process| env.record(process))?;
     Ok(Some(argo_cd))
 }

@@ -1,0 +1,71 @@
+//! The images of Argo CD's pods.
+
+use std::fs;
+use std::path::Path;
+
+use super::files::VERIFY_WRAPPER;
+use crate::components::{self, Options, Part, Programs};
+use crate::kind::ClusterNetwork;
+use crate::kind::node_image::NodeImageError;
+use crate::kind::node_image::derived::{self, Addition};
+
+/// What Argo CD's own Dockerfile does after its program is in place. Not in the image are tini, as git waits for what it
+/// starts, and gpg, helm, kustomize and git-lfs, with which nothing is deployed here.
+const INSTRUCTIONS: &str = "\
+RUN groupadd --gid 999 argocd \\
+    && useradd --uid 999 --gid argocd --home-dir /home/argocd --create-home argocd \\
+    && chgrp 0 /home/argocd \\
+    && chmod g=u /home/argocd \\
+    && for part in application-controller cmp-server repo-server; do \\
+        ln -s argocd /usr/local/bin/argocd-$part; \\
+    done \\
+    && argocd version --client
+ENV USER=argocd GRPC_ENABLE_TXT_SERVICE_CONFIG=false
+USER 999
+WORKDIR /home/argocd";
+
+/// Images that the engine has, by their names there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Images {
+    /// That of all programs that Argo CD's binary is.
+    pub(super) argo_cd: String,
+    /// That of Redis.
+    pub(super) redis: String,
+}
+
+impl Images {
+    /// Makes them on the tools image, unless the engine has them, which takes some seconds. None where there is no tools
+    /// image. `assets` is a copy of Argo CD's source with `hack/git-verify-wrapper.sh`.
+    ///
+    /// # Errors
+    /// When there is too little room, a file cannot be read, or the engine fails.
+    pub async fn obtain(
+        network: &ClusterNetwork,
+        options: &Options,
+        programs: &Programs,
+        assets: &Path,
+        report: &(dyn Fn(&str) + Sync),
+    ) -> Result<Option<Self>, NodeImageError> {
+        let Some(tools) = network.tools_image() else { return Ok(None) };
+        let wrapper = assets.join("hack").join(VERIFY_WRAPPER);
+        let script = fs::read_to_string(&wrapper).map_err(NodeImageError::file("read", &wrapper))?;
+        let addition = Addition {
+            name: "argocd",
+            inputs: &[components::identity(options, Part::ArgoCd)?, script],
+            // Repo-server calls the script by its name.
+            files: &[
+                ("/usr/local/bin/argocd", programs.path(Part::ArgoCd)),
+                ("/usr/local/bin/git-verify-wrapper.sh", wrapper.as_path()),
+            ],
+            instructions: INSTRUCTIONS,
+            megabytes: 500,
+        };
+        let argo_cd = derived::obtain(network.engine(), options, tools, &addition, report).await?;
+        Ok(Some(Self { argo_cd, redis: tools.name.clone() }))
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> [&str; 2] {
+        [&self.argo_cd, &self.redis]
+    }
+}
