@@ -6,15 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use credence_harness::cluster::{Cluster, ControlPlaneFiles, ControlPlaneFilesError};
+use credence_harness::cluster::{Cluster, ControlPlaneFiles};
 use credence_harness::components::{self, Part};
 use credence_harness::credential::Credential;
 use credence_harness::dirs;
 use credence_harness::gate::{Gate, GateError};
-use credence_harness::kargo::Given;
-use credence_harness::manifest::{self, Manifest};
+use credence_harness::manifest::Manifest;
 use credence_harness::observe::Observer;
-use credence_harness::reference;
 use credence_harness::run_dir::{self, RunDir};
 use credence_harness::usage::Usage;
 use jiff::Timestamp;
@@ -23,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::bundle::Bundle;
 use crate::console::Console;
-use crate::consumers::{Endpoints, Setup};
+use crate::consumers::Setup;
 use crate::deploy;
 use crate::driver::{Executed, Plan, Property, Registered};
 use crate::environment::Environment;
@@ -31,7 +29,7 @@ use crate::generate;
 use crate::leftovers;
 use crate::model::{Model, Source};
 use crate::namespaces::Namespaces;
-use crate::overlay::{self, Server, Time};
+use crate::overlay::{self, Server};
 use crate::p03_label_distribution::LabelDistribution;
 use crate::p07_credential_types::CredentialTypes;
 use crate::p11_outage::Outage;
@@ -41,8 +39,10 @@ use crate::sources::{SourceError, Values};
 use crate::stop::Stop;
 use crate::verdict::{PropertyId, Verdict};
 
+mod inputs;
 mod kind;
 
+use inputs::{control_plane, digest, endpoints, replay_flags};
 use kind::Kind;
 
 /// Why nothing of a cluster can be stopped that another process keeps.
@@ -318,18 +318,6 @@ impl Session {
     }
 }
 
-/// Audit policy and encryption of the configuration under test; none if it does not say.
-fn control_plane(options: &Options) -> Result<Option<ControlPlaneFiles>, ControlPlaneFilesError> {
-    match (&options.control_plane, &options.config) {
-        (Some(given), _) => ControlPlaneFiles::read(given).map(Some),
-        (None, None) => Ok(Some(ControlPlaneFiles::reference())),
-        (None, Some(config)) => {
-            let beside = config.join(manifest::CONTROL_PLANE);
-            if beside.is_dir() { ControlPlaneFiles::read(&beside).map(Some) } else { Ok(None) }
-        }
-    }
-}
-
 /// A gate for each store that reads Kubernetes Secrets.
 async fn open_gates(cluster: &Cluster, manifests: &[Manifest]) -> Result<BTreeMap<String, Gate>, GateError> {
     let (mut gates, description) = (BTreeMap::new(), &cluster.description);
@@ -351,26 +339,6 @@ async fn attach(state: &Path, files: &ControlPlaneFiles) -> Option<(Cluster, Fil
     (cluster.description.control_plane_files == files.digest()).then_some((cluster, lock))
 }
 
-/// What uses the credentials: given, or built in beside the reference configuration.
-async fn endpoints(options: &Options, scratch: &Path) -> Result<Endpoints, RunError> {
-    let directory = match (&options.consumers, &options.config) {
-        (Some(given), _) => given.clone(),
-        (None, None) => reference::write_consumers(scratch)
-            .map_err(|source| RunError::Reference { path: scratch.to_owned(), source })?,
-        (None, Some(_)) => return Ok(Endpoints::default()),
-    };
-    Ok(Endpoints::from_manifests(&manifest::load_directory(&directory, None).await?))
-}
-
-/// Digest of a configuration, of its objects and not of their files.
-fn digest(manifests: &[Manifest]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for manifest in manifests {
-        hasher.update(manifest.object.to_string().as_bytes());
-    }
-    format!("blake3:{}", hasher.finalize().to_hex())
-}
-
 /// Gives each source generated values in place of the configuration's placeholders.
 async fn write_sources(env: &Environment, seed: u64) -> Result<(), SourceError> {
     for (index, (name, source)) in env.model.sources.iter().enumerate() {
@@ -388,30 +356,6 @@ fn initial_values(seed: u64, index: usize, source: &Source) -> Values {
     let strategy = generate::source_values(source.keys.iter().cloned());
     // These strategies filter nothing, so they cannot be rejected.
     strategy.new_tree(&mut runner).expect("nothing is filtered").current()
-}
-
-/// What `credence replay` needs beside the case to test the same configuration.
-fn replay_flags(options: &Options) -> String {
-    let mut flags = String::new();
-    if let Some(path) = &options.config {
-        flags.push_str(&format!(" --config {}", path.display()));
-    }
-    if let Some(path) = &options.control_plane {
-        flags.push_str(&format!(" --control-plane {}", path.display()));
-    }
-    if let Some(path) = &options.consumers {
-        flags.push_str(&format!(" --consumers {}", path.display()));
-    }
-    if let Some(Given { program, chart }) = &options.components.kargo {
-        flags.push_str(&format!(" --kargo {} --kargo-chart {}", program.display(), chart.display()));
-    }
-    if options.cluster == ClusterKind::Kind {
-        flags.push_str(" --cluster kind");
-    }
-    if options.time == Time::AsIs {
-        flags.push_str(" --time as-is");
-    }
-    flags
 }
 
 /// A name for this run, unique on this machine: short enough to be part of a namespace's name.
