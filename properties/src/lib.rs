@@ -36,6 +36,7 @@ pub mod leftovers;
 pub mod model;
 pub mod monitor;
 pub mod namespaces;
+pub mod operator_sight;
 pub mod overlay;
 pub mod p01_propagation;
 pub mod p02_provisioning;

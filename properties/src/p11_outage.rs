@@ -26,6 +26,7 @@ use crate::driver::{Observation, Property};
 use crate::environment::Environment;
 use crate::generate::{Pick, pick};
 use crate::model::Model;
+use crate::operator_sight::until_operator_sees_copies;
 use crate::report::PropertyMeta;
 use crate::stop::Stop;
 use crate::verdict::{CaseId, CheckRecord, PropertyId, Requirement};
@@ -235,7 +236,7 @@ async fn play(env: Arc<Environment>, scenario: Scenario, cases: Vec<(CaseId, Pop
 
 /// One outage, from rest to rest.
 async fn outage(
-    env: &Environment,
+    env: &Arc<Environment>,
     scenario: &Scenario,
     number: usize,
     old: &World,
@@ -271,6 +272,11 @@ async fn outage(
     let lasted = began.elapsed();
     join_all(live.iter_mut().map(|live| live.converge(env, episode, values, healed, lasted))).await;
     live.iter_mut().for_each(|live| live.check(fault, old, values, true));
+    if fault == Fault::ApiServerRestarted
+        && let Err(why) = until_operator_sees_copies(env).await
+    {
+        live.iter_mut().for_each(|live| live.give_up(&why));
+    }
     Ok(())
 }
 

@@ -29,6 +29,7 @@ use crate::driver::{Observation, Property};
 use crate::environment::{Environment, NO_CONTROL_PLANE, agent};
 use crate::generate::{Pick, pick};
 use crate::model::{Model, Target};
+use crate::operator_sight::until_operator_sees_copies;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, Rotation, targets_of};
 use crate::sources::Values;
@@ -184,6 +185,7 @@ async fn live(
             }
             let (_, last) = rotation.last_two();
             follow(env, &mut lives, last).await;
+            until_operator_sees_copies(env).await.map_err(Observation::unknown)?;
         }
     }
     judge(env, episode, &mut lives).await?;

@@ -25,10 +25,11 @@ use tokio::time::Instant;
 
 use super::breakage;
 use crate::copies::{self, Expected, Names, chain, violated};
-use crate::environment::{Environment, asking_labels, expected_in};
+use crate::environment::{Environment, expected_in};
 use crate::known::{self, WEBHOOK_AWAY};
 use crate::model::Model;
 use crate::namespaces::{self, Lease, NamespaceError};
+use crate::operator_sight::asked;
 use crate::selector::Labels;
 use crate::settle::{DELETION, Past, settle};
 use crate::stop::Stop;
@@ -39,9 +40,6 @@ const DELETED: &str = "namespace deleted while the webhook is away";
 const UNLABELLED: &str = "labels removed while the webhook is away";
 /// Why a check that was interrupted cannot tell.
 const STOPPED: &str = "stopped before the check had ended";
-
-/// A namespace that no selector names.
-const ANY: &str = "credence";
 
 /// The longest pause of Kubernetes' namespace controller after a failure. The first is 5 ms, each other twice the one
 /// before (pkg/controller/namespace/namespace_controller.go, `nsControllerRateLimiter`).
@@ -59,12 +57,6 @@ pub(super) fn skipped(env: &Environment) -> Option<String> {
         return Some(why.to_owned());
     }
     asked(&env.model).is_none().then(|| "no namespace asks for a copy by its labels".to_owned())
-}
-
-/// The labels with which a namespace of any name holds a copy.
-fn asked(model: &Model) -> Option<Labels> {
-    let all = model.targets.iter().flat_map(asking_labels);
-    all.into_iter().find(|labels| !labels.is_empty() && !expected_in(model, ANY, labels).is_empty())
 }
 
 /// Makes the checks. What is changed for them is changed back even if nobody waits for them any more.
