@@ -4,15 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::core::{DynamicObject, GroupVersionKind};
 use kube::discovery::ApiResource;
 use kube::{Api, Client};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{KindError, Setup};
-use crate::apply;
+use crate::apply::{self, Applier};
 use crate::components::Part;
 use crate::external_secrets::{self, NAMESPACE, WEBHOOK_NOT_CALLED};
 use crate::image::{Entry, Image, Layer, Settings};
@@ -53,11 +53,36 @@ pub(super) async fn install(client: &Client, setup: &Setup<'_>, directory: &Path
     let image = (IMAGE, &*tag());
     let (definitions, objects) =
         external_secrets::render_for_pods(setup.programs, setup.assets, directory, image).await?;
-    apply::install(client, &definitions, NAMESPACE, &objects).await?;
+    let (webhook, others): (Vec<Value>, Vec<Value>) = objects.into_iter().partition(is_webhook);
+    apply::install(client, &definitions, NAMESPACE, &others).await?;
+    // A pod that has its Secret mounted while it is empty gets the certificate with the kubelet's next look at the volume,
+    // up to a minute and a half later.
+    until_certificate(client).await?;
+    Applier::discover(client).await?.apply_all(&webhook).await?;
     for name in DEPLOYMENTS {
         until_ready(client, name).await?;
     }
     Ok(until_webhook_answers(client).await?)
+}
+
+/// Whether an object makes the webhook's pods.
+fn is_webhook(object: &Value) -> bool {
+    object["kind"] == "Deployment" && object["metadata"]["name"] == WEBHOOK
+}
+
+/// Waits until the webhook's Secret, which the chart makes empty, has the certificate.
+async fn until_certificate(client: &Client) -> Result<(), WaitError> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
+    wait::poll(&format!("a certificate in Secret {NAMESPACE}/{WEBHOOK}"), READY, EVERY, || async {
+        match secrets.get(WEBHOOK).await {
+            Ok(secret) if secret.data.iter().flatten().any(|(key, value)| key == "tls.crt" && !value.0.is_empty()) => {
+                Progress::Done(())
+            }
+            Ok(_) => Progress::NotYet("it is empty".to_owned()),
+            Err(error) => Progress::NotYet(error.to_string()),
+        }
+    })
+    .await
 }
 
 /// Waits until all pods of a Deployment are ready.
