@@ -42,7 +42,7 @@ pub use backstage::{PortalError, PortalPod, catalog_file};
 pub use endpoints::{Endpoints, Owner};
 pub use kargo::{DiscoveryError, Subscribed};
 pub use kargo_rules::LookupError;
-pub use kubelet::{Pull, PullError};
+pub use kubelet::{Pull, PullError, SecondTry};
 pub use pod::PodError;
 pub use setup::{Nodes, Setup, SetupError, absent};
 pub use start::StartError;
@@ -229,12 +229,7 @@ impl Consumers {
     /// The requests after `mark` that are about the repository or image `name`.
     pub async fn requests_about(&self, mark: Mark, name: &str) -> Vec<Request> {
         let mut requests = self.forge.since(mark).await;
-        requests.retain(|request| {
-            let scope = request.query.get("scope").and_then(Option::as_deref);
-            // Names end in a number, so one could begin like another.
-            let about = |text: &str| text.split(['/', ':', '.']).any(|part| part == name);
-            about(&request.path) || scope.is_some_and(about)
-        });
+        requests.retain(|request| is_about(request, name));
         requests
     }
 
@@ -299,6 +294,29 @@ impl Consumers {
             death = self.forge.died() => death.to_string(),
         }
     }
+}
+
+/// Whether a request is about the repository or the image of this name.
+fn is_about(request: &Request, name: &str) -> bool {
+    let scope = request.query.get("scope").and_then(Option::as_deref);
+    // Names end in a number, so one could begin like another.
+    let about = |text: &str| text.split(['/', ':', '.']).any(|part| part == name);
+    about(&request.path) || scope.is_some_and(about)
+}
+
+/// Whether the server refused a request for who made it, or hid from it that there is anything.
+pub(crate) fn is_denial(request: &Request) -> bool {
+    request.status.is_some_and(|status| matches!(status, 400 | 401 | 403 | 404))
+}
+
+/// Whether the server refused a credential that came with the request. Clients that have one ask without it first, or, as
+/// git does for a URL with a user name, with an empty password.
+pub(crate) fn refuses_credential(request: &Request) -> bool {
+    let secret = match &request.offered {
+        Offered::Basic { secret, .. } | Offered::Token { secret } | Offered::Client { secret, .. } => secret,
+        Offered::Nothing | Offered::Bearer { .. } | Offered::Session | Offered::Other => return false,
+    };
+    is_denial(request) && *secret != Credential::new("").fingerprint()
 }
 
 #[cfg(test)]

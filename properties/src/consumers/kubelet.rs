@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use credence_harness::forge::{Mark, Request};
 use credence_harness::image::{Image, ImageError};
-use credence_harness::observe::PodSeen;
+use credence_harness::observe::{PodSeen, View};
 use credence_harness::wait::{self, Progress, WaitError};
 use kube::Client;
 
 use super::pod::{PodError, PulledPod};
-use super::{Answer, Consumers};
+use super::{Answer, Consumers, is_about, refuses_credential};
 use crate::environment::Environment;
 
 /// How long a pod may take to run or to be refused its image; measured at 1 to 3 s.
@@ -42,9 +43,20 @@ pub struct Pull<'a> {
     pub secret: Option<&'a str>,
     /// The image, with its tag.
     pub image: &'a str,
-    /// Whether it ought to work. Then the kubelet gets its second try: it pulls without a Secret that it could not read in
-    /// time (its event `FailedToRetrieveImagePullSecret`), and tries again.
-    pub ought_to_work: bool,
+    /// What the kubelet gets a second try for.
+    pub second_try: SecondTry,
+}
+
+/// When a first pull that fails does not count. The kubelet pulls without a Secret that it could not read in time (its
+/// event `FailedToRetrieveImagePullSecret`), and tries again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondTry {
+    /// It always counts.
+    None,
+    /// Until the pod runs.
+    UntilItRuns,
+    /// Until the registry has refused a credential.
+    UntilACredentialIsRefused,
 }
 
 impl Consumers {
@@ -65,6 +77,7 @@ impl Consumers {
     /// When the pod is refused or the kubelet does not say how the pull went.
     pub async fn pull(&self, env: &Environment, client: &Client, pull: &Pull<'_>) -> Result<Answer, PullError> {
         let Pull { namespace, pod: name, secret, image, .. } = *pull;
+        let mark = self.forge.mark();
         let pod = PulledPod { namespace, name, image, secret, variables: Vec::new() };
         self.create_pod(env, client, &pod).await?;
         let what = format!("pull of {image} by pod {namespace}/{name}");
@@ -73,15 +86,11 @@ impl Consumers {
             PulledPod::answer(seen).map_or_else(|| Progress::NotYet(format!("{seen:?}")), Progress::Done)
         });
         let mut answer = answer.await;
-        if pull.ought_to_work && matches!(answer, Ok(Answer::Refused(_))) {
+        if matches!(answer, Ok(Answer::Refused(_))) {
             let what = format!("second try of the {what}");
-            let again = wait::until(&env.observer, &what, SECOND_TRY, |view| match view.pod(namespace, name) {
-                Some(PodSeen::Ran) => Progress::Done(()),
-                seen => Progress::NotYet(format!("{seen:?}")),
-            });
-            match again.await {
-                Ok(()) => answer = Ok(Answer::Admitted),
-                Err(WaitError::TimedOut { .. } | WaitError::Impossible { .. }) => {}
+            match self.second_try(env, &what, mark, pull).await {
+                Ok(None) => {}
+                Ok(Some(second)) => answer = Ok(second),
                 Err(blind) => answer = Err(blind),
             }
         }
@@ -89,5 +98,38 @@ impl Consumers {
         let answer = answer?;
         deleted?;
         Ok(answer)
+    }
+
+    /// What the kubelet says of its second try, if it has one and this has another end than the first.
+    async fn second_try(
+        &self,
+        env: &Environment,
+        what: &str,
+        mark: Mark,
+        pull: &Pull<'_>,
+    ) -> Result<Option<Answer>, WaitError> {
+        let tried = match pull.second_try {
+            SecondTry::None => return Ok(None),
+            SecondTry::UntilItRuns => {
+                let runs =
+                    wait::until(&env.observer, what, SECOND_TRY, |view| match view.pod(pull.namespace, pull.pod) {
+                        Some(PodSeen::Ran) => Progress::Done(Some(Answer::Admitted)),
+                        seen => Progress::NotYet(format!("{seen:?}")),
+                    });
+                runs.await
+            }
+            SecondTry::UntilACredentialIsRefused => {
+                let name = pull.image.rsplit('/').next().and_then(|name| name.split(':').next()).unwrap_or_default();
+                let refused = |request: &Request| is_about(request, name) && refuses_credential(request);
+                self.forge.wait_for(mark, what, SECOND_TRY, refused).await.map(|_| None)
+            }
+        };
+        match tried {
+            Err(WaitError::TimedOut { .. } | WaitError::Impossible { .. }) => {
+                let runs = |view: &View<'_>| matches!(view.pod(pull.namespace, pull.pod), Some(PodSeen::Ran));
+                Ok(env.observer.look(runs).then_some(Answer::Admitted))
+            }
+            other => other,
+        }
     }
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::issuer::Issuer;
-use super::trial::{Trial, is_denial};
+use super::trial::Trial;
 use crate::consumer_format::{Role, source_roles};
-use crate::consumers::{Answer, Consumer, Owner, Pull, Subscribed};
+use crate::consumers::{Answer, Consumer, Owner, Pull, SecondTry, Subscribed, is_denial};
 use crate::copies::chain;
 use crate::kargo::Kind;
 
@@ -107,7 +107,7 @@ impl Trespass {
                 consumers.publish(&place.name, name, "denied").await.map_err(|error| chain(&error))?;
                 let (pod, image) = (format!("{name}-denied"), format!("{}:denied", place.image(name)));
                 let secret = (self != Self::WithoutSecret).then_some(trial.target.secret.as_str());
-                let pull = Pull { namespace, pod: &pod, secret, image: &image, ought_to_work: false };
+                let pull = Pull { namespace, pod: &pod, secret, image: &image, second_try: SecondTry::None };
                 consumers.pull(trial.env, &trial.client, &pull).await.map_err(|error| chain(&error))
             }
             Consumer::ArgoCd => {

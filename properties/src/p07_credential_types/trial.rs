@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use credence_harness::credential::Credential;
-use credence_harness::forge::{Caller, Mark, Offered, Request};
+use credence_harness::forge::{Caller, Mark, Request};
 use credence_harness::wait::WaitError;
 use kube::Client;
 use tokio::time::Instant;
@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::Placement;
 use super::issuer::Issuer;
 use super::trespass::Trespass;
-use crate::consumers::{Answer, Consumer, Consumers, Followed, Owner, Pull, Subscribed};
+use crate::consumers::{Answer, Consumer, Consumers, Followed, Owner, Pull, SecondTry, Subscribed};
+use crate::consumers::{is_denial, refuses_credential};
 use crate::copies::{self, chain, violated};
 use crate::driver::Observation;
 use crate::environment::Environment;
@@ -240,7 +241,10 @@ impl<'a> Trial<'a> {
                     pod: &pod,
                     secret: Some(&self.target.secret),
                     image: &image,
-                    ought_to_work: *expected == Answer::Admitted,
+                    second_try: match expected {
+                        Answer::Admitted => SecondTry::UntilItRuns,
+                        Answer::Refused(_) => SecondTry::UntilACredentialIsRefused,
+                    },
                 };
                 consumers.pull(self.env, &self.client, &pull).await.map_err(|error| chain(&error))
             }
@@ -344,19 +348,4 @@ impl<'a> Trial<'a> {
 
 fn is_success(request: &Request) -> bool {
     request.status.is_some_and(|status| (200..300).contains(&status))
-}
-
-/// Whether the server refused a request for who made it, or hid from it that there is anything.
-pub(super) fn is_denial(request: &Request) -> bool {
-    request.status.is_some_and(|status| matches!(status, 400 | 401 | 403 | 404))
-}
-
-/// Whether the server refused a credential that came with the request. Clients that have one ask without it first, or, as
-/// git does for a URL with a user name, with an empty password.
-fn refuses_credential(request: &Request) -> bool {
-    let secret = match &request.offered {
-        Offered::Basic { secret, .. } | Offered::Token { secret } | Offered::Client { secret, .. } => secret,
-        Offered::Nothing | Offered::Bearer { .. } | Offered::Session | Offered::Other => return false,
-    };
-    is_denial(request) && *secret != Credential::new("").fingerprint()
 }
