@@ -204,8 +204,7 @@ impl Namespaces {
     /// Cleans a namespace. What the cluster did not answer, or what was out of sight, is no evidence against anybody.
     async fn clean(&self, env: &Environment, lease: &Lease, labels: &BTreeSet<String>) -> Result<(), Outcome> {
         let unanswered = |error: &dyn std::error::Error| Outcome::Unknown(chain(error));
-        let removed: BTreeMap<&String, Value> = labels.iter().map(|key| (key, Value::Null)).collect();
-        let unlabelled = set_labels(&env.cluster.client, "credence", &lease.name, &removed).await;
+        let unlabelled = remove_labels(&env.cluster.client, "credence", &lease.name, labels).await;
         unlabelled.map_err(|error| unanswered(&error))?;
         if matches!(lease.kind, Kind::Named { .. }) {
             return Ok(());
@@ -274,6 +273,20 @@ pub async fn set_labels<K: serde::Serialize + Ord, V: serde::Serialize>(
         .await
         .map(drop)
         .map_err(refused("label", namespace))
+}
+
+/// Takes labels off a namespace.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn remove_labels<'a>(
+    client: &Client,
+    manager: &str,
+    namespace: &str,
+    keys: impl IntoIterator<Item = &'a String>,
+) -> Result<(), NamespaceError> {
+    let removed: BTreeMap<&String, Value> = keys.into_iter().map(|key| (key, Value::Null)).collect();
+    set_labels(client, manager, namespace, &removed).await
 }
 
 /// Begins the deletion of a namespace.

@@ -11,7 +11,6 @@ use credence_harness::wait::{self, Progress, WaitError};
 use kube::Client;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::bundle::SourceRef;
@@ -176,8 +175,7 @@ impl<'a> Dependent<'a> {
     /// # Errors
     /// When the API server refuses.
     pub async fn stop_asking(&self, client: &Client, case: CaseId) -> Result<(), NamespaceError> {
-        let removed: BTreeMap<&String, Value> = self.labels.keys().map(|key| (key, Value::Null)).collect();
-        namespaces::set_labels(client, &agent(case), &self.namespace, &removed).await
+        namespaces::remove_labels(client, &agent(case), &self.namespace, self.labels.keys()).await
     }
 
     /// Waits until the copy is what the target promises of a source with these `values`.

@@ -261,17 +261,17 @@ impl Engine {
         self.checked(act, timeout(within, output).await.map_err(hangs)?)
     }
 
-    /// Where it keeps images and volumes: a directory of this machine, if the engine is of this machine.
+    /// Where it keeps images and volumes, if that is a directory of this machine: one elsewhere has its own disk.
     ///
     /// # Errors
     /// When the engine cannot be asked.
-    pub async fn root(&self) -> Result<PathBuf, EngineError> {
+    pub async fn root(&self) -> Result<Option<PathBuf>, EngineError> {
         let field = match self.name {
             Name::Docker => "{{.DockerRootDir}}",
             Name::Podman => "{{.Store.GraphRoot}}",
         };
         let root = self.output("ask for the place of images", &["info", "--format", field]).await?;
-        Ok(PathBuf::from(String::from_utf8_lossy(&root).trim()))
+        Ok(Some(PathBuf::from(String::from_utf8_lossy(&root).trim())).filter(|root| root.is_dir()))
     }
 
     /// Whether the engine has the image called `name`, with its tag.

@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use super::engine::{Engine, EngineError, Name};
+use super::engine::{Engine, EngineError};
 use crate::components::{self, ComponentError, Lock, Options, Part, Source, check_space};
 use crate::image::{ImageError, Layer};
 
@@ -308,17 +308,9 @@ async fn check_room(
     here: u64,
     there: u64,
 ) -> Result<(), NodeImageError> {
-    let field = match engine.name() {
-        Name::Docker => "{{.DockerRootDir}}",
-        Name::Podman => "{{.Store.GraphRoot}}",
-    };
-    let root = engine.output("ask for the place of images", &["info", "--format", field]).await?;
-    let root = PathBuf::from(String::from_utf8_lossy(&root).trim());
+    let root = engine.root().await?;
     let mut needs = vec![(options.cache.as_path(), here)];
-    // An engine on another machine has its own disk.
-    if root.is_dir() {
-        needs.push((&root, there));
-    }
+    needs.extend(root.as_deref().map(|root| (root, there)));
     Ok(check_space(what, &needs)?)
 }
 

@@ -20,10 +20,7 @@ const RUN_MEGABYTES: u64 = 700;
 pub async fn check(engine: &Engine, directory: &Path) -> Result<String, KindError> {
     let root = engine.root().await?;
     let mut needs = vec![(directory, RUN_MEGABYTES)];
-    // An engine on another machine has its own disk.
-    if root.is_dir() {
-        needs.push((root.as_path(), ENGINE_MEGABYTES));
-    }
+    needs.extend(root.as_deref().map(|root| (root, ENGINE_MEGABYTES)));
     judge(&needs)
 }
 

@@ -20,7 +20,6 @@ use credence_harness::wait::{self, Progress, WaitError};
 use futures::FutureExt;
 use futures::future::join;
 use kube::api::DeleteParams;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::breakage;
@@ -126,9 +125,8 @@ impl<'a> Scene<'a> {
         let began = Instant::now();
         // Whatever happens meanwhile, the webhook has to come back: nothing else works without it.
         let meanwhile = AssertUnwindSafe(self.meanwhile(stop)).catch_unwind().await;
-        let lasted = || began.elapsed();
         breakage::start(self.env, Component::Webhook).await.map_err(|error| chain(&error))?;
-        let away = Away { lasted: lasted(), back: Instant::now() };
+        let away = Away { lasted: began.elapsed(), back: Instant::now() };
         let [deleted, unlabelled] = meanwhile.unwrap_or_else(|_| Err("the check panicked".to_owned()))?;
         tokio::select! {
             biased;
@@ -144,8 +142,8 @@ impl<'a> Scene<'a> {
     async fn meanwhile(&self, stop: &Stop) -> Result<[Meanwhile; 2], String> {
         let client = &self.env.cluster.client;
         namespaces::delete(client, &self.deleted).await.map_err(|error| chain(&error))?;
-        let removed: BTreeMap<&String, Value> = self.labels.keys().map(|key| (key, Value::Null)).collect();
-        let unlabelled = namespaces::set_labels(client, FIELD_MANAGER, &self.unlabelled.name, &removed).await;
+        let keys = self.labels.keys();
+        let unlabelled = namespaces::remove_labels(client, FIELD_MANAGER, &self.unlabelled.name, keys).await;
         unlabelled.map_err(|error| chain(&error))?;
         let (asked, names) = (Instant::now(), Names::of(&self.env.model));
         let [mut deleted, mut unlabelled] = [Meanwhile::default(); 2];
