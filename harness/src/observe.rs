@@ -76,6 +76,11 @@ impl View<'_> {
         self.state.external_secrets.get(namespace).into_iter().flatten().map(|(name, _)| name.as_str()).collect()
     }
 
+    /// All pods of a namespace, by name.
+    pub fn pods(&self, namespace: &str) -> impl Iterator<Item = (&String, &PodSeen)> {
+        self.state.pods.get(namespace).into_iter().flatten()
+    }
+
     /// A pod, if it exists.
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&PodSeen> {
         self.state.pods.get(namespace)?.get(name)
@@ -319,7 +324,8 @@ impl State {
         let state = container.and_then(|container| container.state.as_ref());
         let ran = state.is_some_and(|state| state.running.is_some() || state.terminated.is_some());
         let reason = state.and_then(|state| state.waiting.as_ref()?.reason.clone()).unwrap_or_default();
-        let seen = if ran { PodSeen::Ran } else { PodSeen::Waits { reason } };
+        let restarts = container.map_or(0, |container| container.restart_count);
+        let seen = if ran { PodSeen::Ran { restarts } } else { PodSeen::Waits { reason } };
         place(&mut self.pods, object.namespace().unwrap_or_default(), object.name_any(), exists.then_some(seen));
     }
 

@@ -27,6 +27,7 @@ use crate::verdict::Requirement;
 
 mod argo_cd;
 mod backstage;
+mod deployment;
 mod endpoints;
 mod kargo;
 mod kargo_rules;
@@ -38,7 +39,7 @@ mod start;
 mod tls;
 
 pub use argo_cd::{Followed, SyncError};
-pub use backstage::{PortalError, PortalPod, catalog_file};
+pub use backstage::{PORTAL_IMAGE, PORTAL_VARIABLES, PortalDeployment, PortalError, catalog_file};
 pub use endpoints::{Endpoints, Owner};
 pub use kargo::{DiscoveryError, Subscribed};
 pub use kargo_rules::LookupError;

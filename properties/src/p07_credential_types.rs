@@ -44,11 +44,9 @@ use trial::Trial;
 /// The property.
 pub struct CredentialTypes;
 
-/// The copy of one case.
+/// How one case uses its copy. Which copy that is follows from the case's number, so that a few cases meet every consumer.
 #[derive(Debug, Clone)]
 pub struct Placement {
-    /// Its target, by its place among those of the source that have a consumer.
-    target: Pick,
     /// The way in which its namespace asks for it.
     way: Pick,
     /// The login that must be denied, by its place among those that its consumer can try.
@@ -66,8 +64,8 @@ pub struct Lives {
 
 /// Slots of which one has a case of Backstage: it takes a minute, and so there are few.
 const SLOTS_PER_PORTAL: u32 = 10;
-/// Which of them.
-const PORTAL_SLOT: u32 = 1;
+/// Which of them: a run of few cases has it as well.
+const PORTAL_SLOT: u32 = 0;
 /// How much later than what follows from it the death of a consumer may be known: of a container the engine tells.
 const DEATH: Duration = Duration::from_secs(2);
 
@@ -108,7 +106,7 @@ impl Property for CredentialTypes {
     }
 
     fn case(&self, _model: &Model, _lives: &Lives) -> BoxedStrategy<Placement> {
-        (pick(), pick(), pick()).prop_map(|(target, way, trespass)| Placement { target, way, trespass }).boxed()
+        (pick(), pick()).prop_map(|(way, trespass)| Placement { way, trespass }).boxed()
     }
 
     fn is_telling(&self, _model: &Model, _lives: &Lives, _case: &Placement) -> bool {
@@ -173,13 +171,38 @@ impl Property for CredentialTypes {
     }
 }
 
+/// What is called a credential that has replaced another.
+const ROTATED: &str = "rotated";
+
+/// Counts a login with a credential that was just issued or rotated.
+fn count_login(observation: &mut Observation, consumer: Consumer, how: &str) {
+    observation.count(consumer.operation());
+    if how == ROTATED {
+        observation.count(&format!("{}, after a rotation", consumer.operation()));
+    }
+}
+
 /// The targets of a source whose copies have a consumer here, or what stands in for it; those for pods, the most common
-/// consumers, twice.
+/// consumers, once more at the end.
 fn consumed<'a>(model: &'a Model, source: &SourceRef) -> Vec<(&'a Target, Consumer)> {
     let targets = targets_of(model, source).into_iter();
     let with_consumers =
         targets.filter_map(|target| Some((target, Consumer::of(target)?.among(&model.absent_consumers)?)));
-    with_consumers.flat_map(|pair| std::iter::repeat_n(pair, if pair.1 == Consumer::Kubelet { 2 } else { 1 })).collect()
+    let mut all: Vec<_> = with_consumers.collect();
+    let pods: Vec<_> = all.iter().copied().filter(|(_, consumer)| *consumer == Consumer::Kubelet).collect();
+    all.extend(pods);
+    all
+}
+
+/// The number of a case's slot, and its place in it.
+fn slot_and_place(case: CaseId) -> (u32, u32) {
+    (case.index / CredentialTypes::CASES_PER_SLOT, case.index % CredentialTypes::CASES_PER_SLOT)
+}
+
+/// Which of `choices` is for a case: its slot's begin with another one than those of the slot before.
+fn turn(case: CaseId, choices: usize) -> Option<usize> {
+    let (slot, place) = slot_and_place(case);
+    usize::try_from(slot + place).ok()?.checked_rem(choices)
 }
 
 /// Leads the credentials of a slot through their lives, with all cases at each step.
@@ -202,9 +225,10 @@ async fn live(
         })
         .collect();
     // Before the credentials, for which the slot may have to wait until others are done with their sources.
-    let begun = cases.iter().enumerate().map(|(number, (id, placement))| {
-        let portal = lives.portal.as_ref().filter(|_| number == 0);
-        let (target, consumer, issuer) = *placement.target.of(&targets);
+    let begun = cases.iter().map(|(id, placement)| {
+        let portal = lives.portal.as_ref().filter(|_| slot_and_place(*id).1 == 0);
+        // A source without targets has no slot.
+        let (target, consumer, issuer) = targets[turn(*id, targets.len()).unwrap_or_default()];
         async move {
             match portal {
                 Some(copies) => Subject::Portal(Box::new(PortalTrial::begin(env, consumers, *id, copies).await)),
@@ -235,7 +259,7 @@ async fn live(
     for (_, issuer) in &mut credentials {
         issuer.withdraw_former().await.map_err(|error| chain(&error))?;
     }
-    every(&mut subjects, &credentials, &[Step::MustBeAdmitted("rotated")]).await;
+    every(&mut subjects, &credentials, &[Step::MustBeAdmitted(ROTATED)]).await;
 
     let mut overwritten = false;
     for (_, issuer) in &mut credentials {

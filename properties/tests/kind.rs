@@ -7,9 +7,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use credence::consumers::Consumer;
 use credence::copies::chain;
+use credence::driver::Property;
+use credence::p07_credential_types::CredentialTypes;
 use credence::registry;
-use credence::report::PropertyReport;
+use credence::report::{PropertyReport, Report};
 use credence::run::{ClusterKind, Options};
 use credence::verdict::{CaseId, Verdict};
 use credence_harness::kind::engine::Engine;
@@ -21,7 +24,7 @@ mod support;
 
 use execute::execute;
 
-/// Cases of each property, unless `CREDENCE_KIND_CASES` says otherwise.
+/// Cases of each property, as many as reach every consumer in pods, unless `CREDENCE_KIND_CASES` says otherwise.
 const CASES: u32 = 3;
 /// Cases with which the fault must be found; the embedded cluster finds it with as many.
 const FAULT_CASES: u32 = 40;
@@ -65,7 +68,19 @@ fn agree() -> Result<(), Failed> {
         .filter(|(here, there)| judgement(here) != judgement(there))
         .map(|(here, there)| format!("embedded: {:?}\nkind:     {:?}", judgement(here), judgement(there)))
         .collect();
-    if differences.is_empty() { Ok(()) } else { Err(Failed::from(differences.join("\n"))) }
+    if differences.is_empty() { pods_log_in(&kind) } else { Err(Failed::from(differences.join("\n"))) }
+}
+
+/// What runs in pods of the cluster was let in with its copies.
+fn pods_log_in(kind: &Report) -> Result<(), Failed> {
+    let report = kind.properties.iter().find(|property| property.id == CredentialTypes::META.id);
+    let report = report.ok_or("p07 was not tested")?;
+    for consumer in [Consumer::Kubelet, Consumer::ArgoCd, Consumer::Backstage].map(Consumer::operation) {
+        if !report.skipped_checks.contains_key(consumer) && !report.operations.contains_key(consumer) {
+            return Err(Failed::from(format!("no {consumer} among {:?}", report.operations)));
+        }
+    }
+    Ok(())
 }
 
 /// What a report says of a property, without times. Whether a case meets a documented upstream race is a matter of

@@ -66,7 +66,10 @@ impl ExternalSecretSeen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PodSeen {
     /// Its container runs, or ran to its end.
-    Ran,
+    Ran {
+        /// How many times the kubelet has started it again.
+        restarts: i32,
+    },
     /// Its container waits. Only the reason is kept: messages can quote what a registry was sent.
     Waits {
         /// The reason, such as `ErrImagePull`; empty while the kubelet has not looked at it.

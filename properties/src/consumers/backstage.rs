@@ -1,31 +1,37 @@
-//! Backstage as a consumer: a pod of a real backend, pulled with one copy, that signs people in with another and reads
-//! private files with a third.
+//! Backstage as a consumer: a Deployment of a real backend, pulled with one copy, that signs people in with another and
+//! reads private files with a third.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use credence_harness::backstage::{self, BackstageError, Client as Browser, ClientError, Installation, Url};
+use credence_harness::forge::ForgeError;
 use credence_harness::image::{Entry, Image, ImageError, Layer, Settings};
-use credence_harness::observe::PodSeen;
+use credence_harness::observe::{PodSeen, View};
 use credence_harness::wait::{self, Progress, WaitError};
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use super::deployment::{self, pods};
 use super::pod::{PodError, PulledPod};
 use super::{Answer, Consumers, Owner};
 use crate::environment::Environment;
 
-/// How long the pull of 200 MB and the start of the container may take; measured at 12 s, and at 44 s beside two more runs.
+/// How long it may take until the pod before is gone, 200 MB are pulled and the container is started; measured at 12 s, and
+/// at 44 s beside two more runs.
 const STARTED: Duration = Duration::from_secs(60);
 /// How long Backstage itself may take to be ready; it takes 2 to 9 s.
 const READY: Duration = Duration::from_secs(60);
-/// How long a pod may take to be gone: the next one listens on its port.
+/// How long the pod of a Deployment that is removed may take to be gone: the next one listens on its port.
 const GONE: Duration = Duration::from_secs(30);
 /// Where the image has the certificate of the forge's authority.
 pub(super) const AUTHORITY: &str = "/etc/credence/authority.crt";
-/// Name and tag of the image.
-const IMAGE: (&str, &str) = ("backstage", "pinned");
+/// Name of its image in the registry of its owner.
+pub const PORTAL_IMAGE: &str = "backstage";
+/// Tag of that image.
+const TAG: &str = "pinned";
 
 /// Why Backstage could not be tried.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +45,8 @@ pub enum PortalError {
     /// Its image could not be packed or published.
     #[error("failed to publish the image of Backstage")]
     Image(#[from] ImageError),
-    /// The pod could not be run.
-    #[error("failed to run a pod of Backstage")]
+    /// The Deployment could not be made or removed.
+    #[error("failed to deploy Backstage")]
     Pod(#[from] PodError),
     /// Something did not happen in time.
     #[error("failed to wait for Backstage")]
@@ -48,6 +54,9 @@ pub enum PortalError {
     /// Backstage did not answer as it should, which says nothing of a credential.
     #[error("failed to use Backstage")]
     Client(#[from] ClientError),
+    /// Its container ended, and why is not kept: its log can quote credentials.
+    #[error("failed to use Backstage: its container ended by itself; its pods: {0}")]
+    Ended(String),
     /// A URL of ours is not one.
     #[error("failed to make a URL of {0}")]
     Url(String),
@@ -64,22 +73,28 @@ pub(super) struct Portal {
     pub(super) published: OnceCell<()>,
 }
 
-/// Where a pod of Backstage gets its credentials: literally, or from Secrets of its namespace.
-pub struct PortalPod<'a> {
+/// A Deployment of Backstage, and where it gets its credentials: literally, or from Secrets of its namespace.
+pub struct PortalDeployment<'a> {
     /// Its namespace.
     pub namespace: &'a str,
     /// Its name, which no other has.
     pub name: &'a str,
+    /// How many times it has been started: another number replaces the pod that runs.
+    pub start: u32,
     /// Who owns its image.
     pub owner: &'a Owner,
     /// The Secret that it is pulled with.
     pub pull_secret: &'a str,
-    /// Client id, client secret and token, each as an `EnvVar` without its name.
-    pub credentials: [Value; 3],
+    /// Who makes it, as field manager.
+    pub manager: &'a str,
+    /// Secrets whose keys are variables of these names.
+    pub variables_from: &'a [String],
+    /// The other variables of [`PORTAL_VARIABLES`], each an `EnvVar`. They win over those of Secrets.
+    pub variables: &'a [Value],
 }
 
-/// The variables that hold the three credentials.
-const VARIABLES: [&str; 3] = ["AUTH_GITHUB_CLIENT_ID", "AUTH_GITHUB_CLIENT_SECRET", "GITHUB_TOKEN"];
+/// The variables that hold client id, client secret and token (`fixtures/consumers/backstage/app-config.yaml`).
+pub const PORTAL_VARIABLES: [&str; 3] = ["AUTH_GITHUB_CLIENT_ID", "AUTH_GITHUB_CLIENT_SECRET", "GITHUB_TOKEN"];
 
 impl Consumers {
     fn portal(&self) -> Result<&Portal, PortalError> {
@@ -95,35 +110,40 @@ impl Consumers {
         }
     }
 
-    /// Starts a pod and waits until Backstage is ready in it. `Refused` if its image could not be pulled.
+    /// Deploys Backstage, or restarts it, and waits until it is ready. `Refused` if its image could not be pulled.
     ///
     /// # Errors
-    /// When the image cannot be published, the pod is refused, or Backstage does not become ready.
+    /// When the image cannot be published, the Deployment is refused, or Backstage does not become ready.
     pub async fn start_portal(
         &self,
         env: &Environment,
         client: &Client,
-        pod: &PortalPod<'_>,
+        deployment: &PortalDeployment<'_>,
     ) -> Result<Answer, PortalError> {
         let portal = self.portal()?;
-        portal.published.get_or_try_init(|| self.publish_portal(portal, pod.owner)).await?;
-        let PortalPod { namespace, name, .. } = *pod;
+        portal.published.get_or_try_init(|| self.publish_portal(portal, deployment.owner)).await?;
+        let PortalDeployment { namespace, name, start, .. } = *deployment;
         let settings = portal.served.environment().into_iter();
         let settings = settings.map(|(name, value)| json!({ "name": name, "value": value }));
-        let credentials = VARIABLES.iter().zip(&pod.credentials).map(|(name, source)| {
-            let mut variable = source.clone();
-            variable["name"] = json!(name);
-            variable
-        });
-        let image = format!("{}:{}", pod.owner.image(IMAGE.0), IMAGE.1);
-        let variables = settings.chain(credentials).collect();
-        let pulled = PulledPod { namespace, name, image: &image, secret: Some(pod.pull_secret), variables };
-        self.create_pod(env, client, &pulled).await?;
-        let what = format!("Backstage running in pod {namespace}/{name}");
+        let pulled = PulledPod {
+            namespace,
+            name,
+            image: &format!("{}:{TAG}", deployment.owner.image(PORTAL_IMAGE)),
+            secret: Some(deployment.pull_secret),
+            variables_from: deployment.variables_from,
+            variables: settings.chain(deployment.variables.iter().cloned()).collect(),
+        };
+        let names = |view: &View<'_>| pods(view, namespace, name).map(|(name, _)| name.clone()).collect();
+        let before: BTreeSet<String> = env.observer.look(names);
+        self.deploy(env, client, deployment.manager, &pulled, start).await?;
+        let what = format!("Backstage running in a pod of Deployment {namespace}/{name}");
         // Every pod of Backstage ought to be pulled, so that its kubelet may try again.
-        let pulled = wait::until(&env.observer, &what, STARTED, |view| match view.pod(namespace, name) {
-            Some(PodSeen::Ran) => Progress::Done(()),
-            seen => Progress::NotYet(format!("{seen:?}")),
+        let pulled = wait::until(&env.observer, &what, STARTED, |view| {
+            let now: Vec<_> = pods(view, namespace, name).collect();
+            match now[..] {
+                [(name, PodSeen::Ran { .. })] if !before.contains(name) => Progress::Done(()),
+                _ => Progress::NotYet(format!("{now:?}")),
+            }
         });
         match pulled.await {
             Ok(()) => {}
@@ -152,11 +172,11 @@ impl Consumers {
             user: Some(65534),
         };
         let image = Image::new(&[layer], &settings, "backstage");
-        self.pusher.push(&image, &format!("{}/{}", owner.name, IMAGE.0), IMAGE.1).await?;
+        self.pusher.push(&image, &format!("{}/{PORTAL_IMAGE}", owner.name), TAG).await?;
         Ok(())
     }
 
-    /// Removes a pod and waits until it is gone.
+    /// Removes the Deployment and waits until its pod is gone.
     ///
     /// # Errors
     /// When the API server refuses, or the pod stays.
@@ -167,14 +187,30 @@ impl Consumers {
         namespace: &str,
         name: &str,
     ) -> Result<(), PortalError> {
-        let pod = PulledPod { namespace, name, image: IMAGE.0, secret: None, variables: Vec::new() };
-        pod.delete(client).await?;
-        let what = format!("pod {namespace}/{name} gone");
-        let gone = wait::until(&env.observer, &what, GONE, |view| match view.pod(namespace, name) {
+        deployment::scale_down(client, namespace, name).await?;
+        let what = format!("pod of Deployment {namespace}/{name} gone");
+        let gone = wait::until(&env.observer, &what, GONE, |view| match pods(view, namespace, name).next() {
             None => Progress::Done(()),
-            Some(seen) => Progress::NotYet(format!("{seen:?}")),
+            seen => Progress::NotYet(format!("{seen:?}")),
         });
-        Ok(gone.await?)
+        let gone = gone.await;
+        deployment::delete(client, namespace, name).await?;
+        Ok(gone?)
+    }
+
+    /// Fails if the container that was started is not the one that runs: its kubelet starts another one when it ends,
+    /// with what the Secrets hold by then.
+    ///
+    /// # Errors
+    /// When there is no pod, it waits, or it was started again.
+    pub fn is_portal_the_same(env: &Environment, namespace: &str, name: &str) -> Result<(), PortalError> {
+        env.observer.look(|view| {
+            let now: Vec<_> = pods(view, namespace, name).collect();
+            match now[..] {
+                [(_, PodSeen::Ran { restarts: 0 })] => Ok(()),
+                _ => Err(PortalError::Ended(format!("{now:?}"))),
+            }
+        })
     }
 
     /// Signs a person in to the running Backstage, by way of the forge.
@@ -191,8 +227,13 @@ impl Consumers {
         match self.browser()?.sign_in(grant).await {
             Ok(_) => Ok(Answer::Admitted),
             Err(ClientError::Refused { refusal, .. }) => Ok(Answer::Refused(refusal.to_string())),
-            // A client that the forge does not know gets no code from it.
-            Err(ClientError::Grant(_)) => Ok(Answer::Refused("the forge did not authorise the client".to_owned())),
+            Err(ClientError::Grant(error)) => match error.downcast_ref() {
+                // A client that the forge does not know gets no code from it.
+                Some(ForgeError::Refused { .. } | ForgeError::Answer { .. }) => {
+                    Ok(Answer::Refused("the forge did not authorise the client".to_owned()))
+                }
+                _ => Err(ClientError::Grant(error).into()),
+            },
             Err(error) => Err(error.into()),
         }
     }

@@ -78,7 +78,7 @@ impl Consumers {
     pub async fn pull(&self, env: &Environment, client: &Client, pull: &Pull<'_>) -> Result<Answer, PullError> {
         let Pull { namespace, pod: name, secret, image, .. } = *pull;
         let mark = self.forge.mark();
-        let pod = PulledPod { namespace, name, image, secret, variables: Vec::new() };
+        let pod = PulledPod { namespace, name, image, secret, variables_from: &[], variables: Vec::new() };
         self.create_pod(env, client, &pod).await?;
         let what = format!("pull of {image} by pod {namespace}/{name}");
         let answer = wait::until(&env.observer, &what, PULLED, |view| {
@@ -113,7 +113,7 @@ impl Consumers {
             SecondTry::UntilItRuns => {
                 let runs =
                     wait::until(&env.observer, what, SECOND_TRY, |view| match view.pod(pull.namespace, pull.pod) {
-                        Some(PodSeen::Ran) => Progress::Done(Some(Answer::Admitted)),
+                        Some(PodSeen::Ran { .. }) => Progress::Done(Some(Answer::Admitted)),
                         seen => Progress::NotYet(format!("{seen:?}")),
                     });
                 runs.await
@@ -126,7 +126,7 @@ impl Consumers {
         };
         match tried {
             Err(WaitError::TimedOut { .. } | WaitError::Impossible { .. }) => {
-                let runs = |view: &View<'_>| matches!(view.pod(pull.namespace, pull.pod), Some(PodSeen::Ran));
+                let runs = |view: &View<'_>| matches!(view.pod(pull.namespace, pull.pod), Some(PodSeen::Ran { .. }));
                 Ok(env.observer.look(runs).then_some(Answer::Admitted))
             }
             other => other,

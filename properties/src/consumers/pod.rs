@@ -18,18 +18,18 @@ use crate::namespaces::RUN_LABEL;
 #[derive(Debug, thiserror::Error)]
 pub enum PodError {
     /// There is no node.
-    #[error("failed to run pod {pod}: there is no node")]
+    #[error("failed to run {workload}: there is no node")]
     NoNode {
-        /// The pod.
-        pod: String,
+        /// The pod or Deployment.
+        workload: String,
     },
     /// The API server refused.
-    #[error("failed to {act} pod {pod}")]
+    #[error("failed to {act} {workload}")]
     Refused {
         /// What was tried.
         act: &'static str,
-        /// The pod.
-        pod: String,
+        /// The pod or Deployment.
+        workload: String,
         /// The cause.
         #[source]
         source: Box<kube::Error>,
@@ -78,24 +78,42 @@ pub(super) struct PulledPod<'a> {
     pub(super) image: &'a str,
     /// The Secret in `imagePullSecrets`, if any.
     pub(super) secret: Option<&'a str>,
-    /// Its variables, each an `EnvVar`.
+    /// Secrets whose keys are variables of these names.
+    pub(super) variables_from: &'a [String],
+    /// Its other variables, each an `EnvVar`.
     pub(super) variables: Vec<Value>,
 }
 
 impl PulledPod<'_> {
     fn refused(&self, act: &'static str) -> impl FnOnce(kube::Error) -> PodError {
-        let pod = format!("{}/{}", self.namespace, self.name);
-        move |source| PodError::Refused { act, pod, source: Box::new(source) }
+        let workload = format!("pod {}/{}", self.namespace, self.name);
+        move |source| PodError::Refused { act, workload, source: Box::new(source) }
     }
 
     fn api(&self, client: &Client) -> Api<Pod> {
         Api::namespaced(client.clone(), self.namespace)
     }
 
+    /// Its `PodSpec` on a node, but for what happens when its container ends.
+    pub(super) fn spec(&self, node: &str) -> Value {
+        let secrets: Vec<Value> = self.secret.iter().map(|name| json!({ "name": name })).collect();
+        let from: Vec<Value> =
+            self.variables_from.iter().map(|name| json!({ "secretRef": { "name": name } })).collect();
+        json!({
+            "nodeName": node,
+            "hostNetwork": true,
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "imagePullSecrets": secrets,
+            "containers": [{ "name": "main", "image": self.image, "imagePullPolicy": "Always",
+                "envFrom": from, "env": self.variables }],
+        })
+    }
+
     /// How the pull went, once the kubelet has said so.
     pub(super) fn answer(seen: Option<&PodSeen>) -> Option<Answer> {
         match seen {
-            Some(PodSeen::Ran) => Some(Answer::Admitted),
+            Some(PodSeen::Ran { .. }) => Some(Answer::Admitted),
             Some(seen) if seen.cannot_pull() => Some(Answer::Refused("ErrImagePull".to_owned())),
             _ => None,
         }
@@ -109,6 +127,12 @@ impl PulledPod<'_> {
 }
 
 impl Consumers {
+    /// The name of the node that `workload` is to run on.
+    pub(super) fn pod_node(&self, workload: &str) -> Result<&str, PodError> {
+        let node = self.node.as_ref().ok_or_else(|| PodError::NoNode { workload: workload.to_owned() })?;
+        Ok(node.name())
+    }
+
     /// Creates a pod on the node.
     pub(super) async fn create_pod(
         &self,
@@ -116,22 +140,11 @@ impl Consumers {
         client: &Client,
         pod: &PulledPod<'_>,
     ) -> Result<(), PodError> {
-        let node = self.node.as_ref().ok_or_else(|| PodError::NoNode { pod: pod.name.to_owned() })?;
-        let secrets: Vec<Value> = pod.secret.iter().map(|name| json!({ "name": name })).collect();
-        let object = json!({
-            "metadata": { "name": pod.name, "labels": { RUN_LABEL: env.namespaces.run() } },
-            "spec": {
-                "nodeName": node.name(),
-                "hostNetwork": true,
-                "automountServiceAccountToken": false,
-                "enableServiceLinks": false,
-                "restartPolicy": "Never",
-                "terminationGracePeriodSeconds": 0,
-                "imagePullSecrets": secrets,
-                "containers": [{ "name": "main", "image": pod.image, "imagePullPolicy": "Always",
-                    "env": pod.variables }],
-            },
-        });
+        let mut spec = pod.spec(self.pod_node(pod.name)?);
+        spec["restartPolicy"] = json!("Never");
+        spec["terminationGracePeriodSeconds"] = json!(0);
+        let object =
+            json!({ "metadata": { "name": pod.name, "labels": { RUN_LABEL: env.namespaces.run() } }, "spec": spec });
         // An object of literals and of texts is a Pod.
         let object: Pod = serde_json::from_value(object).expect("a well-formed pod");
         let created = pod.api(client).create(&PostParams::default(), &object).await;

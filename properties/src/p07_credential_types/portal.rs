@@ -1,4 +1,4 @@
-//! A case of Backstage: one namespace with three copies, and a pod that needs them all.
+//! A case of Backstage: one namespace with three copies, and a Deployment that needs them all.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,9 +12,12 @@ use tokio::time::Instant;
 use super::consumed;
 use super::issue::Kind;
 use super::issuer::Issuer;
+use super::trial::is_success;
 use crate::bundle::SourceRef;
 use crate::consumer_format::{Role, source_roles};
-use crate::consumers::{Answer, Consumer, Consumers, Owner, PortalPod, catalog_file};
+use crate::consumers::{
+    Answer, Consumer, Consumers, Owner, PORTAL_IMAGE, PORTAL_VARIABLES, PortalDeployment, catalog_file, is_denial,
+};
 use crate::copies::{self, chain, violated};
 use crate::driver::Observation;
 use crate::environment::{Environment, agent, asking_labels};
@@ -22,6 +25,9 @@ use crate::model::{ExpectedKeys, Model, Target};
 use crate::namespaces::{self, Lease};
 use crate::selector::Labels;
 use crate::verdict::{CaseId, Outcome};
+
+/// Where the forge is asked to sign somebody in, and then for the token.
+const SIGN_IN: &str = "/login/oauth/";
 
 /// The copies that Backstage needs, by their targets' names.
 #[derive(Debug, Clone)]
@@ -65,10 +71,10 @@ pub(super) struct PortalTrial<'a> {
     owner: Option<&'a Owner>,
     lease: Option<Lease>,
     labels: Labels,
-    /// Of its repository and its pods.
+    /// Of its repository and its Deployment.
     name: String,
-    steps: u32,
-    running: Option<String>,
+    starts: u32,
+    deployed: bool,
     observation: Observation,
 }
 
@@ -94,8 +100,8 @@ impl<'a> PortalTrial<'a> {
             lease: None,
             labels,
             name: consumers.unused_name(id),
-            steps: 0,
-            running: None,
+            starts: 0,
+            deployed: false,
             observation: Outcome::Held.into(),
         };
         if let Err(why) = trial.prepare().await {
@@ -160,20 +166,22 @@ impl<'a> PortalTrial<'a> {
             return;
         }
         let outcome = self.admitted(issuers, how).await;
+        if outcome == Ok(Ok(())) {
+            super::count_login(&mut self.observation, Consumer::Backstage, how);
+        }
         self.conclude(outcome);
     }
 
     async fn admitted(&mut self, issuers: &[&Issuer<'_>], how: &str) -> Result<Result<(), String>, String> {
-        if self.running.is_some() {
-            // It was started with the credentials of before, which are worth nothing by now.
-            if let Err(reason) = self.must_fail("with the credentials of before a rotation").await? {
-                return Ok(Err(reason));
-            }
-            self.stop().await?;
+        // If it runs, it was started with the credentials of before, which are worth nothing by now.
+        if self.deployed
+            && let Err(reason) = self.must_fail("with the credentials of before a rotation").await?
+        {
+            return Ok(Err(reason));
         }
         let mark = self.consumers.forge.mark();
-        let credentials = self.references_to_copies()?;
-        if let Answer::Refused(said) = self.start(credentials).await? {
+        let (from, variables) = self.references_to_copies()?;
+        if let Answer::Refused(said) = self.start(&from, &variables).await? {
             return Ok(Err(format!("Backstage could not be pulled with a credential just {how}: {said}")));
         }
         let (signed_in, read) = self.use_it().await?;
@@ -182,18 +190,24 @@ impl<'a> PortalTrial<'a> {
                 return Ok(Err(format!("{what} by Backstage with a credential just {how} was refused: {said}")));
             }
         }
-        let requests = self.consumers.forge.since(mark).await;
         let offered = |request: &Request| {
             issuers.iter().filter_map(|issuer| issuer.secret()).any(|secret| request.offered.is(secret))
         };
         let user = |request: &Request| issuers.iter().any(|issuer| request.caller == Caller::User(issuer.name.clone()));
         let is_client = |request: &Request| matches!(request.offered, Offered::Client { .. });
-        let signed_in = requests.iter().any(|request| is_client(request) && offered(request));
-        let read =
-            requests.iter().any(|request| request.path.contains(&self.name) && offered(request) && user(request));
-        match signed_in && read {
-            true => Ok(Ok(())),
-            false => Err("Backstage worked, but the forge did not see its credentials".to_owned()),
+        let requests = self.consumers.forge.since(mark).await;
+        let pull = self.consumers.requests_about(mark, PORTAL_IMAGE).await;
+        let reading = self.consumers.requests_about(mark, &self.name).await;
+        let proofs = [
+            ("pull", pull.iter().any(|request| user(request) && is_success(request))),
+            ("sign-in", requests.iter().any(|request| is_client(request) && offered(request) && is_success(request))),
+            ("catalog read", reading.iter().any(|request| offered(request) && user(request) && is_success(request))),
+        ];
+        match proofs.iter().find(|(_, proved)| !proved) {
+            None => Ok(Ok(())),
+            Some((what, _)) => {
+                Err(format!("Backstage worked, but for its {what} the forge did not see the credential"))
+            }
         }
     }
 
@@ -207,19 +221,22 @@ impl<'a> PortalTrial<'a> {
     }
 
     async fn refused_with_wrong_values(&mut self) -> Result<Result<(), String>, String> {
-        self.stop().await?;
-        let [id, _, _] = self.references_to_copies()?;
+        let (from, variables) = self.references_to_copies()?;
         // Shaped like real ones, so that it is the forge that refuses them.
-        let wrong = |digit: &str| json!({ "value": digit.repeat(40) });
-        if let Answer::Refused(said) = self.start([id, wrong("0"), wrong("1")]).await? {
+        let wrong = |name: &str, digit: &str| json!({ "name": name, "value": digit.repeat(40) });
+        let [_, secret, token] = PORTAL_VARIABLES;
+        let mut wrong_ones: Vec<Value> = variables.clone();
+        wrong_ones.retain(|variable| variable["name"] != secret && variable["name"] != token);
+        wrong_ones.extend([wrong(secret, "0"), wrong(token, "1")]);
+        if let Answer::Refused(said) = self.start(&from, &wrong_ones).await? {
             return Ok(Err(format!("Backstage could not be pulled again: {said}")));
         }
         let refused = self.must_fail("with wrong values").await?;
-        self.stop().await?;
         // The pod that goes through the rotation has the copies' own values.
-        let credentials = self.references_to_copies()?;
-        self.start(credentials).await?;
-        Ok(refused)
+        match self.start(&from, &variables).await? {
+            Answer::Admitted => Ok(refused),
+            Answer::Refused(said) => Ok(Err(format!("Backstage could not be pulled again: {said}"))),
+        }
     }
 
     /// The running pod must fail at both.
@@ -231,12 +248,25 @@ impl<'a> PortalTrial<'a> {
         self.conclude(outcome);
     }
 
+    /// Both must fail, because the forge refuses what it is offered.
     async fn must_fail(&mut self, how: &str) -> Result<Result<(), String>, String> {
+        let mark = self.consumers.forge.mark();
         let (signed_in, read) = self.use_it().await?;
         for (what, answer) in [("sign-in", signed_in), ("catalog read", read)] {
             if answer == Answer::Admitted {
                 return Ok(Err(format!("{what} by Backstage works {how}")));
             }
+        }
+        let requests = self.consumers.forge.since(mark).await;
+        let reading = self.consumers.requests_about(mark, &self.name).await;
+        let proofs = [
+            // The forge refuses the client itself before there is a code, or its secret in exchange for the code.
+            ("sign-in", requests.iter().any(|request| request.path.starts_with(SIGN_IN) && is_denial(request))),
+            // Backstage has its token in every request, as a bearer token.
+            ("catalog read", reading.iter().any(|request| is_bearer(request) && is_denial(request))),
+        ];
+        if let Some((what, _)) = proofs.iter().find(|(_, proved)| !proved) {
+            return Err(format!("{what} by Backstage failed {how}, but the forge refused no credential"));
         }
         self.observation.count(&format!("{}, refused {how}", Consumer::Backstage.operation()));
         Ok(Ok(()))
@@ -244,7 +274,7 @@ impl<'a> PortalTrial<'a> {
 
     fn conclude(&mut self, outcome: Result<Result<(), String>, String>) {
         match outcome {
-            Ok(Ok(())) => self.observation.count(Consumer::Backstage.operation()),
+            Ok(Ok(())) => {}
             Ok(Err(reason)) => {
                 self.observation.outcome = violated(format!("{}: {reason}", Consumer::Backstage.operation()));
             }
@@ -252,47 +282,68 @@ impl<'a> PortalTrial<'a> {
         }
     }
 
-    /// References to the copies' keys, as environment variables take them.
-    fn references_to_copies(&self) -> Result<[Value; 3], String> {
+    /// How a pod gets the copies' values: Secrets whose keys are its variables, and single variables. A copy of the
+    /// OAuth client that has keys of other names than Backstage's variables is taken apart.
+    fn references_to_copies(&self) -> Result<(Vec<String>, Vec<Value>), String> {
         let [_, client, token] = self.targets[..] else { return Err("the configuration lacks a copy".to_owned()) };
-        let reference = |target: &Target, role: Role| {
+        let reference = |target: &Target, role: Role, variable: &str| {
             let ExpectedKeys::Exactly(keys) = &target.keys else { return None };
             let roles = source_roles(keys.iter().map(String::as_str));
             let key = roles.get(&role)?;
-            Some(json!({ "valueFrom": { "secretKeyRef": { "name": target.secret, "key": key } } }))
+            Some(json!({ "name": variable, "valueFrom": { "secretKeyRef": { "name": target.secret, "key": key } } }))
         };
-        let all =
-            [reference(client, Role::ClientId), reference(client, Role::ClientSecret), reference(token, Role::Secret)];
-        let [Some(id), Some(secret), Some(token)] = all else {
-            return Err("a copy has no key of the name that Backstage needs".to_owned());
-        };
-        Ok([id, secret, token])
+        let [id_variable, secret_variable, token_variable] = PORTAL_VARIABLES;
+        let token = reference(token, Role::Secret, token_variable);
+        let token = token.ok_or_else(|| no_key("token"))?;
+        let is_ready = matches!(&client.keys, ExpectedKeys::Exactly(keys)
+            if [id_variable, secret_variable].iter().all(|variable| keys.contains(*variable)));
+        if is_ready {
+            return Ok((vec![client.secret.clone()], vec![token]));
+        }
+        let id = reference(client, Role::ClientId, id_variable).ok_or_else(|| no_key("client id"))?;
+        let secret = reference(client, Role::ClientSecret, secret_variable).ok_or_else(|| no_key("client secret"))?;
+        Ok((Vec::new(), vec![id, secret, token]))
     }
 
-    async fn start(&mut self, credentials: [Value; 3]) -> Result<Answer, String> {
-        self.steps += 1;
-        let name = format!("{}-{}", self.name, self.steps);
+    async fn start(&mut self, variables_from: &[String], variables: &[Value]) -> Result<Answer, String> {
+        self.starts += 1;
         let registry = self.targets.first().ok_or("the configuration lacks a copy")?;
-        let namespace = self.namespace();
-        let owner = self.owner()?;
-        let pod = PortalPod { namespace, name: &name, owner, pull_secret: &registry.secret, credentials };
+        let deployment = PortalDeployment {
+            namespace: self.namespace(),
+            name: &self.name,
+            start: self.starts,
+            owner: self.owner()?,
+            pull_secret: &registry.secret,
+            manager: &agent(self.id),
+            variables_from,
+            variables,
+        };
         let began = Instant::now();
-        let started = self.consumers.start_portal(self.env, &self.client, &pod).await;
-        self.running = Some(name);
+        let started = self.consumers.start_portal(self.env, &self.client, &deployment).await;
+        self.deployed = true;
         self.observation.latencies.push(began.elapsed());
         started.map_err(|error| chain(&error))
     }
 
     async fn stop(&mut self) -> Result<(), String> {
-        let Some(name) = self.running.take() else { return Ok(()) };
-        let stopped = self.consumers.stop_portal(self.env, &self.client, self.namespace(), &name).await;
+        if !std::mem::take(&mut self.deployed) {
+            return Ok(());
+        }
+        let stopped = self.consumers.stop_portal(self.env, &self.client, self.namespace(), &self.name).await;
         stopped.map_err(|error| chain(&error))
     }
 
+    /// Signs in and reads, with the container that was started last.
     async fn use_it(&self) -> Result<(Answer, Answer), String> {
-        let signed_in = self.consumers.sign_in_to_portal().await.map_err(|error| chain(&error))?;
-        let read = self.consumers.read_with_portal(self.owner()?, &self.name).await.map_err(|error| chain(&error))?;
-        Ok((signed_in, read))
+        let used = async {
+            let signed_in = self.consumers.sign_in_to_portal().await.map_err(|error| chain(&error))?;
+            let read = self.consumers.read_with_portal(self.owner()?, &self.name).await;
+            Ok((signed_in, read.map_err(|error| chain(&error))?))
+        };
+        let used = used.await;
+        let same = Consumers::is_portal_the_same(self.env, self.namespace(), &self.name);
+        same.map_err(|error| chain(&error))?;
+        used
     }
 
     /// Removes what the case made and gives what it saw.
@@ -308,6 +359,15 @@ impl<'a> PortalTrial<'a> {
         }
         self.observation
     }
+}
+
+fn is_bearer(request: &Request) -> bool {
+    matches!(request.offered, Offered::Bearer { .. })
+}
+
+/// Why a copy is no use to Backstage.
+fn no_key(what: &str) -> String {
+    format!("a copy has no key for the {what} that Backstage needs")
 }
 
 #[cfg(test)]

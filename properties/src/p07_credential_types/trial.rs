@@ -137,7 +137,7 @@ impl<'a> Trial<'a> {
                 .any(|request| request.caller == Caller::User(issuer.name.clone()) && is_success(request)),
         };
         match answer {
-            Answer::Admitted if seen => self.observation.count(self.consumer.operation()),
+            Answer::Admitted if seen => super::count_login(&mut self.observation, self.consumer, how),
             Answer::Admitted => {
                 let why =
                     format!("{} worked, but its server did not see the credential's user", self.consumer.operation());
@@ -346,6 +346,6 @@ impl<'a> Trial<'a> {
     }
 }
 
-fn is_success(request: &Request) -> bool {
+pub(super) fn is_success(request: &Request) -> bool {
     request.status.is_some_and(|status| (200..300).contains(&status))
 }
