@@ -263,14 +263,13 @@ fn request(act: &'static str, object: &str) -> impl Fn(kube::Error) -> KargoErro
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::test_program;
 
     fn given(directory: &Path, says: &str) -> Given {
         let (program, chart) = (directory.join("kargo"), directory.join("chart"));
-        fs::write(&program, format!("#!/bin/sh\necho '{says}'\n")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        test_program::write(&program, &format!("#!/bin/sh\necho '{says}'\n"));
         fs::create_dir(&chart).unwrap();
         fs::write(chart.join("Chart.yaml"), "name: kargo\n").unwrap();
         Given { program, chart }

@@ -45,6 +45,8 @@ pub mod run_dir;
 mod service;
 mod shared_watch;
 pub mod standstill;
+#[cfg(test)]
+mod test_program;
 mod tls;
 pub mod usage;
 pub mod wait;

@@ -1,14 +1,14 @@
 //! `obtain` and `examine` as a whole, with a Go that is a shell script.
 
 use std::fs;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use rstest::rstest;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::test_program;
 
 mod releases;
 mod server;
@@ -61,17 +61,7 @@ esac
 "#,
             here = directory.path().display(),
         );
-        // Written by a child: a file that this process has open for writing cannot be executed, and another test
-        // that forks at the same moment would keep it open.
-        let write = r#"cat > "$1" && chmod +x "$1""#;
-        let mut child = Command::new("sh")
-            .args(["-c", write, "sh"])
-            .arg(directory.path().join("go"))
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success());
+        test_program::write(&directory.path().join("go"), &script);
         Self { directory }
     }
 

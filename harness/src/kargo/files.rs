@@ -120,6 +120,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::test_program;
 
     fn network() -> Network {
         Network { https_proxy: "http://127.0.0.1:1".to_owned(), authorities: "authority".to_owned() }
@@ -139,7 +140,9 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             Files::write(directory.path(), &given(theirs.path()), &network()).unwrap();
             Files::write(directory.path(), &given(theirs.path()), &network()).unwrap();
-            let said = Command::new(directory.path().join("bin").join(HELPER)).env("GIT_PASSWORD", "a  \\n'").output();
+            // Not by itself: a test that forks meanwhile may have it open for writing.
+            let helper_here = directory.path().join("bin").join(HELPER);
+            let said = Command::new("/bin/sh").arg(helper_here).env("GIT_PASSWORD", "a  \\n'").output();
             let expected = if helper { "theirs\n" } else { "a  \\n'\n" };
             assert_eq!(String::from_utf8(said.unwrap().stdout).unwrap(), expected);
         }
@@ -151,12 +154,12 @@ mod tests {
         let place = directory.path().join("it's here");
         fs::create_dir(&place).unwrap();
         let git = place.join("real git");
-        write_program(&git, "#!/bin/sh\necho \"${GIT_ASKPASS-none} $GIT_SSL_CAINFO $1\"\n").unwrap();
+        test_program::write(&git, "#!/bin/sh\necho \"${GIT_ASKPASS-none} $GIT_SSL_CAINFO $1\"\n");
         let path = place.join("git");
         write_program(&path, &wrapper(&git, Path::new("/helper"), Path::new("/ca"))).unwrap();
         let said = |asked: Option<&str>| {
-            let mut command = Command::new(&path);
-            command.arg("a b").env_clear().envs(asked.map(|asked| ("GIT_ASKPASS", asked)));
+            let mut command = Command::new("/bin/sh");
+            command.arg(&path).arg("a b").env_clear().envs(asked.map(|asked| ("GIT_ASKPASS", asked)));
             String::from_utf8(command.output().unwrap().stdout).unwrap()
         };
         assert_eq!(said(Some("/usr/local/bin/credential-helper")), "/helper /ca a b\n");

@@ -10,6 +10,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 #[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
 mod tests;
 
 /// Commands that are looked for, the first that can be used is.

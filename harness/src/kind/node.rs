@@ -71,30 +71,23 @@ impl KindNode {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::kind::engine::fake::Fake;
 
-    /// A docker that saves the names of images, and whose nodes write down what they are given.
-    const ENGINE: &str = r#"#!/bin/sh
-case "$1" in
---version) echo Docker version 29.0.0, build 0 ;;
-version) echo '{"Client":{"Version":"29.0.0"},"Server":{"Version":"29.0.0","ApiVersion":"1.52"}}' ;;
+    /// Saves the names of images, and its nodes write down what they are given.
+    const ACT: &str = r#"case "$1" in
 save) shift; if test "$1" = missing; then echo no such image >&2; exit 1; fi; echo "$@" ;;
-exec) echo "$@" > "$(dirname "$0")/asked"; cat > "$(dirname "$0")/given" ;;
-esac
-"#;
+exec) echo "$@" > asked; cat > given ;;
+esac"#;
 
     #[tokio::test]
     async fn images_go_from_the_engine_into_the_node() {
-        let run = tempfile::tempdir().unwrap();
-        let command = run.path().join("docker");
-        fs::write(&command, ENGINE).unwrap();
-        fs::set_permissions(&command, fs::Permissions::from_mode(0o755)).unwrap();
-        let engine = Engine::find(Some(&command)).await.unwrap();
-        let node = KindNode::new("a-control-plane", Ipv4Addr::new(172, 18, 0, 2), run.path());
+        let fake = Fake::usable(ACT);
+        let engine = fake.find().await.unwrap();
+        let node = KindNode::new("a-control-plane", Ipv4Addr::new(172, 18, 0, 2), fake.directory());
         node.load(&engine, &["one:1", "two:2"]).await.unwrap();
-        let read = |name: &str| fs::read_to_string(run.path().join(name)).unwrap();
+        let read = |name: &str| fs::read_to_string(fake.directory().join(name)).unwrap();
         assert_eq!(read("given"), "one:1 two:2\n");
         assert!(read("asked").contains("a-control-plane ctr --namespace k8s.io images import"), "{}", read("asked"));
         let error = node.load(&engine, &["missing"]).await.unwrap_err().to_string();

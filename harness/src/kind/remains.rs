@@ -111,25 +111,16 @@ fn ask_within(within: Duration, engine: &Path, arguments: &[&str]) -> Result<Str
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
-
-    /// An engine that writes down what it is asked, and says that there is one of everything.
-    fn engine(directory: &Path) -> std::path::PathBuf {
-        let path = directory.join("engine");
-        let script = format!("#!/bin/sh\necho \"$@\" >> {}\necho one\n", directory.join("asked").display());
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    }
+    use crate::kind::engine::fake::Fake;
 
     #[test]
     fn containers_go_with_their_volumes_before_the_network_and_only_by_label() {
         let run = tempfile::tempdir().unwrap();
-        record(run.path(), &engine(run.path()), "credence-a").unwrap();
+        let engine = Fake::docker(r#"echo "$@" >> asked; echo one"#);
+        record(run.path(), &engine.command(), "credence-a").unwrap();
         clear(run.path()).unwrap();
-        let asked = fs::read_to_string(run.path().join("asked")).unwrap();
+        let asked = fs::read_to_string(engine.directory().join("asked")).unwrap();
         let asked: Vec<&str> = asked.lines().collect();
         assert_eq!(
             asked,
@@ -151,17 +142,13 @@ mod tests {
     fn a_container_that_another_is_removing_is_waited_for() {
         let run = tempfile::tempdir().unwrap();
         // Refuses the first two removals; then there is nothing left.
-        let script = format!(
-            "#!/bin/sh\ncd {}\ncase $1 in\nps) [ -e gone ] || echo one;;\n\
-             rm) echo >> tried; [ $(wc -l < tried) -lt 2 ] || touch gone; exit 1;;\nesac\n",
-            run.path().display()
+        let engine = Fake::docker(
+            "case $1 in ps) [ -e gone ] || echo one;; \
+             rm) echo >> tried; [ $(wc -l < tried) -lt 2 ] || touch gone; exit 1;; esac",
         );
-        let path = run.path().join("engine");
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        record(run.path(), &path, "credence-a").unwrap();
+        record(run.path(), &engine.command(), "credence-a").unwrap();
         clear(run.path()).unwrap();
-        assert_eq!(fs::read_to_string(run.path().join("tried")).unwrap().lines().count(), 2);
+        assert_eq!(fs::read_to_string(engine.directory().join("tried")).unwrap().lines().count(), 2);
     }
 
     #[test]
@@ -174,11 +161,8 @@ mod tests {
 
     #[test]
     fn an_engine_that_hangs_is_not_waited_for() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("engine");
-        fs::write(&path, "#!/bin/sh\nexec sleep 600\n").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        let error = ask_within(Duration::from_millis(50), &path, &["ps"]).unwrap_err().to_string();
+        let engine = Fake::docker("exec sleep 600");
+        let error = ask_within(Duration::from_millis(50), &engine.command(), &["ps"]).unwrap_err().to_string();
         assert!(error.contains("restart its daemon, after which the next run removes what is left"), "{error}");
     }
 

@@ -1,41 +1,7 @@
-use std::io::Write;
-use std::process;
-
 use rstest::rstest;
-use tempfile::TempDir;
 
+use super::fake::Fake;
 use super::*;
-
-/// A command that answers `--version` with `name` and then does `act`, in shell.
-struct Fake {
-    directory: TempDir,
-}
-
-impl Fake {
-    fn new(name: &str, act: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let script = format!("#!/bin/sh\nif [ \"$1\" = --version ]; then echo '{name}'; exit; fi\n{act}\n");
-        // Written by a child: a file that this process has open for writing cannot be executed, and another test
-        // that forks at the same moment would keep it open.
-        let mut child = process::Command::new("sh")
-            .args(["-c", r#"cat > "$1" && chmod +x "$1""#, "sh"])
-            .arg(directory.path().join("engine"))
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success());
-        Self { directory }
-    }
-
-    fn docker(act: &str) -> Self {
-        Self::new("Docker version 28.2.2, build e6534b4", act)
-    }
-
-    async fn find(&self) -> Result<Engine, EngineError> {
-        Engine::find(Some(&self.directory.path().join("engine"))).await
-    }
-}
 
 const CLIENT: &str = r#""Client":{"Version":"28.2.2","ApiVersion":"1.50"}"#;
 
@@ -100,11 +66,7 @@ async fn a_command_that_is_not_there_is_named() {
 
 #[tokio::test]
 async fn a_command_that_fails_is_an_error_with_its_last_lines() {
-    let act = format!(
-        "case $1 in version) {} ;; images) echo one; echo two ;; *) seq 20 >&2; exit 3 ;; esac",
-        server("27.0.0", "1.46")
-    );
-    let fake = Fake::docker(&act);
+    let fake = Fake::usable("case $1 in images) echo one; echo two ;; *) seq 20 >&2; exit 3 ;; esac");
     let engine = fake.find().await.unwrap();
     assert_eq!(engine.output("list the images", &["images"]).await.unwrap(), b"one\ntwo\n");
     let error = engine.output("remove it", &["rm"]).await.unwrap_err().to_string();
@@ -114,7 +76,7 @@ async fn a_command_that_fails_is_an_error_with_its_last_lines() {
 
 #[tokio::test]
 async fn a_command_that_hangs_is_an_error_with_the_next_step() {
-    let fake = Fake::docker(&format!("case $1 in version) {} ;; *) exec sleep 600 ;; esac", server("27.0.0", "1.46")));
+    let fake = Fake::usable("exec sleep 600");
     let engine = fake.find().await.unwrap();
     let error = engine.output_within(Duration::from_millis(50), "list the images", &["images"]).await.unwrap_err();
     assert_eq!(
