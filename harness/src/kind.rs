@@ -24,6 +24,7 @@ mod network;
 mod node;
 pub mod node_image;
 mod operator;
+pub mod pod_image;
 mod remains;
 pub mod room;
 
@@ -34,6 +35,7 @@ pub(crate) use network::LABEL;
 pub use node::KindNode;
 use node_image::NodeImage;
 use node_image::tools::ToolsImage;
+use pod_image::PulledImage;
 pub(crate) use remains::clear;
 
 /// The configuration for kind that the repository's users have, too.
@@ -49,6 +51,8 @@ pub struct Setup<'a> {
     pub node_image: &'a NodeImage,
     /// The image for containers beside the node; without one they are processes of this machine.
     pub tools_image: Option<&'a ToolsImage>,
+    /// Images of pods that the user gives; the others are made of the programs.
+    pub images: &'a [PulledImage],
     /// A directory with External Secrets Operator's chart and definitions.
     pub assets: &'a Path,
     /// Audit policy and encryption.
@@ -73,6 +77,17 @@ pub enum KindError {
         act: &'static str,
         /// How it ended.
         status: String,
+        /// The end of its log.
+        tail: String,
+    },
+    /// The port that was free when kind looked for one was not any more.
+    #[error(
+        "failed to {act}: another program took the port of the API server meanwhile; run again, and if it goes on, see what \
+         takes ports on this machine; the last lines of kind's log:\n{tail}"
+    )]
+    Port {
+        /// What kind was to do.
+        act: &'static str,
         /// The end of its log.
         tail: String,
     },

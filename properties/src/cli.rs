@@ -9,6 +9,7 @@ use credence_harness::components::{self, Part, Source};
 use credence_harness::connect::ConnectError;
 use credence_harness::dirs::{self, DirsError};
 use credence_harness::kargo::Given;
+use credence_harness::kind::pod_image::GivenImage;
 use credence_harness::manifest;
 use credence_harness::run_dir::RunDirError;
 use tracing_subscriber::EnvFilter;
@@ -181,6 +182,10 @@ struct Target {
     /// The command of Docker or Podman for a cluster of kind; docker or podman from the PATH if not given.
     #[arg(long, value_name = "COMMAND", env = "CREDENCE_ENGINE")]
     engine: Option<PathBuf>,
+    /// An image of a registry for pods on a cluster of kind, instead of one that is made, such as
+    /// argo-cd=NAME@sha256:DIGEST; for external-secrets, argo-cd and redis; may be repeated.
+    #[arg(long = "image", value_name = "PART=IMAGE")]
+    images: Vec<GivenImage>,
     /// How time in the configuration is treated.
     #[arg(long, value_enum, default_value_t = TimeFlag::Compressed)]
     time: TimeFlag,
@@ -313,6 +318,7 @@ impl Target {
             keep: self.keep,
             strict: self.strict,
             shrink: Duration::from_secs(self.shrink),
+            images: self.images.clone(),
             components: self.programs.options()?,
         })
     }

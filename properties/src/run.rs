@@ -10,6 +10,7 @@ use credence_harness::gate::GateError;
 use credence_harness::kind::KindError;
 use credence_harness::kind::engine::EngineError;
 use credence_harness::kind::node_image::NodeImageError;
+use credence_harness::kind::pod_image::GivenImage;
 use credence_harness::manifest::{self, Manifest, ManifestError};
 use credence_harness::observe::ObserveError;
 use credence_harness::reference;
@@ -64,6 +65,8 @@ pub struct Options {
     pub strict: bool,
     /// How long a failing case may be made smaller.
     pub shrink: Duration,
+    /// Images for pods on a cluster of kind, instead of those that are made.
+    pub images: Vec<GivenImage>,
     /// How programs are obtained.
     pub components: components::Options,
 }
@@ -133,6 +136,12 @@ pub enum RunError {
     /// A gate cannot be opened.
     #[error("failed to put a gate in front of the sources")]
     Gate(#[from] GateError),
+    /// Images are given for pods that there are none of.
+    #[error("failed to use the images given: only on a cluster of kind do programs run in pods; add --cluster kind")]
+    Images,
+    /// An image that was given for pods cannot be had.
+    #[error("failed to obtain the images given; see whether the engine can pull them by hand, or leave --image out")]
+    PodImages(#[source] NodeImageError),
     /// There is no engine for a cluster of kind.
     #[error("failed to find a container engine for a cluster of kind")]
     Engine(#[from] EngineError),
@@ -176,6 +185,8 @@ impl RunError {
                 | Self::Dirs(_)
                 | Self::RunDir(_)
                 | Self::Engine(_)
+                | Self::Images
+                | Self::PodImages(_)
                 | Self::NodeImage(NodeImageError::NotRoot | NodeImageError::Missing { .. } | NodeImageError::Engine(_))
                 | Self::Cluster(ClusterError::Kind(
                     KindError::Foreign { .. } | KindError::Unmountable { .. } | KindError::Apart { .. }

@@ -43,7 +43,7 @@ mod inputs;
 mod kind;
 
 use inputs::{control_plane, digest, endpoints, replay_flags};
-use kind::Kind;
+use kind::{Kind, find_engine};
 
 /// Why nothing of a cluster can be stopped that another process keeps.
 const NOT_OURS: &str = "the cluster belongs to another process; credence down, and run starts one of its own";
@@ -73,6 +73,9 @@ impl Session {
     /// # Errors
     /// When one of these cannot be done.
     pub async fn start(options: Options, console: &Console) -> Result<Self, RunError> {
+        if options.cluster != ClusterKind::Kind && !options.images.is_empty() {
+            return Err(RunError::Images);
+        }
         let (started, clock) = (Timestamp::now(), Instant::now());
         let mut phases = Vec::new();
         let state = dirs::state()?;
@@ -84,17 +87,21 @@ impl Session {
 
         let timer = console.phase("programs");
         let progress = console.components();
-        let mut parts = Part::CONTROL_PLANE.to_vec();
-        parts.extend((options.cluster == ClusterKind::Kind).then_some(Part::Kind));
-        let programs = components::obtain(&options.components, &parts, progress).await?;
-        let assets = components::external_secrets_assets(&options.components).await?;
-        let kind = match options.cluster {
-            ClusterKind::Kind => Some(Kind::obtain(options.engine.as_deref(), &options.components, console).await?),
+        let engine = match options.cluster {
+            ClusterKind::Kind => Some(find_engine(options.engine.as_deref(), run.path(), console).await?),
             ClusterKind::Auto => {
                 console.note(EMBEDDED);
                 None
             }
             ClusterKind::Embedded => None,
+        };
+        let mut parts = Part::CONTROL_PLANE.to_vec();
+        parts.extend((options.cluster == ClusterKind::Kind).then_some(Part::Kind));
+        let programs = components::obtain(&options.components, &parts, progress).await?;
+        let assets = components::external_secrets_assets(&options.components).await?;
+        let kind = match engine {
+            Some(engine) => Some(Kind::obtain(engine, &options, console).await?),
+            None => None,
         };
         phases.push(timer.finish());
 

@@ -8,6 +8,8 @@ use crate::components::{self, Options, Part, Programs};
 use crate::kind::ClusterNetwork;
 use crate::kind::node_image::NodeImageError;
 use crate::kind::node_image::derived::{self, Addition};
+use crate::kind::node_image::tools::ToolsImage;
+use crate::kind::pod_image::PodImage;
 
 /// What Argo CD's own Dockerfile does after its program is in place. Not in the image are tini, as git waits for what it
 /// starts, and gpg, helm, kustomize and git-lfs, with which nothing is deployed here.
@@ -34,8 +36,15 @@ pub struct Images {
 }
 
 impl Images {
-    /// Makes them on the tools image, unless the engine has them, which takes some seconds. None where there is no tools
-    /// image. `assets` is a copy of Argo CD's source with `hack/git-verify-wrapper.sh`.
+    /// Whether all can be had on the network of a cluster.
+    pub fn are_possible(network: &ClusterNetwork) -> bool {
+        let is_given = |of: PodImage| network.given_image(of).is_some();
+        network.tools_image().is_some() || (is_given(PodImage::ArgoCd) && is_given(PodImage::Redis))
+    }
+
+    /// Those that the user gives; the others are made on the tools image, unless the engine has them, which takes some
+    /// seconds. None where they are [not possible](Self::are_possible). `assets` is a copy of Argo CD's source with
+    /// `hack/git-verify-wrapper.sh`.
     ///
     /// # Errors
     /// When there is too little room, a file cannot be read, or the engine fails.
@@ -46,26 +55,46 @@ impl Images {
         assets: &Path,
         report: &(dyn Fn(&str) + Sync),
     ) -> Result<Option<Self>, NodeImageError> {
-        let Some(tools) = network.tools_image() else { return Ok(None) };
-        let wrapper = assets.join("hack").join(VERIFY_WRAPPER);
-        let script = fs::read_to_string(&wrapper).map_err(NodeImageError::file("read", &wrapper))?;
-        let addition = Addition {
-            name: "argocd",
-            inputs: &[components::identity(options, Part::ArgoCd)?, script],
-            // Repo-server calls the script by its name.
-            files: &[
-                ("/usr/local/bin/argocd", programs.path(Part::ArgoCd)),
-                ("/usr/local/bin/git-verify-wrapper.sh", wrapper.as_path()),
-            ],
-            instructions: INSTRUCTIONS,
-            megabytes: 500,
+        let tools = network.tools_image();
+        let given = |of: PodImage| network.given_image(of).map(|given| given.kept_as.clone());
+        let Some(redis) = given(PodImage::Redis).or_else(|| tools.map(|tools| tools.name.clone())) else {
+            return Ok(None);
         };
-        let argo_cd = derived::obtain(network.engine(), options, tools, &addition, report).await?;
-        Ok(Some(Self { argo_cd, redis: tools.name.clone() }))
+        let argo_cd = match (given(PodImage::ArgoCd), tools) {
+            (Some(argo_cd), _) => argo_cd,
+            (None, Some(tools)) => make(network, options, programs, assets, tools, report).await?,
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Self { argo_cd, redis }))
     }
 
     /// All of them.
     pub(super) fn all(&self) -> [&str; 2] {
         [&self.argo_cd, &self.redis]
     }
+}
+
+/// The image of Argo CD's program on the tools image.
+async fn make(
+    network: &ClusterNetwork,
+    options: &Options,
+    programs: &Programs,
+    assets: &Path,
+    tools: &ToolsImage,
+    report: &(dyn Fn(&str) + Sync),
+) -> Result<String, NodeImageError> {
+    let wrapper = assets.join("hack").join(VERIFY_WRAPPER);
+    let script = fs::read_to_string(&wrapper).map_err(NodeImageError::file("read", &wrapper))?;
+    let addition = Addition {
+        name: "argocd",
+        inputs: &[components::identity(options, Part::ArgoCd)?, script],
+        // Repo-server calls the script by its name.
+        files: &[
+            ("/usr/local/bin/argocd", programs.path(Part::ArgoCd)),
+            ("/usr/local/bin/git-verify-wrapper.sh", wrapper.as_path()),
+        ],
+        instructions: INSTRUCTIONS,
+        megabytes: 500,
+    };
+    derived::obtain(network.engine(), options, tools, &addition, report).await
 }

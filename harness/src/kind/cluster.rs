@@ -58,11 +58,8 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     if directory.to_str().is_none_or(|path| path.contains(':')) {
         return Err(KindError::Unmountable { path: directory }.into());
     }
-    if let Some(how) = setup.engine.apart().await.map_err(KindError::from)? {
-        return Err(KindError::Apart { name: setup.engine.name(), how }.into());
-    }
-    let figures = room::check(setup.engine, &directory).await?;
-    (setup.report)(&format!("takes at most {figures}"));
+    // The images may have taken some of the room.
+    room::check(setup.engine, &directory).await?;
     let name = cluster_name(&directory);
     refuse_foreign(setup.engine, &name).await?;
     remains::record(&directory, setup.engine.path(), &name)?;
@@ -84,7 +81,11 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     let client = kubeconfig::client(&kubeconfig, "credence").await?;
     wait_until_ready(&client).await?;
     (setup.report)("External Secrets Operator");
-    load(&run, setup, &name).await?;
+    let node = KindNode::new(&container, address, &directory);
+    match operator::given_image(setup) {
+        Some(given) => node.load(setup.engine, &[&given.kept_as]).await.map_err(KindError::from)?,
+        None => load(&run, setup, &name).await?,
+    }
     operator::install(&client, setup, &directory).await?;
 
     let mut versions = versions();
@@ -100,6 +101,7 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     versions.insert("kubernetes".to_owned(), version.git_version.trim_start_matches('v').to_owned());
     versions.insert(setup.engine.name().as_str().to_owned(), setup.engine.version().to_owned());
     versions.insert("node image".to_owned(), setup.node_image.name.clone());
+    versions.extend(setup.images.iter().map(|given| (given.of.to_string(), given.reference.clone())));
     let description = Description {
         provider: "kind".to_owned(),
         versions,
@@ -115,8 +117,8 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     };
     let kind = Kind {
         engine: setup.engine.clone(),
-        node: KindNode::new(&container, address, &directory),
-        network: ClusterNetwork::new(setup.engine, &name, setup.tools_image),
+        node,
+        network: ClusterNetwork::new(setup, &name),
         client: client.clone(),
         pid: inspect(setup.engine, &container, "the node's process id", "{{.State.Pid}}").await?,
         authority,
@@ -253,7 +255,7 @@ async fn kind(
         ended.map_err(|_| KindError::Silent { act, engine: program.executable, seconds: LONGEST.as_secs() })?;
     if !status.success() {
         let tail = process::tail(&log, 20);
-        return Err(KindError::Kind { act, status: status.to_string(), tail }.into());
+        return Err(failure(act, status.to_string(), tail).into());
     }
     Ok(())
 }
@@ -327,29 +329,32 @@ impl Provider for Kind {
     }
 }
 
+/// Why kind gave up, by what it said.
+fn failure(act: &'static str, status: String, tail: String) -> KindError {
+    // Docker's words, and those of the kernel, which Podman passes on.
+    let is_port = ["port is already allocated", "address already in use"].iter().any(|said| tail.contains(said));
+    if is_port { KindError::Port { act, tail } } else { KindError::Kind { act, status, tail } }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
-
-    /// An engine that says of each list that there is one.
-    async fn engine(directory: &Path) -> Engine {
-        let path = directory.join("engine");
-        let version = r#"{"Client":{"Version":"27.0.0"},"Server":{"Version":"27.0.0","ApiVersion":"1.46"}}"#;
-        let script = format!(
-            "#!/bin/sh\ncase $1 in --version) echo Docker version 27 ;; version) echo '{version}' ;; *) echo one ;; esac\n"
-        );
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        Engine::find(Some(&path)).await.unwrap()
-    }
+    use crate::kind::engine::fake::Fake;
 
     #[tokio::test]
     async fn a_cluster_that_no_run_made_is_refused_and_named_with_the_next_step() {
-        let directory = tempfile::tempdir().unwrap();
-        let error = refuse_foreign(&engine(directory.path()).await, "credence-a").await.unwrap_err().to_string();
+        let engine = Fake::usable("echo one");
+        let error = refuse_foreign(&engine.find().await.unwrap(), "credence-a").await.unwrap_err().to_string();
         assert!(error.contains("remove it with `kind delete cluster --name credence-a`"), "{error}");
+    }
+
+    #[test]
+    fn a_port_that_was_taken_is_told_from_other_failures() {
+        let failed = |tail: &str| failure("create the cluster", "exit status: 1".into(), tail.into());
+        let taken = "Bind for 127.0.0.1:40123 failed: port is already allocated";
+        assert!(matches!(failed(taken), KindError::Port { .. }));
+        assert!(failed(taken).to_string().contains("run again"));
+        assert!(matches!(failed("node(s) already exist for a cluster"), KindError::Kind { .. }));
     }
 
     #[test]

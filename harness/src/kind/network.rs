@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::KindError;
 use super::engine::{Engine, Name};
 use super::node_image::tools::ToolsImage;
+use super::pod_image::{PodImage, PulledImage};
+use super::{KindError, Setup};
 
 /// Label of what belongs to a run, with the name of its cluster as value: the network and the containers beside the
 /// node. By it they are removed.
@@ -16,11 +17,17 @@ pub struct ClusterNetwork {
     engine: Engine,
     name: String,
     tools_image: Option<ToolsImage>,
+    images: Vec<PulledImage>,
 }
 
 impl ClusterNetwork {
-    pub(super) fn new(engine: &Engine, name: &str, tools_image: Option<&ToolsImage>) -> Self {
-        Self { engine: engine.clone(), name: name.to_owned(), tools_image: tools_image.cloned() }
+    pub(super) fn new(setup: &Setup<'_>, name: &str) -> Self {
+        Self {
+            engine: setup.engine.clone(),
+            name: name.to_owned(),
+            tools_image: setup.tools_image.cloned(),
+            images: setup.images.to_vec(),
+        }
     }
 
     /// The engine that it is of.
@@ -36,6 +43,11 @@ impl ClusterNetwork {
     /// What images for such containers are made on; none where it could not be had.
     pub fn tools_image(&self) -> Option<&ToolsImage> {
         self.tools_image.as_ref()
+    }
+
+    /// The image that the user gives for `of`, if any.
+    pub fn given_image(&self, of: PodImage) -> Option<&PulledImage> {
+        self.images.iter().find(|image| image.of == of)
     }
 }
 

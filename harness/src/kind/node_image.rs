@@ -184,7 +184,8 @@ pub async fn obtain(
     }
     let steps = Steps { image: "node image", start: Instant::now(), report };
     if options.source != Source::Build {
-        steps.say(&format!("pulling {official}"));
+        check_room(engine, options, &official, 0, ENGINE_MEGABYTES).await?;
+        steps.say(&format!("pulling {official}, at most {ENGINE_MEGABYTES} MB"));
         match official::pull(engine, &official).await {
             Ok(()) => return Ok(NodeImage { name: official, how: How::Pulled }),
             Err(reason) => steps.say(&format!("it cannot be pulled ({reason}), so one is made")),
@@ -301,7 +302,7 @@ impl Job<'_> {
 }
 
 /// Fails unless there is room for the image called `what`: in MB, `here` and, where that can be seen, `there` at the engine.
-async fn check_room(
+pub(super) async fn check_room(
     engine: &Engine,
     options: &Options,
     what: &str,

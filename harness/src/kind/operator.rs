@@ -11,6 +11,7 @@ use kube::discovery::ApiResource;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use super::pod_image::{PodImage, PulledImage};
 use super::{KindError, Setup};
 use crate::apply::{self, Applier};
 use crate::components::Part;
@@ -44,13 +45,20 @@ pub(super) fn image(setup: &Setup<'_>) -> Result<(Vec<u8>, String), KindError> {
     Ok((Image::new(&[layer], &settings, "external-secrets").archive(&name)?, name))
 }
 
+/// The image that the user gives in place of that one.
+pub(super) fn given_image<'a>(setup: &Setup<'a>) -> Option<&'a PulledImage> {
+    setup.images.iter().find(|image| image.of == PodImage::ExternalSecrets)
+}
+
 fn tag() -> String {
     format!("v{}", Part::ExternalSecrets.version())
 }
 
 /// Installs the chart, and waits until the operator and its webhook answer.
 pub(super) async fn install(client: &Client, setup: &Setup<'_>, directory: &Path) -> Result<(), KindError> {
-    let image = (IMAGE, &*tag());
+    let tag = tag();
+    // The name of one that is given always has a tag.
+    let image = given_image(setup).and_then(|given| given.kept_as.rsplit_once(':')).unwrap_or((IMAGE, &tag));
     let (definitions, objects) =
         external_secrets::render_for_pods(setup.programs, setup.assets, directory, image).await?;
     let (webhook, others): (Vec<Value>, Vec<Value>) = objects.into_iter().partition(is_webhook);

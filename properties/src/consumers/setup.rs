@@ -46,8 +46,10 @@ pub enum Nodes {
     Started,
     /// It has some of its own.
     OfCluster {
-        /// Whether there is an image with what Argo CD calls, so that it runs in pods.
+        /// Whether there is an image with what the forge calls, so that it runs in a container.
         has_tools: bool,
+        /// Whether there are images of Argo CD and its Redis, so that they run in pods.
+        has_argo_cd_images: bool,
     },
 }
 
@@ -55,7 +57,10 @@ impl Nodes {
     /// Those of `cluster`.
     pub fn of(cluster: &Cluster) -> Self {
         match (cluster.kind_network(), cluster.is_owned()) {
-            (Some(network), _) => Self::OfCluster { has_tools: network.tools_image().is_some() },
+            (Some(network), _) => Self::OfCluster {
+                has_argo_cd_images: Images::are_possible(network),
+                has_tools: network.tools_image().is_some(),
+            },
             (None, true) => Self::Started,
             (None, false) => Self::None,
         }
@@ -190,7 +195,10 @@ async fn gitea_image(
 
 /// The consumers that cannot run here, each with what would enable it. Nothing is started or obtained.
 pub async fn absent(options: &components::Options, endpoints: &Endpoints, nodes: Nodes) -> BTreeMap<Consumer, String> {
-    let has_tools = nodes == Nodes::OfCluster { has_tools: true };
+    let (has_tools, has_argo_cd_images) = match nodes {
+        Nodes::OfCluster { has_tools, has_argo_cd_images } => (has_tools, has_argo_cd_images),
+        Nodes::None | Nodes::Started => (false, false),
+    };
     let has_git = node::find_program("git").is_some();
     // With the tools, the forge has git in its container.
     if !has_git && !has_tools {
@@ -202,7 +210,7 @@ pub async fn absent(options: &components::Options, endpoints: &Endpoints, nodes:
         Nodes::Started => Node::unsupported(),
         Nodes::OfCluster { .. } => None,
     };
-    let no_argo_cd = || if has_tools { None } else { ArgoCd::unsupported() };
+    let no_argo_cd = || if has_argo_cd_images { None } else { ArgoCd::unsupported() };
     let no_git = || (!has_git).then(|| "git is not installed".to_owned());
     let when = |is_empty: bool, what: &str| is_empty.then(|| undocumented(what));
     let kargo_git = || when(endpoints.kargo_git.is_empty(), "a repository that Kargo subscribes to").or_else(no_git);

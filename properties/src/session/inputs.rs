@@ -61,6 +61,12 @@ pub(super) fn replay_flags(options: &Options) -> String {
     if options.cluster == ClusterKind::Kind {
         flags.push_str(" --cluster kind");
     }
+    for image in &options.images {
+        flags.push_str(&format!(" --image {}={}", image.of, image.name));
+    }
+    for (part, path) in &options.components.given {
+        flags.push_str(&format!(" --program {part}={}", path.display()));
+    }
     if options.time == Time::AsIs {
         flags.push_str(" --time as-is");
     }

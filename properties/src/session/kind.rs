@@ -2,47 +2,61 @@
 
 use std::path::Path;
 
-use credence_harness::cluster::ControlPlaneFiles;
-use credence_harness::components::{self, Programs};
-use credence_harness::kind;
+use credence_harness::cluster::{ClusterError, ControlPlaneFiles};
+use credence_harness::components::Programs;
 use credence_harness::kind::engine::Engine;
 use credence_harness::kind::node_image::tools::{self, ToolsImage};
-use credence_harness::kind::node_image::{self, NodeImage};
+use credence_harness::kind::node_image::{self, NodeImage, NodeImageError};
+use credence_harness::kind::pod_image::{PodImage, PulledImage};
+use credence_harness::kind::{self, KindError, room};
 
 use crate::console::Console;
 use crate::copies::chain;
-use crate::run::RunError;
+use crate::run::{Options, RunError};
 
 /// What a cluster of kind is started from.
 pub(super) struct Kind {
     engine: Engine,
     image: NodeImage,
     tools: Option<ToolsImage>,
+    images: Vec<PulledImage>,
+}
+
+/// Finds the engine, and room for a cluster whose run directory is `run`: without them nothing is obtained.
+pub(super) async fn find_engine(engine: Option<&Path>, run: &Path, console: &Console) -> Result<Engine, RunError> {
+    let engine = Engine::find(engine).await?;
+    console.note(&format!("kind: on {} {}", engine.name(), engine.version()));
+    if let Some(how) = engine.apart().await? {
+        return Err(ClusterError::from(KindError::Apart { name: engine.name(), how }).into());
+    }
+    let figures = room::check(&engine, run).await.map_err(ClusterError::from)?;
+    console.note(&format!("kind: a cluster takes at most {figures}"));
+    Ok(engine)
 }
 
 impl Kind {
-    /// Finds the engine, and obtains the image of the node and the one for containers beside it.
-    pub(super) async fn obtain(
-        engine: Option<&Path>,
-        options: &components::Options,
-        console: &Console,
-    ) -> Result<Self, RunError> {
-        let engine = Engine::find(engine).await?;
-        console.note(&format!("kind: on {} {}", engine.name(), engine.version()));
+    /// Obtains the image of the node, the one for containers beside it, and those that are given.
+    pub(super) async fn obtain(engine: Engine, options: &Options, console: &Console) -> Result<Self, RunError> {
         let report = |step: &str| console.note(step);
+        let images = pull(&engine, options, &report).await.map_err(RunError::PodImages)?;
+        for image in &images {
+            console.note(&format!("kind: {} from {}", image.of, image.reference));
+        }
+        let options = &options.components;
         let image = node_image::obtain(&engine, options, console.components(), &report).await?;
         console.note(&format!("kind: node image {}", image.name));
         let tools = match tools::obtain(&engine, options, &report).await {
             Ok(image) => Some(image),
             Err(error) => {
                 console.note(&format!(
-                    "kind: what would run in containers beside the node runs as processes of this machine: {}",
+                    "kind: what would run in containers beside the node, and in pods unless its images are given, runs as \
+                     processes of this machine: {}",
                     chain(&error)
                 ));
                 None
             }
         };
-        Ok(Self { engine, image, tools })
+        Ok(Self { engine, image, tools, images })
     }
 
     /// The same, with what differs from run to run.
@@ -54,6 +68,21 @@ impl Kind {
         report: &'a (dyn Fn(&str) + Sync),
     ) -> kind::Setup<'a> {
         let (engine, node_image, tools_image) = (&self.engine, &self.image, self.tools.as_ref());
-        kind::Setup { engine, programs, node_image, tools_image, assets, configured, report }
+        kind::Setup { engine, programs, node_image, tools_image, images: &self.images, assets, configured, report }
     }
+}
+
+/// The images that are given; of several for the same, the last.
+async fn pull(
+    engine: &Engine,
+    options: &Options,
+    report: &(dyn Fn(&str) + Sync),
+) -> Result<Vec<PulledImage>, NodeImageError> {
+    let mut images = Vec::new();
+    for of in PodImage::ALL {
+        if let Some(given) = options.images.iter().rev().find(|given| given.of == of) {
+            images.push(given.obtain(engine, &options.components, report).await?);
+        }
+    }
+    Ok(images)
 }

@@ -29,6 +29,7 @@ pub(crate) fn options(out: &Path) -> Options {
         keep: Keep::Never,
         strict: false,
         shrink: Duration::from_secs(45),
+        images: Vec::new(),
         components: components::Options {
             kargo: given_kargo(),
             ..components::Options::new(dirs::cache().expect("a cache directory"))
