@@ -322,10 +322,11 @@ impl State {
     fn put_pod(&mut self, object: &Pod, exists: bool) {
         let container = object.status.as_ref().and_then(|status| status.container_statuses.as_ref()?.first());
         let state = container.and_then(|container| container.state.as_ref());
-        let ran = state.is_some_and(|state| state.running.is_some() || state.terminated.is_some());
+        let ended = state.is_some_and(|state| state.terminated.is_some());
+        let ran = ended || state.is_some_and(|state| state.running.is_some());
         let reason = state.and_then(|state| state.waiting.as_ref()?.reason.clone()).unwrap_or_default();
         let restarts = container.map_or(0, |container| container.restart_count);
-        let seen = if ran { PodSeen::Ran { restarts } } else { PodSeen::Waits { reason } };
+        let seen = if ran { PodSeen::Ran { restarts, ended } } else { PodSeen::Waits { reason } };
         place(&mut self.pods, object.namespace().unwrap_or_default(), object.name_any(), exists.then_some(seen));
     }
 

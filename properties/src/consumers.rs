@@ -254,7 +254,7 @@ impl Consumers {
                 Caller::User(name) => json!(name),
                 Caller::Unknown => json!("unknown"),
             };
-            json!({ "registry": request.registry(), "method": request.method, "path": request.path,
+            json!({ "registry": request.registry(), "agent": request.agent, "method": request.method, "path": request.path,
                 "status": request.status, "offered": offered, "secret": request.offered.secret(), "caller": caller })
         });
         lines.map(|line| format!("{line}\n")).collect()

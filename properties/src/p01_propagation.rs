@@ -139,18 +139,16 @@ impl<'a> Live<'a> {
             if let Err(error) = dependent.until_faithful(env, &rotation.initial, bound).await {
                 // A new copy that was never right has nothing to say about updates; other properties judge it. In a
                 // namespace that had its copy before, writing the initial values was itself an update.
-                let outcome = match copies::failed(&error) {
-                    Outcome::Violated(_) if dependent.is_new() => {
-                        Outcome::Unknown(format!("no copy to update: {error}"))
-                    }
-                    end => explained(end, &why),
-                };
+                let outcome = no_update(copies::failed(&error), dependent.is_new(), &why);
                 return Err(Observation { bound: Some(bound), ..outcome.into() });
             }
         }
         match self.stay(env, &rotation.initial, TAKEN_OVER_TWICE).await {
             Outcome::Held => Ok(()),
-            end => Err(Observation { bound: Some(bound), ..end.into() }),
+            end => {
+                let outcome = no_update(end, self.dependents.iter().all(Dependent::is_new), &why);
+                Err(Observation { bound: Some(bound), ..outcome.into() })
+            }
         }
     }
 
@@ -228,6 +226,14 @@ impl<'a> Live<'a> {
             Ok(()) => Outcome::Held,
             Err(error) => copies::failed(&error),
         }
+    }
+}
+
+/// What a copy that is wrong before the first rotation says of updates: nothing, if it is new.
+fn no_update(outcome: Outcome, is_new: bool, remark: &str) -> Outcome {
+    match outcome {
+        Outcome::Violated(violation) if is_new => Outcome::Unknown(format!("no copy to update: {}", violation.reason)),
+        end => explained(end, remark),
     }
 }
 

@@ -3,7 +3,7 @@
 //! The cases of a slot live through the life of one credential: it is issued by the server that checks it, rotated, and
 //! then revoked there, or overwritten with something wrong. At each step every case has the consumer of its copy log in,
 //! for real: the kubelet pulls an image nobody pulled before, Argo CD syncs a new commit, and so on. Beside the first
-//! login, each case tries one that must be denied although the credential is good.
+//! login, each case tries one that must be denied although the credential is good; that of Backstage, one with wrong values.
 //!
 //! The oracle is the log of the server, not what the consumer says of itself.
 
@@ -240,26 +240,39 @@ async fn live(
         }
     });
     let mut subjects = join_all(begun).await;
+    let lived = live_through(env, issues, &mut subjects, *first).await;
+    // What the cases made is removed, however far they came.
+    let seen = join_all(subjects.into_iter().map(Subject::end)).await;
+    lived.map(|()| seen)
+}
+
+/// Takes the credentials from one step of their lives to the next, and the cases with them.
+async fn live_through(
+    env: &Environment,
+    issues: Vec<&Issue>,
+    subjects: &mut [Subject<'_>],
+    first: CaseId,
+) -> Result<(), String> {
+    let consumers = env.consumers().await?;
     let mut credentials = Vec::new();
     for issue in issues {
         let lease = env.sources.rotate(&issue.source).await;
         let lease = lease.ok_or_else(|| format!("there is no source {}", issue.source))?;
-        let issuer = Issuer::issue(consumers, issue, *first).await.map_err(|error| chain(&error))?;
+        let issuer = Issuer::issue(consumers, issue, first).await.map_err(|error| chain(&error))?;
         credentials.push((lease, issuer));
     }
-    write(env, &mut credentials, *first).await?;
-    every(&mut subjects, &credentials, &[Step::Settle, Step::MustBeAdmitted("issued"), Step::MustBeDeniedElsewhere])
-        .await;
+    write(env, &mut credentials, first).await?;
+    every(subjects, &credentials, &[Step::Settle, Step::MustBeAdmitted("issued"), Step::MustBeDeniedElsewhere]).await;
 
     for (_, issuer) in &mut credentials {
         issuer.rotate().await.map_err(|error| chain(&error))?;
     }
-    write(env, &mut credentials, *first).await?;
-    every(&mut subjects, &credentials, &[Step::Settle]).await;
+    write(env, &mut credentials, first).await?;
+    every(subjects, &credentials, &[Step::Settle]).await;
     for (_, issuer) in &mut credentials {
         issuer.withdraw_former().await.map_err(|error| chain(&error))?;
     }
-    every(&mut subjects, &credentials, &[Step::MustBeAdmitted(ROTATED)]).await;
+    every(subjects, &credentials, &[Step::MustBeAdmitted(ROTATED)]).await;
 
     let mut overwritten = false;
     for (_, issuer) in &mut credentials {
@@ -270,14 +283,13 @@ async fn live(
         }
     }
     if overwritten {
-        write(env, &mut credentials, *first).await?;
-        every(&mut subjects, &credentials, &[Step::Settle, Step::MustBeRefused]).await;
+        write(env, &mut credentials, first).await?;
+        every(subjects, &credentials, &[Step::Settle, Step::MustBeRefused]).await;
     } else {
-        every(&mut subjects, &credentials, &[Step::MustBeRefused]).await;
+        every(subjects, &credentials, &[Step::MustBeRefused]).await;
     }
     // Others may have the sources while what the cases made is removed.
-    drop(credentials);
-    Ok(join_all(subjects.into_iter().map(Subject::end)).await)
+    Ok(())
 }
 
 /// A credential of the slot: the right to write its source, and the server's side of it.

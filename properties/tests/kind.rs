@@ -57,6 +57,7 @@ fn options(cluster: ClusterKind, name: &str) -> Options {
 fn agree() -> Result<(), Failed> {
     let embedded = options(ClusterKind::Embedded, "embedded");
     let kind = Options { seed: embedded.seed, ..options(ClusterKind::Kind, "kind") };
+    let cases = kind.cases;
     let (embedded, kind) = (execute(&embedded)?, execute(&kind)?);
     if embedded.properties.len() != registry::PROPERTIES.len() {
         return Err(Failed::from("a property is missing in the report"));
@@ -68,7 +69,12 @@ fn agree() -> Result<(), Failed> {
         .filter(|(here, there)| judgement(here) != judgement(there))
         .map(|(here, there)| format!("embedded: {:?}\nkind:     {:?}", judgement(here), judgement(there)))
         .collect();
-    if differences.is_empty() { pods_log_in(&kind) } else { Err(Failed::from(differences.join("\n"))) }
+    match differences.is_empty() {
+        // Fewer cases do not reach them all.
+        true if cases < CASES => Ok(()),
+        true => pods_log_in(&kind),
+        false => Err(Failed::from(differences.join("\n"))),
+    }
 }
 
 /// What runs in pods of the cluster was let in with its copies.

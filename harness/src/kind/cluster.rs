@@ -101,7 +101,7 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     versions.insert("kubernetes".to_owned(), version.git_version.trim_start_matches('v').to_owned());
     versions.insert(setup.engine.name().as_str().to_owned(), setup.engine.version().to_owned());
     versions.insert("node image".to_owned(), setup.node_image.name.clone());
-    versions.extend(setup.images.iter().map(|given| (given.of.to_string(), given.reference.clone())));
+    versions.extend(setup.images.iter().map(|given| (format!("{} image", given.of), given.reference.clone())));
     let description = Description {
         provider: "kind".to_owned(),
         versions,
@@ -331,8 +331,8 @@ impl Provider for Kind {
 
 /// Why kind gave up, by what it said.
 fn failure(act: &'static str, status: String, tail: String) -> KindError {
-    // Docker's words, and those of the kernel, which Podman passes on.
-    let is_port = ["port is already allocated", "address already in use"].iter().any(|said| tail.contains(said));
+    // Docker's words, and Podman's.
+    let is_port = ["port is already allocated", "cannot listen on the TCP port"].iter().any(|said| tail.contains(said));
     if is_port { KindError::Port { act, tail } } else { KindError::Kind { act, status, tail } }
 }
 

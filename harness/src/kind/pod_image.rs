@@ -16,8 +16,6 @@ const PULLED: Duration = Duration::from_secs(600);
 const MEGABYTES: u64 = 800;
 /// Hexadecimal digits of a digest.
 const DIGEST: usize = 64;
-/// Of these, as many as tell images apart.
-const SHORT: usize = 12;
 
 /// What runs in pods, and whose official image can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +80,7 @@ impl FromStr for GivenImage {
         let of = PodImage::ALL.into_iter().find(|one| one.as_str() == of);
         let of = of.ok_or_else(|| GivenImageError::Unknown(text.split('=').next().unwrap_or_default().to_owned()))?;
         let has_digest = name.split_once("@sha256:").is_some_and(|(repository, digest)| {
-            !repository.is_empty() && digest.len() == DIGEST && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
+            !repository.is_empty() && digest.len() == DIGEST && digest.bytes().all(is_digit)
         });
         if !has_digest {
             return Err(GivenImageError::NoDigest(name.to_owned()));
@@ -102,11 +100,16 @@ pub struct PulledImage {
     pub kept_as: String,
 }
 
+/// Whether it is a digit of a digest, which has no capital letters.
+fn is_digit(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
 impl GivenImage {
     /// The name under which the engine keeps it for the node.
     fn kept_as(&self) -> String {
         let digest = self.name.rsplit(':').next().unwrap_or_default();
-        format!("{REPOSITORY}:{}-{}", self.of, digest.get(..SHORT).unwrap_or(digest))
+        format!("{REPOSITORY}:{}-{digest}", self.of)
     }
 
     /// Pulls it, unless the engine has it, and has the engine keep it for the node.
@@ -148,11 +151,11 @@ mod tests {
     const DIGITS: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
     #[test]
-    fn an_image_is_kept_under_its_part_and_the_beginning_of_its_digest() {
+    fn an_image_is_kept_under_its_part_and_its_digest() {
         let given: GivenImage = format!("argo-cd=registry.test:5000/argo/cd@sha256:{DIGITS}").parse().unwrap();
         assert_eq!(
             (given.of, given.kept_as()),
-            (PodImage::ArgoCd, "localhost/credence/pulled:argo-cd-0123456789ab".to_owned())
+            (PodImage::ArgoCd, format!("localhost/credence/pulled:argo-cd-{DIGITS}"))
         );
     }
 
@@ -161,6 +164,7 @@ mod tests {
     #[case::of_nothing(format!("gitea=gitea@sha256:{DIGITS}"), "gitea is no image")]
     #[case::by_tag("redis=redis:8".to_owned(), "redis:8 is not named by its digest")]
     #[case::by_half_a_digest(format!("redis=redis@sha256:{}", &DIGITS[..32]), "is not named by its digest")]
+    #[case::in_capitals(format!("redis=redis@sha256:{}", DIGITS.to_uppercase()), "is not named by its digest")]
     #[case::without_name(format!("redis=@sha256:{DIGITS}"), "is not named by its digest")]
     fn what_may_be_another_image_tomorrow_is_refused(#[case] text: String, #[case] why: &str) {
         let error = text.parse::<GivenImage>().unwrap_err().to_string();
@@ -174,7 +178,7 @@ mod tests {
         let fake = Fake::usable(r#"case $1 in images|info) ;; image) exit 1 ;; *) echo "$@" >> asked ;; esac"#);
         let options = Options::new(fake.directory().to_owned());
         let pulled = given.obtain(&fake.find().await.unwrap(), &options, &|_| {}).await.unwrap();
-        assert_eq!(pulled.kept_as, "localhost/credence/pulled:redis-0123456789ab");
+        assert_eq!(pulled.kept_as, format!("localhost/credence/pulled:redis-{DIGITS}"));
         let asked = fs::read_to_string(fake.directory().join("asked")).unwrap();
         let name = &given.name;
         assert_eq!(asked, format!("pull --quiet {name}\ntag {name} {}\n", pulled.kept_as));

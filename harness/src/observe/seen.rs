@@ -69,6 +69,8 @@ pub enum PodSeen {
     Ran {
         /// How many times the kubelet has started it again.
         restarts: i32,
+        /// Whether it has run to its end.
+        ended: bool,
     },
     /// Its container waits. Only the reason is kept: messages can quote what a registry was sent.
     Waits {

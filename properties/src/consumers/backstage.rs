@@ -12,7 +12,7 @@ use credence_harness::observe::{PodSeen, View};
 use credence_harness::wait::{self, Progress, WaitError};
 use kube::Client;
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::deployment::{self, pods};
 use super::pod::{PodError, PulledPod};
@@ -32,6 +32,9 @@ pub(super) const AUTHORITY: &str = "/etc/credence/authority.crt";
 pub const PORTAL_IMAGE: &str = "backstage";
 /// Tag of that image.
 const TAG: &str = "pinned";
+
+/// What the forge says of a client that it does not know.
+const NOT_AUTHORISED: &str = "the forge did not authorise the client";
 
 /// Why Backstage could not be tried.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +58,7 @@ pub enum PortalError {
     #[error("failed to use Backstage")]
     Client(#[from] ClientError),
     /// Its container ended, and why is not kept: its log can quote credentials.
-    #[error("failed to use Backstage: its container ended by itself; its pods: {0}")]
+    #[error("failed to use Backstage: its container ended by itself; its pod: {0}")]
     Ended(String),
     /// A URL of ours is not one.
     #[error("failed to make a URL of {0}")]
@@ -69,8 +72,10 @@ pub(super) struct Portal {
     pub(super) served: backstage::Settings,
     /// Where this machine reaches it.
     pub(super) host: std::net::IpAddr,
-    /// The owner under which its image is published, once it is.
+    /// Set once its image is published.
     pub(super) published: OnceCell<()>,
+    /// Namespace and name of the Deployment that there is: each has the same port.
+    pub(super) deployed: Mutex<Option<(String, String)>>,
 }
 
 /// A Deployment of Backstage, and where it gets its credentials: literally, or from Secrets of its namespace.
@@ -110,7 +115,8 @@ impl Consumers {
         }
     }
 
-    /// Deploys Backstage, or restarts it, and waits until it is ready. `Refused` if its image could not be pulled.
+    /// Deploys Backstage, or restarts it, and waits until it is ready. Gives the name of the pod that it runs in, or what
+    /// the kubelet says if its image was not pulled. A Deployment that a case before has left is removed first.
     ///
     /// # Errors
     /// When the image cannot be published, the Deployment is refused, or Backstage does not become ready.
@@ -119,8 +125,13 @@ impl Consumers {
         env: &Environment,
         client: &Client,
         deployment: &PortalDeployment<'_>,
-    ) -> Result<Answer, PortalError> {
+    ) -> Result<Result<String, String>, PortalError> {
         let portal = self.portal()?;
+        let own = (deployment.namespace.to_owned(), deployment.name.to_owned());
+        let left = portal.deployed.lock().await.clone().filter(|left| *left != own);
+        if let Some((namespace, name)) = left {
+            self.stop_portal(env, client, deployment.manager, &namespace, &name).await?;
+        }
         portal.published.get_or_try_init(|| self.publish_portal(portal, deployment.owner)).await?;
         let PortalDeployment { namespace, name, start, .. } = *deployment;
         let settings = portal.served.environment().into_iter();
@@ -135,23 +146,24 @@ impl Consumers {
         };
         let names = |view: &View<'_>| pods(view, namespace, name).map(|(name, _)| name.clone()).collect();
         let before: BTreeSet<String> = env.observer.look(names);
+        *portal.deployed.lock().await = Some(own);
         self.deploy(env, client, deployment.manager, &pulled, start).await?;
         let what = format!("Backstage running in a pod of Deployment {namespace}/{name}");
         // Every pod of Backstage ought to be pulled, so that its kubelet may try again.
         let pulled = wait::until(&env.observer, &what, STARTED, |view| {
             let now: Vec<_> = pods(view, namespace, name).collect();
             match now[..] {
-                [(name, PodSeen::Ran { .. })] if !before.contains(name) => Progress::Done(()),
+                [(name, PodSeen::Ran { .. })] if !before.contains(name) => Progress::Done(name.clone()),
                 _ => Progress::NotYet(format!("{now:?}")),
             }
         });
-        match pulled.await {
-            Ok(()) => {}
-            Err(WaitError::TimedOut { last, .. }) if last.contains("Pull") => return Ok(Answer::Refused(last)),
+        let pod = match pulled.await {
+            Ok(pod) => pod,
+            Err(WaitError::TimedOut { last, .. }) if last.contains("Pull") => return Ok(Err(last)),
             Err(error) => return Err(error.into()),
-        }
+        };
         self.browser()?.wait_until_ready(READY).await?;
-        Ok(Answer::Admitted)
+        Ok(Ok(pod))
     }
 
     async fn publish_portal(&self, portal: &Portal, owner: &Owner) -> Result<(), PortalError> {
@@ -184,10 +196,11 @@ impl Consumers {
         &self,
         env: &Environment,
         client: &Client,
+        manager: &str,
         namespace: &str,
         name: &str,
     ) -> Result<(), PortalError> {
-        deployment::scale_down(client, namespace, name).await?;
+        let scaled = deployment::scale_down(client, manager, namespace, name).await;
         let what = format!("pod of Deployment {namespace}/{name} gone");
         let gone = wait::until(&env.observer, &what, GONE, |view| match pods(view, namespace, name).next() {
             None => Progress::Done(()),
@@ -195,21 +208,20 @@ impl Consumers {
         });
         let gone = gone.await;
         deployment::delete(client, namespace, name).await?;
+        *self.portal()?.deployed.lock().await = None;
+        scaled?;
         Ok(gone?)
     }
 
-    /// Fails if the container that was started is not the one that runs: its kubelet starts another one when it ends,
-    /// with what the Secrets hold by then.
+    /// Fails unless the first container of `pod` still runs: its kubelet starts another one when it ends, and the
+    /// Deployment another pod, with what the Secrets hold by then.
     ///
     /// # Errors
-    /// When there is no pod, it waits, or it was started again.
-    pub fn is_portal_the_same(env: &Environment, namespace: &str, name: &str) -> Result<(), PortalError> {
-        env.observer.look(|view| {
-            let now: Vec<_> = pods(view, namespace, name).collect();
-            match now[..] {
-                [(_, PodSeen::Ran { restarts: 0 })] => Ok(()),
-                _ => Err(PortalError::Ended(format!("{now:?}"))),
-            }
+    /// When the pod is gone, or its container has ended.
+    pub fn check_portal_is_the_same(env: &Environment, namespace: &str, pod: &str) -> Result<(), PortalError> {
+        env.observer.look(|view| match view.pod(namespace, pod) {
+            Some(PodSeen::Ran { restarts: 0, ended: false }) => Ok(()),
+            seen => Err(PortalError::Ended(format!("{seen:?}"))),
         })
     }
 
@@ -229,8 +241,9 @@ impl Consumers {
             Err(ClientError::Refused { refusal, .. }) => Ok(Answer::Refused(refusal.to_string())),
             Err(ClientError::Grant(error)) => match error.downcast_ref() {
                 // A client that the forge does not know gets no code from it.
-                Some(ForgeError::Refused { .. } | ForgeError::Answer { .. }) => {
-                    Ok(Answer::Refused("the forge did not authorise the client".to_owned()))
+                Some(ForgeError::Answer { .. }) => Ok(Answer::Refused(NOT_AUTHORISED.to_owned())),
+                Some(ForgeError::Refused { status, .. }) if status.is_client_error() => {
+                    Ok(Answer::Refused(NOT_AUTHORISED.to_owned()))
                 }
                 _ => Err(ClientError::Grant(error).into()),
             },

@@ -58,10 +58,11 @@ impl Consumers {
 }
 
 /// Has the pod of a Deployment removed, by the controller that made it: the garbage collector takes its time.
-pub(super) async fn scale_down(client: &Client, namespace: &str, name: &str) -> Result<(), PodError> {
+pub(super) async fn scale_down(client: &Client, manager: &str, namespace: &str, name: &str) -> Result<(), PodError> {
     let api = Api::<Deployment>::namespaced(client.clone(), namespace);
     let none = Patch::Merge(json!({ "spec": { "replicas": 0 } }));
-    let scaled = api.patch_scale(name, &PatchParams::default(), &none).await;
+    let manager = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+    let scaled = api.patch_scale(name, &manager, &none).await;
     scaled.map(drop).map_err(refused("scale down", namespace, name))
 }
 

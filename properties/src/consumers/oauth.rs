@@ -36,7 +36,9 @@ impl Consumers {
         };
         match exchanged {
             Ok(()) => Ok(Answer::Admitted),
-            Err(ForgeError::Refused { status, .. }) => Ok(Answer::Refused(format!("the forge answered {status}"))),
+            Err(ForgeError::Refused { status, .. }) if status.is_client_error() => {
+                Ok(Answer::Refused(format!("the forge answered {status}")))
+            }
             // A client that the forge does not know gets a page that says so, and no code.
             Err(ForgeError::Answer { .. }) => Ok(Answer::Refused("the forge gave no code".to_owned())),
             Err(error) => Err(error),

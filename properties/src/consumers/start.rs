@@ -223,7 +223,13 @@ fn portal_on(node: &PodNode, installation: &Installation, forge: &Forge) -> Resu
         forge: url(forge.url()),
         authority: Some(super::backstage::AUTHORITY.to_owned()),
     };
-    Ok(Portal { installation: installation.clone(), served, host, published: OnceCell::new() })
+    Ok(Portal {
+        installation: installation.clone(),
+        served,
+        host,
+        published: OnceCell::new(),
+        deployed: Mutex::default(),
+    })
 }
 
 fn write_ask_pass(path: &Path) -> Result<(), StartError> {

@@ -17,6 +17,7 @@ use crate::bundle::SourceRef;
 use crate::consumer_format::{Role, source_roles};
 use crate::consumers::{
     Answer, Consumer, Consumers, Owner, PORTAL_IMAGE, PORTAL_VARIABLES, PortalDeployment, catalog_file, is_denial,
+    refuses_credential,
 };
 use crate::copies::{self, chain, violated};
 use crate::driver::Observation;
@@ -26,8 +27,11 @@ use crate::namespaces::{self, Lease};
 use crate::selector::Labels;
 use crate::verdict::{CaseId, Outcome};
 
-/// Where the forge is asked to sign somebody in, and then for the token.
-const SIGN_IN: &str = "/login/oauth/";
+/// Where the forge is asked for the token of a sign-in.
+const EXCHANGE: &str = "/login/oauth/access_token";
+
+/// What Backstage calls itself when it asks for it (passport-github2, `lib/strategy.js`).
+const AGENT: &str = "passport-github";
 
 /// The copies that Backstage needs, by their targets' names.
 #[derive(Debug, Clone)]
@@ -74,6 +78,8 @@ pub(super) struct PortalTrial<'a> {
     /// Of its repository and its Deployment.
     name: String,
     starts: u32,
+    /// The pod that was started last, unless its image was not pulled.
+    pod: Option<String>,
     deployed: bool,
     observation: Observation,
 }
@@ -101,6 +107,7 @@ impl<'a> PortalTrial<'a> {
             labels,
             name: consumers.unused_name(id),
             starts: 0,
+            pod: None,
             deployed: false,
             observation: Outcome::Held.into(),
         };
@@ -181,26 +188,33 @@ impl<'a> PortalTrial<'a> {
         }
         let mark = self.consumers.forge.mark();
         let (from, variables) = self.references_to_copies()?;
-        if let Answer::Refused(said) = self.start(&from, &variables).await? {
-            return Ok(Err(format!("Backstage could not be pulled with a credential just {how}: {said}")));
+        if let Err(said) = self.start(&from, &variables).await? {
+            let pull = self.consumers.requests_about(mark, PORTAL_IMAGE).await;
+            return match pull.iter().any(refuses_credential) {
+                true => Ok(Err(format!("Backstage could not be pulled with a credential just {how}: {said}"))),
+                false => Err(format!("Backstage was not pulled ({said}), but the forge refused no credential")),
+            };
         }
         let (signed_in, read) = self.use_it().await?;
-        for (what, answer) in [("sign-in", signed_in), ("catalog read", read)] {
-            if let Answer::Refused(said) = answer {
-                return Ok(Err(format!("{what} by Backstage with a credential just {how} was refused: {said}")));
-            }
+        let reading = self.consumers.requests_about(mark, &self.name).await;
+        if let Answer::Refused(said) = signed_in {
+            return Ok(Err(format!("sign-in by Backstage with a credential just {how} was refused: {said}")));
+        }
+        if let Answer::Refused(said) = read {
+            return match reading.iter().any(|request| is_bearer(request) && is_denial(request)) {
+                true => Ok(Err(format!("catalog read by Backstage with a credential just {how} was refused: {said}"))),
+                false => Err(format!("catalog read by Backstage failed ({said}), but the forge refused no credential")),
+            };
         }
         let offered = |request: &Request| {
             issuers.iter().filter_map(|issuer| issuer.secret()).any(|secret| request.offered.is(secret))
         };
         let user = |request: &Request| issuers.iter().any(|issuer| request.caller == Caller::User(issuer.name.clone()));
-        let is_client = |request: &Request| matches!(request.offered, Offered::Client { .. });
         let requests = self.consumers.forge.since(mark).await;
         let pull = self.consumers.requests_about(mark, PORTAL_IMAGE).await;
-        let reading = self.consumers.requests_about(mark, &self.name).await;
         let proofs = [
             ("pull", pull.iter().any(|request| user(request) && is_success(request))),
-            ("sign-in", requests.iter().any(|request| is_client(request) && offered(request) && is_success(request))),
+            ("sign-in", requests.iter().any(|request| is_exchange(request) && offered(request) && is_success(request))),
             ("catalog read", reading.iter().any(|request| offered(request) && user(request) && is_success(request))),
         ];
         match proofs.iter().find(|(_, proved)| !proved) {
@@ -228,15 +242,12 @@ impl<'a> PortalTrial<'a> {
         let mut wrong_ones: Vec<Value> = variables.clone();
         wrong_ones.retain(|variable| variable["name"] != secret && variable["name"] != token);
         wrong_ones.extend([wrong(secret, "0"), wrong(token, "1")]);
-        if let Answer::Refused(said) = self.start(&from, &wrong_ones).await? {
-            return Ok(Err(format!("Backstage could not be pulled again: {said}")));
-        }
+        let not_pulled = |said: String| format!("Backstage was not pulled again: {said}");
+        self.start(&from, &wrong_ones).await?.map_err(not_pulled)?;
         let refused = self.must_fail("with wrong values").await?;
         // The pod that goes through the rotation has the copies' own values.
-        match self.start(&from, &variables).await? {
-            Answer::Admitted => Ok(refused),
-            Answer::Refused(said) => Ok(Err(format!("Backstage could not be pulled again: {said}"))),
-        }
+        self.start(&from, &variables).await?.map_err(not_pulled)?;
+        Ok(refused)
     }
 
     /// The running pod must fail at both.
@@ -260,8 +271,7 @@ impl<'a> PortalTrial<'a> {
         let requests = self.consumers.forge.since(mark).await;
         let reading = self.consumers.requests_about(mark, &self.name).await;
         let proofs = [
-            // The forge refuses the client itself before there is a code, or its secret in exchange for the code.
-            ("sign-in", requests.iter().any(|request| request.path.starts_with(SIGN_IN) && is_denial(request))),
+            ("sign-in", requests.iter().any(|request| is_exchange(request) && refuses_credential(request))),
             // Backstage has its token in every request, as a bearer token.
             ("catalog read", reading.iter().any(|request| is_bearer(request) && is_denial(request))),
         ];
@@ -305,7 +315,11 @@ impl<'a> PortalTrial<'a> {
         Ok((Vec::new(), vec![id, secret, token]))
     }
 
-    async fn start(&mut self, variables_from: &[String], variables: &[Value]) -> Result<Answer, String> {
+    async fn start(
+        &mut self,
+        variables_from: &[String],
+        variables: &[Value],
+    ) -> Result<Result<String, String>, String> {
         self.starts += 1;
         let registry = self.targets.first().ok_or("the configuration lacks a copy")?;
         let deployment = PortalDeployment {
@@ -322,14 +336,17 @@ impl<'a> PortalTrial<'a> {
         let started = self.consumers.start_portal(self.env, &self.client, &deployment).await;
         self.deployed = true;
         self.observation.latencies.push(began.elapsed());
-        started.map_err(|error| chain(&error))
+        let started = started.map_err(|error| chain(&error))?;
+        self.pod = started.clone().ok();
+        Ok(started)
     }
 
     async fn stop(&mut self) -> Result<(), String> {
         if !std::mem::take(&mut self.deployed) {
             return Ok(());
         }
-        let stopped = self.consumers.stop_portal(self.env, &self.client, self.namespace(), &self.name).await;
+        let stopped =
+            self.consumers.stop_portal(self.env, &self.client, &agent(self.id), self.namespace(), &self.name).await;
         stopped.map_err(|error| chain(&error))
     }
 
@@ -341,7 +358,8 @@ impl<'a> PortalTrial<'a> {
             Ok((signed_in, read.map_err(|error| chain(&error))?))
         };
         let used = used.await;
-        let same = Consumers::is_portal_the_same(self.env, self.namespace(), &self.name);
+        let pod = self.pod.as_deref().ok_or("Backstage does not run")?;
+        let same = Consumers::check_portal_is_the_same(self.env, self.namespace(), pod);
         same.map_err(|error| chain(&error))?;
         used
     }
@@ -359,6 +377,11 @@ impl<'a> PortalTrial<'a> {
         }
         self.observation
     }
+}
+
+/// Whether Backstage asks for the token of a sign-in; other cases of the slot do so with the same client.
+fn is_exchange(request: &Request) -> bool {
+    request.path == EXCHANGE && request.agent == AGENT
 }
 
 fn is_bearer(request: &Request) -> bool {
