@@ -22,12 +22,12 @@ use crate::copies::chain;
 use crate::driver::{Observation, Property};
 use crate::environment::{Environment, agent};
 use crate::generate::{Pick, pick};
-use crate::model::{Model, Target};
+use crate::model::Model;
 use crate::report::PropertyMeta;
-use crate::rotation::targets_of;
 use crate::sources::ExclusiveLease;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
+mod deal;
 mod issue;
 mod issuer;
 mod portal;
@@ -36,6 +36,7 @@ mod trial;
 
 pub use issue::{End, Issue, Kind, Secret};
 
+use deal::consumed;
 use issuer::Issuer;
 pub use portal::PortalCopies;
 use portal::PortalTrial;
@@ -182,29 +183,6 @@ fn count_login(observation: &mut Observation, consumer: Consumer, how: &str) {
     }
 }
 
-/// The targets of a source whose copies have a consumer here, or what stands in for it; those for pods, the most common
-/// consumers, once more at the end.
-fn consumed<'a>(model: &'a Model, source: &SourceRef) -> Vec<(&'a Target, Consumer)> {
-    let targets = targets_of(model, source).into_iter();
-    let with_consumers =
-        targets.filter_map(|target| Some((target, Consumer::of(target)?.among(&model.absent_consumers)?)));
-    let mut all: Vec<_> = with_consumers.collect();
-    let pods: Vec<_> = all.iter().copied().filter(|(_, consumer)| *consumer == Consumer::Kubelet).collect();
-    all.extend(pods);
-    all
-}
-
-/// The number of a case's slot, and its place in it.
-fn slot_and_place(case: CaseId) -> (u32, u32) {
-    (case.index / CredentialTypes::CASES_PER_SLOT, case.index % CredentialTypes::CASES_PER_SLOT)
-}
-
-/// Which of `choices` is for a case: its slot's begin with another one than those of the slot before.
-fn turn(case: CaseId, choices: usize) -> Option<usize> {
-    let (slot, place) = slot_and_place(case);
-    usize::try_from(slot + place).ok()?.checked_rem(choices)
-}
-
 /// Leads the credentials of a slot through their lives, with all cases at each step.
 async fn live(
     env: &Arc<Environment>,
@@ -216,19 +194,13 @@ async fn live(
     // In the order of their sources, so that slots do not wait for each other in a circle.
     let mut issues: Vec<&Issue> = lives.issues.iter().collect();
     issues.sort_by_key(|issue| &issue.source);
-    let targets: Vec<(&Target, Consumer, usize)> = issues
-        .iter()
-        .enumerate()
-        .flat_map(|(place, issue)| {
-            let consumed = consumed(&env.model, &issue.source);
-            consumed.into_iter().map(move |(target, consumer)| (target, consumer, place))
-        })
-        .collect();
+    let sources: Vec<&SourceRef> = issues.iter().map(|issue| &issue.source).collect();
+    let choices = deal::choices(&env.model, &sources);
     // Before the credentials, for which the slot may have to wait until others are done with their sources.
     let begun = cases.iter().map(|(id, placement)| {
-        let portal = lives.portal.as_ref().filter(|_| slot_and_place(*id).1 == 0);
+        let portal = lives.portal.as_ref().filter(|_| deal::is_first(*id));
         // A source without targets has no slot.
-        let (target, consumer, issuer) = targets[turn(*id, targets.len()).unwrap_or_default()];
+        let (target, consumer, issuer) = choices[deal::turn(*id, choices.len()).unwrap_or_default()];
         async move {
             match portal {
                 Some(copies) => Subject::Portal(Box::new(PortalTrial::begin(env, consumers, *id, copies).await)),

@@ -9,7 +9,7 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::consumed;
+use super::deal::consumed;
 use super::issue::Kind;
 use super::issuer::Issuer;
 use super::trial::is_success;
