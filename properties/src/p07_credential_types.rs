@@ -17,7 +17,7 @@ use proptest::strategy::BoxedStrategy;
 use tokio::time::timeout;
 
 use crate::bundle::SourceRef;
-use crate::consumers::Consumer;
+use crate::consumers::{Consumer, Consumers};
 use crate::copies::chain;
 use crate::driver::{Observation, Property};
 use crate::environment::{Environment, agent};
@@ -212,7 +212,7 @@ async fn live(
         }
     });
     let mut subjects = join_all(begun).await;
-    let lived = live_through(env, issues, &mut subjects, *first).await;
+    let lived = live_through(env, consumers, issues, &mut subjects, *first).await;
     // What the cases made is removed, however far they came.
     let seen = join_all(subjects.into_iter().map(Subject::end)).await;
     lived.map(|()| seen)
@@ -221,11 +221,11 @@ async fn live(
 /// Takes the credentials from one step of their lives to the next, and the cases with them.
 async fn live_through(
     env: &Environment,
+    consumers: &Consumers,
     issues: Vec<&Issue>,
     subjects: &mut [Subject<'_>],
     first: CaseId,
 ) -> Result<(), String> {
-    let consumers = env.consumers().await?;
     let mut credentials = Vec::new();
     for issue in issues {
         let lease = env.sources.rotate(&issue.source).await;

@@ -25,6 +25,8 @@ const OLDEST_PODMAN: (u32, u32) = (4, 0);
 const ANSWER: Duration = Duration::from_secs(60);
 /// How long any other command may take that moves no image: to remove or to start a container takes seconds.
 const COMMAND: Duration = Duration::from_secs(120);
+/// How long a pull may take: the largest image, that of a node, has about 400 MB.
+const PULL: Duration = Duration::from_secs(600);
 /// Lines of a command's output that an error carries.
 const TAIL_LINES: usize = 12;
 
@@ -274,6 +276,17 @@ impl Engine {
         };
         let root = self.output("ask for the place of images", &["info", "--format", field]).await?;
         Ok(Some(PathBuf::from(String::from_utf8_lossy(&root).trim())).filter(|root| root.is_dir()))
+    }
+
+    /// Whether the engine has the image of a registry that `reference` names by its digest.
+    pub(super) async fn has_pulled(&self, reference: &str) -> bool {
+        // An image that is not there is an error of the command as any other.
+        self.output("look for an image", &["image", "inspect", "--format", "{{.Id}}", reference]).await.is_ok()
+    }
+
+    /// Pulls the image of a registry that `reference` names.
+    pub(super) async fn pull(&self, act: &str, reference: &str) -> Result<(), EngineError> {
+        self.output_within(PULL, act, &["pull", "--quiet", reference]).await.map(drop)
     }
 
     /// Whether the engine has the image called `name`, with its tag.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::engine::{Engine, Name};
 use super::node_image::tools::ToolsImage;
-use super::pod_image::{PodImage, PulledImage};
+use super::pod_image::{self, PodImage, PulledImage};
 use super::{KindError, Setup};
 
 /// Label of what belongs to a run, with the name of its cluster as value: the network and the containers beside the
@@ -47,7 +47,7 @@ impl ClusterNetwork {
 
     /// The image that the user gives for `of`, if any.
     pub fn given_image(&self, of: PodImage) -> Option<&PulledImage> {
-        self.images.iter().find(|image| image.of == of)
+        pod_image::find(&self.images, of)
     }
 }
 

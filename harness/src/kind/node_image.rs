@@ -176,7 +176,7 @@ pub async fn obtain(
     report: &(dyn Fn(&str) + Sync),
 ) -> Result<NodeImage, NodeImageError> {
     let (official, name) = (official::name()?, inputs::name(options)?);
-    if options.source != Source::Build && official::is_there(engine, &official).await {
+    if options.source != Source::Build && engine.has_pulled(&official).await {
         return Ok(NodeImage { name: official, how: How::Pulled });
     }
     if engine.has_image(&name).await? {

@@ -11,7 +11,7 @@ use kube::discovery::ApiResource;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::pod_image::{PodImage, PulledImage};
+use super::pod_image::{self, PodImage, PulledImage};
 use super::{KindError, Setup};
 use crate::apply::{self, Applier};
 use crate::components::Part;
@@ -47,7 +47,7 @@ pub(super) fn image(setup: &Setup<'_>) -> Result<(Vec<u8>, String), KindError> {
 
 /// The image that the user gives in place of that one.
 pub(super) fn given_image<'a>(setup: &Setup<'a>) -> Option<&'a PulledImage> {
-    setup.images.iter().find(|image| image.of == PodImage::ExternalSecrets)
+    pod_image::find(setup.images, PodImage::ExternalSecrets)
 }
 
 fn tag() -> String {

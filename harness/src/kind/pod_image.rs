@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use super::engine::Engine;
 use super::node_image::{NodeImageError, check_room};
@@ -10,8 +9,6 @@ use crate::components::Options;
 
 /// Under which name the engine keeps them for the node, which takes no image by its digest from an archive.
 const REPOSITORY: &str = "localhost/credence/pulled";
-/// How long a pull may take: the largest of the official images has about 200 MB.
-const PULLED: Duration = Duration::from_secs(600);
 /// Room that an image takes in the engine at most, in MB.
 const MEGABYTES: u64 = 800;
 /// Hexadecimal digits of a digest.
@@ -76,9 +73,9 @@ impl FromStr for GivenImage {
     type Err = GivenImageError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (of, name) = text.split_once('=').ok_or(GivenImageError::Form)?;
-        let of = PodImage::ALL.into_iter().find(|one| one.as_str() == of);
-        let of = of.ok_or_else(|| GivenImageError::Unknown(text.split('=').next().unwrap_or_default().to_owned()))?;
+        let (part, name) = text.split_once('=').ok_or(GivenImageError::Form)?;
+        let of = PodImage::ALL.into_iter().find(|one| one.as_str() == part);
+        let of = of.ok_or_else(|| GivenImageError::Unknown(part.to_owned()))?;
         let has_digest = name.split_once("@sha256:").is_some_and(|(repository, digest)| {
             !repository.is_empty() && digest.len() == DIGEST && digest.bytes().all(is_digit)
         });
@@ -98,6 +95,11 @@ pub struct PulledImage {
     pub reference: String,
     /// The name under which the engine keeps it for the node, with a tag.
     pub kept_as: String,
+}
+
+/// The one of `images` that is given for `of`, if any.
+pub(super) fn find(images: &[PulledImage], of: PodImage) -> Option<&PulledImage> {
+    images.iter().find(|image| image.of == of)
 }
 
 /// Whether it is a digit of a digest, which has no capital letters.
@@ -126,13 +128,11 @@ impl GivenImage {
         if engine.has_image(&pulled.kept_as).await? {
             return Ok(pulled);
         }
-        // An image that is not there is an error of the command as any other.
-        let there = engine.output("look for an image", &["image", "inspect", "--format", "{{.Id}}", &self.name]).await;
-        if there.is_err() {
+        if !engine.has_pulled(&self.name).await {
             check_room(engine, options, &self.name, 0, MEGABYTES).await?;
             report(&format!("{}: pulling {}, at most {MEGABYTES} MB", self.of, self.name));
             let act = format!("pull {}, which was given for {}", self.name, self.of);
-            engine.output_within(PULLED, &act, &["pull", "--quiet", &self.name]).await?;
+            engine.pull(&act, &self.name).await?;
         }
         engine.output(&format!("name {}", self.name), &["tag", &self.name, &pulled.kept_as]).await?;
         Ok(pulled)

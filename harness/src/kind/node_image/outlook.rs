@@ -22,7 +22,7 @@ pub enum Outlook {
 /// When the engine cannot be asked, or a program that the user gave cannot be read.
 pub async fn outlook(engine: &Engine, options: &Options) -> Result<Outlook, NodeImageError> {
     let (official, name) = (official::name()?, inputs::name(options)?);
-    if options.source != Source::Build && official::is_there(engine, &official).await {
+    if options.source != Source::Build && engine.has_pulled(&official).await {
         return Ok(Outlook::There(NodeImage { name: official, how: How::Pulled }));
     }
     if engine.has_image(&name).await? {
