@@ -41,6 +41,8 @@ pub(crate) use provider::Provider;
 
 /// File in a run directory that describes a cluster that is ready.
 const DESCRIPTION: &str = "cluster.json";
+/// Under which the store providers of the operator stand beside the versions.
+pub(crate) const OPERATOR_PROVIDERS: &str = "external-secrets providers";
 
 /// Why a cluster could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -308,12 +310,15 @@ pub fn describe(directory: &Path) -> Result<Description, ClusterError> {
     serde_json::from_slice(&text).map_err(|error| ClusterError::io("read", &path, io::Error::other(error)))
 }
 
-/// The versions of the parts that every cluster of credence's own has.
-pub(crate) fn versions() -> BTreeMap<String, String> {
-    [("etcd", Part::Etcd), ("kubernetes", Part::KubeApiserver), ("external-secrets", Part::ExternalSecrets)]
-        .into_iter()
-        .map(|(name, part)| (name.to_owned(), part.version().to_owned()))
-        .collect()
+/// The versions of the parts that every cluster of credence's own has, and what the operator is built with.
+pub(crate) fn versions(programs: &Programs) -> BTreeMap<String, String> {
+    let mut versions: BTreeMap<String, String> =
+        [("etcd", Part::Etcd), ("kubernetes", Part::KubeApiserver), ("external-secrets", Part::ExternalSecrets)]
+            .into_iter()
+            .map(|(name, part)| (name.to_owned(), part.version().to_owned()))
+            .collect();
+    versions.extend(programs.providers().map(|providers| (OPERATOR_PROVIDERS.to_owned(), providers.describe())));
+    versions
 }
 
 /// How long a case waits for the answer to a request.

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::kargo::Given;
+use crate::priority::Priority;
 
 mod assets;
 mod build;
@@ -29,8 +30,10 @@ mod examine;
 mod go;
 mod lock;
 mod module;
+mod packages;
 mod part;
 mod progress;
+mod providers;
 mod release;
 mod space;
 #[cfg(test)]
@@ -41,6 +44,7 @@ pub use error::ComponentError;
 pub use examine::{Cost, Finding, State, Subject, examine};
 pub use part::Part;
 pub use progress::{BarProgress, PlainProgress};
+pub use providers::Providers;
 
 pub(crate) use error::in_one_line;
 pub(crate) use lock::Lock;
@@ -79,12 +83,25 @@ pub struct Options {
     pub mirror: Option<String>,
     /// Name or path of the Go command.
     pub go: PathBuf,
+    /// What External Secrets Operator is built with, if it is built.
+    pub providers: Providers,
+    /// How much of the processors builds may take.
+    pub priority: Priority,
 }
 
 impl Options {
-    /// Nothing given, any source, no mirror, and `go` from the `PATH`.
+    /// Nothing given, any source, no mirror, `go` from the `PATH`, and the providers that are used.
     pub fn new(cache: PathBuf) -> Self {
-        Self { cache, given: BTreeMap::new(), kargo: None, source: Source::Any, mirror: None, go: PathBuf::from("go") }
+        Self {
+            cache,
+            given: BTreeMap::new(),
+            kargo: None,
+            source: Source::Any,
+            mirror: None,
+            go: PathBuf::from("go"),
+            providers: Providers::default(),
+            priority: Priority::default(),
+        }
     }
 }
 
@@ -153,7 +170,10 @@ struct Program {
 
 /// The programs that were asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Programs(BTreeMap<Part, Program>);
+pub struct Programs {
+    all: BTreeMap<Part, Program>,
+    providers: Providers,
+}
 
 impl Programs {
     /// The executable, an absolute path.
@@ -161,7 +181,7 @@ impl Programs {
     /// # Panics
     /// When `part` was not asked for.
     pub fn path(&self, part: Part) -> &Path {
-        &self.0[&part].path
+        &self.all[&part].path
     }
 
     /// Where it came from.
@@ -169,7 +189,14 @@ impl Programs {
     /// # Panics
     /// When `part` was not asked for.
     pub fn origin(&self, part: Part) -> &Origin {
-        &self.0[&part].origin
+        &self.all[&part].origin
+    }
+
+    /// The store providers of External Secrets Operator, if it was asked for and is no program of the user's own, which
+    /// does not say.
+    pub fn providers(&self) -> Option<Providers> {
+        let operator = self.all.get(&Part::ExternalSecrets)?;
+        (operator.origin != Origin::Given).then_some(self.providers)
     }
 }
 
@@ -183,7 +210,7 @@ impl Programs {
 /// [`ComponentError`].
 pub async fn obtain(options: &Options, parts: &[Part], progress: &dyn Progress) -> Result<Programs, ComponentError> {
     let start = Instant::now();
-    let cache = Cache::new(&options.cache)?;
+    let cache = Cache::of(options)?;
     let mut programs = BTreeMap::new();
     let mut missing: BTreeMap<Module, Vec<Part>> = BTreeMap::new();
     for part in Part::ALL.into_iter().filter(|part| parts.contains(part)) {
@@ -205,7 +232,7 @@ pub async fn obtain(options: &Options, parts: &[Part], progress: &dyn Progress) 
         let modules = missing.iter().map(|(&module, parts)| job.module(module, parts));
         programs.extend(try_join_all(modules).await?.into_iter().flatten());
     }
-    Ok(Programs(programs))
+    Ok(Programs { all: programs, providers: options.providers })
 }
 
 /// What the program of a part follows from: the digest of one that the user gives, else the pin.
@@ -214,7 +241,7 @@ pub(crate) fn identity(options: &Options, part: Part) -> Result<String, Componen
         Some(path) => cache::sha256(path)
             .map(|(digest, _)| format!("sha256:{digest}"))
             .map_err(|source| ComponentError::Given { part, path: path.clone(), source }),
-        None => Ok(part.pin()),
+        None => Ok(part.pin() + &options.providers.suffix(part.module())),
     }
 }
 
@@ -311,16 +338,17 @@ impl Job<'_> {
         parts: &[Part],
         lock: &Arc<Lock>,
     ) -> Result<BTreeMap<Part, Program>, ComponentError> {
+        let go = Go::find(&self.options.go, module).await?.at(self.options.priority);
+        let report = |step: &Step| self.report(parts, step);
+        let sources = build::prepare(&go, &self.cache, module, parts, &report).await?;
         let _turn = match self.building.try_lock() {
             Ok(turn) => turn,
             Err(_) => {
-                self.report(parts, &Step::Queued);
+                report(&Step::Queued);
                 self.building.lock().await
             }
         };
-        let go = Go::find(&self.options.go, module).await?;
-        let report = |step: &Step| self.report(parts, step);
-        let made = build::build(&go, &self.cache, module, parts, &report).await?;
+        let made = build::build(&go, &self.cache, module, parts, &sources, &report).await?;
         let mut programs = BTreeMap::new();
         for &part in parts {
             let stored = self.put(part, made.path().join(part.built_name()), Origin::Build, lock).await?;

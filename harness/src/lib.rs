@@ -37,6 +37,7 @@ pub mod kind;
 pub mod manifest;
 pub mod node;
 pub mod observe;
+pub mod priority;
 pub mod process;
 pub mod receiver;
 pub mod reference;

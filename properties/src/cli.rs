@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use credence_harness::components::{self, Part, Source};
+use credence_harness::components::{self, Part, Providers, Source};
 use credence_harness::connect::ConnectError;
 use credence_harness::dirs::{self, DirsError};
 use credence_harness::kargo::Given;
@@ -141,6 +141,17 @@ struct Programs {
     /// Base URL that replaces scheme and host of official releases, for sites without internet.
     #[arg(long, value_name = "URL", env = "CREDENCE_MIRROR")]
     mirror: Option<String>,
+    /// Store providers that External Secrets Operator is built with.
+    #[arg(long, value_enum, default_value_t = ProvidersFlag::Used, env = "CREDENCE_EXTERNAL_SECRETS_PROVIDERS")]
+    external_secrets_providers: ProvidersFlag,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ProvidersFlag {
+    /// Those that credence uses: AWS, Fake, Kubernetes, Vault and Webhook.
+    Used,
+    /// All that upstream has, which takes three times as long to build.
+    All,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -293,6 +304,10 @@ impl Programs {
             kargo: kargo.map(|(program, chart)| Given { program, chart }),
             source,
             mirror: self.mirror.clone(),
+            providers: match self.external_secrets_providers {
+                ProvidersFlag::Used => Providers::Used,
+                ProvidersFlag::All => Providers::All,
+            },
             ..components::Options::new(dirs::cache()?)
         })
     }

@@ -57,7 +57,7 @@ pub(super) async fn start(
     }
     let description = Description {
         provider: "embedded".to_owned(),
-        versions: versions(),
+        versions: versions(programs),
         url_for_operator: Some(plane.url.clone()),
         url: plane.url,
         host: IpAddr::V4(Ipv4Addr::LOCALHOST),

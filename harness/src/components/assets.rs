@@ -65,7 +65,7 @@ pub async fn kind_assets(options: &Options) -> Result<PathBuf, ComponentError> {
 
 /// A directory with what is `taken` out of a module, each a path below its root.
 async fn obtain(options: &Options, module: Module, taken: &[&str]) -> Result<PathBuf, ComponentError> {
-    let cache = Cache::new(&options.cache)?;
+    let cache = Cache::of(options)?;
     let place = cache.assets(module);
     if is_complete(&place, taken) {
         return Ok(place);
@@ -76,6 +76,12 @@ async fn obtain(options: &Options, module: Module, taken: &[&str]) -> Result<Pat
         return Ok(place);
     }
     let go = Go::find(&options.go, module).await?;
+    copy(&module_directory(&go, &cache, module).await?, taken, &place)?;
+    Ok(place)
+}
+
+/// The pinned module in Go's module cache, downloaded if it is not there.
+pub(super) async fn module_directory(go: &Go, cache: &Cache, module: Module) -> Result<PathBuf, ComponentError> {
     let directory = cache.module(module)?;
     // Named without a version it is the pinned one, checked against go.sum.
     let output = go.output(module, &directory, &["mod", "download", "-json", module.path()]).await?;
@@ -83,8 +89,7 @@ async fn obtain(options: &Options, module: Module, taken: &[&str]) -> Result<Pat
         command: format!("go mod download -json {}", module.path()),
         output: error.to_string(),
     })?;
-    copy(&found.dir, taken, &place)?;
-    Ok(place)
+    Ok(found.dir)
 }
 
 /// Whether all that is taken is there: a credence of before may have taken less.
@@ -107,7 +112,7 @@ fn copy(module: &Path, taken: &[&str], place: &Path) -> Result<(), ComponentErro
     fs::rename(&staging, place).map_err(failed("put in place", place))
 }
 
-fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     for entry in WalkDir::new(from) {
         let entry = entry?;
         if !entry.file_type().is_file() {

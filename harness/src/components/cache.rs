@@ -6,6 +6,7 @@
 //! modules/MODULE/{go.mod,go.sum}                 the embedded pins, for go
 //! downloads/…                                    unfinished downloads, resumed by the next run
 //! work/MODULE/…                                  of a running build, emptied by the next one
+//! reduced/MODULE/…                               sources of which less is built, see `providers`
 //! locks/MODULE.lock                              see `lock`
 //! ```
 
@@ -20,7 +21,7 @@ use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
 use super::module::Module;
-use super::{ComponentError, Origin, Part, space};
+use super::{ComponentError, Options, Origin, Part, Providers, space};
 
 /// Name of the record beside a program.
 const RECORD: &str = "origin.json";
@@ -48,18 +49,25 @@ pub(super) struct Stored {
 #[derive(Debug, Clone)]
 pub(super) struct Cache {
     root: PathBuf,
+    providers: Providers,
 }
 
 impl Cache {
     /// Creates nothing: a cache that is complete may be read-only.
-    pub(super) fn new(root: &Path) -> Result<Self, ComponentError> {
+    pub(super) fn of(options: &Options) -> Result<Self, ComponentError> {
+        let (root, providers) = (&options.cache, options.providers);
         // Go runs in another directory, so relative paths would not survive.
         let root = path::absolute(root).map_err(failed("make absolute", root))?;
-        Ok(Self { root })
+        Ok(Self { root, providers })
     }
 
     pub(super) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What External Secrets Operator is built with.
+    pub(super) fn providers(&self) -> Providers {
+        self.providers
     }
 
     /// Makes sure that programs can be written and run here.
@@ -154,8 +162,14 @@ impl Cache {
         TempDir::new_in(&directory).map_err(failed("make a directory in", &directory))
     }
 
+    /// Where a module of which less is built than there is has its sources.
+    pub(super) fn reduced(&self, module: Module) -> PathBuf {
+        self.root.join("reduced").join(module.name())
+    }
+
     fn program_directory(&self, part: Part) -> PathBuf {
-        self.root.join("programs").join(pinned(part.name(), part.module()))
+        let name = pinned(part.name(), part.module()) + &self.providers.suffix(part.module());
+        self.root.join("programs").join(name)
     }
 }
 
@@ -207,9 +221,13 @@ pub(super) fn failed<'a>(act: &'static str, path: &'a Path) -> impl FnOnce(io::E
 mod tests {
     use super::*;
 
+    fn cache_in(root: &Path) -> Cache {
+        Cache::of(&Options::new(root.to_owned())).unwrap()
+    }
+
     fn with_program() -> (TempDir, Cache, Stored) {
         let directory = tempfile::tempdir().unwrap();
-        let cache = Cache::new(directory.path()).unwrap();
+        let cache = cache_in(directory.path());
         cache.prepare().unwrap();
         let program = directory.path().join("made");
         fs::write(&program, "abc").unwrap();
@@ -263,7 +281,7 @@ mod tests {
     #[test]
     fn a_cache_below_a_file_is_an_error_that_names_it() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = Cache::new(&file.path().join("cache")).unwrap().prepare().unwrap_err();
+        let error = cache_in(&file.path().join("cache")).prepare().unwrap_err();
         let text = error.to_string();
         assert!(text.contains(&file.path().display().to_string()) && text.contains("CREDENCE_CACHE"), "{text}");
     }
@@ -271,7 +289,7 @@ mod tests {
     #[test]
     fn a_work_directory_starts_empty() {
         let directory = tempfile::tempdir().unwrap();
-        let cache = Cache::new(directory.path()).unwrap();
+        let cache = cache_in(directory.path());
         let killed = cache.work(Module::Etcd).unwrap().keep();
         let work = cache.work(Module::Etcd).unwrap();
         assert!(!killed.exists() && work.path().read_dir().unwrap().next().is_none());

@@ -63,7 +63,7 @@ pub async fn examine(options: &Options) -> Vec<Finding> {
     // A Go that is too old for some modules is good for the others; what their parts lack is said there.
     let least = Module::ALL.into_iter().min_by_key(|module| module.go_version()).expect("the list is not empty");
     let go = Go::find(&options.go, least).await.map_err(|error| in_one_line(&error));
-    let cache = Cache::new(&options.cache).and_then(|cache| cache.prepare().map(|()| cache));
+    let cache = Cache::of(options).and_then(|cache| cache.prepare().map(|()| cache));
     let cache = cache.map_err(|error| in_one_line(&error));
     let mut findings = vec![examine_cache(&cache), examine_go(&go), examine_git().await];
     for part in Part::ALL {
@@ -125,7 +125,7 @@ async fn examine_part(
         };
     }
     // A cache that cannot be written may still hold the part.
-    let readable = Cache::new(&options.cache).ok().and_then(|cache| cache.find(part));
+    let readable = Cache::of(options).ok().and_then(|cache| cache.find(part));
     if let Some(stored) = readable {
         let path = stored.path.display().to_string();
         let origin = stored.record.origin.to_string();
@@ -191,7 +191,7 @@ async fn buildable(
         Some(toolchain) => format!("go build with {toolchain}, which go obtains"),
         None => "go build".to_owned(),
     };
-    let cost = module.cost();
+    let cost = module.cost(options.providers);
     let megabytes = 2 * cost.compiled + cost.sources + part.megabytes();
     Ok((how, Cost { megabytes, minutes: cost.minutes }))
 }

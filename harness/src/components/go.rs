@@ -8,6 +8,7 @@ use tokio::process::Command;
 
 use super::ComponentError;
 use super::module::Module;
+use crate::priority::Priority;
 
 /// The first Go that can replace itself by the version that it is told (<https://go.dev/doc/toolchain>).
 const FIRST_WITH_TOOLCHAINS: (u32, u32, u32) = (1, 21, 0);
@@ -26,6 +27,8 @@ pub(super) struct Go {
     pub(super) build_cache: PathBuf,
     /// Where sources go.
     pub(super) module_cache: PathBuf,
+    /// How much of the processors it may take.
+    priority: Priority,
 }
 
 #[derive(Deserialize)]
@@ -72,9 +75,16 @@ impl Go {
             c_compiler: found.cc,
             build_cache: found.gocache,
             module_cache: found.gomodcache,
+            priority: Priority::Normal,
         };
         go.check(module)?;
         Ok(go)
+    }
+
+    /// The same at another priority.
+    #[must_use]
+    pub(super) fn at(self, priority: Priority) -> Self {
+        Self { priority, ..self }
     }
 
     /// Fails unless this Go, or a toolchain that it may obtain, builds `module`.
@@ -96,7 +106,7 @@ impl Go {
 
     /// A Go command for `module` in `directory`, kept apart from whatever else the user builds.
     pub(super) fn command(&self, module: Module, directory: &Path) -> Command {
-        let mut command = Command::new(&self.command);
+        let mut command = self.priority.command(&self.command);
         if let Some(toolchain) = self.told(module) {
             command.env("GOTOOLCHAIN", toolchain);
         }
@@ -185,6 +195,7 @@ mod tests {
             c_compiler: "cc".to_owned(),
             build_cache: "/cache".into(),
             module_cache: "/modules".into(),
+            priority: Priority::Normal,
         }
     }
 

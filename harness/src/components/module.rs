@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::Providers;
 use super::cache::hex;
 
 /// A pinned Go module: parts of one module are built together.
@@ -166,11 +167,12 @@ impl Module {
         }
     }
 
-    pub(super) fn cost(self) -> BuildCost {
+    pub(super) fn cost(self, providers: Providers) -> BuildCost {
         let cost = |compiled, sources, minutes| BuildCost { compiled, sources, minutes };
         match self {
             Self::Etcd => cost(350, 300, 3),
             Self::Kubernetes => cost(3100, 650, 11),
+            Self::ExternalSecrets if providers.is_reduced(self) => cost(1100, 1000, 4),
             Self::ExternalSecrets => cost(2600, 2900, 8),
             Self::Helm => cost(1250, 600, 5),
             Self::Kustomize => cost(180, 110, 1),

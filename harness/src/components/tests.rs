@@ -13,6 +13,8 @@ use crate::test_program;
 mod releases;
 mod server;
 
+/// The files of imports of External Secrets Operator.
+const REGISTERED: [&str; 2] = ["pkg/provider/register/register.go", "pkg/generator/register/register.go"];
 /// Builds every package given, in no time.
 const WORKING: &str = r#"build_all "$@""#;
 /// Fails as a compiler does.
@@ -55,6 +57,7 @@ build_all() {{
 case "$1" in
 env) echo '{{"GOVERSION":"{version}","GOTOOLCHAIN":"local","GOCACHE":"'{build_cache}'","GOMODCACHE":"'$here/mod'",' \
     '"CC":"{compiler}"}}' ;;
+list) ;;
 mod) echo '{{"Dir":"'$here/module'"}}' ;;
 build) echo "$GOTOOLCHAIN $*" >> $here/builds; {build} ;;
 esac
@@ -62,6 +65,12 @@ esac
             here = directory.path().display(),
         );
         test_program::write(&directory.path().join("go"), &script);
+        // What External Secrets Operator is built from when it has fewer providers.
+        for file in ["apis/a.go", "cmd/c.go", "main.go", "go.mod", "go.sum", REGISTERED[0], REGISTERED[1]] {
+            let path = directory.path().join("module").join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "of upstream").unwrap();
+        }
         Self { directory }
     }
 
@@ -121,6 +130,23 @@ async fn all_parts_are_built_once_per_module_and_then_cached() {
         }
     }
     assert_eq!(bench.builds(), Module::ALL.len());
+}
+
+#[tokio::test]
+async fn an_operator_with_fewer_providers_and_a_whole_one_are_built_and_kept_apart() {
+    let bench = Bench::new(r#"cat go.mod > "$here/pin-$(wc -l < $here/builds)"; build_all "$@""#);
+    let used = bench.build_only();
+    let all = Options { providers: Providers::All, ..used.clone() };
+    let (fewer, whole) = (
+        obtain(&used, &[Part::ExternalSecrets], &Quiet).await.unwrap(),
+        obtain(&all, &[Part::ExternalSecrets], &Quiet).await.unwrap(),
+    );
+    assert_ne!(fewer.path(Part::ExternalSecrets), whole.path(Part::ExternalSecrets));
+    assert_eq!((fewer.providers(), whole.providers()), (Some(Providers::Used), Some(Providers::All)));
+    let is_replaced = |number| fs::read_to_string(bench.path(number)).unwrap().contains("external-secrets => ./source");
+    assert_eq!(["pin-1", "pin-2"].map(is_replaced), [true, false]);
+    obtain(&used, &[Part::ExternalSecrets], &Quiet).await.unwrap();
+    assert_eq!(bench.builds(), 2);
 }
 
 #[tokio::test]
@@ -216,7 +242,7 @@ async fn an_interrupted_build_leaves_nothing_present_and_the_next_one_succeeds()
         result = obtain(&options, &[Part::Etcd], &wrote) => panic!("the build cannot end: {result:?}"),
         () = wrote.seen.notified() => {}
     }
-    assert_eq!(Cache::new(&options.cache).unwrap().find(Part::Etcd), None);
+    assert_eq!(Cache::of(&options).unwrap().find(Part::Etcd), None);
     let programs = obtain(&options, &[Part::Etcd], &Quiet).await.unwrap();
     assert!(fs::read_to_string(programs.path(Part::Etcd)).unwrap().starts_with("built"));
 }
@@ -263,9 +289,11 @@ async fn each_module_is_built_with_its_tags_and_its_toolchain() {
     let bench = Bench::new(WORKING);
     obtain(&bench.build_only(), &[Part::Gitea, Part::ArgoCd], &Quiet).await.unwrap();
     let builds = fs::read_to_string(bench.path("builds")).unwrap();
-    let [gitea, argo_cd] = builds.lines().collect::<Vec<_>>()[..] else { panic!("two builds: {builds}") };
-    assert!(gitea.contains(" -tags sqlite,sqlite_unlock_notify "), "{gitea}");
-    assert!(argo_cd.starts_with("go1.27.3 build "), "{argo_cd}");
+    // The module whose sources are there first is built first.
+    let of = |part: Part| builds.lines().find(|line| line.ends_with(part.package())).unwrap_or_default();
+    let (gitea, argo_cd) = (of(Part::Gitea), of(Part::ArgoCd));
+    assert!(gitea.contains(" -tags sqlite,sqlite_unlock_notify "), "{builds}");
+    assert!(argo_cd.starts_with("go1.27.3 build "), "{builds}");
 }
 
 #[rstest]

@@ -20,8 +20,8 @@ use super::{CONFIG, ClusterNetwork, KindError, Setup, network, operator, remains
 use crate::capture::Traffic;
 use crate::certificates::{Authority, write_private};
 use crate::cluster::{
-    ClusterError, Component, ControlPlaneFiles, Description, Provider, kubeconfig, versions, wait_until_ready,
-    with_keys,
+    ClusterError, Component, ControlPlaneFiles, Description, OPERATOR_PROVIDERS, Provider, kubeconfig, versions,
+    wait_until_ready, with_keys,
 };
 use crate::components::Part;
 use crate::process::{self, Paused, Process, Program};
@@ -88,7 +88,11 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     }
     operator::install(&client, setup, &directory).await?;
 
-    let mut versions = versions();
+    let mut versions = versions(setup.programs);
+    if operator::given_image(setup).is_some() {
+        // An image of somebody else does not say.
+        versions.remove(OPERATOR_PROVIDERS);
+    }
     if setup.node_image.how == How::Pulled {
         // It comes with one of its own.
         versions.remove("etcd");

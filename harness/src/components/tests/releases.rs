@@ -35,7 +35,7 @@ fn mirrored(bench: &Bench, server: &Server) -> Options {
 }
 
 fn unfinished(options: &Options) -> PathBuf {
-    let cache = Cache::new(&options.cache).unwrap();
+    let cache = Cache::of(&options).unwrap();
     cache.prepare().unwrap();
     cache.download(Part::KubeApiserver)
 }
@@ -120,7 +120,7 @@ async fn a_download_that_is_not_what_was_published_is_refused_and_removed() {
 async fn a_known_checksum_is_used_instead_of_the_published_list() {
     let (bench, server) = (Bench::new(BROKEN), publish(whole()).await);
     let release = Release::here(Part::KubeApiserver, Some(&server.url)).unwrap();
-    let cache = Cache::new(&bench.options().cache).unwrap();
+    let cache = Cache::of(&bench.options()).unwrap();
     cache.prepare().unwrap();
     let lock = Arc::new(Lock::acquire(&cache.lock("kubernetes"), |_| ()).await.unwrap());
     let other = "0000000000000000000000000000000000000000000000000000000000000000";
