@@ -192,6 +192,11 @@ impl Programs {
         &self.all[&part].origin
     }
 
+    /// Adds others.
+    pub fn extend(&mut self, others: impl IntoIterator<Item = Self>) {
+        others.into_iter().for_each(|other| self.all.extend(other.all));
+    }
+
     /// The store providers of External Secrets Operator, if it was asked for and is no program of the user's own, which
     /// does not say.
     pub fn providers(&self) -> Option<Providers> {

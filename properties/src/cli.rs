@@ -1,6 +1,7 @@
 //! The command line: what the user may ask for, and which code answers.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -362,7 +363,7 @@ fn random_seed() -> u64 {
 }
 
 async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let console = Console::stderr();
+    let console = Arc::new(Console::stderr());
     let stop = Stop::default();
     let interrupted = tokio::spawn(stop_on_signal(stop.clone()));
     let (report, written) = tokio::select! {

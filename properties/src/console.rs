@@ -57,8 +57,8 @@ impl Console {
     }
 
     fn with(output: Output) -> Self {
-        let components: Box<dyn components::Progress> = match output {
-            Output::Bars { .. } => Box::new(BarProgress::new()),
+        let components: Box<dyn components::Progress> = match &output {
+            Output::Bars { bars, .. } => Box::new(BarProgress::on(bars.clone())),
             Output::Lines(_) => Box::new(PlainProgress::new()),
         };
         Self { output, started: Instant::now(), properties: Mutex::default(), components }

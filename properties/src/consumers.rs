@@ -34,6 +34,7 @@ mod kargo_rules;
 mod kubelet;
 mod oauth;
 mod pod;
+mod preparation;
 mod setup;
 mod start;
 mod tls;
@@ -45,7 +46,8 @@ pub use kargo::{DiscoveryError, Subscribed};
 pub use kargo_rules::LookupError;
 pub use kubelet::{Pull, PullError, SecondTry};
 pub use pod::PodError;
-pub use setup::{Nodes, Setup, SetupError, absent};
+pub use preparation::Preparation;
+pub use setup::{Nodes, Setup, absent};
 pub use start::StartError;
 pub(crate) use start::start;
 

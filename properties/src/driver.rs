@@ -56,6 +56,12 @@ pub trait Property: Send + Sync + 'static {
     /// cluster, which costs seconds, while the model costs nothing.
     fn is_telling(&self, model: &Model, shared: &Self::Shared, case: &Self::Case) -> bool;
 
+    /// The environment that it is told in: for a property that needs more than a cluster with the configuration, which may
+    /// have to be waited for.
+    fn environment(&self, env: &Arc<Environment>) -> impl Future<Output = Arc<Environment>> + Send {
+        std::future::ready(Arc::clone(env))
+    }
+
     /// Whether it can be told on this cluster with this configuration at all.
     ///
     /// # Errors
@@ -196,6 +202,16 @@ async fn execute<P: Property>(
     plan: &Plan,
     stop: &Stop,
 ) -> Executed {
+    let env = &tokio::select! {
+        biased;
+        // Nobody waits any more for what is not there yet.
+        () = stop.requested() => Arc::clone(env),
+        death = env.cluster.died() => {
+            env.bury(death);
+            Arc::clone(env)
+        }
+        env = property.environment(env) => env,
+    };
     if let Err(why) = property.applies(env) {
         return Executed::Skipped(why);
     }

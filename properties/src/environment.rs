@@ -19,7 +19,7 @@ use kube::Client;
 use tokio::sync::{Mutex, OnceCell, oneshot};
 use tokio::task::JoinSet;
 
-use crate::consumers::{self, Consumers, Setup};
+use crate::consumers::{self, Consumers, Preparation, Setup};
 use crate::copies::chain;
 use crate::model::{Bound, Model, Tampering, Target};
 use crate::namespaces::Namespaces;
@@ -53,7 +53,12 @@ pub const NO_CONTROL_PLANE: &str = "the configuration has no directory control-p
 pub struct Environment {
     // They go before the cluster that they are part of.
     consumers: OnceCell<Result<Consumers, String>>,
+    /// What consumers are started from, once it has been obtained.
     setup: Option<Setup>,
+    /// What that is obtained from, if a property wants it.
+    preparation: Option<Preparation>,
+    /// The same cluster with what could be obtained.
+    equipped: OnceCell<Arc<Self>>,
     /// The cluster.
     pub cluster: Arc<Cluster>,
     /// What is seen of it.
@@ -80,7 +85,7 @@ pub struct Environment {
     /// Why the cluster is of no use any more.
     death: Arc<OnceLock<String>>,
     /// The run's own directory where the cluster's belongs to another process. Goes last, with what others left in it.
-    own_directory: Option<RunDir>,
+    own_directory: Option<Arc<RunDir>>,
 }
 
 impl Environment {
@@ -90,6 +95,8 @@ impl Environment {
         Self {
             consumers: OnceCell::new(),
             setup: None,
+            preparation: None,
+            equipped: OnceCell::new(),
             cluster: Arc::new(cluster),
             observer: Arc::new(observer),
             control_plane: None,
@@ -109,37 +116,68 @@ impl Environment {
     /// The same cluster with more credentials in it: shares all but the consumers and its own clean-up.
     #[must_use]
     pub fn with_credentials(&self, more: &Model) -> Self {
+        Self { model: self.model.with(more), sources: self.sources.with(more.sources.keys().cloned()), ..self.beside() }
+    }
+
+    /// The same cluster, with clean-up of its own and without consumers.
+    fn beside(&self) -> Self {
         Self {
             consumers: OnceCell::new(),
             setup: None,
+            preparation: None,
+            equipped: OnceCell::new(),
             cluster: Arc::clone(&self.cluster),
             observer: Arc::clone(&self.observer),
             control_plane: self.control_plane.clone(),
             gates: Arc::clone(&self.gates),
-            model: self.model.with(more),
-            sources: self.sources.with(more.sources.keys().cloned()),
+            model: self.model.clone(),
+            sources: self.sources.with([]),
             namespaces: Arc::clone(&self.namespaces),
             populations: Populations::default(),
             kinds: Arc::clone(&self.kinds),
             policies: Mutex::default(),
             background: std::sync::Mutex::default(),
             death: Arc::clone(&self.death),
-            own_directory: None,
+            own_directory: self.own_directory.clone(),
         }
     }
 
-    /// Lets consumers be started from `setup`.
+    /// Lets consumers be obtained as `preparation` says.
     #[must_use]
-    pub fn with_consumers(mut self, setup: Setup) -> Self {
-        self.model.absent_consumers = setup.absent.clone();
-        self.setup = Some(setup);
+    pub fn preparing(mut self, preparation: Preparation) -> Self {
+        self.preparation = Some(preparation);
         self
+    }
+
+    /// The same cluster with the consumers that can be obtained; whoever asks first obtains them, while all others wait.
+    /// Those that cannot be had are absent in its model, with the reason.
+    pub async fn equipped(&self) -> &Arc<Self> {
+        let equip = || async {
+            let mut equipped = self.beside();
+            if let Some(preparation) = &self.preparation {
+                let (absent, setup) = preparation.obtain(&self.cluster).await;
+                equipped.model.absent_consumers = absent;
+                equipped.setup = setup;
+            }
+            Arc::new(equipped)
+        };
+        self.equipped.get_or_init(equip).await
+    }
+
+    /// The same as [`equipped`](Self::equipped), if somebody has asked for it.
+    pub fn is_equipped(&self) -> Option<&Arc<Self>> {
+        self.equipped.get()
+    }
+
+    /// Ends the consumers.
+    pub fn retire(&mut self) {
+        self.equipped.take();
     }
 
     /// Keeps a directory of the run's own, for a cluster whose directory belongs to another process.
     #[must_use]
     pub fn with_directory(mut self, own: RunDir) -> Self {
-        self.own_directory = Some(own);
+        self.own_directory = Some(Arc::new(own));
         self
     }
 
@@ -158,7 +196,7 @@ impl Environment {
 
     /// Where this run keeps what it starts beside the cluster.
     pub fn scratch(&self) -> &Path {
-        self.own_directory.as_ref().map_or(self.cluster.directory(), RunDir::path)
+        self.own_directory.as_ref().map_or(self.cluster.directory(), |own| own.path())
     }
 
     /// Writes down a process of this run, so that a later sweep can end it.
@@ -178,7 +216,7 @@ impl Environment {
     /// Why they could not be started, as text, for every case that needs them.
     pub async fn consumers(&self) -> Result<&Consumers, String> {
         let start = || async {
-            let setup = self.setup.as_ref().ok_or_else(|| "the run was set up without consumers".to_owned())?;
+            let setup = self.setup.as_ref().ok_or_else(|| "no consumer could be obtained".to_owned())?;
             consumers::start(self, setup).await.map_err(|error| chain(&error))
         };
         self.consumers.get_or_init(start).await.as_ref().map_err(Clone::clone)

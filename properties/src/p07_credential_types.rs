@@ -114,6 +114,10 @@ impl Property for CredentialTypes {
         true
     }
 
+    async fn environment(&self, env: &Arc<Environment>) -> Arc<Environment> {
+        Arc::clone(env.equipped().await)
+    }
+
     fn applies(&self, env: &Environment) -> Result<(), String> {
         let absent = &env.model.absent_consumers;
         if Consumer::ALL.iter().any(|consumer| !absent.contains_key(consumer)) {

@@ -1,12 +1,14 @@
 //! One run from start to report: sweep, obtain, start, deploy, test, write.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use credence_harness::cluster::{ClusterError, ControlPlaneFilesError};
 use credence_harness::components::{self, ComponentError};
 use credence_harness::dirs::DirsError;
 use credence_harness::gate::GateError;
+use credence_harness::kargo::KargoError;
 use credence_harness::kind::KindError;
 use credence_harness::kind::engine::EngineError;
 use credence_harness::kind::node_image::NodeImageError;
@@ -18,7 +20,6 @@ use credence_harness::run_dir::RunDirError;
 
 use crate::bundle::BundleError;
 use crate::console::Console;
-use crate::consumers::SetupError;
 use crate::deploy::DeployError;
 use crate::leftovers::LeftoverError;
 use crate::namespaces::NamespaceError;
@@ -112,9 +113,9 @@ pub enum RunError {
     /// A program cannot be obtained.
     #[error("failed to obtain the programs")]
     Components(#[from] ComponentError),
-    /// What consumers are started from cannot be obtained.
-    #[error("failed to obtain the consumers")]
-    Consumers(#[from] SetupError),
+    /// What was given as Kargo is something else.
+    #[error("failed to use the given Kargo")]
+    Kargo(#[from] KargoError),
     /// The configuration cannot be read.
     #[error("failed to read the configuration")]
     Manifest(#[from] ManifestError),
@@ -191,7 +192,7 @@ impl RunError {
                 | Self::Cluster(ClusterError::Kind(
                     KindError::Foreign { .. } | KindError::Unmountable { .. } | KindError::Apart { .. }
                 ))
-                | Self::Consumers(SetupError::Kargo(_))
+                | Self::Kargo(_)
         )
     }
 }
@@ -200,7 +201,7 @@ impl RunError {
 ///
 /// # Errors
 /// When the run cannot take place or its reports cannot be written.
-pub async fn run(options: &Options, console: &Console, stop: &Stop) -> Result<(Report, Written), RunError> {
+pub async fn run(options: &Options, console: &Arc<Console>, stop: &Stop) -> Result<(Report, Written), RunError> {
     let mut session = tokio::select! {
         biased;
         // There is nothing to report yet; what was started ends as the set-up is dropped.

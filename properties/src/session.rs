@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::bundle::Bundle;
 use crate::console::Console;
-use crate::consumers::Setup;
+use crate::consumers::Preparation;
 use crate::deploy;
 use crate::driver::{Executed, Plan, Property, Registered};
 use crate::environment::Environment;
@@ -72,7 +72,7 @@ impl Session {
     ///
     /// # Errors
     /// When one of these cannot be done.
-    pub async fn start(options: Options, console: &Console) -> Result<Self, RunError> {
+    pub async fn start(options: Options, console: &Arc<Console>) -> Result<Self, RunError> {
         if options.cluster != ClusterKind::Kind && !options.images.is_empty() {
             return Err(RunError::Images);
         }
@@ -110,6 +110,9 @@ impl Session {
         let (path, mut manifests) = load(options.config.as_deref(), run.path(), Some(kustomize)).await?;
         let digest = digest(&manifests);
         let endpoints = endpoints(&options, run.path()).await?;
+        if let Some(given) = options.components.kargo.as_ref().filter(|_| options.wants(CredentialTypes::META.id)) {
+            console.note(&format!("Kargo {} is given: {}", given.version().await?, given.program.display()));
+        }
         let control_plane = control_plane(&options)?;
         // Faults of the configuration are told before anything is started.
         Bundle::from_manifests(manifests.clone())?;
@@ -171,8 +174,7 @@ impl Session {
             env.model.untouchable = Some(NOT_OURS.to_owned());
         }
         if options.wants(CredentialTypes::META.id) {
-            let setup = Setup::obtain(&options.components, endpoints, &env.cluster, console).await?;
-            env = env.with_consumers(setup);
+            env = env.preparing(Preparation::new(&options.components, endpoints, console));
         }
         if let Some(own) = own_directory {
             env = env.with_directory(own);
@@ -198,12 +200,17 @@ impl Session {
         })
     }
 
-    /// Begins to start the consumers, if a property wants them, while other properties run.
+    /// Begins to obtain and start the consumers, if a property wants them, while other properties run.
     pub fn start_consumers(&mut self) {
-        if self.options.wants(CredentialTypes::META.id) && CredentialTypes.applies(&self.env).is_ok() {
+        if self.options.wants(CredentialTypes::META.id) {
             let env = Arc::clone(&self.env);
             // Whoever needs them asks for the outcome.
-            self.starting = Some(tokio::spawn(async move { drop(env.consumers().await) }));
+            self.starting = Some(tokio::spawn(async move {
+                let equipped = env.equipped().await;
+                if CredentialTypes.applies(equipped).is_ok() {
+                    drop(equipped.consumers().await);
+                }
+            }));
         }
     }
 
@@ -266,6 +273,11 @@ impl Session {
             starting.await.ok();
         }
         env.settle().await;
+        let equipped = env.is_equipped().cloned();
+        if let Some(equipped) = &equipped {
+            equipped.settle().await;
+        }
+        let consumers = equipped.as_ref().and_then(|equipped| equipped.started_consumers());
         let mut properties = self.properties;
         let (left, mut doubts) = (env.namespaces.left_behind(), env.namespaces.doubts());
         if env.death().is_some() {
@@ -283,7 +295,7 @@ impl Session {
         }
         let mut phases = self.phases;
         // They start beside the properties that do not need them.
-        phases.extend(env.started_consumers().map(|consumers| Phase::new("consumers", consumers.took)));
+        phases.extend(consumers.map(|consumers| Phase::new("consumers", consumers.took)));
         let usage = Usage::now();
         let watches = env.observer.open_watches() as u64;
         let description = &env.cluster.description;
@@ -299,7 +311,7 @@ impl Session {
         };
         let report = Report::new(run, properties);
         let written = report::write_all(&self.options.out, &report)?;
-        if let Some(consumers) = env.started_consumers() {
+        if let Some(consumers) = consumers {
             report::write_evidence(&self.options.out, "forge.jsonl", &consumers.evidence().await)?;
         }
         if !env.cluster.is_owned() && env.death().is_none() {
@@ -309,11 +321,16 @@ impl Session {
             timer.finish();
         }
         let failed = report.exit_code().code() != 0;
-        if failed && let Some(consumers) = env.started_consumers() {
+        if failed && let Some(consumers) = consumers {
             consumers.save_logs().await;
         }
+        drop(equipped);
         // Clean-up tasks hold the environment too; they are over by now, so this is its last owner.
-        if let Some(mut env) = Arc::into_inner(env)
+        let mut env = Arc::into_inner(env);
+        if let Some(env) = &mut env {
+            env.retire();
+        }
+        if let Some(mut env) = env
             && failed
             && self.options.keep == Keep::OnFailure
             && let Some(cluster) = Arc::get_mut(&mut env.cluster)

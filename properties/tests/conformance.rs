@@ -28,7 +28,7 @@ use support::options;
 /// The session that all trials share; the first that runs starts it.
 struct Shared {
     runtime: Runtime,
-    console: Console,
+    console: Arc<Console>,
     out: PathBuf,
     session: Mutex<Option<Session>>,
 }
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     arguments.test_threads = Some(1);
     let runtime = Runtime::new().expect("a runtime can be started");
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("conformance");
-    let shared = Arc::new(Shared { runtime, console: Console::stderr(), out, session: Mutex::default() });
+    let shared = Arc::new(Shared { runtime, console: Arc::new(Console::stderr()), out, session: Mutex::default() });
     let mut trials: Vec<Trial> = PROPERTIES.iter().map(|property| trial(&shared, *property)).collect();
     let owner = Arc::clone(&shared);
     let name = "every_application_works_from_the_central_store_on_and_again_after_a_rotation";

@@ -169,7 +169,7 @@ impl Npm<'_> {
         let path = env::join_paths(beside.into_iter().chain(env::split_paths(&tools::search_path())));
         let path =
             path.map_err(|error| BackstageError::Run { command: "npm".into(), source: io::Error::other(error) })?;
-        let mut command = Command::new(&self.commands.npm);
+        let mut command = self.commands.priority.command(&self.commands.npm);
         command.current_dir(directory).env("PATH", path).env("npm_config_update_notifier", "false");
         if let Some(prefix) = &self.node.headers {
             command.env("npm_config_nodedir", prefix);

@@ -10,6 +10,8 @@ use rustix::fs::Access;
 use serde::Deserialize;
 use tokio::process::Command;
 
+use crate::priority::Priority;
+
 /// Long-term releases that the pinned packages support: `engines` of the fixture's `package.json`.
 const MAJORS: [u32; 3] = [20, 22, 24];
 /// What node-gyp compiles with (its README, "Installation", "On Unix").
@@ -22,12 +24,14 @@ pub struct Commands {
     pub node: PathBuf,
     /// npm.
     pub npm: PathBuf,
+    /// How much of the processors installing may take.
+    pub priority: Priority,
 }
 
 impl Default for Commands {
     /// `node` and `npm` from the `PATH`.
     fn default() -> Self {
-        Self { node: "node".into(), npm: "npm".into() }
+        Self { node: "node".into(), npm: "npm".into(), priority: Priority::default() }
     }
 }
 

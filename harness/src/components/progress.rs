@@ -100,9 +100,9 @@ pub struct BarProgress {
 }
 
 impl BarProgress {
-    /// Nothing drawn yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing drawn yet, on a screen that others draw on as well.
+    pub fn on(screen: MultiProgress) -> Self {
+        Self { screen, bars: Mutex::default() }
     }
 
     fn bar(&self, part: Part) -> ProgressBar {
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_bar_takes_every_step() {
-        let progress = BarProgress::new();
+        let progress = BarProgress::default();
         progress.step(Part::Etcd, &Step::Downloading { received: 1, total: None });
         progress.step(Part::Etcd, &Step::Downloading { received: 1024, total: Some(2048) });
         assert_eq!(progress.bar(Part::Etcd).message(), "downloading, 1.00 KiB of 2.00 KiB");

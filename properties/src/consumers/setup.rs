@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use credence_harness::argo_cd::{ArgoCd, Images};
-use credence_harness::backstage::{self, BackstageError, Commands, Installation};
+use credence_harness::backstage::{self, Commands, Installation};
 use credence_harness::cluster::Cluster;
-use credence_harness::components::{self, ComponentError, Part, Programs};
+use credence_harness::components::{self, Part, Programs};
 use credence_harness::forge::{GiteaImage, Place};
-use credence_harness::kargo::{self, KargoError};
+use credence_harness::kargo;
 use credence_harness::kind::ClusterNetwork;
-use credence_harness::kind::node_image::NodeImageError;
 use credence_harness::node::{self, Node, NodePrograms};
 
 use super::{Consumer, Endpoints};
@@ -27,7 +26,7 @@ const NO_GIT: &str = "git is not installed, which the forge calls that consumers
     install git)";
 
 /// Parts of a node.
-const NODE: [Part; 7] = [
+pub(super) const NODE: [Part; 7] = [
     Part::Containerd,
     Part::ContainerdShim,
     Part::Ctr,
@@ -71,11 +70,9 @@ impl Nodes {
 pub struct Setup {
     /// Where credentials are used.
     pub endpoints: Endpoints,
-    /// Consumers that cannot run here, with the reason.
-    pub absent: BTreeMap<Consumer, String>,
     pub(super) programs: Programs,
-    gitea: PathBuf,
-    gitea_image: Option<GiteaImage>,
+    pub(super) gitea: PathBuf,
+    pub(super) gitea_image: Option<GiteaImage>,
     pub(super) argo_cd: Option<PathBuf>,
     /// Of Argo CD in pods.
     pub(super) argo_cd_images: Option<Images>,
@@ -83,68 +80,7 @@ pub struct Setup {
     pub(super) backstage: Option<Installation>,
 }
 
-/// Why what consumers are started from could not be had.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// A program.
-    #[error("failed to obtain the consumers' programs")]
-    Component(#[from] ComponentError),
-    /// What was given as Kargo.
-    #[error("failed to use the given Kargo")]
-    Kargo(#[from] KargoError),
-    /// Backstage.
-    #[error("failed to install Backstage")]
-    Backstage(#[from] BackstageError),
-    /// Argo CD's images.
-    #[error("failed to make the images of Argo CD's pods")]
-    Images(#[from] NodeImageError),
-}
-
 impl Setup {
-    /// Finds out which consumers of `cluster` can run here, without starting anything, and obtains their programs.
-    ///
-    /// # Errors
-    /// When a program that is needed cannot be obtained.
-    pub async fn obtain(
-        options: &components::Options,
-        endpoints: Endpoints,
-        cluster: &Cluster,
-        console: &Console,
-    ) -> Result<Self, SetupError> {
-        let nodes = Nodes::of(cluster);
-        let absent = absent(options, &endpoints, nodes).await;
-        let mut parts = vec![Part::Etcd, Part::Gitea];
-        if !absent.contains_key(&Consumer::Kubelet) {
-            parts.extend(if nodes == Nodes::Started { &NODE[..] } else { &[] });
-        }
-        let argo_cd = !absent.contains_key(&Consumer::ArgoCd);
-        parts.extend(if argo_cd { &[Part::ArgoCd, Part::Kustomize][..] } else { &[] });
-        let is_kargo_absent = [Consumer::KargoGit, Consumer::KargoImage].iter().all(|one| absent.contains_key(one));
-        let kargo = options.kargo.clone().filter(|_| !is_kargo_absent);
-        if let Some(given) = &kargo {
-            let version = given.version().await?;
-            console.note(&format!("Kargo {version} is given: {}", given.program.display()));
-            parts.push(Part::Helm);
-        }
-        let programs = components::obtain(options, &parts, console.components()).await?;
-        let backstage = if absent.contains_key(&Consumer::Backstage) {
-            None
-        } else {
-            Some(backstage::obtain(&options.cache, &Commands::default(), &|line| console.note(line)).await?)
-        };
-        let gitea = components::gitea_assets(options).await?;
-        let gitea_image =
-            gitea_image(options, cluster.kind_network(), programs.path(Part::Gitea), &gitea, console).await;
-        let argo_cd = if argo_cd { Some(components::argo_cd_assets(options).await?) } else { None };
-        let report = |step: &str| console.note(step);
-        // Why there are none on a cluster of kind has been said when the tools were looked for.
-        let argo_cd_images = match (&argo_cd, cluster.kind_network()) {
-            (Some(assets), Some(network)) => Images::obtain(network, options, &programs, assets, &report).await?,
-            _ => None,
-        };
-        Ok(Self { programs, gitea, gitea_image, argo_cd, argo_cd_images, kargo, backstage, endpoints, absent })
-    }
-
     /// Where Gitea runs: beside the node of `cluster`, if it has one there and the image could be had.
     pub(super) fn place_of_gitea<'a>(&'a self, cluster: &'a Cluster) -> Place<'a> {
         match (cluster.kind_network(), &self.gitea_image) {
@@ -172,16 +108,16 @@ impl Setup {
 }
 
 /// The image of Gitea for a container, on a cluster of kind. Where it cannot be had, one line says why.
-async fn gitea_image(
+pub(super) async fn gitea_image(
     options: &components::Options,
     network: Option<&ClusterNetwork>,
-    program: &Path,
+    programs: &Programs,
     assets: &Path,
     console: &Console,
 ) -> Option<GiteaImage> {
     // Why there are no tools has been said when they were looked for.
     let network = network.filter(|network| network.tools_image().is_some())?;
-    match GiteaImage::obtain(network, options, program, assets, &|step| console.note(step)).await {
+    match GiteaImage::obtain(network, options, programs.path(Part::Gitea), assets, &|step| console.note(step)).await {
         Ok(image) => {
             console.note(&format!("forge: in a container of {}", image.name()));
             Some(image)

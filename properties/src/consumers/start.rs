@@ -127,7 +127,9 @@ async fn start_node(env: &Environment, setup: &Setup) -> Result<Option<PodNode>,
     if let Some(node) = env.cluster.kind_node() {
         return Ok(Some(PodNode::Kind(node.clone())));
     }
-    let (false, Some(authority)) = (setup.absent.contains_key(&Consumer::Kubelet), env.cluster.authority()) else {
+    let (false, Some(authority)) =
+        (env.model.absent_consumers.contains_key(&Consumer::Kubelet), env.cluster.authority())
+    else {
         return Ok(None);
     };
     let options = node::Options {

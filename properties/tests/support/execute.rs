@@ -1,5 +1,7 @@
 //! For tests that run the command's own way, from options to a report.
 
+use std::sync::Arc;
+
 use credence::console::Console;
 use credence::copies::chain;
 use credence::report::Report;
@@ -10,6 +12,6 @@ use libtest_mimic::Failed;
 /// Runs, and gives the report whatever it says.
 pub(crate) fn execute(options: &Options) -> Result<Report, Failed> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let outcome = runtime.block_on(run::run(options, &Console::stderr(), &Stop::default()));
+    let outcome = runtime.block_on(run::run(options, &Arc::new(Console::stderr()), &Stop::default()));
     outcome.map(|(report, _)| report).map_err(|error| Failed::from(chain(&error)))
 }
