@@ -24,6 +24,7 @@ use crate::environment::{Environment, agent};
 use crate::generate::{Pick, pick};
 use crate::model::Model;
 use crate::report::PropertyMeta;
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::sources::ExclusiveLease;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -82,6 +83,12 @@ impl Property for CredentialTypes {
     };
     const CASES_PER_SLOT: u32 = 10;
     const LANES: usize = 3;
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
+
+    fn crowd(&self, _model: &Model) -> Crowd {
+        Crowd::configured(Self::LANES, Self::CASES_PER_SLOT)
+    }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Lives>> {
         if slot % SLOTS_PER_PORTAL == PORTAL_SLOT
@@ -143,6 +150,11 @@ impl Property for CredentialTypes {
     fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
         let absent = env.model.absent_consumers.iter();
         absent.map(|(consumer, reason)| (consumer.operation().to_owned(), reason.clone())).collect()
+    }
+
+    async fn is_ready(&self, env: &Environment) {
+        // They start in its turn, so that nobody takes the cluster away meanwhile.
+        env.consumers_at_hand().await;
     }
 
     async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
