@@ -1,5 +1,6 @@
 //! The command line: what the user may ask for, and which code answers.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ mod doctor;
 mod lint;
 mod monitor;
 mod node_image;
+mod signals;
 mod up;
 
 /// Exit codes, as `--help` explains them.
@@ -38,6 +40,7 @@ Examples:
   credence run                                   the reference configuration, all properties, 100 cases each
   credence run --config my/config -p p02 -p p03  two properties on a configuration of your own
   credence run --cases 1000 --seed 7 --out out   a nightly run that can be repeated
+  credence run --lanes 1                         one case after the other, for a machine that is busy otherwise
   credence run --cluster kind                    the same on a cluster of kind, with the operator in pods
   credence replay p03:7:42                       one recorded case again
   credence lint my/config                        check a configuration without a cluster
@@ -201,6 +204,10 @@ struct Target {
     /// How time in the configuration is treated.
     #[arg(long, value_enum, default_value_t = TimeFlag::Compressed)]
     time: TimeFlag,
+    /// Slots of cases that run at the same time, of all properties together, such as --lanes 1 for everything one after
+    /// the other.
+    #[arg(long, value_name = "N", default_value_t = run::LANES)]
+    lanes: NonZero<usize>,
     /// Where the reports go.
     #[arg(long, value_name = "DIR", default_value = "target/credence")]
     out: PathBuf,
@@ -324,6 +331,7 @@ impl Target {
             engine: self.engine.clone(),
             properties: Vec::new(),
             cases: 1,
+            lanes: self.lanes,
             only: None,
             seed,
             out: self.out.clone(),
@@ -365,39 +373,14 @@ fn random_seed() -> u64 {
 async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let console = Arc::new(Console::stderr());
     let stop = Stop::default();
-    let interrupted = tokio::spawn(stop_on_signal(stop.clone()));
+    let interrupted = tokio::spawn(signals::stop_on_signal(stop.clone()));
     let (report, written) = tokio::select! {
         outcome = run::run(&options, &console, &stop) => outcome?,
         // The second signal does not wait for a report; what was started ends with this process.
-        () = second_signal(interrupted) => anyhow::bail!("interrupted"),
+        () = signals::second_signal(interrupted) => anyhow::bail!("interrupted"),
     };
     console.print_summary(&report, &written).context("failed to print the summary")?;
     Ok(report.exit_code())
-}
-
-/// At the first Ctrl-C or SIGTERM the set-up ends, or no further case begins and the report says so.
-async fn stop_on_signal(stop: Stop) {
-    signal().await;
-    eprintln!("credence: stopping after the cases that are running; again to stop at once");
-    stop.request();
-}
-
-async fn second_signal(first: tokio::task::JoinHandle<()>) {
-    // The task neither panics nor is cancelled.
-    first.await.ok();
-    signal().await;
-}
-
-/// Resolves at the next Ctrl-C or SIGTERM.
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    // Handlers for these two can always be installed.
-    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
-    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }
 
 /// The exit code for a command that could not be carried out.

@@ -10,10 +10,9 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, stream};
+use futures::FutureExt;
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use tokio::time::Instant;
 
@@ -22,9 +21,12 @@ use crate::environment::Environment;
 use crate::generate;
 use crate::model::Model;
 use crate::report::{Execution, PropertyMeta};
+use crate::schedule::{Crowd, Participant, Shares};
+use crate::side_by_side::Turn;
 use crate::stop::Stop;
 use crate::verdict::{CaseId, CaseRecord, CheckRecord, Outcome, Requirement};
 
+mod execute;
 mod shrink;
 
 /// A claim, and how to test it.
@@ -40,6 +42,11 @@ pub trait Property: Send + Sync + 'static {
     const CASES_PER_SLOT: u32 = 1;
     /// Slots that run at the same time.
     const LANES: usize;
+    /// What its cases need of what they share with the cases of others, and what they do to it.
+    const SHARES: Shares;
+
+    /// Namespaces that all its lanes change at the same time, at most: the bounds of all that run beside it allow for them.
+    fn crowd(&self, model: &Model) -> Crowd;
 
     /// Generator of the shared part of slot number `slot`. `None`: this configuration has nothing to test here.
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Self::Shared>>;
@@ -55,12 +62,6 @@ pub trait Property: Send + Sync + 'static {
     /// Whether the model says that this case can show anything at all. Asked before a smaller case is tried on the
     /// cluster, which costs seconds, while the model costs nothing.
     fn is_telling(&self, model: &Model, shared: &Self::Shared, case: &Self::Case) -> bool;
-
-    /// The environment that it is told in: for a property that needs more than a cluster with the configuration, which may
-    /// have to be waited for.
-    fn environment(&self, env: &Arc<Environment>) -> impl Future<Output = Arc<Environment>> + Send {
-        std::future::ready(Arc::clone(env))
-    }
 
     /// Whether it can be told on this cluster with this configuration at all.
     ///
@@ -89,6 +90,16 @@ pub trait Property: Send + Sync + 'static {
         _stop: &Stop,
     ) -> impl Future<Output = Vec<CheckRecord>> + Send {
         std::future::ready(Vec::new())
+    }
+
+    /// Resolves when what it needs of others is there, so that it need not wait for it once it has begun.
+    fn is_ready(&self, _env: &Environment) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// The environment that it runs in, once it is ready.
+    fn environment<'a>(&self, env: &'a Arc<Environment>) -> &'a Arc<Environment> {
+        env
     }
 
     /// Runs once before the first slot, for what all cases need.
@@ -169,13 +180,21 @@ pub trait Registered: Send + Sync {
     /// Name, claim and requirements.
     fn meta(&self) -> PropertyMeta;
 
-    /// Runs it. `stop` ends it early: what has not begun then does not run.
+    /// What it is to those that run beside it.
+    fn participant(&self, model: &Model) -> Participant;
+
+    /// Resolves when it can begin without waiting for anything but its turn, or when `stop` or the death of the cluster
+    /// ends the wait.
+    fn is_ready<'a>(&'a self, env: &'a Environment, stop: &'a Stop) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+    /// Runs it in its turn. `stop` ends it early: what has not begun then does not run.
     fn execute<'a>(
         &'a self,
         env: &'a Arc<Environment>,
         console: &'a Console,
         plan: &'a Plan,
         stop: &'a Stop,
+        turn: Turn,
     ) -> Pin<Box<dyn Future<Output = Executed> + Send + 'a>>;
 }
 
@@ -184,147 +203,48 @@ impl<P: Property> Registered for P {
         P::META
     }
 
+    fn participant(&self, model: &Model) -> Participant {
+        Participant { shares: P::SHARES, crowd: self.crowd(model) }
+    }
+
+    fn is_ready<'a>(&'a self, env: &'a Environment, stop: &'a Stop) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            // What cannot run at all is only to be said.
+            if self.applies(env).is_ok() {
+                tokio::select! {
+                    biased;
+                    () = stop.requested() => {}
+                    death = env.cluster.died() => drop(env.bury(death)),
+                    () = Property::is_ready(self, env) => {}
+                }
+            }
+        })
+    }
+
     fn execute<'a>(
         &'a self,
         env: &'a Arc<Environment>,
         console: &'a Console,
         plan: &'a Plan,
         stop: &'a Stop,
+        turn: Turn,
     ) -> Pin<Box<dyn Future<Output = Executed> + Send + 'a>> {
-        Box::pin(execute(self, env, console, plan, stop))
+        let env = self.environment(env);
+        Box::pin(execute::execute(self, Run { env, console, plan, stop, turn }))
     }
 }
 
-async fn execute<P: Property>(
-    property: &P,
-    env: &Arc<Environment>,
-    console: &Console,
-    plan: &Plan,
-    stop: &Stop,
-) -> Executed {
-    let env = &tokio::select! {
-        biased;
-        // Nobody waits any more for what is not there yet.
-        () = stop.requested() => Arc::clone(env),
-        death = env.cluster.died() => {
-            env.bury(death);
-            Arc::clone(env)
-        }
-        env = property.environment(env) => env,
-    };
-    if let Err(why) = property.applies(env) {
-        return Executed::Skipped(why);
-    }
-    let began = Instant::now();
-    let planned = if plan.only.is_some() { 1 } else { plan.cases };
-    console.property_started(P::META.id, P::META.title, planned);
-    let stopped = || "stopped before all cases had run".to_owned();
-    let mut trouble = match env.death() {
-        Some(death) => Some(death),
-        None if stop.is_requested() => Some(stopped()),
-        None => property.prepare(env).await.err(),
-    };
-    let found_violation = AtomicBool::new(false);
-    let mut records = Vec::new();
-    if trouble.is_none() {
-        let ended = || stop.is_requested() || found_violation.load(Ordering::Relaxed);
-        let running = stream::iter(slots::<P>(plan))
-            // A slot that has not begun when a violation is found does not begin: the time is for the smaller case.
-            .take_while(|_| std::future::ready(!ended()))
-            .map(|slot| run_slot(property, env, plan, slot))
-            .buffer_unordered(P::LANES);
-        futures::pin_mut!(running);
-        loop {
-            // A part of the cluster that dies ends the property at once: what its cases would see then is no evidence.
-            let slot = tokio::select! {
-                biased;
-                death = env.cluster.died() => Err(env.bury(death)),
-                slot = running.next() => match slot {
-                    Some(slot) => slot,
-                    None => break,
-                },
-            };
-            let slot = match slot {
-                Ok(slot) => slot,
-                Err(why) => {
-                    trouble = Some(why);
-                    break;
-                }
-            };
-            for record in slot {
-                console.case_done(&record);
-                if is_new_violation(&record.outcome) {
-                    found_violation.store(true, Ordering::Relaxed);
-                }
-                records.push(record);
-            }
-        }
-    }
-    records.sort_by_key(|record| record.id);
-    let mut checks = Vec::new();
-    // One case alone is no run.
-    if trouble.is_none() && plan.only.is_none() && !stop.is_requested() {
-        tokio::select! {
-            biased;
-            death = env.cluster.died() => trouble = Some(env.bury(death)),
-            made = property.checks(env, console, stop) => checks = made,
-        }
-    }
-    if stop.is_requested() {
-        trouble.get_or_insert_with(stopped);
-    }
-    let first = records.iter_mut().find(|record| is_new_violation(&record.outcome));
-    if let Some(first) = first.filter(|_| trouble.is_none()) {
-        console.note(&format!("{}: looking for a smaller case, at most {:?}", first.id, plan.shrink));
-        first.smallest = Some(shrink::smallest(property, env, plan, first.id).await);
-    }
-    let execution = Execution {
-        planned,
-        took: began.elapsed(),
-        trouble,
-        checks,
-        not_covered: property.not_covered(&env.model),
-        skipped_checks: property.skipped_checks(env),
-        replay_flags: plan.replay_flags.clone(),
-    };
-    Executed::Ran { records, execution }
+/// A run of a property: what it runs on, and its turn among the others.
+struct Run<'a> {
+    env: &'a Arc<Environment>,
+    console: &'a Console,
+    plan: &'a Plan,
+    stop: &'a Stop,
+    turn: Turn,
 }
 
 fn is_new_violation(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Violated(violation) if violation.known.is_none())
-}
-
-/// A slot: its number and the indices of its cases.
-struct Slot {
-    number: u32,
-    indices: Vec<u32>,
-}
-
-fn slots<P: Property>(plan: &Plan) -> Vec<Slot> {
-    let indices: Vec<u32> = match plan.only {
-        Some(index) => vec![index],
-        None => (0..plan.cases).collect(),
-    };
-    indices
-        .chunk_by(|a, b| a / P::CASES_PER_SLOT == b / P::CASES_PER_SLOT)
-        .map(|chunk| Slot { number: chunk[0] / P::CASES_PER_SLOT, indices: chunk.to_vec() })
-        .collect()
-}
-
-/// Runs the cases of a slot. An error means that no case can be generated for this configuration.
-async fn run_slot<P: Property>(
-    property: &P,
-    env: &Arc<Environment>,
-    plan: &Plan,
-    slot: Slot,
-) -> Result<Vec<CaseRecord>, String> {
-    let shared = shared_tree(property, &env.model, plan.seed, slot.number)?.current();
-    let mut cases = Vec::with_capacity(slot.indices.len());
-    for index in slot.indices {
-        let id = CaseId { property: P::META.id, seed: plan.seed, index };
-        cases.push((id, case_tree(property, &env.model, &shared, id)?.current()));
-    }
-    Ok(run_cases(property, env, &shared, &cases).await)
 }
 
 async fn run_cases<P: Property>(

@@ -13,7 +13,8 @@
 //! - Everything left of the driver, and everything right of the verdict, is pure: no cluster, no clock, no failure.
 //! - What a case expects follows from the manifests and from the rules that the specification sets for all of them; no
 //!   expectation is written by hand beside a configuration.
-//! - No case depends on another; what they share are the sources, under the leases of [`sources`].
+//! - No case depends on another; what they share are the sources, under the leases of [`sources`], and what their property
+//!   says in [`schedule`], which keeps apart those that could disturb each other.
 //! - A case that cannot tell is unknown, and unknown is never green.
 //! - Nothing here sleeps: waits are in [`credence_harness::wait`].
 
@@ -57,9 +58,11 @@ pub mod registry;
 pub mod report;
 pub mod rotation;
 pub mod run;
+pub mod schedule;
 pub mod selector;
 pub mod session;
 pub mod settle;
+pub mod side_by_side;
 pub mod sources;
 pub mod stop;
 pub mod tenant;

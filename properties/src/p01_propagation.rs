@@ -24,6 +24,7 @@ use crate::model::{Bound, Model, Target};
 use crate::overlay::COMPRESSED_SECONDS;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, Rotation, targets_of};
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::sources::Values;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -60,6 +61,13 @@ impl Property for Propagation {
     };
     const CASES_PER_SLOT: u32 = 5;
     const LANES: usize = 4;
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
+
+    fn crowd(&self, model: &Model) -> Crowd {
+        // Two that hold a copy and one that is born, and no source has two slots.
+        Crowd::configured(Self::LANES.min(model.sources.len()), 3 * Self::CASES_PER_SLOT)
+    }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Rotation>> {
         let sources: Vec<&SourceRef> = model.sources.keys().collect();

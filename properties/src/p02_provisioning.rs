@@ -18,6 +18,7 @@ use crate::generate::{Pick, any_labels, asking_labels, pick};
 use crate::model::Model;
 use crate::namespaces::{self, Lease, NamespaceError, RUN_LABEL};
 use crate::report::PropertyMeta;
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::settle::{Past, canary, settle};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -50,6 +51,13 @@ impl Property for Provisioning {
         requirements: &[Requirement::new(2, 1), Requirement::new(2, 2)],
     };
     const LANES: usize = 10;
+    // Names and types of copies stay the same under any values.
+    const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };
+
+    fn crowd(&self, _model: &Model) -> Crowd {
+        // Two with any labels, a foreign one, and the twin.
+        Crowd::configured(Self::LANES, 4)
+    }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
         asking_labels(model).map(|_| Just(()).boxed())
@@ -84,7 +92,6 @@ pub(crate) async fn provision(
     world: &World,
 ) -> Result<Observation, NamespaceError> {
     let client = env.client_for(id);
-    let _sources = env.sources.share().await;
     let mut observation = Observation::from(Outcome::Held);
     let mut leases: Vec<(Lease, Labels)> = Vec::new();
     if let Some(pick) = world.foreign {

@@ -22,6 +22,7 @@ use crate::generate::{LABEL_VALUES, Pick, asking_labels, pick};
 use crate::model::Model;
 use crate::namespaces::{self, Lease, NamespaceError};
 use crate::report::PropertyMeta;
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::settle::{Past, canary, deletion, settle};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -74,6 +75,13 @@ impl Property for LabelDistribution {
         requirements: &[Requirement::new(2, 3), Requirement::new(2, 5)],
     };
     const LANES: usize = 16;
+    // Names and types of copies stay the same under any values.
+    const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };
+
+    fn crowd(&self, _model: &Model) -> Crowd {
+        // Two that are relabelled, and the twin.
+        Crowd::configured(Self::LANES, 3)
+    }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
         asking_labels(model).map(|_| Just(()).boxed())
@@ -129,7 +137,6 @@ impl Change {
 
 async fn play(env: &Arc<Environment>, id: CaseId, sequence: &Sequence) -> Result<Observation, NamespaceError> {
     let client = env.client_for(id);
-    let _sources = env.sources.share().await;
     let mut observation = Observation::from(Outcome::Held);
     observation.bound = Some(env.provisioning_bound());
     let mut leases = Vec::new();

@@ -22,14 +22,13 @@ use crate::generate::{Pick, any_labels, asking_labels, pick};
 use crate::model::Model;
 use crate::p02_provisioning::{World, provision};
 use crate::report::PropertyMeta;
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::selector::{LabelSelector, NamespaceSelection, Operator, Requirement as LabelRequirement, effective_labels};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
 mod subject;
 
-#[cfg(test)]
-use subject::truth_table;
-use subject::{GUARD, KEYS, SubjectError, VALUES};
+use subject::{GUARD, KEYS, SubjectError, VALUES, truth_table};
 pub use subject::{Population, Populations};
 
 /// The property.
@@ -84,6 +83,18 @@ impl Property for SelectorPatterns {
         requirements: &[Requirement::new(2, 4), Requirement::new(2, 2)],
     };
     const LANES: usize = subject::POPULATIONS;
+    // A selection without limits reaches into the namespaces of all other cases, and sees those that come and go.
+    const SHARES: Shares = Shares {
+        cluster: ClusterUse::OwnExceptIn(|slot| matches!(Reach::of(slot), Reach::WholeCluster)),
+        sources: SourceUse::Exist,
+        policies: PolicyUse::Passed,
+    };
+
+    fn crowd(&self, _model: &Model) -> Crowd {
+        // A case is before the configuration, with four namespaces and the twin, or before a population.
+        let rows = u32::try_from(truth_table().len()).unwrap_or(u32::MAX);
+        Crowd::configured(Self::LANES, 5).and(Crowd::own(Self::LANES, rows.saturating_sub(5)))
+    }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Reach>> {
         asking_labels(model).map(|_| Just(Reach::of(slot)).boxed())
@@ -122,10 +133,7 @@ impl Property for SelectorPatterns {
                 Pattern::Generated { .. } => {
                     generated(env, *id, *reach, pattern).await.unwrap_or_else(Observation::from)
                 }
-                Pattern::Configured(world) => {
-                    let _others = env.populations.whole_cluster.read().await;
-                    provision(env, *id, world).await.unwrap_or_else(Observation::from)
-                }
+                Pattern::Configured(world) => provision(env, *id, world).await.unwrap_or_else(Observation::from),
             };
             observations.push(observation);
         }
@@ -186,23 +194,7 @@ async fn generated(
     pattern: &Pattern,
 ) -> Result<Observation, SubjectError> {
     let taken = env.populations.take().await;
-    if reach == Reach::WholeCluster {
-        // It reaches into the populations of the other lanes, and into the namespaces of the pool.
-        let _alone = env.populations.whole_cluster.write().await;
-        before(env, id, reach, pattern, &taken.population).await
-    } else {
-        let _others = env.populations.whole_cluster.read().await;
-        before(env, id, reach, pattern, &taken.population).await
-    }
-}
-
-async fn before(
-    env: &Arc<Environment>,
-    id: CaseId,
-    reach: Reach,
-    pattern: &Pattern,
-    population: &Population,
-) -> Result<Observation, SubjectError> {
+    let population = &taken.population;
     let client = env.client_for(id);
     let selection = pattern.selection(reach, population);
     let deprecated = matches!(pattern, Pattern::Generated { deprecated: true, .. });
@@ -211,7 +203,11 @@ async fn before(
     let applied = Instant::now();
     subject::create(env, &client, &name, &selection, deprecated).await?;
     observation.count("select namespaces");
-    let bound = env.provisioning_bound();
+    // As many as there are may be selected by a case before the whole cluster, and every population is small.
+    let bound = match reach {
+        Reach::WholeCluster => env.provisioning_bound_of(env.observer.look(|view| view.namespaces().count())),
+        Reach::Population | Reach::Configured => env.provisioning_bound(),
+    };
     observation.bound = Some(bound);
     let reached = wait::until(&env.observer, "exactly the selected namespaces hold a copy", bound, |view| {
         match differences(view, &selection, &name) {
@@ -230,7 +226,7 @@ async fn before(
         }
     };
     subject::delete(&client, &name).await?;
-    subject::until_gone(env, &name).await;
+    subject::until_gone(env, &name, bound).await;
     Ok(observation)
 }
 

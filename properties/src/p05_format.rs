@@ -20,6 +20,7 @@ use crate::model::{Model, Target};
 use crate::namespaces::NamespaceError;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, targets_of};
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::sources::Values;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -48,6 +49,12 @@ impl Property for Format {
         requirements: &[Requirement::new(3, 1), Requirement::new(3, 2), Requirement::new(3, 3), Requirement::new(3, 4)],
     };
     const LANES: usize = 4;
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
+
+    fn crowd(&self, model: &Model) -> Crowd {
+        Crowd::configured(Self::LANES.min(model.sources.len()), 2)
+    }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Credentials>> {
         let turn = usize::try_from(slot).ok()?.checked_rem(model.sources.len())?;

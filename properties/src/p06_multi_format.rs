@@ -26,6 +26,7 @@ use crate::generate::{Pick, pick};
 use crate::model::Model;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, Rotation, targets_of};
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
 /// The property.
@@ -61,6 +62,14 @@ impl Property for MultiFormat {
     };
     const CASES_PER_SLOT: u32 = 10;
     const LANES: usize = 4;
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
+
+    fn crowd(&self, model: &Model) -> Crowd {
+        // A namespace for each format, and no source has two slots.
+        let formats = model.sources.keys().map(|source| targets_of(model, source).len().min(MOST_FORMATS));
+        Crowd::configured(formats.filter(|formats| *formats >= 2).sum(), Self::CASES_PER_SLOT)
+    }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Rotation>> {
         let sources: Vec<&SourceRef> =

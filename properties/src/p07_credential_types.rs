@@ -24,6 +24,7 @@ use crate::environment::{Environment, agent};
 use crate::generate::{Pick, pick};
 use crate::model::Model;
 use crate::report::PropertyMeta;
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::sources::ExclusiveLease;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -82,6 +83,12 @@ impl Property for CredentialTypes {
     };
     const CASES_PER_SLOT: u32 = 10;
     const LANES: usize = 3;
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
+
+    fn crowd(&self, _model: &Model) -> Crowd {
+        Crowd::configured(Self::LANES, Self::CASES_PER_SLOT)
+    }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Lives>> {
         if slot % SLOTS_PER_PORTAL == PORTAL_SLOT
@@ -114,8 +121,8 @@ impl Property for CredentialTypes {
         true
     }
 
-    async fn environment(&self, env: &Arc<Environment>) -> Arc<Environment> {
-        Arc::clone(env.equipped().await)
+    fn environment<'a>(&self, env: &'a Arc<Environment>) -> &'a Arc<Environment> {
+        env.is_equipped().unwrap_or(env)
     }
 
     fn applies(&self, env: &Environment) -> Result<(), String> {
@@ -147,6 +154,11 @@ impl Property for CredentialTypes {
     fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
         let absent = env.model.absent_consumers.iter();
         absent.map(|(consumer, reason)| (consumer.operation().to_owned(), reason.clone())).collect()
+    }
+
+    async fn is_ready(&self, env: &Environment) {
+        // What it needs is obtained before; it starts in its turn, so that nobody takes the cluster away meanwhile.
+        env.equipped().await;
     }
 
     async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {

@@ -20,6 +20,7 @@ use crate::environment::{Environment, expected_in};
 use crate::generate::{any_labels, asking_labels};
 use crate::model::Model;
 use crate::report::PropertyMeta;
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::selector::Labels;
 use crate::tenant::Rights;
 use crate::verdict::{CaseId, PropertyId, Requirement};
@@ -67,6 +68,14 @@ impl Property for AccessControl {
         requirements: &[Requirement::new(5, 1), Requirement::new(5, 2)],
     };
     const LANES: usize = 8;
+    // What other properties write to sources can be short, or equal in two places, and is no proof where it is found.
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::AllKept, policies: PolicyUse::ReliedOn };
+
+    fn crowd(&self, _model: &Model) -> Crowd {
+        // The tenant and its neighbour.
+        Crowd::configured(Self::LANES, 2)
+    }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
         asking_labels(model).map(|_| Just(()).boxed())

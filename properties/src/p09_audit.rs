@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use credence_harness::audit::{AuditError, AuditLog};
 use credence_harness::credential::Credential;
-use credence_harness::external_secrets;
 use credence_harness::observe::{SecretEvent, View};
 use credence_harness::wait::{self, Progress};
 use proptest::prelude::*;
@@ -25,15 +24,17 @@ use crate::generate::asking_labels;
 use crate::model::{Model, Target};
 use crate::namespaces::{self, Lease};
 use crate::report::PropertyMeta;
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::selector::Labels;
-use crate::sources::SharedLease;
 use crate::tenant::{Rights, Tenant};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
+mod accounts;
 mod actions;
 mod operation;
 mod trail;
 
+use accounts::{operator, reader};
 use operation::{Operation, operations};
 use trail::{Fact, Trail};
 
@@ -84,6 +85,12 @@ impl Property for Audit {
         requirements: &[Requirement::new(1, 4), Requirement::new(5, 4)],
     };
     const LANES: usize = 8;
+    // Every entry is joined by the agent or the namespace of its case, and searched for every value of its time.
+    const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };
+
+    fn crowd(&self, _model: &Model) -> Crowd {
+        Crowd::configured(Self::LANES, 1)
+    }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
         asking_labels(model).map(|_| Just(()).boxed())
@@ -159,7 +166,7 @@ struct Story {
 async fn play(env: &Arc<Environment>, id: CaseId, history: &History) -> Result<Observation, Observation> {
     let log = env.audit_log().map_err(Observation::unknown)?;
     let begin = log.end()?;
-    let sources = env.sources.share().await;
+    let mark = env.sources.mark();
     let lease = env.namespaces.lease(&env.client_for(id)).await?;
     let mut recorder = env.observer.record(&lease.name);
     let tenant = Tenant::create(env, id, &lease.name, history.rights).await?;
@@ -174,8 +181,7 @@ async fn play(env: &Arc<Environment>, id: CaseId, history: &History) -> Result<O
             return Err(ended);
         }
     };
-    let mut values = values(env, &sources);
-    values.extend(facts.values);
+    let mut values = facts.values;
     values.push(tenant.token.clone());
     let targets = expected_in(&env.model, &lease.name, &history.labels).into_values().cloned().collect();
     let (namespace, events) = (lease.name.clone(), drain(&mut recorder));
@@ -185,6 +191,7 @@ async fn play(env: &Arc<Environment>, id: CaseId, history: &History) -> Result<O
         actions::clean(env, &namespace).await?;
         env.namespaces.give_back(env, lease, history.labels.keys().cloned().collect());
     }
+    values.extend(env.sources.values_since(&mark));
     let story = Story { namespace, facts: facts.facts, values, events, targets };
     observation.outcome = compare(id, &log, begin, story, &mut observation).await?;
     Ok(observation)
@@ -250,12 +257,6 @@ async fn live(
     });
     gone.await?;
     Ok(deeds)
-}
-
-/// The present values of all sources.
-fn values(env: &Environment, sources: &SharedLease) -> Vec<Credential> {
-    let values = env.model.sources.keys().filter_map(|source| sources.values(source));
-    values.flat_map(|values| values.values().cloned()).collect()
 }
 
 fn drain(recorder: &mut UnboundedReceiver<SecretEvent>) -> Vec<SecretEvent> {
@@ -390,19 +391,4 @@ fn leak(log: &AuditLog, begin: u64, values: &[Credential]) -> Result<Option<Stri
         Ok(())
     })?;
     Ok(found)
-}
-
-/// The user name of External Secrets Operator.
-fn operator() -> String {
-    user_name(external_secrets::NAMESPACE, external_secrets::SERVICE_ACCOUNT)
-}
-
-/// The user name that a store reads as, if it has a ServiceAccount of its own.
-fn reader(store: &crate::bundle::ClusterSecretStore) -> Option<String> {
-    let account = store.kubernetes.as_ref()?.service_account()?;
-    Some(user_name(account.namespace.as_deref()?, &account.name))
-}
-
-fn user_name(namespace: &str, account: &str) -> String {
-    format!("system:serviceaccount:{namespace}:{account}")
 }

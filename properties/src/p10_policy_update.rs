@@ -21,6 +21,7 @@ use crate::generate::{Pick, pick};
 use crate::model::{Model, Target};
 use crate::namespaces::Lease;
 use crate::report::PropertyMeta;
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::sources::{SharedLease, Values};
 use crate::verdict::{CaseId, PropertyId, Requirement};
 
@@ -78,6 +79,14 @@ impl Property for PolicyUpdate {
     };
     const CASES_PER_SLOT: u32 = 5;
     const LANES: usize = 4;
+    // Its policies are copies under other names, but for the admission policies.
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::SomeKept, policies: PolicyUse::Changed };
+
+    fn crowd(&self, _model: &Model) -> Crowd {
+        // One without the label and two others, which ask a ClusterExternalSecret of the slot.
+        Crowd::own(Self::LANES, 3 * Self::CASES_PER_SLOT)
+    }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Change>> {
         let slot = usize::try_from(slot).ok()?;

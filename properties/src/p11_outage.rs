@@ -28,6 +28,7 @@ use crate::generate::{Pick, pick};
 use crate::model::Model;
 use crate::operator_sight::until_operator_sees_copies;
 use crate::report::PropertyMeta;
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::stop::Stop;
 use crate::verdict::{CaseId, CheckRecord, PropertyId, Requirement};
 
@@ -114,6 +115,14 @@ impl Property for Outage {
     };
     const CASES_PER_SLOT: u32 = 10;
     const LANES: usize = 4;
+    // It takes sources, rights and programs away, and a source that does not answer holds up the copies of all others.
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::All, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
+
+    fn crowd(&self, model: &Model) -> Crowd {
+        // Two that hold a copy, one that joins and one that leaves, and no scope has two slots.
+        Crowd::configured(Self::LANES.min(Scope::all(model).len()), 4 * Self::CASES_PER_SLOT)
+    }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Scenario>> {
         let Plan { scope, alone, kinds, targets } = Plan::of(model, slot)?;

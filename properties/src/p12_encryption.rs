@@ -32,6 +32,7 @@ use crate::model::{Model, Target};
 use crate::operator_sight::until_operator_sees_copies;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, Rotation, targets_of};
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::sources::Values;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -77,8 +78,15 @@ impl Property for Encryption {
         requirements: &[Requirement::new(5, 3)],
     };
     const CASES_PER_SLOT: u32 = 20;
-    // A new key restarts the API server, which nobody else may be relying on.
+    // A new key restarts the API server, which no other slot may be relying on.
     const LANES: usize = 1;
+    // It looks at all that is stored and sent, and a new key restarts the API server.
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::All, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
+
+    fn crowd(&self, _model: &Model) -> Crowd {
+        Crowd::configured(Self::LANES, Self::CASES_PER_SLOT)
+    }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Episode>> {
         let sources: Vec<&SourceRef> = model.sources.keys().collect();

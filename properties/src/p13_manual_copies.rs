@@ -22,6 +22,7 @@ use crate::generate::{Pick, pick};
 use crate::model::{Model, Target};
 use crate::namespaces::{self, Lease, NamespaceError};
 use crate::report::PropertyMeta;
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::selector::Labels;
 use crate::settle::{Past, deletion, settle};
 use crate::tenant::{Tenant, TenantError};
@@ -89,6 +90,12 @@ impl Property for ManualCopies {
         requirements: &[Requirement::new(1, 3)],
     };
     const LANES: usize = 12;
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::SomeKept, policies: PolicyUse::ReliedOn };
+
+    fn crowd(&self, _model: &Model) -> Crowd {
+        Crowd::configured(Self::LANES, 1)
+    }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
         (!askable(model).is_empty()).then(|| Just(()).boxed())
@@ -172,9 +179,10 @@ impl Place {
 
 async fn play(env: &Arc<Environment>, id: CaseId, case: &Intrusion) -> Result<Observation, SetUpError> {
     let client = env.client_for(id);
-    let sources = env.sources.share().await;
     let target = *case.target.0.of::<&Target>(&askable(&env.model));
     let place = Place::find(env, &client, target, case).await?;
+    let expected = expected_in(&env.model, place.name(), place.labels().unwrap_or(&Labels::new()));
+    let sources = env.sources.share(&expected.values().flat_map(|target| target.sources()).collect()).await;
     let tenant = match case.actor {
         Actor::Tenant(rights) => Some(Tenant::create(env, id, place.name(), rights).await?),
         Actor::Administrator => None,
@@ -184,17 +192,21 @@ async fn play(env: &Arc<Environment>, id: CaseId, case: &Intrusion) -> Result<Ob
         id,
         namespace: place.name(),
         target,
-        expected: expected_in(&env.model, place.name(), place.labels().unwrap_or(&Labels::new())),
-        sources: &sources,
+        expected,
+        sources: sources.to_values(),
         tenant,
         observation: Outcome::Held.into(),
         made: Vec::new(),
     };
     let mut outcome = intrude(&mut scene, case, place.labels()).await?;
+    // How the namespace is cleaned has nothing to do with values. One that is selected by its name belongs to others as
+    // well, who may rotate only once nothing of the case is left in it.
+    let sources = matches!(place, Place::Named(_)).then_some(sources);
     if outcome == Outcome::Held {
         outcome = clean(&mut scene, &place).await?;
     }
     scene.clean_up().await?;
+    drop(sources);
     let Scene { tenant, mut observation, .. } = scene;
     if let Some(tenant) = tenant {
         tenant.remove(env, id).await?;

@@ -24,6 +24,7 @@ use crate::p03_label_distribution::LabelDistribution;
 use crate::p05_format::Format;
 use crate::p08_access_control::AccessControl;
 use crate::report::PropertyMeta;
+use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement, Violation};
 
 mod addition;
@@ -60,6 +61,14 @@ impl Property for Extension {
     };
     const CASES_PER_SLOT: u32 = 4;
     const LANES: usize = 5;
+    // As p08, whose cases are among its own; the others rotate the new source alone.
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::AllKept, policies: PolicyUse::ReliedOn };
+
+    fn crowd(&self, _model: &Model) -> Crowd {
+        // A case of each of the four properties, which ask the ClusterExternalSecret of the slot.
+        Crowd::own(Self::LANES, 4 + 3 + 2 + 2)
+    }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Addition>> {
         Addition::strategy(model, slot)

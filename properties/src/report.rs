@@ -58,7 +58,7 @@ pub struct Report {
     pub config: Config,
     /// Where it ran.
     pub cluster: Cluster,
-    /// The steps of set-up, in order.
+    /// The steps of set-up, in order, and the properties, which overlap.
     pub phases: Vec<Phase>,
     /// Every property there is, executed or skipped, in order.
     pub properties: Vec<PropertyReport>,
@@ -85,7 +85,7 @@ pub struct Run {
     pub config: Config,
     /// Where it ran.
     pub cluster: Cluster,
-    /// The steps of set-up, in order.
+    /// The steps of set-up, in order, and the properties, which overlap.
     pub phases: Vec<Phase>,
     /// What the run cost this machine.
     pub resources: Resources,
@@ -122,7 +122,7 @@ pub struct Cluster {
     pub versions: BTreeMap<String, String>,
 }
 
-/// One step of set-up.
+/// One step of set-up, or one property.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Phase {
     /// What it did.

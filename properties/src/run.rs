@@ -1,5 +1,6 @@
 //! One run from start to report: sweep, obtain, start, deploy, test, write.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use credence_harness::run_dir::RunDirError;
 use crate::bundle::BundleError;
 use crate::console::Console;
 use crate::deploy::DeployError;
+use crate::driver::Registered;
 use crate::leftovers::LeftoverError;
 use crate::namespaces::NamespaceError;
 use crate::overlay::Time;
@@ -33,6 +35,9 @@ use crate::verdict::PropertyId;
 
 /// Name of the run directory of the cluster that `credence up` keeps.
 pub const UP: &str = "up";
+
+/// Lanes for a machine with two processors: cases mostly wait for the operator, which has a pace of its own.
+pub const LANES: NonZero<usize> = NonZero::new(48).expect("a constant above zero");
 
 /// What to run, on what.
 #[derive(Debug, Clone)]
@@ -52,6 +57,8 @@ pub struct Options {
     pub properties: Vec<PropertyId>,
     /// Cases of each property.
     pub cases: u32,
+    /// Slots of cases that run at the same time, of all properties together; one runs everything one after the other.
+    pub lanes: NonZero<usize>,
     /// This case alone, if given.
     pub only: Option<u32>,
     /// What all cases follow from.
@@ -208,15 +215,13 @@ pub async fn run(options: &Options, console: &Arc<Console>, stop: &Stop) -> Resu
         () = stop.requested() => return Err(RunError::Interrupted),
         session = Session::start(options.clone(), console) => session?,
     };
-    session.start_consumers();
-    for property in registry::PROPERTIES {
-        let meta = property.meta();
-        if !options.wants(meta.id) {
-            session.skip(console, &meta, "not selected by --property");
-        } else {
-            session.test(console, *property, stop).await;
-        }
+    session.obtain_consumers();
+    let (wanted, others): (Vec<&dyn Registered>, Vec<&dyn Registered>) =
+        registry::PROPERTIES.iter().partition(|property| options.wants(property.meta().id));
+    for property in others {
+        session.skip(console, &property.meta(), "not selected by --property");
     }
+    session.test(console, &wanted, stop).await;
     session.finish(console).await
 }
 

@@ -33,8 +33,11 @@ use crate::overlay::{self, Server};
 use crate::p03_label_distribution::LabelDistribution;
 use crate::p07_credential_types::CredentialTypes;
 use crate::p11_outage::Outage;
+use crate::registry;
 use crate::report::{self, Config, OverlayField, Phase, PropertyMeta, PropertyReport, Report, Resources, Written};
 use crate::run::{ClusterKind, Keep, Options, RunError, UP, load};
+use crate::schedule;
+use crate::side_by_side;
 use crate::sources::{SourceError, Values};
 use crate::stop::Stop;
 use crate::verdict::{PropertyId, Verdict};
@@ -61,8 +64,8 @@ pub struct Session {
     properties: Vec<PropertyReport>,
     started: Timestamp,
     clock: Instant,
-    /// The consumers, while they are starting.
-    starting: Option<JoinHandle<()>>,
+    /// The consumers, while they are being obtained.
+    obtaining: Option<JoinHandle<()>>,
     /// Held for as long as this run has a cluster that others could attach to.
     _attached: Option<File>,
 }
@@ -170,6 +173,9 @@ impl Session {
         }
         let mut env = Environment::new(cluster, observer, model, Namespaces::new(&name));
         (env.control_plane, env.gates) = (control_plane, Arc::new(gates));
+        let wanted = registry::PROPERTIES.iter().filter(|property| options.wants(property.meta().id));
+        let participants: Vec<_> = wanted.map(|property| property.participant(&env.model)).collect();
+        env.crowd = schedule::greatest_crowd(&participants, options.lanes.get());
         if !env.cluster.is_owned() {
             env.model.untouchable = Some(NOT_OURS.to_owned());
         }
@@ -195,50 +201,58 @@ impl Session {
             properties: Vec::new(),
             started,
             clock,
-            starting: None,
+            obtaining: None,
             _attached: lock,
         })
     }
 
-    /// Begins to obtain and start the consumers, if a property wants them, while other properties run.
-    pub fn start_consumers(&mut self) {
+    /// Begins to obtain the consumers, if a property wants them, while other properties run. They are started in the turn of
+    /// that property: they would not survive the outages of another.
+    pub fn obtain_consumers(&mut self) {
         if self.options.wants(CredentialTypes::META.id) {
             let env = Arc::clone(&self.env);
             // Whoever needs them asks for the outcome.
-            self.starting = Some(tokio::spawn(async move {
-                let equipped = env.equipped().await;
-                if CredentialTypes.applies(equipped).is_ok() {
-                    drop(equipped.consumers().await);
-                }
+            self.obtaining = Some(tokio::spawn(async move {
+                env.equipped().await;
             }));
         }
     }
 
-    /// Tests one property.
-    pub async fn test(&mut self, console: &Console, property: &dyn Registered, stop: &Stop) -> &PropertyReport {
-        let Options { seed, cases, only, shrink, .. } = self.options;
+    /// Tests properties, side by side those that do not disturb each other.
+    pub async fn test(&mut self, console: &Console, properties: &[&dyn Registered], stop: &Stop) {
+        let Options { seed, cases, only, shrink, lanes, .. } = self.options;
         let plan = Plan { seed, cases, only, shrink, replay_flags: replay_flags(&self.options) };
-        let timer = Instant::now();
-        let executed = property.execute(&self.env, console, &plan, stop).await;
-        let meta = property.meta();
-        self.phases.push(Phase::new(&meta.id.to_string(), timer.elapsed()));
-        let report = match executed {
-            Executed::Ran { records, execution } => PropertyReport::from_records(&meta, &execution, &records),
-            Executed::Skipped(why) => PropertyReport::skipped(&meta, &why),
+        let (env, plan) = (&self.env, &plan);
+        let participants = properties.iter().map(|property| property.participant(&env.model)).collect();
+        let ready = |number: usize| properties[number].is_ready(env, stop);
+        let run = |number: usize, turn| async move {
+            let (property, timer) = (properties[number], Instant::now());
+            let executed = property.execute(env, console, plan, stop, turn).await;
+            let (meta, took) = (property.meta(), timer.elapsed());
+            let report = match executed {
+                Executed::Ran { records, execution } => PropertyReport::from_records(&meta, &execution, &records),
+                Executed::Skipped(why) => PropertyReport::skipped(&meta, &why),
+            };
+            console.property_finished(&report);
+            (Phase::new(&meta.id.to_string(), took), report)
         };
-        self.add(console, report)
+        for (phase, report) in side_by_side::run(participants, lanes.get(), ready, run).await {
+            self.phases.push(phase);
+            self.add(report);
+        }
     }
 
     /// Writes down that a property was not tested, and why.
     pub fn skip(&mut self, console: &Console, meta: &PropertyMeta, reason: &str) {
-        self.add(console, PropertyReport::skipped(meta, reason));
+        let report = PropertyReport::skipped(meta, reason);
+        console.property_finished(&report);
+        self.add(report);
     }
 
-    fn add(&mut self, console: &Console, report: PropertyReport) -> &PropertyReport {
-        console.property_finished(&report);
-        let place = self.properties.len();
-        self.properties.push(report);
-        &self.properties[place]
+    /// Keeps a report in the order of the registry.
+    fn add(&mut self, report: PropertyReport) {
+        let place = self.properties.partition_point(|other| other.id < report.id);
+        self.properties.insert(place, report);
     }
 
     /// What was found out about a property, if it has been tested.
@@ -267,10 +281,10 @@ impl Session {
     /// When the reports cannot be written, or the cluster that is kept up cannot be cleaned.
     pub async fn finish(self, console: &Console) -> Result<(Report, Written), RunError> {
         let env = self.env;
-        if let Some(starting) = self.starting {
-            // A start that nobody waited for is of no use any more; what it has started ends with it.
-            starting.abort();
-            starting.await.ok();
+        if let Some(obtaining) = self.obtaining {
+            // What nobody waited for is of no use any more; what is being built goes on where it was another time.
+            obtaining.abort();
+            obtaining.await.ok();
         }
         env.settle().await;
         let equipped = env.is_equipped().cloned();
@@ -294,7 +308,6 @@ impl Session {
             doubts.iter().for_each(|why| judge.add_doubt(why));
         }
         let mut phases = self.phases;
-        // They start beside the properties that do not need them.
         phases.extend(consumers.map(|consumers| Phase::new("consumers", consumers.took)));
         let usage = Usage::now();
         let watches = env.observer.open_watches() as u64;

@@ -2,6 +2,9 @@
 //!
 //! `cargo test --test conformance -- p03` runs one of them. `CREDENCE_CASES` and `CREDENCE_SEED` set the number of
 //! cases (100) and the seed (random). Listing contacts nothing.
+//!
+//! The first test that runs lets all properties run whose tests were asked for, side by side as in any run; each test then
+//! says what came of its own.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,6 +16,7 @@ use credence::copies::chain;
 use credence::driver::{Property, Registered};
 use credence::p07_credential_types::CredentialTypes;
 use credence::registry::PROPERTIES;
+use credence::run::Options;
 use credence::session::Session;
 use credence::stop::Stop;
 use credence::verdict::Verdict;
@@ -30,24 +34,31 @@ struct Shared {
     runtime: Runtime,
     console: Arc<Console>,
     out: PathBuf,
+    /// The properties that some trial of this run is about.
+    wanted: Vec<&'static dyn Registered>,
     session: Mutex<Option<Session>>,
 }
 
+/// The tests that are not about one property.
+const WORKFLOW: &str = "every_application_works_from_the_central_store_on_and_again_after_a_rotation";
+const SECRECY: &str = "no_credential_value_reaches_a_file_or_a_command_line";
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // One cluster and one set of sources: properties take turns, their cases run side by side.
+    // One session: what runs side by side in it, it decides itself.
     arguments.test_threads = Some(1);
     let runtime = Runtime::new().expect("a runtime can be started");
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("conformance");
-    let shared = Arc::new(Shared { runtime, console: Arc::new(Console::stderr()), out, session: Mutex::default() });
+    // Fewer cases do not reach every application.
+    let too_few = options(&out).cases < 100;
+    let wanted = wanted(&arguments, too_few);
+    let shared =
+        Arc::new(Shared { runtime, console: Arc::new(Console::stderr()), out, wanted, session: Mutex::default() });
     let mut trials: Vec<Trial> = PROPERTIES.iter().map(|property| trial(&shared, *property)).collect();
     let owner = Arc::clone(&shared);
-    let name = "every_application_works_from_the_central_store_on_and_again_after_a_rotation";
-    // Fewer cases do not reach every application.
-    let too_few = options(&shared.out).cases < 100;
-    trials.push(Trial::test(name, move || workflow(&owner)).with_ignored_flag(too_few));
+    trials.push(Trial::test(WORKFLOW, move || workflow(&owner)).with_ignored_flag(too_few));
     let owner = Arc::clone(&shared);
-    trials.push(Trial::test("no_credential_value_reaches_a_file_or_a_command_line", move || secrecy(&owner)));
+    trials.push(Trial::test(SECRECY, move || secrecy(&owner)));
     let conclusion = libtest_mimic::run(&arguments, trials);
     let session = shared.session.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(session) = session {
@@ -72,13 +83,28 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-fn trial(shared: &Arc<Shared>, property: &'static dyn Registered) -> Trial {
+/// The properties whose own tests were asked for, and that of the workflow's test if it was.
+fn wanted(arguments: &Arguments, too_few: bool) -> Vec<&'static dyn Registered> {
+    let runs = |name: String, is_ignored: bool| {
+        let trial = Trial::test(name, || Ok(())).with_ignored_flag(is_ignored);
+        let is_left_out = is_ignored && !arguments.ignored && !arguments.include_ignored;
+        !is_left_out && !arguments.is_filtered_out(&trial)
+    };
+    let workflow = runs(WORKFLOW.to_owned(), too_few).then_some(CredentialTypes::META.id);
+    let is_wanted = |property: &&dyn Registered| runs(name(*property), false) || Some(property.meta().id) == workflow;
+    PROPERTIES.iter().copied().filter(is_wanted).collect()
+}
+
+fn name(property: &dyn Registered) -> String {
     let meta = property.meta();
+    format!("{}_{}", meta.id, meta.title.replace([' ', '-'], "_"))
+}
+
+fn trial(shared: &Arc<Shared>, property: &'static dyn Registered) -> Trial {
     let shared = Arc::clone(shared);
-    let name = format!("{}_{}", meta.id, meta.title.replace([' ', '-'], "_"));
-    Trial::test(name, move || {
+    Trial::test(name(property), move || {
         shared.with_session(|session| {
-            let report = shared.runtime.block_on(session.test(&shared.console, property, &Stop::default()));
+            let report = session.report_of(property.meta().id).ok_or("it was not tested")?;
             match report.verdict {
                 Verdict::Held | Verdict::KnownViolated => Ok(()),
                 verdict => Err(Failed::from(format!(
@@ -93,13 +119,23 @@ fn trial(shared: &Arc<Shared>, property: &'static dyn Registered) -> Trial {
 }
 
 impl Shared {
-    fn with_session(&self, work: impl FnOnce(&mut Session) -> Result<(), Failed>) -> Result<(), Failed> {
+    /// Does `work` with the session, in which all that is wanted has been tested.
+    fn with_session(&self, work: impl FnOnce(&Session) -> Result<(), Failed>) -> Result<(), Failed> {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let session = match session.as_mut() {
             Some(session) => session,
             None => {
-                let started = self.runtime.block_on(Session::start(options(&self.out), &self.console));
-                session.insert(started.map_err(|error| Failed::from(chain(&error)))?)
+                let properties = self.wanted.iter().map(|property| property.meta().id).collect();
+                let options = Options { properties, ..options(&self.out) };
+                let started = self.runtime.block_on(Session::start(options, &self.console));
+                let session = session.insert(started.map_err(|error| Failed::from(chain(&error)))?);
+                if !self.wanted.is_empty() {
+                    self.runtime.block_on(async {
+                        session.obtain_consumers();
+                        session.test(&self.console, &self.wanted, &Stop::default()).await;
+                    });
+                }
+                session
             }
         };
         work(session)
@@ -110,11 +146,7 @@ impl Shared {
 /// every application that can run on this machine, and it was let in at both ends of it.
 fn workflow(shared: &Shared) -> Result<(), Failed> {
     shared.with_session(|session| {
-        let id = CredentialTypes::META.id;
-        if session.report_of(id).is_none() {
-            shared.runtime.block_on(session.test(&shared.console, &CredentialTypes, &Stop::default()));
-        }
-        let report = session.report_of(id).ok_or("p07 was not tested")?;
+        let report = session.report_of(CredentialTypes::META.id).ok_or("p07 was not tested")?;
         if report.verdict == Verdict::Skipped {
             return Ok(());
         }

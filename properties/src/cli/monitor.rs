@@ -9,7 +9,8 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 use credence_harness::connect;
 
-use super::{Programs, load, signal};
+use super::signals::signal;
+use super::{Programs, load};
 use crate::console::Console;
 use crate::model::Model;
 use crate::monitor::{self, Monitor, Sight, USER_AGENT};

@@ -9,6 +9,7 @@ use credence_harness::kind::engine::Engine;
 use credence_harness::kind::node_image::tools;
 use credence_harness::kind::node_image::{self, How};
 
+use super::signals::signal;
 use crate::console::Console;
 use crate::copies::chain;
 use crate::verdict::ExitCode;
@@ -35,7 +36,7 @@ pub(super) async fn node_image(engine: Option<&Path>, options: &Options) -> anyh
     };
     let (image, tools) = tokio::select! {
         obtained = obtained => obtained?,
-        () = super::signal() => bail!("interrupted"),
+        () = signal() => bail!("interrupted"),
     };
     match image.how {
         How::Found => console.note(&format!("{} {} has it already", engine.name(), engine.version())),

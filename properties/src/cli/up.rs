@@ -14,6 +14,7 @@ use credence_harness::run_dir::{self, RunDir};
 use credence_harness::wait::{self, Progress};
 use credence_harness::{dirs, process};
 
+use super::signals::signal;
 use crate::console::Console;
 use crate::run::UP;
 use crate::verdict::ExitCode;
@@ -59,7 +60,7 @@ pub(super) async fn start() -> anyhow::Result<ExitCode> {
     });
     let outcome = tokio::select! {
         ready = ready => ready.map_err(anyhow::Error::from),
-        () = super::signal() => Err(anyhow::anyhow!("interrupted")),
+        () = signal() => Err(anyhow::anyhow!("interrupted")),
     };
     if outcome.is_err() {
         // Without this it would go on to bring a cluster up that nobody waits for any more.
@@ -87,11 +88,11 @@ pub(super) async fn hold(options: &components::Options) -> anyhow::Result<ExitCo
     };
     let cluster = tokio::select! {
         cluster = bring_up => cluster?,
-        () = super::signal() => bail!("interrupted"),
+        () = signal() => bail!("interrupted"),
     };
     console.note(&format!("up: KUBECONFIG={}", cluster.description.kubeconfig.display()));
     tokio::select! {
-        () = super::signal() => Ok(ExitCode::Held),
+        () = signal() => Ok(ExitCode::Held),
         death = cluster.died() => Err(death.into()),
     }
 }

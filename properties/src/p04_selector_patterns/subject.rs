@@ -11,7 +11,7 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use tokio::sync::{RwLock, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::environment::Environment;
 use crate::namespaces::{NamespaceError, RUN_LABEL};
@@ -26,7 +26,7 @@ pub(super) const KEYS: &[&str] = &["credence.dev/a", "credence.dev/b"];
 pub(super) const VALUES: &[&str] = &["x", ""];
 /// Label that tells the members of a population from the rest of the cluster.
 pub(super) const GUARD: &str = "credence.dev/population";
-/// How long the copies of a deleted ClusterExternalSecret may stay before the next run has to sweep them.
+/// How long at least the copies of a deleted ClusterExternalSecret may stay before the next run has to sweep them.
 const GONE: Duration = Duration::from_secs(30);
 
 /// Why p04 could not set up what it needs.
@@ -92,13 +92,11 @@ impl Drop for Taken<'_> {
 pub struct Populations {
     free: Mutex<Vec<Population>>,
     available: Semaphore,
-    /// Held alone by a case whose selection is not limited to its population.
-    pub(super) whole_cluster: RwLock<()>,
 }
 
 impl Default for Populations {
     fn default() -> Self {
-        Self { free: Mutex::default(), available: Semaphore::new(0), whole_cluster: RwLock::default() }
+        Self { free: Mutex::default(), available: Semaphore::new(0) }
     }
 }
 
@@ -233,10 +231,10 @@ pub(super) async fn delete(client: &Client, name: &str) -> Result<(), SubjectErr
     deleted.map_err(|e| SubjectError::Refused { act: "delete", name: name.to_owned(), source: Box::new(e) })
 }
 
-/// Waits until no namespace holds the copy `name` any more.
-pub(super) async fn until_gone(env: &Environment, name: &str) {
+/// Waits until no namespace holds the copy `name` any more, for as long as it may have taken to come.
+pub(super) async fn until_gone(env: &Environment, name: &str, bound: Duration) {
     let what = format!("all copies {name} gone");
-    let gone = wait::until(&env.observer, &what, GONE, |view| {
+    let gone = wait::until(&env.observer, &what, bound.max(GONE), |view| {
         match view.namespaces().find(|(namespace, _)| view.secret(namespace, name).is_some()) {
             Some((namespace, _)) => Progress::NotYet(format!("{namespace} holds it")),
             None => Progress::Done(()),

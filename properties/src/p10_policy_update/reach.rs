@@ -39,7 +39,7 @@ pub(super) async fn play(
     stages: &[Allowed],
     cases: &[(CaseId, World)],
 ) -> Vec<(Observation, Vec<Lease>)> {
-    let shared = env.sources.share().await;
+    let shared = env.sources.share(&subject.target.sources()).await;
     let values = share_of(&shared, subject.target);
     let mut live = join_all(cases.iter().map(|(id, world)| Live::begin(env, subject, *id, world))).await;
     let mut before: Option<&Allowed> = None;

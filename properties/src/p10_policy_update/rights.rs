@@ -45,7 +45,7 @@ pub(super) async fn play(
     revocation: Rights,
     cases: &[(CaseId, World)],
 ) -> Vec<(Observation, Vec<Lease>)> {
-    let shared = env.sources.share().await;
+    let shared = env.sources.share(&subject.target.sources()).await;
     let values = share_of(&shared, subject.target);
     let mut live = join_all(cases.iter().map(|(id, world)| Live::begin(env, subject, *id, world, &values))).await;
     if let Err(ended) = steps(env, subject, revocation, cases, &values, &mut live).await {

@@ -15,13 +15,13 @@ use tokio::time::Instant;
 
 use super::attempt::{Act, Attempt, look_alikes};
 use crate::admission::Refusal;
-use crate::bundle::OPAQUE;
+use crate::bundle::{OPAQUE, SourceRef};
 use crate::copies::{self, Expected};
 use crate::driver::Observation;
 use crate::environment::{Environment, agent};
 use crate::model::{Bound, Target};
 use crate::selector::Labels;
-use crate::sources::SharedLease;
+use crate::sources::Values;
 use crate::tenant::Tenant;
 use crate::verdict::{CaseId, Outcome};
 
@@ -39,7 +39,8 @@ pub(super) struct Scene<'a> {
     pub(super) target: &'a Target,
     /// All copies that the namespace must hold.
     pub(super) expected: Expected<'a>,
-    pub(super) sources: &'a SharedLease,
+    /// The values that their sources have while somebody tries.
+    pub(super) sources: BTreeMap<SourceRef, Values>,
     /// The actor, unless it is the administrator.
     pub(super) tenant: Option<Tenant>,
     pub(super) observation: Observation,
@@ -144,7 +145,7 @@ impl Scene<'_> {
             let Some(secret) = view.secret(self.namespace, name) else {
                 return Err(copies::missing(view, self.namespace, name, target));
             };
-            let mut values = target.sources().into_iter().filter_map(|source| self.sources.values(source));
+            let mut values = target.sources().into_iter().filter_map(|source| self.sources.get(source));
             values.try_for_each(|values| copies::faithful(target, secret, values))
         })
     }

@@ -30,7 +30,7 @@ pub struct PropertyMeta {
 pub struct Execution {
     /// How many cases were to run.
     pub planned: u32,
-    /// Wall time, all lanes together.
+    /// Wall time, all lanes together, without the time in which it only waited until nothing else ran.
     pub took: Duration,
     /// What kept it from running to its end, if something did; makes it at best unknown.
     pub trouble: Option<String>,
@@ -69,7 +69,7 @@ pub struct PropertyReport {
     pub latency_ms: Option<Latency>,
     /// The command that repeats the first finding.
     pub replay: Option<String>,
-    /// Wall time in seconds.
+    /// Wall time in seconds, without the time in which it only waited until nothing else ran. Others ran beside it.
     pub seconds: f64,
     /// Requirements it traces to but could not exercise on this cluster, each with the reason.
     pub not_covered: BTreeMap<Requirement, String>,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use credence::overlay::Time;
-use credence::run::{ClusterKind, Keep, Options};
+use credence::run::{ClusterKind, Keep, LANES, Options};
 use credence_harness::components;
 use credence_harness::dirs;
 use credence_harness::kargo::Given;
@@ -22,6 +22,7 @@ pub(crate) fn options(out: &Path) -> Options {
         engine: None,
         properties: Vec::new(),
         cases: number("CREDENCE_CASES").map_or(100, |cases: u64| u32::try_from(cases).expect("fewer than 2^32 cases")),
+        lanes: LANES,
         only: None,
         seed: number("CREDENCE_SEED").unwrap_or_else(|| jiff::Timestamp::now().as_second().unsigned_abs()),
         out: out.to_owned(),

@@ -1,0 +1,241 @@
+//! Which properties may run at the same time, and which begins next. Pure; [`crate::side_by_side`] carries it out.
+//!
+//! Each property declares what its cases need of what they share with the cases of others, and what they do to it. Those
+//! that do not disturb each other run side by side and begin in the order of the registry. Whoever needs the cluster for
+//! itself begins when nothing else runs and nothing else can begin.
+
+use std::cmp::max;
+
+/// What the cases of a property share with those of other properties. There is no default: a claim that a neighbour could
+/// falsify, or explain falsely, has to be declared.
+#[derive(Debug, Clone, Copy)]
+pub struct Shares {
+    /// The cluster as a whole.
+    pub cluster: ClusterUse,
+    /// The values of the sources.
+    pub sources: SourceUse,
+    /// The admission policies of the configuration.
+    pub policies: PolicyUse,
+}
+
+/// How much of the cluster a property sees or changes.
+#[derive(Debug, Clone, Copy)]
+pub enum ClusterUse {
+    /// Namespaces and objects of its own, and what concerns them alone.
+    Own,
+    /// The same, but for the slots that this picks by their number: those see or change all of it.
+    OwnExceptIn(fn(u32) -> bool),
+    /// All of it: it stops programs, takes sources away, or looks at everything that is stored or sent.
+    All,
+}
+
+/// What a property needs of the sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceUse {
+    /// That they are there. It looks at names and types of copies, or knows every value that a source had.
+    Exist,
+    /// That those which a case looks at keep their values meanwhile, for which the case has shared leases.
+    SomeKept,
+    /// That all of them keep values which can be searched for.
+    AllKept,
+    /// Each slot writes some of them, under exclusive leases.
+    Rotated,
+}
+
+/// What a property needs of the admission policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyUse {
+    /// Nothing that they refuse is a part of its claim.
+    Passed,
+    /// Refusals by them are evidence.
+    ReliedOn,
+    /// It changes them.
+    Changed,
+}
+
+impl Shares {
+    /// Whether two properties could falsify, or explain falsely, what the other one claims.
+    fn conflict_with(&self, other: &Self) -> bool {
+        let either = |test: fn(&Self, &Self) -> bool| test(self, other) || test(other, self);
+        either(|one, _| matches!(one.cluster, ClusterUse::All))
+            || either(|one, other| one.policies == PolicyUse::Changed && other.policies != PolicyUse::Passed)
+            || either(|one, other| one.sources == SourceUse::AllKept && other.sources == SourceUse::Rotated)
+    }
+
+    /// Whether a slot sees or changes more of the cluster than the others of its property.
+    pub(crate) fn is_alone(&self, slot: u32) -> bool {
+        matches!(self.cluster, ClusterUse::OwnExceptIn(picks) if picks(slot))
+    }
+
+    /// Whether none of its slots can have neighbours.
+    pub(crate) fn needs_all(&self) -> bool {
+        matches!(self.cluster, ClusterUse::All)
+    }
+}
+
+/// Namespaces that change at once, at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Crowd {
+    /// Those that ask a ClusterExternalSecret of the configuration, which visits them one after the other.
+    pub configured: u32,
+    /// Those that ask one of the property's own. Their copies are refreshed by the same workers.
+    pub own: u32,
+}
+
+impl Crowd {
+    /// That of `slots` with so many `namespaces` each, which ask the configuration's own.
+    pub(crate) fn configured(slots: usize, namespaces: u32) -> Self {
+        Self { configured: product(slots, namespaces), own: 0 }
+    }
+
+    /// That of `slots` with so many `namespaces` each, which ask others.
+    pub(crate) fn own(slots: usize, namespaces: u32) -> Self {
+        Self { configured: 0, own: product(slots, namespaces) }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        let add = u32::saturating_add;
+        Self { configured: add(self.configured, other.configured), own: add(self.own, other.own) }
+    }
+
+    /// All of them.
+    pub(crate) fn total(self) -> u32 {
+        self.configured.saturating_add(self.own)
+    }
+}
+
+fn product(slots: usize, namespaces: u32) -> u32 {
+    u32::try_from(slots).unwrap_or(u32::MAX).saturating_mul(namespaces)
+}
+
+/// A property, as far as others are concerned.
+#[derive(Debug, Clone, Copy)]
+pub struct Participant {
+    /// What it shares.
+    pub shares: Shares,
+    /// Its namespaces, of all its lanes.
+    pub crowd: Crowd,
+}
+
+/// The most namespaces that any of the `participants` can meet, itself included, when up to `most` of them run at once.
+/// Both figures hold for every set of them that can run side by side.
+pub(crate) fn greatest_crowd(participants: &[Participant], most: usize) -> Crowd {
+    let (mut configured, mut total) = (0, 0);
+    let mut open: Vec<(usize, Vec<usize>, Crowd)> = vec![(0, Vec::new(), Crowd::default())];
+    while let Some((next, chosen, crowd)) = open.pop() {
+        (configured, total) = (max(configured, crowd.configured), max(total, crowd.total()));
+        for (number, candidate) in participants.iter().enumerate().skip(next) {
+            let fits = |other: &usize| !candidate.shares.conflict_with(&participants[*other].shares);
+            if chosen.len() < most && chosen.iter().all(fits) {
+                let chosen = chosen.iter().copied().chain([number]).collect();
+                open.push((number + 1, chosen, crowd.and(candidate.crowd)));
+            }
+        }
+    }
+    Crowd { configured, own: total - configured }
+}
+
+/// Where a property is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It has not begun, and something that it needs is not there yet.
+    Unready,
+    /// It could begin.
+    Ready,
+    /// It runs.
+    Running,
+    /// It has done what it can do beside others and holds nothing until it is alone.
+    WaitsAlone,
+    /// It runs and nothing else may.
+    Alone,
+    /// It is over.
+    Ended,
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// This one begins.
+    Begin(usize),
+    /// This one, which has begun before, is alone from now on.
+    GoOnAlone(usize),
+}
+
+/// The properties of a run, in their order, and where each of them is.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    all: Vec<(Participant, State)>,
+    most: usize,
+}
+
+impl Schedule {
+    /// None has begun, and none is ready. At most `most` run at once.
+    pub(crate) fn new(participants: Vec<Participant>, most: usize) -> Self {
+        Self { all: participants.into_iter().map(|one| (one, State::Unready)).collect(), most: most.max(1) }
+    }
+
+    /// What this one needs is there.
+    pub(crate) fn is_ready(&mut self, number: usize) {
+        self.become_if(number, State::Unready, State::Ready);
+    }
+
+    /// This one goes on only when it is alone.
+    pub(crate) fn waits_alone(&mut self, number: usize) {
+        self.become_if(number, State::Running, State::WaitsAlone);
+    }
+
+    /// This one is over.
+    pub(crate) fn has_ended(&mut self, number: usize) {
+        self.all[number].1 = State::Ended;
+    }
+
+    /// Whether all are over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.all.iter().all(|(_, state)| *state == State::Ended)
+    }
+
+    /// Whether this one may do now what needs the cluster for itself.
+    pub(crate) fn is_alone(&self, number: usize) -> bool {
+        self.all[number].1 == State::Alone
+    }
+
+    /// What is to be done now; it counts as done. None as long as nothing changes.
+    pub(crate) fn next(&mut self) -> Option<Next> {
+        if self.all.iter().any(|(_, state)| *state == State::Alone) {
+            return None;
+        }
+        let running = || self.all.iter().filter(|(_, state)| *state == State::Running);
+        let beside = |(one, state): &(Participant, State)| {
+            let fits = |(other, _): &(Participant, State)| !one.shares.conflict_with(&other.shares);
+            *state == State::Ready && !one.shares.needs_all() && running().all(fits)
+        };
+        if running().count() < self.most
+            && let Some(number) = self.all.iter().position(beside)
+        {
+            self.all[number].1 = State::Running;
+            return Some(Next::Begin(number));
+        }
+        if running().next().is_some() {
+            return None;
+        }
+        let alone = |(one, state): &(Participant, State)| {
+            *state == State::WaitsAlone || (*state == State::Ready && one.shares.needs_all())
+        };
+        let number = self.all.iter().position(alone)?;
+        let begins = self.all[number].1 == State::Ready;
+        self.all[number].1 = State::Alone;
+        Some(if begins { Next::Begin(number) } else { Next::GoOnAlone(number) })
+    }
+
+    fn become_if(&mut self, number: usize, before: State, after: State) {
+        let state = &mut self.all[number].1;
+        if *state == before {
+            *state = after;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
