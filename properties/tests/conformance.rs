@@ -22,6 +22,8 @@ use tokio::runtime::Runtime;
 #[path = "support/canary.rs"]
 mod canary;
 mod support;
+#[path = "support/took.rs"]
+mod took;
 
 use support::options;
 
@@ -45,10 +47,11 @@ fn main() -> ExitCode {
     let name = "every_application_works_from_the_central_store_on_and_again_after_a_rotation";
     // Fewer cases do not reach every application.
     let too_few = options(&shared.out).cases < 100;
-    trials.push(Trial::test(name, move || workflow(&owner)).with_ignored_flag(too_few));
+    trials.push(took::trial(name, move || workflow(&owner)).with_ignored_flag(too_few));
     let owner = Arc::clone(&shared);
-    trials.push(Trial::test("no_credential_value_reaches_a_file_or_a_command_line", move || secrecy(&owner)));
+    trials.push(took::trial("no_credential_value_reaches_a_file_or_a_command_line", move || secrecy(&owner)));
     let conclusion = libtest_mimic::run(&arguments, trials);
+    took::print_slowest();
     let session = shared.session.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(session) = session {
         // Clean-up can still find what a property left behind.
@@ -76,7 +79,7 @@ fn trial(shared: &Arc<Shared>, property: &'static dyn Registered) -> Trial {
     let meta = property.meta();
     let shared = Arc::clone(shared);
     let name = format!("{}_{}", meta.id, meta.title.replace([' ', '-'], "_"));
-    Trial::test(name, move || {
+    took::trial(name, move || {
         shared.with_session(|session| {
             let report = shared.runtime.block_on(session.test(&shared.console, property, &Stop::default()));
             match report.verdict {
