@@ -159,3 +159,50 @@ async fn clean(env: Environment, before: Option<Inventory>) -> Result<Lent, Lend
         None => Ok(Lent { cluster, before }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use credence_harness::components;
+
+    use super::*;
+    use crate::overlay::Time;
+    use crate::registry;
+    use crate::run::Keep;
+
+    fn options(properties: &[&str]) -> Options {
+        Options {
+            config: None,
+            consumers: None,
+            control_plane: None,
+            cluster: ClusterKind::Embedded,
+            lender: Some(Arc::default()),
+            engine: None,
+            properties: properties.iter().map(|id| registry::find(id).unwrap()).collect(),
+            cases: 1,
+            only: None,
+            seed: 1,
+            out: PathBuf::new(),
+            time: Time::Compressed,
+            keep: Keep::Never,
+            strict: false,
+            shrink: Duration::ZERO,
+            images: Vec::new(),
+            components: components::Options::new(PathBuf::new()),
+        }
+    }
+
+    #[test]
+    fn a_run_gets_a_lent_cluster_only_if_it_leaves_one_as_it_was() {
+        let is_lent = |options: &Options, files: Option<&ControlPlaneFiles>| Loan::of(options, files).is_some();
+        let own_files = ControlPlaneFiles::reference();
+        assert!(is_lent(&options(&["p02", "p08"]), None));
+        assert!(!is_lent(&options(&["p02", "p07"]), None), "its node would stay");
+        assert!(!is_lent(&options(&["p11"]), None), "it ends programs of the cluster");
+        assert!(!is_lent(&options(&[]), None), "all properties are those as well");
+        assert!(!is_lent(&options(&["p09"]), Some(&own_files)), "it would read an older log");
+        assert!(!is_lent(&Options { cluster: ClusterKind::Kind, ..options(&["p02"]) }, None));
+        assert!(!is_lent(&Options { lender: None, ..options(&["p02"]) }, None));
+    }
+}
