@@ -43,10 +43,16 @@ use crate::stop::Stop;
 use crate::verdict::{PropertyId, Verdict};
 
 mod inputs;
+mod inventory;
 mod kind;
+mod lend;
+mod name;
 
 use inputs::{control_plane, digest, endpoints, replay_flags};
 use kind::{Kind, find_engine};
+use lend::Loan;
+pub use lend::{LENT, Lender};
+use name::run_name;
 
 /// Why nothing of a cluster can be stopped that another process keeps.
 const NOT_OURS: &str = "the cluster belongs to another process; credence down, and run starts one of its own";
@@ -66,6 +72,8 @@ pub struct Session {
     clock: Instant,
     /// The consumers, while they are being obtained.
     obtaining: Option<JoinHandle<()>>,
+    /// For a cluster that sessions of this process use one after the other.
+    loan: Option<Loan>,
     /// Held for as long as this run has a cluster that others could attach to.
     _attached: Option<File>,
 }
@@ -121,16 +129,28 @@ impl Session {
         Bundle::from_manifests(manifests.clone())?;
         phases.push(timer.finish());
 
-        let timer = console.phase("cluster");
+        let mut loan = Loan::of(&options, control_plane.as_ref());
+        let lent = match &mut loan {
+            Some(loan) => loan.take(console).await,
+            None => None,
+        };
+        let timer = console.phase(if lent.is_some() { LENT } else { "cluster" });
         let files = control_plane.clone().unwrap_or_else(ControlPlaneFiles::reference);
-        let attached = if kind.is_none() { attach(&state, &files).await } else { None };
+        let attached = if kind.is_none() && loan.is_none() { attach(&state, &files).await } else { None };
         let report = |step: &str| console.note(&format!("kind: {step}"));
-        let (mut cluster, lock, own_directory) = match (attached, kind) {
-            (Some((cluster, lock)), _) => (cluster, Some(lock), Some(run)),
-            (None, Some(kind)) => {
+        let (mut cluster, lock, own_directory) = match (lent, attached, kind) {
+            (Some(cluster), ..) => (cluster, None, Some(run)),
+            (None, Some((cluster, lock)), _) => (cluster, Some(lock), Some(run)),
+            (None, None, Some(kind)) => {
                 (Cluster::start_kind(run, &kind.setup(&programs, &assets, &files, &report)).await?, None, None)
             }
-            (None, None) => (Cluster::start(run, &programs, &assets, &files).await?, None, None),
+            (None, None, None) => {
+                let cluster = Cluster::start(run, &programs, &assets, &files).await?;
+                if let Some(loan) = &mut loan {
+                    loan.begin(&cluster, console).await;
+                }
+                (cluster, None, None)
+            }
         };
         phases.push(timer.finish());
         if lock.is_some() {
@@ -202,6 +222,7 @@ impl Session {
             started,
             clock,
             obtaining: None,
+            loan,
             _attached: lock,
         })
     }
@@ -339,17 +360,17 @@ impl Session {
         }
         drop(equipped);
         // Clean-up tasks hold the environment too; they are over by now, so this is its last owner.
-        let mut env = Arc::into_inner(env);
-        if let Some(env) = &mut env {
-            env.retire();
-        }
-        if let Some(mut env) = env
-            && failed
+        let Some(mut env) = Arc::into_inner(env) else { return Ok((report, written)) };
+        env.retire();
+        if failed
             && self.options.keep == Keep::OnFailure
             && let Some(cluster) = Arc::get_mut(&mut env.cluster)
         {
             cluster.keep_directory();
             console.note(&format!("logs of all programs: {}", env.cluster.directory().display()));
+        }
+        if let Some(loan) = self.loan {
+            loan.give_back(env, console).await;
         }
         Ok((report, written))
     }
@@ -393,10 +414,4 @@ fn initial_values(seed: u64, index: usize, source: &Source) -> Values {
     let strategy = generate::source_values(source.keys.iter().cloned());
     // These strategies filter nothing, so they cannot be rejected.
     strategy.new_tree(&mut runner).expect("nothing is filtered").current()
-}
-
-/// A name for this run, unique on this machine: short enough to be part of a namespace's name.
-fn run_name() -> String {
-    let micros = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
-    format!("{:x}", micros ^ (u64::from(std::process::id()) << 40))
 }

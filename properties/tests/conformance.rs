@@ -26,6 +26,8 @@ use tokio::runtime::Runtime;
 #[path = "support/canary.rs"]
 mod canary;
 mod support;
+#[path = "support/took.rs"]
+mod took;
 
 use support::options;
 
@@ -56,10 +58,11 @@ fn main() -> ExitCode {
         Arc::new(Shared { runtime, console: Arc::new(Console::stderr()), out, wanted, session: Mutex::default() });
     let mut trials: Vec<Trial> = PROPERTIES.iter().map(|property| trial(&shared, *property)).collect();
     let owner = Arc::clone(&shared);
-    trials.push(Trial::test(WORKFLOW, move || workflow(&owner)).with_ignored_flag(too_few));
+    trials.push(took::trial(WORKFLOW, move || workflow(&owner)).with_ignored_flag(too_few));
     let owner = Arc::clone(&shared);
-    trials.push(Trial::test(SECRECY, move || secrecy(&owner)));
+    trials.push(took::trial(SECRECY, move || secrecy(&owner)));
     let conclusion = libtest_mimic::run(&arguments, trials);
+    took::print_slowest();
     let session = shared.session.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(session) = session {
         // Clean-up can still find what a property left behind.
@@ -102,7 +105,7 @@ fn name(property: &dyn Registered) -> String {
 
 fn trial(shared: &Arc<Shared>, property: &'static dyn Registered) -> Trial {
     let shared = Arc::clone(shared);
-    Trial::test(name(property), move || {
+    took::trial(name(property), move || {
         shared.with_session(|session| {
             let report = session.report_of(property.meta().id).ok_or("it was not tested")?;
             match report.verdict {

@@ -16,11 +16,13 @@ use credence::report::{PropertyReport, Report};
 use credence::run::{ClusterKind, Options};
 use credence::verdict::{CaseId, Verdict};
 use credence_harness::kind::engine::Engine;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 
 #[path = "support/execute.rs"]
 mod execute;
 mod support;
+#[path = "support/took.rs"]
+mod took;
 
 use execute::execute;
 
@@ -40,11 +42,13 @@ fn main() -> ExitCode {
         eprintln!("kind: skipped: {reason}");
     }
     let trials = vec![
-        Trial::test("kind_and_the_embedded_cluster_agree_on_every_property", agree),
-        Trial::test("a_store_without_conditions_is_found_on_kind", fault),
+        took::trial("kind_and_the_embedded_cluster_agree_on_every_property", agree),
+        took::trial("a_store_without_conditions_is_found_on_kind", fault),
     ];
     let trials = trials.into_iter().map(|trial| trial.with_ignored_flag(missing.is_some())).collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    took::print_slowest();
+    conclusion.exit_code()
 }
 
 fn options(cluster: ClusterKind, name: &str) -> Options {

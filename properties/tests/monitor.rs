@@ -18,10 +18,12 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+#[path = "support/took.rs"]
+mod took;
 #[path = "support/world.rs"]
 mod world;
 
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
         Arc::new(Shared { runtime: Runtime::new().expect("a runtime can be started"), world: Mutex::default() });
     let trial = |name: &str, run: for<'a> fn(&'a World) -> Pinned<'a>| {
         let shared = Arc::clone(&shared);
-        Trial::test(name, move || shared.with_world(run))
+        took::trial(name, move || shared.with_world(run))
     };
     let trials = vec![
         trial("a_user_without_rights_is_told_which_ones_are_needed", |world| Box::pin(refuses_a_stranger(world))),
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         trial("a_broken_store_is_found_within_ten_seconds", |world| Box::pin(finds_a_broken_store(world))),
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);
+    took::print_slowest();
     let world = shared.world.lock().unwrap_or_else(PoisonError::into_inner).take();
     // What it started ends inside the runtime.
     shared.runtime.block_on(async { drop(world) });

@@ -117,6 +117,10 @@ impl Provider for Embedded {
         &mut self.run
     }
 
+    fn reconnect(&mut self, client: &Client) {
+        self.client = client.clone();
+    }
+
     fn authority(&self) -> &Authority {
         &self.authority
     }

@@ -291,6 +291,10 @@ impl Provider for Kind {
         &mut self.run
     }
 
+    fn reconnect(&mut self, client: &Client) {
+        self.client = client.clone();
+    }
+
     fn authority(&self) -> &Authority {
         &self.authority
     }
