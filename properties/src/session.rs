@@ -10,8 +10,6 @@ use credence_harness::cluster::{Cluster, ControlPlaneFiles};
 use credence_harness::components::{self, Part};
 use credence_harness::credential::Credential;
 use credence_harness::dirs;
-use credence_harness::gate::{Gate, GateError};
-use credence_harness::manifest::Manifest;
 use credence_harness::observe::Observer;
 use credence_harness::run_dir::{self, RunDir};
 use credence_harness::usage::Usage;
@@ -35,19 +33,21 @@ use crate::p07_credential_types::CredentialTypes;
 use crate::p11_outage::Outage;
 use crate::registry;
 use crate::report::{self, Config, OverlayField, Phase, PropertyMeta, PropertyReport, Report, Resources, Written};
-use crate::run::{ClusterKind, Keep, Options, RunError, UP, load};
+use crate::run::{ClusterKind, Keep, Options, RunError, load};
 use crate::schedule;
 use crate::side_by_side;
 use crate::sources::{SourceError, Values};
 use crate::stop::Stop;
 use crate::verdict::{PropertyId, Verdict};
 
+mod cluster;
 mod inputs;
 mod inventory;
 mod kind;
 mod lend;
 mod name;
 
+use cluster::{attach, open_gates};
 use inputs::{control_plane, digest, endpoints, replay_flags};
 use kind::{Kind, find_engine};
 use lend::Loan;
@@ -374,27 +374,6 @@ impl Session {
         }
         Ok((report, written))
     }
-}
-
-/// A gate for each store that reads Kubernetes Secrets.
-async fn open_gates(cluster: &Cluster, manifests: &[Manifest]) -> Result<BTreeMap<String, Gate>, GateError> {
-    let (mut gates, description) = (BTreeMap::new(), &cluster.description);
-    let reads_kubernetes = |m: &&Manifest| m.object.pointer("/spec/provider/kubernetes").is_some();
-    for store in manifests.iter().filter(|m| m.kind() == "ClusterSecretStore").filter(reads_kubernetes) {
-        let gate = Gate::open(&description.url, description.host, cluster.authority()).await?;
-        gates.insert(store.name().to_owned(), gate);
-    }
-    Ok(gates)
-}
-
-/// The cluster that `credence up` keeps, if it is ready, was started with the same files, and no other run is using it.
-async fn attach(state: &Path, files: &ControlPlaneFiles) -> Option<(Cluster, File)> {
-    let directory = state.join("runs").join(UP);
-    let lock = File::create(directory.join("run.lock")).ok()?;
-    // Two runs on one cluster would rotate each other's sources.
-    lock.try_lock().ok()?;
-    let cluster = Cluster::attach(&directory).await.ok()?;
-    (cluster.description.control_plane_files == files.digest()).then_some((cluster, lock))
 }
 
 /// Gives each source generated values in place of the configuration's placeholders.

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use crate::overlay::Time;
     use crate::registry;
-    use crate::run::Keep;
+    use crate::run::{Keep, LANES};
 
     fn options(properties: &[&str]) -> Options {
         Options {
@@ -181,6 +181,7 @@ mod tests {
             engine: None,
             properties: properties.iter().map(|id| registry::find(id).unwrap()).collect(),
             cases: 1,
+            lanes: LANES,
             only: None,
             seed: 1,
             out: PathBuf::new(),
