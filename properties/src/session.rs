@@ -44,6 +44,7 @@ mod inventory;
 mod kind;
 mod lend;
 mod name;
+mod spare;
 
 use inputs::{control_plane, digest, endpoints, replay_flags};
 use kind::{Kind, find_engine};
@@ -185,7 +186,8 @@ impl Session {
         for note in notes {
             console.note(&note);
         }
-        let mut env = Environment::new(cluster, observer, model, Namespaces::new(&name));
+        let namespaces = loan.as_ref().map_or_else(|| Namespaces::new(&name), |loan| loan.namespaces(&name));
+        let mut env = Environment::new(cluster, observer, model, namespaces);
         (env.control_plane, env.gates) = (control_plane, Arc::new(gates));
         if !env.cluster.is_owned() {
             env.model.untouchable = Some(NOT_OURS.to_owned());
@@ -198,6 +200,9 @@ impl Session {
             env = env.with_directory(own);
         }
         let env = Arc::new(env);
+        if let Some(loan) = &loan {
+            loan.hand_over(&env).await?;
+        }
         env.namespaces.create_selected_by_name(&env).await?;
         write_sources(&env, options.seed).await?;
         phases.push(timer.finish());
