@@ -46,6 +46,7 @@ mod inventory;
 mod kind;
 mod lend;
 mod name;
+mod spare;
 
 use cluster::{attach, open_gates};
 use inputs::{control_plane, digest, endpoints, replay_flags};
@@ -191,7 +192,8 @@ impl Session {
         for note in notes {
             console.note(&note);
         }
-        let mut env = Environment::new(cluster, observer, model, Namespaces::new(&name));
+        let namespaces = loan.as_ref().map_or_else(|| Namespaces::new(&name), |loan| loan.namespaces(&name));
+        let mut env = Environment::new(cluster, observer, model, namespaces);
         (env.control_plane, env.gates) = (control_plane, Arc::new(gates));
         let wanted = registry::PROPERTIES.iter().filter(|property| options.wants(property.meta().id));
         let participants: Vec<_> = wanted.map(|property| property.participant(&env.model)).collect();
@@ -206,6 +208,9 @@ impl Session {
             env = env.with_directory(own);
         }
         let env = Arc::new(env);
+        if let Some(loan) = &loan {
+            loan.hand_over(&env).await?;
+        }
         env.namespaces.create_selected_by_name(&env).await?;
         write_sources(&env, options.seed).await?;
         phases.push(timer.finish());
