@@ -12,7 +12,7 @@
 //! logged, neither here nor by Gitea.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,6 +32,7 @@ use crate::wait::WaitError;
 mod access;
 mod accounts;
 mod error;
+mod evidence;
 mod facade;
 mod gitea;
 mod github;
@@ -52,12 +53,15 @@ pub use offer::Offered;
 pub use proxy::Network;
 
 use accounts::{Administrator, Call};
+use evidence::Evidence;
 use facade::{Facade, Users};
 use gitea::{Gitea, Server, Setup};
 use log::RequestLog;
 
 /// How long Gitea may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
+/// The name of the file with all requests, in the forge's directory.
+const EVIDENCE: &str = "requests.jsonl";
 /// How long Gitea may take to answer a request that seeds it.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -139,7 +143,9 @@ impl Forge {
         let identity = setup.authority.server("forge", &names)?;
         let config = listener::configure(&identity).map_err(ForgeError::Tls)?;
 
-        let log = RequestLog::new(gitea::secret()?[..16].to_owned());
+        let path = setup.directory.join(EVIDENCE);
+        let evidence = Evidence::create(&path).map_err(|source| ForgeError::file("create", &path, source))?;
+        let log = RequestLog::new(gitea::secret()?[..16].to_owned(), evidence);
         let mut tasks = JoinSet::new();
         let access_log = local_address(&access_listener)?;
         tasks.spawn(access::receive(access_listener, Arc::clone(&log)));
@@ -221,8 +227,17 @@ impl Forge {
     ///
     /// It waits, for 5 s at most, until Gitea has said of each whom it took the client for. So a client that has its
     /// answer is in it, and absence from it is evidence.
-    pub async fn since(&self, mark: Mark) -> Vec<Request> {
+    pub async fn since(&self, mark: &Mark) -> Vec<Request> {
         self.log.since(mark).await
+    }
+
+    /// The file with every request until now, one JSON object a line, numbered in the order in which they began: who asked
+    /// for what, how they offered to authenticate, whom the forge took them for, and what it answered.
+    ///
+    /// # Errors
+    /// When the file could not be written.
+    pub async fn evidence(&self) -> Result<PathBuf, ForgeError> {
+        self.log.evidence().await.map_err(|(path, source)| ForgeError::file("write", &path, source))
     }
 
     /// Waits for the first answered request after `mark` that `fits`.
@@ -231,7 +246,7 @@ impl Forge {
     /// When none comes within the limit; the error names `what` and the last request seen.
     pub async fn wait_for(
         &self,
-        mark: Mark,
+        mark: &Mark,
         what: &str,
         within: Duration,
         fits: impl Fn(&Request) -> bool,

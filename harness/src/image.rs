@@ -1,39 +1,41 @@
-//! Container images assembled in memory from files, each with a digest of its own.
+//! Container images assembled from files, each with a digest of its own.
 //!
 //! ```text
-//!  entries ─▶ Layer ──┐
-//!                     ├─▶ Image ─▶ archive   for `ctr images import`
-//!  settings, nonce ───┘        └─▶ Registry  for a real pull
+//!  entries ─▶ Layer, a file ──┐
+//!                             ├─▶ Image ─▶ archive, a file   for `ctr images import`
+//!  settings, nonce ───────────┘        └─▶ Registry          for a real pull
 //! ```
 //!
 //! A layer is packed once and shared by any number of images: the nonce goes into a label of the image's
 //! configuration, so each image has another digest and id but is unpacked from layers that are there already.
 //! The formats are those of the OCI image specification 1.1. Layers are not compressed: they travel over loopback only.
+//! They are written and read a piece at a time: an image of hundreds of megabytes takes none of them in memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
-use sha2::Sha256;
-use tar::{EntryType, Header};
+use sha2::{Digest as _, Sha256};
 
+mod archive;
+mod layer;
 mod registry;
 #[cfg(test)]
 mod tests;
 
+pub use archive::Entry;
+pub use layer::Layer;
 pub use registry::Registry;
+
+use archive::Archive;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
-/// Size of a header of a tar archive, and what everything in it is padded to.
-const BLOCK: usize = 512;
 /// The label that carries the nonce.
 const NONCE: &str = "credence.nonce";
 
@@ -56,6 +58,17 @@ pub enum ImageError {
     Pack {
         /// The path in the image.
         entry: String,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The file of a layer or of an archive cannot be made, written or read.
+    #[error("failed to {act} {path} for an image")]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// The file or directory.
+        path: PathBuf,
         /// The cause.
         #[source]
         source: io::Error,
@@ -85,14 +98,24 @@ pub enum ImageError {
     Reference(String),
 }
 
+impl ImageError {
+    pub(crate) fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { act, path, source }
+    }
+}
+
 /// The SHA-256 of what it names, as in `sha256:0123…`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(String);
 
 impl Digest {
     fn of(bytes: &[u8]) -> Self {
-        use sha2::Digest as _;
-        let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self::from_hasher(Sha256::new_with_prefix(bytes))
+    }
+
+    fn from_hasher(hasher: Sha256) -> Self {
+        let hex: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Self(format!("sha256:{hex}"))
     }
 
@@ -105,96 +128,6 @@ impl Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// One file or link of a layer. Owned by root, with no modification time, so that equal content has an equal digest.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    path: String,
-    mode: u32,
-    content: Content,
-}
-
-#[derive(Debug, Clone)]
-enum Content {
-    Bytes(Vec<u8>),
-    Copy(PathBuf),
-    Link(PathBuf),
-}
-
-impl Entry {
-    /// A file with these bytes. `path` is relative to the image's root; `mode` are permission bits.
-    pub fn file(path: &str, mode: u32, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { path: path.to_owned(), mode, content: Content::Bytes(bytes.into()) }
-    }
-
-    /// A file with the bytes of one on this machine, read when the layer is packed.
-    pub fn copy(path: &str, mode: u32, source: &Path) -> Self {
-        Self { path: path.to_owned(), mode, content: Content::Copy(source.to_owned()) }
-    }
-
-    /// What it takes in an archive, or less where its path is longer than a header has room for.
-    fn packed_size(&self) -> usize {
-        let content = match &self.content {
-            Content::Bytes(bytes) => bytes.len(),
-            // A file that cannot be read fails when it is packed.
-            Content::Copy(path) => path.metadata().map_or(0, |data| usize::try_from(data.len()).unwrap_or_default()),
-            Content::Link(_) => 0,
-        };
-        BLOCK + content.next_multiple_of(BLOCK)
-    }
-
-    /// A symbolic link.
-    pub fn link(path: &str, target: &Path) -> Self {
-        Self { path: path.to_owned(), mode: 0o777, content: Content::Link(target.to_owned()) }
-    }
-}
-
-/// Files that are packed once, for any number of images.
-#[derive(Debug)]
-pub struct Layer {
-    digest: Digest,
-    bytes: Bytes,
-}
-
-impl Layer {
-    /// Packs the entries. Directories above them need no entries of their own.
-    ///
-    /// # Errors
-    /// When a file cannot be read or a path cannot be packed.
-    pub fn pack(entries: &[Entry]) -> Result<Arc<Self>, ImageError> {
-        // A layer can have hundreds of megabytes, which are not to be moved each time that they outgrow their place.
-        let size = entries.iter().map(Entry::packed_size).sum::<usize>() + 2 * BLOCK;
-        let mut archive = tar::Builder::new(Vec::with_capacity(size));
-        for entry in entries {
-            let packed = |source| ImageError::Pack { entry: entry.path.clone(), source };
-            let mut header = header(entry.mode);
-            match &entry.content {
-                Content::Bytes(bytes) => append(&mut archive, &mut header, &entry.path, bytes).map_err(packed)?,
-                Content::Copy(path) => {
-                    let bytes = fs::read(path).map_err(|source| ImageError::Read {
-                        path: path.clone(),
-                        entry: entry.path.clone(),
-                        source,
-                    })?;
-                    append(&mut archive, &mut header, &entry.path, &bytes).map_err(packed)?;
-                }
-                Content::Link(target) => {
-                    header.set_entry_type(EntryType::Symlink);
-                    header.set_size(0);
-                    archive.append_link(&mut header, &entry.path, target).map_err(packed)?;
-                }
-            }
-        }
-        let bytes =
-            archive.into_inner().map_err(|source| ImageError::Pack { entry: "the layer".to_owned(), source })?;
-        Ok(Arc::new(Self { digest: Digest::of(&bytes), bytes: bytes.into() }))
-    }
-
-    /// Its digest; uncompressed, so also what the specification calls its diff id.
-    pub fn digest(&self) -> &Digest {
-        &self.digest
     }
 }
 
@@ -231,7 +164,7 @@ impl Image {
         if let Some(user) = settings.user {
             run["User"] = json!(user.to_string());
         }
-        let diff_ids: Vec<&str> = layers.iter().map(|layer| layer.digest.as_str()).collect();
+        let diff_ids: Vec<&str> = layers.iter().map(|layer| layer.digest().as_str()).collect();
         let config = json!({
             "architecture": architecture(),
             "os": "linux",
@@ -239,11 +172,12 @@ impl Image {
             "rootfs": { "type": "layers", "diff_ids": diff_ids },
         });
         let config = config.to_string().into_bytes();
-        let described: Vec<Value> = layers.iter().map(|layer| descriptor(LAYER, &layer.bytes, &layer.digest)).collect();
+        let described: Vec<Value> =
+            layers.iter().map(|layer| descriptor(LAYER, layer.size(), layer.digest())).collect();
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": descriptor(CONFIG, &config, &Digest::of(&config)),
+            "config": descriptor(CONFIG, config.len() as u64, &Digest::of(&config)),
             "layers": described,
         });
         Self { layers: layers.to_vec(), config, manifest: manifest.to_string().into_bytes() }
@@ -259,55 +193,35 @@ impl Image {
         Digest::of(&self.config)
     }
 
-    /// An OCI layout as a tar archive, in which the image is called `name` (with registry and tag).
+    /// Writes an OCI layout as a tar archive to `path`, in which the image is called `name` (with registry and tag).
     ///
     /// # Errors
-    /// When the archive cannot be packed.
-    pub fn archive(&self, name: &str) -> Result<Vec<u8>, ImageError> {
+    /// When a layer cannot be read or the archive cannot be written.
+    pub fn archive(&self, name: &str, path: &Path) -> Result<(), ImageError> {
         let digest = self.digest();
-        let mut described = descriptor(MANIFEST, &self.manifest, &digest);
+        let mut described = descriptor(MANIFEST, self.manifest.len() as u64, &digest);
         // containerd's import reads the full name from this annotation of its own, see its core/images/annotations.go.
         described["annotations"] = json!({ "io.containerd.image.name": name });
         let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [described] }).to_string();
-        let mut blobs = BTreeMap::from([(digest, &*self.manifest), (self.id(), &*self.config)]);
-        blobs.extend(self.layers.iter().map(|layer| (layer.digest.clone(), &*layer.bytes)));
-        let mut files = vec![
-            ("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.as_slice()),
-            ("index.json".to_owned(), index.as_bytes()),
-        ];
-        files.extend(blobs.iter().map(|(digest, bytes)| {
-            let hex = digest.as_str().trim_start_matches("sha256:");
-            (format!("blobs/sha256/{hex}"), *bytes)
-        }));
-        let mut archive = tar::Builder::new(Vec::new());
-        let packed = |entry: &str| {
-            let entry = entry.to_owned();
-            move |source| ImageError::Pack { entry, source }
-        };
-        for (path, bytes) in files {
-            append(&mut archive, &mut header(0o644), &path, bytes).map_err(packed(&path))?;
+        let blob = |digest: &Digest| format!("blobs/sha256/{}", digest.as_str().trim_start_matches("sha256:"));
+        // By their names, each once.
+        let mut blobs = BTreeMap::new();
+        for (digest, bytes) in [(digest, &self.manifest), (self.id(), &self.config)] {
+            blobs.insert(blob(&digest), Entry::file(&blob(&digest), 0o644, bytes.as_slice()));
         }
-        archive.into_inner().map_err(packed(name))
+        for layer in &self.layers {
+            blobs.insert(blob(layer.digest()), Entry::copy(&blob(layer.digest()), 0o644, layer.path()));
+        }
+        let mut archive = Archive::create(path)?;
+        archive.append(&Entry::file("oci-layout", 0o644, r#"{"imageLayoutVersion":"1.0.0"}"#))?;
+        archive.append(&Entry::file("index.json", 0o644, index))?;
+        blobs.values().try_for_each(|entry| archive.append(entry))?;
+        archive.finish().map(drop)
     }
 }
 
-fn header(mode: u32) -> Header {
-    let mut header = Header::new_gnu();
-    header.set_mode(mode);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(0);
-    header
-}
-
-fn append(archive: &mut tar::Builder<Vec<u8>>, header: &mut Header, path: &str, bytes: &[u8]) -> io::Result<()> {
-    header.set_entry_type(EntryType::Regular);
-    header.set_size(bytes.len() as u64);
-    archive.append_data(header, path, bytes)
-}
-
-fn descriptor(media_type: &str, bytes: &[u8], digest: &Digest) -> Value {
-    json!({ "mediaType": media_type, "digest": digest.as_str(), "size": bytes.len() })
+fn descriptor(media_type: &str, size: u64, digest: &Digest) -> Value {
+    json!({ "mediaType": media_type, "digest": digest.as_str(), "size": size })
 }
 
 /// The machine's architecture by the name that images give it, which is Go's.

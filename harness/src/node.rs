@@ -212,12 +212,13 @@ impl Node {
         let arguments: Vec<&str> = kubelet_arguments.iter().map(String::as_str).collect();
         let kubelet = Process::start(&node.isolation.program("kubelet", &arguments, log("kubelet")))?;
         node.processes.push(kubelet);
-        let etcd = options.programs.etcd.clone();
+        let (etcd, below) = (options.programs.etcd.clone(), node.directory.clone());
         let import_sleeper = async {
-            let pack = move || sleeper::archive(&etcd);
+            let pack = move || sleeper::archive(&etcd, &below);
             // A closure that cannot be joined has panicked, and its panic has been shown.
             let archive = tokio::task::spawn_blocking(pack).await.map_err(io::Error::other);
-            node.import(&archive.map_err(NodeError::io("pack", Path::new(SLEEPER_IMAGE)))??).await
+            let archive = archive.map_err(NodeError::io("pack", Path::new(SLEEPER_IMAGE)))??;
+            node.import(archive.path()).await
         };
         let (sleeper, ready, admin) = tokio::join!(
             import_sleeper,
@@ -257,18 +258,12 @@ impl Node {
         write_registry(&self.directory.join(config::HOSTS), config::HOSTS_INSIDE, address, ca)
     }
 
-    /// Imports an [archive](crate::image::Image::archive) as a preloaded image that is never collected, for pods with
-    /// `imagePullPolicy: Never`.
-    ///
-    /// # Errors
-    /// When containerd refuses it.
-    pub async fn import(&self, archive: &[u8]) -> Result<(), NodeError> {
-        let file =
-            tempfile::NamedTempFile::new_in(&self.directory).map_err(NodeError::io("create", &self.directory))?;
-        tokio::fs::write(file.path(), archive).await.map_err(NodeError::io("write", file.path()))?;
+    /// Imports an [archive](crate::image::Image::archive), which is in the node's directory, as a preloaded image that is
+    /// never collected, for pods with `imagePullPolicy: Never`.
+    async fn import(&self, archive: &Path) -> Result<(), NodeError> {
         // The label is the one by which containerd's CRI plugin knows images that a kubelet may not remove.
         let label = "io.cri-containerd.pinned=pinned";
-        let inside = isolation::inside(&self.directory, file.path());
+        let inside = isolation::inside(&self.directory, archive);
         self.isolation
             .run("import an image", &["ctr", "--namespace=k8s.io", "images", "import", "--label", label, &inside])
             .await

@@ -15,11 +15,10 @@ use backstage::Portal;
 use credence_harness::argo_cd::ArgoCd;
 use credence_harness::certificates::Authority;
 use credence_harness::credential::Credential;
-use credence_harness::forge::{Caller, Forge, Mark, Offered, Organization, Request};
+use credence_harness::forge::{Forge, Mark, Offered, Organization, Request};
 use credence_harness::image::{Layer, Registry, Settings};
 use credence_harness::kargo::Kargo;
 use pod::PodNode;
-use serde_json::{Value, json};
 
 use crate::consumer_format::{ARGO_CD_LABEL, DOCKER_CONFIG, KARGO_LABEL, Role, source_roles};
 use crate::model::{ExpectedKeys, Target};
@@ -230,36 +229,10 @@ impl Consumers {
     }
 
     /// The requests after `mark` that are about the repository or image `name`.
-    pub async fn requests_about(&self, mark: Mark, name: &str) -> Vec<Request> {
+    pub async fn requests_about(&self, mark: &Mark, name: &str) -> Vec<Request> {
         let mut requests = self.forge.since(mark).await;
         requests.retain(|request| is_about(request, name));
         requests
-    }
-
-    /// Everything that came to the forge in this run, one JSON object a line: who asked for what, how they offered to
-    /// authenticate, whom the forge took them for, and what it answered. Names of repositories and images begin with
-    /// those of their cases.
-    pub async fn evidence(&self) -> String {
-        let requests = self.forge.since(Mark::default()).await;
-        let lines = requests.iter().map(|request| {
-            let offered = match &request.offered {
-                Offered::Nothing => "nothing",
-                Offered::Basic { .. } => "basic",
-                Offered::Bearer { .. } => "bearer",
-                Offered::Token { .. } => "token",
-                Offered::Client { .. } => "client",
-                Offered::Session => "session",
-                Offered::Other => "other",
-            };
-            let caller = match &request.caller {
-                Caller::Anonymous => Value::Null,
-                Caller::User(name) => json!(name),
-                Caller::Unknown => json!("unknown"),
-            };
-            json!({ "registry": request.registry(), "agent": request.agent, "method": request.method, "path": request.path,
-                "status": request.status, "offered": offered, "secret": request.offered.secret(), "caller": caller })
-        });
-        lines.map(|line| format!("{line}\n")).collect()
     }
 
     /// Writes the logs of those that run in pods beside those of the others, for a person to look at.

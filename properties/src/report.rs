@@ -327,22 +327,31 @@ pub fn write_all(directory: &Path, report: &Report) -> Result<Written, ReportErr
     })
 }
 
-/// Writes evidence beside the report, as `evidence/NAME`: text that holds no credential values.
+/// Copies a file beside the report, as `evidence/NAME`: text that holds no credential values.
 ///
 /// # Errors
-/// If the directory or the file cannot be written.
-pub fn write_evidence(directory: &Path, name: &str, content: &str) -> Result<PathBuf, ReportError> {
+/// If the directory cannot be made, or the file not be read or written.
+pub fn copy_evidence(directory: &Path, name: &str, file: &Path) -> Result<PathBuf, ReportError> {
     let directory = directory.join("evidence");
     std::fs::create_dir_all(&directory)
         .map_err(|source| ReportError::CreateDirectory { path: directory.clone(), source })?;
-    write(&directory, name, content)
+    place(&directory, name, |partial| std::fs::copy(file, partial).map(drop))
 }
 
 fn write(directory: &Path, name: &str, content: &str) -> Result<PathBuf, ReportError> {
+    place(directory, name, |partial| std::fs::write(partial, content))
+}
+
+/// Lets `fill` write a file under another name and renames it: that is atomic within a directory, so an interrupted run
+/// leaves the former report whole.
+fn place(
+    directory: &Path,
+    name: &str,
+    fill: impl FnOnce(&Path) -> std::io::Result<()>,
+) -> Result<PathBuf, ReportError> {
     let path = directory.join(name);
     let partial = directory.join(format!(".{name}.partial"));
-    // A rename within a directory is atomic, so an interrupted run leaves the former report whole.
-    std::fs::write(&partial, content)
+    fill(&partial)
         .and_then(|()| std::fs::rename(&partial, &path))
         .map_err(|source| ReportError::Write { path: path.clone(), source })?;
     Ok(path)

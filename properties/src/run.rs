@@ -8,6 +8,7 @@ use std::time::Duration;
 use credence_harness::cluster::{ClusterError, ControlPlaneFilesError};
 use credence_harness::components::{self, ComponentError};
 use credence_harness::dirs::DirsError;
+use credence_harness::forge::ForgeError;
 use credence_harness::gate::GateError;
 use credence_harness::kargo::KargoError;
 use credence_harness::kind::KindError;
@@ -179,6 +180,9 @@ pub enum RunError {
     /// It was asked to end before anything was tested.
     #[error("interrupted before anything was tested")]
     Interrupted,
+    /// What came to the forge could not be written down.
+    #[error("failed to keep the evidence of the forge")]
+    Evidence(#[from] ForgeError),
     /// The reports cannot be written.
     #[error("failed to write the reports")]
     Report(#[from] ReportError),

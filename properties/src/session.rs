@@ -351,7 +351,7 @@ impl Session {
         let report = Report::new(run, properties);
         let written = report::write_all(&self.options.out, &report)?;
         if let Some(consumers) = consumers {
-            report::write_evidence(&self.options.out, "forge.jsonl", &consumers.evidence().await)?;
+            report::copy_evidence(&self.options.out, "forge.jsonl", &consumers.forge.evidence().await?)?;
         }
         if !env.cluster.is_owned() && env.death().is_none() {
             let timer = console.phase("clean up");

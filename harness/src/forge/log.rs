@@ -2,16 +2,27 @@
 //!
 //! The façade begins an entry when a request arrives. Gitea's access log completes it: status and user are what Gitea
 //! says of the same request, joined by an id that the façade sends along.
+//!
+//! A complete entry that nobody can ask for any more, because no mark before it is held, goes to a file. So memory follows
+//! what is going on, and not the run.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use super::evidence::Evidence;
 use super::offer::Offered;
 use crate::wait::WaitError;
+
+#[cfg(test)]
+mod tests;
 
 /// How long a reader waits for the entries of requests that have begun. Gitea writes its line milliseconds after the
 /// answer; a request that is still running after this time is shown as it is.
@@ -58,9 +69,30 @@ pub enum Caller {
     Unknown,
 }
 
-/// A place in the log: what comes after it began later.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark(usize);
+/// A place in the log: what comes after it began later, and stays in memory while the mark is held.
+pub struct Mark {
+    log: Arc<RequestLog>,
+    number: usize,
+}
+
+impl fmt::Debug for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Mark").field(&self.number).finish()
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        let mut state = self.log.state();
+        if let Some(held) = state.held.get_mut(&self.number) {
+            *held -= 1;
+            if *held == 0 {
+                state.held.remove(&self.number);
+                state.retire();
+            }
+        }
+    }
+}
 
 /// The log of one forge.
 pub(super) struct RequestLog {
@@ -70,11 +102,34 @@ pub(super) struct RequestLog {
     changed: watch::Sender<()>,
 }
 
-#[derive(Default)]
 struct State {
-    entries: Vec<Entry>,
+    /// How many requests have begun.
+    begun: usize,
+    /// Those that somebody may ask for, or of which something is still to come, by their number.
+    entries: BTreeMap<usize, Entry>,
     /// Entries without a line of the access log yet, by request id.
     unlined: HashMap<String, usize>,
+    /// How many marks are held, by the number that comes after them.
+    held: BTreeMap<usize, usize>,
+    evidence: Evidence,
+}
+
+impl State {
+    /// Changes an entry, unless it is in the file by now.
+    fn change(&mut self, number: usize, change: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = self.entries.get_mut(&number) {
+            change(entry);
+        }
+        self.retire();
+    }
+
+    /// Sends to the file what is complete and nobody can ask for.
+    fn retire(&mut self) {
+        let needed = self.held.first_key_value().map_or(self.begun, |(number, _)| *number);
+        for (number, entry) in self.entries.extract_if(..needed, |_, entry| entry.is_complete()) {
+            self.evidence.add(number, &entry.request);
+        }
+    }
 }
 
 struct Entry {
@@ -94,18 +149,21 @@ impl Entry {
 }
 
 impl RequestLog {
-    pub(super) fn new(nonce: String) -> Arc<Self> {
-        Arc::new(Self { nonce, state: Mutex::default(), changed: watch::Sender::new(()) })
+    pub(super) fn new(nonce: String, evidence: Evidence) -> Arc<Self> {
+        let (entries, unlined, held) = (BTreeMap::new(), HashMap::new(), BTreeMap::new());
+        let state = Mutex::new(State { begun: 0, entries, unlined, held, evidence });
+        Arc::new(Self { nonce, state, changed: watch::Sender::new(()) })
     }
 
     /// Begins an entry. In a `registry` request the access log never names a user.
     pub(super) fn begin(self: &Arc<Self>, request: Request, registry: bool) -> Pending {
         let mut state = self.state();
-        let index = state.entries.len();
-        let id = format!("{}-{index}", self.nonce);
-        state.unlined.insert(id.clone(), index);
-        state.entries.push(Entry { request, registry, answered: false, lined: false });
-        Pending { log: Arc::clone(self), index, id }
+        let number = state.begun;
+        state.begun += 1;
+        let id = format!("{}-{number}", self.nonce);
+        state.unlined.insert(id.clone(), number);
+        state.entries.insert(number, Entry { request, registry, answered: false, lined: false });
+        Pending { log: Arc::clone(self), number, id }
     }
 
     /// Takes a line of the access log, see [`super::access::TEMPLATE`]. Lines of requests that did not come through
@@ -114,16 +172,17 @@ impl RequestLog {
         let mut words = line.split(' ');
         let (Some(id), Some(status), Some(user)) = (words.next(), words.next(), words.next()) else { return };
         let mut state = self.state();
-        let Some(index) = state.unlined.remove(id) else { return };
-        let entry = &mut state.entries[index];
-        entry.request.status = status.parse().ok();
-        if !entry.registry {
-            entry.request.caller = match user {
-                "-" => Caller::Anonymous,
-                name => Caller::User(name.to_owned()),
-            };
-        }
-        entry.lined = true;
+        let Some(number) = state.unlined.remove(id) else { return };
+        state.change(number, |entry| {
+            entry.request.status = status.parse().ok();
+            if !entry.registry {
+                entry.request.caller = match user {
+                    "-" => Caller::Anonymous,
+                    name => Caller::User(name.to_owned()),
+                };
+            }
+            entry.lined = true;
+        });
         drop(state);
         self.changed.send_replace(());
     }
@@ -131,42 +190,65 @@ impl RequestLog {
     /// No line will come any more: what is not complete stays as it is.
     pub(super) fn end(&self) {
         let mut state = self.state();
-        let indices: Vec<usize> = state.unlined.drain().map(|(_, index)| index).collect();
-        for index in indices {
-            state.entries[index].lined = true;
+        let numbers: Vec<usize> = state.unlined.drain().map(|(_, number)| number).collect();
+        for number in numbers {
+            state.change(number, |entry| entry.lined = true);
         }
         drop(state);
         self.changed.send_replace(());
     }
 
     /// The end of the log.
-    pub(super) fn mark(&self) -> Mark {
-        Mark(self.state().entries.len())
+    pub(super) fn mark(self: &Arc<Self>) -> Mark {
+        let mut state = self.state();
+        let number = state.begun;
+        *state.held.entry(number).or_default() += 1;
+        Mark { log: Arc::clone(self), number }
     }
 
     /// The requests after `mark` that had begun when this was called, in the order in which they began.
-    pub(super) async fn since(&self, mark: Mark) -> Vec<Request> {
-        let end = self.mark();
+    pub(super) async fn since(&self, mark: &Mark) -> Vec<Request> {
+        let end = self.state().begun;
+        self.until_complete(mark.number..end).await;
+        self.state().entries.range(mark.number..end).map(|(_, entry)| entry.request.clone()).collect()
+    }
+
+    /// Sends everything to the file, also what is not complete, and gives its path.
+    pub(super) async fn evidence(&self) -> Result<PathBuf, (PathBuf, io::Error)> {
+        let end = self.state().begun;
+        self.until_complete(0..end).await;
+        self.write_all()
+    }
+
+    fn write_all(&self) -> Result<PathBuf, (PathBuf, io::Error)> {
+        let mut state = self.state();
+        let State { entries, evidence, .. } = &mut *state;
+        while let Some((number, entry)) = entries.pop_first() {
+            evidence.add(number, &entry.request);
+        }
+        let path = evidence.path().to_owned();
+        evidence.finish().map(|()| path.clone()).map_err(|error| (path, error))
+    }
+
+    /// Waits until nothing of these requests is still to come, or can be expected to.
+    async fn until_complete(&self, numbers: Range<usize>) {
         let deadline = Instant::now() + COMPLETE;
         let mut changes = self.changed.subscribe();
         loop {
             changes.mark_unchanged();
-            {
-                let state = self.state();
-                let entries = state.entries.get(mark.0..end.0).unwrap_or_default();
-                if entries.iter().all(Entry::is_complete) || Instant::now() >= deadline {
-                    return entries.iter().map(|entry| entry.request.clone()).collect();
-                }
+            if self.state().entries.range(numbers.clone()).all(|(_, entry)| entry.is_complete()) {
+                return;
             }
-            // A deadline that has passed is seen by the next look.
-            timeout_at(deadline, changes.changed()).await.ok();
+            if timeout_at(deadline, changes.changed()).await.is_err() {
+                return;
+            }
         }
     }
 
     /// Waits for the first complete request after `mark` that `fits`.
     pub(super) async fn wait_for(
         &self,
-        mark: Mark,
+        mark: &Mark,
         what: &str,
         within: Duration,
         fits: impl Fn(&Request) -> bool,
@@ -177,13 +259,13 @@ impl RequestLog {
             changes.mark_unchanged();
             let last = {
                 let state = self.state();
-                let entries = state.entries.get(mark.0..).unwrap_or_default();
-                let mut complete = entries.iter().filter(|entry| entry.is_complete()).map(|entry| &entry.request);
+                let entries = state.entries.range(mark.number..).map(|(_, entry)| entry);
+                let mut complete = entries.clone().filter(|entry| entry.is_complete()).map(|entry| &entry.request);
                 if let Some(found) = complete.clone().find(|request| fits(request)) {
                     return Ok(found.clone());
                 }
                 match complete.next_back() {
-                    Some(last) => format!("{} requests, the last {}", entries.len(), last.in_short()),
+                    Some(last) => format!("{} requests, the last {}", entries.count(), last.in_short()),
                     None => "no request".to_owned(),
                 }
             };
@@ -209,7 +291,7 @@ impl Request {
 /// An entry whose request is being answered. Dropped when the client goes away.
 pub(super) struct Pending {
     log: Arc<RequestLog>,
-    index: usize,
+    number: usize,
     id: String,
 }
 
@@ -221,109 +303,20 @@ impl Pending {
 
     /// Says whom the server took the client for, where the access log cannot.
     pub(super) fn tell(&self, caller: Caller) {
-        self.log.state().entries[self.index].request.caller = caller;
+        self.log.state().change(self.number, |entry| entry.request.caller = caller);
     }
 
     /// The request never reached Gitea, so its access log will not mention it.
     pub(super) fn unreached(&self) {
         let mut state = self.log.state();
         state.unlined.remove(&self.id);
-        state.entries[self.index].lined = true;
+        state.change(self.number, |entry| entry.lined = true);
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.log.state().entries[self.index].answered = true;
+        self.log.state().change(self.number, |entry| entry.answered = true);
         self.log.changed.send_replace(());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request(path: &str) -> Request {
-        Request {
-            at: SystemTime::UNIX_EPOCH,
-            host: "github.com".into(),
-            method: "GET".into(),
-            path: path.into(),
-            query: BTreeMap::new(),
-            agent: String::new(),
-            offered: Offered::Nothing,
-            status: None,
-            caller: Caller::Unknown,
-        }
-    }
-
-    #[tokio::test]
-    async fn a_request_is_complete_with_its_line_and_its_answer_in_either_order() {
-        let log = RequestLog::new("n".into());
-        let mark = log.mark();
-        let (first, second) = (log.begin(request("/1"), false), log.begin(request("/2"), false));
-        log.line("n-0 200 ada");
-        drop(first);
-        drop(second);
-        log.line("n-1 401 -");
-        let seen = log.since(mark).await;
-        assert_eq!(seen[0].caller, Caller::User("ada".into()));
-        assert_eq!((seen[1].status, &seen[1].caller), (Some(401), &Caller::Anonymous));
-    }
-
-    #[tokio::test]
-    async fn a_mark_hides_what_began_before_it() {
-        let log = RequestLog::new("n".into());
-        let first = log.begin(request("/1"), false);
-        let mark = log.mark();
-        assert_eq!(log.since(mark).await, vec![]);
-        drop(first);
-        log.line("n-0 200 ada");
-        assert_eq!(log.since(Mark::default()).await.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn at_the_registry_the_access_log_names_nobody() {
-        let log = RequestLog::new("n".into());
-        drop(log.begin(request("/v2/"), true));
-        let told = log.begin(request("/v2/token"), true);
-        told.tell(Caller::User("ada".into()));
-        drop(told);
-        log.line("n-0 200 -");
-        log.line("n-1 200 -");
-        let seen = log.since(Mark::default()).await;
-        assert_eq!(seen[0].caller, Caller::Unknown);
-        assert_eq!(seen[1].caller, Caller::User("ada".into()));
-    }
-
-    #[tokio::test]
-    async fn a_line_with_a_strange_id_changes_nothing() {
-        let log = RequestLog::new("n".into());
-        let pending = log.begin(request("/1"), false);
-        log.line("m-0 200 eve");
-        log.line("n-7 200 eve");
-        log.line("");
-        pending.unreached();
-        drop(pending);
-        assert_eq!(log.since(Mark::default()).await, vec![request("/1")]);
-    }
-
-    #[tokio::test]
-    async fn the_end_of_the_access_log_completes_everything() {
-        let log = RequestLog::new("n".into());
-        drop(log.begin(request("/1"), false));
-        log.end();
-        assert_eq!(log.since(Mark::default()).await, vec![request("/1")]);
-    }
-
-    #[tokio::test]
-    async fn a_wait_that_fails_says_what_it_saw_last() {
-        let log = RequestLog::new("n".into());
-        drop(log.begin(request("/1"), false));
-        log.line("n-0 404 -");
-        let within = Duration::from_millis(1);
-        let error = log.wait_for(Mark::default(), "a clone", within, |seen| seen.path == "/2").await.unwrap_err();
-        let text = error.to_string();
-        assert!(text.ends_with("last seen: 1 requests, the last GET github.com/1 with status 404"), "{text}");
     }
 }

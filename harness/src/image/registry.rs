@@ -1,16 +1,26 @@
 //! Pushing images to a registry that speaks the OCI distribution specification.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, stream};
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
 use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference, RegistryOperation};
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
 
 use super::{Digest, Image, ImageError, Layer, MANIFEST};
 use crate::credential::Credential;
+
+#[cfg(test)]
+mod tests;
+
+/// How much of a layer is read at a time, in bytes.
+const PIECE: usize = 128 * 1024;
 
 /// A registry, and the user that pushes to it.
 pub struct Registry {
@@ -71,7 +81,11 @@ impl Registry {
         for layer in &image.layers {
             self.push_layer(&reference, layer).await?;
         }
-        self.push_blob(&reference, image.config.clone().into(), &image.id()).await?;
+        let id = image.id();
+        if !self.has_blob(&reference, &id).await? {
+            let pushed = self.client.push_blob(&reference, image.config.clone(), id.as_str()).await;
+            pushed.map_err(|error| self.refused("push the blob", id.as_str(), &error))?;
+        }
         let media_type = http::HeaderValue::from_static(MANIFEST);
         self.client
             .push_manifest_raw(&reference, image.manifest.clone(), media_type)
@@ -92,32 +106,69 @@ impl Registry {
     }
 
     async fn push_layer(&self, reference: &Reference, layer: &Layer) -> Result<(), ImageError> {
-        let known = self.pushed().get(&layer.digest).cloned();
+        let digest = layer.digest();
+        let known = self.pushed().get(digest).cloned();
         if let Some(source) = known.filter(|source| source.repository() != reference.repository()) {
-            let mounted = self.client.mount_blob(reference, &source, layer.digest.as_str()).await;
-            return mounted.map_err(|error| self.refused("mount the layer", layer.digest.as_str(), &error));
+            let mounted = self.client.mount_blob(reference, &source, digest.as_str()).await;
+            return mounted.map_err(|error| self.refused("mount the layer", digest.as_str(), &error));
         }
-        self.push_blob(reference, layer.bytes.clone(), &layer.digest).await?;
-        self.pushed().entry(layer.digest.clone()).or_insert_with(|| reference.clone());
+        if !self.has_blob(reference, digest).await? {
+            self.send_layer(reference, layer).await?;
+        }
+        self.pushed().entry(digest.clone()).or_insert_with(|| reference.clone());
         Ok(())
     }
 
-    fn pushed(&self) -> MutexGuard<'_, BTreeMap<Digest, Reference>> {
-        self.pushed.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Sends a layer from its file, which is never in memory as a whole.
+    async fn send_layer(&self, reference: &Reference, layer: &Layer) -> Result<(), ImageError> {
+        let unread = Arc::new(Mutex::new(None));
+        let pieces = pieces(File::from_std(layer.open()?), Arc::clone(&unread));
+        let digest = layer.digest().as_str();
+        let pushed = self.client.push_blob_stream(reference, pieces, digest, Some(layer.size())).await;
+        pushed.map(drop).map_err(|error| match lock(&unread).take() {
+            // The registry saw no more than a connection that broke.
+            Some(source) => ImageError::file("read", layer.path())(source),
+            None => self.refused("push the blob", digest, &error),
+        })
     }
 
-    async fn push_blob(&self, reference: &Reference, bytes: Bytes, digest: &Digest) -> Result<(), ImageError> {
+    async fn has_blob(&self, reference: &Reference, digest: &Digest) -> Result<bool, ImageError> {
         let there = self.client.blob_exists(reference, digest.as_str()).await;
-        if there.map_err(|error| self.refused("look for the blob", digest.as_str(), &error))? {
-            return Ok(());
-        }
-        let pushed = self.client.push_blob(reference, bytes, digest.as_str()).await;
-        pushed.map(drop).map_err(|error| self.refused("push the blob", digest.as_str(), &error))
+        there.map_err(|error| self.refused("look for the blob", digest.as_str(), &error))
+    }
+
+    fn pushed(&self) -> MutexGuard<'_, BTreeMap<Digest, Reference>> {
+        lock(&self.pushed)
     }
 
     fn refused(&self, act: &'static str, object: &str, error: &OciDistributionError) -> ImageError {
         ImageError::Push { act, object: object.to_owned(), registry: self.address.clone(), reason: describe(error) }
     }
+}
+
+/// What is in a file, piece by piece. How it could not be read is left in `unread`: a client does not tell that from a
+/// connection that broke.
+fn pieces(
+    file: File,
+    unread: Arc<Mutex<Option<io::Error>>>,
+) -> impl Stream<Item = Result<Bytes, OciDistributionError>> + Send + 'static {
+    stream::try_unfold((file, unread), |(mut file, unread)| async move {
+        let mut piece = BytesMut::with_capacity(PIECE);
+        match file.read_buf(&mut piece).await {
+            Ok(0) => Ok(None),
+            Ok(_) => Ok(Some((piece.freeze(), (file, unread)))),
+            Err(error) => {
+                let kind = error.kind();
+                *lock(&unread) = Some(error);
+                Err(io::Error::from(kind).into())
+            }
+        }
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nobody can leave what is in it half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn unusable(registry: &str, reason: &str) -> ImageError {

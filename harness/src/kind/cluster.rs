@@ -201,10 +201,8 @@ async fn create(run: &RunDir, setup: &Setup<'_>, name: &str, host: IpAddr) -> Re
 
 /// Loads the operator's image into the node.
 async fn load(run: &RunDir, setup: &Setup<'_>, name: &str) -> Result<(), ClusterError> {
-    let (archive, image) = operator::image(setup).map_err(ClusterError::from)?;
+    let (file, image) = operator::image(setup, run.path()).map_err(ClusterError::from)?;
     (setup.report)(&format!("loading {image}"));
-    let file = run.path().join("external-secrets.tar");
-    fs::write(&file, archive).map_err(KindError::file("write", &file))?;
     let arguments: Vec<_> = ["load", "image-archive", "--name", name].map(Into::into).to_vec();
     let arguments = [arguments, vec![file.clone().into()]].concat();
     kind(run, setup, name, "load an image into the node", arguments).await?;

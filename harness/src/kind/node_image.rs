@@ -252,7 +252,7 @@ impl Job<'_> {
         }
         self.steps.say("packing the images of the control plane");
         let images = images::list(programs.path(Part::Kubeadm)).await?;
-        let proxy = self.proxy(&debian).await?;
+        let proxy = self.proxy(&debian, work.path()).await?;
         let contents = Contents { programs, assets, images, proxy };
         let written = self.lock.during(move || contents.write(work.path()).map(|()| work)).await?;
         self.steps.say("building the image");
@@ -265,11 +265,11 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// What is below kube-proxy, taken out of the node's Debian.
-    async fn proxy(&self, debian: &str) -> Result<Arc<Layer>, NodeImageError> {
+    /// What is below kube-proxy, taken out of the node's Debian and packed in `directory`.
+    async fn proxy(&self, debian: &str, directory: &Path) -> Result<Arc<Layer>, NodeImageError> {
         let script = ["run", "--rm", "--network", "none", debian, "sh", "-c", images::PROXY_FILES];
         let archive = self.engine.output("take kube-proxy's iptables out of Debian", &script).await?;
-        images::proxy_layer(&archive)
+        images::proxy_layer(&archive, directory)
     }
 
     async fn build(&self, debian: &str, directory: &Path) -> Result<(), NodeImageError> {

@@ -1,6 +1,6 @@
 //! External Secrets Operator in pods: controller, webhook and certificate controller, as its chart has them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -36,13 +36,15 @@ pub(super) const WEBHOOK: &str = "external-secrets-webhook";
 /// The chart's Deployments: those two, and what makes the webhook's certificate.
 const DEPLOYMENTS: [&str; 3] = [CONTROLLER, WEBHOOK, "external-secrets-cert-controller"];
 
-/// The operator's image as an archive, and its full name.
-pub(super) fn image(setup: &Setup<'_>) -> Result<(Vec<u8>, String), KindError> {
+/// The operator's image as an archive in `directory`, and its full name.
+pub(super) fn image(setup: &Setup<'_>, directory: &Path) -> Result<(PathBuf, String), KindError> {
     let program = setup.programs.path(Part::ExternalSecrets);
-    let layer = Layer::pack(&[Entry::copy(PROGRAM, 0o755, program)])?;
+    let layer = Layer::pack(&[Entry::copy(PROGRAM, 0o755, program)], directory)?;
     let settings = Settings { entrypoint: vec![format!("/{PROGRAM}")], user: Some(65532), ..Settings::default() };
     let name = format!("{IMAGE}:{}", tag());
-    Ok((Image::new(&[layer], &settings, "external-secrets").archive(&name)?, name))
+    let archive = directory.join("external-secrets.tar");
+    Image::new(&[layer], &settings, "external-secrets").archive(&name, &archive)?;
+    Ok((archive, name))
 }
 
 /// The image that the user gives in place of that one.

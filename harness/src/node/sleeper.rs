@@ -1,6 +1,9 @@
 //! The image that sandboxes sleep in.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::NamedTempFile;
 
 use crate::image::{Entry, Image, ImageError, Layer, Settings};
 
@@ -8,7 +11,7 @@ use crate::image::{Entry, Image, ImageError, Layer, Settings};
 /// of `imagePullPolicy: Never` can run.
 pub const SLEEPER_IMAGE: &str = "localhost/credence/sleeper:1";
 
-/// Files and entry point of a program that only sleeps, for images that prove a pull by running.
+/// Files, packed in `directory`, and entry point of a program that only sleeps, for images that prove a pull by running.
 ///
 /// Kubernetes' own pause program is C, and no module builds it. `etcd gateway` serves as well: of the static programs
 /// that credence has anyway it is the smallest with a command that only waits; it starts within 20 ms, has 5 MB to
@@ -16,9 +19,9 @@ pub const SLEEPER_IMAGE: &str = "localhost/credence/sleeper:1";
 /// at which nothing of a run is looked for, for connections to a port where nobody answers.
 ///
 /// # Errors
-/// When the program cannot be read.
-pub fn sleeper(etcd: &Path) -> Result<(std::sync::Arc<Layer>, Settings), ImageError> {
-    let layer = Layer::pack(&[Entry::copy("usr/local/bin/etcd", 0o755, etcd)])?;
+/// When the program cannot be read, or not be written to the directory.
+pub fn sleeper(etcd: &Path, directory: &Path) -> Result<(Arc<Layer>, Settings), ImageError> {
+    let layer = Layer::pack(&[Entry::copy("usr/local/bin/etcd", 0o755, etcd)], directory)?;
     // In the place that it has in the image of etcd itself, so that a node with both unpacks one layer.
     let program = "/usr/local/bin/etcd";
     let command = [program, "gateway", "start", "--endpoints=127.0.0.1:1", "--listen-addr=127.255.255.254:0"];
@@ -26,8 +29,10 @@ pub fn sleeper(etcd: &Path) -> Result<(std::sync::Arc<Layer>, Settings), ImageEr
     Ok((layer, settings))
 }
 
-/// The archive of [`SLEEPER_IMAGE`].
-pub(super) fn archive(etcd: &Path) -> Result<Vec<u8>, ImageError> {
-    let (layer, settings) = sleeper(etcd)?;
-    Image::new(&[layer], &settings, "sandbox").archive(SLEEPER_IMAGE)
+/// The archive of [`SLEEPER_IMAGE`], in `directory`.
+pub(super) fn archive(etcd: &Path, directory: &Path) -> Result<NamedTempFile, ImageError> {
+    let (layer, settings) = sleeper(etcd, directory)?;
+    let archive = NamedTempFile::new_in(directory).map_err(ImageError::file("create a file in", directory))?;
+    Image::new(&[layer], &settings, "sandbox").archive(SLEEPER_IMAGE, archive.path())?;
+    Ok(archive)
 }

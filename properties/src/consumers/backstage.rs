@@ -168,11 +168,11 @@ impl Consumers {
 
     async fn publish_portal(&self, portal: &Portal, owner: &Owner) -> Result<(), PortalError> {
         let files = portal.installation.image_files().await?;
-        let authority = self.authority.certificate();
+        let (authority, directory) = (self.authority.certificate(), self.directory.clone());
         let pack = move || {
             let copied = files.iter().map(|file| Entry::copy(&file.path, file.mode, &file.source));
             let entries: Vec<Entry> = copied.chain([Entry::file(&AUTHORITY[1..], 0o644, authority)]).collect();
-            Layer::pack(&entries)
+            Layer::pack(&entries, &directory)
         };
         // Nothing aborts it, so an error is a panic, which goes on here.
         let packed = tokio::task::spawn_blocking(pack).await;

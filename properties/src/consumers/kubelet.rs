@@ -88,7 +88,7 @@ impl Consumers {
         let mut answer = answer.await;
         if matches!(answer, Ok(Answer::Refused(_))) {
             let what = format!("second try of the {what}");
-            match self.second_try(env, &what, mark, pull).await {
+            match self.second_try(env, &what, &mark, pull).await {
                 Ok(None) => {}
                 Ok(Some(second)) => answer = Ok(second),
                 Err(blind) => answer = Err(blind),
@@ -105,7 +105,7 @@ impl Consumers {
         &self,
         env: &Environment,
         what: &str,
-        mark: Mark,
+        mark: &Mark,
         pull: &Pull<'_>,
     ) -> Result<Option<Answer>, WaitError> {
         let tried = match pull.second_try {

@@ -105,6 +105,7 @@ pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers,
     let pusher = Registry::new(&address, &trusted, forge.administrator(), &token.value)?;
     let portal = setup.backstage.as_ref().zip(node.as_ref());
     let portal = portal.map(|(installation, node)| portal_on(node, installation, &forge)).transpose()?;
+    let sleeper = node::sleeper(setup.programs.path(Part::Etcd), &directory)?;
     Ok(Consumers {
         node,
         argo_cd,
@@ -114,7 +115,7 @@ pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers,
         endpoints: setup.endpoints.clone(),
         organizations,
         pusher,
-        sleeper: node::sleeper(setup.programs.path(Part::Etcd))?,
+        sleeper,
         person,
         authority,
         directory,

@@ -189,14 +189,14 @@ impl<'a> PortalTrial<'a> {
         let mark = self.consumers.forge.mark();
         let (from, variables) = self.references_to_copies()?;
         if let Err(said) = self.start(&from, &variables).await? {
-            let pull = self.consumers.requests_about(mark, PORTAL_IMAGE).await;
+            let pull = self.consumers.requests_about(&mark, PORTAL_IMAGE).await;
             return match pull.iter().any(refuses_credential) {
                 true => Ok(Err(format!("Backstage could not be pulled with a credential just {how}: {said}"))),
                 false => Err(format!("Backstage was not pulled ({said}), but the forge refused no credential")),
             };
         }
         let (signed_in, read) = self.use_it().await?;
-        let reading = self.consumers.requests_about(mark, &self.name).await;
+        let reading = self.consumers.requests_about(&mark, &self.name).await;
         if let Answer::Refused(said) = signed_in {
             return Ok(Err(format!("sign-in by Backstage with a credential just {how} was refused: {said}")));
         }
@@ -210,8 +210,8 @@ impl<'a> PortalTrial<'a> {
             issuers.iter().filter_map(|issuer| issuer.secret()).any(|secret| request.offered.is(secret))
         };
         let user = |request: &Request| issuers.iter().any(|issuer| request.caller == Caller::User(issuer.name.clone()));
-        let requests = self.consumers.forge.since(mark).await;
-        let pull = self.consumers.requests_about(mark, PORTAL_IMAGE).await;
+        let requests = self.consumers.forge.since(&mark).await;
+        let pull = self.consumers.requests_about(&mark, PORTAL_IMAGE).await;
         let proofs = [
             ("pull", pull.iter().any(|request| user(request) && is_success(request))),
             ("sign-in", requests.iter().any(|request| is_exchange(request) && offered(request) && is_success(request))),
@@ -268,8 +268,8 @@ impl<'a> PortalTrial<'a> {
                 return Ok(Err(format!("{what} by Backstage works {how}")));
             }
         }
-        let requests = self.consumers.forge.since(mark).await;
-        let reading = self.consumers.requests_about(mark, &self.name).await;
+        let requests = self.consumers.forge.since(&mark).await;
+        let reading = self.consumers.requests_about(&mark, &self.name).await;
         let proofs = [
             ("sign-in", requests.iter().any(|request| is_exchange(request) && refuses_credential(request))),
             // Backstage has its token in every request, as a bearer token.

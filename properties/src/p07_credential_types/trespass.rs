@@ -81,7 +81,7 @@ impl Trespass {
         }
         let requests = match trial.consumer {
             Consumer::OAuthClient | Consumer::TlsServer => return Ok(Ok(())),
-            _ => trial.consumers.requests_about(mark, &name).await,
+            _ => trial.consumers.requests_about(&mark, &name).await,
         };
         let offered = issuer.secret().is_some_and(|secret| requests.iter().any(|request| request.offered.is(secret)));
         if offered && !self.may_offer(trial.consumer) {

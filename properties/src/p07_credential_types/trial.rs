@@ -205,7 +205,7 @@ impl<'a> Trial<'a> {
         match self.log_in(issuer, expected).await {
             Ok(answer) => {
                 self.observation.latencies.push(began.elapsed());
-                Some((answer, self.requests(mark).await))
+                Some((answer, self.requests(&mark).await))
             }
             Err(why) => {
                 self.observation.outcome = Outcome::Unknown(why);
@@ -215,7 +215,7 @@ impl<'a> Trial<'a> {
     }
 
     /// What the forge saw of this case after `mark`.
-    async fn requests(&self, mark: Mark) -> Vec<Request> {
+    async fn requests(&self, mark: &Mark) -> Vec<Request> {
         match self.consumer {
             // Sign-ins of other cases of the slot are with the same client.
             Consumer::OAuthClient => {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use rstest::rstest;
 
 use super::testing::{META, OTHER, execution, known, property, record, report, unknown, violated};
-use super::{PropertyReport, Report, write_all};
+use super::{PropertyReport, Report, copy_evidence, write_all};
 use crate::verdict::{CaseRecord, ExitCode, Outcome, Requirement, Verdict};
 
 fn requirement(report: &Report, id: &str) -> (Verdict, Option<String>) {
@@ -93,6 +93,18 @@ fn writing_creates_directories_and_replaces_a_former_report() {
     let names: Vec<_> =
         std::fs::read_dir(&out).expect("listable").map(|entry| entry.expect("entry").file_name()).collect();
     assert_eq!(names.len(), 3, "{names:?}");
+}
+
+#[test]
+fn evidence_is_copied_beside_the_report_and_replaces_that_of_a_former_run() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let file = directory.path().join("requests.jsonl");
+    for text in ["a former run", "this run"] {
+        std::fs::write(&file, text).expect("writes");
+        let copied = copy_evidence(directory.path(), "forge.jsonl", &file).expect("copies");
+        assert_eq!(std::fs::read_to_string(&copied).expect("readable"), text);
+        assert!(copied.ends_with("evidence/forge.jsonl"), "{copied:?}");
+    }
 }
 
 #[test]

@@ -30,8 +30,8 @@ const PLACES: [(&str, &[Part]); 3] = [
 ];
 /// containerd's configuration in the node.
 const CONTAINERD: &str = "etc/containerd/config.toml";
-/// What the directory holds at most, in MB.
-pub(super) const MEGABYTES: u64 = 1100;
+/// What the directory holds at most, in MB, with the layers of the image that is being packed.
+pub(super) const MEGABYTES: u64 = 1250;
 
 /// What the image follows from beside parts and Debian.
 pub(super) fn recipe() -> Vec<String> {
@@ -75,9 +75,10 @@ impl Contents {
         root.put("kind/version", 0o644, format!("v{}\n", Part::Kubelet.version()).as_bytes())?;
         root.put("kind/README-credence.txt", 0o644, notes(&self.origins()).as_bytes())?;
         for name in &self.images {
-            // One after the other: packed they are half a gigabyte.
-            let archive = images::pack(name, &self.programs, &self.proxy)?.archive(name)?;
-            root.put(&format!("kind/images/{}.tar", images::title(name)), 0o644, &archive)?;
+            let archive = root.target(&format!("kind/images/{}.tar", images::title(name)))?;
+            // Its own layer goes with it, as they all do before the engine gets the directory.
+            images::pack(name, &self.programs, &self.proxy, directory)?.archive(name, &archive)?;
+            root.set_mode(&archive, 0o644)?;
         }
         Ok(())
     }

@@ -71,10 +71,15 @@ fn program(name: &str) -> Option<Part> {
     }
 }
 
-/// Packs an image. `proxy` is what kube-proxy calls.
-pub(super) fn pack(name: &str, programs: &Programs, proxy: &Arc<Layer>) -> Result<Image, NodeImageError> {
+/// Packs an image, its own layer in `directory`. `proxy` is what kube-proxy calls.
+pub(super) fn pack(
+    name: &str,
+    programs: &Programs,
+    proxy: &Arc<Layer>,
+    directory: &Path,
+) -> Result<Image, NodeImageError> {
     if title(name) == "pause" {
-        let (layer, settings) = node::sleeper(programs.path(Part::Etcd))?;
+        let (layer, settings) = node::sleeper(programs.path(Part::Etcd), directory)?;
         return Ok(Image::new(&[layer], &settings, name));
     }
     let part = program(name).ok_or_else(|| NodeImageError::Changed { what: format!("kubeadm lists {name}") })?;
@@ -83,7 +88,7 @@ pub(super) fn pack(name: &str, programs: &Programs, proxy: &Arc<Layer>) -> Resul
     if needs_loader(program).map_err(NodeImageError::file("read", program))? {
         return Err(NodeImageError::Dynamic { part, path: program.to_owned() });
     }
-    let own = Layer::pack(&[Entry::copy(&path, 0o755, program)])?;
+    let own = Layer::pack(&[Entry::copy(&path, 0o755, program)], directory)?;
     let layers = if part == Part::KubeProxy { vec![Arc::clone(proxy), own] } else { vec![own] };
     let settings = Settings {
         entrypoint: vec![format!("/{path}")],
@@ -108,14 +113,14 @@ fn needs_loader(program: &Path) -> io::Result<bool> {
     Ok(segments.chunks(usize::from(number(0x36)).max(1)).any(|segment| segment.starts_with(&INTERPRETER)))
 }
 
-/// Makes the layer below kube-proxy of the archive that [`PROXY_FILES`] writes.
-pub(super) fn proxy_layer(archive: &[u8]) -> Result<Arc<Layer>, NodeImageError> {
+/// Makes the layer below kube-proxy, in `directory`, of the archive that [`PROXY_FILES`] writes.
+pub(super) fn proxy_layer(archive: &[u8], directory: &Path) -> Result<Arc<Layer>, NodeImageError> {
     let unpacked = unpack(archive).map_err(NodeImageError::file("read what kube-proxy calls in", Path::new("Debian")));
     let mut entries = unpacked?;
     entries.push(Entry::file("usr/sbin/iptables-wrapper", 0o755, WRAPPER));
     let links = IPTABLES.map(|name| Entry::link(&format!("usr/sbin/{name}"), Path::new("iptables-wrapper")));
     entries.extend(links);
-    Ok(Layer::pack(&entries)?)
+    Ok(Layer::pack(&entries, directory)?)
 }
 
 fn unpack(archive: &[u8]) -> io::Result<Vec<Entry>> {
@@ -169,7 +174,8 @@ mod tests {
         header.set_mode(0o755);
         header.set_size(3);
         archive.append_data(&mut header, "usr/sbin/nft", b"nft".as_slice()).unwrap();
-        let layer = proxy_layer(&archive.into_inner().unwrap()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let layer = proxy_layer(&archive.into_inner().unwrap(), directory.path()).unwrap();
         let mut expected =
             vec![Entry::file("usr/sbin/nft", 0o755, "nft"), Entry::file("usr/sbin/iptables-wrapper", 0o755, WRAPPER)];
         for name in ["iptables", "iptables-save", "iptables-restore"] {
@@ -178,7 +184,7 @@ mod tests {
         for name in ["ip6tables", "ip6tables-save", "ip6tables-restore"] {
             expected.push(Entry::link(&format!("usr/sbin/{name}"), Path::new("iptables-wrapper")));
         }
-        assert_eq!(layer.digest(), Layer::pack(&expected).unwrap().digest());
+        assert_eq!(layer.digest(), Layer::pack(&expected, directory.path()).unwrap().digest());
     }
 
     #[test]
@@ -200,7 +206,7 @@ mod tests {
         header.set_entry_type(tar::EntryType::Fifo);
         header.set_size(0);
         archive.append_data(&mut header, "usr/sbin/pipe", io::empty()).unwrap();
-        let error = proxy_layer(&archive.into_inner().unwrap()).unwrap_err();
+        let error = proxy_layer(&archive.into_inner().unwrap(), Path::new("/nowhere")).unwrap_err();
         assert!(error.to_string().contains("what kube-proxy calls"), "{error}");
     }
 }
