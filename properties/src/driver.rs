@@ -42,6 +42,8 @@ pub trait Property: Send + Sync + 'static {
     const CASES_PER_SLOT: u32 = 1;
     /// Slots that run at the same time.
     const LANES: usize;
+    /// Whether it begins before all others that could begin as well: the one that takes longest ends last otherwise.
+    const BEGINS_FIRST: bool = false;
     /// What its cases need of what they share with the cases of others, and what they do to it.
     const SHARES: Shares;
 
@@ -204,7 +206,7 @@ impl<P: Property> Registered for P {
     }
 
     fn participant(&self, model: &Model) -> Participant {
-        Participant { shares: P::SHARES, crowd: self.crowd(model) }
+        Participant { shares: P::SHARES, crowd: self.crowd(model), first: P::BEGINS_FIRST }
     }
 
     fn is_ready<'a>(&'a self, env: &'a Environment, stop: &'a Stop) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {

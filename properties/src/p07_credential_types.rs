@@ -83,6 +83,7 @@ impl Property for CredentialTypes {
     };
     const CASES_PER_SLOT: u32 = 10;
     const LANES: usize = 3;
+    const BEGINS_FIRST: bool = true;
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
 

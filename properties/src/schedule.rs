@@ -117,7 +117,28 @@ pub struct Participant {
     pub shares: Shares,
     /// Its namespaces, of all its lanes.
     pub crowd: Crowd,
+    /// Whether it begins before all others that could begin as well.
+    pub first: bool,
 }
+
+impl Participant {
+    /// Whether it can run beside these: it conflicts with none, and there is room for it.
+    fn fits_beside<'a>(&self, others: impl Iterator<Item = &'a Self>) -> bool {
+        let mut crowd = Crowd::default();
+        for other in others {
+            if self.shares.conflict_with(&other.shares) {
+                return false;
+            }
+            crowd = crowd.and(other.crowd);
+        }
+        crowd == Crowd::default() || crowd.and(self.crowd).total() <= MOST_NAMESPACES
+    }
+}
+
+/// Namespaces of properties that run side by side, at most. The copies in them are refreshed all the time, each for some
+/// milliseconds of the API server, and that many leave room on two processors: with 350 of them, and a compiler beside it,
+/// no bound held.
+pub(crate) const MOST_NAMESPACES: u32 = 96;
 
 /// The most namespaces that any of the `participants` can meet, itself included, when up to `most` of them run at once.
 /// Both figures hold for every set of them that can run side by side.
@@ -127,9 +148,9 @@ pub(crate) fn greatest_crowd(participants: &[Participant], most: usize) -> Crowd
     while let Some((next, chosen, crowd)) = open.pop() {
         (configured, total) = (max(configured, crowd.configured), max(total, crowd.total()));
         for (number, candidate) in participants.iter().enumerate().skip(next) {
-            let fits = |other: &usize| !candidate.shares.conflict_with(&participants[*other].shares);
-            if chosen.len() < most && chosen.iter().all(fits) {
-                let chosen = chosen.iter().copied().chain([number]).collect();
+            let chosen: Vec<usize> = chosen.iter().copied().chain([number]).collect();
+            let others = chosen.iter().filter(|other| **other != number).map(|other| &participants[*other]);
+            if chosen.len() <= most && candidate.fits_beside(others) {
                 open.push((number + 1, chosen, crowd.and(candidate.crowd)));
             }
         }
@@ -208,11 +229,12 @@ impl Schedule {
         }
         let running = || self.all.iter().filter(|(_, state)| *state == State::Running);
         let beside = |(one, state): &(Participant, State)| {
-            let fits = |(other, _): &(Participant, State)| !one.shares.conflict_with(&other.shares);
-            *state == State::Ready && !one.shares.needs_all() && running().all(fits)
+            *state == State::Ready && !one.shares.needs_all() && one.fits_beside(running().map(|(other, _)| other))
         };
+        let (numbers, first) = (|| 0..self.all.len(), |number: &usize| self.all[*number].0.first);
+        let mut in_order = numbers().filter(first).chain(numbers().filter(|number| !first(number)));
         if running().count() < self.most
-            && let Some(number) = self.all.iter().position(beside)
+            && let Some(number) = in_order.find(|number| beside(&self.all[*number]))
         {
             self.all[number].1 = State::Running;
             return Some(Next::Begin(number));

@@ -109,7 +109,11 @@ mod tests {
 
     fn participants(clusters: &[ClusterUse]) -> Vec<Participant> {
         let shares = |cluster| Shares { cluster, sources: SourceUse::Exist, policies: PolicyUse::Passed };
-        let all = clusters.iter().map(|cluster| Participant { shares: shares(*cluster), crowd: Crowd::default() });
+        let all = clusters.iter().map(|cluster| Participant {
+            shares: shares(*cluster),
+            crowd: Crowd::default(),
+            first: false,
+        });
         all.collect()
     }
 

@@ -11,7 +11,7 @@ const CHANGES: Shares = Shares { policies: PolicyUse::Changed, ..OWN };
 const ALL: Shares = Shares { cluster: ClusterUse::All, ..OWN };
 
 fn participant(shares: Shares, configured: u32) -> Participant {
-    Participant { shares, crowd: Crowd { configured, own: 1 } }
+    Participant { shares, crowd: Crowd { configured, own: 1 }, first: false }
 }
 
 fn schedule(shares: &[Shares], most: usize) -> Schedule {
@@ -87,6 +87,16 @@ fn the_end_of_a_property_that_needs_to_be_alone_comes_after_all_that_can_run_bes
 }
 
 #[test]
+fn the_longest_begins_first_once_it_is_ready() {
+    let long = Participant { first: true, ..participant(ROTATES, 0) };
+    let mut schedule = Schedule::new(vec![participant(OWN, 0), participant(ALL_KEPT, 0), long], 10);
+    (0..3).for_each(|number| schedule.is_ready(number));
+    assert_eq!(begun(&mut schedule), [2, 0]);
+    schedule.has_ended(2);
+    assert_eq!(begun(&mut schedule), [1]);
+}
+
+#[test]
 fn with_room_for_one_everything_runs_one_after_the_other_in_order() {
     let mut schedule = schedule(&[OWN, ROTATES, OWN], 1);
     for number in 0..3 {
@@ -102,6 +112,21 @@ fn the_greatest_crowd_is_that_of_properties_that_can_meet() {
     assert_eq!(greatest_crowd(&all, 10), Crowd { configured: 35, own: 2 });
     assert_eq!(greatest_crowd(&all, 1), Crowd { configured: 33, own: 1 });
     assert_eq!(greatest_crowd(&[], 10), Crowd::default());
+}
+
+#[test]
+fn one_begins_only_when_there_is_room_for_its_namespaces() {
+    let participants = [70, 50, 20].map(|namespaces| participant(OWN, namespaces));
+    let mut schedule = Schedule::new(participants.to_vec(), 10);
+    (0..3).for_each(|number| schedule.is_ready(number));
+    assert_eq!(begun(&mut schedule), [0, 2]);
+    schedule.has_ended(0);
+    assert_eq!(begun(&mut schedule), [1]);
+    assert_eq!(greatest_crowd(&participants, 10), Crowd { configured: 90, own: 2 });
+    let too_many = [participant(OWN, 2 * MOST_NAMESPACES), participant(OWN, 1)];
+    let mut schedule = Schedule::new(too_many.to_vec(), 10);
+    (0..2).for_each(|number| schedule.is_ready(number));
+    assert_eq!(begun(&mut schedule), [0], "one that takes more room than there is runs alone");
 }
 
 #[test]
