@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::chart::{self, Chart, ChartError};
+use crate::cluster::COLLECT_LATER;
 use crate::cluster::SET_UP;
 use crate::components::{Part, Programs};
 use crate::manifest::{self, ManifestError};
@@ -201,6 +202,7 @@ pub(crate) fn program(release: &Release, programs: &Programs, kubeconfig: &Path,
         environment: BTreeMap::from([
             ("KUBECONFIG".to_owned(), kubeconfig.into()),
             ("HOME".to_owned(), directory.join("home").into()),
+            (COLLECT_LATER.0.to_owned(), COLLECT_LATER.1.into()),
         ]),
         log: directory.join("external-secrets.log"),
     }

@@ -21,7 +21,7 @@ use crate::environment::Environment;
 use crate::generate;
 use crate::model::Model;
 use crate::report::{Execution, PropertyMeta};
-use crate::schedule::{Crowd, Participant, Shares};
+use crate::schedule::{Participant, Shares};
 use crate::side_by_side::Turn;
 use crate::stop::Stop;
 use crate::verdict::{CaseId, CaseRecord, CheckRecord, Outcome, Requirement};
@@ -48,7 +48,7 @@ pub trait Property: Send + Sync + 'static {
     const SHARES: Shares;
 
     /// Namespaces that all its lanes change at the same time, at most: the bounds of all that run beside it allow for them.
-    fn crowd(&self, model: &Model) -> Crowd;
+    fn namespaces(&self, model: &Model) -> u32;
 
     /// Generator of the shared part of slot number `slot`. `None`: this configuration has nothing to test here.
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Self::Shared>>;
@@ -206,7 +206,7 @@ impl<P: Property> Registered for P {
     }
 
     fn participant(&self, model: &Model) -> Participant {
-        Participant { shares: P::SHARES, crowd: self.crowd(model), first: P::BEGINS_FIRST }
+        Participant { shares: P::SHARES, namespaces: self.namespaces(model), first: P::BEGINS_FIRST }
     }
 
     fn is_ready<'a>(&'a self, env: &'a Environment, stop: &'a Stop) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {

@@ -25,7 +25,7 @@ use crate::model::{Bound, Model, Tampering, Target};
 use crate::namespaces::Namespaces;
 use crate::p04_selector_patterns::Populations;
 use crate::p08_access_control::Kinds;
-use crate::schedule::Crowd;
+use crate::schedule::MOST_NAMESPACES;
 use crate::selector::{Labels, opt_ins};
 use crate::sources::Sources;
 use crate::verdict::CaseId;
@@ -41,8 +41,8 @@ const SIGHT: Duration = Duration::from_secs(30);
 /// How often is asked.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// Namespaces that every bound allows for, with the clean-up of the cases before, however few the properties change.
-const BUSY: u32 = 48;
+/// Namespaces that every bound allows for, with the clean-up of the cases before.
+const BUSY: u32 = MOST_NAMESPACES;
 /// Reconciles that ESO runs at the same time.
 pub const WORKERS: NonZero<u32> = NonZero::new(external_secrets::CONCURRENCY).expect("a constant above zero");
 
@@ -73,8 +73,6 @@ pub struct Environment {
     pub model: Model,
     /// The sources and their leases.
     pub sources: Sources,
-    /// The most namespaces that change at once, of all properties that run side by side.
-    pub crowd: Crowd,
     /// The namespaces for cases.
     pub namespaces: Arc<Namespaces>,
     /// Namespaces that are truth tables, for p04.
@@ -106,7 +104,6 @@ impl Environment {
             gates: Arc::default(),
             model,
             sources,
-            crowd: Crowd::default(),
             namespaces: Arc::new(namespaces),
             populations: Populations::default(),
             kinds: Arc::default(),
@@ -136,7 +133,6 @@ impl Environment {
             gates: Arc::clone(&self.gates),
             model: self.model.clone(),
             sources: self.sources.with([]),
-            crowd: self.crowd,
             namespaces: Arc::clone(&self.namespaces),
             populations: Populations::default(),
             kinds: Arc::clone(&self.kinds),
@@ -292,33 +288,28 @@ impl Environment {
 
     /// How soon a change of labels must show when as many namespaces change as ask one ClusterExternalSecret at once.
     pub fn provisioning_bound(&self) -> Duration {
-        Model::provisioning_bound(self.crowd.configured.max(BUSY))
+        Model::provisioning_bound(BUSY)
     }
 
     /// The same for one ClusterExternalSecret that selects all of these `namespaces`.
     pub fn provisioning_bound_of(&self, namespaces: usize) -> Duration {
         let namespaces = u32::try_from(namespaces).unwrap_or(u32::MAX);
-        Model::provisioning_bound(self.crowd.configured.max(BUSY).max(namespaces))
+        Model::provisioning_bound(BUSY.max(namespaces))
     }
 
     /// How soon an update must reach the copies of `target`, among as many dependents as there are at once.
     pub fn propagation_bound(&self, target: &Target) -> Bound {
-        self.model.propagation_bound(target, self.dependents(), WORKERS)
+        self.model.propagation_bound(target, BUSY, WORKERS)
     }
 
     /// How soon a copy of `target` must be what it was after it was changed by hand.
     pub fn healing_bound(&self, target: &Target, tampering: Tampering) -> Bound {
-        self.model.healing_bound(target, tampering, self.dependents(), WORKERS)
+        self.model.healing_bound(target, tampering, BUSY, WORKERS)
     }
 
     /// How soon after an outage that lasted for `outage` the copies of `target` must follow their source again.
     pub fn recovery_bound(&self, target: &Target, outage: Duration) -> Bound {
-        self.model.recovery_bound(target, outage, self.dependents(), WORKERS)
-    }
-
-    /// Copies that the operator refreshes at once, at most.
-    fn dependents(&self) -> u32 {
-        self.crowd.total().max(BUSY)
+        self.model.recovery_bound(target, outage, BUSY, WORKERS)
     }
 }
 

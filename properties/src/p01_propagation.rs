@@ -24,7 +24,7 @@ use crate::model::{Bound, Model, Target};
 use crate::overlay::COMPRESSED_SECONDS;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, Rotation, targets_of};
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::sources::Values;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -64,9 +64,9 @@ impl Property for Propagation {
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
 
-    fn crowd(&self, model: &Model) -> Crowd {
+    fn namespaces(&self, model: &Model) -> u32 {
         // Two that hold a copy and one that is born, and no source has two slots.
-        Crowd::configured(Self::LANES.min(model.sources.len()), 3 * Self::CASES_PER_SLOT)
+        product(Self::LANES.min(model.sources.len()), 3 * Self::CASES_PER_SLOT)
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Rotation>> {

@@ -18,7 +18,7 @@ use crate::generate::{Pick, any_labels, asking_labels, pick};
 use crate::model::Model;
 use crate::namespaces::{self, Lease, NamespaceError, RUN_LABEL};
 use crate::report::PropertyMeta;
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::settle::{Past, canary, settle};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -54,9 +54,9 @@ impl Property for Provisioning {
     // Names and types of copies stay the same under any values.
     const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };
 
-    fn crowd(&self, _model: &Model) -> Crowd {
+    fn namespaces(&self, _model: &Model) -> u32 {
         // Two with any labels, a foreign one, and the twin.
-        Crowd::configured(Self::LANES, 4)
+        product(Self::LANES, 4)
     }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {

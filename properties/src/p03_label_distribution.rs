@@ -22,7 +22,7 @@ use crate::generate::{LABEL_VALUES, Pick, asking_labels, pick};
 use crate::model::Model;
 use crate::namespaces::{self, Lease, NamespaceError};
 use crate::report::PropertyMeta;
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::settle::{Past, canary, deletion, settle};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -78,9 +78,9 @@ impl Property for LabelDistribution {
     // Names and types of copies stay the same under any values.
     const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };
 
-    fn crowd(&self, _model: &Model) -> Crowd {
+    fn namespaces(&self, _model: &Model) -> u32 {
         // Two that are relabelled, and the twin.
-        Crowd::configured(Self::LANES, 3)
+        product(Self::LANES, 3)
     }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {

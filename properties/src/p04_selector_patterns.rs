@@ -22,7 +22,7 @@ use crate::generate::{Pick, any_labels, asking_labels, pick};
 use crate::model::Model;
 use crate::p02_provisioning::{World, provision};
 use crate::report::PropertyMeta;
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::selector::{LabelSelector, NamespaceSelection, Operator, Requirement as LabelRequirement, effective_labels};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -90,10 +90,9 @@ impl Property for SelectorPatterns {
         policies: PolicyUse::Passed,
     };
 
-    fn crowd(&self, _model: &Model) -> Crowd {
+    fn namespaces(&self, _model: &Model) -> u32 {
         // A case is before the configuration, with four namespaces and the twin, or before a population.
-        let rows = u32::try_from(truth_table().len()).unwrap_or(u32::MAX);
-        Crowd::configured(Self::LANES, 5).and(Crowd::own(Self::LANES, rows.saturating_sub(5)))
+        product(Self::LANES, u32::try_from(truth_table().len()).unwrap_or(u32::MAX).max(5))
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Reach>> {

@@ -20,7 +20,7 @@ use crate::model::{Model, Target};
 use crate::namespaces::NamespaceError;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, targets_of};
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::sources::Values;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -52,8 +52,8 @@ impl Property for Format {
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
 
-    fn crowd(&self, model: &Model) -> Crowd {
-        Crowd::configured(Self::LANES.min(model.sources.len()), 2)
+    fn namespaces(&self, model: &Model) -> u32 {
+        product(Self::LANES.min(model.sources.len()), 2)
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Credentials>> {

@@ -26,7 +26,7 @@ use crate::generate::{Pick, pick};
 use crate::model::Model;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, Rotation, targets_of};
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
 /// The property.
@@ -65,10 +65,10 @@ impl Property for MultiFormat {
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
 
-    fn crowd(&self, model: &Model) -> Crowd {
+    fn namespaces(&self, model: &Model) -> u32 {
         // A namespace for each format, and no source has two slots.
         let formats = model.sources.keys().map(|source| targets_of(model, source).len().min(MOST_FORMATS));
-        Crowd::configured(formats.filter(|formats| *formats >= 2).sum(), Self::CASES_PER_SLOT)
+        product(formats.filter(|formats| *formats >= 2).sum(), Self::CASES_PER_SLOT)
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Rotation>> {

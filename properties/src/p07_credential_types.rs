@@ -24,7 +24,7 @@ use crate::environment::{Environment, agent};
 use crate::generate::{Pick, pick};
 use crate::model::Model;
 use crate::report::PropertyMeta;
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::sources::ExclusiveLease;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -87,8 +87,8 @@ impl Property for CredentialTypes {
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
 
-    fn crowd(&self, _model: &Model) -> Crowd {
-        Crowd::configured(Self::LANES, Self::CASES_PER_SLOT)
+    fn namespaces(&self, _model: &Model) -> u32 {
+        product(Self::LANES, Self::CASES_PER_SLOT)
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Lives>> {

@@ -20,7 +20,7 @@ use crate::environment::{Environment, expected_in};
 use crate::generate::{any_labels, asking_labels};
 use crate::model::Model;
 use crate::report::PropertyMeta;
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::selector::Labels;
 use crate::tenant::Rights;
 use crate::verdict::{CaseId, PropertyId, Requirement};
@@ -72,9 +72,9 @@ impl Property for AccessControl {
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::AllKept, policies: PolicyUse::ReliedOn };
 
-    fn crowd(&self, _model: &Model) -> Crowd {
+    fn namespaces(&self, _model: &Model) -> u32 {
         // The tenant and its neighbour.
-        Crowd::configured(Self::LANES, 2)
+        product(Self::LANES, 2)
     }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {

@@ -24,7 +24,7 @@ use crate::generate::asking_labels;
 use crate::model::{Model, Target};
 use crate::namespaces::{self, Lease};
 use crate::report::PropertyMeta;
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::selector::Labels;
 use crate::tenant::{Rights, Tenant};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
@@ -88,8 +88,8 @@ impl Property for Audit {
     // Every entry is joined by the agent or the namespace of its case, and searched for every value of its time.
     const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };
 
-    fn crowd(&self, _model: &Model) -> Crowd {
-        Crowd::configured(Self::LANES, 1)
+    fn namespaces(&self, _model: &Model) -> u32 {
+        product(Self::LANES, 1)
     }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {

@@ -21,7 +21,7 @@ use crate::generate::{Pick, pick};
 use crate::model::{Model, Target};
 use crate::namespaces::Lease;
 use crate::report::PropertyMeta;
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::sources::{SharedLease, Values};
 use crate::verdict::{CaseId, PropertyId, Requirement};
 
@@ -83,9 +83,9 @@ impl Property for PolicyUpdate {
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::SomeKept, policies: PolicyUse::Changed };
 
-    fn crowd(&self, _model: &Model) -> Crowd {
+    fn namespaces(&self, _model: &Model) -> u32 {
         // One without the label and two others, which ask a ClusterExternalSecret of the slot.
-        Crowd::own(Self::LANES, 3 * Self::CASES_PER_SLOT)
+        product(Self::LANES, 3 * Self::CASES_PER_SLOT)
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Change>> {

@@ -28,7 +28,7 @@ use crate::generate::{Pick, pick};
 use crate::model::Model;
 use crate::operator_sight::until_operator_sees_copies;
 use crate::report::PropertyMeta;
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::stop::Stop;
 use crate::verdict::{CaseId, CheckRecord, PropertyId, Requirement};
 
@@ -119,9 +119,9 @@ impl Property for Outage {
     const SHARES: Shares =
         Shares { cluster: ClusterUse::All, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
 
-    fn crowd(&self, model: &Model) -> Crowd {
+    fn namespaces(&self, model: &Model) -> u32 {
         // Two that hold a copy, one that joins and one that leaves, and no scope has two slots.
-        Crowd::configured(Self::LANES.min(Scope::all(model).len()), 4 * Self::CASES_PER_SLOT)
+        product(Self::LANES.min(Scope::all(model).len()), 4 * Self::CASES_PER_SLOT)
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Scenario>> {

@@ -32,7 +32,7 @@ use crate::model::{Model, Target};
 use crate::operator_sight::until_operator_sees_copies;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, Rotation, targets_of};
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::sources::Values;
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
 
@@ -84,8 +84,8 @@ impl Property for Encryption {
     const SHARES: Shares =
         Shares { cluster: ClusterUse::All, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
 
-    fn crowd(&self, _model: &Model) -> Crowd {
-        Crowd::configured(Self::LANES, Self::CASES_PER_SLOT)
+    fn namespaces(&self, _model: &Model) -> u32 {
+        product(Self::LANES, Self::CASES_PER_SLOT)
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Episode>> {

@@ -22,7 +22,7 @@ use crate::generate::{Pick, pick};
 use crate::model::{Model, Target};
 use crate::namespaces::{self, Lease, NamespaceError};
 use crate::report::PropertyMeta;
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::selector::Labels;
 use crate::settle::{Past, deletion, settle};
 use crate::tenant::{Tenant, TenantError};
@@ -93,8 +93,8 @@ impl Property for ManualCopies {
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::SomeKept, policies: PolicyUse::ReliedOn };
 
-    fn crowd(&self, _model: &Model) -> Crowd {
-        Crowd::configured(Self::LANES, 1)
+    fn namespaces(&self, _model: &Model) -> u32 {
+        product(Self::LANES, 1)
     }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {

@@ -28,7 +28,7 @@ use crate::model::{Model, Target};
 use crate::overlay::COMPRESSED_SECONDS;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Rotation, targets_of};
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::verdict::{CaseId, PropertyId, Requirement};
 
 mod change;
@@ -88,9 +88,9 @@ impl Property for Transition {
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
 
-    fn crowd(&self, model: &Model) -> Crowd {
+    fn namespaces(&self, model: &Model) -> u32 {
         // One for each way to change, which ask ClusterExternalSecrets of the case.
-        Crowd::own(Self::LANES.min(model.sources.len()), 2 * Self::CASES_PER_SLOT)
+        product(Self::LANES.min(model.sources.len()), 2 * Self::CASES_PER_SLOT)
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Rotation>> {

@@ -24,7 +24,7 @@ use crate::p03_label_distribution::LabelDistribution;
 use crate::p05_format::Format;
 use crate::p08_access_control::AccessControl;
 use crate::report::PropertyMeta;
-use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::verdict::{CaseId, Outcome, PropertyId, Requirement, Violation};
 
 mod addition;
@@ -65,9 +65,9 @@ impl Property for Extension {
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::AllKept, policies: PolicyUse::ReliedOn };
 
-    fn crowd(&self, _model: &Model) -> Crowd {
+    fn namespaces(&self, _model: &Model) -> u32 {
         // A case of each of the four properties, which ask the ClusterExternalSecret of the slot.
-        Crowd::own(Self::LANES, 4 + 3 + 2 + 2)
+        product(Self::LANES, 4 + 3 + 2 + 2)
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Addition>> {

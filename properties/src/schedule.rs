@@ -4,8 +4,6 @@
 //! that do not disturb each other run side by side and begin in the order of the registry. Whoever needs the cluster for
 //! itself begins when nothing else runs and nothing else can begin.
 
-use std::cmp::max;
-
 /// What the cases of a property share with those of other properties. There is no default: a claim that a neighbour could
 /// falsify, or explain falsely, has to be declared.
 #[derive(Debug, Clone, Copy)]
@@ -73,41 +71,9 @@ impl Shares {
     }
 }
 
-/// Namespaces that change at once, at most.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Crowd {
-    /// Those that ask a ClusterExternalSecret of the configuration, which visits them one after the other.
-    pub configured: u32,
-    /// Those that ask one of the property's own. Their copies are refreshed by the same workers.
-    pub own: u32,
-}
-
-impl Crowd {
-    /// That of `slots` with so many `namespaces` each, which ask the configuration's own.
-    pub(crate) fn configured(slots: usize, namespaces: u32) -> Self {
-        Self { configured: product(slots, namespaces), own: 0 }
-    }
-
-    /// That of `slots` with so many `namespaces` each, which ask others.
-    pub(crate) fn own(slots: usize, namespaces: u32) -> Self {
-        Self { configured: 0, own: product(slots, namespaces) }
-    }
-
-    /// Both together.
-    #[must_use]
-    pub(crate) fn and(self, other: Self) -> Self {
-        let add = u32::saturating_add;
-        Self { configured: add(self.configured, other.configured), own: add(self.own, other.own) }
-    }
-
-    /// All of them.
-    pub(crate) fn total(self) -> u32 {
-        self.configured.saturating_add(self.own)
-    }
-}
-
-fn product(slots: usize, namespaces: u32) -> u32 {
-    u32::try_from(slots).unwrap_or(u32::MAX).saturating_mul(namespaces)
+/// The namespaces of `slots` with so many `each`.
+pub(crate) fn product(slots: usize, each: u32) -> u32 {
+    u32::try_from(slots).unwrap_or(u32::MAX).saturating_mul(each)
 }
 
 /// A property, as far as others are concerned.
@@ -115,8 +81,8 @@ fn product(slots: usize, namespaces: u32) -> u32 {
 pub struct Participant {
     /// What it shares.
     pub shares: Shares,
-    /// Its namespaces, of all its lanes.
-    pub crowd: Crowd,
+    /// Its namespaces that change at once at most, of all its lanes.
+    pub namespaces: u32,
     /// Whether it begins before all others that could begin as well.
     pub first: bool,
 }
@@ -124,39 +90,21 @@ pub struct Participant {
 impl Participant {
     /// Whether it can run beside these: it conflicts with none, and there is room for it.
     fn fits_beside<'a>(&self, others: impl Iterator<Item = &'a Self>) -> bool {
-        let mut crowd = Crowd::default();
+        let mut namespaces = 0_u32;
         for other in others {
             if self.shares.conflict_with(&other.shares) {
                 return false;
             }
-            crowd = crowd.and(other.crowd);
+            namespaces = namespaces.saturating_add(other.namespaces);
         }
-        crowd == Crowd::default() || crowd.and(self.crowd).total() <= MOST_NAMESPACES
+        namespaces == 0 || namespaces.saturating_add(self.namespaces) <= MOST_NAMESPACES
     }
 }
 
-/// Namespaces of properties that run side by side, at most. The copies in them are refreshed all the time, each for some
-/// milliseconds of the API server, and that many leave room on two processors: with 350 of them, and a compiler beside it,
-/// no bound held.
-pub(crate) const MOST_NAMESPACES: u32 = 96;
-
-/// The most namespaces that any of the `participants` can meet, itself included, when up to `most` of them run at once.
-/// Both figures hold for every set of them that can run side by side.
-pub(crate) fn greatest_crowd(participants: &[Participant], most: usize) -> Crowd {
-    let (mut configured, mut total) = (0, 0);
-    let mut open: Vec<(usize, Vec<usize>, Crowd)> = vec![(0, Vec::new(), Crowd::default())];
-    while let Some((next, chosen, crowd)) = open.pop() {
-        (configured, total) = (max(configured, crowd.configured), max(total, crowd.total()));
-        for (number, candidate) in participants.iter().enumerate().skip(next) {
-            let chosen: Vec<usize> = chosen.iter().copied().chain([number]).collect();
-            let others = chosen.iter().filter(|other| **other != number).map(|other| &participants[*other]);
-            if chosen.len() <= most && candidate.fits_beside(others) {
-                open.push((number + 1, chosen, crowd.and(candidate.crowd)));
-            }
-        }
-    }
-    Crowd { configured, own: total - configured }
-}
+/// Namespaces of properties that run side by side, at most: what every bound allows for. Their copies are refreshed all the
+/// time, and the operator has a pace of its own: with 90 of them on two processors, it took half a minute to come to the
+/// first copies of a namespace.
+pub(crate) const MOST_NAMESPACES: u32 = 80;
 
 /// Where a property is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

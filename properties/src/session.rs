@@ -31,10 +31,8 @@ use crate::overlay::{self, Server};
 use crate::p03_label_distribution::LabelDistribution;
 use crate::p07_credential_types::CredentialTypes;
 use crate::p11_outage::Outage;
-use crate::registry;
 use crate::report::{self, Config, OverlayField, Phase, PropertyMeta, PropertyReport, Report, Resources, Written};
 use crate::run::{ClusterKind, Keep, Options, RunError, load};
-use crate::schedule;
 use crate::side_by_side;
 use crate::sources::{SourceError, Values};
 use crate::stop::Stop;
@@ -195,9 +193,6 @@ impl Session {
         let namespaces = loan.as_ref().map_or_else(|| Namespaces::new(&name), |loan| loan.namespaces(&name));
         let mut env = Environment::new(cluster, observer, model, namespaces);
         (env.control_plane, env.gates) = (control_plane, Arc::new(gates));
-        let wanted = registry::PROPERTIES.iter().filter(|property| options.wants(property.meta().id));
-        let participants: Vec<_> = wanted.map(|property| property.participant(&env.model)).collect();
-        env.crowd = schedule::greatest_crowd(&participants, options.lanes.get());
         if !env.cluster.is_owned() {
             env.model.untouchable = Some(NOT_OURS.to_owned());
         }

@@ -105,15 +105,11 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::schedule::{ClusterUse, Crowd, PolicyUse, Shares, SourceUse};
+    use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse};
 
     fn participants(clusters: &[ClusterUse]) -> Vec<Participant> {
         let shares = |cluster| Shares { cluster, sources: SourceUse::Exist, policies: PolicyUse::Passed };
-        let all = clusters.iter().map(|cluster| Participant {
-            shares: shares(*cluster),
-            crowd: Crowd::default(),
-            first: false,
-        });
+        let all = clusters.iter().map(|cluster| Participant { shares: shares(*cluster), namespaces: 0, first: false });
         all.collect()
     }
 

@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 
 use super::control_plane_files::{self, ControlPlaneFiles};
-use super::{ClusterError, kubeconfig};
+use super::{COLLECT_LATER, ClusterError, kubeconfig};
 use crate::certificates::{Authority, signing_key, write_private};
 use crate::components::{Part, Programs};
 use crate::process::{Death, Program};
@@ -164,7 +164,10 @@ impl Files {
             name: name.to_owned(),
             executable: executable.to_owned(),
             arguments: arguments.into_iter().map(OsString::from).collect(),
-            environment: BTreeMap::from([("HOME".to_owned(), self.directory.join("home").into())]),
+            environment: BTreeMap::from([
+                ("HOME".to_owned(), self.directory.join("home").into()),
+                (COLLECT_LATER.0.to_owned(), COLLECT_LATER.1.into()),
+            ]),
             log: self.directory.join(format!("{name}.log")),
         }
     }

@@ -10,8 +10,8 @@ const RELIES: Shares = Shares { policies: PolicyUse::ReliedOn, ..OWN };
 const CHANGES: Shares = Shares { policies: PolicyUse::Changed, ..OWN };
 const ALL: Shares = Shares { cluster: ClusterUse::All, ..OWN };
 
-fn participant(shares: Shares, configured: u32) -> Participant {
-    Participant { shares, crowd: Crowd { configured, own: 1 }, first: false }
+fn participant(shares: Shares, namespaces: u32) -> Participant {
+    Participant { shares, namespaces, first: false }
 }
 
 fn schedule(shares: &[Shares], most: usize) -> Schedule {
@@ -107,14 +107,6 @@ fn with_room_for_one_everything_runs_one_after_the_other_in_order() {
 }
 
 #[test]
-fn the_greatest_crowd_is_that_of_properties_that_can_meet() {
-    let all = [participant(ROTATES, 30), participant(ALL_KEPT, 20), participant(OWN, 5), participant(ALL, 33)];
-    assert_eq!(greatest_crowd(&all, 10), Crowd { configured: 35, own: 2 });
-    assert_eq!(greatest_crowd(&all, 1), Crowd { configured: 33, own: 1 });
-    assert_eq!(greatest_crowd(&[], 10), Crowd::default());
-}
-
-#[test]
 fn one_begins_only_when_there_is_room_for_its_namespaces() {
     let participants = [70, 50, 20].map(|namespaces| participant(OWN, namespaces));
     let mut schedule = Schedule::new(participants.to_vec(), 10);
@@ -122,7 +114,6 @@ fn one_begins_only_when_there_is_room_for_its_namespaces() {
     assert_eq!(begun(&mut schedule), [0, 2]);
     schedule.has_ended(0);
     assert_eq!(begun(&mut schedule), [1]);
-    assert_eq!(greatest_crowd(&participants, 10), Crowd { configured: 90, own: 2 });
     let too_many = [participant(OWN, 2 * MOST_NAMESPACES), participant(OWN, 1)];
     let mut schedule = Schedule::new(too_many.to_vec(), 10);
     (0..2).for_each(|number| schedule.is_ready(number));
