@@ -96,8 +96,8 @@ const CASES: u32 = 100;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Trials mostly wait for bounds to pass, so that two share the processors well. `--test-threads` says otherwise.
-    arguments.test_threads = arguments.test_threads.or(Some(2));
+    // Each trial brings up a cluster and then mostly waits for bounds to pass, so that two share the processors well.
+    arguments.test_threads = Some(2);
     let lender = Arc::new(Lender::default());
     let mut trials = vec![Trial::test("every_broken_configuration_has_a_property_that_must_find_it", all_are_listed)];
     for (fault, properties) in FAULTS {

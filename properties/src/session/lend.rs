@@ -1,6 +1,6 @@
 //! Clusters that sessions of one process use one after the other, each as if it were its own.
 //!
-//! A cluster that is cleaned needs not be brought up. It is lent again only if it was seen to be as it
+//! Bringing a cluster up takes many times as long as cleaning one. A cluster is lent again only if it was seen to be as it
 //! was before its first session: the configuration is gone, its admission policies are out of force, what cases made is
 //! gone, and no object is there, is gone or is changed but those that the cluster itself makes, and namespaces like new
 //! ones, empty and without labels. In doubt it ends, and the next session starts a new one.
@@ -28,10 +28,10 @@ use crate::run::{ClusterKind, Options};
 
 /// The set-up step in which a cluster is made ready that an earlier session used.
 pub const LENT: &str = "lent cluster";
-/// How long cleaning may take before a new cluster is taken instead.
-const CLEAN: Duration = Duration::from_secs(60);
+/// How long cleaning may take: a new cluster is up in less.
+const CLEAN: Duration = Duration::from_secs(30);
 /// How long namespaces that are deleted may take to go, and all else to be as it was.
-const AS_BEFORE: Duration = Duration::from_secs(20);
+const AS_BEFORE: Duration = Duration::from_secs(15);
 /// How often is looked whether it is clean.
 const EVERY: Duration = Duration::from_millis(200);
 /// Differences that are named in a message.
@@ -142,7 +142,7 @@ impl Loan {
     /// Cleans the cluster, sees that it is as it was before, and gives it back; else it ends.
     pub(super) async fn give_back(self, env: Environment, console: &Console) {
         let timer = console.phase("clean up");
-        let cleaned = tokio::time::timeout(CLEAN, clean(env, self.before, console)).await;
+        let cleaned = tokio::time::timeout(CLEAN, clean(env, self.before)).await;
         match cleaned.unwrap_or(Err(LendError::Slow)) {
             Ok(lent) => {
                 self.lender.free.lock().unwrap_or_else(PoisonError::into_inner).push(lent);
@@ -161,7 +161,7 @@ async fn revive(cluster: Cluster) -> Result<Cluster, ClusterError> {
     }
 }
 
-async fn clean(env: Environment, before: Option<Inventory>, console: &Console) -> Result<Lent, LendError> {
+async fn clean(env: Environment, before: Option<Inventory>) -> Result<Lent, LendError> {
     let before = before.ok_or(LendError::Doubtful("what was in it at first is not known"))?;
     if let Some(death) = env.death() {
         return Err(LendError::Dead(death));
@@ -172,7 +172,7 @@ async fn clean(env: Environment, before: Option<Inventory>, console: &Console) -
     leftovers::sweep_policies(&cluster.client).await?;
     deploy::empty_previous(&cluster).await?;
     leftovers::sweep_objects(&cluster.client).await?;
-    let spare = spare::clear(&cluster.client, &before, console).await?;
+    let spare = spare::clear(&cluster.client, &before).await?;
     let is_as_before = wait::poll("the cluster as it was", AS_BEFORE, EVERY, || async {
         match Inventory::take(&cluster.client).await.map(|now| now.without(&spare).differences(&before)) {
             Ok(differences) if differences.is_empty() => Progress::Done(()),

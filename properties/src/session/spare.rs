@@ -3,7 +3,7 @@
 //! Cases use namespaces one after the other as well, see [`Namespaces`](crate::namespaces::Namespaces). To delete one takes
 //! five seconds at least, for which kube-controller-manager waits (`namespaceDeletionGracePeriod` in its
 //! `pkg/controller/namespace/namespace_controller.go`), and then two requests for each kind that the cluster serves: for all
-//! of a run that would use up much of what a lent cluster saves.
+//! of a run that is more than to start a cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,12 +15,11 @@ use kube::api::{DeleteParams, ListParams, PartialObjectMeta};
 use kube::{Api, Client, ResourceExt};
 
 use super::inventory::{Inventory, InventoryError};
-use crate::console::Console;
 use crate::namespaces::{self, NamespaceError, RUN_LABEL};
 use crate::selector::NAME_LABEL;
 
 /// How long namespaces may take to be empty once nothing asks for copies any more.
-const EMPTY: Duration = Duration::from_secs(20);
+const EMPTY: Duration = Duration::from_secs(8);
 /// How often is looked.
 const EVERY: Duration = Duration::from_millis(200);
 /// Namespaces that are changed at a time.
@@ -55,22 +54,13 @@ fn refused(act: &'static str) -> impl FnOnce(kube::Error) -> SpareError {
 ///
 /// # Errors
 /// When the API server refuses.
-pub(super) async fn clear(
-    client: &Client,
-    before: &Inventory,
-    console: &Console,
-) -> Result<BTreeSet<String>, SpareError> {
+pub(super) async fn clear(client: &Client, before: &Inventory) -> Result<BTreeSet<String>, SpareError> {
     let (inventory, found) = until_empty(client, before).await?;
-    for found in &found {
-        let inside = inventory.object_in(&found.name_any()).unwrap_or_default();
-        if !is_like_new(found) || !inside.is_empty() {
-            let finalizers = found.finalizers().join(", ");
-            console.note(&format!("namespace {} is no spare one: {inside} {finalizers}", found.name_any()));
-        }
-    }
     forget_events(client, &inventory).await?;
-    let (spare, others): (Vec<_>, Vec<_>) =
-        found.into_iter().partition(|found| is_like_new(found) && inventory.object_in(&found.name_any()).is_none());
+    let (spare, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| {
+        let is_plain = found.finalizers().is_empty() && found.annotations().is_empty();
+        found.metadata.deletion_timestamp.is_none() && is_plain && !inventory.has_objects_in(&found.name_any())
+    });
     stream::iter(others.iter().map(|found| Ok(found.name_any())))
         .try_for_each_concurrent(CONCURRENCY, |name| async move {
             namespaces::delete(client, &name).await?;
@@ -115,9 +105,9 @@ async fn until_empty(
     };
     let empty = wait::poll("the namespaces of past runs empty", EMPTY, EVERY, || async {
         match look().await {
-            Ok((inventory, found)) => match found.iter().find_map(|found| inventory.object_in(&found.name_any())) {
+            Ok((inventory, found)) => match found.iter().find(|found| inventory.has_objects_in(&found.name_any())) {
                 None => Progress::Done(Ok((inventory, found))),
-                Some(object) => Progress::NotYet(object),
+                Some(found) => Progress::NotYet(found.name_any()),
             },
             Err(error) => Progress::Done(Err(error)),
         }
@@ -126,11 +116,6 @@ async fn until_empty(
         Ok(seen) => seen,
         Err(_) => look().await,
     }
-}
-
-fn is_like_new(namespace: &PartialObjectMeta<Namespace>) -> bool {
-    let is_plain = namespace.finalizers().is_empty() && namespace.annotations().is_empty();
-    namespace.metadata.deletion_timestamp.is_none() && is_plain
 }
 
 /// Removes what was said of objects that are gone: it quotes them.
