@@ -95,18 +95,6 @@ fn write_list(cluster: &Cluster, manifests: &[Manifest]) -> Result<(), DeployErr
 /// # Errors
 /// When an object cannot be removed.
 pub async fn remove_previous(cluster: &Cluster) -> Result<(), DeployError> {
-    remove(cluster, |_| true).await
-}
-
-/// Removes what the run before deployed to this cluster, but for its namespaces.
-///
-/// # Errors
-/// When an object cannot be removed.
-pub async fn empty_previous(cluster: &Cluster) -> Result<(), DeployError> {
-    remove(cluster, |object| object["kind"] != "Namespace").await
-}
-
-async fn remove(cluster: &Cluster, goes: impl Fn(&Value) -> bool) -> Result<(), DeployError> {
     let path = cluster.directory().join(DEPLOYED);
     let failed = |source| DeployError::List { path: path.clone(), source };
     let text = match std::fs::read(&path) {
@@ -114,8 +102,7 @@ async fn remove(cluster: &Cluster, goes: impl Fn(&Value) -> bool) -> Result<(), 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
     };
-    let mut objects: Vec<Value> = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
-    objects.retain(goes);
+    let objects: Vec<Value> = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
     let applier = Applier::discover(&cluster.client).await?;
     let is_policy = |object: &Value| object["kind"].as_str().is_some_and(|kind| kind.starts_with(POLICY));
     let (policies, others): (Vec<Value>, Vec<Value>) = objects.into_iter().partition(is_policy);

@@ -35,8 +35,6 @@ const KINDS: [(&str, &str, &str); 12] = [
 
 /// The first of the kinds are those of admission policies: this many.
 const POLICIES: usize = 2;
-/// The last one is that of namespaces.
-const NAMESPACES: usize = KINDS.len() - 1;
 
 /// Why leftovers could not be removed.
 #[derive(Debug, thiserror::Error)]
@@ -66,14 +64,6 @@ pub enum LeftoverError {
 /// When the API server refuses, or something stays.
 pub async fn sweep(client: &Client) -> Result<usize, LeftoverError> {
     sweep_kinds(client, &KINDS).await
-}
-
-/// Removes the objects that any run made but for its namespaces.
-///
-/// # Errors
-/// When the API server refuses, or something stays.
-pub async fn sweep_objects(client: &Client) -> Result<usize, LeftoverError> {
-    sweep_kinds(client, &KINDS[..NAMESPACES]).await
 }
 
 /// Removes the admission policies alone that any run made, which could hinder the removal of all else.

@@ -19,8 +19,6 @@ use crate::verdict::{Outcome, Violation};
 
 /// Label of every namespace that credence made; its value is the run.
 pub const RUN_LABEL: &str = "credence.dev/run";
-/// The names of namespaces that no configuration selects by name begin with it.
-pub const PREFIX: &str = "credence-";
 /// How long all namespaces of a run may take to go.
 const REMOVED: Duration = Duration::from_secs(120);
 
@@ -95,13 +93,6 @@ impl Namespaces {
         }
     }
 
-    /// The same pool with namespaces in it that have neither labels nor copies.
-    #[must_use]
-    pub fn with_free(mut self, free: BTreeSet<String>) -> Self {
-        self.free = Mutex::new(free);
-        self
-    }
-
     /// A namespace without labels and copies: a free one of the pool, or a new one.
     ///
     /// # Errors
@@ -120,7 +111,7 @@ impl Namespaces {
     /// # Errors
     /// When the API server refuses.
     pub async fn create(&self, client: &Client, labels: &BTreeMap<String, String>) -> Result<String, NamespaceError> {
-        let name = format!("{PREFIX}{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed));
+        let name = format!("credence-{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed));
         self.create_named(client, &name, labels).await?;
         Ok(name)
     }

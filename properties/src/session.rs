@@ -44,7 +44,6 @@ mod inventory;
 mod kind;
 mod lend;
 mod name;
-mod spare;
 
 use cluster::{attach, open_gates};
 use inputs::{control_plane, digest, endpoints, replay_flags};
@@ -190,8 +189,7 @@ impl Session {
         for note in notes {
             console.note(&note);
         }
-        let namespaces = loan.as_ref().map_or_else(|| Namespaces::new(&name), |loan| loan.namespaces(&name));
-        let mut env = Environment::new(cluster, observer, model, namespaces);
+        let mut env = Environment::new(cluster, observer, model, Namespaces::new(&name));
         (env.control_plane, env.gates) = (control_plane, Arc::new(gates));
         if !env.cluster.is_owned() {
             env.model.untouchable = Some(NOT_OURS.to_owned());
@@ -203,9 +201,6 @@ impl Session {
             env = env.with_directory(own);
         }
         let env = Arc::new(env);
-        if let Some(loan) = &loan {
-            loan.hand_over(&env).await?;
-        }
         env.namespaces.create_selected_by_name(&env).await?;
         write_sources(&env, options.seed).await?;
         phases.push(timer.finish());

@@ -1,6 +1,6 @@
 //! What is in a cluster: by comparing two looks it is seen whether a session has left the cluster as it was.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -11,10 +11,6 @@ use kube::{Api, Client, Discovery, ResourceExt};
 
 /// Kinds that are listed at a time.
 const CONCURRENCY: usize = 8;
-/// The kind of what is said of objects.
-const EVENT: &str = "Event";
-/// The kind of a namespace.
-const NAMESPACE: &str = "Namespace";
 
 /// The cluster did not say what is in it.
 #[derive(Debug, thiserror::Error)]
@@ -58,10 +54,8 @@ impl Object {
         match self.kind.as_str() {
             // Written every few seconds, by whoever says with it that it lives.
             "Lease" => true,
-            // kube-apiserver says of these that they are ready, when it has come round to it.
-            "ServiceCIDR" => true,
             // What was said of what has been; what was said of what is gone explains nothing.
-            EVENT => true,
+            "Event" => true,
             // kube-controller-manager makes these in every namespace and for each of its controllers, soon after its start.
             "ServiceAccount" => self.name == "default" || self.namespace.as_deref() == Some("kube-system"),
             "ConfigMap" => self.name == "kube-root-ca.crt",
@@ -95,28 +89,6 @@ impl Inventory {
         let lists: Vec<Vec<(Object, Version)>> =
             stream::iter(lists.collect::<Vec<_>>()).buffer_unordered(CONCURRENCY).try_collect().await?;
         Ok(Self(lists.into_iter().flatten().collect()))
-    }
-
-    /// Whether this namespace is there.
-    pub(super) fn has_namespace(&self, name: &str) -> bool {
-        self.0.keys().any(|object| object.kind == NAMESPACE && object.name == name)
-    }
-
-    /// Whether anything is in a namespace that is not in every new one.
-    pub(super) fn has_objects_in(&self, namespace: &str) -> bool {
-        let mut inside = self.0.keys().filter(|object| object.namespace.as_deref() == Some(namespace));
-        inside.any(|object| !object.is_restless())
-    }
-
-    /// The namespaces that events are in.
-    pub(super) fn namespaces_with_events(&self) -> BTreeSet<&str> {
-        self.0.keys().filter(|object| object.kind == EVENT).filter_map(|object| object.namespace.as_deref()).collect()
-    }
-
-    /// The same without these namespaces; what is in them stays.
-    pub(super) fn without(mut self, namespaces: &BTreeSet<String>) -> Self {
-        self.0.retain(|object, _| object.kind != NAMESPACE || !namespaces.contains(&object.name));
-        self
     }
 
     /// What is not as it was before: each object that came, went or was changed, but for those that the cluster makes or
@@ -167,23 +139,6 @@ mod tests {
             ["Namespace default is not as it was", "Secret kube-system/copy was not there", "Secret default/a is gone"]
         );
         assert_eq!(before.differences(&before), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_namespace_like_a_new_one_is_empty_and_no_difference_when_it_is_spared() {
-        let before = inventory(&[("Namespace", None, "default", "1")]);
-        let now = inventory(&[
-            ("Namespace", None, "default", "1"),
-            ("Namespace", None, "spare", "2"),
-            ("ServiceAccount", Some("spare"), "default", "3"),
-            ("Event", Some("spare"), "said", "4"),
-            ("Namespace", None, "used", "5"),
-            ("Secret", Some("used"), "copy", "6"),
-        ]);
-        assert!(!now.has_objects_in("spare") && now.has_objects_in("used"));
-        assert_eq!(now.namespaces_with_events(), BTreeSet::from(["spare"]));
-        let both = BTreeSet::from(["spare".to_owned(), "used".to_owned()]);
-        assert_eq!(now.without(&both).differences(&before), ["Secret used/copy was not there"]);
     }
 
     #[test]

@@ -2,26 +2,22 @@
 //!
 //! Bringing a cluster up takes many times as long as cleaning one. A cluster is lent again only if it was seen to be as it
 //! was before its first session: the configuration is gone, its admission policies are out of force, what cases made is
-//! gone, and no object is there, is gone or is changed but those that the cluster itself makes, and namespaces like new
-//! ones, empty and without labels. In doubt it ends, and the next session starts a new one.
+//! gone, and no object is there, is gone or is changed but those that the cluster itself makes. In doubt it ends, and the
+//! next session starts a new one.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use credence_harness::cluster::{Cluster, ClusterError, ControlPlaneFiles};
-use credence_harness::wait::{self, Progress, WaitError};
+use credence_harness::cluster::{Cluster, ControlPlaneFiles};
 use futures::FutureExt;
 
-use super::inventory::Inventory;
-use super::spare::{self, SpareError};
+use super::inventory::{Inventory, InventoryError};
 use crate::console::Console;
 use crate::copies::chain;
 use crate::deploy::{self, DeployError};
 use crate::driver::Property;
-use crate::environment::{Environment, selected_names};
+use crate::environment::Environment;
 use crate::leftovers::{self, LeftoverError};
-use crate::namespaces::{NamespaceError, Namespaces, PREFIX};
 use crate::p07_credential_types::CredentialTypes;
 use crate::p11_outage::Outage;
 use crate::run::{ClusterKind, Options};
@@ -30,10 +26,6 @@ use crate::run::{ClusterKind, Options};
 pub const LENT: &str = "lent cluster";
 /// How long cleaning may take: a new cluster is up in less.
 const CLEAN: Duration = Duration::from_secs(30);
-/// How long namespaces that are deleted may take to go, and all else to be as it was.
-const AS_BEFORE: Duration = Duration::from_secs(15);
-/// How often is looked whether it is clean.
-const EVERY: Duration = Duration::from_millis(200);
 /// Differences that are named in a message.
 const NAMED: usize = 5;
 
@@ -55,12 +47,12 @@ enum LendError {
     /// What cases made could not be removed.
     #[error("failed to remove what cases made")]
     Leftovers(#[from] LeftoverError),
-    /// What is in its namespaces could not be told or removed.
-    #[error("failed to clear the namespaces of cases")]
-    Spare(#[from] SpareError),
+    /// It did not say what is in it.
+    #[error("failed to see whether it is as it was")]
+    Inventory(#[from] InventoryError),
     /// Something else is in it than before.
-    #[error("it is not as it was")]
-    Changed(#[source] WaitError),
+    #[error("it is not as it was: {0}")]
+    Changed(String),
 }
 
 /// Clusters of this process that are free. They end when this is dropped.
@@ -79,15 +71,12 @@ struct Lent {
     cluster: Cluster,
     /// What was in it before its first session.
     before: Inventory,
-    /// Its namespaces for cases.
-    spare: BTreeSet<String>,
 }
 
 /// The right of a session to a cluster that others use before or after it.
 pub(super) struct Loan {
     lender: Arc<Lender>,
     before: Option<Inventory>,
-    spare: BTreeSet<String>,
 }
 
 impl Loan {
@@ -98,7 +87,7 @@ impl Loan {
         let lender = options.lender.clone()?;
         let is_plain = options.cluster != ClusterKind::Kind && control_plane.is_none();
         let is_harmless = !options.wants(CredentialTypes::META.id) && !options.wants(Outage::META.id);
-        (is_plain && is_harmless).then_some(Self { lender, before: None, spare: BTreeSet::new() })
+        (is_plain && is_harmless).then_some(Self { lender, before: None })
     }
 
     /// A cluster that is free and alive, if there is one.
@@ -107,28 +96,12 @@ impl Loan {
             let lent = self.lender.free.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
             match revive(lent.cluster).await {
                 Ok(cluster) => {
-                    (self.before, self.spare) = (Some(lent.before), lent.spare);
+                    self.before = Some(lent.before);
                     return Some(cluster);
                 }
                 Err(error) => console.note(&format!("a lent cluster ends: {}", chain(&error))),
             }
         }
-    }
-
-    /// The namespaces of a run, with those that the runs before have left.
-    pub(super) fn namespaces(&self, run: &str) -> Namespaces {
-        let pooled = self.spare.iter().filter(|name| name.starts_with(PREFIX));
-        Namespaces::new(run).with_free(pooled.cloned().collect())
-    }
-
-    /// Makes the namespaces that the runs before have left those of this run, but for those of the configuration.
-    ///
-    /// # Errors
-    /// When the API server refuses.
-    pub(super) async fn hand_over(&self, env: &Environment) -> Result<(), NamespaceError> {
-        let selected: BTreeSet<String> = env.model.targets.iter().flat_map(selected_names).collect();
-        let ours = self.spare.iter().filter(|name| name.starts_with(PREFIX) || selected.contains(*name));
-        spare::take_over(&env.cluster.client, env.namespaces.run(), ours).await
     }
 
     /// Looks at what is in a cluster that was started for this loan, before anything is done with it.
@@ -154,7 +127,7 @@ impl Loan {
 }
 
 /// The cluster with a client of this runtime, if all its programs run.
-async fn revive(cluster: Cluster) -> Result<Cluster, ClusterError> {
+async fn revive(cluster: Cluster) -> Result<Cluster, credence_harness::cluster::ClusterError> {
     match cluster.died().now_or_never() {
         Some(death) => Err(death),
         None => cluster.reconnect().await,
@@ -170,29 +143,20 @@ async fn clean(env: Environment, before: Option<Inventory>) -> Result<Lent, Lend
     let cluster = env.into_cluster().ok_or(LendError::Doubtful("something still uses it"))?;
     // Those of cases as well: a policy could hinder the removal of the rest.
     leftovers::sweep_policies(&cluster.client).await?;
-    deploy::empty_previous(&cluster).await?;
-    leftovers::sweep_objects(&cluster.client).await?;
-    let spare = spare::clear(&cluster.client, &before).await?;
-    let is_as_before = wait::poll("the cluster as it was", AS_BEFORE, EVERY, || async {
-        match Inventory::take(&cluster.client).await.map(|now| now.without(&spare).differences(&before)) {
-            Ok(differences) if differences.is_empty() => Progress::Done(()),
-            Ok(differences) => Progress::NotYet(some_of(&differences)),
-            Err(error) => Progress::NotYet(chain(&error)),
+    deploy::remove_previous(&cluster).await?;
+    leftovers::sweep(&cluster.client).await?;
+    let differences = Inventory::take(&cluster.client).await?.differences(&before);
+    if !differences.is_empty() {
+        let (named, more) = (differences.iter().take(NAMED), differences.len().saturating_sub(NAMED));
+        let mut text = named.cloned().collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            text.push_str(&format!(" and {more} more"));
         }
-    });
-    is_as_before.await.map_err(LendError::Changed)?;
+        return Err(LendError::Changed(text));
+    }
     match cluster.died().now_or_never() {
         Some(death) => Err(LendError::Dead(chain(&death))),
-        None => Ok(Lent { cluster, before, spare }),
-    }
-}
-
-/// A few of the differences, and how many more there are.
-fn some_of(differences: &[String]) -> String {
-    let named = differences.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match differences.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
+        None => Ok(Lent { cluster, before }),
     }
 }
 
