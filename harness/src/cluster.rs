@@ -213,18 +213,6 @@ impl Cluster {
         Ok(Self { description, client, directory: directory.to_owned(), provider: None })
     }
 
-    /// The same cluster with a new client: a client lives in the runtime that made it, and this one may have ended.
-    ///
-    /// # Errors
-    /// When no client can be made.
-    pub async fn reconnect(mut self) -> Result<Self, ClusterError> {
-        self.client = kubeconfig::client(&self.description.kubeconfig, "credence").await?;
-        if let Some(provider) = &mut self.provider {
-            provider.reconnect(&self.client);
-        }
-        Ok(self)
-    }
-
     /// The run directory, with the logs of all programs.
     pub fn directory(&self) -> &Path {
         &self.directory

@@ -328,7 +328,6 @@ impl Target {
             control_plane: self.control_plane.clone(),
             consumers: self.consumers.clone(),
             cluster: self.cluster,
-            lender: None,
             engine: self.engine.clone(),
             properties: Vec::new(),
             cases: 1,

@@ -51,8 +51,6 @@ pub enum DeployError {
 
 /// File in a cluster's directory that lists what was deployed, so that the next run can remove it.
 const DEPLOYED: &str = "deployed.json";
-/// The kind of an admission policy; that of its binding begins with it.
-const POLICY: &str = "ValidatingAdmissionPolicy";
 
 /// Deploys `manifests`. Gives a note if not all stores became valid.
 ///
@@ -70,7 +68,7 @@ pub async fn deploy(cluster: &Cluster, manifests: &[Manifest]) -> Result<Vec<Str
         wait_for_root_ca(client, &namespace).await.map_err(DeployError::RootCa)?;
     }
     applier.apply_all(others.iter().map(|manifest| &manifest.object)).await?;
-    if manifests.iter().any(|manifest| manifest.kind() == POLICY) {
+    if manifests.iter().any(|manifest| manifest.kind() == "ValidatingAdmissionPolicy") {
         until_policies_are_in_force(client).await?;
     }
     Ok(wait_for_stores(client, manifests).await)
@@ -103,15 +101,7 @@ pub async fn remove_previous(cluster: &Cluster) -> Result<(), DeployError> {
         Err(error) => return Err(failed(error)),
     };
     let objects: Vec<Value> = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
-    let applier = Applier::discover(&cluster.client).await?;
-    let is_policy = |object: &Value| object["kind"].as_str().is_some_and(|kind| kind.starts_with(POLICY));
-    let (policies, others): (Vec<Value>, Vec<Value>) = objects.into_iter().partition(is_policy);
-    applier.remove_all(&policies).await?;
-    if !policies.is_empty() {
-        // One that is still in force would judge the removal of the rest, and the beginning of the next run.
-        until_policies_are_in_force(&cluster.client).await?;
-    }
-    applier.remove_all(&others).await?;
+    Applier::discover(&cluster.client).await?.remove_all(&objects).await?;
     std::fs::remove_file(&path).map_err(failed)
 }
 

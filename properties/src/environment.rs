@@ -195,11 +195,6 @@ impl Environment {
             .ok_or_else(|| "the cluster has no audit log: there is no audit policy".into())
     }
 
-    /// The cluster alone; none while somebody else holds it as well.
-    pub fn into_cluster(self) -> Option<Cluster> {
-        Arc::into_inner(self.cluster)
-    }
-
     /// Where this run keeps what it starts beside the cluster.
     pub fn scratch(&self) -> &Path {
         self.own_directory.as_ref().map_or(self.cluster.directory(), |own| own.path())

@@ -1,7 +1,7 @@
-//! What runs leave in a cluster that lives on: all of it carries [`RUN_LABEL`].
+//! What a run that was killed left in a cluster that lives on.
 //!
-//! A cluster that belongs to a run ends with it. One of `credence up` has something left in it by a run that was killed,
-//! and one that is [lent](crate::session::Lender) by every run.
+//! A run that ends removes what it made, and a cluster that belongs to a run ends with it. Only a run that is killed while
+//! it is attached to a cluster of `credence up` leaves something: all of it carries [`RUN_LABEL`].
 
 use std::time::Duration;
 
@@ -33,9 +33,6 @@ const KINDS: [(&str, &str, &str); 12] = [
     ("", "v1", "Namespace"),
 ];
 
-/// The first of the kinds are those of admission policies: this many.
-const POLICIES: usize = 2;
-
 /// Why leftovers could not be removed.
 #[derive(Debug, thiserror::Error)]
 pub enum LeftoverError {
@@ -63,20 +60,8 @@ pub enum LeftoverError {
 /// # Errors
 /// When the API server refuses, or something stays.
 pub async fn sweep(client: &Client) -> Result<usize, LeftoverError> {
-    sweep_kinds(client, &KINDS).await
-}
-
-/// Removes the admission policies alone that any run made, which could hinder the removal of all else.
-///
-/// # Errors
-/// When the API server refuses, or something stays.
-pub async fn sweep_policies(client: &Client) -> Result<usize, LeftoverError> {
-    sweep_kinds(client, &KINDS[..POLICIES]).await
-}
-
-async fn sweep_kinds(client: &Client, kinds: &[(&str, &str, &'static str)]) -> Result<usize, LeftoverError> {
     let mut swept = 0;
-    for &(group, version, kind) in kinds {
+    for (group, version, kind) in KINDS {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
         let api = Api::all_with(client.clone(), &resource);
         let refused = |act| move |source| LeftoverError::Refused { act, kind, source: Box::new(source) };

@@ -29,7 +29,7 @@ use crate::namespaces::NamespaceError;
 use crate::overlay::Time;
 use crate::registry;
 use crate::report::{Report, ReportError, Written};
-use crate::session::{Lender, Session};
+use crate::session::Session;
 use crate::sources::SourceError;
 use crate::stop::Stop;
 use crate::verdict::PropertyId;
@@ -52,8 +52,6 @@ pub struct Options {
     pub control_plane: Option<PathBuf>,
     /// The kind of cluster to start.
     pub cluster: ClusterKind,
-    /// Whose clusters to use in turn with other runs of this process; only a run that leaves a cluster as it was does.
-    pub lender: Option<Arc<Lender>>,
     /// The command of the container engine for a cluster of kind; docker or podman from the `PATH` if not given.
     pub engine: Option<PathBuf>,
     /// Properties to run; all if empty.

@@ -104,7 +104,7 @@ impl Participant {
 /// Namespaces of properties that run side by side, at most: what every bound allows for. Their copies are refreshed all the
 /// time, and the operator has a pace of its own: with 90 of them on two processors, it took half a minute to come to the
 /// first copies of a namespace.
-pub(crate) const MOST_NAMESPACES: u32 = 80;
+pub(crate) const MOST_NAMESPACES: u32 = 48;
 
 /// Where a property is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,16 +40,12 @@ use crate::verdict::{PropertyId, Verdict};
 
 mod cluster;
 mod inputs;
-mod inventory;
 mod kind;
-mod lend;
 mod name;
 
 use cluster::{attach, open_gates};
 use inputs::{control_plane, digest, endpoints, replay_flags};
 use kind::{Kind, find_engine};
-use lend::Loan;
-pub use lend::{LENT, Lender};
 use name::run_name;
 
 /// Why nothing of a cluster can be stopped that another process keeps.
@@ -70,8 +66,6 @@ pub struct Session {
     clock: Instant,
     /// The consumers, while they are being obtained.
     obtaining: Option<JoinHandle<()>>,
-    /// For a cluster that sessions of this process use one after the other.
-    loan: Option<Loan>,
     /// Held for as long as this run has a cluster that others could attach to.
     _attached: Option<File>,
 }
@@ -127,28 +121,16 @@ impl Session {
         Bundle::from_manifests(manifests.clone())?;
         phases.push(timer.finish());
 
-        let mut loan = Loan::of(&options, control_plane.as_ref());
-        let lent = match &mut loan {
-            Some(loan) => loan.take(console).await,
-            None => None,
-        };
-        let timer = console.phase(if lent.is_some() { LENT } else { "cluster" });
+        let timer = console.phase("cluster");
         let files = control_plane.clone().unwrap_or_else(ControlPlaneFiles::reference);
-        let attached = if kind.is_none() && loan.is_none() { attach(&state, &files).await } else { None };
+        let attached = if kind.is_none() { attach(&state, &files).await } else { None };
         let report = |step: &str| console.note(&format!("kind: {step}"));
-        let (mut cluster, lock, own_directory) = match (lent, attached, kind) {
-            (Some(cluster), ..) => (cluster, None, Some(run)),
-            (None, Some((cluster, lock)), _) => (cluster, Some(lock), Some(run)),
-            (None, None, Some(kind)) => {
+        let (mut cluster, lock, own_directory) = match (attached, kind) {
+            (Some((cluster, lock)), _) => (cluster, Some(lock), Some(run)),
+            (None, Some(kind)) => {
                 (Cluster::start_kind(run, &kind.setup(&programs, &assets, &files, &report)).await?, None, None)
             }
-            (None, None, None) => {
-                let cluster = Cluster::start(run, &programs, &assets, &files).await?;
-                if let Some(loan) = &mut loan {
-                    loan.begin(&cluster, console).await;
-                }
-                (cluster, None, None)
-            }
+            (None, None) => (Cluster::start(run, &programs, &assets, &files).await?, None, None),
         };
         phases.push(timer.finish());
         if lock.is_some() {
@@ -217,7 +199,6 @@ impl Session {
             started,
             clock,
             obtaining: None,
-            loan,
             _attached: lock,
         })
     }
@@ -363,9 +344,6 @@ impl Session {
         {
             cluster.keep_directory();
             console.note(&format!("logs of all programs: {}", env.cluster.directory().display()));
-        }
-        if let Some(loan) = self.loan {
-            loan.give_back(env, console).await;
         }
         Ok((report, written))
     }

@@ -2,29 +2,26 @@
 //! here must be violated by it, with a smaller case and a line that repeats it, or the consumer named here must find it.
 //! What holds on the reference configuration is shown by the conformance test of the same `cargo test`.
 //!
-//! Trials share clusters, one after the other, where the fault is in manifests alone: see [`Lender`]. Those whose files the
-//! API server is started with, whose consumers need a node, or that stop programs have each a cluster of its own.
-//!
 //! Some trials are ignored unless asked for, as at night: `cargo test --test catches -- --include-ignored`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use credence::consumers::Consumer;
 use credence::registry;
 use credence::report::{PropertyReport, Report};
 use credence::run::{ClusterKind, Options};
-use credence::session::{LENT, Lender};
 use credence::verdict::{CaseId, Verdict};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 
 #[path = "support/execute.rs"]
 mod execute;
 mod support;
 #[path = "support/took.rs"]
 mod took;
+
+use execute::execute;
 
 /// Each fault, and the properties that must find it.
 const FAULTS: &[(&str, &[&str])] = &[
@@ -98,28 +95,23 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each trial brings up a cluster and then mostly waits for bounds to pass, so that two share the processors well.
     arguments.test_threads = Some(2);
-    let lender = Arc::new(Lender::default());
-    let mut trials = vec![Trial::test("every_broken_configuration_has_a_property_that_must_find_it", all_are_listed)];
+    let mut trials = vec![took::trial("every_broken_configuration_has_a_property_that_must_find_it", all_are_listed)];
     for (fault, properties) in FAULTS {
         for property in *properties {
             let name = format!("{property}_is_violated_by_{}", fault.replace('-', "_"));
-            let lender = Arc::clone(&lender);
-            trials.push(took::trial(name, move || finds(&options(&lender, fault, property)?)));
+            trials.push(took::trial(name, move || finds(fault, property)));
         }
     }
     for (fault, properties) in FURTHER_FAULTS {
         for property in *properties {
             let name = format!("{property}_is_violated_by_{}", fault.replace('-', "_"));
-            let lender = Arc::clone(&lender);
-            let trial = took::trial(name, move || sees(options(&lender, fault, property)?));
-            trials.push(trial.with_ignored_flag(NIGHTLY.contains(fault)));
+            trials.push(took::trial(name, move || sees(fault, property)).with_ignored_flag(NIGHTLY.contains(fault)));
         }
     }
     for (fault, consumer) in CONSUMER_FAULTS {
         let name = format!("p07_is_violated_by_{}", fault.replace('-', "_"));
-        let lender = Arc::clone(&lender);
-        let trial = took::trial(name, move || is_found_by(options(&lender, fault, "p07")?, *consumer));
-        trials.push(trial.with_ignored_flag(NIGHTLY.contains(fault)));
+        trials
+            .push(took::trial(name, move || is_found_by(fault, *consumer)).with_ignored_flag(NIGHTLY.contains(fault)));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     took::print_slowest();
@@ -143,34 +135,22 @@ fn all_are_listed() -> Result<(), Failed> {
     if there == listed { Ok(()) } else { Err(Failed::from(format!("there are {there:?}, listed are {listed:?}"))) }
 }
 
-fn options(lender: &Arc<Lender>, fault: &str, property: &str) -> Result<Options, Failed> {
+fn options(fault: &str, property: &str) -> Result<Options, Failed> {
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("catches").join(format!("{property}-{fault}"));
     Ok(Options {
         config: Some(broken().join(fault)),
         consumers: Some(broken().join("../consumers/manifests")),
         cluster: ClusterKind::Embedded,
-        lender: Some(Arc::clone(lender)),
         properties: vec![registry::find(property)?],
         cases: CASES,
         ..support::options(&out)
     })
 }
 
-/// Runs, says how long that took and on whose cluster, and gives the report whatever it says.
-fn execute(options: &Options) -> Result<Report, Failed> {
-    let began = Instant::now();
-    let report = execute::execute(options)?;
-    let is_lent = report.phases.iter().any(|phase| phase.name == LENT);
-    let whose = if is_lent { "that an earlier run left clean" } else { "of its own" };
-    let what = options.out.file_name().unwrap_or_default().display();
-    eprintln!("catches: {what}: {:.1} s, on a cluster {whose}", began.elapsed().as_secs_f64());
-    Ok(report)
-}
-
 /// The consumer that the fault is for says so, and nobody else but Backstage, which uses several copies; that a case can
 /// be made smaller and repeated, the other trials show.
-fn is_found_by(options: Options, consumer: Consumer) -> Result<(), Failed> {
-    let options = Options { shrink: Duration::ZERO, ..options };
+fn is_found_by(fault: &str, consumer: Consumer) -> Result<(), Failed> {
+    let options = Options { shrink: Duration::ZERO, ..options(fault, "p07")? };
     let consumer = match consumer.stand_in() {
         Some(stand_in) if options.components.kargo.is_none() => stand_in,
         _ => consumer,
@@ -189,8 +169,9 @@ fn is_found_by(options: Options, consumer: Consumer) -> Result<(), Failed> {
     }
 }
 
-fn finds(options: &Options) -> Result<(), Failed> {
-    let report = execute(options)?;
+fn finds(fault: &str, property: &str) -> Result<(), Failed> {
+    let options = options(fault, property)?;
+    let report = execute(&options)?;
     let found = violated(&report)?;
     let Some(finding) = found.findings.iter().find(|finding| finding.smallest.is_some()) else {
         return Err(Failed::from(format!("no smaller case in {:?}", found.findings)));
@@ -198,11 +179,11 @@ fn finds(options: &Options) -> Result<(), Failed> {
     if report.exit_code().code() != 1 {
         return Err(Failed::from(format!("exit code {:?} and not 1", report.exit_code())));
     }
-    replays(options, finding.case)
+    replays(&options, finding.case)
 }
 
-fn sees(options: Options) -> Result<(), Failed> {
-    let report = execute(&Options { shrink: Duration::ZERO, ..options })?;
+fn sees(fault: &str, property: &str) -> Result<(), Failed> {
+    let report = execute(&Options { shrink: Duration::ZERO, ..options(fault, property)? })?;
     violated(&report)?;
     match report.exit_code().code() {
         1 => Ok(()),

@@ -117,10 +117,6 @@ impl Provider for Embedded {
         &mut self.run
     }
 
-    fn reconnect(&mut self, client: &Client) {
-        self.client = client.clone();
-    }
-
     fn authority(&self) -> &Authority {
         &self.authority
     }

@@ -1,7 +1,6 @@
 //! What the kinds of clusters do each in its own way.
 
 use futures::future::BoxFuture;
-use kube::Client;
 
 use super::ClusterError;
 use crate::capture::Traffic;
@@ -29,9 +28,6 @@ pub(crate) trait Provider: Send + Sync {
 
     /// The same, to keep it.
     fn run_mut(&mut self) -> &mut RunDir;
-
-    /// Takes another client into use.
-    fn reconnect(&mut self, client: &Client);
 
     /// The authority behind its certificates.
     fn authority(&self) -> &Authority;

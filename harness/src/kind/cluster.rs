@@ -289,10 +289,6 @@ impl Provider for Kind {
         &mut self.run
     }
 
-    fn reconnect(&mut self, client: &Client) {
-        self.client = client.clone();
-    }
-
     fn authority(&self) -> &Authority {
         &self.authority
     }

@@ -19,7 +19,6 @@ pub(crate) fn options(out: &Path) -> Options {
         control_plane: None,
         consumers: None,
         cluster: ClusterKind::Embedded,
-        lender: None,
         engine: None,
         properties: Vec::new(),
         cases: number("CREDENCE_CASES").map_or(100, |cases: u64| u32::try_from(cases).expect("fewer than 2^32 cases")),
