@@ -108,7 +108,7 @@ fn with_room_for_one_everything_runs_one_after_the_other_in_order() {
 
 #[test]
 fn one_begins_only_when_there_is_room_for_its_namespaces() {
-    let participants = [30, 40, 10].map(|namespaces| participant(OWN, namespaces));
+    let participants = [30, 35, 10].map(|namespaces| participant(OWN, namespaces));
     let mut schedule = Schedule::new(participants.to_vec(), 10);
     (0..3).for_each(|number| schedule.is_ready(number));
     assert_eq!(begun(&mut schedule), [0, 2]);

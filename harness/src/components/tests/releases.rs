@@ -35,7 +35,7 @@ fn mirrored(bench: &Bench, server: &Server) -> Options {
 }
 
 fn unfinished(options: &Options) -> PathBuf {
-    let cache = Cache::of(&options).unwrap();
+    let cache = Cache::of(options).unwrap();
     cache.prepare().unwrap();
     cache.download(Part::KubeApiserver)
 }
