@@ -181,11 +181,11 @@ async fn a_failed_build_says_what_the_compiler_said() {
 
 #[tokio::test]
 async fn a_disk_that_fills_up_in_the_middle_of_a_build_ends_it_and_the_next_one_succeeds() {
-    let full = "echo internal/abi >&2; echo 'write /work/b001: no space left on device' >&2; exit 1";
+    let full = "echo internal/abi >&2; echo 'write /go-build/b001: no space left on device' >&2; exit 1";
     let bench = Bench::new(&format!("test -e $here/room || {{ {full}; }}; {WORKING}"));
     let options = bench.build_only();
     let error = obtain(&options, &[Part::Etcd], &Quiet).await.unwrap_err().to_string();
-    assert!(error.ends_with("write /work/b001: no space left on device"), "{error}");
+    assert!(error.ends_with("write /go-build/b001: no space left on device"), "{error}");
     let left = fs::read_dir(options.cache.join("work/etcd")).unwrap().count();
     assert_eq!((left, Cache::of(&options).unwrap().find(Part::Etcd)), (0, None));
     fs::write(bench.path("room"), "").unwrap();
