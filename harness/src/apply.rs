@@ -20,7 +20,7 @@ const DISCOVERED: Duration = Duration::from_secs(10);
 /// How long an object may take to go.
 const GONE: Duration = Duration::from_secs(60);
 /// How long a CustomResourceDefinition may take to be served.
-const ESTABLISHED: Duration = Duration::from_secs(30);
+const ESTABLISHED: Duration = Duration::from_mins(3);
 
 /// Why an object could not be applied.
 #[derive(Debug, thiserror::Error)]

@@ -327,4 +327,4 @@ pub(crate) fn versions(programs: &Programs) -> BTreeMap<String, String> {
 /// How long a case waits for the answer to a request.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long a part of the set-up may take before it counts as failed.
-pub(crate) const SET_UP: Duration = Duration::from_secs(60);
+pub(crate) const SET_UP: Duration = Duration::from_mins(3);

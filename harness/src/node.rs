@@ -52,7 +52,7 @@ use remains::Remains;
 /// The node's directory in the run directory.
 const DIRECTORY: &str = "node";
 /// How long a step of the start may take; the longest takes about 1 s on two idle cores.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(3);
 /// How often a program that is starting is asked.
 const PROBE: Duration = Duration::from_millis(50);
 

@@ -27,7 +27,7 @@ mod seen;
 pub use seen::{ExternalSecretSeen, NamespaceSeen, PodSeen, SecretEvent, SecretSeen};
 
 /// How long the first lists may take.
-const FIRST_LIST: Duration = Duration::from_secs(30);
+const FIRST_LIST: Duration = Duration::from_mins(3);
 
 /// How long to pause before a watch that failed begins anew.
 const AGAIN: Duration = Duration::from_millis(500);

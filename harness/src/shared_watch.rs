@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::wait::{self, Eye, Progress, WaitError};
 
 /// How long the first list may take.
-const FIRST_LIST: Duration = Duration::from_secs(30);
+const FIRST_LIST: Duration = Duration::from_mins(3);
 
 /// An object's namespace and name.
 pub(crate) type Key = (String, String);

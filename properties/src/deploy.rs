@@ -19,7 +19,7 @@ mod in_force;
 pub use in_force::{InForceError, until_policies_are_in_force};
 
 /// How long kube-controller-manager may take to publish the cluster's CA in a new namespace.
-const ROOT_CA: Duration = Duration::from_secs(30);
+const ROOT_CA: Duration = Duration::from_mins(3);
 /// How long ESO may take to validate the stores. A store that stays invalid is the configuration's own fault, for the
 /// properties to find.
 const STORES: Duration = Duration::from_secs(10);

@@ -27,6 +27,8 @@ use crate::stop::Stop;
 use crate::verdict::{CaseId, CaseRecord, CheckRecord, Outcome, Requirement};
 
 mod execute;
+#[cfg(test)]
+mod golden;
 mod shrink;
 
 /// A claim, and how to test it.

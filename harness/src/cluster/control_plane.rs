@@ -25,7 +25,7 @@ pub(crate) const KUBELET_CLIENT: &str = "kube-apiserver-kubelet-client";
 /// Size at which the audit log would be rotated: more than a run writes, so that no entry leaves the file.
 const AUDIT_LOG_MEGABYTES: u32 = 100_000;
 /// How long the API server may take to be ready; it takes about 3 s on two idle cores.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(3);
 /// How often a server that is starting is asked.
 const PROBE: Duration = Duration::from_millis(50);
 /// Starts are tried again with other ports when one was taken between choosing and binding it.

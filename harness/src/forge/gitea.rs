@@ -27,7 +27,7 @@ pub(super) const ADMINISTRATOR: &str = "credence";
 /// The name of its log, in the forge's directory.
 const LOG: &str = "gitea.log";
 /// How long Gitea may take to be ready; it takes about 2 s on two idle cores.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(3);
 /// How often a server that is starting is asked.
 const PROBE: Duration = Duration::from_millis(25);
 /// Makes the administrator and prints a token with all of its rights. Neither its password nor the token is ever on a

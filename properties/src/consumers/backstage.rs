@@ -21,9 +21,9 @@ use crate::environment::Environment;
 
 /// How long it may take until the pod before is gone, 200 MB are pulled and the container is started; measured at 12 s, and
 /// at 44 s beside two more runs.
-const STARTED: Duration = Duration::from_secs(60);
+const STARTED: Duration = Duration::from_mins(2);
 /// How long Backstage itself may take to be ready; it takes 2 to 9 s.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(3);
 /// How long the pod of a Deployment that is removed may take to be gone: the next one listens on its port.
 const GONE: Duration = Duration::from_secs(30);
 /// Where the image has the certificate of the forge's authority.

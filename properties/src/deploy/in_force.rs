@@ -19,7 +19,7 @@ use crate::namespaces::RUN_LABEL;
 /// Name of the policy, of its binding, and of the ConfigMap that it denies.
 const MARKER: &str = "credence-in-force";
 /// How long the API server may take.
-const IN_FORCE: Duration = Duration::from_secs(30);
+const IN_FORCE: Duration = Duration::from_mins(3);
 /// How often is asked.
 const EVERY: Duration = Duration::from_millis(50);
 

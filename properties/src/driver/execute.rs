@@ -43,7 +43,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
     }
     let first = records.iter_mut().find(|record| is_new_violation(&record.outcome));
     let mut waited = waited;
-    if let Some(first) = first.filter(|_| trouble.is_none()) {
+    if let Some(first) = first.filter(|_| trouble.is_none() && !plan.shrink.is_zero()) {
         first.smallest = Some(match run.alone(&mut waited).await {
             Ok(()) => {
                 console.note(&format!("{}: looking for a smaller case, at most {:?}", first.id, plan.shrink));
@@ -173,12 +173,12 @@ async fn run_slots<P: Property>(
 }
 
 /// A slot: its number and the indices of its cases.
-struct Slot {
-    number: u32,
-    indices: Vec<u32>,
+pub(super) struct Slot {
+    pub(super) number: u32,
+    pub(super) indices: Vec<u32>,
 }
 
-fn slots<P: Property>(plan: &Plan) -> Vec<Slot> {
+pub(super) fn slots<P: Property>(plan: &Plan) -> Vec<Slot> {
     let indices: Vec<u32> = match plan.only {
         Some(index) => vec![index],
         None => (0..plan.cases).collect(),
