@@ -19,6 +19,8 @@ const CONCURRENCY: usize = 16;
 const DISCOVERED: Duration = Duration::from_secs(10);
 /// How long an object may take to go.
 const GONE: Duration = Duration::from_secs(60);
+/// Label of every namespace that credence made; its value is the run.
+pub const RUN_LABEL: &str = "credence.dev/run";
 /// How long a CustomResourceDefinition may take to be served.
 const ESTABLISHED: Duration = Duration::from_mins(3);
 

@@ -5,11 +5,10 @@
 //! that started it and ends with it.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 
 use kube::Client;
 use serde::{Deserialize, Serialize};
@@ -19,12 +18,12 @@ use crate::capture::Traffic;
 use crate::certificates::{Authority, CertificateError};
 use crate::components::{Part, Programs};
 use crate::credential::Credential;
-use crate::external_secrets;
 use crate::kind::{self, ClusterNetwork, KindError, KindNode};
 use crate::process::{Death, Process, ProcessError};
-use crate::run_dir::{RunDir, RunDirError};
+use crate::run_dir::{Clear, RunDir, RunDirError};
 use crate::standstill::Standstill;
 use crate::wait::WaitError;
+use crate::{external_secrets, node};
 
 mod control_plane;
 mod control_plane_files;
@@ -323,6 +322,9 @@ pub(crate) fn versions(programs: &Programs) -> BTreeMap<String, String> {
     versions.extend(programs.providers().map(|providers| (OPERATOR_PROVIDERS.to_owned(), providers.describe())));
     versions
 }
+
+/// Removes what a run may have made outside its directory: a node on the machine, a cluster of kind with an engine.
+pub const CLEAR: &[Clear] = &[node::clear, kind::clear];
 
 /// How long a case waits for the answer to a request.
 const ANSWER: Duration = Duration::from_secs(30);

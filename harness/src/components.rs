@@ -17,7 +17,6 @@ use rustix::fs::Access;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use crate::kargo::Given;
 use crate::priority::Priority;
 
 mod assets;
@@ -27,6 +26,7 @@ mod compiler;
 mod download;
 mod error;
 mod examine;
+mod given;
 mod go;
 mod lock;
 mod module;
@@ -42,6 +42,7 @@ mod tests;
 pub use assets::{argo_cd_assets, external_secrets_assets, gitea_assets, kind_assets};
 pub use error::ComponentError;
 pub use examine::{Cost, Finding, State, Subject, examine};
+pub use given::Given;
 pub use part::Part;
 pub use progress::{BarProgress, PlainProgress};
 pub use providers::Providers;
@@ -159,6 +160,9 @@ pub enum Step {
 pub trait Progress: Send + Sync {
     /// `part` is now at `step`.
     fn step(&self, part: Part, step: &Step);
+
+    /// Something worth a line beside the steps.
+    fn note(&self, text: &str);
 }
 
 /// A program that is there.

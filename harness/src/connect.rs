@@ -74,7 +74,7 @@ pub async fn connect(
     context: Option<&str>,
     user_agent: &'static str,
 ) -> Result<Client, ConnectError> {
-    crate::tls::use_ring();
+    crate::crypto::use_ring();
     let place = place(kubeconfig);
     let read = match kubeconfig {
         Some(path) => Kubeconfig::read_from(path),

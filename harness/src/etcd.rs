@@ -91,7 +91,7 @@ impl Etcd {
     /// # Errors
     /// When the certificates cannot be used.
     pub fn connect(url: &str, directory: &Path) -> Result<Self, EtcdError> {
-        crate::tls::use_ring();
+        crate::crypto::use_ring();
         let read = |name: &str| {
             let path = directory.join(name);
             fs::read(&path).map_err(|source| EtcdError::File { path, source })

@@ -124,7 +124,7 @@ impl Forge {
     /// # Errors
     /// When an address cannot be listened on, or Gitea cannot be started, dies, or is not ready in time.
     pub async fn start(setup: &ForgeSetup<'_>) -> Result<Self, ForgeError> {
-        crate::tls::use_ring();
+        crate::crypto::use_ring();
         let mut listeners = vec![listen(SocketAddr::from((setup.host, 0))).await?];
         for address in setup.addresses {
             listeners.push(listen(*address).await?);

@@ -54,7 +54,7 @@ pub async fn shake_hands(
     authority: &str,
     name: &str,
 ) -> Result<(), HandshakeError> {
-    crate::tls::use_ring();
+    crate::crypto::use_ring();
     let acceptor = TlsAcceptor::from(Arc::new(server(certificate, key)?));
     let connector = TlsConnector::from(Arc::new(client(authority)?));
     let name =

@@ -12,10 +12,9 @@
 //! They are written and read a piece at a time: an image of hundreds of megabytes takes none of them in memory.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, io};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -23,8 +22,12 @@ use sha2::{Digest as _, Sha256};
 mod archive;
 mod layer;
 mod registry;
+mod sleeper;
 #[cfg(test)]
 mod tests;
+
+pub use sleeper::archive as archive_sleeper;
+pub use sleeper::{SLEEPER_IMAGE, sleeper};
 
 pub use archive::Entry;
 pub use layer::Layer;

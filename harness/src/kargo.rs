@@ -17,8 +17,9 @@
 //! - A discovery that fails is tried again after 5 ms, then after twice as long each time, while the Warehouse stays
 //!   unhealthy.
 
+pub use crate::components::Given;
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use k8s_openapi::api::rbac::v1::RoleBinding;
@@ -64,32 +65,21 @@ const FIRST: Warehouse<'_> = Warehouse {
     subscription: Subscription::Git { repo_url: "https://kargo.invalid/o/ready.git", branch: "main" },
 };
 
-/// Kargo, as the user has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
-    /// The program `kargo` of the control plane. The command line client of the same name is another one.
-    pub program: PathBuf,
-    /// Its chart: a directory like upstream's `charts/kargo`, or a package.
-    pub chart: PathBuf,
-}
-
-impl Given {
-    /// Checks that both are what they should be, and gives the version that the program says it has.
-    ///
-    /// # Errors
-    /// When one of them is something else.
-    pub async fn version(&self) -> Result<String, KargoError> {
-        if !self.chart.is_file() && !self.chart.join("Chart.yaml").is_file() {
-            return Err(KargoError::NoChart { path: self.chart.clone() });
-        }
-        let wrong = |message: String| KargoError::Program { path: self.program.clone(), message };
-        let mut version = Command::new(&self.program);
-        let output = timeout(VERSION, version.arg("version").kill_on_drop(true).output()).await;
-        let output = output.map_err(|_| wrong(format!("no answer within {VERSION:?}")))?;
-        let output = output.map_err(|error| wrong(error.to_string()))?;
-        let no_version = || wrong("it does not say its version as that of the control plane does".to_owned());
-        version_in(&output.stdout).ok_or_else(no_version)
+/// Checks that program and chart are what they should be, and gives the version that the program says it has.
+///
+/// # Errors
+/// When one of them is something else.
+pub async fn version_of(given: &Given) -> Result<String, KargoError> {
+    if !given.chart.is_file() && !given.chart.join("Chart.yaml").is_file() {
+        return Err(KargoError::NoChart { path: given.chart.clone() });
     }
+    let wrong = |message: String| KargoError::Program { path: given.program.clone(), message };
+    let mut version = Command::new(&given.program);
+    let output = timeout(VERSION, version.arg("version").kill_on_drop(true).output()).await;
+    let output = output.map_err(|_| wrong(format!("no answer within {VERSION:?}")))?;
+    let output = output.map_err(|error| wrong(error.to_string()))?;
+    let no_version = || wrong("it does not say its version as that of the control plane does".to_owned());
+    version_in(&output.stdout).ok_or_else(no_version)
 }
 
 fn version_in(said: &[u8]) -> Option<String> {
@@ -279,19 +269,19 @@ mod tests {
     async fn the_control_plane_says_its_version() {
         let directory = tempfile::tempdir().unwrap();
         let given = given(directory.path(), "{\"version\": \"v1.11.2\", \"gitCommit\": \"0\"}");
-        assert_eq!(given.version().await.unwrap(), "v1.11.2");
+        assert_eq!(version_of(&given).await.unwrap(), "v1.11.2");
     }
 
     #[tokio::test]
     async fn what_is_no_control_plane_or_no_chart_is_refused_with_its_path() {
         let directory = tempfile::tempdir().unwrap();
         let mut given = given(directory.path(), "Client Version: v1.11.2");
-        let error = given.version().await.unwrap_err().to_string();
+        let error = version_of(&given).await.unwrap_err().to_string();
         assert!(error.contains("kargo as Kargo's program"), "{error}");
         given.program = directory.path().join("nothing");
-        assert!(matches!(given.version().await, Err(KargoError::Program { .. })));
+        assert!(matches!(version_of(&given).await, Err(KargoError::Program { .. })));
         given.chart = directory.path().to_owned();
-        let error = given.version().await.unwrap_err();
+        let error = version_of(&given).await.unwrap_err();
         assert!(matches!(&error, KargoError::NoChart { path } if path == directory.path()), "{error}");
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::apply::ApplyError;
 use crate::cluster::ControlPlaneFiles;
-use crate::components::{ComponentError, Programs};
+use crate::components::{ComponentError, Programs, in_one_line};
 use crate::external_secrets::ReleaseError;
 use crate::image::ImageError;
 use crate::process::ProcessError;
@@ -30,16 +30,13 @@ pub mod room;
 
 pub(crate) use cluster::start;
 use engine::{Engine, EngineError};
+
 pub use network::ClusterNetwork;
 pub(crate) use network::LABEL;
 pub use node::KindNode;
 use node_image::NodeImage;
 use node_image::tools::ToolsImage;
 use pod_image::PulledImage;
-pub(crate) use remains::clear;
-
-/// The configuration for kind that the repository's users have, too.
-pub const CONFIG: &str = include_str!("../../kind-config.yaml");
 
 /// What a cluster of kind is started from.
 pub struct Setup<'a> {
@@ -103,14 +100,6 @@ pub enum KindError {
     /// The repository's configuration for kind is not what is expected.
     #[error("failed to understand kind-config.yaml: {0}")]
     Config(String),
-    /// The engine answered something unexpected.
-    #[error("failed to learn {what} from the container engine, which says {answer:?}")]
-    Answer {
-        /// What was asked for.
-        what: &'static str,
-        /// What it said.
-        answer: String,
-    },
     /// The operator's image could not be made.
     #[error("failed to make the image of External Secrets Operator")]
     Image(#[from] ImageError),
@@ -197,4 +186,9 @@ impl KindError {
         let path = path.to_owned();
         move |source| Self::File { act, path, source }
     }
+}
+
+/// Removes what is left of the cluster of a dead run.
+pub(crate) fn clear(run: &Path) -> Result<(), String> {
+    remains::clear(run).map_err(|error| in_one_line(&error))
 }

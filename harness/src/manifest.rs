@@ -3,13 +3,10 @@
 //! Interprets no object, and never puts what a file holds into an error or a log: manifests may hold credentials.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::{fmt, io};
 
 use serde_json::Value;
-use tokio::process::Command;
 
 mod document;
 #[cfg(test)]
@@ -17,14 +14,6 @@ mod tests;
 
 /// Directory in a configuration with the files that the API server is started with.
 pub const CONTROL_PLANE: &str = "control-plane";
-
-/// Names under which kustomize looks for its file, in its own order.
-///
-/// Source: kustomize `api/konfig.RecognizedKustomizationFileNames`.
-const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
-
-/// How many of kustomize's last lines on stderr an error carries.
-const STDERR_LINES: usize = 5;
 
 /// One Kubernetes object and the place it was read from.
 #[derive(Clone, PartialEq)]
@@ -204,101 +193,25 @@ pub enum ManifestError {
 /// # Errors
 /// A document that is not valid, is no Kubernetes object, or repeats an object of the same text.
 pub fn parse_documents(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
-    let manifests = document::parse(file, text)?;
+    let manifests = parse_part(file, text)?;
     reject_duplicates(&manifests)?;
     Ok(manifests)
 }
 
-/// Whether a directory is rendered by kustomize.
-pub fn has_kustomization(dir: &Path) -> bool {
-    KUSTOMIZATION_FILES.iter().any(|name| dir.join(name).is_file())
-}
-
-/// Loads a directory of manifests: what `kustomize build` renders when the directory is a kustomization, else
-/// every `*.yaml`, `*.yml` and `*.json` below it, by path. Hidden files and directories are left out.
+/// Parses one file of several that make a whole: as [`parse_documents`], but repeated objects are for
+/// [`reject_duplicates`] to find, in the whole.
 ///
 /// # Errors
-/// Those of [`parse_documents`], unreadable files, a failing or missing kustomize, a kustomization below a
-/// directory that is none, and a directory without any object.
-pub async fn load_directory(dir: &Path, kustomize: Option<&Path>) -> Result<Vec<Manifest>, ManifestError> {
-    let manifests = match (has_kustomization(dir), kustomize) {
-        (true, Some(kustomize)) => document::parse(dir, &render(kustomize, dir).await?)?,
-        (true, None) => {
-            return Err(ManifestError::KustomizeNeeded { dir: dir.to_owned() });
-        }
-        (false, _) => load_plain(dir).await?,
-    };
-    if manifests.is_empty() {
-        return Err(ManifestError::Empty { dir: dir.to_owned() });
-    }
-    reject_duplicates(&manifests)?;
-    Ok(manifests)
+/// A document that is not valid or is no Kubernetes object.
+pub fn parse_part(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
+    document::parse(file, text)
 }
 
-async fn load_plain(dir: &Path) -> Result<Vec<Manifest>, ManifestError> {
-    let mut manifests = Vec::new();
-    // Links are followed because mounted ConfigMaps are directories of links.
-    let entries = walkdir::WalkDir::new(dir)
-        .follow_links(true)
-        .sort_by_file_name()
-        .into_iter()
-        // What is in the directory for the API server is no object of the API.
-        .filter_entry(|entry| entry.depth() == 0 || !(is_hidden(entry) || is_control_plane(entry)));
-    for entry in entries {
-        let entry = entry.map_err(|error| ManifestError::Read {
-            path: error.path().unwrap_or(dir).to_owned(),
-            source: error.into(),
-        })?;
-        let path = entry.path();
-        let name = entry.file_name().to_str().unwrap_or_default();
-        if !entry.file_type().is_file() {
-            continue;
-        }
-        if KUSTOMIZATION_FILES.contains(&name) {
-            return Err(ManifestError::NestedKustomization { dir: dir.to_owned(), nested: path.to_owned() });
-        }
-        if [".yaml", ".yml", ".json"].iter().any(|suffix| name.ends_with(suffix)) {
-            let text = tokio::fs::read_to_string(path)
-                .await
-                .map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
-            manifests.extend(document::parse(path, &text)?);
-        }
-    }
-    Ok(manifests)
-}
-
-fn is_control_plane(entry: &walkdir::DirEntry) -> bool {
-    entry.depth() == 1 && entry.file_type().is_dir() && entry.file_name() == CONTROL_PLANE
-}
-
-fn is_hidden(entry: &walkdir::DirEntry) -> bool {
-    entry.file_name().as_encoded_bytes().starts_with(b".")
-}
-
-async fn render(kustomize: &Path, dir: &Path) -> Result<String, ManifestError> {
-    let output =
-        Command::new(kustomize).arg("build").arg(dir).stdin(Stdio::null()).kill_on_drop(true).output().await.map_err(
-            |source| ManifestError::KustomizeStart { kustomize: kustomize.to_owned(), dir: dir.to_owned(), source },
-        )?;
-    if !output.status.success() {
-        return Err(ManifestError::KustomizeFailed {
-            dir: dir.to_owned(),
-            status: output.status,
-            stderr: last_lines(&String::from_utf8_lossy(&output.stderr)),
-        });
-    }
-    String::from_utf8(output.stdout).map_err(|error| ManifestError::Read {
-        path: dir.to_owned(),
-        source: io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()),
-    })
-}
-
-fn last_lines(stderr: &str) -> String {
-    let lines: Vec<&str> = stderr.trim().lines().collect();
-    lines[lines.len().saturating_sub(STDERR_LINES)..].join("\n")
-}
-
-fn reject_duplicates(manifests: &[Manifest]) -> Result<(), ManifestError> {
+/// Refuses a whole in which the same object is written twice.
+///
+/// # Errors
+/// The first object that is, with both places.
+pub fn reject_duplicates(manifests: &[Manifest]) -> Result<(), ManifestError> {
     let mut seen = BTreeMap::new();
     for manifest in manifests {
         // The version is left out because all versions of a group are the same stored object.

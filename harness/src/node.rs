@@ -15,11 +15,10 @@
 //!
 //! The network stays the machine's, so that API server and registry on loopback can be reached.
 
-use std::fs;
-use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleRef, Subject};
@@ -28,7 +27,8 @@ use kube::{Api, Client};
 
 use crate::certificates::{Authority, CertificateError};
 use crate::cluster::{ClusterError, KUBELET_CLIENT, kubeconfig};
-use crate::image::ImageError;
+use crate::components::in_one_line;
+use crate::image::{ImageError, SLEEPER_IMAGE};
 use crate::process::{Death, Process, ProcessError, first_death};
 use crate::wait::{self, Progress, WaitError};
 
@@ -37,13 +37,9 @@ mod config;
 mod isolation;
 mod network;
 mod remains;
-mod sleeper;
 mod support;
 
 pub(crate) use config::write_registry;
-pub(crate) use remains::clear;
-pub use sleeper::{SLEEPER_IMAGE, sleeper};
-pub use support::find_program;
 
 use isolation::Isolation;
 use network::Network;
@@ -214,7 +210,7 @@ impl Node {
         node.processes.push(kubelet);
         let (etcd, below) = (options.programs.etcd.clone(), node.directory.clone());
         let import_sleeper = async {
-            let pack = move || sleeper::archive(&etcd, &below);
+            let pack = move || crate::image::archive_sleeper(&etcd, &below);
             // A closure that cannot be joined has panicked, and its panic has been shown.
             let archive = tokio::task::spawn_blocking(pack).await.map_err(io::Error::other);
             let archive = archive.map_err(NodeError::io("pack", Path::new(SLEEPER_IMAGE)))??;
@@ -354,4 +350,8 @@ async fn allow_kubelet_client(client: &Client) -> Result<(), NodeError> {
 /// Creates a directory with those above it; one that is there is fine.
 fn create_directory(path: &Path) -> Result<(), NodeError> {
     fs::create_dir_all(path).map_err(NodeError::io("create", path))
+}
+/// Ends what is left of the node of a dead run.
+pub(crate) fn clear(run: &Path) -> Result<(), String> {
+    remains::clear(run).map_err(|error| in_one_line(&error))
 }

@@ -323,6 +323,16 @@ pub fn terminate(pid: u32) {
     }
 }
 
+/// The absolute path of a command: from the `PATH`, or from where those for root are.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let root = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path)
+        .chain(root)
+        .map(|directory| directory.join(name))
+        .find(|file| file.is_absolute() && file.is_file())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -69,7 +69,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_sent_is_kept() {
-        crate::tls::use_ring();
+        crate::crypto::use_ring();
         let receiver = Receiver::start(Ipv4Addr::LOCALHOST.into()).await.unwrap();
         let client = reqwest::Client::new();
         let answer = client.post(format!("{}/a?b=c", receiver.url)).header("x-d", "e").body("f").send().await.unwrap();

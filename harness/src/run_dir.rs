@@ -5,9 +5,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::components::in_one_line;
-use crate::kind;
-use crate::node;
 use crate::process::{self, Process};
 
 /// File in a run directory on which the owner holds an exclusive lock for as long as it lives.
@@ -29,20 +26,25 @@ fn failed<'a>(act: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Ru
     move |source| RunDirError { act, path: path.to_owned(), source }
 }
 
+/// Removes what a run has made outside its directory, if it has made anything of one sort, such as containers; why not, if
+/// something is left.
+pub type Clear = fn(&Path) -> Result<(), String>;
+
 /// The directory of a run that is alive. Removed when dropped, unless kept.
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
     _lock: File,
+    clear: &'static [Clear],
     keep: bool,
 }
 
 impl RunDir {
-    /// Makes `STATE/runs/NAME` and locks it.
+    /// Makes `STATE/runs/NAME` and locks it. At its end, `clear` removes what the run has made outside it.
     ///
     /// # Errors
     /// When the directory cannot be made or written.
-    pub fn create(state: &Path, name: &str) -> Result<Self, RunDirError> {
+    pub fn create(state: &Path, name: &str, clear: &'static [Clear]) -> Result<Self, RunDirError> {
         let _all = lock_all(state)?;
         let path = state.join("runs").join(name);
         fs::create_dir_all(&path).map_err(failed("create the run directory", &path))?;
@@ -52,7 +54,7 @@ impl RunDir {
         let mut lock = open.map_err(failed("create", &file))?;
         lock.try_lock().map_err(io::Error::from).map_err(failed("lock", &file))?;
         lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(failed("write", &file))?;
-        Ok(Self { path, _lock: lock, keep: false })
+        Ok(Self { path, _lock: lock, clear, keep: false })
     }
 
     /// The directory.
@@ -83,7 +85,7 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        match clear(&self.path) {
+        match clear(&self.path, self.clear) {
             // A directory that cannot be removed now is removed by the next sweep.
             Ok(()) if !self.keep => drop(remove(&self.path)),
             Ok(()) => {}
@@ -108,11 +110,12 @@ pub struct Swept {
     pub left: Vec<(PathBuf, String)>,
 }
 
-/// Ends what dead runs left behind and removes their directories. Runs that are alive are not touched.
+/// Ends what dead runs left behind and removes their directories; `clear` removes what they made outside them. Runs that
+/// are alive are not touched.
 ///
 /// # Errors
 /// When the state directory cannot be read. A directory that cannot be removed is left for the next sweep.
-pub fn sweep(state: &Path) -> Result<Swept, RunDirError> {
+pub fn sweep(state: &Path, clear: &[Clear]) -> Result<Swept, RunDirError> {
     let runs = state.join("runs");
     let mut swept = Swept::default();
     if !runs.exists() {
@@ -130,7 +133,7 @@ pub fn sweep(state: &Path) -> Result<Swept, RunDirError> {
             Ok((Err(TryLockError::WouldBlock), _)) => swept.alive.push(path),
             _ => {
                 end_children(&path);
-                match clear(&path) {
+                match self::clear(&path, clear) {
                     Ok(()) if remove(&path).is_ok() => swept.removed.push(path),
                     Ok(()) => {}
                     Err(why) => swept.left.push((path, why)),
@@ -143,11 +146,10 @@ pub fn sweep(state: &Path) -> Result<Swept, RunDirError> {
     Ok(swept)
 }
 
-/// Removes what a run has made on the machine and with its container engine; why not, if something is left.
-fn clear(run: &Path) -> Result<(), String> {
-    // One must not keep the other from being cleared.
-    let (node, kind) = (node::clear(run), kind::clear(run));
-    node.map_err(|error| in_one_line(&error)).and(kind.map_err(|error| in_one_line(&error)))
+fn clear(run: &Path, clear: &[Clear]) -> Result<(), String> {
+    // All of them are tried: one must not keep the others from being cleared.
+    let cleared: Vec<Result<(), String>> = clear.iter().map(|clear| clear(run)).collect();
+    cleared.into_iter().collect()
 }
 
 /// Held while a run directory is made or swept: between the two, a new one has no lock of its own yet.
@@ -203,8 +205,8 @@ mod tests {
     #[test]
     fn a_living_run_is_not_swept() {
         let state = tempfile::tempdir().unwrap();
-        let run = RunDir::create(state.path(), "a").unwrap();
-        let swept = sweep(state.path()).unwrap();
+        let run = RunDir::create(state.path(), "a", &[]).unwrap();
+        let swept = sweep(state.path(), &[]).unwrap();
         assert_eq!(swept, Swept { alive: vec![run.path().to_owned()], ..Swept::default() });
         assert_eq!(owner(run.path()), Some(std::process::id()));
     }
@@ -212,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn a_dead_run_is_removed_and_its_children_end() {
         let state = tempfile::tempdir().unwrap();
-        let mut run = RunDir::create(state.path(), "a").unwrap();
+        let mut run = RunDir::create(state.path(), "a", &[]).unwrap();
         let program = Program {
             name: "sleeper".into(),
             executable: "/bin/sleep".into(),
@@ -225,7 +227,7 @@ mod tests {
         let path = run.path().to_owned();
         run.keep();
         drop(run);
-        assert_eq!(sweep(state.path()).unwrap().removed, vec![path.clone()]);
+        assert_eq!(sweep(state.path(), &[]).unwrap().removed, vec![path.clone()]);
         assert_eq!(process.ended().await.signal(), Some(9));
         assert!(!path.exists());
     }
@@ -233,7 +235,7 @@ mod tests {
     #[test]
     fn directories_that_their_owner_may_not_enter_are_removed_with_the_run() {
         let state = tempfile::tempdir().unwrap();
-        let run = RunDir::create(state.path(), "a").unwrap();
+        let run = RunDir::create(state.path(), "a", &[]).unwrap();
         let closed = run.path().join("clones/a");
         fs::create_dir_all(closed.join("b")).unwrap();
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
@@ -245,7 +247,7 @@ mod tests {
     #[test]
     fn a_state_directory_that_is_a_file_is_an_error_that_names_it() {
         let state = tempfile::NamedTempFile::new().unwrap();
-        let error = RunDir::create(state.path(), "a").unwrap_err();
+        let error = RunDir::create(state.path(), "a", &[]).unwrap_err();
         assert!(error.to_string().contains(&state.path().display().to_string()), "{error}");
     }
 }

@@ -124,7 +124,9 @@ mod tests {
     async fn time_counts_as_standstill_only_while_the_program_is_stopped() {
         let directory = tempfile::tempdir().unwrap();
         let service = service(directory.path(), "exec sleep 600");
-        let standstill = Standstill::of(service.processes());
+        let latest = service.processes();
+        let stands_still = move || latest.borrow().as_ref().is_some_and(|process| process.stands_still());
+        let standstill = Standstill::of(stands_still);
         let counted = async |from: Duration| {
             wait::poll("counted", Duration::from_secs(10), Duration::from_millis(20), async || {
                 if standstill.total() > from { Progress::Done(()) } else { Progress::NotYet(String::new()) }

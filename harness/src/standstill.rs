@@ -7,11 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::process::Process;
 use crate::wait;
 
 /// How often is looked: the kernel tells nobody but a parent that a process was stopped.
@@ -25,11 +23,11 @@ pub struct Standstill {
 }
 
 impl Standstill {
-    /// Watches whatever process is the latest. One that does not run does not stand still.
-    pub(crate) fn of(process: watch::Receiver<Option<Arc<Process>>>) -> Self {
+    /// Asks every 100 ms whether the program stands still. One that does not run does not.
+    pub fn of(stands_still: impl Fn() -> bool + Send + 'static) -> Self {
         let milliseconds = Arc::<AtomicU64>::default();
         let mut task = JoinSet::new();
-        task.spawn(count(process, Arc::clone(&milliseconds)));
+        task.spawn(count(stands_still, Arc::clone(&milliseconds)));
         Self { milliseconds, _task: task }
     }
 
@@ -39,13 +37,13 @@ impl Standstill {
     }
 }
 
-async fn count(process: watch::Receiver<Option<Arc<Process>>>, milliseconds: Arc<AtomicU64>) {
+async fn count(stands_still: impl Fn() -> bool, milliseconds: Arc<AtomicU64>) {
     let mut looked = Instant::now();
     loop {
         wait::pass(EVERY).await;
         let since = looked.elapsed();
         looked += since;
-        if process.borrow().as_ref().is_some_and(|process| process.stands_still()) {
+        if stands_still() {
             milliseconds.fetch_add(u64::try_from(since.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
     }

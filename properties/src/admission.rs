@@ -2,8 +2,8 @@
 //!
 //! Pure.
 
-use crate::copies::chain;
 use crate::model::Model;
+use crate::text::chain;
 
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

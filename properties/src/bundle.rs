@@ -10,7 +10,7 @@ use credence_harness::manifest::Manifest;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::selector::Labels;
+use crate::labels::Labels;
 
 mod error;
 mod external_secret;

@@ -7,23 +7,23 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use credence_harness::components::{self, Part, Providers, Source};
+use credence_harness::components::{self, Given, Part, Providers, Source};
 use credence_harness::connect::ConnectError;
 use credence_harness::dirs::{self, DirsError};
-use credence_harness::kargo::Given;
 use credence_harness::kind::pod_image::GivenImage;
-use credence_harness::manifest;
 use credence_harness::run_dir::RunDirError;
 use tracing_subscriber::EnvFilter;
 
 use crate::bundle::Bundle;
 use crate::console::Console;
+use crate::events::Events;
+use crate::id::{CaseId, PropertyId};
 use crate::monitor::MonitorError;
 use crate::overlay::Time;
 use crate::registry::{self, UnknownProperty};
 use crate::run::{self, ClusterKind, Keep, Options, RunError};
 use crate::stop::Stop;
-use crate::verdict::{CaseId, ExitCode, PropertyId};
+use crate::verdict::ExitCode;
 
 mod doctor;
 mod lint;
@@ -353,10 +353,10 @@ async fn load(directory: Option<&Path>, options: &components::Options) -> anyhow
     let scratch = tempfile::tempdir().context("failed to make a temporary directory")?;
     // Plain manifests need no program at all.
     let kustomize = match directory {
-        Some(path) if !manifest::has_kustomization(path) => None,
+        Some(path) if !credence_harness::kustomize::has_kustomization(path) => None,
         _ => {
             let console = Console::stderr();
-            let programs = components::obtain(options, &[Part::Kustomize], console.components()).await?;
+            let programs = components::obtain(options, &[Part::Kustomize], &console).await?;
             Some(programs.path(Part::Kustomize).to_owned())
         }
     };
@@ -372,10 +372,11 @@ fn random_seed() -> u64 {
 
 async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let console = Arc::new(Console::stderr());
+    let events: Arc<dyn Events> = Arc::<Console>::clone(&console);
     let stop = Stop::default();
     let interrupted = tokio::spawn(signals::stop_on_signal(stop.clone()));
     let (report, written) = tokio::select! {
-        outcome = run::run(&options, &console, &stop) => outcome?,
+        outcome = run::run(&options, &events, &stop) => outcome?,
         // The second signal does not wait for a report; what was started ends with this process.
         () = signals::second_signal(interrupted) => anyhow::bail!("interrupted"),
     };

@@ -8,16 +8,19 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use credence_harness::components::{self, BarProgress, PlainProgress};
+use credence_harness::components::{self, BarProgress, Part, PlainProgress, Progress as _, Step};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::report::{Millis, Phase, PropertyReport, Report, Written, printable};
-use crate::verdict::{CaseRecord, Outcome, PropertyId, Verdict, Violation};
+use crate::events::{Event, Events};
+use crate::id::PropertyId;
+use crate::report::{Millis, PropertyReport, Report, Written, printable};
+use crate::verdict::{CaseRecord, Outcome, Verdict, Violation};
 
 mod progress;
 mod summary;
 
 use progress::Progress;
+
 pub use summary::render_summary;
 
 /// How often elapsed times are redrawn on a terminal.
@@ -27,6 +30,7 @@ const REDRAW_EVERY: Duration = Duration::from_millis(500);
 pub struct Console {
     output: Output,
     started: Instant,
+    phases: Mutex<BTreeMap<String, ProgressBar>>,
     properties: Mutex<BTreeMap<PropertyId, Shown>>,
     components: Box<dyn components::Progress>,
 }
@@ -61,25 +65,29 @@ impl Console {
             Output::Bars { bars, .. } => Box::new(BarProgress::on(bars.clone())),
             Output::Lines(_) => Box::new(PlainProgress::new()),
         };
-        Self { output, started: Instant::now(), properties: Mutex::default(), components }
+        Self { output, started: Instant::now(), phases: Mutex::default(), properties: Mutex::default(), components }
     }
 
-    /// Shows how programs are obtained, a line for each.
-    pub fn components(&self) -> &dyn components::Progress {
-        self.components.as_ref()
-    }
-
-    /// A step of set-up begins; it ends with [`PhaseTimer::finish`], or as stopped when the timer is dropped.
-    pub fn phase(&self, name: &str) -> PhaseTimer<'_> {
-        let bar = self.bar(name);
-        if bar.is_none() {
-            self.note(name);
+    /// A step of set-up begins.
+    fn phase_started(&self, name: &str) {
+        match self.bar(name) {
+            Some(bar) => drop(lock(&self.phases).insert(name.to_owned(), bar)),
+            None => self.note(name),
         }
-        PhaseTimer { console: self, name: name.into(), started: Instant::now(), bar, finished: false }
+    }
+
+    /// A step of set-up ended, or was stopped.
+    fn phase_ended(&self, name: &str, took: Duration, is_done: bool) {
+        let how = if is_done { "done" } else { "stopped" };
+        let text = format!("{name}: {how} after {}", Millis::from(took));
+        match lock(&self.phases).remove(name) {
+            Some(bar) => bar.finish_with_message(text),
+            None => self.note(&text),
+        }
     }
 
     /// A property begins, with this many cases to run.
-    pub fn property_started(&self, id: PropertyId, title: &str, planned: u32) {
+    fn property_started(&self, id: PropertyId, title: &str, planned: u32) {
         let progress = Progress::new(id, title, planned, Instant::now());
         let bar = self.bar(&progress.to_string());
         if bar.is_none() {
@@ -89,7 +97,7 @@ impl Console {
     }
 
     /// A case of a started property ended; a case of any other property is not shown.
-    pub fn case_done(&self, record: &CaseRecord) {
+    fn case_done(&self, record: &CaseRecord) {
         let mut properties = lock(&self.properties);
         let Some(shown) = properties.get_mut(&record.id.property) else { return };
         let change = shown.progress.record(record, Instant::now());
@@ -107,7 +115,7 @@ impl Console {
     }
 
     /// A property ended, or was skipped without a start.
-    pub fn property_finished(&self, report: &PropertyReport) {
+    fn property_finished(&self, report: &PropertyReport) {
         let shown = lock(&self.properties).remove(&report.id);
         let mut text = format!("{} {}: {}", report.id, report.title, self.painted(report.verdict));
         if report.verdict != Verdict::Skipped {
@@ -123,18 +131,6 @@ impl Console {
             Some(bar) => bar.finish_with_message(text),
             None => self.note(&text),
         }
-    }
-
-    /// Says something beside the progress.
-    pub fn note(&self, text: &str) {
-        // Losing progress output, to a closed pipe for one, must not end a run.
-        match &self.output {
-            Output::Bars { bars, .. } => bars.println(text).ok(),
-            Output::Lines(writer) => {
-                let elapsed = self.started.elapsed().as_secs();
-                writeln!(lock(writer), "[{elapsed:>4} s] {text}").ok()
-            }
-        };
     }
 
     /// Prints the summary, and where the report is, to standard output; the live lines go.
@@ -169,37 +165,31 @@ impl Console {
     }
 }
 
-/// A step of set-up that is under way.
-pub struct PhaseTimer<'a> {
-    console: &'a Console,
-    name: String,
-    started: Instant,
-    bar: Option<ProgressBar>,
-    finished: bool,
-}
-
-impl PhaseTimer<'_> {
-    /// The step is done; what it was and how long it took, for the report.
-    pub fn finish(mut self) -> Phase {
-        self.finished = true;
-        let took = self.started.elapsed();
-        self.end("done", took);
-        Phase::new(&self.name, took)
+impl components::Progress for Console {
+    fn step(&self, part: Part, step: &Step) {
+        self.components.step(part, step);
     }
 
-    fn end(&self, how: &str, took: Duration) {
-        let text = format!("{}: {how} after {}", self.name, Millis::from(took));
-        match &self.bar {
-            Some(bar) => bar.finish_with_message(text),
-            None => self.console.note(&text),
-        }
+    fn note(&self, text: &str) {
+        // Losing progress output, to a closed pipe for one, must not end a run.
+        match &self.output {
+            Output::Bars { bars, .. } => bars.println(text).ok(),
+            Output::Lines(writer) => {
+                let elapsed = self.started.elapsed().as_secs();
+                writeln!(lock(writer), "[{elapsed:>4} s] {text}").ok()
+            }
+        };
     }
 }
 
-impl Drop for PhaseTimer<'_> {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.end("stopped", self.started.elapsed());
+impl Events for Console {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::PhaseStarted { name } => self.phase_started(name),
+            Event::PhaseEnded { name, took, is_done } => self.phase_ended(name, *took, *is_done),
+            Event::PropertyStarted { id, title, planned } => self.property_started(*id, title, *planned),
+            Event::CaseEnded(record) => self.case_done(record),
+            Event::PropertyEnded(report) => self.property_finished(report),
         }
     }
 }
@@ -225,6 +215,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::{Console, lock};
+    use crate::events::PhaseTimer;
     use crate::report::PropertyReport;
     use crate::report::testing::{META, OTHER, property, record, unknown, violated};
     use crate::verdict::Outcome;
@@ -286,9 +277,9 @@ mod tests {
     #[test]
     fn a_phase_that_is_dropped_was_stopped() {
         let shown = lines(|console| {
-            let phase = console.phase("control plane").finish();
+            let phase = PhaseTimer::begin(console, "control plane").finish();
             assert_eq!(phase.name, "control plane");
-            drop(console.phase("node"));
+            drop(PhaseTimer::begin(console, "node"));
         });
         assert_eq!((shown[0].as_str(), shown[2].as_str()), ("control plane", "node"));
         assert!(shown[1].starts_with("control plane: done after "), "{shown:?}");

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use credence_harness::credential::Credential;
 
-use crate::selector::Labels;
+use crate::labels::Labels;
 
 mod argo_cd;
 mod docker_config;

@@ -20,14 +20,9 @@ use credence_harness::image::{Layer, Registry, Settings};
 use credence_harness::kargo::Kargo;
 use pod::PodNode;
 
-use crate::consumer_format::{ARGO_CD_LABEL, DOCKER_CONFIG, KARGO_LABEL, Role, source_roles};
-use crate::model::{ExpectedKeys, Target};
-use crate::verdict::Requirement;
-
 mod argo_cd;
 mod backstage;
 mod deployment;
-mod endpoints;
 mod kargo;
 mod kargo_rules;
 mod kubelet;
@@ -35,136 +30,24 @@ mod oauth;
 mod pod;
 mod preparation;
 mod setup;
+mod site;
 mod start;
 mod tls;
 
+use crate::endpoints::Endpoints;
+
 pub use argo_cd::{Followed, SyncError};
 pub use backstage::{PORTAL_IMAGE, PORTAL_VARIABLES, PortalDeployment, PortalError, catalog_file};
-pub use endpoints::{Endpoints, Owner};
+
 pub use kargo::{DiscoveryError, Subscribed};
 pub use kargo_rules::LookupError;
 pub use kubelet::{Pull, PullError, SecondTry};
 pub use pod::PodError;
 pub use preparation::Preparation;
 pub use setup::{Nodes, Setup, absent};
+pub use site::Site;
 pub use start::StartError;
-pub(crate) use start::start;
-
-/// What uses a copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Consumer {
-    /// The kubelet, which pulls images with it.
-    Kubelet,
-    /// Argo CD, which syncs repositories with it.
-    ArgoCd,
-    /// Kargo's controller, which looks for commits with it.
-    KargoGit,
-    /// Kargo's controller, which looks for images with it.
-    KargoImage,
-    /// Kargo's lookup rules for Git, where its controller does not run.
-    KargoGitRules,
-    /// Kargo's lookup rules for images, where its controller does not run.
-    KargoImageRules,
-    /// An application that signs people in by OAuth.
-    OAuthClient,
-    /// An HTTPS server.
-    TlsServer,
-    /// Backstage, which needs three copies: to be pulled, to sign people in, and to read files.
-    Backstage,
-}
-
-impl Consumer {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Kubelet,
-        Self::ArgoCd,
-        Self::KargoGit,
-        Self::KargoImage,
-        Self::KargoGitRules,
-        Self::KargoImageRules,
-        Self::OAuthClient,
-        Self::TlsServer,
-        Self::Backstage,
-    ];
-
-    /// The consumer that a target's copies are for, told by type, labels and keys alone: whether it gets in with what
-    /// they hold is for itself to find out.
-    pub fn of(target: &Target) -> Option<Self> {
-        if target.labels.contains_key(ARGO_CD_LABEL) {
-            return Some(Self::ArgoCd);
-        }
-        if let Some(cred_type) = target.labels.get(KARGO_LABEL) {
-            return Some(if cred_type == "image" { Self::KargoImage } else { Self::KargoGit });
-        }
-        match target.secret_type.as_str() {
-            DOCKER_CONFIG => Some(Self::Kubelet),
-            "kubernetes.io/tls" => Some(Self::TlsServer),
-            _ => {
-                let ExpectedKeys::Exactly(keys) = &target.keys else { return None };
-                let roles = source_roles(keys.iter().map(String::as_str));
-                let is_client = roles.contains_key(&Role::ClientId) && roles.contains_key(&Role::ClientSecret);
-                is_client.then_some(Self::OAuthClient)
-            }
-        }
-    }
-
-    /// What is used in its place where it is absent.
-    pub fn stand_in(self) -> Option<Self> {
-        match self {
-            Self::KargoGit => Some(Self::KargoGitRules),
-            Self::KargoImage => Some(Self::KargoImageRules),
-            _ => None,
-        }
-    }
-
-    /// It, or what stands in for it; none if both are absent.
-    #[must_use]
-    pub fn among(self, absent: &BTreeMap<Self, String>) -> Option<Self> {
-        [Some(self), self.stand_in()].into_iter().flatten().find(|consumer| !absent.contains_key(consumer))
-    }
-
-    /// What it is called.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Kubelet => "kubelet",
-            Self::ArgoCd => "Argo CD",
-            Self::KargoGit => "Kargo's controller for Git",
-            Self::KargoImage => "Kargo's controller for images",
-            Self::KargoGitRules => "Kargo's rules for Git",
-            Self::KargoImageRules => "Kargo's rules for images",
-            Self::OAuthClient => "OAuth client",
-            Self::TlsServer => "TLS server",
-            Self::Backstage => "Backstage",
-        }
-    }
-
-    /// The requirement that it is evidence for.
-    pub fn requirement(self) -> Requirement {
-        match self {
-            Self::Kubelet => Requirement::new(4, 1),
-            Self::ArgoCd | Self::KargoGit | Self::KargoImage | Self::KargoGitRules | Self::KargoImageRules => {
-                Requirement::new(4, 2)
-            }
-            Self::OAuthClient | Self::Backstage => Requirement::new(4, 3),
-            Self::TlsServer => Requirement::new(4, 4),
-        }
-    }
-
-    /// What it does with a copy, as the report counts it.
-    pub fn operation(self) -> &'static str {
-        match self {
-            Self::Kubelet => "image pull by the kubelet",
-            Self::ArgoCd => "sync by Argo CD",
-            Self::KargoGit => "Git discovery by Kargo's controller",
-            Self::KargoImage => "image discovery by Kargo's controller",
-            Self::KargoGitRules => "Git login by Kargo's rules, controller not run",
-            Self::KargoImageRules => "registry login by Kargo's rules, controller not run",
-            Self::OAuthClient => "OAuth code exchange",
-            Self::TlsServer => "TLS handshake",
-            Self::Backstage => "pull, sign-in and catalog read by Backstage",
-        }
-    }
-}
+pub use start::start;
 
 /// What a consumer got for an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,6 +60,7 @@ pub enum Answer {
 
 /// The running consumers. Those that are absent are `None`.
 pub struct Consumers {
+    site: Site,
     // A node has to end before the cluster that it belongs to, and the forge outlives those who ask it.
     node: Option<PodNode>,
     argo_cd: Option<ArgoCd>,
@@ -209,7 +93,7 @@ struct Person {
 
 impl Consumers {
     /// A name that no repository, image, pod or Application of this run has yet. It begins with that of the case.
-    pub fn unused_name(&self, case: crate::verdict::CaseId) -> String {
+    pub fn unused_name(&self, case: crate::id::CaseId) -> String {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         format!("{}-{}-{number}", case.property, case.index)
     }
@@ -304,6 +188,7 @@ mod tests {
 
     use super::*;
     use crate::bundle::Bundle;
+    use crate::consumer::Consumer;
     use crate::model::Model;
 
     const STORE: &str = "\
@@ -350,6 +235,6 @@ spec: {provider: {kubernetes: {remoteNamespace: central}}}
         );
         let manifests = parse_documents(Path::new("a.yaml"), &text).unwrap();
         let model = Model::derive(&Bundle::from_manifests(manifests).unwrap());
-        assert_eq!(Consumer::of(&model.targets[0]), expected);
+        assert_eq!(Consumer::of(&model.targets[0].shape()), expected);
     }
 }

@@ -4,16 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use credence_harness::credential::Credential;
 use credence_harness::observe::{SecretSeen, View};
-use credence_harness::wait::WaitError;
 
 use crate::bundle::SourceRef;
 use crate::consumer_format::{self, Role, source_roles};
-use crate::driver::Observation;
 use crate::known::Forgotten;
 use crate::model::{ExpectedKeys, Model, Target};
-use crate::rotation::mixtures;
-use crate::sources::Values;
-use crate::verdict::{Outcome, Violation};
+use crate::values::{Values, mixtures};
 
 /// The copies that a namespace must hold, by Secret name.
 pub type Expected<'a> = BTreeMap<String, &'a Target>;
@@ -202,36 +198,4 @@ fn comparable(target: &Target, values: &Values) -> BTreeMap<Role, Credential> {
         .filter(|(role, key)| !matches!(role, Role::Username | Role::Other(_)) || reads(key))
         .filter_map(|(role, key)| values.get(key).map(|value| (role, value.clone())))
         .collect()
-}
-
-/// What a wait that failed says about the claim. A wait that ran its time while the cluster was in sight is a
-/// violation; one that lost sight is not.
-pub fn failed(error: &WaitError) -> Outcome {
-    match error {
-        WaitError::TimedOut { .. } | WaitError::Impossible { .. } => violated(error.to_string()),
-        WaitError::Blind { .. } => Outcome::Unknown(error.to_string()),
-    }
-}
-
-/// A violation that no documented bug explains.
-pub fn violated(reason: impl Into<String>) -> Outcome {
-    Outcome::Violated(Violation { reason: reason.into(), known: None })
-}
-
-/// The worse of two ends of the same case.
-pub fn worse(a: Outcome, b: Outcome) -> Outcome {
-    use crate::verdict::Verdict;
-    if Verdict::from(&b) > Verdict::from(&a) { b } else { a }
-}
-
-/// An error with its causes, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// Ends a case at an error of ours.
-impl<E: std::error::Error> From<E> for Observation {
-    fn from(error: E) -> Self {
-        Self::unknown(chain(&error))
-    }
 }

@@ -16,15 +16,17 @@ use futures::FutureExt;
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use tokio::time::Instant;
 
-use crate::console::Console;
 use crate::environment::Environment;
+use crate::events::Events;
 use crate::generate;
+use crate::id::{CaseId, Requirement};
 use crate::model::Model;
+use crate::observation::Observation;
 use crate::report::{Execution, PropertyMeta};
 use crate::schedule::{Participant, Shares};
 use crate::side_by_side::Turn;
 use crate::stop::Stop;
-use crate::verdict::{CaseId, CaseRecord, CheckRecord, Outcome, Requirement};
+use crate::verdict::{CaseRecord, CheckRecord, Outcome};
 
 mod execute;
 #[cfg(test)]
@@ -90,7 +92,7 @@ pub trait Property: Send + Sync + 'static {
     fn checks(
         &self,
         _env: &Arc<Environment>,
-        _console: &Console,
+        _events: &dyn Events,
         _stop: &Stop,
     ) -> impl Future<Output = Vec<CheckRecord>> + Send {
         std::future::ready(Vec::new())
@@ -118,37 +120,6 @@ pub trait Property: Send + Sync + 'static {
         shared: &Self::Shared,
         cases: &[(CaseId, Self::Case)],
     ) -> impl Future<Output = Vec<Observation>> + Send;
-}
-
-/// What a case saw.
-#[derive(Debug, Clone)]
-pub struct Observation {
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Operations that it carried out, by kind. A case without any did not test its claim.
-    pub operations: BTreeMap<String, u64>,
-    /// How long the things that it awaited took.
-    pub latencies: Vec<Duration>,
-    /// How long the configuration allows for them.
-    pub bound: Option<Duration>,
-}
-
-impl Observation {
-    /// A case that could not tell.
-    pub fn unknown(why: impl ToString) -> Self {
-        Self::from(Outcome::Unknown(why.to_string()))
-    }
-
-    /// Counts an operation.
-    pub fn count(&mut self, operation: &str) {
-        *self.operations.entry(operation.to_owned()).or_default() += 1;
-    }
-}
-
-impl From<Outcome> for Observation {
-    fn from(outcome: Outcome) -> Self {
-        Self { outcome, operations: BTreeMap::new(), latencies: Vec::new(), bound: None }
-    }
 }
 
 /// How much of a property to run.
@@ -195,7 +166,7 @@ pub trait Registered: Send + Sync {
     fn execute<'a>(
         &'a self,
         env: &'a Arc<Environment>,
-        console: &'a Console,
+        events: &'a dyn Events,
         plan: &'a Plan,
         stop: &'a Stop,
         turn: Turn,
@@ -228,20 +199,20 @@ impl<P: Property> Registered for P {
     fn execute<'a>(
         &'a self,
         env: &'a Arc<Environment>,
-        console: &'a Console,
+        events: &'a dyn Events,
         plan: &'a Plan,
         stop: &'a Stop,
         turn: Turn,
     ) -> Pin<Box<dyn Future<Output = Executed> + Send + 'a>> {
         let env = self.environment(env);
-        Box::pin(execute::execute(self, Run { env, console, plan, stop, turn }))
+        Box::pin(execute::execute(self, Run { env, events, plan, stop, turn }))
     }
 }
 
 /// A run of a property: what it runs on, and its turn among the others.
 struct Run<'a> {
     env: &'a Arc<Environment>,
-    console: &'a Console,
+    events: &'a dyn Events,
     plan: &'a Plan,
     stop: &'a Stop,
     turn: Turn,

@@ -1,9 +1,8 @@
 //! What cases run against: one cluster, the configuration's model, its sources and the pool of namespaces.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::num::NonZero;
-use std::path::Path;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -12,23 +11,21 @@ use credence_harness::cluster::{Cluster, ClusterError, ControlPlaneFiles};
 use credence_harness::external_secrets;
 use credence_harness::gate::Gate;
 use credence_harness::observe::Observer;
-use credence_harness::process::Process;
 use credence_harness::run_dir::RunDir;
 use credence_harness::wait::{self, Progress, WaitError};
 use kube::Client;
 use tokio::sync::{Mutex, OnceCell, oneshot};
 use tokio::task::JoinSet;
 
-use crate::consumers::{self, Consumers, Preparation, Setup};
-use crate::copies::chain;
+use crate::consumers::{self, Consumers, Preparation, Setup, Site};
+use crate::id::{CaseId, agent};
 use crate::model::{Bound, Model, Tampering, Target};
 use crate::namespaces::Namespaces;
 use crate::p04_selector_patterns::Populations;
 use crate::p08_access_control::Kinds;
 use crate::schedule::MOST_NAMESPACES;
-use crate::selector::{Labels, opt_ins};
 use crate::sources::Sources;
-use crate::verdict::CaseId;
+use crate::text::chain;
 
 /// How long nothing may change before an absence is believed, after the case's positive twin has been served.
 ///
@@ -195,19 +192,13 @@ impl Environment {
             .ok_or_else(|| "the cluster has no audit log: there is no audit policy".into())
     }
 
-    /// Where this run keeps what it starts beside the cluster.
-    pub fn scratch(&self) -> &Path {
-        self.own_directory.as_ref().map_or(self.cluster.directory(), |own| own.path())
-    }
-
-    /// Writes down a process of this run, so that a later sweep can end it.
-    ///
-    /// # Errors
-    /// When the list in the run's directory cannot be written.
-    pub fn record(&self, process: &Process) -> Result<(), ClusterError> {
-        match &self.own_directory {
-            Some(own) => Ok(own.record(process)?),
-            None => self.cluster.record(process),
+    /// Where consumers run.
+    fn site(&self) -> Site {
+        Site {
+            cluster: Arc::clone(&self.cluster),
+            observer: Arc::clone(&self.observer),
+            run: self.namespaces.run().to_owned(),
+            own_directory: self.own_directory.clone(),
         }
     }
 
@@ -218,7 +209,7 @@ impl Environment {
     pub async fn consumers(&self) -> Result<&Consumers, String> {
         let start = || async {
             let setup = self.setup.as_ref().ok_or_else(|| "no consumer could be obtained".to_owned())?;
-            consumers::start(self, setup).await.map_err(|error| chain(&error))
+            consumers::start(&self.site(), setup).await.map_err(|error| chain(&error))
         };
         self.consumers.get_or_init(start).await.as_ref().map_err(Clone::clone)
     }
@@ -306,26 +297,4 @@ impl Environment {
     pub fn recovery_bound(&self, target: &Target, outage: Duration) -> Bound {
         self.model.recovery_bound(target, outage, BUSY, WORKERS)
     }
-}
-
-/// The targets whose copies a namespace must hold, given its labels, by Secret name.
-pub fn expected_in<'a>(model: &'a Model, namespace: &str, labels: &Labels) -> BTreeMap<String, &'a Target> {
-    let one = BTreeMap::from([(namespace.to_owned(), labels.clone())]);
-    model.expected(&one).into_iter().map(|(copy, target)| (copy.secret, target)).collect()
-}
-
-/// The label maps with which a namespace of any name asks for `target`; none if it selects by name alone.
-pub fn asking_labels(target: &Target) -> Vec<Labels> {
-    opt_ins(&target.selection).into_iter().filter(|way| way.names.is_none()).map(|way| way.labels).collect()
-}
-
-/// The namespaces that `target` selects by name alone.
-pub fn selected_names(target: &Target) -> BTreeSet<String> {
-    let named = opt_ins(&target.selection).into_iter().filter(|way| way.labels.is_empty());
-    named.filter_map(|way| way.names).flatten().collect()
-}
-
-/// The user agent and field manager of a case.
-pub fn agent(case: CaseId) -> String {
-    format!("credence/{case}")
 }

@@ -13,9 +13,8 @@ use proptest::strategy::BoxedStrategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::consumer_format::{Role, source_roles};
-use crate::environment;
+use crate::labels::Labels;
 use crate::model::Model;
-use crate::selector::Labels;
 
 /// Bytes of the largest generated value: large enough to cross every buffer on the way, small enough that a
 /// `dockerconfigjson` of it, base64 twice, stays under the 1 MiB limit of a Secret.
@@ -176,7 +175,7 @@ pub fn label_value() -> BoxedStrategy<Option<&'static str>> {
 
 /// Label maps that ask for at least one target, one alternative for each way of asking.
 pub fn asking_labels(model: &Model) -> Option<BoxedStrategy<Labels>> {
-    let ways: Vec<Labels> = model.targets.iter().flat_map(environment::asking_labels).collect();
+    let ways: Vec<Labels> = model.targets.iter().flat_map(crate::model::asking_labels).collect();
     (!ways.is_empty()).then(|| prop::sample::select(ways).boxed())
 }
 

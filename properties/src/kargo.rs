@@ -9,7 +9,7 @@ use std::fmt;
 use credence_harness::credential::Credential;
 
 use crate::consumer_format::KARGO_LABEL;
-use crate::selector::Labels;
+use crate::labels::Labels;
 
 mod go_url;
 mod look_alike;

@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
+use credence_harness::apply::RUN_LABEL;
 use credence_harness::wait::{self, Progress, WaitError};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client, ResourceExt};
 
-use crate::namespaces::{self, NamespaceError, RUN_LABEL};
+use crate::namespaces::{self, NamespaceError};
 
 /// How long all of it may take to go.
 const GONE: Duration = Duration::from_secs(120);

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::bundle::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, RefreshPolicy, SourceRef};
-use crate::consumers::Consumer;
-use crate::selector::{Labels, NAME_LABEL, NamespaceSelection};
+use crate::consumer::{Consumer, CopyShape};
+use crate::labels::Labels;
+use crate::selector::{NAME_LABEL, NamespaceSelection};
 
 mod bound;
 mod derive;
@@ -24,7 +25,7 @@ mod tests;
 pub use bound::{
     Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering,
 };
-pub use expectation::{Conflict, CopyRef, Expectation};
+pub use expectation::{Conflict, CopyRef, Expectation, asking_labels, expected_in, selected_names};
 pub use pattern::Pattern;
 
 /// What a configuration asks for.
@@ -128,6 +129,17 @@ pub struct Field {
     pub property: Option<String>,
     /// Whether it is read as it is, without any decoding.
     pub verbatim: bool,
+}
+
+impl Target {
+    /// The shape of its copies.
+    pub fn shape(&self) -> CopyShape<'_> {
+        let keys = match &self.keys {
+            ExpectedKeys::Exactly(keys) => Some(keys),
+            ExpectedKeys::Unknown { .. } => None,
+        };
+        CopyShape { labels: &self.labels, secret_type: &self.secret_type, keys }
+    }
 }
 
 /// The keys of a copy.

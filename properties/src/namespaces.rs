@@ -12,13 +12,13 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedMutexGuard, watch};
 
-use crate::copies::{self, Expected, Names, chain};
-use crate::environment::{Environment, selected_names};
+use crate::copies::{self, Expected, Names};
+use crate::environment::Environment;
 use crate::known::{self, EXTERNAL_SECRET_STAYS, FINALIZER};
+use crate::model::selected_names;
+use crate::text::chain;
 use crate::verdict::{Outcome, Violation};
 
-/// Label of every namespace that credence made; its value is the run.
-pub const RUN_LABEL: &str = "credence.dev/run";
 /// How long all namespaces of a run may take to go.
 const REMOVED: Duration = Duration::from_secs(120);
 
@@ -123,7 +123,7 @@ impl Namespaces {
         labels: &BTreeMap<String, String>,
     ) -> Result<(), NamespaceError> {
         let mut all = labels.clone();
-        all.insert(RUN_LABEL.to_owned(), self.run.clone());
+        all.insert(credence_harness::apply::RUN_LABEL.to_owned(), self.run.clone());
         let mut namespace = Namespace::default();
         namespace.metadata.name = Some(name.to_owned());
         namespace.metadata.labels = Some(all);
@@ -161,7 +161,9 @@ impl Namespaces {
     pub async fn remove_all(&self, env: &Environment) -> Result<(), NamespaceError> {
         let client = &env.cluster.client;
         let ours = env.observer.look(|view| {
-            let ours = view.namespaces().filter(|(_, seen)| seen.labels.get(RUN_LABEL) == Some(&self.run));
+            let ours = view
+                .namespaces()
+                .filter(|(_, seen)| seen.labels.get(credence_harness::apply::RUN_LABEL) == Some(&self.run));
             ours.map(|(name, _)| name.clone()).collect::<Vec<_>>()
         });
         for name in &ours {
@@ -222,10 +224,10 @@ impl Namespaces {
         let forgotten = known::forgotten(env, &known::makers(&env.model), &nothing).await;
         let forgotten = forgotten.map_err(|error| unanswered(&error))?;
         if forgotten.is_empty() {
-            return Err(copies::failed(&error));
+            return Err(crate::observation::failed(&error));
         }
         known::sweep(&env.cluster.client, &forgotten).await.map_err(|error| unanswered(&error))?;
-        empty().await.map_err(|error| copies::failed(&error))?;
+        empty().await.map_err(|error| crate::observation::failed(&error))?;
         let names: Vec<&str> = forgotten.iter().map(|forgotten| forgotten.name.as_str()).collect();
         let reason = format!("namespace {} kept {} after its labels were gone", lease.name, names.join(", "));
         self.leave_behind(Violation { reason, known: Some(EXTERNAL_SECRET_STAYS) });

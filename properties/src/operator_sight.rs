@@ -13,11 +13,11 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::DeleteParams;
 
-use crate::copies::chain;
-use crate::environment::{Environment, asking_labels, expected_in};
-use crate::model::Model;
+use crate::environment::Environment;
+use crate::labels::Labels;
+use crate::model::{Model, asking_labels, expected_in};
 use crate::namespaces;
-use crate::selector::Labels;
+use crate::text::chain;
 
 /// How long that may take: client-go waits up to 30 s between two tries (`NewReflectorWithOptions` in
 /// `tools/cache/reflector.go`), and the pause of an ExternalSecret that failed meanwhile comes on top.

@@ -6,7 +6,7 @@ use credence_harness::manifest::Manifest;
 use serde_json::{Value, json};
 
 use crate::bundle::parse_go_duration;
-use crate::report::OverlayField;
+use crate::overlay_field::OverlayField;
 
 /// Refresh interval, in whole seconds, that compressed time sets. ESO keeps the time of a refresh in whole seconds,
 /// so that one second would mean anything from none to one.

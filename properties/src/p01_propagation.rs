@@ -16,17 +16,18 @@ use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
 use crate::bundle::SourceRef;
-use crate::copies;
-use crate::driver::{Observation, Property};
+use crate::driver::Property;
 use crate::environment::{Environment, HOLD};
 use crate::generate::{Pick, pick};
+use crate::id::{CaseId, PropertyId, Requirement};
 use crate::model::{Bound, Model, Target};
+use crate::observation::Observation;
 use crate::overlay::COMPRESSED_SECONDS;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, Rotation, targets_of};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::sources::Values;
-use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+use crate::values::Values;
+use crate::verdict::Outcome;
 
 /// The property.
 pub struct Propagation;
@@ -147,7 +148,7 @@ impl<'a> Live<'a> {
             if let Err(error) = dependent.until_faithful(env, &rotation.initial, bound).await {
                 // A new copy that was never right has nothing to say about updates; other properties judge it. In a
                 // namespace that had its copy before, writing the initial values was itself an update.
-                let outcome = no_update(copies::failed(&error), dependent.is_new(), &why);
+                let outcome = no_update(crate::observation::failed(&error), dependent.is_new(), &why);
                 return Err(Observation { bound: Some(bound), ..outcome.into() });
             }
         }
@@ -211,12 +212,12 @@ impl<'a> Live<'a> {
                     self.observation.latencies.push(latency);
                     if latency > bound {
                         self.observation.outcome =
-                            copies::violated(format!("a copy was updated only after {latency:.1?}"));
+                            crate::verdict::violated(format!("a copy was updated only after {latency:.1?}"));
                     }
                 }
                 Err(error) => {
-                    let end = explained(copies::failed(&error), &why);
-                    self.observation.outcome = copies::worse(self.observation.outcome.clone(), end);
+                    let end = explained(crate::observation::failed(&error), &why);
+                    self.observation.outcome = crate::verdict::worse(self.observation.outcome.clone(), end);
                 }
             }
         }
@@ -232,7 +233,7 @@ impl<'a> Live<'a> {
         });
         match held.await {
             Ok(()) => Outcome::Held,
-            Err(error) => copies::failed(&error),
+            Err(error) => crate::observation::failed(&error),
         }
     }
 }

@@ -7,20 +7,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use credence_harness::apply::RUN_LABEL;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
 use crate::copies::Expected;
-use crate::driver::{Observation, Property};
-use crate::environment::{Environment, agent, expected_in};
+use crate::driver::Property;
+use crate::environment::Environment;
 use crate::generate::{Pick, any_labels, asking_labels, pick};
-use crate::model::Model;
-use crate::namespaces::{self, Lease, NamespaceError, RUN_LABEL};
+use crate::id::{CaseId, PropertyId, Requirement, agent};
+use crate::model::{Model, expected_in};
+use crate::namespaces::{self, Lease, NamespaceError};
+use crate::observation::Observation;
 use crate::report::PropertyMeta;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::settle::{Past, canary, settle};
-use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+use crate::verdict::Outcome;
 
 /// The property.
 pub struct Provisioning;

@@ -16,15 +16,17 @@ use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 
 use crate::copies::Expected;
-use crate::driver::{Observation, Property};
-use crate::environment::{Environment, agent, expected_in};
+use crate::driver::Property;
+use crate::environment::Environment;
 use crate::generate::{LABEL_VALUES, Pick, asking_labels, pick};
-use crate::model::Model;
+use crate::id::{CaseId, PropertyId, Requirement, agent};
+use crate::model::{Model, expected_in};
 use crate::namespaces::{self, Lease, NamespaceError};
+use crate::observation::Observation;
 use crate::report::PropertyMeta;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::settle::{Past, canary, deletion, settle};
-use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+use crate::verdict::Outcome;
 
 /// The property.
 pub struct LabelDistribution;

@@ -15,20 +15,22 @@ use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
-use crate::copies;
-use crate::driver::{Observation, Property};
-use crate::environment::{Environment, HOLD, expected_in};
+use crate::driver::Property;
+use crate::environment::{Environment, HOLD};
 use crate::generate::{Pick, any_labels, asking_labels, pick};
-use crate::model::Model;
+use crate::id::{CaseId, PropertyId, Requirement};
+use crate::model::{Model, expected_in};
+use crate::observation::Observation;
 use crate::p02_provisioning::{World, provision};
 use crate::report::PropertyMeta;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::selector::{LabelSelector, NamespaceSelection, Operator, Requirement as LabelRequirement, effective_labels};
-use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+use crate::verdict::Outcome;
 
 mod subject;
 
 use subject::{GUARD, KEYS, SubjectError, VALUES, truth_table};
+
 pub use subject::{Population, Populations};
 
 /// The property.
@@ -122,7 +124,7 @@ impl Property for SelectorPatterns {
     }
 
     async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
-        subject::prepare(env).await.map_err(|error| copies::chain(&error))
+        subject::prepare(env).await.map_err(|error| crate::text::chain(&error))
     }
 
     async fn run(&self, env: &Arc<Environment>, reach: &Reach, cases: &[(CaseId, Pattern)]) -> Vec<Observation> {
@@ -215,13 +217,13 @@ async fn generated(
         }
     });
     observation.outcome = match reached.await {
-        Err(error) => copies::failed(&error),
+        Err(error) => crate::observation::failed(&error),
         Ok(()) => {
             observation.latencies.push(applied.elapsed());
             let held = wait::hold(&env.observer, "exactly the selected namespaces", HOLD, |view| {
                 differences(view, &selection, &name).map_or(Ok(()), Err)
             });
-            held.await.map_or_else(|error| copies::failed(&error), |()| Outcome::Held)
+            held.await.map_or_else(|error| crate::observation::failed(&error), |()| Outcome::Held)
         }
     };
     subject::delete(&client, &name).await?;
@@ -250,7 +252,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::selector::Labels;
+    use crate::labels::Labels;
 
     #[test]
     fn the_population_is_a_full_truth_table_of_the_labels_that_selectors_look_at() {

@@ -12,17 +12,18 @@ use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
 use crate::bundle::SourceRef;
-use crate::copies;
-use crate::driver::{Observation, Property};
-use crate::environment::{Environment, agent};
+use crate::driver::Property;
+use crate::environment::Environment;
 use crate::generate::{self, Pick, pick};
+use crate::id::{CaseId, PropertyId, Requirement, agent};
 use crate::model::{Model, Target};
 use crate::namespaces::NamespaceError;
+use crate::observation::Observation;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, targets_of};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::sources::Values;
-use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+use crate::values::Values;
+use crate::verdict::Outcome;
 
 /// The property.
 pub struct Format;
@@ -119,7 +120,9 @@ async fn look(
         observation.bound = observation.bound.max(Some(bound));
         match end {
             Ok(()) => observation.latencies.push(written.elapsed()),
-            Err(error) => observation.outcome = copies::worse(observation.outcome, copies::failed(&error)),
+            Err(error) => {
+                observation.outcome = crate::verdict::worse(observation.outcome, crate::observation::failed(&error))
+            }
         }
     }
     for dependent in dependents {

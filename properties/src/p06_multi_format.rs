@@ -20,14 +20,16 @@ use tokio::time::Instant;
 
 use crate::bundle::SourceRef;
 use crate::copies::{self, Version};
-use crate::driver::{Observation, Property};
+use crate::driver::Property;
 use crate::environment::{Environment, HOLD};
 use crate::generate::{Pick, pick};
+use crate::id::{CaseId, PropertyId, Requirement};
 use crate::model::Model;
+use crate::observation::Observation;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, Rotation, targets_of};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+use crate::verdict::Outcome;
 
 /// The property.
 pub struct MultiFormat;
@@ -144,7 +146,7 @@ impl<'a> Live<'a> {
             self.copies.push((dependent, events));
         }
         for end in rested {
-            end.map_err(|error| Observation { bound: Some(bound), ..copies::failed(&error).into() })?;
+            end.map_err(|error| Observation { bound: Some(bound), ..crate::observation::failed(&error).into() })?;
         }
         Ok(())
     }
@@ -171,21 +173,21 @@ impl<'a> Live<'a> {
         for arrival in join_all(arrivals).await {
             match arrival {
                 Ok(latency) => self.observation.latencies.push(latency),
-                Err(error) => return copies::failed(&error),
+                Err(error) => return crate::observation::failed(&error),
             }
         }
         let rest = wait::hold(&env.observer, "all formats like their source", HOLD, |view| {
             self.copies.iter().try_for_each(|(dependent, _)| dependent.look(view, last))
         });
         if let Err(error) = rest.await {
-            return copies::failed(&error);
+            return crate::observation::failed(&error);
         }
         let mut outcome = Outcome::Held;
         for (dependent, events) in &mut self.copies {
             match history(dependent, events, rotation) {
                 Ok(0) => {}
                 Ok(_) => self.observation.count("copy half new for a while"),
-                Err(why) => outcome = copies::worse(outcome, copies::violated(why)),
+                Err(why) => outcome = crate::verdict::worse(outcome, crate::verdict::violated(why)),
             }
         }
         outcome

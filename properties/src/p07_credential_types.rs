@@ -17,16 +17,19 @@ use proptest::strategy::BoxedStrategy;
 use tokio::time::timeout;
 
 use crate::bundle::SourceRef;
-use crate::consumers::{Consumer, Consumers};
-use crate::copies::chain;
-use crate::driver::{Observation, Property};
-use crate::environment::{Environment, agent};
+use crate::consumer::Consumer;
+use crate::consumers::Consumers;
+use crate::driver::Property;
+use crate::environment::Environment;
 use crate::generate::{Pick, pick};
+use crate::id::{CaseId, PropertyId, Requirement, agent};
 use crate::model::Model;
+use crate::observation::Observation;
 use crate::report::PropertyMeta;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::sources::ExclusiveLease;
-use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+use crate::text::chain;
+use crate::verdict::Outcome;
 
 mod deal;
 mod issue;
@@ -39,6 +42,7 @@ pub use issue::{End, Issue, Kind, Secret};
 
 use deal::consumed;
 use issuer::Issuer;
+
 pub use portal::PortalCopies;
 use portal::PortalTrial;
 use trial::Trial;

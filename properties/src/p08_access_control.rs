@@ -15,15 +15,16 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 
-use crate::driver::{Observation, Property};
-use crate::environment::{Environment, expected_in};
+use crate::driver::Property;
+use crate::environment::Environment;
 use crate::generate::{any_labels, asking_labels};
-use crate::model::Model;
+use crate::id::{CaseId, PropertyId, Requirement};
+use crate::labels::Labels;
+use crate::model::{Model, expected_in};
+use crate::observation::Observation;
 use crate::report::PropertyMeta;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::selector::Labels;
 use crate::tenant::Rights;
-use crate::verdict::{CaseId, PropertyId, Requirement};
 
 mod aim;
 mod attempt;

@@ -17,17 +17,18 @@ use proptest::strategy::BoxedStrategy;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::canaries::Canaries;
-use crate::copies;
-use crate::driver::{Observation, Property};
-use crate::environment::{Environment, agent, expected_in};
+use crate::driver::Property;
+use crate::environment::Environment;
 use crate::generate::asking_labels;
-use crate::model::{Model, Target};
+use crate::id::{CaseId, PropertyId, Requirement, agent};
+use crate::labels::Labels;
+use crate::model::{Model, Target, expected_in};
 use crate::namespaces::{self, Lease};
+use crate::observation::Observation;
 use crate::report::PropertyMeta;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::selector::Labels;
 use crate::tenant::{Rights, Tenant};
-use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+use crate::verdict::Outcome;
 
 mod accounts;
 mod actions;
@@ -291,7 +292,7 @@ async fn compare(
             }
         }
         Ok(Err(error)) => return Err(error),
-        Err(wait::WaitError::TimedOut { last, .. }) => return Ok(copies::violated(last)),
+        Err(wait::WaitError::TimedOut { last, .. }) => return Ok(crate::verdict::violated(last)),
         Err(error) => return Ok(Outcome::Unknown(error.to_string())),
     }
     let log = log.clone();
@@ -299,7 +300,7 @@ async fn compare(
     Ok(match searched {
         Ok(found) => match found? {
             None => Outcome::Held,
-            Some(what) => copies::violated(format!("the audit log holds {what}")),
+            Some(what) => crate::verdict::violated(format!("the audit log holds {what}")),
         },
         Err(panic) => Outcome::Unknown(panic.to_string()),
     })

@@ -15,15 +15,17 @@ use proptest::sample::{select, subsequence};
 use proptest::strategy::BoxedStrategy;
 
 use crate::copies;
-use crate::driver::{Observation, Property};
+use crate::driver::Property;
 use crate::environment::Environment;
 use crate::generate::{Pick, pick};
+use crate::id::{CaseId, PropertyId, Requirement};
 use crate::model::{Model, Target};
 use crate::namespaces::Lease;
+use crate::observation::Observation;
 use crate::report::PropertyMeta;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::sources::{SharedLease, Values};
-use crate::verdict::{CaseId, PropertyId, Requirement};
+use crate::sources::SharedLease;
+use crate::values::Values;
 
 mod admission;
 mod reach;
@@ -188,7 +190,7 @@ async fn play(env: Arc<Environment>, change: Change, cases: Vec<(CaseId, World)>
     if let Err(error) = removed {
         let unknown = Observation::from(error).outcome;
         for observation in &mut observations {
-            observation.outcome = copies::worse(observation.outcome.clone(), unknown.clone());
+            observation.outcome = crate::verdict::worse(observation.outcome.clone(), unknown.clone());
         }
     }
     observations

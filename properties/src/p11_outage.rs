@@ -11,26 +11,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_harness::wait;
 use futures::future::{join, join_all};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
-
-use credence_harness::wait;
 use tokio::time::Instant;
 
-use crate::console::Console;
-use crate::copies::chain;
-use crate::driver::{Observation, Property};
+use crate::driver::Property;
 use crate::environment::Environment;
+use crate::events::Events;
 use crate::generate::{Pick, pick};
+use crate::id::{CaseId, PropertyId, Requirement};
 use crate::model::Model;
+use crate::observation::Observation;
 use crate::operator_sight::until_operator_sees_copies;
 use crate::report::PropertyMeta;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::stop::Stop;
-use crate::verdict::{CaseId, CheckRecord, PropertyId, Requirement};
+use crate::text::chain;
+use crate::verdict::CheckRecord;
 
 mod breakage;
 mod fault;
@@ -41,9 +42,11 @@ mod scope;
 mod webhook;
 
 use breakage::{Broken, Leases};
+
 pub use fault::Fault;
 use fault::{Kind, Plan};
 use live::Live;
+
 pub use scope::Scope;
 use scope::World;
 
@@ -181,11 +184,11 @@ impl Property for Outage {
         skipped
     }
 
-    async fn checks(&self, env: &Arc<Environment>, console: &Console, stop: &Stop) -> Vec<CheckRecord> {
+    async fn checks(&self, env: &Arc<Environment>, events: &dyn Events, stop: &Stop) -> Vec<CheckRecord> {
         if webhook::skipped(env).is_some() {
             return Vec::new();
         }
-        console.note("p11: takes the operator's webhook away, and sees what goes all the same; some minutes at most");
+        events.note("p11: takes the operator's webhook away, and sees what goes all the same; some minutes at most");
         webhook::checks(env, stop).await
     }
 

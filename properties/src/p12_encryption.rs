@@ -24,17 +24,18 @@ use proptest::strategy::BoxedStrategy;
 
 use crate::bundle::SourceRef;
 use crate::canaries::Canaries;
-use crate::copies;
-use crate::driver::{Observation, Property};
-use crate::environment::{Environment, NO_CONTROL_PLANE, agent};
+use crate::driver::Property;
+use crate::environment::{Environment, NO_CONTROL_PLANE};
 use crate::generate::{Pick, pick};
+use crate::id::{CaseId, PropertyId, Requirement, agent};
 use crate::model::{Model, Target};
+use crate::observation::Observation;
 use crate::operator_sight::until_operator_sees_copies;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Dependent, Rotation, targets_of};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::sources::Values;
-use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+use crate::values::Values;
+use crate::verdict::Outcome;
 
 mod envelope;
 mod rewrite;
@@ -135,7 +136,7 @@ impl Property for Encryption {
         if let Some(wire) = wire {
             let (outcome, packets) = wire.judge().await;
             for observation in &mut observations {
-                observation.outcome = copies::worse(observation.outcome.clone(), outcome.clone());
+                observation.outcome = crate::verdict::worse(observation.outcome.clone(), outcome.clone());
             }
             // The packets are of the slot and not of a case; they are counted once.
             if let Some(first) = observations.first_mut() {
@@ -254,7 +255,7 @@ async fn judge(env: &Environment, episode: &Episode, lives: &mut [Live<'_>]) -> 
         let found = etcd.with_prefix(&control).await?;
         let is_found = found.iter().any(|stored| Canaries::of([&live.control]).find(&stored.value).is_some());
         live.observation.outcome = match &everywhere {
-            Err(why) => copies::violated(why.clone()),
+            Err(why) => crate::verdict::violated(why.clone()),
             Ok(()) if is_found => Outcome::Held,
             Ok(()) => Outcome::Unknown(format!("the search does not find the canary that is at {control}")),
         };

@@ -15,18 +15,20 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use serde_json::Value;
 
-use crate::copies::{self, Expected};
-use crate::driver::{Observation, Property};
-use crate::environment::{Environment, HOLD, agent, asking_labels, expected_in, selected_names};
+use crate::copies::Expected;
+use crate::driver::Property;
+use crate::environment::{Environment, HOLD};
 use crate::generate::{Pick, pick};
-use crate::model::{Model, Target};
+use crate::id::{CaseId, PropertyId, Requirement, agent};
+use crate::labels::Labels;
+use crate::model::{Model, Target, asking_labels, expected_in, selected_names};
 use crate::namespaces::{self, Lease, NamespaceError};
+use crate::observation::Observation;
 use crate::report::PropertyMeta;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::selector::Labels;
 use crate::settle::{Past, deletion, settle};
 use crate::tenant::{Tenant, TenantError};
-use crate::verdict::{CaseId, Outcome, PropertyId, Requirement};
+use crate::verdict::Outcome;
 
 mod attempt;
 mod change;
@@ -245,7 +247,7 @@ async fn intrude(scene: &mut Scene<'_>, case: &Intrusion, labels: Option<&Labels
     match (provided.await, squatted) {
         (Ok(()), Some(_)) => scene.observation.count("take the name of a copy, healed"),
         (Ok(()), None) => {}
-        (Err(error), Some(who)) => return Ok(explained(&who, copies::failed(&error))),
+        (Err(error), Some(who)) => return Ok(explained(&who, crate::observation::failed(&error))),
         (Err(error), None) => return Ok(Outcome::Unknown(format!("no copy to touch: {error}"))),
     }
     for (number, attempt) in case.attempts.then.iter().enumerate() {
@@ -255,7 +257,7 @@ async fn intrude(scene: &mut Scene<'_>, case: &Intrusion, labels: Option<&Labels
         }
     }
     let held = wait::hold(&scene.env.observer, "copies like their sources", HOLD, |view| scene.faithful(view));
-    Ok(held.await.map_or_else(|error| copies::failed(&error), |()| Outcome::Held))
+    Ok(held.await.map_or_else(|error| crate::observation::failed(&error), |()| Outcome::Held))
 }
 
 /// Takes the labels away or deletes the namespace: nothing that was tried may keep a copy.

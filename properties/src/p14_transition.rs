@@ -20,16 +20,16 @@ use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
 use crate::bundle::SourceRef;
-use crate::copies;
-use crate::driver::{Observation, Property};
+use crate::driver::Property;
 use crate::environment::Environment;
 use crate::generate::{Pick, pick};
+use crate::id::{CaseId, PropertyId, Requirement};
 use crate::model::{Model, Target};
+use crate::observation::Observation;
 use crate::overlay::COMPRESSED_SECONDS;
 use crate::report::PropertyMeta;
 use crate::rotation::{self, Rotation, targets_of};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::verdict::{CaseId, PropertyId, Requirement};
 
 mod change;
 mod form;
@@ -122,7 +122,7 @@ impl Property for Transition {
     }
 
     async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
-        subject::prepare(env).await.map_err(|error| copies::chain(&error))
+        subject::prepare(env).await.map_err(|error| crate::text::chain(&error))
     }
 
     async fn run(&self, env: &Arc<Environment>, rotation: &Rotation, cases: &[(CaseId, Plan)]) -> Vec<Observation> {

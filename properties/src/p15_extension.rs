@@ -14,18 +14,20 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use serde_json::Value;
 
-use crate::copies::chain;
 use crate::deploy::wait_for_stores;
-use crate::driver::{Observation, Property};
+use crate::driver::Property;
 use crate::environment::Environment;
+use crate::id::{CaseId, PropertyId, Requirement};
 use crate::model::Model;
+use crate::observation::Observation;
 use crate::p02_provisioning::Provisioning;
 use crate::p03_label_distribution::LabelDistribution;
 use crate::p05_format::Format;
 use crate::p08_access_control::AccessControl;
 use crate::report::PropertyMeta;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::verdict::{CaseId, Outcome, PropertyId, Requirement, Violation};
+use crate::text::chain;
+use crate::verdict::{Outcome, Violation};
 
 mod addition;
 

@@ -1,6 +1,7 @@
 //! The properties, in order.
 
 use crate::driver::Registered;
+use crate::id::PropertyId;
 use crate::p01_propagation::Propagation;
 use crate::p02_provisioning::Provisioning;
 use crate::p03_label_distribution::LabelDistribution;
@@ -16,7 +17,6 @@ use crate::p12_encryption::Encryption;
 use crate::p13_manual_copies::ManualCopies;
 use crate::p14_transition::Transition;
 use crate::p15_extension::Extension;
-use crate::verdict::PropertyId;
 
 /// Every property there is.
 pub const PROPERTIES: &[&dyn Registered] = &[

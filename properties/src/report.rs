@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::overlay_field::OverlayField;
 use crate::verdict::{ExitCode, Verdict};
 
 mod check;
@@ -100,17 +101,6 @@ pub struct Config {
     pub digest: String,
     /// What was changed to run it; nothing else was touched.
     pub overlay: Vec<OverlayField>,
-}
-
-/// One field that was changed to run the configuration here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OverlayField {
-    /// Kind and name of the object.
-    pub object: String,
-    /// Path of the field in it.
-    pub field: String,
-    /// What it was set to.
-    pub value: String,
 }
 
 /// Where the run took place.

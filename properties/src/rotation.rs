@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_harness::apply::FIELD_MANAGER;
-use credence_harness::credential::Credential;
 use credence_harness::observe::View;
 use credence_harness::wait::{self, Progress, WaitError};
 use kube::Client;
@@ -15,13 +14,14 @@ use tokio::time::Instant;
 
 use crate::bundle::SourceRef;
 use crate::copies;
-use crate::driver::Observation;
-use crate::environment::{Environment, agent, asking_labels, selected_names};
+use crate::environment::Environment;
 use crate::generate::{self, Pick};
-use crate::model::{Model, Target};
+use crate::id::{CaseId, agent};
+use crate::model::{Model, Target, asking_labels, selected_names};
 use crate::namespaces::{self, Lease, NamespaceError};
-use crate::sources::{ExclusiveLease, Values};
-use crate::verdict::CaseId;
+use crate::observation::Observation;
+use crate::sources::ExclusiveLease;
+use crate::values::Values;
 
 /// What the cases of a slot share: a source, the values that it starts with, and those that follow.
 #[derive(Debug, Clone)]
@@ -104,22 +104,6 @@ pub async fn write(env: &Environment, steps: &[Step], lease: &mut ExclusiveLease
             lease.write(&env.cluster.client, FIELD_MANAGER, &step.values).await.map_err(|error| error.to_string())?;
     }
     Ok(written)
-}
-
-/// Every way to take each key's value from one of the `sets`. ESO reads the keys of a source one by one, so a copy that is
-/// refreshed meanwhile can be any of them. A source has a few keys, so these are few.
-pub fn mixtures(sets: &[&Values]) -> Vec<Values> {
-    let keys: BTreeSet<&String> = sets.iter().flat_map(|set| set.keys()).collect();
-    keys.into_iter().fold(vec![Values::new()], |mixtures, key| {
-        let mut all: Vec<&Credential> = sets.iter().filter_map(|set| set.get(key)).collect();
-        all.dedup();
-        let with = |mixture: &Values, value: &Credential| {
-            let mut mixture = mixture.clone();
-            mixture.insert(key.clone(), value.clone());
-            mixture
-        };
-        mixtures.iter().flat_map(|mixture| all.iter().map(move |value| with(mixture, value))).collect()
-    })
 }
 
 /// A namespace that holds a copy of the slot's source.
@@ -234,7 +218,10 @@ pub fn targets_of<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a Target> {
 
 #[cfg(test)]
 mod tests {
+    use credence_harness::credential::Credential;
+
     use super::*;
+    use crate::values::mixtures;
 
     #[test]
     fn mixtures_take_each_key_from_any_side() {

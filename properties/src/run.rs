@@ -15,15 +15,16 @@ use credence_harness::kind::KindError;
 use credence_harness::kind::engine::EngineError;
 use credence_harness::kind::node_image::NodeImageError;
 use credence_harness::kind::pod_image::GivenImage;
-use credence_harness::manifest::{self, Manifest, ManifestError};
+use credence_harness::manifest::{Manifest, ManifestError};
 use credence_harness::observe::ObserveError;
 use credence_harness::reference;
 use credence_harness::run_dir::RunDirError;
 
 use crate::bundle::BundleError;
-use crate::console::Console;
 use crate::deploy::DeployError;
 use crate::driver::Registered;
+use crate::events::Events;
+use crate::id::PropertyId;
 use crate::leftovers::LeftoverError;
 use crate::namespaces::NamespaceError;
 use crate::overlay::Time;
@@ -32,7 +33,6 @@ use crate::report::{Report, ReportError, Written};
 use crate::session::Session;
 use crate::sources::SourceError;
 use crate::stop::Stop;
-use crate::verdict::PropertyId;
 
 /// Name of the run directory of the cluster that `credence up` keeps.
 pub const UP: &str = "up";
@@ -212,21 +212,21 @@ impl RunError {
 ///
 /// # Errors
 /// When the run cannot take place or its reports cannot be written.
-pub async fn run(options: &Options, console: &Arc<Console>, stop: &Stop) -> Result<(Report, Written), RunError> {
+pub async fn run(options: &Options, events: &Arc<dyn Events>, stop: &Stop) -> Result<(Report, Written), RunError> {
     let mut session = tokio::select! {
         biased;
         // There is nothing to report yet; what was started ends as the set-up is dropped.
         () = stop.requested() => return Err(RunError::Interrupted),
-        session = Session::start(options.clone(), console) => session?,
+        session = Session::start(options.clone(), events) => session?,
     };
     session.obtain_consumers();
     let (wanted, others): (Vec<&dyn Registered>, Vec<&dyn Registered>) =
         registry::PROPERTIES.iter().partition(|property| options.wants(property.meta().id));
     for property in others {
-        session.skip(console, &property.meta(), "not selected by --property");
+        session.skip(events.as_ref(), &property.meta(), "not selected by --property");
     }
-    session.test(console, &wanted, stop).await;
-    session.finish(console).await
+    session.test(events.as_ref(), &wanted, stop).await;
+    session.finish(events.as_ref()).await
 }
 
 /// Reads a configuration, or the reference one. Gives its path for the report.
@@ -239,11 +239,13 @@ pub async fn load(
     kustomize: Option<&Path>,
 ) -> Result<(String, Vec<Manifest>), RunError> {
     match config {
-        Some(path) => Ok((path.display().to_string(), manifest::load_directory(path, kustomize).await?)),
+        Some(path) => {
+            Ok((path.display().to_string(), credence_harness::kustomize::load_directory(path, kustomize).await?))
+        }
         None => {
             let path =
                 reference::write(scratch).map_err(|source| RunError::Reference { path: scratch.to_owned(), source })?;
-            let manifests = manifest::load_directory(&path, kustomize).await?;
+            let manifests = credence_harness::kustomize::load_directory(&path, kustomize).await?;
             Ok(("fixtures/central-secret-store (built in)".to_owned(), manifests))
         }
     }

@@ -3,10 +3,11 @@
 //! Sources: k8s.io/apimachinery `LabelSelectorAsSelector`, `labels.NewRequirement` and `Requirement.Matches`;
 //! External Secrets Operator `esutils.GetTargetNamespaces`.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::labels::Labels;
 
 mod opt_in;
 mod syntax;
@@ -14,9 +15,6 @@ mod syntax;
 mod tests;
 
 pub use opt_in::{ASKING_VALUE, OptIn, Refusal, opt_ins, opts_out};
-
-/// The labels of one object.
-pub type Labels = BTreeMap<String, String>;
 
 /// The label that the API server gives every namespace, with the namespace's name as its value.
 pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use credence_harness::cluster::{Cluster, ControlPlaneFiles};
+use credence_harness::cluster::{CLEAR, Cluster, ControlPlaneFiles};
 use credence_harness::components::{self, Part};
 use credence_harness::credential::Credential;
 use credence_harness::dirs;
@@ -18,25 +18,25 @@ use proptest::strategy::{Strategy, ValueTree};
 use tokio::task::JoinHandle;
 
 use crate::bundle::Bundle;
-use crate::console::Console;
 use crate::consumers::Preparation;
-use crate::deploy;
 use crate::driver::{Executed, Plan, Property, Registered};
 use crate::environment::Environment;
-use crate::generate;
-use crate::leftovers;
+use crate::events::{Event, Events, PhaseTimer};
+use crate::id::PropertyId;
 use crate::model::{Model, Source};
 use crate::namespaces::Namespaces;
 use crate::overlay::{self, Server};
+use crate::overlay_field::OverlayField;
 use crate::p03_label_distribution::LabelDistribution;
 use crate::p07_credential_types::CredentialTypes;
 use crate::p11_outage::Outage;
-use crate::report::{self, Config, OverlayField, Phase, PropertyMeta, PropertyReport, Report, Resources, Written};
+use crate::report::{self, Config, Phase, PropertyMeta, PropertyReport, Report, Resources, Written};
 use crate::run::{ClusterKind, Keep, Options, RunError, load};
-use crate::side_by_side;
-use crate::sources::{SourceError, Values};
+use crate::sources::SourceError;
 use crate::stop::Stop;
-use crate::verdict::{PropertyId, Verdict};
+use crate::values::Values;
+use crate::verdict::Verdict;
+use crate::{deploy, generate, leftovers, side_by_side};
 
 mod cluster;
 mod inputs;
@@ -75,25 +75,25 @@ impl Session {
     ///
     /// # Errors
     /// When one of these cannot be done.
-    pub async fn start(options: Options, console: &Arc<Console>) -> Result<Self, RunError> {
+    pub async fn start(options: Options, events: &Arc<dyn Events>) -> Result<Self, RunError> {
         if options.cluster != ClusterKind::Kind && !options.images.is_empty() {
             return Err(RunError::Images);
         }
         let (started, clock) = (Timestamp::now(), Instant::now());
         let mut phases = Vec::new();
         let state = dirs::state()?;
-        for (directory, why) in run_dir::sweep(&state)?.left {
-            console.note(&format!("what an earlier run left in {} stays for now: {why}", directory.display()));
+        for (directory, why) in run_dir::sweep(&state, CLEAR)?.left {
+            events.note(&format!("what an earlier run left in {} stays for now: {why}", directory.display()));
         }
         let name = run_name();
-        let run = RunDir::create(&state, &name)?;
+        let run = RunDir::create(&state, &name, CLEAR)?;
 
-        let timer = console.phase("programs");
-        let progress = console.components();
+        let timer = PhaseTimer::begin(events.as_ref(), "programs");
+        let progress = events.as_ref();
         let engine = match options.cluster {
-            ClusterKind::Kind => Some(find_engine(options.engine.as_deref(), run.path(), console).await?),
+            ClusterKind::Kind => Some(find_engine(options.engine.as_deref(), run.path(), events.as_ref()).await?),
             ClusterKind::Auto => {
-                console.note(EMBEDDED);
+                events.note(EMBEDDED);
                 None
             }
             ClusterKind::Embedded => None,
@@ -103,28 +103,32 @@ impl Session {
         let programs = components::obtain(&options.components, &parts, progress).await?;
         let assets = components::external_secrets_assets(&options.components).await?;
         let kind = match engine {
-            Some(engine) => Some(Kind::obtain(engine, &options, console).await?),
+            Some(engine) => Some(Kind::obtain(engine, &options, events.as_ref()).await?),
             None => None,
         };
         phases.push(timer.finish());
 
-        let timer = console.phase("configuration");
+        let timer = PhaseTimer::begin(events.as_ref(), "configuration");
         let kustomize = programs.path(Part::Kustomize);
         let (path, mut manifests) = load(options.config.as_deref(), run.path(), Some(kustomize)).await?;
         let digest = digest(&manifests);
         let endpoints = endpoints(&options, run.path()).await?;
         if let Some(given) = options.components.kargo.as_ref().filter(|_| options.wants(CredentialTypes::META.id)) {
-            console.note(&format!("Kargo {} is given: {}", given.version().await?, given.program.display()));
+            events.note(&format!(
+                "Kargo {} is given: {}",
+                credence_harness::kargo::version_of(given).await?,
+                given.program.display()
+            ));
         }
         let control_plane = control_plane(&options)?;
         // Faults of the configuration are told before anything is started.
         Bundle::from_manifests(manifests.clone())?;
         phases.push(timer.finish());
 
-        let timer = console.phase("cluster");
+        let timer = PhaseTimer::begin(events.as_ref(), "cluster");
         let files = control_plane.clone().unwrap_or_else(ControlPlaneFiles::reference);
         let attached = if kind.is_none() { attach(&state, &files).await } else { None };
-        let report = |step: &str| console.note(&format!("kind: {step}"));
+        let report = |step: &str| events.note(&format!("kind: {step}"));
         let (mut cluster, lock, own_directory) = match (attached, kind) {
             (Some((cluster, lock)), _) => (cluster, Some(lock), Some(run)),
             (None, Some(kind)) => {
@@ -134,13 +138,13 @@ impl Session {
         };
         phases.push(timer.finish());
         if lock.is_some() {
-            console.note(&format!("attached to the cluster that is up in {}", cluster.directory().display()));
+            events.note(&format!("attached to the cluster that is up in {}", cluster.directory().display()));
         }
         if options.keep == Keep::Always {
             cluster.keep_directory();
         }
 
-        let timer = console.phase("deploy");
+        let timer = PhaseTimer::begin(events.as_ref(), "deploy");
         let gates =
             if options.wants(Outage::META.id) { open_gates(&cluster, &manifests).await? } else { BTreeMap::new() };
         let server = Server {
@@ -169,7 +173,7 @@ impl Session {
             deployed = deployed => deployed?,
         };
         for note in notes {
-            console.note(&note);
+            events.note(&note);
         }
         let mut env = Environment::new(cluster, observer, model, Namespaces::new(&name));
         (env.control_plane, env.gates) = (control_plane, Arc::new(gates));
@@ -177,7 +181,7 @@ impl Session {
             env.model.untouchable = Some(NOT_OURS.to_owned());
         }
         if options.wants(CredentialTypes::META.id) {
-            env = env.preparing(Preparation::new(&options.components, endpoints, console));
+            env = env.preparing(Preparation::new(&options.components, endpoints, Arc::clone(events) as _));
         }
         if let Some(own) = own_directory {
             env = env.with_directory(own);
@@ -187,7 +191,7 @@ impl Session {
         write_sources(&env, options.seed).await?;
         phases.push(timer.finish());
         for OverlayField { object, field, value } in &overlay {
-            console.note(&format!("overlay: {object}: {field} = {value}"));
+            events.note(&format!("overlay: {object}: {field} = {value}"));
         }
         let config = Config { path, digest, overlay };
         Ok(Self {
@@ -216,7 +220,7 @@ impl Session {
     }
 
     /// Tests properties, side by side those that do not disturb each other.
-    pub async fn test(&mut self, console: &Console, properties: &[&dyn Registered], stop: &Stop) {
+    pub async fn test(&mut self, events: &dyn Events, properties: &[&dyn Registered], stop: &Stop) {
         let Options { seed, cases, only, shrink, lanes, .. } = self.options;
         let plan = Plan { seed, cases, only, shrink, replay_flags: replay_flags(&self.options) };
         let (env, plan) = (&self.env, &plan);
@@ -224,13 +228,13 @@ impl Session {
         let ready = |number: usize| properties[number].is_ready(env, stop);
         let run = |number: usize, turn| async move {
             let (property, timer) = (properties[number], Instant::now());
-            let executed = property.execute(env, console, plan, stop, turn).await;
+            let executed = property.execute(env, events, plan, stop, turn).await;
             let (meta, took) = (property.meta(), timer.elapsed());
             let report = match executed {
                 Executed::Ran { records, execution } => PropertyReport::from_records(&meta, &execution, &records),
                 Executed::Skipped(why) => PropertyReport::skipped(&meta, &why),
             };
-            console.property_finished(&report);
+            events.event(&Event::PropertyEnded(&report));
             (Phase::new(&meta.id.to_string(), took), report)
         };
         for (phase, report) in side_by_side::run(participants, lanes.get(), ready, run).await {
@@ -240,9 +244,9 @@ impl Session {
     }
 
     /// Writes down that a property was not tested, and why.
-    pub fn skip(&mut self, console: &Console, meta: &PropertyMeta, reason: &str) {
+    pub fn skip(&mut self, events: &dyn Events, meta: &PropertyMeta, reason: &str) {
         let report = PropertyReport::skipped(meta, reason);
-        console.property_finished(&report);
+        events.event(&Event::PropertyEnded(&report));
         self.add(report);
     }
 
@@ -276,7 +280,7 @@ impl Session {
     ///
     /// # Errors
     /// When the reports cannot be written, or the cluster that is kept up cannot be cleaned.
-    pub async fn finish(self, console: &Console) -> Result<(Report, Written), RunError> {
+    pub async fn finish(self, events: &dyn Events) -> Result<(Report, Written), RunError> {
         let env = self.env;
         if let Some(obtaining) = self.obtaining {
             // What nobody waited for is of no use any more; what is being built goes on where it was another time.
@@ -296,7 +300,7 @@ impl Session {
             doubts.clear();
         }
         for reason in left.iter().map(|left| &left.reason) {
-            console.note(&format!("left behind by the system under test: {reason}"));
+            events.note(&format!("left behind by the system under test: {reason}"));
         }
         // What namespaces keep after their labels are gone is what p03 claims, whichever property labelled them.
         let judges = properties.iter_mut().filter(|property| property.verdict != Verdict::Skipped);
@@ -325,7 +329,7 @@ impl Session {
             report::copy_evidence(&self.options.out, "forge.jsonl", &consumers.forge.evidence().await?)?;
         }
         if !env.cluster.is_owned() && env.death().is_none() {
-            let timer = console.phase("clean up");
+            let timer = PhaseTimer::begin(events, "clean up");
             env.namespaces.remove_all(&env).await?;
             deploy::remove_previous(&env.cluster).await?;
             timer.finish();
@@ -343,7 +347,7 @@ impl Session {
             && let Some(cluster) = Arc::get_mut(&mut env.cluster)
         {
             cluster.keep_directory();
-            console.note(&format!("logs of all programs: {}", env.cluster.directory().display()));
+            events.note(&format!("logs of all programs: {}", env.cluster.directory().display()));
         }
         Ok((report, written))
     }

@@ -9,11 +9,11 @@ use kube::Client;
 use tokio::time::Instant;
 
 use crate::copies::{self, Expected, Names};
-use crate::environment::{self, Environment, HOLD, expected_in};
+use crate::environment::{Environment, HOLD};
 use crate::known::{self, EXTERNAL_SECRET_STAYS, FINALIZER_STAYS, Maker};
-use crate::model::Model;
+use crate::labels::Labels;
+use crate::model::{Model, expected_in};
 use crate::namespaces::{self, NamespaceError};
-use crate::selector::Labels;
 use crate::verdict::{Outcome, Violation};
 
 /// How long a namespace may take to go. An ExternalSecret whose copy goes first fails, because nothing can be created in
@@ -31,7 +31,7 @@ const HANGING: Duration = Duration::from_secs(2);
 /// at work after they had their labels.
 pub fn canary(model: &Model, touched: &BTreeSet<&str>, twin: &Labels) -> Labels {
     let mut canary = twin.clone();
-    for ways in model.targets.iter().map(environment::asking_labels) {
+    for ways in model.targets.iter().map(crate::model::asking_labels) {
         let looked_at = |way: &&Labels| way.keys().any(|key| touched.contains(key.as_str()));
         for (key, value) in ways.iter().find(looked_at).into_iter().flatten() {
             canary.entry(key.clone()).or_insert_with(|| value.clone());
@@ -75,7 +75,7 @@ pub async fn settle_by(
             latencies.push(took);
             return Outcome::Held;
         }
-        Err(error) => copies::failed(&error),
+        Err(error) => crate::observation::failed(&error),
     };
     let Outcome::Violated(violation) = first else { return first };
     let asked = worlds.iter().map(|(name, expected)| {
@@ -99,7 +99,7 @@ pub async fn settle_by(
     }
     match try_settle(env, worlds, bound, Past::Relabelled).await {
         Ok(_) => Outcome::Violated(Violation { known: Some(EXTERNAL_SECRET_STAYS), ..violation }),
-        Err(error) => copies::failed(&error),
+        Err(error) => crate::observation::failed(&error),
     }
 }
 
@@ -146,7 +146,7 @@ pub async fn deletion(
     let stale = match wait::until(&env.observer, &what, DELETION, look).await {
         Ok(None) => return Ok(Outcome::Held),
         Ok(Some(stale)) => stale,
-        Err(error) => return Ok(copies::failed(&error)),
+        Err(error) => return Ok(crate::observation::failed(&error)),
     };
     let gone = |view: &View<'_>| match view.namespace(name) {
         None => Progress::Done(()),
@@ -161,6 +161,6 @@ pub async fn deletion(
             reason: format!("namespace {name} lost its label and then could not be deleted: {stale} held it back"),
             known: Some(FINALIZER_STAYS),
         }),
-        Err(error) => copies::failed(&error),
+        Err(error) => crate::observation::failed(&error),
     })
 }

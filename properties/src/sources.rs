@@ -22,9 +22,7 @@ use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use tokio::time::Instant;
 
 use crate::bundle::SourceRef;
-
-/// The values of a source, by key.
-pub type Values = BTreeMap<String, Credential>;
+use crate::values::Values;
 
 /// A source could not be written.
 #[derive(Debug, thiserror::Error)]

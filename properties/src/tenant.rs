@@ -16,8 +16,8 @@ use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 
-use crate::environment::{Environment, agent};
-use crate::verdict::CaseId;
+use crate::environment::Environment;
+use crate::id::{CaseId, agent};
 
 /// Life of a token in seconds, longer than any case: the API server's shortest is 600.
 const TOKEN_SECONDS: i64 = 3600;

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-mod id;
-
-pub use id::{CaseId, ParseIdError, PropertyId, Requirement};
+use crate::id::CaseId;
 
 /// How one case ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,6 +188,17 @@ impl CheckRecord {
     pub fn unknown(what: &str, why: &str) -> Self {
         Self { what: what.to_owned(), outcome: Outcome::Unknown(why.to_owned()), times: BTreeMap::new() }
     }
+}
+
+/// A violation that no documented bug explains.
+pub fn violated(reason: impl Into<String>) -> Outcome {
+    Outcome::Violated(Violation { reason: reason.into(), known: None })
+}
+
+/// The worse of two ends of the same case.
+pub fn worse(a: Outcome, b: Outcome) -> Outcome {
+    use crate::verdict::Verdict;
+    if Verdict::from(&b) > Verdict::from(&a) { b } else { a }
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use credence::consumers::Consumer;
+use credence::consumer::Consumer;
+use credence::id::CaseId;
 use credence::registry;
 use credence::report::{PropertyReport, Report};
 use credence::run::{ClusterKind, Options};
-use credence::verdict::{CaseId, Verdict};
+use credence::verdict::Verdict;
 use libtest_mimic::{Arguments, Failed};
 
 #[path = "support/execute.rs"]

@@ -11,14 +11,15 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use credence::console::Console;
-use credence::consumers::Consumer;
-use credence::copies::chain;
+use credence::consumer::Consumer;
 use credence::driver::{Property, Registered};
+use credence::events::Events;
 use credence::p07_credential_types::CredentialTypes;
 use credence::registry::PROPERTIES;
 use credence::run::Options;
 use credence::session::Session;
 use credence::stop::Stop;
+use credence::text::chain;
 use credence::verdict::Verdict;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
@@ -34,7 +35,7 @@ use support::options;
 /// The session that all trials share; the first that runs starts it.
 struct Shared {
     runtime: Runtime,
-    console: Arc<Console>,
+    events: Arc<dyn Events>,
     out: PathBuf,
     /// The properties that some trial of this run is about.
     wanted: Vec<&'static dyn Registered>,
@@ -55,7 +56,7 @@ fn main() -> ExitCode {
     let too_few = options(&out).cases < 100;
     let wanted = wanted(&arguments, too_few);
     let shared =
-        Arc::new(Shared { runtime, console: Arc::new(Console::stderr()), out, wanted, session: Mutex::default() });
+        Arc::new(Shared { runtime, events: Arc::new(Console::stderr()), out, wanted, session: Mutex::default() });
     let mut trials: Vec<Trial> = PROPERTIES.iter().map(|property| trial(&shared, *property)).collect();
     let owner = Arc::clone(&shared);
     trials.push(took::trial(WORKFLOW, move || workflow(&owner)).with_ignored_flag(too_few));
@@ -66,7 +67,7 @@ fn main() -> ExitCode {
     let session = shared.session.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(session) = session {
         // Clean-up can still find what a property left behind.
-        match shared.runtime.block_on(session.finish(&shared.console)) {
+        match shared.runtime.block_on(session.finish(shared.events.as_ref())) {
             Ok((report, _)) if report.exit_code().code() == 0 => {}
             Ok((report, written)) => {
                 eprintln!("conformance: {:?}, see {}", report.exit_code(), written.json.display());
@@ -130,12 +131,12 @@ impl Shared {
             None => {
                 let properties = self.wanted.iter().map(|property| property.meta().id).collect();
                 let options = Options { properties, ..options(&self.out) };
-                let started = self.runtime.block_on(Session::start(options, &self.console));
+                let started = self.runtime.block_on(Session::start(options, &self.events));
                 let session = session.insert(started.map_err(|error| Failed::from(chain(&error)))?);
                 if !self.wanted.is_empty() {
                     self.runtime.block_on(async {
                         session.obtain_consumers();
-                        session.test(&self.console, &self.wanted, &Stop::default()).await;
+                        session.test(self.events.as_ref(), &self.wanted, &Stop::default()).await;
                     });
                 }
                 session

@@ -7,14 +7,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use credence::consumers::Consumer;
-use credence::copies::chain;
+use credence::consumer::Consumer;
 use credence::driver::Property;
+use credence::id::CaseId;
 use credence::p07_credential_types::CredentialTypes;
 use credence::registry;
 use credence::report::{PropertyReport, Report};
 use credence::run::{ClusterKind, Options};
-use credence::verdict::{CaseId, Verdict};
+use credence::text::chain;
+use credence::verdict::Verdict;
 use credence_harness::kind::engine::Engine;
 use libtest_mimic::{Arguments, Failed};
 

@@ -10,8 +10,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use credence::copies::chain;
 use credence::monitor::MonitorError;
+use credence::text::chain;
 use credence_harness::apply::Applier;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;

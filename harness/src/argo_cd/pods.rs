@@ -18,7 +18,6 @@ use crate::apply::Applier;
 use crate::forge::Network;
 use crate::kind::KindNode;
 use crate::kind::engine::Engine;
-use crate::manifest;
 use crate::process::{Death, TAIL_LINES};
 use crate::shared_watch::{Key, SharedWatch};
 use crate::wait::{self, Progress};
@@ -61,7 +60,7 @@ impl Pods {
     ) -> Result<Self, ArgoCdError> {
         let Setup { directory, assets, client, network, .. } = *setup;
         write(directory, assets, images, network)?;
-        let rendered = manifest::load_directory(directory, Some(kustomize)).await?;
+        let rendered = crate::kustomize::load_directory(directory, Some(kustomize)).await?;
         let rendered: Vec<Value> = rendered.into_iter().map(|manifest| manifest.object).collect();
         let (programs, rest): (Vec<Value>, Vec<Value>) = rendered.into_iter().partition(is_workload);
         let rest: Vec<Value> = objects::place().into_iter().chain(rest).collect();

@@ -119,7 +119,7 @@ impl Client {
     /// # Errors
     /// When the client cannot be made.
     pub fn new(base: Url, address: IpAddr) -> Result<Self, ClientError> {
-        crate::tls::use_ring();
+        crate::crypto::use_ring();
         let mut builder = reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().timeout(ANSWER);
         if let Some(host) = base.domain() {
             // The port is that of the URL, whatever is given here.

@@ -127,7 +127,8 @@ impl Provider for Embedded {
     }
 
     fn standstill(&self) -> Option<Standstill> {
-        Some(Standstill::of(self.operator.processes()))
+        let latest = self.operator.processes();
+        Some(Standstill::of(move || latest.borrow().as_ref().is_some_and(|process| process.stands_still())))
     }
 
     fn absent(&self, component: Component) -> Option<&'static str> {

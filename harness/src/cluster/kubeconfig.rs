@@ -90,7 +90,7 @@ pub(super) async fn client_with_token(kubeconfig: &Path, token: &Credential) -> 
 }
 
 async fn config(kubeconfig: &Path) -> Result<Config, ClusterError> {
-    crate::tls::use_ring();
+    crate::crypto::use_ring();
     let file = Kubeconfig::read_from(kubeconfig).map_err(unusable(kubeconfig))?;
     Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(unusable(kubeconfig))
 }

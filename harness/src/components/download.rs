@@ -43,7 +43,7 @@ pub(super) struct Downloads {
 
 impl Downloads {
     pub(super) fn new() -> Self {
-        crate::tls::use_ring();
+        crate::crypto::use_ring();
         let client = reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(SILENCE).build();
         // Without it a build still works, so this is a reason for no release and no more.
         let client = client.map_err(|error| in_one_line(&error));

@@ -90,6 +90,10 @@ impl Progress for PlainProgress {
             eprintln!("{line}");
         }
     }
+
+    fn note(&self, text: &str) {
+        eprintln!("{text}");
+    }
 }
 
 /// One line per part that changes in place, for terminals. Draws nothing where standard error is none.
@@ -137,6 +141,11 @@ impl Progress for BarProgress {
             Step::Ready { .. } => bar.finish_with_message(step.to_string()),
             _ => bar.set_message(step.to_string()),
         }
+    }
+
+    fn note(&self, text: &str) {
+        // Losing a line, to a closed terminal for one, must not end what is being done.
+        self.screen.println(text).ok();
     }
 }
 

@@ -95,6 +95,8 @@ esac
 struct Quiet;
 
 impl Progress for Quiet {
+    fn note(&self, _text: &str) {}
+
     fn step(&self, _: Part, _: &Step) {}
 }
 
@@ -111,6 +113,8 @@ impl Until {
 }
 
 impl Progress for Until {
+    fn note(&self, _text: &str) {}
+
     fn step(&self, _: Part, step: &Step) {
         if (self.wanted)(step) {
             self.seen.notify_one();

@@ -51,7 +51,7 @@ impl Registry {
     }
 
     fn with(address: &str, ca: &str, auth: RegistryAuth) -> Result<Self, ImageError> {
-        crate::tls::use_ring();
+        crate::crypto::use_ring();
         let certificate = Certificate { encoding: CertificateEncoding::Pem, data: ca.as_bytes().to_vec() };
         let config = ClientConfig {
             protocol: ClientProtocol::Https,

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
+use super::KargoError;
 use super::release::Release;
-use super::{Given, KargoError};
+use crate::components::Given;
 use crate::forge::Network;
-use crate::node;
-use crate::process::Program;
+use crate::process::{Program, find_program};
 
 /// The program that tells git the password, beside the controller in Kargo's image.
 const HELPER: &str = "credential-helper";
@@ -51,7 +50,7 @@ impl Files {
             write_program(&helper, OWN_HELPER)?;
         }
         // Its absence is a reason for not running the controller, and that has been asked for.
-        let git = node::find_program("git").unwrap_or_else(|| "git".into());
+        let git = find_program("git").unwrap_or_else(|| "git".into());
         write_program(&files.path("bin/git"), &wrapper(&git, &helper, &authorities))?;
         Ok(files)
     }

@@ -13,10 +13,10 @@ use tokio::time::timeout;
 
 use super::config::{self, AUDIT, AUTHORITY, HOSTS, Run};
 use super::container::{self, inspect};
-use super::engine::Engine;
+use super::engine::{Engine, EngineError};
 use super::node::KindNode;
-use super::node_image::How;
-use super::{CONFIG, ClusterNetwork, KindError, Setup, network, operator, remains, room};
+use super::node_image::{CONFIG, How};
+use super::{ClusterNetwork, KindError, Setup, network, operator, remains, room};
 use crate::capture::Traffic;
 use crate::certificates::{Authority, write_private};
 use crate::cluster::{
@@ -74,7 +74,8 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     let container = format!("{name}-control-plane");
     let url = format!("https://{}", published(setup.engine, &container).await?);
     let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-    let address: Ipv4Addr = inspect(setup.engine, &container, "the node's address", address).await?;
+    let address: Ipv4Addr =
+        inspect(setup.engine, &container, "the node's address", address).await.map_err(KindError::from)?;
     let admin = authority.client("credence", Some("system:masters"))?;
     let kubeconfig =
         kubeconfig::with_certificate(&directory.join("admin.kubeconfig"), &url, &authority.certificate(), &admin)?;
@@ -119,12 +120,13 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
         control_plane_files: setup.configured.digest(),
         owner: std::process::id(),
     };
+    let pid = inspect(setup.engine, &container, "the node's process id", "{{.State.Pid}}").await;
     let kind = Kind {
         engine: setup.engine.clone(),
         node,
         network: ClusterNetwork::new(setup, &name),
         client: client.clone(),
-        pid: inspect(setup.engine, &container, "the node's process id", "{{.State.Pid}}").await?,
+        pid: pid.map_err(KindError::from)?,
         authority,
         run,
     };
@@ -277,7 +279,7 @@ async fn published(engine: &Engine, container: &str) -> Result<String, KindError
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let found = answer.lines().map(str::trim).find(|line| line.parse::<std::net::SocketAddr>().is_ok());
     let found = found.map(str::to_owned);
-    found.ok_or(KindError::Answer { what: "the API server's port", answer })
+    Ok(found.ok_or(EngineError::Answer { what: "the API server's port", answer })?)
 }
 
 impl Provider for Kind {

@@ -113,7 +113,7 @@ fn cluster(patch: &mut Value, run: &Run<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::CONFIG;
+    use crate::kind::node_image::CONFIG;
 
     fn run(configured: &ControlPlaneFiles, cgroup_version: u8) -> Value {
         let run = Run {

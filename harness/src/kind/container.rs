@@ -3,8 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::KindError;
-use super::engine::Engine;
+use super::engine::{Engine, EngineError};
 use crate::wait;
 
 /// How long to pause when the engine has trouble.
@@ -16,10 +15,10 @@ pub(super) async fn inspect<T: FromStr>(
     container: &str,
     what: &'static str,
     template: &str,
-) -> Result<T, KindError> {
+) -> Result<T, EngineError> {
     let answer = engine.output("look at the node", &["inspect", "--format", template, container]).await?;
     let answer = String::from_utf8_lossy(&answer).trim().to_owned();
-    answer.parse().map_err(|_| KindError::Answer { what, answer })
+    answer.parse().map_err(|_| EngineError::Answer { what, answer })
 }
 
 /// Resolves when a container ends, with what the engine says of its end.

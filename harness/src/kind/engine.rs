@@ -106,6 +106,14 @@ pub enum EngineError {
         /// The oldest version that will do.
         needed: &'static str,
     },
+    /// The engine answered something unexpected.
+    #[error("failed to learn {what} from the container engine, which says {answer:?}")]
+    Answer {
+        /// What was asked for.
+        what: &'static str,
+        /// What it said.
+        answer: String,
+    },
     /// A command failed.
     #[error("failed to {act} with {name}, {status}:\n{tail}")]
     Command {

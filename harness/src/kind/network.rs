@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::engine::{Engine, Name};
+use super::engine::{Engine, EngineError, Name};
 use super::node_image::tools::ToolsImage;
 use super::pod_image::{self, PodImage, PulledImage};
 use super::{KindError, Setup};
@@ -68,5 +68,5 @@ async fn gateway(engine: &Engine, name: &str) -> Result<IpAddr, KindError> {
     let answer = String::from_utf8_lossy(&answer).into_owned();
     // A network may have an address of each family; pods of kind have IPv4 only, unless configured otherwise.
     let gateway = answer.split_whitespace().filter_map(|address| address.parse().ok()).find(IpAddr::is_ipv4);
-    gateway.ok_or(KindError::Answer { what: "the address of this machine on the cluster's network", answer })
+    Ok(gateway.ok_or(EngineError::Answer { what: "the address of this machine on the cluster's network", answer })?)
 }

@@ -12,12 +12,11 @@
 //! Invariants: a tag is a digest of all inputs, so an image with the tag is never made again; an image has its tag only
 //! when it is complete; what a killed process left is removed by the next that makes one.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
+use std::{fs, io};
 
 use tempfile::TempDir;
 
@@ -38,7 +37,11 @@ pub mod tools;
 use context::Contents;
 use debian::{NODE, Tools};
 use inputs::LABEL;
+
 pub use outlook::{Outlook, outlook, remove, stale};
+
+/// The configuration for kind that the repository's users have, too.
+pub const CONFIG: &str = include_str!("../../../kind-config.yaml");
 
 /// The parts that are in it.
 pub const PARTS: [Part; 17] = [

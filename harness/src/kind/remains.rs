@@ -6,12 +6,11 @@
 //! ours.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use std::{fs, io};
 
 use super::network::LABEL;
 use super::{KindError, limited};
@@ -35,7 +34,7 @@ pub(super) fn record(run: &Path, engine: &Path, cluster: &str) -> Result<(), Kin
 ///
 /// # Errors
 /// When something cannot be removed; it stays written down.
-pub(crate) fn clear(run: &Path) -> Result<(), KindError> {
+pub(super) fn clear(run: &Path) -> Result<(), KindError> {
     let file = run.join(RECORD);
     let text = match fs::read(&file) {
         Ok(text) => text,

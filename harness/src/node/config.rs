@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::json;
 
 use super::network::Network;
-use super::sleeper::SLEEPER_IMAGE;
 use super::{NodeError, create_directory};
 use crate::certificates::write_private;
+use crate::image::SLEEPER_IMAGE;
 
 /// The node's directory.
 pub(super) const INSIDE: &str = "/run/credence";

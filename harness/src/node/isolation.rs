@@ -5,15 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::{fs, io};
 
 use super::config::{HOME, INSIDE, SOCKET};
-use super::{NodeError, NodePrograms, PROBE, READY, find_program};
-use crate::process::{Process, Program, first_death};
+use super::{NodeError, NodePrograms, PROBE, READY};
+use crate::process::{Process, Program, find_program, first_death};
 use crate::wait::{self, Progress, WaitError};
 
 /// What the first process does, given the node's directory and pairs of names and paths of programs. All other

@@ -7,8 +7,9 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 
+use super::NodeError;
 use super::remains::Remains;
-use super::{NodeError, find_program};
+use crate::process::find_program;
 
 /// All networks of nodes, of RFC 2544: kept for tests between machines, so nothing else should be reached there.
 const NETWORKS: &str = "198.19.0.0/16";

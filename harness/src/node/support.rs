@@ -1,10 +1,11 @@
 //! What a machine must have for a node, asked before anything is started.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::cgroups::{self, Mount};
+use crate::process::find_program;
 
 /// Commands that a node uses, and the Debian package of each.
 const COMMANDS: [(&str, &str); 7] = [
@@ -23,16 +24,6 @@ const CONTROLLERS: [&str; 7] = ["cpu", "cpuacct", "cpuset", "memory", "devices",
 const UNIFIED_CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
 /// Numbers of capabilities, from capabilities(7).
 const CAPABILITIES: [(&str, u32); 2] = [("CAP_NET_ADMIN", 12), ("CAP_SYS_ADMIN", 21)];
-
-/// The absolute path of a command: from the `PATH`, or from where those for root are.
-pub fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let root = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path)
-        .chain(root)
-        .map(|directory| directory.join(name))
-        .find(|file| file.is_absolute() && file.is_file())
-}
 
 /// All that stands in the way, as one text.
 pub(super) fn unsupported() -> Option<String> {

@@ -33,7 +33,7 @@ pub(crate) struct TlsListener {
 
 /// How to present `identity`; HTTP/1.1 is the only protocol.
 pub(crate) fn configure(identity: &Identity) -> Result<ServerConfig, rustls::Error> {
-    crate::tls::use_ring();
+    crate::crypto::use_ring();
     let unreadable = |error| rustls::Error::General(format!("the identity made by this process: {error}"));
     let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).map_err(unreadable)?;
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).map_err(unreadable)?;

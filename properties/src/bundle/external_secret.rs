@@ -10,7 +10,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use super::go_duration;
-use crate::selector::{LabelSelector, Labels, NamespaceSelection};
+use crate::labels::Labels;
+use crate::selector::{LabelSelector, NamespaceSelection};
 
 /// What a ClusterExternalSecret distributes, and where to.
 #[derive(Debug, Clone, Deserialize)]

@@ -10,7 +10,7 @@ use credence_harness::manifest::Manifest;
 use serde_json::Value;
 
 use super::{BundleError, Place, typed};
-use crate::selector::Labels;
+use crate::labels::Labels;
 
 /// The type of a Secret that names none.
 pub(crate) const OPAQUE: &str = "Opaque";

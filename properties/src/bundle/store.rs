@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{BundleError, Place, read_spec};
-use crate::selector::{LabelSelector, Labels, NAME_LABEL};
+use crate::labels::Labels;
+use crate::selector::{LabelSelector, NAME_LABEL};
 
 /// A ClusterSecretStore.
 #[derive(Debug, Clone)]

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use anyhow::Context;
 use credence_harness::backstage::{self, Commands};
-use credence_harness::components::{self, Cost, Finding, Options, Part, State, Subject};
-use credence_harness::{manifest, reference};
+use credence_harness::components::{self, Cost, Finding, Options, Part, Progress as _, State, Subject};
+use credence_harness::reference;
 
 use crate::console::Console;
-use crate::consumers::{self, Consumer, Endpoints, Nodes};
-use crate::copies::chain;
+use crate::consumer::Consumer;
+use crate::consumers::{self, Nodes};
+use crate::endpoints::Endpoints;
+use crate::text::chain;
 use crate::verdict::ExitCode;
 
 mod kind;
@@ -38,7 +40,7 @@ pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::
         writeln!(out, "{subject:<32} {state:<10} {detail}{}", cost.unwrap_or_default())?;
     }
     if let Some(given) = &options.kargo {
-        let found = given.version().await.map_err(|error| chain(&error));
+        let found = credence_harness::kargo::version_of(given).await.map_err(|error| chain(&error));
         missing |= found.is_err();
         let (subject, state, detail) = match found {
             Ok(version) => (format!("kargo {version}"), "present", format!("{} (given)", given.program.display())),
@@ -64,13 +66,13 @@ pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::
 async fn built_in_endpoints() -> anyhow::Result<Endpoints> {
     let scratch = tempfile::tempdir().context("failed to make a directory for the built-in manifests")?;
     let directory = reference::write_consumers(scratch.path()).context("failed to unpack the built-in manifests")?;
-    Ok(Endpoints::from_manifests(&manifest::load_directory(&directory, None).await?))
+    Ok(Endpoints::from_manifests(&credence_harness::kustomize::load_directory(&directory, None).await?))
 }
 
 /// Obtains programs, and says where they are and where they came from.
 pub(super) async fn fetch(options: &Options, parts: &[Part]) -> anyhow::Result<ExitCode> {
     let console = Console::stderr();
-    let programs = components::obtain(options, parts, console.components()).await?;
+    let programs = components::obtain(options, parts, &console).await?;
     if parts.contains(&Part::ExternalSecrets) {
         components::external_secrets_assets(options).await?;
     }

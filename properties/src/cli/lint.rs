@@ -7,9 +7,9 @@ use std::path::Path;
 use credence_harness::components;
 
 use crate::bundle::CreationPolicy;
-use crate::environment::{self, asking_labels};
-use crate::model::{Bound, Model, Target};
-use crate::selector::Labels;
+use crate::environment;
+use crate::labels::Labels;
+use crate::model::{Bound, Model, Target, asking_labels};
 use crate::verdict::ExitCode;
 
 /// Reads a configuration, says what it distributes, and fails on what can be seen to be wrong.

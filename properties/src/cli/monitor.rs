@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use credence_harness::components::Progress as _;
 use credence_harness::connect;
 
 use super::signals::signal;

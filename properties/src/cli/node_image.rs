@@ -4,14 +4,13 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::bail;
-use credence_harness::components::Options;
+use credence_harness::components::{Options, Progress as _};
 use credence_harness::kind::engine::Engine;
-use credence_harness::kind::node_image::tools;
-use credence_harness::kind::node_image::{self, How};
+use credence_harness::kind::node_image::{self, How, tools};
 
 use super::signals::signal;
 use crate::console::Console;
-use crate::copies::chain;
+use crate::text::chain;
 use crate::verdict::ExitCode;
 
 /// What the help says after the options.
@@ -31,7 +30,7 @@ pub(super) async fn node_image(engine: Option<&Path>, options: &Options) -> anyh
     let engine = Engine::find(engine).await?;
     let report = |line: &str| console.note(line);
     let obtained = async {
-        let image = node_image::obtain(&engine, options, console.components(), &report).await?;
+        let image = node_image::obtain(&engine, options, &console, &report).await?;
         anyhow::Ok((image, tools::obtain(&engine, options, &report).await))
     };
     let (image, tools) = tokio::select! {

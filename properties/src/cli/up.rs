@@ -8,14 +8,15 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use credence_harness::cluster::{self, Cluster, ControlPlaneFiles, Description};
-use credence_harness::components::{self, Part};
+use credence_harness::cluster::{self, CLEAR, Cluster, ControlPlaneFiles, Description};
+use credence_harness::components::{self, Part, Progress as _};
 use credence_harness::run_dir::{self, RunDir};
 use credence_harness::wait::{self, Progress};
 use credence_harness::{dirs, process};
 
 use super::signals::signal;
 use crate::console::Console;
+use crate::events::PhaseTimer;
 use crate::run::UP;
 use crate::verdict::ExitCode;
 
@@ -77,11 +78,11 @@ pub(super) async fn hold(options: &components::Options) -> anyhow::Result<ExitCo
     if running(&state)?.is_some() {
         bail!("a cluster is up already; see `credence status`");
     }
-    let run = RunDir::create(&state, UP)?;
+    let run = RunDir::create(&state, UP, CLEAR)?;
     let bring_up = async {
-        let programs = components::obtain(options, &Part::CONTROL_PLANE, console.components()).await?;
+        let programs = components::obtain(options, &Part::CONTROL_PLANE, &console).await?;
         let assets = components::external_secrets_assets(options).await?;
-        let timer = console.phase("cluster");
+        let timer = PhaseTimer::begin(&console, "cluster");
         let cluster = Cluster::start(run, &programs, &assets, &ControlPlaneFiles::reference()).await?;
         timer.finish();
         anyhow::Ok(cluster)
@@ -150,7 +151,7 @@ enum Holder {
 /// Who holds the cluster, after what dead holders left has been swept.
 fn holder(state: &Path) -> anyhow::Result<Holder> {
     let directory: PathBuf = state.join("runs").join(UP);
-    if !run_dir::sweep(state)?.alive.contains(&directory) {
+    if !run_dir::sweep(state, CLEAR)?.alive.contains(&directory) {
         return Ok(Holder::None);
     }
     // A holder describes the cluster only when it is ready.

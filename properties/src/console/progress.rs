@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::id::PropertyId;
 use crate::report::{Millis, percentile};
-use crate::verdict::{CaseRecord, PropertyId, Verdict};
+use crate::verdict::{CaseRecord, Verdict};
 
 /// The longest silence between two plain lines of a property whose cases keep ending.
 const LINE_EVERY: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use credence_harness::credential::Credential;
 
 use super::{ARGO_CD_LABEL, Decoded, FormatError, FormatKind, Role, optional, required, text};
-use crate::selector::Labels;
+use crate::labels::Labels;
 
 /// Keys that Argo CD parses as booleans, refusing the Secret if one does not parse.
 const BOOLEANS: [&str; 6] =

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use credence_harness::credential::Credential;
 
 use super::{Decoded, FormatError, FormatKind, KARGO_LABEL, Role, required, text};
-use crate::selector::Labels;
+use crate::labels::Labels;
 
 /// The credential, if the labels make the copy one of Kargo's.
 pub(super) fn decode(labels: &Labels, data: &BTreeMap<String, Credential>) -> Option<Result<Decoded, FormatError>> {

@@ -8,7 +8,8 @@ use credence_harness::refusal::Cause;
 use credence_harness::wait::{self, Progress, WaitError};
 use tokio::time::Instant;
 
-use super::{Answer, Consumers, Owner};
+use super::{Answer, Consumers};
+use crate::endpoints::Owner;
 
 /// How long a comparison may take; measured at 1 to 3 s.
 const COMPARED: Duration = Duration::from_secs(60);

@@ -16,8 +16,8 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::deployment::{self, pods};
 use super::pod::{PodError, PulledPod};
-use super::{Answer, Consumers, Owner};
-use crate::environment::Environment;
+use super::{Answer, Consumers};
+use crate::endpoints::Owner;
 
 /// How long it may take until the pod before is gone, 200 MB are pulled and the container is started; measured at 12 s, and
 /// at 44 s beside two more runs.
@@ -122,7 +122,6 @@ impl Consumers {
     /// When the image cannot be published, the Deployment is refused, or Backstage does not become ready.
     pub async fn start_portal(
         &self,
-        env: &Environment,
         client: &Client,
         deployment: &PortalDeployment<'_>,
     ) -> Result<Result<String, String>, PortalError> {
@@ -130,7 +129,7 @@ impl Consumers {
         let own = (deployment.namespace.to_owned(), deployment.name.to_owned());
         let left = portal.deployed.lock().await.clone().filter(|left| *left != own);
         if let Some((namespace, name)) = left {
-            self.stop_portal(env, client, deployment.manager, &namespace, &name).await?;
+            self.stop_portal(client, deployment.manager, &namespace, &name).await?;
         }
         portal.published.get_or_try_init(|| self.publish_portal(portal, deployment.owner)).await?;
         let PortalDeployment { namespace, name, start, .. } = *deployment;
@@ -145,12 +144,12 @@ impl Consumers {
             variables: settings.chain(deployment.variables.iter().cloned()).collect(),
         };
         let names = |view: &View<'_>| pods(view, namespace, name).map(|(name, _)| name.clone()).collect();
-        let before: BTreeSet<String> = env.observer.look(names);
+        let before: BTreeSet<String> = self.site.observer.look(names);
         *portal.deployed.lock().await = Some(own);
-        self.deploy(env, client, deployment.manager, &pulled, start).await?;
+        self.deploy(client, deployment.manager, &pulled, start).await?;
         let what = format!("Backstage running in a pod of Deployment {namespace}/{name}");
         // Every pod of Backstage ought to be pulled, so that its kubelet may try again.
-        let pulled = wait::until(&env.observer, &what, STARTED, |view| {
+        let pulled = wait::until(&self.site.observer, &what, STARTED, |view| {
             let now: Vec<_> = pods(view, namespace, name).collect();
             match now[..] {
                 [(name, PodSeen::Ran { .. })] if !before.contains(name) => Progress::Done(name.clone()),
@@ -194,7 +193,6 @@ impl Consumers {
     /// When the API server refuses, or the pod stays.
     pub async fn stop_portal(
         &self,
-        env: &Environment,
         client: &Client,
         manager: &str,
         namespace: &str,
@@ -202,7 +200,7 @@ impl Consumers {
     ) -> Result<(), PortalError> {
         let scaled = deployment::scale_down(client, manager, namespace, name).await;
         let what = format!("pod of Deployment {namespace}/{name} gone");
-        let gone = wait::until(&env.observer, &what, GONE, |view| match pods(view, namespace, name).next() {
+        let gone = wait::until(&self.site.observer, &what, GONE, |view| match pods(view, namespace, name).next() {
             None => Progress::Done(()),
             seen => Progress::NotYet(format!("{seen:?}")),
         });
@@ -218,8 +216,8 @@ impl Consumers {
     ///
     /// # Errors
     /// When the pod is gone, or its container has ended.
-    pub fn check_portal_is_the_same(env: &Environment, namespace: &str, pod: &str) -> Result<(), PortalError> {
-        env.observer.look(|view| match view.pod(namespace, pod) {
+    pub fn check_portal_is_the_same(&self, namespace: &str, pod: &str) -> Result<(), PortalError> {
+        self.site.observer.look(|view| match view.pod(namespace, pod) {
             Some(PodSeen::Ran { restarts: 0, ended: false }) => Ok(()),
             seen => Err(PortalError::Ended(format!("{seen:?}"))),
         })

@@ -1,5 +1,6 @@
 //! Deployments of one pod on the node's own network, where the next version starts once the one before is gone.
 
+use credence_harness::apply::RUN_LABEL;
 use credence_harness::observe::{PodSeen, View};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -8,8 +9,6 @@ use serde_json::json;
 
 use super::Consumers;
 use super::pod::{PodError, PulledPod};
-use crate::environment::Environment;
-use crate::namespaces::RUN_LABEL;
 
 /// The label by which a Deployment knows its pods.
 const NAME_LABEL: &str = "app.kubernetes.io/name";
@@ -26,7 +25,6 @@ impl Consumers {
     /// Applies a Deployment of `pod` in the name of `manager`; a `start` of another number replaces the pod that runs.
     pub(super) async fn deploy(
         &self,
-        env: &Environment,
         client: &Client,
         manager: &str,
         pod: &PulledPod<'_>,
@@ -36,7 +34,7 @@ impl Consumers {
         let mut spec = pod.spec(self.pod_node(name)?);
         // The API's object is to be gone only when the container is: the next one listens on its port.
         spec["terminationGracePeriodSeconds"] = json!(1);
-        let labels = json!({ NAME_LABEL: name, RUN_LABEL: env.namespaces.run() });
+        let labels = json!({ NAME_LABEL: name, RUN_LABEL: self.site.run });
         let object = json!({
             "apiVersion": "apps/v1",
             "kind": "Deployment",

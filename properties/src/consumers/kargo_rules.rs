@@ -13,8 +13,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::start::{ASK_PASS, AUTHORITY, PASSWORD, USERNAME};
-use super::{Answer, Consumers, Owner};
-use crate::environment::Environment;
+use super::{Answer, Consumers};
+use crate::endpoints::Owner;
 use crate::kargo::{self, Candidate, Kind, NoLogin};
 
 /// How long git may take to list the references of a repository on loopback.
@@ -47,8 +47,8 @@ type Login = Result<(Credential, Credential), NoLogin>;
 
 impl Consumers {
     /// The login that Kargo finds in a project's namespace for a repository.
-    fn kargo_login(env: &Environment, namespace: &str, kind: Kind, url: &str) -> Login {
-        env.observer.look(|view| {
+    fn kargo_login(&self, namespace: &str, kind: Kind, url: &str) -> Login {
+        self.site.observer.look(|view| {
             let secrets: Vec<Candidate<'_>> = view
                 .secrets(namespace)
                 .map(|(name, secret)| Candidate { name, labels: &secret.labels, data: &secret.data })
@@ -61,15 +61,9 @@ impl Consumers {
     ///
     /// # Errors
     /// When git cannot be run or does not end.
-    pub async fn list_references(
-        &self,
-        env: &Environment,
-        namespace: &str,
-        owner: &Owner,
-        name: &str,
-    ) -> Result<Answer, LookupError> {
+    pub async fn list_references(&self, namespace: &str, owner: &Owner, name: &str) -> Result<Answer, LookupError> {
         let url = owner.repository(name);
-        let login = Self::kargo_login(env, namespace, Kind::Git, &url);
+        let login = self.kargo_login(namespace, Kind::Git, &url);
         let listed = self.ls_remote(&url, login.as_ref().ok()).await?;
         Ok(answer(listed, login, "git was refused"))
     }
@@ -105,14 +99,8 @@ impl Consumers {
     ///
     /// # Errors
     /// When no client can be made.
-    pub async fn list_tags(
-        &self,
-        env: &Environment,
-        namespace: &str,
-        owner: &Owner,
-        name: &str,
-    ) -> Result<Answer, LookupError> {
-        let login = Self::kargo_login(env, namespace, Kind::Image, &owner.image(name));
+    pub async fn list_tags(&self, namespace: &str, owner: &Owner, name: &str) -> Result<Answer, LookupError> {
+        let login = self.kargo_login(namespace, Kind::Image, &owner.image(name));
         let address = self.forge.addresses()[0].to_string();
         let registry = match &login {
             Ok((username, password)) => {

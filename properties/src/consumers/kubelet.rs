@@ -10,7 +10,6 @@ use kube::Client;
 
 use super::pod::{PodError, PulledPod};
 use super::{Answer, Consumers, is_about, refuses_credential};
-use crate::environment::Environment;
 
 /// How long a pod may take to run or to be refused its image; measured at 1 to 3 s.
 const PULLED: Duration = Duration::from_secs(60);
@@ -75,20 +74,20 @@ impl Consumers {
     ///
     /// # Errors
     /// When the pod is refused or the kubelet does not say how the pull went.
-    pub async fn pull(&self, env: &Environment, client: &Client, pull: &Pull<'_>) -> Result<Answer, PullError> {
+    pub async fn pull(&self, client: &Client, pull: &Pull<'_>) -> Result<Answer, PullError> {
         let Pull { namespace, pod: name, secret, image, .. } = *pull;
         let mark = self.forge.mark();
         let pod = PulledPod { namespace, name, image, secret, variables_from: &[], variables: Vec::new() };
-        self.create_pod(env, client, &pod).await?;
+        self.create_pod(client, &pod).await?;
         let what = format!("pull of {image} by pod {namespace}/{name}");
-        let answer = wait::until(&env.observer, &what, PULLED, |view| {
+        let answer = wait::until(&self.site.observer, &what, PULLED, |view| {
             let seen = view.pod(namespace, name);
             PulledPod::answer(seen).map_or_else(|| Progress::NotYet(format!("{seen:?}")), Progress::Done)
         });
         let mut answer = answer.await;
         if matches!(answer, Ok(Answer::Refused(_))) {
             let what = format!("second try of the {what}");
-            match self.second_try(env, &what, &mark, pull).await {
+            match self.second_try(&what, &mark, pull).await {
                 Ok(None) => {}
                 Ok(Some(second)) => answer = Ok(second),
                 Err(blind) => answer = Err(blind),
@@ -101,21 +100,16 @@ impl Consumers {
     }
 
     /// What the kubelet says of its second try, if it has one and this has another end than the first.
-    async fn second_try(
-        &self,
-        env: &Environment,
-        what: &str,
-        mark: &Mark,
-        pull: &Pull<'_>,
-    ) -> Result<Option<Answer>, WaitError> {
+    async fn second_try(&self, what: &str, mark: &Mark, pull: &Pull<'_>) -> Result<Option<Answer>, WaitError> {
         let tried = match pull.second_try {
             SecondTry::None => return Ok(None),
             SecondTry::UntilItRuns => {
-                let runs =
-                    wait::until(&env.observer, what, SECOND_TRY, |view| match view.pod(pull.namespace, pull.pod) {
+                let runs = wait::until(&self.site.observer, what, SECOND_TRY, |view| {
+                    match view.pod(pull.namespace, pull.pod) {
                         Some(PodSeen::Ran { .. }) => Progress::Done(Some(Answer::Admitted)),
                         seen => Progress::NotYet(format!("{seen:?}")),
-                    });
+                    }
+                });
                 runs.await
             }
             SecondTry::UntilACredentialIsRefused => {
@@ -127,7 +121,7 @@ impl Consumers {
         match tried {
             Err(WaitError::TimedOut { .. } | WaitError::Impossible { .. }) => {
                 let runs = |view: &View<'_>| matches!(view.pod(pull.namespace, pull.pod), Some(PodSeen::Ran { .. }));
-                Ok(env.observer.look(runs).then_some(Answer::Admitted))
+                Ok(self.site.observer.look(runs).then_some(Answer::Admitted))
             }
             other => other,
         }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use credence_harness::apply::RUN_LABEL;
 use credence_harness::kind::KindNode;
 use credence_harness::node::{Node, NodeError};
 use credence_harness::observe::PodSeen;
@@ -11,8 +12,6 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::{Answer, Consumers};
-use crate::environment::Environment;
-use crate::namespaces::RUN_LABEL;
 
 /// Why a pod could not be made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -134,17 +133,11 @@ impl Consumers {
     }
 
     /// Creates a pod on the node.
-    pub(super) async fn create_pod(
-        &self,
-        env: &Environment,
-        client: &Client,
-        pod: &PulledPod<'_>,
-    ) -> Result<(), PodError> {
+    pub(super) async fn create_pod(&self, client: &Client, pod: &PulledPod<'_>) -> Result<(), PodError> {
         let mut spec = pod.spec(self.pod_node(pod.name)?);
         spec["restartPolicy"] = json!("Never");
         spec["terminationGracePeriodSeconds"] = json!(0);
-        let object =
-            json!({ "metadata": { "name": pod.name, "labels": { RUN_LABEL: env.namespaces.run() } }, "spec": spec });
+        let object = json!({ "metadata": { "name": pod.name, "labels": { RUN_LABEL: self.site.run } }, "spec": spec });
         // An object of literals and of texts is a Pod.
         let object: Pod = serde_json::from_value(object).expect("a well-formed pod");
         let created = pod.api(client).create(&PostParams::default(), &object).await;

@@ -7,19 +7,19 @@ use std::sync::Arc;
 use credence_harness::argo_cd::Images;
 use credence_harness::backstage::{self, Commands};
 use credence_harness::cluster::Cluster;
-use credence_harness::components::{self, ComponentError, Part, Programs};
+use credence_harness::components::{self, ComponentError, Part, Programs, Progress};
 use credence_harness::priority::Priority;
 
 use super::setup::{self, NODE, Nodes, Setup};
-use super::{Consumer, Endpoints};
-use crate::console::Console;
-use crate::copies::chain;
+use crate::consumer::Consumer;
+use crate::endpoints::Endpoints;
+use crate::text::chain;
 
 /// What consumers are obtained from. Cheap: nothing is obtained yet.
 pub struct Preparation {
     options: components::Options,
     endpoints: Endpoints,
-    console: Arc<Console>,
+    progress: Arc<dyn Progress>,
 }
 
 /// Consumers that cannot run here, with the reason.
@@ -27,9 +27,9 @@ type Absent = BTreeMap<Consumer, String>;
 
 impl Preparation {
     /// Consumers that use credentials at `endpoints`, built with the processor time that others leave.
-    pub fn new(options: &components::Options, endpoints: Endpoints, console: &Arc<Console>) -> Self {
+    pub fn new(options: &components::Options, endpoints: Endpoints, progress: Arc<dyn Progress>) -> Self {
         let options = components::Options { priority: Priority::Low, ..options.clone() };
-        Self { options, endpoints, console: Arc::clone(console) }
+        Self { options, endpoints, progress }
     }
 
     /// Finds out which consumers of `cluster` can run here and obtains their programs, without starting anything. One whose
@@ -56,7 +56,7 @@ impl Preparation {
         let pulling = [Consumer::Kubelet, Consumer::Backstage];
         programs.extend(self.unless_absent(&pulling, "a node", absent, node).await);
         let commands = Commands { priority: self.options.priority, ..Commands::default() };
-        let report = |step: &str| self.console.note(step);
+        let report = |step: &str| self.progress.note(step);
         let backstage = backstage::obtain(&self.options.cache, &commands, &report);
         let backstage = self.unless_absent(&[Consumer::Backstage], "Backstage", absent, backstage).await;
         let kargo = self.options.kargo.clone().filter(|_| {
@@ -68,7 +68,7 @@ impl Preparation {
             programs.extend(self.unless_absent(&controllers, "Kargo's controller", absent, helm).await);
         }
         let gitea_image =
-            setup::gitea_image(&self.options, cluster.kind_network(), &programs, &gitea, &self.console).await;
+            setup::gitea_image(&self.options, cluster.kind_network(), &programs, &gitea, self.progress.as_ref()).await;
         let argo_cd = async {
             let programs = self.programs(&[Part::ArgoCd, Part::Kustomize]).await?;
             Ok::<_, ComponentError>((programs, components::argo_cd_assets(&self.options).await?))
@@ -91,12 +91,13 @@ impl Preparation {
             argo_cd_images,
             kargo: kargo.filter(|_| !absent.contains_key(&Consumer::KargoGit)),
             backstage,
+            has_no_node: absent.contains_key(&Consumer::Kubelet),
             endpoints: self.endpoints.clone(),
         })
     }
 
     async fn programs(&self, parts: &[Part]) -> Result<Programs, ComponentError> {
-        components::obtain(&self.options, parts, self.console.components()).await
+        components::obtain(&self.options, parts, self.progress.as_ref()).await
     }
 
     /// What `obtain` gives, unless none of the `consumers` is wanted. If it cannot be had, they are absent from then on.
@@ -114,7 +115,7 @@ impl Preparation {
             Ok(obtained) => Some(obtained),
             Err(error) => {
                 let reason = format!("{what} could not be obtained: {}", chain(&error));
-                self.console.note(&reason);
+                self.progress.note(&reason);
                 for consumer in consumers {
                     absent.entry(*consumer).or_insert_with(|| reason.clone());
                 }
@@ -131,8 +132,11 @@ mod tests {
     use super::*;
 
     fn preparation() -> Preparation {
-        let console = Arc::new(Console::lines(Box::new(io::sink())));
-        Preparation::new(&components::Options::new("cache".into()), Endpoints::default(), &console)
+        Preparation::new(
+            &components::Options::new("cache".into()),
+            Endpoints::default(),
+            Arc::new(components::PlainProgress::new()),
+        )
     }
 
     #[tokio::test]

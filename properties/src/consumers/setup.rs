@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use credence_harness::argo_cd::{ArgoCd, Images};
 use credence_harness::backstage::{self, Commands, Installation};
 use credence_harness::cluster::Cluster;
-use credence_harness::components::{self, Part, Programs};
+use credence_harness::components::{self, Part, Programs, Progress};
 use credence_harness::forge::{GiteaImage, Place};
 use credence_harness::kargo;
 use credence_harness::kind::ClusterNetwork;
-use credence_harness::node::{self, Node, NodePrograms};
+use credence_harness::node::{Node, NodePrograms};
 
-use super::{Consumer, Endpoints};
-use crate::console::Console;
-use crate::copies::chain;
+use crate::consumer::Consumer;
+use crate::endpoints::Endpoints;
+use crate::text::chain;
 
 /// Why Kargo's controller is absent, what that costs, and the next step.
 const KARGO_NOT_GIVEN: &str = "Kargo cannot be obtained and is not given, so that only its lookup rules are tested: give the \
@@ -78,6 +78,8 @@ pub struct Setup {
     pub(super) argo_cd_images: Option<Images>,
     pub(super) kargo: Option<kargo::Given>,
     pub(super) backstage: Option<Installation>,
+    /// Whether the kubelet is absent.
+    pub(super) has_no_node: bool,
 }
 
 impl Setup {
@@ -101,7 +103,7 @@ impl Setup {
             host_local: path(Part::CniHostLocal),
             loopback: path(Part::CniLoopback),
             // Its absence is a reason for no node, and that has been asked for.
-            runc: node::find_program("runc").unwrap_or_default(),
+            runc: credence_harness::process::find_program("runc").unwrap_or_default(),
             etcd: path(Part::Etcd),
         }
     }
@@ -113,17 +115,17 @@ pub(super) async fn gitea_image(
     network: Option<&ClusterNetwork>,
     programs: &Programs,
     assets: &Path,
-    console: &Console,
+    progress: &dyn Progress,
 ) -> Option<GiteaImage> {
     // Why there are no tools has been said when they were looked for.
     let network = network.filter(|network| network.tools_image().is_some())?;
-    match GiteaImage::obtain(network, options, programs.path(Part::Gitea), assets, &|step| console.note(step)).await {
+    match GiteaImage::obtain(network, options, programs.path(Part::Gitea), assets, &|step| progress.note(step)).await {
         Ok(image) => {
-            console.note(&format!("forge: in a container of {}", image.name()));
+            progress.note(&format!("forge: in a container of {}", image.name()));
             Some(image)
         }
         Err(error) => {
-            console.note(&format!("forge: a process of this machine, not a container: {}", chain(&error)));
+            progress.note(&format!("forge: a process of this machine, not a container: {}", chain(&error)));
             None
         }
     }
@@ -135,7 +137,7 @@ pub async fn absent(options: &components::Options, endpoints: &Endpoints, nodes:
         Nodes::OfCluster { has_tools, has_argo_cd_images } => (has_tools, has_argo_cd_images),
         Nodes::None | Nodes::Started => (false, false),
     };
-    let has_git = node::find_program("git").is_some();
+    let has_git = credence_harness::process::find_program("git").is_some();
     // With the tools, the forge has git in its container.
     if !has_git && !has_tools {
         return Consumer::ALL.iter().map(|consumer| (*consumer, NO_GIT.to_owned())).collect();

@@ -23,8 +23,8 @@ use tokio::time::Instant;
 use super::backstage::Portal;
 use super::pod::PodNode;
 use super::setup::Setup;
-use super::{Consumer, Consumers, Person};
-use crate::environment::Environment;
+use super::site::Site;
+use super::{Consumers, Person};
 
 /// File that holds the certificate of the forge's authority.
 pub(super) const AUTHORITY: &str = "authority.crt";
@@ -77,9 +77,9 @@ pub enum StartError {
 ///
 /// # Errors
 /// When one of them does not start; the others end.
-pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers, StartError> {
+pub async fn start(site: &Site, setup: &Setup) -> Result<Consumers, StartError> {
     let began = Instant::now();
-    let directory = env.scratch().join("consumers");
+    let directory = site.scratch().join("consumers");
     let authority = Authority::new("credence forge")?;
     for name in ["forge", "argo-cd", "kargo"] {
         let path = directory.join(name);
@@ -88,7 +88,7 @@ pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers,
     write_private(&directory.join(AUTHORITY), authority.certificate().as_bytes())?;
     write_ask_pass(&directory.join(ASK_PASS))?;
     let (node, (forge, argo_cd, kargo)) =
-        tokio::try_join!(start_node(env, setup), start_forge_and_its_clients(env, setup, &directory, &authority))?;
+        tokio::try_join!(start_node(site, setup), start_forge_and_its_clients(site, setup, &directory, &authority))?;
     let (address, trusted) = (forge.addresses()[0].to_string(), authority.certificate());
     node.iter().try_for_each(|node| node.set_registry(&address, &trusted))?;
     let owners = setup.endpoints.owners();
@@ -105,8 +105,9 @@ pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers,
     let pusher = Registry::new(&address, &trusted, forge.administrator(), &token.value)?;
     let portal = setup.backstage.as_ref().zip(node.as_ref());
     let portal = portal.map(|(installation, node)| portal_on(node, installation, &forge)).transpose()?;
-    let sleeper = node::sleeper(setup.programs.path(Part::Etcd), &directory)?;
+    let sleeper = credence_harness::image::sleeper(setup.programs.path(Part::Etcd), &directory)?;
     Ok(Consumers {
+        site: site.clone(),
         node,
         argo_cd,
         kargo,
@@ -124,30 +125,28 @@ pub(crate) async fn start(env: &Environment, setup: &Setup) -> Result<Consumers,
     })
 }
 
-async fn start_node(env: &Environment, setup: &Setup) -> Result<Option<PodNode>, StartError> {
-    if let Some(node) = env.cluster.kind_node() {
+async fn start_node(site: &Site, setup: &Setup) -> Result<Option<PodNode>, StartError> {
+    if let Some(node) = site.cluster.kind_node() {
         return Ok(Some(PodNode::Kind(node.clone())));
     }
-    let (false, Some(authority)) =
-        (env.model.absent_consumers.contains_key(&Consumer::Kubelet), env.cluster.authority())
-    else {
+    let (false, Some(authority)) = (setup.has_no_node, site.cluster.authority()) else {
         return Ok(None);
     };
     let options = node::Options {
-        run: env.cluster.directory(),
-        url: &env.cluster.description.url,
+        run: site.cluster.directory(),
+        url: &site.cluster.description.url,
         authority,
-        client: &env.cluster.client,
+        client: &site.cluster.client,
         programs: &setup.node_programs(),
     };
     let node = Node::start(&options).await?;
-    node.processes().iter().try_for_each(|process| env.record(process))?;
+    node.processes().iter().try_for_each(|process| site.record(process))?;
     Ok(Some(PodNode::Own(Box::new(node))))
 }
 
 /// Starts the forge, and then those who need its address, side by side.
 async fn start_forge_and_its_clients(
-    env: &Environment,
+    site: &Site,
     setup: &Setup,
     directory: &Path,
     authority: &Authority,
@@ -159,47 +158,47 @@ async fn start_forge_and_its_clients(
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let forge = Forge::start(&ForgeSetup {
         directory: &directory.join("forge"),
-        gitea: setup.place_of_gitea(&env.cluster),
+        gitea: setup.place_of_gitea(&site.cluster),
         authority,
         names: &names,
-        host: env.cluster.description.host,
+        host: site.cluster.description.host,
         addresses: &[],
     })
     .await?;
-    forge.process().map(|process| env.record(process)).transpose()?;
+    forge.process().map(|process| site.record(process)).transpose()?;
     let network = Network { https_proxy: forge.proxy(), authorities: authority.certificate() };
     let (argo_cd, kargo) = tokio::try_join!(
-        start_argo_cd(env, setup, directory, &network),
-        start_kargo(env, setup, directory, &network),
+        start_argo_cd(site, setup, directory, &network),
+        start_kargo(site, setup, directory, &network),
     )?;
     Ok((forge, argo_cd, kargo))
 }
 
 async fn start_argo_cd(
-    env: &Environment,
+    site: &Site,
     setup: &Setup,
     directory: &Path,
     network: &Network,
 ) -> Result<Option<ArgoCd>, StartError> {
     let Some(assets) = &setup.argo_cd else { return Ok(None) };
-    let place = match (&setup.argo_cd_images, env.cluster.kind_node(), env.cluster.kind_network()) {
+    let place = match (&setup.argo_cd_images, site.cluster.kind_node(), site.cluster.kind_network()) {
         (Some(images), Some(node), Some(network)) => {
             Place::Node { node, engine: network.engine(), images, kustomize: setup.programs.path(Part::Kustomize) }
         }
         _ => Place::Machine {
             program: setup.programs.path(Part::ArgoCd),
-            kubeconfig: &env.cluster.description.kubeconfig,
+            kubeconfig: &site.cluster.description.kubeconfig,
         },
     };
     let directory = directory.join("argo-cd");
-    let from = argo_cd::Setup { directory: &directory, assets, client: &env.cluster.client, network, place };
+    let from = argo_cd::Setup { directory: &directory, assets, client: &site.cluster.client, network, place };
     let argo_cd = ArgoCd::start(&from).await?;
-    argo_cd.processes().iter().try_for_each(|process| env.record(process))?;
+    argo_cd.processes().iter().try_for_each(|process| site.record(process))?;
     Ok(Some(argo_cd))
 }
 
 async fn start_kargo(
-    env: &Environment,
+    site: &Site,
     setup: &Setup,
     directory: &Path,
     network: &Network,
@@ -207,8 +206,8 @@ async fn start_kargo(
     let Some(given) = &setup.kargo else { return Ok(None) };
     let (directory, helm) = (directory.join("kargo"), setup.programs.path(Part::Helm));
     let kargo =
-        Kargo::start(&kargo::Setup { directory: &directory, given, helm, cluster: &env.cluster, network }).await?;
-    env.record(kargo.process())?;
+        Kargo::start(&kargo::Setup { directory: &directory, given, helm, cluster: &site.cluster, network }).await?;
+    site.record(kargo.process())?;
     Ok(Some(kargo))
 }
 

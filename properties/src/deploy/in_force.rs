@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use credence_harness::apply::{Applier, ApplyError};
+use credence_harness::apply::{Applier, ApplyError, RUN_LABEL};
 use credence_harness::wait::{self, Progress, WaitError};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::PostParams;
@@ -14,7 +14,6 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::admission::Refusal;
-use crate::namespaces::RUN_LABEL;
 
 /// Name of the policy, of its binding, and of the ConfigMap that it denies.
 const MARKER: &str = "credence-in-force";

@@ -13,17 +13,19 @@ use tokio::time::Instant;
 
 use super::{Executed, Plan, Property, Run, case_tree, is_new_violation, run_cases, shared_tree, shrink};
 use crate::environment::Environment;
+use crate::events::Event;
+use crate::id::CaseId;
 use crate::report::Execution;
-use crate::verdict::{CaseId, CaseRecord};
+use crate::verdict::CaseRecord;
 
 /// Runs a property in its turn.
 pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed {
-    let Run { env, console, plan, stop, .. } = run;
+    let Run { env, events, plan, stop, .. } = run;
     if let Err(why) = property.applies(env) {
         return Executed::Skipped(why);
     }
     let planned = if plan.only.is_some() { 1 } else { plan.cases };
-    console.property_started(P::META.id, P::META.title, planned);
+    events.event(&Event::PropertyStarted { id: P::META.id, title: P::META.title, planned });
     let mut progress = Progress::default();
     let began = Instant::now();
     let mut trouble = begin_and_run(property, &run, &mut progress).await.err();
@@ -35,7 +37,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
         tokio::select! {
             biased;
             death = env.cluster.died() => trouble = Some(env.bury(death)),
-            made = property.checks(env, console, stop) => checks = made,
+            made = property.checks(env, events, stop) => checks = made,
         }
     }
     if stop.is_requested() {
@@ -46,7 +48,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
     if let Some(first) = first.filter(|_| trouble.is_none() && !plan.shrink.is_zero()) {
         first.smallest = Some(match run.alone(&mut waited).await {
             Ok(()) => {
-                console.note(&format!("{}: looking for a smaller case, at most {:?}", first.id, plan.shrink));
+                events.note(&format!("{}: looking for a smaller case, at most {:?}", first.id, plan.shrink));
                 shrink::smallest(property, env, plan, first.id).await
             }
             Err(why) => format!("no smaller case: {why}"),
@@ -139,7 +141,7 @@ async fn run_slots<P: Property>(
     lanes: usize,
     progress: &mut Progress,
 ) -> Result<(), String> {
-    let Run { env, console, plan, turn, .. } = run;
+    let Run { env, events, plan, turn, .. } = run;
     let Progress { records, found_violation, .. } = progress;
     let found_violation = &*found_violation;
     let has_ended = || run.stop.is_requested() || found_violation.load(Ordering::Relaxed);
@@ -163,7 +165,7 @@ async fn run_slots<P: Property>(
             },
         };
         for record in slot {
-            console.case_done(&record);
+            events.event(&Event::CaseEnded(&record));
             if is_new_violation(&record.outcome) {
                 found_violation.store(true, Ordering::Relaxed);
             }

@@ -49,9 +49,9 @@ const DIGESTS: &[(&str, &str)] = &[
     ("model", "592899be7018baf0"),
 ];
 
-#[tokio::test]
-async fn every_case_of_seed_1_on_the_reference_configuration_is_what_it_always_was() {
-    let model = reference().await;
+#[test]
+fn every_case_of_seed_1_on_the_reference_configuration_is_what_it_always_was() {
+    let model = reference();
     let found = [
         cases(&Propagation, &model),
         cases(&Provisioning, &model),

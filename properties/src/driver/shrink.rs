@@ -7,8 +7,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Plan, Property, Tree, case_tree, is_new_violation, run_cases, shared_tree};
 use crate::environment::Environment;
+use crate::id::CaseId;
 use crate::model::Model;
-use crate::verdict::CaseId;
 
 /// Steps that the model walks at most; it walks a million of them in less time than one case takes on a cluster.
 const MOST_STEPS: usize = 20_000;

@@ -167,9 +167,9 @@ mod tests {
     use super::super::testing::reference;
     use super::*;
 
-    #[tokio::test]
-    async fn what_is_changed_by_hand_is_healed_at_once_or_at_the_next_refresh() {
-        let model = reference().await;
+    #[test]
+    fn what_is_changed_by_hand_is_healed_at_once_or_at_the_next_refresh() {
+        let model = reference();
         let owned = model.targets[0].clone();
         let orphan = Target { creation_policy: CreationPolicy::Orphan, ..owned.clone() };
         let cases = [(&owned, Tampering::Data, 0), (&owned, Tampering::Metadata, 300), (&orphan, Tampering::Data, 300)];

@@ -8,7 +8,7 @@ use crate::bundle::{
     Bundle, ClusterExternalSecret, ClusterSecretStore, DataFrom, DataTemplate, ExternalSecretSpec, Find, MergePolicy,
     OPAQUE, RemoteRef, SecretTemplate, SourceRef, StoreRef, TemplateFrom,
 };
-use crate::selector::Labels;
+use crate::labels::Labels;
 
 pub(super) fn model(bundle: &Bundle) -> Model {
     let sources = sources(bundle);

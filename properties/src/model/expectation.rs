@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Model, Target};
-use crate::selector::{Labels, Refusal, effective_labels, opts_out};
+use crate::labels::Labels;
+use crate::model::BTreeSet;
+use crate::selector::{Refusal, effective_labels, opt_ins, opts_out};
 
 /// A copy: a Secret in a target namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,4 +137,21 @@ impl Model {
         let store = target.stores.iter().find(|store| !store.admits(labels))?;
         Some(Conflict::NotAdmitted { target: name, namespace, store: store.name.clone() })
     }
+}
+
+/// The targets whose copies a namespace must hold, given its labels, by Secret name.
+pub fn expected_in<'a>(model: &'a Model, namespace: &str, labels: &Labels) -> BTreeMap<String, &'a Target> {
+    let one = BTreeMap::from([(namespace.to_owned(), labels.clone())]);
+    model.expected(&one).into_iter().map(|(copy, target)| (copy.secret, target)).collect()
+}
+
+/// The label maps with which a namespace of any name asks for `target`; none if it selects by name alone.
+pub fn asking_labels(target: &Target) -> Vec<Labels> {
+    opt_ins(&target.selection).into_iter().filter(|way| way.names.is_none()).map(|way| way.labels).collect()
+}
+
+/// The namespaces that `target` selects by name alone.
+pub fn selected_names(target: &Target) -> BTreeSet<String> {
+    let named = opt_ins(&target.selection).into_iter().filter(|way| way.labels.is_empty());
+    named.filter_map(|way| way.names).flatten().collect()
 }

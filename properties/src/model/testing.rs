@@ -1,20 +1,25 @@
 //! The reference configuration, for tests.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use credence_harness::manifest::{load_directory, parse_documents};
+use credence_harness::manifest::{parse_part, reject_duplicates};
 
 use super::Model;
 use crate::bundle::Bundle;
 
 /// The plain manifests of the reference configuration, which its kustomization only lists.
-pub(crate) async fn reference() -> Model {
+pub(crate) fn reference() -> Model {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/central-secret-store");
-    let mut manifests = Vec::new();
+    let mut files = vec![root.join("sources.yaml")];
     for part in ["stores", "secrets"] {
-        manifests.extend(load_directory(&root.join(part), None).await.unwrap());
+        let entries = std::fs::read_dir(root.join(part)).expect("the fixture can be read");
+        let paths = entries.map(|entry| entry.expect("the fixture can be read").path());
+        files.extend(paths.filter(|path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml")));
     }
-    let sources = root.join("sources.yaml");
-    manifests.extend(parse_documents(&sources, &std::fs::read_to_string(&sources).unwrap()).unwrap());
-    Model::derive(&Bundle::from_manifests(manifests).unwrap())
+    files.sort();
+    let read = |path: &PathBuf| std::fs::read_to_string(path).expect("the fixture can be read");
+    let parse = |path: &PathBuf| parse_part(path, &read(path)).expect("the fixture is valid");
+    let manifests: Vec<_> = files.iter().flat_map(parse).collect();
+    reject_duplicates(&manifests).expect("the fixture is valid");
+    Model::derive(&Bundle::from_manifests(manifests).expect("the fixture is valid"))
 }

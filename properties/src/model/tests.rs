@@ -368,9 +368,9 @@ fn provisioning_takes_a_visit_for_each_namespace() {
     assert_eq!(Model::provisioning_bound(70), PROVISIONING_SLACK + Duration::from_secs(10));
 }
 
-#[tokio::test]
-async fn every_opt_in_of_the_reference_configuration_is_admitted() {
-    let model = reference().await;
+#[test]
+fn every_opt_in_of_the_reference_configuration_is_admitted() {
+    let model = reference();
     for target in &model.targets {
         let ways = opt_ins(&target.selection);
         assert!(!ways.is_empty(), "{}", target.name);
@@ -384,9 +384,9 @@ async fn every_opt_in_of_the_reference_configuration_is_admitted() {
     }
 }
 
-#[tokio::test]
-async fn reference_configuration_is_known_in_full() {
-    let model = reference().await;
+#[test]
+fn reference_configuration_is_known_in_full() {
+    let model = reference();
     for target in &model.targets {
         assert!(matches!(target.keys, ExpectedKeys::Exactly(_)), "{}: {:?}", target.name, target.keys);
         assert_eq!(target.never_updates(), None, "{}", target.name);

@@ -12,9 +12,8 @@ use super::status::{ExternalSecretStatus, Kind, StoreState, StoreStatus};
 use super::table::Table;
 use crate::bundle::SourceRef;
 use crate::consumer_format::{ARGO_CD_LABEL, DOCKER_CONFIG, KARGO_LABEL};
-use crate::environment::expected_in;
-use crate::model::Model;
-use crate::selector::Labels;
+use crate::labels::Labels;
+use crate::model::{Model, expected_in};
 
 /// The labels by which consumers find a credential, whatever its name.
 const CONSUMER_LABELS: [&str; 2] = [ARGO_CD_LABEL, KARGO_LABEL];

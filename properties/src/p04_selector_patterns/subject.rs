@@ -1,11 +1,10 @@
 //! What p04 brings along: a store and a source of its own, and populations of namespaces.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use credence_harness::apply::{Applier, ApplyError};
+use credence_harness::apply::{Applier, ApplyError, RUN_LABEL};
 use credence_harness::wait::{self, Progress};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, PostParams};
 use kube::core::GroupVersionKind;
@@ -14,8 +13,9 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::environment::Environment;
-use crate::namespaces::{NamespaceError, RUN_LABEL};
-use crate::selector::{Labels, NamespaceSelection};
+use crate::labels::Labels;
+use crate::namespaces::NamespaceError;
+use crate::selector::NamespaceSelection;
 use crate::verdict::Violation;
 
 /// Populations, and so cases side by side.

@@ -2,18 +2,18 @@
 
 use super::CredentialTypes;
 use crate::bundle::SourceRef;
-use crate::consumers::Consumer;
+use crate::consumer::Consumer;
 use crate::driver::Property;
+use crate::id::CaseId;
 use crate::model::{Model, Target};
 use crate::rotation::targets_of;
-use crate::verdict::CaseId;
 
 /// The targets of a source whose copies have a consumer here, or what stands in for it; those for pods, the most common
 /// consumers, once more at the end.
 pub(super) fn consumed<'a>(model: &'a Model, source: &SourceRef) -> Vec<(&'a Target, Consumer)> {
     let targets = targets_of(model, source).into_iter();
     let with_consumers =
-        targets.filter_map(|target| Some((target, Consumer::of(target)?.among(&model.absent_consumers)?)));
+        targets.filter_map(|target| Some((target, Consumer::of(&target.shape())?.among(&model.absent_consumers)?)));
     let mut all: Vec<_> = with_consumers.collect();
     let pods: Vec<_> = all.iter().copied().filter(|(_, consumer)| *consumer == Consumer::Kubelet).collect();
     all.extend(pods);
@@ -56,9 +56,9 @@ mod tests {
         CaseId { property: CredentialTypes::META.id, seed: 1, index }
     }
 
-    #[tokio::test]
-    async fn three_cases_meet_backstage_the_kubelet_and_argo_cd() {
-        let model = reference().await;
+    #[test]
+    fn three_cases_meet_backstage_the_kubelet_and_argo_cd() {
+        let model = reference();
         let (_, mut sources) = PortalCopies::of(&model).unwrap();
         sources.sort();
         let choices = choices(&model, &sources);
@@ -67,9 +67,9 @@ mod tests {
         assert_eq!(met, [Consumer::Kubelet, Consumer::ArgoCd]);
     }
 
-    #[tokio::test]
-    async fn the_cases_of_a_slot_meet_every_consumer_of_its_source() {
-        let model = reference().await;
+    #[test]
+    fn the_cases_of_a_slot_meet_every_consumer_of_its_source() {
+        let model = reference();
         for source in model.sources.keys() {
             let choices = choices(&model, &[source]);
             let all: BTreeSet<Consumer> = choices.iter().map(|(_, consumer, _)| *consumer).collect();

@@ -10,7 +10,7 @@ use proptest::strategy::BoxedStrategy;
 use crate::bundle::SourceRef;
 use crate::consumer_format::{Role, source_roles};
 use crate::generate;
-use crate::sources::Values;
+use crate::values::Values;
 
 /// A credential of one source. What only a server can make, such as a token, is made when the case runs.
 #[derive(Debug, Clone)]

@@ -8,8 +8,8 @@ use super::issue::{End, Issue, Kind, Secret};
 use crate::bundle::SourceRef;
 use crate::consumer_format::{Role, source_roles};
 use crate::consumers::Consumers;
-use crate::sources::Values;
-use crate::verdict::CaseId;
+use crate::id::CaseId;
+use crate::values::Values;
 
 /// Why a credential could not be issued.
 #[derive(Debug, thiserror::Error)]

@@ -14,18 +14,21 @@ use super::issue::Kind;
 use super::issuer::Issuer;
 use super::trial::is_success;
 use crate::bundle::SourceRef;
+use crate::consumer::Consumer;
 use crate::consumer_format::{Role, source_roles};
 use crate::consumers::{
-    Answer, Consumer, Consumers, Owner, PORTAL_IMAGE, PORTAL_VARIABLES, PortalDeployment, catalog_file, is_denial,
-    refuses_credential,
+    Answer, Consumers, PORTAL_IMAGE, PORTAL_VARIABLES, PortalDeployment, catalog_file, is_denial, refuses_credential,
 };
-use crate::copies::{self, chain, violated};
-use crate::driver::Observation;
-use crate::environment::{Environment, agent, asking_labels};
-use crate::model::{ExpectedKeys, Model, Target};
+use crate::copies;
+use crate::endpoints::Owner;
+use crate::environment::Environment;
+use crate::id::{CaseId, agent};
+use crate::labels::Labels;
+use crate::model::{ExpectedKeys, Model, Target, asking_labels};
 use crate::namespaces::{self, Lease};
-use crate::selector::Labels;
-use crate::verdict::{CaseId, Outcome};
+use crate::observation::Observation;
+use crate::text::chain;
+use crate::verdict::{Outcome, violated};
 
 /// Where the forge is asked for the token of a sign-in.
 const EXCHANGE: &str = "/login/oauth/access_token";
@@ -52,7 +55,7 @@ impl PortalCopies {
         let target = |source: &SourceRef, consumer: Consumer| {
             let all = consumed(model, source);
             // Whatever uses it beside Backstage, that is a copy of this kind.
-            let found = all.into_iter().find(|(target, _)| Consumer::of(target) == Some(consumer));
+            let found = all.into_iter().find(|(target, _)| Consumer::of(&target.shape()) == Some(consumer));
             found.map(|(target, _)| target.name.clone())
         };
         let copies = Self {
@@ -162,7 +165,7 @@ impl<'a> PortalTrial<'a> {
             match faithful.await {
                 // A copy that does not become so in its time is left to Backstage as it is.
                 Ok(()) | Err(WaitError::TimedOut { .. } | WaitError::Impossible { .. }) => {}
-                Err(error) => self.observation.outcome = copies::failed(&error),
+                Err(error) => self.observation.outcome = crate::observation::failed(&error),
             }
         }
     }
@@ -333,7 +336,7 @@ impl<'a> PortalTrial<'a> {
             variables,
         };
         let began = Instant::now();
-        let started = self.consumers.start_portal(self.env, &self.client, &deployment).await;
+        let started = self.consumers.start_portal(&self.client, &deployment).await;
         self.deployed = true;
         self.observation.latencies.push(began.elapsed());
         let started = started.map_err(|error| chain(&error))?;
@@ -345,8 +348,7 @@ impl<'a> PortalTrial<'a> {
         if !std::mem::take(&mut self.deployed) {
             return Ok(());
         }
-        let stopped =
-            self.consumers.stop_portal(self.env, &self.client, &agent(self.id), self.namespace(), &self.name).await;
+        let stopped = self.consumers.stop_portal(&self.client, &agent(self.id), self.namespace(), &self.name).await;
         stopped.map_err(|error| chain(&error))
     }
 
@@ -359,7 +361,7 @@ impl<'a> PortalTrial<'a> {
         };
         let used = used.await;
         let pod = self.pod.as_deref().ok_or("Backstage does not run")?;
-        let same = Consumers::check_portal_is_the_same(self.env, self.namespace(), pod);
+        let same = self.consumers.check_portal_is_the_same(self.namespace(), pod);
         same.map_err(|error| chain(&error))?;
         used
     }

@@ -4,10 +4,12 @@ use std::fmt;
 
 use super::issuer::Issuer;
 use super::trial::Trial;
+use crate::consumer::Consumer;
 use crate::consumer_format::{Role, source_roles};
-use crate::consumers::{Answer, Consumer, Owner, Pull, SecondTry, Subscribed, is_denial};
-use crate::copies::chain;
+use crate::consumers::{Answer, Pull, SecondTry, Subscribed, is_denial};
+use crate::endpoints::Owner;
 use crate::kargo::Kind;
+use crate::text::chain;
 
 /// Where the credential must not open anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +110,7 @@ impl Trespass {
                 let (pod, image) = (format!("{name}-denied"), format!("{}:denied", place.image(name)));
                 let secret = (self != Self::WithoutSecret).then_some(trial.target.secret.as_str());
                 let pull = Pull { namespace, pod: &pod, secret, image: &image, second_try: SecondTry::None };
-                consumers.pull(trial.env, &trial.client, &pull).await.map_err(|error| chain(&error))
+                consumers.pull(&trial.client, &pull).await.map_err(|error| chain(&error))
             }
             Consumer::ArgoCd => {
                 let followed = consumers.follow(&place, name, other).await.map_err(|error| chain(&error))?;
@@ -122,7 +124,7 @@ impl Trespass {
                     let subscribed = Subscribed::new(namespace, name, Kind::Image, place.image(name));
                     return discover(trial, subscribed, "denied").await;
                 }
-                let listed = consumers.list_tags(trial.env, namespace, &place, name).await;
+                let listed = consumers.list_tags(namespace, &place, name).await;
                 listed.map_err(|error| chain(&error))
             }
             _ => {
@@ -133,7 +135,7 @@ impl Trespass {
                     let subscribed = Subscribed::new(namespace, name, Kind::Git, place.repository(name));
                     return discover(trial, subscribed, &commit).await;
                 }
-                let listed = consumers.list_references(trial.env, namespace, &place, name).await;
+                let listed = consumers.list_references(namespace, &place, name).await;
                 listed.map_err(|error| chain(&error))
             }
         }

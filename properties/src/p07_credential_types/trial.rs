@@ -12,16 +12,18 @@ use tokio::time::Instant;
 use super::Placement;
 use super::issuer::Issuer;
 use super::trespass::Trespass;
-use crate::consumers::{Answer, Consumer, Consumers, Followed, Owner, Pull, SecondTry, Subscribed};
-use crate::consumers::{is_denial, refuses_credential};
-use crate::copies::{self, chain, violated};
-use crate::driver::Observation;
+use crate::consumer::Consumer;
+use crate::consumers::{Answer, Consumers, Followed, Pull, SecondTry, Subscribed, is_denial, refuses_credential};
+use crate::endpoints::Owner;
 use crate::environment::Environment;
+use crate::id::CaseId;
 use crate::kargo;
 use crate::model::Target;
 use crate::namespaces::Lease;
+use crate::observation::Observation;
 use crate::rotation::Dependent;
-use crate::verdict::{CaseId, Outcome};
+use crate::text::chain;
+use crate::verdict::{Outcome, violated};
 
 /// A case under way.
 pub(super) struct Trial<'a> {
@@ -119,7 +121,7 @@ impl<'a> Trial<'a> {
             Err(WaitError::TimedOut { last, .. } | WaitError::Impossible { why: last, .. }) => {
                 self.unfaithful = Some(last);
             }
-            Err(error) => self.observation.outcome = copies::failed(&error),
+            Err(error) => self.observation.outcome = crate::observation::failed(&error),
         }
     }
 
@@ -246,7 +248,7 @@ impl<'a> Trial<'a> {
                         Answer::Refused(_) => SecondTry::UntilACredentialIsRefused,
                     },
                 };
-                consumers.pull(self.env, &self.client, &pull).await.map_err(|error| chain(&error))
+                consumers.pull(&self.client, &pull).await.map_err(|error| chain(&error))
             }
             Consumer::ArgoCd => self.sync(owner?, expected).await.map_err(|error| chain(&error)),
             Consumer::KargoGit => {
@@ -262,13 +264,13 @@ impl<'a> Trial<'a> {
                 self.discover(kargo::Kind::Image, owner.image(&self.name), &tag).await
             }
             Consumer::KargoGitRules => {
-                let listed = consumers.list_references(self.env, &namespace, owner?, &self.name).await;
+                let listed = consumers.list_references(&namespace, owner?, &self.name).await;
                 listed.map_err(|error| chain(&error))
             }
             Consumer::KargoImageRules => {
                 let owner = owner?;
                 self.publish(owner, &tag).await?;
-                let listed = consumers.list_tags(self.env, &namespace, owner, &self.name).await;
+                let listed = consumers.list_tags(&namespace, owner, &self.name).await;
                 listed.map_err(|error| chain(&error))
             }
             Consumer::OAuthClient => {

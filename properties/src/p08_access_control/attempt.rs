@@ -9,9 +9,8 @@ use super::aim::{Aim, Goal};
 use super::call::{CORE, Call, EXTERNAL_SECRETS, RBAC, collection};
 use super::objects::{self, CENTRAL, OWN, VALUE};
 use super::route::{Identity, Labelling, Place, PodRoute, Reading, Reference, Route};
-use crate::environment::{asking_labels, expected_in};
-use crate::model::Model;
-use crate::selector::Labels;
+use crate::labels::Labels;
+use crate::model::{Model, asking_labels, expected_in};
 use crate::tenant::Rights;
 
 mod stores;

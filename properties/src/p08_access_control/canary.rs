@@ -6,10 +6,11 @@ use credence_harness::credential::Credential;
 use kube::Client;
 
 use crate::bundle::SourceRef;
-use crate::environment::{Environment, expected_in};
-use crate::model::{ExpectedKeys, Model};
-use crate::selector::Labels;
-use crate::sources::{SharedLease, SourceError, Values};
+use crate::environment::Environment;
+use crate::labels::Labels;
+use crate::model::{ExpectedKeys, Model, expected_in};
+use crate::sources::{SharedLease, SourceError};
+use crate::values::Values;
 
 /// Waits until nobody rotates a source, and gives every source values that can be searched for, once for all cases:
 /// what other properties write can be short, or equal in two places.

@@ -11,7 +11,7 @@ use super::route::Route;
 use super::stage::{AccessError, decoy, request};
 use super::trial::Trial;
 use crate::bundle::SourceRef;
-use crate::environment::expected_in;
+use crate::model::expected_in;
 
 impl Trial<'_> {
     /// An ExternalSecret that the operator itself writes passes every policy: in the tenant's namespace it must come to

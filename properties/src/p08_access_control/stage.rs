@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aho_corasick::BuildError;
+use credence_harness::apply::RUN_LABEL;
 use credence_harness::cluster::Description;
 use credence_harness::credential::Credential;
 use credence_harness::receiver::Receiver;
@@ -24,12 +25,14 @@ use super::reach::ReachError;
 use super::route::{Impostor, PlatformKind, Route};
 use super::trial::Trial;
 use crate::deploy::wait_for_root_ca;
-use crate::driver::Observation;
-use crate::environment::{Environment, agent, expected_in};
-use crate::namespaces::{self, Lease, NamespaceError, RUN_LABEL};
+use crate::environment::Environment;
+use crate::id::{CaseId, agent};
+use crate::model::expected_in;
+use crate::namespaces::{self, Lease, NamespaceError};
+use crate::observation::Observation;
 use crate::sources::{SharedLease, SourceError};
 use crate::tenant::{Tenant, TenantError};
-use crate::verdict::{CaseId, Outcome};
+use crate::verdict::Outcome;
 
 /// How often the state of a store is asked for, which is not watched for the run.
 const EVERY: Duration = Duration::from_millis(30);

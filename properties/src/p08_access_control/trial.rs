@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use credence_harness::apply::RUN_LABEL;
 use credence_harness::credential::Credential;
 use credence_harness::external_secrets;
 use credence_harness::receiver::Receiver;
@@ -18,14 +19,13 @@ use super::objects::VALUE;
 use super::reach;
 use super::route::{Route, Trespass};
 use super::stage::{AccessError, OWN_VALUE, looked_at, request};
-use crate::copies;
-use crate::driver::Observation;
-use crate::environment::{Environment, HOLD, agent};
-use crate::namespaces::RUN_LABEL;
-use crate::selector::Labels;
+use crate::environment::{Environment, HOLD};
+use crate::id::{CaseId, agent};
+use crate::labels::Labels;
+use crate::observation::Observation;
 use crate::sources::SharedLease;
 use crate::tenant::{self, Tenant};
-use crate::verdict::{CaseId, Outcome};
+use crate::verdict::Outcome;
 
 /// An attack under way.
 pub(super) struct Trial<'a> {
@@ -268,7 +268,7 @@ impl Trial<'_> {
         match held.await {
             Ok(()) => {}
             Err(WaitError::Impossible { why, .. }) => self.violated(format!("{}: {why}", self.who())),
-            Err(error) => self.end_as(copies::failed(&error)),
+            Err(error) => self.end_as(crate::observation::failed(&error)),
         }
     }
 
@@ -301,7 +301,7 @@ impl Trial<'_> {
     }
 
     fn obtained(&self, value: &str, place: &str) -> Outcome {
-        copies::violated(format!("{} obtained {value}: it is in {place}", self.who()))
+        crate::verdict::violated(format!("{} obtained {value}: it is in {place}", self.who()))
     }
 
     pub(super) fn count(&mut self, title: &str, end: &str) {
@@ -309,7 +309,7 @@ impl Trial<'_> {
     }
 
     pub(super) fn violated(&mut self, why: String) {
-        self.end_as(copies::violated(why));
+        self.end_as(crate::verdict::violated(why));
     }
 
     pub(super) fn unknown(&mut self, why: String) {
@@ -318,6 +318,6 @@ impl Trial<'_> {
 
     /// Ends as this, unless something worse was seen before.
     fn end_as(&mut self, end: Outcome) {
-        self.observation.outcome = copies::worse(self.observation.outcome.clone(), end);
+        self.observation.outcome = crate::verdict::worse(self.observation.outcome.clone(), end);
     }
 }

@@ -15,11 +15,11 @@ use super::Deeds;
 use super::operation::{Actor, Made, Operation, Place, Verb};
 use super::trail::Fact;
 use crate::bundle::SourceRef;
-use crate::driver::Observation;
-use crate::environment::{Environment, agent};
+use crate::environment::Environment;
+use crate::id::{CaseId, agent};
 use crate::model::Target;
+use crate::observation::Observation;
 use crate::tenant::Tenant;
-use crate::verdict::CaseId;
 
 /// Label of the Secrets that people make, by which all of them are removed at once.
 const LABEL: (&str, &str) = ("credence.dev/made-by", "people");

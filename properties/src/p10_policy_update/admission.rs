@@ -17,14 +17,15 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::World;
-use crate::copies::{self, chain};
-use crate::driver::Observation;
-use crate::environment::{Environment, agent};
+use crate::environment::Environment;
+use crate::id::{CaseId, agent};
+use crate::labels::Labels;
 use crate::model::{POLICY_BOUND, Target};
 use crate::namespaces::{self, Lease};
-use crate::selector::Labels;
+use crate::observation::Observation;
 use crate::tenant::{Rights, Tenant};
-use crate::verdict::{CaseId, Outcome};
+use crate::text::chain;
+use crate::verdict::Outcome;
 
 /// Label of the namespaces for which policies are lifted.
 pub(super) const EXEMPT: &str = "credence.dev/exempt";
@@ -113,7 +114,7 @@ async fn lift_all(
                 other => Progress::Done(other),
             }
         });
-        match next.await.map_err(|error| Observation::from(copies::violated(error.to_string())))? {
+        match next.await.map_err(|error| Observation::from(crate::verdict::violated(error.to_string())))? {
             Written::Allowed => return Ok(()),
             Written::Refused(binding) if env.model.guards.contains(&binding) => {
                 lifted.push(lift(&env.cluster.client, &binding, exemption).await?);
@@ -150,7 +151,7 @@ impl Live {
     }
 
     fn end_with(&mut self, outcome: &Outcome) {
-        self.observation.outcome = copies::worse(self.observation.outcome.clone(), outcome.clone());
+        self.observation.outcome = crate::verdict::worse(self.observation.outcome.clone(), outcome.clone());
     }
 
     /// Tries to write, without a trace: admission judges a dry run as it does a write.
@@ -188,7 +189,7 @@ impl Live {
                 self.observation.count("refused by a policy that was put back");
             }
             (Ok(()), None) => {}
-            (Err(error), Some(_)) => self.end_with(&copies::violated(error.to_string())),
+            (Err(error), Some(_)) => self.end_with(&crate::verdict::violated(error.to_string())),
             // Nothing that could be lifted: whether it should be refused, other properties judge.
             (Err(error), None) => self.end_with(&Outcome::Unknown(error.to_string())),
         }
@@ -211,7 +212,7 @@ impl Live {
                 self.observation.latencies.push(since.elapsed());
                 self.observation.count("allowed by a policy that was lifted");
             }
-            Err(error) => self.end_with(&copies::violated(error.to_string())),
+            Err(error) => self.end_with(&crate::verdict::violated(error.to_string())),
         }
     }
 

@@ -10,15 +10,16 @@ use kube::Api;
 
 use super::subject::{Allowed, Subject, SubjectError};
 use super::{World, share_of};
-use crate::copies::{self, Expected};
-use crate::driver::Observation;
-use crate::environment::{Environment, agent};
+use crate::copies::Expected;
+use crate::environment::Environment;
+use crate::id::{CaseId, agent};
 use crate::namespaces::{self, Lease};
+use crate::observation::Observation;
 use crate::rotation::until_like;
 use crate::settle::{Past, settle_by};
-use crate::sources::Values;
 use crate::tenant::{Rights, Tenant};
-use crate::verdict::{CaseId, Outcome};
+use crate::values::Values;
+use crate::verdict::Outcome;
 
 /// A case under way.
 struct Live {
@@ -87,8 +88,8 @@ impl Live {
     }
 
     fn give_up(&mut self, error: &SubjectError) {
-        let unknown = Outcome::Unknown(copies::chain(error));
-        self.observation.outcome = copies::worse(self.observation.outcome.clone(), unknown);
+        let unknown = Outcome::Unknown(crate::text::chain(error));
+        self.observation.outcome = crate::verdict::worse(self.observation.outcome.clone(), unknown);
     }
 
     /// Waits until exactly those hold a copy whom the policy allows, and compares what they hold with the source and
@@ -138,9 +139,9 @@ impl Live {
             let Some(now) = now else { continue };
             let kept = self.seen.get(namespace).is_none_or(|then| then.uid == now.uid);
             self.observation.outcome = match faithful {
-                Err(error) => copies::failed(&error),
+                Err(error) => crate::observation::failed(&error),
                 Ok(()) if !kept => {
-                    copies::violated(format!("{namespace} kept its rights and lost its copy for a while"))
+                    crate::verdict::violated(format!("{namespace} kept its rights and lost its copy for a while"))
                 }
                 Ok(()) => Outcome::Held,
             };
@@ -173,8 +174,10 @@ impl Live {
         match (secrets.get(secret).await, is_allowed(allowed, grant.as_ref())) {
             (Ok(_), true) => Outcome::Held,
             (Err(kube::Error::Api(status)), false) if status.is_not_found() => Outcome::Held,
-            (Ok(_), false) => copies::violated(format!("the consumer still reads {}/{secret}", consumer.namespace)),
-            (Err(error), _) => Outcome::Unknown(format!("the consumer of {secret}: {}", copies::chain(&error))),
+            (Ok(_), false) => {
+                crate::verdict::violated(format!("the consumer still reads {}/{secret}", consumer.namespace))
+            }
+            (Err(error), _) => Outcome::Unknown(format!("the consumer of {secret}: {}", crate::text::chain(&error))),
         }
     }
 
@@ -182,8 +185,8 @@ impl Live {
         if let Some(consumer) = self.consumer.take()
             && let Err(error) = consumer.remove(env, self.id).await
         {
-            let unknown = Outcome::Unknown(copies::chain(&error));
-            self.observation.outcome = copies::worse(self.observation.outcome, unknown);
+            let unknown = Outcome::Unknown(crate::text::chain(&error));
+            self.observation.outcome = crate::verdict::worse(self.observation.outcome, unknown);
         }
         (self.observation, self.leases.into_iter().map(|(lease, _)| lease).collect())
     }

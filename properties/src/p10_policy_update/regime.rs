@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::environment::asking_labels;
-use crate::model::Target;
-use crate::selector::{Labels, NAME_LABEL, NamespaceSelection, effective_labels, opt_ins};
+use crate::labels::Labels;
+use crate::model::{Target, asking_labels};
+use crate::selector::{NAME_LABEL, NamespaceSelection, effective_labels, opt_ins};
 
 /// A name that no configuration selects.
 const ANY_NAME: &str = "credence-any";

@@ -16,14 +16,14 @@ use tokio::time::Instant;
 use super::subject::{Rights, Subject};
 use super::{World, share_of};
 use crate::bundle::SourceRef;
-use crate::copies;
-use crate::driver::Observation;
-use crate::environment::{Environment, HOLD, agent};
+use crate::environment::{Environment, HOLD};
+use crate::id::{CaseId, agent};
 use crate::model::POLICY_BOUND;
 use crate::namespaces::{self, Lease};
+use crate::observation::Observation;
 use crate::rotation::until_like;
-use crate::sources::Values;
-use crate::verdict::{CaseId, Outcome};
+use crate::values::Values;
+use crate::verdict::Outcome;
 
 /// Life of an account's token in seconds: the API server's shortest.
 const TOKEN_SECONDS: i64 = 600;
@@ -108,7 +108,7 @@ impl Live {
     }
 
     fn end_with(&mut self, outcome: Outcome) {
-        self.observation.outcome = copies::worse(self.observation.outcome.clone(), outcome);
+        self.observation.outcome = crate::verdict::worse(self.observation.outcome.clone(), outcome);
     }
 
     /// A namespace that asks now gets nothing, and the copy that there is stays as it is.
@@ -127,7 +127,7 @@ impl Live {
         let (first, second) = (&self.leases[0].name, &self.leases[1].name);
         let labels = subject.labels(world.way, None);
         if let Err(error) = namespaces::set_labels(&client, &agent(self.id), second, &labels).await {
-            return self.end_with(Outcome::Unknown(copies::chain(&error)));
+            return self.end_with(Outcome::Unknown(crate::text::chain(&error)));
         }
         let look = |view: &View<'_>| {
             if view.secret(second, &target.secret).is_some() {
@@ -154,7 +154,7 @@ impl Live {
         };
         match outcome {
             Ok(()) => {}
-            Err(error @ wait::WaitError::Impossible { .. }) => self.end_with(copies::failed(&error)),
+            Err(error @ wait::WaitError::Impossible { .. }) => self.end_with(crate::observation::failed(&error)),
             // Nobody tried, so nobody was refused.
             Err(error) => self.end_with(Outcome::Unknown(error.to_string())),
         }
@@ -179,7 +179,7 @@ impl Live {
         let given = Instant::now();
         match until_like(env, &self.leases[1].name, subject.target, values, bound).await {
             Ok(()) => self.observation.latencies.push(given.elapsed()),
-            Err(error) => self.end_with(copies::failed(&error)),
+            Err(error) => self.end_with(crate::observation::failed(&error)),
         }
     }
 }
@@ -220,10 +220,10 @@ async fn until_access(readers: &[(Client, SourceRef)], wanted: bool, what: &str)
                 Ok(_) if wanted => Progress::Done(()),
                 Ok(_) => Progress::NotYet(format!("it reads {source}")),
                 Err(kube::Error::Api(status)) if status.is_forbidden() && !wanted => Progress::Done(()),
-                Err(error) => Progress::NotYet(copies::chain(&error)),
+                Err(error) => Progress::NotYet(crate::text::chain(&error)),
             }
         });
-        reached.await.map_err(|error| copies::failed(&error))?;
+        reached.await.map_err(|error| crate::observation::failed(&error))?;
     }
     Ok(begin.elapsed())
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use credence_harness::apply::{Applier, ApplyError};
+use credence_harness::apply::{Applier, ApplyError, RUN_LABEL};
 use credence_harness::wait::{self, Progress, WaitError};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::api::{ApiResource, DynamicObject};
@@ -18,9 +18,9 @@ use super::regime::{self, Governed, Regime};
 use crate::bindings::{Binding, BindingError};
 use crate::environment::Environment;
 use crate::known::Maker;
+use crate::labels::Labels;
 use crate::model::Target;
-use crate::namespaces::RUN_LABEL;
-use crate::selector::{Labels, NAME_LABEL};
+use crate::selector::NAME_LABEL;
 
 /// Label that tells the namespaces of a subject from all others.
 const GUARD: &str = "credence.dev/policy";

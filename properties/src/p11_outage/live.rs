@@ -14,13 +14,14 @@ use super::fault::Fault;
 use super::place::{Harm, Place};
 use super::scope::{World, values_of};
 use super::{Episode, Move, Population, Scenario};
-use crate::copies::{self, Expected};
-use crate::driver::Observation;
+use crate::copies::Expected;
 use crate::environment::{Environment, HOLD};
+use crate::id::CaseId;
 use crate::model::Target;
+use crate::observation::Observation;
 use crate::rotation::Dependent;
 use crate::settle::{Past, settle};
-use crate::verdict::{CaseId, Outcome, Violation};
+use crate::verdict::{Outcome, Violation};
 
 /// A case.
 pub(super) struct Live<'a> {
@@ -93,7 +94,7 @@ impl<'a> Live<'a> {
     }
 
     fn end_with(&mut self, outcome: Outcome) {
-        self.observation.outcome = copies::worse(self.observation.outcome.clone(), outcome);
+        self.observation.outcome = crate::verdict::worse(self.observation.outcome.clone(), outcome);
     }
 
     /// Ends the case without a verdict.
@@ -152,7 +153,7 @@ impl<'a> Live<'a> {
         self.observation.count(&fault.to_string());
         let signs = self.places.iter().map(|place| place.feel(env, broken, fault.sign()));
         if let Some(error) = join_all(signs).await.into_iter().find_map(Result::err) {
-            self.give_up(&format!("{fault}: no sign of it: {}", copies::chain(&error)));
+            self.give_up(&format!("{fault}: no sign of it: {}", crate::text::chain(&error)));
         }
     }
 
@@ -164,7 +165,7 @@ impl<'a> Live<'a> {
             wait::pass_until(now + joins.after).await;
             let events = Some(env.observer.record(&dependent.namespace));
             if let Err(error) = dependent.ask(&self.client, self.id).await {
-                self.give_up(&copies::chain(&error));
+                self.give_up(&crate::text::chain(&error));
             }
             self.observation.count("label namespace during an outage");
             self.places.push(Place { dependent, events, before: None });
@@ -178,10 +179,10 @@ impl<'a> Live<'a> {
             if !fault.lets_updates_through()
                 && let Err(why) = place.unharmed(&Harm::Anything)
             {
-                self.end_with(copies::violated(format!("{fault}: {why}")));
+                self.end_with(crate::verdict::violated(format!("{fault}: {why}")));
             }
             if let Err(error) = place.dependent.stop_asking(&self.client, self.id).await {
-                self.give_up(&copies::chain(&error));
+                self.give_up(&crate::text::chain(&error));
             }
             self.observation.count("remove labels during an outage");
             self.left.push(place.dependent);
@@ -194,8 +195,8 @@ impl<'a> Live<'a> {
             let (old, new) = (values_of(place.dependent.target, old), values_of(place.dependent.target, new));
             let harm = if updates { Harm::NeitherOf(&old, &new) } else { Harm::Anything };
             if let Err(why) = place.unharmed(&harm) {
-                let violated = copies::violated(format!("{fault}: {why}"));
-                self.observation.outcome = copies::worse(self.observation.outcome.clone(), violated);
+                let violated = crate::verdict::violated(format!("{fault}: {why}"));
+                self.observation.outcome = crate::verdict::worse(self.observation.outcome.clone(), violated);
             }
         }
     }
@@ -228,8 +229,8 @@ impl<'a> Live<'a> {
             match arrived {
                 Ok(latency) => self.observation.latencies.push(latency),
                 Err(error) => {
-                    let outcome = after(fault, outage, copies::failed(&error));
-                    self.observation.outcome = copies::worse(self.observation.outcome.clone(), outcome);
+                    let outcome = after(fault, outage, crate::observation::failed(&error));
+                    self.observation.outcome = crate::verdict::worse(self.observation.outcome.clone(), outcome);
                 }
             }
         }
@@ -252,7 +253,7 @@ impl<'a> Live<'a> {
             places.try_for_each(|place| place.dependent.look(view, &values_of(place.dependent.target, world)))
         });
         if let Err(error) = held.await {
-            self.end_with(copies::failed(&error));
+            self.end_with(crate::observation::failed(&error));
         }
     }
 

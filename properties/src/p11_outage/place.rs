@@ -10,7 +10,7 @@ use crate::copies;
 use crate::environment::Environment;
 use crate::model::Target;
 use crate::rotation::Dependent;
-use crate::sources::Values;
+use crate::values::Values;
 
 /// A namespace that holds a copy, or asks for one.
 pub(super) struct Place<'a> {

@@ -6,10 +6,9 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
 use crate::bundle::SourceRef;
-use crate::copies;
-use crate::generate;
 use crate::model::{Model, Target};
-use crate::sources::Values;
+use crate::values::Values;
+use crate::{copies, generate};
 
 /// The values of all sources of a scope.
 pub(super) type World = BTreeMap<SourceRef, Values>;

@@ -23,16 +23,17 @@ use kube::api::DeleteParams;
 use tokio::time::Instant;
 
 use super::breakage;
-use crate::copies::{self, Expected, Names, chain, violated};
-use crate::environment::{Environment, expected_in};
+use crate::copies::{self, Expected, Names};
+use crate::environment::Environment;
 use crate::known::{self, WEBHOOK_AWAY};
-use crate::model::Model;
+use crate::labels::Labels;
+use crate::model::{Model, expected_in};
 use crate::namespaces::{self, Lease, NamespaceError};
 use crate::operator_sight::asked;
-use crate::selector::Labels;
 use crate::settle::{DELETION, Past, settle};
 use crate::stop::Stop;
-use crate::verdict::{CheckRecord, Outcome, Violation};
+use crate::text::chain;
+use crate::verdict::{CheckRecord, Outcome, Violation, violated};
 
 /// The checks, by what is done.
 const DELETED: &str = "namespace deleted while the webhook is away";
@@ -198,7 +199,7 @@ impl<'a> Scene<'a> {
         });
         let after = match gone.await {
             Ok(()) => Outcome::Held,
-            Err(error) => copies::failed(&error),
+            Err(error) => crate::observation::failed(&error),
         };
         record(DELETED, &format!("namespace {}", self.deleted), meanwhile, away, after, bound)
     }

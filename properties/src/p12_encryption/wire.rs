@@ -10,7 +10,6 @@ use credence_harness::credential::Credential;
 use credence_harness::wait::{self, Progress};
 
 use crate::canaries::Canaries;
-use crate::copies;
 use crate::verdict::Outcome;
 
 /// How long a packet may be on its way through the capture.
@@ -63,8 +62,8 @@ impl Wire {
         let packets = self.capture.packets();
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = match (found.first(), seen) {
-            (Some(what), _) => copies::violated(format!("traffic between the parts holds {what}")),
-            (None, Err(error)) => Outcome::Unknown(copies::chain(&error)),
+            (Some(what), _) => crate::verdict::violated(format!("traffic between the parts holds {what}")),
+            (None, Err(error)) => Outcome::Unknown(crate::text::chain(&error)),
             (None, Ok(())) => Outcome::Held,
         };
         (outcome, packets)

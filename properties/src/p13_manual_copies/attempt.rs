@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use crate::bundle::OPAQUE;
 use crate::consumer_format::{ARGO_CD_LABEL, KARGO_LABEL};
 use crate::generate::{Pick, pick, secret_value};
+use crate::labels::Labels;
 use crate::model::{ExpectedKeys, Model, Tampering, Target};
-use crate::selector::Labels;
 use crate::tenant::Rights;
 
 /// The type of pull secrets. Unlike a certificate or a password it is a shared credential always: that of a registry.
@@ -290,18 +290,18 @@ mod tests {
         model.targets.iter().find(|target| target.name == name).unwrap()
     }
 
-    #[tokio::test]
-    async fn what_looks_like_a_credential_follows_from_the_target() {
-        let model = reference().await;
+    #[test]
+    fn what_looks_like_a_credential_follows_from_the_target() {
+        let model = reference();
         let by = |name| look_alikes(target(&model, name)).into_iter().map(|made| made.by).collect::<Vec<_>>();
         assert_eq!(by("application-docker-registry"), ["type and labels", "labels", "type", "older type"]);
         assert_eq!(by("kargo-git-credentials"), ["type and labels", "labels", "consumer's label"]);
         assert_eq!(by("wildcard-tls"), ["type and labels", "labels"]);
     }
 
-    #[tokio::test]
-    async fn a_squatter_has_the_name_of_the_copy_and_none_of_its_labels() {
-        let model = reference().await;
+    #[test]
+    fn a_squatter_has_the_name_of_the_copy_and_none_of_its_labels() {
+        let model = reference();
         for target in &model.targets {
             let [same, other] = squatters(target);
             assert_eq!((same.name.as_ref(), &same.type_), (Some(&target.secret), &target.secret_type));
@@ -310,9 +310,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn hand_made_data_has_what_its_type_wants() {
-        let model = reference().await;
+    #[test]
+    fn hand_made_data_has_what_its_type_wants() {
+        let model = reference();
         let value = Credential::new("a\"b");
         for target in &model.targets {
             for made in look_alikes(target).into_iter().chain(squatters(target)) {
@@ -325,9 +325,9 @@ mod tests {
         assert_eq!(config["auths"]["registry.example"]["password"], "a\"b");
     }
 
-    #[tokio::test]
-    async fn changes_touch_data_labels_owner_and_settings() {
-        let model = reference().await;
+    #[test]
+    fn changes_touch_data_labels_owner_and_settings() {
+        let model = reference();
         let target = target(&model, "kargo-git-credentials");
         let copy = SecretSeen {
             uid: "1".to_owned(),

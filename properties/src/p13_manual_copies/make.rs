@@ -14,8 +14,8 @@ use super::attempt::{Attempt, LookAlike, Maker, content, look_alikes, squatters}
 use super::scene::{Answer, ORDINARY, STORE, Scene, explained};
 use crate::admission::Refusal;
 use crate::bundle::OPAQUE;
-use crate::copies::{self, chain};
-use crate::selector::Labels;
+use crate::labels::Labels;
+use crate::text::chain;
 use crate::verdict::Outcome;
 
 impl Scene<'_> {
@@ -69,7 +69,7 @@ impl Scene<'_> {
         });
         match gone.await {
             Ok(()) => self.healed(operation, began, &bound),
-            Err(error) => explained(&who, copies::failed(&error)),
+            Err(error) => explained(&who, crate::observation::failed(&error)),
         }
     }
 

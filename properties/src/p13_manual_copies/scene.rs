@@ -17,13 +17,14 @@ use super::attempt::{Act, Attempt, look_alikes};
 use crate::admission::Refusal;
 use crate::bundle::{OPAQUE, SourceRef};
 use crate::copies::{self, Expected};
-use crate::driver::Observation;
-use crate::environment::{Environment, agent};
+use crate::environment::Environment;
+use crate::id::{CaseId, agent};
+use crate::labels::Labels;
 use crate::model::{Bound, Target};
-use crate::selector::Labels;
-use crate::sources::Values;
+use crate::observation::Observation;
 use crate::tenant::Tenant;
-use crate::verdict::{CaseId, Outcome};
+use crate::values::Values;
+use crate::verdict::Outcome;
 
 /// The Secret of the positive twin, and what orders are made of.
 pub(super) const ORDINARY: &str = "credence-ordinary";
@@ -178,7 +179,7 @@ impl Scene<'_> {
                     Bound::Within(_) => String::new(),
                 };
                 let who = format!("{} {what}: {}/{name} is not healed{why}", self.actor(), self.namespace);
-                explained(&who, copies::failed(&error))
+                explained(&who, crate::observation::failed(&error))
             }
         }
     }

@@ -188,18 +188,15 @@ mod tests {
     #[case("backstage-oauth-credentials", &[Change::Type, Change::Keys])]
     #[case("kargo-docker-registry", &[Change::Type, Change::Host])]
     #[case("wildcard-tls", &[Change::Type])]
-    #[tokio::test]
-    async fn a_target_goes_through_the_changes_that_say_something_about_it(
-        #[case] name: &str,
-        #[case] changes: &[Change],
-    ) {
-        let model = reference().await;
+    #[test]
+    fn a_target_goes_through_the_changes_that_say_something_about_it(#[case] name: &str, #[case] changes: &[Change]) {
+        let model = reference();
         assert_eq!(Change::all_of(target(&model, name)), changes);
     }
 
-    #[tokio::test]
-    async fn another_type_keeps_the_values_and_drops_what_promises_keys() {
-        let model = reference().await;
+    #[test]
+    fn another_type_keeps_the_values_and_drops_what_promises_keys() {
+        let model = reference();
         let spec = Change::Type.apply(target(&model, "kargo-git-credentials")).unwrap();
         let template = &spec["target"]["template"];
         assert_eq!(template["type"], "kubernetes.io/basic-auth");
@@ -208,9 +205,9 @@ mod tests {
         assert_eq!(template["metadata"]["labels"]["secret-type"], "git-credentials");
     }
 
-    #[tokio::test]
-    async fn other_keys_hold_the_same_templates() {
-        let model = reference().await;
+    #[test]
+    fn other_keys_hold_the_same_templates() {
+        let model = reference();
         let spec = Change::Keys.apply(target(&model, "backstage-oauth-credentials")).unwrap();
         let data = spec["target"]["template"]["data"].as_object().unwrap();
         assert_eq!(data["v2_AUTH_GITHUB_CLIENT_ID"], "{{ .clientId }}");

@@ -1,5 +1,6 @@
 //! Forms of a credential that the suite makes of the configuration's own targets, and who is served by them.
 
+use credence_harness::apply::RUN_LABEL;
 use credence_harness::manifest::Manifest;
 use credence_harness::observe::SecretSeen;
 use serde_json::{Value, json};
@@ -8,8 +9,7 @@ use crate::bundle::{Bundle, BundleError};
 use crate::consumer_format::{self, Decoded};
 use crate::copies;
 use crate::model::{Model, Target};
-use crate::namespaces::RUN_LABEL;
-use crate::sources::Values;
+use crate::values::Values;
 
 /// Label by which the forms of a case select its namespace.
 pub(super) const SELECTED: &str = "credence.dev/transition";
@@ -153,9 +153,9 @@ mod tests {
         Form::new(model, "run", target, &spec, ("space", "new")).unwrap()
     }
 
-    #[tokio::test]
-    async fn a_form_selects_its_own_namespace_through_stores_of_the_run() {
-        let model = reference().await;
+    #[test]
+    fn a_form_selects_its_own_namespace_through_stores_of_the_run() {
+        let model = reference();
         for target in &model.targets {
             let form = form(&model, &target.name, None);
             let labels = |value: &str| BTreeMap::from([(SELECTED.to_owned(), value.to_owned())]);
@@ -168,9 +168,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn only_the_consumers_of_a_form_are_served_by_it() {
-        let model = reference().await;
+    #[test]
+    fn only_the_consumers_of_a_form_are_served_by_it() {
+        let model = reference();
         let secret = |form: &Form, data: &[(&str, &str)]| SecretSeen {
             uid: String::new(),
             owners: Vec::new(),

@@ -14,13 +14,14 @@ use super::form::{Form, SELECTED, decode};
 use super::subject::{self, SubjectError};
 use super::{OneStep, Plan, changeable};
 use crate::copies;
-use crate::driver::Observation;
-use crate::environment::{Environment, HOLD, agent};
+use crate::environment::{Environment, HOLD};
+use crate::id::{CaseId, agent};
 use crate::model::Bound;
 use crate::namespaces::{self, Lease};
-use crate::rotation::{Rotation, mixtures};
-use crate::sources::Values;
-use crate::verdict::{CaseId, Outcome};
+use crate::observation::Observation;
+use crate::rotation::Rotation;
+use crate::values::{Values, mixtures};
+use crate::verdict::Outcome;
 
 /// The names of the Secrets, each in the namespace of its transition.
 const OLD: &str = "form-old";
@@ -92,7 +93,7 @@ impl Live {
             Ok(_) => {}
         }
         if let Err(error) = forms.clean_up(env, self.id).await {
-            self.observation.outcome = copies::worse(self.observation.outcome, unknown(&error));
+            self.observation.outcome = crate::verdict::worse(self.observation.outcome, unknown(&error));
         }
         self.observation
     }
@@ -118,7 +119,7 @@ impl Live {
         self.observation.count(&format!("{} changed in one step {}, noticed", forms.change, forms.one_step));
         let held = wait::hold(&env.observer, both, HOLD, |view| forms.both_served(view, last));
         if let Err(error) = held.await {
-            return copies::failed(&error);
+            return crate::observation::failed(&error);
         }
         let removed = Instant::now();
         if let Err(error) = subject::delete(&env.client_for(self.id), forms.old.name()).await {
@@ -133,15 +134,15 @@ impl Live {
             }
         });
         if let Err(error) = gone.await {
-            return copies::failed(&error);
+            return crate::observation::failed(&error);
         }
         let held = wait::hold(&env.observer, "new consumers served", HOLD, |view| {
             forms.new.served(view.secret(&forms.pair.name, NEW), last)
         });
         if let Err(error) = held.await {
-            return copies::failed(&error);
+            return crate::observation::failed(&error);
         }
-        forms.history(rotation, removed).map_or_else(copies::violated, |()| Outcome::Held)
+        forms.history(rotation, removed).map_or_else(crate::verdict::violated, |()| Outcome::Held)
     }
 }
 
@@ -223,7 +224,7 @@ impl Forms {
                 (Some(_), Some(_)) => Progress::Done(()),
             }
         });
-        Ok(there.await.map_or_else(|error| copies::failed(&error), |()| Outcome::Held))
+        Ok(there.await.map_or_else(|error| crate::observation::failed(&error), |()| Outcome::Held))
     }
 
     fn both_served(&self, view: &View<'_>, values: &Values) -> Result<(), String> {
@@ -297,12 +298,12 @@ impl Forms {
 }
 
 fn unknown(error: &SubjectError) -> Outcome {
-    Outcome::Unknown(copies::chain(error))
+    Outcome::Unknown(crate::text::chain(error))
 }
 
 /// What a wait for an update says, with a remark if the configuration rules updates out.
 fn failed(error: &WaitError, bound: &Bound) -> Outcome {
-    match (copies::failed(error), bound) {
+    match (crate::observation::failed(error), bound) {
         (Outcome::Violated(mut violation), Bound::Never { why, .. }) => {
             violation.reason.push_str(&format!("; {why}"));
             Outcome::Violated(violation)

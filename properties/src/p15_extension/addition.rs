@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use credence_harness::apply::RUN_LABEL;
 use credence_harness::manifest::Manifest;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -12,7 +13,6 @@ use crate::bundle::Bundle;
 use crate::consumer_format::{ARGO_CD_LABEL, KARGO_LABEL};
 use crate::generate::{Pick, pick};
 use crate::model::{Model, Pattern};
-use crate::namespaces::RUN_LABEL;
 
 /// Keys of sources whose names say that they are a secret.
 const TELLING: &[&str] = &["token", "password", "ci-token", "db.password", "webhook_secret", "client-secret"];
@@ -271,19 +271,18 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::environment::{asking_labels, expected_in};
     use crate::generate;
-    use crate::model::ExpectedKeys;
     use crate::model::testing::reference;
+    use crate::model::{ExpectedKeys, asking_labels, expected_in};
 
     fn addition(model: &Model, number: u32) -> Addition {
         let mut runner = generate::runner(7, "p15/slot", number);
         Addition::strategy(model, number).unwrap().new_tree(&mut runner).unwrap().current()
     }
 
-    #[tokio::test]
-    async fn an_addition_asks_for_one_more_copy_and_changes_nothing_else() {
-        let model = reference().await;
+    #[test]
+    fn an_addition_asks_for_one_more_copy_and_changes_nothing_else() {
+        let model = reference();
         for number in 0..50 {
             let addition = addition(&model, number);
             let more = addition.model(&model).unwrap();
@@ -302,9 +301,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn its_account_may_read_its_own_source_and_nothing_else() {
-        let model = reference().await;
+    #[test]
+    fn its_account_may_read_its_own_source_and_nothing_else() {
+        let model = reference();
         let addition = addition(&model, 0);
         let manifests = addition.manifests(&model, "run");
         let role = manifests.iter().find(|manifest| manifest.kind() == "Role").unwrap();
@@ -312,9 +311,9 @@ mod tests {
         assert!(manifests.iter().all(|manifest| manifest.object["metadata"]["labels"][RUN_LABEL] == "run"));
     }
 
-    #[tokio::test]
-    async fn every_label_of_one_key_is_a_pattern() {
-        let model = reference().await;
+    #[test]
+    fn every_label_of_one_key_is_a_pattern() {
+        let model = reference();
         let labels: std::collections::BTreeSet<&str> = model.patterns.iter().map(|one| one.label.as_str()).collect();
         let expected = ["secrets/gh-docker-registry", "secrets/gh-oauth-credentials", "secrets/wildcard-tls"];
         assert_eq!(labels, expected.into());
@@ -326,9 +325,9 @@ mod tests {
     #[case::registry(Shape::Registry("h".into()), &[".dockerconfigjson"])]
     #[case::single(Shape::Single(vec!["k8s.io_x".into()]), &["k8s.io_x"])]
     #[case::whole(Shape::Whole(vec!["b".into(), "a".into()]), &["a", "b"])]
-    #[tokio::test]
-    async fn a_copy_has_the_keys_of_its_shape(#[case] shape: Shape, #[case] keys: &[&str]) {
-        let model = reference().await;
+    #[test]
+    fn a_copy_has_the_keys_of_its_shape(#[case] shape: Shape, #[case] keys: &[&str]) {
+        let model = reference();
         let addition = Addition { shape, ..addition(&model, 0) };
         let more = addition.model(&model).unwrap();
         assert_eq!(more.targets[0].keys, ExpectedKeys::Exactly(keys.iter().map(|key| (*key).to_owned()).collect()));

@@ -10,7 +10,8 @@ use super::check::CheckReport;
 use super::known_bug::{KnownBug, known_bugs};
 use super::latency::Latency;
 use super::text::{printable, seconds};
-use crate::verdict::{CaseId, CaseRecord, CheckRecord, Outcome, PropertyId, Requirement, Verdict, Violation};
+use crate::id::{CaseId, PropertyId, Requirement};
+use crate::verdict::{CaseRecord, CheckRecord, Outcome, Verdict, Violation};
 
 /// What the registry says about a property.
 #[derive(Debug, Clone, Copy)]

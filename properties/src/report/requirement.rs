@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::PropertyReport;
-use crate::verdict::{PropertyId, Requirement, Verdict};
+use crate::id::{PropertyId, Requirement};
+use crate::verdict::Verdict;
 
 /// Every acceptance criterion, in order; "The store must …".
 pub const REQUIREMENTS: [(Requirement, &str); 25] = [

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Cluster, Config, Execution, OverlayField, Phase, PropertyMeta, PropertyReport, Report, Resources, Run};
-use crate::verdict::{CaseId, CaseRecord, Known, Outcome, PropertyId, Requirement, Violation};
+use super::{Cluster, Config, Execution, Phase, PropertyMeta, PropertyReport, Report, Resources, Run};
+use crate::id::{CaseId, PropertyId, Requirement};
+use crate::overlay_field::OverlayField;
+use crate::verdict::{CaseRecord, Known, Outcome, Violation};
 
 pub(crate) const KNOWN: Known = Known {
     id: "eso#6677",

@@ -4,7 +4,8 @@ use rstest::rstest;
 
 use super::testing::{META, OTHER, execution, known, property, record, report, unknown, violated};
 use super::{PropertyReport, Report, copy_evidence, write_all};
-use crate::verdict::{CaseRecord, ExitCode, Outcome, Requirement, Verdict};
+use crate::id::Requirement;
+use crate::verdict::{CaseRecord, ExitCode, Outcome, Verdict};
 
 fn requirement(report: &Report, id: &str) -> (Verdict, Option<String>) {
     let found = report.requirements.iter().find(|requirement| requirement.id.to_string() == id);

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{LabelSelector, Labels, NAME_LABEL, NamespaceSelection, Operator};
+use super::{LabelSelector, NAME_LABEL, NamespaceSelection, Operator};
+use crate::labels::Labels;
 
 /// The one value with which a boolean distribution label asks.
 pub const ASKING_VALUE: &str = "true";

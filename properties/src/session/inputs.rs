@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use credence_harness::cluster::{ControlPlaneFiles, ControlPlaneFilesError};
-use credence_harness::kargo::Given;
+use credence_harness::components::Given;
 use credence_harness::manifest::{self, Manifest};
 use credence_harness::reference;
 
-use crate::consumers::Endpoints;
+use crate::endpoints::Endpoints;
 use crate::overlay::Time;
 use crate::run::{ClusterKind, Options, RunError};
 
@@ -31,7 +31,7 @@ pub(super) async fn endpoints(options: &Options, scratch: &Path) -> Result<Endpo
             .map_err(|source| RunError::Reference { path: scratch.to_owned(), source })?,
         (None, Some(_)) => return Ok(Endpoints::default()),
     };
-    Ok(Endpoints::from_manifests(&manifest::load_directory(&directory, None).await?))
+    Ok(Endpoints::from_manifests(&credence_harness::kustomize::load_directory(&directory, None).await?))
 }
 
 /// Digest of a configuration, of its objects and not of their files.

@@ -10,9 +10,9 @@ use credence_harness::kind::node_image::{self, NodeImage, NodeImageError};
 use credence_harness::kind::pod_image::{PodImage, PulledImage};
 use credence_harness::kind::{self, KindError, room};
 
-use crate::console::Console;
-use crate::copies::chain;
+use crate::events::Events;
 use crate::run::{Options, RunError};
+use crate::text::chain;
 
 /// What a cluster of kind is started from.
 pub(super) struct Kind {
@@ -23,32 +23,32 @@ pub(super) struct Kind {
 }
 
 /// Finds the engine, and room for a cluster whose run directory is `run`: without them nothing is obtained.
-pub(super) async fn find_engine(engine: Option<&Path>, run: &Path, console: &Console) -> Result<Engine, RunError> {
+pub(super) async fn find_engine(engine: Option<&Path>, run: &Path, events: &dyn Events) -> Result<Engine, RunError> {
     let engine = Engine::find(engine).await?;
-    console.note(&format!("kind: on {} {}", engine.name(), engine.version()));
+    events.note(&format!("kind: on {} {}", engine.name(), engine.version()));
     if let Some(how) = engine.apart().await? {
         return Err(ClusterError::from(KindError::Apart { name: engine.name(), how }).into());
     }
     let figures = room::check(&engine, run).await.map_err(ClusterError::from)?;
-    console.note(&format!("kind: a cluster takes at most {figures}"));
+    events.note(&format!("kind: a cluster takes at most {figures}"));
     Ok(engine)
 }
 
 impl Kind {
     /// Obtains the image of the node, the one for containers beside it, and those that are given.
-    pub(super) async fn obtain(engine: Engine, options: &Options, console: &Console) -> Result<Self, RunError> {
-        let report = |step: &str| console.note(step);
+    pub(super) async fn obtain(engine: Engine, options: &Options, events: &dyn Events) -> Result<Self, RunError> {
+        let report = |step: &str| events.note(step);
         let images = pull(&engine, options, &report).await.map_err(RunError::PodImages)?;
         for image in &images {
-            console.note(&format!("kind: {} from {}", image.of, image.reference));
+            events.note(&format!("kind: {} from {}", image.of, image.reference));
         }
         let options = &options.components;
-        let image = node_image::obtain(&engine, options, console.components(), &report).await?;
-        console.note(&format!("kind: node image {}", image.name));
+        let image = node_image::obtain(&engine, options, events, &report).await?;
+        events.note(&format!("kind: node image {}", image.name));
         let tools = match tools::obtain(&engine, options, &report).await {
             Ok(image) => Some(image),
             Err(error) => {
-                console.note(&format!(
+                events.note(&format!(
                     "kind: what would run in containers beside the node, and in pods unless its images are given, runs as \
                      processes of this machine: {}",
                     chain(&error)

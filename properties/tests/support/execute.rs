@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use credence::console::Console;
-use credence::copies::chain;
 use credence::report::Report;
 use credence::run::{self, Options};
 use credence::stop::Stop;
+use credence::text::chain;
 use libtest_mimic::Failed;
 
 /// Runs, and gives the report whatever it says.
 pub(crate) fn execute(options: &Options) -> Result<Report, Failed> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let outcome = runtime.block_on(run::run(options, &Arc::new(Console::stderr()), &Stop::default()));
+    let outcome = runtime.block_on(run::run(options, &(Arc::new(Console::stderr()) as _), &Stop::default()));
     outcome.map(|(report, _)| report).map_err(|error| Failed::from(chain(&error)))
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use credence::overlay::Time;
 use credence::run::{ClusterKind, Keep, LANES, Options};
-use credence_harness::components;
+use credence_harness::components::{self, Given};
 use credence_harness::dirs;
-use credence_harness::kargo::Given;
 
 /// Options of a run of all properties on the reference configuration, with reports in `out`.
 pub(crate) fn options(out: &Path) -> Options {

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use credence::bundle::{Bundle, SourceRef};
-use credence::copies::chain;
 use credence::deploy;
-use credence::environment::{WORKERS, asking_labels, selected_names};
-use credence::model::{Model, Target};
+use credence::environment::WORKERS;
+use credence::model::{Model, Target, asking_labels, selected_names};
 use credence::monitor::{Monitor, MonitorError, Options, RBAC, USER_AGENT};
 use credence::overlay::{self, Server, Time};
 use credence::run::load;
+use credence::text::chain;
 use credence_harness::apply::Applier;
 use credence_harness::cluster::{Cluster, ControlPlaneFiles};
 use credence_harness::components::{self, Part, PlainProgress};
@@ -58,7 +58,11 @@ impl World {
         let programs =
             components::obtain(&options, &Part::CONTROL_PLANE, &PlainProgress::new()).await.map_err(failed)?;
         let assets = components::external_secrets_assets(&options).await.map_err(failed)?;
-        let run = RunDir::create(&dirs::state().map_err(failed)?, &format!("monitor-{}", std::process::id()));
+        let run = RunDir::create(
+            &dirs::state().map_err(failed)?,
+            &format!("monitor-{}", std::process::id()),
+            credence_harness::cluster::CLEAR,
+        );
         let cluster = Cluster::start(run.map_err(failed)?, &programs, &assets, &ControlPlaneFiles::reference())
             .await
             .map_err(failed)?;

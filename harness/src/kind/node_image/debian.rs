@@ -2,11 +2,10 @@
 //! containers beside the node call.
 
 use std::collections::VecDeque;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -15,7 +14,7 @@ use walkdir::WalkDir;
 use super::inputs::{LABEL, fingerprint};
 use super::{NodeImageError, Steps, apt, images};
 use crate::kind::engine::Engine;
-use crate::node::find_program;
+use crate::process::find_program;
 
 /// The release. Not that of kind's own image, whose systemd wants cgroups of version 2.
 const SUITE: &str = "bookworm";

@@ -10,7 +10,6 @@ use tokio::process::Command;
 use super::NodeImageError;
 use crate::components::{Part, Programs};
 use crate::image::{Entry, Image, Layer, Settings};
-use crate::node;
 
 /// Where programs are in an image. kubeadm's pods name most of them without a directory.
 const DIRECTORY: &str = "usr/local/bin";
@@ -79,7 +78,7 @@ pub(super) fn pack(
     directory: &Path,
 ) -> Result<Image, NodeImageError> {
     if title(name) == "pause" {
-        let (layer, settings) = node::sleeper(programs.path(Part::Etcd), directory)?;
+        let (layer, settings) = crate::image::sleeper(programs.path(Part::Etcd), directory)?;
         return Ok(Image::new(&[layer], &settings, name));
     }
     let part = program(name).ok_or_else(|| NodeImageError::Changed { what: format!("kubeadm lists {name}") })?;

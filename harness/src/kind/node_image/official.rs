@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::NodeImageError;
-use crate::kind::CONFIG;
+use super::{CONFIG, NodeImageError};
 use crate::kind::engine::{Engine, EngineError};
 
 /// Its name, with tag and digest.

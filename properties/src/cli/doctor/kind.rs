@@ -9,7 +9,7 @@ use credence_harness::kind::engine::Engine;
 use credence_harness::kind::node_image::{self, How, NodeImage, Outlook};
 use credence_harness::kind::room;
 
-use crate::copies::chain;
+use crate::text::chain;
 
 /// A line of the doctor's.
 #[derive(Debug, PartialEq, Eq)]

@@ -151,6 +151,11 @@ macro_rules! serde_as_text {
 
 serde_as_text!(PropertyId, CaseId, Requirement);
 
+/// The user agent and field manager of a case.
+pub fn agent(case: CaseId) -> String {
+    format!("credence/{case}")
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

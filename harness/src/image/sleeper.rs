@@ -30,7 +30,7 @@ pub fn sleeper(etcd: &Path, directory: &Path) -> Result<(Arc<Layer>, Settings), 
 }
 
 /// The archive of [`SLEEPER_IMAGE`], in `directory`.
-pub(super) fn archive(etcd: &Path, directory: &Path) -> Result<NamedTempFile, ImageError> {
+pub fn archive(etcd: &Path, directory: &Path) -> Result<NamedTempFile, ImageError> {
     let (layer, settings) = sleeper(etcd, directory)?;
     let archive = NamedTempFile::new_in(directory).map_err(ImageError::file("create a file in", directory))?;
     Image::new(&[layer], &settings, "sandbox").archive(SLEEPER_IMAGE, archive.path())?;
