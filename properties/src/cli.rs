@@ -7,23 +7,23 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use credence_harness::components::{self, Given, Part, Providers, Source};
-use credence_harness::connect::ConnectError;
-use credence_harness::dirs::{self, DirsError};
-use credence_harness::kind::pod_image::GivenImage;
-use credence_harness::run_dir::RunDirError;
+use credence_core::id::{CaseId, PropertyId};
+use credence_model::config::Bundle;
+use credence_model::overlay::Time;
+use credence_monitor::monitor::MonitorError;
+use credence_programs::dirs::{self, DirsError};
+use credence_programs::pod_image::GivenImage;
+use credence_programs::run_dir::RunDirError;
+use credence_programs::supply::{self, Given, Part, Providers, Source};
+use credence_report::verdict::ExitCode;
+use credence_suite::events::Events;
+use credence_suite::registry::{self, UnknownProperty};
+use credence_suite::run::{self, ClusterKind, Keep, Options, RunError};
+use credence_suite::stop::Stop;
+use credence_watch::connect::ConnectError;
 use tracing_subscriber::EnvFilter;
 
-use crate::bundle::Bundle;
 use crate::console::Console;
-use crate::events::Events;
-use crate::id::{CaseId, PropertyId};
-use crate::monitor::MonitorError;
-use crate::overlay::Time;
-use crate::registry::{self, UnknownProperty};
-use crate::run::{self, ClusterKind, Keep, Options, RunError};
-use crate::stop::Stop;
-use crate::verdict::ExitCode;
 
 mod doctor;
 mod lint;
@@ -299,7 +299,7 @@ async fn carry_out(action: Action) -> anyhow::Result<ExitCode> {
 }
 
 impl Programs {
-    fn options(&self) -> anyhow::Result<components::Options> {
+    fn options(&self) -> anyhow::Result<supply::Options> {
         let source = match self.source {
             Origin::Any => Source::Any,
             Origin::Release => Source::Release,
@@ -307,7 +307,7 @@ impl Programs {
         };
         let given = self.given.iter().cloned().collect();
         let kargo = self.kargo.clone().zip(self.kargo_chart.clone());
-        Ok(components::Options {
+        Ok(supply::Options {
             given,
             kargo: kargo.map(|(program, chart)| Given { program, chart }),
             source,
@@ -316,7 +316,7 @@ impl Programs {
                 ProvidersFlag::Used => Providers::Used,
                 ProvidersFlag::All => Providers::All,
             },
-            ..components::Options::new(dirs::cache()?)
+            ..supply::Options::new(dirs::cache()?)
         })
     }
 }
@@ -349,14 +349,14 @@ impl Target {
 }
 
 /// Reads a configuration for a command that needs no cluster of its own. Gives its path for messages.
-async fn load(directory: Option<&Path>, options: &components::Options) -> anyhow::Result<(String, Bundle)> {
+async fn load(directory: Option<&Path>, options: &supply::Options) -> anyhow::Result<(String, Bundle)> {
     let scratch = tempfile::tempdir().context("failed to make a temporary directory")?;
     // Plain manifests need no program at all.
     let kustomize = match directory {
-        Some(path) if !credence_harness::kustomize::has_kustomization(path) => None,
+        Some(path) if !credence_programs::kustomize::has_kustomization(path) => None,
         _ => {
             let console = Console::stderr();
-            let programs = components::obtain(options, &[Part::Kustomize], &console).await?;
+            let programs = supply::obtain(options, &[Part::Kustomize], &console).await?;
             Some(programs.path(Part::Kustomize).to_owned())
         }
     };

@@ -8,13 +8,12 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use credence_harness::components::{self, BarProgress, Part, PlainProgress, Progress as _, Step};
+use credence_core::id::PropertyId;
+use credence_programs::supply::{self, BarProgress, Part, PlainProgress, Progress as _, Step};
+use credence_report::report::{Millis, PropertyReport, Report, Written, printable};
+use credence_report::verdict::{CaseRecord, Outcome, Verdict, Violation};
+use credence_suite::events::{Event, Events};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-
-use crate::events::{Event, Events};
-use crate::id::PropertyId;
-use crate::report::{Millis, PropertyReport, Report, Written, printable};
-use crate::verdict::{CaseRecord, Outcome, Verdict, Violation};
 
 mod progress;
 mod summary;
@@ -32,7 +31,7 @@ pub struct Console {
     started: Instant,
     phases: Mutex<BTreeMap<String, ProgressBar>>,
     properties: Mutex<BTreeMap<PropertyId, Shown>>,
-    components: Box<dyn components::Progress>,
+    components: Box<dyn supply::Progress>,
 }
 
 enum Output {
@@ -61,7 +60,7 @@ impl Console {
     }
 
     fn with(output: Output) -> Self {
-        let components: Box<dyn components::Progress> = match &output {
+        let components: Box<dyn supply::Progress> = match &output {
             Output::Bars { bars, .. } => Box::new(BarProgress::on(bars.clone())),
             Output::Lines(_) => Box::new(PlainProgress::new()),
         };
@@ -165,7 +164,7 @@ impl Console {
     }
 }
 
-impl components::Progress for Console {
+impl supply::Progress for Console {
     fn step(&self, part: Part, step: &Step) {
         self.components.step(part, step);
     }
@@ -214,11 +213,12 @@ mod tests {
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
 
+    use credence_report::report::PropertyReport;
+    use credence_report::report::testing::{META, OTHER, property, record, unknown, violated};
+    use credence_report::verdict::Outcome;
+    use credence_suite::events::PhaseTimer;
+
     use super::{Console, lock};
-    use crate::events::PhaseTimer;
-    use crate::report::PropertyReport;
-    use crate::report::testing::{META, OTHER, property, record, unknown, violated};
-    use crate::verdict::Outcome;
 
     #[derive(Clone, Default)]
     struct Captured(Arc<Mutex<Vec<u8>>>);

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
             // Nothing more can be said when even that cannot be printed.
             error.print().ok();
             let asked_for = !error.use_stderr();
-            return if asked_for { ExitCode::SUCCESS } else { credence::verdict::ExitCode::Usage.into() };
+            return if asked_for { ExitCode::SUCCESS } else { credence_report::verdict::ExitCode::Usage.into() };
         }
     };
     match credence::cli::execute(command) {

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use credence::consumer::Consumer;
-use credence::id::CaseId;
-use credence::registry;
-use credence::report::{PropertyReport, Report};
-use credence::run::{ClusterKind, Options};
-use credence::verdict::Verdict;
+use credence_core::consumer::Consumer;
+use credence_core::id::CaseId;
+use credence_report::report::{PropertyReport, Report};
+use credence_report::verdict::Verdict;
+use credence_suite::registry;
+use credence_suite::run::{ClusterKind, Options};
 use libtest_mimic::{Arguments, Failed};
 
 #[path = "support/execute.rs"]

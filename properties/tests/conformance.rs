@@ -11,16 +11,16 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use credence::console::Console;
-use credence::consumer::Consumer;
-use credence::driver::{Property, Registered};
-use credence::events::Events;
-use credence::p07_credential_types::CredentialTypes;
-use credence::registry::PROPERTIES;
-use credence::run::Options;
-use credence::session::Session;
-use credence::stop::Stop;
-use credence::text::chain;
-use credence::verdict::Verdict;
+use credence_core::consumer::Consumer;
+use credence_core::text::chain;
+use credence_report::verdict::Verdict;
+use credence_suite::driver::{Property, Registered};
+use credence_suite::events::Events;
+use credence_suite::p07_credential_types::CredentialTypes;
+use credence_suite::registry::PROPERTIES;
+use credence_suite::run::Options;
+use credence_suite::session::Session;
+use credence_suite::stop::Stop;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 

@@ -7,16 +7,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use credence::consumer::Consumer;
-use credence::driver::Property;
-use credence::id::CaseId;
-use credence::p07_credential_types::CredentialTypes;
-use credence::registry;
-use credence::report::{PropertyReport, Report};
-use credence::run::{ClusterKind, Options};
-use credence::text::chain;
-use credence::verdict::Verdict;
-use credence_harness::kind::engine::Engine;
+use credence_core::consumer::Consumer;
+use credence_core::id::CaseId;
+use credence_core::text::chain;
+use credence_programs::engine::Engine;
+use credence_report::report::{PropertyReport, Report};
+use credence_report::verdict::Verdict;
+use credence_suite::driver::Property;
+use credence_suite::p07_credential_types::CredentialTypes;
+use credence_suite::registry;
+use credence_suite::run::{ClusterKind, Options};
 use libtest_mimic::{Arguments, Failed};
 
 #[path = "support/execute.rs"]

@@ -10,9 +10,9 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use credence::monitor::MonitorError;
-use credence::text::chain;
-use credence_harness::apply::Applier;
+use credence_cluster::apply::Applier;
+use credence_core::text::chain;
+use credence_monitor::monitor::MonitorError;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;

@@ -5,11 +5,11 @@ use std::num::NonZero;
 use std::path::Path;
 use std::time::Instant;
 
-use credence::bundle::Bundle;
-use credence::model::Model;
-use credence::monitor::{ExternalSecretStatus, Kind, State};
-use credence_harness::kustomize::load_directory;
-use credence_harness::usage::Usage;
+use credence_model::config::Bundle;
+use credence_model::model::Model;
+use credence_monitor::monitor::{ExternalSecretStatus, Kind, State};
+use credence_programs::kustomize::load_directory;
+use credence_watch::own_usage::Usage;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::PartialObjectMeta;
@@ -78,7 +78,7 @@ async fn ten_thousand_copies_fit_into_150_megabytes() {
     for (key, value) in &target.labels {
         labels[key.as_str()] = json!(value);
     }
-    let (copies, asking) = (target.secret.clone(), credence::model::asking_labels(target).swap_remove(0));
+    let (copies, asking) = (target.secret.clone(), credence_model::model::asking_labels(target).swap_remove(0));
     let (external_name, owner) = (target.external_secret.clone(), target.name.clone());
 
     let began = Instant::now();

@@ -4,16 +4,16 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use credence_harness::backstage::{self, Commands};
-use credence_harness::components::{self, Cost, Finding, Options, Part, Progress as _, State, Subject};
-use credence_harness::reference;
+use credence_cluster::reference;
+use credence_consumers::backstage::{self, Commands};
+use credence_consumers::running::{self, Nodes};
+use credence_core::consumer::Consumer;
+use credence_core::endpoints::Endpoints;
+use credence_core::text::chain;
+use credence_programs::supply::{self, Cost, Finding, Options, Part, Progress as _, State, Subject};
+use credence_report::verdict::ExitCode;
 
 use crate::console::Console;
-use crate::consumer::Consumer;
-use crate::consumers::{self, Nodes};
-use crate::endpoints::Endpoints;
-use crate::text::chain;
-use crate::verdict::ExitCode;
 
 mod kind;
 
@@ -23,7 +23,7 @@ use kind::Line;
 pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let mut missing = false;
-    for Finding { subject, state, detail, cost } in components::examine(options).await {
+    for Finding { subject, state, detail, cost } in supply::examine(options).await {
         missing |= state == State::Missing;
         let subject = match subject {
             Subject::Cache => "cache".to_owned(),
@@ -40,7 +40,7 @@ pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::
         writeln!(out, "{subject:<32} {state:<10} {detail}{}", cost.unwrap_or_default())?;
     }
     if let Some(given) = &options.kargo {
-        let found = credence_harness::kargo::version_of(given).await.map_err(|error| chain(&error));
+        let found = credence_consumers::kargo::version_of(given).await.map_err(|error| chain(&error));
         missing |= found.is_err();
         let (subject, state, detail) = match found {
             Ok(version) => (format!("kargo {version}"), "present", format!("{} (given)", given.program.display())),
@@ -51,7 +51,7 @@ pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::
     for Line { subject, state, detail } in kind::examine(engine, options).await {
         writeln!(out, "{subject:<32} {state:<10} {detail}")?;
     }
-    let absent = consumers::absent(options, &built_in_endpoints().await?, Nodes::Started).await;
+    let absent = running::absent(options, &built_in_endpoints().await?, Nodes::Started).await;
     for consumer in Consumer::ALL {
         let (state, detail) = match absent.get(&consumer) {
             None => ("possible", ""),
@@ -66,21 +66,21 @@ pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::
 async fn built_in_endpoints() -> anyhow::Result<Endpoints> {
     let scratch = tempfile::tempdir().context("failed to make a directory for the built-in manifests")?;
     let directory = reference::write_consumers(scratch.path()).context("failed to unpack the built-in manifests")?;
-    Ok(Endpoints::from_manifests(&credence_harness::kustomize::load_directory(&directory, None).await?))
+    Ok(Endpoints::from_manifests(&credence_programs::kustomize::load_directory(&directory, None).await?))
 }
 
 /// Obtains programs, and says where they are and where they came from.
 pub(super) async fn fetch(options: &Options, parts: &[Part]) -> anyhow::Result<ExitCode> {
     let console = Console::stderr();
-    let programs = components::obtain(options, parts, &console).await?;
+    let programs = supply::obtain(options, parts, &console).await?;
     if parts.contains(&Part::ExternalSecrets) {
-        components::external_secrets_assets(options).await?;
+        supply::external_secrets_assets(options).await?;
     }
     if parts.contains(&Part::Gitea) {
-        components::gitea_assets(options).await?;
+        supply::gitea_assets(options).await?;
     }
     if parts.contains(&Part::ArgoCd) {
-        components::argo_cd_assets(options).await?;
+        supply::argo_cd_assets(options).await?;
     }
     // All parts are wanted, so all consumers are.
     if parts.len() == Part::ALL.len() && backstage::unsupported(&options.cache, &Commands::default()).await.is_none() {

@@ -4,22 +4,21 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use credence_harness::components;
-
-use crate::bundle::CreationPolicy;
-use crate::environment;
-use crate::labels::Labels;
-use crate::model::{Bound, Model, Target, asking_labels};
-use crate::verdict::ExitCode;
+use credence_core::labels::Labels;
+use credence_model::config::CreationPolicy;
+use credence_model::model::{Bound, Model, Target, asking_labels};
+use credence_programs::supply;
+use credence_report::verdict::ExitCode;
+use credence_suite::testbed;
 
 /// Reads a configuration, says what it distributes, and fails on what can be seen to be wrong.
-pub(super) async fn lint(directory: Option<&Path>, options: &components::Options) -> anyhow::Result<ExitCode> {
+pub(super) async fn lint(directory: Option<&Path>, options: &supply::Options) -> anyhow::Result<ExitCode> {
     let (path, bundle) = super::load(directory, options).await?;
     let model = Model::derive(&bundle);
     let mut out = std::io::stdout().lock();
     writeln!(out, "{path}: {} sources, {} targets", model.sources.len(), model.targets.len())?;
     for target in &model.targets {
-        let bound = match model.propagation_bound(target, 1, environment::WORKERS) {
+        let bound = match model.propagation_bound(target, 1, testbed::WORKERS) {
             Bound::Within(bound) => format!("updates within {bound:?}"),
             Bound::Never { why, .. } => format!("updates never: {why}"),
         };
@@ -82,10 +81,10 @@ fn contradictions(model: &Model, target: &Target) -> Vec<String> {
 mod tests {
     use std::path::Path;
 
-    use credence_harness::manifest::parse_documents;
+    use credence_core::manifest::parse_documents;
+    use credence_model::config::Bundle;
 
     use super::*;
-    use crate::bundle::Bundle;
 
     fn lint(replace: &str, by: &str) -> Vec<String> {
         let text = include_str!("../../../fixtures/central-secret-store/secrets/application-docker-registry.yaml");

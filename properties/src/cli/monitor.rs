@@ -7,15 +7,15 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use credence_harness::components::Progress as _;
-use credence_harness::connect;
+use credence_model::model::Model;
+use credence_monitor::monitor::{self, Monitor, Sight, USER_AGENT};
+use credence_programs::supply::Progress as _;
+use credence_report::verdict::ExitCode;
+use credence_watch::connect;
 
 use super::signals::signal;
 use super::{Programs, load};
 use crate::console::Console;
-use crate::model::Model;
-use crate::monitor::{self, Monitor, Sight, USER_AGENT};
-use crate::verdict::ExitCode;
 
 /// What the help says after the options.
 pub(super) const NOTES: &str = "\

@@ -4,14 +4,14 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::bail;
-use credence_harness::components::{Options, Progress as _};
-use credence_harness::kind::engine::Engine;
-use credence_harness::kind::node_image::{self, How, tools};
+use credence_core::text::chain;
+use credence_programs::engine::Engine;
+use credence_programs::node_image::{self, How, tools};
+use credence_programs::supply::{Options, Progress as _};
+use credence_report::verdict::ExitCode;
 
 use super::signals::signal;
 use crate::console::Console;
-use crate::text::chain;
-use crate::verdict::ExitCode;
 
 /// What the help says after the options.
 pub(super) const NOTES: &str = "\

@@ -8,17 +8,17 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use credence_harness::cluster::{self, CLEAR, Cluster, ControlPlaneFiles, Description};
-use credence_harness::components::{self, Part, Progress as _};
-use credence_harness::run_dir::{self, RunDir};
-use credence_harness::wait::{self, Progress};
-use credence_harness::{dirs, process};
+use credence_cluster::cluster::{self, CLEAR, Cluster, ControlPlaneFiles, Description};
+use credence_programs::run_dir::{self, RunDir};
+use credence_programs::supply::{self, Part, Progress as _};
+use credence_programs::{dirs, process};
+use credence_report::verdict::ExitCode;
+use credence_suite::events::PhaseTimer;
+use credence_suite::run::UP;
+use credence_watch::wait::{self, Progress};
 
 use super::signals::signal;
 use crate::console::Console;
-use crate::events::PhaseTimer;
-use crate::run::UP;
-use crate::verdict::ExitCode;
 
 /// How long the holder may take; on a machine without programs it builds them first, which takes up to 25 minutes.
 const READY: Duration = Duration::from_secs(45 * 60);
@@ -72,7 +72,7 @@ pub(super) async fn start() -> anyhow::Result<ExitCode> {
 }
 
 /// Holds a cluster until a signal comes or a part of it dies.
-pub(super) async fn hold(options: &components::Options) -> anyhow::Result<ExitCode> {
+pub(super) async fn hold(options: &supply::Options) -> anyhow::Result<ExitCode> {
     let console = Console::stderr();
     let state = dirs::state()?;
     if running(&state)?.is_some() {
@@ -80,8 +80,8 @@ pub(super) async fn hold(options: &components::Options) -> anyhow::Result<ExitCo
     }
     let run = RunDir::create(&state, UP, CLEAR)?;
     let bring_up = async {
-        let programs = components::obtain(options, &Part::CONTROL_PLANE, &console).await?;
-        let assets = components::external_secrets_assets(options).await?;
+        let programs = supply::obtain(options, &Part::CONTROL_PLANE, &console).await?;
+        let assets = supply::external_secrets_assets(options).await?;
         let timer = PhaseTimer::begin(&console, "cluster");
         let cluster = Cluster::start(run, &programs, &assets, &ControlPlaneFiles::reference()).await?;
         timer.finish();

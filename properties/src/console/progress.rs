@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::id::PropertyId;
-use crate::report::{Millis, percentile};
-use crate::verdict::{CaseRecord, Verdict};
+use credence_core::id::PropertyId;
+use credence_report::report::{Millis, percentile};
+use credence_report::verdict::{CaseRecord, Verdict};
 
 /// The longest silence between two plain lines of a property whose cases keep ending.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -96,9 +96,10 @@ impl fmt::Display for Progress {
 mod tests {
     use std::time::{Duration, Instant};
 
+    use credence_report::report::testing::{META, known, record};
+    use credence_report::verdict::Outcome;
+
     use super::Progress;
-    use crate::report::testing::{META, known, record};
-    use crate::verdict::Outcome;
 
     #[test]
     fn lines_are_due_at_each_quarter_and_after_ten_seconds() {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::report::{PropertyReport, Report, RequirementReport};
-use crate::verdict::Verdict;
+use credence_report::report::{PropertyReport, Report, RequirementReport};
+use credence_report::verdict::Verdict;
 
 /// The summary: a table of properties, what did not hold with its replay line, and totals.
 pub fn render_summary(report: &Report, colour: bool) -> String {
@@ -121,10 +121,11 @@ pub(super) fn paint(verdict: Verdict, text: &str, colour: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use credence_report::report::PropertyReport;
+    use credence_report::report::testing::{OTHER, known, property, record, report, violated};
+    use credence_report::verdict::Outcome;
+
     use super::render_summary;
-    use crate::report::PropertyReport;
-    use crate::report::testing::{OTHER, known, property, record, report, violated};
-    use crate::verdict::Outcome;
 
     #[test]
     fn the_summary_explains_what_did_not_hold() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use aho_corasick::AhoCorasick;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use credence::session::Session;
+use credence_suite::session::Session;
 
 /// The beginning of a longer value tells it as well and is found faster.
 const LONGEST: usize = 48;

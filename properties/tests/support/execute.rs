@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use credence::console::Console;
-use credence::report::Report;
-use credence::run::{self, Options};
-use credence::stop::Stop;
-use credence::text::chain;
+use credence_core::text::chain;
+use credence_report::report::Report;
+use credence_suite::run::{self, Options};
+use credence_suite::stop::Stop;
 use libtest_mimic::Failed;
 
 /// Runs, and gives the report whatever it says.

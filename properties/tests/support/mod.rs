@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use credence::overlay::Time;
-use credence::run::{ClusterKind, Keep, LANES, Options};
-use credence_harness::components::{self, Given};
-use credence_harness::dirs;
+use credence_model::overlay::Time;
+use credence_programs::dirs;
+use credence_programs::supply::{self, Given};
+use credence_suite::run::{ClusterKind, Keep, LANES, Options};
 
 /// Options of a run of all properties on the reference configuration, with reports in `out`.
 pub(crate) fn options(out: &Path) -> Options {
@@ -30,9 +30,9 @@ pub(crate) fn options(out: &Path) -> Options {
         strict: false,
         shrink: Duration::from_secs(45),
         images: Vec::new(),
-        components: components::Options {
+        components: supply::Options {
             kargo: given_kargo(),
-            ..components::Options::new(dirs::cache().expect("a cache directory"))
+            ..supply::Options::new(dirs::cache().expect("a cache directory"))
         },
     }
 }

@@ -6,22 +6,21 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use credence::bundle::{Bundle, SourceRef};
-use credence::deploy;
-use credence::environment::WORKERS;
-use credence::model::{Model, Target, asking_labels, selected_names};
-use credence::monitor::{Monitor, MonitorError, Options, RBAC, USER_AGENT};
-use credence::overlay::{self, Server, Time};
-use credence::run::load;
-use credence::text::chain;
-use credence_harness::apply::Applier;
-use credence_harness::cluster::{Cluster, ControlPlaneFiles};
-use credence_harness::components::{self, Part, PlainProgress};
-use credence_harness::connect::connect;
-use credence_harness::dirs;
-use credence_harness::manifest::{Manifest, parse_documents};
-use credence_harness::run_dir::RunDir;
-use credence_harness::wait::{self, Progress};
+use credence_cluster::apply::Applier;
+use credence_cluster::cluster::{Cluster, ControlPlaneFiles};
+use credence_core::manifest::{Manifest, parse_documents};
+use credence_core::text::chain;
+use credence_model::config::{Bundle, SourceRef};
+use credence_model::model::{Model, Target, asking_labels, selected_names};
+use credence_model::overlay::{self, Server, Time};
+use credence_monitor::monitor::{Monitor, MonitorError, Options, RBAC, USER_AGENT};
+use credence_programs::dirs;
+use credence_programs::run_dir::RunDir;
+use credence_programs::supply::{self, Part, PlainProgress};
+use credence_suite::run::load;
+use credence_suite::testbed::{WORKERS, deploy};
+use credence_watch::connect::connect;
+use credence_watch::wait::{self, Progress};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Patch, PatchParams, PostParams};
@@ -54,14 +53,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Result<Self, Failed> {
-        let options = components::Options::new(dirs::cache().map_err(failed)?);
-        let programs =
-            components::obtain(&options, &Part::CONTROL_PLANE, &PlainProgress::new()).await.map_err(failed)?;
-        let assets = components::external_secrets_assets(&options).await.map_err(failed)?;
+        let options = supply::Options::new(dirs::cache().map_err(failed)?);
+        let programs = supply::obtain(&options, &Part::CONTROL_PLANE, &PlainProgress::new()).await.map_err(failed)?;
+        let assets = supply::external_secrets_assets(&options).await.map_err(failed)?;
         let run = RunDir::create(
             &dirs::state().map_err(failed)?,
             &format!("monitor-{}", std::process::id()),
-            credence_harness::cluster::CLEAR,
+            credence_cluster::cluster::CLEAR,
         );
         let cluster = Cluster::start(run.map_err(failed)?, &programs, &assets, &ControlPlaneFiles::reference())
             .await

@@ -3,13 +3,12 @@
 
 use std::path::Path;
 
-use credence_harness::components::Options;
-use credence_harness::dirs;
-use credence_harness::kind::engine::Engine;
-use credence_harness::kind::node_image::{self, How, NodeImage, Outlook};
-use credence_harness::kind::room;
-
-use crate::text::chain;
+use credence_cluster::kind::room;
+use credence_core::text::chain;
+use credence_programs::dirs;
+use credence_programs::engine::Engine;
+use credence_programs::node_image::{self, How, NodeImage, Outlook};
+use credence_programs::supply::Options;
 
 /// A line of the doctor's.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,7 +87,7 @@ fn image(outlook: Outlook) -> Line {
 
 #[cfg(test)]
 mod tests {
-    use credence_harness::kind::node_image::NodeImageError;
+    use credence_programs::node_image::NodeImageError;
 
     use super::*;
 

@@ -1,0 +1,175 @@
+//! The embedded cluster: real parts as local processes, as any user, with no container engine.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use credence_programs::certificates::Authority;
+use credence_programs::process::Paused;
+use credence_programs::process::service::Service;
+use credence_programs::run_dir::RunDir;
+use credence_programs::supply::Programs;
+use credence_watch::paused_time::Standstill;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kube::Client;
+
+use super::kubeconfig;
+use crate::apply;
+use crate::cluster::{ClusterError, Component, ControlPlaneFiles, Description, Provider, versions};
+use crate::embedded::control_plane::{ControlPlane, first_death, wait_until_ready};
+use crate::operator::{self, Release};
+
+pub mod control_plane;
+pub mod node;
+
+/// File in a run directory with the kubeconfig of External Secrets Operator; its token is in a file beside it.
+const OPERATOR_KUBECONFIG: &str = "external-secrets.kubeconfig";
+
+/// Why there is no webhook.
+const NO_WEBHOOK: &str = "no webhook runs here; --cluster kind adds it";
+
+/// What ends with this process. Fields drop in this order: programs first, then their directory.
+pub(super) struct Embedded {
+    operator: Service,
+    controllers: Service,
+    apiserver: Service,
+    etcd: Service,
+    /// Where the operator says that it lives.
+    operator_url: String,
+    authority: Authority,
+    client: Client,
+    run: RunDir,
+}
+
+/// Starts a cluster in `run`.
+pub(super) async fn start(
+    run: RunDir,
+    programs: &Programs,
+    assets: &Path,
+    configured: &ControlPlaneFiles,
+) -> Result<(Embedded, Description, Client), ClusterError> {
+    let directory = run.path().to_owned();
+    let release = operator::render(programs, assets, &directory).await?;
+    let plane = ControlPlane::start(&directory, programs, configured).await?;
+    record(&run, &[&plane.etcd, &plane.apiserver])?;
+    let operator = install(&plane, &release, programs, &directory).await?;
+    let controllers = Service::start(plane.controller_manager)?;
+    record(&run, &[&operator, &controllers])?;
+    tokio::select! {
+        ready = operator::wait_until_live(&release.live_url) => ready?,
+        death = first_death([&plane.etcd, &plane.apiserver, &operator, &controllers]) => return Err(death.into()),
+    }
+    let description = Description {
+        provider: "embedded".to_owned(),
+        versions: versions(programs),
+        url_for_operator: Some(plane.url.clone()),
+        url: plane.url,
+        host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        operator_token: directory.join(OPERATOR_KUBECONFIG).with_extension("token"),
+        kubeconfig: plane.kubeconfig,
+        audit_log: plane.audit_log,
+        etcd: plane.etcd_url,
+        control_plane_files: configured.digest(),
+        owner: std::process::id(),
+    };
+    let embedded = Embedded {
+        operator,
+        controllers,
+        apiserver: plane.apiserver,
+        etcd: plane.etcd,
+        operator_url: release.live_url,
+        authority: plane.authority,
+        client: plane.client.clone(),
+        run,
+    };
+    Ok((embedded, description, plane.client))
+}
+
+impl Embedded {
+    fn service(&self, component: Component) -> Result<&Service, ClusterError> {
+        match component {
+            Component::ApiServer => Ok(&self.apiserver),
+            Component::ExternalSecrets => Ok(&self.operator),
+            Component::Webhook => Err(ClusterError::Absent { why: NO_WEBHOOK }),
+        }
+    }
+
+    async fn bring_back(&self, component: Component) -> Result<(), ClusterError> {
+        let service = self.service(component)?;
+        self.run.record(&*service.start_again()?)?;
+        let ready = async {
+            match component {
+                Component::ApiServer => wait_until_ready(&self.client).await,
+                Component::ExternalSecrets | Component::Webhook => operator::wait_until_live(&self.operator_url).await,
+            }
+        };
+        tokio::select! {
+            ready = ready => Ok(ready?),
+            death = service.died() => Err(death.into()),
+        }
+    }
+}
+
+impl Provider for Embedded {
+    fn run(&self) -> &RunDir {
+        &self.run
+    }
+
+    fn run_mut(&mut self) -> &mut RunDir {
+        &mut self.run
+    }
+
+    fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    fn died(&self) -> BoxFuture<'_, ClusterError> {
+        let services = [&self.etcd, &self.apiserver, &self.controllers, &self.operator];
+        async move { first_death(services).await.into() }.boxed()
+    }
+
+    fn standstill(&self) -> Option<Standstill> {
+        let latest = self.operator.processes();
+        Some(Standstill::of(move || latest.borrow().as_ref().is_some_and(|process| process.stands_still())))
+    }
+
+    fn absent(&self, component: Component) -> Option<&'static str> {
+        (component == Component::Webhook).then_some(NO_WEBHOOK)
+    }
+
+    fn pause(&self, component: Component) -> BoxFuture<'_, Result<Option<Paused>, ClusterError>> {
+        let process = self.service(component).map(Service::process);
+        async move { Ok(process?.map(|process| process.pause())) }.boxed()
+    }
+
+    fn stop(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>> {
+        async move {
+            self.service(component)?.stop().await;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn start_again(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>> {
+        self.bring_back(component).boxed()
+    }
+}
+
+fn record(run: &RunDir, services: &[&Service]) -> Result<(), ClusterError> {
+    let processes = services.iter().filter_map(|service| service.process());
+    processes.into_iter().try_for_each(|process| run.record(&process)).map_err(ClusterError::RunDir)
+}
+
+/// Installs the chart's objects, and starts ESO as its own ServiceAccount.
+async fn install(
+    plane: &ControlPlane,
+    release: &Release,
+    programs: &Programs,
+    directory: &Path,
+) -> Result<Service, ClusterError> {
+    let (namespace, account) = (operator::NAMESPACE, operator::SERVICE_ACCOUNT);
+    apply::install(&plane.client, &release.definitions, namespace, &release.objects).await?;
+    let path = directory.join(OPERATOR_KUBECONFIG);
+    let kubeconfig = kubeconfig::for_account(&path, &plane.kubeconfig, &plane.client, namespace, account).await?;
+    Ok(Service::start(operator::program(release, programs, &kubeconfig, directory))?)
+}

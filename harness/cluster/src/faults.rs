@@ -1,0 +1,3 @@
+//! Outages that one client of the cluster sees.
+
+pub mod proxy;

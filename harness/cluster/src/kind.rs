@@ -1,0 +1,190 @@
+//! A cluster of kind: its node is a container, and External Secrets Operator runs in pods, by its official chart.
+//!
+//! The node is set up by kubeadm from the repository's `kind-config.yaml`, with the same audit policy and encryption as
+//! the embedded cluster. Each cluster has a network, a name and a certificate authority of its own run, so that several
+//! live side by side and what a dead run left is told from what belongs to others.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use credence_core::text::chain;
+use credence_programs::oci::ImageError;
+use credence_programs::process::ProcessError;
+use credence_programs::supply::{ComponentError, Programs};
+use credence_watch::wait::WaitError;
+
+use crate::apply::ApplyError;
+use crate::cluster::ControlPlaneFiles;
+use crate::operator::ReleaseError;
+
+mod cluster;
+mod config;
+mod network;
+mod node;
+mod operator;
+mod remains;
+pub mod room;
+
+pub(crate) use cluster::start;
+use credence_programs::engine::{Engine, EngineError};
+
+use credence_programs::node_image::NodeImage;
+use credence_programs::node_image::tools::ToolsImage;
+use credence_programs::pod_image::PulledImage;
+pub use network::{ClusterNetwork, LABEL};
+pub use node::KindNode;
+
+/// What a cluster of kind is started from.
+pub struct Setup<'a> {
+    /// The container engine.
+    pub engine: &'a Engine,
+    /// kind, helm and External Secrets Operator.
+    pub programs: &'a Programs,
+    /// The image of the node.
+    pub node_image: &'a NodeImage,
+    /// The image for containers beside the node; without one they are processes of this machine.
+    pub tools_image: Option<&'a ToolsImage>,
+    /// Images of pods that the user gives; the others are made of the programs.
+    pub images: &'a [PulledImage],
+    /// A directory with External Secrets Operator's chart and definitions.
+    pub assets: &'a Path,
+    /// Audit policy and encryption.
+    pub configured: &'a ControlPlaneFiles,
+    /// Told of each step that takes its time.
+    pub report: &'a (dyn Fn(&str) + Sync),
+}
+
+/// Why a cluster of kind could not be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum KindError {
+    /// The engine refused.
+    #[error("failed to use the container engine")]
+    Engine(#[from] EngineError),
+    /// kind could not be started.
+    #[error("failed to start kind")]
+    Process(#[from] ProcessError),
+    /// kind gave up.
+    #[error("failed to {act}: kind ended with {status}; the last lines of its log:\n{tail}")]
+    Kind {
+        /// What it was to do.
+        act: &'static str,
+        /// How it ended.
+        status: String,
+        /// The end of its log.
+        tail: String,
+    },
+    /// The port that was free when kind looked for one was not any more.
+    #[error(
+        "failed to {act}: another program took the port of the API server meanwhile; run again, and if it goes on, see what \
+         takes ports on this machine; the last lines of kind's log:\n{tail}"
+    )]
+    Port {
+        /// What kind was to do.
+        act: &'static str,
+        /// The end of its log.
+        tail: String,
+    },
+    /// Somebody else has a cluster of this name.
+    #[error(
+        "failed to make cluster {name}: there is one that no run of credence made; remove it with \
+         `kind delete cluster --name {name}`"
+    )]
+    Foreign {
+        /// The name.
+        name: String,
+    },
+    /// The repository's configuration for kind is not what is expected.
+    #[error("failed to understand kind-config.yaml: {0}")]
+    Config(String),
+    /// The operator's image could not be made.
+    #[error("failed to make the image of External Secrets Operator")]
+    Image(#[from] ImageError),
+    /// The chart could not be rendered.
+    #[error("failed to prepare External Secrets Operator")]
+    Chart(#[from] ReleaseError),
+    /// An object was refused.
+    #[error("failed to install External Secrets Operator")]
+    Install(#[from] ApplyError),
+    /// Something did not become ready.
+    #[error("failed to bring the cluster of kind up")]
+    NotReady(#[from] WaitError),
+    /// A request of the set-up failed.
+    #[error("failed to {act}")]
+    Request {
+        /// What was tried.
+        act: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The node is gone.
+    #[error(
+        "container {node}, the node of the cluster, ended by itself ({status}); see whether the machine ran out of memory, \
+         and run again"
+    )]
+    NodeDied {
+        /// The container.
+        node: String,
+        /// What the engine says of its end.
+        status: String,
+    },
+    /// There is too little room.
+    #[error("failed to find room for a cluster of kind; make room there, or use --cluster embedded")]
+    Room(#[source] ComponentError),
+    /// The engine is there, but does not answer.
+    #[error(
+        "failed to {act} with {engine}: no answer within {seconds} s; restart its daemon, after which the next run removes \
+         what is left"
+    )]
+    Silent {
+        /// What it was to do.
+        act: &'static str,
+        /// Its command.
+        engine: PathBuf,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The run directory cannot be mounted.
+    #[error(
+        "failed to mount {path} into a container: the path has a colon or is not UTF-8; choose another state directory \
+         with CREDENCE_STATE"
+    )]
+    Unmountable {
+        /// The run directory.
+        path: PathBuf,
+    },
+    /// The engine runs containers where this process cannot reach them.
+    #[error(
+        "failed to use {name} for a cluster of kind: it is {how}, so this machine reaches neither its networks nor shares \
+         files with it; use an engine of this machine that runs as root, or --cluster embedded"
+    )]
+    Apart {
+        /// The engine.
+        name: credence_programs::engine::Name,
+        /// How it is apart.
+        how: &'static str,
+    },
+    /// A file cannot be used.
+    #[error("failed to {act} {path}")]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl KindError {
+    fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { act, path, source }
+    }
+}
+
+/// Removes what is left of the cluster of a dead run.
+pub(crate) fn clear(run: &Path) -> Result<(), String> {
+    remains::clear(run).map_err(|error| chain(&error))
+}

@@ -1,0 +1,370 @@
+//! Bringing a cluster of kind up.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use credence_programs::certificates::{Authority, write_private};
+use credence_programs::engine::container::{self, inspect};
+use credence_programs::engine::{Engine, EngineError};
+use credence_programs::node_image::{CONFIG, How};
+use credence_programs::process::{self, Paused, Process, Program};
+use credence_programs::run_dir::RunDir;
+use credence_programs::supply::Part;
+use credence_watch::paused_time::Standstill;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kube::Client;
+use tokio::time::timeout;
+
+use super::config::{self, AUDIT, AUTHORITY, HOSTS, Run};
+use super::node::KindNode;
+use super::{ClusterNetwork, KindError, Setup, network, operator, remains, room};
+use crate::cluster::{
+    ClusterError, Component, ControlPlaneFiles, Description, OPERATOR_PROVIDERS, Provider, versions, wait_until_ready,
+    with_keys,
+};
+use crate::evidence::capture::Traffic;
+use crate::kubeconfig;
+
+mod outage;
+
+/// The port of the API server inside the node, which kind gives to kubeadm.
+const API_PORT: &str = "6443/tcp";
+/// Name of the audit log in its directory.
+const AUDIT_LOG: &str = "audit.log";
+/// How long kind may take for one thing: it waits by itself for what it makes, but not for an engine that hangs.
+const LONGEST: Duration = Duration::from_mins(10);
+/// How often is looked.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// What ends with this process. Fields drop in this order: what watches first, the run directory last, which removes
+/// the containers and the network that it has written down.
+pub(crate) struct Kind {
+    engine: Engine,
+    node: KindNode,
+    network: ClusterNetwork,
+    client: Client,
+    /// Process id of the node's first process, on this machine.
+    pid: u32,
+    authority: Authority,
+    run: RunDir,
+}
+
+/// Starts a cluster of kind in `run`.
+pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Description, Client), ClusterError> {
+    let directory = run.path().to_owned();
+    if directory.to_str().is_none_or(|path| path.contains(':')) {
+        return Err(KindError::Unmountable { path: directory }.into());
+    }
+    // The images may have taken some of the room.
+    room::check(setup.engine, &directory).await?;
+    let name = cluster_name(&directory);
+    refuse_foreign(setup.engine, &name).await?;
+    remains::record(&directory, setup.engine.path(), &name)?;
+    let host = network::create(setup.engine, &name).await?;
+    let authority = Authority::new("credence")?;
+    write_files(&directory, setup.configured, &authority)?;
+    create(&run, setup, &name, host).await?;
+    // The node has it mounted and needs no second copy of it on this machine's disk.
+    let key = directory.join(AUTHORITY[1]);
+    fs::remove_file(&key).map_err(KindError::file("remove", &key))?;
+
+    let container = format!("{name}-control-plane");
+    let url = format!("https://{}", published(setup.engine, &container).await?);
+    let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    let address: Ipv4Addr =
+        inspect(setup.engine, &container, "the node's address", address).await.map_err(KindError::from)?;
+    let admin = authority.client("credence", Some("system:masters"))?;
+    let kubeconfig =
+        kubeconfig::with_certificate(&directory.join("admin.kubeconfig"), &url, &authority.certificate(), &admin)?;
+    let client = kubeconfig::client(&kubeconfig, "credence").await?;
+    wait_until_ready(&client).await?;
+    (setup.report)("External Secrets Operator");
+    let node = KindNode::new(&container, address, &directory);
+    match operator::given_image(setup) {
+        Some(given) => node.load(setup.engine, &[&given.kept_as]).await.map_err(KindError::from)?,
+        None => load(&run, setup, &name).await?,
+    }
+    operator::install(&client, setup, &directory).await?;
+
+    let mut versions = versions(setup.programs);
+    if operator::given_image(setup).is_some() {
+        // An image of somebody else does not say.
+        versions.remove(OPERATOR_PROVIDERS);
+    }
+    if setup.node_image.how == How::Pulled {
+        // It comes with one of its own.
+        versions.remove("etcd");
+    }
+    versions.insert("kind".to_owned(), Part::Kind.version().to_owned());
+    // An official image may have another patch release than the pinned one.
+    let version = client.apiserver_version().await;
+    let version = version
+        .map_err(|source| KindError::Request { act: "ask for the API server's version", source: Box::new(source) })?;
+    versions.insert("kubernetes".to_owned(), version.git_version.trim_start_matches('v').to_owned());
+    versions.insert(setup.engine.name().as_str().to_owned(), setup.engine.version().to_owned());
+    versions.insert("node image".to_owned(), setup.node_image.name.clone());
+    versions.extend(setup.images.iter().map(|given| (format!("{} image", given.of), given.reference.clone())));
+    let description = Description {
+        provider: "kind".to_owned(),
+        versions,
+        url,
+        url_for_operator: None,
+        host,
+        operator_token: PathBuf::from(operator::TOKEN),
+        kubeconfig,
+        audit_log: setup.configured.audit_policy.as_ref().map(|_| directory.join(AUDIT).join(AUDIT_LOG)),
+        etcd: format!("https://{address}:2379"),
+        control_plane_files: setup.configured.digest(),
+        owner: std::process::id(),
+    };
+    let pid = inspect(setup.engine, &container, "the node's process id", "{{.State.Pid}}").await;
+    let kind = Kind {
+        engine: setup.engine.clone(),
+        node,
+        network: ClusterNetwork::new(setup, &name),
+        client: client.clone(),
+        pid: pid.map_err(KindError::from)?,
+        authority,
+        run,
+    };
+    Ok((kind, description, client))
+}
+
+/// The name of a run's cluster, of its network and, with a suffix, of its node.
+fn cluster_name(run: &Path) -> String {
+    let run = run.file_name().unwrap_or_default().to_string_lossy();
+    format!("credence-{run}")
+}
+
+/// Somebody else's cluster of this name is refused; those of dead runs have been swept, and the living have other names.
+async fn refuse_foreign(engine: &Engine, name: &str) -> Result<(), KindError> {
+    let filter = format!("label={}={name}", remains::CLUSTER_LABEL);
+    let there = engine.output("look for clusters", &["ps", "--all", "--quiet", "--filter", &filter]).await?;
+    if there.iter().any(|byte| !byte.is_ascii_whitespace()) {
+        return Err(KindError::Foreign { name: name.to_owned() });
+    }
+    Ok(())
+}
+
+/// Writes what is mounted into the node, and the client's certificate for etcd.
+fn write_files(directory: &Path, configured: &ControlPlaneFiles, authority: &Authority) -> Result<(), ClusterError> {
+    let [certificate, key] = AUTHORITY;
+    write_private(&directory.join(certificate), authority.certificate().as_bytes())?;
+    // Kubeadm signs with it what only the node needs, so the key has to be where the node can read it.
+    write_private(&directory.join(key), authority.key().expose())?;
+    authority.client("credence", None)?.write(directory, "etcd")?;
+    if let Some(policy) = &configured.audit_policy {
+        write_private(&directory.join(ControlPlaneFiles::AUDIT_POLICY), policy.as_bytes())?;
+    }
+    if let Some(encryption) = &configured.encryption {
+        let filled = with_keys(encryption)
+            .map_err(|source| ClusterError::io("generate", Path::new("the encryption keys"), source))?;
+        write_private(&directory.join(ControlPlaneFiles::ENCRYPTION), filled.as_bytes())?;
+    }
+    for name in [AUDIT, HOSTS] {
+        let path = directory.join(name);
+        fs::create_dir_all(&path).map_err(|source| ClusterError::io("create", &path, source))?;
+    }
+    if configured.audit_policy.is_some() {
+        // The API server would make it for root alone; to one that is there it appends.
+        write_private(&directory.join(AUDIT).join(AUDIT_LOG), b"")?;
+    }
+    Ok(())
+}
+
+/// Lets kind make the cluster.
+async fn create(run: &RunDir, setup: &Setup<'_>, name: &str, host: IpAddr) -> Result<(), ClusterError> {
+    let cgroup_version = setup.engine.cgroup_version().await.map_err(KindError::from)?;
+    if cgroup_version == 1 {
+        (setup.report)("control groups of this machine are of version 1: the kubelet is patched to take them");
+    }
+    let config = config::render(
+        CONFIG,
+        &Run {
+            directory: run.path(),
+            configured: setup.configured,
+            host,
+            cgroup_version,
+            has_own_network: setup.node_image.how != How::Pulled,
+        },
+    )?;
+    let file = run.path().join("kind-config.json");
+    fs::write(&file, config).map_err(KindError::file("write", &file))?;
+    let arguments =
+        ["create", "cluster", "--name", name, "--wait", "120s", "--image", &setup.node_image.name, "--config"];
+    let mut arguments: Vec<std::ffi::OsString> = arguments.map(Into::into).to_vec();
+    // Not the user's own kubeconfig, which kind would add the cluster to.
+    arguments.extend([file.into(), "--kubeconfig".into(), run.path().join("kind.kubeconfig").into()]);
+    kind(run, setup, name, "create the cluster", arguments).await
+}
+
+/// Loads the operator's image into the node.
+async fn load(run: &RunDir, setup: &Setup<'_>, name: &str) -> Result<(), ClusterError> {
+    let (file, image) = operator::image(setup, run.path()).map_err(ClusterError::from)?;
+    (setup.report)(&format!("loading {image}"));
+    let arguments: Vec<_> = ["load", "image-archive", "--name", name].map(Into::into).to_vec();
+    let arguments = [arguments, vec![file.clone().into()]].concat();
+    kind(run, setup, name, "load an image into the node", arguments).await?;
+    fs::remove_file(&file).map_err(KindError::file("remove", &file))?;
+    Ok(())
+}
+
+/// Runs kind to its end, as a child that ends with this process.
+async fn kind(
+    run: &RunDir,
+    setup: &Setup<'_>,
+    name: &str,
+    act: &'static str,
+    arguments: Vec<std::ffi::OsString>,
+) -> Result<(), ClusterError> {
+    let log = run.path().join("kind.log");
+    // What decides which engine it talks to, and how; credence's own commands of the engine inherit everything.
+    let inherited = [
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "DOCKER_HOST",
+        "DOCKER_CONTEXT",
+        "DOCKER_CONFIG",
+        "DOCKER_CERT_PATH",
+        "DOCKER_TLS_VERIFY",
+        "CONTAINER_HOST",
+        "CONTAINER_CONNECTION",
+        "XDG_RUNTIME_DIR",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "SSH_AUTH_SOCK",
+        "DBUS_SESSION_BUS_ADDRESS",
+    ];
+    let mut environment: BTreeMap<_, _> =
+        inherited.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?))).collect();
+    environment.insert("KIND_EXPERIMENTAL_PROVIDER".to_owned(), setup.engine.name().as_str().into());
+    environment.insert("KIND_EXPERIMENTAL_DOCKER_NETWORK".to_owned(), name.into());
+    environment.insert("KIND_EXPERIMENTAL_PODMAN_NETWORK".to_owned(), name.into());
+    let program = Program {
+        name: "kind".to_owned(),
+        executable: setup.programs.path(Part::Kind).to_owned(),
+        arguments,
+        environment,
+        log: log.clone(),
+    };
+    // Its own children would go on to make containers that nobody knows of.
+    let group = Group(Process::start(&program)?);
+    run.record(&group.0)?;
+    let ended = timeout(LONGEST, group.0.ended()).await;
+    let status =
+        ended.map_err(|_| KindError::Silent { act, engine: program.executable, seconds: LONGEST.as_secs() })?;
+    if !status.success() {
+        let tail = process::tail(&log, 20);
+        return Err(failure(act, status.to_string(), tail).into());
+    }
+    Ok(())
+}
+
+/// A program that ends with all that it has started.
+struct Group(Process);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.0.kill_group();
+    }
+}
+
+/// Where the API server is on this machine's loopback.
+async fn published(engine: &Engine, container: &str) -> Result<String, KindError> {
+    let answer = engine.output("find the API server's port", &["port", container, API_PORT]).await?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let found = answer.lines().map(str::trim).find(|line| line.parse::<std::net::SocketAddr>().is_ok());
+    let found = found.map(str::to_owned);
+    Ok(found.ok_or(EngineError::Answer { what: "the API server's port", answer })?)
+}
+
+impl Provider for Kind {
+    fn run(&self) -> &RunDir {
+        &self.run
+    }
+
+    fn run_mut(&mut self) -> &mut RunDir {
+        &mut self.run
+    }
+
+    fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    fn kind_node(&self) -> Option<&KindNode> {
+        Some(&self.node)
+    }
+
+    fn kind_network(&self) -> Option<&ClusterNetwork> {
+        Some(&self.network)
+    }
+
+    fn traffic(&self) -> Traffic {
+        Traffic::Namespace(PathBuf::from(format!("/proc/{}/ns/net", self.pid)))
+    }
+
+    fn died(&self) -> BoxFuture<'_, ClusterError> {
+        async move {
+            let node = self.node.name().to_owned();
+            let status = container::ended(&self.engine, &node).await;
+            KindError::NodeDied { node, status }.into()
+        }
+        .boxed()
+    }
+
+    fn standstill(&self) -> Option<Standstill> {
+        None
+    }
+
+    fn pause(&self, component: Component) -> BoxFuture<'_, Result<Option<Paused>, ClusterError>> {
+        async move { Ok(self.hold(component).await?) }.boxed()
+    }
+
+    fn stop(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>> {
+        async move { Ok(self.take_away(component).await?) }.boxed()
+    }
+
+    fn start_again(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>> {
+        self.bring_back(component).boxed()
+    }
+}
+
+/// Why kind gave up, by what it said.
+fn failure(act: &'static str, status: String, tail: String) -> KindError {
+    // Docker's words, and Podman's.
+    let is_port = ["port is already allocated", "cannot listen on the TCP port"].iter().any(|said| tail.contains(said));
+    if is_port { KindError::Port { act, tail } } else { KindError::Kind { act, status, tail } }
+}
+
+#[cfg(test)]
+mod tests {
+    use credence_programs::engine::fake::Fake;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_cluster_that_no_run_made_is_refused_and_named_with_the_next_step() {
+        let engine = Fake::usable("echo one");
+        let error = refuse_foreign(&engine.find().await.unwrap(), "credence-a").await.unwrap_err().to_string();
+        assert!(error.contains("remove it with `kind delete cluster --name credence-a`"), "{error}");
+    }
+
+    #[test]
+    fn a_port_that_was_taken_is_told_from_other_failures() {
+        let failed = |tail: &str| failure("create the cluster", "exit status: 1".into(), tail.into());
+        let taken = "Bind for 127.0.0.1:40123 failed: port is already allocated";
+        assert!(matches!(failed(taken), KindError::Port { .. }));
+        assert!(failed(taken).to_string().contains("run again"));
+        assert!(matches!(failed("node(s) already exist for a cluster"), KindError::Kind { .. }));
+    }
+
+    #[test]
+    fn a_cluster_is_named_after_its_run() {
+        assert_eq!(cluster_name(Path::new("/state/runs/1a2b")), "credence-1a2b");
+    }
+}

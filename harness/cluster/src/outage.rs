@@ -1,0 +1,114 @@
+//! Programs of an owned cluster that stand still, go away and come back.
+
+use std::fs;
+
+use credence_programs::certificates::write_private;
+use credence_programs::process::Paused;
+use serde_yaml::Value;
+
+use super::control_plane_files::{ControlPlaneFiles, random_key};
+use crate::cluster::{Cluster, ClusterError, Component, Provider};
+
+/// Why no component of a cluster can be stopped that another process owns.
+const OTHERS: &str = "the cluster belongs to another process; --cluster kind starts one of its own";
+
+impl Cluster {
+    /// Why an outage of a component cannot be made here, if so, and what has to be different.
+    pub fn absent(&self, component: Component) -> Option<&'static str> {
+        self.provider.as_ref().map_or(Some(OTHERS), |provider| provider.absent(component))
+    }
+
+    /// Stops a component where it is (SIGSTOP) until the guard is dropped. None while the component is
+    /// [stopped](Self::stop).
+    ///
+    /// # Errors
+    /// When another process owns the cluster, or the component cannot be reached.
+    pub async fn pause(&self, component: Component) -> Result<Option<Paused>, ClusterError> {
+        self.provider("pause a component")?.pause(component).await
+    }
+
+    /// Kills a component and waits until it is gone. It stays away until [`start_again`](Self::start_again).
+    ///
+    /// # Errors
+    /// When another process owns the cluster, or the component cannot be reached.
+    pub async fn stop(&self, component: Component) -> Result<(), ClusterError> {
+        self.provider("stop a component")?.stop(component).await
+    }
+
+    /// Starts a component that was stopped, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When another process owns the cluster, or the component cannot be started or does not become ready.
+    pub async fn start_again(&self, component: Component) -> Result<(), ClusterError> {
+        self.provider("start a component again")?.start_again(component).await
+    }
+
+    /// Puts a new key named `name` before those that the encryption configuration has, and restarts the API server with it.
+    /// What is written from then on is encrypted with the new key; what is there can still be read.
+    ///
+    /// # Errors
+    /// When the cluster encrypts nothing with keys of its own, or the API server does not come back.
+    pub async fn rotate_encryption_key(&self, name: &str) -> Result<(), ClusterError> {
+        self.provider("rotate the encryption key")?;
+        let path = self.directory().join(ControlPlaneFiles::ENCRYPTION);
+        let rotate = || {
+            let text = fs::read_to_string(&path)?;
+            let rotated = with_first_key(&text, name, &random_key()?).map_err(std::io::Error::other)?;
+            // Written over and not replaced: a container may have this very file mounted.
+            write_private(&path, rotated.as_bytes()).map_err(std::io::Error::other)
+        };
+        rotate().map_err(|source| ClusterError::io("put a new key into", &path, source))?;
+        self.stop(Component::ApiServer).await?;
+        self.start_again(Component::ApiServer).await
+    }
+
+    fn provider(&self, act: &'static str) -> Result<&dyn Provider, ClusterError> {
+        self.provider.as_deref().ok_or(ClusterError::NotOwned { act })
+    }
+}
+
+/// An encryption configuration whose providers with keys of their own begin with another key.
+fn with_first_key(text: &str, name: &str, key: &str) -> Result<String, String> {
+    let mut configuration: Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+    let resources = configuration.get_mut("resources").and_then(Value::as_sequence_mut);
+    let providers = resources
+        .into_iter()
+        .flatten()
+        .filter_map(|resource| resource.get_mut("providers")?.as_sequence_mut())
+        .flatten();
+    let mut rotated = false;
+    for provider in providers {
+        for kind in ["secretbox", "aesgcm", "aescbc"] {
+            let keys = provider.get_mut(kind).and_then(|kind| kind.get_mut("keys")).and_then(Value::as_sequence_mut);
+            if let Some(keys) = keys {
+                let mut new = serde_yaml::Mapping::new();
+                new.insert("name".into(), name.into());
+                new.insert("secret".into(), key.into());
+                keys.insert(0, Value::Mapping(new));
+                rotated = true;
+            }
+        }
+    }
+    if !rotated {
+        return Err("it has no provider with keys of its own".to_owned());
+    }
+    serde_yaml::to_string(&configuration).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_first_key;
+
+    #[test]
+    fn a_new_key_comes_before_the_old_ones() {
+        let text = "resources:\n- resources: [secrets]\n  providers:\n  - secretbox:\n      keys:\n      - {name: a, secret: x}\n  - identity: {}\n";
+        let rotated = with_first_key(text, "b", "y").unwrap();
+        assert!(rotated.find("name: b").unwrap() < rotated.find("name: a").unwrap(), "{rotated}");
+        assert!(rotated.contains("identity"));
+    }
+
+    #[test]
+    fn a_configuration_without_keys_cannot_be_rotated() {
+        assert!(with_first_key("resources:\n- providers:\n  - identity: {}\n", "b", "y").is_err());
+    }
+}

@@ -1,0 +1,69 @@
+//! What the kinds of clusters do each in its own way.
+
+use credence_programs::certificates::Authority;
+use credence_programs::process::Paused;
+use credence_programs::run_dir::RunDir;
+use credence_watch::paused_time::Standstill;
+use futures::future::BoxFuture;
+
+use crate::cluster::ClusterError;
+use crate::evidence::capture::Traffic;
+use crate::kind::{ClusterNetwork, KindNode};
+
+/// A program of the cluster whose outage can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Component {
+    /// kube-apiserver.
+    ApiServer,
+    /// External Secrets Operator.
+    ExternalSecrets,
+    /// The webhook of External Secrets Operator, which judges its objects before the API server takes them.
+    Webhook,
+}
+
+/// A cluster that this process started. Dropping it ends everything that was started for it.
+pub(crate) trait Provider: Send + Sync {
+    /// The directory of its run.
+    fn run(&self) -> &RunDir;
+
+    /// The same, to keep it.
+    fn run_mut(&mut self) -> &mut RunDir;
+
+    /// The authority behind its certificates.
+    fn authority(&self) -> &Authority;
+
+    /// Its node, if that is one of kind.
+    fn kind_node(&self) -> Option<&KindNode> {
+        None
+    }
+
+    /// The network of its node, if that is one of kind.
+    fn kind_network(&self) -> Option<&ClusterNetwork> {
+        None
+    }
+
+    /// The traffic between its parts.
+    fn traffic(&self) -> Traffic {
+        Traffic::Loopback
+    }
+
+    /// Resolves when a program of it ends by itself.
+    fn died(&self) -> BoxFuture<'_, ClusterError>;
+
+    /// Counts the time that External Secrets Operator stands still; none where that cannot be seen.
+    fn standstill(&self) -> Option<Standstill>;
+
+    /// Why a component does not run here, if it does not.
+    fn absent(&self, _component: Component) -> Option<&'static str> {
+        None
+    }
+
+    /// Stops a component where it is until the guard is dropped; none while it is [stopped](Self::stop).
+    fn pause(&self, component: Component) -> BoxFuture<'_, Result<Option<Paused>, ClusterError>>;
+
+    /// Kills a component and waits until it is gone.
+    fn stop(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>>;
+
+    /// Starts a component that was stopped, and waits until it is ready.
+    fn start_again(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>>;
+}

@@ -1,0 +1,307 @@
+//! Argo CD: redis-server, repo-server and application-controller, as processes on loopback where there are no nodes, in
+//! pods by its own manifests where there are.
+//!
+//! What decides when Argo CD 3.6.1 logs in to a repository, by `controller/state.go`, `reposerver/repository` and
+//! `util/git` of its source:
+//! - The controller reads credentials from an informer on the Secrets of its namespace and hands one to repo-server
+//!   with each request. Repo-server keeps none.
+//! - A hard refresh passes over the caches of manifests and of revisions, and over the grace period of errors: it asks
+//!   the repository for its references, logged in from the first request on. An Application that follows a commit
+//!   would not ask, so those here follow a branch.
+//! - Only a commit that repo-server has not seen is fetched. Git then asks for the credential through a socket, after
+//!   the server has refused it once without; it reads one line, so a token with a line break in it never fetches.
+//!
+//! So each hard refresh logs in, and one that finds a new commit does so twice. Resynchronising by time is off: what
+//! else logs in is the controller's own look after it has deployed something.
+//!
+//! Memory: the controller takes 200 MB, and 380 MB while it deploys 40 Applications; repo-server takes 130 MB,
+//! redis-server 12 MB.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use std::{env, fs};
+
+use credence_cluster::apply::{self, Applier, FIELD_MANAGER};
+use credence_cluster::kind::KindNode;
+use credence_core::manifest;
+use credence_programs::engine::Engine;
+use credence_programs::process::Process;
+use credence_watch::shared::SharedWatch;
+use credence_watch::wait::{Progress, WaitError};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
+};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use crate::forge::Network;
+
+mod applications;
+mod error;
+mod files;
+mod image;
+pub mod login;
+mod objects;
+mod pods;
+mod processes;
+mod settings;
+
+pub use applications::{ApplicationSeen, Condition};
+pub use error::ArgoCdError;
+pub use image::Images;
+
+use pods::Pods;
+use processes::Processes;
+
+/// The namespace of Argo CD, where it looks for credentials.
+pub const NAMESPACE: &str = "argocd";
+/// Programs that Argo CD needs on the `PATH`, and the package that has each on Debian.
+const NEEDED: [(&str, &str); 2] = [("redis-server", "redis-server"), ("git", "git")];
+/// The definitions that the controller needs; that of ApplicationSets, the largest, belongs to another controller.
+const DEFINITIONS: [&str; 2] = ["application-crd.yaml", "appproject-crd.yaml"];
+/// How long an Application may take to go, with what it has deployed: an event that the controller misses on a busy machine
+/// is made up for by its next periodic refresh, after 120 s and up to 60 more (`timeout.reconciliation` and its jitter).
+const GONE: Duration = Duration::from_secs(200);
+
+/// What to deploy, and from where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Application<'a> {
+    /// Its name, a DNS label.
+    pub name: &'a str,
+    /// The repository.
+    pub repo_url: &'a str,
+    /// The directory with the manifests. Argo CD manages nothing but ConfigMaps here.
+    pub path: &'a str,
+    /// The branch. A commit would be taken without asking the repository.
+    pub branch: &'a str,
+    /// The namespace that it deploys to, which must exist.
+    pub namespace: &'a str,
+}
+
+/// A hard refresh that was asked for; later ones are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Refresh(u64);
+
+/// What Argo CD is started from.
+pub struct Setup<'a> {
+    /// A directory for it alone.
+    pub directory: &'a Path,
+    /// A copy of its source with `manifests` and `hack/git-verify-wrapper.sh`.
+    pub assets: &'a Path,
+    /// An administrator's.
+    pub client: &'a Client,
+    /// How it reaches the forge.
+    pub network: &'a Network,
+    /// Where it runs.
+    pub place: Place<'a>,
+}
+
+/// Where Argo CD runs.
+pub enum Place<'a> {
+    /// On this machine, beside the cluster.
+    Machine {
+        /// Its multi-call binary.
+        program: &'a Path,
+        /// An administrator's: Argo CD's own installation gives the controller every right as well.
+        kubeconfig: &'a Path,
+    },
+    /// In pods, with the rights of its own installation.
+    Node {
+        /// The node.
+        node: &'a KindNode,
+        /// The engine that runs the node and has the images.
+        engine: &'a Engine,
+        /// The images.
+        images: &'a Images,
+        /// The program that renders the manifests.
+        kustomize: &'a Path,
+    },
+}
+
+/// A running Argo CD. Its processes end when this is dropped, its pods with their cluster; what it put into the cluster
+/// stays.
+pub struct ArgoCd {
+    api: Api<DynamicObject>,
+    applications: SharedWatch<ApplicationSeen>,
+    programs: Programs,
+    refreshes: AtomicU64,
+}
+
+/// What runs.
+enum Programs {
+    Processes(Processes),
+    Pods(Pods),
+}
+
+impl ArgoCd {
+    /// Why Argo CD cannot run as processes of this machine, with what would enable it.
+    pub fn unsupported() -> Option<String> {
+        unsupported_with(&env::var_os("PATH").unwrap_or_default())
+    }
+
+    /// Starts Argo CD and waits until it is ready. Applications that an earlier run left behind are removed first.
+    ///
+    /// # Errors
+    /// When an object is refused, or a program cannot be started, dies, or is not ready in time.
+    pub async fn start(setup: &Setup<'_>) -> Result<Self, ArgoCdError> {
+        let programs = match setup.place {
+            Place::Machine { program, kubeconfig } => {
+                Programs::Processes(Processes::start(setup, program, kubeconfig).await?)
+            }
+            Place::Node { node, engine, images, kustomize } => {
+                Programs::Pods(Pods::start(setup, node, engine, images, kustomize).await?)
+            }
+        };
+        let api = api(setup.client);
+        let applications = SharedWatch::open(api.clone(), "Applications", ApplicationSeen::of).await?;
+        Ok(Self { api, applications, programs, refreshes: AtomicU64::new(0) })
+    }
+
+    /// The processes, to be written down by whoever has to end them should this process die. None where it runs in pods.
+    pub fn processes(&self) -> &[Process] {
+        match &self.programs {
+            Programs::Processes(processes) => processes.all(),
+            Programs::Pods(_) => &[],
+        }
+    }
+
+    /// Resolves when a program ends by itself.
+    pub async fn died(&self) -> ArgoCdError {
+        match &self.programs {
+            Programs::Processes(processes) => processes.died().await,
+            Programs::Pods(pods) => pods.died().await,
+        }
+    }
+
+    /// Writes what its programs have logged into its directory, where it is not there anyhow: for a person to look at.
+    pub async fn save_logs(&self) {
+        if let Programs::Pods(pods) = &self.programs {
+            pods.save_logs().await;
+        }
+    }
+
+    /// Creates an Application that deploys by itself what it finds.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn create(&self, application: &Application<'_>) -> Result<(), ArgoCdError> {
+        let failed = request("create Application", application.name);
+        let object = serde_json::from_value(objects::application(application))
+            .map_err(|error| failed(kube::Error::SerdeError(error)))?;
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        self.api.create(&params, &object).await.map(drop).map_err(failed)
+    }
+
+    /// Asks for a hard refresh. It is done once [`ApplicationSeen::has_done`] says so.
+    ///
+    /// After a change to a credential, the controller's own watch of Secrets may be a moment behind, so that a refresh
+    /// at once still logs in with the old one.
+    ///
+    /// # Errors
+    /// When there is no such Application or the API server refuses.
+    pub async fn hard_refresh(&self, name: &str) -> Result<Refresh, ArgoCdError> {
+        let refresh = Refresh(self.refreshes.fetch_add(1, Ordering::Relaxed) + 1);
+        let patch = Patch::Merge(objects::hard_refresh(refresh));
+        let patched = self.api.patch_metadata(name, &PatchParams::default(), &patch).await;
+        patched.map_err(request("refresh Application", name))?;
+        Ok(refresh)
+    }
+
+    /// What an Application is like now, if there is one.
+    pub fn look(&self, name: &str) -> Option<ApplicationSeen> {
+        self.applications.look(NAMESPACE, name, |seen| seen.cloned())
+    }
+
+    /// Waits until `step`, asked at each change to any Application, is done with the one of this name.
+    ///
+    /// # Errors
+    /// When the deadline passes, when `step` says never, or when the watch has lost sight of the cluster.
+    pub async fn until<T>(
+        &self,
+        name: &str,
+        what: &str,
+        within: Duration,
+        step: impl FnMut(Option<&ApplicationSeen>) -> Progress<T>,
+    ) -> Result<T, WaitError> {
+        self.applications.until((NAMESPACE, name), what, within, step).await
+    }
+
+    /// Deletes an Application with all that it has deployed, and waits until it is gone. One that is gone already is as
+    /// good.
+    ///
+    /// # Errors
+    /// When the API server refuses, or it does not go.
+    pub async fn delete(&self, name: &str) -> Result<(), ArgoCdError> {
+        // The finalizer comes only now: it would hold back an Application whose controller is gone.
+        let patch = Patch::Merge(json!({ "metadata": { "finalizers": [objects::FINALIZER] } }));
+        let patched = self.api.patch_metadata(name, &PatchParams::default(), &patch).await.map(drop);
+        let deleted = match patched {
+            Ok(()) => self.api.delete(name, &DeleteParams::default()).await.map(drop),
+            refused => refused,
+        };
+        match deleted {
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            other => other.map_err(request("delete Application", name))?,
+        }
+        self.until(name, &format!("Application {name} gone"), GONE, |seen| match seen {
+            None => Progress::Done(()),
+            Some(seen) => Progress::NotYet(seen.to_string()),
+        })
+        .await
+        .map_err(ArgoCdError::NotDeleted)
+    }
+}
+
+/// Installs the definitions and what `objects` there are beside them, and removes what an earlier run left.
+async fn install(client: &Client, assets: &Path, objects: &[Value]) -> Result<Applier, ArgoCdError> {
+    apply::apply_definitions(client, &definitions(assets)?).await?;
+    let applier = Applier::discover(client).await?;
+    applier.apply_all(objects).await?;
+    let ours = ListParams::default().labels(objects::OURS);
+    let deleted = api(client).delete_collection(&DeleteParams::default(), &ours).await;
+    deleted.map_err(request("delete the Applications of an earlier run in", NAMESPACE))?;
+    Ok(applier)
+}
+
+fn api(client: &Client) -> Api<DynamicObject> {
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Application"));
+    Api::namespaced_with(client.clone(), NAMESPACE, &kind)
+}
+
+fn request(act: &'static str, object: &str) -> impl Fn(kube::Error) -> ArgoCdError {
+    move |source| ArgoCdError::Request { act, object: object.to_owned(), source: Box::new(source) }
+}
+
+fn definitions(assets: &Path) -> Result<Vec<Value>, ArgoCdError> {
+    let mut definitions = Vec::new();
+    for name in DEFINITIONS {
+        let path = assets.join("manifests/crds").join(name);
+        let text = fs::read_to_string(&path).map_err(files::failed("read", &path))?;
+        definitions.extend(manifest::parse_documents(&path, &text)?.into_iter().map(|manifest| manifest.object));
+    }
+    Ok(definitions)
+}
+
+fn unsupported_with(path: &OsStr) -> Option<String> {
+    let missing = |name: &str| !env::split_paths(path).any(|directory| directory.join(name).is_file());
+    let (name, package) = NEEDED.into_iter().find(|(name, _)| missing(name))?;
+    Some(format!("Argo CD needs {name} on the PATH; install it (on Debian: apt-get install {package})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_named_with_its_package() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().as_os_str();
+        assert!(unsupported_with(path).unwrap().contains("apt-get install redis-server"));
+        fs::write(directory.path().join("redis-server"), "").unwrap();
+        assert!(unsupported_with(path).unwrap().contains("apt-get install git"));
+        fs::write(directory.path().join("git"), "").unwrap();
+        assert_eq!(unsupported_with(path), None);
+    }
+}

@@ -1,0 +1,148 @@
+//! Argo CD as a consumer: it syncs a private repository with the copy in its own namespace.
+
+use std::time::Duration;
+
+use credence_core::endpoints::Owner;
+use credence_watch::wait::{self, Progress, WaitError};
+use tokio::time::Instant;
+
+use crate::argo_cd::{Application, ApplicationSeen, ArgoCd, ArgoCdError, Refresh};
+use crate::forge::ForgeError;
+use crate::git_error::Cause;
+use crate::running::{Answer, Consumers};
+
+/// How long a comparison may take; measured at 1 to 3 s.
+const COMPARED: Duration = Duration::from_secs(60);
+/// How far Argo CD's own watch of Secrets may lag behind a copy that has changed: a refresh before that logs in with the
+/// old one.
+const INFORMED: Duration = Duration::from_secs(5);
+/// How soon after a refresh that may have come too early the next one follows.
+const AGAIN: Duration = Duration::from_millis(300);
+/// Directory of the manifests in each repository.
+const DIRECTORY: &str = "deploy";
+
+/// Why a sync could not be tried, or did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// Argo CD does not run.
+    #[error("failed to sync {application}: Argo CD does not run")]
+    NoArgoCd {
+        /// The Application.
+        application: String,
+    },
+    /// The repository could not be made or changed.
+    #[error("failed to prepare a repository to sync")]
+    Forge(#[from] ForgeError),
+    /// The Application was refused.
+    #[error("failed to use an Application")]
+    ArgoCd(#[from] ArgoCdError),
+    /// Argo CD did not say.
+    #[error("failed to learn of a sync")]
+    NoAnswer(#[from] WaitError),
+}
+
+/// A repository with an Application that follows it.
+pub struct Followed {
+    /// Name of both.
+    pub name: String,
+    owner: String,
+    commit: String,
+    changes: u32,
+}
+
+impl Consumers {
+    fn running_argo_cd(&self, application: &str) -> Result<&ArgoCd, SyncError> {
+        self.argo_cd.as_ref().ok_or_else(|| SyncError::NoArgoCd { application: application.to_owned() })
+    }
+
+    /// Makes a private repository of `owner` and an Application that deploys it to `namespace`.
+    ///
+    /// # Errors
+    /// When the forge or the API server refuses.
+    pub async fn follow(&self, owner: &Owner, name: &str, namespace: &str) -> Result<Followed, SyncError> {
+        let argo_cd = self.running_argo_cd(name)?;
+        let commit = self.forge.create_repository(&owner.name, name, &[manifest(name, 0).as_file()]).await?;
+        let repo_url = owner.repository(name);
+        let application = Application { name, repo_url: &repo_url, path: DIRECTORY, branch: "main", namespace };
+        argo_cd.create(&application).await?;
+        Ok(Followed { name: name.to_owned(), owner: owner.name.clone(), commit, changes: 0 })
+    }
+
+    /// Waits until Argo CD has compared a new Application for the first time.
+    ///
+    /// # Errors
+    /// When it does not say how that went.
+    pub async fn first_sync(&self, followed: &Followed) -> Result<Answer, SyncError> {
+        self.synced(followed, None).await
+    }
+
+    /// Pushes a new commit and asks Argo CD for it, until the answer is the expected one or Argo CD must have learnt of
+    /// the copy as it is now.
+    ///
+    /// # Errors
+    /// When the forge or the API server refuses, or Argo CD does not say how it went.
+    pub async fn sync_again(&self, followed: &mut Followed, expected: &Answer) -> Result<Answer, SyncError> {
+        let argo_cd = self.running_argo_cd(&followed.name)?;
+        followed.changes += 1;
+        let file = manifest(&followed.name, followed.changes);
+        followed.commit = self.forge.commit(&followed.owner, &followed.name, &[file.as_file()]).await?;
+        let informed = Instant::now() + INFORMED;
+        loop {
+            let refresh = argo_cd.hard_refresh(&followed.name).await?;
+            let answer = self.synced(followed, Some(refresh)).await?;
+            let as_expected = (answer == Answer::Admitted) == (*expected == Answer::Admitted);
+            if as_expected || Instant::now() >= informed {
+                return Ok(answer);
+            }
+            wait::pass(AGAIN).await;
+        }
+    }
+
+    async fn synced(&self, followed: &Followed, refresh: Option<Refresh>) -> Result<Answer, SyncError> {
+        let argo_cd = self.running_argo_cd(&followed.name)?;
+        let what = format!("comparison of Application {}", followed.name);
+        let look = |seen: Option<&ApplicationSeen>| {
+            let Some(seen) = seen else { return Progress::NotYet("there is no Application".to_owned()) };
+            if refresh.is_some_and(|refresh| !seen.has_done(refresh)) {
+                return Progress::NotYet("the refresh is not done".to_owned());
+            }
+            if seen.is_synced_to(&followed.commit) {
+                return Progress::Done(Answer::Admitted);
+            }
+            match seen.comparison_error() {
+                Some(error) if error.message.cause != Cause::Other => {
+                    Progress::Done(Answer::Refused(format!("ComparisonError, {:?}", error.message.cause)))
+                }
+                Some(error) => Progress::NotYet(error.message.text.clone()),
+                None => Progress::NotYet(format!("{} {}", seen.sync, seen.phase)),
+            }
+        };
+        Ok(argo_cd.until(&followed.name, &what, COMPARED, look).await?)
+    }
+
+    /// Removes the Application with what it has deployed.
+    ///
+    /// # Errors
+    /// When the API server refuses, or it does not go.
+    pub async fn unfollow(&self, followed: &Followed) -> Result<(), SyncError> {
+        Ok(self.running_argo_cd(&followed.name)?.delete(&followed.name).await?)
+    }
+}
+
+/// The one manifest of a repository.
+struct ManifestFile {
+    path: String,
+    text: String,
+}
+
+impl ManifestFile {
+    fn as_file(&self) -> crate::forge::File<'_> {
+        (&self.path, self.text.as_bytes())
+    }
+}
+
+/// A ConfigMap that is another one at each change.
+fn manifest(name: &str, change: u32) -> ManifestFile {
+    let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  change: \"{change}\"\n");
+    ManifestFile { path: format!("{DIRECTORY}/config.yaml"), text }
+}

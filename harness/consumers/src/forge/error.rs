@@ -1,0 +1,142 @@
+//! What can go wrong with a forge.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use credence_programs::certificates::CertificateError;
+use credence_programs::process::{Death, ProcessError};
+use credence_watch::wait::WaitError;
+use http::StatusCode;
+use testcontainers::TestcontainersError;
+
+/// Why the forge could not be started or did not do as it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgeError {
+    /// Gitea could not be started.
+    #[error("failed to start the forge")]
+    Process(#[from] ProcessError),
+    /// Gitea ended by itself.
+    #[error(transparent)]
+    Died(#[from] Death),
+    /// Gitea's container did not do as it was told.
+    #[error("failed to {act} container {container}, the forge")]
+    Container {
+        /// What was tried.
+        act: &'static str,
+        /// The container.
+        container: String,
+        /// The cause.
+        #[source]
+        source: Box<TestcontainersError>,
+    },
+    /// Gitea did not become ready.
+    #[error("failed to bring the forge up")]
+    NotReady(#[source] WaitError),
+    /// A certificate or a private file could not be made.
+    #[error("failed to make the forge's files")]
+    Certificate(#[from] CertificateError),
+    /// The certificate cannot be served.
+    #[error("failed to serve the forge's certificate")]
+    Tls(#[source] rustls::Error),
+    /// A file or a directory cannot be used.
+    #[error("failed to {act} {path}")]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Gitea cannot be configured with a path, see [`ForgeSetup`](super::ForgeSetup).
+    #[error("failed to configure the forge with {path}: the path has one of the characters # ? % `")]
+    Path {
+        /// The path.
+        path: PathBuf,
+    },
+    /// No free port could be chosen.
+    #[error("failed to choose the forge's port: {0}")]
+    Port(String),
+    /// An address cannot be listened on.
+    #[error("failed to listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel gives no random bytes.
+    #[error("failed to generate the forge's secrets")]
+    Random(#[source] io::Error),
+    /// A client cannot be made.
+    #[error("failed to make a client of the forge")]
+    Client(#[source] reqwest::Error),
+    /// Gitea's command line made no administrator. What it prints holds a password, so it is not quoted.
+    #[error("failed to create the forge's administrator: gitea ended with {status}")]
+    Administrator {
+        /// How it ended.
+        status: String,
+    },
+    /// A request got no answer.
+    #[error("failed to {act} {object} at the forge")]
+    Request {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        object: String,
+        /// The cause, without the URL.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The forge said no.
+    #[error("failed to {act} {object}: the forge answered {status}")]
+    Refused {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        object: String,
+        /// The status.
+        status: StatusCode,
+    },
+    /// The forge answered something else than it is known to.
+    #[error("failed to {act} {object}: the forge's answer makes no sense")]
+    Answer {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        object: String,
+    },
+    /// The forge asks again for a name and a password.
+    #[error("failed to sign in to the forge as {user}: it does not take the password")]
+    SignIn {
+        /// The user.
+        user: String,
+    },
+    /// A password that Gitea does not take.
+    #[error("failed to set the password of {user}: a password has 1 to 255 characters of UTF-8")]
+    Password {
+        /// The user.
+        user: String,
+    },
+}
+
+impl ForgeError {
+    pub(super) fn file(act: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::File { act, path: path.to_owned(), source }
+    }
+
+    pub(super) fn request(act: &'static str, object: &str, source: reqwest::Error) -> Self {
+        Self::Request { act, object: object.to_owned(), source: source.without_url() }
+    }
+
+    pub(super) fn refused(act: &'static str, object: &str, status: StatusCode) -> Self {
+        Self::Refused { act, object: object.to_owned(), status }
+    }
+
+    pub(super) fn answer(act: &'static str, object: &str) -> Self {
+        Self::Answer { act, object: object.to_owned() }
+    }
+}

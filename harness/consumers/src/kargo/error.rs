@@ -1,0 +1,75 @@
+//! What can go wrong with Kargo.
+
+use std::io;
+use std::path::PathBuf;
+
+use credence_cluster::apply::ApplyError;
+use credence_cluster::cluster::ClusterError;
+use credence_programs::helm::ChartError;
+use credence_programs::process::{Death, ProcessError};
+use credence_watch::wait::WaitError;
+
+/// Why Kargo's controller could not be started or used.
+#[derive(Debug, thiserror::Error)]
+pub enum KargoError {
+    /// The program that was given is not Kargo's.
+    #[error("failed to use {path} as Kargo's program: {message}")]
+    Program {
+        /// The path given.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The chart that was given is none.
+    #[error("failed to use {path} as Kargo's chart: it is neither a package nor a directory with Chart.yaml")]
+    NoChart {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// The chart cannot be rendered.
+    #[error("failed to render Kargo's chart")]
+    Chart(#[from] ChartError),
+    /// The chart is of something else, or of another age.
+    #[error("failed to find {what} in what Kargo's chart renders to")]
+    Incomplete {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// A file or directory cannot be used.
+    #[error("failed to {act} {path}")]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// An object that Kargo needs was refused.
+    #[error("failed to install Kargo")]
+    Install(#[from] ApplyError),
+    /// The controller can have no kubeconfig.
+    #[error("failed to let Kargo's controller into the cluster")]
+    Kubeconfig(#[source] Box<ClusterError>),
+    /// The controller could not be started.
+    #[error("failed to start Kargo")]
+    Process(#[from] ProcessError),
+    /// The controller does nothing.
+    #[error("failed to bring Kargo up")]
+    NotReady(#[from] WaitError),
+    /// The controller ended by itself.
+    #[error(transparent)]
+    Died(#[from] Death),
+    /// The API server refused a request about a Warehouse.
+    #[error("failed to {act} {object}")]
+    Request {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        object: String,
+        /// The cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}

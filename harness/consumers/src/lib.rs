@@ -1,0 +1,23 @@
+//! The real consumers of copies, and the forge that they log in to.
+//!
+//! ```text
+//!  preparation, obtain ──▶ start ──▶ running: kubelet, argo_cd, kargo, backstage, oauth, tls_server ──▶ forge
+//!  programs                site                                                                     its log is the oracle
+//!                          git_error: what git says, without what it may quote
+//! ```
+//!
+//! A credential's plain value leaves the process only towards the store or the consumer under test.
+
+pub mod argo_cd;
+pub mod backstage;
+pub mod forge;
+pub mod git_error;
+pub mod kargo;
+pub mod kubelet;
+pub mod oauth;
+pub mod obtain;
+pub mod preparation;
+pub mod running;
+pub mod site;
+pub mod start;
+pub mod tls_server;

@@ -1,0 +1,47 @@
+//! An OAuth client as a consumer: a person signs in to it at the forge, and it exchanges the code with what the copy holds.
+
+use std::collections::BTreeMap;
+
+use credence_core::credential::Credential;
+use credence_core::formats::{Role, source_roles};
+
+use crate::forge::{Application, ForgeError};
+use crate::running::{Answer, Consumers};
+
+impl Consumers {
+    /// Signs a person in to `application`, which presents the client id and secret of a copy's `data`.
+    ///
+    /// # Errors
+    /// When the forge cannot be asked.
+    pub async fn sign_in(
+        &self,
+        application: &Application,
+        data: &BTreeMap<String, Credential>,
+    ) -> Result<Answer, ForgeError> {
+        let roles = source_roles(data.keys().map(String::as_str));
+        let value = |role: Role| roles.get(&role).and_then(|key| data.get(*key)).cloned();
+        let (Some(client_id), Some(client_secret)) = (value(Role::ClientId), value(Role::ClientSecret)) else {
+            return Ok(Answer::Refused("the copy has no client id and secret".to_owned()));
+        };
+        let mut presented = application.clone();
+        presented.client_id = client_id;
+        presented.client_secret = client_secret;
+        let link = presented.link(&self.forge.url(), "credence");
+        let browser = self.person.browser.lock().await;
+        let authorised = self.forge.authorize(&self.person.name, &self.person.password, &link).await;
+        drop(browser);
+        let exchanged = match authorised {
+            Ok(authorisation) => self.forge.exchange(&presented, &authorisation.code).await.map(drop),
+            Err(error) => Err(error),
+        };
+        match exchanged {
+            Ok(()) => Ok(Answer::Admitted),
+            Err(ForgeError::Refused { status, .. }) if status.is_client_error() => {
+                Ok(Answer::Refused(format!("the forge answered {status}")))
+            }
+            // A client that the forge does not know gets a page that says so, and no code.
+            Err(ForgeError::Answer { .. }) => Ok(Answer::Refused("the forge gave no code".to_owned())),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What consumers are started from, and which of them cannot be.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use credence_cluster::cluster::Cluster;
+use credence_cluster::embedded::node::{Node, NodePrograms};
+use credence_cluster::kind::ClusterNetwork;
+use credence_core::consumer::Consumer;
+use credence_core::endpoints::Endpoints;
+use credence_core::text::chain;
+use credence_programs::supply::{self, Part, Programs, Progress};
+
+use crate::argo_cd::{ArgoCd, Images};
+use crate::backstage::{self, Commands, Installation};
+use crate::forge::{GiteaImage, Place};
+use crate::kargo;
+
+/// Why Kargo's controller is absent, what that costs, and the next step.
+const KARGO_NOT_GIVEN: &str = "Kargo cannot be obtained and is not given, so that only its lookup rules are tested: give the \
+    program kargo of its control plane (in its image: /usr/local/bin/kargo) with --kargo PROGRAM, and its chart (in its \
+    source: charts/kargo) with --kargo-chart CHART";
+
+/// Why there is no consumer at all.
+const NO_GIT: &str = "git is not installed, which the forge calls that consumers log in to; install it (on Debian: apt-get \
+    install git)";
+
+/// Parts of a node.
+pub(crate) const NODE: [Part; 7] = [
+    Part::Containerd,
+    Part::ContainerdShim,
+    Part::Ctr,
+    Part::Kubelet,
+    Part::CniPtp,
+    Part::CniHostLocal,
+    Part::CniLoopback,
+];
+
+/// Where a cluster has nodes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nodes {
+    /// It has none, and can get none.
+    None,
+    /// One is started for it.
+    Started,
+    /// It has some of its own.
+    OfCluster {
+        /// Whether there is an image with what the forge calls, so that it runs in a container.
+        has_tools: bool,
+        /// Whether there are images of Argo CD and its Redis, so that they run in pods.
+        has_argo_cd_images: bool,
+    },
+}
+
+impl Nodes {
+    /// Those of `cluster`.
+    pub fn of(cluster: &Cluster) -> Self {
+        match (cluster.kind_network(), cluster.is_owned()) {
+            (Some(network), _) => Self::OfCluster {
+                has_argo_cd_images: Images::are_possible(network),
+                has_tools: network.tools_image().is_some(),
+            },
+            (None, true) => Self::Started,
+            (None, false) => Self::None,
+        }
+    }
+}
+
+/// What consumers are started from.
+pub struct Setup {
+    /// Where credentials are used.
+    pub endpoints: Endpoints,
+    pub(crate) programs: Programs,
+    pub(crate) gitea: PathBuf,
+    pub(crate) gitea_image: Option<GiteaImage>,
+    pub(crate) argo_cd: Option<PathBuf>,
+    /// Of Argo CD in pods.
+    pub(crate) argo_cd_images: Option<Images>,
+    pub(crate) kargo: Option<kargo::Given>,
+    pub(crate) backstage: Option<Installation>,
+    /// Whether the kubelet is absent.
+    pub(crate) has_no_node: bool,
+}
+
+impl Setup {
+    /// Where Gitea runs: beside the node of `cluster`, if it has one there and the image could be had.
+    pub(crate) fn place_of_gitea<'a>(&'a self, cluster: &'a Cluster) -> Place<'a> {
+        match (cluster.kind_network(), &self.gitea_image) {
+            (Some(network), Some(image)) => Place::Container { network, image },
+            _ => Place::Process { program: self.programs.path(Part::Gitea), assets: &self.gitea },
+        }
+    }
+
+    /// What a node is started from. Only where [`Nodes::Started`].
+    pub(crate) fn node_programs(&self) -> NodePrograms {
+        let path = |part| self.programs.path(part).to_owned();
+        NodePrograms {
+            containerd: path(Part::Containerd),
+            shim: path(Part::ContainerdShim),
+            ctr: path(Part::Ctr),
+            kubelet: path(Part::Kubelet),
+            ptp: path(Part::CniPtp),
+            host_local: path(Part::CniHostLocal),
+            loopback: path(Part::CniLoopback),
+            // Its absence is a reason for no node, and that has been asked for.
+            runc: credence_programs::process::find_program("runc").unwrap_or_default(),
+            etcd: path(Part::Etcd),
+        }
+    }
+}
+
+/// The image of Gitea for a container, on a cluster of kind. Where it cannot be had, one line says why.
+pub(crate) async fn gitea_image(
+    options: &supply::Options,
+    network: Option<&ClusterNetwork>,
+    programs: &Programs,
+    assets: &Path,
+    progress: &dyn Progress,
+) -> Option<GiteaImage> {
+    // Why there are no tools has been said when they were looked for.
+    let network = network.filter(|network| network.tools_image().is_some())?;
+    match GiteaImage::obtain(network, options, programs.path(Part::Gitea), assets, &|step| progress.note(step)).await {
+        Ok(image) => {
+            progress.note(&format!("forge: in a container of {}", image.name()));
+            Some(image)
+        }
+        Err(error) => {
+            progress.note(&format!("forge: a process of this machine, not a container: {}", chain(&error)));
+            None
+        }
+    }
+}
+
+/// The consumers that cannot run here, each with what would enable it. Nothing is started or obtained.
+pub async fn absent(options: &supply::Options, endpoints: &Endpoints, nodes: Nodes) -> BTreeMap<Consumer, String> {
+    let (has_tools, has_argo_cd_images) = match nodes {
+        Nodes::OfCluster { has_tools, has_argo_cd_images } => (has_tools, has_argo_cd_images),
+        Nodes::None | Nodes::Started => (false, false),
+    };
+    let has_git = credence_programs::process::find_program("git").is_some();
+    // With the tools, the forge has git in its container.
+    if !has_git && !has_tools {
+        return Consumer::ALL.iter().map(|consumer| (*consumer, NO_GIT.to_owned())).collect();
+    }
+    let undocumented = |what: &str| format!("no manifest of a consumer names {what}; give them with --consumers DIR");
+    let no_node = || match nodes {
+        Nodes::None => Some("a node needs a cluster of this run, not one of `credence up`".to_owned()),
+        Nodes::Started => Node::unsupported(),
+        Nodes::OfCluster { .. } => None,
+    };
+    let no_argo_cd = || if has_argo_cd_images { None } else { ArgoCd::unsupported() };
+    let no_git = || (!has_git).then(|| "git is not installed".to_owned());
+    let when = |is_empty: bool, what: &str| is_empty.then(|| undocumented(what));
+    let kargo_git = || when(endpoints.kargo_git.is_empty(), "a repository that Kargo subscribes to").or_else(no_git);
+    let kargo_images = || when(endpoints.kargo_images.is_empty(), "an image that Kargo subscribes to");
+    let no_controller = || options.kargo.is_none().then(|| KARGO_NOT_GIVEN.to_owned());
+    let controller = || options.kargo.is_some().then(|| "not needed, as Kargo's controller runs".to_owned());
+    let reasons = [
+        (Consumer::Kubelet, when(endpoints.pods.is_empty(), "an image that pods pull with a Secret").or_else(no_node)),
+        (Consumer::ArgoCd, when(endpoints.argo_cd.is_empty(), "a repository that Argo CD syncs").or_else(no_argo_cd)),
+        (Consumer::KargoGit, kargo_git().or_else(no_controller)),
+        (Consumer::KargoImage, kargo_images().or_else(no_controller)),
+        (Consumer::KargoGitRules, kargo_git().or_else(controller)),
+        (Consumer::KargoImageRules, kargo_images().or_else(controller)),
+    ];
+    let mut absent: BTreeMap<Consumer, String> =
+        reasons.into_iter().filter_map(|(consumer, reason)| Some((consumer, reason?))).collect();
+    if let Some(reason) = absent.get(&Consumer::Kubelet).cloned() {
+        absent.insert(Consumer::Backstage, reason);
+    } else if let Some(reason) = backstage::unsupported(&options.cache, &Commands::default()).await {
+        absent.insert(Consumer::Backstage, reason.to_string());
+    }
+    absent
+}

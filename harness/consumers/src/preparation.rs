@@ -1,0 +1,158 @@
+//! Obtaining what consumers are started from, beside the properties that need none.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::Arc;
+
+use credence_cluster::cluster::Cluster;
+use credence_core::consumer::Consumer;
+use credence_core::endpoints::Endpoints;
+use credence_core::text::chain;
+use credence_programs::process::priority::Priority;
+use credence_programs::supply::{self, ComponentError, Part, Programs, Progress};
+
+use crate::argo_cd::Images;
+use crate::backstage::{self, Commands};
+use crate::obtain::{self, NODE, Nodes, Setup};
+
+/// What consumers are obtained from. Cheap: nothing is obtained yet.
+pub struct Preparation {
+    options: supply::Options,
+    endpoints: Endpoints,
+    progress: Arc<dyn Progress>,
+}
+
+/// Consumers that cannot run here, with the reason.
+type Absent = BTreeMap<Consumer, String>;
+
+impl Preparation {
+    /// Consumers that use credentials at `endpoints`, built with the processor time that others leave.
+    pub fn new(options: &supply::Options, endpoints: Endpoints, progress: Arc<dyn Progress>) -> Self {
+        let options = supply::Options { priority: Priority::Low, ..options.clone() };
+        Self { options, endpoints, progress }
+    }
+
+    /// Finds out which consumers of `cluster` can run here and obtains their programs, without starting anything. One whose
+    /// part cannot be had is absent, with the reason; there is no set-up if that is so for the forge.
+    pub async fn obtain(&self, cluster: &Cluster) -> (Absent, Option<Setup>) {
+        let nodes = Nodes::of(cluster);
+        let mut absent = obtain::absent(&self.options, &self.endpoints, nodes).await;
+        let setup = match Consumer::ALL.iter().all(|consumer| absent.contains_key(consumer)) {
+            true => None,
+            false => self.set_up(cluster, nodes, &mut absent).await,
+        };
+        (absent, setup)
+    }
+
+    async fn set_up(&self, cluster: &Cluster, nodes: Nodes, absent: &mut Absent) -> Option<Setup> {
+        let forge = async {
+            let programs = self.programs(&[Part::Etcd, Part::Gitea]).await?;
+            Ok::<_, ComponentError>((programs, supply::gitea_assets(&self.options).await?))
+        };
+        let (mut programs, gitea) = self.unless_absent(&Consumer::ALL, "the forge", absent, forge).await?;
+        // The smaller ones first, so that little is left to wait for when the properties before are done.
+        let parts = if nodes == Nodes::Started { &NODE[..] } else { &[] };
+        let node = self.programs(parts);
+        let pulling = [Consumer::Kubelet, Consumer::Backstage];
+        programs.extend(self.unless_absent(&pulling, "a node", absent, node).await);
+        let commands = Commands { priority: self.options.priority, ..Commands::default() };
+        let report = |step: &str| self.progress.note(step);
+        let backstage = backstage::obtain(&self.options.cache, &commands, &report);
+        let backstage = self.unless_absent(&[Consumer::Backstage], "Backstage", absent, backstage).await;
+        let kargo = self.options.kargo.clone().filter(|_| {
+            [Consumer::KargoGit, Consumer::KargoImage].iter().any(|consumer| !absent.contains_key(consumer))
+        });
+        if kargo.is_some() {
+            let helm = self.programs(&[Part::Helm]);
+            let controllers = [Consumer::KargoGit, Consumer::KargoImage];
+            programs.extend(self.unless_absent(&controllers, "Kargo's controller", absent, helm).await);
+        }
+        let gitea_image =
+            obtain::gitea_image(&self.options, cluster.kind_network(), &programs, &gitea, self.progress.as_ref()).await;
+        let argo_cd = async {
+            let programs = self.programs(&[Part::ArgoCd, Part::Kustomize]).await?;
+            Ok::<_, ComponentError>((programs, supply::argo_cd_assets(&self.options).await?))
+        };
+        let (argo_cd, assets) = self.unless_absent(&[Consumer::ArgoCd], "Argo CD", absent, argo_cd).await.unzip();
+        programs.extend(argo_cd);
+        // Why there are none on a cluster of kind has been said when the tools were looked for.
+        let argo_cd_images = match (&assets, cluster.kind_network()) {
+            (Some(assets), Some(network)) => {
+                let images = Images::obtain(network, &self.options, &programs, assets, &report);
+                self.unless_absent(&[Consumer::ArgoCd], "the images of Argo CD's pods", absent, images).await.flatten()
+            }
+            _ => None,
+        };
+        Some(Setup {
+            programs,
+            gitea,
+            gitea_image,
+            argo_cd: assets.filter(|_| !absent.contains_key(&Consumer::ArgoCd)),
+            argo_cd_images,
+            kargo: kargo.filter(|_| !absent.contains_key(&Consumer::KargoGit)),
+            backstage,
+            has_no_node: absent.contains_key(&Consumer::Kubelet),
+            endpoints: self.endpoints.clone(),
+        })
+    }
+
+    async fn programs(&self, parts: &[Part]) -> Result<Programs, ComponentError> {
+        supply::obtain(&self.options, parts, self.progress.as_ref()).await
+    }
+
+    /// What `obtain` gives, unless none of the `consumers` is wanted. If it cannot be had, they are absent from then on.
+    async fn unless_absent<T, E: Error>(
+        &self,
+        consumers: &[Consumer],
+        what: &str,
+        absent: &mut Absent,
+        obtain: impl Future<Output = Result<T, E>>,
+    ) -> Option<T> {
+        if consumers.iter().all(|consumer| absent.contains_key(consumer)) {
+            return None;
+        }
+        match obtain.await {
+            Ok(obtained) => Some(obtained),
+            Err(error) => {
+                let reason = format!("{what} could not be obtained: {}", chain(&error));
+                self.progress.note(&reason);
+                for consumer in consumers {
+                    absent.entry(*consumer).or_insert_with(|| reason.clone());
+                }
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn preparation() -> Preparation {
+        Preparation::new(
+            &supply::Options::new("cache".into()),
+            Endpoints::default(),
+            Arc::new(supply::PlainProgress::new()),
+        )
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_had_makes_its_consumers_absent_and_keeps_earlier_reasons() {
+        let mut absent = Absent::from([(Consumer::Backstage, "no npm".to_owned())]);
+        let failed = async { Err::<(), _>(io::Error::other("no room")) };
+        let pulling = [Consumer::Kubelet, Consumer::Backstage];
+        assert_eq!(preparation().unless_absent(&pulling, "a node", &mut absent, failed).await, None);
+        assert_eq!(absent[&Consumer::Kubelet], "a node could not be obtained: no room");
+        assert_eq!(absent[&Consumer::Backstage], "no npm");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_obtained_for_consumers_that_are_absent() {
+        let mut absent = Absent::from([(Consumer::ArgoCd, "no redis".to_owned())]);
+        let never = std::future::pending::<Result<(), io::Error>>();
+        assert_eq!(preparation().unless_absent(&[Consumer::ArgoCd], "Argo CD", &mut absent, never).await, None);
+    }
+}

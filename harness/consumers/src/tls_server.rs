@@ -1,0 +1,27 @@
+//! An HTTPS server as a consumer: it serves with the copy, and a client that trusts the run's authority connects.
+
+use std::collections::BTreeMap;
+
+use credence_core::credential::Credential;
+
+use crate::running::{Answer, Consumers};
+use crate::tls_server::handshake::HandshakeError;
+
+pub mod handshake;
+
+impl Consumers {
+    /// Serves with the certificate and key of a copy's `data` and connects to it as `name`.
+    ///
+    /// # Errors
+    /// When no connection can be made on this machine.
+    pub async fn shake_hands(&self, data: &BTreeMap<String, Credential>, name: &str) -> Result<Answer, HandshakeError> {
+        let (Some(certificate), Some(key)) = (data.get("tls.crt"), data.get("tls.key")) else {
+            return Ok(Answer::Refused("the copy has no tls.crt and tls.key".to_owned()));
+        };
+        match handshake::shake_hands(certificate, key, &self.authority.certificate(), name).await {
+            Ok(()) => Ok(Answer::Admitted),
+            Err(HandshakeError::Refused { reason }) => Ok(Answer::Refused(reason)),
+            Err(error) => Err(error),
+        }
+    }
+}

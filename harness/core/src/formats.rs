@@ -1,0 +1,144 @@
+//! Copies as their consumers read them, written down apart from the templates that make them.
+//!
+//! Decodes strictly: what a consumer would silently overlook, or read otherwise than a person would, is an error.
+//! Pure. Errors tell what is wrong and never show a value, nor a name from inside a value, which may be injected.
+
+use std::collections::BTreeMap;
+
+use crate::credential::Credential;
+use crate::labels::Labels;
+
+mod argo_cd;
+mod docker_config;
+mod kargo;
+mod plain;
+mod roles;
+mod strict_json;
+#[cfg(test)]
+mod tests;
+
+pub use roles::{Role, disagreement, source_roles};
+
+/// The label by which Argo CD finds its Secrets.
+pub const ARGO_CD_LABEL: &str = "argocd.argoproj.io/secret-type";
+
+/// The label by which Kargo finds its Secrets.
+pub const KARGO_LABEL: &str = "kargo.akuity.io/cred-type";
+
+/// The type of the Secrets with which images are pulled.
+pub const DOCKER_CONFIG: &str = "kubernetes.io/dockerconfigjson";
+
+/// How a consumer reads a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FormatKind {
+    /// `kubernetes.io/dockerconfigjson`, by the kubelet.
+    DockerConfig,
+    /// Credentials for every repository below a URL, by Argo CD.
+    ArgoCdRepoCreds,
+    /// One repository, by Argo CD.
+    ArgoCdRepository,
+    /// A Git credential, by Kargo.
+    KargoGit,
+    /// A registry credential, by Kargo.
+    KargoImage,
+    /// A chart repository's credential, by Kargo.
+    KargoHelm,
+    /// `kubernetes.io/basic-auth`.
+    BasicAuth,
+    /// `kubernetes.io/tls`.
+    Tls,
+    /// A client's id and secret, under whatever keys the application names.
+    OAuth,
+    /// Keys that a consumer takes as they are.
+    Opaque,
+}
+
+/// What a consumer gets out of a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// How it was read.
+    pub kind: FormatKind,
+    /// Each part of the credential.
+    pub parts: BTreeMap<Role, Credential>,
+    /// The hosts or URLs that the credential is offered to, sorted; empty where the copy does not say.
+    pub endpoints: Vec<String>,
+}
+
+/// Why a consumer cannot use a copy, or would misread it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// The consumer needs a key that is missing or empty.
+    #[error("key {key:?} is missing or empty")]
+    Missing {
+        /// The key.
+        key: &'static str,
+    },
+    /// A text that the consumer reads is no UTF-8.
+    #[error("key {key:?} is no UTF-8")]
+    NotText {
+        /// The key.
+        key: String,
+    },
+    /// A setting is none of those that the consumer knows.
+    #[error("key {key:?} is not {expected}")]
+    Setting {
+        /// The key.
+        key: &'static str,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// The consumer's label has a value that it overlooks.
+    #[error("label {label} has the value {value:?}, which its consumer overlooks")]
+    Label {
+        /// The label's key.
+        label: &'static str,
+        /// The label's value.
+        value: String,
+    },
+    /// A username comes without password, or the other way round.
+    #[error("username and password are not both there")]
+    HalfACredential,
+    /// There is no credential at all.
+    #[error("there is no credential in it")]
+    NoCredential,
+    /// A Docker configuration is not what the kubelet reads.
+    #[error(".dockerconfigjson is malformed: {reason}")]
+    DockerConfig {
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Reads a copy as the consumer does that its labels and type are for.
+///
+/// The labels of Argo CD and Kargo come first, since these look at no type: a Docker configuration with Kargo's
+/// label is read by Kargo's keys. A type or label without a format of its own is read as plain keys.
+///
+/// # Errors
+/// A copy that the consumer cannot use, or would read otherwise than a person would.
+pub fn decode(secret_type: &str, labels: &Labels, data: &BTreeMap<String, Credential>) -> Result<Decoded, FormatError> {
+    if let Some(decoded) = argo_cd::decode(labels, data).or_else(|| kargo::decode(labels, data)) {
+        return decoded;
+    }
+    match secret_type {
+        DOCKER_CONFIG => docker_config::decode(data),
+        "kubernetes.io/basic-auth" => plain::basic_auth(data),
+        "kubernetes.io/tls" => plain::tls(data),
+        _ => Ok(plain::by_key_names(data)),
+    }
+}
+
+/// A value that must be there and not be empty.
+fn required<'a>(data: &'a BTreeMap<String, Credential>, key: &'static str) -> Result<&'a Credential, FormatError> {
+    optional(data, key).ok_or(FormatError::Missing { key })
+}
+
+/// A value that consumers take as absent when it is empty.
+fn optional<'a>(data: &'a BTreeMap<String, Credential>, key: &str) -> Option<&'a Credential> {
+    data.get(key).filter(|value| !value.expose().is_empty())
+}
+
+/// A text that is no credential: a URL or a setting.
+fn text<'a>(key: &str, value: &'a Credential) -> Result<&'a str, FormatError> {
+    value.expose_str().ok_or_else(|| FormatError::NotText { key: key.to_owned() })
+}

@@ -1,0 +1,71 @@
+//! Repository credentials as Argo CD reads them.
+//!
+//! Source: argo-cd util/db/repository_secrets.go.
+
+use std::collections::BTreeMap;
+
+use super::{ARGO_CD_LABEL, Decoded, FormatError, FormatKind, Role, optional, required, text};
+use crate::credential::Credential;
+use crate::labels::Labels;
+
+/// Keys that Argo CD parses as booleans, refusing the Secret if one does not parse.
+const BOOLEANS: [&str; 6] =
+    ["insecureIgnoreHostKey", "insecure", "enableLfs", "enableOCI", "forceHttpBasicAuth", "useAzureWorkloadIdentity"];
+
+/// What Go's `strconv.ParseBool` takes.
+const BOOLEAN_TEXTS: [&str; 12] = ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
+
+/// The credential, if the labels make the copy one of Argo CD's repositories.
+pub(super) fn decode(labels: &Labels, data: &BTreeMap<String, Credential>) -> Option<Result<Decoded, FormatError>> {
+    let kind = match labels.get(ARGO_CD_LABEL)?.as_str() {
+        "repo-creds" | "repo-write-creds" => FormatKind::ArgoCdRepoCreds,
+        "repository" | "repository-write" => FormatKind::ArgoCdRepository,
+        // A cluster's credential is another consumer's matter, and has no format here.
+        "cluster" => return None,
+        value => {
+            return Some(Err(FormatError::Label { label: ARGO_CD_LABEL, value: value.to_owned() }));
+        }
+    };
+    Some(decode_as(kind, data))
+}
+
+fn decode_as(kind: FormatKind, data: &BTreeMap<String, Credential>) -> Result<Decoded, FormatError> {
+    let url = text("url", required(data, "url")?)?;
+    if kind == FormatKind::ArgoCdRepoCreds && !url.ends_with('/') {
+        // Argo CD compares prefixes, so that ".../org" would hand the credential to ".../org-evil" too.
+        return Err(FormatError::Setting { key: "url", expected: "ended by \"/\"" });
+    }
+    setting(data, "type", &["git", "helm", "oci"], "git, helm or oci")?;
+    for key in BOOLEANS {
+        setting(data, key, &BOOLEAN_TEXTS, "a boolean")?;
+    }
+    let roles = [
+        ("username", Role::Username),
+        ("password", Role::Secret),
+        ("sshPrivateKey", Role::PrivateKey),
+        ("bearerToken", Role::Other("bearerToken".to_owned())),
+        ("githubAppPrivateKey", Role::Other("githubAppPrivateKey".to_owned())),
+    ];
+    let parts: BTreeMap<Role, Credential> =
+        roles.into_iter().filter_map(|(key, role)| Some((role, optional(data, key)?.clone()))).collect();
+    if parts.contains_key(&Role::Username) != parts.contains_key(&Role::Secret) {
+        return Err(FormatError::HalfACredential);
+    }
+    // A repository without any credential takes that of its prefix.
+    if kind == FormatKind::ArgoCdRepoCreds && parts.is_empty() {
+        return Err(FormatError::NoCredential);
+    }
+    Ok(Decoded { kind, parts, endpoints: vec![url.to_owned()] })
+}
+
+fn setting(
+    data: &BTreeMap<String, Credential>,
+    key: &'static str,
+    known: &[&str],
+    expected: &'static str,
+) -> Result<(), FormatError> {
+    match data.get(key) {
+        Some(value) if !known.contains(&text(key, value)?) => Err(FormatError::Setting { key, expected }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,123 @@
+//! What part of a credential a value is, told by the name of its key.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Decoded;
+use crate::credential::Credential;
+
+/// The part of a credential that a value is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// The name that logs in.
+    Username,
+    /// The password or token.
+    Secret,
+    /// The id of an OAuth client.
+    ClientId,
+    /// The secret of an OAuth client.
+    ClientSecret,
+    /// A certificate chain.
+    Certificate,
+    /// The key of a certificate, or of SSH.
+    PrivateKey,
+    /// A value under a key that tells no role.
+    Other(String),
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Username => f.write_str("username"),
+            Self::Secret => f.write_str("secret"),
+            Self::ClientId => f.write_str("client id"),
+            Self::ClientSecret => f.write_str("client secret"),
+            Self::Certificate => f.write_str("certificate"),
+            Self::PrivateKey => f.write_str("private key"),
+            Self::Other(key) => write!(f, "value of {key:?}"),
+        }
+    }
+}
+
+/// What keys are called and the roles that this tells, the more telling first.
+const NAMES: [(&str, Role); 12] = [
+    ("clientid", Role::ClientId),
+    ("clientsecret", Role::ClientSecret),
+    ("tls.crt", Role::Certificate),
+    ("tls.key", Role::PrivateKey),
+    ("privatekey", Role::PrivateKey),
+    ("username", Role::Username),
+    ("user", Role::Username),
+    ("login", Role::Username),
+    ("token", Role::Secret),
+    ("password", Role::Secret),
+    ("pat", Role::Secret),
+    ("secret", Role::Secret),
+];
+
+/// The keys of a source by their role, told by how their names end: `github-token` is a [`Role::Secret`].
+///
+/// Of several keys that tell the same role, the more telling name has it (`token` before `secret`), then the first;
+/// the rest are [`Role::Other`], as are keys that tell nothing.
+pub fn source_roles<'a>(keys: impl IntoIterator<Item = &'a str>) -> BTreeMap<Role, &'a str> {
+    let mut ranked: Vec<(usize, &str)> = keys.into_iter().map(|key| (rank(key).unwrap_or(NAMES.len()), key)).collect();
+    ranked.sort_unstable();
+    let mut roles = BTreeMap::new();
+    for (rank, key) in ranked {
+        let role = NAMES.get(rank).map(|(_, role)| role.clone()).filter(|role| !roles.contains_key(role));
+        roles.insert(role.unwrap_or_else(|| Role::Other(key.to_owned())), key);
+    }
+    roles
+}
+
+/// The position in [`NAMES`] of the first name that a key has.
+fn rank(key: &str) -> Option<usize> {
+    let words = words(key);
+    let joined = words.replace(' ', "");
+    NAMES.iter().position(|(name, role)| match role {
+        // Applications name these in many ways: `clientId`, `AUTH_GITHUB_CLIENT_ID`.
+        Role::ClientId | Role::ClientSecret => joined.contains(name),
+        _ => words.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with([' ', '.'])),
+    })
+}
+
+/// A key in lower case with its words apart: `githubToken` and `GITHUB_TOKEN` are both `github token`.
+fn words(key: &str) -> String {
+    let mut words = String::new();
+    let mut after_lower_case = false;
+    for c in key.chars() {
+        if c.is_ascii_uppercase() && after_lower_case {
+            words.push(' ');
+        }
+        after_lower_case = c.is_ascii_lowercase();
+        words.push(match c {
+            '-' | '_' => ' ',
+            c => c.to_ascii_lowercase(),
+        });
+    }
+    words
+}
+
+/// How a copy contradicts its source, if it does: the parts that both have must be the same bytes.
+///
+/// `source` should hold the values that the target reads and no others, since a template may well bring its own
+/// username. Sharing no part at all counts as a contradiction, because then nothing was compared.
+pub fn disagreement(decoded: &Decoded, source: &BTreeMap<Role, Credential>) -> Option<String> {
+    let mut compared = 0;
+    for (role, expected) in source {
+        let Some(found) = decoded.parts.get(role) else {
+            continue;
+        };
+        if found != expected {
+            return Some(format!("{role} is {found} and its source {expected}"));
+        }
+        compared += 1;
+    }
+    (compared == 0).then(|| {
+        let names = |parts: &BTreeMap<Role, Credential>| {
+            let names: Vec<String> = parts.keys().map(ToString::to_string).collect();
+            names.join(", ")
+        };
+        format!("copy ({}) and source ({}) share no part", names(&decoded.parts), names(source))
+    })
+}

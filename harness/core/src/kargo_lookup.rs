@@ -1,0 +1,187 @@
+//! Which login Kargo uses for a repository: its lookup rules as a pure function, for where its controller does not run.
+//!
+//! Source: Kargo v1.11.2, pkg/credentials/kubernetes/database.go and pkg/credentials/basic/basic.go; the same since v1.9.
+//! What Kargo takes from its own environment is left out, that is the identities that clouds give to pods.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::credential::Credential;
+use crate::formats::KARGO_LABEL;
+use crate::labels::Labels;
+
+mod go_url;
+mod look_alike;
+mod rule;
+#[cfg(test)]
+mod tests;
+mod url;
+
+pub use look_alike::{LookAlike, look_alikes};
+pub use rule::Rule;
+pub use url::normalise;
+
+/// What a credential is for; the values of Kargo's label that it looks up by URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A Git repository.
+    Git,
+    /// A repository of images.
+    Image,
+    /// A repository of charts.
+    Helm,
+}
+
+impl Kind {
+    /// The label's value.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Git => "git",
+            Self::Image => "image",
+            Self::Helm => "helm",
+        }
+    }
+}
+
+/// A Secret as far as Kargo looks at it: neither its type nor its annotations count.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its labels.
+    pub labels: &'a Labels,
+    /// Its decoded data.
+    pub data: &'a BTreeMap<String, Credential>,
+}
+
+/// Where Kargo looks, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The project's namespace.
+    Project,
+    /// The namespace of shared resources, `SHARED_RESOURCES_NAMESPACE`.
+    Shared,
+}
+
+/// The Secret that was chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// Where it is.
+    pub place: Place,
+    /// Its name.
+    pub name: String,
+}
+
+/// What Kargo logs in with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login<'a> {
+    /// The Secret that it comes from.
+    pub chosen: Chosen,
+    /// The username.
+    pub username: &'a Credential,
+    /// The password.
+    pub password: &'a Credential,
+}
+
+/// Why Kargo has no username and password for a repository. It then goes there as nobody, which is no error to it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoLogin {
+    /// The repository would be reached without TLS.
+    #[error("Kargo sends no credential over plain HTTP unless ALLOW_CREDENTIALS_OVER_HTTP is set")]
+    PlainHttp,
+    /// No Secret is for this repository.
+    #[error("no Secret with the label and a matching repoURL, in neither namespace")]
+    NoMatch,
+    /// Both keys are there, but one holds nothing. No other Secret is tried.
+    #[error("{chosen} is chosen, and its username or its password is empty")]
+    Empty {
+        /// The Secret.
+        chosen: Chosen,
+    },
+    /// Kargo would get a token as a GitHub App.
+    #[error("{chosen} is chosen, and it holds a GitHub App instead of username and password")]
+    GitHubApp {
+        /// The Secret.
+        chosen: Chosen,
+    },
+    /// Kargo would use SSH.
+    #[error("{chosen} is chosen, and it holds an SSH key instead of username and password")]
+    SshKey {
+        /// The Secret.
+        chosen: Chosen,
+    },
+    /// A key is missing. No other Secret is tried.
+    #[error("{chosen} is chosen, and it lacks username or password")]
+    Missing {
+        /// The Secret.
+        chosen: Chosen,
+    },
+}
+
+/// The login that Kargo uses for the repository `url`, given all Secrets of the project's namespace and of the
+/// namespace of shared resources. `over_http` is its setting `ALLOW_CREDENTIALS_OVER_HTTP`, off by default.
+///
+/// # Errors
+/// When there is none, with the reason.
+pub fn login<'a>(
+    project: &[Candidate<'a>],
+    shared: &[Candidate<'a>],
+    kind: Kind,
+    url: &str,
+    over_http: bool,
+) -> Result<Login<'a>, NoLogin> {
+    // The URLs of images have no scheme, so this never concerns them.
+    if url.starts_with("http://") && !over_http {
+        return Err(NoLogin::PlainHttp);
+    }
+    let (place, secret) = [(Place::Project, project), (Place::Shared, shared)]
+        .into_iter()
+        .find_map(|(place, secrets)| Some((place, first_match(secrets, kind, url)?)))
+        .ok_or(NoLogin::NoMatch)?;
+    let chosen = Chosen { place, name: secret.name.to_owned() };
+    // The first provider that takes the keys has the last word, and this one comes before those of apps and SSH keys.
+    match (secret.data.get("username"), secret.data.get("password")) {
+        (Some(username), Some(password)) if !is_empty(username) && !is_empty(password) => {
+            Ok(Login { chosen, username, password })
+        }
+        (Some(_), Some(_)) => Err(NoLogin::Empty { chosen }),
+        _ if is_git_hub_app(secret.data, kind, url) => Err(NoLogin::GitHubApp { chosen }),
+        _ if secret.data.contains_key("sshPrivateKey") => Err(NoLogin::SshKey { chosen }),
+        _ => Err(NoLogin::Missing { chosen }),
+    }
+}
+
+/// The first Secret by name, in the order of bytes, that is for this repository.
+fn first_match<'a>(secrets: &[Candidate<'a>], kind: Kind, url: &str) -> Option<Candidate<'a>> {
+    secrets
+        .iter()
+        .filter(|secret| secret.labels.get(KARGO_LABEL).is_some_and(|value| value == kind.label()))
+        .filter(|secret| Rule::of(kind, secret.data).is_some_and(|rule| rule.accepts(url)))
+        .min_by_key(|secret| secret.name)
+        .copied()
+}
+
+/// Source: pkg/credentials/github/app.go.
+fn is_git_hub_app(data: &BTreeMap<String, Credential>, kind: Kind, url: &str) -> bool {
+    let has = |key: &str| data.get(key).is_some_and(|value| !is_empty(value));
+    let url = normalise(kind, url);
+    kind == Kind::Git
+        && (url.starts_with("http://") || url.starts_with("https://"))
+        && (has("githubAppClientID") || has("githubAppID"))
+        && has("githubAppInstallationID")
+        && has("githubAppPrivateKey")
+}
+
+fn is_empty(value: &Credential) -> bool {
+    value.expose().is_empty()
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = match self.place {
+            Place::Project => "the project's namespace",
+            Place::Shared => "the namespace of shared resources",
+        };
+        write!(f, "Secret {:?} of {place}", self.name)
+    }
+}

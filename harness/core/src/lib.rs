@@ -1,0 +1,20 @@
+//! Values and shapes that every part of credence speaks of. No input, no output, no clock.
+//!
+//! ```text
+//!  manifest      objects as files hold them      credential    values, redacted from the moment they exist
+//!  labels        labels of objects               id            names of properties, cases and requirements
+//!  consumer      who uses a copy                 formats       how each consumer reads a copy
+//!  endpoints     where it is used                kargo_lookup  which copy Kargo takes
+//!  overlay_field changes to a configuration      text          text of errors
+//! ```
+
+pub mod consumer;
+pub mod credential;
+pub mod endpoints;
+pub mod formats;
+pub mod id;
+pub mod kargo_lookup;
+pub mod labels;
+pub mod manifest;
+pub mod overlay_field;
+pub mod text;

@@ -1,0 +1,74 @@
+//! Rendering a chart with helm, without a cluster.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use credence_core::manifest::{self, ManifestError};
+use serde_json::Value;
+use tokio::process::Command;
+
+/// Why a chart could not be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum ChartError {
+    /// A file cannot be written, or helm cannot be run.
+    #[error("failed to {act} {path}")]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// helm refused.
+    #[error("failed to render the chart in {chart} with helm: {message}")]
+    Helm {
+        /// The chart.
+        chart: PathBuf,
+        /// What helm said.
+        message: String,
+    },
+    /// What it renders to cannot be read.
+    #[error("failed to read the rendered objects")]
+    Manifest(#[from] ManifestError),
+}
+
+/// A chart, and how it is installed.
+pub struct Chart<'a> {
+    /// Its directory or its package.
+    pub path: &'a Path,
+    /// The release's name.
+    pub release: &'a str,
+    /// The release's namespace.
+    pub namespace: &'a str,
+    /// Its values, YAML.
+    pub values: &'a str,
+}
+
+/// Renders a chart with the program `helm` to its objects, with definitions that it has in `crds`. Works in `directory`.
+pub async fn render(helm: &Path, chart: &Chart<'_>, directory: &Path) -> Result<Vec<Value>, ChartError> {
+    let failed = |act: &'static str, path: &Path| {
+        let path = path.to_owned();
+        move |source| ChartError::File { act, path, source }
+    };
+    let values = directory.join("values.yaml");
+    fs::write(&values, chart.values).map_err(failed("write", &values))?;
+    let output = Command::new(helm)
+        .args(["template", chart.release])
+        .arg(chart.path)
+        .args(["--include-crds", "--namespace", chart.namespace, "--values"])
+        .arg(&values)
+        .env("HOME", directory)
+        .env("HELM_CACHE_HOME", directory.join("helm"))
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(failed("run", helm))?;
+    if !output.status.success() {
+        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(ChartError::Helm { chart: chart.path.to_owned(), message });
+    }
+    let rendered = manifest::parse_documents(chart.path, &String::from_utf8_lossy(&output.stdout))?;
+    Ok(rendered.into_iter().map(|manifest| manifest.object).collect())
+}

@@ -1,0 +1,406 @@
+//! Child processes that cannot outlive credence.
+//!
+//! Each child is forked by a thread of its own that then waits for it: the kernel sends a parent-death
+//! signal when the *thread* that forked a child ends, so a child forked from a pool thread could be killed
+//! while credence is still alive.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use futures::future::select_all;
+use rustix::fd::OwnedFd;
+use rustix::process::{Pid, PidfdFlags, Signal};
+use tokio::sync::watch;
+
+pub mod priority;
+pub mod service;
+#[cfg(any(test, feature = "testing"))]
+pub mod test_program;
+
+/// Lines of a log that an error carries.
+pub const TAIL_LINES: usize = 12;
+
+/// Why a program could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// The log file could not be made.
+    #[error("failed to create the log file {path} of {name}")]
+    Log {
+        /// The program's name.
+        name: String,
+        /// The log file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The program could not be executed.
+    #[error("failed to start {name} from {program}")]
+    Start {
+        /// The program's name.
+        name: String,
+        /// The executable.
+        program: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A program ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} ended by itself ({status}); its last lines:\n{tail}")]
+pub struct Death {
+    /// The program.
+    pub name: String,
+    /// How it ended.
+    pub status: String,
+    /// The end of its log, without lines that may quote what the program was reading.
+    pub tail: String,
+}
+
+impl Death {
+    /// The death of `process`, which ended with `status`.
+    pub fn of(process: &Process, status: ExitStatus) -> Self {
+        Self::new(process.name(), &status.to_string(), &process.log_tail())
+    }
+
+    /// The death of the program `name`, whose log ended with the lines `tail`.
+    pub fn new(name: &str, status: &str, tail: &str) -> Self {
+        // Structured errors can quote what was being read, and no value may reach a report.
+        let tail: Vec<&str> = tail.lines().filter(|line| !line.contains("\"error\"")).collect();
+        Self { name: name.to_owned(), status: status.to_owned(), tail: tail.join("\n") }
+    }
+
+    /// Whether the program found its port taken.
+    pub fn is_port_taken(&self) -> bool {
+        self.tail.to_lowercase().contains("address already in use")
+    }
+}
+
+/// Resolves when the first of the processes ends.
+pub async fn first_death(processes: &[Process]) -> Death {
+    let ends = processes.iter().map(|process| Box::pin(async move { Death::of(process, process.ended().await) }));
+    select_all(ends).await.0
+}
+
+/// How to start a program. Its environment holds only what is listed here.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Name in messages and of the log file.
+    pub name: String,
+    /// The executable.
+    pub executable: PathBuf,
+    /// Arguments, without the program's name.
+    pub arguments: Vec<OsString>,
+    /// The whole environment.
+    pub environment: BTreeMap<String, OsString>,
+    /// Where standard output and standard error go.
+    pub log: PathBuf,
+}
+
+/// A running program; killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    pid: u32,
+    pidfd: OwnedFd,
+    log: PathBuf,
+    exit: watch::Receiver<Option<ExitStatus>>,
+}
+
+impl Process {
+    /// Starts `program` in a process group of its own, so that a Ctrl-C at the terminal reaches credence alone.
+    ///
+    /// # Errors
+    /// When the log file cannot be made or the executable cannot be run.
+    pub fn start(program: &Program) -> Result<Self, ProcessError> {
+        let log_error = |source| ProcessError::Log { name: program.name.clone(), path: program.log.clone(), source };
+        let start_error =
+            |source| ProcessError::Start { name: program.name.clone(), program: program.executable.clone(), source };
+        // A program that is started again goes on with its log.
+        let out = File::options().create(true).append(true).open(&program.log).map_err(log_error)?;
+        let err = out.try_clone().map_err(log_error)?;
+        let mut command = std::process::Command::new(&program.executable);
+        command
+            .args(&program.arguments)
+            .env_clear()
+            .envs(&program.environment)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .process_group(0);
+        die_with_parent(&mut command);
+
+        let (started, start) = mpsc::sync_channel(1);
+        let (exited, exit) = watch::channel(None);
+        thread::Builder::new()
+            .name(format!("wait-{}", program.name))
+            .spawn(move || {
+                let mut child = match command.spawn() {
+                    Ok(child) => child,
+                    Err(error) => return drop(started.send(Err(error))),
+                };
+                let pid = child.id();
+                // The pidfd is opened before the child can be reaped, so it can never name a stranger.
+                let pidfd = rustix::process::pidfd_open(process_id(pid), PidfdFlags::empty());
+                started.send(pidfd.map(|fd| (pid, fd)).map_err(io::Error::from)).ok();
+                let status = child.wait().unwrap_or_else(|_| ExitStatus::from_raw(0));
+                exited.send_replace(Some(status));
+            })
+            .map_err(start_error)?;
+        let (pid, pidfd) = start
+            .recv()
+            .unwrap_or_else(|_| Err(io::Error::other("the thread that starts it ended")))
+            .map_err(start_error)?;
+        Ok(Self { name: program.name.clone(), pid, pidfd, log: program.log.clone(), exit })
+    }
+
+    /// Name in messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// How it ended, if it has.
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        *self.exit.borrow()
+    }
+
+    /// Resolves when the program ends, with its status.
+    pub async fn ended(&self) -> ExitStatus {
+        let mut exit = self.exit.clone();
+        match exit.wait_for(Option::is_some).await {
+            Ok(status) => status.unwrap_or_else(|| ExitStatus::from_raw(0)),
+            // The waiting thread keeps the sender until it has sent, so a closed channel means an ended child.
+            Err(_) => ExitStatus::from_raw(0),
+        }
+    }
+
+    /// The last lines of its log, for an error message.
+    pub fn log_tail(&self) -> String {
+        tail(&self.log, TAIL_LINES)
+    }
+
+    /// Kills it at once. What these programs keep is thrown away with the run, so nothing needs flushing.
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Stops it where it is, with SIGSTOP, until the returned guard is dropped.
+    pub fn pause(self: &Arc<Self>) -> Paused {
+        self.signal(Signal::STOP);
+        let (held, resumed) = (Arc::clone(self), Arc::clone(self));
+        Paused::new(move || held.stands_still(), move || resumed.signal(Signal::CONT))
+    }
+
+    /// Whether it is stopped where it is, by whomever.
+    pub fn stands_still(&self) -> bool {
+        stat(self.pid).is_some_and(|fields| matches!(fields.first().map(String::as_str), Some("T" | "t")))
+    }
+
+    /// Kills it with all that it has started and that is still in its process group.
+    pub fn kill_group(&self) {
+        if self.exit_status().is_none() {
+            // An error means that the group is gone already.
+            rustix::process::kill_process_group(process_id(self.pid), Signal::KILL).ok();
+        }
+        self.kill();
+    }
+
+    fn signal(&self, signal: Signal) {
+        // An error means that it is gone already; whoever waits for its end learns of that.
+        rustix::process::pidfd_send_signal(&self.pidfd, signal).ok();
+    }
+}
+
+/// A program that stands still; goes on when this is dropped.
+pub struct Paused {
+    holds: Box<dyn Fn() -> bool + Send + Sync>,
+    resume: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Paused {
+    /// For a program of which `holds` tells whether it stands still, and that `resume` lets go on.
+    pub fn new(holds: impl Fn() -> bool + Send + Sync + 'static, resume: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { holds: Box::new(holds), resume: Box::new(resume) }
+    }
+
+    /// Whether it does stand still: a program that ended cannot.
+    pub fn holds(&self) -> bool {
+        (self.holds)()
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        (self.resume)();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Asks the kernel to kill the child when the thread that forked it ends.
+#[expect(unsafe_code, reason = "pre_exec is the only place where a child can set its own parent-death signal")]
+fn die_with_parent(command: &mut std::process::Command) {
+    let parent = rustix::process::getpid();
+    // SAFETY: between fork and exec only two system calls are made, both async-signal-safe; nothing is allocated.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            // The parent may have died before the line above: then no signal would ever come.
+            if rustix::process::getppid() != Some(parent) {
+                return Err(io::Error::from(io::ErrorKind::BrokenPipe));
+            }
+            Ok(())
+        });
+    }
+}
+
+fn process_id(pid: u32) -> Pid {
+    // The kernel never gives a child the id 0 or one above i32::MAX.
+    i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a child has a positive process id")
+}
+
+/// The last `lines` lines of a file, read from its end; empty if it cannot be read.
+pub fn tail(path: &Path, lines: usize) -> String {
+    const WINDOW: u64 = 16 * 1024;
+    let read = || -> io::Result<String> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(WINDOW)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_default();
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+/// When a process started, in clock ticks since boot: with its id this names it for as long as the machine is up.
+///
+/// Field 22 of `/proc/PID/stat`, see proc_pid_stat(5). `None` when there is no such process.
+pub fn start_ticks(pid: u32) -> Option<u64> {
+    stat(pid)?.get(19)?.parse().ok()
+}
+
+/// The fields of a process's `stat`, from its state on (proc_pid_stat(5), field 3).
+fn stat(pid: u32) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command name, field 2, may hold spaces and parentheses; fields are counted after its last one.
+    let after_name = &stat[stat.rfind(')')? + 1..];
+    Some(after_name.split_whitespace().map(str::to_owned).collect())
+}
+
+/// Kills a process of an earlier run, if it is still the same process.
+pub fn kill_same(pid: u32, started: u64) {
+    let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    let Ok(handle) = rustix::process::pidfd_open(id, PidfdFlags::empty()) else { return };
+    if start_ticks(pid) == Some(started) {
+        rustix::process::pidfd_send_signal(handle, Signal::KILL).ok();
+    }
+}
+
+/// Asks a process to end.
+pub fn terminate(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        // An error means that it is gone already, which is what is wanted.
+        rustix::process::kill_process(pid, Signal::TERM).ok();
+    }
+}
+
+/// The absolute path of a command: from the `PATH`, or from where those for root are.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let root = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path)
+        .chain(root)
+        .map(|directory| directory.join(name))
+        .find(|file| file.is_absolute() && file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeper(directory: &Path) -> Program {
+        Program {
+            name: "sleeper".into(),
+            executable: "/bin/sh".into(),
+            arguments: vec!["-c".into(), "echo started; exec sleep 600".into()],
+            environment: BTreeMap::new(),
+            log: directory.join("sleeper.log"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dropped_process_is_killed() {
+        let directory = tempfile::tempdir().unwrap();
+        let process = Process::start(&sleeper(directory.path())).unwrap();
+        let exit = process.exit.clone();
+        drop(process);
+        let mut exit = exit;
+        let status = exit.wait_for(Option::is_some).await.unwrap().unwrap();
+        assert_eq!(status.signal(), Some(9));
+    }
+
+    #[tokio::test]
+    async fn a_process_is_known_by_its_start_time_and_not_by_its_id_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let process = Process::start(&sleeper(directory.path())).unwrap();
+        let started = start_ticks(process.pid()).unwrap();
+        kill_same(process.pid(), started + 1);
+        assert_eq!(process.exit_status(), None);
+        kill_same(process.pid(), started);
+        assert_eq!(process.ended().await.signal(), Some(9));
+    }
+
+    #[tokio::test]
+    async fn a_paused_process_stands_still_until_the_guard_is_dropped() {
+        let reaches = async |process: &Process, still: bool| {
+            while process.stands_still() != still {
+                tokio::task::yield_now().await;
+            }
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let process = Arc::new(Process::start(&sleeper(directory.path())).unwrap());
+        let paused = process.pause();
+        reaches(&process, true).await;
+        assert!(paused.holds());
+        drop(paused);
+        reaches(&process, false).await;
+    }
+
+    #[test]
+    fn a_missing_executable_is_an_error_that_names_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = Program { executable: "/nowhere/etcd".into(), ..sleeper(directory.path()) };
+        let error = Process::start(&program).unwrap_err();
+        assert_eq!(error.to_string(), "failed to start sleeper from /nowhere/etcd");
+    }
+
+    #[test]
+    fn tail_gives_the_last_lines_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        assert_eq!(tail(&path, 2), "two\nthree");
+        assert_eq!(tail(Path::new("/nowhere"), 2), "");
+    }
+}

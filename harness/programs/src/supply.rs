@@ -1,0 +1,395 @@
+//! The upstream programs that credence runs: where they come from and how they get into the cache.
+//!
+//! In this order: a path the user gives, the cache, an official release, `go build` of the pinned module. The pins are
+//! `components/NAME/{go.mod,go.sum}`, embedded so that credence works without its source tree.
+//!
+//! Invariants: only complete programs are found in the cache, as each is put there by one rename; a download that is
+//! not what its publisher lists is never run; credence processes that want the same module wait for each other.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{self, Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
+use rustix::fs::Access;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use crate::process::priority::Priority;
+
+mod assets;
+mod build;
+mod cache;
+mod compiler;
+mod download;
+mod error;
+mod examine;
+mod given;
+mod go;
+mod lock;
+mod module;
+mod packages;
+mod part;
+mod progress;
+mod providers;
+mod release;
+mod space;
+#[cfg(test)]
+mod tests;
+
+pub use assets::{argo_cd_assets, external_secrets_assets, gitea_assets, kind_assets};
+pub use error::ComponentError;
+pub use examine::{Cost, Finding, State, Subject, examine};
+pub use given::Given;
+pub use part::Part;
+pub use progress::{BarProgress, PlainProgress};
+pub use providers::Providers;
+
+pub use lock::Lock;
+pub use space::{check as check_space, free as free_space};
+
+use cache::{Cache, Stored};
+use download::{Downloads, Failure};
+use go::Go;
+use module::Module;
+use release::Release;
+
+/// How what is in neither the given paths nor the cache may be obtained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Source {
+    /// A release where there is one, else a build.
+    #[default]
+    Any,
+    /// Official releases only.
+    Release,
+    /// Builds only; no release host is contacted.
+    Build,
+}
+
+/// What to use.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The cache, see [`crate::dirs::cache`].
+    pub cache: PathBuf,
+    /// Programs of the user's own, used as they are.
+    pub given: BTreeMap<Part, PathBuf>,
+    /// Kargo, if the user has it: it is no part, as it cannot be obtained.
+    pub kargo: Option<Given>,
+    /// How missing parts may be obtained.
+    pub source: Source,
+    /// Takes the place of scheme and host of every release, for sites without the internet.
+    pub mirror: Option<String>,
+    /// Name or path of the Go command.
+    pub go: PathBuf,
+    /// What External Secrets Operator is built with, if it is built.
+    pub providers: Providers,
+    /// How much of the processors builds may take.
+    pub priority: Priority,
+}
+
+impl Options {
+    /// Nothing given, any source, no mirror, `go` from the `PATH`, and the providers that are used.
+    pub fn new(cache: PathBuf) -> Self {
+        Self {
+            cache,
+            given: BTreeMap::new(),
+            kargo: None,
+            source: Source::Any,
+            mirror: None,
+            go: PathBuf::from("go"),
+            providers: Providers::default(),
+            priority: Priority::default(),
+        }
+    }
+}
+
+/// Where a program came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// A path of the user's own.
+    Given,
+    /// An official release.
+    Release {
+        /// Its address.
+        url: String,
+    },
+    /// `go build` of the pin on this machine.
+    Build,
+}
+
+/// What is being done for a part.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Another process obtains it.
+    Waiting {
+        /// Its id, once it has written it down.
+        holder: Option<u32>,
+    },
+    /// It waits for this process to build another part, as each build uses all cores.
+    Queued,
+    /// A release is being downloaded.
+    Downloading {
+        /// Bytes so far.
+        received: u64,
+        /// Bytes in all, if the server says.
+        total: Option<u64>,
+    },
+    /// The download is being compared with its checksum.
+    Verifying,
+    /// Go is at work.
+    Building {
+        /// On what.
+        what: String,
+    },
+    /// It is there.
+    Ready {
+        /// The program.
+        path: PathBuf,
+        /// Where it came from, now or when it was put into the cache.
+        from: Origin,
+        /// Time since it was asked for.
+        took: Duration,
+    },
+}
+
+/// Told of every step. Calls come at any rate; drawing must not block.
+pub trait Progress: Send + Sync {
+    /// `part` is now at `step`.
+    fn step(&self, part: Part, step: &Step);
+
+    /// Something worth a line beside the steps.
+    fn note(&self, text: &str);
+}
+
+/// A program that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Program {
+    path: PathBuf,
+    origin: Origin,
+}
+
+/// The programs that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Programs {
+    all: BTreeMap<Part, Program>,
+    providers: Providers,
+}
+
+impl Programs {
+    /// The executable, an absolute path.
+    ///
+    /// # Panics
+    /// When `part` was not asked for.
+    pub fn path(&self, part: Part) -> &Path {
+        &self.all[&part].path
+    }
+
+    /// Where it came from.
+    ///
+    /// # Panics
+    /// When `part` was not asked for.
+    pub fn origin(&self, part: Part) -> &Origin {
+        &self.all[&part].origin
+    }
+
+    /// Adds others.
+    pub fn extend(&mut self, others: impl IntoIterator<Item = Self>) {
+        others.into_iter().for_each(|other| self.all.extend(other.all));
+    }
+
+    /// The store providers of External Secrets Operator, if it was asked for and is no program of the user's own, which
+    /// does not say.
+    pub fn providers(&self) -> Option<Providers> {
+        let operator = self.all.get(&Part::ExternalSecrets)?;
+        (operator.origin != Origin::Given).then_some(self.providers)
+    }
+}
+
+/// Obtains all of `parts`, or fails with the first that cannot be had.
+///
+/// Modules are downloaded side by side and built one after the other. When this is dropped, running builds are killed
+/// and go on where they were the next time.
+///
+/// # Errors
+/// When a given path is no program, the cache cannot be used, or a part can be had neither way; see
+/// [`ComponentError`].
+pub async fn obtain(options: &Options, parts: &[Part], progress: &dyn Progress) -> Result<Programs, ComponentError> {
+    let start = Instant::now();
+    let cache = Cache::of(options)?;
+    let mut programs = BTreeMap::new();
+    let mut missing: BTreeMap<Module, Vec<Part>> = BTreeMap::new();
+    for part in Part::ALL.into_iter().filter(|part| parts.contains(part)) {
+        let program = match options.given.get(&part) {
+            Some(path) => Some(given(part, path)?),
+            None => cache.find(part).map(Program::from),
+        };
+        match program {
+            Some(program) => {
+                progress.step(part, &program.ready(start));
+                programs.insert(part, program);
+            }
+            None => missing.entry(part.module()).or_default().push(part),
+        }
+    }
+    if !missing.is_empty() {
+        cache.prepare()?;
+        let job = Job { options, cache, progress, start, downloads: Downloads::new(), building: Mutex::new(()) };
+        let modules = missing.iter().map(|(&module, parts)| job.module(module, parts));
+        programs.extend(try_join_all(modules).await?.into_iter().flatten());
+    }
+    Ok(Programs { all: programs, providers: options.providers })
+}
+
+/// What the program of a part follows from: the digest of one that the user gives, else the pin.
+pub fn identity(options: &Options, part: Part) -> Result<String, ComponentError> {
+    match options.given.get(&part) {
+        Some(path) => cache::sha256(path)
+            .map(|(digest, _)| format!("sha256:{digest}"))
+            .map_err(|source| ComponentError::Given { part, path: path.clone(), source }),
+        None => Ok(part.pin() + &options.providers.suffix(part.module())),
+    }
+}
+
+/// Checks that a path of the user's own can be run.
+fn given(part: Part, path: &Path) -> Result<Program, ComponentError> {
+    let refused = |source| ComponentError::Given { part, path: path.to_owned(), source };
+    let path = path::absolute(path).map_err(refused)?;
+    if path.metadata().map_err(refused)?.is_dir() {
+        return Err(refused(io::ErrorKind::IsADirectory.into()));
+    }
+    rustix::fs::access(&path, Access::EXEC_OK).map_err(io::Error::from).map_err(refused)?;
+    Ok(Program { path, origin: Origin::Given })
+}
+
+impl Program {
+    fn ready(&self, start: Instant) -> Step {
+        Step::Ready { path: self.path.clone(), from: self.origin.clone(), took: start.elapsed() }
+    }
+}
+
+impl From<Stored> for Program {
+    fn from(stored: Stored) -> Self {
+        Self { path: stored.path, origin: stored.record.origin }
+    }
+}
+
+/// One call of `obtain`.
+struct Job<'a> {
+    options: &'a Options,
+    cache: Cache,
+    progress: &'a dyn Progress,
+    start: Instant,
+    downloads: Downloads,
+    /// Held by the one build at a time.
+    building: Mutex<()>,
+}
+
+impl Job<'_> {
+    /// Obtains parts of one module under its lock.
+    async fn module(&self, module: Module, parts: &[Part]) -> Result<BTreeMap<Part, Program>, ComponentError> {
+        let waiting = |holder| self.report(parts, &Step::Waiting { holder });
+        let lock = Arc::new(Lock::acquire(&self.cache.lock(module.name()), waiting).await?);
+        let mut programs = BTreeMap::new();
+        let (mut missing, mut reasons) = (Vec::new(), Vec::new());
+        for &part in parts {
+            // Another process may have put it there while this one waited.
+            let stored = match self.cache.find(part) {
+                Some(stored) => Ok(stored),
+                None => self.release(part, &lock).await,
+            };
+            match stored {
+                Ok(stored) => drop(programs.insert(part, self.ready(part, stored))),
+                Err(Failure::Fatal(error)) => return Err(error),
+                Err(Failure::Unavailable(reason)) if self.options.source == Source::Release => {
+                    return Err(ComponentError::Release { part, reason });
+                }
+                Err(Failure::Unavailable(reason)) => {
+                    missing.push(part);
+                    if !reasons.contains(&reason) {
+                        reasons.push(reason);
+                    }
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(programs);
+        }
+        let built = self.build(module, &missing, &lock).await.map_err(|source| match self.options.source {
+            Source::Any => ComponentError::Unobtainable {
+                parts: list(&missing),
+                release: reasons.join("; "),
+                source: Box::new(source),
+            },
+            Source::Release | Source::Build => source,
+        })?;
+        programs.extend(built);
+        Ok(programs)
+    }
+
+    /// Downloads a part, if it is published and releases are wanted.
+    async fn release(&self, part: Part, lock: &Arc<Lock>) -> Result<Stored, Failure> {
+        if self.options.source == Source::Build {
+            return Err(Failure::Unavailable("not wanted".to_owned()));
+        }
+        let release = Release::here(part, self.options.mirror.as_deref())?;
+        let report = |step: &Step| self.report(&[part], step);
+        let (program, origin) = release.fetch(&self.downloads, &self.cache, lock, &report).await?;
+        Ok(self.put(part, program, origin, lock).await?)
+    }
+
+    async fn build(
+        &self,
+        module: Module,
+        parts: &[Part],
+        lock: &Arc<Lock>,
+    ) -> Result<BTreeMap<Part, Program>, ComponentError> {
+        let go = Go::find(&self.options.go, module).await?.at(self.options.priority);
+        let report = |step: &Step| self.report(parts, step);
+        let sources = build::prepare(&go, &self.cache, module, parts, &report).await?;
+        let _turn = match self.building.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => {
+                report(&Step::Queued);
+                self.building.lock().await
+            }
+        };
+        let made = build::build(&go, &self.cache, module, parts, &sources, &report).await?;
+        let mut programs = BTreeMap::new();
+        for &part in parts {
+            let stored = self.put(part, made.path().join(part.built_name()), Origin::Build, lock).await?;
+            programs.insert(part, self.ready(part, stored));
+        }
+        Ok(programs)
+    }
+
+    async fn put(
+        &self,
+        part: Part,
+        program: PathBuf,
+        origin: Origin,
+        lock: &Arc<Lock>,
+    ) -> Result<Stored, ComponentError> {
+        let (cache, took) = (self.cache.clone(), self.start.elapsed());
+        lock.during(move || cache.put(part, &program, origin, took)).await
+    }
+
+    fn ready(&self, part: Part, stored: Stored) -> Program {
+        let program = Program::from(stored);
+        self.report(&[part], &program.ready(self.start));
+        program
+    }
+
+    fn report(&self, parts: &[Part], step: &Step) {
+        for &part in parts {
+            self.progress.step(part, step);
+        }
+    }
+}
+
+/// The names of parts, for a message.
+fn list(parts: &[Part]) -> String {
+    parts.iter().map(|part| part.name()).collect::<Vec<_>>().join(" and ")
+}

@@ -1,0 +1,147 @@
+//! Why a part could not be obtained.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+use super::Part;
+
+/// Why a part could not be obtained.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// No part has this name.
+    #[error("unknown part {name}; known are {known}")]
+    UnknownPart {
+        /// The name given.
+        name: String,
+        /// All names.
+        known: String,
+    },
+    /// The path that the user gave for a part is not a program.
+    #[error("failed to use {path} as {part}: not an executable file")]
+    Given {
+        /// The part.
+        part: Part,
+        /// The path given.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The cache cannot be read or written.
+    #[error("failed to {act} {path} in the cache; free it, or choose another directory with CREDENCE_CACHE")]
+    Cache {
+        /// What was tried.
+        act: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Programs in the cache could not be run.
+    #[error("failed to use the cache {path}: its file system is mounted noexec; choose another with CREDENCE_CACHE")]
+    NoExec {
+        /// The cache.
+        path: PathBuf,
+    },
+    /// The file system has too little room.
+    #[error("too little disk space for {what}: {free} MB free and {needed} MB needed on the file system of {path}")]
+    Disk {
+        /// The parts.
+        what: String,
+        /// Free, in MB.
+        free: u64,
+        /// Needed at most, in MB.
+        needed: u64,
+        /// A directory on the file system.
+        path: PathBuf,
+    },
+    /// The mirror is not an address.
+    #[error("failed to use the mirror {mirror}: not an http or https URL")]
+    Mirror {
+        /// The value given.
+        mirror: String,
+    },
+    /// No official release can be had, and nothing else was allowed.
+    #[error("failed to get an official release of {part}: {reason}")]
+    Release {
+        /// The part.
+        part: Part,
+        /// Why not.
+        reason: String,
+    },
+    /// What was downloaded is not what was published. The download has been removed.
+    #[error("refused {url} as {part}: its SHA-256 is {found}, but {expected} was published; try again, or build it")]
+    Checksum {
+        /// The part.
+        part: Part,
+        /// Where it came from.
+        url: String,
+        /// The published checksum.
+        expected: String,
+        /// The checksum of the download.
+        found: String,
+    },
+    /// There is no Go.
+    #[error("failed to run {command}: Go {needed} or newer is needed; install it from https://go.dev/dl")]
+    NoGo {
+        /// The command tried.
+        command: PathBuf,
+        /// The oldest version that will do.
+        needed: String,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Go is too old, and may not replace itself by a newer one.
+    #[error("too old a Go: {found} found, {needed} or newer needed; install it from https://go.dev/dl")]
+    OldGo {
+        /// The version found, as Go names it.
+        found: String,
+        /// The oldest version that will do.
+        needed: String,
+    },
+    /// Go has no C compiler that works.
+    #[error(
+        "failed to compile C with {compiler}, which building {module} needs: {said}; \
+             install a C compiler and the headers of the C library (on Debian gcc and libc6-dev), or name one in CC"
+    )]
+    NoCompiler {
+        /// The compiler that Go would call, with its arguments.
+        compiler: String,
+        /// The name of the module.
+        module: &'static str,
+        /// What it said, or why it could not be run.
+        said: String,
+    },
+    /// A Go command other than a build failed.
+    #[error("failed to run {command}: {output}")]
+    Go {
+        /// The command line.
+        command: String,
+        /// The end of what it said.
+        output: String,
+    },
+    /// `go build` failed.
+    #[error("failed to build {parts} with go, {status}:\n{tail}")]
+    Build {
+        /// The parts.
+        parts: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The end of what it said.
+        tail: String,
+    },
+    /// Neither a release nor a build can be had.
+    #[error("failed to obtain {parts}: no official release ({release}) and no build")]
+    Unobtainable {
+        /// The parts.
+        parts: String,
+        /// Why there is no release.
+        release: String,
+        /// Why there is no build.
+        #[source]
+        source: Box<ComponentError>,
+    },
+}

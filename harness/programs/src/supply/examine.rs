@@ -1,0 +1,197 @@
+//! What this machine has and what it could obtain, without obtaining it. No host is contacted.
+
+use std::path::Path;
+
+use credence_core::text::chain;
+use tokio::process::Command;
+
+use super::cache::{self, Cache};
+use super::download::Failure;
+use super::go::Go;
+use super::module::Module;
+use super::release::Release;
+use super::{Options, Part, Source, build, compiler, given, space};
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The cache directory and the room in it.
+    Cache,
+    /// The Go toolchain.
+    Go,
+    /// git, which Go uses for modules where it has no proxy.
+    Git,
+    /// A program.
+    Part(Part),
+}
+
+/// How a subject stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// It can be used now.
+    Present,
+    /// It can be obtained, at a cost.
+    Obtainable,
+    /// It cannot be used and not be obtained as things are.
+    Missing,
+}
+
+/// What it takes at most to obtain a part: a build with nothing yet in Go's caches, on two cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// Disk space for sources, compiled packages and the program, in MB.
+    pub megabytes: u64,
+    /// Time without downloads, in minutes.
+    pub minutes: u64,
+}
+
+/// One thing found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is about.
+    pub subject: Subject,
+    /// How it stands.
+    pub state: State,
+    /// Where it is, how it can be obtained, or what is wrong and what would help.
+    pub detail: String,
+    /// The cost of an obtainable part that may have to be built; parts of one module share it.
+    pub cost: Option<Cost>,
+}
+
+/// Looks at the cache, Go, git and every part, in this order. Reads the cached programs whole to verify them.
+pub async fn examine(options: &Options) -> Vec<Finding> {
+    // A Go that is too old for some modules is good for the others; what their parts lack is said there.
+    let least = Module::ALL.into_iter().min_by_key(|module| module.go_version()).expect("the list is not empty");
+    let go = Go::find(&options.go, least).await.map_err(|error| chain(&error));
+    let cache = Cache::of(options).and_then(|cache| cache.prepare().map(|()| cache));
+    let cache = cache.map_err(|error| chain(&error));
+    let mut findings = vec![examine_cache(&cache), examine_go(&go), examine_git().await];
+    for part in Part::ALL {
+        findings.push(examine_part(options, part, &cache, &go).await);
+    }
+    findings
+}
+
+fn finding(subject: Subject, state: State, detail: String) -> Finding {
+    Finding { subject, state, detail, cost: None }
+}
+
+fn examine_cache(cache: &Result<Cache, String>) -> Finding {
+    let free = cache.as_ref().map_err(String::clone).and_then(|cache| {
+        let free = space::free(cache.root()).map_err(|error| chain(&error))?;
+        Ok(format!("{}, {free} MB free", cache.root().display()))
+    });
+    match free {
+        Ok(detail) => finding(Subject::Cache, State::Present, detail),
+        Err(reason) => finding(Subject::Cache, State::Missing, reason),
+    }
+}
+
+fn examine_go(go: &Result<Go, String>) -> Finding {
+    match go {
+        Ok(go) => {
+            let detail = format!("{}, build cache {}", go.version, go.build_cache.display());
+            finding(Subject::Go, State::Present, detail)
+        }
+        Err(reason) => finding(Subject::Go, State::Missing, reason.clone()),
+    }
+}
+
+async fn examine_git() -> Finding {
+    match Command::new("git").arg("--version").kill_on_drop(true).output().await {
+        Ok(output) if output.status.success() => {
+            let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            finding(Subject::Git, State::Present, version)
+        }
+        Ok(output) => finding(Subject::Git, State::Missing, format!("git --version: {}", output.status)),
+        Err(error) => {
+            let detail = format!("failed to run git, which Go needs where it has no module proxy: {error}");
+            finding(Subject::Git, State::Missing, detail)
+        }
+    }
+}
+
+async fn examine_part(
+    options: &Options,
+    part: Part,
+    cache: &Result<Cache, String>,
+    go: &Result<Go, String>,
+) -> Finding {
+    let subject = Subject::Part(part);
+    if let Some(path) = options.given.get(&part) {
+        return match given(part, path) {
+            Ok(program) => finding(subject, State::Present, format!("{} (given)", program.path.display())),
+            Err(error) => finding(subject, State::Missing, chain(&error)),
+        };
+    }
+    // A cache that cannot be written may still hold the part.
+    let readable = Cache::of(options).ok().and_then(|cache| cache.find(part));
+    if let Some(stored) = readable {
+        let path = stored.path.display().to_string();
+        let origin = stored.record.origin.to_string();
+        let directory = stored.path.parent().map(Path::to_owned).unwrap_or_default();
+        let intact = tokio::task::spawn_blocking(move || cache::is_intact(&stored)).await.unwrap_or(false);
+        return match intact {
+            true => finding(subject, State::Present, format!("{path} ({origin})")),
+            false => {
+                let detail = format!("{path} has changed since it was put there; remove {}", directory.display());
+                finding(subject, State::Missing, detail)
+            }
+        };
+    }
+    let cache = match cache {
+        Ok(cache) => cache,
+        Err(_) => return finding(subject, State::Missing, "not in the cache, which cannot be used".to_owned()),
+    };
+    let (release, build) = (releasable(options, part), buildable(options, part, cache, go).await);
+    match (release, build) {
+        (Err(no_release), Err(no_build)) => {
+            finding(subject, State::Missing, format!("no official release: {no_release}; no build: {no_build}"))
+        }
+        (Ok(host), Err(no_build)) => {
+            finding(subject, State::Obtainable, format!("if {host} can be reached; no build: {no_build}"))
+        }
+        (Ok(host), Ok((how, cost))) => {
+            let detail = format!("by download if {host} can be reached, else by {how}");
+            Finding { subject, state: State::Obtainable, detail, cost: Some(cost) }
+        }
+        (Err(_), Ok((how, cost))) => {
+            Finding { subject, state: State::Obtainable, detail: format!("by {how}"), cost: Some(cost) }
+        }
+    }
+}
+
+/// The host that publishes a part, or why no release of it will be used.
+fn releasable(options: &Options, part: Part) -> Result<String, String> {
+    if options.source == Source::Build {
+        return Err("not wanted".to_owned());
+    }
+    match Release::here(part, options.mirror.as_deref()) {
+        Ok(release) => Ok(release.host().to_owned()),
+        Err(Failure::Unavailable(reason)) => Err(reason),
+        Err(Failure::Fatal(error)) => Err(chain(&error)),
+    }
+}
+
+/// How a part is built and at what cost, or why it cannot be built.
+async fn buildable(
+    options: &Options,
+    part: Part,
+    cache: &Cache,
+    go: &Result<Go, String>,
+) -> Result<(String, Cost), String> {
+    if options.source == Source::Release {
+        return Err("not wanted".to_owned());
+    }
+    let (module, go) = (part.module(), go.as_ref().map_err(String::clone)?);
+    go.check(module).map_err(|error| chain(&error))?;
+    compiler::check(go, module).await.map_err(|error| chain(&error))?;
+    build::check_space(go, cache, module, &[part]).map_err(|error| chain(&error))?;
+    let how = match go.told(module) {
+        Some(toolchain) => format!("go build with {toolchain}, which go obtains"),
+        None => "go build".to_owned(),
+    };
+    let cost = module.cost(options.providers);
+    let megabytes = 2 * cost.compiled + cost.sources + part.megabytes();
+    Ok((how, Cost { megabytes, minutes: cost.minutes }))
+}

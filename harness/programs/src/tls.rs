@@ -1,0 +1,3 @@
+//! TLS for servers of this process.
+
+pub mod listener;

@@ -1,3 +1,0 @@
-//! TLS for servers of this process.
-
-pub(crate) mod listener;

@@ -1,0 +1,97 @@
+//! Objects as the shared watches see them.
+
+use std::collections::BTreeMap;
+
+use credence_core::credential::Credential;
+use tokio::time::Instant;
+
+/// A Secret as the API server holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSeen {
+    /// Its identity: another one if it was deleted and made again.
+    pub uid: String,
+    /// Its owners, each as `Kind name`.
+    pub owners: Vec<String>,
+    /// Its Kubernetes type.
+    pub type_: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its decoded data.
+    pub data: BTreeMap<String, Credential>,
+    /// Changes whenever the object does.
+    pub resource_version: String,
+    /// Whether its deletion has begun.
+    pub deleting: bool,
+}
+
+/// A namespace as the API server holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceSeen {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its finalizers.
+    pub finalizers: Vec<String>,
+    /// Whether its deletion has begun.
+    pub deleting: bool,
+    /// Whether the namespace controller has removed all that was in it.
+    pub emptied: bool,
+    /// While it is being deleted: what the namespace controller says still remains.
+    pub remaining: Vec<String>,
+}
+
+/// An ExternalSecret. What it says of itself is no evidence of its copy: it tells that the controller was at work, and
+/// serves diagnosis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalSecretSeen {
+    /// Status and reason of the Ready condition, if there is one. Its message is not kept: upstream errors can quote values.
+    pub ready: Option<String>,
+    /// When it took its values over last, as it says; empty before the first time.
+    pub refreshed: String,
+}
+
+impl ExternalSecretSeen {
+    /// Whether it says that it is ready.
+    pub fn says_ready(&self) -> bool {
+        self.ready.as_ref().is_some_and(|ready| ready.starts_with("Ready=True"))
+    }
+
+    /// Whether it says that it failed.
+    pub fn says_failed(&self) -> bool {
+        self.ready.as_ref().is_some_and(|ready| ready.starts_with("Ready=False"))
+    }
+}
+
+/// A pod of one container, as its kubelet reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PodSeen {
+    /// Its container runs, or ran to its end.
+    Ran {
+        /// How many times the kubelet has started it again.
+        restarts: i32,
+        /// Whether it has run to its end.
+        ended: bool,
+    },
+    /// Its container waits. Only the reason is kept: messages can quote what a registry was sent.
+    Waits {
+        /// The reason, such as `ErrImagePull`; empty while the kubelet has not looked at it.
+        reason: String,
+    },
+}
+
+impl PodSeen {
+    /// Whether the image could not be pulled (kubelet `images/types.go`: the first failure, and those after it).
+    pub fn cannot_pull(&self) -> bool {
+        matches!(self, Self::Waits { reason } if reason == "ErrImagePull" || reason == "ImagePullBackOff")
+    }
+}
+
+/// One change to a Secret, in the order in which the API server made them.
+#[derive(Debug, Clone)]
+pub struct SecretEvent {
+    /// When it was seen.
+    pub at: Instant,
+    /// The Secret's name.
+    pub name: String,
+    /// What it is now; `None` once it is gone.
+    pub secret: Option<SecretSeen>,
+}

@@ -1,0 +1,202 @@
+//! Waiting: the only place that sleeps. Each wait has a deadline, a reason and the last thing seen.
+//!
+//! A deadline is set for a program that runs. The time that it stands still, because it is stopped or its machine is
+//! suspended, is not counted (see [`crate::paused_time`]).
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use crate::observer::{Observer, View};
+
+/// What a step of a wait says about the thing awaited.
+#[derive(Debug)]
+pub enum Progress<T> {
+    /// It is there.
+    Done(T),
+    /// It is not there yet; what was seen instead.
+    NotYet(String),
+    /// It cannot come any more, and why.
+    Never(String),
+}
+
+/// How a wait failed.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// The deadline passed.
+    #[error("{what} did not happen within {within:.1?}; last seen: {last}")]
+    TimedOut {
+        /// The thing awaited.
+        what: String,
+        /// The limit.
+        within: Duration,
+        /// What was seen last.
+        last: String,
+    },
+    /// It can no longer happen.
+    #[error("{what} can no longer happen: {why}")]
+    Impossible {
+        /// The thing awaited.
+        what: String,
+        /// The reason.
+        why: String,
+    },
+    /// The shared watch cannot see the cluster, so nothing that it shows is evidence.
+    #[error("{what} cannot be told, the cluster is out of sight: {why}")]
+    Blind {
+        /// The thing awaited.
+        what: String,
+        /// The watch's last error.
+        why: String,
+    },
+}
+
+/// Waits until `step`, asked at each change that the shared watch sees, is done.
+///
+/// # Errors
+/// When the deadline passes, when `step` says never, or when the watch has been blind for the whole of the wait's end.
+pub async fn until<T>(
+    observer: &Observer,
+    what: &str,
+    within: Duration,
+    mut step: impl FnMut(&View<'_>) -> Progress<T>,
+) -> Result<T, WaitError> {
+    let eye = Eye { changes: observer.changes(), trouble: || observer.trouble(), excused: || observer.stood_still() };
+    until_changed(eye, what, within, || observer.look(&mut step)).await
+}
+
+/// A shared watch, as a wait uses it.
+pub struct Eye<Trouble, Excused> {
+    /// Tells of each change.
+    pub changes: watch::Receiver<u64>,
+    /// Why the watch is blind, if it is.
+    pub trouble: Trouble,
+    /// All the time until now that no deadline counts.
+    pub excused: Excused,
+}
+
+/// As [`until`], for any shared watch.
+pub async fn until_changed<T>(
+    mut eye: Eye<impl Fn() -> Option<String>, impl Fn() -> Duration>,
+    what: &str,
+    within: Duration,
+    mut step: impl FnMut() -> Progress<T>,
+) -> Result<T, WaitError> {
+    let (end, before) = (Instant::now() + within, (eye.excused)());
+    let Eye { changes, trouble, excused } = &mut eye;
+    loop {
+        changes.mark_unchanged();
+        let last = match step() {
+            Progress::Done(value) => return Ok(value),
+            Progress::Never(why) => return Err(WaitError::Impossible { what: what.to_owned(), why }),
+            Progress::NotYet(last) => last,
+        };
+        // A cluster that never stops changing must not carry the wait past its deadline.
+        let deadline = end + excused().saturating_sub(before);
+        let passed = Instant::now() >= deadline || timeout_at(deadline, changes.changed()).await.is_err();
+        if passed && excused().saturating_sub(before) <= deadline - end {
+            return Err(match trouble() {
+                Some(why) => WaitError::Blind { what: what.to_owned(), why },
+                None => WaitError::TimedOut { what: what.to_owned(), within, last },
+            });
+        }
+    }
+}
+
+/// Waits until `step` has had no objection for the whole of `window`, and gives the time until that window began.
+///
+/// For states that may be passed through on the way: what counts is what is reached and stays.
+///
+/// # Errors
+/// When the window has not begun `within` the limit, or the watch lost sight of the cluster.
+pub async fn settled(
+    observer: &Observer,
+    what: &str,
+    within: Duration,
+    window: Duration,
+    mut step: impl FnMut(&View<'_>) -> Result<(), String>,
+) -> Result<Duration, WaitError> {
+    let (begin, before) = (Instant::now(), observer.stood_still());
+    let counted = || begin.elapsed().saturating_sub(observer.stood_still().saturating_sub(before));
+    loop {
+        let left = within.saturating_sub(counted());
+        until(observer, what, left, |view| step(view).map_or_else(Progress::NotYet, Progress::Done)).await?;
+        let reached = begin.elapsed();
+        if counted() > within {
+            let last = "reached too late, after states that did not last".to_owned();
+            return Err(WaitError::TimedOut { what: what.to_owned(), within, last });
+        }
+        match hold(observer, what, window, &mut step).await {
+            Ok(()) => return Ok(reached),
+            // It was on its way to something else; the time left goes on.
+            Err(WaitError::Impossible { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Watches for the whole of `window` and ends at once when `step` objects. Absence is only believed in this way.
+///
+/// # Errors
+/// `Impossible` with the objection; `Blind` when the watch lost sight of the cluster.
+pub async fn hold(
+    observer: &Observer,
+    what: &str,
+    window: Duration,
+    mut step: impl FnMut(&View<'_>) -> Result<(), String>,
+) -> Result<(), WaitError> {
+    let (end, before) = (Instant::now() + window, observer.stood_still());
+    let mut changes = observer.changes();
+    loop {
+        changes.mark_unchanged();
+        if let Err(why) = observer.look(&mut step) {
+            return Err(WaitError::Impossible { what: what.to_owned(), why });
+        }
+        let stood_still = || observer.stood_still().saturating_sub(before);
+        let until = end + stood_still();
+        if timeout_at(until, changes.changed()).await.is_err() && stood_still() <= until - end {
+            return match observer.trouble() {
+                Some(why) => Err(WaitError::Blind { what: what.to_owned(), why }),
+                None => Ok(()),
+            };
+        }
+    }
+}
+
+/// Asks `probe` every `every` until it is done: for things that offer no watch, such as a server that is starting.
+///
+/// # Errors
+/// When the deadline passes or `probe` says never.
+pub async fn poll<T, F: Future<Output = Progress<T>>>(
+    what: &str,
+    within: Duration,
+    every: Duration,
+    mut probe: impl FnMut() -> F,
+) -> Result<T, WaitError> {
+    let deadline = Instant::now() + within;
+    let mut last = "nothing yet".to_owned();
+    loop {
+        match timeout_at(deadline, probe()).await {
+            Ok(Progress::Done(value)) => return Ok(value),
+            Ok(Progress::Never(why)) => return Err(WaitError::Impossible { what: what.to_owned(), why }),
+            Ok(Progress::NotYet(seen)) => last = seen,
+            Err(_) => last = format!("{last}, and then no answer"),
+        }
+        if Instant::now() + every >= deadline {
+            return Err(WaitError::TimedOut { what: what.to_owned(), within, last });
+        }
+        sleep(every).await;
+    }
+}
+
+/// Lets time pass where a case's plan says so, for instance between two rotations of a source.
+pub async fn pass(duration: Duration) {
+    sleep(duration).await;
+}
+
+/// Lets time pass until an instant of a case's plan.
+pub async fn pass_until(instant: Instant) {
+    sleep_until(instant).await;
+}

@@ -1,0 +1,80 @@
+//! Secrets of the core group, with their values out of sight.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use credence_core::credential::Credential;
+use credence_core::labels::Labels;
+use credence_core::manifest::Manifest;
+use serde_json::Value;
+
+use super::{BundleError, Place, typed};
+
+/// The type of a Secret that names none.
+pub const OPAQUE: &str = "Opaque";
+
+/// The Secret that a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for SourceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A Secret as the configuration writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretManifest {
+    /// The type, `Opaque` if none is written.
+    pub secret_type: String,
+    /// The labels.
+    pub labels: Labels,
+    /// The values of `data`, decoded, under those of `stringData`.
+    pub data: BTreeMap<String, Credential>,
+}
+
+pub(super) fn read(manifest: &Manifest) -> Result<SecretManifest, BundleError> {
+    let mut data = BTreeMap::new();
+    // In this order, because the API server lets stringData win.
+    for (field, decode) in [("data", from_base64 as Decode), ("stringData", from_text)] {
+        let Some(Value::Object(values)) = manifest.object.get(field) else {
+            continue;
+        };
+        for (key, value) in values {
+            let value = decode(value).map_err(|reason| BundleError::SecretValue {
+                place: Box::new(Place::of(manifest)),
+                key: key.clone(),
+                reason,
+            })?;
+            data.insert(key.clone(), value);
+        }
+    }
+    let secret_type = manifest.object.get("type").and_then(Value::as_str);
+    let labels: Option<Labels> =
+        typed(manifest, manifest.object.pointer("/metadata/labels").cloned().unwrap_or_default())?;
+    Ok(SecretManifest {
+        secret_type: secret_type.unwrap_or(OPAQUE).to_owned(),
+        labels: labels.unwrap_or_default(),
+        data,
+    })
+}
+
+type Decode = fn(&Value) -> Result<Credential, &'static str>;
+
+fn from_text(value: &Value) -> Result<Credential, &'static str> {
+    value.as_str().map(Credential::new).ok_or("no text")
+}
+
+fn from_base64(value: &Value) -> Result<Credential, &'static str> {
+    // Go's decoder passes over line breaks, which folded manifests have.
+    let text = value.as_str().ok_or("no text")?.replace(['\r', '\n'], "");
+    STANDARD.decode(text).map(Credential::new).map_err(|_| "no base64")
+}

@@ -1,0 +1,16 @@
+//! What a configuration asks for, without a cluster and without a clock.
+//!
+//! ```text
+//!  config ──▶ model ──▶ expectation, bounds       selector   which namespaces
+//!  typed      pure      what must hold, how soon  overlay    what is changed, so that it can be tested here
+//!                                                 values     of a source
+//! ```
+//!
+//! What a case expects follows from the manifests and from the rules that the specification sets for all of them; no
+//! expectation is written by hand beside a configuration.
+
+pub mod config;
+pub mod model;
+pub mod overlay;
+pub mod selector;
+pub mod values;

@@ -1,0 +1,198 @@
+//! What a configuration asks for: which namespaces must hold which copies, of which shape, and how soon.
+//!
+//! Pure and infallible: derived from a [`Bundle`] alone, without a cluster and without a clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use credence_core::consumer::{Consumer, CopyShape};
+use credence_core::labels::Labels;
+use serde_json::Value;
+
+use crate::config::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, RefreshPolicy, SourceRef};
+use crate::selector::{NAME_LABEL, NamespaceSelection};
+
+mod bound;
+mod derive;
+mod expectation;
+mod guards;
+mod pattern;
+#[cfg(test)]
+mod shape_tests;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use bound::{
+    Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering,
+};
+pub use expectation::{Conflict, CopyRef, Expectation, asking_labels, expected_in, selected_names};
+pub use pattern::Pattern;
+
+/// What a configuration asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Model {
+    /// Every Secret that a target reads.
+    pub sources: BTreeMap<SourceRef, Source>,
+    /// One for each ClusterExternalSecret, by name.
+    pub targets: Vec<Target>,
+    /// Every ClusterSecretStore, by name, whether a target reads through it or not.
+    pub stores: BTreeMap<String, ClusterSecretStore>,
+    /// Credentials after whose pattern one more could be added.
+    pub patterns: Vec<Pattern>,
+    /// The names of the ValidatingAdmissionPolicies that the configuration brings.
+    pub admission_policies: BTreeSet<String>,
+    /// Consumers that cannot run where this is tested, with the reason. Nothing is generated for them. Not derived from
+    /// the configuration, which does not know: empty until it is filled in.
+    pub absent_consumers: BTreeMap<Consumer, String>,
+    /// Why the programs of the cluster cannot be stopped where this is tested, if they cannot. Not derived from the
+    /// configuration either.
+    pub untouchable: Option<String>,
+    /// The ValidatingAdmissionPolicyBindings that deny, of policies that judge the creation of Secrets.
+    pub guards: BTreeSet<String>,
+}
+
+/// A Secret that targets read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its keys: those that targets read, and those that its manifest has.
+    pub keys: BTreeSet<String>,
+    /// Its type, `Opaque` unless its manifest has another.
+    pub secret_type: String,
+    /// The keys of the labels by which targets find it.
+    pub tags: BTreeSet<String>,
+}
+
+/// What one ClusterExternalSecret distributes.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The ClusterExternalSecret's name.
+    pub name: String,
+    /// The ClusterExternalSecret as it is written.
+    pub object: Value,
+    /// The name of the ExternalSecret in each namespace.
+    pub external_secret: String,
+    /// The name of the Secret in each namespace: of each copy.
+    pub secret: String,
+    /// The type of each copy.
+    pub secret_type: String,
+    /// The labels that each copy must have, among others; those whose value is a template are left out.
+    pub labels: Labels,
+    /// The time between two reads of the source; zero means that there is only one.
+    pub refresh_interval: Duration,
+    /// When the source is read again.
+    pub refresh_policy: RefreshPolicy,
+    /// Who makes each copy. For diagnosis: what a copy must be does not depend on it.
+    pub creation_policy: CreationPolicy,
+    /// What becomes of copies when their source is gone. For diagnosis, likewise.
+    pub deletion_policy: DeletionPolicy,
+    /// Whether copies are made immutable.
+    pub immutable: bool,
+    /// Which namespaces it aims at.
+    pub selection: NamespaceSelection,
+    /// The stores it reads through; each must admit a namespace.
+    pub stores: Vec<ClusterSecretStore>,
+    /// The values it reads, each under the key that templates know it by.
+    pub fields: Vec<Field>,
+    /// The keys of each copy.
+    pub keys: ExpectedKeys,
+    /// The keys of each copy that hold one value of a source as it is, with the key in that source.
+    pub verbatim: BTreeMap<String, (SourceRef, String)>,
+}
+
+impl Target {
+    /// The Secrets it reads.
+    pub fn sources(&self) -> BTreeSet<&SourceRef> {
+        self.fields.iter().map(|field| &field.source).collect()
+    }
+
+    /// Why updates of the source never reach a copy, if the configuration itself rules them out.
+    pub fn never_updates(&self) -> Option<&'static str> {
+        match self.refresh_policy {
+            RefreshPolicy::CreatedOnce => Some("refreshPolicy is CreatedOnce"),
+            RefreshPolicy::OnChange => Some("refreshPolicy is OnChange"),
+            RefreshPolicy::Periodic if self.refresh_interval.is_zero() => Some("refreshInterval is 0"),
+            RefreshPolicy::Periodic => self.immutable.then_some("target.immutable is true"),
+        }
+    }
+}
+
+/// A value that a target reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The key it has in templates, and in the copy where there is no template.
+    pub secret_key: String,
+    /// The Secret it is read from.
+    pub source: SourceRef,
+    /// The name of the store it is read through.
+    pub store: String,
+    /// The key it is read from; without one the value is the whole source as JSON.
+    pub property: Option<String>,
+    /// Whether it is read as it is, without any decoding.
+    pub verbatim: bool,
+}
+
+impl Target {
+    /// The shape of its copies.
+    pub fn shape(&self) -> CopyShape<'_> {
+        let keys = match &self.keys {
+            ExpectedKeys::Exactly(keys) => Some(keys),
+            ExpectedKeys::Unknown { .. } => None,
+        };
+        CopyShape { labels: &self.labels, secret_type: &self.secret_type, keys }
+    }
+}
+
+/// The keys of a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExpectedKeys {
+    /// These, and no others.
+    Exactly(BTreeSet<String>),
+    /// Only the controller knows.
+    Unknown {
+        /// The part of the configuration that hides them.
+        why: &'static str,
+    },
+}
+
+impl Model {
+    /// What `bundle` asks for.
+    pub fn derive(bundle: &Bundle) -> Self {
+        derive::model(bundle)
+    }
+
+    /// What a configuration asks for that has the credentials of another one as well.
+    #[must_use]
+    pub fn with(&self, more: &Self) -> Self {
+        let mut all = self.clone();
+        all.sources.extend(more.sources.clone());
+        all.targets.extend(more.targets.clone());
+        all.targets.sort_by(|one, other| one.name.cmp(&other.name));
+        all.stores.extend(more.stores.clone());
+        all
+    }
+
+    /// The label keys that decide who gets a copy: those that selections and store conditions look at.
+    ///
+    /// Without [`NAME_LABEL`], which nobody can set.
+    pub fn label_vocabulary(&self) -> BTreeSet<&str> {
+        let selections = self.targets.iter().flat_map(|target| target.selection.keys());
+        let conditions = self
+            .targets
+            .iter()
+            .flat_map(|target| &target.stores)
+            .flat_map(|store| &store.conditions)
+            .filter_map(|condition| condition.namespace_selector.as_ref())
+            .flat_map(|selector| selector.keys());
+        selections.chain(conditions).filter(|key| *key != NAME_LABEL).collect()
+    }
+
+    /// Whether a namespace never asks for a copy, whatever its labels: those that hold sources, and Kubernetes' own.
+    ///
+    /// A copy beside its source would be a second truth, and nothing in `kube-*` namespaces belongs to a platform
+    /// team; a selection that reaches them (`{}` does) is a fault to be found.
+    pub fn is_protected(&self, namespace: &str) -> bool {
+        namespace.starts_with("kube-") || self.sources.keys().any(|source| source.namespace == namespace)
+    }
+}

@@ -1,0 +1,141 @@
+//! What must change in a configuration to run it here: named fields only, each printed in the report.
+
+use std::collections::BTreeMap;
+
+use credence_core::manifest::Manifest;
+use credence_core::overlay_field::OverlayField;
+use serde_json::{Value, json};
+
+use crate::config::parse_go_duration;
+
+/// Refresh interval, in whole seconds, that compressed time sets. ESO keeps the time of a refresh in whole seconds,
+/// so that one second would mean anything from none to one.
+pub const COMPRESSED_SECONDS: u64 = 2;
+
+/// How time in the configuration is treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// As the configuration says.
+    AsIs,
+    /// Refresh intervals longer than [`COMPRESSED_SECONDS`] become that long. An interval of zero, which means
+    /// never, stays what it is.
+    Compressed,
+}
+
+/// Where the stores' Kubernetes provider finds the API server of this cluster.
+#[derive(Debug, Clone, Default)]
+pub struct Server {
+    /// URL for processes that do not run in pods, for which `kubernetes.default` does not resolve; none for pods.
+    pub url: Option<String>,
+    /// URLs in its place for stores that have a gate in front of it, by the store's name.
+    pub gates: BTreeMap<String, String>,
+}
+
+/// Applies the overlay to `manifests` in place and says what was changed.
+pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<OverlayField> {
+    let mut changed = Vec::new();
+    for manifest in manifests {
+        let object = format!("{} {}", manifest.kind(), manifest.name());
+        let mut set = |root: &mut Value, field: &str, value: Value| {
+            let pointer = format!("/{}", field.replace('.', "/"));
+            let Some((parent, key)) = pointer.rsplit_once('/') else { return };
+            if let Some(Value::Object(parent)) = root.pointer_mut(parent)
+                && parent.get(key) != Some(&value)
+            {
+                let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                parent.insert(key.to_owned(), value);
+                changed.push(OverlayField { object: object.clone(), field: field.to_owned(), value: shown });
+            }
+        };
+        let kind = manifest.kind().to_owned();
+        let url = server.gates.get(manifest.name()).or(server.url.as_ref());
+        let root = &mut manifest.object;
+        match kind.as_str() {
+            "ClusterSecretStore" | "SecretStore" if root.pointer("/spec/provider/kubernetes").is_some() => {
+                let Some(url) = url else { continue };
+                if root.pointer("/spec/provider/kubernetes/server").is_none() {
+                    set(root, "spec.provider.kubernetes.server", json!({}));
+                }
+                set(root, "spec.provider.kubernetes.server.url", json!(url));
+            }
+            "ClusterExternalSecret" if time == Time::Compressed => compress(root, "spec.externalSecretSpec", &mut set),
+            "ExternalSecret" if time == Time::Compressed => compress(root, "spec", &mut set),
+            _ => {}
+        }
+    }
+    changed
+}
+
+fn compress(root: &mut Value, spec: &str, set: &mut impl FnMut(&mut Value, &str, Value)) {
+    let field = format!("{spec}.refreshInterval");
+    let current = root.pointer(&format!("/{}", field.replace('.', "/"))).and_then(Value::as_str);
+    // ESO's own default is an hour.
+    let longer = match current {
+        Some(text) => parse_go_duration(text).is_ok_and(|interval| interval.as_secs() > COMPRESSED_SECONDS),
+        None => true,
+    };
+    if longer {
+        set(root, &field, json!(format!("{COMPRESSED_SECONDS}s")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use credence_core::manifest::parse_documents;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn external(interval: &str) -> Vec<Manifest> {
+        let text = format!(
+            "apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {{ name: a }}\n\
+             spec: {{ externalSecretSpec: {{ {interval} target: {{ name: b }} }} }}\n"
+        );
+        parse_documents(Path::new("a.yaml"), &text).unwrap()
+    }
+
+    fn server() -> Server {
+        Server { url: Some("https://127.0.0.1:1".into()), gates: BTreeMap::new() }
+    }
+
+    #[test]
+    fn a_store_with_a_gate_gets_the_url_of_the_gate() {
+        let text = "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: { name: a }\n\
+                    spec: { provider: { kubernetes: {} } }\n";
+        let mut manifests = parse_documents(Path::new("a.yaml"), text).unwrap();
+        let gates = BTreeMap::from([("a".to_owned(), "https://127.0.0.1:2".to_owned())]);
+        apply(&mut manifests, &Server { gates, ..server() }, Time::AsIs);
+        assert_eq!(manifests[0].object["spec"]["provider"]["kubernetes"]["server"]["url"], "https://127.0.0.1:2");
+    }
+
+    #[rstest]
+    #[case::long("refreshInterval: 1h,", Some("2s"))]
+    #[case::default("", Some("2s"))]
+    #[case::zero_means_never_and_stays("refreshInterval: 0s,", None)]
+    #[case::short_stays("refreshInterval: 1s,", None)]
+    fn compressed_time_shortens_what_is_long(#[case] interval: &str, #[case] expected: Option<&str>) {
+        let mut manifests = external(interval);
+        let changed = apply(&mut manifests, &server(), Time::Compressed);
+        assert_eq!(changed.first().map(|field| field.value.as_str()), expected);
+    }
+
+    #[test]
+    fn time_as_is_changes_no_interval() {
+        let mut manifests = external("refreshInterval: 1h,");
+        let before = manifests[0].object.clone();
+        assert_eq!(apply(&mut manifests, &server(), Time::AsIs), vec![]);
+        assert_eq!(manifests[0].object, before);
+    }
+
+    #[test]
+    fn a_store_gets_the_url_of_the_api_server_and_keeps_the_rest() {
+        let text = "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: { name: a }\n\
+                    spec: { provider: { kubernetes: { remoteNamespace: b } } }\n";
+        let mut manifests = parse_documents(Path::new("a.yaml"), text).unwrap();
+        apply(&mut manifests, &server(), Time::AsIs);
+        let expected = json!({ "remoteNamespace": "b", "server": { "url": "https://127.0.0.1:1" } });
+        assert_eq!(manifests[0].object["spec"]["provider"]["kubernetes"], expected);
+    }
+}

@@ -1,0 +1,10 @@
+//! Verdicts, and the report in each of its forms.
+//!
+//! ```text
+//!  verdict ──▶ report: JSON, JUnit, HTML
+//! ```
+//!
+//! A case that cannot tell is unknown, and unknown is never green.
+
+pub mod report;
+pub mod verdict;

@@ -1,0 +1,348 @@
+//! The report of a run: one value, written as `report.json`, `junit.xml` and `report.html`.
+//!
+//! Everything that was selected or left out appears, skipped parts with their reason. Reasons arrive without
+//! credential values; nothing here could add any.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use credence_core::overlay_field::OverlayField;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::verdict::{ExitCode, Verdict};
+
+mod check;
+mod html;
+mod junit;
+mod known_bug;
+mod latency;
+mod property;
+mod requirement;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod text;
+
+pub use check::CheckReport;
+pub use known_bug::KnownBug;
+pub use latency::{Latency, percentile};
+pub use property::{CaseCounts, Execution, Finding, PropertyMeta, PropertyReport};
+pub use requirement::{REQUIREMENTS, RequirementReport};
+pub use text::{Millis, printable};
+
+/// Name and version of the schema of `report.json`; a change that breaks readers changes it.
+pub const SCHEMA: &str = "credence.report/v1";
+
+/// Everything about one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Version of credence itself.
+    pub credence_version: String,
+    /// What every generated case follows from.
+    pub seed: u64,
+    /// Whether documented upstream bugs count as failures.
+    pub strict: bool,
+    /// When the run began.
+    #[serde(with = "rfc3339")]
+    pub started: Timestamp,
+    /// When the last property had ended.
+    #[serde(with = "rfc3339")]
+    pub finished: Timestamp,
+    /// The configuration under test.
+    pub config: Config,
+    /// Where it ran.
+    pub cluster: Cluster,
+    /// The steps of set-up, in order, and the properties, which overlap.
+    pub phases: Vec<Phase>,
+    /// Every property there is, executed or skipped, in order.
+    pub properties: Vec<PropertyReport>,
+    /// Every requirement there is, in order.
+    pub requirements: Vec<RequirementReport>,
+    /// Counts over all of it.
+    pub totals: Totals,
+    /// What the run cost this machine, the cluster's own processes excluded.
+    pub resources: Resources,
+}
+
+/// What is known of a run beside its properties.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// What every generated case follows from.
+    pub seed: u64,
+    /// Whether documented upstream bugs count as failures.
+    pub strict: bool,
+    /// When the run began.
+    pub started: Timestamp,
+    /// When the last property had ended.
+    pub finished: Timestamp,
+    /// The configuration under test.
+    pub config: Config,
+    /// Where it ran.
+    pub cluster: Cluster,
+    /// The steps of set-up, in order, and the properties, which overlap.
+    pub phases: Vec<Phase>,
+    /// What the run cost this machine.
+    pub resources: Resources,
+}
+
+/// The configuration under test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// The directory, as given.
+    pub path: String,
+    /// Digest of its manifests before the overlay.
+    pub digest: String,
+    /// What was changed to run it; nothing else was touched.
+    pub overlay: Vec<OverlayField>,
+}
+
+/// Where the run took place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// `embedded`, `kind` or `existing`.
+    pub provider: String,
+    /// Version of each part, by its name.
+    pub versions: BTreeMap<String, String>,
+}
+
+/// One step of set-up, or one property.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    /// What it did.
+    pub name: String,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+impl Phase {
+    /// A step that took this long.
+    pub fn new(name: &str, took: Duration) -> Self {
+        Self { name: name.into(), seconds: text::seconds(took) }
+    }
+}
+
+/// What the run cost this machine, the cluster's own processes excluded.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Processor time of credence itself, user and system, in seconds.
+    pub cpu_seconds: f64,
+    /// The same in percent of the run's wall time; 100 is one core kept busy.
+    pub cpu_percent: f64,
+    /// Largest resident set of credence itself, in bytes.
+    pub peak_rss_bytes: u64,
+    /// The most watches that were open at once.
+    pub open_watches: u64,
+}
+
+impl Resources {
+    /// What `cpu` of processor time over `wall` of run time comes to.
+    pub fn new(cpu: Duration, wall: Duration, peak_rss_bytes: u64, open_watches: u64) -> Self {
+        let cpu_percent = if wall.is_zero() { 0.0 } else { (cpu.div_duration_f64(wall) * 1_000.0).round() / 10.0 };
+        Self { cpu_seconds: text::seconds(cpu), cpu_percent, peak_rss_bytes, open_watches }
+    }
+}
+
+/// Counts over a whole run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// What the process exits with.
+    pub exit_code: u8,
+    /// Properties by verdict.
+    pub properties: Tally,
+    /// Requirements by verdict.
+    pub requirements: Tally,
+    /// Cases of all properties.
+    pub cases: CaseCounts,
+}
+
+/// How many ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// [`Verdict::Held`].
+    pub held: u64,
+    /// [`Verdict::Violated`].
+    pub violated: u64,
+    /// [`Verdict::KnownViolated`].
+    pub known_violated: u64,
+    /// [`Verdict::Unknown`].
+    pub unknown: u64,
+    /// [`Verdict::Skipped`].
+    pub skipped: u64,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { held, violated, known_violated, unknown, skipped } = self;
+        write!(f, "{held} held, {violated} violated, {known_violated} violated (known), ")?;
+        write!(f, "{unknown} unknown, {skipped} skipped")
+    }
+}
+
+impl Tally {
+    fn of(verdicts: impl Iterator<Item = Verdict>) -> Self {
+        let mut tally = Self::default();
+        for verdict in verdicts {
+            *match verdict {
+                Verdict::Held => &mut tally.held,
+                Verdict::Violated => &mut tally.violated,
+                Verdict::KnownViolated => &mut tally.known_violated,
+                Verdict::Unknown => &mut tally.unknown,
+                Verdict::Skipped => &mut tally.skipped,
+            } += 1;
+        }
+        tally
+    }
+}
+
+impl Report {
+    /// Puts a run and all properties, executed and skipped, together; requirements and totals follow from them.
+    pub fn new(run: Run, properties: Vec<PropertyReport>) -> Self {
+        let requirements = requirement::trace(&properties);
+        let totals = Totals {
+            exit_code: exit_code(&properties, run.strict).code(),
+            properties: Tally::of(properties.iter().map(|property| property.verdict)),
+            requirements: Tally::of(requirements.iter().map(|requirement| requirement.verdict)),
+            cases: sum(properties.iter().map(|property| property.cases)),
+        };
+        Self {
+            schema: SCHEMA.into(),
+            credence_version: env!("CARGO_PKG_VERSION").into(),
+            seed: run.seed,
+            strict: run.strict,
+            started: run.started,
+            finished: run.finished,
+            config: run.config,
+            cluster: run.cluster,
+            phases: run.phases,
+            properties,
+            requirements,
+            totals,
+            resources: run.resources,
+        }
+    }
+
+    /// What the process exits with after this run.
+    pub fn exit_code(&self) -> ExitCode {
+        exit_code(&self.properties, self.strict)
+    }
+
+    /// Wall time from start to finish.
+    pub fn took(&self) -> Millis {
+        Duration::try_from(self.finished.duration_since(self.started)).unwrap_or_default().into()
+    }
+}
+
+fn exit_code(properties: &[PropertyReport], strict: bool) -> ExitCode {
+    // A known violation may stand behind a heavier unknown; a strict run must still see it.
+    let counted = |property: &PropertyReport| match strict && !property.known.is_empty() {
+        true => Verdict::Violated,
+        false => property.verdict,
+    };
+    ExitCode::of(properties.iter().map(counted))
+}
+
+fn sum(counts: impl Iterator<Item = CaseCounts>) -> CaseCounts {
+    counts.fold(CaseCounts::default(), |sum, one| CaseCounts {
+        planned: sum.planned + one.planned,
+        run: sum.run + one.run,
+        held: sum.held + one.held,
+        violated: sum.violated + one.violated,
+        unknown: sum.unknown + one.unknown,
+    })
+}
+
+/// Timestamps as RFC 3339 text.
+mod rfc3339 {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(timestamp)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A report that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
+pub enum ReportError {
+    #[error("cannot create the directory {path}")]
+    CreateDirectory { path: PathBuf, source: std::io::Error },
+    #[error("cannot write {path}")]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("cannot encode the report as JSON")]
+    Json { source: serde_json::Error },
+    #[error("cannot encode the report as JUnit XML")]
+    Junit { source: junit_report::Error },
+    #[error("cannot render the report as HTML")]
+    Html { source: askama::Error },
+}
+
+/// Where a report was written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// `report.json`.
+    pub json: PathBuf,
+    /// `junit.xml`.
+    pub junit: PathBuf,
+    /// `report.html`.
+    pub html: PathBuf,
+}
+
+/// Writes all three forms into `directory`, which is created if need be; a reader never sees half a file.
+///
+/// # Errors
+/// If a form cannot be encoded, or the directory or a file cannot be written.
+pub fn write_all(directory: &Path, report: &Report) -> Result<Written, ReportError> {
+    let mut json = serde_json::to_string_pretty(report).map_err(|source| ReportError::Json { source })?;
+    json.push('\n');
+    let junit = junit::render(report).map_err(|source| ReportError::Junit { source })?;
+    let html = html::render(report).map_err(|source| ReportError::Html { source })?;
+    std::fs::create_dir_all(directory)
+        .map_err(|source| ReportError::CreateDirectory { path: directory.into(), source })?;
+    Ok(Written {
+        json: write(directory, "report.json", &json)?,
+        junit: write(directory, "junit.xml", &junit)?,
+        html: write(directory, "report.html", &html)?,
+    })
+}
+
+/// Copies a file beside the report, as `evidence/NAME`: text that holds no credential values.
+///
+/// # Errors
+/// If the directory cannot be made, or the file not be read or written.
+pub fn copy_evidence(directory: &Path, name: &str, file: &Path) -> Result<PathBuf, ReportError> {
+    let directory = directory.join("evidence");
+    std::fs::create_dir_all(&directory)
+        .map_err(|source| ReportError::CreateDirectory { path: directory.clone(), source })?;
+    place(&directory, name, |partial| std::fs::copy(file, partial).map(drop))
+}
+
+fn write(directory: &Path, name: &str, content: &str) -> Result<PathBuf, ReportError> {
+    place(directory, name, |partial| std::fs::write(partial, content))
+}
+
+/// Lets `fill` write a file under another name and renames it: that is atomic within a directory, so an interrupted run
+/// leaves the former report whole.
+fn place(
+    directory: &Path,
+    name: &str,
+    fill: impl FnOnce(&Path) -> std::io::Result<()>,
+) -> Result<PathBuf, ReportError> {
+    let path = directory.join(name);
+    let partial = directory.join(format!(".{name}.partial"));
+    fill(&partial)
+        .and_then(|()| std::fs::rename(&partial, &path))
+        .map_err(|source| ReportError::Write { path: path.clone(), source })?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests;

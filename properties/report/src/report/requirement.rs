@@ -1,0 +1,80 @@
+//! The acceptance criteria, and what a run says about each.
+
+use credence_core::id::{PropertyId, Requirement};
+use serde::{Deserialize, Serialize};
+
+use super::PropertyReport;
+use crate::verdict::Verdict;
+
+/// Every acceptance criterion, in order; "The store must …".
+pub const REQUIREMENTS: [(Requirement, &str); 25] = [
+    (Requirement::new(1, 1), "be the one source of truth for shared credentials"),
+    (Requirement::new(1, 2), "bring an update of a source to every dependent namespace by itself"),
+    (Requirement::new(1, 3), "prevent hand-made copies of credentials beside it"),
+    (Requirement::new(1, 4), "leave an audit trail of access and distribution"),
+    (
+        Requirement::new(1, 5),
+        "keep cached copies working while the source is unavailable, retry, and recover by itself",
+    ),
+    (Requirement::new(2, 1), "provision a new namespace as soon as it carries the label"),
+    (Requirement::new(2, 2), "aim distribution by selectors"),
+    (Requirement::new(2, 3), "follow label changes, both ways"),
+    (Requirement::new(2, 4), "support three patterns: by label, by namespace name, by expression"),
+    (Requirement::new(2, 5), "clean up what is no longer asked for"),
+    (Requirement::new(3, 1), "give each copy the Kubernetes type its purpose needs"),
+    (Requirement::new(3, 2), "make several formats from one source"),
+    (Requirement::new(3, 3), "template formats"),
+    (Requirement::new(3, 4), "validate formats before distribution"),
+    (Requirement::new(3, 5), "change a format without breaking consumers during the transition"),
+    (Requirement::new(4, 1), "serve registry credentials"),
+    (Requirement::new(4, 2), "serve Git credentials (Argo CD and Kargo)"),
+    (Requirement::new(4, 3), "serve OAuth credentials"),
+    (Requirement::new(4, 4), "serve TLS credentials"),
+    (Requirement::new(4, 5), "take a new credential type by configuration alone"),
+    (Requirement::new(5, 1), "serve authorised namespaces only"),
+    (Requirement::new(5, 2), "keep the sources closed to the unauthorised"),
+    (Requirement::new(5, 3), "encrypt at rest and in transit"),
+    (Requirement::new(5, 4), "log every secret operation, with enough to investigate, and never the values"),
+    (Requirement::new(5, 5), "apply policy changes to access by itself"),
+];
+
+/// What the run says about one requirement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequirementReport {
+    /// Its number.
+    pub id: Requirement,
+    /// What the store must do.
+    pub title: String,
+    /// The merge over the executed properties that trace to it.
+    pub verdict: Verdict,
+    /// Every tracing property that did not hold, skipped ones included, so that partial evidence shows as such.
+    pub reason: Option<String>,
+    /// The properties that trace to it, executed or not.
+    pub properties: Vec<PropertyId>,
+}
+
+/// One entry for each requirement, in order.
+pub(super) fn trace(properties: &[PropertyReport]) -> Vec<RequirementReport> {
+    REQUIREMENTS.iter().map(|(id, title)| trace_one(*id, title, properties)).collect()
+}
+
+fn trace_one(id: Requirement, title: &str, properties: &[PropertyReport]) -> RequirementReport {
+    let mut verdict = Verdict::Skipped;
+    let mut ids = Vec::new();
+    let mut notes = Vec::new();
+    for property in properties.iter().filter(|property| property.requirements.contains(&id)) {
+        let (found, why) = property.evidence_for(id);
+        verdict = verdict.merge(found);
+        ids.push(property.id);
+        match (found, why) {
+            (Verdict::Held, _) => {}
+            (Verdict::Skipped, Some(why)) => notes.push(format!("{} skipped: {why}", property.id)),
+            (other, _) => notes.push(format!("{} {other}", property.id)),
+        }
+    }
+    if verdict == Verdict::Skipped {
+        notes.insert(0, "no executed property".into());
+    }
+    let reason = (!notes.is_empty()).then(|| notes.join("; "));
+    RequirementReport { id, title: title.into(), verdict, reason, properties: ids }
+}

@@ -1,0 +1,117 @@
+use std::collections::BTreeMap;
+
+use credence_core::id::Requirement;
+use rstest::rstest;
+
+use super::testing::{META, OTHER, execution, known, property, record, report, unknown, violated};
+use super::{PropertyReport, Report, copy_evidence, write_all};
+use crate::verdict::{CaseRecord, ExitCode, Outcome, Verdict};
+
+fn requirement(report: &Report, id: &str) -> (Verdict, Option<String>) {
+    let found = report.requirements.iter().find(|requirement| requirement.id.to_string() == id);
+    found.map(|found| (found.verdict, found.reason.clone())).expect("every requirement is listed")
+}
+
+#[rstest]
+#[case::held(vec![record(0, Outcome::Held)], false, ExitCode::Held)]
+#[case::known(vec![known(0)], false, ExitCode::Held)]
+#[case::known_when_strict(vec![known(0)], true, ExitCode::Violated)]
+#[case::known_behind_unknown_when_strict(vec![known(0), unknown(1, "why")], true, ExitCode::Violated)]
+#[case::unknown(vec![unknown(0, "why")], true, ExitCode::Unknown)]
+#[case::violated(vec![violated(0, "why")], false, ExitCode::Violated)]
+fn only_a_strict_run_fails_on_known_bugs(
+    #[case] records: Vec<CaseRecord>,
+    #[case] strict: bool,
+    #[case] expected: ExitCode,
+) {
+    let report = report(strict, vec![property(&records)]);
+    assert_eq!(report.exit_code(), expected);
+    assert_eq!(report.totals.exit_code, expected.code());
+}
+
+#[test]
+fn a_run_of_skips_is_a_run_of_nothing() {
+    let report = report(false, vec![PropertyReport::skipped(&META, "filtered out")]);
+    assert_eq!(report.exit_code(), ExitCode::NothingRan);
+}
+
+#[test]
+fn requirements_show_partial_and_missing_evidence() {
+    let properties = vec![property(&[record(0, Outcome::Held)]), PropertyReport::skipped(&OTHER, "needs root")];
+    let report = report(false, properties);
+    assert_eq!(report.requirements.len(), 25);
+    assert_eq!(requirement(&report, "2.3"), (Verdict::Held, None));
+    assert_eq!(requirement(&report, "2.5"), (Verdict::Held, Some("p07 skipped: needs root".into())));
+    assert_eq!(
+        requirement(&report, "4.1"),
+        (Verdict::Skipped, Some("no executed property; p07 skipped: needs root".into()))
+    );
+    assert_eq!(requirement(&report, "1.1"), (Verdict::Skipped, Some("no executed property".into())));
+    assert_eq!((report.totals.requirements.held, report.totals.requirements.skipped), (2, 23));
+}
+
+#[test]
+fn a_requirement_that_a_property_could_not_exercise_is_not_held_by_it() {
+    let mut execution = execution(1);
+    execution.not_covered = BTreeMap::from([(Requirement::new(2, 5), "no kubelet here".into())]);
+    let report = report(false, vec![PropertyReport::from_records(&META, &execution, &[record(0, Outcome::Held)])]);
+    assert_eq!(requirement(&report, "2.3"), (Verdict::Held, None));
+    assert_eq!(
+        requirement(&report, "2.5"),
+        (Verdict::Skipped, Some("no executed property; p03 skipped: no kubelet here".into()))
+    );
+}
+
+#[test]
+fn json_has_the_designed_fields_and_reads_back() {
+    let report = report(false, vec![property(&[record(0, Outcome::Held), violated(1, "copy stayed"), known(2)])]);
+    let text = serde_json::to_string(&report).expect("encodes");
+    assert_eq!(serde_json::from_str::<Report>(&text).expect("decodes"), report);
+
+    let json: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
+    assert_eq!(json["schema"], "credence.report/v1");
+    assert_eq!(json["started"], "2026-01-02T03:04:05Z");
+    let property = &json["properties"][0];
+    assert_eq!(property["id"], "p03");
+    assert_eq!(property["requirements"], serde_json::json!(["2.3", "2.5"]));
+    assert_eq!(property["verdict"], "violated");
+    assert_eq!(property["cases"], serde_json::json!({"planned": 3, "run": 3, "held": 1, "violated": 2, "unknown": 0}));
+    assert_eq!(property["latency_ms"], serde_json::json!({"p50": 100, "p95": 400, "max": 400, "bound": 20_000}));
+    assert_eq!(property["replay"], "credence replay p03:42:1");
+    assert_eq!(json["resources"]["cpu_percent"], 4.0);
+}
+
+#[test]
+fn writing_creates_directories_and_replaces_a_former_report() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let out = directory.path().join("a/b");
+    let first = report(false, vec![PropertyReport::skipped(&META, "filtered out")]);
+    write_all(&out, &first).expect("writes");
+    let second = report(false, vec![property(&[record(0, Outcome::Held)])]);
+    let written = write_all(&out, &second).expect("writes again");
+    let read: Report = serde_json::from_slice(&std::fs::read(&written.json).expect("readable")).expect("decodes");
+    assert_eq!(read, second);
+    let names: Vec<_> =
+        std::fs::read_dir(&out).expect("listable").map(|entry| entry.expect("entry").file_name()).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+}
+
+#[test]
+fn evidence_is_copied_beside_the_report_and_replaces_that_of_a_former_run() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let file = directory.path().join("requests.jsonl");
+    for text in ["a former run", "this run"] {
+        std::fs::write(&file, text).expect("writes");
+        let copied = copy_evidence(directory.path(), "forge.jsonl", &file).expect("copies");
+        assert_eq!(std::fs::read_to_string(&copied).expect("readable"), text);
+        assert!(copied.ends_with("evidence/forge.jsonl"), "{copied:?}");
+    }
+}
+
+#[test]
+fn a_failed_write_names_the_file() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    std::fs::create_dir(directory.path().join("junit.xml")).expect("creates");
+    let error = write_all(directory.path(), &report(false, vec![])).expect_err("a directory is in the way");
+    assert!(error.to_string().ends_with("junit.xml"), "{error}");
+}

@@ -1,0 +1,267 @@
+//! From a property and a seed to case records: generation, lanes, shrinking.
+//!
+//! Cases run in *slots*. Cases of a slot share what cannot be private to a case: the values and the rotation of a
+//! source (see [`sources`](crate::testbed::sources)). A slot's shared part follows from the seed and the slot's number, a
+//! case's own part from the seed and its index, so `p01:SEED:INDEX` names a case whole.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_core::id::{CaseId, Requirement};
+use credence_model::model::Model;
+use credence_report::report::{Execution, PropertyMeta};
+use credence_report::verdict::{CaseRecord, CheckRecord, Outcome};
+use futures::FutureExt;
+use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
+use tokio::time::Instant;
+
+use crate::events::Events;
+use crate::generate;
+use crate::observation::Observation;
+use crate::schedule::{Participant, Shares};
+use crate::side_by_side::Turn;
+use crate::stop::Stop;
+use crate::testbed::Environment;
+
+mod execute;
+#[cfg(test)]
+mod golden;
+mod shrink;
+
+/// A claim, and how to test it.
+pub trait Property: Send + Sync + 'static {
+    /// What the cases of a slot share.
+    type Shared: Debug + Clone + Send + Sync;
+    /// What a case has for itself.
+    type Case: Debug + Clone + Send + Sync;
+
+    /// Name, claim and requirements.
+    const META: PropertyMeta;
+    /// Cases that share a slot.
+    const CASES_PER_SLOT: u32 = 1;
+    /// Slots that run at the same time.
+    const LANES: usize;
+    /// Whether it begins before all others that could begin as well: the one that takes longest ends last otherwise.
+    const BEGINS_FIRST: bool = false;
+    /// What its cases need of what they share with the cases of others, and what they do to it.
+    const SHARES: Shares;
+
+    /// Namespaces that all its lanes change at the same time, at most: the bounds of all that run beside it allow for them.
+    fn namespaces(&self, model: &Model) -> u32;
+
+    /// Generator of the shared part of slot number `slot`. `None`: this configuration has nothing to test here.
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Self::Shared>>;
+
+    /// Generator of a case in a slot with this shared part.
+    fn case(&self, model: &Model, shared: &Self::Shared) -> BoxedStrategy<Self::Case>;
+
+    /// The same for the case with this place in its slot, from 0: for properties that take something in turn.
+    fn case_at(&self, model: &Model, shared: &Self::Shared, _place: u32) -> BoxedStrategy<Self::Case> {
+        self.case(model, shared)
+    }
+
+    /// Whether the model says that this case can show anything at all. Asked before a smaller case is tried on the
+    /// cluster, which costs seconds, while the model costs nothing.
+    fn is_telling(&self, model: &Model, shared: &Self::Shared, case: &Self::Case) -> bool;
+
+    /// Whether it can be told on this cluster with this configuration at all.
+    ///
+    /// # Errors
+    /// Why it is skipped, and what would enable it.
+    fn applies(&self, _env: &Environment) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Requirements that it traces to but cannot exercise here, each with the reason.
+    fn not_covered(&self, _model: &Model) -> BTreeMap<Requirement, String> {
+        BTreeMap::new()
+    }
+
+    /// Checks of it that cannot run here, by what they do, each with the reason.
+    fn skipped_checks(&self, _env: &Environment) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
+    /// Tries once, after the cases, what is not generated: what only some clusters have, so that the cases stay the same on
+    /// all. Must leave the cluster as it was, also when `stop` ends it early.
+    fn checks(
+        &self,
+        _env: &Arc<Environment>,
+        _events: &dyn Events,
+        _stop: &Stop,
+    ) -> impl Future<Output = Vec<CheckRecord>> + Send {
+        std::future::ready(Vec::new())
+    }
+
+    /// Resolves when what it needs of others is there, so that it need not wait for it once it has begun.
+    fn is_ready(&self, _env: &Environment) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// The environment that it runs in, once it is ready.
+    fn environment<'a>(&self, env: &'a Arc<Environment>) -> &'a Arc<Environment> {
+        env
+    }
+
+    /// Runs once before the first slot, for what all cases need.
+    fn prepare(&self, _env: &Arc<Environment>) -> impl Future<Output = Result<(), String>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// Runs the cases of one slot and gives the end of each, in their order.
+    fn run(
+        &self,
+        env: &Arc<Environment>,
+        shared: &Self::Shared,
+        cases: &[(CaseId, Self::Case)],
+    ) -> impl Future<Output = Vec<Observation>> + Send;
+}
+
+/// How much of a property to run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What all cases follow from.
+    pub seed: u64,
+    /// Number of cases.
+    pub cases: u32,
+    /// Run this case alone, instead.
+    pub only: Option<u32>,
+    /// How long a failing case may be made smaller.
+    pub shrink: Duration,
+    /// What `credence replay` needs beside the case to test the same configuration.
+    pub replay_flags: String,
+}
+
+/// What came of a property.
+pub enum Executed {
+    /// It was tried.
+    Ran {
+        /// One record for each case that ran.
+        records: Vec<CaseRecord>,
+        /// What is known beside them.
+        execution: Execution,
+    },
+    /// It cannot be told here, and why.
+    Skipped(String),
+}
+
+/// A property in the registry, whatever its types.
+pub trait Registered: Send + Sync {
+    /// Name, claim and requirements.
+    fn meta(&self) -> PropertyMeta;
+
+    /// What it is to those that run beside it.
+    fn participant(&self, model: &Model) -> Participant;
+
+    /// Resolves when it can begin without waiting for anything but its turn, or when `stop` or the death of the cluster
+    /// ends the wait.
+    fn is_ready<'a>(&'a self, env: &'a Environment, stop: &'a Stop) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+    /// Runs it in its turn. `stop` ends it early: what has not begun then does not run.
+    fn execute<'a>(
+        &'a self,
+        env: &'a Arc<Environment>,
+        events: &'a dyn Events,
+        plan: &'a Plan,
+        stop: &'a Stop,
+        turn: Turn,
+    ) -> Pin<Box<dyn Future<Output = Executed> + Send + 'a>>;
+}
+
+impl<P: Property> Registered for P {
+    fn meta(&self) -> PropertyMeta {
+        P::META
+    }
+
+    fn participant(&self, model: &Model) -> Participant {
+        Participant { shares: P::SHARES, namespaces: self.namespaces(model), first: P::BEGINS_FIRST }
+    }
+
+    fn is_ready<'a>(&'a self, env: &'a Environment, stop: &'a Stop) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            // What cannot run at all is only to be said.
+            if self.applies(env).is_ok() {
+                tokio::select! {
+                    biased;
+                    () = stop.requested() => {}
+                    death = env.cluster.died() => drop(env.bury(death)),
+                    () = Property::is_ready(self, env) => {}
+                }
+            }
+        })
+    }
+
+    fn execute<'a>(
+        &'a self,
+        env: &'a Arc<Environment>,
+        events: &'a dyn Events,
+        plan: &'a Plan,
+        stop: &'a Stop,
+        turn: Turn,
+    ) -> Pin<Box<dyn Future<Output = Executed> + Send + 'a>> {
+        let env = self.environment(env);
+        Box::pin(execute::execute(self, Run { env, events, plan, stop, turn }))
+    }
+}
+
+/// A run of a property: what it runs on, and its turn among the others.
+struct Run<'a> {
+    env: &'a Arc<Environment>,
+    events: &'a dyn Events,
+    plan: &'a Plan,
+    stop: &'a Stop,
+    turn: Turn,
+}
+
+fn is_new_violation(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Violated(violation) if violation.known.is_none())
+}
+
+async fn run_cases<P: Property>(
+    property: &P,
+    env: &Arc<Environment>,
+    shared: &P::Shared,
+    cases: &[(CaseId, P::Case)],
+) -> Vec<CaseRecord> {
+    let began = Instant::now();
+    let run = AssertUnwindSafe(property.run(env, shared, cases)).catch_unwind();
+    // A panic is a fault of ours and no evidence; its message is on standard error already.
+    let observations = run.await.unwrap_or_else(|_| vec![Observation::unknown("the case panicked"); cases.len()]);
+    let took = began.elapsed();
+    cases.iter().zip(observations).map(|((id, _), observation)| record(*id, observation, took)).collect()
+}
+
+fn record(id: CaseId, observation: Observation, took: Duration) -> CaseRecord {
+    let Observation { outcome, operations, latencies, bound } = observation;
+    let outcome = match outcome {
+        Outcome::Held if operations.is_empty() => Outcome::Unknown("the case carried out no operation".to_owned()),
+        outcome => outcome,
+    };
+    CaseRecord { id, outcome, operations, latencies, took, bound, smallest: None }
+}
+
+type Tree<T> = Box<dyn ValueTree<Value = T>>;
+
+fn shared_tree<P: Property>(property: &P, model: &Model, seed: u64, slot: u32) -> Result<Tree<P::Shared>, String> {
+    let strategy = property
+        .shared(model, slot)
+        .ok_or_else(|| format!("the configuration has nothing that {} could be tested on", P::META.id))?;
+    let mut runner = generate::runner(seed, &format!("{}/slot", P::META.id), slot);
+    strategy.new_tree(&mut runner).map_err(|reason| reason.to_string())
+}
+
+fn case_tree<P: Property>(
+    property: &P,
+    model: &Model,
+    shared: &P::Shared,
+    id: CaseId,
+) -> Result<Tree<P::Case>, String> {
+    let mut runner = generate::runner(id.seed, &id.property.to_string(), id.index);
+    let place = id.index % P::CASES_PER_SLOT;
+    property.case_at(model, shared, place).new_tree(&mut runner).map_err(|reason| reason.to_string())
+}

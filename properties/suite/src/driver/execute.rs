@@ -1,0 +1,208 @@
+//! A property from its first slot to its last check: beside others what may have neighbours, alone what may not.
+//!
+//! A slot that sees or changes all of the cluster waits until nothing else runs, and so does the search for a smaller case:
+//! what it tries again must not fail, or hold, because of a neighbour.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use credence_core::id::CaseId;
+use credence_report::report::Execution;
+use credence_report::verdict::CaseRecord;
+use futures::{StreamExt, stream};
+use proptest::strategy::ValueTree;
+use tokio::time::Instant;
+
+use super::{Executed, Plan, Property, Run, case_tree, is_new_violation, run_cases, shared_tree, shrink};
+use crate::events::Event;
+use crate::testbed::Environment;
+
+/// Runs a property in its turn.
+pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed {
+    let Run { env, events, plan, stop, .. } = run;
+    if let Err(why) = property.applies(env) {
+        return Executed::Skipped(why);
+    }
+    let planned = if plan.only.is_some() { 1 } else { plan.cases };
+    events.event(&Event::PropertyStarted { id: P::META.id, title: P::META.title, planned });
+    let mut progress = Progress::default();
+    let began = Instant::now();
+    let mut trouble = begin_and_run(property, &run, &mut progress).await.err();
+    let Progress { mut records, waited, .. } = progress;
+    records.sort_by_key(|record| record.id);
+    let mut checks = Vec::new();
+    // One case alone is no run.
+    if trouble.is_none() && plan.only.is_none() && !stop.is_requested() {
+        tokio::select! {
+            biased;
+            death = env.cluster.died() => trouble = Some(env.bury(death)),
+            made = property.checks(env, events, stop) => checks = made,
+        }
+    }
+    if stop.is_requested() {
+        trouble.get_or_insert_with(stopped);
+    }
+    let first = records.iter_mut().find(|record| is_new_violation(&record.outcome));
+    let mut waited = waited;
+    if let Some(first) = first.filter(|_| trouble.is_none() && !plan.shrink.is_zero()) {
+        first.smallest = Some(match run.alone(&mut waited).await {
+            Ok(()) => {
+                events.note(&format!("{}: looking for a smaller case, at most {:?}", first.id, plan.shrink));
+                shrink::smallest(property, env, plan, first.id).await
+            }
+            Err(why) => format!("no smaller case: {why}"),
+        });
+    }
+    let execution = Execution {
+        planned,
+        took: began.elapsed().saturating_sub(waited),
+        trouble,
+        checks,
+        not_covered: property.not_covered(&env.model),
+        skipped_checks: property.skipped_checks(env),
+        replay_flags: plan.replay_flags.clone(),
+    };
+    Executed::Ran { records, execution }
+}
+
+/// What has come of a property so far.
+#[derive(Default)]
+struct Progress {
+    records: Vec<CaseRecord>,
+    found_violation: AtomicBool,
+    /// Time in which it did nothing but wait until it was alone.
+    waited: Duration,
+}
+
+impl Run<'_> {
+    /// Waits until nothing else runs, and until what others did to the namespaces of the pool is undone.
+    ///
+    /// # Errors
+    /// Why that will not be.
+    async fn alone(&self, waited: &mut Duration) -> Result<(), String> {
+        let began = Instant::now();
+        let alone = async {
+            self.turn.alone().await;
+            self.env.namespaces.cleaned().await;
+        };
+        let ended = tokio::select! {
+            biased;
+            death = self.env.cluster.died() => Err(self.env.bury(death)),
+            () = self.stop.requested() => Err(stopped()),
+            () = alone => Ok(()),
+        };
+        *waited += began.elapsed();
+        ended
+    }
+}
+
+fn stopped() -> String {
+    "stopped before all cases had run".to_owned()
+}
+
+/// Runs all slots: side by side those that may have neighbours, and then, one by one, those that may not.
+///
+/// # Errors
+/// What kept it from running to its end.
+async fn begin_and_run<P: Property>(property: &P, run: &Run<'_>, progress: &mut Progress) -> Result<(), String> {
+    let Run { env, plan, stop, .. } = run;
+    if let Some(death) = env.death() {
+        return Err(death);
+    }
+    if stop.is_requested() {
+        return Err(stopped());
+    }
+    if P::SHARES.needs_all() {
+        run.alone(&mut progress.waited).await?;
+    }
+    property.prepare(env).await?;
+    let (alone, beside): (Vec<Slot>, Vec<Slot>) =
+        slots::<P>(plan).into_iter().partition(|slot| P::SHARES.is_alone(slot.number));
+    run_slots(property, run, beside, P::LANES, progress).await?;
+    if !alone.is_empty() && !progress.has_ended(run) {
+        run.alone(&mut progress.waited).await?;
+        run_slots(property, run, alone, 1, progress).await?;
+    }
+    Ok(())
+}
+
+impl Progress {
+    /// Whether no further slot begins. The time after a violation is for the smaller case.
+    fn has_ended(&self, run: &Run<'_>) -> bool {
+        run.stop.is_requested() || self.found_violation.load(Ordering::Relaxed)
+    }
+}
+
+async fn run_slots<P: Property>(
+    property: &P,
+    run: &Run<'_>,
+    slots: Vec<Slot>,
+    lanes: usize,
+    progress: &mut Progress,
+) -> Result<(), String> {
+    let Run { env, events, plan, turn, .. } = run;
+    let Progress { records, found_violation, .. } = progress;
+    let found_violation = &*found_violation;
+    let has_ended = || run.stop.is_requested() || found_violation.load(Ordering::Relaxed);
+    let running = stream::iter(slots)
+        .take_while(|_| std::future::ready(!has_ended()))
+        .map(|slot| async move {
+            let _lane = turn.lane().await;
+            // It may have waited for long.
+            if has_ended() { Ok(Vec::new()) } else { run_slot(property, env, plan, slot).await }
+        })
+        .buffer_unordered(lanes);
+    futures::pin_mut!(running);
+    loop {
+        // A part of the cluster that dies ends the property at once: what its cases would see then is no evidence.
+        let slot = tokio::select! {
+            biased;
+            death = env.cluster.died() => return Err(env.bury(death)),
+            slot = running.next() => match slot {
+                Some(slot) => slot?,
+                None => return Ok(()),
+            },
+        };
+        for record in slot {
+            events.event(&Event::CaseEnded(&record));
+            if is_new_violation(&record.outcome) {
+                found_violation.store(true, Ordering::Relaxed);
+            }
+            records.push(record);
+        }
+    }
+}
+
+/// A slot: its number and the indices of its cases.
+pub(super) struct Slot {
+    pub(super) number: u32,
+    pub(super) indices: Vec<u32>,
+}
+
+pub(super) fn slots<P: Property>(plan: &Plan) -> Vec<Slot> {
+    let indices: Vec<u32> = match plan.only {
+        Some(index) => vec![index],
+        None => (0..plan.cases).collect(),
+    };
+    indices
+        .chunk_by(|a, b| a / P::CASES_PER_SLOT == b / P::CASES_PER_SLOT)
+        .map(|chunk| Slot { number: chunk[0] / P::CASES_PER_SLOT, indices: chunk.to_vec() })
+        .collect()
+}
+
+/// Runs the cases of a slot. An error means that no case can be generated for this configuration.
+async fn run_slot<P: Property>(
+    property: &P,
+    env: &Arc<Environment>,
+    plan: &Plan,
+    slot: Slot,
+) -> Result<Vec<CaseRecord>, String> {
+    let shared = shared_tree(property, &env.model, plan.seed, slot.number)?.current();
+    let mut cases = Vec::with_capacity(slot.indices.len());
+    for index in slot.indices {
+        let id = CaseId { property: P::META.id, seed: plan.seed, index };
+        cases.push((id, case_tree(property, &env.model, &shared, id)?.current()));
+    }
+    Ok(run_cases(property, env, &shared, &cases).await)
+}

@@ -1,0 +1,114 @@
+//! The golden digests: with seed 1 and the reference configuration, every property generates what it always did.
+//!
+//! A case is named by its seed and its number, so one that changes unseen makes an old report say what was not tested. A
+//! change on purpose changes a digest here, in the same commit and with its reason.
+
+use std::fmt::{Debug, Write as _};
+
+use credence_model::model::Model;
+use credence_model::model::testing::reference;
+
+use super::execute::slots;
+use super::{CaseId, Plan, Property, case_tree, shared_tree};
+use crate::p01_propagation::Propagation;
+use crate::p02_provisioning::Provisioning;
+use crate::p03_label_distribution::LabelDistribution;
+use crate::p04_selector_patterns::SelectorPatterns;
+use crate::p05_format::Format;
+use crate::p06_multi_format::MultiFormat;
+use crate::p07_credential_types::CredentialTypes;
+use crate::p08_access_control::AccessControl;
+use crate::p09_audit::Audit;
+use crate::p10_policy_update::PolicyUpdate;
+use crate::p11_outage::Outage;
+use crate::p12_encryption::Encryption;
+use crate::p13_manual_copies::ManualCopies;
+use crate::p14_transition::Transition;
+use crate::p15_extension::Extension;
+use crate::registry::PROPERTIES;
+
+const SEED: u64 = 1;
+const CASES: u32 = 100;
+
+/// What each property generates, and the model, shortened to 16 digits.
+const DIGESTS: &[(&str, &str)] = &[
+    ("p01", "51d6f94d342d625d"),
+    ("p02", "fbfdf58ff0281f42"),
+    ("p03", "dc4841154f24f620"),
+    ("p04", "1cca100f1760c1c8"),
+    ("p05", "d8950b6f6b0528c0"),
+    ("p06", "d911d996476d545e"),
+    ("p07", "69f753155b54eb36"),
+    ("p08", "8913cb93c01e1841"),
+    ("p09", "99d0721dcf69823e"),
+    ("p10", "4001c13d64f62d8a"),
+    ("p11", "b0d82a2380f9904a"),
+    ("p12", "657c7e60ea141d67"),
+    ("p13", "b53629d1891ace7f"),
+    ("p14", "7bd795b609f957ef"),
+    ("p15", "a7c384fbb4176320"),
+    ("model", "592899be7018baf0"),
+];
+
+#[test]
+fn every_case_of_seed_1_on_the_reference_configuration_is_what_it_always_was() {
+    let model = reference();
+    let found = [
+        cases(&Propagation, &model),
+        cases(&Provisioning, &model),
+        cases(&LabelDistribution, &model),
+        cases(&SelectorPatterns, &model),
+        cases(&Format, &model),
+        cases(&MultiFormat, &model),
+        cases(&CredentialTypes, &model),
+        cases(&AccessControl, &model),
+        cases(&Audit, &model),
+        cases(&PolicyUpdate, &model),
+        cases(&Outage, &model),
+        cases(&Encryption, &model),
+        cases(&ManualCopies, &model),
+        cases(&Transition, &model),
+        cases(&Extension, &model),
+        ("model".to_owned(), digest(&model)),
+    ];
+    assert_eq!(found.len(), PROPERTIES.len() + 1);
+    let found: Vec<(&str, &str)> = found.iter().map(|(name, digest)| (name.as_str(), digest.as_str())).collect();
+    assert_eq!(found, DIGESTS);
+}
+
+/// The digest of all cases of a property, slot by slot, with what the cases of a slot share.
+fn cases<P: Property>(property: &P, model: &Model) -> (String, String) {
+    let plan =
+        Plan { seed: SEED, cases: CASES, only: None, shrink: std::time::Duration::ZERO, replay_flags: String::new() };
+    let mut generated = String::new();
+    for slot in slots::<P>(&plan) {
+        let shared = shared_tree(property, model, SEED, slot.number).unwrap().current();
+        writeln!(generated, "{shared:?}").unwrap();
+        for index in slot.indices {
+            let id = CaseId { property: P::META.id, seed: SEED, index };
+            let case = case_tree(property, model, &shared, id).unwrap().current();
+            writeln!(generated, "{case:?}").unwrap();
+        }
+    }
+    (P::META.id.to_string(), digest(&Text(generated)))
+}
+
+/// Text that is its own `Debug`.
+struct Text(String);
+
+impl Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The digest of what `Debug` shows, without what differs between processes and checkouts: the fingerprints of credentials,
+/// whose lengths stay, and the directory of the configuration.
+fn digest(value: &impl Debug) -> String {
+    let text = format!("{value:?}");
+    let fingerprint = regex::Regex::new(" bytes, [0-9a-f]{8}›").unwrap();
+    let directory = regex::Regex::new("\"[^\"]*/fixtures/").unwrap();
+    let text = fingerprint.replace_all(&text, " bytes›");
+    let text = directory.replace_all(&text, "\"fixtures/");
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+}

@@ -1,0 +1,76 @@
+//! Events of a run, told while they happen to whoever shows or keeps them.
+
+use std::time::{Duration, Instant};
+
+use credence_core::id::PropertyId;
+use credence_programs::supply::Progress;
+use credence_report::report::{Phase, PropertyReport};
+use credence_report::verdict::CaseRecord;
+
+/// Something that happened in a run.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A step of set-up begins.
+    PhaseStarted {
+        /// Its name, by which its end is told.
+        name: &'a str,
+    },
+    /// A step of set-up ended.
+    PhaseEnded {
+        /// Its name.
+        name: &'a str,
+        /// How long it took.
+        took: Duration,
+        /// Whether it came to its end. If not, it was stopped.
+        is_done: bool,
+    },
+    /// A property begins.
+    PropertyStarted {
+        /// Its id.
+        id: PropertyId,
+        /// Its title.
+        title: &'a str,
+        /// How many cases it has to run.
+        planned: u32,
+    },
+    /// A case ended.
+    CaseEnded(&'a CaseRecord),
+    /// A property ended, or was skipped without a start.
+    PropertyEnded(&'a PropertyReport),
+}
+
+/// A sink of events, shared by all lanes. Events come at any rate, and telling them must not block. Notes and the steps of
+/// programs that are obtained go to it as well, as to any [`Progress`].
+pub trait Events: Progress {
+    /// Takes an event.
+    fn event(&self, event: &Event<'_>);
+}
+
+/// A step of set-up that is under way: it ends with [`finish`](Self::finish), or as stopped when it is dropped.
+pub struct PhaseTimer<'a> {
+    events: &'a dyn Events,
+    name: &'a str,
+    started: Instant,
+    is_done: bool,
+}
+
+impl<'a> PhaseTimer<'a> {
+    /// Begins the step `name`.
+    pub fn begin(events: &'a dyn Events, name: &'a str) -> Self {
+        events.event(&Event::PhaseStarted { name });
+        Self { events, name, started: Instant::now(), is_done: false }
+    }
+
+    /// Ends the step; its name and how long it took, for the report.
+    pub fn finish(mut self) -> Phase {
+        self.is_done = true;
+        Phase::new(self.name, self.started.elapsed())
+    }
+}
+
+impl Drop for PhaseTimer<'_> {
+    fn drop(&mut self) {
+        let Self { name, is_done, .. } = *self;
+        self.events.event(&Event::PhaseEnded { name, took: self.started.elapsed(), is_done });
+    }
+}

@@ -1,0 +1,229 @@
+//! Generators: credential values with every character that breaks a sloppy configuration, and label values.
+//!
+//! Pure: from a seed to a case. What is generated is a [`Credential`] from the start.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use credence_core::credential::Credential;
+use credence_core::formats::{Role, source_roles};
+use credence_core::labels::Labels;
+use credence_model::model::Model;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::BoxedStrategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+/// Bytes of the largest generated value: large enough to cross every buffer on the way, small enough that a
+/// `dockerconfigjson` of it, base64 twice, stays under the 1 MiB limit of a Secret.
+pub const LARGEST: usize = 64 * 1024;
+
+/// Pieces that break templates, JSON, YAML, URLs and shells which paste values raw.
+const HOSTILE: &[&str] = &[
+    "\"",
+    "\\",
+    "\n",
+    "\r\n",
+    "\t",
+    "<>&",
+    "{{",
+    "}}",
+    "{{ .token }}",
+    "$",
+    "${HOME}",
+    "$(id)",
+    ":",
+    "=",
+    "==",
+    "'",
+    "`",
+    "%",
+    "%41",
+    "#",
+    " ",
+    ",",
+    "\",\"auth\":\"",
+    "é",
+    "漢字",
+    "🔑",
+    "\u{2028}",
+    "\u{7f}",
+    "---\n",
+    "!!binary ",
+    "@",
+    "/",
+    "|",
+    "~",
+    "null",
+    "\0",
+];
+
+/// A label value. Kubernetes allows at most 63 of these characters; `true` alone asks for a secret.
+pub const LABEL_VALUES: &[&str] = &["true", "false", "TRUE", "", "yes", "1"];
+
+/// A generator that depends on nothing but its arguments: the same run seed, purpose and index give the same case.
+pub fn runner(seed: u64, purpose: &str, index: u32) -> TestRunner {
+    let digest = blake3::hash(format!("credence/{purpose}/{seed}/{index}").as_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, digest.as_bytes());
+    // Persistence would write values to disk; cases are replayed from their seed instead.
+    TestRunner::new_with_rng(Config { failure_persistence: None, ..Config::default() }, rng)
+}
+
+/// Text of ordinary and hostile pieces, never empty.
+fn hostile_text() -> BoxedStrategy<String> {
+    let piece = prop_oneof![
+        2 => "[A-Za-z0-9_-]{1,12}",
+        3 => select(HOSTILE).prop_map(str::to_owned),
+        1 => any::<char>().prop_map(String::from),
+    ];
+    vec(piece, 1..8).prop_map(|pieces| pieces.concat()).boxed()
+}
+
+/// A secret value: hostile text, the shapes that real tokens have, and the extremes of length.
+pub fn secret_value() -> BoxedStrategy<Credential> {
+    prop_oneof![
+        10 => hostile_text(),
+        // A classic GitHub token: 40 characters that a decoding strategy `Auto` takes for base64.
+        3 => "ghp_[A-Za-z0-9]{36}",
+        2 => "[0-9a-f]{40}",
+        2 => "[A-Za-z0-9+/]{40}",
+        1 => ("[ -~]{64}").prop_map(|piece| piece.repeat(LARGEST / 64)),
+    ]
+    .prop_map(Credential::new)
+    .boxed()
+}
+
+/// A value for a user name: not empty, and without a colon, which ends the user name in HTTP basic authentication
+/// (RFC 7617) and in the `auth` field of a registry credential.
+pub fn user_name() -> BoxedStrategy<Credential> {
+    prop_oneof![3 => hostile_text(), 1 => Just("x-access-token".to_owned()), 1 => "[a-z0-9-]{1,39}"]
+        .prop_map(|text| text.replace(':', "_"))
+        .prop_map(Credential::new)
+        .boxed()
+}
+
+/// A value that nothing requires to be there: as [`secret_value`], and sometimes empty.
+fn free_value() -> BoxedStrategy<Credential> {
+    prop_oneof![12 => secret_value(), 1 => Just(Credential::new(""))].boxed()
+}
+
+/// All values of one source, by key. What a key may hold follows from what consumers do with it.
+pub fn source_values(keys: impl IntoIterator<Item = String>) -> BoxedStrategy<BTreeMap<String, Credential>> {
+    let mut all: BoxedStrategy<BTreeMap<String, Credential>> = Just(BTreeMap::new()).boxed();
+    for key in keys {
+        let value = match source_roles([key.as_str()]).into_keys().next() {
+            Some(Role::Username) => user_name(),
+            Some(Role::Other(_)) | None => free_value(),
+            // No consumer gets in with an empty part of a credential.
+            Some(_) => secret_value(),
+        };
+        all = (all, value)
+            .prop_map(move |(mut map, value)| {
+                map.insert(key.clone(), value);
+                map
+            })
+            .boxed();
+    }
+    all
+}
+
+/// One of several things that are only known when a case runs: it counts around, so that any number picks one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Pick(u8);
+
+impl Pick {
+    /// The picked one.
+    ///
+    /// # Panics
+    /// When there is nothing to pick from.
+    pub fn of<T>(self, things: &[T]) -> &T {
+        &things[usize::from(self.0) % things.len()]
+    }
+
+    /// The picked one, to change.
+    ///
+    /// # Panics
+    /// When there is nothing to pick from.
+    pub fn of_mut<T>(self, things: &mut [T]) -> &mut T {
+        let count = things.len();
+        &mut things[usize::from(self.0) % count]
+    }
+}
+
+impl fmt::Debug for Pick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// Any pick; smaller ones are simpler. The range is a multiple of every small count, so that picks are even.
+pub fn pick() -> BoxedStrategy<Pick> {
+    (0..120u8).prop_map(Pick).boxed()
+}
+
+/// A label that is absent, asks, or carries one of the values that must not ask.
+pub fn label_value() -> BoxedStrategy<Option<&'static str>> {
+    prop_oneof![
+        4 => Just(Some("true")),
+        2 => Just(None),
+        3 => select(LABEL_VALUES).prop_map(Some),
+    ]
+    .boxed()
+}
+
+/// Label maps that ask for at least one target, one alternative for each way of asking.
+pub fn asking_labels(model: &Model) -> Option<BoxedStrategy<Labels>> {
+    let ways: Vec<Labels> = model.targets.iter().flat_map(credence_model::model::asking_labels).collect();
+    (!ways.is_empty()).then(|| prop::sample::select(ways).boxed())
+}
+
+/// Each key absent, asking, or with a value that must not ask.
+pub fn any_labels(keys: &[String]) -> BoxedStrategy<Labels> {
+    let values = vec(label_value(), keys.len());
+    let keys = keys.to_vec();
+    values
+        .prop_map(move |values| {
+            let pairs = keys.iter().cloned().zip(values);
+            pairs.filter_map(|(key, value)| value.map(|value| (key, value.to_owned()))).collect()
+        })
+        .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::strategy::ValueTree;
+
+    use super::*;
+
+    fn sample(index: u32) -> Credential {
+        secret_value().new_tree(&mut runner(7, "p05", index)).unwrap().current()
+    }
+
+    #[test]
+    fn a_case_depends_on_its_seed_and_index_alone() {
+        assert_eq!(sample(3), sample(3));
+        assert_ne!(sample(3), sample(4));
+    }
+
+    #[test]
+    fn a_hundred_values_hold_every_kind_of_hostile_character() {
+        let values: Vec<Credential> = (0..100).map(sample).collect();
+        let holds =
+            |needle: &str| values.iter().any(|value| value.expose_str().is_some_and(|text| text.contains(needle)));
+        for needle in ["\"", "\\", "\n", "<", "&", "{{", "$", ":", "="] {
+            assert!(holds(needle), "no value holds {needle:?}");
+        }
+        assert!(values.iter().any(|value| !value.expose().is_ascii()));
+        assert!(values.iter().any(|value| value.expose().len() == LARGEST));
+    }
+
+    #[test]
+    fn user_names_are_never_empty_and_hold_no_colon() {
+        for index in 0..200 {
+            let name = user_name().new_tree(&mut runner(7, "user", index)).unwrap().current();
+            assert!(!name.expose().is_empty());
+            assert!(!name.expose().contains(&b':'));
+        }
+    }
+}

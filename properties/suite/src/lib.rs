@@ -1,0 +1,44 @@
+//! The properties, and what runs them.
+//!
+//! ```text
+//!  run ──▶ session ──▶ testbed                      p01 … p15   claims, in `registry`
+//!              └─▶ side_by_side ──▶ driver ──▶ pNN  generate    from seed to case
+//!                  schedule                         oracle      copies against sources
+//!                  who may run beside whom          leak_scan   values where none may be
+//!          events: what happens, told while it does observation what a case saw
+//!          stop:   the end that a person asks for
+//! ```
+//!
+//! Invariants:
+//! - No case depends on another; what they share are the sources, under the leases of [`testbed::sources`], and what their
+//!   property says in [`schedule`], which keeps apart those that could disturb each other.
+//! - Nothing here sleeps: waits are in [`credence_watch::wait`].
+
+pub mod driver;
+pub mod events;
+pub mod generate;
+pub mod leak_scan;
+pub mod observation;
+pub mod oracle;
+pub mod p01_propagation;
+pub mod p02_provisioning;
+pub mod p03_label_distribution;
+pub mod p04_selector_patterns;
+pub mod p05_format;
+pub mod p06_multi_format;
+pub mod p07_credential_types;
+pub mod p08_access_control;
+pub mod p09_audit;
+pub mod p10_policy_update;
+pub mod p11_outage;
+pub mod p12_encryption;
+pub mod p13_manual_copies;
+pub mod p14_transition;
+pub mod p15_extension;
+pub mod registry;
+pub mod run;
+pub mod schedule;
+pub mod session;
+pub mod side_by_side;
+pub mod stop;
+pub mod testbed;

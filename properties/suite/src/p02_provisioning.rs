@@ -1,0 +1,128 @@
+//! p02: a labelled namespace gets exactly its secrets, an unlabelled one none.
+//!
+//! A case labels namespaces in every way that must ask and must not ask, protected namespaces too. Those that must
+//! stay empty are labelled first; the positive twin is labelled last and asks for everything that the others have a
+//! label of, so that its copies prove that ESO was at work on each after the others had their labels.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use credence_cluster::apply::RUN_LABEL;
+use credence_core::id::{CaseId, PropertyId, Requirement, agent};
+use credence_model::model::{Model, expected_in};
+use credence_report::report::PropertyMeta;
+use credence_report::verdict::Outcome;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+
+use crate::driver::Property;
+use crate::generate::{Pick, any_labels, asking_labels, pick};
+use crate::observation::Observation;
+use crate::oracle::Expected;
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::Environment;
+use crate::testbed::namespaces::{self, Lease, NamespaceError};
+use crate::testbed::settle::{Past, canary, settle};
+
+/// The property.
+pub struct Provisioning;
+
+/// Labels of one namespace; a key that is absent here is absent there.
+type Labels = BTreeMap<String, String>;
+
+/// The namespaces of one case.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    /// Namespaces with any labels.
+    pub(crate) others: Vec<Labels>,
+    /// A namespace that is not ours, such as kube-system or that of the sources, labelled like the twin: by its place
+    /// in the list of them.
+    pub(crate) foreign: Option<Pick>,
+    /// Labels that ask for one target at least.
+    pub(crate) twin: Labels,
+}
+
+impl Property for Provisioning {
+    type Shared = ();
+    type Case = World;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(2),
+        title: "provisioning",
+        claim: "a labelled namespace gets exactly its secrets, an unlabelled one none",
+        requirements: &[Requirement::new(2, 1), Requirement::new(2, 2)],
+    };
+    const LANES: usize = 10;
+    // Names and types of copies stay the same under any values.
+    const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };
+
+    fn namespaces(&self, _model: &Model) -> u32 {
+        // Two with any labels, a foreign one, and the twin.
+        product(Self::LANES, 4)
+    }
+
+    fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
+        asking_labels(model).map(|_| Just(()).boxed())
+    }
+
+    fn case(&self, model: &Model, (): &()) -> BoxedStrategy<World> {
+        let Some(twin) = asking_labels(model) else { return Just(World::default()).boxed() };
+        let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
+        let foreign = prop_oneof![7 => Just(None), 1 => pick().prop_map(Some)];
+        (vec(any_labels(&keys), 0..=2), foreign, twin)
+            .prop_map(|(others, foreign, twin)| World { others, foreign, twin })
+            .boxed()
+    }
+
+    fn is_telling(&self, model: &Model, (): &(), case: &World) -> bool {
+        !expected_in(model, "twin", &case.twin).is_empty()
+    }
+
+    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, World)]) -> Vec<Observation> {
+        let mut observations = Vec::with_capacity(cases.len());
+        for (id, world) in cases {
+            observations.push(provision(env, *id, world).await.unwrap_or_else(Observation::from));
+        }
+        observations
+    }
+}
+
+/// Labels the namespaces of a case and judges what they then hold.
+pub(crate) async fn provision(
+    env: &Arc<Environment>,
+    id: CaseId,
+    world: &World,
+) -> Result<Observation, NamespaceError> {
+    let client = env.client_for(id);
+    let mut observation = Observation::of(Outcome::Held);
+    let mut leases: Vec<(Lease, Labels)> = Vec::new();
+    if let Some(pick) = world.foreign {
+        let foreign = env.observer.look(|view| {
+            let foreign = view.namespaces().filter(|(_, seen)| !seen.labels.contains_key(RUN_LABEL));
+            foreign.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        });
+        let lease = env.namespaces.lease_named(pick.of::<String>(&foreign)).await;
+        leases.push((lease, world.twin.clone()));
+    }
+    let touched: BTreeSet<&str> = world.others.iter().flat_map(|labels| labels.keys().map(String::as_str)).collect();
+    let canary = canary(&env.model, &touched, &world.twin);
+    for labels in world.others.iter().chain([&canary]) {
+        leases.push((env.namespaces.lease(&client).await?, labels.clone()));
+    }
+    for (lease, labels) in &leases {
+        namespaces::set_labels(&client, &agent(id), &lease.name, labels).await?;
+        observation.count("label namespace");
+    }
+    let bound = env.provisioning_bound();
+    observation.bound = Some(bound);
+    let worlds: Vec<(&str, Expected<'_>)> = leases
+        .iter()
+        .map(|(lease, labels)| (lease.name.as_str(), expected_in(&env.model, &lease.name, labels)))
+        .collect();
+    observation.outcome = settle(env, &worlds, bound, Past::Fresh, &mut observation.latencies).await;
+    for (lease, labels) in leases {
+        env.namespaces.give_back(env, lease, labels.into_keys().collect::<BTreeSet<_>>());
+    }
+    Ok(observation)
+}

@@ -1,0 +1,209 @@
+//! p03: after any sequence of label changes, copies are exactly those the last labels ask for; nothing stays behind.
+//!
+//! A case is a sequence of label changes on a few namespaces. Before some changes the namespaces must hold exactly
+//! what the model says; most others follow at once, so that ESO is overtaken. A positive twin is labelled last and asks
+//! for everything that the changes touched, so that its copies prove that ESO was at work on each after the last change.
+//! Some namespaces are deleted at the end: nothing that stays behind may keep one from going.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_core::id::{CaseId, PropertyId, Requirement, agent};
+use credence_model::model::{Model, expected_in};
+use credence_report::report::PropertyMeta;
+use credence_report::verdict::Outcome;
+use credence_watch::wait;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::BoxedStrategy;
+
+use crate::driver::Property;
+use crate::generate::{LABEL_VALUES, Pick, asking_labels, pick};
+use crate::observation::Observation;
+use crate::oracle::Expected;
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::Environment;
+use crate::testbed::namespaces::{self, Lease, NamespaceError};
+use crate::testbed::settle::{Past, canary, deletion, settle};
+
+/// The property.
+pub struct LabelDistribution;
+
+/// Longest sequence of label changes.
+const LONGEST: usize = 20;
+type Labels = BTreeMap<String, String>;
+
+/// One label change on one namespace of the case.
+#[derive(Debug, Clone)]
+pub struct Change {
+    namespace: Pick,
+    key: String,
+    /// The new value; none removes the label.
+    value: Option<&'static str>,
+    /// What comes before it.
+    before: Before,
+}
+
+/// What comes before a label change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// A pause, often none: the change then overtakes ESO.
+    Pause(Duration),
+    /// The copies are exactly those that the labels ask for until then.
+    Settled,
+}
+
+/// A sequence of label changes, and its end.
+#[derive(Debug, Clone)]
+pub struct Sequence {
+    namespaces: usize,
+    changes: Vec<Change>,
+    /// Labels of the positive twin, beside those that ask for what the changes touched: they ask for one target at least.
+    twin: Labels,
+    /// Whether the last namespace is deleted at the end.
+    delete: bool,
+}
+
+impl Property for LabelDistribution {
+    type Shared = ();
+    type Case = Sequence;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(3),
+        title: "label distribution",
+        claim: "after any sequence of label changes, copies are exactly those the last labels ask for; nothing stays behind",
+        requirements: &[Requirement::new(2, 3), Requirement::new(2, 5)],
+    };
+    const LANES: usize = 16;
+    // Names and types of copies stay the same under any values.
+    const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };
+
+    fn namespaces(&self, _model: &Model) -> u32 {
+        // Two that are relabelled, and the twin.
+        product(Self::LANES, 3)
+    }
+
+    fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
+        asking_labels(model).map(|_| Just(()).boxed())
+    }
+
+    fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Sequence> {
+        let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
+        let twin = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
+        let value = prop_oneof![4 => Just(Some("true")), 4 => Just(None), 2 => select(LABEL_VALUES).prop_map(Some)];
+        let pause = |range: std::ops::Range<u64>| range.prop_map(|ms| Before::Pause(Duration::from_millis(ms)));
+        let before =
+            prop_oneof![4 => pause(0..1), 2 => pause(0..100), 1 => pause(100..800), 3 => Just(Before::Settled)];
+        let change = (pick(), select(keys), value, before).prop_map(|(namespace, key, value, before)| Change {
+            namespace,
+            key,
+            value,
+            before,
+        });
+        (1..=2usize, vec(change, 1..=LONGEST), twin, prop::bool::weighted(0.15))
+            .prop_map(|(namespaces, changes, twin, delete)| Sequence { namespaces, changes, twin, delete })
+            .boxed()
+    }
+
+    fn is_telling(&self, model: &Model, (): &(), case: &Sequence) -> bool {
+        // A sequence tells something if some namespace was asking at some time, and only then can copies stay behind.
+        let mut worlds = vec![Labels::new(); case.namespaces];
+        case.changes.iter().any(|change| {
+            let labels = change.apply(&mut worlds);
+            !expected_in(model, "namespace", labels).is_empty() || change.value.is_some_and(|value| value != "true")
+        })
+    }
+
+    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, Sequence)]) -> Vec<Observation> {
+        let mut observations = Vec::with_capacity(cases.len());
+        for (id, sequence) in cases {
+            observations.push(play(env, *id, sequence).await.unwrap_or_else(Observation::from));
+        }
+        observations
+    }
+}
+
+impl Change {
+    /// Applies the change to the model of the case's namespaces and gives the labels of the one that changed.
+    fn apply<'a>(&self, worlds: &'a mut [Labels]) -> &'a Labels {
+        let labels = self.namespace.of_mut(worlds);
+        match self.value {
+            Some(value) => labels.insert(self.key.clone(), value.to_owned()),
+            None => labels.remove(&self.key),
+        };
+        labels
+    }
+}
+
+async fn play(env: &Arc<Environment>, id: CaseId, sequence: &Sequence) -> Result<Observation, NamespaceError> {
+    let client = env.client_for(id);
+    let mut observation = Observation::of(Outcome::Held);
+    observation.bound = Some(env.provisioning_bound());
+    let mut leases = Vec::new();
+    for _ in 0..sequence.namespaces {
+        leases.push(env.namespaces.lease(&client).await?);
+    }
+    let mut worlds = vec![Labels::new(); leases.len()];
+    change(env, id, sequence, &mut leases, &mut worlds, &mut observation).await?;
+    if observation.outcome == Outcome::Held && sequence.delete {
+        // The twin is behind the namespaces of the changes.
+        let last = sequence.namespaces - 1;
+        let lease = leases.remove(last);
+        observation.count("delete namespace");
+        observation.outcome = deletion(env, &client, &lease.name, &worlds[last]).await?;
+    }
+    let keys: BTreeSet<String> = env.model.label_vocabulary().into_iter().map(str::to_owned).collect();
+    for lease in leases {
+        env.namespaces.give_back(env, lease, keys.clone());
+    }
+    Ok(observation)
+}
+
+/// Makes the changes one after the other, in the cluster and in the model; ends at the first state that is wrong, else
+/// with the positive twin as the last namespace.
+async fn change(
+    env: &Environment,
+    id: CaseId,
+    sequence: &Sequence,
+    leases: &mut Vec<Lease>,
+    worlds: &mut Vec<Labels>,
+    observation: &mut Observation,
+) -> Result<(), NamespaceError> {
+    let (client, manager) = (env.client_for(id), agent(id));
+    for change in &sequence.changes {
+        match change.before {
+            Before::Pause(pause) => wait::pass(pause).await,
+            Before::Settled => {
+                judge(env, leases, worlds, observation).await;
+                if observation.outcome != Outcome::Held {
+                    return Ok(());
+                }
+            }
+        }
+        change.apply(worlds);
+        let patch = BTreeMap::from([(&change.key, change.value)]);
+        namespaces::set_labels(&client, &manager, &change.namespace.of(leases).name, &patch).await?;
+        observation.count(if change.value.is_some() { "set label" } else { "remove label" });
+    }
+    let touched: BTreeSet<&str> = sequence.changes.iter().map(|change| change.key.as_str()).collect();
+    let (twin, labels) = (env.namespaces.lease(&client).await?, canary(&env.model, &touched, &sequence.twin));
+    namespaces::set_labels(&client, &manager, &twin.name, &labels).await?;
+    observation.count("set label");
+    leases.push(twin);
+    worlds.push(labels);
+    judge(env, leases, worlds, observation).await;
+    Ok(())
+}
+
+/// Compares what the namespaces come to hold with the model.
+async fn judge(env: &Environment, leases: &[Lease], worlds: &[Labels], observation: &mut Observation) {
+    let expected: Vec<(&str, Expected<'_>)> = leases
+        .iter()
+        .zip(worlds)
+        .map(|(lease, labels)| (lease.name.as_str(), expected_in(&env.model, &lease.name, labels)))
+        .collect();
+    let bound = env.provisioning_bound();
+    observation.outcome = settle(env, &expected, bound, Past::Relabelled, &mut observation.latencies).await;
+}

@@ -1,0 +1,265 @@
+//! p04: label, name and expression selectors each pick exactly the namespaces that Kubernetes semantics say.
+//!
+//! Most cases put a generated ClusterExternalSecret of our own before a population of namespaces that is a full
+//! truth table of two labels; the others put such a table before a target of the configuration. Lanes have
+//! populations of their own: ESO's updates of one namespace for several ClusterExternalSecrets conflict, and a
+//! conflict costs it a second.
+
+use std::sync::Arc;
+
+use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_model::model::{Model, expected_in};
+use credence_model::selector::{
+    LabelSelector, NamespaceSelection, Operator, Requirement as LabelRequirement, effective_labels,
+};
+use credence_report::report::PropertyMeta;
+use credence_report::verdict::Outcome;
+use credence_watch::observer::View;
+use credence_watch::wait::{self, Progress};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::BoxedStrategy;
+use tokio::time::Instant;
+
+use crate::driver::Property;
+use crate::generate::{Pick, any_labels, asking_labels, pick};
+use crate::observation::Observation;
+use crate::p02_provisioning::{World, provision};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::{Environment, HOLD};
+
+mod subject;
+
+use subject::{GUARD, KEYS, SubjectError, VALUES, truth_table};
+
+pub use subject::{Population, Populations};
+
+/// The property.
+pub struct SelectorPatterns;
+
+/// One case.
+#[derive(Debug, Clone)]
+pub enum Pattern {
+    /// A generated selection before a population of ours.
+    Generated {
+        /// Selectors; the first is written to the deprecated field if `deprecated` says so.
+        selectors: Vec<LabelSelector>,
+        /// Members of the population that are also named.
+        names: Vec<Pick>,
+        /// Whether the first selector goes to the deprecated `namespaceSelector`.
+        deprecated: bool,
+    },
+    /// Labelled namespaces before the configuration's own selectors.
+    Configured(World),
+}
+
+/// Which namespaces the selectors of a case can see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// A population of ours, to which they are limited.
+    Population,
+    /// All: cases before the rest of the cluster run alone, so there are few of them.
+    WholeCluster,
+    /// Those that a case labels for the configuration's own selectors.
+    Configured,
+}
+
+impl Reach {
+    /// One case in a hundred sees the whole cluster, one in eight is before the configuration's own selectors.
+    fn of(slot: u32) -> Self {
+        match slot {
+            slot if slot % 100 == 50 => Self::WholeCluster,
+            slot if slot % 8 == 4 => Self::Configured,
+            _ => Self::Population,
+        }
+    }
+}
+
+impl Property for SelectorPatterns {
+    type Shared = Reach;
+    type Case = Pattern;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(4),
+        title: "selector patterns",
+        claim: "label, name and expression selectors each pick exactly the namespaces Kubernetes semantics say",
+        requirements: &[Requirement::new(2, 4), Requirement::new(2, 2)],
+    };
+    const LANES: usize = subject::POPULATIONS;
+    // A selection without limits reaches into the namespaces of all other cases, and sees those that come and go.
+    const SHARES: Shares = Shares {
+        cluster: ClusterUse::OwnExceptIn(|slot| matches!(Reach::of(slot), Reach::WholeCluster)),
+        sources: SourceUse::Exist,
+        policies: PolicyUse::Passed,
+    };
+
+    fn namespaces(&self, _model: &Model) -> u32 {
+        // A case is before the configuration, with four namespaces and the twin, or before a population.
+        product(Self::LANES, u32::try_from(truth_table().len()).unwrap_or(u32::MAX).max(5))
+    }
+
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Reach>> {
+        asking_labels(model).map(|_| Just(Reach::of(slot)).boxed())
+    }
+
+    fn case(&self, model: &Model, reach: &Reach) -> BoxedStrategy<Pattern> {
+        let twin = asking_labels(model).filter(|_| *reach == Reach::Configured);
+        if let Some(twin) = twin {
+            let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
+            return (vec(any_labels(&keys), 2..=4), twin)
+                .prop_map(|(others, twin)| Pattern::Configured(World { others, foreign: None, twin }))
+                .boxed();
+        }
+        let reach = *reach;
+        (vec(selector(), 0..=3), vec(pick(), 0..=2), any::<bool>())
+            .prop_map(|(selectors, names, deprecated)| Pattern::Generated { selectors, names, deprecated })
+            .prop_filter("picks at least one namespace", move |pattern| !pattern.picks_none(reach))
+            .boxed()
+    }
+
+    fn is_telling(&self, model: &Model, reach: &Reach, case: &Pattern) -> bool {
+        match case {
+            Pattern::Generated { .. } => !case.picks_none(*reach),
+            Pattern::Configured(World { twin, .. }) => !expected_in(model, "twin", twin).is_empty(),
+        }
+    }
+
+    async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
+        subject::prepare(env).await.map_err(|error| credence_core::text::chain(&error))
+    }
+
+    async fn run(&self, env: &Arc<Environment>, reach: &Reach, cases: &[(CaseId, Pattern)]) -> Vec<Observation> {
+        let mut observations = Vec::with_capacity(cases.len());
+        for (id, pattern) in cases {
+            let observation = match pattern {
+                Pattern::Generated { .. } => {
+                    generated(env, *id, *reach, pattern).await.unwrap_or_else(Observation::from)
+                }
+                Pattern::Configured(world) => provision(env, *id, world).await.unwrap_or_else(Observation::from),
+            };
+            observations.push(observation);
+        }
+        observations
+    }
+}
+
+impl Pattern {
+    /// The selection before a population, limited to it unless it sees the whole cluster. A pattern of the
+    /// configuration has none.
+    fn selection(&self, reach: Reach, population: &Population) -> NamespaceSelection {
+        let Self::Generated { selectors, names, .. } = self else { return NamespaceSelection::default() };
+        let members: Vec<&String> = population.members.keys().collect();
+        let guard = (reach == Reach::Population).then_some(&population.id);
+        NamespaceSelection {
+            selectors: selectors.iter().map(|selector| limited(selector, guard)).collect(),
+            names: names.iter().map(|pick| (*pick.of(&members)).clone()).collect(),
+        }
+    }
+
+    fn picks_none(&self, reach: Reach) -> bool {
+        let population = Population::example();
+        let selection = self.selection(reach, &population);
+        !population.members.iter().any(|(name, labels)| selection.matches(&effective_labels(name, labels)))
+    }
+}
+
+/// A selector with one more requirement: the namespace is of this population.
+fn limited(selector: &LabelSelector, population: Option<&String>) -> LabelSelector {
+    let Some(id) = population else { return selector.clone() };
+    // The guard is a valid key, and the id of a population a valid value.
+    selector.clone().and_label(GUARD, id).expect("the guard is a valid label")
+}
+
+fn selector() -> BoxedStrategy<LabelSelector> {
+    let value = || select(VALUES).prop_map(str::to_owned);
+    let values = vec(value(), 1..=2);
+    let expression = (select(KEYS), select(&[0, 1, 2, 3][..]), values).prop_map(|(key, operator, values)| {
+        let (operator, values) = match operator {
+            0 => (Operator::In, values),
+            1 => (Operator::NotIn, values),
+            2 => (Operator::Exists, Vec::new()),
+            _ => (Operator::DoesNotExist, Vec::new()),
+        };
+        // Keys and values are the constants above, and the values go with the operator.
+        LabelRequirement::new(key, operator, values).expect("generated requirements are valid")
+    });
+    let labels = proptest::collection::btree_map(select(KEYS).prop_map(str::to_owned), value(), 0..=1);
+    (labels, vec(expression, 0..=2))
+        .prop_map(|(labels, expressions)| LabelSelector::new(labels, expressions).expect("generated labels are valid"))
+        .boxed()
+}
+
+async fn generated(
+    env: &Arc<Environment>,
+    id: CaseId,
+    reach: Reach,
+    pattern: &Pattern,
+) -> Result<Observation, SubjectError> {
+    let taken = env.populations.take().await;
+    let population = &taken.population;
+    let client = env.client_for(id);
+    let selection = pattern.selection(reach, population);
+    let deprecated = matches!(pattern, Pattern::Generated { deprecated: true, .. });
+    let name = format!("credence-{}-{}", id.property, id.index);
+    let mut observation = Observation::of(Outcome::Held);
+    let applied = Instant::now();
+    subject::create(env, &client, &name, &selection, deprecated).await?;
+    observation.count("select namespaces");
+    // As many as there are may be selected by a case before the whole cluster, and every population is small.
+    let bound = match reach {
+        Reach::WholeCluster => env.provisioning_bound_of(env.observer.look(|view| view.namespaces().count())),
+        Reach::Population | Reach::Configured => env.provisioning_bound(),
+    };
+    observation.bound = Some(bound);
+    let reached = wait::until(&env.observer, "exactly the selected namespaces hold a copy", bound, |view| {
+        match differences(view, &selection, &name) {
+            Some(difference) => Progress::NotYet(difference),
+            None => Progress::Done(()),
+        }
+    });
+    observation.outcome = match reached.await {
+        Err(error) => crate::observation::failed(&error),
+        Ok(()) => {
+            observation.latencies.push(applied.elapsed());
+            let held = wait::hold(&env.observer, "exactly the selected namespaces", HOLD, |view| {
+                differences(view, &selection, &name).map_or(Ok(()), Err)
+            });
+            held.await.map_or_else(|error| crate::observation::failed(&error), |()| Outcome::Held)
+        }
+    };
+    subject::delete(&client, &name).await?;
+    subject::until_gone(env, &name, bound).await;
+    Ok(observation)
+}
+
+/// How the namespaces that hold the copy `name` differ from those that Kubernetes semantics select.
+fn differences(view: &View<'_>, selection: &NamespaceSelection, name: &str) -> Option<String> {
+    view.namespaces().filter(|(_, seen)| !seen.deleting).find_map(|(namespace, seen)| {
+        let selected = selection.matches(&effective_labels(namespace, &seen.labels));
+        let holds = view.secret(namespace, name).is_some();
+        match (selected, holds) {
+            (true, false) => Some(format!("{namespace} with {:?} is selected and has no copy", seen.labels)),
+            (false, true) => Some(format!("{namespace} with {:?} is not selected and has a copy", seen.labels)),
+            _ if !selected && view.external_secrets(namespace).contains(name) => {
+                Some(format!("{namespace} with {:?} is not selected and has an ExternalSecret", seen.labels))
+            }
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use credence_core::labels::Labels;
+
+    use super::*;
+
+    #[test]
+    fn the_population_is_a_full_truth_table_of_the_labels_that_selectors_look_at() {
+        let rows: BTreeSet<Labels> = truth_table().into_iter().collect();
+        assert_eq!(rows.len(), (VALUES.len() + 1).pow(KEYS.len() as u32));
+    }
+}

@@ -1,0 +1,133 @@
+//! p05: type, exact key set and decoded content are right for every credential, whatever characters it has.
+//!
+//! Each case gives a source values of its own and looks at new copies in some of the formats made of it, decoded as
+//! the consumer of each format would.
+
+use std::sync::Arc;
+
+use credence_core::id::{CaseId, PropertyId, Requirement, agent};
+use credence_model::config::SourceRef;
+use credence_model::model::{Model, Target};
+use credence_model::values::Values;
+use credence_report::report::PropertyMeta;
+use credence_report::verdict::Outcome;
+use futures::future::join_all;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+use tokio::time::Instant;
+
+use crate::driver::Property;
+use crate::generate::{self, Pick, pick};
+use crate::observation::Observation;
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::Environment;
+use crate::testbed::namespaces::NamespaceError;
+use crate::testbed::rotation::{self, Dependent, targets_of};
+
+/// The property.
+pub struct Format;
+
+/// A source and the values that a case gives it.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    source: SourceRef,
+    values: Values,
+}
+
+/// The formats that a case looks at, by their place among those of the source, and the way to ask for each.
+#[derive(Debug, Clone)]
+pub struct Formats(Vec<(Pick, Pick)>);
+
+impl Property for Format {
+    type Shared = Credentials;
+    type Case = Formats;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(5),
+        title: "format",
+        claim: "type, exact key set and decoded content are right for every credential, whatever characters it has",
+        requirements: &[Requirement::new(3, 1), Requirement::new(3, 2), Requirement::new(3, 3), Requirement::new(3, 4)],
+    };
+    const LANES: usize = 4;
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
+
+    fn namespaces(&self, model: &Model) -> u32 {
+        product(Self::LANES.min(model.sources.len()), 2)
+    }
+
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Credentials>> {
+        let turn = usize::try_from(slot).ok()?.checked_rem(model.sources.len())?;
+        let (source, keys) = model.sources.iter().nth(turn).map(|(name, source)| (name.clone(), &source.keys))?;
+        let values = generate::source_values(keys.iter().cloned());
+        Some(values.prop_map(move |values| Credentials { source: source.clone(), values }).boxed())
+    }
+
+    fn case(&self, _model: &Model, _shared: &Credentials) -> BoxedStrategy<Formats> {
+        vec((pick(), pick()), 1..=2).prop_map(Formats).boxed()
+    }
+
+    fn is_telling(&self, _model: &Model, shared: &Credentials, case: &Formats) -> bool {
+        !shared.values.is_empty() && !case.0.is_empty()
+    }
+
+    async fn run(
+        &self,
+        env: &Arc<Environment>,
+        credentials: &Credentials,
+        cases: &[(CaseId, Formats)],
+    ) -> Vec<Observation> {
+        let mut observations = Vec::with_capacity(cases.len());
+        for (id, formats) in cases {
+            let Credentials { source, values } = credentials;
+            let begun = rotation::begin(env, &env.client_for(*id), &agent(*id), source, values).await;
+            observations.push(match begun {
+                Ok(_lease) => look(env, *id, credentials, formats).await.unwrap_or_else(Observation::from),
+                Err(observation) => observation,
+            });
+        }
+        observations
+    }
+}
+
+async fn look(
+    env: &Arc<Environment>,
+    id: CaseId,
+    credentials: &Credentials,
+    formats: &Formats,
+) -> Result<Observation, NamespaceError> {
+    let written = Instant::now();
+    let client = env.client_for(id);
+    let targets = targets_of(&env.model, &credentials.source);
+    let mut observation = Observation::of(Outcome::Held);
+    let mut dependents = Vec::new();
+    for (target, way) in &formats.0 {
+        let dependent = Dependent::lease(env, &client, target.of::<&Target>(&targets), *way).await?;
+        dependent.ask(&client, id).await?;
+        observation.count(&format!("copy as {}", dependent.target.name));
+        dependents.push(dependent);
+    }
+    let looks = dependents.iter().map(|dependent| async move {
+        // A copy in a namespace that always asked changes at its next refresh; a new one is right from the start.
+        let bound = match dependent.is_new() {
+            true => env.provisioning_bound(),
+            false => env.propagation_bound(dependent.target).limit(),
+        };
+        (bound, dependent.until_faithful(env, &credentials.values, bound).await)
+    });
+    for (bound, end) in join_all(looks).await {
+        observation.bound = observation.bound.max(Some(bound));
+        match end {
+            Ok(()) => observation.latencies.push(written.elapsed()),
+            Err(error) => {
+                observation.outcome =
+                    credence_report::verdict::worse(observation.outcome, crate::observation::failed(&error))
+            }
+        }
+    }
+    for dependent in dependents {
+        dependent.give_back(env);
+    }
+    Ok(observation)
+}

@@ -1,0 +1,228 @@
+//! p06: all formats made of one source agree with it and with each other, at any moment they are at rest.
+//!
+//! The cases of a slot hold several formats of one source and live through one rotation of it. Every change of every
+//! copy is recorded. ESO reads the keys of a source one by one, so a copy that is refreshed while the source is written
+//! can be half new, old in one key and new in another: that is counted, and it must be over within the bound. What a
+//! copy may never hold is anything that is neither old nor new.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_cluster::apply::FIELD_MANAGER;
+use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_model::config::SourceRef;
+use credence_model::model::Model;
+use credence_report::report::PropertyMeta;
+use credence_report::verdict::Outcome;
+use credence_watch::observer::SecretEvent;
+use credence_watch::wait;
+use futures::future::join_all;
+use proptest::prelude::*;
+use proptest::sample::subsequence;
+use proptest::strategy::BoxedStrategy;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+
+use crate::driver::Property;
+use crate::generate::{Pick, pick};
+use crate::observation::Observation;
+use crate::oracle::{self, Version};
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::rotation::{self, Dependent, Rotation, targets_of};
+use crate::testbed::{Environment, HOLD};
+
+/// The property.
+pub struct MultiFormat;
+
+/// Most formats of one source that are told apart by a case; more than any configuration we know has.
+const MOST_FORMATS: usize = 8;
+
+/// The formats of one case: at least two, by their rank among those of the source, and the way to ask for each.
+#[derive(Debug, Clone)]
+pub struct Formats {
+    ranks: Vec<usize>,
+    way: Pick,
+}
+
+impl Formats {
+    /// The chosen targets: the ranks that exist, and the first two if fewer than two do.
+    fn choose<T: Copy>(&self, targets: &[T]) -> Vec<T> {
+        let chosen: Vec<T> = self.ranks.iter().filter_map(|rank| targets.get(*rank)).copied().collect();
+        if chosen.len() >= 2 { chosen } else { targets.iter().take(2).copied().collect() }
+    }
+}
+
+impl Property for MultiFormat {
+    type Shared = Rotation;
+    type Case = Formats;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(6),
+        title: "multi-format",
+        claim: "all formats made of one source agree with it and with each other, at any moment they are at rest",
+        requirements: &[Requirement::new(3, 2)],
+    };
+    const CASES_PER_SLOT: u32 = 10;
+    const LANES: usize = 4;
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
+
+    fn namespaces(&self, model: &Model) -> u32 {
+        // A namespace for each format, and no source has two slots.
+        let formats = model.sources.keys().map(|source| targets_of(model, source).len().min(MOST_FORMATS));
+        product(formats.filter(|formats| *formats >= 2).sum(), Self::CASES_PER_SLOT)
+    }
+
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Rotation>> {
+        let sources: Vec<&SourceRef> =
+            model.sources.keys().filter(|source| targets_of(model, source).len() >= 2).collect();
+        Rotation::strategy(model, &sources, slot, 1..=1, Duration::ZERO)
+    }
+
+    fn case(&self, _model: &Model, _rotation: &Rotation) -> BoxedStrategy<Formats> {
+        let ranks = subsequence((0..MOST_FORMATS).collect::<Vec<_>>(), 2..=MOST_FORMATS);
+        (ranks, pick()).prop_map(|(ranks, way)| Formats { ranks, way }).boxed()
+    }
+
+    fn is_telling(&self, model: &Model, rotation: &Rotation, case: &Formats) -> bool {
+        let (before, after) = rotation.last_two();
+        before != after && case.choose(&targets_of(model, &rotation.source)).len() >= 2
+    }
+
+    async fn run(&self, env: &Arc<Environment>, rotation: &Rotation, cases: &[(CaseId, Formats)]) -> Vec<Observation> {
+        let client = &env.cluster.client;
+        let begun = rotation::begin(env, client, FIELD_MANAGER, &rotation.source, &rotation.initial);
+        let mut lease = match begun.await {
+            Ok(lease) => lease,
+            Err(observation) => return vec![observation; cases.len()],
+        };
+        let live = join_all(cases.iter().map(|(id, formats)| Live::settle(env, *id, rotation, formats))).await;
+        let (_, last) = rotation.last_two();
+        let written = match lease.write(client, FIELD_MANAGER, last).await {
+            Ok(written) => written,
+            Err(error) => return vec![Observation::from(error); cases.len()],
+        };
+        join_all(live.into_iter().map(|live| live.judge(env, rotation, written))).await
+    }
+}
+
+/// A case under way.
+struct Live<'a> {
+    copies: Vec<(Dependent<'a>, UnboundedReceiver<SecretEvent>)>,
+    observation: Observation,
+}
+
+impl<'a> Live<'a> {
+    /// Brings all formats to rest on the initial values and begins to record.
+    async fn settle(env: &'a Arc<Environment>, id: CaseId, rotation: &Rotation, formats: &Formats) -> Live<'a> {
+        let mut live = Self { copies: Vec::new(), observation: Observation::of(Outcome::Held) };
+        if let Err(failed) = live.populate(env, id, rotation, formats).await {
+            live.observation = failed;
+        }
+        live
+    }
+
+    async fn populate(
+        &mut self,
+        env: &'a Arc<Environment>,
+        id: CaseId,
+        rotation: &Rotation,
+        formats: &Formats,
+    ) -> Result<(), Observation> {
+        let client = env.client_for(id);
+        let targets = targets_of(&env.model, &rotation.source);
+        let mut dependents = Vec::new();
+        for target in formats.choose(&targets) {
+            let dependent = Dependent::lease(env, &client, target, formats.way).await?;
+            dependent.ask(&client, id).await?;
+            dependents.push(dependent);
+        }
+        let bound = bound(env, rotation);
+        self.observation.bound = Some(bound);
+        let rests = dependents.iter().map(|dependent| dependent.until_faithful(env, &rotation.initial, bound));
+        let rested = join_all(rests).await;
+        for dependent in dependents {
+            let events = env.observer.record(&dependent.namespace);
+            self.copies.push((dependent, events));
+        }
+        for end in rested {
+            end.map_err(|error| Observation {
+                bound: Some(bound),
+                ..Observation::of(crate::observation::failed(&error))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Waits until all formats are new, and looks at what each of them was on the way.
+    async fn judge(mut self, env: &'a Arc<Environment>, rotation: &Rotation, written: Instant) -> Observation {
+        if self.observation.outcome == Outcome::Held {
+            self.observation.count("rotate source");
+            self.observation.outcome = self.arrive(env, rotation, written).await;
+        }
+        for (dependent, _) in self.copies {
+            dependent.give_back(env);
+        }
+        self.observation
+    }
+
+    async fn arrive(&mut self, env: &Environment, rotation: &Rotation, written: Instant) -> Outcome {
+        let (_, last) = rotation.last_two();
+        let bound = bound(env, rotation);
+        let arrivals = self.copies.iter().map(|(dependent, _)| async move {
+            let left = bound.saturating_sub(written.elapsed());
+            dependent.until_faithful(env, last, left).await.map(|()| written.elapsed())
+        });
+        for arrival in join_all(arrivals).await {
+            match arrival {
+                Ok(latency) => self.observation.latencies.push(latency),
+                Err(error) => return crate::observation::failed(&error),
+            }
+        }
+        let rest = wait::hold(&env.observer, "all formats like their source", HOLD, |view| {
+            self.copies.iter().try_for_each(|(dependent, _)| dependent.look(view, last))
+        });
+        if let Err(error) = rest.await {
+            return crate::observation::failed(&error);
+        }
+        let mut outcome = Outcome::Held;
+        for (dependent, events) in &mut self.copies {
+            match history(dependent, events, rotation) {
+                Ok(0) => {}
+                Ok(_) => self.observation.count("copy half new for a while"),
+                Err(why) => outcome = credence_report::verdict::worse(outcome, credence_report::verdict::violated(why)),
+            }
+        }
+        outcome
+    }
+}
+
+/// Looks at every state that a copy went through and counts those that were half new.
+fn history(
+    dependent: &Dependent<'_>,
+    events: &mut UnboundedReceiver<SecretEvent>,
+    rotation: &Rotation,
+) -> Result<usize, String> {
+    let (old, new) = rotation.last_two();
+    let mut half_new = 0;
+    while let Ok(event) = events.try_recv() {
+        if event.name != dependent.target.secret {
+            continue;
+        }
+        let place = format!("{}/{}", dependent.namespace, event.name);
+        let secret = event.secret.ok_or_else(|| format!("{place} was gone for a moment during the rotation"))?;
+        let version = oracle::version(dependent.target, &secret, old, new);
+        match version.map_err(|why| format!("{place} was {why}"))? {
+            Version::Old | Version::New => {}
+            Version::HalfNew => half_new += 1,
+        }
+    }
+    Ok(half_new)
+}
+
+/// The longest bound of the formats of the source.
+fn bound(env: &Environment, rotation: &Rotation) -> Duration {
+    let targets = targets_of(&env.model, &rotation.source);
+    let bounds = targets.iter().map(|target| env.propagation_bound(target).limit());
+    bounds.max().unwrap_or_default()
+}

@@ -1,0 +1,356 @@
+//! p07: the real consumer authenticates with the copy, and fails with a wrong or revoked one.
+//!
+//! The cases of a slot live through the life of one credential: it is issued by the server that checks it, rotated, and
+//! then revoked there, or overwritten with something wrong. At each step every case has the consumer of its copy log in,
+//! for real: the kubelet pulls an image nobody pulled before, Argo CD syncs a new commit, and so on. Beside the first
+//! login, each case tries one that must be denied although the credential is good; that of Backstage, one with wrong values.
+//!
+//! The oracle is the log of the server, not what the consumer says of itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_consumers::running::Consumers;
+use credence_core::consumer::Consumer;
+use credence_core::id::{CaseId, PropertyId, Requirement, agent};
+use credence_core::text::chain;
+use credence_model::config::SourceRef;
+use credence_model::model::Model;
+use credence_report::report::PropertyMeta;
+use credence_report::verdict::Outcome;
+use futures::future::join_all;
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+use tokio::time::timeout;
+
+use crate::driver::Property;
+use crate::generate::{Pick, pick};
+use crate::observation::Observation;
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::Environment;
+use crate::testbed::sources::ExclusiveLease;
+
+mod deal;
+mod issue;
+mod issuer;
+mod portal;
+mod trespass;
+mod trial;
+
+pub use issue::{End, Issue, Kind, Secret};
+
+use deal::consumed;
+use issuer::Issuer;
+
+pub use portal::PortalCopies;
+use portal::PortalTrial;
+use trial::Trial;
+
+/// The property.
+pub struct CredentialTypes;
+
+/// How one case uses its copy. Which copy that is follows from the case's number, so that a few cases meet every consumer.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    /// The way in which its namespace asks for it.
+    way: Pick,
+    /// The login that must be denied, by its place among those that its consumer can try.
+    trespass: Pick,
+}
+
+/// What the cases of a slot live through.
+#[derive(Debug, Clone)]
+pub struct Lives {
+    /// One credential; two where the first case is that of Backstage, which needs both.
+    issues: Vec<Issue>,
+    /// The copies of Backstage, by their targets' names.
+    portal: Option<PortalCopies>,
+}
+
+/// Slots of which one has a case of Backstage: it takes a minute, and so there are few.
+const SLOTS_PER_PORTAL: u32 = 10;
+/// Which of them: a run of few cases has it as well.
+const PORTAL_SLOT: u32 = 0;
+/// How much later than what follows from it the death of a consumer may be known: of a container the engine tells.
+const DEATH: Duration = Duration::from_secs(2);
+
+impl Property for CredentialTypes {
+    type Shared = Lives;
+    type Case = Placement;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(7),
+        title: "credential types",
+        claim: "the real consumer authenticates with the copy, and fails with a wrong or revoked one",
+        requirements: &[Requirement::new(4, 1), Requirement::new(4, 2), Requirement::new(4, 3), Requirement::new(4, 4)],
+    };
+    const CASES_PER_SLOT: u32 = 10;
+    const LANES: usize = 3;
+    const BEGINS_FIRST: bool = true;
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
+
+    fn namespaces(&self, _model: &Model) -> u32 {
+        product(Self::LANES, Self::CASES_PER_SLOT)
+    }
+
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Lives>> {
+        if slot % SLOTS_PER_PORTAL == PORTAL_SLOT
+            && let Some((copies, sources)) = PortalCopies::of(model)
+        {
+            let [client, account] = sources.map(|source| issue::strategy(source, &model.sources[source].keys));
+            let lives = (client?, account?).prop_map(move |(client, account)| Lives {
+                issues: vec![client.for_backstage(), account.for_backstage()],
+                portal: Some(copies.clone()),
+            });
+            return Some(lives.boxed());
+        }
+        // A source has as many turns as copies are made of it, so that each format gets about as many cases.
+        let turns: Vec<&SourceRef> = model
+            .sources
+            .iter()
+            .filter(|(_, keys)| Kind::of(&keys.keys).is_some())
+            .flat_map(|(source, _)| std::iter::repeat_n(source, consumed(model, source).len()))
+            .collect();
+        let turn = usize::try_from(slot).ok()?.checked_rem(turns.len())?;
+        let issue = issue::strategy(turns[turn], &model.sources[turns[turn]].keys)?;
+        Some(issue.prop_map(|issue| Lives { issues: vec![issue], portal: None }).boxed())
+    }
+
+    fn case(&self, _model: &Model, _lives: &Lives) -> BoxedStrategy<Placement> {
+        (pick(), pick()).prop_map(|(way, trespass)| Placement { way, trespass }).boxed()
+    }
+
+    fn is_telling(&self, _model: &Model, _lives: &Lives, _case: &Placement) -> bool {
+        true
+    }
+
+    fn environment<'a>(&self, env: &'a Arc<Environment>) -> &'a Arc<Environment> {
+        env.is_equipped().unwrap_or(env)
+    }
+
+    fn applies(&self, env: &Environment) -> Result<(), String> {
+        let absent = &env.model.absent_consumers;
+        if Consumer::ALL.iter().any(|consumer| !absent.contains_key(consumer)) {
+            return Ok(());
+        }
+        let reasons: BTreeSet<&str> = absent.values().map(String::as_str).collect();
+        Err(Vec::from_iter(reasons).join("; "))
+    }
+
+    fn not_covered(&self, model: &Model) -> BTreeMap<Requirement, String> {
+        let absent = model.absent_consumers.iter();
+        let mut reasons: BTreeMap<Requirement, Vec<String>> = BTreeMap::new();
+        for (consumer, reason) in absent {
+            let text = format!("{}: {reason}", consumer.operation());
+            reasons.entry(consumer.requirement()).or_default().push(text);
+        }
+        // A requirement with another consumer that does run is covered by that one.
+        reasons.retain(|requirement, _| {
+            let here = |consumer: &Consumer| {
+                consumer.requirement() == *requirement && !model.absent_consumers.contains_key(consumer)
+            };
+            !Consumer::ALL.iter().any(here)
+        });
+        reasons.into_iter().map(|(requirement, texts)| (requirement, texts.join("; "))).collect()
+    }
+
+    fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
+        let absent = env.model.absent_consumers.iter();
+        absent.map(|(consumer, reason)| (consumer.operation().to_owned(), reason.clone())).collect()
+    }
+
+    async fn is_ready(&self, env: &Environment) {
+        // What it needs is obtained before; it starts in its turn, so that nobody takes the cluster away meanwhile.
+        env.equipped().await;
+    }
+
+    async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
+        env.consumers().await.map(drop)
+    }
+
+    async fn run(&self, env: &Arc<Environment>, lives: &Lives, cases: &[(CaseId, Placement)]) -> Vec<Observation> {
+        let consumers = match env.consumers().await {
+            Ok(consumers) => consumers,
+            Err(why) => return vec![Observation::unknown(why); cases.len()],
+        };
+        let all_unknown = |why: String| vec![Observation::unknown(why); cases.len()];
+        let died = consumers.died();
+        tokio::pin!(died);
+        let seen = tokio::select! {
+            biased;
+            // What a case sees of a consumer that has died is no evidence.
+            death = &mut died => return all_unknown(death),
+            seen = live(env, lives, cases) => seen.unwrap_or_else(all_unknown),
+        };
+        if seen.iter().any(|observation| observation.outcome != Outcome::Held)
+            && let Ok(death) = timeout(DEATH, died).await
+        {
+            return all_unknown(death);
+        }
+        seen
+    }
+}
+
+/// What is called a credential that has replaced another.
+const ROTATED: &str = "rotated";
+
+/// Counts a login with a credential that was just issued or rotated.
+fn count_login(observation: &mut Observation, consumer: Consumer, how: &str) {
+    observation.count(consumer.operation());
+    if how == ROTATED {
+        observation.count(&format!("{}, after a rotation", consumer.operation()));
+    }
+}
+
+/// Leads the credentials of a slot through their lives, with all cases at each step.
+async fn live(
+    env: &Arc<Environment>,
+    lives: &Lives,
+    cases: &[(CaseId, Placement)],
+) -> Result<Vec<Observation>, String> {
+    let consumers = env.consumers().await?;
+    let Some((first, _)) = cases.first() else { return Ok(Vec::new()) };
+    // In the order of their sources, so that slots do not wait for each other in a circle.
+    let mut issues: Vec<&Issue> = lives.issues.iter().collect();
+    issues.sort_by_key(|issue| &issue.source);
+    let sources: Vec<&SourceRef> = issues.iter().map(|issue| &issue.source).collect();
+    let choices = deal::choices(&env.model, &sources);
+    // Before the credentials, for which the slot may have to wait until others are done with their sources.
+    let begun = cases.iter().map(|(id, placement)| {
+        let portal = lives.portal.as_ref().filter(|_| deal::is_first(*id));
+        // A source without targets has no slot.
+        let (target, consumer, issuer) = choices[deal::turn(*id, choices.len()).unwrap_or_default()];
+        async move {
+            match portal {
+                Some(copies) => Subject::Portal(Box::new(PortalTrial::begin(env, consumers, *id, copies).await)),
+                None => {
+                    let trial = Trial::begin(env, consumers, *id, target, consumer, placement).await;
+                    Subject::Copy(Box::new(trial), issuer)
+                }
+            }
+        }
+    });
+    let mut subjects = join_all(begun).await;
+    let lived = live_through(env, consumers, issues, &mut subjects, *first).await;
+    // What the cases made is removed, however far they came.
+    let seen = join_all(subjects.into_iter().map(Subject::end)).await;
+    lived.map(|()| seen)
+}
+
+/// Takes the credentials from one step of their lives to the next, and the cases with them.
+async fn live_through(
+    env: &Environment,
+    consumers: &Consumers,
+    issues: Vec<&Issue>,
+    subjects: &mut [Subject<'_>],
+    first: CaseId,
+) -> Result<(), String> {
+    let mut credentials = Vec::new();
+    for issue in issues {
+        let lease = env.sources.rotate(&issue.source).await;
+        let lease = lease.ok_or_else(|| format!("there is no source {}", issue.source))?;
+        let issuer = Issuer::issue(consumers, issue, first).await.map_err(|error| chain(&error))?;
+        credentials.push((lease, issuer));
+    }
+    write(env, &mut credentials, first).await?;
+    every(subjects, &credentials, &[Step::Settle, Step::MustBeAdmitted("issued"), Step::MustBeDeniedElsewhere]).await;
+
+    for (_, issuer) in &mut credentials {
+        issuer.rotate().await.map_err(|error| chain(&error))?;
+    }
+    write(env, &mut credentials, first).await?;
+    every(subjects, &credentials, &[Step::Settle]).await;
+    for (_, issuer) in &mut credentials {
+        issuer.withdraw_former().await.map_err(|error| chain(&error))?;
+    }
+    every(subjects, &credentials, &[Step::MustBeAdmitted(ROTATED)]).await;
+
+    let mut overwritten = false;
+    for (_, issuer) in &mut credentials {
+        // Without new values it is revoked where it is checked, and the copies stay as they are.
+        if let Some(wrong) = issuer.end().await.map_err(|error| chain(&error))? {
+            issuer.values = wrong;
+            overwritten = true;
+        }
+    }
+    if overwritten {
+        write(env, &mut credentials, first).await?;
+        every(subjects, &credentials, &[Step::Settle, Step::MustBeRefused]).await;
+    } else {
+        every(subjects, &credentials, &[Step::MustBeRefused]).await;
+    }
+    // Others may have the sources while what the cases made is removed.
+    Ok(())
+}
+
+/// A credential of the slot: the right to write its source, and the server's side of it.
+type Credentials<'a> = Vec<(ExclusiveLease, Issuer<'a>)>;
+
+/// Writes the sources in the name of the first case of the slot.
+async fn write(env: &Environment, credentials: &mut Credentials<'_>, case: CaseId) -> Result<(), String> {
+    for (lease, issuer) in credentials {
+        let written = lease.write(&env.client_for(case), &agent(case), &issuer.values).await;
+        written.map_err(|error| chain(&error))?;
+    }
+    Ok(())
+}
+
+/// A step in the life of a credential.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Settle,
+    MustBeAdmitted(&'static str),
+    MustBeDeniedElsewhere,
+    MustBeRefused,
+}
+
+/// What a case is about.
+enum Subject<'a> {
+    /// A copy, and which credential of the slot it is of.
+    Copy(Box<Trial<'a>>, usize),
+    Portal(Box<PortalTrial<'a>>),
+}
+
+impl Subject<'_> {
+    async fn take(&mut self, step: Step, credentials: &Credentials<'_>) {
+        match self {
+            Self::Copy(trial, issuer) => {
+                let (_, issuer) = &credentials[*issuer];
+                match step {
+                    Step::Settle => trial.settle(issuer).await,
+                    Step::MustBeAdmitted(how) => trial.must_be_admitted(issuer, how).await,
+                    Step::MustBeDeniedElsewhere => trial.must_be_denied_elsewhere(issuer).await,
+                    Step::MustBeRefused => trial.must_be_refused(issuer).await,
+                }
+            }
+            Self::Portal(trial) => {
+                let issuers: Vec<&Issuer<'_>> = credentials.iter().map(|(_, issuer)| issuer).collect();
+                match step {
+                    Step::Settle => trial.settle(&issuers).await,
+                    Step::MustBeAdmitted(how) => trial.must_be_admitted(&issuers, how).await,
+                    Step::MustBeDeniedElsewhere => trial.must_be_refused_with_wrong_values().await,
+                    Step::MustBeRefused => trial.must_be_refused().await,
+                }
+            }
+        }
+    }
+
+    async fn end(self) -> Observation {
+        match self {
+            Self::Copy(trial, _) => trial.end().await,
+            Self::Portal(trial) => trial.end().await,
+        }
+    }
+}
+
+/// Takes the steps with each case, which waits for no other between them.
+async fn every(subjects: &mut [Subject<'_>], credentials: &Credentials<'_>, steps: &[Step]) {
+    let taken = subjects.iter_mut().map(async |subject| {
+        for step in steps {
+            subject.take(*step, credentials).await;
+        }
+    });
+    join_all(taken).await;
+}

@@ -1,0 +1,153 @@
+//! The life of a credential, generated: what is issued, what it is rotated to, and how it ends.
+
+use std::collections::BTreeSet;
+
+use credence_core::credential::Credential;
+use credence_core::formats::{Role, source_roles};
+use credence_model::config::SourceRef;
+use credence_model::values::Values;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::BoxedStrategy;
+
+use crate::generate;
+
+/// A credential of one source. What only a server can make, such as a token, is made when the case runs.
+#[derive(Debug, Clone)]
+pub struct Issue {
+    /// The source.
+    pub source: SourceRef,
+    /// What kind of credential its keys are for.
+    pub kind: Kind,
+    /// The secret part of a forge account at first.
+    pub first: Secret,
+    /// What that is rotated to.
+    pub next: Secret,
+    /// How it ends.
+    pub end: End,
+    /// Values of keys that say nothing of a role, and a user name to go with tokens, which forges do not look at.
+    pub others: Values,
+}
+
+/// What kind of credential a source holds, by the roles of its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// User name and token or password of a forge.
+    Account,
+    /// Id and secret of an OAuth client.
+    Client,
+    /// Certificate and key of a server.
+    Certificate,
+}
+
+/// The secret part of a forge account.
+#[derive(Debug, Clone)]
+pub enum Secret {
+    /// A token, made by the forge.
+    Token,
+    /// A password, with whatever characters a password may have.
+    Password(Credential),
+}
+
+/// How a credential ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The server that checks it does not know it any more. A certificate expires instead.
+    Revoked,
+    /// The source holds something else: a value that was never issued, or the key of another certificate.
+    Wrong,
+    /// The source holds the beginning of it.
+    Truncated,
+}
+
+impl Issue {
+    /// The same for Backstage, which sends what it has for a token as a bearer token, and keeps running when a credential
+    /// is revoked: it is a token, and it is revoked.
+    pub(super) fn for_backstage(self) -> Self {
+        Self { first: Secret::Token, next: Secret::Token, end: End::Revoked, ..self }
+    }
+}
+
+impl Kind {
+    /// The kind that the keys of a source are for, if it is one that has a server to ask.
+    pub fn of(keys: &BTreeSet<String>) -> Option<Self> {
+        let roles = source_roles(keys.iter().map(String::as_str));
+        let has = |role: &Role| roles.contains_key(role);
+        if has(&Role::Certificate) && has(&Role::PrivateKey) {
+            Some(Self::Certificate)
+        } else if has(&Role::ClientId) && has(&Role::ClientSecret) {
+            Some(Self::Client)
+        } else {
+            has(&Role::Secret).then_some(Self::Account)
+        }
+    }
+}
+
+/// Generated text on one line, without a colon: git reads what it asks for from a line.
+fn one_line() -> impl Strategy<Value = String> {
+    generate::user_name().prop_map(|value| value.expose_str().unwrap_or_default().replace(['\n', '\r', '\0'], "_"))
+}
+
+/// Passwords that git can ask for.
+fn password() -> BoxedStrategy<Credential> {
+    // A forge trims nothing, but a browser form could; a quote at both ends stays what it is.
+    one_line().prop_map(|text| Credential::new(format!("\"{text}:{{{{ .x }}}}\\"))).boxed()
+}
+
+/// User names that any protocol can carry beside a token: one line, no colon, never empty.
+fn user_name() -> BoxedStrategy<Credential> {
+    one_line().prop_map(|text| Credential::new(if text.is_empty() { "_".to_owned() } else { text })).boxed()
+}
+
+fn secret() -> BoxedStrategy<Secret> {
+    prop_oneof![Just(Secret::Token), password().prop_map(Secret::Password)].boxed()
+}
+
+/// Generates the life of a credential of `source`, whose keys are these. `None` if they are of no kind.
+pub(super) fn strategy(source: &SourceRef, keys: &BTreeSet<String>) -> Option<BoxedStrategy<Issue>> {
+    let source = source.clone();
+    let kind = Kind::of(keys)?;
+    let username = source_roles(keys.iter().map(String::as_str)).get(&Role::Username).map(|key| (*key).to_owned());
+    let others = generate::source_values(keys.iter().cloned());
+    let ends: &[End] = if kind == Kind::Certificate {
+        &[End::Revoked, End::Wrong, End::Truncated]
+    } else {
+        &[End::Revoked, End::Wrong]
+    };
+    let strategy = (secret(), secret(), select(ends), others, user_name());
+    let issue = strategy.prop_map(move |(first, next, end, mut others, name)| {
+        if let Some(key) = &username {
+            others.insert(key.clone(), name);
+        }
+        Issue { source: source.clone(), kind, first, next, end, others }
+    });
+    Some(issue.boxed())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::strategy::ValueTree;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(&["username", "token"], Some(Kind::Account))]
+    #[case(&["client-id", "client-secret"], Some(Kind::Client))]
+    #[case(&["tls.crt", "tls.key"], Some(Kind::Certificate))]
+    #[case::half_a_certificate(&["tls.key"], None)]
+    #[case(&["endpoint"], None)]
+    fn the_kind_follows_from_the_keys(#[case] keys: &[&str], #[case] expected: Option<Kind>) {
+        assert_eq!(Kind::of(&keys.iter().map(|key| (*key).to_owned()).collect()), expected);
+    }
+
+    #[test]
+    fn passwords_are_one_line_with_what_breaks_templates_and_json() {
+        for index in 0..100 {
+            let password = password().new_tree(&mut generate::runner(7, "password", index)).unwrap().current();
+            let text = password.expose_str().unwrap();
+            assert!(text.starts_with('"') && text.ends_with('\\') && text.contains(":{{ .x }}"));
+            assert!(!text.contains(['\n', '\r', '\0']));
+        }
+    }
+}

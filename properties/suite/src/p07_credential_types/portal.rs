@@ -1,0 +1,406 @@
+//! A case of Backstage: one namespace with three copies, and a Deployment that needs them all.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use credence_consumers::forge::{Caller, Offered, Request};
+use credence_consumers::running::{
+    Answer, Consumers, PORTAL_IMAGE, PORTAL_VARIABLES, PortalDeployment, catalog_file, is_denial, refuses_credential,
+};
+use credence_core::consumer::Consumer;
+use credence_core::endpoints::Owner;
+use credence_core::formats::{Role, source_roles};
+use credence_core::id::{CaseId, agent};
+use credence_core::labels::Labels;
+use credence_core::text::chain;
+use credence_model::config::SourceRef;
+use credence_model::model::{ExpectedKeys, Model, Target, asking_labels};
+use credence_report::verdict::{Outcome, violated};
+use credence_watch::wait::{self, Progress, WaitError};
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::deal::consumed;
+use super::issue::Kind;
+use super::issuer::Issuer;
+use super::trial::is_success;
+use crate::observation::Observation;
+use crate::oracle;
+use crate::testbed::Environment;
+use crate::testbed::namespaces::{self, Lease};
+
+/// Where the forge is asked for the token of a sign-in.
+const EXCHANGE: &str = "/login/oauth/access_token";
+
+/// What Backstage calls itself when it asks for it (passport-github2, `lib/strategy.js`).
+const AGENT: &str = "passport-github";
+
+/// The copies that Backstage needs, by their targets' names.
+#[derive(Debug, Clone)]
+pub struct PortalCopies {
+    registry: String,
+    client: String,
+    token: String,
+}
+
+impl PortalCopies {
+    /// Those of a configuration, if it has all three, with the sources of client and account.
+    pub(super) fn of(model: &Model) -> Option<(Self, [&SourceRef; 2])> {
+        if model.absent_consumers.contains_key(&Consumer::Backstage) {
+            return None;
+        }
+        let of_kind = |kind: Kind| model.sources.iter().find(|(_, source)| Kind::of(&source.keys) == Some(kind));
+        let (client_source, account_source) = (of_kind(Kind::Client)?.0, of_kind(Kind::Account)?.0);
+        let target = |source: &SourceRef, consumer: Consumer| {
+            let all = consumed(model, source);
+            // Whatever uses it beside Backstage, that is a copy of this kind.
+            let found = all.into_iter().find(|(target, _)| Consumer::of(&target.shape()) == Some(consumer));
+            found.map(|(target, _)| target.name.clone())
+        };
+        let copies = Self {
+            registry: target(account_source, Consumer::Kubelet)?,
+            client: target(client_source, Consumer::OAuthClient)?,
+            token: target(account_source, Consumer::KargoGit)?,
+        };
+        Some((copies, [client_source, account_source]))
+    }
+}
+
+/// A case under way.
+pub(super) struct PortalTrial<'a> {
+    env: &'a Arc<Environment>,
+    consumers: &'a Consumers,
+    id: CaseId,
+    client: Client,
+    /// Targets of the pull secret, the OAuth client and the token.
+    targets: Vec<&'a Target>,
+    owner: Option<&'a Owner>,
+    lease: Option<Lease>,
+    labels: Labels,
+    /// Of its repository and its Deployment.
+    name: String,
+    starts: u32,
+    /// The pod that was started last, unless its image was not pulled.
+    pod: Option<String>,
+    deployed: bool,
+    observation: Observation,
+}
+
+impl<'a> PortalTrial<'a> {
+    /// Takes a namespace and makes the file that Backstage reads.
+    pub(super) async fn begin(
+        env: &'a Arc<Environment>,
+        consumers: &'a Consumers,
+        id: CaseId,
+        copies: &PortalCopies,
+    ) -> PortalTrial<'a> {
+        let names = [&copies.registry, &copies.client, &copies.token];
+        let named = |name: &String| env.model.targets.iter().find(|target| target.name == *name);
+        let targets: Vec<&Target> = names.into_iter().filter_map(named).collect();
+        let labels = targets.iter().filter_map(|target| asking_labels(target).into_iter().next()).flatten().collect();
+        let mut trial = Self {
+            env,
+            consumers,
+            id,
+            client: env.client_for(id),
+            targets,
+            owner: consumers.endpoints.pods.iter().next(),
+            lease: None,
+            labels,
+            name: consumers.unused_name(id),
+            starts: 0,
+            pod: None,
+            deployed: false,
+            observation: Observation::of(Outcome::Held),
+        };
+        if let Err(why) = trial.prepare().await {
+            trial.observation = Observation::unknown(why);
+        }
+        trial
+    }
+
+    async fn prepare(&mut self) -> Result<(), String> {
+        self.lease = Some(self.env.namespaces.lease(&self.client).await.map_err(|error| chain(&error))?);
+        let owner = self.owner()?;
+        let file = catalog_file(&self.name);
+        let files: [(&str, &[u8]); 1] = [("catalog-info.yaml", file.as_bytes())];
+        let made = self.consumers.forge.create_repository(&owner.name, &self.name, &files).await;
+        made.map(drop).map_err(|error| chain(&error))
+    }
+
+    fn owner(&self) -> Result<&'a Owner, String> {
+        self.owner.ok_or_else(|| "no consumer's manifest names an owner".to_owned())
+    }
+
+    fn namespace(&self) -> &str {
+        self.lease.as_ref().map_or("", |lease| lease.name.as_str())
+    }
+
+    fn is_over(&self) -> bool {
+        self.observation.outcome != Outcome::Held
+    }
+
+    /// Asks for the copies and waits until each is like its source.
+    pub(super) async fn settle(&mut self, issuers: &[&Issuer<'_>]) {
+        if self.is_over() {
+            return;
+        }
+        let namespace = self.namespace().to_owned();
+        if let Err(error) = namespaces::set_labels(&self.client, &agent(self.id), &namespace, &self.labels).await {
+            self.observation = error.into();
+            return;
+        }
+        for target in &self.targets {
+            let issuer = issuers.iter().find(|issuer| target.sources().contains(issuer.source()));
+            let Some(issuer) = issuer else { continue };
+            let bound = self.env.propagation_bound(target).limit();
+            let what = format!("copy {namespace}/{} like its source", target.secret);
+            let faithful = wait::until(&self.env.observer, &what, bound, |view| {
+                let Some(secret) = view.secret(&namespace, &target.secret) else {
+                    return Progress::NotYet("it does not exist".to_owned());
+                };
+                oracle::faithful(target, secret, &issuer.values).map_or_else(Progress::NotYet, Progress::Done)
+            });
+            match faithful.await {
+                // A copy that does not become so in its time is left to Backstage as it is.
+                Ok(()) | Err(WaitError::TimedOut { .. } | WaitError::Impossible { .. }) => {}
+                Err(error) => self.observation.outcome = crate::observation::failed(&error),
+            }
+        }
+    }
+
+    /// A new pod must be pulled, sign a person in, and read the private file; the one before must fail at both.
+    pub(super) async fn must_be_admitted(&mut self, issuers: &[&Issuer<'_>], how: &str) {
+        if self.is_over() {
+            return;
+        }
+        let outcome = self.admitted(issuers, how).await;
+        if outcome == Ok(Ok(())) {
+            super::count_login(&mut self.observation, Consumer::Backstage, how);
+        }
+        self.conclude(outcome);
+    }
+
+    async fn admitted(&mut self, issuers: &[&Issuer<'_>], how: &str) -> Result<Result<(), String>, String> {
+        // If it runs, it was started with the credentials of before, which are worth nothing by now.
+        if self.deployed
+            && let Err(reason) = self.must_fail("with the credentials of before a rotation").await?
+        {
+            return Ok(Err(reason));
+        }
+        let mark = self.consumers.forge.mark();
+        let (from, variables) = self.references_to_copies()?;
+        if let Err(said) = self.start(&from, &variables).await? {
+            let pull = self.consumers.requests_about(&mark, PORTAL_IMAGE).await;
+            return match pull.iter().any(refuses_credential) {
+                true => Ok(Err(format!("Backstage could not be pulled with a credential just {how}: {said}"))),
+                false => Err(format!("Backstage was not pulled ({said}), but the forge refused no credential")),
+            };
+        }
+        let (signed_in, read) = self.use_it().await?;
+        let reading = self.consumers.requests_about(&mark, &self.name).await;
+        if let Answer::Refused(said) = signed_in {
+            return Ok(Err(format!("sign-in by Backstage with a credential just {how} was refused: {said}")));
+        }
+        if let Answer::Refused(said) = read {
+            return match reading.iter().any(|request| is_bearer(request) && is_denial(request)) {
+                true => Ok(Err(format!("catalog read by Backstage with a credential just {how} was refused: {said}"))),
+                false => Err(format!("catalog read by Backstage failed ({said}), but the forge refused no credential")),
+            };
+        }
+        let offered = |request: &Request| {
+            issuers.iter().filter_map(|issuer| issuer.secret()).any(|secret| request.offered.is(secret))
+        };
+        let user = |request: &Request| issuers.iter().any(|issuer| request.caller == Caller::User(issuer.name.clone()));
+        let requests = self.consumers.forge.since(&mark).await;
+        let pull = self.consumers.requests_about(&mark, PORTAL_IMAGE).await;
+        let proofs = [
+            ("pull", pull.iter().any(|request| user(request) && is_success(request))),
+            ("sign-in", requests.iter().any(|request| is_exchange(request) && offered(request) && is_success(request))),
+            ("catalog read", reading.iter().any(|request| offered(request) && user(request) && is_success(request))),
+        ];
+        match proofs.iter().find(|(_, proved)| !proved) {
+            None => Ok(Ok(())),
+            Some((what, _)) => {
+                Err(format!("Backstage worked, but for its {what} the forge did not see the credential"))
+            }
+        }
+    }
+
+    /// A pod that is given other values than those of the copies must fail at both.
+    pub(super) async fn must_be_refused_with_wrong_values(&mut self) {
+        if self.is_over() {
+            return;
+        }
+        let outcome = self.refused_with_wrong_values().await;
+        self.conclude(outcome);
+    }
+
+    async fn refused_with_wrong_values(&mut self) -> Result<Result<(), String>, String> {
+        let (from, variables) = self.references_to_copies()?;
+        // Shaped like real ones, so that it is the forge that refuses them.
+        let wrong = |name: &str, digit: &str| json!({ "name": name, "value": digit.repeat(40) });
+        let [_, secret, token] = PORTAL_VARIABLES;
+        let mut wrong_ones: Vec<Value> = variables.clone();
+        wrong_ones.retain(|variable| variable["name"] != secret && variable["name"] != token);
+        wrong_ones.extend([wrong(secret, "0"), wrong(token, "1")]);
+        let not_pulled = |said: String| format!("Backstage was not pulled again: {said}");
+        self.start(&from, &wrong_ones).await?.map_err(not_pulled)?;
+        let refused = self.must_fail("with wrong values").await?;
+        // The pod that goes through the rotation has the copies' own values.
+        self.start(&from, &variables).await?.map_err(not_pulled)?;
+        Ok(refused)
+    }
+
+    /// The running pod must fail at both.
+    pub(super) async fn must_be_refused(&mut self) {
+        if self.is_over() {
+            return;
+        }
+        let outcome = self.must_fail("with revoked credentials").await;
+        self.conclude(outcome);
+    }
+
+    /// Both must fail, because the forge refuses what it is offered.
+    async fn must_fail(&mut self, how: &str) -> Result<Result<(), String>, String> {
+        let mark = self.consumers.forge.mark();
+        let (signed_in, read) = self.use_it().await?;
+        for (what, answer) in [("sign-in", signed_in), ("catalog read", read)] {
+            if answer == Answer::Admitted {
+                return Ok(Err(format!("{what} by Backstage works {how}")));
+            }
+        }
+        let requests = self.consumers.forge.since(&mark).await;
+        let reading = self.consumers.requests_about(&mark, &self.name).await;
+        let proofs = [
+            ("sign-in", requests.iter().any(|request| is_exchange(request) && refuses_credential(request))),
+            // Backstage has its token in every request, as a bearer token.
+            ("catalog read", reading.iter().any(|request| is_bearer(request) && is_denial(request))),
+        ];
+        if let Some((what, _)) = proofs.iter().find(|(_, proved)| !proved) {
+            return Err(format!("{what} by Backstage failed {how}, but the forge refused no credential"));
+        }
+        self.observation.count(&format!("{}, refused {how}", Consumer::Backstage.operation()));
+        Ok(Ok(()))
+    }
+
+    fn conclude(&mut self, outcome: Result<Result<(), String>, String>) {
+        match outcome {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => {
+                self.observation.outcome = violated(format!("{}: {reason}", Consumer::Backstage.operation()));
+            }
+            Err(why) => self.observation.outcome = Outcome::Unknown(why),
+        }
+    }
+
+    /// How a pod gets the copies' values: Secrets whose keys are its variables, and single variables. A copy of the
+    /// OAuth client that has keys of other names than Backstage's variables is taken apart.
+    fn references_to_copies(&self) -> Result<(Vec<String>, Vec<Value>), String> {
+        let [_, client, token] = self.targets[..] else { return Err("the configuration lacks a copy".to_owned()) };
+        let reference = |target: &Target, role: Role, variable: &str| {
+            let ExpectedKeys::Exactly(keys) = &target.keys else { return None };
+            let roles = source_roles(keys.iter().map(String::as_str));
+            let key = roles.get(&role)?;
+            Some(json!({ "name": variable, "valueFrom": { "secretKeyRef": { "name": target.secret, "key": key } } }))
+        };
+        let [id_variable, secret_variable, token_variable] = PORTAL_VARIABLES;
+        let token = reference(token, Role::Secret, token_variable);
+        let token = token.ok_or_else(|| no_key("token"))?;
+        let is_ready = matches!(&client.keys, ExpectedKeys::Exactly(keys)
+            if [id_variable, secret_variable].iter().all(|variable| keys.contains(*variable)));
+        if is_ready {
+            return Ok((vec![client.secret.clone()], vec![token]));
+        }
+        let id = reference(client, Role::ClientId, id_variable).ok_or_else(|| no_key("client id"))?;
+        let secret = reference(client, Role::ClientSecret, secret_variable).ok_or_else(|| no_key("client secret"))?;
+        Ok((Vec::new(), vec![id, secret, token]))
+    }
+
+    async fn start(
+        &mut self,
+        variables_from: &[String],
+        variables: &[Value],
+    ) -> Result<Result<String, String>, String> {
+        self.starts += 1;
+        let registry = self.targets.first().ok_or("the configuration lacks a copy")?;
+        let deployment = PortalDeployment {
+            namespace: self.namespace(),
+            name: &self.name,
+            start: self.starts,
+            owner: self.owner()?,
+            pull_secret: &registry.secret,
+            manager: &agent(self.id),
+            variables_from,
+            variables,
+        };
+        let began = Instant::now();
+        let started = self.consumers.start_portal(&self.client, &deployment).await;
+        self.deployed = true;
+        self.observation.latencies.push(began.elapsed());
+        let started = started.map_err(|error| chain(&error))?;
+        self.pod = started.clone().ok();
+        Ok(started)
+    }
+
+    async fn stop(&mut self) -> Result<(), String> {
+        if !std::mem::take(&mut self.deployed) {
+            return Ok(());
+        }
+        let stopped = self.consumers.stop_portal(&self.client, &agent(self.id), self.namespace(), &self.name).await;
+        stopped.map_err(|error| chain(&error))
+    }
+
+    /// Signs in and reads, with the container that was started last.
+    async fn use_it(&self) -> Result<(Answer, Answer), String> {
+        let used = async {
+            let signed_in = self.consumers.sign_in_to_portal().await.map_err(|error| chain(&error))?;
+            let read = self.consumers.read_with_portal(self.owner()?, &self.name).await;
+            Ok((signed_in, read.map_err(|error| chain(&error))?))
+        };
+        let used = used.await;
+        let pod = self.pod.as_deref().ok_or("Backstage does not run")?;
+        let same = self.consumers.check_portal_is_the_same(self.namespace(), pod);
+        same.map_err(|error| chain(&error))?;
+        used
+    }
+
+    /// Removes what the case made and gives what it saw.
+    pub(super) async fn end(mut self) -> Observation {
+        if let Err(why) = self.stop().await
+            && self.observation.outcome == Outcome::Held
+        {
+            self.observation.outcome = Outcome::Unknown(why);
+        }
+        if let Some(lease) = self.lease {
+            let keys: BTreeSet<String> = self.labels.into_keys().collect();
+            self.env.namespaces.give_back(self.env, lease, keys);
+        }
+        self.observation
+    }
+}
+
+/// Whether Backstage asks for the token of a sign-in; other cases of the slot do so with the same client.
+fn is_exchange(request: &Request) -> bool {
+    request.path == EXCHANGE && request.agent == AGENT
+}
+
+fn is_bearer(request: &Request) -> bool {
+    matches!(request.offered, Offered::Bearer { .. })
+}
+
+/// Why a copy is no use to Backstage.
+fn no_key(what: &str) -> String {
+    format!("a copy has no key for the {what} that Backstage needs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_without_all_three_copies_has_no_case_of_backstage() {
+        assert!(PortalCopies::of(&Model::default()).is_none());
+    }
+}

@@ -1,0 +1,121 @@
+//! p08: nobody outside the authorised set obtains a value, by any route tried; denials are for the right reason.
+//!
+//! A case is a tenant with rights in a namespace with any labels, a neighbour that is authorised for something, and a
+//! few attempts to come by what the tenant is not entitled to. A refusal counts if RBAC or a policy gave it, and if a
+//! request like it went through in the same world: the tenant's own, or the very same of somebody with more rights. An
+//! attempt that is let through counts by bytes: the operator must have looked at it and then served the tenant's own
+//! ExternalSecret, and nothing that the tenant can read may hold a value that is not its own. Two layers behind admission
+//! are tested by themselves: the conditions of the stores, and the rights of their ServiceAccounts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::labels::Labels;
+use credence_model::model::{Model, expected_in};
+use credence_report::report::PropertyMeta;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::BoxedStrategy;
+
+use crate::driver::Property;
+use crate::generate::{any_labels, asking_labels};
+use crate::observation::Observation;
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::Environment;
+use crate::testbed::tenant::Rights;
+
+mod aim;
+mod attempt;
+mod call;
+mod canary;
+mod layers;
+mod needles;
+mod objects;
+mod reach;
+mod route;
+mod stage;
+mod trial;
+
+pub use reach::Kinds;
+use route::Trespass;
+
+/// The property.
+pub struct AccessControl;
+
+/// Most attempts of one case.
+const MOST: usize = 6;
+
+/// A tenant, its neighbour, and what it tries.
+#[derive(Debug, Clone)]
+pub struct Attack {
+    rights: Rights,
+    /// Of the tenant's namespace.
+    labels: Labels,
+    /// Of the neighbour's; they ask for one target at least.
+    neighbour: Labels,
+    trespasses: Vec<Trespass>,
+}
+
+impl Property for AccessControl {
+    type Shared = ();
+    type Case = Attack;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(8),
+        title: "access control",
+        claim: "nobody outside the authorised set obtains a value, by any route tried; denials are for the right reason",
+        requirements: &[Requirement::new(5, 1), Requirement::new(5, 2)],
+    };
+    const LANES: usize = 8;
+    // What other properties write to sources can be short, or equal in two places, and is no proof where it is found.
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::AllKept, policies: PolicyUse::ReliedOn };
+
+    fn namespaces(&self, _model: &Model) -> u32 {
+        // The tenant and its neighbour.
+        product(Self::LANES, 2)
+    }
+
+    fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
+        asking_labels(model).map(|_| Just(()).boxed())
+    }
+
+    fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Attack> {
+        let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
+        let labels = prop_oneof![1 => Just(Labels::new()), 3 => any_labels(&keys)];
+        let neighbour = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
+        (select(Rights::ALL.to_vec()), labels, neighbour, vec(route::trespass(model), 1..=MOST))
+            .prop_map(|(rights, labels, neighbour, trespasses)| Attack { rights, labels, neighbour, trespasses })
+            .boxed()
+    }
+
+    fn is_telling(&self, model: &Model, (): &(), case: &Attack) -> bool {
+        !case.trespasses.is_empty() && !expected_in(model, "neighbour", &case.neighbour).is_empty()
+    }
+
+    fn skipped_checks(&self, _env: &Environment) -> BTreeMap<String, String> {
+        let checks = [
+            (
+                "what the kubelet mounts into a tenant's pod",
+                "a pod that runs needs an image with a shell and a node, which credence has as root only; tested is what \
+                 the API server admits",
+            ),
+            (
+                "what the operator does with a PushSecret",
+                "its reconcilers for PushSecrets are switched off, as upstream's hardening guide says; tested is who may \
+                 write one",
+            ),
+        ];
+        checks.into_iter().map(|(check, why)| (check.to_owned(), why.to_owned())).collect()
+    }
+
+    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, Attack)]) -> Vec<Observation> {
+        let mut observations = Vec::with_capacity(cases.len());
+        for (id, attack) in cases {
+            observations.push(stage::attack(env, *id, attack).await.unwrap_or_else(Observation::from));
+        }
+        observations
+    }
+}

@@ -1,0 +1,81 @@
+//! What attempts are after: a value of a source, and a store to come by it. Pure.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use credence_model::config::{ClusterSecretStore, SourceRef};
+use credence_model::model::Model;
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+
+use crate::generate::{Pick, pick};
+
+/// What an attempt is after: by places in what the model has when it is tried, which can be more than when it was
+/// generated.
+#[derive(Clone)]
+pub(super) struct Aim {
+    source: Pick,
+    key: Pick,
+    store: Pick,
+    /// Whether the store is one that reads the source.
+    fitting: bool,
+    /// The sources that were known when it was generated, if it is only about these.
+    among: Vec<SourceRef>,
+}
+
+impl fmt::Debug for Aim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, key, store, fitting, among } = self;
+        let of = if among.is_empty() { String::new() } else { format!(" of {}", among.len()) };
+        let fitting = if *fitting { ", which reads it" } else { "" };
+        write!(f, "key {key:?} of source {source:?}{of} through store {store:?}{fitting}")
+    }
+}
+
+/// What an attempt is after.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Goal<'a> {
+    pub(super) source: &'a SourceRef,
+    pub(super) key: &'a str,
+    pub(super) store: &'a ClusterSecretStore,
+}
+
+impl Aim {
+    /// What the model has in this place. `None` if it has no source or no store.
+    pub(super) fn at<'a>(&self, model: &'a Model) -> Option<Goal<'a>> {
+        let meant = |source: &SourceRef| self.among.is_empty() || self.among.contains(source);
+        let sources = model.sources.iter().filter(|(name, about)| meant(name) && !about.keys.is_empty());
+        let sources: Vec<_> = sources.collect();
+        let (source, about) = *some(self.source, &sources)?;
+        let keys: Vec<&String> = about.keys.iter().collect();
+        let reads = |store: &&ClusterSecretStore| sources_of(model, &store.name).contains(&source);
+        let fitting: Vec<&ClusterSecretStore> = model.stores.values().filter(reads).collect();
+        let all: Vec<&ClusterSecretStore> = model.stores.values().filter(|store| store.kubernetes.is_some()).collect();
+        let store = *some(self.store, if self.fitting && !fitting.is_empty() { &fitting } else { &all })?;
+        Some(Goal { source, key: self.key.of::<&String>(&keys), store })
+    }
+
+    /// One of several things that only a case knows.
+    pub(super) fn any_of<'a, T>(&self, things: &'a [T]) -> Option<&'a T> {
+        some(self.key, things)
+    }
+}
+
+fn some<T>(pick: Pick, things: &[T]) -> Option<&T> {
+    (!things.is_empty()).then(|| pick.of(things))
+}
+
+/// The sources that targets read through a store.
+pub(super) fn sources_of<'a>(model: &'a Model, store: &str) -> BTreeSet<&'a SourceRef> {
+    let fields = model.targets.iter().flat_map(|target| &target.fields);
+    fields.filter(|field| field.store == store).map(|field| &field.source).collect()
+}
+
+/// Any aim, half of them at one of the sources that `model` has.
+pub(super) fn aim(model: &Model) -> BoxedStrategy<Aim> {
+    let known: Vec<SourceRef> = model.sources.keys().cloned().collect();
+    let among = prop_oneof![Just(Vec::new()), Just(known)];
+    (pick(), pick(), pick(), any::<bool>(), among)
+        .prop_map(|(source, key, store, fitting, among)| Aim { source, key, store, fitting, among })
+        .boxed()
+}

@@ -1,0 +1,355 @@
+//! From a route to the requests that try it, and those that show that the refusal was for the right reason. Pure.
+
+use std::path::Path;
+
+use credence_cluster::operator;
+use credence_core::labels::Labels;
+use credence_model::model::{Model, asking_labels, expected_in};
+use serde_json::{Value, json};
+
+use super::aim::{Aim, Goal};
+use super::call::{CORE, Call, EXTERNAL_SECRETS, RBAC, collection};
+use super::objects::{self, CENTRAL, OWN, VALUE};
+use super::route::{Identity, Labelling, Place, PodRoute, Reading, Reference, Route};
+use crate::testbed::tenant::Rights;
+
+mod stores;
+mod templates;
+
+/// What the requests of a case are about.
+pub(super) struct Scene<'a> {
+    pub(super) model: &'a Model,
+    /// The run that all of it belongs to.
+    pub(super) run: &'a str,
+    /// Begins the name of all that the tenant makes.
+    pub(super) tag: String,
+    /// The tenant's namespace.
+    pub(super) mine: &'a str,
+    /// Its labels.
+    pub(super) labels: &'a Labels,
+    /// The namespace as it is, for requests that write it as a whole.
+    pub(super) namespace: Value,
+    /// The namespace of another tenant.
+    pub(super) neighbour: &'a str,
+    /// The tenant's ServiceAccount.
+    pub(super) account: &'a str,
+    /// What the tenant may do.
+    pub(super) rights: Rights,
+    /// Whether the tenant may use External Secrets Operator at all.
+    pub(super) writes: bool,
+    /// The API server.
+    pub(super) server: &'a str,
+    /// Where the operator's own token is.
+    pub(super) operator_token: &'a Path,
+    /// A server of the tenant's own.
+    pub(super) receiver: String,
+}
+
+impl Scene<'_> {
+    /// The tenant's own Secret; the neighbour has one of the same name.
+    pub(super) fn private(&self) -> String {
+        format!("{}-private", self.tag)
+    }
+
+    /// The tenant's own store, which reads its own Secret.
+    pub(super) fn own_store(&self) -> String {
+        format!("{}-own", self.tag)
+    }
+
+    /// The neighbour's ConfigMap.
+    pub(super) fn authority(&self) -> String {
+        format!("{}-authority", self.tag)
+    }
+
+    fn of_mine(&self, api: &str, resource: &str) -> String {
+        collection(api, Some(self.mine), resource)
+    }
+
+    fn external_secrets(&self) -> String {
+        self.of_mine(EXTERNAL_SECRETS, "externalsecrets")
+    }
+
+    /// A specification that reads the tenant's own Secret through its own store.
+    pub(super) fn own_reading(&self) -> Value {
+        objects::reading(OWN, &self.own_store(), &self.private(), VALUE)
+    }
+
+    /// The provider of the tenant's own store.
+    pub(super) fn own_provider(&self) -> Value {
+        objects::kubernetes(self.server, self.mine, self.account)
+    }
+
+    /// The creation of an ExternalSecret in the tenant's namespace.
+    pub(super) fn create_external_secret(&self, name: &str, spec: Value) -> Call {
+        Call::create(self.external_secrets(), objects::external_secret(name, spec))
+    }
+
+    /// The same, as what must be allowed; `None` if the tenant may not write any.
+    fn harmless_external_secret(&self, name: &str, spec: Value) -> Option<Call> {
+        self.writes.then(|| self.create_external_secret(name, spec).dry_run())
+    }
+
+    /// The creation of the tenant's own store under another name, as what must be allowed.
+    fn harmless_store(&self, name: &str) -> Option<Call> {
+        let store = objects::store(OWN, name, self.own_provider());
+        self.writes.then(|| Call::create(self.of_mine(EXTERNAL_SECRETS, "secretstores"), store).dry_run())
+    }
+}
+
+/// The requests of an attempt.
+pub(super) struct Attempt {
+    /// What the tenant may do and does first.
+    pub(super) prepare: Vec<Call>,
+    /// The attempt itself.
+    pub(super) call: Call,
+    /// The same kind of request for what is the tenant's own: it must be allowed.
+    pub(super) harmless: Option<Call>,
+    /// Whether somebody with more rights would be let through with the very same request.
+    pub(super) exact: bool,
+    /// A store that the operator has to look at, by its path, before what follows.
+    pub(super) store: Option<String>,
+    /// What uses the result, if there is one.
+    pub(super) then: Option<Call>,
+    /// ExternalSecrets of the tenant's namespace that the operator then has to look at.
+    pub(super) awaits: Vec<String>,
+    /// Whether the operator had something else to look at before.
+    pub(super) changed: bool,
+    /// What it means if all of it is let through.
+    pub(super) admitted: Admitted,
+}
+
+/// What it means that an attempt is let through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Admitted {
+    /// It is itself what must not be.
+    Trespass,
+    /// Nothing by itself: what counts is whether a value arrives.
+    Bytes,
+    /// This Secret must not come to be.
+    Product(String),
+    /// The field that names another namespace must not be in the answer.
+    Field(&'static str),
+    /// It cannot be seen here what comes of it, for this reason.
+    Blind(&'static str),
+}
+
+impl Attempt {
+    /// An attempt that counts by itself.
+    fn trespass(call: Call, harmless: Option<Call>) -> Self {
+        Self {
+            prepare: Vec::new(),
+            call,
+            harmless,
+            exact: true,
+            store: None,
+            then: None,
+            awaits: Vec::new(),
+            changed: false,
+            admitted: Admitted::Trespass,
+        }
+    }
+
+    /// An attempt that counts by what an ExternalSecret then has.
+    fn bytes(call: Call, harmless: Option<Call>, external_secret: &str) -> Self {
+        let awaits = vec![external_secret.to_owned()];
+        Self { awaits, admitted: Admitted::Bytes, ..Self::trespass(call, harmless) }
+    }
+
+    /// The same attempt, if it is to create something, by a change of something harmless that exists. An attempt that has
+    /// no harmless kind stays what it is.
+    pub(super) fn afterwards(mut self) -> Self {
+        if matches!(self.admitted, Admitted::Bytes | Admitted::Product(_) | Admitted::Blind(_))
+            && let Some(harmless) = &self.harmless
+            && let (Some(call), Some(twin)) = (self.call.afterwards(), harmless.afterwards())
+        {
+            self.prepare.push(harmless.clone().for_real());
+            (self.call, self.harmless) = (call, Some(twin.dry_run()));
+            // What uses it is new.
+            self.changed = self.then.is_none();
+        }
+        self
+    }
+
+    /// The attempt by `route`, under `name`. `None` if there is nothing to try it on.
+    pub(super) fn of(scene: &Scene<'_>, route: Route, aim: &Aim, name: &str) -> Option<Self> {
+        let goal = aim.at(scene.model)?;
+        match route {
+            Route::Read(place, how) => Some(read(scene, place, how, &goal)),
+            Route::CentralStore(how) => Some(central_store(scene, how, &goal, name)),
+            Route::OwnStore(how) => stores::own(scene, how, &goal, name),
+            Route::Platform(kind) => stores::platform(scene, kind, &goal, name),
+            Route::Template(trick, disguise) => Some(templates::template(scene, trick, disguise, &goal, name)),
+            Route::Webhook(caller) => Some(templates::webhook(scene, caller, &goal, name)),
+            Route::Label(how) => label(scene, how, aim, name),
+            Route::Impersonate(whom) => impersonate(scene, whom, &goal),
+            Route::Token(whom) => token(scene, whom, &goal),
+            Route::Pod(how) => Some(pod(scene, how, &goal, name)),
+            Route::Grant => Some(grant(scene, &goal, name)),
+            // They are no requests of a tenant.
+            Route::Conditions | Route::StoreAccount => None,
+        }
+    }
+}
+
+fn read(scene: &Scene<'_>, place: Place, how: Reading, goal: &Goal<'_>) -> Attempt {
+    let secrets = |namespace: &str| collection(CORE, Some(namespace), "secrets");
+    let (namespace, name) = match place {
+        Place::Source => (goal.source.namespace.as_str(), goal.source.name.clone()),
+        Place::Neighbour => (scene.neighbour, scene.private()),
+    };
+    let by = |namespace: &str, name: &str| match how {
+        Reading::Get => Call::get(format!("{}/{name}", secrets(namespace))),
+        Reading::List => Call::get(secrets(namespace)),
+        Reading::Watch => Call::watch(secrets(namespace)),
+        Reading::ListEverywhere => Call::get(collection(CORE, None, "secrets")),
+    };
+    let own = match how {
+        Reading::ListEverywhere => Call::get(secrets(scene.mine)),
+        _ => by(scene.mine, &scene.private()),
+    };
+    Attempt::trespass(by(namespace, &name), Some(own))
+}
+
+fn central_store(scene: &Scene<'_>, how: Reference, goal: &Goal<'_>, name: &str) -> Attempt {
+    let (source, key, own) = (goal.source.name.as_str(), goal.key, scene.own_store());
+    let private = scene.private();
+    // The same specification, once for a central store and once for the tenant's own.
+    let spec = |kind: &str, store: &str, source: &str, key: &str| {
+        let by = json!({ "storeRef": objects::store_ref(kind, store) });
+        match how {
+            Reference::Spec => objects::reading(kind, store, source, key),
+            Reference::Entry => {
+                let mut entry = objects::entry(source, key);
+                entry["sourceRef"] = by;
+                json!({ "secretStoreRef": objects::store_ref(OWN, &own), "data": [entry] })
+            }
+            Reference::Extract => json!({ "dataFrom": [{ "extract": { "key": source }, "sourceRef": by }] }),
+            Reference::Find => {
+                json!({ "dataFrom": [{ "find": { "name": { "regexp": ".*" } }, "sourceRef": by }] })
+            }
+        }
+    };
+    let stolen = spec(CENTRAL, &goal.store.name, source, key);
+    let harmless = spec(OWN, &own, &private, VALUE);
+    Attempt::bytes(scene.create_external_secret(name, stolen), scene.harmless_external_secret(name, harmless), name)
+}
+
+/// Labels that would make the namespace ask for something: those of a target of which it has none yet. A label that
+/// the platform has given in part is its authorisation already, whoever adds the rest.
+fn label(scene: &Scene<'_>, how: Labelling, aim: &Aim, name: &str) -> Option<Attempt> {
+    let has = |(key, value): (&String, &String)| scene.labels.get(key) == Some(value);
+    let ways = scene.model.targets.iter().flat_map(asking_labels);
+    let ways: Vec<Labels> = ways.filter(|way| !way.iter().any(has)).collect();
+    let way = aim.any_of(&ways)?;
+    let mut labelled = scene.labels.clone();
+    labelled.extend(way.clone());
+    let before = expected_in(scene.model, scene.mine, scene.labels);
+    let after = expected_in(scene.model, scene.mine, &labelled);
+    let awaits = after.iter().filter(|(copy, _)| !before.contains_key(*copy));
+    let awaits = awaits.map(|(_, target)| target.external_secret.clone()).collect();
+
+    let namespaces = collection(CORE, None, "namespaces");
+    let itself = format!("{namespaces}/{}", scene.mine);
+    let patch = |labels: &Labels| json!({ "metadata": { "labels": labels } });
+    let whole = |labels: &Labels| {
+        let mut namespace = scene.namespace.clone();
+        for (key, value) in labels {
+            namespace["metadata"]["labels"][key] = json!(value);
+        }
+        namespace
+    };
+    let write = |labels: &Labels| match how {
+        Labelling::Patch => Call::patch(&itself, patch(labels)),
+        Labelling::Replace => Call::replace(&itself, whole(labels)),
+        Labelling::Status => Call::patch(format!("{itself}/status"), patch(labels)),
+        Labelling::Finalize => Call::replace(format!("{itself}/finalize"), whole(labels)),
+        Labelling::Create => Call::create(&namespaces, objects::object("v1", "Namespace", name, patch(labels))),
+    };
+    let harmless = Labels::from([("credence.dev/harmless".to_owned(), "true".to_owned())]);
+    let may = scene.rights == Rights::Owner && how != Labelling::Create;
+    let harmless = may.then(|| write(&harmless).dry_run());
+    Some(Attempt { awaits, admitted: Admitted::Bytes, ..Attempt::trespass(write(way), harmless) })
+}
+
+/// The namespace and name of the ServiceAccount of somebody.
+fn account<'a>(whom: Identity, goal: &Goal<'a>) -> Option<(&'a str, &'a str)> {
+    match whom {
+        Identity::Operator => Some((operator::NAMESPACE, operator::SERVICE_ACCOUNT)),
+        Identity::StoreAccount => {
+            let account = goal.store.kubernetes.as_ref()?.service_account()?;
+            Some((account.namespace.as_deref()?, &account.name))
+        }
+        Identity::Masters => None,
+    }
+}
+
+fn impersonate(scene: &Scene<'_>, whom: Identity, goal: &Goal<'_>) -> Option<Attempt> {
+    let secret = |namespace: &str, name: &str| Call::get(format!("{CORE}/namespaces/{namespace}/secrets/{name}"));
+    let user = |namespace: &str, name: &str| format!("system:serviceaccount:{namespace}:{name}");
+    let own = user(scene.mine, scene.account);
+    let source = secret(&goal.source.namespace, &goal.source.name);
+    let call = match whom {
+        Identity::Masters => source.acting_as(&own, vec!["system:masters"]),
+        _ => account(whom, goal).map(|(namespace, name)| source.acting_as(user(namespace, name), Vec::new()))?,
+    };
+    let harmless = secret(scene.mine, &scene.private()).acting_as(&own, Vec::new());
+    // An account that does not read this source is refused as itself, by whomever it is acted for.
+    let exact = whom != Identity::StoreAccount;
+    Some(Attempt { exact, ..Attempt::trespass(call, Some(harmless)) })
+}
+
+fn token(scene: &Scene<'_>, whom: Identity, goal: &Goal<'_>) -> Option<Attempt> {
+    let (namespace, name) = account(whom, goal)?;
+    let request = |namespace: &str, name: &str| {
+        let path = collection(CORE, Some(namespace), &format!("serviceaccounts/{name}/token"));
+        let body = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
+        Call::create(path, body)
+    };
+    Some(Attempt::trespass(request(namespace, name), Some(request(scene.mine, scene.account))))
+}
+
+fn pod(scene: &Scene<'_>, how: PodRoute, goal: &Goal<'_>, name: &str) -> Attempt {
+    let pods = |namespace: &str| collection(CORE, Some(namespace), "pods");
+    let own = Call::create(pods(scene.mine), objects::pod(name, &scene.private())).dry_run();
+    let mut stolen = objects::pod(name, &goal.source.name);
+    match how {
+        PodRoute::AsOperator => {
+            stolen["spec"]["serviceAccountName"] = json!(operator::SERVICE_ACCOUNT);
+            Attempt::trespass(Call::create(pods(operator::NAMESPACE), stolen), Some(own))
+        }
+        PodRoute::ForeignVolume => {
+            stolen["spec"]["volumes"][0]["secret"]["namespace"] = json!(goal.source.namespace);
+            let call = Call::create(pods(scene.mine), stolen).dry_run();
+            let field = "/spec/volumes/0/secret/namespace";
+            Attempt { admitted: Admitted::Field(field), ..Attempt::trespass(call, Some(own)) }
+        }
+        // Only owners may add one to their own pods, and nothing else shows that the request is well formed.
+        PodRoute::Ephemeral if scene.rights == Rights::Owner => {
+            let container = json!([{ "name": "other", "image": "credence.invalid/none" }]);
+            let add = |namespace: &str| {
+                let path = format!("{}/{name}/ephemeralcontainers", pods(namespace));
+                Call::patch(path, json!({ "spec": { "ephemeralContainers": container } }))
+            };
+            let prepare = vec![Call::create(pods(scene.mine), objects::pod(name, &scene.private()))];
+            // Nobody has a pod of that name there.
+            let exact = false;
+            Attempt {
+                prepare,
+                exact,
+                ..Attempt::trespass(add(&goal.source.namespace), Some(add(scene.mine).dry_run()))
+            }
+        }
+        PodRoute::BesideTheSource | PodRoute::Ephemeral => {
+            Attempt::trespass(Call::create(pods(&goal.source.namespace), stolen), Some(own))
+        }
+    }
+}
+
+fn grant(scene: &Scene<'_>, goal: &Goal<'_>, name: &str) -> Attempt {
+    let bind = |namespace: &str| {
+        let binding = objects::role_binding(name, "view", scene.mine, scene.account);
+        Call::create(collection(RBAC, Some(namespace), "rolebindings"), binding)
+    };
+    let may = scene.rights != Rights::Edit;
+    Attempt::trespass(bind(&goal.source.namespace), may.then(|| bind(scene.mine).dry_run()))
+}

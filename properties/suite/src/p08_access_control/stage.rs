@@ -1,0 +1,333 @@
+//! What an attack takes place in: two namespaces, a tenant in one of them, and what is its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aho_corasick::BuildError;
+use credence_cluster::apply::RUN_LABEL;
+use credence_cluster::cluster::Description;
+use credence_cluster::evidence::sink::Receiver;
+use credence_core::credential::Credential;
+use credence_core::id::{CaseId, agent};
+use credence_model::model::expected_in;
+use credence_report::verdict::Outcome;
+use credence_watch::wait::{self, Progress, WaitError};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::Attack;
+use super::attempt::Scene;
+use super::call::{Answer, CORE, Call, EXTERNAL_SECRETS, Reply, collection};
+use super::canary::{self, entitled};
+use super::needles::Needles;
+use super::objects::{self, OWN, VALUE};
+use super::reach::ReachError;
+use super::route::{Impostor, PlatformKind, Route};
+use super::trial::Trial;
+use crate::observation::Observation;
+use crate::testbed::Environment;
+use crate::testbed::deploy::wait_for_root_ca;
+use crate::testbed::namespaces::{self, Lease, NamespaceError};
+use crate::testbed::sources::{SharedLease, SourceError};
+use crate::testbed::tenant::{Tenant, TenantError};
+
+/// How often the state of a store is asked for, which is not watched for the run.
+const EVERY: Duration = Duration::from_millis(30);
+
+/// Why an attack could not take place.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AccessError {
+    /// A namespace could not be used.
+    #[error("failed to prepare the namespaces")]
+    Namespace(#[from] NamespaceError),
+    /// A source could not be given a value.
+    #[error("failed to prepare the sources")]
+    Source(#[from] SourceError),
+    /// There is no tenant.
+    #[error("failed to make a tenant")]
+    Tenant(#[from] TenantError),
+    /// There was no answer, or not the one that is needed.
+    #[error("failed to {act}")]
+    Request {
+        /// What was tried.
+        act: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// Something that the case needs was refused.
+    #[error("failed to {act}: {answer:?}")]
+    Refused {
+        /// What was tried.
+        act: &'static str,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Something that the case needs did not happen.
+    #[error("failed to prepare the case")]
+    Wait(#[from] WaitError),
+    /// What the tenant may read could not be told.
+    #[error("failed to search what the tenant may read")]
+    Reach(#[from] ReachError),
+    /// There are too many values to search for.
+    #[error("failed to prepare the search")]
+    Needles(#[from] BuildError),
+    /// The tenant has no server.
+    #[error("failed to start a server of the tenant's own")]
+    Receiver(#[source] std::io::Error),
+    /// Nobody can act as the operator or a store.
+    #[error("failed to act as a ServiceAccount")]
+    Client(#[source] credence_cluster::cluster::ClusterError),
+}
+
+pub(super) fn request(act: &'static str) -> impl FnOnce(kube::Error) -> AccessError {
+    move |source| AccessError::Request { act, source: Box::new(source) }
+}
+
+/// Sets the stage, lets the tenant try, judges, and clears the stage.
+pub(super) async fn attack(env: &Arc<Environment>, id: CaseId, attack: &Attack) -> Result<Observation, AccessError> {
+    let admin = env.client_for(id);
+    let sources = canary::share(env, &admin, &agent(id)).await?;
+    let mine = env.namespaces.lease(&admin).await?;
+    let neighbour = env.namespaces.lease(&admin).await?;
+    let mut created = Vec::new();
+    let observation = within(env, id, attack, &sources, [&mine, &neighbour], &mut created).await;
+    for path in created.into_iter().rev() {
+        // What is left in the namespaces goes with them, and the rest is swept by its label.
+        Call::delete(path).send(&admin).await.ok();
+    }
+    let keys: BTreeSet<String> = env.model.label_vocabulary().into_iter().map(str::to_owned).collect();
+    env.namespaces.give_back(env, mine, keys.clone());
+    env.namespaces.give_back(env, neighbour, keys);
+    observation
+}
+
+async fn within(
+    env: &Arc<Environment>,
+    id: CaseId,
+    attack: &Attack,
+    sources: &SharedLease,
+    [mine, neighbour]: [&Lease; 2],
+    created: &mut Vec<String>,
+) -> Result<Observation, AccessError> {
+    let admin = env.client_for(id);
+    // The neighbour is labelled last: when it is served, the operator has seen both.
+    namespaces::set_labels(&admin, &agent(id), &mine.name, &attack.labels).await?;
+    namespaces::set_labels(&admin, &agent(id), &neighbour.name, &attack.neighbour).await?;
+    let tenant = Tenant::create(env, id, &mine.name, attack.rights).await?;
+    let observation = as_tenant(env, id, attack, sources, [mine, neighbour], &tenant, created).await;
+    // Whatever came of it: the namespace goes back to the pool, and nobody is to have rights in it any more.
+    let removed = tenant.remove(env, id).await;
+    let observation = observation?;
+    removed?;
+    Ok(observation)
+}
+
+/// The part of a case in which the tenant is there.
+async fn as_tenant(
+    env: &Arc<Environment>,
+    id: CaseId,
+    attack: &Attack,
+    sources: &SharedLease,
+    [mine, neighbour]: [&Lease; 2],
+    tenant: &Tenant,
+    created: &mut Vec<String>,
+) -> Result<Observation, AccessError> {
+    let admin = env.client_for(id);
+    for lease in [mine, neighbour] {
+        wait_for_root_ca(&admin, &lease.name).await?;
+    }
+    let Description { operator_token, host, .. } = &env.cluster.description;
+    let wants = |wanted: fn(Route) -> bool| attack.trespasses.iter().any(|trespass| wanted(trespass.route));
+    let calls_out = |route| matches!(route, Route::Webhook(_) | Route::Platform(PlatformKind::ClusterGenerator));
+    let receiver = match wants(calls_out) {
+        true => Some(Receiver::start(*host).await.map_err(AccessError::Receiver)?),
+        false => None,
+    };
+    let mut scene = Scene {
+        model: &env.model,
+        run: env.namespaces.run(),
+        tag: format!("credence-{}-{}", id.property, id.index),
+        mine: &mine.name,
+        labels: &attack.labels,
+        namespace: Value::Null,
+        neighbour: &neighbour.name,
+        account: &tenant.name,
+        rights: attack.rights,
+        writes: true,
+        server: env.cluster.description.url_inside(),
+        operator_token,
+        // Nothing listens on the port that discards.
+        receiver: receiver.as_ref().map_or_else(|| format!("http://{host}:9"), |receiver| receiver.url.clone()),
+    };
+    if wants(|route| matches!(route, Route::Label(_))) {
+        scene.namespace = namespace(&admin, &mine.name).await?;
+    }
+    let private = [Credential::random(), Credential::random()];
+    own(&admin, tenant, &mut scene, &private, created).await?;
+    if wants(|route| route == Route::OwnStore(Impostor::ForeignAuthority)) {
+        created.push(authority(&admin, &scene).await?);
+    }
+    served(env, &neighbour.name, attack).await?;
+
+    let needles = needles(&scene, sources, &private)?;
+    let mut trial = Trial {
+        env,
+        id,
+        admin,
+        operator: None,
+        tenant,
+        scene,
+        sources,
+        neighbour: &attack.neighbour,
+        needles,
+        private: &private[0],
+        receiver,
+        created,
+        awaits: BTreeMap::new(),
+        products: Vec::new(),
+        observation: Observation::of(Outcome::Held),
+    };
+    for (number, trespass) in attack.trespasses.iter().enumerate() {
+        trial.attempt(trespass, number).await?;
+    }
+    trial.judge().await?;
+    Ok(trial.observation)
+}
+
+/// The name of the tenant's own value among the needles; it must be found.
+pub(super) const OWN_VALUE: &str = "its own";
+
+/// What the tenant is not entitled to, and its own value as the proof that the search works.
+fn needles(scene: &Scene<'_>, sources: &SharedLease, private: &[Credential; 2]) -> Result<Needles, AccessError> {
+    let entitled = entitled(scene.model, scene.mine, scene.labels);
+    let mut values =
+        vec![(OWN_VALUE.to_owned(), &private[0]), (format!("the Secret of {}", scene.neighbour), &private[1])];
+    for source in scene.model.sources.keys() {
+        for (key, value) in sources.values(source).into_iter().flatten() {
+            if !entitled.contains(&(source.clone(), key.clone())) {
+                values.push((format!("{key} of {source}"), value));
+            }
+        }
+    }
+    Ok(Needles::new(values)?)
+}
+
+/// The namespace as it is, for requests that write it whole.
+async fn namespace(admin: &Client, name: &str) -> Result<Value, AccessError> {
+    let act = "read the tenant's namespace";
+    let path = format!("{}/{name}", collection(CORE, None, "namespaces"));
+    let reply = Call::get(path).send(admin).await.map_err(request(act))?;
+    let mut namespace: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    if let Some(metadata) = namespace.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+        // The operator puts finalizers on it meanwhile; the write is not about a version.
+        metadata.remove("resourceVersion");
+    }
+    admitted(act, reply).map(|_| namespace)
+}
+
+fn admitted(act: &'static str, reply: Reply) -> Result<Reply, AccessError> {
+    match reply.answer {
+        Answer::Admitted => Ok(reply),
+        answer => Err(AccessError::Refused { act, answer }),
+    }
+}
+
+/// Lets the tenant make its own Secret and store; what it may not make, the platform makes for it.
+async fn own(
+    admin: &Client,
+    tenant: &Tenant,
+    scene: &mut Scene<'_>,
+    private: &[Credential; 2],
+    created: &mut Vec<String>,
+) -> Result<(), AccessError> {
+    for (client, namespace, value) in [(&tenant.client, scene.mine, &private[0]), (admin, scene.neighbour, &private[1])]
+    {
+        let mut secret = Secret::default();
+        secret.metadata.name = Some(scene.private());
+        let value = value.expose_str().unwrap_or_default().to_owned();
+        secret.string_data = Some([(VALUE.to_owned(), value)].into());
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+        secrets.create(&PostParams::default(), &secret).await.map_err(request("make a Secret of a tenant's own"))?;
+        created.push(format!("{}/{}", collection(CORE, Some(namespace), "secrets"), scene.private()));
+    }
+    let act = "make the tenant's own store";
+    let stores = collection(EXTERNAL_SECRETS, Some(scene.mine), "secretstores");
+    let store = Call::create(&stores, objects::store(OWN, &scene.own_store(), scene.own_provider()));
+    let mut reply = store.send(&tenant.client).await.map_err(request(act))?;
+    if let Answer::Denied(_) = reply.answer {
+        scene.writes = false;
+        reply = store.send(admin).await.map_err(request(act))?;
+    }
+    admitted(act, reply)?;
+    let path = format!("{stores}/{}", scene.own_store());
+    created.push(path.clone());
+    match looked_at(admin, &path).await? {
+        true => {}
+        false => return Err(AccessError::Refused { act, answer: Answer::Failed("the store is not ready".to_owned()) }),
+    }
+    if scene.writes {
+        let act = "try whether the tenant may use its store";
+        let probe = scene.create_external_secret("probe", scene.own_reading()).dry_run();
+        let reply = probe.send(&tenant.client).await.map_err(request(act))?;
+        scene.writes = reply.answer == Answer::Admitted;
+    }
+    Ok(())
+}
+
+/// Waits until the operator has judged a store, and says whether it found it good.
+pub(super) async fn looked_at(admin: &Client, path: &str) -> Result<bool, AccessError> {
+    let ready = wait::poll("the operator looks at a store", LOOKED_AT, EVERY, || async {
+        match Call::get(path).send(admin).await {
+            Ok(reply) => {
+                let store: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+                let conditions = store.pointer("/status/conditions").and_then(Value::as_array);
+                let ready = conditions.into_iter().flatten().find(|condition| condition["type"] == "Ready");
+                match ready.and_then(|ready| ready["status"].as_str()) {
+                    Some(status) => Progress::Done(status == "True"),
+                    None => Progress::NotYet("it has no condition yet".to_owned()),
+                }
+            }
+            Err(error) => Progress::NotYet(error.to_string()),
+        }
+    });
+    Ok(ready.await?)
+}
+
+/// How long the operator may take for that.
+const LOOKED_AT: Duration = Duration::from_secs(20);
+
+/// Gives the neighbour a copy of the cluster's authority under a name of its own, and says where.
+async fn authority(admin: &Client, scene: &Scene<'_>) -> Result<String, AccessError> {
+    let act = "give the neighbour an authority of its own";
+    let maps: Api<ConfigMap> = Api::namespaced(admin.clone(), scene.neighbour);
+    let public = maps.get("kube-root-ca.crt").await.map_err(request(act))?;
+    let mut own = ConfigMap { data: public.data, ..ConfigMap::default() };
+    own.metadata.name = Some(scene.authority());
+    maps.create(&PostParams::default(), &own).await.map_err(request(act))?;
+    Ok(format!("{}/{}", collection(CORE, Some(scene.neighbour), "configmaps"), scene.authority()))
+}
+
+/// Waits until the neighbour has what it is authorised for: the twin of all that the tenant must not get.
+async fn served(env: &Environment, neighbour: &str, attack: &Attack) -> Result<(), AccessError> {
+    let expected = expected_in(&env.model, neighbour, &attack.neighbour);
+    let what = format!("the neighbour {neighbour} served with all that it is authorised for");
+    wait::until(&env.observer, &what, env.provisioning_bound(), |view| {
+        match expected.keys().find(|copy| view.secret(neighbour, copy).is_none()) {
+            Some(missing) => Progress::NotYet(format!("{missing} is missing")),
+            None => Progress::Done(()),
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+/// A Secret that nobody is meant to read.
+pub(super) fn decoy(scene: &Scene<'_>, namespace: &str) -> Call {
+    let object = objects::object("v1", "Secret", &format!("{}-decoy", scene.tag), json!({}));
+    Call::create(collection(CORE, Some(namespace), "secrets"), object).labelled(RUN_LABEL, scene.run)
+}

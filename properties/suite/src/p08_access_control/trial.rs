@@ -1,0 +1,323 @@
+//! One attack under way: attempts, their twins, and the judgement.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use credence_cluster::apply::RUN_LABEL;
+use credence_cluster::evidence::sink::Receiver;
+use credence_cluster::operator;
+use credence_core::credential::Credential;
+use credence_core::id::{CaseId, agent};
+use credence_core::labels::Labels;
+use credence_report::verdict::Outcome;
+use credence_watch::wait::{self, Progress, WaitError};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::{Api, Client};
+use serde_json::Value;
+
+use super::attempt::{Admitted, Attempt, Scene};
+use super::call::{Answer, Call, Denial, Reply};
+use super::needles::Needles;
+use super::objects::VALUE;
+use super::reach;
+use super::route::{Route, Trespass};
+use super::stage::{AccessError, OWN_VALUE, looked_at, request};
+use crate::observation::Observation;
+use crate::testbed::sources::SharedLease;
+use crate::testbed::tenant::{self, Tenant};
+use crate::testbed::{Environment, HOLD};
+
+/// An attack under way.
+pub(super) struct Trial<'a> {
+    pub(super) env: &'a Arc<Environment>,
+    pub(super) id: CaseId,
+    pub(super) admin: Client,
+    pub(super) operator: Option<Client>,
+    pub(super) tenant: &'a Tenant,
+    pub(super) scene: Scene<'a>,
+    pub(super) sources: &'a SharedLease,
+    /// Labels of the neighbour.
+    pub(super) neighbour: &'a Labels,
+    pub(super) needles: Needles,
+    /// The tenant's own value.
+    pub(super) private: &'a Credential,
+    pub(super) receiver: Option<Receiver>,
+    /// What has to be removed, by path.
+    pub(super) created: &'a mut Vec<String>,
+    /// ExternalSecrets of the tenant's namespace that the operator has to look at, and whether it had something else to
+    /// look at before.
+    pub(super) awaits: BTreeMap<String, bool>,
+    /// Secrets of the tenant's namespace that must not come to be, each with what made it.
+    pub(super) products: Vec<(String, &'static str)>,
+    pub(super) observation: Observation,
+}
+
+impl Trial<'_> {
+    /// Tries one route.
+    pub(super) async fn attempt(&mut self, trespass: &Trespass, number: usize) -> Result<(), AccessError> {
+        let Trespass { aim, route, afterwards } = trespass;
+        let name = format!("{}-{number}", self.scene.tag);
+        match route {
+            Route::Conditions => return self.conditions(aim, &name).await,
+            Route::StoreAccount => return self.store_account(aim).await,
+            _ => {}
+        }
+        let Some(mut attempt) = Attempt::of(&self.scene, *route, aim, &name) else { return Ok(()) };
+        if *afterwards {
+            attempt = attempt.afterwards();
+        }
+        let title = route.title();
+        for call in &attempt.prepare {
+            let reply = self.send(call, title).await?;
+            // An attempt of the same case may have made it.
+            if reply.answer != Answer::Admitted && reply.answer != Answer::exists() {
+                self.unknown(format!("{title}: it could not be prepared: {:?}", reply.answer));
+                return Ok(());
+            }
+        }
+        let reply = self.send(&attempt.call, title).await?;
+        match &reply.answer {
+            Answer::Admitted => self.admitted(title, &attempt, &reply).await,
+            Answer::Denied(Denial::Policy(name)) if !self.scene.model.admission_policies.contains(name) => {
+                self.unknown(format!("{title}: refused by policy {name}, which is none of the configuration's"));
+                Ok(())
+            }
+            Answer::Denied(denial) => self.justify(title, &attempt, denial).await,
+            Answer::Failed(why) => {
+                self.unknown(format!("{title}: the attempt failed with {why}, which is no refusal"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends a request of the tenant, notes what it makes, and looks for values in the answer.
+    async fn send(&mut self, call: &Call, title: &str) -> Result<Reply, AccessError> {
+        let call = call.clone().labelled(RUN_LABEL, self.scene.run);
+        let reply = call.send(&self.tenant.client).await.map_err(request("try a route"))?;
+        if reply.answer == Answer::Admitted {
+            self.created.extend(call.created());
+        }
+        let parsed: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let mut found: BTreeSet<&str> = self.needles.within_object(&parsed);
+        found.extend(self.needles.within(&reply.body));
+        found.remove(OWN_VALUE);
+        if let Some(found) = found.first() {
+            self.observation.outcome = self.obtained(found, &format!("the answer to \"{title}\""));
+        }
+        Ok(reply)
+    }
+
+    /// What it means that an attempt was let through.
+    async fn admitted(&mut self, title: &'static str, attempt: &Attempt, reply: &Reply) -> Result<(), AccessError> {
+        match &attempt.admitted {
+            Admitted::Trespass => {
+                self.count(title, "let through");
+                self.violated(format!("{} could: {title}", self.who()));
+                return Ok(());
+            }
+            Admitted::Field(pointer) => {
+                let kept: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+                self.count(title, "without effect");
+                if kept.pointer(pointer).is_some() {
+                    self.violated(format!("{title}: the API server keeps {pointer}, which names another namespace"));
+                }
+                return Ok(());
+            }
+            Admitted::Blind(why) => {
+                self.count(title, "let through");
+                self.unknown(format!("{title}: let through, and {why}"));
+                return Ok(());
+            }
+            Admitted::Product(secret) => self.products.push((secret.clone(), title)),
+            Admitted::Bytes => {}
+        }
+        if let Some(path) = &attempt.store {
+            looked_at(&self.admin, path).await?;
+        }
+        if let Some(then) = &attempt.then {
+            let reply = self.send(then, title).await?;
+            match reply.answer {
+                Answer::Admitted => {}
+                Answer::Denied(denial) => {
+                    self.count(title, &format!("of no use, by {denial}"));
+                    return Ok(());
+                }
+                Answer::Failed(why) => {
+                    self.unknown(format!("{title}: what uses it failed with {why}, which is no refusal"));
+                    return Ok(());
+                }
+            }
+        }
+        self.count(title, "let through");
+        self.awaits.extend(attempt.awaits.iter().map(|name| (name.clone(), attempt.changed)));
+        Ok(())
+    }
+
+    /// Shows that a refusal was for the right reason: a request like it is let through.
+    async fn justify(&mut self, title: &'static str, attempt: &Attempt, denial: &Denial) -> Result<(), AccessError> {
+        if let Some(harmless) = &attempt.harmless {
+            let answer = harmless.send(&self.tenant.client).await.map_err(request("try a twin"))?.answer;
+            if answer != Answer::Admitted {
+                self.unknown(format!("{title}: refused by {denial}, and so is what must be allowed: {answer:?}"));
+                return Ok(());
+            }
+        }
+        // A policy sees only what is well formed, so that the tenant's own twin says all there is to say.
+        if attempt.exact && (*denial == Denial::Rbac || attempt.harmless.is_none()) {
+            let call = attempt.call.clone().dry_run();
+            let mut answer = call.send(&self.admin).await.map_err(request("try a twin"))?.answer;
+            if answer != Answer::Admitted {
+                answer = call.send(&self.operator().await?).await.map_err(request("try a twin"))?.answer;
+            }
+            if !matches!(answer, Answer::Admitted | Answer::Denied(Denial::Policy(_) | Denial::Webhook(_))) {
+                self.unknown(format!("{title}: refused by {denial}, but nobody can do it: {answer:?}"));
+                return Ok(());
+            }
+        }
+        self.count(title, &format!("refused by {denial}"));
+        Ok(())
+    }
+
+    /// A client that acts as the operator.
+    pub(super) async fn operator(&mut self) -> Result<Client, AccessError> {
+        if let Some(client) = &self.operator {
+            return Ok(client.clone());
+        }
+        let client = self.acting_as(operator::NAMESPACE, operator::SERVICE_ACCOUNT).await?;
+        Ok(self.operator.insert(client).clone())
+    }
+
+    /// A client that acts as a ServiceAccount, by a token of its own.
+    pub(super) async fn acting_as(&self, namespace: &str, account: &str) -> Result<Client, AccessError> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.admin.clone(), namespace);
+        let token = tenant::token(&accounts, account).await.map_err(request("request a token"))?;
+        self.env.cluster.client_with_token(&agent(self.id), &token).await.map_err(AccessError::Client)
+    }
+
+    /// Lets the operator serve the tenant's own ExternalSecret, waits until it has looked at all others, and searches.
+    pub(super) async fn judge(&mut self) -> Result<(), AccessError> {
+        self.live_canary().await?;
+        let (env, mine) = (self.env, self.scene.mine);
+        let what = format!("the operator looks at all ExternalSecrets of {mine}");
+        let looked = wait::until(&env.observer, &what, env.provisioning_bound(), |view| {
+            let unseen = self.awaits.iter().find(|(name, changed)| {
+                let ready = view.external_secret(mine, name).and_then(|seen| seen.ready.as_deref());
+                let secret = view.secret(mine, name);
+                !match changed {
+                    false => ready.is_some() || secret.is_some(),
+                    // It served the tenant's own value before.
+                    true => {
+                        ready.is_some_and(|ready| ready.starts_with("Ready=False"))
+                            || secret.is_some_and(|secret| secret.data.get(VALUE) != Some(self.private))
+                    }
+                }
+            });
+            match unseen {
+                Some((name, _)) => Progress::NotYet(format!("it has not looked at {name}")),
+                None => Progress::Done(()),
+            }
+        });
+        if let Err(error) = looked.await {
+            self.unknown(error.to_string());
+        }
+        self.hold().await;
+        self.search().await
+    }
+
+    async fn live_canary(&mut self) -> Result<(), AccessError> {
+        let act = "have the tenant's own ExternalSecret served";
+        let name = format!("{}-copy", self.scene.tag);
+        let call = self.scene.create_external_secret(&name, self.scene.own_reading());
+        let client = if self.scene.writes { self.tenant.client.clone() } else { self.operator().await? };
+        let answer = call.send(&client).await.map_err(request(act))?.answer;
+        if answer != Answer::Admitted {
+            return Err(AccessError::Refused { act, answer });
+        }
+        self.created.extend(call.created());
+        let (mine, private) = (self.scene.mine, self.private);
+        let bound = self.env.provisioning_bound();
+        self.observation.bound = Some(bound);
+        wait::until(&self.env.observer, act, bound, |view| match view.secret(mine, &name) {
+            Some(secret) if secret.data.get(VALUE) == Some(private) => Progress::Done(()),
+            Some(_) => Progress::Never("it has another value".to_owned()),
+            None => Progress::NotYet("it does not exist".to_owned()),
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Nothing may arrive while the operator is seen to work.
+    async fn hold(&mut self) {
+        let (needles, mine, products) = (&self.needles, self.scene.mine, &self.products);
+        let what = format!("{mine} without values of others");
+        let held = wait::hold(&self.env.observer, &what, HOLD, |view| {
+            if let Some((name, made_by)) = products.iter().find(|(name, _)| view.secret(mine, name).is_some()) {
+                return Err(format!("{name} was made by way of \"{made_by}\""));
+            }
+            for (name, secret) in view.secrets(mine) {
+                for (key, value) in &secret.data {
+                    let mut found = needles.within(value.expose());
+                    found.remove(OWN_VALUE);
+                    if let Some(found) = found.first() {
+                        return Err(format!("Secret {name} holds {found} under {key}"));
+                    }
+                }
+            }
+            Ok(())
+        });
+        match held.await {
+            Ok(()) => {}
+            Err(WaitError::Impossible { why, .. }) => self.violated(format!("{}: {why}", self.who())),
+            Err(error) => self.end_as(crate::observation::failed(&error)),
+        }
+    }
+
+    /// Searches all that the tenant may read, and what came to its server.
+    async fn search(&mut self) -> Result<(), AccessError> {
+        let scene = &self.scene;
+        let mut namespaces = BTreeSet::from([scene.mine, scene.neighbour, operator::NAMESPACE]);
+        namespaces.extend(["default", "kube-system"]);
+        namespaces.extend(scene.model.sources.keys().map(|source| source.namespace.as_str()));
+        let search = reach::search(&self.tenant.client, &self.env.kinds, &namespaces, &self.needles).await?;
+        *self.observation.operations.entry("object searched".to_owned()).or_default() += search.objects as u64;
+        if !search.found.iter().any(|(name, _)| name == OWN_VALUE) {
+            self.unknown("the search does not find the tenant's own value".to_owned());
+        }
+        if let Some((found, place)) = search.found.iter().find(|(name, _)| name != OWN_VALUE) {
+            self.end_as(self.obtained(found, place));
+        }
+        let received = self.receiver.iter().flat_map(Receiver::received);
+        let found: Vec<String> = received
+            .flat_map(|one| self.needles.within(one.expose()).into_iter().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        if let Some(found) = found.iter().find(|name| *name != OWN_VALUE) {
+            self.end_as(self.obtained(found, "what was sent to its own server"));
+        }
+        Ok(())
+    }
+
+    fn who(&self) -> String {
+        format!("a tenant with {} in {}", self.scene.rights, self.scene.mine)
+    }
+
+    fn obtained(&self, value: &str, place: &str) -> Outcome {
+        credence_report::verdict::violated(format!("{} obtained {value}: it is in {place}", self.who()))
+    }
+
+    pub(super) fn count(&mut self, title: &str, end: &str) {
+        self.observation.count(&format!("{title}: {end}"));
+    }
+
+    pub(super) fn violated(&mut self, why: String) {
+        self.end_as(credence_report::verdict::violated(why));
+    }
+
+    pub(super) fn unknown(&mut self, why: String) {
+        self.end_as(Outcome::Unknown(why));
+    }
+
+    /// Ends as this, unless something worse was seen before.
+    fn end_as(&mut self, end: Outcome) {
+        self.observation.outcome = credence_report::verdict::worse(self.observation.outcome.clone(), end);
+    }
+}

@@ -1,0 +1,204 @@
+//! People who make, read, change and remove Secrets.
+
+use std::collections::BTreeMap;
+
+use credence_core::credential::Credential;
+use credence_core::id::{CaseId, agent};
+use credence_model::config::SourceRef;
+use credence_model::model::Target;
+use futures::{StreamExt, pin_mut};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, WatchParams};
+use kube::{Api, Client};
+use serde_json::json;
+
+use super::Deeds;
+use super::operation::{Actor, Made, Operation, Place, Verb};
+use super::trail::Fact;
+use crate::observation::Observation;
+use crate::testbed::Environment;
+use crate::testbed::tenant::Tenant;
+
+/// Label of the Secrets that people make, by which all of them are removed at once.
+const LABEL: (&str, &str) = ("credence.dev/made-by", "people");
+/// Seconds that a watch may take to show something.
+const WATCH_SECONDS: u32 = 1;
+
+/// Removes what the people of a case have made in `namespace`, not in their name.
+///
+/// # Errors
+/// When the API server refuses.
+pub(super) async fn clean(env: &Environment, namespace: &str) -> Result<(), kube::Error> {
+    let secrets: Api<Secret> = Api::namespaced(env.cluster.client.clone(), namespace);
+    secrets.delete_collection(&DeleteParams::default(), &made_by_people()).await.map(drop)
+}
+
+fn made_by_people() -> ListParams {
+    ListParams::default().labels(&format!("{}={}", LABEL.0, LABEL.1))
+}
+
+/// The administrator and the tenant of a case.
+pub(super) struct People {
+    administrator: Client,
+    administrator_name: String,
+    tenant: Client,
+    tenant_name: String,
+    agent: String,
+    namespace: String,
+    source: SourceRef,
+}
+
+impl People {
+    /// Those of a case that looks at `targets`.
+    pub(super) async fn new<'a>(
+        env: &Environment,
+        id: CaseId,
+        tenant: &Tenant,
+        targets: impl Iterator<Item = &'a Target>,
+    ) -> Result<Self, Observation> {
+        let source = targets.flat_map(Target::sources).next().cloned();
+        let administrator = env.client_for(id);
+        let reviews: Api<SelfSubjectReview> = Api::all(administrator.clone());
+        let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await?;
+        let user = review.status.and_then(|status| status.user_info);
+        Ok(Self {
+            administrator,
+            administrator_name: user.and_then(|user| user.username).unwrap_or_default(),
+            tenant: tenant.client.clone(),
+            tenant_name: tenant.user_name(),
+            agent: agent(id),
+            namespace: tenant.namespace.clone(),
+            source: source.ok_or_else(|| Observation::unknown("the case has no source"))?,
+        })
+    }
+
+    /// Carries out `operations`, and gives what the log must tell of them.
+    ///
+    /// # Errors
+    /// When the API server answers otherwise than it should: what is logged of that says nothing.
+    pub(super) async fn act(
+        &self,
+        operations: &[Operation],
+        observation: &mut Observation,
+    ) -> Result<Deeds, Observation> {
+        let mut deeds = Deeds { facts: Vec::new(), values: Vec::new() };
+        let mut made = Made::default();
+        for operation in operations {
+            let value = Credential::random();
+            let code = self.carry_out(*operation, &value).await?;
+            deeds.values.push(value);
+            let expected = made.answer(*operation);
+            if code != expected {
+                let why = format!("the answer to {operation:?} was {code} and not {expected}");
+                return Err(Observation::unknown(why));
+            }
+            let who = if code == 403 { "refused" } else { operation.verb.as_str() };
+            observation.count(&format!("{who} ({})", self.title(operation.actor)));
+            deeds.facts.push(self.fact(*operation, code));
+        }
+        Ok(deeds)
+    }
+
+    /// Deletes a copy as the administrator.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub(super) async fn delete_copy(&self, name: &str) -> Result<Fact, Observation> {
+        let secrets: Api<Secret> = Api::namespaced(self.administrator.clone(), &self.namespace);
+        secrets.delete(name, &DeleteParams::default()).await?;
+        Ok(Fact {
+            user: self.administrator_name.clone(),
+            verb: Verb::Delete.as_str(),
+            namespace: self.namespace.clone(),
+            name: Some(name.to_owned()),
+            code: 200,
+        })
+    }
+
+    fn title(&self, actor: Actor) -> &'static str {
+        match actor {
+            Actor::Administrator => "administrator",
+            Actor::Tenant => "tenant",
+        }
+    }
+
+    /// The namespace and the name of the Secret that an operation is about.
+    fn object<'a>(&'a self, operation: &'a Operation) -> (&'a str, &'a str) {
+        match operation.place {
+            Place::Own => (&self.namespace, operation.name),
+            Place::Source => (&self.source.namespace, &self.source.name),
+        }
+    }
+
+    fn fact(&self, operation: Operation, code: u16) -> Fact {
+        let (namespace, name) = self.object(&operation);
+        Fact {
+            user: match operation.actor {
+                Actor::Administrator => self.administrator_name.clone(),
+                Actor::Tenant => self.tenant_name.clone(),
+            },
+            verb: operation.verb.as_str(),
+            namespace: namespace.to_owned(),
+            name: operation.verb.tells_name(code).then(|| name.to_owned()),
+            code,
+        }
+    }
+
+    /// Gives the status code of the answer.
+    async fn carry_out(&self, operation: Operation, value: &Credential) -> Result<u16, kube::Error> {
+        let client = match operation.actor {
+            Actor::Administrator => &self.administrator,
+            Actor::Tenant => &self.tenant,
+        };
+        let (namespace, name) = self.object(&operation);
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+        let secret = || Secret {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                labels: Some(BTreeMap::from([(LABEL.0.to_owned(), LABEL.1.to_owned())])),
+                ..ObjectMeta::default()
+            },
+            data: Some(BTreeMap::from([("value".to_owned(), ByteString(value.expose().to_vec()))])),
+            ..Secret::default()
+        };
+        let writes = PostParams { field_manager: Some(self.agent.clone()), ..PostParams::default() };
+        let ours = made_by_people();
+        let done = match operation.verb {
+            Verb::Create => return code(201, secrets.create(&writes, &secret()).await.map(drop)),
+            Verb::Get => secrets.get(name).await.map(drop),
+            Verb::List => secrets.list(&ours).await.map(drop),
+            Verb::Watch => watch(&secrets).await,
+            Verb::Update => secrets.replace(name, &writes, &secret()).await.map(drop),
+            Verb::Patch => {
+                let change = json!({ "data": { "value": ByteString(value.expose().to_vec()) } });
+                let params = PatchParams { field_manager: Some(self.agent.clone()), ..PatchParams::default() };
+                secrets.patch(name, &params, &Patch::Merge(change)).await.map(drop)
+            }
+            Verb::Delete => secrets.delete(name, &DeleteParams::default()).await.map(drop),
+            Verb::DeleteCollection => secrets.delete_collection(&DeleteParams::default(), &ours).await.map(drop),
+        };
+        code(200, done)
+    }
+}
+
+/// The status code of an answer that is `success` if all is well.
+fn code(success: u16, done: Result<(), kube::Error>) -> Result<u16, kube::Error> {
+    match done {
+        Ok(()) => Ok(success),
+        Err(kube::Error::Api(status)) => Ok(status.code),
+        Err(error) => Err(error),
+    }
+}
+
+/// Watches until something is seen, or for a second.
+async fn watch(secrets: &Api<Secret>) -> Result<(), kube::Error> {
+    let params = WatchParams { timeout: Some(WATCH_SECONDS), ..WatchParams::default() };
+    let events = secrets.watch(&params, "0").await?;
+    pin_mut!(events);
+    match events.next().await {
+        Some(Err(error)) => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,224 @@
+//! What the audit log must say of a case, and whether it does. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use credence_cluster::evidence::audit::Entry;
+
+/// The stage of an entry that tells the answer.
+const ANSWERED: &str = "ResponseComplete";
+/// Tells in an entry of a token request which token was issued (KEP-4193).
+const ISSUED: &str = "authentication.kubernetes.io/issued-credential-id";
+/// Tells in the entry of any request with which token it was made.
+const USED: &str = "authentication.kubernetes.io/credential-id";
+
+/// What an entry says about a request for Secrets.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Fact {
+    /// The user name.
+    pub(super) user: String,
+    /// As the log spells it.
+    pub(super) verb: &'static str,
+    /// The namespace.
+    pub(super) namespace: String,
+    /// The Secret's name; none where Kubernetes does not log it.
+    pub(super) name: Option<String>,
+    /// The status code of the answer.
+    pub(super) code: u16,
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user, verb, namespace, code, .. } = self;
+        let name = self.name.as_deref().unwrap_or("*");
+        write!(f, "{user} {verb} {namespace}/{name} with answer {code}")
+    }
+}
+
+/// The entries of a log in which requests for Secrets were answered, in order.
+pub(super) struct Trail(Vec<Entry>);
+
+impl Trail {
+    /// Keeps what was answered of `entries`.
+    pub(super) fn new(entries: Vec<Entry>) -> Self {
+        Self(entries.into_iter().filter(|entry| entry.stage == ANSWERED).collect())
+    }
+
+    /// Compares what a program that calls itself `agent` did to Secrets with what the log says it did: each request once,
+    /// and no other.
+    ///
+    /// # Errors
+    /// The first request without its entry, or the first entry without a request.
+    pub(super) fn tells_exactly(&self, agent: &str, facts: &[Fact]) -> Result<(), String> {
+        let mut open: BTreeMap<&Fact, i64> = BTreeMap::new();
+        for fact in facts {
+            *open.entry(fact).or_default() += 1;
+        }
+        let logged = self.0.iter().filter(|entry| entry.user_agent == agent && is_secret(entry));
+        for entry in logged {
+            let fact = open.iter_mut().find(|(fact, left)| **left > 0 && says(entry, fact));
+            match fact {
+                Some((_, left)) => *left -= 1,
+                None => {
+                    let object = entry.object_ref.clone().unwrap_or_default();
+                    return Err(format!(
+                        "the audit log says that {} did {} {}/{} with answer {}, which did not happen so",
+                        entry.acting_user(),
+                        entry.verb,
+                        object.namespace,
+                        object.name,
+                        code(entry)
+                    ));
+                }
+            }
+        }
+        match open.into_iter().find(|(_, left)| *left > 0) {
+            Some((fact, _)) => Err(format!("no entry of the audit log says: {fact}")),
+            None => Ok(()),
+        }
+    }
+
+    /// How many entries say that `user` did one of `verbs` to a Secret, with success.
+    pub(super) fn count(&self, user: Option<&str>, verbs: &[&str], namespace: &str, name: &str) -> usize {
+        self.0.iter().filter(|entry| did(entry, user, verbs, namespace, name)).count()
+    }
+
+    /// How many tokens of the ServiceAccount `reader` (a user name) read all of `reads` (namespace, name, number of
+    /// reads) before the first creation of the Secret `namespace/name` by `writer`: the reads that it may have been made of.
+    /// None if there is no such creation.
+    pub(super) fn readers(
+        &self,
+        reader: &str,
+        reads: &BTreeMap<(&str, &str), usize>,
+        writer: &str,
+        (namespace, name): (&str, &str),
+    ) -> Option<usize> {
+        let made = self.0.iter().position(|entry| did(entry, Some(writer), &["create"], namespace, name))?;
+        let before = &self.0[..made];
+        let issued: Vec<&str> = before
+            .iter()
+            .filter(|entry| entry.acting_user() == writer)
+            .filter_map(|entry| entry.annotations.get(ISSUED).map(String::as_str))
+            .collect();
+        let with = |token: &str, place: &(&str, &str)| {
+            let by_token = |entry: &&Entry| {
+                did(entry, Some(reader), &["get"], place.0, place.1)
+                    && entry.user.extra.get(USED).is_some_and(|used| used.iter().any(|used| used == token))
+            };
+            before.iter().filter(by_token).count()
+        };
+        let complete = |token: &&str| reads.iter().all(|(place, number)| with(token, place) >= *number);
+        Some(issued.into_iter().filter(complete).count())
+    }
+}
+
+fn is_secret(entry: &Entry) -> bool {
+    entry.object_ref.as_ref().is_some_and(|object| {
+        object.resource == "secrets" && object.api_group.is_empty() && object.subresource.is_empty()
+    })
+}
+
+fn code(entry: &Entry) -> u16 {
+    entry.response_status.as_ref().map_or(0, |status| status.code)
+}
+
+fn says(entry: &Entry, fact: &Fact) -> bool {
+    let Some(object) = &entry.object_ref else { return false };
+    entry.acting_user() == fact.user
+        && entry.verb == fact.verb
+        && object.namespace == fact.namespace
+        && fact.name.as_ref().is_none_or(|name| object.name == *name)
+        && code(entry) == fact.code
+}
+
+fn did(entry: &Entry, user: Option<&str>, verbs: &[&str], namespace: &str, name: &str) -> bool {
+    is_secret(entry)
+        && user.is_none_or(|user| entry.acting_user() == user)
+        && verbs.contains(&entry.verb.as_str())
+        && entry.object_ref.as_ref().is_some_and(|object| object.namespace == namespace && object.name == name)
+        && (200..300).contains(&code(entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn entry(user: &str, verb: &str, name: &str, code: u16, extra: serde_json::Value) -> Entry {
+        let mut entry = json!({
+            "auditID": "1", "level": "Metadata", "stage": "ResponseComplete", "verb": verb,
+            "user": { "username": user }, "userAgent": "case",
+            "objectRef": { "resource": "secrets", "namespace": "a", "name": name },
+            "responseStatus": { "code": code },
+        });
+        for (key, value) in extra.as_object().into_iter().flatten() {
+            entry[key] = value.clone();
+        }
+        serde_json::from_value(entry).unwrap()
+    }
+
+    fn fact(user: &str, verb: &'static str, name: Option<&str>, code: u16) -> Fact {
+        Fact { user: user.into(), verb, namespace: "a".into(), name: name.map(str::to_owned), code }
+    }
+
+    fn trail() -> Trail {
+        let none = || json!({});
+        Trail::new(vec![
+            entry("admin", "create", "one", 201, none()),
+            entry("admin", "get", "one", 200, none()),
+            entry("tenant", "get", "one", 403, none()),
+            entry("tenant", "list", "", 200, none()),
+        ])
+    }
+
+    fn all() -> Vec<Fact> {
+        vec![
+            fact("tenant", "list", None, 200),
+            fact("tenant", "get", Some("one"), 403),
+            fact("admin", "get", Some("one"), 200),
+            fact("admin", "create", Some("one"), 201),
+        ]
+    }
+
+    #[test]
+    fn a_log_that_tells_each_request_once_is_exact() {
+        trail().tells_exactly("case", &all()).unwrap();
+    }
+
+    #[test]
+    fn a_request_without_its_entry_is_told_by_its_facts() {
+        let mut facts = all();
+        facts.push(fact("admin", "get", Some("one"), 200));
+        let error = trail().tells_exactly("case", &facts).unwrap_err();
+        assert!(error.contains("admin get a/one with answer 200"), "{error}");
+    }
+
+    #[test]
+    fn an_entry_with_another_user_name_or_answer_is_not_the_one() {
+        for wrong in [fact("admin", "list", None, 200), fact("tenant", "list", None, 403)] {
+            let mut facts = all();
+            facts[0] = wrong;
+            trail().tells_exactly("case", &facts).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn reads_are_attributed_to_the_copy_that_was_made_after_them() {
+        let issued = |token: &str| json!({ "annotations": { (ISSUED): token } });
+        let with = |token: &str| json!({ "user": { "username": "store", "extra": { (USED): [token] } } });
+        let trail = Trail::new(vec![
+            entry("operator", "create", "", 201, issued("JTI=1")),
+            entry("operator", "create", "", 201, issued("JTI=2")),
+            entry("store", "get", "source", 200, with("JTI=1")),
+            entry("store", "get", "source", 200, with("JTI=1")),
+            entry("store", "get", "source", 200, with("JTI=2")),
+            entry("operator", "create", "copy", 201, json!({})),
+            entry("store", "get", "source", 200, with("JTI=2")),
+        ]);
+        let reads = |number| BTreeMap::from([(("a", "source"), number)]);
+        let readers = |number| trail.readers("store", &reads(number), "operator", ("a", "copy"));
+        assert_eq!([readers(1), readers(2), readers(3)], [Some(2), Some(1), Some(0)]);
+        assert_eq!(trail.readers("store", &reads(1), "operator", ("a", "other")), None);
+    }
+}

@@ -1,0 +1,227 @@
+//! p10: a changed policy changes access within the bound, by itself, in both directions.
+//!
+//! What is changed are selectors together with store conditions, the rights of a store, and admission policies. Most
+//! cases live on a copy of a target of the configuration with its stores (see [`subject`]), so that no other case is
+//! disturbed. The change is made in the place where the configuration keeps namespaces out (see [`regime`]): one that
+//! does so by store conditions alone is tested on these, and found, because External Secrets Operator asks them when it
+//! reads and never takes a copy away for them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_model::model::{Model, Target};
+use credence_model::values::Values;
+use credence_report::report::PropertyMeta;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use proptest::strategy::BoxedStrategy;
+
+use crate::driver::Property;
+use crate::generate::{Pick, pick};
+use crate::observation::Observation;
+use crate::oracle;
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::Environment;
+use crate::testbed::namespaces::Lease;
+use crate::testbed::sources::SharedLease;
+
+mod admission;
+mod reach;
+mod regime;
+mod rights;
+mod subject;
+
+use regime::Governed;
+use subject::{Allowed, Rights, Subject};
+
+/// The property.
+pub struct PolicyUpdate;
+
+/// Values of the label that a changed policy looks at.
+const GRANTS: &[&str] = &["a", "b"];
+
+/// The policy that the cases of a slot live through.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The target whose policy it is, by name.
+    target: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// Who is selected and admitted, stage by stage.
+    Reach(Vec<Allowed>),
+    /// The rights of its stores, by the way in which they are taken.
+    Rights(Rights),
+    /// Admission, so many times there and back.
+    Admission(usize),
+}
+
+/// The namespaces of a case.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// The way in which all of them ask.
+    way: Pick,
+    /// For each, its value of the label that a changed policy looks at.
+    grants: Vec<Option<&'static str>>,
+}
+
+impl Property for PolicyUpdate {
+    type Shared = Change;
+    type Case = World;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(10),
+        title: "policy update",
+        claim: "a changed policy changes access within the bound, by itself, in both directions",
+        requirements: &[Requirement::new(5, 5)],
+    };
+    const CASES_PER_SLOT: u32 = 5;
+    const LANES: usize = 4;
+    // Its policies are copies under other names, but for the admission policies.
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::SomeKept, policies: PolicyUse::Changed };
+
+    fn namespaces(&self, _model: &Model) -> u32 {
+        // One without the label and two others, which ask a ClusterExternalSecret of the slot.
+        product(Self::LANES, 3 * Self::CASES_PER_SLOT)
+    }
+
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Change>> {
+        let slot = usize::try_from(slot).ok()?;
+        let targets: Vec<&Target> = model.targets.iter().filter(|target| Governed::of(target).is_some()).collect();
+        // Shifted in each round, so that every target meets every kind.
+        let turn = (slot + slot / 5).checked_rem(targets.len())?;
+        let target = targets[turn];
+        let name = target.name.clone();
+        let kind = match slot % 5 {
+            1 if has_accounts(target) => select(vec![Rights::Unbound, Rights::Emptied]).prop_map(Kind::Rights).boxed(),
+            3 if !model.guards.is_empty() => (1..=2usize).prop_map(Kind::Admission).boxed(),
+            _ => stages().prop_map(Kind::Reach).boxed(),
+        };
+        Some(kind.prop_map(move |kind| Change { target: name.clone(), kind }).boxed())
+    }
+
+    fn case(&self, _model: &Model, _change: &Change) -> BoxedStrategy<World> {
+        let grant = prop_oneof![1 => Just(None), 3 => select(GRANTS).prop_map(Some)];
+        // One without the label always loses its copy when the policy begins to look at it.
+        (pick(), vec(grant, 1..=2))
+            .prop_map(|(way, others)| World { way, grants: std::iter::once(None).chain(others).collect() })
+            .boxed()
+    }
+
+    fn is_telling(&self, _model: &Model, change: &Change, case: &World) -> bool {
+        match &change.kind {
+            Kind::Reach(stages) => stages.windows(2).any(|pair| pair[0] != pair[1]) && !case.grants.is_empty(),
+            Kind::Rights(_) => true,
+            Kind::Admission(flips) => *flips > 0,
+        }
+    }
+
+    fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
+        let model = &env.model;
+        let mut skipped = BTreeMap::new();
+        if model.guards.is_empty() {
+            let why = "the configuration has no ValidatingAdmissionPolicyBinding that denies, of a policy on the \
+                 creation of Secrets";
+            skipped.insert("changed admission policy".to_owned(), why.to_owned());
+        }
+        if !model.targets.iter().any(has_accounts) {
+            let why = "no store authenticates as a ServiceAccount of its own";
+            skipped.insert("changed rights of a store".to_owned(), why.to_owned());
+        }
+        skipped
+    }
+
+    async fn run(&self, env: &Arc<Environment>, change: &Change, cases: &[(CaseId, World)]) -> Vec<Observation> {
+        let slot = play(Arc::clone(env), change.clone(), cases.to_vec());
+        let observations = env.to_the_end(slot).await;
+        observations.unwrap_or_else(|| vec![Observation::unknown("the slot panicked"); cases.len()])
+    }
+}
+
+/// Whether a store of the target has an account whose rights can be copied.
+fn has_accounts(target: &Target) -> bool {
+    target.stores.iter().any(|store| {
+        let provider = store.kubernetes.as_ref();
+        provider.and_then(|provider| provider.service_account()?.namespace.as_ref()).is_some()
+    })
+}
+
+/// From everybody to some, often to others, and back to everybody: in both directions.
+fn stages() -> BoxedStrategy<Vec<Allowed>> {
+    let some = subsequence(GRANTS, 1..=GRANTS.len());
+    let some = some.prop_map(|values| Some(values.into_iter().map(str::to_owned).collect::<BTreeSet<String>>()));
+    vec(some, 1..=2).prop_map(|some| std::iter::once(None).chain(some).chain([None]).collect()).boxed()
+}
+
+/// The values that a target takes from its sources, which nobody changes.
+fn share_of(shared: &SharedLease, target: &Target) -> Values {
+    oracle::values_for(target, |source| shared.values(source))
+}
+
+async fn play(env: Arc<Environment>, change: Change, cases: Vec<(CaseId, World)>) -> Vec<Observation> {
+    let ended = |ended: Observation| vec![ended; cases.len()];
+    let target = env.model.targets.iter().find(|target| target.name == change.target);
+    let (Some(target), Some((first, _))) = (target, cases.first()) else {
+        return ended(Observation::unknown(format!("there is no target {}", change.target)));
+    };
+    if let Kind::Admission(flips) = change.kind {
+        let seen = admission::play(&env, target, flips, &cases).await;
+        return give_back(&env, seen, &BTreeSet::from([admission::EXEMPT.to_owned()]));
+    }
+    let Some(governed) = Governed::of(target) else {
+        return ended(Observation::unknown(format!("no label entitles to {}", target.name)));
+    };
+    let subject = match Subject::create(&env, &env.client_for(*first), target, governed, first.index).await {
+        Ok(subject) => subject,
+        Err(error) => return ended(error.into()),
+    };
+    let seen = match &change.kind {
+        Kind::Reach(stages) => reach::play(&env, &subject, stages, &cases).await,
+        Kind::Rights(revocation) => rights::play(&env, &subject, *revocation, &cases).await,
+        Kind::Admission(_) => Vec::new(),
+    };
+    let removed = subject.remove(&env).await;
+    let mut observations = give_back(&env, seen, &subject.label_keys());
+    if let Err(error) = removed {
+        let unknown = Observation::from(error).outcome;
+        for observation in &mut observations {
+            observation.outcome = credence_report::verdict::worse(observation.outcome.clone(), unknown.clone());
+        }
+    }
+    observations
+}
+
+fn give_back(
+    env: &Arc<Environment>,
+    seen: Vec<(Observation, Vec<Lease>)>,
+    labels: &BTreeSet<String>,
+) -> Vec<Observation> {
+    let mut observations = Vec::with_capacity(seen.len());
+    for (observation, leases) in seen {
+        leases.into_iter().for_each(|lease| env.namespaces.give_back(env, lease, labels.clone()));
+        observations.push(observation);
+    }
+    observations
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::strategy::ValueTree;
+
+    use super::*;
+    use crate::generate;
+
+    #[test]
+    fn every_sequence_of_policies_narrows_and_widens() {
+        for index in 0..50 {
+            let stages = stages().new_tree(&mut generate::runner(7, "p10/slot", index)).unwrap().current();
+            assert!(stages.len() >= 3, "{stages:?}");
+            assert!(stages[0].is_none() && stages[1].is_some() && stages.last().unwrap().is_none(), "{stages:?}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Who is selected and admitted changes: copies come and go, and those of others stay as they are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use credence_core::id::{CaseId, agent};
+use credence_model::values::Values;
+use credence_report::verdict::Outcome;
+use credence_watch::observer::SecretSeen;
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+
+use super::subject::{Allowed, Subject, SubjectError};
+use super::{World, share_of};
+use crate::observation::Observation;
+use crate::oracle::Expected;
+use crate::testbed::Environment;
+use crate::testbed::namespaces::{self, Lease};
+use crate::testbed::rotation::until_like;
+use crate::testbed::settle::{Past, settle_by};
+use crate::testbed::tenant::{Rights, Tenant};
+
+/// A case under way.
+struct Live {
+    id: CaseId,
+    /// The namespaces, each with its value of the grant label.
+    leases: Vec<(Lease, Option<String>)>,
+    /// Reads the copy in the first of them.
+    consumer: Option<Tenant>,
+    /// The copies that were there last, by namespace.
+    seen: BTreeMap<String, SecretSeen>,
+    observation: Observation,
+}
+
+/// Leads all cases through the stages of a policy, the first of which allows everybody.
+pub(super) async fn play(
+    env: &Arc<Environment>,
+    subject: &Subject<'_>,
+    stages: &[Allowed],
+    cases: &[(CaseId, World)],
+) -> Vec<(Observation, Vec<Lease>)> {
+    let shared = env.sources.share(&subject.target.sources()).await;
+    let values = share_of(&shared, subject.target);
+    let mut live = join_all(cases.iter().map(|(id, world)| Live::begin(env, subject, *id, world))).await;
+    let mut before: Option<&Allowed> = None;
+    for stage in stages {
+        if before.is_some()
+            && let Err(error) = subject.allow(env, stage).await
+        {
+            live.iter_mut().for_each(|live| live.give_up(&error));
+        }
+        join_all(live.iter_mut().map(|live| live.judge(env, subject, before, stage, &values))).await;
+        before = Some(stage);
+    }
+    join_all(live.into_iter().map(|live| live.finish(env))).await
+}
+
+fn is_allowed(allowed: &Allowed, grant: Option<&String>) -> bool {
+    allowed.as_ref().is_none_or(|values| grant.is_some_and(|grant| values.contains(grant)))
+}
+
+impl Live {
+    /// Makes and labels the namespaces.
+    async fn begin(env: &Arc<Environment>, subject: &Subject<'_>, id: CaseId, world: &World) -> Self {
+        let (leases, seen, observation) = (Vec::new(), BTreeMap::new(), Observation::of(Outcome::Held));
+        let mut live = Self { id, leases, consumer: None, seen, observation };
+        if let Err(failed) = live.populate(env, subject, world).await {
+            live.observation = failed;
+        }
+        live
+    }
+
+    async fn populate(&mut self, env: &Environment, subject: &Subject<'_>, world: &World) -> Result<(), Observation> {
+        let client = env.client_for(self.id);
+        for grant in &world.grants {
+            let lease = env.namespaces.lease(&client).await?;
+            let name = lease.name.clone();
+            self.leases.push((lease, grant.map(str::to_owned)));
+            let labels = subject.labels(world.way, *grant);
+            namespaces::set_labels(&client, &agent(self.id), &name, &labels).await?;
+            self.observation.count("label namespace");
+        }
+        if let Some((lease, _)) = self.leases.first() {
+            self.consumer = Some(Tenant::create(env, self.id, &lease.name, Rights::Edit).await?);
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self, error: &SubjectError) {
+        let unknown = Outcome::Unknown(credence_core::text::chain(error));
+        self.observation.outcome = credence_report::verdict::worse(self.observation.outcome.clone(), unknown);
+    }
+
+    /// Waits until exactly those hold a copy whom the policy allows, and compares what they hold with the source and
+    /// with what they held before.
+    async fn judge(
+        &mut self,
+        env: &Environment,
+        subject: &Subject<'_>,
+        before: Option<&Allowed>,
+        allowed: &Allowed,
+        values: &Values,
+    ) {
+        if self.observation.outcome != Outcome::Held {
+            return;
+        }
+        let target = subject.target;
+        let worlds: Vec<(&str, Expected<'_>)> = self
+            .leases
+            .iter()
+            .map(|(lease, grant)| {
+                let expected = is_allowed(allowed, grant.as_ref()).then(|| (target.secret.clone(), target));
+                (lease.name.as_str(), expected.into_iter().collect())
+            })
+            .collect();
+        let bound = env.provisioning_bound();
+        self.observation.bound = Some(bound);
+        let past = if before.is_some() { Past::Relabelled } else { Past::Fresh };
+        let latencies = &mut self.observation.latencies;
+        let settled = settle_by(env, &[subject.maker()], &worlds, bound, past, latencies).await;
+        self.observation.outcome = match (settled, before) {
+            (Outcome::Held, _) => Outcome::Held,
+            // A copy that was never there says nothing about a change; other properties judge it.
+            (Outcome::Violated(violation), None) => Outcome::Unknown(format!("no copy to take: {}", violation.reason)),
+            (other, None) => other,
+            (other, Some(_)) => changed(allowed, other),
+        };
+        if self.observation.outcome != Outcome::Held {
+            return;
+        }
+        for (namespace, expected) in worlds {
+            if expected.is_empty() {
+                self.seen.remove(namespace);
+                continue;
+            }
+            let faithful = until_like(env, namespace, target, values, env.propagation_bound(target).limit()).await;
+            let now = env.observer.look(|view| view.secret(namespace, &target.secret).cloned());
+            let Some(now) = now else { continue };
+            let kept = self.seen.get(namespace).is_none_or(|then| then.uid == now.uid);
+            self.observation.outcome = match faithful {
+                Err(error) => crate::observation::failed(&error),
+                Ok(()) if !kept => credence_report::verdict::violated(format!(
+                    "{namespace} kept its rights and lost its copy for a while"
+                )),
+                Ok(()) => Outcome::Held,
+            };
+            if self.observation.outcome != Outcome::Held {
+                return;
+            }
+            self.seen.insert(namespace.to_owned(), now);
+        }
+        if let Some(before) = before {
+            let change = |(_, grant): &(Lease, Option<String>)| match (
+                is_allowed(before, grant.as_ref()),
+                is_allowed(allowed, grant.as_ref()),
+            ) {
+                (true, false) => Some("lose a copy by a changed policy"),
+                (false, true) => Some("gain a copy by a changed policy"),
+                (true, true) => Some("keep a copy under a changed policy"),
+                (false, false) => None,
+            };
+            let changes: Vec<&str> = self.leases.iter().filter_map(change).collect();
+            changes.into_iter().for_each(|change| self.observation.count(change));
+        }
+        self.observation.outcome = self.consume(subject, allowed).await;
+    }
+
+    /// What the consumer in the first namespace gets.
+    async fn consume(&self, subject: &Subject<'_>, allowed: &Allowed) -> Outcome {
+        let (Some(consumer), Some((_, grant))) = (&self.consumer, self.leases.first()) else { return Outcome::Held };
+        let secrets: Api<Secret> = Api::namespaced(consumer.client.clone(), &consumer.namespace);
+        let secret = &subject.target.secret;
+        match (secrets.get(secret).await, is_allowed(allowed, grant.as_ref())) {
+            (Ok(_), true) => Outcome::Held,
+            (Err(kube::Error::Api(status)), false) if status.is_not_found() => Outcome::Held,
+            (Ok(_), false) => {
+                credence_report::verdict::violated(format!("the consumer still reads {}/{secret}", consumer.namespace))
+            }
+            (Err(error), _) => {
+                Outcome::Unknown(format!("the consumer of {secret}: {}", credence_core::text::chain(&error)))
+            }
+        }
+    }
+
+    async fn finish(mut self, env: &Arc<Environment>) -> (Observation, Vec<Lease>) {
+        if let Some(consumer) = self.consumer.take()
+            && let Err(error) = consumer.remove(env, self.id).await
+        {
+            let unknown = Outcome::Unknown(credence_core::text::chain(&error));
+            self.observation.outcome = credence_report::verdict::worse(self.observation.outcome, unknown);
+        }
+        (self.observation, self.leases.into_iter().map(|(lease, _)| lease).collect())
+    }
+}
+
+/// Says of a violation which policy it is about.
+fn changed(allowed: &Allowed, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Violated(mut violation) => {
+            let policy = match allowed {
+                None => "after the policy was widened to all that ask".to_owned(),
+                Some(values) => format!("after the policy was narrowed to grant in {values:?}"),
+            };
+            violation.reason = format!("{policy}: {}", violation.reason);
+            Outcome::Violated(violation)
+        }
+        other => other,
+    }
+}

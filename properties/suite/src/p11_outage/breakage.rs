@@ -1,0 +1,216 @@
+//! Makes a fault, and takes it back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use credence_cluster::apply::FIELD_MANAGER;
+use credence_cluster::cluster::{ClusterError, Component};
+use credence_cluster::faults::proxy::Mode;
+use credence_model::config::SourceRef;
+use credence_model::model::{Model, Target};
+use credence_programs::process::Paused;
+use credence_watch::wait::{self, Progress, WaitError};
+use tokio::time::Instant;
+
+use super::fault::{Fault, keys_to_lose};
+use super::rights::{Revoked, RightsError};
+use super::scope::{Scope, World};
+use crate::testbed::Environment;
+use crate::testbed::sources::{ExclusiveLease, Part, SourceError, Withdrawn};
+
+/// How often is asked what cannot be watched.
+const EVERY: Duration = Duration::from_millis(50);
+/// How long a program may take to stand still once it was told.
+const STANDS: Duration = Duration::from_secs(5);
+
+/// Why a fault could not be made, or not be taken back.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BreakageError {
+    /// A source could not be taken away, written or put back.
+    #[error("failed to change the source")]
+    Source(#[from] SourceError),
+    /// The rights of a store could not be changed.
+    #[error("failed to change the rights of a store")]
+    Rights(#[from] RightsError),
+    /// A program could not be stopped or started.
+    #[error("failed to make an outage of a program")]
+    Cluster(#[from] ClusterError),
+    /// It did not take place.
+    #[error("failed to make an outage")]
+    Wait(#[from] WaitError),
+    /// There is nothing to make it with.
+    #[error("failed to make an outage: {0}")]
+    Nothing(String),
+}
+
+/// The leases of a slot, taken in the order of the sources.
+pub(super) type Leases = BTreeMap<SourceRef, ExclusiveLease>;
+
+/// Writes new values to all sources; gives the instant of the last.
+pub(super) async fn write(env: &Environment, leases: &mut Leases, world: &World) -> Result<Instant, SourceError> {
+    let mut written = Instant::now();
+    for (source, lease) in leases {
+        if let Some(values) = world.get(source) {
+            written = lease.write(&env.cluster.client, FIELD_MANAGER, values).await?;
+        }
+    }
+    Ok(written)
+}
+
+/// A fault that is on.
+pub(super) struct Broken {
+    undo: Undo,
+    /// Connections that each store's gate had taken before.
+    contacts: BTreeMap<String, u64>,
+}
+
+enum Undo {
+    Nothing,
+    Connection,
+    Sources(BTreeMap<SourceRef, Withdrawn>),
+    Rights(Revoked),
+    Running(Paused),
+    Start(Component),
+}
+
+impl Broken {
+    /// Makes a fault. One that is over at once is over when this ends.
+    pub(super) async fn make(
+        env: &Environment,
+        scope: &Scope,
+        leases: &Leases,
+        fault: Fault,
+    ) -> Result<Self, BreakageError> {
+        let undo = match fault {
+            Fault::Connection(mode) => {
+                set(env, scope, mode);
+                Undo::Connection
+            }
+            Fault::SourceDeleted | Fault::KeyDeleted(_) | Fault::SourceUntagged => {
+                Undo::Sources(withdraw(env, leases, fault).await?)
+            }
+            Fault::RightsRevoked => Undo::Rights(Revoked::revoke(env, scope).await?),
+            Fault::OperatorKilled => {
+                env.cluster.stop(Component::ExternalSecrets).await?;
+                Undo::Start(Component::ExternalSecrets)
+            }
+            Fault::OperatorPaused => Undo::Running(pause(env).await?),
+            Fault::OperatorRestarted => {
+                env.cluster.stop(Component::ExternalSecrets).await?;
+                start(env, Component::ExternalSecrets).await?;
+                Undo::Nothing
+            }
+            Fault::ApiServerRestarted => {
+                env.cluster.stop(Component::ApiServer).await?;
+                Undo::Start(Component::ApiServer)
+            }
+        };
+        let contacts = env.gates.iter().map(|(store, gate)| (store.clone(), gate.connections()));
+        Ok(Self { undo, contacts: contacts.collect() })
+    }
+
+    /// Waits until External Secrets Operator has come to each of the stores of `target` since.
+    pub(super) async fn until_contacted(
+        &self,
+        env: &Environment,
+        target: &Target,
+        within: Duration,
+    ) -> Result<(), BreakageError> {
+        for store in &target.stores {
+            let gate = env.gates.get(&store.name);
+            let gate = gate.ok_or_else(|| BreakageError::Nothing(format!("no gate before store {}", store.name)))?;
+            let before = self.contacts.get(&store.name).copied().unwrap_or_default();
+            gate.until_contacted(&env.observer, before, within).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the fault back; a source that was taken away comes back with the values of `world`. Gives the instant from
+    /// which everything can work again.
+    pub(super) async fn heal(
+        self,
+        env: &Environment,
+        scope: &Scope,
+        leases: &mut Leases,
+        world: &World,
+    ) -> Result<Instant, BreakageError> {
+        match self.undo {
+            Undo::Nothing => {}
+            Undo::Connection => set(env, scope, Mode::Open),
+            Undo::Sources(withdrawn) => {
+                for (source, lease) in leases {
+                    let values = world.get(source).cloned().unwrap_or_default();
+                    let client = &env.cluster.client;
+                    match withdrawn.get(source) {
+                        Some(part) => lease.put_back(client, FIELD_MANAGER, part, &values).await?,
+                        None => lease.write(client, FIELD_MANAGER, &values).await?,
+                    };
+                }
+            }
+            Undo::Rights(revoked) => revoked.restore(env).await?,
+            Undo::Running(paused) => drop(paused),
+            Undo::Start(component) => start(env, component).await?,
+        }
+        Ok(Instant::now())
+    }
+}
+
+fn set(env: &Environment, scope: &Scope, mode: Mode) {
+    for (_, gate) in env.gates.iter().filter(|(store, _)| scope.stores.contains(*store)) {
+        gate.set(mode);
+    }
+}
+
+async fn withdraw(
+    env: &Environment,
+    leases: &Leases,
+    fault: Fault,
+) -> Result<BTreeMap<SourceRef, Withdrawn>, BreakageError> {
+    let mut withdrawn = BTreeMap::new();
+    for (source, lease) in leases {
+        if let Some(part) = lost_part(&env.model, source, fault) {
+            let taken = lease.withdraw(&env.cluster.client, FIELD_MANAGER, part).await?;
+            withdrawn.insert(source.clone(), taken);
+        }
+    }
+    if withdrawn.is_empty() {
+        return Err(BreakageError::Nothing("no source has such a part".to_owned()));
+    }
+    Ok(withdrawn)
+}
+
+/// What a source loses by a fault.
+fn lost_part(model: &Model, source: &SourceRef, fault: Fault) -> Option<Part> {
+    match fault {
+        Fault::KeyDeleted(pick) => {
+            let keys = keys_to_lose(model, source);
+            (!keys.is_empty()).then(|| Part::Key((*pick.of(&keys)).clone()))
+        }
+        Fault::SourceUntagged => {
+            let tags = &model.sources.get(source)?.tags;
+            (!tags.is_empty()).then(|| Part::Labels(tags.clone()))
+        }
+        _ => Some(Part::Whole),
+    }
+}
+
+async fn pause(env: &Environment) -> Result<Paused, BreakageError> {
+    let paused = env.cluster.pause(Component::ExternalSecrets).await?;
+    let paused = paused.ok_or_else(|| BreakageError::Nothing("External Secrets Operator does not run".to_owned()))?;
+    let stands = wait::poll("External Secrets Operator stands still", STANDS, EVERY, || async {
+        if paused.holds() { Progress::Done(()) } else { Progress::NotYet("it runs".to_owned()) }
+    });
+    stands.await?;
+    Ok(paused)
+}
+
+/// Starts a program again. Without it nothing can be told any more, so its failure is the cluster's end.
+pub(super) async fn start(env: &Environment, component: Component) -> Result<(), BreakageError> {
+    if let Err(error) = env.cluster.start_again(component).await {
+        return Err(BreakageError::Nothing(env.bury(error)));
+    }
+    if component == Component::ApiServer {
+        env.until_in_sight().await?;
+    }
+    Ok(())
+}

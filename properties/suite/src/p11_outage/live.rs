@@ -1,0 +1,279 @@
+//! A case under way: the namespaces of one case, and what has been seen of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_core::id::CaseId;
+use credence_model::model::Target;
+use credence_report::verdict::{Outcome, Violation};
+use credence_watch::observer::ExternalSecretSeen;
+use credence_watch::wait::{self, Progress};
+use futures::future::join_all;
+use kube::Client;
+use tokio::time::Instant;
+
+use super::breakage::Broken;
+use super::fault::Fault;
+use super::place::{Harm, Place};
+use super::scope::{World, values_of};
+use super::{Episode, Move, Population, Scenario};
+use crate::observation::Observation;
+use crate::oracle::Expected;
+use crate::testbed::rotation::Dependent;
+use crate::testbed::settle::{Past, settle};
+use crate::testbed::{Environment, HOLD};
+
+/// A case.
+pub(super) struct Live<'a> {
+    id: CaseId,
+    client: Client,
+    places: Vec<Place<'a>>,
+    /// The namespace that asks during an outage, and when.
+    joining: Option<(Dependent<'a>, Move)>,
+    /// The namespace that stops asking during an outage, and when.
+    leaving: Option<Move>,
+    left: Vec<Dependent<'a>>,
+    observation: Observation,
+}
+
+impl<'a> Live<'a> {
+    /// Makes the namespaces and waits until the first ones hold the initial values.
+    pub(super) async fn settle(
+        env: &'a Arc<Environment>,
+        id: CaseId,
+        scenario: &Scenario,
+        population: &Population,
+    ) -> Self {
+        let mut live = Self {
+            id,
+            client: env.client_for(id),
+            places: Vec::new(),
+            joining: None,
+            leaving: None,
+            left: Vec::new(),
+            observation: Observation::of(Outcome::Held),
+        };
+        if let Err(failed) = live.populate(env, scenario, population).await {
+            live.observation = failed;
+        }
+        live
+    }
+
+    async fn populate(
+        &mut self,
+        env: &'a Arc<Environment>,
+        scenario: &Scenario,
+        population: &Population,
+    ) -> Result<(), Observation> {
+        let targets: Vec<&Target> =
+            env.model.targets.iter().filter(|target| scenario.targets.contains(&target.name)).collect();
+        for (target, way) in population.settled.iter().chain(population.leaves.iter().map(|leaves| &leaves.place)) {
+            let dependent = Dependent::lease(env, &self.client, target.of::<&Target>(&targets), *way).await?;
+            dependent.ask(&self.client, self.id).await?;
+            self.places.push(Place { dependent, events: None, before: None });
+        }
+        self.leaving.clone_from(&population.leaves);
+        if let Some(joins) = &population.joins {
+            let (target, way) = joins.place;
+            let dependent = Dependent::lease(env, &self.client, target.of::<&Target>(&targets), way).await?;
+            self.joining = Some((dependent, joins.clone()));
+        }
+        for Place { dependent, .. } in &self.places {
+            let values = values_of(dependent.target, &scenario.initial);
+            let bound = env.provisioning_bound().max(env.propagation_bound(dependent.target).limit());
+            // A copy that was never right has nothing to say about outages; other properties judge it.
+            let settled = dependent.until_faithful(env, &values, bound).await;
+            settled.map_err(|error| Observation::unknown(format!("no copy to keep: {error}")))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the case has its verdict.
+    pub(super) fn is_over(&self) -> bool {
+        self.observation.outcome != Outcome::Held
+    }
+
+    fn end_with(&mut self, outcome: Outcome) {
+        self.observation.outcome = credence_report::verdict::worse(self.observation.outcome.clone(), outcome);
+    }
+
+    /// Ends the case without a verdict.
+    pub(super) fn give_up(&mut self, why: &str) {
+        self.end_with(Outcome::Unknown(why.to_owned()));
+    }
+
+    /// The positive twin of an outage: an update arrives.
+    pub(super) async fn arrive(&mut self, env: &Environment, world: &World, written: Instant) {
+        if self.is_over() {
+            return;
+        }
+        self.observation.count("rotate source before an outage");
+        for Place { dependent, .. } in &self.places {
+            let values = values_of(dependent.target, world);
+            let left = env.propagation_bound(dependent.target).limit().saturating_sub(written.elapsed());
+            if let Err(error) = dependent.until_faithful(env, &values, left).await {
+                return self.give_up(&format!("updates do not arrive even before the outage: {error}"));
+            }
+        }
+    }
+
+    /// Begins to record every change, from a moment on at which all is well.
+    pub(super) async fn record(&mut self, env: &Environment, world: &World) {
+        for Place { dependent, events, before } in &mut self.places {
+            let dependent = &*dependent;
+            let Dependent { target, namespace, .. } = dependent;
+            let values = values_of(target, world);
+            let what = format!("{namespace}/{} at rest", target.secret);
+            let bound = env.propagation_bound(target).limit();
+            let rest = wait::until(&env.observer, &what, bound, |view| {
+                let ready = view.external_secret(namespace, &target.external_secret);
+                match dependent.look(view, &values) {
+                    Err(why) => Progress::NotYet(why),
+                    Ok(()) if !ready.is_some_and(ExternalSecretSeen::says_ready) => {
+                        Progress::NotYet("its ExternalSecret does not say that it is ready".to_owned())
+                    }
+                    Ok(()) => Progress::Done(()),
+                }
+            });
+            match rest.await {
+                Ok(()) => {
+                    *events = Some(env.observer.record(namespace));
+                    *before = env.observer.look(|view| view.secret(namespace, &target.secret).cloned());
+                }
+                Err(error) => return self.end_with(Outcome::Unknown(error.to_string())),
+            }
+        }
+    }
+
+    /// Waits until the fault shows at every copy that it must reach. Without that sign, nothing was tested.
+    pub(super) async fn feel(&mut self, env: &Environment, broken: &Broken, fault: Fault) {
+        if self.is_over() {
+            return;
+        }
+        self.observation.count(&fault.to_string());
+        let signs = self.places.iter().map(|place| place.feel(env, broken, fault.sign()));
+        if let Some(error) = join_all(signs).await.into_iter().find_map(Result::err) {
+            self.give_up(&format!("{fault}: no sign of it: {}", credence_core::text::chain(&error)));
+        }
+    }
+
+    /// Sets and removes the labels whose turn is during outage number `number`, each at its moment after now.
+    pub(super) async fn relabel(&mut self, env: &Environment, number: usize, of: usize, fault: Fault) {
+        let now = Instant::now();
+        let is_due = |change: &Move| change.outage.of(&(0..of).collect::<Vec<_>>()) == &number;
+        if let Some((dependent, joins)) = self.joining.take_if(|(_, joins)| is_due(joins)) {
+            wait::pass_until(now + joins.after).await;
+            let events = Some(env.observer.record(&dependent.namespace));
+            if let Err(error) = dependent.ask(&self.client, self.id).await {
+                self.give_up(&credence_core::text::chain(&error));
+            }
+            self.observation.count("label namespace during an outage");
+            self.places.push(Place { dependent, events, before: None });
+        }
+        // The one that leaves is the last of those that were settled.
+        let leaves = self.leaving.take_if(|leaves| is_due(leaves));
+        let position = self.places.iter().rposition(|place| place.before.is_some() && place.dependent.is_new());
+        if let (Some(leaves), Some(position)) = (leaves, position) {
+            wait::pass_until(now + leaves.after).await;
+            let mut place = self.places.remove(position);
+            if !fault.lets_updates_through()
+                && let Err(why) = place.unharmed(&Harm::Anything)
+            {
+                self.end_with(credence_report::verdict::violated(format!("{fault}: {why}")));
+            }
+            if let Err(error) = place.dependent.stop_asking(&self.client, self.id).await {
+                self.give_up(&credence_core::text::chain(&error));
+            }
+            self.observation.count("remove labels during an outage");
+            self.left.push(place.dependent);
+        }
+    }
+
+    /// Checks what was recorded since the outage began, or since the last check.
+    pub(super) fn check(&mut self, fault: Fault, old: &World, new: &World, updates: bool) {
+        for place in &mut self.places {
+            let (old, new) = (values_of(place.dependent.target, old), values_of(place.dependent.target, new));
+            let harm = if updates { Harm::NeitherOf(&old, &new) } else { Harm::Anything };
+            if let Err(why) = place.unharmed(&harm) {
+                let violated = credence_report::verdict::violated(format!("{fault}: {why}"));
+                self.observation.outcome = credence_report::verdict::worse(self.observation.outcome.clone(), violated);
+            }
+        }
+    }
+
+    /// Waits until every namespace holds what it asks for, made of the values of `new`, after an outage that lasted for
+    /// `outage` and ended at `healed`.
+    pub(super) async fn converge(
+        &mut self,
+        env: &Environment,
+        episode: &Episode,
+        new: &World,
+        healed: Instant,
+        outage: Duration,
+    ) {
+        if self.is_over() {
+            return;
+        }
+        let fault = episode.fault;
+        self.observation.count("rotate source during an outage");
+        let arrivals = self.places.iter().map(|place| async move {
+            let Dependent { target, .. } = place.dependent;
+            let provisioning = if place.before.is_none() { env.provisioning_bound() } else { Duration::ZERO };
+            let bound = env.recovery_bound(target, outage).limit() + provisioning;
+            let left = bound.saturating_sub(healed.elapsed());
+            let arrived = place.dependent.until_faithful(env, &values_of(target, new), left).await;
+            (bound, arrived.map(|()| healed.elapsed()))
+        });
+        for (bound, arrived) in join_all(arrivals).await {
+            self.observation.bound = self.observation.bound.max(Some(bound));
+            match arrived {
+                Ok(latency) => self.observation.latencies.push(latency),
+                Err(error) => {
+                    let outcome = after(fault, outage, crate::observation::failed(&error));
+                    self.observation.outcome =
+                        credence_report::verdict::worse(self.observation.outcome.clone(), outcome);
+                }
+            }
+        }
+        let worlds: Vec<(&str, Expected<'_>)> =
+            self.left.iter().map(|left| (left.namespace.as_str(), Expected::new())).collect();
+        if !worlds.is_empty() {
+            let bound = self.observation.bound.unwrap_or_default() + env.provisioning_bound();
+            let outcome = settle(env, &worlds, bound, Past::Relabelled, &mut Vec::new()).await;
+            self.end_with(after(fault, outage, outcome));
+        }
+    }
+
+    /// The last values stay.
+    pub(super) async fn stay(&mut self, env: &Environment, world: &World) {
+        if self.is_over() {
+            return;
+        }
+        let held = wait::hold(&env.observer, "the last values in all copies", HOLD, |view| {
+            let mut places = self.places.iter();
+            places.try_for_each(|place| place.dependent.look(view, &values_of(place.dependent.target, world)))
+        });
+        if let Err(error) = held.await {
+            self.end_with(crate::observation::failed(&error));
+        }
+    }
+
+    /// Gives all namespaces back.
+    pub(super) fn finish(self, env: &Arc<Environment>) -> Observation {
+        let places = self.places.into_iter().map(|place| place.dependent);
+        for dependent in places.chain(self.left).chain(self.joining.map(|(dependent, _)| dependent)) {
+            dependent.give_back(env);
+        }
+        self.observation
+    }
+}
+
+/// Says of a violation what came before it.
+fn after(fault: Fault, outage: Duration, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Violated(Violation { reason, known }) => {
+            Outcome::Violated(Violation { reason: format!("after {fault} for {outage:.1?}: {reason}"), known })
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,124 @@
+//! Sources that fail together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use credence_model::config::SourceRef;
+use credence_model::model::{Model, Target};
+use credence_model::values::Values;
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+
+use crate::{generate, oracle};
+
+/// The values of all sources of a scope.
+pub(super) type World = BTreeMap<SourceRef, Values>;
+
+/// Sources that are read through the same stores or by the same targets, so that what happens to one of them can be
+/// felt by the copies of another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// The sources.
+    pub(super) sources: BTreeSet<SourceRef>,
+    /// The stores that they are read through, by name.
+    pub(super) stores: BTreeSet<String>,
+    /// The targets that read them, by name.
+    pub(super) targets: BTreeSet<String>,
+}
+
+impl Scope {
+    /// The scopes of a configuration, in the order of their sources. Targets that never read a source again have no part
+    /// in outages, and a source without known keys cannot be given values.
+    pub(super) fn all(model: &Model) -> Vec<Self> {
+        let mut scopes: Vec<Self> = Vec::new();
+        for target in model.targets.iter().filter(|target| target.never_updates().is_none()) {
+            let mut scope = Self {
+                sources: target.sources().into_iter().cloned().collect(),
+                stores: target.stores.iter().map(|store| store.name.clone()).collect(),
+                targets: BTreeSet::from([target.name.clone()]),
+            };
+            let known = |source: &SourceRef| model.sources.get(source).is_some_and(|source| !source.keys.is_empty());
+            if scope.sources.is_empty() || !scope.sources.iter().all(known) {
+                continue;
+            }
+            let (touching, apart): (Vec<Self>, Vec<Self>) = scopes.into_iter().partition(|other| scope.touches(other));
+            touching.into_iter().for_each(|other| scope.absorb(other));
+            scopes = apart;
+            scopes.push(scope);
+        }
+        scopes.sort_by(|a, b| a.sources.cmp(&b.sources));
+        scopes
+    }
+
+    /// All scopes as one.
+    pub(super) fn whole(model: &Model) -> Self {
+        let mut whole = Self::default();
+        Self::all(model).into_iter().for_each(|scope| whole.absorb(scope));
+        whole
+    }
+
+    fn touches(&self, other: &Self) -> bool {
+        !self.sources.is_disjoint(&other.sources) || !self.stores.is_disjoint(&other.stores)
+    }
+
+    fn absorb(&mut self, other: Self) {
+        self.sources.extend(other.sources);
+        self.stores.extend(other.stores);
+        self.targets.extend(other.targets);
+    }
+
+    /// The targets themselves.
+    pub(super) fn targets<'a>(&self, model: &'a Model) -> Vec<&'a Target> {
+        model.targets.iter().filter(|target| self.targets.contains(&target.name)).collect()
+    }
+
+    /// Values for all of its sources.
+    pub(super) fn world(&self, model: &Model) -> BoxedStrategy<World> {
+        let mut world = Just(World::new()).boxed();
+        for source in &self.sources {
+            let keys = model.sources.get(source).map(|source| source.keys.clone()).unwrap_or_default();
+            let source = source.clone();
+            world = (world, generate::source_values(keys))
+                .prop_map(move |(mut world, values)| {
+                    world.insert(source.clone(), values);
+                    world
+                })
+                .boxed();
+        }
+        world
+    }
+}
+
+/// The values that a target takes from a world.
+pub(super) fn values_of(target: &Target, world: &World) -> Values {
+    oracle::values_for(target, |source| world.get(source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::reference;
+    use super::*;
+
+    #[test]
+    fn sources_of_the_reference_configuration_fail_alone() {
+        let model = reference();
+        let scopes = Scope::all(&model);
+        let names: Vec<Vec<&str>> =
+            scopes.iter().map(|scope| scope.sources.iter().map(|source| &*source.name).collect()).collect();
+        assert_eq!(names, [["github-oauth"], ["github-pat"], ["wildcard-tls"]]);
+        assert_eq!(scopes[1].targets.len(), 4);
+        assert_eq!(Scope::whole(&model).sources.len(), 3);
+    }
+
+    #[test]
+    fn sources_of_one_store_or_of_one_target_fail_together() {
+        let mut model = reference();
+        let tls = model.targets.iter().position(|target| target.name == "wildcard-tls").unwrap();
+        let oauth = model.targets.iter().position(|target| target.name == "backstage-oauth-credentials").unwrap();
+        let store = model.targets[oauth].stores[0].clone();
+        model.targets[tls].stores.push(store);
+        assert_eq!(Scope::all(&model).len(), 2);
+        let field = model.targets[0].fields[0].clone();
+        model.targets[tls].fields.push(field);
+        assert_eq!(Scope::all(&model).len(), 1);
+    }
+}

@@ -1,0 +1,315 @@
+//! p12: raw etcd values and wire traffic never show a credential.
+//!
+//! The cases of a slot live through one rotation of one source. Then the raw bytes of the source, of each copy and of every
+//! other Secret must have the envelope that the encryption configuration promises, and hold no value; a ConfigMap with a
+//! canary shows that the search finds what is there. All the while loopback is captured, on which two canaries in plain
+//! show that the capture works. In one slot of five the encryption key is rotated and all Secrets are written again.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_cluster::apply::FIELD_MANAGER;
+use credence_cluster::cluster::ControlPlaneFiles;
+use credence_cluster::evidence::capture::Capture;
+use credence_cluster::evidence::etcd::{Etcd, Stored};
+use credence_core::credential::Credential;
+use credence_core::id::{CaseId, PropertyId, Requirement, agent};
+use credence_model::config::SourceRef;
+use credence_model::model::{Model, Target};
+use credence_model::values::Values;
+use credence_report::report::PropertyMeta;
+use credence_report::verdict::Outcome;
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::{DeleteParams, ObjectMeta, PostParams};
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+
+use crate::driver::Property;
+use crate::generate::{Pick, pick};
+use crate::leak_scan::Canaries;
+use crate::observation::Observation;
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::operator_resync::until_operator_sees_copies;
+use crate::testbed::rotation::{self, Dependent, Rotation, targets_of};
+use crate::testbed::{Environment, NO_CONTROL_PLANE};
+
+mod envelope;
+mod rewrite;
+mod wire;
+
+use envelope::Envelope;
+use wire::Wire;
+
+/// The property.
+pub struct Encryption;
+
+/// Of this many slots, one rotates the encryption key.
+const SLOTS_PER_KEY: u32 = 5;
+/// Where etcd keeps Secrets and ConfigMaps.
+const SECRETS: &str = "/registry/secrets/";
+const CONFIG_MAPS: &str = "/registry/configmaps/";
+
+/// What the cases of a slot live through.
+#[derive(Debug, Clone)]
+pub struct Episode {
+    rotation: Rotation,
+    /// The number of the slot, if it rotates the encryption key.
+    new_key: Option<u32>,
+}
+
+/// A copy that a case looks at.
+#[derive(Debug, Clone)]
+pub struct Copy {
+    target: Pick,
+    way: Pick,
+}
+
+impl Property for Encryption {
+    type Shared = Episode;
+    type Case = Copy;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(12),
+        title: "encryption",
+        claim: "raw etcd values and wire traffic never show a credential",
+        requirements: &[Requirement::new(5, 3)],
+    };
+    const CASES_PER_SLOT: u32 = 20;
+    // A new key restarts the API server, which no other slot may be relying on.
+    const LANES: usize = 1;
+    // It looks at all that is stored and sent, and a new key restarts the API server.
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::All, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
+
+    fn namespaces(&self, _model: &Model) -> u32 {
+        product(Self::LANES, Self::CASES_PER_SLOT)
+    }
+
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Episode>> {
+        let sources: Vec<&SourceRef> = model.sources.keys().collect();
+        let new_key = (slot % SLOTS_PER_KEY == SLOTS_PER_KEY - 1).then_some(slot);
+        let rotation = Rotation::strategy(model, &sources, slot, 1..=1, Duration::ZERO)?;
+        Some(rotation.prop_map(move |rotation| Episode { rotation, new_key }).boxed())
+    }
+
+    fn case(&self, _model: &Model, _episode: &Episode) -> BoxedStrategy<Copy> {
+        (pick(), pick()).prop_map(|(target, way)| Copy { target, way }).boxed()
+    }
+
+    fn is_telling(&self, _model: &Model, episode: &Episode, _case: &Copy) -> bool {
+        !Canaries::of(episode.values()).is_empty()
+    }
+
+    fn applies(&self, env: &Environment) -> Result<(), String> {
+        env.control_plane.as_ref().map(drop).ok_or_else(|| NO_CONTROL_PLANE.to_owned())
+    }
+
+    fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
+        let mut skipped = BTreeMap::new();
+        if let Some(why) = Capture::unsupported(&env.cluster.traffic()) {
+            skipped.insert("capture of the traffic between the parts".to_owned(), why);
+        }
+        if !env.cluster.is_owned() {
+            let why = "the cluster belongs to `credence up`; run without it".to_owned();
+            skipped.insert("rotation of the encryption key".to_owned(), why);
+        }
+        skipped
+    }
+
+    async fn run(&self, env: &Arc<Environment>, episode: &Episode, cases: &[(CaseId, Copy)]) -> Vec<Observation> {
+        let traffic = env.cluster.traffic();
+        let wire = match Capture::unsupported(&traffic) {
+            Some(_) => None,
+            None => match Wire::listen(traffic, episode.values()).await {
+                Ok(wire) => Some(wire),
+                Err(error) => return vec![error.into(); cases.len()],
+            },
+        };
+        let mut observations = match live(env, episode, cases).await {
+            Ok(observations) => observations,
+            Err(ended) => return vec![ended; cases.len()],
+        };
+        if let Some(wire) = wire {
+            let (outcome, packets) = wire.judge().await;
+            for observation in &mut observations {
+                observation.outcome = credence_report::verdict::worse(observation.outcome.clone(), outcome.clone());
+            }
+            // The packets are of the slot and not of a case; they are counted once.
+            if let Some(first) = observations.first_mut() {
+                first.operations.insert("packet searched".to_owned(), packets);
+            }
+        }
+        observations
+    }
+}
+
+impl Episode {
+    /// Every value that the source has in the course of it.
+    fn values(&self) -> impl Iterator<Item = &Credential> {
+        let steps = self.rotation.steps.iter().map(|step| &step.values);
+        std::iter::once(&self.rotation.initial).chain(steps).flat_map(BTreeMap::values)
+    }
+}
+
+/// A case with its namespace and its control.
+struct Live<'a> {
+    id: CaseId,
+    dependent: Dependent<'a>,
+    control: Credential,
+    observation: Observation,
+}
+
+async fn live(
+    env: &Arc<Environment>,
+    episode: &Episode,
+    cases: &[(CaseId, Copy)],
+) -> Result<Vec<Observation>, Observation> {
+    let (client, rotation) = (&env.cluster.client, &episode.rotation);
+    let mut lease = rotation::begin(env, client, FIELD_MANAGER, &rotation.source, &rotation.initial).await?;
+    let mut lives = Vec::with_capacity(cases.len());
+    for (id, copy) in cases {
+        lives.push(Live::begin(env, *id, &rotation.source, copy).await?);
+    }
+    follow(env, &mut lives, &rotation.initial).await;
+    for step in &rotation.steps {
+        lease.write(client, FIELD_MANAGER, &step.values).await?;
+        follow(env, &mut lives, &step.values).await;
+    }
+    if let Some(number) = episode.new_key.filter(|_| env.cluster.is_owned()) {
+        let name = format!("credence-{number}");
+        // A configuration without keys has none to rotate; that it encrypts nothing is seen below.
+        if envelope(env).map_err(Observation::unknown)?.has_key() {
+            env.cluster.rotate_encryption_key(&name).await?;
+            env.until_in_sight().await?;
+            let rewritten = rewrite::all(&env.cluster.client).await?;
+            for live in &mut lives {
+                live.observation.count("rotate encryption key");
+            }
+            if let Some(first) = lives.first_mut() {
+                first.observation.operations.insert("write Secret again".to_owned(), rewritten);
+            }
+            let (_, last) = rotation.last_two();
+            follow(env, &mut lives, last).await;
+            until_operator_sees_copies(env).await.map_err(Observation::unknown)?;
+        }
+    }
+    judge(env, episode, &mut lives).await?;
+    let mut observations = Vec::with_capacity(lives.len());
+    for live in lives {
+        observations.push(live.end(env).await);
+    }
+    Ok(observations)
+}
+
+/// Waits until each case's copy has the `values`.
+async fn follow(env: &Environment, lives: &mut [Live<'_>], values: &Values) {
+    let arrivals = lives.iter_mut().map(|live| async move {
+        let bound = env.propagation_bound(live.dependent.target).limit();
+        if let Err(error) = live.dependent.until_faithful(env, values, bound).await
+            && live.observation.outcome == Outcome::Held
+        {
+            // What does not arrive is for p01 to find; what is not there cannot be looked at.
+            live.observation.outcome = Outcome::Unknown(format!("no copy to look at: {error}"));
+        }
+    });
+    join_all(arrivals).await;
+}
+
+/// What the cluster's encryption configuration promises at present.
+fn envelope(env: &Environment) -> Result<Envelope, String> {
+    let path = env.cluster.directory().join(ControlPlaneFiles::ENCRYPTION);
+    let text = match env.control_plane.as_ref().and_then(|files| files.encryption.as_ref()) {
+        // The file of the cluster, because its key may have been rotated.
+        Some(_) => {
+            Some(fs::read_to_string(&path).map_err(|error| format!("failed to read {}: {error}", path.display()))?)
+        }
+        None => None,
+    };
+    Envelope::of_secrets(text.as_deref())
+}
+
+/// Looks at what etcd holds of the source, the copies and the controls, and of all other Secrets.
+async fn judge(env: &Environment, episode: &Episode, lives: &mut [Live<'_>]) -> Result<(), Observation> {
+    let etcd = Etcd::connect(&env.cluster.description.etcd, env.cluster.directory())?;
+    let envelope = envelope(env).map_err(Observation::unknown)?;
+    let stored: BTreeMap<String, Stored> =
+        etcd.with_prefix(SECRETS).await?.into_iter().map(|stored| (stored.key.clone(), stored)).collect();
+    let values = Canaries::of(episode.values());
+    let everywhere = stored.values().try_for_each(|stored| sealed(stored, &envelope, &values));
+    let key = |namespace: &str, name: &str| format!("{SECRETS}{namespace}/{name}");
+    let source = &episode.rotation.source;
+    for live in lives.iter_mut().filter(|live| live.observation.outcome == Outcome::Held) {
+        let copy = key(&live.dependent.namespace, &live.dependent.target.secret);
+        let here = [key(&source.namespace, &source.name), copy];
+        if let Some(missing) = here.iter().find(|key| !stored.contains_key(*key)) {
+            live.observation.outcome = Outcome::Unknown(format!("etcd holds nothing at {missing}"));
+            continue;
+        }
+        live.observation.count("raw source");
+        live.observation.count("raw copy");
+        let control = format!("{CONFIG_MAPS}{}/{}", live.dependent.namespace, control_name(live.id));
+        let found = etcd.with_prefix(&control).await?;
+        let is_found = found.iter().any(|stored| Canaries::of([&live.control]).find(&stored.value).is_some());
+        live.observation.outcome = match &everywhere {
+            Err(why) => credence_report::verdict::violated(why.clone()),
+            Ok(()) if is_found => Outcome::Held,
+            Ok(()) => Outcome::Unknown(format!("the search does not find the canary that is at {control}")),
+        };
+    }
+    Ok(())
+}
+
+/// Whether a raw value has the envelope, and none of the values in plain.
+fn sealed(stored: &Stored, envelope: &Envelope, values: &Canaries) -> Result<(), String> {
+    if !envelope.is_of(&stored.value) {
+        return Err(format!("etcd holds {} without the envelope {}", stored.key, envelope.as_str()));
+    }
+    match values.find(&stored.value) {
+        Some(what) => Err(format!("etcd holds {what} at {}", stored.key)),
+        None => Ok(()),
+    }
+}
+
+/// The name of the ConfigMap whose canary must be found: several cases may share a namespace that is selected by name.
+fn control_name(id: CaseId) -> String {
+    format!("credence-control-{}", id.index)
+}
+
+impl<'a> Live<'a> {
+    async fn begin(
+        env: &'a Arc<Environment>,
+        id: CaseId,
+        source: &SourceRef,
+        copy: &Copy,
+    ) -> Result<Live<'a>, Observation> {
+        let client = env.client_for(id);
+        let targets = targets_of(&env.model, source);
+        let dependent = Dependent::lease(env, &client, copy.target.of::<&Target>(&targets), copy.way).await?;
+        dependent.ask(&client, id).await?;
+        let control = Credential::random();
+        let map = ConfigMap {
+            metadata: ObjectMeta { name: Some(control_name(id)), ..ObjectMeta::default() },
+            data: Some(BTreeMap::from([("canary".to_owned(), String::from_utf8_lossy(control.expose()).into_owned())])),
+            ..ConfigMap::default()
+        };
+        let maps: Api<ConfigMap> = Api::namespaced(client, &dependent.namespace);
+        let params = PostParams { field_manager: Some(agent(id)), ..PostParams::default() };
+        maps.create(&params, &map).await?;
+        Ok(Self { id, dependent, control, observation: Observation::of(Outcome::Held) })
+    }
+
+    /// Removes the control and gives the namespace back.
+    async fn end(self, env: &Arc<Environment>) -> Observation {
+        let maps: Api<ConfigMap> = Api::namespaced(env.client_for(self.id), &self.dependent.namespace);
+        let removed = maps.delete(&control_name(self.id), &DeleteParams::default()).await;
+        self.dependent.give_back(env);
+        match removed {
+            Err(error) if self.observation.outcome == Outcome::Held => error.into(),
+            _ => self.observation,
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! p13: a hand-made or hand-edited credential is refused or healed.
+//!
+//! A case puts somebody into a namespace that holds copies: a tenant with the rights that Kubernetes gives to those who
+//! work in a namespace, or the administrator. They make Secrets that look like copies, change, delete and replace the
+//! copy. What is refused counts only if a policy of the configuration refused it, beside an ordinary Secret of the same
+//! actor that is allowed; what is accepted must be undone within the bound. Then the cleaners come: the label is taken
+//! away, or the namespace deleted, and nothing may stay.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use credence_core::id::{CaseId, PropertyId, Requirement, agent};
+use credence_core::labels::Labels;
+use credence_model::model::{Model, Target, asking_labels, expected_in, selected_names};
+use credence_report::report::PropertyMeta;
+use credence_report::verdict::Outcome;
+use credence_watch::wait::{self, Progress};
+use kube::Client;
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+use serde_json::Value;
+
+use crate::driver::Property;
+use crate::generate::{Pick, pick};
+use crate::observation::Observation;
+use crate::oracle::Expected;
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::namespaces::{self, Lease, NamespaceError};
+use crate::testbed::settle::{Past, deletion, settle};
+use crate::testbed::tenant::{Tenant, TenantError};
+use crate::testbed::{Environment, HOLD};
+
+mod attempt;
+mod change;
+mod make;
+mod scene;
+
+use attempt::{Actor, Attempts, look_alikes};
+use scene::{Scene, explained};
+
+/// The property.
+pub struct ManualCopies;
+
+/// Somebody in a namespace, and what they try.
+#[derive(Debug, Clone)]
+pub struct Intrusion {
+    actor: Actor,
+    /// Whose copy is in question, by its place among the targets, and the way to ask for it.
+    target: (Pick, Pick),
+    attempts: Attempts,
+    end: End,
+}
+
+/// How the namespace is cleaned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By taking its labels away.
+    Unlabelled,
+    /// By deleting it.
+    Deleted,
+}
+
+/// The namespace of a case.
+enum Place {
+    /// Of the pool, with the labels that ask.
+    Pooled(Lease, Labels),
+    /// Made for this case, with the labels that ask.
+    Fresh(String, Labels),
+    /// Selected by its name; it is there before and after.
+    Named(Lease),
+}
+
+/// Why a case could not be set up.
+#[derive(Debug, thiserror::Error)]
+enum SetUpError {
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    #[error("failed to remove what was made by hand")]
+    CleanUp(#[from] kube::Error),
+}
+
+impl Property for ManualCopies {
+    type Shared = ();
+    type Case = Intrusion;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(13),
+        title: "no manual copies",
+        claim: "a hand-made or hand-edited credential is refused or healed",
+        requirements: &[Requirement::new(1, 3)],
+    };
+    const LANES: usize = 12;
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::SomeKept, policies: PolicyUse::ReliedOn };
+
+    fn namespaces(&self, _model: &Model) -> u32 {
+        product(Self::LANES, 1)
+    }
+
+    fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
+        (!askable(model).is_empty()).then(|| Just(()).boxed())
+    }
+
+    fn case(&self, _model: &Model, (): &()) -> BoxedStrategy<Intrusion> {
+        let end = prop_oneof![4 => Just(End::Unlabelled), 1 => Just(End::Deleted)];
+        (Actor::strategy(), (pick(), pick()), Attempts::strategy(), end)
+            .prop_map(|(actor, target, attempts, end)| Intrusion { actor, target, attempts, end })
+            .boxed()
+    }
+
+    fn is_telling(&self, _model: &Model, (): &(), case: &Intrusion) -> bool {
+        !case.attempts.then.is_empty()
+    }
+
+    fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
+        let untold = |what: &str, why: &str| (what.to_owned(), why.to_owned());
+        let copied = untold(
+            "the data of a copy under another name, without its type and labels",
+            "admission sees one object at a time and cannot tell it from an ordinary Secret; who may read Secrets in a \
+             namespace is a matter of RBAC",
+        );
+        let nameless = askable(&env.model).into_iter().filter(|target| look_alikes(target).is_empty()).map(|target| {
+            let what = format!("a Secret like the copies of {}, under another name", target.name);
+            untold(&what, "its copies have no label, and their type is that of ordinary Secrets too")
+        });
+        nameless.chain([copied]).collect()
+    }
+
+    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, Intrusion)]) -> Vec<Observation> {
+        let mut observations = Vec::with_capacity(cases.len());
+        for (id, intrusion) in cases {
+            observations.push(play(env, *id, intrusion).await.unwrap_or_else(Observation::from));
+        }
+        observations
+    }
+}
+
+/// The targets that some namespace can ask for.
+fn askable(model: &Model) -> Vec<&Target> {
+    let asks = |target: &&Target| !asking_labels(target).is_empty() || !selected_names(target).is_empty();
+    model.targets.iter().filter(asks).collect()
+}
+
+impl Place {
+    async fn find(
+        env: &Environment,
+        client: &Client,
+        target: &Target,
+        case: &Intrusion,
+    ) -> Result<Self, NamespaceError> {
+        let ways = asking_labels(target);
+        if ways.is_empty() {
+            let name = selected_names(target).into_iter().next().unwrap_or_default();
+            return Ok(Self::Named(env.namespaces.lease_named(&name).await));
+        }
+        let labels = case.target.1.of(&ways).clone();
+        Ok(match case.end {
+            End::Unlabelled => Self::Pooled(env.namespaces.lease(client).await?, labels),
+            // One of the pool may carry finalizers of its past (eso#6677).
+            End::Deleted => Self::Fresh(env.namespaces.create(client, &Labels::new()).await?, labels),
+        })
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Pooled(lease, _) | Self::Named(lease) => &lease.name,
+            Self::Fresh(name, _) => name,
+        }
+    }
+
+    /// The labels that ask; none where the name does.
+    fn labels(&self) -> Option<&Labels> {
+        match self {
+            Self::Pooled(_, labels) | Self::Fresh(_, labels) => Some(labels),
+            Self::Named(_) => None,
+        }
+    }
+}
+
+async fn play(env: &Arc<Environment>, id: CaseId, case: &Intrusion) -> Result<Observation, SetUpError> {
+    let client = env.client_for(id);
+    let target = *case.target.0.of::<&Target>(&askable(&env.model));
+    let place = Place::find(env, &client, target, case).await?;
+    let expected = expected_in(&env.model, place.name(), place.labels().unwrap_or(&Labels::new()));
+    let sources = env.sources.share(&expected.values().flat_map(|target| target.sources()).collect()).await;
+    let tenant = match case.actor {
+        Actor::Tenant(rights) => Some(Tenant::create(env, id, place.name(), rights).await?),
+        Actor::Administrator => None,
+    };
+    let mut scene = Scene {
+        env,
+        id,
+        namespace: place.name(),
+        target,
+        expected,
+        sources: sources.to_values(),
+        tenant,
+        observation: Observation::of(Outcome::Held),
+        made: Vec::new(),
+    };
+    let mut outcome = intrude(&mut scene, case, place.labels()).await?;
+    // How the namespace is cleaned has nothing to do with values. One that is selected by its name belongs to others as
+    // well, who may rotate only once nothing of the case is left in it.
+    let sources = matches!(place, Place::Named(_)).then_some(sources);
+    if outcome == Outcome::Held {
+        outcome = clean(&mut scene, &place).await?;
+    }
+    scene.clean_up().await?;
+    drop(sources);
+    let Scene { tenant, mut observation, .. } = scene;
+    if let Some(tenant) = tenant {
+        tenant.remove(env, id).await?;
+    }
+    match place {
+        Place::Pooled(lease, labels) => {
+            env.namespaces.give_back(env, lease, labels.into_keys().collect::<BTreeSet<_>>());
+        }
+        Place::Fresh(name, _) => namespaces::delete(&client, &name).await?,
+        Place::Named(_) => {}
+    }
+    observation.outcome = outcome;
+    Ok(observation)
+}
+
+/// Makes the attempts, up to the first that was neither refused nor healed.
+async fn intrude(scene: &mut Scene<'_>, case: &Intrusion, labels: Option<&Labels>) -> Result<Outcome, NamespaceError> {
+    let twin = scene.ordinary().await;
+    if twin != Outcome::Held {
+        return Ok(twin);
+    }
+    let mut squatted = None;
+    if let Some(labels) = labels {
+        if let Some((maker, attempt)) = &case.attempts.before {
+            match scene.squat(*maker, attempt).await {
+                Ok(accepted) => squatted = accepted,
+                Err(outcome) => return Ok(outcome),
+            }
+        }
+        namespaces::set_labels(&scene.env.client_for(scene.id), &agent(scene.id), scene.namespace, labels).await?;
+    }
+    let bound = scene.env.provisioning_bound();
+    let provided = wait::until(&scene.env.observer, "copies like their sources", bound, |view| {
+        scene.faithful(view).map_or_else(Progress::NotYet, Progress::Done)
+    });
+    match (provided.await, squatted) {
+        (Ok(()), Some(_)) => scene.observation.count("take the name of a copy, healed"),
+        (Ok(()), None) => {}
+        (Err(error), Some(who)) => return Ok(explained(&who, crate::observation::failed(&error))),
+        (Err(error), None) => return Ok(Outcome::Unknown(format!("no copy to touch: {error}"))),
+    }
+    for (number, attempt) in case.attempts.then.iter().enumerate() {
+        let outcome = scene.attempt(number, attempt).await;
+        if outcome != Outcome::Held {
+            return Ok(outcome);
+        }
+    }
+    let held = wait::hold(&scene.env.observer, "copies like their sources", HOLD, |view| scene.faithful(view));
+    Ok(held.await.map_or_else(|error| crate::observation::failed(&error), |()| Outcome::Held))
+}
+
+/// Takes the labels away or deletes the namespace: nothing that was tried may keep a copy.
+async fn clean(scene: &mut Scene<'_>, place: &Place) -> Result<Outcome, NamespaceError> {
+    let (env, client) = (scene.env, scene.env.client_for(scene.id));
+    let (operation, outcome) = match place {
+        Place::Named(_) => return Ok(Outcome::Held),
+        Place::Fresh(name, labels) => ("delete namespace", deletion(env, &client, name, labels).await?),
+        Place::Pooled(lease, labels) => {
+            let none: BTreeMap<&String, Value> = labels.keys().map(|key| (key, Value::Null)).collect();
+            namespaces::set_labels(&client, &agent(scene.id), &lease.name, &none).await?;
+            let worlds = [(lease.name.as_str(), Expected::new())];
+            let bound = env.provisioning_bound();
+            ("remove label", settle(env, &worlds, bound, Past::Relabelled, &mut Vec::new()).await)
+        }
+    };
+    scene.observation.count(operation);
+    Ok(explained("after all attempts", outcome))
+}

@@ -1,0 +1,252 @@
+//! A namespace with copies, somebody who tries things in it, and what becomes of them.
+
+use std::collections::BTreeMap;
+
+use credence_core::id::{CaseId, agent};
+use credence_core::labels::Labels;
+use credence_model::config::{OPAQUE, SourceRef};
+use credence_model::model::{Bound, Target};
+use credence_model::values::Values;
+use credence_report::verdict::Outcome;
+use credence_watch::observer::{SecretSeen, View};
+use credence_watch::wait::{self, Progress};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::GroupVersionKind;
+use kube::{Api, Client};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::attempt::{Act, Attempt, look_alikes};
+use crate::observation::Observation;
+use crate::oracle::{self, Expected};
+use crate::testbed::Environment;
+use crate::testbed::denial::Refusal;
+use crate::testbed::tenant::Tenant;
+
+/// The Secret of the positive twin, and what orders are made of.
+pub(super) const ORDINARY: &str = "credence-ordinary";
+/// The SecretStore of those who order.
+pub(super) const STORE: &str = "credence-own";
+
+/// A namespace with copies, and somebody who tries things in it.
+pub(super) struct Scene<'a> {
+    pub(super) env: &'a Environment,
+    pub(super) id: CaseId,
+    pub(super) namespace: &'a str,
+    /// Whose copy is in question.
+    pub(super) target: &'a Target,
+    /// All copies that the namespace must hold.
+    pub(super) expected: Expected<'a>,
+    /// The values that their sources have while somebody tries.
+    pub(super) sources: BTreeMap<SourceRef, Values>,
+    /// The actor, unless it is the administrator.
+    pub(super) tenant: Option<Tenant>,
+    pub(super) observation: Observation,
+    /// The names of what was accepted.
+    pub(super) made: Vec<String>,
+}
+
+/// What came of a request.
+pub(super) enum Answer {
+    Accepted,
+    /// By a policy of the configuration.
+    Refused,
+    NoEvidence(String),
+}
+
+impl Scene<'_> {
+    /// The actor, in words.
+    pub(super) fn actor(&self) -> String {
+        match &self.tenant {
+            Some(tenant) => format!("a tenant with {}", tenant.rights),
+            None => "the administrator".to_owned(),
+        }
+    }
+
+    fn client(&self) -> Client {
+        self.tenant.as_ref().map_or_else(|| self.env.client_for(self.id), |tenant| tenant.client.clone())
+    }
+
+    /// The Secrets of the namespace, for the actor.
+    pub(super) fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client(), self.namespace)
+    }
+
+    /// The objects of ESO in the namespace, for the actor.
+    pub(super) fn objects(&self, kind: &str) -> Api<DynamicObject> {
+        self.objects_for(self.client(), kind)
+    }
+
+    fn objects_for(&self, client: Client, kind: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", kind));
+        Api::namespaced_with(client, self.namespace, &resource)
+    }
+
+    pub(super) fn params(&self) -> PatchParams {
+        PatchParams { field_manager: Some(agent(self.id)), ..PatchParams::default() }
+    }
+
+    /// What an answer of the API server says about the claim.
+    pub(super) fn read<T>(&self, answer: Result<T, kube::Error>) -> Answer {
+        let Err(error) = answer else { return Answer::Accepted };
+        match Refusal::of(&error) {
+            refusal if refusal.is_by(&self.env.model) => Answer::Refused,
+            Refusal::Policy { policy } => {
+                Answer::NoEvidence(format!("refused by {policy}, which is no policy of the configuration"))
+            }
+            Refusal::NoRight => Answer::NoEvidence(format!("{} has no right to try it", self.actor())),
+            Refusal::Other(why) => Answer::NoEvidence(format!("refused, and not by a policy: {why}")),
+        }
+    }
+
+    /// The positive twin: what is no credential may be made and changed, by the same actor in the same namespace.
+    pub(super) async fn ordinary(&mut self) -> Outcome {
+        let data = BTreeMap::from([("value".to_owned(), ByteString(b"ordinary".to_vec()))]);
+        let labels = Labels::from([("app".to_owned(), "ordinary".to_owned())]);
+        let answer = match self.create(ORDINARY, OPAQUE, &labels, data).await {
+            Ok(()) => {
+                let patch =
+                    json!({ "metadata": { "labels": { "app": "changed" } }, "stringData": { "value": "changed" } });
+                self.secrets().patch_metadata(ORDINARY, &self.params(), &Patch::Merge(patch)).await.map(drop)
+            }
+            refused => refused,
+        };
+        match self.read(answer) {
+            Answer::Accepted => {
+                self.observation.count("ordinary Secret, allowed");
+                Outcome::Held
+            }
+            Answer::Refused => Outcome::Unknown("an ordinary Secret is refused too, so a refusal tells nothing".into()),
+            Answer::NoEvidence(why) => Outcome::Unknown(format!("an ordinary Secret: {why}")),
+        }
+    }
+
+    /// Tries one thing while the namespace holds its copies.
+    pub(super) async fn attempt(&mut self, number: usize, attempt: &Attempt) -> Outcome {
+        let copy = self.env.observer.look(|view| view.secret(self.namespace, &self.target.secret).cloned());
+        let Some(copy) = copy else { return Outcome::Unknown(format!("{} is gone", self.target.secret)) };
+        match attempt.act {
+            Act::Make { by, copied } if !look_alikes(self.target).is_empty() => {
+                self.make(number, by, copied.then_some(&copy), attempt).await
+            }
+            // A target without labels has nothing that tells its copies, but their name.
+            Act::Make { .. } => self.change(&copy, attempt, false).await,
+            Act::Change { apply } => self.change(&copy, attempt, apply).await,
+            Act::Delete => self.delete(&copy, None).await,
+            Act::Replace => self.delete(&copy, Some(&attempt.value)).await,
+        }
+    }
+
+    /// Checks that all copies are there and like their sources.
+    pub(super) fn faithful(&self, view: &View<'_>) -> Result<(), String> {
+        self.expected.iter().try_for_each(|(name, target)| {
+            let Some(secret) = view.secret(self.namespace, name) else {
+                return Err(oracle::missing(view, self.namespace, name, target));
+            };
+            let mut values = target.sources().into_iter().filter_map(|source| self.sources.get(source));
+            values.try_for_each(|values| oracle::faithful(target, secret, values))
+        })
+    }
+
+    /// Waits until the copy is what it was `before`, in a state that `after` says is one of after the change.
+    pub(super) async fn until_healed(
+        &mut self,
+        (operation, what): (&str, &str),
+        before: &SecretSeen,
+        after: impl Fn(&SecretSeen) -> bool,
+        bound: &Bound,
+    ) -> Outcome {
+        let name = &self.target.secret;
+        let began = Instant::now();
+        let healed = wait::until(&self.env.observer, "the copy as it was", bound.limit(), |view| {
+            let state = match view.secret(self.namespace, name) {
+                None => Err("it is gone".to_owned()),
+                Some(now) if !after(now) => Err("it is as it was made by hand".to_owned()),
+                Some(now) if now.labels != before.labels => Err(format!("it has the labels {:?}", now.labels)),
+                Some(now) if now.owners != before.owners => Err(format!("it has the owners {:?}", now.owners)),
+                Some(_) => self.faithful(view),
+            };
+            state.map_or_else(Progress::NotYet, Progress::Done)
+        });
+        match healed.await {
+            Ok(()) => self.healed(operation, began, bound),
+            Err(error) => {
+                let why = match bound {
+                    Bound::Never { why, .. } => format!(" ({why})"),
+                    Bound::Within(_) => String::new(),
+                };
+                let who = format!("{} {what}: {}/{name} is not healed{why}", self.actor(), self.namespace);
+                explained(&who, crate::observation::failed(&error))
+            }
+        }
+    }
+
+    /// Counts something that was accepted, and undone `bound` after it `began`.
+    pub(super) fn healed(&mut self, operation: &str, began: Instant, bound: &Bound) -> Outcome {
+        self.observation.count(&format!("{operation}, healed"));
+        self.observation.latencies.push(began.elapsed());
+        self.observation.bound = self.observation.bound.max(Some(bound.limit()));
+        Outcome::Held
+    }
+
+    /// Ends an attempt that was not accepted.
+    pub(super) fn not_accepted(&mut self, operation: &str, answer: Answer) -> Outcome {
+        match answer {
+            Answer::NoEvidence(why) => Outcome::Unknown(format!("{operation}: {why}")),
+            Answer::Accepted | Answer::Refused => {
+                self.observation.count(&format!("{operation}, refused"));
+                Outcome::Held
+            }
+        }
+    }
+
+    /// Creates a Secret as the actor.
+    pub(super) async fn create(
+        &mut self,
+        name: &str,
+        type_: &str,
+        labels: &Labels,
+        data: BTreeMap<String, ByteString>,
+    ) -> Result<(), kube::Error> {
+        let mut secret = Secret { type_: Some(type_.to_owned()), data: Some(data), ..Secret::default() };
+        secret.metadata.name = Some(name.to_owned());
+        secret.metadata.labels = Some(labels.clone());
+        let params = PostParams { field_manager: Some(agent(self.id)), ..PostParams::default() };
+        self.secrets().create(&params, &secret).await?;
+        self.made.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Takes away what was accepted, as the administrator.
+    pub(super) async fn clean_up(&self) -> Result<(), kube::Error> {
+        let admin = self.env.client_for(self.id);
+        let secrets: Api<Secret> = Api::namespaced(admin.clone(), self.namespace);
+        for name in &self.made {
+            remove(&self.objects_for(admin.clone(), "ExternalSecret"), name).await?;
+            remove(&secrets, name).await?;
+        }
+        remove(&self.objects_for(admin, "SecretStore"), STORE).await
+    }
+}
+
+async fn remove<K: Clone + DeserializeOwned + std::fmt::Debug>(api: &Api<K>, name: &str) -> Result<(), kube::Error> {
+    match api.delete(name, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        answer => answer.map(drop),
+    }
+}
+
+/// Says who did what before the reason of a violation.
+pub(super) fn explained(who: &str, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Violated(mut violation) => {
+            violation.reason = format!("{who}: {}", violation.reason);
+            Outcome::Violated(violation)
+        }
+        Outcome::Unknown(why) => Outcome::Unknown(format!("{who}: {why}")),
+        Outcome::Held => Outcome::Held,
+    }
+}

@@ -1,0 +1,197 @@
+//! Forms of a credential that the suite makes of the configuration's own targets, and who is served by them.
+
+use credence_cluster::apply::RUN_LABEL;
+use credence_core::formats::{self, Decoded};
+use credence_core::manifest::Manifest;
+use credence_model::config::{Bundle, BundleError};
+use credence_model::model::{Model, Target};
+use credence_model::values::Values;
+use credence_watch::observer::SecretSeen;
+use serde_json::{Value, json};
+
+use crate::oracle;
+
+/// Label by which the forms of a case select its namespace.
+pub(super) const SELECTED: &str = "credence.dev/transition";
+
+/// A form of a credential: a ClusterExternalSecret of the suite's own.
+#[derive(Debug, Clone)]
+pub(super) struct Form {
+    /// The ClusterExternalSecret.
+    pub(super) object: Value,
+    /// What each copy of it must be.
+    pub(super) target: Target,
+    /// The endpoints that its consumers have the credential for; none as long as they are not known.
+    pub(super) endpoints: Option<Vec<String>>,
+}
+
+impl Form {
+    /// The form of `target` with this `externalSecretSpec`, for the one namespace `selected`. `name` is that of the
+    /// ExternalSecret and of the Secret; beside other forms of the namespace, it also tells the ClusterExternalSecret.
+    pub(super) fn new(
+        model: &Model,
+        run: &str,
+        target: &Target,
+        spec: &Value,
+        (selected, name): (&str, &str),
+    ) -> Result<Self, BundleError> {
+        let mut spec = spec.clone();
+        spec["target"]["name"] = json!(name);
+        read_through(&mut spec, run);
+        let mut whole = target.object["spec"].clone();
+        for field in ["namespaceSelector", "namespaceSelectors", "namespaces"] {
+            whole.as_object_mut().and_then(|fields| fields.remove(field));
+        }
+        whole["externalSecretName"] = json!(name);
+        whole["externalSecretSpec"] = spec;
+        whole["namespaceSelectors"] = json!([{ "matchLabels": { SELECTED: selected } }]);
+        let object = json!({ "apiVersion": target.object["apiVersion"], "kind": "ClusterExternalSecret",
+            "metadata": { "name": format!("{selected}-{name}"), "labels": { RUN_LABEL: run } }, "spec": whole });
+        let target = derive(model, run, &object)?;
+        Ok(Self { object, target, endpoints: None })
+    }
+
+    /// The same ClusterExternalSecret with another content, for a change that is made in place.
+    pub(super) fn in_place_of(mut self, old: &Self) -> Self {
+        self.object["metadata"]["name"] = old.object["metadata"]["name"].clone();
+        self.object["spec"]["externalSecretName"] = old.object["spec"]["externalSecretName"].clone();
+        self.target.name.clone_from(&old.target.name);
+        self.target.external_secret.clone_from(&old.target.external_secret);
+        self
+    }
+
+    /// The name of the ClusterExternalSecret.
+    pub(super) fn name(&self) -> &str {
+        self.object["metadata"]["name"].as_str().unwrap_or_default()
+    }
+
+    /// Whether a consumer of this form gets the present `values`, for the endpoints that it knows, out of what is there.
+    pub(super) fn served(&self, secret: Option<&SecretSeen>, values: &Values) -> Result<(), String> {
+        let secret = secret.ok_or_else(|| format!("{} is missing", self.target.secret))?;
+        oracle::faithful(&self.target, secret, values)?;
+        match &self.endpoints {
+            Some(known) if *known != decode(secret)?.endpoints => {
+                Err(format!("{} is for other endpoints than {}", self.target.secret, known.join(", ")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads a copy as its consumer does.
+pub(super) fn decode(secret: &SecretSeen) -> Result<Decoded, String> {
+    formats::decode(&secret.type_, &secret.labels, &secret.data).map_err(|error| error.to_string())
+}
+
+/// The stores of the configuration, under names of the run, for the namespaces of the run.
+pub(super) fn stores(model: &Model, run: &str) -> Vec<Value> {
+    let mut stores: Vec<Value> = Vec::new();
+    for store in model.targets.iter().flat_map(|target| &target.stores) {
+        let mut spec = store.object["spec"].clone();
+        spec["conditions"] = json!([{ "namespaceSelector": { "matchLabels": { RUN_LABEL: run } } }]);
+        let clone = json!({ "apiVersion": store.object["apiVersion"], "kind": "ClusterSecretStore",
+            "metadata": { "name": store_name(run, &store.name), "labels": { RUN_LABEL: run } }, "spec": spec });
+        if !stores.contains(&clone) {
+            stores.push(clone);
+        }
+    }
+    stores
+}
+
+fn store_name(run: &str, name: &str) -> String {
+    format!("credence-{run}-{name}")
+}
+
+/// Points every reference to a store at the store of the run.
+fn read_through(spec: &mut Value, run: &str) {
+    let rename = |reference: Option<&mut Value>| {
+        if let Some(reference) = reference
+            && reference["kind"] == "ClusterSecretStore"
+        {
+            reference["name"] = json!(store_name(run, reference["name"].as_str().unwrap_or_default()));
+        }
+    };
+    rename(spec.get_mut("secretStoreRef"));
+    for list in ["data", "dataFrom"] {
+        for entry in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            rename(entry.pointer_mut("/sourceRef/storeRef"));
+        }
+    }
+}
+
+/// What the ClusterExternalSecret promises, by the same rules as those of the configuration.
+fn derive(model: &Model, run: &str, object: &Value) -> Result<Target, BundleError> {
+    let sources = model.sources.iter().map(|(reference, source)| {
+        let keys: serde_json::Map<String, Value> = source.keys.iter().map(|key| (key.clone(), json!(""))).collect();
+        json!({ "apiVersion": "v1", "kind": "Secret", "type": source.secret_type, "stringData": keys,
+            "metadata": { "name": reference.name, "namespace": reference.namespace } })
+    });
+    let objects = stores(model, run).into_iter().chain(sources).chain([object.clone()]);
+    let manifests = objects.map(|object| Manifest { file: "p14".into(), line: 1, object }).collect();
+    let mut derived = Model::derive(&Bundle::from_manifests(manifests)?);
+    // A bundle without ClusterExternalSecret is an error, and there was one in it.
+    Ok(derived.targets.remove(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use credence_core::credential::Credential;
+    use credence_model::model::testing::reference;
+    use credence_model::selector::effective_labels;
+
+    use super::super::change::Change;
+    use super::*;
+
+    fn form(model: &Model, name: &str, change: Option<Change>) -> Form {
+        let target = model.targets.iter().find(|target| target.name == name).unwrap();
+        let spec = match change {
+            Some(change) => change.apply(target).unwrap(),
+            None => target.object["spec"]["externalSecretSpec"].clone(),
+        };
+        Form::new(model, "run", target, &spec, ("space", "new")).unwrap()
+    }
+
+    #[test]
+    fn a_form_selects_its_own_namespace_through_stores_of_the_run() {
+        let model = reference();
+        for target in &model.targets {
+            let form = form(&model, &target.name, None);
+            let labels = |value: &str| BTreeMap::from([(SELECTED.to_owned(), value.to_owned())]);
+            assert!(form.target.selection.matches(&effective_labels("any", &labels("space"))));
+            assert!(!form.target.selection.matches(&effective_labels("any", &labels("other"))));
+            assert!(!form.target.selection.matches(&effective_labels("argocd", &BTreeMap::new())));
+            assert!(form.target.stores.iter().all(|store| store.name.starts_with("credence-run-")));
+            assert_eq!(form.target.sources(), target.sources());
+            assert_eq!((form.name(), form.target.secret.as_str()), ("space-new", "new"));
+        }
+    }
+
+    #[test]
+    fn only_the_consumers_of_a_form_are_served_by_it() {
+        let model = reference();
+        let secret = |form: &Form, data: &[(&str, &str)]| SecretSeen {
+            uid: String::new(),
+            owners: Vec::new(),
+            type_: form.target.secret_type.clone(),
+            labels: form.target.labels.clone(),
+            data: data.iter().map(|(key, value)| ((*key).to_owned(), Credential::new(*value))).collect(),
+            resource_version: String::new(),
+            deleting: false,
+        };
+        let values = Values::from(
+            [("client-id", "a"), ("client-secret", "b")].map(|(key, value)| (key.to_owned(), Credential::new(value))),
+        );
+        let old = form(&model, "backstage-oauth-credentials", None);
+        let new = form(&model, "backstage-oauth-credentials", Some(Change::Keys));
+        let before = secret(&old, &[("AUTH_GITHUB_CLIENT_ID", "a"), ("AUTH_GITHUB_CLIENT_SECRET", "b")]);
+        let after = secret(&new, &[("v2_AUTH_GITHUB_CLIENT_ID", "a"), ("v2_AUTH_GITHUB_CLIENT_SECRET", "b")]);
+        assert_eq!(old.served(Some(&before), &values), Ok(()));
+        assert_eq!(new.served(Some(&after), &values), Ok(()));
+        assert!(old.served(Some(&after), &values).is_err() && new.served(Some(&before), &values).is_err());
+        assert!(old.served(None, &values).is_err());
+        let other = Form { endpoints: Some(vec!["ghcr.io".to_owned()]), ..old };
+        assert!(other.served(Some(&before), &values).unwrap_err().contains("other endpoints than ghcr.io"));
+    }
+}

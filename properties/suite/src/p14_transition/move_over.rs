@@ -1,0 +1,313 @@
+//! One transition: two steps for those who do it right, one step for the negative twin.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_core::id::{CaseId, agent};
+use credence_model::model::Bound;
+use credence_model::values::{Values, mixtures};
+use credence_report::verdict::Outcome;
+use credence_watch::observer::{SecretEvent, View};
+use credence_watch::wait::{self, Progress, WaitError};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Instant;
+
+use super::change::Change;
+use super::form::{Form, SELECTED, decode};
+use super::subject::{self, SubjectError};
+use super::{OneStep, Plan, changeable};
+use crate::observation::Observation;
+use crate::oracle;
+use crate::testbed::namespaces::{self, Lease};
+use crate::testbed::rotation::Rotation;
+use crate::testbed::{Environment, HOLD};
+
+/// The names of the Secrets, each in the namespace of its transition.
+const OLD: &str = "form-old";
+const NEW: &str = "form-new";
+
+/// A case under way.
+pub(super) struct Live {
+    id: CaseId,
+    after: Duration,
+    bound: Bound,
+    forms: Option<Forms>,
+    observation: Observation,
+}
+
+/// What changes into what.
+struct Forms {
+    /// Where the change has two steps.
+    pair: Lease,
+    old: Form,
+    new: Form,
+    /// Everything that happened there since the old form came to rest.
+    events: UnboundedReceiver<SecretEvent>,
+    /// Where it has one.
+    alone: Lease,
+    before: Form,
+    afterwards: Form,
+    change: Change,
+    one_step: OneStep,
+}
+
+impl Live {
+    /// Brings the old forms to rest on the initial values, and begins to record.
+    pub(super) async fn settle(env: &Arc<Environment>, id: CaseId, rotation: &Rotation, plan: &Plan) -> Self {
+        let changeable = changeable(&env.model, &rotation.source);
+        let (target, _) = plan.target.of(&changeable);
+        let bound = env.propagation_bound(target);
+        let observation = Observation { bound: Some(bound.limit()), ..Observation::of(Outcome::Held) };
+        let mut live = Self { id, after: plan.after, bound, forms: None, observation };
+        match Forms::settle(env, id, rotation, plan).await {
+            Ok(forms) => live.forms = Some(forms),
+            Err(outcome) => live.observation.outcome = outcome,
+        }
+        live
+    }
+
+    /// Adds the new form beside the old one, and lets the negative twin change in one step.
+    pub(super) async fn first_step(mut self, env: &Arc<Environment>, begin: Instant) -> Self {
+        wait::pass_until(begin + self.after).await;
+        if let Some(forms) = &self.forms {
+            self.observation.count(&format!("{} changed in two steps", forms.change));
+            self.observation.outcome = forms.add(env, self.id).await.unwrap_or_else(|error| unknown(&error));
+        }
+        self
+    }
+
+    /// Waits until both forms have followed the source, moves the consumers, and removes the old form.
+    pub(super) async fn second_step(
+        mut self,
+        env: &Arc<Environment>,
+        rotation: &Rotation,
+        written: Result<Instant, String>,
+    ) -> Observation {
+        let Some(mut forms) = self.forms.take() else { return self.observation };
+        match written {
+            Err(why) => self.observation.outcome = Outcome::Unknown(why),
+            Ok(written) if self.observation.outcome == Outcome::Held => {
+                self.observation.outcome = self.finish(env, rotation, &mut forms, written).await;
+            }
+            Ok(_) => {}
+        }
+        if let Err(error) = forms.clean_up(env, self.id).await {
+            self.observation.outcome = credence_report::verdict::worse(self.observation.outcome, unknown(&error));
+        }
+        self.observation
+    }
+
+    async fn finish(&mut self, env: &Environment, rotation: &Rotation, forms: &mut Forms, written: Instant) -> Outcome {
+        let (_, last) = rotation.last_two();
+        let left = self.bound.limit().saturating_sub(written.elapsed());
+        let both = "old and new consumers served with the last values";
+        let served = wait::until(&env.observer, both, left, |view| {
+            forms.both_served(view, last).map_or_else(Progress::NotYet, Progress::Done)
+        });
+        if let Err(error) = served.await {
+            return failed(&error, &self.bound);
+        }
+        self.observation.latencies.push(written.elapsed());
+        let noticed = wait::until(&env.observer, "a change in one step noticed", left, |view| {
+            forms.noticed(view, last).map_or_else(Progress::NotYet, Progress::Done)
+        });
+        if let Err(error) = noticed.await {
+            // A check that misses what must break consumers says nothing about what must not.
+            return Outcome::Unknown(error.to_string());
+        }
+        self.observation.count(&format!("{} changed in one step {}, noticed", forms.change, forms.one_step));
+        let held = wait::hold(&env.observer, both, HOLD, |view| forms.both_served(view, last));
+        if let Err(error) = held.await {
+            return crate::observation::failed(&error);
+        }
+        let removed = Instant::now();
+        if let Err(error) = subject::delete(&env.client_for(self.id), forms.old.name()).await {
+            return unknown(&error);
+        }
+        self.observation.count("remove the old form");
+        let gone = wait::until(&env.observer, "the old form gone", env.provisioning_bound(), |view| {
+            match (forms.new.served(view.secret(&forms.pair.name, NEW), last), view.secret(&forms.pair.name, OLD)) {
+                (Err(why), _) => Progress::Never(format!("new consumers are not served: {why}")),
+                (Ok(()), None) => Progress::Done(()),
+                (Ok(()), Some(_)) => Progress::NotYet("it is there".to_owned()),
+            }
+        });
+        if let Err(error) = gone.await {
+            return crate::observation::failed(&error);
+        }
+        let held = wait::hold(&env.observer, "new consumers served", HOLD, |view| {
+            forms.new.served(view.secret(&forms.pair.name, NEW), last)
+        });
+        if let Err(error) = held.await {
+            return crate::observation::failed(&error);
+        }
+        forms.history(rotation, removed).map_or_else(credence_report::verdict::violated, |()| Outcome::Held)
+    }
+}
+
+impl Forms {
+    async fn settle(env: &Arc<Environment>, id: CaseId, rotation: &Rotation, plan: &Plan) -> Result<Self, Outcome> {
+        let mut forms = Self::make(env, id, rotation, plan).await.map_err(|error| unknown(&error))?;
+        let bound = env.provisioning_bound();
+        let rest = wait::until(&env.observer, "the old forms at rest", bound, |view| {
+            forms.at_rest(view, &rotation.initial).map_or_else(Progress::NotYet, Progress::Done)
+        });
+        match rest.await {
+            Ok(endpoints) => {
+                forms.new.endpoints = Some(forms.change.endpoints(&endpoints));
+                forms.afterwards.endpoints.clone_from(&forms.new.endpoints);
+                forms.before.endpoints = Some(endpoints.clone());
+                forms.old.endpoints = Some(endpoints);
+                forms.events = env.observer.record(&forms.pair.name);
+                Ok(forms)
+            }
+            Err(error) => {
+                let why = format!("no copy whose form could change: {error}");
+                Err(forms.clean_up(env, id).await.map_or_else(|error| unknown(&error), |()| Outcome::Unknown(why)))
+            }
+        }
+    }
+
+    async fn make(env: &Arc<Environment>, id: CaseId, rotation: &Rotation, plan: &Plan) -> Result<Self, SubjectError> {
+        let (model, run, client) = (&env.model, env.namespaces.run(), env.client_for(id));
+        let changeable = changeable(model, &rotation.source);
+        let (target, changes) = plan.target.of(&changeable);
+        let change = *plan.change.of(changes);
+        let old = target.object["spec"]["externalSecretSpec"].clone();
+        // The change is one of those that say something about the target.
+        let new = change.apply(target).unwrap_or_else(|| old.clone());
+        let (pair, alone) = (env.namespaces.lease(&client).await?, env.namespaces.lease(&client).await?);
+        let form = |spec, namespace, name| Form::new(model, run, target, spec, (namespace, name));
+        let before = form(&old, alone.name.as_str(), OLD)?;
+        let name = if plan.one_step == OneStep::InPlace { OLD } else { NEW };
+        let afterwards = form(&new, alone.name.as_str(), name)?.in_place_of(&before);
+        let forms = Self {
+            old: form(&old, pair.name.as_str(), OLD)?,
+            new: form(&new, pair.name.as_str(), NEW)?,
+            events: env.observer.record(&pair.name),
+            pair,
+            before,
+            afterwards,
+            alone,
+            change,
+            one_step: plan.one_step,
+        };
+        for (form, lease) in [(&forms.old, &forms.pair), (&forms.before, &forms.alone)] {
+            subject::apply(&client, &agent(id), form).await?;
+            let labels = BTreeMap::from([(SELECTED, lease.name.as_str())]);
+            namespaces::set_labels(&client, &agent(id), &lease.name, &labels).await?;
+        }
+        Ok(forms)
+    }
+
+    /// The endpoints of the old forms, once both are like their source.
+    fn at_rest(&self, view: &View<'_>, values: &Values) -> Result<Vec<String>, String> {
+        self.before.served(view.secret(&self.alone.name, OLD), values)?;
+        let old = view.secret(&self.pair.name, OLD);
+        self.old.served(old, values)?;
+        old.map_or_else(|| Ok(Vec::new()), |old| decode(old).map(|decoded| decoded.endpoints))
+    }
+
+    /// Takes the first step of the two, and the only one of the negative twin; ends when the new form is there.
+    async fn add(&self, env: &Environment, id: CaseId) -> Result<Outcome, SubjectError> {
+        let client = env.client_for(id);
+        subject::apply(&client, &agent(id), &self.new).await?;
+        subject::apply(&client, &agent(id), &self.afterwards).await?;
+        let there = wait::until(&env.observer, "the new form beside the old one", env.provisioning_bound(), |view| {
+            match (view.secret(&self.pair.name, OLD), view.secret(&self.pair.name, NEW)) {
+                (None, _) => Progress::Never("the old form is gone".to_owned()),
+                (Some(_), None) => {
+                    let (namespace, target) = (&self.pair.name, &self.new.target);
+                    Progress::NotYet(oracle::missing(view, namespace, NEW, target))
+                }
+                (Some(_), Some(_)) => Progress::Done(()),
+            }
+        });
+        Ok(there.await.map_or_else(|error| crate::observation::failed(&error), |()| Outcome::Held))
+    }
+
+    fn both_served(&self, view: &View<'_>, values: &Values) -> Result<(), String> {
+        let old = self.old.served(view.secret(&self.pair.name, OLD), values);
+        old.map_err(|why| format!("old consumers: {why}"))?;
+        let new = self.new.served(view.secret(&self.pair.name, NEW), values);
+        new.map_err(|why| format!("new consumers: {why}"))
+    }
+
+    /// Whether the check sees that the one step left the old consumers without what they need.
+    ///
+    /// Under the same name, a new type is refused by the API server for ever: neither old nor new consumers follow the
+    /// source. Everything else reaches the new consumers, and only them.
+    fn noticed(&self, view: &View<'_>, values: &Values) -> Result<(), String> {
+        let namespace = &self.alone.name;
+        if self.before.served(view.secret(namespace, OLD), values).is_ok() {
+            return Err("old consumers are served".to_owned());
+        }
+        let new = self.afterwards.served(view.secret(namespace, &self.afterwards.target.secret), values);
+        if (self.one_step, self.change) != (OneStep::InPlace, Change::Type) {
+            return new.map_err(|why| format!("new consumers are not served either: {why}"));
+        }
+        // A copy that has not been refreshed yet is no evidence; one that ESO says it cannot write is.
+        let said = view.external_secret(namespace, &self.afterwards.target.external_secret);
+        let said = said.and_then(|seen| seen.ready.as_deref()).unwrap_or_default();
+        match new {
+            Err(_) if said.starts_with("Ready=False") => Ok(()),
+            Err(_) => Err(format!("its ExternalSecret says {said}")),
+            Ok(()) => Err("new consumers are served".to_owned()),
+        }
+    }
+
+    /// Looks at everything that happened to both forms: the old one was right until the step that `removed` it, and the
+    /// new one from when it first appeared.
+    fn history(&mut self, rotation: &Rotation, removed: Instant) -> Result<(), String> {
+        let sets: Vec<&Values> =
+            std::iter::once(&rotation.initial).chain(rotation.steps.iter().map(|step| &step.values)).collect();
+        let mixtures = mixtures(&sets);
+        while let Ok(event) = self.events.try_recv() {
+            let form = match event.name.as_str() {
+                OLD if event.at < removed => &self.old,
+                NEW => &self.new,
+                _ => continue,
+            };
+            let secret = event.secret.as_ref();
+            // It was right if it was right for values that the source had on the way.
+            let mut wrong = Ok(());
+            for values in &mixtures {
+                wrong = form.served(secret, values);
+                if wrong.is_ok() {
+                    break;
+                }
+            }
+            wrong.map_err(|why| format!("for a moment, consumers of {} were not served: {why}", event.name))?;
+        }
+        Ok(())
+    }
+
+    /// Removes all forms, and gives the namespaces back.
+    async fn clean_up(self, env: &Arc<Environment>, id: CaseId) -> Result<(), SubjectError> {
+        let client = env.client_for(id);
+        for form in [&self.old, &self.new, &self.before] {
+            subject::delete(&client, form.name()).await?;
+        }
+        for lease in [self.pair, self.alone] {
+            subject::until_gone(env, &lease.name, &[OLD, NEW]).await;
+            env.namespaces.give_back(env, lease, BTreeSet::from([SELECTED.to_owned()]));
+        }
+        Ok(())
+    }
+}
+
+fn unknown(error: &SubjectError) -> Outcome {
+    Outcome::Unknown(credence_core::text::chain(error))
+}
+
+/// What a wait for an update says, with a remark if the configuration rules updates out.
+fn failed(error: &WaitError, bound: &Bound) -> Outcome {
+    match (crate::observation::failed(error), bound) {
+        (Outcome::Violated(mut violation), Bound::Never { why, .. }) => {
+            violation.reason.push_str(&format!("; {why}"));
+            Outcome::Violated(violation)
+        }
+        (outcome, _) => outcome,
+    }
+}

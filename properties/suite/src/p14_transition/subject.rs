@@ -1,0 +1,86 @@
+//! What p14 brings along: stores of its own, and a ClusterExternalSecret for each form.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_cluster::apply::{Applier, ApplyError};
+use credence_model::config::BundleError;
+use credence_report::verdict::Violation;
+use credence_watch::wait::{self, Progress};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::{Api, Client};
+
+use super::form::{self, Form};
+use crate::testbed::Environment;
+use crate::testbed::namespaces::NamespaceError;
+
+/// How long the copies of a deleted ClusterExternalSecret may stay before the next run has to sweep them.
+const GONE: Duration = Duration::from_secs(30);
+
+/// Why p14 could not set up what it needs.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SubjectError {
+    /// A store was refused.
+    #[error("failed to apply the stores of the transitions")]
+    Apply(#[from] ApplyError),
+    /// A namespace could not be had.
+    #[error("failed to prepare a namespace for a transition")]
+    Namespace(#[from] NamespaceError),
+    /// The manifest that a form was made of no longer makes sense.
+    #[error("failed to make a form of the configuration's manifest")]
+    Form(#[from] BundleError),
+    /// The ClusterExternalSecret was refused.
+    #[error("failed to {act} ClusterExternalSecret {name}")]
+    Refused {
+        /// What was tried.
+        act: &'static str,
+        /// Its name.
+        name: String,
+        /// The cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+/// Makes the stores. One that does not become valid is for the cases to find.
+pub(super) async fn prepare(env: &Arc<Environment>) -> Result<(), SubjectError> {
+    let stores = form::stores(&env.model, env.namespaces.run());
+    Ok(Applier::discover(&env.cluster.client).await?.apply_all(&stores).await?)
+}
+
+fn api(client: &Client) -> Api<DynamicObject> {
+    let gvk = GroupVersionKind::gvk("external-secrets.io", "v1", "ClusterExternalSecret");
+    Api::all_with(client.clone(), &ApiResource::from_gvk(&gvk))
+}
+
+/// Brings a form into being, or in place of another one of the same name.
+pub(super) async fn apply(client: &Client, manager: &str, form: &Form) -> Result<(), SubjectError> {
+    // Applied by one manager, what the former version had and this one has not goes away.
+    let params = PatchParams::apply(manager).force();
+    let applied = api(client).patch(form.name(), &params, &Patch::Apply(&form.object)).await.map(drop);
+    applied.map_err(|e| SubjectError::Refused { act: "apply", name: form.name().to_owned(), source: Box::new(e) })
+}
+
+/// Deletes a ClusterExternalSecret; ESO then removes its copies. One that is gone already is as good.
+pub(super) async fn delete(client: &Client, name: &str) -> Result<(), SubjectError> {
+    match api(client).delete(name, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(e) => Err(SubjectError::Refused { act: "delete", name: name.to_owned(), source: Box::new(e) }),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Waits until these Secrets are gone from the namespace.
+pub(super) async fn until_gone(env: &Environment, namespace: &str, names: &[&str]) {
+    let what = format!("all forms gone from {namespace}");
+    let gone = wait::until(&env.observer, &what, GONE, |view| {
+        match names.iter().find(|name| view.secret(namespace, name).is_some()) {
+            Some(name) => Progress::NotYet(format!("{name} is there")),
+            None => Progress::Done(()),
+        }
+    });
+    if let Err(error) = gone.await {
+        env.namespaces.leave_behind(Violation { reason: error.to_string(), known: None });
+    }
+}

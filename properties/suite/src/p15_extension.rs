@@ -1,0 +1,194 @@
+//! p15: a credential type made of configuration alone passes p02, p03, p05 and p08 unchanged.
+//!
+//! A slot is one new credential: source, ServiceAccount, rights, store and distribution, copied from a credential that
+//! the configuration has as its README tells a person to, with a label, keys, type and template of its own. Its cases
+//! are cases of these four properties in turn: their own code, on the configuration with the new credential in it, with
+//! generators that are told of the new credential alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use credence_cluster::apply::{Applier, ApplyError};
+use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::text::chain;
+use credence_model::model::Model;
+use credence_report::report::PropertyMeta;
+use credence_report::verdict::{Outcome, Violation};
+use futures::future::join_all;
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+use serde_json::Value;
+
+use crate::driver::Property;
+use crate::observation::Observation;
+use crate::p02_provisioning::Provisioning;
+use crate::p03_label_distribution::LabelDistribution;
+use crate::p05_format::Format;
+use crate::p08_access_control::AccessControl;
+use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::Environment;
+use crate::testbed::deploy::wait_for_stores;
+
+mod addition;
+
+pub use addition::Addition;
+
+/// The property.
+pub struct Extension;
+
+/// A case of one of the other properties.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// Of p02.
+    Provisioning(<Provisioning as Property>::Case),
+    /// Of p03.
+    LabelDistribution(<LabelDistribution as Property>::Case),
+    /// Of p05, with the values that it gives the source.
+    Format(<Format as Property>::Shared, <Format as Property>::Case),
+    /// Of p08.
+    AccessControl(<AccessControl as Property>::Case),
+    /// Of none: the credential cannot be added at all.
+    Nothing,
+}
+
+impl Property for Extension {
+    type Shared = Addition;
+    type Case = Part;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(15),
+        title: "extension",
+        claim: "a credential type made of configuration alone passes p02, p03, p05 and p08 unchanged",
+        requirements: &[Requirement::new(4, 5)],
+    };
+    const CASES_PER_SLOT: u32 = 4;
+    const LANES: usize = 5;
+    // As p08, whose cases are among its own; the others rotate the new source alone.
+    const SHARES: Shares =
+        Shares { cluster: ClusterUse::Own, sources: SourceUse::AllKept, policies: PolicyUse::ReliedOn };
+
+    fn namespaces(&self, _model: &Model) -> u32 {
+        // A case of each of the four properties, which ask the ClusterExternalSecret of the slot.
+        product(Self::LANES, 4 + 3 + 2 + 2)
+    }
+
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Addition>> {
+        Addition::strategy(model, slot)
+    }
+
+    fn case(&self, model: &Model, addition: &Addition) -> BoxedStrategy<Part> {
+        self.case_at(model, addition, 0)
+    }
+
+    fn case_at(&self, model: &Model, addition: &Addition, place: u32) -> BoxedStrategy<Part> {
+        let nothing = || Just(Part::Nothing).boxed();
+        let Some(new) = addition.model(model) else { return nothing() };
+        match place {
+            0 => Provisioning.case(&new, &()).prop_map(Part::Provisioning).boxed(),
+            1 => LabelDistribution.case(&new, &()).prop_map(Part::LabelDistribution).boxed(),
+            2 => {
+                let Some(credentials) = Format.shared(&new, 0) else { return nothing() };
+                let case = move |credentials| {
+                    let formats = Format.case(&new, &credentials);
+                    formats.prop_map(move |formats| Part::Format(credentials.clone(), formats))
+                };
+                credentials.prop_flat_map(case).boxed()
+            }
+            _ => AccessControl.case(&new, &()).prop_map(Part::AccessControl).boxed(),
+        }
+    }
+
+    fn is_telling(&self, model: &Model, addition: &Addition, case: &Part) -> bool {
+        let Some(new) = addition.model(model) else { return false };
+        match case {
+            Part::Provisioning(world) => Provisioning.is_telling(&new, &(), world),
+            Part::LabelDistribution(sequence) => LabelDistribution.is_telling(&new, &(), sequence),
+            Part::Format(credentials, formats) => Format.is_telling(&new, credentials, formats),
+            Part::AccessControl(attack) => AccessControl.is_telling(&new, &(), attack),
+            Part::Nothing => false,
+        }
+    }
+
+    async fn run(&self, env: &Arc<Environment>, addition: &Addition, cases: &[(CaseId, Part)]) -> Vec<Observation> {
+        let Some(new) = addition.model(&env.model) else {
+            return vec![Observation::unknown("the suite made a credential that it cannot read"); cases.len()];
+        };
+        let installed = match Installed::add(env, addition).await {
+            Ok(installed) => installed,
+            Err(why) => return vec![Observation::unknown(why); cases.len()],
+        };
+        let extended = Arc::new(env.with_credentials(&new));
+        let runs = cases.iter().map(|(id, part)| part.run(&extended, *id, addition));
+        let observations = join_all(runs).await;
+        // Namespaces are given back by taking the labels away, which only means something while the credential is there.
+        extended.settle().await;
+        if let Err(error) = installed.remove().await {
+            env.namespaces.leave_behind(Violation { reason: chain(&error), known: None });
+        }
+        observations
+    }
+}
+
+impl Part {
+    /// Runs the case by the code of its property.
+    async fn run(&self, env: &Arc<Environment>, id: CaseId, addition: &Addition) -> Observation {
+        let (name, observations) = match self {
+            Self::Provisioning(world) => {
+                (Provisioning::META.title, Provisioning.run(env, &(), &[(id, world.clone())]).await)
+            }
+            Self::LabelDistribution(sequence) => {
+                (LabelDistribution::META.title, LabelDistribution.run(env, &(), &[(id, sequence.clone())]).await)
+            }
+            Self::Format(credentials, formats) => {
+                (Format::META.title, Format.run(env, credentials, &[(id, formats.clone())]).await)
+            }
+            Self::AccessControl(attack) => {
+                (AccessControl::META.title, AccessControl.run(env, &(), &[(id, attack.clone())]).await)
+            }
+            Self::Nothing => ("nothing", Vec::new()),
+        };
+        let Some(mut observation) = observations.into_iter().next() else {
+            return Observation::unknown("no case was run");
+        };
+        // The report counts over all credentials, whose names would tell nothing.
+        let counted =
+            |operation: String| format!("{name}: {}", operation.replace(&addition.name(), "the new credential"));
+        let mut operations = BTreeMap::new();
+        for (operation, count) in observation.operations {
+            *operations.entry(counted(operation)).or_default() += count;
+        }
+        observation.operations = operations;
+        match &mut observation.outcome {
+            Outcome::Held => {}
+            Outcome::Violated(Violation { reason, .. }) | Outcome::Unknown(reason) => {
+                *reason = format!("{name} of {}: {reason}", addition.title(&env.model));
+            }
+        }
+        observation
+    }
+}
+
+/// A credential that is in the cluster.
+struct Installed {
+    applier: Applier,
+    objects: Vec<Value>,
+}
+
+impl Installed {
+    /// Adds a credential and waits until its store is valid.
+    async fn add(env: &Environment, addition: &Addition) -> Result<Self, String> {
+        let client = &env.cluster.client;
+        let manifests = addition.manifests(&env.model, env.namespaces.run());
+        let applier = Applier::discover(client).await.map_err(|error| chain(&error))?;
+        let installed = Self { applier, objects: manifests.iter().map(|manifest| manifest.object.clone()).collect() };
+        installed.applier.apply_all(&installed.objects).await.map_err(|error| chain(&error))?;
+        match &wait_for_stores(client, &manifests).await[..] {
+            [] => Ok(installed),
+            notes => Err(notes.join(", ")),
+        }
+    }
+
+    async fn remove(self) -> Result<(), ApplyError> {
+        self.applier.remove_all(&self.objects).await
+    }
+}

@@ -1,0 +1,373 @@
+//! A configuration deployed to a cluster, tested property by property, and reported.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use credence_cluster::cluster::{CLEAR, Cluster, ControlPlaneFiles};
+use credence_consumers::running::Preparation;
+use credence_core::credential::Credential;
+use credence_core::id::PropertyId;
+use credence_core::overlay_field::OverlayField;
+use credence_model::config::Bundle;
+use credence_model::model::{Model, Source};
+use credence_model::overlay::{self, Server};
+use credence_model::values::Values;
+use credence_programs::dirs;
+use credence_programs::run_dir::{self, RunDir};
+use credence_programs::supply::{self, Part};
+use credence_report::report::{self, Config, Phase, PropertyMeta, PropertyReport, Report, Resources, Written};
+use credence_report::verdict::Verdict;
+use credence_watch::observer::Observer;
+use credence_watch::own_usage::Usage;
+use jiff::Timestamp;
+use proptest::strategy::{Strategy, ValueTree};
+use tokio::task::JoinHandle;
+
+use crate::driver::{Executed, Plan, Property, Registered};
+use crate::events::{Event, Events, PhaseTimer};
+use crate::p03_label_distribution::LabelDistribution;
+use crate::p07_credential_types::CredentialTypes;
+use crate::p11_outage::Outage;
+use crate::run::{ClusterKind, Keep, Options, RunError, load};
+use crate::stop::Stop;
+use crate::testbed::namespaces::Namespaces;
+use crate::testbed::sources::SourceError;
+use crate::testbed::{Environment, deploy, leftovers};
+use crate::{generate, side_by_side};
+
+mod cluster;
+mod inputs;
+mod kind;
+mod name;
+
+use cluster::{attach, open_gates};
+use inputs::{control_plane, digest, endpoints, replay_flags};
+use kind::{Kind, find_engine};
+use name::run_name;
+
+/// Why nothing of a cluster can be stopped that another process keeps.
+const NOT_OURS: &str = "the cluster belongs to another process; credence down, and run starts one of its own";
+
+/// What `--cluster auto` takes, what it goes without, and why.
+const EMBEDDED: &str = "cluster: embedded, which needs no container engine and starts in seconds; kind would add the \
+     operator in pods with its webhook, and a node set up by kubeadm: --cluster kind";
+
+/// A configuration deployed to a cluster, and what has been found so far.
+pub struct Session {
+    options: Options,
+    env: Arc<Environment>,
+    config: Config,
+    phases: Vec<Phase>,
+    properties: Vec<PropertyReport>,
+    started: Timestamp,
+    clock: Instant,
+    /// The consumers, while they are being obtained.
+    obtaining: Option<JoinHandle<()>>,
+    /// Held for as long as this run has a cluster that others could attach to.
+    _attached: Option<File>,
+}
+
+impl Session {
+    /// Sweeps what dead runs left, obtains the programs, reads the configuration, and deploys it.
+    ///
+    /// # Errors
+    /// When one of these cannot be done.
+    pub async fn start(options: Options, events: &Arc<dyn Events>) -> Result<Self, RunError> {
+        if options.cluster != ClusterKind::Kind && !options.images.is_empty() {
+            return Err(RunError::Images);
+        }
+        let (started, clock) = (Timestamp::now(), Instant::now());
+        let mut phases = Vec::new();
+        let state = dirs::state()?;
+        for (directory, why) in run_dir::sweep(&state, CLEAR)?.left {
+            events.note(&format!("what an earlier run left in {} stays for now: {why}", directory.display()));
+        }
+        let name = run_name();
+        let run = RunDir::create(&state, &name, CLEAR)?;
+
+        let timer = PhaseTimer::begin(events.as_ref(), "programs");
+        let progress = events.as_ref();
+        let engine = match options.cluster {
+            ClusterKind::Kind => Some(find_engine(options.engine.as_deref(), run.path(), events.as_ref()).await?),
+            ClusterKind::Auto => {
+                events.note(EMBEDDED);
+                None
+            }
+            ClusterKind::Embedded => None,
+        };
+        let mut parts = Part::CONTROL_PLANE.to_vec();
+        parts.extend((options.cluster == ClusterKind::Kind).then_some(Part::Kind));
+        let programs = supply::obtain(&options.components, &parts, progress).await?;
+        let assets = supply::external_secrets_assets(&options.components).await?;
+        let kind = match engine {
+            Some(engine) => Some(Kind::obtain(engine, &options, events.as_ref()).await?),
+            None => None,
+        };
+        phases.push(timer.finish());
+
+        let timer = PhaseTimer::begin(events.as_ref(), "configuration");
+        let kustomize = programs.path(Part::Kustomize);
+        let (path, mut manifests) = load(options.config.as_deref(), run.path(), Some(kustomize)).await?;
+        let digest = digest(&manifests);
+        let endpoints = endpoints(&options, run.path()).await?;
+        if let Some(given) = options.components.kargo.as_ref().filter(|_| options.wants(CredentialTypes::META.id)) {
+            events.note(&format!(
+                "Kargo {} is given: {}",
+                credence_consumers::kargo::version_of(given).await?,
+                given.program.display()
+            ));
+        }
+        let control_plane = control_plane(&options)?;
+        // Faults of the configuration are told before anything is started.
+        Bundle::from_manifests(manifests.clone())?;
+        phases.push(timer.finish());
+
+        let timer = PhaseTimer::begin(events.as_ref(), "cluster");
+        let files = control_plane.clone().unwrap_or_else(ControlPlaneFiles::reference);
+        let attached = if kind.is_none() { attach(&state, &files).await } else { None };
+        let report = |step: &str| events.note(&format!("kind: {step}"));
+        let (mut cluster, lock, own_directory) = match (attached, kind) {
+            (Some((cluster, lock)), _) => (cluster, Some(lock), Some(run)),
+            (None, Some(kind)) => {
+                (Cluster::start_kind(run, &kind.setup(&programs, &assets, &files, &report)).await?, None, None)
+            }
+            (None, None) => (Cluster::start(run, &programs, &assets, &files).await?, None, None),
+        };
+        phases.push(timer.finish());
+        if lock.is_some() {
+            events.note(&format!("attached to the cluster that is up in {}", cluster.directory().display()));
+        }
+        if options.keep == Keep::Always {
+            cluster.keep_directory();
+        }
+
+        let timer = PhaseTimer::begin(events.as_ref(), "deploy");
+        let gates =
+            if options.wants(Outage::META.id) { open_gates(&cluster, &manifests).await? } else { BTreeMap::new() };
+        let server = Server {
+            url: cluster.description.url_for_operator.clone(),
+            gates: gates.iter().map(|(store, gate)| (store.clone(), gate.url())).collect(),
+        };
+        let overlay = overlay::apply(&mut manifests, &server, options.time);
+        let model = Model::derive(&Bundle::from_manifests(manifests.clone())?);
+        let deployed = async {
+            let mut leftovers = 0;
+            if lock.is_some() {
+                deploy::remove_previous(&cluster).await?;
+                leftovers = leftovers::sweep(&cluster.client).await?;
+            }
+            let mut notes = deploy::deploy(&cluster, &manifests).await?;
+            if leftovers > 0 {
+                notes.push(format!("removed {leftovers} objects that an earlier run left"));
+            }
+            let observer = Observer::start(&cluster.client).await?.excusing(cluster.standstill());
+            Ok::<_, RunError>((notes, observer))
+        };
+        let (notes, observer) = tokio::select! {
+            // A dead program explains a failed request better than the request does.
+            biased;
+            death = cluster.died() => return Err(death.into()),
+            deployed = deployed => deployed?,
+        };
+        for note in notes {
+            events.note(&note);
+        }
+        let mut env = Environment::new(cluster, observer, model, Namespaces::new(&name));
+        (env.control_plane, env.gates) = (control_plane, Arc::new(gates));
+        if !env.cluster.is_owned() {
+            env.model.untouchable = Some(NOT_OURS.to_owned());
+        }
+        if options.wants(CredentialTypes::META.id) {
+            env = env.preparing(Preparation::new(&options.components, endpoints, Arc::clone(events) as _));
+        }
+        if let Some(own) = own_directory {
+            env = env.with_directory(own);
+        }
+        let env = Arc::new(env);
+        env.namespaces.create_selected_by_name(&env).await?;
+        write_sources(&env, options.seed).await?;
+        phases.push(timer.finish());
+        for OverlayField { object, field, value } in &overlay {
+            events.note(&format!("overlay: {object}: {field} = {value}"));
+        }
+        let config = Config { path, digest, overlay };
+        Ok(Self {
+            options,
+            env,
+            config,
+            phases,
+            properties: Vec::new(),
+            started,
+            clock,
+            obtaining: None,
+            _attached: lock,
+        })
+    }
+
+    /// Begins to obtain the consumers, if a property wants them, while other properties run. They are started in the turn of
+    /// that property: they would not survive the outages of another.
+    pub fn obtain_consumers(&mut self) {
+        if self.options.wants(CredentialTypes::META.id) {
+            let env = Arc::clone(&self.env);
+            // Whoever needs them asks for the outcome.
+            self.obtaining = Some(tokio::spawn(async move {
+                env.equipped().await;
+            }));
+        }
+    }
+
+    /// Tests properties, side by side those that do not disturb each other.
+    pub async fn test(&mut self, events: &dyn Events, properties: &[&dyn Registered], stop: &Stop) {
+        let Options { seed, cases, only, shrink, lanes, .. } = self.options;
+        let plan = Plan { seed, cases, only, shrink, replay_flags: replay_flags(&self.options) };
+        let (env, plan) = (&self.env, &plan);
+        let participants = properties.iter().map(|property| property.participant(&env.model)).collect();
+        let ready = |number: usize| properties[number].is_ready(env, stop);
+        let run = |number: usize, turn| async move {
+            let (property, timer) = (properties[number], Instant::now());
+            let executed = property.execute(env, events, plan, stop, turn).await;
+            let (meta, took) = (property.meta(), timer.elapsed());
+            let report = match executed {
+                Executed::Ran { records, execution } => PropertyReport::from_records(&meta, &execution, &records),
+                Executed::Skipped(why) => PropertyReport::skipped(&meta, &why),
+            };
+            events.event(&Event::PropertyEnded(&report));
+            (Phase::new(&meta.id.to_string(), took), report)
+        };
+        for (phase, report) in side_by_side::run(participants, lanes.get(), ready, run).await {
+            self.phases.push(phase);
+            self.add(report);
+        }
+    }
+
+    /// Writes down that a property was not tested, and why.
+    pub fn skip(&mut self, events: &dyn Events, meta: &PropertyMeta, reason: &str) {
+        let report = PropertyReport::skipped(meta, reason);
+        events.event(&Event::PropertyEnded(&report));
+        self.add(report);
+    }
+
+    /// Keeps a report in the order of the registry.
+    fn add(&mut self, report: PropertyReport) {
+        let place = self.properties.partition_point(|other| other.id < report.id);
+        self.properties.insert(place, report);
+    }
+
+    /// What was found out about a property, if it has been tested.
+    pub fn report_of(&self, property: PropertyId) -> Option<&PropertyReport> {
+        self.properties.iter().find(|report| report.id == property)
+    }
+
+    /// The run directory, with the logs of all programs.
+    pub fn directory(&self) -> &Path {
+        self.env.cluster.directory()
+    }
+
+    /// All values that the sources have now and had at the beginning: for a test that searches for them where they must
+    /// not be.
+    pub fn source_values(&self) -> Vec<Credential> {
+        let now = self.env.sources.current();
+        let initial = self.env.model.sources.values().enumerate();
+        let initial =
+            initial.flat_map(|(index, source)| initial_values(self.options.seed, index, source).into_values());
+        now.into_iter().chain(initial).collect()
+    }
+
+    /// Waits for clean-up, writes the reports and ends what this run started.
+    ///
+    /// # Errors
+    /// When the reports cannot be written, or the cluster that is kept up cannot be cleaned.
+    pub async fn finish(self, events: &dyn Events) -> Result<(Report, Written), RunError> {
+        let env = self.env;
+        if let Some(obtaining) = self.obtaining {
+            // What nobody waited for is of no use any more; what is being built goes on where it was another time.
+            obtaining.abort();
+            obtaining.await.ok();
+        }
+        env.settle().await;
+        let equipped = env.is_equipped().cloned();
+        if let Some(equipped) = &equipped {
+            equipped.settle().await;
+        }
+        let consumers = equipped.as_ref().and_then(|equipped| equipped.started_consumers());
+        let mut properties = self.properties;
+        let (left, mut doubts) = (env.namespaces.left_behind(), env.namespaces.doubts());
+        if env.death().is_some() {
+            // Nothing could be cleaned any more, and every verdict says so already.
+            doubts.clear();
+        }
+        for reason in left.iter().map(|left| &left.reason) {
+            events.note(&format!("left behind by the system under test: {reason}"));
+        }
+        // What namespaces keep after their labels are gone is what p03 claims, whichever property labelled them.
+        let judges = properties.iter_mut().filter(|property| property.verdict != Verdict::Skipped);
+        if let Some(judge) = judges.max_by_key(|property| property.id == LabelDistribution::META.id) {
+            left.iter().for_each(|left| judge.add_violation(left));
+            doubts.iter().for_each(|why| judge.add_doubt(why));
+        }
+        let mut phases = self.phases;
+        phases.extend(consumers.map(|consumers| Phase::new("consumers", consumers.took)));
+        let usage = Usage::now();
+        let watches = env.observer.open_watches() as u64;
+        let description = &env.cluster.description;
+        let run = report::Run {
+            seed: self.options.seed,
+            strict: self.options.strict,
+            started: self.started,
+            finished: Timestamp::now(),
+            config: self.config,
+            cluster: report::Cluster { provider: description.provider.clone(), versions: description.versions.clone() },
+            phases,
+            resources: Resources::new(usage.cpu, self.clock.elapsed(), usage.peak_resident, watches),
+        };
+        let report = Report::new(run, properties);
+        let written = report::write_all(&self.options.out, &report)?;
+        if let Some(consumers) = consumers {
+            report::copy_evidence(&self.options.out, "forge.jsonl", &consumers.forge.evidence().await?)?;
+        }
+        if !env.cluster.is_owned() && env.death().is_none() {
+            let timer = PhaseTimer::begin(events, "clean up");
+            env.namespaces.remove_all(&env).await?;
+            deploy::remove_previous(&env.cluster).await?;
+            timer.finish();
+        }
+        let failed = report.exit_code().code() != 0;
+        if failed && let Some(consumers) = consumers {
+            consumers.save_logs().await;
+        }
+        drop(equipped);
+        // Clean-up tasks hold the environment too; they are over by now, so this is its last owner.
+        let Some(mut env) = Arc::into_inner(env) else { return Ok((report, written)) };
+        env.retire();
+        if failed
+            && self.options.keep == Keep::OnFailure
+            && let Some(cluster) = Arc::get_mut(&mut env.cluster)
+        {
+            cluster.keep_directory();
+            events.note(&format!("logs of all programs: {}", env.cluster.directory().display()));
+        }
+        Ok((report, written))
+    }
+}
+
+/// Gives each source generated values in place of the configuration's placeholders.
+async fn write_sources(env: &Environment, seed: u64) -> Result<(), SourceError> {
+    for (index, (name, source)) in env.model.sources.iter().enumerate() {
+        let values = initial_values(seed, index, source);
+        if let Some(mut lease) = env.sources.rotate(name).await {
+            lease.write(&env.cluster.client, "credence", &values).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The values that a source has before the first case.
+fn initial_values(seed: u64, index: usize, source: &Source) -> Values {
+    let mut runner = generate::runner(seed, "sources", u32::try_from(index).unwrap_or_default());
+    let strategy = generate::source_values(source.keys.iter().cloned());
+    // These strategies filter nothing, so they cannot be rejected.
+    strategy.new_tree(&mut runner).expect("nothing is filtered").current()
+}

@@ -1,0 +1,32 @@
+//! The cluster of a session: one that is up already, and what stands before its API server.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use credence_cluster::cluster::{Cluster, ControlPlaneFiles};
+use credence_cluster::faults::proxy::{Gate, GateError};
+use credence_core::manifest::Manifest;
+
+use crate::run::UP;
+
+/// A gate for each store that reads Kubernetes Secrets.
+pub(super) async fn open_gates(cluster: &Cluster, manifests: &[Manifest]) -> Result<BTreeMap<String, Gate>, GateError> {
+    let (mut gates, description) = (BTreeMap::new(), &cluster.description);
+    let reads_kubernetes = |m: &&Manifest| m.object.pointer("/spec/provider/kubernetes").is_some();
+    for store in manifests.iter().filter(|m| m.kind() == "ClusterSecretStore").filter(reads_kubernetes) {
+        let gate = Gate::open(&description.url, description.host, cluster.authority()).await?;
+        gates.insert(store.name().to_owned(), gate);
+    }
+    Ok(gates)
+}
+
+/// The cluster that `credence up` keeps, if it is ready, was started with the same files, and no other run is using it.
+pub(super) async fn attach(state: &Path, files: &ControlPlaneFiles) -> Option<(Cluster, File)> {
+    let directory = state.join("runs").join(UP);
+    let lock = File::create(directory.join("run.lock")).ok()?;
+    // Two runs on one cluster would rotate each other's sources.
+    lock.try_lock().ok()?;
+    let cluster = Cluster::attach(&directory).await.ok()?;
+    (cluster.description.control_plane_files == files.digest()).then_some((cluster, lock))
+}

@@ -1,0 +1,86 @@
+//! Why the API server refused a request: a denial only counts for the right reason.
+//!
+//! Pure.
+
+use credence_core::text::chain;
+use credence_model::model::Model;
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// A ValidatingAdmissionPolicy denied it, because one of its validations did not hold.
+    Policy {
+        /// The policy's name.
+        policy: String,
+    },
+    /// The actor has no right to make it.
+    NoRight,
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl Refusal {
+    /// Reads the answer of the API server.
+    ///
+    /// Source of the texts: apiserver `pkg/admission/plugin/policy/validating/dispatcher.go`, and `ForbiddenStatusError`
+    /// in `pkg/endpoints/handlers/responsewriters/errors.go`.
+    pub fn of(error: &kube::Error) -> Self {
+        let kube::Error::Api(status) = error else { return Self::Other(chain(error)) };
+        if let Some(policy) = denied_by(&status.message) {
+            return Self::Policy { policy: policy.to_owned() };
+        }
+        let no_right = status.is_forbidden() && status.message.contains("\" cannot ");
+        if no_right { Self::NoRight } else { Self::Other(chain(error)) }
+    }
+
+    /// Whether it is a denial by a policy that the configuration brings.
+    pub fn is_by(&self, model: &Model) -> bool {
+        matches!(self, Self::Policy { policy } if model.admission_policies.contains(policy))
+    }
+}
+
+/// The policy that denied a request, unless it denies everything because it does not work.
+fn denied_by(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("ValidatingAdmissionPolicy '")?;
+    let (policy, rest) = rest.split_once('\'')?;
+    let (_, why) = rest.split_once("denied request: ")?;
+    let broken = why.starts_with("failed to configure") || why.contains("' resulted in error: ");
+    (!broken).then_some(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn refused(code: u16, reason: &str, message: &str) -> Refusal {
+        Refusal::of(&kube::Error::Api(Status::failure(message, reason).with_code(code).boxed()))
+    }
+
+    #[rstest]
+    #[case::by_its_own_reason(403, "Forbidden")]
+    #[case::by_the_default_reason(422, "Invalid")]
+    fn a_denial_names_its_policy(#[case] code: u16, #[case] reason: &str) {
+        let message = "secrets \"a\" is forbidden: ValidatingAdmissionPolicy 'copies' with binding 'all' denied request: \
+                       hand-made credential";
+        assert_eq!(refused(code, reason, message), Refusal::Policy { policy: "copies".to_owned() });
+    }
+
+    #[rstest]
+    #[case::evaluation("expression 'object.a' resulted in error: no such key: a")]
+    #[case::configuration("failed to configure binding: no params found")]
+    fn a_policy_that_does_not_work_denies_for_no_right_reason(#[case] why: &str) {
+        let message = format!("ValidatingAdmissionPolicy 'copies' with binding 'all' denied request: {why}");
+        assert!(matches!(refused(422, "Invalid", &message), Refusal::Other(_)));
+    }
+
+    #[test]
+    fn a_missing_right_is_no_denial_by_a_policy() {
+        let message = "secrets is forbidden: User \"system:serviceaccount:a:b\" cannot create resource \"secrets\" in API \
+                       group \"\" in the namespace \"a\"";
+        assert_eq!(refused(403, "Forbidden", message), Refusal::NoRight);
+        assert!(matches!(refused(404, "NotFound", "secrets \"a\" not found"), Refusal::Other(_)));
+    }
+}

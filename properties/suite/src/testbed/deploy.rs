@@ -1,0 +1,170 @@
+//! Puts a configuration into a cluster and waits until External Secrets Operator has taken it in.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use credence_cluster::apply::{Applier, ApplyError};
+use credence_cluster::cluster::Cluster;
+use credence_core::manifest::Manifest;
+use credence_watch::wait::{self, Progress, WaitError};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::core::GroupVersionKind;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+mod in_force;
+
+pub use in_force::{InForceError, until_policies_are_in_force};
+
+/// How long kube-controller-manager may take to publish the cluster's CA in a new namespace.
+const ROOT_CA: Duration = Duration::from_mins(3);
+/// How long ESO may take to validate the stores. A store that stays invalid is the configuration's own fault, for the
+/// properties to find.
+const STORES: Duration = Duration::from_secs(10);
+/// How often is asked. Neither kind is watched for the run, and both are ready within a second.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// Why a configuration could not be deployed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// An object was refused.
+    #[error("failed to deploy the configuration")]
+    Apply(#[from] ApplyError),
+    /// The list of what was deployed cannot be used.
+    #[error("failed to use {path}")]
+    List {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The CA of the cluster did not appear.
+    #[error("failed to deploy the configuration's stores")]
+    RootCa(#[source] WaitError),
+    /// The admission policies do nothing yet.
+    #[error("failed to deploy the configuration's admission policies")]
+    Policies(#[from] InForceError),
+}
+
+/// File in a cluster's directory that lists what was deployed, so that the next run can remove it.
+const DEPLOYED: &str = "deployed.json";
+
+/// Deploys `manifests`. Gives a note if not all stores became valid.
+///
+/// # Errors
+/// When an object is refused or the cluster's CA does not appear in the source namespaces.
+pub async fn deploy(cluster: &Cluster, manifests: &[Manifest]) -> Result<Vec<String>, DeployError> {
+    let client = &cluster.client;
+    write_list(cluster, manifests)?;
+    let applier = Applier::discover(client).await?;
+    let (namespaces, others): (Vec<&Manifest>, Vec<&Manifest>) =
+        manifests.iter().partition(|manifest| manifest.kind() == "Namespace");
+    applier.apply_all(namespaces.iter().map(|manifest| &manifest.object)).await?;
+    for namespace in ca_namespaces(manifests) {
+        // A store that is validated before its CA exists stays invalid until ESO looks again.
+        wait_for_root_ca(client, &namespace).await.map_err(DeployError::RootCa)?;
+    }
+    applier.apply_all(others.iter().map(|manifest| &manifest.object)).await?;
+    if manifests.iter().any(|manifest| manifest.kind() == "ValidatingAdmissionPolicy") {
+        until_policies_are_in_force(client).await?;
+    }
+    Ok(wait_for_stores(client, manifests).await)
+}
+
+fn write_list(cluster: &Cluster, manifests: &[Manifest]) -> Result<(), DeployError> {
+    let path = cluster.directory().join(DEPLOYED);
+    // Names only: the list must not hold the values of the configuration's Secrets.
+    let names: Vec<Value> = manifests
+        .iter()
+        .map(|m| {
+            json!({ "apiVersion": m.object["apiVersion"], "kind": m.kind(),
+                "metadata": { "name": m.name(), "namespace": m.namespace() } })
+        })
+        .collect();
+    let list = Value::from(names).to_string();
+    std::fs::write(&path, list).map_err(|source| DeployError::List { path, source })
+}
+
+/// Removes what the run before deployed to this cluster, if anything.
+///
+/// # Errors
+/// When an object cannot be removed.
+pub async fn remove_previous(cluster: &Cluster) -> Result<(), DeployError> {
+    let path = cluster.directory().join(DEPLOYED);
+    let failed = |source| DeployError::List { path: path.clone(), source };
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    let objects: Vec<Value> = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
+    Applier::discover(&cluster.client).await?.remove_all(&objects).await?;
+    std::fs::remove_file(&path).map_err(failed)
+}
+
+/// Namespaces from whose `kube-root-ca.crt` the stores take the CA of the API server.
+fn ca_namespaces(manifests: &[Manifest]) -> BTreeSet<String> {
+    let made: BTreeSet<&str> = manifests.iter().filter(|m| m.kind() == "Namespace").map(Manifest::name).collect();
+    manifests
+        .iter()
+        .filter_map(|manifest| manifest.object.pointer("/spec/provider/kubernetes/server/caProvider"))
+        .filter(|provider| provider["type"] == "ConfigMap" && provider["name"] == "kube-root-ca.crt")
+        .filter_map(|provider| provider["namespace"].as_str())
+        .filter(|namespace| made.contains(namespace))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Waits until kube-controller-manager has published the cluster's CA in a namespace.
+///
+/// # Errors
+/// When it does not appear.
+pub async fn wait_for_root_ca(client: &Client, namespace: &str) -> Result<(), WaitError> {
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let what = format!("ConfigMap {namespace}/kube-root-ca.crt published");
+    wait::poll(&what, ROOT_CA, EVERY, || async {
+        match maps.get_opt("kube-root-ca.crt").await {
+            Ok(Some(_)) => Progress::Done(()),
+            Ok(None) => Progress::NotYet("it does not exist".to_owned()),
+            Err(error) => Progress::NotYet(error.to_string()),
+        }
+    })
+    .await
+}
+
+/// Waits until External Secrets Operator finds the stores among `manifests` valid. Gives a note if it does not find all
+/// of them so.
+pub async fn wait_for_stores(client: &Client, manifests: &[Manifest]) -> Vec<String> {
+    let wanted: BTreeSet<&str> =
+        manifests.iter().filter(|m| m.kind() == "ClusterSecretStore").map(Manifest::name).collect();
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "ClusterSecretStore"));
+    let stores: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
+    let valid = wait::poll("all stores valid", STORES, EVERY, || async {
+        let list = match stores.list(&ListParams::default()).await {
+            Ok(list) => list,
+            Err(error) => return Progress::NotYet(error.to_string()),
+        };
+        let ready: BTreeSet<String> =
+            list.items.iter().filter(|s| is_ready(s)).filter_map(|s| s.metadata.name.clone()).collect();
+        let missing: Vec<&str> = wanted.iter().copied().filter(|name| !ready.contains(*name)).collect();
+        if missing.is_empty() { Progress::Done(()) } else { Progress::NotYet(missing.join(", ")) }
+    })
+    .await;
+    match valid {
+        Ok(()) => Vec::new(),
+        Err(error) => vec![format!("{error}")],
+    }
+}
+
+fn is_ready(store: &DynamicObject) -> bool {
+    store
+        .data
+        .pointer("/status/conditions")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+}

@@ -1,0 +1,159 @@
+//! Documented upstream bugs that the properties meet, and how each is told from everything else.
+//!
+//! A violation is only called known when its cause was seen, and when nothing but that cause was wrong: the leftovers
+//! are swept, and the rest of the claim must then hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use credence_model::model::Model;
+use credence_report::verdict::Known;
+use credence_watch::observer::NamespaceSeen;
+use kube::api::{ApiResource, DeleteParams, DynamicObject};
+use kube::core::GroupVersionKind;
+use kube::{Api, Client};
+use serde_json::Value;
+
+use crate::testbed::Environment;
+
+/// Finalizer that a ClusterExternalSecret puts on each namespace it serves, without its name (ESO
+/// `clusterexternalsecret_controller.go`, `buildCESFinalizer`).
+pub const FINALIZER: &str = "externalsecrets.external-secrets.io/ces-";
+
+/// ESO takes its finalizer off a namespace when the namespace or the ClusterExternalSecret is deleted, but not when
+/// the namespace loses its label; afterwards nothing visits that namespace any more.
+pub const FINALIZER_STAYS: Known = Known {
+    id: "eso#6677",
+    link: "https://github.com/external-secrets/external-secrets/issues/6677",
+    title: "a namespace that was relabelled away cannot be deleted: the ClusterExternalSecret's finalizer stays on it",
+};
+
+/// All that ESO remembers of the namespaces it serves is `status.provisionedNamespaces`, which each pass writes anew
+/// from what it read at its start. A namespace that is relabelled away while the pass that served it has not yet read
+/// its own status back drops out of the list, and its ExternalSecret stays for ever.
+pub const EXTERNAL_SECRET_STAYS: Known = Known {
+    id: "eso#1255",
+    link: "https://github.com/external-secrets/external-secrets/issues/1255",
+    title: "a namespace that lost its label keeps its ExternalSecret: it dropped out of status.provisionedNamespaces",
+};
+
+/// The API server asks ESO's webhook of each deletion of an ExternalSecret, and refuses it while the webhook cannot be
+/// called (the chart's `validatingwebhook.yaml`: `operations` and `failurePolicy`).
+pub const WEBHOOK_AWAY: Known = Known {
+    id: "eso#2015",
+    link: "https://github.com/external-secrets/external-secrets/issues/2015",
+    title: "while the operator's webhook is away, neither an ExternalSecret nor a namespace with one can be deleted",
+};
+
+/// An ExternalSecret that its ClusterExternalSecret has forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Forgotten {
+    /// Where it is.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A ClusterExternalSecret, and the name of the ExternalSecrets that it makes.
+#[derive(Debug, Clone, Copy)]
+pub struct Maker<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The name of its ExternalSecrets.
+    pub external_secret: &'a str,
+}
+
+/// The ClusterExternalSecrets of a configuration.
+pub fn makers(model: &Model) -> Vec<Maker<'_>> {
+    let targets = model.targets.iter();
+    targets.map(|target| Maker { name: &target.name, external_secret: &target.external_secret }).collect()
+}
+
+/// The finalizers of ClusterExternalSecrets that do not select a namespace, if these are all that holds it back from
+/// being deleted. `asked` are the ClusterExternalSecrets that do select it.
+pub fn stale_finalizers(seen: &NamespaceSeen, asked: &BTreeSet<String>) -> Option<String> {
+    let stale = |finalizer: &String| finalizer.strip_prefix(FINALIZER).is_some_and(|name| !asked.contains(name));
+    let all = seen.deleting && seen.emptied && !seen.finalizers.is_empty() && seen.finalizers.iter().all(stale);
+    all.then(|| seen.finalizers.join(", "))
+}
+
+/// The ExternalSecrets in `namespaces` that no label asks for and that their ClusterExternalSecret no longer lists.
+/// `expected` are the names that are asked for, by namespace, and `makers` those who make what is asked for.
+///
+/// # Errors
+/// When a ClusterExternalSecret cannot be read.
+pub async fn forgotten(
+    env: &Environment,
+    makers: &[Maker<'_>],
+    expected: &BTreeMap<&str, BTreeSet<&str>>,
+) -> Result<BTreeSet<Forgotten>, kube::Error> {
+    let mut forgotten = BTreeSet::new();
+    for maker in makers {
+        let name = maker.external_secret;
+        let strays: Vec<&str> = env.observer.look(|view| {
+            let stray = expected
+                .iter()
+                .filter(|(space, asked)| !asked.contains(name) && view.external_secrets(space).contains(name));
+            stray.map(|(space, _)| *space).collect()
+        });
+        if strays.is_empty() {
+            continue;
+        }
+        let object = api(&env.cluster.client, "ClusterExternalSecret", None).get(maker.name).await?;
+        let listed = object.data.pointer("/status/provisionedNamespaces").and_then(Value::as_array);
+        let listed: BTreeSet<&str> = listed.into_iter().flatten().filter_map(Value::as_str).collect();
+        let lost = strays.into_iter().filter(|namespace| !listed.contains(namespace));
+        forgotten.extend(lost.map(|space| Forgotten { namespace: space.to_owned(), name: name.to_owned() }));
+    }
+    Ok(forgotten)
+}
+
+/// Deletes forgotten ExternalSecrets; the garbage collector then removes the copies they own.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn sweep(client: &Client, forgotten: &BTreeSet<Forgotten>) -> Result<(), kube::Error> {
+    for Forgotten { namespace, name } in forgotten {
+        match api(client, "ExternalSecret", Some(namespace)).delete(name, &DeleteParams::default()).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            outcome => drop(outcome?),
+        }
+    }
+    Ok(())
+}
+
+/// An API of External Secrets Operator, in one namespace or in all.
+pub fn api(client: &Client, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", kind));
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terminating(finalizers: &[&str], emptied: bool) -> NamespaceSeen {
+        NamespaceSeen {
+            labels: BTreeMap::new(),
+            finalizers: finalizers.iter().map(|name| format!("{FINALIZER}{name}")).collect(),
+            deleting: true,
+            emptied,
+            remaining: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_finalizers_of_those_that_do_not_select_the_namespace_are_stale() {
+        let asked = BTreeSet::from(["b".to_owned()]);
+        assert!(stale_finalizers(&terminating(&["a"], true), &asked).is_some());
+        assert!(stale_finalizers(&terminating(&["a", "b"], true), &asked).is_none());
+    }
+
+    #[test]
+    fn a_namespace_that_still_holds_something_is_not_held_back_by_finalizers_alone() {
+        assert!(stale_finalizers(&terminating(&["a"], false), &BTreeSet::new()).is_none());
+        assert!(stale_finalizers(&terminating(&[], true), &BTreeSet::new()).is_none());
+    }
+}

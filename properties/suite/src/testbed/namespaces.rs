@@ -1,0 +1,323 @@
+//! Namespaces for cases: a pool that is relabelled instead of created and deleted, and named ones behind a lock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use credence_core::text::chain;
+use credence_model::model::selected_names;
+use credence_report::verdict::{Outcome, Violation};
+use credence_watch::wait::{self, Progress, WaitError};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::sync::{OwnedMutexGuard, watch};
+
+use crate::oracle::{self, Expected, Names};
+use crate::testbed::Environment;
+use crate::testbed::known_bugs::{self, EXTERNAL_SECRET_STAYS, FINALIZER};
+
+/// How long all namespaces of a run may take to go.
+const REMOVED: Duration = Duration::from_secs(120);
+
+/// Why a namespace could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NamespaceError {
+    /// The API server refused.
+    #[error("failed to {act} namespace {namespace}")]
+    Refused {
+        /// What was tried.
+        act: &'static str,
+        /// On which namespace.
+        namespace: String,
+        /// The cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// It did not become what it should.
+    #[error("failed to settle namespace {namespace}")]
+    Unsettled {
+        /// The namespace.
+        namespace: String,
+        /// The cause.
+        #[source]
+        source: WaitError,
+    },
+}
+
+fn refused(act: &'static str, namespace: &str) -> impl FnOnce(kube::Error) -> NamespaceError {
+    let namespace = namespace.to_owned();
+    move |source| NamespaceError::Refused { act, namespace, source: Box::new(source) }
+}
+
+/// The pool.
+pub struct Namespaces {
+    run: String,
+    next: AtomicU32,
+    free: Mutex<BTreeSet<String>>,
+    named: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    left_behind: Mutex<Vec<Violation>>,
+    doubts: Mutex<Vec<String>>,
+    /// Namespaces that are being cleaned.
+    cleaning: watch::Sender<usize>,
+}
+
+/// One namespace that belongs to one case.
+pub struct Lease {
+    /// Its name.
+    pub name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Pooled,
+    /// A namespace that the configuration selects by name, of which there is only one.
+    Named {
+        _guard: OwnedMutexGuard<()>,
+    },
+}
+
+impl Namespaces {
+    /// An empty pool for a run.
+    pub fn new(run: &str) -> Self {
+        Self {
+            run: run.to_owned(),
+            next: AtomicU32::new(0),
+            free: Mutex::default(),
+            named: Mutex::default(),
+            left_behind: Mutex::default(),
+            doubts: Mutex::default(),
+            cleaning: watch::Sender::default(),
+        }
+    }
+
+    /// A namespace without labels and copies: a free one of the pool, or a new one.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub async fn lease(&self, client: &Client) -> Result<Lease, NamespaceError> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
+        let name = match free {
+            Some(name) => name,
+            None => self.create(client, &BTreeMap::new()).await?,
+        };
+        Ok(Lease { name, kind: Kind::Pooled })
+    }
+
+    /// Creates a namespace of this run with `labels` and gives its name. It is not part of the pool.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn create(&self, client: &Client, labels: &BTreeMap<String, String>) -> Result<String, NamespaceError> {
+        let name = format!("credence-{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed));
+        self.create_named(client, &name, labels).await?;
+        Ok(name)
+    }
+
+    async fn create_named(
+        &self,
+        client: &Client,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<(), NamespaceError> {
+        let mut all = labels.clone();
+        all.insert(credence_cluster::apply::RUN_LABEL.to_owned(), self.run.clone());
+        let mut namespace = Namespace::default();
+        namespace.metadata.name = Some(name.to_owned());
+        namespace.metadata.labels = Some(all);
+        let api: Api<Namespace> = Api::all(client.clone());
+        api.create(&PostParams::default(), &namespace).await.map(drop).map_err(refused("create", name))
+    }
+
+    /// Creates the namespaces that targets select by name, where they do not exist.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn create_selected_by_name(&self, env: &Environment) -> Result<(), NamespaceError> {
+        let names: BTreeSet<String> = env.model.targets.iter().flat_map(selected_names).collect();
+        for name in names {
+            if env.observer.look(|view| view.namespace(&name).is_none()) {
+                self.create_named(&env.cluster.client, &name, &BTreeMap::new()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A namespace of which there is only one. Waits while another case has it.
+    pub async fn lease_named(&self, name: &str) -> Lease {
+        let lock = {
+            let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(named.entry(name.to_owned()).or_default())
+        };
+        Lease { name: name.to_owned(), kind: Kind::Named { _guard: lock.lock_owned().await } }
+    }
+
+    /// Deletes every namespace of this run and waits until all are gone: for a cluster that lives on.
+    ///
+    /// # Errors
+    /// When the API server refuses or a namespace stays.
+    pub async fn remove_all(&self, env: &Environment) -> Result<(), NamespaceError> {
+        let client = &env.cluster.client;
+        let ours = env.observer.look(|view| {
+            let ours = view
+                .namespaces()
+                .filter(|(_, seen)| seen.labels.get(credence_cluster::apply::RUN_LABEL) == Some(&self.run));
+            ours.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        });
+        for name in &ours {
+            delete(client, name).await?;
+            remove_finalizers(client, name).await?;
+        }
+        let gone = wait::until(&env.observer, "all namespaces of the run gone", REMOVED, |view| {
+            match ours.iter().find(|name| view.namespace(name).is_some()) {
+                Some(name) => Progress::NotYet(format!("{name} is still there")),
+                None => Progress::Done(()),
+            }
+        });
+        gone.await.map_err(|source| NamespaceError::Unsettled { namespace: self.run.clone(), source })
+    }
+
+    /// Takes a namespace back: removes `labels`, waits in the background until its copies are gone, and pools it.
+    pub fn give_back(&self, env: &Arc<Environment>, lease: Lease, labels: BTreeSet<String>) {
+        let env = Arc::clone(env);
+        self.cleaning.send_modify(|count| *count += 1);
+        env.clone().background(async move {
+            match env.namespaces.clean(&env, &lease, &labels).await {
+                Ok(()) if matches!(lease.kind, Kind::Pooled) => {
+                    env.namespaces.free.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.name);
+                }
+                Ok(()) => {}
+                Err(Outcome::Violated(left)) => env.namespaces.leave_behind(left),
+                Err(Outcome::Unknown(why)) => env.namespaces.doubt(why),
+                Err(Outcome::Held) => {}
+            }
+            env.namespaces.cleaning.send_modify(|count| *count -= 1);
+        });
+    }
+
+    /// Waits until every namespace that was given back is clean.
+    pub async fn cleaned(&self) {
+        // The sender lives as long as this, so the channel cannot be closed.
+        self.cleaning.subscribe().wait_for(|count| *count == 0).await.ok();
+    }
+
+    /// Cleans a namespace. What the cluster did not answer, or what was out of sight, is no evidence against anybody.
+    async fn clean(&self, env: &Environment, lease: &Lease, labels: &BTreeSet<String>) -> Result<(), Outcome> {
+        let unanswered = |error: &dyn std::error::Error| Outcome::Unknown(chain(error));
+        let unlabelled = remove_labels(&env.cluster.client, "credence", &lease.name, labels).await;
+        unlabelled.map_err(|error| unanswered(&error))?;
+        if matches!(lease.kind, Kind::Named { .. }) {
+            return Ok(());
+        }
+        let what = format!("namespace {} empty after its labels are gone", lease.name);
+        let names = Names::of(&env.model);
+        let empty = || {
+            wait::until(&env.observer, &what, env.provisioning_bound(), |view| {
+                let look = oracle::exact(view, &lease.name, &Expected::new(), &names);
+                look.map_or_else(Progress::NotYet, Progress::Done)
+            })
+        };
+        let Err(error) = empty().await else { return Ok(()) };
+        let nothing = BTreeMap::from([(lease.name.as_str(), BTreeSet::new())]);
+        let forgotten = known_bugs::forgotten(env, &known_bugs::makers(&env.model), &nothing).await;
+        let forgotten = forgotten.map_err(|error| unanswered(&error))?;
+        if forgotten.is_empty() {
+            return Err(crate::observation::failed(&error));
+        }
+        known_bugs::sweep(&env.cluster.client, &forgotten).await.map_err(|error| unanswered(&error))?;
+        empty().await.map_err(|error| crate::observation::failed(&error))?;
+        let names: Vec<&str> = forgotten.iter().map(|forgotten| forgotten.name.as_str()).collect();
+        let reason = format!("namespace {} kept {} after its labels were gone", lease.name, names.join(", "));
+        self.leave_behind(Violation { reason, known: Some(EXTERNAL_SECRET_STAYS) });
+        Ok(())
+    }
+
+    /// The run that these namespaces belong to.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// Writes down something that the system under test should have removed and did not.
+    pub fn leave_behind(&self, what: Violation) {
+        self.left_behind.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+
+    fn doubt(&self, why: String) {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner).push(why);
+    }
+
+    /// Why it cannot be told of some namespaces whether anything was left behind in them.
+    pub fn doubts(&self) -> Vec<String> {
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What could not be cleaned up by taking labels away, and so was left behind by the system under test.
+    pub fn left_behind(&self) -> Vec<Violation> {
+        self.left_behind.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Sets labels of a namespace; a null removes one.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn set_labels<K: serde::Serialize + Ord, V: serde::Serialize>(
+    client: &Client,
+    manager: &str,
+    namespace: &str,
+    labels: &BTreeMap<K, V>,
+) -> Result<(), NamespaceError> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+    api.patch_metadata(namespace, &params, &Patch::Merge(json!({ "metadata": { "labels": labels } })))
+        .await
+        .map(drop)
+        .map_err(refused("label", namespace))
+}
+
+/// Takes labels off a namespace.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn remove_labels<'a>(
+    client: &Client,
+    manager: &str,
+    namespace: &str,
+    keys: impl IntoIterator<Item = &'a String>,
+) -> Result<(), NamespaceError> {
+    let removed: BTreeMap<&String, Value> = keys.into_iter().map(|key| (key, Value::Null)).collect();
+    set_labels(client, manager, namespace, &removed).await
+}
+
+/// Begins the deletion of a namespace.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn delete(client: &Client, namespace: &str) -> Result<(), NamespaceError> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    match api.delete(namespace, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        outcome => outcome.map(drop).map_err(refused("delete", namespace)),
+    }
+}
+
+/// Takes ESO's finalizers off a namespace, the only remedy for eso#6677.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn remove_finalizers(client: &Client, namespace: &str) -> Result<(), NamespaceError> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let Some(found) = api.get_metadata_opt(namespace).await.map_err(refused("read", namespace))? else {
+        return Ok(());
+    };
+    let kept: Vec<&String> = found.metadata.finalizers.iter().flatten().filter(|f| !f.starts_with(FINALIZER)).collect();
+    let patch = json!({ "metadata": { "finalizers": kept } });
+    match api.patch_metadata(namespace, &PatchParams::default(), &Patch::Merge(patch)).await {
+        Ok(_) => Ok(()),
+        // Gone between the two requests: the finalizers are gone with it.
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(refused("take the finalizers off", namespace)(error)),
+    }
+}

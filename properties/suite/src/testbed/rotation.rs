@@ -1,0 +1,237 @@
+//! A slot in time on one source: namespaces that depend on it, and new values that are written to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use credence_cluster::apply::FIELD_MANAGER;
+use credence_core::id::{CaseId, agent};
+use credence_model::config::SourceRef;
+use credence_model::model::{Model, Target, asking_labels, selected_names};
+use credence_model::values::Values;
+use credence_watch::observer::View;
+use credence_watch::wait::{self, Progress, WaitError};
+use kube::Client;
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+use tokio::time::Instant;
+
+use crate::generate::{self, Pick};
+use crate::observation::Observation;
+use crate::oracle;
+use crate::testbed::Environment;
+use crate::testbed::namespaces::{self, Lease, NamespaceError};
+use crate::testbed::sources::ExclusiveLease;
+
+/// What the cases of a slot share: a source, the values that it starts with, and those that follow.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// The source.
+    pub source: SourceRef,
+    /// Its values at the beginning.
+    pub initial: Values,
+    /// The rotations, in order.
+    pub steps: Vec<Step>,
+}
+
+/// New values, written some time after the ones before.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Pause before it.
+    pub after: Duration,
+    /// The new values.
+    pub values: Values,
+}
+
+impl Rotation {
+    /// Generates a rotation of one of the `sources`, taken in turn by the number of the slot, with `steps` drawn from
+    /// that range and pauses of up to `longest`.
+    pub fn strategy(
+        model: &Model,
+        sources: &[&SourceRef],
+        slot: u32,
+        steps: std::ops::RangeInclusive<usize>,
+        longest: Duration,
+    ) -> Option<BoxedStrategy<Self>> {
+        let turn = usize::try_from(slot).ok()?.checked_rem(sources.len())?;
+        let source = (*sources.get(turn)?).clone();
+        let keys: Vec<String> = model.sources.get(&source)?.keys.iter().cloned().collect();
+        let pause = (0..=u64::try_from(longest.as_millis()).ok()?).prop_map(Duration::from_millis);
+        let step = (pause, generate::source_values(keys.clone())).prop_map(|(after, values)| Step { after, values });
+        let strategy = (generate::source_values(keys), proptest::collection::vec(step, steps))
+            .prop_map(move |(initial, steps)| Self { source: source.clone(), initial, steps });
+        Some(strategy.boxed())
+    }
+
+    /// The values at the end, and the ones before them.
+    pub fn last_two(&self) -> (&Values, &Values) {
+        let mut all = std::iter::once(&self.initial).chain(self.steps.iter().map(|step| &step.values)).rev();
+        let last = all.next().unwrap_or(&self.initial);
+        (all.next().unwrap_or(last), last)
+    }
+}
+
+/// Takes a source for a slot and writes the values that it begins with; without them, no case of the slot can tell.
+///
+/// # Errors
+/// The observation that each case of the slot ends with.
+pub async fn begin(
+    env: &Environment,
+    client: &Client,
+    manager: &str,
+    source: &SourceRef,
+    initial: &Values,
+) -> Result<ExclusiveLease, Observation> {
+    let Some(mut lease) = env.sources.rotate(source).await else {
+        return Err(Observation::unknown(format!("there is no source {source}")));
+    };
+    lease.write(client, manager, initial).await?;
+    Ok(lease)
+}
+
+/// Writes the values of `steps` in turn, each after its pause but the first at once. Gives the instant at which the last
+/// were written, or why they could not be.
+///
+/// # Errors
+/// The refusal of the API server, as text for every case of the slot.
+pub async fn write(env: &Environment, steps: &[Step], lease: &mut ExclusiveLease) -> Result<Instant, String> {
+    let mut written = Instant::now();
+    for (number, step) in steps.iter().enumerate() {
+        if number > 0 {
+            wait::pass(step.after).await;
+        }
+        written =
+            lease.write(&env.cluster.client, FIELD_MANAGER, &step.values).await.map_err(|error| error.to_string())?;
+    }
+    Ok(written)
+}
+
+/// A namespace that holds a copy of the slot's source.
+pub struct Dependent<'a> {
+    /// What the copy must be.
+    pub target: &'a Target,
+    /// Where it is.
+    pub namespace: String,
+    lease: Option<Lease>,
+    labels: BTreeMap<String, String>,
+}
+
+impl<'a> Dependent<'a> {
+    /// Takes a namespace for `target`; it asks for nothing until [`ask`](Self::ask). A target that selects by name
+    /// alone has its own namespace, which every case may look at.
+    ///
+    /// # Errors
+    /// When no namespace can be had.
+    pub async fn lease(
+        env: &Environment,
+        client: &Client,
+        target: &'a Target,
+        way: Pick,
+    ) -> Result<Dependent<'a>, NamespaceError> {
+        let ways = asking_labels(target);
+        if ways.is_empty() {
+            let namespace = selected_names(target).into_iter().next().unwrap_or_default();
+            return Ok(Self { target, namespace, lease: None, labels: BTreeMap::new() });
+        }
+        let lease = env.namespaces.lease(client).await?;
+        let labels = way.of(&ways).clone();
+        Ok(Self { target, namespace: lease.name.clone(), lease: Some(lease), labels })
+    }
+
+    /// Whether the namespace holds no copy before it asks; one that is selected by name has always asked.
+    pub fn is_new(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Labels the namespace so that it asks for the copy.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn ask(&self, client: &Client, case: CaseId) -> Result<(), NamespaceError> {
+        if self.lease.is_none() {
+            return Ok(());
+        }
+        namespaces::set_labels(client, &agent(case), &self.namespace, &self.labels).await
+    }
+
+    /// Takes the labels off the namespace again, so that it asks for nothing.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn stop_asking(&self, client: &Client, case: CaseId) -> Result<(), NamespaceError> {
+        namespaces::remove_labels(client, &agent(case), &self.namespace, self.labels.keys()).await
+    }
+
+    /// Waits until the copy is what the target promises of a source with these `values`.
+    ///
+    /// # Errors
+    /// When that does not happen within the bound; the error says what was wrong last.
+    pub async fn until_faithful(&self, env: &Environment, values: &Values, bound: Duration) -> Result<(), WaitError> {
+        until_like(env, &self.namespace, self.target, values, bound).await
+    }
+
+    /// Checks that the copy is there, and what the target promises of a source with these `values`.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn look(&self, view: &View<'_>, values: &Values) -> Result<(), String> {
+        like(view, &self.namespace, self.target, values)
+    }
+
+    /// Gives the namespace back.
+    pub fn give_back(self, env: &Arc<Environment>) {
+        if let Some(lease) = self.lease {
+            env.namespaces.give_back(env, lease, self.labels.into_keys().collect::<BTreeSet<_>>());
+        }
+    }
+}
+
+/// Waits until the copy of `target` in `namespace` is what it promises of a source with these `values`.
+///
+/// # Errors
+/// When that does not happen within the bound; the error says what was wrong last.
+pub async fn until_like(
+    env: &Environment,
+    namespace: &str,
+    target: &Target,
+    values: &Values,
+    bound: Duration,
+) -> Result<(), WaitError> {
+    let what = format!("copy {namespace}/{} like its source", target.secret);
+    wait::until(&env.observer, &what, bound, |view| {
+        like(view, namespace, target, values).map_or_else(Progress::NotYet, Progress::Done)
+    })
+    .await
+}
+
+fn like(view: &View<'_>, namespace: &str, target: &Target, values: &Values) -> Result<(), String> {
+    match view.secret(namespace, &target.secret) {
+        None => Err(oracle::missing(view, namespace, &target.secret, target)),
+        Some(secret) => oracle::faithful(target, secret, values),
+    }
+}
+
+/// The targets that are made from a source.
+pub fn targets_of<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a Target> {
+    model.targets.iter().filter(|target| target.sources().contains(source)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use credence_core::credential::Credential;
+    use credence_model::values::mixtures;
+
+    use super::*;
+
+    #[test]
+    fn mixtures_take_each_key_from_any_side() {
+        let values = |a: &str, b: &str| {
+            Values::from([("a".to_owned(), Credential::new(a)), ("b".to_owned(), Credential::new(b))])
+        };
+        let all: BTreeSet<String> = mixtures(&[&values("1", "1"), &values("2", "2")])
+            .iter()
+            .map(|mixture| mixture.values().filter_map(Credential::expose_str).collect())
+            .collect();
+        assert_eq!(all, BTreeSet::from(["11", "12", "21", "22"].map(str::to_owned)));
+    }
+}

@@ -1,0 +1,166 @@
+//! Waiting until namespaces hold exactly what their labels ask for, and telling upstream bugs from everything else.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use credence_core::labels::Labels;
+use credence_model::model::{Model, expected_in};
+use credence_report::verdict::{Outcome, Violation};
+use credence_watch::observer::View;
+use credence_watch::wait::{self, Progress, WaitError};
+use kube::Client;
+use tokio::time::Instant;
+
+use crate::oracle::{self, Expected, Names};
+use crate::testbed::known_bugs::{self, EXTERNAL_SECRET_STAYS, FINALIZER_STAYS, Maker};
+use crate::testbed::namespaces::{self, NamespaceError};
+use crate::testbed::{Environment, HOLD};
+
+/// How long a namespace may take to go. An ExternalSecret whose copy goes first fails, because nothing can be created in
+/// the namespace any more, and ESO comes back to failures after 1, 2, 4 s and so on (`common.go`, `BuildRateLimiter`):
+/// 127 s for seven of them. More than 30 s were seen on a busy machine; the claim is that nothing stays, not how soon it goes.
+pub const DELETION: Duration = Duration::from_secs(130);
+/// A namespace that only finalizers hold back is believed to hang after this long: ESO answers to a deletion at once,
+/// or not at all.
+const HANGING: Duration = Duration::from_secs(2);
+
+/// Labels for a namespace that is labelled last: those of `twin`, and those that ask for each target that selects by one
+/// of the `touched` keys.
+///
+/// Every ClusterExternalSecret works by itself, so each that must not serve the other namespaces of a case has to be seen
+/// at work after they had their labels.
+pub fn canary(model: &Model, touched: &BTreeSet<&str>, twin: &Labels) -> Labels {
+    let mut canary = twin.clone();
+    for ways in model.targets.iter().map(credence_model::model::asking_labels) {
+        let looked_at = |way: &&Labels| way.keys().any(|key| touched.contains(key.as_str()));
+        for (key, value) in ways.iter().find(looked_at).into_iter().flatten() {
+            canary.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    canary
+}
+
+/// What the namespaces of a case have been through before their last labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// Nothing: what appears, even for a moment, is due to their labels.
+    Fresh,
+    /// Other labels: ESO may still be at work on those, and pass through states of before.
+    Relabelled,
+}
+
+/// Waits until each namespace holds exactly what is expected, and then for as long as an absence needs. Adds to the
+/// latencies how long the first took.
+pub async fn settle(
+    env: &Environment,
+    worlds: &[(&str, Expected<'_>)],
+    bound: Duration,
+    past: Past,
+    latencies: &mut Vec<Duration>,
+) -> Outcome {
+    settle_by(env, &known_bugs::makers(&env.model), worlds, bound, past, latencies).await
+}
+
+/// As [`settle`], for what is made by others than the configuration's own ClusterExternalSecrets, under the same names.
+pub async fn settle_by(
+    env: &Environment,
+    makers: &[Maker<'_>],
+    worlds: &[(&str, Expected<'_>)],
+    bound: Duration,
+    past: Past,
+    latencies: &mut Vec<Duration>,
+) -> Outcome {
+    let first = match try_settle(env, worlds, bound, past).await {
+        Ok(took) => {
+            latencies.push(took);
+            return Outcome::Held;
+        }
+        Err(error) => crate::observation::failed(&error),
+    };
+    let Outcome::Violated(violation) = first else { return first };
+    let asked = worlds.iter().map(|(name, expected)| {
+        (*name, expected.values().map(|target| target.external_secret.as_str()).collect::<BTreeSet<_>>())
+    });
+    let forgotten = match known_bugs::forgotten(env, makers, &asked.collect()).await {
+        Ok(forgotten) if forgotten.is_empty() => return Outcome::Violated(violation),
+        Ok(forgotten) => forgotten,
+        Err(error) => return Outcome::Unknown(error.to_string()),
+    };
+    // They must be all that is wrong, now and once they are swept: a bug that is known excuses nothing else.
+    let names = Names::of(&env.model).forgiving(&env.model, &forgotten);
+    let rest = env
+        .observer
+        .look(|view| worlds.iter().try_for_each(|(name, expected)| oracle::exact(view, name, expected, &names)));
+    if rest.is_err() {
+        return Outcome::Violated(violation);
+    }
+    if let Err(error) = known_bugs::sweep(&env.cluster.client, &forgotten).await {
+        return Outcome::Unknown(error.to_string());
+    }
+    match try_settle(env, worlds, bound, Past::Relabelled).await {
+        Ok(_) => Outcome::Violated(Violation { known: Some(EXTERNAL_SECRET_STAYS), ..violation }),
+        Err(error) => crate::observation::failed(&error),
+    }
+}
+
+async fn try_settle(
+    env: &Environment,
+    worlds: &[(&str, Expected<'_>)],
+    bound: Duration,
+    past: Past,
+) -> Result<Duration, WaitError> {
+    let names = Names::of(&env.model);
+    let what = "exactly the copies that the labels ask for";
+    let look =
+        |view: &View<'_>| worlds.iter().try_for_each(|(name, expected)| oracle::exact(view, name, expected, &names));
+    if past == Past::Relabelled {
+        return wait::settled(&env.observer, what, bound, HOLD, look).await;
+    }
+    let begin = Instant::now();
+    wait::until(&env.observer, what, bound, |view| look(view).map_or_else(Progress::NotYet, Progress::Done)).await?;
+    let took = begin.elapsed();
+    wait::hold(&env.observer, what, HOLD, look).await.map(|()| took)
+}
+
+/// Deletes a namespace and waits until it is gone. `labels` are those that it has.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn deletion(
+    env: &Environment,
+    client: &Client,
+    name: &str,
+    labels: &Labels,
+) -> Result<Outcome, NamespaceError> {
+    namespaces::delete(client, name).await?;
+    let asked: BTreeSet<String> =
+        expected_in(&env.model, name, labels).values().map(|target| target.name.clone()).collect();
+    let what = format!("namespace {name} gone");
+    let look = |view: &View<'_>| match view.namespace(name) {
+        None => Progress::Done(None),
+        Some(seen) => match known_bugs::stale_finalizers(seen, &asked) {
+            Some(stale) => Progress::Done(Some(stale)),
+            None => Progress::NotYet(format!("finalizers {:?}, {}", seen.finalizers, seen.remaining.join("; "))),
+        },
+    };
+    let stale = match wait::until(&env.observer, &what, DELETION, look).await {
+        Ok(None) => return Ok(Outcome::Held),
+        Ok(Some(stale)) => stale,
+        Err(error) => return Ok(crate::observation::failed(&error)),
+    };
+    let gone = |view: &View<'_>| match view.namespace(name) {
+        None => Progress::Done(()),
+        Some(seen) => Progress::NotYet(format!("finalizers {:?}", seen.finalizers)),
+    };
+    if wait::until(&env.observer, &what, HANGING, gone).await.is_ok() {
+        return Ok(Outcome::Held);
+    }
+    namespaces::remove_finalizers(client, name).await?;
+    Ok(match wait::until(&env.observer, &what, DELETION, gone).await {
+        Ok(()) => Outcome::Violated(Violation {
+            reason: format!("namespace {name} lost its label and then could not be deleted: {stale} held it back"),
+            known: Some(FINALIZER_STAYS),
+        }),
+        Err(error) => crate::observation::failed(&error),
+    })
+}
