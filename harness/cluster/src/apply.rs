@@ -119,6 +119,13 @@ impl Applier {
         Ok(Self { client: client.clone(), kinds })
     }
 
+    /// Whether the cluster serves the kind of an object.
+    pub fn serves(&self, object: &Value) -> bool {
+        let text = |field: &str| object[field].as_str().unwrap_or_default();
+        let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
+        self.kinds.contains_key(&(group.to_owned(), version.to_owned(), text("kind").to_owned()))
+    }
+
     /// Applies one object.
     ///
     /// # Errors

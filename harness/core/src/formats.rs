@@ -17,7 +17,7 @@ mod strict_json;
 #[cfg(test)]
 mod tests;
 
-pub use roles::{Role, disagreement, source_roles};
+pub use roles::{Role, disagreement, source_roles, unambiguous_roles};
 
 /// The label by which Argo CD finds its Secrets.
 pub const ARGO_CD_LABEL: &str = "argocd.argoproj.io/secret-type";

@@ -9,8 +9,13 @@ use std::{fmt, io};
 use serde_json::Value;
 
 mod document;
+mod encoding;
 #[cfg(test)]
 mod tests;
+mod yaml_1_1;
+
+pub use encoding::EncodingError;
+pub use yaml_1_1::NotText;
 
 /// Directory in a configuration with the files that the API server is started with.
 pub const CONTROL_PLANE: &str = "control-plane";
@@ -85,6 +90,26 @@ pub enum ManifestError {
         /// The cause.
         #[source]
         source: io::Error,
+    },
+    /// The bytes of a file are no text.
+    #[error("failed to read {} as text", file.display())]
+    Encoding {
+        /// The file.
+        file: PathBuf,
+        /// The cause.
+        #[source]
+        source: EncodingError,
+    },
+    /// Values that are due to be text are something else to kubectl, kustomize, Flux and Argo CD, which read YAML 1.1.
+    #[error(
+        "failed to read {} as kubectl does: {}; kubectl, kustomize, Flux and Argo CD read YAML 1.1, and text is due here: \
+         quote it", file.display(), places.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    NotText {
+        /// The file.
+        file: PathBuf,
+        /// Every such place.
+        places: Vec<NotText>,
     },
     /// A document is not valid YAML.
     #[error("failed to parse YAML at {}:{line}", file.display())]
@@ -188,7 +213,8 @@ pub enum ManifestError {
 ///
 /// Documents without content are left out, and so are those that a program reads at its start and the API never
 /// holds: groups `audit.k8s.io`, `apiserver.config.k8s.io` and `kind.x-k8s.io`. A list (`items`) stands for its
-/// objects, as in `kubectl apply`. Scalars follow YAML 1.2, where a plain `yes` is text.
+/// objects, as in `kubectl apply`. Scalars follow YAML 1.2; where text is due, a plain `yes`, which is a boolean in YAML 1.1, is
+/// refused. A file of JSON may hold several objects one after the other.
 ///
 /// # Errors
 /// A document that is not valid, is no Kubernetes object, or repeats an object of the same text.
@@ -205,6 +231,14 @@ pub fn parse_documents(file: &Path, text: &str) -> Result<Vec<Manifest>, Manifes
 /// A document that is not valid or is no Kubernetes object.
 pub fn parse_part(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
     document::parse(file, text)
+}
+
+/// The text of a file: UTF-8, with or without a byte order mark, or UTF-16 with one.
+///
+/// # Errors
+/// When it is neither.
+pub fn decode(file: &Path, bytes: Vec<u8>) -> Result<String, ManifestError> {
+    encoding::decode(bytes).map_err(|source| ManifestError::Encoding { file: file.to_owned(), source })
 }
 
 /// Refuses a whole in which the same object is written twice.

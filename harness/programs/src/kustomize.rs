@@ -67,10 +67,9 @@ async fn load_plain(dir: &Path) -> Result<Vec<Manifest>, ManifestError> {
             return Err(ManifestError::NestedKustomization { dir: dir.to_owned(), nested: path.to_owned() });
         }
         if [".yaml", ".yml", ".json"].iter().any(|suffix| name.ends_with(suffix)) {
-            let text = tokio::fs::read_to_string(path)
-                .await
-                .map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
-            manifests.extend(manifest::parse_part(path, &text)?);
+            let bytes = tokio::fs::read(path).await;
+            let bytes = bytes.map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
+            manifests.extend(manifest::parse_part(path, &manifest::decode(path, bytes)?)?);
         }
     }
     Ok(manifests)

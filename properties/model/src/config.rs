@@ -82,7 +82,7 @@ pub struct Bundle {
     pub cluster_external_secrets: Vec<ClusterExternalSecret>,
     /// By name.
     pub stores: BTreeMap<String, ClusterSecretStore>,
-    /// Secrets of the core group, among them the sources' placeholders.
+    /// Secrets of the core group, among them the sources' placeholders, and those that SealedSecrets become.
     pub secrets: BTreeMap<SourceRef, SecretManifest>,
     /// The labels of each namespace that the configuration creates.
     pub namespaces: BTreeMap<String, Labels>,
@@ -140,6 +140,10 @@ impl Bundle {
                     name,
                 };
                 self.secrets.insert(source, secret::read(manifest)?);
+            }
+            (secret::SEALED_SECRETS_GROUP, "SealedSecret") => {
+                let namespace = manifest.namespace().unwrap_or("default").to_owned();
+                self.secrets.insert(SourceRef { namespace, name }, secret::sealed(manifest)?);
             }
             ("", "Namespace") => {
                 let labels = manifest.object.pointer("/metadata/labels").cloned();

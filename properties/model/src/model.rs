@@ -10,7 +10,7 @@ use credence_core::labels::Labels;
 use serde_json::Value;
 
 use crate::config::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, RefreshPolicy, SourceRef};
-use crate::selector::{NAME_LABEL, NamespaceSelection};
+use crate::selector::{ASKING_VALUE, LabelSelector, NAME_LABEL, NamespaceSelection};
 
 mod bound;
 mod derive;
@@ -23,12 +23,14 @@ mod shape_tests;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod value_kind;
 
 pub use bound::{
     Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering,
 };
 pub use expectation::{Conflict, CopyRef, Expectation, asking_labels, expected_in, selected_names};
 pub use pattern::Pattern;
+pub use value_kind::ValueKind;
 
 /// What a configuration asks for.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +53,8 @@ pub struct Model {
     pub untouchable: Option<String>,
     /// The ValidatingAdmissionPolicyBindings that deny, of policies that judge the creation of Secrets.
     pub guards: BTreeSet<String>,
+    /// The labels of each namespace that the configuration makes.
+    pub namespaces: BTreeMap<String, Labels>,
 }
 
 /// A Secret that targets read.
@@ -177,15 +181,44 @@ impl Model {
     ///
     /// Without [`NAME_LABEL`], which nobody can set.
     pub fn label_vocabulary(&self) -> BTreeSet<&str> {
-        let selections = self.targets.iter().flat_map(|target| target.selection.keys());
-        let conditions = self
-            .targets
-            .iter()
-            .flat_map(|target| &target.stores)
-            .flat_map(|store| &store.conditions)
-            .filter_map(|condition| condition.namespace_selector.as_ref())
-            .flat_map(|selector| selector.keys());
-        selections.chain(conditions).filter(|key| *key != NAME_LABEL).collect()
+        self.selectors().flat_map(LabelSelector::keys).filter(|key| *key != NAME_LABEL).collect()
+    }
+
+    /// The values of a label with which namespaces ask: those that selectors want, and where one only wants the label to be
+    /// there, also those that the configuration's own namespaces have.
+    pub fn asking_values<'a>(&'a self, key: &'a str) -> BTreeSet<&'a str> {
+        let wanted: BTreeSet<&str> = self.selectors().flat_map(|selector| selector.wanted_values(key)).collect();
+        let own = self.namespaces.values().filter_map(|labels| labels.get(key)).map(String::as_str);
+        let own = own.filter(|_| wanted.is_empty() && !self.is_switch(key));
+        wanted.iter().copied().chain(own).collect()
+    }
+
+    /// Whether a label is a switch that `true` turns on, so that any other value declines where a selector only wants the
+    /// label to be there.
+    ///
+    /// It is one where the configuration treats labels so: some selector wants a label to be `true`, and none of the
+    /// configuration's own namespaces has this one with a value that is neither on nor off.
+    pub fn is_switch(&self, key: &str) -> bool {
+        let has_switches = || {
+            let mut keys = self.selectors().flat_map(|selector| selector.keys().map(move |key| (selector, key)));
+            keys.any(|(selector, key)| selector.wanted_values(key).any(|value| value == ASKING_VALUE))
+        };
+        let mut own = self.namespaces.values().filter_map(|labels| labels.get(key));
+        own.all(|value| value == ASKING_VALUE || value == "false") && has_switches()
+    }
+
+    /// Every selector of a selection or of a store's conditions.
+    fn selectors(&self) -> impl Iterator<Item = &LabelSelector> {
+        let conditions = self.targets.iter().flat_map(|target| &target.stores).flat_map(|store| &store.conditions);
+        let conditions = conditions.filter_map(|condition| condition.namespace_selector.as_ref());
+        self.targets.iter().flat_map(|target| &target.selection.selectors).chain(conditions)
+    }
+
+    /// The namespaces in which sources are, and those in which stores look for them.
+    pub fn source_namespaces(&self) -> BTreeSet<&str> {
+        let stores = self.stores.values().filter_map(|store| store.kubernetes.as_ref());
+        let looked_in = stores.map(|provider| provider.remote_namespace.as_str());
+        self.sources.keys().map(|source| source.namespace.as_str()).chain(looked_in).collect()
     }
 
     /// Whether a namespace never asks for a copy, whatever its labels: those that hold sources, and Kubernetes' own.

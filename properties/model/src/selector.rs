@@ -223,6 +223,13 @@ impl LabelSelector {
         Ok(self)
     }
 
+    /// The values that a label must have, one of them, in the order in which they are written.
+    pub fn wanted_values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        let required = self.requirements.iter().filter(move |one| one.key == key && one.operator == Operator::In);
+        let required = required.flat_map(|requirement| &requirement.values);
+        self.match_labels.get(key).into_iter().chain(required).map(String::as_str)
+    }
+
     /// The label keys that the selector looks at.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         let required = self.requirements.iter().map(|requirement| &requirement.key);

@@ -42,6 +42,8 @@ pub trait Property: Send + Sync + 'static {
 
     /// Name, claim and requirements.
     const META: PropertyMeta;
+    /// What a configuration lacks that has nothing for it, as the report says it.
+    const NOTHING: &'static str = "no ClusterExternalSecret selects a namespace by its labels";
     /// Cases that share a slot.
     const CASES_PER_SLOT: u32 = 1;
     /// Slots that run at the same time.

@@ -2,18 +2,24 @@
 //!
 //! Pure: from a seed to a case. What is generated is a [`Credential`] from the start.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use credence_core::credential::Credential;
 use credence_core::formats::{Role, source_roles};
 use credence_core::labels::Labels;
-use credence_model::model::Model;
+use credence_model::config::SourceRef;
+use credence_model::model::{Model, ValueKind};
+use credence_model::selector::ASKING_VALUE;
+use credence_model::values::Values;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::json;
 
 /// Bytes of the largest generated value: large enough to cross every buffer on the way, small enough that a
 /// `dockerconfigjson` of it, base64 twice, stays under the 1 MiB limit of a Secret.
@@ -60,7 +66,7 @@ const HOSTILE: &[&str] = &[
 ];
 
 /// A label value. Kubernetes allows at most 63 of these characters; `true` alone asks for a secret.
-pub const LABEL_VALUES: &[&str] = &["true", "false", "TRUE", "", "yes", "1"];
+const LABEL_VALUES: &[&str] = &["true", "false", "TRUE", "", "yes", "1"];
 
 /// A generator that depends on nothing but its arguments: the same run seed, purpose and index give the same case.
 pub fn runner(seed: u64, purpose: &str, index: u32) -> TestRunner {
@@ -108,11 +114,34 @@ fn free_value() -> BoxedStrategy<Credential> {
     prop_oneof![12 => secret_value(), 1 => Just(Credential::new(""))].boxed()
 }
 
-/// All values of one source, by key. What a key may hold follows from what consumers do with it.
-pub fn source_values(keys: impl IntoIterator<Item = String>) -> BoxedStrategy<BTreeMap<String, Credential>> {
-    let mut all: BoxedStrategy<BTreeMap<String, Credential>> = Just(BTreeMap::new()).boxed();
-    for key in keys {
+/// A Docker configuration with a login at one registry, as `kubectl create secret docker-registry` makes it.
+fn docker_config() -> BoxedStrategy<Credential> {
+    let host = select(&["registry.example.org", "ghcr.io", "registry.example.org:5000"][..]);
+    (host, user_name(), secret_value())
+        .prop_map(|(host, user, secret)| {
+            let (user, secret) = (user.expose_str().unwrap_or_default(), secret.expose_str().unwrap_or_default());
+            let auth = STANDARD.encode(format!("{user}:{secret}"));
+            let login = json!({ "username": user, "password": secret, "auth": auth });
+            Credential::new(json!({ "auths": { host: login } }).to_string())
+        })
+        .boxed()
+}
+
+/// All values of one source, by key. What a key may hold follows from its kind, and from what consumers do with it.
+pub fn values_of(model: &Model, source: &SourceRef, keys: &BTreeSet<String>) -> BoxedStrategy<Values> {
+    values(keys.iter().map(|key| (key.clone(), model.value_kind(source, key))))
+}
+
+/// The same for keys of which no configuration says what they are for.
+pub fn source_values(keys: impl IntoIterator<Item = String>) -> BoxedStrategy<Values> {
+    values(keys.into_iter().map(|key| (key, ValueKind::Text)))
+}
+
+fn values(keys: impl Iterator<Item = (String, ValueKind)>) -> BoxedStrategy<Values> {
+    let mut all: BoxedStrategy<Values> = Just(Values::new()).boxed();
+    for (key, kind) in keys {
         let value = match source_roles([key.as_str()]).into_keys().next() {
+            _ if kind == ValueKind::DockerConfig => docker_config(),
             Some(Role::Username) => user_name(),
             Some(Role::Other(_)) | None => free_value(),
             // No consumer gets in with an empty part of a credential.
@@ -162,12 +191,41 @@ pub fn pick() -> BoxedStrategy<Pick> {
     (0..120u8).prop_map(Pick).boxed()
 }
 
-/// A label that is absent, asks, or carries one of the values that must not ask.
-pub fn label_value() -> BoxedStrategy<Option<&'static str>> {
+/// What a label is to become, before it is said which one.
+#[derive(Debug, Clone)]
+pub enum LabelChange {
+    /// It asks, with the value of this number among those that do.
+    Asks(usize),
+    /// It is absent.
+    Absent,
+    /// It has a value that must not ask, unless it is one of those that do.
+    Other(&'static str),
+}
+
+impl LabelChange {
+    /// The value that the label of this key gets; none takes it off.
+    pub fn value(&self, model: &Model, key: &str) -> Option<String> {
+        match self {
+            Self::Asks(number) => {
+                let asking: Vec<&str> = model.asking_values(key).into_iter().collect();
+                let value = number.checked_rem(asking.len()).map_or(ASKING_VALUE, |number| asking[number]);
+                Some(value.to_owned())
+            }
+            Self::Absent => None,
+            Self::Other(value) => Some((*value).to_owned()),
+        }
+    }
+}
+
+/// Changes of labels of this model, by the weights of asking, absent and other values.
+pub fn label_change(model: &Model, (asks, absent, other): (u32, u32, u32)) -> BoxedStrategy<LabelChange> {
+    let most = model.label_vocabulary().into_iter().map(|key| model.asking_values(key).len()).max().unwrap_or_default();
+    // Where there is no choice nothing is drawn, so that the cases of such a configuration depend on nothing else.
+    let number = if most > 1 { (0..most).boxed() } else { Just(0).boxed() };
     prop_oneof![
-        4 => Just(Some("true")),
-        2 => Just(None),
-        3 => select(LABEL_VALUES).prop_map(Some),
+        asks => number.prop_map(LabelChange::Asks),
+        absent => Just(LabelChange::Absent),
+        other => select(LABEL_VALUES).prop_map(LabelChange::Other),
     ]
     .boxed()
 }
@@ -178,14 +236,14 @@ pub fn asking_labels(model: &Model) -> Option<BoxedStrategy<Labels>> {
     (!ways.is_empty()).then(|| prop::sample::select(ways).boxed())
 }
 
-/// Each key absent, asking, or with a value that must not ask.
-pub fn any_labels(keys: &[String]) -> BoxedStrategy<Labels> {
-    let values = vec(label_value(), keys.len());
-    let keys = keys.to_vec();
-    values
-        .prop_map(move |values| {
-            let pairs = keys.iter().cloned().zip(values);
-            pairs.filter_map(|(key, value)| value.map(|value| (key, value.to_owned()))).collect()
+/// Each key that decides something absent, asking, or with a value that must not ask.
+pub fn any_labels(model: &Model) -> BoxedStrategy<Labels> {
+    let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
+    let asking = model.clone();
+    vec(label_change(model, (4, 2, 3)), keys.len())
+        .prop_map(move |changes| {
+            let pairs = keys.iter().cloned().zip(changes);
+            pairs.filter_map(|(key, change)| Some((key.clone(), change.value(&asking, &key)?))).collect()
         })
         .boxed()
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use credence_core::credential::Credential;
-use credence_core::formats::{self, Role, source_roles};
+use credence_core::formats::{self, Role};
 use credence_model::config::SourceRef;
 use credence_model::model::{ExpectedKeys, Model, Target};
 use credence_model::values::{Values, mixtures};
@@ -189,11 +189,11 @@ fn as_read(target: &Target, source: &SourceRef, secret: &SecretSeen, values: &Va
     Ok(())
 }
 
-/// The parts of a source that a copy of it must agree with: every secret one, and a user name only if the target reads
-/// it, since a template may bring its own.
+/// The parts of a source that a copy of it must agree with: every secret one whose key alone tells that role, and a user name
+/// only if the target reads it, since a template may bring its own.
 fn comparable(target: &Target, values: &Values) -> BTreeMap<Role, Credential> {
     let reads = |key: &str| target.fields.iter().any(|field| field.property.as_deref().is_none_or(|read| read == key));
-    source_roles(values.keys().map(String::as_str))
+    formats::unambiguous_roles(values.keys().map(String::as_str))
         .into_iter()
         .filter(|(role, key)| !matches!(role, Role::Username | Role::Other(_)) || reads(key))
         .filter_map(|(role, key)| values.get(key).map(|value| (role, value.clone())))

@@ -61,6 +61,7 @@ impl Property for Propagation {
         requirements: &[Requirement::new(1, 1), Requirement::new(1, 2)],
     };
     const CASES_PER_SLOT: u32 = 5;
+    const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
     const LANES: usize = 4;
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };

@@ -68,9 +68,8 @@ impl Property for Provisioning {
 
     fn case(&self, model: &Model, (): &()) -> BoxedStrategy<World> {
         let Some(twin) = asking_labels(model) else { return Just(World::default()).boxed() };
-        let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
         let foreign = prop_oneof![7 => Just(None), 1 => pick().prop_map(Some)];
-        (vec(any_labels(&keys), 0..=2), foreign, twin)
+        (vec(any_labels(model), 0..=2), foreign, twin)
             .prop_map(|(others, foreign, twin)| World { others, foreign, twin })
             .boxed()
     }
@@ -102,7 +101,7 @@ pub(crate) async fn provision(
             let foreign = view.namespaces().filter(|(_, seen)| !seen.labels.contains_key(RUN_LABEL));
             foreign.map(|(name, _)| name.clone()).collect::<Vec<_>>()
         });
-        let lease = env.namespaces.lease_named(pick.of::<String>(&foreign)).await;
+        let lease = env.namespaces.lease_named(pick.of::<String>(&foreign), &env.observer).await;
         leases.push((lease, world.twin.clone()));
     }
     let touched: BTreeSet<&str> = world.others.iter().flat_map(|labels| labels.keys().map(String::as_str)).collect();
@@ -118,7 +117,11 @@ pub(crate) async fn provision(
     observation.bound = Some(bound);
     let worlds: Vec<(&str, Expected<'_>)> = leases
         .iter()
-        .map(|(lease, labels)| (lease.name.as_str(), expected_in(&env.model, &lease.name, labels)))
+        .map(|(lease, labels)| {
+            // A namespace of somebody else keeps the labels that it has.
+            let all = lease.labels().clone().into_iter().chain(labels.clone()).collect();
+            (lease.name.as_str(), expected_in(&env.model, &lease.name, &all))
+        })
         .collect();
     observation.outcome = settle(env, &worlds, bound, Past::Fresh, &mut observation.latencies).await;
     for (lease, labels) in leases {

@@ -20,7 +20,7 @@ use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 
 use crate::driver::Property;
-use crate::generate::{LABEL_VALUES, Pick, asking_labels, pick};
+use crate::generate::{Pick, asking_labels, label_change, pick};
 use crate::observation::Observation;
 use crate::oracle::Expected;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
@@ -41,7 +41,7 @@ pub struct Change {
     namespace: Pick,
     key: String,
     /// The new value; none removes the label.
-    value: Option<&'static str>,
+    value: Option<String>,
     /// What comes before it.
     before: Before,
 }
@@ -76,6 +76,7 @@ impl Property for LabelDistribution {
         claim: "after any sequence of label changes, copies are exactly those the last labels ask for; nothing stays behind",
         requirements: &[Requirement::new(2, 3), Requirement::new(2, 5)],
     };
+    const NOTHING: &'static str = "no label decides which namespaces get a copy";
     const LANES: usize = 16;
     // Names and types of copies stay the same under any values.
     const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };
@@ -86,20 +87,21 @@ impl Property for LabelDistribution {
     }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
-        asking_labels(model).map(|_| Just(()).boxed())
+        // Where no label decides, none can be changed so that anything changes.
+        asking_labels(model).filter(|_| !model.label_vocabulary().is_empty()).map(|_| Just(()).boxed())
     }
 
     fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Sequence> {
         let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
         let twin = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
-        let value = prop_oneof![4 => Just(Some("true")), 4 => Just(None), 2 => select(LABEL_VALUES).prop_map(Some)];
+        let (value, asking) = (label_change(model, (4, 4, 2)), model.clone());
         let pause = |range: std::ops::Range<u64>| range.prop_map(|ms| Before::Pause(Duration::from_millis(ms)));
         let before =
             prop_oneof![4 => pause(0..1), 2 => pause(0..100), 1 => pause(100..800), 3 => Just(Before::Settled)];
-        let change = (pick(), select(keys), value, before).prop_map(|(namespace, key, value, before)| Change {
+        let change = (pick(), select(keys), value, before).prop_map(move |(namespace, key, value, before)| Change {
             namespace,
+            value: value.value(&asking, &key),
             key,
-            value,
             before,
         });
         (1..=2usize, vec(change, 1..=LONGEST), twin, prop::bool::weighted(0.15))
@@ -112,7 +114,8 @@ impl Property for LabelDistribution {
         let mut worlds = vec![Labels::new(); case.namespaces];
         case.changes.iter().any(|change| {
             let labels = change.apply(&mut worlds);
-            !expected_in(model, "namespace", labels).is_empty() || change.value.is_some_and(|value| value != "true")
+            let declines = |value: &String| !model.asking_values(&change.key).contains(value.as_str());
+            !expected_in(model, "namespace", labels).is_empty() || change.value.as_ref().is_some_and(declines)
         })
     }
 
@@ -129,8 +132,8 @@ impl Change {
     /// Applies the change to the model of the case's namespaces and gives the labels of the one that changed.
     fn apply<'a>(&self, worlds: &'a mut [Labels]) -> &'a Labels {
         let labels = self.namespace.of_mut(worlds);
-        match self.value {
-            Some(value) => labels.insert(self.key.clone(), value.to_owned()),
+        match &self.value {
+            Some(value) => labels.insert(self.key.clone(), value.clone()),
             None => labels.remove(&self.key),
         };
         labels
@@ -183,7 +186,7 @@ async fn change(
             }
         }
         change.apply(worlds);
-        let patch = BTreeMap::from([(&change.key, change.value)]);
+        let patch = BTreeMap::from([(&change.key, &change.value)]);
         namespaces::set_labels(&client, &manager, &change.namespace.of(leases).name, &patch).await?;
         observation.count(if change.value.is_some() { "set label" } else { "remove label" });
     }

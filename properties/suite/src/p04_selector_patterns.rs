@@ -106,8 +106,7 @@ impl Property for SelectorPatterns {
     fn case(&self, model: &Model, reach: &Reach) -> BoxedStrategy<Pattern> {
         let twin = asking_labels(model).filter(|_| *reach == Reach::Configured);
         if let Some(twin) = twin {
-            let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
-            return (vec(any_labels(&keys), 2..=4), twin)
+            return (vec(any_labels(model), 2..=4), twin)
                 .prop_map(|(others, twin)| Pattern::Configured(World { others, foreign: None, twin }))
                 .boxed();
         }

@@ -49,6 +49,7 @@ impl Property for Format {
         claim: "type, exact key set and decoded content are right for every credential, whatever characters it has",
         requirements: &[Requirement::new(3, 1), Requirement::new(3, 2), Requirement::new(3, 3), Requirement::new(3, 4)],
     };
+    const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
     const LANES: usize = 4;
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
@@ -60,7 +61,7 @@ impl Property for Format {
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Credentials>> {
         let turn = usize::try_from(slot).ok()?.checked_rem(model.sources.len())?;
         let (source, keys) = model.sources.iter().nth(turn).map(|(name, source)| (name.clone(), &source.keys))?;
-        let values = generate::source_values(keys.iter().cloned());
+        let values = generate::values_of(model, &source, keys);
         Some(values.prop_map(move |values| Credentials { source: source.clone(), values }).boxed())
     }
 

@@ -63,6 +63,7 @@ impl Property for MultiFormat {
         requirements: &[Requirement::new(3, 2)],
     };
     const CASES_PER_SLOT: u32 = 10;
+    const NOTHING: &'static str = "no source is distributed in two formats";
     const LANES: usize = 4;
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };

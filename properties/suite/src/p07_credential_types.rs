@@ -86,6 +86,7 @@ impl Property for CredentialTypes {
         requirements: &[Requirement::new(4, 1), Requirement::new(4, 2), Requirement::new(4, 3), Requirement::new(4, 4)],
     };
     const CASES_PER_SLOT: u32 = 10;
+    const NOTHING: &'static str = "no copy is for a consumer that can run here";
     const LANES: usize = 3;
     const BEGINS_FIRST: bool = true;
     const SHARES: Shares =

@@ -83,8 +83,7 @@ impl Property for AccessControl {
     }
 
     fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Attack> {
-        let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
-        let labels = prop_oneof![1 => Just(Labels::new()), 3 => any_labels(&keys)];
+        let labels = prop_oneof![1 => Just(Labels::new()), 3 => any_labels(model)];
         let neighbour = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
         (select(Rights::ALL.to_vec()), labels, neighbour, vec(route::trespass(model), 1..=MOST))
             .prop_map(|(rights, labels, neighbour, trespasses)| Attack { rights, labels, neighbour, trespasses })

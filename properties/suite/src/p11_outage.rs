@@ -117,6 +117,7 @@ impl Property for Outage {
         requirements: &[Requirement::new(1, 5)],
     };
     const CASES_PER_SLOT: u32 = 10;
+    const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
     const LANES: usize = 4;
     // It takes sources, rights and programs away, and a source that does not answer holds up the copies of all others.
     const SHARES: Shares =

@@ -80,6 +80,7 @@ impl Property for Encryption {
     };
     const CASES_PER_SLOT: u32 = 20;
     // A new key restarts the API server, which no other slot may be relying on.
+    const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
     const LANES: usize = 1;
     // It looks at all that is stored and sent, and a new key restarts the API server.
     const SHARES: Shares =

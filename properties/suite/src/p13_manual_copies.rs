@@ -153,7 +153,7 @@ impl Place {
         let ways = asking_labels(target);
         if ways.is_empty() {
             let name = selected_names(target).into_iter().next().unwrap_or_default();
-            return Ok(Self::Named(env.namespaces.lease_named(&name).await));
+            return Ok(Self::Named(env.namespaces.lease_named(&name, &env.observer).await));
         }
         let labels = case.target.1.of(&ways).clone();
         Ok(match case.end {

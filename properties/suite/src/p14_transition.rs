@@ -84,6 +84,7 @@ impl Property for Transition {
         requirements: &[Requirement::new(3, 5)],
     };
     const CASES_PER_SLOT: u32 = 8;
+    const NOTHING: &'static str = "no copy can change its form";
     const LANES: usize = 3;
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };

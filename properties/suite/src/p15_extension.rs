@@ -62,6 +62,7 @@ impl Property for Extension {
         requirements: &[Requirement::new(4, 5)],
     };
     const CASES_PER_SLOT: u32 = 4;
+    const NOTHING: &'static str = "no credential of the configuration could be added once more";
     const LANES: usize = 5;
     // As p08, whose cases are among its own; the others rotate the new source alone.
     const SHARES: Shares =

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use credence_cluster::apply::RUN_LABEL;
 use credence_cluster::cluster::{CLEAR, Cluster, ControlPlaneFiles};
 use credence_consumers::running::Preparation;
 use credence_core::credential::Credential;
 use credence_core::id::PropertyId;
 use credence_core::overlay_field::OverlayField;
-use credence_model::config::Bundle;
-use credence_model::model::{Model, Source};
+use credence_model::config::{Bundle, SourceRef};
+use credence_model::model::Model;
 use credence_model::overlay::{self, Server};
 use credence_model::values::Values;
 use credence_programs::dirs;
@@ -159,7 +160,7 @@ impl Session {
                 deploy::remove_previous(&cluster).await?;
                 leftovers = leftovers::sweep(&cluster.client).await?;
             }
-            let mut notes = deploy::deploy(&cluster, &manifests).await?;
+            let mut notes = deploy::deploy(&cluster, &manifests, &model.source_namespaces()).await?;
             if leftovers > 0 {
                 notes.push(format!("removed {leftovers} objects that an earlier run left"));
             }
@@ -270,9 +271,10 @@ impl Session {
     /// not be.
     pub fn source_values(&self) -> Vec<Credential> {
         let now = self.env.sources.current();
-        let initial = self.env.model.sources.values().enumerate();
+        let model = &self.env.model;
+        let initial = model.sources.keys().enumerate();
         let initial =
-            initial.flat_map(|(index, source)| initial_values(self.options.seed, index, source).into_values());
+            initial.flat_map(|(index, name)| initial_values(model, self.options.seed, index, name).into_values());
         now.into_iter().chain(initial).collect()
     }
 
@@ -356,18 +358,19 @@ impl Session {
 /// Gives each source generated values in place of the configuration's placeholders.
 async fn write_sources(env: &Environment, seed: u64) -> Result<(), SourceError> {
     for (index, (name, source)) in env.model.sources.iter().enumerate() {
-        let values = initial_values(seed, index, source);
+        let values = initial_values(&env.model, seed, index, name);
         if let Some(mut lease) = env.sources.rotate(name).await {
-            lease.write(&env.cluster.client, "credence", &values).await?;
+            let labels = BTreeMap::from([(RUN_LABEL.to_owned(), env.namespaces.run().to_owned())]);
+            lease.write_first(&env.cluster.client, &labels, &source.secret_type, &values).await?;
         }
     }
     Ok(())
 }
 
 /// The values that a source has before the first case.
-fn initial_values(seed: u64, index: usize, source: &Source) -> Values {
+fn initial_values(model: &Model, seed: u64, index: usize, name: &SourceRef) -> Values {
     let mut runner = generate::runner(seed, "sources", u32::try_from(index).unwrap_or_default());
-    let strategy = generate::source_values(source.keys.iter().cloned());
+    let strategy = generate::values_of(model, name, &model.sources[name].keys);
     // These strategies filter nothing, so they cannot be rejected.
     strategy.new_tree(&mut runner).expect("nothing is filtered").current()
 }

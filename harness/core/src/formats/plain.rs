@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decoded, FormatError, FormatKind, Role, optional, required, source_roles};
+use super::{Decoded, FormatError, FormatKind, Role, optional, required, unambiguous_roles};
 use crate::credential::Credential;
 
 /// `kubernetes.io/basic-auth`, of which the API server wants a username or a password.
@@ -27,7 +27,7 @@ pub(super) fn tls(data: &BTreeMap<String, Credential>) -> Result<Decoded, Format
 
 /// Keys that the application chose: an OAuth client if two of them are called that, else plain values.
 pub(super) fn by_key_names(data: &BTreeMap<String, Credential>) -> Decoded {
-    let parts: BTreeMap<Role, Credential> = source_roles(data.keys().map(String::as_str))
+    let parts: BTreeMap<Role, Credential> = unambiguous_roles(data.keys().map(String::as_str))
         .into_iter()
         .filter_map(|(role, key)| Some((role, data.get(key)?.clone())))
         .collect();

@@ -98,26 +98,23 @@ fn words(key: &str) -> String {
     words
 }
 
+/// As [`source_roles`], without the roles that several keys tell: of two passwords, none says which one a copy has.
+pub fn unambiguous_roles<'a>(keys: impl IntoIterator<Item = &'a str>) -> BTreeMap<Role, &'a str> {
+    let keys: Vec<&str> = keys.into_iter().collect();
+    let role = |key: &str| rank(key).map(|rank| &NAMES[rank].1);
+    let claims = |wanted: &Role| keys.iter().filter(|key| role(key) == Some(wanted)).count();
+    let mut roles = source_roles(keys.iter().copied());
+    roles.retain(|role, _| claims(role) < 2);
+    roles
+}
+
 /// How a copy contradicts its source, if it does: the parts that both have must be the same bytes.
 ///
 /// `source` should hold the values that the target reads and no others, since a template may well bring its own
-/// username. Sharing no part at all counts as a contradiction, because then nothing was compared.
+/// username. Parts that only one of them tells are not compared: what a key is called is the application's choice.
 pub fn disagreement(decoded: &Decoded, source: &BTreeMap<Role, Credential>) -> Option<String> {
-    let mut compared = 0;
-    for (role, expected) in source {
-        let Some(found) = decoded.parts.get(role) else {
-            continue;
-        };
-        if found != expected {
-            return Some(format!("{role} is {found} and its source {expected}"));
-        }
-        compared += 1;
-    }
-    (compared == 0).then(|| {
-        let names = |parts: &BTreeMap<Role, Credential>| {
-            let names: Vec<String> = parts.keys().map(ToString::to_string).collect();
-            names.join(", ")
-        };
-        format!("copy ({}) and source ({}) share no part", names(&decoded.parts), names(source))
-    })
+    let both = source.iter().filter_map(|(role, expected)| Some((role, expected, decoded.parts.get(role)?)));
+    both.into_iter()
+        .find(|(_, expected, found)| found != expected)
+        .map(|(role, expected, found)| format!("{role} is {found} and its source {expected}"))
 }

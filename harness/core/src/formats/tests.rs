@@ -332,11 +332,17 @@ fn disagreement_shows_fingerprints_and_no_values() {
 }
 
 #[test]
-fn nothing_to_compare_is_no_agreement() {
+fn parts_that_only_one_side_tells_are_not_compared() {
     let decoded = docker(&encoded("bot", "p")).unwrap();
-    let source = [(Role::Certificate, Credential::new("p"))].into();
-    let shown = disagreement(&decoded, &source).unwrap();
-    assert_eq!(shown, "copy (username, secret) and source (certificate) share no part");
+    assert_eq!(disagreement(&decoded, &[(Role::Certificate, Credential::new("p"))].into()), None);
+}
+
+#[test]
+fn of_two_keys_that_tell_one_role_none_has_it() {
+    let roles = unambiguous_roles(["api-token", "db-password", "user"]);
+    assert_eq!(roles.get(&Role::Username), Some(&"user"));
+    assert_eq!(roles.get(&Role::Secret), None);
+    assert_eq!(unambiguous_roles(["token"]).get(&Role::Secret), Some(&"token"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Number, Value};
 
+use super::yaml_1_1::not_text;
 use super::{Manifest, ManifestError};
 
 /// Groups of files that a program reads at its start; they share the layout of objects but no API serves them.
@@ -13,13 +14,19 @@ const PROGRAM_CONFIGURATION_GROUPS: [&str; 3] = ["apiserver.config.k8s.io", "aud
 pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
     let mut manifests = Vec::new();
     if file.extension().is_some_and(|extension| extension == "json") {
-        let object = serde_json::from_str(text).map_err(|source| ManifestError::Json {
-            file: file.to_owned(),
-            line: source.line(),
-            source,
-        })?;
-        collect(file, 1, object, &mut manifests)?;
-        return Ok(manifests);
+        let mut objects = serde_json::Deserializer::from_str(text).into_iter();
+        loop {
+            let (before, rest) = text.split_at(objects.byte_offset());
+            let blank = rest.len() - rest.trim_start().len();
+            let line = 1 + before.matches('\n').count() + rest[..blank].matches('\n').count();
+            match objects.next() {
+                None => return Ok(manifests),
+                Some(Ok(object)) => collect(file, line, object, &mut manifests)?,
+                Some(Err(source)) => {
+                    return Err(ManifestError::Json { file: file.to_owned(), line: source.line(), source });
+                }
+            }
+        }
     }
     for chunk in split(text) {
         let value = chunk.parse(file)?;
@@ -29,6 +36,10 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestEr
             reason,
         })?;
         collect(file, chunk.line, object, &mut manifests)?;
+    }
+    let places = not_text(text);
+    if !places.is_empty() {
+        return Err(ManifestError::NotText { file: file.to_owned(), places });
     }
     Ok(manifests)
 }

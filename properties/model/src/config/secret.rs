@@ -67,6 +67,26 @@ pub(super) fn read(manifest: &Manifest) -> Result<SecretManifest, BundleError> {
     })
 }
 
+/// The API group of Sealed Secrets.
+pub(super) const SEALED_SECRETS_GROUP: &str = "bitnami.com";
+
+/// The Secret that a SealedSecret becomes, of the same name and namespace: its keys, with empty values for those that only
+/// its controller can open.
+///
+/// Source: Sealed Secrets, `SealedSecret.Unseal` (pkg/apis/sealedsecrets/v1alpha1/sealedsecret_expansion.go): data are those
+/// of `encryptedData`, type and labels those of `template`.
+pub(super) fn sealed(manifest: &Manifest) -> Result<SecretManifest, BundleError> {
+    let field = |pointer: &str| manifest.object.pointer(pointer).cloned().unwrap_or_default();
+    let sealed = field("/spec/encryptedData");
+    let keys = sealed.as_object().into_iter().flat_map(|data| data.keys());
+    let labels: Option<Labels> = typed(manifest, field("/spec/template/metadata/labels"))?;
+    Ok(SecretManifest {
+        secret_type: field("/spec/template/type").as_str().unwrap_or(OPAQUE).to_owned(),
+        labels: labels.unwrap_or_default(),
+        data: keys.map(|key| (key.clone(), Credential::new(""))).collect(),
+    })
+}
+
 type Decode = fn(&Value) -> Result<Credential, &'static str>;
 
 fn from_text(value: &Value) -> Result<Credential, &'static str> {

@@ -76,7 +76,7 @@ fn distribution_is_typed_and_everything_is_kept() {
       immutable: true
       template:
         type: kubernetes.io/dockerconfigjson
-        metadata: {labels: {x: y}}
+        metadata: {labels: {x: z}}
         mergePolicy: Merge
         data: {.dockerconfigjson: '{{ .token }}'}
     data: [{secretKey: token, remoteRef: {key: github-pat, property: token}}]

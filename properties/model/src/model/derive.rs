@@ -26,6 +26,7 @@ pub(super) fn model(bundle: &Bundle) -> Model {
         absent_consumers: BTreeMap::new(),
         untouchable: None,
         guards: guards::guards(bundle),
+        namespaces: bundle.namespaces.clone(),
     }
 }
 

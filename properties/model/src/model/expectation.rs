@@ -132,7 +132,7 @@ impl Model {
         if self.is_protected(&namespace) {
             return Some(Conflict::Protected { target: name, namespace });
         }
-        if let Some(refusal) = opts_out(&target.selection, labels) {
+        if let Some(refusal) = opts_out(&target.selection, labels, |key| self.is_switch(key)) {
             return Some(Conflict::Declined { target: name, namespace, refusal });
         }
         let store = target.stores.iter().find(|store| !store.admits(labels))?;

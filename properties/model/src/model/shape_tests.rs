@@ -22,7 +22,7 @@ spec: {provider: {kubernetes: {remoteNamespace: central}}}
 #[case::kargo_git("metadata: {labels: {kargo.akuity.io/cred-type: git}}", Some(Consumer::KargoGit))]
 #[case::kargo_image("metadata: {labels: {kargo.akuity.io/cred-type: image}}", Some(Consumer::KargoImage))]
 #[case::a_label_that_kargo_overlooks("metadata: {labels: {kargo.akuity.io/cred-type: gti}}", Some(Consumer::KargoGit))]
-#[case::oauth_by_its_keys("data: {AUTH_CLIENT_ID: x, AUTH_CLIENT_SECRET: y}", Some(Consumer::OAuthClient))]
+#[case::oauth_by_its_keys("data: {AUTH_CLIENT_ID: x, AUTH_CLIENT_SECRET: z}", Some(Consumer::OAuthClient))]
 #[case::oauth_with_values_swapped(
     "data: {AUTH_CLIENT_ID: '{{ .client_secret }}', AUTH_CLIENT_SECRET: '{{ .client_id }}'}",
     Some(Consumer::OAuthClient)

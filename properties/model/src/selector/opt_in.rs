@@ -28,14 +28,14 @@ impl fmt::Display for Refusal {
 
 /// The label with which a namespace declines although `selection` matches its [`effective_labels`], if it does.
 ///
-/// Distribution labels are boolean: `"false"`, `"TRUE"` and an empty value ask for nothing. A selector that fixes the
+/// Where labels are switches, `"false"`, `"TRUE"` and an empty value ask for nothing. A selector that fixes the
 /// value (`matchLabels`, `In`) says so itself. One that only wants the label to exist gives the secret to a
 /// namespace that says no; a model made of the selector alone would repeat that fault of the configuration
-/// instead of finding it. So a key required by bare existence must have the [`ASKING_VALUE`]. [`NAME_LABEL`] is never
-/// such a key. Selectors are alternatives: a namespace declines only if each one that matches it is declined.
+/// instead of finding it. So a key required by bare existence must have the [`ASKING_VALUE`] if it `is_switch`. [`NAME_LABEL`] is
+/// never such a key. Selectors are alternatives: a namespace declines only if each one that matches it is declined.
 ///
 /// [`effective_labels`]: super::effective_labels
-pub fn opts_out(selection: &NamespaceSelection, labels: &Labels) -> Option<Refusal> {
+pub fn opts_out(selection: &NamespaceSelection, labels: &Labels, is_switch: impl Fn(&str) -> bool) -> Option<Refusal> {
     if selection.names_match(labels) {
         return None;
     }
@@ -43,15 +43,15 @@ pub fn opts_out(selection: &NamespaceSelection, labels: &Labels) -> Option<Refus
         .selectors
         .iter()
         .filter(|selector| selector.matches(labels))
-        .map(|selector| refusal(selector, labels))
+        .map(|selector| refusal(selector, labels, &is_switch))
         .collect();
     refusals?.into_iter().next()
 }
 
-fn refusal(selector: &LabelSelector, labels: &Labels) -> Option<Refusal> {
+fn refusal(selector: &LabelSelector, labels: &Labels, is_switch: &impl Fn(&str) -> bool) -> Option<Refusal> {
     key_rules(selector)
         .into_iter()
-        .filter(|(key, rule)| *key != NAME_LABEL && rule.exists && rule.allowed.is_none())
+        .filter(|(key, rule)| *key != NAME_LABEL && rule.exists && rule.allowed.is_none() && is_switch(key))
         .find_map(|(key, _)| {
             let value = labels.get(key).filter(|value| *value != ASKING_VALUE)?;
             Some(Refusal { key: key.to_owned(), value: value.clone() })

@@ -201,7 +201,7 @@ fn selectors_are_written_as_they_are_read() {
 fn bare_existence_is_refused_by_any_value_but_true(#[case] on: &str, #[case] refused: Option<&str>) {
     let labels = effective_labels("a", &labels(on));
     let exists = selection([expression("k", "Exists", &[])], &[]);
-    let refusal = opts_out(&exists, &labels).map(|refusal| refusal.value);
+    let refusal = opts_out(&exists, &labels, |_| true).map(|refusal| refusal.value);
     assert_eq!(refusal.as_deref(), refused);
     let except_false = selection(
         [selector(json!({"matchExpressions": [
@@ -211,7 +211,7 @@ fn bare_existence_is_refused_by_any_value_but_true(#[case] on: &str, #[case] ref
     );
     // "false" does not even match there, so there is nothing to refuse.
     let refused = refused.filter(|value| *value != "false");
-    let refusal = opts_out(&except_false, &labels).map(|refusal| refusal.value);
+    let refusal = opts_out(&except_false, &labels, |_| true).map(|refusal| refusal.value);
     assert_eq!(refusal.as_deref(), refused);
 }
 
@@ -229,7 +229,7 @@ fn selectors_that_fix_the_value_or_require_none_are_not_refused(#[case] written:
     let selection = selection([selector(written)], &[]);
     let labels = effective_labels("a", &labels("k=no"));
     assert!(selection.matches(&labels));
-    assert_eq!(opts_out(&selection, &labels), None);
+    assert_eq!(opts_out(&selection, &labels, |_| true), None);
 }
 
 #[rstest]
@@ -242,7 +242,7 @@ fn one_alternative_that_is_not_refused_is_enough(#[case] name: &str, #[case] on:
         [expression("k", "Exists", &[]), expression("j", "In", &["1"]), expression("l", "Exists", &[])],
         &["argocd"],
     );
-    let refusal = opts_out(&selection, &effective_labels(name, &labels(on)));
+    let refusal = opts_out(&selection, &effective_labels(name, &labels(on)), |_| true);
     assert_eq!(refusal.map(|refusal| refusal.key).as_deref(), refused);
 }
 
@@ -280,7 +280,7 @@ fn opt_in_has_the_fewest_labels_that_match(#[case] written: serde_json::Value, #
     assert_eq!(found, needed.map(labels).into_iter().collect::<Vec<_>>());
     for labels in found {
         let labels = effective_labels("a", &labels);
-        assert!(selection.matches(&labels) && opts_out(&selection, &labels).is_none());
+        assert!(selection.matches(&labels) && opts_out(&selection, &labels, |_| true).is_none());
     }
 }
 
@@ -342,7 +342,7 @@ proptest! {
         for opt_in in opt_ins(&selection) {
             let labels = effective_labels("a", &opt_in.labels);
             prop_assert!(selection.matches(&labels));
-            prop_assert_eq!(opts_out(&selection, &labels), None);
+            prop_assert_eq!(opts_out(&selection, &labels, |_| true), None);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A slot that sees or changes all of the cluster waits until nothing else runs, and so does the search for a smaller case:
 //! what it tries again must not fail, or hold, because of a neighbour.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,6 +24,10 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
     let Run { env, events, plan, stop, .. } = run;
     if let Err(why) = property.applies(env) {
         return Executed::Skipped(why);
+    }
+    // Slots are alike but for what they take in turn, so the first tells whether there is anything.
+    if property.shared(&env.model, 0).is_none() {
+        return Executed::Skipped(format!("the configuration has nothing to test it on: {}", P::NOTHING));
     }
     let planned = if plan.only.is_some() { 1 } else { plan.cases };
     events.event(&Event::PropertyStarted { id: P::META.id, title: P::META.title, planned });
@@ -198,11 +203,17 @@ async fn run_slot<P: Property>(
     plan: &Plan,
     slot: Slot,
 ) -> Result<Vec<CaseRecord>, String> {
-    let shared = shared_tree(property, &env.model, plan.seed, slot.number)?.current();
-    let mut cases = Vec::with_capacity(slot.indices.len());
-    for index in slot.indices {
-        let id = CaseId { property: P::META.id, seed: plan.seed, index };
-        cases.push((id, case_tree(property, &env.model, &shared, id)?.current()));
-    }
+    let generate = || {
+        let shared = shared_tree(property, &env.model, plan.seed, slot.number)?.current();
+        let mut cases = Vec::with_capacity(slot.indices.len());
+        for index in slot.indices {
+            let id = CaseId { property: P::META.id, seed: plan.seed, index };
+            cases.push((id, case_tree(property, &env.model, &shared, id)?.current()));
+        }
+        Ok::<_, String>((shared, cases))
+    };
+    // A panic is a fault of ours, which must not take the report of the others along; its message is on standard error.
+    let generated = std::panic::catch_unwind(AssertUnwindSafe(generate));
+    let (shared, cases) = generated.unwrap_or_else(|_| Err("generating a case panicked".to_owned()))?;
     Ok(run_cases(property, env, &shared, &cases).await)
 }

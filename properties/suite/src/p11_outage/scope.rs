@@ -77,7 +77,7 @@ impl Scope {
         for source in &self.sources {
             let keys = model.sources.get(source).map(|source| source.keys.clone()).unwrap_or_default();
             let source = source.clone();
-            world = (world, generate::source_values(keys))
+            world = (world, generate::values_of(model, &source, &keys))
                 .prop_map(move |(mut world, values)| {
                     world.insert(source.clone(), values);
                     world

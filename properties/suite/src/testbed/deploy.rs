@@ -7,8 +7,9 @@ use std::time::Duration;
 use credence_cluster::apply::{Applier, ApplyError};
 use credence_cluster::cluster::Cluster;
 use credence_core::manifest::Manifest;
+use credence_model::config::EXTERNAL_SECRETS_GROUP;
 use credence_watch::wait::{self, Progress, WaitError};
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
@@ -32,6 +33,15 @@ pub enum DeployError {
     /// An object was refused.
     #[error("failed to deploy the configuration")]
     Apply(#[from] ApplyError),
+    /// It cannot be told whether a namespace is there.
+    #[error("failed to look for namespace {name}")]
+    Namespace {
+        /// The namespace.
+        name: String,
+        /// The cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
     /// The list of what was deployed cannot be used.
     #[error("failed to use {path}")]
     List {
@@ -52,36 +62,83 @@ pub enum DeployError {
 /// File in a cluster's directory that lists what was deployed, so that the next run can remove it.
 const DEPLOYED: &str = "deployed.json";
 
-/// Deploys `manifests`. Gives a note if not all stores became valid.
+/// Deploys `manifests`, and makes the namespaces that they or the `sources` are in and that nothing makes. Gives what a person
+/// should know: kinds that the cluster does not serve, whose objects are left out, and stores that did not become valid.
 ///
 /// # Errors
 /// When an object is refused or the cluster's CA does not appear in the source namespaces.
-pub async fn deploy(cluster: &Cluster, manifests: &[Manifest]) -> Result<Vec<String>, DeployError> {
+pub async fn deploy(
+    cluster: &Cluster,
+    manifests: &[Manifest],
+    sources: &BTreeSet<&str>,
+) -> Result<Vec<String>, DeployError> {
     let client = &cluster.client;
-    write_list(cluster, manifests)?;
     let applier = Applier::discover(client).await?;
+    // What no kind of the distribution is, others may make of it what they will; an unknown kind of ESO is a fault.
+    let (served, left_out): (Vec<&Manifest>, Vec<&Manifest>) = manifests
+        .iter()
+        .partition(|manifest| applier.serves(&manifest.object) || manifest.group() == EXTERNAL_SECRETS_GROUP);
     let (namespaces, others): (Vec<&Manifest>, Vec<&Manifest>) =
-        manifests.iter().partition(|manifest| manifest.kind() == "Namespace");
-    applier.apply_all(namespaces.iter().map(|manifest| &manifest.object)).await?;
-    for namespace in ca_namespaces(manifests) {
+        served.iter().partition(|manifest| manifest.kind() == "Namespace");
+    let missing = missing_namespaces(client, &namespaces, &others, sources).await?;
+    let made: Vec<&Value> = namespaces.iter().map(|manifest| &manifest.object).chain(&missing).collect();
+    write_list(cluster, &made, &others)?;
+    applier.apply_all(made.iter().copied()).await?;
+    for namespace in ca_namespaces(&made, &others) {
         // A store that is validated before its CA exists stays invalid until ESO looks again.
         wait_for_root_ca(client, &namespace).await.map_err(DeployError::RootCa)?;
     }
     applier.apply_all(others.iter().map(|manifest| &manifest.object)).await?;
-    if manifests.iter().any(|manifest| manifest.kind() == "ValidatingAdmissionPolicy") {
+    if others.iter().any(|manifest| manifest.kind() == "ValidatingAdmissionPolicy") {
         until_policies_are_in_force(client).await?;
     }
-    Ok(wait_for_stores(client, manifests).await)
+    let mut notes: Vec<String> = left_out.iter().map(|manifest| not_served(manifest)).collect();
+    notes.extend(missing.iter().map(|namespace| {
+        format!("namespace {} is made by credence: no manifest makes it", namespace["metadata"]["name"])
+    }));
+    notes.extend(wait_for_stores(client, manifests).await);
+    Ok(notes)
 }
 
-fn write_list(cluster: &Cluster, manifests: &[Manifest]) -> Result<(), DeployError> {
+fn not_served(manifest: &Manifest) -> String {
+    let (object, kind) = (manifest.object_name(), &manifest.object["apiVersion"]);
+    format!("{object} is left out: the cluster does not serve {}", kind.as_str().unwrap_or_default())
+}
+
+/// The namespaces that objects and sources are in, and that neither the configuration nor the cluster has.
+async fn missing_namespaces(
+    client: &Client,
+    namespaces: &[&Manifest],
+    others: &[&Manifest],
+    sources: &BTreeSet<&str>,
+) -> Result<Vec<Value>, DeployError> {
+    let mut wanted: BTreeSet<&str> = others.iter().filter_map(|manifest| manifest.namespace()).collect();
+    wanted.extend(sources);
+    let made: BTreeSet<&str> = namespaces.iter().map(|manifest| manifest.name()).collect();
+    let api: Api<Namespace> = Api::all(client.clone());
+    let mut missing = Vec::new();
+    for name in wanted.difference(&made) {
+        let found = api.get_metadata_opt(name).await;
+        let found =
+            found.map_err(|source| DeployError::Namespace { name: (*name).to_owned(), source: Box::new(source) })?;
+        if found.is_none() {
+            missing.push(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }));
+        }
+    }
+    Ok(missing)
+}
+
+fn write_list(cluster: &Cluster, namespaces: &[&Value], others: &[&Manifest]) -> Result<(), DeployError> {
     let path = cluster.directory().join(DEPLOYED);
     // Names only: the list must not hold the values of the configuration's Secrets.
-    let names: Vec<Value> = manifests
+    let names: Vec<Value> = namespaces
         .iter()
-        .map(|m| {
-            json!({ "apiVersion": m.object["apiVersion"], "kind": m.kind(),
-                "metadata": { "name": m.name(), "namespace": m.namespace() } })
+        .copied()
+        .chain(others.iter().map(|manifest| &manifest.object))
+        .map(|object| {
+            let metadata = &object["metadata"];
+            json!({ "apiVersion": object["apiVersion"], "kind": object["kind"],
+                "metadata": { "name": metadata["name"], "namespace": metadata.get("namespace") } })
         })
         .collect();
     let list = Value::from(names).to_string();
@@ -106,9 +163,10 @@ pub async fn remove_previous(cluster: &Cluster) -> Result<(), DeployError> {
 }
 
 /// Namespaces from whose `kube-root-ca.crt` the stores take the CA of the API server.
-fn ca_namespaces(manifests: &[Manifest]) -> BTreeSet<String> {
-    let made: BTreeSet<&str> = manifests.iter().filter(|m| m.kind() == "Namespace").map(Manifest::name).collect();
-    manifests
+fn ca_namespaces(namespaces: &[&Value], others: &[&Manifest]) -> BTreeSet<String> {
+    let made: BTreeSet<&str> =
+        namespaces.iter().filter_map(|namespace| namespace["metadata"]["name"].as_str()).collect();
+    others
         .iter()
         .filter_map(|manifest| manifest.object.pointer("/spec/provider/kubernetes/server/caProvider"))
         .filter(|provider| provider["type"] == "ConfigMap" && provider["name"] == "kube-root-ca.crt")

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use credence_core::text::chain;
-use credence_model::model::selected_names;
+use credence_model::model::{expected_in, selected_names};
 use credence_report::verdict::{Outcome, Violation};
+use credence_watch::observer::Observer;
 use credence_watch::wait::{self, Progress, WaitError};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -15,7 +16,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedMutexGuard, watch};
 
-use crate::oracle::{self, Expected, Names};
+use crate::oracle::{self, Names};
 use crate::testbed::Environment;
 use crate::testbed::known_bugs::{self, EXTERNAL_SECRET_STAYS, FINALIZER};
 
@@ -73,10 +74,22 @@ pub struct Lease {
 
 enum Kind {
     Pooled,
-    /// A namespace that the configuration selects by name, of which there is only one.
+    /// A namespace of which there is only one, with the labels that it has when no case has it.
     Named {
         _guard: OwnedMutexGuard<()>,
+        labels: BTreeMap<String, String>,
     },
+}
+
+impl Lease {
+    /// The labels that the namespace has when no case has it.
+    pub fn labels(&self) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        match &self.kind {
+            Kind::Pooled => &NONE,
+            Kind::Named { labels, .. } => labels,
+        }
+    }
 }
 
 impl Namespaces {
@@ -145,13 +158,16 @@ impl Namespaces {
         Ok(())
     }
 
-    /// A namespace of which there is only one. Waits while another case has it.
-    pub async fn lease_named(&self, name: &str) -> Lease {
+    /// A namespace of which there is only one, with the labels that it has when no case has it: they are what it gets back.
+    /// Waits while another case has it.
+    pub async fn lease_named(&self, name: &str, observer: &Observer) -> Lease {
         let lock = {
             let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(named.entry(name.to_owned()).or_default())
         };
-        Lease { name: name.to_owned(), kind: Kind::Named { _guard: lock.lock_owned().await } }
+        let guard = lock.lock_owned().await;
+        let labels = observer.look(|view| view.namespace(name).map(|seen| seen.labels.clone())).unwrap_or_default();
+        Lease { name: name.to_owned(), kind: Kind::Named { _guard: guard, labels } }
     }
 
     /// Deletes every namespace of this run and waits until all are gone: for a cluster that lives on.
@@ -206,21 +222,26 @@ impl Namespaces {
     /// Cleans a namespace. What the cluster did not answer, or what was out of sight, is no evidence against anybody.
     async fn clean(&self, env: &Environment, lease: &Lease, labels: &BTreeSet<String>) -> Result<(), Outcome> {
         let unanswered = |error: &dyn std::error::Error| Outcome::Unknown(chain(error));
-        let unlabelled = remove_labels(&env.cluster.client, "credence", &lease.name, labels).await;
-        unlabelled.map_err(|error| unanswered(&error))?;
+        let own = |key: &String| lease.labels().get(key).cloned();
+        let before: BTreeMap<&String, Option<String>> = labels.iter().map(|key| (key, own(key))).collect();
+        let relabelled = set_labels(&env.cluster.client, "credence", &lease.name, &before).await;
+        relabelled.map_err(|error| unanswered(&error))?;
         if matches!(lease.kind, Kind::Named { .. }) {
             return Ok(());
         }
-        let what = format!("namespace {} empty after its labels are gone", lease.name);
+        // Some configurations give every namespace something, or every one but those that decline.
+        let expected = expected_in(&env.model, &lease.name, &BTreeMap::new());
+        let what = format!("namespace {} with no more than any has after its labels are gone", lease.name);
         let names = Names::of(&env.model);
         let empty = || {
             wait::until(&env.observer, &what, env.provisioning_bound(), |view| {
-                let look = oracle::exact(view, &lease.name, &Expected::new(), &names);
+                let look = oracle::exact(view, &lease.name, &expected, &names);
                 look.map_or_else(Progress::NotYet, Progress::Done)
             })
         };
         let Err(error) = empty().await else { return Ok(()) };
-        let nothing = BTreeMap::from([(lease.name.as_str(), BTreeSet::new())]);
+        let asked = expected.values().map(|target| target.external_secret.as_str()).collect();
+        let nothing = BTreeMap::from([(lease.name.as_str(), asked)]);
         let forgotten = known_bugs::forgotten(env, &known_bugs::makers(&env.model), &nothing).await;
         let forgotten = forgotten.map_err(|error| unanswered(&error))?;
         if forgotten.is_empty() {

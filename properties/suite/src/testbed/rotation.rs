@@ -55,11 +55,15 @@ impl Rotation {
     ) -> Option<BoxedStrategy<Self>> {
         let turn = usize::try_from(slot).ok()?.checked_rem(sources.len())?;
         let source = (*sources.get(turn)?).clone();
-        let keys: Vec<String> = model.sources.get(&source)?.keys.iter().cloned().collect();
+        let keys = &model.sources.get(&source)?.keys;
+        let values = || generate::values_of(model, &source, keys);
         let pause = (0..=u64::try_from(longest.as_millis()).ok()?).prop_map(Duration::from_millis);
-        let step = (pause, generate::source_values(keys.clone())).prop_map(|(after, values)| Step { after, values });
-        let strategy = (generate::source_values(keys), proptest::collection::vec(step, steps))
-            .prop_map(move |(initial, steps)| Self { source: source.clone(), initial, steps });
+        let step = (pause, values()).prop_map(|(after, values)| Step { after, values });
+        let strategy = (values(), proptest::collection::vec(step, steps)).prop_map(move |(initial, steps)| Self {
+            source: source.clone(),
+            initial,
+            steps,
+        });
         Some(strategy.boxed())
     }
 

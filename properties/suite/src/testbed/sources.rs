@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::credential::Credential;
 use credence_model::config::SourceRef;
 use credence_model::values::Values;
@@ -191,6 +192,40 @@ impl ExclusiveLease {
         Ok(self.has(values))
     }
 
+    /// Writes the first values of a source, and makes it if nothing else has: a Secret that another operator or a person would
+    /// make is in no manifest.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn write_first(
+        &mut self,
+        client: &Client,
+        labels: &BTreeMap<String, String>,
+        secret_type: &str,
+        values: &Values,
+    ) -> Result<(), SourceError> {
+        lock(&self.history).begin(values);
+        let found = self.api(client).get_metadata_opt(&self.source.name).await.map_err(self.failed("look for"))?;
+        let written = match found {
+            Some(_) => self.patch(client, FIELD_MANAGER, &json!({ "data": data(values) })).await,
+            None => {
+                let secret = json!({ "metadata": { "name": self.source.name, "labels": labels },
+                    "type": secret_type, "data": data(values) });
+                self.create(client, FIELD_MANAGER, secret).await
+            }
+        };
+        written.map_err(self.failed("write"))?;
+        self.has(values);
+        Ok(())
+    }
+
+    async fn create(&self, client: &Client, manager: &str, secret: Value) -> Result<(), kube::Error> {
+        // An object of texts and bytes is a Secret.
+        let secret: Secret = serde_json::from_value(secret).expect("a well-formed Secret");
+        let params = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
+        self.api(client).create(&params, &secret).await.map(drop)
+    }
+
     /// The API server has these values, as of now.
     fn has(&mut self, values: &Values) -> Instant {
         lock(&self.history).end();
@@ -235,10 +270,7 @@ impl ExclusiveLease {
                 let secret = json!({
                     "metadata": { "name": self.source.name, "labels": labels, "annotations": annotations },
                     "type": secret_type, "data": data(values) });
-                // An object of texts and bytes is a Secret.
-                let secret: Secret = serde_json::from_value(secret).expect("a well-formed Secret");
-                let params = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
-                self.api(client).create(&params, &secret).await.map(drop)
+                self.create(client, manager, secret).await
             }
             Part::Key(_) | Part::Labels(_) => {
                 let patch = json!({ "metadata": { "labels": labels }, "data": data(values) });

@@ -1,0 +1,60 @@
+//! The bytes of a file as text, by its byte order mark: editors of Windows write one, and kubectl reads it.
+
+/// Why the bytes of a file are no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EncodingError {
+    /// There is no mark, and the bytes are no UTF-8.
+    #[error("it is no UTF-8; save it as UTF-8")]
+    Utf8,
+    /// The mark says UTF-16, and the bytes are none.
+    #[error("its byte order mark says UTF-16, which it is not; save it as UTF-8")]
+    Utf16,
+}
+
+/// Reads bytes as UTF-8 with or without a byte order mark, or as UTF-16 with one.
+///
+/// # Errors
+/// When the bytes are not what their mark says.
+pub(super) fn decode(bytes: Vec<u8>) -> Result<String, EncodingError> {
+    match bytes.as_slice() {
+        [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8(rest.to_vec()).map_err(|_| EncodingError::Utf8),
+        _ => String::from_utf8(bytes).map_err(|_| EncodingError::Utf8),
+    }
+}
+
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, EncodingError> {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+    let text = String::from_utf16(&units).map_err(|_| EncodingError::Utf16)?;
+    if rest.is_empty() { Ok(text) } else { Err(EncodingError::Utf16) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn with_mark(mark: &[u8], bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
+        mark.iter().copied().chain(bytes).collect()
+    }
+
+    #[rstest]
+    #[case::plain("é: 1\n".as_bytes().to_vec())]
+    #[case::utf8_with_mark(with_mark(&[0xEF, 0xBB, 0xBF], "é: 1\n".bytes()))]
+    #[case::utf16_little(with_mark(&[0xFF, 0xFE], "é: 1\n".encode_utf16().flat_map(u16::to_le_bytes)))]
+    #[case::utf16_big(with_mark(&[0xFE, 0xFF], "é: 1\n".encode_utf16().flat_map(u16::to_be_bytes)))]
+    fn a_byte_order_mark_tells_the_encoding_and_is_no_part_of_the_text(#[case] bytes: Vec<u8>) {
+        assert_eq!(decode(bytes).unwrap(), "é: 1\n");
+    }
+
+    #[rstest]
+    #[case::latin_1(vec![b'a', 0xE9], EncodingError::Utf8)]
+    #[case::half_a_unit(vec![0xFF, 0xFE, b'a'], EncodingError::Utf16)]
+    #[case::half_a_pair(vec![0xFF, 0xFE, 0x00, 0xD8], EncodingError::Utf16)]
+    fn bytes_that_are_not_what_their_mark_says_are_refused(#[case] bytes: Vec<u8>, #[case] error: EncodingError) {
+        assert_eq!(decode(bytes), Err(error));
+    }
+}
