@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use credence_cluster::apply::RUN_LABEL;
 use credence_core::id::{CaseId, PropertyId, Requirement, agent};
-use credence_model::model::{Model, expected_in};
+use credence_model::model::{Conflict, Model, expected_in};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
 use proptest::collection::vec;
@@ -99,10 +99,15 @@ pub(crate) async fn provision(
     if let Some(pick) = world.foreign {
         let foreign = env.observer.look(|view| {
             let foreign = view.namespaces().filter(|(_, seen)| !seen.labels.contains_key(RUN_LABEL));
-            foreign.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+            foreign
+                .filter(|(name, seen)| is_decided(&env.model, name, &seen.labels, &world.twin))
+                .map(|(name, _)| name.clone())
+                .collect::<Vec<_>>()
         });
-        let lease = env.namespaces.lease_named(pick.of::<String>(&foreign), &env.observer).await;
-        leases.push((lease, world.twin.clone()));
+        if !foreign.is_empty() {
+            let lease = env.namespaces.lease_named(pick.of::<String>(&foreign), &env.observer).await;
+            leases.push((lease, world.twin.clone()));
+        }
     }
     let touched: BTreeSet<&str> = world.others.iter().flat_map(|labels| labels.keys().map(String::as_str)).collect();
     let canary = canary(&env.model, &touched, &world.twin);
@@ -128,4 +133,12 @@ pub(crate) async fn provision(
         env.namespaces.give_back(env, lease, labels.into_keys().collect::<BTreeSet<_>>());
     }
     Ok(observation)
+}
+
+/// Whether the configuration says what a namespace gets with the labels of `twin` beside its own: one that never asks, such as
+/// those of Kubernetes, and that no selector keeps out, is for the platform to leave alone and tells nothing.
+fn is_decided(model: &Model, namespace: &str, own: &Labels, twin: &Labels) -> bool {
+    let labels: Labels = own.clone().into_iter().chain(twin.clone()).collect();
+    let one = BTreeMap::from([(namespace.to_owned(), labels)]);
+    !model.expectation(&one).conflicts.iter().any(|conflict| matches!(conflict, Conflict::Protected { .. }))
 }

@@ -1,0 +1,95 @@
+//! Right worlds: each directory in `fixtures/right` is a small configuration of the shape of something that people have, with
+//! nothing wrong in it. Every property that is tried on it must hold, and what is skipped must be what its first lines say.
+//!
+//! `CREDENCE_RIGHT_CASES` is the number of cases of each property, 3 unless it is set; at night it is 100.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use credence_report::report::PropertyReport;
+use credence_report::verdict::Verdict;
+use credence_suite::registry;
+use credence_suite::run::{ClusterKind, Options};
+use libtest_mimic::{Arguments, Failed};
+
+#[path = "support/execute.rs"]
+mod execute;
+mod support;
+#[path = "support/took.rs"]
+mod took;
+
+use execute::execute;
+
+/// Each world, and the properties that have nothing to test in it.
+const WORLDS: &[(&str, &[&str])] = &[
+    ("everyone-but-the-system", &["p03", "p06"]),
+    ("exists-on-a-valued-label", &["p06"]),
+    ("files-of-windows", &["p06"]),
+    ("labelled-namespaces", &["p06"]),
+    ("labels-with-values", &["p06"]),
+    ("pull-secret-passed-through", &["p06"]),
+    ("renamed-keys", &[]),
+    ("sources-elsewhere", &["p06"]),
+];
+
+/// The properties that a world without admission policies, control plane and consumers can hold.
+const PROPERTIES: [&str; 6] = ["p01", "p02", "p03", "p04", "p05", "p06"];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Each trial brings up a cluster and then mostly waits, so that two share the processors well.
+    arguments.test_threads = Some(2);
+    let mut trials = vec![took::trial("every_right_world_is_tried", all_are_listed)];
+    for (world, skipped) in WORLDS {
+        let name = format!("{}_is_green", world.replace('-', "_"));
+        trials.push(took::trial(name, move || is_green(world, skipped)));
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    took::print_slowest();
+    conclusion.exit_code()
+}
+
+fn worlds() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/right")
+}
+
+fn all_are_listed() -> Result<(), Failed> {
+    let mut there = BTreeSet::new();
+    for entry in std::fs::read_dir(worlds())? {
+        there.insert(entry?.file_name().to_string_lossy().into_owned());
+    }
+    let listed: BTreeSet<String> = WORLDS.iter().map(|(world, _)| (*world).to_owned()).collect();
+    if there == listed { Ok(()) } else { Err(Failed::from(format!("there are {there:?}, listed are {listed:?}"))) }
+}
+
+fn is_green(world: &str, skipped: &[&str]) -> Result<(), Failed> {
+    let cases = std::env::var("CREDENCE_RIGHT_CASES").map_or(Ok(3), |text| text.parse())?;
+    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("right").join(world);
+    let properties = PROPERTIES.iter().map(|property| registry::find(property)).collect::<Result<Vec<_>, _>>()?;
+    let report = execute(&Options {
+        config: Some(worlds().join(world)),
+        cluster: ClusterKind::Embedded,
+        cases,
+        shrink: Duration::ZERO,
+        properties,
+        ..support::options(&out)
+    })?;
+    let tried = report.properties.iter().filter(|property| PROPERTIES.contains(&property.id.to_string().as_str()));
+    for property in tried {
+        let expected = match property.verdict {
+            Verdict::Held | Verdict::KnownViolated => !skipped.contains(&property.id.to_string().as_str()),
+            Verdict::Skipped => skipped.contains(&property.id.to_string().as_str()),
+            Verdict::Violated | Verdict::Unknown => false,
+        };
+        if !expected {
+            return Err(Failed::from(told(property)));
+        }
+    }
+    Ok(())
+}
+
+fn told(property: &PropertyReport) -> String {
+    format!("{} is {}: {:?}", property.id, property.verdict, property.reason)
+}
