@@ -103,7 +103,7 @@ impl Setup {
             host_local: path(Part::CniHostLocal),
             loopback: path(Part::CniLoopback),
             // Its absence is a reason for no node, and that has been asked for.
-            runc: credence_programs::process::find_program("runc").unwrap_or_default(),
+            runc: credence_programs::process::path::find_program("runc").unwrap_or_default(),
             etcd: path(Part::Etcd),
         }
     }
@@ -137,7 +137,7 @@ pub async fn absent(options: &supply::Options, endpoints: &Endpoints, nodes: Nod
         Nodes::OfCluster { has_tools, has_argo_cd_images } => (has_tools, has_argo_cd_images),
         Nodes::None | Nodes::Started => (false, false),
     };
-    let has_git = credence_programs::process::find_program("git").is_some();
+    let has_git = credence_programs::process::path::find_program("git").is_some();
     // With the tools, the forge has git in its container.
     if !has_git && !has_tools {
         return Consumer::ALL.iter().map(|consumer| (*consumer, NO_GIT.to_owned())).collect();

@@ -19,6 +19,7 @@ use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use tokio::sync::watch;
 
+pub mod path;
 pub mod priority;
 pub mod service;
 #[cfg(any(test, feature = "testing"))]
@@ -323,16 +324,6 @@ pub fn terminate(pid: u32) {
         // An error means that it is gone already, which is what is wanted.
         rustix::process::kill_process(pid, Signal::TERM).ok();
     }
-}
-
-/// The absolute path of a command: from the `PATH`, or from where those for root are.
-pub fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let root = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path)
-        .chain(root)
-        .map(|directory| directory.join(name))
-        .find(|file| file.is_absolute() && file.is_file())
 }
 
 #[cfg(test)]

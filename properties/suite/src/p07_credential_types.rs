@@ -128,7 +128,7 @@ impl Property for CredentialTypes {
     }
 
     fn environment<'a>(&self, env: &'a Arc<Environment>) -> &'a Arc<Environment> {
-        env.is_equipped().unwrap_or(env)
+        env.if_equipped().unwrap_or(env)
     }
 
     fn applies(&self, env: &Environment) -> Result<(), String> {

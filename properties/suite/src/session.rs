@@ -290,7 +290,7 @@ impl Session {
             obtaining.await.ok();
         }
         env.settle().await;
-        let equipped = env.is_equipped().cloned();
+        let equipped = env.if_equipped().cloned();
         if let Some(equipped) = &equipped {
             equipped.settle().await;
         }

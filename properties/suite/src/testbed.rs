@@ -175,7 +175,7 @@ impl Environment {
     }
 
     /// The same as [`equipped`](Self::equipped), if somebody has asked for it.
-    pub fn is_equipped(&self) -> Option<&Arc<Self>> {
+    pub fn if_equipped(&self) -> Option<&Arc<Self>> {
         self.equipped.get()
     }
 

@@ -6,7 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use credence_programs::process::{Program, find_program};
+use credence_programs::process::Program;
+use credence_programs::process::path::find_program;
 use credence_programs::supply::Given;
 
 use super::KargoError;

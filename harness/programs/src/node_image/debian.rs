@@ -14,7 +14,7 @@ use walkdir::WalkDir;
 use super::inputs::{LABEL, fingerprint};
 use super::{NodeImageError, Steps, apt, images};
 use crate::engine::Engine;
-use crate::process::find_program;
+use crate::process::path::find_program;
 
 /// The release. Not that of kind's own image, whose systemd wants cgroups of version 2.
 const SUITE: &str = "bookworm";

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use tokio::process::Command;
 
-use crate::process::find_program;
+use crate::process::path::find_program;
 
 /// The command of coreutils that lowers the priority of what it starts, and of all that this starts in turn.
 const NICE: &str = "nice";

@@ -58,6 +58,8 @@ pub(super) async fn build(
     sources: &Sources,
     report: &(dyn Fn(&Step) + Sync),
 ) -> Result<TempDir, ComponentError> {
+    // Other builds may have taken the room while this one waited for its turn.
+    check_space(go, cache, module, parts)?;
     let names = list(parts);
     let work = cache.work(module)?;
     let mut command = go.command(module, &sources.directory);

@@ -75,12 +75,9 @@ impl Providers {
 }
 
 /// The two files of imports, each with its path in the module.
-fn registrations() -> [(&'static str, String); 2] {
+fn registrations() -> [(String, String); 2] {
     [("pkg/provider", &PROVIDERS[..]), ("pkg/generator", &GENERATORS)].map(|(folder, names)| {
-        let path = match folder {
-            "pkg/provider" => "pkg/provider/register/register.go",
-            _ => "pkg/generator/register/register.go",
-        };
+        let path = format!("{folder}/register/register.go");
         let imports: String =
             names.iter().map(|name| format!("\t_ \"{}/{folder}/{name}\"\n", Module::ExternalSecrets.path())).collect();
         (path, format!("// Package register imports what the operator is built with.\npackage register\n\nimport (\n{imports})\n"))
@@ -162,7 +159,7 @@ mod tests {
         let pin = fs::read_to_string(to.join("go.mod")).unwrap();
         assert!(pin.ends_with("replace github.com/external-secrets/external-secrets => ./source\n"), "{pin}");
         assert_eq!(fs::read_to_string(to.join("source/apis/a.go")).unwrap(), "of upstream");
-        assert!(fs::read_to_string(to.join("source").join(registrations()[0].0)).unwrap().contains("provider/vault"));
+        assert!(fs::read_to_string(to.join("source").join(&registrations()[0].0)).unwrap().contains("provider/vault"));
         assert!(!to.join("source/pkg/left.go").exists());
     }
 }

@@ -7,7 +7,7 @@ use credence_cluster::reference;
 use credence_core::endpoints::Endpoints;
 use credence_core::manifest::{self, Manifest};
 use credence_model::overlay::Time;
-use credence_programs::supply::Given;
+use credence_programs::supply::{Given, Providers};
 
 use crate::run::{ClusterKind, Options, RunError};
 
@@ -66,6 +66,9 @@ pub(super) fn replay_flags(options: &Options) -> String {
     }
     for (part, path) in &options.components.given {
         flags.push_str(&format!(" --program {part}={}", path.display()));
+    }
+    if options.components.providers == Providers::All {
+        flags.push_str(" --external-secrets-providers all");
     }
     if options.time == Time::AsIs {
         flags.push_str(" --time as-is");

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::{fs, io};
 
-use credence_programs::process::{Process, Program, find_program, first_death};
+use credence_programs::process::path::find_program;
+use credence_programs::process::{Process, Program, first_death};
 use credence_watch::wait::{self, Progress, WaitError};
 
 use super::config::{HOME, INSIDE, SOCKET};

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 
-use credence_programs::process::find_program;
+use credence_programs::process::path::find_program;
 
 use super::NodeError;
 use super::remains::Remains;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use credence_programs::process::find_program;
+use credence_programs::process::path::find_program;
 
 use super::cgroups::{self, Mount};
 
