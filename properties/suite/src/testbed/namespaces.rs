@@ -58,12 +58,15 @@ pub struct Namespaces {
     run: String,
     next: AtomicU32,
     free: Mutex<BTreeSet<String>>,
-    named: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    named: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Baseline>>>>,
     left_behind: Mutex<Vec<Violation>>,
     doubts: Mutex<Vec<String>>,
     /// Namespaces that are being cleaned.
     cleaning: watch::Sender<usize>,
 }
+
+/// The labels that a namespace has when no case has it; none before the first case has looked.
+type Baseline = Option<BTreeMap<String, String>>;
 
 /// One namespace that belongs to one case.
 pub struct Lease {
@@ -76,8 +79,7 @@ enum Kind {
     Pooled,
     /// A namespace of which there is only one, with the labels that it has when no case has it.
     Named {
-        _guard: OwnedMutexGuard<()>,
-        labels: BTreeMap<String, String>,
+        baseline: OwnedMutexGuard<Baseline>,
     },
 }
 
@@ -87,7 +89,7 @@ impl Lease {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
         match &self.kind {
             Kind::Pooled => &NONE,
-            Kind::Named { labels, .. } => labels,
+            Kind::Named { baseline } => baseline.as_ref().unwrap_or(&NONE),
         }
     }
 }
@@ -165,9 +167,12 @@ impl Namespaces {
             let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(named.entry(name.to_owned()).or_default())
         };
-        let guard = lock.lock_owned().await;
-        let labels = observer.look(|view| view.namespace(name).map(|seen| seen.labels.clone())).unwrap_or_default();
-        Lease { name: name.to_owned(), kind: Kind::Named { _guard: guard, labels } }
+        let mut baseline = lock.lock_owned().await;
+        // Looked at once: later on, what is seen may still be the labels of the case before.
+        baseline.get_or_insert_with(|| {
+            observer.look(|view| view.namespace(name).map(|seen| seen.labels.clone())).unwrap_or_default()
+        });
+        Lease { name: name.to_owned(), kind: Kind::Named { baseline } }
     }
 
     /// Deletes every namespace of this run and waits until all are gone: for a cluster that lives on.
