@@ -16,9 +16,11 @@ use credence_programs::pod_image::GivenImage;
 use credence_programs::run_dir::RunDirError;
 use credence_programs::supply::{self, Given, Part, Providers, Source};
 use credence_report::verdict::ExitCode;
+use credence_suite::error::RunError;
 use credence_suite::events::Events;
+use credence_suite::options::{self, ClusterKind, Keep, Options};
 use credence_suite::registry::{self, UnknownProperty};
-use credence_suite::run::{self, ClusterKind, Keep, Options, RunError};
+use credence_suite::run;
 use credence_suite::stop::Stop;
 use credence_watch::connect::ConnectError;
 use tracing_subscriber::EnvFilter;
@@ -206,7 +208,7 @@ struct Target {
     time: TimeFlag,
     /// Slots of cases that run at the same time, of all properties together, such as --lanes 1 for everything one after
     /// the other.
-    #[arg(long, value_name = "N", default_value_t = run::LANES)]
+    #[arg(long, value_name = "N", default_value_t = options::LANES)]
     lanes: NonZero<usize>,
     /// Where the reports go.
     #[arg(long, value_name = "DIR", default_value = "target/credence")]
@@ -360,7 +362,7 @@ async fn load(directory: Option<&Path>, options: &supply::Options) -> anyhow::Re
             Some(programs.path(Part::Kustomize).to_owned())
         }
     };
-    let (path, manifests) = run::load(directory, scratch.path(), kustomize.as_deref()).await?;
+    let (path, manifests) = credence_suite::load::load(directory, scratch.path(), kustomize.as_deref()).await?;
     Ok((path, Bundle::from_manifests(manifests).map_err(RunError::from)?))
 }
 

@@ -12,8 +12,8 @@ use credence_core::consumer::Consumer;
 use credence_core::id::CaseId;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::Verdict;
+use credence_suite::options::{ClusterKind, Options};
 use credence_suite::registry;
-use credence_suite::run::{ClusterKind, Options};
 use libtest_mimic::{Arguments, Failed};
 
 #[path = "support/execute.rs"]

@@ -14,9 +14,9 @@ use credence_programs::engine::Engine;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::Verdict;
 use credence_suite::driver::Property;
+use credence_suite::options::{ClusterKind, Options};
 use credence_suite::p07_credential_types::CredentialTypes;
 use credence_suite::registry;
-use credence_suite::run::{ClusterKind, Options};
 use libtest_mimic::{Arguments, Failed};
 
 #[path = "support/execute.rs"]

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use credence_report::report::PropertyReport;
 use credence_report::verdict::Verdict;
+use credence_suite::options::{ClusterKind, Options};
 use credence_suite::registry;
-use credence_suite::run::{ClusterKind, Options};
 use libtest_mimic::{Arguments, Failed};
 
 #[path = "support/execute.rs"]

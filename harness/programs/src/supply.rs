@@ -23,6 +23,7 @@ mod assets;
 mod build;
 mod cache;
 mod compiler;
+mod digest;
 mod download;
 mod error;
 mod examine;
@@ -33,6 +34,7 @@ mod module;
 mod packages;
 mod part;
 mod progress;
+mod provider_set;
 mod providers;
 mod release;
 mod space;
@@ -45,7 +47,7 @@ pub use examine::{Cost, Finding, State, Subject, examine};
 pub use given::Given;
 pub use part::Part;
 pub use progress::{BarProgress, PlainProgress};
-pub use providers::Providers;
+pub use provider_set::Providers;
 
 pub use lock::Lock;
 pub use space::{check as check_space, free as free_space};
@@ -246,7 +248,7 @@ pub async fn obtain(options: &Options, parts: &[Part], progress: &dyn Progress) 
 /// What the program of a part follows from: the digest of one that the user gives, else the pin.
 pub fn identity(options: &Options, part: Part) -> Result<String, ComponentError> {
     match options.given.get(&part) {
-        Some(path) => cache::sha256(path)
+        Some(path) => digest::sha256(path)
             .map(|(digest, _)| format!("sha256:{digest}"))
             .map_err(|source| ComponentError::Given { part, path: path.clone(), source }),
         None => Ok(part.pin() + &options.providers.suffix(part.module())),

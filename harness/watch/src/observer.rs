@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::paused_time::Standstill;
-use crate::wait;
+use crate::wait::pause;
 
 mod seen;
 
@@ -232,7 +232,7 @@ impl Observer {
                     }
                 }
                 // A watch that goes on where it was shows nothing until something changes. A new list is a sign of life.
-                wait::pass(AGAIN).await;
+                pause::pass(AGAIN).await;
             }
         });
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::wait;
+use crate::wait::pause;
 
 /// How often is looked: the kernel tells nobody but a parent that a process was stopped.
 const EVERY: Duration = Duration::from_millis(100);
@@ -40,7 +40,7 @@ impl Standstill {
 async fn count(stands_still: impl Fn() -> bool, milliseconds: Arc<AtomicU64>) {
     let mut looked = Instant::now();
     loop {
-        wait::pass(EVERY).await;
+        pause::pass(EVERY).await;
         let since = looked.elapsed();
         looked += since;
         if stands_still() {

@@ -7,9 +7,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::observer::{Observer, View};
+
+pub mod pause;
+
+pub use pause::{pass, pass_until};
 
 /// What a step of a wait says about the thing awaited.
 #[derive(Debug)]
@@ -189,14 +193,4 @@ pub async fn poll<T, F: Future<Output = Progress<T>>>(
         }
         sleep(every).await;
     }
-}
-
-/// Lets time pass where a case's plan says so, for instance between two rotations of a source.
-pub async fn pass(duration: Duration) {
-    sleep(duration).await;
-}
-
-/// Lets time pass until an instant of a case's plan.
-pub async fn pass_until(instant: Instant) {
-    sleep_until(instant).await;
 }

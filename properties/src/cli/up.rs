@@ -14,7 +14,7 @@ use credence_programs::supply::{self, Part, Progress as _};
 use credence_programs::{dirs, process};
 use credence_report::verdict::ExitCode;
 use credence_suite::events::PhaseTimer;
-use credence_suite::run::UP;
+use credence_suite::options::UP;
 use credence_watch::wait::{self, Progress};
 
 use super::signals::signal;

@@ -6,7 +6,8 @@
 //!                  schedule                         oracle      copies against sources
 //!                  who may run beside whom          leak_scan   values where none may be
 //!          events: what happens, told while it does observation what a case saw
-//!          stop:   the end that a person asks for
+//!          stop:   the end that a person asks for       options      what a run is asked for
+//!          load:   the configuration under test         error        why a run could not be carried out
 //! ```
 //!
 //! Invariants:
@@ -15,10 +16,13 @@
 //! - Nothing here sleeps: waits are in [`credence_watch::wait`].
 
 pub mod driver;
+pub mod error;
 pub mod events;
 pub mod generate;
 pub mod leak_scan;
+pub mod load;
 pub mod observation;
+pub mod options;
 pub mod oracle;
 pub mod p01_propagation;
 pub mod p02_provisioning;

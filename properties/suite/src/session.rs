@@ -28,11 +28,13 @@ use proptest::strategy::{Strategy, ValueTree};
 use tokio::task::JoinHandle;
 
 use crate::driver::{Executed, Plan, Property, Registered};
+use crate::error::RunError;
 use crate::events::{Event, Events, PhaseTimer};
+use crate::load::load;
+use crate::options::{ClusterKind, Keep, Options};
 use crate::p03_label_distribution::LabelDistribution;
 use crate::p07_credential_types::CredentialTypes;
 use crate::p11_outage::Outage;
-use crate::run::{ClusterKind, Keep, Options, RunError, load};
 use crate::stop::Stop;
 use crate::testbed::namespaces::Namespaces;
 use crate::testbed::sources::SourceError;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use credence::console::Console;
 use credence_core::text::chain;
 use credence_report::report::Report;
-use credence_suite::run::{self, Options};
+use credence_suite::options::Options;
+use credence_suite::run;
 use credence_suite::stop::Stop;
 use libtest_mimic::Failed;
 

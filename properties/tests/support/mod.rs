@@ -6,7 +6,7 @@ use std::time::Duration;
 use credence_model::overlay::Time;
 use credence_programs::dirs;
 use credence_programs::supply::{self, Given};
-use credence_suite::run::{ClusterKind, Keep, LANES, Options};
+use credence_suite::options::{ClusterKind, Keep, LANES, Options};
 
 /// Options of a run of all properties on the reference configuration, with reports in `out`.
 pub(crate) fn options(out: &Path) -> Options {

@@ -17,7 +17,7 @@ use credence_monitor::monitor::{Monitor, MonitorError, Options, RBAC, USER_AGENT
 use credence_programs::dirs;
 use credence_programs::run_dir::RunDir;
 use credence_programs::supply::{self, Part, PlainProgress};
-use credence_suite::run::load;
+use credence_suite::load::load;
 use credence_suite::testbed::{WORKERS, deploy};
 use credence_watch::connect::connect;
 use credence_watch::wait::{self, Progress};

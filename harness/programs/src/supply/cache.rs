@@ -11,17 +11,17 @@
 //! ```
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempDir};
 
 use super::module::Module;
 use super::{ComponentError, Options, Origin, Part, Providers, space};
+use crate::supply::digest::sha256;
 
 /// Name of the record beside a program.
 const RECORD: &str = "origin.json";
@@ -181,26 +181,6 @@ fn pinned(name: &str, module: Module) -> String {
 /// Whether the bytes of a program are those that were put into the cache. Reads all of it.
 pub(super) fn is_intact(stored: &Stored) -> bool {
     sha256(&stored.path).is_ok_and(|(found, _)| found == stored.record.sha256)
-}
-
-/// SHA-256 in hexadecimal, and the size in bytes.
-pub(super) fn sha256(path: &Path) -> io::Result<(String, u64)> {
-    let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
-    let (mut buffer, mut bytes) = (vec![0; 1 << 16], 0);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok((hex(&hasher.finalize()), bytes)),
-            length => {
-                hasher.update(&buffer[..length]);
-                bytes += length as u64;
-            }
-        }
-    }
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Removes a file or a directory with all that is in it; none is fine.

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::Providers;
-use super::cache::hex;
+use crate::supply::digest::hex;
 
 /// A pinned Go module: parts of one module are built together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -14,16 +14,7 @@ use super::assets::{copy_tree, module_directory};
 use super::cache::{self, Cache, failed};
 use super::go::Go;
 use super::module::Module;
-
-/// Store providers and generators of External Secrets Operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Providers {
-    /// Those that credence uses, which build in a third of the time.
-    #[default]
-    Used,
-    /// All that upstream has.
-    All,
-}
+use crate::supply::{Providers, digest};
 
 /// Folders of `pkg/provider`. Those of Azure and Google are left out with most of the time that a build takes: their
 /// client libraries are as large as the rest together.
@@ -65,7 +56,7 @@ impl Providers {
         }
         let mut digest = Sha256::new();
         registrations().iter().for_each(|(path, text)| digest.update(format!("{path}\n{text}")));
-        format!("-{}", cache::hex(&digest.finalize()[..4]))
+        format!("-{}", digest::hex(&digest.finalize()[..4]))
     }
 
     /// Whether less of `module` is built than there is.

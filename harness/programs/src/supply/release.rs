@@ -13,6 +13,7 @@ use super::cache::{self, Cache, failed};
 use super::download::{Downloads, Failure};
 use super::lock::Lock;
 use super::{ComponentError, Origin, Part, Step, space};
+use crate::supply::digest;
 
 /// The release of one part for this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,7 +162,7 @@ impl Release {
 
     /// Verifies the download and takes the program out of it.
     fn finish(&self, file: &Path, expected: &str) -> Result<(PathBuf, Origin), ComponentError> {
-        let (found, _) = cache::sha256(file).map_err(failed("read", file))?;
+        let (found, _) = digest::sha256(file).map_err(failed("read", file))?;
         if found != expected {
             cache::remove(file)?;
             let (url, expected) = (self.url.to_string(), expected.to_owned());

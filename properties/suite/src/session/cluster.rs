@@ -8,7 +8,7 @@ use credence_cluster::cluster::{Cluster, ControlPlaneFiles};
 use credence_cluster::faults::proxy::{Gate, GateError};
 use credence_core::manifest::Manifest;
 
-use crate::run::UP;
+use crate::options::UP;
 
 /// A gate for each store that reads Kubernetes Secrets.
 pub(super) async fn open_gates(cluster: &Cluster, manifests: &[Manifest]) -> Result<BTreeMap<String, Gate>, GateError> {

@@ -9,7 +9,8 @@ use credence_core::manifest::{self, Manifest};
 use credence_model::overlay::Time;
 use credence_programs::supply::{Given, Providers};
 
-use crate::run::{ClusterKind, Options, RunError};
+use crate::error::RunError;
+use crate::options::{ClusterKind, Options};
 
 /// Audit policy and encryption of the configuration under test; none if it does not say.
 pub(super) fn control_plane(options: &Options) -> Result<Option<ControlPlaneFiles>, ControlPlaneFilesError> {

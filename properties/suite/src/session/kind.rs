@@ -11,8 +11,9 @@ use credence_programs::node_image::{self, NodeImage, NodeImageError};
 use credence_programs::pod_image::{PodImage, PulledImage};
 use credence_programs::supply::Programs;
 
+use crate::error::RunError;
 use crate::events::Events;
-use crate::run::{Options, RunError};
+use crate::options::Options;
 
 /// What a cluster of kind is started from.
 pub(super) struct Kind {

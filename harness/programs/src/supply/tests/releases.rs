@@ -26,7 +26,7 @@ fn whole() -> Served {
 
 fn hex_sha256(bytes: &[u8]) -> String {
     use sha2::Digest;
-    cache::hex(&sha2::Sha256::digest(bytes))
+    digest::hex(&sha2::Sha256::digest(bytes))
 }
 
 /// Options that may use this server, and a Go that fails.

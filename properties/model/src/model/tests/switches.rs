@@ -6,7 +6,7 @@ use super::*;
 fn any_value_asks_an_existence_selector_where_labels_are_no_switches() {
     let exists = distributed("docker", "open", TOKEN)
         .replace("{matchLabels: {docker: 'true'}}", "{matchExpressions: [{key: docker, operator: Exists}]}");
-    let alone = model(&[exists.clone()]);
+    let alone = model(std::slice::from_ref(&exists));
     assert!(!alone.is_switch("docker"));
     assert_eq!(copies(&alone, "a: docker=billing, b: docker=false"), ["a/docker by docker", "b/docker by docker"]);
     let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team, labels: {docker: billing}}\n";

@@ -1,0 +1,122 @@
+//! Why a run could not be carried out.
+
+use std::path::PathBuf;
+
+use credence_cluster::cluster::{ClusterError, ControlPlaneFilesError};
+use credence_cluster::faults::proxy::GateError;
+use credence_cluster::kind::KindError;
+use credence_consumers::forge::ForgeError;
+use credence_consumers::kargo::KargoError;
+use credence_core::manifest::ManifestError;
+use credence_model::config::BundleError;
+use credence_programs::dirs::DirsError;
+use credence_programs::engine::EngineError;
+use credence_programs::node_image::NodeImageError;
+use credence_programs::run_dir::RunDirError;
+use credence_programs::supply::ComponentError;
+use credence_report::report::ReportError;
+use credence_watch::observer::ObserveError;
+
+use crate::testbed::deploy::DeployError;
+use crate::testbed::leftovers::LeftoverError;
+use crate::testbed::namespaces::NamespaceError;
+use crate::testbed::sources::SourceError;
+
+/// Why a run could not take place. A run that took place ends in a report, whatever it found.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A directory of ours cannot be found.
+    #[error("failed to find credence's directories")]
+    Dirs(#[from] DirsError),
+    /// The state directory cannot be used.
+    #[error("failed to use the state directory")]
+    RunDir(#[from] RunDirError),
+    /// A program cannot be obtained.
+    #[error("failed to obtain the programs")]
+    Components(#[from] ComponentError),
+    /// What was given as Kargo is something else.
+    #[error("failed to use the given Kargo")]
+    Kargo(#[from] KargoError),
+    /// The configuration cannot be read.
+    #[error("failed to read the configuration")]
+    Manifest(#[from] ManifestError),
+    /// The configuration is not one that can be tested.
+    #[error("failed to understand the configuration")]
+    Bundle(#[from] BundleError),
+    /// The built-in configuration cannot be unpacked.
+    #[error("failed to unpack the reference configuration into {path}")]
+    Reference {
+        /// Where to.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The files for the API server cannot be read.
+    #[error("failed to read the configuration's files for the API server")]
+    ControlPlane(#[from] ControlPlaneFilesError),
+    /// A gate cannot be opened.
+    #[error("failed to put a gate in front of the sources")]
+    Gate(#[from] GateError),
+    /// Images are given for pods that there are none of.
+    #[error("failed to use the images given: only on a cluster of kind do programs run in pods; add --cluster kind")]
+    Images,
+    /// An image that was given for pods cannot be had.
+    #[error("failed to obtain the images given; see whether the engine can pull them by hand, or leave --image out")]
+    PodImages(#[source] NodeImageError),
+    /// There is no engine for a cluster of kind.
+    #[error("failed to find a container engine for a cluster of kind")]
+    Engine(#[from] EngineError),
+    /// The image of a node of kind cannot be had.
+    #[error("failed to obtain the image of a node of kind")]
+    NodeImage(#[from] NodeImageError),
+    /// The cluster cannot be had.
+    #[error("failed to bring up a cluster")]
+    Cluster(#[from] ClusterError),
+    /// The configuration was refused.
+    #[error("failed to deploy")]
+    Deploy(#[from] DeployError),
+    /// The cluster cannot be watched.
+    #[error("failed to watch the cluster")]
+    Observe(#[from] ObserveError),
+    /// What an earlier run left cannot be removed.
+    #[error("failed to clean the cluster")]
+    Leftovers(#[from] LeftoverError),
+    /// Namespaces cannot be made or removed.
+    #[error("failed to prepare the namespaces")]
+    Namespace(#[from] NamespaceError),
+    /// The sources cannot be written.
+    #[error("failed to prepare the sources")]
+    Source(#[from] SourceError),
+    /// It was asked to end before anything was tested.
+    #[error("interrupted before anything was tested")]
+    Interrupted,
+    /// What came to the forge could not be written down.
+    #[error("failed to keep the evidence of the forge")]
+    Evidence(#[from] ForgeError),
+    /// The reports cannot be written.
+    #[error("failed to write the reports")]
+    Report(#[from] ReportError),
+}
+
+impl RunError {
+    /// Whether the user can mend it in the command line, the environment or the configuration.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Manifest(_)
+                | Self::Bundle(_)
+                | Self::Deploy(_)
+                | Self::Dirs(_)
+                | Self::RunDir(_)
+                | Self::Engine(_)
+                | Self::Images
+                | Self::PodImages(_)
+                | Self::NodeImage(NodeImageError::NotRoot | NodeImageError::Missing { .. } | NodeImageError::Engine(_))
+                | Self::Cluster(ClusterError::Kind(
+                    KindError::Foreign { .. } | KindError::Unmountable { .. } | KindError::Apart { .. }
+                ))
+                | Self::Kargo(_)
+        )
+    }
+}

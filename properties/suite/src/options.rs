@@ -1,0 +1,85 @@
+//! What a run is asked for.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use credence_core::id::PropertyId;
+use credence_model::overlay::Time;
+use credence_programs::pod_image::GivenImage;
+use credence_programs::supply;
+
+/// Name of the run directory of the cluster that `credence up` keeps.
+pub const UP: &str = "up";
+
+/// Lanes for a machine with two processors: cases mostly wait for the operator, which has a pace of its own.
+pub const LANES: NonZero<usize> = NonZero::new(48).expect("a constant above zero");
+
+/// What to run, on what.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration directory; the reference configuration if none.
+    pub config: Option<PathBuf>,
+    /// Manifests of what uses the credentials; those of the reference configuration if neither they nor a configuration
+    /// are given.
+    pub consumers: Option<PathBuf>,
+    /// Directory of the audit policy and the encryption configuration; `control-plane` in the configuration if not given.
+    pub control_plane: Option<PathBuf>,
+    /// The kind of cluster to start.
+    pub cluster: ClusterKind,
+    /// The command of the container engine for a cluster of kind; docker or podman from the `PATH` if not given.
+    pub engine: Option<PathBuf>,
+    /// Properties to run; all if empty.
+    pub properties: Vec<PropertyId>,
+    /// Cases of each property.
+    pub cases: u32,
+    /// Slots of cases that run at the same time, of all properties together; one runs everything one after the other.
+    pub lanes: NonZero<usize>,
+    /// This case alone, if given.
+    pub only: Option<u32>,
+    /// What all cases follow from.
+    pub seed: u64,
+    /// Where the reports go.
+    pub out: PathBuf,
+    /// How time in the configuration is treated.
+    pub time: Time,
+    /// When the run directory, with the logs of all programs, is left in place.
+    pub keep: Keep,
+    /// Whether documented upstream bugs count as failures.
+    pub strict: bool,
+    /// How long a failing case may be made smaller.
+    pub shrink: Duration,
+    /// Images for pods on a cluster of kind, instead of those that are made.
+    pub images: Vec<GivenImage>,
+    /// How programs are obtained.
+    pub components: supply::Options,
+}
+
+impl Options {
+    /// Whether a property is to run.
+    pub fn wants(&self, property: PropertyId) -> bool {
+        self.properties.is_empty() || self.properties.contains(&property)
+    }
+}
+
+/// Where the configuration is tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ClusterKind {
+    /// The embedded cluster, saying what kind would add.
+    Auto,
+    /// Real control plane and operator as local processes; with root also a node. Needs no container engine.
+    Embedded,
+    /// A cluster of kind: nodes are containers, and the operator with its webhook runs in pods. Needs Docker or Podman.
+    Kind,
+}
+
+/// When the run directory is left in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Keep {
+    /// Never.
+    Never,
+    /// When something was violated or could not be told.
+    OnFailure,
+    /// Always.
+    Always,
+}
