@@ -12,6 +12,7 @@ use credence_cluster::evidence::audit::{AuditError, AuditLog};
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, PropertyId, Requirement, agent};
 use credence_core::labels::Labels;
+use credence_core::leak_scan::{LeakScan, LeakScanError, UNSEARCHABLE};
 use credence_model::model::{Model, Target, expected_in};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
@@ -23,7 +24,6 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::driver::Property;
 use crate::generate::asking_labels;
-use crate::leak_scan::Canaries;
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::Environment;
@@ -271,7 +271,7 @@ async fn compare(
     begin: u64,
     story: Story,
     observation: &mut Observation,
-) -> Result<Outcome, AuditError> {
+) -> Result<Outcome, SearchError> {
     let story = Arc::new(story);
     let told = wait::poll("the audit log complete", WRITTEN, EVERY, || {
         let (log, story) = (log.clone(), Arc::clone(&story));
@@ -291,18 +291,24 @@ async fn compare(
                 *observation.operations.entry(kind.to_owned()).or_default() += count;
             }
         }
-        Ok(Err(error)) => return Err(error),
+        Ok(Err(error)) => return Err(error.into()),
         Err(wait::WaitError::TimedOut { last, .. }) => return Ok(credence_report::verdict::violated(last)),
         Err(error) => return Ok(Outcome::Unknown(error.to_string())),
     }
     let log = log.clone();
-    let searched = tokio::task::spawn_blocking(move || leak(&log, begin, &story.values)).await;
-    Ok(match searched {
-        Ok(found) => match found? {
-            None => Outcome::Held,
-            Some(what) => credence_report::verdict::violated(format!("the audit log holds {what}")),
-        },
-        Err(panic) => Outcome::Unknown(panic.to_string()),
+    let searched = tokio::task::spawn_blocking(move || search(&log, begin, &story.values)).await;
+    let Searched { searchable, unsearchable, found } = match searched {
+        Ok(searched) => searched?,
+        Err(panic) => return Ok(Outcome::Unknown(panic.to_string())),
+    };
+    let operations = &mut observation.operations;
+    *operations.entry("value searched for".to_owned()).or_default() += searchable;
+    if unsearchable > 0 {
+        *operations.entry(UNSEARCHABLE.to_owned()).or_default() += unsearchable;
+    }
+    Ok(match found {
+        None => Outcome::Held,
+        Some(what) => credence_report::verdict::violated(format!("the audit log holds {what}")),
     })
 }
 
@@ -381,15 +387,35 @@ fn explained(trail: &Trail, story: &Story) -> Result<Told, String> {
     Ok(told)
 }
 
-/// What value or token the log holds behind `begin`, if any.
-fn leak(log: &AuditLog, begin: u64, values: &[Credential]) -> Result<Option<String>, AuditError> {
-    let canaries = Canaries::and_tokens(values);
+/// What a search of the log came to.
+struct Searched {
+    searchable: u64,
+    unsearchable: u64,
+    /// A value or a token that the log holds, and where.
+    found: Option<String>,
+}
+
+/// Searches what the log has behind `begin`.
+fn search(log: &AuditLog, begin: u64, values: &[Credential]) -> Result<Searched, SearchError> {
+    let scan = LeakScan::with_bearer_tokens(values)?;
     let mut found = None;
     log.lines(begin, |position, line| {
         if found.is_none() {
-            found = canaries.find(line.as_bytes()).map(|what| format!("{what}, in the entry at byte {position}"));
+            found = scan.find(line.as_bytes()).map(|leak| format!("{leak}, in the entry at byte {position}"));
         }
         Ok(())
     })?;
-    Ok(found)
+    let (searchable, unsearchable) = (scan.searchable() as u64, scan.unsearchable().len() as u64);
+    Ok(Searched { searchable, unsearchable, found })
+}
+
+/// Why nothing can be said about the log.
+#[derive(Debug, thiserror::Error)]
+enum SearchError {
+    /// The log could not be read.
+    #[error("failed to search the audit log")]
+    Log(#[from] AuditError),
+    /// There are too many values.
+    #[error("failed to prepare the search of the audit log")]
+    Scan(#[from] LeakScanError),
 }
