@@ -232,6 +232,19 @@ fn a_value_is_found_in_a_text_that_was_cut_off() {
     assert!(scan.find(&STANDARD.encode(&value).as_bytes()[..64]).is_some());
 }
 
+#[test]
+fn the_longest_form_is_found_wherever_a_stream_is_cut() {
+    let value = "0123456789abcdef".repeat(3);
+    let (scan, text) = (scan(value.clone()), hex(value.as_bytes(), false));
+    assert_eq!(scan.longest, text.len());
+    for cut in 0..text.len() {
+        let mut search = scan.search();
+        search.push(&text[..cut]);
+        search.push(&text[cut..]);
+        assert_eq!(search.found().first().map(|leak| leak.form), Some(Form::Hex), "cut at {cut}");
+    }
+}
+
 #[rstest]
 #[case::short("elevenbytes", Reason::TooShort)]
 #[case::empty("", Reason::TooShort)]
