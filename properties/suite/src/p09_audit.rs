@@ -12,7 +12,7 @@ use credence_cluster::evidence::audit::{AuditError, AuditLog};
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, PropertyId, Requirement, agent};
 use credence_core::labels::Labels;
-use credence_core::leak_scan::{LeakScan, LeakScanError, UNSEARCHABLE};
+use credence_core::leak_scan::UNSEARCHABLE;
 use credence_model::model::{Model, Target, expected_in};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
@@ -33,10 +33,12 @@ use crate::testbed::tenant::{Rights, Tenant};
 mod accounts;
 mod actions;
 mod operation;
+mod search;
 mod trail;
 
 use accounts::{operator, reader};
 use operation::{Operation, operations};
+use search::{SearchError, Searched, search};
 use trail::{Fact, Trail};
 
 /// The property.
@@ -385,37 +387,4 @@ fn explained(trail: &Trail, story: &Story) -> Result<Told, String> {
         }
     }
     Ok(told)
-}
-
-/// What a search of the log came to.
-struct Searched {
-    searchable: u64,
-    unsearchable: u64,
-    /// A value or a token that the log holds, and where.
-    found: Option<String>,
-}
-
-/// Searches what the log has behind `begin`.
-fn search(log: &AuditLog, begin: u64, values: &[Credential]) -> Result<Searched, SearchError> {
-    let scan = LeakScan::with_bearer_tokens(values)?;
-    let mut found = None;
-    log.lines(begin, |position, line| {
-        if found.is_none() {
-            found = scan.find(line.as_bytes()).map(|leak| format!("{leak}, in the entry at byte {position}"));
-        }
-        Ok(())
-    })?;
-    let (searchable, unsearchable) = (scan.searchable() as u64, scan.unsearchable().len() as u64);
-    Ok(Searched { searchable, unsearchable, found })
-}
-
-/// Why nothing can be said about the log.
-#[derive(Debug, thiserror::Error)]
-enum SearchError {
-    /// The log could not be read.
-    #[error("failed to search the audit log")]
-    Log(#[from] AuditError),
-    /// There are too many values.
-    #[error("failed to prepare the search of the audit log")]
-    Scan(#[from] LeakScanError),
 }
