@@ -12,10 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use credence::console::Console;
 use credence_core::consumer::Consumer;
+use credence_core::leak_scan::{LeakScan, is_searchable};
 use credence_core::text::chain;
 use credence_report::verdict::Verdict;
 use credence_suite::driver::{Property, Registered};
 use credence_suite::events::Events;
+use credence_suite::file_scan;
 use credence_suite::options::Options;
 use credence_suite::p07_credential_types::CredentialTypes;
 use credence_suite::registry::PROPERTIES;
@@ -24,8 +26,6 @@ use credence_suite::stop::Stop;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
-#[path = "support/canary.rs"]
-mod canary;
 mod support;
 #[path = "support/took.rs"]
 mod took;
@@ -170,25 +170,34 @@ fn workflow(shared: &Shared) -> Result<(), Failed> {
     })
 }
 
+/// Directories in which systems under test keep what is theirs to keep: the forge the ids of what it issued, containerd
+/// the environment of its containers, Kargo the user names that it puts into the URLs that it logs.
+const OWN: [&str; 3] = ["consumers/forge", "node/lib/containerd", "consumers/kargo"];
+
 /// Searches everything that this run wrote, and the command lines of all processes, for values that it generated.
 fn secrecy(shared: &Shared) -> Result<(), Failed> {
     shared.with_session(|session| {
-        let needles = canary::needles(session);
-        if needles.len() < 10 {
-            return Err(Failed::from(format!("only {} values to search for", needles.len())));
+        let failed = |error: file_scan::FileScanError| Failed::from(chain(&error));
+        let values = session.source_values();
+        let scan = LeakScan::new(&values)?;
+        for unsearchable in scan.unsearchable() {
+            eprintln!("secrecy: not searched for: {unsearchable}");
         }
-        let control = shared.out.join("control.txt");
+        let Some(control) = values.iter().find(|value| is_searchable(value)).filter(|_| scan.searchable() >= 5) else {
+            return Err(Failed::from(format!("only {} values to search for", scan.searchable())));
+        };
+        // JSON, as reports and logs are.
+        let path = shared.out.join("control.json");
         std::fs::create_dir_all(&shared.out)?;
-        std::fs::write(&control, &needles[0])?;
-        let needles = aho_corasick::AhoCorasick::new(&needles)?;
-        let found_control = canary::search_files(&shared.out, &needles);
-        std::fs::remove_file(&control)?;
-        if found_control.is_empty() {
+        std::fs::write(&path, serde_json::json!([String::from_utf8_lossy(control.expose())]).to_string())?;
+        let found_control = file_scan::search_directory(&scan, &shared.out, &OWN);
+        std::fs::remove_file(&path)?;
+        if !found_control.map_err(failed)?.iter().any(|(found, _)| *found == path) {
             return Err(Failed::from("the search does not find a value that is there"));
         }
-        let mut found = canary::search_files(&shared.out, &needles);
-        found.extend(canary::search_files(session.directory(), &needles));
-        found.extend(canary::search_command_lines(&needles));
+        let mut found = file_scan::search_directory(&scan, &shared.out, &OWN).map_err(failed)?;
+        found.extend(file_scan::search_directory(&scan, session.directory(), &OWN).map_err(failed)?);
+        found.extend(file_scan::search_command_lines(&scan).map_err(failed)?);
         if found.is_empty() { Ok(()) } else { Err(Failed::from(format!("found values in {found:?}"))) }
     })
 }

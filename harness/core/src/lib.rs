@@ -5,7 +5,8 @@
 //!  labels        labels of objects               id            names of properties, cases and requirements
 //!  consumer      who uses a copy                 formats       how each consumer reads a copy
 //!  endpoints     where it is used                kargo_lookup  which copy Kargo takes
-//!  overlay_field changes to a configuration      text          text of errors
+//!  leak_scan     a search for values, everywhere overlay_field changes to a configuration
+//!  text          text of errors
 //! ```
 
 pub mod consumer;
@@ -15,6 +16,7 @@ pub mod formats;
 pub mod id;
 pub mod kargo_lookup;
 pub mod labels;
+pub mod leak_scan;
 pub mod manifest;
 pub mod overlay_field;
 pub mod text;

@@ -4,7 +4,7 @@
 //!  run ──▶ session ──▶ testbed                      p01 … p15   claims, in `registry`
 //!              └─▶ side_by_side ──▶ driver ──▶ pNN  generate    from seed to case
 //!                  schedule                         oracle      copies against sources
-//!                  who may run beside whom          leak_scan   values where none may be
+//!                  who may run beside whom          file_scan   values where none may be
 //!          events: what happens, told while it does observation what a case saw
 //!          stop:   the end that a person asks for       options      what a run is asked for
 //!          load:   the configuration under test         error        why a run could not be carried out
@@ -18,8 +18,8 @@
 pub mod driver;
 pub mod error;
 pub mod events;
+pub mod file_scan;
 pub mod generate;
-pub mod leak_scan;
 pub mod load;
 pub mod observation;
 pub mod options;

@@ -31,7 +31,6 @@ mod attempt;
 mod call;
 mod canary;
 mod layers;
-mod needles;
 mod objects;
 mod reach;
 mod route;

@@ -12,6 +12,7 @@ use credence_cluster::evidence::audit::{AuditError, AuditLog};
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, PropertyId, Requirement, agent};
 use credence_core::labels::Labels;
+use credence_core::leak_scan::UNSEARCHABLE;
 use credence_model::model::{Model, Target, expected_in};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
@@ -23,7 +24,6 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::driver::Property;
 use crate::generate::asking_labels;
-use crate::leak_scan::Canaries;
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::Environment;
@@ -33,10 +33,12 @@ use crate::testbed::tenant::{Rights, Tenant};
 mod accounts;
 mod actions;
 mod operation;
+mod search;
 mod trail;
 
 use accounts::{operator, reader};
 use operation::{Operation, operations};
+use search::{SearchError, Searched, search};
 use trail::{Fact, Trail};
 
 /// The property.
@@ -271,7 +273,7 @@ async fn compare(
     begin: u64,
     story: Story,
     observation: &mut Observation,
-) -> Result<Outcome, AuditError> {
+) -> Result<Outcome, SearchError> {
     let story = Arc::new(story);
     let told = wait::poll("the audit log complete", WRITTEN, EVERY, || {
         let (log, story) = (log.clone(), Arc::clone(&story));
@@ -291,18 +293,24 @@ async fn compare(
                 *observation.operations.entry(kind.to_owned()).or_default() += count;
             }
         }
-        Ok(Err(error)) => return Err(error),
+        Ok(Err(error)) => return Err(error.into()),
         Err(wait::WaitError::TimedOut { last, .. }) => return Ok(credence_report::verdict::violated(last)),
         Err(error) => return Ok(Outcome::Unknown(error.to_string())),
     }
     let log = log.clone();
-    let searched = tokio::task::spawn_blocking(move || leak(&log, begin, &story.values)).await;
-    Ok(match searched {
-        Ok(found) => match found? {
-            None => Outcome::Held,
-            Some(what) => credence_report::verdict::violated(format!("the audit log holds {what}")),
-        },
-        Err(panic) => Outcome::Unknown(panic.to_string()),
+    let searched = tokio::task::spawn_blocking(move || search(&log, begin, &story.values)).await;
+    let Searched { searchable, unsearchable, found } = match searched {
+        Ok(searched) => searched?,
+        Err(panic) => return Ok(Outcome::Unknown(panic.to_string())),
+    };
+    let operations = &mut observation.operations;
+    *operations.entry("value searched for".to_owned()).or_default() += searchable;
+    if unsearchable > 0 {
+        *operations.entry(UNSEARCHABLE.to_owned()).or_default() += unsearchable;
+    }
+    Ok(match found {
+        None => Outcome::Held,
+        Some(what) => credence_report::verdict::violated(format!("the audit log holds {what}")),
     })
 }
 
@@ -379,17 +387,4 @@ fn explained(trail: &Trail, story: &Story) -> Result<Told, String> {
         }
     }
     Ok(told)
-}
-
-/// What value or token the log holds behind `begin`, if any.
-fn leak(log: &AuditLog, begin: u64, values: &[Credential]) -> Result<Option<String>, AuditError> {
-    let canaries = Canaries::and_tokens(values);
-    let mut found = None;
-    log.lines(begin, |position, line| {
-        if found.is_none() {
-            found = canaries.find(line.as_bytes()).map(|what| format!("{what}, in the entry at byte {position}"));
-        }
-        Ok(())
-    })?;
-    Ok(found)
 }

@@ -16,6 +16,7 @@ use credence_cluster::evidence::capture::Capture;
 use credence_cluster::evidence::etcd::{Etcd, Stored};
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, PropertyId, Requirement, agent};
+use credence_core::leak_scan::{self, LeakScan, UNSEARCHABLE};
 use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
 use credence_model::values::Values;
@@ -30,7 +31,6 @@ use proptest::strategy::BoxedStrategy;
 
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
-use crate::leak_scan::Canaries;
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::operator_resync::until_operator_sees_copies;
@@ -102,7 +102,7 @@ impl Property for Encryption {
     }
 
     fn is_telling(&self, _model: &Model, episode: &Episode, _case: &Copy) -> bool {
-        !Canaries::of(episode.values()).is_empty()
+        episode.values().any(leak_scan::is_searchable)
     }
 
     fn applies(&self, env: &Environment) -> Result<(), String> {
@@ -239,7 +239,12 @@ async fn judge(env: &Environment, episode: &Episode, lives: &mut [Live<'_>]) -> 
     let envelope = envelope(env).map_err(Observation::unknown)?;
     let stored: BTreeMap<String, Stored> =
         etcd.with_prefix(SECRETS).await?.into_iter().map(|stored| (stored.key.clone(), stored)).collect();
-    let values = Canaries::of(episode.values());
+    let values = LeakScan::new(episode.values())?;
+    if let Some(first) = lives.first_mut()
+        && !values.unsearchable().is_empty()
+    {
+        first.observation.operations.insert(UNSEARCHABLE.to_owned(), values.unsearchable().len() as u64);
+    }
     let everywhere = stored.values().try_for_each(|stored| sealed(stored, &envelope, &values));
     let key = |namespace: &str, name: &str| format!("{SECRETS}{namespace}/{name}");
     let source = &episode.rotation.source;
@@ -254,7 +259,8 @@ async fn judge(env: &Environment, episode: &Episode, lives: &mut [Live<'_>]) -> 
         live.observation.count("raw copy");
         let control = format!("{CONFIG_MAPS}{}/{}", live.dependent.namespace, control_name(live.id));
         let found = etcd.with_prefix(&control).await?;
-        let is_found = found.iter().any(|stored| Canaries::of([&live.control]).find(&stored.value).is_some());
+        let of_control = LeakScan::new([&live.control])?;
+        let is_found = found.iter().any(|stored| of_control.find(&stored.value).is_some());
         live.observation.outcome = match &everywhere {
             Err(why) => credence_report::verdict::violated(why.clone()),
             Ok(()) if is_found => Outcome::Held,
@@ -265,12 +271,12 @@ async fn judge(env: &Environment, episode: &Episode, lives: &mut [Live<'_>]) -> 
 }
 
 /// Whether a raw value has the envelope, and none of the values in plain.
-fn sealed(stored: &Stored, envelope: &Envelope, values: &Canaries) -> Result<(), String> {
+fn sealed(stored: &Stored, envelope: &Envelope, values: &LeakScan) -> Result<(), String> {
     if !envelope.is_of(&stored.value) {
         return Err(format!("etcd holds {} without the envelope {}", stored.key, envelope.as_str()));
     }
     match values.find(&stored.value) {
-        Some(what) => Err(format!("etcd holds {what} at {}", stored.key)),
+        Some(leak) => Err(format!("etcd holds {leak} at {}", stored.key)),
         None => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use credence_core::leak_scan::LeakScan;
 use k8s_openapi::api::authorization::v1::{ResourceRule, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec};
 use kube::api::PostParams;
 use kube::discovery::{Scope, verbs};
@@ -10,7 +11,6 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::call::{Answer, Call, collection};
-use super::needles::Needles;
 
 /// Why it could not be told what somebody may read.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,7 @@ pub(super) struct Search {
     pub(super) found: BTreeSet<(String, String)>,
 }
 
-/// Reads all that the owner of `client` may read in `namespaces` and in the cluster, and looks for `needles` in it.
+/// Reads all that the owner of `client` may read in `namespaces` and in the cluster, and looks for values in it.
 ///
 /// # Errors
 /// When it cannot be told what may be read, or something that may be read is not.
@@ -103,7 +103,7 @@ pub(super) async fn search(
     client: &Client,
     kinds: &Kinds,
     namespaces: &BTreeSet<&str>,
-    needles: &Needles,
+    scan: &LeakScan,
 ) -> Result<Search, ReachError> {
     let kinds = kinds.get(client).await?;
     let mut search = Search::default();
@@ -113,10 +113,10 @@ pub(super) async fn search(
         for kind in kinds.iter().filter(|kind| kind.namespaced) {
             let path = collection(&kind.api, Some(namespace), &kind.resource);
             match Allowed::of(&rules, kind) {
-                Allowed::All => search.list(client, path, needles, Forbidden::IsAnError).await?,
+                Allowed::All => search.list(client, path, scan, Forbidden::IsAnError).await?,
                 Allowed::Named(names) => {
                     for name in names {
-                        search.object(client, format!("{path}/{name}"), needles).await?;
+                        search.object(client, format!("{path}/{name}"), scan).await?;
                     }
                 }
             }
@@ -126,7 +126,7 @@ pub(super) async fn search(
     // A rule that is bound in a namespace is no right in the cluster, and the rules do not tell which is which.
     for kind in kinds.iter().filter(|kind| !kind.namespaced && Allowed::of(&everywhere, kind) == Allowed::All) {
         let path = collection(&kind.api, None, &kind.resource);
-        search.list(client, path, needles, Forbidden::IsNothing).await?;
+        search.list(client, path, scan, Forbidden::IsNothing).await?;
     }
     Ok(search)
 }
@@ -186,7 +186,7 @@ impl Search {
         &mut self,
         client: &Client,
         path: String,
-        needles: &Needles,
+        scan: &LeakScan,
         forbidden: Forbidden,
     ) -> Result<(), ReachError> {
         let reply = Call::get(&path).send(client).await.map_err(request("read what may be read"))?;
@@ -198,24 +198,24 @@ impl Search {
         let list: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         for object in list["items"].as_array().into_iter().flatten() {
             let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-            self.look(&format!("{path}/{name}"), object, needles);
+            self.look(&format!("{path}/{name}"), object, scan);
         }
         Ok(())
     }
 
-    async fn object(&mut self, client: &Client, path: String, needles: &Needles) -> Result<(), ReachError> {
+    async fn object(&mut self, client: &Client, path: String, scan: &LeakScan) -> Result<(), ReachError> {
         let reply = Call::get(&path).send(client).await.map_err(request("read what may be read"))?;
         // A name in a rule need not be the name of anything.
         if reply.answer == Answer::Admitted {
-            self.look(&path, &serde_json::from_slice(&reply.body).unwrap_or_default(), needles);
+            self.look(&path, &serde_json::from_slice(&reply.body).unwrap_or_default(), scan);
         }
         Ok(())
     }
 
-    fn look(&mut self, place: &str, object: &Value, needles: &Needles) {
+    fn look(&mut self, place: &str, object: &Value, scan: &LeakScan) {
         self.objects += 1;
-        let found = needles.within_object(object);
-        self.found.extend(found.into_iter().map(|name| (name.to_owned(), place.to_owned())));
+        let found = scan.find_all_in_json(object);
+        self.found.extend(found.into_iter().map(|leak| (leak.label.to_owned(), place.to_owned())));
     }
 }
 

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aho_corasick::BuildError;
 use credence_cluster::apply::RUN_LABEL;
 use credence_cluster::cluster::Description;
 use credence_cluster::evidence::sink::Receiver;
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, agent};
+use credence_core::leak_scan::{LeakScan, LeakScanError, Unsearchable};
 use credence_model::model::expected_in;
 use credence_report::verdict::Outcome;
 use credence_watch::wait::{self, Progress, WaitError};
@@ -22,7 +22,6 @@ use super::Attack;
 use super::attempt::Scene;
 use super::call::{Answer, CORE, Call, EXTERNAL_SECRETS, Reply, collection};
 use super::canary::{self, entitled};
-use super::needles::Needles;
 use super::objects::{self, OWN, VALUE};
 use super::reach::ReachError;
 use super::route::{Impostor, PlatformKind, Route};
@@ -74,7 +73,10 @@ pub(super) enum AccessError {
     Reach(#[from] ReachError),
     /// There are too many values to search for.
     #[error("failed to prepare the search")]
-    Needles(#[from] BuildError),
+    Scan(#[from] LeakScanError),
+    /// A value cannot be searched for, so that finding nothing would prove nothing.
+    #[error("failed to prepare the search: {0}")]
+    Unsearchable(Unsearchable),
     /// The tenant has no server.
     #[error("failed to start a server of the tenant's own")]
     Receiver(#[source] std::io::Error),
@@ -173,7 +175,7 @@ async fn as_tenant(
     }
     served(env, &neighbour.name, attack).await?;
 
-    let needles = needles(&scene, sources, &private)?;
+    let scan = scan(&scene, sources, &private)?;
     let mut trial = Trial {
         env,
         id,
@@ -183,7 +185,7 @@ async fn as_tenant(
         scene,
         sources,
         neighbour: &attack.neighbour,
-        needles,
+        scan,
         private: &private[0],
         receiver,
         created,
@@ -198,11 +200,11 @@ async fn as_tenant(
     Ok(trial.observation)
 }
 
-/// The name of the tenant's own value among the needles; it must be found.
+/// The name of the tenant's own value among those that are looked for; it must be found.
 pub(super) const OWN_VALUE: &str = "its own";
 
 /// What the tenant is not entitled to, and its own value as the proof that the search works.
-fn needles(scene: &Scene<'_>, sources: &SharedLease, private: &[Credential; 2]) -> Result<Needles, AccessError> {
+fn scan(scene: &Scene<'_>, sources: &SharedLease, private: &[Credential; 2]) -> Result<LeakScan, AccessError> {
     let entitled = entitled(scene.model, scene.mine, scene.labels);
     let mut values =
         vec![(OWN_VALUE.to_owned(), &private[0]), (format!("the Secret of {}", scene.neighbour), &private[1])];
@@ -213,7 +215,11 @@ fn needles(scene: &Scene<'_>, sources: &SharedLease, private: &[Credential; 2]) 
             }
         }
     }
-    Ok(Needles::new(values)?)
+    let scan = LeakScan::labelled(values)?;
+    match scan.unsearchable().first() {
+        Some(one) => Err(AccessError::Unsearchable(one.clone())),
+        None => Ok(scan),
+    }
 }
 
 /// The namespace as it is, for requests that write it whole.

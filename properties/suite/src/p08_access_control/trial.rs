@@ -9,6 +9,7 @@ use credence_cluster::operator;
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
+use credence_core::leak_scan::{Leak, LeakScan};
 use credence_report::verdict::Outcome;
 use credence_watch::wait::{self, Progress, WaitError};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -17,7 +18,6 @@ use serde_json::Value;
 
 use super::attempt::{Admitted, Attempt, Scene};
 use super::call::{Answer, Call, Denial, Reply};
-use super::needles::Needles;
 use super::objects::VALUE;
 use super::reach;
 use super::route::{Route, Trespass};
@@ -38,7 +38,7 @@ pub(super) struct Trial<'a> {
     pub(super) sources: &'a SharedLease,
     /// Labels of the neighbour.
     pub(super) neighbour: &'a Labels,
-    pub(super) needles: Needles,
+    pub(super) scan: LeakScan,
     /// The tenant's own value.
     pub(super) private: &'a Credential,
     pub(super) receiver: Option<Receiver>,
@@ -98,11 +98,10 @@ impl Trial<'_> {
             self.created.extend(call.created());
         }
         let parsed: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-        let mut found: BTreeSet<&str> = self.needles.within_object(&parsed);
-        found.extend(self.needles.within(&reply.body));
-        found.remove(OWN_VALUE);
-        if let Some(found) = found.first() {
-            self.observation.outcome = self.obtained(found, &format!("the answer to \"{title}\""));
+        let mut found = self.scan.find_all_in_json(&parsed);
+        found.extend(self.scan.find_all(&reply.body));
+        if let Some(leak) = foreign(&found) {
+            self.observation.outcome = self.obtained(leak.label, &format!("the answer to \"{title}\""));
         }
         Ok(reply)
     }
@@ -248,7 +247,7 @@ impl Trial<'_> {
 
     /// Nothing may arrive while the operator is seen to work.
     async fn hold(&mut self) {
-        let (needles, mine, products) = (&self.needles, self.scene.mine, &self.products);
+        let (scan, mine, products) = (&self.scan, self.scene.mine, &self.products);
         let what = format!("{mine} without values of others");
         let held = wait::hold(&self.env.observer, &what, HOLD, |view| {
             if let Some((name, made_by)) = products.iter().find(|(name, _)| view.secret(mine, name).is_some()) {
@@ -256,10 +255,8 @@ impl Trial<'_> {
             }
             for (name, secret) in view.secrets(mine) {
                 for (key, value) in &secret.data {
-                    let mut found = needles.within(value.expose());
-                    found.remove(OWN_VALUE);
-                    if let Some(found) = found.first() {
-                        return Err(format!("Secret {name} holds {found} under {key}"));
+                    if let Some(leak) = foreign(&scan.find_all(value.expose())) {
+                        return Err(format!("Secret {name} holds {leak} under {key}"));
                     }
                 }
             }
@@ -278,7 +275,7 @@ impl Trial<'_> {
         let mut namespaces = BTreeSet::from([scene.mine, scene.neighbour, operator::NAMESPACE]);
         namespaces.extend(["default", "kube-system"]);
         namespaces.extend(scene.model.sources.keys().map(|source| source.namespace.as_str()));
-        let search = reach::search(&self.tenant.client, &self.env.kinds, &namespaces, &self.needles).await?;
+        let search = reach::search(&self.tenant.client, &self.env.kinds, &namespaces, &self.scan).await?;
         *self.observation.operations.entry("object searched".to_owned()).or_default() += search.objects as u64;
         if !search.found.iter().any(|(name, _)| name == OWN_VALUE) {
             self.unknown("the search does not find the tenant's own value".to_owned());
@@ -286,11 +283,9 @@ impl Trial<'_> {
         if let Some((found, place)) = search.found.iter().find(|(name, _)| name != OWN_VALUE) {
             self.end_as(self.obtained(found, place));
         }
-        let received = self.receiver.iter().flat_map(Receiver::received);
-        let found: Vec<String> = received
-            .flat_map(|one| self.needles.within(one.expose()).into_iter().map(str::to_owned).collect::<Vec<_>>())
-            .collect();
-        if let Some(found) = found.iter().find(|name| *name != OWN_VALUE) {
+        let mut received = self.receiver.iter().flat_map(Receiver::received);
+        let found = received.find_map(|one| foreign(&self.scan.find_all(one.expose())).map(|leak| leak.label));
+        if let Some(found) = found {
             self.end_as(self.obtained(found, "what was sent to its own server"));
         }
         Ok(())
@@ -320,4 +315,9 @@ impl Trial<'_> {
     fn end_as(&mut self, end: Outcome) {
         self.observation.outcome = credence_report::verdict::worse(self.observation.outcome.clone(), end);
     }
+}
+
+/// The first value that is not the tenant's own.
+fn foreign<'a>(found: &BTreeSet<Leak<'a>>) -> Option<Leak<'a>> {
+    found.iter().find(|leak| leak.label != OWN_VALUE).copied()
 }

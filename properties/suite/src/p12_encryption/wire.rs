@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use credence_cluster::evidence::capture::{self, Capture, CaptureError, Traffic};
 use credence_core::credential::Credential;
+use credence_core::leak_scan::{LeakScan, LeakScanError};
 use credence_report::verdict::Outcome;
 use credence_watch::wait::{self, Progress};
-
-use crate::leak_scan::Canaries;
 
 /// How long a packet may be on its way through the capture.
 const SEEN: Duration = Duration::from_secs(10);
@@ -37,7 +36,7 @@ impl Wire {
         values: impl Iterator<Item = &'a Credential>,
     ) -> Result<Self, WireError> {
         let control = Credential::random();
-        let (values, of_control) = (Canaries::of(values), Canaries::of([&control]));
+        let (values, of_control) = (LeakScan::new(values)?, LeakScan::new([&control])?);
         let (controls, found) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(BTreeSet::new())));
         let look = {
             let (controls, found) = (Arc::clone(&controls), Arc::clone(&found));
@@ -45,8 +44,8 @@ impl Wire {
                 if of_control.find(packet).is_some() {
                     controls.fetch_add(1, Ordering::Relaxed);
                 }
-                if let Some(what) = values.find(packet) {
-                    found.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned());
+                if let Some(leak) = values.find(packet) {
+                    found.lock().unwrap_or_else(PoisonError::into_inner).insert(leak.to_string());
                 }
             }
         };
@@ -88,6 +87,9 @@ pub(super) enum WireError {
     /// There is no capture.
     #[error("failed to look at the traffic")]
     Capture(#[from] CaptureError),
+    /// There are too many values.
+    #[error("failed to prepare the search of the traffic")]
+    Scan(#[from] LeakScanError),
     /// The capture does not see what is there.
     #[error("failed to see the control in the traffic")]
     Blind(#[from] wait::WaitError),
