@@ -223,6 +223,13 @@ impl LabelSelector {
         Ok(self)
     }
 
+    /// The values that the selector compares a label with.
+    pub fn values_of<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        let required = self.requirements.iter().filter(move |requirement| requirement.key == key);
+        let required = required.flat_map(|requirement| &requirement.values);
+        self.match_labels.get(key).into_iter().chain(required).map(String::as_str)
+    }
+
     /// The label keys that the selector looks at.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         let required = self.requirements.iter().map(|requirement| &requirement.key);
