@@ -4,7 +4,7 @@
 //!  config ──▶ model ──▶ expectation, bounds       selector   which namespaces
 //!  typed      pure      what must hold, how soon  overlay    what is changed, so that it can be tested here
 //!    │          │                                 values     of a source
-//!    └──────────┴─────▶ lint: what can be seen to be wrong by reading
+//!    └──────────┴─────▶ lint: faults that reading tells
 //! ```
 //!
 //! What a case expects follows from the manifests and from the rules that the specification sets for all of them; no

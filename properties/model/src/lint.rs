@@ -1,4 +1,4 @@
-//! What can be seen to be wrong with a configuration by reading it: one rule for each fault, without a cluster.
+//! Faults of a configuration that reading it tells, without a cluster: one rule for each.
 //!
 //! ```text
 //!  Context ──▶ rules ──▶ findings ──▶ output
@@ -32,12 +32,12 @@ mod worlds;
 
 pub use rules::RULES;
 
-/// What rules look at.
+/// The things that rules look at.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// The configuration.
     pub bundle: &'a Bundle,
-    /// What it asks for.
+    /// The model of that.
     pub model: &'a Model,
     /// The files that the API server is started with; empty if the configuration has none.
     pub control_plane: &'a [Manifest],
@@ -45,12 +45,12 @@ pub struct Context<'a> {
     pub texts: &'a BTreeMap<PathBuf, String>,
 }
 
-/// How much a finding matters.
+/// The weight of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Worth knowing; nothing is wrong.
     Note,
-    /// It works, and not as it should.
+    /// Something works, and not as it should.
     Warning,
     /// Something is refused, or never works.
     Error,
@@ -76,15 +76,15 @@ impl fmt::Display for Severity {
 /// One fault that can be seen.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
-    /// Its name: that of its twin in `fixtures/broken`, where there is one.
+    /// The name: that of the rule's twin in `fixtures/broken`, where there is one.
     pub id: &'static str,
     /// The requirement that the fault breaks.
     pub requirement: Requirement,
-    /// How much it matters.
+    /// The weight.
     pub severity: Severity,
     /// The fault in a few words.
     pub summary: &'static str,
-    /// How the fault is mended, and why.
+    /// The way to mend the fault, and why.
     pub help: &'static str,
     /// Finds it.
     pub check: fn(&Context<'_>) -> Vec<Finding>,
@@ -113,7 +113,7 @@ pub struct Finding {
     pub rule: &'static str,
     /// The requirement that the fault breaks.
     pub requirement: Requirement,
-    /// How much it matters.
+    /// The weight.
     pub severity: Severity,
     /// Kind, namespace and name of the object.
     pub object: String,
@@ -123,12 +123,12 @@ pub struct Finding {
     pub line: Option<usize>,
     /// The fault.
     pub message: String,
-    /// How it is mended.
+    /// The way to mend it.
     pub help: &'static str,
 }
 
 impl Finding {
-    /// Whether a configuration with this finding is not accepted.
+    /// True if a configuration with this finding is not accepted.
     pub fn fails(&self) -> bool {
         self.severity > Severity::Note
     }

@@ -17,7 +17,7 @@ use credence_suite::testbed;
 
 use super::Programs;
 
-/// What `--help` says at its end.
+/// The end of `--help`.
 pub(super) const NOTES: &str = "\
 Exit codes: 0 nothing found (notes aside) · 1 errors or warnings · 3 bad usage, or no configuration that can be read
 
@@ -28,13 +28,13 @@ Examples:
   credence lint my/config --format sarif > credence.sarif   for code scanning
   credence lint my/config --control-plane etc    with the audit policy and the encryption of another directory";
 
-/// What is checked, and how findings are written.
+/// The configuration to check, and the form of the findings.
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization.
     /// The reference configuration if not given.
     directory: Option<PathBuf>,
-    /// How findings are written.
+    /// The form of the findings.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Directory with audit-policy.yaml and encryption-config.yaml, which the API server is started with.
@@ -47,7 +47,7 @@ pub(super) struct Options {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
-    /// What is distributed, and findings with their place and help.
+    /// For a person: the distribution, and findings with their place and help.
     Text,
     /// An array of findings.
     Json,
@@ -80,7 +80,7 @@ fn exit_code(findings: &[Finding]) -> ExitCode {
     if findings.iter().any(Finding::fails) { ExitCode::Violated } else { ExitCode::Held }
 }
 
-/// What a configuration distributes, and how soon updates arrive.
+/// The targets of a configuration, and the time in which updates arrive.
 fn distribution(path: &str, model: &Model) -> String {
     let mut text = format!("{path}: {} sources, {} targets\n", model.sources.len(), model.targets.len());
     for target in &model.targets {

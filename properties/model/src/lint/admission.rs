@@ -15,7 +15,7 @@ const GROUP: &str = "admissionregistration.k8s.io";
 /// Functions of templates that reach out of their namespace.
 const DANGEROUS_FUNCTIONS: [&str; 2] = ["getSecretKey", "getHostByName"];
 
-/// What a policy guards.
+/// The thing that a policy guards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Duty {
     /// Secrets that look like copies.
@@ -47,7 +47,7 @@ impl Duty {
 pub(super) struct Policy<'a> {
     /// The policy as it is written.
     pub(super) manifest: &'a Manifest,
-    /// What it guards.
+    /// The thing that it guards.
     pub(super) duty: Duty,
     /// All its expressions.
     pub(super) expressions: String,
@@ -76,17 +76,17 @@ impl<'a> Policy<'a> {
         Place::of(self.manifest)
     }
 
-    /// Whether nothing binds it. One with parameters may be bound where those are.
+    /// True if nothing binds it. One with parameters may be bound where those are.
     pub(super) fn is_unbound(&self) -> bool {
         self.bindings.is_empty() && self.manifest.object.pointer("/spec/paramKind").is_none()
     }
 
-    /// Whether a binding refuses what it finds.
+    /// True if a binding refuses what it finds.
     pub(super) fn denies(&self) -> bool {
         self.bindings.iter().any(|binding| texts(&binding.object["spec"], "validationActions").any(|one| one == "Deny"))
     }
 
-    /// Its bindings, if it has some and none refuses.
+    /// The bindings, if there are some and none refuses.
     pub(super) fn toothless(&self) -> &[&'a Manifest] {
         if self.denies() { &[] } else { &self.bindings }
     }
@@ -102,7 +102,7 @@ impl<'a> Policy<'a> {
         conditions.into_iter().flatten().filter_map(|condition| condition["expression"].as_str())
     }
 
-    /// Whether an expression has `text` as a quoted text.
+    /// True if an expression has `text` as a quoted text.
     pub(super) fn names(&self, text: &str) -> bool {
         quotes(&self.expressions, text)
     }
@@ -137,7 +137,7 @@ fn duty(model: &Model, policy: &Manifest, expressions: &str) -> Option<Duty> {
     (judges("", "secrets") && is_of_copies()).then_some(Duty::Copies)
 }
 
-/// Whether expressions name a label by which namespaces ask, or the prefix of one.
+/// True for expressions that name a label by which namespaces ask, or the prefix of one.
 fn names_a_label(model: &Model, expressions: &str) -> bool {
     model.label_vocabulary().into_iter().any(|key| {
         let prefix = key.split_once('/').map(|(prefix, _)| format!("{prefix}/"));
@@ -145,7 +145,7 @@ fn names_a_label(model: &Model, expressions: &str) -> bool {
     })
 }
 
-/// Whether expressions name the copies of a target, or their type, or a label of theirs with its value.
+/// True for expressions that name the copies of a target, or their type, or a label of theirs with its value.
 fn names_a_copy(target: &Target, expressions: &str) -> bool {
     let has_type = target.secret_type != OPAQUE && quotes(expressions, &target.secret_type);
     let has_label = || target.labels.iter().any(|(key, value)| quotes(expressions, key) && quotes(expressions, value));

@@ -1,4 +1,4 @@
-//! What an audit policy writes down about requests for credentials.
+//! The part that an audit policy writes down of requests for credentials.
 //!
 //! Source: k8s.io/apiserver `pkg/audit/policy/checker.go`: the first rule that matches decides, and without one nothing
 //! is logged.
@@ -6,14 +6,14 @@
 use credence_core::manifest::Manifest;
 use serde::Deserialize;
 
-/// How much of a request is logged.
+/// The part of a request that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub(super) enum Level {
     /// Nothing.
     None,
-    /// Who, what and when.
+    /// User, verb, object and time.
     Metadata,
-    /// Its body as well.
+    /// The body as well.
     Request,
     /// And the body of the answer.
     RequestResponse,
@@ -78,7 +78,7 @@ pub(super) fn policies(control_plane: &[Manifest]) -> impl Iterator<Item = (&Man
 }
 
 impl AuditPolicy {
-    /// How much of a request is logged.
+    /// The part of a request that is logged.
     pub(super) fn level(&self, request: &Request<'_>) -> Level {
         self.rules.iter().find(|rule| rule.matches(request)).map_or(Level::None, |rule| rule.level)
     }

@@ -1,4 +1,4 @@
-//! Which sources the ServiceAccount of a store may read, by the roles of the configuration.
+//! The sources that the ServiceAccount of a store may read, by the roles of the configuration.
 
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ pub(super) fn foreign_sources(context: &Context<'_>, store: &ClusterSecretStore)
     sources.filter(|source| !own.contains(source)).cloned().collect()
 }
 
-/// Whether a target searches in a store, for which no names can be given.
+/// True for a store in which a target searches, for which no names can be given.
 pub(super) fn is_searched(context: &Context<'_>, store: &ClusterSecretStore) -> bool {
     context.bundle.cluster_external_secrets.iter().any(|distributed| {
         let spec = &distributed.spec.external_secret_spec;

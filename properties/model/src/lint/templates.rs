@@ -12,7 +12,7 @@ const SCOPES: [&str; 5] = ["with", "range", "define", "template", "block"];
 pub(super) enum Segment<'a> {
     /// Text that stays as it is.
     Text(&'a str),
-    /// What stands between `{{` and `}}`, without the marks that trim white space.
+    /// The text between `{{` and `}}`, without the marks that trim white space.
     Action(&'a str),
 }
 
@@ -63,7 +63,7 @@ pub(super) fn field(action: &str) -> Option<&str> {
     is_name.then_some(name)
 }
 
-/// Whether an action writes one value as it is: `.name`, or `index . "name"`.
+/// True for an action that writes one value as it is: `.name`, or `index . "name"`.
 pub(super) fn is_raw(action: &str) -> bool {
     let words: Vec<&str> = action.split_whitespace().collect();
     field(action).is_some() || matches!(words.as_slice(), ["index", ".", name] if is_quoted(name))

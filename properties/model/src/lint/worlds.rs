@@ -10,7 +10,7 @@ use crate::model::{Conflict, Target, asking_labels};
 /// Namespaces of Kubernetes itself, which have no label but their name.
 const OF_KUBERNETES: [&str; 3] = ["kube-node-lease", "kube-public", "kube-system"];
 
-/// What a target contradicts: at namespaces that ask with its labels and decline with each of them, at one without
+/// The contradictions of a target: at namespaces that ask with its labels and decline with each of them, at one without
 /// labels, and at those that never ask.
 pub(super) fn conflicts(context: &Context<'_>, target: &Target) -> Vec<Conflict> {
     let mut worlds: BTreeMap<String, Labels> =
@@ -31,7 +31,7 @@ pub(super) fn conflicts(context: &Context<'_>, target: &Target) -> Vec<Conflict>
     conflicts.into_iter().filter(|conflict| names(conflict).contains(&target.name.as_str())).collect()
 }
 
-/// What a conflict of one target says, without the target's name in front.
+/// The text of a conflict of one target, without the target's name in front.
 pub(super) fn message(conflict: &Conflict) -> String {
     let text = conflict.to_string();
     text.strip_prefix(names(conflict)[0]).map_or(text.clone(), |rest| rest.trim_start().to_owned())
@@ -47,7 +47,7 @@ fn names(conflict: &Conflict) -> [&str; 2] {
     }
 }
 
-/// Whether a label is switched with true and false, by the values that selectors and namespaces of the configuration
+/// True for a label that is switched with true and false, by the values that selectors and namespaces of the configuration
 /// have for it: it has such a value, and no other.
 pub(super) fn is_switch(context: &Context<'_>, key: &str) -> bool {
     let of_targets = context.model.targets.iter().flat_map(|target| &target.selection.selectors);

@@ -31,7 +31,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether nothing but a path below it continues a URL, or it is one repository.
+/// True for a URL that only a path below it continues, and for that of one repository.
 fn has_boundary(url: &str) -> bool {
     ["/", ":", ".git"].iter().any(|end| url.ends_with(end))
 }

@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// What holds values: the group, the resource, the verb, and the level from which on the values are logged.
+/// Holders of values: the group, the resource, the verb, and the level from which on the values are logged.
 const HOLDERS: [(&str, &str, &str, Level); 5] = [
     ("", "secrets", "create", Level::Request),
     ("", "secrets", "update", Level::Request),

@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// How an entry names Secrets: by their own name, as a part of the core group, or with everything else.
+/// Names of Secrets in an entry: by their own name, as a part of the core group, or with everything else.
 const SECRETS: [&str; 3] = ["secrets", "*.", "*.*"];
 
 fn check(context: &Context<'_>) -> Vec<Finding> {

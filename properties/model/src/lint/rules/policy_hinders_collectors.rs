@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// Words by which an expression may let the controllers of Kubernetes pass.
-const EXEMPTIONS: [&str; 4] = ["kube-system", "system:serviceaccounts", "deletionTimestamp", "system:nodes"];
+const EXEMPTIONS: [&str; 3] = ["kube-system", "system:serviceaccounts", "deletionTimestamp"];
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let policies = Policy::all(context.bundle, context.model);

@@ -50,7 +50,7 @@ fn pasted(text: &str) -> Option<&str> {
     found.filter(|_| is_json)
 }
 
-/// Whether a JSON text is open behind the beginning of a document.
+/// True if a JSON text is open behind the beginning of a document.
 fn is_in_text(beginning: &str) -> bool {
     let (mut is_open, mut is_escaped) = (false, false);
     for c in beginning.chars() {

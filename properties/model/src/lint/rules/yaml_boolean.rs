@@ -52,7 +52,7 @@ fn of_manifest(context: &Context<'_>, manifest: &Manifest) -> Vec<Finding> {
     findings
 }
 
-/// Whether an entry of a map of text stands on a line, with its value plain: with another word there, and without any
+/// True for a line with an entry of a map of text whose value is plain: with another word there, and without any
 /// quotes, the object has this other word.
 fn is_plain(file: &Path, text: &str, line: usize, key: &str, value: &str) -> bool {
     let entry = format!(r#"({}["']?:\s+){}(\s|[,}}]|$)"#, regex::escape(key), regex::escape(value));
