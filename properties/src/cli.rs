@@ -103,15 +103,8 @@ enum Action {
     /// Stop the cluster that is up.
     Down,
     /// Check a configuration with no cluster.
-    #[command(
-        after_help = "Examples:\n  credence lint                 the reference configuration\n  credence lint my/config"
-    )]
-    Lint {
-        /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization.
-        directory: Option<PathBuf>,
-        #[command(flatten)]
-        programs: Programs,
-    },
+    #[command(after_help = lint::NOTES)]
+    Lint(Box<lint::Options>),
     /// Watch a live cluster with a configuration, and serve Prometheus metrics. Only reads, and no values.
     #[command(after_help = monitor::NOTES)]
     Monitor(Box<monitor::Options>),
@@ -285,7 +278,7 @@ async fn carry_out(action: Action) -> anyhow::Result<ExitCode> {
         Action::Up { foreground: false, .. } => up::start().await,
         Action::Status => up::status(),
         Action::Down => up::down().await,
-        Action::Lint { directory, programs } => lint::lint(directory.as_deref(), &programs.options()?).await,
+        Action::Lint(options) => lint::lint(&options).await,
         Action::Monitor(options) => monitor::monitor(&options).await,
         Action::Run(command) => {
             let Run { properties, cases, seed, target } = *command;

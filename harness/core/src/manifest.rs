@@ -62,6 +62,7 @@ impl Manifest {
     pub fn object_name(&self) -> String {
         match self.namespace() {
             Some(namespace) => format!("{} {namespace}/{}", self.kind(), self.name()),
+            None if self.name().is_empty() => self.kind().to_owned(),
             None => format!("{} {}", self.kind(), self.name()),
         }
     }
@@ -239,6 +240,15 @@ pub fn parse_part(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestErro
 /// When it is neither.
 pub fn decode(file: &Path, bytes: Vec<u8>) -> Result<String, ManifestError> {
     encoding::decode(bytes).map_err(|source| ManifestError::Encoding { file: file.to_owned(), source })
+}
+
+/// The documents of one file that a program reads at its start, which [`parse_documents`] leaves out. They have a kind and
+/// no name.
+///
+/// # Errors
+/// A document that is not valid or is no object.
+pub fn parse_program_configuration(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
+    document::parse_program_configuration(file, text)
 }
 
 /// Refuses a whole in which the same object is written twice.

@@ -49,7 +49,7 @@ pub struct Place {
 }
 
 impl Place {
-    fn of(manifest: &Manifest) -> Self {
+    pub(crate) fn of(manifest: &Manifest) -> Self {
         Self { object: manifest.object_name(), file: manifest.file.clone(), line: manifest.line }
     }
 }

@@ -9,7 +9,7 @@ use credence_core::consumer::{Consumer, CopyShape};
 use credence_core::labels::Labels;
 use serde_json::Value;
 
-use crate::config::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, RefreshPolicy, SourceRef};
+use crate::config::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, Place, RefreshPolicy, SourceRef};
 use crate::selector::{ASKING_VALUE, LabelSelector, NAME_LABEL, NamespaceSelection};
 
 mod bound;
@@ -73,6 +73,8 @@ pub struct Source {
 pub struct Target {
     /// The ClusterExternalSecret's name.
     pub name: String,
+    /// Where the ClusterExternalSecret is written.
+    pub place: Place,
     /// The ClusterExternalSecret as it is written.
     pub object: Value,
     /// The name of the ExternalSecret in each namespace.
@@ -196,15 +198,15 @@ impl Model {
     /// Whether a label is a switch that `true` turns on, so that any other value declines where a selector only wants the
     /// label to be there.
     ///
-    /// It is one where the configuration treats labels so: some selector wants a label to be `true`, and none of the
-    /// configuration's own namespaces has this one with a value that is neither on nor off.
+    /// The configuration's own namespaces tell: all that have the label have it on or off. Where none has it, it is a switch if
+    /// some selector wants another label to be `true`, for a platform has one convention for all.
     pub fn is_switch(&self, key: &str) -> bool {
-        let has_switches = || {
-            let mut keys = self.selectors().flat_map(|selector| selector.keys().map(move |key| (selector, key)));
-            keys.any(|(selector, key)| selector.wanted_values(key).any(|value| value == ASKING_VALUE))
-        };
-        let mut own = self.namespaces.values().filter_map(|labels| labels.get(key));
-        own.all(|value| value == ASKING_VALUE || value == "false") && has_switches()
+        let mut own = self.namespaces.values().filter_map(|labels| labels.get(key)).peekable();
+        if own.peek().is_some() {
+            return own.all(|value| value == ASKING_VALUE || value == "false");
+        }
+        let mut keys = self.selectors().flat_map(|selector| selector.keys().map(move |key| (selector, key)));
+        keys.any(|(selector, key)| selector.wanted_values(key).any(|value| value == ASKING_VALUE))
     }
 
     /// Every selector of a selection or of a store's conditions.

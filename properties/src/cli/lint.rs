@@ -1,98 +1,146 @@
 //! `credence lint`: what a configuration asks for, and what is wrong with it, without a cluster.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use credence_core::labels::Labels;
-use credence_model::config::CreationPolicy;
-use credence_model::model::{Bound, Model, Target, asking_labels};
-use credence_programs::supply;
+use clap::{Args, ValueEnum};
+use credence_cluster::cluster::ControlPlaneFiles;
+use credence_core::manifest::{CONTROL_PLANE, Manifest, parse_program_configuration};
+use credence_model::config::Bundle;
+use credence_model::lint::{self, Context, Finding, output};
+use credence_model::model::{Bound, Model};
+use credence_programs::kustomize::has_kustomization;
 use credence_report::verdict::ExitCode;
+use credence_suite::run::RunError;
 use credence_suite::testbed;
 
+use super::Programs;
+
+/// The end of `--help`.
+pub(super) const NOTES: &str = "\
+Exit codes: 0 nothing found (notes aside) · 1 errors or warnings · 3 bad usage, or no configuration that can be read
+
+Examples:
+  credence lint                                  the reference configuration
+  credence lint my/config                        what it asks for, and what is wrong with it
+  credence lint my/config --format json          an array of findings, for a program
+  credence lint my/config --format sarif > credence.sarif   for code scanning
+  credence lint my/config --control-plane etc    with the audit policy and the encryption of another directory";
+
+/// The configuration to check, and the form of the findings.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization.
+    /// The reference configuration if not given.
+    directory: Option<PathBuf>,
+    /// The form of the findings.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Directory with audit-policy.yaml and encryption-config.yaml, which the API server is started with.
+    /// The directory control-plane in the configuration if not given.
+    #[arg(long, value_name = "DIR")]
+    control_plane: Option<PathBuf>,
+    #[command(flatten)]
+    programs: Programs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// For a person: the distribution, and findings with their place and help.
+    Text,
+    /// An array of findings.
+    Json,
+    /// The Static Analysis Results Interchange Format 2.1.0, for code scanning.
+    Sarif,
+}
+
 /// Reads a configuration, says what it distributes, and fails on what can be seen to be wrong.
-pub(super) async fn lint(directory: Option<&Path>, options: &supply::Options) -> anyhow::Result<ExitCode> {
-    let (path, bundle) = super::load(directory, options).await?;
+pub(super) async fn lint(options: &Options) -> anyhow::Result<ExitCode> {
+    let directory = options.directory.as_deref();
+    let (path, bundle) = super::load(directory, &options.programs.options()?).await?;
     let model = Model::derive(&bundle);
+    let control_plane = control_plane(directory, options.control_plane.as_deref())?;
+    let context = Context { bundle: &bundle, model: &model, control_plane: &control_plane };
+    let mut findings = lint::check(&context);
+    if directory.is_none_or(has_kustomization) {
+        name_the_directory(&mut findings, &bundle, Path::new(&path));
+    }
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{path}: {} sources, {} targets", model.sources.len(), model.targets.len())?;
+    match options.format {
+        Format::Text => write!(out, "{}{}", distribution(&path, &model), output::text(&findings))?,
+        Format::Json => writeln!(out, "{:#}", output::json(&findings))?,
+        Format::Sarif => writeln!(out, "{:#}", output::sarif(&findings, env!("CARGO_PKG_VERSION")))?,
+    }
+    Ok(exit_code(&findings))
+}
+
+fn exit_code(findings: &[Finding]) -> ExitCode {
+    if findings.iter().any(Finding::fails) { ExitCode::Violated } else { ExitCode::Held }
+}
+
+/// The targets of a configuration, and the time in which updates arrive.
+fn distribution(path: &str, model: &Model) -> String {
+    let mut text = format!("{path}: {} sources, {} targets\n", model.sources.len(), model.targets.len());
     for target in &model.targets {
         let bound = match model.propagation_bound(target, 1, testbed::WORKERS) {
             Bound::Within(bound) => format!("updates within {bound:?}"),
             Bound::Never { why, .. } => format!("updates never: {why}"),
         };
         let sources: Vec<String> = target.sources().into_iter().map(ToString::to_string).collect();
-        writeln!(
-            out,
-            "  {}: {} → Secret {} ({}), {bound}",
-            target.name,
-            sources.join(", "),
-            target.secret,
-            target.secret_type
-        )?;
+        let (name, secret, secret_type) = (&target.name, &target.secret, &target.secret_type);
+        text.push_str(&format!("  {name}: {} → Secret {secret} ({secret_type}), {bound}\n", sources.join(", ")));
     }
-    let findings = findings(&model);
-    for finding in &findings {
-        writeln!(out, "  warning: {finding}")?;
-    }
-    Ok(if findings.is_empty() { ExitCode::Held } else { ExitCode::Violated })
+    text
 }
 
-/// What is wrong with a configuration as far as it can be told without a cluster.
-fn findings(model: &Model) -> Vec<String> {
-    let mut findings = Vec::new();
-    for target in &model.targets {
-        let name = &target.name;
-        if let Some(why) = target.never_updates() {
-            findings.push(format!("{name}: updates of the source never arrive: {why} (requirement 1.2)"));
-        }
-        if target.creation_policy != CreationPolicy::Owner {
-            let policy = target.creation_policy;
-            findings.push(format!("{name}: creationPolicy {policy:?} makes no copy, or leaves it behind (2.1, 2.5)"));
-        }
-        for store in target.stores.iter().filter(|store| store.conditions.is_empty()) {
-            findings.push(format!("{name}: store {} has no conditions: any namespace may read it (5.1)", store.name));
-        }
-        findings.extend(contradictions(model, target));
+/// The files for the API server: those given, else those of the configuration, of which there may be none.
+fn control_plane(directory: Option<&Path>, given: Option<&Path>) -> Result<Vec<Manifest>, RunError> {
+    let beside = directory.map(|directory| directory.join(CONTROL_PLANE)).filter(|beside| beside.is_dir());
+    let (files, home) = match (given.or(beside.as_deref()), directory) {
+        (Some(home), _) => (ControlPlaneFiles::read(home)?, home),
+        (None, None) => (ControlPlaneFiles::reference(), Path::new(CONTROL_PLANE)),
+        (None, Some(_)) => return Ok(Vec::new()),
+    };
+    let named =
+        [(ControlPlaneFiles::AUDIT_POLICY, files.audit_policy), (ControlPlaneFiles::ENCRYPTION, files.encryption)];
+    let mut manifests = Vec::new();
+    for (name, text) in named {
+        manifests.extend(parse_program_configuration(&home.join(name), &text.unwrap_or_default())?);
     }
-    findings.sort();
-    findings.dedup();
-    findings
+    Ok(manifests)
 }
 
-/// Asks with the labels of a target, and declines with each of them, in the model.
-fn contradictions(model: &Model, target: &Target) -> Vec<String> {
-    let mut worlds = BTreeMap::new();
-    for labels in asking_labels(target) {
-        for key in labels.keys() {
-            let mut declined = labels.clone();
-            declined.insert(key.clone(), "false".to_owned());
-            worlds.insert(format!("with-{}-false", key.replace('/', "-")), declined);
-        }
-        worlds.insert("that-asks".to_owned(), labels);
+/// Puts the directory in the place of what kustomize lost: which file and line an object is from.
+fn name_the_directory(findings: &mut [Finding], bundle: &Bundle, directory: &Path) {
+    let rendered: BTreeSet<&PathBuf> = bundle.manifests.iter().map(|manifest| &manifest.file).collect();
+    for finding in findings.iter_mut().filter(|finding| rendered.contains(&finding.file)) {
+        finding.file = directory.to_owned();
+        finding.line = None;
     }
-    worlds.insert("without-labels".to_owned(), Labels::new());
-    let conflicts = model.expectation(&worlds).conflicts;
-    conflicts.iter().map(ToString::to_string).filter(|text| text.starts_with(&target.name)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use credence_core::manifest::parse_documents;
-    use credence_model::config::Bundle;
 
     use super::*;
 
-    fn lint(replace: &str, by: &str) -> Vec<String> {
+    fn bundle(replace: &str, by: &str) -> Bundle {
         let text = include_str!("../../../fixtures/central-secret-store/secrets/application-docker-registry.yaml");
         assert!(text.contains(replace), "{replace} is not in the manifest");
         let store = include_str!("../../../fixtures/central-secret-store/stores/github-pat.yaml");
         let all = format!("{}\n---\n{store}", text.replace(replace, by));
-        let manifests = parse_documents(Path::new("a.yaml"), &all).unwrap();
-        findings(&Model::derive(&Bundle::from_manifests(manifests).unwrap()))
+        Bundle::from_manifests(parse_documents(Path::new("a.yaml"), &all).unwrap()).unwrap()
+    }
+
+    fn findings(bundle: &Bundle) -> Vec<Finding> {
+        let model = Model::derive(bundle);
+        lint::check(&Context { bundle, model: &model, control_plane: &[] })
+    }
+
+    fn lint(replace: &str, by: &str) -> Vec<String> {
+        findings(&bundle(replace, by)).into_iter().map(|finding| finding.message).collect()
     }
 
     #[test]
@@ -110,5 +158,38 @@ mod tests {
     fn a_copy_that_would_stay_behind_is_found() {
         let found = lint("creationPolicy: Owner", "creationPolicy: Orphan");
         assert!(found[0].contains("Orphan"), "{found:?}");
+    }
+
+    #[test]
+    fn notes_alone_are_accepted() {
+        let noted = findings(&bundle("decodingStrategy: None", "decodingStrategy: Auto"));
+        assert!(!noted.is_empty());
+        assert_eq!(exit_code(&noted), ExitCode::Held);
+        assert_eq!(exit_code(&findings(&bundle("refreshInterval: 5m", "refreshInterval: 0s"))), ExitCode::Violated);
+    }
+
+    #[test]
+    fn what_was_rendered_is_in_the_directory_and_on_no_line() {
+        let bundle = bundle("refreshInterval: 5m", "refreshInterval: 0s");
+        let mut found = findings(&bundle);
+        let elsewhere = Finding { file: PathBuf::from("control-plane/audit-policy.yaml"), ..found[0].clone() };
+        found.push(elsewhere.clone());
+        name_the_directory(&mut found, &bundle, Path::new("my/config"));
+        assert_eq!((found[0].file.as_path(), found[0].line), (Path::new("my/config"), None));
+        assert_eq!(found[1], elsewhere);
+    }
+
+    #[test]
+    fn files_for_the_api_server_are_those_given_then_those_of_the_configuration() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+        let broken = fixtures.join("broken/audit-without-secrets");
+        let file = |files: Result<Vec<Manifest>, RunError>| files.unwrap().first().map(|one| one.file.clone());
+        let own = broken.join(CONTROL_PLANE).join(ControlPlaneFiles::AUDIT_POLICY);
+        assert_eq!(file(control_plane(Some(&broken), None)), Some(own));
+        let given = fixtures.join("central-secret-store").join(CONTROL_PLANE);
+        let expected = given.join(ControlPlaneFiles::AUDIT_POLICY);
+        assert_eq!(file(control_plane(Some(&broken), Some(&given))), Some(expected));
+        assert_eq!(file(control_plane(Some(&fixtures), None)), None);
+        assert_eq!(control_plane(None, None).unwrap().len(), 2);
     }
 }

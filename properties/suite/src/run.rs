@@ -5,7 +5,7 @@ use std::sync::Arc;
 use credence_report::report::{Report, Written};
 
 use crate::driver::Registered;
-use crate::error::RunError;
+pub use crate::error::RunError;
 use crate::events::Events;
 use crate::options::Options;
 use crate::registry;

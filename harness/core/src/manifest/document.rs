@@ -13,6 +13,34 @@ const PROGRAM_CONFIGURATION_GROUPS: [&str; 3] = ["apiserver.config.k8s.io", "aud
 /// The objects of one file, in order; duplicates are the caller's matter.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
     let mut manifests = Vec::new();
+    for manifest in parse_all(file, text)? {
+        if is_program_configuration(&manifest) {
+            continue;
+        }
+        let missing =
+            [("apiVersion", manifest.version()), ("kind", manifest.kind()), ("metadata.name", manifest.name())]
+                .into_iter()
+                .find_map(|(field, value)| value.is_empty().then_some(field));
+        if let Some(missing) = missing {
+            return Err(ManifestError::NotAnObject { file: file.to_owned(), line: manifest.line, missing });
+        }
+        manifests.push(manifest);
+    }
+    Ok(manifests)
+}
+
+/// What a program reads at its start, of one file, in order.
+pub(super) fn parse_program_configuration(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
+    Ok(parse_all(file, text)?.into_iter().filter(is_program_configuration).collect())
+}
+
+fn is_program_configuration(manifest: &Manifest) -> bool {
+    PROGRAM_CONFIGURATION_GROUPS.contains(&manifest.group())
+}
+
+/// Everything in one file that has fields.
+fn parse_all(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
+    let mut manifests = Vec::new();
     if file.extension().is_some_and(|extension| extension == "json") {
         let mut objects = serde_json::Deserializer::from_str(text).into_iter();
         loop {
@@ -106,18 +134,7 @@ fn collect(file: &Path, line: usize, object: Value, manifests: &mut Vec<Manifest
         if let Some(Value::Array(items)) = fields.get_mut("items") {
             return std::mem::take(items).into_iter().try_for_each(|item| collect(file, line, item, manifests));
         }
-        let manifest = Manifest { file: file.to_owned(), line, object: Value::Object(fields) };
-        if PROGRAM_CONFIGURATION_GROUPS.contains(&manifest.group()) {
-            return Ok(());
-        }
-        let missing =
-            [("apiVersion", manifest.version()), ("kind", manifest.kind()), ("metadata.name", manifest.name())]
-                .into_iter()
-                .find_map(|(field, value)| value.is_empty().then_some(field));
-        if let Some(missing) = missing {
-            return Err(ManifestError::NotAnObject { file: file.to_owned(), line, missing });
-        }
-        manifests.push(manifest);
+        manifests.push(Manifest { file: file.to_owned(), line, object: Value::Object(fields) });
         return Ok(());
     }
     Err(ManifestError::NotAnObject { file: file.to_owned(), line, missing: "fields" })

@@ -4,7 +4,7 @@ use std::path::Path;
 use rstest::rstest;
 use serde_json::json;
 
-use super::{Manifest, ManifestError, parse_documents};
+use super::{Manifest, ManifestError, parse_documents, parse_program_configuration};
 
 fn parse(text: &str) -> Result<Vec<Manifest>, ManifestError> {
     parse_documents(Path::new("dir/some.yaml"), text)
@@ -112,4 +112,13 @@ fn json_is_located_by_its_own_lines_and_not_shown() {
     let shown = chain(&parse_documents(Path::new("a.json"), text).unwrap_err());
     assert!(shown.starts_with("failed to parse JSON at a.json:3: "), "{shown}");
     assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn what_a_program_reads_at_its_start_is_parsed_apart_and_needs_no_name() {
+    let text = format!("{POD}---\napiVersion: audit.k8s.io/v1\nkind: Policy\nrules: []\n");
+    let files = parse_program_configuration(Path::new("audit.yaml"), &text).unwrap();
+    let shown: Vec<String> = files.iter().map(|file| format!("{file:?}")).collect();
+    assert_eq!(shown, ["Policy at audit.yaml:6"]);
+    assert_eq!(parse(&text).unwrap().len(), 1);
 }

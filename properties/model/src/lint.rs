@@ -1,0 +1,143 @@
+//! Faults of a configuration that reading it tells, without a cluster: one rule for each.
+//!
+//! ```text
+//!  Context ──▶ rules ──▶ findings ──▶ output
+//!  what was    one file  each with    text, JSON, SARIF
+//!  read        a fault   its place
+//!     helpers: admission, audit, rights, templates, worlds
+//! ```
+//!
+//! A rule is silent on what it does not understand, so that a finding is never a guess. A rule that has a twin in
+//! `fixtures/broken`, a configuration with that one fault, has its name.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use credence_core::id::Requirement;
+use credence_core::manifest::Manifest;
+
+use crate::config::{Bundle, Place};
+use crate::model::Model;
+
+mod admission;
+mod audit;
+pub mod output;
+mod rights;
+mod rules;
+mod templates;
+#[cfg(test)]
+mod tests;
+mod worlds;
+
+pub use rules::RULES;
+
+/// The things that rules look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The configuration.
+    pub bundle: &'a Bundle,
+    /// The model of that.
+    pub model: &'a Model,
+    /// The files that the API server is started with; empty if the configuration has none.
+    pub control_plane: &'a [Manifest],
+}
+
+/// The weight of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; nothing is wrong.
+    Note,
+    /// Something works, and not as it should.
+    Warning,
+    /// Something is refused, or never works.
+    Error,
+}
+
+impl Severity {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One fault that can be seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// The name: that of the rule's twin in `fixtures/broken`, where there is one.
+    pub id: &'static str,
+    /// The requirement that the fault breaks.
+    pub requirement: Requirement,
+    /// The weight.
+    pub severity: Severity,
+    /// The fault in a few words.
+    pub summary: &'static str,
+    /// The way to mend the fault, and why.
+    pub help: &'static str,
+    /// Finds it.
+    pub check: fn(&Context<'_>) -> Vec<Finding>,
+}
+
+impl Rule {
+    /// The fault, found at an object.
+    fn at(&self, place: &Place, message: impl Into<String>) -> Finding {
+        Finding {
+            rule: self.id,
+            requirement: self.requirement,
+            severity: self.severity,
+            object: place.object.clone(),
+            file: place.file.clone(),
+            line: Some(place.line),
+            message: message.into(),
+            help: self.help,
+        }
+    }
+}
+
+/// A fault that a rule found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule's name.
+    pub rule: &'static str,
+    /// The requirement that the fault breaks.
+    pub requirement: Requirement,
+    /// The weight.
+    pub severity: Severity,
+    /// Kind, namespace and name of the object.
+    pub object: String,
+    /// The file; for rendered manifests, the directory that was rendered.
+    pub file: PathBuf,
+    /// The 1-based line of the file; `None` where it says nothing, as for rendered manifests.
+    pub line: Option<usize>,
+    /// The fault.
+    pub message: String,
+    /// The way to mend it.
+    pub help: &'static str,
+}
+
+impl Finding {
+    /// True if a configuration with this finding is not accepted.
+    pub fn fails(&self) -> bool {
+        self.severity > Severity::Note
+    }
+}
+
+/// Every finding of every rule, by place; each once.
+pub fn check(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.check)(context)).collect();
+    findings.sort_by(|one, other| {
+        let key = |finding: &Finding| (finding.file.clone(), finding.line, finding.rule, finding.message.clone());
+        key(one).cmp(&key(other))
+    });
+    findings.dedup();
+    findings
+}

@@ -1,0 +1,89 @@
+//! The sources that the ServiceAccount of a store may read, by the roles of the configuration.
+
+use std::collections::BTreeSet;
+
+use credence_core::manifest::Manifest;
+use serde_json::Value;
+
+use super::Context;
+use crate::config::{ClusterSecretStore, ServiceAccountRef, SourceRef};
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// A role that lets the ServiceAccount of a store get Secrets in the namespace of its sources.
+pub(super) struct Right<'a> {
+    /// The role.
+    pub(super) role: &'a Manifest,
+    /// The Secrets by name; `None` for all of them.
+    pub(super) names: Option<BTreeSet<&'a str>>,
+}
+
+/// The rights of a store's ServiceAccount in the namespace of its sources; none if it has no account of its own.
+pub(super) fn of<'a>(context: &Context<'a>, store: &ClusterSecretStore) -> Vec<Right<'a>> {
+    let Some(provider) = &store.kubernetes else { return Vec::new() };
+    let Some(account) = provider.service_account().filter(|account| account.namespace.is_some()) else {
+        return Vec::new();
+    };
+    let mut rights = Vec::new();
+    for role in roles(context, account, &provider.remote_namespace) {
+        let rules = role.object.get("rules").and_then(Value::as_array);
+        for rule in rules.into_iter().flatten().filter(|rule| gets_secrets(rule)) {
+            let names = rule.get("resourceNames").and_then(Value::as_array).filter(|names| !names.is_empty());
+            let names = names.map(|names| names.iter().filter_map(Value::as_str).collect());
+            rights.push(Right { role, names });
+        }
+    }
+    rights
+}
+
+/// The sources in the namespace of a store that nothing distributes through it.
+pub(super) fn foreign_sources(context: &Context<'_>, store: &ClusterSecretStore) -> BTreeSet<SourceRef> {
+    let Some(provider) = &store.kubernetes else { return BTreeSet::new() };
+    let fields = context.model.targets.iter().flat_map(|target| &target.fields);
+    let own: BTreeSet<&SourceRef> =
+        fields.filter(|field| field.store == store.name).map(|field| &field.source).collect();
+    let sources = context.model.sources.keys().filter(|source| source.namespace == provider.remote_namespace);
+    sources.filter(|source| !own.contains(source)).cloned().collect()
+}
+
+/// True for a store in which a target searches, for which no names can be given.
+pub(super) fn is_searched(context: &Context<'_>, store: &ClusterSecretStore) -> bool {
+    context.bundle.cluster_external_secrets.iter().any(|distributed| {
+        let spec = &distributed.spec.external_secret_spec;
+        spec.data_from.iter().any(|entry| {
+            entry.find.is_some()
+                && spec.store_of(entry.source_ref.as_ref()).is_some_and(|reference| reference.name == store.name)
+        })
+    })
+}
+
+fn roles<'a>(context: &Context<'a>, account: &ServiceAccountRef, namespace: &str) -> Vec<&'a Manifest> {
+    let bundle = context.bundle;
+    let local = bundle.of_kind(RBAC, "RoleBinding").filter(|binding| binding.namespace() == Some(namespace));
+    let global = bundle.of_kind(RBAC, "ClusterRoleBinding");
+    let bindings = local.chain(global).filter(|binding| binds(binding, account));
+    bindings
+        .filter_map(|binding| {
+            let role = binding.object.get("roleRef")?;
+            let (kind, name) = (role["kind"].as_str()?, role["name"].as_str()?);
+            let home = (kind == "Role").then_some(namespace);
+            bundle.of_kind(RBAC, kind).find(|role| role.name() == name && (home.is_none() || role.namespace() == home))
+        })
+        .collect()
+}
+
+fn binds(binding: &Manifest, account: &ServiceAccountRef) -> bool {
+    binding.object["subjects"].as_array().into_iter().flatten().any(|subject| {
+        subject["kind"] == "ServiceAccount"
+            && subject["name"] == account.name.as_str()
+            && subject["namespace"].as_str() == account.namespace.as_deref()
+    })
+}
+
+fn gets_secrets(rule: &Value) -> bool {
+    let lists = |field: &str, words: [&str; 2]| {
+        let listed = rule.get(field).and_then(Value::as_array);
+        listed.into_iter().flatten().filter_map(Value::as_str).any(|word| words.contains(&word))
+    };
+    lists("apiGroups", ["", "*"]) && lists("resources", ["secrets", "*"]) && lists("verbs", ["get", "*"])
+}

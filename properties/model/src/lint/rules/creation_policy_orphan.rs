@@ -1,0 +1,27 @@
+//! A creation policy that leaves copies behind.
+
+use credence_core::id::Requirement;
+
+use crate::config::CreationPolicy;
+use crate::lint::{Context, Finding, Rule, Severity};
+
+pub(super) const RULE: Rule = Rule {
+    id: "creation-policy-orphan",
+    requirement: Requirement::new(2, 5),
+    severity: Severity::Warning,
+    summary: "copies outlive the right to them",
+    help: "Set creationPolicy to Owner: without an owner nothing removes the copy when the namespace no longer asks for it.",
+    check,
+};
+
+fn check(context: &Context<'_>) -> Vec<Finding> {
+    let targets = context.model.targets.iter().filter(|target| target.creation_policy == CreationPolicy::Orphan);
+    targets
+        .map(|target| {
+            RULE.at(
+                &target.place,
+                "creationPolicy Orphan leaves the copy behind when the namespace no longer asks for it",
+            )
+        })
+        .collect()
+}

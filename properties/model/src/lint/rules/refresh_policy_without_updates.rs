@@ -1,0 +1,26 @@
+//! A refresh policy that does not follow the source.
+
+use credence_core::id::Requirement;
+
+use crate::config::RefreshPolicy;
+use crate::lint::{Context, Finding, Rule, Severity};
+
+pub(super) const RULE: Rule = Rule {
+    id: "refresh-policy-without-updates",
+    requirement: Requirement::new(1, 2),
+    severity: Severity::Warning,
+    summary: "the refresh policy does not look at the source again",
+    help: "Leave refreshPolicy out, or set Periodic: CreatedOnce and OnChange do not follow the source.",
+    check,
+};
+
+fn check(context: &Context<'_>) -> Vec<Finding> {
+    let targets = context.model.targets.iter();
+    targets
+        .filter(|target| target.refresh_policy != RefreshPolicy::Periodic)
+        .map(|target| {
+            let policy = target.refresh_policy;
+            RULE.at(&target.place, format!("updates of the source never arrive: refreshPolicy is {policy:?}"))
+        })
+        .collect()
+}

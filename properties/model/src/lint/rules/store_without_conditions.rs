@@ -1,0 +1,24 @@
+//! Stores that admit every namespace.
+
+use credence_core::id::Requirement;
+
+use std::collections::BTreeMap;
+
+use crate::config::ClusterSecretStore;
+use crate::lint::{Context, Finding, Rule, Severity};
+
+pub(super) const RULE: Rule = Rule {
+    id: "store-without-conditions",
+    requirement: Requirement::new(5, 1),
+    severity: Severity::Warning,
+    summary: "a store admits every namespace",
+    help: "Give the store conditions that say what the selectors say: without them an ExternalSecret in any namespace may read through it.",
+    check,
+};
+
+fn check(context: &Context<'_>) -> Vec<Finding> {
+    let used = context.model.targets.iter().flat_map(|target| &target.stores);
+    let used: BTreeMap<&str, &ClusterSecretStore> = used.map(|store| (store.name.as_str(), store)).collect();
+    let open = used.into_values().filter(|store| store.conditions.is_empty());
+    open.map(|store| RULE.at(&store.place, "has no conditions: any namespace may read it")).collect()
+}

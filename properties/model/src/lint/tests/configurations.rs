@@ -1,0 +1,251 @@
+//! Configurations as people have them: what is right in them stays unsaid, and what is wrong is told.
+
+use rstest::rstest;
+
+use super::*;
+
+/// A source with everything that lets one store read it, for namespaces that a condition admits.
+fn store(name: &str, condition: &str) -> String {
+    format!(
+        "\
+apiVersion: v1
+kind: Namespace
+metadata: {{name: central}}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {{name: {name}-reader, namespace: central}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: {name}-reader, namespace: central}}
+rules: [{{apiGroups: [''], resources: [secrets], resourceNames: [{name}], verbs: [get]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: {name}-reader, namespace: central}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}-reader}}
+subjects: [{{kind: ServiceAccount, name: {name}-reader, namespace: central}}]
+---
+apiVersion: external-secrets.io/v1
+kind: ClusterSecretStore
+metadata: {{name: {name}}}
+spec:
+  provider:
+    kubernetes:
+      remoteNamespace: central
+      auth: {{serviceAccount: {{name: {name}-reader, namespace: central}}}}
+  conditions: [{condition}]
+---
+"
+    )
+}
+
+const BY_LABEL: &str = "{namespaceSelector: {matchLabels: {example.org/registry: 'true'}}}";
+
+/// A ClusterExternalSecret that reads user name and password of a source called registry, with more of its spec.
+fn registry(target: &str) -> String {
+    format!(
+        "\
+apiVersion: external-secrets.io/v1
+kind: ClusterExternalSecret
+metadata: {{name: registry}}
+spec:
+  namespaceSelectors: [{{matchLabels: {{example.org/registry: 'true'}}}}]
+  externalSecretSpec:
+    refreshInterval: 5m
+    secretStoreRef: {{kind: ClusterSecretStore, name: registry}}
+    target: {{{target}}}
+    data:
+    - {{secretKey: username, remoteRef: {{key: registry, property: username}}}}
+    - {{secretKey: password, remoteRef: {{key: registry, property: password}}}}
+"
+    )
+}
+
+fn with_registry(target: &str) -> String {
+    store("registry", BY_LABEL) + &registry(target)
+}
+
+/// Adds a document.
+fn and(configuration: &str, document: &str) -> String {
+    format!("{configuration}---\n{document}")
+}
+
+const DOCKER_CONFIG: &str = r#"template: {type: kubernetes.io/dockerconfigjson, data: {.dockerconfigjson: '{{ dict
+      "auths" (dict "harbor.example.org" (dict "username" .username "password" .password
+      "auth" (printf "%s:%s" .username .password | b64enc))) | toJson }}'}}"#;
+
+#[test]
+fn a_source_that_another_controller_makes_is_no_fault() {
+    let sealed = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: registry, namespace: central}\n\
+                  spec: {encryptedData: {username: AgB=, password: AgC=}}\n";
+    assert_eq!(findings_of(&and(&with_registry(DOCKER_CONFIG), sealed)), []);
+}
+
+#[test]
+fn a_source_that_is_a_pull_secret_may_be_copied_as_it_is() {
+    let distribution = "\
+apiVersion: external-secrets.io/v1
+kind: ClusterExternalSecret
+metadata: {name: pull-creds}
+spec:
+  namespaceSelectors: [{matchLabels: {example.org/registry: 'true'}}]
+  externalSecretSpec:
+    refreshInterval: 30m
+    secretStoreRef: {kind: ClusterSecretStore, name: registry}
+    target:
+      creationPolicy: Owner
+      template: {type: kubernetes.io/dockerconfigjson, metadata: {annotations: {example.org/attach-to: default}}}
+    data: [{secretKey: .dockerconfigjson, remoteRef: {key: registry, property: .dockerconfigjson}}]
+";
+    let source = "apiVersion: v1\nkind: Secret\nmetadata: {name: registry, namespace: central}\n\
+                  type: kubernetes.io/dockerconfigjson\nstringData:\n  .dockerconfigjson: |\n    {\"auths\":{}}\n";
+    assert_eq!(findings_of(&and(&(store("registry", BY_LABEL) + distribution), source)), []);
+}
+
+#[rstest]
+#[case::with_a_template("{data: {AUTH_GITHUB_ID: '{{ .id }}', AUTH_GITHUB_SECRET: '{{ .secret }}'}}")]
+#[case::without_one("")]
+fn keys_may_have_any_name(#[case] template: &str) {
+    let distribution = format!(
+        "\
+apiVersion: external-secrets.io/v1
+kind: ClusterExternalSecret
+metadata: {{name: oauth}}
+spec:
+  namespaceSelectors: [{{matchLabels: {{example.org/registry: 'true'}}}}]
+  externalSecretSpec:
+    secretStoreRef: {{kind: ClusterSecretStore, name: oauth}}
+    target: {{template: {template}}}
+    data:
+    - {{secretKey: id, remoteRef: {{key: oauth, property: client-id}}}}
+    - {{secretKey: secret, remoteRef: {{key: oauth, property: client-secret}}}}
+    - {{secretKey: SENTRY_DSN, remoteRef: {{key: oauth, property: dsn}}}}
+"
+    );
+    assert_eq!(findings_of(&(store("oauth", BY_LABEL) + &distribution)), []);
+}
+
+#[rstest]
+#[case::as_long_as_may_be(59, &[])]
+#[case::one_more(60, &["name-too-long"])]
+fn a_name_has_at_most_59_characters(#[case] length: usize, #[case] expected: &[&str]) {
+    let name = format!("kind: ClusterExternalSecret\nmetadata: {{name: {}}}", "a".repeat(length));
+    let text = with_registry("").replace("kind: ClusterExternalSecret\nmetadata: {name: registry}", &name);
+    assert_eq!(rules(&findings_of(&text)), expected);
+}
+
+#[rstest]
+#[case::a_name("podium", &[])]
+#[case::a_switch("'true'", &["selector-exists"])]
+fn any_value_is_a_fault_only_of_a_switch(#[case] value: &str, #[case] rules_of_it: &[&str]) {
+    let exists = "{matchExpressions: [{key: example.org/project, operator: Exists}]}";
+    let text = with_registry("").replace("{matchLabels: {example.org/registry: 'true'}}", exists);
+    let namespace = format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: project-podium, labels: {{example.org/project: {value}}}}}\n"
+    );
+    let findings = findings_of(&and(&text, &namespace));
+    assert_eq!(rules(&findings), rules_of_it);
+    assert_eq!(findings.iter().any(Finding::fails), !rules_of_it.is_empty());
+}
+
+#[rstest]
+#[case::nothing("", &[])]
+#[case::registry(DOCKER_CONFIG, &[])]
+#[case::no_copy("creationPolicy: None", &["creation-policy-none"])]
+#[case::refused("creationPolicy: Merge, deletionPolicy: Delete", &["creation-policy-merge", "deletion-policy-without-owner"])]
+#[case::deleted_with_its_source("creationPolicy: Owner, deletionPolicy: Delete", &[])]
+#[case::unknown_key("template: {data: {a: '{{ .user }}'}}", &["template-reads-unknown-key"])]
+#[case::another_dot("template: {data: {a: '{{ with .username }}{{ .user }}{{ end }}'}}", &[])]
+#[case::argo_cd("template: {metadata: {labels: {argocd.argoproj.io/secret-type: repo-cred}}}", &["argo-cd-secret-type"])]
+#[case::one_repository(
+    "template: {metadata: {labels: {argocd.argoproj.io/secret-type: repo-creds}}, data: {url: 'https://a.b/c.git'}}",
+    &[]
+)]
+#[case::unknown_to_kargo("template: {metadata: {labels: {kargo.akuity.io/cred-type: gti}}}", &["wrong-cred-type"])]
+#[case::of_git(
+    r"template: {metadata: {labels: {kargo.akuity.io/cred-type: image}}, data: {repoURL: '^https://a\.b/c/'}}",
+    &["wrong-cred-type"]
+)]
+#[case::fits(
+    r"template: {metadata: {labels: {kargo.akuity.io/cred-type: git}}, data: {repoURL: '^https://a\.b/c/'}}",
+    &[]
+)]
+#[case::flag(
+    "template: {metadata: {labels: {kargo.akuity.io/cred-type: git}}, data: {repoURLIsRegex: 'True'}}",
+    &["kargo-regex-flag"]
+)]
+fn what_a_target_says_decides(#[case] target: &str, #[case] expected: &[&str]) {
+    assert_eq!(rules(&findings_of(&with_registry(target))), expected);
+}
+
+#[rstest]
+#[case::policy("refreshInterval: 5m", "refreshPolicy: OnChange", &["refresh-policy-without-updates"])]
+#[case::default("    refreshInterval: 5m\n", "", &[])]
+#[case::decoding("property: password}", "property: password, decodingStrategy: Auto}", &["decoding-strategy-auto"])]
+#[case::password("property: password", "property: username", &[])]
+#[case::everything("{matchLabels: {example.org/registry: 'true'}}]", "{}]", &[
+    "conditions-narrower-than-selector", "selects-protected-namespaces"
+])]
+fn what_the_rest_says_decides(#[case] replace: &str, #[case] by: &str, #[case] expected: &[&str]) {
+    let text = with_registry("");
+    assert!(text.contains(replace), "{replace} is not in the configuration");
+    assert_eq!(rules(&findings_of(&text.replace(replace, by))), expected);
+}
+
+#[test]
+fn two_that_may_meet_in_a_namespace_need_secrets_of_their_own() {
+    let narrower = registry("name: registry")
+        .replace("metadata: {name: registry}", "metadata: {name: z}")
+        .replace("registry: 'true'}", "registry: 'true', more: 'true'}");
+    let findings = findings_of(&and(&with_registry("name: registry"), &narrower));
+    assert_eq!(rules(&findings), ["same-copy"]);
+    assert!(findings[0].message.contains("from registry and from z"), "{findings:?}");
+    let apart =
+        and(&with_registry("name: registry"), &narrower.replace("target: {name: registry}", "target: {name: z}"));
+    assert_eq!(findings_of(&apart), []);
+}
+
+/// A policy on the creation of Secrets with a binding.
+fn policy(fields: &str, expression: &str, action: &str) -> String {
+    format!(
+        "\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: p}}
+spec:
+  {fields}
+  matchConstraints: {{resourceRules: [{{apiGroups: [''], operations: [CREATE], resources: [secrets]}}]}}
+  validations: [{{expression: '{expression}'}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: p}}
+spec: {{policyName: p, validationActions: [{action}]}}
+"
+    )
+}
+
+#[rstest]
+#[case::of_the_copies("failurePolicy: Fail", r#"object.metadata.name != "registry""#, "Deny", &["policy-on-create-only"])]
+#[case::that_fails_open("failurePolicy: Ignore", r#"object.metadata.name != "registry""#, "Deny", &[
+    "policy-fails-open", "policy-on-create-only"
+])]
+#[case::that_only_warns("failurePolicy: Fail", r#"object.metadata.name != "registry""#, "Warn", &["policy-audit-only"])]
+#[case::of_somebody_else("failurePolicy: Ignore", r#"has(object.metadata.labels.team)"#, "Warn", &[])]
+fn a_policy_is_judged_only_if_it_guards_the_distribution(
+    #[case] fields: &str,
+    #[case] expression: &str,
+    #[case] action: &str,
+    #[case] expected: &[&str],
+) {
+    let findings = findings_of(&and(&with_registry(""), &policy(fields, expression, action)));
+    assert_eq!(rules(&findings), expected);
+}
+
+#[test]
+fn a_role_without_names_is_no_fault_where_there_is_one_source() {
+    let text = with_registry("").replace("resourceNames: [registry], ", "");
+    assert_eq!(findings_of(&text), []);
+}

@@ -1,0 +1,48 @@
+//! Namespaces at which a configuration may contradict itself.
+
+use std::collections::BTreeMap;
+
+use credence_core::labels::Labels;
+
+use super::Context;
+use crate::model::{Conflict, Target, asking_labels};
+
+/// Namespaces of Kubernetes itself, which have no label but their name.
+const OF_KUBERNETES: [&str; 3] = ["kube-node-lease", "kube-public", "kube-system"];
+
+/// The contradictions of a target: at namespaces that ask with its labels and decline with each of them, at one without
+/// labels, and at those that never ask.
+pub(super) fn conflicts(context: &Context<'_>, target: &Target) -> Vec<Conflict> {
+    let mut worlds: BTreeMap<String, Labels> =
+        OF_KUBERNETES.iter().map(|name| ((*name).to_owned(), Labels::new())).collect();
+    // Their labels are known only where the configuration makes them.
+    let of_sources = context.bundle.namespaces.iter().filter(|(name, _)| context.model.is_protected(name));
+    worlds.extend(of_sources.map(|(name, labels)| (name.clone(), labels.clone())));
+    for labels in asking_labels(target) {
+        for key in labels.keys() {
+            let mut declined = labels.clone();
+            declined.insert(key.clone(), "false".to_owned());
+            worlds.insert(format!("with-{}-false", key.replace('/', "-")), declined);
+        }
+        worlds.insert("that-asks".to_owned(), labels);
+    }
+    worlds.insert("without-labels".to_owned(), Labels::new());
+    let conflicts = context.model.expectation(&worlds).conflicts;
+    conflicts.into_iter().filter(|conflict| names(conflict).contains(&target.name.as_str())).collect()
+}
+
+/// The text of a conflict of one target, without the target's name in front.
+pub(super) fn message(conflict: &Conflict) -> String {
+    let text = conflict.to_string();
+    text.strip_prefix(names(conflict)[0]).map_or(text.clone(), |rest| rest.trim_start().to_owned())
+}
+
+/// The targets that a conflict is of; one twice if there is only one.
+fn names(conflict: &Conflict) -> [&str; 2] {
+    match conflict {
+        Conflict::NotAdmitted { target, .. }
+        | Conflict::Declined { target, .. }
+        | Conflict::Protected { target, .. } => [target, target],
+        Conflict::SameCopy { first, second, .. } => [first, second],
+    }
+}
