@@ -1,6 +1,7 @@
 //! Which copy a case uses: they are dealt by number and not drawn, so that a few cases meet every consumer. Pure.
 
 use credence_core::consumer::Consumer;
+use credence_core::formats::KUBELET;
 use credence_core::id::CaseId;
 use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
@@ -12,11 +13,12 @@ use crate::testbed::rotation::targets_of;
 /// The targets of a source whose copies have a consumer here, or what stands in for it; those for pods, the most common
 /// consumers, once more at the end.
 pub(super) fn consumed<'a>(model: &'a Model, source: &SourceRef) -> Vec<(&'a Target, Consumer)> {
-    let targets = targets_of(model, source).into_iter();
-    let with_consumers =
-        targets.filter_map(|target| Some((target, Consumer::of(&target.shape())?.among(&model.absent_consumers)?)));
-    let mut all: Vec<_> = with_consumers.collect();
-    let pods: Vec<_> = all.iter().copied().filter(|(_, consumer)| *consumer == Consumer::Kubelet).collect();
+    let with_consumer = |target: &'a Target| {
+        let consumer = Consumer::of(&target.shape(), &model.endpoints)?;
+        Some((target, consumer.among(&model.absent_consumers)?))
+    };
+    let mut all: Vec<_> = targets_of(model, source).into_iter().filter_map(with_consumer).collect();
+    let pods: Vec<_> = all.iter().copied().filter(|(_, consumer)| *consumer == KUBELET).collect();
     all.extend(pods);
     all
 }
@@ -49,6 +51,7 @@ pub(super) fn turn(case: CaseId, choices: usize) -> Option<usize> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use credence_core::formats::ARGO_CD;
     use credence_model::model::testing::reference;
 
     use super::*;
@@ -66,7 +69,7 @@ mod tests {
         let choices = choices(&model, &sources);
         assert!(is_first(case(0)));
         let met = [1, 2].map(|index| choices[turn(case(index), choices.len()).unwrap()].1);
-        assert_eq!(met, [Consumer::Kubelet, Consumer::ArgoCd]);
+        assert_eq!(met, [KUBELET, ARGO_CD]);
     }
 
     #[test]
