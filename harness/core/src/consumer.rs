@@ -31,8 +31,6 @@ pub enum Claim {
     Type,
     /// By a label: those who look for one look at no type.
     Label,
-    /// By its name, which a manifest of the consumer has.
-    Name,
 }
 
 /// A login that must be denied although the credential is good.
@@ -105,20 +103,23 @@ impl Consumer {
         self.0
     }
 
-    /// The consumer that copies of this shape are for, told by name, labels, type and keys alone: whether it gets in with
-    /// what they hold is for itself to find out.
-    pub fn of(shape: &CopyShape<'_>, endpoints: &Endpoints) -> Option<Self> {
-        Self::claimants(shape, endpoints).into_iter().next()
+    /// The consumer that copies of this shape are for, told by labels, type and keys alone: whether it gets in with what
+    /// they hold is for itself to find out.
+    pub fn of(shape: &CopyShape<'_>) -> Option<Self> {
+        Self::claimants(shape).into_iter().next()
+    }
+
+    /// All that use copies of this shape: the one that they are for, and those whose manifests name them.
+    pub fn users_of(shape: &CopyShape<'_>, endpoints: &Endpoints) -> Vec<Self> {
+        let by_shape = Self::of(shape);
+        let named = Self::ALL.iter().copied().filter(|consumer| endpoints.name(*consumer, shape.name));
+        by_shape.into_iter().chain(named.filter(|consumer| Some(*consumer) != by_shape)).collect()
     }
 
     /// The consumers that copies of this shape could be for, the likelier first.
-    pub(crate) fn claimants(shape: &CopyShape<'_>, endpoints: &Endpoints) -> Vec<Self> {
-        let claim = |consumer: Self| {
-            let named = endpoints.name(consumer, shape.name).then_some(Claim::Name);
-            named.or_else(|| consumer.0.claim(shape))
-        };
+    pub(crate) fn claimants(shape: &CopyShape<'_>) -> Vec<Self> {
         let mut claims: Vec<(Claim, Self)> =
-            Self::ALL.iter().filter_map(|consumer| Some((claim(*consumer)?, *consumer))).collect();
+            Self::ALL.iter().filter_map(|consumer| Some((consumer.0.claim(shape)?, *consumer))).collect();
         claims.sort_by_key(|(claim, _)| Reverse(*claim));
         claims.into_iter().map(|(_, consumer)| consumer).collect()
     }

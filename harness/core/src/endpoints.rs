@@ -18,7 +18,7 @@ pub struct Endpoints(BTreeMap<Consumer, BTreeSet<Endpoint>>);
 pub struct Endpoint {
     /// Who owns it.
     pub owner: Owner,
-    /// The Secret that is used there, where only the manifest says so: it is this consumer's then, whatever its shape.
+    /// The Secret that is used there, where nothing but the manifest says whose it is.
     pub secret: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape};
 use crate::credential::Credential;
-use crate::endpoints::{Endpoint, Endpoints};
+use crate::endpoints::Endpoint;
 use crate::labels::Labels;
 use crate::manifest::Manifest;
 
@@ -50,7 +50,7 @@ pub trait Format: Sync {
     /// What is known of the consumer.
     fn meta(&self) -> &ConsumerMeta;
 
-    /// By what copies of this shape are told to be for it; none if they are not. Their names are not for it to look at.
+    /// By what copies of this shape are told to be for it; none if they are not, or only its manifests say so.
     fn claim(&self, _shape: &CopyShape<'_>) -> Option<Claim> {
         None
     }
@@ -182,7 +182,7 @@ pub fn decode(secret_type: &str, labels: &Labels, data: &BTreeMap<String, Creden
     // Its name says something only together with the manifests of those who use it.
     let shape = CopyShape { name: "", labels, secret_type, keys: Some(&keys) };
     let copy = CopyView { secret_type, labels, data };
-    let mut claimants = Consumer::claimants(&shape, &Endpoints::default()).into_iter();
+    let mut claimants = Consumer::claimants(&shape).into_iter();
     claimants.find_map(|consumer| consumer.format().decode(&copy)).unwrap_or_else(|| match secret_type {
         BASIC_AUTH => plain::basic_auth(data),
         _ => Ok(plain::by_key_names(data)),

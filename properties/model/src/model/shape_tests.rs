@@ -38,5 +38,5 @@ fn a_consumer_is_told_by_type_labels_and_keys(#[case] template: &str, #[case] ex
     );
     let manifests = parse_documents(Path::new("a.yaml"), &text).unwrap();
     let model = Model::derive(&Bundle::from_manifests(manifests).unwrap());
-    assert_eq!(Consumer::of(&model.targets[0].shape(), &model.endpoints), expected);
+    assert_eq!(Consumer::of(&model.targets[0].shape()), expected);
 }

@@ -13,11 +13,11 @@ use crate::testbed::rotation::targets_of;
 /// The targets of a source whose copies have a consumer here, or what stands in for it; those for pods, the most common
 /// consumers, once more at the end.
 pub(super) fn consumed<'a>(model: &'a Model, source: &SourceRef) -> Vec<(&'a Target, Consumer)> {
-    let with_consumer = |target: &'a Target| {
-        let consumer = Consumer::of(&target.shape(), &model.endpoints)?;
-        Some((target, consumer.among(&model.absent_consumers)?))
+    let with_consumers = |target: &'a Target| {
+        let users = Consumer::users_of(&target.shape(), &model.endpoints).into_iter();
+        users.filter_map(move |consumer| Some((target, consumer.among(&model.absent_consumers)?)))
     };
-    let mut all: Vec<_> = targets_of(model, source).into_iter().filter_map(with_consumer).collect();
+    let mut all: Vec<_> = targets_of(model, source).into_iter().flat_map(with_consumers).collect();
     let pods: Vec<_> = all.iter().copied().filter(|(_, consumer)| *consumer == KUBELET).collect();
     all.extend(pods);
     all

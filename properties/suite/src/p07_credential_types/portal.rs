@@ -55,8 +55,7 @@ impl PortalCopies {
         let target = |source: &SourceRef, consumer: Consumer| {
             let all = consumed(model, source);
             // Whatever uses it beside Backstage, that is a copy of this kind.
-            let found =
-                all.into_iter().find(|(target, _)| Consumer::of(&target.shape(), &model.endpoints) == Some(consumer));
+            let found = all.into_iter().find(|(target, _)| Consumer::of(&target.shape()) == Some(consumer));
             found.map(|(target, _)| target.name.clone())
         };
         let copies = Self {
