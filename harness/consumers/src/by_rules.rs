@@ -1,9 +1,9 @@
 //! Logins where a consumer's controller does not run: its lookup rules choose one, and git or a registry client really
 //! uses it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub(crate) enum GitLogin {
     Nobody,
     /// A username and a password.
     Basic(Credential, Credential),
+    /// A bearer token.
+    Bearer(Credential),
 }
 
 impl Consumers {
@@ -78,6 +80,14 @@ impl Consumers {
                     .env("GIT_ASKPASS", self.directory.join(ASK_PASS))
                     .env(USERNAME, OsStr::from_bytes(username.expose()))
                     .env(PASSWORD, OsStr::from_bytes(password.expose()));
+            }
+            GitLogin::Bearer(token) => {
+                // As a setting in the environment: an argument could be read by everybody on this machine.
+                let header = [b"Authorization: Bearer ", token.expose()].concat();
+                command
+                    .env("GIT_CONFIG_COUNT", "1")
+                    .env("GIT_CONFIG_KEY_0", "http.extraHeader")
+                    .env("GIT_CONFIG_VALUE_0", OsString::from_vec(header));
             }
         }
         let status = timeout(LISTED, command.status()).await;

@@ -12,6 +12,7 @@
 pub mod argo_cd;
 pub mod backstage;
 pub mod by_rules;
+pub mod flux;
 pub mod forge;
 pub mod git_error;
 pub mod kargo;

@@ -10,6 +10,7 @@ use kube::Client;
 
 use crate::argo_cd::login::{ArgoCdSync, SyncError};
 use crate::by_rules::LookupError;
+use crate::flux::{FluxGitRules, FluxOciRules};
 use crate::forge::{Application, ForgeError, Request};
 use crate::kargo::login::{DiscoveryError, KargoDiscovery};
 use crate::kargo::login_by_rules::KargoRules;
@@ -28,6 +29,8 @@ const RUNNERS: &[&dyn Runner] = &[
     &KargoDiscovery::OF_IMAGES,
     &KargoRules::FOR_GIT,
     &KargoRules::FOR_IMAGES,
+    &FluxGitRules,
+    &FluxOciRules,
     &OAuthSignIn,
     &TlsHandshake,
 ];

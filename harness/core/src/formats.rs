@@ -14,6 +14,7 @@ use crate::manifest::Manifest;
 mod argo_cd;
 mod backstage;
 mod docker_config;
+pub mod flux;
 mod kargo;
 mod kubelet;
 mod oauth;
@@ -26,6 +27,7 @@ mod tls;
 
 pub use argo_cd::ARGO_CD;
 pub use backstage::BACKSTAGE;
+pub use flux::{FLUX_GIT_RULES, FLUX_OCI_RULES};
 pub use kargo::{KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES};
 pub use kubelet::KUBELET;
 pub use oauth::OAUTH_CLIENT;
@@ -40,6 +42,8 @@ pub const FORMATS: &[Consumer] = &[
     KARGO_IMAGE,
     KARGO_GIT_RULES,
     KARGO_IMAGE_RULES,
+    FLUX_GIT_RULES,
+    FLUX_OCI_RULES,
     OAUTH_CLIENT,
     TLS_SERVER,
     BACKSTAGE,

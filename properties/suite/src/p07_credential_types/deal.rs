@@ -50,8 +50,11 @@ pub(super) fn turn(case: CaseId, choices: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::path::Path;
 
-    use credence_core::formats::ARGO_CD;
+    use credence_core::endpoints::Endpoints;
+    use credence_core::formats::{ARGO_CD, FLUX_GIT_RULES, FLUX_OCI_RULES};
+    use credence_core::manifest::parse_documents;
     use credence_model::model::testing::reference;
 
     use super::*;
@@ -70,6 +73,22 @@ mod tests {
         assert!(is_first(case(0)));
         let met = [1, 2].map(|index| choices[turn(case(index), choices.len()).unwrap()].1);
         assert_eq!(met, [KUBELET, ARGO_CD]);
+    }
+
+    #[test]
+    fn copies_that_sources_of_flux_name_are_dealt_to_flux_too() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/consumers/flux/sources.yaml");
+        let manifests = parse_documents(&file, &std::fs::read_to_string(&file).unwrap()).unwrap();
+        let (without, mut with) = (reference(), reference());
+        with.endpoints = Endpoints::from_manifests(&manifests);
+        let dealt = |model: &Model| -> BTreeSet<(String, Consumer)> {
+            let all = model.sources.keys().flat_map(|source| consumed(model, source));
+            all.map(|(target, consumer)| (target.secret.clone(), consumer)).collect()
+        };
+        let added: BTreeSet<_> = dealt(&with).difference(&dealt(&without)).cloned().collect();
+        let expected = [("kargo-git-credentials", FLUX_GIT_RULES), ("gh-docker-registry", FLUX_OCI_RULES)];
+        assert_eq!(added, expected.map(|(secret, consumer)| (secret.to_owned(), consumer)).into());
+        assert!(dealt(&without).is_subset(&dealt(&with)));
     }
 
     #[test]
