@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use credence_core::consumer::Consumer;
+use credence_core::formats::{ARGO_CD, BACKSTAGE, KARGO_GIT, KUBELET, OAUTH_CLIENT, TLS_SERVER};
 use credence_core::id::CaseId;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::Verdict;
@@ -59,13 +60,13 @@ const FURTHER_FAULTS: &[(&str, &[&str])] = &[
 
 /// Each fault that a real consumer must find, and which one; p07 has many.
 const CONSUMER_FAULTS: &[(&str, Consumer)] = &[
-    ("registry-with-wrong-port", Consumer::Kubelet),
-    ("auth-from-other-fields", Consumer::Kubelet),
-    ("newline-after-token", Consumer::Kubelet),
-    ("argo-cd-url-without-slash", Consumer::ArgoCd),
-    ("wrong-cred-type", Consumer::KargoGit),
-    ("oauth-keys-swapped", Consumer::OAuthClient),
-    ("tls-key-of-other-certificate", Consumer::TlsServer),
+    ("registry-with-wrong-port", KUBELET),
+    ("auth-from-other-fields", KUBELET),
+    ("newline-after-token", KUBELET),
+    ("argo-cd-url-without-slash", ARGO_CD),
+    ("wrong-cred-type", KARGO_GIT),
+    ("oauth-keys-swapped", OAUTH_CLIENT),
+    ("tls-key-of-other-certificate", TLS_SERVER),
 ];
 
 /// Faults that are looked for at night, so that all tests have their time by day. Some take minutes: those of a consumer,
@@ -153,8 +154,8 @@ fn options(fault: &str, property: &str) -> Result<Options, Failed> {
 /// be made smaller and repeated, the other trials show.
 fn is_found_by(fault: &str, consumer: Consumer) -> Result<(), Failed> {
     let options = Options { shrink: Duration::ZERO, ..options(fault, "p07")? };
-    let consumer = match consumer.stand_in() {
-        Some(stand_in) if options.components.kargo.is_none() => stand_in,
+    let consumer = match consumer.meta().fallback {
+        Some(fallback) if options.components.kargo.is_none() => fallback,
         _ => consumer,
     };
     let report = execute(&options)?;
@@ -164,7 +165,7 @@ fn is_found_by(fault: &str, consumer: Consumer) -> Result<(), Failed> {
     if !violations().any(|finding| is_by(&finding.reason, consumer)) {
         return Err(Failed::from(format!("not found by {}", consumer.title())));
     }
-    let expected = |reason: &str| is_by(reason, consumer) || is_by(reason, Consumer::Backstage);
+    let expected = |reason: &str| is_by(reason, consumer) || is_by(reason, BACKSTAGE);
     match violations().find(|finding| !expected(&finding.reason)) {
         None => Ok(()),
         Some(finding) => Err(Failed::from(format!("found by something else as well: {}", finding.reason))),

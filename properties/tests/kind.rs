@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use credence_core::consumer::Consumer;
+use credence_core::formats::{ARGO_CD, BACKSTAGE, KUBELET};
 use credence_core::id::CaseId;
 use credence_core::text::chain;
 use credence_programs::engine::Engine;
@@ -86,7 +87,7 @@ fn agree() -> Result<(), Failed> {
 fn pods_log_in(kind: &Report) -> Result<(), Failed> {
     let report = kind.properties.iter().find(|property| property.id == CredentialTypes::META.id);
     let report = report.ok_or("p07 was not tested")?;
-    for consumer in [Consumer::Kubelet, Consumer::ArgoCd, Consumer::Backstage].map(Consumer::operation) {
+    for consumer in [KUBELET, ARGO_CD, BACKSTAGE].map(Consumer::operation) {
         if !report.skipped_checks.contains_key(consumer) && !report.operations.contains_key(consumer) {
             return Err(Failed::from(format!("no {consumer} among {:?}", report.operations)));
         }

@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
+use credence_cluster::embedded::node::Node;
+use credence_core::consumer::Consumer;
+use credence_core::formats::KUBELET;
 use credence_programs::oci::{Image, ImageError};
 use credence_watch::observer::{PodSeen, View};
 use credence_watch::wait::{self, Progress, WaitError};
+use futures::future::BoxFuture;
 use kube::Client;
 
 use crate::forge::{Mark, Request};
 use crate::kubelet::pod::{PodError, PulledPod};
+use crate::login::{Expected, Login, LoginError, Runner};
+use crate::obtain::{Facts, Nodes};
 use crate::running::{Answer, Consumers, is_about, refuses_credential};
 
 pub mod deployment;
@@ -36,23 +42,23 @@ pub enum PullError {
 }
 
 /// What a pod pulls, and with what.
-pub struct Pull<'a> {
+struct Pull<'a> {
     /// The namespace of the pod.
-    pub namespace: &'a str,
+    namespace: &'a str,
     /// The pod's name, which no other has.
-    pub pod: &'a str,
+    pod: &'a str,
     /// The Secret in `imagePullSecrets`, if any.
-    pub secret: Option<&'a str>,
+    secret: Option<&'a str>,
     /// The image, with its tag.
-    pub image: &'a str,
+    image: &'a str,
     /// What the kubelet gets a second try for.
-    pub second_try: SecondTry,
+    second_try: SecondTry,
 }
 
 /// When a first pull that fails does not count. The kubelet pulls without a Secret that it could not read in time (its
 /// event `FailedToRetrieveImagePullSecret`), and tries again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecondTry {
+enum SecondTry {
     /// It always counts.
     None,
     /// Until the pod runs.
@@ -61,12 +67,48 @@ pub enum SecondTry {
     UntilACredentialIsRefused,
 }
 
+/// The kubelet, which pulls an image for a pod.
+pub(crate) struct KubeletPull;
+
+impl Runner for KubeletPull {
+    fn consumer(&self) -> Consumer {
+        KUBELET
+    }
+
+    fn missing(&self, facts: &Facts) -> Option<String> {
+        match facts.nodes {
+            Nodes::None => Some("a node needs a cluster of this run, not one of `credence up`".to_owned()),
+            Nodes::Started => Node::unsupported(),
+            Nodes::OfCluster { .. } => None,
+        }
+    }
+
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
+        Box::pin(async move {
+            let (owner, tag) = (login.owner()?, login.tag());
+            consumers.publish(&owner.name, &login.name, &tag).await?;
+            let pull = Pull {
+                namespace: &login.namespace,
+                pod: &format!("{}-{tag}", login.name),
+                secret: login.secret.as_deref(),
+                image: &format!("{}:{tag}", owner.image(&login.name)),
+                second_try: match login.expected {
+                    Expected::Admitted => SecondTry::UntilItRuns,
+                    Expected::Refused => SecondTry::UntilACredentialIsRefused,
+                    Expected::Denied => SecondTry::None,
+                },
+            };
+            Ok(consumers.pull(&login.client, &pull).await?)
+        })
+    }
+}
+
 impl Consumers {
     /// Publishes an image that nobody has pulled before, as `owner/name:tag`.
     ///
     /// # Errors
     /// When the forge refuses it.
-    pub async fn publish(&self, owner: &str, name: &str, tag: &str) -> Result<(), PullError> {
+    pub(crate) async fn publish(&self, owner: &str, name: &str, tag: &str) -> Result<(), PullError> {
         let (layer, settings) = &self.sleeper;
         let image = Image::new(std::slice::from_ref(layer), settings, &format!("{name}-{tag}"));
         self.pusher.push(&image, &format!("{owner}/{name}"), tag).await?;
@@ -77,7 +119,7 @@ impl Consumers {
     ///
     /// # Errors
     /// When the pod is refused or the kubelet does not say how the pull went.
-    pub async fn pull(&self, client: &Client, pull: &Pull<'_>) -> Result<Answer, PullError> {
+    async fn pull(&self, client: &Client, pull: &Pull<'_>) -> Result<Answer, PullError> {
         let Pull { namespace, pod: name, secret, image, .. } = *pull;
         let mark = self.forge.mark();
         let pod = PulledPod { namespace, name, image, secret, variables_from: &[], variables: Vec::new() };

@@ -3,6 +3,7 @@
 //! ```text
 //!  preparation, obtain ──▶ start ──▶ running: kubelet, argo_cd, kargo, backstage, oauth, tls_server ──▶ forge
 //!  programs                site                                                                     its log is the oracle
+//!  login: one login as data, which each of them carries out        by_rules: git and registry in a controller's place
 //!                          git_error: what git says, without what it may quote
 //! ```
 //!
@@ -10,10 +11,13 @@
 
 pub mod argo_cd;
 pub mod backstage;
+pub mod by_rules;
+pub mod flux;
 pub mod forge;
 pub mod git_error;
 pub mod kargo;
 pub mod kubelet;
+pub mod login;
 pub mod oauth;
 pub mod obtain;
 pub mod preparation;

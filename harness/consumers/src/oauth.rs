@@ -2,18 +2,49 @@
 
 use std::collections::BTreeMap;
 
+use credence_core::consumer::Consumer;
 use credence_core::credential::Credential;
-use credence_core::formats::{Role, source_roles};
+use credence_core::formats::{OAUTH_CLIENT, Role, source_roles};
+use futures::future::BoxFuture;
 
-use crate::forge::{Application, ForgeError};
+use crate::forge::{Application, ForgeError, Request};
+use crate::login::{Login, LoginError, Proof, Runner};
 use crate::running::{Answer, Consumers};
+
+/// Where the forge is asked for the token of a sign-in.
+const EXCHANGE: &str = "/login/oauth/access_token";
+
+/// An application, which signs a person in.
+pub(crate) struct OAuthSignIn;
+
+impl Runner for OAuthSignIn {
+    fn consumer(&self) -> Consumer {
+        OAUTH_CLIENT
+    }
+
+    fn proof(&self) -> Proof {
+        Proof::ServerSawSecret
+    }
+
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
+        Box::pin(async move {
+            let application = login.application.as_ref().ok_or(LoginError::NoApplication)?;
+            Ok(consumers.sign_in(application, &login.data).await?)
+        })
+    }
+
+    /// All that end at the forge: others may sign in with the same client at the same time.
+    fn is_cause_of(&self, _login: &Login, request: &Request) -> bool {
+        request.path == EXCHANGE
+    }
+}
 
 impl Consumers {
     /// Signs a person in to `application`, which presents the client id and secret of a copy's `data`.
     ///
     /// # Errors
     /// When the forge cannot be asked.
-    pub async fn sign_in(
+    async fn sign_in(
         &self,
         application: &Application,
         data: &BTreeMap<String, Credential>,

@@ -4,22 +4,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use credence_cluster::cluster::Cluster;
-use credence_cluster::embedded::node::{Node, NodePrograms};
+use credence_cluster::embedded::node::NodePrograms;
 use credence_cluster::kind::ClusterNetwork;
 use credence_core::consumer::Consumer;
 use credence_core::endpoints::Endpoints;
+use credence_core::formats::{BACKSTAGE, KUBELET};
 use credence_core::text::chain;
 use credence_programs::supply::{self, Part, Programs, Progress};
 
-use crate::argo_cd::{ArgoCd, Images};
+use crate::argo_cd::Images;
 use crate::backstage::{self, Commands, Installation};
 use crate::forge::{GiteaImage, Place};
 use crate::kargo;
-
-/// Why Kargo's controller is absent, what that costs, and the next step.
-const KARGO_NOT_GIVEN: &str = "Kargo cannot be obtained and is not given, so that only its lookup rules are tested: give the \
-    program kargo of its control plane (in its image: /usr/local/bin/kargo) with --kargo PROGRAM, and its chart (in its \
-    source: charts/kargo) with --kargo-chart CHART";
+use crate::login::{self, Runner};
 
 /// Why there is no consumer at all.
 const NO_GIT: &str = "git is not installed, which the forge calls that consumers log in to; install it (on Debian: apt-get \
@@ -63,6 +60,28 @@ impl Nodes {
             (None, true) => Self::Started,
             (None, false) => Self::None,
         }
+    }
+}
+
+/// What a place has for consumers.
+pub(crate) struct Facts {
+    /// Where its nodes are from.
+    pub(crate) nodes: Nodes,
+    /// Whether there is git on this machine.
+    pub(crate) has_git: bool,
+    /// Whether Kargo is given.
+    pub(crate) has_kargo: bool,
+}
+
+impl Facts {
+    /// Why nothing can be read with git of this machine, if it cannot.
+    pub(crate) fn no_git(&self) -> Option<String> {
+        (!self.has_git).then(|| "git is not installed".to_owned())
+    }
+
+    /// Whether Argo CD can run in pods.
+    pub(crate) fn has_argo_cd_images(&self) -> bool {
+        matches!(self.nodes, Nodes::OfCluster { has_argo_cd_images: true, .. })
     }
 }
 
@@ -133,42 +152,24 @@ pub(crate) async fn gitea_image(
 
 /// The consumers that cannot run here, each with what would enable it. Nothing is started or obtained.
 pub async fn absent(options: &supply::Options, endpoints: &Endpoints, nodes: Nodes) -> BTreeMap<Consumer, String> {
-    let (has_tools, has_argo_cd_images) = match nodes {
-        Nodes::OfCluster { has_tools, has_argo_cd_images } => (has_tools, has_argo_cd_images),
-        Nodes::None | Nodes::Started => (false, false),
-    };
     let has_git = credence_programs::process::path::find_program("git").is_some();
     // With the tools, the forge has git in its container.
-    if !has_git && !has_tools {
+    if !has_git && !matches!(nodes, Nodes::OfCluster { has_tools: true, .. }) {
         return Consumer::ALL.iter().map(|consumer| (*consumer, NO_GIT.to_owned())).collect();
     }
-    let undocumented = |what: &str| format!("no manifest of a consumer names {what}; give them with --consumers DIR");
-    let no_node = || match nodes {
-        Nodes::None => Some("a node needs a cluster of this run, not one of `credence up`".to_owned()),
-        Nodes::Started => Node::unsupported(),
-        Nodes::OfCluster { .. } => None,
+    let facts = Facts { nodes, has_git, has_kargo: options.kargo.is_some() };
+    let missing = |runner: &dyn Runner| {
+        let consumer = runner.consumer();
+        let undocumented = consumer.meta().endpoint.filter(|_| endpoints.owners_of(consumer).is_empty());
+        let reason =
+            undocumented.map(|what| format!("no manifest of a consumer names {what}; give them with --consumers DIR"));
+        Some((consumer, reason.or_else(|| runner.missing(&facts))?))
     };
-    let no_argo_cd = || if has_argo_cd_images { None } else { ArgoCd::unsupported() };
-    let no_git = || (!has_git).then(|| "git is not installed".to_owned());
-    let when = |is_empty: bool, what: &str| is_empty.then(|| undocumented(what));
-    let kargo_git = || when(endpoints.kargo_git.is_empty(), "a repository that Kargo subscribes to").or_else(no_git);
-    let kargo_images = || when(endpoints.kargo_images.is_empty(), "an image that Kargo subscribes to");
-    let no_controller = || options.kargo.is_none().then(|| KARGO_NOT_GIVEN.to_owned());
-    let controller = || options.kargo.is_some().then(|| "not needed, as Kargo's controller runs".to_owned());
-    let reasons = [
-        (Consumer::Kubelet, when(endpoints.pods.is_empty(), "an image that pods pull with a Secret").or_else(no_node)),
-        (Consumer::ArgoCd, when(endpoints.argo_cd.is_empty(), "a repository that Argo CD syncs").or_else(no_argo_cd)),
-        (Consumer::KargoGit, kargo_git().or_else(no_controller)),
-        (Consumer::KargoImage, kargo_images().or_else(no_controller)),
-        (Consumer::KargoGitRules, kargo_git().or_else(controller)),
-        (Consumer::KargoImageRules, kargo_images().or_else(controller)),
-    ];
-    let mut absent: BTreeMap<Consumer, String> =
-        reasons.into_iter().filter_map(|(consumer, reason)| Some((consumer, reason?))).collect();
-    if let Some(reason) = absent.get(&Consumer::Kubelet).cloned() {
-        absent.insert(Consumer::Backstage, reason);
+    let mut absent: BTreeMap<Consumer, String> = login::runners().filter_map(missing).collect();
+    if let Some(reason) = absent.get(&KUBELET).cloned() {
+        absent.insert(BACKSTAGE, reason);
     } else if let Some(reason) = backstage::unsupported(&options.cache, &Commands::default()).await {
-        absent.insert(Consumer::Backstage, reason.to_string());
+        absent.insert(BACKSTAGE, reason.to_string());
     }
     absent
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use credence_cluster::cluster::Cluster;
 use credence_core::consumer::Consumer;
 use credence_core::endpoints::Endpoints;
+use credence_core::formats::{ARGO_CD, BACKSTAGE, KARGO_GIT, KARGO_IMAGE, KUBELET};
 use credence_core::text::chain;
 use credence_programs::process::priority::Priority;
 use credence_programs::supply::{self, ComponentError, Part, Programs, Progress};
@@ -32,6 +33,11 @@ impl Preparation {
         Self { options, endpoints, progress }
     }
 
+    /// Where credentials are used.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
     /// Finds out which consumers of `cluster` can run here and obtains their programs, without starting anything. One whose
     /// part cannot be had is absent, with the reason; there is no set-up if that is so for the forge.
     pub async fn obtain(&self, cluster: &Cluster) -> (Absent, Option<Setup>) {
@@ -49,22 +55,24 @@ impl Preparation {
             let programs = self.programs(&[Part::Etcd, Part::Gitea]).await?;
             Ok::<_, ComponentError>((programs, supply::gitea_assets(&self.options).await?))
         };
-        let (mut programs, gitea) = self.unless_absent(&Consumer::ALL, "the forge", absent, forge).await?;
+        let (mut programs, gitea) = self.unless_absent(Consumer::ALL, "the forge", absent, forge).await?;
         // The smaller ones first, so that little is left to wait for when the properties before are done.
         let parts = if nodes == Nodes::Started { &NODE[..] } else { &[] };
         let node = self.programs(parts);
-        let pulling = [Consumer::Kubelet, Consumer::Backstage];
+        let pulling = [KUBELET, BACKSTAGE];
         programs.extend(self.unless_absent(&pulling, "a node", absent, node).await);
         let commands = Commands { priority: self.options.priority, ..Commands::default() };
         let report = |step: &str| self.progress.note(step);
         let backstage = backstage::obtain(&self.options.cache, &commands, &report);
-        let backstage = self.unless_absent(&[Consumer::Backstage], "Backstage", absent, backstage).await;
-        let kargo = self.options.kargo.clone().filter(|_| {
-            [Consumer::KargoGit, Consumer::KargoImage].iter().any(|consumer| !absent.contains_key(consumer))
-        });
+        let backstage = self.unless_absent(&[BACKSTAGE], "Backstage", absent, backstage).await;
+        let kargo = self
+            .options
+            .kargo
+            .clone()
+            .filter(|_| [KARGO_GIT, KARGO_IMAGE].iter().any(|consumer| !absent.contains_key(consumer)));
         if kargo.is_some() {
             let helm = self.programs(&[Part::Helm]);
-            let controllers = [Consumer::KargoGit, Consumer::KargoImage];
+            let controllers = [KARGO_GIT, KARGO_IMAGE];
             programs.extend(self.unless_absent(&controllers, "Kargo's controller", absent, helm).await);
         }
         let gitea_image =
@@ -73,13 +81,13 @@ impl Preparation {
             let programs = self.programs(&[Part::ArgoCd, Part::Kustomize]).await?;
             Ok::<_, ComponentError>((programs, supply::argo_cd_assets(&self.options).await?))
         };
-        let (argo_cd, assets) = self.unless_absent(&[Consumer::ArgoCd], "Argo CD", absent, argo_cd).await.unzip();
+        let (argo_cd, assets) = self.unless_absent(&[ARGO_CD], "Argo CD", absent, argo_cd).await.unzip();
         programs.extend(argo_cd);
         // Why there are none on a cluster of kind has been said when the tools were looked for.
         let argo_cd_images = match (&assets, cluster.kind_network()) {
             (Some(assets), Some(network)) => {
                 let images = Images::obtain(network, &self.options, &programs, assets, &report);
-                self.unless_absent(&[Consumer::ArgoCd], "the images of Argo CD's pods", absent, images).await.flatten()
+                self.unless_absent(&[ARGO_CD], "the images of Argo CD's pods", absent, images).await.flatten()
             }
             _ => None,
         };
@@ -87,11 +95,11 @@ impl Preparation {
             programs,
             gitea,
             gitea_image,
-            argo_cd: assets.filter(|_| !absent.contains_key(&Consumer::ArgoCd)),
+            argo_cd: assets.filter(|_| !absent.contains_key(&ARGO_CD)),
             argo_cd_images,
-            kargo: kargo.filter(|_| !absent.contains_key(&Consumer::KargoGit)),
+            kargo: kargo.filter(|_| !absent.contains_key(&KARGO_GIT)),
             backstage,
-            has_no_node: absent.contains_key(&Consumer::Kubelet),
+            has_no_node: absent.contains_key(&KUBELET),
             endpoints: self.endpoints.clone(),
         })
     }
@@ -141,18 +149,18 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_had_makes_its_consumers_absent_and_keeps_earlier_reasons() {
-        let mut absent = Absent::from([(Consumer::Backstage, "no npm".to_owned())]);
+        let mut absent = Absent::from([(BACKSTAGE, "no npm".to_owned())]);
         let failed = async { Err::<(), _>(io::Error::other("no room")) };
-        let pulling = [Consumer::Kubelet, Consumer::Backstage];
+        let pulling = [KUBELET, BACKSTAGE];
         assert_eq!(preparation().unless_absent(&pulling, "a node", &mut absent, failed).await, None);
-        assert_eq!(absent[&Consumer::Kubelet], "a node could not be obtained: no room");
-        assert_eq!(absent[&Consumer::Backstage], "no npm");
+        assert_eq!(absent[&KUBELET], "a node could not be obtained: no room");
+        assert_eq!(absent[&BACKSTAGE], "no npm");
     }
 
     #[tokio::test]
     async fn nothing_is_obtained_for_consumers_that_are_absent() {
-        let mut absent = Absent::from([(Consumer::ArgoCd, "no redis".to_owned())]);
+        let mut absent = Absent::from([(ARGO_CD, "no redis".to_owned())]);
         let never = std::future::pending::<Result<(), io::Error>>();
-        assert_eq!(preparation().unless_absent(&[Consumer::ArgoCd], "Argo CD", &mut absent, never).await, None);
+        assert_eq!(preparation().unless_absent(&[ARGO_CD], "Argo CD", &mut absent, never).await, None);
     }
 }

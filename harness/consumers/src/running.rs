@@ -22,13 +22,13 @@ use crate::forge::{Forge, Mark, Offered, Organization, Request};
 use crate::kargo::Kargo;
 use crate::kubelet::pod::PodNode;
 
-pub use crate::argo_cd::login::{Followed, SyncError};
+pub use crate::argo_cd::login::SyncError;
 pub use crate::backstage::login::{PORTAL_IMAGE, PORTAL_VARIABLES, PortalDeployment, PortalError, catalog_file};
-
-pub use crate::kargo::login::{DiscoveryError, Subscribed};
-pub use crate::kargo::login_by_rules::LookupError;
+pub use crate::by_rules::LookupError;
+pub use crate::kargo::login::DiscoveryError;
+pub use crate::kubelet::PullError;
 pub use crate::kubelet::pod::PodError;
-pub use crate::kubelet::{Pull, PullError, SecondTry};
+pub use crate::login::{Expected, Login, LoginError, LoginResult, Proof, proof};
 pub use crate::obtain::{Nodes, Setup, absent};
 pub use crate::preparation::Preparation;
 pub use crate::site::Site;
@@ -42,6 +42,8 @@ pub enum Answer {
     Admitted,
     /// It did not; what it says about that, without values.
     Refused(String),
+    /// It did not even ask, for want of a credential; what it says about that, without values.
+    Withheld(String),
 }
 
 /// The running consumers. Those that are absent are `None`.

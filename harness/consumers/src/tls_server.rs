@@ -2,19 +2,40 @@
 
 use std::collections::BTreeMap;
 
+use credence_core::consumer::Consumer;
 use credence_core::credential::Credential;
+use credence_core::formats::TLS_SERVER;
+use futures::future::BoxFuture;
 
+use crate::login::{Login, LoginError, Proof, Runner};
 use crate::running::{Answer, Consumers};
 use crate::tls_server::handshake::HandshakeError;
 
 pub mod handshake;
+
+/// An HTTPS server, which shakes hands.
+pub(crate) struct TlsHandshake;
+
+impl Runner for TlsHandshake {
+    fn consumer(&self) -> Consumer {
+        TLS_SERVER
+    }
+
+    fn proof(&self) -> Proof {
+        Proof::Handshake
+    }
+
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
+        Box::pin(async move { Ok(consumers.shake_hands(&login.data, &login.server_name).await?) })
+    }
+}
 
 impl Consumers {
     /// Serves with the certificate and key of a copy's `data` and connects to it as `name`.
     ///
     /// # Errors
     /// When no connection can be made on this machine.
-    pub async fn shake_hands(&self, data: &BTreeMap<String, Credential>, name: &str) -> Result<Answer, HandshakeError> {
+    async fn shake_hands(&self, data: &BTreeMap<String, Credential>, name: &str) -> Result<Answer, HandshakeError> {
         let (Some(certificate), Some(key)) = (data.get("tls.crt"), data.get("tls.key")) else {
             return Ok(Answer::Refused("the copy has no tls.crt and tls.key".to_owned()));
         };

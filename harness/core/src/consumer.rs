@@ -1,14 +1,19 @@
-//! The consumers of copies.
+//! The consumers of copies, each a handle on its entry in the registry of [`formats`](crate::formats).
 
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use crate::formats::{ARGO_CD_LABEL, DOCKER_CONFIG, KARGO_LABEL, Role, source_roles};
+use crate::endpoints::Endpoints;
+use crate::formats::{FORMATS, Format};
 use crate::id::Requirement;
 use crate::labels::Labels;
 
 /// The shape of a copy, by which its consumer is told.
 #[derive(Debug, Clone, Copy)]
 pub struct CopyShape<'a> {
+    /// The Secret's name.
+    pub name: &'a str,
     /// The Secret's labels.
     pub labels: &'a Labels,
     /// The Secret's type.
@@ -17,118 +22,162 @@ pub struct CopyShape<'a> {
     pub keys: Option<&'a BTreeSet<String>>,
 }
 
-/// What uses a copy.
+/// By what a copy is told to be a consumer's, the weaker first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Consumer {
-    /// The kubelet, which pulls images with it.
-    Kubelet,
-    /// Argo CD, which syncs repositories with it.
-    ArgoCd,
-    /// Kargo's controller, which looks for commits with it.
-    KargoGit,
-    /// Kargo's controller, which looks for images with it.
-    KargoImage,
-    /// Kargo's lookup rules for Git, where its controller does not run.
-    KargoGitRules,
-    /// Kargo's lookup rules for images, where its controller does not run.
-    KargoImageRules,
-    /// An application that signs people in by OAuth.
-    OAuthClient,
-    /// An HTTPS server.
-    TlsServer,
-    /// Backstage, which needs three copies: to be pulled, to sign people in, and to read files.
-    Backstage,
+pub enum Claim {
+    /// By the names of its keys.
+    Keys,
+    /// By its type.
+    Type,
+    /// By a label: those who look for one look at no type.
+    Label,
 }
+
+/// A login that must be denied although the credential is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// Without the copy.
+    WithoutSecret,
+    /// From a namespace that does not hold the copy.
+    FromOtherNamespace,
+    /// At an owner whose name begins with that of the right one, on the same host.
+    AtLookAlikeOwner,
+    /// At a host whose name begins with that of the right one.
+    AtLookAlikeHost,
+    /// As another OAuth client.
+    AsOtherClient,
+    /// Under another server name.
+    UnderOtherName,
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WithoutSecret => "without the copy",
+            Self::FromOtherNamespace => "from another namespace",
+            Self::AtLookAlikeOwner => "at a look-alike owner",
+            Self::AtLookAlikeHost => "at a look-alike host",
+            Self::AsOtherClient => "as another client",
+            Self::UnderOtherName => "under another name",
+        })
+    }
+}
+
+/// What is known of a consumer without running it.
+#[derive(Debug)]
+pub struct ConsumerMeta {
+    /// One word for it, which no other has.
+    pub id: &'static str,
+    /// What it is called.
+    pub title: &'static str,
+    /// What it does with a copy, as the report counts it.
+    pub operation: &'static str,
+    /// The requirement that it is evidence for.
+    pub requirement: Requirement,
+    /// What is used in its place where it is absent.
+    pub fallback: Option<Consumer>,
+    /// What a manifest must name before it can log in anywhere; none if it needs no manifest.
+    pub endpoint: Option<&'static str>,
+    /// The logins that it must be denied.
+    pub denials: &'static [Denial],
+    /// Whether it has a credential for all owners on a host, so that a look-alike of the right one is sent it too, to
+    /// refuse it.
+    pub offers_to_whole_host: bool,
+}
+
+/// What uses a copy. Consumers are in the order of their registry.
+#[derive(Clone, Copy)]
+pub struct Consumer(&'static dyn Format);
 
 impl Consumer {
     /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Kubelet,
-        Self::ArgoCd,
-        Self::KargoGit,
-        Self::KargoImage,
-        Self::KargoGitRules,
-        Self::KargoImageRules,
-        Self::OAuthClient,
-        Self::TlsServer,
-        Self::Backstage,
-    ];
+    pub const ALL: &'static [Self] = FORMATS;
 
-    /// The consumer that copies of this shape are for, told by type, labels and keys alone: whether it gets in with what
-    /// they hold is for itself to find out.
-    pub fn of(shape: &CopyShape<'_>) -> Option<Self> {
-        if shape.labels.contains_key(ARGO_CD_LABEL) {
-            return Some(Self::ArgoCd);
-        }
-        if let Some(cred_type) = shape.labels.get(KARGO_LABEL) {
-            return Some(if cred_type == "image" { Self::KargoImage } else { Self::KargoGit });
-        }
-        match shape.secret_type {
-            DOCKER_CONFIG => Some(Self::Kubelet),
-            "kubernetes.io/tls" => Some(Self::TlsServer),
-            _ => {
-                let roles = source_roles(shape.keys?.iter().map(String::as_str));
-                let is_client = roles.contains_key(&Role::ClientId) && roles.contains_key(&Role::ClientSecret);
-                is_client.then_some(Self::OAuthClient)
-            }
-        }
+    /// The consumer that reads copies in this format.
+    pub(crate) const fn new(format: &'static dyn Format) -> Self {
+        Self(format)
     }
 
-    /// What is used in its place where it is absent.
-    pub fn stand_in(self) -> Option<Self> {
-        match self {
-            Self::KargoGit => Some(Self::KargoGitRules),
-            Self::KargoImage => Some(Self::KargoImageRules),
-            _ => None,
-        }
+    /// How it reads a copy.
+    pub fn format(self) -> &'static dyn Format {
+        self.0
+    }
+
+    /// The consumer that copies of this shape are for, told by labels, type and keys alone: whether it gets in with what
+    /// they hold is for itself to find out.
+    pub fn of(shape: &CopyShape<'_>) -> Option<Self> {
+        Self::claimants(shape).into_iter().next()
+    }
+
+    /// All that use copies of this shape: the one that they are for, and those whose manifests name them.
+    pub fn users_of(shape: &CopyShape<'_>, endpoints: &Endpoints) -> Vec<Self> {
+        let by_shape = Self::of(shape);
+        let named = Self::ALL.iter().copied().filter(|consumer| endpoints.name(*consumer, shape.name));
+        by_shape.into_iter().chain(named.filter(|consumer| Some(*consumer) != by_shape)).collect()
+    }
+
+    /// The consumers that copies of this shape could be for, the likelier first.
+    pub(crate) fn claimants(shape: &CopyShape<'_>) -> Vec<Self> {
+        let mut claims: Vec<(Claim, Self)> =
+            Self::ALL.iter().filter_map(|consumer| Some((consumer.0.claim(shape)?, *consumer))).collect();
+        claims.sort_by_key(|(claim, _)| Reverse(*claim));
+        claims.into_iter().map(|(_, consumer)| consumer).collect()
     }
 
     /// It, or what stands in for it; none if both are absent.
     #[must_use]
     pub fn among(self, absent: &BTreeMap<Self, String>) -> Option<Self> {
-        [Some(self), self.stand_in()].into_iter().flatten().find(|consumer| !absent.contains_key(consumer))
+        [Some(self), self.meta().fallback].into_iter().flatten().find(|consumer| !absent.contains_key(consumer))
+    }
+
+    /// What is known of it.
+    pub fn meta(self) -> &'static ConsumerMeta {
+        self.0.meta()
     }
 
     /// What it is called.
     pub fn title(self) -> &'static str {
-        match self {
-            Self::Kubelet => "kubelet",
-            Self::ArgoCd => "Argo CD",
-            Self::KargoGit => "Kargo's controller for Git",
-            Self::KargoImage => "Kargo's controller for images",
-            Self::KargoGitRules => "Kargo's rules for Git",
-            Self::KargoImageRules => "Kargo's rules for images",
-            Self::OAuthClient => "OAuth client",
-            Self::TlsServer => "TLS server",
-            Self::Backstage => "Backstage",
-        }
+        self.meta().title
     }
 
     /// The requirement that it is evidence for.
     pub fn requirement(self) -> Requirement {
-        match self {
-            Self::Kubelet => Requirement::new(4, 1),
-            Self::ArgoCd | Self::KargoGit | Self::KargoImage | Self::KargoGitRules | Self::KargoImageRules => {
-                Requirement::new(4, 2)
-            }
-            Self::OAuthClient | Self::Backstage => Requirement::new(4, 3),
-            Self::TlsServer => Requirement::new(4, 4),
-        }
+        self.meta().requirement
     }
 
     /// What it does with a copy, as the report counts it.
     pub fn operation(self) -> &'static str {
-        match self {
-            Self::Kubelet => "image pull by the kubelet",
-            Self::ArgoCd => "sync by Argo CD",
-            Self::KargoGit => "Git discovery by Kargo's controller",
-            Self::KargoImage => "image discovery by Kargo's controller",
-            Self::KargoGitRules => "Git login by Kargo's rules, controller not run",
-            Self::KargoImageRules => "registry login by Kargo's rules, controller not run",
-            Self::OAuthClient => "OAuth code exchange",
-            Self::TlsServer => "TLS handshake",
-            Self::Backstage => "pull, sign-in and catalog read by Backstage",
-        }
+        self.meta().operation
+    }
+
+    fn position(self) -> Option<usize> {
+        Self::ALL.iter().position(|consumer| *consumer == self)
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.meta().id)
+    }
+}
+
+impl PartialEq for Consumer {
+    fn eq(&self, other: &Self) -> bool {
+        self.meta().id == other.meta().id
+    }
+}
+
+impl Eq for Consumer {}
+
+impl Ord for Consumer {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.position().cmp(&other.position())
+    }
+}
+
+impl PartialOrd for Consumer {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -137,15 +186,32 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::formats::{ARGO_CD, KARGO_GIT, KARGO_GIT_RULES};
 
     #[rstest]
-    #[case::given(&[], Some(Consumer::KargoGit))]
-    #[case::not_given(&[Consumer::KargoGit], Some(Consumer::KargoGitRules))]
-    #[case::neither(&[Consumer::KargoGit, Consumer::KargoGitRules], None)]
+    #[case::given(&[], Some(KARGO_GIT))]
+    #[case::not_given(&[KARGO_GIT], Some(KARGO_GIT_RULES))]
+    #[case::neither(&[KARGO_GIT, KARGO_GIT_RULES], None)]
     fn the_rules_stand_in_for_the_controller_alone(#[case] absent: &[Consumer], #[case] expected: Option<Consumer>) {
         let absent: BTreeMap<Consumer, String> = absent.iter().map(|consumer| (*consumer, String::new())).collect();
-        assert_eq!(Consumer::KargoGit.among(&absent), expected);
-        let absent = BTreeMap::from([(Consumer::ArgoCd, String::new())]);
-        assert_eq!(Consumer::ArgoCd.among(&absent), None);
+        assert_eq!(KARGO_GIT.among(&absent), expected);
+        let absent = BTreeMap::from([(ARGO_CD, String::new())]);
+        assert_eq!(ARGO_CD.among(&absent), None);
+    }
+
+    #[test]
+    fn consumers_differ_in_id_and_operation_and_keep_the_order_of_the_registry() {
+        let operations: BTreeSet<&str> = Consumer::ALL.iter().map(|consumer| consumer.operation()).collect();
+        assert_eq!(operations.len(), Consumer::ALL.len());
+        let sorted: BTreeSet<Consumer> = Consumer::ALL.iter().copied().collect();
+        assert_eq!(Vec::from_iter(sorted), Consumer::ALL);
+    }
+
+    #[test]
+    fn what_stands_in_is_evidence_for_the_same_requirement() {
+        for consumer in Consumer::ALL {
+            let fallback = consumer.meta().fallback;
+            assert!(fallback.is_none_or(|other| other.requirement() == consumer.requirement()), "{consumer:?}");
+        }
     }
 }

@@ -1,24 +1,25 @@
 //! Where credentials are used: read from the manifests of their consumers, not from the copies, which may be wrong about
 //! it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::Value;
 
+use crate::consumer::Consumer;
 use crate::manifest::Manifest;
 
 /// What the consumers of a configuration use. Pure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Endpoints {
-    /// Owners of the images that pods pull with `imagePullSecrets`.
-    pub pods: BTreeSet<Owner>,
-    /// Owners of the repositories that Argo CD syncs.
-    pub argo_cd: BTreeSet<Owner>,
-    /// Owners of the repositories that Kargo subscribes to.
-    pub kargo_git: BTreeSet<Owner>,
-    /// Owners of the images that Kargo subscribes to.
-    pub kargo_images: BTreeSet<Owner>,
+pub struct Endpoints(BTreeMap<Consumer, BTreeSet<Endpoint>>);
+
+/// A place where a consumer uses a credential.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// Who owns it.
+    pub owner: Owner,
+    /// The Secret that is used there, where nothing but the manifest says whose it is.
+    pub secret: Option<String>,
 }
 
 /// Who owns repositories or images on a host: `github.com` and `example-org`.
@@ -32,7 +33,7 @@ pub struct Owner {
 
 impl Owner {
     /// The owner of `reference`: a repository's HTTPS URL, or an image. `None` for what has no owner or another scheme.
-    fn of(reference: &str) -> Option<Self> {
+    pub fn of(reference: &str) -> Option<Self> {
         let rest = reference.strip_prefix("https://").unwrap_or(reference);
         if rest.contains("://") {
             return None;
@@ -74,56 +75,65 @@ impl fmt::Display for Owner {
     }
 }
 
+impl From<Owner> for Endpoint {
+    fn from(owner: Owner) -> Self {
+        Self { owner, secret: None }
+    }
+}
+
 impl Endpoints {
-    /// Reads them from manifests: anything with a pod template, Argo CD's Applications and Kargo's Warehouses.
+    /// Reads them from manifests, as each consumer reads those that are for it.
     pub fn from_manifests(manifests: &[Manifest]) -> Self {
-        let mut endpoints = Self::default();
-        for Manifest { object, .. } in manifests {
-            match object["kind"].as_str().unwrap_or_default() {
-                "Application" => {
-                    let several = object.pointer("/spec/sources").and_then(Value::as_array);
-                    let sources = object.pointer("/spec/source").into_iter().chain(several.into_iter().flatten());
-                    endpoints.argo_cd.extend(sources.filter_map(|source| owner(&source["repoURL"])));
-                }
-                "Warehouse" => {
-                    for subscription in items(&object["spec"]["subscriptions"]) {
-                        endpoints.kargo_git.extend(owner(&subscription["git"]["repoURL"]));
-                        endpoints.kargo_images.extend(owner(&subscription["image"]["repoURL"]));
-                    }
-                }
-                _ => endpoints.pods.extend(pod_specs(&object["spec"]).into_iter().flat_map(images)),
+        let mut all = BTreeMap::new();
+        for consumer in Consumer::ALL {
+            let used = manifests.iter().flat_map(|manifest| consumer.format().endpoints(manifest));
+            let used: BTreeSet<Endpoint> = used.collect();
+            if !used.is_empty() {
+                all.insert(*consumer, used);
             }
         }
-        endpoints
+        Self(all)
     }
 
-    /// All of them.
+    /// Whether no manifest says anything.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All owners.
     pub fn owners(&self) -> BTreeSet<&Owner> {
-        [&self.pods, &self.argo_cd, &self.kargo_git, &self.kargo_images].into_iter().flatten().collect()
+        self.0.values().flatten().map(|endpoint| &endpoint.owner).collect()
+    }
+
+    /// The owners of what a consumer uses.
+    pub fn owners_of(&self, consumer: Consumer) -> BTreeSet<&Owner> {
+        self.of(consumer).map(|endpoint| &endpoint.owner).collect()
+    }
+
+    /// The owners of what a consumer uses with a Secret of this name: where no manifest says which Secret, with any.
+    pub fn owners_with(&self, consumer: Consumer, secret: &str) -> BTreeSet<&Owner> {
+        let with = |endpoint: &&Endpoint| endpoint.secret.as_deref().is_none_or(|name| name == secret);
+        self.of(consumer).filter(with).map(|endpoint| &endpoint.owner).collect()
+    }
+
+    /// Whether a manifest of the consumer names the Secret.
+    pub fn name(&self, consumer: Consumer, secret: &str) -> bool {
+        self.of(consumer).any(|endpoint| endpoint.secret.as_deref() == Some(secret))
+    }
+
+    fn of(&self, consumer: Consumer) -> impl Iterator<Item = &Endpoint> {
+        self.0.get(&consumer).into_iter().flatten()
     }
 }
 
-fn owner(reference: &Value) -> Option<Owner> {
-    Owner::of(reference.as_str()?)
+/// The endpoint that a field of a manifest is.
+pub(crate) fn endpoint(reference: &Value) -> Option<Endpoint> {
+    Owner::of(reference.as_str()?).map(Endpoint::from)
 }
 
-fn items(list: &Value) -> impl Iterator<Item = &Value> {
+/// The items of a list, none if it is no list.
+pub(crate) fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
-}
-
-/// The pod's own spec, that of a workload's template, and that of a CronJob's.
-fn pod_specs(spec: &Value) -> Vec<&Value> {
-    let below = ["", "/template/spec", "/jobTemplate/spec/template/spec"];
-    below.iter().filter_map(|pointer| spec.pointer(pointer)).collect()
-}
-
-/// The owners of a pod's images, if it pulls with a Secret.
-fn images(pod: &Value) -> Vec<Owner> {
-    if items(&pod["imagePullSecrets"]).next().is_none() {
-        return Vec::new();
-    }
-    let containers = items(&pod["initContainers"]).chain(items(&pod["containers"]));
-    containers.filter_map(|container| owner(&container["image"])).collect()
 }
 
 #[cfg(test)]
@@ -133,6 +143,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::formats::{ARGO_CD, KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES, KUBELET, TLS_SERVER};
     use crate::manifest::parse_documents;
 
     #[rstest]
@@ -173,12 +184,18 @@ spec: {subscriptions: [{git: {repoURL: 'https://g.io/e/f'}}, {image: {repoURL: r
 ";
         let endpoints = Endpoints::from_manifests(&parse_documents(Path::new("a.yaml"), text).unwrap());
         let owner = |host: &str, name: &str| Owner { host: host.into(), name: name.into() };
-        let expected = Endpoints {
-            pods: BTreeSet::from([owner("r.io", "a")]),
-            argo_cd: BTreeSet::from([owner("g.io", "a"), owner("g.io", "c")]),
-            kargo_git: BTreeSet::from([owner("g.io", "e")]),
-            kargo_images: BTreeSet::from([owner("r.io", "g")]),
-        };
-        assert_eq!(endpoints, expected);
+        let expected = [
+            (KUBELET, vec![owner("r.io", "a")]),
+            (ARGO_CD, vec![owner("g.io", "a"), owner("g.io", "c")]),
+            (KARGO_GIT, vec![owner("g.io", "e")]),
+            (KARGO_GIT_RULES, vec![owner("g.io", "e")]),
+            (KARGO_IMAGE, vec![owner("r.io", "g")]),
+            (KARGO_IMAGE_RULES, vec![owner("r.io", "g")]),
+            (TLS_SERVER, vec![]),
+        ];
+        for (consumer, owners) in expected {
+            assert_eq!(endpoints.owners_of(consumer), owners.iter().collect(), "{consumer:?}");
+        }
+        assert_eq!(endpoints.owners().len(), 5);
     }
 }

@@ -3,21 +3,83 @@
 //! Decodes strictly: what a consumer would silently overlook, or read otherwise than a person would, is an error.
 //! Pure. Errors tell what is wrong and never show a value, nor a name from inside a value, which may be injected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape};
 use crate::credential::Credential;
+use crate::endpoints::Endpoint;
 use crate::labels::Labels;
+use crate::manifest::Manifest;
 
 mod argo_cd;
+mod backstage;
 mod docker_config;
+pub mod flux;
 mod kargo;
+mod kubelet;
+mod oauth;
 mod plain;
 mod roles;
 mod strict_json;
 #[cfg(test)]
 mod tests;
+mod tls;
 
+pub use argo_cd::ARGO_CD;
+pub use backstage::BACKSTAGE;
+pub use flux::{FLUX_GIT_RULES, FLUX_OCI_RULES};
+pub use kargo::{KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES};
+pub use kubelet::KUBELET;
+pub use oauth::OAUTH_CLIENT;
 pub use roles::{Role, disagreement, source_roles, unambiguous_roles};
+pub use tls::TLS_SERVER;
+
+/// The registry: each consumer that is known. Of those with an equal claim to a copy, the first has it.
+pub const FORMATS: &[Consumer] = &[
+    KUBELET,
+    ARGO_CD,
+    KARGO_GIT,
+    KARGO_IMAGE,
+    KARGO_GIT_RULES,
+    KARGO_IMAGE_RULES,
+    FLUX_GIT_RULES,
+    FLUX_OCI_RULES,
+    OAUTH_CLIENT,
+    TLS_SERVER,
+    BACKSTAGE,
+];
+
+/// The pure half of a consumer: which copies are for it, where it uses them, and how it reads them.
+pub trait Format: Sync {
+    /// What is known of the consumer.
+    fn meta(&self) -> &ConsumerMeta;
+
+    /// By what copies of this shape are told to be for it; none if they are not, or only its manifests say so.
+    fn claim(&self, _shape: &CopyShape<'_>) -> Option<Claim> {
+        None
+    }
+
+    /// Where it uses credentials, if the manifest is one of its own.
+    fn endpoints(&self, _manifest: &Manifest) -> Vec<Endpoint> {
+        Vec::new()
+    }
+
+    /// What it gets out of a copy; none if it takes the copy as it is.
+    fn decode(&self, _copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {
+        None
+    }
+}
+
+/// A copy as far as its consumer looks at it.
+#[derive(Debug, Clone, Copy)]
+pub struct CopyView<'a> {
+    /// The Secret's type.
+    pub secret_type: &'a str,
+    /// The Secret's labels.
+    pub labels: &'a Labels,
+    /// Its decoded data.
+    pub data: &'a BTreeMap<String, Credential>,
+}
 
 /// The label by which Argo CD finds its Secrets.
 pub const ARGO_CD_LABEL: &str = "argocd.argoproj.io/secret-type";
@@ -27,6 +89,9 @@ pub const KARGO_LABEL: &str = "kargo.akuity.io/cred-type";
 
 /// The type of the Secrets with which images are pulled.
 pub const DOCKER_CONFIG: &str = "kubernetes.io/dockerconfigjson";
+
+/// The type of the Secrets with a username and a password.
+const BASIC_AUTH: &str = "kubernetes.io/basic-auth";
 
 /// How a consumer reads a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,15 +182,15 @@ pub enum FormatError {
 /// # Errors
 /// A copy that the consumer cannot use, or would read otherwise than a person would.
 pub fn decode(secret_type: &str, labels: &Labels, data: &BTreeMap<String, Credential>) -> Result<Decoded, FormatError> {
-    if let Some(decoded) = argo_cd::decode(labels, data).or_else(|| kargo::decode(labels, data)) {
-        return decoded;
-    }
-    match secret_type {
-        DOCKER_CONFIG => docker_config::decode(data),
-        "kubernetes.io/basic-auth" => plain::basic_auth(data),
-        "kubernetes.io/tls" => plain::tls(data),
+    let keys: BTreeSet<String> = data.keys().cloned().collect();
+    // Its name says something only together with the manifests of those who use it.
+    let shape = CopyShape { name: "", labels, secret_type, keys: Some(&keys) };
+    let copy = CopyView { secret_type, labels, data };
+    let mut claimants = Consumer::claimants(&shape).into_iter();
+    claimants.find_map(|consumer| consumer.format().decode(&copy)).unwrap_or_else(|| match secret_type {
+        BASIC_AUTH => plain::basic_auth(data),
         _ => Ok(plain::by_key_names(data)),
-    }
+    })
 }
 
 /// A value that must be there and not be empty.

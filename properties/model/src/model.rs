@@ -3,9 +3,11 @@
 //! Pure and infallible: derived from a [`Bundle`] alone, without a cluster and without a clock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use credence_core::consumer::{Consumer, CopyShape};
+use credence_core::endpoints::Endpoints;
 use credence_core::labels::Labels;
 use serde_json::Value;
 
@@ -33,7 +35,7 @@ pub use pattern::Pattern;
 pub use value_kind::ValueKind;
 
 /// What a configuration asks for.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Model {
     /// Every Secret that a target reads.
     pub sources: BTreeMap<SourceRef, Source>,
@@ -48,6 +50,9 @@ pub struct Model {
     /// Consumers that cannot run where this is tested, with the reason. Nothing is generated for them. Not derived from
     /// the configuration, which does not know: empty until it is filled in.
     pub absent_consumers: BTreeMap<Consumer, String>,
+    /// Where consumers use credentials, by their own manifests. Not derived from the configuration, which does not know:
+    /// empty until it is filled in.
+    pub endpoints: Endpoints,
     /// Why the programs of the cluster cannot be stopped where this is tested, if they cannot. Not derived from the
     /// configuration either.
     pub untouchable: Option<String>,
@@ -146,7 +151,7 @@ impl Target {
             ExpectedKeys::Exactly(keys) => Some(keys),
             ExpectedKeys::Unknown { .. } => None,
         };
-        CopyShape { labels: &self.labels, secret_type: &self.secret_type, keys }
+        CopyShape { name: &self.secret, labels: &self.labels, secret_type: &self.secret_type, keys }
     }
 }
 
@@ -160,6 +165,21 @@ pub enum ExpectedKeys {
         /// The part of the configuration that hides them.
         why: &'static str,
     },
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sources, targets, stores, patterns, admission_policies, .. } = self;
+        let Self { absent_consumers, endpoints, untouchable, guards, .. } = self;
+        let mut model = f.debug_struct("Model");
+        model.field("sources", sources).field("targets", targets).field("stores", stores).field("patterns", patterns);
+        model.field("admission_policies", admission_policies).field("absent_consumers", absent_consumers);
+        // What a configuration asks for reads the same whether or not its consumers say where they use it.
+        if !endpoints.is_empty() {
+            model.field("endpoints", endpoints);
+        }
+        model.field("untouchable", untouchable).field("guards", guards).finish()
+    }
 }
 
 impl Model {

@@ -53,7 +53,7 @@ pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::
     }
     let absent = running::absent(options, &built_in_endpoints().await?, Nodes::Started).await;
     for consumer in Consumer::ALL {
-        let (state, detail) = match absent.get(&consumer) {
+        let (state, detail) = match absent.get(consumer) {
             None => ("possible", ""),
             Some(reason) => ("SKIPPED", reason.as_str()),
         };

@@ -167,6 +167,7 @@ impl Environment {
             if let Some(preparation) = &self.preparation {
                 let (absent, setup) = preparation.obtain(&self.cluster).await;
                 equipped.model.absent_consumers = absent;
+                equipped.model.endpoints = preparation.endpoints().clone();
                 equipped.setup = setup;
             }
             Arc::new(equipped)

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use credence_core::consumer::Consumer;
 use credence_core::endpoints::Owner;
+use credence_core::formats::ARGO_CD;
 use credence_watch::wait::{self, Progress, WaitError};
+use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::argo_cd::{Application, ApplicationSeen, ArgoCd, ArgoCdError, Refresh};
 use crate::forge::ForgeError;
 use crate::git_error::Cause;
+use crate::login::{Expected, Login, LoginError, Runner};
+use crate::obtain::Facts;
 use crate::running::{Answer, Consumers};
 
 /// How long a comparison may take; measured at 1 to 3 s.
@@ -42,12 +47,33 @@ pub enum SyncError {
 }
 
 /// A repository with an Application that follows it.
-pub struct Followed {
+struct Followed {
     /// Name of both.
-    pub name: String,
+    name: String,
     owner: String,
     commit: String,
     changes: u32,
+}
+
+/// Argo CD, which syncs a repository.
+pub(crate) struct ArgoCdSync;
+
+impl Runner for ArgoCdSync {
+    fn consumer(&self) -> Consumer {
+        ARGO_CD
+    }
+
+    fn missing(&self, facts: &Facts) -> Option<String> {
+        if facts.has_argo_cd_images() { None } else { ArgoCd::unsupported() }
+    }
+
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
+        Box::pin(async move { Ok(consumers.sync(login.owner()?, login).await?) })
+    }
+
+    fn leave<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<(), LoginError>> {
+        Box::pin(async move { Ok(consumers.unfollow(&login.name).await?) })
+    }
 }
 
 impl Consumers {
@@ -55,11 +81,27 @@ impl Consumers {
         self.argo_cd.as_ref().ok_or_else(|| SyncError::NoArgoCd { application: application.to_owned() })
     }
 
+    async fn sync(&self, owner: &Owner, login: &Login) -> Result<Answer, SyncError> {
+        if login.step > 1 {
+            // The first login made one change at most.
+            let (name, owner) = (login.name.clone(), owner.name.clone());
+            let mut followed = Followed { name, owner, commit: String::new(), changes: login.step - 1 };
+            return self.sync_again(&mut followed, login.expected).await;
+        }
+        let mut followed = self.follow(owner, &login.name, &login.destination).await?;
+        let answer = self.first_sync(&followed).await?;
+        if answer == Answer::Admitted || login.expected == Expected::Denied {
+            return Ok(answer);
+        }
+        // The copy is new, and Argo CD may not have seen it when it first looked.
+        self.sync_again(&mut followed, login.expected).await
+    }
+
     /// Makes a private repository of `owner` and an Application that deploys it to `namespace`.
     ///
     /// # Errors
     /// When the forge or the API server refuses.
-    pub async fn follow(&self, owner: &Owner, name: &str, namespace: &str) -> Result<Followed, SyncError> {
+    async fn follow(&self, owner: &Owner, name: &str, namespace: &str) -> Result<Followed, SyncError> {
         let argo_cd = self.running_argo_cd(name)?;
         let commit = self.forge.create_repository(&owner.name, name, &[manifest(name, 0).as_file()]).await?;
         let repo_url = owner.repository(name);
@@ -72,7 +114,7 @@ impl Consumers {
     ///
     /// # Errors
     /// When it does not say how that went.
-    pub async fn first_sync(&self, followed: &Followed) -> Result<Answer, SyncError> {
+    async fn first_sync(&self, followed: &Followed) -> Result<Answer, SyncError> {
         self.synced(followed, None).await
     }
 
@@ -81,7 +123,7 @@ impl Consumers {
     ///
     /// # Errors
     /// When the forge or the API server refuses, or Argo CD does not say how it went.
-    pub async fn sync_again(&self, followed: &mut Followed, expected: &Answer) -> Result<Answer, SyncError> {
+    async fn sync_again(&self, followed: &mut Followed, expected: Expected) -> Result<Answer, SyncError> {
         let argo_cd = self.running_argo_cd(&followed.name)?;
         followed.changes += 1;
         let file = manifest(&followed.name, followed.changes);
@@ -90,7 +132,7 @@ impl Consumers {
         loop {
             let refresh = argo_cd.hard_refresh(&followed.name).await?;
             let answer = self.synced(followed, Some(refresh)).await?;
-            let as_expected = (answer == Answer::Admitted) == (*expected == Answer::Admitted);
+            let as_expected = (answer == Answer::Admitted) == (expected == Expected::Admitted);
             if as_expected || Instant::now() >= informed {
                 return Ok(answer);
             }
@@ -124,8 +166,8 @@ impl Consumers {
     ///
     /// # Errors
     /// When the API server refuses, or it does not go.
-    pub async fn unfollow(&self, followed: &Followed) -> Result<(), SyncError> {
-        Ok(self.running_argo_cd(&followed.name)?.delete(&followed.name).await?)
+    async fn unfollow(&self, name: &str) -> Result<(), SyncError> {
+        Ok(self.running_argo_cd(name)?.delete(name).await?)
     }
 }
 

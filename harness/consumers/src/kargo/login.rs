@@ -3,12 +3,17 @@
 
 use std::time::Duration;
 
+use credence_core::consumer::Consumer;
+use credence_core::formats::{KARGO_GIT, KARGO_IMAGE};
 use credence_core::kargo_lookup::Kind;
 use credence_watch::wait::{Progress, WaitError};
+use futures::future::BoxFuture;
 use kube::Client;
 
 use crate::git_error::Cause;
 use crate::kargo::{Asked, DISCOVERY_FAILED, Discovery, Kargo, KargoError, Subscription, Warehouse, WarehouseSeen};
+use crate::login::{Login, LoginError, Runner};
+use crate::obtain::Facts;
 use crate::running::{Answer, Consumers};
 
 /// How long a discovery may take; measured at 1 to 3 s.
@@ -31,32 +36,77 @@ pub enum DiscoveryError {
     NoAnswer(#[from] WaitError),
 }
 
+/// Why Kargo's controller is absent, what that costs, and the next step.
+const NOT_GIVEN: &str = "Kargo cannot be obtained and is not given, so that only its lookup rules are tested: give the \
+    program kargo of its control plane (in its image: /usr/local/bin/kargo) with --kargo PROGRAM, and its chart (in its \
+    source: charts/kargo) with --kargo-chart CHART";
+
+/// Kargo's controller, which discovers what is new.
+pub(crate) struct KargoDiscovery {
+    consumer: Consumer,
+    kind: Kind,
+}
+
+impl KargoDiscovery {
+    /// New commits.
+    pub(crate) const OF_COMMITS: Self = Self { consumer: KARGO_GIT, kind: Kind::Git };
+    /// New images.
+    pub(crate) const OF_IMAGES: Self = Self { consumer: KARGO_IMAGE, kind: Kind::Image };
+}
+
+impl Runner for KargoDiscovery {
+    fn consumer(&self) -> Consumer {
+        self.consumer
+    }
+
+    fn missing(&self, facts: &Facts) -> Option<String> {
+        let no_git = if self.kind == Kind::Git { facts.no_git() } else { None };
+        no_git.or_else(|| (!facts.has_kargo).then(|| NOT_GIVEN.to_owned()))
+    }
+
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
+        Box::pin(async move {
+            let (owner, tag) = (login.owner()?, login.tag());
+            let (fresh, repo_url) = match self.kind {
+                Kind::Git => (consumers.fresh_commit(login).await?, owner.repository(&login.name)),
+                Kind::Image | Kind::Helm => {
+                    consumers.publish(&owner.name, &login.name, &tag).await?;
+                    (tag, owner.image(&login.name))
+                }
+            };
+            let Login { namespace, name, .. } = login;
+            let subscribed = Subscribed { namespace, name, kind: self.kind, repo_url, discoveries: login.step - 1 };
+            Ok(consumers.discover(&login.client, &subscribed, &fresh).await?)
+        })
+    }
+
+    fn leave<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<(), LoginError>> {
+        let Login { client, namespace, name, .. } = login;
+        Box::pin(async move { Ok(consumers.unsubscribe(client, namespace, name).await?) })
+    }
+}
+
 /// A Warehouse with one subscription. It does not exist before its first discovery.
-pub struct Subscribed {
+struct Subscribed<'a> {
     /// The project's namespace.
-    pub namespace: String,
+    namespace: &'a str,
     /// Its name, which is also that of the repository.
-    pub name: String,
+    name: &'a str,
     /// What it looks for.
-    pub kind: Kind,
+    kind: Kind,
     /// Where it looks.
-    pub repo_url: String,
+    repo_url: String,
     discoveries: u32,
 }
 
-impl Subscribed {
-    /// A Warehouse that is yet to be.
-    pub fn new(namespace: &str, name: &str, kind: Kind, repo_url: String) -> Self {
-        Self { namespace: namespace.to_owned(), name: name.to_owned(), kind, repo_url, discoveries: 0 }
-    }
-
+impl Subscribed<'_> {
     fn warehouse(&self) -> Warehouse<'_> {
         let repo_url = &self.repo_url;
         let subscription = match self.kind {
             Kind::Git => Subscription::Git { repo_url, branch: "main" },
             Kind::Image | Kind::Helm => Subscription::Image { repo_url },
         };
-        Warehouse { namespace: &self.namespace, name: &self.name, subscription }
+        Warehouse { namespace: self.namespace, name: self.name, subscription }
     }
 }
 
@@ -70,19 +120,18 @@ impl Consumers {
     ///
     /// # Errors
     /// When the API server refuses, or Kargo does not say how it went.
-    pub async fn discover(
+    async fn discover(
         &self,
         client: &Client,
-        subscribed: &mut Subscribed,
+        subscribed: &Subscribed<'_>,
         fresh: &str,
     ) -> Result<Answer, DiscoveryError> {
-        let kargo = self.controller(&subscribed.name)?;
+        let kargo = self.controller(subscribed.name)?;
         let asked = match subscribed.discoveries {
             0 => kargo.subscribe(client, &subscribed.warehouse()).await?,
-            number => kargo.discover_again(client, &subscribed.namespace, &subscribed.name, number).await?,
+            number => kargo.discover_again(client, subscribed.namespace, subscribed.name, number).await?,
         };
-        subscribed.discoveries += 1;
-        let Subscribed { namespace, name, .. } = &*subscribed;
+        let Subscribed { namespace, name, .. } = *subscribed;
         let what = format!("discovery of Warehouse {namespace}/{name}");
         let look = |seen: Option<&WarehouseSeen>| answer(seen, asked, fresh);
         Ok(kargo.until(namespace, name, &what, DISCOVERED, look).await?)
@@ -92,8 +141,7 @@ impl Consumers {
     ///
     /// # Errors
     /// When the API server refuses.
-    pub async fn unsubscribe(&self, client: &Client, subscribed: &Subscribed) -> Result<(), DiscoveryError> {
-        let Subscribed { namespace, name, .. } = subscribed;
+    async fn unsubscribe(&self, client: &Client, namespace: &str, name: &str) -> Result<(), DiscoveryError> {
         Ok(self.controller(name)?.unsubscribe(client, namespace, name).await?)
     }
 }

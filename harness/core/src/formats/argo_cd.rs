@@ -4,9 +4,30 @@
 
 use std::collections::BTreeMap;
 
-use super::{ARGO_CD_LABEL, Decoded, FormatError, FormatKind, Role, optional, required, text};
+use super::{ARGO_CD_LABEL, CopyView, Decoded, Format, FormatError, FormatKind, Role, optional, required, text};
+use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, Denial};
 use crate::credential::Credential;
-use crate::labels::Labels;
+use crate::endpoints::{Endpoint, endpoint, items};
+use crate::id::Requirement;
+use crate::manifest::Manifest;
+
+/// Argo CD, which syncs repositories with it.
+pub const ARGO_CD: Consumer = Consumer::new(&ArgoCd {
+    meta: ConsumerMeta {
+        id: "ArgoCd",
+        title: "Argo CD",
+        operation: "sync by Argo CD",
+        requirement: Requirement::new(4, 2),
+        fallback: None,
+        endpoint: Some("a repository that Argo CD syncs"),
+        denials: &[Denial::AtLookAlikeOwner, Denial::AtLookAlikeHost],
+        offers_to_whole_host: false,
+    },
+});
+
+struct ArgoCd {
+    meta: ConsumerMeta,
+}
 
 /// Keys that Argo CD parses as booleans, refusing the Secret if one does not parse.
 const BOOLEANS: [&str; 6] =
@@ -15,18 +36,37 @@ const BOOLEANS: [&str; 6] =
 /// What Go's `strconv.ParseBool` takes.
 const BOOLEAN_TEXTS: [&str; 12] = ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
 
-/// The credential, if the labels make the copy one of Argo CD's repositories.
-pub(super) fn decode(labels: &Labels, data: &BTreeMap<String, Credential>) -> Option<Result<Decoded, FormatError>> {
-    let kind = match labels.get(ARGO_CD_LABEL)?.as_str() {
-        "repo-creds" | "repo-write-creds" => FormatKind::ArgoCdRepoCreds,
-        "repository" | "repository-write" => FormatKind::ArgoCdRepository,
-        // A cluster's credential is another consumer's matter, and has no format here.
-        "cluster" => return None,
-        value => {
-            return Some(Err(FormatError::Label { label: ARGO_CD_LABEL, value: value.to_owned() }));
+impl Format for ArgoCd {
+    fn meta(&self) -> &ConsumerMeta {
+        &self.meta
+    }
+
+    fn claim(&self, shape: &CopyShape<'_>) -> Option<Claim> {
+        shape.labels.contains_key(ARGO_CD_LABEL).then_some(Claim::Label)
+    }
+
+    /// The repositories of Applications.
+    fn endpoints(&self, manifest: &Manifest) -> Vec<Endpoint> {
+        if manifest.kind() != "Application" {
+            return Vec::new();
         }
-    };
-    Some(decode_as(kind, data))
+        let spec = &manifest.object["spec"];
+        let sources = spec.get("source").into_iter().chain(items(&spec["sources"]));
+        sources.filter_map(|source| endpoint(&source["repoURL"])).collect()
+    }
+
+    fn decode(&self, copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {
+        let kind = match copy.labels.get(ARGO_CD_LABEL)?.as_str() {
+            "repo-creds" | "repo-write-creds" => FormatKind::ArgoCdRepoCreds,
+            "repository" | "repository-write" => FormatKind::ArgoCdRepository,
+            // A cluster's credential is another consumer's matter, and has no format here.
+            "cluster" => return None,
+            value => {
+                return Some(Err(FormatError::Label { label: ARGO_CD_LABEL, value: value.to_owned() }));
+            }
+        };
+        Some(decode_as(kind, copy.data))
+    }
 }
 
 fn decode_as(kind: FormatKind, data: &BTreeMap<String, Credential>) -> Result<Decoded, FormatError> {

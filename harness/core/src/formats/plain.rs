@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decoded, FormatError, FormatKind, Role, optional, required, unambiguous_roles};
+use super::{Decoded, FormatError, FormatKind, Role, optional, unambiguous_roles};
 use crate::credential::Credential;
 
 /// `kubernetes.io/basic-auth`, of which the API server wants a username or a password.
@@ -16,15 +16,6 @@ pub(super) fn basic_auth(data: &BTreeMap<String, Credential>) -> Result<Decoded,
     Ok(decoded(FormatKind::BasicAuth, parts))
 }
 
-/// `kubernetes.io/tls`, whose values are compared as bytes.
-pub(super) fn tls(data: &BTreeMap<String, Credential>) -> Result<Decoded, FormatError> {
-    let parts = BTreeMap::from([
-        (Role::Certificate, required(data, "tls.crt")?.clone()),
-        (Role::PrivateKey, required(data, "tls.key")?.clone()),
-    ]);
-    Ok(decoded(FormatKind::Tls, parts))
-}
-
 /// Keys that the application chose: an OAuth client if two of them are called that, else plain values.
 pub(super) fn by_key_names(data: &BTreeMap<String, Credential>) -> Decoded {
     let parts: BTreeMap<Role, Credential> = unambiguous_roles(data.keys().map(String::as_str))
@@ -36,6 +27,7 @@ pub(super) fn by_key_names(data: &BTreeMap<String, Credential>) -> Decoded {
     decoded(kind, parts)
 }
 
-fn decoded(kind: FormatKind, parts: BTreeMap<Role, Credential>) -> Decoded {
+/// What is read without any word on where it is used.
+pub(super) fn decoded(kind: FormatKind, parts: BTreeMap<Role, Credential>) -> Decoded {
     Decoded { kind, parts, endpoints: Vec::new() }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use credence_core::endpoints::Endpoints;
 use credence_core::labels::Labels;
 
 use super::pattern::patterns;
@@ -24,6 +25,7 @@ pub(super) fn model(bundle: &Bundle) -> Model {
         patterns: patterns(bundle),
         admission_policies,
         absent_consumers: BTreeMap::new(),
+        endpoints: Endpoints::default(),
         untouchable: None,
         guards: guards::guards(bundle),
         namespaces: bundle.namespaces.clone(),

@@ -1,6 +1,7 @@
 //! Which copy a case uses: they are dealt by number and not drawn, so that a few cases meet every consumer. Pure.
 
 use credence_core::consumer::Consumer;
+use credence_core::formats::KUBELET;
 use credence_core::id::CaseId;
 use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
@@ -12,11 +13,12 @@ use crate::testbed::rotation::targets_of;
 /// The targets of a source whose copies have a consumer here, or what stands in for it; those for pods, the most common
 /// consumers, once more at the end.
 pub(super) fn consumed<'a>(model: &'a Model, source: &SourceRef) -> Vec<(&'a Target, Consumer)> {
-    let targets = targets_of(model, source).into_iter();
-    let with_consumers =
-        targets.filter_map(|target| Some((target, Consumer::of(&target.shape())?.among(&model.absent_consumers)?)));
-    let mut all: Vec<_> = with_consumers.collect();
-    let pods: Vec<_> = all.iter().copied().filter(|(_, consumer)| *consumer == Consumer::Kubelet).collect();
+    let with_consumers = |target: &'a Target| {
+        let users = Consumer::users_of(&target.shape(), &model.endpoints).into_iter();
+        users.filter_map(move |consumer| Some((target, consumer.among(&model.absent_consumers)?)))
+    };
+    let mut all: Vec<_> = targets_of(model, source).into_iter().flat_map(with_consumers).collect();
+    let pods: Vec<_> = all.iter().copied().filter(|(_, consumer)| *consumer == KUBELET).collect();
     all.extend(pods);
     all
 }
@@ -48,7 +50,11 @@ pub(super) fn turn(case: CaseId, choices: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::path::Path;
 
+    use credence_core::endpoints::Endpoints;
+    use credence_core::formats::{ARGO_CD, FLUX_GIT_RULES, FLUX_OCI_RULES};
+    use credence_core::manifest::parse_documents;
     use credence_model::model::testing::reference;
 
     use super::*;
@@ -66,7 +72,23 @@ mod tests {
         let choices = choices(&model, &sources);
         assert!(is_first(case(0)));
         let met = [1, 2].map(|index| choices[turn(case(index), choices.len()).unwrap()].1);
-        assert_eq!(met, [Consumer::Kubelet, Consumer::ArgoCd]);
+        assert_eq!(met, [KUBELET, ARGO_CD]);
+    }
+
+    #[test]
+    fn copies_that_sources_of_flux_name_are_dealt_to_flux_too() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/consumers/flux/sources.yaml");
+        let manifests = parse_documents(&file, &std::fs::read_to_string(&file).unwrap()).unwrap();
+        let (without, mut with) = (reference(), reference());
+        with.endpoints = Endpoints::from_manifests(&manifests);
+        let dealt = |model: &Model| -> BTreeSet<(String, Consumer)> {
+            let all = model.sources.keys().flat_map(|source| consumed(model, source));
+            all.map(|(target, consumer)| (target.secret.clone(), consumer)).collect()
+        };
+        let added: BTreeSet<_> = dealt(&with).difference(&dealt(&without)).cloned().collect();
+        let expected = [("kargo-git-credentials", FLUX_GIT_RULES), ("gh-docker-registry", FLUX_OCI_RULES)];
+        assert_eq!(added, expected.map(|(secret, consumer)| (secret.to_owned(), consumer)).into());
+        assert!(dealt(&without).is_subset(&dealt(&with)));
     }
 
     #[test]

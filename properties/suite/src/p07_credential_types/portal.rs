@@ -9,7 +9,7 @@ use credence_consumers::running::{
 };
 use credence_core::consumer::Consumer;
 use credence_core::endpoints::Owner;
-use credence_core::formats::{Role, source_roles};
+use credence_core::formats::{BACKSTAGE, KARGO_GIT, KUBELET, OAUTH_CLIENT, Role, source_roles};
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
 use credence_core::text::chain;
@@ -47,7 +47,7 @@ pub struct PortalCopies {
 impl PortalCopies {
     /// Those of a configuration, if it has all three, with the sources of client and account.
     pub(super) fn of(model: &Model) -> Option<(Self, [&SourceRef; 2])> {
-        if model.absent_consumers.contains_key(&Consumer::Backstage) {
+        if model.absent_consumers.contains_key(&BACKSTAGE) {
             return None;
         }
         let of_kind = |kind: Kind| model.sources.iter().find(|(_, source)| Kind::of(&source.keys) == Some(kind));
@@ -59,9 +59,9 @@ impl PortalCopies {
             found.map(|(target, _)| target.name.clone())
         };
         let copies = Self {
-            registry: target(account_source, Consumer::Kubelet)?,
-            client: target(client_source, Consumer::OAuthClient)?,
-            token: target(account_source, Consumer::KargoGit)?,
+            registry: target(account_source, KUBELET)?,
+            client: target(client_source, OAUTH_CLIENT)?,
+            token: target(account_source, KARGO_GIT)?,
         };
         Some((copies, [client_source, account_source]))
     }
@@ -105,7 +105,7 @@ impl<'a> PortalTrial<'a> {
             id,
             client: env.client_for(id),
             targets,
-            owner: consumers.endpoints.pods.iter().next(),
+            owner: consumers.endpoints.owners_of(KUBELET).into_iter().next(),
             lease: None,
             labels,
             name: consumers.unused_name(id),
@@ -177,7 +177,7 @@ impl<'a> PortalTrial<'a> {
         }
         let outcome = self.admitted(issuers, how).await;
         if outcome == Ok(Ok(())) {
-            super::count_login(&mut self.observation, Consumer::Backstage, how);
+            super::count_login(&mut self.observation, BACKSTAGE, how);
         }
         self.conclude(outcome);
     }
@@ -281,7 +281,7 @@ impl<'a> PortalTrial<'a> {
         if let Some((what, _)) = proofs.iter().find(|(_, proved)| !proved) {
             return Err(format!("{what} by Backstage failed {how}, but the forge refused no credential"));
         }
-        self.observation.count(&format!("{}, refused {how}", Consumer::Backstage.operation()));
+        self.observation.count(&format!("{}, refused {how}", BACKSTAGE.operation()));
         Ok(Ok(()))
     }
 
@@ -289,7 +289,7 @@ impl<'a> PortalTrial<'a> {
         match outcome {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => {
-                self.observation.outcome = violated(format!("{}: {reason}", Consumer::Backstage.operation()));
+                self.observation.outcome = violated(format!("{}: {reason}", BACKSTAGE.operation()));
             }
             Err(why) => self.observation.outcome = Outcome::Unknown(why),
         }

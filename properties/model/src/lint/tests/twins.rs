@@ -129,7 +129,6 @@ fn reference() -> PathBuf {
 
 fn lint(directory: &Path) -> Vec<Finding> {
     let manifests = build(directory);
-    let files: BTreeSet<PathBuf> = manifests.iter().map(|manifest| manifest.file.clone()).collect();
     check_all(manifests, &control_plane(directory))
 }
 

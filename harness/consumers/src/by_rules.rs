@@ -1,0 +1,117 @@
+//! Logins where a consumer's controller does not run: its lookup rules choose one, and git or a registry client really
+//! uses it.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::process::Stdio;
+use std::time::Duration;
+
+use credence_core::credential::Credential;
+use credence_core::endpoints::Owner;
+use credence_programs::oci::{ImageError, Registry};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::running::Consumers;
+use crate::start::{ASK_PASS, AUTHORITY, PASSWORD, USERNAME};
+
+/// How long git may take to list the references of a repository on loopback.
+const LISTED: Duration = Duration::from_secs(30);
+
+/// Why a lookup could not be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// git could not be run.
+    #[error("failed to run git ls-remote of {url}")]
+    Git {
+        /// The repository.
+        url: String,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// git did not end.
+    #[error("failed to list the references of {url} within {LISTED:?}")]
+    NoAnswer {
+        /// The repository.
+        url: String,
+    },
+    /// The registry client cannot be made.
+    #[error("failed to ask the registry")]
+    Registry(#[from] ImageError),
+}
+
+/// What git logs in with.
+pub(crate) enum GitLogin {
+    /// Nothing.
+    Nobody,
+    /// A username and a password.
+    Basic(Credential, Credential),
+    /// A bearer token.
+    Bearer(Credential),
+}
+
+impl Consumers {
+    /// Whether git can list the references of a repository.
+    ///
+    /// # Errors
+    /// When git cannot be run or does not end.
+    pub(crate) async fn lists_references(&self, url: &str, login: &GitLogin) -> Result<bool, LookupError> {
+        let failed = |source| LookupError::Git { url: url.to_owned(), source };
+        let mut command = Command::new("git");
+        command
+            .args(["ls-remote", url, "HEAD"])
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &self.directory)
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_SSL_CAINFO", self.directory.join(AUTHORITY))
+            .env("HTTPS_PROXY", self.forge.proxy())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        match login {
+            GitLogin::Nobody => {}
+            GitLogin::Basic(username, password) => {
+                command
+                    .env("GIT_ASKPASS", self.directory.join(ASK_PASS))
+                    .env(USERNAME, OsStr::from_bytes(username.expose()))
+                    .env(PASSWORD, OsStr::from_bytes(password.expose()));
+            }
+            GitLogin::Bearer(token) => {
+                // As a setting in the environment: an argument could be read by everybody on this machine.
+                let header = [b"Authorization: Bearer ", token.expose()].concat();
+                command
+                    .env("GIT_CONFIG_COUNT", "1")
+                    .env("GIT_CONFIG_KEY_0", "http.extraHeader")
+                    .env("GIT_CONFIG_VALUE_0", OsString::from_vec(header));
+            }
+        }
+        let status = timeout(LISTED, command.status()).await;
+        let status = status.map_err(|_| LookupError::NoAnswer { url: url.to_owned() })?;
+        Ok(status.map_err(failed)?.success())
+    }
+
+    /// Whether a registry client can list the tags of an image.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub(crate) async fn lists_tags(
+        &self,
+        owner: &Owner,
+        name: &str,
+        login: Option<&(Credential, Credential)>,
+    ) -> Result<bool, LookupError> {
+        let (address, trusted) = (self.forge.addresses()[0].to_string(), self.authority.certificate());
+        let registry = match login {
+            Some((username, password)) => {
+                Registry::new(&address, &trusted, username.expose_str().unwrap_or_default(), password)?
+            }
+            None => Registry::anonymous(&address, &trusted)?,
+        };
+        Ok(registry.tags(&format!("{}/{name}", owner.name)).await.is_ok())
+    }
+}

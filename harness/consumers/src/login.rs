@@ -1,0 +1,242 @@
+//! Logging in with a copy: one login as data, and the effectful half of each consumer, which carries it out.
+
+use std::collections::BTreeMap;
+
+use credence_core::consumer::Consumer;
+use credence_core::credential::Credential;
+use credence_core::endpoints::Owner;
+use futures::future::BoxFuture;
+use kube::Client;
+
+use crate::argo_cd::login::{ArgoCdSync, SyncError};
+use crate::by_rules::LookupError;
+use crate::flux::{FluxGitRules, FluxOciRules};
+use crate::forge::{Application, ForgeError, Request};
+use crate::kargo::login::{DiscoveryError, KargoDiscovery};
+use crate::kargo::login_by_rules::KargoRules;
+use crate::kubelet::{KubeletPull, PullError};
+use crate::oauth::OAuthSignIn;
+use crate::obtain::Facts;
+use crate::running::{Answer, Consumers, is_about};
+use crate::tls_server::TlsHandshake;
+use crate::tls_server::handshake::HandshakeError;
+
+/// The registry: each consumer that logs in with one copy.
+const RUNNERS: &[&dyn Runner] = &[
+    &KubeletPull,
+    &ArgoCdSync,
+    &KargoDiscovery::OF_COMMITS,
+    &KargoDiscovery::OF_IMAGES,
+    &KargoRules::FOR_GIT,
+    &KargoRules::FOR_IMAGES,
+    &FluxGitRules,
+    &FluxOciRules,
+    &OAuthSignIn,
+    &TlsHandshake,
+];
+
+/// One login. One that must be denied is the same with another owner, host, namespace or name.
+#[derive(Clone)]
+pub struct Login {
+    /// Who makes the objects that it needs.
+    pub client: Client,
+    /// The namespace in which the consumer finds the copy.
+    pub namespace: String,
+    /// The copy's name; none to go without it.
+    pub secret: Option<String>,
+    /// What the copy holds, for those who do not read it themselves.
+    pub data: BTreeMap<String, Credential>,
+    /// A namespace without a copy, to deploy to.
+    pub destination: String,
+    /// Who owns what is asked for; none for consumers that ask for nothing of the kind.
+    pub owner: Option<Owner>,
+    /// The name of the repository or image, and of all objects.
+    pub name: String,
+    /// Which login under this name it is, from 1. The first makes what is asked for, and each puts something new there.
+    pub step: u32,
+    /// The application that people sign in to.
+    pub application: Option<Application>,
+    /// The name that a client expects a server to have.
+    pub server_name: String,
+    /// How it is to end.
+    pub expected: Expected,
+}
+
+/// How a login is to end: a consumer may need a second try before it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// The credential is good.
+    Admitted,
+    /// The credential is wrong or revoked.
+    Refused,
+    /// The credential is good, but not for this.
+    Denied,
+}
+
+impl Login {
+    /// The owner.
+    pub(crate) fn owner(&self) -> Result<&Owner, LoginError> {
+        self.owner.as_ref().ok_or(LoginError::NoOwner)
+    }
+
+    /// The tag of the image that it asks for.
+    pub(crate) fn tag(&self) -> String {
+        format!("step-{}", self.step)
+    }
+}
+
+/// What came of a login.
+pub struct LoginResult {
+    /// What the consumer got for an answer.
+    pub answer: Answer,
+    /// What the forge saw of it.
+    pub requests: Vec<Request>,
+}
+
+/// What shows that a login was with the credential in question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The forge took the consumer for the credential's user.
+    ServerSawUser,
+    /// The forge was offered the secret. A sign-in may also end in the browser, before it is.
+    ServerSawSecret,
+    /// The handshake itself, between two others than the forge.
+    Handshake,
+}
+
+/// Why a login could not be tried, or did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// By the kubelet.
+    #[error(transparent)]
+    Pull(#[from] PullError),
+    /// By Argo CD.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// By Kargo's controller.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
+    /// By lookup rules.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// The forge.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
+    /// By a TLS server.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// Where to log in is not known.
+    #[error("no consumer's manifest names an owner")]
+    NoOwner,
+    /// There is nothing to sign in to.
+    #[error("the credential is of no OAuth client")]
+    NoApplication,
+    /// The consumer takes more than a copy.
+    #[error("{} does not log in with one copy", consumer.title())]
+    NotOneCopy {
+        /// The consumer.
+        consumer: Consumer,
+    },
+}
+
+/// The effectful half of a consumer that logs in with one copy.
+pub(crate) trait Runner: Sync {
+    /// Its pure half.
+    fn consumer(&self) -> Consumer;
+
+    /// Why it cannot run here, apart from manifests that say nothing of it.
+    fn missing(&self, _facts: &Facts) -> Option<String> {
+        None
+    }
+
+    /// What shows that a login was with the credential in question.
+    fn proof(&self) -> Proof {
+        Proof::ServerSawUser
+    }
+
+    /// Publishes something new, and has the consumer ask for it with the copy.
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>>;
+
+    /// Whether the forge saw a request because of this login.
+    fn is_cause_of(&self, login: &Login, request: &Request) -> bool {
+        is_about(request, &login.name)
+    }
+
+    /// Removes what the logins under this name made in the cluster.
+    fn leave<'a>(&'a self, _consumers: &'a Consumers, _login: &'a Login) -> BoxFuture<'a, Result<(), LoginError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// All runners.
+pub(crate) fn runners() -> impl Iterator<Item = &'static dyn Runner> {
+    RUNNERS.iter().copied()
+}
+
+fn runner(consumer: Consumer) -> Result<&'static dyn Runner, LoginError> {
+    runners().find(|runner| runner.consumer() == consumer).ok_or(LoginError::NotOneCopy { consumer })
+}
+
+/// What shows that a login of this consumer was with the credential in question.
+///
+/// # Errors
+/// When it does not log in with one copy.
+pub fn proof(consumer: Consumer) -> Result<Proof, LoginError> {
+    Ok(runner(consumer)?.proof())
+}
+
+impl Consumers {
+    /// Has a consumer log in once.
+    ///
+    /// # Errors
+    /// When that could not be tried, or did not end.
+    pub async fn log_in(&self, consumer: Consumer, login: &Login) -> Result<LoginResult, LoginError> {
+        let (runner, mark) = (runner(consumer)?, self.forge.mark());
+        let answer = runner.log_in(self, login).await?;
+        let mut requests = self.forge.since(&mark).await;
+        requests.retain(|request| runner.is_cause_of(login, request));
+        Ok(LoginResult { answer, requests })
+    }
+
+    /// Removes what the logins under a name made in the cluster, however far they came.
+    ///
+    /// # Errors
+    /// When that is refused, or does not end.
+    pub async fn leave(&self, consumer: Consumer, login: &Login) -> Result<(), LoginError> {
+        runner(consumer)?.leave(self, login).await
+    }
+
+    /// A commit that nobody has seen, in the repository of this login.
+    pub(crate) async fn fresh_commit(&self, login: &Login) -> Result<String, LoginError> {
+        let owner = &login.owner()?.name;
+        let commit = match login.step {
+            1 => self.forge.create_repository(owner, &login.name, &[("README", login.name.as_bytes())]).await?,
+            _ => self.forge.commit(owner, &login.name, &[("STEP", login.tag().as_bytes())]).await?,
+        };
+        Ok(commit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use credence_core::formats::BACKSTAGE;
+
+    use super::*;
+
+    #[test]
+    fn every_consumer_but_backstage_logs_in_with_one_copy() {
+        let with_one_copy: BTreeSet<Consumer> = runners().map(Runner::consumer).collect();
+        assert_eq!(with_one_copy.len(), RUNNERS.len());
+        let others: Vec<&Consumer> = Consumer::ALL.iter().filter(|one| !with_one_copy.contains(one)).collect();
+        assert_eq!(others, [&BACKSTAGE]);
+    }
+
+    #[test]
+    fn every_consumer_that_logs_in_has_a_login_that_must_be_denied() {
+        for runner in runners() {
+            assert!(!runner.consumer().meta().denials.is_empty(), "{:?}", runner.consumer());
+        }
+    }
+}
