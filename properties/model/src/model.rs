@@ -9,7 +9,7 @@ use credence_core::consumer::{Consumer, CopyShape};
 use credence_core::labels::Labels;
 use serde_json::Value;
 
-use crate::config::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, Place, RefreshPolicy, SourceRef};
+use crate::config::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, RefreshPolicy, SourceRef};
 use crate::selector::{NAME_LABEL, NamespaceSelection};
 
 mod bound;
@@ -69,8 +69,6 @@ pub struct Source {
 pub struct Target {
     /// The ClusterExternalSecret's name.
     pub name: String,
-    /// Where the ClusterExternalSecret is written.
-    pub place: Place,
     /// The ClusterExternalSecret as it is written.
     pub object: Value,
     /// The name of the ExternalSecret in each namespace.

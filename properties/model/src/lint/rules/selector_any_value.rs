@@ -22,7 +22,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
             let conflicts = worlds::conflicts(context, target).into_iter();
             conflicts.filter_map(|conflict| match &conflict {
                 Conflict::Declined { refusal, .. } if !worlds::is_switch(context, &refusal.key) => Some(RULE.at(
-                    &target.place,
+                    context.place(target),
                     format!("selects namespaces with any value of label {}, \"false\" included", refusal.key),
                 )),
                 _ => None,
