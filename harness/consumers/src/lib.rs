@@ -1,8 +1,8 @@
 //! The real consumers of copies, and the forge that they log in to.
 //!
 //! ```text
-//!  preparation, obtain ──▶ start ──▶ running: kubelet, argo_cd, kargo, backstage, oauth, tls_server ──▶ forge
-//!  programs                site                                                                     its log is the oracle
+//!  preparation, obtain ──▶ start ──▶ running: kubelet, argo_cd, kargo, flux, backstage, oauth, tls_server ──▶ forge
+//!  programs                site                                                                           its log is the oracle
 //!  login: one login as data, which each of them carries out        by_rules: git and registry in a controller's place
 //!                          git_error: what git says, without what it may quote
 //! ```

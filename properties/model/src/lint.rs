@@ -17,7 +17,7 @@ use credence_core::id::Requirement;
 use credence_core::manifest::Manifest;
 
 use crate::config::{Bundle, Place};
-use crate::model::Model;
+use crate::model::{Model, Target};
 
 mod admission;
 mod audit;
@@ -40,6 +40,15 @@ pub struct Context<'a> {
     pub model: &'a Model,
     /// The files that the API server is started with; empty if the configuration has none.
     pub control_plane: &'a [Manifest],
+}
+
+impl Context<'_> {
+    /// The place of the ClusterExternalSecret that a target of the model was derived from.
+    fn place(&self, target: &Target) -> &Place {
+        let mut all = self.bundle.cluster_external_secrets.iter();
+        // The model is that of the bundle, so each of its targets has one.
+        &all.find(|distributed| distributed.name == target.name).expect("a target of the bundle").place
+    }
 }
 
 /// The weight of a finding.

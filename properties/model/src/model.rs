@@ -11,7 +11,7 @@ use credence_core::endpoints::Endpoints;
 use credence_core::labels::Labels;
 use serde_json::Value;
 
-use crate::config::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, Place, RefreshPolicy, SourceRef};
+use crate::config::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, RefreshPolicy, SourceRef};
 use crate::selector::{ASKING_VALUE, LabelSelector, NAME_LABEL, NamespaceSelection};
 
 mod bound;
@@ -78,8 +78,6 @@ pub struct Source {
 pub struct Target {
     /// The ClusterExternalSecret's name.
     pub name: String,
-    /// Where the ClusterExternalSecret is written.
-    pub place: Place,
     /// The ClusterExternalSecret as it is written.
     pub object: Value,
     /// The name of the ExternalSecret in each namespace.

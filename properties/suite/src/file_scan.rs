@@ -143,8 +143,9 @@ mod tests {
     #[test]
     fn a_value_in_a_command_line_is_found() {
         let value = Credential::random();
-        // `cat` waits for its input to end.
-        let program = Command::new("sh").args(["-c", "cat", value.expose_str().unwrap()]).stdin(Stdio::piped()).spawn();
+        // `cat` waits for its input to end, and as it is not the last command, the shell stays with its arguments.
+        let program =
+            Command::new("sh").args(["-c", "cat; true", value.expose_str().unwrap()]).stdin(Stdio::piped()).spawn();
         let mut program = program.unwrap();
         let found = search_command_lines(&scan(&value)).unwrap();
         drop(program.stdin.take());

@@ -101,7 +101,7 @@ fn as_written(bundle: &Bundle, reference: &SourceRef) -> Source {
 }
 
 fn target(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, distributed: &ClusterExternalSecret) -> Target {
-    let ClusterExternalSecret { name, place, object, spec } = distributed;
+    let ClusterExternalSecret { name, object, spec, .. } = distributed;
     let external_secret = spec.external_secret_name.as_ref().unwrap_or(name);
     let selection = spec.selection();
     let labels = match &spec.external_secret_spec.target.template {
@@ -115,7 +115,6 @@ fn target(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, distributed: &
     let template = spec.target.template.as_ref();
     Target {
         name: name.clone(),
-        place: place.clone(),
         object: object.clone(),
         external_secret: external_secret.clone(),
         secret: spec.target.name.as_ref().unwrap_or(external_secret).clone(),

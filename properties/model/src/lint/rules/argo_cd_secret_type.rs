@@ -21,8 +21,9 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for target in &context.model.targets {
         if let Some(value) = target.labels.get(ARGO_CD_LABEL).filter(|value| !KNOWN.contains(&value.as_str())) {
-            findings
-                .push(RULE.at(&target.place, format!("label {ARGO_CD_LABEL} is {value:?}, which Argo CD overlooks")));
+            findings.push(
+                RULE.at(context.place(target), format!("label {ARGO_CD_LABEL} is {value:?}, which Argo CD overlooks")),
+            );
         }
     }
     findings

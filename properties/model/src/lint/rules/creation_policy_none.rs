@@ -16,5 +16,5 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let targets = context.model.targets.iter().filter(|target| target.creation_policy == CreationPolicy::None);
-    targets.map(|target| RULE.at(&target.place, "creationPolicy None makes no copy")).collect()
+    targets.map(|target| RULE.at(context.place(target), "creationPolicy None makes no copy")).collect()
 }

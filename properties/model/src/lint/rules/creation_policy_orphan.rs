@@ -19,7 +19,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
     targets
         .map(|target| {
             RULE.at(
-                &target.place,
+                context.place(target),
                 "creationPolicy Orphan leaves the copy behind when the namespace no longer asks for it",
             )
         })

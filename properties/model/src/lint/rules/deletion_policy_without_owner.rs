@@ -27,7 +27,10 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         })
         .map(|target| {
             let (deletion, creation) = (target.deletion_policy, target.creation_policy);
-            RULE.at(&target.place, format!("deletionPolicy {deletion:?} is refused with creationPolicy {creation:?}"))
+            RULE.at(
+                context.place(target),
+                format!("deletionPolicy {deletion:?} is refused with creationPolicy {creation:?}"),
+            )
         })
         .collect()
 }

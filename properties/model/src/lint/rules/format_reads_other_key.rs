@@ -26,7 +26,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
             let property = property.as_deref().unwrap_or_default();
             let message =
                 format!("{secret_key} is read from key {property} of {source}, and the source has a password");
-            RULE.at(&target.place, message)
+            RULE.at(context.place(target), message)
         })
         .collect()
 }

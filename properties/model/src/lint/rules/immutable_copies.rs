@@ -16,5 +16,5 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let targets = context.model.targets.iter().filter(|target| target.immutable);
     let message = "updates of the source never arrive: target.immutable is true";
-    targets.map(|target| RULE.at(&target.place, message)).collect()
+    targets.map(|target| RULE.at(context.place(target), message)).collect()
 }

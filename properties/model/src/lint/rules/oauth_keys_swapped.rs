@@ -25,7 +25,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
                 (Some(Role::ClientId), Some(Role::ClientSecret)) | (Some(Role::ClientSecret), Some(Role::ClientId))
             );
             if is_swapped {
-                findings.push(RULE.at(&target.place, format!("{key} holds key {property} of {source}")));
+                findings.push(RULE.at(context.place(target), format!("{key} holds key {property} of {source}")));
             }
         }
     }

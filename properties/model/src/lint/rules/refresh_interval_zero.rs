@@ -18,6 +18,6 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
     let targets = context.model.targets.iter();
     targets
         .filter(|target| target.refresh_policy == RefreshPolicy::Periodic && target.refresh_interval.is_zero())
-        .map(|target| RULE.at(&target.place, "updates of the source never arrive: refreshInterval is 0"))
+        .map(|target| RULE.at(context.place(target), "updates of the source never arrive: refreshInterval is 0"))
         .collect()
 }

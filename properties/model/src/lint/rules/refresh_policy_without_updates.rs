@@ -20,7 +20,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         .filter(|target| target.refresh_policy != RefreshPolicy::Periodic)
         .map(|target| {
             let policy = target.refresh_policy;
-            RULE.at(&target.place, format!("updates of the source never arrive: refreshPolicy is {policy:?}"))
+            RULE.at(context.place(target), format!("updates of the source never arrive: refreshPolicy is {policy:?}"))
         })
         .collect()
 }

@@ -22,7 +22,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         let Conflict::SameCopy { copy, first, second } = conflict else { continue };
         let message = format!("a namespace that asks for both gets {} from {first} and from {second}", copy.secret);
         let first = targets.iter().find(|target| target.name == first);
-        findings.extend(first.map(|target| RULE.at(&target.place, message)));
+        findings.extend(first.map(|target| RULE.at(context.place(target), message)));
     }
     findings
 }

@@ -21,7 +21,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         .flat_map(|target| {
             let conflicts = worlds::conflicts(context, target).into_iter();
             conflicts.filter_map(|conflict| match &conflict {
-                Conflict::Declined { .. } => Some(RULE.at(&target.place, worlds::message(&conflict))),
+                Conflict::Declined { .. } => Some(RULE.at(context.place(target), worlds::message(&conflict))),
                 _ => None,
             })
         })

@@ -21,7 +21,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         .flat_map(|target| {
             let conflicts = worlds::conflicts(context, target).into_iter();
             let conflicts = conflicts.filter(|conflict| matches!(conflict, Conflict::Protected { .. }));
-            conflicts.map(|conflict| RULE.at(&target.place, worlds::message(&conflict)))
+            conflicts.map(|conflict| RULE.at(context.place(target), worlds::message(&conflict)))
         })
         .collect()
 }

@@ -31,7 +31,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         // A source without a key of its own may well have it in another Secret.
         if certificate != key && has_both(certificate) {
             let message = format!("{CERTIFICATE} is of {certificate}, which has a key of its own, and {KEY} of {key}");
-            findings.push(RULE.at(&target.place, message));
+            findings.push(RULE.at(context.place(target), message));
         }
     }
     findings
