@@ -144,9 +144,14 @@ mod tests {
     fn a_value_in_a_command_line_is_found() {
         let value = Credential::random();
         // `cat` waits for its input to end, and as it is not the last command, the shell stays with its arguments.
-        let program =
-            Command::new("sh").args(["-c", "cat; true", value.expose_str().unwrap()]).stdin(Stdio::piped()).spawn();
-        let mut program = program.unwrap();
+        let mut program = Command::new("sh")
+            .args(["-c", "echo; cat; true", value.expose_str().unwrap()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The kernel lets a parent go on before the command line of its child can be read.
+        program.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let found = search_command_lines(&scan(&value)).unwrap();
         drop(program.stdin.take());
         program.wait().unwrap();
