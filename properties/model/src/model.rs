@@ -26,11 +26,12 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod value_kind;
+mod witness;
 
 pub use bound::{
     Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering,
 };
-pub use expectation::{Conflict, CopyRef, Expectation, asking_labels, expected_in, selected_names};
+pub use expectation::{Conflict, CopyRef, Expectation, asking_labels, expected_in, selecting_labels};
 pub use pattern::Pattern;
 pub use value_kind::ValueKind;
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, PropertyId, Requirement};
-use credence_model::config::SourceRef;
 use credence_model::model::{Bound, Model, Target};
 use credence_model::overlay::COMPRESSED_SECONDS;
 use credence_model::values::Values;
@@ -26,7 +25,7 @@ use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::rotation::{self, Dependent, Rotation, targets_of};
+use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
 use crate::testbed::{Environment, HOLD};
 
 /// The property.
@@ -72,7 +71,7 @@ impl Property for Propagation {
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Rotation>> {
-        let sources: Vec<&SourceRef> = model.sources.keys().collect();
+        let sources = copied_sources(model);
         Rotation::strategy(model, &sources, slot, 1..=3, LONGEST_PAUSE)
     }
 

@@ -23,7 +23,7 @@ use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::Environment;
 use crate::testbed::namespaces::NamespaceError;
-use crate::testbed::rotation::{self, Dependent, targets_of};
+use crate::testbed::rotation::{self, Dependent, copied_sources, targets_of};
 
 /// The property.
 pub struct Format;
@@ -59,8 +59,9 @@ impl Property for Format {
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Credentials>> {
-        let turn = usize::try_from(slot).ok()?.checked_rem(model.sources.len())?;
-        let (source, keys) = model.sources.iter().nth(turn).map(|(name, source)| (name.clone(), &source.keys))?;
+        let sources = copied_sources(model);
+        let source = sources[usize::try_from(slot).ok()?.checked_rem(sources.len())?].clone();
+        let keys = &model.sources.get(&source)?.keys;
         let values = generate::values_of(model, &source, keys);
         Some(values.prop_map(move |values| Credentials { source: source.clone(), values }).boxed())
     }

@@ -34,7 +34,7 @@ use crate::generate::{Pick, pick};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::operator_resync::until_operator_sees_copies;
-use crate::testbed::rotation::{self, Dependent, Rotation, targets_of};
+use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
 use crate::testbed::{Environment, NO_CONTROL_PLANE};
 
 mod envelope;
@@ -91,7 +91,7 @@ impl Property for Encryption {
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Episode>> {
-        let sources: Vec<&SourceRef> = model.sources.keys().collect();
+        let sources = copied_sources(model);
         let new_key = (slot % SLOTS_PER_KEY == SLOTS_PER_KEY - 1).then_some(slot);
         let rotation = Rotation::strategy(model, &sources, slot, 1..=1, Duration::ZERO)?;
         Some(rotation.prop_map(move |rotation| Episode { rotation, new_key }).boxed())

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use credence_core::id::{CaseId, PropertyId, Requirement, agent};
 use credence_core::labels::Labels;
-use credence_model::model::{Model, Target, asking_labels, expected_in, selected_names};
+use credence_model::model::{Model, Target, asking_labels, expected_in};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
 use credence_watch::wait::{self, Progress};
@@ -137,10 +137,16 @@ impl Property for ManualCopies {
     }
 }
 
-/// The targets that some namespace can ask for.
+/// The targets that some namespace can ask for, by labels or by its name alone.
 fn askable(model: &Model) -> Vec<&Target> {
-    let asks = |target: &&Target| !asking_labels(target).is_empty() || !selected_names(target).is_empty();
+    let asks = |target: &&Target| !target.asking_labels().is_empty() || only_name(target).is_some();
     model.targets.iter().filter(asks).collect()
+}
+
+/// A name that is enough to get a copy.
+fn only_name(target: &Target) -> Option<String> {
+    let (names, _) = target.named_ways().into_iter().find(|(_, labels)| labels.is_empty())?;
+    names.into_iter().next()
 }
 
 impl Place {
@@ -152,7 +158,7 @@ impl Place {
     ) -> Result<Self, NamespaceError> {
         let ways = asking_labels(target);
         if ways.is_empty() {
-            let name = selected_names(target).into_iter().next().unwrap_or_default();
+            let name = only_name(target).unwrap_or_default();
             return Ok(Self::Named(env.namespaces.lease_named(&name, &env.observer).await));
         }
         let labels = case.target.1.of(&ways).clone();

@@ -11,7 +11,7 @@ use credence_cluster::cluster::{Cluster, ControlPlaneFiles};
 use credence_core::manifest::{Manifest, parse_documents};
 use credence_core::text::chain;
 use credence_model::config::{Bundle, SourceRef};
-use credence_model::model::{Model, Target, asking_labels, selected_names};
+use credence_model::model::{Model, Target, asking_labels};
 use credence_model::overlay::{self, Server, Time};
 use credence_monitor::monitor::{Monitor, MonitorError, Options, RBAC, USER_AGENT};
 use credence_programs::dirs;
@@ -91,7 +91,8 @@ impl World {
         let namespaces: Api<Namespace> = Api::all(self.client().clone());
         let labels: BTreeMap<String, String> =
             self.model.targets.iter().filter_map(|target| asking_labels(target).into_iter().next()).flatten().collect();
-        let named = self.model.targets.iter().flat_map(selected_names).map(|name| (name, BTreeMap::new()));
+        let ways = self.model.targets.iter().flat_map(|target| target.named_ways());
+        let named = ways.flat_map(|(names, labels)| names.into_iter().map(move |name| (name, labels.clone())));
         let asking = (0..NAMESPACES).map(|number| (format!("asking-{number}"), labels.clone()));
         for (name, labels) in named.chain(asking).chain([("other".to_owned(), BTreeMap::new())]) {
             let mut namespace = Namespace::default();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use credence_core::labels::Labels;
 
 use super::Context;
-use crate::model::{Conflict, Target, asking_labels};
+use crate::model::{Conflict, Target, selecting_labels};
 
 /// Namespaces of Kubernetes itself, which have no label but their name.
 const OF_KUBERNETES: [&str; 3] = ["kube-node-lease", "kube-public", "kube-system"];
@@ -18,7 +18,7 @@ pub(super) fn conflicts(context: &Context<'_>, target: &Target) -> Vec<Conflict>
     // Their labels are known only where the configuration makes them.
     let of_sources = context.bundle.namespaces.iter().filter(|(name, _)| context.model.is_protected(name));
     worlds.extend(of_sources.map(|(name, labels)| (name.clone(), labels.clone())));
-    for labels in asking_labels(target) {
+    for labels in selecting_labels(target) {
         for key in labels.keys() {
             let mut declined = labels.clone();
             declined.insert(key.clone(), "false".to_owned());

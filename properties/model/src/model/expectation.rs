@@ -6,7 +6,6 @@ use std::fmt;
 use credence_core::labels::Labels;
 
 use super::{Model, Target};
-use crate::model::BTreeSet;
 use crate::selector::{Refusal, effective_labels, opt_ins, opts_out};
 
 /// A copy: a Secret in a target namespace.
@@ -146,13 +145,12 @@ pub fn expected_in<'a>(model: &'a Model, namespace: &str, labels: &Labels) -> BT
     model.expected(&one).into_iter().map(|(copy, target)| (copy.secret, target)).collect()
 }
 
-/// The label maps with which a namespace of any name asks for `target`; none if it selects by name alone.
+/// The label maps with which a namespace of any name asks for `target`; none if the name decides.
 pub fn asking_labels(target: &Target) -> Vec<Labels> {
-    opt_ins(&target.selection).into_iter().filter(|way| way.names.is_none()).map(|way| way.labels).collect()
+    target.asking_labels()
 }
 
-/// The namespaces that `target` selects by name alone.
-pub fn selected_names(target: &Target) -> BTreeSet<String> {
-    let named = opt_ins(&target.selection).into_iter().filter(|way| way.labels.is_empty());
-    named.filter_map(|way| way.names).flatten().collect()
+/// The label maps with which `target` selects a namespace of any name, whether its stores admit it or not.
+pub fn selecting_labels(target: &Target) -> Vec<Labels> {
+    opt_ins(&target.selection).into_iter().filter(|way| way.names.is_none()).map(|way| way.labels).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use credence_core::labels::Labels;
-use credence_model::model::{Target, asking_labels};
+use credence_model::model::{Target, selecting_labels};
 use credence_model::selector::{NAME_LABEL, NamespaceSelection, effective_labels, opt_ins};
 
 /// A name that no configuration selects.
@@ -37,7 +37,7 @@ impl Governed {
             false => Regime::Both,
         };
         let mut ways = Vec::new();
-        for asked in asking_labels(target).into_iter().filter(|labels| !labels.is_empty()) {
+        for asked in selecting_labels(target).into_iter().filter(|labels| !labels.is_empty()) {
             if is_admitted(target, &asked) {
                 ways.push(asked);
             } else if let Some(more) = admitted_with_more(target, &asked) {

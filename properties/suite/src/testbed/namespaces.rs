@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use credence_core::text::chain;
-use credence_model::model::{expected_in, selected_names};
+use credence_model::model::expected_in;
 use credence_report::verdict::{Outcome, Violation};
 use credence_watch::observer::Observer;
 use credence_watch::wait::{self, Progress, WaitError};
@@ -146,12 +146,13 @@ impl Namespaces {
         api.create(&PostParams::default(), &namespace).await.map(drop).map_err(refused("create", name))
     }
 
-    /// Creates the namespaces that targets select by name, where they do not exist.
+    /// Creates the namespaces whose names decide that they get copies, where they do not exist.
     ///
     /// # Errors
     /// When the API server refuses.
     pub async fn create_selected_by_name(&self, env: &Environment) -> Result<(), NamespaceError> {
-        let names: BTreeSet<String> = env.model.targets.iter().flat_map(selected_names).collect();
+        let names: BTreeSet<String> =
+            env.model.targets.iter().flat_map(|target| target.named_ways()).flat_map(|(names, _)| names).collect();
         for name in names {
             if env.observer.look(|view| view.namespace(&name).is_none()) {
                 self.create_named(&env.cluster.client, &name, &BTreeMap::new()).await?;

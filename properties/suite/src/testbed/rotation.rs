@@ -7,7 +7,7 @@ use std::time::Duration;
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, agent};
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target, asking_labels, selected_names};
+use credence_model::model::{Model, Target};
 use credence_model::values::Values;
 use credence_watch::observer::View;
 use credence_watch::wait::{self, Progress, WaitError};
@@ -122,7 +122,7 @@ pub struct Dependent<'a> {
 
 impl<'a> Dependent<'a> {
     /// Takes a namespace for `target`; it asks for nothing until [`ask`](Self::ask). A target that selects by name
-    /// alone has its own namespace, which every case may look at.
+    /// alone has its own namespace, which every case may look at; one that wants a label beside the name lends it to one case.
     ///
     /// # Errors
     /// When no namespace can be had.
@@ -132,10 +132,16 @@ impl<'a> Dependent<'a> {
         target: &'a Target,
         way: Pick,
     ) -> Result<Dependent<'a>, NamespaceError> {
-        let ways = asking_labels(target);
+        let ways = target.asking_labels();
         if ways.is_empty() {
-            let namespace = selected_names(target).into_iter().next().unwrap_or_default();
-            return Ok(Self { target, namespace, lease: None, labels: BTreeMap::new() });
+            let named = target.named_ways();
+            let (names, labels) = way.of(&named);
+            let namespace = names.iter().next().cloned().unwrap_or_default();
+            let lease = match labels.is_empty() {
+                true => None,
+                false => Some(env.namespaces.lease_named(&namespace, &env.observer).await),
+            };
+            return Ok(Self { target, namespace, lease, labels: labels.clone() });
         }
         let lease = env.namespaces.lease(client).await?;
         let labels = way.of(&ways).clone();
@@ -217,7 +223,13 @@ fn like(view: &View<'_>, namespace: &str, target: &Target, values: &Values) -> R
 
 /// The targets that are made from a source.
 pub fn targets_of<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a Target> {
-    model.targets.iter().filter(|target| target.sources().contains(source)).collect()
+    let of_source = model.targets.iter().filter(|target| target.sources().contains(source));
+    of_source.filter(|target| target.can_be_asked()).collect()
+}
+
+/// The sources of which some namespace can have a copy, in order.
+pub fn copied_sources(model: &Model) -> Vec<&SourceRef> {
+    model.sources.keys().filter(|source| !targets_of(model, source).is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,192 @@
+//! Namespaces that get a copy: labels and names that satisfy a selection and the conditions of all stores it reads through.
+
+use std::collections::BTreeSet;
+
+use credence_core::labels::Labels;
+use regex::Regex;
+
+use super::Target;
+use crate::config::{ClusterSecretStore, StoreCondition};
+use crate::selector::{LabelSelector, NamespaceSelection, OptIn, effective_labels, opt_ins};
+
+/// The name of a namespace whose name does not matter.
+const ANY_NAME: &str = "credence-witness";
+
+/// The ways for a namespace to get a copy of `target`: those of its selection, each with what the stores ask for beside it.
+///
+/// Empty for a target that gives its copy to nobody: it selects none, or only those that a store does not admit.
+pub(super) fn ways(target: &Target) -> Vec<OptIn> {
+    let mut ways = opt_ins(&target.selection);
+    for store in &target.stores {
+        ways = ways.into_iter().flat_map(|way| admitted(store, way)).collect();
+    }
+    ways.retain(|way| is_one(target, way));
+    ways
+}
+
+/// The ways to be admitted by a store as well: the way itself if that is enough.
+fn admitted(store: &ClusterSecretStore, way: OptIn) -> Vec<OptIn> {
+    let is_enough = |name: &str| store.admits(&effective_labels(name, &way.labels));
+    match &way.names {
+        None if is_enough(ANY_NAME) => return vec![way],
+        Some(names) if names.iter().any(|name| is_enough(name)) => {
+            let names = names.iter().filter(|name| is_enough(name)).cloned().collect();
+            return vec![OptIn { names: Some(names), ..way }];
+        }
+        _ => {}
+    }
+    store.conditions.iter().flat_map(|condition| of_condition(condition, &way)).collect()
+}
+
+/// What `way` becomes so that a condition admits it.
+fn of_condition(condition: &StoreCondition, way: &OptIn) -> Vec<OptIn> {
+    let by_label = condition.namespace_selector.iter().flat_map(|selector| both(selector, way));
+    let named = (!condition.namespaces.is_empty()).then(|| condition.namespaces.iter().cloned().collect());
+    let by_regex = condition.namespace_regexes.iter().map(|regex| match &way.names {
+        Some(names) => names.iter().filter(|name| regex.is_match(name)).cloned().collect(),
+        None => name_for(regex).into_iter().collect(),
+    });
+    let by_name = named.into_iter().chain(by_regex).filter_map(|names| with_names(way, &names));
+    by_label.chain(by_name).collect()
+}
+
+/// The ways to satisfy a selector and `way`.
+fn both(selector: &LabelSelector, way: &OptIn) -> Vec<OptIn> {
+    let selection = NamespaceSelection { selectors: vec![selector.clone()], names: Vec::new() };
+    let joined = opt_ins(&selection).into_iter().filter_map(|other| {
+        let agree = other.labels.iter().all(|(key, value)| way.labels.get(key).is_none_or(|own| own == value));
+        let mut labels = way.labels.clone();
+        labels.extend(other.labels);
+        let way = OptIn { labels, names: way.names.clone() };
+        let way = match other.names {
+            Some(names) => with_names(&way, &names)?,
+            None => way,
+        };
+        agree.then_some(way)
+    });
+    joined.collect()
+}
+
+/// `way` for namespaces with one of these names alone, if it allows any of them.
+fn with_names(way: &OptIn, names: &BTreeSet<String>) -> Option<OptIn> {
+    let names: BTreeSet<String> = match &way.names {
+        Some(own) => own.intersection(names).cloned().collect(),
+        None => names.clone(),
+    };
+    (!names.is_empty()).then(|| OptIn { labels: way.labels.clone(), names: Some(names) })
+}
+
+/// A name of a namespace in which `regex` matches, if it begins with a text or takes any.
+fn name_for(regex: &Regex) -> Option<String> {
+    let text = regex.as_str();
+    let literal: String = text
+        .trim_start_matches('^')
+        .chars()
+        .take_while(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || *letter == '-')
+        .collect();
+    // The last letter before a quantifier need not be there.
+    let shorter = literal.get(..literal.len().saturating_sub(1)).unwrap_or_default();
+    let ends = ["", "credence", "-credence", "0"];
+    let names = [literal.as_str(), shorter].into_iter().flat_map(|start| ends.map(|end| format!("{start}{end}")));
+    let mut names = names.filter(|name| !name.is_empty() && !name.starts_with('-') && !name.ends_with('-'));
+    names.find(|name| regex.is_match(name))
+}
+
+/// Whether a namespace that goes this way gets the copy: the joined parts may exclude each other.
+fn is_one(target: &Target, way: &OptIn) -> bool {
+    let gets = |name: &str| {
+        let labels = effective_labels(name, &way.labels);
+        target.selection.matches(&labels) && target.stores.iter().all(|store| store.admits(&labels))
+    };
+    way.names.as_ref().map_or_else(|| gets(ANY_NAME), |names| names.iter().all(|name| gets(name)))
+}
+
+impl Target {
+    /// The labels with which a namespace of any name gets a copy, one map for each way; none if the name decides.
+    pub fn asking_labels(&self) -> Vec<Labels> {
+        ways(self).into_iter().filter(|way| way.names.is_none()).map(|way| way.labels).collect()
+    }
+
+    /// The names of which a namespace must have one to get a copy, with the labels that it needs beside, one for each way;
+    /// none if no way depends on a name.
+    pub fn named_ways(&self) -> Vec<(BTreeSet<String>, Labels)> {
+        ways(self).into_iter().filter_map(|way| Some((way.names?, way.labels))).collect()
+    }
+
+    /// Whether any namespace can get a copy.
+    pub fn can_be_asked(&self) -> bool {
+        !ways(self).is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use credence_core::manifest::parse_documents;
+    use rstest::rstest;
+
+    use crate::config::Bundle;
+    use crate::model::{Model, expected_in};
+
+    /// The ways of a selection of `selector` and `namespaces` through a store with `conditions`, as `NAMES LABELS`.
+    fn ways(selector: &str, conditions: &str) -> Vec<String> {
+        let text = format!(
+            "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {{name: s}}\nspec:\n  \
+             provider: {{kubernetes: {{remoteNamespace: central}}}}\n  conditions: {conditions}\n---\n\
+             apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {{name: t}}\nspec:\n  \
+             namespaceSelectors: [{selector}]\n  externalSecretSpec:\n    \
+             secretStoreRef: {{kind: ClusterSecretStore, name: s}}\n    \
+             data: [{{secretKey: a, remoteRef: {{key: b, property: c}}}}]\n"
+        );
+        let manifests = parse_documents(Path::new("a.yaml"), &text).unwrap();
+        let model = Model::derive(&Bundle::from_manifests(manifests).unwrap());
+        let target = &model.targets[0];
+        for way in super::ways(target) {
+            let names = way.names.clone().unwrap_or_else(|| ["any".to_owned()].into());
+            assert!(
+                names.iter().all(|name| !expected_in(&model, name, &way.labels).is_empty()),
+                "{way:?} gets no copy"
+            );
+        }
+        let written = |labels: &std::collections::BTreeMap<String, String>| {
+            labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+        };
+        let mut ways: Vec<String> =
+            target.asking_labels().iter().map(|labels| format!("* {}", written(labels))).collect();
+        let named = target.named_ways().into_iter();
+        ways.extend(named.map(|(names, labels)| {
+            format!("{} {}", names.into_iter().collect::<Vec<_>>().join("|"), written(&labels)).trim_end().to_owned()
+        }));
+        ways
+    }
+
+    #[rstest]
+    #[case::open_store("{matchLabels: {a: x}}", "[]", &["* a=x"])]
+    #[case::the_same_label("{matchLabels: {a: x}}", "[{namespaceSelector: {matchLabels: {a: x}}}]", &["* a=x"])]
+    #[case::one_more_label("{matchLabels: {a: x}}", "[{namespaceSelector: {matchLabels: {b: z}}}]", &["* a=x,b=z"])]
+    #[case::either_condition(
+        "{matchLabels: {a: x}}",
+        "[{namespaceSelector: {matchLabels: {b: z}}}, {namespaces: [shop]}]",
+        &["* a=x,b=z", "shop a=x"]
+    )]
+    #[case::another_value("{matchLabels: {a: x}}", "[{namespaceSelector: {matchLabels: {a: z}}}]", &[])]
+    #[case::names("{matchLabels: {a: x}}", "[{namespaces: [shop, blog]}]", &["blog|shop a=x"])]
+    #[case::regex("{matchLabels: {a: x}}", "[{namespaceRegexes: ['^team-']}]", &["team-credence a=x"])]
+    #[case::any_regex("{matchLabels: {a: x}}", "[{namespaceRegexes: ['.*']}]", &["* a=x"])]
+    #[case::label_and_name(
+        "{matchLabels: {a: x, kubernetes.io/metadata.name: shop}}",
+        "[]",
+        &["shop a=x"]
+    )]
+    #[case::name_alone("{matchLabels: {kubernetes.io/metadata.name: shop}}", "[{namespaces: [shop]}]", &["shop"])]
+    #[case::names_that_differ("{matchLabels: {kubernetes.io/metadata.name: shop}}", "[{namespaces: [blog]}]", &[])]
+    #[case::everybody("{}", "[{namespaceSelector: {}}]", &["* "])]
+    fn a_witness_satisfies_selection_and_conditions(
+        #[case] selector: &str,
+        #[case] conditions: &str,
+        #[case] expected: &[&str],
+    ) {
+        assert_eq!(ways(selector, conditions), expected);
+    }
+}
