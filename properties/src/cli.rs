@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use credence_core::id::{CaseId, PropertyId};
 use credence_model::config::Bundle;
+use credence_model::explain::NothingOfThatName;
 use credence_model::overlay::Time;
 use credence_monitor::monitor::MonitorError;
 use credence_programs::dirs::{self, DirsError};
@@ -28,6 +29,7 @@ use tracing_subscriber::EnvFilter;
 use crate::console::Console;
 
 mod doctor;
+mod explain;
 mod lint;
 mod monitor;
 mod node_image;
@@ -105,6 +107,9 @@ enum Action {
     /// Check a configuration with no cluster.
     #[command(after_help = lint::NOTES)]
     Lint(Box<lint::Options>),
+    /// Say what was understood of a configuration: who gets what, and what each key is made of.
+    #[command(after_help = explain::NOTES)]
+    Explain(Box<explain::Options>),
     /// Watch a live cluster with a configuration, and serve Prometheus metrics. Only reads, and no values.
     #[command(after_help = monitor::NOTES)]
     Monitor(Box<monitor::Options>),
@@ -279,6 +284,7 @@ async fn carry_out(action: Action) -> anyhow::Result<ExitCode> {
         Action::Status => up::status(),
         Action::Down => up::down().await,
         Action::Lint(options) => lint::lint(&options).await,
+        Action::Explain(options) => explain::run(&options).await,
         Action::Monitor(options) => monitor::monitor(&options).await,
         Action::Run(command) => {
             let Run { properties, cases, seed, target } = *command;
@@ -385,6 +391,7 @@ pub fn failure_code(error: &anyhow::Error) -> ExitCode {
         Some(error) => error.is_usage(),
         None => {
             error.is::<UnknownProperty>()
+                || error.is::<NothingOfThatName>()
                 || error.is::<DirsError>()
                 || error.is::<RunDirError>()
                 || error.is::<ConnectError>()

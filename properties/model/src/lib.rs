@@ -4,13 +4,14 @@
 //!  config ──▶ model ──▶ expectation, bounds       selector   which namespaces
 //!  typed      pure      what must hold, how soon  overlay    what is changed, so that it can be tested here
 //!    │          │                                 values     of a source
-//!    └──────────┴─────▶ lint: faults that reading tells
+//!    └──────────┴─────▶ lint: faults that reading tells        explain: what was understood, in words
 //! ```
 //!
 //! What a case expects follows from the manifests and from the rules that the specification sets for all of them; no
 //! expectation is written by hand beside a configuration.
 
 pub mod config;
+pub mod explain;
 pub mod lint;
 pub mod model;
 pub mod overlay;

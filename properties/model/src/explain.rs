@@ -1,0 +1,215 @@
+//! What was understood of a configuration, in words: who gets what by which selector, what each key is made of, and what no
+//! property judges.
+
+use std::fmt::Write as _;
+
+use credence_core::consumer::Consumer;
+use credence_core::labels::Labels;
+
+use crate::config::Bundle;
+use crate::model::{ExpectedKeys, Model, Target, expected_in};
+
+/// A name that nothing in a configuration has.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "failed to explain {name}: the configuration has no namespace, copy, ClusterExternalSecret or store of that name; without a \
+     name, everything is explained"
+)]
+pub struct NothingOfThatName {
+    name: String,
+}
+
+/// Explains a configuration: all of it, or what has this `name`, which is a namespace's, a copy's, a ClusterExternalSecret's or
+/// a store's.
+///
+/// A namespace is one that the configuration makes, by the labels that it gives it, or one whose name decides what it gets.
+///
+/// # Errors
+/// When nothing has that name.
+pub fn explain(bundle: &Bundle, model: &Model, name: Option<&str>) -> Result<String, NothingOfThatName> {
+    let Some(name) = name else {
+        let targets = model.targets.iter().map(|target| of_target(bundle, model, target));
+        return Ok(targets.collect::<Vec<_>>().join("\n"));
+    };
+    let has_name = |target: &&Target| {
+        let names = [&target.name, &target.secret, &target.external_secret];
+        names.iter().any(|own| *own == name) || target.stores.iter().any(|store| store.name == name)
+    };
+    let mut parts: Vec<String> =
+        model.targets.iter().filter(has_name).map(|target| of_target(bundle, model, target)).collect();
+    parts.extend(of_namespace(model, name));
+    if parts.is_empty() { Err(NothingOfThatName { name: name.to_owned() }) } else { Ok(parts.join("\n")) }
+}
+
+fn of_target(bundle: &Bundle, model: &Model, target: &Target) -> String {
+    let place = bundle.cluster_external_secrets.iter().find(|distributed| distributed.name == target.name);
+    // What kustomize rendered has no place of its own.
+    let mut text = match place.filter(|distributed| distributed.place.file.extension().is_some()) {
+        Some(distributed) => format!("{}\n", distributed.place),
+        None => format!("ClusterExternalSecret {}\n", target.name),
+    };
+    line(&mut text, "makes", &format!("Secret {} ({})", target.secret, target.secret_type));
+    for who in receivers(model, target) {
+        line(&mut text, "for", &who);
+    }
+    let stores: Vec<&str> = target.stores.iter().map(|store| store.name.as_str()).collect();
+    for source in target.sources() {
+        line(&mut text, "reads", &format!("Secret {source} through {}", stores.join(", ")));
+    }
+    for (key, origin) in keys(target) {
+        line(&mut text, "key", &format!("{key}: {origin}"));
+    }
+    let consumers = Consumer::users_of(&target.shape(), &model.endpoints);
+    match consumers.is_empty() {
+        true => line(&mut text, "used by", "nobody that is known, so that p07 does not judge it"),
+        false => consumers.iter().for_each(|consumer| line(&mut text, "used by", consumer.title())),
+    }
+    if let Some(why) = target.never_updates() {
+        line(&mut text, "updates", &format!("never: {why}"));
+    }
+    text
+}
+
+/// Who gets a copy, one line for each way.
+fn receivers(model: &Model, target: &Target) -> Vec<String> {
+    let mut receivers: Vec<String> = target
+        .asking_labels()
+        .iter()
+        .map(|labels| match labels.is_empty() {
+            true => "namespaces of any name, without any label".to_owned(),
+            false => format!("namespaces with {}", written(model, labels)),
+        })
+        .collect();
+    receivers.extend(target.named_ways().into_iter().map(|(names, labels)| {
+        let names = names.into_iter().collect::<Vec<_>>().join(", ");
+        if labels.is_empty() {
+            format!("namespaces {names}")
+        } else {
+            format!("namespaces {names} with {}", written(model, &labels))
+        }
+    }));
+    if receivers.is_empty() {
+        receivers
+            .push("nobody: it selects no namespace that its stores admit, so that no property judges it".to_owned());
+    }
+    receivers
+}
+
+/// Labels, each with all the values that do.
+fn written(model: &Model, labels: &Labels) -> String {
+    let written = labels.iter().map(|(key, value)| {
+        let others = model.asking_values(key);
+        let any = others.iter().copied().filter(|other| *other != value.as_str());
+        let values: Vec<&str> = std::iter::once(value.as_str()).chain(any).collect();
+        format!("{key}={}", values.join("|"))
+    });
+    written.collect::<Vec<_>>().join(" and ")
+}
+
+/// The keys of a copy, and what each is made of.
+fn keys(target: &Target) -> Vec<(String, String)> {
+    let known = match &target.keys {
+        ExpectedKeys::Exactly(keys) => keys,
+        ExpectedKeys::Unknown { why } => return vec![("any".to_owned(), format!("not judged one by one: {why}"))],
+    };
+    let origin = |key: &String| match target.verbatim.get(key) {
+        Some((source, property)) => format!("{property} of {source}, compared as bytes"),
+        None => "composed by the template, judged as its consumer reads it".to_owned(),
+    };
+    known.iter().map(|key| (key.clone(), origin(key))).collect()
+}
+
+/// What a namespace of the configuration gets; none if nothing is known of this name.
+fn of_namespace(model: &Model, name: &str) -> Option<String> {
+    let labels = model.namespaces.get(name);
+    let decided = || model.targets.iter().flat_map(Target::named_ways).any(|(names, _)| names.contains(name));
+    if labels.is_none() && !decided() {
+        return None;
+    }
+    let labels = labels.cloned().unwrap_or_default();
+    let mut text = format!("Namespace {name}\n");
+    for (key, value) in &labels {
+        line(&mut text, "label", &format!("{key}={value}"));
+    }
+    let expected = expected_in(model, name, &labels);
+    if expected.is_empty() {
+        line(&mut text, "gets", "nothing");
+    }
+    for (secret, target) in expected {
+        line(&mut text, "gets", &format!("Secret {secret} of ClusterExternalSecret {}", target.name));
+    }
+    Some(text)
+}
+
+fn line(text: &mut String, what: &str, rest: &str) {
+    // A string takes everything.
+    writeln!(text, "  {what:<8} {rest}").ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use credence_core::manifest::parse_documents;
+
+    use super::*;
+
+    const CONFIGURATION: &str = "\
+apiVersion: external-secrets.io/v1
+kind: ClusterSecretStore
+metadata: {name: store}
+spec: {provider: {kubernetes: {remoteNamespace: central}}}
+---
+apiVersion: external-secrets.io/v1
+kind: ClusterExternalSecret
+metadata: {name: search}
+spec:
+  namespaceSelectors: [{matchExpressions: [{key: team, operator: In, values: [payments, search]}]}]
+  externalSecretSpec:
+    secretStoreRef: {kind: ClusterSecretStore, name: store}
+    target: {name: search-api}
+    data: [{secretKey: API_KEY, remoteRef: {key: search, property: key}}]
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {team: payments}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: blog}
+";
+
+    fn bundle() -> Bundle {
+        Bundle::from_manifests(parse_documents(Path::new("a.yaml"), CONFIGURATION).unwrap()).unwrap()
+    }
+
+    fn explained(name: Option<&str>) -> Result<String, NothingOfThatName> {
+        let bundle = bundle();
+        explain(&bundle, &Model::derive(&bundle), name)
+    }
+
+    #[test]
+    fn a_copy_is_explained_by_who_gets_it_and_what_its_keys_are_made_of() {
+        let expected = "\
+ClusterExternalSecret search at a.yaml:6
+  makes    Secret search-api (Opaque)
+  for      namespaces with team=payments|search
+  reads    Secret central/search through store
+  key      API_KEY: key of central/search, compared as bytes
+  used by  nobody that is known, so that p07 does not judge it
+";
+        assert_eq!(explained(None).unwrap(), expected);
+        for name in ["search", "search-api", "store"] {
+            assert_eq!(explained(Some(name)).unwrap(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_explained_by_its_labels() {
+        let shop =
+            "Namespace shop\n  label    team=payments\n  gets     Secret search-api of ClusterExternalSecret search\n";
+        assert_eq!(explained(Some("shop")).unwrap(), shop);
+        assert_eq!(explained(Some("blog")).unwrap(), "Namespace blog\n  gets     nothing\n");
+        assert!(explained(Some("absent")).unwrap_err().to_string().starts_with("failed to explain absent: "));
+    }
+}

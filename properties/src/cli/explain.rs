@@ -1,0 +1,42 @@
+//! `credence explain`: what was understood of a configuration, without a cluster.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use credence_model::explain::explain;
+use credence_model::model::Model;
+use credence_report::verdict::ExitCode;
+
+use super::Programs;
+
+/// The end of `--help`.
+pub(super) const NOTES: &str = "\
+Exit codes: 0 explained · 3 bad usage, no configuration that can be read, or nothing of that name
+
+Examples:
+  credence explain                                      the reference configuration
+  credence explain --config my/config                   who gets what, and what each key is made of
+  credence explain gh-docker-registry --config my/config    one copy
+  credence explain argocd --config my/config            what a namespace gets";
+
+/// The configuration, and what of it.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// A namespace, a copy, a ClusterExternalSecret or a store; everything if not given.
+    name: Option<String>,
+    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization.
+    /// The reference configuration if not given.
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    programs: Programs,
+}
+
+/// Says what was understood.
+pub(super) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let (_, bundle) = super::load(options.config.as_deref(), &options.programs.options()?).await?;
+    let text = explain(&bundle, &Model::derive(&bundle), options.name.as_deref())?;
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::Held)
+}
