@@ -78,7 +78,7 @@ async fn ten_thousand_copies_fit_into_150_megabytes() {
     for (key, value) in &target.labels {
         labels[key.as_str()] = json!(value);
     }
-    let (copies, asking) = (target.secret.clone(), credence_model::model::asking_labels(target).swap_remove(0));
+    let (copies, asking) = (target.secret.clone(), target.asking_labels().swap_remove(0));
     let (external_name, owner) = (target.external_secret.clone(), target.name.clone());
 
     let began = Instant::now();

@@ -121,9 +121,7 @@ impl Applier {
 
     /// Whether the cluster serves the kind of an object.
     pub fn serves(&self, object: &Value) -> bool {
-        let text = |field: &str| object[field].as_str().unwrap_or_default();
-        let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
-        self.kinds.contains_key(&(group.to_owned(), version.to_owned(), text("kind").to_owned()))
+        !matches!(self.resolve(object), Err(ApplyError::UnknownKind { .. }))
     }
 
     /// Applies one object.

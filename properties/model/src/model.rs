@@ -31,7 +31,7 @@ mod witness;
 pub use bound::{
     Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering,
 };
-pub use expectation::{Conflict, CopyRef, Expectation, asking_labels, expected_in, selecting_labels};
+pub use expectation::{Conflict, CopyRef, Expectation, expected_in, selecting_labels};
 pub use pattern::Pattern;
 pub use value_kind::ValueKind;
 

@@ -2,7 +2,7 @@
 //!
 //! Pure: from a seed to a case. What is generated is a [`Credential`] from the start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use base64::Engine as _;
@@ -11,7 +11,7 @@ use credence_core::credential::Credential;
 use credence_core::formats::{Role, source_roles};
 use credence_core::labels::Labels;
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, ValueKind};
+use credence_model::model::{Model, Target, ValueKind};
 use credence_model::selector::ASKING_VALUE;
 use credence_model::values::Values;
 use proptest::collection::vec;
@@ -205,12 +205,11 @@ pub enum LabelChange {
 }
 
 impl LabelChange {
-    /// The value that the label of this key gets; none takes it off.
-    pub fn value(&self, model: &Model, key: &str) -> Option<String> {
+    /// The value that a label gets which asks with one of these; none takes it off.
+    pub fn value(&self, asking: &[String]) -> Option<String> {
         match self {
             Self::Asks(number) => {
-                let asking: Vec<&str> = model.asking_values(key).into_iter().collect();
-                let value = number.checked_rem(asking.len()).map_or(ASKING_VALUE, |number| asking[number]);
+                let value = number.checked_rem(asking.len()).map_or(ASKING_VALUE, |number| &asking[number]);
                 Some(value.to_owned())
             }
             Self::Absent => None,
@@ -219,9 +218,18 @@ impl LabelChange {
     }
 }
 
-/// Changes of labels of this model, by the weights of asking, absent and other values.
-pub fn label_change(model: &Model, (asks, absent, other): (u32, u32, u32)) -> BoxedStrategy<LabelChange> {
-    let most = model.label_vocabulary().into_iter().map(|key| model.asking_values(key).len()).max().unwrap_or_default();
+/// The labels that decide something, each with the values with which it asks.
+pub type AskingValues = BTreeMap<String, Vec<String>>;
+
+/// Those of a model.
+pub fn asking_values(model: &Model) -> AskingValues {
+    let values = |key: &str| model.asking_values(key).into_iter().map(str::to_owned).collect();
+    model.label_vocabulary().into_iter().map(|key| (key.to_owned(), values(key))).collect()
+}
+
+/// Changes of these labels, by the weights of asking, absent and other values.
+pub fn label_change(labels: &AskingValues, (asks, absent, other): (u32, u32, u32)) -> BoxedStrategy<LabelChange> {
+    let most = labels.values().map(Vec::len).max().unwrap_or_default();
     // Where there is no choice nothing is drawn, so that the cases of such a configuration depend on nothing else.
     let number = if most > 1 { (0..most).boxed() } else { Just(0).boxed() };
     prop_oneof![
@@ -234,18 +242,17 @@ pub fn label_change(model: &Model, (asks, absent, other): (u32, u32, u32)) -> Bo
 
 /// Label maps that ask for at least one target, one alternative for each way of asking.
 pub fn asking_labels(model: &Model) -> Option<BoxedStrategy<Labels>> {
-    let ways: Vec<Labels> = model.targets.iter().flat_map(credence_model::model::asking_labels).collect();
+    let ways: Vec<Labels> = model.targets.iter().flat_map(Target::asking_labels).collect();
     (!ways.is_empty()).then(|| prop::sample::select(ways).boxed())
 }
 
 /// Each key that decides something absent, asking, or with a value that must not ask.
 pub fn any_labels(model: &Model) -> BoxedStrategy<Labels> {
-    let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
-    let asking = model.clone();
-    vec(label_change(model, (4, 2, 3)), keys.len())
+    let labels = asking_values(model);
+    vec(label_change(&labels, (4, 2, 3)), labels.len())
         .prop_map(move |changes| {
-            let pairs = keys.iter().cloned().zip(changes);
-            pairs.filter_map(|(key, change)| Some((key.clone(), change.value(&asking, &key)?))).collect()
+            let pairs = labels.iter().zip(changes);
+            pairs.filter_map(|((key, asking), change)| Some((key.clone(), change.value(asking)?))).collect()
         })
         .boxed()
 }

@@ -20,7 +20,7 @@ use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 
 use crate::driver::Property;
-use crate::generate::{Pick, asking_labels, label_change, pick};
+use crate::generate::{Pick, asking_labels, asking_values, label_change, pick};
 use crate::observation::Observation;
 use crate::oracle::Expected;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
@@ -92,15 +92,16 @@ impl Property for LabelDistribution {
     }
 
     fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Sequence> {
-        let keys: Vec<String> = model.label_vocabulary().into_iter().map(str::to_owned).collect();
+        let labels = asking_values(model);
+        let keys: Vec<String> = labels.keys().cloned().collect();
         let twin = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
-        let (value, asking) = (label_change(model, (4, 4, 2)), model.clone());
+        let value = label_change(&labels, (4, 4, 2));
         let pause = |range: std::ops::Range<u64>| range.prop_map(|ms| Before::Pause(Duration::from_millis(ms)));
         let before =
             prop_oneof![4 => pause(0..1), 2 => pause(0..100), 1 => pause(100..800), 3 => Just(Before::Settled)];
         let change = (pick(), select(keys), value, before).prop_map(move |(namespace, key, value, before)| Change {
             namespace,
-            value: value.value(&asking, &key),
+            value: value.value(&labels[&key]),
             key,
             before,
         });

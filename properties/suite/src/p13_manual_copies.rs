@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use credence_core::id::{CaseId, PropertyId, Requirement, agent};
 use credence_core::labels::Labels;
-use credence_model::model::{Model, Target, asking_labels, expected_in};
+use credence_model::model::{Model, Target, expected_in};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
 use credence_watch::wait::{self, Progress};
@@ -156,7 +156,7 @@ impl Place {
         target: &Target,
         case: &Intrusion,
     ) -> Result<Self, NamespaceError> {
-        let ways = asking_labels(target);
+        let ways = target.asking_labels();
         if ways.is_empty() {
             let name = only_name(target).unwrap_or_default();
             return Ok(Self::Named(env.namespaces.lease_named(&name, &env.observer).await));

@@ -11,7 +11,7 @@ use credence_cluster::cluster::{Cluster, ControlPlaneFiles};
 use credence_core::manifest::{Manifest, parse_documents};
 use credence_core::text::chain;
 use credence_model::config::{Bundle, SourceRef};
-use credence_model::model::{Model, Target, asking_labels};
+use credence_model::model::{Model, Target};
 use credence_model::overlay::{self, Server, Time};
 use credence_monitor::monitor::{Monitor, MonitorError, Options, RBAC, USER_AGENT};
 use credence_programs::dirs;
@@ -89,8 +89,13 @@ impl World {
 
     async fn make_namespaces(&self) -> Outcome {
         let namespaces: Api<Namespace> = Api::all(self.client().clone());
-        let labels: BTreeMap<String, String> =
-            self.model.targets.iter().filter_map(|target| asking_labels(target).into_iter().next()).flatten().collect();
+        let labels: BTreeMap<String, String> = self
+            .model
+            .targets
+            .iter()
+            .filter_map(|target| target.asking_labels().into_iter().next())
+            .flatten()
+            .collect();
         let ways = self.model.targets.iter().flat_map(|target| target.named_ways());
         let named = ways.flat_map(|(names, labels)| names.into_iter().map(move |name| (name, labels.clone())));
         let asking = (0..NAMESPACES).map(|number| (format!("asking-{number}"), labels.clone()));
@@ -105,7 +110,7 @@ impl World {
 
     /// A credential that namespaces ask for by label, of the type of pull secrets if there is one.
     pub(crate) fn target(&self) -> &Target {
-        let targets = || self.model.targets.iter().filter(|target| !asking_labels(target).is_empty());
+        let targets = || self.model.targets.iter().filter(|target| !target.asking_labels().is_empty());
         let pull = targets().find(|target| target.secret_type == "kubernetes.io/dockerconfigjson");
         pull.or_else(|| targets().next()).expect("the reference configuration selects by label")
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use credence_core::labels::Labels;
 
-use super::Context;
+use super::{Context, Finding, Rule};
 use crate::model::{Conflict, Target, selecting_labels};
 
 /// Namespaces of Kubernetes itself, which have no label but their name.
@@ -31,8 +31,15 @@ pub(super) fn conflicts(context: &Context<'_>, target: &Target) -> Vec<Conflict>
     conflicts.into_iter().filter(|conflict| names(conflict).contains(&target.name.as_str())).collect()
 }
 
+/// What a rule finds that is about the conflicts of one sort.
+pub(super) fn findings(context: &Context<'_>, rule: &Rule, is_of_it: fn(&Conflict) -> bool) -> Vec<Finding> {
+    let conflicts = |target| conflicts(context, target).into_iter().filter(is_of_it);
+    let found = |target| conflicts(target).map(move |conflict| rule.at(context.place(target), message(&conflict)));
+    context.model.targets.iter().flat_map(found).collect()
+}
+
 /// The text of a conflict of one target, without the target's name in front.
-pub(super) fn message(conflict: &Conflict) -> String {
+fn message(conflict: &Conflict) -> String {
     let text = conflict.to_string();
     text.strip_prefix(names(conflict)[0]).map_or(text.clone(), |rest| rest.trim_start().to_owned())
 }

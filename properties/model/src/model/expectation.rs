@@ -145,11 +145,6 @@ pub fn expected_in<'a>(model: &'a Model, namespace: &str, labels: &Labels) -> BT
     model.expected(&one).into_iter().map(|(copy, target)| (copy.secret, target)).collect()
 }
 
-/// The label maps with which a namespace of any name asks for `target`; none if the name decides.
-pub fn asking_labels(target: &Target) -> Vec<Labels> {
-    target.asking_labels()
-}
-
 /// The label maps with which `target` selects a namespace of any name, whether its stores admit it or not.
 pub fn selecting_labels(target: &Target) -> Vec<Labels> {
     opt_ins(&target.selection).into_iter().filter(|way| way.names.is_none()).map(|way| way.labels).collect()

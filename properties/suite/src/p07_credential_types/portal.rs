@@ -14,7 +14,7 @@ use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
 use credence_core::text::chain;
 use credence_model::config::SourceRef;
-use credence_model::model::{ExpectedKeys, Model, Target, asking_labels};
+use credence_model::model::{ExpectedKeys, Model, Target};
 use credence_report::verdict::{Outcome, violated};
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
@@ -98,7 +98,7 @@ impl<'a> PortalTrial<'a> {
         let names = [&copies.registry, &copies.client, &copies.token];
         let named = |name: &String| env.model.targets.iter().find(|target| target.name == *name);
         let targets: Vec<&Target> = names.into_iter().filter_map(named).collect();
-        let labels = targets.iter().filter_map(|target| asking_labels(target).into_iter().next()).flatten().collect();
+        let labels = targets.iter().filter_map(|target| target.asking_labels().into_iter().next()).flatten().collect();
         let mut trial = Self {
             env,
             consumers,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use credence_cluster::operator;
 use credence_core::labels::Labels;
-use credence_model::model::{Model, asking_labels, expected_in};
+use credence_model::model::{Model, Target, expected_in};
 use serde_json::{Value, json};
 
 use super::aim::{Aim, Goal};
@@ -238,7 +238,7 @@ fn central_store(scene: &Scene<'_>, how: Reference, goal: &Goal<'_>, name: &str)
 /// the platform has given in part is its authorisation already, whoever adds the rest.
 fn label(scene: &Scene<'_>, how: Labelling, aim: &Aim, name: &str) -> Option<Attempt> {
     let has = |(key, value): (&String, &String)| scene.labels.get(key) == Some(value);
-    let ways = scene.model.targets.iter().flat_map(asking_labels);
+    let ways = scene.model.targets.iter().flat_map(Target::asking_labels);
     let ways: Vec<Labels> = ways.filter(|way| !way.iter().any(has)).collect();
     let way = aim.any_of(&ways)?;
     let mut labelled = scene.labels.clone();

@@ -268,7 +268,7 @@ impl Addition {
 #[cfg(test)]
 mod tests {
     use credence_model::model::testing::reference;
-    use credence_model::model::{ExpectedKeys, asking_labels, expected_in};
+    use credence_model::model::{ExpectedKeys, Target, expected_in};
     use proptest::strategy::ValueTree;
     use rstest::rstest;
 
@@ -287,13 +287,13 @@ mod tests {
             let addition = addition(&model, number);
             let more = addition.model(&model).unwrap();
             let [target] = &more.targets[..] else { panic!("{addition:?}") };
-            let ways = asking_labels(target);
+            let ways = target.asking_labels();
             let [way] = &ways[..] else { panic!("{addition:?}: {ways:?}") };
             let key = format!("secrets/{}", addition.name());
             assert_eq!(way.get(&key).map(String::as_str), Some("true"), "{addition:?}");
             let all = model.with(&more);
             assert_eq!(expected_in(&all, "n", way).keys().collect::<Vec<_>>(), [&addition.name()]);
-            for other in model.targets.iter().flat_map(asking_labels) {
+            for other in model.targets.iter().flat_map(Target::asking_labels) {
                 let (before, after) = (expected_in(&model, "n", &other), expected_in(&all, "n", &other));
                 assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
             }

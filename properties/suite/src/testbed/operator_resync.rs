@@ -10,7 +10,7 @@ use std::time::Duration;
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::labels::Labels;
 use credence_core::text::chain;
-use credence_model::model::{Model, asking_labels, expected_in};
+use credence_model::model::{Model, Target, expected_in};
 use credence_watch::wait::{self, Progress};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -26,7 +26,7 @@ const ANY: &str = "credence-any";
 
 /// The labels with which a namespace of any name holds a copy.
 pub fn asked(model: &Model) -> Option<Labels> {
-    let all = model.targets.iter().flat_map(asking_labels);
+    let all = model.targets.iter().flat_map(Target::asking_labels);
     all.into_iter().find(|labels| !labels.is_empty() && !expected_in(model, ANY, labels).is_empty())
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use credence_core::labels::Labels;
-use credence_model::model::{Model, expected_in};
+use credence_model::model::{Model, Target, expected_in};
 use credence_report::verdict::{Outcome, Violation};
 use credence_watch::observer::View;
 use credence_watch::wait::{self, Progress, WaitError};
@@ -31,7 +31,7 @@ const HANGING: Duration = Duration::from_secs(2);
 /// at work after they had their labels.
 pub fn canary(model: &Model, touched: &BTreeSet<&str>, twin: &Labels) -> Labels {
     let mut canary = twin.clone();
-    for ways in model.targets.iter().map(credence_model::model::asking_labels) {
+    for ways in model.targets.iter().map(Target::asking_labels) {
         let looked_at = |way: &&Labels| way.keys().any(|key| touched.contains(key.as_str()));
         for (key, value) in ways.iter().find(looked_at).into_iter().flatten() {
             canary.entry(key.clone()).or_insert_with(|| value.clone());

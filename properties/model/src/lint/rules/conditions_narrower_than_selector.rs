@@ -16,12 +16,5 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let targets = context.model.targets.iter();
-    targets
-        .flat_map(|target| {
-            let conflicts = worlds::conflicts(context, target).into_iter();
-            let conflicts = conflicts.filter(|conflict| matches!(conflict, Conflict::NotAdmitted { .. }));
-            conflicts.map(|conflict| RULE.at(context.place(target), worlds::message(&conflict)))
-        })
-        .collect()
+    worlds::findings(context, &RULE, |conflict| matches!(conflict, Conflict::NotAdmitted { .. }))
 }

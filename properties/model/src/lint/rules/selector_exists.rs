@@ -16,14 +16,5 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let targets = context.model.targets.iter();
-    targets
-        .flat_map(|target| {
-            let conflicts = worlds::conflicts(context, target).into_iter();
-            conflicts.filter_map(|conflict| match &conflict {
-                Conflict::Declined { .. } => Some(RULE.at(context.place(target), worlds::message(&conflict))),
-                _ => None,
-            })
-        })
-        .collect()
+    worlds::findings(context, &RULE, |conflict| matches!(conflict, Conflict::Declined { .. }))
 }
