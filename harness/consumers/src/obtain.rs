@@ -10,6 +10,7 @@ use credence_core::consumer::Consumer;
 use credence_core::endpoints::Endpoints;
 use credence_core::formats::{BACKSTAGE, KUBELET};
 use credence_core::text::chain;
+use credence_programs::process::path::find_program;
 use credence_programs::supply::{self, Part, Programs, Progress};
 
 use crate::argo_cd::Images;
@@ -122,7 +123,7 @@ impl Setup {
             host_local: path(Part::CniHostLocal),
             loopback: path(Part::CniLoopback),
             // Its absence is a reason for no node, and that has been asked for.
-            runc: credence_programs::process::path::find_program("runc").unwrap_or_default(),
+            runc: find_program("runc").unwrap_or_default(),
             etcd: path(Part::Etcd),
         }
     }
@@ -152,7 +153,7 @@ pub(crate) async fn gitea_image(
 
 /// The consumers that cannot run here, each with what would enable it. Nothing is started or obtained.
 pub async fn absent(options: &supply::Options, endpoints: &Endpoints, nodes: Nodes) -> BTreeMap<Consumer, String> {
-    let has_git = credence_programs::process::path::find_program("git").is_some();
+    let has_git = find_program("git").is_some();
     // With the tools, the forge has git in its container.
     if !has_git && !matches!(nodes, Nodes::OfCluster { has_tools: true, .. }) {
         return Consumer::ALL.iter().map(|consumer| (*consumer, NO_GIT.to_owned())).collect();

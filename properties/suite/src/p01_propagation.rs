@@ -13,7 +13,7 @@ use credence_model::model::{Bound, Model, Target};
 use credence_model::overlay::COMPRESSED_SECONDS;
 use credence_model::values::Values;
 use credence_report::report::PropertyMeta;
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{self, Outcome};
 use credence_watch::wait;
 use futures::future::{join, join_all};
 use proptest::collection::vec;
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
 use crate::testbed::{Environment, HOLD};
@@ -149,7 +149,7 @@ impl<'a> Live<'a> {
             if let Err(error) = dependent.until_faithful(env, &rotation.initial, bound).await {
                 // A new copy that was never right has nothing to say about updates; other properties judge it. In a
                 // namespace that had its copy before, writing the initial values was itself an update.
-                let outcome = no_update(crate::observation::failed(&error), dependent.is_new(), &why);
+                let outcome = no_update(observation::failed(&error), dependent.is_new(), &why);
                 return Err(Observation { bound: Some(bound), ..Observation::of(outcome) });
             }
         }
@@ -213,12 +213,12 @@ impl<'a> Live<'a> {
                     self.observation.latencies.push(latency);
                     if latency > bound {
                         self.observation.outcome =
-                            credence_report::verdict::violated(format!("a copy was updated only after {latency:.1?}"));
+                            verdict::violated(format!("a copy was updated only after {latency:.1?}"));
                     }
                 }
                 Err(error) => {
-                    let end = explained(crate::observation::failed(&error), &why);
-                    self.observation.outcome = credence_report::verdict::worse(self.observation.outcome.clone(), end);
+                    let end = explained(observation::failed(&error), &why);
+                    self.observation.outcome = verdict::worse(self.observation.outcome.clone(), end);
                 }
             }
         }
@@ -234,7 +234,7 @@ impl<'a> Live<'a> {
         });
         match held.await {
             Ok(()) => Outcome::Held,
-            Err(error) => crate::observation::failed(&error),
+            Err(error) => observation::failed(&error),
         }
     }
 }

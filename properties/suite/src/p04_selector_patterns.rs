@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::text::chain;
 use credence_model::model::{Model, expected_in};
 use credence_model::selector::{
     LabelSelector, NamespaceSelection, Operator, Requirement as LabelRequirement, effective_labels,
@@ -24,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::driver::Property;
 use crate::generate::{Pick, any_labels, asking_labels, pick};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::p02_provisioning::{World, provision};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::{Environment, HOLD};
@@ -125,7 +126,7 @@ impl Property for SelectorPatterns {
     }
 
     async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
-        subject::prepare(env).await.map_err(|error| credence_core::text::chain(&error))
+        subject::prepare(env).await.map_err(|error| chain(&error))
     }
 
     async fn run(&self, env: &Arc<Environment>, reach: &Reach, cases: &[(CaseId, Pattern)]) -> Vec<Observation> {
@@ -218,13 +219,13 @@ async fn generated(
         }
     });
     observation.outcome = match reached.await {
-        Err(error) => crate::observation::failed(&error),
+        Err(error) => observation::failed(&error),
         Ok(()) => {
             observation.latencies.push(applied.elapsed());
             let held = wait::hold(&env.observer, "exactly the selected namespaces", HOLD, |view| {
                 differences(view, &selection, &name).map_or(Ok(()), Err)
             });
-            held.await.map_or_else(|error| crate::observation::failed(&error), |()| Outcome::Held)
+            held.await.map_or_else(|error| observation::failed(&error), |()| Outcome::Held)
         }
     };
     subject::delete(&client, &name).await?;

@@ -10,7 +10,7 @@ use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
 use credence_model::values::Values;
 use credence_report::report::PropertyMeta;
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{self, Outcome};
 use futures::future::join_all;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::driver::Property;
 use crate::generate::{self, Pick, pick};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::Environment;
 use crate::testbed::namespaces::NamespaceError;
@@ -122,10 +122,7 @@ async fn look(
         observation.bound = observation.bound.max(Some(bound));
         match end {
             Ok(()) => observation.latencies.push(written.elapsed()),
-            Err(error) => {
-                observation.outcome =
-                    credence_report::verdict::worse(observation.outcome, crate::observation::failed(&error))
-            }
+            Err(error) => observation.outcome = verdict::worse(observation.outcome, observation::failed(&error)),
         }
     }
     for dependent in dependents {

@@ -13,7 +13,7 @@ use credence_core::id::{CaseId, PropertyId, Requirement};
 use credence_model::config::SourceRef;
 use credence_model::model::Model;
 use credence_report::report::PropertyMeta;
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::SecretEvent;
 use credence_watch::wait;
 use futures::future::join_all;
@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::oracle::{self, Version};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::rotation::{self, Dependent, Rotation, targets_of};
@@ -147,10 +147,7 @@ impl<'a> Live<'a> {
             self.copies.push((dependent, events));
         }
         for end in rested {
-            end.map_err(|error| Observation {
-                bound: Some(bound),
-                ..Observation::of(crate::observation::failed(&error))
-            })?;
+            end.map_err(|error| Observation { bound: Some(bound), ..Observation::of(observation::failed(&error)) })?;
         }
         Ok(())
     }
@@ -177,21 +174,21 @@ impl<'a> Live<'a> {
         for arrival in join_all(arrivals).await {
             match arrival {
                 Ok(latency) => self.observation.latencies.push(latency),
-                Err(error) => return crate::observation::failed(&error),
+                Err(error) => return observation::failed(&error),
             }
         }
         let rest = wait::hold(&env.observer, "all formats like their source", HOLD, |view| {
             self.copies.iter().try_for_each(|(dependent, _)| dependent.look(view, last))
         });
         if let Err(error) = rest.await {
-            return crate::observation::failed(&error);
+            return observation::failed(&error);
         }
         let mut outcome = Outcome::Held;
         for (dependent, events) in &mut self.copies {
             match history(dependent, events, rotation) {
                 Ok(0) => {}
                 Ok(_) => self.observation.count("copy half new for a while"),
-                Err(why) => outcome = credence_report::verdict::worse(outcome, credence_report::verdict::violated(why)),
+                Err(why) => outcome = verdict::worse(outcome, verdict::violated(why)),
             }
         }
         outcome

@@ -15,7 +15,7 @@ use credence_core::labels::Labels;
 use credence_core::leak_scan::UNSEARCHABLE;
 use credence_model::model::{Model, Target, expected_in};
 use credence_report::report::PropertyMeta;
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::{SecretEvent, View};
 use credence_watch::wait::{self, Progress};
 use proptest::prelude::*;
@@ -294,7 +294,7 @@ async fn compare(
             }
         }
         Ok(Err(error)) => return Err(error.into()),
-        Err(wait::WaitError::TimedOut { last, .. }) => return Ok(credence_report::verdict::violated(last)),
+        Err(wait::WaitError::TimedOut { last, .. }) => return Ok(verdict::violated(last)),
         Err(error) => return Ok(Outcome::Unknown(error.to_string())),
     }
     let log = log.clone();
@@ -310,7 +310,7 @@ async fn compare(
     }
     Ok(match found {
         None => Outcome::Held,
-        Some(what) => credence_report::verdict::violated(format!("the audit log holds {what}")),
+        Some(what) => verdict::violated(format!("the audit log holds {what}")),
     })
 }
 

@@ -13,6 +13,7 @@ use credence_core::id::{CaseId, PropertyId, Requirement};
 use credence_model::model::{Model, Target};
 use credence_model::values::Values;
 use credence_report::report::PropertyMeta;
+use credence_report::verdict;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -190,7 +191,7 @@ async fn play(env: Arc<Environment>, change: Change, cases: Vec<(CaseId, World)>
     if let Err(error) = removed {
         let unknown = Observation::from(error).outcome;
         for observation in &mut observations {
-            observation.outcome = credence_report::verdict::worse(observation.outcome.clone(), unknown.clone());
+            observation.outcome = verdict::worse(observation.outcome.clone(), unknown.clone());
         }
     }
     observations

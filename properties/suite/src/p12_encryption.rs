@@ -21,7 +21,7 @@ use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
 use credence_model::values::Values;
 use credence_report::report::PropertyMeta;
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{self, Outcome};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
@@ -137,7 +137,7 @@ impl Property for Encryption {
         if let Some(wire) = wire {
             let (outcome, packets) = wire.judge().await;
             for observation in &mut observations {
-                observation.outcome = credence_report::verdict::worse(observation.outcome.clone(), outcome.clone());
+                observation.outcome = verdict::worse(observation.outcome.clone(), outcome.clone());
             }
             // The packets are of the slot and not of a case; they are counted once.
             if let Some(first) = observations.first_mut() {
@@ -262,7 +262,7 @@ async fn judge(env: &Environment, episode: &Episode, lives: &mut [Live<'_>]) -> 
         let of_control = LeakScan::new([&live.control])?;
         let is_found = found.iter().any(|stored| of_control.find(&stored.value).is_some());
         live.observation.outcome = match &everywhere {
-            Err(why) => credence_report::verdict::violated(why.clone()),
+            Err(why) => verdict::violated(why.clone()),
             Ok(()) if is_found => Outcome::Held,
             Ok(()) => Outcome::Unknown(format!("the search does not find the canary that is at {control}")),
         };

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::oracle::Expected;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
@@ -253,7 +253,7 @@ async fn intrude(scene: &mut Scene<'_>, case: &Intrusion, labels: Option<&Labels
     match (provided.await, squatted) {
         (Ok(()), Some(_)) => scene.observation.count("take the name of a copy, healed"),
         (Ok(()), None) => {}
-        (Err(error), Some(who)) => return Ok(explained(&who, crate::observation::failed(&error))),
+        (Err(error), Some(who)) => return Ok(explained(&who, observation::failed(&error))),
         (Err(error), None) => return Ok(Outcome::Unknown(format!("no copy to touch: {error}"))),
     }
     for (number, attempt) in case.attempts.then.iter().enumerate() {
@@ -263,7 +263,7 @@ async fn intrude(scene: &mut Scene<'_>, case: &Intrusion, labels: Option<&Labels
         }
     }
     let held = wait::hold(&scene.env.observer, "copies like their sources", HOLD, |view| scene.faithful(view));
-    Ok(held.await.map_or_else(|error| crate::observation::failed(&error), |()| Outcome::Held))
+    Ok(held.await.map_or_else(|error| observation::failed(&error), |()| Outcome::Held))
 }
 
 /// Takes the labels away or deletes the namespace: nothing that was tried may keep a copy.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::text::chain;
 use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
 use credence_model::overlay::COMPRESSED_SECONDS;
@@ -123,7 +124,7 @@ impl Property for Transition {
     }
 
     async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
-        subject::prepare(env).await.map_err(|error| credence_core::text::chain(&error))
+        subject::prepare(env).await.map_err(|error| chain(&error))
     }
 
     async fn run(&self, env: &Arc<Environment>, rotation: &Rotation, cases: &[(CaseId, Plan)]) -> Vec<Observation> {

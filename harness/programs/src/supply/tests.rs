@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::process::test_program;
+use credence_core::text::chain;
 
 mod releases;
 mod server;
@@ -172,7 +173,7 @@ async fn a_given_path_that_is_no_program_is_an_error(#[case] path: &str, #[case]
     let bench = Bench::new(WORKING);
     let mut options = bench.build_only();
     options.given.insert(Part::Helm, path.into());
-    let error = credence_core::text::chain(&obtain(&options, &[Part::Helm], &Quiet).await.unwrap_err());
+    let error = chain(&obtain(&options, &[Part::Helm], &Quiet).await.unwrap_err());
     assert!(error.starts_with(&format!("failed to use {path} as helm: not an executable file: {cause}")), "{error}");
 }
 

@@ -25,7 +25,7 @@ use super::deal::consumed;
 use super::issue::Kind;
 use super::issuer::Issuer;
 use super::trial::is_success;
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::oracle;
 use crate::testbed::Environment;
 use crate::testbed::namespaces::{self, Lease};
@@ -165,7 +165,7 @@ impl<'a> PortalTrial<'a> {
             match faithful.await {
                 // A copy that does not become so in its time is left to Backstage as it is.
                 Ok(()) | Err(WaitError::TimedOut { .. } | WaitError::Impossible { .. }) => {}
-                Err(error) => self.observation.outcome = crate::observation::failed(&error),
+                Err(error) => self.observation.outcome = observation::failed(&error),
             }
         }
     }

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::Placement;
 use super::issuer::Issuer;
 use super::trespass;
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::testbed::Environment;
 use crate::testbed::namespaces::Lease;
 use crate::testbed::rotation::Dependent;
@@ -113,7 +113,7 @@ impl<'a> Trial<'a> {
             Err(WaitError::TimedOut { last, .. } | WaitError::Impossible { why: last, .. }) => {
                 self.unfaithful = Some(last);
             }
-            Err(error) => self.observation.outcome = crate::observation::failed(&error),
+            Err(error) => self.observation.outcome = observation::failed(&error),
         }
     }
 

@@ -10,7 +10,7 @@ use credence_core::credential::Credential;
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
 use credence_core::leak_scan::{Leak, LeakScan};
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{self, Outcome};
 use credence_watch::wait::{self, Progress, WaitError};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
@@ -22,7 +22,7 @@ use super::objects::VALUE;
 use super::reach;
 use super::route::{Route, Trespass};
 use super::stage::{AccessError, OWN_VALUE, looked_at, request};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::testbed::sources::SharedLease;
 use crate::testbed::tenant::{self, Tenant};
 use crate::testbed::{Environment, HOLD};
@@ -265,7 +265,7 @@ impl Trial<'_> {
         match held.await {
             Ok(()) => {}
             Err(WaitError::Impossible { why, .. }) => self.violated(format!("{}: {why}", self.who())),
-            Err(error) => self.end_as(crate::observation::failed(&error)),
+            Err(error) => self.end_as(observation::failed(&error)),
         }
     }
 
@@ -296,7 +296,7 @@ impl Trial<'_> {
     }
 
     fn obtained(&self, value: &str, place: &str) -> Outcome {
-        credence_report::verdict::violated(format!("{} obtained {value}: it is in {place}", self.who()))
+        verdict::violated(format!("{} obtained {value}: it is in {place}", self.who()))
     }
 
     pub(super) fn count(&mut self, title: &str, end: &str) {
@@ -304,7 +304,7 @@ impl Trial<'_> {
     }
 
     pub(super) fn violated(&mut self, why: String) {
-        self.end_as(credence_report::verdict::violated(why));
+        self.end_as(verdict::violated(why));
     }
 
     pub(super) fn unknown(&mut self, why: String) {
@@ -313,7 +313,7 @@ impl Trial<'_> {
 
     /// Ends as this, unless something worse was seen before.
     fn end_as(&mut self, end: Outcome) {
-        self.observation.outcome = credence_report::verdict::worse(self.observation.outcome.clone(), end);
+        self.observation.outcome = verdict::worse(self.observation.outcome.clone(), end);
     }
 }
 

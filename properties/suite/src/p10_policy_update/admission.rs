@@ -11,7 +11,7 @@ use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
 use credence_core::text::chain;
 use credence_model::model::{POLICY_BOUND, Target};
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{self, Outcome};
 use credence_watch::wait::{self, Progress};
 use futures::future::join_all;
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
@@ -114,7 +114,7 @@ async fn lift_all(
                 other => Progress::Done(other),
             }
         });
-        match next.await.map_err(|error| Observation::of(credence_report::verdict::violated(error.to_string())))? {
+        match next.await.map_err(|error| Observation::of(verdict::violated(error.to_string())))? {
             Written::Allowed => return Ok(()),
             Written::Refused(binding) if env.model.guards.contains(&binding) => {
                 lifted.push(lift(&env.cluster.client, &binding, exemption).await?);
@@ -151,7 +151,7 @@ impl Live {
     }
 
     fn end_with(&mut self, outcome: &Outcome) {
-        self.observation.outcome = credence_report::verdict::worse(self.observation.outcome.clone(), outcome.clone());
+        self.observation.outcome = verdict::worse(self.observation.outcome.clone(), outcome.clone());
     }
 
     /// Tries to write, without a trace: admission judges a dry run as it does a write.
@@ -189,7 +189,7 @@ impl Live {
                 self.observation.count("refused by a policy that was put back");
             }
             (Ok(()), None) => {}
-            (Err(error), Some(_)) => self.end_with(&credence_report::verdict::violated(error.to_string())),
+            (Err(error), Some(_)) => self.end_with(&verdict::violated(error.to_string())),
             // Nothing that could be lifted: whether it should be refused, other properties judge.
             (Err(error), None) => self.end_with(&Outcome::Unknown(error.to_string())),
         }
@@ -212,7 +212,7 @@ impl Live {
                 self.observation.latencies.push(since.elapsed());
                 self.observation.count("allowed by a policy that was lifted");
             }
-            Err(error) => self.end_with(&credence_report::verdict::violated(error.to_string())),
+            Err(error) => self.end_with(&verdict::violated(error.to_string())),
         }
     }
 

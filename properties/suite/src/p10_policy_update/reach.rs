@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use credence_core::id::{CaseId, agent};
+use credence_core::text::chain;
 use credence_model::values::Values;
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::SecretSeen;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
@@ -13,7 +14,7 @@ use kube::Api;
 
 use super::subject::{Allowed, Subject, SubjectError};
 use super::{World, share_of};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::oracle::Expected;
 use crate::testbed::Environment;
 use crate::testbed::namespaces::{self, Lease};
@@ -88,8 +89,8 @@ impl Live {
     }
 
     fn give_up(&mut self, error: &SubjectError) {
-        let unknown = Outcome::Unknown(credence_core::text::chain(error));
-        self.observation.outcome = credence_report::verdict::worse(self.observation.outcome.clone(), unknown);
+        let unknown = Outcome::Unknown(chain(error));
+        self.observation.outcome = verdict::worse(self.observation.outcome.clone(), unknown);
     }
 
     /// Waits until exactly those hold a copy whom the policy allows, and compares what they hold with the source and
@@ -139,10 +140,10 @@ impl Live {
             let Some(now) = now else { continue };
             let kept = self.seen.get(namespace).is_none_or(|then| then.uid == now.uid);
             self.observation.outcome = match faithful {
-                Err(error) => crate::observation::failed(&error),
-                Ok(()) if !kept => credence_report::verdict::violated(format!(
-                    "{namespace} kept its rights and lost its copy for a while"
-                )),
+                Err(error) => observation::failed(&error),
+                Ok(()) if !kept => {
+                    verdict::violated(format!("{namespace} kept its rights and lost its copy for a while"))
+                }
                 Ok(()) => Outcome::Held,
             };
             if self.observation.outcome != Outcome::Held {
@@ -174,12 +175,8 @@ impl Live {
         match (secrets.get(secret).await, is_allowed(allowed, grant.as_ref())) {
             (Ok(_), true) => Outcome::Held,
             (Err(kube::Error::Api(status)), false) if status.is_not_found() => Outcome::Held,
-            (Ok(_), false) => {
-                credence_report::verdict::violated(format!("the consumer still reads {}/{secret}", consumer.namespace))
-            }
-            (Err(error), _) => {
-                Outcome::Unknown(format!("the consumer of {secret}: {}", credence_core::text::chain(&error)))
-            }
+            (Ok(_), false) => verdict::violated(format!("the consumer still reads {}/{secret}", consumer.namespace)),
+            (Err(error), _) => Outcome::Unknown(format!("the consumer of {secret}: {}", chain(&error))),
         }
     }
 
@@ -187,8 +184,8 @@ impl Live {
         if let Some(consumer) = self.consumer.take()
             && let Err(error) = consumer.remove(env, self.id).await
         {
-            let unknown = Outcome::Unknown(credence_core::text::chain(&error));
-            self.observation.outcome = credence_report::verdict::worse(self.observation.outcome, unknown);
+            let unknown = Outcome::Unknown(chain(&error));
+            self.observation.outcome = verdict::worse(self.observation.outcome, unknown);
         }
         (self.observation, self.leases.into_iter().map(|(lease, _)| lease).collect())
     }

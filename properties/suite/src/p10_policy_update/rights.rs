@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, agent};
+use credence_core::text::chain;
 use credence_model::config::SourceRef;
 use credence_model::model::POLICY_BOUND;
 use credence_model::values::Values;
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::{ExternalSecretSeen, SecretSeen, View};
 use credence_watch::wait::{self, Progress};
 use futures::future::join_all;
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 
 use super::subject::{Rights, Subject};
 use super::{World, share_of};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::rotation::until_like;
 use crate::testbed::{Environment, HOLD};
@@ -112,7 +113,7 @@ impl Live {
     }
 
     fn end_with(&mut self, outcome: Outcome) {
-        self.observation.outcome = credence_report::verdict::worse(self.observation.outcome.clone(), outcome);
+        self.observation.outcome = verdict::worse(self.observation.outcome.clone(), outcome);
     }
 
     /// A namespace that asks now gets nothing, and the copy that there is stays as it is.
@@ -131,7 +132,7 @@ impl Live {
         let (first, second) = (&self.leases[0].name, &self.leases[1].name);
         let labels = subject.labels(world.way, None);
         if let Err(error) = namespaces::set_labels(&client, &agent(self.id), second, &labels).await {
-            return self.end_with(Outcome::Unknown(credence_core::text::chain(&error)));
+            return self.end_with(Outcome::Unknown(chain(&error)));
         }
         let look = |view: &View<'_>| {
             if view.secret(second, &target.secret).is_some() {
@@ -158,7 +159,7 @@ impl Live {
         };
         match outcome {
             Ok(()) => {}
-            Err(error @ wait::WaitError::Impossible { .. }) => self.end_with(crate::observation::failed(&error)),
+            Err(error @ wait::WaitError::Impossible { .. }) => self.end_with(observation::failed(&error)),
             // Nobody tried, so nobody was refused.
             Err(error) => self.end_with(Outcome::Unknown(error.to_string())),
         }
@@ -183,7 +184,7 @@ impl Live {
         let given = Instant::now();
         match until_like(env, &self.leases[1].name, subject.target, values, bound).await {
             Ok(()) => self.observation.latencies.push(given.elapsed()),
-            Err(error) => self.end_with(crate::observation::failed(&error)),
+            Err(error) => self.end_with(observation::failed(&error)),
         }
     }
 }
@@ -224,10 +225,10 @@ async fn until_access(readers: &[(Client, SourceRef)], wanted: bool, what: &str)
                 Ok(_) if wanted => Progress::Done(()),
                 Ok(_) => Progress::NotYet(format!("it reads {source}")),
                 Err(kube::Error::Api(status)) if status.is_forbidden() && !wanted => Progress::Done(()),
-                Err(error) => Progress::NotYet(credence_core::text::chain(&error)),
+                Err(error) => Progress::NotYet(chain(&error)),
             }
         });
-        reached.await.map_err(|error| crate::observation::failed(&error))?;
+        reached.await.map_err(|error| observation::failed(&error))?;
     }
     Ok(begin.elapsed())
 }

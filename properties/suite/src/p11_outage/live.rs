@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_core::id::CaseId;
+use credence_core::text::chain;
 use credence_model::model::Target;
-use credence_report::verdict::{Outcome, Violation};
+use credence_report::verdict::{self, Outcome, Violation};
 use credence_watch::observer::ExternalSecretSeen;
 use credence_watch::wait::{self, Progress};
 use futures::future::join_all;
@@ -17,7 +18,7 @@ use super::fault::Fault;
 use super::place::{Harm, Place};
 use super::scope::{World, values_of};
 use super::{Episode, Move, Population, Scenario};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::oracle::Expected;
 use crate::testbed::rotation::Dependent;
 use crate::testbed::settle::{Past, settle};
@@ -94,7 +95,7 @@ impl<'a> Live<'a> {
     }
 
     fn end_with(&mut self, outcome: Outcome) {
-        self.observation.outcome = credence_report::verdict::worse(self.observation.outcome.clone(), outcome);
+        self.observation.outcome = verdict::worse(self.observation.outcome.clone(), outcome);
     }
 
     /// Ends the case without a verdict.
@@ -153,7 +154,7 @@ impl<'a> Live<'a> {
         self.observation.count(&fault.to_string());
         let signs = self.places.iter().map(|place| place.feel(env, broken, fault.sign()));
         if let Some(error) = join_all(signs).await.into_iter().find_map(Result::err) {
-            self.give_up(&format!("{fault}: no sign of it: {}", credence_core::text::chain(&error)));
+            self.give_up(&format!("{fault}: no sign of it: {}", chain(&error)));
         }
     }
 
@@ -165,7 +166,7 @@ impl<'a> Live<'a> {
             wait::pass_until(now + joins.after).await;
             let events = Some(env.observer.record(&dependent.namespace));
             if let Err(error) = dependent.ask(&self.client, self.id).await {
-                self.give_up(&credence_core::text::chain(&error));
+                self.give_up(&chain(&error));
             }
             self.observation.count("label namespace during an outage");
             self.places.push(Place { dependent, events, before: None });
@@ -179,10 +180,10 @@ impl<'a> Live<'a> {
             if !fault.lets_updates_through()
                 && let Err(why) = place.unharmed(&Harm::Anything)
             {
-                self.end_with(credence_report::verdict::violated(format!("{fault}: {why}")));
+                self.end_with(verdict::violated(format!("{fault}: {why}")));
             }
             if let Err(error) = place.dependent.stop_asking(&self.client, self.id).await {
-                self.give_up(&credence_core::text::chain(&error));
+                self.give_up(&chain(&error));
             }
             self.observation.count("remove labels during an outage");
             self.left.push(place.dependent);
@@ -195,8 +196,8 @@ impl<'a> Live<'a> {
             let (old, new) = (values_of(place.dependent.target, old), values_of(place.dependent.target, new));
             let harm = if updates { Harm::NeitherOf(&old, &new) } else { Harm::Anything };
             if let Err(why) = place.unharmed(&harm) {
-                let violated = credence_report::verdict::violated(format!("{fault}: {why}"));
-                self.observation.outcome = credence_report::verdict::worse(self.observation.outcome.clone(), violated);
+                let violated = verdict::violated(format!("{fault}: {why}"));
+                self.observation.outcome = verdict::worse(self.observation.outcome.clone(), violated);
             }
         }
     }
@@ -229,9 +230,8 @@ impl<'a> Live<'a> {
             match arrived {
                 Ok(latency) => self.observation.latencies.push(latency),
                 Err(error) => {
-                    let outcome = after(fault, outage, crate::observation::failed(&error));
-                    self.observation.outcome =
-                        credence_report::verdict::worse(self.observation.outcome.clone(), outcome);
+                    let outcome = after(fault, outage, observation::failed(&error));
+                    self.observation.outcome = verdict::worse(self.observation.outcome.clone(), outcome);
                 }
             }
         }
@@ -254,7 +254,7 @@ impl<'a> Live<'a> {
             places.try_for_each(|place| place.dependent.look(view, &values_of(place.dependent.target, world)))
         });
         if let Err(error) = held.await {
-            self.end_with(crate::observation::failed(&error));
+            self.end_with(observation::failed(&error));
         }
     }
 

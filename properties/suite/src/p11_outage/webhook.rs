@@ -27,6 +27,7 @@ use kube::api::DeleteParams;
 use tokio::time::Instant;
 
 use super::breakage;
+use crate::observation;
 use crate::oracle::{self, Expected, Names};
 use crate::stop::Stop;
 use crate::testbed::Environment;
@@ -199,7 +200,7 @@ impl<'a> Scene<'a> {
         });
         let after = match gone.await {
             Ok(()) => Outcome::Held,
-            Err(error) => crate::observation::failed(&error),
+            Err(error) => observation::failed(&error),
         };
         record(DELETED, &format!("namespace {}", self.deleted), meanwhile, away, after, bound)
     }

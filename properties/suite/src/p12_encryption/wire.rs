@@ -8,7 +8,8 @@ use std::time::Duration;
 use credence_cluster::evidence::capture::{self, Capture, CaptureError, Traffic};
 use credence_core::credential::Credential;
 use credence_core::leak_scan::{LeakScan, LeakScanError};
-use credence_report::verdict::Outcome;
+use credence_core::text::chain;
+use credence_report::verdict::{self, Outcome};
 use credence_watch::wait::{self, Progress};
 
 /// How long a packet may be on its way through the capture.
@@ -61,8 +62,8 @@ impl Wire {
         let packets = self.capture.packets();
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = match (found.first(), seen) {
-            (Some(what), _) => credence_report::verdict::violated(format!("traffic between the parts holds {what}")),
-            (None, Err(error)) => Outcome::Unknown(credence_core::text::chain(&error)),
+            (Some(what), _) => verdict::violated(format!("traffic between the parts holds {what}")),
+            (None, Err(error)) => Outcome::Unknown(chain(&error)),
             (None, Ok(())) => Outcome::Held,
         };
         (outcome, packets)

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::attempt::{Attempt, LookAlike, Maker, content, look_alikes, squatters};
 use super::scene::{Answer, ORDINARY, STORE, Scene, explained};
+use crate::observation;
 use crate::testbed::denial::Refusal;
 
 impl Scene<'_> {
@@ -69,7 +70,7 @@ impl Scene<'_> {
         });
         match gone.await {
             Ok(()) => self.healed(operation, began, &bound),
-            Err(error) => explained(&who, crate::observation::failed(&error)),
+            Err(error) => explained(&who, observation::failed(&error)),
         }
     }
 

@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::attempt::{Act, Attempt, look_alikes};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::oracle::{self, Expected};
 use crate::testbed::Environment;
 use crate::testbed::denial::Refusal;
@@ -179,7 +179,7 @@ impl Scene<'_> {
                     Bound::Within(_) => String::new(),
                 };
                 let who = format!("{} {what}: {}/{name} is not healed{why}", self.actor(), self.namespace);
-                explained(&who, crate::observation::failed(&error))
+                explained(&who, observation::failed(&error))
             }
         }
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_core::id::{CaseId, agent};
+use credence_core::text::chain;
 use credence_model::model::Bound;
 use credence_model::values::{Values, mixtures};
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::{SecretEvent, View};
 use credence_watch::wait::{self, Progress, WaitError};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -17,7 +18,7 @@ use super::change::Change;
 use super::form::{Form, SELECTED, decode};
 use super::subject::{self, SubjectError};
 use super::{OneStep, Plan, changeable};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::oracle;
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::rotation::Rotation;
@@ -93,7 +94,7 @@ impl Live {
             Ok(_) => {}
         }
         if let Err(error) = forms.clean_up(env, self.id).await {
-            self.observation.outcome = credence_report::verdict::worse(self.observation.outcome, unknown(&error));
+            self.observation.outcome = verdict::worse(self.observation.outcome, unknown(&error));
         }
         self.observation
     }
@@ -119,7 +120,7 @@ impl Live {
         self.observation.count(&format!("{} changed in one step {}, noticed", forms.change, forms.one_step));
         let held = wait::hold(&env.observer, both, HOLD, |view| forms.both_served(view, last));
         if let Err(error) = held.await {
-            return crate::observation::failed(&error);
+            return observation::failed(&error);
         }
         let removed = Instant::now();
         if let Err(error) = subject::delete(&env.client_for(self.id), forms.old.name()).await {
@@ -134,15 +135,15 @@ impl Live {
             }
         });
         if let Err(error) = gone.await {
-            return crate::observation::failed(&error);
+            return observation::failed(&error);
         }
         let held = wait::hold(&env.observer, "new consumers served", HOLD, |view| {
             forms.new.served(view.secret(&forms.pair.name, NEW), last)
         });
         if let Err(error) = held.await {
-            return crate::observation::failed(&error);
+            return observation::failed(&error);
         }
-        forms.history(rotation, removed).map_or_else(credence_report::verdict::violated, |()| Outcome::Held)
+        forms.history(rotation, removed).map_or_else(verdict::violated, |()| Outcome::Held)
     }
 }
 
@@ -224,7 +225,7 @@ impl Forms {
                 (Some(_), Some(_)) => Progress::Done(()),
             }
         });
-        Ok(there.await.map_or_else(|error| crate::observation::failed(&error), |()| Outcome::Held))
+        Ok(there.await.map_or_else(|error| observation::failed(&error), |()| Outcome::Held))
     }
 
     fn both_served(&self, view: &View<'_>, values: &Values) -> Result<(), String> {
@@ -298,12 +299,12 @@ impl Forms {
 }
 
 fn unknown(error: &SubjectError) -> Outcome {
-    Outcome::Unknown(credence_core::text::chain(error))
+    Outcome::Unknown(chain(error))
 }
 
 /// What a wait for an update says, with a remark if the configuration rules updates out.
 fn failed(error: &WaitError, bound: &Bound) -> Outcome {
-    match (crate::observation::failed(error), bound) {
+    match (observation::failed(error), bound) {
         (Outcome::Violated(mut violation), Bound::Never { why, .. }) => {
             violation.reason.push_str(&format!("; {why}"));
             Outcome::Violated(violation)

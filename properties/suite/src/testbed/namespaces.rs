@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use credence_cluster::apply::RUN_LABEL;
 use credence_core::text::chain;
 use credence_model::model::expected_in;
 use credence_report::verdict::{Outcome, Violation};
@@ -16,6 +17,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedMutexGuard, watch};
 
+use crate::observation;
 use crate::oracle::{self, Names};
 use crate::testbed::Environment;
 use crate::testbed::known_bugs::{self, EXTERNAL_SECRET_STAYS, FINALIZER};
@@ -138,7 +140,7 @@ impl Namespaces {
         labels: &BTreeMap<String, String>,
     ) -> Result<(), NamespaceError> {
         let mut all = labels.clone();
-        all.insert(credence_cluster::apply::RUN_LABEL.to_owned(), self.run.clone());
+        all.insert(RUN_LABEL.to_owned(), self.run.clone());
         let mut namespace = Namespace::default();
         namespace.metadata.name = Some(name.to_owned());
         namespace.metadata.labels = Some(all);
@@ -183,9 +185,7 @@ impl Namespaces {
     pub async fn remove_all(&self, env: &Environment) -> Result<(), NamespaceError> {
         let client = &env.cluster.client;
         let ours = env.observer.look(|view| {
-            let ours = view
-                .namespaces()
-                .filter(|(_, seen)| seen.labels.get(credence_cluster::apply::RUN_LABEL) == Some(&self.run));
+            let ours = view.namespaces().filter(|(_, seen)| seen.labels.get(RUN_LABEL) == Some(&self.run));
             ours.map(|(name, _)| name.clone()).collect::<Vec<_>>()
         });
         for name in &ours {
@@ -251,10 +251,10 @@ impl Namespaces {
         let forgotten = known_bugs::forgotten(env, &known_bugs::makers(&env.model), &nothing).await;
         let forgotten = forgotten.map_err(|error| unanswered(&error))?;
         if forgotten.is_empty() {
-            return Err(crate::observation::failed(&error));
+            return Err(observation::failed(&error));
         }
         known_bugs::sweep(&env.cluster.client, &forgotten).await.map_err(|error| unanswered(&error))?;
-        empty().await.map_err(|error| crate::observation::failed(&error))?;
+        empty().await.map_err(|error| observation::failed(&error))?;
         let names: Vec<&str> = forgotten.iter().map(|forgotten| forgotten.name.as_str()).collect();
         let reason = format!("namespace {} kept {} after its labels were gone", lease.name, names.join(", "));
         self.leave_behind(Violation { reason, known: Some(EXTERNAL_SECRET_STAYS) });

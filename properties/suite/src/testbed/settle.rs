@@ -11,6 +11,7 @@ use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
 use tokio::time::Instant;
 
+use crate::observation;
 use crate::oracle::{self, Expected, Names};
 use crate::testbed::known_bugs::{self, EXTERNAL_SECRET_STAYS, FINALIZER_STAYS, Maker};
 use crate::testbed::namespaces::{self, NamespaceError};
@@ -75,7 +76,7 @@ pub async fn settle_by(
             latencies.push(took);
             return Outcome::Held;
         }
-        Err(error) => crate::observation::failed(&error),
+        Err(error) => observation::failed(&error),
     };
     let Outcome::Violated(violation) = first else { return first };
     let asked = worlds.iter().map(|(name, expected)| {
@@ -99,7 +100,7 @@ pub async fn settle_by(
     }
     match try_settle(env, worlds, bound, Past::Relabelled).await {
         Ok(_) => Outcome::Violated(Violation { known: Some(EXTERNAL_SECRET_STAYS), ..violation }),
-        Err(error) => crate::observation::failed(&error),
+        Err(error) => observation::failed(&error),
     }
 }
 
@@ -146,7 +147,7 @@ pub async fn deletion(
     let stale = match wait::until(&env.observer, &what, DELETION, look).await {
         Ok(None) => return Ok(Outcome::Held),
         Ok(Some(stale)) => stale,
-        Err(error) => return Ok(crate::observation::failed(&error)),
+        Err(error) => return Ok(observation::failed(&error)),
     };
     let gone = |view: &View<'_>| match view.namespace(name) {
         None => Progress::Done(()),
@@ -161,6 +162,6 @@ pub async fn deletion(
             reason: format!("namespace {name} lost its label and then could not be deleted: {stale} held it back"),
             known: Some(FINALIZER_STAYS),
         }),
-        Err(error) => crate::observation::failed(&error),
+        Err(error) => observation::failed(&error),
     })
 }

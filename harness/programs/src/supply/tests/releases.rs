@@ -5,6 +5,7 @@ use flate2::write::GzEncoder;
 
 use super::server::{Served, Server};
 use super::*;
+use credence_core::text::chain;
 
 const BODY: &[u8] = b"#!/bin/sh\necho kube-apiserver\n";
 
@@ -153,7 +154,7 @@ async fn what_is_not_published_is_built() {
 async fn when_a_build_fails_too_the_error_has_both_reasons() {
     let (bench, server) = (Bench::new(BROKEN), Server::start(BTreeMap::new()).await);
     let error = obtain(&mirrored(&bench, &server), &[Part::Helm], &Quiet).await.unwrap_err();
-    let text = credence_core::text::chain(&error);
+    let text = chain(&error);
     assert!(text.contains("404 Not Found") && text.contains("main.go:7: no such thing"), "{text}");
 }
 
