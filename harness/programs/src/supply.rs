@@ -29,6 +29,7 @@ mod error;
 mod examine;
 mod given;
 mod go;
+mod image;
 mod lock;
 mod module;
 mod packages;
@@ -55,8 +56,12 @@ pub use space::{check as check_space, free as free_space};
 use cache::{Cache, Stored};
 use download::{Downloads, Failure};
 use go::Go;
+use image::PublishedImage;
 use module::Module;
 use release::Release;
+
+/// How long a module registry may say nothing, by default: long enough for the largest module on a slow line.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How what is in neither the given paths nor the cache may be obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -89,6 +94,9 @@ pub struct Options {
     pub providers: Providers,
     /// How much of the processors builds may take.
     pub priority: Priority,
+    /// How long a module registry may say nothing before a download of sources is given up; release hosts are given up
+    /// sooner, as a build does without them.
+    pub patience: Duration,
 }
 
 impl Options {
@@ -103,6 +111,7 @@ impl Options {
             go: PathBuf::from("go"),
             providers: Providers::default(),
             priority: Priority::default(),
+            patience: PATIENCE,
         }
     }
 }
@@ -203,10 +212,13 @@ impl Programs {
     }
 
     /// The store providers of External Secrets Operator, if it was asked for and is no program of the user's own, which
-    /// does not say.
+    /// does not say. An official release has them all.
     pub fn providers(&self) -> Option<Providers> {
-        let operator = self.all.get(&Part::ExternalSecrets)?;
-        (operator.origin != Origin::Given).then_some(self.providers)
+        match self.all.get(&Part::ExternalSecrets)?.origin {
+            Origin::Given => None,
+            Origin::Release { .. } => Some(Providers::All),
+            Origin::Build => Some(self.providers),
+        }
     }
 }
 
@@ -238,7 +250,14 @@ pub async fn obtain(options: &Options, parts: &[Part], progress: &dyn Progress) 
     }
     if !missing.is_empty() {
         cache.prepare()?;
-        let job = Job { options, cache, progress, start, downloads: Downloads::new(), building: Mutex::new(()) };
+        let job = Job {
+            options,
+            cache,
+            progress,
+            start,
+            downloads: Downloads::new(options.patience),
+            building: Mutex::new(()),
+        };
         let modules = missing.iter().map(|(&module, parts)| job.module(module, parts));
         programs.extend(try_join_all(modules).await?.into_iter().flatten());
     }
@@ -336,9 +355,11 @@ impl Job<'_> {
         if self.options.source == Source::Build {
             return Err(Failure::Unavailable("not wanted".to_owned()));
         }
-        let release = Release::here(part, self.options.mirror.as_deref())?;
-        let report = |step: &Step| self.report(&[part], step);
-        let (program, origin) = release.fetch(&self.downloads, &self.cache, lock, &report).await?;
+        let (mirror, report) = (self.options.mirror.as_deref(), |step: &Step| self.report(&[part], step));
+        let (program, origin) = match PublishedImage::of(part, mirror)? {
+            Some(image) => image.fetch(&self.cache, lock, &report).await?,
+            None => Release::here(part, mirror)?.fetch(&self.downloads, &self.cache, lock, &report).await?,
+        };
         Ok(self.put(part, program, origin, lock).await?)
     }
 
@@ -348,7 +369,7 @@ impl Job<'_> {
         parts: &[Part],
         lock: &Arc<Lock>,
     ) -> Result<BTreeMap<Part, Program>, ComponentError> {
-        let go = Go::find(&self.options.go, module).await?.at(self.options.priority);
+        let go = Go::find(&self.options.go, module).await?.at(self.options.priority).patient(self.options.patience);
         let report = |step: &Step| self.report(parts, step);
         let sources = build::prepare(&go, &self.cache, module, parts, &report).await?;
         let _turn = match self.building.try_lock() {

@@ -75,7 +75,7 @@ async fn obtain(options: &Options, module: Module, taken: &[&str]) -> Result<Pat
     if is_complete(&place, taken) {
         return Ok(place);
     }
-    let go = Go::find(&options.go, module).await?;
+    let go = Go::find(&options.go, module).await?.patient(options.patience);
     copy(&module_directory(&go, &cache, module).await?, taken, &place)?;
     Ok(place)
 }
@@ -84,7 +84,7 @@ async fn obtain(options: &Options, module: Module, taken: &[&str]) -> Result<Pat
 pub(super) async fn module_directory(go: &Go, cache: &Cache, module: Module) -> Result<PathBuf, ComponentError> {
     let directory = cache.module(module)?;
     // Named without a version it is the pinned one, checked against go.sum.
-    let output = go.output(module, &directory, &["mod", "download", "-json", module.path()]).await?;
+    let output = go.download(module, &directory, &["mod", "download", "-json", module.path()]).await?;
     let found: Downloaded = serde_json::from_slice(&output).map_err(|error| ComponentError::Go {
         command: format!("go mod download -json {}", module.path()),
         output: error.to_string(),

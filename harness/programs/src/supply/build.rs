@@ -42,7 +42,7 @@ pub(super) async fn prepare(
         true => providers::reduced(go, cache).await?,
         false => cache.module(module)?,
     };
-    let packages = Packages::list(go, module, &directory, parts).await;
+    let packages = Packages::list(go, module, &directory, parts).await?;
     Ok(Sources { directory, packages })
 }
 

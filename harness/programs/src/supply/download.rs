@@ -16,9 +16,9 @@ use super::cache::failed;
 use super::{ComponentError, Step};
 
 /// How long a host may take to accept a connection, so that a machine without network soon goes on to build.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// How long a host may send nothing.
-const SILENCE: Duration = Duration::from_secs(30);
+pub(super) const SILENCE: Duration = Duration::from_secs(30);
 
 /// Why a release was not downloaded.
 #[derive(Debug)]
@@ -42,9 +42,11 @@ pub(super) struct Downloads {
 }
 
 impl Downloads {
-    pub(super) fn new() -> Self {
+    /// Downloads that give up a host which says nothing for `patience`, if that is shorter than what is usual.
+    pub(super) fn new(patience: Duration) -> Self {
         credence_watch::crypto::use_ring();
-        let client = reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(SILENCE).build();
+        let silence = SILENCE.min(patience);
+        let client = reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(silence).build();
         // Without it a build still works, so this is a reason for no release and no more.
         let client = client.map_err(|error| chain(&error));
         Self { client, unreachable: Mutex::new(BTreeMap::new()) }

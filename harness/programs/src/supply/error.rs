@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use super::Part;
 
@@ -122,6 +123,20 @@ pub enum ComponentError {
         command: String,
         /// The end of what it said.
         output: String,
+    },
+    /// A module registry did not answer.
+    #[error(
+        "gave up {command}: the module registry said nothing for {} s{asked}; \
+             set GOPROXY to one that answers, and start again: what was downloaded is kept",
+        silence.as_secs()
+    )]
+    SilentRegistry {
+        /// The command line.
+        command: String,
+        /// How long nothing was heard.
+        silence: Duration,
+        /// The request it did not answer, as ` after URL was asked for`; empty where none was seen.
+        asked: String,
     },
     /// `go build` failed.
     #[error("failed to build {parts} with go, {status}:\n{tail}")]

@@ -8,6 +8,7 @@ use tokio::process::Command;
 use super::cache::{self, Cache};
 use super::download::Failure;
 use super::go::Go;
+use super::image::PublishedImage;
 use super::module::Module;
 use super::release::Release;
 use super::{Options, Part, Source, build, compiler, given, space};
@@ -166,10 +167,14 @@ fn releasable(options: &Options, part: Part) -> Result<String, String> {
     if options.source == Source::Build {
         return Err("not wanted".to_owned());
     }
-    match Release::here(part, options.mirror.as_deref()) {
-        Ok(release) => Ok(release.host().to_owned()),
-        Err(Failure::Unavailable(reason)) => Err(reason),
-        Err(Failure::Fatal(error)) => Err(chain(&error)),
+    let mirror = options.mirror.as_deref();
+    match PublishedImage::of(part, mirror).map_err(|error| chain(&error))? {
+        Some(image) => Ok(image.host().to_owned()),
+        None => match Release::here(part, mirror) {
+            Ok(release) => Ok(release.host().to_owned()),
+            Err(Failure::Unavailable(reason)) => Err(reason),
+            Err(Failure::Fatal(error)) => Err(chain(&error)),
+        },
     }
 }
 

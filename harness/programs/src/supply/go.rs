@@ -2,12 +2,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{ChildStderr, ChildStdout, Command};
+use tokio::time::timeout;
 
-use super::ComponentError;
 use super::module::Module;
+use super::{ComponentError, PATIENCE};
 use crate::process::priority::Priority;
 
 /// The first Go that can replace itself by the version that it is told (<https://go.dev/doc/toolchain>).
@@ -29,6 +33,8 @@ pub(super) struct Go {
     pub(super) module_cache: PathBuf,
     /// How much of the processors it may take.
     priority: Priority,
+    /// How long it may say nothing while it downloads.
+    patience: Duration,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +82,7 @@ impl Go {
             build_cache: found.gocache,
             module_cache: found.gomodcache,
             priority: Priority::Normal,
+            patience: PATIENCE,
         };
         go.check(module)?;
         Ok(go)
@@ -85,6 +92,12 @@ impl Go {
     #[must_use]
     pub(super) fn at(self, priority: Priority) -> Self {
         Self { priority, ..self }
+    }
+
+    /// The same with another time for module registries to say something.
+    #[must_use]
+    pub(super) fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Fails unless this Go, or a toolchain that it may obtain, builds `module`.
@@ -124,22 +137,68 @@ impl Go {
         command
     }
 
-    /// Runs a short Go command and gives what it wrote.
-    pub(super) async fn output(
+    /// Runs a Go command that may download modules, and gives what it wrote. It is killed when a registry says nothing
+    /// for too long: Go itself would wait for ever.
+    ///
+    /// # Errors
+    /// When it fails, or a registry is silent.
+    pub(super) async fn download(
         &self,
         module: Module,
         directory: &Path,
         arguments: &[&str],
     ) -> Result<Vec<u8>, ComponentError> {
-        let failed = |output| ComponentError::Go { command: format!("go {}", arguments.join(" ")), output };
-        let output = self.command(module, directory).args(arguments).output().await;
-        let output = output.map_err(|error: io::Error| failed(error.to_string()))?;
-        if !output.status.success() {
-            let said = [output.stderr, output.stdout].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+        let line = || format!("go {}", arguments.join(" "));
+        let failed = |output: String| ComponentError::Go { command: line(), output };
+        let broken = |error: io::Error| failed(error.to_string());
+        let (verb, rest) = arguments.split_first().unwrap_or((&"", &[]));
+        let mut command = self.command(module, directory);
+        // `go mod` takes flags behind its second word.
+        let (verbs, rest) = rest.split_at(usize::from(*verb == "mod"));
+        command.arg(verb).args(verbs).arg("-x").args(rest);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(broken)?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let read = async { read_whole(stdout).await.map_err(broken) };
+        let (written, said) = tokio::try_join!(read, self.listen(stderr, line()))?;
+        let status = child.wait().await.map_err(broken)?;
+        if !status.success() {
+            let said = [said, String::from_utf8_lossy(&written).into_owned()];
             return Err(failed(said.join("\n").trim().to_owned()));
         }
-        Ok(output.stdout)
+        Ok(written)
     }
+
+    /// Takes what a command says until it ends, and gives it without its requests, each of which Go prints as
+    /// `# get URL` when it is made and again when it is answered.
+    async fn listen(&self, stderr: Option<ChildStderr>, command: String) -> Result<String, ComponentError> {
+        let Some(stderr) = stderr else { return Ok(String::new()) };
+        let mut lines = BufReader::new(stderr).split(b'\n');
+        let (mut said, mut asked) = (Vec::new(), String::new());
+        loop {
+            let Ok(next) = timeout(self.patience, lines.next_segment()).await else {
+                return Err(ComponentError::SilentRegistry { command, silence: self.patience, asked });
+            };
+            let next = next.map_err(|error| ComponentError::Go { command: command.clone(), output: error.to_string() });
+            let Some(next) = next? else { return Ok(said.join("\n")) };
+            let line = String::from_utf8_lossy(&next).into_owned();
+            match line.strip_prefix("# get ") {
+                Some(request) => {
+                    let url = request.split_whitespace().next().unwrap_or_default();
+                    asked = format!(" after {} was asked for", url.trim_end_matches(':'));
+                }
+                None => said.push(line),
+            }
+        }
+    }
+}
+
+async fn read_whole(stdout: Option<ChildStdout>) -> io::Result<Vec<u8>> {
+    let mut written = Vec::new();
+    if let Some(mut stdout) = stdout {
+        stdout.read_to_end(&mut written).await?;
+    }
+    Ok(written)
 }
 
 /// Whether this Go builds a module that needs `needed`, by itself or with a newer toolchain that it may fetch.
@@ -196,6 +255,7 @@ mod tests {
             build_cache: "/cache".into(),
             module_cache: "/modules".into(),
             priority: Priority::Normal,
+            patience: PATIENCE,
         }
     }
 

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Part;
 use super::go::Go;
 use super::module::Module;
+use super::{ComponentError, Part};
 
 /// What Go prints of each package, in its own template language.
 const FORMAT: &str = "{{.ImportPath}}\t{{.Dir}}\t{{join .GoFiles \" \"}}";
@@ -24,14 +24,24 @@ pub(super) struct Packages {
 impl Packages {
     /// Lists what parts of a module are compiled of, and so downloads all of it. Knows nothing where Go cannot say: the
     /// build will, and why.
-    pub(super) async fn list(go: &Go, module: Module, directory: &Path, parts: &[Part]) -> Self {
+    ///
+    /// # Errors
+    /// When a registry is silent, which a build would wait for as well.
+    pub(super) async fn list(
+        go: &Go,
+        module: Module,
+        directory: &Path,
+        parts: &[Part],
+    ) -> Result<Self, ComponentError> {
         let mut arguments = vec!["list", "-deps", "-tags", module.tags(), "-f", FORMAT];
         arguments.extend(parts.iter().map(|part| part.package()));
-        match go.output(module, directory, &arguments).await {
+        match go.download(module, directory, &arguments).await {
             Ok(listed) => {
-                Self::of(&String::from_utf8_lossy(&listed), |file| fs::metadata(file).map_or(0, |data| data.len()))
+                let size = |file: &Path| fs::metadata(file).map_or(0, |data| data.len());
+                Ok(Self::of(&String::from_utf8_lossy(&listed), size))
             }
-            Err(_) => Self::default(),
+            Err(silent @ ComponentError::SilentRegistry { .. }) => Err(silent),
+            Err(_) => Ok(Self::default()),
         }
     }
 

@@ -41,7 +41,7 @@ impl Release {
     pub(super) fn here(part: Part, mirror: Option<&str>) -> Result<Self, Failure> {
         let none = |reason: &str| Failure::Unavailable(reason.to_owned());
         let architecture = architecture().ok_or_else(|| none("none is published for this machine"))?;
-        Self::of(part, architecture, mirror)?.ok_or_else(|| none("its publisher has container images only"))
+        Self::of(part, architecture, mirror)?.ok_or_else(|| none("its publisher has none"))
     }
 
     /// The release of `part` for `architecture`; `None` when its publisher has none.
@@ -113,7 +113,7 @@ impl Release {
                 let path = format!("{folder}/crictl-v{version}-linux-{architecture}.tar.gz");
                 ("https://github.com", path.clone(), format!("{path}.sha256"))
             }
-            // ESO's releases have container images, a chart and manifests.
+            // The operator is published in an image, see `image`; its tool for this version not at all.
             Part::ExternalSecrets | Part::Esoctl => return Ok(None),
         };
         let base = mirror.unwrap_or(host);
@@ -197,7 +197,7 @@ fn listed(list: &str, name: &str) -> Option<String> {
 }
 
 /// Takes the one file called `name` out of an archive.
-fn unpack(archive: &Path, name: &str, to: &Path) -> io::Result<()> {
+pub(super) fn unpack(archive: &Path, name: &str, to: &Path) -> io::Result<()> {
     let mut archive = tar::Archive::new(GzDecoder::new(File::open(archive)?));
     for entry in archive.entries()? {
         let mut entry = entry?;

@@ -198,6 +198,25 @@ async fn a_disk_that_fills_up_in_the_middle_of_a_build_ends_it_and_the_next_one_
 }
 
 #[tokio::test]
+async fn a_module_registry_that_does_not_answer_ends_the_build_and_the_next_one_goes_on() {
+    let bench = Bench::new(WORKING);
+    let silent = bench.path("silent");
+    fs::write(&silent, "").unwrap();
+    let script = fs::read_to_string(bench.path("go")).unwrap();
+    let waits = "list) if [ -e $here/silent ]; then echo '# get https://proxy.test/a.zip' >&2; exec sleep 600; fi ;;";
+    test_program::write(&bench.path("go"), &script.replace("list) ;;", waits));
+    let options = Options { patience: Duration::from_secs(1), ..bench.build_only() };
+    let error = obtain(&options, &[Part::Helm], &Quiet).await.unwrap_err();
+    let text = chain(&error);
+    assert!(text.contains("said nothing for 1 s after https://proxy.test/a.zip was asked for"), "{text}");
+    assert!(text.contains("set GOPROXY"), "{text}");
+    assert_eq!(bench.builds(), 0);
+    fs::remove_file(&silent).unwrap();
+    obtain(&options, &[Part::Helm], &Quiet).await.unwrap();
+    assert_eq!(bench.builds(), 1);
+}
+
+#[tokio::test]
 async fn too_old_a_go_is_an_error_with_found_and_needed() {
     let bench = Bench::with_go("go1.24.4", "$here/gocache", WORKING);
     let error = obtain(&bench.build_only(), &[Part::Etcd], &Quiet).await.unwrap_err();
@@ -362,6 +381,7 @@ async fn doctor_without_go_says_what_go_is_needed() {
     let of = |subject| findings.iter().find(|finding| finding.subject == subject).unwrap();
     let go = of(Subject::Go);
     assert!(go.state == State::Missing && go.detail.contains("1.26.0 or newer"), "{}", go.detail);
-    assert_eq!(of(Subject::Part(Part::ExternalSecrets)).state, State::Missing);
+    assert_eq!(of(Subject::Part(Part::Esoctl)).state, State::Missing);
+    assert_eq!(of(Subject::Part(Part::ExternalSecrets)).state, State::Obtainable);
     assert_eq!(of(Subject::Part(Part::Helm)).state, State::Obtainable);
 }

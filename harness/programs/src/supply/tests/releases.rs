@@ -3,7 +3,7 @@
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::server::{Served, Server};
+use super::server::{Pace, Served, Server};
 use super::*;
 use credence_core::text::chain;
 
@@ -58,13 +58,9 @@ async fn a_release_is_downloaded_once_and_then_cached() {
 async fn a_program_is_taken_out_of_its_archive() {
     let architecture = release::architecture().unwrap();
     let name = format!("etcd-v{}-linux-{architecture}", Part::Etcd.version());
-    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    for (path, body) in [("README.md", "read me"), ("etcdctl", "another program"), ("etcd", "etcd itself")] {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(body.len() as u64);
-        archive.append_data(&mut header, format!("{name}/{path}"), body.as_bytes()).unwrap();
-    }
-    let archive = archive.into_inner().unwrap().finish().unwrap();
+    let files = [("README.md", "read me"), ("etcdctl", "another program"), ("etcd", "etcd itself")]
+        .map(|(path, body)| (format!("{name}/{path}"), body));
+    let archive = archive(&files.each_ref().map(|(path, body)| (path.as_str(), *body)));
     let folder = format!("/etcd-io/etcd/releases/download/v{}", Part::Etcd.version());
     let sums = format!("{}  other.tar.gz\n{}  {name}.tar.gz\n", "0".repeat(64), hex_sha256(&archive));
     let files = [
@@ -126,7 +122,7 @@ async fn a_known_checksum_is_used_instead_of_the_published_list() {
     let lock = Arc::new(Lock::acquire(&cache.lock("kubernetes"), |_| ()).await.unwrap());
     let other = "0000000000000000000000000000000000000000000000000000000000000000";
     let known = Release { sha256: Some(other), ..release };
-    let refused = known.fetch(&Downloads::new(), &cache, &lock, &|_| ()).await.unwrap_err();
+    let refused = known.fetch(&Downloads::new(PATIENCE), &cache, &lock, &|_| ()).await.unwrap_err();
     assert!(matches!(refused, Failure::Fatal(ComponentError::Checksum { .. })), "{refused:?}");
     assert_eq!(server.requests(), [kube_apiserver()]);
 }
@@ -141,6 +137,100 @@ async fn a_host_that_cannot_be_reached_is_asked_once_and_the_part_is_built() {
     let programs = obtain(&options, &parts, &Quiet).await.unwrap();
     assert_eq!(parts.map(|part| programs.origin(part)), [&Origin::Build, &Origin::Build]);
     assert_eq!(bench.builds(), 1);
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_answer_is_given_up_and_the_part_is_built() {
+    let server = publish(Served { pace: Pace::Never, ..whole() }).await;
+    let bench = Bench::new(WORKING);
+    let options = Options { patience: Duration::from_secs(1), ..mirrored(&bench, &server) };
+    let programs = obtain(&options, &[Part::KubeApiserver], &Quiet).await.unwrap();
+    assert_eq!(programs.origin(Part::KubeApiserver), &Origin::Build);
+}
+
+#[tokio::test]
+async fn a_host_that_answers_slowly_is_waited_for_while_the_download_is_reported() {
+    let server = publish(Served { pace: Pace::Slowly, ..whole() }).await;
+    let bench = Bench::new(BROKEN);
+    let begun = |step: &Step| matches!(step, Step::Downloading { received, total: Some(30) } if *received > 0);
+    let progress = Until::new(begun);
+    let programs = obtain(&mirrored(&bench, &server), &[Part::KubeApiserver], &progress).await.unwrap();
+    assert_eq!(fs::read(programs.path(Part::KubeApiserver)).unwrap(), BODY);
+    progress.seen.notified().await;
+}
+
+/// The operator's image on a registry that serves files: its manifest, and a layer above one without the program.
+fn image(layer: &[u8]) -> BTreeMap<String, Served> {
+    let base = archive(&[("etc/passwd", "nobody")]);
+    let digests = [&base, layer].map(|layer| format!("sha256:{}", hex_sha256(layer)));
+    let describe = |layer: &[u8], digest: &str| {
+        serde_json::json!({
+            "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": layer.len(),
+        })
+    };
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": format!("sha256:{}", hex_sha256(b"{}")),
+            "size": 2,
+        },
+        "layers": [describe(&base, &digests[0]), describe(layer, &digests[1])],
+    });
+    let repository = "/v2/external-secrets/external-secrets";
+    let tag = format!("{repository}/manifests/v{}", Part::ExternalSecrets.version());
+    let blobs = digests.map(|digest| format!("{repository}/blobs/{digest}"));
+    let [below, above] = blobs;
+    [(tag, manifest.to_string().into_bytes()), (below, base), (above, layer.to_vec())]
+        .map(|(path, body)| (path, Served { body, ..Served::default() }))
+        .into()
+}
+
+fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for (path, body) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(body.len() as u64);
+        archive.append_data(&mut header, path, body.as_bytes()).unwrap();
+    }
+    archive.into_inner().unwrap().finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_program_that_is_published_in_an_image_is_taken_out_of_its_layers() {
+    let server = Server::start(image(&archive(&[("bin/external-secrets", "the operator")]))).await;
+    let bench = Bench::new(BROKEN);
+    let programs = obtain(&mirrored(&bench, &server), &[Part::ExternalSecrets], &Quiet).await.unwrap();
+    assert_eq!(fs::read(programs.path(Part::ExternalSecrets)).unwrap(), b"the operator");
+    assert!(
+        matches!(programs.origin(Part::ExternalSecrets), Origin::Release { url } if url.contains("external-secrets:v"))
+    );
+    assert_eq!(programs.providers(), Some(Providers::All), "a release has every provider");
+}
+
+#[tokio::test]
+async fn a_layer_that_is_not_what_the_manifest_names_is_refused_and_removed() {
+    let mut files = image(&archive(&[("bin/external-secrets", "the operator")]));
+    for (path, served) in &mut files {
+        if path.contains("/blobs/") {
+            served.body = archive(&[("bin/external-secrets", "another operator")]);
+        }
+    }
+    let (bench, server) = (Bench::new(WORKING), Server::start(files).await);
+    let options = mirrored(&bench, &server);
+    let error = obtain(&options, &[Part::ExternalSecrets], &Quiet).await.unwrap_err();
+    assert!(matches!(&error, ComponentError::Checksum { .. }), "{error}");
+    assert!(!Cache::of(&options).unwrap().download(Part::ExternalSecrets).exists());
+    assert_eq!(bench.builds(), 0);
+}
+
+#[tokio::test]
+async fn an_image_without_the_program_is_no_release_of_it() {
+    let server = Server::start(image(&archive(&[("bin/other", "something else")]))).await;
+    let bench = Bench::new(WORKING);
+    let programs = obtain(&mirrored(&bench, &server), &[Part::ExternalSecrets], &Quiet).await.unwrap();
+    assert_eq!(programs.origin(Part::ExternalSecrets), &Origin::Build);
 }
 
 #[tokio::test]
@@ -162,11 +252,8 @@ async fn when_a_build_fails_too_the_error_has_both_reasons() {
 async fn releases_only_means_no_build() {
     let (bench, server) = (Bench::new(WORKING), Server::start(BTreeMap::new()).await);
     let options = Options { source: Source::Release, ..mirrored(&bench, &server) };
-    let error = obtain(&options, &[Part::ExternalSecrets], &Quiet).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "failed to get an official release of external-secrets: its publisher has container images only"
-    );
+    let error = obtain(&options, &[Part::Esoctl], &Quiet).await.unwrap_err();
+    assert_eq!(error.to_string(), "failed to get an official release of esoctl: its publisher has none");
     assert_eq!(bench.builds(), 0);
 }
 

@@ -13,6 +13,18 @@ pub(super) struct Served {
     /// The first answer ends after so many bytes of the body.
     pub(super) cut_first: Option<usize>,
     pub(super) ignores_range: bool,
+    pub(super) pace: Pace,
+}
+
+/// How a server sends a body.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Pace {
+    #[default]
+    AtOnce,
+    /// A few bytes at a time, with pauses.
+    Slowly,
+    /// Not even the head of an answer.
+    Never,
 }
 
 /// A running server; ends with the test's runtime.
@@ -30,7 +42,8 @@ impl Server {
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                answer(stream, &files, &log).await;
+                let (files, log) = (files.clone(), Arc::clone(&log));
+                tokio::spawn(async move { answer(stream, &files, &log).await });
             }
         });
         Self { url, requests }
@@ -61,6 +74,9 @@ async fn answer(mut stream: TcpStream, files: &BTreeMap<String, Served>, log: &M
         stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await.unwrap();
         return;
     };
+    if file.pace == Pace::Never {
+        return std::future::pending().await;
+    }
     let from = range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
     let from = from.filter(|_| !file.ignores_range).unwrap_or(0);
     if from >= file.body.len() {
@@ -77,5 +93,13 @@ async fn answer(mut stream: TcpStream, files: &BTreeMap<String, Served>, log: &M
     let sent = file.cut_first.filter(|_| !seen).unwrap_or(length);
     let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(&body[..sent]).await.unwrap();
+    match file.pace {
+        Pace::Slowly => {
+            for piece in body[..sent].chunks(7) {
+                stream.write_all(piece).await.unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        }
+        Pace::AtOnce | Pace::Never => stream.write_all(&body[..sent]).await.unwrap(),
+    }
 }
