@@ -191,6 +191,10 @@ struct Target {
     /// The directory control-plane in the configuration if not given.
     #[arg(long, value_name = "DIR")]
     control_plane: Option<PathBuf>,
+    /// Apply objects of this kind too, such as Deployment, although it is not known what comes of them; may be repeated.
+    /// Kinds that reach beyond the cluster are never applied.
+    #[arg(long, value_name = "KIND")]
+    also_apply: Vec<String>,
     /// Where to test.
     #[arg(long, value_enum, default_value_t = ClusterKind::Auto)]
     cluster: ClusterKind,
@@ -328,6 +332,7 @@ impl Target {
             config: self.config.clone(),
             control_plane: self.control_plane.clone(),
             consumers: self.consumers.clone(),
+            also_apply: self.also_apply.iter().cloned().collect(),
             cluster: self.cluster,
             engine: self.engine.clone(),
             properties: Vec::new(),

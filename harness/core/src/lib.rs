@@ -6,7 +6,7 @@
 //!  consumer      who uses a copy                 formats       how each consumer reads a copy
 //!  endpoints     where it is used                kargo_lookup  which copy Kargo takes
 //!  leak_scan     a search for values, everywhere overlay_field changes to a configuration
-//!  text          text of errors
+//!  text          text of errors               left_out    objects that are not applied
 //! ```
 
 pub mod consumer;
@@ -17,6 +17,7 @@ pub mod id;
 pub mod kargo_lookup;
 pub mod labels;
 pub mod leak_scan;
+pub mod left_out;
 pub mod manifest;
 pub mod overlay_field;
 pub mod text;

@@ -4,12 +4,14 @@
 //!  config ──▶ model ──▶ expectation, bounds       selector   which namespaces
 //!  typed      pure      what must hold, how soon  overlay    what is changed, so that it can be tested here
 //!    │          │                                 values     of a source
+//!    │          │                                 applied    which objects a cluster gets at all
 //!    └──────────┴─────▶ lint: faults that reading tells        explain: what was understood, in words
 //! ```
 //!
 //! What a case expects follows from the manifests and from the rules that the specification sets for all of them; no
 //! expectation is written by hand beside a configuration.
 
+pub mod applied;
 pub mod config;
 pub mod explain;
 pub mod lint;

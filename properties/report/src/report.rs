@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use credence_core::left_out::LeftOut;
 use credence_core::overlay_field::OverlayField;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,9 @@ pub struct Config {
     pub digest: String,
     /// What was changed to run it; nothing else was touched.
     pub overlay: Vec<OverlayField>,
+    /// Its objects that were not applied, since they would do more than distribute.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
 }
 
 /// Where the run took place.

@@ -1,9 +1,11 @@
 //! `credence explain`: what was understood of a configuration, without a cluster.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use credence_model::applied;
 use credence_model::explain::explain;
 use credence_model::model::Model;
 use credence_report::verdict::ExitCode;
@@ -36,7 +38,14 @@ pub(super) struct Options {
 /// Says what was understood.
 pub(super) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let (_, bundle) = super::load(options.config.as_deref(), &options.programs.options()?).await?;
-    let text = explain(&bundle, &Model::derive(&bundle), options.name.as_deref())?;
+    let mut text = explain(&bundle, &Model::derive(&bundle), options.name.as_deref())?;
+    if options.name.is_none() {
+        let (_, left_out) = applied::select(bundle.manifests, &BTreeSet::new());
+        text.extend(
+            left_out.iter().map(|left| format!("\nnot applied: {} at {}: {}", left.object, left.place, left.reason)),
+        );
+        text.push_str(if left_out.is_empty() { "" } else { "\n" });
+    }
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::Held)
 }

@@ -1,5 +1,6 @@
 //! What a run is asked for.
 
+use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub struct Options {
     pub consumers: Option<PathBuf>,
     /// Directory of the audit policy and the encryption configuration; `control-plane` in the configuration if not given.
     pub control_plane: Option<PathBuf>,
+    /// Kinds that are applied although it is not known what comes of their objects, such as `Deployment`.
+    pub also_apply: BTreeSet<String>,
     /// The kind of cluster to start.
     pub cluster: ClusterKind,
     /// The command of the container engine for a cluster of kind; docker or podman from the `PATH` if not given.

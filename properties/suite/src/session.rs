@@ -11,7 +11,9 @@ use credence_cluster::cluster::{CLEAR, Cluster, ControlPlaneFiles};
 use credence_consumers::running::Preparation;
 use credence_core::credential::Credential;
 use credence_core::id::PropertyId;
+use credence_core::left_out::LeftOut;
 use credence_core::overlay_field::OverlayField;
+use credence_model::applied;
 use credence_model::config::{Bundle, SourceRef};
 use credence_model::model::Model;
 use credence_model::overlay::{self, Server};
@@ -113,7 +115,7 @@ impl Session {
 
         let timer = PhaseTimer::begin(events.as_ref(), "configuration");
         let kustomize = programs.path(Part::Kustomize);
-        let (path, mut manifests) = load(options.config.as_deref(), run.path(), Some(kustomize)).await?;
+        let (path, manifests) = load(options.config.as_deref(), run.path(), Some(kustomize)).await?;
         let digest = digest(&manifests);
         let endpoints = endpoints(&options, run.path()).await?;
         if let Some(given) = options.components.kargo.as_ref().filter(|_| options.wants(CredentialTypes::META.id)) {
@@ -126,6 +128,10 @@ impl Session {
         let control_plane = control_plane(&options)?;
         // Faults of the configuration are told before anything is started.
         Bundle::from_manifests(manifests.clone())?;
+        let (mut manifests, left_out) = applied::select(manifests, &options.also_apply);
+        for LeftOut { object, place, reason } in &left_out {
+            events.note(&format!("not applied: {object} at {place}: {reason}"));
+        }
         phases.push(timer.finish());
 
         let timer = PhaseTimer::begin(events.as_ref(), "cluster");
@@ -156,6 +162,7 @@ impl Session {
         };
         let overlay = overlay::apply(&mut manifests, &server, options.time);
         let model = Model::derive(&Bundle::from_manifests(manifests.clone())?);
+        applied::replace_values(&mut manifests);
         let deployed = async {
             let mut leftovers = 0;
             if lock.is_some() {
@@ -196,7 +203,7 @@ impl Session {
         for OverlayField { object, field, value } in &overlay {
             events.note(&format!("overlay: {object}: {field} = {value}"));
         }
-        let config = Config { path, digest, overlay };
+        let config = Config { path, digest, overlay, left_out };
         Ok(Self {
             options,
             env,

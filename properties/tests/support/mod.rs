@@ -1,5 +1,6 @@
 //! What the tests that need a cluster share.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub(crate) fn options(out: &Path) -> Options {
         config: None,
         control_plane: None,
         consumers: None,
+        also_apply: BTreeSet::new(),
         cluster: ClusterKind::Embedded,
         engine: None,
         properties: Vec::new(),

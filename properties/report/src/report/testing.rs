@@ -94,6 +94,7 @@ pub fn report(strict: bool, properties: Vec<PropertyReport>) -> Report {
                 field: "spec.provider.kubernetes.server.url".into(),
                 value: "https://127.0.0.1:6443".into(),
             }],
+            left_out: Vec::new(),
         },
         cluster: Cluster {
             provider: "embedded".into(),

@@ -59,6 +59,9 @@ pub(super) fn replay_flags(options: &Options) -> String {
     if let Some(Given { program, chart }) = &options.components.kargo {
         flags.push_str(&format!(" --kargo {} --kargo-chart {}", program.display(), chart.display()));
     }
+    for kind in &options.also_apply {
+        flags.push_str(&format!(" --also-apply {kind}"));
+    }
     if options.cluster == ClusterKind::Kind {
         flags.push_str(" --cluster kind");
     }
