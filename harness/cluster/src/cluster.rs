@@ -249,7 +249,15 @@ impl Cluster {
     /// A client whose requests carry `agent` as user agent, so that audit entries join to cases.
     /// It shares the connections of [`client`](Self::client).
     pub fn client_as(&self, agent: &str) -> Client {
-        with_agent(self.client.clone(), agent)
+        with_headers(self.client.clone(), [(http::header::USER_AGENT, agent)])
+    }
+
+    /// The same for requests that count as those of the operator, by impersonation of its ServiceAccount: the API server adds
+    /// the groups of an account by itself (Kubernetes, `WithImpersonation` in k8s.io/apiserver).
+    pub fn client_as_operator(&self, agent: &str) -> Client {
+        let user = format!("system:serviceaccount:{}:{}", operator::NAMESPACE, operator::SERVICE_ACCOUNT);
+        let impersonate = http::HeaderName::from_static("impersonate-user");
+        with_headers(self.client.clone(), [(http::header::USER_AGENT, agent), (impersonate, &user)])
     }
 
     /// A client that authenticates by bearer `token` alone, on connections of its own, with `agent` as user agent.
@@ -257,7 +265,8 @@ impl Cluster {
     /// # Errors
     /// When the cluster's kubeconfig cannot be used.
     pub async fn client_with_token(&self, agent: &str, token: &Credential) -> Result<Client, ClusterError> {
-        Ok(with_agent(crate::kubeconfig::client_with_token(&self.description.kubeconfig, token).await?, agent))
+        let client = crate::kubeconfig::client_with_token(&self.description.kubeconfig, token).await?;
+        Ok(with_headers(client, [(http::header::USER_AGENT, agent)]))
     }
 
     /// Resolves when a program of this cluster ends by itself; never for a cluster that another process owns.
@@ -282,11 +291,13 @@ impl Cluster {
     }
 }
 
-/// The same client with `agent` as user agent and a limit on the time for an answer.
-fn with_agent(client: Client, agent: &str) -> Client {
-    let agent = http::HeaderValue::from_str(agent).unwrap_or(http::HeaderValue::from_static("credence"));
+/// The same client with these headers and a limit on the time for an answer.
+fn with_headers<const N: usize>(client: Client, headers: [(http::HeaderName, &str); N]) -> Client {
+    let headers = headers.map(|(name, value)| {
+        (name, http::HeaderValue::from_str(value).unwrap_or(http::HeaderValue::from_static("credence")))
+    });
     let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
-        request.headers_mut().insert(http::header::USER_AGENT, agent.clone());
+        request.headers_mut().extend(headers.clone());
         let client = client.clone();
         async move {
             // The embedded API server answers in milliseconds; one that hangs must not hang a case for ever.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use credence_core::credential::Credential;
@@ -20,10 +20,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::paused_time::Standstill;
-use crate::wait::pause;
+use crate::wait::{WaitError, pause};
+use fence::Fence;
 
+mod fence;
 mod seen;
 
+pub use fence::FenceError;
 pub use seen::{ExternalSecretSeen, NamespaceSeen, PodSeen, SecretEvent, SecretSeen};
 
 /// How long the first lists may take.
@@ -42,6 +45,12 @@ struct State {
     recordings: BTreeMap<String, Vec<mpsc::UnboundedSender<SecretEvent>>>,
     /// The last error of each kind's watch, while it lasts.
     trouble: BTreeMap<&'static str, String>,
+    /// How often a watch was interrupted, or was listed anew: each time it may have missed something.
+    interruptions: u64,
+    /// The namespace of the fence's objects.
+    fenced: Option<String>,
+    /// The version of the fence's object that each kind's watch has shown.
+    fences: BTreeMap<&'static str, u64>,
 }
 
 /// A consistent look at the cluster.
@@ -106,6 +115,7 @@ pub struct Observer {
     state: Arc<Mutex<State>>,
     version: watch::Sender<u64>,
     standstill: Option<Standstill>,
+    fence: Option<Fence>,
     tasks: JoinSet<()>,
 }
 
@@ -116,7 +126,8 @@ impl Observer {
     /// When a first list does not arrive in time.
     pub async fn start(client: &Client) -> Result<Self, ObserveError> {
         let (version, _) = watch::channel(0);
-        let mut observer = Self { state: Arc::default(), version, standstill: None, tasks: JoinSet::new() };
+        let mut observer =
+            Self { state: Arc::default(), version, standstill: None, fence: None, tasks: JoinSet::new() };
         let (listed, mut lists) = mpsc::unbounded_channel();
         let mut missing = BTreeSet::from(["Secrets", "Namespaces", "ExternalSecrets", "Pods"]);
         observer.follow("Secrets", Api::<Secret>::all(client.clone()), listed.clone(), State::put_secret);
@@ -136,6 +147,35 @@ impl Observer {
             return Err(ObserveError { missing, trouble: observer.trouble() });
         }
         Ok(observer)
+    }
+
+    /// Makes objects of our own in a new `namespace` with these labels. From now on an absence counts only once a write to them
+    /// has come through the watches.
+    ///
+    /// # Errors
+    /// When the API server refuses one.
+    pub async fn fenced(
+        mut self,
+        client: &Client,
+        namespace: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<Self, FenceError> {
+        self.state().fenced = Some(namespace.to_owned());
+        self.fence = Some(Fence::make(client, namespace, labels).await?);
+        Ok(self)
+    }
+
+    /// Waits until a write that begins now has come through the watches; at once where there is nothing to write to.
+    pub(crate) async fn pass_fence(&self, what: &str) -> Result<(), WaitError> {
+        match &self.fence {
+            Some(fence) => fence.pass(self, what).await,
+            None => Ok(()),
+        }
+    }
+
+    /// How often a watch may have missed something so far: what was seen between two equal figures is all that happened.
+    pub fn interruptions(&self) -> u64 {
+        self.state().interruptions
     }
 
     /// Lets no deadline count the time that the program under test stands still.
@@ -160,23 +200,25 @@ impl Observer {
         self.version.subscribe()
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nobody can leave what is in it half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Why the watch cannot see the cluster now, if so.
     pub fn trouble(&self) -> Option<String> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.trouble.iter().next().map(|(kind, error)| format!("{kind}: {error}"))
+        self.state().trouble.iter().next().map(|(kind, error)| format!("{kind}: {error}"))
     }
 
     /// Runs `look` on what the cluster holds now.
     pub fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        look(&View { state: &state })
+        look(&View { state: &self.state() })
     }
 
     /// Every change to the Secrets of a namespace from now on; ends when the receiver is dropped.
     pub fn record(&self, namespace: &str) -> mpsc::UnboundedReceiver<SecretEvent> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.recordings.entry(namespace.to_owned()).or_default().push(sender);
+        self.state().recordings.entry(namespace.to_owned()).or_default().push(sender);
         receiver
     }
 
@@ -192,6 +234,7 @@ impl Observer {
         let state = Arc::clone(&self.state);
         let version = self.version.clone();
         self.tasks.spawn(async move {
+            let mut has_listed = false;
             loop {
                 let stream = watcher(all.clone(), watcher::Config::default());
                 pin_mut!(stream);
@@ -206,15 +249,21 @@ impl Observer {
                                 state.trouble.remove(kind);
                             }
                             match event {
-                                watcher::Event::Apply(object) => put(&mut state, &object, true),
+                                watcher::Event::Apply(object) => {
+                                    state.show_fence(kind, &object);
+                                    put(&mut state, &object, true);
+                                }
                                 watcher::Event::Delete(object) => put(&mut state, &object, false),
                                 watcher::Event::Init => relisted = Some(Vec::new()),
                                 watcher::Event::InitApply(object) => relisted.get_or_insert_default().push(object),
                                 watcher::Event::InitDone => {
                                     let recorded = state.forget(kind);
                                     for object in relisted.take().unwrap_or_default() {
+                                        state.show_fence(kind, &object);
                                         put(&mut state, &object, true);
                                     }
+                                    state.interruptions += u64::from(has_listed);
+                                    has_listed = true;
                                     state.tell_gone(recorded);
                                     // The receiver is gone once the first lists are in; a relist later has nobody to tell.
                                     listed.send(kind).ok();
@@ -223,6 +272,7 @@ impl Observer {
                         }
                         Err(error) => {
                             state.trouble.insert(kind, error.to_string());
+                            state.interruptions += 1;
                         }
                     }
                     drop(state);
@@ -239,6 +289,18 @@ impl Observer {
 }
 
 impl State {
+    /// Keeps the version of an object if it is one of the fence's.
+    fn show_fence(&mut self, kind: &'static str, object: &impl ResourceExt) {
+        let Some(fenced) = &self.fenced else { return };
+        let is_fence = match object.namespace() {
+            Some(namespace) => namespace == *fenced && object.name_any() == fence::NAME,
+            None => object.name_any() == *fenced,
+        };
+        if is_fence {
+            self.fences.insert(kind, fence::resource_version(object));
+        }
+    }
+
     /// Forgets all objects of a kind before they are listed again; gives those whose changes are recorded.
     fn forget(&mut self, kind: &str) -> Vec<(String, String)> {
         match kind {

@@ -12,6 +12,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::observer::{Observer, View};
 
 pub mod pause;
+#[cfg(test)]
+mod tests;
 
 pub use pause::{pass, pass_until};
 
@@ -141,10 +143,11 @@ pub async fn settled(
     }
 }
 
-/// Watches for the whole of `window` and ends at once when `step` objects. Absence is only believed in this way.
+/// Watches for the whole of `window` and ends at once when `step` objects. Absence is only believed in this way: a write of our
+/// own must come through at the end, and no watch may have been interrupted since the beginning.
 ///
 /// # Errors
-/// `Impossible` with the objection; `Blind` when the watch lost sight of the cluster.
+/// `Impossible` with the objection; `Blind` when the watch lost sight of the cluster, or may have missed something.
 pub async fn hold(
     observer: &Observer,
     what: &str,
@@ -152,19 +155,28 @@ pub async fn hold(
     mut step: impl FnMut(&View<'_>) -> Result<(), String>,
 ) -> Result<(), WaitError> {
     let (end, before) = (Instant::now() + window, observer.stood_still());
+    let interruptions = observer.interruptions();
+    let blind = |why: &str| WaitError::Blind { what: what.to_owned(), why: why.to_owned() };
     let mut changes = observer.changes();
+    let mut is_over = false;
     loop {
         changes.mark_unchanged();
         if let Err(why) = observer.look(&mut step) {
             return Err(WaitError::Impossible { what: what.to_owned(), why });
         }
+        if is_over {
+            return match observer.trouble() {
+                Some(why) => Err(blind(&why)),
+                None if observer.interruptions() != interruptions => Err(blind("a watch was interrupted meanwhile")),
+                None => Ok(()),
+            };
+        }
         let stood_still = || observer.stood_still().saturating_sub(before);
         let until = end + stood_still();
         if timeout_at(until, changes.changed()).await.is_err() && stood_still() <= until - end {
-            return match observer.trouble() {
-                Some(why) => Err(WaitError::Blind { what: what.to_owned(), why }),
-                None => Ok(()),
-            };
+            observer.pass_fence(what).await?;
+            // What came before that write is in sight now, so one more look decides.
+            is_over = true;
         }
     }
 }

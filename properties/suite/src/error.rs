@@ -15,7 +15,7 @@ use credence_programs::node_image::NodeImageError;
 use credence_programs::run_dir::RunDirError;
 use credence_programs::supply::ComponentError;
 use credence_report::report::ReportError;
-use credence_watch::observer::ObserveError;
+use credence_watch::observer::{FenceError, ObserveError};
 
 use crate::testbed::deploy::DeployError;
 use crate::testbed::leftovers::LeftoverError;
@@ -79,6 +79,9 @@ pub enum RunError {
     /// The cluster cannot be watched.
     #[error("failed to watch the cluster")]
     Observe(#[from] ObserveError),
+    /// Nothing can be written that shows that the watches see.
+    #[error("failed to watch the cluster")]
+    Fence(#[from] FenceError),
     /// What an earlier run left cannot be removed.
     #[error("failed to clean the cluster")]
     Leftovers(#[from] LeftoverError),

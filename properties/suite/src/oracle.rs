@@ -29,22 +29,29 @@ pub fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &
             None => return Err(missing(view, namespace, name, target)),
         }
     }
+    let seen = view.external_secrets(namespace);
+    // Secrets and ExternalSecrets are two watches: what the second one does not show yet says nothing of absences.
+    if let Some(target) = expected.values().find(|target| !seen.contains(target.external_secret.as_str())) {
+        return Err(format!("ExternalSecret {namespace}/{} is not in sight", target.external_secret));
+    }
+    extra(view, namespace, expected, names).map_or(Ok(()), Err)
+}
+
+/// What a namespace holds beyond the `expected` copies, in words.
+pub fn extra(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &Names) -> Option<String> {
     let wanted: BTreeSet<&str> = expected.values().map(|target| target.external_secret.as_str()).collect();
     let extra = view
         .secrets(namespace)
         .map(|(name, _)| name.as_str())
         .find(|name| !expected.contains_key(*name) && names.is_copy(namespace, name));
     if let Some(name) = extra {
-        return Err(format!("{namespace} holds {name}, which its labels do not ask for"));
+        return Some(format!("{namespace} holds {name}, which its labels do not ask for"));
     }
     let stray = view.external_secrets(namespace).into_iter().find(|name| {
         let stray = !wanted.contains(name) && names.external_secrets.contains(*name);
         stray && !names.is_forgiven(namespace, name)
     });
-    match stray {
-        Some(name) => Err(format!("{namespace} holds ExternalSecret {name}, which its labels do not ask for")),
-        None => Ok(()),
-    }
+    stray.map(|name| format!("{namespace} holds ExternalSecret {name}, which its labels do not ask for"))
 }
 
 /// Says that a copy is missing, with what its ExternalSecret says of itself.

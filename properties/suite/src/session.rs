@@ -174,6 +174,8 @@ impl Session {
                 notes.push(format!("removed {leftovers} objects that an earlier run left"));
             }
             let observer = Observer::start(&cluster.client).await?.excusing(cluster.standstill());
+            let labels = BTreeMap::from([(RUN_LABEL.to_owned(), name.clone())]);
+            let observer = observer.fenced(&cluster.client, &format!("credence-{name}-fence"), &labels).await?;
             Ok::<_, RunError>((notes, observer))
         };
         let (notes, observer) = tokio::select! {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use credence_cluster::cluster::Cluster;
 use credence_model::model::Model;
 use credence_report::verdict::Known;
 use credence_watch::observer::NamespaceSeen;
@@ -76,8 +77,8 @@ pub fn stale_finalizers(seen: &NamespaceSeen, asked: &BTreeSet<String>) -> Optio
     all.then(|| seen.finalizers.join(", "))
 }
 
-/// The ExternalSecrets in `namespaces` that no label asks for and that their ClusterExternalSecret no longer lists.
-/// `expected` are the names that are asked for, by namespace, and `makers` those who make what is asked for.
+/// The ExternalSecrets in `namespaces` that no label asks for, that their ClusterExternalSecret no longer lists, and that the
+/// operator could delete: one whose deletion is refused drops out of the list as well, and that is no upstream bug. `expected` are the names that are asked for, by namespace, and `makers` those who make what is asked for.
 ///
 /// # Errors
 /// When a ClusterExternalSecret cannot be read.
@@ -101,10 +102,26 @@ pub async fn forgotten(
         let object = api(&env.cluster.client, "ClusterExternalSecret", None).get(maker.name).await?;
         let listed = object.data.pointer("/status/provisionedNamespaces").and_then(Value::as_array);
         let listed: BTreeSet<&str> = listed.into_iter().flatten().filter_map(Value::as_str).collect();
-        let lost = strays.into_iter().filter(|namespace| !listed.contains(namespace));
-        forgotten.extend(lost.map(|space| Forgotten { namespace: space.to_owned(), name: name.to_owned() }));
+        for namespace in strays.into_iter().filter(|namespace| !listed.contains(namespace)) {
+            let lost = Forgotten { namespace: namespace.to_owned(), name: name.to_owned() };
+            if operator_may_delete(&env.cluster, &lost).await? {
+                forgotten.insert(lost);
+            }
+        }
     }
     Ok(forgotten)
+}
+
+/// Whether nothing would refuse the operator to delete an ExternalSecret: asked as the operator, and not carried out.
+async fn operator_may_delete(cluster: &Cluster, lost: &Forgotten) -> Result<bool, kube::Error> {
+    let asked = api(&cluster.client_as_operator("credence"), "ExternalSecret", Some(&lost.namespace));
+    match asked.delete(&lost.name, &DeleteParams::default().dry_run()).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 422 | 500) => Ok(false),
+        // It is gone by now, so there is nothing to explain.
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Deletes forgotten ExternalSecrets; the garbage collector then removes the copies they own.
