@@ -191,6 +191,7 @@ async fn as_tenant(
         created,
         awaits: BTreeMap::new(),
         products: Vec::new(),
+        let_through: Vec::new(),
         observation: Observation::of(Outcome::Held),
     };
     for (number, trespass) in attack.trespasses.iter().enumerate() {
