@@ -21,6 +21,7 @@ use credence_suite::file_scan;
 use credence_suite::options::Options;
 use credence_suite::p07_credential_types::CredentialTypes;
 use credence_suite::registry::PROPERTIES;
+use credence_suite::run;
 use credence_suite::session::Session;
 use credence_suite::stop::Stop;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
         match shared.runtime.block_on(session.finish(shared.events.as_ref())) {
             Ok((report, _)) if report.exit_code().code() == 0 => {}
             Ok((report, written)) => {
-                eprintln!("conformance: {:?}, see {}", report.exit_code(), written.json.display());
+                eprintln!("conformance: {:?}, see {}", report.exit_code(), written.directory.display());
                 return ExitCode::FAILURE;
             }
             Err(error) => {
@@ -131,7 +132,7 @@ impl Shared {
             None => {
                 let properties = self.wanted.iter().map(|property| property.meta().id).collect();
                 let options = Options { properties, ..options(&self.out) };
-                let started = self.runtime.block_on(Session::start(options, &self.events));
+                let started = self.runtime.block_on(run::set_up(&options, &self.events, &Stop::default()));
                 let session = session.insert(started.map_err(|error| Failed::from(chain(&error)))?);
                 if !self.wanted.is_empty() {
                     self.runtime.block_on(async {

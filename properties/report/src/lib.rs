@@ -1,7 +1,7 @@
 //! Verdicts, and the report in each of its forms.
 //!
 //! ```text
-//!  verdict ──▶ report: JSON, JUnit, HTML
+//!  verdict ──▶ report ──▶ Writer: JSON, JUnit, HTML
 //! ```
 //!
 //! A case that cannot tell is unknown, and unknown is never green.

@@ -14,9 +14,9 @@ use credence_programs::engine::EngineError;
 use credence_programs::node_image::NodeImageError;
 use credence_programs::run_dir::RunDirError;
 use credence_programs::supply::ComponentError;
-use credence_report::report::ReportError;
 use credence_watch::observer::{FenceError, ObserveError};
 
+use crate::reports::ReportError;
 use crate::testbed::deploy::DeployError;
 use crate::testbed::leftovers::LeftoverError;
 use crate::testbed::namespaces::NamespaceError;
@@ -97,6 +97,9 @@ pub enum RunError {
     /// What came to the forge could not be written down.
     #[error("failed to keep the evidence of the forge")]
     Evidence(#[from] ForgeError),
+    /// Nothing can be written where the reports go.
+    #[error("failed to write where the reports go; name another directory with --out")]
+    Out(#[source] ReportError),
     /// The reports cannot be written.
     #[error("failed to write the reports")]
     Report(#[from] ReportError),
@@ -114,6 +117,7 @@ impl RunError {
                 | Self::RunDir(_)
                 | Self::Engine(_)
                 | Self::Images
+                | Self::Out(_)
                 | Self::PodImages(_)
                 | Self::NodeImage(NodeImageError::NotRoot | NodeImageError::Missing { .. } | NodeImageError::Engine(_))
                 | Self::Cluster(ClusterError::Kind(

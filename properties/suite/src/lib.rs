@@ -8,6 +8,7 @@
 //!          events: what happens, told while it does observation what a case saw
 //!          stop:   the end that a person asks for       options      what a run is asked for
 //!          load:   the configuration under test         error        why a run could not be carried out
+//!          reports: the files that a run writes
 //! ```
 //!
 //! Invariants:
@@ -40,6 +41,7 @@ pub mod p13_manual_copies;
 pub mod p14_transition;
 pub mod p15_extension;
 pub mod registry;
+pub mod reports;
 pub mod run;
 pub mod schedule;
 pub mod session;

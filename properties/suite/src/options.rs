@@ -86,3 +86,32 @@ pub enum Keep {
     /// Always.
     Always,
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// One case of each property on the reference configuration.
+    pub(crate) fn options(out: PathBuf) -> Options {
+        Options {
+            config: None,
+            consumers: None,
+            control_plane: None,
+            also_apply: BTreeSet::new(),
+            cluster: ClusterKind::Embedded,
+            engine: None,
+            properties: Vec::new(),
+            cases: 1,
+            lanes: LANES,
+            only: None,
+            seed: 7,
+            time: Time::Compressed,
+            keep: Keep::Never,
+            strict: false,
+            shrink: Duration::ZERO,
+            images: Vec::new(),
+            components: supply::Options::new(out.join("cache")),
+            out,
+        }
+    }
+}

@@ -21,7 +21,7 @@ use credence_model::values::Values;
 use credence_programs::dirs;
 use credence_programs::run_dir::{self, RunDir};
 use credence_programs::supply::{self, Part};
-use credence_report::report::{self, Config, Phase, PropertyMeta, PropertyReport, Report, Resources, Written};
+use credence_report::report::{self, Config, Phase, PropertyMeta, PropertyReport, Report, Resources};
 use credence_report::verdict::Verdict;
 use credence_watch::observer::Observer;
 use credence_watch::own_usage::Usage;
@@ -37,6 +37,7 @@ use crate::options::{ClusterKind, Keep, Options};
 use crate::p03_label_distribution::LabelDistribution;
 use crate::p07_credential_types::CredentialTypes;
 use crate::p11_outage::Outage;
+use crate::reports::{self, Written};
 use crate::stop::Stop;
 use crate::testbed::namespaces::Namespaces;
 use crate::testbed::sources::SourceError;
@@ -337,9 +338,9 @@ impl Session {
             resources: Resources::new(usage.cpu, self.clock.elapsed(), usage.peak_resident, watches),
         };
         let report = Report::new(run, properties);
-        let written = report::write_all(&self.options.out, &report)?;
+        let written = reports::write(&self.options.out, &report)?;
         if let Some(consumers) = consumers {
-            report::copy_evidence(&self.options.out, "forge.jsonl", &consumers.forge.evidence().await?)?;
+            reports::copy_evidence(&self.options.out, "forge.jsonl", &consumers.forge.evidence().await?)?;
         }
         if !env.cluster.is_owned() && env.death().is_none() {
             let timer = PhaseTimer::begin(events, "clean up");

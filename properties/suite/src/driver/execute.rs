@@ -3,6 +3,7 @@
 //! A slot that sees or changes all of the cluster waits until nothing else runs, and so does the search for a smaller case:
 //! what it tries again must not fail, or hold, because of a neighbour.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use credence_core::id::CaseId;
 use credence_report::report::Execution;
 use credence_report::verdict::CaseRecord;
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 use proptest::strategy::ValueTree;
 use tokio::time::Instant;
 
@@ -32,7 +34,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
     let planned = if plan.only.is_some() { 1 } else { plan.cases };
     events.event(&Event::PropertyStarted { id: P::META.id, title: P::META.title, planned });
     let mut progress = Progress::default();
-    let began = Instant::now();
+    let (started, began) = (Timestamp::now(), Instant::now());
     let mut trouble = begin_and_run(property, &run, &mut progress).await.err();
     let Progress { mut records, waited, .. } = progress;
     records.sort_by_key(|record| record.id);
@@ -50,20 +52,25 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
     }
     let first = records.iter_mut().find(|record| is_new_violation(&record.outcome));
     let mut waited = waited;
+    let mut reproduced = BTreeMap::new();
     if let Some(first) = first.filter(|_| trouble.is_none() && !plan.shrink.is_zero()) {
-        first.smallest = Some(match run.alone(&mut waited).await {
+        let again = match run.alone(&mut waited).await {
             Ok(()) => {
-                events.note(&format!("{}: looking for a smaller case, at most {:?}", first.id, plan.shrink));
-                shrink::smallest(property, env, plan, first.id).await
+                events.note(&format!("{}: running it again, and smaller, at most {:?}", first.id, plan.shrink));
+                shrink::again(property, env, plan, first.id).await
             }
-            Err(why) => format!("no smaller case: {why}"),
-        });
+            Err(why) => shrink::Again::not_run(&why),
+        };
+        first.smallest = again.smallest;
+        reproduced.extend(again.reproduced.map(|reproduced| (first.id, reproduced)));
     }
     let execution = Execution {
         planned,
+        started,
         took: began.elapsed().saturating_sub(waited),
         trouble,
         checks,
+        reproduced,
         not_covered: property.not_covered(&env.model),
         skipped_checks: property.skipped_checks(env),
         replay_flags: plan.replay_flags.clone(),
