@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 use std::{fs, io};
 
@@ -163,6 +164,8 @@ pub struct Cluster {
     directory: PathBuf,
     /// None for a cluster that another process owns.
     pub(crate) provider: Option<Box<dyn Provider>>,
+    /// Why it is of no use any more.
+    lost: OnceLock<String>,
 }
 
 impl Cluster {
@@ -194,7 +197,7 @@ impl Cluster {
         let path = directory.join(DESCRIPTION);
         let text = serde_json::to_vec_pretty(&description).unwrap_or_default();
         fs::write(&path, text).map_err(|source| ClusterError::io("write", &path, source))?;
-        Ok(Self { description, client, directory, provider: Some(provider) })
+        Ok(Self { description, client, directory, provider: Some(provider), lost: OnceLock::new() })
     }
 
     /// Attaches to a cluster that another process keeps up in `directory`.
@@ -204,7 +207,7 @@ impl Cluster {
     pub async fn attach(directory: &Path) -> Result<Self, ClusterError> {
         let description = describe(directory)?;
         let client = crate::kubeconfig::client(&description.kubeconfig, "credence").await?;
-        Ok(Self { description, client, directory: directory.to_owned(), provider: None })
+        Ok(Self { description, client, directory: directory.to_owned(), provider: None, lost: OnceLock::new() })
     }
 
     /// The run directory, with the logs of all programs.
@@ -275,6 +278,17 @@ impl Cluster {
             Some(provider) => provider.died().await,
             None => std::future::pending().await,
         }
+    }
+
+    /// Writes down that it is of no use any more, because a part of it has died or cannot be started again, and gives the
+    /// reason as text: the first that was written down.
+    pub fn mark_lost(&self, error: ClusterError) -> String {
+        self.lost.get_or_init(|| error.to_string()).clone()
+    }
+
+    /// Why it is of no use any more, if that was [written down](Self::mark_lost).
+    pub fn lost(&self) -> Option<String> {
+        self.lost.get().cloned()
     }
 
     /// Counts the time that External Secrets Operator stands still, from now on; none for a cluster that another process

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use credence_cluster::cluster::{ClusterError, ControlPlaneFilesError};
 use credence_cluster::faults::proxy::GateError;
 use credence_cluster::kind::KindError;
-use credence_consumers::forge::ForgeError;
 use credence_consumers::kargo::KargoError;
 use credence_core::manifest::ManifestError;
 use credence_model::config::BundleError;
@@ -17,6 +16,7 @@ use credence_programs::supply::ComponentError;
 use credence_report::report::ReportError;
 use credence_watch::observer::{FenceError, ObserveError};
 
+use crate::fixture::FixtureError;
 use crate::testbed::deploy::DeployError;
 use crate::testbed::leftovers::LeftoverError;
 use crate::testbed::namespaces::NamespaceError;
@@ -94,9 +94,9 @@ pub enum RunError {
     /// It was asked to end before anything was tested.
     #[error("interrupted before anything was tested")]
     Interrupted,
-    /// What came to the forge could not be written down.
-    #[error("failed to keep the evidence of the forge")]
-    Evidence(#[from] ForgeError),
+    /// What a property recorded could not be written down.
+    #[error("failed to keep the evidence of a property")]
+    Evidence(#[from] FixtureError),
     /// The reports cannot be written.
     #[error("failed to write the reports")]
     Report(#[from] ReportError),

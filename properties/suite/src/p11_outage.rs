@@ -30,11 +30,13 @@ use crate::generate::{Pick, pick};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::stop::Stop;
-use crate::testbed::Environment;
+use crate::supplies::{Gates, Need};
+use crate::testbed::TestBed;
 use crate::testbed::operator_resync::until_operator_sees_copies;
 
 mod breakage;
 mod fault;
+mod fixture;
 mod live;
 mod place;
 mod rights;
@@ -45,6 +47,7 @@ use breakage::{Broken, Leases};
 
 pub use fault::Fault;
 use fault::{Kind, Plan};
+pub use fixture::Outages;
 use live::Live;
 
 pub use scope::Scope;
@@ -109,6 +112,7 @@ pub struct Move {
 impl Property for Outage {
     type Shared = Scenario;
     type Case = Population;
+    type Fixture = Outages;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(11),
@@ -116,6 +120,7 @@ impl Property for Outage {
         claim: "source gone, copies unchanged and working; back again, converged within the bound",
         requirements: &[Requirement::new(1, 5)],
     };
+    const NEEDS: &'static [Need] = &[Need::StoreProxies];
     const CASES_PER_SLOT: u32 = 10;
     const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
     const LANES: usize = 4;
@@ -166,7 +171,7 @@ impl Property for Outage {
         !case.settled.is_empty() && worlds.windows(2).all(|pair| pair[0] != pair[1])
     }
 
-    fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
+    fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
         let model = &env.model;
         let mut skipped = BTreeMap::new();
         if let Some(why) = &model.untouchable {
@@ -185,22 +190,29 @@ impl Property for Outage {
         skipped
     }
 
-    async fn checks(&self, env: &Arc<Environment>, events: &dyn Events, stop: &Stop) -> Vec<CheckRecord> {
+    async fn checks(
+        &self,
+        env: &Arc<TestBed>,
+        outages: &Outages,
+        events: &dyn Events,
+        stop: &Stop,
+    ) -> Vec<CheckRecord> {
         if webhook::skipped(env).is_some() {
             return Vec::new();
         }
         events.note("p11: takes the operator's webhook away, and sees what goes all the same; some minutes at most");
-        webhook::checks(env, stop).await
+        webhook::checks(env, &outages.under_way, stop).await
     }
 
     async fn run(
         &self,
-        env: &Arc<Environment>,
+        env: &Arc<TestBed>,
+        outages: &Outages,
         scenario: &Scenario,
         cases: &[(CaseId, Population)],
     ) -> Vec<Observation> {
-        let slot = play(Arc::clone(env), scenario.clone(), cases.to_vec());
-        let observations = env.to_the_end(slot).await;
+        let slot = play(Arc::clone(env), Arc::clone(&outages.gates), scenario.clone(), cases.to_vec());
+        let observations = outages.under_way.to_the_end(slot).await;
         observations.unwrap_or_else(|| vec![Observation::unknown("the slot panicked"); cases.len()])
     }
 }
@@ -210,7 +222,12 @@ fn moment() -> BoxedStrategy<Duration> {
 }
 
 /// Plays a scenario with all cases of a slot.
-async fn play(env: Arc<Environment>, scenario: Scenario, cases: Vec<(CaseId, Population)>) -> Vec<Observation> {
+async fn play(
+    env: Arc<TestBed>,
+    gates: Arc<Gates>,
+    scenario: Scenario,
+    cases: Vec<(CaseId, Population)>,
+) -> Vec<Observation> {
     let mut leases = Leases::new();
     // In the order of all sources, so that no two slots can wait for each other.
     for source in &scenario.scope.sources {
@@ -237,7 +254,7 @@ async fn play(env: Arc<Environment>, scenario: Scenario, cases: Vec<(CaseId, Pop
         if live.iter().all(Live::is_over) {
             break;
         }
-        if let Err(error) = outage(&env, &scenario, number, old, &mut leases, &mut live).await {
+        if let Err(error) = outage(&env, &gates, &scenario, number, old, &mut leases, &mut live).await {
             let fault = scenario.episodes[number].fault;
             live.iter_mut().for_each(|live| live.give_up(&format!("{fault}: {}", chain(&error))));
         }
@@ -249,7 +266,8 @@ async fn play(env: Arc<Environment>, scenario: Scenario, cases: Vec<(CaseId, Pop
 
 /// One outage, from rest to rest.
 async fn outage(
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
+    gates: &Arc<Gates>,
     scenario: &Scenario,
     number: usize,
     old: &World,
@@ -266,7 +284,7 @@ async fn outage(
     if overtaken {
         changes(env, number, of, episode, leases, live).await?;
     }
-    let broken = Broken::make(env, scope, leases, fault).await?;
+    let broken = Broken::make(env, gates, scope, leases, fault).await?;
     join_all(live.iter_mut().map(|live| live.feel(env, &broken, fault))).await;
     let changed = if overtaken {
         wait::pass(*lasts).await;
@@ -295,7 +313,7 @@ async fn outage(
 
 /// What happens beside an outage: new values for the source, if it is there, and other labels.
 async fn changes(
-    env: &Environment,
+    env: &TestBed,
     number: usize,
     of: usize,
     episode: &Episode,

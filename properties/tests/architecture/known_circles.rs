@@ -68,16 +68,6 @@ pub(crate) const KNOWN_CIRCLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("harness/programs", &["supply/error.rs", "supply/part.rs"]),
-    (
-        "properties/suite",
-        &[
-            "oracle.rs",
-            "p04_selector_patterns/subject.rs",
-            "testbed.rs",
-            "testbed/known_bugs.rs",
-            "testbed/namespaces.rs",
-        ],
-    ),
     ("harness/programs", &["node_image/context.rs", "node_image/debian.rs", "node_image/inputs.rs"]),
     ("harness/cluster", &["embedded/node/network.rs", "embedded/node/remains.rs"]),
     ("harness/consumers", &["backstage/client.rs", "backstage/frame.rs"]),

@@ -8,7 +8,7 @@ use proptest::strategy::ValueTree;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Plan, Property, Tree, case_tree, is_new_violation, run_cases, shared_tree};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 
 /// Steps that the model walks at most; it walks a million of them in less time than one case takes on a cluster.
 const MOST_STEPS: usize = 20_000;
@@ -69,14 +69,26 @@ impl<'a, P: Property> Walk<'a, P> {
 }
 
 /// Describes the smallest case found in the plan's time. Values appear as length and fingerprint only.
-pub(super) async fn smallest<P: Property>(property: &P, env: &Arc<Environment>, plan: &Plan, id: CaseId) -> String {
-    match search(property, env, plan, id).await {
+pub(super) async fn smallest<P: Property>(
+    property: &P,
+    env: &Arc<TestBed>,
+    fixture: &P::Fixture,
+    plan: &Plan,
+    id: CaseId,
+) -> String {
+    match search(property, env, fixture, plan, id).await {
         Ok(text) => text,
         Err(why) => format!("no smaller case: {why}"),
     }
 }
 
-async fn search<P: Property>(property: &P, env: &Arc<Environment>, plan: &Plan, id: CaseId) -> Result<String, String> {
+async fn search<P: Property>(
+    property: &P,
+    env: &Arc<TestBed>,
+    fixture: &P::Fixture,
+    plan: &Plan,
+    id: CaseId,
+) -> Result<String, String> {
     let deadline = Instant::now() + plan.shrink;
     let steps = Walk::start(property, &env.model, plan, id)?.length();
     // The whole walk is on the model. On the cluster, the end of it is tried first, then points half-way back to the
@@ -86,7 +98,7 @@ async fn search<P: Property>(property: &P, env: &Arc<Environment>, plan: &Plan, 
     loop {
         let (shared, case) = Walk::after(property, &env.model, plan, id, candidate)?;
         let alone = [(id, case)];
-        let run = run_cases(property, env, &shared, &alone);
+        let run = run_cases(property, env, fixture, &shared, &alone);
         let Ok(records) = timeout_at(deadline, run).await else { break };
         tries += 1;
         // A run that could not tell says nothing about the candidate and counts as not smaller.
