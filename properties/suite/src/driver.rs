@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_cluster::capability::Capability;
 use credence_core::id::{CaseId, Requirement};
 use credence_model::model::Model;
 use credence_report::report::{Execution, PropertyMeta};
@@ -48,6 +49,9 @@ pub trait Property: Send + Sync + 'static {
     const META: PropertyMeta;
     /// What it needs of what a run sets up only where a property needs it.
     const NEEDS: &'static [Need] = &[];
+    /// Checks of it that only clusters with a capability can show, by what they do. Elsewhere the report has them as skipped,
+    /// with the reason of the cluster.
+    const CHECKS: &'static [(&'static str, Capability)] = &[];
     /// What a configuration lacks that has nothing for it, as the report says it.
     const NOTHING: &'static str = "no ClusterExternalSecret selects a namespace by its labels";
     /// Cases that share a slot.
@@ -90,7 +94,7 @@ pub trait Property: Send + Sync + 'static {
         BTreeMap::new()
     }
 
-    /// Checks of it that cannot run here, by what they do, each with the reason.
+    /// Further checks of it that cannot run here, by what they do, each with the reason.
     fn skipped_checks(&self, _env: &TestBed) -> BTreeMap<String, String> {
         BTreeMap::new()
     }
@@ -155,6 +159,9 @@ pub trait Registered: Send + Sync {
     /// What it needs of what a run sets up only where a property needs it.
     fn needs(&self) -> &'static [Need];
 
+    /// Checks of it that only clusters with a capability can show, by what they do.
+    fn checks(&self) -> &'static [(&'static str, Capability)];
+
     /// What it is to those that run beside it.
     fn participant(&self, model: &Model) -> Participant;
 
@@ -186,6 +193,10 @@ impl<P: Property> Registered for P {
 
     fn needs(&self) -> &'static [Need] {
         P::NEEDS
+    }
+
+    fn checks(&self) -> &'static [(&'static str, Capability)] {
+        P::CHECKS
     }
 
     fn participant(&self, model: &Model) -> Participant {

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use credence_cluster::cluster::{ClusterError, ControlPlaneFilesError};
 use credence_cluster::faults::proxy::GateError;
-use credence_cluster::kind::KindError;
 use credence_consumers::kargo::KargoError;
 use credence_core::manifest::ManifestError;
 use credence_model::config::BundleError;
@@ -116,10 +115,7 @@ impl RunError {
                 | Self::Images
                 | Self::PodImages(_)
                 | Self::NodeImage(NodeImageError::NotRoot | NodeImageError::Missing { .. } | NodeImageError::Engine(_))
-                | Self::Cluster(ClusterError::Kind(
-                    KindError::Foreign { .. } | KindError::Unmountable { .. } | KindError::Apart { .. }
-                ))
                 | Self::Kargo(_)
-        )
+        ) || matches!(self, Self::Cluster(ClusterError::Provider(error)) if error.is_usage)
     }
 }

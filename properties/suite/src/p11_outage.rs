@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_cluster::capability::Capability;
 use credence_core::id::{CaseId, PropertyId, Requirement};
 use credence_core::text::chain;
 use credence_model::model::Model;
@@ -59,6 +60,9 @@ pub struct Outage;
 /// How long an outage goes on at most after it has shown. A failed refresh comes back after 1, 2, 4 s and so on, so that
 /// what follows an outage takes as long as the outage once more.
 const LONGEST: Duration = Duration::from_millis(1500);
+
+/// What the checks do that are made once, after the cases.
+const WEBHOOK_OUTAGE: &str = "outage of the webhook";
 
 /// What the cases of a slot live through.
 #[derive(Debug, Clone)]
@@ -121,6 +125,12 @@ impl Property for Outage {
         requirements: &[Requirement::new(1, 5)],
     };
     const NEEDS: &'static [Need] = &[Need::StoreProxies];
+    const CHECKS: &'static [(&'static str, Capability)] = &[
+        ("outage of External Secrets Operator", Capability::Outages),
+        ("outage of the API server", Capability::Outages),
+        ("wrong answers of the source", Capability::StoreProxies),
+        (WEBHOOK_OUTAGE, Capability::Webhook),
+    ];
     const CASES_PER_SLOT: u32 = 10;
     const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
     const LANES: usize = 4;
@@ -174,19 +184,12 @@ impl Property for Outage {
     fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
         let model = &env.model;
         let mut skipped = BTreeMap::new();
-        if let Some(why) = &model.untouchable {
-            for check in
-                ["outage of External Secrets Operator", "outage of the API server", "wrong answers of the source"]
-            {
-                skipped.insert(check.to_owned(), why.clone());
-            }
-        }
         let whole = Scope::whole(model);
         if !whole.targets(model).into_iter().any(|target| Kind::RightsRevoked.concerns(model, target)) {
             let why = "no store authenticates as a ServiceAccount of its own".to_owned();
             skipped.insert("revoked rights of a store".to_owned(), why);
         }
-        skipped.extend(webhook::skipped(env).map(|why| ("outage of the webhook".to_owned(), why)));
+        skipped.extend(webhook::skipped(env).map(|why| (WEBHOOK_OUTAGE.to_owned(), why)));
         skipped
     }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
+use credence_cluster::capability::Capability;
 use credence_cluster::cluster::ControlPlaneFiles;
 use credence_cluster::evidence::capture::Capture;
 use credence_cluster::evidence::etcd::{Etcd, Stored};
@@ -83,6 +84,8 @@ impl Property for Encryption {
         requirements: &[Requirement::new(5, 3)],
     };
     const NEEDS: &'static [Need] = &[Need::ControlPlaneFiles];
+    const CHECKS: &'static [(&'static str, Capability)] =
+        &[("rotation of the encryption key", Capability::KeyRotation)];
     const CASES_PER_SLOT: u32 = 20;
     // A new key restarts the API server, which no other slot may be relying on.
     const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
@@ -114,10 +117,6 @@ impl Property for Encryption {
         let mut skipped = BTreeMap::new();
         if let Some(why) = Capture::unsupported(&env.cluster.traffic()) {
             skipped.insert("capture of the traffic between the parts".to_owned(), why);
-        }
-        if !env.cluster.is_owned() {
-            let why = "the cluster belongs to `credence up`; run without it".to_owned();
-            skipped.insert("rotation of the encryption key".to_owned(), why);
         }
         skipped
     }
@@ -188,7 +187,7 @@ async fn live(
         lease.write(client, FIELD_MANAGER, &step.values).await?;
         follow(env, &mut lives, &step.values).await;
     }
-    if let Some(number) = episode.new_key.filter(|_| env.cluster.is_owned()) {
+    if let Some(number) = episode.new_key.filter(|_| env.cluster.supports(Capability::KeyRotation).is_ok()) {
         let name = format!("credence-{number}");
         // A configuration without keys has none to rotate; that it encrypts nothing is seen below.
         if encryption.envelope().map_err(Observation::unknown)?.has_key() {

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use credence_cluster::apply::RUN_LABEL;
-use credence_cluster::cluster::{CLEAR, Cluster, ControlPlaneFiles};
+use credence_cluster::capability::Capability;
+use credence_cluster::cluster::ControlPlaneFiles;
+use credence_cluster::providers::CLEAR;
+use credence_cluster::{embedded, kind as kind_cluster};
 use credence_consumers::running::Preparation;
 use credence_core::credential::Credential;
 use credence_core::id::PropertyId;
@@ -53,9 +56,6 @@ use cluster::{attach, open_gates};
 use inputs::{control_plane, digest, endpoints, replay_flags};
 use kind::{Kind, find_engine};
 use name::run_name;
-
-/// Why nothing of a cluster can be stopped that another process keeps.
-const NOT_OURS: &str = "the cluster belongs to another process; credence down, and run starts one of its own";
 
 /// What `--cluster auto` takes, what it goes without, and why.
 const EMBEDDED: &str = "cluster: embedded, which needs no container engine and starts in seconds; kind would add the \
@@ -147,9 +147,9 @@ impl Session {
         let (mut cluster, lock, own_directory) = match (attached, kind) {
             (Some((cluster, lock)), _) => (cluster, Some(lock), Some(run)),
             (None, Some(kind)) => {
-                (Cluster::start_kind(run, &kind.setup(&programs, &assets, &files, &report)).await?, None, None)
+                (kind_cluster::start(run, &kind.setup(&programs, &assets, &files, &report)).await?, None, None)
             }
-            (None, None) => (Cluster::start(run, &programs, &assets, &files).await?, None, None),
+            (None, None) => (embedded::start(run, &programs, &assets, &files).await?, None, None),
         };
         phases.push(timer.finish());
         if lock.is_some() {
@@ -196,9 +196,7 @@ impl Session {
             events.note(&note);
         }
         let mut env = TestBed::new(cluster, observer, model, Namespaces::new(&name));
-        if !env.cluster.is_owned() {
-            env.model.untouchable = Some(NOT_OURS.to_owned());
-        }
+        env.model.untouchable = env.cluster.supports(Capability::Outages).err().map(str::to_owned);
         let own_directory = own_directory.map(Arc::new);
         let consumers = needs(&options, Need::Consumers).then(|| {
             let preparation = Preparation::new(&options.components, endpoints, Arc::clone(events) as _);

@@ -3,6 +3,7 @@
 //! A slot that sees or changes all of the cluster waits until nothing else runs, and so does the search for a smaller case:
 //! what it tries again must not fail, or hold, because of a neighbour.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,11 +81,22 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
         trouble,
         checks,
         not_covered: property.not_covered(&env.model),
-        skipped_checks: property.skipped_checks(env),
+        skipped_checks: skipped_checks(property, env),
         replay_flags: plan.replay_flags.clone(),
     };
     let fixture = fixture.map(|fixture| Box::new(fixture) as Box<dyn Fixture>);
     Executed::Ran { records, execution, fixture }
+}
+
+/// The checks that cannot run here: for want of a capability of the cluster, and for reasons of the property's own.
+fn skipped_checks<P: Property>(property: &P, env: &TestBed) -> BTreeMap<String, String> {
+    let lacking = P::CHECKS.iter().filter_map(|(what, capability)| {
+        let why = env.cluster.supports(*capability).err()?;
+        Some(((*what).to_owned(), why.to_owned()))
+    });
+    let mut skipped = property.skipped_checks(env);
+    skipped.extend(lacking);
+    skipped
 }
 
 /// What has come of a property so far.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
+use credence_cluster::capability::Capability;
 use credence_cluster::cluster::Component;
 use credence_cluster::operator::WEBHOOK_NOT_CALLED;
 use credence_core::labels::Labels;
@@ -55,7 +56,7 @@ fn pause_after(failing: Duration) -> Duration {
 
 /// Why the checks cannot be made here, if so.
 pub(super) fn skipped(env: &TestBed) -> Option<String> {
-    if let Some(why) = env.cluster.absent(Component::Webhook) {
+    if let Err(why) = env.cluster.supports(Capability::Webhook) {
         return Some(why.to_owned());
     }
     asked(&env.model).is_none().then(|| "no namespace asks for a copy by its labels".to_owned())
