@@ -5,6 +5,7 @@
 //!              └─▶ side_by_side ──▶ driver ──▶ pNN  generate    from seed to case
 //!                  schedule                         oracle      copies against sources
 //!                  who may run beside whom          file_scan   values where none may be
+//!          fixture:  what one property sets up     supplies    what is set up where a property needs it
 //!          events: what happens, told while it does observation what a case saw
 //!          stop:   the end that a person asks for       options      what a run is asked for
 //!          load:   the configuration under test         error        why a run could not be carried out
@@ -20,6 +21,7 @@ pub mod driver;
 pub mod error;
 pub mod events;
 pub mod file_scan;
+pub mod fixture;
 pub mod generate;
 pub mod load;
 pub mod observation;
@@ -47,4 +49,5 @@ pub mod schedule;
 pub mod session;
 pub mod side_by_side;
 pub mod stop;
+pub mod supplies;
 pub mod testbed;

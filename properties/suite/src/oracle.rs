@@ -9,8 +9,6 @@ use credence_model::model::{ExpectedKeys, Model, Target};
 use credence_model::values::{Values, mixtures};
 use credence_watch::observer::{SecretSeen, View};
 
-use crate::testbed::known_bugs::Forgotten;
-
 /// The copies that a namespace must hold, by Secret name.
 pub type Expected<'a> = BTreeMap<String, &'a Target>;
 
@@ -64,6 +62,15 @@ pub fn missing(view: &View<'_>, namespace: &str, name: &str, target: &Target) ->
         },
     };
     format!("{namespace}/{name} does not exist ({says})")
+}
+
+/// An ExternalSecret that its ClusterExternalSecret has forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Forgotten {
+    /// Where it is.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// The names that a distribution uses for Secrets and ExternalSecrets.

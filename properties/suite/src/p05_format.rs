@@ -21,7 +21,7 @@ use crate::driver::Property;
 use crate::generate::{self, Pick, pick};
 use crate::observation::{self, Observation};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::NamespaceError;
 use crate::testbed::rotation::{self, Dependent, copied_sources, targets_of};
 
@@ -42,6 +42,7 @@ pub struct Formats(Vec<(Pick, Pick)>);
 impl Property for Format {
     type Shared = Credentials;
     type Case = Formats;
+    type Fixture = ();
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(5),
@@ -76,7 +77,8 @@ impl Property for Format {
 
     async fn run(
         &self,
-        env: &Arc<Environment>,
+        env: &Arc<TestBed>,
+        (): &(),
         credentials: &Credentials,
         cases: &[(CaseId, Formats)],
     ) -> Vec<Observation> {
@@ -94,7 +96,7 @@ impl Property for Format {
 }
 
 async fn look(
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
     id: CaseId,
     credentials: &Credentials,
     formats: &Formats,

@@ -23,10 +23,12 @@ use proptest::strategy::BoxedStrategy;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::driver::Property;
+use crate::fixture::{Fixture, FixtureError};
 use crate::generate::asking_labels;
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::Environment;
+use crate::supplies::{Need, Supplies};
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::tenant::{Rights, Tenant};
 
@@ -80,6 +82,7 @@ pub struct History {
 impl Property for Audit {
     type Shared = ();
     type Case = History;
+    type Fixture = AuditLog;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(9),
@@ -87,6 +90,7 @@ impl Property for Audit {
         claim: "every create, update, delete and read of a secret is in the audit log, attributable, without values",
         requirements: &[Requirement::new(1, 4), Requirement::new(5, 4)],
     };
+    const NEEDS: &'static [Need] = &[Need::ControlPlaneFiles];
     const LANES: usize = 8;
     // Every entry is joined by the agent or the namespace of its case, and searched for every value of its time.
     const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };
@@ -118,14 +122,7 @@ impl Property for Audit {
         !case.operations.is_empty() && !expected_in(model, "namespace", &case.labels).is_empty()
     }
 
-    fn applies(&self, env: &Environment) -> Result<(), String> {
-        match env.control_plane {
-            Some(_) => Ok(()),
-            None => Err(crate::testbed::NO_CONTROL_PLANE.to_owned()),
-        }
-    }
-
-    fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
+    fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
         let mut skipped = BTreeMap::from([(
             "the names of the Secrets in entries of list, watch and deletecollection, and of a create that is refused".to_owned(),
             "Kubernetes logs none (the URL has no name, and a refused body is not read), so that who read a certain Secret \
@@ -141,16 +138,24 @@ impl Property for Audit {
         skipped
     }
 
-    async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
-        env.audit_log().map(drop)
-    }
-
-    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, History)]) -> Vec<Observation> {
+    async fn run(&self, env: &Arc<TestBed>, log: &AuditLog, (): &(), cases: &[(CaseId, History)]) -> Vec<Observation> {
         let mut observations = Vec::with_capacity(cases.len());
         for (id, history) in cases {
-            observations.push(play(env, *id, history).await.unwrap_or_else(|ended| ended));
+            observations.push(play(env, log, *id, history).await.unwrap_or_else(|ended| ended));
         }
         observations
+    }
+}
+
+/// The cluster writes no audit log.
+#[derive(Debug, thiserror::Error)]
+#[error("the cluster has no audit log: there is no audit policy")]
+struct NoAuditLog;
+
+impl Fixture for AuditLog {
+    async fn set_up(bed: &Arc<TestBed>, _supplies: &Supplies) -> Result<Self, FixtureError> {
+        let path = bed.cluster.description.audit_log.as_ref().ok_or(FixtureError::new(NoAuditLog))?;
+        Ok(Self::new(path))
     }
 }
 
@@ -166,8 +171,7 @@ struct Story {
 }
 
 /// Carries a case out, and compares it with the log. An error is an end before there is anything to compare.
-async fn play(env: &Arc<Environment>, id: CaseId, history: &History) -> Result<Observation, Observation> {
-    let log = env.audit_log().map_err(Observation::unknown)?;
+async fn play(env: &Arc<TestBed>, log: &AuditLog, id: CaseId, history: &History) -> Result<Observation, Observation> {
     let begin = log.end()?;
     let mark = env.sources.mark();
     let lease = env.namespaces.lease(&env.client_for(id)).await?;
@@ -196,7 +200,7 @@ async fn play(env: &Arc<Environment>, id: CaseId, history: &History) -> Result<O
     }
     values.extend(env.sources.values_since(&mark));
     let story = Story { namespace, facts: facts.facts, values, events, targets };
-    observation.outcome = compare(id, &log, begin, story, &mut observation).await?;
+    observation.outcome = compare(id, log, begin, story, &mut observation).await?;
     Ok(observation)
 }
 
@@ -207,7 +211,7 @@ struct Deeds {
 }
 
 async fn live(
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
     id: CaseId,
     history: &History,
     lease: &Lease,

@@ -18,22 +18,25 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::BoxedStrategy;
+use tokio::sync::Mutex;
 
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
 use crate::oracle;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::Lease;
 use crate::testbed::sources::SharedLease;
 
 mod admission;
+mod fixture;
 mod reach;
 mod regime;
 mod rights;
 mod subject;
 
+pub use fixture::PolicyChanges;
 use regime::Governed;
 use subject::{Allowed, Rights, Subject};
 
@@ -73,6 +76,7 @@ pub struct World {
 impl Property for PolicyUpdate {
     type Shared = Change;
     type Case = World;
+    type Fixture = PolicyChanges;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(10),
@@ -122,7 +126,7 @@ impl Property for PolicyUpdate {
         }
     }
 
-    fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
+    fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
         let model = &env.model;
         let mut skipped = BTreeMap::new();
         if model.guards.is_empty() {
@@ -137,9 +141,15 @@ impl Property for PolicyUpdate {
         skipped
     }
 
-    async fn run(&self, env: &Arc<Environment>, change: &Change, cases: &[(CaseId, World)]) -> Vec<Observation> {
-        let slot = play(Arc::clone(env), change.clone(), cases.to_vec());
-        let observations = env.to_the_end(slot).await;
+    async fn run(
+        &self,
+        env: &Arc<TestBed>,
+        changes: &PolicyChanges,
+        change: &Change,
+        cases: &[(CaseId, World)],
+    ) -> Vec<Observation> {
+        let slot = play(Arc::clone(env), Arc::clone(&changes.admission), change.clone(), cases.to_vec());
+        let observations = changes.slots.to_the_end(slot).await;
         observations.unwrap_or_else(|| vec![Observation::unknown("the slot panicked"); cases.len()])
     }
 }
@@ -164,14 +174,19 @@ fn share_of(shared: &SharedLease, target: &Target) -> Values {
     oracle::values_for(target, |source| shared.values(source))
 }
 
-async fn play(env: Arc<Environment>, change: Change, cases: Vec<(CaseId, World)>) -> Vec<Observation> {
+async fn play(
+    env: Arc<TestBed>,
+    admission: Arc<Mutex<()>>,
+    change: Change,
+    cases: Vec<(CaseId, World)>,
+) -> Vec<Observation> {
     let ended = |ended: Observation| vec![ended; cases.len()];
     let target = env.model.targets.iter().find(|target| target.name == change.target);
     let (Some(target), Some((first, _))) = (target, cases.first()) else {
         return ended(Observation::unknown(format!("there is no target {}", change.target)));
     };
     if let Kind::Admission(flips) = change.kind {
-        let seen = admission::play(&env, target, flips, &cases).await;
+        let seen = admission::play(&env, &admission, target, flips, &cases).await;
         return give_back(&env, seen, &BTreeSet::from([admission::EXEMPT.to_owned()]));
     }
     let Some(governed) = Governed::of(target) else {
@@ -197,11 +212,7 @@ async fn play(env: Arc<Environment>, change: Change, cases: Vec<(CaseId, World)>
     observations
 }
 
-fn give_back(
-    env: &Arc<Environment>,
-    seen: Vec<(Observation, Vec<Lease>)>,
-    labels: &BTreeSet<String>,
-) -> Vec<Observation> {
+fn give_back(env: &Arc<TestBed>, seen: Vec<(Observation, Vec<Lease>)>, labels: &BTreeSet<String>) -> Vec<Observation> {
     let mut observations = Vec::with_capacity(seen.len());
     for (observation, leases) in seen {
         leases.into_iter().for_each(|lease| env.namespaces.give_back(env, lease, labels.clone()));

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_cluster::capability::Capability;
 use credence_core::id::{CaseId, PropertyId, Requirement};
 use credence_core::text::chain;
 use credence_model::model::Model;
@@ -30,11 +31,13 @@ use crate::generate::{Pick, pick};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::stop::Stop;
-use crate::testbed::Environment;
+use crate::supplies::{Gates, Need};
+use crate::testbed::TestBed;
 use crate::testbed::operator_resync::until_operator_sees_copies;
 
 mod breakage;
 mod fault;
+mod fixture;
 mod live;
 mod place;
 mod rights;
@@ -45,6 +48,7 @@ use breakage::{Broken, Leases};
 
 pub use fault::Fault;
 use fault::{Kind, Plan};
+pub use fixture::Outages;
 use live::Live;
 
 pub use scope::Scope;
@@ -56,6 +60,9 @@ pub struct Outage;
 /// How long an outage goes on at most after it has shown. A failed refresh comes back after 1, 2, 4 s and so on, so that
 /// what follows an outage takes as long as the outage once more.
 const LONGEST: Duration = Duration::from_millis(1500);
+
+/// What the checks do that are made once, after the cases.
+const WEBHOOK_OUTAGE: &str = "outage of the webhook";
 
 /// What the cases of a slot live through.
 #[derive(Debug, Clone)]
@@ -109,6 +116,7 @@ pub struct Move {
 impl Property for Outage {
     type Shared = Scenario;
     type Case = Population;
+    type Fixture = Outages;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(11),
@@ -116,6 +124,13 @@ impl Property for Outage {
         claim: "source gone, copies unchanged and working; back again, converged within the bound",
         requirements: &[Requirement::new(1, 5)],
     };
+    const NEEDS: &'static [Need] = &[Need::StoreProxies];
+    const CHECKS: &'static [(&'static str, Capability)] = &[
+        ("outage of External Secrets Operator", Capability::Outages),
+        ("outage of the API server", Capability::Outages),
+        ("wrong answers of the source", Capability::StoreProxies),
+        (WEBHOOK_OUTAGE, Capability::Webhook),
+    ];
     const CASES_PER_SLOT: u32 = 10;
     const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
     const LANES: usize = 4;
@@ -166,41 +181,41 @@ impl Property for Outage {
         !case.settled.is_empty() && worlds.windows(2).all(|pair| pair[0] != pair[1])
     }
 
-    fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
+    fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
         let model = &env.model;
         let mut skipped = BTreeMap::new();
-        if let Some(why) = &model.untouchable {
-            for check in
-                ["outage of External Secrets Operator", "outage of the API server", "wrong answers of the source"]
-            {
-                skipped.insert(check.to_owned(), why.clone());
-            }
-        }
         let whole = Scope::whole(model);
         if !whole.targets(model).into_iter().any(|target| Kind::RightsRevoked.concerns(model, target)) {
             let why = "no store authenticates as a ServiceAccount of its own".to_owned();
             skipped.insert("revoked rights of a store".to_owned(), why);
         }
-        skipped.extend(webhook::skipped(env).map(|why| ("outage of the webhook".to_owned(), why)));
+        skipped.extend(webhook::skipped(env).map(|why| (WEBHOOK_OUTAGE.to_owned(), why)));
         skipped
     }
 
-    async fn checks(&self, env: &Arc<Environment>, events: &dyn Events, stop: &Stop) -> Vec<CheckRecord> {
+    async fn checks(
+        &self,
+        env: &Arc<TestBed>,
+        outages: &Outages,
+        events: &dyn Events,
+        stop: &Stop,
+    ) -> Vec<CheckRecord> {
         if webhook::skipped(env).is_some() {
             return Vec::new();
         }
         events.note("p11: takes the operator's webhook away, and sees what goes all the same; some minutes at most");
-        webhook::checks(env, stop).await
+        webhook::checks(env, &outages.under_way, stop).await
     }
 
     async fn run(
         &self,
-        env: &Arc<Environment>,
+        env: &Arc<TestBed>,
+        outages: &Outages,
         scenario: &Scenario,
         cases: &[(CaseId, Population)],
     ) -> Vec<Observation> {
-        let slot = play(Arc::clone(env), scenario.clone(), cases.to_vec());
-        let observations = env.to_the_end(slot).await;
+        let slot = play(Arc::clone(env), Arc::clone(&outages.gates), scenario.clone(), cases.to_vec());
+        let observations = outages.under_way.to_the_end(slot).await;
         observations.unwrap_or_else(|| vec![Observation::unknown("the slot panicked"); cases.len()])
     }
 }
@@ -210,7 +225,12 @@ fn moment() -> BoxedStrategy<Duration> {
 }
 
 /// Plays a scenario with all cases of a slot.
-async fn play(env: Arc<Environment>, scenario: Scenario, cases: Vec<(CaseId, Population)>) -> Vec<Observation> {
+async fn play(
+    env: Arc<TestBed>,
+    gates: Arc<Gates>,
+    scenario: Scenario,
+    cases: Vec<(CaseId, Population)>,
+) -> Vec<Observation> {
     let mut leases = Leases::new();
     // In the order of all sources, so that no two slots can wait for each other.
     for source in &scenario.scope.sources {
@@ -237,7 +257,7 @@ async fn play(env: Arc<Environment>, scenario: Scenario, cases: Vec<(CaseId, Pop
         if live.iter().all(Live::is_over) {
             break;
         }
-        if let Err(error) = outage(&env, &scenario, number, old, &mut leases, &mut live).await {
+        if let Err(error) = outage(&env, &gates, &scenario, number, old, &mut leases, &mut live).await {
             let fault = scenario.episodes[number].fault;
             live.iter_mut().for_each(|live| live.give_up(&format!("{fault}: {}", chain(&error))));
         }
@@ -249,7 +269,8 @@ async fn play(env: Arc<Environment>, scenario: Scenario, cases: Vec<(CaseId, Pop
 
 /// One outage, from rest to rest.
 async fn outage(
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
+    gates: &Arc<Gates>,
     scenario: &Scenario,
     number: usize,
     old: &World,
@@ -266,7 +287,7 @@ async fn outage(
     if overtaken {
         changes(env, number, of, episode, leases, live).await?;
     }
-    let broken = Broken::make(env, scope, leases, fault).await?;
+    let broken = Broken::make(env, gates, scope, leases, fault).await?;
     join_all(live.iter_mut().map(|live| live.feel(env, &broken, fault))).await;
     let changed = if overtaken {
         wait::pass(*lasts).await;
@@ -295,7 +316,7 @@ async fn outage(
 
 /// What happens beside an outage: new values for the source, if it is there, and other labels.
 async fn changes(
-    env: &Environment,
+    env: &TestBed,
     number: usize,
     of: usize,
     episode: &Episode,

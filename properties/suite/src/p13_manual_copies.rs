@@ -28,7 +28,7 @@ use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::settle::{Past, deletion, settle};
 use crate::testbed::tenant::{Tenant, TenantError};
-use crate::testbed::{Environment, HOLD};
+use crate::testbed::{HOLD, TestBed};
 
 mod attempt;
 mod change;
@@ -84,6 +84,7 @@ enum SetUpError {
 impl Property for ManualCopies {
     type Shared = ();
     type Case = Intrusion;
+    type Fixture = ();
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(13),
@@ -114,7 +115,7 @@ impl Property for ManualCopies {
         !case.attempts.then.is_empty()
     }
 
-    fn skipped_checks(&self, env: &Environment) -> BTreeMap<String, String> {
+    fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
         let untold = |what: &str, why: &str| (what.to_owned(), why.to_owned());
         let copied = untold(
             "the data of a copy under another name, without its type and labels",
@@ -128,7 +129,7 @@ impl Property for ManualCopies {
         nameless.chain([copied]).collect()
     }
 
-    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, Intrusion)]) -> Vec<Observation> {
+    async fn run(&self, env: &Arc<TestBed>, (): &(), (): &(), cases: &[(CaseId, Intrusion)]) -> Vec<Observation> {
         let mut observations = Vec::with_capacity(cases.len());
         for (id, intrusion) in cases {
             observations.push(play(env, *id, intrusion).await.unwrap_or_else(Observation::from));
@@ -150,12 +151,7 @@ fn only_name(target: &Target) -> Option<String> {
 }
 
 impl Place {
-    async fn find(
-        env: &Environment,
-        client: &Client,
-        target: &Target,
-        case: &Intrusion,
-    ) -> Result<Self, NamespaceError> {
+    async fn find(env: &TestBed, client: &Client, target: &Target, case: &Intrusion) -> Result<Self, NamespaceError> {
         let ways = target.asking_labels();
         if ways.is_empty() {
             let name = only_name(target).unwrap_or_default();
@@ -185,7 +181,7 @@ impl Place {
     }
 }
 
-async fn play(env: &Arc<Environment>, id: CaseId, case: &Intrusion) -> Result<Observation, SetUpError> {
+async fn play(env: &Arc<TestBed>, id: CaseId, case: &Intrusion) -> Result<Observation, SetUpError> {
     let client = env.client_for(id);
     let target = *case.target.0.of::<&Target>(&askable(&env.model));
     let place = Place::find(env, &client, target, case).await?;

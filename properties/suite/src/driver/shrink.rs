@@ -10,7 +10,7 @@ use proptest::strategy::ValueTree;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Plan, Property, Tree, case_tree, is_new_violation, run_cases, shared_tree};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 
 /// Steps that the model walks at most; it walks a million of them in less time than one case takes on a cluster.
 const MOST_STEPS: usize = 20_000;
@@ -90,9 +90,15 @@ impl<'a, P: Property> Walk<'a, P> {
 
 /// Runs a failed case again and searches a smaller one, within the plan's time. Values appear as length and fingerprint
 /// only.
-pub(super) async fn again<P: Property>(property: &P, env: &Arc<Environment>, plan: &Plan, id: CaseId) -> Again {
+pub(super) async fn again<P: Property>(
+    property: &P,
+    env: &Arc<TestBed>,
+    fixture: &P::Fixture,
+    plan: &Plan,
+    id: CaseId,
+) -> Again {
     let deadline = Instant::now() + plan.shrink;
-    let reproduced = match reproduce(property, env, plan, id, deadline).await {
+    let reproduced = match reproduce(property, env, fixture, plan, id, deadline).await {
         Ok(reproduced) if reproduced.runs == 0 => return Again::not_run("no run of the case alone could tell in time"),
         Ok(reproduced) => reproduced,
         Err(why) => return Again::not_run(&why),
@@ -101,7 +107,7 @@ pub(super) async fn again<P: Property>(property: &P, env: &Arc<Environment>, pla
         // What does not fail again as it is cannot be told from what is too small to fail.
         0 => None,
         _ => {
-            let found = search(property, env, plan, id, deadline).await;
+            let found = search(property, env, fixture, plan, id, deadline).await;
             Some(found.unwrap_or_else(|why| format!("no smaller case: {why}")))
         }
     };
@@ -111,7 +117,8 @@ pub(super) async fn again<P: Property>(property: &P, env: &Arc<Environment>, pla
 /// Runs the case as it is until it fails again.
 async fn reproduce<P: Property>(
     property: &P,
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
+    fixture: &P::Fixture,
     plan: &Plan,
     id: CaseId,
     deadline: Instant,
@@ -120,7 +127,7 @@ async fn reproduce<P: Property>(
     let alone = [(id, case)];
     let mut reproduced = Reproduced::default();
     for _ in 0..MOST_REPETITIONS {
-        let run = run_cases(property, env, &shared, &alone);
+        let run = run_cases(property, env, fixture, &shared, &alone);
         let Ok(records) = timeout_at(deadline, run).await else { break };
         records.iter().for_each(|record| reproduced.count(&record.outcome));
         if reproduced.failed > 0 {
@@ -132,7 +139,8 @@ async fn reproduce<P: Property>(
 
 async fn search<P: Property>(
     property: &P,
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
+    fixture: &P::Fixture,
     plan: &Plan,
     id: CaseId,
     deadline: Instant,
@@ -142,7 +150,7 @@ async fn search<P: Property>(
     while let Some(candidate) = range.candidate {
         let (shared, case) = Walk::after(property, &env.model, plan, id, candidate)?;
         let alone = [(id, case)];
-        let run = run_cases(property, env, &shared, &alone);
+        let run = run_cases(property, env, fixture, &shared, &alone);
         let Ok(records) = timeout_at(deadline, run).await else { break };
         tries += 1;
         // A run that could not tell says nothing about the candidate and counts as not smaller.

@@ -19,17 +19,18 @@ use serde_json::Value;
 use super::attempt::{Admitted, Attempt, Scene};
 use super::call::{Answer, Call, Denial, Reply};
 use super::objects::VALUE;
-use super::reach;
+use super::reach::{self, Kinds};
 use super::route::{Route, Trespass};
 use super::stage::{AccessError, OWN_VALUE, looked_at, request};
 use crate::observation::{self, Observation};
 use crate::testbed::sources::SharedLease;
 use crate::testbed::tenant::{self, Tenant};
-use crate::testbed::{Environment, HOLD};
+use crate::testbed::{HOLD, TestBed};
 
 /// An attack under way.
 pub(super) struct Trial<'a> {
-    pub(super) env: &'a Arc<Environment>,
+    pub(super) env: &'a Arc<TestBed>,
+    pub(super) kinds: &'a Kinds,
     pub(super) id: CaseId,
     pub(super) admin: Client,
     pub(super) operator: Option<Client>,
@@ -280,7 +281,7 @@ impl Trial<'_> {
         let mut namespaces = BTreeSet::from([scene.mine, scene.neighbour, operator::NAMESPACE]);
         namespaces.extend(["default", "kube-system"]);
         namespaces.extend(scene.model.sources.keys().map(|source| source.namespace.as_str()));
-        let search = reach::search(&self.tenant.client, &self.env.kinds, &namespaces, &self.scan).await?;
+        let search = reach::search(&self.tenant.client, self.kinds, &namespaces, &self.scan).await?;
         *self.observation.operations.entry("object searched".to_owned()).or_default() += search.objects as u64;
         if !search.found.iter().any(|(name, _)| name == OWN_VALUE) {
             self.unknown("the search does not find the tenant's own value".to_owned());
