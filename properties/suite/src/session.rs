@@ -170,7 +170,7 @@ impl Session {
             gates: gates.iter().map(|(store, gate)| (store.clone(), gate.url())).collect(),
         };
         let overlay = overlay::apply(&mut manifests, &server, options.time);
-        let model = Model::derive(&Bundle::from_manifests(manifests.clone())?);
+        let (model, unreadable) = Model::derive(&Bundle::from_manifests(manifests.clone())?).readable();
         applied::replace_values(&mut manifests);
         let deployed = async {
             let mut leftovers = 0;
@@ -193,7 +193,7 @@ impl Session {
             death = cluster.died() => return Err(death.into()),
             deployed = deployed => deployed?,
         };
-        for note in notes {
+        for note in notes.into_iter().chain(unreadable.iter().map(|unreadable| format!("not judged: {unreadable}"))) {
             events.note(&note);
         }
         let mut env = TestBed::new(cluster, observer, model, Namespaces::new(&name));
