@@ -175,9 +175,9 @@ impl Table {
         let mut names = BTreeSet::new();
         let mut shared = BTreeMap::new();
         for (node, name, _) in found.into_iter().filter(|(_, _, count)| *count > 1) {
-            let numbered = (1..).map(|number| if number == 1 { name.clone() } else { format!("{name}-{number}") });
+            let mut numbered = (1..).map(|number| if number == 1 { name.clone() } else { format!("{name}-{number}") });
             // There is no end of numbers.
-            let name = numbered.into_iter().find(|name| !names.contains(name)).unwrap_or_default();
+            let name = numbered.find(|name| !names.contains(name)).unwrap_or_default();
             names.insert(name.clone());
             shared.insert(node, name);
         }

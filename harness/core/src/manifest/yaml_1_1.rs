@@ -15,6 +15,9 @@ const BOOLEANS: [&str; 6] = ["y", "yes", "n", "no", "on", "off"];
 /// Fields whose values are texts, each under a key of the user's own.
 const MAPS_OF_TEXTS: [&str; 6] = ["labels", "annotations", "matchLabels", "nodeSelector", "data", "stringData"];
 
+/// Fields that are texts in every object.
+const TEXTS: [&str; 4] = ["apiVersion", "kind", "name", "namespace"];
+
 /// Fields that are lists of texts.
 const LISTS_OF_TEXTS: [&str; 3] = ["values", "namespaces", "namespaceRegexes"];
 
@@ -60,6 +63,7 @@ pub(super) enum Scalar {
 pub(super) fn read(value: &str, keys: &[&str], is_in_sequence: bool, at: Position) -> Option<Scalar> {
     let kind = kind(value)?;
     let is_due_to_be_text = match (is_in_sequence, keys) {
+        (false, [.., name]) if TEXTS.contains(name) => true,
         (false, [.., field, _]) => MAPS_OF_TEXTS.contains(field),
         (true, [.., field]) => LISTS_OF_TEXTS.contains(field),
         _ => false,
@@ -102,6 +106,7 @@ mod tests {
 
     #[rstest]
     #[case::label("metadata: {labels: {a: yes}}", &[(1, "metadata.labels.a")])]
+    #[case::name("metadata: {name: y, namespace: No}", &[(1, "metadata.name"), (1, "metadata.namespace")])]
     #[case::quoted("metadata: {labels: {a: 'yes', b: \"no\"}}", &[])]
     #[case::tagged("metadata: {labels: {a: !!str yes}}", &[])]
     #[case::a_boolean_field("spec: {target: {immutable: yes}}", &[])]

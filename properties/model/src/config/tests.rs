@@ -162,9 +162,9 @@ fn namespaces_keep_their_labels() {
 )]
 #[case::missing_store_of_an_external_secret(
     distributed(EXTERNAL_SECRET)
-        + "---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: e, namespace: n}\n\
+        + "---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: e, namespace: o}\n\
            spec: {secretStoreRef: {kind: ClusterSecretStore, name: x}}\n",
-    r#"ExternalSecret n/e at config/all.yaml:17 names ClusterSecretStore "x""#
+    r#"ExternalSecret o/e at config/all.yaml:17 names ClusterSecretStore "x""#
 )]
 #[case::store_of_each_namespace(
     distributed("  externalSecretSpec:\n    secretStoreRef: {name: github}\n"),

@@ -156,8 +156,8 @@ fn policies_of_a_former_version_of_kubernetes_are_told_with_what_to_write() {
     "a.yaml:5:3: Role r: rules[0].resource is no field of Role in Kubernetes 1.36.3; did you mean resources?"
 )]
 #[case::metadata(
-    "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: n\n  label: {a: b}\n",
-    "a.yaml:5:3: Namespace n: metadata.label is no field of Namespace in Kubernetes 1.36.3; did you mean labels?"
+    "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: o\n  label: {a: b}\n",
+    "a.yaml:5:3: Namespace o: metadata.label is no field of Namespace in Kubernetes 1.36.3; did you mean labels?"
 )]
 #[case::two_providers(
     &format!("{STORE}    fake: {{data: [{{key: a}}]}}\n"),
@@ -199,7 +199,7 @@ fn a_name_that_is_too_long_for_a_finalizer_is_told() {
 #[case::anything_in_a_secret(&format!("{SECRET}stringData: {{script: 'echo ${{HOME}} {{{{ .Values.x }}}}'}}\n"))]
 #[case::sealed_by_sops(&format!("{SECRET}data: {{token: 'ENC[a]'}}\nsops: {{mac: 'ENC[b]'}}\n"))]
 #[case::exported(
-    "apiVersion: v1\nkind: Namespace\nmetadata: {name: n, uid: u, resourceVersion: '1', managedFields: [{manager: m, fieldsV1: {'f:a': \
+    "apiVersion: v1\nkind: Namespace\nmetadata: {name: o, uid: u, resourceVersion: '1', managedFields: [{manager: m, fieldsV1: {'f:a': \
      {}}}]}\nstatus: {phase: Active}\n"
 )]
 #[case::null_is_absent(&format!("{DISTRIBUTED}    target: {{template: null, name: null}}\n    data:\n"))]
