@@ -180,13 +180,13 @@ fn namespaces_keep_their_labels() {
         "fake: {data: []}"
     ),
     "ClusterSecretStore github at config/all.yaml:1 has no kubernetes provider, \
-     and ClusterExternalSecret docker at config/all.yaml:10 uses it"
+     and ClusterExternalSecret docker at config/all.yaml:8 uses it"
 )]
 #[case::illegal_operator(
     distributed(&format!(
         "{EXTERNAL_SECRET}  namespaceSelectors: [{{matchExpressions: [{{key: team, operator: Equals, values: [a]}}]}}]\n"
     )),
-    "failed to read ClusterExternalSecret docker at config/all.yaml:16:24: \
+    "failed to read ClusterExternalSecret docker at config/all.yaml:16:44: \
      operator \"Equals\" on label \"team\" is not one of In, NotIn, Exists, DoesNotExist"
 )]
 #[case::illegal_operator_of_the_deprecated_selector(

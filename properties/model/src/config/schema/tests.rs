@@ -160,7 +160,7 @@ fn policies_of_a_former_version_of_kubernetes_are_told_with_what_to_write() {
     "a.yaml:5:3: Namespace o: metadata.label is no field of Namespace in Kubernetes 1.36.3; did you mean labels?"
 )]
 #[case::two_providers(
-    &format!("{STORE}    fake: {{data: [{{key: a}}]}}\n"),
+    &format!("{STORE}    fake: {{data: [{{key: a, value: b}}]}}\n"),
     "a.yaml:5:3: ClusterSecretStore s: spec.provider has 2 fields, and exactly 1 must be there"
 )]
 #[case::kind_of_a_store_reference(
@@ -204,7 +204,7 @@ fn a_name_that_is_too_long_for_a_finalizer_is_told() {
 )]
 #[case::null_is_absent(&format!("{DISTRIBUTED}    target: {{template: null, name: null}}\n    data:\n"))]
 #[case::of_another_kind(
-    "apiVersion: example.org/v1\nkind: Anything\nmetadata: {name: a}\nspec: {name: '{{ x }}', b: ${C}}\n"
+    "apiVersion: example.org/v1\nkind: Anything\nmetadata: {name: a}\nspec: {name: '{{ x }}', b: '${C}'}\n"
 )]
 fn what_the_api_servers_take_has_no_fault(#[case] text: &str) {
     assert_eq!(refused(text), Vec::<String>::new());
