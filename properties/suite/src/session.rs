@@ -36,7 +36,7 @@ use crate::driver::{Executed, Plan, Property, Registered};
 use crate::error::RunError;
 use crate::events::{Event, Events, PhaseTimer};
 use crate::fixture::{Evidence, Fixture};
-use crate::load::load;
+use crate::load::load_with;
 use crate::options::{ClusterKind, Keep, Options};
 use crate::p03_label_distribution::LabelDistribution;
 use crate::registry::PROPERTIES;
@@ -100,6 +100,27 @@ impl Session {
         let name = run_name();
         let run = RunDir::create(&state, &name, CLEAR)?;
 
+        let timer = PhaseTimer::begin(events.as_ref(), "configuration");
+        let (path, manifests) =
+            load_with(options.config.as_deref(), run.path(), &options.components, events.as_ref()).await?;
+        // Faults of the configuration are told before anything is obtained or started.
+        Bundle::from_manifests(manifests.clone())?;
+        let digest = digest(&manifests);
+        let endpoints = endpoints(&options, run.path()).await?;
+        if let Some(given) = options.components.kargo.as_ref().filter(|_| needs(&options, Need::Consumers)) {
+            events.note(&format!(
+                "Kargo {} is given: {}",
+                credence_consumers::kargo::version_of(given).await?,
+                given.program.display()
+            ));
+        }
+        let control_plane = control_plane(&options)?;
+        let (mut manifests, left_out) = applied::select(manifests, &options.also_apply);
+        for LeftOut { object, place, reason } in &left_out {
+            events.note(&format!("not applied: {object} at {place}: {reason}"));
+        }
+        phases.push(timer.finish());
+
         let timer = PhaseTimer::begin(events.as_ref(), "programs");
         let progress = events.as_ref();
         let engine = match options.cluster {
@@ -118,27 +139,6 @@ impl Session {
             Some(engine) => Some(Kind::obtain(engine, &options, events.as_ref()).await?),
             None => None,
         };
-        phases.push(timer.finish());
-
-        let timer = PhaseTimer::begin(events.as_ref(), "configuration");
-        let kustomize = programs.path(Part::Kustomize);
-        let (path, manifests) = load(options.config.as_deref(), run.path(), Some(kustomize)).await?;
-        let digest = digest(&manifests);
-        let endpoints = endpoints(&options, run.path()).await?;
-        if let Some(given) = options.components.kargo.as_ref().filter(|_| needs(&options, Need::Consumers)) {
-            events.note(&format!(
-                "Kargo {} is given: {}",
-                credence_consumers::kargo::version_of(given).await?,
-                given.program.display()
-            ));
-        }
-        let control_plane = control_plane(&options)?;
-        // Faults of the configuration are told before anything is started.
-        Bundle::from_manifests(manifests.clone())?;
-        let (mut manifests, left_out) = applied::select(manifests, &options.also_apply);
-        for LeftOut { object, place, reason } in &left_out {
-            events.note(&format!("not applied: {object} at {place}: {reason}"));
-        }
         phases.push(timer.finish());
 
         let timer = PhaseTimer::begin(events.as_ref(), "cluster");
