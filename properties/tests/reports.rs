@@ -71,7 +71,7 @@ impl Hanging {
             place.run(&place.out()).args(["--source", "release", "--mirror", &url]).spawn().expect("it starts");
         let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
         let mut lines = stderr.lines().map_while(Result::ok);
-        assert!(lines.any(|line| line.ends_with("] programs")), "the set-up did not begin");
+        assert!(lines.any(|line| line.ends_with("] configuration")), "the set-up did not begin");
         // Whoever writes into a pipe that nobody reads any more is ended by that.
         std::thread::spawn(move || lines.for_each(drop));
         Self { place, child, _mirror: mirror }
