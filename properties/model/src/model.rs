@@ -27,6 +27,7 @@ pub mod testing;
 mod tests;
 mod value_kind;
 mod witness;
+mod written;
 
 pub use bound::{
     Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering,
