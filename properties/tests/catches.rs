@@ -9,8 +9,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use credence_core::consumer::Consumer;
-use credence_core::formats::{ARGO_CD, BACKSTAGE, KARGO_GIT, KUBELET, OAUTH_CLIENT, TLS_SERVER};
+use credence_core::formats::{ARGO_CD, BACKSTAGE, KARGO_GIT, KARGO_IMAGE, KUBELET, OAUTH_CLIENT, TLS_SERVER};
 use credence_core::id::CaseId;
+use credence_model::config::Bundle;
+use credence_model::lint;
+use credence_model::model::Model;
+use credence_programs::supply::Part;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::Verdict;
 use credence_suite::options::{ClusterKind, Options};
@@ -64,10 +68,15 @@ const CONSUMER_FAULTS: &[(&str, Consumer)] = &[
     ("auth-from-other-fields", KUBELET),
     ("newline-after-token", KUBELET),
     ("argo-cd-url-without-slash", ARGO_CD),
-    ("wrong-cred-type", KARGO_GIT),
+    ("kargo-unanchored", KARGO_GIT),
+    ("wrong-cred-type", KARGO_IMAGE),
     ("oauth-keys-swapped", OAUTH_CLIENT),
     ("tls-key-of-other-certificate", TLS_SERVER),
 ];
+
+/// Each fault that no cluster shows, because nobody uses the copy: the rule of lint of the same name must find it, and p07 must
+/// list the copy, which has this name, among those that it does not judge.
+const UNUSED: &[(&str, &str)] = &[("argo-cd-label-lost", "argocd-git-credentials")];
 
 /// Faults that are looked for at night, so that all tests have their time by day. Some take minutes: those of a consumer,
 /// and where namespaces cannot go, each of which takes its whole bound. Of the others, the same property finds one of
@@ -85,6 +94,7 @@ const NIGHTLY: &[&str] = &[
     "policy-hinders-collectors",
     "auth-from-other-fields",
     "newline-after-token",
+    "kargo-unanchored",
     "wrong-cred-type",
     "oauth-keys-swapped",
     "tls-key-of-other-certificate",
@@ -116,6 +126,10 @@ fn main() -> ExitCode {
             trials.push(took::trial(name, move || sees(fault, property)).with_ignored_flag(NIGHTLY.contains(fault)));
         }
     }
+    for (fault, copy) in UNUSED {
+        let name = format!("lint_finds_{}", fault.replace('-', "_"));
+        trials.push(took::trial(name, move || is_read(fault, copy)));
+    }
     let conclusion = libtest_mimic::run(&arguments, trials);
     took::print_slowest();
     conclusion.exit_code()
@@ -133,7 +147,8 @@ fn all_are_listed() -> Result<(), Failed> {
     there.sort();
     let found_by_consumers = CONSUMER_FAULTS.iter().map(|(fault, _)| *fault);
     let found = FAULTS.iter().chain(FURTHER_FAULTS).map(|(fault, _)| *fault);
-    let mut listed: Vec<&str> = found.chain(found_by_consumers).collect();
+    let unused = UNUSED.iter().map(|(fault, _)| *fault);
+    let mut listed: Vec<&str> = found.chain(found_by_consumers).chain(unused).collect();
     listed.sort_unstable();
     if there == listed { Ok(()) } else { Err(Failed::from(format!("there are {there:?}, listed are {listed:?}"))) }
 }
@@ -169,6 +184,30 @@ fn is_found_by(fault: &str, consumer: Consumer) -> Result<(), Failed> {
     match violations().find(|finding| !expected(&finding.reason)) {
         None => Ok(()),
         Some(finding) => Err(Failed::from(format!("found by something else as well: {}", finding.reason))),
+    }
+}
+
+/// Lint says so, and the model that p07 has no consumer for the copy.
+fn is_read(fault: &str, copy: &str) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let options = support::options(Path::new(env!("CARGO_TARGET_TMPDIR"))).components;
+    let manifests = runtime.block_on(async {
+        let progress = credence_programs::supply::PlainProgress::new();
+        let programs = credence_programs::supply::obtain(&options, &[Part::Kustomize], &progress).await?;
+        let kustomize = programs.path(Part::Kustomize);
+        let read = credence_programs::kustomize::load_directory(&broken().join(fault), Some(kustomize)).await?;
+        Ok::<_, Box<dyn std::error::Error>>(read)
+    })?;
+    let bundle = Bundle::from_manifests(manifests)?;
+    let model = Model::derive(&bundle);
+    let found = lint::check(&lint::Context { bundle: &bundle, model: &model, control_plane: &[] });
+    if !found.iter().any(|finding| finding.rule == fault) {
+        return Err(Failed::from(format!("lint finds {found:?}")));
+    }
+    let target = model.targets.iter().find(|target| target.name == copy).ok_or("there is no such copy")?;
+    match target.uses(&model.endpoints)[..] {
+        [] => Ok(()),
+        ref uses => Err(Failed::from(format!("it is used: {uses:?}"))),
     }
 }
 

@@ -29,14 +29,17 @@ use execute::execute;
 
 /// Each world, and the properties that have nothing to test in it.
 const WORLDS: &[(&str, &[&str])] = &[
+    ("argo-cd-by-label", &[]),
     ("everyone-but-the-system", &["p03", "p06"]),
     ("exists-on-a-valued-label", &["p06"]),
     ("files-of-windows", &["p06"]),
+    ("github-app-and-ssh", &[]),
     ("labelled-namespaces", &["p06"]),
     ("labels-with-values", &["p06"]),
     ("pull-secret-passed-through", &["p06"]),
     ("renamed-keys", &[]),
     ("sources-elsewhere", &["p06"]),
+    ("two-registries-three-logins", &["p06"]),
     ("whole-platform-tree", &["p06"]),
 ];
 

@@ -25,6 +25,7 @@ use std::{env, fs};
 
 use credence_cluster::apply::{self, Applier, FIELD_MANAGER};
 use credence_cluster::containers::ContainerNetwork;
+use credence_core::labels::Labels;
 use credence_core::manifest;
 use credence_programs::process::Process;
 use credence_watch::shared::SharedWatch;
@@ -54,8 +55,6 @@ pub use image::Images;
 use pods::Pods;
 use processes::Processes;
 
-/// The namespace of Argo CD, where it looks for credentials.
-pub const NAMESPACE: &str = "argocd";
 /// Programs that Argo CD needs on the `PATH`, and the package that has each on Debian.
 const NEEDED: [(&str, &str); 2] = [("redis-server", "redis-server"), ("git", "git")];
 /// The definitions that the controller needs; that of ApplicationSets, the largest, belongs to another controller.
@@ -77,6 +76,8 @@ pub struct Application<'a> {
     pub branch: &'a str,
     /// The namespace that it deploys to, which must exist.
     pub namespace: &'a str,
+    /// Its project; none for the default one.
+    pub project: Option<&'a str>,
 }
 
 /// A hard refresh that was asked for; later ones are greater.
@@ -95,6 +96,10 @@ pub struct Setup<'a> {
     pub network: &'a Network,
     /// Where it runs.
     pub place: Place<'a>,
+    /// Its own namespace, where it looks for credentials.
+    pub namespace: &'a str,
+    /// Labels of that namespace.
+    pub labels: &'a Labels,
 }
 
 /// Where Argo CD runs.
@@ -120,6 +125,8 @@ pub enum Place<'a> {
 /// A running Argo CD. Its processes end when this is dropped, its pods with their cluster; what it put into the cluster
 /// stays.
 pub struct ArgoCd {
+    client: Client,
+    namespace: String,
     api: Api<DynamicObject>,
     applications: SharedWatch<ApplicationSeen>,
     programs: Programs,
@@ -151,9 +158,10 @@ impl ArgoCd {
                 Programs::Pods(Pods::start(setup, containers, images, kustomize).await?)
             }
         };
-        let api = api(setup.client);
+        let (client, namespace) = (setup.client.clone(), setup.namespace.to_owned());
+        let api = api(&client, "Application", &namespace);
         let applications = SharedWatch::open(api.clone(), "Applications", ApplicationSeen::of).await?;
-        Ok(Self { api, applications, programs, refreshes: AtomicU64::new(0) })
+        Ok(Self { client, namespace, api, applications, programs, refreshes: AtomicU64::new(0) })
     }
 
     /// The processes, to be written down by whoever has to end them should this process die. None where it runs in pods.
@@ -185,7 +193,13 @@ impl ArgoCd {
     /// When the API server refuses.
     pub async fn create(&self, application: &Application<'_>) -> Result<(), ArgoCdError> {
         let failed = request("create Application", application.name);
-        let object = serde_json::from_value(objects::application(application))
+        if let Some(project) = application.project {
+            let projects = api(&self.client, "AppProject", &self.namespace);
+            let patch = Patch::Apply(objects::project(&self.namespace, project));
+            let applied = projects.patch(project, &PatchParams::apply(FIELD_MANAGER).force(), &patch).await;
+            applied.map_err(request("apply AppProject", project))?;
+        }
+        let object = serde_json::from_value(objects::application(application, &self.namespace))
             .map_err(|error| failed(kube::Error::SerdeError(error)))?;
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         self.api.create(&params, &object).await.map(drop).map_err(failed)
@@ -208,7 +222,7 @@ impl ArgoCd {
 
     /// What an Application is like now, if there is one.
     pub fn look(&self, name: &str) -> Option<ApplicationSeen> {
-        self.applications.look(NAMESPACE, name, |seen| seen.cloned())
+        self.applications.look(&self.namespace, name, |seen| seen.cloned())
     }
 
     /// Waits until `step`, asked at each change to any Application, is done with the one of this name.
@@ -222,7 +236,7 @@ impl ArgoCd {
         within: Duration,
         step: impl FnMut(Option<&ApplicationSeen>) -> Progress<T>,
     ) -> Result<T, WaitError> {
-        self.applications.until((NAMESPACE, name), what, within, step).await
+        self.applications.until((&self.namespace, name), what, within, step).await
     }
 
     /// Deletes an Application with all that it has deployed, and waits until it is gone. One that is gone already is as
@@ -252,19 +266,21 @@ impl ArgoCd {
 }
 
 /// Installs the definitions and what `objects` there are beside them, and removes what an earlier run left.
-async fn install(client: &Client, assets: &Path, objects: &[Value]) -> Result<Applier, ArgoCdError> {
+async fn install(setup: &Setup<'_>, objects: &[Value]) -> Result<Applier, ArgoCdError> {
+    let Setup { client, assets, namespace, .. } = *setup;
     apply::apply_definitions(client, &definitions(assets)?).await?;
     let applier = Applier::discover(client).await?;
     applier.apply_all(objects).await?;
     let ours = ListParams::default().labels(objects::OURS);
-    let deleted = api(client).delete_collection(&DeleteParams::default(), &ours).await;
-    deleted.map_err(request("delete the Applications of an earlier run in", NAMESPACE))?;
+    let applications = api(client, "Application", namespace);
+    let deleted = applications.delete_collection(&DeleteParams::default(), &ours).await;
+    deleted.map_err(request("delete the Applications of an earlier run in", namespace))?;
     Ok(applier)
 }
 
-fn api(client: &Client) -> Api<DynamicObject> {
-    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Application"));
-    Api::namespaced_with(client.clone(), NAMESPACE, &kind)
+fn api(client: &Client, kind: &str, namespace: &str) -> Api<DynamicObject> {
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", kind));
+    Api::namespaced_with(client.clone(), namespace, &kind)
 }
 
 fn request(act: &'static str, object: &str) -> impl Fn(kube::Error) -> ArgoCdError {

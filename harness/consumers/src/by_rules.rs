@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use credence_core::credential::Credential;
-use credence_core::endpoints::Owner;
+use credence_core::owner::Owner;
 use credence_programs::oci::{ImageError, Registry};
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -112,6 +112,6 @@ impl Consumers {
             }
             None => Registry::anonymous(&address, &trusted)?,
         };
-        Ok(registry.tags(&format!("{}/{name}", owner.name)).await.is_ok())
+        Ok(registry.tags(&format!("{}/{name}", owner.path)).await.is_ok())
     }
 }

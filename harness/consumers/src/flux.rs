@@ -28,7 +28,7 @@ impl Runner for FluxGitRules {
 
     fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
         Box::pin(async move {
-            let url = login.owner()?.repository(&login.name);
+            let url = login.owner()?.repository(&login.repository);
             consumers.fresh_commit(login).await?;
             match consumers.flux_git_login(login) {
                 Ok(found) => {
@@ -49,10 +49,10 @@ impl Runner for FluxOciRules {
     fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
         Box::pin(async move {
             let owner = login.owner()?;
-            consumers.publish(&owner.name, &login.name, &login.tag()).await?;
-            match consumers.flux_registry_login(login, &owner.image(&login.name)) {
+            consumers.publish(owner, &login.repository, &login.tag()).await?;
+            match consumers.flux_registry_login(login, &owner.image(&login.repository)) {
                 Ok(found) => {
-                    let listed = consumers.lists_tags(owner, &login.name, found.as_ref()).await?;
+                    let listed = consumers.lists_tags(owner, &login.repository, found.as_ref()).await?;
                     Ok(answer(listed, "the registry refused"))
                 }
                 Err(none) => Ok(Answer::Withheld(none.to_string())),

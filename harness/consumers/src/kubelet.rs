@@ -5,6 +5,7 @@ use std::time::Duration;
 use credence_cluster::embedded::node::Node;
 use credence_core::consumer::Consumer;
 use credence_core::formats::KUBELET;
+use credence_core::owner::Owner;
 use credence_programs::oci::{Image, ImageError};
 use credence_watch::observer::{PodSeen, View};
 use credence_watch::wait::{self, Progress, WaitError};
@@ -86,12 +87,12 @@ impl Runner for KubeletPull {
     fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
         Box::pin(async move {
             let (owner, tag) = (login.owner()?, login.tag());
-            consumers.publish(&owner.name, &login.name, &tag).await?;
+            consumers.publish(owner, &login.repository, &tag).await?;
             let pull = Pull {
                 namespace: &login.namespace,
-                pod: &format!("{}-{tag}", login.name),
+                pod: &format!("{}-step-{}", login.name, login.step),
                 secret: login.secret.as_deref(),
-                image: &format!("{}:{tag}", owner.image(&login.name)),
+                image: &format!("{}:{tag}", owner.image(&login.repository)),
                 second_try: match login.expected {
                     Expected::Admitted => SecondTry::UntilItRuns,
                     Expected::Refused => SecondTry::UntilACredentialIsRefused,
@@ -104,14 +105,14 @@ impl Runner for KubeletPull {
 }
 
 impl Consumers {
-    /// Publishes an image that nobody has pulled before, as `owner/name:tag`.
+    /// Publishes an image that nobody has pulled before, as `name:tag` of `owner`.
     ///
     /// # Errors
     /// When the forge refuses it.
-    pub(crate) async fn publish(&self, owner: &str, name: &str, tag: &str) -> Result<(), PullError> {
+    pub(crate) async fn publish(&self, owner: &Owner, name: &str, tag: &str) -> Result<(), PullError> {
         let (layer, settings) = &self.sleeper;
         let image = Image::new(std::slice::from_ref(layer), settings, &format!("{name}-{tag}"));
-        self.pusher.push(&image, &format!("{owner}/{name}"), tag).await?;
+        self.pusher.push(&image, &format!("{}/{name}", owner.path), tag).await?;
         Ok(())
     }
 

@@ -1,17 +1,19 @@
 //! Logging in with a copy: one login as data, and the effectful half of each consumer, which carries it out.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::PoisonError;
 
 use credence_core::consumer::Consumer;
 use credence_core::credential::Credential;
-use credence_core::endpoints::Owner;
+use credence_core::owner::Owner;
 use futures::future::BoxFuture;
 use kube::Client;
 
 use crate::argo_cd::login::{ArgoCdSync, SyncError};
 use crate::by_rules::LookupError;
 use crate::flux::{FluxGitRules, FluxOciRules};
-use crate::forge::{Application, ForgeError, Request};
+use crate::forge::{Application, File, ForgeError, Request};
 use crate::kargo::login::{DiscoveryError, KargoDiscovery};
 use crate::kargo::login_by_rules::KargoRules;
 use crate::kubelet::{KubeletPull, PullError};
@@ -50,8 +52,12 @@ pub struct Login {
     pub destination: String,
     /// Who owns what is asked for; none for consumers that ask for nothing of the kind.
     pub owner: Option<Owner>,
-    /// The name of the repository or image, and of all objects.
+    /// The name of the repository or image that is asked for: its own, unless the copy is for one of another name alone.
+    pub repository: String,
+    /// The name of all objects.
     pub name: String,
+    /// The project of Argo CD that asks; none for the one that every copy is for.
+    pub project: Option<String>,
     /// Which login under this name it is, from 1. The first makes what is asked for, and each puts something new there.
     pub step: u32,
     /// The application that people sign in to.
@@ -81,7 +87,34 @@ impl Login {
 
     /// The tag of the image that it asks for.
     pub(crate) fn tag(&self) -> String {
-        format!("step-{}", self.step)
+        match self.is_shared() {
+            true => format!("{}-step-{}", self.name, self.step),
+            false => format!("step-{}", self.step),
+        }
+    }
+
+    /// Whether other cases ask for the same repository or image.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.repository != self.name
+    }
+
+    /// Whether a request is for the repository or the image of this login, on its host.
+    fn is_at(&self, request: &Request) -> bool {
+        let Some(owner) = &self.owner else { return false };
+        let without_port = |host: &str| host.split(':').next().unwrap_or_default().to_owned();
+        let asked = request.query.get("ns").cloned().flatten().unwrap_or_else(|| request.host.clone());
+        let host = without_port(&asked);
+        // Whoever asks the forge at its own address has no other host in mind.
+        let is_own = host.parse::<IpAddr>().is_ok() || host == without_port(&owner.host);
+        let wanted: Vec<&str> = owner.path.split('/').chain([self.repository.as_str()]).collect();
+        let about = |text: &str| {
+            let elements: Vec<&str> = text.split(['/', ':']).collect();
+            let elements: Vec<&str> =
+                elements.iter().map(|element| element.strip_suffix(".git").unwrap_or(element)).collect();
+            elements.windows(wanted.len()).any(|window| window == wanted)
+        };
+        let scope = request.query.get("scope").and_then(Option::as_deref);
+        is_own && (about(&request.path) || scope.is_some_and(about))
     }
 }
 
@@ -159,7 +192,7 @@ pub(crate) trait Runner: Sync {
 
     /// Whether the forge saw a request because of this login.
     fn is_cause_of(&self, login: &Login, request: &Request) -> bool {
-        is_about(request, &login.name)
+        if login.is_shared() { login.is_at(request) } else { is_about(request, &login.name) }
     }
 
     /// Removes what the logins under this name made in the cluster.
@@ -191,6 +224,8 @@ impl Consumers {
     /// # Errors
     /// When that could not be tried, or did not end.
     pub async fn log_in(&self, consumer: Consumer, login: &Login) -> Result<LoginResult, LoginError> {
+        // Only one case at a time asks for what is not its own: the log could not tell one from another.
+        let _turn = if login.is_shared() { Some(self.shared_turn.lock().await) } else { None };
         let (runner, mark) = (runner(consumer)?, self.forge.mark());
         let answer = runner.log_in(self, login).await?;
         let mut requests = self.forge.since(&mark).await;
@@ -208,12 +243,31 @@ impl Consumers {
 
     /// A commit that nobody has seen, in the repository of this login.
     pub(crate) async fn fresh_commit(&self, login: &Login) -> Result<String, LoginError> {
-        let owner = &login.owner()?.name;
-        let commit = match login.step {
-            1 => self.forge.create_repository(owner, &login.name, &[("README", login.name.as_bytes())]).await?,
-            _ => self.forge.commit(owner, &login.name, &[("STEP", login.tag().as_bytes())]).await?,
+        let tag = login.tag();
+        let is_first = login.step == 1;
+        Ok(self.publish_commit(login.owner()?, login, is_first, &[("STEP", tag.as_bytes())]).await?)
+    }
+
+    /// Commits files to the repository of this login, which its first commit makes unless another case has made it.
+    pub(crate) async fn publish_commit(
+        &self,
+        owner: &Owner,
+        login: &Login,
+        is_first: bool,
+        files: &[File<'_>],
+    ) -> Result<String, ForgeError> {
+        let (account, repository) = (owner.account_of_repositories(), &login.repository);
+        let is_new = match login.is_shared() {
+            true => {
+                let mut there = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+                there.insert(format!("{account}/{repository}"))
+            }
+            false => is_first,
         };
-        Ok(commit)
+        match is_new {
+            true => self.forge.create_repository(&account, repository, files).await,
+            false => self.forge.commit(&account, repository, files).await,
+        }
     }
 }
 

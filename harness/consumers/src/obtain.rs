@@ -10,6 +10,7 @@ use credence_cluster::embedded::node::NodePrograms;
 use credence_core::consumer::Consumer;
 use credence_core::endpoints::Endpoints;
 use credence_core::formats::{BACKSTAGE, KUBELET};
+use credence_core::labels::Labels;
 use credence_core::text::chain;
 use credence_programs::process::path::find_program;
 use credence_programs::supply::{self, Part, Programs, Progress};
@@ -98,6 +99,8 @@ pub struct Setup {
     pub(crate) gitea: PathBuf,
     pub(crate) gitea_image: Option<GiteaImage>,
     pub(crate) argo_cd: Option<PathBuf>,
+    /// Labels of Argo CD's namespace, by which it asks for copies.
+    pub(crate) argo_cd_labels: Labels,
     /// Of Argo CD in pods.
     pub(crate) argo_cd_images: Option<Images>,
     pub(crate) kargo: Option<kargo::Given>,

@@ -8,6 +8,7 @@ use credence_cluster::cluster::Cluster;
 use credence_core::consumer::Consumer;
 use credence_core::endpoints::Endpoints;
 use credence_core::formats::{ARGO_CD, BACKSTAGE, KARGO_GIT, KARGO_IMAGE, KUBELET};
+use credence_core::labels::Labels;
 use credence_core::text::chain;
 use credence_programs::process::priority::Priority;
 use credence_programs::supply::{self, ComponentError, Part, Programs, Progress};
@@ -20,6 +21,7 @@ use crate::obtain::{self, NODE, Nodes, Setup};
 pub struct Preparation {
     options: supply::Options,
     endpoints: Endpoints,
+    argo_cd_labels: Labels,
     progress: Arc<dyn Progress>,
 }
 
@@ -30,7 +32,13 @@ impl Preparation {
     /// Consumers that use credentials at `endpoints`, built with the processor time that others leave.
     pub fn new(options: &supply::Options, endpoints: Endpoints, progress: Arc<dyn Progress>) -> Self {
         let options = supply::Options { priority: Priority::Low, ..options.clone() };
-        Self { options, endpoints, progress }
+        Self { options, endpoints, argo_cd_labels: Labels::new(), progress }
+    }
+
+    /// Has Argo CD's namespace ask for copies by these labels, as that of a platform does.
+    #[must_use]
+    pub fn with_argo_cd_labels(self, labels: Labels) -> Self {
+        Self { argo_cd_labels: labels, ..self }
     }
 
     /// Where credentials are used.
@@ -96,6 +104,7 @@ impl Preparation {
             gitea,
             gitea_image,
             argo_cd: assets.filter(|_| !absent.contains_key(&ARGO_CD)),
+            argo_cd_labels: self.argo_cd_labels.clone(),
             argo_cd_images,
             kargo: kargo.filter(|_| !absent.contains_key(&KARGO_GIT)),
             backstage,

@@ -15,6 +15,7 @@ use std::time::Duration;
 use credence_cluster::node::PodNode;
 use credence_core::credential::Credential;
 use credence_core::endpoints::Endpoints;
+use credence_core::owner::Owner;
 use credence_programs::certificates::Authority;
 use credence_programs::oci::{Layer, Registry, Settings};
 
@@ -67,6 +68,10 @@ pub struct Consumers {
     pub authority: Authority,
     pub(crate) directory: std::path::PathBuf,
     pub(crate) names: AtomicU32,
+    /// Repositories that several cases ask for, as far as they are there.
+    pub(crate) shared: std::sync::Mutex<BTreeSet<String>>,
+    /// Held by the case that asks for one of them.
+    pub(crate) shared_turn: tokio::sync::Mutex<()>,
     /// How long they took to start, side by side.
     pub took: Duration,
 }
@@ -92,9 +97,10 @@ impl Consumers {
     /// # Errors
     /// When the forge refuses.
     pub async fn admit(&self, user: &str) -> Result<(), crate::forge::ForgeError> {
-        let owners: BTreeSet<&str> = self.endpoints.owners().into_iter().map(|owner| owner.name.as_str()).collect();
-        for owner in owners {
-            if let Some(organization) = self.organizations.get(owner) {
+        let owners = self.endpoints.owners();
+        let accounts: BTreeSet<String> = owners.into_iter().flat_map(accounts).collect();
+        for account in accounts {
+            if let Some(organization) = self.organizations.get(&account) {
                 self.forge.grant_read(organization, user).await?;
             }
         }
@@ -142,6 +148,11 @@ impl Consumers {
             death = self.forge.died() => death.to_string(),
         }
     }
+}
+
+/// The accounts of an owner on the forge, whose names are the same in any case.
+pub(crate) fn accounts(owner: &Owner) -> [String; 2] {
+    [owner.account_of_images().to_lowercase(), owner.account_of_repositories().to_lowercase()]
 }
 
 /// Whether a request is about the repository or the image of this name.

@@ -12,6 +12,7 @@ use credence_cluster::cluster::ClusterError;
 use credence_cluster::embedded::node::{self, Node, NodeError};
 use credence_cluster::node::{PodNode, RegistryError};
 use credence_core::credential::Credential;
+use credence_core::formats::ARGO_CD;
 use credence_programs::certificates::{Authority, CertificateError, write_private};
 use credence_programs::oci::{ImageError, Registry};
 use credence_programs::supply::Part;
@@ -25,7 +26,7 @@ use crate::backstage::{self, Installation, Url};
 use crate::forge::{Forge, ForgeError, ForgeSetup, Network, WRITE_PACKAGE};
 use crate::kargo::{self, Kargo, KargoError};
 use crate::obtain::Setup;
-use crate::running::{Consumers, Person};
+use crate::running::{Consumers, Person, accounts};
 
 /// File that holds the certificate of the forge's authority.
 pub(crate) const AUTHORITY: &str = "authority.crt";
@@ -97,7 +98,7 @@ pub async fn start(site: &Site, setup: &Setup) -> Result<Consumers, StartError> 
     node.iter().try_for_each(|node| node.set_registry(&address, &trusted))?;
     let owners = setup.endpoints.owners();
     let names: BTreeSet<String> =
-        owners.iter().flat_map(|owner| [owner.name.clone(), owner.look_alike().name]).collect();
+        owners.iter().flat_map(|owner| [accounts(owner), accounts(&owner.look_alike())]).flatten().collect();
     let mut organizations = BTreeMap::new();
     for name in names {
         let organization = forge.create_organization(&name).await?;
@@ -125,6 +126,8 @@ pub async fn start(site: &Site, setup: &Setup) -> Result<Consumers, StartError> 
         authority,
         directory,
         names: AtomicU32::new(0),
+        shared: std::sync::Mutex::default(),
+        shared_turn: Mutex::default(),
         took: began.elapsed(),
     })
 }
@@ -195,7 +198,9 @@ async fn start_argo_cd(
         },
     };
     let directory = directory.join("argo-cd");
-    let from = argo_cd::Setup { directory: &directory, assets, client: &site.cluster.client, network, place };
+    let namespace = setup.endpoints.namespace_of(ARGO_CD).unwrap_or_default();
+    let (client, labels) = (&site.cluster.client, &setup.argo_cd_labels);
+    let from = argo_cd::Setup { directory: &directory, assets, client, network, place, namespace, labels };
     let argo_cd = ArgoCd::start(&from).await?;
     argo_cd.processes().iter().try_for_each(|process| site.record(process))?;
     Ok(Some(argo_cd))

@@ -40,6 +40,8 @@ pub enum Denial {
     WithoutSecret,
     /// From a namespace that does not hold the copy.
     FromOtherNamespace,
+    /// In a project that the copy is not for.
+    InOtherProject,
     /// At an owner whose name begins with that of the right one, on the same host.
     AtLookAlikeOwner,
     /// At a host whose name begins with that of the right one.
@@ -55,6 +57,7 @@ impl fmt::Display for Denial {
         f.write_str(match self {
             Self::WithoutSecret => "without the copy",
             Self::FromOtherNamespace => "from another namespace",
+            Self::InOtherProject => "in another project",
             Self::AtLookAlikeOwner => "at a look-alike owner",
             Self::AtLookAlikeHost => "at a look-alike host",
             Self::AsOtherClient => "as another client",
@@ -78,6 +81,9 @@ pub struct ConsumerMeta {
     pub fallback: Option<Consumer>,
     /// What a manifest must name before it can log in anywhere; none if it needs no manifest.
     pub endpoint: Option<&'static str>,
+    /// The one namespace in which it looks for credentials, unless its manifests tell another; none if it looks in that of
+    /// whatever uses them.
+    pub namespace: Option<&'static str>,
     /// The logins that it must be denied.
     pub denials: &'static [Denial],
     /// Whether it has a credential for all owners on a host, so that a look-alike of the right one is sent it too, to

@@ -2,107 +2,73 @@
 //! it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde_json::Value;
 
 use crate::consumer::Consumer;
 use crate::manifest::Manifest;
+use crate::owner::Owner;
 
-/// What the consumers of a configuration use. Pure.
+/// What the consumers of a configuration use, and the namespaces that they are in. Pure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Endpoints(BTreeMap<Consumer, BTreeSet<Endpoint>>);
+pub struct Endpoints {
+    used: BTreeMap<Consumer, BTreeSet<Endpoint>>,
+    places: BTreeMap<Consumer, String>,
+}
 
 /// A place where a consumer uses a credential.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
     /// Who owns it.
     pub owner: Owner,
-    /// The Secret that is used there, where nothing but the manifest says whose it is.
-    pub secret: Option<String>,
-}
-
-/// Who owns repositories or images on a host: `github.com` and `example-org`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Owner {
-    /// The host, with a port if it is not the default one.
-    pub host: String,
-    /// The first element of the path.
+    /// The name of the repository or the image.
     pub name: String,
+    /// The repository or the image as the manifest has it, without tag and digest.
+    pub url: String,
+    /// The Secrets that the manifest names for it; none where it says nothing of whose it is.
+    pub secrets: BTreeSet<String>,
 }
 
-impl Owner {
-    /// The owner of `reference`: a repository's HTTPS URL, or an image. `None` for what has no owner or another scheme.
+impl Endpoint {
+    /// The endpoint that a repository's HTTPS URL or an image is. `None` for what has no owner or another scheme.
     pub fn of(reference: &str) -> Option<Self> {
-        let rest = reference.strip_prefix("https://").unwrap_or(reference);
-        if rest.contains("://") {
-            return None;
-        }
-        let (host, path) = rest.split_once('/')?;
-        let (name, below) = path.split_once('/')?;
-        // A first element without dot or port names no host: such images are of Docker Hub.
-        let is_host = host.contains(['.', ':']) || host == "localhost";
-        (is_host && !name.is_empty() && !below.is_empty())
-            .then(|| Self { host: host.to_owned(), name: name.to_owned() })
+        let (owner, name) = Owner::and_name(reference)?;
+        let url = match reference.starts_with("https://") {
+            true => reference.to_owned(),
+            false => owner.image(&name),
+        };
+        Some(Self { owner, name, url, secrets: BTreeSet::new() })
     }
 
-    /// The image repository `name` of this owner.
-    pub fn image(&self, name: &str) -> String {
-        format!("{}/{}/{name}", self.host, self.name)
-    }
-
-    /// The Git repository `name` of this owner.
-    pub fn repository(&self, name: &str) -> String {
-        format!("https://{}/{}/{name}.git", self.host, self.name)
-    }
-
-    /// An owner on the same host whose name begins with that of this one.
+    /// The same for which a manifest names these Secrets.
     #[must_use]
-    pub fn look_alike(&self) -> Self {
-        Self { host: self.host.clone(), name: format!("{}-evil", self.name) }
-    }
-
-    /// An owner of the same name on a host whose name begins with that of this one.
-    #[must_use]
-    pub fn elsewhere(&self) -> Self {
-        Self { host: format!("{}.example", self.host), name: self.name.clone() }
-    }
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.host, self.name)
-    }
-}
-
-impl From<Owner> for Endpoint {
-    fn from(owner: Owner) -> Self {
-        Self { owner, secret: None }
+    pub(crate) fn with(self, secrets: impl IntoIterator<Item = String>) -> Self {
+        Self { secrets: secrets.into_iter().collect(), ..self }
     }
 }
 
 impl Endpoints {
     /// Reads them from manifests, as each consumer reads those that are for it.
     pub fn from_manifests(manifests: &[Manifest]) -> Self {
-        let mut all = BTreeMap::new();
+        let mut all = Self::default();
         for consumer in Consumer::ALL {
-            let used = manifests.iter().flat_map(|manifest| consumer.format().endpoints(manifest));
-            let used: BTreeSet<Endpoint> = used.collect();
+            let used: BTreeSet<Endpoint> = consumer.format().endpoints(manifests).into_iter().collect();
             if !used.is_empty() {
-                all.insert(*consumer, used);
+                all.used.insert(*consumer, used);
             }
+            all.places.extend(consumer.format().namespace(manifests).map(|namespace| (*consumer, namespace)));
         }
-        Self(all)
+        all
     }
 
     /// Whether no manifest says anything.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.used.is_empty()
     }
 
     /// All owners.
     pub fn owners(&self) -> BTreeSet<&Owner> {
-        self.0.values().flatten().map(|endpoint| &endpoint.owner).collect()
+        self.used.values().flatten().map(|endpoint| &endpoint.owner).collect()
     }
 
     /// The owners of what a consumer uses.
@@ -110,25 +76,26 @@ impl Endpoints {
         self.of(consumer).map(|endpoint| &endpoint.owner).collect()
     }
 
-    /// The owners of what a consumer uses with a Secret of this name: where no manifest says which Secret, with any.
-    pub fn owners_with(&self, consumer: Consumer, secret: &str) -> BTreeSet<&Owner> {
-        let with = |endpoint: &&Endpoint| endpoint.secret.as_deref().is_none_or(|name| name == secret);
-        self.of(consumer).filter(with).map(|endpoint| &endpoint.owner).collect()
+    /// What a consumer uses.
+    pub fn of(&self, consumer: Consumer) -> impl Iterator<Item = &Endpoint> {
+        self.used.get(&consumer).into_iter().flatten()
     }
 
     /// Whether a manifest of the consumer names the Secret.
     pub fn name(&self, consumer: Consumer, secret: &str) -> bool {
-        self.of(consumer).any(|endpoint| endpoint.secret.as_deref() == Some(secret))
+        self.of(consumer).any(|endpoint| endpoint.secrets.contains(secret))
     }
 
-    fn of(&self, consumer: Consumer) -> impl Iterator<Item = &Endpoint> {
-        self.0.get(&consumer).into_iter().flatten()
+    /// The one namespace in which a consumer looks for credentials whatever uses them, by its manifests or by its default;
+    /// none if it looks in many.
+    pub fn namespace_of(&self, consumer: Consumer) -> Option<&str> {
+        self.places.get(&consumer).map(String::as_str).or(consumer.meta().namespace)
     }
 }
 
 /// The endpoint that a field of a manifest is.
 pub(crate) fn endpoint(reference: &Value) -> Option<Endpoint> {
-    Owner::of(reference.as_str()?).map(Endpoint::from)
+    Endpoint::of(reference.as_str()?)
 }
 
 /// The items of a list, none if it is no list.
@@ -140,24 +107,9 @@ pub(crate) fn items(list: &Value) -> impl Iterator<Item = &Value> {
 mod tests {
     use std::path::Path;
 
-    use rstest::rstest;
-
     use super::*;
     use crate::formats::{ARGO_CD, KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES, KUBELET, TLS_SERVER};
     use crate::manifest::parse_documents;
-
-    #[rstest]
-    #[case::image("ghcr.io/example-org/shop:1.4.2", Some(("ghcr.io", "example-org")))]
-    #[case::image_with_port("registry.test:5000/team/a/b@sha256:00", Some(("registry.test:5000", "team")))]
-    #[case::repository("https://github.com/example-org/shop.git", Some(("github.com", "example-org")))]
-    #[case::docker_hub("library/nginx", None)]
-    #[case::no_owner("ghcr.io/shop", None)]
-    #[case::plain_http("http://github.com/a/b", None)]
-    #[case::ssh("ssh://git@github.com/a/b", None)]
-    fn an_owner_is_host_and_first_element(#[case] reference: &str, #[case] expected: Option<(&str, &str)>) {
-        let found = Owner::of(reference);
-        assert_eq!(found.as_ref().map(|owner| (owner.host.as_str(), owner.name.as_str())), expected);
-    }
 
     #[test]
     fn endpoints_are_those_of_pods_with_a_pull_secret_of_argo_cd_and_of_kargo() {
@@ -183,7 +135,7 @@ metadata: {name: a}
 spec: {subscriptions: [{git: {repoURL: 'https://g.io/e/f'}}, {image: {repoURL: r.io/g/h}}]}
 ";
         let endpoints = Endpoints::from_manifests(&parse_documents(Path::new("a.yaml"), text).unwrap());
-        let owner = |host: &str, name: &str| Owner { host: host.into(), name: name.into() };
+        let owner = |host: &str, path: &str| Owner { host: host.into(), path: path.into() };
         let expected = [
             (KUBELET, vec![owner("r.io", "a")]),
             (ARGO_CD, vec![owner("g.io", "a"), owner("g.io", "c")]),
@@ -197,5 +149,81 @@ spec: {subscriptions: [{git: {repoURL: 'https://g.io/e/f'}}, {image: {repoURL: r
             assert_eq!(endpoints.owners_of(consumer), owners.iter().collect(), "{consumer:?}");
         }
         assert_eq!(endpoints.owners().len(), 5);
+    }
+
+    fn read(text: &str) -> Endpoints {
+        Endpoints::from_manifests(&parse_documents(Path::new("a.yaml"), text).unwrap())
+    }
+
+    #[test]
+    fn an_image_is_pulled_with_the_secrets_of_its_pod_or_of_the_account_of_its_pod() {
+        let endpoints = read(
+            "\
+apiVersion: v1
+kind: Pod
+metadata: {name: own, namespace: shop}
+spec: {serviceAccountName: shop, imagePullSecrets: [{name: own}, {name: more}], containers: [{image: 'r.io/a/own:1'}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: of-account, namespace: shop}
+spec: {serviceAccountName: shop, containers: [{image: r.io/a/account}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: of-default, namespace: shop}
+spec: {containers: [{image: r.io/a/default}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: elsewhere, namespace: blog}
+spec: {serviceAccountName: shop, containers: [{image: r.io/a/elsewhere}]}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: shop, namespace: shop}
+imagePullSecrets: [{name: account}]
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: default, namespace: shop}
+imagePullSecrets: [{name: fallback}]
+",
+        );
+        let found: Vec<(&str, Vec<&str>)> = endpoints
+            .of(KUBELET)
+            .map(|endpoint| (endpoint.url.as_str(), endpoint.secrets.iter().map(String::as_str).collect()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("r.io/a/account", vec!["account"]),
+                ("r.io/a/default", vec!["fallback"]),
+                ("r.io/a/own", vec!["more", "own"])
+            ]
+        );
+    }
+
+    #[test]
+    fn argo_cd_is_where_its_own_objects_are_and_else_where_its_applications_are() {
+        let application = "\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: a, namespace: NAMESPACE}
+spec: {source: {repoURL: 'https://g.io/a/b'}}
+";
+        let gitops = application.replace("NAMESPACE", "gitops");
+        assert_eq!(read(&gitops).namespace_of(ARGO_CD), Some("gitops"));
+        assert_eq!(read("").namespace_of(ARGO_CD), Some("argocd"));
+        // Applications may be in any namespace, projects and settings only in its own.
+        let project = "\
+apiVersion: argoproj.io/v1alpha1
+kind: AppProject
+metadata: {name: shop, namespace: deployments}
+";
+        assert_eq!(read(&format!("{gitops}---\n{project}")).namespace_of(ARGO_CD), Some("deployments"));
+        let two = format!("{gitops}---\n{}", application.replace("NAMESPACE", "other"));
+        assert_eq!(read(&two).namespace_of(ARGO_CD), Some("argocd"));
+        assert_eq!(read("").namespace_of(KARGO_GIT), None);
     }
 }

@@ -10,6 +10,7 @@ use crate::credential::Credential;
 use crate::endpoints::Endpoint;
 use crate::labels::Labels;
 use crate::manifest::Manifest;
+use crate::scope::{NotTried, Scope, WrittenCopy};
 
 mod argo_cd;
 mod backstage;
@@ -33,6 +34,8 @@ pub use kubelet::KUBELET;
 pub use oauth::OAUTH_CLIENT;
 pub use roles::{Role, disagreement, source_roles, unambiguous_roles};
 pub use tls::TLS_SERVER;
+
+pub use crate::labels::{ARGO_CD_LABEL, KARGO_LABEL};
 
 /// The registry: each consumer that is known. Of those with an equal claim to a copy, the first has it.
 pub const FORMATS: &[Consumer] = &[
@@ -59,9 +62,22 @@ pub trait Format: Sync {
         None
     }
 
-    /// Where it uses credentials, if the manifest is one of its own.
-    fn endpoints(&self, _manifest: &Manifest) -> Vec<Endpoint> {
+    /// Where it uses credentials, by those of the manifests that are its own.
+    fn endpoints(&self, _manifests: &[Manifest]) -> Vec<Endpoint> {
         Vec::new()
+    }
+
+    /// The one namespace in which it looks for credentials, if its manifests tell it.
+    fn namespace(&self, _manifests: &[Manifest]) -> Option<String> {
+        None
+    }
+
+    /// What it uses a copy for that is written like this.
+    ///
+    /// # Errors
+    /// Why no login can be tried with it.
+    fn scopes(&self, _copy: &WrittenCopy<'_>) -> Result<Vec<Scope>, NotTried> {
+        Ok(vec![Scope::Everywhere])
     }
 
     /// What it gets out of a copy; none if it takes the copy as it is.
@@ -80,12 +96,6 @@ pub struct CopyView<'a> {
     /// Its decoded data.
     pub data: &'a BTreeMap<String, Credential>,
 }
-
-/// The label by which Argo CD finds its Secrets.
-pub const ARGO_CD_LABEL: &str = "argocd.argoproj.io/secret-type";
-
-/// The label by which Kargo finds its Secrets.
-pub const KARGO_LABEL: &str = "kargo.akuity.io/cred-type";
 
 /// The type of the Secrets with which images are pulled.
 pub const DOCKER_CONFIG: &str = "kubernetes.io/dockerconfigjson";

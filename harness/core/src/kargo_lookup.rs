@@ -7,17 +7,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::credential::Credential;
-use crate::formats::KARGO_LABEL;
-use crate::labels::Labels;
+use crate::labels::{KARGO_LABEL, Labels};
 
 mod go_url;
-mod look_alike;
 mod rule;
 #[cfg(test)]
 mod tests;
 mod url;
 
-pub use look_alike::{LookAlike, look_alikes};
 pub use rule::Rule;
 pub use url::normalise;
 
@@ -53,6 +50,9 @@ pub struct Candidate<'a> {
     /// Its decoded data.
     pub data: &'a BTreeMap<String, Credential>,
 }
+
+/// The namespace of shared resources, by the default of its chart since v1.9.
+pub const SHARED_NAMESPACE: &str = "kargo-shared-resources";
 
 /// Where Kargo looks, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

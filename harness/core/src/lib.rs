@@ -4,7 +4,9 @@
 //!  manifest      objects as files hold them      credential    values, redacted from the moment they exist
 //!  labels        labels of objects               id            names of properties, cases and requirements
 //!  consumer      who uses a copy                 formats       how each consumer reads a copy
-//!  endpoints     where it is used                kargo_lookup  which copy Kargo takes
+//!  uses          who is tried with it, or why not scope        what it is good for
+//!  endpoints     where it is used, by manifests  owner         whose that is
+//!  kargo_lookup  which copy Kargo takes          look_alike    whose that is not
 //!  leak_scan     a search for values, everywhere overlay_field changes to a configuration
 //!  text          text of errors               left_out    objects that are not applied
 //! ```
@@ -18,6 +20,10 @@ pub mod kargo_lookup;
 pub mod labels;
 pub mod leak_scan;
 pub mod left_out;
+pub mod look_alike;
 pub mod manifest;
 pub mod overlay_field;
+pub mod owner;
+pub mod scope;
 pub mod text;
+pub mod uses;

@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 
-use credence_core::consumer::Consumer;
 use credence_core::labels::Labels;
 
 use crate::config::Bundle;
@@ -59,10 +58,16 @@ fn of_target(bundle: &Bundle, model: &Model, target: &Target) -> String {
     for (key, origin) in keys(target) {
         line(&mut text, "key", &format!("{key}: {origin}"));
     }
-    let consumers = Consumer::users_of(&target.shape(), &model.endpoints);
-    match consumers.is_empty() {
-        true => line(&mut text, "used by", "nobody that is known, so that p07 does not judge it"),
-        false => consumers.iter().for_each(|consumer| line(&mut text, "used by", consumer.title())),
+    let uses = target.uses(&model.endpoints);
+    if uses.is_empty() {
+        line(&mut text, "used by", "nobody that is known, so that p07 does not judge it");
+    }
+    for used in uses {
+        let title = used.consumer.title();
+        match used.endpoints {
+            Ok(_) => line(&mut text, "used by", title),
+            Err(why) => line(&mut text, "used by", &format!("{title}, not judged by p07: {why}")),
+        }
     }
     if let Some(why) = target.never_updates() {
         line(&mut text, "updates", &format!("never: {why}"));

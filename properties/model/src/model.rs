@@ -34,6 +34,7 @@ mod value_kind;
 #[cfg(test)]
 mod value_kind_tests;
 mod witness;
+mod written;
 
 pub use bound::{
     Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering,

@@ -99,6 +99,11 @@ pub trait Property: Send + Sync + 'static {
         BTreeMap::new()
     }
 
+    /// Checks of it that so many cases do not get to, by what they do, each with the reason.
+    fn not_reached(&self, _model: &Model, _cases: u32) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
     /// Tries once, after the cases, what is not generated: what only some clusters have, so that the cases stay the same on
     /// all. Must leave the cluster as it was, also when `stop` ends it early.
     fn checks(

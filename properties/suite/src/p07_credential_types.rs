@@ -19,7 +19,7 @@ use credence_model::config::SourceRef;
 use credence_model::model::Model;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::timeout;
@@ -36,16 +36,20 @@ mod deal;
 mod fixture;
 mod issue;
 mod issuer;
+mod judged;
 mod portal;
+mod portal_copies;
 mod trespass;
 mod trial;
 
 pub use issue::{End, Issue, Kind, Secret};
+pub use judged::labels_of_argo_cd;
 
-use deal::consumed;
+use deal::Deal;
 use issuer::Issuer;
 
-pub use portal::PortalCopies;
+pub use portal_copies::PortalCopies;
+
 use portal::PortalTrial;
 use trial::Trial;
 
@@ -57,6 +61,8 @@ pub struct CredentialTypes;
 pub struct Placement {
     /// The way in which its namespace asks for it.
     way: Pick,
+    /// The place where its consumer uses it, by its number among those that it is for.
+    place: Pick,
     /// The login that must be denied, by its place among those that its consumer can try.
     trespass: Pick,
 }
@@ -104,27 +110,22 @@ impl Property for CredentialTypes {
         if slot % SLOTS_PER_PORTAL == PORTAL_SLOT
             && let Some((copies, sources)) = PortalCopies::of(model)
         {
-            let [client, account] = sources.map(|source| issue::strategy(source, &model.sources[source].keys));
+            let [client, account] = sources.map(|source| issue::strategy(source, &model.sources[source].keys, true));
             let lives = (client?, account?).prop_map(move |(client, account)| Lives {
                 issues: vec![client.for_backstage(), account.for_backstage()],
                 portal: Some(copies.clone()),
             });
             return Some(lives.boxed());
         }
-        // A source has as many turns as copies are made of it, so that each format gets about as many cases.
-        let turns: Vec<&SourceRef> = model
-            .sources
-            .iter()
-            .filter(|(_, keys)| Kind::of(&keys.keys).is_some())
-            .flat_map(|(source, _)| std::iter::repeat_n(source, consumed(model, source).len()))
-            .collect();
-        let turn = usize::try_from(slot).ok()?.checked_rem(turns.len())?;
-        let issue = issue::strategy(turns[turn], &model.sources[turns[turn]].keys)?;
+        let source = Deal::of(model).turn_in(slot)?;
+        let targets = judged::consumed(model, source).into_iter().map(|choice| choice.target);
+        let with_names = judged::names_travel(model, source, targets);
+        let issue = issue::strategy(source, &model.sources[source].keys, with_names)?;
         Some(issue.prop_map(|issue| Lives { issues: vec![issue], portal: None }).boxed())
     }
 
     fn case(&self, _model: &Model, _lives: &Lives) -> BoxedStrategy<Placement> {
-        (pick(), pick()).prop_map(|(way, trespass)| Placement { way, trespass }).boxed()
+        (pick(), pick(), pick()).prop_map(|(way, place, trespass)| Placement { way, place, trespass }).boxed()
     }
 
     fn is_telling(&self, _model: &Model, _lives: &Lives, _case: &Placement) -> bool {
@@ -141,25 +142,40 @@ impl Property for CredentialTypes {
     }
 
     fn not_covered(&self, model: &Model) -> BTreeMap<Requirement, String> {
-        let absent = model.absent_consumers.iter();
-        let mut reasons: BTreeMap<Requirement, Vec<String>> = BTreeMap::new();
-        for (consumer, reason) in absent {
-            let text = format!("{}: {reason}", consumer.operation());
-            reasons.entry(consumer.requirement()).or_default().push(text);
-        }
+        let absent = |requirement: Requirement| {
+            let of_it =
+                model.absent_consumers.iter().filter(move |(consumer, _)| consumer.requirement() == requirement);
+            of_it.map(|(consumer, reason)| format!("{}: {reason}", consumer.operation())).collect::<Vec<_>>()
+        };
         // A requirement with another consumer that does run is covered by that one.
-        reasons.retain(|requirement, _| {
-            let here = |consumer: &Consumer| {
-                consumer.requirement() == *requirement && !model.absent_consumers.contains_key(consumer)
-            };
-            !Consumer::ALL.iter().any(here)
-        });
-        reasons.into_iter().map(|(requirement, texts)| (requirement, texts.join("; "))).collect()
+        let is_here = |requirement: Requirement| {
+            let mut of_it = Consumer::ALL.iter().filter(|consumer| consumer.requirement() == requirement);
+            of_it.any(|consumer| !model.absent_consumers.contains_key(consumer))
+        };
+        let dealt: BTreeSet<Requirement> = model
+            .sources
+            .keys()
+            .flat_map(|source| judged::consumed(model, source))
+            .map(|choice| choice.consumer.requirement())
+            .collect();
+        let missed = Self::META.requirements.iter().copied().filter(|requirement| !dealt.contains(requirement));
+        let reason = |requirement| match is_here(requirement) {
+            true => NO_COPY.to_owned(),
+            false => absent(requirement).join("; "),
+        };
+        missed.map(|requirement| (requirement, reason(requirement))).collect()
     }
 
     fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
         let absent = env.model.absent_consumers.iter();
-        absent.map(|(consumer, reason)| (consumer.operation().to_owned(), reason.clone())).collect()
+        let mut skipped: BTreeMap<String, String> =
+            absent.map(|(consumer, reason)| (consumer.operation().to_owned(), reason.clone())).collect();
+        skipped.extend(deal::not_judged(&env.model));
+        skipped
+    }
+
+    fn not_reached(&self, model: &Model, cases: u32) -> BTreeMap<String, String> {
+        deal::not_reached(model, cases)
     }
 
     async fn run(
@@ -187,6 +203,9 @@ impl Property for CredentialTypes {
     }
 }
 
+/// Why a requirement has no case although there is a consumer for it.
+const NO_COPY: &str = "no copy is for a consumer of it that can be tried here";
+
 /// What is called a credential that has replaced another.
 const ROTATED: &str = "rotated";
 
@@ -210,23 +229,26 @@ async fn live(
     let mut issues: Vec<&Issue> = lives.issues.iter().collect();
     issues.sort_by_key(|issue| &issue.source);
     let sources: Vec<&SourceRef> = issues.iter().map(|issue| &issue.source).collect();
-    let choices = deal::choices(&env.model, &sources);
+    let deal = Deal::of(&env.model);
     // Before the credentials, for which the slot may have to wait until others are done with their sources.
     let begun = cases.iter().map(|(id, placement)| {
         let portal = lives.portal.as_ref().filter(|_| deal::is_first(*id));
-        // A source without targets has no slot.
-        let (target, consumer, issuer) = choices[deal::turn(*id, choices.len()).unwrap_or_default()];
+        let choice = deal.choice(*id, &sources);
         async move {
-            match portal {
-                Some(copies) => Subject::Portal(Box::new(PortalTrial::begin(env, consumers, *id, copies).await)),
-                None => {
-                    let trial = Trial::begin(env, consumers, *id, target, consumer, placement).await;
-                    Subject::Copy(Box::new(trial), issuer)
+            match (portal, choice) {
+                (Some(copies), _) => {
+                    Ok(Subject::Portal(Box::new(PortalTrial::begin(env, consumers, *id, copies).await)))
                 }
+                (None, Some(choice)) => {
+                    let issuer = choice.source;
+                    let trial = Trial::begin(env, consumers, *id, choice, placement).await;
+                    Ok(Subject::Copy(Box::new(trial), issuer))
+                }
+                (None, None) => Err("the sources of this slot have no copy to use".to_owned()),
             }
         }
     });
-    let mut subjects = join_all(begun).await;
+    let mut subjects = try_join_all(begun).await?;
     let lived = live_through(env, consumers, issues, &mut subjects, *first).await;
     // What the cases made is removed, however far they came.
     let seen = join_all(subjects.into_iter().map(Subject::end)).await;

@@ -39,6 +39,7 @@ use crate::fixture::{Evidence, Fixture};
 use crate::load::load_with;
 use crate::options::{ClusterKind, Keep, Options};
 use crate::p03_label_distribution::LabelDistribution;
+use crate::p07_credential_types::labels_of_argo_cd;
 use crate::registry::PROPERTIES;
 use crate::reports::{self, Written};
 use crate::stop::Stop;
@@ -200,8 +201,9 @@ impl Session {
         env.model.untouchable = env.cluster.supports(Capability::Outages).err().map(str::to_owned);
         let own_directory = own_directory.map(Arc::new);
         let consumers = needs(&options, Need::Consumers).then(|| {
+            let labels = labels_of_argo_cd(&env.model, &endpoints);
             let preparation = Preparation::new(&options.components, endpoints, Arc::clone(events) as _);
-            ConsumerSupply::new(preparation, own_directory.clone())
+            ConsumerSupply::new(preparation.with_argo_cd_labels(labels), own_directory.clone())
         });
         let supplies = Arc::new(Supplies { control_plane, gates: Arc::new(gates), consumers });
         let env = Arc::new(env);

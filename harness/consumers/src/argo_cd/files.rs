@@ -8,7 +8,7 @@ use std::{env, fs, io};
 
 use credence_programs::process::Program;
 
-use super::{ArgoCdError, NAMESPACE, settings};
+use super::{ArgoCdError, settings};
 use crate::forge::Network;
 
 /// The most bytes of a socket's path, without the final zero: see unix(7).
@@ -29,6 +29,7 @@ pub(super) struct Files {
     directory: PathBuf,
     kubeconfig: PathBuf,
     https_proxy: String,
+    namespace: String,
 }
 
 /// An error about a file.
@@ -37,18 +38,20 @@ pub(super) fn failed<'a>(act: &'static str, path: &'a Path) -> impl Fn(io::Error
 }
 
 impl Files {
-    /// Prepares `directory`, which may exist.
+    /// Prepares `directory`, which may exist, for an Argo CD in `namespace`.
     pub(super) fn write(
         directory: &Path,
-        program: &Path,
         assets: &Path,
-        kubeconfig: &Path,
         network: &Network,
+        namespace: &str,
+        program: &Path,
+        kubeconfig: &Path,
     ) -> Result<Self, ArgoCdError> {
         let files = Self {
             directory: directory.to_owned(),
             kubeconfig: kubeconfig.to_owned(),
             https_proxy: network.https_proxy.clone(),
+            namespace: namespace.to_owned(),
         };
         let socket = files.path("ask-pass.sock");
         if socket.as_os_str().len() > SOCKET_PATH {
@@ -115,7 +118,7 @@ impl Files {
     pub(super) fn controller(&self, ports: &Ports) -> Program {
         let mut arguments = Arguments::default();
         arguments.add("--kubeconfig", &self.kubeconfig);
-        arguments.add("--namespace", NAMESPACE);
+        arguments.add("--namespace", &self.namespace);
         arguments.add("--redis", format!("127.0.0.1:{}", ports.redis));
         arguments.add("--repo-server", format!("127.0.0.1:{}", ports.repo_server));
         arguments.flag("--repo-server-plaintext");
@@ -219,7 +222,8 @@ mod tests {
 
     fn write(directory: &Path) -> Result<Files, ArgoCdError> {
         let network = Network { https_proxy: "http://127.0.0.1:1".to_owned(), authorities: String::new() };
-        Files::write(directory, Path::new("/bin/true"), assets().path(), Path::new("/kubeconfig"), &network)
+        let (program, kubeconfig) = (Path::new("/bin/true"), Path::new("/kubeconfig"));
+        Files::write(directory, assets().path(), &network, "argocd", program, kubeconfig)
     }
 
     #[test]

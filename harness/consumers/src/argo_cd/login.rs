@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use credence_core::consumer::Consumer;
-use credence_core::endpoints::Owner;
 use credence_core::formats::ARGO_CD;
+use credence_core::owner::Owner;
 use credence_watch::wait::{self, Progress, WaitError};
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -47,10 +47,9 @@ pub enum SyncError {
 }
 
 /// A repository with an Application that follows it.
-struct Followed {
-    /// Name of both.
-    name: String,
-    owner: String,
+struct Followed<'a> {
+    login: &'a Login,
+    owner: &'a Owner,
     commit: String,
     changes: u32,
 }
@@ -84,37 +83,42 @@ impl Consumers {
     async fn sync(&self, owner: &Owner, login: &Login) -> Result<Answer, SyncError> {
         if login.step > 1 {
             // The first login made one change at most.
-            let (name, owner) = (login.name.clone(), owner.name.clone());
-            let mut followed = Followed { name, owner, commit: String::new(), changes: login.step - 1 };
-            return self.sync_again(&mut followed, login.expected).await;
+            let mut followed = Followed { login, owner, commit: String::new(), changes: login.step - 1 };
+            return self.sync_again(&mut followed).await;
         }
-        let mut followed = self.follow(owner, &login.name, &login.destination).await?;
+        let mut followed = self.follow(owner, login).await?;
         let answer = self.first_sync(&followed).await?;
         if answer == Answer::Admitted || login.expected == Expected::Denied {
             return Ok(answer);
         }
         // The copy is new, and Argo CD may not have seen it when it first looked.
-        self.sync_again(&mut followed, login.expected).await
+        self.sync_again(&mut followed).await
     }
 
-    /// Makes a private repository of `owner` and an Application that deploys it to `namespace`.
+    /// Makes a private repository of `owner` and an Application that deploys it to the destination of the login.
     ///
     /// # Errors
     /// When the forge or the API server refuses.
-    async fn follow(&self, owner: &Owner, name: &str, namespace: &str) -> Result<Followed, SyncError> {
-        let argo_cd = self.running_argo_cd(name)?;
-        let commit = self.forge.create_repository(&owner.name, name, &[manifest(name, 0).as_file()]).await?;
-        let repo_url = owner.repository(name);
-        let application = Application { name, repo_url: &repo_url, path: DIRECTORY, branch: "main", namespace };
+    async fn follow<'a>(&self, owner: &'a Owner, login: &'a Login) -> Result<Followed<'a>, SyncError> {
+        let argo_cd = self.running_argo_cd(&login.name)?;
+        let commit = self.publish_commit(owner, login, true, &[manifest(&login.name, 0).as_file()]).await?;
+        let application = Application {
+            name: &login.name,
+            repo_url: &owner.repository(&login.repository),
+            path: DIRECTORY,
+            branch: "main",
+            namespace: &login.destination,
+            project: login.project.as_deref(),
+        };
         argo_cd.create(&application).await?;
-        Ok(Followed { name: name.to_owned(), owner: owner.name.clone(), commit, changes: 0 })
+        Ok(Followed { login, owner, commit, changes: 0 })
     }
 
     /// Waits until Argo CD has compared a new Application for the first time.
     ///
     /// # Errors
     /// When it does not say how that went.
-    async fn first_sync(&self, followed: &Followed) -> Result<Answer, SyncError> {
+    async fn first_sync(&self, followed: &Followed<'_>) -> Result<Answer, SyncError> {
         self.synced(followed, None).await
     }
 
@@ -123,16 +127,17 @@ impl Consumers {
     ///
     /// # Errors
     /// When the forge or the API server refuses, or Argo CD does not say how it went.
-    async fn sync_again(&self, followed: &mut Followed, expected: Expected) -> Result<Answer, SyncError> {
-        let argo_cd = self.running_argo_cd(&followed.name)?;
+    async fn sync_again(&self, followed: &mut Followed<'_>) -> Result<Answer, SyncError> {
+        let Login { name, expected, .. } = followed.login;
+        let argo_cd = self.running_argo_cd(name)?;
         followed.changes += 1;
-        let file = manifest(&followed.name, followed.changes);
-        followed.commit = self.forge.commit(&followed.owner, &followed.name, &[file.as_file()]).await?;
+        let file = manifest(name, followed.changes);
+        followed.commit = self.publish_commit(followed.owner, followed.login, false, &[file.as_file()]).await?;
         let informed = Instant::now() + INFORMED;
         loop {
-            let refresh = argo_cd.hard_refresh(&followed.name).await?;
+            let refresh = argo_cd.hard_refresh(name).await?;
             let answer = self.synced(followed, Some(refresh)).await?;
-            let as_expected = (answer == Answer::Admitted) == (expected == Expected::Admitted);
+            let as_expected = (answer == Answer::Admitted) == (*expected == Expected::Admitted);
             if as_expected || Instant::now() >= informed {
                 return Ok(answer);
             }
@@ -140,9 +145,10 @@ impl Consumers {
         }
     }
 
-    async fn synced(&self, followed: &Followed, refresh: Option<Refresh>) -> Result<Answer, SyncError> {
-        let argo_cd = self.running_argo_cd(&followed.name)?;
-        let what = format!("comparison of Application {}", followed.name);
+    async fn synced(&self, followed: &Followed<'_>, refresh: Option<Refresh>) -> Result<Answer, SyncError> {
+        let name = &followed.login.name;
+        let argo_cd = self.running_argo_cd(name)?;
+        let what = format!("comparison of Application {name}");
         let look = |seen: Option<&ApplicationSeen>| {
             let Some(seen) = seen else { return Progress::NotYet("there is no Application".to_owned()) };
             if refresh.is_some_and(|refresh| !seen.has_done(refresh)) {
@@ -159,7 +165,7 @@ impl Consumers {
                 None => Progress::NotYet(format!("{} {}", seen.sync, seen.phase)),
             }
         };
-        Ok(argo_cd.until(&followed.name, &what, COMPARED, look).await?)
+        Ok(argo_cd.until(name, &what, COMPARED, look).await?)
     }
 
     /// Removes the Application with what it has deployed.

@@ -1,8 +1,9 @@
 //! The objects that Argo CD reads from the cluster.
 
+use credence_core::labels::Labels;
 use serde_json::{Value, json};
 
-use super::{Application, NAMESPACE, Refresh};
+use super::{Application, Refresh};
 
 /// Selects what was created here.
 pub(super) const OURS: &str = "app.kubernetes.io/managed-by=credence";
@@ -15,6 +16,9 @@ const REFRESH_TIMESTAMP: &str = "argocd.argoproj.io/refresh-timestamp";
 /// The number of the last refresh that was asked for, which stays.
 pub(super) const REFRESH_NUMBER: &str = "credence.dev/refresh";
 
+/// The project of Applications that are in none of their own.
+const DEFAULT_PROJECT: &str = "default";
+
 /// Only ConfigMaps are watched: the cluster is busy with other things, and Secrets are not for deploying here.
 pub(super) const INCLUSIONS: &str = r#"
 - apiGroups: [""]
@@ -23,37 +27,41 @@ pub(super) const INCLUSIONS: &str = r#"
 "#;
 
 /// Namespace, settings and the project. Argo CD finds its settings by their label only.
-pub(super) fn settings() -> Vec<Value> {
+pub(super) fn settings(namespace: &str, labels: &Labels) -> Vec<Value> {
     let metadata =
-        |name| json!({ "name": name, "namespace": NAMESPACE, "labels": { "app.kubernetes.io/part-of": "argocd" } });
+        |name| json!({ "name": name, "namespace": namespace, "labels": { "app.kubernetes.io/part-of": "argocd" } });
     let settings = [
         json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("argocd-cm"),
             "data": { "resource.inclusions": INCLUSIONS } }),
         json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata("argocd-secret"), "type": "Opaque" }),
     ];
-    place().into_iter().chain(settings).collect()
+    place(namespace, labels).into_iter().chain(settings).collect()
 }
 
 /// The namespace, and the project of all Applications, which Argo CD's API server would make: it does not run.
-pub(super) fn place() -> [Value; 2] {
+pub(super) fn place(namespace: &str, labels: &Labels) -> [Value; 2] {
     [
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } }),
-        json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
-            "metadata": { "name": "default", "namespace": NAMESPACE,
-                "labels": { "app.kubernetes.io/part-of": "argocd" } },
-            "spec": { "sourceRepos": ["*"], "destinations": [{ "server": "*", "namespace": "*" }] } }),
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace, "labels": labels } }),
+        project(namespace, DEFAULT_PROJECT),
     ]
 }
 
-pub(super) fn application(application: &Application<'_>) -> Value {
-    let Application { name, repo_url, path, branch, namespace } = application;
+/// A project that may deploy anything to anywhere.
+pub(super) fn project(namespace: &str, name: &str) -> Value {
+    json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
+        "metadata": { "name": name, "namespace": namespace, "labels": { "app.kubernetes.io/part-of": "argocd" } },
+        "spec": { "sourceRepos": ["*"], "destinations": [{ "server": "*", "namespace": "*" }] } })
+}
+
+pub(super) fn application(application: &Application<'_>, own: &str) -> Value {
+    let Application { name, repo_url, path, branch, namespace, project } = application;
     json!({
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Application",
         "metadata": {
-            "name": name, "namespace": NAMESPACE, "labels": { "app.kubernetes.io/managed-by": "credence" } },
+            "name": name, "namespace": own, "labels": { "app.kubernetes.io/managed-by": "credence" } },
         "spec": {
-            "project": "default",
+            "project": project.unwrap_or(DEFAULT_PROJECT),
             "source": { "repoURL": repo_url, "path": path, "targetRevision": branch },
             "destination": { "server": "https://kubernetes.default.svc", "namespace": namespace },
             "syncPolicy": { "automated": { "prune": true } },

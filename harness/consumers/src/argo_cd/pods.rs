@@ -18,8 +18,7 @@ use serde_json::Value;
 use walkdir::WalkDir;
 
 use super::files::failed;
-use super::{ArgoCdError, Images, NAMESPACE, Setup, install, objects};
-use crate::forge::Network;
+use super::{ArgoCdError, Images, Setup, install, objects};
 
 mod kustomization;
 mod seen;
@@ -42,6 +41,7 @@ const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 /// The pods. They end with their cluster.
 pub(super) struct Pods {
     client: Client,
+    namespace: String,
     directory: PathBuf,
     seen: SharedWatch<PodSeen>,
     /// What they were like when they were ready.
@@ -56,18 +56,19 @@ impl Pods {
         images: &Images,
         kustomize: &Path,
     ) -> Result<Self, ArgoCdError> {
-        let Setup { directory, assets, client, network, .. } = *setup;
-        write(directory, assets, images, network)?;
+        let Setup { directory, client, namespace, labels, .. } = *setup;
+        write(setup, images)?;
         let rendered = credence_programs::kustomize::load_directory(directory, Some(kustomize)).await?;
         let rendered: Vec<Value> = rendered.into_iter().map(|manifest| manifest.object).collect();
         let (programs, rest): (Vec<Value>, Vec<Value>) = rendered.into_iter().partition(is_workload);
-        let rest: Vec<Value> = objects::place().into_iter().chain(rest).collect();
+        let rest: Vec<Value> = objects::place(namespace, labels).into_iter().chain(rest).collect();
         let load = async { Ok(containers.load(&images.all()).await?) };
-        let (applier, ()) = tokio::try_join!(install(client, assets, &rest), load)?;
+        let (applier, ()) = tokio::try_join!(install(setup, &rest), load)?;
 
-        let all = Api::namespaced_with(client.clone(), NAMESPACE, &ApiResource::erase::<Pod>(&()));
+        let all = Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<Pod>(&()));
         let seen = SharedWatch::open(all, "Argo CD's pods", PodSeen::of).await?;
-        let mut pods = Self { client: client.clone(), directory: directory.to_owned(), seen, ready: BTreeMap::new() };
+        let (client, namespace, directory) = (client.clone(), namespace.to_owned(), directory.to_owned());
+        let mut pods = Self { client, namespace, directory, seen, ready: BTreeMap::new() };
         match pods.launch(&applier, &programs).await {
             Ok(ready) => pods.ready = ready,
             Err(error) => {
@@ -84,8 +85,8 @@ impl Pods {
             programs.iter().partition(|program| program["metadata"]["name"] == FIRST);
         applier.apply_all(first).await?;
         // The kubelet takes ten seconds to look again at a pod whose Secret is not there yet.
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
-        wait::poll(&format!("Secret {NAMESPACE}/{PASSWORD}"), READY, EVERY, || async {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        wait::poll(&format!("Secret {}/{PASSWORD}", self.namespace), READY, EVERY, || async {
             match secrets.get_metadata_opt(PASSWORD).await {
                 Ok(Some(_)) => Progress::Done(()),
                 Ok(None) => Progress::NotYet(self.seen.look_at_all(|pods| seen::obstacle(pods, FIRST))),
@@ -136,12 +137,13 @@ impl Pods {
     /// The log of a container, or of the one before it.
     async fn log(&self, pod: &str, container: &str, is_before: bool, params: LogParams) -> Result<String, kube::Error> {
         let params = LogParams { container: Some(container.to_owned()), previous: is_before, ..params };
-        Api::<Pod>::namespaced(self.client.clone(), NAMESPACE).logs(pod, &params).await
+        Api::<Pod>::namespaced(self.client.clone(), &self.namespace).logs(pod, &params).await
     }
 }
 
 /// Writes the kustomization, with all that it takes beside it: kustomize takes no absolute path.
-fn write(directory: &Path, assets: &Path, images: &Images, network: &Network) -> Result<(), ArgoCdError> {
+fn write(setup: &Setup<'_>, images: &Images) -> Result<(), ArgoCdError> {
+    let Setup { directory, assets, network, namespace, .. } = *setup;
     let (from, to) = (assets.join(MANIFESTS), directory.join(MANIFESTS));
     for entry in WalkDir::new(&from) {
         let entry = entry.map_err(|error| failed("read", &from)(error.into()))?;
@@ -154,7 +156,7 @@ fn write(directory: &Path, assets: &Path, images: &Images, network: &Network) ->
     }
     let files = [
         (AUTHORITIES, network.authorities.clone()),
-        ("kustomization.yaml", kustomization(images, network).to_string()),
+        ("kustomization.yaml", kustomization(images, network, namespace).to_string()),
     ];
     files.into_iter().try_for_each(|(name, text)| {
         let path = directory.join(name);

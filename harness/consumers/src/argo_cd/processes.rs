@@ -6,7 +6,6 @@ use std::time::Duration;
 use credence_cluster::cluster::{SET_UP, free_ports};
 use credence_programs::process::{Process, first_death};
 use credence_watch::wait::{self, Progress, WaitError};
-use kube::Client;
 use tokio::net::TcpStream;
 
 use super::files::{Files, Ports};
@@ -26,10 +25,11 @@ pub(super) struct Processes {
 impl Processes {
     /// Starts the programs, and waits until all of them answer.
     pub(super) async fn start(setup: &Setup<'_>, program: &Path, kubeconfig: &Path) -> Result<Self, ArgoCdError> {
-        let files = Files::write(setup.directory, program, setup.assets, kubeconfig, setup.network)?;
+        let Setup { directory, assets, network, namespace, .. } = *setup;
+        let files = Files::write(directory, assets, network, namespace, program, kubeconfig)?;
         let mut attempt = 1;
         let processes = loop {
-            match launch(&files, setup.client, setup.assets).await {
+            match launch(&files, setup).await {
                 Err(ArgoCdError::Died(death)) if attempt < ATTEMPTS && death.is_port_taken() => attempt += 1,
                 outcome => break outcome?,
             }
@@ -56,11 +56,11 @@ impl Drop for Processes {
 }
 
 /// Installs what Argo CD needs, starts its programs, and waits until all of them answer.
-async fn launch(files: &Files, client: &Client, assets: &Path) -> Result<Vec<Process>, ArgoCdError> {
+async fn launch(files: &Files, setup: &Setup<'_>) -> Result<Vec<Process>, ArgoCdError> {
     let [redis, repo_server, repo_server_metrics, controller_metrics] = free_ports().map_err(ArgoCdError::Ports)?;
     let ports = Ports { redis, repo_server, repo_server_metrics, controller_metrics };
     let mut processes = vec![Process::start(&files.redis(&ports))?, Process::start(&files.repo_server(&ports))?];
-    install(client, assets, &objects::settings()).await?;
+    install(setup, &objects::settings(setup.namespace, setup.labels)).await?;
     // It ends when its own kinds are not served, so it comes after the definitions.
     processes.push(Process::start(&files.controller(&ports))?);
     let ready = async {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use credence_core::endpoints::Owner;
+use credence_core::owner::Owner;
 use credence_programs::oci::{Entry, Image, ImageError, Layer, Settings};
 use credence_watch::observer::{PodSeen, View};
 use credence_watch::wait::{self, Progress, WaitError};
@@ -183,7 +183,7 @@ impl Consumers {
             user: Some(65534),
         };
         let image = Image::new(&[layer], &settings, "backstage");
-        self.pusher.push(&image, &format!("{}/{PORTAL_IMAGE}", owner.name), TAG).await?;
+        self.pusher.push(&image, &format!("{}/{PORTAL_IMAGE}", owner.path), TAG).await?;
         Ok(())
     }
 
@@ -254,7 +254,8 @@ impl Consumers {
     /// # Errors
     /// When Backstage does not answer as it should, which says nothing of the credential.
     pub async fn read_with_portal(&self, owner: &Owner, repository: &str) -> Result<Answer, PortalError> {
-        let target = format!("{}/{}/{repository}/blob/main/catalog-info.yaml", self.forge.url(), owner.name);
+        let (forge, account) = (self.forge.url(), owner.account_of_repositories());
+        let target = format!("{forge}/{account}/{repository}/blob/main/catalog-info.yaml");
         let target = Url::parse(&target).map_err(|_| PortalError::Url(target.clone()))?;
         match self.browser()?.read_catalog_file(&target).await {
             Ok(entities) if entities.iter().any(|name| name == repository) => Ok(Answer::Admitted),

@@ -1,4 +1,5 @@
-//! GitHub's API, as far as clients of it are under test: a few paths that Gitea names otherwise.
+//! Paths of other forges that Gitea names otherwise: those of GitHub's API, as far as clients of it are under test, and those
+//! of repositories in subgroups.
 
 use serde_json::Value;
 
@@ -23,12 +24,23 @@ pub(super) struct Target {
 pub(super) fn target(host: &str, path: &str, accept: &str) -> Target {
     let own_host = host.starts_with("api.").then_some(path);
     let below = path.strip_prefix(GITHUB_API).filter(|rest| rest.starts_with('/'));
-    let Some(rest) = below.or(own_host) else { return Target { path: path.to_owned(), user: false } };
+    let Some(rest) = below.or(own_host) else {
+        return Target { path: in_one_account(path).unwrap_or_else(|| path.to_owned()), user: false };
+    };
     let path = match raw_file(rest).filter(|_| wants_raw(accept)) {
         Some(raw) => format!("{GITEA_API}{raw}"),
         None => format!("{GITEA_API}{rest}"),
     };
     Target { path, user: rest == "/user" }
+}
+
+/// The path of a Git repository in subgroups as Gitea's, which has none: `/group/sub/app.git/HEAD` is of account
+/// `group.sub` there. `None` for all others.
+fn in_one_account(path: &str) -> Option<String> {
+    let (repository, rest) = path.split_once(".git/")?;
+    let (groups, name) = repository.strip_prefix('/')?.rsplit_once('/')?;
+    let is_git = !["api/", "v2/"].iter().any(|other| groups.starts_with(other));
+    (is_git && groups.contains('/')).then(|| format!("/{}/{name}.git/{rest}", groups.replace('/', ".")))
 }
 
 /// `/repos/OWNER/REPOSITORY/contents/PATH` as Gitea's path of the bare file.
@@ -78,6 +90,8 @@ mod tests {
     #[case::json("h", "/api/v3/repos/o/r/contents/a", "application/json", "/api/v1/repos/o/r/contents/a")]
     #[case::repository_named_contents("h", "/api/v3/repos/o/contents", RAW, "/api/v1/repos/o/contents")]
     #[case::other_paths_stay("github.com", "/o/r.git/info/refs", "", "/o/r.git/info/refs")]
+    #[case::subgroup("gitlab.com", "/g/s/r.git/info/refs", "", "/g.s/r.git/info/refs")]
+    #[case::image_in_a_path("ghcr.io", "/v2/o/s/r.git/manifests/1", "", "/v2/o/s/r.git/manifests/1")]
     #[case::look_alike("github.com", "/api/v3x/user", "", "/api/v3x/user")]
     fn paths_are_mapped(#[case] host: &str, #[case] path: &str, #[case] accept: &str, #[case] expected: &str) {
         assert_eq!(target(host, path, accept).path, expected);

@@ -68,10 +68,10 @@ impl Runner for KargoDiscovery {
         Box::pin(async move {
             let (owner, tag) = (login.owner()?, login.tag());
             let (fresh, repo_url) = match self.kind {
-                Kind::Git => (consumers.fresh_commit(login).await?, owner.repository(&login.name)),
+                Kind::Git => (consumers.fresh_commit(login).await?, owner.repository(&login.repository)),
                 Kind::Image | Kind::Helm => {
-                    consumers.publish(&owner.name, &login.name, &tag).await?;
-                    (tag, owner.image(&login.name))
+                    consumers.publish(owner, &login.repository, &tag).await?;
+                    (tag, owner.image(&login.repository))
                 }
             };
             let Login { namespace, name, .. } = login;
@@ -90,7 +90,7 @@ impl Runner for KargoDiscovery {
 struct Subscribed<'a> {
     /// The project's namespace.
     namespace: &'a str,
-    /// Its name, which is also that of the repository.
+    /// Its name.
     name: &'a str,
     /// What it looks for.
     kind: Kind,

@@ -4,7 +4,7 @@
 use credence_core::consumer::Consumer;
 use credence_core::credential::Credential;
 use credence_core::formats::{KARGO_GIT_RULES, KARGO_IMAGE_RULES};
-use credence_core::kargo_lookup::{self, Candidate, Kind, NoLogin};
+use credence_core::kargo_lookup::{self, Candidate, Kind, NoLogin, SHARED_NAMESPACE};
 use futures::future::BoxFuture;
 
 use crate::by_rules::GitLogin;
@@ -37,7 +37,7 @@ impl Runner for KargoRules {
 
     fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
         Box::pin(async move {
-            let (owner, Login { namespace, name, .. }) = (login.owner()?, login);
+            let (owner, Login { namespace, repository: name, .. }) = (login.owner()?, login);
             if self.kind == Kind::Git {
                 consumers.fresh_commit(login).await?;
                 let url = owner.repository(name);
@@ -49,7 +49,7 @@ impl Runner for KargoRules {
                 let listed = consumers.lists_references(&url, &git_login).await?;
                 return Ok(answer(listed, found, "git was refused"));
             }
-            consumers.publish(&owner.name, name, &login.tag()).await?;
+            consumers.publish(owner, name, &login.tag()).await?;
             let found = consumers.kargo_login(namespace, self.kind, &owner.image(name));
             let listed = consumers.lists_tags(owner, name, found.as_ref().ok()).await?;
             Ok(answer(listed, found, "the registry refused"))
@@ -61,14 +61,15 @@ impl Runner for KargoRules {
 type Found = Result<(Credential, Credential), NoLogin>;
 
 impl Consumers {
-    /// The login that Kargo finds in a project's namespace for a repository.
+    /// The login that Kargo finds for a repository in a project's namespace, or else in that of shared resources.
     fn kargo_login(&self, namespace: &str, kind: Kind, url: &str) -> Found {
         self.site.observer.look(|view| {
-            let secrets: Vec<Candidate<'_>> = view
-                .secrets(namespace)
-                .map(|(name, secret)| Candidate { name, labels: &secret.labels, data: &secret.data })
-                .collect();
-            kargo_lookup::login(&secrets, &[], kind, url, false)
+            let candidates = |namespace: &str| -> Vec<Candidate<'_>> {
+                let secrets = view.secrets(namespace);
+                secrets.map(|(name, secret)| Candidate { name, labels: &secret.labels, data: &secret.data }).collect()
+            };
+            let (project, shared) = (candidates(namespace), candidates(SHARED_NAMESPACE));
+            kargo_lookup::login(&project, &shared, kind, url, false)
                 .map(|login| (login.username.clone(), login.password.clone()))
         })
     }

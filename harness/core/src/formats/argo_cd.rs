@@ -2,7 +2,7 @@
 //!
 //! Source: argo-cd util/db/repository_secrets.go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ARGO_CD_LABEL, CopyView, Decoded, Format, FormatError, FormatKind, Role, optional, required, text};
 use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, Denial};
@@ -10,6 +10,7 @@ use crate::credential::Credential;
 use crate::endpoints::{Endpoint, endpoint, items};
 use crate::id::Requirement;
 use crate::manifest::Manifest;
+use crate::scope::{NotTried, Scope, WrittenCopy};
 
 /// Argo CD, which syncs repositories with it.
 pub const ARGO_CD: Consumer = Consumer::new(&ArgoCd {
@@ -20,6 +21,7 @@ pub const ARGO_CD: Consumer = Consumer::new(&ArgoCd {
         requirement: Requirement::new(4, 2),
         fallback: None,
         endpoint: Some("a repository that Argo CD syncs"),
+        namespace: Some("argocd"),
         denials: &[Denial::AtLookAlikeOwner, Denial::AtLookAlikeHost],
         offers_to_whole_host: false,
     },
@@ -46,13 +48,51 @@ impl Format for ArgoCd {
     }
 
     /// The repositories of Applications.
-    fn endpoints(&self, manifest: &Manifest) -> Vec<Endpoint> {
-        if manifest.kind() != "Application" {
-            return Vec::new();
+    fn endpoints(&self, manifests: &[Manifest]) -> Vec<Endpoint> {
+        let applications = manifests.iter().filter(|manifest| is_of_argo_cd(manifest, "Application"));
+        let sources = |application: &Manifest| {
+            let spec = &application.object["spec"];
+            let sources = spec.get("source").into_iter().chain(items(&spec["sources"]));
+            sources.filter_map(|source| endpoint(&source["repoURL"])).collect::<Vec<_>>()
+        };
+        applications.flat_map(sources).collect()
+    }
+
+    /// The namespace of its settings and projects, or else the one that all Applications are in: those may be in others.
+    fn namespace(&self, manifests: &[Manifest]) -> Option<String> {
+        let is_own = |manifest: &&Manifest| {
+            let is_settings = manifest.kind() == "ConfigMap" && manifest.name() == "argocd-cm";
+            is_settings || is_of_argo_cd(manifest, "AppProject")
+        };
+        let applications = manifests.iter().filter(|manifest| is_of_argo_cd(manifest, "Application"));
+        let only = |namespaces: BTreeSet<&str>| match Vec::from_iter(namespaces)[..] {
+            [namespace] => Some(namespace.to_owned()),
+            _ => None,
+        };
+        let own = only(manifests.iter().filter(is_own).filter_map(Manifest::namespace).collect());
+        own.or_else(|| only(applications.filter_map(Manifest::namespace).collect()))
+    }
+
+    fn scopes(&self, copy: &WrittenCopy<'_>) -> Result<Vec<Scope>, NotTried> {
+        let value = copy.labels.get(ARGO_CD_LABEL).map(String::as_str).unwrap_or_default();
+        let is_prefix = match value {
+            "repo-creds" => true,
+            "repository" => false,
+            "cluster" => return Err(not_tried(value, "a login to a cluster, and there is no other one here")),
+            "repo-write-creds" | "repository-write" => {
+                return Err(not_tried(value, "only its hydrator pushes with it, which does not run here"));
+            }
+            _ => return Err(not_tried(value, "no value that Argo CD knows")),
+        };
+        if let Some(what) = credential_of_another_kind(copy) {
+            return Err(NotTried::Credential { what });
         }
-        let spec = &manifest.object["spec"];
-        let sources = spec.get("source").into_iter().chain(items(&spec["sources"]));
-        sources.filter_map(|source| endpoint(&source["repoURL"])).collect()
+        if copy.literal("type").is_some_and(|kind| kind != "git") {
+            return Err(NotTried::Credential { what: "a login for charts or artifacts, and only Git is synced here" });
+        }
+        let url = copy.place("url")?.to_owned();
+        let project = copy.literal("project").filter(|project| !project.is_empty()).map(str::to_owned);
+        Ok(vec![if is_prefix { Scope::ArgoCdPrefix(url) } else { Scope::ArgoCdRepository { url, project } }])
     }
 
     fn decode(&self, copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {
@@ -69,9 +109,39 @@ impl Format for ArgoCd {
     }
 }
 
+/// Whether an object is one of Argo CD's own kinds: other projects have an Application as well.
+fn is_of_argo_cd(manifest: &Manifest, kind: &str) -> bool {
+    manifest.kind() == kind && manifest.group() == "argoproj.io"
+}
+
+fn not_tried(value: &str, what: &'static str) -> NotTried {
+    NotTried::Label { label: ARGO_CD_LABEL, value: value.to_owned(), what }
+}
+
+/// What Argo CD logs in with, if it is neither a password nor a token.
+///
+/// Source: argo-cd pkg/apis/application/v1alpha1/repository_types.go, `GetGitCreds`.
+fn credential_of_another_kind(copy: &WrittenCopy<'_>) -> Option<&'static str> {
+    if copy.has("password") {
+        return None;
+    }
+    [
+        ("bearerToken", "a bearer token, as Bitbucket takes it and the forge here does not"),
+        ("sshPrivateKey", "an SSH key, and the forge does not speak SSH here"),
+        ("githubAppPrivateKey", "the key of a GitHub App, of which the forge here has none"),
+        ("gcpServiceAccountKey", "the key of an account at Google, which is not asked here"),
+        ("tlsClientCertKey", "a client's certificate, for which the forge does not ask"),
+        ("useAzureWorkloadIdentity", "an identity of Azure, which is not asked here"),
+    ]
+    .into_iter()
+    .find_map(|(key, what)| copy.has(key).then_some(what))
+    .or_else(|| (copy.keys.is_some() && !copy.has("username")).then_some("no login of its own"))
+}
+
 fn decode_as(kind: FormatKind, data: &BTreeMap<String, Credential>) -> Result<Decoded, FormatError> {
     let url = text("url", required(data, "url")?)?;
-    if kind == FormatKind::ArgoCdRepoCreds && !url.ends_with('/') {
+    // SSH has a colon between host and path.
+    if kind == FormatKind::ArgoCdRepoCreds && !url.ends_with(['/', ':']) {
         // Argo CD compares prefixes, so that ".../org" would hand the credential to ".../org-evil" too.
         return Err(FormatError::Setting { key: "url", expected: "ended by \"/\"" });
     }
@@ -85,6 +155,8 @@ fn decode_as(kind: FormatKind, data: &BTreeMap<String, Credential>) -> Result<De
         ("sshPrivateKey", Role::PrivateKey),
         ("bearerToken", Role::Other("bearerToken".to_owned())),
         ("githubAppPrivateKey", Role::Other("githubAppPrivateKey".to_owned())),
+        ("gcpServiceAccountKey", Role::Other("gcpServiceAccountKey".to_owned())),
+        ("tlsClientCertKey", Role::Other("tlsClientCertKey".to_owned())),
     ];
     let parts: BTreeMap<Role, Credential> =
         roles.into_iter().filter_map(|(key, role)| Some((role, optional(data, key)?.clone()))).collect();

@@ -13,6 +13,7 @@ pub const BACKSTAGE: Consumer = Consumer::new(&Backstage {
         requirement: Requirement::new(4, 3),
         fallback: None,
         endpoint: None,
+        namespace: None,
         denials: &[],
         offers_to_whole_host: false,
     },

@@ -7,10 +7,12 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{DOCKER_CONFIG, Format, FormatError, Role, docker_config, optional};
 use crate::consumer::{Consumer, ConsumerMeta, Denial};
 use crate::credential::Credential;
-use crate::endpoints::{Endpoint, Owner};
+use crate::endpoints::Endpoint;
 use crate::id::Requirement;
 use crate::manifest::Manifest;
 
@@ -24,6 +26,7 @@ pub const FLUX_GIT_RULES: Consumer = Consumer::new(&Flux {
         requirement: Requirement::new(4, 2),
         fallback: None,
         endpoint: Some("a GitRepository of Flux with a Secret"),
+        namespace: None,
         // Whoever writes a GitRepository says where its Secret goes, so that no host is wrong to Flux.
         denials: &[Denial::WithoutSecret, Denial::FromOtherNamespace, Denial::AtLookAlikeOwner],
         offers_to_whole_host: true,
@@ -40,6 +43,7 @@ pub const FLUX_OCI_RULES: Consumer = Consumer::new(&Flux {
         requirement: Requirement::new(4, 2),
         fallback: None,
         endpoint: Some("an OCIRepository of Flux with a Secret"),
+        namespace: None,
         denials: &[
             Denial::WithoutSecret,
             Denial::FromOtherNamespace,
@@ -64,19 +68,17 @@ impl Format for Flux {
     }
 
     /// The repository of a source, with the Secret that it names. Nothing in such a Secret says that it is Flux's.
-    fn endpoints(&self, manifest: &Manifest) -> Vec<Endpoint> {
-        if manifest.group() != GROUP || manifest.kind() != self.kind {
-            return Vec::new();
-        }
-        let spec = &manifest.object["spec"];
-        let is_generic = spec["provider"].as_str().is_none_or(|provider| provider == "generic");
-        let endpoint = || {
-            let url = spec["url"].as_str()?;
-            let owner = Owner::of(url.strip_prefix("oci://").unwrap_or(url))?;
-            Some(Endpoint { owner, secret: Some(spec["secretRef"]["name"].as_str()?.to_owned()) })
-        };
-        endpoint().filter(|_| is_generic).into_iter().collect()
+    fn endpoints(&self, manifests: &[Manifest]) -> Vec<Endpoint> {
+        let sources = manifests.iter().filter(|manifest| manifest.group() == GROUP && manifest.kind() == self.kind);
+        sources.filter_map(|source| of_source(&source.object["spec"])).collect()
     }
+}
+
+fn of_source(spec: &Value) -> Option<Endpoint> {
+    let is_generic = spec["provider"].as_str().is_none_or(|provider| provider == "generic");
+    let url = spec["url"].as_str().filter(|_| is_generic)?;
+    let secret = spec["secretRef"]["name"].as_str()?;
+    Some(Endpoint::of(url.strip_prefix("oci://").unwrap_or(url))?.with([secret.to_owned()]))
 }
 
 /// What Flux logs in to a Git server with.
@@ -181,14 +183,6 @@ mod tests {
         let oci = endpoints(GROUP, "OCIRepository", "{url: 'oci://r.io/a/b', secretRef: {name: pull}}");
         assert_eq!(users_of("pull", DOCKER_CONFIG, &oci), [KUBELET, FLUX_OCI_RULES]);
         assert_eq!(users_of("other", DOCKER_CONFIG, &oci), [KUBELET]);
-    }
-
-    #[test]
-    fn an_owner_is_for_the_secret_that_is_named_with_it() {
-        let git = endpoints(GROUP, "GitRepository", "{url: 'https://g.io/a/b', secretRef: {name: pat}}");
-        let owner = Owner::of("g.io/a/b").unwrap();
-        assert_eq!(Vec::from_iter(git.owners_with(FLUX_GIT_RULES, "pat")), [&owner]);
-        assert!(git.owners_with(FLUX_GIT_RULES, "other").is_empty());
     }
 
     #[rstest]

@@ -4,13 +4,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{CopyView, Decoded, Format, FormatError, FormatKind, KARGO_LABEL, Role, required, text};
+use super::{CopyView, Decoded, Format, FormatError, FormatKind, KARGO_LABEL, Role, optional, required, text};
 use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, Denial};
 use crate::credential::Credential;
 use crate::endpoints::{Endpoint, endpoint, items};
 use crate::id::Requirement;
+use crate::kargo_lookup::Kind;
 use crate::labels::Labels;
 use crate::manifest::Manifest;
+use crate::scope::{NotTried, Scope, WrittenCopy};
 
 /// Kargo's controller, which looks for commits with it.
 pub const KARGO_GIT: Consumer = Consumer::new(&Kargo {
@@ -68,9 +70,14 @@ const META: ConsumerMeta = ConsumerMeta {
     requirement: Requirement::new(4, 2),
     fallback: None,
     endpoint: Some("a repository that Kargo subscribes to"),
+    namespace: None,
     denials: &[Denial::FromOtherNamespace, Denial::AtLookAlikeOwner, Denial::AtLookAlikeHost],
     offers_to_whole_host: false,
 };
+/// The key with the key of a GitHub App.
+const GITHUB_APP_KEY: &str = "githubAppPrivateKey";
+/// The key with an SSH key.
+const SSH_KEY: &str = "sshPrivateKey";
 const IMAGE: Option<&str> = Some("an image that Kargo subscribes to");
 
 struct Kargo {
@@ -98,16 +105,39 @@ impl Format for Kargo {
     }
 
     /// What Warehouses subscribe to.
-    fn endpoints(&self, manifest: &Manifest) -> Vec<Endpoint> {
-        if manifest.kind() != "Warehouse" {
-            return Vec::new();
-        }
+    fn endpoints(&self, manifests: &[Manifest]) -> Vec<Endpoint> {
         let field = match self.uses {
             Uses::Commits => "git",
             Uses::Images => "image",
         };
-        let subscriptions = items(&manifest.object["spec"]["subscriptions"]);
+        let warehouses = manifests.iter().filter(|manifest| manifest.kind() == "Warehouse");
+        let subscriptions = warehouses.flat_map(|warehouse| items(&warehouse.object["spec"]["subscriptions"]));
         subscriptions.filter_map(|subscription| endpoint(&subscription[field]["repoURL"])).collect()
+    }
+
+    /// Whatever its label says, a copy is asked for its rule as this consumer would read it.
+    fn scopes(&self, copy: &WrittenCopy<'_>) -> Result<Vec<Scope>, NotTried> {
+        let value = copy.labels.get(KARGO_LABEL).map(String::as_str).unwrap_or_default();
+        let not_tried = |what| NotTried::Label { label: KARGO_LABEL, value: value.to_owned(), what };
+        match value {
+            "git" | "image" => {}
+            "helm" => return Err(not_tried("a login for charts, which are not looked for here")),
+            "generic" => return Err(not_tried("only a promotion step knows what it is for")),
+            _ => return Err(not_tried("no value that Kargo knows")),
+        }
+        if let Some(what) = credential_of_another_kind(copy) {
+            return Err(NotTried::Credential { what });
+        }
+        let kind = match self.uses {
+            Uses::Commits => Kind::Git,
+            Uses::Images => Kind::Image,
+        };
+        let repo_url = copy.place("repoURL")?.to_owned();
+        let is_regex = copy.literal("repoURLIsRegex") == Some("true");
+        if copy.has("repoURLIsRegex") && copy.literal("repoURLIsRegex").is_none() {
+            return Err(NotTried::PlaceUnknown { key: "repoURLIsRegex" });
+        }
+        Ok(vec![Scope::Kargo { kind, repo_url, is_regex }])
     }
 
     fn decode(&self, copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {
@@ -138,12 +168,38 @@ fn decode_as(kind: FormatKind, data: &BTreeMap<String, Credential>) -> Result<De
     {
         return Err(FormatError::Setting { key: "repoURLIsRegex", expected: "\"true\" or \"false\"" });
     }
-    Ok(Decoded {
-        kind,
-        parts: BTreeMap::from([
-            (Role::Username, required(data, "username")?.clone()),
-            (Role::Secret, required(data, "password")?.clone()),
-        ]),
-        endpoints: vec![url.to_owned()],
-    })
+    Ok(Decoded { kind, parts: parts(kind, data)?, endpoints: vec![url.to_owned()] })
+}
+
+/// What Kargo logs in with: a username with a password before the key of a GitHub App, and that before an SSH key.
+///
+/// Source: kargo pkg/credentials/{basic,github,ssh}.
+fn parts(kind: FormatKind, data: &BTreeMap<String, Credential>) -> Result<BTreeMap<Role, Credential>, FormatError> {
+    let has_login = data.contains_key("username") && data.contains_key("password");
+    if kind == FormatKind::KargoGit && !has_login {
+        if let Some(key) = optional(data, GITHUB_APP_KEY) {
+            required(data, "githubAppInstallationID")?;
+            return Ok(BTreeMap::from([(Role::Other(GITHUB_APP_KEY.to_owned()), key.clone())]));
+        }
+        if let Some(key) = optional(data, SSH_KEY) {
+            return Ok(BTreeMap::from([(Role::PrivateKey, key.clone())]));
+        }
+    }
+    Ok(BTreeMap::from([
+        (Role::Username, required(data, "username")?.clone()),
+        (Role::Secret, required(data, "password")?.clone()),
+    ]))
+}
+
+/// What Kargo logs in with, if it is no password.
+fn credential_of_another_kind(copy: &WrittenCopy<'_>) -> Option<&'static str> {
+    if copy.has("username") && copy.has("password") {
+        return None;
+    }
+    [
+        (GITHUB_APP_KEY, "the key of a GitHub App, of which the forge here has none"),
+        (SSH_KEY, "an SSH key, and the forge does not speak SSH here"),
+    ]
+    .into_iter()
+    .find_map(|(key, what)| copy.has(key).then_some(what))
 }

@@ -1,5 +1,7 @@
 //! The kubelet, which pulls images with what a pod names.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
 use super::{CopyView, DOCKER_CONFIG, Decoded, Format, FormatError, docker_config};
@@ -7,6 +9,7 @@ use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, Denial};
 use crate::endpoints::{Endpoint, endpoint, items};
 use crate::id::Requirement;
 use crate::manifest::Manifest;
+use crate::scope::{NotTried, Scope, WrittenCopy, registries};
 
 /// The kubelet, which pulls images with it.
 pub const KUBELET: Consumer = Consumer::new(&Kubelet {
@@ -17,6 +20,7 @@ pub const KUBELET: Consumer = Consumer::new(&Kubelet {
         requirement: Requirement::new(4, 1),
         fallback: None,
         endpoint: Some("an image that pods pull with a Secret"),
+        namespace: None,
         denials: &[
             Denial::WithoutSecret,
             Denial::FromOtherNamespace,
@@ -40,9 +44,24 @@ impl Format for Kubelet {
         (shape.secret_type == DOCKER_CONFIG).then_some(Claim::Type)
     }
 
-    /// The images of anything with a pod template.
-    fn endpoints(&self, manifest: &Manifest) -> Vec<Endpoint> {
-        pod_specs(&manifest.object["spec"]).into_iter().flat_map(images).collect()
+    /// The images of anything with a pod template, with the Secrets that they are pulled with.
+    fn endpoints(&self, manifests: &[Manifest]) -> Vec<Endpoint> {
+        let accounts = pull_secrets_of_accounts(manifests);
+        let images = |manifest: &Manifest| {
+            let specs = pod_specs(&manifest.object["spec"]).into_iter();
+            specs.flat_map(|pod| images(manifest.namespace(), pod, &accounts)).collect::<Vec<_>>()
+        };
+        manifests.iter().flat_map(images).collect()
+    }
+
+    /// The registries that the template spells out; where it spells out none, only the manifests tell.
+    fn scopes(&self, copy: &WrittenCopy<'_>) -> Result<Vec<Scope>, NotTried> {
+        let config = copy.keys.as_ref().and_then(|keys| keys.get(".dockerconfigjson"));
+        let registries = config.map(|config| registries(*config)).unwrap_or_default();
+        if registries.is_empty() {
+            return Ok(vec![Scope::Everywhere]);
+        }
+        Ok(registries.into_iter().map(Scope::Registry).collect())
     }
 
     fn decode(&self, copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {
@@ -56,11 +75,29 @@ fn pod_specs(spec: &Value) -> Vec<&Value> {
     below.iter().filter_map(|pointer| spec.pointer(pointer)).collect()
 }
 
-/// A pod's images, if it pulls with a Secret.
-fn images(pod: &Value) -> Vec<Endpoint> {
-    if items(&pod["imagePullSecrets"]).next().is_none() {
+/// The pull secrets of each ServiceAccount, by its namespace and name.
+type Accounts<'a> = BTreeMap<(Option<&'a str>, &'a str), BTreeSet<String>>;
+
+fn pull_secrets_of_accounts(manifests: &[Manifest]) -> Accounts<'_> {
+    let accounts = manifests.iter().filter(|manifest| manifest.kind() == "ServiceAccount");
+    let secrets = |account: &'_ Manifest| pull_secrets(&account.object);
+    accounts.map(|account| ((account.namespace(), account.name()), secrets(account))).collect()
+}
+
+fn pull_secrets(object: &Value) -> BTreeSet<String> {
+    items(&object["imagePullSecrets"]).filter_map(|secret| Some(secret["name"].as_str()?.to_owned())).collect()
+}
+
+/// A pod's images, if it pulls with Secrets: its own, or if it has none those of its ServiceAccount.
+///
+/// Source: kubernetes plugin/pkg/admission/serviceaccount/admission.go.
+fn images(namespace: Option<&str>, pod: &Value, accounts: &Accounts<'_>) -> Vec<Endpoint> {
+    let own = pull_secrets(pod);
+    let account = pod["serviceAccountName"].as_str().unwrap_or("default");
+    let secrets = if own.is_empty() { accounts.get(&(namespace, account)).cloned().unwrap_or_default() } else { own };
+    if secrets.is_empty() {
         return Vec::new();
     }
     let containers = items(&pod["initContainers"]).chain(items(&pod["containers"]));
-    containers.filter_map(|container| endpoint(&container["image"])).collect()
+    containers.filter_map(|container| Some(endpoint(&container["image"])?.with(secrets.clone()))).collect()
 }

@@ -13,6 +13,7 @@ pub const OAUTH_CLIENT: Consumer = Consumer::new(&OAuthClient {
         requirement: Requirement::new(4, 3),
         fallback: None,
         endpoint: None,
+        namespace: None,
         denials: &[Denial::AsOtherClient],
         offers_to_whole_host: false,
     },

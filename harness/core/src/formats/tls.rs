@@ -15,6 +15,7 @@ pub const TLS_SERVER: Consumer = Consumer::new(&TlsServer {
         requirement: Requirement::new(4, 4),
         fallback: None,
         endpoint: None,
+        namespace: None,
         denials: &[Denial::UnderOtherName],
         offers_to_whole_host: false,
     },

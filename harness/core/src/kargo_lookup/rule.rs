@@ -23,7 +23,12 @@ impl<'a> Rule<'a> {
         let repo_url = data.get("repoURL")?.expose_str()?;
         // No other spelling of a boolean means yes.
         let is_regex = data.get("repoURLIsRegex").is_some_and(|value| value.expose() == b"true");
-        Some(Self { kind, repo_url, is_regex })
+        Some(Self::new(kind, repo_url, is_regex))
+    }
+
+    /// The rule of a Secret with this `repoURL`, which is a pattern or a URL.
+    pub fn new(kind: Kind, repo_url: &'a str, is_regex: bool) -> Self {
+        Self { kind, repo_url, is_regex }
     }
 
     /// Whether the Secret is for the repository `url`.

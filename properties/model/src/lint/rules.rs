@@ -2,6 +2,7 @@
 
 use super::Rule;
 
+mod argo_cd_label_lost;
 mod argo_cd_secret_type;
 mod argo_cd_url_without_slash;
 mod audit_bodies_of_secrets;
@@ -18,6 +19,7 @@ mod find_with_delete;
 mod format_reads_other_key;
 mod immutable_copies;
 mod kargo_regex_flag;
+mod kargo_unanchored;
 mod labels_checked_on_create_only;
 mod newline_after_token;
 mod oauth_keys_swapped;
@@ -46,6 +48,7 @@ mod wrong_cred_type;
 
 /// Every rule, by name.
 pub const RULES: &[Rule] = &[
+    argo_cd_label_lost::RULE,
     argo_cd_secret_type::RULE,
     argo_cd_url_without_slash::RULE,
     audit_bodies_of_secrets::RULE,
@@ -62,6 +65,7 @@ pub const RULES: &[Rule] = &[
     format_reads_other_key::RULE,
     immutable_copies::RULE,
     kargo_regex_flag::RULE,
+    kargo_unanchored::RULE,
     labels_checked_on_create_only::RULE,
     newline_after_token::RULE,
     oauth_keys_swapped::RULE,

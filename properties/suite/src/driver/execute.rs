@@ -79,6 +79,10 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
         first.smallest = again.smallest;
         reproduced.extend(again.reproduced.map(|reproduced| (first.id, reproduced)));
     }
+    let mut skipped_checks = skipped_checks(property, env);
+    if plan.only.is_none() {
+        skipped_checks.extend(property.not_reached(&env.model, plan.cases));
+    }
     let execution = Execution {
         planned,
         started,
@@ -87,7 +91,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
         checks,
         reproduced,
         not_covered: property.not_covered(&env.model),
-        skipped_checks: skipped_checks(property, env),
+        skipped_checks,
         replay_flags: plan.replay_flags.clone(),
     };
     let fixture = fixture.map(|fixture| Box::new(fixture) as Box<dyn Fixture>);

@@ -69,6 +69,15 @@ impl Issue {
 }
 
 impl Kind {
+    /// The parts that the server of such a credential issues.
+    pub(super) fn secrets(self) -> &'static [Role] {
+        match self {
+            Self::Account => &[Role::Secret],
+            Self::Client => &[Role::ClientId, Role::ClientSecret],
+            Self::Certificate => &[Role::Certificate, Role::PrivateKey],
+        }
+    }
+
     /// The kind that the keys of a source are for, if it is one that has a server to ask.
     pub fn of(keys: &BTreeSet<String>) -> Option<Self> {
         let roles = source_roles(keys.iter().map(String::as_str));
@@ -99,12 +108,16 @@ fn user_name() -> BoxedStrategy<Credential> {
     one_line().prop_map(|text| Credential::new(if text.is_empty() { "_".to_owned() } else { text })).boxed()
 }
 
-fn secret() -> BoxedStrategy<Secret> {
-    prop_oneof![Just(Secret::Token), password().prop_map(Secret::Password)].boxed()
+/// The secret part of an account: a token, or a password where the name of its user gets to the copies as well.
+fn secret(with_names: bool) -> BoxedStrategy<Secret> {
+    match with_names {
+        true => prop_oneof![Just(Secret::Token), password().prop_map(Secret::Password)].boxed(),
+        false => Just(Secret::Token).boxed(),
+    }
 }
 
 /// Generates the life of a credential of `source`, whose keys are these. `None` if they are of no kind.
-pub(super) fn strategy(source: &SourceRef, keys: &BTreeSet<String>) -> Option<BoxedStrategy<Issue>> {
+pub(super) fn strategy(source: &SourceRef, keys: &BTreeSet<String>, with_names: bool) -> Option<BoxedStrategy<Issue>> {
     let source = source.clone();
     let kind = Kind::of(keys)?;
     let username = source_roles(keys.iter().map(String::as_str)).get(&Role::Username).map(|key| (*key).to_owned());
@@ -114,7 +127,7 @@ pub(super) fn strategy(source: &SourceRef, keys: &BTreeSet<String>) -> Option<Bo
     } else {
         &[End::Revoked, End::Wrong]
     };
-    let strategy = (secret(), secret(), select(ends), others, user_name());
+    let strategy = (secret(with_names), secret(with_names), select(ends), others, user_name());
     let issue = strategy.prop_map(move |(first, next, end, mut others, name)| {
         if let Some(key) = &username {
             others.insert(key.clone(), name);
@@ -139,6 +152,22 @@ mod tests {
     #[case(&["endpoint"], None)]
     fn the_kind_follows_from_the_keys(#[case] keys: &[&str], #[case] expected: Option<Kind>) {
         assert_eq!(Kind::of(&keys.iter().map(|key| (*key).to_owned()).collect()), expected);
+    }
+
+    #[test]
+    fn tokens_alone_are_issued_where_no_user_name_travels() {
+        let source = SourceRef { namespace: "central".to_owned(), name: "pat".to_owned() };
+        let keys = BTreeSet::from(["token".to_owned()]);
+        let passwords = |with_names| {
+            let strategy = strategy(&source, &keys, with_names).unwrap();
+            let issues =
+                (0..50).map(|index| strategy.new_tree(&mut generate::runner(7, "issue", index)).unwrap().current());
+            issues
+                .filter(|issue| matches!(issue.first, Secret::Password(_)) || matches!(issue.next, Secret::Password(_)))
+                .count()
+        };
+        assert_eq!(passwords(false), 0);
+        assert!(passwords(true) > 0);
     }
 
     #[test]

@@ -7,23 +7,20 @@ use credence_consumers::forge::{Caller, Offered, Request};
 use credence_consumers::running::{
     Answer, Consumers, PORTAL_IMAGE, PORTAL_VARIABLES, PortalDeployment, catalog_file, is_denial, refuses_credential,
 };
-use credence_core::consumer::Consumer;
-use credence_core::endpoints::Owner;
-use credence_core::formats::{BACKSTAGE, KARGO_GIT, KUBELET, OAUTH_CLIENT, Role, source_roles};
+use credence_core::formats::{BACKSTAGE, KUBELET, Role, source_roles};
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
+use credence_core::owner::Owner;
 use credence_core::text::chain;
-use credence_model::config::SourceRef;
-use credence_model::model::{ExpectedKeys, Model, Target};
+use credence_model::model::{ExpectedKeys, Target};
 use credence_report::verdict::{Outcome, violated};
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::deal::consumed;
-use super::issue::Kind;
 use super::issuer::Issuer;
+use super::portal_copies::PortalCopies;
 use super::trial::is_success;
 use crate::observation::{self, Observation};
 use crate::oracle;
@@ -35,37 +32,6 @@ const EXCHANGE: &str = "/login/oauth/access_token";
 
 /// What Backstage calls itself when it asks for it (passport-github2, `lib/strategy.js`).
 const AGENT: &str = "passport-github";
-
-/// The copies that Backstage needs, by their targets' names.
-#[derive(Debug, Clone)]
-pub struct PortalCopies {
-    registry: String,
-    client: String,
-    token: String,
-}
-
-impl PortalCopies {
-    /// Those of a configuration, if it has all three, with the sources of client and account.
-    pub(super) fn of(model: &Model) -> Option<(Self, [&SourceRef; 2])> {
-        if model.absent_consumers.contains_key(&BACKSTAGE) {
-            return None;
-        }
-        let of_kind = |kind: Kind| model.sources.iter().find(|(_, source)| Kind::of(&source.keys) == Some(kind));
-        let (client_source, account_source) = (of_kind(Kind::Client)?.0, of_kind(Kind::Account)?.0);
-        let target = |source: &SourceRef, consumer: Consumer| {
-            let all = consumed(model, source);
-            // Whatever uses it beside Backstage, that is a copy of this kind.
-            let found = all.into_iter().find(|(target, _)| Consumer::of(&target.shape()) == Some(consumer));
-            found.map(|(target, _)| target.name.clone())
-        };
-        let copies = Self {
-            registry: target(account_source, KUBELET)?,
-            client: target(client_source, OAUTH_CLIENT)?,
-            token: target(account_source, KARGO_GIT)?,
-        };
-        Some((copies, [client_source, account_source]))
-    }
-}
 
 /// A case under way.
 pub(super) struct PortalTrial<'a> {
@@ -105,7 +71,7 @@ impl<'a> PortalTrial<'a> {
             id,
             client: env.client_for(id),
             targets,
-            owner: consumers.endpoints.owners_of(KUBELET).into_iter().next(),
+            owner: owner_for(env, &copies.registry),
             lease: None,
             labels,
             name: consumers.unused_name(id),
@@ -125,7 +91,8 @@ impl<'a> PortalTrial<'a> {
         let owner = self.owner()?;
         let file = catalog_file(&self.name);
         let files: [(&str, &[u8]); 1] = [("catalog-info.yaml", file.as_bytes())];
-        let made = self.consumers.forge.create_repository(&owner.name, &self.name, &files).await;
+        let account = owner.account_of_repositories();
+        let made = self.consumers.forge.create_repository(&account, &self.name, &files).await;
         made.map(drop).map_err(|error| chain(&error))
     }
 
@@ -381,6 +348,13 @@ impl<'a> PortalTrial<'a> {
     }
 }
 
+/// The owner of the images that are pulled with copies of a target.
+fn owner_for<'a>(env: &'a TestBed, target: &str) -> Option<&'a Owner> {
+    let target = env.model.targets.iter().find(|other| other.name == target)?;
+    let uses = target.uses(&env.model.endpoints).into_iter().filter(|used| used.consumer == KUBELET);
+    uses.filter_map(|used| used.endpoints.ok()).flatten().map(|endpoint| &endpoint.owner).next()
+}
+
 /// Whether Backstage asks for the token of a sign-in; other cases of the slot do so with the same client.
 fn is_exchange(request: &Request) -> bool {
     request.path == EXCHANGE && request.agent == AGENT
@@ -393,14 +367,4 @@ fn is_bearer(request: &Request) -> bool {
 /// Why a copy is no use to Backstage.
 fn no_key(what: &str) -> String {
     format!("a copy has no key for the {what} that Backstage needs")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_configuration_without_all_three_copies_has_no_case_of_backstage() {
-        assert!(PortalCopies::of(&Model::default()).is_none());
-    }
 }

@@ -2,8 +2,9 @@
 
 use credence_consumers::running::{Answer, Consumers, Expected, Login, LoginError, Proof, is_denial};
 use credence_core::consumer::Denial;
-use credence_core::endpoints::Owner;
 use credence_core::formats::{Role, source_roles};
+use credence_core::owner::Owner;
+use credence_core::scope::Scope;
 use credence_core::text::chain;
 
 use super::issuer::Issuer;
@@ -17,7 +18,7 @@ pub(super) async fn attempt(
     proof: Proof,
 ) -> Result<Result<(), String>, String> {
     let (consumers, consumer) = (trial.consumers, trial.consumer);
-    let like = Login { name: consumers.unused_name(trial.id), step: 1, ..trial.login(issuer, Expected::Denied) };
+    let like = renamed(trial.login(issuer, Expected::Denied), consumers.unused_name(trial.id));
     let login = denied(denial, like, consumers, issuer).await.map_err(|error| chain(&error))?;
     let result = consumers.log_in(consumer, &login).await;
     let removed = consumers.leave(consumer, &login).await;
@@ -32,7 +33,7 @@ pub(super) async fn attempt(
     }
     let requests = result.requests;
     let offered = issuer.secret().is_some_and(|secret| requests.iter().any(|request| request.offered.is(secret)));
-    let may_offer = denial == Denial::AtLookAlikeOwner && consumer.meta().offers_to_whole_host;
+    let may_offer = denial == Denial::AtLookAlikeOwner && is_for_whole_host(trial);
     if offered && !may_offer {
         return Ok(Err(format!("{what} was refused, but it sent the credential there")));
     }
@@ -44,11 +45,29 @@ pub(super) async fn attempt(
     }
 }
 
+/// The same login for the first time under another name, at a repository of that name unless the copy is for one alone.
+fn renamed(login: Login, name: String) -> Login {
+    let repository = if login.repository == login.name { name.clone() } else { login.repository.clone() };
+    Login { name, repository, step: 1, ..login }
+}
+
+/// Whether the copy is for all owners on its host, so that its consumer may offer it to any of them.
+fn is_for_whole_host(trial: &Trial<'_>) -> bool {
+    let by_nature = trial.consumer.meta().offers_to_whole_host;
+    let Some(url) = trial.url() else { return by_nature };
+    let is_for_any = |scope: &Scope| match scope {
+        Scope::Everywhere => by_nature,
+        scope => scope.is_for_whole_host(&url),
+    };
+    trial.scopes().iter().any(is_for_any)
+}
+
 /// A login, changed so that it must be denied.
 async fn denied(denial: Denial, login: Login, consumers: &Consumers, issuer: &Issuer<'_>) -> Result<Login, LoginError> {
     Ok(match denial {
         Denial::WithoutSecret => Login { secret: None, ..login },
         Denial::FromOtherNamespace => Login { namespace: login.destination.clone(), ..login },
+        Denial::InOtherProject => Login { project: None, ..login },
         Denial::AtLookAlikeOwner => Login { owner: login.owner.as_ref().map(Owner::look_alike), ..login },
         Denial::AtLookAlikeHost => Login { owner: login.owner.as_ref().map(Owner::elsewhere), ..login },
         Denial::AsOtherClient => as_other_client(login, consumers).await?,

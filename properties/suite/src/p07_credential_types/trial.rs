@@ -9,10 +9,14 @@ use credence_consumers::running::{
 };
 use credence_core::consumer::{Consumer, Denial};
 use credence_core::credential::Credential;
-use credence_core::endpoints::Owner;
+use credence_core::endpoints::Endpoint;
+use credence_core::formats::{KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES};
 use credence_core::id::CaseId;
+use credence_core::kargo_lookup::SHARED_NAMESPACE;
+use credence_core::owner::Owner;
+use credence_core::scope::{Scope, Written, WrittenCopy};
 use credence_core::text::chain;
-use credence_model::model::Target;
+use credence_model::model::{Model, Target};
 use credence_report::verdict::{Outcome, violated};
 use credence_watch::wait::WaitError;
 use kube::Client;
@@ -20,6 +24,7 @@ use tokio::time::Instant;
 
 use super::Placement;
 use super::issuer::Issuer;
+use super::judged::Choice;
 use super::trespass;
 use crate::observation::{self, Observation};
 use crate::testbed::TestBed;
@@ -36,8 +41,12 @@ pub(super) struct Trial<'a> {
     pub(super) consumer: Consumer,
     /// Of its repository, its image, and all else that is its own.
     name: String,
-    /// Who owns what its consumer asks for; none for consumers that ask for nothing of the kind.
-    owner: Option<&'a Owner>,
+    /// Where its consumer uses the copy; none for consumers that ask for nothing of the kind.
+    endpoint: Option<&'a Endpoint>,
+    /// The name of the repository or image that it asks for, once it has asked.
+    repository: Option<String>,
+    /// The project that the copy is for alone.
+    project: Option<String>,
     /// The login that it must be denied.
     denial: Denial,
     proof: Proof,
@@ -58,11 +67,15 @@ impl<'a> Trial<'a> {
         env: &'a Arc<TestBed>,
         consumers: &'a Consumers,
         id: CaseId,
-        target: &'a Target,
-        consumer: Consumer,
+        choice: Choice<'a>,
         placement: &Placement,
     ) -> Trial<'a> {
-        let owners = Vec::from_iter(consumers.endpoints.owners_with(consumer, &target.secret));
+        let Choice { target, consumer, endpoints, .. } = choice;
+        let scopes = consumer.format().scopes(&target.written()).unwrap_or_default();
+        let project = scopes.iter().find_map(Scope::project).map(str::to_owned);
+        let endpoint = (!endpoints.is_empty()).then(|| *placement.place.of(&endpoints));
+        let is_only = endpoint.is_some_and(|endpoint| is_only_one_for(&env.model, target, consumer, endpoint));
+        let denials = denials(target, consumer, project.is_some() && is_only);
         let mut trial = Self {
             env,
             consumers,
@@ -71,8 +84,10 @@ impl<'a> Trial<'a> {
             target,
             consumer,
             name: consumers.unused_name(id),
-            owner: (!owners.is_empty()).then(|| *placement.way.of(&owners)),
-            denial: *placement.trespass.of(consumer.meta().denials),
+            endpoint,
+            repository: None,
+            project,
+            denial: *placement.trespass.of(&denials),
             // Of those that log in with more than one copy, none is dealt.
             proof: proof(consumer).unwrap_or(Proof::ServerSawUser),
             dependent: None,
@@ -89,7 +104,10 @@ impl<'a> Trial<'a> {
     }
 
     async fn prepare(&mut self, placement: &Placement) -> Result<(), String> {
-        let dependent = Dependent::lease(self.env, &self.client, self.target, placement.way).await;
+        let dependent = match self.consumers.endpoints.namespace_of(self.consumer) {
+            Some(namespace) => Ok(Dependent::standing(self.target, namespace)),
+            None => Dependent::lease(self.env, &self.client, self.target, placement.way).await,
+        };
         self.dependent = Some(dependent.map_err(|error| chain(&error))?);
         self.other = Some(self.env.namespaces.lease(&self.client).await.map_err(|error| chain(&error))?);
         Ok(())
@@ -179,10 +197,57 @@ impl<'a> Trial<'a> {
             return;
         }
         match trespass::attempt(self.denial, self, issuer, self.proof).await {
-            Ok(Ok(())) => self.observation.count(&format!("{}, denied {}", self.consumer.operation(), self.denial)),
+            Ok(Ok(())) => {
+                self.observation.count(&format!("{}, denied {}", self.consumer.operation(), self.denial));
+                self.must_be_for_nobody_else();
+            }
             Ok(Err(reason)) => self.observation.outcome = violated(reason),
             Err(why) => self.observation.outcome = Outcome::Unknown(why),
         }
+    }
+
+    /// No repository of others that looks like the one asked for may be among those that the copy is for.
+    fn must_be_for_nobody_else(&mut self) {
+        let Some(url) = self.url() else { return };
+        let let_in = self.scopes().iter().flat_map(|scope| scope.let_in(&url)).next();
+        if let Some(other) = let_in {
+            let operation = self.consumer.operation();
+            let reason =
+                format!("{operation}: by its rules the copy for {url} is for {} as well: {}", other.what, other.url);
+            self.observation.outcome = violated(reason);
+        }
+    }
+
+    /// What the copy, as it is now, is good for; nothing that is known if it cannot be read.
+    pub(super) fn scopes(&self) -> Vec<Scope> {
+        let (labels, data) = self.env.observer.look(|view| {
+            let copy = view.secret(self.namespace(), &self.target.secret);
+            copy.map(|secret| (secret.labels.clone(), secret.data.clone())).unwrap_or_default()
+        });
+        let text = |value: &'_ Credential| value.expose_str().map(str::to_owned);
+        let texts: BTreeMap<&str, String> =
+            data.iter().filter_map(|(key, value)| Some((key.as_str(), text(value)?))).collect();
+        let keys = texts.iter().map(|(key, text)| (*key, Written::Literal(text.as_str()))).collect();
+        let copy = WrittenCopy { labels: &labels, keys: Some(keys) };
+        self.consumer.format().scopes(&copy).unwrap_or_default()
+    }
+
+    /// What it asks for.
+    pub(super) fn url(&self) -> Option<String> {
+        let repository = self.repository.as_deref().unwrap_or(&self.name);
+        self.endpoint.map(|endpoint| url_of(endpoint, &endpoint.owner, repository))
+    }
+
+    /// The repository or image to ask for: one of its own, unless the copy is not for that but for the one in the manifest.
+    fn choose_repository(&mut self) {
+        if self.repository.is_some() {
+            return;
+        }
+        let Some(endpoint) = self.endpoint else { return };
+        let (scopes, own) = (self.scopes(), url_of(endpoint, &endpoint.owner, &self.name));
+        let covered = |url: &str| scopes.iter().any(|scope| scope.covers(url));
+        let is_for_one = covered(&endpoint.url) && !covered(&own);
+        self.repository = Some(if is_for_one { endpoint.name.clone() } else { self.name.clone() });
     }
 
     /// Has the consumer log in once. `None` if the case is over.
@@ -191,6 +256,7 @@ impl<'a> Trial<'a> {
             return None;
         }
         self.steps += 1;
+        self.choose_repository();
         let (login, began) = (self.login(issuer, expected), Instant::now());
         let result = self.consumers.log_in(self.consumer, &login).await;
         self.made = Some(login);
@@ -210,17 +276,29 @@ impl<'a> Trial<'a> {
     pub(super) fn login(&self, issuer: &Issuer<'_>, expected: Expected) -> Login {
         Login {
             client: self.client.clone(),
-            namespace: self.namespace().to_owned(),
+            namespace: self.namespace_of_login().to_owned(),
             secret: Some(self.target.secret.clone()),
             data: self.data(),
-            destination: self.other.as_ref().map_or("default", |lease| lease.name.as_str()).to_owned(),
-            owner: self.owner.cloned(),
+            destination: self.destination().to_owned(),
+            owner: self.endpoint.map(|endpoint| endpoint.owner.clone()),
+            repository: self.repository.clone().unwrap_or_else(|| self.name.clone()),
             name: self.name.clone(),
+            project: self.project.clone(),
             step: self.steps,
             application: issuer.application().cloned(),
             server_name: issuer.name.clone(),
             expected,
         }
+    }
+
+    /// A namespace without a copy.
+    fn destination(&self) -> &str {
+        self.other.as_ref().map_or("default", |lease| lease.name.as_str())
+    }
+
+    /// The namespace that uses the copy: that of the copy, unless it is Kargo's for resources that all projects share.
+    fn namespace_of_login(&self) -> &str {
+        if is_shared(self.consumer, self.namespace()) { self.destination() } else { self.namespace() }
     }
 
     /// The namespace of the copy.
@@ -253,6 +331,37 @@ impl<'a> Trial<'a> {
         }
         observation
     }
+}
+
+/// The logins that a copy must be denied.
+fn denials(target: &Target, consumer: Consumer, has_project: bool) -> Vec<Denial> {
+    let mut denials = consumer.meta().denials.to_vec();
+    if target.named_ways().iter().any(|(names, _)| names.iter().any(|name| is_shared(consumer, name))) {
+        denials.retain(|denial| *denial != Denial::FromOtherNamespace);
+    }
+    denials.extend(has_project.then_some(Denial::InOtherProject));
+    denials
+}
+
+/// Whether no other copy that its consumer could take in its place is for this endpoint.
+fn is_only_one_for(model: &Model, target: &Target, consumer: Consumer, endpoint: &Endpoint) -> bool {
+    let covers = |other: &Target| {
+        let scopes = consumer.format().scopes(&other.written()).unwrap_or_default();
+        scopes.iter().any(|scope| scope.covers(&endpoint.url))
+    };
+    let others = model.targets.iter().filter(|other| other.name != target.name);
+    !others.filter(|other| Consumer::of(&other.shape()) == Some(consumer)).any(covers)
+}
+
+/// Whether Kargo uses copies in this namespace for all projects.
+fn is_shared(consumer: Consumer, namespace: &str) -> bool {
+    let is_kargo = [KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES].contains(&consumer);
+    is_kargo && namespace == SHARED_NAMESPACE
+}
+
+/// The URL of a repository of `owner`, or the image, as the endpoint is the one or the other.
+pub(super) fn url_of(endpoint: &Endpoint, owner: &Owner, name: &str) -> String {
+    if endpoint.url.starts_with("https://") { owner.repository(name) } else { owner.image(name) }
 }
 
 pub(super) fn is_success(request: &Request) -> bool {

@@ -148,6 +148,11 @@ impl<'a> Dependent<'a> {
         Ok(Self { target, namespace: lease.name.clone(), lease: Some(lease), labels })
     }
 
+    /// A namespace that is no case's own and asks for the copy by labels that it always has.
+    pub fn standing(target: &'a Target, namespace: &str) -> Self {
+        Self { target, namespace: namespace.to_owned(), lease: None, labels: BTreeMap::new() }
+    }
+
     /// Whether the namespace holds no copy before it asks; one that is selected by name has always asked.
     pub fn is_new(&self) -> bool {
         self.lease.is_some()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Images, NAMESPACE, objects, settings};
+use super::super::{Images, objects, settings};
 use crate::forge::Network;
 
 /// The directory of Argo CD's manifests, beside the kustomization.
@@ -28,14 +28,14 @@ const TRUSTED_AT: &str = "/etc/credence";
 const PULL: &str = "Never";
 
 /// The kustomization.
-pub(super) fn kustomization(images: &Images, network: &Network) -> Value {
+pub(super) fn kustomization(images: &Images, network: &Network, namespace: &str) -> Value {
     let resources: Vec<String> = TAKEN.iter().map(|taken| format!("{MANIFESTS}/{taken}")).collect();
     // It wants patches as text.
     let patches: Vec<Value> = patches(network).iter().map(|patch| json!({ "patch": patch.to_string() })).collect();
     json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "namespace": NAMESPACE,
+        "namespace": namespace,
         "resources": resources,
         "generatorOptions": { "disableNameSuffixHash": true },
         "configMapGenerator": [{ "name": TRUSTED, "files": [AUTHORITIES] }],
@@ -112,7 +112,7 @@ mod tests {
     fn all() -> Value {
         let images = Images { argo_cd: "credence/argocd:1-a".to_owned(), redis: "credence/tools:b".to_owned() };
         let network = Network { https_proxy: "http://172.18.0.1:3128".to_owned(), authorities: String::new() };
-        kustomization(&images, &network)
+        kustomization(&images, &network, "argocd")
     }
 
     /// The patch of a workload.

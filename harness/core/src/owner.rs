@@ -1,0 +1,105 @@
+//! Who owns repositories and images.
+
+use std::fmt;
+
+/// Who owns repositories or images on a host: `github.com` and `example-org`, or `gitlab.com` and `group/subgroup`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// The host, with a port if it is not the default one.
+    pub host: String,
+    /// The path to what is owned, without its name.
+    pub path: String,
+}
+
+impl Owner {
+    /// The owner of `reference`, a repository's HTTPS URL or an image, and the name of what is owned, without `.git`, tag
+    /// and digest. `None` for what has no owner or another scheme.
+    pub fn and_name(reference: &str) -> Option<(Self, String)> {
+        let rest = reference.strip_prefix("https://").unwrap_or(reference);
+        if rest.contains("://") {
+            return None;
+        }
+        let (host, path) = rest.split_once('/')?;
+        let (path, name) = path.trim_end_matches('/').rsplit_once('/')?;
+        let name = name.split(['@', ':']).next().unwrap_or_default();
+        let name = name.strip_suffix(".git").unwrap_or(name);
+        // A first element without dot or port names no host: such images are of Docker Hub.
+        let is_host = host.contains(['.', ':']) || host == "localhost";
+        let is_complete = !name.is_empty() && path.split('/').all(|element| !element.is_empty());
+        (is_host && is_complete).then(|| (Self { host: host.to_owned(), path: path.to_owned() }, name.to_owned()))
+    }
+
+    /// The image repository `name` of this owner.
+    pub fn image(&self, name: &str) -> String {
+        format!("{}/{}/{name}", self.host, self.path)
+    }
+
+    /// The Git repository `name` of this owner.
+    pub fn repository(&self, name: &str) -> String {
+        format!("https://{}/{}/{name}.git", self.host, self.path)
+    }
+
+    /// The account that holds its images on a forge: registries take whatever follows for the image's name.
+    pub fn account_of_images(&self) -> &str {
+        self.path.split('/').next().unwrap_or_default()
+    }
+
+    /// The account that holds its repositories on a forge without subgroups.
+    pub fn account_of_repositories(&self) -> String {
+        self.path.replace('/', ".")
+    }
+
+    /// An owner on the same host whose name begins with that of this one, for subgroups that of the outermost: nothing
+    /// below the same account is somebody else's.
+    #[must_use]
+    pub fn look_alike(&self) -> Self {
+        let (outermost, rest) = self.path.split_at(self.path.find('/').unwrap_or(self.path.len()));
+        Self { host: self.host.clone(), path: format!("{outermost}-evil{rest}") }
+    }
+
+    /// An owner of the same name on a host whose name begins with that of this one.
+    #[must_use]
+    pub fn elsewhere(&self) -> Self {
+        Self { host: format!("{}.example", self.host), path: self.path.clone() }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.host, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::image("ghcr.io/example-org/shop:1.4.2", Some(("ghcr.io", "example-org", "shop")))]
+    #[case::image_with_port("registry.test:5000/team/a/b@sha256:00", Some(("registry.test:5000", "team/a", "b")))]
+    #[case::repository("https://github.com/example-org/shop.git", Some(("github.com", "example-org", "shop")))]
+    #[case::slash_at_the_end("https://github.com/example-org/shop/", Some(("github.com", "example-org", "shop")))]
+    #[case::subgroup("https://gitlab.com/group/sub/app", Some(("gitlab.com", "group/sub", "app")))]
+    #[case::docker_hub("library/nginx", None)]
+    #[case::no_owner("ghcr.io/shop", None)]
+    #[case::plain_http("http://github.com/a/b", None)]
+    #[case::ssh("ssh://git@github.com/a/b", None)]
+    #[case::nothing_between_slashes("https://github.com//b", None)]
+    fn an_owner_is_host_and_path(#[case] reference: &str, #[case] expected: Option<(&str, &str, &str)>) {
+        let found = Owner::and_name(reference);
+        let found = found.as_ref().map(|(owner, name)| (owner.host.as_str(), owner.path.as_str(), name.as_str()));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_look_alike_of_a_subgroup_is_of_another_account() {
+        let (owner, _) = Owner::and_name("https://gitlab.com/group/sub/app").unwrap();
+        assert_eq!((owner.account_of_images(), &*owner.account_of_repositories()), ("group", "group.sub"));
+        let other = owner.look_alike();
+        assert_eq!(other.path, "group-evil/sub");
+        assert_ne!(other.account_of_images(), owner.account_of_images());
+        assert_ne!(other.account_of_repositories(), owner.account_of_repositories());
+    }
+}

@@ -1,0 +1,52 @@
+//! Copies as their template writes them, and who uses them.
+
+use std::collections::BTreeMap;
+
+use credence_core::endpoints::Endpoints;
+use credence_core::scope::{Written, WrittenCopy};
+use credence_core::uses::{Use, uses};
+
+use super::{ExpectedKeys, Target};
+
+impl Target {
+    /// Its copies as far as they are known beforehand: the texts of the template, and what is read from sources.
+    pub fn written(&self) -> WrittenCopy<'_> {
+        let templates = self.object.pointer("/spec/externalSecretSpec/target/template/data");
+        let written = |key: &str| match templates.and_then(|templates| templates.get(key)?.as_str()) {
+            Some(text) if text.contains("{{") => Written::Template(text),
+            Some(text) => Written::Literal(text),
+            None => Written::Read,
+        };
+        let keys = match &self.keys {
+            ExpectedKeys::Exactly(keys) => {
+                Some(keys.iter().map(|key| (key.as_str(), written(key))).collect::<BTreeMap<_, _>>())
+            }
+            ExpectedKeys::Unknown { .. } => None,
+        };
+        WrittenCopy { labels: &self.labels, keys }
+    }
+
+    /// Who uses its copies and where, or why they are not tried.
+    pub fn uses<'a>(&self, endpoints: &'a Endpoints) -> Vec<Use<'a>> {
+        uses(&self.shape(), &self.written(), endpoints)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use credence_core::formats::ARGO_CD;
+
+    use super::*;
+    use crate::model::testing::reference;
+
+    #[test]
+    fn texts_are_known_and_values_are_not() {
+        let model = reference();
+        let target = model.targets.iter().find(|target| target.name == "argocd-git-credentials").unwrap();
+        let written = target.written();
+        assert_eq!(written.literal("url"), Some("https://github.com/example-org/"));
+        assert_eq!(written.literal("password"), None);
+        assert!(written.has("password"));
+        assert_eq!(target.uses(&Endpoints::default())[0].consumer, ARGO_CD);
+    }
+}

@@ -1,0 +1,398 @@
+//! Which copies can be judged by a login, and why the others cannot. Pure.
+
+use std::collections::BTreeSet;
+
+use credence_core::consumer::Consumer;
+use credence_core::endpoints::{Endpoint, Endpoints};
+use credence_core::formats::{ARGO_CD, KUBELET, OAUTH_CLIENT, Role, TLS_SERVER, source_roles};
+use credence_core::labels::Labels;
+use credence_core::scope::{NotTried, Written};
+use credence_core::uses::tried;
+use credence_model::config::SourceRef;
+use credence_model::model::{Model, Target, expected_in};
+
+use super::issue::Kind;
+use crate::testbed::rotation::targets_of;
+
+/// A copy that a case can use, and the consumer that it is tried with.
+#[derive(Debug, Clone)]
+pub(super) struct Choice<'a> {
+    /// What the copy is of.
+    pub(super) target: &'a Target,
+    /// The consumer, or what stands in for it.
+    pub(super) consumer: Consumer,
+    /// Where the consumer may use it; empty for one that asks for nothing of the kind.
+    pub(super) endpoints: Vec<&'a Endpoint>,
+    /// The number of its source among those of the slot.
+    pub(super) source: usize,
+}
+
+/// The targets of a source whose copies have a consumer here, or what stands in for it; those for pods, the most common
+/// consumers, once more at the end.
+pub(super) fn consumed<'a>(model: &'a Model, source: &SourceRef) -> Vec<Choice<'a>> {
+    let with_consumers = |target: &'a Target| {
+        let judged = judged(model, target, source).unwrap_or_default().into_iter();
+        judged.map(move |(consumer, endpoints)| Choice { target, consumer, endpoints, source: 0 })
+    };
+    let mut all: Vec<_> = targets_of(model, source).into_iter().flat_map(with_consumers).collect();
+    let pods: Vec<_> = all.iter().filter(|choice| choice.consumer == KUBELET).cloned().collect();
+    all.extend(pods);
+    all
+}
+
+/// Why no case uses the copies of a target.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotJudged {
+    /// There is nothing to rotate.
+    #[error("it is made of no source")]
+    NoSource,
+    /// Nobody gets one.
+    #[error("no namespace can get one")]
+    NeverAsked,
+    /// Nothing can be issued into its source.
+    #[error(
+        "no server here issues what source {0} holds: by the names of its keys it is neither an account, nor an OAuth client, nor \
+         a certificate"
+    )]
+    NoCredential(SourceRef),
+    /// It does not read what is issued.
+    #[error("it does not read {role} of source {source_ref}, which is what is issued there")]
+    NotRead {
+        /// The part.
+        role: Role,
+        /// The source.
+        source_ref: SourceRef,
+    },
+    /// It has the logins of several sources in it.
+    #[error("it is made of the accounts of several sources, and which of them logs in where is not known")]
+    SeveralAccounts,
+    /// Its consumer needs another kind of credential.
+    #[error("{consumer} has no use for what source {source_ref} holds")]
+    OtherKind {
+        /// The consumer's title.
+        consumer: &'static str,
+        /// The source.
+        source_ref: SourceRef,
+    },
+    /// It is not where its consumer looks.
+    #[error("not applicable: no copy of it is in namespace {namespace}, where {consumer} looks for its credentials")]
+    Elsewhere {
+        /// The consumer's title.
+        consumer: &'static str,
+        /// The namespace.
+        namespace: String,
+    },
+    /// No login can be tried with it.
+    #[error(transparent)]
+    NotTried(#[from] NotTried),
+    /// Its consumer is absent.
+    #[error("{consumer} cannot run here: {why}")]
+    Absent {
+        /// The consumer's title.
+        consumer: &'static str,
+        /// The reason.
+        why: String,
+    },
+}
+
+/// The consumers that try copies of `target` with a credential that is issued into `source`, each with the places.
+///
+/// # Errors
+/// Why none does.
+pub(super) fn judged<'a>(
+    model: &'a Model,
+    target: &Target,
+    source: &SourceRef,
+) -> Result<Vec<(Consumer, Vec<&'a Endpoint>)>, Vec<NotJudged>> {
+    if !target.can_be_asked() {
+        return Err(vec![NotJudged::NeverAsked]);
+    }
+    let of_all = |reasons: Vec<NotTried>| reasons.into_iter().map(NotJudged::from).collect::<Vec<_>>();
+    let tried = tried(&target.uses(&model.endpoints)).map_err(of_all)?;
+    let kind = readable(model, target, source).map_err(|why| vec![why])?;
+    let (mut found, mut reasons) = (Vec::new(), Vec::new());
+    for (consumer, endpoints) in tried {
+        match runnable(model, target, consumer, kind, source) {
+            Ok(consumer) => found.push((consumer, endpoints)),
+            Err(why) => reasons.push(why),
+        }
+    }
+    if found.is_empty() { Err(reasons) } else { Ok(found) }
+}
+
+/// The kind of credential that is issued into a source, if the target reads it.
+fn readable(model: &Model, target: &Target, source: &SourceRef) -> Result<Kind, NotJudged> {
+    let kind_of = |source: &SourceRef| model.sources.get(source).and_then(|held| Kind::of(&held.keys));
+    let reads = |source: &SourceRef, kind: Kind| {
+        let keys = model.sources.get(source).map(|held| &held.keys).into_iter().flatten();
+        let roles = source_roles(keys.map(String::as_str));
+        // Of two parts, a template may take one from elsewhere: that is for its consumer to find out.
+        kind.secrets().iter().filter_map(|role| roles.get(role)).any(|key| reads_key(target, source, key))
+    };
+    let kind = kind_of(source).ok_or_else(|| NotJudged::NoCredential(source.clone()))?;
+    if !reads(source, kind) {
+        return Err(NotJudged::NotRead { role: kind.secrets()[0].clone(), source_ref: source.clone() });
+    }
+    let others = target.sources().into_iter().filter(|other| *other != source);
+    let has_account = |other: &SourceRef| kind_of(other) == Some(Kind::Account) && reads(other, Kind::Account);
+    if kind == Kind::Account && others.into_iter().any(has_account) {
+        return Err(NotJudged::SeveralAccounts);
+    }
+    Ok(kind)
+}
+
+fn reads_key(target: &Target, source: &SourceRef, key: &str) -> bool {
+    let of_source = target.fields.iter().filter(|field| field.source == *source);
+    of_source.into_iter().any(|field| field.property.as_deref().is_none_or(|property| property == key))
+}
+
+/// The consumer that runs, if it has a use for this kind of credential and looks where the copies are.
+fn runnable(
+    model: &Model,
+    target: &Target,
+    consumer: Consumer,
+    kind: Kind,
+    source: &SourceRef,
+) -> Result<Consumer, NotJudged> {
+    let others = [(OAUTH_CLIENT, Kind::Client), (TLS_SERVER, Kind::Certificate)];
+    let needed = others.into_iter().find(|(other, _)| *other == consumer).map_or(Kind::Account, |(_, kind)| kind);
+    if needed != kind {
+        return Err(NotJudged::OtherKind { consumer: consumer.title(), source_ref: source.clone() });
+    }
+    if let Some(namespace) = model.endpoints.namespace_of(consumer)
+        && !is_in(model, target, namespace, &labels_for(model, &model.endpoints, consumer))
+    {
+        return Err(NotJudged::Elsewhere { consumer: consumer.title(), namespace: namespace.to_owned() });
+    }
+    let absent = |absent: &Consumer| model.absent_consumers.get(absent).cloned().unwrap_or_default();
+    consumer
+        .among(&model.absent_consumers)
+        .ok_or_else(|| NotJudged::Absent { consumer: consumer.title(), why: absent(&consumer) })
+}
+
+fn is_in(model: &Model, target: &Target, namespace: &str, labels: &Labels) -> bool {
+    expected_in(model, namespace, labels).values().any(|found| found.name == target.name)
+}
+
+/// The labels that Argo CD's namespace has so that it gets the copies that are for Argo CD.
+pub fn labels_of_argo_cd(model: &Model, endpoints: &Endpoints) -> Labels {
+    labels_for(model, endpoints, ARGO_CD)
+}
+
+/// The labels of the namespace in which a consumer looks: those that the configuration gives it, or if it says nothing of
+/// that namespace, as many as it takes to ask for all copies that are for this consumer and do not exclude each other.
+fn labels_for(model: &Model, endpoints: &Endpoints, consumer: Consumer) -> Labels {
+    let Some(namespace) = endpoints.namespace_of(consumer) else { return Labels::new() };
+    if let Some(labels) = model.namespaces.get(namespace) {
+        return labels.clone();
+    }
+    let mut labels = Labels::new();
+    for target in model.targets.iter().filter(|target| Consumer::of(&target.shape()) == Some(consumer)) {
+        let named = target.named_ways().into_iter().filter(|(names, _)| names.contains(namespace));
+        let ways = target.asking_labels().into_iter().chain(named.map(|(_, labels)| labels));
+        let joined = ways.filter_map(|way| {
+            let agrees = way.iter().all(|(key, value)| labels.get(key).is_none_or(|own| own == value));
+            agrees.then(|| labels.clone().into_iter().chain(way).collect::<Labels>())
+        });
+        if let Some(more) = joined.into_iter().find(|labels| is_in(model, target, namespace, labels)) {
+            labels = more;
+        }
+    }
+    labels
+}
+
+/// Whether a user name of the source reaches the copies of all these targets: a password is of no use without its user.
+pub(super) fn names_travel<'a>(
+    model: &Model,
+    source: &SourceRef,
+    targets: impl IntoIterator<Item = &'a Target>,
+) -> bool {
+    let keys = model.sources.get(source).map(|held| &held.keys).into_iter().flatten();
+    let roles = source_roles(keys.map(String::as_str));
+    let Some(name) = roles.get(&Role::Username) else { return false };
+    targets.into_iter().all(|target| name_travels(target, source, name))
+}
+
+fn name_travels(target: &Target, source: &SourceRef, name: &str) -> bool {
+    let Some(keys) = target.written().keys else { return false };
+    let copied = source_roles(keys.keys().copied());
+    let own = copied.get(&Role::Username).and_then(|key| keys.get(key));
+    if matches!(own, Some(Written::Literal(_))) {
+        return false;
+    }
+    let of_source = target.fields.iter().filter(|field| field.source == *source);
+    let read: BTreeSet<&str> = of_source
+        .filter(|field| field.property.as_deref().is_none_or(|property| property == name))
+        .map(|field| field.secret_key.as_str())
+        .collect();
+    read.iter().any(|key| {
+        keys.iter().any(|(copied, written)| match written {
+            Written::Template(text) => reads_field(text, key),
+            Written::Read => copied == key,
+            Written::Literal(_) => false,
+        })
+    })
+}
+
+/// Whether an action of a template reads the value `.key`, or `index . "key"`.
+fn reads_field(template: &str, key: &str) -> bool {
+    let actions = template.split("{{").skip(1).filter_map(|rest| rest.split("}}").next());
+    let (field, indexed) = (format!(".{key}"), format!("index . \"{key}\""));
+    let is_name = |next: char| next.is_ascii_alphanumeric() || next == '_';
+    actions.into_iter().any(|action| {
+        let named = action.match_indices(&field).any(|(at, _)| !action[at + field.len()..].starts_with(is_name));
+        named || action.contains(&indexed)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::{Path, PathBuf};
+
+    use credence_core::manifest::{Manifest, parse_documents};
+    use credence_model::config::Bundle;
+    use credence_model::model::testing::reference;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::p07_credential_types::deal;
+
+    fn fixtures() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+    }
+
+    fn read(path: &Path) -> Vec<Manifest> {
+        parse_documents(path, &std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    /// A right world, with the manifests of its consumers if there are any.
+    fn world(name: &str) -> Model {
+        let files = std::fs::read_dir(fixtures().join("right").join(name)).unwrap();
+        let manifests = files.flat_map(|file| read(&file.unwrap().path())).collect();
+        let mut model = Model::derive(&Bundle::from_manifests(manifests).unwrap());
+        let consumers = fixtures().join("consumers/worlds").join(format!("{name}.yaml"));
+        if consumers.is_file() {
+            model.endpoints = Endpoints::from_manifests(&read(&consumers));
+        }
+        model
+    }
+
+    /// Who is tried with which copy, and where.
+    fn dealt(model: &Model) -> BTreeMap<String, String> {
+        let all = model.sources.keys().flat_map(|source| consumed(model, source));
+        let told = all.map(|choice| {
+            let places: Vec<&str> = choice.endpoints.iter().map(|endpoint| endpoint.url.as_str()).collect();
+            (choice.target.name.clone(), format!("{:?} at {}", choice.consumer, places.join(", ")))
+        });
+        told.collect()
+    }
+
+    fn owned(texts: &[(&str, &str)]) -> BTreeMap<String, String> {
+        texts.iter().map(|(one, other)| ((*one).to_owned(), (*other).to_owned())).collect()
+    }
+
+    #[test]
+    fn each_login_is_tried_with_the_images_that_it_is_for() {
+        let model = world("two-registries-three-logins");
+        let expected = [
+            ("ghcr", "Kubelet at ghcr.io/example-org/portal"),
+            ("harbor-blog", "Kubelet at harbor.example.org/blog/assets, harbor.example.org/blog/digest"),
+            ("harbor-shop", "Kubelet at harbor.example.org/shop/web/shop"),
+        ];
+        assert_eq!(dealt(&model), owned(&expected));
+        assert!(deal::not_judged(&model).keys().all(|what| what == "pull, sign-in and catalog read by Backstage"));
+    }
+
+    #[test]
+    fn copies_of_argo_cd_are_tried_in_its_namespace_at_what_their_url_is_for() {
+        let model = world("argo-cd-by-label");
+        let expected = [
+            ("argo-cd-organisation", "ArgoCd at https://github.com/example-org/shop-deploy"),
+            ("argo-cd-platform", "ArgoCd at https://gitlab.example.org/platform/clusters/production.git"),
+        ];
+        assert_eq!(model.endpoints.namespace_of(ARGO_CD), Some("gitops"));
+        assert_eq!(dealt(&model), owned(&expected));
+    }
+
+    #[test]
+    fn argo_cds_namespace_asks_by_labels_unless_the_configuration_decides_it() {
+        let mut model = world("argo-cd-by-label");
+        let label = ("gitops.example.org/argo-cd", "true");
+        assert_eq!(labels_of_argo_cd(&model, &model.endpoints), owned(&[label]));
+        model.namespaces.clear();
+        assert_eq!(labels_of_argo_cd(&model, &model.endpoints), owned(&[label]));
+        model.namespaces.insert("gitops".to_owned(), Labels::new());
+        assert_eq!(dealt(&model), BTreeMap::new());
+        let reason = &deal::not_judged(&model)["login with copy argo-cd-platform of argo-cd-platform"];
+        assert!(reason.starts_with("not applicable: no copy of it is in namespace gitops"), "{reason}");
+        assert_eq!(labels_of_argo_cd(&reference(), &Endpoints::default()), Labels::new());
+    }
+
+    #[test]
+    fn keys_of_apps_and_of_ssh_are_not_judged_and_each_says_why() {
+        let model = world("github-app-and-ssh");
+        assert_eq!(dealt(&model), BTreeMap::new());
+        let reasons = deal::not_judged(&model);
+        let expected = [
+            ("argo-cd-github-app", "a GitHub App"),
+            ("kargo-github-app", "a GitHub App"),
+            ("argo-cd-deploy-key", "an SSH key"),
+            ("kargo-deploy-key", "an SSH key"),
+        ];
+        for (copy, reason) in expected {
+            assert!(reasons[&format!("login with copy {copy} of {copy}")].contains(reason), "{reasons:?}");
+        }
+    }
+
+    #[test]
+    fn every_source_of_a_case_is_read_by_its_copies() {
+        let mut model = world("two-registries-three-logins");
+        let source = model.sources.keys().next().unwrap().clone();
+        let target = model.targets.iter_mut().find(|target| target.sources().contains(&source)).unwrap();
+        target.fields.retain(|field| field.property.as_deref() != Some("token"));
+        let target = target.clone();
+        let why = judged(&model, &target, &source).unwrap_err();
+        assert_eq!(why, [NotJudged::NotRead { role: Role::Secret, source_ref: source }]);
+    }
+
+    #[rstest]
+    #[case::field("{{ .user }}", true)]
+    #[case::in_a_dict(r#"{{ dict "username" .user "password" .token | toJson }}"#, true)]
+    #[case::by_index(r#"{{ index . "user" }}"#, true)]
+    #[case::another_field("{{ .username }}", false)]
+    #[case::key_of_a_dict(r#"{{ dict "user" "oauth2" "password" .token | toJson }}"#, false)]
+    #[case::text(".user {{ .token }}", false)]
+    fn an_action_reads_a_field_by_its_name(#[case] template: &str, #[case] expected: bool) {
+        assert_eq!(reads_field(template, "user"), expected);
+    }
+
+    const COMPOSED: &str = r#"{"auths":{"ghcr.io":{"username":"USER","password":"{{ .token }}"}}}"#;
+
+    #[rstest]
+    #[case::read("{{ .username }}", true)]
+    #[case::of_the_template("x-access-token", false)]
+    fn a_password_is_issued_only_where_the_users_name_travels(#[case] user: &str, #[case] expected: bool) {
+        let mut model = world("two-registries-three-logins");
+        let source = model.sources.keys().next().unwrap().clone();
+        let target = model.targets.iter_mut().find(|target| target.sources().contains(&source)).unwrap();
+        let config = COMPOSED.replace("USER", user);
+        target.object["spec"]["externalSecretSpec"]["target"]["template"]["data"][".dockerconfigjson"] = config.into();
+        let target = target.clone();
+        assert_eq!(names_travel(&model, &source, [&target]), expected);
+        model.sources.get_mut(&source).unwrap().keys.remove("username");
+        assert!(!names_travel(&model, &source, [&target]));
+    }
+
+    #[test]
+    fn a_literal_user_name_in_a_key_of_its_own_is_not_the_users() {
+        let mut model = reference();
+        let target = model.targets.iter_mut().find(|target| target.name == "argocd-git-credentials").unwrap();
+        let source = (*target.sources().first().unwrap()).clone();
+        let before = target.clone();
+        target.object["spec"]["externalSecretSpec"]["target"]["template"]["data"]["username"] = "oauth2".into();
+        let after = target.clone();
+        assert!(names_travel(&model, &source, [&before]));
+        assert!(!names_travel(&model, &source, [&after]));
+    }
+}
