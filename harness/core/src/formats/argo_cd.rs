@@ -33,6 +33,37 @@ struct ArgoCd {
 const BOOLEANS: [&str; 6] =
     ["insecureIgnoreHostKey", "insecure", "enableLfs", "enableOCI", "forceHttpBasicAuth", "useAzureWorkloadIdentity"];
 
+/// The keys that Argo CD reads of a repository's Secret, or of one for all repositories below a URL.
+///
+/// Source: argo-cd util/db/repository_secrets.go, `secretToRepository` and `secretToRepoCred`.
+const KEYS: [&str; 25] = [
+    "name",
+    "url",
+    "type",
+    "project",
+    "username",
+    "password",
+    "bearerToken",
+    "sshPrivateKey",
+    "tlsClientCertData",
+    "tlsClientCertKey",
+    "gcpServiceAccountKey",
+    "githubAppPrivateKey",
+    "githubAppID",
+    "githubAppInstallationID",
+    "githubAppEnterpriseBaseUrl",
+    "proxy",
+    "noProxy",
+    "depth",
+    "insecureIgnoreHostKey",
+    "insecure",
+    "enableLfs",
+    "enableOCI",
+    "insecureOCIForceHttp",
+    "forceHttpBasicAuth",
+    "useAzureWorkloadIdentity",
+];
+
 /// What Go's `strconv.ParseBool` takes.
 const BOOLEAN_TEXTS: [&str; 12] = ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
 
@@ -53,6 +84,11 @@ impl Format for ArgoCd {
         let spec = &manifest.object["spec"];
         let sources = spec.get("source").into_iter().chain(items(&spec["sources"]));
         sources.filter_map(|source| endpoint(&source["repoURL"])).collect()
+    }
+
+    fn reads(&self, shape: &CopyShape<'_>) -> Option<&'static [&'static str]> {
+        let value = shape.labels.get(ARGO_CD_LABEL)?;
+        (value.starts_with("repo-") || value.starts_with("repository")).then_some(&KEYS[..])
     }
 
     fn decode(&self, copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {

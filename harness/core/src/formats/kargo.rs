@@ -73,6 +73,25 @@ const META: ConsumerMeta = ConsumerMeta {
 };
 const IMAGE: Option<&str> = Some("an image that Kargo subscribes to");
 
+/// The keys that Kargo reads of a credential of any of its kinds.
+///
+/// Source: kargo pkg/credentials, in the packages of each kind (`basic`, `ssh`, `github`, `ecr`, `gar`).
+const KEYS: [&str; 13] = [
+    "repoURL",
+    "repoURLIsRegex",
+    "username",
+    "password",
+    "sshPrivateKey",
+    "githubAppID",
+    "githubAppClientID",
+    "githubAppPrivateKey",
+    "githubAppInstallationID",
+    "awsRegion",
+    "awsAccessKeyID",
+    "awsSecretAccessKey",
+    "gcpServiceAccountKey",
+];
+
 struct Kargo {
     uses: Uses,
     meta: ConsumerMeta,
@@ -108,6 +127,10 @@ impl Format for Kargo {
         };
         let subscriptions = items(&manifest.object["spec"]["subscriptions"]);
         subscriptions.filter_map(|subscription| endpoint(&subscription[field]["repoURL"])).collect()
+    }
+
+    fn reads(&self, shape: &CopyShape<'_>) -> Option<&'static [&'static str]> {
+        ["git", "image", "helm"].contains(&shape.labels.get(KARGO_LABEL)?.as_str()).then_some(&KEYS[..])
     }
 
     fn decode(&self, copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {

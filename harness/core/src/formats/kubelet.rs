@@ -45,6 +45,10 @@ impl Format for Kubelet {
         pod_specs(&manifest.object["spec"]).into_iter().flat_map(images).collect()
     }
 
+    fn reads(&self, _shape: &CopyShape<'_>) -> Option<&'static [&'static str]> {
+        Some(&[docker_config::KEY])
+    }
+
     fn decode(&self, copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {
         Some(docker_config::decode(copy.data))
     }
