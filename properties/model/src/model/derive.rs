@@ -1,23 +1,40 @@
 //! From a bundle to the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use credence_core::endpoints::Endpoints;
 use credence_core::labels::Labels;
 use serde_json::Value;
 
 use super::pattern::patterns;
-use super::{Model, Source, Target, guards};
-use crate::config::{Bundle, ClusterExternalSecret, ExternalSecretSpec, OPAQUE, SourceRef};
-use crate::selector::NamespaceSelection;
+use super::{Model, NotJudged, Source, Target, guards};
+use crate::config::{Bundle, ClusterExternalSecret, CreationPolicy, ExternalSecretSpec, OPAQUE, Place, SourceRef};
+use crate::selector::{NamespaceSelection, opt_ins};
 
+mod notes;
 mod reads;
+mod rewrite;
+mod roles;
 mod writes;
 
+use reads::Note;
+
 pub(super) fn model(bundle: &Bundle) -> Model {
-    let distributions: Vec<Distribution<'_>> = distributions(bundle).collect();
+    let mut not_judged = Vec::new();
+    let mut distributions: Vec<Distribution<'_>> = distributions(bundle).collect();
+    distributions.retain(|distribution| {
+        let obstacle = notes::obstacle(bundle, distribution);
+        not_judged.extend(obstacle.iter().map(|note| distribution.not_judged(note)));
+        obstacle.is_none()
+    });
     let sources = reads::sources(bundle, distributions.iter().map(|distribution| distribution.spec));
-    let targets = distributions.iter().map(|distribution| target(bundle, &sources, distribution)).collect();
+    let mut targets = Vec::new();
+    for distribution in &distributions {
+        let (target, notes) = target(bundle, &sources, distribution);
+        not_judged.extend(notes.iter().map(|note| distribution.not_judged(note)));
+        targets.push(target);
+    }
+    not_judged.extend(bundle.stores.values().flat_map(notes::of_store));
     let policies = bundle.of_kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicy");
     let admission_policies = policies.map(|policy| policy.name().to_owned()).collect();
     Model {
@@ -31,6 +48,7 @@ pub(super) fn model(bundle: &Bundle) -> Model {
         untouchable: None,
         guards: guards::guards(bundle),
         namespaces: bundle.namespaces.clone(),
+        not_judged,
     }
 }
 
@@ -40,6 +58,10 @@ struct Distribution<'a> {
     name: &'a str,
     /// That, as it is written.
     object: &'a Value,
+    /// Where that is written.
+    place: &'a Place,
+    /// The field of it that has the spec of the ExternalSecret.
+    root: &'static str,
     /// The ExternalSecret's name.
     external_secret: &'a str,
     /// The ExternalSecret's labels.
@@ -50,10 +72,36 @@ struct Distribution<'a> {
     selection: NamespaceSelection,
 }
 
+impl Distribution<'_> {
+    /// The name of the Secret that it makes.
+    fn secret(&self) -> &str {
+        self.spec.target.name.as_deref().unwrap_or(self.external_secret)
+    }
+
+    /// The names of all namespaces that it selects; none if some of any name are.
+    fn only_namespaces(&self) -> Option<BTreeSet<String>> {
+        let ways = opt_ins(&self.selection).into_iter();
+        let names: Option<Vec<BTreeSet<String>>> = ways.map(|way| way.names).collect();
+        names.map(|names| names.into_iter().flatten().collect())
+    }
+
+    fn not_judged(&self, note: &Note) -> NotJudged {
+        NotJudged {
+            place: self.place.clone(),
+            target: Some(self.name.to_owned()),
+            field: format!("{}.{}", self.root, note.field),
+            keys: note.keys.clone(),
+            reason: note.reason.clone(),
+        }
+    }
+}
+
 fn distributions(bundle: &Bundle) -> impl Iterator<Item = Distribution<'_>> {
-    bundle.cluster_external_secrets.iter().map(|ClusterExternalSecret { name, object, spec, .. }| Distribution {
+    bundle.cluster_external_secrets.iter().map(|ClusterExternalSecret { name, object, place, spec }| Distribution {
         name,
         object,
+        place,
+        root: "spec.externalSecretSpec",
         external_secret: spec.external_secret_name.as_ref().unwrap_or(name),
         labels: spec.external_secret_labels(),
         spec: &spec.external_secret_spec,
@@ -61,18 +109,32 @@ fn distributions(bundle: &Bundle) -> impl Iterator<Item = Distribution<'_>> {
     })
 }
 
-fn target(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, distribution: &Distribution<'_>) -> Target {
-    let Distribution { name, object, external_secret, labels, spec, selection } = distribution;
+fn target(
+    bundle: &Bundle,
+    sources: &BTreeMap<SourceRef, Source>,
+    distribution: &Distribution<'_>,
+) -> (Target, Vec<Note>) {
+    let Distribution { name, object, external_secret, labels, spec, selection, .. } = distribution;
     let template = spec.target.template.as_ref();
     // Without a template the controller copies the ExternalSecret's own labels.
     let labels = literal(template.map_or(*labels, |template| template.labels()));
-    let (fields, read_keys) = reads::fields(bundle, sources, spec);
-    Target {
+    let kept = kept(bundle, distribution);
+    let read = reads::read(bundle, sources, spec);
+    let written = writes::written(bundle, spec, &read, &kept.keys);
+    let roles = roles::roles(sources, &read, &written);
+    let verbatim = written.origins.iter().filter_map(|(key, origin)| {
+        let (source, property) = origin.source_key()?;
+        Some((key.clone(), (source.clone(), property.to_owned())))
+    });
+    let target = Target {
         name: (*name).to_owned(),
         object: (*object).clone(),
         external_secret: (*external_secret).to_owned(),
-        secret: spec.target.name.as_deref().unwrap_or(external_secret).to_owned(),
-        secret_type: template.and_then(|template| template.secret_type.clone()).unwrap_or_else(|| OPAQUE.to_owned()),
+        secret: distribution.secret().to_owned(),
+        secret_type: template
+            .and_then(|template| template.secret_type.clone())
+            .or(kept.secret_type)
+            .unwrap_or_else(|| OPAQUE.to_owned()),
         labels,
         refresh_interval: spec.refresh_interval(),
         refresh_policy: spec.refresh_policy,
@@ -81,9 +143,40 @@ fn target(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, distribution: 
         immutable: spec.target.immutable,
         selection: selection.clone(),
         stores: reads::stores(bundle, spec),
-        verbatim: writes::verbatim(template, &fields, &read_keys),
-        fields,
-        keys: writes::written_keys(template, read_keys),
+        verbatim: verbatim.collect(),
+        fields: read.fields.into_values().collect(),
+        keys: written.keys,
+        origins: written.origins,
+        composed: written.composed,
+        unnamed: written.unnamed,
+        kept: kept.keys,
+        roles,
+    };
+    let mut notes: Vec<Note> = read.notes.into_iter().chain(written.notes).collect();
+    notes.extend(notes::of_template(distribution, &target));
+    (target, notes)
+}
+
+/// What a copy has before the controller writes into it.
+#[derive(Default)]
+struct Kept {
+    keys: BTreeSet<String>,
+    secret_type: Option<String>,
+}
+
+/// The Secret that the configuration itself makes in every namespace that is selected, and that `creationPolicy: Merge` writes
+/// into; empty if it does not.
+fn kept(bundle: &Bundle, distribution: &Distribution<'_>) -> Kept {
+    if distribution.spec.target.creation_policy != CreationPolicy::Merge {
+        return Kept::default();
+    }
+    let secret =
+        |namespace: String| bundle.secrets.get(&SourceRef { namespace, name: distribution.secret().to_owned() });
+    let names = distribution.only_namespaces().unwrap_or_default();
+    let Some(secrets) = names.into_iter().map(secret).collect::<Option<Vec<_>>>() else { return Kept::default() };
+    Kept {
+        keys: secrets.iter().flat_map(|secret| secret.data.keys().cloned()).collect(),
+        secret_type: secrets.first().map(|secret| secret.secret_type.clone()),
     }
 }
 
@@ -94,7 +187,6 @@ fn literal(labels: &Labels) -> Labels {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::path::Path;
 
     use credence_core::manifest::parse_documents;

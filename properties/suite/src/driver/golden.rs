@@ -49,7 +49,7 @@ const DIGESTS: &[(&str, &str)] = &[
     ("p13", "b53629d1891ace7f"),
     ("p14", "7bd795b609f957ef"),
     ("p15", "a7c384fbb4176320"),
-    ("model", "592899be7018baf0"),
+    ("model", "91a191ea00848c68"),
 ];
 
 #[test]
