@@ -56,6 +56,7 @@ const FURTHER_FAULTS: &[(&str, &[&str])] = &[
     ("policy-hinders-collectors", &["p13"]),
     ("own-external-secrets-unchecked", &["p13"]),
     ("immutable-copies", &["p01", "p14"]),
+    ("keys-beyond-consumer", &["p05"]),
 ];
 
 /// Each fault that a real consumer must find, and which one; p07 has many.

@@ -18,6 +18,7 @@ mod find_with_delete;
 mod format_reads_other_key;
 mod immutable_copies;
 mod kargo_regex_flag;
+mod keys_beyond_consumer;
 mod labels_checked_on_create_only;
 mod name_too_long;
 mod newline_after_token;
@@ -63,6 +64,7 @@ pub const RULES: &[Rule] = &[
     format_reads_other_key::RULE,
     immutable_copies::RULE,
     kargo_regex_flag::RULE,
+    keys_beyond_consumer::RULE,
     labels_checked_on_create_only::RULE,
     name_too_long::RULE,
     newline_after_token::RULE,
