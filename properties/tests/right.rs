@@ -29,8 +29,10 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("files-of-windows", &["p06"]),
     ("labelled-namespaces", &["p06"]),
     ("labels-with-values", &["p06"]),
+    ("one-copy-of-two-sources", &["p06"]),
     ("pull-secret-passed-through", &["p06"]),
     ("renamed-keys", &[]),
+    ("rewritten-keys", &["p06"]),
     ("sources-elsewhere", &["p06"]),
     ("whole-platform-tree", &["p06"]),
 ];
