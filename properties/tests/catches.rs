@@ -60,6 +60,7 @@ const FURTHER_FAULTS: &[(&str, &[&str])] = &[
     ("policy-hinders-collectors", &["p13"]),
     ("own-external-secrets-unchecked", &["p13"]),
     ("immutable-copies", &["p01", "p14"]),
+    ("keys-beyond-consumer", &["p05"]),
 ];
 
 /// Each fault that a real consumer must find, and which one; p07 has many.
@@ -76,7 +77,10 @@ const CONSUMER_FAULTS: &[(&str, Consumer)] = &[
 
 /// Each fault that no cluster shows, because nobody uses the copy: the rule of lint of the same name must find it, and p07 must
 /// list the copy, which has this name, among those that it does not judge.
-const UNUSED: &[(&str, &str)] = &[("argo-cd-label-lost", "argocd-git-credentials")];
+const UNUSED: &[(&str, &str)] = &[
+    // Argo CD looks at labels alone.
+    ("argo-cd-label-lost", "argocd-git-credentials"),
+];
 
 /// Faults that are looked for at night, so that all tests have their time by day. Some take minutes: those of a consumer,
 /// and where namespaces cannot go, each of which takes its whole bound. Of the others, the same property finds one of

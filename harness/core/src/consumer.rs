@@ -122,6 +122,16 @@ impl Consumer {
         by_shape.into_iter().chain(named.filter(|consumer| Some(*consumer) != by_shape)).collect()
     }
 
+    /// The keys that any consumer reads which copies of this shape are for by label or type; none if there is no such consumer,
+    /// or one of them does not say.
+    pub fn keys_read(shape: &CopyShape<'_>) -> Option<BTreeSet<&'static str>> {
+        let readers =
+            Self::ALL.iter().filter(|consumer| consumer.0.claim(shape).is_some_and(|claim| claim > Claim::Keys));
+        let read: Option<Vec<&[&str]>> = readers.map(|consumer| consumer.0.reads(shape)).collect();
+        let read: BTreeSet<&str> = read?.into_iter().flatten().copied().collect();
+        (!read.is_empty()).then_some(read)
+    }
+
     /// The consumers that copies of this shape could be for, the likelier first.
     pub(crate) fn claimants(shape: &CopyShape<'_>) -> Vec<Self> {
         let mut claims: Vec<(Claim, Self)> =
@@ -211,6 +221,31 @@ mod tests {
         assert_eq!(operations.len(), Consumer::ALL.len());
         let sorted: BTreeSet<Consumer> = Consumer::ALL.iter().copied().collect();
         assert_eq!(Vec::from_iter(sorted), Consumer::ALL);
+    }
+
+    #[rstest]
+    #[case::pull_secret("kubernetes.io/dockerconfigjson", &[], Some(&[".dockerconfigjson"][..]))]
+    #[case::certificate("kubernetes.io/tls", &[], Some(&["ca.crt", "tls.crt", "tls.key"][..]))]
+    #[case::unlabelled("Opaque", &[], None)]
+    #[case::generic("Opaque", &[("kargo.akuity.io/cred-type", "generic")], None)]
+    #[case::cluster("Opaque", &[("argocd.argoproj.io/secret-type", "cluster")], None)]
+    fn the_keys_that_are_read_are_known_of_typed_copies_alone(
+        #[case] secret_type: &str,
+        #[case] labels: &[(&str, &str)],
+        #[case] expected: Option<&[&str]>,
+    ) {
+        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let keys = BTreeSet::from(["client-id".to_owned(), "client-secret".to_owned()]);
+        let shape = CopyShape { name: "", labels: &labels, secret_type, keys: Some(&keys) };
+        assert_eq!(Consumer::keys_read(&shape), expected.map(|keys| keys.iter().copied().collect()));
+    }
+
+    #[test]
+    fn a_copy_of_two_kinds_is_read_by_both() {
+        let labels = Labels::from([("kargo.akuity.io/cred-type".to_owned(), "image".to_owned())]);
+        let shape = CopyShape { name: "", labels: &labels, secret_type: "kubernetes.io/dockerconfigjson", keys: None };
+        let read = Consumer::keys_read(&shape).unwrap();
+        assert!(read.contains(".dockerconfigjson") && read.contains("repoURL"), "{read:?}");
     }
 
     #[test]

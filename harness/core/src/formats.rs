@@ -80,6 +80,11 @@ pub trait Format: Sync {
         Ok(vec![Scope::Everywhere])
     }
 
+    /// The keys that it reads of copies of this shape, whether they are there or not; none if that is for each user to say.
+    fn reads(&self, _shape: &CopyShape<'_>) -> Option<&'static [&'static str]> {
+        None
+    }
+
     /// What it gets out of a copy; none if it takes the copy as it is.
     fn decode(&self, _copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {
         None

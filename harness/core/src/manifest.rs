@@ -63,8 +63,9 @@ impl Manifest {
     /// pointer is the object.
     pub fn location(&self, pointer: &str) -> Location {
         let patched = |(file, source): &(PathBuf, Source)| Some((file.clone(), source.exact(pointer)?));
-        // The last patch decides, but not where the object as a whole is.
-        let patched = self.patches.iter().rev().filter(|_| !pointer.is_empty()).find_map(patched);
+        // The last patch decides, but not what the object is: a patch repeats that to say what it patches.
+        let names_it = ["", "/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"].contains(&pointer);
+        let patched = self.patches.iter().rev().filter(|_| !names_it).find_map(patched);
         let own = || self.source.as_ref().and_then(|source| Some((self.file.clone(), source.nearest(pointer)?)));
         match patched.or_else(own) {
             Some((file, Position { line, column })) => Location { file, line, column },

@@ -6,7 +6,7 @@
 //!  node_image    the image of a node of kind                           pod_image         images for its pods
 //!  process       programs that run, until they end or are ended        run_dir           what a run leaves, and its sweep
 //!  certificates  of one authority a run                                tls               servers of this process
-//!  dirs          where things are kept
+//!  dirs          where things are kept                               esoctl            ESO's template engine
 //! ```
 //!
 //! What is started is stopped: by its owner, by the kernel when the owner dies, and by the sweep of the next start.
@@ -14,6 +14,7 @@
 pub mod certificates;
 pub mod dirs;
 pub mod engine;
+pub mod esoctl;
 pub mod helm;
 pub mod kustomize;
 pub mod node_image;

@@ -23,10 +23,12 @@ mod store;
 mod tests;
 
 pub use error::BundleError;
+pub(crate) use external_secret::EntrySource;
 pub use external_secret::{
-    ClusterExternalSecretSpec, CreationPolicy, DataEntry, DataFrom, DataTemplate, DeletionPolicy, ExternalSecretSpec,
-    Find, FindName, MergePolicy, RefreshPolicy, RemoteRef, SecretTarget, SecretTemplate, StoreRef, TemplateFrom,
-    TemplateItem, TemplateObject,
+    ClusterExternalSecretSpec, ConflictPolicy, CreationPolicy, DataEntry, DataFrom, DataTemplate, DecodingStrategy,
+    DeletionPolicy, ExternalSecretSpec, Find, FindName, MergePolicy, MergeStrategy, MetadataPolicy, PriorityPolicy,
+    RefreshPolicy, RemoteRef, Rewrite, RewriteMerge, RewriteRegexp, RewriteTransform, SecretTarget, SecretTemplate,
+    StoreRef, TemplateFrom, TemplateItem, TemplateObject, TemplateScope, TemplateTarget,
 };
 pub use go_duration::{GoDurationError, parse_go_duration};
 pub use schema::Fault;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use credence_core::labels::Labels;
 
 use crate::config::Bundle;
-use crate::model::{ExpectedKeys, Model, Target, Unreadable, expected_in};
+use crate::model::{ExpectedKeys, Model, NotJudged, Origin, Target, Unreadable, expected_in};
 
 /// A name that nothing in a configuration has.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub struct NothingOfThatName {
 pub fn explain(bundle: &Bundle, model: &Model, name: Option<&str>) -> Result<String, NothingOfThatName> {
     let Some(name) = name else {
         let targets = model.targets.iter().map(|target| of_target(bundle, model, target));
-        return Ok(targets.collect::<Vec<_>>().join("\n"));
+        return Ok(targets.chain(beside_targets(model, |_| true)).collect::<Vec<_>>().join("\n"));
     };
     let has_name = |target: &&Target| {
         let names = [&target.name, &target.secret, &target.external_secret];
@@ -36,6 +36,7 @@ pub fn explain(bundle: &Bundle, model: &Model, name: Option<&str>) -> Result<Str
     };
     let mut parts: Vec<String> =
         model.targets.iter().filter(has_name).map(|target| of_target(bundle, model, target)).collect();
+    parts.extend(beside_targets(model, |one| one.place.object.split(' ').nth(1) == Some(name)));
     parts.extend(of_namespace(model, name));
     if parts.is_empty() { Err(NothingOfThatName { name: name.to_owned() }) } else { Ok(parts.join("\n")) }
 }
@@ -55,7 +56,7 @@ fn of_target(bundle: &Bundle, model: &Model, target: &Target) -> String {
     for source in target.sources() {
         line(&mut text, "reads", &format!("Secret {source} through {}", stores.join(", ")));
     }
-    for (key, origin) in keys(target) {
+    for (key, origin) in keys(model, target) {
         line(&mut text, "key", &format!("{key}: {origin}"));
     }
     let uses = target.uses(&model.endpoints);
@@ -75,7 +76,32 @@ fn of_target(bundle: &Bundle, model: &Model, target: &Target) -> String {
     for Unreadable { source, key, why, .. } in model.unreadable_of(target) {
         line(&mut text, "unjudged", &format!("no value of {key} of {source} is generated for it: {why}"));
     }
+    for unjudged in model.not_judged.iter().filter(|one| one.target.as_deref() == Some(&target.name)) {
+        line(&mut text, "unjudged", &unjudged_field(unjudged));
+    }
     text
+}
+
+/// A field that keeps something from being judged, without its place.
+fn unjudged_field(NotJudged { field, keys, reason, .. }: &NotJudged) -> String {
+    match keys.is_empty() {
+        true => format!("{field}: {reason}"),
+        false => format!("{}: {field}: {reason}", keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// What is not judged beside the copies that are: copies that cannot be made where this is tested, and stores.
+fn beside_targets(model: &Model, has_name: impl Fn(&NotJudged) -> bool) -> Vec<String> {
+    let is_target = |name: &str| model.targets.iter().any(|target| target.name == name);
+    let others = model.not_judged.iter().filter(|one| !one.target.as_deref().is_some_and(is_target));
+    others
+        .filter(|one| has_name(one))
+        .map(|one| {
+            let mut text = format!("{}\n", one.place);
+            line(&mut text, "unjudged", &unjudged_field(one));
+            text
+        })
+        .collect()
 }
 
 /// Who gets a copy, one line for each way.
@@ -114,14 +140,24 @@ fn written(model: &Model, labels: &Labels) -> String {
     written.collect::<Vec<_>>().join(" and ")
 }
 
+fn is_unjudged(model: &Model, target: &Target, key: &str) -> bool {
+    let of_target = model.not_judged.iter().filter(|one| one.target.as_deref() == Some(&target.name));
+    of_target.flat_map(|one| &one.keys).any(|own| own == key)
+}
+
 /// The keys of a copy, and what each is made of.
-fn keys(target: &Target) -> Vec<(String, String)> {
+fn keys(model: &Model, target: &Target) -> Vec<(String, String)> {
     let known = match &target.keys {
         ExpectedKeys::Exactly(keys) => keys,
         ExpectedKeys::Unknown { why } => return vec![("any".to_owned(), format!("not judged one by one: {why}"))],
     };
-    let origin = |key: &String| match target.verbatim.get(key) {
-        Some((source, property)) => format!("{property} of {source}, compared as bytes"),
+    let origin = |key: &String| match target.origins.get(key) {
+        Some(origin @ Origin::Document { .. }) => format!("{origin}, compared member by member"),
+        Some(origin) => format!("{origin}, compared as bytes"),
+        None if is_unjudged(model, target, key) => "not judged".to_owned(),
+        None if target.rendering().is_ok() => {
+            "composed by the template, compared with what ESO's own engine makes".to_owned()
+        }
         None => "composed by the template, judged as its consumer reads it".to_owned(),
     };
     known.iter().map(|key| (key.clone(), origin(key))).collect()
@@ -210,6 +246,28 @@ ClusterExternalSecret search at a.yaml:6
         for name in ["search", "search-api", "store"] {
             assert_eq!(explained(Some(name)).unwrap(), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_not_judged_is_explained_with_its_field_and_reason() {
+        let text = CONFIGURATION.replace("{remoteNamespace: central}}}", "{remoteNamespace: central}}, retrySettings: {}}").replace(
+            "    data: [",
+            "    data:\n    - {secretKey: team, remoteRef: {key: search, metadataPolicy: Fetch, property: labels.team}}\n    - ",
+        );
+        let text = text.replace("property: key}}]", "property: key}}");
+        let bundle = Bundle::from_manifests(parse_documents(Path::new("a.yaml"), &text).unwrap()).unwrap();
+        let model = Model::derive(&bundle);
+        let explained = explain(&bundle, &model, None).unwrap();
+        let reason = "metadataPolicy Fetch reads labels and annotations, which no case changes";
+        for line in [
+            "  key      team: not judged\n".to_owned(),
+            format!("  unjudged team: spec.externalSecretSpec.data[0].remoteRef: {reason}\n"),
+            "ClusterSecretStore store at a.yaml:1\n  unjudged spec.retrySettings: the Kubernetes provider".to_owned(),
+        ] {
+            assert!(explained.contains(&line), "{explained}");
+        }
+        let store = explain(&bundle, &model, Some("store")).unwrap();
+        assert!(store.contains("retrySettings") && store.contains("makes    Secret search-api"), "{store}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use credence_core::consumer::{Consumer, CopyShape};
 use credence_core::endpoints::Endpoints;
+use credence_core::formats::Role;
 use credence_core::labels::Labels;
 use serde_json::Value;
 
@@ -20,9 +21,12 @@ mod expectation;
 mod guards;
 mod hints;
 mod implied;
+mod not_judged;
+mod origin;
 mod pattern;
 mod readers;
 mod remote;
+mod rendering;
 #[cfg(test)]
 mod shape_tests;
 mod templates;
@@ -40,6 +44,8 @@ pub use bound::{
     Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering,
 };
 pub use expectation::{Conflict, CopyRef, Expectation, expected_in, selecting_labels};
+pub use not_judged::NotJudged;
+pub use origin::{Made, Origin};
 pub use pattern::Pattern;
 pub use readers::{Obstacle, Unreadable};
 pub use value_kind::{Alphabet, Contradiction, Document, Notation, ValueKind};
@@ -70,6 +76,8 @@ pub struct Model {
     pub guards: BTreeSet<String>,
     /// The labels of each namespace that the configuration makes.
     pub namespaces: BTreeMap<String, Labels>,
+    /// What of the configuration no property judges, with its place and the reason.
+    pub not_judged: Vec<NotJudged>,
 }
 
 /// A Secret that targets read.
@@ -118,6 +126,16 @@ pub struct Target {
     pub keys: ExpectedKeys,
     /// The keys of each copy that hold one value of a source as it is, with the key in that source.
     pub verbatim: BTreeMap<String, (SourceRef, String)>,
+    /// What the keys of each copy hold, where that follows from the sources; those that a template composes are not among them.
+    pub origins: BTreeMap<String, Origin>,
+    /// The keys of each copy that a template composes.
+    pub composed: BTreeSet<String>,
+    /// The keys of each copy that were taken over from its sources though nothing names them.
+    pub unnamed: BTreeSet<String>,
+    /// The keys of the Secret that the configuration makes itself, and that the copy joins.
+    pub kept: BTreeSet<String>,
+    /// The parts of the credential that each copy must have as its consumer reads it, told by the names of keys.
+    pub roles: BTreeMap<Role, Origin>,
 }
 
 impl Target {
@@ -146,10 +164,10 @@ pub struct Field {
     pub source: SourceRef,
     /// The name of the store it is read through.
     pub store: String,
-    /// The key it is read from; without one the value is the whole source as JSON.
+    /// The key of the source that it is made of; none if it is made of the whole source, or of what is no value.
     pub property: Option<String>,
-    /// Whether it is read as it is, without any decoding.
-    pub verbatim: bool,
+    /// How it follows from the values of the sources; none if only the controller knows.
+    pub origin: Option<Origin>,
 }
 
 impl Target {
@@ -161,6 +179,16 @@ impl Target {
         };
         CopyShape { name: &self.secret, labels: &self.labels, secret_type: &self.secret_type, keys }
     }
+
+    /// The keys of each copy that its consumer does not read, and that were taken over from its sources though nothing names them;
+    /// none if no consumer is known, or what it reads.
+    pub fn beyond_consumer(&self) -> Option<(Consumer, BTreeSet<&str>)> {
+        let consumer = Consumer::of(&self.shape())?;
+        let read = Consumer::keys_read(&self.shape())?;
+        let beyond: BTreeSet<&str> =
+            self.unnamed.iter().map(String::as_str).filter(|key| !read.contains(key)).collect();
+        (!beyond.is_empty()).then_some((consumer, beyond))
+    }
 }
 
 /// The keys of a copy.
@@ -171,7 +199,7 @@ pub enum ExpectedKeys {
     /// Only the controller knows.
     Unknown {
         /// The part of the configuration that hides them.
-        why: &'static str,
+        why: String,
     },
 }
 

@@ -63,6 +63,12 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
                     set(root, "spec.provider.kubernetes.server", json!({}));
                 }
                 set(root, "spec.provider.kubernetes.server.url", json!(url));
+                if root.pointer("/spec/provider/kubernetes/server/caBundle").is_some_and(|bundle| !bundle.is_null()) {
+                    let own = own_certificate(&kind, root);
+                    set(root, "spec.provider.kubernetes.server.caProvider", own);
+                    // A field that is null counts as absent.
+                    set(root, "spec.provider.kubernetes.server.caBundle", Value::Null);
+                }
             }
             "ClusterExternalSecret" if time == Time::Compressed => compress(root, "spec.externalSecretSpec", &mut set),
             "ExternalSecret" if time == Time::Compressed => compress(root, "spec", &mut set),
@@ -70,6 +76,16 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
         }
     }
     changed
+}
+
+/// Where a store finds the certificate of this cluster's API server, which Kubernetes puts into every namespace.
+fn own_certificate(kind: &str, store: &Value) -> Value {
+    let mut provider = json!({ "type": "ConfigMap", "name": "kube-root-ca.crt", "key": "ca.crt" });
+    if kind == "ClusterSecretStore" {
+        let namespace = store.pointer("/spec/provider/kubernetes/remoteNamespace").and_then(Value::as_str);
+        provider["namespace"] = json!(namespace.unwrap_or("default"));
+    }
+    provider
 }
 
 fn compress(root: &mut Value, spec: &str, set: &mut impl FnMut(&mut Value, &str, Value)) {
@@ -155,5 +171,17 @@ mod tests {
         apply(&mut manifests, &server(), Time::AsIs);
         let expected = json!({ "remoteNamespace": "b", "server": { "url": "https://127.0.0.1:1" } });
         assert_eq!(manifests[0].object["spec"]["provider"]["kubernetes"], expected);
+    }
+
+    #[test]
+    fn a_certificate_of_another_cluster_gives_way_to_that_of_this_one() {
+        let text = "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: { name: s }\n\
+            spec: { provider: { kubernetes: { remoteNamespace: central, server: { caBundle: YQ== } } } }\n";
+        let mut manifests = parse_documents(Path::new("a.yaml"), text).unwrap();
+        let changed = apply(&mut manifests, &server(), Time::AsIs);
+        let fields: Vec<&str> = changed.iter().filter_map(|one| one.field.rsplit('.').next()).collect();
+        assert_eq!(fields, ["url", "caProvider", "caBundle"]);
+        let own = &manifests[0].object["spec"]["provider"]["kubernetes"]["server"];
+        assert_eq!((&own["caProvider"]["namespace"], &own["caBundle"]), (&json!("central"), &Value::Null));
     }
 }

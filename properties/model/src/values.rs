@@ -1,11 +1,16 @@
-//! The values of a source.
+//! The values of sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use credence_core::credential::Credential;
 
+use crate::config::SourceRef;
+
 /// The values of a source, by key.
 pub type Values = BTreeMap<String, Credential>;
+
+/// The values of several sources, by source.
+pub type World = BTreeMap<SourceRef, Values>;
 
 /// Every way to take each key's value from one of the `sets`. ESO reads the keys of a source one by one, so a copy that is
 /// refreshed meanwhile can be any of them. A source has a few keys, so these are few.
@@ -20,5 +25,20 @@ pub fn mixtures(sets: &[&Values]) -> Vec<Values> {
             mixture
         };
         mixtures.iter().flat_map(|mixture| all.iter().map(move |value| with(mixture, value))).collect()
+    })
+}
+
+/// The same of several sources.
+pub fn mixed_worlds(one: &World, other: &World) -> Vec<World> {
+    let sources: BTreeSet<&SourceRef> = one.keys().chain(other.keys()).collect();
+    sources.into_iter().fold(vec![World::new()], |worlds, source| {
+        let sets: Vec<&Values> = [one, other].into_iter().filter_map(|world| world.get(source)).collect();
+        let all = mixtures(&sets);
+        let with = |world: &World, values: &Values| {
+            let mut world = world.clone();
+            world.insert(source.clone(), values.clone());
+            world
+        };
+        worlds.iter().flat_map(|world| all.iter().map(move |values| with(world, values))).collect()
     })
 }

@@ -119,6 +119,9 @@ pub struct Config {
     /// Its objects that were not applied, since they would do more than distribute.
     #[serde(default)]
     pub left_out: Vec<LeftOut>,
+    /// What of it no property judges, each with its place and the reason.
+    #[serde(default)]
+    pub not_judged: Vec<String>,
 }
 
 /// Where the run took place.

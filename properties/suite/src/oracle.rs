@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use credence_core::credential::Credential;
 use credence_core::formats::{self, Role};
 use credence_model::config::SourceRef;
-use credence_model::model::{ExpectedKeys, Model, Target};
-use credence_model::values::{Values, mixtures};
+use credence_model::model::{ExpectedKeys, Field, Model, Target};
+use credence_model::values::{Values, World, mixed_worlds};
 use credence_watch::observer::{SecretSeen, View};
 
 /// The key of the Docker configuration in a Secret of type `kubernetes.io/dockerconfigjson`.
@@ -119,12 +119,38 @@ impl Names {
     }
 }
 
-/// Checks that a copy is what `target` promises of a source with these `values`: Kubernetes type, labels, exact key
-/// set, and the content as its consumer decodes it.
+/// The values that copies are compared with.
+pub trait Known {
+    /// Those of a source, as far as they are known of the sources of `target`.
+    fn of(&self, target: &Target, source: &SourceRef) -> Option<&Values>;
+}
+
+/// Those of the only source that there is; of several, nobody says whose they are.
+impl Known for Values {
+    fn of(&self, target: &Target, source: &SourceRef) -> Option<&Values> {
+        target.sources().iter().eq([&source]).then_some(self)
+    }
+}
+
+impl Known for World {
+    fn of(&self, _: &Target, source: &SourceRef) -> Option<&Values> {
+        self.get(source)
+    }
+}
+
+/// Those of one source, whatever others there are.
+impl Known for (&SourceRef, &Values) {
+    fn of(&self, _: &Target, source: &SourceRef) -> Option<&Values> {
+        (self.0 == source).then_some(self.1)
+    }
+}
+
+/// Checks that a copy is what `target` promises of sources with these values: Kubernetes type, labels, exact key set, each key
+/// whose origin is known, and the content as its consumer decodes it.
 ///
 /// # Errors
 /// What differs, in words, with lengths and fingerprints in place of values.
-pub fn faithful(target: &Target, secret: &SecretSeen, values: &Values) -> Result<(), String> {
+pub fn faithful(target: &Target, secret: &SecretSeen, known: &impl Known) -> Result<(), String> {
     let name = &target.secret;
     if secret.type_ != target.secret_type {
         return Err(format!("{name} has type {} and not {}", secret.type_, target.secret_type));
@@ -140,35 +166,17 @@ pub fn faithful(target: &Target, secret: &SecretSeen, values: &Values) -> Result
             return Err(format!("{name} has keys {keys:?} and not {wanted:?}"));
         }
     }
-    if let [source] = target.sources().into_iter().collect::<Vec<_>>()[..] {
-        as_read(target, source, secret, values)?;
-        // Its logins are the source's own, and may differ.
-        if target.verbatim.contains_key(DOCKER_CONFIG_KEY) {
-            return Ok(());
-        }
+    as_made(target, secret, known)?;
+    // Its logins are the source's own, and may differ.
+    if target.sources().len() == 1 && target.verbatim.contains_key(DOCKER_CONFIG_KEY) {
+        return Ok(());
     }
     let decoded = formats::decode(&secret.type_, &secret.labels, &secret.data)
         .map_err(|error| format!("{name} cannot be read by its consumer: {error}"))?;
-    match formats::disagreement(&decoded, &comparable(target, values)) {
+    match formats::disagreement(&decoded, &comparable(target, known)) {
         Some(difference) => Err(format!("{name} disagrees with its source: {difference}")),
         None => Ok(()),
     }
-}
-
-/// The values that a target takes from its sources. Of several sources, only what it reads of each.
-pub fn values_for<'a>(target: &Target, of: impl Fn(&SourceRef) -> Option<&'a Values>) -> Values {
-    if let [source] = target.sources().into_iter().collect::<Vec<_>>()[..] {
-        return of(source).cloned().unwrap_or_default();
-    }
-    let mut values = Values::new();
-    for field in &target.fields {
-        for (key, value) in of(&field.source).into_iter().flatten() {
-            if field.property.as_ref().is_none_or(|property| property == key) {
-                values.insert(key.clone(), value.clone());
-            }
-        }
-    }
-    values
 }
 
 /// What a copy is of two versions of its source.
@@ -183,40 +191,61 @@ pub enum Version {
     HalfNew,
 }
 
-/// Tells which version of its source a copy is.
+/// Tells which version of its sources a copy is.
 ///
 /// # Errors
 /// That it is none, in words.
-pub fn version(target: &Target, secret: &SecretSeen, old: &Values, new: &Values) -> Result<Version, String> {
-    let is = |values: &Values| faithful(target, secret, values);
+pub fn version(target: &Target, secret: &SecretSeen, old: &World, new: &World) -> Result<Version, String> {
+    let is = |world: &World| faithful(target, secret, world);
     let Err(not_new) = is(new) else { return Ok(Version::New) };
     let Err(not_old) = is(old) else { return Ok(Version::Old) };
-    if mixtures(&[old, new]).iter().any(|mixture| is(mixture).is_ok()) {
+    if mixed_worlds(old, new).iter().any(|mixture| is(mixture).is_ok()) {
         return Ok(Version::HalfNew);
     }
     Err(format!("neither old ({not_old}) nor new ({not_new}), nor half of each"))
 }
 
-/// Checks the values that the target takes over as they are, under whatever keys.
-fn as_read(target: &Target, source: &SourceRef, secret: &SecretSeen, values: &Values) -> Result<(), String> {
-    let of_source = target.verbatim.iter().filter(|(_, (from, _))| from == source);
-    for (key, (_, property)) in of_source {
-        if let (Some(found), Some(expected)) = (secret.data.get(key), values.get(property))
-            && found != expected
-        {
-            return Err(format!("{}: {key} is {found} and {property} of its source {expected}", target.secret));
+/// Checks the keys whose values follow from those of the sources.
+fn as_made(target: &Target, secret: &SecretSeen, known: &impl Known) -> Result<(), String> {
+    let values_of = |source: &SourceRef| known.of(target, source);
+    for (key, origin) in &target.origins {
+        let Some(made) = origin.made_of(&values_of) else { continue };
+        match secret.data.get(key) {
+            Some(found) if made.is(found) => {}
+            Some(found) => return Err(format!("{}: {key} is {found}, and {origin} is {made}", target.secret)),
+            None => return Err(format!("{} has no key {key}, and {origin} is {made}", target.secret)),
         }
     }
     Ok(())
 }
 
-/// The parts of a source that a copy of it must agree with: every secret one whose key alone tells that role, and a user name
-/// only if the target reads it, since a template may bring its own.
-fn comparable(target: &Target, values: &Values) -> BTreeMap<Role, Credential> {
-    let reads = |key: &str| target.fields.iter().any(|field| field.property.as_deref().is_none_or(|read| read == key));
-    formats::unambiguous_roles(values.keys().map(String::as_str))
-        .into_iter()
-        .filter(|(role, key)| !matches!(role, Role::Username | Role::Other(_)) || reads(key))
-        .filter_map(|(role, key)| values.get(key).map(|value| (role, value.clone())))
-        .collect()
+/// The values that a template of `target` has, by the names by which it knows them; none if they are not all known.
+pub fn inputs(target: &Target, known: &impl Known) -> Option<Values> {
+    let values_of = |source: &SourceRef| known.of(target, source);
+    let input =
+        |field: &Field| Some((field.secret_key.clone(), field.origin.as_ref()?.made_of(&values_of)?.into_bytes()?));
+    target.fields.iter().map(input).collect()
+}
+
+/// Checks the keys that a template composes against what the operator's own engine makes of the same values.
+///
+/// # Errors
+/// What differs, in words.
+pub fn as_rendered(target: &Target, secret: &SecretSeen, rendered: &Values) -> Result<(), String> {
+    for key in &target.composed {
+        if let Some(made) = rendered.get(key)
+            && secret.data.get(key) != Some(made)
+        {
+            let found = secret.data.get(key).map_or_else(|| "missing".to_owned(), ToString::to_string);
+            return Err(format!("{}: {key} is {found}, and its template makes {made}", target.secret));
+        }
+    }
+    Ok(())
+}
+
+/// The parts that the copy must have as its consumer reads it, as far as the values are known.
+fn comparable(target: &Target, known: &impl Known) -> BTreeMap<Role, Credential> {
+    let values_of = |source: &SourceRef| known.of(target, source);
+    let parts = target.roles.iter();
+    parts.filter_map(|(role, origin)| Some((role.clone(), origin.made_of(&values_of)?.into_bytes()?))).collect()
 }

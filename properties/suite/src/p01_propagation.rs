@@ -11,7 +11,6 @@ use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, PropertyId, Requirement};
 use credence_model::model::{Bound, Model, Target};
 use credence_model::overlay::COMPRESSED_SECONDS;
-use credence_model::values::Values;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::wait;
@@ -24,6 +23,7 @@ use tokio::time::Instant;
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::{self, Observation};
+use crate::oracle::Known;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
 use crate::testbed::{HOLD, TestBed};
@@ -148,14 +148,14 @@ impl<'a> Live<'a> {
         let (bound, why) = bound(env, rotation);
         self.observation.bound = Some(bound);
         for dependent in &self.dependents {
-            if let Err(error) = dependent.until_faithful(env, &rotation.initial, bound).await {
+            if let Err(error) = dependent.until_faithful(env, &rotation.of_source(&rotation.initial), bound).await {
                 // A new copy that was never right has nothing to say about updates; other properties judge it. In a
                 // namespace that had its copy before, writing the initial values was itself an update.
                 let outcome = no_update(observation::failed(&error), dependent.is_new(), &why);
                 return Err(Observation { bound: Some(bound), ..Observation::of(outcome) });
             }
         }
-        match self.stay(env, &rotation.initial, TAKEN_OVER_TWICE).await {
+        match self.stay(env, &rotation.of_source(&rotation.initial), TAKEN_OVER_TWICE).await {
             Outcome::Held => Ok(()),
             end => {
                 let outcome = no_update(end, self.dependents.iter().all(Dependent::is_new), &why);
@@ -207,7 +207,7 @@ impl<'a> Live<'a> {
         }
         let arrivals = self.dependents.iter().map(|dependent| async move {
             let left = bound.saturating_sub(written.elapsed());
-            dependent.until_faithful(env, last, left).await.map(|()| written.elapsed())
+            dependent.until_faithful(env, &rotation.of_source(last), left).await.map(|()| written.elapsed())
         });
         for arrival in join_all(arrivals).await {
             match arrival {
@@ -225,12 +225,12 @@ impl<'a> Live<'a> {
             }
         }
         if self.observation.outcome == Outcome::Held {
-            self.observation.outcome = self.stay(env, last, HOLD).await;
+            self.observation.outcome = self.stay(env, &rotation.of_source(last), HOLD).await;
         }
     }
 
     /// All copies keep these values for that long; an older one must not come back.
-    async fn stay(&self, env: &TestBed, values: &Values, window: Duration) -> Outcome {
+    async fn stay(&self, env: &TestBed, values: &impl Known, window: Duration) -> Outcome {
         let held = wait::hold(&env.observer, "the same values in all copies", window, |view| {
             self.dependents.iter().try_for_each(|dependent| dependent.look(view, values))
         });

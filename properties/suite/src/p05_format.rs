@@ -4,13 +4,18 @@
 //! the consumer of each format would.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use credence_core::id::{CaseId, PropertyId, Requirement, agent};
+use credence_core::text::chain;
 use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
 use credence_model::values::Values;
+use credence_programs::esoctl::RenderError;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, Outcome};
+use credence_watch::observer::View;
+use credence_watch::wait::{self, Progress, WaitError};
 use futures::future::join_all;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,6 +25,7 @@ use tokio::time::Instant;
 use crate::driver::Property;
 use crate::generate::{self, Pick, pick};
 use crate::observation::{self, Observation};
+use crate::oracle::{self, Known};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::NamespaceError;
@@ -95,6 +101,64 @@ impl Property for Format {
     }
 }
 
+/// Waits until a copy is like its source, and what its template composes is what the operator's own engine makes.
+async fn until_right(
+    env: &TestBed,
+    Credentials { source, values }: &Credentials,
+    dependent: &Dependent<'_>,
+    bound: Duration,
+) -> Result<(), Wrong> {
+    let Dependent { target, namespace, .. } = dependent;
+    let known = (source, values);
+    let rendered = rendered(env, target, &known).await?;
+    let what = format!("copy {namespace}/{} like its source", target.secret);
+    let right = wait::until(&env.observer, &what, bound, |view| {
+        let rendered = rendered.as_ref().zip(view.secret(namespace, &target.secret));
+        let composed = || rendered.map_or(Ok(()), |(made, secret)| oracle::as_rendered(target, secret, made));
+        dependent.look(view, &known).and_then(|()| composed()).map_or_else(Progress::NotYet, Progress::Done)
+    });
+    Ok(right.await?)
+}
+
+/// Why a copy is not known to be right.
+#[derive(Debug, thiserror::Error)]
+enum Wrong {
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+/// What the template of a target composes of these values; none if that cannot be known beforehand.
+async fn rendered(env: &TestBed, target: &Target, known: &impl Known) -> Result<Option<Values>, RenderError> {
+    let template = target.rendering().ok().filter(|_| !target.composed.is_empty());
+    let (Some(engine), Some(template)) = (&env.templates, template) else { return Ok(None) };
+    let Some(values) = oracle::inputs(target, known) else { return Ok(None) };
+    match engine.render(&target.name, &template, &values).await {
+        Ok(made) => Ok(Some(made)),
+        // The operator refuses then as well, so that there will be no copy.
+        Err(RenderError::Refused { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Checks that a copy gives its consumer no values that it does not read.
+fn holds_no_more(view: &View<'_>, dependent: &Dependent<'_>) -> Result<(), String> {
+    let Dependent { target, namespace, .. } = dependent;
+    let Some((consumer, beyond)) = target.beyond_consumer() else { return Ok(()) };
+    let held = view.secret(namespace, &target.secret).into_iter().flat_map(|secret| secret.data.keys());
+    let held: Vec<&str> = held.map(String::as_str).filter(|key| beyond.contains(key)).collect();
+    match held.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "{} holds {} of its source, which {} does not read",
+            target.secret,
+            held.join(", "),
+            consumer.title()
+        )),
+    }
+}
+
 async fn look(
     env: &Arc<TestBed>,
     id: CaseId,
@@ -118,14 +182,21 @@ async fn look(
             true => env.provisioning_bound(),
             false => env.propagation_bound(dependent.target).limit(),
         };
-        (bound, dependent.until_faithful(env, &credentials.values, bound).await)
+        (bound, dependent, until_right(env, credentials, dependent, bound).await)
     });
-    for (bound, end) in join_all(looks).await {
+    for (bound, dependent, end) in join_all(looks).await {
         observation.bound = observation.bound.max(Some(bound));
-        match end {
-            Ok(()) => observation.latencies.push(written.elapsed()),
-            Err(error) => observation.outcome = verdict::worse(observation.outcome, observation::failed(&error)),
-        }
+        let outcome = match end {
+            Ok(()) => {
+                observation.latencies.push(written.elapsed());
+                env.observer
+                    .look(|view| holds_no_more(view, dependent))
+                    .map_or_else(verdict::violated, |()| Outcome::Held)
+            }
+            Err(Wrong::Wait(error)) => observation::failed(&error),
+            Err(Wrong::Render(error)) => Outcome::Unknown(chain(&error)),
+        };
+        observation.outcome = verdict::worse(observation.outcome, outcome);
     }
     for dependent in dependents {
         dependent.give_back(env);

@@ -12,6 +12,7 @@ use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, PropertyId, Requirement};
 use credence_model::config::SourceRef;
 use credence_model::model::Model;
+use credence_model::values::{Values, World};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::SecretEvent;
@@ -147,7 +148,8 @@ impl<'a> Live<'a> {
         }
         let bound = bound(env, rotation);
         self.observation.bound = Some(bound);
-        let rests = dependents.iter().map(|dependent| dependent.until_faithful(env, &rotation.initial, bound));
+        let initial = rotation.of_source(&rotation.initial);
+        let rests = dependents.iter().map(|dependent| dependent.until_faithful(env, &initial, bound));
         let rested = join_all(rests).await;
         for dependent in dependents {
             let events = env.observer.record(&dependent.namespace);
@@ -176,7 +178,7 @@ impl<'a> Live<'a> {
         let bound = bound(env, rotation);
         let arrivals = self.copies.iter().map(|(dependent, _)| async move {
             let left = bound.saturating_sub(written.elapsed());
-            dependent.until_faithful(env, last, left).await.map(|()| written.elapsed())
+            dependent.until_faithful(env, &rotation.of_source(last), left).await.map(|()| written.elapsed())
         });
         for arrival in join_all(arrivals).await {
             match arrival {
@@ -185,7 +187,7 @@ impl<'a> Live<'a> {
             }
         }
         let rest = wait::hold(&env.observer, "all formats like their source", HOLD, |view| {
-            self.copies.iter().try_for_each(|(dependent, _)| dependent.look(view, last))
+            self.copies.iter().try_for_each(|(dependent, _)| dependent.look(view, &rotation.of_source(last)))
         });
         if let Err(error) = rest.await {
             return observation::failed(&error);
@@ -209,6 +211,8 @@ fn history(
     rotation: &Rotation,
 ) -> Result<usize, String> {
     let (old, new) = rotation.last_two();
+    let world = |values: &Values| World::from([(rotation.source.clone(), values.clone())]);
+    let (old, new) = (world(old), world(new));
     let mut half_new = 0;
     while let Ok(event) = events.try_recv() {
         if event.name != dependent.target.secret {
@@ -216,7 +220,7 @@ fn history(
         }
         let place = format!("{}/{}", dependent.namespace, event.name);
         let secret = event.secret.ok_or_else(|| format!("{place} was gone for a moment during the rotation"))?;
-        let version = oracle::version(dependent.target, &secret, old, new);
+        let version = oracle::version(dependent.target, &secret, &old, &new);
         match version.map_err(|why| format!("{place} was {why}"))? {
             Version::Old | Version::New => {}
             Version::HalfNew => half_new += 1,

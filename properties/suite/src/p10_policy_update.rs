@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use credence_core::id::{CaseId, PropertyId, Requirement};
 use credence_model::model::{Model, Target};
-use credence_model::values::Values;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict;
 use proptest::collection::vec;
@@ -23,11 +22,9 @@ use tokio::sync::Mutex;
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
-use crate::oracle;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::Lease;
-use crate::testbed::sources::SharedLease;
 
 mod admission;
 mod fixture;
@@ -167,11 +164,6 @@ fn stages() -> BoxedStrategy<Vec<Allowed>> {
     let some = subsequence(GRANTS, 1..=GRANTS.len());
     let some = some.prop_map(|values| Some(values.into_iter().map(str::to_owned).collect::<BTreeSet<String>>()));
     vec(some, 1..=2).prop_map(|some| std::iter::once(None).chain(some).chain([None]).collect()).boxed()
-}
-
-/// The values that a target takes from its sources, which nobody changes.
-fn share_of(shared: &SharedLease, target: &Target) -> Values {
-    oracle::values_for(target, |source| shared.values(source))
 }
 
 async fn play(

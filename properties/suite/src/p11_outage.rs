@@ -15,6 +15,7 @@ use credence_cluster::capability::Capability;
 use credence_core::id::{CaseId, PropertyId, Requirement};
 use credence_core::text::chain;
 use credence_model::model::Model;
+use credence_model::values::World;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::CheckRecord;
 use credence_watch::wait;
@@ -52,7 +53,6 @@ pub use fixture::Outages;
 use live::Live;
 
 pub use scope::Scope;
-use scope::World;
 
 /// The property.
 pub struct Outage;

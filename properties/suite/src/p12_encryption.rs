@@ -21,7 +21,6 @@ use credence_core::id::{CaseId, PropertyId, Requirement, agent};
 use credence_core::leak_scan::{self, LeakScan, UNSEARCHABLE};
 use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
-use credence_model::values::Values;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, Outcome};
 use futures::future::join_all;
@@ -35,6 +34,7 @@ use crate::driver::Property;
 use crate::fixture::{Fixture, FixtureError};
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
+use crate::oracle::Known;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::supplies::{Need, Supplies};
 use crate::testbed::TestBed;
@@ -182,10 +182,10 @@ async fn live(
     for (id, copy) in cases {
         lives.push(Live::begin(env, *id, &rotation.source, copy).await?);
     }
-    follow(env, &mut lives, &rotation.initial).await;
+    follow(env, &mut lives, &rotation.of_source(&rotation.initial)).await;
     for step in &rotation.steps {
         lease.write(client, FIELD_MANAGER, &step.values).await?;
-        follow(env, &mut lives, &step.values).await;
+        follow(env, &mut lives, &rotation.of_source(&step.values)).await;
     }
     if let Some(number) = episode.new_key.filter(|_| env.cluster.supports(Capability::KeyRotation).is_ok()) {
         let name = format!("credence-{number}");
@@ -201,7 +201,7 @@ async fn live(
                 first.observation.operations.insert("write Secret again".to_owned(), rewritten);
             }
             let (_, last) = rotation.last_two();
-            follow(env, &mut lives, last).await;
+            follow(env, &mut lives, &rotation.of_source(last)).await;
             until_operator_sees_copies(env).await.map_err(Observation::unknown)?;
         }
     }
@@ -214,7 +214,7 @@ async fn live(
 }
 
 /// Waits until each case's copy has the `values`.
-async fn follow(env: &TestBed, lives: &mut [Live<'_>], values: &Values) {
+async fn follow(env: &TestBed, lives: &mut [Live<'_>], values: &impl Known) {
     let arrivals = lives.iter_mut().map(|live| async move {
         let bound = env.propagation_bound(live.dependent.target).limit();
         if let Err(error) = live.dependent.until_faithful(env, values, bound).await

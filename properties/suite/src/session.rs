@@ -22,6 +22,7 @@ use credence_model::model::Model;
 use credence_model::overlay::{self, Server};
 use credence_model::values::Values;
 use credence_programs::dirs;
+use credence_programs::esoctl::TemplateEngine;
 use credence_programs::run_dir::{self, RunDir};
 use credence_programs::supply::{self, Part};
 use credence_report::report::{self, Config, Phase, PropertyMeta, PropertyReport, Report, Resources};
@@ -100,6 +101,7 @@ impl Session {
         }
         let name = run_name();
         let run = RunDir::create(&state, &name, CLEAR)?;
+        let template_directory = run.path().to_owned();
 
         let timer = PhaseTimer::begin(events.as_ref(), "configuration");
         let (path, manifests) =
@@ -198,6 +200,7 @@ impl Session {
             events.note(&note);
         }
         let mut env = TestBed::new(cluster, observer, model, Namespaces::new(&name));
+        env.templates = Some(TemplateEngine::new(programs.path(Part::Esoctl), &template_directory));
         env.model.untouchable = env.cluster.supports(Capability::Outages).err().map(str::to_owned);
         let own_directory = own_directory.map(Arc::new);
         let consumers = needs(&options, Need::Consumers).then(|| {
@@ -213,7 +216,11 @@ impl Session {
         for OverlayField { object, field, value } in &overlay {
             events.note(&format!("overlay: {object}: {field} = {value}"));
         }
-        let config = Config { path, digest, overlay, left_out };
+        let not_judged: Vec<String> = env.model.not_judged.iter().map(ToString::to_string).collect();
+        for one in &not_judged {
+            events.note(&format!("not judged: {one}"));
+        }
+        let config = Config { path, digest, overlay, left_out, not_judged };
         Ok(Self {
             options,
             fixtures: Vec::new(),

@@ -11,6 +11,7 @@ use credence_cluster::cluster::Cluster;
 use credence_cluster::operator;
 use credence_core::id::{CaseId, agent};
 use credence_model::model::{Bound, Model, Tampering, Target};
+use credence_programs::esoctl::TemplateEngine;
 use credence_watch::observer::Observer;
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
@@ -60,13 +61,15 @@ pub struct TestBed {
     pub sources: Sources,
     /// The namespaces for cases, and the clean-up of those that were given back.
     pub namespaces: Namespaces,
+    /// The template engine of the operator, for what copies must be that a template composes.
+    pub templates: Option<TemplateEngine>,
 }
 
 impl TestBed {
     /// Puts the parts together.
     pub fn new(cluster: Cluster, observer: Observer, model: Model, namespaces: Namespaces) -> Self {
         let sources = Sources::new(model.sources.keys().cloned());
-        Self { cluster: Arc::new(cluster), observer: Arc::new(observer), model, sources, namespaces }
+        Self { cluster: Arc::new(cluster), observer: Arc::new(observer), model, sources, namespaces, templates: None }
     }
 
     /// The same with more credentials in it. Only its clean-up is its own, for whoever takes the credentials away again.
@@ -81,7 +84,8 @@ impl TestBed {
     #[must_use]
     pub fn with_model(&self, model: Model) -> Self {
         let (cluster, observer) = (Arc::clone(&self.cluster), Arc::clone(&self.observer));
-        Self { cluster, observer, model, sources: self.sources.with([]), namespaces: self.namespaces.clone() }
+        let (sources, namespaces, templates) = (self.sources.with([]), self.namespaces.clone(), self.templates.clone());
+        Self { cluster, observer, model, sources, namespaces, templates }
     }
 
     /// Waits for the clean-up that is still going on.

@@ -35,6 +35,37 @@ struct ArgoCd {
 const BOOLEANS: [&str; 6] =
     ["insecureIgnoreHostKey", "insecure", "enableLfs", "enableOCI", "forceHttpBasicAuth", "useAzureWorkloadIdentity"];
 
+/// The keys that Argo CD reads of a repository's Secret, or of one for all repositories below a URL.
+///
+/// Source: argo-cd util/db/repository_secrets.go, `secretToRepository` and `secretToRepoCred`.
+const KEYS: [&str; 25] = [
+    "name",
+    "url",
+    "type",
+    "project",
+    "username",
+    "password",
+    "bearerToken",
+    "sshPrivateKey",
+    "tlsClientCertData",
+    "tlsClientCertKey",
+    "gcpServiceAccountKey",
+    "githubAppPrivateKey",
+    "githubAppID",
+    "githubAppInstallationID",
+    "githubAppEnterpriseBaseUrl",
+    "proxy",
+    "noProxy",
+    "depth",
+    "insecureIgnoreHostKey",
+    "insecure",
+    "enableLfs",
+    "enableOCI",
+    "insecureOCIForceHttp",
+    "forceHttpBasicAuth",
+    "useAzureWorkloadIdentity",
+];
+
 /// What Go's `strconv.ParseBool` takes.
 const BOOLEAN_TEXTS: [&str; 12] = ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
 
@@ -93,6 +124,11 @@ impl Format for ArgoCd {
         let url = copy.place("url")?.to_owned();
         let project = copy.literal("project").filter(|project| !project.is_empty()).map(str::to_owned);
         Ok(vec![if is_prefix { Scope::ArgoCdPrefix(url) } else { Scope::ArgoCdRepository { url, project } }])
+    }
+
+    fn reads(&self, shape: &CopyShape<'_>) -> Option<&'static [&'static str]> {
+        let value = shape.labels.get(ARGO_CD_LABEL)?;
+        (value.starts_with("repo-") || value.starts_with("repository")).then_some(&KEYS[..])
     }
 
     fn decode(&self, copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {

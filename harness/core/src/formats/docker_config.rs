@@ -14,7 +14,8 @@ use super::strict_json::StrictJson;
 use super::{Decoded, FormatError, FormatKind, Role, required};
 use crate::credential::Credential;
 
-const KEY: &str = ".dockerconfigjson";
+/// The key of the Docker configuration.
+pub(super) const KEY: &str = ".dockerconfigjson";
 
 pub(super) fn decode(data: &BTreeMap<String, Credential>) -> Result<Decoded, FormatError> {
     let mut endpoints = Vec::new();

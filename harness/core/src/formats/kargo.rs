@@ -80,6 +80,25 @@ const GITHUB_APP_KEY: &str = "githubAppPrivateKey";
 const SSH_KEY: &str = "sshPrivateKey";
 const IMAGE: Option<&str> = Some("an image that Kargo subscribes to");
 
+/// The keys that Kargo reads of a credential of any of its kinds.
+///
+/// Source: kargo pkg/credentials, in the packages of each kind (`basic`, `ssh`, `github`, `ecr`, `gar`).
+const KEYS: [&str; 13] = [
+    "repoURL",
+    "repoURLIsRegex",
+    "username",
+    "password",
+    "sshPrivateKey",
+    "githubAppID",
+    "githubAppClientID",
+    "githubAppPrivateKey",
+    "githubAppInstallationID",
+    "awsRegion",
+    "awsAccessKeyID",
+    "awsSecretAccessKey",
+    "gcpServiceAccountKey",
+];
+
 struct Kargo {
     uses: Uses,
     meta: ConsumerMeta,
@@ -138,6 +157,10 @@ impl Format for Kargo {
             return Err(NotTried::PlaceUnknown { key: "repoURLIsRegex" });
         }
         Ok(vec![Scope::Kargo { kind, repo_url, is_regex }])
+    }
+
+    fn reads(&self, shape: &CopyShape<'_>) -> Option<&'static [&'static str]> {
+        ["git", "image", "helm"].contains(&shape.labels.get(KARGO_LABEL)?.as_str()).then_some(&KEYS[..])
     }
 
     fn decode(&self, copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {

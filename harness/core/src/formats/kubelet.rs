@@ -64,6 +64,10 @@ impl Format for Kubelet {
         Ok(registries.into_iter().map(Scope::Registry).collect())
     }
 
+    fn reads(&self, _shape: &CopyShape<'_>) -> Option<&'static [&'static str]> {
+        Some(&[docker_config::KEY])
+    }
+
     fn decode(&self, copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {
         Some(docker_config::decode(copy.data))
     }

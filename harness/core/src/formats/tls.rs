@@ -37,6 +37,11 @@ impl Format for TlsServer {
         (shape.secret_type == TLS).then_some(Claim::Type)
     }
 
+    /// The certificate of who signed it is there for clients.
+    fn reads(&self, _shape: &CopyShape<'_>) -> Option<&'static [&'static str]> {
+        Some(&["tls.crt", "tls.key", "ca.crt"])
+    }
+
     /// Both values are compared as bytes.
     fn decode(&self, copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {
         let parts = || {

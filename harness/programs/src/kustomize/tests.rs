@@ -40,7 +40,7 @@ async fn plain_directories_are_read_by_path_without_hidden_files() {
 async fn duplicates_are_found_across_files() {
     let dir = directory(&[("a.yaml", POD), ("b.yaml", POD)]);
     let shown = load_directory(dir.path(), None).await.unwrap_err().to_string();
-    assert!(shown.contains("a.yaml:1") && shown.contains("b.yaml:1"), "{shown}");
+    assert!(shown.contains("a.yaml:4") && shown.contains("b.yaml:4"), "{shown}");
 }
 
 #[rstest]

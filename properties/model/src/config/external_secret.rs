@@ -2,16 +2,26 @@
 //!
 //! Source: External Secrets Operator `apis/externalsecrets/v1`, with the defaults of its CRDs.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use credence_core::labels::Labels;
-use regex::Regex;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::go_duration;
 use crate::selector::{LabelSelector, NamespaceSelection};
+
+mod data;
+mod template;
+
+pub(crate) use data::EntrySource;
+pub use data::{
+    ConflictPolicy, DataEntry, DataFrom, DecodingStrategy, Find, FindName, MergeStrategy, MetadataPolicy,
+    PriorityPolicy, RemoteRef, Rewrite, RewriteMerge, RewriteRegexp, RewriteTransform,
+};
+pub use template::{
+    DataTemplate, MergePolicy, SecretTemplate, TemplateFrom, TemplateItem, TemplateObject, TemplateScope,
+    TemplateTarget,
+};
 
 /// What a ClusterExternalSecret distributes, and where to.
 #[derive(Debug, Clone, Deserialize)]
@@ -160,197 +170,4 @@ pub enum RefreshPolicy {
     OnChange,
     /// Never.
     CreatedOnce,
-}
-
-/// The shape of a Secret. The template texts stay in the manifest.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretTemplate {
-    /// The Secret's type.
-    #[serde(rename = "type")]
-    pub secret_type: Option<String>,
-    #[serde(default)]
-    metadata: Metadata,
-    /// Whether the values stay beside what the template makes of them.
-    #[serde(default)]
-    pub merge_policy: MergePolicy,
-    /// What makes each key of `data`.
-    #[serde(default, deserialize_with = "data_templates")]
-    pub data: BTreeMap<String, DataTemplate>,
-    /// Templates kept in other objects, or as one text.
-    #[serde(default)]
-    pub template_from: Vec<TemplateFrom>,
-}
-
-impl SecretTemplate {
-    /// The Secret's labels; a value may itself be a template.
-    pub fn labels(&self) -> &Labels {
-        &self.metadata.labels
-    }
-}
-
-/// What makes one key of a Secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DataTemplate {
-    /// One value that was read, as it is: `{{ .token }}` or `{{ index . "token" }}`.
-    Value(String),
-    /// Anything else.
-    Composed,
-}
-
-impl DataTemplate {
-    fn of(text: &str) -> Self {
-        let inside = text.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
-        let words: Vec<&str> = inside.into_iter().flat_map(str::split_whitespace).collect();
-        let is_name = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        let quoted = |name: &'_ str| name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::to_owned);
-        let value = match words.as_slice() {
-            [field] => field.strip_prefix('.').filter(is_name).map(str::to_owned),
-            ["index", ".", name] => quoted(name).filter(|name| !name.contains(['"', '\\'])),
-            _ => None,
-        };
-        value.map_or(Self::Composed, Self::Value)
-    }
-}
-
-fn data_templates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, DataTemplate>, D::Error> {
-    let data = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
-    let template = |text: Option<String>| text.map_or(DataTemplate::Composed, |text| DataTemplate::of(&text));
-    Ok(data.unwrap_or_default().into_iter().map(|(key, text)| (key, template(text))).collect())
-}
-
-/// Whether values stay beside what a template makes of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub enum MergePolicy {
-    /// They do not.
-    #[default]
-    Replace,
-    /// They do.
-    Merge,
-}
-
-/// Templates kept in other objects, or as one text.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TemplateFrom {
-    /// Templates in a ConfigMap of the target namespace.
-    pub config_map: Option<TemplateObject>,
-    /// Templates in a Secret of the target namespace.
-    pub secret: Option<TemplateObject>,
-    /// One text that renders to keys and values. The text itself stays in the manifest.
-    pub literal: Option<IgnoredAny>,
-    /// Where the result goes: `Data`, the default, or into the metadata.
-    pub target: Option<String>,
-}
-
-/// An object that holds templates.
-#[derive(Debug, Clone, Deserialize)]
-pub struct TemplateObject {
-    /// Its keys that are used.
-    #[serde(default)]
-    pub items: Vec<TemplateItem>,
-}
-
-/// A template in another object.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TemplateItem {
-    /// The key that holds the template, and that its result gets.
-    pub key: String,
-    /// `KeysAndValues` if the template makes its own keys.
-    pub template_as: Option<String>,
-}
-
-/// One value that an ExternalSecret reads.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DataEntry {
-    /// The key it gets.
-    pub secret_key: String,
-    /// Where it is read.
-    pub remote_ref: RemoteRef,
-    pub(crate) source_ref: Option<EntrySource>,
-}
-
-/// Where a value is read.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RemoteRef {
-    /// The name of the source Secret.
-    pub key: String,
-    /// The key in the source; without one the value is the whole source as JSON.
-    pub property: Option<String>,
-    /// `Fetch` if labels and annotations are read and not values.
-    pub metadata_policy: Option<String>,
-    /// How keys are renamed.
-    pub conversion_strategy: Option<String>,
-    /// How values are decoded before anything else; absent means not at all.
-    pub decoding_strategy: Option<String>,
-}
-
-impl RemoteRef {
-    /// Whether values arrive as they are in the source.
-    pub(crate) fn is_verbatim(&self) -> bool {
-        self.decoding_strategy.as_deref().is_none_or(|strategy| strategy == "None")
-    }
-
-    /// Whether the reference is to values, under their own names.
-    pub(crate) fn is_plain(&self) -> bool {
-        let is = |field: &Option<String>, default: &str| field.as_deref().is_none_or(|value| value == default);
-        is(&self.metadata_policy, "None") && is(&self.conversion_strategy, "Default")
-    }
-}
-
-/// A set of values that an ExternalSecret reads.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DataFrom {
-    /// All values of one source.
-    pub extract: Option<RemoteRef>,
-    /// All sources that fit a search.
-    pub find: Option<Find>,
-    /// How keys are renamed; what they become is known only to the controller.
-    #[serde(default)]
-    pub rewrite: Vec<IgnoredAny>,
-    pub(crate) source_ref: Option<EntrySource>,
-}
-
-/// A search for sources. Each one that is found becomes one value, the whole source as JSON, under the source's name.
-///
-/// Source: `Client.GetAllSecrets` (pkg/provider/kubernetes/client.go), which looks at tags first.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct Find {
-    /// Labels that a source must have.
-    pub tags: Option<Labels>,
-    /// What a source's name must be like.
-    pub name: Option<FindName>,
-}
-
-/// What the name of a source must be like.
-#[derive(Debug, Clone, Deserialize)]
-pub struct FindName {
-    /// An expression that matches anywhere in it.
-    pub regexp: Option<String>,
-}
-
-impl Find {
-    /// Whether it finds a Secret of this name with these labels. An expression that the controller would refuse finds
-    /// nothing.
-    pub fn finds(&self, name: &str, labels: &Labels) -> bool {
-        match (&self.tags, &self.name) {
-            (Some(tags), _) => tags.iter().all(|(key, value)| labels.get(key) == Some(value)),
-            (None, Some(FindName { regexp: Some(regexp) })) => {
-                Regex::new(regexp).is_ok_and(|regex| regex.is_match(name))
-            }
-            (None, _) => false,
-        }
-    }
-}
-
-/// The store, or something else, that one entry reads instead of the spec's store.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct EntrySource {
-    /// Absent if the entry reads a generator.
-    pub(crate) store_ref: Option<StoreRef>,
 }

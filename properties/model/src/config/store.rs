@@ -22,9 +22,28 @@ pub struct ClusterSecretStore {
     pub kubernetes: Option<KubernetesProvider>,
     /// Which namespaces may use it; one match is enough, and an empty list lets everyone.
     pub conditions: Vec<StoreCondition>,
+    /// The class of the controllers that process it; any does if it is empty.
+    controller: String,
 }
 
+/// The class of a controller that is given none (`--controller-class`).
+const DEFAULT_CLASS: &str = "default";
+
 impl ClusterSecretStore {
+    /// Why nothing can be read through it where it is tested, if nothing can be, for reasons that are no fault of it.
+    ///
+    /// Source: `ShouldProcessStore` (pkg/controllers/secretstore/common.go) for the class.
+    pub fn unusable(&self) -> Option<String> {
+        if ![DEFAULT_CLASS, ""].contains(&self.controller.as_str()) {
+            return Some(format!(
+                "it is for controllers of class {:?}, and the one that is tested is of none",
+                self.controller
+            ));
+        }
+        let foreign = self.kubernetes.as_ref()?.foreign_authentication()?;
+        Some(format!("{foreign} is for another API server than that of the test"))
+    }
+
     /// Whether External Secrets Operator lets a namespace with these [`effective_labels`] use the store.
     ///
     /// Source: `Manager.shouldProcessSecret` (pkg/controllers/secretstore/client_manager.go), where expressions are
@@ -46,6 +65,8 @@ pub struct KubernetesProvider {
     /// How the store authenticates.
     #[serde(default)]
     auth: Auth,
+    #[serde(default)]
+    auth_ref: Option<Value>,
 }
 
 impl KubernetesProvider {
@@ -53,12 +74,20 @@ impl KubernetesProvider {
     pub fn service_account(&self) -> Option<&ServiceAccountRef> {
         self.auth.service_account.as_ref()
     }
+
+    /// The field with a credential of one API server, if it authenticates by that.
+    fn foreign_authentication(&self) -> Option<&'static str> {
+        let fields = [("authRef", &self.auth_ref), ("auth.cert", &self.auth.cert), ("auth.token", &self.auth.token)];
+        fields.into_iter().find(|(_, value)| value.is_some()).map(|(field, _)| field)
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Auth {
     service_account: Option<ServiceAccountRef>,
+    cert: Option<Value>,
+    token: Option<Value>,
 }
 
 /// The ServiceAccount of a store.
@@ -106,6 +135,7 @@ pub(super) fn read(manifest: &Manifest) -> Result<ClusterSecretStore, BundleErro
         object: manifest.object.clone(),
         kubernetes: spec.provider.kubernetes,
         conditions,
+        controller: spec.controller,
     })
 }
 
@@ -115,6 +145,8 @@ struct StoreSpec {
     provider: Provider,
     #[serde(default)]
     conditions: Vec<ConditionFields>,
+    #[serde(default)]
+    controller: String,
 }
 
 #[derive(Deserialize)]

@@ -20,6 +20,7 @@ mod format_reads_other_key;
 mod immutable_copies;
 mod kargo_regex_flag;
 mod kargo_unanchored;
+mod keys_beyond_consumer;
 mod labels_checked_on_create_only;
 mod newline_after_token;
 mod oauth_keys_swapped;
@@ -66,6 +67,7 @@ pub const RULES: &[Rule] = &[
     immutable_copies::RULE,
     kargo_regex_flag::RULE,
     kargo_unanchored::RULE,
+    keys_beyond_consumer::RULE,
     labels_checked_on_create_only::RULE,
     newline_after_token::RULE,
     oauth_keys_swapped::RULE,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::remote::is_key;
 use super::templates::Templates;
 use super::{Source, hints};
-use crate::config::{Bundle, DataFrom, ExternalSecretSpec, OPAQUE, RemoteRef, SourceRef, StoreRef};
+use crate::config::{Bundle, DataFrom, ExternalSecretSpec, MetadataPolicy, OPAQUE, RemoteRef, SourceRef, StoreRef};
 
 /// Adds the keys that the ExternalSecret of `object`, with this `spec`, needs of sources that are in no manifest. `source_ref`
 /// gives the Secret to which a reference leads.
@@ -18,7 +18,8 @@ pub(super) fn add_keys(
     source_ref: impl Fn(&StoreRef, &RemoteRef) -> SourceRef,
 ) {
     let templates = Templates::of(object);
-    for entry in spec.data.iter().filter(|entry| entry.remote_ref.property.is_none() && entry.remote_ref.is_plain()) {
+    for entry in spec.data.iter().filter(|entry| entry.remote_ref.property.is_none() && reads_values(&entry.remote_ref))
+    {
         let Some(store) = spec.store_of(entry.source_ref.as_ref()) else { continue };
         let members = templates.members(&entry.secret_key).filter(|name| is_key(name)).map(str::to_owned);
         add(bundle, sources, &source_ref(store, &entry.remote_ref), members);
@@ -53,8 +54,12 @@ fn keys_of_type(spec: &ExternalSecretSpec) -> impl Iterator<Item = String> {
     hints::keys_of(secret_type).iter().map(|key| (*key).to_owned())
 }
 
+fn reads_values(remote: &RemoteRef) -> bool {
+    remote.metadata_policy == MetadataPolicy::None
+}
+
 fn is_whole(entry: &DataFrom, extract: &RemoteRef) -> bool {
-    extract.property.is_none() && extract.is_plain() && entry.rewrite.is_empty()
+    extract.property.is_none() && reads_values(extract) && entry.rewrite.is_empty()
 }
 
 fn add(

@@ -191,7 +191,7 @@ fn demands(target: &Target, source: &SourceRef, keys: &BTreeSet<String>) -> Resu
             Some(alphabet) => ValueKind::Base64(alphabet, Box::new(read)),
             None => read,
         };
-        let (key, path) = key_of(keys, property);
+        let (key, path) = key_of(keys, remote.property.as_deref().unwrap_or(property));
         let kind = match path {
             Some(path) => ValueKind::Document(below(path, encoded).map_err(refused)?, Notation::Json),
             None => encoded,

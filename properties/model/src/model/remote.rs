@@ -10,6 +10,8 @@ use super::value_kind::Alphabet;
 
 /// How a value is read.
 pub(super) struct Remote {
+    /// The property as it is written: a key, or a path below one.
+    pub(super) property: Option<String>,
     /// The base64 that is taken off it.
     pub(super) decoding: Option<Alphabet>,
     /// Whether it is something else than values under their keys: labels and annotations, or fields of the document that one
@@ -35,7 +37,8 @@ impl Remote {
             is("decodingStrategy", "Base64URL").then_some(Alphabet::UrlSafe)
         };
         let is_part = whole.is_some_and(|extract| extract["property"].is_string());
-        Self { decoding, is_other: is_part || is("metadataPolicy", "Fetch") }
+        let property = single.and_then(|reference| reference["property"].as_str()).map(str::to_owned);
+        Self { property, decoding, is_other: is_part || is("metadataPolicy", "Fetch") }
     }
 }
 

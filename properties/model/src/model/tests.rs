@@ -8,6 +8,7 @@ use super::testing::reference;
 use super::*;
 use crate::selector::{OptIn, opt_ins};
 
+mod content;
 mod switches;
 
 /// Two stores over one namespace: `open` for everyone, `guarded` for labelled namespaces and `team-*`.
@@ -137,7 +138,7 @@ fn target_has_the_names_type_and_labels_of_its_template() {
             source: source("central", "pat"),
             store: "open".into(),
             property: Some("token".into()),
-            verbatim: true,
+            origin: Some(Origin::value(&source("central", "pat"), "token")),
         }]
     );
 }
@@ -159,8 +160,14 @@ fn target_without_template_has_the_names_and_labels_of_its_external_secret() {
 #[case::template("    target: {template: {data: {a: x, b: z}}}\n", &["a", "b"])]
 #[case::template_beside_values("    target: {template: {mergePolicy: Merge, data: {a: x}}}\n", &["a", "t"])]
 #[case::template_elsewhere(
-    "    target: {template: {templateFrom: [{configMap: {name: c, items: [{key: f}]}}]}}\n",
-    &["f"]
+    "    target: {template: {templateFrom: [{literal: \"f: '{{ .t }}'\\ng: a\"}]}}\n",
+    &["f", "g"]
+)]
+#[case::metadata("    dataFrom: [{extract: {key: cert, metadataPolicy: Fetch}}]\n", &["annotations", "labels", "t"])]
+#[case::search_by_label("    dataFrom: [{find: {tags: {share: 'true'}}}]\n", &["t"])]
+#[case::renamed_whole_source(
+    "    dataFrom: [{extract: {key: cert}, rewrite: [{regexp: {source: 'tls', target: ssl}}]}]\n",
+    &["ssl.crt", "ssl.key", "t"]
 )]
 #[case::template_elsewhere_for_labels(
     "    target: {template: {data: {a: x}, templateFrom: [{target: Labels, literal: x}]}}\n",
@@ -179,25 +186,21 @@ fn keys_of_a_copy_are_exact(#[case] spec: &str, #[case] keys: &[&str]) {
 }
 
 #[rstest]
-#[case::search("    dataFrom: [{find: {name: {regexp: x}}}]\n", "dataFrom searches or generates")]
+#[case::search_by_name("    dataFrom: [{find: {name: {regexp: x}}}]\n", "dataFrom[0].find.name: whatever else")]
 #[case::generator(
     "    dataFrom: [{sourceRef: {generatorRef: {kind: Password, name: p}}}]\n",
-    "dataFrom searches or generates"
+    "dataFrom[0].sourceRef.generatorRef: what generator Password p makes"
 )]
 #[case::rewrite(
-    "    dataFrom: [{extract: {key: x}, rewrite: [{regexp: {source: a, target: b}}]}]\n",
-    "dataFrom rewrites keys"
+    "    data: [{secretKey: a, remoteRef: {key: x, property: a}}]
+    dataFrom: [{extract: {key: x}, rewrite: [{regexp: {source: '[a&&b]', target: b}}]}]\n",
+    "dataFrom[0].rewrite: the expression"
 )]
-#[case::part_of_a_value("    dataFrom: [{extract: {key: x, property: json}}]\n", "something else than the keys")]
-#[case::metadata("    dataFrom: [{extract: {key: x, metadataPolicy: Fetch}}]\n", "something else than the keys")]
-#[case::source_without_known_keys("    dataFrom: [{extract: {key: x}}]\n", "no key is known")]
+#[case::part_of_a_value("    dataFrom: [{extract: {key: x, property: json}}]\n", "those of a JSON document")]
+#[case::source_without_known_keys("    dataFrom: [{extract: {key: x}}]\n", "no key of central/x is known")]
 #[case::rendered_keys(
-    "    target: {template: {templateFrom: [{literal: 'a: b'}]}}\n",
-    "templateFrom makes its own keys"
-)]
-#[case::rendered_keys_elsewhere(
-    "    target: {template: {templateFrom: [{secret: {name: s, items: [{key: f, templateAs: KeysAndValues}]}}]}}\n",
-    "templateFrom makes its own keys"
+    "    target: {template: {templateFrom: [{literal: '{{ .a }}: b'}]}}\n",
+    "target.template.templateFrom[0].literal: an action of the template makes keys"
 )]
 fn keys_that_only_the_controller_knows_are_unknown(#[case] spec: &str, #[case] reason: &str) {
     let target = only(distributed("docker", "open", spec));
@@ -217,7 +220,19 @@ fn keys_that_only_the_controller_knows_are_unknown(#[case] spec: &str, #[case] r
     &["t from token", "tls.crt from tls.crt", "tls.key from tls.key"]
 )]
 #[case::decoded("    dataFrom: [{extract: {key: cert, decodingStrategy: Auto}}]\n", &["t from token"])]
-#[case::renamed("    dataFrom: [{extract: {key: cert}, rewrite: [{regexp: {source: a, target: b}}]}]\n", &[])]
+#[case::renamed(
+    "    dataFrom: [{extract: {key: cert}, rewrite: [{regexp: {source: tls, target: ssl}}]}]\n",
+    &["ssl.crt from tls.crt", "ssl.key from tls.key", "t from token"]
+)]
+#[case::converted("    dataFrom: [{extract: {key: cert, conversionStrategy: Unicode}}]\n", &[
+    "t from token",
+    "tls.crt from tls.crt",
+    "tls.key from tls.key"
+])]
+#[case::template_elsewhere_of_a_value(
+    "    target: {template: {templateFrom: [{literal: 'a: \"Bearer {{ .t }}\"'}]}}\n",
+    &[]
+)]
 fn keys_that_hold_a_value_as_it_is_are_told(#[case] spec: &str, #[case] expected: &[&str]) {
     let model = model(&[distributed("docker", "open", &format!("{TOKEN}{spec}")), certificate("central")]);
     let verbatim = model.targets[0].verbatim.iter();

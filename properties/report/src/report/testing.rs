@@ -103,6 +103,7 @@ pub fn report(strict: bool, properties: Vec<PropertyReport>) -> Report {
                 value: "https://127.0.0.1:6443".into(),
             }],
             left_out: Vec::new(),
+            not_judged: vec!["ClusterExternalSecret app at a.yaml:3: spec.x: nobody reads it".into()],
         },
         cluster: Cluster {
             provider: "embedded".into(),

@@ -127,7 +127,8 @@ impl<'a> PortalTrial<'a> {
                 let Some(secret) = view.secret(&namespace, &target.secret) else {
                     return Progress::NotYet("it does not exist".to_owned());
                 };
-                oracle::faithful(target, secret, &issuer.values).map_or_else(Progress::NotYet, Progress::Done)
+                oracle::faithful(target, secret, &(issuer.source(), &issuer.values))
+                    .map_or_else(Progress::NotYet, Progress::Done)
             });
             match faithful.await {
                 // A copy that does not become so in its time is left to Backstage as it is.

@@ -126,7 +126,7 @@ impl<'a> Trial<'a> {
             return;
         }
         let bound = self.env.propagation_bound(self.target).limit();
-        match dependent.until_faithful(self.env, &issuer.values, bound).await {
+        match dependent.until_faithful(self.env, &(issuer.source(), &issuer.values), bound).await {
             Ok(()) => self.unfaithful = None,
             Err(WaitError::TimedOut { last, .. } | WaitError::Impossible { why: last, .. }) => {
                 self.unfaithful = Some(last);

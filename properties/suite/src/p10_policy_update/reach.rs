@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use credence_core::id::{CaseId, agent};
 use credence_core::text::chain;
-use credence_model::values::Values;
+use credence_model::values;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::SecretSeen;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 
+use super::World;
 use super::subject::{Allowed, Subject, SubjectError};
-use super::{World, share_of};
 use crate::observation::{self, Observation};
 use crate::oracle::Expected;
 use crate::testbed::TestBed;
@@ -42,7 +42,7 @@ pub(super) async fn play(
     cases: &[(CaseId, World)],
 ) -> Vec<(Observation, Vec<Lease>)> {
     let shared = env.sources.share(&subject.target.sources()).await;
-    let values = share_of(&shared, subject.target);
+    let values = shared.to_values();
     let mut live = join_all(cases.iter().map(|(id, world)| Live::begin(env, subject, *id, world))).await;
     let mut before: Option<&Allowed> = None;
     for stage in stages {
@@ -101,7 +101,7 @@ impl Live {
         subject: &Subject<'_>,
         before: Option<&Allowed>,
         allowed: &Allowed,
-        values: &Values,
+        values: &values::World,
     ) {
         if self.observation.outcome != Outcome::Held {
             return;

@@ -8,7 +8,7 @@ use credence_core::id::{CaseId, agent};
 use credence_core::text::chain;
 use credence_model::config::SourceRef;
 use credence_model::model::POLICY_BOUND;
-use credence_model::values::Values;
+use credence_model::values;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::{ExternalSecretSeen, SecretSeen, View};
 use credence_watch::wait::{self, Progress};
@@ -19,8 +19,8 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::time::Instant;
 
+use super::World;
 use super::subject::{Rights, Subject};
-use super::{World, share_of};
 use crate::observation::{self, Observation};
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::rotation::until_like;
@@ -47,7 +47,7 @@ pub(super) async fn play(
     cases: &[(CaseId, World)],
 ) -> Vec<(Observation, Vec<Lease>)> {
     let shared = env.sources.share(&subject.target.sources()).await;
-    let values = share_of(&shared, subject.target);
+    let values = shared.to_values();
     let mut live = join_all(cases.iter().map(|(id, world)| Live::begin(env, subject, *id, world, &values))).await;
     if let Err(ended) = steps(env, subject, revocation, cases, &values, &mut live).await {
         live.iter_mut().for_each(|live| live.end_with(ended.outcome.clone()));
@@ -60,7 +60,7 @@ async fn steps(
     subject: &Subject<'_>,
     revocation: Rights,
     cases: &[(CaseId, World)],
-    values: &Values,
+    values: &values::World,
     live: &mut [Live],
 ) -> Result<(), Observation> {
     let readers = readers(env, subject, cases.first().map(|(id, _)| *id)).await?;
@@ -84,7 +84,7 @@ async fn steps(
 }
 
 impl Live {
-    async fn begin(env: &TestBed, subject: &Subject<'_>, id: CaseId, world: &World, values: &Values) -> Self {
+    async fn begin(env: &TestBed, subject: &Subject<'_>, id: CaseId, world: &World, values: &values::World) -> Self {
         let mut live = Self { id, leases: Vec::new(), before: None, observation: Observation::of(Outcome::Held) };
         if let Err(failed) = live.populate(env, subject, world, values).await {
             live.observation = failed;
@@ -97,7 +97,7 @@ impl Live {
         env: &TestBed,
         subject: &Subject<'_>,
         world: &World,
-        values: &Values,
+        values: &values::World,
     ) -> Result<(), Observation> {
         let (client, target) = (env.client_for(self.id), subject.target);
         for _ in 0..2 {
@@ -170,7 +170,7 @@ impl Live {
         &mut self,
         env: &TestBed,
         subject: &Subject<'_>,
-        values: &Values,
+        values: &values::World,
         took: Duration,
         outage: Duration,
     ) {

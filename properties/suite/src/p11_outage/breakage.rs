@@ -9,13 +9,14 @@ use credence_cluster::cluster::{ClusterError, Component};
 use credence_cluster::faults::proxy::Mode;
 use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
+use credence_model::values::World;
 use credence_programs::process::Paused;
 use credence_watch::wait::{self, Progress, WaitError};
 use tokio::time::Instant;
 
 use super::fault::{Fault, keys_to_lose};
 use super::rights::{Revoked, RightsError};
-use super::scope::{Scope, World};
+use super::scope::Scope;
 use crate::supplies::Gates;
 use crate::testbed::TestBed;
 use crate::testbed::sources::{ExclusiveLease, Part, SourceError, Withdrawn};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use credence_core::id::CaseId;
 use credence_core::text::chain;
 use credence_model::model::Target;
+use credence_model::values::World;
 use credence_report::verdict::{self, Outcome, Violation};
 use credence_watch::observer::ExternalSecretSeen;
 use credence_watch::wait::{self, Progress};
@@ -16,7 +17,6 @@ use tokio::time::Instant;
 use super::breakage::Broken;
 use super::fault::Fault;
 use super::place::{Harm, Place};
-use super::scope::{World, values_of};
 use super::{Episode, Move, Population, Scenario};
 use crate::observation::{self, Observation};
 use crate::oracle::Expected;
@@ -80,10 +80,9 @@ impl<'a> Live<'a> {
             self.joining = Some((dependent, joins.clone()));
         }
         for Place { dependent, .. } in &self.places {
-            let values = values_of(dependent.target, &scenario.initial);
             let bound = env.provisioning_bound().max(env.propagation_bound(dependent.target).limit());
             // A copy that was never right has nothing to say about outages; other properties judge it.
-            let settled = dependent.until_faithful(env, &values, bound).await;
+            let settled = dependent.until_faithful(env, &scenario.initial, bound).await;
             settled.map_err(|error| Observation::unknown(format!("no copy to keep: {error}")))?;
         }
         Ok(())
@@ -110,9 +109,8 @@ impl<'a> Live<'a> {
         }
         self.observation.count("rotate source before an outage");
         for Place { dependent, .. } in &self.places {
-            let values = values_of(dependent.target, world);
             let left = env.propagation_bound(dependent.target).limit().saturating_sub(written.elapsed());
-            if let Err(error) = dependent.until_faithful(env, &values, left).await {
+            if let Err(error) = dependent.until_faithful(env, world, left).await {
                 return self.give_up(&format!("updates do not arrive even before the outage: {error}"));
             }
         }
@@ -123,12 +121,11 @@ impl<'a> Live<'a> {
         for Place { dependent, events, before } in &mut self.places {
             let dependent = &*dependent;
             let Dependent { target, namespace, .. } = dependent;
-            let values = values_of(target, world);
             let what = format!("{namespace}/{} at rest", target.secret);
             let bound = env.propagation_bound(target).limit();
             let rest = wait::until(&env.observer, &what, bound, |view| {
                 let ready = view.external_secret(namespace, &target.external_secret);
-                match dependent.look(view, &values) {
+                match dependent.look(view, world) {
                     Err(why) => Progress::NotYet(why),
                     Ok(()) if !ready.is_some_and(ExternalSecretSeen::says_ready) => {
                         Progress::NotYet("its ExternalSecret does not say that it is ready".to_owned())
@@ -193,8 +190,7 @@ impl<'a> Live<'a> {
     /// Checks what was recorded since the outage began, or since the last check.
     pub(super) fn check(&mut self, fault: Fault, old: &World, new: &World, updates: bool) {
         for place in &mut self.places {
-            let (old, new) = (values_of(place.dependent.target, old), values_of(place.dependent.target, new));
-            let harm = if updates { Harm::NeitherOf(&old, &new) } else { Harm::Anything };
+            let harm = if updates { Harm::NeitherOf(old, new) } else { Harm::Anything };
             if let Err(why) = place.unharmed(&harm) {
                 let violated = verdict::violated(format!("{fault}: {why}"));
                 self.observation.outcome = verdict::worse(self.observation.outcome.clone(), violated);
@@ -222,7 +218,7 @@ impl<'a> Live<'a> {
             let provisioning = if place.before.is_none() { env.provisioning_bound() } else { Duration::ZERO };
             let bound = env.recovery_bound(target, outage).limit() + provisioning;
             let left = bound.saturating_sub(healed.elapsed());
-            let arrived = place.dependent.until_faithful(env, &values_of(target, new), left).await;
+            let arrived = place.dependent.until_faithful(env, new, left).await;
             (bound, arrived.map(|()| healed.elapsed()))
         });
         for (bound, arrived) in join_all(arrivals).await {
@@ -251,7 +247,7 @@ impl<'a> Live<'a> {
         }
         let held = wait::hold(&env.observer, "the last values in all copies", HOLD, |view| {
             let mut places = self.places.iter();
-            places.try_for_each(|place| place.dependent.look(view, &values_of(place.dependent.target, world)))
+            places.try_for_each(|place| place.dependent.look(view, world))
         });
         if let Err(error) = held.await {
             self.end_with(observation::failed(&error));

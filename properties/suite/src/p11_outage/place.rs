@@ -1,7 +1,7 @@
 //! One namespace of a case: what its copy was before an outage, and what has become of it.
 
 use credence_model::model::Target;
-use credence_model::values::Values;
+use credence_model::values::World;
 use credence_watch::observer::{ExternalSecretSeen, SecretEvent, SecretSeen, View};
 use credence_watch::wait::{self, Progress};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -26,7 +26,7 @@ pub(super) enum Harm<'a> {
     /// Any change.
     Anything,
     /// Anything that is made of neither of two versions of the source.
-    NeitherOf(&'a Values, &'a Values),
+    NeitherOf(&'a World, &'a World),
 }
 
 impl Place<'_> {
@@ -123,6 +123,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use credence_core::credential::Credential;
+    use credence_model::values::Values;
     use rstest::rstest;
 
     use super::super::tests::reference;
@@ -145,6 +146,12 @@ mod tests {
         BTreeMap::from([(id_key.to_owned(), Credential::new(id)), (secret_key.to_owned(), Credential::new(secret))])
     }
 
+    /// A world in which the only source of `target` has these values.
+    fn world(target: &Target, id: &str, secret: &str) -> World {
+        let source = target.sources().into_iter().next().unwrap();
+        World::from([(source.clone(), values("client-id", id, "client-secret", secret))])
+    }
+
     #[rstest]
     #[case::the_same(Some(("1", "old", "old")), None, None)]
     #[case::deleted(None, Some("was deleted"), Some("was deleted"))]
@@ -161,8 +168,7 @@ mod tests {
         let target = model.targets.iter().find(|target| target.name == "backstage-oauth-credentials").unwrap();
         let before = copy(target, "1", "old", "old");
         let now = now.map(|(uid, id, secret)| copy(target, uid, id, secret));
-        let (old, new) =
-            (values("client-id", "old", "client-secret", "old"), values("client-id", "new", "client-secret", "new"));
+        let (old, new) = (world(target, "old", "old"), world(target, "new", "new"));
         for (harm, expected) in [(Harm::Anything, meanwhile), (Harm::NeitherOf(&old, &new), later)] {
             let seen = judge(target, Some(&before), now.as_ref(), &harm);
             match expected {

@@ -1,17 +1,14 @@
 //! Sources that fail together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
-use credence_model::values::Values;
+use credence_model::values::World;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
-use crate::{generate, oracle};
-
-/// The values of all sources of a scope.
-pub(super) type World = BTreeMap<SourceRef, Values>;
+use crate::generate;
 
 /// Sources that are read through the same stores or by the same targets, so that what happens to one of them can be
 /// felt by the copies of another.
@@ -86,11 +83,6 @@ impl Scope {
         }
         world
     }
-}
-
-/// The values that a target takes from a world.
-pub(super) fn values_of(target: &Target, world: &World) -> Values {
-    oracle::values_for(target, |source| world.get(source))
 }
 
 #[cfg(test)]

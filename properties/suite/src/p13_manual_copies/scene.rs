@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
-use credence_model::config::{OPAQUE, SourceRef};
+use credence_model::config::OPAQUE;
 use credence_model::model::{Bound, Target};
-use credence_model::values::Values;
+use credence_model::values::World;
 use credence_report::verdict::Outcome;
 use credence_watch::observer::{SecretSeen, View};
 use credence_watch::wait::{self, Progress};
@@ -41,7 +41,7 @@ pub(super) struct Scene<'a> {
     /// All copies that the namespace must hold.
     pub(super) expected: Expected<'a>,
     /// The values that their sources have while somebody tries.
-    pub(super) sources: BTreeMap<SourceRef, Values>,
+    pub(super) sources: World,
     /// The actor, unless it is the administrator.
     pub(super) tenant: Option<Tenant>,
     pub(super) observation: Observation,
@@ -146,8 +146,7 @@ impl Scene<'_> {
             let Some(secret) = view.secret(self.namespace, name) else {
                 return Err(oracle::missing(view, self.namespace, name, target));
             };
-            let mut values = target.sources().into_iter().filter_map(|source| self.sources.get(source));
-            values.try_for_each(|values| oracle::faithful(target, secret, values))
+            oracle::faithful(target, secret, &self.sources)
         })
     }
 

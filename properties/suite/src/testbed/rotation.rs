@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::generate::{self, Pick};
 use crate::observation::Observation;
-use crate::oracle;
+use crate::oracle::{self, Known};
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::sources::ExclusiveLease;
@@ -65,6 +65,11 @@ impl Rotation {
             steps,
         });
         Some(strategy.boxed())
+    }
+
+    /// Values of its source, as those of no other.
+    pub fn of_source<'a>(&'a self, values: &'a Values) -> (&'a SourceRef, &'a Values) {
+        (&self.source, values)
     }
 
     /// The values at the end, and the ones before them.
@@ -181,7 +186,7 @@ impl<'a> Dependent<'a> {
     ///
     /// # Errors
     /// When that does not happen within the bound; the error says what was wrong last.
-    pub async fn until_faithful(&self, env: &TestBed, values: &Values, bound: Duration) -> Result<(), WaitError> {
+    pub async fn until_faithful(&self, env: &TestBed, values: &impl Known, bound: Duration) -> Result<(), WaitError> {
         until_like(env, &self.namespace, self.target, values, bound).await
     }
 
@@ -189,7 +194,7 @@ impl<'a> Dependent<'a> {
     ///
     /// # Errors
     /// What is wrong, in words.
-    pub fn look(&self, view: &View<'_>, values: &Values) -> Result<(), String> {
+    pub fn look(&self, view: &View<'_>, values: &impl Known) -> Result<(), String> {
         like(view, &self.namespace, self.target, values)
     }
 
@@ -209,7 +214,7 @@ pub async fn until_like(
     env: &TestBed,
     namespace: &str,
     target: &Target,
-    values: &Values,
+    values: &impl Known,
     bound: Duration,
 ) -> Result<(), WaitError> {
     let what = format!("copy {namespace}/{} like its source", target.secret);
@@ -219,7 +224,7 @@ pub async fn until_like(
     .await
 }
 
-fn like(view: &View<'_>, namespace: &str, target: &Target, values: &Values) -> Result<(), String> {
+fn like(view: &View<'_>, namespace: &str, target: &Target, values: &impl Known) -> Result<(), String> {
     match view.secret(namespace, &target.secret) {
         None => Err(oracle::missing(view, namespace, &target.secret, target)),
         Some(secret) => oracle::faithful(target, secret, values),

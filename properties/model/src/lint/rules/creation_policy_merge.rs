@@ -16,5 +16,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let targets = context.model.targets.iter().filter(|target| target.creation_policy == CreationPolicy::Merge);
+    // Where the configuration makes the Secret itself, the copy joins it.
+    let targets = targets.filter(|target| target.kept.is_empty());
     targets.map(|target| RULE.at(context.place(target), "creationPolicy Merge makes no copy")).collect()
 }

@@ -2,7 +2,7 @@
 
 use credence_core::id::Requirement;
 
-use crate::config::RemoteRef;
+use crate::config::{DecodingStrategy, RemoteRef};
 use crate::lint::{Context, Finding, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let is_auto = |remote: &RemoteRef| remote.decoding_strategy.as_deref() == Some("Auto");
+    let is_auto = |remote: &RemoteRef| remote.decoding_strategy == DecodingStrategy::Auto;
     let mut findings = Vec::new();
     for distributed in &context.bundle.cluster_external_secrets {
         let spec = &distributed.spec.external_secret_spec;

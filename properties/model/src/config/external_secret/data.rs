@@ -1,0 +1,212 @@
+//! The values that an ExternalSecret reads.
+
+use credence_core::labels::Labels;
+use regex::Regex;
+use serde::Deserialize;
+
+use super::StoreRef;
+
+/// One value that an ExternalSecret reads.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataEntry {
+    /// The key it gets.
+    pub secret_key: String,
+    /// Where it is read.
+    pub remote_ref: RemoteRef,
+    pub(crate) source_ref: Option<EntrySource>,
+}
+
+/// Where a value is read.
+///
+/// `version` is not read: Secrets of Kubernetes have no versions, and the provider passes over it. Nor is
+/// `conversionStrategy`: keys of Secrets and their names have no character that it would replace.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RemoteRef {
+    /// The name of the source Secret.
+    pub key: String,
+    /// The key in the source, or a path that begins with one; without it the value is the whole source as JSON.
+    pub property: Option<String>,
+    /// Whether values are read.
+    #[serde(default)]
+    pub metadata_policy: MetadataPolicy,
+    /// How values are decoded before any template.
+    #[serde(default)]
+    pub decoding_strategy: DecodingStrategy,
+}
+
+/// What is read of a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum MetadataPolicy {
+    /// Its values.
+    #[default]
+    None,
+    /// Its labels and annotations.
+    Fetch,
+}
+
+/// How values are decoded before any template.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum DecodingStrategy {
+    /// Not at all.
+    #[default]
+    None,
+    /// As base64.
+    Base64,
+    /// As base64 with the alphabet for URLs.
+    #[serde(rename = "Base64URL")]
+    Base64Url,
+    /// As either, if they are that.
+    Auto,
+}
+
+/// A set of values that an ExternalSecret reads.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataFrom {
+    /// All values of one source.
+    pub extract: Option<RemoteRef>,
+    /// All sources that fit a search.
+    pub find: Option<Find>,
+    /// How keys are renamed, step by step.
+    #[serde(default)]
+    pub rewrite: Vec<Rewrite>,
+    pub(crate) source_ref: Option<EntrySource>,
+}
+
+/// A step in which keys are renamed or merged. Of several fields, the controller heeds the first of this order.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Rewrite {
+    /// Values that are JSON objects become one.
+    pub merge: Option<RewriteMerge>,
+    /// Each key is changed by an expression.
+    pub regexp: Option<RewriteRegexp>,
+    /// Each key is changed by a template.
+    pub transform: Option<RewriteTransform>,
+}
+
+/// The way in which values that are JSON objects become one.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RewriteMerge {
+    /// The key of the merged document.
+    #[serde(default)]
+    pub into: String,
+    /// The keys that are merged last, so that theirs count.
+    #[serde(default)]
+    pub priority: Vec<String>,
+    /// What happens if one of those is absent.
+    #[serde(default)]
+    pub priority_policy: PriorityPolicy,
+    /// What happens if two have the same member.
+    #[serde(default)]
+    pub conflict_policy: ConflictPolicy,
+    /// What the merged members become.
+    #[serde(default)]
+    pub strategy: MergeStrategy,
+}
+
+/// What happens if a key with priority is absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum PriorityPolicy {
+    /// Nothing is written.
+    #[default]
+    Strict,
+    /// It is passed over.
+    IgnoreNotFound,
+}
+
+/// What happens if two documents have the same member.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum ConflictPolicy {
+    /// Nothing is written.
+    #[default]
+    Error,
+    /// The last one counts.
+    Ignore,
+}
+
+/// What merged members become.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum MergeStrategy {
+    /// A key each.
+    #[default]
+    Extract,
+    /// One document, beside the values that it is made of.
+    #[serde(rename = "JSON")]
+    Json,
+}
+
+/// A change of keys by an expression.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RewriteRegexp {
+    /// The expression.
+    pub source: String,
+    /// What each match becomes.
+    pub target: String,
+}
+
+/// A change of keys by a template.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RewriteTransform {
+    /// The template, which has the key as `.value`.
+    pub template: String,
+}
+
+/// A search for sources. Each one that is found becomes one value, the whole source as JSON, under the source's name.
+///
+/// `path` is not read: the provider passes over it.
+///
+/// Source: `Client.GetAllSecrets` (pkg/provider/kubernetes/client.go), which looks at tags first.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Find {
+    /// Labels that a source must have.
+    pub tags: Option<Labels>,
+    /// What a source's name must be like.
+    pub name: Option<FindName>,
+    /// How what was found is decoded.
+    #[serde(default)]
+    pub decoding_strategy: DecodingStrategy,
+}
+
+/// What the name of a source must be like.
+#[derive(Debug, Clone, Deserialize)]
+pub struct FindName {
+    /// An expression that matches anywhere in it.
+    pub regexp: Option<String>,
+}
+
+impl Find {
+    /// Whether it finds a Secret of this name with these labels. An expression that the controller would refuse finds
+    /// nothing.
+    pub fn finds(&self, name: &str, labels: &Labels) -> bool {
+        match (&self.tags, &self.name) {
+            (Some(tags), _) => tags.iter().all(|(key, value)| labels.get(key) == Some(value)),
+            (None, Some(FindName { regexp: Some(regexp) })) => {
+                Regex::new(regexp).is_ok_and(|regex| regex.is_match(name))
+            }
+            (None, _) => false,
+        }
+    }
+}
+
+/// The store, or something else, that one entry reads instead of the spec's store.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EntrySource {
+    /// Absent if the entry reads a generator.
+    pub(crate) store_ref: Option<StoreRef>,
+    pub(crate) generator_ref: Option<GeneratorRef>,
+}
+
+/// What makes values instead of a store.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct GeneratorRef {
+    /// The kind of generator.
+    pub(crate) kind: String,
+    /// Its name.
+    #[serde(default)]
+    pub(crate) name: String,
+}

@@ -1,0 +1,147 @@
+//! The shape of the Secret that an ExternalSecret writes.
+
+use std::collections::BTreeMap;
+
+use credence_core::credential::Credential;
+use credence_core::labels::Labels;
+use serde::{Deserialize, Deserializer};
+
+use super::Metadata;
+
+/// The shape of a Secret. The texts of templates that compose stay in the manifest.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretTemplate {
+    /// The Secret's type.
+    #[serde(rename = "type")]
+    pub secret_type: Option<String>,
+    #[serde(default)]
+    metadata: Metadata,
+    /// Whether the values stay beside what the template makes of them.
+    #[serde(default)]
+    pub merge_policy: MergePolicy,
+    /// What makes each key of `data`.
+    #[serde(default, deserialize_with = "data_templates")]
+    pub data: BTreeMap<String, DataTemplate>,
+    /// Templates kept in other objects, or as one text.
+    #[serde(default)]
+    pub template_from: Vec<TemplateFrom>,
+}
+
+impl SecretTemplate {
+    /// The Secret's labels; a value may itself be a template.
+    pub fn labels(&self) -> &Labels {
+        &self.metadata.labels
+    }
+}
+
+/// What makes one key of a Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataTemplate {
+    /// One value that was read, as it is: `{{ .token }}` or `{{ index . "token" }}`.
+    Value(String),
+    /// A text without any action.
+    Text(Credential),
+    /// Anything else.
+    Composed,
+}
+
+impl DataTemplate {
+    /// The template of one key.
+    pub(crate) fn of(text: &str) -> Self {
+        if !text.contains("{{") {
+            return Self::Text(Credential::new(text));
+        }
+        let inside = text.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+        let words: Vec<&str> = inside.into_iter().flat_map(str::split_whitespace).collect();
+        let is_name = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let quoted = |name: &'_ str| name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::to_owned);
+        let value = match words.as_slice() {
+            [field] => field.strip_prefix('.').filter(is_name).map(str::to_owned),
+            ["index", ".", name] => quoted(name).filter(|name| !name.contains(['"', '\\'])),
+            _ => None,
+        };
+        value.map_or(Self::Composed, Self::Value)
+    }
+}
+
+fn data_templates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, DataTemplate>, D::Error> {
+    let data = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
+    let template = |text: Option<String>| DataTemplate::of(&text.unwrap_or_default());
+    Ok(data.unwrap_or_default().into_iter().map(|(key, text)| (key, template(text))).collect())
+}
+
+/// Whether values stay beside what a template makes of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum MergePolicy {
+    /// They do not.
+    #[default]
+    Replace,
+    /// They do.
+    Merge,
+}
+
+/// Templates kept in other objects, or as one text.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplateFrom {
+    /// Templates in a ConfigMap of the target namespace.
+    pub config_map: Option<TemplateObject>,
+    /// Templates in a Secret of the target namespace.
+    pub secret: Option<TemplateObject>,
+    /// One text that renders to keys and values.
+    #[serde(default, deserialize_with = "hidden_text")]
+    pub literal: Option<Credential>,
+    /// Where the result goes.
+    #[serde(default)]
+    pub target: TemplateTarget,
+}
+
+/// A text that may hold a credential, though it should not.
+fn hidden_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Credential>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(Credential::new))
+}
+
+/// Where the result of a template goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum TemplateTarget {
+    /// Into the data.
+    #[default]
+    Data,
+    /// Into the annotations.
+    Annotations,
+    /// Into the labels.
+    Labels,
+}
+
+/// An object that holds templates.
+#[derive(Debug, Clone, Deserialize)]
+pub struct TemplateObject {
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// Its keys that are used.
+    #[serde(default)]
+    pub items: Vec<TemplateItem>,
+}
+
+/// A template in another object.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TemplateItem {
+    /// The key that holds the template, and that its result gets unless it makes its own keys.
+    pub key: String,
+    /// What the template makes.
+    #[serde(default)]
+    pub template_as: TemplateScope,
+}
+
+/// What a template makes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum TemplateScope {
+    /// One value.
+    #[default]
+    Values,
+    /// Keys and values, as YAML.
+    KeysAndValues,
+}

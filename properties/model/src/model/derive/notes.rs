@@ -1,0 +1,99 @@
+//! What of a distribution, of its template or of a store is not judged, and why.
+
+use std::collections::BTreeSet;
+
+use credence_core::consumer::Consumer;
+
+use super::Distribution;
+use super::reads::{Note, stores};
+use crate::config::{Bundle, ClusterSecretStore};
+use crate::model::{NotJudged, Target};
+
+/// Why no copy of a distribution can be judged, if none can: the operator here cannot make it for reasons that say nothing of the
+/// configuration.
+pub(super) fn obstacle(bundle: &Bundle, distribution: &Distribution<'_>) -> Option<Note> {
+    let unusable = stores(bundle, distribution.spec).into_iter().find_map(|store| {
+        let reason = store.unusable()?;
+        Some(Note::new("secretStoreRef", format!("store {}: {reason}", store.name)))
+    });
+    unusable.or_else(|| absent_template(bundle, distribution))
+}
+
+/// A ConfigMap or Secret with templates that is not in each of the namespaces.
+fn absent_template(bundle: &Bundle, distribution: &Distribution<'_>) -> Option<Note> {
+    let namespaces = distribution.only_namespaces();
+    let templates =
+        distribution.spec.target.template.iter().flat_map(|template| template.template_from.iter().enumerate());
+    let objects = templates.flat_map(|(index, from)| {
+        let both = [("configMap", "ConfigMap", &from.config_map), ("secret", "Secret", &from.secret)];
+        both.into_iter().filter_map(move |(field, kind, object)| Some((index, field, kind, object.as_ref()?)))
+    });
+    for (index, field, kind, object) in objects {
+        let is_in = |namespace: &String| {
+            let mut all = bundle.of_kind("", kind);
+            all.any(|one| one.name() == object.name && one.namespace().unwrap_or("default") == namespace)
+        };
+        let reason = match &namespaces {
+            None => format!("{kind} {} has to be in namespaces of any name, where no manifest puts it", object.name),
+            Some(names) if !names.iter().all(is_in) => {
+                format!("{kind} {} is not in the configuration for each namespace that gets a copy", object.name)
+            }
+            Some(_) => continue,
+        };
+        return Some(Note::new(format!("target.template.templateFrom[{index}].{field}"), reason));
+    }
+    None
+}
+
+/// What a template does beside the data, and what it composes that no consumer is known to read.
+pub(super) fn of_template(distribution: &Distribution<'_>, target: &Target) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let metadata = |field: &str| {
+        let pointer = format!("/{}.target.template.metadata.{field}", distribution.root).replace('.', "/");
+        distribution.object.pointer(&pointer).is_some_and(|value| value.as_object().is_none_or(|map| !map.is_empty()))
+    };
+    for field in ["annotations", "finalizers"] {
+        if metadata(field) {
+            notes
+                .push(Note::new(format!("target.template.metadata.{field}"), "of metadata, labels alone are compared"));
+        }
+    }
+    let template = distribution.spec.target.template.as_ref();
+    let labels = template.into_iter().flat_map(|template| template.labels());
+    for (key, _) in labels.filter(|(_, value)| value.contains("{{")) {
+        let field = format!("target.template.metadata.labels[{key}]");
+        notes.push(Note::new(field, "its value is made by a template, and only texts are compared"));
+    }
+    if !target.kept.is_empty() {
+        let reason = "these keys are kept from the Secret that the configuration makes, and only have to be there";
+        notes.push(Note { keys: target.kept.clone(), ..Note::new("target.creationPolicy", reason) });
+    }
+    let read = Consumer::keys_read(&target.shape()).unwrap_or_default();
+    let is_read = |key: &String| read.contains(key.as_str());
+    let unread: BTreeSet<String> = target.composed.iter().filter(|key| !is_read(key)).cloned().collect();
+    if let (Err(why), false) = (target.rendering(), unread.is_empty()) {
+        let reason = format!("composed by a template, and no consumer is known to read it: {why}");
+        notes.push(Note { keys: unread, ..Note::new("target.template", reason) });
+    }
+    notes
+}
+
+/// The fields of a store on which no copy depends, or that cannot be as they are where it is tested.
+pub(super) fn of_store(store: &ClusterSecretStore) -> Vec<NotJudged> {
+    const FIELDS: [(&str, &str); 3] = [
+        ("retrySettings", "the Kubernetes provider does not read it"),
+        ("refreshInterval", "it says how often the store itself is looked at, and no copy depends on it"),
+        ("provider.kubernetes.server.caBundle", "the API server of the test has another certificate"),
+    ];
+    let written = |field: &str| store.object.pointer(&format!("/spec/{}", field.replace('.', "/"))).is_some();
+    let there = FIELDS.iter().filter(|(field, _)| written(field));
+    there
+        .map(|(field, reason)| NotJudged {
+            place: store.place.clone(),
+            target: None,
+            field: format!("spec.{field}"),
+            keys: BTreeSet::new(),
+            reason: (*reason).to_owned(),
+        })
+        .collect()
+}

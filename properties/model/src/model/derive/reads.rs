@@ -1,0 +1,297 @@
+//! What an ExternalSecret reads: its stores, the Secrets behind them, and each value with the key that it gets.
+//!
+//! Source: External Secrets Operator, `GetProviderSecretData`
+//! (pkg/controllers/externalsecret/externalsecret_controller_secret.go): `dataFrom` in order, of each entry first the values,
+//! then `rewrite`, then `decodingStrategy`; then `data`, which wins. Neither `conversionStrategy`, `version` nor `find.path` does
+//! anything here: keys and names of Kubernetes have no character to convert, and the provider passes over the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::rewrite;
+use crate::config::{
+    Bundle, ClusterSecretStore, DataFrom, EntrySource, ExternalSecretSpec, Find, MetadataPolicy, OPAQUE, RemoteRef,
+    SourceRef, StoreRef,
+};
+use crate::model::remote::key_of;
+use crate::model::{Field, Origin, Source};
+
+/// What a spec reads.
+#[derive(Default)]
+pub(super) struct Read {
+    /// The values of which the key is known, by that key.
+    pub(super) fields: BTreeMap<String, Field>,
+    /// Why there may be more.
+    pub(super) more: Option<String>,
+    /// What is not understood of it.
+    pub(super) notes: Vec<Note>,
+}
+
+/// A field of a spec that keeps something from being judged.
+pub(super) struct Note {
+    /// The field, from the spec of the ExternalSecret.
+    pub(super) field: String,
+    /// The keys of the copy that it is about, if it is about some alone.
+    pub(super) keys: BTreeSet<String>,
+    pub(super) reason: String,
+}
+
+impl Note {
+    pub(super) fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), keys: BTreeSet::new(), reason: reason.into() }
+    }
+
+    pub(super) fn of_key(field: impl Into<String>, key: &str, reason: impl Into<String>) -> Self {
+        Self { keys: [key.to_owned()].into(), ..Self::new(field, reason) }
+    }
+}
+
+/// What of a source a property names, and the path in it if there is one.
+struct Property<'a> {
+    key: &'a str,
+    path: Option<&'a str>,
+}
+
+impl<'a> Property<'a> {
+    /// The key that it is read from, of a source with these keys; one that nobody wrote down has none yet.
+    fn of(property: &'a str, written: Option<&BTreeSet<String>>) -> Self {
+        let (key, path) = key_of(written.unwrap_or(&BTreeSet::new()), property);
+        Self { key, path }
+    }
+
+    fn origin(&self, source: &SourceRef) -> Result<Origin, &'static str> {
+        let value = Origin::value(source, self.key);
+        let Some(path) = self.path else { return Ok(value) };
+        let is_name =
+            |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+        let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+        match path.iter().all(|name| is_name(name)) {
+            true => Ok(Origin::Part { of: Box::new(value), path }),
+            false => Err("the path into JSON is more than names and indices"),
+        }
+    }
+}
+
+/// The Secret that a reference through a store leads to.
+pub(super) fn source_ref(bundle: &Bundle, store: &StoreRef, remote: &RemoteRef) -> SourceRef {
+    SourceRef { namespace: remote_namespace(bundle, store).to_owned(), name: remote.key.clone() }
+}
+
+fn remote_namespace<'a>(bundle: &'a Bundle, store: &StoreRef) -> &'a str {
+    // Every used store reads Kubernetes Secrets, or the bundle would have been refused.
+    &store_named(bundle, store).kubernetes.as_ref().expect("the bundle checked the store's provider").remote_namespace
+}
+
+/// The Secrets of the configuration that a search through a store finds.
+fn found<'a>(bundle: &'a Bundle, store: &StoreRef, find: &'a Find) -> impl Iterator<Item = &'a SourceRef> {
+    let namespace = remote_namespace(bundle, store);
+    let finds = move |(source, _): &(&'a SourceRef, _)| source.namespace == namespace;
+    let secrets = bundle.secrets.iter().filter(finds);
+    secrets.filter(|(source, secret)| find.finds(&source.name, &secret.labels)).map(|(source, _)| source)
+}
+
+fn store_named<'a>(bundle: &'a Bundle, store: &StoreRef) -> &'a ClusterSecretStore {
+    // Every store reference leads somewhere, or the bundle would have been refused.
+    &bundle.stores[&store.name]
+}
+
+/// Every Secret that one of the `specs` reads.
+pub(super) fn sources<'a>(
+    bundle: &Bundle,
+    specs: impl Iterator<Item = &'a ExternalSecretSpec> + Clone,
+) -> BTreeMap<SourceRef, Source> {
+    let mut sources: BTreeMap<SourceRef, Source> = BTreeMap::new();
+    let single = specs.clone().flat_map(|spec| {
+        spec.data.iter().filter_map(|entry| Some((spec.store_of(entry.source_ref.as_ref())?, &entry.remote_ref)))
+    });
+    let whole = specs.clone().flat_map(|spec| {
+        spec.data_from
+            .iter()
+            .filter_map(|entry| Some((spec.store_of(entry.source_ref.as_ref())?, entry.extract.as_ref()?)))
+    });
+    for (store, remote) in single.chain(whole) {
+        let reference = source_ref(bundle, store, remote);
+        let key = key_read(bundle, &reference, remote);
+        let source = sources.entry(reference).or_insert_with_key(|reference| as_written(bundle, reference));
+        source.keys.extend(key);
+    }
+    let searches = specs.flat_map(|spec| {
+        let entries = spec.data_from.iter();
+        entries.filter_map(|entry| Some((spec.store_of(entry.source_ref.as_ref())?, entry.find.as_ref()?)))
+    });
+    for (store, find) in searches {
+        for reference in found(bundle, store, find) {
+            let source = sources.entry(reference.clone()).or_insert_with(|| as_written(bundle, reference));
+            source.tags.extend(find.tags.iter().flatten().map(|(key, _)| key.clone()));
+        }
+    }
+    sources
+}
+
+/// A source as its manifest has it, if there is one.
+fn as_written(bundle: &Bundle, reference: &SourceRef) -> Source {
+    let manifest = bundle.secrets.get(reference);
+    Source {
+        keys: written_keys(bundle, reference).unwrap_or_default(),
+        secret_type: manifest.map_or_else(|| OPAQUE.to_owned(), |secret| secret.secret_type.clone()),
+        tags: BTreeSet::new(),
+    }
+}
+
+/// The keys that the manifest of a source has, if there is one.
+fn written_keys(bundle: &Bundle, reference: &SourceRef) -> Option<BTreeSet<String>> {
+    bundle.secrets.get(reference).map(|secret| secret.data.keys().cloned().collect())
+}
+
+/// The key of a source that a reference reads, if it reads one.
+fn key_read(bundle: &Bundle, source: &SourceRef, remote: &RemoteRef) -> Option<String> {
+    let property = remote.property.as_deref().filter(|_| remote.metadata_policy == MetadataPolicy::None)?;
+    Some(Property::of(property, written_keys(bundle, source).as_ref()).key.to_owned())
+}
+
+/// The stores that a spec reads through.
+pub(super) fn stores(bundle: &Bundle, spec: &ExternalSecretSpec) -> Vec<ClusterSecretStore> {
+    let single = spec.data.iter().map(|entry| entry.source_ref.as_ref());
+    let whole = spec.data_from.iter().map(|entry| entry.source_ref.as_ref());
+    let stores: BTreeMap<&str, &ClusterSecretStore> = single
+        .chain(whole)
+        .filter_map(|own| spec.store_of(own))
+        .map(|store| (store.name.as_str(), store_named(bundle, store)))
+        .collect();
+    stores.into_values().cloned().collect()
+}
+
+/// What a spec reads: each value, and the keys that they have before any template.
+pub(super) fn read(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, spec: &ExternalSecretSpec) -> Read {
+    let mut read = Read::default();
+    for (index, entry) in spec.data_from.iter().enumerate() {
+        let place = format!("dataFrom[{index}]");
+        match entry_fields(bundle, sources, spec, entry, (&place, &mut read)) {
+            Ok(fields) => read.fields.extend(fields.into_iter().map(|field| (field.secret_key.clone(), field))),
+            Err(note) => {
+                // It may have the keys of those before, and then it wins.
+                read.fields.values_mut().for_each(|field| field.origin = None);
+                read.more = Some(format!("{}: {}", note.field, note.reason));
+                read.notes.push(note);
+            }
+        }
+    }
+    for (index, entry) in spec.data.iter().enumerate() {
+        let Some(store) = spec.store_of(entry.source_ref.as_ref()) else { continue };
+        let (key, remote) = (&entry.secret_key, &entry.remote_ref);
+        let source = source_ref(bundle, store, remote);
+        let place = format!("data[{index}].remoteRef");
+        let origin = match origin(bundle, &source, remote) {
+            Ok(origin) => Some(origin.decoded(remote.decoding_strategy)),
+            Err(reason) => {
+                read.notes.push(Note::of_key(place, key, reason));
+                None
+            }
+        };
+        let property = key_read(bundle, &source, remote);
+        let field = Field { secret_key: key.clone(), source, store: store.name.clone(), property, origin };
+        read.fields.insert(key.clone(), field);
+    }
+    read
+}
+
+/// What a single reference reads.
+fn origin(bundle: &Bundle, source: &SourceRef, remote: &RemoteRef) -> Result<Origin, &'static str> {
+    match (&remote.property, remote.metadata_policy) {
+        (_, MetadataPolicy::Fetch) => Err("metadataPolicy Fetch reads labels and annotations, which no case changes"),
+        (None, MetadataPolicy::None) => Ok(Origin::Document { sources: vec![source.clone()] }),
+        (Some(property), MetadataPolicy::None) => {
+            Property::of(property, written_keys(bundle, source).as_ref()).origin(source)
+        }
+    }
+}
+
+/// The values of one entry of `dataFrom`, rewritten and decoded; what is not understood of them goes to the notes of `read`.
+fn entry_fields(
+    bundle: &Bundle,
+    sources: &BTreeMap<SourceRef, Source>,
+    spec: &ExternalSecretSpec,
+    entry: &DataFrom,
+    (place, read): (&str, &mut Read),
+) -> Result<Vec<Field>, Note> {
+    let store = spec.store_of(entry.source_ref.as_ref());
+    let (fields, decoding) = match (store, &entry.find, &entry.extract) {
+        (Some(store), Some(find), _) => {
+            if find.tags.is_none() {
+                let reason = "whatever else has such a name in the namespace of the sources is found as well";
+                read.more = Some(format!("{place}.find.name: {reason}"));
+                read.notes.push(Note::new(format!("{place}.find.name"), reason));
+            }
+            (found_fields(bundle, store, find), find.decoding_strategy)
+        }
+        (Some(store), None, Some(extract)) => {
+            (extracted(bundle, sources, store, extract, (place, read))?, extract.decoding_strategy)
+        }
+        _ => return Err(Note::new(format!("{place}.sourceRef.generatorRef"), generated(entry.source_ref.as_ref()))),
+    };
+    let rewritten = rewrite::apply(&entry.rewrite, fields, sources);
+    let mut fields = rewritten.map_err(|why| Note::new(format!("{place}.rewrite"), why.to_string()))?;
+    let known = |notes: &[Note], key: &str| notes.iter().any(|note| note.keys.contains(key));
+    for field in &mut fields {
+        if field.origin.is_none() && !known(&read.notes, &field.secret_key) {
+            let reason = "several values get this key, and which of them has it differs from time to time";
+            read.notes.push(Note::of_key(format!("{place}.rewrite"), &field.secret_key, reason));
+        }
+        field.origin = field.origin.take().map(|origin| origin.decoded(decoding));
+    }
+    Ok(fields)
+}
+
+fn generated(source: Option<&EntrySource>) -> String {
+    match source.and_then(|source| source.generator_ref.as_ref()) {
+        Some(generator) => {
+            format!("what generator {} {} makes follows from no source", generator.kind, generator.name)
+        }
+        None => "it reads neither a source nor a generator".to_owned(),
+    }
+}
+
+/// Each source that is found becomes one value.
+fn found_fields(bundle: &Bundle, store: &StoreRef, find: &Find) -> Vec<Field> {
+    let whole = |source: &SourceRef| Field {
+        secret_key: source.name.clone(),
+        source: source.clone(),
+        store: store.name.clone(),
+        property: None,
+        origin: Some(Origin::Document { sources: vec![source.clone()] }),
+    };
+    found(bundle, store, find).map(whole).collect()
+}
+
+/// The values of a whole source.
+fn extracted(
+    bundle: &Bundle,
+    sources: &BTreeMap<SourceRef, Source>,
+    store: &StoreRef,
+    extract: &RemoteRef,
+    (place, read): (&str, &mut Read),
+) -> Result<Vec<Field>, Note> {
+    let source = source_ref(bundle, store, extract);
+    let field = |key: &str, property: Option<String>, origin: Option<Origin>| Field {
+        secret_key: key.to_owned(),
+        source: source.clone(),
+        store: store.name.clone(),
+        property,
+        origin,
+    };
+    if extract.property.is_some() {
+        let reason = "its keys are those of a JSON document in the source, which nobody wrote down";
+        return Err(Note::new(format!("{place}.extract.property"), reason));
+    }
+    if extract.metadata_policy == MetadataPolicy::Fetch {
+        let reason = "metadataPolicy Fetch reads labels and annotations, which no case changes";
+        let keys = ["annotations", "labels"];
+        read.notes.extend(keys.map(|key| Note::of_key(format!("{place}.extract.metadataPolicy"), key, reason)));
+        return Ok(keys.map(|key| field(key, None, None)).into());
+    }
+    let keys = &sources[&source].keys;
+    if keys.is_empty() {
+        return Err(Note::new(format!("{place}.extract"), format!("no key of {source} is known")));
+    }
+    let value = |key: &String| field(key, Some(key.clone()), Some(Origin::value(&source, key)));
+    Ok(keys.iter().map(value).collect())
+}

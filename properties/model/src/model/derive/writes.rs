@@ -1,0 +1,197 @@
+//! What an ExternalSecret writes: the keys of a copy, and what each holds.
+//!
+//! Source: External Secrets Operator, `ApplyTemplate` (pkg/controllers/externalsecret/externalsecret_controller_template.go) and
+//! `Parser` (pkg/controllers/templating/parser.go): what was read, unless a template replaces it; then `templateFrom` in order;
+//! then `template.data`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::reads::{Note, Read};
+use crate::config::{
+    Bundle, DataTemplate, ExternalSecretSpec, MergePolicy, TemplateFrom, TemplateScope, TemplateTarget,
+};
+use crate::model::{ExpectedKeys, Origin};
+
+/// What a copy holds.
+pub(super) struct Written {
+    pub(super) keys: ExpectedKeys,
+    /// What keys are made of, where that is known.
+    pub(super) origins: BTreeMap<String, Origin>,
+    /// The keys that a template composes.
+    pub(super) composed: BTreeSet<String>,
+    /// The keys that are taken over though nothing names them.
+    pub(super) unnamed: BTreeSet<String>,
+    /// What is not understood of it.
+    pub(super) notes: Vec<Note>,
+}
+
+/// What is known of one key.
+enum Content {
+    Known(Origin),
+    Composed,
+    Unknown,
+}
+
+/// What the copy of a spec holds, which a Secret with the keys `kept` joins.
+pub(super) fn written(bundle: &Bundle, spec: &ExternalSecretSpec, read: &Read, kept: &BTreeSet<String>) -> Written {
+    let template = spec.target.template.as_ref();
+    let replaces = template.is_some_and(|template| {
+        let makes_some = !template.data.is_empty() || !template.template_from.is_empty();
+        makes_some && template.merge_policy == MergePolicy::Replace
+    });
+    let known = |origin: Option<&Origin>| origin.map_or(Content::Unknown, |origin| Content::Known(origin.clone()));
+    let mut contents: BTreeMap<String, Content> = kept.iter().map(|key| (key.clone(), Content::Unknown)).collect();
+    let (mut unnamed, mut notes, mut unknown) = (BTreeSet::new(), Vec::new(), None);
+    if !replaces {
+        let is_beside = template.is_some_and(|template| template.merge_policy == MergePolicy::Merge);
+        let is_named = |key: &str| !is_beside && spec.data.iter().any(|entry| entry.secret_key == key);
+        unnamed.extend(read.fields.keys().filter(|key| !is_named(key)).cloned());
+        contents.extend(read.fields.iter().map(|(key, field)| (key.clone(), known(field.origin.as_ref()))));
+        unknown.clone_from(&read.more);
+    }
+    let content = |template: &DataTemplate| match template {
+        DataTemplate::Value(name) => known(read.fields.get(name).and_then(|field| field.origin.as_ref())),
+        DataTemplate::Text(text) => Content::Known(Origin::Text(text.clone())),
+        DataTemplate::Composed => Content::Composed,
+    };
+    let from = template.into_iter().flat_map(|template| template.template_from.iter().enumerate());
+    for (index, from) in from.filter(|(_, from)| from.target == TemplateTarget::Data) {
+        for (place, made) in templates(bundle, from) {
+            let place = format!("target.template.templateFrom[{index}].{place}");
+            match made {
+                Template::Value { key, text } => drop(contents.insert(key, content(&DataTemplate::of(&text)))),
+                Template::Keys(keys) => contents.extend(keys.into_iter().map(|key| (key, Content::Composed))),
+                Template::Unknown(reason) => {
+                    // It may make any of the keys before.
+                    contents.values_mut().for_each(|content| *content = Content::Unknown);
+                    unknown = Some(format!("{place}: {reason}"));
+                    notes.push(Note::new(place, reason));
+                }
+            }
+        }
+    }
+    let data = template.into_iter().flat_map(|template| &template.data);
+    contents.extend(data.map(|(key, template)| (key.clone(), content(template))));
+    unnamed.retain(|key: &String| template.is_none_or(|template| !template.data.contains_key(key)));
+    summary(contents, unnamed, notes, unknown)
+}
+
+fn summary(
+    contents: BTreeMap<String, Content>,
+    unnamed: BTreeSet<String>,
+    notes: Vec<Note>,
+    unknown: Option<String>,
+) -> Written {
+    let keys = match unknown {
+        Some(why) => ExpectedKeys::Unknown { why },
+        None => ExpectedKeys::Exactly(contents.keys().cloned().collect()),
+    };
+    let (mut origins, mut composed) = (BTreeMap::new(), BTreeSet::new());
+    for (key, content) in contents {
+        match content {
+            Content::Known(origin) => drop(origins.insert(key, origin)),
+            Content::Composed => drop(composed.insert(key)),
+            Content::Unknown => {}
+        }
+    }
+    Written { keys, origins, composed, unnamed, notes }
+}
+
+/// A template that is kept elsewhere.
+enum Template {
+    /// It makes the value of this key.
+    Value {
+        key: String,
+        text: String,
+    },
+    /// It makes these keys.
+    Keys(Vec<String>),
+    Unknown(&'static str),
+}
+
+/// The templates of one entry of `templateFrom`, in the order of the controller, each with the field that has it.
+fn templates(bundle: &Bundle, from: &TemplateFrom) -> Vec<(String, Template)> {
+    let objects = [("configMap", &from.config_map), ("secret", &from.secret)];
+    let items = objects.into_iter().flat_map(|(kind, object)| {
+        let items = object.iter().flat_map(|object| object.items.iter().map(|item| (&object.name, item)));
+        items.map(move |(name, item)| (kind, name, item))
+    });
+    let items = items.map(|(kind, name, item)| {
+        let template = match (text(bundle, kind, name, &item.key), item.template_as) {
+            (None, TemplateScope::Values) => Template::Keys(vec![item.key.clone()]),
+            (None, TemplateScope::KeysAndValues) => Template::Unknown("the template is not in the configuration"),
+            (Some(text), TemplateScope::Values) => Template::Value { key: item.key.clone(), text },
+            (Some(text), TemplateScope::KeysAndValues) => keys_and_values(&text),
+        };
+        (format!("{kind}.items[{}]", item.key), template)
+    });
+    let literal = from.literal.iter().filter_map(|text| text.expose_str());
+    items.chain(literal.map(|text| ("literal".to_owned(), keys_and_values(text)))).collect()
+}
+
+/// The text of a template in an object of the configuration, if all objects of that name agree.
+fn text(bundle: &Bundle, kind: &str, name: &str, key: &str) -> Option<String> {
+    let texts: BTreeSet<Option<String>> = match kind {
+        "configMap" => bundle
+            .of_kind("", "ConfigMap")
+            .filter(|object| object.name() == name)
+            .map(|object| object.object["data"][key].as_str().map(str::to_owned))
+            .collect(),
+        _ => {
+            let named = bundle.secrets.iter().filter(|(source, _)| source.name == name);
+            named.map(|(_, secret)| secret.data.get(key)?.expose_str().map(str::to_owned)).collect()
+        }
+    };
+    let mut texts = texts.into_iter();
+    texts.next().flatten().filter(|_| texts.next().is_none())
+}
+
+/// The keys that a text makes which is YAML after it is rendered, if no action makes one.
+fn keys_and_values(text: &str) -> Template {
+    const UNKNOWN: Template = Template::Unknown("an action of the template makes keys");
+    const PLACEHOLDER: &str = "credence0value";
+    // Actions that write nothing themselves, or take white space away.
+    let makes_more = ["if", "else", "end", "range", "with", "define", "block", "template"];
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((action, behind)) = after.split_once("}}") else { return UNKNOWN };
+        let first = action.split_whitespace().next().unwrap_or_default();
+        if makes_more.contains(&first) || first.starts_with(['-', '$']) || action.ends_with('-') {
+            return UNKNOWN;
+        }
+        plain.push_str(before);
+        plain.push_str(PLACEHOLDER);
+        rest = behind;
+    }
+    plain.push_str(rest);
+    match serde_yaml::from_str::<BTreeMap<String, serde_yaml::Value>>(&plain) {
+        Ok(made) if !made.keys().any(|key| key.contains(PLACEHOLDER)) => Template::Keys(made.into_keys().collect()),
+        _ => UNKNOWN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::values("user: '{{ .u }}'\npassword: \"{{ .p | js }}\"\n", Some(&["password", "user"][..]))]
+    #[case::block("conf: |\n  a={{ .a }}\n", Some(&["conf"][..]))]
+    #[case::key("{{ .key }}: a", None)]
+    #[case::condition("{{ if .a }}a: b{{ end }}", None)]
+    #[case::trimmed("a: b\n{{- .more }}", None)]
+    #[case::no_mapping("{{ .all }}", None)]
+    #[case::open("a: {{ .b", None)]
+    fn keys_of_a_rendered_text_are_known_unless_an_action_makes_them(
+        #[case] text: &str,
+        #[case] expected: Option<&[&str]>,
+    ) {
+        match (keys_and_values(text), expected) {
+            (Template::Keys(keys), Some(expected)) => assert_eq!(keys, expected),
+            (Template::Unknown(_), None) => {}
+            _ => panic!("{text}"),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What is not understood of a configuration, and so neither held nor violated.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::config::Place;
+
+/// A field that keeps something from being judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotJudged {
+    /// The object, and where it is written.
+    pub place: Place,
+    /// The name of the ClusterExternalSecret or ExternalSecret whose copies it is about; none if it is about a store.
+    pub target: Option<String>,
+    /// The field of the object.
+    pub field: String,
+    /// The keys of the copies that it is about, if it is about some alone.
+    pub keys: BTreeSet<String>,
+    /// The reason.
+    pub reason: String,
+}
+
+impl fmt::Display for NotJudged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, field, keys, reason, .. } = self;
+        write!(f, "{place}: {field}: {reason}")?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", keys.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+    }
+}

@@ -1,0 +1,109 @@
+//! Templates as External Secrets Operator's own engine renders them, for the keys that they compose.
+
+use serde_json::{Value, json};
+
+use super::Target;
+
+/// Functions that make something else each time, or that need the cluster.
+///
+/// Source: Sprig's functions, and those of pkg/template/v2. PKCS#12 has salts; keys and values of a map have no order.
+const FICKLE: &[&str] = &[
+    "ago",
+    "bcrypt",
+    "encryptAES",
+    "fullPemToPkcs12",
+    "fullPemToPkcs12Pass",
+    "genCA",
+    "genCAWithKey",
+    "genPrivateKey",
+    "genSelfSignedCert",
+    "genSelfSignedCertWithKey",
+    "genSignedCert",
+    "genSignedCertWithKey",
+    "getHostByName",
+    "getSecretKey",
+    "htpasswd",
+    "keys",
+    "now",
+    "pemToPkcs12",
+    "pemToPkcs12Pass",
+    "pemTruststoreToPKCS12",
+    "pemTruststoreToPKCS12Pass",
+    "randAlpha",
+    "randAlphaNum",
+    "randAscii",
+    "randBytes",
+    "randInt",
+    "randNumeric",
+    "shuffle",
+    "uuidv4",
+    "values",
+];
+
+impl Target {
+    /// The template of each copy, with the CRD's defaults, for what it composes.
+    ///
+    /// # Errors
+    /// Why nothing can be compared with what it makes.
+    pub fn rendering(&self) -> Result<Value, &'static str> {
+        let template = ["/spec/externalSecretSpec/target/template", "/spec/target/template"];
+        let template = template.into_iter().find_map(|pointer| self.object.pointer(pointer));
+        let mut template = template.cloned().unwrap_or_else(|| json!({}));
+        if self.fields.iter().any(|field| field.origin.is_none()) {
+            return Err("it reads values that do not follow from those of a source");
+        }
+        if self.sources().len() > 1 {
+            return Err("it is made of several sources, of which a case knows one");
+        }
+        if is_fickle(&template) {
+            return Err("its template makes something else each time, or asks the cluster");
+        }
+        let from = template.get_mut("templateFrom").and_then(Value::as_array_mut);
+        for from in from.into_iter().flatten() {
+            if ["configMap", "secret"].iter().any(|object| from.get(object).is_some_and(|value| !value.is_null())) {
+                return Err("its template is in another object");
+            }
+            default(from, "target", "Data");
+        }
+        default(&mut template, "engineVersion", "v2");
+        Ok(template)
+    }
+}
+
+fn default(object: &mut Value, field: &str, value: &str) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.entry(field).or_insert_with(|| json!(value));
+    }
+}
+
+/// Whether an action somewhere in a template calls a function whose result cannot be known.
+fn is_fickle(template: &Value) -> bool {
+    match template {
+        Value::Object(fields) => fields.values().any(is_fickle),
+        Value::Array(items) => items.iter().any(is_fickle),
+        Value::String(text) => text.split("{{").skip(1).any(|rest| {
+            let action = rest.split("}}").next().unwrap_or(rest);
+            action
+                .split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.')
+                .any(|word| FICKLE.contains(&word))
+        }),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::text("now and keys", false)]
+    #[case::value("{{ .now }} {{ .keys | b64enc }}", false)]
+    #[case::time("{{ now | date \"2006\" }}", true)]
+    #[case::in_a_call("{{ printf \"%s\" (randAlphaNum 8) }}", true)]
+    #[case::salted("{{ htpasswd .user .password }}", true)]
+    fn a_template_is_fickle_by_what_it_calls(#[case] text: &str, #[case] expected: bool) {
+        assert_eq!(is_fickle(&json!({ "data": { "a": text } })), expected);
+    }
+}

@@ -1,0 +1,241 @@
+use credence_core::formats::KUBELET;
+
+use super::*;
+use crate::config::DecodingStrategy;
+
+/// A source with these keys.
+fn secret(name: &str, keys: &str) -> String {
+    format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: central}}\nstringData: {{{keys}}}\n")
+}
+
+/// What is not judged of one ClusterExternalSecret, without the places.
+fn unjudged(model: &Model) -> Vec<String> {
+    let shown = |one: &NotJudged| {
+        let keys: Vec<&str> = one.keys.iter().map(String::as_str).collect();
+        format!("{} [{}] {}", one.field.trim_start_matches("spec.externalSecretSpec."), keys.join(" "), one.reason)
+    };
+    model.not_judged.iter().map(shown).collect()
+}
+
+#[rstest]
+#[case::a_key("password", "password of central/pat")]
+#[case::a_key_with_a_dot("tls.crt", "tls.crt of central/pat")]
+#[case::a_path("json.logins.0.name", "logins.0.name in json of central/pat")]
+#[case::a_key_that_nobody_wrote_down("more.of", "more.of of central/pat")]
+#[case::a_path_into_one_that_nobody_wrote_down("more.of/it", "?")]
+#[case::a_query("json.logins.#(name==\"a\").token", "?")]
+fn a_property_is_a_key_or_a_path_into_one(#[case] property: &str, #[case] expected: &str) {
+    let spec = format!("    data: [{{secretKey: a, remoteRef: {{key: pat, property: '{property}'}}}}]\n");
+    let model = model(&[distributed("a", "open", &spec), secret("pat", "json: a, tls.crt: b")]);
+    let origin = model.targets[0].origins.get("a").map_or_else(|| "?".to_owned(), ToString::to_string);
+    assert_eq!(origin, expected);
+    assert_eq!(unjudged(&model).is_empty(), expected != "?", "{:?}", unjudged(&model));
+}
+
+#[test]
+fn a_path_reads_the_key_before_it() {
+    let spec = "    data: [{secretKey: a, remoteRef: {key: pat, property: json.name}}]\n";
+    let model = model(&[distributed("a", "open", spec), secret("pat", "json: a")]);
+    assert_eq!(model.sources[&source("central", "pat")].keys, set(&["json"]));
+    assert_eq!(model.targets[0].fields[0].property.as_deref(), Some("json"));
+}
+
+#[rstest]
+#[case::whole("{key: pat}", Some("all of central/pat as JSON"))]
+#[case::decoded("{key: pat, property: a, decodingStrategy: Base64}", Some("a of central/pat decoded as Base64"))]
+#[case::whole_and_decoded("{key: pat, decodingStrategy: Auto}", Some("all of central/pat as JSON"))]
+#[case::metadata("{key: pat, property: labels.a, metadataPolicy: Fetch}", None)]
+fn a_reference_is_a_function_of_the_source(#[case] remote: &str, #[case] expected: Option<&str>) {
+    let spec = format!("    data: [{{secretKey: a, remoteRef: {remote}}}]\n");
+    let model = model(&[distributed("a", "open", &spec)]);
+    assert_eq!(model.targets[0].origins.get("a").map(ToString::to_string).as_deref(), expected);
+    let reasons = unjudged(&model).concat();
+    assert_eq!(reasons.contains("data[0].remoteRef [a] metadataPolicy Fetch"), expected.is_none(), "{reasons}");
+    let keys = &model.sources[&source("central", "pat")].keys;
+    assert!(!keys.contains("labels.a"), "{keys:?}");
+}
+
+#[test]
+fn a_decoding_is_of_what_was_rewritten() {
+    let spec = "    dataFrom: [{extract: {key: pat, decodingStrategy: Base64URL}, rewrite: [{regexp: {source: a, target: b}}]}]\n";
+    let model = model(&[distributed("a", "open", spec), secret("pat", "a: x")]);
+    let of = Box::new(Origin::value(&source("central", "pat"), "a"));
+    let expected = Origin::Decoded { of, strategy: DecodingStrategy::Base64Url };
+    assert_eq!(model.targets[0].origins, BTreeMap::from([("b".to_owned(), expected)]));
+    assert_eq!(model.targets[0].verbatim, BTreeMap::new());
+}
+
+#[test]
+fn what_a_generator_makes_may_replace_what_came_before() {
+    let spec = "    dataFrom:
+    - {extract: {key: pat}}
+    - {sourceRef: {generatorRef: {kind: Password, name: p}}}
+    data: [{secretKey: b, remoteRef: {key: pat, property: a}}]
+";
+    let model = model(&[distributed("a", "open", spec), secret("pat", "a: x")]);
+    assert_eq!(Vec::from_iter(model.targets[0].origins.keys()), ["b"]);
+    assert_eq!(
+        unjudged(&model),
+        ["dataFrom[1].sourceRef.generatorRef [] what generator Password p makes follows from no source"]
+    );
+}
+
+#[rstest]
+#[case::elsewhere("templateFrom: [{configMap: {name: c, items: [{key: f}]}}]", "no manifest puts it")]
+#[case::in_a_secret("templateFrom: [{target: Labels, secret: {name: c, items: [{key: f}]}}]", "no manifest puts it")]
+fn copies_that_need_an_object_in_namespaces_of_any_name_are_not_judged(#[case] template: &str, #[case] why: &str) {
+    let spec = format!("{TOKEN}    target: {{template: {{{template}}}}}\n");
+    let model = model(&[distributed("a", "open", &spec), distributed("b", "open", TOKEN)]);
+    assert_eq!(model.targets.iter().map(|target| &target.name).collect::<Vec<_>>(), ["b"]);
+    let [one] = &model.not_judged[..] else { panic!("{:?}", model.not_judged) };
+    assert_eq!(one.target.as_deref(), Some("a"));
+    assert!(one.reason.contains(why), "{one}");
+    assert!(one.to_string().starts_with("ClusterExternalSecret a at all.yaml:"), "{one}");
+}
+
+#[test]
+fn a_template_in_the_namespace_that_gets_the_copy_is_read() {
+    let spec = format!(
+        "{TOKEN}    target: {{template: {{templateFrom: [{{configMap: {{name: c, items: [{{key: f}}, {{key: g}}]}}}}]}}}}\n"
+    );
+    let named = distributed("a", "open", &spec)
+        .replace("namespaceSelectors: [{matchLabels: {a: 'true'}}]", "namespaces: [shop]");
+    let templates = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: shop}\n\
+        data: {f: '{{ .t }}', g: 'Bearer {{ .t }}'}\n";
+    let model = model(&[named, templates.to_owned()]);
+    let target = &model.targets[0];
+    assert_eq!(target.keys, ExpectedKeys::Exactly(set(&["f", "g"])));
+    assert_eq!(target.origins, BTreeMap::from([("f".to_owned(), Origin::value(&source("central", "pat"), "token"))]));
+    assert!(unjudged(&model).concat().contains("[g] composed by a template"), "{:?}", unjudged(&model));
+    assert_eq!(target.rendering(), Err("its template is in another object"));
+}
+
+#[rstest]
+#[case::composed("{data: {a: 'Bearer {{ .t }}'}}", "", Ok("v2"))]
+#[case::literal("{templateFrom: [{literal: 'a: b'}]}", "", Ok("v2"))]
+#[case::fickle("{data: {a: '{{ now }}'}}", "", Err("something else each time"))]
+#[case::two_sources(
+    "{data: {a: '{{ .t }}{{ .o }}'}}",
+    "    dataFrom: [{extract: {key: other}}]\n",
+    Err("several sources")
+)]
+fn what_a_template_composes_is_rendered_where_it_can_be(
+    #[case] template: &str,
+    #[case] more: &str,
+    #[case] expected: Result<&str, &str>,
+) {
+    let spec = format!("{TOKEN}{more}    target: {{template: {template}}}\n");
+    let model = model(&[distributed("a", "open", &spec), secret("other", "o: x")]);
+    match (model.targets[0].rendering(), expected) {
+        (Ok(template), Ok(version)) => {
+            assert_eq!(template["engineVersion"], version);
+            assert!(template["templateFrom"].as_array().is_none_or(|from| from[0]["target"] == "Data"), "{template}");
+            assert!(unjudged(&model).is_empty());
+        }
+        (Err(why), Err(expected)) => {
+            assert!(why.contains(expected), "{why}");
+            assert!(unjudged(&model).concat().contains(expected), "{:?}", unjudged(&model));
+        }
+        (found, _) => panic!("{found:?}"),
+    }
+}
+
+#[rstest]
+#[case::other_class("controller: other, provider: {kubernetes: {remoteNamespace: central}}", "class \"other\"")]
+#[case::token(
+    "provider: {kubernetes: {auth: {token: {bearerToken: {name: t}}}}}",
+    "auth.token is for another API server"
+)]
+#[case::kubeconfig("provider: {kubernetes: {authRef: {name: t}}}", "authRef is for another API server")]
+fn copies_of_a_store_that_cannot_be_used_here_are_not_judged(#[case] spec: &str, #[case] why: &str) {
+    let store = format!(
+        "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {{name: s}}\nspec: {{{spec}}}\n"
+    );
+    let model = model(&[store, distributed("a", "s", TOKEN)]);
+    assert!(model.targets.is_empty() && model.sources.is_empty());
+    assert!(model.not_judged[0].to_string().contains(why), "{:?}", model.not_judged);
+}
+
+#[test]
+fn a_store_of_the_class_that_every_controller_has_is_used() {
+    let store = "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {name: s}\n\
+        spec: {controller: default, retrySettings: {maxRetries: 3}, provider: {kubernetes: {server: {caBundle: YQ==}}}}\n";
+    let model = model(&[store.to_owned(), distributed("a", "s", TOKEN)]);
+    assert_eq!(model.targets.len(), 1);
+    let fields: Vec<&str> = model.not_judged.iter().map(|one| one.field.as_str()).collect();
+    assert_eq!(fields, ["spec.retrySettings", "spec.provider.kubernetes.server.caBundle"]);
+    assert!(model.not_judged.iter().all(|one| one.target.is_none()));
+}
+
+#[test]
+fn a_copy_joins_a_secret_that_the_configuration_makes_itself() {
+    let merge = format!("{TOKEN}    target: {{name: app, creationPolicy: Merge}}\n");
+    let by_label = distributed("a", "open", &merge);
+    let named = by_label.replace("namespaceSelectors: [{matchLabels: {a: 'true'}}]", "namespaces: [shop]");
+    let own = "apiVersion: v1\nkind: Secret\nmetadata: {name: app, namespace: shop}\ntype: example.org/app\n\
+        stringData: {own: a}\n";
+    let joined = model(&[named, own.to_owned()]);
+    let target = &joined.targets[0];
+    assert_eq!((&target.keys, &*target.secret_type), (&ExpectedKeys::Exactly(set(&["own", "t"])), "example.org/app"));
+    assert_eq!(target.kept, set(&["own"]));
+    assert_eq!(Vec::from_iter(target.origins.keys()), ["t"]);
+    let waiting = model(&[by_label, own.to_owned()]);
+    assert_eq!(waiting.targets[0].keys, ExpectedKeys::Exactly(set(&["t"])));
+    assert!(waiting.targets[0].kept.is_empty());
+}
+
+#[rstest]
+#[case::template_beside_values("{mergePolicy: Merge, data: {.dockerconfigjson: x}}", "", Some(&["t"][..]))]
+#[case::whole_source("{}", "    dataFrom: [{extract: {key: pull}}]\n", Some(&["user"][..]))]
+#[case::named("{}", "    data: [{secretKey: extra, remoteRef: {key: pat, property: token}}]\n", None)]
+#[case::replaced("{data: {.dockerconfigjson: x}}", "    dataFrom: [{extract: {key: pull}}]\n", None)]
+fn values_beside_those_of_the_consumer_are_told(
+    #[case] template: &str,
+    #[case] reads: &str,
+    #[case] expected: Option<&[&str]>,
+) {
+    let template = template.replacen('{', "{type: kubernetes.io/dockerconfigjson, ", 1);
+    let reads = if reads.is_empty() { TOKEN } else { reads };
+    let spec = format!("{reads}    target: {{template: {template}}}\n");
+    let pull = secret("pull", ".dockerconfigjson: a, user: b");
+    let typed = model(&[distributed("a", "open", &spec), pull.clone()]);
+    let beyond = typed.targets[0].beyond_consumer().map(|(consumer, keys)| (consumer, Vec::from_iter(keys)));
+    assert_eq!(beyond, expected.map(|keys| (KUBELET, keys.to_vec())));
+    let untyped = model(&[distributed("a", "open", &spec.replace("kubernetes.io/dockerconfigjson", "Opaque")), pull]);
+    assert_eq!(untyped.targets[0].beyond_consumer(), None, "nobody is known to read it");
+}
+
+/// The roles of a copy of `database` and `mail`, which both have a password.
+fn roles(data: &str) -> Vec<String> {
+    let spec = format!("    data: [{data}]\n");
+    let model = model(&[
+        distributed("a", "open", &spec),
+        secret("db", "username: a, password: b"),
+        secret("mail", "password: c, url: d"),
+    ]);
+    model.targets[0].roles.iter().map(|(role, origin)| format!("{role} is {origin}")).collect()
+}
+
+#[test]
+fn a_role_that_two_sources_tell_is_not_compared() {
+    let read = |key: &str, property: &str| {
+        format!("{{secretKey: {property}_{key}, remoteRef: {{key: {key}, property: {property}}}}}")
+    };
+    assert_eq!(roles(&read("db", "password")), ["secret is password of central/db"]);
+    assert_eq!(roles(&format!("{}, {}", read("db", "password"), read("mail", "password"))), Vec::<String>::new());
+}
+
+#[rstest]
+#[case::another_value("{secretKey: password, remoteRef: {key: db, property: username}}", &[
+    "username is username of central/db",
+    "secret is password of central/db",
+])]
+#[case::of_no_role("{secretKey: password, remoteRef: {key: mail, property: url}}", &[
+    "value of \"url\" is url of central/mail",
+])]
+#[case::decoded("{secretKey: password, remoteRef: {key: db, property: password, decodingStrategy: Base64}}", &[])]
+#[case::metadata("{secretKey: password, remoteRef: {key: db, property: labels.a, metadataPolicy: Fetch}}", &[])]
+#[case::whole("{secretKey: pat, remoteRef: {key: db}}", &["username is username of central/db"])]
+fn a_role_counts_unless_the_copy_has_another_value_on_purpose(#[case] data: &str, #[case] expected: &[&str]) {
+    assert_eq!(roles(data), expected);
+}
