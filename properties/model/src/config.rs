@@ -195,7 +195,11 @@ fn read_spec<T: DeserializeOwned>(manifest: &Manifest) -> Result<T, BundleError>
             version: manifest.version().to_owned(),
         });
     }
-    typed(manifest, "/spec", manifest.object["spec"].clone())
+    match &manifest.object["spec"] {
+        // The API server takes it, since the definitions do not require the field.
+        Value::Null => Err(BundleError::NoSpec { place: Box::new(Place::of(manifest)) }),
+        spec => typed(manifest, "/spec", spec.clone()),
+    }
 }
 
 /// A part of an object, which stands at this JSON pointer.

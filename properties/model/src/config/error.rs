@@ -11,6 +11,12 @@ pub enum BundleError {
     /// There is nothing to distribute.
     #[error("the configuration holds no ClusterExternalSecret; add one, or give the directory that has them")]
     NoClusterExternalSecret,
+    /// An object that decides distribution says nothing.
+    #[error("{place} has no spec; add it, or leave the object out")]
+    NoSpec {
+        /// The object.
+        place: Box<Place>,
+    },
     /// A field has a value that the API server or the controller would refuse.
     #[error("failed to read {place}")]
     Invalid {

@@ -54,6 +54,16 @@ fn with_conditions(conditions: &str) -> String {
     distributed(EXTERNAL_SECRET).replacen("spec:", &format!("spec:\n  conditions: {conditions}"), 1)
 }
 
+#[rstest]
+#[case("ClusterExternalSecret", "")]
+#[case("ClusterSecretStore", "spec: null\n")]
+#[case("ExternalSecret", "")]
+fn an_object_without_a_spec_is_refused_in_words_of_the_manifest(#[case] kind: &str, #[case] spec: &str) {
+    let head = format!("apiVersion: external-secrets.io/v1\nkind: {kind}\nmetadata: {{name: empty}}\n{spec}---\n");
+    let refusal = refusal(&format!("{head}{}", distributed(EXTERNAL_SECRET)));
+    assert_eq!(refusal, format!("{kind} empty at config/all.yaml:1 has no spec; add it, or leave the object out"));
+}
+
 #[test]
 fn distribution_is_typed_and_everything_is_kept() {
     let bundle = bundle(&format!(

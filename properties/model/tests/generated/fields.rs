@@ -16,7 +16,12 @@ pub(crate) enum Values {
     Key,
     Text,
     Template,
+    /// The value of a label, or a template of one.
+    LabelTemplate,
+    /// An expression that is valid.
     Regex,
+    /// An expression that only the operator reads, when it reconciles.
+    AnyRegex,
     Property,
     Duration,
     Bool,
@@ -28,8 +33,6 @@ pub(crate) enum Values {
     Namespace,
     /// One of these.
     OneOf(&'static [&'static str]),
-    /// An object whose fields are another program's.
-    Opaque,
 }
 
 /// What the model makes of a field.
@@ -45,8 +48,8 @@ pub(crate) enum Standing {
 
 use Standing::{Harmless, Modelled, NotJudged};
 use Values::{
-    Bool, Duration, Key, Label, Name, Namespace, Number, OneOf, Opaque, Property, Regex, Source, Store, StoreKind,
-    Template, Text,
+    AnyRegex, Bool, Duration, Key, Label, LabelTemplate, Name, Namespace, Number, OneOf, Property, Regex, Source,
+    Store, StoreKind, Template, Text,
 };
 
 const fn field(path: &'static str, values: Values, standing: Standing) -> Field {
@@ -55,7 +58,6 @@ const fn field(path: &'static str, values: Values, standing: Standing) -> Field 
 
 const CONVERSION: &str = "keys of Secrets and their names have no character that it converts";
 const VERSION: &str = "Secrets have no versions";
-const ELSEWHERE: &str = "refused for a distribution, whose sources are Secrets";
 const OWN_ACCESS: &str = "the suite gives stores an access of their own to the API server, or refuses them";
 const GENERATOR: &str = "{data: [{secretKey: a, remoteRef: {key: a, property: a}}], dataFrom: [{sourceRef: {generatorRef: {apiVersion: \
      generators.external-secrets.io/v1alpha1, kind: Password, name: a}}}]}";
@@ -97,7 +99,7 @@ pub(crate) const EXTERNAL_SECRET: &[Field] = &[
     field("dataFrom.[].extract.version", Text, Harmless(VERSION)),
     field("dataFrom.[].find.conversionStrategy", CONVERSIONS, Harmless(CONVERSION)),
     field("dataFrom.[].find.decodingStrategy", DECODING, Modelled),
-    field("dataFrom.[].find.name.regexp", Regex, NotJudged(FIND)),
+    field("dataFrom.[].find.name.regexp", AnyRegex, NotJudged(FIND)),
     field("dataFrom.[].find.path", Text, Harmless("the provider passes over it")),
     field("dataFrom.[].find.tags.{}", Label, Modelled),
     field("dataFrom.[].rewrite.[].merge.conflictPolicy", OneOf(&["Ignore", "Error"]), NotJudged(REWRITE_MERGE)),
@@ -109,7 +111,7 @@ pub(crate) const EXTERNAL_SECRET: &[Field] = &[
         NotJudged(REWRITE_MERGE),
     ),
     field("dataFrom.[].rewrite.[].merge.strategy", OneOf(&["Extract", "JSON"]), NotJudged(REWRITE_MERGE)),
-    field("dataFrom.[].rewrite.[].regexp.source", Regex, NotJudged(REWRITE_REGEXP)),
+    field("dataFrom.[].rewrite.[].regexp.source", AnyRegex, NotJudged(REWRITE_REGEXP)),
     field("dataFrom.[].rewrite.[].regexp.target", Text, NotJudged(REWRITE_REGEXP)),
     field("dataFrom.[].rewrite.[].transform.template", Template, NotJudged(REWRITE_TRANSFORM)),
     field("dataFrom.[].sourceRef.generatorRef.apiVersion", Text, NotJudged(GENERATOR)),
@@ -134,7 +136,7 @@ pub(crate) const EXTERNAL_SECRET: &[Field] = &[
         Text,
         Harmless("a copy with a finalizer is like one without, until it goes"),
     ),
-    field("target.template.metadata.labels.{}", Template, Modelled),
+    field("target.template.metadata.labels.{}", LabelTemplate, Modelled),
     field("target.template.templateFrom.[].configMap.items.[].key", Key, Modelled),
     field("target.template.templateFrom.[].configMap.items.[].templateAs", TEMPLATE_AS, NotJudged(TEMPLATES_ELSEWHERE)),
     field("target.template.templateFrom.[].configMap.name", Name, Modelled),
@@ -206,6 +208,3 @@ pub(crate) const STORE: &[Field] = &[
     field("retrySettings.maxRetries", Number, Harmless("the Kubernetes provider does not read it")),
     field("retrySettings.retryInterval", Duration, Harmless("the Kubernetes provider does not read it")),
 ];
-
-/// Any other provider.
-pub(crate) const OTHER_PROVIDER: Field = field("provider.{}", Opaque, Harmless(ELSEWHERE));

@@ -1,4 +1,4 @@
-//! Configurations over the fields of the schema: most values are what the field may have, and some are not.
+//! Configurations over the fields of the schema: most are what an API server takes, and some have faults.
 
 use std::collections::BTreeMap;
 
@@ -8,32 +8,67 @@ use proptest::sample::select;
 use proptest::strategy::{BoxedStrategy, Union};
 use serde_json::{Map, Value, json};
 
+use crate::faults::{self, hostile};
 use crate::fields::{CLUSTER_EXTERNAL_SECRET, EXTERNAL_SECRET, Field, STORE, Values};
 
-/// A value of a Secret, which nothing may show.
-pub(crate) const HIDDEN: &str = "value-that-nothing-shows";
+/// A value of a Secret, as text and as base64; nothing may show it.
+pub(crate) const HIDDEN: [&str; 2] = ["value-that-nothing-shows", "dmFsdWUtdGhhdC1ub3RoaW5nLXNob3dz"];
 
-/// Providers that are not Kubernetes.
-const PROVIDERS: [&str; 4] = ["vault", "aws", "fake", "webhook"];
-
-/// Fields that a right object has.
-const NEEDED: [&str; 11] = [
-    "data",
-    "externalSecretSpec",
+/// The ends of paths to fields that an API server requires, and without which nothing is distributed.
+const REQUIRED: [&str; 21] = [
+    "caProvider.name",
+    "caProvider.type",
+    "generatorRef.kind",
+    "generatorRef.name",
+    "items",
     "key",
-    "kind",
-    "kubernetes",
-    "name",
+    "configMap.name",
     "provider",
+    "provider.kubernetes",
+    "regexp.source",
+    "regexp.target",
     "remoteRef",
+    "secret.name",
     "secretKey",
     "secretStoreRef",
-    "source",
+    "secretStoreRef.kind",
+    "secretStoreRef.name",
+    "serviceAccount.name",
+    "transform.template",
+    "storeRef.kind",
+    "storeRef.name",
 ];
+
+/// The ends of paths to fields that most objects have.
+const USUAL: [&str; 15] = [
+    "auth",
+    "configMap",
+    "data",
+    "extract",
+    "find",
+    "find.name",
+    "namespaceSelectors",
+    "property",
+    "secret",
+    "serviceAccount.namespace",
+    "storeRef",
+    "target",
+    "target.template",
+    "templateAs",
+    "templateFrom",
+];
+
+/// The ends of paths to objects of which an API server takes exactly one field.
+const ONE_OF: [&str; 3] = ["auth", "rewrite.[]", "sourceRef"];
+
+fn is_one_of(path: &str, ends: &[&str]) -> bool {
+    ends.iter().any(|end| path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+}
 
 /// The fields below one place of the schema.
 #[derive(Default)]
 struct Node {
+    path: String,
     leaf: Option<Values>,
     children: BTreeMap<&'static str, Self>,
 }
@@ -44,7 +79,9 @@ impl Node {
         for field in fields {
             let mut node = &mut root;
             for name in field.path.split('.') {
+                let path = format!("{}.{name}", node.path);
                 node = node.children.entry(name).or_default();
+                node.path = path;
             }
             node.leaf = Some(field.values);
         }
@@ -59,20 +96,31 @@ impl Node {
             return vec(element.strategy(), 0..3).prop_map(Value::Array).boxed();
         }
         if let Some(value) = self.children.get("{}") {
-            let names =
-                select(vec!["username", "token", ".dockerconfigjson", "tls.crt", "team", "kargo.akuity.io/cred-type"]);
-            let entries = btree_map(names, value.strategy(), 0..3);
-            return entries
-                .prop_map(|all| all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-                .boxed();
+            return map(value);
         }
         if self.children.contains_key("operator") {
             return expression();
         }
+        if is_one_of(&self.path, &ONE_OF) {
+            let one = |(name, child): (&&'static str, &Self)| {
+                let name = *name;
+                child.strategy().prop_map(move |value| json!({ name: value }))
+            };
+            return Union::new(self.children.iter().map(one)).boxed();
+        }
+        let object = self.object();
+        if self.path == ".dataFrom.[]" { object.prop_map(one_source).boxed() } else { object }
+    }
+
+    fn object(&self) -> BoxedStrategy<Value> {
         let mut object = Just(Map::new()).boxed();
         for (name, child) in &self.children {
-            let often = if NEEDED.contains(name) { 0.98 } else { 0.25 };
-            object = (object, prop::option::weighted(often, child.strategy()))
+            let value = match () {
+                () if is_one_of(&child.path, &REQUIRED) => child.strategy().prop_map(Some).boxed(),
+                () if is_one_of(&child.path, &USUAL) => prop::option::weighted(0.7, child.strategy()).boxed(),
+                () => prop::option::weighted(0.3, child.strategy()).boxed(),
+            };
+            object = (object, value)
                 .prop_map(|(mut object, value)| {
                     if let Some(value) = value {
                         object.insert((*name).to_owned(), value);
@@ -85,51 +133,63 @@ impl Node {
     }
 }
 
-/// A value for a field, and now and then something that it may not have.
+/// A map of such values, under keys of labels or of data.
+fn map(value: &Node) -> BoxedStrategy<Value> {
+    let names = match value.leaf {
+        Some(Values::Label | Values::LabelTemplate) => vec!["team", "env", "a.b/c", "kargo.akuity.io/cred-type"],
+        _ => vec!["username", "token", ".dockerconfigjson", "tls.crt", "team", "a"],
+    };
+    let entries = btree_map(select(names), value.strategy(), 0..3);
+    entries.prop_map(|all| all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()).boxed()
+}
+
+/// An entry of `dataFrom` with one of extract, find and a generator, which the operator's webhook demands.
+fn one_source(mut entry: Value) -> Value {
+    let has = |pointer: &str| entry.pointer(pointer).is_some();
+    let left = match () {
+        () if has("/sourceRef/generatorRef") => ["extract", "find"].as_slice(),
+        () if has("/extract") => &["find"],
+        () => &[],
+    };
+    if let Some(entry) = entry.as_object_mut() {
+        entry.retain(|name, _| !left.contains(&name.as_str()));
+    }
+    entry
+}
+
+/// A value for a field, which an API server takes.
 fn scalar(values: Values) -> BoxedStrategy<Value> {
-    let wrong = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        Just(json!([])),
-        Just(json!({ "a": [{}] })),
-        hostile().prop_map(Value::from),
-    ];
-    prop_oneof![400 => right(values), 1 => wrong].boxed()
-}
-
-fn hostile() -> BoxedStrategy<String> {
-    let long = any::<char>().prop_map(|letter| String::from(letter).repeat(10_000));
-    let nested = select(vec!["(", "{{ (", "[", "(a*)*", "{{ .a.b", "..", "a.#(b==\"c\").d", "|"])
-        .prop_map(|text| text.repeat(100));
-    prop_oneof![3 => any::<String>(), 1 => long, 1 => nested].boxed()
-}
-
-fn right(values: Values) -> BoxedStrategy<Value> {
     let one_of = |all: &'static [&'static str]| select(all).prop_map(Value::from).boxed();
+    let or_hostile =
+        |right: BoxedStrategy<Value>| prop_oneof![80 => right, 1 => hostile().prop_map(Value::from)].boxed();
     match values {
         Values::Name => one_of(&["a", "copy", "gh-docker-registry", "a.b"]),
         Values::Key => one_of(&["username", "token", "a", "a.b", ".dockerconfigjson", "tls.crt", "tls.key", "id_rsa"]),
         Values::Text => {
             prop_oneof![3 => one_of(&["", "a", "true", "12", "é"]), 1 => any::<String>().prop_map(Value::from)].boxed()
         }
-        Values::Template => template(),
+        Values::Template => or_hostile(template()),
+        Values::LabelTemplate => prop_oneof![
+            2 => scalar(Values::Label),
+            1 => template().prop_map(|text| Value::from(format!("{{{{ .team }}}}{}", text.as_str().unwrap_or_default()))),
+        ]
+        .boxed(),
         Values::Regex => one_of(&["^team-", ".*", "^a$", "[a-z]+-(x|y)", "", "argocd"]),
-        Values::Property => one_of(&["username", "token", "a", "a.b", "a.b.0.c", "tls.crt", "a.#.b", "doc.x"]),
-        Values::Duration => one_of(&["1h", "0", "0s", "5m", "1h30m", "1.5s", "10ms"]),
+        Values::AnyRegex => {
+            or_hostile(one_of(&["^team-", ".*", "(.*)", "", "(", "(?P<a>.)", "\\pN", "[[:alpha:]]", "^(a|b)$", "a{1001}"]))
+        }
+        Values::Property => {
+            or_hostile(one_of(&["username", "token", "a", "a.b", "a.b.0.c", "tls.crt", "a.#.b", "doc.x", "", "@this"]))
+        }
+        Values::Duration => one_of(&["1h", "0", "0s", "5m", "1h30m", "1.5s", "10ms", "-1h", "2540400h", "1h0.000000001s"]),
         Values::Bool => any::<bool>().prop_map(Value::from).boxed(),
-        Values::Number => (0..1000_i64).prop_map(Value::from).boxed(),
+        Values::Number => prop_oneof![3 => 0..1000_i32, 1 => any::<i32>()].prop_map(Value::from).boxed(),
         Values::Label => one_of(&["true", "false", "payments", "", "a-b"]),
-        Values::Source => one_of(&["listed", "pat", "oauth", "absent"]),
-        Values::Store => {
-            prop_oneof![300 => Just("store"), 100 => Just("other"), 1 => Just("absent")].prop_map(Value::from).boxed()
-        }
-        Values::StoreKind => {
-            prop_oneof![400 => Just("ClusterSecretStore"), 1 => Just("SecretStore")].prop_map(Value::from).boxed()
-        }
+        Values::Source => or_hostile(one_of(&["listed", "pat", "oauth", "absent"])),
+        Values::Store => prop_oneof![3 => Just("store"), 1 => Just("other")].prop_map(Value::from).boxed(),
+        Values::StoreKind => one_of(&["ClusterSecretStore"]),
         Values::Namespace => one_of(&["shop", "argocd", "kube-system", "central", "team-a"]),
         Values::OneOf(all) => one_of(all),
-        Values::Opaque => Just(json!({ "a": 1 })).boxed(),
     }
 }
 
@@ -162,12 +222,9 @@ fn template() -> BoxedStrategy<Value> {
 fn expression() -> BoxedStrategy<Value> {
     let key = select(vec!["team", "env", "kubernetes.io/metadata.name", "a.b/c"]);
     let values = vec(select(vec!["true", "payments", "shop", "argocd", ""]), 1..3);
-    (key, values, select(vec!["In", "NotIn", "Exists", "DoesNotExist"]), prop::bool::weighted(0.005))
-        .prop_map(|(key, values, operator, is_wrong)| match operator {
-            "In" | "NotIn" if !is_wrong => json!({ "key": key, "operator": operator, "values": values }),
-            _ if is_wrong => {
-                json!({ "key": key, "operator": operator, "values": if operator == "In" { vec![] } else { values } })
-            }
+    (key, values, select(vec!["In", "NotIn", "Exists", "DoesNotExist"]))
+        .prop_map(|(key, values, operator)| match operator {
+            "In" | "NotIn" => json!({ "key": key, "operator": operator, "values": values }),
             _ => json!({ "key": key, "operator": operator }),
         })
         .boxed()
@@ -180,15 +237,14 @@ fn objects(
     least: usize,
     spec: BoxedStrategy<Value>,
 ) -> BoxedStrategy<Vec<Value>> {
-    let version = prop_oneof![200 => Just("v1"), 2 => Just("v1beta1"), 1 => Just("v9")];
-    let object = (version, spec, prop::option::weighted(0.5, Just("shop")));
+    let object = (spec, prop::option::weighted(0.5, Just("shop")));
     vec(object, least..=names.len())
         .prop_map(move |objects| {
             let named = objects.into_iter().zip(names);
-            let object = named.map(|((version, spec, namespace), name)| {
+            let object = named.map(|((spec, namespace), name)| {
                 let namespace = namespace.filter(|_| !kind.starts_with("Cluster"));
                 json!({
-                    "apiVersion": format!("external-secrets.io/{version}"), "kind": kind,
+                    "apiVersion": "external-secrets.io/v1", "kind": kind,
                     "metadata": { "name": name, "namespace": namespace }, "spec": spec,
                 })
             });
@@ -207,14 +263,42 @@ fn cluster_external_secret() -> BoxedStrategy<Value> {
 }
 
 fn external_secret() -> BoxedStrategy<Value> {
-    Node::of(EXTERNAL_SECRET).strategy()
+    let is_without_store = prop::bool::weighted(0.2);
+    (Node::of(EXTERNAL_SECRET).strategy(), is_without_store)
+        .prop_map(|(mut spec, is_without_store)| {
+            let entries = ["data", "dataFrom"].into_iter().filter_map(|name| spec[name].as_array()).flatten();
+            if is_without_store && entries.into_iter().all(|entry| entry.get("sourceRef").is_some()) {
+                spec.as_object_mut().expect("a spec is an object").remove("secretStoreRef");
+            }
+            spec
+        })
+        .boxed()
 }
 
-fn store() -> BoxedStrategy<Value> {
-    (Node::of(STORE).strategy(), prop::option::weighted(0.02, select(PROVIDERS.to_vec())))
+/// A plain ExternalSecret's spec, which may name a store of its own namespace.
+fn plain_external_secret() -> BoxedStrategy<Value> {
+    let near = json!({ "name": "near", "kind": "SecretStore" });
+    (external_secret(), prop::bool::weighted(0.3))
+        .prop_map(move |(mut spec, is_near)| {
+            if is_near {
+                spec["secretStoreRef"] = near.clone();
+            }
+            spec
+        })
+        .boxed()
+}
+
+/// A store's spec, that of another provider for this part of them.
+fn store(others: f64) -> BoxedStrategy<Value> {
+    let other = select(vec![
+        json!({ "aws": { "service": "SecretsManager", "region": "eu-central-1" } }),
+        json!({ "fake": { "data": [{ "key": "a", "value": "b" }] } }),
+        json!({ "vault": { "server": "https://vault.test" } }),
+    ]);
+    (Node::of(STORE).strategy(), prop::option::weighted(others, other))
         .prop_map(|(mut spec, other)| {
             if let Some(other) = other {
-                spec["provider"] = json!({ other: { "a": 1 } });
+                spec["provider"] = other;
             }
             spec
         })
@@ -229,14 +313,19 @@ fn secrets() -> BoxedStrategy<Vec<Value>> {
         "kubernetes.io/dockerconfigjson",
         "kubernetes.io/service-account-token",
     ]);
-    let data = btree_map(keys, Just(HIDDEN), 0..4);
-    let secret = (data, types, scalar(Values::Label), prop::bool::weighted(0.01));
+    let data = btree_map(keys, Just(()), 0..4);
+    // As it is, the first of them is no base64.
+    let form = prop_oneof![
+        60 => Just(("stringData", HIDDEN[0])),
+        39 => Just(("data", HIDDEN[1])),
+        1 => Just(("data", HIDDEN[0])),
+    ];
+    let secret = (data, types, scalar(Values::Label), form);
     vec(secret, 0..=3)
         .prop_map(|secrets| {
             let named = secrets.into_iter().zip(["listed", "pat", "oauth"]);
-            let secret = named.map(|((data, secret_type, label, is_broken), name)| {
-                // As text it is no base64.
-                let field = if is_broken { "data" } else { "stringData" };
+            let secret = named.map(|((data, secret_type, label, (field, value)), name)| {
+                let data: BTreeMap<_, _> = data.into_keys().map(|key| (key, value)).collect();
                 json!({
                     "apiVersion": "v1", "kind": "Secret", "type": secret_type, field: data,
                     "metadata": { "name": name, "namespace": "central", "labels": { "team": label } },
@@ -262,10 +351,10 @@ fn namespaces() -> BoxedStrategy<Vec<Value>> {
 /// A configuration as a text of YAML or JSON documents.
 pub(crate) fn configuration() -> BoxedStrategy<String> {
     let parts = [
-        objects("ClusterSecretStore", &["store", "other"], 1, store()),
+        objects("ClusterSecretStore", &["store", "other"], 2, store(0.01)),
         objects("ClusterExternalSecret", &["one", "two", "three"], 1, cluster_external_secret()),
-        objects("ExternalSecret", &["plain", "plainer"], 0, external_secret()),
-        objects("SecretStore", &["near"], 0, store()),
+        objects("ExternalSecret", &["plain", "plainer"], 0, plain_external_secret()),
+        objects("SecretStore", &["near"], 0, store(0.3)),
         secrets(),
         namespaces(),
     ];
@@ -273,7 +362,9 @@ pub(crate) fn configuration() -> BoxedStrategy<String> {
         .into_iter()
         .fold(Just(Vec::new()).boxed(), |all, part| (all, part).prop_map(|(all, part)| [all, part].concat()).boxed());
     let written = Union::new([json_text as fn(&[Value]) -> String, yaml_text].map(Just));
-    (all, written).prop_map(|(objects, written)| written(&objects)).boxed()
+    (all, faults::faults(), written)
+        .prop_map(|(objects, faults, written)| written(&faults::put(&faults, objects)))
+        .boxed()
 }
 
 fn json_text(objects: &[Value]) -> String {
