@@ -143,6 +143,13 @@ impl Namespaces {
         Ok(Lease { name, kind: Kind::Pooled })
     }
 
+    /// Whether a namespace is of the pool, and so was clean when it was leased.
+    pub(crate) fn is_pooled(&self, name: &str) -> bool {
+        name.strip_prefix("credence-")
+            .and_then(|rest| rest.strip_prefix(self.run()))
+            .is_some_and(|rest| rest.starts_with('-'))
+    }
+
     /// Creates a namespace of this run with `labels` and gives its name. It is not part of the pool.
     ///
     /// # Errors
