@@ -4,7 +4,7 @@
 //! source (see [`sources`](crate::testbed::sources)). A slot's shared part follows from the seed and the slot's number, a
 //! case's own part from the seed and its index, so `p01:SEED:INDEX` names a case whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -13,13 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_core::id::{CaseId, Requirement};
-use credence_model::model::Model;
+use credence_model::model::{Model, Target};
+use credence_report::claim::SkippedCheck;
+use credence_report::copy::{Declared, Reached};
 use credence_report::report::{Execution, PropertyMeta};
 use credence_report::verdict::{CaseRecord, CheckRecord, Outcome};
 use futures::FutureExt;
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use tokio::time::Instant;
 
+use crate::coverage::{self, Judges};
 use crate::events::Events;
 use crate::generate;
 use crate::observation::Observation;
@@ -40,7 +43,7 @@ pub trait Property: Send + Sync + 'static {
     /// What a case has for itself.
     type Case: Debug + Clone + Send + Sync;
 
-    /// Name, claim and requirements.
+    /// Name, claim, and what proves which requirement.
     const META: PropertyMeta;
     /// What a configuration lacks that has nothing for it, as the report says it.
     const NOTHING: &'static str = "no ClusterExternalSecret selects a namespace by its labels";
@@ -71,6 +74,10 @@ pub trait Property: Send + Sync + 'static {
     /// cluster, which costs seconds, while the model costs nothing.
     fn is_telling(&self, model: &Model, shared: &Self::Shared, case: &Self::Case) -> bool;
 
+    /// How it judges the copies of a target that some namespace can get. There is no default: a copy that nothing judges has to
+    /// be said.
+    fn judges(&self, model: &Model, target: &Target) -> Judges;
+
     /// Whether it can be told on this cluster with this configuration at all.
     ///
     /// # Errors
@@ -79,14 +86,14 @@ pub trait Property: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Requirements that it traces to but cannot exercise here, each with the reason.
-    fn not_covered(&self, _model: &Model) -> BTreeMap<Requirement, String> {
+    /// Requirements that it claims but did not exercise with what its cases reached, each with the reason.
+    fn not_covered(&self, _model: &Model, _reached: &BTreeSet<&Reached>) -> BTreeMap<Requirement, String> {
         BTreeMap::new()
     }
 
-    /// Checks of it that cannot run here, by what they do, each with the reason.
-    fn skipped_checks(&self, _env: &Environment) -> BTreeMap<String, String> {
-        BTreeMap::new()
+    /// Checks of it that cannot run here, each with the reason and the claims of which less is proved without it.
+    fn skipped_checks(&self, _env: &Environment) -> Vec<SkippedCheck> {
+        Vec::new()
     }
 
     /// Tries once, after the cases, what is not generated: what only some clusters have, so that the cases stay the same on
@@ -154,8 +161,11 @@ pub enum Executed {
 
 /// A property in the registry, whatever its types.
 pub trait Registered: Send + Sync {
-    /// Name, claim and requirements.
+    /// Name, claim, and what proves which requirement.
     fn meta(&self) -> PropertyMeta;
+
+    /// What it has to do with the copies of a configuration.
+    fn declared(&self, model: &Model) -> Vec<Declared>;
 
     /// What it is to those that run beside it.
     fn participant(&self, model: &Model) -> Participant;
@@ -178,6 +188,10 @@ pub trait Registered: Send + Sync {
 impl<P: Property> Registered for P {
     fn meta(&self) -> PropertyMeta {
         P::META
+    }
+
+    fn declared(&self, model: &Model) -> Vec<Declared> {
+        coverage::declared(model, |target| self.judges(model, target))
     }
 
     fn participant(&self, model: &Model) -> Participant {
@@ -239,12 +253,12 @@ async fn run_cases<P: Property>(
 }
 
 fn record(id: CaseId, observation: Observation, took: Duration) -> CaseRecord {
-    let Observation { outcome, operations, latencies, bound } = observation;
+    let Observation { outcome, operations, context, reached, latencies, bound } = observation;
     let outcome = match outcome {
-        Outcome::Held if operations.is_empty() => Outcome::Unknown("the case carried out no operation".to_owned()),
+        Outcome::Held if operations.is_empty() => Outcome::Unknown("the case came to no evidence".to_owned()),
         outcome => outcome,
     };
-    CaseRecord { id, outcome, operations, latencies, took, bound, smallest: None }
+    CaseRecord { id, outcome, operations, context, reached, latencies, took, bound, smallest: None }
 }
 
 type Tree<T> = Box<dyn ValueTree<Value = T>>;

@@ -10,6 +10,8 @@ use credence_model::overlay::Time;
 use credence_programs::pod_image::GivenImage;
 use credence_programs::supply;
 
+use crate::registry::PROPERTIES;
+
 /// Name of the run directory of the cluster that `credence up` keeps.
 pub const UP: &str = "up";
 
@@ -62,6 +64,11 @@ impl Options {
     /// Whether a property is to run.
     pub fn wants(&self, property: PropertyId) -> bool {
         self.properties.is_empty() || self.properties.contains(&property)
+    }
+
+    /// Whether properties or cases are left out on request.
+    pub fn is_partial(&self) -> bool {
+        self.only.is_some() || !PROPERTIES.iter().all(|property| self.wants(property.meta().id))
     }
 }
 

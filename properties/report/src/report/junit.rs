@@ -1,4 +1,5 @@
-//! `junit.xml`: one suite a property, one case for the property and one for each case that did not hold.
+//! `junit.xml`: one suite a property, one case for the property and one for each case that did not hold; and a suite for the
+//! requirements.
 //!
 //! Violated is a failure, unknown an error, skipped is skipped with its cause. A known violation passes with the bug
 //! named in its output, unless the run is strict.
@@ -10,12 +11,13 @@ use junit_report::{
 };
 
 use super::text::printable;
-use super::{Finding, PropertyReport, Report};
+use super::{Finding, PropertyReport, Report, RequirementReport, coverage};
+use crate::claim::ClaimVerdict;
 use crate::verdict::Verdict;
 
 /// The report as JUnit XML.
 pub(super) fn render(report: &Report) -> Result<String, Error> {
-    let suites = report.properties.iter().map(|property| suite(report, property));
+    let suites = report.properties.iter().map(|property| suite(report, property)).chain([requirements(report)]);
     let mut xml = Vec::new();
     ReportBuilder::new().add_testsuites(suites).build().write_xml(&mut xml)?;
     // XML 1.0 has no way to write most control characters, escaped or not.
@@ -59,6 +61,34 @@ fn suite(report: &Report, property: &PropertyReport) -> TestSuite {
     suite
 }
 
+/// A suite with a case for each requirement. What is violated or unknown is counted as such where its property is, so that it
+/// is not counted twice.
+fn requirements(report: &Report) -> TestSuite {
+    let mut suite = TestSuiteBuilder::new("requirements");
+    suite.set_timestamp(
+        OffsetDateTime::from_unix_timestamp(report.started.as_second()).unwrap_or(OffsetDateTime::UNIX_EPOCH),
+    );
+    suite.add_testcases(report.requirements.iter().map(requirement));
+    if !report.copies.is_empty() {
+        let open = report.copies.iter().filter_map(|copy| Some((&copy.copy, copy.reason.as_ref()?)));
+        let lines = open.map(|(copy, why)| format!("{} of {}: {why}\n", copy.secret, copy.object));
+        let text = format!("{}\n{}", coverage::counted(&report.copies), lines.collect::<String>());
+        suite.add_testcase(passed("copies", Duration::ZERO, &cdata(&text)));
+    }
+    let mut suite = suite.build();
+    suite.testcases.iter_mut().for_each(|case| case.set_classname("credence.requirements"));
+    suite
+}
+
+fn requirement(found: &RequirementReport) -> TestCase {
+    let name = format!("requirement {} {}", found.id, found.title);
+    let reason = found.reason.as_deref().unwrap_or_default();
+    match found.verdict {
+        ClaimVerdict::Held => passed(&name, Duration::ZERO, &cdata(&format!("held\n{reason}"))),
+        verdict => TestCase::skipped_with_cause(&name, verdict.name(), &format!("{verdict}: {reason}")),
+    }
+}
+
 fn case(name: &str, seconds: f64, verdict: Verdict, strict: bool, message: &str, details: &str) -> TestCase {
     let time = Duration::saturating_seconds_f64(seconds);
     // Parsers turn line breaks in an attribute into spaces; the details keep them.
@@ -87,6 +117,10 @@ fn details(property: &PropertyReport) -> String {
         }
     }
     line(&mut text, "cases", &property.cases_text());
+    for claim in &property.claims {
+        let reason = claim.reason.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
+        line(&mut text, "claim", &format!("{} {}: {}{reason}", claim.requirement, claim.verdict, claim.proof));
+    }
     if let Some(latency) = property.latency_ms {
         line(&mut text, "latency", &latency.to_string());
     }
@@ -122,8 +156,11 @@ fn cdata(text: &str) -> String {
 mod tests {
     use rstest::rstest;
 
-    use super::super::testing::{META, known, property, record, report, unknown, violated};
-    use super::super::{PropertyReport, Report};
+    use super::super::testing::{
+        META, OTHER, execution, known, property, record, report, report_of_copies, unknown, violated,
+    };
+    use super::super::{Execution, PropertyReport, Report};
+    use crate::copy::{CopyName, Declared, Scope};
     use crate::verdict::{CaseRecord, Outcome};
 
     fn render(report: &Report) -> String {
@@ -169,6 +206,26 @@ mod tests {
     fn a_skip_carries_its_cause() {
         let xml = render(&report(false, vec![PropertyReport::skipped(&META, "needs <root>")]));
         assert!(xml.contains(r#"<skipped type="skipped" message="needs &lt;root&gt;"/>"#), "{xml}");
+    }
+
+    #[test]
+    fn a_requirement_that_is_held_in_part_is_no_pass_and_says_what_is_missing() {
+        let properties = vec![property(&[record(0, Outcome::Held)]), PropertyReport::skipped(&OTHER, "needs root")];
+        let xml = render(&report(false, properties));
+        let part = r#"<skipped type="held_in_part" message="held in part: p07: skipped: needs root"/>"#;
+        assert!(xml.contains(part), "{xml}");
+        assert!(xml.contains(r#"<testcase name="requirement 2.3 follow label changes, both ways""#), "{xml}");
+        assert!(xml.contains("claim: 2.3 held: copies follow the labels"), "{xml}");
+    }
+
+    #[test]
+    fn a_copy_that_nothing_judged_is_named() {
+        let copy = CopyName { object: "ClusterExternalSecret a".into(), secret: "a".into() };
+        let declared = Declared { copy: copy.clone(), consumer: None, scope: Scope::NotHere("<no label>".into()) };
+        let execution = Execution { declared: vec![declared], ..execution(1) };
+        let property = PropertyReport::from_records(&META, &execution, &[record(0, Outcome::Held)]);
+        let xml = render(&report_of_copies(vec![copy], false, vec![property]));
+        assert!(xml.contains("0 of 1 judged\na of ClusterExternalSecret a: <no label>"), "{xml}");
     }
 
     #[test]

@@ -8,9 +8,14 @@ use credence_core::id::{CaseId, PropertyId, Requirement};
 use serde::{Deserialize, Serialize};
 
 use super::check::CheckReport;
+use super::claim::ClaimReport;
+use super::coverage::{self, CoverageRow};
 use super::known_bug::{KnownBug, known_bugs};
 use super::latency::Latency;
+use super::missed::Missed;
 use super::text::{printable, seconds};
+use crate::claim::{Claim, SkippedCheck};
+use crate::copy::{CopyName, Declared};
 use crate::verdict::{CaseRecord, CheckRecord, Outcome, Verdict, Violation};
 
 /// What the registry says about a property.
@@ -22,8 +27,8 @@ pub struct PropertyMeta {
     pub title: &'static str,
     /// What it claims of all generated worlds.
     pub claim: &'static str,
-    /// The requirements it is evidence for.
-    pub requirements: &'static [Requirement],
+    /// What it proves of which requirement; one claim on each.
+    pub claims: &'static [Claim],
 }
 
 /// What the driver knows about a property beside its cases.
@@ -39,8 +44,10 @@ pub struct Execution {
     pub checks: Vec<CheckRecord>,
     /// Requirements it traces to but could not exercise on this cluster, each with the reason.
     pub not_covered: BTreeMap<Requirement, String>,
-    /// Checks of it that could not run here, by what they do, each with the reason and what would enable it.
-    pub skipped_checks: BTreeMap<String, String>,
+    /// Checks of it that could not run here.
+    pub skipped_checks: Vec<SkippedCheck>,
+    /// What it has to do with each copy of the configuration.
+    pub declared: Vec<Declared>,
     /// What `credence replay` needs beside the case to test the same configuration; empty, or with a leading space.
     pub replay_flags: String,
 }
@@ -56,6 +63,9 @@ pub struct PropertyReport {
     pub claim: String,
     /// The requirements it traces to.
     pub requirements: Vec<Requirement>,
+    /// What this run says of each of its claims on them.
+    #[serde(default)]
+    pub claims: Vec<ClaimReport>,
     /// The merge over its cases.
     pub verdict: Verdict,
     /// Why it is anything but held.
@@ -64,8 +74,17 @@ pub struct PropertyReport {
     pub known: Vec<KnownBug>,
     /// How many cases ended how.
     pub cases: CaseCounts,
-    /// How many operations of each kind all cases carried out.
+    /// How much evidence of each kind all cases had.
     pub operations: BTreeMap<String, u64>,
+    /// What else they did or looked at, of each kind, which by itself tells nothing about the claim.
+    #[serde(default)]
+    pub context: BTreeMap<String, u64>,
+    /// How likely rare faults are to have been missed by so many cases.
+    #[serde(default)]
+    pub missed: Vec<Missed>,
+    /// The copies of the configuration, and which of them it judged.
+    #[serde(default)]
+    pub coverage: Vec<CoverageRow>,
     /// Measured latency against the bound; none if nothing was measured.
     pub latency_ms: Option<Latency>,
     /// The command that repeats the first finding.
@@ -126,10 +145,6 @@ impl PropertyReport {
         }
         let checks: Vec<CheckReport> = execution.checks.iter().map(CheckReport::of).collect();
         verdict = checks.iter().fold(verdict, |verdict, check| verdict.merge(check.verdict));
-        let mut operations = BTreeMap::new();
-        for (kind, count) in records.iter().flat_map(|record| &record.operations) {
-            *operations.entry(kind.clone()).or_default() += count;
-        }
         let cases = CaseCounts::of(execution.planned, records);
         let findings = findings(records, &execution.replay_flags);
         Self {
@@ -137,12 +152,20 @@ impl PropertyReport {
             reason: reason(verdict, execution, &cases, &findings, &checks),
             known: known_bugs(records, &execution.checks),
             cases,
-            operations,
+            operations: sum(records.iter().map(|record| &record.operations)),
+            context: sum(records.iter().map(|record| &record.context)),
+            missed: Missed::after(cases.held + cases.violated),
+            coverage: coverage::rows(&execution.declared, records),
+            claims: ClaimReport::tried(meta.claims, verdict, &execution.not_covered, &execution.skipped_checks),
             latency_ms: Latency::of(records),
             replay: findings.first().map(|finding| finding.replay.clone()),
             seconds: seconds(execution.took),
             not_covered: execution.not_covered.iter().map(|(id, why)| (*id, printable(why))).collect(),
-            skipped_checks: execution.skipped_checks.iter().map(|(what, why)| (what.clone(), printable(why))).collect(),
+            skipped_checks: execution
+                .skipped_checks
+                .iter()
+                .map(|check| (check.what.clone(), printable(&check.why)))
+                .collect(),
             checks,
             findings,
             ..Self::skipped(meta, "")
@@ -155,12 +178,16 @@ impl PropertyReport {
             id: meta.id,
             title: meta.title.into(),
             claim: meta.claim.into(),
-            requirements: meta.requirements.to_vec(),
+            requirements: meta.claims.iter().map(|claim| claim.requirement).collect(),
+            claims: ClaimReport::skipped(meta.claims, reason),
             verdict: Verdict::Skipped,
             reason: Some(printable(reason)),
             known: Vec::new(),
             cases: CaseCounts::default(),
             operations: BTreeMap::new(),
+            context: BTreeMap::new(),
+            missed: Vec::new(),
+            coverage: Vec::new(),
             latency_ms: None,
             replay: None,
             seconds: 0.0,
@@ -192,14 +219,15 @@ impl PropertyReport {
         if self.verdict.merge(verdict) != self.verdict {
             self.verdict = verdict;
             self.reason = Some(printable(reason));
+            self.claims.iter_mut().for_each(|claim| claim.weigh(verdict));
         }
     }
 
-    /// What this property says about one of its requirements, and why.
-    pub(super) fn evidence_for(&self, requirement: Requirement) -> (Verdict, Option<&str>) {
-        match self.not_covered.get(&requirement) {
-            Some(why) => (Verdict::Skipped, Some(why)),
-            None => (self.verdict, self.reason.as_deref()),
+    /// Says of the `copies` of the configuration that a property which did not run judged none of them.
+    pub(super) fn leave_out(&mut self, copies: &[CopyName]) {
+        if self.verdict == Verdict::Skipped {
+            let reason = format!("skipped: {}", self.reason.as_deref().unwrap_or_default());
+            self.coverage = coverage::skipped_rows(copies, &reason);
         }
     }
 
@@ -238,6 +266,15 @@ impl CaseCounts {
         }
         counts
     }
+}
+
+/// Counts of the same kind added up.
+fn sum<'a>(counts: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> BTreeMap<String, u64> {
+    let mut sum = BTreeMap::new();
+    for (kind, count) in counts.flatten() {
+        *sum.entry(kind.clone()).or_default() += count;
+    }
+    sum
 }
 
 fn findings(records: &[CaseRecord], replay_flags: &str) -> Vec<Finding> {

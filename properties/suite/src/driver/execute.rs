@@ -3,19 +3,21 @@
 //! A slot that sees or changes all of the cluster waits until nothing else runs, and so does the search for a smaller case:
 //! what it tries again must not fail, or hold, because of a neighbour.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use credence_core::id::CaseId;
+use credence_report::copy::Reached;
 use credence_report::report::Execution;
 use credence_report::verdict::CaseRecord;
 use futures::{StreamExt, stream};
 use proptest::strategy::ValueTree;
 use tokio::time::Instant;
 
-use super::{Executed, Plan, Property, Run, case_tree, is_new_violation, run_cases, shared_tree, shrink};
+use super::{Executed, Plan, Property, Registered, Run, case_tree, is_new_violation, run_cases, shared_tree, shrink};
 use crate::events::Event;
 use crate::testbed::Environment;
 
@@ -59,13 +61,15 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
             Err(why) => format!("no smaller case: {why}"),
         });
     }
+    let reached: BTreeSet<&Reached> = records.iter().flat_map(|record| &record.reached).collect();
     let execution = Execution {
         planned,
         took: began.elapsed().saturating_sub(waited),
         trouble,
         checks,
-        not_covered: property.not_covered(&env.model),
+        not_covered: property.not_covered(&env.model, &reached),
         skipped_checks: property.skipped_checks(env),
+        declared: property.declared(&env.model),
         replay_flags: plan.replay_flags.clone(),
     };
     Executed::Ran { records, execution }
