@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use credence_core::id::{CaseId, PropertyId};
+use credence_core::manifest::Manifest;
 use credence_model::config::Bundle;
 use credence_model::explain::NothingOfThatName;
 use credence_model::overlay::Time;
@@ -19,7 +20,8 @@ use credence_programs::supply::{self, Given, Part, Providers, Source};
 use credence_report::verdict::ExitCode;
 use credence_suite::error::RunError;
 use credence_suite::events::Events;
-use credence_suite::options::{self, ClusterKind, Keep, Options};
+use credence_suite::load::load_with;
+use credence_suite::options::{self, CASES, ClusterKind, Keep, Options};
 use credence_suite::registry::{self, UnknownProperty};
 use credence_suite::run;
 use credence_suite::stop::Stop;
@@ -234,7 +236,7 @@ struct Run {
     #[arg(long = "property", short = 'p', value_name = "PROPERTY", value_parser = parse_property)]
     properties: Vec<PropertyId>,
     /// Cases of each property.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = CASES, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
     /// What all cases follow from; random if not given.
     #[arg(long)]
@@ -356,18 +358,14 @@ impl Target {
 
 /// Reads a configuration for a command that needs no cluster of its own. Gives its path for messages.
 async fn load(directory: Option<&Path>, options: &supply::Options) -> anyhow::Result<(String, Bundle)> {
-    let scratch = tempfile::tempdir().context("failed to make a temporary directory")?;
-    // Plain manifests need no program at all.
-    let kustomize = match directory {
-        Some(path) if !credence_programs::kustomize::has_kustomization(path) => None,
-        _ => {
-            let console = Console::stderr();
-            let programs = supply::obtain(options, &[Part::Kustomize], &console).await?;
-            Some(programs.path(Part::Kustomize).to_owned())
-        }
-    };
-    let (path, manifests) = credence_suite::load::load(directory, scratch.path(), kustomize.as_deref()).await?;
+    let (path, manifests) = read(directory, options).await?;
     Ok((path, Bundle::from_manifests(manifests).map_err(RunError::from)?))
+}
+
+/// Reads the manifests of a configuration, with kustomize if it needs it.
+async fn read(directory: Option<&Path>, options: &supply::Options) -> anyhow::Result<(String, Vec<Manifest>)> {
+    let scratch = tempfile::tempdir().context("failed to make a temporary directory")?;
+    Ok(load_with(directory, scratch.path(), options, &Console::stderr()).await?)
 }
 
 /// A seed that a person can type.

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use credence_core::id::PropertyId;
 use credence_programs::supply::{self, BarProgress, Part, PlainProgress, Progress as _, Step};
-use credence_report::report::{Millis, PropertyReport, Report, Written, printable};
+use credence_report::report::{Millis, PropertyReport, Report, printable};
 use credence_report::verdict::{CaseRecord, Outcome, Verdict, Violation};
 use credence_suite::events::{Event, Events};
+use credence_suite::reports::Written;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 mod progress;
@@ -142,7 +143,7 @@ impl Console {
         }
         let mut stdout = io::stdout().lock();
         stdout.write_all(render_summary(report, wants_colour(&io::stdout())).as_bytes())?;
-        for path in [&written.json, &written.junit, &written.html] {
+        for path in &written.files {
             writeln!(stdout, "report        {}", path.display())?;
         }
         stdout.flush()

@@ -49,7 +49,7 @@ const MAY_NEED: &[(&str, &[&str], &[&str])] = &[
             "credence-model",
             "credence-report",
         ],
-        &["credence-model"],
+        &["credence-model", "credence-report"],
     ),
     (
         "credence",

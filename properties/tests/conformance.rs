@@ -18,9 +18,10 @@ use credence_report::verdict::Verdict;
 use credence_suite::driver::{Property, Registered};
 use credence_suite::events::Events;
 use credence_suite::file_scan;
-use credence_suite::options::Options;
+use credence_suite::options::{CASES, Options};
 use credence_suite::p07_credential_types::CredentialTypes;
 use credence_suite::registry::PROPERTIES;
+use credence_suite::run;
 use credence_suite::session::Session;
 use credence_suite::stop::Stop;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
     let runtime = Runtime::new().expect("a runtime can be started");
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("conformance");
     // Fewer cases do not reach every application.
-    let too_few = options(&out).cases < 100;
+    let too_few = options(&out).cases < CASES;
     let wanted = wanted(&arguments, too_few);
     let shared =
         Arc::new(Shared { runtime, events: Arc::new(Console::stderr()), out, wanted, session: Mutex::default() });
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
         match shared.runtime.block_on(session.finish(shared.events.as_ref())) {
             Ok((report, _)) if report.exit_code().code() == 0 => {}
             Ok((report, written)) => {
-                eprintln!("conformance: {:?}, see {}", report.exit_code(), written.json.display());
+                eprintln!("conformance: {:?}, see {}", report.exit_code(), written.directory.display());
                 return ExitCode::FAILURE;
             }
             Err(error) => {
@@ -131,7 +132,7 @@ impl Shared {
             None => {
                 let properties = self.wanted.iter().map(|property| property.meta().id).collect();
                 let options = Options { properties, ..options(&self.out) };
-                let started = self.runtime.block_on(Session::start(options, &self.events));
+                let started = self.runtime.block_on(run::set_up(&options, &self.events, &Stop::default()));
                 let session = session.insert(started.map_err(|error| Failed::from(chain(&error)))?);
                 if !self.wanted.is_empty() {
                     self.runtime.block_on(async {

@@ -1,7 +1,10 @@
 //! Right worlds: each directory in `fixtures/right` is a small configuration of the shape of something that people have, with
 //! nothing wrong in it. Every property that is tried on it must hold, and what is skipped must be what its first lines say.
 //!
-//! `CREDENCE_RIGHT_CASES` is the number of cases of each property, 3 unless it is set; at night it is 100.
+//! So are the configurations in `fixtures/cases` that a run does not refuse: what holds on them, and what is skipped, is in the
+//! `case.toml` of each.
+//!
+//! `CREDENCE_RIGHT_CASES` is the number of cases of each property; at night it is 100.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,6 +17,8 @@ use credence_suite::options::{ClusterKind, Options};
 use credence_suite::registry;
 use libtest_mimic::{Arguments, Failed};
 
+#[path = "support/cases.rs"]
+mod configurations;
 #[path = "support/execute.rs"]
 mod execute;
 mod support;
@@ -63,12 +68,25 @@ fn main() -> ExitCode {
     let mut trials = vec![took::trial("every_right_world_is_tried", all_are_listed)];
     for (world, skipped) in WORLDS {
         let name = format!("{}_is_green", world.replace('-', "_"));
-        trials.push(took::trial(name, move || is_green(world, skipped)));
+        trials.push(took::trial(name, move || is_green(world, &worlds().join(world), &PROPERTIES, skipped, CASES)));
+    }
+    for case in configurations::all().into_iter().filter(|case| case.lint.exit != 3) {
+        let name = format!("case_{}_is_green", case.name.replace('-', "_"));
+        trials.push(took::trial(name, move || {
+            let skipped: Vec<&str> = case.run.skipped.iter().map(String::as_str).collect();
+            let properties: Vec<&str> =
+                case.run.held.iter().map(String::as_str).chain(skipped.iter().copied()).collect();
+            is_green(&case.name, &case.config, &properties, &skipped, CASES_OF_PEOPLE)
+        }));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     took::print_slowest();
     conclusion.exit_code()
 }
+
+/// Cases of each property on a world, and on one of the cases that people had, unless the variable says otherwise.
+const CASES: u32 = 3;
+const CASES_OF_PEOPLE: u32 = 10;
 
 fn worlds() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/right")
@@ -83,12 +101,13 @@ fn all_are_listed() -> Result<(), Failed> {
     if there == listed { Ok(()) } else { Err(Failed::from(format!("there are {there:?}, listed are {listed:?}"))) }
 }
 
-fn is_green(world: &str, skipped: &[&str]) -> Result<(), Failed> {
-    let cases = std::env::var("CREDENCE_RIGHT_CASES").map_or(Ok(3), |text| text.parse())?;
+/// Runs these properties, of which some have nothing to test.
+fn is_green(world: &str, config: &Path, tried: &[&str], skipped: &[&str], cases: u32) -> Result<(), Failed> {
+    let cases = std::env::var("CREDENCE_RIGHT_CASES").map_or(Ok(cases), |text| text.parse())?;
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("right").join(world);
-    let properties = PROPERTIES.iter().map(|property| registry::find(property)).collect::<Result<Vec<_>, _>>()?;
+    let properties = tried.iter().map(|property| registry::find(property)).collect::<Result<Vec<_>, _>>()?;
     let report = execute(&Options {
-        config: Some(worlds().join(world)),
+        config: Some(config.to_owned()),
         cluster: ClusterKind::Embedded,
         cases,
         shrink: Duration::ZERO,
@@ -100,7 +119,7 @@ fn is_green(world: &str, skipped: &[&str]) -> Result<(), Failed> {
     if !left_out.iter().eq(expected) {
         return Err(Failed::from(format!("left out are {left_out:?} and not {expected:?}")));
     }
-    let tried = report.properties.iter().filter(|property| PROPERTIES.contains(&property.id.to_string().as_str()));
+    let tried = report.properties.iter().filter(|property| tried.contains(&property.id.to_string().as_str()));
     for property in tried {
         let expected = match property.verdict {
             Verdict::Held | Verdict::KnownViolated => !skipped.contains(&property.id.to_string().as_str()),

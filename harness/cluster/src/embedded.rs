@@ -13,23 +13,34 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use kube::Client;
 
-use super::kubeconfig;
-use crate::apply;
-use crate::cluster::{ClusterError, Component, ControlPlaneFiles, Description, Provider, versions};
-use crate::embedded::control_plane::{ControlPlane, first_death, wait_until_ready};
+use crate::capability::{Capability, Lacks};
+use crate::cluster::Cluster;
+use crate::control_plane_files::ControlPlaneFiles;
+use crate::description::{Description, versions};
+use crate::embedded::control_plane::{ControlPlane, first_death};
+use crate::error::ClusterError;
 use crate::operator::{self, Release};
+use crate::provider::{Component, Provisioned};
+use crate::start_up::wait_until_ready;
+use crate::{apply, kubeconfig};
 
-pub mod control_plane;
+mod control_plane;
 pub mod node;
+
+pub(crate) use node::clear;
 
 /// File in a run directory with the kubeconfig of External Secrets Operator; its token is in a file beside it.
 const OPERATOR_KUBECONFIG: &str = "external-secrets.kubeconfig";
 
+/// The name of such clusters.
+pub(crate) const ID: &str = "embedded";
 /// Why there is no webhook.
 const NO_WEBHOOK: &str = "no webhook runs here; --cluster kind adds it";
+/// What they cannot show.
+pub(crate) const LACKS: Lacks = &[(Capability::Webhook, NO_WEBHOOK)];
 
 /// What ends with this process. Fields drop in this order: programs first, then their directory.
-pub(super) struct Embedded {
+struct Embedded {
     operator: Service,
     controllers: Service,
     apiserver: Service,
@@ -41,13 +52,16 @@ pub(super) struct Embedded {
     run: RunDir,
 }
 
-/// Starts a cluster in `run`.
-pub(super) async fn start(
+/// Starts an embedded cluster in `run`, with the audit policy and the encryption that are configured.
+///
+/// # Errors
+/// When a part cannot be started, dies, or is not ready in time.
+pub async fn start(
     run: RunDir,
     programs: &Programs,
     assets: &Path,
     configured: &ControlPlaneFiles,
-) -> Result<(Embedded, Description, Client), ClusterError> {
+) -> Result<Cluster, ClusterError> {
     let directory = run.path().to_owned();
     let release = operator::render(programs, assets, &directory).await?;
     let plane = ControlPlane::start(&directory, programs, configured).await?;
@@ -60,7 +74,7 @@ pub(super) async fn start(
         death = first_death([&plane.etcd, &plane.apiserver, &operator, &controllers]) => return Err(death.into()),
     }
     let description = Description {
-        provider: "embedded".to_owned(),
+        provider: ID.to_owned(),
         versions: versions(programs),
         url_for_operator: Some(plane.url.clone()),
         url: plane.url,
@@ -82,7 +96,7 @@ pub(super) async fn start(
         client: plane.client.clone(),
         run,
     };
-    Ok((embedded, description, plane.client))
+    Cluster::of(Box::new(embedded), description, plane.client)
 }
 
 impl Embedded {
@@ -110,7 +124,7 @@ impl Embedded {
     }
 }
 
-impl Provider for Embedded {
+impl Provisioned for Embedded {
     fn run(&self) -> &RunDir {
         &self.run
     }
@@ -123,6 +137,10 @@ impl Provider for Embedded {
         &self.authority
     }
 
+    fn lacks(&self) -> Lacks {
+        LACKS
+    }
+
     fn died(&self) -> BoxFuture<'_, ClusterError> {
         let services = [&self.etcd, &self.apiserver, &self.controllers, &self.operator];
         async move { first_death(services).await.into() }.boxed()
@@ -131,10 +149,6 @@ impl Provider for Embedded {
     fn standstill(&self) -> Option<Standstill> {
         let latest = self.operator.processes();
         Some(Standstill::of(move || latest.borrow().as_ref().is_some_and(|process| process.stands_still())))
-    }
-
-    fn absent(&self, component: Component) -> Option<&'static str> {
-        (component == Component::Webhook).then_some(NO_WEBHOOK)
     }
 
     fn pause(&self, component: Component) -> BoxFuture<'_, Result<Option<Paused>, ClusterError>> {

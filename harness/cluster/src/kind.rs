@@ -14,7 +14,9 @@ use credence_programs::supply::{ComponentError, Programs};
 use credence_watch::wait::WaitError;
 
 use crate::apply::ApplyError;
-use crate::cluster::ControlPlaneFiles;
+use crate::capability::Lacks;
+use crate::control_plane_files::ControlPlaneFiles;
+use crate::error::{ClusterError, ProviderError};
 use crate::operator::ReleaseError;
 
 mod cluster;
@@ -25,14 +27,17 @@ mod operator;
 mod remains;
 pub mod room;
 
-pub(crate) use cluster::start;
+pub use cluster::start;
 use credence_programs::engine::{Engine, EngineError};
 
 use credence_programs::node_image::NodeImage;
 use credence_programs::node_image::tools::ToolsImage;
 use credence_programs::pod_image::PulledImage;
-pub use network::{ClusterNetwork, LABEL};
-pub use node::KindNode;
+
+/// The name of such clusters.
+pub(crate) const ID: &str = "kind";
+/// What they cannot show: nothing that any other can.
+pub(crate) const LACKS: Lacks = &[];
 
 /// What a cluster of kind is started from.
 pub struct Setup<'a> {
@@ -175,6 +180,14 @@ pub enum KindError {
         #[source]
         source: io::Error,
     },
+}
+
+impl From<KindError> for ClusterError {
+    fn from(error: KindError) -> Self {
+        let is_usage =
+            matches!(error, KindError::Foreign { .. } | KindError::Unmountable { .. } | KindError::Apart { .. });
+        Self::Provider(ProviderError::new(error, is_usage))
+    }
 }
 
 impl KindError {

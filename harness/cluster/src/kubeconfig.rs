@@ -13,7 +13,7 @@ use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::json;
 
-use crate::cluster::ClusterError;
+use crate::error::ClusterError;
 
 /// Life of a ServiceAccount's token in seconds: 30 days, longer than a cluster is kept up.
 const TOKEN_SECONDS: i64 = 30 * 24 * 3600;

@@ -1,21 +1,30 @@
 //! Clusters to test on, the operator in them, and the evidence they give.
 //!
 //! ```text
-//!  cluster ──▶ provider ──▶ embedded, kind         operator     External Secrets Operator
+//!  providers ──▶ embedded, kind ──▶ cluster         operator     External Secrets Operator
+//!                └─▶ provider, capability, node, containers: what they have in common, and start_up
 //!  apply       objects      control_plane_files    reference    the configuration that is shipped
+//!  description where it is  error                  why it could not be had
 //!  evidence    audit log, etcd, packets, sink      faults       outages, seen from a client
 //!  outage      of a component                      kubeconfig   for one of its clients
 //! ```
 
 pub mod apply;
+pub mod capability;
 pub mod cluster;
+pub mod containers;
 pub mod control_plane_files;
+mod description;
 pub mod embedded;
+mod error;
 pub mod evidence;
 pub mod faults;
 pub mod kind;
 pub mod kubeconfig;
+pub mod node;
 pub mod operator;
 pub mod outage;
 pub mod provider;
+pub mod providers;
 pub mod reference;
+mod start_up;

@@ -13,7 +13,7 @@ use credence_programs::supply::{Part, Programs};
 use credence_watch::wait::{self, Progress, WaitError};
 use serde_json::Value;
 
-use crate::cluster::{COLLECT_LATER, SET_UP};
+use crate::start_up::{COLLECT_LATER, SET_UP, free_ports};
 
 /// The namespace and the release name of the chart's documentation.
 pub const NAMESPACE: &str = "external-secrets";
@@ -125,7 +125,7 @@ async fn chart(
 pub async fn render(programs: &Programs, assets: &Path, directory: &Path) -> Result<Release, ReleaseError> {
     let values = format!("{VALUES}{WITHOUT_NETWORK}");
     let (definitions, rendered) = chart(programs, assets, directory, &values).await?;
-    let [live_port] = crate::cluster::free_ports().map_err(|error| ReleaseError::Ports(error.to_string()))?;
+    let [live_port] = free_ports().map_err(|error| ReleaseError::Ports(error.to_string()))?;
     let (mut objects, mut container) = (Vec::new(), None);
     for object in rendered {
         match object["kind"].as_str() {

@@ -7,17 +7,11 @@ use credence_programs::process::Paused;
 use serde_yaml::Value;
 
 use super::control_plane_files::{ControlPlaneFiles, random_key};
-use crate::cluster::{Cluster, ClusterError, Component, Provider};
-
-/// Why no component of a cluster can be stopped that another process owns.
-const OTHERS: &str = "the cluster belongs to another process; --cluster kind starts one of its own";
+use crate::cluster::Cluster;
+use crate::error::ClusterError;
+use crate::provider::{Component, Provisioned};
 
 impl Cluster {
-    /// Why an outage of a component cannot be made here, if so, and what has to be different.
-    pub fn absent(&self, component: Component) -> Option<&'static str> {
-        self.provider.as_ref().map_or(Some(OTHERS), |provider| provider.absent(component))
-    }
-
     /// Stops a component where it is (SIGSTOP) until the guard is dropped. None while the component is
     /// [stopped](Self::stop).
     ///
@@ -62,7 +56,7 @@ impl Cluster {
         self.start_again(Component::ApiServer).await
     }
 
-    fn provider(&self, act: &'static str) -> Result<&dyn Provider, ClusterError> {
+    fn provider(&self, act: &'static str) -> Result<&dyn Provisioned, ClusterError> {
         self.provider.as_deref().ok_or(ClusterError::NotOwned { act })
     }
 }

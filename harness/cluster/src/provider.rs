@@ -1,14 +1,18 @@
 //! What the kinds of clusters do each in its own way.
 
+use std::sync::Arc;
+
 use credence_programs::certificates::Authority;
 use credence_programs::process::Paused;
 use credence_programs::run_dir::RunDir;
 use credence_watch::paused_time::Standstill;
 use futures::future::BoxFuture;
 
-use crate::cluster::ClusterError;
+use crate::capability::Lacks;
+use crate::containers::ContainerNetwork;
+use crate::error::ClusterError;
 use crate::evidence::capture::Traffic;
-use crate::kind::{ClusterNetwork, KindNode};
+use crate::node::PodNode;
 
 /// A program of the cluster whose outage can be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +26,7 @@ pub enum Component {
 }
 
 /// A cluster that this process started. Dropping it ends everything that was started for it.
-pub(crate) trait Provider: Send + Sync {
+pub(crate) trait Provisioned: Send + Sync {
     /// The directory of its run.
     fn run(&self) -> &RunDir;
 
@@ -32,13 +36,16 @@ pub(crate) trait Provider: Send + Sync {
     /// The authority behind its certificates.
     fn authority(&self) -> &Authority;
 
-    /// Its node, if that is one of kind.
-    fn kind_node(&self) -> Option<&KindNode> {
+    /// What clusters of its kind cannot show.
+    fn lacks(&self) -> Lacks;
+
+    /// Its node, if it has one of its own.
+    fn node(&self) -> Option<Arc<dyn PodNode>> {
         None
     }
 
-    /// The network of its node, if that is one of kind.
-    fn kind_network(&self) -> Option<&ClusterNetwork> {
+    /// The network of its node, if that is a container.
+    fn containers(&self) -> Option<&ContainerNetwork> {
         None
     }
 
@@ -52,11 +59,6 @@ pub(crate) trait Provider: Send + Sync {
 
     /// Counts the time that External Secrets Operator stands still; none where that cannot be seen.
     fn standstill(&self) -> Option<Standstill>;
-
-    /// Why a component does not run here, if it does not.
-    fn absent(&self, _component: Component) -> Option<&'static str> {
-        None
-    }
 
     /// Stops a component where it is until the guard is dropped; none while it is [stopped](Self::stop).
     fn pause(&self, component: Component) -> BoxFuture<'_, Result<Option<Paused>, ClusterError>>;

@@ -24,9 +24,8 @@ use std::time::Duration;
 use std::{env, fs};
 
 use credence_cluster::apply::{self, Applier, FIELD_MANAGER};
-use credence_cluster::kind::KindNode;
+use credence_cluster::containers::ContainerNetwork;
 use credence_core::manifest;
-use credence_programs::engine::Engine;
 use credence_programs::process::Process;
 use credence_watch::shared::SharedWatch;
 use credence_watch::wait::{Progress, WaitError};
@@ -109,10 +108,8 @@ pub enum Place<'a> {
     },
     /// In pods, with the rights of its own installation.
     Node {
-        /// The node.
-        node: &'a KindNode,
-        /// The engine that runs the node and has the images.
-        engine: &'a Engine,
+        /// The network of the node, whose engine has the images.
+        containers: &'a ContainerNetwork,
         /// The images.
         images: &'a Images,
         /// The program that renders the manifests.
@@ -150,8 +147,8 @@ impl ArgoCd {
             Place::Machine { program, kubeconfig } => {
                 Programs::Processes(Processes::start(setup, program, kubeconfig).await?)
             }
-            Place::Node { node, engine, images, kustomize } => {
-                Programs::Pods(Pods::start(setup, node, engine, images, kustomize).await?)
+            Place::Node { containers, images, kustomize } => {
+                Programs::Pods(Pods::start(setup, containers, images, kustomize).await?)
             }
         };
         let api = api(setup.client);

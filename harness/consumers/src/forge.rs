@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use credence_cluster::kind::ClusterNetwork;
+use credence_cluster::containers::ContainerNetwork;
 use credence_programs::certificates::Authority;
 use credence_programs::process::Process;
 use credence_programs::tls::listener;
@@ -76,7 +76,7 @@ pub enum Place<'a> {
     /// A container beside the node of a cluster of kind.
     Container {
         /// The cluster's network.
-        network: &'a ClusterNetwork,
+        network: &'a ContainerNetwork,
         /// The image, with program and assets.
         image: &'a GiteaImage,
     },

@@ -77,7 +77,7 @@ impl Runner for KubeletPull {
 
     fn missing(&self, facts: &Facts) -> Option<String> {
         match facts.nodes {
-            Nodes::None => Some("a node needs a cluster of this run, not one of `credence up`".to_owned()),
+            Nodes::None { why } => Some(why.to_owned()),
             Nodes::Started => Node::unsupported(),
             Nodes::OfCluster { .. } => None,
         }

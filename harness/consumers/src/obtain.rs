@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use credence_cluster::capability::Capability;
 use credence_cluster::cluster::Cluster;
+use credence_cluster::containers::ContainerNetwork;
 use credence_cluster::embedded::node::NodePrograms;
-use credence_cluster::kind::ClusterNetwork;
 use credence_core::consumer::Consumer;
 use credence_core::endpoints::Endpoints;
 use credence_core::formats::{BACKSTAGE, KUBELET};
@@ -38,7 +39,10 @@ pub(crate) const NODE: [Part; 7] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nodes {
     /// It has none, and can get none.
-    None,
+    None {
+        /// Why not, and what would be needed.
+        why: &'static str,
+    },
     /// One is started for it.
     Started,
     /// It has some of its own.
@@ -53,13 +57,13 @@ pub enum Nodes {
 impl Nodes {
     /// Those of `cluster`.
     pub fn of(cluster: &Cluster) -> Self {
-        match (cluster.kind_network(), cluster.is_owned()) {
+        match (cluster.containers(), cluster.supports(Capability::Pods)) {
             (Some(network), _) => Self::OfCluster {
                 has_argo_cd_images: Images::are_possible(network),
                 has_tools: network.tools_image().is_some(),
             },
-            (None, true) => Self::Started,
-            (None, false) => Self::None,
+            (None, Ok(())) => Self::Started,
+            (None, Err(why)) => Self::None { why },
         }
     }
 }
@@ -105,7 +109,7 @@ pub struct Setup {
 impl Setup {
     /// Where Gitea runs: beside the node of `cluster`, if it has one there and the image could be had.
     pub(crate) fn place_of_gitea<'a>(&'a self, cluster: &'a Cluster) -> Place<'a> {
-        match (cluster.kind_network(), &self.gitea_image) {
+        match (cluster.containers(), &self.gitea_image) {
             (Some(network), Some(image)) => Place::Container { network, image },
             _ => Place::Process { program: self.programs.path(Part::Gitea), assets: &self.gitea },
         }
@@ -129,10 +133,10 @@ impl Setup {
     }
 }
 
-/// The image of Gitea for a container, on a cluster of kind. Where it cannot be had, one line says why.
+/// The image of Gitea for a container beside the node. Where it cannot be had, one line says why.
 pub(crate) async fn gitea_image(
     options: &supply::Options,
-    network: Option<&ClusterNetwork>,
+    network: Option<&ContainerNetwork>,
     programs: &Programs,
     assets: &Path,
     progress: &dyn Progress,

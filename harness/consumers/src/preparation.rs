@@ -76,7 +76,7 @@ impl Preparation {
             programs.extend(self.unless_absent(&controllers, "Kargo's controller", absent, helm).await);
         }
         let gitea_image =
-            obtain::gitea_image(&self.options, cluster.kind_network(), &programs, &gitea, self.progress.as_ref()).await;
+            obtain::gitea_image(&self.options, cluster.containers(), &programs, &gitea, self.progress.as_ref()).await;
         let argo_cd = async {
             let programs = self.programs(&[Part::ArgoCd, Part::Kustomize]).await?;
             Ok::<_, ComponentError>((programs, supply::argo_cd_assets(&self.options).await?))
@@ -84,7 +84,7 @@ impl Preparation {
         let (argo_cd, assets) = self.unless_absent(&[ARGO_CD], "Argo CD", absent, argo_cd).await.unzip();
         programs.extend(argo_cd);
         // Why there are none on a cluster of kind has been said when the tools were looked for.
-        let argo_cd_images = match (&assets, cluster.kind_network()) {
+        let argo_cd_images = match (&assets, cluster.containers()) {
             (Some(assets), Some(network)) => {
                 let images = Images::obtain(network, &self.options, &programs, assets, &report);
                 self.unless_absent(&[ARGO_CD], "the images of Argo CD's pods", absent, images).await.flatten()

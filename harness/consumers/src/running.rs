@@ -8,9 +8,11 @@
 //! A consumer that cannot run here is absent, with the reason: no case is generated for it, and the report says so.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use credence_cluster::node::PodNode;
 use credence_core::credential::Credential;
 use credence_core::endpoints::Endpoints;
 use credence_programs::certificates::Authority;
@@ -20,7 +22,6 @@ use crate::argo_cd::ArgoCd;
 use crate::backstage::login::Portal;
 use crate::forge::{Forge, Mark, Offered, Organization, Request};
 use crate::kargo::Kargo;
-use crate::kubelet::pod::PodNode;
 
 pub use crate::argo_cd::login::SyncError;
 pub use crate::backstage::login::{PORTAL_IMAGE, PORTAL_VARIABLES, PortalDeployment, PortalError, catalog_file};
@@ -50,7 +51,7 @@ pub enum Answer {
 pub struct Consumers {
     pub(crate) site: Site,
     // A node has to end before the cluster that it belongs to, and the forge outlives those who ask it.
-    pub(crate) node: Option<PodNode>,
+    pub(crate) node: Option<Arc<dyn PodNode>>,
     pub(crate) argo_cd: Option<ArgoCd>,
     pub(crate) kargo: Option<Kargo>,
     pub(crate) portal: Option<Portal>,
@@ -118,9 +119,8 @@ impl Consumers {
     pub async fn died(&self) -> String {
         let node = async {
             match &self.node {
-                Some(PodNode::Own(node)) => node.died().await.to_string(),
-                // That of kind is the cluster, whose end others watch for.
-                Some(PodNode::Kind(_)) | None => std::future::pending().await,
+                Some(node) => node.died().await,
+                None => std::future::pending().await,
             }
         };
         let argo_cd = async {

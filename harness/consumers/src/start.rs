@@ -5,10 +5,12 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use credence_cluster::cluster::ClusterError;
 use credence_cluster::embedded::node::{self, Node, NodeError};
+use credence_cluster::node::{PodNode, RegistryError};
 use credence_core::credential::Credential;
 use credence_programs::certificates::{Authority, CertificateError, write_private};
 use credence_programs::oci::{ImageError, Registry};
@@ -22,7 +24,6 @@ use crate::backstage::login::Portal;
 use crate::backstage::{self, Installation, Url};
 use crate::forge::{Forge, ForgeError, ForgeSetup, Network, WRITE_PACKAGE};
 use crate::kargo::{self, Kargo, KargoError};
-use crate::kubelet::pod::PodNode;
 use crate::obtain::Setup;
 use crate::running::{Consumers, Person};
 
@@ -44,6 +45,9 @@ pub enum StartError {
     /// The node.
     #[error("failed to start a node")]
     Node(#[from] NodeError),
+    /// Where the node pulls images from.
+    #[error("failed to let the node pull from the forge")]
+    Registry(#[from] RegistryError),
     /// Argo CD.
     #[error("failed to start Argo CD")]
     ArgoCd(#[from] ArgoCdError),
@@ -103,7 +107,7 @@ pub async fn start(site: &Site, setup: &Setup) -> Result<Consumers, StartError> 
     forge.create_user(&person.name, &person.password).await?;
     let token = forge.create_token(forge.administrator(), &[WRITE_PACKAGE]).await?;
     let pusher = Registry::new(&address, &trusted, forge.administrator(), &token.value)?;
-    let portal = setup.backstage.as_ref().zip(node.as_ref());
+    let portal = setup.backstage.as_ref().zip(node.as_deref());
     let portal = portal.map(|(installation, node)| portal_on(node, installation, &forge)).transpose()?;
     let sleeper = credence_programs::oci::sleeper(setup.programs.path(Part::Etcd), &directory)?;
     Ok(Consumers {
@@ -125,9 +129,9 @@ pub async fn start(site: &Site, setup: &Setup) -> Result<Consumers, StartError> 
     })
 }
 
-async fn start_node(site: &Site, setup: &Setup) -> Result<Option<PodNode>, StartError> {
-    if let Some(node) = site.cluster.kind_node() {
-        return Ok(Some(PodNode::Kind(node.clone())));
+async fn start_node(site: &Site, setup: &Setup) -> Result<Option<Arc<dyn PodNode>>, StartError> {
+    if let Some(node) = site.cluster.node() {
+        return Ok(Some(node));
     }
     let (false, Some(authority)) = (setup.has_no_node, site.cluster.authority()) else {
         return Ok(None);
@@ -141,7 +145,7 @@ async fn start_node(site: &Site, setup: &Setup) -> Result<Option<PodNode>, Start
     };
     let node = Node::start(&options).await?;
     node.processes().iter().try_for_each(|process| site.record(process))?;
-    Ok(Some(PodNode::Own(Box::new(node))))
+    Ok(Some(Arc::new(node)))
 }
 
 /// Starts the forge, and then those who need its address, side by side.
@@ -181,9 +185,9 @@ async fn start_argo_cd(
     network: &Network,
 ) -> Result<Option<ArgoCd>, StartError> {
     let Some(assets) = &setup.argo_cd else { return Ok(None) };
-    let place = match (&setup.argo_cd_images, site.cluster.kind_node(), site.cluster.kind_network()) {
-        (Some(images), Some(node), Some(network)) => {
-            Place::Node { node, engine: network.engine(), images, kustomize: setup.programs.path(Part::Kustomize) }
+    let place = match (&setup.argo_cd_images, site.cluster.containers()) {
+        (Some(images), Some(containers)) => {
+            Place::Node { containers, images, kustomize: setup.programs.path(Part::Kustomize) }
         }
         _ => Place::Machine {
             program: setup.programs.path(Part::ArgoCd),
@@ -212,10 +216,10 @@ async fn start_kargo(
 }
 
 /// Backstage on a port of the node's network that is free on this machine, and so most likely there.
-fn portal_on(node: &PodNode, installation: &Installation, forge: &Forge) -> Result<Portal, StartError> {
+fn portal_on(node: &dyn PodNode, installation: &Installation, forge: &Forge) -> Result<Portal, StartError> {
     let free = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0));
     let port = free.and_then(|listener| listener.local_addr()).map_err(StartError::Port)?.port();
-    let host = node.address();
+    let host = node.reachable_address();
     let listen = std::net::SocketAddr::from((host, port));
     // Both are addresses with a port, and so make URLs.
     let url = |text: String| Url::parse(&text).expect("an address makes a URL");

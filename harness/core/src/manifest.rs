@@ -3,19 +3,29 @@
 //! Interprets no object, and never puts what a file holds into an error or a log: manifests may hold credentials.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
 
 use serde_json::Value;
 
 mod document;
 mod encoding;
+mod error;
+mod events;
+mod location;
+mod source;
 #[cfg(test)]
 mod tests;
+mod unrendered;
 mod yaml_1_1;
 
 pub use encoding::EncodingError;
+pub use error::ManifestError;
+pub use location::Location;
 pub use yaml_1_1::NotText;
+
+use location::Position;
+use source::Source;
 
 /// Directory in a configuration with the files that the API server is started with.
 pub const CONTROL_PLANE: &str = "control-plane";
@@ -29,9 +39,39 @@ pub struct Manifest {
     pub line: usize,
     /// The object as written, with nothing defaulted.
     pub object: Value,
+    source: Option<Source>,
+    /// Files that change it, and where the changes stand in them.
+    patches: Vec<(PathBuf, Source)>,
 }
 
 impl Manifest {
+    /// An object that no file has as it is; `file` and `line` say where it comes from.
+    pub fn made(file: PathBuf, line: usize, object: Value) -> Self {
+        Self { file, line, object, source: None, patches: Vec::new() }
+    }
+
+    /// Names the files that a rendered object is made of: the first of `written` is the object, and the others patch it, in
+    /// order. Fields that none of them has are where the nearest around them is.
+    pub fn came_from(&mut self, written: &[&Self]) {
+        let Some((first, patches)) = written.split_first() else { return };
+        (self.file, self.line, self.source) = (first.file.clone(), first.line, first.source.clone());
+        let located = |patch: &&Self| Some((patch.file.clone(), patch.source.clone()?));
+        self.patches = patches.iter().filter_map(located).collect();
+    }
+
+    /// The place where a field is written, by its JSON pointer (RFC 6901), or of the nearest field around it that is. An empty
+    /// pointer is the object.
+    pub fn location(&self, pointer: &str) -> Location {
+        let patched = |(file, source): &(PathBuf, Source)| Some((file.clone(), source.exact(pointer)?));
+        // The last patch decides, but not where the object as a whole is.
+        let patched = self.patches.iter().rev().filter(|_| !pointer.is_empty()).find_map(patched);
+        let own = || self.source.as_ref().and_then(|source| Some((self.file.clone(), source.nearest(pointer)?)));
+        match patched.or_else(own) {
+            Some((file, Position { line, column })) => Location { file, line, column },
+            None => Location { file: self.file.clone(), line: self.line, column: 1 },
+        }
+    }
+
     /// The API group, empty for the core group.
     pub fn group(&self) -> &str {
         self.text("/apiVersion").split_once('/').map_or("", |(group, _)| group)
@@ -80,142 +120,12 @@ impl fmt::Debug for Manifest {
     }
 }
 
-/// Why manifests could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
-    /// A file or directory could not be read.
-    #[error("failed to read {}", path.display())]
-    Read {
-        /// The file or directory.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// The bytes of a file are no text.
-    #[error("failed to read {} as text", file.display())]
-    Encoding {
-        /// The file.
-        file: PathBuf,
-        /// The cause.
-        #[source]
-        source: EncodingError,
-    },
-    /// Values that are due to be text are something else to kubectl, kustomize, Flux and Argo CD, which read YAML 1.1.
-    #[error(
-        "failed to read {} as kubectl does: {}; kubectl, kustomize, Flux and Argo CD read YAML 1.1, and text is due here: \
-         quote it", file.display(), places.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    )]
-    NotText {
-        /// The file.
-        file: PathBuf,
-        /// Every such place.
-        places: Vec<NotText>,
-    },
-    /// A document is not valid YAML.
-    #[error("failed to parse YAML at {}:{line}", file.display())]
-    Yaml {
-        /// The file.
-        file: PathBuf,
-        /// The 1-based line of the error in the file.
-        line: usize,
-        /// The cause, with the same line.
-        #[source]
-        source: serde_yaml::Error,
-    },
-    /// A file is not valid JSON.
-    #[error("failed to parse JSON at {}:{line}", file.display())]
-    Json {
-        /// The file.
-        file: PathBuf,
-        /// The 1-based line of the error in the file.
-        line: usize,
-        /// The cause, with the same line.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// A document uses a part of YAML that JSON, and so the Kubernetes API, cannot hold.
-    #[error("failed to turn the document at {}:{line} into an object: {reason}", file.display())]
-    NotJson {
-        /// The file.
-        file: PathBuf,
-        /// The 1-based line where the document starts.
-        line: usize,
-        /// What JSON cannot hold.
-        reason: &'static str,
-    },
-    /// A document is not a Kubernetes object.
-    #[error("document at {}:{line} is no Kubernetes object: it has no {missing}", file.display())]
-    NotAnObject {
-        /// The file.
-        file: PathBuf,
-        /// The 1-based line where the document starts.
-        line: usize,
-        /// The field that is missing or no text.
-        missing: &'static str,
-    },
-    /// The same object is written twice.
-    #[error("{object} is written at both {first} and {second}")]
-    Duplicate {
-        /// Kind, namespace and name.
-        object: String,
-        /// File and line of the first.
-        first: String,
-        /// File and line of the second.
-        second: String,
-    },
-    /// The directory is a kustomization and no kustomize was given.
-    #[error("failed to render {}: it has a kustomization, and kustomize is not available", dir.display())]
-    KustomizeNeeded {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// Kustomize could not be started.
-    #[error("failed to start {} build {}", kustomize.display(), dir.display())]
-    KustomizeStart {
-        /// The program.
-        kustomize: PathBuf,
-        /// The directory.
-        dir: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// Kustomize refused the directory.
-    #[error("failed to render {} with kustomize ({status}): {stderr}", dir.display())]
-    KustomizeFailed {
-        /// The directory.
-        dir: PathBuf,
-        /// How kustomize ended.
-        status: std::process::ExitStatus,
-        /// Its last lines on stderr.
-        stderr: String,
-    },
-    /// A directory that is itself no kustomization holds one further down, so that it has no single reading.
-    #[error(
-        "{} has no kustomization, but {} is one; name a kustomization or a directory of plain manifests",
-        dir.display(), nested.display()
-    )]
-    NestedKustomization {
-        /// The directory that was asked for.
-        dir: PathBuf,
-        /// The kustomization file below it.
-        nested: PathBuf,
-    },
-    /// There is nothing to apply.
-    #[error("{} holds no Kubernetes object", dir.display())]
-    Empty {
-        /// The directory.
-        dir: PathBuf,
-    },
-}
-
 /// Parses the manifests of one file: several YAML documents, or JSON if the file's name ends in `.json`.
 ///
 /// Documents without content are left out, and so are those that a program reads at its start and the API never
 /// holds: groups `audit.k8s.io`, `apiserver.config.k8s.io` and `kind.x-k8s.io`. A list (`items`) stands for its
-/// objects, as in `kubectl apply`. Scalars follow YAML 1.2; where text is due, a plain `yes`, which is a boolean in YAML 1.1, is
-/// refused. A file of JSON may hold several objects one after the other.
+/// objects, as in `kubectl apply`. Scalars are those of YAML 1.1, as for kubectl: a plain `yes` is a boolean, and where text is
+/// due, it is refused. A file of JSON may hold several objects one after the other.
 ///
 /// # Errors
 /// A document that is not valid, is no Kubernetes object, or repeats an object of the same text.
@@ -251,6 +161,14 @@ pub fn parse_program_configuration(file: &Path, text: &str) -> Result<Vec<Manife
     document::parse_program_configuration(file, text)
 }
 
+/// The documents of one file whose objects need no kind and no name, such as a kustomization.
+///
+/// # Errors
+/// A document that is not valid or has no fields.
+pub fn parse_fields(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
+    document::parse_all(file, text)
+}
+
 /// Refuses a whole in which the same object is written twice.
 ///
 /// # Errors
@@ -258,19 +176,34 @@ pub fn parse_program_configuration(file: &Path, text: &str) -> Result<Vec<Manife
 pub fn reject_duplicates(manifests: &[Manifest]) -> Result<(), ManifestError> {
     let mut seen = BTreeMap::new();
     for manifest in manifests {
-        // The version is left out because all versions of a group are the same stored object.
-        let identity = (manifest.group(), manifest.kind(), manifest.namespace(), manifest.name());
-        if let Some(first) = seen.insert(identity, manifest) {
+        if let Some(first) = seen.insert(identity(manifest), manifest) {
             return Err(ManifestError::Duplicate {
                 object: manifest.object_name(),
-                first: place(first),
-                second: place(manifest),
+                first: Box::new(first.location("/metadata/name")),
+                second: Box::new(manifest.location("/metadata/name")),
             });
         }
     }
     Ok(())
 }
 
-fn place(manifest: &Manifest) -> String {
-    format!("{}:{}", manifest.file.display(), manifest.line)
+/// Kinds without a namespace, whatever is written.
+const CLUSTER_SCOPED: [&str; 7] = [
+    "ClusterExternalSecret",
+    "ClusterGenerator",
+    "ClusterPushSecret",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ClusterSecretStore",
+    "Namespace",
+];
+
+/// What two manifests of one object have in common. The version is left out because all versions of a group are the same
+/// stored object, and an object without a namespace is in `default`, as for kubectl.
+fn identity(manifest: &Manifest) -> (&str, &str, &str, &str) {
+    let namespace = match CLUSTER_SCOPED.contains(&manifest.kind()) {
+        true => "",
+        false => manifest.namespace().unwrap_or("default"),
+    };
+    (manifest.group(), manifest.kind(), namespace, manifest.name())
 }

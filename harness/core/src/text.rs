@@ -1,6 +1,52 @@
-//! Text of errors.
+//! Text of errors, and what the name in one was meant to be.
 
 /// An error with its causes, on one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The name of `known` that is most like `written`: another case, or one letter in three different at most.
+pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = written.to_lowercase();
+    let limit = (written.chars().count() / 3).max(1);
+    let ranked = known.map(|name| (distance(&lower, &name.to_lowercase()), name));
+    ranked.filter(|(distance, _)| *distance <= limit).min().map(|(_, name)| name)
+}
+
+/// How many letters must be put in, left out, replaced or exchanged with the next one (optimal string alignment).
+fn distance(one: &str, other: &str) -> usize {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let mut rows = vec![(0..=other.len()).collect::<Vec<usize>>()];
+    for (i, letter) in one.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, against) in other.iter().enumerate() {
+            let replaced = rows[i][j] + usize::from(letter != against);
+            let mut least = replaced.min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && one[i - 1] == *against && *letter == other[j - 1] {
+                least = least.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[one.len()][other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::letter("immutible", Some("immutable"))]
+    #[case::case("Immutable", Some("immutable"))]
+    #[case::exchanged("tepmlate", Some("template"))]
+    #[case::plural("namespaceSelectors", Some("namespaceSelector"))]
+    #[case::nothing_like_it("secretStore", None)]
+    #[case::short("nam", Some("name"))]
+    fn the_nearest_name_is_what_was_meant(#[case] written: &str, #[case] expected: Option<&str>) {
+        let known = ["immutable", "template", "namespaceSelector", "name"];
+        assert_eq!(nearest(written, known.into_iter()), expected);
+    }
 }

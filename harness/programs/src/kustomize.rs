@@ -1,12 +1,13 @@
 //! Directories of manifests: plain ones, and those that kustomize renders.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use credence_core::manifest::{self, CONTROL_PLANE, Manifest, ManifestError};
 use tokio::process::Command;
 
+mod graph;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,9 @@ mod tests;
 ///
 /// Source: kustomize `api/konfig.RecognizedKustomizationFileNames`.
 const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// The file by which a directory is a chart of Helm.
+const CHART: &str = "Chart.yaml";
 
 /// How many of kustomize's last lines on stderr an error carries.
 const STDERR_LINES: usize = 5;
@@ -27,11 +31,16 @@ pub fn has_kustomization(dir: &Path) -> bool {
 /// every `*.yaml`, `*.yml` and `*.json` below it, by path. Hidden files and directories are left out.
 ///
 /// # Errors
-/// Those of [`parse_documents`](manifest::parse_documents), unreadable files, a failing or missing kustomize, a kustomization below a
-/// directory that is none, and a directory without any object.
+/// Those of [`parse_documents`](manifest::parse_documents), unreadable files, a failing or missing kustomize, a kustomization that
+/// leads back to itself or elsewhere, one below a directory that is none, and a directory without any object.
 pub async fn load_directory(dir: &Path, kustomize: Option<&Path>) -> Result<Vec<Manifest>, ManifestError> {
     let manifests = match (has_kustomization(dir), kustomize) {
-        (true, Some(kustomize)) => manifest::parse_part(dir, &render(kustomize, dir).await?)?,
+        (true, Some(kustomize)) => {
+            let files = graph::files(dir)?;
+            let mut rendered = manifest::parse_part(dir, &render(kustomize, dir).await?)?;
+            trace(&mut rendered, &written(&files).await);
+            rendered
+        }
         (true, None) => {
             return Err(ManifestError::KustomizeNeeded { dir: dir.to_owned() });
         }
@@ -44,8 +53,36 @@ pub async fn load_directory(dir: &Path, kustomize: Option<&Path>) -> Result<Vec<
     Ok(manifests)
 }
 
+/// The objects and patches in files that kustomize has read without a fault.
+async fn written(files: &[PathBuf]) -> Vec<Manifest> {
+    let mut written = Vec::new();
+    for path in files {
+        // Only places are taken from here, so that what cannot be read is left out: kustomize has the word on it.
+        let Ok(bytes) = tokio::fs::read(path).await else { continue };
+        let text = manifest::decode(path, bytes);
+        written.extend(text.and_then(|text| manifest::parse_fields(path, &text)).unwrap_or_default());
+    }
+    written
+}
+
+/// Names the files that each rendered object is made of, where its name tells.
+fn trace(rendered: &mut [Manifest], written: &[Manifest]) {
+    for manifest in rendered {
+        let is_of_it = |other: &&Manifest| {
+            let same =
+                (other.group(), other.kind(), other.name()) == (manifest.group(), manifest.kind(), manifest.name());
+            same && (other.namespace().is_none() || other.namespace() == manifest.namespace())
+        };
+        let files: Vec<&Manifest> = written.iter().filter(is_of_it).collect();
+        manifest.came_from(&files);
+    }
+}
+
 async fn load_plain(dir: &Path) -> Result<Vec<Manifest>, ManifestError> {
-    let mut manifests = Vec::new();
+    let (mut manifests, mut faults) = (Vec::new(), Vec::new());
+    if dir.is_file() && !is_manifest(dir) {
+        return Err(ManifestError::NotADirectory { file: dir.to_owned() });
+    }
     // Links are followed because mounted ConfigMaps are directories of links.
     let entries = walkdir::WalkDir::new(dir)
         .follow_links(true)
@@ -66,13 +103,27 @@ async fn load_plain(dir: &Path) -> Result<Vec<Manifest>, ManifestError> {
         if KUSTOMIZATION_FILES.contains(&name) {
             return Err(ManifestError::NestedKustomization { dir: dir.to_owned(), nested: path.to_owned() });
         }
-        if [".yaml", ".yml", ".json"].iter().any(|suffix| name.ends_with(suffix)) {
+        if name == CHART {
+            return Err(ManifestError::Chart { dir: path.parent().unwrap_or(dir).to_owned() });
+        }
+        if is_manifest(path) {
             let bytes = tokio::fs::read(path).await;
             let bytes = bytes.map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
-            manifests.extend(manifest::parse_part(path, &manifest::decode(path, bytes)?)?);
+            match manifest::decode(path, bytes).and_then(|text| manifest::parse_part(path, &text)) {
+                Ok(of_file) => manifests.extend(of_file),
+                Err(fault) => faults.push(fault),
+            }
         }
     }
-    Ok(manifests)
+    match faults.len() {
+        0 => Ok(manifests),
+        1 => Err(faults.remove(0)),
+        _ => Err(ManifestError::Several(faults)),
+    }
+}
+
+fn is_manifest(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
 }
 
 fn is_control_plane(entry: &walkdir::DirEntry) -> bool {
@@ -92,7 +143,7 @@ async fn render(kustomize: &Path, dir: &Path) -> Result<String, ManifestError> {
         return Err(ManifestError::KustomizeFailed {
             dir: dir.to_owned(),
             status: output.status,
-            stderr: last_lines(&String::from_utf8_lossy(&output.stderr)),
+            stderr: last_lines(&without_quotations(&String::from_utf8_lossy(&output.stderr))).to_owned(),
         });
     }
     String::from_utf8(output.stdout).map_err(|error| ManifestError::Read {
@@ -101,7 +152,18 @@ async fn render(kustomize: &Path, dir: &Path) -> Result<String, ManifestError> {
     })
 }
 
-fn last_lines(stderr: &str) -> String {
-    let lines: Vec<&str> = stderr.trim().lines().collect();
-    lines[lines.len().saturating_sub(STDERR_LINES)..].join("\n")
+/// A message of kustomize without what it quotes of files: patches and generators may hold credentials.
+fn without_quotations(message: &str) -> String {
+    let parts = message.split('`').enumerate().map(|(index, part)| if index % 2 == 0 { part } else { "…" });
+    let message = parts.collect::<String>();
+    match message.split_once(" from [") {
+        Some((before, _)) => format!("{before} from […]"),
+        None => message,
+    }
+}
+
+fn last_lines(stderr: &str) -> &str {
+    let stderr = stderr.trim();
+    let mut ends = stderr.rmatch_indices('\n').map(|(at, _)| at + 1);
+    &stderr[ends.nth(STDERR_LINES - 1).unwrap_or_default()..]
 }

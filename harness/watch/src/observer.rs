@@ -20,13 +20,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::paused_time::Standstill;
-use crate::wait::{WaitError, pause};
-use fence::Fence;
+use crate::wait::pause;
 
 mod fence;
 mod seen;
 
 pub use fence::FenceError;
+pub(crate) use fence::{Fence, Versions};
 pub use seen::{ExternalSecretSeen, NamespaceSeen, PodSeen, SecretEvent, SecretSeen};
 
 /// How long the first lists may take.
@@ -50,7 +50,7 @@ struct State {
     /// The namespace of the fence's objects.
     fenced: Option<String>,
     /// The version of the fence's object that each kind's watch has shown.
-    fences: BTreeMap<&'static str, u64>,
+    fences: Versions,
 }
 
 /// A consistent look at the cluster.
@@ -93,6 +93,12 @@ impl View<'_> {
     /// A pod, if it exists.
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&PodSeen> {
         self.state.pods.get(namespace)?.get(name)
+    }
+
+    /// The first kind whose watch has not shown its object in this version yet.
+    pub(crate) fn not_shown(&self, versions: &Versions) -> Option<&'static str> {
+        let shown = |kind: &str, version: &u64| self.state.fences.get(kind).is_some_and(|shown| shown >= version);
+        versions.iter().find(|(kind, version)| !shown(kind, version)).map(|(kind, _)| *kind)
     }
 
     /// What an ExternalSecret says of itself, for a message.
@@ -165,12 +171,9 @@ impl Observer {
         Ok(self)
     }
 
-    /// Waits until a write that begins now has come through the watches; at once where there is nothing to write to.
-    pub(crate) async fn pass_fence(&self, what: &str) -> Result<(), WaitError> {
-        match &self.fence {
-            Some(fence) => fence.pass(self, what).await,
-            None => Ok(()),
-        }
+    /// What can be written, so that the watches show it.
+    pub(crate) fn fence(&self) -> Option<&Fence> {
+        self.fence.as_ref()
     }
 
     /// How often a watch may have missed something so far: what was seen between two equal figures is all that happened.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::observer::{Observer, View};
+use crate::observer::{Observer, Versions, View};
 
 pub mod pause;
 #[cfg(test)]
@@ -174,11 +174,26 @@ pub async fn hold(
         let stood_still = || observer.stood_still().saturating_sub(before);
         let until = end + stood_still();
         if timeout_at(until, changes.changed()).await.is_err() && stood_still() <= until - end {
-            observer.pass_fence(what).await?;
+            pass_fence(observer, what).await?;
             // What came before that write is in sight now, so one more look decides.
             is_over = true;
         }
     }
+}
+
+/// Waits until a write that begins now has come through the watches; at once where there is nothing to write to.
+async fn pass_fence(observer: &Observer, what: &str) -> Result<(), WaitError> {
+    let Some(fence) = observer.fence() else { return Ok(()) };
+    let blind = |why: String| WaitError::Blind { what: what.to_owned(), why };
+    let show = |versions: Versions, within| async move {
+        let came =
+            until(observer, "a write came through the watches", within, |view| match view.not_shown(&versions) {
+                None => Progress::Done(()),
+                Some(kind) => Progress::NotYet(format!("the watch of {kind} did not show it")),
+            });
+        came.await.map_err(|error| blind(error.to_string()))
+    };
+    fence.pass(show, blind).await
 }
 
 /// Asks `probe` every `every` until it is done: for things that offer no watch, such as a server that is starting.

@@ -101,6 +101,8 @@ pub fn replace_values(manifests: &mut [Manifest]) {
     for manifest in manifests.iter_mut().filter(|manifest| manifest.group().is_empty() && manifest.kind() == "Secret") {
         let secret_type = manifest.object.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
         let Some(object) = manifest.object.as_object_mut() else { continue };
+        // What SOPS adds to a Secret whose values it encrypts; its controllers remove it, and the API server does not know it.
+        object.remove("sops");
         let mut data = Map::new();
         for field in ["data", "stringData"] {
             let Some(Value::Object(values)) = object.remove(field) else { continue };

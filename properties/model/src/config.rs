@@ -7,14 +7,16 @@ use std::fmt;
 use std::path::PathBuf;
 
 use credence_core::labels::Labels;
-use credence_core::manifest::Manifest;
+use credence_core::manifest::{Location, Manifest};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 mod error;
 mod external_secret;
 mod go_duration;
 mod references;
+mod schema;
 mod secret;
 mod store;
 #[cfg(test)]
@@ -27,6 +29,7 @@ pub use external_secret::{
     TemplateItem, TemplateObject,
 };
 pub use go_duration::{GoDurationError, parse_go_duration};
+pub use schema::Fault;
 pub use secret::OPAQUE;
 pub use secret::{SecretManifest, SourceRef};
 pub use store::{ClusterSecretStore, KubernetesProvider, ServiceAccountRef, StoreCondition};
@@ -44,19 +47,28 @@ pub struct Place {
     pub object: String,
     /// The file; for rendered manifests, the directory that was rendered.
     pub file: PathBuf,
-    /// The 1-based line where the object starts.
+    /// The 1-based line where the object starts, or where the field is.
     pub line: usize,
+    /// The 1-based column of the field; `None` for the object as a whole.
+    pub column: Option<usize>,
 }
 
 impl Place {
     pub(crate) fn of(manifest: &Manifest) -> Self {
-        Self { object: manifest.object_name(), file: manifest.file.clone(), line: manifest.line }
+        Self { object: manifest.object_name(), file: manifest.file.clone(), line: manifest.line, column: None }
+    }
+
+    /// The place of a field, by its JSON pointer, or of the nearest field around it that is written.
+    pub(crate) fn field(manifest: &Manifest, pointer: &str) -> Self {
+        let Location { file, line, column } = manifest.location(pointer);
+        Self { object: manifest.object_name(), file, line, column: Some(column) }
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}:{}", self.object, self.file.display(), self.line)
+        write!(f, "{} at {}:{}", self.object, self.file.display(), self.line)?;
+        self.column.map_or(Ok(()), |column| write!(f, ":{column}"))
     }
 }
 
@@ -92,9 +104,26 @@ impl Bundle {
     /// Reads what decides distribution out of a configuration's manifests.
     ///
     /// # Errors
-    /// An object that the API server or the controller would refuse, a store reference that leads nowhere, a store
-    /// whose sources are no Kubernetes Secrets, and a configuration without any ClusterExternalSecret.
+    /// An object that the API server or the controller would refuse, or of which they would leave out a field, a store reference
+    /// that leads nowhere, a store whose sources are no Kubernetes Secrets, and a configuration without any
+    /// ClusterExternalSecret.
     pub fn from_manifests(manifests: Vec<Manifest>) -> Result<Self, BundleError> {
+        let faults: Vec<Fault> = manifests.iter().flat_map(schema::faults_of).collect();
+        if faults.is_empty() { Self::understand(manifests) } else { Err(BundleError::Refused(faults)) }
+    }
+
+    /// Reads a configuration of a live cluster, whose operator may be of any version. Gives what only other versions than the
+    /// known one take, too: their fields are read as far as they agree.
+    ///
+    /// # Errors
+    /// As [`from_manifests`](Self::from_manifests).
+    pub fn of_live_cluster(manifests: Vec<Manifest>) -> Result<(Self, Vec<Fault>), BundleError> {
+        let faults = manifests.iter().flat_map(schema::faults_of);
+        let (notes, faults): (Vec<Fault>, Vec<Fault>) = faults.partition(|fault| fault.is_of_another_version);
+        if faults.is_empty() { Ok((Self::understand(manifests)?, notes)) } else { Err(BundleError::Refused(faults)) }
+    }
+
+    fn understand(manifests: Vec<Manifest>) -> Result<Self, BundleError> {
         let mut bundle = Self {
             manifests: Vec::new(),
             cluster_external_secrets: Vec::new(),
@@ -147,7 +176,7 @@ impl Bundle {
             }
             ("", "Namespace") => {
                 let labels = manifest.object.pointer("/metadata/labels").cloned();
-                let labels: Option<Labels> = typed(manifest, labels.unwrap_or_default())?;
+                let labels: Option<Labels> = typed(manifest, "/metadata/labels", labels.unwrap_or_default())?;
                 self.namespaces.insert(name, labels.unwrap_or_default());
             }
             _ => {}
@@ -160,17 +189,30 @@ impl Bundle {
 fn read_spec<T: DeserializeOwned>(manifest: &Manifest) -> Result<T, BundleError> {
     if !KNOWN_VERSIONS.contains(&manifest.version()) {
         return Err(BundleError::UnknownVersion {
-            place: Box::new(Place::of(manifest)),
+            place: Box::new(Place::field(manifest, "/apiVersion")),
             version: manifest.version().to_owned(),
         });
     }
-    typed(manifest, manifest.object["spec"].clone())
+    typed(manifest, "/spec", manifest.object["spec"].clone())
 }
 
-fn typed<T: DeserializeOwned>(manifest: &Manifest, value: Value) -> Result<T, BundleError> {
+/// A part of an object, which stands at this JSON pointer.
+fn typed<T: DeserializeOwned>(manifest: &Manifest, pointer: &str, value: Value) -> Result<T, BundleError> {
     // Only fields that never hold credentials are typed, so the cause may show the value that it is about.
-    serde_json::from_value(without_nulls(value))
-        .map_err(|source| BundleError::Invalid { place: Box::new(Place::of(manifest)), source })
+    serde_path_to_error::deserialize(without_nulls(value)).map_err(|error| {
+        let pointer = format!("{pointer}{}", pointer_of(error.path()));
+        BundleError::Invalid { place: Box::new(Place::field(manifest, &pointer)), source: error.into_inner() }
+    })
+}
+
+/// The way to a value as a JSON pointer.
+fn pointer_of(path: &serde_path_to_error::Path) -> String {
+    let step = |segment: &Segment| match segment {
+        Segment::Seq { index } => Some(format!("/{index}")),
+        Segment::Map { key } => Some(format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    };
+    path.iter().filter_map(step).collect()
 }
 
 /// A field that is null counts as absent, as in the API server.

@@ -7,7 +7,7 @@ use credence_core::consumer::Consumer;
 use credence_core::labels::Labels;
 
 use crate::config::Bundle;
-use crate::model::{ExpectedKeys, Model, Target, expected_in};
+use crate::model::{ExpectedKeys, Model, Target, Unreadable, expected_in};
 
 /// A name that nothing in a configuration has.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,9 @@ fn of_target(bundle: &Bundle, model: &Model, target: &Target) -> String {
     }
     if let Some(why) = target.never_updates() {
         line(&mut text, "updates", &format!("never: {why}"));
+    }
+    for Unreadable { source, key, why, .. } in model.unreadable_of(target) {
+        line(&mut text, "unjudged", &format!("no value of {key} of {source} is generated for it: {why}"));
     }
     text
 }

@@ -6,6 +6,7 @@
 //!    │          │                                 values     of a source
 //!    │          │                                 applied    which objects a cluster gets at all
 //!    └──────────┴─────▶ lint: faults that reading tells        explain: what was understood, in words
+//!  template: what the templates of copies read
 //! ```
 //!
 //! What a case expects follows from the manifests and from the rules that the specification sets for all of them; no
@@ -18,4 +19,5 @@ pub mod lint;
 pub mod model;
 pub mod overlay;
 pub mod selector;
+mod template;
 pub mod values;

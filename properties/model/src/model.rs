@@ -18,14 +18,21 @@ mod bound;
 mod derive;
 mod expectation;
 mod guards;
+mod hints;
+mod implied;
 mod pattern;
+mod readers;
+mod remote;
 #[cfg(test)]
 mod shape_tests;
+mod templates;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
 mod value_kind;
+#[cfg(test)]
+mod value_kind_tests;
 mod witness;
 
 pub use bound::{
@@ -33,7 +40,8 @@ pub use bound::{
 };
 pub use expectation::{Conflict, CopyRef, Expectation, expected_in, selecting_labels};
 pub use pattern::Pattern;
-pub use value_kind::ValueKind;
+pub use readers::{Obstacle, Unreadable};
+pub use value_kind::{Alphabet, Contradiction, Document, Notation, ValueKind};
 
 /// What a configuration asks for.
 #[derive(Clone, Default)]

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use crate::config::parse_go_duration;
 
+mod export;
+
 /// Refresh interval, in whole seconds, that compressed time sets. ESO keeps the time of a refresh in whole seconds,
 /// so that one second would mean anything from none to one.
 pub const COMPRESSED_SECONDS: u64 = 2;
@@ -36,6 +38,10 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
     let mut changed = Vec::new();
     for manifest in manifests {
         let object = format!("{} {}", manifest.kind(), manifest.name());
+        if export::remove_state(&mut manifest.object) {
+            let (field, value) = ("metadata".to_owned(), "without what a cluster wrote into it".to_owned());
+            changed.push(OverlayField { object: object.clone(), field, value });
+        }
         let mut set = |root: &mut Value, field: &str, value: Value| {
             let pointer = format!("/{}", field.replace('.', "/"));
             let Some((parent, key)) = pointer.rsplit_once('/') else { return };
@@ -119,6 +125,18 @@ mod tests {
         let mut manifests = external(interval);
         let changed = apply(&mut manifests, &server(), Time::Compressed);
         assert_eq!(changed.first().map(|field| field.value.as_str()), expected);
+    }
+
+    #[test]
+    fn an_object_that_was_taken_out_of_a_cluster_is_applied_without_its_state() {
+        let text = "apiVersion: v1\nkind: Namespace\nmetadata: { name: a, labels: { b: c }, uid: d, resourceVersion: '1', \
+                    managedFields: [{ manager: e }], creationTimestamp: '2026-01-01T00:00:00Z' }\nstatus: { phase: Active }\n";
+        let mut manifests = parse_documents(Path::new("a.yaml"), text).unwrap();
+        let changed = apply(&mut manifests, &server(), Time::AsIs);
+        let expected =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "a", "labels": { "b": "c" } } });
+        assert_eq!(manifests[0].object, expected);
+        assert_eq!(changed.len(), 1);
     }
 
     #[test]

@@ -27,6 +27,15 @@ pub fn effective_labels(namespace: &str, labels: &Labels) -> Labels {
     labels
 }
 
+/// Checks a label as Kubernetes does.
+///
+/// # Errors
+/// When the key or the value is none.
+pub(crate) fn check_label(key: &str, value: &str) -> Result<(), SelectorError> {
+    syntax::check_key(key)?;
+    syntax::check_value(key, value)
+}
+
 /// What makes a label selector invalid; the API server refuses it for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectorError {

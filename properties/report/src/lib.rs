@@ -3,7 +3,7 @@
 //! ```text
 //!  verdict ──▶ claim: what a property proves of a requirement
 //!     │        copy:  what it has to do with each copy of the configuration
-//!     └──────▶ report: JSON, JUnit, HTML
+//!     └──────▶ report ──▶ Writer: JSON, JUnit, HTML
 //! ```
 //!
 //! A case that cannot tell is unknown, and unknown is never green.

@@ -1,10 +1,9 @@
-//! The report of a run: one value, written as `report.json`, `junit.xml` and `report.html`.
+//! The report of a run: one value, and the formats that it is written in. Pure: the suite writes the files.
 //!
 //! Everything that was selected or left out appears, skipped parts with their reason. Reasons arrive without
 //! credential values; nothing here could add any.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use credence_core::left_out::LeftOut;
@@ -18,28 +17,43 @@ use crate::verdict::{ExitCode, Verdict};
 mod check;
 mod claim;
 pub mod coverage;
+mod finding;
 mod html;
+mod json;
 mod junit;
 mod known_bug;
 mod latency;
+mod leftover;
 mod missed;
 mod property;
+mod reproduced;
 mod requirement;
+mod rfc3339;
 mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod text;
+mod unfinished;
+mod writer;
 
 pub use check::CheckReport;
 pub use claim::ClaimReport;
 pub use coverage::CopyReport;
+pub use finding::Finding;
 pub use known_bug::KnownBug;
 pub use latency::{Latency, percentile};
+pub use leftover::Leftover;
 pub use missed::Missed;
-pub use property::{CaseCounts, Execution, Finding, PropertyMeta, PropertyReport};
+pub use property::{CaseCounts, Execution, PropertyMeta, PropertyReport};
+pub use reproduced::Reproduced;
 pub use requirement::{REQUIREMENTS, RequirementReport, UNPROVED};
 pub use tally::{ClaimTally, Tally};
 pub use text::{Millis, printable};
+pub use unfinished::{State, Unfinished, UnreadConfig};
+pub use writer::{EncodeError, Writer};
+
+/// Every format, in the order in which the command names their files.
+pub const WRITERS: [&dyn Writer; 3] = [&json::Json, &junit::Junit, &html::Html];
 
 /// Name and version of the schema of `report.json`; a change that breaks readers changes it.
 pub const SCHEMA: &str = "credence.report/v2";
@@ -49,6 +63,9 @@ pub const SCHEMA: &str = "credence.report/v2";
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: String,
+    /// [`State::Finished`]: for any other state there is [`Unfinished`].
+    #[serde(default)]
+    pub state: State,
     /// Version of credence itself.
     pub credence_version: String,
     /// What every generated case follows from.
@@ -196,6 +213,7 @@ impl Report {
         };
         Self {
             schema: SCHEMA.into(),
+            state: State::Finished,
             credence_version: env!("CARGO_PKG_VERSION").into(),
             seed: run.seed,
             strict: run.strict,
@@ -216,6 +234,11 @@ impl Report {
     /// What the process exits with after this run.
     pub fn exit_code(&self) -> ExitCode {
         exit_code(&self.properties, open_copies(&self.copies, self.is_partial), self.strict)
+    }
+
+    /// Whether copies keep the run from being green: those that a property could have judged, and none did.
+    pub fn has_open_copies(&self) -> bool {
+        coverage::open(open_copies(&self.copies, self.is_partial)).next().is_some()
     }
 
     /// Wall time from start to finish.
@@ -246,95 +269,6 @@ fn sum(counts: impl Iterator<Item = CaseCounts>) -> CaseCounts {
         violated: sum.violated + one.violated,
         unknown: sum.unknown + one.unknown,
     })
-}
-
-/// Timestamps as RFC 3339 text.
-mod rfc3339 {
-    use jiff::Timestamp;
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(super) fn serialize<S: Serializer>(timestamp: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(timestamp)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-/// A report that could not be written.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
-pub enum ReportError {
-    #[error("cannot create the directory {path}")]
-    CreateDirectory { path: PathBuf, source: std::io::Error },
-    #[error("cannot write {path}")]
-    Write { path: PathBuf, source: std::io::Error },
-    #[error("cannot encode the report as JSON")]
-    Json { source: serde_json::Error },
-    #[error("cannot encode the report as JUnit XML")]
-    Junit { source: junit_report::Error },
-    #[error("cannot render the report as HTML")]
-    Html { source: askama::Error },
-}
-
-/// Where a report was written to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// `report.json`.
-    pub json: PathBuf,
-    /// `junit.xml`.
-    pub junit: PathBuf,
-    /// `report.html`.
-    pub html: PathBuf,
-}
-
-/// Writes all three forms into `directory`, which is created if need be; a reader never sees half a file.
-///
-/// # Errors
-/// If a form cannot be encoded, or the directory or a file cannot be written.
-pub fn write_all(directory: &Path, report: &Report) -> Result<Written, ReportError> {
-    let mut json = serde_json::to_string_pretty(report).map_err(|source| ReportError::Json { source })?;
-    json.push('\n');
-    let junit = junit::render(report).map_err(|source| ReportError::Junit { source })?;
-    let html = html::render(report).map_err(|source| ReportError::Html { source })?;
-    std::fs::create_dir_all(directory)
-        .map_err(|source| ReportError::CreateDirectory { path: directory.into(), source })?;
-    Ok(Written {
-        json: write(directory, "report.json", &json)?,
-        junit: write(directory, "junit.xml", &junit)?,
-        html: write(directory, "report.html", &html)?,
-    })
-}
-
-/// Copies a file beside the report, as `evidence/NAME`: text that holds no credential values.
-///
-/// # Errors
-/// If the directory cannot be made, or the file not be read or written.
-pub fn copy_evidence(directory: &Path, name: &str, file: &Path) -> Result<PathBuf, ReportError> {
-    let directory = directory.join("evidence");
-    std::fs::create_dir_all(&directory)
-        .map_err(|source| ReportError::CreateDirectory { path: directory.clone(), source })?;
-    place(&directory, name, |partial| std::fs::copy(file, partial).map(drop))
-}
-
-fn write(directory: &Path, name: &str, content: &str) -> Result<PathBuf, ReportError> {
-    place(directory, name, |partial| std::fs::write(partial, content))
-}
-
-/// Lets `fill` write a file under another name and renames it: that is atomic within a directory, so an interrupted run
-/// leaves the former report whole.
-fn place(
-    directory: &Path,
-    name: &str,
-    fill: impl FnOnce(&Path) -> std::io::Result<()>,
-) -> Result<PathBuf, ReportError> {
-    let path = directory.join(name);
-    let partial = directory.join(format!(".{name}.partial"));
-    fill(&partial)
-        .and_then(|()| std::fs::rename(&partial, &path))
-        .map_err(|source| ReportError::Write { path: path.clone(), source })?;
-    Ok(path)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
+use credence_cluster::capability::Capability;
+use credence_cluster::providers::PROVIDERS;
 use credence_cluster::reference;
 use credence_consumers::backstage::{self, Commands};
 use credence_consumers::running::{self, Nodes};
@@ -12,6 +14,7 @@ use credence_core::endpoints::Endpoints;
 use credence_core::text::chain;
 use credence_programs::supply::{self, Cost, Finding, Options, Part, Progress as _, State, Subject};
 use credence_report::verdict::ExitCode;
+use credence_suite::registry::PROPERTIES;
 
 use crate::console::Console;
 
@@ -51,6 +54,12 @@ pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::
     for Line { subject, state, detail } in kind::examine(engine, options).await {
         writeln!(out, "{subject:<32} {state:<10} {detail}")?;
     }
+    for provider in PROVIDERS {
+        for (capability, why) in provider.lacks {
+            let subject = format!("{}: {}", provider.id, capability.title());
+            writeln!(out, "{subject:<32} {:<10} {why}{}", "SKIPPED", skipped_for(*capability))?;
+        }
+    }
     let absent = running::absent(options, &built_in_endpoints().await?, Nodes::Started).await;
     for consumer in Consumer::ALL {
         let (state, detail) = match absent.get(consumer) {
@@ -60,6 +69,17 @@ pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::
         writeln!(out, "{:<32} {state:<10} {detail}", consumer.title())?;
     }
     Ok(if missing { ExitCode::Unknown } else { ExitCode::Held })
+}
+
+/// The checks of properties that are skipped where a cluster lacks `capability`.
+fn skipped_for(capability: Capability) -> String {
+    let checks = PROPERTIES.iter().flat_map(|property| {
+        let id = property.meta().id;
+        let needing = property.checks().iter().filter(move |check| check.needs == capability);
+        needing.map(move |check| format!("{id} {}", check.what))
+    });
+    let checks = checks.collect::<Vec<_>>().join(", ");
+    if checks.is_empty() { checks } else { format!(" ({checks})") }
 }
 
 /// Where the consumers of the reference configuration use credentials.

@@ -64,7 +64,7 @@ pub(super) async fn lint(options: &Options) -> anyhow::Result<ExitCode> {
     let context = Context { bundle: &bundle, model: &model, control_plane: &control_plane };
     let mut findings = lint::check(&context);
     if directory.is_none_or(has_kustomization) {
-        name_the_directory(&mut findings, &bundle, Path::new(&path));
+        name_the_directory(&mut findings, &bundle, directory, Path::new(&path));
     }
     let mut out = std::io::stdout().lock();
     match options.format {
@@ -111,11 +111,13 @@ fn control_plane(directory: Option<&Path>, given: Option<&Path>) -> Result<Vec<M
     Ok(manifests)
 }
 
-/// Puts the directory in the place of what kustomize lost: which file and line an object is from.
-fn name_the_directory(findings: &mut [Finding], bundle: &Bundle, directory: &Path) {
+/// Puts the directory in the place of what kustomize lost: which file and line an object is from. Of the reference
+/// configuration, which is built in, that is nothing that anybody could look up.
+fn name_the_directory(findings: &mut [Finding], bundle: &Bundle, directory: Option<&Path>, shown: &Path) {
+    let is_lost = |file: &Path| directory.is_none_or(|directory| directory == file);
     let rendered: BTreeSet<&PathBuf> = bundle.manifests.iter().map(|manifest| &manifest.file).collect();
-    for finding in findings.iter_mut().filter(|finding| rendered.contains(&finding.file)) {
-        finding.file = directory.to_owned();
+    for finding in findings.iter_mut().filter(|finding| rendered.contains(&finding.file) && is_lost(&finding.file)) {
+        finding.file = shown.to_owned();
         finding.line = None;
     }
 }
@@ -169,12 +171,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_rendered_is_in_the_directory_and_on_no_line() {
+    fn what_no_file_has_as_it_was_rendered_is_in_the_directory_and_on_no_line() {
         let bundle = bundle("refreshInterval: 5m", "refreshInterval: 0s");
         let mut found = findings(&bundle);
         let elsewhere = Finding { file: PathBuf::from("control-plane/audit-policy.yaml"), ..found[0].clone() };
         found.push(elsewhere.clone());
-        name_the_directory(&mut found, &bundle, Path::new("my/config"));
+        let traced = found.clone();
+        name_the_directory(&mut found, &bundle, Some(Path::new("my/config")), Path::new("my/config"));
+        assert_eq!(found, traced);
+        name_the_directory(&mut found, &bundle, None, Path::new("my/config"));
         assert_eq!((found[0].file.as_path(), found[0].line), (Path::new("my/config"), None));
         assert_eq!(found[1], elsewhere);
     }

@@ -7,14 +7,16 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use credence_model::config::Bundle;
 use credence_model::model::Model;
 use credence_monitor::monitor::{self, Monitor, Sight, USER_AGENT};
 use credence_programs::supply::Progress as _;
 use credence_report::verdict::ExitCode;
+use credence_suite::error::RunError;
 use credence_watch::connect;
 
 use super::signals::signal;
-use super::{Programs, load};
+use super::{Programs, read};
 use crate::console::Console;
 
 /// What the help says after the options.
@@ -92,7 +94,11 @@ pub(super) async fn monitor(options: &Options) -> anyhow::Result<ExitCode> {
 
 async fn watch(options: &Options) -> anyhow::Result<ExitCode> {
     let console = Console::stderr();
-    let (path, bundle) = load(options.config.as_deref(), &options.programs.options()?).await?;
+    let (path, manifests) = read(options.config.as_deref(), &options.programs.options()?).await?;
+    let (bundle, of_another_version) = Bundle::of_live_cluster(manifests).map_err(RunError::from)?;
+    for fault in of_another_version {
+        console.note(&format!("not known to this version, and taken as the cluster takes it: {fault}"));
+    }
     let model = Model::derive(&bundle);
     let began = Instant::now();
     let client = connect::connect(options.kubeconfig.as_deref(), options.context.as_deref(), USER_AGENT).await?;

@@ -8,7 +8,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use credence_cluster::cluster::{self, CLEAR, Cluster, ControlPlaneFiles, Description};
+use credence_cluster::cluster::{self, ControlPlaneFiles, Description};
+use credence_cluster::embedded;
+use credence_cluster::providers::CLEAR;
 use credence_programs::run_dir::{self, RunDir};
 use credence_programs::supply::{self, Part, Progress as _};
 use credence_programs::{dirs, process};
@@ -83,7 +85,7 @@ pub(super) async fn hold(options: &supply::Options) -> anyhow::Result<ExitCode> 
         let programs = supply::obtain(options, &Part::CONTROL_PLANE, &console).await?;
         let assets = supply::external_secrets_assets(options).await?;
         let timer = PhaseTimer::begin(&console, "cluster");
-        let cluster = Cluster::start(run, &programs, &assets, &ControlPlaneFiles::reference()).await?;
+        let cluster = embedded::start(run, &programs, &assets, &ControlPlaneFiles::reference()).await?;
         timer.finish();
         anyhow::Ok(cluster)
     };

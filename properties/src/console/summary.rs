@@ -60,18 +60,25 @@ fn write_table(text: &mut String, properties: &[PropertyReport], colour: bool) -
 fn write_findings(text: &mut String, property: &PropertyReport, strict: bool, colour: bool) -> std::fmt::Result {
     let verdict = paint(property.verdict, &property.verdict.to_string(), colour);
     writeln!(text, "\n{} {}: {verdict}", property.id, property.title)?;
-    let smallest = property.findings.first().and_then(|finding| finding.smallest.as_ref());
-    let facts = [("reason", &property.reason), ("smallest", &smallest.cloned()), ("replay", &property.replay)];
+    let first = property.findings.first();
+    let smallest = first.and_then(|finding| finding.smallest.clone());
+    let reproduced = first.and_then(|finding| finding.reproduced).map(|reproduced| format!("{reproduced}, run alone"));
+    let facts = [
+        ("reason", &property.reason),
+        ("reproduced", &reproduced),
+        ("smallest", &smallest),
+        ("replay", &property.replay),
+    ];
     for (label, value) in facts {
         if let Some(value) = value {
             // Further lines of a text stand under its first.
-            writeln!(text, "  {label:<8}  {}", value.replace('\n', "\n            "))?;
+            writeln!(text, "  {label:<10}  {}", value.replace('\n', "\n              "))?;
         }
     }
     let counts = if strict { "; a failure, as the run is strict" } else { "" };
     for bug in &property.known {
-        writeln!(text, "  known     {} {}, {}{counts}", bug.id, bug.title, bug.met(property.cases.run))?;
-        writeln!(text, "            {}", bug.link)?;
+        writeln!(text, "  known       {} {}, {}{counts}", bug.id, bug.title, bug.met(property.cases.run))?;
+        writeln!(text, "              {}", bug.link)?;
     }
     Ok(())
 }
@@ -141,11 +148,13 @@ pub(super) fn paint(verdict: Verdict, text: &str, colour: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use credence_report::copy::{CopyName, Declared, Scope};
     use credence_report::report::testing::{
         META, OTHER, execution, known, property, record, report, report_of_copies, violated,
     };
-    use credence_report::report::{Execution, PropertyReport};
+    use credence_report::report::{Execution, PropertyReport, Reproduced};
     use credence_report::verdict::Outcome;
 
     use super::render_summary;
@@ -154,19 +163,23 @@ mod tests {
     fn the_summary_explains_what_did_not_hold() {
         let mut record = violated(1, "copy stayed\nin one namespace");
         record.smallest = Some("one namespace".into());
-        let properties = vec![property(&[record, known(2)]), PropertyReport::skipped(&OTHER, "needs root")];
+        let reproduced = BTreeMap::from([(record.id, Reproduced { failed: 1, runs: 2 })]);
+        let execution = Execution { reproduced, ..execution(2) };
+        let property = PropertyReport::from_records(&META, &execution, &[record, known(2)]);
+        let properties = vec![property, PropertyReport::skipped(&OTHER, "needs root")];
         let expected = "\
 id   property            verdict           cases                                      p50        p95        max      bound
 p03  label distribution  violated          2/2, 1 violated, 1 violated (known)     100 ms     400 ms     400 ms     20.0 s
 p07  credential types    skipped           -                                            -          -          -          -
 
 p03 label distribution: violated
-  reason    copy stayed
-            in one namespace
-  smallest  one namespace
-  replay    credence replay p03:42:1
-  known     eso#6677 finalizer stays, in 1 of 2 cases
-            https://github.com/external-secrets/external-secrets/issues/6677
+  reason      copy stayed
+              in one namespace
+  reproduced  1 of 2, run alone
+  smallest    one namespace
+  replay      credence replay p03:42:1
+  known       eso#6677 finalizer stays, in 1 of 2 cases
+              https://github.com/external-secrets/external-secrets/issues/6677
 
 skipped
   p07 credential types: needs root

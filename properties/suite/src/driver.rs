@@ -12,9 +12,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_cluster::capability::Capability;
 use credence_core::id::{CaseId, Requirement};
 use credence_model::model::{Model, Target};
-use credence_report::claim::SkippedCheck;
+use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::copy::{Declared, Reached};
 use credence_report::report::{Execution, PropertyMeta};
 use credence_report::verdict::{CaseRecord, CheckRecord, Outcome};
@@ -24,17 +25,30 @@ use tokio::time::Instant;
 
 use crate::coverage::{self, Judges};
 use crate::events::Events;
+use crate::fixture::Fixture;
 use crate::generate;
 use crate::observation::Observation;
 use crate::schedule::{Participant, Shares};
 use crate::side_by_side::Turn;
 use crate::stop::Stop;
-use crate::testbed::Environment;
+use crate::supplies::{Need, Supplies};
+use crate::testbed::TestBed;
 
 mod execute;
 #[cfg(test)]
 mod golden;
 mod shrink;
+
+/// A check that only clusters with a capability can show.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// What it does.
+    pub what: &'static str,
+    /// The capability.
+    pub needs: Capability,
+    /// The claims of which less is proved without it.
+    pub weakens: &'static [Claim],
+}
 
 /// A claim, and how to test it.
 pub trait Property: Send + Sync + 'static {
@@ -42,9 +56,16 @@ pub trait Property: Send + Sync + 'static {
     type Shared: Debug + Clone + Send + Sync;
     /// What a case has for itself.
     type Case: Debug + Clone + Send + Sync;
+    /// What is set up once for all of its cases, and for nobody else.
+    type Fixture: Fixture;
 
     /// Name, claim, and what proves which requirement.
     const META: PropertyMeta;
+    /// What it needs of what a run sets up only where a property needs it.
+    const NEEDS: &'static [Need] = &[];
+    /// Checks of it that only clusters with a capability can show. Elsewhere the report has them as skipped,
+    /// with the reason of the cluster.
+    const CHECKS: &'static [Check] = &[];
     /// What a configuration lacks that has nothing for it, as the report says it.
     const NOTHING: &'static str = "no ClusterExternalSecret selects a namespace by its labels";
     /// Cases that share a slot.
@@ -82,7 +103,7 @@ pub trait Property: Send + Sync + 'static {
     ///
     /// # Errors
     /// Why it is skipped, and what would enable it.
-    fn applies(&self, _env: &Environment) -> Result<(), String> {
+    fn applies(&self, _env: &TestBed) -> Result<(), String> {
         Ok(())
     }
 
@@ -91,8 +112,8 @@ pub trait Property: Send + Sync + 'static {
         BTreeMap::new()
     }
 
-    /// Checks of it that cannot run here, each with the reason and the claims of which less is proved without it.
-    fn skipped_checks(&self, _env: &Environment) -> Vec<SkippedCheck> {
+    /// Further checks of it that cannot run here, each with the reason and the claims of which less is proved without it.
+    fn skipped_checks(&self, _env: &TestBed) -> Vec<SkippedCheck> {
         Vec::new()
     }
 
@@ -100,32 +121,19 @@ pub trait Property: Send + Sync + 'static {
     /// all. Must leave the cluster as it was, also when `stop` ends it early.
     fn checks(
         &self,
-        _env: &Arc<Environment>,
+        _env: &Arc<TestBed>,
+        _fixture: &Self::Fixture,
         _events: &dyn Events,
         _stop: &Stop,
     ) -> impl Future<Output = Vec<CheckRecord>> + Send {
         std::future::ready(Vec::new())
     }
 
-    /// Resolves when what it needs of others is there, so that it need not wait for it once it has begun.
-    fn is_ready(&self, _env: &Environment) -> impl Future<Output = ()> + Send {
-        std::future::ready(())
-    }
-
-    /// The environment that it runs in, once it is ready.
-    fn environment<'a>(&self, env: &'a Arc<Environment>) -> &'a Arc<Environment> {
-        env
-    }
-
-    /// Runs once before the first slot, for what all cases need.
-    fn prepare(&self, _env: &Arc<Environment>) -> impl Future<Output = Result<(), String>> + Send {
-        std::future::ready(Ok(()))
-    }
-
     /// Runs the cases of one slot and gives the end of each, in their order.
     fn run(
         &self,
-        env: &Arc<Environment>,
+        env: &Arc<TestBed>,
+        fixture: &Self::Fixture,
         shared: &Self::Shared,
         cases: &[(CaseId, Self::Case)],
     ) -> impl Future<Output = Vec<Observation>> + Send;
@@ -153,7 +161,9 @@ pub enum Executed {
         /// One record for each case that ran.
         records: Vec<CaseRecord>,
         /// What is known beside them.
-        execution: Execution,
+        execution: Box<Execution>,
+        /// What was set up for them; none if it could not be.
+        fixture: Option<Box<dyn Fixture>>,
     },
     /// It cannot be told here, and why.
     Skipped(String),
@@ -167,17 +177,29 @@ pub trait Registered: Send + Sync {
     /// What it has to do with the copies of a configuration.
     fn declared(&self, model: &Model) -> Vec<Declared>;
 
+    /// What it needs of what a run sets up only where a property needs it.
+    fn needs(&self) -> &'static [Need];
+
+    /// Checks of it that only clusters with a capability can show.
+    fn checks(&self) -> &'static [Check];
+
     /// What it is to those that run beside it.
     fn participant(&self, model: &Model) -> Participant;
 
     /// Resolves when it can begin without waiting for anything but its turn, or when `stop` or the death of the cluster
     /// ends the wait.
-    fn is_ready<'a>(&'a self, env: &'a Environment, stop: &'a Stop) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+    fn is_ready<'a>(
+        &'a self,
+        env: &'a TestBed,
+        supplies: &'a Supplies,
+        stop: &'a Stop,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
     /// Runs it in its turn. `stop` ends it early: what has not begun then does not run.
     fn execute<'a>(
         &'a self,
-        env: &'a Arc<Environment>,
+        env: &'a Arc<TestBed>,
+        supplies: &'a Supplies,
         events: &'a dyn Events,
         plan: &'a Plan,
         stop: &'a Stop,
@@ -194,19 +216,32 @@ impl<P: Property> Registered for P {
         coverage::declared(model, |target| self.judges(model, target))
     }
 
+    fn needs(&self) -> &'static [Need] {
+        P::NEEDS
+    }
+
+    fn checks(&self) -> &'static [Check] {
+        P::CHECKS
+    }
+
     fn participant(&self, model: &Model) -> Participant {
         Participant { shares: P::SHARES, namespaces: self.namespaces(model), first: P::BEGINS_FIRST }
     }
 
-    fn is_ready<'a>(&'a self, env: &'a Environment, stop: &'a Stop) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    fn is_ready<'a>(
+        &'a self,
+        env: &'a TestBed,
+        supplies: &'a Supplies,
+        stop: &'a Stop,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             // What cannot run at all is only to be said.
-            if self.applies(env).is_ok() {
+            if supplies.missing(P::NEEDS).is_none() && self.applies(env).is_ok() {
                 tokio::select! {
                     biased;
                     () = stop.requested() => {}
-                    death = env.cluster.died() => drop(env.bury(death)),
-                    () = Property::is_ready(self, env) => {}
+                    death = env.cluster.died() => drop(env.cluster.mark_lost(death)),
+                    () = supplies.ready(P::NEEDS, env) => {}
                 }
             }
         })
@@ -214,20 +249,22 @@ impl<P: Property> Registered for P {
 
     fn execute<'a>(
         &'a self,
-        env: &'a Arc<Environment>,
+        env: &'a Arc<TestBed>,
+        supplies: &'a Supplies,
         events: &'a dyn Events,
         plan: &'a Plan,
         stop: &'a Stop,
         turn: Turn,
     ) -> Pin<Box<dyn Future<Output = Executed> + Send + 'a>> {
-        let env = self.environment(env);
-        Box::pin(execute::execute(self, Run { env, events, plan, stop, turn }))
+        let env = supplies.bed(P::NEEDS, env);
+        Box::pin(execute::execute(self, Run { env, supplies, events, plan, stop, turn }))
     }
 }
 
 /// A run of a property: what it runs on, and its turn among the others.
 struct Run<'a> {
-    env: &'a Arc<Environment>,
+    env: &'a Arc<TestBed>,
+    supplies: &'a Supplies,
     events: &'a dyn Events,
     plan: &'a Plan,
     stop: &'a Stop,
@@ -240,12 +277,13 @@ fn is_new_violation(outcome: &Outcome) -> bool {
 
 async fn run_cases<P: Property>(
     property: &P,
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
+    fixture: &P::Fixture,
     shared: &P::Shared,
     cases: &[(CaseId, P::Case)],
 ) -> Vec<CaseRecord> {
     let began = Instant::now();
-    let run = AssertUnwindSafe(property.run(env, shared, cases)).catch_unwind();
+    let run = AssertUnwindSafe(property.run(env, fixture, shared, cases)).catch_unwind();
     // A panic is a fault of ours and no evidence; its message is on standard error already.
     let observations = run.await.unwrap_or_else(|_| vec![Observation::unknown("the case panicked"); cases.len()]);
     let took = began.elapsed();

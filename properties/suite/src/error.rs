@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use credence_cluster::cluster::{ClusterError, ControlPlaneFilesError};
 use credence_cluster::faults::proxy::GateError;
-use credence_cluster::kind::KindError;
-use credence_consumers::forge::ForgeError;
 use credence_consumers::kargo::KargoError;
 use credence_core::manifest::ManifestError;
 use credence_model::config::BundleError;
@@ -14,9 +12,10 @@ use credence_programs::engine::EngineError;
 use credence_programs::node_image::NodeImageError;
 use credence_programs::run_dir::RunDirError;
 use credence_programs::supply::ComponentError;
-use credence_report::report::ReportError;
 use credence_watch::observer::{FenceError, ObserveError};
 
+use crate::fixture::FixtureError;
+use crate::reports::ReportError;
 use crate::testbed::deploy::DeployError;
 use crate::testbed::leftovers::LeftoverError;
 use crate::testbed::namespaces::NamespaceError;
@@ -94,9 +93,12 @@ pub enum RunError {
     /// It was asked to end before anything was tested.
     #[error("interrupted before anything was tested")]
     Interrupted,
-    /// What came to the forge could not be written down.
-    #[error("failed to keep the evidence of the forge")]
-    Evidence(#[from] ForgeError),
+    /// What a property recorded could not be written down.
+    #[error("failed to keep the evidence of a property")]
+    Evidence(#[from] FixtureError),
+    /// Nothing can be written where the reports go.
+    #[error("failed to write where the reports go; name another directory with --out")]
+    Out(#[source] ReportError),
     /// The reports cannot be written.
     #[error("failed to write the reports")]
     Report(#[from] ReportError),
@@ -114,12 +116,10 @@ impl RunError {
                 | Self::RunDir(_)
                 | Self::Engine(_)
                 | Self::Images
+                | Self::Out(_)
                 | Self::PodImages(_)
                 | Self::NodeImage(NodeImageError::NotRoot | NodeImageError::Missing { .. } | NodeImageError::Engine(_))
-                | Self::Cluster(ClusterError::Kind(
-                    KindError::Foreign { .. } | KindError::Unmountable { .. } | KindError::Apart { .. }
-                ))
                 | Self::Kargo(_)
-        )
+        ) || matches!(self, Self::Cluster(ClusterError::Provider(error)) if error.is_usage)
     }
 }

@@ -5,8 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use credence_core::credential::Credential;
 use credence_core::formats::{Role, source_roles};
 use credence_core::labels::Labels;
@@ -19,7 +17,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use serde_json::json;
+
+mod keys;
+mod kinds;
 
 /// Bytes of the largest generated value: large enough to cross every buffer on the way, small enough that a
 /// `dockerconfigjson` of it, base64 twice, stays under the 1 MiB limit of a Secret.
@@ -86,14 +86,23 @@ fn hostile_text() -> BoxedStrategy<String> {
     vec(piece, 1..8).prop_map(|pieces| pieces.concat()).boxed()
 }
 
+const CLASSIC_TOKEN: &str = "ghp_[A-Za-z0-9]{36}";
+const HEX_TOKEN: &str = "[0-9a-f]{40}";
+const BASE64_TOKEN: &str = "[A-Za-z0-9+/]{40}";
+
+/// A text of the shapes that real tokens have, which is base64 by chance.
+fn token() -> BoxedStrategy<String> {
+    prop_oneof![3 => CLASSIC_TOKEN, 2 => HEX_TOKEN, 2 => BASE64_TOKEN].boxed()
+}
+
 /// A secret value: hostile text, the shapes that real tokens have, and the extremes of length.
 pub fn secret_value() -> BoxedStrategy<Credential> {
     prop_oneof![
         10 => hostile_text(),
-        // A classic GitHub token: 40 characters that a decoding strategy `Auto` takes for base64.
-        3 => "ghp_[A-Za-z0-9]{36}",
-        2 => "[0-9a-f]{40}",
-        2 => "[A-Za-z0-9+/]{40}",
+        // Classic tokens of GitHub: 40 characters that a decoding strategy `Auto` takes for base64.
+        3 => CLASSIC_TOKEN,
+        2 => HEX_TOKEN,
+        2 => BASE64_TOKEN,
         1 => ("[ -~]{64}").prop_map(|piece| piece.repeat(LARGEST / 64)),
     ]
     .prop_map(Credential::new)
@@ -114,49 +123,48 @@ fn free_value() -> BoxedStrategy<Credential> {
     prop_oneof![12 => secret_value(), 1 => Just(Credential::new(""))].boxed()
 }
 
-/// Where the generated Docker configurations log in: the same place before and after a rotation, as with a real one.
-const REGISTRY: &str = "registry.example.org";
-
-/// A Docker configuration with a login at one registry, as `kubectl create secret docker-registry` makes it.
-fn docker_config() -> BoxedStrategy<Credential> {
-    (user_name(), secret_value())
-        .prop_map(|(user, secret)| {
-            let (user, secret) = (user.expose_str().unwrap_or_default(), secret.expose_str().unwrap_or_default());
-            let auth = STANDARD.encode(format!("{user}:{secret}"));
-            let login = json!({ "username": user, "password": secret, "auth": auth });
-            Credential::new(json!({ "auths": { REGISTRY: login } }).to_string())
-        })
-        .boxed()
-}
-
-/// All values of one source, by key. What a key may hold follows from its kind, and from what consumers do with it.
+/// All values of one source, by key. What a key may hold follows from all that read it.
 pub fn values_of(model: &Model, source: &SourceRef, keys: &BTreeSet<String>) -> BoxedStrategy<Values> {
-    values(keys.iter().map(|key| (key.clone(), model.value_kind(source, key))))
+    let mut kinds = model.value_kinds(source);
+    values(keys.iter().map(|key| (key.clone(), kinds.remove(key).unwrap_or(ValueKind::Text))).collect())
 }
 
 /// The same for keys of which no configuration says what they are for.
 pub fn source_values(keys: impl IntoIterator<Item = String>) -> BoxedStrategy<Values> {
-    values(keys.into_iter().map(|key| (key, ValueKind::Text)))
+    let kind = |key: &str| match source_roles([key]).into_keys().next() {
+        Some(Role::Username) => ValueKind::UserName,
+        Some(Role::Other(_)) | None => ValueKind::Text,
+        // No consumer gets in with an empty part of a credential.
+        Some(_) => ValueKind::SomeText,
+    };
+    values(keys.into_iter().map(|key| (kind(&key), key)).map(|(kind, key)| (key, kind)).collect())
 }
 
-fn values(keys: impl Iterator<Item = (String, ValueKind)>) -> BoxedStrategy<Values> {
+fn values(kinds: BTreeMap<String, ValueKind>) -> BoxedStrategy<Values> {
     let mut all: BoxedStrategy<Values> = Just(Values::new()).boxed();
-    for (key, kind) in keys {
-        let value = match source_roles([key.as_str()]).into_keys().next() {
-            _ if kind == ValueKind::DockerConfig => docker_config(),
-            Some(Role::Username) => user_name(),
-            Some(Role::Other(_)) | None => free_value(),
-            // No consumer gets in with an empty part of a credential.
-            Some(_) => secret_value(),
-        };
-        all = (all, value)
+    let (paired, single): (BTreeMap<_, _>, BTreeMap<_, _>) = kinds.into_iter().partition(|(_, kind)| is_of_pair(kind));
+    for (key, kind) in single {
+        all = (all, kinds::value(&kind))
             .prop_map(move |(mut map, value)| {
                 map.insert(key.clone(), value);
                 map
             })
             .boxed();
     }
-    all
+    if paired.is_empty() {
+        return all;
+    }
+    // A key and its certificate belong together.
+    (all, keys::identity())
+        .prop_map(move |(mut map, identity)| {
+            map.extend(paired.iter().map(|(key, kind)| (key.clone(), identity.half(kind))));
+            map
+        })
+        .boxed()
+}
+
+fn is_of_pair(kind: &ValueKind) -> bool {
+    matches!(kind, ValueKind::Certificates | ValueKind::PrivateKey | ValueKind::PemBundle)
 }
 
 /// One of several things that are only known when a case runs: it counts around, so that any number picks one.

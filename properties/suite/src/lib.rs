@@ -5,10 +5,12 @@
 //!              └─▶ side_by_side ──▶ driver ──▶ pNN  generate    from seed to case
 //!                  schedule                         oracle      copies against sources
 //!                  who may run beside whom          file_scan   values where none may be
+//!          fixture:  what one property sets up     supplies    what is set up where a property needs it
 //!          events: what happens, told while it does observation what a case saw
 //!          stop:   the end that a person asks for       coverage     which copies a property judges
 //!                                                       options      what a run is asked for
 //!          load:   the configuration under test         error        why a run could not be carried out
+//!          reports: the files that a run writes
 //! ```
 //!
 //! Invariants:
@@ -21,6 +23,7 @@ pub mod driver;
 pub mod error;
 pub mod events;
 pub mod file_scan;
+pub mod fixture;
 pub mod generate;
 pub mod load;
 pub mod observation;
@@ -42,9 +45,11 @@ pub mod p13_manual_copies;
 pub mod p14_transition;
 pub mod p15_extension;
 pub mod registry;
+pub mod reports;
 pub mod run;
 pub mod schedule;
 pub mod session;
 pub mod side_by_side;
 pub mod stop;
+pub mod supplies;
 pub mod testbed;

@@ -15,6 +15,9 @@ use crate::registry::PROPERTIES;
 /// Name of the run directory of the cluster that `credence up` keeps.
 pub const UP: &str = "up";
 
+/// Cases of each property unless another number is asked for: enough to reach every copy. Fewer need not.
+pub const CASES: u32 = 100;
+
 /// Lanes for a machine with two processors: cases mostly wait for the operator, which has a pace of its own.
 pub const LANES: NonZero<usize> = NonZero::new(48).expect("a constant above zero");
 
@@ -66,9 +69,9 @@ impl Options {
         self.properties.is_empty() || self.properties.contains(&property)
     }
 
-    /// Whether properties or cases are left out on request.
+    /// Whether properties or cases are left out on request: fewer than [`CASES`] need not reach every copy.
     pub fn is_partial(&self) -> bool {
-        self.only.is_some() || !PROPERTIES.iter().all(|property| self.wants(property.meta().id))
+        self.only.is_some() || self.cases < CASES || !PROPERTIES.iter().all(|property| self.wants(property.meta().id))
     }
 }
 
@@ -92,4 +95,56 @@ pub enum Keep {
     OnFailure,
     /// Always.
     Always,
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// One case of each property on the reference configuration.
+    pub(crate) fn options(out: PathBuf) -> Options {
+        Options {
+            config: None,
+            consumers: None,
+            control_plane: None,
+            also_apply: BTreeSet::new(),
+            cluster: ClusterKind::Embedded,
+            engine: None,
+            properties: Vec::new(),
+            cases: 1,
+            lanes: LANES,
+            only: None,
+            seed: 7,
+            time: Time::Compressed,
+            keep: Keep::Never,
+            strict: false,
+            shrink: Duration::ZERO,
+            images: Vec::new(),
+            components: supply::Options::new(out.join("cache")),
+            out,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::whole(CASES, None, &[], false)]
+    #[case::few_cases(CASES - 1, None, &[], true)]
+    #[case::one_case(CASES, Some(3), &[], true)]
+    #[case::one_property(CASES, None, &[0], true)]
+    fn only_a_run_of_all_properties_with_enough_cases_is_whole(
+        #[case] cases: u32,
+        #[case] only: Option<u32>,
+        #[case] wanted: &[usize],
+        #[case] expected: bool,
+    ) {
+        let properties = wanted.iter().map(|place| PROPERTIES[*place].meta().id).collect();
+        let options = Options { cases, only, properties, ..testing::options(PathBuf::new()) };
+        assert_eq!(options.is_partial(), expected);
+    }
 }

@@ -28,7 +28,7 @@ use crate::generate::{Pick, pick};
 use crate::observation::{self, Observation};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
-use crate::testbed::{Environment, HOLD};
+use crate::testbed::{HOLD, TestBed};
 
 /// The property.
 pub struct Propagation;
@@ -60,6 +60,7 @@ const CLAIMS: [Claim; 2] = [
 impl Property for Propagation {
     type Shared = Rotation;
     type Case = Population;
+    type Fixture = ();
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(1),
@@ -101,7 +102,8 @@ impl Property for Propagation {
 
     async fn run(
         &self,
-        env: &Arc<Environment>,
+        env: &Arc<TestBed>,
+        (): &(),
         rotation: &Rotation,
         cases: &[(CaseId, Population)],
     ) -> Vec<Observation> {
@@ -129,7 +131,7 @@ struct Live<'a> {
 
 impl<'a> Live<'a> {
     /// Makes the namespaces and waits until the first ones hold the initial values.
-    async fn settle(env: &'a Arc<Environment>, id: CaseId, rotation: &Rotation, population: &Population) -> Live<'a> {
+    async fn settle(env: &'a Arc<TestBed>, id: CaseId, rotation: &Rotation, population: &Population) -> Live<'a> {
         let mut live =
             Self { id, dependents: Vec::new(), unborn: Vec::new(), observation: Observation::of(Outcome::Held) };
         if let Err(failed) = live.populate(env, rotation, population).await {
@@ -140,7 +142,7 @@ impl<'a> Live<'a> {
 
     async fn populate(
         &mut self,
-        env: &'a Arc<Environment>,
+        env: &'a Arc<TestBed>,
         rotation: &Rotation,
         population: &Population,
     ) -> Result<(), Observation> {
@@ -175,7 +177,7 @@ impl<'a> Live<'a> {
     }
 
     /// Labels the namespaces that are born during the rotations, each at its moment after `begin`.
-    async fn give_birth(mut self, env: &'a Arc<Environment>, begin: Instant) -> Live<'a> {
+    async fn give_birth(mut self, env: &'a Arc<TestBed>, begin: Instant) -> Live<'a> {
         let client = env.client_for(self.id);
         self.unborn.sort_by_key(|(_, moment)| *moment);
         for (dependent, moment) in std::mem::take(&mut self.unborn) {
@@ -194,7 +196,7 @@ impl<'a> Live<'a> {
     /// Waits for the last values everywhere, and that they stay.
     async fn judge(
         mut self,
-        env: &'a Arc<Environment>,
+        env: &'a Arc<TestBed>,
         rotation: &Rotation,
         written: Result<Instant, String>,
     ) -> Observation {
@@ -209,7 +211,7 @@ impl<'a> Live<'a> {
         self.observation
     }
 
-    async fn arrive(&mut self, env: &Environment, rotation: &Rotation, written: Instant) {
+    async fn arrive(&mut self, env: &TestBed, rotation: &Rotation, written: Instant) {
         let (bound, why) = bound(env, rotation);
         let (_, last) = rotation.last_two();
         for _ in &rotation.steps {
@@ -242,7 +244,7 @@ impl<'a> Live<'a> {
     }
 
     /// All copies keep these values for that long; an older one must not come back.
-    async fn stay(&self, env: &Environment, values: &Values, window: Duration) -> Outcome {
+    async fn stay(&self, env: &TestBed, values: &Values, window: Duration) -> Outcome {
         let held = wait::hold(&env.observer, "the same values in all copies", window, |view| {
             self.dependents.iter().try_for_each(|dependent| dependent.look(view, values))
         });
@@ -273,7 +275,7 @@ fn explained(outcome: Outcome, remark: &str) -> Outcome {
 }
 
 /// The bound of a rotation, and a remark for the reason of a violation if the configuration gives none.
-fn bound(env: &Environment, rotation: &Rotation) -> (Duration, String) {
+fn bound(env: &TestBed, rotation: &Rotation) -> (Duration, String) {
     let mut longest = Duration::ZERO;
     let mut remark = String::new();
     for target in targets_of(&env.model, &rotation.source) {

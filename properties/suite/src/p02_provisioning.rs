@@ -23,7 +23,7 @@ use crate::generate::{Pick, any_labels, asking_labels, pick};
 use crate::observation::Observation;
 use crate::oracle::Expected;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::settle::{Past, canary, settle};
 
@@ -59,6 +59,7 @@ const CLAIMS: [Claim; 2] = [
 impl Property for Provisioning {
     type Shared = ();
     type Case = World;
+    type Fixture = ();
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(2),
@@ -95,7 +96,7 @@ impl Property for Provisioning {
         !expected_in(model, "twin", &case.twin).is_empty()
     }
 
-    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, World)]) -> Vec<Observation> {
+    async fn run(&self, env: &Arc<TestBed>, (): &(), (): &(), cases: &[(CaseId, World)]) -> Vec<Observation> {
         let mut observations = Vec::with_capacity(cases.len());
         for (id, world) in cases {
             observations.push(provision(env, *id, world).await.unwrap_or_else(Observation::from));
@@ -105,11 +106,7 @@ impl Property for Provisioning {
 }
 
 /// Labels the namespaces of a case and judges what they then hold.
-pub(crate) async fn provision(
-    env: &Arc<Environment>,
-    id: CaseId,
-    world: &World,
-) -> Result<Observation, NamespaceError> {
+pub(crate) async fn provision(env: &Arc<TestBed>, id: CaseId, world: &World) -> Result<Observation, NamespaceError> {
     let client = env.client_for(id);
     let mut observation = Observation::of(Outcome::Held);
     let mut leases: Vec<(Lease, Labels)> = Vec::new();

@@ -26,7 +26,7 @@ use crate::generate::{Pick, asking_labels, asking_values, label_change, pick};
 use crate::observation::Observation;
 use crate::oracle::Expected;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::settle::{Past, canary, deletion, settle};
 
@@ -87,6 +87,7 @@ const CLAIMS: [Claim; 2] = [
 impl Property for LabelDistribution {
     type Shared = ();
     type Case = Sequence;
+    type Fixture = ();
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(3),
@@ -142,7 +143,7 @@ impl Property for LabelDistribution {
         })
     }
 
-    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, Sequence)]) -> Vec<Observation> {
+    async fn run(&self, env: &Arc<TestBed>, (): &(), (): &(), cases: &[(CaseId, Sequence)]) -> Vec<Observation> {
         let mut observations = Vec::with_capacity(cases.len());
         for (id, sequence) in cases {
             observations.push(play(env, *id, sequence).await.unwrap_or_else(Observation::from));
@@ -163,7 +164,7 @@ impl Change {
     }
 }
 
-async fn play(env: &Arc<Environment>, id: CaseId, sequence: &Sequence) -> Result<Observation, NamespaceError> {
+async fn play(env: &Arc<TestBed>, id: CaseId, sequence: &Sequence) -> Result<Observation, NamespaceError> {
     let client = env.client_for(id);
     let mut observation = Observation::of(Outcome::Held);
     observation.bound = Some(env.provisioning_bound());
@@ -190,7 +191,7 @@ async fn play(env: &Arc<Environment>, id: CaseId, sequence: &Sequence) -> Result
 /// Makes the changes one after the other, in the cluster and in the model; ends at the first state that is wrong, else
 /// with the positive twin as the last namespace.
 async fn change(
-    env: &Environment,
+    env: &TestBed,
     id: CaseId,
     sequence: &Sequence,
     leases: &mut Vec<Lease>,
@@ -224,7 +225,7 @@ async fn change(
 }
 
 /// Compares what the namespaces come to hold with the model.
-async fn judge(env: &Environment, leases: &[Lease], worlds: &[Labels], observation: &mut Observation) {
+async fn judge(env: &TestBed, leases: &[Lease], worlds: &[Labels], observation: &mut Observation) {
     let expected: Vec<(&str, Expected<'_>)> = leases
         .iter()
         .zip(worlds)

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use credence_core::id::{CaseId, PropertyId};
-use credence_core::text::chain;
 use credence_model::model::{Model, Target, expected_in};
 use credence_model::selector::{
     LabelSelector, NamespaceSelection, Operator, Requirement as LabelRequirement, effective_labels,
@@ -30,7 +29,7 @@ use crate::generate::{Pick, any_labels, asking_labels, pick};
 use crate::observation::{self, Observation};
 use crate::p02_provisioning::{World, provision};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::{Environment, HOLD};
+use crate::testbed::{HOLD, TestBed};
 
 mod subject;
 
@@ -93,6 +92,7 @@ const CLAIMS: [Claim; 2] = [
 impl Property for SelectorPatterns {
     type Shared = Reach;
     type Case = Pattern;
+    type Fixture = Populations;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(4),
@@ -142,16 +142,18 @@ impl Property for SelectorPatterns {
         }
     }
 
-    async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
-        subject::prepare(env).await.map_err(|error| chain(&error))
-    }
-
-    async fn run(&self, env: &Arc<Environment>, reach: &Reach, cases: &[(CaseId, Pattern)]) -> Vec<Observation> {
+    async fn run(
+        &self,
+        env: &Arc<TestBed>,
+        populations: &Populations,
+        reach: &Reach,
+        cases: &[(CaseId, Pattern)],
+    ) -> Vec<Observation> {
         let mut observations = Vec::with_capacity(cases.len());
         for (id, pattern) in cases {
             let observation = match pattern {
                 Pattern::Generated { .. } => {
-                    generated(env, *id, *reach, pattern).await.unwrap_or_else(Observation::from)
+                    generated(env, populations, *id, *reach, pattern).await.unwrap_or_else(Observation::from)
                 }
                 Pattern::Configured(world) => provision(env, *id, world).await.unwrap_or_else(Observation::from),
             };
@@ -208,12 +210,13 @@ fn selector() -> BoxedStrategy<LabelSelector> {
 }
 
 async fn generated(
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
+    populations: &Populations,
     id: CaseId,
     reach: Reach,
     pattern: &Pattern,
 ) -> Result<Observation, SubjectError> {
-    let taken = env.populations.take().await;
+    let taken = populations.take().await;
     let population = &taken.population;
     let client = env.client_for(id);
     let selection = pattern.selection(reach, population);

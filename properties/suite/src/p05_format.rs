@@ -23,7 +23,7 @@ use crate::driver::Property;
 use crate::generate::{self, Pick, pick};
 use crate::observation::{self, Observation};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::NamespaceError;
 use crate::testbed::rotation::{self, Dependent, copied_sources, targets_of};
 
@@ -55,6 +55,7 @@ const CLAIMS: [Claim; 3] = [
 impl Property for Format {
     type Shared = Credentials;
     type Case = Formats;
+    type Fixture = ();
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(5),
@@ -91,7 +92,7 @@ impl Property for Format {
         !shared.values.is_empty() && !case.0.is_empty()
     }
 
-    fn skipped_checks(&self, env: &Environment) -> Vec<SkippedCheck> {
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let hidden = env.model.targets.iter().filter(|target| target.can_be_asked()).filter_map(|target| {
             let ExpectedKeys::Unknown { why } = target.keys else { return None };
             Some(
@@ -104,7 +105,8 @@ impl Property for Format {
 
     async fn run(
         &self,
-        env: &Arc<Environment>,
+        env: &Arc<TestBed>,
+        (): &(),
         credentials: &Credentials,
         cases: &[(CaseId, Formats)],
     ) -> Vec<Observation> {
@@ -122,7 +124,7 @@ impl Property for Format {
 }
 
 async fn look(
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
     id: CaseId,
     credentials: &Credentials,
     formats: &Formats,

@@ -31,7 +31,7 @@ use crate::observation::{self, Observation};
 use crate::oracle::{self, Version};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
-use crate::testbed::{Environment, HOLD};
+use crate::testbed::{HOLD, TestBed};
 
 /// The property.
 pub struct MultiFormat;
@@ -65,6 +65,7 @@ const CLAIMS: [Claim; 1] = [Claim::new(
 impl Property for MultiFormat {
     type Shared = Rotation;
     type Case = Formats;
+    type Fixture = ();
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(6),
@@ -108,7 +109,13 @@ impl Property for MultiFormat {
         before != after && case.choose(&targets_of(model, &rotation.source)).len() >= 2
     }
 
-    async fn run(&self, env: &Arc<Environment>, rotation: &Rotation, cases: &[(CaseId, Formats)]) -> Vec<Observation> {
+    async fn run(
+        &self,
+        env: &Arc<TestBed>,
+        (): &(),
+        rotation: &Rotation,
+        cases: &[(CaseId, Formats)],
+    ) -> Vec<Observation> {
         let client = &env.cluster.client;
         let begun = rotation::begin(env, client, FIELD_MANAGER, &rotation.source, &rotation.initial);
         let mut lease = match begun.await {
@@ -133,7 +140,7 @@ struct Live<'a> {
 
 impl<'a> Live<'a> {
     /// Brings all formats to rest on the initial values and begins to record.
-    async fn settle(env: &'a Arc<Environment>, id: CaseId, rotation: &Rotation, formats: &Formats) -> Live<'a> {
+    async fn settle(env: &'a Arc<TestBed>, id: CaseId, rotation: &Rotation, formats: &Formats) -> Live<'a> {
         let mut live = Self { copies: Vec::new(), observation: Observation::of(Outcome::Held) };
         if let Err(failed) = live.populate(env, id, rotation, formats).await {
             live.observation = failed;
@@ -143,7 +150,7 @@ impl<'a> Live<'a> {
 
     async fn populate(
         &mut self,
-        env: &'a Arc<Environment>,
+        env: &'a Arc<TestBed>,
         id: CaseId,
         rotation: &Rotation,
         formats: &Formats,
@@ -171,7 +178,7 @@ impl<'a> Live<'a> {
     }
 
     /// Waits until all formats are new, and looks at what each of them was on the way.
-    async fn judge(mut self, env: &'a Arc<Environment>, rotation: &Rotation, written: Instant) -> Observation {
+    async fn judge(mut self, env: &'a Arc<TestBed>, rotation: &Rotation, written: Instant) -> Observation {
         if self.observation.outcome == Outcome::Held {
             self.observation.add_context("rotate source", 1);
             self.copies.iter().for_each(|(dependent, _)| self.observation.reach(dependent.target));
@@ -183,7 +190,7 @@ impl<'a> Live<'a> {
         self.observation
     }
 
-    async fn arrive(&mut self, env: &Environment, rotation: &Rotation, written: Instant) -> Outcome {
+    async fn arrive(&mut self, env: &TestBed, rotation: &Rotation, written: Instant) -> Outcome {
         let (_, last) = rotation.last_two();
         let bound = bound(env, rotation);
         let arrivals = self.copies.iter().map(|(dependent, _)| async move {
@@ -239,7 +246,7 @@ fn history(
 }
 
 /// The longest bound of the formats of the source.
-fn bound(env: &Environment, rotation: &Rotation) -> Duration {
+fn bound(env: &TestBed, rotation: &Rotation) -> Duration {
     let targets = targets_of(&env.model, &rotation.source);
     let bounds = targets.iter().map(|target| env.propagation_bound(target).limit());
     bounds.max().unwrap_or_default()

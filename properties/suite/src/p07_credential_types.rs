@@ -31,10 +31,12 @@ use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::Environment;
+use crate::supplies::Need;
+use crate::testbed::TestBed;
 use crate::testbed::sources::ExclusiveLease;
 
 mod deal;
+mod fixture;
 mod issue;
 mod issuer;
 mod portal;
@@ -103,6 +105,7 @@ const CLAIMS: [Claim; 4] = [
 impl Property for CredentialTypes {
     type Shared = Lives;
     type Case = Placement;
+    type Fixture = Consumers;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(7),
@@ -110,6 +113,7 @@ impl Property for CredentialTypes {
         claim: "the real consumer authenticates with the copy, and fails with a wrong or revoked one",
         claims: &CLAIMS,
     };
+    const NEEDS: &'static [Need] = &[Need::Consumers];
     const CASES_PER_SLOT: u32 = 10;
     const NOTHING: &'static str = "no copy is for a consumer that can run here";
     const LANES: usize = 3;
@@ -169,11 +173,7 @@ impl Property for CredentialTypes {
         true
     }
 
-    fn environment<'a>(&self, env: &'a Arc<Environment>) -> &'a Arc<Environment> {
-        env.if_equipped().unwrap_or(env)
-    }
-
-    fn applies(&self, env: &Environment) -> Result<(), String> {
+    fn applies(&self, env: &TestBed) -> Result<(), String> {
         let absent = &env.model.absent_consumers;
         if Consumer::ALL.iter().any(|consumer| !absent.contains_key(consumer)) {
             return Ok(());
@@ -202,7 +202,7 @@ impl Property for CredentialTypes {
         missing.filter_map(|requirement| Some((requirement, why(requirement)?))).collect()
     }
 
-    fn skipped_checks(&self, env: &Environment) -> Vec<SkippedCheck> {
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let absent = env.model.absent_consumers.iter();
         absent
             .map(|(consumer, reason)| SkippedCheck {
@@ -212,20 +212,13 @@ impl Property for CredentialTypes {
             .collect()
     }
 
-    async fn is_ready(&self, env: &Environment) {
-        // What it needs is obtained before; it starts in its turn, so that nobody takes the cluster away meanwhile.
-        env.equipped().await;
-    }
-
-    async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
-        env.consumers().await.map(drop)
-    }
-
-    async fn run(&self, env: &Arc<Environment>, lives: &Lives, cases: &[(CaseId, Placement)]) -> Vec<Observation> {
-        let consumers = match env.consumers().await {
-            Ok(consumers) => consumers,
-            Err(why) => return vec![Observation::unknown(why); cases.len()],
-        };
+    async fn run(
+        &self,
+        env: &Arc<TestBed>,
+        consumers: &Consumers,
+        lives: &Lives,
+        cases: &[(CaseId, Placement)],
+    ) -> Vec<Observation> {
         let all_unknown = |why: String| vec![Observation::unknown(why); cases.len()];
         let died = consumers.died();
         tokio::pin!(died);
@@ -233,7 +226,7 @@ impl Property for CredentialTypes {
             biased;
             // What a case sees of a consumer that has died is no evidence.
             death = &mut died => return all_unknown(death),
-            seen = live(env, lives, cases) => seen.unwrap_or_else(all_unknown),
+            seen = live(env, consumers, lives, cases) => seen.unwrap_or_else(all_unknown),
         };
         if seen.iter().any(|observation| observation.outcome != Outcome::Held)
             && let Ok(death) = timeout(DEATH, died).await
@@ -263,11 +256,11 @@ fn count_login(observation: &mut Observation, consumer: Consumer, how: &str) {
 
 /// Leads the credentials of a slot through their lives, with all cases at each step.
 async fn live(
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
+    consumers: &Consumers,
     lives: &Lives,
     cases: &[(CaseId, Placement)],
 ) -> Result<Vec<Observation>, String> {
-    let consumers = env.consumers().await?;
     let Some((first, _)) = cases.first() else { return Ok(Vec::new()) };
     // In the order of their sources, so that slots do not wait for each other in a circle.
     let mut issues: Vec<&Issue> = lives.issues.iter().collect();
@@ -298,7 +291,7 @@ async fn live(
 
 /// Takes the credentials from one step of their lives to the next, and the cases with them.
 async fn live_through(
-    env: &Environment,
+    env: &TestBed,
     consumers: &Consumers,
     issues: Vec<&Issue>,
     subjects: &mut [Subject<'_>],
@@ -346,7 +339,7 @@ async fn live_through(
 type Credentials<'a> = Vec<(ExclusiveLease, Issuer<'a>)>;
 
 /// Writes the sources in the name of the first case of the slot.
-async fn write(env: &Environment, credentials: &mut Credentials<'_>, case: CaseId) -> Result<(), String> {
+async fn write(env: &TestBed, credentials: &mut Credentials<'_>, case: CaseId) -> Result<(), String> {
     for (lease, issuer) in credentials {
         let written = lease.write(&env.client_for(case), &agent(case), &issuer.values).await;
         written.map_err(|error| chain(&error))?;

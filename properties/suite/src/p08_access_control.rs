@@ -24,7 +24,7 @@ use crate::driver::Property;
 use crate::generate::{any_labels, asking_labels};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::tenant::Rights;
 
 mod aim;
@@ -40,6 +40,7 @@ mod trial;
 
 pub use reach::Kinds;
 use route::Trespass;
+use stage::Stage;
 
 /// The property.
 pub struct AccessControl;
@@ -77,6 +78,7 @@ const CLAIMS: [Claim; 2] = [
 impl Property for AccessControl {
     type Shared = ();
     type Case = Attack;
+    type Fixture = Kinds;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(8),
@@ -121,7 +123,7 @@ impl Property for AccessControl {
         case.tries_something(model) && !expected_in(model, "neighbour", &case.neighbour).is_empty()
     }
 
-    fn skipped_checks(&self, _env: &Environment) -> Vec<SkippedCheck> {
+    fn skipped_checks(&self, _env: &TestBed) -> Vec<SkippedCheck> {
         vec![
             SkippedCheck::new(
                 "what the kubelet mounts into a tenant's pod",
@@ -138,10 +140,11 @@ impl Property for AccessControl {
         ]
     }
 
-    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, Attack)]) -> Vec<Observation> {
+    async fn run(&self, env: &Arc<TestBed>, kinds: &Kinds, (): &(), cases: &[(CaseId, Attack)]) -> Vec<Observation> {
         let mut observations = Vec::with_capacity(cases.len());
         for (id, attack) in cases {
-            observations.push(stage::attack(env, *id, attack).await.unwrap_or_else(Observation::from));
+            let stage = Stage { env, kinds, id: *id, attack };
+            observations.push(stage::attack(stage).await.unwrap_or_else(Observation::from));
         }
         observations
     }

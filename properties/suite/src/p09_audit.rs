@@ -25,10 +25,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
+use crate::fixture::{Fixture, FixtureError};
 use crate::generate::asking_labels;
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::Environment;
+use crate::supplies::{Need, Supplies};
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::tenant::{Rights, Tenant};
 
@@ -93,6 +95,7 @@ const CLAIMS: [Claim; 2] = [
 impl Property for Audit {
     type Shared = ();
     type Case = History;
+    type Fixture = AuditLog;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(9),
@@ -100,6 +103,7 @@ impl Property for Audit {
         claim: "every create, update, delete and read of a secret is in the audit log, attributable, without values",
         claims: &CLAIMS,
     };
+    const NEEDS: &'static [Need] = &[Need::ControlPlaneFiles];
     const LANES: usize = 8;
     // Every entry is joined by the agent or the namespace of its case, and searched for every value of its time.
     const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };
@@ -135,14 +139,7 @@ impl Property for Audit {
         !case.operations.is_empty() && !expected_in(model, "namespace", &case.labels).is_empty()
     }
 
-    fn applies(&self, env: &Environment) -> Result<(), String> {
-        match env.control_plane {
-            Some(_) => Ok(()),
-            None => Err(crate::testbed::NO_CONTROL_PLANE.to_owned()),
-        }
-    }
-
-    fn skipped_checks(&self, env: &Environment) -> Vec<SkippedCheck> {
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let names = SkippedCheck::new(
             "the names of the Secrets in entries of list, watch and deletecollection, and of a create that is refused",
             "Kubernetes logs none (the URL has no name, and a refused body is not read), so that who read a certain Secret \
@@ -159,16 +156,24 @@ impl Property for Audit {
         skipped
     }
 
-    async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
-        env.audit_log().map(drop)
-    }
-
-    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, History)]) -> Vec<Observation> {
+    async fn run(&self, env: &Arc<TestBed>, log: &AuditLog, (): &(), cases: &[(CaseId, History)]) -> Vec<Observation> {
         let mut observations = Vec::with_capacity(cases.len());
         for (id, history) in cases {
-            observations.push(play(env, *id, history).await.unwrap_or_else(|ended| ended));
+            observations.push(play(env, log, *id, history).await.unwrap_or_else(|ended| ended));
         }
         observations
+    }
+}
+
+/// The cluster writes no audit log.
+#[derive(Debug, thiserror::Error)]
+#[error("the cluster has no audit log: there is no audit policy")]
+struct NoAuditLog;
+
+impl Fixture for AuditLog {
+    async fn set_up(bed: &Arc<TestBed>, _supplies: &Supplies) -> Result<Self, FixtureError> {
+        let path = bed.cluster.description.audit_log.as_ref().ok_or(FixtureError::new(NoAuditLog))?;
+        Ok(Self::new(path))
     }
 }
 
@@ -184,8 +189,7 @@ struct Story {
 }
 
 /// Carries a case out, and compares it with the log. An error is an end before there is anything to compare.
-async fn play(env: &Arc<Environment>, id: CaseId, history: &History) -> Result<Observation, Observation> {
-    let log = env.audit_log().map_err(Observation::unknown)?;
+async fn play(env: &Arc<TestBed>, log: &AuditLog, id: CaseId, history: &History) -> Result<Observation, Observation> {
     let begin = log.end()?;
     let mark = env.sources.mark();
     let lease = env.namespaces.lease(&env.client_for(id)).await?;
@@ -215,7 +219,7 @@ async fn play(env: &Arc<Environment>, id: CaseId, history: &History) -> Result<O
     }
     values.extend(env.sources.values_since(&mark));
     let story = Story { namespace, facts: facts.facts, values, events, targets };
-    observation.outcome = compare(id, &log, begin, story, &mut observation).await?;
+    observation.outcome = compare(id, log, begin, story, &mut observation).await?;
     Ok(observation)
 }
 
@@ -226,7 +230,7 @@ struct Deeds {
 }
 
 async fn live(
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
     id: CaseId,
     history: &History,
     lease: &Lease,

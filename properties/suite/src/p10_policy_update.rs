@@ -19,6 +19,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::BoxedStrategy;
+use tokio::sync::Mutex;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
@@ -26,16 +27,18 @@ use crate::generate::{Pick, pick};
 use crate::observation::Observation;
 use crate::oracle;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::Lease;
 use crate::testbed::sources::SharedLease;
 
 mod admission;
+mod fixture;
 mod reach;
 mod regime;
 mod rights;
 mod subject;
 
+pub use fixture::PolicyChanges;
 use regime::Governed;
 use subject::{Allowed, Rights, Subject};
 
@@ -86,6 +89,7 @@ const CLAIMS: [Claim; 1] = [Claim::new(
 impl Property for PolicyUpdate {
     type Shared = Change;
     type Case = World;
+    type Fixture = PolicyChanges;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(10),
@@ -142,7 +146,7 @@ impl Property for PolicyUpdate {
         }
     }
 
-    fn skipped_checks(&self, env: &Environment) -> Vec<SkippedCheck> {
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let model = &env.model;
         let mut skipped = Vec::new();
         if model.guards.is_empty() {
@@ -161,9 +165,15 @@ impl Property for PolicyUpdate {
         skipped
     }
 
-    async fn run(&self, env: &Arc<Environment>, change: &Change, cases: &[(CaseId, World)]) -> Vec<Observation> {
-        let slot = play(Arc::clone(env), change.clone(), cases.to_vec());
-        let observations = env.to_the_end(slot).await;
+    async fn run(
+        &self,
+        env: &Arc<TestBed>,
+        changes: &PolicyChanges,
+        change: &Change,
+        cases: &[(CaseId, World)],
+    ) -> Vec<Observation> {
+        let slot = play(Arc::clone(env), Arc::clone(&changes.admission), change.clone(), cases.to_vec());
+        let observations = changes.slots.to_the_end(slot).await;
         observations.unwrap_or_else(|| vec![Observation::unknown("the slot panicked"); cases.len()])
     }
 }
@@ -188,14 +198,19 @@ fn share_of(shared: &SharedLease, target: &Target) -> Values {
     oracle::values_for(target, |source| shared.values(source))
 }
 
-async fn play(env: Arc<Environment>, change: Change, cases: Vec<(CaseId, World)>) -> Vec<Observation> {
+async fn play(
+    env: Arc<TestBed>,
+    admission: Arc<Mutex<()>>,
+    change: Change,
+    cases: Vec<(CaseId, World)>,
+) -> Vec<Observation> {
     let ended = |ended: Observation| vec![ended; cases.len()];
     let target = env.model.targets.iter().find(|target| target.name == change.target);
     let (Some(target), Some((first, _))) = (target, cases.first()) else {
         return ended(Observation::unknown(format!("there is no target {}", change.target)));
     };
     if let Kind::Admission(flips) = change.kind {
-        let seen = admission::play(&env, target, flips, &cases).await;
+        let seen = admission::play(&env, &admission, target, flips, &cases).await;
         return give_back(&env, seen, &BTreeSet::from([admission::EXEMPT.to_owned()]));
     }
     let Some(governed) = Governed::of(target) else {
@@ -222,11 +237,7 @@ async fn play(env: Arc<Environment>, change: Change, cases: Vec<(CaseId, World)>
     observations
 }
 
-fn give_back(
-    env: &Arc<Environment>,
-    seen: Vec<(Observation, Vec<Lease>)>,
-    labels: &BTreeSet<String>,
-) -> Vec<Observation> {
+fn give_back(env: &Arc<TestBed>, seen: Vec<(Observation, Vec<Lease>)>, labels: &BTreeSet<String>) -> Vec<Observation> {
     let mut observations = Vec::with_capacity(seen.len());
     for (observation, leases) in seen {
         leases.into_iter().for_each(|lease| env.namespaces.give_back(env, lease, labels.clone()));

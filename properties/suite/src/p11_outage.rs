@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_cluster::capability::Capability;
 use credence_core::id::{CaseId, PropertyId};
 use credence_core::text::chain;
 use credence_model::model::{Model, Target};
@@ -25,17 +26,19 @@ use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
 use crate::coverage::Judges;
-use crate::driver::Property;
+use crate::driver::{Check, Property};
 use crate::events::Events;
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::stop::Stop;
-use crate::testbed::Environment;
+use crate::supplies::{Gates, Need};
+use crate::testbed::TestBed;
 use crate::testbed::operator_resync::until_operator_sees_copies;
 
 mod breakage;
 mod fault;
+mod fixture;
 mod live;
 mod place;
 mod rights;
@@ -46,6 +49,7 @@ use breakage::{Broken, Leases};
 
 pub use fault::Fault;
 use fault::{Kind, Plan};
+pub use fixture::Outages;
 use live::Live;
 
 pub use scope::Scope;
@@ -57,6 +61,9 @@ pub struct Outage;
 /// How long an outage goes on at most after it has shown. A failed refresh comes back after 1, 2, 4 s and so on, so that
 /// what follows an outage takes as long as the outage once more.
 const LONGEST: Duration = Duration::from_millis(1500);
+
+/// What the checks do that are made once, after the cases.
+const WEBHOOK_OUTAGE: &str = "outage of the webhook";
 
 /// What the cases of a slot live through.
 #[derive(Debug, Clone)]
@@ -118,6 +125,7 @@ const CLAIMS: [Claim; 1] = [Claim::new(
 impl Property for Outage {
     type Shared = Scenario;
     type Case = Population;
+    type Fixture = Outages;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(11),
@@ -125,6 +133,14 @@ impl Property for Outage {
         claim: "source gone, copies unchanged and working; back again, converged within the bound",
         claims: &CLAIMS,
     };
+    const NEEDS: &'static [Need] = &[Need::StoreProxies];
+    const CHECKS: &'static [Check] = &[
+        Check { what: "outage of External Secrets Operator", needs: Capability::Outages, weakens: &CLAIMS },
+        Check { what: "outage of the API server", needs: Capability::Outages, weakens: &CLAIMS },
+        Check { what: "wrong answers of the source", needs: Capability::StoreProxies, weakens: &CLAIMS },
+        // What the webhook does is no part of what the configuration asks for.
+        Check { what: WEBHOOK_OUTAGE, needs: Capability::Webhook, weakens: &[] },
+    ];
     const CASES_PER_SLOT: u32 = 10;
     const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
     const LANES: usize = 4;
@@ -182,23 +198,15 @@ impl Property for Outage {
         !case.settled.is_empty() && worlds.windows(2).all(|pair| pair[0] != pair[1])
     }
 
-    fn skipped_checks(&self, env: &Environment) -> Vec<SkippedCheck> {
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let model = &env.model;
         let mut skipped = Vec::new();
-        if let Some(why) = &model.untouchable {
-            for check in
-                ["outage of External Secrets Operator", "outage of the API server", "wrong answers of the source"]
-            {
-                skipped.push(SkippedCheck::new(check, why).weakens(&CLAIMS));
-            }
-        }
         let whole = Scope::whole(model);
         if !whole.targets(model).into_iter().any(|target| Kind::RightsRevoked.concerns(model, target)) {
             let why = "no store authenticates as a ServiceAccount of its own";
             skipped.push(SkippedCheck::new("revoked rights of a store", why).weakens(&CLAIMS));
         }
-        // Only kind has one, and what it does is no part of what the configuration asks for.
-        skipped.extend(webhook::skipped(env).map(|why| SkippedCheck::new("outage of the webhook", why)));
+        skipped.extend(webhook::skipped(env).map(|why| SkippedCheck::new(WEBHOOK_OUTAGE, why)));
         let left_out = model.targets.iter().filter(|target| target.can_be_asked());
         skipped.extend(left_out.filter_map(|target| {
             let why = scope::untold(model, target)?;
@@ -207,22 +215,29 @@ impl Property for Outage {
         skipped
     }
 
-    async fn checks(&self, env: &Arc<Environment>, events: &dyn Events, stop: &Stop) -> Vec<CheckRecord> {
+    async fn checks(
+        &self,
+        env: &Arc<TestBed>,
+        outages: &Outages,
+        events: &dyn Events,
+        stop: &Stop,
+    ) -> Vec<CheckRecord> {
         if webhook::skipped(env).is_some() {
             return Vec::new();
         }
         events.note("p11: takes the operator's webhook away, and sees what goes all the same; some minutes at most");
-        webhook::checks(env, stop).await
+        webhook::checks(env, &outages.under_way, stop).await
     }
 
     async fn run(
         &self,
-        env: &Arc<Environment>,
+        env: &Arc<TestBed>,
+        outages: &Outages,
         scenario: &Scenario,
         cases: &[(CaseId, Population)],
     ) -> Vec<Observation> {
-        let slot = play(Arc::clone(env), scenario.clone(), cases.to_vec());
-        let observations = env.to_the_end(slot).await;
+        let slot = play(Arc::clone(env), Arc::clone(&outages.gates), scenario.clone(), cases.to_vec());
+        let observations = outages.under_way.to_the_end(slot).await;
         observations.unwrap_or_else(|| vec![Observation::unknown("the slot panicked"); cases.len()])
     }
 }
@@ -232,7 +247,12 @@ fn moment() -> BoxedStrategy<Duration> {
 }
 
 /// Plays a scenario with all cases of a slot.
-async fn play(env: Arc<Environment>, scenario: Scenario, cases: Vec<(CaseId, Population)>) -> Vec<Observation> {
+async fn play(
+    env: Arc<TestBed>,
+    gates: Arc<Gates>,
+    scenario: Scenario,
+    cases: Vec<(CaseId, Population)>,
+) -> Vec<Observation> {
     let mut leases = Leases::new();
     // In the order of all sources, so that no two slots can wait for each other.
     for source in &scenario.scope.sources {
@@ -259,7 +279,7 @@ async fn play(env: Arc<Environment>, scenario: Scenario, cases: Vec<(CaseId, Pop
         if live.iter().all(Live::is_over) {
             break;
         }
-        if let Err(error) = outage(&env, &scenario, number, old, &mut leases, &mut live).await {
+        if let Err(error) = outage(&env, &gates, &scenario, number, old, &mut leases, &mut live).await {
             let fault = scenario.episodes[number].fault;
             live.iter_mut().for_each(|live| live.give_up(&format!("{fault}: {}", chain(&error))));
         }
@@ -271,7 +291,8 @@ async fn play(env: Arc<Environment>, scenario: Scenario, cases: Vec<(CaseId, Pop
 
 /// One outage, from rest to rest.
 async fn outage(
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
+    gates: &Arc<Gates>,
     scenario: &Scenario,
     number: usize,
     old: &World,
@@ -288,7 +309,7 @@ async fn outage(
     if overtaken {
         changes(env, number, of, episode, leases, live).await?;
     }
-    let broken = Broken::make(env, scope, leases, fault).await?;
+    let broken = Broken::make(env, gates, scope, leases, fault).await?;
     join_all(live.iter_mut().map(|live| live.feel(env, &broken, fault))).await;
     let changed = if overtaken {
         wait::pass(*lasts).await;
@@ -317,7 +338,7 @@ async fn outage(
 
 /// What happens beside an outage: new values for the source, if it is there, and other labels.
 async fn changes(
-    env: &Environment,
+    env: &TestBed,
     number: usize,
     of: usize,
     episode: &Episode,

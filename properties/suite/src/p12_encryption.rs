@@ -7,10 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
+use credence_cluster::capability::Capability;
 use credence_cluster::cluster::ControlPlaneFiles;
 use credence_cluster::evidence::capture::Capture;
 use credence_cluster::evidence::etcd::{Etcd, Stored};
@@ -31,13 +33,15 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
 use crate::coverage::Judges;
-use crate::driver::Property;
+use crate::driver::{Check, Property};
+use crate::fixture::{Fixture, FixtureError};
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::supplies::{Need, Supplies};
+use crate::testbed::TestBed;
 use crate::testbed::operator_resync::until_operator_sees_copies;
 use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
-use crate::testbed::{Environment, NO_CONTROL_PLANE};
 
 mod envelope;
 mod rewrite;
@@ -81,6 +85,7 @@ const CLAIMS: [Claim; 1] = [Claim::new(
 impl Property for Encryption {
     type Shared = Episode;
     type Case = Copy;
+    type Fixture = EncryptionFile;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(12),
@@ -88,6 +93,9 @@ impl Property for Encryption {
         claim: "raw etcd values and wire traffic never show a credential",
         claims: &CLAIMS,
     };
+    const NEEDS: &'static [Need] = &[Need::ControlPlaneFiles];
+    const CHECKS: &'static [Check] =
+        &[Check { what: "rotation of the encryption key", needs: Capability::KeyRotation, weakens: &CLAIMS }];
     const CASES_PER_SLOT: u32 = 20;
     // A new key restarts the API server, which no other slot may be relying on.
     const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
@@ -119,24 +127,22 @@ impl Property for Encryption {
         episode.values().any(leak_scan::is_searchable)
     }
 
-    fn applies(&self, env: &Environment) -> Result<(), String> {
-        env.control_plane.as_ref().map(drop).ok_or_else(|| NO_CONTROL_PLANE.to_owned())
-    }
-
-    fn skipped_checks(&self, env: &Environment) -> Vec<SkippedCheck> {
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let mut skipped = Vec::new();
         if let Some(why) = Capture::unsupported(&env.cluster.traffic()) {
             // No claim depends on it: the parts use TLS whatever the configuration says.
             skipped.push(SkippedCheck::new("capture of the traffic between the parts", why));
         }
-        if !env.cluster.is_owned() {
-            let why = "the cluster belongs to `credence up`; run without it";
-            skipped.push(SkippedCheck::new("rotation of the encryption key", why).weakens(&CLAIMS));
-        }
         skipped
     }
 
-    async fn run(&self, env: &Arc<Environment>, episode: &Episode, cases: &[(CaseId, Copy)]) -> Vec<Observation> {
+    async fn run(
+        &self,
+        env: &Arc<TestBed>,
+        encryption: &EncryptionFile,
+        episode: &Episode,
+        cases: &[(CaseId, Copy)],
+    ) -> Vec<Observation> {
         let traffic = env.cluster.traffic();
         let wire = match Capture::unsupported(&traffic) {
             Some(_) => None,
@@ -145,7 +151,7 @@ impl Property for Encryption {
                 Err(error) => return vec![error.into(); cases.len()],
             },
         };
-        let mut observations = match live(env, episode, cases).await {
+        let mut observations = match live(env, encryption, episode, cases).await {
             Ok(observations) => observations,
             Err(ended) => return vec![ended; cases.len()],
         };
@@ -180,7 +186,8 @@ struct Live<'a> {
 }
 
 async fn live(
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
+    encryption: &EncryptionFile,
     episode: &Episode,
     cases: &[(CaseId, Copy)],
 ) -> Result<Vec<Observation>, Observation> {
@@ -195,10 +202,10 @@ async fn live(
         lease.write(client, FIELD_MANAGER, &step.values).await?;
         follow(env, &mut lives, &step.values).await;
     }
-    if let Some(number) = episode.new_key.filter(|_| env.cluster.is_owned()) {
+    if let Some(number) = episode.new_key.filter(|_| env.cluster.supports(Capability::KeyRotation).is_ok()) {
         let name = format!("credence-{number}");
         // A configuration without keys has none to rotate; that it encrypts nothing is seen below.
-        if envelope(env).map_err(Observation::unknown)?.has_key() {
+        if encryption.envelope().map_err(Observation::unknown)?.has_key() {
             env.cluster.rotate_encryption_key(&name).await?;
             env.until_in_sight().await?;
             let rewritten = rewrite::all(&env.cluster.client).await?;
@@ -213,7 +220,7 @@ async fn live(
             until_operator_sees_copies(env).await.map_err(Observation::unknown)?;
         }
     }
-    judge(env, episode, &mut lives).await?;
+    judge(env, encryption, episode, &mut lives).await?;
     let mut observations = Vec::with_capacity(lives.len());
     for live in lives {
         observations.push(live.end(env).await);
@@ -222,7 +229,7 @@ async fn live(
 }
 
 /// Waits until each case's copy has the `values`.
-async fn follow(env: &Environment, lives: &mut [Live<'_>], values: &Values) {
+async fn follow(env: &TestBed, lives: &mut [Live<'_>], values: &Values) {
     let arrivals = lives.iter_mut().map(|live| async move {
         let bound = env.propagation_bound(live.dependent.target).limit();
         if let Err(error) = live.dependent.until_faithful(env, values, bound).await
@@ -235,23 +242,37 @@ async fn follow(env: &Environment, lives: &mut [Live<'_>], values: &Values) {
     join_all(arrivals).await;
 }
 
-/// What the cluster's encryption configuration promises at present.
-fn envelope(env: &Environment) -> Result<Envelope, String> {
-    let path = env.cluster.directory().join(ControlPlaneFiles::ENCRYPTION);
-    let text = match env.control_plane.as_ref().and_then(|files| files.encryption.as_ref()) {
-        // The file of the cluster, because its key may have been rotated.
-        Some(_) => {
-            Some(fs::read_to_string(&path).map_err(|error| format!("failed to read {}: {error}", path.display()))?)
-        }
-        None => None,
-    };
-    Envelope::of_secrets(text.as_deref())
+/// The cluster's encryption configuration; none if the configuration under test has none.
+#[derive(Debug)]
+pub struct EncryptionFile(Option<PathBuf>);
+
+impl Fixture for EncryptionFile {
+    async fn set_up(bed: &Arc<TestBed>, supplies: &Supplies) -> Result<Self, FixtureError> {
+        let configured = supplies.control_plane.as_ref().is_some_and(|files| files.encryption.is_some());
+        // The file of the cluster, because its key may be rotated.
+        Ok(Self(configured.then(|| bed.cluster.directory().join(ControlPlaneFiles::ENCRYPTION))))
+    }
+}
+
+impl EncryptionFile {
+    /// What it promises at present.
+    fn envelope(&self) -> Result<Envelope, String> {
+        let read = |path: &PathBuf| {
+            fs::read_to_string(path).map_err(|error| format!("failed to read {}: {error}", path.display()))
+        };
+        Envelope::of_secrets(self.0.as_ref().map(read).transpose()?.as_deref())
+    }
 }
 
 /// Looks at what etcd holds of the source, the copies and the controls, and of all other Secrets.
-async fn judge(env: &Environment, episode: &Episode, lives: &mut [Live<'_>]) -> Result<(), Observation> {
+async fn judge(
+    env: &TestBed,
+    encryption: &EncryptionFile,
+    episode: &Episode,
+    lives: &mut [Live<'_>],
+) -> Result<(), Observation> {
     let etcd = Etcd::connect(&env.cluster.description.etcd, env.cluster.directory())?;
-    let envelope = envelope(env).map_err(Observation::unknown)?;
+    let envelope = encryption.envelope().map_err(Observation::unknown)?;
     let stored: BTreeMap<String, Stored> =
         etcd.with_prefix(SECRETS).await?.into_iter().map(|stored| (stored.key.clone(), stored)).collect();
     let values = LeakScan::new(episode.values())?;
@@ -304,7 +325,7 @@ fn control_name(id: CaseId) -> String {
 
 impl<'a> Live<'a> {
     async fn begin(
-        env: &'a Arc<Environment>,
+        env: &'a Arc<TestBed>,
         id: CaseId,
         source: &SourceRef,
         copy: &Copy,
@@ -326,7 +347,7 @@ impl<'a> Live<'a> {
     }
 
     /// Removes the control and gives the namespace back.
-    async fn end(self, env: &Arc<Environment>) -> Observation {
+    async fn end(self, env: &Arc<TestBed>) -> Observation {
         let maps: Api<ConfigMap> = Api::namespaced(env.client_for(self.id), &self.dependent.namespace);
         let removed = maps.delete(&control_name(self.id), &DeleteParams::default()).await;
         self.dependent.give_back(env);

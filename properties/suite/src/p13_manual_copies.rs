@@ -30,7 +30,7 @@ use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::settle::{Past, deletion, settle};
 use crate::testbed::tenant::{Tenant, TenantError};
-use crate::testbed::{Environment, HOLD};
+use crate::testbed::{HOLD, TestBed};
 
 mod attempt;
 mod change;
@@ -97,6 +97,7 @@ const CLAIMS: [Claim; 2] = [
 impl Property for ManualCopies {
     type Shared = ();
     type Case = Intrusion;
+    type Fixture = ();
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(13),
@@ -134,7 +135,7 @@ impl Property for ManualCopies {
         !case.attempts.then.is_empty()
     }
 
-    fn skipped_checks(&self, env: &Environment) -> Vec<SkippedCheck> {
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let copied = SkippedCheck::new(
             "the data of a copy under another name, without its type and labels",
             "admission sees one object at a time and cannot tell it from an ordinary Secret; who may read Secrets in a \
@@ -147,7 +148,7 @@ impl Property for ManualCopies {
         nameless.chain([copied]).map(|check| check.weakens(&CLAIMS[1..])).collect()
     }
 
-    async fn run(&self, env: &Arc<Environment>, (): &(), cases: &[(CaseId, Intrusion)]) -> Vec<Observation> {
+    async fn run(&self, env: &Arc<TestBed>, (): &(), (): &(), cases: &[(CaseId, Intrusion)]) -> Vec<Observation> {
         let mut observations = Vec::with_capacity(cases.len());
         for (id, intrusion) in cases {
             observations.push(play(env, *id, intrusion).await.unwrap_or_else(Observation::from));
@@ -172,12 +173,7 @@ fn only_name(target: &Target) -> Option<String> {
 }
 
 impl Place {
-    async fn find(
-        env: &Environment,
-        client: &Client,
-        target: &Target,
-        case: &Intrusion,
-    ) -> Result<Self, NamespaceError> {
+    async fn find(env: &TestBed, client: &Client, target: &Target, case: &Intrusion) -> Result<Self, NamespaceError> {
         let ways = target.asking_labels();
         if ways.is_empty() {
             let name = only_name(target).unwrap_or_default();
@@ -207,7 +203,7 @@ impl Place {
     }
 }
 
-async fn play(env: &Arc<Environment>, id: CaseId, case: &Intrusion) -> Result<Observation, SetUpError> {
+async fn play(env: &Arc<TestBed>, id: CaseId, case: &Intrusion) -> Result<Observation, SetUpError> {
     let client = env.client_for(id);
     let target = *case.target.0.of::<&Target>(&askable(&env.model));
     let place = Place::find(env, &client, target, case).await?;

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, PropertyId};
-use credence_core::text::chain;
 use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
 use credence_model::overlay::COMPRESSED_SECONDS;
@@ -31,7 +30,7 @@ use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::rotation::{self, Rotation, targets_of};
 
 mod change;
@@ -41,6 +40,7 @@ mod subject;
 
 use change::Change;
 use move_over::Live;
+pub use subject::Stores;
 
 /// The property.
 pub struct Transition;
@@ -87,6 +87,7 @@ const CLAIMS: [Claim; 1] = [Claim::new(
 impl Property for Transition {
     type Shared = Rotation;
     type Case = Plan;
+    type Fixture = Stores;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(14),
@@ -131,7 +132,7 @@ impl Property for Transition {
         !rotation.steps.is_empty() && before != after && !changeable(model, &rotation.source).is_empty()
     }
 
-    fn skipped_checks(&self, env: &Environment) -> Vec<SkippedCheck> {
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let there: BTreeSet<String> =
             env.model.targets.iter().flat_map(Change::all_of).map(|change| change.to_string()).collect();
         let absent = Change::ALL.iter().map(ToString::to_string).filter(|change| !there.contains(change));
@@ -141,11 +142,13 @@ impl Property for Transition {
         absent.map(|change| skipped(change).weakens(&CLAIMS)).collect()
     }
 
-    async fn prepare(&self, env: &Arc<Environment>) -> Result<(), String> {
-        subject::prepare(env).await.map_err(|error| chain(&error))
-    }
-
-    async fn run(&self, env: &Arc<Environment>, rotation: &Rotation, cases: &[(CaseId, Plan)]) -> Vec<Observation> {
+    async fn run(
+        &self,
+        env: &Arc<TestBed>,
+        _stores: &Stores,
+        rotation: &Rotation,
+        cases: &[(CaseId, Plan)],
+    ) -> Vec<Observation> {
         let client = &env.cluster.client;
         let begun = rotation::begin(env, client, FIELD_MANAGER, &rotation.source, &rotation.initial);
         let mut lease = match begun.await {

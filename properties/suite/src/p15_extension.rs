@@ -26,9 +26,9 @@ use crate::observation::Observation;
 use crate::p02_provisioning::Provisioning;
 use crate::p03_label_distribution::LabelDistribution;
 use crate::p05_format::Format;
-use crate::p08_access_control::AccessControl;
+use crate::p08_access_control::{AccessControl, Kinds};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::deploy::wait_for_stores;
 
 mod addition;
@@ -64,6 +64,8 @@ const CLAIMS: [Claim; 1] = [Claim::new(
 impl Property for Extension {
     type Shared = Addition;
     type Case = Part;
+    /// What p08 needs for its cases; the other three need nothing.
+    type Fixture = Kinds;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(15),
@@ -124,7 +126,13 @@ impl Property for Extension {
         }
     }
 
-    async fn run(&self, env: &Arc<Environment>, addition: &Addition, cases: &[(CaseId, Part)]) -> Vec<Observation> {
+    async fn run(
+        &self,
+        env: &Arc<TestBed>,
+        kinds: &Kinds,
+        addition: &Addition,
+        cases: &[(CaseId, Part)],
+    ) -> Vec<Observation> {
         let Some(new) = addition.model(&env.model) else {
             return vec![Observation::unknown("the suite made a credential that it cannot read"); cases.len()];
         };
@@ -133,7 +141,7 @@ impl Property for Extension {
             Err(why) => return vec![Observation::unknown(why); cases.len()],
         };
         let extended = Arc::new(env.with_credentials(&new));
-        let runs = cases.iter().map(|(id, part)| part.run(&extended, *id, addition));
+        let runs = cases.iter().map(|(id, part)| part.run(&extended, kinds, *id, addition));
         let observations = join_all(runs).await;
         // Namespaces are given back by taking the labels away, which only means something while the credential is there.
         extended.settle().await;
@@ -146,19 +154,19 @@ impl Property for Extension {
 
 impl Part {
     /// Runs the case by the code of its property.
-    async fn run(&self, env: &Arc<Environment>, id: CaseId, addition: &Addition) -> Observation {
+    async fn run(&self, env: &Arc<TestBed>, kinds: &Kinds, id: CaseId, addition: &Addition) -> Observation {
         let (name, observations) = match self {
             Self::Provisioning(world) => {
-                (Provisioning::META.title, Provisioning.run(env, &(), &[(id, world.clone())]).await)
+                (Provisioning::META.title, Provisioning.run(env, &(), &(), &[(id, world.clone())]).await)
             }
             Self::LabelDistribution(sequence) => {
-                (LabelDistribution::META.title, LabelDistribution.run(env, &(), &[(id, sequence.clone())]).await)
+                (LabelDistribution::META.title, LabelDistribution.run(env, &(), &(), &[(id, sequence.clone())]).await)
             }
             Self::Format(credentials, formats) => {
-                (Format::META.title, Format.run(env, credentials, &[(id, formats.clone())]).await)
+                (Format::META.title, Format.run(env, &(), credentials, &[(id, formats.clone())]).await)
             }
             Self::AccessControl(attack) => {
-                (AccessControl::META.title, AccessControl.run(env, &(), &[(id, attack.clone())]).await)
+                (AccessControl::META.title, AccessControl.run(env, kinds, &(), &[(id, attack.clone())]).await)
             }
             Self::Nothing => ("nothing", Vec::new()),
         };
@@ -195,7 +203,7 @@ struct Installed {
 
 impl Installed {
     /// Adds a credential and waits until its store is valid.
-    async fn add(env: &Environment, addition: &Addition) -> Result<Self, String> {
+    async fn add(env: &TestBed, addition: &Addition) -> Result<Self, String> {
         let client = &env.cluster.client;
         let manifests = addition.manifests(&env.model, env.namespaces.run());
         let applier = Applier::discover(client).await.map_err(|error| chain(&error))?;

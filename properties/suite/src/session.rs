@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use credence_cluster::apply::RUN_LABEL;
-use credence_cluster::cluster::{CLEAR, Cluster, ControlPlaneFiles};
+use credence_cluster::capability::Capability;
+use credence_cluster::cluster::ControlPlaneFiles;
+use credence_cluster::providers::CLEAR;
+use credence_cluster::{embedded, kind as kind_cluster};
 use credence_consumers::running::Preparation;
 use credence_core::credential::Credential;
 use credence_core::id::PropertyId;
@@ -21,7 +24,7 @@ use credence_model::values::Values;
 use credence_programs::dirs;
 use credence_programs::run_dir::{self, RunDir};
 use credence_programs::supply::{self, Part};
-use credence_report::report::{self, Config, Phase, PropertyMeta, PropertyReport, Report, Resources, Written};
+use credence_report::report::{self, Config, Phase, PropertyMeta, PropertyReport, Report, Resources};
 use credence_report::verdict::Verdict;
 use credence_watch::observer::Observer;
 use credence_watch::own_usage::Usage;
@@ -33,15 +36,17 @@ use crate::coverage;
 use crate::driver::{Executed, Plan, Property, Registered};
 use crate::error::RunError;
 use crate::events::{Event, Events, PhaseTimer};
-use crate::load::load;
+use crate::fixture::{Evidence, Fixture};
+use crate::load::load_with;
 use crate::options::{ClusterKind, Keep, Options};
 use crate::p03_label_distribution::LabelDistribution;
-use crate::p07_credential_types::CredentialTypes;
-use crate::p11_outage::Outage;
+use crate::registry::PROPERTIES;
+use crate::reports::{self, Written};
 use crate::stop::Stop;
+use crate::supplies::{ConsumerSupply, Gates, Need, Supplies};
 use crate::testbed::namespaces::Namespaces;
 use crate::testbed::sources::SourceError;
-use crate::testbed::{Environment, deploy, leftovers};
+use crate::testbed::{TestBed, deploy, leftovers};
 use crate::{generate, side_by_side};
 
 mod cluster;
@@ -54,9 +59,6 @@ use inputs::{control_plane, digest, endpoints, replay_flags};
 use kind::{Kind, find_engine};
 use name::run_name;
 
-/// Why nothing of a cluster can be stopped that another process keeps.
-const NOT_OURS: &str = "the cluster belongs to another process; credence down, and run starts one of its own";
-
 /// What `--cluster auto` takes, what it goes without, and why.
 const EMBEDDED: &str = "cluster: embedded, which needs no container engine and starts in seconds; kind would add the \
      operator in pods with its webhook, and a node set up by kubeadm: --cluster kind";
@@ -64,7 +66,10 @@ const EMBEDDED: &str = "cluster: embedded, which needs no container engine and s
 /// A configuration deployed to a cluster, and what has been found so far.
 pub struct Session {
     options: Options,
-    env: Arc<Environment>,
+    // What properties have set up goes before the cluster that it is part of.
+    fixtures: Vec<Box<dyn Fixture>>,
+    supplies: Arc<Supplies>,
+    env: Arc<TestBed>,
     config: Config,
     phases: Vec<Phase>,
     properties: Vec<PropertyReport>,
@@ -74,6 +79,8 @@ pub struct Session {
     obtaining: Option<JoinHandle<()>>,
     /// Held for as long as this run has a cluster that others could attach to.
     _attached: Option<File>,
+    /// The run's own directory where the cluster's belongs to another process. Goes last, with what others left in it.
+    _own_directory: Option<Arc<RunDir>>,
 }
 
 impl Session {
@@ -93,6 +100,27 @@ impl Session {
         }
         let name = run_name();
         let run = RunDir::create(&state, &name, CLEAR)?;
+
+        let timer = PhaseTimer::begin(events.as_ref(), "configuration");
+        let (path, manifests) =
+            load_with(options.config.as_deref(), run.path(), &options.components, events.as_ref()).await?;
+        // Faults of the configuration are told before anything is obtained or started.
+        Bundle::from_manifests(manifests.clone())?;
+        let digest = digest(&manifests);
+        let endpoints = endpoints(&options, run.path()).await?;
+        if let Some(given) = options.components.kargo.as_ref().filter(|_| needs(&options, Need::Consumers)) {
+            events.note(&format!(
+                "Kargo {} is given: {}",
+                credence_consumers::kargo::version_of(given).await?,
+                given.program.display()
+            ));
+        }
+        let control_plane = control_plane(&options)?;
+        let (mut manifests, left_out) = applied::select(manifests, &options.also_apply);
+        for LeftOut { object, place, reason } in &left_out {
+            events.note(&format!("not applied: {object} at {place}: {reason}"));
+        }
+        phases.push(timer.finish());
 
         let timer = PhaseTimer::begin(events.as_ref(), "programs");
         let progress = events.as_ref();
@@ -114,27 +142,6 @@ impl Session {
         };
         phases.push(timer.finish());
 
-        let timer = PhaseTimer::begin(events.as_ref(), "configuration");
-        let kustomize = programs.path(Part::Kustomize);
-        let (path, manifests) = load(options.config.as_deref(), run.path(), Some(kustomize)).await?;
-        let digest = digest(&manifests);
-        let endpoints = endpoints(&options, run.path()).await?;
-        if let Some(given) = options.components.kargo.as_ref().filter(|_| options.wants(CredentialTypes::META.id)) {
-            events.note(&format!(
-                "Kargo {} is given: {}",
-                credence_consumers::kargo::version_of(given).await?,
-                given.program.display()
-            ));
-        }
-        let control_plane = control_plane(&options)?;
-        // Faults of the configuration are told before anything is started.
-        Bundle::from_manifests(manifests.clone())?;
-        let (mut manifests, left_out) = applied::select(manifests, &options.also_apply);
-        for LeftOut { object, place, reason } in &left_out {
-            events.note(&format!("not applied: {object} at {place}: {reason}"));
-        }
-        phases.push(timer.finish());
-
         let timer = PhaseTimer::begin(events.as_ref(), "cluster");
         let files = control_plane.clone().unwrap_or_else(ControlPlaneFiles::reference);
         let attached = if kind.is_none() { attach(&state, &files).await } else { None };
@@ -142,9 +149,9 @@ impl Session {
         let (mut cluster, lock, own_directory) = match (attached, kind) {
             (Some((cluster, lock)), _) => (cluster, Some(lock), Some(run)),
             (None, Some(kind)) => {
-                (Cluster::start_kind(run, &kind.setup(&programs, &assets, &files, &report)).await?, None, None)
+                (kind_cluster::start(run, &kind.setup(&programs, &assets, &files, &report)).await?, None, None)
             }
-            (None, None) => (Cluster::start(run, &programs, &assets, &files).await?, None, None),
+            (None, None) => (embedded::start(run, &programs, &assets, &files).await?, None, None),
         };
         phases.push(timer.finish());
         if lock.is_some() {
@@ -155,14 +162,16 @@ impl Session {
         }
 
         let timer = PhaseTimer::begin(events.as_ref(), "deploy");
-        let gates =
-            if options.wants(Outage::META.id) { open_gates(&cluster, &manifests).await? } else { BTreeMap::new() };
+        let gates = match needs(&options, Need::StoreProxies) {
+            true => open_gates(&cluster, &manifests).await?,
+            false => Gates::new(),
+        };
         let server = Server {
             url: cluster.description.url_for_operator.clone(),
             gates: gates.iter().map(|(store, gate)| (store.clone(), gate.url())).collect(),
         };
         let overlay = overlay::apply(&mut manifests, &server, options.time);
-        let model = Model::derive(&Bundle::from_manifests(manifests.clone())?);
+        let (model, unreadable) = Model::derive(&Bundle::from_manifests(manifests.clone())?).readable();
         applied::replace_values(&mut manifests);
         let deployed = async {
             let mut leftovers = 0;
@@ -185,20 +194,17 @@ impl Session {
             death = cluster.died() => return Err(death.into()),
             deployed = deployed => deployed?,
         };
-        for note in notes {
+        for note in notes.into_iter().chain(unreadable.iter().map(|unreadable| format!("not judged: {unreadable}"))) {
             events.note(&note);
         }
-        let mut env = Environment::new(cluster, observer, model, Namespaces::new(&name));
-        (env.control_plane, env.gates) = (control_plane, Arc::new(gates));
-        if !env.cluster.is_owned() {
-            env.model.untouchable = Some(NOT_OURS.to_owned());
-        }
-        if options.wants(CredentialTypes::META.id) {
-            env = env.preparing(Preparation::new(&options.components, endpoints, Arc::clone(events) as _));
-        }
-        if let Some(own) = own_directory {
-            env = env.with_directory(own);
-        }
+        let mut env = TestBed::new(cluster, observer, model, Namespaces::new(&name));
+        env.model.untouchable = env.cluster.supports(Capability::Outages).err().map(str::to_owned);
+        let own_directory = own_directory.map(Arc::new);
+        let consumers = needs(&options, Need::Consumers).then(|| {
+            let preparation = Preparation::new(&options.components, endpoints, Arc::clone(events) as _);
+            ConsumerSupply::new(preparation, own_directory.clone())
+        });
+        let supplies = Arc::new(Supplies { control_plane, gates: Arc::new(gates), consumers });
         let env = Arc::new(env);
         env.namespaces.create_selected_by_name(&env).await?;
         write_sources(&env, options.seed).await?;
@@ -209,6 +215,8 @@ impl Session {
         let config = Config { path, digest, overlay, left_out };
         Ok(Self {
             options,
+            fixtures: Vec::new(),
+            supplies,
             env,
             config,
             phases,
@@ -217,18 +225,17 @@ impl Session {
             clock,
             obtaining: None,
             _attached: lock,
+            _own_directory: own_directory,
         })
     }
 
     /// Begins to obtain the consumers, if a property wants them, while other properties run. They are started in the turn of
     /// that property: they would not survive the outages of another.
     pub fn obtain_consumers(&mut self) {
-        if self.options.wants(CredentialTypes::META.id) {
-            let env = Arc::clone(&self.env);
+        if self.supplies.consumers.is_some() {
+            let (env, supplies) = (Arc::clone(&self.env), Arc::clone(&self.supplies));
             // Whoever needs them asks for the outcome.
-            self.obtaining = Some(tokio::spawn(async move {
-                env.equipped().await;
-            }));
+            self.obtaining = Some(tokio::spawn(async move { supplies.ready(&[Need::Consumers], &env).await }));
         }
     }
 
@@ -236,22 +243,25 @@ impl Session {
     pub async fn test(&mut self, events: &dyn Events, properties: &[&dyn Registered], stop: &Stop) {
         let Options { seed, cases, only, shrink, lanes, .. } = self.options;
         let plan = Plan { seed, cases, only, shrink, replay_flags: replay_flags(&self.options) };
-        let (env, plan) = (&self.env, &plan);
+        let (env, supplies, plan) = (&self.env, &*self.supplies, &plan);
         let participants = properties.iter().map(|property| property.participant(&env.model)).collect();
-        let ready = |number: usize| properties[number].is_ready(env, stop);
+        let ready = |number: usize| properties[number].is_ready(env, supplies, stop);
         let run = |number: usize, turn| async move {
             let (property, timer) = (properties[number], Instant::now());
-            let executed = property.execute(env, events, plan, stop, turn).await;
+            let executed = property.execute(env, supplies, events, plan, stop, turn).await;
             let (meta, took) = (property.meta(), timer.elapsed());
-            let report = match executed {
-                Executed::Ran { records, execution } => PropertyReport::from_records(&meta, &execution, &records),
-                Executed::Skipped(why) => PropertyReport::skipped(&meta, &why),
+            let (report, fixture) = match executed {
+                Executed::Ran { records, execution, fixture } => {
+                    (PropertyReport::from_records(&meta, &execution, &records), fixture)
+                }
+                Executed::Skipped(why) => (PropertyReport::skipped(&meta, &why), None),
             };
             events.event(&Event::PropertyEnded(&report));
-            (Phase::new(&meta.id.to_string(), took), report)
+            (Phase::new(&meta.id.to_string(), took), report, fixture)
         };
-        for (phase, report) in side_by_side::run(participants, lanes.get(), ready, run).await {
+        for (phase, report, fixture) in side_by_side::run(participants, lanes.get(), ready, run).await {
             self.phases.push(phase);
+            self.fixtures.extend(fixture);
             self.add(report);
         }
     }
@@ -295,21 +305,19 @@ impl Session {
     /// # Errors
     /// When the reports cannot be written, or the cluster that is kept up cannot be cleaned.
     pub async fn finish(self, events: &dyn Events) -> Result<(Report, Written), RunError> {
-        let env = self.env;
+        let (env, supplies, fixtures) = (self.env, self.supplies, self.fixtures);
         if let Some(obtaining) = self.obtaining {
             // What nobody waited for is of no use any more; what is being built goes on where it was another time.
             obtaining.abort();
             obtaining.await.ok();
         }
-        env.settle().await;
-        let equipped = env.if_equipped().cloned();
-        if let Some(equipped) = &equipped {
-            equipped.settle().await;
+        for fixture in &fixtures {
+            fixture.settle(&env).await;
         }
-        let consumers = equipped.as_ref().and_then(|equipped| equipped.started_consumers());
+        env.settle().await;
         let mut properties = self.properties;
         let (left, mut doubts) = (env.namespaces.left_behind(), env.namespaces.doubts());
-        if env.death().is_some() {
+        if env.cluster.lost().is_some() {
             // Nothing could be cleaned any more, and every verdict says so already.
             doubts.clear();
         }
@@ -323,7 +331,7 @@ impl Session {
             doubts.iter().for_each(|why| judge.add_doubt(why));
         }
         let mut phases = self.phases;
-        phases.extend(consumers.map(|consumers| Phase::new("consumers", consumers.took)));
+        phases.extend(fixtures.iter().filter_map(|fixture| fixture.phase()));
         let usage = Usage::now();
         let watches = env.observer.open_watches() as u64;
         let description = &env.cluster.description;
@@ -340,24 +348,27 @@ impl Session {
             resources: Resources::new(usage.cpu, self.clock.elapsed(), usage.peak_resident, watches),
         };
         let report = Report::new(run, properties);
-        let written = report::write_all(&self.options.out, &report)?;
-        if let Some(consumers) = consumers {
-            report::copy_evidence(&self.options.out, "forge.jsonl", &consumers.forge.evidence().await?)?;
+        let written = reports::write(&self.options.out, &report)?;
+        for fixture in &fixtures {
+            if let Some(Evidence { name, path }) = fixture.evidence().await? {
+                reports::copy_evidence(&self.options.out, name, &path)?;
+            }
         }
-        if !env.cluster.is_owned() && env.death().is_none() {
+        if !env.cluster.is_owned() && env.cluster.lost().is_none() {
             let timer = PhaseTimer::begin(events, "clean up");
             env.namespaces.remove_all(&env).await?;
             deploy::remove_previous(&env.cluster).await?;
             timer.finish();
         }
         let failed = report.exit_code().code() != 0;
-        if failed && let Some(consumers) = consumers {
-            consumers.save_logs().await;
+        if failed {
+            for fixture in &fixtures {
+                fixture.save_logs().await;
+            }
         }
-        drop(equipped);
+        drop((fixtures, supplies));
         // Clean-up tasks hold the environment too; they are over by now, so this is its last owner.
         let Some(mut env) = Arc::into_inner(env) else { return Ok((report, written)) };
-        env.retire();
         if failed
             && self.options.keep == Keep::OnFailure
             && let Some(cluster) = Arc::get_mut(&mut env.cluster)
@@ -369,8 +380,13 @@ impl Session {
     }
 }
 
+/// Whether a property that is to run needs it.
+fn needs(options: &Options, need: Need) -> bool {
+    PROPERTIES.iter().any(|property| options.wants(property.meta().id) && property.needs().contains(&need))
+}
+
 /// Gives each source generated values in place of the configuration's placeholders.
-async fn write_sources(env: &Environment, seed: u64) -> Result<(), SourceError> {
+async fn write_sources(env: &TestBed, seed: u64) -> Result<(), SourceError> {
     for (index, (name, source)) in env.model.sources.iter().enumerate() {
         let values = initial_values(&env.model, seed, index, name);
         if let Some(mut lease) = env.sources.rotate(name).await {

@@ -3,32 +3,6 @@
 /// Directory of a crate, and the files below its `src` that are in a circle. Rows may only go or become shorter.
 pub(crate) const KNOWN_CIRCLES: &[(&str, &[&str])] = &[
     (
-        "harness/cluster",
-        &[
-            "cluster.rs",
-            "embedded.rs",
-            "embedded/control_plane.rs",
-            "embedded/node.rs",
-            "embedded/node/cgroups.rs",
-            "embedded/node/config.rs",
-            "embedded/node/isolation.rs",
-            "embedded/node/network.rs",
-            "embedded/node/remains.rs",
-            "embedded/node/support.rs",
-            "kind.rs",
-            "kind/cluster.rs",
-            "kind/config.rs",
-            "kind/network.rs",
-            "kind/node.rs",
-            "kind/operator.rs",
-            "kind/remains.rs",
-            "kind/room.rs",
-            "kubeconfig.rs",
-            "operator.rs",
-            "provider.rs",
-        ],
-    ),
-    (
         "harness/consumers",
         &[
             "argo_cd/login.rs",
@@ -68,16 +42,6 @@ pub(crate) const KNOWN_CIRCLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("harness/programs", &["supply/error.rs", "supply/part.rs"]),
-    (
-        "properties/suite",
-        &[
-            "oracle.rs",
-            "p04_selector_patterns/subject.rs",
-            "testbed.rs",
-            "testbed/known_bugs.rs",
-            "testbed/namespaces.rs",
-        ],
-    ),
     ("harness/programs", &["node_image/context.rs", "node_image/debian.rs", "node_image/inputs.rs"]),
     ("harness/cluster", &["embedded/node/network.rs", "embedded/node/remains.rs"]),
     ("harness/consumers", &["backstage/client.rs", "backstage/frame.rs"]),

@@ -59,11 +59,16 @@ impl World {
         let run = RunDir::create(
             &dirs::state().map_err(failed)?,
             &format!("monitor-{}", std::process::id()),
-            credence_cluster::cluster::CLEAR,
+            credence_cluster::providers::CLEAR,
         );
-        let cluster = Cluster::start(run.map_err(failed)?, &programs, &assets, &ControlPlaneFiles::reference())
-            .await
-            .map_err(failed)?;
+        let cluster = credence_cluster::embedded::start(
+            run.map_err(failed)?,
+            &programs,
+            &assets,
+            &ControlPlaneFiles::reference(),
+        )
+        .await
+        .map_err(failed)?;
         let kustomize = programs.path(Part::Kustomize);
         let (_, mut manifests) = load(None, cluster.directory(), Some(kustomize)).await.map_err(failed)?;
         manifests.retain(|manifest| manifest.kind() != "ValidatingAdmissionPolicyBinding");

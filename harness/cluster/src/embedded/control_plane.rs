@@ -2,32 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, TcpListener};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use std::{fs, io};
 
 use credence_programs::certificates::{Authority, signing_key, write_private};
 use credence_programs::process::service::Service;
 use credence_programs::process::{Death, Program};
 use credence_programs::supply::{Part, Programs};
-use credence_watch::wait::{self, Progress, WaitError};
 use futures::future::select_all;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, Client};
+use kube::Client;
 
-use crate::cluster::{COLLECT_LATER, ClusterError};
 use crate::control_plane_files::{self, ControlPlaneFiles};
+use crate::error::ClusterError;
 use crate::kubeconfig;
+use crate::start_up::{COLLECT_LATER, KUBELET_CLIENT, free_ports, wait_until_ready};
 
-/// The user that kube-apiserver is to kubelets, as kubeadm names it.
-pub(crate) const KUBELET_CLIENT: &str = "kube-apiserver-kubelet-client";
 /// Size at which the audit log would be rotated: more than a run writes, so that no entry leaves the file.
 const AUDIT_LOG_MEGABYTES: u32 = 100_000;
-/// How long the API server may take to be ready; it takes about 3 s on two idle cores.
-const READY: Duration = Duration::from_mins(3);
-/// How often a server that is starting is asked.
-const PROBE: Duration = Duration::from_millis(50);
 /// Starts are tried again with other ports when one was taken between choosing and binding it.
 const ATTEMPTS: usize = 3;
 
@@ -67,7 +58,8 @@ impl ControlPlane {
         programs: &Programs,
         configured: &ControlPlaneFiles,
     ) -> Result<Self, ClusterError> {
-        let [etcd_port, peer_port, api_port, manager_port] = free_ports()?;
+        let [etcd_port, peer_port, api_port, manager_port] =
+            free_ports().map_err(|source| ClusterError::io("find", Path::new("free loopback ports"), source))?;
         let files = Files::write(directory, configured)?;
         let etcd = Service::start(etcd(&files, programs, etcd_port, peer_port))?;
         let apiserver = Service::start(apiserver(&files, programs, etcd_port, api_port, configured))?;
@@ -99,28 +91,6 @@ impl ControlPlane {
 /// Resolves when the first of the services dies.
 pub(super) async fn first_death<const N: usize>(services: [&Service; N]) -> Death {
     select_all(services.map(|service| Box::pin(service.died()))).await.0
-}
-
-/// Waits for readiness and for the ConfigMap without which kube-controller-manager exits at once.
-pub(crate) async fn wait_until_ready(client: &Client) -> Result<(), WaitError> {
-    wait::poll("kube-apiserver ready", READY, PROBE, || async {
-        // Only an invalid header or path could make this fail, and there is neither.
-        let request = http::Request::get("/readyz").body(Vec::new()).expect("a literal path makes a request");
-        match client.request_text(request).await {
-            Ok(_) => Progress::Done(()),
-            Err(error) => Progress::NotYet(error.to_string()),
-        }
-    })
-    .await?;
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "kube-system");
-    wait::poll("extension-apiserver-authentication filled", READY, PROBE, || async {
-        match maps.get("extension-apiserver-authentication").await {
-            Ok(map) if map.data.iter().flatten().any(|(key, _)| key == "client-ca-file") => Progress::Done(()),
-            Ok(_) => Progress::NotYet("no client-ca-file in it".to_owned()),
-            Err(error) => Progress::NotYet(error.to_string()),
-        }
-    })
-    .await
 }
 
 /// What the programs read from disk.
@@ -259,20 +229,4 @@ fn controller_manager(files: &Files, programs: &Programs, kubeconfig: &Path, por
         format!("--flex-volume-plugin-dir={}", files.path("volume-plugins")),
     ];
     files.program("kube-controller-manager", programs.path(Part::KubeControllerManager), arguments)
-}
-
-/// Loopback ports that were free a moment ago.
-pub fn free_ports<const N: usize>() -> Result<[u16; N], ClusterError> {
-    let choose = || -> io::Result<[u16; N]> {
-        let mut held = Vec::with_capacity(N);
-        let mut ports = [0; N];
-        for port in &mut ports {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            *port = listener.local_addr()?.port();
-            // All are held until all are chosen, so that no port is given twice.
-            held.push(listener);
-        }
-        Ok(ports)
-    };
-    choose().map_err(|source| ClusterError::io("find", Path::new("free loopback ports"), source))
 }

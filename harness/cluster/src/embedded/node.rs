@@ -15,7 +15,7 @@
 //!
 //! The network stays the machine's, so that API server and registry on loopback can be reached.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -25,13 +25,17 @@ use credence_programs::certificates::{Authority, CertificateError};
 use credence_programs::oci::{ImageError, SLEEPER_IMAGE};
 use credence_programs::process::{Death, Process, ProcessError, first_death};
 use credence_watch::wait::{self, Progress, WaitError};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleRef, Subject};
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
-use crate::cluster::{ClusterError, KUBELET_CLIENT};
+use crate::error::ClusterError;
 use crate::kubeconfig;
+use crate::node::{PodNode, RegistryError, write_registry};
+use crate::start_up::KUBELET_CLIENT;
 
 mod cgroups;
 mod config;
@@ -39,8 +43,6 @@ mod isolation;
 mod network;
 mod remains;
 mod support;
-
-pub(crate) use config::write_registry;
 
 use isolation::Isolation;
 use network::Network;
@@ -105,6 +107,9 @@ pub enum NodeError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// It could not be told where to pull images from.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// A file, a cgroup or a socket cannot be used.
     #[error("failed to {act} {object}")]
     Io {
@@ -181,7 +186,7 @@ impl Node {
 
     /// Starts a node and waits until the API server calls it ready, which takes about 1.5 s on two idle cores.
     ///
-    /// Until [`set_registry`](Self::set_registry) it can pull no image from anywhere.
+    /// Until [`set_registry`](PodNode::set_registry) it can pull no image from anywhere.
     ///
     /// # Errors
     /// When the machine cannot run a node, or a part cannot be started, dies, or is not ready in time. What had been
@@ -226,11 +231,6 @@ impl Node {
         Ok(node)
     }
 
-    /// The node's name, for `spec.nodeName` of pods: there is no scheduler.
-    pub fn name(&self) -> &str {
-        &self.network.name
-    }
-
     /// The node's address, at which pods reach servers on this machine.
     pub fn address(&self) -> Ipv4Addr {
         self.network.address
@@ -239,20 +239,6 @@ impl Node {
     /// Its programs, for the list of the run directory.
     pub fn processes(&self) -> &[Process] {
         &self.processes
-    }
-
-    /// Resolves when one of its programs ends by itself.
-    pub async fn died(&self) -> NodeError {
-        first_death(&self.processes).await.into()
-    }
-
-    /// Sends pulls from any registry to the HTTPS server at `address` (`HOST:PORT`), whose certificate is of `ca`, PEM.
-    /// Images keep their names; the server gets the registry's in the query parameter `ns`. Counts from the next pull.
-    ///
-    /// # Errors
-    /// When the files cannot be written.
-    pub fn set_registry(&self, address: &str, ca: &str) -> Result<(), NodeError> {
-        write_registry(&self.directory.join(config::HOSTS), config::HOSTS_INSIDE, address, ca)
     }
 
     /// Imports an [archive](credence_programs::oci::Image::archive), which is in the node's directory, as a preloaded image that is
@@ -274,7 +260,7 @@ impl Node {
                 tail: self.log_tail(name),
                 source,
             }),
-            died = self.died() => Err(died),
+            died = first_death(&self.processes) => Err(died.into()),
         }
     }
 
@@ -352,6 +338,26 @@ async fn allow_kubelet_client(client: &Client) -> Result<(), NodeError> {
 fn create_directory(path: &Path) -> Result<(), NodeError> {
     fs::create_dir_all(path).map_err(NodeError::io("create", path))
 }
+impl PodNode for Node {
+    fn name(&self) -> &str {
+        &self.network.name
+    }
+
+    fn reachable_address(&self) -> IpAddr {
+        // Its network is this machine's.
+        Ipv4Addr::LOCALHOST.into()
+    }
+
+    /// Images keep their names; the server gets the registry's in the query parameter `ns`.
+    fn set_registry(&self, address: &str, ca: &str) -> Result<(), RegistryError> {
+        write_registry(&self.directory.join(config::HOSTS), config::HOSTS_INSIDE, address, ca)
+    }
+
+    fn died(&self) -> BoxFuture<'_, String> {
+        async move { first_death(&self.processes).await.to_string() }.boxed()
+    }
+}
+
 /// Ends what is left of the node of a dead run.
 pub(crate) fn clear(run: &Path) -> Result<(), String> {
     remains::clear(run).map_err(|error| chain(&error))

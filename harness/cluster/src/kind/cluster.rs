@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use credence_programs::certificates::{Authority, write_private};
@@ -21,13 +22,18 @@ use tokio::time::timeout;
 
 use super::config::{self, AUDIT, AUTHORITY, HOSTS, Run};
 use super::node::KindNode;
-use super::{ClusterNetwork, KindError, Setup, network, operator, remains, room};
-use crate::cluster::{
-    ClusterError, Component, ControlPlaneFiles, Description, OPERATOR_PROVIDERS, Provider, versions, wait_until_ready,
-    with_keys,
-};
+use super::{ID, KindError, LACKS, Setup, network, operator, remains, room};
+use crate::capability::Lacks;
+use crate::cluster::Cluster;
+use crate::containers::ContainerNetwork;
+use crate::control_plane_files::{ControlPlaneFiles, with_keys};
+use crate::description::{Description, OPERATOR_PROVIDERS, versions};
+use crate::error::ClusterError;
 use crate::evidence::capture::Traffic;
 use crate::kubeconfig;
+use crate::node::PodNode;
+use crate::provider::{Component, Provisioned};
+use crate::start_up::wait_until_ready;
 
 mod outage;
 
@@ -42,10 +48,10 @@ const EVERY: Duration = Duration::from_millis(100);
 
 /// What ends with this process. Fields drop in this order: what watches first, the run directory last, which removes
 /// the containers and the network that it has written down.
-pub(crate) struct Kind {
+pub(super) struct Kind {
     engine: Engine,
-    node: KindNode,
-    network: ClusterNetwork,
+    node: Arc<KindNode>,
+    network: ContainerNetwork,
     client: Client,
     /// Process id of the node's first process, on this machine.
     pid: u32,
@@ -53,8 +59,11 @@ pub(crate) struct Kind {
     run: RunDir,
 }
 
-/// Starts a cluster of kind in `run`.
-pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Description, Client), ClusterError> {
+/// Starts a cluster of kind in `run`, with the audit policy and the encryption that are configured.
+///
+/// # Errors
+/// When the engine cannot be used, or a part cannot be made, dies, or is not ready in time.
+pub async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterError> {
     let directory = run.path().to_owned();
     if directory.to_str().is_none_or(|path| path.contains(':')) {
         return Err(KindError::Unmountable { path: directory }.into());
@@ -83,9 +92,15 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     let client = kubeconfig::client(&kubeconfig, "credence").await?;
     wait_until_ready(&client).await?;
     (setup.report)("External Secrets Operator");
-    let node = KindNode::new(&container, address, &directory);
+    let network = ContainerNetwork {
+        engine: setup.engine.clone(),
+        name: name.clone(),
+        node: container.clone(),
+        tools_image: setup.tools_image.cloned(),
+        images: setup.images.to_vec(),
+    };
     match operator::given_image(setup) {
-        Some(given) => node.load(setup.engine, &[&given.kept_as]).await.map_err(KindError::from)?,
+        Some(given) => network.load(&[&given.kept_as]).await.map_err(KindError::from)?,
         None => load(&run, setup, &name).await?,
     }
     operator::install(&client, setup, &directory).await?;
@@ -109,7 +124,7 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     versions.insert("node image".to_owned(), setup.node_image.name.clone());
     versions.extend(setup.images.iter().map(|given| (format!("{} image", given.of), given.reference.clone())));
     let description = Description {
-        provider: "kind".to_owned(),
+        provider: ID.to_owned(),
         versions,
         url,
         url_for_operator: None,
@@ -124,14 +139,14 @@ pub(crate) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<(Kind, Descr
     let pid = inspect(setup.engine, &container, "the node's process id", "{{.State.Pid}}").await;
     let kind = Kind {
         engine: setup.engine.clone(),
-        node,
-        network: ClusterNetwork::new(setup, &name),
+        node: Arc::new(KindNode::new(&container, address, &directory)),
+        network,
         client: client.clone(),
         pid: pid.map_err(KindError::from)?,
         authority,
         run,
     };
-    Ok((kind, description, client))
+    Cluster::of(Box::new(kind), description, client)
 }
 
 /// The name of a run's cluster, of its network and, with a suffix, of its node.
@@ -283,7 +298,7 @@ async fn published(engine: &Engine, container: &str) -> Result<String, KindError
     Ok(found.ok_or(EngineError::Answer { what: "the API server's port", answer })?)
 }
 
-impl Provider for Kind {
+impl Provisioned for Kind {
     fn run(&self) -> &RunDir {
         &self.run
     }
@@ -296,11 +311,15 @@ impl Provider for Kind {
         &self.authority
     }
 
-    fn kind_node(&self) -> Option<&KindNode> {
-        Some(&self.node)
+    fn lacks(&self) -> Lacks {
+        LACKS
     }
 
-    fn kind_network(&self) -> Option<&ClusterNetwork> {
+    fn node(&self) -> Option<Arc<dyn PodNode>> {
+        Some(Arc::clone(&self.node) as _)
+    }
+
+    fn containers(&self) -> Option<&ContainerNetwork> {
         Some(&self.network)
     }
 

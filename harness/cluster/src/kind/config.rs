@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::KindError;
-use crate::cluster::ControlPlaneFiles;
+use crate::control_plane_files::ControlPlaneFiles;
 
 /// Where the repository's configuration mounts the directory of audit policy and encryption.
 const POLICIES: &str = "/etc/kubernetes/policies";

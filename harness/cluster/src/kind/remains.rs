@@ -15,7 +15,7 @@ use std::{fs, io};
 use credence_programs::engine::limited;
 
 use super::KindError;
-use super::network::LABEL;
+use crate::containers::LABEL;
 
 /// The file in a run directory.
 const RECORD: &str = "kind.remains";

@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 
 use credence_cluster::apply::ApplyError;
-use credence_cluster::cluster::ClusterError;
 use credence_core::manifest::ManifestError;
 use credence_programs::engine::EngineError;
 use credence_programs::process::{Death, ProcessError};
@@ -34,7 +33,7 @@ pub enum ArgoCdError {
     },
     /// No ports can be had.
     #[error("failed to choose Argo CD's ports")]
-    Ports(#[source] Box<ClusterError>),
+    Ports(#[source] std::io::Error),
     /// The manifests cannot be read or rendered.
     #[error("failed to read Argo CD's manifests")]
     Manifests(#[from] ManifestError),

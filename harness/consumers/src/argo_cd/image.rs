@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use credence_cluster::kind::ClusterNetwork;
+use credence_cluster::containers::ContainerNetwork;
 use credence_programs::node_image::NodeImageError;
 use credence_programs::node_image::derived::{self, Addition};
 use credence_programs::node_image::tools::ToolsImage;
@@ -38,7 +38,7 @@ pub struct Images {
 
 impl Images {
     /// Whether all can be had on the network of a cluster.
-    pub fn are_possible(network: &ClusterNetwork) -> bool {
+    pub fn are_possible(network: &ContainerNetwork) -> bool {
         let is_given = |of: PodImage| network.given_image(of).is_some();
         network.tools_image().is_some() || (is_given(PodImage::ArgoCd) && is_given(PodImage::Redis))
     }
@@ -50,7 +50,7 @@ impl Images {
     /// # Errors
     /// When there is too little room, a file cannot be read, or the engine fails.
     pub async fn obtain(
-        network: &ClusterNetwork,
+        network: &ContainerNetwork,
         options: &Options,
         programs: &Programs,
         assets: &Path,
@@ -77,7 +77,7 @@ impl Images {
 
 /// The image of Argo CD's program on the tools image.
 async fn make(
-    network: &ClusterNetwork,
+    network: &ContainerNetwork,
     options: &Options,
     programs: &Programs,
     assets: &Path,

@@ -1,4 +1,4 @@
-//! Argo CD in pods: its own manifests, with its own ServiceAccounts and rights, on a node of kind.
+//! Argo CD in pods: its own manifests, with its own ServiceAccounts and rights, on a node that is a container.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use credence_cluster::apply::Applier;
-use credence_cluster::kind::KindNode;
-use credence_programs::engine::Engine;
+use credence_cluster::containers::ContainerNetwork;
 use credence_programs::process::{Death, TAIL_LINES};
 use credence_watch::shared::{Key, SharedWatch};
 use credence_watch::wait::{self, Progress};
@@ -53,8 +52,7 @@ impl Pods {
     /// Loads the images, installs the manifests, and waits until all pods are ready.
     pub(super) async fn start(
         setup: &Setup<'_>,
-        node: &KindNode,
-        engine: &Engine,
+        containers: &ContainerNetwork,
         images: &Images,
         kustomize: &Path,
     ) -> Result<Self, ArgoCdError> {
@@ -64,7 +62,7 @@ impl Pods {
         let rendered: Vec<Value> = rendered.into_iter().map(|manifest| manifest.object).collect();
         let (programs, rest): (Vec<Value>, Vec<Value>) = rendered.into_iter().partition(is_workload);
         let rest: Vec<Value> = objects::place().into_iter().chain(rest).collect();
-        let load = async { Ok(node.load(engine, &images.all()).await?) };
+        let load = async { Ok(containers.load(&images.all()).await?) };
         let (applier, ()) = tokio::try_join!(install(client, assets, &rest), load)?;
 
         let all = Api::namespaced_with(client.clone(), NAMESPACE, &ApiResource::erase::<Pod>(&()));

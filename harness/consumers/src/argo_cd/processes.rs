@@ -57,8 +57,7 @@ impl Drop for Processes {
 
 /// Installs what Argo CD needs, starts its programs, and waits until all of them answer.
 async fn launch(files: &Files, client: &Client, assets: &Path) -> Result<Vec<Process>, ArgoCdError> {
-    let [redis, repo_server, repo_server_metrics, controller_metrics] =
-        free_ports().map_err(|error| ArgoCdError::Ports(Box::new(error)))?;
+    let [redis, repo_server, repo_server_metrics, controller_metrics] = free_ports().map_err(ArgoCdError::Ports)?;
     let ports = Ports { redis, repo_server, repo_server_metrics, controller_metrics };
     let mut processes = vec![Process::start(&files.redis(&ports))?, Process::start(&files.repo_server(&ports))?];
     install(client, assets, &objects::settings()).await?;

@@ -1,10 +1,6 @@
 //! Pods of one container on the node's own network, which need no address, have no rights of their own, and end at once.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use credence_cluster::apply::RUN_LABEL;
-use credence_cluster::embedded::node::{Node, NodeError};
-use credence_cluster::kind::KindNode;
 use credence_watch::observer::PodSeen;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, PostParams};
@@ -33,40 +29,6 @@ pub enum PodError {
         #[source]
         source: Box<kube::Error>,
     },
-}
-
-/// Where pods run.
-pub enum PodNode {
-    /// A node of this run.
-    Own(Box<Node>),
-    /// The node of a cluster of kind.
-    Kind(KindNode),
-}
-
-impl PodNode {
-    fn name(&self) -> &str {
-        match self {
-            Self::Own(node) => node.name(),
-            Self::Kind(node) => node.name(),
-        }
-    }
-
-    /// Lets it pull images from `address` alone, by TLS with the authority `ca`.
-    pub fn set_registry(&self, address: &str, ca: &str) -> Result<(), NodeError> {
-        match self {
-            Self::Own(node) => node.set_registry(address, ca),
-            Self::Kind(node) => node.set_registry(address, ca),
-        }
-    }
-
-    /// Where this machine reaches what pods serve on the node's own network.
-    pub fn address(&self) -> IpAddr {
-        match self {
-            // Its network is this machine's.
-            Self::Own(_) => Ipv4Addr::LOCALHOST.into(),
-            Self::Kind(node) => node.address().into(),
-        }
-    }
 }
 
 /// A pod that proves by running that its image could be pulled.

@@ -4,11 +4,16 @@ use std::path::Path;
 
 use serde_json::{Map, Number, Value};
 
-use super::yaml_1_1::not_text;
-use super::{Manifest, ManifestError};
+use super::events::{self, Reading, Repeated};
+use super::location::{Location, Position};
+use super::source::Source;
+use super::{Manifest, ManifestError, unrendered};
 
 /// Groups of files that a program reads at its start; they share the layout of objects but no API serves them.
 const PROGRAM_CONFIGURATION_GROUPS: [&str; 3] = ["apiserver.config.k8s.io", "audit.k8s.io", "kind.x-k8s.io"];
+
+/// The beginning of what SOPS writes in the place of a value.
+const ENCRYPTED: &str = "ENC[";
 
 /// The objects of one file, in order; duplicates are the caller's matter.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
@@ -17,12 +22,16 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestEr
         if is_program_configuration(&manifest) {
             continue;
         }
+        if manifest.kind().starts_with(ENCRYPTED) {
+            return Err(ManifestError::Encrypted { at: manifest.location("/kind") });
+        }
         let missing =
             [("apiVersion", manifest.version()), ("kind", manifest.kind()), ("metadata.name", manifest.name())]
                 .into_iter()
                 .find_map(|(field, value)| value.is_empty().then_some(field));
         if let Some(missing) = missing {
-            return Err(ManifestError::NotAnObject { file: file.to_owned(), line: manifest.line, missing });
+            let at = manifest.location(&format!("/{}", missing.replace('.', "/")));
+            return Err(ManifestError::NotAnObject { at, missing });
         }
         manifests.push(manifest);
     }
@@ -38,57 +47,103 @@ fn is_program_configuration(manifest: &Manifest) -> bool {
     PROGRAM_CONFIGURATION_GROUPS.contains(&manifest.group())
 }
 
-/// Everything in one file that has fields.
-fn parse_all(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
-    let mut manifests = Vec::new();
-    if file.extension().is_some_and(|extension| extension == "json") {
-        let mut objects = serde_json::Deserializer::from_str(text).into_iter();
-        loop {
-            let (before, rest) = text.split_at(objects.byte_offset());
-            let blank = rest.len() - rest.trim_start().len();
-            let line = 1 + before.matches('\n').count() + rest[..blank].matches('\n').count();
-            match objects.next() {
-                None => return Ok(manifests),
-                Some(Ok(object)) => collect(file, line, object, &mut manifests)?,
-                Some(Err(source)) => {
-                    return Err(ManifestError::Json { file: file.to_owned(), line: source.line(), source });
-                }
+/// Everything in one file that has fields, of any kind.
+pub(super) fn parse_all(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
+    let chunks = match file.extension().is_some_and(|extension| extension == "json") {
+        true => json_chunks(file, text)?,
+        false => split(text),
+    };
+    let (mut manifests, mut places) = (Vec::new(), Vec::new());
+    for chunk in chunks {
+        let reading = events::read(chunk.text, chunk.start);
+        let mut object = chunk.read(file, text, &reading)?;
+        places.extend(reading.not_text);
+        for (pointer, value) in reading.read_otherwise {
+            // An alias repeats what its anchor has, and is left as it is read.
+            if let Some(read) = object.pointer_mut(&pointer).filter(|read| read.is_string()) {
+                *read = value;
             }
         }
+        let source = Source { text: chunk.text.into(), start: chunk.start, root: String::new() };
+        collect(file, chunk.line, object, &source, &mut manifests)?;
     }
-    for chunk in split(text) {
-        let value = chunk.parse(file)?;
-        let object = to_json(value).map_err(|reason| ManifestError::NotJson {
-            file: file.to_owned(),
-            line: chunk.line,
-            reason,
-        })?;
-        collect(file, chunk.line, object, &mut manifests)?;
+    if places.is_empty() { Ok(manifests) } else { Err(ManifestError::NotText { file: file.to_owned(), places }) }
+}
+
+/// The objects of a stream of JSON.
+fn json_chunks<'a>(file: &Path, text: &'a str) -> Result<Vec<Chunk<'a>>, ManifestError> {
+    let mut objects = serde_json::Deserializer::from_str(text).into_iter();
+    let mut chunks = Vec::new();
+    loop {
+        let before = objects.byte_offset();
+        let json: Value = match objects.next() {
+            None => return Ok(chunks),
+            Some(Ok(json)) => json,
+            Some(Err(source)) => {
+                let (line, column) = (source.line(), source.column());
+                let at = Location { file: file.to_owned(), line, column };
+                return Err(ManifestError::Json { at, source });
+            }
+        };
+        let (blank, chunk) =
+            text[before..objects.byte_offset()].split_at(text[before..].len() - text[before..].trim_start().len());
+        let start = position_behind(&text[..before + blank.len()]);
+        chunks.push(Chunk { text: chunk, start, line: start.line, json: Some(json) });
     }
-    let places = not_text(text);
-    if !places.is_empty() {
-        return Err(ManifestError::NotText { file: file.to_owned(), places });
-    }
-    Ok(manifests)
+}
+
+/// The position of what follows a text.
+fn position_behind(text: &str) -> Position {
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    Position { line: 1 + text.matches('\n').count(), column: 1 + last.chars().count() }
 }
 
 /// The text of one document.
 struct Chunk<'a> {
     text: &'a str,
-    /// How many lines of the file precede the text.
-    offset: usize,
+    /// The place in the file where the text starts.
+    start: Position,
     /// The 1-based line of the file that holds the first content.
     line: usize,
+    /// What it holds, if it is of JSON.
+    json: Option<Value>,
 }
 
 impl<'a> Chunk<'a> {
     /// The chunk, unless it holds nothing but comments, directives and end markers.
-    fn with_content(text: &'a str, offset: usize) -> Option<Self> {
+    fn with_content(text: &'a str, start: Position) -> Option<Self> {
         let content = text.lines().position(|line| {
             let line = line.trim();
             !line.is_empty() && !line.starts_with(['#', '%']) && line != "..."
         })?;
-        Some(Self { text, offset, line: offset + content + 1 })
+        Some(Self { text, start, line: start.line + content, json: None })
+    }
+
+    /// The value, as JSON has it.
+    fn read(&self, file: &Path, whole: &str, reading: &Reading) -> Result<Value, ManifestError> {
+        let located = |at: Position| Location { file: file.to_owned(), line: at.line, column: at.column };
+        if let Some(Repeated { path, first, second }) = &reading.repeated {
+            return Err(ManifestError::RepeatedKey { path: path.clone(), at: located(*second), first: first.line });
+        }
+        if let Some(json) = &self.json {
+            return Ok(json.clone());
+        }
+        let fault = match self.parse(file).map(to_json) {
+            Ok(Ok(object)) => return Ok(object),
+            Ok(Err(reason)) => {
+                let at = located(Position { line: self.line, column: 1 });
+                ManifestError::NotJson { at, reason }
+            }
+            Err(fault) => fault,
+        };
+        // What is no YAML because it is a template is told so.
+        Err(match (unrendered::of_helm(whole), reading.collection_as_key) {
+            (Some(at), _) => ManifestError::Unrendered { at: located(at) },
+            (None, Some(at)) if line_of(whole, at.line).contains("{{") => {
+                ManifestError::BareTemplate { at: located(at) }
+            }
+            (None, _) => fault,
+        })
     }
 
     fn parse(&self, file: &Path) -> Result<serde_yaml::Value, ManifestError> {
@@ -99,45 +154,76 @@ impl<'a> Chunk<'a> {
         };
         read(self.text).map_err(|error: serde_yaml::Error| {
             // Parsed once more behind blank lines, so that every line the error names is a line of the file.
-            let source = read(&format!("{}{}", "\n".repeat(self.offset), self.text)).err().unwrap_or(error);
-            ManifestError::Yaml {
-                file: file.to_owned(),
-                line: source.location().map_or(self.line, |location| location.line()),
-                source,
-            }
+            let behind_lines = format!("{}{}", "\n".repeat(self.start.line - 1), self.text);
+            let source = read(&behind_lines).err().unwrap_or(error);
+            let (line, column) =
+                source.location().map_or((self.line, 1), |location| (location.line(), location.column()));
+            let hint = hint(&behind_lines);
+            ManifestError::Yaml { at: Location { file: file.to_owned(), line, column }, hint, source }
         })
+    }
+}
+
+fn line_of(text: &str, line: usize) -> &str {
+    text.lines().nth(line - 1).unwrap_or_default()
+}
+
+/// A usual reason why a text is no YAML, for the end of a message.
+fn hint(text: &str) -> &'static str {
+    if text.lines().any(|line| line.starts_with("<<<<<<<") || line.starts_with(">>>>>>>")) {
+        " (a merge was left unfinished: the file has its markers)"
+    } else if text.lines().any(|line| line.trim_start_matches(' ').starts_with('\t')) {
+        " (a line begins with a tab: YAML takes spaces only)"
+    } else {
+        ""
     }
 }
 
 /// Splits at lines that are `---`, or start with it and white space; chunks without content are left out.
 fn split(text: &str) -> Vec<Chunk<'_>> {
+    const MARKER: &str = "---";
     let mut chunks = Vec::new();
-    let (mut start, mut offset, mut position) = (0, 0, 0);
+    let (mut from, mut start, mut position) = (0, Position { line: 1, column: 1 }, 0);
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        if let Some(rest) = line.strip_prefix("---")
+        if let Some(rest) = line.strip_prefix(MARKER)
             && (rest.is_empty() || rest.starts_with(char::is_whitespace))
         {
-            chunks.extend(Chunk::with_content(&text[start..position], offset));
-            (start, offset) = (position + "---".len(), number);
+            chunks.extend(Chunk::with_content(&text[from..position], start));
+            from = position + MARKER.len();
+            start = Position { line: number + 1, column: 1 + MARKER.len() };
         }
         position += line.len();
     }
-    chunks.extend(Chunk::with_content(&text[start..], offset));
+    chunks.extend(Chunk::with_content(&text[from..], start));
     chunks
 }
 
-fn collect(file: &Path, line: usize, object: Value, manifests: &mut Vec<Manifest>) -> Result<(), ManifestError> {
+fn collect(
+    file: &Path,
+    line: usize,
+    object: Value,
+    source: &Source,
+    manifests: &mut Vec<Manifest>,
+) -> Result<(), ManifestError> {
     if object.is_null() {
         return Ok(());
     }
     if let Value::Object(mut fields) = object {
         if let Some(Value::Array(items)) = fields.get_mut("items") {
-            return std::mem::take(items).into_iter().try_for_each(|item| collect(file, line, item, manifests));
+            let positions = source.positions();
+            for (index, item) in std::mem::take(items).into_iter().enumerate() {
+                let source = Source { root: format!("{}/items/{index}", source.root), ..source.clone() };
+                let line = positions.nearest(&source.root).map_or(line, |at| at.line);
+                collect(file, line, item, &source, manifests)?;
+            }
+            return Ok(());
         }
-        manifests.push(Manifest { file: file.to_owned(), line, object: Value::Object(fields) });
+        let (file, object, source) = (file.to_owned(), Value::Object(fields), Some(source.clone()));
+        manifests.push(Manifest { file, line, object, source, patches: Vec::new() });
         return Ok(());
     }
-    Err(ManifestError::NotAnObject { file: file.to_owned(), line, missing: "fields" })
+    let at = Location { file: file.to_owned(), line, column: 1 };
+    Err(ManifestError::NotAnObject { at, missing: "fields" })
 }
 
 fn to_json(value: serde_yaml::Value) -> Result<Value, &'static str> {

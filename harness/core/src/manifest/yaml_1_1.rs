@@ -5,13 +5,18 @@
 
 use std::fmt;
 
-use granit_parser::{Event, Parser, ScalarStyle};
+use serde_json::Value;
+
+use super::location::Position;
 
 /// Words that are booleans in YAML 1.1 and text in YAML 1.2, in lower case.
 const BOOLEANS: [&str; 6] = ["y", "yes", "n", "no", "on", "off"];
 
 /// Fields whose values are texts, each under a key of the user's own.
 const MAPS_OF_TEXTS: [&str; 6] = ["labels", "annotations", "matchLabels", "nodeSelector", "data", "stringData"];
+
+/// Fields that are texts in every object.
+const TEXTS: [&str; 4] = ["apiVersion", "kind", "name", "namespace"];
 
 /// Fields that are lists of texts.
 const LISTS_OF_TEXTS: [&str; 3] = ["values", "namespaces", "namespaceRegexes"];
@@ -45,72 +50,32 @@ impl fmt::Display for NotText {
     }
 }
 
-/// A collection that is being read.
-enum Frame {
-    /// The key whose value comes next; none when a key comes next.
-    Mapping(Option<String>),
-    Sequence,
+/// A plain scalar that this reader takes for text, as kubectl reads it.
+#[derive(Debug, PartialEq)]
+pub(super) enum Scalar {
+    /// Text is due, and it is none.
+    Fault(NotText),
+    /// Anything may be due, and it is a boolean or a number.
+    Value(Value),
 }
 
-/// The scalars of a file that are due to be text and are none to kubectl, in order. A file that is no YAML has none.
-pub(super) fn not_text(text: &str) -> Vec<NotText> {
-    let (mut frames, mut found): (Vec<Frame>, Vec<NotText>) = (Vec::new(), Vec::new());
-    for event in Parser::new_from_str(text) {
-        let Ok((event, span)) = event else { break };
-        match event {
-            Event::MappingStart(..) => frames.push(Frame::Mapping(None)),
-            Event::SequenceStart(..) => frames.push(Frame::Sequence),
-            Event::MappingEnd | Event::SequenceEnd => {
-                frames.pop();
-                end_of_value(&mut frames);
-            }
-            Event::Alias(..) => end_of_value(&mut frames),
-            Event::Scalar(value, style, _, tag) => {
-                if let Some(Frame::Mapping(key @ None)) = frames.last_mut() {
-                    *key = Some(value.into_owned());
-                    continue;
-                }
-                if style == ScalarStyle::Plain
-                    && tag.is_none()
-                    && is_due_to_be_text(&frames)
-                    && let Some(kind) = kind(&value)
-                {
-                    let (line, column) = (span.start.line(), span.start.col() + 1);
-                    found.push(NotText { line, column, path: path(&frames), kind });
-                }
-                end_of_value(&mut frames);
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-/// A value has ended, so that a key comes next where it was one of a mapping.
-fn end_of_value(frames: &mut [Frame]) {
-    if let Some(Frame::Mapping(key)) = frames.last_mut() {
-        *key = None;
-    }
-}
-
-/// The keys that lead to the value that comes next.
-fn keys(frames: &[Frame]) -> Vec<&str> {
-    let keys = frames.iter().filter_map(|frame| match frame {
-        Frame::Mapping(key) => key.as_deref(),
-        Frame::Sequence => None,
-    });
-    keys.collect()
-}
-
-fn path(frames: &[Frame]) -> String {
-    keys(frames).join(".")
-}
-
-fn is_due_to_be_text(frames: &[Frame]) -> bool {
-    match (frames.last(), keys(frames).as_slice()) {
-        (Some(Frame::Mapping(_)), [.., field, _]) => MAPS_OF_TEXTS.contains(field),
-        (Some(Frame::Sequence), [.., field]) => LISTS_OF_TEXTS.contains(field),
+/// What kubectl makes of a plain scalar to which these keys lead; none if it is text to both.
+pub(super) fn read(value: &str, keys: &[&str], is_in_sequence: bool, at: Position) -> Option<Scalar> {
+    let kind = kind(value)?;
+    let is_due_to_be_text = match (is_in_sequence, keys) {
+        (false, [.., name]) if TEXTS.contains(name) => true,
+        (false, [.., field, _]) => MAPS_OF_TEXTS.contains(field),
+        (true, [.., field]) => LISTS_OF_TEXTS.contains(field),
         _ => false,
+    };
+    if is_due_to_be_text {
+        return Some(Scalar::Fault(NotText { line: at.line, column: at.column, path: keys.join("."), kind }));
+    }
+    match kind {
+        Kind::Boolean(word) => {
+            Some(Scalar::Value(["y", "yes", "on"].contains(&word.to_ascii_lowercase().as_str()).into()))
+        }
+        Kind::Octal => i64::from_str_radix(value, 8).ok().map(|number| Scalar::Value(number.into())),
     }
 }
 
@@ -132,9 +97,16 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::manifest::events;
+
+    /// The faults of a file of one document.
+    fn not_text(text: &str) -> Vec<NotText> {
+        events::read(text, Position { line: 1, column: 1 }).not_text
+    }
 
     #[rstest]
     #[case::label("metadata: {labels: {a: yes}}", &[(1, "metadata.labels.a")])]
+    #[case::name("metadata: {name: y, namespace: No}", &[(1, "metadata.name"), (1, "metadata.namespace")])]
     #[case::quoted("metadata: {labels: {a: 'yes', b: \"no\"}}", &[])]
     #[case::tagged("metadata: {labels: {a: !!str yes}}", &[])]
     #[case::a_boolean_field("spec: {target: {immutable: yes}}", &[])]
@@ -150,11 +122,23 @@ mod tests {
     #[case::octal("stringData:\n  pin: 0123\n  other: 0189\n  zero: 0\n", &[(2, "stringData.pin")])]
     #[case::no_word_of_go_yaml("metadata: {labels: {a: yEs, b: yess}}", &[])]
     #[case::behind_an_alias("a: &x {labels: {b: c}}\nb: *x\nmetadata: {annotations: {d: n}}", &[(3, "metadata.annotations.d")])]
-    #[case::second_document("a: b\n---\nmetadata: {labels: {a: NO}}", &[(3, "metadata.labels.a")])]
     fn texts_that_kubectl_takes_for_something_else_are_found(#[case] text: &str, #[case] expected: &[(usize, &str)]) {
         let found = not_text(text);
         let found: Vec<(usize, &str)> = found.iter().map(|found| (found.line, found.path.as_str())).collect();
         assert_eq!(found, expected);
+    }
+
+    #[rstest]
+    #[case::boolean("spec: {target: {immutable: yes}}", "/spec/target/immutable", true.into())]
+    #[case::no("a: [Off]", "/a/0", false.into())]
+    #[case::octal("mode: 0644", "/mode", 420.into())]
+    fn where_anything_may_stand_it_is_what_kubectl_takes_it_for(
+        #[case] text: &str,
+        #[case] pointer: &str,
+        #[case] value: Value,
+    ) {
+        let read = events::read(text, Position { line: 1, column: 1 }).read_otherwise;
+        assert_eq!(read, [(pointer.to_owned(), value)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use credence_core::manifest::Manifest;
+use credence_core::manifest::{self, Manifest};
 use rstest::rstest;
 
 use super::load_directory;
@@ -72,4 +72,118 @@ async fn a_failing_kustomize_shows_its_last_lines() {
     assert!(shown.contains("exit status: 1") && shown.contains("No such file"), "{shown}");
     let missing = load_directory(dir.path(), Some(Path::new("/nowhere/kustomize"))).await;
     assert!(missing.unwrap_err().to_string().starts_with("failed to start /nowhere/kustomize build"));
+}
+
+#[rstest]
+#[case::cycle(
+    &[("kustomization.yaml", "resources:\n- a.yaml\n- base\n"), ("a.yaml", POD), ("base/kustomization.yaml", "resources:\n  - ../../DIR\n")],
+    "DIR/base/kustomization.yaml:2:5: ../../DIR leads back to"
+)]
+#[case::itself(&[("kustomization.yaml", "components: [.]\n")], "DIR/kustomization.yaml:1:14: . leads back to")]
+#[case::above(&[("kustomization.yaml", "resources: [..]\n")], "DIR/kustomization.yaml:1:13: .. leads back to")]
+#[case::missing(
+    &[("kustomization.yaml", "resources:\n- gone.yaml\n")],
+    "DIR/kustomization.yaml:2:3: gone.yaml is not there; correct the path, or remove the entry"
+)]
+#[case::missing_patch(
+    &[("kustomization.yaml", "resources: [a.yaml]\npatches:\n- path: gone.yaml\n"), ("a.yaml", POD)],
+    "DIR/kustomization.yaml:3:3: gone.yaml is not there"
+)]
+#[case::no_kustomization(
+    &[("kustomization.yaml", "resources:\n- base\n"), ("base/a.yaml", POD)],
+    "DIR/kustomization.yaml:2:3: directory base has no kustomization.yaml; add one there, or name its files one by one"
+)]
+#[case::remote(
+    &[("kustomization.yaml", "resources:\n- https://user:hunter2@git.example.org/a//b?ref=main\n")],
+    "DIR/kustomization.yaml:2:3: it would be fetched from elsewhere; put a copy into the tree, and name its path"
+)]
+#[case::repository(&[("kustomization.yaml", "resources:\n- github.com/a/b\n")], "it would be fetched from elsewhere")]
+#[case::misspelt(
+    &[("kustomization.yaml", "namespace: a\nresource:\n- a.yaml\n")],
+    "DIR/kustomization.yaml:2:1: resource is no field of a kustomization; did you mean resources?"
+)]
+#[case::no_yaml(&[("kustomization.yaml", "resources: [a\n")], "failed to parse YAML at DIR/kustomization.yaml:2:1")]
+#[tokio::test]
+async fn a_bad_kustomization_is_refused_with_its_place(#[case] files: &[(&str, &str)], #[case] refusal: &str) {
+    let dir = directory(&[]);
+    let name = dir.path().file_name().unwrap().to_str().unwrap();
+    for (file, text) in files {
+        let path = dir.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text.replace("DIR", name)).unwrap();
+    }
+    // Never started.
+    let shown = load_directory(dir.path(), Some(Path::new("/nowhere/kustomize"))).await.unwrap_err().to_string();
+    let refusal = refusal.replace("../../DIR", &format!("../../{name}")).replace("DIR", dir.path().to_str().unwrap());
+    assert!(shown.contains(&refusal), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_chart_of_helm_is_refused_and_told_how_to_be_rendered() {
+    let dir = directory(&[("chart/Chart.yaml", "name: a\n"), ("chart/templates/a.yaml", "{{ .Values.a }}\n")]);
+    let chart = dir.path().join("chart");
+    let expected = format!(
+        "failed to read {0}: it is a chart of Helm, not manifests; render it first, such as `helm template NAME {0} \
+         --output-dir DIR`, and give DIR as the configuration",
+        chart.display()
+    );
+    assert_eq!(load_directory(dir.path(), None).await.unwrap_err().to_string(), expected);
+}
+
+#[tokio::test]
+async fn the_faults_of_all_files_are_told_at_once() {
+    let labelled = |word: &str| POD.replace("name: a", &format!("name: a\n  labels: {{a: {word}}}"));
+    let dir = directory(&[("a.yaml", &labelled("yes")), ("b.yaml", &labelled("off")), ("c.yaml", &pod("c"))]);
+    let shown = load_directory(dir.path(), None).await.unwrap_err().to_string();
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 2, "{shown}");
+    assert!(
+        lines[0].contains("a.yaml as kubectl does: line 5") && lines[1].contains("b.yaml as kubectl does: line 5"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_may_be_given_if_it_is_a_manifest() {
+    let dir = directory(&[("a.yaml", POD), ("b.txt", POD)]);
+    assert_eq!(load_directory(&dir.path().join("a.yaml"), None).await.unwrap().len(), 1);
+    let shown = load_directory(&dir.path().join("b.txt"), None).await.unwrap_err().to_string();
+    assert!(
+        shown.ends_with("b.txt is a file that ends in none of .yaml, .yml and .json; give a directory of manifests"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn a_binary_file_is_refused_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.yaml"), b"a: b\n\0\x01").unwrap();
+    let error = load_directory(dir.path(), None).await.unwrap_err();
+    let shown = credence_core::text::chain(&error);
+    assert!(shown.contains("a.yaml as text: line 2 holds a null byte"), "{shown}");
+}
+
+#[test]
+fn what_kustomize_quotes_of_a_file_is_not_shown() {
+    let quoted =
+        "Error: trouble with config: `\npatch: hunter2\n`: unable to parse SM or JSON patch from [token: hunter2\n]";
+    assert_eq!(
+        super::without_quotations(quoted),
+        "Error: trouble with config: …: unable to parse SM or JSON patch from […]"
+    );
+    assert_eq!(super::last_lines("a\nb\nc\nd\ne\nf\n"), "b\nc\nd\ne\nf");
+}
+
+#[test]
+fn a_rendered_object_is_traced_to_the_files_that_name_it() {
+    let read = |file: &str, text: &str| manifest::parse_part(Path::new(file), text).unwrap();
+    let mut written = read("a.yaml", &format!("# A.\n{POD}"));
+    written.extend(read("patch.yaml", &format!("{POD}spec: {{a: 1}}\n")));
+    written.extend(read("b.yaml", &POD.replace("name: a", "name: a\n  namespace: other")));
+    let mut rendered = read("dir", &format!("{POD}spec: {{a: 1}}\n---\n{}", pod("prefix-a")));
+    super::trace(&mut rendered, &written);
+    assert_eq!(rendered[0].location("/metadata/name").file, Path::new("a.yaml"));
+    assert_eq!(rendered[0].location("/spec/a").to_string(), "patch.yaml:5:8");
+    assert_eq!(rendered[1].location("/metadata/name").file, Path::new("dir"));
 }

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::Observer;
-use crate::wait::{self, Progress, WaitError};
+/// The version of each kind's object.
+pub(crate) type Versions = BTreeMap<&'static str, u64>;
 
 /// The name of the objects that are written; the namespace has a name of its own.
 pub(super) const NAME: &str = "credence-fence";
@@ -39,7 +39,7 @@ pub struct FenceError {
 
 /// The objects that are written, one for each watched kind.
 #[derive(Debug)]
-pub(super) struct Fence {
+pub(crate) struct Fence {
     namespaces: Api<Namespace>,
     namespace: String,
     secrets: Api<Secret>,
@@ -73,11 +73,17 @@ impl Fence {
         Ok(Self { namespaces, namespace: namespace.to_owned(), secrets, external_secrets, begun, through })
     }
 
-    /// Waits until a write that began after this call has come through the watches of `observer`. Those who wait at the same
-    /// time share a write.
-    pub(super) async fn pass(&self, observer: &Observer, what: &str) -> Result<(), WaitError> {
+    /// Writes, unless a write that began after this call has come through by then, and lets `show` wait until the watches show
+    /// the versions. Those who call at the same time share a write. `blind` makes an error of a reason.
+    ///
+    /// # Errors
+    /// That of `show`, and when the write does not come about in time.
+    pub(crate) async fn pass<E, Show: Future<Output = Result<(), E>>>(
+        &self,
+        show: impl FnOnce(Versions, Duration) -> Show,
+        blind: impl Fn(String) -> E,
+    ) -> Result<(), E> {
         let wanted = self.begun.load(Ordering::SeqCst) + 1;
-        let blind = |why: String| WaitError::Blind { what: what.to_owned(), why };
         let mut through = self.through.lock().await;
         if *through >= wanted {
             return Ok(());
@@ -88,20 +94,13 @@ impl Fence {
             Ok(Err(error)) => return Err(blind(format!("a write was refused: {error}"))),
             Err(_) => return Err(blind(format!("the API server took no write for {WITHIN:?}"))),
         };
-        let seen = |shown: &BTreeMap<&'static str, u64>| {
-            let missing = versions.iter().find(|(kind, version)| shown.get(*kind).is_none_or(|shown| shown < version));
-            missing.map_or(Progress::Done(()), |(kind, _)| {
-                Progress::NotYet(format!("the watch of {kind} did not show it"))
-            })
-        };
-        let came = wait::until(observer, "a write came through the watches", WITHIN, |view| seen(&view.state.fences));
-        came.await.map_err(|error| blind(error.to_string()))?;
+        show(versions, WITHIN).await?;
         *through = number;
         Ok(())
     }
 
     /// Writes to each object, and gives the version that it has now.
-    async fn write(&self, number: u64) -> Result<BTreeMap<&'static str, u64>, kube::Error> {
+    async fn write(&self, number: u64) -> Result<Versions, kube::Error> {
         let patch = json!({ "metadata": { "annotations": { ANNOTATION: number.to_string() } } });
         let (namespaces, secrets) =
             tokio::try_join!(version(&self.namespaces, &self.namespace, &patch), version(&self.secrets, NAME, &patch))?;

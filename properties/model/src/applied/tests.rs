@@ -144,7 +144,7 @@ fn a_store_of_another_namespace_is_no_reason() {
 #[test]
 fn no_value_of_a_secret_stays() {
     let tree = "apiVersion: v1\nkind: Secret\nmetadata: { name: a }\ndata: { token: aHVudGVyMg== }\nstringData: { user: hunter2 }\n\
-                ---\napiVersion: v1\nkind: Secret\nmetadata: { name: b }\ntype: kubernetes.io/dockerconfigjson\n\
+                sops: { mac: hunter2 }\n---\napiVersion: v1\nkind: Secret\nmetadata: { name: b }\ntype: kubernetes.io/dockerconfigjson\n\
                 data: { .dockerconfigjson: aHVudGVyMg== }\n---\napiVersion: v1\nkind: Secret\nmetadata: { name: c }\n";
     let mut manifests = parse(tree);
     replace_values(&mut manifests);

@@ -1,12 +1,15 @@
 //! Why a configuration cannot be distributed.
 
-use super::Place;
+use super::{Fault, Place};
 
 /// Why manifests are no configuration that can be distributed. Every variant but one names object, file and line.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
+    /// The API server or the controller would refuse parts of it, or leave them out.
+    #[error("{}", .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    Refused(Vec<Fault>),
     /// There is nothing to distribute.
-    #[error("the configuration holds no ClusterExternalSecret")]
+    #[error("the configuration holds no ClusterExternalSecret; add one, or give the directory that has them")]
     NoClusterExternalSecret,
     /// A field has a value that the API server or the controller would refuse.
     #[error("failed to read {place}")]
@@ -18,7 +21,9 @@ pub enum BundleError {
         source: serde_json::Error,
     },
     /// An object of External Secrets Operator has a version with other fields.
-    #[error("{place} has version {version:?}, and only v1 and v1beta1 are known")]
+    #[error(
+        "{place} has version {version:?}, and only v1 and v1beta1 are known; write apiVersion: external-secrets.io/v1"
+    )]
     UnknownVersion {
         /// The object.
         place: Box<Place>,
@@ -26,7 +31,7 @@ pub enum BundleError {
         version: String,
     },
     /// A value of a Secret cannot be read. Its cause is left out, since it could show a part of the value.
-    #[error("key {key:?} of {place} is {reason}")]
+    #[error("key {key:?} of {place} is {reason}; text goes to stringData, in quotes, and base64 to data")]
     SecretValue {
         /// The Secret.
         place: Box<Place>,
@@ -36,7 +41,7 @@ pub enum BundleError {
         reason: &'static str,
     },
     /// A store's condition has an expression that does not compile.
-    #[error("{place} has an invalid namespace expression {expression:?}")]
+    #[error("{place} has an invalid namespace expression {expression:?}; correct it")]
     InvalidExpression {
         /// The store.
         place: Box<Place>,
@@ -47,7 +52,10 @@ pub enum BundleError {
         source: regex::Error,
     },
     /// A store is named that the configuration does not hold.
-    #[error("{place} names ClusterSecretStore {store:?} in {field}, and the configuration has only {known:?}")]
+    #[error(
+        "{place} names ClusterSecretStore {store:?} in {field}, and the configuration has only {known:?}; correct the name, or add \
+         the store"
+    )]
     MissingStore {
         /// The object that names it.
         place: Box<Place>,
@@ -59,13 +67,16 @@ pub enum BundleError {
         known: Vec<String>,
     },
     /// No store is named for some value.
-    #[error("{place} names no store: secretStoreRef is missing")]
+    #[error("{place} names no store: secretStoreRef is missing; add it, or a sourceRef.storeRef to each value")]
     NoStore {
         /// The object.
         place: Box<Place>,
     },
     /// A ClusterExternalSecret takes values from a store that each target namespace has to bring along.
-    #[error("{place} names {kind} {store:?} in {field}, and only a ClusterSecretStore is a central store")]
+    #[error(
+        "{place} names {kind} {store:?} in {field}, and only a ClusterSecretStore is a central store; write kind: \
+         ClusterSecretStore"
+    )]
     NotACentralStore {
         /// The object that names it.
         place: Box<Place>,

@@ -41,7 +41,15 @@ pub struct SecretManifest {
     pub data: BTreeMap<String, Credential>,
 }
 
+/// True for a Secret whose values SOPS encrypted: its keys are known, and the values are those of others.
+///
+/// Source: SOPS writes its metadata into the field `sops` of the document, and Flux and Argo CD's plugins remove it again.
+fn is_encrypted_by_sops(manifest: &Manifest) -> bool {
+    manifest.group().is_empty() && manifest.kind() == "Secret" && manifest.object.get("sops").is_some()
+}
+
 pub(super) fn read(manifest: &Manifest) -> Result<SecretManifest, BundleError> {
+    let is_encrypted = is_encrypted_by_sops(manifest);
     let mut data = BTreeMap::new();
     // In this order, because the API server lets stringData win.
     for (field, decode) in [("data", from_base64 as Decode), ("stringData", from_text)] {
@@ -49,8 +57,15 @@ pub(super) fn read(manifest: &Manifest) -> Result<SecretManifest, BundleError> {
             continue;
         };
         for (key, value) in values {
+            if is_encrypted {
+                data.insert(key.clone(), Credential::new(""));
+                continue;
+            }
             let value = decode(value).map_err(|reason| BundleError::SecretValue {
-                place: Box::new(Place::of(manifest)),
+                place: Box::new(Place::field(
+                    manifest,
+                    &format!("/{field}/{}", key.replace('~', "~0").replace('/', "~1")),
+                )),
                 key: key.clone(),
                 reason,
             })?;
@@ -58,14 +73,17 @@ pub(super) fn read(manifest: &Manifest) -> Result<SecretManifest, BundleError> {
         }
     }
     let secret_type = manifest.object.get("type").and_then(Value::as_str);
-    let labels: Option<Labels> =
-        typed(manifest, manifest.object.pointer("/metadata/labels").cloned().unwrap_or_default())?;
+    let labels: Option<Labels> = typed(manifest, LABELS, manifest.object.pointer(LABELS).cloned().unwrap_or_default())?;
     Ok(SecretManifest {
         secret_type: secret_type.unwrap_or(OPAQUE).to_owned(),
         labels: labels.unwrap_or_default(),
         data,
     })
 }
+
+/// The labels of a Secret, and those that a SealedSecret gives it.
+const LABELS: &str = "/metadata/labels";
+const SEALED_LABELS: &str = "/spec/template/metadata/labels";
 
 /// The API group of Sealed Secrets.
 pub(super) const SEALED_SECRETS_GROUP: &str = "bitnami.com";
@@ -79,7 +97,7 @@ pub(super) fn sealed(manifest: &Manifest) -> Result<SecretManifest, BundleError>
     let field = |pointer: &str| manifest.object.pointer(pointer).cloned().unwrap_or_default();
     let sealed = field("/spec/encryptedData");
     let keys = sealed.as_object().into_iter().flat_map(|data| data.keys());
-    let labels: Option<Labels> = typed(manifest, field("/spec/template/metadata/labels"))?;
+    let labels: Option<Labels> = typed(manifest, SEALED_LABELS, field(SEALED_LABELS))?;
     Ok(SecretManifest {
         secret_type: field("/spec/template/type").as_str().unwrap_or(OPAQUE).to_owned(),
         labels: labels.unwrap_or_default(),

@@ -98,7 +98,8 @@ impl StoreCondition {
 
 pub(super) fn read(manifest: &Manifest) -> Result<ClusterSecretStore, BundleError> {
     let spec: StoreSpec = read_spec(manifest)?;
-    let conditions = spec.conditions.into_iter().map(|fields| fields.compile(manifest)).collect::<Result<_, _>>()?;
+    let conditions = spec.conditions.into_iter().enumerate();
+    let conditions = conditions.map(|(index, fields)| fields.compile(manifest, index)).collect::<Result<_, _>>()?;
     Ok(ClusterSecretStore {
         name: manifest.name().to_owned(),
         place: Place::of(manifest),
@@ -133,10 +134,12 @@ struct ConditionFields {
 }
 
 impl ConditionFields {
-    fn compile(self, manifest: &Manifest) -> Result<StoreCondition, BundleError> {
-        let compile = |expression: String| {
+    /// The condition; `index` is its number among those of the store.
+    fn compile(self, manifest: &Manifest, index: usize) -> Result<StoreCondition, BundleError> {
+        let compile = |(number, expression): (usize, String)| {
+            let pointer = format!("/spec/conditions/{index}/namespaceRegexes/{number}");
             Regex::new(&expression).map_err(|source| BundleError::InvalidExpression {
-                place: Box::new(Place::of(manifest)),
+                place: Box::new(Place::field(manifest, &pointer)),
                 expression,
                 source,
             })
@@ -144,7 +147,7 @@ impl ConditionFields {
         Ok(StoreCondition {
             namespace_selector: self.namespace_selector,
             namespaces: self.namespaces,
-            namespace_regexes: self.namespace_regexes.into_iter().map(compile).collect::<Result<_, _>>()?,
+            namespace_regexes: self.namespace_regexes.into_iter().enumerate().map(compile).collect::<Result<_, _>>()?,
         })
     }
 }

@@ -19,7 +19,6 @@ mod format_reads_other_key;
 mod immutable_copies;
 mod kargo_regex_flag;
 mod labels_checked_on_create_only;
-mod name_too_long;
 mod newline_after_token;
 mod oauth_keys_swapped;
 mod one_role_for_all_sources;
@@ -64,7 +63,6 @@ pub const RULES: &[Rule] = &[
     immutable_copies::RULE,
     kargo_regex_flag::RULE,
     labels_checked_on_create_only::RULE,
-    name_too_long::RULE,
     newline_after_token::RULE,
     oauth_keys_swapped::RULE,
     one_role_for_all_sources::RULE,

@@ -6,7 +6,8 @@ use credence_core::endpoints::Endpoints;
 use credence_core::labels::Labels;
 
 use super::pattern::patterns;
-use super::{ExpectedKeys, Field, Model, Source, Target, guards};
+use super::remote::key_of;
+use super::{ExpectedKeys, Field, Model, Source, Target, guards, implied};
 use crate::config::{
     Bundle, ClusterExternalSecret, ClusterSecretStore, DataFrom, DataTemplate, ExternalSecretSpec, Find, MergePolicy,
     OPAQUE, RemoteRef, SecretTemplate, SourceRef, StoreRef, TemplateFrom,
@@ -69,12 +70,18 @@ fn sources(bundle: &Bundle) -> BTreeMap<SourceRef, Source> {
             .iter()
             .filter_map(|entry| Some((spec.store_of(entry.source_ref.as_ref())?, entry.extract.as_ref()?)))
     });
+    let mut properties = BTreeSet::new();
     for (store, remote) in single.chain(whole) {
         let reference = source_ref(bundle, store, remote);
-        let source = as_written(bundle, &reference);
-        let source = sources.entry(reference).or_insert(source);
-        if remote.is_plain() {
-            source.keys.extend(remote.property.clone());
+        sources.entry(reference.clone()).or_insert_with(|| as_written(bundle, &reference));
+        properties
+            .extend(remote.property.iter().filter(|_| remote.is_plain()).map(|property| (reference.clone(), property)));
+    }
+    // In order, so that a key comes before the paths into the document under it.
+    for (reference, property) in properties {
+        if let Some(source) = sources.get_mut(&reference) {
+            let key = key_of(&source.keys, property).0.to_owned();
+            source.keys.insert(key);
         }
     }
     let searches = specs(bundle).flat_map(|spec| {
@@ -86,6 +93,10 @@ fn sources(bundle: &Bundle) -> BTreeMap<SourceRef, Source> {
             let source = sources.entry(reference.clone()).or_insert_with(|| as_written(bundle, reference));
             source.tags.extend(find.tags.iter().flatten().map(|(key, _)| key.clone()));
         }
+    }
+    for distributed in &bundle.cluster_external_secrets {
+        let external_secret = (&distributed.object, &distributed.spec.external_secret_spec);
+        implied::add_keys(bundle, &mut sources, external_secret, |store, remote| source_ref(bundle, store, remote));
     }
     sources
 }

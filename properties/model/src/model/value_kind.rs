@@ -1,28 +1,279 @@
-//! The shape that a value of a source must have, so that the API server takes the source and its copies.
+//! What a value of a source may be, so that all who read it can: the API server, ESO and its templates, and consumers.
 
-use super::Model;
-use crate::config::SourceRef;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-/// The key of the Docker configuration in a Secret of type `kubernetes.io/dockerconfigjson`.
-const DOCKER_CONFIG_KEY: &str = ".dockerconfigjson";
-
-/// The shape of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a value of a source may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueKind {
-    /// Any text.
+    /// Any bytes, and none: it is only taken over as it is.
+    Bytes,
+    /// Any text, also an empty one.
     Text,
+    /// Any text but an empty one, which readers take for a missing value.
+    SomeText,
+    /// A text that is not empty and has no colon, which ends a user name in HTTP basic authentication (RFC 7617).
+    UserName,
+    /// Letters and digits, at most 63, of which a label's value may be.
+    Label,
+    /// A URL.
+    Url,
+    /// Base64 of a value.
+    Base64(Alphabet, Box<Self>),
+    /// A document in JSON.
+    Document(Document, Notation),
     /// A Docker configuration: a JSON document with logins, which the API server parses.
     ///
     /// Source: Kubernetes, `ValidateSecret` (pkg/apis/core/validation/validation.go).
-    DockerConfig,
+    DockerConfig {
+        /// Hosts for which there must be a login.
+        hosts: BTreeSet<String>,
+    },
+    /// A Docker configuration in the form before: the logins alone. The API server parses it as well.
+    DockerCfg,
+    /// A certificate and those that sign it, in PEM.
+    Certificates,
+    /// A private key in PEM.
+    PrivateKey,
+    /// A private key and its certificates in one text of PEM.
+    PemBundle,
+    /// A private key as OpenSSH writes it.
+    SshPrivateKey,
 }
 
-impl Model {
-    /// The shape of the value of `key` in `source`: told by the key itself, and by the copies that take the value over as
-    /// it is, under whatever key.
-    pub fn value_kind(&self, source: &SourceRef, key: &str) -> ValueKind {
-        let origin = (source.clone(), key.to_owned());
-        let copied = || self.targets.iter().any(|target| target.verbatim.get(DOCKER_CONFIG_KEY) == Some(&origin));
-        if key == DOCKER_CONFIG_KEY || copied() { ValueKind::DockerConfig } else { ValueKind::Text }
+/// An alphabet of base64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alphabet {
+    /// That with `+` and `/`.
+    Standard,
+    /// That with `-` and `_`.
+    UrlSafe,
+}
+
+/// What a document is parsed as. Not all that JSON allows in a text does YAML allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notation {
+    /// JSON.
+    Json,
+    /// JSON and YAML.
+    Yaml,
+}
+
+/// What a document must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Document {
+    /// An object of any fields; within another document, any text.
+    Any,
+    /// A text.
+    Value(Box<ValueKind>),
+    /// An object with these fields, among others.
+    Object(BTreeMap<String, Self>),
+    /// An array of this many elements at least.
+    Array(usize, Box<Self>),
+}
+
+/// Two readers of one value ask for what no value is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it is read as {one} and as {other}")]
+pub struct Contradiction {
+    one: String,
+    other: String,
+}
+
+impl ValueKind {
+    /// What satisfies both.
+    ///
+    /// # Errors
+    /// When nothing does that is known how to make.
+    pub fn and(self, other: Self) -> Result<Self, Contradiction> {
+        use ValueKind::{Base64, Certificates, DockerConfig, Document, PemBundle, PrivateKey};
+        let (one, other) = if self.strictness() <= other.strictness() { (self, other) } else { (other, self) };
+        let contradiction = Contradiction { one: one.to_string(), other: other.to_string() };
+        match (one, other) {
+            // Of texts, the stricter satisfies both; what has a form is a text, and never empty.
+            (one, other) if one.strictness() < other.strictness() && one.strictness() < Self::Label.strictness() => {
+                Ok(other)
+            }
+            (one, other) if one == other => Ok(one),
+            (Base64(alphabet, one), Base64(same, other)) if alphabet == same => {
+                Ok(Base64(alphabet, Box::new(one.and(*other)?)))
+            }
+            (Document(one, first), Document(other, second)) => {
+                let notation = if first == second { first } else { Notation::Yaml };
+                one.and(other).map(|joined| Document(joined, notation)).ok_or(contradiction)
+            }
+            (Document(document, _), DockerConfig { mut hosts }) => {
+                hosts.extend(hosts_of(&document).ok_or(contradiction)?);
+                Ok(DockerConfig { hosts })
+            }
+            (DockerConfig { hosts: one }, DockerConfig { hosts: other }) => {
+                Ok(DockerConfig { hosts: one.union(&other).cloned().collect() })
+            }
+            // A filter takes what it wants out of any of them.
+            (PemBundle, strict @ (Certificates | PrivateKey)) => Ok(strict),
+            _ => Err(contradiction),
+        }
+    }
+
+    /// Kinds in the order in which [`and`](Self::and) looks at them. Each text satisfies those before it.
+    fn strictness(&self) -> u8 {
+        match self {
+            Self::Bytes => 0,
+            Self::Text => 1,
+            Self::SomeText => 2,
+            Self::UserName => 3,
+            Self::Label => 4,
+            Self::Url | Self::Base64(..) | Self::Document(..) | Self::PemBundle => 5,
+            Self::DockerConfig { .. } | Self::DockerCfg | Self::Certificates | Self::PrivateKey => 6,
+            Self::SshPrivateKey => 7,
+        }
+    }
+}
+
+impl Document {
+    /// What satisfies both, if anything does.
+    fn and(self, other: Self) -> Option<Self> {
+        Some(match (self, other) {
+            (Self::Any, document) | (document, Self::Any) => document,
+            (Self::Value(one), Self::Value(other)) => Self::Value(Box::new(one.and(*other).ok()?)),
+            (Self::Object(mut one), Self::Object(other)) => {
+                for (name, document) in other {
+                    let joined = match one.remove(&name) {
+                        Some(own) => own.and(document)?,
+                        None => document,
+                    };
+                    one.insert(name, joined);
+                }
+                Self::Object(one)
+            }
+            (Self::Array(one, element), Self::Array(other, same)) => {
+                Self::Array(one.max(other), Box::new(element.and(*same)?))
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// The hosts of whose logins a document reads; none if it reads what a Docker configuration has not.
+fn hosts_of(document: &Document) -> Option<BTreeSet<String>> {
+    const LOGIN: [&str; 3] = ["username", "password", "auth"];
+    let fields = |document: &Document| match document {
+        Document::Any => Some(BTreeMap::new()),
+        Document::Object(fields) => Some(fields.clone()),
+        Document::Value(_) | Document::Array(..) => None,
+    };
+    let is_text = |document: &Document| match document {
+        Document::Any => true,
+        Document::Value(kind) => kind.strictness() <= ValueKind::SomeText.strictness(),
+        Document::Object(_) | Document::Array(..) => false,
+    };
+    let mut hosts = BTreeSet::new();
+    for (name, auths) in fields(document)? {
+        if name != "auths" {
+            return None;
+        }
+        for (host, login) in fields(&auths)? {
+            if fields(&login)?.iter().any(|(name, part)| !LOGIN.contains(&name.as_str()) || !is_text(part)) {
+                return None;
+            }
+            hosts.insert(host);
+        }
+    }
+    Some(hosts)
+}
+
+impl fmt::Display for ValueKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bytes => "bytes",
+            Self::Text | Self::SomeText => "text",
+            Self::UserName => "a user name",
+            Self::Label => "the value of a label",
+            Self::Url => "a URL",
+            Self::Base64(..) => "base64",
+            Self::Document(_, Notation::Json) => "a JSON document",
+            Self::Document(_, Notation::Yaml) => "a YAML document",
+            Self::DockerConfig { .. } | Self::DockerCfg => "a Docker configuration",
+            Self::Certificates => "certificates in PEM",
+            Self::PrivateKey => "a private key in PEM",
+            Self::PemBundle => "blocks of PEM",
+            Self::SshPrivateKey => "a private key of OpenSSH",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn object<const N: usize>(fields: [(&str, Document); N]) -> Document {
+        Document::Object(fields.map(|(name, document)| (name.to_owned(), document)).into())
+    }
+
+    fn json(document: Document) -> ValueKind {
+        ValueKind::Document(document, Notation::Json)
+    }
+
+    fn docker<const N: usize>(hosts: [&str; N]) -> ValueKind {
+        ValueKind::DockerConfig { hosts: hosts.map(str::to_owned).into() }
+    }
+
+    fn base64(of: ValueKind) -> ValueKind {
+        ValueKind::Base64(Alphabet::Standard, Box::new(of))
+    }
+
+    #[rstest]
+    #[case::texts(ValueKind::Bytes, ValueKind::UserName, ValueKind::UserName)]
+    #[case::a_label_is_a_user_name(ValueKind::Label, ValueKind::UserName, ValueKind::Label)]
+    #[case::a_form_is_text(ValueKind::SomeText, json(Document::Any), json(Document::Any))]
+    #[case::bases(base64(ValueKind::Bytes), base64(ValueKind::Text), base64(ValueKind::Text))]
+    #[case::fields(
+        json(object([("a", Document::Any)])),
+        json(object([("b", Document::Any)])),
+        json(object([("a", Document::Any), ("b", Document::Any)]))
+    )]
+    #[case::parts_of_a_field(
+        json(object([("a", object([("b", Document::Any)]))])),
+        json(object([("a", Document::Any)])),
+        json(object([("a", object([("b", Document::Any)]))]))
+    )]
+    #[case::elements(
+        json(Document::Array(1, Box::new(Document::Any))),
+        json(Document::Array(3, Box::new(Document::Any))),
+        json(Document::Array(3, Box::new(Document::Any)))
+    )]
+    #[case::yaml_is_stricter(
+        json(Document::Any),
+        ValueKind::Document(Document::Any, Notation::Yaml),
+        ValueKind::Document(Document::Any, Notation::Yaml)
+    )]
+    #[case::a_login_of_a_docker_configuration(
+        json(object([("auths", object([("ghcr.io", object([("password", Document::Any)]))]))])),
+        docker(["quay.io"]),
+        docker(["ghcr.io", "quay.io"])
+    )]
+    #[case::a_filter_takes_certificates(ValueKind::PemBundle, ValueKind::Certificates, ValueKind::Certificates)]
+    fn what_satisfies_two_readers_satisfies_each(
+        #[case] one: ValueKind,
+        #[case] other: ValueKind,
+        #[case] expected: ValueKind,
+    ) {
+        assert_eq!(one.clone().and(other.clone()).as_ref(), Ok(&expected));
+        assert_eq!(other.and(one), Ok(expected));
+    }
+
+    #[rstest]
+    #[case::json_and_base64(json(Document::Any), base64(ValueKind::Text))]
+    #[case::two_alphabets(base64(ValueKind::Text), ValueKind::Base64(Alphabet::UrlSafe, Box::new(ValueKind::Text)))]
+    #[case::object_and_array(json(object([])), json(Document::Array(1, Box::new(Document::Any))))]
+    #[case::certificate_and_key(ValueKind::Certificates, ValueKind::PrivateKey)]
+    #[case::label_and_json(ValueKind::Label, json(Document::Any))]
+    #[case::other_fields_than_a_docker_configuration(json(object([("token", Document::Any)])), docker([]))]
+    fn what_no_value_satisfies_is_a_contradiction(#[case] one: ValueKind, #[case] other: ValueKind) {
+        let told = one.clone().and(other.clone()).unwrap_err().to_string();
+        assert!(told.contains(&one.to_string()) && told.contains(&other.to_string()), "{told}");
+        other.and(one).unwrap_err();
     }
 }

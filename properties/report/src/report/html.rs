@@ -2,8 +2,11 @@
 
 use askama::Template;
 
-use super::{Report, coverage};
+use super::{EncodeError, Report, State, Unfinished, Writer, coverage};
 use crate::verdict::Verdict;
+
+/// The format.
+pub(super) struct Html;
 
 /// Askama escapes every value, because the template's name ends in `.html`.
 #[derive(Template)]
@@ -12,26 +15,50 @@ struct Page<'a> {
     report: &'a Report,
 }
 
-/// The report as an HTML page.
-pub(super) fn render(report: &Report) -> Result<String, askama::Error> {
-    Page { report }.render()
+#[derive(Template)]
+#[template(path = "unfinished.html")]
+struct UnfinishedPage<'a> {
+    run: &'a Unfinished,
+}
+
+impl Writer for Html {
+    fn name(&self) -> &'static str {
+        "html"
+    }
+
+    fn file_name(&self) -> &'static str {
+        "report.html"
+    }
+
+    fn report(&self, report: &Report) -> Result<String, EncodeError> {
+        Page { report }.render().map_err(EncodeError::of(self.name()))
+    }
+
+    fn unfinished(&self, run: &Unfinished) -> Result<String, EncodeError> {
+        UnfinishedPage { run }.render().map_err(EncodeError::of(self.name()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use credence_core::formats::KUBELET;
 
-    use super::super::testing::{META, OTHER, execution, known, property, record, report, report_of_copies, violated};
-    use super::super::{Execution, PropertyReport};
+    use super::super::testing::{
+        KNOWN, META, OTHER, execution, known, property, record, report, report_of_copies, unfinished, violated,
+    };
+    use super::super::{Execution, PropertyReport, Reproduced, Writer};
+    use super::Html;
     use crate::copy::{CopyName, Declared, Reached, Scope};
-    use crate::verdict::Outcome;
+    use crate::verdict::{Outcome, Violation};
 
     #[test]
     fn the_page_shows_every_part_of_the_report() {
         let mut record = violated(1, "copy stayed");
         record.smallest = Some("one namespace".into());
         let properties = vec![property(&[record, known(2)]), PropertyReport::skipped(&OTHER, "needs root")];
-        let html = super::render(&report(false, properties)).expect("renders");
+        let html = Html.report(&report(false, properties)).expect("renders");
         for part in [
             "label distribution",
             "2/2, 1 violated, 1 violated (known)",
@@ -65,7 +92,7 @@ mod tests {
         let declared = vec![declared("seen", Scope::Within), declared("hidden", Scope::NotHere("no <label>".into()))];
         let property = PropertyReport::from_records(&META, &Execution { declared, ..execution(1) }, &[held]);
         let copies = vec![copy("seen"), copy("hidden")];
-        let html = super::render(&report_of_copies(copies, true, vec![property])).expect("renders");
+        let html = Html.report(&report_of_copies(copies, true, vec![property])).expect("renders");
         for part in [
             "1 of 2 judged; properties or cases were left out on request",
             "ClusterExternalSecret hidden",
@@ -82,10 +109,31 @@ mod tests {
         let mut record = violated(0, "<script>alert('x')</script>");
         record.smallest = Some("\"><img src=x onerror=alert(1)>".into());
         let properties = vec![property(&[record]), PropertyReport::skipped(&META, "</td>&")];
-        let html = super::render(&report(false, properties)).expect("renders");
+        let html = Html.report(&report(false, properties)).expect("renders");
         for forbidden in ["<script", "<img", "<link", "</td>&", "url(", "@import"] {
             assert!(!html.contains(forbidden), "{forbidden} in {html}");
         }
         assert!(html.contains("&#60;script&#62;"), "{html}");
+    }
+
+    #[test]
+    fn the_page_says_how_often_a_failure_came_again_and_what_was_left_behind() {
+        let records = [violated(0, "copy stayed"), record(1, Outcome::Held)];
+        let reproduced = BTreeMap::from([(records[0].id, Reproduced { failed: 0, runs: 3 })]);
+        let mut property = PropertyReport::from_records(&META, &Execution { reproduced, ..execution(2) }, &records);
+        property.add_violation(&Violation { reason: "a finalizer stayed".into(), known: Some(KNOWN) });
+        let html = Html.report(&report(false, vec![property])).expect("renders");
+        for part in ["reproduced 0 of 3", "a finalizer stayed", "in 1 leftover<", "2/2, 1 violated, and 1 leftover<"] {
+            assert!(html.contains(part), "no {part} in {html}");
+        }
+    }
+
+    #[test]
+    fn the_page_of_a_run_without_a_report_says_why_and_no_verdict() {
+        let html = Html.unfinished(&unfinished().failed("<b>no answer</b>")).expect("renders");
+        assert!(html.contains("the set-up failed") && html.contains("&#60;b&#62;no answer"), "{html}");
+        let begun = Html.unfinished(&unfinished()).expect("renders");
+        assert!(begun.contains("unfinished") && begun.contains("did not finish"), "{begun}");
+        assert!(![html, begun].iter().any(|html| html.contains("held") || html.contains("<script")));
     }
 }

@@ -20,22 +20,33 @@ pub struct KnownBug {
     /// How many checks beside the cases met it.
     #[serde(default)]
     pub checks: u64,
+    /// How many things that were left behind after the cases are of it. They belong to no case.
+    #[serde(default)]
+    pub leftovers: u64,
 }
 
 impl KnownBug {
     /// A bug that nothing has met yet.
     pub(super) fn new(known: Known) -> Self {
-        Self { id: known.id.into(), link: known.link.into(), title: known.title.into(), cases: 0, checks: 0 }
+        let (id, link, title) = (known.id.into(), known.link.into(), known.title.into());
+        Self { id, link, title, cases: 0, checks: 0, leftovers: 0 }
     }
 
-    /// Where it was met, in a property of which that many cases ran: `in 1 of 3 cases and 1 check`.
+    /// Where it was met, in a property of which that many cases ran: `in 1 of 3 cases, 1 check and 2 leftovers`.
     pub fn met(&self, run: u64) -> String {
-        let cases = format!("in {} of {run} cases", self.cases);
-        let checks = format!("{} check{}", self.checks, if self.checks == 1 { "" } else { "s" });
-        match (self.cases, self.checks) {
-            (_, 0) => cases,
-            (0, _) => format!("in {checks}"),
-            _ => format!("{cases} and {checks}"),
+        let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let mut places = Vec::new();
+        if self.cases > 0 || self.checks + self.leftovers == 0 {
+            places.push(format!("{} of {run} cases", self.cases));
+        }
+        for (count, what) in [(self.checks, "check"), (self.leftovers, "leftover")] {
+            if count > 0 {
+                places.push(counted(count, what));
+            }
+        }
+        match places.split_last() {
+            Some((last, before)) if !before.is_empty() => format!("in {} and {last}", before.join(", ")),
+            _ => format!("in {}", places.concat()),
         }
     }
 }
@@ -54,4 +65,27 @@ pub(super) fn known_bugs(records: &[CaseRecord], checks: &[CheckRecord]) -> Vec<
         bugs.entry(known.id).or_insert_with(|| KnownBug::new(known)).checks += 1;
     }
     bugs.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::super::testing::KNOWN;
+    use super::KnownBug;
+
+    #[rstest]
+    #[case::one_case(1, 0, 0, "in 1 of 3 cases")]
+    #[case::nothing(0, 0, 0, "in 0 of 3 cases")]
+    #[case::leftovers_alone(0, 0, 2, "in 2 leftovers")]
+    #[case::case_and_check(1, 1, 0, "in 1 of 3 cases and 1 check")]
+    #[case::everywhere(2, 2, 1, "in 2 of 3 cases, 2 checks and 1 leftover")]
+    fn a_bug_says_where_it_was_met(
+        #[case] cases: u64,
+        #[case] checks: u64,
+        #[case] leftovers: u64,
+        #[case] expected: &str,
+    ) {
+        assert_eq!(KnownBug { cases, checks, leftovers, ..KnownBug::new(KNOWN) }.met(3), expected);
+    }
 }

@@ -5,18 +5,25 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use credence_core::id::{CaseId, PropertyId, Requirement};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::check::CheckReport;
 use super::claim::ClaimReport;
 use super::coverage::{self, CoverageRow};
+use super::finding::Finding;
 use super::known_bug::{KnownBug, known_bugs};
 use super::latency::Latency;
+use super::leftover::Leftover;
 use super::missed::Missed;
+use super::reproduced::Reproduced;
 use super::text::{printable, seconds};
 use crate::claim::{Claim, SkippedCheck};
 use crate::copy::{CopyName, Declared};
 use crate::verdict::{CaseRecord, CheckRecord, Outcome, Verdict, Violation};
+
+#[cfg(test)]
+mod tests;
 
 /// What the registry says about a property.
 #[derive(Debug, Clone, Copy)]
@@ -36,12 +43,16 @@ pub struct PropertyMeta {
 pub struct Execution {
     /// How many cases were to run.
     pub planned: u32,
+    /// When its first case could begin.
+    pub started: Timestamp,
     /// Wall time, all lanes together, without the time in which it only waited until nothing else ran.
     pub took: Duration,
     /// What kept it from running to its end, if something did; makes it at best unknown.
     pub trouble: Option<String>,
     /// What was tried once, beside the cases.
     pub checks: Vec<CheckRecord>,
+    /// Cases that had failed and were run again, alone.
+    pub reproduced: BTreeMap<CaseId, Reproduced>,
     /// Requirements it traces to but could not exercise on this cluster, each with the reason.
     pub not_covered: BTreeMap<Requirement, String>,
     /// Checks of it that could not run here.
@@ -70,6 +81,9 @@ pub struct PropertyReport {
     pub verdict: Verdict,
     /// Why it is anything but held.
     pub reason: Option<String>,
+    /// What kept it from running to its end, if something did.
+    #[serde(default)]
+    pub trouble: Option<String>,
     /// The documented upstream bugs that were met.
     pub known: Vec<KnownBug>,
     /// How many cases ended how.
@@ -89,6 +103,9 @@ pub struct PropertyReport {
     pub latency_ms: Option<Latency>,
     /// The command that repeats the first finding.
     pub replay: Option<String>,
+    /// When its first case could begin; none if it was skipped.
+    #[serde(default, with = "super::rfc3339::optional")]
+    pub started: Option<Timestamp>,
     /// Wall time in seconds, without the time in which it only waited until nothing else ran. Others ran beside it.
     pub seconds: f64,
     /// Requirements it traces to but could not exercise on this cluster, each with the reason.
@@ -98,7 +115,10 @@ pub struct PropertyReport {
     /// What was tried once, beside the cases.
     #[serde(default)]
     pub checks: Vec<CheckReport>,
-    /// Every case that did not hold: heaviest verdict first, shrunk ones before others, then by case.
+    /// What was seen when its cases had been cleaned up after; no case counts it.
+    #[serde(default)]
+    pub leftovers: Vec<Leftover>,
+    /// Every case that did not hold: heaviest verdict first, those tried again before others, then by case.
     pub findings: Vec<Finding>,
 }
 
@@ -117,25 +137,6 @@ pub struct CaseCounts {
     pub unknown: u64,
 }
 
-/// One case that did not hold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// Which case.
-    pub case: CaseId,
-    /// The command that repeats it.
-    pub replay: String,
-    /// How it ended.
-    pub verdict: Verdict,
-    /// What was expected and what was seen instead, or why nothing can be said.
-    pub reason: String,
-    /// The documented upstream bug that this is, by its short name.
-    pub known: Option<String>,
-    /// The smallest case found that fails in the same way.
-    pub smallest: Option<String>,
-    /// Wall time in seconds.
-    pub seconds: f64,
-}
-
 impl PropertyReport {
     /// Sums up the cases of a property that was tried.
     pub fn from_records(meta: &PropertyMeta, execution: &Execution, records: &[CaseRecord]) -> Self {
@@ -146,10 +147,12 @@ impl PropertyReport {
         let checks: Vec<CheckReport> = execution.checks.iter().map(CheckReport::of).collect();
         verdict = checks.iter().fold(verdict, |verdict, check| verdict.merge(check.verdict));
         let cases = CaseCounts::of(execution.planned, records);
-        let findings = findings(records, &execution.replay_flags);
+        let findings = findings(records, execution);
+        let trouble = execution.trouble.as_deref().map(printable);
         Self {
             verdict,
-            reason: reason(verdict, execution, &cases, &findings, &checks),
+            reason: reason(verdict, trouble.as_deref(), &cases, &findings, &checks),
+            trouble,
             known: known_bugs(records, &execution.checks),
             cases,
             operations: sum(records.iter().map(|record| &record.operations)),
@@ -159,6 +162,7 @@ impl PropertyReport {
             claims: ClaimReport::tried(meta.claims, verdict, &execution.not_covered, &execution.skipped_checks),
             latency_ms: Latency::of(records),
             replay: findings.first().map(|finding| finding.replay.clone()),
+            started: Some(execution.started),
             seconds: seconds(execution.took),
             not_covered: execution.not_covered.iter().map(|(id, why)| (*id, printable(why))).collect(),
             skipped_checks: execution
@@ -182,6 +186,7 @@ impl PropertyReport {
             claims: ClaimReport::skipped(meta.claims, reason),
             verdict: Verdict::Skipped,
             reason: Some(printable(reason)),
+            trouble: None,
             known: Vec::new(),
             cases: CaseCounts::default(),
             operations: BTreeMap::new(),
@@ -190,36 +195,56 @@ impl PropertyReport {
             coverage: Vec::new(),
             latency_ms: None,
             replay: None,
+            started: None,
             seconds: 0.0,
             not_covered: BTreeMap::new(),
             skipped_checks: BTreeMap::new(),
             checks: Vec::new(),
+            leftovers: Vec::new(),
             findings: Vec::new(),
         }
     }
 
     /// Adds a violation that was seen outside the property's own cases, when they were cleaned up after.
     pub fn add_violation(&mut self, violation: &Violation) {
-        let verdict = if violation.known.is_some() { Verdict::KnownViolated } else { Verdict::Violated };
         if let Some(known) = violation.known {
             match self.known.iter_mut().find(|bug| bug.id == known.id) {
-                Some(bug) => bug.cases += 1,
-                None => self.known.push(KnownBug { cases: 1, ..KnownBug::new(known) }),
+                Some(bug) => bug.leftovers += 1,
+                None => self.known.push(KnownBug { leftovers: 1, ..KnownBug::new(known) }),
             }
         }
-        self.weigh(verdict, &violation.reason);
+        self.add_leftover(Leftover::of(violation));
     }
 
     /// Adds that something outside the property's own cases could not be told.
     pub fn add_doubt(&mut self, why: &str) {
-        self.weigh(Verdict::Unknown, why);
+        self.add_leftover(Leftover::doubt(why));
     }
 
-    fn weigh(&mut self, verdict: Verdict, reason: &str) {
-        if self.verdict.merge(verdict) != self.verdict {
-            self.verdict = verdict;
-            self.reason = Some(printable(reason));
-            self.claims.iter_mut().for_each(|claim| claim.weigh(verdict));
+    fn add_leftover(&mut self, left: Leftover) {
+        if self.verdict.merge(left.verdict) != self.verdict {
+            self.verdict = left.verdict;
+            self.reason = Some(left.reason.clone());
+            self.claims.iter_mut().for_each(|claim| claim.weigh(left.verdict));
+        }
+        self.leftovers.push(left);
+    }
+
+    /// The verdict by its cases alone, without the checks beside them and what was left behind.
+    pub(super) fn verdict_by_cases(&self) -> Verdict {
+        if self.verdict == Verdict::Skipped {
+            return Verdict::Skipped;
+        }
+        let is_whole = self.trouble.is_none() && self.cases.run > 0 && self.cases.run >= self.cases.planned;
+        let least = if is_whole { Verdict::Held } else { Verdict::Unknown };
+        self.findings.iter().fold(least, |verdict, finding| verdict.merge(finding.verdict))
+    }
+
+    /// Why its cases alone are anything but held.
+    pub(super) fn reason_by_cases(&self) -> Option<String> {
+        match self.verdict_by_cases() {
+            Verdict::Skipped => self.reason.clone(),
+            verdict => reason(verdict, self.trouble.as_deref(), &self.cases, &self.findings, &[]),
         }
     }
 
@@ -237,7 +262,8 @@ impl PropertyReport {
             return "-".into();
         }
         let CaseCounts { planned, run, violated, unknown, .. } = self.cases;
-        let known = self.known.iter().map(|bug| bug.cases).sum();
+        // A bug may also have been met by what is no case.
+        let known = self.findings.iter().filter(|finding| finding.known.is_some()).count() as u64;
         let mut text = format!("{run}/{planned}");
         for (count, what) in
             [(violated.saturating_sub(known), "violated"), (known, "violated (known)"), (unknown, "unknown")]
@@ -246,8 +272,10 @@ impl PropertyReport {
                 text.push_str(&format!(", {count} {what}"));
             }
         }
-        if !self.checks.is_empty() {
-            text.push_str(&format!(", and {} checks", self.checks.len()));
+        for (count, what) in [(self.checks.len(), "check"), (self.leftovers.len(), "leftover")] {
+            if count > 0 {
+                text.push_str(&format!(", and {count} {what}{}", if count == 1 { "" } else { "s" }));
+            }
         }
         text
     }
@@ -277,33 +305,17 @@ fn sum<'a>(counts: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> BTreeMap<
     sum
 }
 
-fn findings(records: &[CaseRecord], replay_flags: &str) -> Vec<Finding> {
-    let mut findings: Vec<_> = records
-        .iter()
-        .filter_map(|record| {
-            let (reason, known) = match &record.outcome {
-                Outcome::Held => return None,
-                Outcome::Violated(violation) => (&violation.reason, violation.known),
-                Outcome::Unknown(reason) => (reason, None),
-            };
-            Some(Finding {
-                case: record.id,
-                replay: format!("credence replay {}{replay_flags}", record.id),
-                verdict: Verdict::from(&record.outcome),
-                reason: printable(reason),
-                known: known.map(|known| known.id.into()),
-                smallest: record.smallest.as_deref().map(printable),
-                seconds: seconds(record.took),
-            })
-        })
-        .collect();
-    findings.sort_by_key(|finding| (Reverse(finding.verdict), finding.smallest.is_none(), finding.case));
+fn findings(records: &[CaseRecord], execution: &Execution) -> Vec<Finding> {
+    let of = |record| Finding::of(record, &execution.replay_flags, execution.reproduced.get(&record.id).copied());
+    let mut findings: Vec<_> = records.iter().filter_map(of).collect();
+    let is_as_found = |finding: &Finding| finding.smallest.is_none() && finding.reproduced.is_none();
+    findings.sort_by_key(|finding| (Reverse(finding.verdict), is_as_found(finding), finding.case));
     findings
 }
 
 fn reason(
     verdict: Verdict,
-    execution: &Execution,
+    trouble: Option<&str>,
     cases: &CaseCounts,
     findings: &[Finding],
     checks: &[CheckReport],
@@ -319,83 +331,11 @@ fn reason(
     if verdict != Verdict::Unknown {
         return first;
     }
-    let cause = execution.trouble.as_deref().map(printable).or(first);
+    let cause = trouble.map(str::to_owned).or(first);
     let count = format!("{} of {} cases ran", cases.run, cases.planned);
     Some(match cause {
         Some(cause) if cases.run > 0 && cases.run >= cases.planned => cause,
         Some(cause) => format!("{count}: {cause}"),
         None => count,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use crate::report::testing::{KNOWN, META, execution, known, record, unknown, violated};
-    use crate::report::{Execution, Millis, PropertyReport};
-    use crate::verdict::{CheckRecord, Outcome, Verdict, Violation};
-
-    #[test]
-    fn cases_add_up_and_the_heaviest_shrunk_case_explains() {
-        let mut shrunk = violated(3, "copy stayed");
-        shrunk.smallest = Some("one namespace".into());
-        let records = [record(0, Outcome::Held), violated(1, "other"), unknown(2, "no answer"), shrunk, known(4)];
-        let report = PropertyReport::from_records(&META, &execution(5), &records);
-        assert_eq!(report.verdict, Verdict::Violated);
-        assert_eq!(report.reason.as_deref(), Some("copy stayed"));
-        assert_eq!(report.replay.as_deref(), Some("credence replay p03:42:3"));
-        assert_eq!(report.cases_text(), "5/5, 2 violated, 1 violated (known), 1 unknown");
-        assert_eq!((report.known[0].id.as_str(), report.known[0].cases), (KNOWN.id, 1));
-        assert_eq!(report.operations["relabel"], 10);
-        let latency = report.latency_ms.expect("each record has latencies");
-        assert_eq!((latency.p50, latency.max, latency.bound), (Millis(100), Millis(400), Some(Millis(20_000))));
-    }
-
-    #[test]
-    fn a_check_counts_as_a_case_does_but_not_as_one() {
-        let check = |outcome| CheckRecord { outcome, ..CheckRecord::unknown("namespace deleted", "") };
-        let known = check(Outcome::Violated(Violation { reason: "it stayed".into(), known: Some(KNOWN) }));
-        let held = Execution { checks: vec![check(Outcome::Held), known.clone()], ..execution(1) };
-        let report = PropertyReport::from_records(&META, &held, &[record(0, Outcome::Held)]);
-        assert_eq!((report.verdict, report.cases.violated), (Verdict::KnownViolated, 0));
-        assert_eq!(report.reason.as_deref(), Some("namespace deleted: it stayed"));
-        assert_eq!((report.known[0].met(1), report.cases_text()), ("in 1 check".into(), "1/1, and 2 checks".into()));
-        let violated = check(Outcome::Violated(Violation { reason: "for ever".into(), known: None }));
-        let violated = Execution { checks: vec![known, violated], ..execution(1) };
-        let report = PropertyReport::from_records(&META, &violated, &[record(0, Outcome::Held)]);
-        assert_eq!(
-            (report.verdict, report.reason.as_deref()),
-            (Verdict::Violated, Some("namespace deleted: for ever"))
-        );
-    }
-
-    #[test]
-    fn what_is_left_behind_after_all_cases_held_is_a_violation() {
-        let mut report = PropertyReport::from_records(&META, &execution(1), &[record(0, Outcome::Held)]);
-        let left = |known| Violation { reason: "a copy stayed".into(), known };
-        report.add_violation(&left(Some(KNOWN)));
-        assert_eq!((report.verdict, report.known[0].cases), (Verdict::KnownViolated, 1));
-        report.add_doubt("no answer");
-        assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Unknown, Some("no answer")));
-        report.add_violation(&left(None));
-        assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Violated, Some("a copy stayed")));
-    }
-
-    #[rstest]
-    #[case::no_case(vec![], None, "0 of 2 cases ran")]
-    #[case::cut_short(vec![record(0, Outcome::Held)], None, "1 of 2 cases ran")]
-    #[case::trouble(vec![], Some("etcd died"), "0 of 2 cases ran: etcd died")]
-    #[case::trouble_at_the_end(vec![record(0, Outcome::Held), record(1, Outcome::Held)], Some("etcd died"), "etcd died")]
-    #[case::one_case(vec![record(0, Outcome::Held), unknown(1, "no\u{1b}answer")], None, "no\u{fffd}answer")]
-    fn lack_of_evidence_is_unknown_and_says_why(
-        #[case] records: Vec<crate::verdict::CaseRecord>,
-        #[case] trouble: Option<&str>,
-        #[case] expected: &str,
-    ) {
-        let mut execution = execution(2);
-        execution.trouble = trouble.map(String::from);
-        let report = PropertyReport::from_records(&META, &execution, &records);
-        assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Unknown, Some(expected)));
-    }
 }

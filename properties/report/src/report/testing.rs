@@ -6,7 +6,7 @@ use std::time::Duration;
 use credence_core::id::{CaseId, PropertyId};
 use credence_core::overlay_field::OverlayField;
 
-use super::{Cluster, Config, Execution, Phase, PropertyMeta, PropertyReport, Report, Resources, Run};
+use super::{Cluster, Config, Execution, Phase, PropertyMeta, PropertyReport, Report, Resources, Run, Unfinished};
 use crate::claim::Claim;
 use crate::copy::CopyName;
 use crate::verdict::{CaseRecord, Known, Outcome, Violation};
@@ -68,9 +68,11 @@ pub fn unknown(index: u32, reason: &str) -> CaseRecord {
 pub fn execution(planned: u32) -> Execution {
     Execution {
         planned,
+        started: "2026-01-02T03:04:35Z".parse().expect("valid"),
         took: Duration::from_secs(30),
         trouble: None,
         checks: Vec::new(),
+        reproduced: BTreeMap::new(),
         not_covered: BTreeMap::new(),
         skipped_checks: Vec::new(),
         declared: Vec::new(),
@@ -82,6 +84,12 @@ pub fn execution(planned: u32) -> Execution {
 pub fn property(records: &[CaseRecord]) -> PropertyReport {
     let planned = u32::try_from(records.len()).expect("a handful of records");
     PropertyReport::from_records(&META, &execution(planned), records)
+}
+
+/// A run that begins.
+pub fn unfinished() -> Unfinished {
+    let started = "2026-01-02T03:04:05Z".parse().expect("valid");
+    Unfinished::begun(42, false, started, "fixtures/central-secret-store")
 }
 
 /// The report of a run.

@@ -1,10 +1,12 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use credence_core::id::Requirement;
 use rstest::rstest;
 
-use super::testing::{META, OTHER, execution, known, property, record, report, report_of_copies, unknown, violated};
-use super::{Execution, PropertyMeta, PropertyReport, Report, copy_evidence, write_all};
+use super::testing::{
+    META, OTHER, execution, known, property, record, report, report_of_copies, unfinished, unknown, violated,
+};
+use super::{Execution, PropertyMeta, PropertyReport, Report, WRITERS};
 use crate::claim::{Claim, ClaimVerdict, SkippedCheck};
 use crate::copy::{CopyName, Declared, Scope};
 use crate::verdict::{CaseRecord, ExitCode, Outcome};
@@ -99,27 +101,6 @@ fn no_requirement_is_held_whole_of_which_a_part_is_not_proved_by_any_property() 
 }
 
 #[test]
-fn json_has_the_designed_fields_and_reads_back() {
-    let report = report(false, vec![property(&[record(0, Outcome::Held), violated(1, "copy stayed"), known(2)])]);
-    let text = serde_json::to_string(&report).expect("encodes");
-    assert_eq!(serde_json::from_str::<Report>(&text).expect("decodes"), report);
-
-    let json: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
-    assert_eq!(json["schema"], "credence.report/v2");
-    assert_eq!(json["started"], "2026-01-02T03:04:05Z");
-    let property = &json["properties"][0];
-    assert_eq!(property["id"], "p03");
-    assert_eq!(property["requirements"], serde_json::json!(["2.3", "2.5"]));
-    assert_eq!(property["claims"][0]["verdict"], "violated");
-    assert_eq!(property["missed"][0], serde_json::json!({"one_in": 10, "chance": 0.729}));
-    assert_eq!(property["verdict"], "violated");
-    assert_eq!(property["cases"], serde_json::json!({"planned": 3, "run": 3, "held": 1, "violated": 2, "unknown": 0}));
-    assert_eq!(property["latency_ms"], serde_json::json!({"p50": 100, "p95": 400, "max": 400, "bound": 20_000}));
-    assert_eq!(property["replay"], "credence replay p03:42:1");
-    assert_eq!(json["resources"]["cpu_percent"], 4.0);
-}
-
-#[test]
 fn the_table_of_copies_is_in_json_with_the_state_and_reason_of_each() {
     let copy = CopyName { object: "ClusterExternalSecret a".into(), secret: "a".into() };
     let declared = Declared { copy: copy.clone(), consumer: None, scope: Scope::NotHere("no label".into()) };
@@ -158,36 +139,22 @@ fn a_report_of_the_former_schema_is_still_read() {
 }
 
 #[test]
-fn writing_creates_directories_and_replaces_a_former_report() {
-    let directory = tempfile::tempdir().expect("temporary directory");
-    let out = directory.path().join("a/b");
-    let first = report(false, vec![PropertyReport::skipped(&META, "filtered out")]);
-    write_all(&out, &first).expect("writes");
-    let second = report(false, vec![property(&[record(0, Outcome::Held)])]);
-    let written = write_all(&out, &second).expect("writes again");
-    let read: Report = serde_json::from_slice(&std::fs::read(&written.json).expect("readable")).expect("decodes");
-    assert_eq!(read, second);
-    let names: Vec<_> =
-        std::fs::read_dir(&out).expect("listable").map(|entry| entry.expect("entry").file_name()).collect();
-    assert_eq!(names.len(), 3, "{names:?}");
+fn every_format_has_a_name_and_a_file_of_its_own() {
+    let names: BTreeSet<&str> = WRITERS.iter().map(|writer| writer.name()).collect();
+    let files: BTreeSet<&str> = WRITERS.iter().map(|writer| writer.file_name()).collect();
+    assert_eq!((names.len(), files.len()), (WRITERS.len(), WRITERS.len()));
 }
 
 #[test]
-fn evidence_is_copied_beside_the_report_and_replaces_that_of_a_former_run() {
-    let directory = tempfile::tempdir().expect("temporary directory");
-    let file = directory.path().join("requests.jsonl");
-    for text in ["a former run", "this run"] {
-        std::fs::write(&file, text).expect("writes");
-        let copied = copy_evidence(directory.path(), "forge.jsonl", &file).expect("copies");
-        assert_eq!(std::fs::read_to_string(&copied).expect("readable"), text);
-        assert!(copied.ends_with("evidence/forge.jsonl"), "{copied:?}");
+fn no_format_hands_on_what_a_terminal_obeys() {
+    let mut record = violated(0, "red\u{1b}[31m\u{0}");
+    record.smallest = Some("\u{1b}[2J".into());
+    let properties = vec![property(&[record]), PropertyReport::skipped(&OTHER, "\u{7f}")];
+    let (report, unfinished) = (report(false, properties), unfinished().failed("\u{1b}c"));
+    for writer in WRITERS {
+        for text in [writer.report(&report), writer.unfinished(&unfinished)] {
+            let text = text.expect("encodes");
+            assert!(!text.contains(|c: char| c.is_control() && c != '\n' && c != '\t'), "{}: {text:?}", writer.name());
+        }
     }
-}
-
-#[test]
-fn a_failed_write_names_the_file() {
-    let directory = tempfile::tempdir().expect("temporary directory");
-    std::fs::create_dir(directory.path().join("junit.xml")).expect("creates");
-    let error = write_all(directory.path(), &report(false, vec![])).expect_err("a directory is in the way");
-    assert!(error.to_string().ends_with("junit.xml"), "{error}");
 }

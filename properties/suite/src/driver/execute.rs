@@ -3,27 +3,34 @@
 //! A slot that sees or changes all of the cluster waits until nothing else runs, and so does the search for a smaller case:
 //! what it tries again must not fail, or hold, because of a neighbour.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use credence_core::id::CaseId;
+use credence_core::text::chain;
+use credence_report::claim::SkippedCheck;
 use credence_report::copy::Reached;
 use credence_report::report::Execution;
 use credence_report::verdict::CaseRecord;
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 use proptest::strategy::ValueTree;
 use tokio::time::Instant;
 
 use super::{Executed, Plan, Property, Registered, Run, case_tree, is_new_violation, run_cases, shared_tree, shrink};
 use crate::events::Event;
-use crate::testbed::Environment;
+use crate::fixture::Fixture;
+use crate::testbed::TestBed;
 
 /// Runs a property in its turn.
 pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed {
-    let Run { env, events, plan, stop, .. } = run;
+    let Run { env, supplies, events, plan, stop, .. } = run;
+    if let Some(why) = supplies.missing(P::NEEDS) {
+        return Executed::Skipped(why.to_owned());
+    }
     if let Err(why) = property.applies(env) {
         return Executed::Skipped(why);
     }
@@ -34,17 +41,27 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
     let planned = if plan.only.is_some() { 1 } else { plan.cases };
     events.event(&Event::PropertyStarted { id: P::META.id, title: P::META.title, planned });
     let mut progress = Progress::default();
-    let began = Instant::now();
-    let mut trouble = begin_and_run(property, &run, &mut progress).await.err();
+    let (started, began) = (Timestamp::now(), Instant::now());
+    let (fixture, mut trouble) = match begin::<P>(&run, &mut progress.waited).await {
+        Ok(fixture) => {
+            let trouble = run_all(property, &run, &fixture, &mut progress).await.err();
+            (Some(fixture), trouble)
+        }
+        Err(why) => (None, Some(why)),
+    };
     let Progress { mut records, waited, .. } = progress;
     records.sort_by_key(|record| record.id);
     let mut checks = Vec::new();
     // One case alone is no run.
-    if trouble.is_none() && plan.only.is_none() && !stop.is_requested() {
+    if let Some(fixture) = &fixture
+        && trouble.is_none()
+        && plan.only.is_none()
+        && !stop.is_requested()
+    {
         tokio::select! {
             biased;
-            death = env.cluster.died() => trouble = Some(env.bury(death)),
-            made = property.checks(env, events, stop) => checks = made,
+            death = env.cluster.died() => trouble = Some(env.cluster.mark_lost(death)),
+            made = property.checks(env, fixture, events, stop) => checks = made,
         }
     }
     if stop.is_requested() {
@@ -52,27 +69,44 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
     }
     let first = records.iter_mut().find(|record| is_new_violation(&record.outcome));
     let mut waited = waited;
-    if let Some(first) = first.filter(|_| trouble.is_none() && !plan.shrink.is_zero()) {
-        first.smallest = Some(match run.alone(&mut waited).await {
+    let mut reproduced = BTreeMap::new();
+    if let (Some(first), Some(fixture)) = (first.filter(|_| trouble.is_none() && !plan.shrink.is_zero()), &fixture) {
+        let again = match run.alone(&mut waited).await {
             Ok(()) => {
-                events.note(&format!("{}: looking for a smaller case, at most {:?}", first.id, plan.shrink));
-                shrink::smallest(property, env, plan, first.id).await
+                events.note(&format!("{}: running it again, and smaller, at most {:?}", first.id, plan.shrink));
+                shrink::again(property, env, fixture, plan, first.id).await
             }
-            Err(why) => format!("no smaller case: {why}"),
-        });
+            Err(why) => shrink::Again::not_run(&why),
+        };
+        first.smallest = again.smallest;
+        reproduced.extend(again.reproduced.map(|reproduced| (first.id, reproduced)));
     }
     let reached: BTreeSet<&Reached> = records.iter().flat_map(|record| &record.reached).collect();
     let execution = Execution {
         planned,
+        started,
         took: began.elapsed().saturating_sub(waited),
         trouble,
         checks,
+        reproduced,
         not_covered: property.not_covered(&env.model, &reached),
-        skipped_checks: property.skipped_checks(env),
+        skipped_checks: skipped_checks(property, env),
         declared: property.declared(&env.model),
         replay_flags: plan.replay_flags.clone(),
     };
-    Executed::Ran { records, execution }
+    let fixture = fixture.map(|fixture| Box::new(fixture) as Box<dyn Fixture>);
+    Executed::Ran { records, execution: Box::new(execution), fixture }
+}
+
+/// The checks that cannot run here: for want of a capability of the cluster, and for reasons of the property's own.
+fn skipped_checks<P: Property>(property: &P, env: &TestBed) -> Vec<SkippedCheck> {
+    let lacking = P::CHECKS.iter().filter_map(|check| {
+        let why = env.cluster.supports(check.needs).err()?;
+        Some(SkippedCheck::new(check.what, why).weakens(check.weakens))
+    });
+    let mut skipped = property.skipped_checks(env);
+    skipped.extend(lacking);
+    skipped
 }
 
 /// What has come of a property so far.
@@ -97,7 +131,7 @@ impl Run<'_> {
         };
         let ended = tokio::select! {
             biased;
-            death = self.env.cluster.died() => Err(self.env.bury(death)),
+            death = self.env.cluster.died() => Err(self.env.cluster.mark_lost(death)),
             () = self.stop.requested() => Err(stopped()),
             () = alone => Ok(()),
         };
@@ -110,28 +144,40 @@ fn stopped() -> String {
     "stopped before all cases had run".to_owned()
 }
 
-/// Runs all slots: side by side those that may have neighbours, and then, one by one, those that may not.
+/// Waits until it may begin, and sets up what its cases need.
 ///
 /// # Errors
-/// What kept it from running to its end.
-async fn begin_and_run<P: Property>(property: &P, run: &Run<'_>, progress: &mut Progress) -> Result<(), String> {
-    let Run { env, plan, stop, .. } = run;
-    if let Some(death) = env.death() {
+/// What kept it from that.
+async fn begin<P: Property>(run: &Run<'_>, waited: &mut Duration) -> Result<P::Fixture, String> {
+    let Run { env, supplies, stop, .. } = run;
+    if let Some(death) = env.cluster.lost() {
         return Err(death);
     }
     if stop.is_requested() {
         return Err(stopped());
     }
     if P::SHARES.needs_all() {
-        run.alone(&mut progress.waited).await?;
+        run.alone(waited).await?;
     }
-    property.prepare(env).await?;
+    P::Fixture::set_up(env, supplies).await.map_err(|error| chain(&error))
+}
+
+/// Runs all slots: side by side those that may have neighbours, and then, one by one, those that may not.
+///
+/// # Errors
+/// What kept it from running to its end.
+async fn run_all<P: Property>(
+    property: &P,
+    run: &Run<'_>,
+    fixture: &P::Fixture,
+    progress: &mut Progress,
+) -> Result<(), String> {
     let (alone, beside): (Vec<Slot>, Vec<Slot>) =
-        slots::<P>(plan).into_iter().partition(|slot| P::SHARES.is_alone(slot.number));
-    run_slots(property, run, beside, P::LANES, progress).await?;
+        slots::<P>(run.plan).into_iter().partition(|slot| P::SHARES.is_alone(slot.number));
+    run_slots(property, run, fixture, beside, P::LANES, progress).await?;
     if !alone.is_empty() && !progress.has_ended(run) {
         run.alone(&mut progress.waited).await?;
-        run_slots(property, run, alone, 1, progress).await?;
+        run_slots(property, run, fixture, alone, 1, progress).await?;
     }
     Ok(())
 }
@@ -146,6 +192,7 @@ impl Progress {
 async fn run_slots<P: Property>(
     property: &P,
     run: &Run<'_>,
+    fixture: &P::Fixture,
     slots: Vec<Slot>,
     lanes: usize,
     progress: &mut Progress,
@@ -159,7 +206,7 @@ async fn run_slots<P: Property>(
         .map(|slot| async move {
             let _lane = turn.lane().await;
             // It may have waited for long.
-            if has_ended() { Ok(Vec::new()) } else { run_slot(property, env, plan, slot).await }
+            if has_ended() { Ok(Vec::new()) } else { run_slot(property, env, fixture, plan, slot).await }
         })
         .buffer_unordered(lanes);
     futures::pin_mut!(running);
@@ -167,7 +214,7 @@ async fn run_slots<P: Property>(
         // A part of the cluster that dies ends the property at once: what its cases would see then is no evidence.
         let slot = tokio::select! {
             biased;
-            death = env.cluster.died() => return Err(env.bury(death)),
+            death = env.cluster.died() => return Err(env.cluster.mark_lost(death)),
             slot = running.next() => match slot {
                 Some(slot) => slot?,
                 None => return Ok(()),
@@ -203,7 +250,8 @@ pub(super) fn slots<P: Property>(plan: &Plan) -> Vec<Slot> {
 /// Runs the cases of a slot. An error means that no case can be generated for this configuration.
 async fn run_slot<P: Property>(
     property: &P,
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
+    fixture: &P::Fixture,
     plan: &Plan,
     slot: Slot,
 ) -> Result<Vec<CaseRecord>, String> {
@@ -219,5 +267,5 @@ async fn run_slot<P: Property>(
     // A panic is a fault of ours, which must not take the report of the others along; its message is on standard error.
     let generated = std::panic::catch_unwind(AssertUnwindSafe(generate));
     let (shared, cases) = generated.unwrap_or_else(|_| Err("generating a case panicked".to_owned()))?;
-    Ok(run_cases(property, env, &shared, &cases).await)
+    Ok(run_cases(property, env, fixture, &shared, &cases).await)
 }

@@ -1,17 +1,37 @@
-//! A smaller case that fails in the same way: searched on the model first, then confirmed on the cluster.
+//! A failed case again, alone: first as it is, then smaller. What is smaller is searched on the model first, then confirmed
+//! on the cluster.
 
 use std::sync::Arc;
 
 use credence_core::id::CaseId;
 use credence_model::model::Model;
+use credence_report::report::Reproduced;
 use proptest::strategy::ValueTree;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Plan, Property, Tree, case_tree, is_new_violation, run_cases, shared_tree};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 
 /// Steps that the model walks at most; it walks a million of them in less time than one case takes on a cluster.
 const MOST_STEPS: usize = 20_000;
+
+/// Runs of the unchanged case, at most, until it fails again.
+const MOST_REPETITIONS: u32 = 3;
+
+/// What came of running a failed case again.
+pub(super) struct Again {
+    /// How often it failed again; none if no run of it could tell.
+    pub(super) reproduced: Option<Reproduced>,
+    /// The smallest case found that fails, or why there is none; none if the case itself did not fail again.
+    pub(super) smallest: Option<String>,
+}
+
+impl Again {
+    /// Nothing was run.
+    pub(super) fn not_run(why: &str) -> Self {
+        Self { reproduced: None, smallest: Some(format!("no smaller case: {why}")) }
+    }
+}
 
 /// A case with its shared part, on the way to something smaller.
 struct Walk<'a, P: Property> {
@@ -68,47 +88,130 @@ impl<'a, P: Property> Walk<'a, P> {
     }
 }
 
-/// Describes the smallest case found in the plan's time. Values appear as length and fingerprint only.
-pub(super) async fn smallest<P: Property>(property: &P, env: &Arc<Environment>, plan: &Plan, id: CaseId) -> String {
-    match search(property, env, plan, id).await {
-        Ok(text) => text,
-        Err(why) => format!("no smaller case: {why}"),
-    }
+/// Runs a failed case again and searches a smaller one, within the plan's time. Values appear as length and fingerprint
+/// only.
+pub(super) async fn again<P: Property>(
+    property: &P,
+    env: &Arc<TestBed>,
+    fixture: &P::Fixture,
+    plan: &Plan,
+    id: CaseId,
+) -> Again {
+    let deadline = Instant::now() + plan.shrink;
+    let reproduced = match reproduce(property, env, fixture, plan, id, deadline).await {
+        Ok(reproduced) if reproduced.runs == 0 => return Again::not_run("no run of the case alone could tell in time"),
+        Ok(reproduced) => reproduced,
+        Err(why) => return Again::not_run(&why),
+    };
+    let smallest = match reproduced.failed {
+        // What does not fail again as it is cannot be told from what is too small to fail.
+        0 => None,
+        _ => {
+            let found = search(property, env, fixture, plan, id, deadline).await;
+            Some(found.unwrap_or_else(|why| format!("no smaller case: {why}")))
+        }
+    };
+    Again { reproduced: Some(reproduced), smallest }
 }
 
-async fn search<P: Property>(property: &P, env: &Arc<Environment>, plan: &Plan, id: CaseId) -> Result<String, String> {
-    let deadline = Instant::now() + plan.shrink;
+/// Runs the case as it is until it fails again.
+async fn reproduce<P: Property>(
+    property: &P,
+    env: &Arc<TestBed>,
+    fixture: &P::Fixture,
+    plan: &Plan,
+    id: CaseId,
+    deadline: Instant,
+) -> Result<Reproduced, String> {
+    let (shared, case) = Walk::after(property, &env.model, plan, id, 0)?;
+    let alone = [(id, case)];
+    let mut reproduced = Reproduced::default();
+    for _ in 0..MOST_REPETITIONS {
+        let run = run_cases(property, env, fixture, &shared, &alone);
+        let Ok(records) = timeout_at(deadline, run).await else { break };
+        records.iter().for_each(|record| reproduced.count(&record.outcome));
+        if reproduced.failed > 0 {
+            break;
+        }
+    }
+    Ok(reproduced)
+}
+
+async fn search<P: Property>(
+    property: &P,
+    env: &Arc<TestBed>,
+    fixture: &P::Fixture,
+    plan: &Plan,
+    id: CaseId,
+    deadline: Instant,
+) -> Result<String, String> {
     let steps = Walk::start(property, &env.model, plan, id)?.length();
-    // The whole walk is on the model. On the cluster, the end of it is tried first, then points half-way back to the
-    // smallest one that is known to fail.
-    let (mut holds, mut fails, mut tries) = (None::<usize>, None::<usize>, 0);
-    let mut candidate = steps;
-    loop {
+    let (mut range, mut tries) = (Range::of(steps), 0);
+    while let Some(candidate) = range.candidate {
         let (shared, case) = Walk::after(property, &env.model, plan, id, candidate)?;
         let alone = [(id, case)];
-        let run = run_cases(property, env, &shared, &alone);
+        let run = run_cases(property, env, fixture, &shared, &alone);
         let Ok(records) = timeout_at(deadline, run).await else { break };
         tries += 1;
         // A run that could not tell says nothing about the candidate and counts as not smaller.
-        let failed = records.iter().any(|record| is_new_violation(&record.outcome));
-        if failed {
-            fails = Some(fails.map_or(candidate, |best| best.max(candidate)));
-        } else {
-            holds = Some(holds.map_or(candidate, |best| best.min(candidate)));
-        }
-        let (low, high) = (fails.map_or(0, |best| best + 1), holds.unwrap_or(steps + 1));
-        if low >= high || (fails.is_none() && candidate == 0) {
-            break;
-        }
-        candidate = low.midpoint(high - 1);
+        range.narrow(candidate, records.iter().any(|record| is_new_violation(&record.outcome)));
     }
-    let Some(best) = fails else {
-        return Err(format!("the case did not fail again when run alone, {tries} smaller ones neither"));
-    };
+    let best = range.fails;
     let (shared, case) = Walk::after(property, &env.model, plan, id, best)?;
     let shared = match format!("{shared:?}").as_str() {
         "()" => String::new(),
         shared => format!(" with {shared}"),
     };
     Ok(format!("{case:?}{shared} ({best} of {steps} steps, {tries} runs)"))
+}
+
+/// Where on the walk the smallest case that fails must be. The whole walk is on the model; on the cluster its end is tried
+/// first, then points half-way back to the smallest one that is known to fail.
+struct Range {
+    /// Steps after which the case is known to fail.
+    fails: usize,
+    /// Steps after which it does not.
+    holds: usize,
+    /// Steps to try next; none at the end.
+    candidate: Option<usize>,
+}
+
+impl Range {
+    /// A walk of so many steps, at whose start the case fails.
+    fn of(steps: usize) -> Self {
+        Self { fails: 0, holds: steps + 1, candidate: (steps > 0).then_some(steps) }
+    }
+
+    fn narrow(&mut self, candidate: usize, failed: bool) {
+        *(if failed { &mut self.fails } else { &mut self.holds }) = candidate;
+        let (low, high) = (self.fails + 1, self.holds);
+        self.candidate = (low < high).then(|| low.midpoint(high - 1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::Range;
+
+    #[rstest]
+    #[case::nothing_smaller(0, 0, 0)]
+    #[case::the_end_of_the_walk(9, 9, 1)]
+    #[case::no_step_at_all(9, 0, 4)]
+    #[case::somewhere(9, 6, 4)]
+    #[case::one_step(1, 0, 1)]
+    fn the_last_step_that_fails_is_found_in_few_runs(
+        #[case] steps: usize,
+        #[case] last: usize,
+        #[case] most_runs: usize,
+    ) {
+        let (mut range, mut runs) = (Range::of(steps), 0);
+        while let Some(candidate) = range.candidate {
+            range.narrow(candidate, candidate <= last);
+            runs += 1;
+        }
+        assert_eq!(range.fails, last);
+        assert!(runs <= most_runs, "{runs} runs");
+    }
 }

@@ -15,7 +15,9 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::testbed::Environment;
+use crate::fixture::{Fixture, FixtureError};
+use crate::supplies::Supplies;
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::NamespaceError;
 
 /// Populations, and so cases side by side.
@@ -114,10 +116,6 @@ impl Populations {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(population);
         self.available.add_permits(1);
     }
-
-    fn are_made(&self) -> bool {
-        self.available.available_permits() > 0
-    }
 }
 
 /// Every combination of the labels, each absent or with one of the values.
@@ -134,11 +132,15 @@ pub(crate) fn truth_table() -> Vec<Labels> {
     })
 }
 
-/// Makes the store, its source and the populations.
-pub(super) async fn prepare(env: &Arc<Environment>) -> Result<(), SubjectError> {
-    if env.populations.are_made() {
-        return Ok(());
+impl Fixture for Populations {
+    async fn set_up(bed: &Arc<TestBed>, _supplies: &Supplies) -> Result<Self, FixtureError> {
+        make(bed).await.map_err(FixtureError::new)
     }
+}
+
+/// Makes the store, its source and the populations.
+async fn make(env: &TestBed) -> Result<Populations, SubjectError> {
+    let populations = Populations::default();
     let client = &env.cluster.client;
     let applier = Applier::discover(client).await?;
     applier.apply_all(&store(env)).await?;
@@ -149,18 +151,18 @@ pub(super) async fn prepare(env: &Arc<Environment>) -> Result<(), SubjectError> 
             let labels = guarded(&row, &id);
             members.insert(env.namespaces.create(client, &labels).await?, labels);
         }
-        env.populations.put(Population { id, members });
+        populations.put(Population { id, members });
     }
-    Ok(())
+    Ok(populations)
 }
 
 /// Name of the store and of the namespace of its source.
-fn store_name(env: &Environment) -> String {
+fn store_name(env: &TestBed) -> String {
     format!("credence-{}-selectors", env.namespaces.run())
 }
 
 /// A store without conditions on a source without value: who is selected is all that it is there to show.
-fn store(env: &Environment) -> Vec<Value> {
+fn store(env: &TestBed) -> Vec<Value> {
     let name = store_name(env);
     let labels = json!({ RUN_LABEL: env.namespaces.run() });
     let inside = json!({ "name": "reader", "namespace": name });
@@ -191,7 +193,7 @@ fn api(client: &Client) -> Api<DynamicObject> {
 
 /// Creates a ClusterExternalSecret with this selection. It refreshes never: nothing here changes.
 pub(super) async fn create(
-    env: &Environment,
+    env: &TestBed,
     client: &Client,
     name: &str,
     selection: &NamespaceSelection,
@@ -232,7 +234,7 @@ pub(super) async fn delete(client: &Client, name: &str) -> Result<(), SubjectErr
 }
 
 /// Waits until no namespace holds the copy `name` any more, for as long as it may have taken to come.
-pub(super) async fn until_gone(env: &Environment, name: &str, bound: Duration) {
+pub(super) async fn until_gone(env: &TestBed, name: &str, bound: Duration) {
     let what = format!("all copies {name} gone");
     let gone = wait::until(&env.observer, &what, bound.max(GONE), |view| {
         match view.namespaces().find(|(namespace, _)| view.secret(namespace, name).is_some()) {

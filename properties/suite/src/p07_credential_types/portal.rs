@@ -27,7 +27,7 @@ use super::issuer::Issuer;
 use super::trial::is_success;
 use crate::observation::{self, Observation};
 use crate::oracle;
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease};
 
 /// Where the forge is asked for the token of a sign-in.
@@ -69,7 +69,7 @@ impl PortalCopies {
 
 /// A case under way.
 pub(super) struct PortalTrial<'a> {
-    env: &'a Arc<Environment>,
+    env: &'a Arc<TestBed>,
     consumers: &'a Consumers,
     id: CaseId,
     client: Client,
@@ -90,7 +90,7 @@ pub(super) struct PortalTrial<'a> {
 impl<'a> PortalTrial<'a> {
     /// Takes a namespace and makes the file that Backstage reads.
     pub(super) async fn begin(
-        env: &'a Arc<Environment>,
+        env: &'a Arc<TestBed>,
         consumers: &'a Consumers,
         id: CaseId,
         copies: &PortalCopies,

@@ -22,13 +22,13 @@ use super::Placement;
 use super::issuer::Issuer;
 use super::trespass;
 use crate::observation::{self, Observation};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::Lease;
 use crate::testbed::rotation::Dependent;
 
 /// A case under way.
 pub(super) struct Trial<'a> {
-    env: &'a Arc<Environment>,
+    env: &'a Arc<TestBed>,
     pub(super) consumers: &'a Consumers,
     pub(super) id: CaseId,
     client: Client,
@@ -55,7 +55,7 @@ pub(super) struct Trial<'a> {
 impl<'a> Trial<'a> {
     /// Takes namespaces and makes what the consumer asks for. Nothing asks for the copy yet.
     pub(super) async fn begin(
-        env: &'a Arc<Environment>,
+        env: &'a Arc<TestBed>,
         consumers: &'a Consumers,
         id: CaseId,
         target: &'a Target,

@@ -9,12 +9,12 @@ use credence_model::model::{ExpectedKeys, Model, expected_in};
 use credence_model::values::Values;
 use kube::Client;
 
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::sources::{SharedLease, SourceError};
 
 /// Waits until nobody rotates a source, and gives every source values that can be searched for, once for all cases:
 /// what other properties write can be short, or equal in two places.
-pub(super) async fn share(env: &Environment, client: &Client, manager: &str) -> Result<SharedLease, SourceError> {
+pub(super) async fn share(env: &TestBed, client: &Client, manager: &str) -> Result<SharedLease, SourceError> {
     loop {
         let lease = env.sources.share(&env.sources.names().collect()).await;
         let names: Vec<SourceRef> = env.sources.names().cloned().collect();

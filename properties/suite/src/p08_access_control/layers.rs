@@ -32,7 +32,10 @@ impl Trial<'_> {
         };
         let reads = objects::reading(CENTRAL, &goal.store.name, &goal.source.name, goal.key);
         match write(mine, name, reads).await? {
-            Answer::Admitted => drop(self.awaits.insert(name.to_owned(), false)),
+            Answer::Admitted => {
+                self.awaits.insert(name.to_owned(), false);
+                self.let_through.push(format!("{title}, in an ExternalSecret that the operator wrote"));
+            }
             other => return Err(AccessError::Refused { act: "write as the operator", answer: other }),
         };
         let authorised = expected_in(self.scene.model, neighbour, self.neighbour);

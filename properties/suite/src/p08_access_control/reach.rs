@@ -1,6 +1,7 @@
 //! All that somebody may read: every kind that the cluster serves, wherever RBAC lets it be listed or read by name.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use credence_core::leak_scan::LeakScan;
 use k8s_openapi::api::authorization::v1::{ResourceRule, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec};
@@ -8,9 +9,11 @@ use kube::api::PostParams;
 use kube::discovery::{Scope, verbs};
 use kube::{Api, Client, Discovery};
 use serde_json::Value;
-use tokio::sync::OnceCell;
 
 use super::call::{Answer, Call, collection};
+use crate::fixture::{Fixture, FixtureError};
+use crate::supplies::Supplies;
+use crate::testbed::TestBed;
 
 /// Why it could not be told what somebody may read.
 #[derive(Debug, thiserror::Error)]
@@ -57,12 +60,12 @@ struct Kind {
 }
 
 /// The kinds that the cluster serves, asked once for all cases.
-#[derive(Debug, Default)]
-pub struct Kinds(OnceCell<Vec<Kind>>);
+#[derive(Debug)]
+pub struct Kinds(Vec<Kind>);
 
-impl Kinds {
-    async fn get(&self, client: &Client) -> Result<&[Kind], ReachError> {
-        self.0.get_or_try_init(|| discover(client)).await.map(Vec::as_slice)
+impl Fixture for Kinds {
+    async fn set_up(bed: &Arc<TestBed>, _supplies: &Supplies) -> Result<Self, FixtureError> {
+        discover(&bed.cluster.client).await.map(Self).map_err(FixtureError::new)
     }
 }
 
@@ -105,7 +108,7 @@ pub(super) async fn search(
     namespaces: &BTreeSet<&str>,
     scan: &LeakScan,
 ) -> Result<Search, ReachError> {
-    let kinds = kinds.get(client).await?;
+    let Kinds(kinds) = kinds;
     let mut search = Search::default();
     let mut everywhere = Vec::new();
     for namespace in namespaces {

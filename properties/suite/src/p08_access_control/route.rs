@@ -1,5 +1,7 @@
 //! The routes by which somebody could come by a value, and their generators. Pure.
 
+use std::fmt;
+
 use credence_model::model::Model;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -297,6 +299,68 @@ impl Route {
     }
 }
 
+impl Route {
+    /// Which of the forms that share its title it is; none if it is the only one.
+    fn form(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Read(_, Reading::Get) => "by name",
+            Self::Read(_, Reading::List) => "by a list of its namespace",
+            Self::Read(_, Reading::Watch) => "by a watch of its namespace",
+            Self::Read(_, Reading::ListEverywhere) => "by a list of the cluster",
+            Self::CentralStore(Reference::Spec) => "for all that it reads",
+            Self::CentralStore(Reference::Entry) => "for one value alone",
+            Self::CentralStore(Reference::Extract) => "for a whole source",
+            Self::CentralStore(Reference::Find) => "for all sources that a search finds",
+            Self::Template(Trick::Data, _) => "in a value",
+            Self::Template(Trick::Literal, _) => "in a literal template",
+            Self::Template(Trick::Label, _) => "in a label",
+            Self::Template(Trick::Annotation, _) => "in an annotation",
+            Self::Template(Trick::Rewrite, _) => "where keys are renamed",
+            Self::Template(Trick::ConfigMap, _) => "in a ConfigMap",
+            Self::Template(Trick::Secret, _) => "in a Secret",
+            Self::Template(Trick::AccountToken, _) => "of a ServiceAccount",
+            Self::Template(Trick::BootstrapToken, _) => "for bootstrapping",
+            Self::Label(Labelling::Patch) => "by a patch",
+            Self::Label(Labelling::Replace) => "by an update",
+            Self::Label(Labelling::Status) => "by a patch of its status",
+            Self::Label(Labelling::Finalize) => "by its finalizers",
+            Self::Impersonate(identity) | Self::Token(identity) => match identity {
+                Identity::Operator => "of External Secrets Operator",
+                Identity::StoreAccount => "of the ServiceAccount of a store",
+                Identity::Masters => "of an administrator in system:masters",
+            },
+            Self::Pod(PodRoute::BesideTheSource) => "in the namespace of the source",
+            Self::Pod(PodRoute::AsOperator) => "in the namespace of the operator, with its ServiceAccount",
+            Self::Pod(PodRoute::ForeignVolume) => "with a volume that names another namespace",
+            Self::Pod(PodRoute::Ephemeral) => "by an ephemeral container in the namespace of the source",
+            Self::OwnStore(_)
+            | Self::Platform(_)
+            | Self::Template(Trick::HostByName | Trick::Target, _)
+            | Self::Webhook(_)
+            | Self::Label(Labelling::Create)
+            | Self::Grant
+            | Self::Conditions
+            | Self::StoreAccount => return None,
+        })
+    }
+}
+
+/// Its title, with its form: `pod, in the namespace of the source`.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.title())?;
+        self.form().map_or(Ok(()), |form| write!(f, ", {form}"))
+    }
+}
+
+/// Its route, and whether that is taken by changing something harmless.
+impl fmt::Display for Trespass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.route.fmt(f)?;
+        f.write_str(if self.afterwards { ", as a change of something harmless" } else { "" })
+    }
+}
+
 impl Disguise {
     /// An action of the template language that calls `function` with its `arguments`, all quoted.
     pub(super) fn call(self, function: &str, arguments: &[&str]) -> String {
@@ -318,7 +382,7 @@ impl Disguise {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::strategy::ValueTree;
     use rstest::rstest;
@@ -345,5 +409,25 @@ mod tests {
             })
             .collect();
         assert_eq!(titles.len(), 26, "{titles:?}");
+    }
+
+    #[test]
+    fn a_reason_tells_routes_of_one_title_apart() {
+        let routes = (0..2_000).map(|index| {
+            let mut runner = generate::runner(7, "p08", index);
+            trespass(&Model::default()).new_tree(&mut runner).unwrap().current().route
+        });
+        let mut by_text: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for route in routes {
+            // A template does the same in any disguise.
+            let form = match route {
+                Route::Template(trick, _) => format!("{trick:?}"),
+                route => format!("{route:?}"),
+            };
+            by_text.entry(route.to_string()).or_default().insert(form);
+        }
+        let alike: Vec<_> = by_text.iter().filter(|(_, forms)| forms.len() > 1).collect();
+        assert!(alike.is_empty(), "{alike:?}");
+        assert!(by_text.contains_key("impersonate, of External Secrets Operator"), "{by_text:?}");
     }
 }

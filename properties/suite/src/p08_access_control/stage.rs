@@ -23,11 +23,11 @@ use super::attempt::Scene;
 use super::call::{Answer, CORE, Call, EXTERNAL_SECRETS, Reply, collection};
 use super::canary::{self, entitled};
 use super::objects::{self, OWN, VALUE};
-use super::reach::ReachError;
+use super::reach::{Kinds, ReachError};
 use super::route::{Impostor, PlatformKind, Route};
 use super::trial::Trial;
 use crate::observation::Observation;
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::deploy::wait_for_root_ca;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::sources::{SharedLease, SourceError};
@@ -89,14 +89,24 @@ pub(super) fn request(act: &'static str) -> impl FnOnce(kube::Error) -> AccessEr
     move |source| AccessError::Request { act, source: Box::new(source) }
 }
 
+/// A case, and where it takes place.
+#[derive(Clone, Copy)]
+pub(super) struct Stage<'a> {
+    pub(super) env: &'a Arc<TestBed>,
+    pub(super) kinds: &'a Kinds,
+    pub(super) id: CaseId,
+    pub(super) attack: &'a Attack,
+}
+
 /// Sets the stage, lets the tenant try, judges, and clears the stage.
-pub(super) async fn attack(env: &Arc<Environment>, id: CaseId, attack: &Attack) -> Result<Observation, AccessError> {
+pub(super) async fn attack(stage: Stage<'_>) -> Result<Observation, AccessError> {
+    let Stage { env, id, .. } = stage;
     let admin = env.client_for(id);
     let sources = canary::share(env, &admin, &agent(id)).await?;
     let mine = env.namespaces.lease(&admin).await?;
     let neighbour = env.namespaces.lease(&admin).await?;
     let mut created = Vec::new();
-    let observation = within(env, id, attack, &sources, [&mine, &neighbour], &mut created).await;
+    let observation = within(stage, &sources, [&mine, &neighbour], &mut created).await;
     for path in created.into_iter().rev() {
         // What is left in the namespaces goes with them, and the rest is swept by its label.
         Call::delete(path).send(&admin).await.ok();
@@ -108,19 +118,18 @@ pub(super) async fn attack(env: &Arc<Environment>, id: CaseId, attack: &Attack) 
 }
 
 async fn within(
-    env: &Arc<Environment>,
-    id: CaseId,
-    attack: &Attack,
+    stage: Stage<'_>,
     sources: &SharedLease,
     [mine, neighbour]: [&Lease; 2],
     created: &mut Vec<String>,
 ) -> Result<Observation, AccessError> {
+    let Stage { env, id, attack, .. } = stage;
     let admin = env.client_for(id);
     // The neighbour is labelled last: when it is served, the operator has seen both.
     namespaces::set_labels(&admin, &agent(id), &mine.name, &attack.labels).await?;
     namespaces::set_labels(&admin, &agent(id), &neighbour.name, &attack.neighbour).await?;
     let tenant = Tenant::create(env, id, &mine.name, attack.rights).await?;
-    let observation = as_tenant(env, id, attack, sources, [mine, neighbour], &tenant, created).await;
+    let observation = as_tenant(stage, sources, [mine, neighbour], &tenant, created).await;
     // Whatever came of it: the namespace goes back to the pool, and nobody is to have rights in it any more.
     let removed = tenant.remove(env, id).await;
     let observation = observation?;
@@ -130,14 +139,13 @@ async fn within(
 
 /// The part of a case in which the tenant is there.
 async fn as_tenant(
-    env: &Arc<Environment>,
-    id: CaseId,
-    attack: &Attack,
+    stage: Stage<'_>,
     sources: &SharedLease,
     [mine, neighbour]: [&Lease; 2],
     tenant: &Tenant,
     created: &mut Vec<String>,
 ) -> Result<Observation, AccessError> {
+    let Stage { env, kinds, id, attack } = stage;
     let admin = env.client_for(id);
     for lease in [mine, neighbour] {
         wait_for_root_ca(&admin, &lease.name).await?;
@@ -178,6 +186,7 @@ async fn as_tenant(
     let scan = scan(&scene, sources, &private)?;
     let mut trial = Trial {
         env,
+        kinds,
         id,
         admin,
         operator: None,
@@ -191,6 +200,7 @@ async fn as_tenant(
         created,
         awaits: BTreeMap::new(),
         products: Vec::new(),
+        let_through: Vec::new(),
         observation: Observation::of(Outcome::Held),
     };
     for target in expected_in(trial.scene.model, trial.scene.neighbour, trial.neighbour).values() {
@@ -322,7 +332,7 @@ async fn authority(admin: &Client, scene: &Scene<'_>) -> Result<String, AccessEr
 }
 
 /// Waits until the neighbour has what it is authorised for: the twin of all that the tenant must not get.
-async fn served(env: &Environment, neighbour: &str, attack: &Attack) -> Result<(), AccessError> {
+async fn served(env: &TestBed, neighbour: &str, attack: &Attack) -> Result<(), AccessError> {
     let expected = expected_in(&env.model, neighbour, &attack.neighbour);
     let what = format!("the neighbour {neighbour} served with all that it is authorised for");
     wait::until(&env.observer, &what, env.provisioning_bound(), |view| {

@@ -19,17 +19,18 @@ use serde_json::Value;
 use super::attempt::{Admitted, Attempt, Scene};
 use super::call::{Answer, Call, Denial, Reply};
 use super::objects::VALUE;
-use super::reach;
+use super::reach::{self, Kinds};
 use super::route::{Route, Trespass};
 use super::stage::{AccessError, OWN_VALUE, looked_at, request};
 use crate::observation::{self, Observation};
 use crate::testbed::sources::SharedLease;
 use crate::testbed::tenant::{self, Tenant};
-use crate::testbed::{Environment, HOLD};
+use crate::testbed::{HOLD, TestBed};
 
 /// An attack under way.
 pub(super) struct Trial<'a> {
-    pub(super) env: &'a Arc<Environment>,
+    pub(super) env: &'a Arc<TestBed>,
+    pub(super) kinds: &'a Kinds,
     pub(super) id: CaseId,
     pub(super) admin: Client,
     pub(super) operator: Option<Client>,
@@ -48,7 +49,9 @@ pub(super) struct Trial<'a> {
     /// look at before.
     pub(super) awaits: BTreeMap<String, bool>,
     /// Secrets of the tenant's namespace that must not come to be, each with what made it.
-    pub(super) products: Vec<(String, &'static str)>,
+    pub(super) products: Vec<(String, String)>,
+    /// What was let through so far, any of which may have brought what is found at the end.
+    pub(super) let_through: Vec<String>,
     pub(super) observation: Observation,
 }
 
@@ -69,32 +72,31 @@ impl Trial<'_> {
         if *afterwards {
             attempt = attempt.afterwards();
         }
-        let title = route.title();
         for call in &attempt.prepare {
-            let reply = self.send(call, title).await?;
+            let reply = self.send(call, trespass).await?;
             // An attempt of the same case may have made it.
             if reply.answer != Answer::Admitted && reply.answer != Answer::exists() {
-                self.unknown(format!("{title}: it could not be prepared: {:?}", reply.answer));
+                self.unknown(format!("{trespass}: it could not be prepared: {:?}", reply.answer));
                 return Ok(());
             }
         }
-        let reply = self.send(&attempt.call, title).await?;
+        let reply = self.send(&attempt.call, trespass).await?;
         match &reply.answer {
-            Answer::Admitted => self.admitted(title, &attempt, &reply).await,
+            Answer::Admitted => self.admitted(trespass, &attempt, &reply).await,
             Answer::Denied(Denial::Policy(name)) if !self.scene.model.admission_policies.contains(name) => {
-                self.unknown(format!("{title}: refused by policy {name}, which is none of the configuration's"));
+                self.unknown(format!("{trespass}: refused by policy {name}, which is none of the configuration's"));
                 Ok(())
             }
-            Answer::Denied(denial) => self.justify(title, &attempt, denial).await,
+            Answer::Denied(denial) => self.justify(trespass, &attempt, denial).await,
             Answer::Failed(why) => {
-                self.unknown(format!("{title}: the attempt failed with {why}, which is no refusal"));
+                self.unknown(format!("{trespass}: the attempt failed with {why}, which is no refusal"));
                 Ok(())
             }
         }
     }
 
     /// Sends a request of the tenant, notes what it makes, and looks for values in the answer.
-    async fn send(&mut self, call: &Call, title: &str) -> Result<Reply, AccessError> {
+    async fn send(&mut self, call: &Call, trespass: &Trespass) -> Result<Reply, AccessError> {
         let call = call.clone().labelled(RUN_LABEL, self.scene.run);
         let reply = call.send(&self.tenant.client).await.map_err(request("try a route"))?;
         if reply.answer == Answer::Admitted {
@@ -104,40 +106,41 @@ impl Trial<'_> {
         let mut found = self.scan.find_all_in_json(&parsed);
         found.extend(self.scan.find_all(&reply.body));
         if let Some(leak) = foreign(&found) {
-            self.observation.outcome = self.obtained(leak.label, &format!("the answer to \"{title}\""));
+            self.observation.outcome = self.obtained(leak.label, &format!("the answer to \"{trespass}\""));
         }
         Ok(reply)
     }
 
     /// What it means that an attempt was let through.
-    async fn admitted(&mut self, title: &'static str, attempt: &Attempt, reply: &Reply) -> Result<(), AccessError> {
+    async fn admitted(&mut self, trespass: &Trespass, attempt: &Attempt, reply: &Reply) -> Result<(), AccessError> {
+        let title = trespass.route.title();
         match &attempt.admitted {
             Admitted::Trespass => {
                 self.count(title, "let through");
-                self.violated(format!("{} could: {title}", self.who()));
+                self.violated(format!("{} could: {trespass}", self.who()));
                 return Ok(());
             }
             Admitted::Field(pointer) => {
                 let kept: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
                 self.count(title, "without effect");
                 if kept.pointer(pointer).is_some() {
-                    self.violated(format!("{title}: the API server keeps {pointer}, which names another namespace"));
+                    self.violated(format!("{trespass}: the API server keeps {pointer}, which names another namespace"));
                 }
                 return Ok(());
             }
             Admitted::Blind(why) => {
                 self.count(title, "let through");
-                self.unknown(format!("{title}: let through, and {why}"));
+                self.unknown(format!("{trespass}: let through, and {why}"));
                 return Ok(());
             }
-            Admitted::Product(secret) => self.products.push((secret.clone(), title)),
+            Admitted::Product(secret) => self.products.push((secret.clone(), trespass.to_string())),
             Admitted::Bytes => {}
         }
         if let Some(path) = &attempt.store {
             looked_at(&self.admin, path).await?;
         }
         if let Some(then) = &attempt.then {
-            let reply = self.send(then, title).await?;
+            let reply = self.send(then, trespass).await?;
             match reply.answer {
                 Answer::Admitted => {}
                 Answer::Denied(denial) => {
@@ -145,22 +148,23 @@ impl Trial<'_> {
                     return Ok(());
                 }
                 Answer::Failed(why) => {
-                    self.unknown(format!("{title}: what uses it failed with {why}, which is no refusal"));
+                    self.unknown(format!("{trespass}: what uses it failed with {why}, which is no refusal"));
                     return Ok(());
                 }
             }
         }
         self.count(title, "let through");
+        self.let_through.push(trespass.to_string());
         self.awaits.extend(attempt.awaits.iter().map(|name| (name.clone(), attempt.changed)));
         Ok(())
     }
 
     /// Shows that a refusal was for the right reason: a request like it is let through.
-    async fn justify(&mut self, title: &'static str, attempt: &Attempt, denial: &Denial) -> Result<(), AccessError> {
+    async fn justify(&mut self, trespass: &Trespass, attempt: &Attempt, denial: &Denial) -> Result<(), AccessError> {
         if let Some(harmless) = &attempt.harmless {
             let answer = harmless.send(&self.tenant.client).await.map_err(request("try a twin"))?.answer;
             if answer != Answer::Admitted {
-                self.unknown(format!("{title}: refused by {denial}, and so is what must be allowed: {answer:?}"));
+                self.unknown(format!("{trespass}: refused by {denial}, and so is what must be allowed: {answer:?}"));
                 return Ok(());
             }
         }
@@ -172,11 +176,11 @@ impl Trial<'_> {
                 answer = call.send(&self.operator().await?).await.map_err(request("try a twin"))?.answer;
             }
             if !matches!(answer, Answer::Admitted | Answer::Denied(Denial::Policy(_) | Denial::Webhook(_))) {
-                self.unknown(format!("{title}: refused by {denial}, but nobody can do it: {answer:?}"));
+                self.unknown(format!("{trespass}: refused by {denial}, but nobody can do it: {answer:?}"));
                 return Ok(());
             }
         }
-        self.count(title, &format!("refused by {denial}"));
+        self.count(trespass.route.title(), &format!("refused by {denial}"));
         Ok(())
     }
 
@@ -267,7 +271,9 @@ impl Trial<'_> {
         });
         match held.await {
             Ok(()) => {}
-            Err(WaitError::Impossible { why, .. }) => self.violated(format!("{}: {why}", self.who())),
+            Err(WaitError::Impossible { why, .. }) => {
+                self.violated(format!("{}: {why}{}", self.who(), self.by_way_of()));
+            }
             Err(error) => self.end_as(observation::failed(&error)),
         }
     }
@@ -278,24 +284,32 @@ impl Trial<'_> {
         let mut namespaces = BTreeSet::from([scene.mine, scene.neighbour, operator::NAMESPACE]);
         namespaces.extend(["default", "kube-system"]);
         namespaces.extend(scene.model.sources.keys().map(|source| source.namespace.as_str()));
-        let search = reach::search(&self.tenant.client, &self.env.kinds, &namespaces, &self.scan).await?;
+        let search = reach::search(&self.tenant.client, self.kinds, &namespaces, &self.scan).await?;
         self.observation.add_context("object searched", search.objects as u64);
         if !search.found.iter().any(|(name, _)| name == OWN_VALUE) {
             self.unknown("the search does not find the tenant's own value".to_owned());
         }
         if let Some((found, place)) = search.found.iter().find(|(name, _)| name != OWN_VALUE) {
-            self.end_as(self.obtained(found, place));
+            self.end_as(self.obtained(found, &format!("{place}{}", self.by_way_of())));
         }
         let mut received = self.receiver.iter().flat_map(Receiver::received);
         let found = received.find_map(|one| foreign(&self.scan.find_all(one.expose())).map(|leak| leak.label));
         if let Some(found) = found {
-            self.end_as(self.obtained(found, "what was sent to its own server"));
+            self.end_as(self.obtained(found, &format!("what was sent to its own server{}", self.by_way_of())));
         }
         Ok(())
     }
 
     fn who(&self) -> String {
         format!("a tenant with {} in {}", self.scene.rights, self.scene.mine)
+    }
+
+    /// The routes that may have brought what is found only at the end.
+    fn by_way_of(&self) -> String {
+        match self.let_through.as_slice() {
+            [] => String::new(),
+            routes => format!("; let through before: {}", routes.join("; ")),
+        }
     }
 
     fn obtained(&self, value: &str, place: &str) -> Outcome {

@@ -18,7 +18,7 @@ use super::Deeds;
 use super::operation::{Actor, Made, Operation, Place, Verb};
 use super::trail::Fact;
 use crate::observation::Observation;
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::tenant::Tenant;
 
 /// Label of the Secrets that people make, by which all of them are removed at once.
@@ -30,7 +30,7 @@ const WATCH_SECONDS: u32 = 1;
 ///
 /// # Errors
 /// When the API server refuses.
-pub(super) async fn clean(env: &Environment, namespace: &str) -> Result<(), kube::Error> {
+pub(super) async fn clean(env: &TestBed, namespace: &str) -> Result<(), kube::Error> {
     let secrets: Api<Secret> = Api::namespaced(env.cluster.client.clone(), namespace);
     secrets.delete_collection(&DeleteParams::default(), &made_by_people()).await.map(drop)
 }
@@ -53,7 +53,7 @@ pub(super) struct People {
 impl People {
     /// Those of a case that looks at `targets`.
     pub(super) async fn new<'a>(
-        env: &Environment,
+        env: &TestBed,
         id: CaseId,
         tenant: &Tenant,
         targets: impl Iterator<Item = &'a Target>,

@@ -19,11 +19,12 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::World;
 use crate::observation::Observation;
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::tenant::{Rights, Tenant};
 
@@ -58,7 +59,8 @@ struct Lifted {
 
 /// Lifts the policies that refuse a hand-made copy of `target` and puts them back, as often as `flips` says.
 pub(super) async fn play(
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
+    alone: &Mutex<()>,
     target: &Target,
     flips: usize,
     cases: &[(CaseId, World)],
@@ -66,7 +68,7 @@ pub(super) async fn play(
     let number = cases.first().map(|(id, _)| id.index).unwrap_or_default();
     let exemption = format!("{}-{number}", env.namespaces.run());
     let mut live = join_all(cases.iter().map(|(id, _)| Live::begin(env, *id, &exemption))).await;
-    let _alone = env.policies.lock().await;
+    let _alone = alone.lock().await;
     for _ in 0..flips {
         if let Err(ended) = flip(env, target, &exemption, &mut live).await {
             live.iter_mut().for_each(|live| live.end_with(&ended.outcome));
@@ -75,7 +77,7 @@ pub(super) async fn play(
     join_all(live.into_iter().map(|live| live.finish(env))).await
 }
 
-async fn flip(env: &Environment, target: &Target, exemption: &str, live: &mut [Live]) -> Result<(), Observation> {
+async fn flip(env: &TestBed, target: &Target, exemption: &str, live: &mut [Live]) -> Result<(), Observation> {
     let secret = hand_made(target);
     join_all(live.iter_mut().map(|live| live.refused(env, &secret, None))).await;
     let mut lifted = Vec::new();
@@ -96,7 +98,7 @@ async fn flip(env: &Environment, target: &Target, exemption: &str, live: &mut [L
 
 /// Lifts every policy of the configuration that refuses the write of the first case, one after the other.
 async fn lift_all(
-    env: &Environment,
+    env: &TestBed,
     exemption: &str,
     live: &[Live],
     secret: &Secret,
@@ -128,7 +130,7 @@ async fn lift_all(
 }
 
 impl Live {
-    async fn begin(env: &Environment, id: CaseId, exemption: &str) -> Self {
+    async fn begin(env: &TestBed, id: CaseId, exemption: &str) -> Self {
         let mut live = Self { id, lease: None, tenant: None, observation: Observation::of(Outcome::Held) };
         if let Err(failed) = live.populate(env, exemption).await {
             live.observation = failed;
@@ -136,7 +138,7 @@ impl Live {
         live
     }
 
-    async fn populate(&mut self, env: &Environment, exemption: &str) -> Result<(), Observation> {
+    async fn populate(&mut self, env: &TestBed, exemption: &str) -> Result<(), Observation> {
         let client = env.client_for(self.id);
         let name = self.lease.insert(env.namespaces.lease(&client).await?).name.clone();
         let labels = Labels::from([(EXEMPT.to_owned(), exemption.to_owned())]);
@@ -170,7 +172,7 @@ impl Live {
     }
 
     /// A policy of the configuration refuses the write: already, or within the bound after it was put back.
-    async fn refused(&mut self, env: &Environment, secret: &Secret, since: Option<Instant>) {
+    async fn refused(&mut self, env: &TestBed, secret: &Secret, since: Option<Instant>) {
         if self.observation.outcome != Outcome::Held {
             return;
         }
@@ -216,7 +218,7 @@ impl Live {
         }
     }
 
-    async fn finish(mut self, env: &Environment) -> (Observation, Vec<Lease>) {
+    async fn finish(mut self, env: &TestBed) -> (Observation, Vec<Lease>) {
         if let Some(tenant) = self.tenant.take()
             && let Err(error) = tenant.remove(env, self.id).await
         {

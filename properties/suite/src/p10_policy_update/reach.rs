@@ -16,7 +16,7 @@ use super::subject::{Allowed, Subject, SubjectError};
 use super::{World, share_of};
 use crate::observation::{self, Observation};
 use crate::oracle::Expected;
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::rotation::until_like;
 use crate::testbed::settle::{Past, settle_by};
@@ -36,7 +36,7 @@ struct Live {
 
 /// Leads all cases through the stages of a policy, the first of which allows everybody.
 pub(super) async fn play(
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
     subject: &Subject<'_>,
     stages: &[Allowed],
     cases: &[(CaseId, World)],
@@ -63,7 +63,7 @@ fn is_allowed(allowed: &Allowed, grant: Option<&String>) -> bool {
 
 impl Live {
     /// Makes and labels the namespaces.
-    async fn begin(env: &Arc<Environment>, subject: &Subject<'_>, id: CaseId, world: &World) -> Self {
+    async fn begin(env: &Arc<TestBed>, subject: &Subject<'_>, id: CaseId, world: &World) -> Self {
         let (leases, seen, observation) = (Vec::new(), BTreeMap::new(), Observation::of(Outcome::Held));
         let mut live = Self { id, leases, consumer: None, seen, observation };
         if let Err(failed) = live.populate(env, subject, world).await {
@@ -72,7 +72,7 @@ impl Live {
         live
     }
 
-    async fn populate(&mut self, env: &Environment, subject: &Subject<'_>, world: &World) -> Result<(), Observation> {
+    async fn populate(&mut self, env: &TestBed, subject: &Subject<'_>, world: &World) -> Result<(), Observation> {
         let client = env.client_for(self.id);
         for grant in &world.grants {
             let lease = env.namespaces.lease(&client).await?;
@@ -97,7 +97,7 @@ impl Live {
     /// with what they held before.
     async fn judge(
         &mut self,
-        env: &Environment,
+        env: &TestBed,
         subject: &Subject<'_>,
         before: Option<&Allowed>,
         allowed: &Allowed,
@@ -180,7 +180,7 @@ impl Live {
         }
     }
 
-    async fn finish(mut self, env: &Arc<Environment>) -> (Observation, Vec<Lease>) {
+    async fn finish(mut self, env: &Arc<TestBed>) -> (Observation, Vec<Lease>) {
         if let Some(consumer) = self.consumer.take()
             && let Err(error) = consumer.remove(env, self.id).await
         {

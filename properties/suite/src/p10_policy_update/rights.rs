@@ -24,7 +24,7 @@ use super::{World, share_of};
 use crate::observation::{self, Observation};
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::rotation::until_like;
-use crate::testbed::{Environment, HOLD};
+use crate::testbed::{HOLD, TestBed};
 
 /// Life of an account's token in seconds: the API server's shortest.
 const TOKEN_SECONDS: i64 = 600;
@@ -41,7 +41,7 @@ struct Live {
 
 /// Takes the rights away in the way of `revocation` and gives them back, with all cases at each step.
 pub(super) async fn play(
-    env: &Arc<Environment>,
+    env: &Arc<TestBed>,
     subject: &Subject<'_>,
     revocation: Rights,
     cases: &[(CaseId, World)],
@@ -56,7 +56,7 @@ pub(super) async fn play(
 }
 
 async fn steps(
-    env: &Environment,
+    env: &TestBed,
     subject: &Subject<'_>,
     revocation: Rights,
     cases: &[(CaseId, World)],
@@ -84,7 +84,7 @@ async fn steps(
 }
 
 impl Live {
-    async fn begin(env: &Environment, subject: &Subject<'_>, id: CaseId, world: &World, values: &Values) -> Self {
+    async fn begin(env: &TestBed, subject: &Subject<'_>, id: CaseId, world: &World, values: &Values) -> Self {
         let mut live = Self { id, leases: Vec::new(), before: None, observation: Observation::of(Outcome::Held) };
         if let Err(failed) = live.populate(env, subject, world, values).await {
             live.observation = failed;
@@ -94,7 +94,7 @@ impl Live {
 
     async fn populate(
         &mut self,
-        env: &Environment,
+        env: &TestBed,
         subject: &Subject<'_>,
         world: &World,
         values: &Values,
@@ -119,7 +119,7 @@ impl Live {
     /// A namespace that asks now gets nothing, and the copy that there is stays as it is.
     async fn without_rights(
         &mut self,
-        env: &Environment,
+        env: &TestBed,
         subject: &Subject<'_>,
         cases: &[(CaseId, World)],
         took: Duration,
@@ -168,7 +168,7 @@ impl Live {
     /// The namespace that asked in vain is served.
     async fn with_rights(
         &mut self,
-        env: &Environment,
+        env: &TestBed,
         subject: &Subject<'_>,
         values: &Values,
         took: Duration,
@@ -191,7 +191,7 @@ impl Live {
 
 /// The accounts of a subject's stores, each with a source that it reads.
 async fn readers(
-    env: &Environment,
+    env: &TestBed,
     subject: &Subject<'_>,
     case: Option<CaseId>,
 ) -> Result<Vec<(Client, SourceRef)>, Observation> {

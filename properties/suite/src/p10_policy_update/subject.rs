@@ -18,7 +18,7 @@ use kube::{Api, Client};
 use serde_json::{Map, Value, json};
 
 use super::regime::{self, Governed, Regime};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::bindings::{Binding, BindingError};
 use crate::testbed::known_bugs::Maker;
 
@@ -84,7 +84,7 @@ impl<'a> Subject<'a> {
     /// Reads a target and its stores as they are deployed, and applies them under `name`; `number` is unique among the
     /// subjects of a run.
     pub(super) async fn create(
-        env: &'a Environment,
+        env: &'a TestBed,
         client: &Client,
         target: &'a Target,
         governed: Governed,
@@ -148,7 +148,7 @@ impl<'a> Subject<'a> {
 
     /// Changes its policy, where the configuration keeps it, so that these values of the grant label are allowed. What
     /// admits is changed before what selects.
-    pub(super) async fn allow(&self, env: &Environment, allowed: &Allowed) -> Result<(), SubjectError> {
+    pub(super) async fn allow(&self, env: &TestBed, allowed: &Allowed) -> Result<(), SubjectError> {
         let regime = self.governed.regime;
         for store in &self.stores {
             let allowed = allowed.as_ref().filter(|_| regime != Regime::Selectors);
@@ -159,7 +159,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Takes the rights of its stores' accounts away, in one of two ways, or gives them back.
-    pub(super) async fn set_rights(&self, env: &Environment, rights: Rights) -> Result<(), SubjectError> {
+    pub(super) async fn set_rights(&self, env: &TestBed, rights: Rights) -> Result<(), SubjectError> {
         for object in self.rights(env) {
             let changed = match (rights, object["kind"].as_str()) {
                 (Rights::Given, _) => self.applier.apply(&object).await,
@@ -177,7 +177,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Removes everything, its copies first.
-    pub(super) async fn remove(&self, env: &Environment) -> Result<(), SubjectError> {
+    pub(super) async fn remove(&self, env: &TestBed) -> Result<(), SubjectError> {
         self.applier.remove(&self.distribution(env, None)).await?;
         let secret = &self.target.secret;
         let what = format!("all copies {secret} of {} gone", self.name);
@@ -201,12 +201,12 @@ impl<'a> Subject<'a> {
         Ok(())
     }
 
-    fn metadata(&self, env: &Environment, name: &str, namespace: Option<&str>) -> Value {
+    fn metadata(&self, env: &TestBed, name: &str, namespace: Option<&str>) -> Value {
         let labels = json!({ RUN_LABEL: env.namespaces.run() });
         json!({ "name": name, "namespace": namespace, "labels": labels })
     }
 
-    fn rights(&self, env: &Environment) -> Vec<Value> {
+    fn rights(&self, env: &TestBed) -> Vec<Value> {
         const GROUP: &str = "rbac.authorization.k8s.io";
         let objects = self.accounts().flat_map(|Account { namespace, name, rules }| {
             let metadata = self.metadata(env, name, Some(namespace));
@@ -221,7 +221,7 @@ impl<'a> Subject<'a> {
         objects.collect()
     }
 
-    fn store(&self, env: &Environment, store: &Store, allowed: Option<&BTreeSet<String>>) -> Value {
+    fn store(&self, env: &TestBed, store: &Store, allowed: Option<&BTreeSet<String>>) -> Value {
         let mut spec = store.spec.clone();
         for condition in spec.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(selector) = condition.get_mut("namespaceSelector") {
@@ -237,7 +237,7 @@ impl<'a> Subject<'a> {
             "metadata": self.metadata(env, &store.name, None), "spec": spec })
     }
 
-    fn distribution(&self, env: &Environment, allowed: Option<&BTreeSet<String>>) -> Value {
+    fn distribution(&self, env: &TestBed, allowed: Option<&BTreeSet<String>>) -> Value {
         let mut spec = self.spec.clone();
         let deprecated = spec.as_object_mut().and_then(|spec| spec.remove("namespaceSelector"));
         let listed = spec.get("namespaceSelectors").and_then(Value::as_array).cloned();

@@ -1,6 +1,7 @@
 //! Makes a fault, and takes it back.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
@@ -15,7 +16,8 @@ use tokio::time::Instant;
 use super::fault::{Fault, keys_to_lose};
 use super::rights::{Revoked, RightsError};
 use super::scope::{Scope, World};
-use crate::testbed::Environment;
+use crate::supplies::Gates;
+use crate::testbed::TestBed;
 use crate::testbed::sources::{ExclusiveLease, Part, SourceError, Withdrawn};
 
 /// How often is asked what cannot be watched.
@@ -47,7 +49,7 @@ pub(super) enum BreakageError {
 pub(super) type Leases = BTreeMap<SourceRef, ExclusiveLease>;
 
 /// Writes new values to all sources; gives the instant of the last.
-pub(super) async fn write(env: &Environment, leases: &mut Leases, world: &World) -> Result<Instant, SourceError> {
+pub(super) async fn write(env: &TestBed, leases: &mut Leases, world: &World) -> Result<Instant, SourceError> {
     let mut written = Instant::now();
     for (source, lease) in leases {
         if let Some(values) = world.get(source) {
@@ -59,6 +61,7 @@ pub(super) async fn write(env: &Environment, leases: &mut Leases, world: &World)
 
 /// A fault that is on.
 pub(super) struct Broken {
+    gates: Arc<Gates>,
     undo: Undo,
     /// Connections that each store's gate had taken before.
     contacts: BTreeMap<String, u64>,
@@ -76,14 +79,15 @@ enum Undo {
 impl Broken {
     /// Makes a fault. One that is over at once is over when this ends.
     pub(super) async fn make(
-        env: &Environment,
+        env: &TestBed,
+        gates: &Arc<Gates>,
         scope: &Scope,
         leases: &Leases,
         fault: Fault,
     ) -> Result<Self, BreakageError> {
         let undo = match fault {
             Fault::Connection(mode) => {
-                set(env, scope, mode);
+                set(gates, scope, mode);
                 Undo::Connection
             }
             Fault::SourceDeleted | Fault::KeyDeleted(_) | Fault::SourceUntagged => {
@@ -105,19 +109,19 @@ impl Broken {
                 Undo::Start(Component::ApiServer)
             }
         };
-        let contacts = env.gates.iter().map(|(store, gate)| (store.clone(), gate.connections()));
-        Ok(Self { undo, contacts: contacts.collect() })
+        let contacts = gates.iter().map(|(store, gate)| (store.clone(), gate.connections()));
+        Ok(Self { gates: Arc::clone(gates), undo, contacts: contacts.collect() })
     }
 
     /// Waits until External Secrets Operator has come to each of the stores of `target` since.
     pub(super) async fn until_contacted(
         &self,
-        env: &Environment,
+        env: &TestBed,
         target: &Target,
         within: Duration,
     ) -> Result<(), BreakageError> {
         for store in &target.stores {
-            let gate = env.gates.get(&store.name);
+            let gate = self.gates.get(&store.name);
             let gate = gate.ok_or_else(|| BreakageError::Nothing(format!("no gate before store {}", store.name)))?;
             let before = self.contacts.get(&store.name).copied().unwrap_or_default();
             gate.until_contacted(&env.observer, before, within).await?;
@@ -129,14 +133,14 @@ impl Broken {
     /// which everything can work again.
     pub(super) async fn heal(
         self,
-        env: &Environment,
+        env: &TestBed,
         scope: &Scope,
         leases: &mut Leases,
         world: &World,
     ) -> Result<Instant, BreakageError> {
         match self.undo {
             Undo::Nothing => {}
-            Undo::Connection => set(env, scope, Mode::Open),
+            Undo::Connection => set(&self.gates, scope, Mode::Open),
             Undo::Sources(withdrawn) => {
                 for (source, lease) in leases {
                     let values = world.get(source).cloned().unwrap_or_default();
@@ -155,14 +159,14 @@ impl Broken {
     }
 }
 
-fn set(env: &Environment, scope: &Scope, mode: Mode) {
-    for (_, gate) in env.gates.iter().filter(|(store, _)| scope.stores.contains(*store)) {
+fn set(gates: &Gates, scope: &Scope, mode: Mode) {
+    for (_, gate) in gates.iter().filter(|(store, _)| scope.stores.contains(*store)) {
         gate.set(mode);
     }
 }
 
 async fn withdraw(
-    env: &Environment,
+    env: &TestBed,
     leases: &Leases,
     fault: Fault,
 ) -> Result<BTreeMap<SourceRef, Withdrawn>, BreakageError> {
@@ -194,7 +198,7 @@ fn lost_part(model: &Model, source: &SourceRef, fault: Fault) -> Option<Part> {
     }
 }
 
-async fn pause(env: &Environment) -> Result<Paused, BreakageError> {
+async fn pause(env: &TestBed) -> Result<Paused, BreakageError> {
     let paused = env.cluster.pause(Component::ExternalSecrets).await?;
     let paused = paused.ok_or_else(|| BreakageError::Nothing("External Secrets Operator does not run".to_owned()))?;
     let stands = wait::poll("External Secrets Operator stands still", STANDS, EVERY, || async {
@@ -205,9 +209,9 @@ async fn pause(env: &Environment) -> Result<Paused, BreakageError> {
 }
 
 /// Starts a program again. Without it nothing can be told any more, so its failure is the cluster's end.
-pub(super) async fn start(env: &Environment, component: Component) -> Result<(), BreakageError> {
+pub(super) async fn start(env: &TestBed, component: Component) -> Result<(), BreakageError> {
     if let Err(error) = env.cluster.start_again(component).await {
-        return Err(BreakageError::Nothing(env.bury(error)));
+        return Err(BreakageError::Nothing(env.cluster.mark_lost(error)));
     }
     if component == Component::ApiServer {
         env.until_in_sight().await?;

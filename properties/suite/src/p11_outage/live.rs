@@ -22,7 +22,7 @@ use crate::observation::{self, Observation};
 use crate::oracle::Expected;
 use crate::testbed::rotation::Dependent;
 use crate::testbed::settle::{Past, settle};
-use crate::testbed::{Environment, HOLD};
+use crate::testbed::{HOLD, TestBed};
 
 /// A case.
 pub(super) struct Live<'a> {
@@ -40,7 +40,7 @@ pub(super) struct Live<'a> {
 impl<'a> Live<'a> {
     /// Makes the namespaces and waits until the first ones hold the initial values.
     pub(super) async fn settle(
-        env: &'a Arc<Environment>,
+        env: &'a Arc<TestBed>,
         id: CaseId,
         scenario: &Scenario,
         population: &Population,
@@ -62,7 +62,7 @@ impl<'a> Live<'a> {
 
     async fn populate(
         &mut self,
-        env: &'a Arc<Environment>,
+        env: &'a Arc<TestBed>,
         scenario: &Scenario,
         population: &Population,
     ) -> Result<(), Observation> {
@@ -104,7 +104,7 @@ impl<'a> Live<'a> {
     }
 
     /// The positive twin of an outage: an update arrives.
-    pub(super) async fn arrive(&mut self, env: &Environment, world: &World, written: Instant) {
+    pub(super) async fn arrive(&mut self, env: &TestBed, world: &World, written: Instant) {
         if self.is_over() {
             return;
         }
@@ -119,7 +119,7 @@ impl<'a> Live<'a> {
     }
 
     /// Begins to record every change, from a moment on at which all is well.
-    pub(super) async fn record(&mut self, env: &Environment, world: &World) {
+    pub(super) async fn record(&mut self, env: &TestBed, world: &World) {
         for Place { dependent, events, before } in &mut self.places {
             let dependent = &*dependent;
             let Dependent { target, namespace, .. } = dependent;
@@ -147,7 +147,7 @@ impl<'a> Live<'a> {
     }
 
     /// Waits until the fault shows at every copy that it must reach. Without that sign, nothing was tested.
-    pub(super) async fn feel(&mut self, env: &Environment, broken: &Broken, fault: Fault) {
+    pub(super) async fn feel(&mut self, env: &TestBed, broken: &Broken, fault: Fault) {
         if self.is_over() {
             return;
         }
@@ -159,7 +159,7 @@ impl<'a> Live<'a> {
     }
 
     /// Sets and removes the labels whose turn is during outage number `number`, each at its moment after now.
-    pub(super) async fn relabel(&mut self, env: &Environment, number: usize, of: usize, fault: Fault) {
+    pub(super) async fn relabel(&mut self, env: &TestBed, number: usize, of: usize, fault: Fault) {
         let now = Instant::now();
         let is_due = |change: &Move| change.outage.of(&(0..of).collect::<Vec<_>>()) == &number;
         if let Some((dependent, joins)) = self.joining.take_if(|(_, joins)| is_due(joins)) {
@@ -206,7 +206,7 @@ impl<'a> Live<'a> {
     /// `outage` and ended at `healed`.
     pub(super) async fn converge(
         &mut self,
-        env: &Environment,
+        env: &TestBed,
         episode: &Episode,
         new: &World,
         healed: Instant,
@@ -245,7 +245,7 @@ impl<'a> Live<'a> {
     }
 
     /// The last values stay.
-    pub(super) async fn stay(&mut self, env: &Environment, world: &World) {
+    pub(super) async fn stay(&mut self, env: &TestBed, world: &World) {
         if self.is_over() {
             return;
         }
@@ -259,7 +259,7 @@ impl<'a> Live<'a> {
     }
 
     /// Gives all namespaces back.
-    pub(super) fn finish(mut self, env: &Arc<Environment>) -> Observation {
+    pub(super) fn finish(mut self, env: &Arc<TestBed>) -> Observation {
         let seen = self.places.iter().map(|place| &place.dependent).chain(&self.left);
         seen.for_each(|dependent| self.observation.reach(dependent.target));
         let places = self.places.into_iter().map(|place| place.dependent);

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::breakage::{BreakageError, Broken};
 use super::fault::Sign;
 use crate::oracle;
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::rotation::Dependent;
 
 /// A namespace that holds a copy, or asks for one.
@@ -31,7 +31,7 @@ pub(super) enum Harm<'a> {
 
 impl Place<'_> {
     /// Waits until the sign of a fault is seen here.
-    pub(super) async fn feel(&self, env: &Environment, broken: &Broken, sign: Sign) -> Result<(), BreakageError> {
+    pub(super) async fn feel(&self, env: &TestBed, broken: &Broken, sign: Sign) -> Result<(), BreakageError> {
         let Dependent { target, namespace, .. } = &self.dependent;
         let bound = env.propagation_bound(target).limit();
         match sign {

@@ -6,7 +6,7 @@ use credence_model::config::ServiceAccountRef;
 use k8s_openapi::api::rbac::v1::Subject;
 
 use super::scope::Scope;
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::bindings::{Binding, BindingError, is_account};
 
 /// Why rights could not be taken or given back.
@@ -28,7 +28,7 @@ pub(super) struct Revoked(Vec<Binding>);
 
 impl Revoked {
     /// Takes the ServiceAccounts of a scope's stores out of every binding that names them.
-    pub(super) async fn revoke(env: &Environment, scope: &Scope) -> Result<Self, RightsError> {
+    pub(super) async fn revoke(env: &TestBed, scope: &Scope) -> Result<Self, RightsError> {
         let client = &env.cluster.client;
         let stores = scope.targets(&env.model).into_iter().flat_map(|target| &target.stores);
         let (mut bindings, mut accounts) = (BTreeMap::new(), BTreeSet::new());
@@ -57,7 +57,7 @@ impl Revoked {
     }
 
     /// Gives all rights back.
-    pub(super) async fn restore(self, env: &Environment) -> Result<(), RightsError> {
+    pub(super) async fn restore(self, env: &TestBed) -> Result<(), RightsError> {
         for binding in self.0 {
             binding.set(&env.cluster.client, &binding.subjects.iter().collect::<Vec<_>>()).await?;
         }

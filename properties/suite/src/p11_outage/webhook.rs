@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
+use credence_cluster::capability::Capability;
 use credence_cluster::cluster::Component;
 use credence_cluster::operator::WEBHOOK_NOT_CALLED;
 use credence_core::labels::Labels;
@@ -30,7 +31,8 @@ use super::breakage;
 use crate::observation;
 use crate::oracle::{self, Expected, Names};
 use crate::stop::Stop;
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
+use crate::testbed::background::Background;
 use crate::testbed::known_bugs::{self, WEBHOOK_AWAY};
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::operator_resync::asked;
@@ -53,23 +55,23 @@ fn pause_after(failing: Duration) -> Duration {
 }
 
 /// Why the checks cannot be made here, if so.
-pub(super) fn skipped(env: &Environment) -> Option<String> {
-    if let Some(why) = env.cluster.absent(Component::Webhook) {
+pub(super) fn skipped(env: &TestBed) -> Option<String> {
+    if let Err(why) = env.cluster.supports(Capability::Webhook) {
         return Some(why.to_owned());
     }
     asked(&env.model).is_none().then(|| "no namespace asks for a copy by its labels".to_owned())
 }
 
 /// Makes the checks. What is changed for them is changed back even if nobody waits for them any more.
-pub(super) async fn checks(env: &Arc<Environment>, stop: &Stop) -> Vec<CheckRecord> {
-    let played = env.to_the_end(play(Arc::clone(env), stop.clone())).await;
+pub(super) async fn checks(env: &Arc<TestBed>, under_way: &Background, stop: &Stop) -> Vec<CheckRecord> {
+    let played = under_way.to_the_end(play(Arc::clone(env), stop.clone())).await;
     match played.unwrap_or_else(|| Err("the check panicked".to_owned())) {
         Ok(checks) => checks.into(),
         Err(why) => [DELETED, UNLABELLED].map(|what| CheckRecord::unknown(what, &why)).into(),
     }
 }
 
-async fn play(env: Arc<Environment>, stop: Stop) -> Result<[CheckRecord; 2], String> {
+async fn play(env: Arc<TestBed>, stop: Stop) -> Result<[CheckRecord; 2], String> {
     // The cases' own clean-up deletes ExternalSecrets, too.
     env.namespaces.cleaned().await;
     let labels = asked(&env.model).ok_or("no namespace asks for a copy by its labels")?;
@@ -81,7 +83,7 @@ async fn play(env: Arc<Environment>, stop: Stop) -> Result<[CheckRecord; 2], Str
 
 /// Two namespaces with copies.
 struct Scene<'a> {
-    env: &'a Arc<Environment>,
+    env: &'a Arc<TestBed>,
     labels: Labels,
     /// The one that is deleted.
     deleted: String,
@@ -107,7 +109,7 @@ struct Away {
 }
 
 impl<'a> Scene<'a> {
-    async fn set(env: &'a Arc<Environment>, labels: Labels) -> Result<Self, NamespaceError> {
+    async fn set(env: &'a Arc<TestBed>, labels: Labels) -> Result<Self, NamespaceError> {
         let client = &env.cluster.client;
         let deleted = env.namespaces.create(client, &labels).await?;
         let unlabelled = env.namespaces.lease(client).await?;

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::attempt::{Act, Attempt, look_alikes};
 use crate::observation::{self, Observation};
 use crate::oracle::{self, Expected};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::denial::Refusal;
 use crate::testbed::tenant::Tenant;
 
@@ -33,7 +33,7 @@ pub(super) const STORE: &str = "credence-own";
 
 /// A namespace with copies, and somebody who tries things in it.
 pub(super) struct Scene<'a> {
-    pub(super) env: &'a Environment,
+    pub(super) env: &'a TestBed,
     pub(super) id: CaseId,
     pub(super) namespace: &'a str,
     /// Whose copy is in question.

@@ -127,7 +127,7 @@ fn derive(model: &Model, run: &str, object: &Value) -> Result<Target, BundleErro
             "metadata": { "name": reference.name, "namespace": reference.namespace } })
     });
     let objects = stores(model, run).into_iter().chain(sources).chain([object.clone()]);
-    let manifests = objects.map(|object| Manifest { file: "p14".into(), line: 1, object }).collect();
+    let manifests = objects.map(|object| Manifest::made("p14".into(), 1, object)).collect();
     let mut derived = Model::derive(&Bundle::from_manifests(manifests)?);
     // A bundle without ClusterExternalSecret is an error, and there was one in it.
     Ok(derived.targets.remove(0))

@@ -22,7 +22,7 @@ use crate::observation::{self, Observation};
 use crate::oracle;
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::rotation::Rotation;
-use crate::testbed::{Environment, HOLD};
+use crate::testbed::{HOLD, TestBed};
 
 /// The names of the Secrets, each in the namespace of its transition.
 const OLD: &str = "form-old";
@@ -55,7 +55,7 @@ struct Forms {
 
 impl Live {
     /// Brings the old forms to rest on the initial values, and begins to record.
-    pub(super) async fn settle(env: &Arc<Environment>, id: CaseId, rotation: &Rotation, plan: &Plan) -> Self {
+    pub(super) async fn settle(env: &Arc<TestBed>, id: CaseId, rotation: &Rotation, plan: &Plan) -> Self {
         let changeable = changeable(&env.model, &rotation.source);
         let (target, _) = plan.target.of(&changeable);
         let bound = env.propagation_bound(target);
@@ -70,7 +70,7 @@ impl Live {
     }
 
     /// Adds the new form beside the old one, and lets the negative twin change in one step.
-    pub(super) async fn first_step(mut self, env: &Arc<Environment>, begin: Instant) -> Self {
+    pub(super) async fn first_step(mut self, env: &Arc<TestBed>, begin: Instant) -> Self {
         wait::pass_until(begin + self.after).await;
         if let Some(forms) = &self.forms {
             self.observation.add_context(&format!("{} changed in two steps", forms.change), 1);
@@ -82,7 +82,7 @@ impl Live {
     /// Waits until both forms have followed the source, moves the consumers, and removes the old form.
     pub(super) async fn second_step(
         mut self,
-        env: &Arc<Environment>,
+        env: &Arc<TestBed>,
         rotation: &Rotation,
         written: Result<Instant, String>,
     ) -> Observation {
@@ -100,7 +100,7 @@ impl Live {
         self.observation
     }
 
-    async fn finish(&mut self, env: &Environment, rotation: &Rotation, forms: &mut Forms, written: Instant) -> Outcome {
+    async fn finish(&mut self, env: &TestBed, rotation: &Rotation, forms: &mut Forms, written: Instant) -> Outcome {
         let (_, last) = rotation.last_two();
         let left = self.bound.limit().saturating_sub(written.elapsed());
         let both = "old and new consumers served with the last values";
@@ -150,7 +150,7 @@ impl Live {
 }
 
 impl Forms {
-    async fn settle(env: &Arc<Environment>, id: CaseId, rotation: &Rotation, plan: &Plan) -> Result<Self, Outcome> {
+    async fn settle(env: &Arc<TestBed>, id: CaseId, rotation: &Rotation, plan: &Plan) -> Result<Self, Outcome> {
         let mut forms = Self::make(env, id, rotation, plan).await.map_err(|error| unknown(&error))?;
         let bound = env.provisioning_bound();
         let rest = wait::until(&env.observer, "the old forms at rest", bound, |view| {
@@ -172,7 +172,7 @@ impl Forms {
         }
     }
 
-    async fn make(env: &Arc<Environment>, id: CaseId, rotation: &Rotation, plan: &Plan) -> Result<Self, SubjectError> {
+    async fn make(env: &Arc<TestBed>, id: CaseId, rotation: &Rotation, plan: &Plan) -> Result<Self, SubjectError> {
         let (model, run, client) = (&env.model, env.namespaces.run(), env.client_for(id));
         let changeable = changeable(model, &rotation.source);
         let (target, changes) = plan.target.of(&changeable);
@@ -213,7 +213,7 @@ impl Forms {
     }
 
     /// Takes the first step of the two, and the only one of the negative twin; ends when the new form is there.
-    async fn add(&self, env: &Environment, id: CaseId) -> Result<Outcome, SubjectError> {
+    async fn add(&self, env: &TestBed, id: CaseId) -> Result<Outcome, SubjectError> {
         let client = env.client_for(id);
         subject::apply(&client, &agent(id), &self.new).await?;
         subject::apply(&client, &agent(id), &self.afterwards).await?;
@@ -287,7 +287,7 @@ impl Forms {
     }
 
     /// Removes all forms, and gives the namespaces back.
-    async fn clean_up(self, env: &Arc<Environment>, id: CaseId) -> Result<(), SubjectError> {
+    async fn clean_up(self, env: &Arc<TestBed>, id: CaseId) -> Result<(), SubjectError> {
         let client = env.client_for(id);
         for form in [&self.old, &self.new, &self.before] {
             subject::delete(&client, form.name()).await?;

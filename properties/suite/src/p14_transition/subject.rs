@@ -12,7 +12,9 @@ use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 
 use super::form::{self, Form};
-use crate::testbed::Environment;
+use crate::fixture::{Fixture, FixtureError};
+use crate::supplies::Supplies;
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::NamespaceError;
 
 /// How long the copies of a deleted ClusterExternalSecret may stay before the next run has to sweep them.
@@ -43,8 +45,18 @@ pub(super) enum SubjectError {
     },
 }
 
-/// Makes the stores. One that does not become valid is for the cases to find.
-pub(super) async fn prepare(env: &Arc<Environment>) -> Result<(), SubjectError> {
+/// The stores that forms of a copy are read from, once they are in the cluster. One that does not become valid is for the
+/// cases to find.
+#[derive(Debug)]
+pub struct Stores(());
+
+impl Fixture for Stores {
+    async fn set_up(bed: &Arc<TestBed>, _supplies: &Supplies) -> Result<Self, FixtureError> {
+        apply_stores(bed).await.map(Self).map_err(FixtureError::new)
+    }
+}
+
+async fn apply_stores(env: &TestBed) -> Result<(), SubjectError> {
     let stores = form::stores(&env.model, env.namespaces.run());
     Ok(Applier::discover(&env.cluster.client).await?.apply_all(&stores).await?)
 }
@@ -72,7 +84,7 @@ pub(super) async fn delete(client: &Client, name: &str) -> Result<(), SubjectErr
 }
 
 /// Waits until these Secrets are gone from the namespace.
-pub(super) async fn until_gone(env: &Environment, namespace: &str, names: &[&str]) {
+pub(super) async fn until_gone(env: &TestBed, namespace: &str, names: &[&str]) {
     let what = format!("all forms gone from {namespace}");
     let gone = wait::until(&env.observer, &what, GONE, |view| {
         match names.iter().find(|name| view.secret(namespace, name).is_some()) {

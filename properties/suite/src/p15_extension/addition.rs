@@ -198,7 +198,7 @@ impl Addition {
             object["metadata"]["labels"][RUN_LABEL] = json!(run);
         }
         let file = PathBuf::from("extension");
-        objects.into_iter().map(|object| Manifest { file: file.clone(), line: 1, object }).collect()
+        objects.into_iter().map(|object| Manifest::made(file.clone(), 1, object)).collect()
     }
 
     fn store(&self, pattern: &Pattern) -> Value {

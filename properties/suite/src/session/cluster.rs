@@ -1,6 +1,5 @@
 //! The cluster of a session: one that is up already, and what stands before its API server.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
@@ -9,10 +8,11 @@ use credence_cluster::faults::proxy::{Gate, GateError};
 use credence_core::manifest::Manifest;
 
 use crate::options::UP;
+use crate::supplies::Gates;
 
 /// A gate for each store that reads Kubernetes Secrets.
-pub(super) async fn open_gates(cluster: &Cluster, manifests: &[Manifest]) -> Result<BTreeMap<String, Gate>, GateError> {
-    let (mut gates, description) = (BTreeMap::new(), &cluster.description);
+pub(super) async fn open_gates(cluster: &Cluster, manifests: &[Manifest]) -> Result<Gates, GateError> {
+    let (mut gates, description) = (Gates::new(), &cluster.description);
     let reads_kubernetes = |m: &&Manifest| m.object.pointer("/spec/provider/kubernetes").is_some();
     for store in manifests.iter().filter(|m| m.kind() == "ClusterSecretStore").filter(reads_kubernetes) {
         let gate = Gate::open(&description.url, description.host, cluster.authority()).await?;

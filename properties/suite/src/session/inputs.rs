@@ -1,5 +1,6 @@
 //! What a session takes from its options, and from the files that they name.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use credence_cluster::cluster::{ControlPlaneFiles, ControlPlaneFilesError};
@@ -44,38 +45,91 @@ pub(super) fn digest(manifests: &[Manifest]) -> String {
     format!("blake3:{}", hasher.finalize().to_hex())
 }
 
-/// What `credence replay` needs beside the case to test the same configuration.
+/// What `credence replay` needs beside the case to test the same configuration, as a shell takes it.
 pub(super) fn replay_flags(options: &Options) -> String {
-    let mut flags = String::new();
-    if let Some(path) = &options.config {
-        flags.push_str(&format!(" --config {}", path.display()));
-    }
-    if let Some(path) = &options.control_plane {
-        flags.push_str(&format!(" --control-plane {}", path.display()));
-    }
-    if let Some(path) = &options.consumers {
-        flags.push_str(&format!(" --consumers {}", path.display()));
+    let mut words = Vec::new();
+    let mut flag = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    let path = |path: &Path| path.display().to_string();
+    let named = [
+        ("--config", &options.config),
+        ("--control-plane", &options.control_plane),
+        ("--consumers", &options.consumers),
+    ];
+    for (name, given) in named {
+        given.iter().for_each(|given| flag(name, path(given)));
     }
     if let Some(Given { program, chart }) = &options.components.kargo {
-        flags.push_str(&format!(" --kargo {} --kargo-chart {}", program.display(), chart.display()));
+        flag("--kargo", path(program));
+        flag("--kargo-chart", path(chart));
     }
     for kind in &options.also_apply {
-        flags.push_str(&format!(" --also-apply {kind}"));
+        flag("--also-apply", kind.clone());
     }
     if options.cluster == ClusterKind::Kind {
-        flags.push_str(" --cluster kind");
+        flag("--cluster", "kind".to_owned());
     }
     for image in &options.images {
-        flags.push_str(&format!(" --image {}={}", image.of, image.name));
+        flag("--image", format!("{}={}", image.of, image.name));
     }
-    for (part, path) in &options.components.given {
-        flags.push_str(&format!(" --program {part}={}", path.display()));
+    for (part, given) in &options.components.given {
+        flag("--program", format!("{part}={}", given.display()));
     }
     if options.components.providers == Providers::All {
-        flags.push_str(" --external-secrets-providers all");
+        flag("--external-secrets-providers", "all".to_owned());
     }
     if options.time == Time::AsIs {
-        flags.push_str(" --time as-is");
+        flag("--time", "as-is".to_owned());
     }
-    flags
+    words.iter().map(|word| format!(" {}", quoted(word))).collect()
+}
+
+/// A word as a POSIX shell reads it back.
+fn quoted(word: &str) -> Cow<'_, str> {
+    // Only a NUL cannot be quoted, and no path or argument of a program can hold one.
+    shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use credence_programs::supply::{self, Part};
+
+    use super::*;
+    use crate::options::testing::options;
+
+    #[test]
+    fn a_shell_reads_back_the_paths_of_a_replay_line() {
+        let mut components = supply::Options::new(PathBuf::from("cache"));
+        components.given.insert(Part::Etcd, "/opt/my etcd".into());
+        let odd = "it's $HOME/`a`";
+        let options = Options {
+            config: Some("my config".into()),
+            consumers: Some(odd.into()),
+            cluster: ClusterKind::Kind,
+            time: Time::AsIs,
+            components,
+            ..options("out".into())
+        };
+        let flags = replay_flags(&options);
+        assert!(flags.starts_with(" --config 'my config' --consumers "), "{flags}");
+        let expected = [
+            "--config",
+            "my config",
+            "--consumers",
+            odd,
+            "--cluster",
+            "kind",
+            "--program",
+            "etcd=/opt/my etcd",
+            "--time",
+            "as-is",
+        ];
+        assert_eq!(shlex::split(&flags).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_run_of_the_reference_needs_nothing_beside_the_case() {
+        assert_eq!(replay_flags(&options("out".into())), "");
+    }
 }

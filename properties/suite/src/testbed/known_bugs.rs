@@ -14,7 +14,8 @@ use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::Value;
 
-use crate::testbed::Environment;
+use crate::oracle::Forgotten;
+use crate::testbed::TestBed;
 
 /// Finalizer that a ClusterExternalSecret puts on each namespace it serves, without its name (ESO
 /// `clusterexternalsecret_controller.go`, `buildCESFinalizer`).
@@ -45,15 +46,6 @@ pub const WEBHOOK_AWAY: Known = Known {
     title: "while the operator's webhook is away, neither an ExternalSecret nor a namespace with one can be deleted",
 };
 
-/// An ExternalSecret that its ClusterExternalSecret has forgotten.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Forgotten {
-    /// Where it is.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
 /// A ClusterExternalSecret, and the name of the ExternalSecrets that it makes.
 #[derive(Debug, Clone, Copy)]
 pub struct Maker<'a> {
@@ -83,7 +75,7 @@ pub fn stale_finalizers(seen: &NamespaceSeen, asked: &BTreeSet<String>) -> Optio
 /// # Errors
 /// When a ClusterExternalSecret cannot be read.
 pub async fn forgotten(
-    env: &Environment,
+    env: &TestBed,
     makers: &[Maker<'_>],
     expected: &BTreeMap<&str, BTreeSet<&str>>,
 ) -> Result<BTreeSet<Forgotten>, kube::Error> {

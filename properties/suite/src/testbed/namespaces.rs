@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use credence_cluster::apply::RUN_LABEL;
+use credence_cluster::cluster::Cluster;
 use credence_core::text::chain;
 use credence_model::model::expected_in;
 use credence_report::verdict::{Outcome, Violation};
@@ -19,7 +20,8 @@ use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::observation;
 use crate::oracle::{self, Names};
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
+use crate::testbed::background::Background;
 use crate::testbed::known_bugs::{self, EXTERNAL_SECRET_STAYS, FINALIZER};
 
 /// How long all namespaces of a run may take to go.
@@ -55,8 +57,14 @@ fn refused(act: &'static str, namespace: &str) -> impl FnOnce(kube::Error) -> Na
     move |source| NamespaceError::Refused { act, namespace, source: Box::new(source) }
 }
 
-/// The pool.
+/// The namespaces of a run, and the clean-up of those that were given back. A clone has the same of both.
+#[derive(Clone)]
 pub struct Namespaces {
+    pool: Arc<Pool>,
+    clean_up: Arc<Background>,
+}
+
+struct Pool {
     run: String,
     next: AtomicU32,
     free: Mutex<BTreeSet<String>>,
@@ -99,7 +107,7 @@ impl Lease {
 impl Namespaces {
     /// An empty pool for a run.
     pub fn new(run: &str) -> Self {
-        Self {
+        let pool = Pool {
             run: run.to_owned(),
             next: AtomicU32::new(0),
             free: Mutex::default(),
@@ -107,7 +115,19 @@ impl Namespaces {
             left_behind: Mutex::default(),
             doubts: Mutex::default(),
             cleaning: watch::Sender::default(),
-        }
+        };
+        Self { pool: Arc::new(pool), clean_up: Arc::default() }
+    }
+
+    /// The same pool, with clean-up that can be waited for alone.
+    #[must_use]
+    pub fn with_own_clean_up(&self) -> Self {
+        Self { pool: Arc::clone(&self.pool), clean_up: Arc::default() }
+    }
+
+    /// Waits for the clean-up in `cluster` that is still going on.
+    pub async fn settle(&self, cluster: &Cluster) {
+        self.clean_up.settle(cluster).await;
     }
 
     /// A namespace without labels and copies: a free one of the pool, or a new one.
@@ -115,7 +135,7 @@ impl Namespaces {
     /// # Errors
     /// When it cannot be created.
     pub async fn lease(&self, client: &Client) -> Result<Lease, NamespaceError> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
+        let free = self.pool.free.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
         let name = match free {
             Some(name) => name,
             None => self.create(client, &BTreeMap::new()).await?,
@@ -128,7 +148,7 @@ impl Namespaces {
     /// # Errors
     /// When the API server refuses.
     pub async fn create(&self, client: &Client, labels: &BTreeMap<String, String>) -> Result<String, NamespaceError> {
-        let name = format!("credence-{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed));
+        let name = format!("credence-{}-{}", self.pool.run, self.pool.next.fetch_add(1, Ordering::Relaxed));
         self.create_named(client, &name, labels).await?;
         Ok(name)
     }
@@ -140,7 +160,7 @@ impl Namespaces {
         labels: &BTreeMap<String, String>,
     ) -> Result<(), NamespaceError> {
         let mut all = labels.clone();
-        all.insert(RUN_LABEL.to_owned(), self.run.clone());
+        all.insert(RUN_LABEL.to_owned(), self.pool.run.clone());
         let mut namespace = Namespace::default();
         namespace.metadata.name = Some(name.to_owned());
         namespace.metadata.labels = Some(all);
@@ -152,7 +172,7 @@ impl Namespaces {
     ///
     /// # Errors
     /// When the API server refuses.
-    pub async fn create_selected_by_name(&self, env: &Environment) -> Result<(), NamespaceError> {
+    pub async fn create_selected_by_name(&self, env: &TestBed) -> Result<(), NamespaceError> {
         let names: BTreeSet<String> =
             env.model.targets.iter().flat_map(|target| target.named_ways()).flat_map(|(names, _)| names).collect();
         for name in names {
@@ -167,7 +187,7 @@ impl Namespaces {
     /// Waits while another case has it.
     pub async fn lease_named(&self, name: &str, observer: &Observer) -> Lease {
         let lock = {
-            let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut named = self.pool.named.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(named.entry(name.to_owned()).or_default())
         };
         let mut baseline = lock.lock_owned().await;
@@ -182,10 +202,10 @@ impl Namespaces {
     ///
     /// # Errors
     /// When the API server refuses or a namespace stays.
-    pub async fn remove_all(&self, env: &Environment) -> Result<(), NamespaceError> {
+    pub async fn remove_all(&self, env: &TestBed) -> Result<(), NamespaceError> {
         let client = &env.cluster.client;
         let ours = env.observer.look(|view| {
-            let ours = view.namespaces().filter(|(_, seen)| seen.labels.get(RUN_LABEL) == Some(&self.run));
+            let ours = view.namespaces().filter(|(_, seen)| seen.labels.get(RUN_LABEL) == Some(&self.pool.run));
             ours.map(|(name, _)| name.clone()).collect::<Vec<_>>()
         });
         for name in &ours {
@@ -198,35 +218,35 @@ impl Namespaces {
                 None => Progress::Done(()),
             }
         });
-        gone.await.map_err(|source| NamespaceError::Unsettled { namespace: self.run.clone(), source })
+        gone.await.map_err(|source| NamespaceError::Unsettled { namespace: self.pool.run.clone(), source })
     }
 
     /// Takes a namespace back: removes `labels`, waits in the background until its copies are gone, and pools it.
-    pub fn give_back(&self, env: &Arc<Environment>, lease: Lease, labels: BTreeSet<String>) {
+    pub fn give_back(&self, env: &Arc<TestBed>, lease: Lease, labels: BTreeSet<String>) {
         let env = Arc::clone(env);
-        self.cleaning.send_modify(|count| *count += 1);
-        env.clone().background(async move {
+        self.pool.cleaning.send_modify(|count| *count += 1);
+        self.clean_up.spawn(async move {
             match env.namespaces.clean(&env, &lease, &labels).await {
                 Ok(()) if matches!(lease.kind, Kind::Pooled) => {
-                    env.namespaces.free.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.name);
+                    env.namespaces.pool.free.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.name);
                 }
                 Ok(()) => {}
                 Err(Outcome::Violated(left)) => env.namespaces.leave_behind(left),
                 Err(Outcome::Unknown(why)) => env.namespaces.doubt(why),
                 Err(Outcome::Held) => {}
             }
-            env.namespaces.cleaning.send_modify(|count| *count -= 1);
+            env.namespaces.pool.cleaning.send_modify(|count| *count -= 1);
         });
     }
 
     /// Waits until every namespace that was given back is clean.
     pub async fn cleaned(&self) {
         // The sender lives as long as this, so the channel cannot be closed.
-        self.cleaning.subscribe().wait_for(|count| *count == 0).await.ok();
+        self.pool.cleaning.subscribe().wait_for(|count| *count == 0).await.ok();
     }
 
     /// Cleans a namespace. What the cluster did not answer, or what was out of sight, is no evidence against anybody.
-    async fn clean(&self, env: &Environment, lease: &Lease, labels: &BTreeSet<String>) -> Result<(), Outcome> {
+    async fn clean(&self, env: &TestBed, lease: &Lease, labels: &BTreeSet<String>) -> Result<(), Outcome> {
         let unanswered = |error: &dyn std::error::Error| Outcome::Unknown(chain(error));
         let own = |key: &String| lease.labels().get(key).cloned();
         let before: BTreeMap<&String, Option<String>> = labels.iter().map(|key| (key, own(key))).collect();
@@ -263,26 +283,26 @@ impl Namespaces {
 
     /// The run that these namespaces belong to.
     pub fn run(&self) -> &str {
-        &self.run
+        &self.pool.run
     }
 
     /// Writes down something that the system under test should have removed and did not.
     pub fn leave_behind(&self, what: Violation) {
-        self.left_behind.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+        self.pool.left_behind.lock().unwrap_or_else(PoisonError::into_inner).push(what);
     }
 
     fn doubt(&self, why: String) {
-        self.doubts.lock().unwrap_or_else(PoisonError::into_inner).push(why);
+        self.pool.doubts.lock().unwrap_or_else(PoisonError::into_inner).push(why);
     }
 
     /// Why it cannot be told of some namespaces whether anything was left behind in them.
     pub fn doubts(&self) -> Vec<String> {
-        self.doubts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.pool.doubts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What could not be cleaned up by taking labels away, and so was left behind by the system under test.
     pub fn left_behind(&self) -> Vec<Violation> {
-        self.left_behind.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.pool.left_behind.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

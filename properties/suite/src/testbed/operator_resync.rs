@@ -16,7 +16,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::DeleteParams;
 
-use crate::testbed::{Environment, namespaces};
+use crate::testbed::{TestBed, namespaces};
 
 /// How long that may take: client-go waits up to 30 s between two tries (`NewReflectorWithOptions` in
 /// `tools/cache/reflector.go`), and the pause of an ExternalSecret that failed meanwhile comes on top.
@@ -35,7 +35,7 @@ pub fn asked(model: &Model) -> Option<Labels> {
 ///
 /// # Errors
 /// Why the namespace or the copy cannot be had, or that the copy does not come back.
-pub async fn until_operator_sees_copies(env: &Arc<Environment>) -> Result<(), String> {
+pub async fn until_operator_sees_copies(env: &Arc<TestBed>) -> Result<(), String> {
     let Some(labels) = asked(&env.model) else { return Ok(()) };
     let client = &env.cluster.client;
     let lease = env.namespaces.lease(client).await.map_err(|error| chain(&error))?;
@@ -55,7 +55,7 @@ pub async fn until_operator_sees_copies(env: &Arc<Environment>) -> Result<(), St
 }
 
 /// Waits until there is a copy that is not the `former` one, and gives its uid.
-async fn until_other(env: &Environment, namespace: &str, name: &str, former: &str) -> Result<String, String> {
+async fn until_other(env: &TestBed, namespace: &str, name: &str, former: &str) -> Result<String, String> {
     let what = format!("copy {namespace}/{name} made by the operator after the API server was away");
     let made = wait::until(&env.observer, &what, BACK, |view| match view.secret(namespace, name) {
         Some(copy) if copy.uid != former => Progress::Done(copy.uid.clone()),

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::generate::{self, Pick};
 use crate::observation::Observation;
 use crate::oracle;
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::sources::ExclusiveLease;
 
@@ -80,7 +80,7 @@ impl Rotation {
 /// # Errors
 /// The observation that each case of the slot ends with.
 pub async fn begin(
-    env: &Environment,
+    env: &TestBed,
     client: &Client,
     manager: &str,
     source: &SourceRef,
@@ -98,7 +98,7 @@ pub async fn begin(
 ///
 /// # Errors
 /// The refusal of the API server, as text for every case of the slot.
-pub async fn write(env: &Environment, steps: &[Step], lease: &mut ExclusiveLease) -> Result<Instant, String> {
+pub async fn write(env: &TestBed, steps: &[Step], lease: &mut ExclusiveLease) -> Result<Instant, String> {
     let mut written = Instant::now();
     for (number, step) in steps.iter().enumerate() {
         if number > 0 {
@@ -127,7 +127,7 @@ impl<'a> Dependent<'a> {
     /// # Errors
     /// When no namespace can be had.
     pub async fn lease(
-        env: &Environment,
+        env: &TestBed,
         client: &Client,
         target: &'a Target,
         way: Pick,
@@ -176,7 +176,7 @@ impl<'a> Dependent<'a> {
     ///
     /// # Errors
     /// When that does not happen within the bound; the error says what was wrong last.
-    pub async fn until_faithful(&self, env: &Environment, values: &Values, bound: Duration) -> Result<(), WaitError> {
+    pub async fn until_faithful(&self, env: &TestBed, values: &Values, bound: Duration) -> Result<(), WaitError> {
         until_like(env, &self.namespace, self.target, values, bound).await
     }
 
@@ -189,7 +189,7 @@ impl<'a> Dependent<'a> {
     }
 
     /// Gives the namespace back.
-    pub fn give_back(self, env: &Arc<Environment>) {
+    pub fn give_back(self, env: &Arc<TestBed>) {
         if let Some(lease) = self.lease {
             env.namespaces.give_back(env, lease, self.labels.into_keys().collect::<BTreeSet<_>>());
         }
@@ -201,7 +201,7 @@ impl<'a> Dependent<'a> {
 /// # Errors
 /// When that does not happen within the bound; the error says what was wrong last.
 pub async fn until_like(
-    env: &Environment,
+    env: &TestBed,
     namespace: &str,
     target: &Target,
     values: &Values,

@@ -15,7 +15,7 @@ use crate::observation;
 use crate::oracle::{self, Expected, Names};
 use crate::testbed::known_bugs::{self, EXTERNAL_SECRET_STAYS, FINALIZER_STAYS, Maker};
 use crate::testbed::namespaces::{self, NamespaceError};
-use crate::testbed::{Environment, HOLD};
+use crate::testbed::{HOLD, TestBed};
 
 /// How long a namespace may take to go. An ExternalSecret whose copy goes first fails, because nothing can be created in
 /// the namespace any more, and ESO comes back to failures after 1, 2, 4 s and so on (`common.go`, `BuildRateLimiter`):
@@ -53,7 +53,7 @@ pub enum Past {
 /// Waits until each namespace holds exactly what is expected, and then for as long as an absence needs. Adds to the
 /// latencies how long the first took.
 pub async fn settle(
-    env: &Environment,
+    env: &TestBed,
     worlds: &[(&str, Expected<'_>)],
     bound: Duration,
     past: Past,
@@ -64,7 +64,7 @@ pub async fn settle(
 
 /// As [`settle`], for what is made by others than the configuration's own ClusterExternalSecrets, under the same names.
 pub async fn settle_by(
-    env: &Environment,
+    env: &TestBed,
     makers: &[Maker<'_>],
     worlds: &[(&str, Expected<'_>)],
     bound: Duration,
@@ -105,7 +105,7 @@ pub async fn settle_by(
 }
 
 async fn try_settle(
-    env: &Environment,
+    env: &TestBed,
     worlds: &[(&str, Expected<'_>)],
     bound: Duration,
     past: Past,
@@ -141,12 +141,7 @@ async fn try_settle(
 ///
 /// # Errors
 /// When the API server refuses.
-pub async fn deletion(
-    env: &Environment,
-    client: &Client,
-    name: &str,
-    labels: &Labels,
-) -> Result<Outcome, NamespaceError> {
+pub async fn deletion(env: &TestBed, client: &Client, name: &str, labels: &Labels) -> Result<Outcome, NamespaceError> {
     namespaces::delete(client, name).await?;
     let asked: BTreeSet<String> =
         expected_in(&env.model, name, labels).values().map(|target| target.name.clone()).collect();

@@ -17,7 +17,7 @@ use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 
-use crate::testbed::Environment;
+use crate::testbed::TestBed;
 
 /// Life of a token in seconds, longer than any case: the API server's shortest is 600.
 const TOKEN_SECONDS: i64 = 3600;
@@ -111,7 +111,7 @@ impl Tenant {
     ///
     /// # Errors
     /// When an object of it is refused, no client can be made, or its rights do not come into force.
-    pub async fn create(env: &Environment, case: CaseId, namespace: &str, rights: Rights) -> Result<Self, TenantError> {
+    pub async fn create(env: &TestBed, case: CaseId, namespace: &str, rights: Rights) -> Result<Self, TenantError> {
         let name = format!("credence-{}-{}-{rights}", case.property, case.index);
         let tenant = format!("{namespace}/{name}");
         let admin = env.client_for(case);
@@ -159,7 +159,7 @@ impl Tenant {
     ///
     /// # Errors
     /// When the API server refuses.
-    pub async fn remove(self, env: &Environment, case: CaseId) -> Result<(), TenantError> {
+    pub async fn remove(self, env: &TestBed, case: CaseId) -> Result<(), TenantError> {
         let admin = env.client_for(case);
         let tenant = format!("{}/{}", self.namespace, self.name);
         let ended = |act, outcome: Result<(), kube::Error>| match outcome {

@@ -1,6 +1,5 @@
 //! The files that a node's programs read. All paths in them are those inside its namespaces.
 
-use std::fs;
 use std::path::Path;
 
 use credence_programs::certificates::write_private;
@@ -9,6 +8,7 @@ use serde_json::json;
 
 use super::network::Network;
 use super::{NodeError, create_directory};
+use crate::node::write_registry;
 
 /// The node's directory.
 pub(super) const INSIDE: &str = "/run/credence";
@@ -64,19 +64,7 @@ pub(super) fn write_all(directory: &Path, network: &Network, port: u16, ca: &str
     write(&directory.join(NO_CREDENTIALS.0), NO_CREDENTIALS.1)?;
     // With an empty file containerd would give pods the machine's own.
     write(&directory.join("resolv.conf"), "options ndots:1\n")?;
-    write_registry(&directory.join(HOSTS), HOSTS_INSIDE, NOWHERE, ca)
-}
-
-/// Writes where images are pulled from, into the directory `hosts`, which containerd sees as `inside`. It reads this at
-/// each pull.
-pub(crate) fn write_registry(hosts: &Path, inside: &str, address: &str, ca: &str) -> Result<(), NodeError> {
-    let hosts = hosts.join("_default");
-    create_directory(&hosts)?;
-    write(&hosts.join("ca.crt"), ca)?;
-    // A pull that is under way sees the old file or the new one, but no half of it.
-    let (new, file) = (hosts.join("hosts.toml.new"), hosts.join("hosts.toml"));
-    write(&new, &registry_hosts(address, &format!("{inside}/_default/ca.crt")))?;
-    fs::rename(&new, &file).map_err(NodeError::io("write", &file))
+    Ok(write_registry(&directory.join(HOSTS), HOSTS_INSIDE, NOWHERE, ca)?)
 }
 
 /// containerd's configuration, version 3.
@@ -103,20 +91,6 @@ restrict_oom_score_adj = true
 [plugins.'io.containerd.cri.v1.runtime'.cni]
 bin_dirs = ["/run/bin"]
 conf_dir = "{INSIDE}/cni"
-"#
-    )
-}
-
-/// One server for all registry hosts. As `server` it takes the place of the host itself: the `host` tables of this
-/// format are only tried before that, so with one of those a pull that the mirror refuses would go on to the real host
-/// (containerd, `core/remotes/docker/config/hosts.go`).
-///
-/// `ca` is the file of its authority as containerd sees it.
-fn registry_hosts(address: &str, ca: &str) -> String {
-    format!(
-        r#"server = "https://{address}"
-ca = "{ca}"
-capabilities = ["pull", "resolve"]
 "#
     )
 }
@@ -200,19 +174,14 @@ fn write(path: &Path, text: &str) -> Result<(), NodeError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde_json::Value;
 
     use super::*;
 
     fn network() -> Network {
         Network::named("credence-7").unwrap()
-    }
-
-    #[test]
-    fn registry_hosts_name_one_server_and_no_other_host() {
-        let hosts: toml::Table = registry_hosts("127.0.0.1:3443", "/ca.crt").parse().unwrap();
-        assert_eq!(hosts["server"].as_str(), Some("https://127.0.0.1:3443"));
-        assert!(!hosts.contains_key("host"));
     }
 
     #[test]

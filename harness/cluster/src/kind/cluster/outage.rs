@@ -8,9 +8,12 @@ use credence_programs::process::Paused;
 use credence_watch::wait::{self, Progress};
 
 use super::{EVERY, Kind};
-use crate::cluster::{ClusterError, Component, wait_until_ready};
+use crate::error::ClusterError;
 use crate::kind::KindError;
 use crate::kind::operator::{self, CONTROLLER, WEBHOOK};
+use crate::node::PodNode;
+use crate::provider::Component;
+use crate::start_up::wait_until_ready;
 
 /// Where the kubelet looks for the control plane's pods, and where the API server's is put away.
 const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use credence_cluster::kind::{ClusterNetwork, LABEL};
+use credence_cluster::containers::{ContainerNetwork, LABEL};
 use credence_core::credential::Credential;
 use credence_programs::engine::Engine;
 use credence_programs::engine::container::ended;
@@ -39,7 +39,7 @@ pub(in crate::forge) struct Container {
 /// Starts the container, waits until Gitea is ready and makes the administrator.
 pub(super) async fn start(
     setup: &Setup<'_>,
-    network: &ClusterNetwork,
+    network: &ContainerNetwork,
     image: &GiteaImage,
 ) -> Result<Gitea, ForgeError> {
     let configuration = setup.configure(Path::new(ASSETS), LISTEN)?;

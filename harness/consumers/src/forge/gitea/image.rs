@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use credence_cluster::kind::ClusterNetwork;
+use credence_cluster::containers::ContainerNetwork;
 use credence_programs::engine::{Engine, EngineError, Name};
 use credence_programs::node_image::NodeImageError;
 use credence_programs::node_image::derived::{self, Addition};
@@ -65,7 +65,7 @@ impl GiteaImage {
     /// # Errors
     /// When testcontainers does not reach the engine, or the image cannot be made. Gitea can run as a process then.
     pub async fn obtain(
-        network: &ClusterNetwork,
+        network: &ContainerNetwork,
         options: &Options,
         program: &Path,
         assets: &Path,

@@ -128,15 +128,6 @@ spec:
 }
 
 #[rstest]
-#[case::as_long_as_may_be(59, &[])]
-#[case::one_more(60, &["name-too-long"])]
-fn a_name_has_at_most_59_characters(#[case] length: usize, #[case] expected: &[&str]) {
-    let name = format!("kind: ClusterExternalSecret\nmetadata: {{name: {}}}", "a".repeat(length));
-    let text = with_registry("").replace("kind: ClusterExternalSecret\nmetadata: {name: registry}", &name);
-    assert_eq!(rules(&findings_of(&text)), expected);
-}
-
-#[rstest]
 #[case::a_name("podium", &[])]
 #[case::a_switch("'true'", &["selector-exists"])]
 fn any_value_is_a_fault_only_of_a_switch(#[case] value: &str, #[case] rules_of_it: &[&str]) {

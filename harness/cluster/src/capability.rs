@@ -1,0 +1,43 @@
+//! What not every cluster can show.
+
+/// Something that a property does to a cluster, or asks of it, and that not every cluster can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capability {
+    /// Its programs can be stopped, paused and started again.
+    Outages,
+    /// The operator can be sent through a proxy that speaks with the cluster's own authority.
+    StoreProxies,
+    /// A new encryption key can be given to its API server.
+    KeyRotation,
+    /// The operator's webhook judges its objects before the API server takes them.
+    Webhook,
+    /// Pods run on it, as far as the machine lets them.
+    Pods,
+}
+
+impl Capability {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Outages, Self::StoreProxies, Self::KeyRotation, Self::Webhook, Self::Pods];
+
+    /// What it is, for a person.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Outages => "outages of its programs",
+            Self::StoreProxies => "proxies before its API server",
+            Self::KeyRotation => "rotation of its encryption key",
+            Self::Webhook => "the operator's webhook",
+            Self::Pods => "pods",
+        }
+    }
+}
+
+/// What clusters lack, each with the reason and the next step: the text of whatever is skipped for it.
+pub type Lacks = &'static [(Capability, &'static str)];
+
+/// Whether clusters that lack this have `capability`.
+///
+/// # Errors
+/// Why not, and what would.
+pub fn supports(lacks: Lacks, capability: Capability) -> Result<(), &'static str> {
+    lacks.iter().find(|(lacking, _)| *lacking == capability).map_or(Ok(()), |(_, why)| Err(*why))
+}

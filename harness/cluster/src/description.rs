@@ -1,0 +1,81 @@
+//! Where a cluster is and what it is made of.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use credence_programs::supply::{Part, Programs};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ClusterError;
+
+/// File in a run directory that describes a cluster that is ready.
+const FILE: &str = "cluster.json";
+/// Under which the store providers of the operator stand beside the versions.
+pub(crate) const OPERATOR_PROVIDERS: &str = "external-secrets providers";
+
+/// Where a cluster is, as written beside it for others to attach to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Description {
+    /// Kind of cluster: `embedded` or `kind`.
+    pub provider: String,
+    /// Versions of its parts, by name.
+    pub versions: BTreeMap<String, String>,
+    /// URL of the API server, for processes of this machine.
+    pub url: String,
+    /// URL of the API server for External Secrets Operator; none if it finds the API server as every pod does.
+    pub url_for_operator: Option<String>,
+    /// The address of this machine at which External Secrets Operator and pods reach what this process serves.
+    pub host: IpAddr,
+    /// The file from which External Secrets Operator reads its own token, where it runs.
+    pub operator_token: PathBuf,
+    /// Kubeconfig of its administrator.
+    pub kubeconfig: PathBuf,
+    /// The audit log; none without an audit policy.
+    pub audit_log: Option<PathBuf>,
+    /// URL of etcd. Its certificates are in the run directory.
+    pub etcd: String,
+    /// [Digest](ControlPlaneFiles::digest) of the files that it was started with.
+    pub control_plane_files: String,
+    /// Process id of the credence that owns it.
+    pub owner: u32,
+}
+
+/// The URL at which pods find the API server: a name that its certificate has and that the cluster's DNS resolves.
+pub const URL_IN_PODS: &str = "https://kubernetes.default.svc";
+
+impl Description {
+    /// URL of the API server as External Secrets Operator reaches it.
+    pub fn url_inside(&self) -> &str {
+        self.url_for_operator.as_deref().unwrap_or(URL_IN_PODS)
+    }
+}
+
+/// Reads where the cluster in a run directory is.
+///
+/// # Errors
+/// When there is none, or its description is not readable.
+pub fn describe(directory: &Path) -> Result<Description, ClusterError> {
+    let path = directory.join(FILE);
+    let text = fs::read(&path).map_err(|source| ClusterError::io("read", &path, source))?;
+    serde_json::from_slice(&text).map_err(|error| ClusterError::io("read", &path, io::Error::other(error)))
+}
+
+/// The versions of the parts that every cluster of credence's own has, and what the operator is built with.
+pub(crate) fn versions(programs: &Programs) -> BTreeMap<String, String> {
+    let mut versions: BTreeMap<String, String> =
+        [("etcd", Part::Etcd), ("kubernetes", Part::KubeApiserver), ("external-secrets", Part::ExternalSecrets)]
+            .into_iter()
+            .map(|(name, part)| (name.to_owned(), part.version().to_owned()))
+            .collect();
+    versions.extend(programs.providers().map(|providers| (OPERATOR_PROVIDERS.to_owned(), providers.describe())));
+    versions
+}
+
+/// Writes where a cluster is into its run directory.
+pub(crate) fn write(directory: &Path, description: &Description) -> Result<(), ClusterError> {
+    let path = directory.join(FILE);
+    let text = serde_json::to_vec_pretty(description).unwrap_or_default();
+    fs::write(&path, text).map_err(|source| ClusterError::io("write", &path, source))
+}

@@ -1,0 +1,203 @@
+//! Every field of a manifest against the table.
+
+use credence_core::manifest::Manifest;
+use credence_core::text::nearest;
+use serde_json::{Map, Value};
+
+use super::table::{Object, Shape, TABLE};
+use super::unrendered::{self, Template};
+use super::{Fault, versions};
+
+/// The most fields that a message lists.
+const LISTED: usize = 12;
+
+/// The faults of a manifest that is due to be such an object.
+pub(super) fn faults(manifest: &Manifest, object: &'static Object) -> Vec<Fault> {
+    let mut check = Check { manifest, faults: Vec::new() };
+    if let Some(fields) = manifest.object.as_object() {
+        check.object(fields, object, &Path::default());
+    }
+    check.faults
+}
+
+/// The way to a value, in both forms.
+#[derive(Clone, Default)]
+struct Path {
+    /// The JSON pointer.
+    pointer: String,
+    /// As people write it: `spec.data[0].remoteRef`.
+    shown: String,
+    /// The same without indices, which is how fields of later versions are listed.
+    listed: String,
+}
+
+impl Path {
+    fn field(&self, name: &str) -> Self {
+        let step = name.replace('~', "~0").replace('/', "~1");
+        let join = |path: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        Self { pointer: format!("{}/{step}", self.pointer), shown: join(&self.shown), listed: join(&self.listed) }
+    }
+
+    fn item(&self, index: usize) -> Self {
+        Self {
+            pointer: format!("{}/{index}", self.pointer),
+            shown: format!("{}[{index}]", self.shown),
+            listed: format!("{}[]", self.listed),
+        }
+    }
+}
+
+struct Check<'a> {
+    manifest: &'a Manifest,
+    faults: Vec<Fault>,
+}
+
+impl Check<'_> {
+    fn add(&mut self, path: &Path, message: String) {
+        self.faults.push(Fault::new(self.manifest, &path.pointer, message));
+    }
+
+    fn value(&mut self, value: &Value, shape: &'static Shape, path: &Path) {
+        match (shape, value) {
+            // A field that is null counts as absent, as in the API server.
+            (Shape::Any, _) | (_, Value::Null) => {}
+            (Shape::Object(object), Value::Object(fields)) => self.object(fields, object, path),
+            (Shape::Shared(name), Value::Object(fields)) => {
+                if let Some(object) = TABLE.shared(name) {
+                    self.object(fields, object, path);
+                }
+            }
+            (Shape::List(shape), Value::Array(items)) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.value(item, shape, &path.item(index));
+                }
+            }
+            (Shape::Map(shape), Value::Object(fields)) => {
+                for (name, value) in fields {
+                    self.value(value, shape, &path.field(name));
+                }
+            }
+            (Shape::Boolean, Value::Bool(_)) | (Shape::Number | Shape::IntegerOrText, Value::Number(_)) => {}
+            (Shape::Integer, Value::Number(number)) if !number.is_f64() => {}
+            (Shape::Text(_) | Shape::Form(_) | Shape::IntegerOrText, Value::String(text)) => {
+                self.text(text, shape, path)
+            }
+            _ => self.add(path, mismatch(&path.shown, value, shape)),
+        }
+    }
+
+    fn text(&mut self, text: &str, shape: &Shape, path: &Path) {
+        if let Some(template) = unrendered::find(self.manifest, &path.shown, text) {
+            return self.add(path, template_message(&path.shown, &template));
+        }
+        match shape {
+            Shape::Text(allowed) if !allowed.is_empty() && !allowed.contains(&text) => {
+                let meant = nearest(text, allowed.iter().copied());
+                let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+                self.add(path, format!("{} is none of {}{meant}", path.shown, allowed.join(", ")));
+            }
+            Shape::Form(name) => {
+                let Some(form) = TABLE.form(name) else { return };
+                let length = text.len();
+                if length < form.least || length > form.most {
+                    let message = format!(
+                        "{} has {length} characters, and {} to {} are allowed",
+                        path.shown, form.least, form.most
+                    );
+                    self.add(path, message);
+                } else if !form.pattern.is_match(text) {
+                    self.add(path, format!("{} is not {}", path.shown, described(name)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn object(&mut self, fields: &Map<String, Value>, object: &'static Object, path: &Path) {
+        for (name, value) in fields {
+            match object.fields.get(name.as_str()) {
+                Some(field) => self.value(value, &field.shape, &path.field(name)),
+                None if is_of_sops(self.manifest, path, name) => {}
+                None => self.unknown(name, object, &path.field(name)),
+            }
+        }
+        let is_written = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
+        for (name, field) in &object.fields {
+            if field.is_required && !is_written(name) {
+                self.add(path, format!("{} is missing", path.field(name).shown));
+            }
+        }
+        let count = fields.values().filter(|value| !value.is_null()).count();
+        if let Some((least, most)) = object.count.filter(|(least, most)| !(*least..=*most).contains(&count)) {
+            let due = if least == most { format!("exactly {least}") } else { format!("{least} to {most}") };
+            self.add(path, format!("{} has {count} fields, and {due} must be there", path.shown));
+        }
+    }
+
+    fn unknown(&mut self, name: &str, object: &'static Object, path: &Path) {
+        let manifest = self.manifest;
+        if let Some(release) = versions::since(manifest.kind(), &path.listed) {
+            let fault = Fault::new(manifest, &path.pointer, versions::later(&path.shown, release));
+            return self.faults.push(Fault { is_of_another_version: true, ..fault });
+        }
+        let known = || object.fields.keys().copied();
+        let next = match nearest(name, known()) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None if object.fields.len() <= LISTED => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+            None => "remove it".to_owned(),
+        };
+        let server = versions::server(manifest.group());
+        self.add(path, format!("{} is no field of {} in {server}; {next}", path.shown, manifest.kind()));
+    }
+}
+
+/// What SOPS adds to a Secret whose values it encrypts; its controllers remove it again.
+fn is_of_sops(manifest: &Manifest, path: &Path, name: &str) -> bool {
+    manifest.kind() == "Secret" && path.pointer.is_empty() && name == "sops"
+}
+
+fn template_message(shown: &str, template: &Template) -> String {
+    match template {
+        Template::Flux(name) => format!(
+            "{shown} has ${{{name}}}, which Flux replaces when it applies and nothing else does; replace it first, such as \
+             `flux envsubst --strict < FILE`, and give the result as the configuration"
+        ),
+        Template::Helm => format!(
+            "{shown} is a template of Helm, which nothing has rendered; render the chart first, such as \
+             `helm template NAME CHART --output-dir DIR`, and give DIR as the configuration"
+        ),
+    }
+}
+
+fn mismatch(shown: &str, value: &Value, shape: &Shape) -> String {
+    let is = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    };
+    let (due, next) = match shape {
+        Shape::Any => ("anything", ""),
+        Shape::Boolean => ("true or false", "; write it without quotes"),
+        Shape::Integer => ("a whole number", "; write it without quotes"),
+        Shape::Number => ("a number", "; write it without quotes"),
+        Shape::IntegerOrText => ("a number or text", ""),
+        Shape::Text(_) | Shape::Form(_) if matches!(value, Value::Bool(_) | Value::Number(_)) => ("text", "; quote it"),
+        Shape::Text(_) | Shape::Form(_) => ("text", ""),
+        Shape::List(_) => ("a list", "; begin each item with a hyphen"),
+        Shape::Map(_) | Shape::Object(_) | Shape::Shared(_) => ("a mapping", ""),
+    };
+    format!("{shown} is {is}, and {due} is due{next}")
+}
+
+/// What a form takes, in words.
+fn described(form: &str) -> &'static str {
+    match form {
+        "subdomain" => "made of lower-case letters, digits, hyphens and dots, with a letter or digit first and last",
+        "label" => "made of lower-case letters, digits and hyphens, with a letter or digit first and last",
+        "key" => "made of letters, digits, hyphens, underscores and dots",
+        _ => "made of lower-case letters, digits and hyphens",
+    }
+}

@@ -1,0 +1,233 @@
+use std::path::Path;
+
+use credence_core::manifest::parse_documents;
+use rstest::rstest;
+
+use super::*;
+
+/// A ClusterExternalSecret with everything that is required, whose spec goes on behind line 6.
+const DISTRIBUTED: &str = "apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata:\n  name: a\nspec:\n  \
+                           externalSecretSpec:\n    secretStoreRef: {kind: ClusterSecretStore, name: s}\n";
+
+const STORE: &str = "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {name: s}\nspec:\n  provider:\n    \
+                     kubernetes:\n      auth: {serviceAccount: {name: reader}}\n";
+
+/// A Secret with what may be in it, behind its metadata.
+const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n";
+
+fn refused(text: &str) -> Vec<String> {
+    let manifests = parse_documents(Path::new("a.yaml"), text).unwrap();
+    manifests.iter().flat_map(faults_of).map(|fault| fault.to_string()).collect()
+}
+
+#[rstest]
+#[case::misspelt(
+    "    target:\n      immutible: true\n",
+    "a.yaml:9:7: ClusterExternalSecret a: spec.externalSecretSpec.target.immutible is no field of ClusterExternalSecret in \
+     External Secrets Operator 0.20.4; did you mean immutable?"
+)]
+#[case::one_level_too_high(
+    "    creationPolicy: Owner\n",
+    "a.yaml:8:5: ClusterExternalSecret a: spec.externalSecretSpec.creationPolicy is no field of ClusterExternalSecret in External \
+     Secrets Operator 0.20.4; there are data, dataFrom, refreshInterval, refreshPolicy, secretStoreRef, target"
+)]
+#[case::in_an_item(
+    "    data:\n    - secretKey: a\n      remoteRef: {key: b, propertyy: c}\n",
+    "a.yaml:10:27: ClusterExternalSecret a: spec.externalSecretSpec.data[0].remoteRef.propertyy is no field of \
+     ClusterExternalSecret in External Secrets Operator 0.20.4; did you mean property?"
+)]
+#[case::of_a_later_version(
+    "    target: {manifest: {apiVersion: v1, kind: ConfigMap}}\n",
+    "a.yaml:8:14: ClusterExternalSecret a: spec.externalSecretSpec.target.manifest is of External Secrets Operator 1.0.0 and \
+     later, and 0.20.4 is tested; leave it out here"
+)]
+#[case::of_a_later_version_in_an_item(
+    "    data: [{secretKey: a, remoteRef: {key: b, nullBytePolicy: Fail}}]\n",
+    "a.yaml:8:47: ClusterExternalSecret a: spec.externalSecretSpec.data[0].remoteRef.nullBytePolicy is of External Secrets \
+     Operator 2.3.0 and later, and 0.20.4 is tested; leave it out here"
+)]
+#[case::text_for_a_boolean(
+    "    target: {immutable: 'true'}\n",
+    "a.yaml:8:14: ClusterExternalSecret a: spec.externalSecretSpec.target.immutable is text, and true or false is due; write it \
+     without quotes"
+)]
+#[case::boolean_for_text(
+    "    refreshInterval: off\n",
+    "a.yaml:8:5: ClusterExternalSecret a: spec.externalSecretSpec.refreshInterval is a boolean, and text is due; quote it"
+)]
+#[case::number_for_text(
+    "    refreshInterval: 0\n",
+    "a.yaml:8:5: ClusterExternalSecret a: spec.externalSecretSpec.refreshInterval is a number, and text is due; quote it"
+)]
+#[case::mapping_for_a_list(
+    "    data: {secretKey: a}\n",
+    "a.yaml:8:5: ClusterExternalSecret a: spec.externalSecretSpec.data is a mapping, and a list is due; begin each item with a \
+     hyphen"
+)]
+#[case::none_of_those_that_there_are(
+    "    target: {creationPolicy: owner}\n",
+    "a.yaml:8:14: ClusterExternalSecret a: spec.externalSecretSpec.target.creationPolicy is none of Owner, Orphan, Merge, None; \
+     did you mean Owner?"
+)]
+#[case::required(
+    "    data: [{secretKey: a}]\n",
+    "a.yaml:8:12: ClusterExternalSecret a: spec.externalSecretSpec.data[0].remoteRef is missing"
+)]
+#[case::name_with_other_characters(
+    "    target: {name: Registry_Pull}\n",
+    "a.yaml:8:14: ClusterExternalSecret a: spec.externalSecretSpec.target.name is not made of lower-case letters, digits, \
+     hyphens and dots, with a letter or digit first and last"
+)]
+#[case::variable_of_flux(
+    "    data: [{secretKey: a, remoteRef: {key: 'db-${CLUSTER}'}}]\n",
+    "a.yaml:8:39: ClusterExternalSecret a: spec.externalSecretSpec.data[0].remoteRef.key has ${CLUSTER}, which Flux replaces when \
+     it applies and nothing else does; replace it first, such as `flux envsubst --strict < FILE`, and give the result as the \
+     configuration"
+)]
+#[case::template_of_helm(
+    "    target: {name: '{{ .Values.name }}'}\n",
+    "a.yaml:8:14: ClusterExternalSecret a: spec.externalSecretSpec.target.name is a template of Helm, which nothing has rendered; \
+     render the chart first, such as `helm template NAME CHART --output-dir DIR`, and give DIR as the configuration"
+)]
+#[case::label_of_a_copy(
+    "    target: {template: {metadata: {labels: {a: b c}}}}\n",
+    "a.yaml:8:45: ClusterExternalSecret a: spec.externalSecretSpec.target.template.metadata.labels has a label that Kubernetes \
+     refuses: value \"b c\" of label \"a\" is not valid: it is neither empty nor up to 63 of the characters A-Z a-z 0-9 - _ . \
+     between letters or digits"
+)]
+fn a_bad_field_is_told_with_its_place_and_what_to_write(#[case] rest: &str, #[case] fault: &str) {
+    assert_eq!(refused(&format!("{DISTRIBUTED}{rest}")), [fault]);
+}
+
+#[rstest]
+#[case::former(
+    "external-secrets.io/v1beta1",
+    "ClusterExternalSecret",
+    "a.yaml:1:1: ClusterExternalSecret a: apiVersion is external-secrets.io/v1beta1, which External Secrets Operator 0.20.4 does \
+     not serve; write apiVersion: external-secrets.io/v1"
+)]
+#[case::first(
+    "external-secrets.io/v1alpha1",
+    "ClusterExternalSecret",
+    "a.yaml:1:1: ClusterExternalSecret a: apiVersion is external-secrets.io/v1alpha1, which External Secrets Operator 0.20.4 does \
+     not serve; write apiVersion: external-secrets.io/v1"
+)]
+#[case::misspelt(
+    "external-secrets.io/v1",
+    "ClusterExternalSecrets",
+    "a.yaml:2:1: ClusterExternalSecrets a: ClusterExternalSecrets is no kind of External Secrets Operator 0.20.4; did you mean \
+     ClusterExternalSecret?"
+)]
+#[case::later_kind(
+    "generators.external-secrets.io/v1alpha1",
+    "GitlabDeployToken",
+    "a.yaml:2:1: GitlabDeployToken a: kind GitlabDeployToken is of External Secrets Operator 2.8.0 and later, and 0.20.4 is \
+     tested; leave it out here"
+)]
+fn what_the_operator_does_not_serve_is_told_with_what_to_write(
+    #[case] version: &str,
+    #[case] kind: &str,
+    #[case] fault: &str,
+) {
+    let text = DISTRIBUTED.replace("external-secrets.io/v1", version).replace("ClusterExternalSecret", kind);
+    assert_eq!(refused(&text), [fault]);
+}
+
+#[test]
+fn policies_of_a_former_version_of_kubernetes_are_told_with_what_to_write() {
+    let text =
+        "apiVersion: admissionregistration.k8s.io/v1beta1\nkind: ValidatingAdmissionPolicy\nmetadata: {name: p}\n";
+    let fault = "a.yaml:1:1: ValidatingAdmissionPolicy p: apiVersion is admissionregistration.k8s.io/v1beta1, which Kubernetes \
+                 1.36.3 does not serve; write apiVersion: admissionregistration.k8s.io/v1";
+    assert_eq!(refused(text), [fault]);
+}
+
+#[rstest]
+#[case::secret(
+    &format!("{SECRET}strindData: {{token: hunter2}}\n"),
+    "a.yaml:4:1: Secret a: strindData is no field of Secret in Kubernetes 1.36.3; did you mean stringData?"
+)]
+#[case::value_that_is_no_text(
+    &format!("{SECRET}stringData:\n  token: 12345\n"),
+    "a.yaml:5:3: Secret a: stringData.token is a number, and text is due; quote it"
+)]
+#[case::role(
+    "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r}\nrules:\n- resource: [secrets]\n  verbs: [get]\n",
+    "a.yaml:5:3: Role r: rules[0].resource is no field of Role in Kubernetes 1.36.3; did you mean resources?"
+)]
+#[case::metadata(
+    "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: o\n  label: {a: b}\n",
+    "a.yaml:5:3: Namespace o: metadata.label is no field of Namespace in Kubernetes 1.36.3; did you mean labels?"
+)]
+#[case::two_providers(
+    &format!("{STORE}    fake: {{data: [{{key: a, value: b}}]}}\n"),
+    "a.yaml:5:3: ClusterSecretStore s: spec.provider has 2 fields, and exactly 1 must be there"
+)]
+#[case::kind_of_a_store_reference(
+    &DISTRIBUTED.replace("kind: ClusterSecretStore", "kind: ClusterSecretstore"),
+    "a.yaml:7:22: ClusterExternalSecret a: spec.externalSecretSpec.secretStoreRef.kind is none of SecretStore, \
+     ClusterSecretStore; did you mean ClusterSecretStore?"
+)]
+#[case::variable_of_flux_in_metadata(
+    "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ${TENANT:=a}\n",
+    "a.yaml:4:3: Namespace ${TENANT:=a}: metadata.name has ${TENANT}, which Flux replaces when it applies and nothing else \
+     does; replace it first, such as `flux envsubst --strict < FILE`, and give the result as the configuration"
+)]
+fn kinds_of_kubernetes_and_stores_are_checked_at_every_depth(#[case] text: &str, #[case] fault: &str) {
+    assert_eq!(refused(text), [fault]);
+}
+
+#[test]
+fn a_name_that_is_too_long_for_a_finalizer_is_told() {
+    let named = |length: usize| DISTRIBUTED.replace("name: a\n", &format!("name: {}\n", "a".repeat(length)));
+    assert_eq!(refused(&named(59)), Vec::<String>::new());
+    let fault = format!(
+        "a.yaml:4:3: ClusterExternalSecret {}: the name has 60 characters, and with more than 59 no copy is ever made: External \
+         Secrets Operator puts ces-NAME into a finalizer of each namespace, and Kubernetes allows 63 characters there; shorten \
+         metadata.name",
+        "a".repeat(60)
+    );
+    assert_eq!(refused(&named(60)), [fault]);
+}
+
+#[rstest]
+#[case::templates_of_the_operator(&format!(
+    "{DISTRIBUTED}    target:\n      template:\n        metadata: {{labels: {{a: '{{{{ .b }}}}'}}}}\n        data: {{url: \
+     'https://{{{{ .host }}}}/${{HOME}}'}}\n    dataFrom: [{{extract: {{key: a}}, rewrite: [{{transform: {{template: '{{{{ .value \
+     }}}}'}}}}]}}]\n"
+))]
+#[case::anything_in_a_secret(&format!("{SECRET}stringData: {{script: 'echo ${{HOME}} {{{{ .Values.x }}}}'}}\n"))]
+#[case::sealed_by_sops(&format!("{SECRET}data: {{token: 'ENC[a]'}}\nsops: {{mac: 'ENC[b]'}}\n"))]
+#[case::exported(
+    "apiVersion: v1\nkind: Namespace\nmetadata: {name: o, uid: u, resourceVersion: '1', managedFields: [{manager: m, fieldsV1: {'f:a': \
+     {}}}]}\nstatus: {phase: Active}\n"
+)]
+#[case::null_is_absent(&format!("{DISTRIBUTED}    target: {{template: null, name: null}}\n    data:\n"))]
+#[case::of_another_kind(
+    "apiVersion: example.org/v1\nkind: Anything\nmetadata: {name: a}\nspec: {name: '{{ x }}', b: '${C}'}\n"
+)]
+fn what_the_api_servers_take_has_no_fault(#[case] text: &str) {
+    assert_eq!(refused(text), Vec::<String>::new());
+}
+
+#[test]
+fn no_value_is_in_a_fault() {
+    let text = format!(
+        "{DISTRIBUTED}    refreshPolicy: hunter2\n    target: {{name: 'hunter2!', immutable: hunter2}}\n---\n{SECRET}type: [hunter2]\n"
+    );
+    let shown = refused(&text).join("\n");
+    assert_eq!(shown.lines().count(), 4, "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_cluster_of_another_version_may_take_more() {
+    let text = format!("{DISTRIBUTED}    target: {{manifest: {{apiVersion: v1, kind: ConfigMap}}}}\n---\n{STORE}");
+    let manifests = parse_documents(Path::new("a.yaml"), &text.replace("s.io/v1\n", "s.io/v1beta1\n")).unwrap();
+    assert!(crate::config::Bundle::from_manifests(manifests.clone()).is_err());
+    let (_, notes) = crate::config::Bundle::of_live_cluster(manifests).unwrap();
+    assert_eq!(notes.len(), 3, "{notes:?}");
+    let misspelt =
+        parse_documents(Path::new("a.yaml"), &format!("{DISTRIBUTED}    targets: {{}}\n---\n{STORE}")).unwrap();
+    assert!(crate::config::Bundle::of_live_cluster(misspelt).is_err());
+}

@@ -1,0 +1,69 @@
+//! The keys of sources that no manifest holds: templates name them, or the type of the copy does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::remote::is_key;
+use super::templates::Templates;
+use super::{Source, hints};
+use crate::config::{Bundle, DataFrom, ExternalSecretSpec, OPAQUE, RemoteRef, SourceRef, StoreRef};
+
+/// Adds the keys that the ExternalSecret of `object`, with this `spec`, needs of sources that are in no manifest. `source_ref`
+/// gives the Secret to which a reference leads.
+pub(super) fn add_keys(
+    bundle: &Bundle,
+    sources: &mut BTreeMap<SourceRef, Source>,
+    (object, spec): (&Value, &ExternalSecretSpec),
+    source_ref: impl Fn(&StoreRef, &RemoteRef) -> SourceRef,
+) {
+    let templates = Templates::of(object);
+    for entry in spec.data.iter().filter(|entry| entry.remote_ref.property.is_none() && entry.remote_ref.is_plain()) {
+        let Some(store) = spec.store_of(entry.source_ref.as_ref()) else { continue };
+        let members = templates.members(&entry.secret_key).filter(|name| is_key(name)).map(str::to_owned);
+        add(bundle, sources, &source_ref(store, &entry.remote_ref), members);
+    }
+    let extracted = || {
+        spec.data_from.iter().filter_map(|entry| {
+            let (store, extract) = (spec.store_of(entry.source_ref.as_ref())?, entry.extract.as_ref()?);
+            is_whole(entry, extract).then(|| source_ref(store, extract))
+        })
+    };
+    let unknown: Vec<SourceRef> = extracted().filter(|source| !bundle.secrets.contains_key(source)).collect();
+    let known = extracted().filter(|source| bundle.secrets.contains_key(source));
+    let known = known.flat_map(|source| sources.get(&source).map(|source| source.keys.clone()).unwrap_or_default());
+    let single = spec.data.iter().map(|entry| entry.secret_key.clone());
+    let known: BTreeSet<String> = known.chain(single).collect();
+    // A search or a generator may give the others.
+    let others_give = spec.data_from.len() > extracted().count();
+    for source in unknown {
+        let read = templates.names().into_iter().filter(|name| !others_give && !known.contains(*name) && is_key(name));
+        add(bundle, sources, &source, read.map(str::to_owned));
+        let has_none = sources.get(&source).is_some_and(|source| source.keys.is_empty());
+        if has_none && templates.keep_values {
+            add(bundle, sources, &source, keys_of_type(spec));
+        }
+    }
+}
+
+/// The keys that a copy of this spec must have by its type, whose values are those of the source.
+fn keys_of_type(spec: &ExternalSecretSpec) -> impl Iterator<Item = String> {
+    let template = spec.target.template.as_ref();
+    let secret_type = template.and_then(|template| template.secret_type.as_deref()).unwrap_or(OPAQUE);
+    hints::keys_of(secret_type).iter().map(|key| (*key).to_owned())
+}
+
+fn is_whole(entry: &DataFrom, extract: &RemoteRef) -> bool {
+    extract.property.is_none() && extract.is_plain() && entry.rewrite.is_empty()
+}
+
+fn add(
+    bundle: &Bundle,
+    sources: &mut BTreeMap<SourceRef, Source>,
+    source: &SourceRef,
+    keys: impl Iterator<Item = String>,
+) {
+    if let Some(source) = sources.get_mut(source).filter(|_| !bundle.secrets.contains_key(source)) {
+        source.keys.extend(keys);
+    }
+}

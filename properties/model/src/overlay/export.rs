@@ -1,0 +1,19 @@
+//! What a cluster writes into its objects, and refuses from anybody else: manifests that were taken out of one have it.
+
+use serde_json::Value;
+
+/// Fields of the metadata that the API server sets.
+///
+/// Source: ObjectMeta in k8s.io/apimachinery `pkg/apis/meta/v1/types.go`, "Populated by the system".
+const METADATA: [&str; 6] = ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+
+/// Removes it, and tells whether there was any.
+pub(super) fn remove_state(object: &mut Value) -> bool {
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return false };
+    let removed = METADATA.iter().filter(|field| metadata.remove(**field).is_some()).count();
+    if removed > 0 {
+        // A status says what was so in that cluster.
+        object.as_object_mut().and_then(|fields| fields.remove("status"));
+    }
+    removed > 0
+}

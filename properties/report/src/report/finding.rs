@@ -1,0 +1,61 @@
+//! What the report says about a case that did not hold.
+
+use std::collections::BTreeMap;
+
+use credence_core::id::CaseId;
+use serde::{Deserialize, Serialize};
+
+use super::reproduced::Reproduced;
+use super::text::{printable, seconds};
+use crate::verdict::{CaseRecord, Outcome, Verdict};
+
+/// One case that did not hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which case.
+    pub case: CaseId,
+    /// The command that repeats it.
+    pub replay: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What was expected and what was seen instead, or why nothing can be said.
+    pub reason: String,
+    /// The documented upstream bug that this is, by its short name.
+    pub known: Option<String>,
+    /// The smallest case found that fails in the same way.
+    pub smallest: Option<String>,
+    /// How often it failed again when it was run alone; none if it was not.
+    #[serde(default)]
+    pub reproduced: Option<Reproduced>,
+    /// How often it had each kind of evidence.
+    #[serde(default)]
+    pub operations: BTreeMap<String, u64>,
+    /// What else it did or looked at, of each kind.
+    #[serde(default)]
+    pub context: BTreeMap<String, u64>,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+impl Finding {
+    /// Of a case's record; none if it held. `replay_flags` is what `credence replay` needs beside the case.
+    pub(super) fn of(record: &CaseRecord, replay_flags: &str, reproduced: Option<Reproduced>) -> Option<Self> {
+        let (reason, known) = match &record.outcome {
+            Outcome::Held => return None,
+            Outcome::Violated(violation) => (&violation.reason, violation.known),
+            Outcome::Unknown(reason) => (reason, None),
+        };
+        Some(Self {
+            case: record.id,
+            replay: printable(&format!("credence replay {}{replay_flags}", record.id)),
+            verdict: Verdict::from(&record.outcome),
+            reason: printable(reason),
+            known: known.map(|known| known.id.into()),
+            smallest: record.smallest.as_deref().map(printable),
+            reproduced,
+            operations: record.operations.clone(),
+            context: record.context.clone(),
+            seconds: seconds(record.took),
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! What stands in the place of a report until there is one.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{SCHEMA, printable};
+
+/// How far a run came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// To its end; the verdicts say what came of it.
+    #[default]
+    Finished,
+    /// Not to its end: it is under way, or it was killed.
+    Unfinished,
+    /// Not through its set-up, so that nothing was tested.
+    Failed,
+}
+
+/// A run without a report: the fields that are known before anything has been tested, named as in [`Report`](super::Report).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Anything but [`State::Finished`].
+    pub state: State,
+    /// Why there is no report.
+    pub reason: String,
+    /// Version of credence itself.
+    pub credence_version: String,
+    /// What every generated case follows from.
+    pub seed: u64,
+    /// Whether documented upstream bugs count as failures.
+    pub strict: bool,
+    /// When the run began.
+    #[serde(with = "super::rfc3339")]
+    pub started: Timestamp,
+    /// The configuration under test.
+    pub config: UnreadConfig,
+}
+
+/// A configuration of which nothing is known but where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadConfig {
+    /// The directory, as given.
+    pub path: String,
+}
+
+impl Unfinished {
+    /// A run that begins.
+    pub fn begun(seed: u64, strict: bool, started: Timestamp, config: &str) -> Self {
+        Self {
+            schema: SCHEMA.into(),
+            state: State::Unfinished,
+            reason: "the run did not finish: it is still under way, or it was killed".into(),
+            credence_version: env!("CARGO_PKG_VERSION").into(),
+            seed,
+            strict,
+            started,
+            config: UnreadConfig { path: printable(config) },
+        }
+    }
+
+    /// The same run once its set-up has failed, and why.
+    #[must_use]
+    pub fn failed(self, why: &str) -> Self {
+        Self { state: State::Failed, reason: printable(why), ..self }
+    }
+}

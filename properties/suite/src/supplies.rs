@@ -1,0 +1,138 @@
+//! What a run sets up beside the test bed because a property that it runs needs it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use credence_cluster::cluster::ControlPlaneFiles;
+use credence_cluster::faults::proxy::Gate;
+use credence_consumers::running::{self, Consumers, Preparation, Setup, Site, StartError};
+use credence_programs::run_dir::RunDir;
+use tokio::sync::OnceCell;
+
+use crate::testbed::TestBed;
+
+/// Why audit policy and encryption cannot be judged.
+const NO_CONTROL_PLANE: &str = "the configuration has no directory control-plane with audit-policy.yaml and \
+     encryption-config.yaml; pass theirs with --control-plane DIR";
+
+/// What a property needs beside the test bed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Audit policy and encryption as part of the configuration under test. Without them, the property is skipped.
+    ControlPlaneFiles,
+    /// A fault proxy for each store, between External Secrets Operator and the API server that it reads sources from.
+    StoreProxies,
+    /// Consumers. Their programs are obtained while other properties run, and the property begins when they are there.
+    Consumers,
+}
+
+/// The fault proxies, by store.
+pub type Gates = BTreeMap<String, Gate>;
+
+/// What a run has for those that [need](Need) it.
+pub struct Supplies {
+    /// Audit policy and encryption, if they belong to the configuration under test.
+    pub control_plane: Option<ControlPlaneFiles>,
+    /// The fault proxies; none unless a property needs them.
+    pub gates: Arc<Gates>,
+    /// The consumers; none unless a property needs them.
+    pub consumers: Option<ConsumerSupply>,
+}
+
+impl Supplies {
+    /// Why a property with these `needs` cannot be told here, if so.
+    pub fn missing(&self, needs: &[Need]) -> Option<&'static str> {
+        (needs.contains(&Need::ControlPlaneFiles) && self.control_plane.is_none()).then_some(NO_CONTROL_PLANE)
+    }
+
+    /// Resolves when what is `needed` is there, so that nobody waits for it who has begun.
+    pub async fn ready(&self, needs: &[Need], bed: &TestBed) {
+        if let Some(consumers) = self.consumers.as_ref().filter(|_| needs.contains(&Need::Consumers)) {
+            consumers.obtain(bed).await;
+        }
+    }
+
+    /// The test bed for a property with these `needs`: its model knows what was obtained for them.
+    pub fn bed<'a>(&'a self, needs: &[Need], bed: &'a Arc<TestBed>) -> &'a Arc<TestBed> {
+        let consumers = self.consumers.as_ref().filter(|_| needs.contains(&Need::Consumers));
+        consumers.and_then(|consumers| consumers.obtained.get()).map_or(bed, |obtained| &obtained.bed)
+    }
+}
+
+/// The consumers, from where they can be had to where they are started.
+pub struct ConsumerSupply {
+    preparation: Preparation,
+    /// The run's own directory where the cluster's belongs to another process.
+    own_directory: Option<Arc<RunDir>>,
+    obtained: OnceCell<Obtained>,
+}
+
+/// What could be had.
+struct Obtained {
+    /// The same test bed, with those absent from its model that could not be had, each with the reason.
+    bed: Arc<TestBed>,
+    /// What the others are started from.
+    setup: Option<Setup>,
+}
+
+/// Why there are no consumers.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsumerSupplyError {
+    /// None can be started.
+    #[error("no consumer could be obtained")]
+    None,
+    /// They do not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+impl ConsumerSupply {
+    /// Consumers that can be obtained as `preparation` says. Nothing is obtained yet.
+    pub fn new(preparation: Preparation, own_directory: Option<Arc<RunDir>>) -> Self {
+        Self { preparation, own_directory, obtained: OnceCell::new() }
+    }
+
+    /// Obtains the programs of those that can be had. Whoever asks first does so, while all others wait.
+    pub async fn obtain(&self, bed: &TestBed) {
+        let obtain = || async {
+            let (absent, setup) = self.preparation.obtain(&bed.cluster).await;
+            let mut model = bed.model.clone();
+            model.absent_consumers = absent;
+            model.endpoints = self.preparation.endpoints().clone();
+            Obtained { bed: Arc::new(bed.with_model(model)), setup }
+        };
+        self.obtained.get_or_init(obtain).await;
+    }
+
+    /// Starts those that were obtained.
+    ///
+    /// # Errors
+    /// When there are none, or when they do not start.
+    pub async fn start(&self, bed: &TestBed) -> Result<Consumers, ConsumerSupplyError> {
+        let setup = self.obtained.get().and_then(|obtained| obtained.setup.as_ref());
+        let site = Site {
+            cluster: Arc::clone(&bed.cluster),
+            observer: Arc::clone(&bed.observer),
+            run: bed.namespaces.run().to_owned(),
+            own_directory: self.own_directory.clone(),
+        };
+        Ok(running::start(&site, setup.ok_or(ConsumerSupplyError::None)?).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn supplies(control_plane: Option<ControlPlaneFiles>) -> Supplies {
+        Supplies { control_plane, gates: Arc::default(), consumers: None }
+    }
+
+    #[test]
+    fn who_needs_the_files_of_the_api_server_is_told_that_the_configuration_has_none() {
+        let needs = [Need::ControlPlaneFiles];
+        assert!(supplies(None).missing(&needs).is_some_and(|why| why.contains("--control-plane DIR")));
+        assert_eq!(supplies(Some(ControlPlaneFiles::reference())).missing(&needs), None);
+        assert_eq!(supplies(None).missing(&[Need::StoreProxies, Need::Consumers]), None);
+    }
+}
