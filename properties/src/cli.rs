@@ -21,7 +21,7 @@ use credence_report::verdict::ExitCode;
 use credence_suite::error::RunError;
 use credence_suite::events::Events;
 use credence_suite::load::load_with;
-use credence_suite::options::{self, ClusterKind, Keep, Options};
+use credence_suite::options::{self, CASES, ClusterKind, Keep, Options};
 use credence_suite::registry::{self, UnknownProperty};
 use credence_suite::run;
 use credence_suite::stop::Stop;
@@ -236,7 +236,7 @@ struct Run {
     #[arg(long = "property", short = 'p', value_name = "PROPERTY", value_parser = parse_property)]
     properties: Vec<PropertyId>,
     /// Cases of each property.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = CASES, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
     /// What all cases follow from; random if not given.
     #[arg(long)]

@@ -18,7 +18,7 @@ use credence_report::verdict::Verdict;
 use credence_suite::driver::{Property, Registered};
 use credence_suite::events::Events;
 use credence_suite::file_scan;
-use credence_suite::options::Options;
+use credence_suite::options::{CASES, Options};
 use credence_suite::p07_credential_types::CredentialTypes;
 use credence_suite::registry::PROPERTIES;
 use credence_suite::run;
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     let runtime = Runtime::new().expect("a runtime can be started");
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("conformance");
     // Fewer cases do not reach every application.
-    let too_few = options(&out).cases < 100;
+    let too_few = options(&out).cases < CASES;
     let wanted = wanted(&arguments, too_few);
     let shared =
         Arc::new(Shared { runtime, events: Arc::new(Console::stderr()), out, wanted, session: Mutex::default() });

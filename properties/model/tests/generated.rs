@@ -238,7 +238,8 @@ fn two_hundred_manifests_are_modelled_and_explained_in_no_time() {
         let model = Model::derive(&bundle);
         let modelled = begun.elapsed();
         let explained = explain(&bundle, &model, None).unwrap();
-        assert_eq!(explained.matches("makes").count(), model.targets.len());
+        let copies = explained.lines().filter(|line| line.trim_start().starts_with("makes "));
+        assert_eq!(copies.count(), model.targets.len());
         assert_eq!(model.unreadable(), []);
         (begun.elapsed(), read, modelled - read)
     };

@@ -1,10 +1,14 @@
 //! Verdicts, and the report in each of its forms.
 //!
 //! ```text
-//!  verdict ──▶ report ──▶ Writer: JSON, JUnit, HTML
+//!  verdict ──▶ claim: what a property proves of a requirement
+//!     │        copy:  what it has to do with each copy of the configuration
+//!     └──────▶ report ──▶ Writer: JSON, JUnit, HTML
 //! ```
 //!
 //! A case that cannot tell is unknown, and unknown is never green.
 
+pub mod claim;
+pub mod copy;
 pub mod report;
 pub mod verdict;

@@ -4,7 +4,6 @@
 //! credential values; nothing here could add any.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use credence_core::left_out::LeftOut;
@@ -12,9 +11,12 @@ use credence_core::overlay_field::OverlayField;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::copy::CopyName;
 use crate::verdict::{ExitCode, Verdict};
 
 mod check;
+mod claim;
+pub mod coverage;
 mod finding;
 mod html;
 mod json;
@@ -22,10 +24,12 @@ mod junit;
 mod known_bug;
 mod latency;
 mod leftover;
+mod missed;
 mod property;
 mod reproduced;
 mod requirement;
 mod rfc3339;
+mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod text;
@@ -33,13 +37,17 @@ mod unfinished;
 mod writer;
 
 pub use check::CheckReport;
+pub use claim::ClaimReport;
+pub use coverage::CopyReport;
 pub use finding::Finding;
 pub use known_bug::KnownBug;
 pub use latency::{Latency, percentile};
 pub use leftover::Leftover;
+pub use missed::Missed;
 pub use property::{CaseCounts, Execution, PropertyMeta, PropertyReport};
 pub use reproduced::Reproduced;
-pub use requirement::{REQUIREMENTS, RequirementReport};
+pub use requirement::{REQUIREMENTS, RequirementReport, UNPROVED};
+pub use tally::{ClaimTally, Tally};
 pub use text::{Millis, printable};
 pub use unfinished::{State, Unfinished, UnreadConfig};
 pub use writer::{EncodeError, Writer};
@@ -48,7 +56,7 @@ pub use writer::{EncodeError, Writer};
 pub const WRITERS: [&dyn Writer; 3] = [&json::Json, &junit::Junit, &html::Html];
 
 /// Name and version of the schema of `report.json`; a change that breaks readers changes it.
-pub const SCHEMA: &str = "credence.report/v1";
+pub const SCHEMA: &str = "credence.report/v2";
 
 /// Everything about one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +88,12 @@ pub struct Report {
     pub properties: Vec<PropertyReport>,
     /// Every requirement there is, in order.
     pub requirements: Vec<RequirementReport>,
+    /// Every copy of the configuration, and what judged it.
+    #[serde(default)]
+    pub copies: Vec<CopyReport>,
+    /// Whether properties or cases were left out on request, so that copies may be without a judge.
+    #[serde(default)]
+    pub is_partial: bool,
     /// Counts over all of it.
     pub totals: Totals,
     /// What the run cost this machine, the cluster's own processes excluded.
@@ -103,6 +117,10 @@ pub struct Run {
     pub cluster: Cluster,
     /// The steps of set-up, in order, and the properties, which overlap.
     pub phases: Vec<Phase>,
+    /// Every copy of the configuration.
+    pub copies: Vec<CopyName>,
+    /// Whether properties or cases were left out on request.
+    pub is_partial: bool,
     /// What the run cost this machine.
     pub resources: Resources,
 }
@@ -178,58 +196,22 @@ pub struct Totals {
     /// Properties by verdict.
     pub properties: Tally,
     /// Requirements by verdict.
-    pub requirements: Tally,
+    pub requirements: ClaimTally,
     /// Cases of all properties.
     pub cases: CaseCounts,
 }
 
-/// How many ended how.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// [`Verdict::Held`].
-    pub held: u64,
-    /// [`Verdict::Violated`].
-    pub violated: u64,
-    /// [`Verdict::KnownViolated`].
-    pub known_violated: u64,
-    /// [`Verdict::Unknown`].
-    pub unknown: u64,
-    /// [`Verdict::Skipped`].
-    pub skipped: u64,
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { held, violated, known_violated, unknown, skipped } = self;
-        write!(f, "{held} held, {violated} violated, {known_violated} violated (known), ")?;
-        write!(f, "{unknown} unknown, {skipped} skipped")
-    }
-}
-
-impl Tally {
-    fn of(verdicts: impl Iterator<Item = Verdict>) -> Self {
-        let mut tally = Self::default();
-        for verdict in verdicts {
-            *match verdict {
-                Verdict::Held => &mut tally.held,
-                Verdict::Violated => &mut tally.violated,
-                Verdict::KnownViolated => &mut tally.known_violated,
-                Verdict::Unknown => &mut tally.unknown,
-                Verdict::Skipped => &mut tally.skipped,
-            } += 1;
-        }
-        tally
-    }
-}
-
 impl Report {
     /// Puts a run and all properties, executed and skipped, together; requirements and totals follow from them.
-    pub fn new(run: Run, properties: Vec<PropertyReport>) -> Self {
+    pub fn new(run: Run, mut properties: Vec<PropertyReport>) -> Self {
+        properties.iter_mut().for_each(|property| property.leave_out(&run.copies));
+        let rows: Vec<_> = properties.iter().map(|property| (property.id, property.coverage.as_slice())).collect();
+        let copies = coverage::copies(&run.copies, &rows);
         let requirements = requirement::trace(&properties);
         let totals = Totals {
-            exit_code: exit_code(&properties, run.strict).code(),
+            exit_code: exit_code(&properties, open_copies(&copies, run.is_partial), run.strict).code(),
             properties: Tally::of(properties.iter().map(|property| property.verdict)),
-            requirements: Tally::of(requirements.iter().map(|requirement| requirement.verdict)),
+            requirements: ClaimTally::of(requirements.iter().map(|requirement| requirement.verdict)),
             cases: sum(properties.iter().map(|property| property.cases)),
         };
         Self {
@@ -245,6 +227,8 @@ impl Report {
             phases: run.phases,
             properties,
             requirements,
+            copies,
+            is_partial: run.is_partial,
             totals,
             resources: run.resources,
         }
@@ -252,7 +236,12 @@ impl Report {
 
     /// What the process exits with after this run.
     pub fn exit_code(&self) -> ExitCode {
-        exit_code(&self.properties, self.strict)
+        exit_code(&self.properties, open_copies(&self.copies, self.is_partial), self.strict)
+    }
+
+    /// Whether copies keep the run from being green: those that a property could have judged, and none did.
+    pub fn has_open_copies(&self) -> bool {
+        coverage::open(open_copies(&self.copies, self.is_partial)).next().is_some()
     }
 
     /// Wall time from start to finish.
@@ -261,13 +250,18 @@ impl Report {
     }
 }
 
-fn exit_code(properties: &[PropertyReport], strict: bool) -> ExitCode {
+/// The copies that keep a run from being green. Of a partial one nobody expects that it judges all.
+fn open_copies(copies: &[CopyReport], is_partial: bool) -> &[CopyReport] {
+    if is_partial { &[] } else { copies }
+}
+
+fn exit_code(properties: &[PropertyReport], copies: &[CopyReport], strict: bool) -> ExitCode {
     // A known violation may stand behind a heavier unknown; a strict run must still see it.
     let counted = |property: &PropertyReport| match strict && !property.known.is_empty() {
         true => Verdict::Violated,
         false => property.verdict,
     };
-    ExitCode::of(properties.iter().map(counted))
+    ExitCode::of(properties.iter().map(counted).chain(coverage::open(copies)))
 }
 
 fn sum(counts: impl Iterator<Item = CaseCounts>) -> CaseCounts {

@@ -2,12 +2,14 @@
 //!
 //! Nothing here does I/O or can fail, and no text here ever holds a credential's value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use credence_core::id::CaseId;
 use serde::{Deserialize, Serialize};
+
+use crate::copy::Reached;
 
 /// How one case ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,10 +159,14 @@ impl From<ExitCode> for std::process::ExitCode {
 pub struct CaseRecord {
     /// Which case; enough to generate it again.
     pub id: CaseId,
-    /// How it ended; a case that ran no operation of the kind it claims about is [`Outcome::Unknown`].
+    /// How it ended; a case that came to no evidence is [`Outcome::Unknown`].
     pub outcome: Outcome,
-    /// How many operations of each kind were carried out.
+    /// How often it had each kind of evidence.
     pub operations: BTreeMap<String, u64>,
+    /// What else it did or looked at, of each kind; none of it tells anything about the claim by itself.
+    pub context: BTreeMap<String, u64>,
+    /// The copies that it had before it.
+    pub reached: BTreeSet<Reached>,
     /// How long the cluster took to do each thing that was awaited.
     pub latencies: Vec<Duration>,
     /// Wall time of the case.

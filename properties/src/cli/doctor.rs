@@ -75,8 +75,8 @@ pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::
 fn skipped_for(capability: Capability) -> String {
     let checks = PROPERTIES.iter().flat_map(|property| {
         let id = property.meta().id;
-        let needing = property.checks().iter().filter(move |(_, needed)| *needed == capability);
-        needing.map(move |(what, _)| format!("{id} {what}"))
+        let needing = property.checks().iter().filter(move |check| check.needs == capability);
+        needing.map(move |check| format!("{id} {}", check.what))
     });
     let checks = checks.collect::<Vec<_>>().join(", ");
     if checks.is_empty() { checks } else { format!(" ({checks})") }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use credence_report::claim::ClaimVerdict;
+use credence_report::report::coverage::{CopyReport, counted};
 use credence_report::report::{PropertyReport, Report, RequirementReport};
 use credence_report::verdict::Verdict;
 
@@ -23,9 +25,10 @@ fn write_summary(text: &mut String, report: &Report, colour: bool) -> std::fmt::
     let totals = &report.totals;
     writeln!(text, "\nproperties    {}", totals.properties)?;
     writeln!(text, "cases         {} of {} ran", totals.cases.run, totals.cases.planned)?;
+    write_copies(text, &report.copies)?;
     writeln!(text, "requirements  {}", totals.requirements)?;
-    let partial = ids(report, |found| found.verdict == Verdict::Held && found.reason.is_some());
-    let missing = ids(report, |found| found.verdict == Verdict::Skipped);
+    let partial = ids(report, |found| found.verdict == ClaimVerdict::HeldInPart);
+    let missing = ids(report, |found| found.verdict == ClaimVerdict::NotCovered);
     for (what, ids) in [("held in part", partial), ("not covered", missing)] {
         if !ids.is_empty() {
             writeln!(text, "              {what}: {ids}")?;
@@ -110,6 +113,23 @@ fn write_skips(text: &mut String, properties: &[PropertyReport], colour: bool) -
     skips.iter().try_for_each(|skip| writeln!(text, "{skip}"))
 }
 
+/// How many copies were judged, and which were not, by the reason; the whole table is in the other forms of the report.
+fn write_copies(text: &mut String, copies: &[CopyReport]) -> std::fmt::Result {
+    if copies.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "copies        {}", counted(copies))?;
+    let mut open: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (reason, copy) in copies.iter().filter_map(|copy| Some((copy.reason.as_deref()?, copy))) {
+        match open.iter_mut().find(|(other, _)| *other == reason) {
+            Some((_, names)) => names.push(&copy.copy.secret),
+            None => open.push((reason, vec![&copy.copy.secret])),
+        }
+    }
+    open.into_iter()
+        .try_for_each(|(reason, names)| writeln!(text, "              not judged: {} ({reason})", names.join(", ")))
+}
+
 fn ids(report: &Report, wanted: impl Fn(&RequirementReport) -> bool) -> String {
     let wanted = report.requirements.iter().filter(|found| wanted(found));
     wanted.map(|requirement| requirement.id.to_string()).collect::<Vec<_>>().join(" ")
@@ -130,7 +150,10 @@ pub(super) fn paint(verdict: Verdict, text: &str, colour: bool) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use credence_report::report::testing::{META, OTHER, execution, known, property, record, report, violated};
+    use credence_report::copy::{CopyName, Declared, Scope};
+    use credence_report::report::testing::{
+        META, OTHER, execution, known, property, record, report, report_of_copies, violated,
+    };
     use credence_report::report::{Execution, PropertyReport, Reproduced};
     use credence_report::verdict::Outcome;
 
@@ -163,12 +186,31 @@ skipped
 
 properties    0 held, 1 violated, 0 violated (known), 0 unknown, 1 skipped
 cases         2 of 2 ran
-requirements  0 held, 2 violated, 0 violated (known), 0 unknown, 23 skipped
+requirements  0 held, 0 held in part, 2 violated, 0 violated (known), 0 unknown, 23 not covered
               not covered: 1.1 1.2 1.3 1.4 1.5 2.1 2.2 2.4 3.1 3.2 3.3 3.4 3.5 4.1 4.2 4.3 4.4 4.5 5.1 5.2 5.3 5.4 5.5
 run           seed 42, embedded cluster, 2 m 05 s
 ";
         let shown = render_summary(&report(false, properties), false);
         assert_eq!(shown, expected, "\n{shown}");
+    }
+
+    #[test]
+    fn copies_that_were_not_judged_are_named_with_the_reason() {
+        let copy = |name: &str| CopyName { object: format!("ClusterExternalSecret {name}"), secret: name.into() };
+        let copies = vec![copy("a"), copy("b"), copy("c")];
+        let hidden =
+            |copy: &CopyName| Scope::NotHere(format!("hidden {}", if copy.secret == "a" { "one" } else { "two" }));
+        let declared =
+            copies.iter().map(|copy| Declared { copy: copy.clone(), consumer: None, scope: hidden(copy) }).collect();
+        let execution = Execution { declared, ..execution(1) };
+        let property = PropertyReport::from_records(&META, &execution, &[record(0, Outcome::Held)]);
+        let shown = render_summary(&report_of_copies(copies, false, vec![property]), false);
+        let expected = "\
+copies        0 of 3 judged
+              not judged: a (hidden one)
+              not judged: b, c (hidden two)
+requirements";
+        assert!(shown.contains(expected), "{shown}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! source (see [`sources`](crate::testbed::sources)). A slot's shared part follows from the seed and the slot's number, a
 //! case's own part from the seed and its index, so `p01:SEED:INDEX` names a case whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -14,13 +14,16 @@ use std::time::Duration;
 
 use credence_cluster::capability::Capability;
 use credence_core::id::{CaseId, Requirement};
-use credence_model::model::Model;
+use credence_model::model::{Model, Target};
+use credence_report::claim::{Claim, SkippedCheck};
+use credence_report::copy::{Declared, Reached};
 use credence_report::report::{Execution, PropertyMeta};
 use credence_report::verdict::{CaseRecord, CheckRecord, Outcome};
 use futures::FutureExt;
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use tokio::time::Instant;
 
+use crate::coverage::{self, Judges};
 use crate::events::Events;
 use crate::fixture::Fixture;
 use crate::generate;
@@ -36,6 +39,17 @@ mod execute;
 mod golden;
 mod shrink;
 
+/// A check that only clusters with a capability can show.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// What it does.
+    pub what: &'static str,
+    /// The capability.
+    pub needs: Capability,
+    /// The claims of which less is proved without it.
+    pub weakens: &'static [Claim],
+}
+
 /// A claim, and how to test it.
 pub trait Property: Send + Sync + 'static {
     /// What the cases of a slot share.
@@ -45,13 +59,13 @@ pub trait Property: Send + Sync + 'static {
     /// What is set up once for all of its cases, and for nobody else.
     type Fixture: Fixture;
 
-    /// Name, claim and requirements.
+    /// Name, claim, and what proves which requirement.
     const META: PropertyMeta;
     /// What it needs of what a run sets up only where a property needs it.
     const NEEDS: &'static [Need] = &[];
-    /// Checks of it that only clusters with a capability can show, by what they do. Elsewhere the report has them as skipped,
+    /// Checks of it that only clusters with a capability can show. Elsewhere the report has them as skipped,
     /// with the reason of the cluster.
-    const CHECKS: &'static [(&'static str, Capability)] = &[];
+    const CHECKS: &'static [Check] = &[];
     /// What a configuration lacks that has nothing for it, as the report says it.
     const NOTHING: &'static str = "no ClusterExternalSecret selects a namespace by its labels";
     /// Cases that share a slot.
@@ -81,6 +95,10 @@ pub trait Property: Send + Sync + 'static {
     /// cluster, which costs seconds, while the model costs nothing.
     fn is_telling(&self, model: &Model, shared: &Self::Shared, case: &Self::Case) -> bool;
 
+    /// How it judges the copies of a target that some namespace can get. There is no default: a copy that nothing judges has to
+    /// be said.
+    fn judges(&self, model: &Model, target: &Target) -> Judges;
+
     /// Whether it can be told on this cluster with this configuration at all.
     ///
     /// # Errors
@@ -89,19 +107,19 @@ pub trait Property: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Requirements that it traces to but cannot exercise here, each with the reason.
-    fn not_covered(&self, _model: &Model) -> BTreeMap<Requirement, String> {
+    /// Requirements that it claims but did not exercise with what its cases reached, each with the reason.
+    fn not_covered(&self, _model: &Model, _reached: &BTreeSet<&Reached>) -> BTreeMap<Requirement, String> {
         BTreeMap::new()
     }
 
-    /// Further checks of it that cannot run here, by what they do, each with the reason.
-    fn skipped_checks(&self, _env: &TestBed) -> BTreeMap<String, String> {
-        BTreeMap::new()
+    /// Further checks of it that cannot run here, each with the reason and the claims of which less is proved without it.
+    fn skipped_checks(&self, _env: &TestBed) -> Vec<SkippedCheck> {
+        Vec::new()
     }
 
     /// Checks of it that so many cases do not get to, by what they do, each with the reason.
-    fn not_reached(&self, _model: &Model, _cases: u32) -> BTreeMap<String, String> {
-        BTreeMap::new()
+    fn not_reached(&self, _model: &Model, _cases: u32) -> Vec<SkippedCheck> {
+        Vec::new()
     }
 
     /// Tries once, after the cases, what is not generated: what only some clusters have, so that the cases stay the same on
@@ -148,7 +166,7 @@ pub enum Executed {
         /// One record for each case that ran.
         records: Vec<CaseRecord>,
         /// What is known beside them.
-        execution: Execution,
+        execution: Box<Execution>,
         /// What was set up for them; none if it could not be.
         fixture: Option<Box<dyn Fixture>>,
     },
@@ -158,14 +176,17 @@ pub enum Executed {
 
 /// A property in the registry, whatever its types.
 pub trait Registered: Send + Sync {
-    /// Name, claim and requirements.
+    /// Name, claim, and what proves which requirement.
     fn meta(&self) -> PropertyMeta;
+
+    /// What it has to do with the copies of a configuration.
+    fn declared(&self, model: &Model) -> Vec<Declared>;
 
     /// What it needs of what a run sets up only where a property needs it.
     fn needs(&self) -> &'static [Need];
 
-    /// Checks of it that only clusters with a capability can show, by what they do.
-    fn checks(&self) -> &'static [(&'static str, Capability)];
+    /// Checks of it that only clusters with a capability can show.
+    fn checks(&self) -> &'static [Check];
 
     /// What it is to those that run beside it.
     fn participant(&self, model: &Model) -> Participant;
@@ -196,11 +217,15 @@ impl<P: Property> Registered for P {
         P::META
     }
 
+    fn declared(&self, model: &Model) -> Vec<Declared> {
+        coverage::declared(model, |target| self.judges(model, target))
+    }
+
     fn needs(&self) -> &'static [Need] {
         P::NEEDS
     }
 
-    fn checks(&self) -> &'static [(&'static str, Capability)] {
+    fn checks(&self) -> &'static [Check] {
         P::CHECKS
     }
 
@@ -271,12 +296,12 @@ async fn run_cases<P: Property>(
 }
 
 fn record(id: CaseId, observation: Observation, took: Duration) -> CaseRecord {
-    let Observation { outcome, operations, latencies, bound } = observation;
+    let Observation { outcome, operations, context, reached, latencies, bound } = observation;
     let outcome = match outcome {
-        Outcome::Held if operations.is_empty() => Outcome::Unknown("the case carried out no operation".to_owned()),
+        Outcome::Held if operations.is_empty() => Outcome::Unknown("the case came to no evidence".to_owned()),
         outcome => outcome,
     };
-    CaseRecord { id, outcome, operations, latencies, took, bound, smallest: None }
+    CaseRecord { id, outcome, operations, context, reached, latencies, took, bound, smallest: None }
 }
 
 type Tree<T> = Box<dyn ValueTree<Value = T>>;

@@ -7,7 +7,8 @@
 //!                  who may run beside whom          file_scan   values where none may be
 //!          fixture:  what one property sets up     supplies    what is set up where a property needs it
 //!          events: what happens, told while it does observation what a case saw
-//!          stop:   the end that a person asks for       options      what a run is asked for
+//!          stop:   the end that a person asks for       coverage     which copies a property judges
+//!                                                       options      what a run is asked for
 //!          load:   the configuration under test         error        why a run could not be carried out
 //!          reports: the files that a run writes
 //! ```
@@ -17,6 +18,7 @@
 //!   property says in [`schedule`], which keeps apart those that could disturb each other.
 //! - Nothing here sleeps: waits are in [`credence_watch::wait`].
 
+pub mod coverage;
 pub mod driver;
 pub mod error;
 pub mod events;

@@ -1,19 +1,28 @@
 //! What a case saw.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use credence_core::consumer::Consumer;
 use credence_core::text::chain;
+use credence_model::model::Target;
+use credence_report::copy::Reached;
 use credence_report::verdict::{Outcome, violated};
 use credence_watch::wait::WaitError;
+
+use crate::coverage::name_of;
 
 /// What a case saw.
 #[derive(Debug, Clone)]
 pub struct Observation {
     /// How it ended.
     pub outcome: Outcome,
-    /// Operations that it carried out, by kind. A case without any did not test its claim.
+    /// Evidence that it came to, by kind. A case without any did not test its claim.
     pub operations: BTreeMap<String, u64>,
+    /// What else it did or looked at, by kind.
+    pub context: BTreeMap<String, u64>,
+    /// The copies that it had before it, and that its outcome is about.
+    pub reached: BTreeSet<Reached>,
     /// How long the things that it awaited took.
     pub latencies: Vec<Duration>,
     /// How long the configuration allows for them.
@@ -23,7 +32,14 @@ pub struct Observation {
 impl Observation {
     /// A case that has carried out nothing so far.
     pub fn of(outcome: Outcome) -> Self {
-        Self { outcome, operations: BTreeMap::new(), latencies: Vec::new(), bound: None }
+        Self {
+            outcome,
+            operations: BTreeMap::new(),
+            context: BTreeMap::new(),
+            reached: BTreeSet::new(),
+            latencies: Vec::new(),
+            bound: None,
+        }
     }
 
     /// A case that could not tell.
@@ -31,9 +47,36 @@ impl Observation {
         Self::of(Outcome::Unknown(why.to_string()))
     }
 
-    /// Counts an operation.
-    pub fn count(&mut self, operation: &str) {
-        *self.operations.entry(operation.to_owned()).or_default() += 1;
+    /// Counts evidence: something that would have come out otherwise if the claim were false.
+    pub fn count(&mut self, evidence: &str) {
+        *self.operations.entry(evidence.to_owned()).or_default() += 1;
+    }
+
+    /// Counts what was done or looked at and tells nothing by itself.
+    pub fn add_context(&mut self, what: &str, times: u64) {
+        *self.context.entry(what.to_owned()).or_default() += times;
+    }
+
+    /// Counts what a namespace was found to hold, which must be exactly these copies, by Secret name.
+    pub fn settled(&mut self, expected: &BTreeMap<String, &Target>) {
+        expected.values().for_each(|target| self.reach(target));
+        if self.outcome != Outcome::Held {
+            return;
+        }
+        match expected.is_empty() {
+            true => self.count("namespace without copies, which asks for none"),
+            false => expected.iter().for_each(|_| self.count("copy that is asked for")),
+        }
+    }
+
+    /// Says that the outcome is about copies of a target.
+    pub fn reach(&mut self, target: &Target) {
+        self.reached.insert(Reached { copy: name_of(target), consumer: None });
+    }
+
+    /// Says that the outcome is about what a consumer makes of copies of a target.
+    pub fn reach_as(&mut self, target: &Target, consumer: Consumer) {
+        self.reached.insert(Reached { copy: name_of(target), consumer: Some(consumer) });
     }
 }
 

@@ -10,8 +10,13 @@ use credence_model::overlay::Time;
 use credence_programs::pod_image::GivenImage;
 use credence_programs::supply;
 
+use crate::registry::PROPERTIES;
+
 /// Name of the run directory of the cluster that `credence up` keeps.
 pub const UP: &str = "up";
+
+/// Cases of each property unless another number is asked for: enough to reach every copy. Fewer need not.
+pub const CASES: u32 = 100;
 
 /// Lanes for a machine with two processors: cases mostly wait for the operator, which has a pace of its own.
 pub const LANES: NonZero<usize> = NonZero::new(48).expect("a constant above zero");
@@ -63,6 +68,11 @@ impl Options {
     pub fn wants(&self, property: PropertyId) -> bool {
         self.properties.is_empty() || self.properties.contains(&property)
     }
+
+    /// Whether properties or cases are left out on request: fewer than [`CASES`] need not reach every copy.
+    pub fn is_partial(&self) -> bool {
+        self.only.is_some() || self.cases < CASES || !PROPERTIES.iter().all(|property| self.wants(property.meta().id))
+    }
 }
 
 /// Where the configuration is tested.
@@ -113,5 +123,28 @@ pub(crate) mod testing {
             components: supply::Options::new(out.join("cache")),
             out,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::whole(CASES, None, &[], false)]
+    #[case::few_cases(CASES - 1, None, &[], true)]
+    #[case::one_case(CASES, Some(3), &[], true)]
+    #[case::one_property(CASES, None, &[0], true)]
+    fn only_a_run_of_all_properties_with_enough_cases_is_whole(
+        #[case] cases: u32,
+        #[case] only: Option<u32>,
+        #[case] wanted: &[usize],
+        #[case] expected: bool,
+    ) {
+        let properties = wanted.iter().map(|place| PROPERTIES[*place].meta().id).collect();
+        let options = Options { cases, only, properties, ..testing::options(PathBuf::new()) };
+        assert_eq!(options.is_partial(), expected);
     }
 }

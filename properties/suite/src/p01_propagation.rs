@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
-use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::id::{CaseId, PropertyId};
 use credence_model::model::{Bound, Model, Target};
 use credence_model::overlay::COMPRESSED_SECONDS;
+use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::wait;
@@ -20,6 +21,7 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
+use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::{self, Observation};
@@ -49,6 +51,12 @@ pub struct Population {
     born: Vec<(Pick, Pick, Duration)>,
 }
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 2] = [
+    Claim::new(1, 1, "each copy comes to hold the last values of its source, and keeps them"),
+    Claim::new(1, 2, "after each rotation every copy of a case holds the new values within its bound"),
+];
+
 impl Property for Propagation {
     type Shared = Rotation;
     type Case = Population;
@@ -58,7 +66,7 @@ impl Property for Propagation {
         id: PropertyId::new(1),
         title: "propagation",
         claim: "an updated source reaches every dependent copy within the computed bound",
-        requirements: &[Requirement::new(1, 1), Requirement::new(1, 2)],
+        claims: &CLAIMS,
     };
     const CASES_PER_SLOT: u32 = 5;
     const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
@@ -81,6 +89,10 @@ impl Property for Propagation {
         let settled = vec((pick(), pick()), 1..=2);
         let born = vec((pick(), pick(), moment), 0..=1);
         (settled, born).prop_map(|(settled, born)| Population { settled, born }).boxed()
+    }
+
+    fn judges(&self, model: &Model, target: &Target) -> Judges {
+        Judges::of_sources(model, target)
     }
 
     fn is_telling(&self, _model: &Model, rotation: &Rotation, case: &Population) -> bool {
@@ -172,7 +184,7 @@ impl<'a> Live<'a> {
             if self.observation.outcome == Outcome::Held {
                 wait::pass_until(begin + moment).await;
                 match dependent.ask(&client, self.id).await {
-                    Ok(()) => self.observation.count("namespace born"),
+                    Ok(()) => self.observation.add_context("namespace born", 1),
                     Err(error) => self.observation = error.into(),
                 }
             }
@@ -203,8 +215,9 @@ impl<'a> Live<'a> {
         let (bound, why) = bound(env, rotation);
         let (_, last) = rotation.last_two();
         for _ in &rotation.steps {
-            self.observation.count("rotate source");
+            self.observation.add_context("rotate source", 1);
         }
+        self.dependents.iter().for_each(|dependent| self.observation.reach(dependent.target));
         let arrivals = self.dependents.iter().map(|dependent| async move {
             let left = bound.saturating_sub(written.elapsed());
             dependent.until_faithful(env, &rotation.of_source(last), left).await.map(|()| written.elapsed())
@@ -212,6 +225,7 @@ impl<'a> Live<'a> {
         for arrival in join_all(arrivals).await {
             match arrival {
                 Ok(latency) => {
+                    self.observation.count("copy updated");
                     self.observation.latencies.push(latency);
                     if latency > bound {
                         self.observation.outcome =

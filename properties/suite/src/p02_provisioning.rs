@@ -8,14 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use credence_cluster::apply::RUN_LABEL;
-use credence_core::id::{CaseId, PropertyId, Requirement, agent};
-use credence_model::model::{Conflict, Model, expected_in};
+use credence_core::id::{CaseId, PropertyId, agent};
+use credence_model::model::{Conflict, Model, Target, expected_in};
+use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
+use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::{Pick, any_labels, asking_labels, pick};
 use crate::observation::Observation;
@@ -43,6 +45,17 @@ pub struct World {
     pub(crate) twin: Labels,
 }
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 2] = [
+    Claim::new(2, 1, "a namespace that is labelled holds its copies within the bound, whatever its name"),
+    Claim::new(
+        2,
+        2,
+        "namespaces with other labels, labelled at the same time, hold exactly what these ask for, and none where \
+         they ask for nothing",
+    ),
+];
+
 impl Property for Provisioning {
     type Shared = ();
     type Case = World;
@@ -52,7 +65,7 @@ impl Property for Provisioning {
         id: PropertyId::new(2),
         title: "provisioning",
         claim: "a labelled namespace gets exactly its secrets, an unlabelled one none",
-        requirements: &[Requirement::new(2, 1), Requirement::new(2, 2)],
+        claims: &CLAIMS,
     };
     const LANES: usize = 10;
     // Names and types of copies stay the same under any values.
@@ -73,6 +86,10 @@ impl Property for Provisioning {
         (vec(any_labels(model), 0..=2), foreign, twin)
             .prop_map(|(others, foreign, twin)| World { others, foreign, twin })
             .boxed()
+    }
+
+    fn judges(&self, _model: &Model, target: &Target) -> Judges {
+        Judges::by_labels(target)
     }
 
     fn is_telling(&self, model: &Model, (): &(), case: &World) -> bool {
@@ -113,7 +130,7 @@ pub(crate) async fn provision(env: &Arc<TestBed>, id: CaseId, world: &World) -> 
     }
     for (lease, labels) in &leases {
         namespaces::set_labels(&client, &agent(id), &lease.name, labels).await?;
-        observation.count("label namespace");
+        observation.add_context("label namespace", 1);
     }
     let bound = env.provisioning_bound();
     observation.bound = Some(bound);
@@ -126,6 +143,9 @@ pub(crate) async fn provision(env: &Arc<TestBed>, id: CaseId, world: &World) -> 
         })
         .collect();
     observation.outcome = settle(env, &worlds, bound, Past::Fresh, &mut observation.latencies).await;
+    for (_, expected) in &worlds {
+        observation.settled(expected);
+    }
     for (lease, labels) in leases {
         env.namespaces.give_back(env, lease, labels.into_keys().collect::<BTreeSet<_>>());
     }

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use credence_core::id::{CaseId, PropertyId, Requirement, agent};
-use credence_model::model::{Model, expected_in};
+use credence_core::id::{CaseId, PropertyId, agent};
+use credence_model::model::{Model, Target, expected_in};
+use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
 use credence_watch::wait;
@@ -19,6 +20,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 
+use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::{Pick, asking_labels, asking_values, label_change, pick};
 use crate::observation::Observation;
@@ -66,6 +68,22 @@ pub struct Sequence {
     delete: bool,
 }
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 2] = [
+    Claim::new(
+        2,
+        3,
+        "after label changes of both directions, also such that overtake the operator, copies are exactly those \
+         of the last labels",
+    ),
+    Claim::new(
+        2,
+        5,
+        "neither copy nor ExternalSecret stays where no label asks for it any more, and nothing keeps a namespace \
+         from being deleted",
+    ),
+];
+
 impl Property for LabelDistribution {
     type Shared = ();
     type Case = Sequence;
@@ -75,7 +93,7 @@ impl Property for LabelDistribution {
         id: PropertyId::new(3),
         title: "label distribution",
         claim: "after any sequence of label changes, copies are exactly those the last labels ask for; nothing stays behind",
-        requirements: &[Requirement::new(2, 3), Requirement::new(2, 5)],
+        claims: &CLAIMS,
     };
     const NOTHING: &'static str = "no label decides which namespaces get a copy";
     const LANES: usize = 16;
@@ -109,6 +127,10 @@ impl Property for LabelDistribution {
         (1..=2usize, vec(change, 1..=LONGEST), twin, prop::bool::weighted(0.15))
             .prop_map(|(namespaces, changes, twin, delete)| Sequence { namespaces, changes, twin, delete })
             .boxed()
+    }
+
+    fn judges(&self, _model: &Model, target: &Target) -> Judges {
+        Judges::by_labels(target)
     }
 
     fn is_telling(&self, model: &Model, (): &(), case: &Sequence) -> bool {
@@ -190,12 +212,12 @@ async fn change(
         change.apply(worlds);
         let patch = BTreeMap::from([(&change.key, &change.value)]);
         namespaces::set_labels(&client, &manager, &change.namespace.of(leases).name, &patch).await?;
-        observation.count(if change.value.is_some() { "set label" } else { "remove label" });
+        observation.add_context(if change.value.is_some() { "set label" } else { "remove label" }, 1);
     }
     let touched: BTreeSet<&str> = sequence.changes.iter().map(|change| change.key.as_str()).collect();
     let (twin, labels) = (env.namespaces.lease(&client).await?, canary(&env.model, &touched, &sequence.twin));
     namespaces::set_labels(&client, &manager, &twin.name, &labels).await?;
-    observation.count("set label");
+    observation.add_context("set label", 1);
     leases.push(twin);
     worlds.push(labels);
     judge(env, leases, worlds, observation).await;
@@ -211,4 +233,5 @@ async fn judge(env: &TestBed, leases: &[Lease], worlds: &[Labels], observation: 
         .collect();
     let bound = env.provisioning_bound();
     observation.outcome = settle(env, &expected, bound, Past::Relabelled, &mut observation.latencies).await;
+    expected.iter().for_each(|(_, expected)| observation.settled(expected));
 }

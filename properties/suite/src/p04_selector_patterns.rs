@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
-use credence_core::id::{CaseId, PropertyId, Requirement};
-use credence_model::model::{Model, expected_in};
+use credence_core::id::{CaseId, PropertyId};
+use credence_model::model::{Model, Target, expected_in};
 use credence_model::selector::{
     LabelSelector, NamespaceSelection, Operator, Requirement as LabelRequirement, effective_labels,
 };
+use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
 use credence_watch::observer::View;
@@ -22,6 +23,7 @@ use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
+use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::{Pick, any_labels, asking_labels, pick};
 use crate::observation::{self, Observation};
@@ -76,6 +78,17 @@ impl Reach {
     }
 }
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 2] = [
+    Claim::new(2, 2, "selections of the configuration pick exactly the namespaces that their labels mean"),
+    Claim::new(
+        2,
+        4,
+        "generated selections by labels, names and expressions, each alone and together, pick from a full truth \
+         table exactly what Kubernetes would",
+    ),
+];
+
 impl Property for SelectorPatterns {
     type Shared = Reach;
     type Case = Pattern;
@@ -85,7 +98,7 @@ impl Property for SelectorPatterns {
         id: PropertyId::new(4),
         title: "selector patterns",
         claim: "label, name and expression selectors each pick exactly the namespaces Kubernetes semantics say",
-        requirements: &[Requirement::new(2, 4), Requirement::new(2, 2)],
+        claims: &CLAIMS,
     };
     const LANES: usize = subject::POPULATIONS;
     // A selection without limits reaches into the namespaces of all other cases, and sees those that come and go.
@@ -116,6 +129,10 @@ impl Property for SelectorPatterns {
             .prop_map(|(selectors, names, deprecated)| Pattern::Generated { selectors, names, deprecated })
             .prop_filter("picks at least one namespace", move |pattern| !pattern.picks_none(reach))
             .boxed()
+    }
+
+    fn judges(&self, _model: &Model, target: &Target) -> Judges {
+        Judges::by_labels(target)
     }
 
     fn is_telling(&self, model: &Model, reach: &Reach, case: &Pattern) -> bool {

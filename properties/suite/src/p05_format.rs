@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use credence_core::id::{CaseId, PropertyId, Requirement, agent};
+use credence_core::id::{CaseId, PropertyId, agent};
 use credence_core::text::chain;
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target};
+use credence_model::model::{ExpectedKeys, Model, Target};
 use credence_model::values::Values;
 use credence_programs::esoctl::RenderError;
+use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::View;
@@ -22,6 +23,7 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
+use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::{self, Pick, pick};
 use crate::observation::{self, Observation};
@@ -45,6 +47,17 @@ pub struct Credentials {
 #[derive(Debug, Clone)]
 pub struct Formats(Vec<(Pick, Pick)>);
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 3] = [
+    Claim::new(3, 1, "each copy has the type that its template says, under any values of its source"),
+    Claim::new(3, 2, "each format of a source has exactly its keys, as a strict reader of that format decodes them"),
+    Claim::new(
+        3,
+        3,
+        "the decoded content of each template equals the values of the source, whatever characters they have",
+    ),
+];
+
 impl Property for Format {
     type Shared = Credentials;
     type Case = Formats;
@@ -54,7 +67,7 @@ impl Property for Format {
         id: PropertyId::new(5),
         title: "format",
         claim: "type, exact key set and decoded content are right for every credential, whatever characters it has",
-        requirements: &[Requirement::new(3, 1), Requirement::new(3, 2), Requirement::new(3, 3), Requirement::new(3, 4)],
+        claims: &CLAIMS,
     };
     const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
     const LANES: usize = 4;
@@ -77,8 +90,23 @@ impl Property for Format {
         vec((pick(), pick()), 1..=2).prop_map(Formats).boxed()
     }
 
+    fn judges(&self, model: &Model, target: &Target) -> Judges {
+        Judges::of_sources(model, target)
+    }
+
     fn is_telling(&self, _model: &Model, shared: &Credentials, case: &Formats) -> bool {
         !shared.values.is_empty() && !case.0.is_empty()
+    }
+
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
+        let hidden = env.model.targets.iter().filter(|target| target.can_be_asked()).filter_map(|target| {
+            let ExpectedKeys::Unknown { why } = &target.keys else { return None };
+            Some(
+                SkippedCheck::new(format!("the exact key set of the copies of {}", target.name), why)
+                    .weakens(&CLAIMS[1..2]),
+            )
+        });
+        hidden.collect()
     }
 
     async fn run(
@@ -174,6 +202,7 @@ async fn look(
         let dependent = Dependent::lease(env, &client, target.of::<&Target>(&targets), *way).await?;
         dependent.ask(&client, id).await?;
         observation.count(&format!("copy as {}", dependent.target.name));
+        observation.reach(dependent.target);
         dependents.push(dependent);
     }
     let looks = dependents.iter().map(|dependent| async move {

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
-use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::id::{CaseId, PropertyId};
 use credence_model::config::SourceRef;
-use credence_model::model::Model;
+use credence_model::model::{Model, Target};
 use credence_model::values::{Values, World};
+use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::SecretEvent;
@@ -24,12 +25,13 @@ use proptest::strategy::BoxedStrategy;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
+use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::{self, Observation};
 use crate::oracle::{self, Version};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::rotation::{self, Dependent, Rotation, targets_of};
+use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
 use crate::testbed::{HOLD, TestBed};
 
 /// The property.
@@ -53,6 +55,14 @@ impl Formats {
     }
 }
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 1] = [Claim::new(
+    3,
+    2,
+    "at rest, all copies of different formats equal one and the same source, and on the way each of them is \
+         the old values, the new, or keys of both",
+)];
+
 impl Property for MultiFormat {
     type Shared = Rotation;
     type Case = Formats;
@@ -62,7 +72,7 @@ impl Property for MultiFormat {
         id: PropertyId::new(6),
         title: "multi-format",
         claim: "all formats made of one source agree with it and with each other, at any moment they are at rest",
-        requirements: &[Requirement::new(3, 2)],
+        claims: &CLAIMS,
     };
     const CASES_PER_SLOT: u32 = 10;
     const NOTHING: &'static str = "no source is distributed in two formats";
@@ -78,13 +88,21 @@ impl Property for MultiFormat {
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Rotation>> {
         let sources: Vec<&SourceRef> =
-            model.sources.keys().filter(|source| targets_of(model, source).len() >= 2).collect();
+            copied_sources(model).into_iter().filter(|source| targets_of(model, source).len() >= 2).collect();
         Rotation::strategy(model, &sources, slot, 1..=1, Duration::ZERO)
     }
 
     fn case(&self, _model: &Model, _rotation: &Rotation) -> BoxedStrategy<Formats> {
         let ranks = subsequence((0..MOST_FORMATS).collect::<Vec<_>>(), 2..=MOST_FORMATS);
         (ranks, pick()).prop_map(|(ranks, way)| Formats { ranks, way }).boxed()
+    }
+
+    fn judges(&self, model: &Model, target: &Target) -> Judges {
+        let others = |source: &&SourceRef| targets_of(model, source).len() >= 2;
+        match target.sources().iter().any(others) {
+            true => Judges::of_sources(model, target),
+            false => Judges::NotApplicable("it is the only format of its source".to_owned()),
+        }
     }
 
     fn is_telling(&self, model: &Model, rotation: &Rotation, case: &Formats) -> bool {
@@ -164,7 +182,8 @@ impl<'a> Live<'a> {
     /// Waits until all formats are new, and looks at what each of them was on the way.
     async fn judge(mut self, env: &'a Arc<TestBed>, rotation: &Rotation, written: Instant) -> Observation {
         if self.observation.outcome == Outcome::Held {
-            self.observation.count("rotate source");
+            self.observation.add_context("rotate source", 1);
+            self.copies.iter().for_each(|(dependent, _)| self.observation.reach(dependent.target));
             self.observation.outcome = self.arrive(env, rotation, written).await;
         }
         for (dependent, _) in self.copies {
@@ -194,6 +213,7 @@ impl<'a> Live<'a> {
         }
         let mut outcome = Outcome::Held;
         for (dependent, events) in &mut self.copies {
+            self.observation.count("format seen on its whole way from the old values to the new");
             match history(dependent, events, rotation) {
                 Ok(0) => {}
                 Ok(_) => self.observation.count("copy half new for a while"),

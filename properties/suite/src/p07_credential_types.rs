@@ -15,8 +15,11 @@ use credence_consumers::running::Consumers;
 use credence_core::consumer::Consumer;
 use credence_core::id::{CaseId, PropertyId, Requirement, agent};
 use credence_core::text::chain;
+use credence_core::uses::Use;
 use credence_model::config::SourceRef;
-use credence_model::model::Model;
+use credence_model::model::{Model, Target};
+use credence_report::claim::{Claim, SkippedCheck};
+use credence_report::copy::Reached;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
 use futures::future::{join_all, try_join_all};
@@ -24,6 +27,7 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::timeout;
 
+use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
@@ -83,6 +87,28 @@ const PORTAL_SLOT: u32 = 0;
 /// How much later than what follows from it the death of a consumer may be known: of a container the engine tells.
 const DEATH: Duration = Duration::from_secs(2);
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 4] = [
+    Claim::new(
+        4,
+        1,
+        "a real kubelet, or a client by its rules, pulls with the copy, and its server saw the user of the \
+         credential",
+    ),
+    Claim::new(
+        4,
+        2,
+        "Argo CD and Kargo, or clients by their rules, log in to Git with the copy, and the forge saw the user of \
+         the credential",
+    ),
+    Claim::new(
+        4,
+        3,
+        "an OAuth client signs in with the copy, and the forge took it for the client that the credential is of",
+    ),
+    Claim::new(4, 4, "a TLS server takes certificate and key of the copy, and a client verifies the handshake"),
+];
+
 impl Property for CredentialTypes {
     type Shared = Lives;
     type Case = Placement;
@@ -92,7 +118,7 @@ impl Property for CredentialTypes {
         id: PropertyId::new(7),
         title: "credential types",
         claim: "the real consumer authenticates with the copy, and fails with a wrong or revoked one",
-        requirements: &[Requirement::new(4, 1), Requirement::new(4, 2), Requirement::new(4, 3), Requirement::new(4, 4)],
+        claims: &CLAIMS,
     };
     const NEEDS: &'static [Need] = &[Need::Consumers];
     const CASES_PER_SLOT: u32 = 10;
@@ -128,6 +154,24 @@ impl Property for CredentialTypes {
         (pick(), pick(), pick()).prop_map(|(way, place, trespass)| Placement { way, place, trespass }).boxed()
     }
 
+    fn judges(&self, model: &Model, target: &Target) -> Judges {
+        let is_issued = |source: &&SourceRef| model.sources.get(*source).is_some_and(|of| Kind::of(&of.keys).is_some());
+        if !target.sources().iter().any(is_issued) {
+            return Judges::NotHere("nobody here issues what its source holds, by the names of its keys".to_owned());
+        }
+        let uses = target.uses(&model.endpoints);
+        if uses.is_empty() {
+            return Judges::NotApplicable("no consumer is known that uses it".to_owned());
+        }
+        let absent = &model.absent_consumers;
+        let login = |used: Use<'_>| match (used.endpoints, used.consumer.among(absent)) {
+            (Err(why), _) => (used.consumer, Err(why.to_string())),
+            (Ok(_), Some(here)) => (here, Ok(())),
+            (Ok(_), None) => (used.consumer, Err(absent.get(&used.consumer).cloned().unwrap_or_default())),
+        };
+        Judges::Logins(uses.into_iter().map(login).collect())
+    }
+
     fn is_telling(&self, _model: &Model, _lives: &Lives, _case: &Placement) -> bool {
         true
     }
@@ -141,41 +185,40 @@ impl Property for CredentialTypes {
         Err(Vec::from_iter(reasons).join("; "))
     }
 
-    fn not_covered(&self, model: &Model) -> BTreeMap<Requirement, String> {
-        let absent = |requirement: Requirement| {
-            let of_it =
-                model.absent_consumers.iter().filter(move |(consumer, _)| consumer.requirement() == requirement);
-            of_it.map(|(consumer, reason)| format!("{}: {reason}", consumer.operation())).collect::<Vec<_>>()
+    fn not_covered(&self, model: &Model, reached: &BTreeSet<&Reached>) -> BTreeMap<Requirement, String> {
+        let tried: BTreeSet<Requirement> = reached.iter().filter_map(|one| Some(one.consumer?.requirement())).collect();
+        let missing = CLAIMS.iter().map(|claim| claim.requirement).filter(|requirement| !tried.contains(requirement));
+        let why = |requirement: Requirement| {
+            let of_it = |consumer: &&Consumer| consumer.requirement() == requirement;
+            if Consumer::ALL.iter().filter(of_it).all(|consumer| model.absent_consumers.contains_key(consumer)) {
+                return Some(absences(model, requirement));
+            }
+            let copies = model.sources.keys().flat_map(|source| judged::consumed(model, source));
+            let is_there = copies.into_iter().any(|choice| choice.consumer.requirement() == requirement);
+            match is_there {
+                // Without any case, what kept them from running says why.
+                true if reached.is_empty() => None,
+                true => Some("no case reached a copy for such a consumer; run more cases".to_owned()),
+                false => Some(NO_COPY.to_owned()),
+            }
         };
-        // A requirement with another consumer that does run is covered by that one.
-        let is_here = |requirement: Requirement| {
-            let mut of_it = Consumer::ALL.iter().filter(|consumer| consumer.requirement() == requirement);
-            of_it.any(|consumer| !model.absent_consumers.contains_key(consumer))
-        };
-        let dealt: BTreeSet<Requirement> = model
-            .sources
-            .keys()
-            .flat_map(|source| judged::consumed(model, source))
-            .map(|choice| choice.consumer.requirement())
-            .collect();
-        let missed = Self::META.requirements.iter().copied().filter(|requirement| !dealt.contains(requirement));
-        let reason = |requirement| match is_here(requirement) {
-            true => NO_COPY.to_owned(),
-            false => absent(requirement).join("; "),
-        };
-        missed.map(|requirement| (requirement, reason(requirement))).collect()
+        missing.filter_map(|requirement| Some((requirement, why(requirement)?))).collect()
     }
 
-    fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let absent = env.model.absent_consumers.iter();
-        let mut skipped: BTreeMap<String, String> =
-            absent.map(|(consumer, reason)| (consumer.operation().to_owned(), reason.clone())).collect();
-        skipped.extend(deal::not_judged(&env.model));
-        skipped
+        let unjudged = deal::not_judged(&env.model);
+        absent
+            .map(|(consumer, reason)| SkippedCheck {
+                weakens: vec![consumer.requirement()],
+                ..SkippedCheck::new(consumer.operation(), reason)
+            })
+            .chain(unjudged.iter().map(|(what, reason)| SkippedCheck::new(what, reason)))
+            .collect()
     }
 
-    fn not_reached(&self, model: &Model, cases: u32) -> BTreeMap<String, String> {
-        deal::not_reached(model, cases)
+    fn not_reached(&self, model: &Model, cases: u32) -> Vec<SkippedCheck> {
+        deal::not_reached(model, cases).iter().map(|(what, reason)| SkippedCheck::new(what, reason)).collect()
     }
 
     async fn run(
@@ -205,6 +248,12 @@ impl Property for CredentialTypes {
 
 /// Why a requirement has no case although there is a consumer for it.
 const NO_COPY: &str = "no copy is for a consumer of it that can be tried here";
+
+/// Why no consumer that a requirement is about can run here.
+fn absences(model: &Model, requirement: Requirement) -> String {
+    let absent = model.absent_consumers.iter().filter(|(consumer, _)| consumer.requirement() == requirement);
+    absent.map(|(consumer, reason)| format!("{}: {reason}", consumer.operation())).collect::<Vec<_>>().join("; ")
+}
 
 /// What is called a credential that has replaced another.
 const ROTATED: &str = "rotated";

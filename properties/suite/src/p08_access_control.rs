@@ -7,18 +7,19 @@
 //! ExternalSecret, and nothing that the tenant can read may hold a value that is not its own. Two layers behind admission
 //! are tested by themselves: the conditions of the stores, and the rights of their ServiceAccounts.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::id::{CaseId, PropertyId};
 use credence_core::labels::Labels;
-use credence_model::model::{Model, expected_in};
+use credence_model::model::{Model, Target, expected_in};
+use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 
+use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::{any_labels, asking_labels};
 use crate::observation::Observation;
@@ -58,6 +59,22 @@ pub struct Attack {
     trespasses: Vec<Trespass>,
 }
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 2] = [
+    Claim::new(
+        5,
+        1,
+        "by no route that is tried does a tenant come by a value that its namespace is not entitled to, while a \
+         namespace beside it that is entitled is served",
+    ),
+    Claim::new(
+        5,
+        2,
+        "neither a tenant nor the account of a store reads a source that is not its own, and each refusal is \
+         matched by a request like it that is let through",
+    ),
+];
+
 impl Property for AccessControl {
     type Shared = ();
     type Case = Attack;
@@ -67,8 +84,10 @@ impl Property for AccessControl {
         id: PropertyId::new(8),
         title: "access control",
         claim: "nobody outside the authorised set obtains a value, by any route tried; denials are for the right reason",
-        requirements: &[Requirement::new(5, 1), Requirement::new(5, 2)],
+        claims: &CLAIMS,
     };
+    const NOTHING: &'static str =
+        "no ClusterExternalSecret selects a namespace by its labels, or no source has keys that are known";
     const LANES: usize = 8;
     // What other properties write to sources can be short, or equal in two places, and is no proof where it is found.
     const SHARES: Shares =
@@ -80,7 +99,8 @@ impl Property for AccessControl {
     }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
-        asking_labels(model).map(|_| Just(()).boxed())
+        let has_values = model.sources.values().any(|source| !source.keys.is_empty());
+        asking_labels(model).filter(|_| has_values).map(|_| Just(()).boxed())
     }
 
     fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Attack> {
@@ -88,27 +108,36 @@ impl Property for AccessControl {
         let neighbour = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
         (select(Rights::ALL.to_vec()), labels, neighbour, vec(route::trespass(model), 1..=MOST))
             .prop_map(|(rights, labels, neighbour, trespasses)| Attack { rights, labels, neighbour, trespasses })
+            .prop_filter("tries something", {
+                let model = model.clone();
+                move |attack| attack.tries_something(&model)
+            })
             .boxed()
     }
 
-    fn is_telling(&self, model: &Model, (): &(), case: &Attack) -> bool {
-        !case.trespasses.is_empty() && !expected_in(model, "neighbour", &case.neighbour).is_empty()
+    fn judges(&self, _model: &Model, target: &Target) -> Judges {
+        Judges::by_labels(target)
     }
 
-    fn skipped_checks(&self, _env: &TestBed) -> BTreeMap<String, String> {
-        let checks = [
-            (
+    fn is_telling(&self, model: &Model, (): &(), case: &Attack) -> bool {
+        case.tries_something(model) && !expected_in(model, "neighbour", &case.neighbour).is_empty()
+    }
+
+    fn skipped_checks(&self, _env: &TestBed) -> Vec<SkippedCheck> {
+        vec![
+            SkippedCheck::new(
                 "what the kubelet mounts into a tenant's pod",
                 "a pod that runs needs an image with a shell and a node, which credence has as root only; tested is what \
                  the API server admits",
-            ),
-            (
+            )
+            .weakens(&CLAIMS),
+            SkippedCheck::new(
                 "what the operator does with a PushSecret",
-                "its reconcilers for PushSecrets are switched off, as upstream's hardening guide says; tested is who may \
-                 write one",
-            ),
-        ];
-        checks.into_iter().map(|(check, why)| (check.to_owned(), why.to_owned())).collect()
+                "its reconcilers for PushSecrets are switched off, as upstream's hardening guide says; one that is let \
+                 through comes to nothing here",
+            )
+            .weakens(&CLAIMS[1..]),
+        ]
     }
 
     async fn run(&self, env: &Arc<TestBed>, kinds: &Kinds, (): &(), cases: &[(CaseId, Attack)]) -> Vec<Observation> {
@@ -118,5 +147,12 @@ impl Property for AccessControl {
             observations.push(stage::attack(stage).await.unwrap_or_else(Observation::from));
         }
         observations
+    }
+}
+
+impl Attack {
+    /// Whether the configuration has anything that one of the routes could be tried on.
+    fn tries_something(&self, model: &Model) -> bool {
+        self.trespasses.iter().any(|trespass| attempt::has_subject(model, self.rights, &self.labels, trespass))
     }
 }

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use credence_cluster::evidence::audit::{AuditError, AuditLog};
 use credence_core::credential::Credential;
-use credence_core::id::{CaseId, PropertyId, Requirement, agent};
+use credence_core::id::{CaseId, PropertyId, agent};
 use credence_core::labels::Labels;
 use credence_core::leak_scan::UNSEARCHABLE;
 use credence_model::model::{Model, Target, expected_in};
+use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::{SecretEvent, View};
@@ -22,6 +23,7 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::fixture::{Fixture, FixtureError};
 use crate::generate::asking_labels;
@@ -79,6 +81,17 @@ pub struct History {
     end: End,
 }
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 2] = [
+    Claim::new(
+        1,
+        4,
+        "the log tells each request of two people once, explains each change of a Secret that was seen, and joins \
+         each copy to the reads of its source",
+    ),
+    Claim::new(5, 4, "the same entries name user, verb, object and answer, and no entry holds a value or a token"),
+];
+
 impl Property for Audit {
     type Shared = ();
     type Case = History;
@@ -88,7 +101,7 @@ impl Property for Audit {
         id: PropertyId::new(9),
         title: "audit",
         claim: "every create, update, delete and read of a secret is in the audit log, attributable, without values",
-        requirements: &[Requirement::new(1, 4), Requirement::new(5, 4)],
+        claims: &CLAIMS,
     };
     const NEEDS: &'static [Need] = &[Need::ControlPlaneFiles];
     const LANES: usize = 8;
@@ -118,22 +131,27 @@ impl Property for Audit {
             .boxed()
     }
 
+    fn judges(&self, _model: &Model, target: &Target) -> Judges {
+        Judges::by_labels(target)
+    }
+
     fn is_telling(&self, model: &Model, (): &(), case: &History) -> bool {
         !case.operations.is_empty() && !expected_in(model, "namespace", &case.labels).is_empty()
     }
 
-    fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
-        let mut skipped = BTreeMap::from([(
-            "the names of the Secrets in entries of list, watch and deletecollection, and of a create that is refused".to_owned(),
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
+        let names = SkippedCheck::new(
+            "the names of the Secrets in entries of list, watch and deletecollection, and of a create that is refused",
             "Kubernetes logs none (the URL has no name, and a refused body is not read), so that who read a certain Secret \
-             can be told for get alone"
-                .to_owned(),
-        )]);
+             can be told for get alone",
+        );
+        let mut skipped = vec![names.weakens(&CLAIMS[1..])];
         let mut without =
             env.model.targets.iter().flat_map(|target| &target.stores).filter(|store| reader(store).is_none());
         if let Some(store) = without.next() {
             let what = format!("attribution of copies to reads through {}", store.name);
-            skipped.insert(what, "the store reads as no ServiceAccount of its own".to_owned());
+            let why = "the store reads as no ServiceAccount of its own";
+            skipped.push(SkippedCheck::new(what, why).weakens(&CLAIMS));
         }
         skipped
     }
@@ -190,7 +208,8 @@ async fn play(env: &Arc<TestBed>, log: &AuditLog, id: CaseId, history: &History)
     };
     let mut values = facts.values;
     values.push(tenant.token.clone());
-    let targets = expected_in(&env.model, &lease.name, &history.labels).into_values().cloned().collect();
+    let targets: Vec<Target> = expected_in(&env.model, &lease.name, &history.labels).into_values().cloned().collect();
+    targets.iter().for_each(|target| observation.reach(target));
     let (namespace, events) = (lease.name.clone(), drain(&mut recorder));
     // A namespace that is gone takes the tenant with it, and nothing is left to give back.
     if history.end == End::Unlabelled {
@@ -228,7 +247,7 @@ async fn live(
         }
     });
     made.await?;
-    observation.count("copy made by the operator");
+    observation.add_context("copy made by the operator", 1);
     let people = actions::People::new(env, id, tenant, targets.values().copied()).await?;
     let mut deeds = people.act(&history.operations, observation).await?;
     if history.delete_copy
@@ -249,11 +268,11 @@ async fn live(
         End::Unlabelled => {
             let removed: BTreeMap<&String, Option<&str>> = history.labels.keys().map(|key| (key, None)).collect();
             namespaces::set_labels(&client, &agent(id), namespace, &removed).await?;
-            observation.count("copy collected");
+            observation.add_context("copy collected", 1);
         }
         End::Deleted => {
             namespaces::delete(&client, namespace).await?;
-            observation.count("namespace deleted");
+            observation.add_context("namespace deleted", 1);
         }
     }
     let gone = wait::until(&env.observer, "the copies gone", DELETION, |view| {
@@ -307,10 +326,9 @@ async fn compare(
         Ok(searched) => searched?,
         Err(panic) => return Ok(Outcome::Unknown(panic.to_string())),
     };
-    let operations = &mut observation.operations;
-    *operations.entry("value searched for".to_owned()).or_default() += searchable;
+    observation.add_context("value searched for", searchable);
     if unsearchable > 0 {
-        *operations.entry(UNSEARCHABLE.to_owned()).or_default() += unsearchable;
+        observation.add_context(UNSEARCHABLE, unsearchable);
     }
     Ok(match found {
         None => Outcome::Held,

@@ -6,11 +6,12 @@
 //! does so by store conditions alone is tested on these, and found, because External Secrets Operator asks them when it
 //! reads and never takes a copy away for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::id::{CaseId, PropertyId};
 use credence_model::model::{Model, Target};
+use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict;
 use proptest::collection::vec;
@@ -19,6 +20,7 @@ use proptest::sample::{select, subsequence};
 use proptest::strategy::BoxedStrategy;
 use tokio::sync::Mutex;
 
+use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
@@ -42,6 +44,9 @@ pub struct PolicyUpdate;
 
 /// Values of the label that a changed policy looks at.
 const GRANTS: &[&str] = &["a", "b"];
+
+/// Why a policy is not changed.
+const NO_LABEL: &str = "no label entitles a namespace of any name to it, and its cases are namespaces of their own";
 
 /// The policy that the cases of a slot live through.
 #[derive(Debug, Clone)]
@@ -70,6 +75,14 @@ pub struct World {
     grants: Vec<Option<&'static str>>,
 }
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 1] = [Claim::new(
+    5,
+    5,
+    "after each change of selectors, store conditions, rights of a store or an admission policy, in both \
+         directions, exactly those have access whom it now allows, within the bound",
+)];
+
 impl Property for PolicyUpdate {
     type Shared = Change;
     type Case = World;
@@ -79,7 +92,7 @@ impl Property for PolicyUpdate {
         id: PropertyId::new(10),
         title: "policy update",
         claim: "a changed policy changes access within the bound, by itself, in both directions",
-        requirements: &[Requirement::new(5, 5)],
+        claims: &CLAIMS,
     };
     const CASES_PER_SLOT: u32 = 5;
     const LANES: usize = 4;
@@ -115,6 +128,13 @@ impl Property for PolicyUpdate {
             .boxed()
     }
 
+    fn judges(&self, _model: &Model, target: &Target) -> Judges {
+        match Governed::of(target) {
+            Some(_) => Judges::Copies,
+            None => Judges::NotHere(NO_LABEL.to_owned()),
+        }
+    }
+
     fn is_telling(&self, _model: &Model, change: &Change, case: &World) -> bool {
         match &change.kind {
             Kind::Reach(stages) => stages.windows(2).any(|pair| pair[0] != pair[1]) && !case.grants.is_empty(),
@@ -123,18 +143,22 @@ impl Property for PolicyUpdate {
         }
     }
 
-    fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let model = &env.model;
-        let mut skipped = BTreeMap::new();
+        let mut skipped = Vec::new();
         if model.guards.is_empty() {
             let why = "the configuration has no ValidatingAdmissionPolicyBinding that denies, of a policy on the \
                  creation of Secrets";
-            skipped.insert("changed admission policy".to_owned(), why.to_owned());
+            skipped.push(SkippedCheck::new("changed admission policy", why).weakens(&CLAIMS));
         }
         if !model.targets.iter().any(has_accounts) {
             let why = "no store authenticates as a ServiceAccount of its own";
-            skipped.insert("changed rights of a store".to_owned(), why.to_owned());
+            skipped.push(SkippedCheck::new("changed rights of a store", why).weakens(&CLAIMS));
         }
+        let by_name = model.targets.iter().filter(|target| target.can_be_asked() && Governed::of(target).is_none());
+        skipped.extend(by_name.map(|target| {
+            SkippedCheck::new(format!("changed policy of who gets {}", target.secret), NO_LABEL).weakens(&CLAIMS)
+        }));
         skipped
     }
 
@@ -195,6 +219,7 @@ async fn play(
     };
     let removed = subject.remove(&env).await;
     let mut observations = give_back(&env, seen, &subject.label_keys());
+    observations.iter_mut().for_each(|observation| observation.reach(target));
     if let Err(error) = removed {
         let unknown = Observation::from(error).outcome;
         for observation in &mut observations {

@@ -7,15 +7,15 @@
 //! outage is over there may be none, and none of them may ever be deleted, emptied or filled with anything else than
 //! one of the two versions of its source. Afterwards everything must come to what its labels and the new values ask for.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::capability::Capability;
-use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::id::{CaseId, PropertyId};
 use credence_core::text::chain;
-use credence_model::model::Model;
+use credence_model::model::{Model, Target};
 use credence_model::values::World;
+use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::CheckRecord;
 use credence_watch::wait;
@@ -26,7 +26,8 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
-use crate::driver::Property;
+use crate::coverage::Judges;
+use crate::driver::{Check, Property};
 use crate::events::Events;
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
@@ -113,6 +114,14 @@ pub struct Move {
     after: Duration,
 }
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 1] = [Claim::new(
+    1,
+    5,
+    "no recorded change deletes, empties or garbles a copy while an outage was seen to be felt, and all is as \
+         labels and new values ask within the bound after it",
+)];
+
 impl Property for Outage {
     type Shared = Scenario;
     type Case = Population;
@@ -122,14 +131,15 @@ impl Property for Outage {
         id: PropertyId::new(11),
         title: "outage",
         claim: "source gone, copies unchanged and working; back again, converged within the bound",
-        requirements: &[Requirement::new(1, 5)],
+        claims: &CLAIMS,
     };
     const NEEDS: &'static [Need] = &[Need::StoreProxies];
-    const CHECKS: &'static [(&'static str, Capability)] = &[
-        ("outage of External Secrets Operator", Capability::Outages),
-        ("outage of the API server", Capability::Outages),
-        ("wrong answers of the source", Capability::StoreProxies),
-        (WEBHOOK_OUTAGE, Capability::Webhook),
+    const CHECKS: &'static [Check] = &[
+        Check { what: "outage of External Secrets Operator", needs: Capability::Outages, weakens: &CLAIMS },
+        Check { what: "outage of the API server", needs: Capability::Outages, weakens: &CLAIMS },
+        Check { what: "wrong answers of the source", needs: Capability::StoreProxies, weakens: &CLAIMS },
+        // What the webhook does is no part of what the configuration asks for.
+        Check { what: WEBHOOK_OUTAGE, needs: Capability::Webhook, weakens: &[] },
     ];
     const CASES_PER_SLOT: u32 = 10;
     const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
@@ -174,6 +184,13 @@ impl Property for Outage {
             .boxed()
     }
 
+    fn judges(&self, model: &Model, target: &Target) -> Judges {
+        match scope::untold(model, target) {
+            None => Judges::Copies,
+            Some(why) => Judges::NotHere(why.to_owned()),
+        }
+    }
+
     fn is_telling(&self, _model: &Model, scenario: &Scenario, case: &Population) -> bool {
         // Each update must be one.
         let worlds = [&scenario.initial, &scenario.twin].into_iter();
@@ -181,15 +198,20 @@ impl Property for Outage {
         !case.settled.is_empty() && worlds.windows(2).all(|pair| pair[0] != pair[1])
     }
 
-    fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let model = &env.model;
-        let mut skipped = BTreeMap::new();
+        let mut skipped = Vec::new();
         let whole = Scope::whole(model);
         if !whole.targets(model).into_iter().any(|target| Kind::RightsRevoked.concerns(model, target)) {
-            let why = "no store authenticates as a ServiceAccount of its own".to_owned();
-            skipped.insert("revoked rights of a store".to_owned(), why);
+            let why = "no store authenticates as a ServiceAccount of its own";
+            skipped.push(SkippedCheck::new("revoked rights of a store", why).weakens(&CLAIMS));
         }
-        skipped.extend(webhook::skipped(env).map(|why| (WEBHOOK_OUTAGE.to_owned(), why)));
+        skipped.extend(webhook::skipped(env).map(|why| SkippedCheck::new(WEBHOOK_OUTAGE, why)));
+        let left_out = model.targets.iter().filter(|target| target.can_be_asked());
+        skipped.extend(left_out.filter_map(|target| {
+            let why = scope::untold(model, target)?;
+            Some(SkippedCheck::new(format!("outages of what {} is made of", target.secret), why).weakens(&CLAIMS))
+        }));
         skipped
     }
 

@@ -17,10 +17,11 @@ use credence_cluster::cluster::ControlPlaneFiles;
 use credence_cluster::evidence::capture::Capture;
 use credence_cluster::evidence::etcd::{Etcd, Stored};
 use credence_core::credential::Credential;
-use credence_core::id::{CaseId, PropertyId, Requirement, agent};
+use credence_core::id::{CaseId, PropertyId, agent};
 use credence_core::leak_scan::{self, LeakScan, UNSEARCHABLE};
 use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
+use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, Outcome};
 use futures::future::join_all;
@@ -30,7 +31,8 @@ use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
-use crate::driver::Property;
+use crate::coverage::Judges;
+use crate::driver::{Check, Property};
 use crate::fixture::{Fixture, FixtureError};
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
@@ -72,6 +74,14 @@ pub struct Copy {
     way: Pick,
 }
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 1] = [Claim::new(
+    5,
+    3,
+    "at rest, each raw value that etcd has of a Secret carries the envelope that the encryption configuration \
+         promises, and none holds a value of the source",
+)];
+
 impl Property for Encryption {
     type Shared = Episode;
     type Case = Copy;
@@ -81,11 +91,11 @@ impl Property for Encryption {
         id: PropertyId::new(12),
         title: "encryption",
         claim: "raw etcd values and wire traffic never show a credential",
-        requirements: &[Requirement::new(5, 3)],
+        claims: &CLAIMS,
     };
     const NEEDS: &'static [Need] = &[Need::ControlPlaneFiles];
-    const CHECKS: &'static [(&'static str, Capability)] =
-        &[("rotation of the encryption key", Capability::KeyRotation)];
+    const CHECKS: &'static [Check] =
+        &[Check { what: "rotation of the encryption key", needs: Capability::KeyRotation, weakens: &CLAIMS }];
     const CASES_PER_SLOT: u32 = 20;
     // A new key restarts the API server, which no other slot may be relying on.
     const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
@@ -109,14 +119,19 @@ impl Property for Encryption {
         (pick(), pick()).prop_map(|(target, way)| Copy { target, way }).boxed()
     }
 
+    fn judges(&self, model: &Model, target: &Target) -> Judges {
+        Judges::of_sources(model, target)
+    }
+
     fn is_telling(&self, _model: &Model, episode: &Episode, _case: &Copy) -> bool {
         episode.values().any(leak_scan::is_searchable)
     }
 
-    fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
-        let mut skipped = BTreeMap::new();
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
+        let mut skipped = Vec::new();
         if let Some(why) = Capture::unsupported(&env.cluster.traffic()) {
-            skipped.insert("capture of the traffic between the parts".to_owned(), why);
+            // No claim depends on it: the parts use TLS whatever the configuration says.
+            skipped.push(SkippedCheck::new("capture of the traffic between the parts", why));
         }
         skipped
     }
@@ -147,7 +162,7 @@ impl Property for Encryption {
             }
             // The packets are of the slot and not of a case; they are counted once.
             if let Some(first) = observations.first_mut() {
-                first.operations.insert("packet searched".to_owned(), packets);
+                first.add_context("packet searched", packets);
             }
         }
         observations
@@ -195,10 +210,10 @@ async fn live(
             env.until_in_sight().await?;
             let rewritten = rewrite::all(&env.cluster.client).await?;
             for live in &mut lives {
-                live.observation.count("rotate encryption key");
+                live.observation.add_context("rotate encryption key", 1);
             }
             if let Some(first) = lives.first_mut() {
-                first.observation.operations.insert("write Secret again".to_owned(), rewritten);
+                first.observation.add_context("write Secret again", rewritten);
             }
             let (_, last) = rotation.last_two();
             follow(env, &mut lives, &rotation.of_source(last)).await;
@@ -264,7 +279,7 @@ async fn judge(
     if let Some(first) = lives.first_mut()
         && !values.unsearchable().is_empty()
     {
-        first.observation.operations.insert(UNSEARCHABLE.to_owned(), values.unsearchable().len() as u64);
+        first.observation.add_context(UNSEARCHABLE, values.unsearchable().len() as u64);
     }
     let everywhere = stored.values().try_for_each(|stored| sealed(stored, &envelope, &values));
     let key = |namespace: &str, name: &str| format!("{SECRETS}{namespace}/{name}");
@@ -278,6 +293,7 @@ async fn judge(
         }
         live.observation.count("raw source");
         live.observation.count("raw copy");
+        live.observation.reach(live.dependent.target);
         let control = format!("{CONFIG_MAPS}{}/{}", live.dependent.namespace, control_name(live.id));
         let found = etcd.with_prefix(&control).await?;
         let of_control = LeakScan::new([&live.control])?;

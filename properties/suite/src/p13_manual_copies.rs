@@ -9,9 +9,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use credence_core::id::{CaseId, PropertyId, Requirement, agent};
+use credence_core::id::{CaseId, PropertyId, agent};
 use credence_core::labels::Labels;
 use credence_model::model::{Model, Target, expected_in};
+use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
 use credence_watch::wait::{self, Progress};
@@ -20,6 +21,7 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use serde_json::Value;
 
+use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::{self, Observation};
@@ -81,6 +83,17 @@ enum SetUpError {
     CleanUp(#[from] kube::Error),
 }
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 2] = [
+    Claim::new(1, 1, "a copy that somebody edits, deletes or replaces comes back as what its source holds"),
+    Claim::new(
+        1,
+        3,
+        "a Secret that looks like a copy is refused by a policy of the configuration, beside an ordinary one of \
+         the same person that is allowed, or is undone within the bound",
+    ),
+];
+
 impl Property for ManualCopies {
     type Shared = ();
     type Case = Intrusion;
@@ -90,7 +103,7 @@ impl Property for ManualCopies {
         id: PropertyId::new(13),
         title: "no manual copies",
         claim: "a hand-made or hand-edited credential is refused or healed",
-        requirements: &[Requirement::new(1, 3)],
+        claims: &CLAIMS,
     };
     const LANES: usize = 12;
     const SHARES: Shares =
@@ -111,22 +124,28 @@ impl Property for ManualCopies {
             .boxed()
     }
 
+    fn judges(&self, _model: &Model, target: &Target) -> Judges {
+        match is_askable(target) {
+            true => Judges::Copies,
+            false => Judges::NotHere("a namespace needs both a certain name and labels to get it".to_owned()),
+        }
+    }
+
     fn is_telling(&self, _model: &Model, (): &(), case: &Intrusion) -> bool {
         !case.attempts.then.is_empty()
     }
 
-    fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
-        let untold = |what: &str, why: &str| (what.to_owned(), why.to_owned());
-        let copied = untold(
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
+        let copied = SkippedCheck::new(
             "the data of a copy under another name, without its type and labels",
             "admission sees one object at a time and cannot tell it from an ordinary Secret; who may read Secrets in a \
              namespace is a matter of RBAC",
         );
         let nameless = askable(&env.model).into_iter().filter(|target| look_alikes(target).is_empty()).map(|target| {
             let what = format!("a Secret like the copies of {}, under another name", target.name);
-            untold(&what, "its copies have no label, and their type is that of ordinary Secrets too")
+            SkippedCheck::new(what, "its copies have no label, and their type is that of ordinary Secrets too")
         });
-        nameless.chain([copied]).collect()
+        nameless.chain([copied]).map(|check| check.weakens(&CLAIMS[1..])).collect()
     }
 
     async fn run(&self, env: &Arc<TestBed>, (): &(), (): &(), cases: &[(CaseId, Intrusion)]) -> Vec<Observation> {
@@ -140,8 +159,11 @@ impl Property for ManualCopies {
 
 /// The targets that some namespace can ask for, by labels or by its name alone.
 fn askable(model: &Model) -> Vec<&Target> {
-    let asks = |target: &&Target| !target.asking_labels().is_empty() || only_name(target).is_some();
-    model.targets.iter().filter(asks).collect()
+    model.targets.iter().filter(|target| is_askable(target)).collect()
+}
+
+fn is_askable(target: &Target) -> bool {
+    !target.asking_labels().is_empty() || only_name(target).is_some()
 }
 
 /// A name that is enough to get a copy.
@@ -223,6 +245,7 @@ async fn play(env: &Arc<TestBed>, id: CaseId, case: &Intrusion) -> Result<Observ
         Place::Named(_) => {}
     }
     observation.outcome = outcome;
+    observation.reach(target);
     Ok(observation)
 }
 
@@ -276,6 +299,6 @@ async fn clean(scene: &mut Scene<'_>, place: &Place) -> Result<Outcome, Namespac
             ("remove label", settle(env, &worlds, bound, Past::Relabelled, &mut Vec::new()).await)
         }
     };
-    scene.observation.count(operation);
+    scene.observation.add_context(operation, 1);
     Ok(explained("after all attempts", outcome))
 }

@@ -7,16 +7,17 @@
 //! same check must see that consumers are no longer served. All this happens to ClusterExternalSecrets of the suite's own
 //! that are made of the configuration's manifests, so that the configuration stays as it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
-use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::id::{CaseId, PropertyId};
 use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
 use credence_model::overlay::COMPRESSED_SECONDS;
+use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use futures::future::{join, join_all};
 use proptest::prelude::*;
@@ -24,6 +25,7 @@ use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
+use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
@@ -74,6 +76,14 @@ impl fmt::Display for OneStep {
     }
 }
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 1] = [Claim::new(
+    3,
+    5,
+    "through a change of form in two steps, during which the source is rotated, every recorded moment serves \
+         the consumers of the old form until it goes and those of the new one from when it came",
+)];
+
 impl Property for Transition {
     type Shared = Rotation;
     type Case = Plan;
@@ -83,7 +93,7 @@ impl Property for Transition {
         id: PropertyId::new(14),
         title: "transition",
         claim: "a format change serves old and new consumers throughout",
-        requirements: &[Requirement::new(3, 5)],
+        claims: &CLAIMS,
     };
     const CASES_PER_SLOT: u32 = 8;
     const NOTHING: &'static str = "no copy can change its form";
@@ -110,18 +120,26 @@ impl Property for Transition {
             .boxed()
     }
 
+    fn judges(&self, model: &Model, target: &Target) -> Judges {
+        match Change::all_of(target).is_empty() {
+            true => Judges::NotApplicable("it has no form that a change of type, keys or host applies to".to_owned()),
+            false => Judges::of_sources(model, target),
+        }
+    }
+
     fn is_telling(&self, model: &Model, rotation: &Rotation, _case: &Plan) -> bool {
         let (before, after) = rotation.last_two();
         !rotation.steps.is_empty() && before != after && !changeable(model, &rotation.source).is_empty()
     }
 
-    fn skipped_checks(&self, env: &TestBed) -> BTreeMap<String, String> {
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let there: BTreeSet<String> =
             env.model.targets.iter().flat_map(Change::all_of).map(|change| change.to_string()).collect();
         let absent = Change::ALL.iter().map(ToString::to_string).filter(|change| !there.contains(change));
-        absent
-            .map(|change| (format!("a change of {change}"), "no target has a form that it applies to".to_owned()))
-            .collect()
+        let skipped = |change: String| {
+            SkippedCheck::new(format!("a change of {change}"), "no target has a form that it applies to")
+        };
+        absent.map(|change| skipped(change).weakens(&CLAIMS)).collect()
     }
 
     async fn run(

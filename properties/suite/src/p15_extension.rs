@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use credence_cluster::apply::{Applier, ApplyError};
-use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::id::{CaseId, PropertyId};
 use credence_core::text::chain;
-use credence_model::model::Model;
+use credence_model::model::{Model, Target};
+use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{Outcome, Violation};
 use futures::future::join_all;
@@ -19,6 +20,7 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use serde_json::Value;
 
+use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::observation::Observation;
 use crate::p02_provisioning::Provisioning;
@@ -51,6 +53,14 @@ pub enum Part {
     Nothing,
 }
 
+/// What it proves of which requirement.
+const CLAIMS: [Claim; 1] = [Claim::new(
+    4,
+    5,
+    "a credential that is added by manifests alone is provisioned, follows labels, has its format and is \
+         closed to others, by the unchanged code of p02, p03, p05 and p08",
+)];
+
 impl Property for Extension {
     type Shared = Addition;
     type Case = Part;
@@ -61,7 +71,7 @@ impl Property for Extension {
         id: PropertyId::new(15),
         title: "extension",
         claim: "a credential type made of configuration alone passes p02, p03, p05 and p08 unchanged",
-        requirements: &[Requirement::new(4, 5)],
+        claims: &CLAIMS,
     };
     const CASES_PER_SLOT: u32 = 4;
     const NOTHING: &'static str = "no credential of the configuration could be added once more";
@@ -99,6 +109,10 @@ impl Property for Extension {
             }
             _ => AccessControl.case(&new, &()).prop_map(Part::AccessControl).boxed(),
         }
+    }
+
+    fn judges(&self, _model: &Model, _target: &Target) -> Judges {
+        Judges::NotApplicable("it is about credentials that the configuration does not have yet".to_owned())
     }
 
     fn is_telling(&self, model: &Model, addition: &Addition, case: &Part) -> bool {
@@ -162,11 +176,15 @@ impl Part {
         // The report counts over all credentials, whose names would tell nothing.
         let counted =
             |operation: String| format!("{name}: {}", operation.replace(&addition.name(), "the new credential"));
-        let mut operations = BTreeMap::new();
-        for (operation, count) in observation.operations {
-            *operations.entry(counted(operation)).or_default() += count;
+        for counts in [&mut observation.operations, &mut observation.context] {
+            let mut renamed = BTreeMap::new();
+            for (kind, count) in std::mem::take(counts) {
+                *renamed.entry(counted(kind)).or_default() += count;
+            }
+            *counts = renamed;
         }
-        observation.operations = operations;
+        // They are copies of the new credential, which is none of the configuration.
+        observation.reached.clear();
         match &mut observation.outcome {
             Outcome::Held => {}
             Outcome::Violated(Violation { reason, .. }) | Outcome::Unknown(reason) => {

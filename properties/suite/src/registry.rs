@@ -67,7 +67,67 @@ fn names() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use credence_core::id::Requirement;
+    use credence_model::model::testing::reference;
+    use credence_model::selector::NamespaceSelection;
+    use credence_report::copy::{CopyName, Scope};
+    use credence_report::report::{REQUIREMENTS, UNPROVED};
+
     use super::{PROPERTIES, find};
+    use crate::coverage::{NOBODY, copies};
+
+    #[test]
+    fn each_requirement_is_claimed_by_a_property_or_said_to_be_proved_by_none() {
+        let claimed = PROPERTIES.iter().flat_map(|property| property.meta().claims).map(|claim| claim.requirement);
+        let claimed: BTreeSet<Requirement> = claimed.chain(UNPROVED.map(|(requirement, _)| requirement)).collect();
+        assert_eq!(claimed, REQUIREMENTS.iter().map(|(requirement, _)| *requirement).collect());
+    }
+
+    #[test]
+    fn a_property_has_a_claim_one_on_each_requirement_and_says_what_proves_it() {
+        for property in PROPERTIES {
+            let meta = property.meta();
+            let requirements: BTreeSet<Requirement> = meta.claims.iter().map(|claim| claim.requirement).collect();
+            assert!(!requirements.is_empty() && requirements.len() == meta.claims.len(), "{}", meta.id);
+            assert!(meta.claims.iter().all(|claim| claim.proof.split(' ').count() > 4), "{}", meta.id);
+        }
+    }
+
+    #[test]
+    fn each_copy_of_the_reference_configuration_is_one_that_some_property_can_judge() {
+        let model = reference();
+        let all: BTreeSet<CopyName> = copies(&model).into_iter().collect();
+        assert!(!all.is_empty());
+        let declared = PROPERTIES.iter().flat_map(|property| property.declared(&model));
+        let within =
+            declared.filter(|declared| declared.scope == Scope::Within).map(|declared| declared.copy).collect();
+        let open: BTreeSet<&CopyName> = all.difference(&within).collect();
+        assert!(open.is_empty(), "{open:?}");
+    }
+
+    #[test]
+    fn each_property_says_something_of_each_copy() {
+        let model = reference();
+        let all: BTreeSet<CopyName> = copies(&model).into_iter().collect();
+        for property in PROPERTIES {
+            let named: BTreeSet<CopyName> =
+                property.declared(&model).into_iter().map(|declared| declared.copy).collect();
+            assert_eq!(all, named, "{}", property.meta().id);
+        }
+    }
+
+    #[test]
+    fn a_copy_that_nobody_gets_is_no_matter_of_any_property() {
+        let mut model = reference();
+        model.targets.truncate(1);
+        model.targets[0].selection = NamespaceSelection::default();
+        for property in PROPERTIES {
+            let declared = property.declared(&model);
+            assert_eq!(declared[0].scope, Scope::NotApplicable(NOBODY.to_owned()), "{}", property.meta().id);
+        }
+    }
 
     #[test]
     fn a_property_is_found_by_id_and_by_title() {

@@ -33,6 +33,7 @@ use jiff::Timestamp;
 use proptest::strategy::{Strategy, ValueTree};
 use tokio::task::JoinHandle;
 
+use crate::coverage;
 use crate::driver::{Executed, Plan, Property, Registered};
 use crate::error::RunError;
 use crate::events::{Event, Events, PhaseTimer};
@@ -351,6 +352,8 @@ impl Session {
             config: self.config,
             cluster: report::Cluster { provider: description.provider.clone(), versions: description.versions.clone() },
             phases,
+            copies: coverage::copies(&env.model),
+            is_partial: self.options.is_partial(),
             resources: Resources::new(usage.cpu, self.clock.elapsed(), usage.peak_resident, watches),
         };
         let report = Report::new(run, properties);

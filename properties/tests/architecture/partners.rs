@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use credence_report::report::REQUIREMENTS;
 use credence_suite::registry::PROPERTIES;
 
 use crate::assert_none;
@@ -59,6 +60,36 @@ fn each_property_has_a_page() {
         "properties/docs/{}.md: missing; write the page of {}",
         "properties/docs/{}.md: credence_suite::registry::PROPERTIES has no {}; remove the page",
     ));
+}
+
+#[test]
+fn the_page_and_the_row_of_a_property_state_its_claims() {
+    let workspace = Workspace::get();
+    let readme = workspace.text("README.md");
+    let mut faults = Vec::new();
+    for property in PROPERTIES {
+        let meta = property.meta();
+        let page = format!("properties/docs/{}.md", meta.id);
+        let text = workspace.text(&page);
+        let title = |id| REQUIREMENTS.iter().find(|(other, _)| *other == id).map_or("", |(_, title)| *title);
+        let rows: Vec<String> = meta
+            .claims
+            .iter()
+            .map(|claim| format!("| {} | {} | {} |", claim.requirement, title(claim.requirement), claim.proof))
+            .collect();
+        let is_number = |cell: &str| cell.starts_with(|first: char| first.is_ascii_digit());
+        let is_row = |line: &&str| line.strip_prefix("| ").is_some_and(is_number);
+        if text.lines().filter(is_row).ne(rows.iter()) {
+            faults.push(format!("{page}: the rows of its requirements differ from its claims: {rows:#?}"));
+        }
+        let ids: Vec<String> = meta.claims.iter().map(|claim| claim.requirement.to_string()).collect();
+        let end = format!("| {} |", ids.join(" "));
+        let of_it = |line: &&str| line.starts_with(&format!("| [{}]", meta.id));
+        if !readme.lines().filter(of_it).any(|line| line.ends_with(&end)) {
+            faults.push(format!("README.md: the row of {} does not end with {end}", meta.id));
+        }
+    }
+    assert_none(&faults);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use credence_model::overlay::Time;
 use credence_programs::dirs;
 use credence_programs::supply::{self, Given};
-use credence_suite::options::{ClusterKind, Keep, LANES, Options};
+use credence_suite::options::{CASES, ClusterKind, Keep, LANES, Options};
 
 /// Options of a run of all properties on the reference configuration, with reports in `out`.
 pub(crate) fn options(out: &Path) -> Options {
@@ -22,7 +22,8 @@ pub(crate) fn options(out: &Path) -> Options {
         cluster: ClusterKind::Embedded,
         engine: None,
         properties: Vec::new(),
-        cases: number("CREDENCE_CASES").map_or(100, |cases: u64| u32::try_from(cases).expect("fewer than 2^32 cases")),
+        cases: number("CREDENCE_CASES")
+            .map_or(CASES, |cases: u64| u32::try_from(cases).expect("fewer than 2^32 cases")),
         lanes: LANES,
         only: None,
         seed: number("CREDENCE_SEED").unwrap_or_else(|| jiff::Timestamp::now().as_second().unsigned_abs()),

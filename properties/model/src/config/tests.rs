@@ -224,7 +224,7 @@ fn namespaces_keep_their_labels() {
 )]
 #[case::no_spec(
     format!("{STORE}apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {{name: docker}}\n"),
-    "failed to read ClusterExternalSecret docker at config/all.yaml:10"
+    "ClusterExternalSecret docker at config/all.yaml:10 has no spec"
 )]
 #[case::unknown_version(
     STORE.replace("/v1\n", "/v1alpha1\n"),

@@ -27,9 +27,12 @@ pub struct Finding {
     /// How often it failed again when it was run alone; none if it was not.
     #[serde(default)]
     pub reproduced: Option<Reproduced>,
-    /// How many operations of each kind it carried out.
+    /// How often it had each kind of evidence.
     #[serde(default)]
     pub operations: BTreeMap<String, u64>,
+    /// What else it did or looked at, of each kind.
+    #[serde(default)]
+    pub context: BTreeMap<String, u64>,
     /// Wall time in seconds.
     pub seconds: f64,
 }
@@ -51,6 +54,7 @@ impl Finding {
             smallest: record.smallest.as_deref().map(printable),
             reproduced,
             operations: record.operations.clone(),
+            context: record.context.clone(),
             seconds: seconds(record.took),
         })
     }

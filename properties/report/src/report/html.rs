@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{EncodeError, Report, State, Unfinished, Writer};
+use super::{EncodeError, Report, State, Unfinished, Writer, coverage};
 use crate::verdict::Verdict;
 
 /// The format.
@@ -43,9 +43,14 @@ impl Writer for Html {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::testing::{KNOWN, META, OTHER, execution, known, property, record, report, unfinished, violated};
+    use credence_core::formats::KUBELET;
+
+    use super::super::testing::{
+        KNOWN, META, OTHER, execution, known, property, record, report, report_of_copies, unfinished, violated,
+    };
     use super::super::{Execution, PropertyReport, Reproduced, Writer};
     use super::Html;
+    use crate::copy::{CopyName, Declared, Reached, Scope};
     use crate::verdict::{Outcome, Violation};
 
     #[test]
@@ -68,7 +73,32 @@ mod tests {
             "spec.provider.kubernetes.server.url",
             "follow label changes, both ways",
             "no executed property",
+            "copies follow the labels",
+            "0 held in part, 2 violated",
+            "90 % (1 of 20 cases)",
+            "6 × namespace looked at",
             "20.0 s",
+        ] {
+            assert!(html.contains(part), "no {part} in {html}");
+        }
+    }
+
+    #[test]
+    fn the_page_has_a_table_of_copies_by_properties() {
+        let copy = |name: &str| CopyName { object: format!("ClusterExternalSecret {name}"), secret: name.into() };
+        let declared = |name: &str, scope| Declared { copy: copy(name), consumer: Some(KUBELET), scope };
+        let mut held = record(0, Outcome::Held);
+        held.reached.insert(Reached { copy: copy("seen"), consumer: Some(KUBELET) });
+        let declared = vec![declared("seen", Scope::Within), declared("hidden", Scope::NotHere("no <label>".into()))];
+        let property = PropertyReport::from_records(&META, &Execution { declared, ..execution(1) }, &[held]);
+        let copies = vec![copy("seen"), copy("hidden")];
+        let html = Html.report(&report_of_copies(copies, true, vec![property])).expect("renders");
+        for part in [
+            "1 of 2 judged; properties or cases were left out on request",
+            "ClusterExternalSecret hidden",
+            "title=\"judged by 1 case\"",
+            &format!("{}: 1</div>", KUBELET.title()),
+            "no &#60;label&#62;",
         ] {
             assert!(html.contains(part), "no {part} in {html}");
         }

@@ -47,11 +47,13 @@ mod tests {
         assert_eq!(serde_json::from_str::<Report>(&text).expect("decodes"), report);
 
         let json: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
-        assert_eq!((&json["schema"], &json["state"]), (&"credence.report/v1".into(), &"finished".into()));
+        assert_eq!((&json["schema"], &json["state"]), (&"credence.report/v2".into(), &"finished".into()));
         assert_eq!(json["started"], "2026-01-02T03:04:05Z");
         let property = &json["properties"][0];
         assert_eq!(property["id"], "p03");
         assert_eq!(property["requirements"], serde_json::json!(["2.3", "2.5"]));
+        assert_eq!(property["claims"][0]["verdict"], "violated");
+        assert_eq!(property["missed"][0], serde_json::json!({"one_in": 10, "chance": 0.729}));
         assert_eq!(property["verdict"], "violated");
         assert_eq!(property["started"], "2026-01-02T03:04:35Z");
         assert_eq!(
@@ -64,6 +66,7 @@ mod tests {
         assert_eq!((&known["cases"], &known["checks"], &known["leftovers"]), (&1.into(), &0.into(), &0.into()));
         let finding = &property["findings"][0];
         assert_eq!(finding["operations"], serde_json::json!({"relabel": 2}));
+        assert_eq!(finding["context"], serde_json::json!({"namespace looked at": 3}));
         assert_eq!(finding["reproduced"], serde_json::Value::Null);
         assert_eq!(json["resources"]["cpu_percent"], 4.0);
     }

@@ -2,11 +2,13 @@
 //!
 //! The first test of a suite is the claim: its result is that of all cases, and it tells of those that ended so. Cases that
 //! ended less badly have a test of their own for each kind of end, and so has each check, each leftover kind and each part
-//! that was skipped. No name holds a seed, an index or a reason, so a test is the same one in every run.
+//! that was skipped. No name holds a seed, an index or a reason, so a test is the same one in every run. The last suite has a
+//! test for each requirement, and one for the copies that were judged.
 //!
 //! Violated is a failure, unknown an error, skipped is skipped with its cause. So is a known violation, with the bug as its
 //! cause: viewers fold away what a test that passed has to say. In a strict run it is a failure.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use junit_report::{OffsetDateTime, ReportBuilder, TestSuiteBuilder};
@@ -15,6 +17,7 @@ use super::text::printable;
 use super::{CheckReport, EncodeError, Finding, Leftover, PropertyReport, Report, State, Unfinished, Writer};
 use crate::verdict::Verdict;
 
+mod requirements;
 mod test_case;
 #[cfg(test)]
 mod tests;
@@ -36,7 +39,11 @@ impl Writer for Junit {
     }
 
     fn report(&self, report: &Report) -> Result<String, EncodeError> {
-        self.document(&report.properties.iter().map(|property| suite(report, property)).collect::<Vec<_>>())
+        let mut suites: Vec<Suite> = report.properties.iter().map(|property| suite(report, property)).collect();
+        if !suites.is_empty() {
+            suites.push(requirements::suite(report));
+        }
+        self.document(&suites)
     }
 
     fn unfinished(&self, run: &Unfinished) -> Result<String, EncodeError> {
@@ -186,7 +193,8 @@ fn tell(test: &mut Test, property: &PropertyReport, verdict: Verdict) {
             test.properties.add("reproduced", reproduced);
         }
         test.details.push_str(&finding_details(finding));
-        operations(&mut test.output, &format!("{} carried out", finding.case), &finding.operations);
+        counts(&mut test.output, &format!("evidence of {}", finding.case), &finding.operations);
+        counts(&mut test.output, &format!("beside the evidence of {}", finding.case), &finding.context);
     }
     test.message = findings.first().map(|finding| finding.reason.clone()).unwrap_or_default();
     if verdict == Verdict::KnownViolated {
@@ -242,7 +250,21 @@ fn summary(property: &PropertyReport) -> String {
     if let Some(latency) = property.latency_ms {
         line(&mut text, "latency", &latency.to_string());
     }
-    operations(&mut text, "all cases carried out", &property.operations);
+    counts(&mut text, "evidence of all cases", &property.operations);
+    counts(&mut text, "beside the evidence", &property.context);
+    if !property.missed.is_empty() {
+        let chances: Vec<String> = property.missed.iter().map(ToString::to_string).collect();
+        line(&mut text, "chance that a fault was missed which shows in some of all cases", &chances.join(", "));
+    }
+    for claim in &property.claims {
+        let reason = claim.reason.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
+        let told = format!("{}: {}{reason}", claim.verdict, claim.proof);
+        line(&mut text, &format!("requirement {}", claim.requirement), &told);
+    }
+    for row in &property.coverage {
+        let consumer = row.consumer.as_deref().map(|consumer| format!(" for {consumer}")).unwrap_or_default();
+        line(&mut text, &format!("copy {} of {}{consumer}", row.copy.secret, row.copy.object), &row.state.to_string());
+    }
     text
 }
 
@@ -261,12 +283,11 @@ fn finding_details(finding: &Finding) -> String {
     text
 }
 
-fn operations<'a>(text: &mut String, what: &str, operations: impl IntoIterator<Item = (&'a String, &'a u64)>) {
-    let mut operations = operations.into_iter().peekable();
-    if operations.peek().is_some() {
+fn counts(text: &mut String, what: &str, counts: &BTreeMap<String, u64>) {
+    if !counts.is_empty() {
         writeln!(text, "{what}:").expect("a String takes every write");
     }
-    for (kind, count) in operations {
+    for (kind, count) in counts {
         writeln!(text, "  {count} × {kind}").expect("a String takes every write");
     }
 }

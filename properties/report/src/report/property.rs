@@ -9,13 +9,21 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::check::CheckReport;
+use super::claim::ClaimReport;
+use super::coverage::{self, CoverageRow};
 use super::finding::Finding;
 use super::known_bug::{KnownBug, known_bugs};
 use super::latency::Latency;
 use super::leftover::Leftover;
+use super::missed::Missed;
 use super::reproduced::Reproduced;
 use super::text::{printable, seconds};
+use crate::claim::{Claim, SkippedCheck};
+use crate::copy::{CopyName, Declared};
 use crate::verdict::{CaseRecord, CheckRecord, Outcome, Verdict, Violation};
+
+#[cfg(test)]
+mod tests;
 
 /// What the registry says about a property.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +34,8 @@ pub struct PropertyMeta {
     pub title: &'static str,
     /// What it claims of all generated worlds.
     pub claim: &'static str,
-    /// The requirements it is evidence for.
-    pub requirements: &'static [Requirement],
+    /// What it proves of which requirement; one claim on each.
+    pub claims: &'static [Claim],
 }
 
 /// What the driver knows about a property beside its cases.
@@ -47,8 +55,10 @@ pub struct Execution {
     pub reproduced: BTreeMap<CaseId, Reproduced>,
     /// Requirements it traces to but could not exercise on this cluster, each with the reason.
     pub not_covered: BTreeMap<Requirement, String>,
-    /// Checks of it that could not run here, by what they do, each with the reason and what would enable it.
-    pub skipped_checks: BTreeMap<String, String>,
+    /// Checks of it that could not run here.
+    pub skipped_checks: Vec<SkippedCheck>,
+    /// What it has to do with each copy of the configuration.
+    pub declared: Vec<Declared>,
     /// What `credence replay` needs beside the case to test the same configuration; empty, or with a leading space.
     pub replay_flags: String,
 }
@@ -64,6 +74,9 @@ pub struct PropertyReport {
     pub claim: String,
     /// The requirements it traces to.
     pub requirements: Vec<Requirement>,
+    /// What this run says of each of its claims on them.
+    #[serde(default)]
+    pub claims: Vec<ClaimReport>,
     /// The merge over its cases.
     pub verdict: Verdict,
     /// Why it is anything but held.
@@ -75,8 +88,17 @@ pub struct PropertyReport {
     pub known: Vec<KnownBug>,
     /// How many cases ended how.
     pub cases: CaseCounts,
-    /// How many operations of each kind all cases carried out.
+    /// How much evidence of each kind all cases had.
     pub operations: BTreeMap<String, u64>,
+    /// What else they did or looked at, of each kind, which by itself tells nothing about the claim.
+    #[serde(default)]
+    pub context: BTreeMap<String, u64>,
+    /// How likely rare faults are to have been missed by so many cases.
+    #[serde(default)]
+    pub missed: Vec<Missed>,
+    /// The copies of the configuration, and which of them it judged.
+    #[serde(default)]
+    pub coverage: Vec<CoverageRow>,
     /// Measured latency against the bound; none if nothing was measured.
     pub latency_ms: Option<Latency>,
     /// The command that repeats the first finding.
@@ -124,10 +146,6 @@ impl PropertyReport {
         }
         let checks: Vec<CheckReport> = execution.checks.iter().map(CheckReport::of).collect();
         verdict = checks.iter().fold(verdict, |verdict, check| verdict.merge(check.verdict));
-        let mut operations = BTreeMap::new();
-        for (kind, count) in records.iter().flat_map(|record| &record.operations) {
-            *operations.entry(kind.clone()).or_default() += count;
-        }
         let cases = CaseCounts::of(execution.planned, records);
         let findings = findings(records, execution);
         let trouble = execution.trouble.as_deref().map(printable);
@@ -137,13 +155,21 @@ impl PropertyReport {
             trouble,
             known: known_bugs(records, &execution.checks),
             cases,
-            operations,
+            operations: sum(records.iter().map(|record| &record.operations)),
+            context: sum(records.iter().map(|record| &record.context)),
+            missed: Missed::after(cases.held + cases.violated),
+            coverage: coverage::rows(&execution.declared, records),
+            claims: ClaimReport::tried(meta.claims, verdict, &execution.not_covered, &execution.skipped_checks),
             latency_ms: Latency::of(records),
             replay: findings.first().map(|finding| finding.replay.clone()),
             started: Some(execution.started),
             seconds: seconds(execution.took),
             not_covered: execution.not_covered.iter().map(|(id, why)| (*id, printable(why))).collect(),
-            skipped_checks: execution.skipped_checks.iter().map(|(what, why)| (what.clone(), printable(why))).collect(),
+            skipped_checks: execution
+                .skipped_checks
+                .iter()
+                .map(|check| (check.what.clone(), printable(&check.why)))
+                .collect(),
             checks,
             findings,
             ..Self::skipped(meta, "")
@@ -156,13 +182,17 @@ impl PropertyReport {
             id: meta.id,
             title: meta.title.into(),
             claim: meta.claim.into(),
-            requirements: meta.requirements.to_vec(),
+            requirements: meta.claims.iter().map(|claim| claim.requirement).collect(),
+            claims: ClaimReport::skipped(meta.claims, reason),
             verdict: Verdict::Skipped,
             reason: Some(printable(reason)),
             trouble: None,
             known: Vec::new(),
             cases: CaseCounts::default(),
             operations: BTreeMap::new(),
+            context: BTreeMap::new(),
+            missed: Vec::new(),
+            coverage: Vec::new(),
             latency_ms: None,
             replay: None,
             started: None,
@@ -195,6 +225,7 @@ impl PropertyReport {
         if self.verdict.merge(left.verdict) != self.verdict {
             self.verdict = left.verdict;
             self.reason = Some(left.reason.clone());
+            self.claims.iter_mut().for_each(|claim| claim.weigh(left.verdict));
         }
         self.leftovers.push(left);
     }
@@ -217,11 +248,11 @@ impl PropertyReport {
         }
     }
 
-    /// What this property says about one of its requirements, and why.
-    pub(super) fn evidence_for(&self, requirement: Requirement) -> (Verdict, Option<&str>) {
-        match self.not_covered.get(&requirement) {
-            Some(why) => (Verdict::Skipped, Some(why)),
-            None => (self.verdict, self.reason.as_deref()),
+    /// Says of the `copies` of the configuration that a property which did not run judged none of them.
+    pub(super) fn leave_out(&mut self, copies: &[CopyName]) {
+        if self.verdict == Verdict::Skipped {
+            let reason = format!("skipped: {}", self.reason.as_deref().unwrap_or_default());
+            self.coverage = coverage::skipped_rows(copies, &reason);
         }
     }
 
@@ -265,6 +296,15 @@ impl CaseCounts {
     }
 }
 
+/// Counts of the same kind added up.
+fn sum<'a>(counts: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> BTreeMap<String, u64> {
+    let mut sum = BTreeMap::new();
+    for (kind, count) in counts.flatten() {
+        *sum.entry(kind.clone()).or_default() += count;
+    }
+    sum
+}
+
 fn findings(records: &[CaseRecord], execution: &Execution) -> Vec<Finding> {
     let of = |record| Finding::of(record, &execution.replay_flags, execution.reproduced.get(&record.id).copied());
     let mut findings: Vec<_> = records.iter().filter_map(of).collect();
@@ -298,114 +338,4 @@ fn reason(
         Some(cause) => format!("{count}: {cause}"),
         None => count,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use rstest::rstest;
-
-    use crate::report::testing::{KNOWN, META, execution, known, record, unknown, violated};
-    use crate::report::{Execution, Millis, PropertyReport, Reproduced};
-    use crate::verdict::{CheckRecord, Known, Outcome, Verdict, Violation};
-
-    #[test]
-    fn cases_add_up_and_the_heaviest_shrunk_case_explains() {
-        let mut shrunk = violated(3, "copy stayed");
-        shrunk.smallest = Some("one namespace".into());
-        let records = [record(0, Outcome::Held), violated(1, "other"), unknown(2, "no answer"), shrunk, known(4)];
-        let report = PropertyReport::from_records(&META, &execution(5), &records);
-        assert_eq!(report.verdict, Verdict::Violated);
-        assert_eq!(report.reason.as_deref(), Some("copy stayed"));
-        assert_eq!(report.replay.as_deref(), Some("credence replay p03:42:3"));
-        assert_eq!(report.cases_text(), "5/5, 2 violated, 1 violated (known), 1 unknown");
-        assert_eq!((report.known[0].id.as_str(), report.known[0].cases), (KNOWN.id, 1));
-        assert_eq!(report.operations["relabel"], 10);
-        let latency = report.latency_ms.expect("each record has latencies");
-        assert_eq!((latency.p50, latency.max, latency.bound), (Millis(100), Millis(400), Some(Millis(20_000))));
-    }
-
-    #[test]
-    fn a_check_counts_as_a_case_does_but_not_as_one() {
-        let check = |outcome| CheckRecord { outcome, ..CheckRecord::unknown("namespace deleted", "") };
-        let known = check(Outcome::Violated(Violation { reason: "it stayed".into(), known: Some(KNOWN) }));
-        let held = Execution { checks: vec![check(Outcome::Held), known.clone()], ..execution(1) };
-        let report = PropertyReport::from_records(&META, &held, &[record(0, Outcome::Held)]);
-        assert_eq!((report.verdict, report.cases.violated), (Verdict::KnownViolated, 0));
-        assert_eq!(report.reason.as_deref(), Some("namespace deleted: it stayed"));
-        assert_eq!((report.known[0].met(1), report.cases_text()), ("in 1 check".into(), "1/1, and 2 checks".into()));
-        let violated = check(Outcome::Violated(Violation { reason: "for ever".into(), known: None }));
-        let violated = Execution { checks: vec![known, violated], ..execution(1) };
-        let report = PropertyReport::from_records(&META, &violated, &[record(0, Outcome::Held)]);
-        assert_eq!(
-            (report.verdict, report.reason.as_deref()),
-            (Verdict::Violated, Some("namespace deleted: for ever"))
-        );
-    }
-
-    #[test]
-    fn what_is_left_behind_after_all_cases_held_is_a_violation() {
-        let mut report = PropertyReport::from_records(&META, &execution(1), &[record(0, Outcome::Held)]);
-        report.add_violation(&left(Some(KNOWN)));
-        assert_eq!((report.verdict, report.known[0].met(1)), (Verdict::KnownViolated, "in 1 leftover".into()));
-        report.add_doubt("no answer");
-        assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Unknown, Some("no answer")));
-        report.add_violation(&left(None));
-        assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Violated, Some("a copy stayed")));
-        assert_eq!((report.verdict_by_cases(), report.leftovers.len()), (Verdict::Held, 3));
-    }
-
-    fn left(known: Option<Known>) -> Violation {
-        Violation { reason: "a copy stayed".into(), known }
-    }
-
-    #[test]
-    fn a_leftover_of_a_known_bug_hides_no_violated_case() {
-        let mut report = PropertyReport::from_records(&META, &execution(1), &[violated(0, "copy stayed")]);
-        report.add_violation(&left(Some(KNOWN)));
-        assert_eq!(report.cases_text(), "1/1, 1 violated, and 1 leftover");
-        assert_eq!((report.known[0].cases, report.known[0].leftovers), (0, 1));
-        assert_eq!(report.reason.as_deref(), Some("copy stayed"));
-    }
-
-    #[test]
-    fn a_failure_that_was_tried_again_says_how_often_it_came_and_goes_before_others() {
-        let records = [violated(0, "once"), violated(1, "tried again")];
-        let reproduced = Reproduced { failed: 0, runs: 3 };
-        let execution = Execution { reproduced: BTreeMap::from([(records[1].id, reproduced)]), ..execution(2) };
-        let report = PropertyReport::from_records(&META, &execution, &records);
-        assert_eq!(report.reason.as_deref(), Some("tried again"));
-        let found: Vec<_> = report.findings.iter().map(|finding| finding.reproduced).collect();
-        assert_eq!(found, [Some(reproduced), None]);
-    }
-
-    #[test]
-    fn checks_and_leftovers_do_not_weigh_in_the_verdict_by_cases() {
-        let check = CheckRecord { outcome: violated(0, "check").outcome, ..CheckRecord::unknown("deleted", "") };
-        let execution = Execution { checks: vec![check], ..execution(2) };
-        let report = PropertyReport::from_records(&META, &execution, &[record(0, Outcome::Held)]);
-        assert_eq!((report.verdict, report.verdict_by_cases()), (Verdict::Violated, Verdict::Unknown));
-        assert_eq!(report.reason_by_cases().as_deref(), Some("1 of 2 cases ran"));
-        let skipped = PropertyReport::skipped(&META, "needs root");
-        assert_eq!(skipped.verdict_by_cases(), Verdict::Skipped);
-        assert_eq!(skipped.reason_by_cases().as_deref(), Some("needs root"));
-    }
-
-    #[rstest]
-    #[case::no_case(vec![], None, "0 of 2 cases ran")]
-    #[case::cut_short(vec![record(0, Outcome::Held)], None, "1 of 2 cases ran")]
-    #[case::trouble(vec![], Some("etcd died"), "0 of 2 cases ran: etcd died")]
-    #[case::trouble_at_the_end(vec![record(0, Outcome::Held), record(1, Outcome::Held)], Some("etcd died"), "etcd died")]
-    #[case::one_case(vec![record(0, Outcome::Held), unknown(1, "no\u{1b}answer")], None, "no\u{fffd}answer")]
-    fn lack_of_evidence_is_unknown_and_says_why(
-        #[case] records: Vec<crate::verdict::CaseRecord>,
-        #[case] trouble: Option<&str>,
-        #[case] expected: &str,
-    ) {
-        let mut execution = execution(2);
-        execution.trouble = trouble.map(String::from);
-        let report = PropertyReport::from_records(&META, &execution, &records);
-        assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Unknown, Some(expected)));
-    }
 }

@@ -4,7 +4,7 @@ use credence_core::id::{PropertyId, Requirement};
 use serde::{Deserialize, Serialize};
 
 use super::PropertyReport;
-use crate::verdict::Verdict;
+use crate::claim::ClaimVerdict;
 
 /// Every acceptance criterion, in order; "The store must …".
 pub const REQUIREMENTS: [(Requirement, &str); 25] = [
@@ -38,6 +38,16 @@ pub const REQUIREMENTS: [(Requirement, &str); 25] = [
     (Requirement::new(5, 5), "apply policy changes to access by itself"),
 ];
 
+/// Parts of requirements that no property proves, each with what is missing: whatever a run says, they are not held.
+pub const UNPROVED: [(Requirement, &str); 3] = [
+    (Requirement::new(1, 5), "no consumer logs in during an outage, so that copies are seen to stay but not to work"),
+    (Requirement::new(3, 4), "no case writes a source that is not valid, so that nothing is seen to be held back"),
+    (
+        Requirement::new(5, 3),
+        "in transit, what is searched goes between parts that are set up with TLS whatever the configuration says",
+    ),
+];
+
 /// What the run says about one requirement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RequirementReport {
@@ -45,11 +55,11 @@ pub struct RequirementReport {
     pub id: Requirement,
     /// What the store must do.
     pub title: String,
-    /// The merge over the executed properties that trace to it.
-    pub verdict: Verdict,
-    /// Every tracing property that did not hold, skipped ones included, so that partial evidence shows as such.
+    /// What the claims on it come to.
+    pub verdict: ClaimVerdict,
+    /// Every claim that did not hold whole, and what no claim proves.
     pub reason: Option<String>,
-    /// The properties that trace to it, executed or not.
+    /// The properties with a claim on it, executed or not.
     pub properties: Vec<PropertyId>,
 }
 
@@ -59,21 +69,31 @@ pub(super) fn trace(properties: &[PropertyReport]) -> Vec<RequirementReport> {
 }
 
 fn trace_one(id: Requirement, title: &str, properties: &[PropertyReport]) -> RequirementReport {
-    let mut verdict = Verdict::Skipped;
+    let mut verdicts = Vec::new();
     let mut ids = Vec::new();
     let mut notes = Vec::new();
-    for property in properties.iter().filter(|property| property.requirements.contains(&id)) {
-        let (found, why) = property.evidence_for(id);
-        verdict = verdict.merge(found);
-        ids.push(property.id);
-        match (found, why) {
-            (Verdict::Held, _) => {}
-            (Verdict::Skipped, Some(why)) => notes.push(format!("{} skipped: {why}", property.id)),
-            (other, _) => notes.push(format!("{} {other}", property.id)),
+    let claims = properties.iter().flat_map(|property| property.claims.iter().map(move |claim| (property.id, claim)));
+    for (property, claim) in claims.filter(|(_, claim)| claim.requirement == id) {
+        verdicts.push(claim.verdict);
+        ids.push(property);
+        let why = claim.reason.as_deref().unwrap_or_default();
+        match claim.verdict {
+            ClaimVerdict::Held => {}
+            ClaimVerdict::NotCovered => notes.push(format!("{property}: {why}")),
+            ClaimVerdict::HeldInPart => notes.push(format!("{property} held in part: {why}")),
+            verdict => notes.push(format!("{property} {verdict}")),
         }
     }
-    if verdict == Verdict::Skipped {
+    let unproved = UNPROVED.iter().filter(|(requirement, _)| *requirement == id);
+    for (_, why) in unproved {
+        verdicts.push(ClaimVerdict::NotCovered);
+        notes.push(format!("not proved by any property: {why}"));
+    }
+    let verdict = verdicts.into_iter().reduce(ClaimVerdict::merge).unwrap_or(ClaimVerdict::NotCovered);
+    if verdict == ClaimVerdict::NotCovered && !ids.is_empty() {
         notes.insert(0, "no executed property".into());
+    } else if ids.is_empty() && notes.is_empty() {
+        notes.push("no property claims it".into());
     }
     let reason = (!notes.is_empty()).then(|| notes.join("; "));
     RequirementReport { id, title: title.into(), verdict, reason, properties: ids }

@@ -1,12 +1,14 @@
 //! Small records and reports for the tests of all outputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::id::{CaseId, PropertyId};
 use credence_core::overlay_field::OverlayField;
 
 use super::{Cluster, Config, Execution, Phase, PropertyMeta, PropertyReport, Report, Resources, Run, Unfinished};
+use crate::claim::Claim;
+use crate::copy::CopyName;
 use crate::verdict::{CaseRecord, Known, Outcome, Violation};
 
 /// A documented bug.
@@ -21,7 +23,7 @@ pub const META: PropertyMeta = PropertyMeta {
     id: PropertyId::new(3),
     title: "label distribution",
     claim: "copies are exactly those the last labels ask for",
-    requirements: &[Requirement::new(2, 3), Requirement::new(2, 5)],
+    claims: &[Claim::new(2, 3, "copies follow the labels"), Claim::new(2, 5, "nothing stays behind")],
 };
 
 /// A property that is skipped.
@@ -29,7 +31,7 @@ pub const OTHER: PropertyMeta = PropertyMeta {
     id: PropertyId::new(7),
     title: "credential types",
     claim: "the real consumer authenticates with the copy",
-    requirements: &[Requirement::new(4, 1), Requirement::new(2, 5)],
+    claims: &[Claim::new(4, 1, "a consumer logs in"), Claim::new(2, 5, "a consumer is refused")],
 };
 
 /// A case of [`META`] that ended so.
@@ -38,6 +40,8 @@ pub fn record(index: u32, outcome: Outcome) -> CaseRecord {
         id: CaseId { property: META.id, seed: 42, index },
         outcome,
         operations: BTreeMap::from([("relabel".into(), 2)]),
+        context: BTreeMap::from([("namespace looked at".into(), 3)]),
+        reached: BTreeSet::new(),
         latencies: vec![Duration::from_millis(100), Duration::from_millis(400), Duration::from_micros(99_500)],
         took: Duration::from_millis(1_500),
         bound: Some(Duration::from_secs(20)),
@@ -70,7 +74,8 @@ pub fn execution(planned: u32) -> Execution {
         checks: Vec::new(),
         reproduced: BTreeMap::new(),
         not_covered: BTreeMap::new(),
-        skipped_checks: BTreeMap::new(),
+        skipped_checks: Vec::new(),
+        declared: Vec::new(),
         replay_flags: String::new(),
     }
 }
@@ -89,7 +94,16 @@ pub fn unfinished() -> Unfinished {
 
 /// The report of a run.
 pub fn report(strict: bool, properties: Vec<PropertyReport>) -> Report {
-    let run = Run {
+    Report::new(run(strict), properties)
+}
+
+/// The report of a run on a configuration with these copies.
+pub fn report_of_copies(copies: Vec<CopyName>, is_partial: bool, properties: Vec<PropertyReport>) -> Report {
+    Report::new(Run { copies, is_partial, ..run(false) }, properties)
+}
+
+fn run(strict: bool) -> Run {
+    Run {
         seed: 42,
         strict,
         started: "2026-01-02T03:04:05Z".parse().expect("valid"),
@@ -110,7 +124,8 @@ pub fn report(strict: bool, properties: Vec<PropertyReport>) -> Report {
             versions: BTreeMap::from([("external-secrets".into(), "v0.20.4".into())]),
         },
         phases: vec![Phase::new("control plane", Duration::from_millis(2_800))],
+        copies: Vec::new(),
+        is_partial: false,
         resources: Resources::new(Duration::from_secs(5), Duration::from_secs(125), 64 << 20, 7),
-    };
-    Report::new(run, properties)
+    }
 }

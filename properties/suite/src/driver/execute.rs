@@ -3,7 +3,7 @@
 //! A slot that sees or changes all of the cluster waits until nothing else runs, and so does the search for a smaller case:
 //! what it tries again must not fail, or hold, because of a neighbour.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use credence_core::id::CaseId;
 use credence_core::text::chain;
+use credence_report::claim::SkippedCheck;
+use credence_report::copy::Reached;
 use credence_report::report::Execution;
 use credence_report::verdict::CaseRecord;
 use futures::{StreamExt, stream};
@@ -18,7 +20,7 @@ use jiff::Timestamp;
 use proptest::strategy::ValueTree;
 use tokio::time::Instant;
 
-use super::{Executed, Plan, Property, Run, case_tree, is_new_violation, run_cases, shared_tree, shrink};
+use super::{Executed, Plan, Property, Registered, Run, case_tree, is_new_violation, run_cases, shared_tree, shrink};
 use crate::events::Event;
 use crate::fixture::Fixture;
 use crate::testbed::TestBed;
@@ -79,6 +81,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
         first.smallest = again.smallest;
         reproduced.extend(again.reproduced.map(|reproduced| (first.id, reproduced)));
     }
+    let reached: BTreeSet<&Reached> = records.iter().flat_map(|record| &record.reached).collect();
     let mut skipped_checks = skipped_checks(property, env);
     if plan.only.is_none() {
         skipped_checks.extend(property.not_reached(&env.model, plan.cases));
@@ -90,19 +93,20 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
         trouble,
         checks,
         reproduced,
-        not_covered: property.not_covered(&env.model),
+        not_covered: property.not_covered(&env.model, &reached),
         skipped_checks,
+        declared: property.declared(&env.model),
         replay_flags: plan.replay_flags.clone(),
     };
     let fixture = fixture.map(|fixture| Box::new(fixture) as Box<dyn Fixture>);
-    Executed::Ran { records, execution, fixture }
+    Executed::Ran { records, execution: Box::new(execution), fixture }
 }
 
 /// The checks that cannot run here: for want of a capability of the cluster, and for reasons of the property's own.
-fn skipped_checks<P: Property>(property: &P, env: &TestBed) -> BTreeMap<String, String> {
-    let lacking = P::CHECKS.iter().filter_map(|(what, capability)| {
-        let why = env.cluster.supports(*capability).err()?;
-        Some(((*what).to_owned(), why.to_owned()))
+fn skipped_checks<P: Property>(property: &P, env: &TestBed) -> Vec<SkippedCheck> {
+    let lacking = P::CHECKS.iter().filter_map(|check| {
+        let why = env.cluster.supports(check.needs).err()?;
+        Some(SkippedCheck::new(check.what, why).weakens(check.weakens))
     });
     let mut skipped = property.skipped_checks(env);
     skipped.extend(lacking);

@@ -336,6 +336,7 @@ impl<'a> PortalTrial<'a> {
 
     /// Removes what the case made and gives what it saw.
     pub(super) async fn end(mut self) -> Observation {
+        self.targets.iter().for_each(|target| self.observation.reach_as(target, BACKSTAGE));
         if let Err(why) = self.stop().await
             && self.observation.outcome == Outcome::Held
         {

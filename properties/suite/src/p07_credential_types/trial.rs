@@ -317,6 +317,7 @@ impl<'a> Trial<'a> {
     /// Removes what the case made and gives what it saw.
     pub(super) async fn end(self) -> Observation {
         let mut observation = self.observation;
+        observation.reach_as(self.target, self.consumer);
         if let Some(login) = &self.made
             && let Err(error) = self.consumers.leave(self.consumer, login).await
             && observation.outcome == Outcome::Held

@@ -7,10 +7,10 @@ use credence_core::labels::Labels;
 use credence_model::model::{Model, Target, expected_in};
 use serde_json::{Value, json};
 
-use super::aim::{Aim, Goal};
+use super::aim::{Aim, Goal, sources_of};
 use super::call::{CORE, Call, EXTERNAL_SECRETS, RBAC, collection};
 use super::objects::{self, CENTRAL, OWN, VALUE};
-use super::route::{Identity, Labelling, Place, PodRoute, Reading, Reference, Route};
+use super::route::{Identity, Labelling, Place, PodRoute, Reading, Reference, Route, Trespass};
 use crate::testbed::tenant::Rights;
 
 mod stores;
@@ -43,6 +43,27 @@ pub(super) struct Scene<'a> {
     pub(super) operator_token: &'a Path,
     /// A server of the tenant's own.
     pub(super) receiver: String,
+}
+
+impl<'a> Scene<'a> {
+    /// A scene that is nowhere, for the model.
+    fn example(model: &'a Model, rights: Rights, labels: &'a Labels) -> Self {
+        Self {
+            model,
+            run: "example",
+            tag: "example".to_owned(),
+            mine: "tenant",
+            labels,
+            namespace: json!({ "metadata": { "labels": {} } }),
+            neighbour: "neighbour",
+            account: "tenant",
+            rights,
+            writes: true,
+            server: "https://example.invalid",
+            operator_token: Path::new("token"),
+            receiver: "http://example.invalid".to_owned(),
+        }
+    }
 }
 
 impl Scene<'_> {
@@ -188,6 +209,18 @@ impl Attempt {
             // They are no requests of a tenant.
             Route::Conditions | Route::StoreAccount => None,
         }
+    }
+}
+
+/// Whether there is anything to try a trespass on, for a tenant with these rights and labels.
+pub(super) fn has_subject(model: &Model, rights: Rights, labels: &Labels, trespass: &Trespass) -> bool {
+    let Trespass { aim, route, .. } = trespass;
+    match route {
+        Route::Conditions => aim.at(model).is_some(),
+        Route::StoreAccount => aim.at(model).is_some_and(|goal| {
+            account(Identity::StoreAccount, &goal).is_some() && !sources_of(model, &goal.store.name).is_empty()
+        }),
+        _ => Attempt::of(&Scene::example(model, rights, labels), *route, aim, "example").is_some(),
     }
 }
 

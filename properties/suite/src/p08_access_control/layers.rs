@@ -80,14 +80,12 @@ impl Trial<'_> {
         let title = Route::StoreAccount.title();
         let Some(goal) = aim.at(self.scene.model) else { return Ok(()) };
         let account = goal.store.kubernetes.as_ref().and_then(|provider| provider.service_account());
-        let Some((namespace, account)) = account.and_then(|account| Some((account.namespace.as_ref()?, &account.name)))
-        else {
+        let account = account.and_then(|account| Some((account.namespace.as_ref()?, &account.name)));
+        let own = sources_of(self.scene.model, &goal.store.name);
+        let Some((namespace, account)) = account.filter(|_| !own.is_empty()) else {
+            self.observation.add_context(&format!("{title}: nothing to try it on"), 1);
             return Ok(());
         };
-        let own = sources_of(self.scene.model, &goal.store.name);
-        if own.is_empty() {
-            return Ok(());
-        }
         let client = self.acting_as(namespace, account).await?;
         for source in &own {
             let reply = Call::get(at(source)).send(&client).await.map_err(request("read as a store"))?;

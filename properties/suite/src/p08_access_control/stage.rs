@@ -203,6 +203,9 @@ async fn as_tenant(
         let_through: Vec::new(),
         observation: Observation::of(Outcome::Held),
     };
+    for target in expected_in(trial.scene.model, trial.scene.neighbour, trial.neighbour).values() {
+        trial.observation.reach(target);
+    }
     for (number, trespass) in attack.trespasses.iter().enumerate() {
         trial.attempt(trespass, number).await?;
     }

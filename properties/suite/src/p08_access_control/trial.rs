@@ -65,7 +65,10 @@ impl Trial<'_> {
             Route::StoreAccount => return self.store_account(aim).await,
             _ => {}
         }
-        let Some(mut attempt) = Attempt::of(&self.scene, *route, aim, &name) else { return Ok(()) };
+        let Some(mut attempt) = Attempt::of(&self.scene, *route, aim, &name) else {
+            self.observation.add_context(&format!("{}: nothing to try it on", route.title()), 1);
+            return Ok(());
+        };
         if *afterwards {
             attempt = attempt.afterwards();
         }
@@ -282,7 +285,7 @@ impl Trial<'_> {
         namespaces.extend(["default", "kube-system"]);
         namespaces.extend(scene.model.sources.keys().map(|source| source.namespace.as_str()));
         let search = reach::search(&self.tenant.client, self.kinds, &namespaces, &self.scan).await?;
-        *self.observation.operations.entry("object searched".to_owned()).or_default() += search.objects as u64;
+        self.observation.add_context("object searched", search.objects as u64);
         if !search.found.iter().any(|(name, _)| name == OWN_VALUE) {
             self.unknown("the search does not find the tenant's own value".to_owned());
         }

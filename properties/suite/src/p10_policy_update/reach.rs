@@ -80,7 +80,7 @@ impl Live {
             self.leases.push((lease, grant.map(str::to_owned)));
             let labels = subject.labels(world.way, *grant);
             namespaces::set_labels(&client, &agent(self.id), &name, &labels).await?;
-            self.observation.count("label namespace");
+            self.observation.add_context("label namespace", 1);
         }
         if let Some((lease, _)) = self.leases.first() {
             self.consumer = Some(Tenant::create(env, self.id, &lease.name, Rights::Edit).await?);

@@ -255,7 +255,9 @@ impl<'a> Live<'a> {
     }
 
     /// Gives all namespaces back.
-    pub(super) fn finish(self, env: &Arc<TestBed>) -> Observation {
+    pub(super) fn finish(mut self, env: &Arc<TestBed>) -> Observation {
+        let seen = self.places.iter().map(|place| &place.dependent).chain(&self.left);
+        seen.for_each(|dependent| self.observation.reach(dependent.target));
         let places = self.places.into_iter().map(|place| place.dependent);
         for dependent in places.chain(self.left).chain(self.joining.map(|(dependent, _)| dependent)) {
             dependent.give_back(env);

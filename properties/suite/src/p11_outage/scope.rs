@@ -23,20 +23,15 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The scopes of a configuration, in the order of their sources. Targets that never read a source again have no part
-    /// in outages, and a source without known keys cannot be given values.
+    /// The scopes of a configuration, in the order of their sources, of all targets of which an outage tells something.
     pub(super) fn all(model: &Model) -> Vec<Self> {
         let mut scopes: Vec<Self> = Vec::new();
-        for target in model.targets.iter().filter(|target| target.never_updates().is_none()) {
+        for target in model.targets.iter().filter(|target| target.can_be_asked() && untold(model, target).is_none()) {
             let mut scope = Self {
                 sources: target.sources().into_iter().cloned().collect(),
                 stores: target.stores.iter().map(|store| store.name.clone()).collect(),
                 targets: BTreeSet::from([target.name.clone()]),
             };
-            let known = |source: &SourceRef| model.sources.get(source).is_some_and(|source| !source.keys.is_empty());
-            if scope.sources.is_empty() || !scope.sources.iter().all(known) {
-                continue;
-            }
             let (touching, apart): (Vec<Self>, Vec<Self>) = scopes.into_iter().partition(|other| scope.touches(other));
             touching.into_iter().for_each(|other| scope.absorb(other));
             scopes = apart;
@@ -85,6 +80,18 @@ impl Scope {
     }
 }
 
+/// Why an outage tells nothing of a target: one that never reads its source again has no part in it, and a source without
+/// known keys cannot be given values.
+pub(super) fn untold(model: &Model, target: &Target) -> Option<&'static str> {
+    let known = |source: &&SourceRef| model.sources.get(*source).is_some_and(|source| !source.keys.is_empty());
+    let sources = target.sources();
+    if sources.is_empty() {
+        return Some("it is made of no source");
+    }
+    let unknown = (!sources.iter().all(known)).then_some("the keys of its source are not known");
+    target.never_updates().or(unknown)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::reference;
@@ -99,6 +106,17 @@ mod tests {
         assert_eq!(names, [["github-oauth"], ["github-pat"], ["wildcard-tls"]]);
         assert_eq!(scopes[1].targets.len(), 4);
         assert_eq!(Scope::whole(&model).sources.len(), 3);
+    }
+
+    #[test]
+    fn a_target_of_which_an_outage_tells_nothing_is_in_no_scope_and_has_its_reason() {
+        let mut model = reference();
+        let target = &mut model.targets[0];
+        target.refresh_interval = std::time::Duration::ZERO;
+        let name = target.name.clone();
+        assert!(!Scope::whole(&model).targets.contains(&name));
+        assert_eq!(untold(&model, &model.targets[0]), Some("refreshInterval is 0"));
+        assert!(model.targets[1..].iter().all(|target| untold(&model, target).is_none()));
     }
 
     #[test]

@@ -59,7 +59,8 @@ impl Live {
         let changeable = changeable(&env.model, &rotation.source);
         let (target, _) = plan.target.of(&changeable);
         let bound = env.propagation_bound(target);
-        let observation = Observation { bound: Some(bound.limit()), ..Observation::of(Outcome::Held) };
+        let mut observation = Observation { bound: Some(bound.limit()), ..Observation::of(Outcome::Held) };
+        observation.reach(target);
         let mut live = Self { id, after: plan.after, bound, forms: None, observation };
         match Forms::settle(env, id, rotation, plan).await {
             Ok(forms) => live.forms = Some(forms),
@@ -72,7 +73,7 @@ impl Live {
     pub(super) async fn first_step(mut self, env: &Arc<TestBed>, begin: Instant) -> Self {
         wait::pass_until(begin + self.after).await;
         if let Some(forms) = &self.forms {
-            self.observation.count(&format!("{} changed in two steps", forms.change));
+            self.observation.add_context(&format!("{} changed in two steps", forms.change), 1);
             self.observation.outcome = forms.add(env, self.id).await.unwrap_or_else(|error| unknown(&error));
         }
         self
@@ -143,6 +144,7 @@ impl Live {
         if let Err(error) = held.await {
             return observation::failed(&error);
         }
+        self.observation.count(&format!("{} changed in two steps, served throughout", forms.change));
         forms.history(rotation, removed).map_or_else(verdict::violated, |()| Outcome::Held)
     }
 }

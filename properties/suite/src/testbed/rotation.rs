@@ -237,9 +237,10 @@ pub fn targets_of<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a Target> {
     of_source.filter(|target| target.can_be_asked()).collect()
 }
 
-/// The sources of which some namespace can have a copy, in order.
+/// The sources that can be given values, and of which some namespace can have a copy, in order.
 pub fn copied_sources(model: &Model) -> Vec<&SourceRef> {
-    model.sources.keys().filter(|source| !targets_of(model, source).is_empty()).collect()
+    let known = model.sources.iter().filter(|(_, about)| !about.keys.is_empty());
+    known.map(|(source, _)| source).filter(|source| !targets_of(model, source).is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@ use quick_xml::{Reader, XmlVersion};
 use rstest::rstest;
 
 use super::super::testing::{
-    KNOWN, META, OTHER, execution, known, property, record, report, unfinished, unknown, violated,
+    KNOWN, META, OTHER, execution, known, property, record, report, report_of_copies, unfinished, unknown, violated,
 };
 use super::super::{Execution, PropertyReport, Report, Reproduced, Writer};
 use super::Junit;
+use crate::claim::SkippedCheck;
+use crate::copy::{CopyName, Declared, Reached, Scope};
 use crate::verdict::{CaseRecord, CheckRecord, Outcome, Violation};
 
 /// An element as a reader of the file sees it.
@@ -47,14 +49,17 @@ impl Element {
         properties.filter(|property| property["name"] == *name).map(|property| &property["value"]).collect()
     }
 
-    /// The test of this name in its only suite.
+    /// The test of this name.
     fn test(&self, name: &str) -> &Element {
-        let mut found = self.child("testsuite").named("testcase").filter(|case| case["name"] == *name);
+        let cases = self.named("testsuite").flat_map(|suite| suite.named("testcase"));
+        let mut found = cases.filter(|case| case["name"] == *name);
         found.next().unwrap_or_else(|| panic!("no test {name} in {self:?}"))
     }
 
+    /// How each test ended, but those of the requirements.
     fn ends(&self) -> Vec<(&str, &str)> {
-        let cases = self.named("testsuite").flat_map(|suite| suite.named("testcase"));
+        let suites = self.named("testsuite").filter(|suite| suite["name"] != *"requirements");
+        let cases = suites.flat_map(|suite| suite.named("testcase"));
         cases.map(|case| (&case["name"], end(case))).collect()
     }
 }
@@ -248,7 +253,7 @@ fn what_is_no_case_fails_by_itself_and_not_twice() {
         check("restart", Outcome::Held),
     ];
     let not_covered = BTreeMap::from([(Requirement::new(2, 5), "no kubelet here".into())]);
-    let skipped_checks = BTreeMap::from([("mounts".into(), "needs root".into())]);
+    let skipped_checks = vec![SkippedCheck::new("mounts", "needs root")];
     let execution = Execution { checks, not_covered, skipped_checks, ..execution(1) };
     let mut property = PropertyReport::from_records(&META, &execution, &[record(0, Outcome::Held)]);
     property.add_violation(&violation(Some(KNOWN)));
@@ -273,6 +278,54 @@ fn what_is_no_case_fails_by_itself_and_not_twice() {
     assert_eq!(root.test("p03 requirement 2.5").property("requirement"), ["2.5"]);
     let skipped = root.test("p03 node lost").child("skipped");
     assert!(skipped["message"].contains(KNOWN.link) && skipped["message"].contains("in 1 check and 1 leftover"));
+}
+
+#[test]
+fn a_requirement_that_is_held_in_part_is_no_pass_and_says_what_is_missing() {
+    let properties = vec![property(&[record(0, Outcome::Held)]), PropertyReport::skipped(&OTHER, "needs root")];
+    let root = render(&report(false, properties));
+    assert_eq!(end(root.test("requirement 2.3 follow label changes, both ways")), "passed");
+    let in_part = root.named("testsuite").flat_map(|suite| suite.named("testcase"));
+    let in_part: Vec<&Element> =
+        in_part.filter(|case| case.named("skipped").any(|skipped| skipped["type"] == *"held_in_part")).collect();
+    assert_eq!((in_part.len(), in_part[0].property("requirement")), (1, vec!["2.5"]));
+    assert_eq!(in_part[0].property("property"), ["p03", "p07"]);
+    assert_eq!(&in_part[0].child("skipped")["message"], "held in part: p07: skipped: needs root");
+    let output = &root.test(CLAIM).child("system-out").text;
+    assert!(output.contains("requirement 2.3: held: copies follow the labels\n"), "{output}");
+}
+
+#[test]
+fn a_violated_requirement_counts_once_where_its_property_does() {
+    let root = render(&report(true, vec![property(&[violated(0, "stayed"), known(1)])]));
+    let requirement = root.test("requirement 2.3 follow label changes, both ways").child("skipped");
+    assert_eq!((&requirement["type"], &root["failures"]), ("violated", "2"));
+}
+
+#[rstest]
+#[case::judged("a", Scope::Within, false, "passed")]
+#[case::not_reached("b", Scope::Within, false, "error")]
+#[case::not_reached_in_a_part("b", Scope::Within, true, "skipped")]
+#[case::not_judged("b", Scope::NotHere("<no label>".into()), false, "skipped")]
+fn copies_are_one_test_that_is_as_green_as_they_leave_the_run(
+    #[case] name: &str,
+    #[case] scope: Scope,
+    #[case] is_partial: bool,
+    #[case] expected: &str,
+) {
+    let copy = |name: &str| CopyName { object: format!("ClusterExternalSecret {name}"), secret: name.into() };
+    let declared = vec![Declared { copy: copy(name), consumer: None, scope }];
+    let mut held = record(0, Outcome::Held);
+    held.reached.insert(Reached { copy: copy("a"), consumer: None });
+    let property = PropertyReport::from_records(&META, &Execution { declared, ..execution(1) }, &[held]);
+    let report = report_of_copies(vec![copy(name)], is_partial, vec![property]);
+    let root = render(&report);
+    let test = root.test("copies");
+    assert_eq!((end(test), end(test) == "error"), (expected, report.exit_code().code() == 2));
+    let told = test.children.iter().map(|child| child.text.as_str()).collect::<String>();
+    assert!(told.contains(&format!("{name} of ClusterExternalSecret {name}: ")), "{test:?}");
+    let output = &root.test(CLAIM).child("system-out").text;
+    assert!(output.contains(&format!("copy {name} of ClusterExternalSecret {name}: ")), "{output}");
 }
 
 #[test]

@@ -1,0 +1,44 @@
+//! Copies of a configuration as a report names them, and what a property has to do with each.
+
+use credence_core::consumer::Consumer;
+use serde::{Deserialize, Serialize};
+
+/// A kind of copy: the object that makes it, and the name that it has in every namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CopyName {
+    /// Kind and name of the object, such as `ClusterExternalSecret application-docker-registry`.
+    pub object: String,
+    /// The name of the Secret.
+    pub secret: String,
+}
+
+/// A copy that a case had before it, whose state is a part of how the case ended.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reached {
+    /// The copy.
+    pub copy: CopyName,
+    /// Who used it, where a case is about that.
+    pub consumer: Option<Consumer>,
+}
+
+/// What a property says beforehand of a copy, or of one consumer's use of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// The copy.
+    pub copy: CopyName,
+    /// Who uses it, where the property is about that.
+    pub consumer: Option<Consumer>,
+    /// Whether its cases can reach it.
+    pub scope: Scope,
+}
+
+/// Whether the cases of a property can reach a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// They can. Whether one did is counted.
+    Within,
+    /// They would, but cannot here, for this reason.
+    NotHere(String),
+    /// They have nothing to do with it, for this reason.
+    NotApplicable(String),
+}

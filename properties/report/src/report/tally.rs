@@ -1,0 +1,94 @@
+//! How many properties and requirements ended how.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::claim::ClaimVerdict;
+use crate::verdict::Verdict;
+
+/// How many ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// [`Verdict::Held`].
+    pub held: u64,
+    /// [`Verdict::Violated`].
+    pub violated: u64,
+    /// [`Verdict::KnownViolated`].
+    pub known_violated: u64,
+    /// [`Verdict::Unknown`].
+    pub unknown: u64,
+    /// [`Verdict::Skipped`].
+    pub skipped: u64,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { held, violated, known_violated, unknown, skipped } = self;
+        write!(f, "{held} held, {violated} violated, {known_violated} violated (known), ")?;
+        write!(f, "{unknown} unknown, {skipped} skipped")
+    }
+}
+
+impl Tally {
+    pub(super) fn of(verdicts: impl Iterator<Item = Verdict>) -> Self {
+        let mut tally = Self::default();
+        for verdict in verdicts {
+            *match verdict {
+                Verdict::Held => &mut tally.held,
+                Verdict::Violated => &mut tally.violated,
+                Verdict::KnownViolated => &mut tally.known_violated,
+                Verdict::Unknown => &mut tally.unknown,
+                Verdict::Skipped => &mut tally.skipped,
+            } += 1;
+        }
+        tally
+    }
+}
+
+/// How many requirements ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimTally {
+    /// [`ClaimVerdict::Held`].
+    pub held: u64,
+    /// [`ClaimVerdict::HeldInPart`].
+    #[serde(default)]
+    pub held_in_part: u64,
+    /// [`ClaimVerdict::Violated`].
+    pub violated: u64,
+    /// [`ClaimVerdict::KnownViolated`].
+    pub known_violated: u64,
+    /// [`ClaimVerdict::Unknown`].
+    pub unknown: u64,
+    /// [`ClaimVerdict::NotCovered`].
+    #[serde(alias = "skipped")]
+    pub not_covered: u64,
+}
+
+impl fmt::Display for ClaimTally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { held, held_in_part, violated, known_violated, unknown, not_covered } = self;
+        write!(
+            f,
+            "{held} held, {held_in_part} held in part, {violated} violated, {known_violated} violated (known), "
+        )?;
+        write!(f, "{unknown} unknown, {not_covered} not covered")
+    }
+}
+
+impl ClaimTally {
+    pub(super) fn of(verdicts: impl Iterator<Item = ClaimVerdict>) -> Self {
+        let mut tally = Self::default();
+        for verdict in verdicts {
+            *match verdict {
+                ClaimVerdict::Held => &mut tally.held,
+                ClaimVerdict::HeldInPart => &mut tally.held_in_part,
+                ClaimVerdict::Violated => &mut tally.violated,
+                ClaimVerdict::KnownViolated => &mut tally.known_violated,
+                ClaimVerdict::Unknown => &mut tally.unknown,
+                ClaimVerdict::NotCovered => &mut tally.not_covered,
+            } += 1;
+        }
+        tally
+    }
+}

@@ -1,0 +1,86 @@
+//! What a property says of the copies that it judges, and how a target is named in a report.
+
+use std::collections::BTreeMap;
+
+use credence_core::consumer::Consumer;
+use credence_model::config::SourceRef;
+use credence_model::model::{Model, Target};
+use credence_report::copy::{CopyName, Declared, Scope};
+
+/// Why no property judges the copies of a target that gives them to nobody.
+pub(crate) const NOBODY: &str = "no namespace gets it: it selects none that its stores admit";
+/// Why a property that labels namespaces of its own does not judge a copy.
+pub const BY_NAME_ALONE: &str =
+    "the name of a namespace decides who gets it, and its cases label namespaces of their own";
+
+/// How a property judges the copies of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judges {
+    /// Its cases can have them before them. Which did, they say by [`reach`](crate::observation::Observation::reach).
+    Copies,
+    /// It judges what each of these consumers makes of them, or why that one cannot be tried here.
+    Logins(BTreeMap<Consumer, Result<(), String>>),
+    /// It would, but cannot here, for this reason.
+    NotHere(String),
+    /// It has nothing to do with them, for this reason.
+    NotApplicable(String),
+}
+
+impl Judges {
+    /// Those copies that namespaces of any name get by their labels.
+    pub fn by_labels(target: &Target) -> Self {
+        if target.asking_labels().is_empty() { Self::NotApplicable(BY_NAME_ALONE.to_owned()) } else { Self::Copies }
+    }
+
+    /// Those copies that are made of a source which can be given values.
+    pub fn of_sources(model: &Model, target: &Target) -> Self {
+        let sources = target.sources();
+        if sources.is_empty() {
+            return Self::NotApplicable("it is made of no source".to_owned());
+        }
+        let is_known = |source: &&SourceRef| model.sources.get(*source).is_some_and(|about| !about.keys.is_empty());
+        match sources.iter().any(is_known) {
+            true => Self::Copies,
+            false => {
+                Self::NotHere("the keys of its source are not known, so that it cannot be given values".to_owned())
+            }
+        }
+    }
+
+    fn of(self, copy: CopyName) -> Vec<Declared> {
+        let all = |scope| vec![Declared { copy: copy.clone(), consumer: None, scope }];
+        match self {
+            Self::Copies => all(Scope::Within),
+            Self::NotHere(reason) => all(Scope::NotHere(reason)),
+            Self::NotApplicable(reason) => all(Scope::NotApplicable(reason)),
+            Self::Logins(consumers) => {
+                let one = |(consumer, can): (Consumer, Result<(), String>)| Declared {
+                    copy: copy.clone(),
+                    consumer: Some(consumer),
+                    scope: can.err().map_or(Scope::Within, Scope::NotHere),
+                };
+                consumers.into_iter().map(one).collect()
+            }
+        }
+    }
+}
+
+/// What a property that says `judges` of each target has to do with the copies of a configuration.
+pub fn declared(model: &Model, judges: impl Fn(&Target) -> Judges) -> Vec<Declared> {
+    let of = |target: &Target| match target.can_be_asked() {
+        true => judges(target).of(name_of(target)),
+        false => Judges::NotApplicable(NOBODY.to_owned()).of(name_of(target)),
+    };
+    model.targets.iter().flat_map(of).collect()
+}
+
+/// The copies of a configuration.
+pub fn copies(model: &Model) -> Vec<CopyName> {
+    model.targets.iter().map(name_of).collect()
+}
+
+/// The copies of a target, as a report names them.
+pub fn name_of(target: &Target) -> CopyName {
+    let kind = target.object.get("kind").and_then(|kind| kind.as_str()).unwrap_or("ClusterExternalSecret");
+    CopyName { object: format!("{kind} {}", target.name), secret: target.secret.clone() }
+}
