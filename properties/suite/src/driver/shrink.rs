@@ -6,6 +6,7 @@ use std::sync::Arc;
 use credence_core::id::CaseId;
 use credence_model::model::Model;
 use credence_report::report::Reproduced;
+use credence_report::verdict::CaseRecord;
 use proptest::strategy::ValueTree;
 use tokio::time::{Instant, timeout_at};
 
@@ -97,8 +98,8 @@ pub(super) async fn again<P: Property>(
     plan: &Plan,
     id: CaseId,
 ) -> Again {
-    let deadline = Instant::now() + plan.shrink;
-    let reproduced = match reproduce(property, env, fixture, plan, id, deadline).await {
+    let alone = Alone { property, env, fixture, plan, id, deadline: Instant::now() + plan.shrink };
+    let reproduced = match alone.reproduce().await {
         Ok(reproduced) if reproduced.runs == 0 => return Again::not_run("no run of the case alone could tell in time"),
         Ok(reproduced) => reproduced,
         Err(why) => return Again::not_run(&why),
@@ -107,62 +108,67 @@ pub(super) async fn again<P: Property>(
         // What does not fail again as it is cannot be told from what is too small to fail.
         0 => None,
         _ => {
-            let found = search(property, env, fixture, plan, id, deadline).await;
+            let found = alone.search().await;
             Some(found.unwrap_or_else(|why| format!("no smaller case: {why}")))
         }
     };
     Again { reproduced: Some(reproduced), smallest }
 }
 
-/// Runs the case as it is until it fails again.
-async fn reproduce<P: Property>(
-    property: &P,
-    env: &Arc<TestBed>,
-    fixture: &P::Fixture,
-    plan: &Plan,
+/// A failed case that is run by itself, until the time for it is over.
+struct Alone<'a, P: Property> {
+    property: &'a P,
+    env: &'a Arc<TestBed>,
+    fixture: &'a P::Fixture,
+    plan: &'a Plan,
     id: CaseId,
     deadline: Instant,
-) -> Result<Reproduced, String> {
-    let (shared, case) = Walk::after(property, &env.model, plan, id, 0)?;
-    let alone = [(id, case)];
-    let mut reproduced = Reproduced::default();
-    for _ in 0..MOST_REPETITIONS {
-        let run = run_cases(property, env, fixture, &shared, &alone);
-        let Ok(records) = timeout_at(deadline, run).await else { break };
-        records.iter().for_each(|record| reproduced.count(&record.outcome));
-        if reproduced.failed > 0 {
-            break;
-        }
-    }
-    Ok(reproduced)
 }
 
-async fn search<P: Property>(
-    property: &P,
-    env: &Arc<TestBed>,
-    fixture: &P::Fixture,
-    plan: &Plan,
-    id: CaseId,
-    deadline: Instant,
-) -> Result<String, String> {
-    let steps = Walk::start(property, &env.model, plan, id)?.length();
-    let (mut range, mut tries) = (Range::of(steps), 0);
-    while let Some(candidate) = range.candidate {
-        let (shared, case) = Walk::after(property, &env.model, plan, id, candidate)?;
-        let alone = [(id, case)];
-        let run = run_cases(property, env, fixture, &shared, &alone);
-        let Ok(records) = timeout_at(deadline, run).await else { break };
-        tries += 1;
-        // A run that could not tell says nothing about the candidate and counts as not smaller.
-        range.narrow(candidate, records.iter().any(|record| is_new_violation(&record.outcome)));
+impl<P: Property> Alone<'_, P> {
+    /// The case after some steps to something smaller, with its shared part.
+    fn after(&self, steps: usize) -> Result<(P::Shared, P::Case), String> {
+        Walk::after(self.property, &self.env.model, self.plan, self.id, steps)
     }
-    let best = range.fails;
-    let (shared, case) = Walk::after(property, &env.model, plan, id, best)?;
-    let shared = match format!("{shared:?}").as_str() {
-        "()" => String::new(),
-        shared => format!(" with {shared}"),
-    };
-    Ok(format!("{case:?}{shared} ({best} of {steps} steps, {tries} runs)"))
+
+    /// Runs the case after so many steps; none when the time is over.
+    async fn run(&self, steps: usize) -> Result<Option<Vec<CaseRecord>>, String> {
+        let (shared, case) = self.after(steps)?;
+        let alone = [(self.id, case)];
+        let run = run_cases(self.property, self.env, self.fixture, &shared, &alone);
+        Ok(timeout_at(self.deadline, run).await.ok())
+    }
+
+    /// Runs the case as it is until it fails again.
+    async fn reproduce(&self) -> Result<Reproduced, String> {
+        let mut reproduced = Reproduced::default();
+        for _ in 0..MOST_REPETITIONS {
+            let Some(records) = self.run(0).await? else { break };
+            records.iter().for_each(|record| reproduced.count(&record.outcome));
+            if reproduced.failed > 0 {
+                break;
+            }
+        }
+        Ok(reproduced)
+    }
+
+    async fn search(&self) -> Result<String, String> {
+        let steps = Walk::start(self.property, &self.env.model, self.plan, self.id)?.length();
+        let (mut range, mut tries) = (Range::of(steps), 0);
+        while let Some(candidate) = range.candidate {
+            let Some(records) = self.run(candidate).await? else { break };
+            tries += 1;
+            // A run that could not tell says nothing about the candidate and counts as not smaller.
+            range.narrow(candidate, records.iter().any(|record| is_new_violation(&record.outcome)));
+        }
+        let best = range.fails;
+        let (shared, case) = self.after(best)?;
+        let shared = match format!("{shared:?}").as_str() {
+            "()" => String::new(),
+            shared => format!(" with {shared}"),
+        };
+        Ok(format!("{case:?}{shared} ({best} of {steps} steps, {tries} runs)"))
+    }
 }
 
 /// Where on the walk the smallest case that fails must be. The whole walk is on the model; on the cluster its end is tried
