@@ -128,11 +128,10 @@ async fn try_settle(
     let undue =
         |view: &View<'_>| tolerated.iter().find_map(|(name, expected)| oracle::extra(view, name, expected, &names));
     let begin = Instant::now();
-    let served = |view: &View<'_>| match (look(view), undue(view)) {
-        (Ok(()), _) => Progress::Done(()),
-        // Nothing of before can be to blame for it, so that it goes again makes it no better.
-        (Err(_), Some(undue)) => Progress::Never(undue),
-        (Err(why), None) => Progress::NotYet(why),
+    let served = |view: &View<'_>| match look(view) {
+        Ok(()) => Progress::Done(()),
+        // Nothing of before can be to blame for what is undue, so that it goes again makes it no better.
+        Err(why) => undue(view).map_or(Progress::NotYet(why), Progress::Never),
     };
     wait::until(&env.observer, what, bound, served).await?;
     let took = begin.elapsed();
