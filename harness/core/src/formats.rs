@@ -104,6 +104,8 @@ pub struct CopyView<'a> {
 
 /// The type of the Secrets with which images are pulled.
 pub const DOCKER_CONFIG: &str = "kubernetes.io/dockerconfigjson";
+/// The key of the Docker configuration in them.
+pub const DOCKER_CONFIG_KEY: &str = ".dockerconfigjson";
 
 /// The type of the Secrets with a username and a password.
 const BASIC_AUTH: &str = "kubernetes.io/basic-auth";

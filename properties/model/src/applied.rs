@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use credence_core::formats::{DOCKER_CONFIG, DOCKER_CONFIG_KEY};
 use credence_core::left_out::LeftOut;
 use credence_core::manifest::Manifest;
 use serde_json::{Map, Value};
@@ -122,7 +123,7 @@ pub fn replace_values(manifests: &mut [Manifest]) {
 /// Source: Kubernetes, `ValidateSecret` (pkg/apis/core/validation/validation.go), which parses pull secrets and no more.
 fn placeholder(secret_type: &str, key: &str) -> &'static str {
     match (secret_type, key) {
-        ("kubernetes.io/dockerconfigjson", ".dockerconfigjson") => r#"{"auths":{}}"#,
+        (DOCKER_CONFIG, DOCKER_CONFIG_KEY) => r#"{"auths":{}}"#,
         ("kubernetes.io/dockercfg", ".dockercfg") => "{}",
         _ => "replaced by credence",
     }

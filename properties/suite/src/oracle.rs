@@ -3,14 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use credence_core::credential::Credential;
-use credence_core::formats::{self, Role};
+use credence_core::formats::{self, DOCKER_CONFIG_KEY, Role};
 use credence_model::config::SourceRef;
 use credence_model::model::{ExpectedKeys, Field, Model, Target};
 use credence_model::values::{Values, World, mixed_worlds};
 use credence_watch::observer::{SecretSeen, View};
-
-/// The key of the Docker configuration in a Secret of type `kubernetes.io/dockerconfigjson`.
-const DOCKER_CONFIG_KEY: &str = ".dockerconfigjson";
 
 /// The copies that a namespace must hold, by Secret name.
 pub type Expected<'a> = BTreeMap<String, &'a Target>;

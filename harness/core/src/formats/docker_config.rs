@@ -11,16 +11,13 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
 
 use super::strict_json::StrictJson;
-use super::{Decoded, FormatError, FormatKind, Role, required};
+use super::{DOCKER_CONFIG_KEY, Decoded, FormatError, FormatKind, Role, required};
 use crate::credential::Credential;
-
-/// The key of the Docker configuration.
-pub(super) const KEY: &str = ".dockerconfigjson";
 
 pub(super) fn decode(data: &BTreeMap<String, Credential>) -> Result<Decoded, FormatError> {
     let mut endpoints = Vec::new();
     let mut logins = Vec::new();
-    for (host, entry) in auths(required(data, KEY)?.expose())? {
+    for (host, entry) in auths(required(data, DOCKER_CONFIG_KEY)?.expose())? {
         endpoints.push(host);
         logins.push(Login::of(entry)?);
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{CopyView, DOCKER_CONFIG, Decoded, Format, FormatError, docker_config};
+use super::{CopyView, DOCKER_CONFIG, DOCKER_CONFIG_KEY, Decoded, Format, FormatError, docker_config};
 use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, Denial};
 use crate::endpoints::{Endpoint, endpoint, items};
 use crate::id::Requirement;
@@ -65,7 +65,7 @@ impl Format for Kubelet {
     }
 
     fn reads(&self, _shape: &CopyShape<'_>) -> Option<&'static [&'static str]> {
-        Some(&[docker_config::KEY])
+        Some(&[DOCKER_CONFIG_KEY])
     }
 
     fn decode(&self, copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use credence_core::formats::{DOCKER_CONFIG, Role, source_roles};
+use credence_core::formats::{DOCKER_CONFIG, DOCKER_CONFIG_KEY, Role, source_roles};
 
 use super::value_kind::ValueKind;
 
@@ -12,7 +12,6 @@ const DOCKER_CFG: &str = "kubernetes.io/dockercfg";
 const SSH_AUTH: &str = "kubernetes.io/ssh-auth";
 const TLS: &str = "kubernetes.io/tls";
 
-const DOCKER_CONFIG_KEY: &str = ".dockerconfigjson";
 const DOCKER_CFG_KEY: &str = ".dockercfg";
 const SSH_KEY: &str = "ssh-privatekey";
 

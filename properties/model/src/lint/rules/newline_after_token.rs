@@ -4,7 +4,7 @@ use credence_core::id::Requirement;
 
 use std::sync::LazyLock;
 
-use credence_core::formats::{Role, source_roles};
+use credence_core::formats::{DOCKER_CONFIG_KEY, Role, source_roles};
 use regex::Regex;
 
 use crate::lint::templates;
@@ -33,7 +33,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn leaves_a_newline(key: &str, text: &str) -> bool {
-    if key == ".dockerconfigjson" {
+    if key == DOCKER_CONFIG_KEY {
         return FORMAT.is_match(text);
     }
     let logs_in = |role: &Role| matches!(role, Role::Username | Role::Secret | Role::ClientId | Role::ClientSecret);
