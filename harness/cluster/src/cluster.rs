@@ -22,7 +22,7 @@ use crate::node::PodNode;
 use crate::operator;
 use crate::provider::Provisioned;
 
-pub use crate::control_plane_files::{ControlPlaneFiles, ControlPlaneFilesError};
+pub use crate::control_plane_files::ControlPlaneFiles;
 pub use crate::description::{Description, URL_IN_PODS, describe};
 pub use crate::error::{ClusterError, ProviderError};
 pub use crate::provider::Component;

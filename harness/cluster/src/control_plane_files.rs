@@ -1,11 +1,12 @@
 //! The part of a configuration that is no object of the API: files that kube-apiserver is started with.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use credence_core::file_error::FileError;
 
 /// The files of the reference configuration: the same that the kind cluster mounts.
 const AUDIT_POLICY: &str = include_str!("../../../fixtures/central-secret-store/control-plane/audit-policy.yaml");
@@ -14,16 +15,6 @@ const ENCRYPTION: &str = include_str!("../../../fixtures/central-secret-store/co
 /// Bytes of an encryption key: what `secretbox` and the strongest `aescbc` and `aesgcm` take (documentation, "Encrypting
 /// Confidential Data at Rest").
 pub(super) const KEY_LENGTH: usize = 32;
-
-/// Why the files could not be had.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to {act} {path}")]
-pub struct ControlPlaneFilesError {
-    act: &'static str,
-    path: PathBuf,
-    #[source]
-    source: io::Error,
-}
 
 /// Audit policy and encryption at rest of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,18 +41,14 @@ impl ControlPlaneFiles {
     ///
     /// # Errors
     /// When the directory or a file in it cannot be read.
-    pub fn read(directory: &Path) -> Result<Self, ControlPlaneFilesError> {
-        let failed = |act, path: &Path| {
-            let path = path.to_owned();
-            move |source| ControlPlaneFilesError { act, path, source }
-        };
-        fs::read_dir(directory).map_err(failed("read", directory))?;
+    pub fn read(directory: &Path) -> Result<Self, FileError> {
+        fs::read_dir(directory).map_err(FileError::of::<FileError>("read", directory))?;
         let text = |name: &str| {
             let path = directory.join(name);
             match fs::read_to_string(&path) {
                 Ok(text) => Ok(Some(text)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(failed("read", &path)(error)),
+                Err(error) => Err(FileError::new("read", path, error)),
             }
         };
         Ok(Self { audit_policy: text(Self::AUDIT_POLICY)?, encryption: text(Self::ENCRYPTION)? })

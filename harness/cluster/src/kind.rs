@@ -7,6 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use credence_core::file_error::FileError;
 use credence_core::text::chain;
 use credence_programs::oci::ImageError;
 use credence_programs::process::ProcessError;
@@ -170,16 +171,8 @@ pub enum KindError {
         how: &'static str,
     },
     /// A file cannot be used.
-    #[error("failed to {act} {path}")]
-    File {
-        /// What was tried.
-        act: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 impl From<KindError> for ClusterError {
@@ -192,8 +185,7 @@ impl From<KindError> for ClusterError {
 
 impl KindError {
     fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::File { act, path, source }
+        FileError::of(act, path)
     }
 }
 

@@ -4,11 +4,12 @@
 //!  providers ──▶ embedded, kind ──▶ cluster         operator     External Secrets Operator
 //!                └─▶ provider, capability, node, containers: what they have in common, and start_up
 //!  apply       objects      control_plane_files    reference    the configuration that is shipped
-//!  description where it is  error                  why it could not be had
+//!  description where it is  error, api_error       why it could not be had, or a request failed
 //!  evidence    audit log, etcd, packets, sink      faults       outages, seen from a client
 //!  outage      of a component                      kubeconfig   for one of its clients
 //! ```
 
+pub mod api_error;
 pub mod apply;
 pub mod capability;
 pub mod cluster;

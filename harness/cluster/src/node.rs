@@ -2,9 +2,10 @@
 
 use std::future;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io};
 
+use credence_core::file_error::FileError;
 use credence_programs::certificates::{CertificateError, write_private};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -34,16 +35,8 @@ pub trait PodNode: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// A file or directory cannot be used.
-    #[error("failed to {act} {path}")]
-    File {
-        /// What was tried.
-        act: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file cannot be written.
     #[error("failed to write where a node pulls images from")]
     Write(#[from] CertificateError),
@@ -51,8 +44,7 @@ pub enum RegistryError {
 
 impl RegistryError {
     fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::File { act, path, source }
+        FileError::of(act, path)
     }
 }
 

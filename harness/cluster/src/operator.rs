@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
 
+use credence_core::file_error::FileError;
 use credence_core::manifest::{self, ManifestError};
 use credence_programs::helm::{self, Chart, ChartError};
 use credence_programs::process::Program;
@@ -46,16 +47,8 @@ livenessProbe: { enabled: true }
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
     /// A file cannot be read or written.
-    #[error("failed to {act} {path}")]
-    File {
-        /// What was tried.
-        act: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The chart cannot be rendered.
     #[error("failed to render External Secrets Operator's chart")]
     Chart(#[from] ChartError),
@@ -109,11 +102,7 @@ async fn chart(
     let chart = Chart { path: &path, release: SERVICE_ACCOUNT, namespace: NAMESPACE, values };
     let rendered = helm::render(programs.path(Part::Helm), &chart, directory).await?;
     let bundle = assets.join("deploy/crds/bundle.yaml");
-    let text = fs::read_to_string(&bundle).map_err(|source| ReleaseError::File {
-        act: "read",
-        path: bundle.clone(),
-        source,
-    })?;
+    let text = fs::read_to_string(&bundle).map_err(FileError::of::<ReleaseError>("read", &bundle))?;
     let definitions = manifest::parse_documents(&bundle, &text)?.into_iter().map(|m| m.object).collect();
     Ok((definitions, rendered))
 }
@@ -155,10 +144,7 @@ pub async fn render(programs: &Programs, assets: &Path, directory: &Path) -> Res
 /// Copies a chart without its list of dependencies: helm refuses a chart whose optional sub-charts are not beside it,
 /// even those that are switched off.
 fn copy_chart(from: &Path, to: &Path) -> Result<PathBuf, ReleaseError> {
-    let failed = |act: &'static str, path: &Path| {
-        let path = path.to_owned();
-        move |source| ReleaseError::File { act, path, source }
-    };
+    let failed = FileError::of::<ReleaseError>;
     for entry in walkdir::WalkDir::new(from) {
         let entry = entry.map_err(|error| failed("read", from)(io::Error::other(error)))?;
         let target = to.join(entry.path().strip_prefix(from).unwrap_or(entry.path()));

@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::{env, fs};
 
+use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{self, Applier, FIELD_MANAGER};
 use credence_cluster::containers::ContainerNetwork;
 use credence_core::labels::Labels;
@@ -283,8 +284,8 @@ fn api(client: &Client, kind: &str, namespace: &str) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), namespace, &kind)
 }
 
-fn request(act: &'static str, object: &str) -> impl Fn(kube::Error) -> ArgoCdError {
-    move |source| ArgoCdError::Request { act, object: object.to_owned(), source: Box::new(source) }
+fn request(act: &'static str, object: &str) -> impl Fn(kube::Error) -> ArgoCdError + use<> {
+    ApiError::of(act, object)
 }
 
 fn definitions(assets: &Path) -> Result<Vec<Value>, ArgoCdError> {

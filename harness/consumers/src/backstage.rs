@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use credence_core::file_error::FileError;
 use credence_programs::supply::ComponentError;
 use sha2::{Digest, Sha256};
 
@@ -76,21 +77,13 @@ pub enum BackstageError {
         library: String,
     },
     /// A file cannot be read or written.
-    #[error("failed to {act} {path}")]
-    File {
-        /// What was tried.
-        act: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 impl BackstageError {
-    fn file<'a>(act: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |source| Self::File { act, path: path.to_owned(), source }
+    fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        FileError::of(act, path)
     }
 }
 

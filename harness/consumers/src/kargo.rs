@@ -22,6 +22,7 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
 
+use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{self, FIELD_MANAGER};
 use credence_cluster::cluster::{Cluster, SET_UP};
 use credence_cluster::kubeconfig;
@@ -249,8 +250,8 @@ fn asked(warehouse: &DynamicObject) -> Asked {
     Asked(warehouse.metadata.generation.unwrap_or_default())
 }
 
-fn request(act: &'static str, object: &str) -> impl Fn(kube::Error) -> KargoError {
-    move |source| KargoError::Request { act, object: object.to_owned(), source: Box::new(source) }
+fn request(act: &'static str, object: &str) -> impl Fn(kube::Error) -> KargoError + use<> {
+    ApiError::of(act, object)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 pub mod consumer;
 pub mod credential;
 pub mod endpoints;
+pub mod file_error;
 pub mod formats;
 pub mod id;
 pub mod kargo_lookup;

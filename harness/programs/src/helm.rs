@@ -1,8 +1,9 @@
 //! Rendering a chart with helm, without a cluster.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
+use credence_core::file_error::FileError;
 use credence_core::manifest::{self, ManifestError};
 use serde_json::Value;
 use tokio::process::Command;
@@ -11,16 +12,8 @@ use tokio::process::Command;
 #[derive(Debug, thiserror::Error)]
 pub enum ChartError {
     /// A file cannot be written, or helm cannot be run.
-    #[error("failed to {act} {path}")]
-    File {
-        /// What was tried.
-        act: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// helm refused.
     #[error("failed to render the chart in {chart} with helm: {message}")]
     Helm {
@@ -48,12 +41,8 @@ pub struct Chart<'a> {
 
 /// Renders a chart with the program `helm` to its objects, with definitions that it has in `crds`. Works in `directory`.
 pub async fn render(helm: &Path, chart: &Chart<'_>, directory: &Path) -> Result<Vec<Value>, ChartError> {
-    let failed = |act: &'static str, path: &Path| {
-        let path = path.to_owned();
-        move |source| ChartError::File { act, path, source }
-    };
     let values = directory.join("values.yaml");
-    fs::write(&values, chart.values).map_err(failed("write", &values))?;
+    fs::write(&values, chart.values).map_err(FileError::of::<ChartError>("write", &values))?;
     let output = Command::new(helm)
         .args(["template", chart.release])
         .arg(chart.path)
@@ -64,7 +53,7 @@ pub async fn render(helm: &Path, chart: &Chart<'_>, directory: &Path) -> Result<
         .kill_on_drop(true)
         .output()
         .await
-        .map_err(failed("run", helm))?;
+        .map_err(FileError::of::<ChartError>("run", helm))?;
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(ChartError::Helm { chart: chart.path.to_owned(), message });

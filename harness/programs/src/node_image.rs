@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use std::{fs, io};
 
+use credence_core::file_error::FileError;
 use tempfile::TempDir;
 
 use super::engine::{Engine, EngineError};
@@ -124,23 +125,14 @@ pub enum NodeImageError {
         what: String,
     },
     /// A file or a program cannot be used.
-    #[error("failed to {act} {path}")]
-    File {
-        /// What was tried.
-        act: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 impl NodeImageError {
     /// Makes an error of what was tried with the file at `path`.
     pub fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::File { act, path, source }
+        FileError::of(act, path)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use credence_cluster::cluster::{ClusterError, ControlPlaneFilesError};
+use credence_cluster::cluster::ClusterError;
 use credence_cluster::faults::proxy::GateError;
 use credence_consumers::kargo::KargoError;
+use credence_core::file_error::FileError;
 use credence_core::manifest::ManifestError;
 use credence_model::config::BundleError;
 use credence_programs::dirs::DirsError;
@@ -53,7 +54,7 @@ pub enum RunError {
     },
     /// The files for the API server cannot be read.
     #[error("failed to read the configuration's files for the API server")]
-    ControlPlane(#[from] ControlPlaneFilesError),
+    ControlPlane(#[from] FileError),
     /// A gate cannot be opened.
     #[error("failed to put a gate in front of the sources")]
     Gate(#[from] GateError),

@@ -1,9 +1,10 @@
 //! What can go wrong with Argo CD.
 
-use std::io;
 use std::path::PathBuf;
 
+use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::ApplyError;
+use credence_core::file_error::FileError;
 use credence_core::manifest::ManifestError;
 use credence_programs::engine::EngineError;
 use credence_programs::process::{Death, ProcessError};
@@ -13,16 +14,8 @@ use credence_watch::wait::WaitError;
 #[derive(Debug, thiserror::Error)]
 pub enum ArgoCdError {
     /// A file or directory cannot be used.
-    #[error("failed to {act} {path}")]
-    File {
-        /// What was tried.
-        act: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The socket's path is longer than the kernel takes, see unix(7).
     #[error("failed to place a socket at {path}: it has more than {limit} bytes; choose a shorter state directory")]
     SocketPath {
@@ -53,16 +46,8 @@ pub enum ArgoCdError {
     #[error(transparent)]
     Died(#[from] Death),
     /// The API server refused a request about Applications.
-    #[error("failed to {act} {object}")]
-    Request {
-        /// What was tried.
-        act: &'static str,
-        /// On what.
-        object: String,
-        /// The cause.
-        #[source]
-        source: Box<kube::Error>,
-    },
+    #[error(transparent)]
+    Request(#[from] ApiError),
     /// An Application does not go.
     #[error("failed to delete an Application")]
     NotDeleted(#[source] WaitError),

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use credence_core::file_error::FileError;
 use credence_programs::process::Program;
 
 use super::{ArgoCdError, settings};
@@ -33,8 +34,8 @@ pub(super) struct Files {
 }
 
 /// An error about a file.
-pub(super) fn failed<'a>(act: &'static str, path: &'a Path) -> impl Fn(io::Error) -> ArgoCdError + 'a {
-    move |source| ArgoCdError::File { act, path: path.to_owned(), source }
+pub(super) fn failed(act: &'static str, path: &Path) -> impl Fn(io::Error) -> ArgoCdError + use<> {
+    FileError::of(act, path)
 }
 
 impl Files {
@@ -72,7 +73,7 @@ impl Files {
         // Git is told to ask a program of this name for the credential.
         let link = files.path("bin/argocd");
         match symlink(program, &link) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed("create", &link)(error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed("create", &link)(error)),
             _ => Ok(files),
         }
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use credence_core::file_error::FileError;
 use credence_programs::certificates::CertificateError;
 use credence_programs::process::{Death, ProcessError};
 use credence_watch::wait::WaitError;
@@ -40,16 +41,8 @@ pub enum ForgeError {
     #[error("failed to serve the forge's certificate")]
     Tls(#[source] rustls::Error),
     /// A file or a directory cannot be used.
-    #[error("failed to {act} {path}")]
-    File {
-        /// What was tried.
-        act: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Gitea cannot be configured with a path, see [`ForgeSetup`](super::ForgeSetup).
     #[error("failed to configure the forge with {path}: the path has one of the characters # ? % `")]
     Path {
@@ -125,7 +118,7 @@ pub enum ForgeError {
 
 impl ForgeError {
     pub(super) fn file(act: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::File { act, path: path.to_owned(), source }
+        FileError::new(act, path, source).into()
     }
 
     pub(super) fn request(act: &'static str, object: &str, source: reqwest::Error) -> Self {

@@ -1,10 +1,11 @@
 //! What can go wrong with Kargo.
 
-use std::io;
 use std::path::PathBuf;
 
+use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::ApplyError;
 use credence_cluster::cluster::ClusterError;
+use credence_core::file_error::FileError;
 use credence_programs::helm::ChartError;
 use credence_programs::process::{Death, ProcessError};
 use credence_watch::wait::WaitError;
@@ -36,16 +37,8 @@ pub enum KargoError {
         what: &'static str,
     },
     /// A file or directory cannot be used.
-    #[error("failed to {act} {path}")]
-    File {
-        /// What was tried.
-        act: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// An object that Kargo needs was refused.
     #[error("failed to install Kargo")]
     Install(#[from] ApplyError),
@@ -62,14 +55,6 @@ pub enum KargoError {
     #[error(transparent)]
     Died(#[from] Death),
     /// The API server refused a request about a Warehouse.
-    #[error("failed to {act} {object}")]
-    Request {
-        /// What was tried.
-        act: &'static str,
-        /// On what.
-        object: String,
-        /// The cause.
-        #[source]
-        source: Box<kube::Error>,
-    },
+    #[error(transparent)]
+    Request(#[from] ApiError),
 }

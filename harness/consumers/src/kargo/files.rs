@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use credence_core::file_error::FileError;
 use credence_programs::process::Program;
 use credence_programs::process::path::find_program;
 use credence_programs::supply::Given;
@@ -25,8 +26,8 @@ pub(super) struct Files {
 }
 
 /// An error about a file.
-fn failed<'a>(act: &'static str, path: &'a Path) -> impl Fn(io::Error) -> KargoError + 'a {
-    move |source| KargoError::File { act, path: path.to_owned(), source }
+fn failed(act: &'static str, path: &Path) -> impl Fn(io::Error) -> KargoError + use<> {
+    FileError::of(act, path)
 }
 
 impl Files {

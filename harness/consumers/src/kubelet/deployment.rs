@@ -1,5 +1,6 @@
 //! Deployments of one pod on the node's own network, where the next version starts once the one before is gone.
 
+use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::RUN_LABEL;
 use credence_watch::observer::{PodSeen, View};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -16,9 +17,8 @@ const NAME_LABEL: &str = "app.kubernetes.io/name";
 /// as `kubectl rollout restart` does it.
 const START: &str = "credence.dev/start";
 
-fn refused(act: &'static str, namespace: &str, name: &str) -> impl FnOnce(kube::Error) -> PodError {
-    let workload = format!("Deployment {namespace}/{name}");
-    move |source| PodError::Refused { act, workload, source: Box::new(source) }
+fn refused(act: &'static str, namespace: &str, name: &str) -> impl Fn(kube::Error) -> PodError + use<> {
+    ApiError::of(act, &format!("Deployment {namespace}/{name}"))
 }
 
 impl Consumers {

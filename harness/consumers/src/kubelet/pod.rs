@@ -1,5 +1,6 @@
 //! Pods of one container on the node's own network, which need no address, have no rights of their own, and end at once.
 
+use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::RUN_LABEL;
 use credence_watch::observer::PodSeen;
 use k8s_openapi::api::core::v1::Pod;
@@ -19,16 +20,8 @@ pub enum PodError {
         workload: String,
     },
     /// The API server refused.
-    #[error("failed to {act} {workload}")]
-    Refused {
-        /// What was tried.
-        act: &'static str,
-        /// The pod or Deployment.
-        workload: String,
-        /// The cause.
-        #[source]
-        source: Box<kube::Error>,
-    },
+    #[error(transparent)]
+    Refused(#[from] ApiError),
 }
 
 /// A pod that proves by running that its image could be pulled.
@@ -46,9 +39,8 @@ pub struct PulledPod<'a> {
 }
 
 impl PulledPod<'_> {
-    fn refused(&self, act: &'static str) -> impl FnOnce(kube::Error) -> PodError {
-        let workload = format!("pod {}/{}", self.namespace, self.name);
-        move |source| PodError::Refused { act, workload, source: Box::new(source) }
+    fn refused(&self, act: &'static str) -> impl Fn(kube::Error) -> PodError + use<> {
+        ApiError::of(act, &format!("pod {}/{}", self.namespace, self.name))
     }
 
     fn api(&self, client: &Client) -> Api<Pod> {

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
+use credence_core::file_error::FileError;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use walkdir::WalkDir;
@@ -154,7 +155,7 @@ async fn debootstrap(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true);
-    let failed = |source| NodeImageError::File { act: "run", path: tools.debootstrap.clone(), source };
+    let failed = |source| FileError::new("run", &tools.debootstrap, source);
     let mut child = command.spawn().map_err(failed)?;
     let mut tail = VecDeque::new();
     let mut printed = Instant::now();
@@ -208,7 +209,7 @@ fn slim(root: &Path) -> Result<(), NodeImageError> {
 /// Packs the root for the engine, and names the image once it is complete.
 async fn import(engine: &Engine, selection: &Selection, root: &Path) -> Result<(), NodeImageError> {
     let act = "import Debian";
-    let failed = |source| NodeImageError::File { act: "pack", path: root.to_owned(), source };
+    let failed = |source| FileError::new("pack", root, source);
     let mut tar = Command::new("tar")
         .args(["--create", "--one-file-system", "--numeric-owner", "--exclude=./dev/*", "--directory"])
         .arg(root)
@@ -231,7 +232,7 @@ async fn import(engine: &Engine, selection: &Selection, root: &Path) -> Result<(
     if !status.success() {
         // An archive that ends early can look complete.
         engine.output("remove half of Debian", &["rmi", &id]).await?;
-        return Err(failed(io::Error::other(format!("tar ended with {status}"))));
+        return Err(failed(io::Error::other(format!("tar ended with {status}"))).into());
     }
     engine.output("name the image of Debian", &["tag", &id, &selection.name()]).await?;
     Ok(())

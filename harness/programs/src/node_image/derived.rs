@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
 
+use credence_core::file_error::FileError;
 use tar::{Builder, Header, HeaderMode};
 
 use super::inputs::{LABEL, fingerprint};
@@ -84,7 +85,7 @@ pub async fn obtain(
 
 async fn build(engine: &Engine, name: &str, addition: &Addition<'_>, tools: &ToolsImage) -> Result<(), NodeImageError> {
     let act = format!("build the image {name}");
-    let failed = |source| NodeImageError::File { act: "run", path: engine.path().to_owned(), source };
+    let failed = |source| FileError::new("run", engine.path(), source);
     let mut child = engine
         .command(&["build", "--force-rm", "--network", "none", "--tag", name, "-"])
         // As for the node image.
@@ -105,7 +106,7 @@ async fn build(engine: &Engine, name: &str, addition: &Addition<'_>, tools: &Too
     match written.unwrap_or_else(|error| Err((PathBuf::new(), io::Error::other(error)))) {
         // An engine that stops reading says why.
         Err((path, source)) if source.kind() != io::ErrorKind::BrokenPipe => {
-            Err(NodeImageError::File { act: "pack", path, source })
+            Err(FileError::new("pack", path, source).into())
         }
         _ => engine.checked(&act, output).map(drop).map_err(NodeImageError::from),
     }

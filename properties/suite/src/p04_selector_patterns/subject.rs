@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{Applier, ApplyError, RUN_LABEL};
 use credence_core::labels::Labels;
 use credence_model::selector::NamespaceSelection;
@@ -41,16 +42,8 @@ pub(super) enum SubjectError {
     #[error("failed to make a population")]
     Namespace(#[from] NamespaceError),
     /// The ClusterExternalSecret was refused.
-    #[error("failed to {act} ClusterExternalSecret {name}")]
-    Refused {
-        /// What was tried.
-        act: &'static str,
-        /// Its name.
-        name: String,
-        /// The cause.
-        #[source]
-        source: Box<kube::Error>,
-    },
+    #[error(transparent)]
+    Refused(#[from] ApiError),
 }
 
 /// Namespaces that carry every combination of the labels.
@@ -199,7 +192,6 @@ pub(super) async fn create(
     selection: &NamespaceSelection,
     deprecated: bool,
 ) -> Result<(), SubjectError> {
-    let refused = |source: Box<kube::Error>| SubjectError::Refused { act: "create", name: name.to_owned(), source };
     let mut selectors = selection.selectors.as_slice();
     let mut spec = json!({
         "externalSecretName": name,
@@ -224,13 +216,17 @@ pub(super) async fn create(
         "metadata": { "name": name, "labels": { RUN_LABEL: env.namespaces.run() } }, "spec": spec });
     // An object of literals and of selectors that serialise is a DynamicObject.
     let object: DynamicObject = serde_json::from_value(object).expect("a well-formed object");
-    api(client).create(&PostParams::default(), &object).await.map(drop).map_err(|e| refused(Box::new(e)))
+    api(client).create(&PostParams::default(), &object).await.map(drop).map_err(refused("create", name))
 }
 
 /// Deletes a ClusterExternalSecret; ESO then removes its copies.
 pub(super) async fn delete(client: &Client, name: &str) -> Result<(), SubjectError> {
     let deleted = api(client).delete(name, &DeleteParams::default()).await.map(drop);
-    deleted.map_err(|e| SubjectError::Refused { act: "delete", name: name.to_owned(), source: Box::new(e) })
+    deleted.map_err(refused("delete", name))
+}
+
+fn refused(act: &'static str, name: &str) -> impl Fn(kube::Error) -> SubjectError + use<> {
+    ApiError::of(act, &format!("ClusterExternalSecret {name}"))
 }
 
 /// Waits until no namespace holds the copy `name` any more, for as long as it may have taken to come.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{Applier, ApplyError, RUN_LABEL};
 use credence_core::labels::Labels;
 use credence_model::model::Target;
@@ -19,7 +20,7 @@ use serde_json::{Map, Value, json};
 
 use super::regime::{self, Governed, Regime};
 use crate::testbed::TestBed;
-use crate::testbed::bindings::{Binding, BindingError};
+use crate::testbed::bindings::Binding;
 use crate::testbed::known_bugs::Maker;
 
 /// Label that tells the namespaces of a subject from all others.
@@ -32,21 +33,12 @@ const GONE: Duration = Duration::from_secs(60);
 /// Why p10 could not set up what it changes.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SubjectError {
-    /// An object could not be read.
-    #[error("failed to read {object}")]
-    Read {
-        /// The object.
-        object: String,
-        /// The cause.
-        #[source]
-        source: Box<kube::Error>,
-    },
+    /// An object or the rights of a store could not be read.
+    #[error(transparent)]
+    Read(#[from] ApiError),
     /// An object was refused.
     #[error("failed to apply what policies are tested with")]
     Apply(#[from] ApplyError),
-    /// The rights of a store could not be read.
-    #[error("failed to read the rights of a store")]
-    Binding(#[from] BindingError),
 }
 
 /// The values of the grant label that a policy allows; none if it does not look at it.
@@ -348,7 +340,6 @@ async fn rules_of(
     Ok(rules)
 }
 
-fn unread(object: &str) -> impl FnOnce(kube::Error) -> SubjectError + use<> {
-    let object = object.to_owned();
-    move |source| SubjectError::Read { object, source: Box::new(source) }
+fn unread(object: &str) -> impl Fn(kube::Error) -> SubjectError + use<> {
+    ApiError::of("read", object)
 }

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use credence_cluster::api_error::ApiError;
 use credence_model::config::ServiceAccountRef;
 use k8s_openapi::api::rbac::v1::Subject;
 
 use super::scope::Scope;
 use crate::testbed::TestBed;
-use crate::testbed::bindings::{Binding, BindingError, is_account};
+use crate::testbed::bindings::{Binding, is_account};
 
 /// Why rights could not be taken or given back.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RightsError {
     /// A binding could not be read or changed.
     #[error("failed to take rights away or to give them back")]
-    Binding(#[from] BindingError),
+    Binding(#[from] ApiError),
     /// There is nothing to take away.
     #[error("failed to find a binding that names ServiceAccount {account}")]
     NoBinding {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{Applier, ApplyError};
 use credence_model::config::BundleError;
 use credence_report::verdict::Violation;
@@ -33,16 +34,8 @@ pub(super) enum SubjectError {
     #[error("failed to make a form of the configuration's manifest")]
     Form(#[from] BundleError),
     /// The ClusterExternalSecret was refused.
-    #[error("failed to {act} ClusterExternalSecret {name}")]
-    Refused {
-        /// What was tried.
-        act: &'static str,
-        /// Its name.
-        name: String,
-        /// The cause.
-        #[source]
-        source: Box<kube::Error>,
-    },
+    #[error(transparent)]
+    Refused(#[from] ApiError),
 }
 
 /// The stores that forms of a copy are read from, once they are in the cluster. One that does not become valid is for the
@@ -71,16 +64,19 @@ pub(super) async fn apply(client: &Client, manager: &str, form: &Form) -> Result
     // Applied by one manager, what the former version had and this one has not goes away.
     let params = PatchParams::apply(manager).force();
     let applied = api(client).patch(form.name(), &params, &Patch::Apply(&form.object)).await.map(drop);
-    applied.map_err(|e| SubjectError::Refused { act: "apply", name: form.name().to_owned(), source: Box::new(e) })
+    applied.map_err(refused("apply", form.name()))
 }
 
 /// Deletes a ClusterExternalSecret; ESO then removes its copies. One that is gone already is as good.
 pub(super) async fn delete(client: &Client, name: &str) -> Result<(), SubjectError> {
     match api(client).delete(name, &DeleteParams::default()).await {
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(e) => Err(SubjectError::Refused { act: "delete", name: name.to_owned(), source: Box::new(e) }),
-        Ok(_) => Ok(()),
+        outcome => outcome.map(drop).map_err(refused("delete", name)),
     }
+}
+
+fn refused(act: &'static str, name: &str) -> impl Fn(kube::Error) -> SubjectError + use<> {
+    ApiError::of(act, &format!("ClusterExternalSecret {name}"))
 }
 
 /// Waits until these Secrets are gone from the namespace.

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use credence_cluster::cluster::{ControlPlaneFiles, ControlPlaneFilesError};
+use credence_cluster::cluster::ControlPlaneFiles;
 use credence_cluster::reference;
 use credence_core::endpoints::Endpoints;
+use credence_core::file_error::FileError;
 use credence_core::manifest::{self, Manifest};
 use credence_model::overlay::Time;
 use credence_programs::supply::{Given, Providers};
@@ -14,7 +15,7 @@ use crate::error::RunError;
 use crate::options::{ClusterKind, Options};
 
 /// Audit policy and encryption of the configuration under test; none if it does not say.
-pub(super) fn control_plane(options: &Options) -> Result<Option<ControlPlaneFiles>, ControlPlaneFilesError> {
+pub(super) fn control_plane(options: &Options) -> Result<Option<ControlPlaneFiles>, FileError> {
     match (&options.control_plane, &options.config) {
         (Some(given), _) => ControlPlaneFiles::read(given).map(Some),
         (None, None) => Ok(Some(ControlPlaneFiles::reference())),

@@ -1,20 +1,11 @@
 //! The bindings that give a ServiceAccount its rights in a namespace.
 
+use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::FIELD_MANAGER;
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding, RoleRef, Subject};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
-
-/// A binding could not be read or changed.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to {act} {object}")]
-pub struct BindingError {
-    act: &'static str,
-    object: String,
-    #[source]
-    source: Box<kube::Error>,
-}
 
 /// A RoleBinding or a ClusterRoleBinding.
 #[derive(Debug, Clone)]
@@ -34,11 +25,8 @@ impl Binding {
     ///
     /// # Errors
     /// When the API server refuses.
-    pub async fn in_force(client: &Client, namespace: &str) -> Result<Vec<Self>, BindingError> {
-        let failed = |kind: &str| {
-            let object = kind.to_owned();
-            move |source| BindingError { act: "list", object, source: Box::new(source) }
-        };
+    pub async fn in_force(client: &Client, namespace: &str) -> Result<Vec<Self>, ApiError> {
+        let failed = |kind: &str| ApiError::of::<ApiError>("list", kind);
         let inside: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
         let inside = inside.list(&ListParams::default()).await.map_err(failed("RoleBindings"))?;
         let everywhere: Api<ClusterRoleBinding> = Api::all(client.clone());
@@ -67,7 +55,7 @@ impl Binding {
     ///
     /// # Errors
     /// When the API server refuses.
-    pub async fn set(&self, client: &Client, subjects: &[&Subject]) -> Result<(), BindingError> {
+    pub async fn set(&self, client: &Client, subjects: &[&Subject]) -> Result<(), ApiError> {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::Merge(json!({ "subjects": subjects }));
         let patched = match &self.namespace {
@@ -80,8 +68,7 @@ impl Binding {
                 bindings.patch_metadata(&self.name, &params, &patch).await.map(drop)
             }
         };
-        let object = format!("binding {}", self.name);
-        patched.map_err(|source| BindingError { act: "change the subjects of", object, source: Box::new(source) })
+        patched.map_err(ApiError::of("change the subjects of", &format!("binding {}", self.name)))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{Applier, ApplyError};
 use credence_cluster::cluster::Cluster;
 use credence_core::manifest::Manifest;
@@ -34,14 +35,8 @@ pub enum DeployError {
     #[error("failed to deploy the configuration")]
     Apply(#[from] ApplyError),
     /// It cannot be told whether a namespace is there.
-    #[error("failed to look for namespace {name}")]
-    Namespace {
-        /// The namespace.
-        name: String,
-        /// The cause.
-        #[source]
-        source: Box<kube::Error>,
-    },
+    #[error(transparent)]
+    Namespace(#[from] ApiError),
     /// The list of what was deployed cannot be used.
     #[error("failed to use {path}")]
     List {
@@ -119,8 +114,7 @@ async fn missing_namespaces(
     let mut missing = Vec::new();
     for name in wanted.difference(&made) {
         let found = api.get_metadata_opt(name).await;
-        let found =
-            found.map_err(|source| DeployError::Namespace { name: (*name).to_owned(), source: Box::new(source) })?;
+        let found = found.map_err(ApiError::of::<ApiError>("look for namespace", name))?;
         if found.is_none() {
             missing.push(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }));
         }

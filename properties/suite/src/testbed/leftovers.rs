@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::RUN_LABEL;
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams};
@@ -38,16 +39,8 @@ const KINDS: [(&str, &str, &str); 12] = [
 #[derive(Debug, thiserror::Error)]
 pub enum LeftoverError {
     /// They could not be listed or deleted.
-    #[error("failed to {act} what an earlier run left of {kind}")]
-    Refused {
-        /// What was tried.
-        act: &'static str,
-        /// The kind.
-        kind: &'static str,
-        /// The cause.
-        #[source]
-        source: Box<kube::Error>,
-    },
+    #[error(transparent)]
+    Refused(#[from] ApiError),
     /// A namespace could not be removed.
     #[error("failed to remove a namespace of an earlier run")]
     Namespace(#[from] NamespaceError),
@@ -65,7 +58,7 @@ pub async fn sweep(client: &Client) -> Result<usize, LeftoverError> {
     for (group, version, kind) in KINDS {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
         let api = Api::all_with(client.clone(), &resource);
-        let refused = |act| move |source| LeftoverError::Refused { act, kind, source: Box::new(source) };
+        let refused = |act| ApiError::of::<ApiError>(act, &format!("what an earlier run left of {kind}"));
         let found = list(&api).await.map_err(refused("list"))?;
         swept += found.len();
         for Found { namespace, name } in &found {
