@@ -25,8 +25,11 @@ use credence_suite::options::{self, CASES, ClusterKind, Keep, Options};
 use credence_suite::registry::{self, UnknownProperty};
 use credence_suite::run;
 use credence_suite::stop::Stop;
+use credence_suite::trail::Trail;
 use credence_watch::connect::ConnectError;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::console::Console;
 
@@ -263,16 +266,16 @@ fn parse_property(text: &str) -> Result<PropertyId, String> {
 /// # Errors
 /// When it cannot be carried out; [`failure_code`] gives the exit code.
 pub fn execute(command: Command) -> anyhow::Result<ExitCode> {
-    tracing_subscriber::fmt()
-        // Off unless asked for: libraries log each failed attempt of a wait as an error.
-        .with_env_filter(EnvFilter::try_from_env("CREDENCE_LOG").unwrap_or_else(|_| EnvFilter::new("off")))
-        .with_writer(std::io::stderr)
-        .init();
+    // Off unless asked for: libraries log each failed attempt of a wait as an error.
+    let wanted = EnvFilter::try_from_env("CREDENCE_LOG").unwrap_or_else(|_| EnvFilter::new("off"));
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(wanted);
+    let trail = Trail::default();
+    tracing_subscriber::registry().with(log).with(trail.clone().with_filter(Trail::filter())).init();
     let runtime = tokio::runtime::Runtime::new().context("failed to start the runtime")?;
-    runtime.block_on(carry_out(command.action))
+    runtime.block_on(carry_out(command.action, trail))
 }
 
-async fn carry_out(action: Action) -> anyhow::Result<ExitCode> {
+async fn carry_out(action: Action, trail: Trail) -> anyhow::Result<ExitCode> {
     match action {
         Action::Doctor { engine, programs } => doctor::doctor(engine.as_deref(), &programs.options()?).await,
         Action::Fetch { parts, programs } => {
@@ -295,12 +298,13 @@ async fn carry_out(action: Action) -> anyhow::Result<ExitCode> {
         Action::Run(command) => {
             let Run { properties, cases, seed, target } = *command;
             let seed = seed.unwrap_or_else(random_seed);
-            run(Options { properties, cases, ..target.options(seed)? }).await
+            run(Options { properties, cases, trail: Some(trail), ..target.options(seed)? }).await
         }
         Action::Replay { case, target } => {
             registry::find(&case.property.to_string())?;
             let options = target.options(case.seed)?;
-            run(Options { properties: vec![case.property], only: Some(case.index), ..options }).await
+            run(Options { properties: vec![case.property], only: Some(case.index), trail: Some(trail), ..options })
+                .await
         }
     }
 }
@@ -351,6 +355,7 @@ impl Target {
             strict: self.strict,
             shrink: Duration::from_secs(self.shrink),
             images: self.images.clone(),
+            trail: None,
             components: self.programs.options()?,
         })
     }

@@ -76,6 +76,13 @@ pub struct CaseId {
     pub index: u32,
 }
 
+impl CaseId {
+    /// The id as a part of file names: `p03-42-7`.
+    pub fn file_stem(&self) -> String {
+        format!("{}-{}-{}", self.property, self.seed, self.index)
+    }
+}
+
 impl fmt::Display for CaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.property, self.seed, self.index)

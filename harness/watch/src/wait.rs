@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::debug;
 
 use crate::observer::{Observer, Versions, View};
 
@@ -70,7 +71,17 @@ pub async fn until<T>(
     mut step: impl FnMut(&View<'_>) -> Progress<T>,
 ) -> Result<T, WaitError> {
     let eye = Eye { changes: observer.changes(), trouble: || observer.trouble(), excused: || observer.stood_still() };
-    until_changed(eye, what, within, || observer.look(&mut step)).await
+    let began = Instant::now();
+    tell(what, began, until_changed(eye, what, within, || observer.look(&mut step)).await)
+}
+
+/// Tells the trail of the case how a wait ended.
+fn tell<T>(what: &str, began: Instant, ended: Result<T, WaitError>) -> Result<T, WaitError> {
+    match &ended {
+        Ok(_) => debug!("seen after {:.1?}: {what}", began.elapsed()),
+        Err(error) => debug!("{error}"),
+    }
+    ended
 }
 
 /// A shared watch, as a wait uses it.
@@ -152,6 +163,20 @@ pub async fn hold(
     observer: &Observer,
     what: &str,
     window: Duration,
+    step: impl FnMut(&View<'_>) -> Result<(), String>,
+) -> Result<(), WaitError> {
+    let ended = watch_window(observer, what, window, step).await;
+    match &ended {
+        Ok(()) => debug!("stayed for {window:.1?}, with every watch in sight of it: {what}"),
+        Err(error) => debug!("{error}"),
+    }
+    ended
+}
+
+async fn watch_window(
+    observer: &Observer,
+    what: &str,
+    window: Duration,
     mut step: impl FnMut(&View<'_>) -> Result<(), String>,
 ) -> Result<(), WaitError> {
     let (end, before) = (Instant::now() + window, observer.stood_still());
@@ -201,6 +226,15 @@ async fn pass_fence(observer: &Observer, what: &str) -> Result<(), WaitError> {
 /// # Errors
 /// When the deadline passes or `probe` says never.
 pub async fn poll<T, F: Future<Output = Progress<T>>>(
+    what: &str,
+    within: Duration,
+    every: Duration,
+    probe: impl FnMut() -> F,
+) -> Result<T, WaitError> {
+    tell(what, Instant::now(), ask(what, within, every, probe).await)
+}
+
+async fn ask<T, F: Future<Output = Progress<T>>>(
     what: &str,
     within: Duration,
     every: Duration,

@@ -63,11 +63,13 @@ fn write_findings(text: &mut String, property: &PropertyReport, strict: bool, co
     let first = property.findings.first();
     let smallest = first.and_then(|finding| finding.smallest.clone());
     let reproduced = first.and_then(|finding| finding.reproduced).map(|reproduced| format!("{reproduced}, run alone"));
+    let trail = first.and_then(|finding| finding.trail.clone());
     let facts = [
         ("reason", &property.reason),
         ("reproduced", &reproduced),
         ("smallest", &smallest),
         ("replay", &property.replay),
+        ("trail", &trail),
     ];
     for (label, value) in facts {
         if let Some(value) = value {

@@ -22,6 +22,7 @@ use credence_report::verdict::{CaseRecord, CheckRecord, Outcome};
 use futures::FutureExt;
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::coverage::{self, Judges};
 use crate::events::Events;
@@ -33,6 +34,7 @@ use crate::side_by_side::Turn;
 use crate::stop::Stop;
 use crate::supplies::{Need, Supplies};
 use crate::testbed::TestBed;
+use crate::trail;
 
 mod execute;
 #[cfg(test)]
@@ -157,6 +159,8 @@ pub struct Plan {
     pub shrink: Duration,
     /// What `credence replay` needs beside the case to test the same configuration.
     pub replay_flags: String,
+    /// Whether each case leaves a trail, see [`trail`].
+    pub leaves_trail: bool,
 }
 
 /// What came of a property.
@@ -288,11 +292,13 @@ async fn run_cases<P: Property>(
     cases: &[(CaseId, P::Case)],
 ) -> Vec<CaseRecord> {
     let began = Instant::now();
-    let run = AssertUnwindSafe(property.run(env, fixture, shared, cases)).catch_unwind();
+    let slot = trail::slot(cases.iter().map(|(id, _)| *id));
+    let run = AssertUnwindSafe(property.run(env, fixture, shared, cases).instrument(slot.clone())).catch_unwind();
     // A panic is a fault of ours and no evidence; its message is on standard error already.
     let observations = run.await.unwrap_or_else(|_| vec![Observation::unknown("the case panicked"); cases.len()]);
     let took = began.elapsed();
-    cases.iter().zip(observations).map(|((id, _), observation)| record(*id, observation, took)).collect()
+    let records = cases.iter().zip(observations).map(|((id, _), observation)| record(*id, observation, took));
+    slot.in_scope(|| records.inspect(trail::ended).collect())
 }
 
 fn record(id: CaseId, observation: Observation, took: Duration) -> CaseRecord {

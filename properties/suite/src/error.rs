@@ -21,6 +21,7 @@ use crate::testbed::deploy::DeployError;
 use crate::testbed::leftovers::LeftoverError;
 use crate::testbed::namespaces::NamespaceError;
 use crate::testbed::sources::SourceError;
+use crate::trail::TrailError;
 
 /// Why a run could not take place. A run that took place ends in a report, whatever it found.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,9 @@ pub enum RunError {
     /// The files for the API server cannot be read.
     #[error("failed to read the configuration's files for the API server")]
     ControlPlane(#[from] FileError),
+    /// The directory of the trails cannot be used.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
     /// A gate cannot be opened.
     #[error("failed to put a gate in front of the sources")]
     Gate(#[from] GateError),

@@ -10,7 +10,7 @@
 //!          stop:   the end that a person asks for       coverage     which copies a property judges
 //!                                                       options      what a run is asked for
 //!          load:   the configuration under test         error        why a run could not be carried out
-//!          reports: the files that a run writes
+//!          reports: the files that a run writes        trail        what happened to each case, in a file of its own
 //! ```
 //!
 //! Invariants:
@@ -53,3 +53,4 @@ pub mod side_by_side;
 pub mod stop;
 pub mod supplies;
 pub mod testbed;
+pub mod trail;

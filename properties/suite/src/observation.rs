@@ -9,6 +9,7 @@ use credence_model::model::Target;
 use credence_report::copy::Reached;
 use credence_report::verdict::{Outcome, violated};
 use credence_watch::wait::WaitError;
+use tracing::debug;
 
 use crate::coverage::name_of;
 
@@ -49,6 +50,7 @@ impl Observation {
 
     /// Counts evidence: something that would have come out otherwise if the claim were false.
     pub fn count(&mut self, evidence: &str) {
+        debug!("evidence: {evidence}");
         *self.operations.entry(evidence.to_owned()).or_default() += 1;
     }
 

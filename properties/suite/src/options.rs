@@ -11,6 +11,7 @@ use credence_programs::pod_image::GivenImage;
 use credence_programs::supply;
 
 use crate::registry::PROPERTIES;
+use crate::trail::Trail;
 
 /// Name of the run directory of the cluster that `credence up` keeps.
 pub const UP: &str = "up";
@@ -59,6 +60,8 @@ pub struct Options {
     pub shrink: Duration,
     /// Images for pods on a cluster of kind, instead of those that are made.
     pub images: Vec<GivenImage>,
+    /// Writes what happened to each case beside the reports, if it is a part of the subscriber of `tracing`.
+    pub trail: Option<Trail>,
     /// How programs are obtained.
     pub components: supply::Options,
 }
@@ -120,6 +123,7 @@ pub(crate) mod testing {
             strict: false,
             shrink: Duration::ZERO,
             images: Vec::new(),
+            trail: None,
             components: supply::Options::new(out.join("cache")),
             out,
         }

@@ -20,6 +20,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
+use tracing::instrument;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
@@ -131,6 +132,7 @@ struct Live<'a> {
 
 impl<'a> Live<'a> {
     /// Makes the namespaces and waits until the first ones hold the initial values.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     async fn settle(env: &'a Arc<TestBed>, id: CaseId, rotation: &Rotation, population: &Population) -> Live<'a> {
         let mut live =
             Self { id, dependents: Vec::new(), unborn: Vec::new(), observation: Observation::of(Outcome::Held) };
@@ -177,6 +179,7 @@ impl<'a> Live<'a> {
     }
 
     /// Labels the namespaces that are born during the rotations, each at its moment after `begin`.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     async fn give_birth(mut self, env: &'a Arc<TestBed>, begin: Instant) -> Live<'a> {
         let client = env.client_for(self.id);
         self.unborn.sort_by_key(|(_, moment)| *moment);
@@ -194,6 +197,7 @@ impl<'a> Live<'a> {
     }
 
     /// Waits for the last values everywhere, and that they stay.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     async fn judge(
         mut self,
         env: &'a Arc<TestBed>,

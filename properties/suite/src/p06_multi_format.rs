@@ -24,6 +24,7 @@ use proptest::sample::subsequence;
 use proptest::strategy::BoxedStrategy;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
+use tracing::instrument;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
@@ -135,14 +136,16 @@ impl Property for MultiFormat {
 
 /// A case under way.
 struct Live<'a> {
+    id: CaseId,
     copies: Vec<(Dependent<'a>, UnboundedReceiver<SecretEvent>)>,
     observation: Observation,
 }
 
 impl<'a> Live<'a> {
     /// Brings all formats to rest on the initial values and begins to record.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     async fn settle(env: &'a Arc<TestBed>, id: CaseId, rotation: &Rotation, formats: &Formats) -> Live<'a> {
-        let mut live = Self { copies: Vec::new(), observation: Observation::of(Outcome::Held) };
+        let mut live = Self { id, copies: Vec::new(), observation: Observation::of(Outcome::Held) };
         if let Err(failed) = live.populate(env, id, rotation, formats).await {
             live.observation = failed;
         }
@@ -180,6 +183,7 @@ impl<'a> Live<'a> {
     }
 
     /// Waits until all formats are new, and looks at what each of them was on the way.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     async fn judge(mut self, env: &'a Arc<TestBed>, rotation: &Rotation, written: Instant) -> Observation {
         if self.observation.outcome == Outcome::Held {
             self.observation.add_context("rotate source", 1);

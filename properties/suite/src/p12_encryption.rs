@@ -48,6 +48,7 @@ mod rewrite;
 mod wire;
 
 use envelope::Envelope;
+use tracing::instrument;
 use wire::Wire;
 
 /// The property.
@@ -324,6 +325,7 @@ fn control_name(id: CaseId) -> String {
 }
 
 impl<'a> Live<'a> {
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     async fn begin(
         env: &'a Arc<TestBed>,
         id: CaseId,
@@ -347,6 +349,7 @@ impl<'a> Live<'a> {
     }
 
     /// Removes the control and gives the namespace back.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     async fn end(self, env: &Arc<TestBed>) -> Observation {
         let maps: Api<ConfigMap> = Api::namespaced(env.client_for(self.id), &self.dependent.namespace);
         let removed = maps.delete(&control_name(self.id), &DeleteParams::default()).await;

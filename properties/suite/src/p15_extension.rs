@@ -19,6 +19,7 @@ use futures::future::join_all;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use serde_json::Value;
+use tracing::instrument;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
@@ -154,6 +155,7 @@ impl Property for Extension {
 
 impl Part {
     /// Runs the case by the code of its property.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     async fn run(&self, env: &Arc<TestBed>, kinds: &Kinds, id: CaseId, addition: &Addition) -> Observation {
         let (name, observations) = match self {
             Self::Provisioning(world) => {

@@ -58,6 +58,9 @@ async fn announced<T>(
     let config = load::shown(options.config.as_deref());
     let run = Unfinished::begun(options.seed, options.strict, Timestamp::now(), &config);
     reports::write_unfinished(&options.out, &run).map_err(RunError::Out)?;
+    if let Some(trail) = &options.trail {
+        trail.begin(&options.out)?;
+    }
     let outcome = set_up.await;
     if let Err(error) = &outcome
         && let Err(unwritten) = reports::write_unfinished(&options.out, &run.failed(&chain(error)))

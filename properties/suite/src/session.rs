@@ -251,7 +251,14 @@ impl Session {
     /// Tests properties, side by side those that do not disturb each other.
     pub async fn test(&mut self, events: &dyn Events, properties: &[&dyn Registered], stop: &Stop) {
         let Options { seed, cases, only, shrink, lanes, .. } = self.options;
-        let plan = Plan { seed, cases, only, shrink, replay_flags: replay_flags(&self.options) };
+        let plan = Plan {
+            seed,
+            cases,
+            only,
+            shrink,
+            replay_flags: replay_flags(&self.options),
+            leaves_trail: self.options.trail.is_some(),
+        };
         let (env, supplies, plan) = (&self.env, &*self.supplies, &plan);
         let participants = properties.iter().map(|property| property.participant(&env.model)).collect();
         let ready = |number: usize| properties[number].is_ready(env, supplies, stop);

@@ -33,6 +33,7 @@ pub(crate) fn options(out: &Path) -> Options {
         strict: false,
         shrink: Duration::from_secs(45),
         images: Vec::new(),
+        trail: None,
         components: supply::Options {
             kargo: given_kargo(),
             ..supply::Options::new(dirs::cache().expect("a cache directory"))

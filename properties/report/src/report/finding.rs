@@ -27,6 +27,9 @@ pub struct Finding {
     /// How often it failed again when it was run alone; none if it was not.
     #[serde(default)]
     pub reproduced: Option<Reproduced>,
+    /// The file, beside the report, that tells what happened to it: requests, waits and evidence, with their times.
+    #[serde(default)]
+    pub trail: Option<String>,
     /// How often it had each kind of evidence.
     #[serde(default)]
     pub operations: BTreeMap<String, u64>,
@@ -38,8 +41,14 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Of a case's record; none if it held. `replay_flags` is what `credence replay` needs beside the case.
-    pub(super) fn of(record: &CaseRecord, replay_flags: &str, reproduced: Option<Reproduced>) -> Option<Self> {
+    /// Of a case's record; none if it held. `replay_flags` is what `credence replay` needs beside the case, `trail` the
+    /// directory of the cases' trails.
+    pub(super) fn of(
+        record: &CaseRecord,
+        replay_flags: &str,
+        reproduced: Option<Reproduced>,
+        trail: Option<&str>,
+    ) -> Option<Self> {
         let (reason, known) = match &record.outcome {
             Outcome::Held => return None,
             Outcome::Violated(violation) => (&violation.reason, violation.known),
@@ -53,6 +62,7 @@ impl Finding {
             known: known.map(|known| known.id.into()),
             smallest: record.smallest.as_deref().map(printable),
             reproduced,
+            trail: trail.map(|directory| format!("{directory}/{}.log", record.id.file_stem())),
             operations: record.operations.clone(),
             context: record.context.clone(),
             seconds: seconds(record.took),

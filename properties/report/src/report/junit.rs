@@ -192,6 +192,9 @@ fn tell(test: &mut Test, property: &PropertyReport, verdict: Verdict) {
         if let Some(reproduced) = finding.reproduced {
             test.properties.add("reproduced", reproduced);
         }
+        if let Some(trail) = &finding.trail {
+            test.properties.add("trail", trail);
+        }
         test.details.push_str(&finding_details(finding));
         counts(&mut test.output, &format!("evidence of {}", finding.case), &finding.operations);
         counts(&mut test.output, &format!("beside the evidence of {}", finding.case), &finding.context);
@@ -280,6 +283,9 @@ fn finding_details(finding: &Finding) -> String {
         line(&mut text, "smallest", smallest);
     }
     line(&mut text, "replay", &finding.replay);
+    if let Some(trail) = &finding.trail {
+        line(&mut text, "trail", trail);
+    }
     text
 }
 

@@ -61,6 +61,8 @@ pub struct Execution {
     pub declared: Vec<Declared>,
     /// What `credence replay` needs beside the case to test the same configuration; empty, or with a leading space.
     pub replay_flags: String,
+    /// The directory, beside the reports, of the file that each case left of what happened to it; none if they left none.
+    pub trail: Option<&'static str>,
 }
 
 /// Everything about one property.
@@ -306,7 +308,10 @@ fn sum<'a>(counts: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> BTreeMap<
 }
 
 fn findings(records: &[CaseRecord], execution: &Execution) -> Vec<Finding> {
-    let of = |record| Finding::of(record, &execution.replay_flags, execution.reproduced.get(&record.id).copied());
+    let of = |record: &CaseRecord| {
+        let reproduced = execution.reproduced.get(&record.id).copied();
+        Finding::of(record, &execution.replay_flags, reproduced, execution.trail)
+    };
     let mut findings: Vec<_> = records.iter().filter_map(of).collect();
     let is_as_found = |finding: &Finding| finding.smallest.is_none() && finding.reproduced.is_none();
     findings.sort_by_key(|finding| (Reverse(finding.verdict), is_as_found(finding), finding.case));

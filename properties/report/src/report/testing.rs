@@ -77,6 +77,7 @@ pub fn execution(planned: u32) -> Execution {
         skipped_checks: Vec::new(),
         declared: Vec::new(),
         replay_flags: String::new(),
+        trail: None,
     }
 }
 

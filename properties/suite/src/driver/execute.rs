@@ -24,6 +24,7 @@ use super::{Executed, Plan, Property, Registered, Run, case_tree, is_new_violati
 use crate::events::Event;
 use crate::fixture::Fixture;
 use crate::testbed::TestBed;
+use crate::trail;
 
 /// Runs a property in its turn.
 pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed {
@@ -97,6 +98,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
         skipped_checks,
         declared: property.declared(&env.model),
         replay_flags: plan.replay_flags.clone(),
+        trail: plan.leaves_trail.then_some(trail::DIRECTORY),
     };
     let fixture = fixture.map(|fixture| Box::new(fixture) as Box<dyn Fixture>);
     Executed::Ran { records, execution: Box::new(execution), fixture }

@@ -87,7 +87,14 @@ fn model_text(model: &Model) -> String {
 
 /// The digest of all cases of a property, slot by slot, with what the cases of a slot share.
 fn cases<P: Property>(property: &P, model: &Model) -> (String, String) {
-    let plan = Plan { seed: SEED, cases: CASES, only: None, shrink: Duration::ZERO, replay_flags: String::new() };
+    let plan = Plan {
+        seed: SEED,
+        cases: CASES,
+        only: None,
+        shrink: Duration::ZERO,
+        replay_flags: String::new(),
+        leaves_trail: false,
+    };
     let mut generated = String::new();
     for slot in slots::<P>(&plan) {
         let shared = shared_tree(property, model, SEED, slot.number).unwrap().current();

@@ -18,6 +18,7 @@ use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tracing::instrument;
 
 use super::issuer::Issuer;
 use super::portal_copies::PortalCopies;
@@ -55,6 +56,7 @@ pub(super) struct PortalTrial<'a> {
 
 impl<'a> PortalTrial<'a> {
     /// Takes a namespace and makes the file that Backstage reads.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     pub(super) async fn begin(
         env: &'a Arc<TestBed>,
         consumers: &'a Consumers,
@@ -109,6 +111,7 @@ impl<'a> PortalTrial<'a> {
     }
 
     /// Asks for the copies and waits until each is like its source.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn settle(&mut self, issuers: &[&Issuer<'_>]) {
         if self.is_over() {
             return;
@@ -139,6 +142,7 @@ impl<'a> PortalTrial<'a> {
     }
 
     /// A new pod must be pulled, sign a person in, and read the private file; the one before must fail at both.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn must_be_admitted(&mut self, issuers: &[&Issuer<'_>], how: &str) {
         if self.is_over() {
             return;
@@ -197,6 +201,7 @@ impl<'a> PortalTrial<'a> {
     }
 
     /// A pod that is given other values than those of the copies must fail at both.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn must_be_refused_with_wrong_values(&mut self) {
         if self.is_over() {
             return;
@@ -222,6 +227,7 @@ impl<'a> PortalTrial<'a> {
     }
 
     /// The running pod must fail at both.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn must_be_refused(&mut self) {
         if self.is_over() {
             return;
@@ -335,6 +341,7 @@ impl<'a> PortalTrial<'a> {
     }
 
     /// Removes what the case made and gives what it saw.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn end(mut self) -> Observation {
         self.targets.iter().for_each(|target| self.observation.reach_as(target, BACKSTAGE));
         if let Err(why) = self.stop().await

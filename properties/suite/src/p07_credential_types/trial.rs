@@ -21,6 +21,7 @@ use credence_report::verdict::{Outcome, violated};
 use credence_watch::wait::WaitError;
 use kube::Client;
 use tokio::time::Instant;
+use tracing::instrument;
 
 use super::Placement;
 use super::issuer::Issuer;
@@ -63,6 +64,7 @@ pub(super) struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     /// Takes namespaces and makes what the consumer asks for. Nothing asks for the copy yet.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     pub(super) async fn begin(
         env: &'a Arc<TestBed>,
         consumers: &'a Consumers,
@@ -119,6 +121,7 @@ impl<'a> Trial<'a> {
 
     /// Asks for the copy and waits until it is like its source. A copy that does not become so in its time is left to
     /// the consumer as it is: this property is about what the consumer makes of it.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn settle(&mut self, issuer: &Issuer<'_>) {
         let Some(dependent) = self.dependent.as_ref().filter(|_| !self.is_over()) else { return };
         if let Err(error) = dependent.ask(&self.client, self.id).await {
@@ -136,6 +139,7 @@ impl<'a> Trial<'a> {
     }
 
     /// The consumer must get in, and the forge must have taken it for the credential's user.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn must_be_admitted(&mut self, issuer: &Issuer<'_>, how: &str) {
         let Some(LoginResult { answer, requests }) = self.attempt(issuer, Expected::Admitted).await else { return };
         let seen = match self.proof {
@@ -174,6 +178,7 @@ impl<'a> Trial<'a> {
     }
 
     /// The consumer must not get in any more, and for the right reason.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn must_be_refused(&mut self, issuer: &Issuer<'_>) {
         let Some(LoginResult { answer, requests }) = self.attempt(issuer, Expected::Refused).await else { return };
         let operation = self.consumer.operation();
@@ -192,6 +197,7 @@ impl<'a> Trial<'a> {
     }
 
     /// A login that must be denied while the credential is good.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn must_be_denied_elsewhere(&mut self, issuer: &Issuer<'_>) {
         if self.is_over() {
             return;
@@ -315,6 +321,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Removes what the case made and gives what it saw.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn end(self) -> Observation {
         let mut observation = self.observation;
         observation.reach_as(self.target, self.consumer);

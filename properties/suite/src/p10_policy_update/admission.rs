@@ -21,6 +21,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tracing::instrument;
 
 use super::World;
 use crate::observation::Observation;
@@ -79,12 +80,12 @@ pub(super) async fn play(
 
 async fn flip(env: &TestBed, target: &Target, exemption: &str, live: &mut [Live]) -> Result<(), Observation> {
     let secret = hand_made(target);
-    join_all(live.iter_mut().map(|live| live.refused(env, &secret, None))).await;
+    join_all(live.iter_mut().map(|live| live.must_be_refused(env, &secret, None))).await;
     let mut lifted = Vec::new();
     let began = Instant::now();
     let lifting = lift_all(env, exemption, live, &secret, &mut lifted).await;
     if lifting.is_ok() {
-        join_all(live.iter_mut().map(|live| live.allowed(&secret, began))).await;
+        join_all(live.iter_mut().map(|live| live.must_be_allowed(&secret, began))).await;
     }
     let put_back = Instant::now();
     for binding in lifted {
@@ -92,7 +93,7 @@ async fn flip(env: &TestBed, target: &Target, exemption: &str, live: &mut [Live]
         set(&env.cluster.client, &binding.binding, &binding.before).await?;
     }
     lifting?;
-    join_all(live.iter_mut().map(|live| live.refused(env, &secret, Some(put_back)))).await;
+    join_all(live.iter_mut().map(|live| live.must_be_refused(env, &secret, Some(put_back)))).await;
     Ok(())
 }
 
@@ -130,6 +131,7 @@ async fn lift_all(
 }
 
 impl Live {
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     async fn begin(env: &TestBed, id: CaseId, exemption: &str) -> Self {
         let mut live = Self { id, lease: None, tenant: None, observation: Observation::of(Outcome::Held) };
         if let Err(failed) = live.populate(env, exemption).await {
@@ -172,7 +174,8 @@ impl Live {
     }
 
     /// A policy of the configuration refuses the write: already, or within the bound after it was put back.
-    async fn refused(&mut self, env: &TestBed, secret: &Secret, since: Option<Instant>) {
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
+    async fn must_be_refused(&mut self, env: &TestBed, secret: &Secret, since: Option<Instant>) {
         if self.observation.outcome != Outcome::Held {
             return;
         }
@@ -198,7 +201,8 @@ impl Live {
     }
 
     /// The write is allowed within the bound after the policy was lifted.
-    async fn allowed(&mut self, secret: &Secret, since: Instant) {
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
+    async fn must_be_allowed(&mut self, secret: &Secret, since: Instant) {
         if self.observation.outcome != Outcome::Held {
             return;
         }
@@ -218,6 +222,7 @@ impl Live {
         }
     }
 
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     async fn finish(mut self, env: &TestBed) -> (Observation, Vec<Lease>) {
         if let Some(tenant) = self.tenant.take()
             && let Err(error) = tenant.remove(env, self.id).await

@@ -11,6 +11,7 @@ use credence_watch::observer::SecretSeen;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
+use tracing::instrument;
 
 use super::World;
 use super::subject::{Allowed, Subject, SubjectError};
@@ -63,6 +64,7 @@ fn is_allowed(allowed: &Allowed, grant: Option<&String>) -> bool {
 
 impl Live {
     /// Makes and labels the namespaces.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     async fn begin(env: &Arc<TestBed>, subject: &Subject<'_>, id: CaseId, world: &World) -> Self {
         let (leases, seen, observation) = (Vec::new(), BTreeMap::new(), Observation::of(Outcome::Held));
         let mut live = Self { id, leases, consumer: None, seen, observation };
@@ -95,6 +97,7 @@ impl Live {
 
     /// Waits until exactly those hold a copy whom the policy allows, and compares what they hold with the source and
     /// with what they held before.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     async fn judge(
         &mut self,
         env: &TestBed,
@@ -180,6 +183,7 @@ impl Live {
         }
     }
 
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     async fn finish(mut self, env: &Arc<TestBed>) -> (Observation, Vec<Lease>) {
         if let Some(consumer) = self.consumer.take()
             && let Err(error) = consumer.remove(env, self.id).await

@@ -18,6 +18,7 @@ use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::time::Instant;
+use tracing::instrument;
 
 use super::World;
 use super::subject::{Rights, Subject};
@@ -84,6 +85,7 @@ async fn steps(
 }
 
 impl Live {
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     async fn begin(env: &TestBed, subject: &Subject<'_>, id: CaseId, world: &World, values: &values::World) -> Self {
         let mut live = Self { id, leases: Vec::new(), before: None, observation: Observation::of(Outcome::Held) };
         if let Err(failed) = live.populate(env, subject, world, values).await {
@@ -117,6 +119,7 @@ impl Live {
     }
 
     /// A namespace that asks now gets nothing, and the copy that there is stays as it is.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     async fn without_rights(
         &mut self,
         env: &TestBed,
@@ -166,6 +169,7 @@ impl Live {
     }
 
     /// The namespace that asked in vain is served.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     async fn with_rights(
         &mut self,
         env: &TestBed,

@@ -13,6 +13,7 @@ use credence_watch::wait::{self, Progress};
 use futures::future::join_all;
 use kube::Client;
 use tokio::time::Instant;
+use tracing::instrument;
 
 use super::breakage::Broken;
 use super::fault::Fault;
@@ -39,6 +40,7 @@ pub(super) struct Live<'a> {
 
 impl<'a> Live<'a> {
     /// Makes the namespaces and waits until the first ones hold the initial values.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     pub(super) async fn settle(
         env: &'a Arc<TestBed>,
         id: CaseId,
@@ -103,6 +105,7 @@ impl<'a> Live<'a> {
     }
 
     /// The positive twin of an outage: an update arrives.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn arrive(&mut self, env: &TestBed, world: &World, written: Instant) {
         if self.is_over() {
             return;
@@ -117,6 +120,7 @@ impl<'a> Live<'a> {
     }
 
     /// Begins to record every change, from a moment on at which all is well.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn record(&mut self, env: &TestBed, world: &World) {
         for Place { dependent, events, before } in &mut self.places {
             let dependent = &*dependent;
@@ -144,6 +148,7 @@ impl<'a> Live<'a> {
     }
 
     /// Waits until the fault shows at every copy that it must reach. Without that sign, nothing was tested.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn feel(&mut self, env: &TestBed, broken: &Broken, fault: Fault) {
         if self.is_over() {
             return;
@@ -156,6 +161,7 @@ impl<'a> Live<'a> {
     }
 
     /// Sets and removes the labels whose turn is during outage number `number`, each at its moment after now.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn relabel(&mut self, env: &TestBed, number: usize, of: usize, fault: Fault) {
         let now = Instant::now();
         let is_due = |change: &Move| change.outage.of(&(0..of).collect::<Vec<_>>()) == &number;
@@ -200,6 +206,7 @@ impl<'a> Live<'a> {
 
     /// Waits until every namespace holds what it asks for, made of the values of `new`, after an outage that lasted for
     /// `outage` and ended at `healed`.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn converge(
         &mut self,
         env: &TestBed,
@@ -241,6 +248,7 @@ impl<'a> Live<'a> {
     }
 
     /// The last values stay.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn stay(&mut self, env: &TestBed, world: &World) {
         if self.is_over() {
             return;

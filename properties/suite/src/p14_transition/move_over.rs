@@ -13,6 +13,7 @@ use credence_watch::observer::{SecretEvent, View};
 use credence_watch::wait::{self, Progress, WaitError};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
+use tracing::instrument;
 
 use super::change::Change;
 use super::form::{Form, SELECTED, decode};
@@ -55,6 +56,7 @@ struct Forms {
 
 impl Live {
     /// Brings the old forms to rest on the initial values, and begins to record.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     pub(super) async fn settle(env: &Arc<TestBed>, id: CaseId, rotation: &Rotation, plan: &Plan) -> Self {
         let changeable = changeable(&env.model, &rotation.source);
         let (target, _) = plan.target.of(&changeable);
@@ -70,6 +72,7 @@ impl Live {
     }
 
     /// Adds the new form beside the old one, and lets the negative twin change in one step.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn first_step(mut self, env: &Arc<TestBed>, begin: Instant) -> Self {
         wait::pass_until(begin + self.after).await;
         if let Some(forms) = &self.forms {
@@ -80,6 +83,7 @@ impl Live {
     }
 
     /// Waits until both forms have followed the source, moves the consumers, and removes the old form.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn second_step(
         mut self,
         env: &Arc<TestBed>,

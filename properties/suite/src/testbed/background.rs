@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use credence_cluster::cluster::Cluster;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 /// Work under way, which ends at the latest when this is dropped.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ impl Background {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
         let (sender, outcome) = oneshot::channel();
-        self.spawn(async move { drop(sender.send(work.await)) });
+        self.spawn(async move { drop(sender.send(work.await)) }.in_current_span());
         outcome.await.ok()
     }
 
