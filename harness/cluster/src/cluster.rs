@@ -132,8 +132,13 @@ impl Cluster {
     /// the groups of an account by itself (Kubernetes, `WithImpersonation` in k8s.io/apiserver).
     pub fn client_as_operator(&self, agent: &str) -> Client {
         let user = format!("system:serviceaccount:{}:{}", operator::NAMESPACE, operator::SERVICE_ACCOUNT);
+        self.client_in_the_name_of(agent, &user)
+    }
+
+    /// The same for requests that count as those of `user`, by impersonation.
+    pub fn client_in_the_name_of(&self, agent: &str, user: &str) -> Client {
         let impersonate = http::HeaderName::from_static("impersonate-user");
-        with_headers(self.client.clone(), [(http::header::USER_AGENT, agent), (impersonate, &user)])
+        with_headers(self.client.clone(), [(http::header::USER_AGENT, agent), (impersonate, user)])
     }
 
     /// A client that authenticates by bearer `token` alone, on connections of its own, with `agent` as user agent.

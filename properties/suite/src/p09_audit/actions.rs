@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::Deeds;
 use super::operation::{Actor, Made, Operation, Place, Verb};
-use super::trail::Fact;
+use super::trail::{Fact, Resource};
 use crate::observation::Observation;
 use crate::testbed::TestBed;
 use crate::testbed::tenant::Tenant;
@@ -45,6 +45,8 @@ pub(super) struct People {
     administrator_name: String,
     tenant: Client,
     tenant_name: String,
+    impersonator: Client,
+    tenant_account: String,
     agent: String,
     namespace: String,
     source: SourceRef,
@@ -68,6 +70,8 @@ impl People {
             administrator_name: user.and_then(|user| user.username).unwrap_or_default(),
             tenant: tenant.client.clone(),
             tenant_name: tenant.user_name(),
+            impersonator: env.cluster.client_in_the_name_of(&agent(id), &tenant.user_name()),
+            tenant_account: tenant.name.clone(),
             agent: agent(id),
             namespace: tenant.namespace.clone(),
             source: source.ok_or_else(|| Observation::unknown("the case has no source"))?,
@@ -94,8 +98,9 @@ impl People {
                 let why = format!("the answer to {operation:?} was {code} and not {expected}");
                 return Err(Observation::unknown(why));
             }
-            let who = if code == 403 { "refused" } else { operation.verb.as_str() };
-            observation.count(&format!("{who} ({})", self.title(operation.actor)));
+            let what = if code == 403 { "refused" } else { operation.verb.as_str() };
+            let place = if operation.place == Place::Source { " of a source" } else { "" };
+            observation.count(&format!("{what}{place} ({})", self.title(operation.actor)));
             deeds.facts.push(self.fact(*operation, code));
         }
         Ok(deeds)
@@ -108,19 +113,37 @@ impl People {
     pub(super) async fn delete_copy(&self, name: &str) -> Result<Fact, Observation> {
         let secrets: Api<Secret> = Api::namespaced(self.administrator.clone(), &self.namespace);
         secrets.delete(name, &DeleteParams::default()).await?;
-        Ok(Fact {
+        Ok(self.by_administrator(Verb::Delete.as_str(), &self.namespace, name, 200))
+    }
+
+    /// What the log must tell of the administrator's change of a source.
+    pub(super) fn change_of(&self, source: &SourceRef) -> Fact {
+        self.by_administrator(Verb::Patch.as_str(), &source.namespace, &source.name, 200)
+    }
+
+    /// What the log must tell of the token that the tenant acts with, which the administrator asked for.
+    pub(super) fn token(&self) -> Fact {
+        let token = self.by_administrator(Verb::Create.as_str(), &self.namespace, &self.tenant_account, 201);
+        Fact { resource: Resource::Token, ..token }
+    }
+
+    fn by_administrator(&self, verb: &'static str, namespace: &str, name: &str, code: u16) -> Fact {
+        Fact {
             user: self.administrator_name.clone(),
-            verb: Verb::Delete.as_str(),
-            namespace: self.namespace.clone(),
+            impersonator: None,
+            resource: Resource::Secret,
+            verb,
+            namespace: namespace.to_owned(),
             name: Some(name.to_owned()),
-            code: 200,
-        })
+            code,
+        }
     }
 
     fn title(&self, actor: Actor) -> &'static str {
         match actor {
             Actor::Administrator => "administrator",
             Actor::Tenant => "tenant",
+            Actor::Impersonator => "administrator in the name of the tenant",
         }
     }
 
@@ -137,8 +160,10 @@ impl People {
         Fact {
             user: match operation.actor {
                 Actor::Administrator => self.administrator_name.clone(),
-                Actor::Tenant => self.tenant_name.clone(),
+                Actor::Tenant | Actor::Impersonator => self.tenant_name.clone(),
             },
+            impersonator: (operation.actor == Actor::Impersonator).then(|| self.administrator_name.clone()),
+            resource: Resource::Secret,
             verb: operation.verb.as_str(),
             namespace: namespace.to_owned(),
             name: operation.verb.tells_name(code).then(|| name.to_owned()),
@@ -151,6 +176,7 @@ impl People {
         let client = match operation.actor {
             Actor::Administrator => &self.administrator,
             Actor::Tenant => &self.tenant,
+            Actor::Impersonator => &self.impersonator,
         };
         let (namespace, name) = self.object(&operation);
         let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);

@@ -19,6 +19,8 @@ pub(super) enum Actor {
     Administrator,
     /// A ServiceAccount with rights in the namespace of the case.
     Tenant,
+    /// The administrator in the name of that ServiceAccount, with its rights.
+    Impersonator,
 }
 
 /// What is done.
@@ -84,7 +86,7 @@ impl Verb {
 pub(super) enum Place {
     /// To a Secret of the case's namespace.
     Own,
-    /// To the source of the case's credential, where the tenant has no rights.
+    /// To the source of the case's credential, where the administrator alone has rights.
     Source,
 }
 
@@ -101,18 +103,18 @@ pub(super) struct Operation {
     pub name: &'static str,
 }
 
-/// Some operations, in order. The administrator leaves the source alone: what it may do would change it.
+/// What changes nothing.
+const READS: [Verb; 3] = [Verb::Get, Verb::List, Verb::Watch];
+
+/// Some operations, in order. The administrator only reads the source: what else it may do would change it.
 pub(super) fn operations() -> BoxedStrategy<Vec<Operation>> {
-    let actor = select(&[Actor::Administrator, Actor::Tenant][..]);
+    let actor = select(&[Actor::Administrator, Actor::Tenant, Actor::Impersonator][..]);
     let own = (actor, select(&Verb::ALL[..]), select(&NAMES[..]));
     let own = own.prop_map(|(actor, verb, name)| Operation { actor, verb, place: Place::Own, name });
-    let source = select(&Verb::ALL[..]).prop_map(|verb| Operation {
-        actor: Actor::Tenant,
-        verb,
-        place: Place::Source,
-        name: NAMES[0],
-    });
-    vec(prop_oneof![4 => own, 1 => source], 1..=LONGEST).boxed()
+    let of_source = |(actor, verb)| Operation { actor, verb, place: Place::Source, name: NAMES[0] };
+    let refused = (select(&[Actor::Tenant, Actor::Impersonator][..]), select(&Verb::ALL[..])).prop_map(of_source);
+    let read = (Just(Actor::Administrator), select(&READS[..])).prop_map(of_source);
+    vec(prop_oneof![4 => own, 1 => refused, 1 => read], 1..=LONGEST).boxed()
 }
 
 /// The Secrets that people have made in the case's namespace.
@@ -123,7 +125,7 @@ impl Made {
     /// The status code of the answer to `operation`, which is carried out.
     pub(super) fn answer(&mut self, operation: Operation) -> u16 {
         if operation.place == Place::Source {
-            return 403;
+            return if operation.actor == Actor::Administrator { 200 } else { 403 };
         }
         let there = self.0.contains(operation.name);
         match operation.verb {
@@ -149,6 +151,7 @@ impl Made {
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::ValueTree;
     use rstest::rstest;
 
     use super::*;
@@ -172,11 +175,26 @@ mod tests {
         assert_eq!(made.answer(own(verb, NAMES[0])), code);
     }
 
-    #[test]
-    fn the_source_is_closed_to_the_tenant_whatever_it_tries() {
+    #[rstest]
+    #[case::tenant(Actor::Tenant)]
+    #[case::somebody_in_its_name(Actor::Impersonator)]
+    fn the_source_is_closed_to_the_tenant_whatever_it_tries(#[case] actor: Actor) {
         for verb in Verb::ALL {
-            let operation = Operation { place: Place::Source, ..own(verb, NAMES[0]) };
+            let operation = Operation { actor, place: Place::Source, ..own(verb, NAMES[0]) };
             assert_eq!(Made::default().answer(operation), 403);
         }
+    }
+
+    #[test]
+    fn the_administrator_reads_the_source_and_does_nothing_else_to_it() {
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let mut seen = BTreeSet::new();
+        for _ in 0..200 {
+            let drawn = operations().new_tree(&mut runner).unwrap().current();
+            seen.extend(drawn.into_iter().filter(|one| one.place == Place::Source).map(|one| (one.actor, one.verb)));
+        }
+        let reads: Vec<Verb> =
+            seen.iter().filter(|(by, _)| *by == Actor::Administrator).map(|(_, verb)| *verb).collect();
+        assert_eq!(reads, READS);
     }
 }

@@ -12,11 +12,24 @@ const ISSUED: &str = "authentication.kubernetes.io/issued-credential-id";
 /// Tells in the entry of any request with which token it was made.
 const USED: &str = "authentication.kubernetes.io/credential-id";
 
-/// What an entry says about a request for Secrets.
+/// What a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Resource {
+    /// Secrets.
+    Secret,
+    /// A token of a ServiceAccount, which reads what the account may read.
+    Token,
+}
+
+/// What an entry says about a request for Secrets or tokens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fact {
-    /// The user name.
+    /// The user name, of the user in whose name it was made.
     pub(super) user: String,
+    /// The user name of who made it, if that is another user.
+    pub(super) impersonator: Option<String>,
+    /// What it is about.
+    pub(super) resource: Resource,
     /// As the log spells it.
     pub(super) verb: &'static str,
     /// The namespace.
@@ -30,12 +43,25 @@ pub(super) struct Fact {
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { user, verb, namespace, code, .. } = self;
+        if let Some(impersonator) = &self.impersonator {
+            write!(f, "{impersonator} as ")?;
+        }
+        let token = if self.resource == Resource::Token { " token of" } else { "" };
         let name = self.name.as_deref().unwrap_or("*");
-        write!(f, "{user} {verb} {namespace}/{name} with answer {code}")
+        write!(f, "{user} {verb}{token} {namespace}/{name} with answer {code}")
     }
 }
 
-/// The entries of a log in which requests for Secrets were answered, in order.
+/// Who changes the Secrets of a namespace.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Writer<'a> {
+    /// A user, whatever its program.
+    User(&'a str),
+    /// A program by what it calls itself, whoever uses it.
+    Agent(&'a str),
+}
+
+/// The entries of a log in which requests were answered, in order.
 pub(super) struct Trail(Vec<Entry>);
 
 impl Trail {
@@ -44,17 +70,23 @@ impl Trail {
         Self(entries.into_iter().filter(|entry| entry.stage == ANSWERED).collect())
     }
 
+    /// Whether the log tells of requests for tokens at all: an audit policy may leave all of them out.
+    pub(super) fn tells_of_tokens(&self) -> bool {
+        self.0.iter().any(is_token)
+    }
+
     /// Compares what a program that calls itself `agent` did to Secrets with what the log says it did: each request once,
-    /// and no other.
+    /// and no other. The same for tokens, if the log tells of any.
     ///
     /// # Errors
     /// The first request without its entry, or the first entry without a request.
     pub(super) fn tells_exactly(&self, agent: &str, facts: &[Fact]) -> Result<(), String> {
         let mut open: BTreeMap<&Fact, i64> = BTreeMap::new();
-        for fact in facts {
+        let tells_of_tokens = self.tells_of_tokens();
+        for fact in facts.iter().filter(|fact| tells_of_tokens || fact.resource == Resource::Secret) {
             *open.entry(fact).or_default() += 1;
         }
-        let logged = self.0.iter().filter(|entry| entry.user_agent == agent && is_secret(entry));
+        let logged = self.0.iter().filter(|entry| entry.user_agent == agent && (is_secret(entry) || is_token(entry)));
         for entry in logged {
             let fact = open.iter_mut().find(|(fact, left)| **left > 0 && says(entry, fact));
             match fact {
@@ -78,9 +110,31 @@ impl Trail {
         }
     }
 
-    /// How many entries say that `user` did one of `verbs` to a Secret, with success.
-    pub(super) fn count(&self, user: Option<&str>, verbs: &[&str], namespace: &str, name: &str) -> usize {
-        self.0.iter().filter(|entry| did(entry, user, verbs, namespace, name)).count()
+    /// How many entries say that one of the `writers` did one of `verbs` to a Secret, with success.
+    pub(super) fn count(&self, writers: &[Writer<'_>], verbs: &[&str], namespace: &str, name: &str) -> usize {
+        let is_by = |entry: &Entry| {
+            writers.iter().any(|writer| match writer {
+                Writer::User(user) => entry.acting_user() == *user,
+                Writer::Agent(agent) => entry.user_agent == *agent,
+            })
+        };
+        self.0.iter().filter(|entry| is_by(entry) && did(entry, None, verbs, namespace, name)).count()
+    }
+
+    /// Whether the ServiceAccount `reader` (a user name) read all of `reads` before the first creation of the Secret
+    /// `namespace/name` by `writer`, with whatever tokens.
+    pub(super) fn has_read(
+        &self,
+        reader: &str,
+        reads: &BTreeMap<(&str, &str), usize>,
+        writer: &str,
+        (namespace, name): (&str, &str),
+    ) -> bool {
+        let made = self.0.iter().position(|entry| did(entry, Some(writer), &["create"], namespace, name));
+        let before = &self.0[..made.unwrap_or_default()];
+        reads.iter().all(|(place, number)| {
+            before.iter().filter(|entry| did(entry, Some(reader), &["get"], place.0, place.1)).count() >= *number
+        })
     }
 
     /// How many tokens of the ServiceAccount `reader` (a user name) read all of `reads` (namespace, name, number of
@@ -118,13 +172,27 @@ fn is_secret(entry: &Entry) -> bool {
     })
 }
 
+fn is_token(entry: &Entry) -> bool {
+    entry
+        .object_ref
+        .as_ref()
+        .is_some_and(|object| object.resource == "serviceaccounts" && object.subresource == "token")
+}
+
 fn code(entry: &Entry) -> u16 {
     entry.response_status.as_ref().map_or(0, |status| status.code)
 }
 
 fn says(entry: &Entry, fact: &Fact) -> bool {
     let Some(object) = &entry.object_ref else { return false };
-    entry.acting_user() == fact.user
+    let impersonator = entry.impersonated_user.as_ref().map(|_| &entry.user.username);
+    let is_about = match fact.resource {
+        Resource::Secret => is_secret(entry),
+        Resource::Token => is_token(entry),
+    };
+    is_about
+        && entry.acting_user() == fact.user
+        && impersonator == fact.impersonator.as_ref()
         && entry.verb == fact.verb
         && object.namespace == fact.namespace
         && fact.name.as_ref().is_none_or(|name| object.name == *name)
@@ -159,7 +227,16 @@ mod tests {
     }
 
     fn fact(user: &str, verb: &'static str, name: Option<&str>, code: u16) -> Fact {
-        Fact { user: user.into(), verb, namespace: "a".into(), name: name.map(str::to_owned), code }
+        let (impersonator, resource) = (None, Resource::Secret);
+        Fact {
+            user: user.into(),
+            impersonator,
+            resource,
+            verb,
+            namespace: "a".into(),
+            name: name.map(str::to_owned),
+            code,
+        }
     }
 
     fn trail() -> Trail {
@@ -201,6 +278,52 @@ mod tests {
             facts[0] = wrong;
             trail().tells_exactly("case", &facts).unwrap_err();
         }
+    }
+
+    #[test]
+    fn a_request_in_the_name_of_another_needs_both_users() {
+        let both = json!({ "impersonatedUser": { "username": "tenant" } });
+        let trail = Trail::new(vec![entry("admin", "get", "one", 200, both)]);
+        let of = |impersonator: Option<&str>| Fact {
+            impersonator: impersonator.map(str::to_owned),
+            ..fact("tenant", "get", Some("one"), 200)
+        };
+        trail.tells_exactly("case", &[of(Some("admin"))]).unwrap();
+        trail.tells_exactly("case", &[of(Some("somebody"))]).unwrap_err();
+        trail.tells_exactly("case", &[of(None)]).unwrap_err();
+    }
+
+    fn token_of(name: &str) -> Fact {
+        Fact { resource: Resource::Token, ..fact("admin", "create", Some(name), 201) }
+    }
+
+    fn token(name: &str) -> Entry {
+        let object = json!({ "resource": "serviceaccounts", "subresource": "token", "namespace": "a", "name": name });
+        entry("admin", "create", name, 201, json!({ "objectRef": object }))
+    }
+
+    #[test]
+    fn a_token_that_a_person_asked_for_is_told_where_any_is() {
+        let [mine, of_others] = ["mine", "other"].map(token);
+        let other = Entry { user_agent: "somebody".to_owned(), ..of_others };
+        Trail::new(vec![mine, other.clone()]).tells_exactly("case", &[token_of("mine")]).unwrap();
+        Trail::new(vec![other]).tells_exactly("case", &[token_of("mine")]).unwrap_err();
+        Trail::new(Vec::new()).tells_exactly("case", &[token_of("mine")]).unwrap();
+    }
+
+    #[test]
+    fn reads_without_tokens_are_those_of_the_account_before_the_copy() {
+        let entries = |names: &[(&str, &str)]| {
+            let one = |(user, name): &(&str, &str)| {
+                entry(user, if *user == "store" { "get" } else { "create" }, name, 201, json!({}))
+            };
+            Trail::new(names.iter().map(one).collect())
+        };
+        let reads = BTreeMap::from([(("a", "source"), 1)]);
+        let has_read = |trail: Trail| trail.has_read("store", &reads, "operator", ("a", "copy"));
+        assert!(has_read(entries(&[("store", "source"), ("operator", "copy")])));
+        assert!(!has_read(entries(&[("operator", "copy"), ("store", "source")])));
+        assert!(!has_read(entries(&[("other", "source"), ("operator", "copy")])));
     }
 
     #[test]

@@ -1,0 +1,276 @@
+//! What happened in the namespace of a case, and whether a log explains all of it. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use credence_core::credential::Credential;
+use credence_model::config::SourceRef;
+use credence_model::model::Target;
+use credence_watch::observer::SecretEvent;
+
+use super::accounts::{operator, reader};
+use super::is_updated;
+use super::trail::{Fact, Trail, Writer};
+
+/// Kubernetes' own controllers that remove Secrets, as kube-controller-manager names them: each with an account of its own
+/// (`--use-service-account-credentials`), or all by one.
+const COLLECTORS: [&str; 3] = [
+    "system:serviceaccount:kube-system:generic-garbage-collector",
+    "system:serviceaccount:kube-system:namespace-controller",
+    "system:kube-controller-manager",
+];
+/// Verbs that make a version of an object.
+const WRITES: [&str; 3] = ["create", "update", "patch"];
+
+/// What a case has done, and what was seen of it.
+pub(super) struct Story {
+    pub(super) namespace: String,
+    pub(super) facts: Vec<Fact>,
+    /// Values that must not be in the log.
+    pub(super) values: Vec<Credential>,
+    /// Every change to a Secret of the namespace.
+    pub(super) events: Vec<SecretEvent>,
+    pub(super) targets: Vec<Target>,
+    /// The source that was changed, if one was.
+    pub(super) updated: Option<SourceRef>,
+}
+
+/// How often a log explains what.
+pub(super) type Told = BTreeMap<&'static str, u64>;
+
+impl Story {
+    /// Looks for a request behind each change to a Secret that was seen, and for the reads that each copy was made of.
+    /// `agent` is what the people of the case call their program; requests of anybody else but the operator and Kubernetes'
+    /// controllers, such as what the suite does for itself, explain nothing.
+    ///
+    /// # Errors
+    /// What the log does not tell.
+    pub(super) fn explained_by(&self, trail: &Trail, agent: &str) -> Result<Told, String> {
+        let mut told = Told::new();
+        self.writes(trail, agent, &mut told)?;
+        self.removals(trail, agent, &mut told)?;
+        for target in &self.targets {
+            self.operator(trail, target, &mut told)?;
+            self.reads(trail, target, &mut told)?;
+        }
+        Ok(told)
+    }
+
+    fn is_copy(&self, name: &str) -> bool {
+        self.targets.iter().any(|target| target.secret == name)
+    }
+
+    fn writes(&self, trail: &Trail, agent: &str, told: &mut Told) -> Result<(), String> {
+        let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for event in &self.events {
+            // Marking a Secret for deletion is a version as well, and is logged as its deletion.
+            if let Some(secret) = event.secret.as_ref().filter(|secret| !secret.deleting) {
+                versions.entry(&event.name).or_default().insert(&secret.resource_version);
+            }
+        }
+        let operator = operator();
+        for (name, versions) in versions {
+            let writer = if self.is_copy(name) { Writer::User(&operator) } else { Writer::Agent(agent) };
+            let (seen, writes) = (versions.len(), trail.count(&[writer], &WRITES, &self.namespace, name));
+            if writes < seen {
+                let by = if self.is_copy(name) { operator.as_str() } else { "people" };
+                return Err(format!("{name} had {seen} versions, and the audit log tells of {writes} writes by {by}"));
+            }
+            *told.entry("write explained").or_default() += seen as u64;
+        }
+        Ok(())
+    }
+
+    fn removals(&self, trail: &Trail, agent: &str, told: &mut Told) -> Result<(), String> {
+        let mut removals: BTreeMap<&str, usize> = BTreeMap::new();
+        for event in self.events.iter().filter(|event| event.secret.is_none()) {
+            *removals.entry(&event.name).or_default() += 1;
+        }
+        let collectors = COLLECTORS.map(Writer::User);
+        let people = Writer::Agent(agent);
+        for (name, seen) in removals {
+            let mut all = collectors.to_vec();
+            all.push(people);
+            let single = trail.count(&all, &["delete"], &self.namespace, name);
+            // A request without a name: that of the namespace's controller is for everything in it, that of people only for
+            // what they made, which they know by a label.
+            let whole = if self.is_copy(name) { &collectors[..] } else { &all[..] };
+            let collective = trail.count(whole, &["deletecollection"], &self.namespace, "");
+            if single + collective < seen {
+                return Err(format!(
+                    "{name} was removed {seen} times, and the audit log tells of {single} deletions by people and \
+                     Kubernetes' controllers, and of {collective} of all Secrets at once"
+                ));
+            }
+            *told
+                .entry(if self.is_copy(name) { "removal of a copy explained" } else { "removal explained" })
+                .or_default() += seen as u64;
+        }
+        Ok(())
+    }
+
+    /// What the operator does itself: each copy is made, and updated where its source was changed.
+    fn operator(&self, trail: &Trail, target: &Target, told: &mut Told) -> Result<(), String> {
+        let operator = operator();
+        let by_operator = |verbs: &[&str]| {
+            let writer = [Writer::User(&operator)];
+            trail.count(&writer, verbs, &self.namespace, &target.secret) > 0
+        };
+        if !by_operator(&["create"]) {
+            let (namespace, name) = (&self.namespace, &target.secret);
+            return Err(format!("no entry of the audit log says: {operator} create {namespace}/{name}"));
+        }
+        *told.entry("copy made by the operator").or_default() += 1;
+        if self.updated.as_ref().is_some_and(|source| is_updated(target, source)) {
+            if !by_operator(&["update", "patch"]) {
+                let (namespace, name) = (&self.namespace, &target.secret);
+                return Err(format!("no entry of the audit log says: {operator} update {namespace}/{name}"));
+            }
+            *told.entry("copy updated by the operator").or_default() += 1;
+        }
+        Ok(())
+    }
+
+    fn reads(&self, trail: &Trail, target: &Target, told: &mut Told) -> Result<(), String> {
+        let (operator, copy) = (operator(), (self.namespace.as_str(), target.secret.as_str()));
+        let mut reads: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for field in &target.fields {
+            *reads.entry((&field.source.namespace, &field.source.name)).or_default() += 1;
+        }
+        for reader in target.stores.iter().filter_map(reader) {
+            let kind = if !trail.tells_of_tokens() {
+                // The account of the store is told by each read; which token it used cannot be.
+                let has_read = trail.has_read(&reader, &reads, &operator, copy);
+                has_read.then_some("reads attributed to the account of their store")
+            } else {
+                match trail.readers(&reader, &reads, &operator, copy) {
+                    None | Some(0) => None,
+                    Some(1) => Some("reads attributed to their copy"),
+                    Some(_) => Some("reads attributed to one of several copies"),
+                }
+            };
+            let Some(kind) = kind else {
+                return Err(format!(
+                    "no entries of the audit log say which reads by {reader} made {}/{}",
+                    copy.0, copy.1
+                ));
+            };
+            *told.entry(kind).or_default() += 1;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use credence_cluster::evidence::audit::Entry;
+    use credence_model::model::testing::reference;
+    use credence_watch::observer::SecretSeen;
+    use rstest::rstest;
+    use serde_json::json;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const AGENT: &str = "case";
+
+    fn target() -> Target {
+        let model = reference();
+        let mut targets = model.targets.into_iter();
+        targets.find(|target| !target.asking_labels().is_empty()).expect("the reference selects by labels")
+    }
+
+    fn event(name: &str, version: Option<&str>) -> SecretEvent {
+        let secret = version.map(|version| SecretSeen {
+            uid: "1".into(),
+            owners: Vec::new(),
+            type_: "Opaque".into(),
+            labels: BTreeMap::new(),
+            data: BTreeMap::new(),
+            resource_version: version.into(),
+            deleting: false,
+        });
+        SecretEvent { at: Instant::now(), name: name.into(), secret }
+    }
+
+    fn entry(user: &str, agent: &str, verb: &str, namespace: &str, name: &str) -> Entry {
+        let entry = json!({
+            "auditID": "1", "level": "Metadata", "stage": "ResponseComplete", "verb": verb,
+            "user": { "username": user }, "userAgent": agent, "responseStatus": { "code": 200 },
+            "objectRef": { "resource": "secrets", "namespace": namespace, "name": name },
+        });
+        serde_json::from_value(entry).unwrap()
+    }
+
+    /// A copy that is made, updated after a change of its source, and collected.
+    fn story(target: &Target) -> Story {
+        let name = target.secret.as_str();
+        Story {
+            namespace: "a".into(),
+            facts: Vec::new(),
+            values: Vec::new(),
+            events: vec![event(name, Some("1")), event(name, Some("2")), event(name, None)],
+            targets: vec![target.clone()],
+            updated: target.sources().into_iter().next().cloned(),
+        }
+    }
+
+    /// The log of that, but for the entries of these verbs.
+    fn log(target: &Target, without: &[&str]) -> Vec<Entry> {
+        let (operator, copy) = (operator(), target.secret.as_str());
+        let reads = target.stores.iter().filter_map(reader).flat_map(|reader| {
+            let get = |source: &SourceRef| entry(&reader, "eso", "get", &source.namespace, &source.name);
+            target.fields.iter().map(|field| get(&field.source)).collect::<Vec<_>>()
+        });
+        let rest = [
+            entry(&operator, "eso", "create", "a", copy),
+            entry(&operator, "eso", "update", "a", copy),
+            entry(COLLECTORS[0], "kcm", "delete", "a", copy),
+        ];
+        reads.chain(rest).filter(|entry| !without.contains(&entry.verb.as_str())).collect()
+    }
+
+    #[test]
+    fn a_log_that_has_all_of_it_explains_all_of_it() {
+        let target = target();
+        let told = story(&target).explained_by(&Trail::new(log(&target, &[])), AGENT).unwrap();
+        for kind in ["copy made by the operator", "copy updated by the operator", "removal of a copy explained"] {
+            assert_eq!(told.get(kind), Some(&1), "{told:?}");
+        }
+    }
+
+    #[rstest]
+    #[case::who_made_it("create", "versions")]
+    #[case::who_updated_it("update", "versions")]
+    #[case::who_removed_it("delete", "was removed 1 times")]
+    #[case::who_read_its_source("get", "which reads")]
+    fn a_log_without_the_entries_of_one_verb_leaves_something_open(#[case] verb: &str, #[case] expected: &str) {
+        let target = target();
+        let why = story(&target).explained_by(&Trail::new(log(&target, &[verb])), AGENT).unwrap_err();
+        assert!(why.contains(expected), "{why}");
+    }
+
+    #[rstest]
+    #[case::of_the_suite("admin", "credence", "deletecollection", "")]
+    #[case::of_the_suite_by_name("admin", "credence", "delete", "copy")]
+    #[case::of_people_who_remove_what_they_made("admin", AGENT, "deletecollection", "")]
+    fn a_request_of_somebody_else_does_not_explain_that_a_copy_went(
+        #[case] user: &str,
+        #[case] agent: &str,
+        #[case] verb: &str,
+        #[case] name: &str,
+    ) {
+        let target = target();
+        let name = if name.is_empty() { "" } else { target.secret.as_str() };
+        let mut entries = log(&target, &["delete"]);
+        entries.push(entry(user, agent, verb, "a", name));
+        story(&target).explained_by(&Trail::new(entries), AGENT).unwrap_err();
+    }
+
+    #[test]
+    fn a_write_of_people_does_not_explain_a_version_of_a_copy() {
+        let target = target();
+        let mut entries = log(&target, &["update"]);
+        entries.push(entry("admin", AGENT, "update", "a", &target.secret));
+        story(&target).explained_by(&Trail::new(entries), AGENT).unwrap_err();
+    }
+}
