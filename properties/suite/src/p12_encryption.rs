@@ -1,11 +1,12 @@
 //! p12: raw etcd values and wire traffic never show a credential.
 //!
 //! The cases of a slot live through one rotation of one source. Then the raw bytes of the source, of each copy and of every
-//! other Secret must have the envelope that the encryption configuration promises, and hold no value; a ConfigMap with a
+//! other Secret must have the envelope that the encryption configuration promises, and nothing that etcd holds may hold a
+//! value: no key of any kind, and no version that was written meanwhile and replaced or deleted since. A ConfigMap with a
 //! canary shows that the search finds what is there. All the while loopback is captured, on which two canaries in plain
 //! show that the capture works. In one slot of five the encryption key is rotated and all Secrets are written again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
+use tracing::instrument;
 
 use crate::coverage::Judges;
 use crate::driver::{Check, Property};
@@ -48,7 +50,6 @@ mod rewrite;
 mod wire;
 
 use envelope::Envelope;
-use tracing::instrument;
 use wire::Wire;
 
 /// The property.
@@ -80,7 +81,8 @@ const CLAIMS: [Claim; 1] = [Claim::new(
     5,
     3,
     "at rest, each raw value that etcd has of a Secret carries the envelope that the encryption configuration \
-         promises, and none holds a value of the source",
+         promises, and nothing in etcd holds a value of the source: no object of any kind, and no version of one since \
+         the source had it",
 )];
 
 impl Property for Encryption {
@@ -193,6 +195,7 @@ async fn live(
     cases: &[(CaseId, Copy)],
 ) -> Result<Vec<Observation>, Observation> {
     let (client, rotation) = (&env.cluster.client, &episode.rotation);
+    let before = Etcd::connect(&env.cluster.description.etcd, env.cluster.directory())?.revision().await?;
     let mut lease = rotation::begin(env, client, FIELD_MANAGER, &rotation.source, &rotation.initial).await?;
     let mut lives = Vec::with_capacity(cases.len());
     for (id, copy) in cases {
@@ -221,7 +224,7 @@ async fn live(
             until_operator_sees_copies(env).await.map_err(Observation::unknown)?;
         }
     }
-    judge(env, encryption, episode, &mut lives).await?;
+    judge(env, encryption, episode, &mut lives, before).await?;
     let mut observations = Vec::with_capacity(lives.len());
     for live in lives {
         observations.push(live.end(env).await);
@@ -265,30 +268,43 @@ impl EncryptionFile {
     }
 }
 
-/// Looks at what etcd holds of the source, the copies and the controls, and of all other Secrets.
+/// Looks at what etcd holds of the source, the copies and the controls, and of everything else, also of what it held at some
+/// time behind the revision `before`.
 async fn judge(
     env: &TestBed,
     encryption: &EncryptionFile,
     episode: &Episode,
     lives: &mut [Live<'_>],
+    before: u64,
 ) -> Result<(), Observation> {
     let etcd = Etcd::connect(&env.cluster.description.etcd, env.cluster.directory())?;
     let envelope = encryption.envelope().map_err(Observation::unknown)?;
-    let stored: BTreeMap<String, Stored> =
-        etcd.with_prefix(SECRETS).await?.into_iter().map(|stored| (stored.key.clone(), stored)).collect();
     let values = LeakScan::new(episode.values())?;
-    if let Some(first) = lives.first_mut()
-        && !values.unsearchable().is_empty()
-    {
-        first.observation.add_context(UNSEARCHABLE, values.unsearchable().len() as u64);
+    let mut search =
+        Search { envelope: &envelope, values: &values, secrets: BTreeSet::new(), searched: 0, found: None };
+    let now = etcd.each("", |stored| search.look(stored, "")).await?;
+    let present = search.searched;
+    let from =
+        etcd.versions(before, now, |stored| search.look(stored, ", in a version that was replaced since")).await?;
+    let Search { secrets: stored, searched, found, .. } = search;
+    if let Some(first) = lives.first_mut() {
+        let context = &mut first.observation;
+        context.add_context("key of etcd searched", present);
+        context.add_context("version of a key searched", searched - present);
+        if from > before {
+            context.add_context("revision that etcd had forgotten", from - before);
+        }
+        if !values.unsearchable().is_empty() {
+            context.add_context(UNSEARCHABLE, values.unsearchable().len() as u64);
+        }
     }
-    let everywhere = stored.values().try_for_each(|stored| sealed(stored, &envelope, &values));
+    let everywhere = found.map_or(Ok(()), Err);
     let key = |namespace: &str, name: &str| format!("{SECRETS}{namespace}/{name}");
     let source = &episode.rotation.source;
     for live in lives.iter_mut().filter(|live| live.observation.outcome == Outcome::Held) {
         let copy = key(&live.dependent.namespace, &live.dependent.target.secret);
         let here = [key(&source.namespace, &source.name), copy];
-        if let Some(missing) = here.iter().find(|key| !stored.contains_key(*key)) {
+        if let Some(missing) = here.iter().find(|key| !stored.contains(*key)) {
             live.observation.outcome = Outcome::Unknown(format!("etcd holds nothing at {missing}"));
             continue;
         }
@@ -308,14 +324,35 @@ async fn judge(
     Ok(())
 }
 
-/// Whether a raw value has the envelope, and none of the values in plain.
-fn sealed(stored: &Stored, envelope: &Envelope, values: &LeakScan) -> Result<(), String> {
-    if !envelope.is_of(&stored.value) {
-        return Err(format!("etcd holds {} without the envelope {}", stored.key, envelope.as_str()));
-    }
-    match values.find(&stored.value) {
-        Some(leak) => Err(format!("etcd holds {leak} at {}", stored.key)),
-        None => Ok(()),
+/// A search of what etcd holds.
+struct Search<'a> {
+    envelope: &'a Envelope,
+    values: &'a LeakScan,
+    /// The keys of the Secrets that were seen.
+    secrets: BTreeSet<String>,
+    /// Raw values that were looked at.
+    searched: u64,
+    /// The first that is not as it should be, in words.
+    found: Option<String>,
+}
+
+impl Search<'_> {
+    /// Looks for values in what etcd holds of anything, and for the envelope in what it holds of a Secret.
+    fn look(&mut self, stored: Stored, when: &str) {
+        self.searched += 1;
+        let is_secret = stored.key.starts_with(SECRETS);
+        // A key that was deleted has a version without a value.
+        if self.found.is_none() && !stored.value.is_empty() {
+            if is_secret && !self.envelope.is_of(&stored.value) {
+                let envelope = self.envelope.as_str();
+                self.found = Some(format!("etcd holds {} without the envelope {envelope}{when}", stored.key));
+            } else if let Some(leak) = self.values.find(&stored.value) {
+                self.found = Some(format!("etcd holds {leak} at {}{when}", stored.key));
+            }
+        }
+        if is_secret {
+            self.secrets.insert(stored.key);
+        }
     }
 }
 

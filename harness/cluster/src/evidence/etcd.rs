@@ -4,14 +4,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::timeout;
 
 /// Keys that are asked for at a time.
 const PAGE: u32 = 200;
+/// How long the history of some minutes may take to come.
+const HISTORY: Duration = Duration::from_secs(30);
 
 /// Why etcd could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +50,12 @@ pub enum EtcdError {
         #[source]
         source: serde_json::Error,
     },
+    /// The history does not come.
+    #[error("failed to read the history of etcd up to revision {until}: it did not come within 30 s")]
+    Silent {
+        /// The last revision that was wanted.
+        until: u64,
+    },
     /// The answer holds no base64.
     #[error("failed to decode what etcd holds at {key}")]
     Encoding {
@@ -74,15 +84,56 @@ pub struct Etcd {
 
 #[derive(Deserialize)]
 struct Range {
+    header: ResponseHeader,
     #[serde(default)]
     kvs: Vec<KeyValue>,
+}
+
+// The gateway writes 64-bit numbers as strings (protobuf's JSON mapping), and leaves out what is zero.
+#[derive(Deserialize)]
+struct ResponseHeader {
+    #[serde(with = "number")]
+    revision: u64,
 }
 
 #[derive(Deserialize)]
 struct KeyValue {
     key: String,
+    /// None of a key that was deleted.
     #[serde(default)]
     value: String,
+    #[serde(default, with = "number")]
+    mod_revision: u64,
+}
+
+#[derive(Deserialize)]
+struct WatchAnswer {
+    result: WatchResponse,
+}
+
+#[derive(Deserialize)]
+struct WatchResponse {
+    header: ResponseHeader,
+    #[serde(default)]
+    events: Vec<WatchEvent>,
+    #[serde(default)]
+    canceled: bool,
+    #[serde(default, with = "number")]
+    compact_revision: u64,
+}
+
+#[derive(Deserialize)]
+struct WatchEvent {
+    kv: KeyValue,
+}
+
+mod number {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }
 
 impl Etcd {
@@ -108,45 +159,117 @@ impl Etcd {
         Ok(Self { client, url: url.to_owned() })
     }
 
+    /// Shows everything whose key begins with `prefix`, in order, to `look`, and gives the revision at which the reading
+    /// began. The empty prefix is that of all keys. No more than a page of it is held at once: a cluster may hold much.
+    ///
+    /// # Errors
+    /// When etcd does not answer as its documentation says.
+    pub async fn each(&self, prefix: &str, mut look: impl FnMut(Stored)) -> Result<u64, EtcdError> {
+        // A key of nothing would be no key; the least one is a zero byte.
+        let mut from = if prefix.is_empty() { vec![0] } else { prefix.as_bytes().to_vec() };
+        let (end, mut revision) = (range_end(prefix.as_bytes()), None);
+        loop {
+            let Range { header, kvs } = self.range(prefix, &from, &end).await?;
+            let began = *revision.get_or_insert(header.revision);
+            let is_last = kvs.len() < PAGE as usize;
+            for stored in kvs {
+                let stored = stored.decode(prefix)?;
+                // The key behind the last one.
+                from = [stored.key.as_bytes(), &[0]].concat();
+                look(stored);
+            }
+            if is_last {
+                return Ok(began);
+            }
+        }
+    }
+
     /// Everything whose key begins with `prefix`, in order.
     ///
     /// # Errors
     /// When etcd does not answer as its documentation says.
     pub async fn with_prefix(&self, prefix: &str) -> Result<Vec<Stored>, EtcdError> {
-        let mut found: Vec<Stored> = Vec::new();
-        let mut from = prefix.as_bytes().to_vec();
+        let mut found = Vec::new();
+        self.each(prefix, |stored| found.push(stored)).await?;
+        Ok(found)
+    }
+
+    /// The revision that etcd has come to: it grows with each write to any key.
+    ///
+    /// # Errors
+    /// When etcd does not answer as its documentation says.
+    pub async fn revision(&self) -> Result<u64, EtcdError> {
+        // Of one key that nobody has, which etcd answers with its revision all the same.
+        Ok(self.range("credence", b"credence", b"credence\0").await?.header.revision)
+    }
+
+    /// Shows each version of each key that was written behind the revision `after` and up to `until` to `look`, also those
+    /// that have been replaced or deleted since, and gives the revision behind which it began: a later one than asked for if
+    /// etcd has forgotten what was before it.
+    ///
+    /// # Errors
+    /// When etcd does not answer as its documentation says, or not within half a minute.
+    pub async fn versions(&self, after: u64, until: u64, mut look: impl FnMut(Stored)) -> Result<u64, EtcdError> {
+        let mut begin = after + 1;
         loop {
-            let page = self.range(prefix, &from, &range_end(prefix.as_bytes())).await?;
-            let is_last = page.len() < PAGE as usize;
-            found.extend(page);
-            match found.last() {
-                Some(last) if !is_last => {
-                    // The key behind the last one.
-                    from = last.key.as_bytes().to_vec();
-                    from.push(0);
-                }
-                _ => return Ok(found),
+            let read = timeout(HISTORY, self.watch(begin, until, &mut look)).await;
+            match read.map_err(|_| EtcdError::Silent { until })?? {
+                None => return Ok(begin - 1),
+                Some(forgotten) => begin = forgotten,
             }
         }
     }
 
-    async fn range(&self, prefix: &str, from: &[u8], end: &[u8]) -> Result<Vec<Stored>, EtcdError> {
+    /// As [`versions`](Self::versions); gives the first revision that there is if `begin` is forgotten.
+    async fn watch(&self, begin: u64, until: u64, look: &mut impl FnMut(Stored)) -> Result<Option<u64>, EtcdError> {
+        if begin > until {
+            return Ok(None);
+        }
+        let all = STANDARD.encode([0]);
+        let body = json!({ "create_request": { "key": all, "range_end": all, "start_revision": begin.to_string() } });
+        let failed = |source| EtcdError::Request { key: String::new(), source };
+        let request = self.client.post(format!("{}/v3/watch", self.url)).body(body.to_string());
+        let mut answer = request.send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
+        let mut unread = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+            unread.extend_from_slice(&chunk);
+            // Each answer of the stream is a line.
+            while let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = unread.drain(..=end).collect();
+                let WatchAnswer { result } =
+                    serde_json::from_slice(&line).map_err(|source| EtcdError::Answer { key: String::new(), source })?;
+                if result.canceled {
+                    return Ok(Some(result.compact_revision.max(begin + 1)));
+                }
+                for event in result.events {
+                    if event.kv.mod_revision > until {
+                        return Ok(None);
+                    }
+                    look(event.kv.decode("")?);
+                }
+                if result.header.revision >= until {
+                    return Ok(None);
+                }
+            }
+        }
+        Err(EtcdError::Silent { until })
+    }
+
+    async fn range(&self, prefix: &str, from: &[u8], end: &[u8]) -> Result<Range, EtcdError> {
         let failed = |source| EtcdError::Request { key: prefix.to_owned(), source };
         let body = json!({ "key": STANDARD.encode(from), "range_end": STANDARD.encode(end), "limit": PAGE });
         let request = self.client.post(format!("{}/v3/kv/range", self.url)).body(body.to_string());
         let answer = request.send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
         let bytes = answer.bytes().await.map_err(failed)?;
-        let range: Range =
-            serde_json::from_slice(&bytes).map_err(|source| EtcdError::Answer { key: prefix.to_owned(), source })?;
+        serde_json::from_slice(&bytes).map_err(|source| EtcdError::Answer { key: prefix.to_owned(), source })
+    }
+}
+
+impl KeyValue {
+    fn decode(self, prefix: &str) -> Result<Stored, EtcdError> {
         let decode =
             |text: &str| STANDARD.decode(text).map_err(|source| EtcdError::Encoding { key: prefix.to_owned(), source });
-        range
-            .kvs
-            .into_iter()
-            .map(|KeyValue { key, value }| {
-                Ok(Stored { key: String::from_utf8_lossy(&decode(&key)?).into_owned(), value: decode(&value)? })
-            })
-            .collect()
+        Ok(Stored { key: String::from_utf8_lossy(&decode(&self.key)?).into_owned(), value: decode(&self.value)? })
     }
 }
 
@@ -167,12 +290,24 @@ fn range_end(prefix: &[u8]) -> Vec<u8> {
 mod tests {
     use rstest::rstest;
 
-    use super::range_end;
+    use super::{WatchAnswer, range_end};
+
+    #[test]
+    fn an_answer_of_a_watch_has_numbers_as_text_and_leaves_out_what_is_zero() {
+        let text = r#"{"result":{"header":{"revision":"9"},"events":[
+            {"kv":{"key":"YQ==","create_revision":"8","mod_revision":"9","value":"Yg=="}},
+            {"type":"DELETE","kv":{"key":"YQ==","mod_revision":"9"}}]}}"#;
+        let WatchAnswer { result } = serde_json::from_str(text).unwrap();
+        assert_eq!((result.header.revision, result.canceled, result.compact_revision), (9, false, 0));
+        let values: Vec<_> = result.events.into_iter().map(|event| (event.kv.mod_revision, event.kv.value)).collect();
+        assert_eq!(values, [(9, "Yg==".to_owned()), (9, String::new())]);
+    }
 
     #[rstest]
     #[case(b"/registry/secrets/", b"/registry/secrets0")]
     #[case(b"a\xff", b"b")]
     #[case(b"\xff", b"\0")]
+    #[case::of_all_keys(b"", b"\0")]
     fn a_range_ends_behind_the_last_key_with_the_prefix(#[case] prefix: &[u8], #[case] end: &[u8]) {
         assert_eq!(range_end(prefix), end);
     }
