@@ -6,7 +6,7 @@
 //! canary shows that the search finds what is there. All the while loopback is captured, on which two canaries in plain
 //! show that the capture works. In one slot of five the encryption key is rotated and all Secrets are written again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use credence_cluster::apply::FIELD_MANAGER;
 use credence_cluster::capability::Capability;
 use credence_cluster::cluster::ControlPlaneFiles;
 use credence_cluster::evidence::capture::Capture;
-use credence_cluster::evidence::etcd::{Etcd, Stored};
+use credence_cluster::evidence::etcd::Etcd;
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, PropertyId, agent};
 use credence_core::leak_scan::{self, LeakScan, UNSEARCHABLE};
@@ -47,9 +47,11 @@ use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, target
 
 mod envelope;
 mod rewrite;
+mod search;
 mod wire;
 
 use envelope::Envelope;
+use search::{SECRETS, Search};
 use wire::Wire;
 
 /// The property.
@@ -57,8 +59,7 @@ pub struct Encryption;
 
 /// Of this many slots, one rotates the encryption key.
 const SLOTS_PER_KEY: u32 = 5;
-/// Where etcd keeps Secrets and ConfigMaps.
-const SECRETS: &str = "/registry/secrets/";
+/// Where etcd keeps ConfigMaps.
 const CONFIG_MAPS: &str = "/registry/configmaps/";
 
 /// What the cases of a slot live through.
@@ -280,8 +281,7 @@ async fn judge(
     let etcd = Etcd::connect(&env.cluster.description.etcd, env.cluster.directory())?;
     let envelope = encryption.envelope().map_err(Observation::unknown)?;
     let values = LeakScan::new(episode.values())?;
-    let mut search =
-        Search { envelope: &envelope, values: &values, secrets: BTreeSet::new(), searched: 0, found: None };
+    let mut search = Search::new(&envelope, &values);
     let now = etcd.each("", |stored| search.look(stored, "")).await?;
     let present = search.searched;
     let from =
@@ -297,6 +297,9 @@ async fn judge(
         if !values.unsearchable().is_empty() {
             context.add_context(UNSEARCHABLE, values.unsearchable().len() as u64);
         }
+    }
+    if searched == present {
+        return Err(Observation::unknown("etcd shows no version of anything that was written meanwhile"));
     }
     let everywhere = found.map_or(Ok(()), Err);
     let key = |namespace: &str, name: &str| format!("{SECRETS}{namespace}/{name}");
@@ -322,38 +325,6 @@ async fn judge(
         };
     }
     Ok(())
-}
-
-/// A search of what etcd holds.
-struct Search<'a> {
-    envelope: &'a Envelope,
-    values: &'a LeakScan,
-    /// The keys of the Secrets that were seen.
-    secrets: BTreeSet<String>,
-    /// Raw values that were looked at.
-    searched: u64,
-    /// The first that is not as it should be, in words.
-    found: Option<String>,
-}
-
-impl Search<'_> {
-    /// Looks for values in what etcd holds of anything, and for the envelope in what it holds of a Secret.
-    fn look(&mut self, stored: Stored, when: &str) {
-        self.searched += 1;
-        let is_secret = stored.key.starts_with(SECRETS);
-        // A key that was deleted has a version without a value.
-        if self.found.is_none() && !stored.value.is_empty() {
-            if is_secret && !self.envelope.is_of(&stored.value) {
-                let envelope = self.envelope.as_str();
-                self.found = Some(format!("etcd holds {} without the envelope {envelope}{when}", stored.key));
-            } else if let Some(leak) = self.values.find(&stored.value) {
-                self.found = Some(format!("etcd holds {leak} at {}{when}", stored.key));
-            }
-        }
-        if is_secret {
-            self.secrets.insert(stored.key);
-        }
-    }
 }
 
 /// The name of the ConfigMap whose canary must be found: several cases may share a namespace that is selected by name.

@@ -113,7 +113,6 @@ struct WatchAnswer {
 
 #[derive(Deserialize)]
 struct WatchResponse {
-    header: ResponseHeader,
     #[serde(default)]
     events: Vec<WatchEvent>,
     #[serde(default)]
@@ -230,7 +229,7 @@ impl Etcd {
         let failed = |source| EtcdError::Request { key: String::new(), source };
         let request = self.client.post(format!("{}/v3/watch", self.url)).body(body.to_string());
         let mut answer = request.send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
-        let mut unread = Vec::new();
+        let (mut unread, mut is_last) = (Vec::new(), false);
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             unread.extend_from_slice(&chunk);
             // Each answer of the stream is a line.
@@ -241,13 +240,15 @@ impl Etcd {
                 if result.canceled {
                     return Ok(Some(result.compact_revision.max(begin + 1)));
                 }
+                // Each revision is that of an event; the revision of the answer is the present one, however old its events.
                 for event in result.events {
                     if event.kv.mod_revision > until {
                         return Ok(None);
                     }
+                    is_last |= event.kv.mod_revision == until;
                     look(event.kv.decode("")?);
                 }
-                if result.header.revision >= until {
+                if is_last {
                     return Ok(None);
                 }
             }
@@ -298,7 +299,7 @@ mod tests {
             {"kv":{"key":"YQ==","create_revision":"8","mod_revision":"9","value":"Yg=="}},
             {"type":"DELETE","kv":{"key":"YQ==","mod_revision":"9"}}]}}"#;
         let WatchAnswer { result } = serde_json::from_str(text).unwrap();
-        assert_eq!((result.header.revision, result.canceled, result.compact_revision), (9, false, 0));
+        assert_eq!((result.canceled, result.compact_revision), (false, 0));
         let values: Vec<_> = result.events.into_iter().map(|event| (event.kv.mod_revision, event.kv.value)).collect();
         assert_eq!(values, [(9, "Yg==".to_owned()), (9, String::new())]);
     }

@@ -1,0 +1,94 @@
+//! What is looked for in the raw values of etcd.
+
+use std::collections::BTreeSet;
+
+use credence_cluster::evidence::etcd::Stored;
+use credence_core::leak_scan::LeakScan;
+
+use super::envelope::Envelope;
+
+/// Where etcd keeps Secrets.
+pub(super) const SECRETS: &str = "/registry/secrets/";
+
+/// A search of what etcd holds.
+pub(super) struct Search<'a> {
+    envelope: &'a Envelope,
+    values: &'a LeakScan,
+    /// The keys of the Secrets that were seen.
+    pub(super) secrets: BTreeSet<String>,
+    /// Raw values that were looked at.
+    pub(super) searched: u64,
+    /// The first that is not as it should be, in words.
+    pub(super) found: Option<String>,
+}
+
+impl<'a> Search<'a> {
+    /// A search that has looked at nothing yet.
+    pub(super) fn new(envelope: &'a Envelope, values: &'a LeakScan) -> Self {
+        Self { envelope, values, secrets: BTreeSet::new(), searched: 0, found: None }
+    }
+
+    /// Looks for values in what etcd holds of anything, and for the envelope in what it holds of a Secret.
+    pub(super) fn look(&mut self, stored: Stored, when: &str) {
+        self.searched += 1;
+        let is_secret = stored.key.starts_with(SECRETS);
+        // A key that was deleted has a version without a value.
+        if self.found.is_none() && !stored.value.is_empty() {
+            if is_secret && !self.envelope.is_of(&stored.value) {
+                let envelope = self.envelope.as_str();
+                self.found = Some(format!("etcd holds {} without the envelope {envelope}{when}", stored.key));
+            } else if let Some(leak) = self.values.find(&stored.value) {
+                self.found = Some(format!("etcd holds {leak} at {}{when}", stored.key));
+            }
+        }
+        if is_secret {
+            self.secrets.insert(stored.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use credence_core::credential::Credential;
+    use rstest::rstest;
+
+    use super::*;
+
+    const ENCRYPTED: &[u8] = b"k8s:enc:aescbc:v1:key:\x01\x02";
+
+    #[rstest]
+    #[case::secret_in_its_envelope("/registry/secrets/a/b", ENCRYPTED, None)]
+    #[case::secret_in_plain("/registry/secrets/a/b", b"k8s\0plain", Some("without the envelope"))]
+    #[case::version_of_a_deletion("/registry/secrets/a/b", b"", None)]
+    #[case::value_in_an_event("/registry/events/a/b", b"said correct-horse-battery", Some("at /registry/events/a/b"))]
+    #[case::value_in_a_status(
+        "/registry/external-secrets.io/externalsecrets/a/b",
+        b"correct-horse-battery",
+        Some("at /reg")
+    )]
+    #[case::anything_else("/registry/configmaps/a/b", b"k8s\0plain", None)]
+    fn a_search_finds_values_anywhere_and_plain_text_in_secrets(
+        #[case] key: &str,
+        #[case] value: &[u8],
+        #[case] expected: Option<&str>,
+    ) {
+        let envelope = Envelope::of_secrets(Some(CONFIGURATION)).unwrap();
+        let values = LeakScan::new([&Credential::new("correct-horse-battery")]).unwrap();
+        let mut search = Search::new(&envelope, &values);
+        search.look(Stored { key: key.into(), value: value.to_vec() }, "");
+        match expected {
+            None => assert_eq!(search.found, None),
+            Some(text) => {
+                assert!(search.found.as_ref().is_some_and(|found| found.contains(text)), "{:?}", search.found)
+            }
+        }
+    }
+
+    const CONFIGURATION: &str = "
+apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+  - resources: [secrets]
+    providers: [{ aescbc: { keys: [{ name: key, secret: c2VjcmV0 }] } }]
+";
+}
