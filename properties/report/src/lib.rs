@@ -3,6 +3,7 @@
 //! ```text
 //!  verdict ──▶ claim: what a property proves of a requirement
 //!     │        copy:  what it has to do with each copy of the configuration
+//!     │        route: how somebody could come by a value, and what came of trying
 //!     └──────▶ report ──▶ Writer: JSON, JUnit, HTML
 //! ```
 //!
@@ -11,4 +12,5 @@
 pub mod claim;
 pub mod copy;
 pub mod report;
+pub mod route;
 pub mod verdict;

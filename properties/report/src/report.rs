@@ -29,6 +29,7 @@ mod property;
 mod reproduced;
 mod requirement;
 mod rfc3339;
+pub mod routes;
 mod tally;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -10,6 +10,7 @@ use credence_core::id::CaseId;
 use serde::{Deserialize, Serialize};
 
 use crate::copy::Reached;
+use crate::route::RouteEnd;
 
 /// How one case ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +168,8 @@ pub struct CaseRecord {
     pub context: BTreeMap<String, u64>,
     /// The copies that it had before it.
     pub reached: BTreeSet<Reached>,
+    /// How often a route that it tried came to which end.
+    pub routes: BTreeMap<(String, RouteEnd), u64>,
     /// How long the cluster took to do each thing that was awaited.
     pub latencies: Vec<Duration>,
     /// Wall time of the case.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use credence_report::claim::ClaimVerdict;
 use credence_report::report::coverage::{CopyReport, counted};
+use credence_report::report::routes;
 use credence_report::report::{PropertyReport, Report, RequirementReport};
 use credence_report::verdict::Verdict;
 
@@ -26,6 +27,7 @@ fn write_summary(text: &mut String, report: &Report, colour: bool) -> std::fmt::
     writeln!(text, "\nproperties    {}", totals.properties)?;
     writeln!(text, "cases         {} of {} ran", totals.cases.run, totals.cases.planned)?;
     write_copies(text, &report.copies)?;
+    write_routes(text, &report.properties)?;
     writeln!(text, "requirements  {}", totals.requirements)?;
     let partial = ids(report, |found| found.verdict == ClaimVerdict::HeldInPart);
     let missing = ids(report, |found| found.verdict == ClaimVerdict::NotCovered);
@@ -132,6 +134,20 @@ fn write_copies(text: &mut String, copies: &[CopyReport]) -> std::fmt::Result {
         .try_for_each(|(reason, names)| writeln!(text, "              not judged: {} ({reason})", names.join(", ")))
 }
 
+/// How many routes were tried, and which were not although they could have been; the whole table is in the other forms of the
+/// report.
+fn write_routes(text: &mut String, properties: &[PropertyReport]) -> std::fmt::Result {
+    for property in properties.iter().filter(|property| !property.routes.is_empty()) {
+        writeln!(text, "routes        {}: {}", property.id, routes::counted(&property.routes))?;
+        let open = property.routes.iter().filter(|row| !row.is_told() && row.remark.is_none());
+        let open: Vec<&str> = open.map(|row| row.route.as_str()).collect();
+        if !open.is_empty() {
+            writeln!(text, "              not tried by these cases: {}", open.join("; "))?;
+        }
+    }
+    Ok(())
+}
+
 fn ids(report: &Report, wanted: impl Fn(&RequirementReport) -> bool) -> String {
     let wanted = report.requirements.iter().filter(|found| wanted(found));
     wanted.map(|requirement| requirement.id.to_string()).collect::<Vec<_>>().join(" ")
@@ -157,6 +173,7 @@ mod tests {
         META, OTHER, execution, known, property, record, report, report_of_copies, violated,
     };
     use credence_report::report::{Execution, PropertyReport, Reproduced};
+    use credence_report::route::{DeclaredRoute, RouteEnd};
     use credence_report::verdict::Outcome;
 
     use super::render_summary;
@@ -211,6 +228,24 @@ run           seed 42, embedded cluster, 2 m 05 s
 copies        0 of 3 judged
               not judged: a (hidden one)
               not judged: b, c (hidden two)
+requirements";
+        assert!(shown.contains(expected), "{shown}");
+    }
+
+    #[test]
+    fn routes_that_no_case_tried_are_named() {
+        let route = |name: &str, remark: Option<&str>| DeclaredRoute {
+            name: name.to_owned(),
+            remark: remark.map(str::to_owned),
+        };
+        let routes = vec![route("a", None), route("b", None), route("c", Some("needs a node"))];
+        let mut held = record(0, Outcome::Held);
+        held.routes = BTreeMap::from([(("a".to_owned(), RouteEnd::RefusedByRights), 1)]);
+        let property = PropertyReport::from_records(&META, &Execution { routes, ..execution(1) }, &[held]);
+        let shown = render_summary(&report(false, vec![property]), false);
+        let expected = "\
+routes        p03: 1 of 3 tried, 0 worked
+              not tried by these cases: b
 requirements";
         assert!(shown.contains(expected), "{shown}");
     }

@@ -18,6 +18,7 @@ use credence_model::model::{Model, Target};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::copy::{Declared, Reached};
 use credence_report::report::{Execution, PropertyMeta};
+use credence_report::route::DeclaredRoute;
 use credence_report::verdict::{CaseRecord, CheckRecord, Outcome};
 use futures::FutureExt;
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
@@ -121,6 +122,11 @@ pub trait Property: Send + Sync + 'static {
 
     /// Checks of it that so many cases do not get to, by what they do, each with the reason.
     fn not_reached(&self, _model: &Model, _cases: u32) -> Vec<SkippedCheck> {
+        Vec::new()
+    }
+
+    /// The routes that it knows, if it tries any: each has a row in the report, also where no case went by it.
+    fn routes(&self) -> Vec<DeclaredRoute> {
         Vec::new()
     }
 
@@ -302,12 +308,12 @@ async fn run_cases<P: Property>(
 }
 
 fn record(id: CaseId, observation: Observation, took: Duration) -> CaseRecord {
-    let Observation { outcome, operations, context, reached, latencies, bound } = observation;
+    let Observation { outcome, operations, context, reached, routes, latencies, bound } = observation;
     let outcome = match outcome {
         Outcome::Held if operations.is_empty() => Outcome::Unknown("the case came to no evidence".to_owned()),
         outcome => outcome,
     };
-    CaseRecord { id, outcome, operations, context, reached, latencies, took, bound, smallest: None }
+    CaseRecord { id, outcome, operations, context, reached, routes, latencies, took, bound, smallest: None }
 }
 
 type Tree<T> = Box<dyn ValueTree<Value = T>>;

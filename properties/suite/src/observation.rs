@@ -7,6 +7,7 @@ use credence_core::consumer::Consumer;
 use credence_core::text::chain;
 use credence_model::model::Target;
 use credence_report::copy::Reached;
+use credence_report::route::RouteEnd;
 use credence_report::verdict::{Outcome, violated};
 use credence_watch::wait::WaitError;
 use tracing::debug;
@@ -24,6 +25,8 @@ pub struct Observation {
     pub context: BTreeMap<String, u64>,
     /// The copies that it had before it, and that its outcome is about.
     pub reached: BTreeSet<Reached>,
+    /// How often a route that it tried came to which end.
+    pub routes: BTreeMap<(String, RouteEnd), u64>,
     /// How long the things that it awaited took.
     pub latencies: Vec<Duration>,
     /// How long the configuration allows for them.
@@ -38,6 +41,7 @@ impl Observation {
             operations: BTreeMap::new(),
             context: BTreeMap::new(),
             reached: BTreeSet::new(),
+            routes: BTreeMap::new(),
             latencies: Vec::new(),
             bound: None,
         }
@@ -57,6 +61,11 @@ impl Observation {
     /// Counts what was done or looked at and tells nothing by itself.
     pub fn add_context(&mut self, what: &str, times: u64) {
         *self.context.entry(what.to_owned()).or_default() += times;
+    }
+
+    /// Counts what came of trying a route.
+    pub fn end_route(&mut self, route: &str, end: RouteEnd) {
+        *self.routes.entry((route.to_owned(), end)).or_default() += 1;
     }
 
     /// Counts what a namespace was found to hold, which must be exactly these copies, by Secret name.

@@ -2,7 +2,8 @@
 
 use askama::Template;
 
-use super::{EncodeError, Report, State, Unfinished, Writer, coverage};
+use super::{EncodeError, Report, State, Unfinished, Writer, coverage, routes};
+use crate::route::RouteEnd;
 use crate::verdict::Verdict;
 
 /// The format.
@@ -51,6 +52,7 @@ mod tests {
     use super::super::{Execution, PropertyReport, Reproduced, Writer};
     use super::Html;
     use crate::copy::{CopyName, Declared, Reached, Scope};
+    use crate::route::{DeclaredRoute, RouteEnd};
     use crate::verdict::{Outcome, Violation};
 
     #[test]
@@ -99,6 +101,24 @@ mod tests {
             "title=\"judged by 1 case\"",
             &format!("{}: 1</div>", KUBELET.title()),
             "no &#60;label&#62;",
+        ] {
+            assert!(html.contains(part), "no {part} in {html}");
+        }
+    }
+
+    #[test]
+    fn the_page_has_a_table_of_routes_by_ends() {
+        let declared = |name: &str, remark: Option<String>| DeclaredRoute { name: name.to_owned(), remark };
+        let routes = vec![declared("pod <beside>", None), declared("by a node", Some("needs a node".to_owned()))];
+        let mut held = record(0, Outcome::Held);
+        held.routes = BTreeMap::from([(("pod <beside>".to_owned(), RouteEnd::RefusedByRights), 12_345)]);
+        let property = PropertyReport::from_records(&META, &Execution { routes, ..execution(1) }, &[held]);
+        let html = Html.report(&report(false, vec![property])).expect("renders");
+        for part in [
+            "routes: 1 of 2 tried, 0 worked",
+            "pod &#60;beside&#62;</td><td class=\"number\">0</td><td class=\"number\">12345</td>",
+            "<th class=\"number\">refused by RBAC</th>",
+            "needs a node",
         ] {
             assert!(html.contains(part), "no {part} in {html}");
         }

@@ -17,9 +17,11 @@ use super::latency::Latency;
 use super::leftover::Leftover;
 use super::missed::Missed;
 use super::reproduced::Reproduced;
+use super::routes::{self, RouteRow};
 use super::text::{printable, seconds};
 use crate::claim::{Claim, SkippedCheck};
 use crate::copy::{CopyName, Declared};
+use crate::route::DeclaredRoute;
 use crate::verdict::{CaseRecord, CheckRecord, Outcome, Verdict, Violation};
 
 #[cfg(test)]
@@ -59,6 +61,8 @@ pub struct Execution {
     pub skipped_checks: Vec<SkippedCheck>,
     /// What it has to do with each copy of the configuration.
     pub declared: Vec<Declared>,
+    /// The routes that it knows, if it tries any.
+    pub routes: Vec<DeclaredRoute>,
     /// What `credence replay` needs beside the case to test the same configuration; empty, or with a leading space.
     pub replay_flags: String,
     /// The directory, beside the reports, of the file that each case left of what happened to it; none if they left none.
@@ -101,6 +105,9 @@ pub struct PropertyReport {
     /// The copies of the configuration, and which of them it judged.
     #[serde(default)]
     pub coverage: Vec<CoverageRow>,
+    /// The routes that it knows, and what came of each.
+    #[serde(default)]
+    pub routes: Vec<RouteRow>,
     /// Measured latency against the bound; none if nothing was measured.
     pub latency_ms: Option<Latency>,
     /// The command that repeats the first finding.
@@ -161,6 +168,7 @@ impl PropertyReport {
             context: sum(records.iter().map(|record| &record.context)),
             missed: Missed::after(cases.held + cases.violated),
             coverage: coverage::rows(&execution.declared, records),
+            routes: routes::rows(&execution.routes, records),
             claims: ClaimReport::tried(meta.claims, verdict, &execution.not_covered, &execution.skipped_checks),
             latency_ms: Latency::of(records),
             replay: findings.first().map(|finding| finding.replay.clone()),
@@ -195,6 +203,7 @@ impl PropertyReport {
             context: BTreeMap::new(),
             missed: Vec::new(),
             coverage: Vec::new(),
+            routes: Vec::new(),
             latency_ms: None,
             replay: None,
             started: None,

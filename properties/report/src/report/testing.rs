@@ -42,6 +42,7 @@ pub fn record(index: u32, outcome: Outcome) -> CaseRecord {
         operations: BTreeMap::from([("relabel".into(), 2)]),
         context: BTreeMap::from([("namespace looked at".into(), 3)]),
         reached: BTreeSet::new(),
+        routes: BTreeMap::new(),
         latencies: vec![Duration::from_millis(100), Duration::from_millis(400), Duration::from_micros(99_500)],
         took: Duration::from_millis(1_500),
         bound: Some(Duration::from_secs(20)),
@@ -76,6 +77,7 @@ pub fn execution(planned: u32) -> Execution {
         not_covered: BTreeMap::new(),
         skipped_checks: Vec::new(),
         declared: Vec::new(),
+        routes: Vec::new(),
         replay_flags: String::new(),
         trail: None,
     }

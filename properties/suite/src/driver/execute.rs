@@ -97,6 +97,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
         not_covered: property.not_covered(&env.model, &reached),
         skipped_checks,
         declared: property.declared(&env.model),
+        routes: property.routes(),
         replay_flags: plan.replay_flags.clone(),
         trail: plan.leaves_trail.then_some(trail::DIRECTORY),
     };
