@@ -45,6 +45,8 @@ const FURTHER_FAULTS: &[(&str, &[&str])] = &[
     ("find-with-delete", &["p11"]),
     ("store-without-conditions", &["p08"]),
     ("role-without-resource-names", &["p08"]),
+    ("role-with-watch", &["p08"]),
+    ("sources-bound-to-developers", &["p08"]),
     ("one-role-for-all-sources", &["p08"]),
     ("labels-checked-on-create-only", &["p08"]),
     ("templates-only-audited", &["p08"]),
@@ -90,6 +92,8 @@ const UNUSED: &[(&str, &str)] = &[
 /// the same kind by day.
 const NIGHTLY: &[&str] = &[
     "role-without-resource-names",
+    "role-with-watch",
+    "sources-bound-to-developers",
     "one-role-for-all-sources",
     "labels-checked-on-create-only",
     "templates-only-audited",

@@ -3,9 +3,15 @@
 //! A case is a tenant with rights in a namespace with any labels, a neighbour that is authorised for something, and a
 //! few attempts to come by what the tenant is not entitled to. A refusal counts if RBAC or a policy gave it, and if a
 //! request like it went through in the same world: the tenant's own, or the very same of somebody with more rights. An
-//! attempt that is let through counts by bytes: the operator must have looked at it and then served the tenant's own
-//! ExternalSecret, and nothing that the tenant can read may hold a value that is not its own. Two layers behind admission
-//! are tested by themselves: the conditions of the stores, and the rights of their ServiceAccounts.
+//! attempt that is let through counts by its consequence, which every route declares (`route/consequence.rs`), and a refusal of
+//! the operator by its reason (`reason.rs`). Nothing that the tenant can read may hold a value that is not its own. Two layers
+//! behind admission are tested by themselves: the conditions of the stores, and the rights of their ServiceAccounts. Beside
+//! the cases it is reviewed who may come at the sources at all.
+//!
+//! ```text
+//!  route ──▶ attempt: requests ──▶ trial ──▶ judge: what the operator makes of it ──▶ reach: what can be read
+//!  layers: conditions, accounts      review: subjects × rights      unguarded: each route where nothing is guarded
+//! ```
 
 use std::sync::Arc;
 
@@ -14,6 +20,8 @@ use credence_core::labels::Labels;
 use credence_model::model::{Model, Target, expected_in};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
+use credence_report::route::DeclaredRoute;
+use credence_report::verdict::CheckRecord;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -21,25 +29,38 @@ use proptest::strategy::BoxedStrategy;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
+use crate::events::Events;
 use crate::generate::{any_labels, asking_labels};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::stop::Stop;
 use crate::testbed::TestBed;
 use crate::testbed::tenant::Rights;
 
+mod admitted;
 mod aim;
 mod attempt;
 mod call;
 mod canary;
+mod error;
+mod further;
+mod judge;
 mod layers;
+mod not_tried;
 mod objects;
+mod pending;
 mod reach;
+mod reason;
+mod review;
 mod route;
+mod rules;
 mod stage;
 mod trial;
+pub mod unguarded;
 
+use further::Further;
 pub use reach::Kinds;
-use route::Trespass;
+use route::{Route, Trespass};
 use stage::Stage;
 
 /// The property.
@@ -52,6 +73,8 @@ const MOST: usize = 6;
 #[derive(Debug, Clone)]
 pub struct Attack {
     rights: Rights,
+    /// In the whole cluster.
+    further: Further,
     /// Of the tenant's namespace.
     labels: Labels,
     /// Of the neighbour's; they ask for one target at least.
@@ -106,8 +129,16 @@ impl Property for AccessControl {
     fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Attack> {
         let labels = prop_oneof![1 => Just(Labels::new()), 3 => any_labels(model)];
         let neighbour = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
-        (select(Rights::ALL.to_vec()), labels, neighbour, vec(route::trespass(model), 1..=MOST))
-            .prop_map(|(rights, labels, neighbour, trespasses)| Attack { rights, labels, neighbour, trespasses })
+        let further =
+            prop_oneof![4 => Just(Further::None), 1 => Just(Further::Namespaces), 1 => Just(Further::Platform)];
+        (select(Rights::ALL.to_vec()), further, labels, neighbour, vec(route::trespass(model), 1..=MOST))
+            .prop_map(|(rights, further, labels, neighbour, trespasses)| Attack {
+                rights,
+                further,
+                labels,
+                neighbour,
+                trespasses,
+            })
             .prop_filter("tries something", {
                 let model = model.clone();
                 move |attack| attack.tries_something(&model)
@@ -131,13 +162,21 @@ impl Property for AccessControl {
                  the API server admits",
             )
             .weakens(&CLAIMS),
-            SkippedCheck::new(
-                "what the operator does with a PushSecret",
-                "its reconcilers for PushSecrets are switched off, as upstream's hardening guide says; one that is let \
-                 through comes to nothing here",
-            )
-            .weakens(&CLAIMS[1..]),
         ]
+    }
+
+    fn routes(&self) -> Vec<DeclaredRoute> {
+        let tried = Route::all()
+            .into_iter()
+            .map(|route| DeclaredRoute { name: route.to_string(), remark: route.unarmed().map(str::to_owned) });
+        let others = not_tried::NOT_TRIED
+            .into_iter()
+            .map(|(name, why)| DeclaredRoute { name: name.to_owned(), remark: Some(why.to_owned()) });
+        tried.chain(others).collect()
+    }
+
+    async fn checks(&self, env: &Arc<TestBed>, _kinds: &Kinds, _events: &dyn Events, _stop: &Stop) -> Vec<CheckRecord> {
+        vec![review::review(env).await]
     }
 
     async fn run(&self, env: &Arc<TestBed>, kinds: &Kinds, (): &(), cases: &[(CaseId, Attack)]) -> Vec<Observation> {
@@ -153,6 +192,8 @@ impl Property for AccessControl {
 impl Attack {
     /// Whether the configuration has anything that one of the routes could be tried on.
     fn tries_something(&self, model: &Model) -> bool {
-        self.trespasses.iter().any(|trespass| attempt::has_subject(model, self.rights, &self.labels, trespass))
+        self.trespasses
+            .iter()
+            .any(|trespass| attempt::has_subject(model, self.rights, (&self.labels, &self.neighbour), trespass))
     }
 }

@@ -47,5 +47,4 @@ pub(crate) const KNOWN_CIRCLES: &[(&str, &[&str])] = &[
     ("harness/consumers", &["backstage/client.rs", "backstage/frame.rs"]),
     ("harness/consumers", &["forge/evidence.rs", "forge/log.rs"]),
     ("properties/suite", &["p07_credential_types/trespass.rs", "p07_credential_types/trial.rs"]),
-    ("properties/suite", &["p08_access_control/stage.rs", "p08_access_control/trial.rs"]),
 ];

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use credence_model::config::{ClusterSecretStore, SourceRef};
-use credence_model::model::Model;
+use credence_model::model::{Model, Source};
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
+use super::canary::Place;
 use crate::generate::{Pick, pick};
 
 /// What an attempt is after: by places in what the model has when it is tried, which can be more than when it was
@@ -43,16 +44,30 @@ pub(super) struct Goal<'a> {
 impl Aim {
     /// What the model has in this place. `None` if it has no source or no store.
     pub(super) fn at<'a>(&self, model: &'a Model) -> Option<Goal<'a>> {
+        self.among(model, |_, _| true)
+    }
+
+    /// The same among what somebody is not entitled to; if there is nothing of that kind, among all.
+    pub(super) fn beyond<'a>(&self, model: &'a Model, entitled: &BTreeSet<Place>) -> Option<Goal<'a>> {
+        let is_foreign = |source: &SourceRef, key: &str| !entitled.contains(&(source.clone(), key.to_owned()));
+        self.among(model, is_foreign).or_else(|| self.at(model))
+    }
+
+    fn among<'a>(&self, model: &'a Model, wanted: impl Fn(&SourceRef, &str) -> bool) -> Option<Goal<'a>> {
         let meant = |source: &SourceRef| self.among.is_empty() || self.among.contains(source);
-        let sources = model.sources.iter().filter(|(name, about)| meant(name) && !about.keys.is_empty());
-        let sources: Vec<_> = sources.collect();
-        let (source, about) = *some(self.source, &sources)?;
-        let keys: Vec<&String> = about.keys.iter().collect();
+        let keys = |source: &'a SourceRef, about: &'a Source| -> Vec<&'a String> {
+            about.keys.iter().filter(|key| wanted(source, key)).collect()
+        };
+        let sources = model.sources.iter().filter(|(name, _)| meant(name));
+        let sources: Vec<_> = sources.map(|(name, about)| (name, keys(name, about))).collect();
+        let sources: Vec<_> = sources.into_iter().filter(|(_, keys)| !keys.is_empty()).collect();
+        let (source, keys) = some(self.source, &sources)?;
+        let source = *source;
         let reads = |store: &&ClusterSecretStore| sources_of(model, &store.name).contains(&source);
         let fitting: Vec<&ClusterSecretStore> = model.stores.values().filter(reads).collect();
         let all: Vec<&ClusterSecretStore> = model.stores.values().filter(|store| store.kubernetes.is_some()).collect();
         let store = *some(self.store, if self.fitting && !fitting.is_empty() { &fitting } else { &all })?;
-        Some(Goal { source, key: self.key.of::<&String>(&keys), store })
+        Some(Goal { source, key: self.key.of::<&String>(keys), store })
     }
 
     /// One of several things that only a case knows.

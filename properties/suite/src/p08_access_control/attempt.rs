@@ -4,15 +4,19 @@ use std::path::Path;
 
 use credence_cluster::operator;
 use credence_core::labels::Labels;
+use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target, expected_in};
 use serde_json::{Value, json};
 
 use super::aim::{Aim, Goal, sources_of};
 use super::call::{CORE, Call, EXTERNAL_SECRETS, RBAC, collection};
+use super::canary::{entitled, granted_beyond};
+use super::further::Further;
 use super::objects::{self, CENTRAL, OWN, VALUE};
-use super::route::{Identity, Labelling, Place, PodRoute, Reading, Reference, Route, Trespass};
+use super::route::{Consequence, GrantRoute, Identity, Labelling, Place, Reading, Reference, Route, Trespass};
 use crate::testbed::tenant::Rights;
 
+mod pods;
 mod stores;
 mod templates;
 
@@ -35,6 +39,8 @@ pub(super) struct Scene<'a> {
     pub(super) account: &'a str,
     /// What the tenant may do.
     pub(super) rights: Rights,
+    /// What it may do in the whole cluster.
+    pub(super) further: Further,
     /// Whether the tenant may use External Secrets Operator at all.
     pub(super) writes: bool,
     /// The API server.
@@ -58,6 +64,7 @@ impl<'a> Scene<'a> {
             neighbour: "neighbour",
             account: "tenant",
             rights,
+            further: Further::None,
             writes: true,
             server: "https://example.invalid",
             operator_token: Path::new("token"),
@@ -119,6 +126,8 @@ impl Scene<'_> {
 
 /// The requests of an attempt.
 pub(super) struct Attempt {
+    /// What the platform has, which the attempt is about.
+    pub(super) platform: Vec<Call>,
     /// What the tenant may do and does first.
     pub(super) prepare: Vec<Call>,
     /// The attempt itself.
@@ -131,92 +140,104 @@ pub(super) struct Attempt {
     pub(super) store: Option<String>,
     /// What uses the result, if there is one.
     pub(super) then: Option<Call>,
-    /// ExternalSecrets of the tenant's namespace that the operator then has to look at.
-    pub(super) awaits: Vec<String>,
-    /// Whether the operator had something else to look at before.
-    pub(super) changed: bool,
-    /// What it means if all of it is let through.
-    pub(super) admitted: Admitted,
+    /// What would show that it worked.
+    pub(super) consequence: Consequence,
+    /// Where that would be seen.
+    pub(super) seen: Seen,
 }
 
-/// What it means that an attempt is let through.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Admitted {
-    /// It is itself what must not be.
-    Trespass,
-    /// Nothing by itself: what counts is whether a value arrives.
-    Bytes,
-    /// This Secret must not come to be.
-    Product(String),
-    /// The field that names another namespace must not be in the answer.
-    Field(&'static str),
-    /// It cannot be seen here what comes of it, for this reason.
-    Blind(&'static str),
+/// Where it would be seen that an attempt worked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    /// The namespace of what follows.
+    pub(super) namespace: String,
+    /// The Secrets that would be made.
+    pub(super) secrets: Vec<String>,
+    /// What the operator looks at, by its path.
+    pub(super) object: Option<String>,
+    /// Whether the operator had something else to look at there before.
+    pub(super) changed: bool,
+    /// A user that would have rights.
+    pub(super) user: Option<String>,
+    /// The source that would be read or changed, and the key.
+    pub(super) source: Option<(SourceRef, String)>,
 }
 
 impl Attempt {
-    /// An attempt that counts by itself.
-    fn trespass(call: Call, harmless: Option<Call>) -> Self {
+    /// An attempt by `route`, whose consequence is in the answer or in the cluster as such.
+    fn of_route(scene: &Scene<'_>, route: Route, goal: &Goal<'_>, call: Call, harmless: Option<Call>) -> Self {
+        let source = Some((goal.source.clone(), goal.key.to_owned()));
         Self {
+            platform: Vec::new(),
             prepare: Vec::new(),
             call,
             harmless,
             exact: true,
             store: None,
             then: None,
-            awaits: Vec::new(),
-            changed: false,
-            admitted: Admitted::Trespass,
+            consequence: route.consequence(),
+            seen: Seen { namespace: scene.mine.to_owned(), source, ..Seen::default() },
         }
     }
 
-    /// An attempt that counts by what an ExternalSecret then has.
-    fn bytes(call: Call, harmless: Option<Call>, external_secret: &str) -> Self {
-        let awaits = vec![external_secret.to_owned()];
-        Self { awaits, admitted: Admitted::Bytes, ..Self::trespass(call, harmless) }
+    /// The same attempt, whose consequence is in the Secret of this ExternalSecret of the tenant's namespace.
+    fn read_by(mut self, scene: &Scene<'_>, external_secret: &str) -> Self {
+        self.seen.secrets = vec![external_secret.to_owned()];
+        self.seen.object = Some(format!("{}/{external_secret}", scene.external_secrets()));
+        self
     }
 
     /// The same attempt, if it is to create something, by a change of something harmless that exists. An attempt that has
     /// no harmless kind stays what it is.
     pub(super) fn afterwards(mut self) -> Self {
-        if matches!(self.admitted, Admitted::Bytes | Admitted::Product(_) | Admitted::Blind(_))
+        if self.seen.object.is_some()
             && let Some(harmless) = &self.harmless
             && let (Some(call), Some(twin)) = (self.call.afterwards(), harmless.afterwards())
         {
             self.prepare.push(harmless.clone().for_real());
             (self.call, self.harmless) = (call, Some(twin.dry_run()));
             // What uses it is new.
-            self.changed = self.then.is_none();
+            self.seen.changed = self.then.is_none();
         }
         self
     }
 
-    /// The attempt by `route`, under `name`. `None` if there is nothing to try it on.
+    /// The attempt by `route`, under `name`, after what the tenant is not entitled to, where there is such a thing. `None` if
+    /// there is nothing to try it on.
     pub(super) fn of(scene: &Scene<'_>, route: Route, aim: &Aim, name: &str) -> Option<Self> {
-        let goal = aim.at(scene.model)?;
+        let goal = aim.beyond(scene.model, &entitled(scene.model, scene.mine, scene.labels))?;
         match route {
-            Route::Read(place, how) => Some(read(scene, place, how, &goal)),
-            Route::CentralStore(how) => Some(central_store(scene, how, &goal, name)),
+            Route::Read(place, how) => Some(read(scene, route, (place, how), &goal)),
+            Route::CentralStore(how) => Some(central_store(scene, route, how, &goal, name)),
             Route::OwnStore(how) => stores::own(scene, how, &goal, name),
             Route::Platform(kind) => stores::platform(scene, kind, &goal, name),
             Route::Template(trick, disguise) => Some(templates::template(scene, trick, disguise, &goal, name)),
             Route::Webhook(caller) => Some(templates::webhook(scene, caller, &goal, name)),
-            Route::Label(how) => label(scene, how, aim, name),
+            Route::Label(how) => label(scene, how, aim, &goal, name),
             Route::Impersonate(whom) => impersonate(scene, whom, &goal),
             Route::Token(whom) => token(scene, whom, &goal),
-            Route::Pod(how) => Some(pod(scene, how, &goal, name)),
-            Route::Grant => Some(grant(scene, &goal, name)),
+            Route::Pod(how) => Some(pods::pod(scene, how, &goal, name)),
+            Route::Grant(how) => Some(grant(scene, how, &goal, name)),
             // They are no requests of a tenant.
             Route::Conditions | Route::StoreAccount => None,
         }
     }
 }
 
-/// Whether there is anything to try a trespass on, for a tenant with these rights and labels.
-pub(super) fn has_subject(model: &Model, rights: Rights, labels: &Labels, trespass: &Trespass) -> bool {
+/// Whether there is anything to try a trespass on, for a tenant with these rights and these labels of its namespace and of the
+/// neighbour's.
+pub(super) fn has_subject(
+    model: &Model,
+    rights: Rights,
+    (labels, neighbour): (&Labels, &Labels),
+    trespass: &Trespass,
+) -> bool {
     let Trespass { aim, route, .. } = trespass;
     match route {
-        Route::Conditions => aim.at(model).is_some(),
+        Route::Conditions => {
+            let own = entitled(model, "tenant", labels);
+            !granted_beyond(model, ("neighbour", neighbour), &own).is_empty()
+        }
         Route::StoreAccount => aim.at(model).is_some_and(|goal| {
             account(Identity::StoreAccount, &goal).is_some() && !sources_of(model, &goal.store.name).is_empty()
         }),
@@ -224,7 +245,7 @@ pub(super) fn has_subject(model: &Model, rights: Rights, labels: &Labels, trespa
     }
 }
 
-fn read(scene: &Scene<'_>, place: Place, how: Reading, goal: &Goal<'_>) -> Attempt {
+fn read(scene: &Scene<'_>, route: Route, (place, how): (Place, Reading), goal: &Goal<'_>) -> Attempt {
     let secrets = |namespace: &str| collection(CORE, Some(namespace), "secrets");
     let (namespace, name) = match place {
         Place::Source => (goal.source.namespace.as_str(), goal.source.name.clone()),
@@ -240,17 +261,17 @@ fn read(scene: &Scene<'_>, place: Place, how: Reading, goal: &Goal<'_>) -> Attem
         Reading::ListEverywhere => Call::get(secrets(scene.mine)),
         _ => by(scene.mine, &scene.private()),
     };
-    Attempt::trespass(by(namespace, &name), Some(own))
+    Attempt::of_route(scene, route, goal, by(namespace, &name), Some(own))
 }
 
-fn central_store(scene: &Scene<'_>, how: Reference, goal: &Goal<'_>, name: &str) -> Attempt {
+fn central_store(scene: &Scene<'_>, route: Route, how: Reference, goal: &Goal<'_>, name: &str) -> Attempt {
     let (source, key, own) = (goal.source.name.as_str(), goal.key, scene.own_store());
     let private = scene.private();
     // The same specification, once for a central store and once for the tenant's own.
     let spec = |kind: &str, store: &str, source: &str, key: &str| {
         let by = json!({ "storeRef": objects::store_ref(kind, store) });
         match how {
-            Reference::Spec => objects::reading(kind, store, source, key),
+            Reference::Spec | Reference::Apply => objects::reading(kind, store, source, key),
             Reference::Entry => {
                 let mut entry = objects::entry(source, key);
                 entry["sourceRef"] = by;
@@ -264,22 +285,38 @@ fn central_store(scene: &Scene<'_>, how: Reference, goal: &Goal<'_>, name: &str)
     };
     let stolen = spec(CENTRAL, &goal.store.name, source, key);
     let harmless = spec(OWN, &own, &private, VALUE);
-    Attempt::bytes(scene.create_external_secret(name, stolen), scene.harmless_external_secret(name, harmless), name)
+    let write = |spec: Value| match how {
+        Reference::Apply => {
+            let path = format!("{}/{name}", scene.external_secrets());
+            Call::apply(path, objects::external_secret(name, spec))
+        }
+        _ => scene.create_external_secret(name, spec),
+    };
+    let harmless = scene.writes.then(|| write(harmless).dry_run());
+    Attempt::of_route(scene, route, goal, write(stolen), harmless).read_by(scene, name)
 }
 
 /// Labels that would make the namespace ask for something: those of a target of which it has none yet. A label that
 /// the platform has given in part is its authorisation already, whoever adds the rest.
-fn label(scene: &Scene<'_>, how: Labelling, aim: &Aim, name: &str) -> Option<Attempt> {
-    let has = |(key, value): (&String, &String)| scene.labels.get(key) == Some(value);
+fn label(scene: &Scene<'_>, how: Labelling, aim: &Aim, goal: &Goal<'_>, name: &str) -> Option<Attempt> {
+    let nothing = Labels::new();
+    let (namespace, labels) = match how {
+        Labelling::Create => (name, &nothing),
+        _ => (scene.mine, scene.labels),
+    };
+    let has = |(key, value): (&String, &String)| labels.get(key) == Some(value);
     let ways = scene.model.targets.iter().flat_map(Target::asking_labels);
     let ways: Vec<Labels> = ways.filter(|way| !way.iter().any(has)).collect();
     let way = aim.any_of(&ways)?;
-    let mut labelled = scene.labels.clone();
+    let mut labelled = labels.clone();
     labelled.extend(way.clone());
-    let before = expected_in(scene.model, scene.mine, scene.labels);
-    let after = expected_in(scene.model, scene.mine, &labelled);
-    let awaits = after.iter().filter(|(copy, _)| !before.contains_key(*copy));
-    let awaits = awaits.map(|(_, target)| target.external_secret.clone()).collect();
+    let before = expected_in(scene.model, namespace, labels);
+    let after = expected_in(scene.model, namespace, &labelled);
+    let due = after.into_iter().filter(|(copy, _)| !before.contains_key(copy));
+    let (secrets, by): (Vec<String>, Vec<&str>) =
+        due.map(|(copy, target)| (copy, target.external_secret.as_str())).unzip();
+    let made_by =
+        by.first().map(|by| format!("{}/{by}", collection(EXTERNAL_SECRETS, Some(namespace), "externalsecrets")));
 
     let namespaces = collection(CORE, None, "namespaces");
     let itself = format!("{namespaces}/{}", scene.mine);
@@ -299,9 +336,11 @@ fn label(scene: &Scene<'_>, how: Labelling, aim: &Aim, name: &str) -> Option<Att
         Labelling::Create => Call::create(&namespaces, objects::object("v1", "Namespace", name, patch(labels))),
     };
     let harmless = Labels::from([("credence.dev/harmless".to_owned(), "true".to_owned())]);
-    let may = scene.rights == Rights::Owner && how != Labelling::Create;
+    let may = scene.further == Further::Namespaces || (scene.rights == Rights::Owner && how != Labelling::Create);
     let harmless = may.then(|| write(&harmless).dry_run());
-    Some(Attempt { awaits, admitted: Admitted::Bytes, ..Attempt::trespass(write(way), harmless) })
+    let mut attempt = Attempt::of_route(scene, Route::Label(how), goal, write(way), harmless);
+    (attempt.seen.namespace, attempt.seen.secrets, attempt.seen.object) = (namespace.to_owned(), secrets, made_by);
+    Some(attempt)
 }
 
 /// The namespace and name of the ServiceAccount of somebody.
@@ -328,7 +367,7 @@ fn impersonate(scene: &Scene<'_>, whom: Identity, goal: &Goal<'_>) -> Option<Att
     let harmless = secret(scene.mine, &scene.private()).acting_as(&own, Vec::new());
     // An account that does not read this source is refused as itself, by whomever it is acted for.
     let exact = whom != Identity::StoreAccount;
-    Some(Attempt { exact, ..Attempt::trespass(call, Some(harmless)) })
+    Some(Attempt { exact, ..Attempt::of_route(scene, Route::Impersonate(whom), goal, call, Some(harmless)) })
 }
 
 fn token(scene: &Scene<'_>, whom: Identity, goal: &Goal<'_>) -> Option<Attempt> {
@@ -338,51 +377,30 @@ fn token(scene: &Scene<'_>, whom: Identity, goal: &Goal<'_>) -> Option<Attempt> 
         let body = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
         Call::create(path, body)
     };
-    Some(Attempt::trespass(request(namespace, name), Some(request(scene.mine, scene.account))))
+    let own = Some(request(scene.mine, scene.account));
+    Some(Attempt::of_route(scene, Route::Token(whom), goal, request(namespace, name), own))
 }
 
-fn pod(scene: &Scene<'_>, how: PodRoute, goal: &Goal<'_>, name: &str) -> Attempt {
-    let pods = |namespace: &str| collection(CORE, Some(namespace), "pods");
-    let own = Call::create(pods(scene.mine), objects::pod(name, &scene.private())).dry_run();
-    let mut stolen = objects::pod(name, &goal.source.name);
-    match how {
-        PodRoute::AsOperator => {
-            stolen["spec"]["serviceAccountName"] = json!(operator::SERVICE_ACCOUNT);
-            Attempt::trespass(Call::create(pods(operator::NAMESPACE), stolen), Some(own))
+/// Rights for a user that nobody has ever heard of, so that it is seen that they come from here.
+fn grant(scene: &Scene<'_>, how: GrantRoute, goal: &Goal<'_>, name: &str) -> Attempt {
+    let bindings = |namespace: &str| collection(RBAC, Some(namespace), "rolebindings");
+    let binding = |user: &str| objects::binding("RoleBinding", name, user);
+    let beside = bindings(&goal.source.namespace);
+    let (platform, call) = match how {
+        GrantRoute::Beside => (Vec::new(), Call::create(beside, binding(name))),
+        GrantRoute::Existing => {
+            let subjects = json!({ "subjects": [objects::user(name)] });
+            let path = format!("{beside}/{name}");
+            (vec![Call::create(beside, binding("credence:nobody"))], Call::patch(path, subjects))
         }
-        PodRoute::ForeignVolume => {
-            stolen["spec"]["volumes"][0]["secret"]["namespace"] = json!(goal.source.namespace);
-            let call = Call::create(pods(scene.mine), stolen).dry_run();
-            let field = "/spec/volumes/0/secret/namespace";
-            Attempt { admitted: Admitted::Field(field), ..Attempt::trespass(call, Some(own)) }
+        GrantRoute::Everywhere => {
+            let object = objects::binding("ClusterRoleBinding", name, name);
+            (Vec::new(), Call::create(collection(RBAC, None, "clusterrolebindings"), object))
         }
-        // Only owners may add one to their own pods, and nothing else shows that the request is well formed.
-        PodRoute::Ephemeral if scene.rights == Rights::Owner => {
-            let container = json!([{ "name": "other", "image": "credence.invalid/none" }]);
-            let add = |namespace: &str| {
-                let path = format!("{}/{name}/ephemeralcontainers", pods(namespace));
-                Call::patch(path, json!({ "spec": { "ephemeralContainers": container } }))
-            };
-            let prepare = vec![Call::create(pods(scene.mine), objects::pod(name, &scene.private()))];
-            // Nobody has a pod of that name there.
-            let exact = false;
-            Attempt {
-                prepare,
-                exact,
-                ..Attempt::trespass(add(&goal.source.namespace), Some(add(scene.mine).dry_run()))
-            }
-        }
-        PodRoute::BesideTheSource | PodRoute::Ephemeral => {
-            Attempt::trespass(Call::create(pods(&goal.source.namespace), stolen), Some(own))
-        }
-    }
-}
-
-fn grant(scene: &Scene<'_>, goal: &Goal<'_>, name: &str) -> Attempt {
-    let bind = |namespace: &str| {
-        let binding = objects::role_binding(name, "view", scene.mine, scene.account);
-        Call::create(collection(RBAC, Some(namespace), "rolebindings"), binding)
     };
     let may = scene.rights != Rights::Edit;
-    Attempt::trespass(bind(&goal.source.namespace), may.then(|| bind(scene.mine).dry_run()))
+    let harmless = may.then(|| Call::create(bindings(scene.mine), binding(name)).dry_run());
+    let mut attempt = Attempt { platform, ..Attempt::of_route(scene, Route::Grant(how), goal, call, harmless) };
+    attempt.seen.user = Some(name.to_owned());
+    attempt
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
+use credence_report::route::RouteEnd;
 use http::Method;
 use http::header::CONTENT_TYPE;
 use kube::Client;
@@ -26,6 +27,8 @@ pub(super) const GENERATORS: &str = "/apis/generators.external-secrets.io/v1alph
 
 /// The parameter of a request that changes nothing.
 const DRY: &str = "dryRun=All";
+/// The parameter of a request that applies, which says who does.
+const APPLY: &str = "fieldManager=credence-tenant";
 
 /// Where the objects of a kind are, in a namespace or in the cluster.
 pub(super) fn collection(api: &str, namespace: Option<&str>, resource: &str) -> String {
@@ -73,7 +76,7 @@ impl Call {
 
     /// Writes this object's specification into one that exists. `None` if this creates none.
     pub(super) fn afterwards(&self) -> Option<Self> {
-        let spec = &self.body.as_ref()?["spec"];
+        let spec = self.body.as_ref()?.get("spec")?;
         let operation = json!([{ "op": "replace", "path": "/spec", "value": spec }]);
         Some(Self::new(Method::PATCH, self.created()?, Some(operation)))
     }
@@ -81,6 +84,11 @@ impl Call {
     /// Replaces an object.
     pub(super) fn replace(path: impl Into<String>, object: Value) -> Self {
         Self::new(Method::PUT, path.into(), Some(object))
+    }
+
+    /// Applies an object on the server's side.
+    pub(super) fn apply(path: impl Into<String>, object: Value) -> Self {
+        Self { query: vec![APPLY], ..Self::new(Method::PATCH, path.into(), Some(object)) }
     }
 
     /// Deletes an object without delay.
@@ -135,6 +143,7 @@ impl Call {
             target.push_str(parameter);
         }
         let kind = match (&self.method, &self.body) {
+            (&Method::PATCH, _) if self.query.contains(&APPLY) => "application/apply-patch+yaml",
             (&Method::PATCH, Some(Value::Array(_))) => "application/json-patch+json",
             (&Method::PATCH, _) => "application/merge-patch+json",
             _ => "application/json",
@@ -181,6 +190,16 @@ pub(super) enum Denial {
     Policy(String),
     /// An admission webhook, by name.
     Webhook(String),
+}
+
+impl Denial {
+    /// The end of a route that it refused.
+    pub(super) fn end(&self) -> RouteEnd {
+        match self {
+            Self::Rbac => RouteEnd::RefusedByRights,
+            Self::Policy(_) | Self::Webhook(_) => RouteEnd::RefusedByAdmission,
+        }
+    }
 }
 
 impl fmt::Display for Denial {

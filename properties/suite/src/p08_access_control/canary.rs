@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use credence_core::credential::Credential;
 use credence_core::labels::Labels;
+use credence_core::leak_scan::Leak;
 use credence_model::config::SourceRef;
 use credence_model::model::{ExpectedKeys, Model, expected_in};
 use credence_model::values::Values;
@@ -42,6 +43,14 @@ fn are_canaries(values: &Values) -> bool {
     values.values().all(is_canary)
 }
 
+/// The name of the tenant's own value among those that are looked for; it must be found.
+pub(super) const OWN_VALUE: &str = "its own";
+
+/// The first value that is not the tenant's own.
+pub(super) fn foreign<'a>(found: &BTreeSet<Leak<'a>>) -> Option<Leak<'a>> {
+    found.iter().find(|leak| leak.label != OWN_VALUE).copied()
+}
+
 /// A value of a source, by the source and the key.
 pub(super) type Place = (SourceRef, String);
 
@@ -65,6 +74,19 @@ pub(super) fn entitled(model: &Model, namespace: &str, labels: &Labels) -> BTree
         }
     }
     entitled
+}
+
+/// What copies in a namespace with these labels read as a single value each, without what is among `own`: the store, the source
+/// and the key.
+pub(super) fn granted_beyond(
+    model: &Model,
+    (namespace, labels): (&str, &Labels),
+    own: &BTreeSet<Place>,
+) -> BTreeSet<(String, SourceRef, String)> {
+    let authorised = expected_in(model, namespace, labels);
+    let fields = authorised.into_values().flat_map(|target| &target.fields);
+    let fields = fields.filter_map(|field| Some((field.store.clone(), field.source.clone(), field.property.clone()?)));
+    fields.filter(|(_, source, key)| !own.contains(&(source.clone(), key.clone()))).collect()
 }
 
 fn all_of<'a>(model: &'a Model, source: &'a SourceRef) -> impl Iterator<Item = Place> + 'a {

@@ -1,58 +1,46 @@
 //! The layers behind admission, each tested by itself: the conditions of a store, and the rights of its ServiceAccount.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use credence_cluster::operator;
 use credence_model::config::SourceRef;
-use credence_model::model::expected_in;
+use credence_report::route::RouteEnd;
 use credence_watch::wait::{self, Progress};
-use serde_json::Value;
+use kube::Client;
+use serde_json::{Value, json};
 
 use super::aim::{Aim, sources_of};
+use super::attempt::Seen;
 use super::call::{Answer, CORE, Call, Denial, EXTERNAL_SECRETS, collection};
-use super::canary::entitled;
+use super::canary::{entitled, granted_beyond};
+use super::error::{AccessError, request};
 use super::objects::{self, CENTRAL, VALUE};
+use super::pending::Pending;
+use super::reach;
 use super::route::Route;
-use super::stage::{AccessError, decoy, request};
+use super::rules::{Right, rights};
+use super::stage::decoy;
 use super::trial::Trial;
 
 impl Trial<'_> {
     /// An ExternalSecret that the operator itself writes passes every policy: in the tenant's namespace it must come to
-    /// nothing unless that is entitled to what it reads; in the neighbour's it must be served.
+    /// nothing, while the very same is served in the neighbour's, which is authorised for this source and key of this store.
     pub(super) async fn conditions(&mut self, aim: &Aim, name: &str) -> Result<(), AccessError> {
-        let title = Route::Conditions.title();
-        let Some(goal) = aim.at(self.scene.model) else { return Ok(()) };
-        let operator = self.operator().await?;
+        let route = Route::Conditions;
         let (mine, neighbour) = (self.scene.mine, self.scene.neighbour);
-        let mut write = async |namespace: &str, name: &str, spec: Value| {
-            let path = collection(EXTERNAL_SECRETS, Some(namespace), "externalsecrets");
-            let call = Call::create(path, objects::external_secret(name, spec));
-            let answer = call.send(&operator).await.map_err(request("write as the operator"))?.answer;
-            if answer == Answer::Admitted {
-                self.created.extend(call.created());
-            }
-            Ok::<_, AccessError>(answer)
-        };
-        let reads = objects::reading(CENTRAL, &goal.store.name, &goal.source.name, goal.key);
-        match write(mine, name, reads).await? {
-            Answer::Admitted => {
-                self.awaits.insert(name.to_owned(), false);
-                self.let_through.push(format!("{title}, in an ExternalSecret that the operator wrote"));
-            }
-            other => return Err(AccessError::Refused { act: "write as the operator", answer: other }),
-        };
-        let authorised = expected_in(self.scene.model, neighbour, self.neighbour);
-        let fields = authorised.values().flat_map(|target| &target.fields);
-        let twin = fields
-            .filter_map(|field| Some((field, field.property.as_ref()?)))
-            .find_map(|(field, key)| Some((field, key, self.sources.values(&field.source)?.get(key)?)));
-        let Some((field, key, value)) = twin else {
-            self.unknown(format!("{title}: the neighbour is authorised for no single value"));
+        let own = entitled(self.scene.model, mine, self.scene.labels);
+        let goals: Vec<_> = granted_beyond(self.scene.model, (neighbour, self.neighbour), &own).into_iter().collect();
+        let goal = aim.any_of(&goals);
+        let goal =
+            goal.and_then(|(store, source, key)| Some((store, source, key, self.sources.values(source)?.get(key)?)));
+        let Some((store, source, key, value)) = goal else {
+            self.nothing_to_try(route);
             return Ok(());
         };
+        let reads = objects::reading(CENTRAL, store, &source.name, key);
+        let operator = self.operator().await?;
         let twin = format!("{name}-twin");
-        let reads = objects::reading(CENTRAL, &field.store, &field.source.name, key);
-        let answer = write(neighbour, &twin, reads).await?;
-        if answer != Answer::Admitted {
-            return Err(AccessError::Refused { act: "write as the operator", answer });
-        }
+        self.write_as(&operator, neighbour, &twin, reads.clone()).await?;
         let served = wait::until(
             &self.env.observer,
             "the operator's ExternalSecret in the authorised namespace served",
@@ -64,42 +52,125 @@ impl Trial<'_> {
             },
         );
         if let Err(error) = served.await {
-            self.unknown(format!("{title}: {error}"));
+            self.not_told(route, format!("{route}: {error}"));
             return Ok(());
         }
-        let place = (goal.source.clone(), goal.key.to_owned());
-        match entitled(self.scene.model, mine, self.scene.labels).contains(&place) {
-            true => self.count(title, "for an authorised namespace"),
-            false => self.count(title, "for another namespace"),
+        self.write_as(&operator, mine, name, reads).await?;
+        let title = format!("{route}, in an ExternalSecret that the operator wrote");
+        let path = format!("{}/{name}", collection(EXTERNAL_SECRETS, Some(mine), "externalsecrets"));
+        let seen = Seen {
+            namespace: mine.to_owned(),
+            secrets: vec![name.to_owned()],
+            object: Some(path.clone()),
+            ..Seen::default()
+        };
+        self.let_through.push(title.clone());
+        let made = Some(path);
+        self.pending.push(Pending { title, route, seen, made });
+        Ok(())
+    }
+
+    async fn write_as(
+        &mut self,
+        operator: &Client,
+        namespace: &str,
+        name: &str,
+        spec: Value,
+    ) -> Result<(), AccessError> {
+        let act = "write as the operator";
+        let path = collection(EXTERNAL_SECRETS, Some(namespace), "externalsecrets");
+        let call = Call::create(path, objects::external_secret(name, spec));
+        let answer = call.send(operator).await.map_err(request(act))?.answer;
+        if answer != Answer::Admitted {
+            return Err(AccessError::Refused { act, answer });
         }
+        self.created.extend(call.created());
         Ok(())
     }
 
     /// The account of a store may get the sources that are read through it, and nothing else.
     pub(super) async fn store_account(&mut self, aim: &Aim) -> Result<(), AccessError> {
-        let title = Route::StoreAccount.title();
-        let Some(goal) = aim.at(self.scene.model) else { return Ok(()) };
+        let route = Route::StoreAccount;
+        let Some(goal) = aim.at(self.scene.model) else {
+            self.nothing_to_try(route);
+            return Ok(());
+        };
         let account = goal.store.kubernetes.as_ref().and_then(|provider| provider.service_account());
         let account = account.and_then(|account| Some((account.namespace.as_ref()?, &account.name)));
         let own = sources_of(self.scene.model, &goal.store.name);
         let Some((namespace, account)) = account.filter(|_| !own.is_empty()) else {
-            self.observation.add_context(&format!("{title}: nothing to try it on"), 1);
+            self.nothing_to_try(route);
             return Ok(());
         };
         let client = self.acting_as(namespace, account).await?;
         for source in &own {
             let reply = Call::get(at(source)).send(&client).await.map_err(request("read as a store"))?;
             if reply.answer != Answer::Admitted {
-                let what = format!("{title}: {account} cannot read its own source {source}: {:?}", reply.answer);
-                self.unknown(what);
+                let what = format!("{route}: {account} cannot read its own source {source}: {:?}", reply.answer);
+                self.not_told(route, what);
                 return Ok(());
             }
         }
-        let others: Vec<&SourceRef> = self.scene.model.sources.keys().filter(|source| !own.contains(source)).collect();
-        let mut calls: Vec<(String, Call)> = Vec::new();
-        for other in others {
-            calls.push((format!("read {other}"), Call::get(at(other))));
+        let beyond = self.beyond(&client, &own).await?;
+        if !beyond.is_empty() {
+            self.end(route, RouteEnd::Worked, "has rights beyond its sources");
+            let beyond: Vec<String> =
+                beyond.into_iter().map(|(right, place)| format!("{right} in {}", place.join(", "))).collect();
+            let store = &goal.store.name;
+            self.violated(format!("the account {account} of store {store} may {}", beyond.join("; ")));
         }
+        self.reads_nothing_else(&client, account, &own).await
+    }
+
+    /// What an account may do by its whole rules, beyond what every account may and beyond its sources, each with the
+    /// namespaces in which it may.
+    async fn beyond(
+        &mut self,
+        client: &Client,
+        own: &BTreeSet<&SourceRef>,
+    ) -> Result<BTreeMap<Right, Vec<String>>, AccessError> {
+        let nobody = self.nobody().await?;
+        let mut namespaces = self.scene.model.source_namespaces();
+        namespaces.extend([self.scene.mine, operator::NAMESPACE, "default", "kube-system"]);
+        let mut beyond: BTreeMap<Right, Vec<String>> = BTreeMap::new();
+        for namespace in namespaces {
+            let common = rights(&reach::rules(&nobody, namespace).await?);
+            let sources = own.iter().filter(|source| source.namespace == namespace);
+            let names: BTreeSet<&str> = sources.map(|source| source.name.as_str()).collect();
+            let all = rights(&reach::rules(client, namespace).await?);
+            for right in all.difference(&common).filter(|right| right.opens() && !right.gets(&names)) {
+                beyond.entry(right.clone()).or_default().push(namespace.to_owned());
+            }
+        }
+        Ok(beyond)
+    }
+
+    /// An account that nobody has bound.
+    async fn nobody(&mut self) -> Result<Client, AccessError> {
+        let (act, name) = ("make an account without rights", format!("{}-nobody", self.scene.tag));
+        let path = collection(CORE, Some(self.scene.neighbour), "serviceaccounts");
+        let call = Call::create(path, objects::object("v1", "ServiceAccount", &name, json!({})));
+        let answer = call.send(&self.admin).await.map_err(request(act))?.answer;
+        match answer {
+            Answer::Admitted => self.created.extend(call.created()),
+            // Another attempt of the same case has made it.
+            answer if answer == Answer::exists() => {}
+            answer => return Err(AccessError::Refused { act, answer }),
+        }
+        self.acting_as(self.scene.neighbour, &name).await
+    }
+
+    /// Shows by requests that an account reads nothing but its sources, each matched by the very same of an administrator.
+    async fn reads_nothing_else(
+        &mut self,
+        client: &Client,
+        account: &str,
+        own: &BTreeSet<&SourceRef>,
+    ) -> Result<(), AccessError> {
+        let route = Route::StoreAccount;
+        let others = self.scene.model.sources.keys().filter(|source| !own.contains(source));
+        let mut calls: Vec<(String, Call)> =
+            others.map(|other| (format!("read {other}"), Call::get(at(other)))).collect();
         let private = |namespace: &str| SourceRef { namespace: namespace.to_owned(), name: self.scene.private() };
         for tenant in [self.scene.mine, self.scene.neighbour].map(private) {
             calls.push((format!("read {tenant}"), Call::get(at(&tenant))));
@@ -119,12 +190,18 @@ impl Trial<'_> {
         }
         calls.push(("list the Secrets of the cluster".to_owned(), Call::get(collection(CORE, None, "secrets"))));
         for (what, call) in calls {
-            match call.send(&client).await.map_err(request("read as a store"))?.answer {
-                Answer::Denied(Denial::Rbac) => self.count(title, "refused by RBAC"),
+            let control = call.send(&self.admin).await.map_err(request("read as an administrator"))?.answer;
+            if control != Answer::Admitted {
+                self.not_told(route, format!("{route}: nobody can {what}: {control:?}"));
+                continue;
+            }
+            match call.send(client).await.map_err(request("read as a store"))?.answer {
+                Answer::Denied(Denial::Rbac) => self.end(route, RouteEnd::RefusedByRights, "refused by RBAC"),
                 Answer::Admitted => {
-                    self.violated(format!("the account {account} of store {} may {what}", goal.store.name));
+                    self.end(route, RouteEnd::Worked, "let through");
+                    self.violated(format!("the account {account} of a store may {what}"));
                 }
-                other => self.unknown(format!("{title}: to {what} ended with {other:?}")),
+                other => self.not_told(route, format!("{route}: to {what} ended with {other:?}")),
             }
         }
         Ok(())

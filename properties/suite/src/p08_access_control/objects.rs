@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::aim::Goal;
+use super::route::Workload;
 
 /// The kind of the stores that belong to the platform.
 pub(super) const CENTRAL: &str = "ClusterSecretStore";
@@ -113,25 +114,64 @@ pub(super) fn pushing(goal: &Goal<'_>, secret: &str) -> Value {
     })
 }
 
-/// A pod that mounts a Secret. No scheduler has this name, so that it never runs.
-pub(super) fn pod(name: &str, secret: &str) -> Value {
-    let container = json!({ "name": "main", "image": "credence.invalid/none",
-        "volumeMounts": [{ "name": "it", "mountPath": "/it" }] });
-    let volumes = json!([{ "name": "it", "secret": { "secretName": secret } }]);
-    let spec = json!({ "schedulerName": "credence.dev/none", "containers": [container], "volumes": volumes });
-    object("v1", "Pod", name, json!({ "spec": spec }))
+/// A container that the strictest Pod Security Standard lets pass.
+pub(super) fn container(name: &str) -> Value {
+    let context = json!({ "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] }, "runAsNonRoot": true,
+        "seccompProfile": { "type": "RuntimeDefault" } });
+    json!({ "name": name, "image": "credence.invalid/none", "securityContext": context })
 }
 
-/// A RoleBinding that gives a ServiceAccount a ClusterRole.
-pub(super) fn role_binding(name: &str, role: &str, namespace: &str, account: &str) -> Value {
-    let group = "rbac.authorization.k8s.io";
-    object(
-        "rbac.authorization.k8s.io/v1",
-        "RoleBinding",
-        name,
-        json!({
-            "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": role },
-            "subjects": [{ "kind": "ServiceAccount", "namespace": namespace, "name": account }],
-        }),
-    )
+fn pod_spec(secret: &str) -> Value {
+    let mut container = container("main");
+    container["volumeMounts"] = json!([{ "name": "it", "mountPath": "/it" }]);
+    let volumes = json!([{ "name": "it", "secret": { "secretName": secret } }]);
+    json!({ "schedulerName": "credence.dev/none", "containers": [container], "volumes": volumes })
+}
+
+/// A pod that mounts a Secret. No scheduler has this name, so that it never runs.
+pub(super) fn pod(name: &str, secret: &str) -> Value {
+    object("v1", "Pod", name, json!({ "spec": pod_spec(secret) }))
+}
+
+/// What makes such pods; it makes none where it has a choice.
+pub(super) fn workload(workload: Workload, name: &str, secret: &str) -> Value {
+    let labels = json!({ "credence.dev/pod": name });
+    let mut template = json!({ "metadata": { "labels": labels }, "spec": pod_spec(secret) });
+    let selector = json!({ "matchLabels": labels });
+    let replicas = |template: Value| json!({ "replicas": 0, "selector": selector, "template": template });
+    let job = |mut template: Value| {
+        template["spec"]["restartPolicy"] = json!("Never");
+        json!({ "suspend": true, "template": template })
+    };
+    let (version, kind, spec) = match workload {
+        Workload::Deployment => ("apps/v1", "Deployment", replicas(template)),
+        Workload::StatefulSet => {
+            let mut spec = replicas(template);
+            spec["serviceName"] = json!(name);
+            ("apps/v1", "StatefulSet", spec)
+        }
+        Workload::DaemonSet => {
+            // No node has it.
+            template["spec"]["nodeSelector"] = json!({ "credence.dev/none": "true" });
+            ("apps/v1", "DaemonSet", json!({ "selector": selector, "template": template }))
+        }
+        Workload::Job => ("batch/v1", "Job", job(template)),
+        Workload::CronJob => {
+            let spec = job(template);
+            let spec = json!({ "schedule": "0 0 1 1 *", "suspend": true, "jobTemplate": { "spec": spec } });
+            ("batch/v1", "CronJob", spec)
+        }
+    };
+    object(version, kind, name, json!({ "spec": spec }))
+}
+
+/// A user as the subject of a binding.
+pub(super) fn user(name: &str) -> Value {
+    json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name })
+}
+
+/// A RoleBinding or ClusterRoleBinding that gives a user the ClusterRole `edit`, which reads Secrets.
+pub(super) fn binding(kind: &str, name: &str, subject: &str) -> Value {
+    let role = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit" });
+    object("rbac.authorization.k8s.io/v1", kind, name, json!({ "roleRef": role, "subjects": [user(subject)] }))
 }

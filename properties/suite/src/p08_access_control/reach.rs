@@ -134,7 +134,11 @@ pub(super) async fn search(
     Ok(search)
 }
 
-async fn rules(client: &Client, namespace: &str) -> Result<Vec<ResourceRule>, ReachError> {
+/// The rules by which the owner of `client` may do things in a namespace.
+///
+/// # Errors
+/// When the API server does not say, or not all of it.
+pub(super) async fn rules(client: &Client, namespace: &str) -> Result<Vec<ResourceRule>, ReachError> {
     let spec = SelfSubjectRulesReviewSpec { namespace: Some(namespace.to_owned()) };
     let review = SelfSubjectRulesReview { spec, ..SelfSubjectRulesReview::default() };
     let reviews: Api<SelfSubjectRulesReview> = Api::all(client.clone());

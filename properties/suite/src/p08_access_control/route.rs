@@ -1,13 +1,13 @@
-//! The routes by which somebody could come by a value, and their generators. Pure.
+//! The routes by which somebody could come by a value. Pure.
 
-use std::fmt;
+use super::aim::Aim;
 
-use credence_model::model::Model;
-use proptest::prelude::*;
-use proptest::sample::select;
-use proptest::strategy::BoxedStrategy;
+mod consequence;
+mod generate;
+mod text;
 
-use super::aim::{Aim, aim};
+pub(super) use consequence::{ACCOUNT_TOKEN, BOOTSTRAP_TOKEN, Consequence};
+pub(super) use generate::trespass;
 
 /// One attempt.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ pub(super) enum Route {
     /// Let a pod read it.
     Pod(PodRoute),
     /// Give oneself the right.
-    Grant,
+    Grant(GrantRoute),
     /// Tested by itself: the conditions of a store, with an ExternalSecret that admission lets pass.
     Conditions,
     /// Tested by itself: what the ServiceAccount of a store may read.
@@ -82,6 +82,8 @@ pub(super) enum Reference {
     Extract,
     /// For all sources that a search finds.
     Find,
+    /// For all that it reads, written by a server-side apply.
+    Apply,
 }
 
 /// How a store of one's own pretends to be a central one.
@@ -200,234 +202,32 @@ pub(super) enum PodRoute {
     ForeignVolume,
     /// By an ephemeral container in a pod of that namespace.
     Ephemeral,
+    /// By a workload in the namespace of the source, whose pods a controller makes.
+    Workload(Workload),
 }
 
-/// Any attempt. The layers that are tested by themselves come as often as the routes of tenants with several forms.
-pub(super) fn trespass(model: &Model) -> BoxedStrategy<Trespass> {
-    let reading = select(vec![Reading::Get, Reading::List, Reading::Watch, Reading::ListEverywhere]);
-    let reference = select(vec![Reference::Spec, Reference::Entry, Reference::Extract, Reference::Find]);
-    let impostor = select(vec![
-        Impostor::AccountOfTheSameName,
-        Impostor::OperatorFile,
-        Impostor::OperatorLogin,
-        Impostor::ForeignAuthority,
-    ]);
-    let platform = select(vec![
-        PlatformKind::ClusterExternalSecret,
-        PlatformKind::ClusterSecretStore,
-        PlatformKind::ClusterGenerator,
-        PlatformKind::PushSecret,
-        PlatformKind::ClusterPushSecret,
-    ]);
-    let labelling =
-        select(vec![Labelling::Patch, Labelling::Replace, Labelling::Status, Labelling::Finalize, Labelling::Create]);
-    let pod =
-        select(vec![PodRoute::BesideTheSource, PodRoute::AsOperator, PodRoute::ForeignVolume, PodRoute::Ephemeral]);
-    let caller = select(vec![Caller::Generator, Caller::Store]);
-    let identity = select(vec![Identity::Operator, Identity::StoreAccount, Identity::Masters]);
-    let owner = select(vec![Identity::Operator, Identity::StoreAccount]);
-    let route = prop_oneof![
-        2 => (select(vec![Place::Source, Place::Neighbour]), reading).prop_map(|(place, how)| Route::Read(place, how)),
-        3 => reference.prop_map(Route::CentralStore),
-        3 => impostor.prop_map(Route::OwnStore),
-        2 => platform.prop_map(Route::Platform),
-        4 => template(),
-        2 => caller.prop_map(Route::Webhook),
-        3 => labelling.prop_map(Route::Label),
-        1 => identity.prop_map(Route::Impersonate),
-        1 => owner.prop_map(Route::Token),
-        2 => pod.prop_map(Route::Pod),
-        1 => Just(Route::Grant),
-        4 => Just(Route::Conditions),
-        2 => Just(Route::StoreAccount),
-    ];
-    (aim(model), route, prop::bool::weighted(0.3))
-        .prop_map(|(aim, route, afterwards)| Trespass { aim, route, afterwards })
-        .boxed()
+/// What makes pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Workload {
+    /// A Deployment.
+    Deployment,
+    /// A DaemonSet.
+    DaemonSet,
+    /// A StatefulSet.
+    StatefulSet,
+    /// A Job.
+    Job,
+    /// A CronJob.
+    CronJob,
 }
 
-fn template() -> BoxedStrategy<Route> {
-    let trick = select(vec![
-        Trick::Data,
-        Trick::Literal,
-        Trick::Label,
-        Trick::Annotation,
-        Trick::Rewrite,
-        Trick::ConfigMap,
-        Trick::Secret,
-        Trick::HostByName,
-        Trick::AccountToken,
-        Trick::BootstrapToken,
-        Trick::Target,
-    ]);
-    let disguise =
-        select(vec![Disguise::Plain, Disguise::Trimmed, Disguise::Argument, Disguise::Variable, Disguise::Pipe]);
-    (trick, disguise).prop_map(|(trick, disguise)| Route::Template(trick, disguise)).boxed()
-}
-
-impl Route {
-    /// What it does, as the report counts it.
-    pub(super) fn title(self) -> &'static str {
-        match self {
-            Self::Read(Place::Source, _) => "read a source",
-            Self::Read(Place::Neighbour, _) => "read another tenant's Secret",
-            Self::CentralStore(_) => "ExternalSecret on a central store",
-            Self::OwnStore(Impostor::AccountOfTheSameName) => "store with an account of the same name",
-            Self::OwnStore(Impostor::OperatorFile) => "store with the operator's token file",
-            Self::OwnStore(Impostor::OperatorLogin) => "store that the operator logs in to",
-            Self::OwnStore(Impostor::ForeignAuthority) => "store with another tenant's authority",
-            Self::Platform(PlatformKind::ClusterExternalSecret) => "ClusterExternalSecret",
-            Self::Platform(PlatformKind::ClusterSecretStore) => "ClusterSecretStore",
-            Self::Platform(PlatformKind::ClusterGenerator) => "ClusterGenerator",
-            Self::Platform(PlatformKind::PushSecret) => "PushSecret",
-            Self::Platform(PlatformKind::ClusterPushSecret) => "ClusterPushSecret",
-            Self::Template(Trick::HostByName, _) => "template with getHostByName",
-            Self::Template(Trick::AccountToken | Trick::BootstrapToken, _) => "template of a token type",
-            Self::Template(Trick::Target, _) => "template with another target",
-            Self::Template(..) => "template with getSecretKey",
-            Self::Webhook(Caller::Generator) => "webhook generator",
-            Self::Webhook(Caller::Store) => "webhook store",
-            Self::Label(Labelling::Create) => "create a labelled namespace",
-            Self::Label(_) => "label the own namespace",
-            Self::Impersonate(_) => "impersonate",
-            Self::Token(_) => "mint a token",
-            Self::Pod(_) => "pod",
-            Self::Grant => "RoleBinding beside the source",
-            Self::Conditions => "store conditions alone",
-            Self::StoreAccount => "rights of a store alone",
-        }
-    }
-}
-
-impl Route {
-    /// Which of the forms that share its title it is; none if it is the only one.
-    fn form(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Read(_, Reading::Get) => "by name",
-            Self::Read(_, Reading::List) => "by a list of its namespace",
-            Self::Read(_, Reading::Watch) => "by a watch of its namespace",
-            Self::Read(_, Reading::ListEverywhere) => "by a list of the cluster",
-            Self::CentralStore(Reference::Spec) => "for all that it reads",
-            Self::CentralStore(Reference::Entry) => "for one value alone",
-            Self::CentralStore(Reference::Extract) => "for a whole source",
-            Self::CentralStore(Reference::Find) => "for all sources that a search finds",
-            Self::Template(Trick::Data, _) => "in a value",
-            Self::Template(Trick::Literal, _) => "in a literal template",
-            Self::Template(Trick::Label, _) => "in a label",
-            Self::Template(Trick::Annotation, _) => "in an annotation",
-            Self::Template(Trick::Rewrite, _) => "where keys are renamed",
-            Self::Template(Trick::ConfigMap, _) => "in a ConfigMap",
-            Self::Template(Trick::Secret, _) => "in a Secret",
-            Self::Template(Trick::AccountToken, _) => "of a ServiceAccount",
-            Self::Template(Trick::BootstrapToken, _) => "for bootstrapping",
-            Self::Label(Labelling::Patch) => "by a patch",
-            Self::Label(Labelling::Replace) => "by an update",
-            Self::Label(Labelling::Status) => "by a patch of its status",
-            Self::Label(Labelling::Finalize) => "by its finalizers",
-            Self::Impersonate(identity) | Self::Token(identity) => match identity {
-                Identity::Operator => "of External Secrets Operator",
-                Identity::StoreAccount => "of the ServiceAccount of a store",
-                Identity::Masters => "of an administrator in system:masters",
-            },
-            Self::Pod(PodRoute::BesideTheSource) => "in the namespace of the source",
-            Self::Pod(PodRoute::AsOperator) => "in the namespace of the operator, with its ServiceAccount",
-            Self::Pod(PodRoute::ForeignVolume) => "with a volume that names another namespace",
-            Self::Pod(PodRoute::Ephemeral) => "by an ephemeral container in the namespace of the source",
-            Self::OwnStore(_)
-            | Self::Platform(_)
-            | Self::Template(Trick::HostByName | Trick::Target, _)
-            | Self::Webhook(_)
-            | Self::Label(Labelling::Create)
-            | Self::Grant
-            | Self::Conditions
-            | Self::StoreAccount => return None,
-        })
-    }
-}
-
-/// Its title, with its form: `pod, in the namespace of the source`.
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.title())?;
-        self.form().map_or(Ok(()), |form| write!(f, ", {form}"))
-    }
-}
-
-/// Its route, and whether that is taken by changing something harmless.
-impl fmt::Display for Trespass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.route.fmt(f)?;
-        f.write_str(if self.afterwards { ", as a change of something harmless" } else { "" })
-    }
-}
-
-impl Disguise {
-    /// An action of the template language that calls `function` with its `arguments`, all quoted.
-    pub(super) fn call(self, function: &str, arguments: &[&str]) -> String {
-        let quoted: Vec<String> = arguments.iter().map(|argument| format!("{argument:?}")).collect();
-        let all = quoted.join(" ");
-        match self {
-            Self::Plain => format!("{{{{ {function} {all} }}}}"),
-            Self::Trimmed => format!("{{{{- {function} {all} -}}}}"),
-            Self::Argument => format!("{{{{ print ({function} {all}) }}}}"),
-            Self::Variable => format!("{{{{ $x := {function} {all} }}}}{{{{ $x }}}}"),
-            Self::Pipe => {
-                let (last, before) =
-                    quoted.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
-                format!("{{{{ {last}\n| {function} {} }}}}", before.join(" "))
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use proptest::strategy::ValueTree;
-    use rstest::rstest;
-
-    use super::*;
-    use crate::generate;
-
-    #[rstest]
-    #[case(Disguise::Plain, "{{ f \"a\" \"b\" }}")]
-    #[case(Disguise::Trimmed, "{{- f \"a\" \"b\" -}}")]
-    #[case(Disguise::Argument, "{{ print (f \"a\" \"b\") }}")]
-    #[case(Disguise::Variable, "{{ $x := f \"a\" \"b\" }}{{ $x }}")]
-    #[case(Disguise::Pipe, "{{ \"b\"\n| f \"a\" }}")]
-    fn every_disguise_is_the_same_call(#[case] disguise: Disguise, #[case] expected: &str) {
-        assert_eq!(disguise.call("f", &["a", "b"]), expected);
-    }
-
-    #[test]
-    fn three_hundred_attempts_go_by_every_route() {
-        let titles: BTreeSet<&str> = (0..300)
-            .map(|index| {
-                let mut runner = generate::runner(7, "p08", index);
-                trespass(&Model::default()).new_tree(&mut runner).unwrap().current().route.title()
-            })
-            .collect();
-        assert_eq!(titles.len(), 26, "{titles:?}");
-    }
-
-    #[test]
-    fn a_reason_tells_routes_of_one_title_apart() {
-        let routes = (0..2_000).map(|index| {
-            let mut runner = generate::runner(7, "p08", index);
-            trespass(&Model::default()).new_tree(&mut runner).unwrap().current().route
-        });
-        let mut by_text: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for route in routes {
-            // A template does the same in any disguise.
-            let form = match route {
-                Route::Template(trick, _) => format!("{trick:?}"),
-                route => format!("{route:?}"),
-            };
-            by_text.entry(route.to_string()).or_default().insert(form);
-        }
-        let alike: Vec<_> = by_text.iter().filter(|(_, forms)| forms.len() > 1).collect();
-        assert!(alike.is_empty(), "{alike:?}");
-        assert!(by_text.contains_key("impersonate, of External Secrets Operator"), "{by_text:?}");
-    }
+/// How somebody could give rights to a user of its own choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GrantRoute {
+    /// By a RoleBinding beside the source.
+    Beside,
+    /// By a subject more in a RoleBinding that is beside the source already.
+    Existing,
+    /// By a ClusterRoleBinding.
+    Everywhere,
 }

@@ -1,6 +1,6 @@
 //! What an attack takes place in: two namespaces, a tenant in one of them, and what is its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use credence_cluster::cluster::Description;
 use credence_cluster::evidence::sink::Receiver;
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, agent};
-use credence_core::leak_scan::{LeakScan, LeakScanError, Unsearchable};
+use credence_core::leak_scan::LeakScan;
 use credence_model::model::expected_in;
 use credence_report::verdict::Outcome;
-use credence_watch::wait::{self, Progress, WaitError};
+use credence_watch::wait::{self, Progress};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::PostParams;
 use kube::{Api, Client};
@@ -21,73 +21,21 @@ use serde_json::{Value, json};
 use super::Attack;
 use super::attempt::Scene;
 use super::call::{Answer, CORE, Call, EXTERNAL_SECRETS, Reply, collection};
-use super::canary::{self, entitled};
+use super::canary::{self, OWN_VALUE, entitled};
+use super::error::{AccessError, request};
 use super::objects::{self, OWN, VALUE};
-use super::reach::{Kinds, ReachError};
+use super::reach::Kinds;
 use super::route::{Impostor, PlatformKind, Route};
 use super::trial::Trial;
 use crate::observation::Observation;
 use crate::testbed::TestBed;
 use crate::testbed::deploy::wait_for_root_ca;
-use crate::testbed::namespaces::{self, Lease, NamespaceError};
-use crate::testbed::sources::{SharedLease, SourceError};
-use crate::testbed::tenant::{Tenant, TenantError};
+use crate::testbed::namespaces::{self, Lease};
+use crate::testbed::sources::SharedLease;
+use crate::testbed::tenant::Tenant;
 
 /// How often the state of a store is asked for, which is not watched for the run.
 const EVERY: Duration = Duration::from_millis(30);
-
-/// Why an attack could not take place.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum AccessError {
-    /// A namespace could not be used.
-    #[error("failed to prepare the namespaces")]
-    Namespace(#[from] NamespaceError),
-    /// A source could not be given a value.
-    #[error("failed to prepare the sources")]
-    Source(#[from] SourceError),
-    /// There is no tenant.
-    #[error("failed to make a tenant")]
-    Tenant(#[from] TenantError),
-    /// There was no answer, or not the one that is needed.
-    #[error("failed to {act}")]
-    Request {
-        /// What was tried.
-        act: &'static str,
-        /// The cause.
-        #[source]
-        source: Box<kube::Error>,
-    },
-    /// Something that the case needs was refused.
-    #[error("failed to {act}: {answer:?}")]
-    Refused {
-        /// What was tried.
-        act: &'static str,
-        /// The answer.
-        answer: Answer,
-    },
-    /// Something that the case needs did not happen.
-    #[error("failed to prepare the case")]
-    Wait(#[from] WaitError),
-    /// What the tenant may read could not be told.
-    #[error("failed to search what the tenant may read")]
-    Reach(#[from] ReachError),
-    /// There are too many values to search for.
-    #[error("failed to prepare the search")]
-    Scan(#[from] LeakScanError),
-    /// A value cannot be searched for, so that finding nothing would prove nothing.
-    #[error("failed to prepare the search: {0}")]
-    Unsearchable(Unsearchable),
-    /// The tenant has no server.
-    #[error("failed to start a server of the tenant's own")]
-    Receiver(#[source] std::io::Error),
-    /// Nobody can act as the operator or a store.
-    #[error("failed to act as a ServiceAccount")]
-    Client(#[source] credence_cluster::cluster::ClusterError),
-}
-
-pub(super) fn request(act: &'static str) -> impl FnOnce(kube::Error) -> AccessError {
-    move |source| AccessError::Request { act, source: Box::new(source) }
-}
 
 /// A case, and where it takes place.
 #[derive(Clone, Copy)]
@@ -167,6 +115,7 @@ async fn as_tenant(
         neighbour: &neighbour.name,
         account: &tenant.name,
         rights: attack.rights,
+        further: attack.further,
         writes: true,
         server: env.cluster.description.url_inside(),
         operator_token,
@@ -176,6 +125,7 @@ async fn as_tenant(
     if wants(|route| matches!(route, Route::Label(_))) {
         scene.namespace = namespace(&admin, &mine.name).await?;
     }
+    attack.further.give(&admin, scene.run, (&mine.name, &tenant.name), created).await?;
     let private = [Credential::random(), Credential::random()];
     own(&admin, tenant, &mut scene, &private, created).await?;
     if wants(|route| route == Route::OwnStore(Impostor::ForeignAuthority)) {
@@ -198,8 +148,9 @@ async fn as_tenant(
         private: &private[0],
         receiver,
         created,
-        awaits: BTreeMap::new(),
-        products: Vec::new(),
+        pending: Vec::new(),
+        worked: Vec::new(),
+        refused_by_operator: false,
         let_through: Vec::new(),
         observation: Observation::of(Outcome::Held),
     };
@@ -212,9 +163,6 @@ async fn as_tenant(
     trial.judge().await?;
     Ok(trial.observation)
 }
-
-/// The name of the tenant's own value among those that are looked for; it must be found.
-pub(super) const OWN_VALUE: &str = "its own";
 
 /// What the tenant is not entitled to, and its own value as the proof that the search works.
 fn scan(scene: &Scene<'_>, sources: &SharedLease, private: &[Credential; 2]) -> Result<LeakScan, AccessError> {
@@ -271,7 +219,15 @@ async fn own(
         let value = value.expose_str().unwrap_or_default().to_owned();
         secret.string_data = Some([(VALUE.to_owned(), value)].into());
         let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-        secrets.create(&PostParams::default(), &secret).await.map_err(request("make a Secret of a tenant's own"))?;
+        let act = "make a Secret of a tenant's own";
+        match secrets.create(&PostParams::default(), &secret).await {
+            // A configuration may let nobody make a Secret by hand.
+            Err(kube::Error::Api(status)) if [403, 422].contains(&status.code) => {
+                let secrets: Api<Secret> = Api::namespaced(admin.clone(), namespace);
+                secrets.create(&PostParams::default(), &secret).await.map_err(request(act))?;
+            }
+            made => drop(made.map_err(request(act))?),
+        }
         created.push(format!("{}/{}", collection(CORE, Some(namespace), "secrets"), scene.private()));
     }
     let act = "make the tenant's own store";

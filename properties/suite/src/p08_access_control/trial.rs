@@ -1,7 +1,8 @@
 //! One attack under way: attempts, their twins, and the judgement.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use credence_cluster::apply::RUN_LABEL;
 use credence_cluster::evidence::sink::Receiver;
@@ -9,24 +10,31 @@ use credence_cluster::operator;
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
-use credence_core::leak_scan::{Leak, LeakScan};
+use credence_core::leak_scan::LeakScan;
+use credence_report::route::RouteEnd;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::wait::{self, Progress, WaitError};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
 use serde_json::Value;
 
-use super::attempt::{Admitted, Attempt, Scene};
+use super::attempt::{Attempt, Scene};
 use super::call::{Answer, Call, Denial, Reply};
+use super::canary::{OWN_VALUE, foreign};
+use super::error::{AccessError, request};
 use super::objects::VALUE;
+use super::pending::Pending;
 use super::reach::{self, Kinds};
 use super::route::{Route, Trespass};
-use super::stage::{AccessError, OWN_VALUE, looked_at, request};
+
 use crate::observation::{self, Observation};
 use crate::testbed::sources::SharedLease;
 use crate::testbed::tenant::{self, Tenant};
 use crate::testbed::{HOLD, TestBed};
 
+/// How long what the operator refused must stay refused: it tries again after a second (ESO,
+/// `pkg/controllers/common`, `BuildRateLimiter`).
+const OUTLASTS: Duration = Duration::from_millis(1_300);
 /// An attack under way.
 pub(super) struct Trial<'a> {
     pub(super) env: &'a Arc<TestBed>,
@@ -45,11 +53,12 @@ pub(super) struct Trial<'a> {
     pub(super) receiver: Option<Receiver>,
     /// What has to be removed, by path.
     pub(super) created: &'a mut Vec<String>,
-    /// ExternalSecrets of the tenant's namespace that the operator has to look at, and whether it had something else to
-    /// look at before.
-    pub(super) awaits: BTreeMap<String, bool>,
-    /// Secrets of the tenant's namespace that must not come to be, each with what made it.
-    pub(super) products: Vec<(String, String)>,
+    /// What was let through and is the operator's to answer.
+    pub(super) pending: Vec<Pending>,
+    /// The titles of those that are judged and worked.
+    pub(super) worked: Vec<String>,
+    /// Whether the operator refused something, which it tries again.
+    pub(super) refused_by_operator: bool,
     /// What was let through so far, any of which may have brought what is found at the end.
     pub(super) let_through: Vec<String>,
     pub(super) observation: Observation,
@@ -66,17 +75,26 @@ impl Trial<'_> {
             _ => {}
         }
         let Some(mut attempt) = Attempt::of(&self.scene, *route, aim, &name) else {
-            self.observation.add_context(&format!("{}: nothing to try it on", route.title()), 1);
+            self.nothing_to_try(*route);
             return Ok(());
         };
         if *afterwards {
             attempt = attempt.afterwards();
         }
+        for call in &attempt.platform {
+            let call = call.clone().labelled(RUN_LABEL, self.scene.run);
+            let answer = call.send(&self.admin).await.map_err(request("prepare what an attempt is about"))?.answer;
+            if answer != Answer::Admitted {
+                self.not_told(*route, format!("{trespass}: what it is about could not be made: {answer:?}"));
+                return Ok(());
+            }
+            self.created.extend(call.created());
+        }
         for call in &attempt.prepare {
             let reply = self.send(call, trespass).await?;
             // An attempt of the same case may have made it.
             if reply.answer != Answer::Admitted && reply.answer != Answer::exists() {
-                self.unknown(format!("{trespass}: it could not be prepared: {:?}", reply.answer));
+                self.not_told(*route, format!("{trespass}: it could not be prepared: {:?}", reply.answer));
                 return Ok(());
             }
         }
@@ -84,19 +102,20 @@ impl Trial<'_> {
         match &reply.answer {
             Answer::Admitted => self.admitted(trespass, &attempt, &reply).await,
             Answer::Denied(Denial::Policy(name)) if !self.scene.model.admission_policies.contains(name) => {
-                self.unknown(format!("{trespass}: refused by policy {name}, which is none of the configuration's"));
+                let why = format!("{trespass}: refused by policy {name}, which is none of the configuration's");
+                self.not_told(*route, why);
                 Ok(())
             }
             Answer::Denied(denial) => self.justify(trespass, &attempt, denial).await,
             Answer::Failed(why) => {
-                self.unknown(format!("{trespass}: the attempt failed with {why}, which is no refusal"));
+                self.not_told(*route, format!("{trespass}: the attempt failed with {why}, which is no refusal"));
                 Ok(())
             }
         }
     }
 
     /// Sends a request of the tenant, notes what it makes, and looks for values in the answer.
-    async fn send(&mut self, call: &Call, trespass: &Trespass) -> Result<Reply, AccessError> {
+    pub(super) async fn send(&mut self, call: &Call, trespass: &Trespass) -> Result<Reply, AccessError> {
         let call = call.clone().labelled(RUN_LABEL, self.scene.run);
         let reply = call.send(&self.tenant.client).await.map_err(request("try a route"))?;
         if reply.answer == Answer::Admitted {
@@ -111,76 +130,33 @@ impl Trial<'_> {
         Ok(reply)
     }
 
-    /// What it means that an attempt was let through.
-    async fn admitted(&mut self, trespass: &Trespass, attempt: &Attempt, reply: &Reply) -> Result<(), AccessError> {
-        let title = trespass.route.title();
-        match &attempt.admitted {
-            Admitted::Trespass => {
-                self.count(title, "let through");
-                self.violated(format!("{} could: {trespass}", self.who()));
-                return Ok(());
-            }
-            Admitted::Field(pointer) => {
-                let kept: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-                self.count(title, "without effect");
-                if kept.pointer(pointer).is_some() {
-                    self.violated(format!("{trespass}: the API server keeps {pointer}, which names another namespace"));
-                }
-                return Ok(());
-            }
-            Admitted::Blind(why) => {
-                self.count(title, "let through");
-                self.unknown(format!("{trespass}: let through, and {why}"));
-                return Ok(());
-            }
-            Admitted::Product(secret) => self.products.push((secret.clone(), trespass.to_string())),
-            Admitted::Bytes => {}
-        }
-        if let Some(path) = &attempt.store {
-            looked_at(&self.admin, path).await?;
-        }
-        if let Some(then) = &attempt.then {
-            let reply = self.send(then, trespass).await?;
-            match reply.answer {
-                Answer::Admitted => {}
-                Answer::Denied(denial) => {
-                    self.count(title, &format!("of no use, by {denial}"));
-                    return Ok(());
-                }
-                Answer::Failed(why) => {
-                    self.unknown(format!("{trespass}: what uses it failed with {why}, which is no refusal"));
-                    return Ok(());
-                }
-            }
-        }
-        self.count(title, "let through");
-        self.let_through.push(trespass.to_string());
-        self.awaits.extend(attempt.awaits.iter().map(|name| (name.clone(), attempt.changed)));
-        Ok(())
-    }
-
     /// Shows that a refusal was for the right reason: a request like it is let through.
     async fn justify(&mut self, trespass: &Trespass, attempt: &Attempt, denial: &Denial) -> Result<(), AccessError> {
         if let Some(harmless) = &attempt.harmless {
             let answer = harmless.send(&self.tenant.client).await.map_err(request("try a twin"))?.answer;
             if answer != Answer::Admitted {
-                self.unknown(format!("{trespass}: refused by {denial}, and so is what must be allowed: {answer:?}"));
+                let why = format!("{trespass}: refused by {denial}, and so is what must be allowed: {answer:?}");
+                self.not_told(trespass.route, why);
                 return Ok(());
             }
         }
         // A policy sees only what is well formed, so that the tenant's own twin says all there is to say.
         if attempt.exact && (*denial == Denial::Rbac || attempt.harmless.is_none()) {
             let call = attempt.call.clone().dry_run();
+            let is_good = |answer: &Answer| {
+                matches!(answer, Answer::Admitted | Answer::Denied(Denial::Policy(_) | Denial::Webhook(_)))
+            };
             let mut answer = call.send(&self.admin).await.map_err(request("try a twin"))?.answer;
-            if answer != Answer::Admitted {
+            if !is_good(&answer) {
                 answer = call.send(&self.operator().await?).await.map_err(request("try a twin"))?.answer;
             }
-            if !matches!(answer, Answer::Admitted | Answer::Denied(Denial::Policy(_) | Denial::Webhook(_))) {
-                self.unknown(format!("{trespass}: refused by {denial}, but nobody can do it: {answer:?}"));
+            if !is_good(&answer) {
+                let why = format!("{trespass}: refused by {denial}, but nobody can do it: {answer:?}");
+                self.not_told(trespass.route, why);
                 return Ok(());
             }
         }
-        self.count(trespass.route.title(), &format!("refused by {denial}"));
+        self.end(trespass.route, denial.end(), &format!("refused by {denial}"));
         Ok(())
     }
 
@@ -203,29 +179,7 @@ impl Trial<'_> {
     /// Lets the operator serve the tenant's own ExternalSecret, waits until it has looked at all others, and searches.
     pub(super) async fn judge(&mut self) -> Result<(), AccessError> {
         self.live_canary().await?;
-        let (env, mine) = (self.env, self.scene.mine);
-        let what = format!("the operator looks at all ExternalSecrets of {mine}");
-        let looked = wait::until(&env.observer, &what, env.provisioning_bound(), |view| {
-            let unseen = self.awaits.iter().find(|(name, changed)| {
-                let ready = view.external_secret(mine, name).and_then(|seen| seen.ready.as_deref());
-                let secret = view.secret(mine, name);
-                !match changed {
-                    false => ready.is_some() || secret.is_some(),
-                    // It served the tenant's own value before.
-                    true => {
-                        ready.is_some_and(|ready| ready.starts_with("Ready=False"))
-                            || secret.is_some_and(|secret| secret.data.get(VALUE) != Some(self.private))
-                    }
-                }
-            });
-            match unseen {
-                Some((name, _)) => Progress::NotYet(format!("it has not looked at {name}")),
-                None => Progress::Done(()),
-            }
-        });
-        if let Err(error) = looked.await {
-            self.unknown(error.to_string());
-        }
+        self.judge_pending().await?;
         self.hold().await;
         self.search().await
     }
@@ -254,10 +208,12 @@ impl Trial<'_> {
 
     /// Nothing may arrive while the operator is seen to work.
     async fn hold(&mut self) {
-        let (scan, mine, products) = (&self.scan, self.scene.mine, &self.products);
+        let (scan, mine, products) = (&self.scan, self.scene.mine, &self.products());
         let what = format!("{mine} without values of others");
-        let held = wait::hold(&self.env.observer, &what, HOLD, |view| {
-            if let Some((name, made_by)) = products.iter().find(|(name, _)| view.secret(mine, name).is_some()) {
+        let window = if self.refused_by_operator { OUTLASTS } else { HOLD };
+        let held = wait::hold(&self.env.observer, &what, window, |view| {
+            let made = |(namespace, name, _): &&(String, String, String)| view.secret(namespace, name).is_some();
+            if let Some((_, name, made_by)) = products.iter().find(made) {
                 return Err(format!("{name} was made by way of \"{made_by}\""));
             }
             for (name, secret) in view.secrets(mine) {
@@ -300,8 +256,8 @@ impl Trial<'_> {
         Ok(())
     }
 
-    fn who(&self) -> String {
-        format!("a tenant with {} in {}", self.scene.rights, self.scene.mine)
+    pub(super) fn who(&self) -> String {
+        format!("a tenant with {} in {}{}", self.scene.rights, self.scene.mine, self.scene.further)
     }
 
     /// The routes that may have brought what is found only at the end.
@@ -316,8 +272,29 @@ impl Trial<'_> {
         verdict::violated(format!("{} obtained {value}: it is in {place}", self.who()))
     }
 
-    pub(super) fn count(&mut self, title: &str, end: &str) {
-        self.observation.count(&format!("{title}: {end}"));
+    /// Counts what came of a route, as evidence.
+    pub(super) fn end(&mut self, route: Route, end: RouteEnd, how: &str) {
+        self.observation.end_route(&route.to_string(), end);
+        self.observation.count(&format!("{}: {how}", route.title()));
+    }
+
+    /// Counts that there was nothing to try a route on.
+    pub(super) fn nothing_to_try(&mut self, route: Route) {
+        self.observation.end_route(&route.to_string(), RouteEnd::NothingToTry);
+        self.observation.add_context(&format!("{}: nothing to try it on", route.title()), 1);
+    }
+
+    /// Ends as unknown, because it cannot be told what came of a route.
+    pub(super) fn not_told(&mut self, route: Route, why: String) {
+        self.observation.end_route(&route.to_string(), RouteEnd::NotTold);
+        self.unknown(why);
+    }
+
+    /// Ends as violated: a route worked, as its answer or the cluster shows at once.
+    pub(super) fn could(&mut self, trespass: &Trespass) {
+        self.end(trespass.route, RouteEnd::Worked, "let through");
+        let text = trespass.route.consequence().text();
+        self.violated(format!("{} could: {trespass}: {text}", self.who()));
     }
 
     pub(super) fn violated(&mut self, why: String) {
@@ -332,9 +309,4 @@ impl Trial<'_> {
     fn end_as(&mut self, end: Outcome) {
         self.observation.outcome = verdict::worse(self.observation.outcome.clone(), end);
     }
-}
-
-/// The first value that is not the tenant's own.
-fn foreign<'a>(found: &BTreeSet<Leak<'a>>) -> Option<Leak<'a>> {
-    found.iter().find(|leak| leak.label != OWN_VALUE).copied()
 }

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::{Admitted, Attempt, Scene};
+use super::{Attempt, Scene};
 use crate::p08_access_control::aim::Goal;
 use crate::p08_access_control::call::{CORE, Call, EXTERNAL_SECRETS, GENERATORS, PUSH_SECRETS, collection};
 use crate::p08_access_control::objects::{self, CENTRAL, OWN};
-use crate::p08_access_control::route::{Disguise, Impostor, PlatformKind};
+use crate::p08_access_control::route::{Disguise, Impostor, PlatformKind, Route};
 
 /// A store of the tenant's own that reads the source.
 pub(super) fn own(scene: &Scene<'_>, how: Impostor, goal: &Goal<'_>, name: &str) -> Option<Attempt> {
@@ -14,7 +14,6 @@ pub(super) fn own(scene: &Scene<'_>, how: Impostor, goal: &Goal<'_>, name: &str)
     let (source, key) = (&goal.source.name, goal.key);
     let mut reads = objects::reading(OWN, name, source, key);
     let mut prepare = Vec::new();
-    let mut admitted = Admitted::Bytes;
     let provider = match how {
         Impostor::AccountOfTheSameName => {
             let account = &goal.store.kubernetes.as_ref()?.service_account()?.name;
@@ -30,15 +29,11 @@ pub(super) fn own(scene: &Scene<'_>, how: Impostor, goal: &Goal<'_>, name: &str)
                 "remoteNamespace": goal.source.namespace, "authRef": { "name": name, "key": "kubeconfig" } } })
         }
         Impostor::OperatorLogin => {
-            admitted = Admitted::Blind(
-                "the operator would send the token file of its pod to a Vault of the tenant's own, and has none here",
-            );
             let login = json!({ "mountPath": "kubernetes", "role": "it" });
             json!({ "vault": { "server": scene.receiver, "path": "it", "auth": { "kubernetes": login } } })
         }
         Impostor::ForeignAuthority => {
             reads = objects::reading(OWN, name, &scene.private(), objects::VALUE);
-            admitted = Admitted::Product(name.to_owned());
             objects::with_authority(scene.own_provider(), scene.neighbour, &scene.authority())
         }
     };
@@ -46,7 +41,8 @@ pub(super) fn own(scene: &Scene<'_>, how: Impostor, goal: &Goal<'_>, name: &str)
     let store = (how != Impostor::OperatorLogin).then(|| format!("{stores}/{name}"));
     let call = Call::create(stores, objects::store(OWN, name, provider));
     let then = Some(scene.create_external_secret(name, reads));
-    Some(Attempt { prepare, store, then, admitted, ..Attempt::bytes(call, scene.harmless_store(name), name) })
+    let attempt = Attempt::of_route(scene, Route::OwnStore(how), goal, call, scene.harmless_store(name));
+    Some(Attempt { prepare, store, then, ..attempt.read_by(scene, name) })
 }
 
 /// An object of a kind that belongs to the platform. What it reads is in the tenant's reach if it works.
@@ -55,6 +51,7 @@ pub(super) fn platform(scene: &Scene<'_>, kind: PlatformKind, goal: &Goal<'_>, n
     let everywhere = |api: &str, resource: &str| collection(api, None, resource);
     let beta = "external-secrets.io/v1alpha1";
     let push = objects::pushing(goal, &scene.private());
+    let of_route = |call| Attempt::of_route(scene, Route::Platform(kind), goal, call, None);
     Some(match kind {
         PlatformKind::ClusterExternalSecret => {
             let mut reads = objects::reading(CENTRAL, &goal.store.name, &goal.source.name, goal.key);
@@ -63,7 +60,7 @@ pub(super) fn platform(scene: &Scene<'_>, kind: PlatformKind, goal: &Goal<'_>, n
                 json!({ "externalSecretName": name, "namespaceSelectors": selectors, "externalSecretSpec": reads });
             let object =
                 objects::object("external-secrets.io/v1", "ClusterExternalSecret", name, json!({ "spec": spec }));
-            Attempt::bytes(Call::create(everywhere(EXTERNAL_SECRETS, "clusterexternalsecrets"), object), None, name)
+            of_route(Call::create(everywhere(EXTERNAL_SECRETS, "clusterexternalsecrets"), object)).read_by(scene, name)
         }
         PlatformKind::ClusterSecretStore => {
             let provider = objects::as_central(scene.server, goal)?;
@@ -74,7 +71,7 @@ pub(super) fn platform(scene: &Scene<'_>, kind: PlatformKind, goal: &Goal<'_>, n
             let reads = objects::reading(CENTRAL, name, &goal.source.name, goal.key);
             let then = Some(scene.create_external_secret(name, reads));
             let call = Call::create(stores, objects::store(CENTRAL, name, provider));
-            Attempt { store, then, ..Attempt::bytes(call, None, name) }
+            Attempt { store, then, ..of_route(call).read_by(scene, name) }
         }
         PlatformKind::ClusterGenerator => {
             let body = super::templates::stolen(Disguise::Plain, goal);
@@ -84,18 +81,23 @@ pub(super) fn platform(scene: &Scene<'_>, kind: PlatformKind, goal: &Goal<'_>, n
             let object = objects::object(version, "ClusterGenerator", name, json!({ "spec": spec }));
             let then = Some(scene.create_external_secret(name, objects::generated("ClusterGenerator", name)));
             let call = Call::create(everywhere(GENERATORS, "clustergenerators"), object);
-            Attempt { then, ..Attempt::bytes(call, None, name) }
+            Attempt { then, ..of_route(call).read_by(scene, name) }
         }
         PlatformKind::PushSecret => {
             let object = objects::object(beta, "PushSecret", name, json!({ "spec": push }));
-            let call = Call::create(scene.of_mine(PUSH_SECRETS, "pushsecrets"), object);
-            Attempt { admitted: Admitted::Bytes, ..Attempt::trespass(call, None) }
+            pushed(scene, of_route(Call::create(scene.of_mine(PUSH_SECRETS, "pushsecrets"), object)), name)
         }
         PlatformKind::ClusterPushSecret => {
             let spec = json!({ "pushSecretSpec": push, "namespaceSelectors": selectors });
             let object = objects::object(beta, "ClusterPushSecret", name, json!({ "spec": spec }));
             let call = Call::create(everywhere(PUSH_SECRETS, "clusterpushsecrets"), object);
-            Attempt { admitted: Admitted::Bytes, ..Attempt::trespass(call, None) }
+            pushed(scene, of_route(call), name)
         }
     })
+}
+
+/// The same attempt, of which the operator says in a PushSecret of the tenant's namespace how it went.
+fn pushed(scene: &Scene<'_>, mut attempt: Attempt, name: &str) -> Attempt {
+    attempt.seen.object = Some(format!("{}/{name}", scene.of_mine(PUSH_SECRETS, "pushsecrets")));
+    attempt
 }

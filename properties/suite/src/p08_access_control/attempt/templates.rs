@@ -6,7 +6,7 @@ use super::{Attempt, Scene};
 use crate::p08_access_control::aim::Goal;
 use crate::p08_access_control::call::{CORE, Call, EXTERNAL_SECRETS, GENERATORS};
 use crate::p08_access_control::objects::{self, OWN, VALUE};
-use crate::p08_access_control::route::{Caller, Disguise, Trick};
+use crate::p08_access_control::route::{ACCOUNT_TOKEN, BOOTSTRAP_TOKEN, Caller, Disguise, Route, Trick};
 
 /// A template that reads the tenant's own value.
 const HARMLESS: &str = "{{ .value }}";
@@ -39,7 +39,8 @@ pub(super) fn template(scene: &Scene<'_>, trick: Trick, disguise: Disguise, goal
     }
     let attempt = scene.create_external_secret(name, spec(scene, trick, name, &text));
     let harmless = scene.harmless_external_secret(name, harmless(scene, trick));
-    Attempt { prepare, ..Attempt::bytes(attempt, harmless, name) }
+    let attempt = Attempt::of_route(scene, Route::Template(trick, disguise), goal, attempt, harmless);
+    Attempt { prepare, ..attempt.read_by(scene, name) }
 }
 
 /// The Secret that holds a template; the ExternalSecret's own has its name.
@@ -58,11 +59,11 @@ fn spec(scene: &Scene<'_>, trick: Trick, name: &str, text: &str) -> Value {
         Trick::ConfigMap => json!({ "templateFrom": [{ "configMap": { "name": name, "items": items } }] }),
         Trick::Secret => json!({ "templateFrom": [{ "secret": { "name": kept_in(name), "items": items } }] }),
         Trick::AccountToken => json!({
-            "type": "kubernetes.io/service-account-token",
+            "type": ACCOUNT_TOKEN,
             "metadata": { "annotations": { "kubernetes.io/service-account.name": scene.account } },
         }),
-        Trick::BootstrapToken => json!({ "type": "bootstrap.kubernetes.io/token" }),
-        Trick::Target => json!({ "templateFrom": literal("Annotations", HARMLESS) }),
+        Trick::BootstrapToken => json!({ "type": BOOTSTRAP_TOKEN }),
+        Trick::Target => json!({ "templateFrom": literal("Annotations", text) }),
         Trick::Rewrite => return rewritten(scene, text),
     };
     with_template(scene, template)
@@ -95,20 +96,21 @@ fn rewritten(scene: &Scene<'_>, text: &str) -> Value {
 /// A webhook that sends the source to a server of the tenant's own.
 pub(super) fn webhook(scene: &Scene<'_>, caller: Caller, goal: &Goal<'_>, name: &str) -> Attempt {
     let told = objects::webhook(&scene.receiver, &stolen(Disguise::Plain, goal));
+    let of_route = |call, harmless| Attempt::of_route(scene, Route::Webhook(caller), goal, call, harmless);
     match caller {
         Caller::Generator => {
             let version = "generators.external-secrets.io/v1alpha1";
             let generator = objects::object(version, "Webhook", name, json!({ "spec": told }));
             let then = Some(scene.create_external_secret(name, objects::generated("Webhook", name)));
             let call = Call::create(scene.of_mine(GENERATORS, "webhooks"), generator);
-            Attempt { then, ..Attempt::bytes(call, None, name) }
+            Attempt { then, ..of_route(call, None).read_by(scene, name) }
         }
         Caller::Store => {
             let stores = scene.of_mine(EXTERNAL_SECRETS, "secretstores");
             let store = Some(format!("{stores}/{name}"));
             let call = Call::create(stores, objects::store(OWN, name, json!({ "webhook": told })));
             let then = Some(scene.create_external_secret(name, objects::reading(OWN, name, "any", VALUE)));
-            Attempt { store, then, ..Attempt::bytes(call, scene.harmless_store(name), name) }
+            Attempt { store, then, ..of_route(call, scene.harmless_store(name)).read_by(scene, name) }
         }
     }
 }

@@ -1,0 +1,120 @@
+//! Each route alone, on a configuration that guards nothing: there it must be seen to work, or its refusals elsewhere prove
+//! nothing. It is no property of a configuration and in no registry.
+
+use std::sync::Arc;
+
+use credence_core::id::{CaseId, PropertyId};
+use credence_core::labels::Labels;
+use credence_model::model::{Model, Target};
+use credence_report::report::PropertyMeta;
+use credence_report::route::{DeclaredRoute, RouteEnd};
+use credence_report::verdict::Outcome;
+use proptest::prelude::*;
+use proptest::strategy::BoxedStrategy;
+
+use super::further::Further;
+use super::route::{Route, Trespass};
+use super::stage::{self, Stage};
+use super::{AccessControl, Attack, Kinds, aim};
+use crate::coverage::Judges;
+use crate::driver::Property;
+use crate::generate::asking_labels;
+use crate::observation::Observation;
+use crate::schedule::{Shares, product};
+use crate::testbed::TestBed;
+use crate::testbed::tenant::Rights;
+
+/// Case number n is route number n.
+pub struct Unguarded;
+
+/// How many cases go by every route.
+pub fn cases() -> u32 {
+    u32::try_from(Route::all().len()).expect("a few dozen routes")
+}
+
+impl Property for Unguarded {
+    type Shared = Attack;
+    type Case = ();
+    type Fixture = Kinds;
+
+    const META: PropertyMeta = PropertyMeta {
+        id: PropertyId::new(8),
+        title: "routes are armed",
+        claim: "where nothing is guarded, every route is seen to work",
+        claims: &[],
+    };
+    // A pushed value stands in the source for a moment, where others would look for its own.
+    const LANES: usize = 1;
+    const SHARES: Shares = AccessControl::SHARES;
+
+    fn namespaces(&self, _model: &Model) -> u32 {
+        product(Self::LANES, 2)
+    }
+
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Attack>> {
+        let route = *Route::all().get(usize::try_from(slot).ok()?)?;
+        let attack = (aim::aim(model), asking_labels(model)?).prop_map(move |(aim, neighbour)| Attack {
+            rights: Rights::Owner,
+            further: Further::None,
+            labels: Labels::new(),
+            neighbour,
+            trespasses: vec![Trespass { aim, route, afterwards: false }],
+        });
+        Some(attack.boxed())
+    }
+
+    fn case(&self, _model: &Model, _shared: &Attack) -> BoxedStrategy<()> {
+        Just(()).boxed()
+    }
+
+    fn judges(&self, model: &Model, target: &Target) -> Judges {
+        AccessControl.judges(model, target)
+    }
+
+    fn is_telling(&self, _model: &Model, _shared: &Attack, (): &()) -> bool {
+        true
+    }
+
+    fn routes(&self) -> Vec<DeclaredRoute> {
+        AccessControl.routes()
+    }
+
+    async fn run(
+        &self,
+        env: &Arc<TestBed>,
+        kinds: &Kinds,
+        attack: &Attack,
+        cases: &[(CaseId, ())],
+    ) -> Vec<Observation> {
+        let mut observations = Vec::with_capacity(cases.len());
+        for (id, ()) in cases {
+            let seen = stage::attack(Stage { env, kinds, id: *id, attack }).await.unwrap_or_else(Observation::from);
+            observations.push(judged(attack, seen));
+        }
+        observations
+    }
+}
+
+/// Held where the route worked, or is declared not to.
+fn judged(attack: &Attack, seen: Observation) -> Observation {
+    let Some(route) = attack.trespasses.first().map(|trespass| trespass.route) else { return seen };
+    let worked = seen.routes.contains_key(&(route.to_string(), RouteEnd::Worked));
+    let outcome = match (worked, route.unarmed()) {
+        (true, None) | (false, Some(_)) => Outcome::Held,
+        (true, Some(why)) => Outcome::Unknown(format!("{route}: it worked, and is declared not to: {why}")),
+        (false, None) => {
+            let why = match seen.outcome {
+                Outcome::Unknown(why) => why,
+                Outcome::Held | Outcome::Violated(_) => format!("{:?}", seen.routes),
+            };
+            Outcome::Unknown(format!("{route}: it was not seen to work: {why}"))
+        }
+    };
+    let mut observation = Observation { outcome, ..seen };
+    observation.count(if worked {
+        "route that works where nothing is guarded"
+    } else {
+        "route that is declared not to"
+    });
+    observation
+}
