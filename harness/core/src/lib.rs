@@ -8,7 +8,8 @@
 //!  endpoints     where it is used, by manifests  owner         whose that is
 //!  kargo_lookup  which copy Kargo takes          look_alike    whose that is not
 //!  leak_scan     a search for values, everywhere overlay_field changes to a configuration
-//!  text          text of errors               left_out    objects that are not applied
+//!  text          text of errors                 file_error  an act on a file that failed
+//!  left_out      objects that are not applied
 //! ```
 
 pub mod consumer;
