@@ -9,7 +9,7 @@
 //!  kargo_lookup  which copy Kargo takes          look_alike    whose that is not
 //!  leak_scan     a search for values, everywhere overlay_field changes to a configuration
 //!  text          text of errors                 file_error  an act on a file that failed
-//!  left_out      objects that are not applied
+//!  left_out      objects that are not applied   substitution  variables of Flux
 //! ```
 
 pub mod consumer;
@@ -27,5 +27,6 @@ pub mod manifest;
 pub mod overlay_field;
 pub mod owner;
 pub mod scope;
+pub mod substitution;
 pub mod text;
 pub mod uses;

@@ -13,7 +13,9 @@ mod encoding;
 mod error;
 mod events;
 mod location;
+mod rendered;
 mod source;
+mod substituted;
 #[cfg(test)]
 mod tests;
 mod unrendered;
@@ -22,6 +24,7 @@ mod yaml_1_1;
 pub use encoding::EncodingError;
 pub use error::ManifestError;
 pub use location::Location;
+pub use rendered::{SourceTemplate, parse_rendered};
 pub use yaml_1_1::NotText;
 
 use location::Position;
@@ -33,7 +36,7 @@ pub const CONTROL_PLANE: &str = "control-plane";
 /// One Kubernetes object and the place it was read from.
 #[derive(Clone, PartialEq)]
 pub struct Manifest {
-    /// The file; for rendered manifests, the directory that kustomize rendered.
+    /// The file; for rendered manifests, the template, or the directory that kustomize rendered.
     pub file: PathBuf,
     /// The 1-based line where the object's document starts; for rendered manifests, in kustomize's output.
     pub line: usize,
@@ -97,6 +100,11 @@ impl Manifest {
     /// The namespace as written, if any.
     pub fn namespace(&self) -> Option<&str> {
         self.object.pointer("/metadata/namespace")?.as_str()
+    }
+
+    /// True if objects of its kind have no namespace, whatever is written.
+    pub fn is_cluster_scoped(&self) -> bool {
+        CLUSTER_SCOPED.contains(&self.kind())
     }
 
     /// Kind, namespace and name as messages show them: `Secret central/github-pat`.
@@ -189,20 +197,37 @@ pub fn reject_duplicates(manifests: &[Manifest]) -> Result<(), ManifestError> {
 }
 
 /// Kinds without a namespace, whatever is written.
-const CLUSTER_SCOPED: [&str; 7] = [
+const CLUSTER_SCOPED: [&str; 24] = [
+    "APIService",
+    "CSIDriver",
     "ClusterExternalSecret",
     "ClusterGenerator",
+    "ClusterIssuer",
+    "ClusterPolicy",
     "ClusterPushSecret",
     "ClusterRole",
     "ClusterRoleBinding",
     "ClusterSecretStore",
+    "CustomResourceDefinition",
+    "GatewayClass",
+    "IngressClass",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
+    "MutatingWebhookConfiguration",
     "Namespace",
+    "PersistentVolume",
+    "PriorityClass",
+    "RuntimeClass",
+    "StorageClass",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "ValidatingWebhookConfiguration",
 ];
 
 /// What two manifests of one object have in common. The version is left out because all versions of a group are the same
 /// stored object, and an object without a namespace is in `default`, as for kubectl.
 fn identity(manifest: &Manifest) -> (&str, &str, &str, &str) {
-    let namespace = match CLUSTER_SCOPED.contains(&manifest.kind()) {
+    let namespace = match manifest.is_cluster_scoped() {
         true => "",
         false => manifest.namespace().unwrap_or("default"),
     };

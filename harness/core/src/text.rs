@@ -5,6 +5,15 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+/// An address without user, password and parameters, as messages may show it.
+pub fn without_login(address: &str) -> String {
+    let (scheme, rest) = address.split_once("://").map_or(("", address), |(scheme, rest)| (scheme, rest));
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let rest = rest[..end].rfind('@').map_or(rest, |at| &rest[at + 1..]);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
+}
+
 /// The name of `known` that is most like `written`: another case, or one letter in three different at most.
 pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let lower = written.to_lowercase();
@@ -37,6 +46,14 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case::login("https://bot:hunter2@git.example.org/a//b?ref=main&token=x", "https://git.example.org/a//b")]
+    #[case::of_ssh("git@github.com:a/b.git", "github.com:a/b.git")]
+    #[case::none("github.com/a/b@v1", "github.com/a/b@v1")]
+    fn an_address_is_shown_without_a_login(#[case] address: &str, #[case] shown: &str) {
+        assert_eq!(without_login(address), shown);
+    }
 
     #[rstest]
     #[case::letter("immutible", Some("immutable"))]

@@ -1,5 +1,6 @@
 //! Directories of manifests: plain ones, and those that kustomize renders.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -27,6 +28,11 @@ pub fn has_kustomization(dir: &Path) -> bool {
     KUSTOMIZATION_FILES.iter().any(|name| dir.join(name).is_file())
 }
 
+/// Whether a directory is a chart of Helm.
+pub fn is_chart(dir: &Path) -> bool {
+    dir.join(CHART).is_file()
+}
+
 /// Loads a directory of manifests: what `kustomize build` renders when the directory is a kustomization, else
 /// every `*.yaml`, `*.yml` and `*.json` below it, by path. Hidden files and directories are left out.
 ///
@@ -36,21 +42,66 @@ pub fn has_kustomization(dir: &Path) -> bool {
 pub async fn load_directory(dir: &Path, kustomize: Option<&Path>) -> Result<Vec<Manifest>, ManifestError> {
     let manifests = match (has_kustomization(dir), kustomize) {
         (true, Some(kustomize)) => {
-            let files = graph::files(dir)?;
-            let mut rendered = manifest::parse_part(dir, &render(kustomize, dir).await?)?;
-            trace(&mut rendered, &written(&files).await);
-            rendered
+            let overlay = Overlay::follow(dir)?;
+            overlay.objects(&render(kustomize, dir).await?).await?
         }
         (true, None) => {
             return Err(ManifestError::KustomizeNeeded { dir: dir.to_owned() });
         }
-        (false, _) => load_plain(dir).await?,
+        (false, _) => {
+            let Plain { manifests, rendered } = load_plain(dir, true).await?;
+            match rendered.into_iter().next() {
+                Some(nested) => return Err(refused(dir, nested)),
+                None => manifests,
+            }
+        }
     };
     if manifests.is_empty() {
         return Err(ManifestError::Empty { dir: dir.to_owned() });
     }
     manifest::reject_duplicates(&manifests)?;
     Ok(manifests)
+}
+
+/// A kustomization whose parts are all there, before it is rendered.
+pub(crate) struct Overlay {
+    dir: PathBuf,
+    made: graph::Made,
+}
+
+impl Overlay {
+    /// Follows a kustomization through its files.
+    pub(crate) fn follow(dir: &Path) -> Result<Self, ManifestError> {
+        Ok(Self { dir: dir.to_owned(), made: graph::follow(dir)? })
+    }
+
+    /// The directories of all kustomizations that it is made of, by their real paths: kustomize reads nothing that is not below
+    /// one of these.
+    pub(crate) fn directories(&self) -> &BTreeSet<PathBuf> {
+        &self.made.directories
+    }
+
+    /// The objects in what kustomize rendered, each at the files that it is made of.
+    pub(crate) async fn objects(&self, rendered: &str) -> Result<Vec<Manifest>, ManifestError> {
+        let mut rendered = manifest::parse_part(&self.dir, rendered)?;
+        trace(&mut rendered, &written(&self.made.files).await);
+        Ok(rendered)
+    }
+}
+
+/// Why a directory of manifests cannot have one further down that has to be rendered, if nothing says how.
+pub(crate) fn refused(dir: &Path, nested: PathBuf) -> ManifestError {
+    match KUSTOMIZATION_FILES.iter().map(|name| nested.join(name)).find(|file| file.is_file()) {
+        Some(nested) => ManifestError::NestedKustomization { dir: dir.to_owned(), nested },
+        None => ManifestError::Chart { dir: nested },
+    }
+}
+
+/// What the files of a directory hold.
+pub(crate) struct Plain {
+    pub(crate) manifests: Vec<Manifest>,
+    /// The directories further down that have to be rendered, of which nothing is read.
+    pub(crate) rendered: Vec<PathBuf>,
 }
 
 /// The objects and patches in files that kustomize has read without a fault.
@@ -78,35 +129,36 @@ fn trace(rendered: &mut [Manifest], written: &[Manifest]) {
     }
 }
 
-async fn load_plain(dir: &Path) -> Result<Vec<Manifest>, ManifestError> {
-    let (mut manifests, mut faults) = (Vec::new(), Vec::new());
+/// Reads every file of manifests below a directory, or only those in it.
+pub(crate) async fn load_plain(dir: &Path, recurse: bool) -> Result<Plain, ManifestError> {
+    let (mut manifests, mut rendered, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     if dir.is_file() && !is_manifest(dir) {
         return Err(ManifestError::NotADirectory { file: dir.to_owned() });
     }
     // Links are followed because mounted ConfigMaps are directories of links.
-    let entries = walkdir::WalkDir::new(dir)
+    let mut entries = walkdir::WalkDir::new(dir)
         .follow_links(true)
+        .max_depth(if recurse { usize::MAX } else { 1 })
         .sort_by_file_name()
-        .into_iter()
-        // What is in the directory for the API server is no object of the API.
-        .filter_entry(|entry| entry.depth() == 0 || !(is_hidden(entry) || is_control_plane(entry)));
-    for entry in entries {
+        .into_iter();
+    while let Some(entry) = entries.next() {
         let entry = entry.map_err(|error| ManifestError::Read {
             path: error.path().unwrap_or(dir).to_owned(),
             source: error.into(),
         })?;
         let path = entry.path();
-        let name = entry.file_name().to_str().unwrap_or_default();
-        if !entry.file_type().is_file() {
+        if entry.file_type().is_dir() {
+            // What is in the directory for the API server is no object of the API.
+            if entry.depth() > 0 && (is_hidden(&entry) || is_control_plane(&entry)) {
+                entries.skip_current_dir();
+            } else if is_chart(path) || has_kustomization(path) {
+                rendered.push(path.to_owned());
+                entries.skip_current_dir();
+            }
             continue;
         }
-        if KUSTOMIZATION_FILES.contains(&name) {
-            return Err(ManifestError::NestedKustomization { dir: dir.to_owned(), nested: path.to_owned() });
-        }
-        if name == CHART {
-            return Err(ManifestError::Chart { dir: path.parent().unwrap_or(dir).to_owned() });
-        }
-        if is_manifest(path) {
+        let is_wanted = entry.depth() == 0 || !is_hidden(&entry);
+        if entry.file_type().is_file() && is_wanted && is_manifest(path) {
             let bytes = tokio::fs::read(path).await;
             let bytes = bytes.map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
             match manifest::decode(path, bytes).and_then(|text| manifest::parse_part(path, &text)) {
@@ -116,7 +168,7 @@ async fn load_plain(dir: &Path) -> Result<Vec<Manifest>, ManifestError> {
         }
     }
     match faults.len() {
-        0 => Ok(manifests),
+        0 => Ok(Plain { manifests, rendered }),
         1 => Err(faults.remove(0)),
         _ => Err(ManifestError::Several(faults)),
     }
@@ -134,7 +186,8 @@ fn is_hidden(entry: &walkdir::DirEntry) -> bool {
     entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
-async fn render(kustomize: &Path, dir: &Path) -> Result<String, ManifestError> {
+/// What kustomize renders of a directory.
+pub(crate) async fn render(kustomize: &Path, dir: &Path) -> Result<String, ManifestError> {
     let output =
         Command::new(kustomize).arg("build").arg(dir).stdin(Stdio::null()).kill_on_drop(true).output().await.map_err(
             |source| ManifestError::KustomizeStart { kustomize: kustomize.to_owned(), dir: dir.to_owned(), source },

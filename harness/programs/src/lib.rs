@@ -12,6 +12,7 @@
 //! What is started is stopped: by its owner, by the kernel when the owner dies, and by the sweep of the next start.
 
 pub mod certificates;
+pub mod configuration;
 pub mod dirs;
 pub mod engine;
 pub mod esoctl;

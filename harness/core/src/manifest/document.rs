@@ -49,9 +49,12 @@ fn is_program_configuration(manifest: &Manifest) -> bool {
 
 /// Everything in one file that has fields, of any kind.
 pub(super) fn parse_all(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
-    let chunks = match file.extension().is_some_and(|extension| extension == "json") {
+    let is_json = file.extension().is_some_and(|extension| extension == "json");
+    // kubectl goes by the first character, not by the file's name.
+    let may_be_json = || text.trim_start().starts_with('{').then(|| json_chunks(file, text).ok())?;
+    let chunks = match is_json {
         true => json_chunks(file, text)?,
-        false => split(text),
+        false => may_be_json().unwrap_or_else(|| split(text)),
     };
     let (mut manifests, mut places) = (Vec::new(), Vec::new());
     for chunk in chunks {
@@ -64,7 +67,7 @@ pub(super) fn parse_all(file: &Path, text: &str) -> Result<Vec<Manifest>, Manife
                 *read = value;
             }
         }
-        let source = Source { text: chunk.text.into(), start: chunk.start, root: String::new() };
+        let source = Source { text: chunk.text.into(), start: chunk.start, root: String::new(), template: None };
         collect(file, chunk.line, object, &source, &mut manifests)?;
     }
     if places.is_empty() { Ok(manifests) } else { Err(ManifestError::NotText { file: file.to_owned(), places }) }

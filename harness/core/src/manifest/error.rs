@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::{EncodingError, Location, NotText};
+use crate::substitution::SubstitutionError;
 use crate::text::chain;
 
 /// Why manifests could not be read.
@@ -73,8 +74,8 @@ pub enum ManifestError {
     },
     /// A file is a template of Helm's.
     #[error(
-        "failed to read {at}: a template of Helm stands here, which nothing has rendered; render the chart first, such as \
-         `helm template NAME CHART --output-dir DIR`, and give DIR as the configuration"
+        "failed to read {at}: a template of Helm stands here, which nothing has rendered; give the directory with its Chart.yaml \
+         as the configuration"
     )]
     Unrendered {
         /// The place of the first.
@@ -89,14 +90,32 @@ pub enum ManifestError {
         /// The place.
         at: Location,
     },
-    /// A directory is a chart of Helm's.
+    /// A directory of manifests has a chart of Helm's further down.
     #[error(
-        "failed to read {}: it is a chart of Helm, not manifests; render it first, such as \
-         `helm template NAME {} --output-dir DIR`, and give DIR as the configuration", dir.display(), dir.display()
+        "failed to read {}: it is a chart of Helm, not manifests; give the chart itself as the configuration, or a directory \
+         with an Application of Argo CD that points at it", dir.display()
     )]
     Chart {
-        /// The directory.
+        /// The directory of the chart.
         dir: PathBuf,
+    },
+    /// A variable of Flux's cannot be replaced.
+    #[error("failed to replace the variable of Flux at {at}")]
+    Substitution {
+        /// The place of the field that has it.
+        at: Location,
+        /// The variable, and the next step.
+        #[source]
+        source: SubstitutionError,
+    },
+    /// What a template of Helm's renders to cannot be read; lines of the cause are those of what was rendered.
+    #[error("failed to read what {} renders to", template.display())]
+    Rendered {
+        /// The template.
+        template: PathBuf,
+        /// The fault.
+        #[source]
+        source: Box<ManifestError>,
     },
     /// A file is encrypted as a whole.
     #[error(
@@ -205,10 +224,14 @@ pub enum ManifestError {
         meant: Option<String>,
     },
     /// A kustomization takes something from elsewhere.
-    #[error("failed to render {at}: it would be fetched from elsewhere; put a copy into the tree, and name its path")]
+    #[error(
+        "failed to render {at}: {entry} would be fetched from elsewhere; put a copy into the tree, and name its path"
+    )]
     KustomizationRemote {
         /// The place of the entry.
         at: Location,
+        /// The entry, without what may be a login.
+        entry: String,
     },
     /// A directory that is itself no kustomization holds one further down, so that it has no single reading.
     #[error(

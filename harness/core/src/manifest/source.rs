@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::events;
 use super::location::{Position, Positions};
+use super::rendered::Template;
 
 /// The text of a document, kept to tell where its fields are. They are looked for when somebody asks: most manifests have
 /// nothing wrong with them.
@@ -14,6 +15,8 @@ pub(super) struct Source {
     pub(super) start: Position,
     /// The JSON pointer of the object in the document: empty, unless it is one of a list.
     pub(super) root: String,
+    /// The template that the text was rendered from, in which places are told; none if the text is that of a file.
+    pub(super) template: Option<Template>,
 }
 
 impl Source {
@@ -24,11 +27,18 @@ impl Source {
 
     /// The position of a field of the object that is written, by its JSON pointer.
     pub(super) fn exact(&self, pointer: &str) -> Option<Position> {
-        self.positions().exact(&format!("{}{pointer}", self.root))
+        let position = self.positions().exact(&format!("{}{pointer}", self.root))?;
+        Some(self.written(position))
     }
 
     /// The position of a field of the object, by its JSON pointer, or of the nearest around it that is written.
     pub(super) fn nearest(&self, pointer: &str) -> Option<Position> {
-        self.positions().nearest(&format!("{}{pointer}", self.root))
+        let position = self.positions().nearest(&format!("{}{pointer}", self.root))?;
+        Some(self.written(position))
+    }
+
+    /// The position where what stands at a position of the text is written.
+    fn written(&self, position: Position) -> Position {
+        self.template.as_ref().map_or(position, |template| template.position(&self.text, self.start, position))
     }
 }

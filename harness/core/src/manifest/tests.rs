@@ -131,13 +131,13 @@ fn what_a_program_reads_at_its_start_is_parsed_apart_and_needs_no_name() {
 )]
 #[case::template_of_helm(
     "kind: Secret\nmetadata:\n  name: {{ .Values.name }}\n",
-    "failed to read dir/some.yaml:7:9: a template of Helm stands here, which nothing has rendered; render the chart first, \
-     such as `helm template NAME CHART --output-dir DIR`, and give DIR as the configuration"
+    "failed to read dir/some.yaml:7:9: a template of Helm stands here, which nothing has rendered; give the directory with its \
+     Chart.yaml as the configuration"
 )]
 #[case::action_of_helm(
     "{{- if .Values.enabled }}\nkind: Secret\n{{- end }}\n",
-    "failed to read dir/some.yaml:5:1: a template of Helm stands here, which nothing has rendered; render the chart first, \
-     such as `helm template NAME CHART --output-dir DIR`, and give DIR as the configuration"
+    "failed to read dir/some.yaml:5:1: a template of Helm stands here, which nothing has rendered; give the directory with its \
+     Chart.yaml as the configuration"
 )]
 #[case::template_without_quotes(
     "kind: Secret\nstringData:\n  token: {{ .hunter2 }}\n",

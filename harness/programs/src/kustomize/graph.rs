@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use credence_core::manifest::{self, Manifest, ManifestError};
-use credence_core::text::nearest;
+use credence_core::manifest::{self, Location, Manifest, ManifestError};
+use credence_core::text::{nearest, without_login};
 use serde_json::Value;
 
 use super::KUSTOMIZATION_FILES;
@@ -55,30 +55,42 @@ const FIELDS: [&str; 33] = [
 /// Further fields that kustomize reads.
 const OLD_FIELDS: [&str; 2] = ["inventory", "vars"];
 
-/// The files that a kustomization takes objects and patches from, in the order in which they are named.
+/// Further fields with names of files, which kustomize would fetch if they were addresses.
+const FILES: [&str; 7] =
+    ["configurations", "crds", "generators", "patchesStrategicMerge", "replacements", "transformers", "validators"];
+
+/// What a kustomization is made of.
+#[derive(Default)]
+pub(super) struct Made {
+    /// The files that it takes objects and patches from, in the order in which they are named.
+    pub(super) files: Vec<PathBuf>,
+    /// The directories of all kustomizations, by their real paths: kustomize reads nothing that is not below one of these.
+    pub(super) directories: BTreeSet<PathBuf>,
+}
+
+/// Follows a kustomization through its files.
 ///
 /// # Errors
 /// A kustomization that is no YAML or has a field that there is not, an entry that leads back, that is not there, or that is
 /// elsewhere.
-pub(super) fn files(dir: &Path) -> Result<Vec<PathBuf>, ManifestError> {
+pub(super) fn follow(dir: &Path) -> Result<Made, ManifestError> {
     let mut walk = Walk::default();
     walk.enter(dir)?;
-    Ok(walk.files)
+    Ok(walk.made)
 }
 
 #[derive(Default)]
 struct Walk {
     /// The directories that lead to where the walk is, by their real paths.
     above: Vec<PathBuf>,
-    seen: BTreeSet<PathBuf>,
-    files: Vec<PathBuf>,
+    made: Made,
 }
 
 impl Walk {
     fn enter(&mut self, dir: &Path) -> Result<(), ManifestError> {
         let failed = |source| ManifestError::Read { path: dir.to_owned(), source };
         let real = dir.canonicalize().map_err(failed)?;
-        if !self.seen.insert(real.clone()) {
+        if !self.made.directories.insert(real.clone()) {
             return Ok(());
         }
         self.above.push(real);
@@ -110,8 +122,8 @@ impl Walk {
                     }
                     self.enter(&path)?;
                 }
-                (false, true) => self.files.push(path),
-                (false, false) if is_remote(&entry) => return Err(ManifestError::KustomizationRemote { at: at() }),
+                (false, true) => self.made.files.push(path),
+                (false, false) if is_remote(&entry) => return Err(remote(at(), &entry)),
                 (false, false) => return Err(ManifestError::KustomizationMissing { at: at(), entry }),
             }
         }
@@ -119,10 +131,11 @@ impl Walk {
     }
 
     fn follow_patches(&mut self, dir: &Path, kustomization: &Manifest) -> Result<(), ManifestError> {
+        self.follow_others(dir, kustomization)?;
         for (pointer, entry) in ["/patches", "/patchesJson6902"].iter().flat_map(|field| paths(kustomization, field)) {
             let path = dir.join(&entry);
             match path.is_file() {
-                true => self.files.push(path),
+                true => self.made.files.push(path),
                 false => {
                     return Err(ManifestError::KustomizationMissing { at: kustomization.location(&pointer), entry });
                 }
@@ -130,9 +143,48 @@ impl Walk {
         }
         // These may be patches themselves instead of their files.
         let merged = texts(kustomization, "/patchesStrategicMerge").into_iter().map(|(_, entry)| dir.join(entry));
-        self.files.extend(merged.filter(|path| path.is_file()));
+        self.made.files.extend(merged.filter(|path| path.is_file()));
         Ok(())
     }
+}
+
+impl Walk {
+    /// Refuses what is elsewhere, and enters the kustomizations among generators, transformers and validators.
+    fn follow_others(&mut self, dir: &Path, kustomization: &Manifest) -> Result<(), ManifestError> {
+        let named = FILES.iter().flat_map(|field| texts(kustomization, &format!("/{field}")));
+        let of_items =
+            ["/patches", "/patchesJson6902", "/replacements"].iter().flat_map(|field| paths(kustomization, field));
+        let schema = kustomization.object.pointer("/openapi/path").and_then(Value::as_str);
+        let schema = schema.map(|path| ("/openapi/path".to_owned(), path.to_owned()));
+        let generated =
+            ["/configMapGenerator", "/secretGenerator"].iter().flat_map(|field| generated(kustomization, field));
+        for (pointer, entry) in named.chain(of_items).chain(schema).chain(generated) {
+            // Patches may stand here themselves.
+            if is_remote(&entry) && !entry.contains(['\n', '{']) && !dir.join(&entry).exists() {
+                return Err(remote(kustomization.location(&pointer), &entry));
+            }
+        }
+        for (_, entry) in
+            ["/generators", "/transformers", "/validators"].iter().flat_map(|field| texts(kustomization, field))
+        {
+            let path = dir.join(entry);
+            if super::has_kustomization(&path) {
+                self.enter(&path)?;
+            }
+        }
+        match kustomization.object.pointer("/helmCharts/0") {
+            // Without a flag of its own, kustomize refuses these; with it, it would fetch them.
+            Some(chart) => Err(ManifestError::KustomizationRemote {
+                at: kustomization.location("/helmCharts/0"),
+                entry: format!("chart {}", chart.get("name").and_then(Value::as_str).unwrap_or_default()),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn remote(at: Location, entry: &str) -> ManifestError {
+    ManifestError::KustomizationRemote { at, entry: without_login(entry) }
 }
 
 fn read(path: &Path) -> Result<Vec<Manifest>, ManifestError> {
@@ -168,6 +220,22 @@ fn paths(kustomization: &Manifest, pointer: &str) -> Vec<(String, String)> {
         Some((format!("{pointer}/{index}/path"), item.get("path")?.as_str()?.to_owned()))
     };
     numbered.filter_map(path).collect()
+}
+
+/// The files that generators name, each with the JSON pointer of its generator.
+fn generated(kustomization: &Manifest, pointer: &str) -> Vec<(String, String)> {
+    let generators = kustomization.object.pointer(pointer).and_then(Value::as_array);
+    let mut found = Vec::new();
+    for (index, generator) in generators.into_iter().flatten().enumerate() {
+        let lists = ["files", "envs"].into_iter().filter_map(|field| generator.get(field)?.as_array()).flatten();
+        let files = lists.chain(generator.get("env")).filter_map(Value::as_str);
+        // `key=path`; an address may hold further signs of equality.
+        let path = |entry: &str| {
+            entry.split_once('=').map_or(entry, |(key, path)| if key.contains('/') { entry } else { path }).to_owned()
+        };
+        found.extend(files.map(|entry| (format!("{pointer}/{index}"), path(entry))));
+    }
+    found
 }
 
 /// True for what kustomize would fetch: an address, or a repository of a host.

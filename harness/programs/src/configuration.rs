@@ -1,0 +1,280 @@
+//! Where a configuration comes from: plain manifests, kustomizations, charts of Helm, variables of Flux, and what Argo CD and
+//! Flux deploy of the same tree. Everything that may fail for the user's sake fails here, before anything is started.
+//!
+//! ```text
+//!  parameters   what the user gives beside it      tools      programs, obtained when something is to be rendered
+//!  elsewhere    Applications and Kustomizations    chart      a chart's files and those it needs
+//!  variables    values of Flux's variables         render     helm and kustomize, kept in the cache
+//!  reason       helm's refusals without values     error      why it cannot be read
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+
+use credence_core::manifest::{self, Manifest, ManifestError};
+use serde_json::{Map, Value};
+
+mod cache;
+mod chart;
+mod elsewhere;
+mod error;
+mod parameters;
+mod reason;
+mod render;
+#[cfg(test)]
+mod tests;
+mod tools;
+mod variables;
+
+pub use error::ConfigurationError;
+pub use parameters::Parameters;
+pub use tools::Tools;
+
+use crate::kustomize::{has_kustomization, is_chart, load_plain, refused};
+use elsewhere::{Helm, How, Pointer};
+use render::Release;
+
+/// A configuration as it is deployed.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Every object, with variables replaced.
+    pub manifests: Vec<Manifest>,
+    /// A line on each thing that the tree names and that is not part of this.
+    pub notes: Vec<String>,
+}
+
+/// Reads a configuration, and what its Applications and Kustomizations point at in the same tree.
+///
+/// # Errors
+/// A file, a chart or a kustomization that cannot be read or rendered, parameters that nothing takes, a variable without a
+/// value, an object that is written twice, and a configuration without any.
+pub async fn load(directory: &Path, parameters: &Parameters, tools: Tools<'_>) -> Result<Loaded, ConfigurationError> {
+    let shown = directory.display().to_string();
+    let is_chart = !has_kustomization(directory) && is_chart(directory);
+    if parameters.has_values() && !is_chart {
+        return Err(ConfigurationError::NoChart { dir: shown });
+    }
+    let values = parameters.values.iter().map(|path| values_file(path)).collect::<Result<_, _>>()?;
+    let set = parameters.set.iter().map(|text| ("--set", text.clone())).collect();
+    let variables = variables::given(parameters)?;
+    let mut tree = Tree::new(directory, tools, variables);
+    let first =
+        Part { directory: directory.to_owned(), recurse: true, release: Release { values, set, ..Release::default() } };
+    tree.load(first).await?;
+    let Tree { mut manifests, mut notes, used, pointers, rendered, .. } = tree;
+    match rendered.into_iter().next() {
+        Some(nested) if pointers == 0 => return Err(refused(directory, nested).into()),
+        Some(nested) => notes.push(format!("left out: {}, at which nothing in the tree points", nested.display())),
+        None => {}
+    }
+    let unused: Vec<String> = parameters.substitute.keys().filter(|name| !used.contains(*name)).cloned().collect();
+    if !unused.is_empty() {
+        return Err(ConfigurationError::NoVariable { dir: shown, names: unused });
+    }
+    if manifests.is_empty() {
+        return Err(ManifestError::Empty { dir: directory.to_owned() }.into());
+    }
+    manifests.iter_mut().filter(|manifest| manifest.is_cluster_scoped()).for_each(|manifest| {
+        // kustomize stamps one on kinds that it does not know, and the API server drops it.
+        if let Some(Value::Object(metadata)) = manifest.object.get_mut("metadata") {
+            metadata.remove("namespace");
+        }
+    });
+    manifest::reject_duplicates(&manifests)?;
+    Ok(Loaded { manifests, notes })
+}
+
+/// A file of values, if helm can read it.
+fn values_file(path: &Path) -> Result<Vec<u8>, ConfigurationError> {
+    let named = |source| ConfigurationError::Named { what: "the file of values", path: path.to_owned(), source };
+    let bytes = std::fs::read(path).map_err(named)?;
+    match manifest::parse_fields(path, &manifest::decode(path, bytes.clone())?) {
+        // What is a boolean to kubectl may be meant as one in values.
+        Ok(_) | Err(ManifestError::NotText { .. }) => Ok(bytes),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A directory, and how it is read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Part {
+    directory: PathBuf,
+    /// Whether directories below it are read, too, if it is one of plain manifests.
+    recurse: bool,
+    release: Release,
+}
+
+/// A tree while it is read.
+struct Tree<'a> {
+    root: &'a Path,
+    tools: Tools<'a>,
+    /// Values of variables that the user gives; none if no variable is given.
+    variables: Option<BTreeMap<String, String>>,
+    manifests: Vec<Manifest>,
+    notes: Vec<String>,
+    /// Variables that have a value and stand somewhere.
+    used: BTreeSet<String>,
+    /// How many directories of the tree were pointed at.
+    pointers: usize,
+    /// Directories that have to be rendered and that nothing has rendered.
+    rendered: BTreeSet<PathBuf>,
+    /// The directories that kustomizations are made of, by their real paths.
+    covered: BTreeSet<PathBuf>,
+}
+
+impl<'a> Tree<'a> {
+    fn new(root: &'a Path, tools: Tools<'a>, variables: Option<BTreeMap<String, String>>) -> Self {
+        Self {
+            root,
+            tools,
+            variables,
+            manifests: Vec::new(),
+            notes: Vec::new(),
+            used: BTreeSet::new(),
+            pointers: 0,
+            rendered: BTreeSet::new(),
+            covered: BTreeSet::new(),
+        }
+    }
+
+    async fn load(&mut self, first: Part) -> Result<(), ConfigurationError> {
+        let mut seen = vec![first.clone()];
+        let mut next = VecDeque::new();
+        let mut manifests = self.read(&first, &mut next).await?;
+        self.replace(&mut manifests, None, true)?;
+        self.manifests.extend(manifests);
+        while let Some(pointer) = next.pop_front() {
+            let part = self.part(&pointer)?;
+            if seen.contains(&part) || self.is_covered(&pointer.directory) {
+                continue;
+            }
+            self.pointers += 1;
+            self.rendered.remove(&pointer.directory);
+            let mut manifests = self.read(&part, &mut next).await?;
+            seen.push(part);
+            match &pointer.how {
+                How::ArgoCd { namespace, .. } => in_namespace(&mut manifests, namespace.as_deref(), false),
+                How::Flux { namespace, substitute } => {
+                    in_namespace(&mut manifests, namespace.as_deref(), true);
+                    self.replace(&mut manifests, substitute.as_ref(), substitute.is_some())?;
+                }
+            }
+            self.manifests.extend(manifests);
+        }
+        Ok(())
+    }
+
+    /// Reads a directory. What it points at below itself is left to that, which comes `next`.
+    async fn read(&mut self, part: &Part, next: &mut VecDeque<Pointer>) -> Result<Vec<Manifest>, ConfigurationError> {
+        let directory = &part.directory;
+        let mut manifests = if has_kustomization(directory) {
+            let (manifests, directories) = render::overlay(directory, &self.tools).await?;
+            self.covered.extend(directories);
+            manifests
+        } else if is_chart(directory) {
+            render::chart(directory, &part.release, &self.tools).await?
+        } else {
+            let plain = load_plain(directory, part.recurse).await?;
+            self.rendered.extend(plain.rendered);
+            plain.manifests
+        };
+        // Some manage themselves: what these point at is being read.
+        let is_own = |pointer: &Pointer| {
+            directory.starts_with(&pointer.directory) || pointer.at.file.starts_with(&pointer.directory)
+        };
+        let (all, _) = elsewhere::pointers(&manifests, self.root);
+        let left = |manifest: &Manifest| {
+            let below = all.iter().filter(|pointer| !is_own(pointer) && pointer.directory.starts_with(directory));
+            below.into_iter().any(|pointer| manifest.file.starts_with(&pointer.directory))
+        };
+        manifests.retain(|manifest| !left(manifest));
+        let (pointers, notes) = elsewhere::pointers(&manifests, self.root);
+        self.notes.extend(notes);
+        let (own, others): (Vec<Pointer>, Vec<Pointer>) = pointers.into_iter().partition(is_own);
+        next.extend(others);
+        for pointer in own {
+            let How::Flux { substitute: Some(values), .. } = pointer.how else { continue };
+            let is_all = directory.starts_with(&pointer.directory);
+            let is_of_it = |manifest: &&mut Manifest| is_all || manifest.file.starts_with(&pointer.directory);
+            self.replace(manifests.iter_mut().filter(is_of_it), Some(&values), true)?;
+        }
+        Ok(manifests)
+    }
+
+    /// How what a pointer names is read.
+    fn part(&self, pointer: &Pointer) -> Result<Part, ConfigurationError> {
+        let directory = pointer.directory.clone();
+        let How::ArgoCd { namespace, recurse, helm } = &pointer.how else {
+            return Ok(Part { directory, recurse: true, release: Release::default() });
+        };
+        let Helm { release, value_files, values, set } = helm;
+        let mut all = Vec::new();
+        if is_chart(&directory) {
+            for (path, at) in value_files {
+                // The place says who names it.
+                let read = values_file(path);
+                all.push(read.map_err(|error| named_at(error, at))?);
+            }
+            all.extend(values.iter().map(|values| values.as_bytes().to_vec()));
+        }
+        let release =
+            Release { name: Some(release.clone()), namespace: namespace.clone(), values: all, set: set.clone() };
+        Ok(Part { directory, recurse: *recurse, release })
+    }
+
+    fn is_covered(&self, directory: &Path) -> bool {
+        directory.canonicalize().is_ok_and(|real| self.covered.contains(&real))
+    }
+
+    /// Replaces variables of Flux by the values that a Kustomization and, over them, the user gives.
+    fn replace<'m>(
+        &mut self,
+        manifests: impl IntoIterator<Item = &'m mut Manifest>,
+        own: Option<&BTreeMap<String, String>>,
+        takes_given: bool,
+    ) -> Result<(), ConfigurationError> {
+        let given = self.variables.as_ref().filter(|_| takes_given);
+        if own.is_none() && given.is_none() {
+            return Ok(());
+        }
+        let mut values = variables::in_one_line(own.cloned().unwrap_or_default());
+        values.extend(given.cloned().unwrap_or_default());
+        let mut faults = Vec::new();
+        for manifest in manifests {
+            match manifest.substitute(&values, &mut self.used) {
+                Ok(()) => {}
+                Err(ManifestError::Several(several)) => faults.extend(several),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        match faults.len() {
+            0 => Ok(()),
+            1 => Err(faults.remove(0).into()),
+            _ => Err(ManifestError::Several(faults).into()),
+        }
+    }
+}
+
+/// The fault of a file, with the place that names it.
+fn named_at(error: ConfigurationError, at: &manifest::Location) -> ConfigurationError {
+    match error {
+        ConfigurationError::Named { path, source, .. } => {
+            ConfigurationError::NamedAt { at: Box::new(at.clone()), path, source }
+        }
+        other => other,
+    }
+}
+
+/// Puts objects that name no namespace, or all, into one, unless their kind has none.
+fn in_namespace(manifests: &mut [Manifest], namespace: Option<&str>, is_for_all: bool) {
+    let Some(namespace) = namespace.filter(|namespace| !namespace.is_empty()) else { return };
+    for manifest in manifests.iter_mut().filter(|manifest| !manifest.is_cluster_scoped()) {
+        if is_for_all || manifest.namespace().is_none() {
+            let metadata = manifest.object.as_object_mut().map(|object| object.entry("metadata"));
+            let metadata = metadata.map(|metadata| metadata.or_insert_with(|| Value::Object(Map::new())));
+            if let Some(Value::Object(metadata)) = metadata {
+                metadata.insert("namespace".to_owned(), namespace.into());
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Objects of Argo CD and Flux that say what is to be deployed: which directories of the same tree, and how each is read.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use credence_core::manifest::{Location, Manifest};
+use credence_core::text::without_login;
+use serde_json::Value;
+
+/// A directory of the tree that an object says is to be deployed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pointer {
+    /// The object.
+    pub(super) by: String,
+    /// The place that names the directory.
+    pub(super) at: Location,
+    /// The directory, below the tree's own.
+    pub(super) directory: PathBuf,
+    pub(super) how: How,
+}
+
+/// How a directory is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum How {
+    /// By an Application of Argo CD.
+    ArgoCd {
+        /// The namespace of what names none.
+        namespace: Option<String>,
+        /// Whether directories below it are read, too, if it is one of plain manifests.
+        recurse: bool,
+        helm: Helm,
+    },
+    /// By a Kustomization of Flux.
+    Flux {
+        /// The namespace of everything that is in one.
+        namespace: Option<String>,
+        /// The values of variables; none if nothing is replaced.
+        substitute: Option<BTreeMap<String, String>>,
+    },
+}
+
+/// How an Application installs a chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Helm {
+    pub(super) release: String,
+    /// The files of values; those that need not be there and are not are left out.
+    pub(super) value_files: Vec<(PathBuf, Location)>,
+    /// Further values, YAML.
+    pub(super) values: Option<String>,
+    pub(super) set: Vec<(&'static str, String)>,
+}
+
+/// Fields of a source of an Application that change what is rendered and are not followed.
+const NOT_FOLLOWED: [&str; 4] = ["kustomize", "plugin", "directory/jsonnet", "helm/fileParameters"];
+
+/// What the objects of a tree point at in it, and a line on each that points elsewhere or cannot be followed.
+pub(super) fn pointers<'a>(
+    manifests: impl IntoIterator<Item = &'a Manifest>,
+    root: &Path,
+) -> (Vec<Pointer>, Vec<String>) {
+    let (mut pointers, mut notes) = (Vec::new(), Vec::new());
+    for manifest in manifests {
+        match (manifest.group(), manifest.kind()) {
+            ("argoproj.io", "Application") => of_argo_cd(manifest, root, &mut pointers, &mut notes),
+            ("kustomize.toolkit.fluxcd.io", "Kustomization") => of_flux(manifest, root, &mut pointers, &mut notes),
+            _ => {}
+        }
+    }
+    (pointers, notes)
+}
+
+fn of_argo_cd(manifest: &Manifest, root: &Path, pointers: &mut Vec<Pointer>, notes: &mut Vec<String>) {
+    let spec = &manifest.object["spec"];
+    let several = spec.get("sources").and_then(Value::as_array).filter(|sources| !sources.is_empty());
+    let sources: Vec<(String, &Value)> = match several {
+        Some(sources) => {
+            sources.iter().enumerate().map(|(index, one)| (format!("/spec/sources/{index}"), one)).collect()
+        }
+        None => spec.get("source").map(|source| ("/spec/source".to_owned(), source)).into_iter().collect(),
+    };
+    let mut note = |at: &str, why: String| {
+        notes.push(format!("not followed: {} at {}: {why}", manifest.object_name(), manifest.location(at)));
+    };
+    for (pointer, source) in sources {
+        let text = |field: &str| source.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let repository = without_login(text("repoURL").unwrap_or_default());
+        if let Some(chart) = text("chart") {
+            note(&format!("{pointer}/chart"), format!("chart {chart} of {repository} would be fetched"));
+            continue;
+        }
+        // A source that only gives files to others has no path.
+        let Some(path) = text("path") else { continue };
+        let at = format!("{pointer}/path");
+        let Some(directory) = below(root, path) else {
+            note(&at, format!("there is no directory {path} in the tree; {repository} is not fetched"));
+            continue;
+        };
+        let is_there = |field: &&&str| source.pointer(&format!("/{field}")).is_some_and(|value| !value.is_null());
+        if let Some(field) = NOT_FOLLOWED.iter().find(is_there) {
+            note(&format!("{pointer}/{field}"), format!("{} changes what is rendered", field.replace('/', ".")));
+            continue;
+        }
+        let how = How::ArgoCd {
+            namespace: spec.pointer("/destination/namespace").and_then(Value::as_str).map(str::to_owned),
+            recurse: source.pointer("/directory/recurse").and_then(Value::as_bool) == Some(true),
+            helm: helm(manifest, &pointer, &source["helm"], &directory, root),
+        };
+        let (by, at) = (manifest.object_name(), manifest.location(&at));
+        pointers.push(Pointer { by, at, directory, how });
+    }
+}
+
+fn helm(manifest: &Manifest, pointer: &str, helm: &Value, chart: &Path, root: &Path) -> Helm {
+    let items = |field: &str| helm.get(field).and_then(Value::as_array).into_iter().flatten();
+    let may_lack = helm.get("ignoreMissingValueFiles").and_then(Value::as_bool) == Some(true);
+    let files = items("valueFiles").enumerate().filter_map(|(index, file)| {
+        let file = file.as_str()?;
+        let at = manifest.location(&format!("{pointer}/helm/valueFiles/{index}"));
+        // `$ref` is another source, and a path from the root that of the repository: both are this tree.
+        let path = match file.strip_prefix('$').and_then(|file| file.split_once('/')) {
+            Some((_, path)) => root.join(path),
+            None => file.strip_prefix('/').map_or_else(|| chart.join(file), |path| root.join(path)),
+        };
+        (!may_lack || path.is_file()).then_some((path, at))
+    });
+    let parameters = items("parameters").filter_map(|parameter| {
+        let text = |field: &str| parameter.get(field).and_then(Value::as_str);
+        let option = match parameter.get("forceString").and_then(Value::as_bool) {
+            Some(true) => "--set-string",
+            _ => "--set",
+        };
+        Some((option, format!("{}={}", text("name")?, with_commas_kept(text("value").unwrap_or_default()))))
+    });
+    // Argo CD takes the object before the text.
+    let object = helm.get("valuesObject").filter(|object| !object.is_null()).map(Value::to_string);
+    Helm {
+        release: helm.get("releaseName").and_then(Value::as_str).unwrap_or(manifest.name()).to_owned(),
+        value_files: files.collect(),
+        values: object.or_else(|| Some(helm.get("values")?.as_str()?.to_owned())),
+        set: parameters.collect(),
+    }
+}
+
+/// A value as `--set` reads it back.
+///
+/// Source: Argo CD, `cleanSetParameters` (util/helm/cmd.go).
+fn with_commas_kept(value: &str) -> String {
+    if value.starts_with('{') && value.ends_with('}') {
+        return value.to_owned();
+    }
+    let mut kept = String::new();
+    for letter in value.chars() {
+        if letter == ',' && !kept.ends_with('\\') {
+            kept.push('\\');
+        }
+        kept.push(letter);
+    }
+    kept
+}
+
+fn of_flux(manifest: &Manifest, root: &Path, pointers: &mut Vec<Pointer>, notes: &mut Vec<String>) {
+    let spec = &manifest.object["spec"];
+    let path = spec.get("path").and_then(Value::as_str).unwrap_or("./");
+    let mut note = |at: &str, why: String| {
+        notes.push(format!("not followed: {} at {}: {why}", manifest.object_name(), manifest.location(at)));
+    };
+    let Some(directory) = below(root, path) else {
+        return note("/spec/path", format!("there is no directory {path} in the tree"));
+    };
+    for field in ["patches", "components", "images"] {
+        if spec.get(field).and_then(Value::as_array).is_some_and(|items| !items.is_empty()) {
+            return note(&format!("/spec/{field}"), format!("{field} changes what is rendered"));
+        }
+    }
+    let others = spec.pointer("/postBuild/substituteFrom").and_then(Value::as_array);
+    for (index, other) in others.into_iter().flatten().enumerate() {
+        let text = |field: &str| other.get(field).and_then(Value::as_str).unwrap_or_default();
+        let why = format!("{} {} is not read; pass what it has with --substitute", text("kind"), text("name"));
+        note(&format!("/spec/postBuild/substituteFrom/{index}"), why);
+    }
+    let own = spec.pointer("/postBuild/substitute").and_then(Value::as_object);
+    let own = own
+        .filter(|own| !own.is_empty())
+        .map(|own| own.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect());
+    let substitute = own.or_else(|| others.filter(|others| !others.is_empty()).map(|_| BTreeMap::new()));
+    let namespace = spec.get("targetNamespace").and_then(Value::as_str).map(str::to_owned);
+    let (by, at) = (manifest.object_name(), manifest.location("/spec/path"));
+    pointers.push(Pointer { by, at, directory, how: How::Flux { namespace, substitute } });
+}
+
+/// The directory of a path that a repository's objects name, if the tree has it.
+fn below(root: &Path, path: &str) -> Option<PathBuf> {
+    let mut directory = root.to_owned();
+    for step in Path::new(path.trim_start_matches('/')).components() {
+        match step {
+            Component::Normal(name) => directory.push(name),
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    directory.is_dir().then_some(directory)
+}

@@ -1,0 +1,165 @@
+//! Why a configuration could not be read or rendered. Nothing here shows what a file or a parameter holds.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use credence_core::manifest::{Location, ManifestError};
+
+use crate::supply::ComponentError;
+
+/// Why a configuration could not be read or rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// Its manifests cannot be read.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The program that renders it cannot be obtained.
+    #[error("failed to obtain what renders the configuration")]
+    Component(#[from] ComponentError),
+    /// Values are given and there is no chart.
+    #[error(
+        "failed to use --values and --set: {dir} has no Chart.yaml, and only a chart of Helm takes values; give the chart's own \
+         directory as the configuration, or leave them out"
+    )]
+    NoChart {
+        /// The configuration.
+        dir: String,
+    },
+    /// Variables are given that nothing has.
+    #[error(
+        "failed to use --substitute {}: nothing in {dir} has ${{{}}}; correct the name, or leave it out",
+        names.join(", "), names.join("}, ${")
+    )]
+    NoVariable {
+        /// The configuration.
+        dir: String,
+        /// The variables.
+        names: Vec<String>,
+    },
+    /// A file that was named cannot be read.
+    #[error("failed to read {what} {path}; correct the path")]
+    Named {
+        /// Its part.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that an object names cannot be read.
+    #[error("failed to read {path}, which is named at {at}; correct the path, or add the file")]
+    NamedAt {
+        /// The place that names it.
+        at: Box<Location>,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of variables has something else than texts.
+    #[error("failed to read {at}: {name} is no name of a variable with a text; write NAME: \"VALUE\"")]
+    Variable {
+        /// The place.
+        at: Location,
+        /// The field.
+        name: String,
+    },
+    /// The file of a chart says no name.
+    #[error("failed to read {at}: the chart has no name; add `name: NAME`")]
+    NoName {
+        /// The place of the file.
+        at: Location,
+    },
+    /// A chart needs one that would be fetched.
+    #[error(
+        "failed to render {at}: {name} of {repository} would be fetched; put its unpacked chart into {}, or into the tree and \
+         write repository: file://PATH", charts.display()
+    )]
+    RemoteDependency {
+        /// The place of the dependency.
+        at: Box<Location>,
+        /// The chart that is needed.
+        name: String,
+        /// Where it would be fetched from, without a login.
+        repository: String,
+        /// The directory that it belongs into.
+        charts: PathBuf,
+    },
+    /// A chart needs one of which there is an archive.
+    #[error(
+        "failed to render {at}: of {name} there is only the archive {}, and archives are not read; unpack it beside itself",
+        archive.display()
+    )]
+    ArchivedDependency {
+        /// The place of the dependency.
+        at: Box<Location>,
+        /// The chart that is needed.
+        name: String,
+        /// The archive.
+        archive: PathBuf,
+    },
+    /// A chart needs one that is not there.
+    #[error("failed to render {at}: {name} is not there, as {} has no Chart.yaml; correct the path, or add the chart", path.display())]
+    MissingDependency {
+        /// The place of the dependency.
+        at: Box<Location>,
+        /// The chart that is needed.
+        name: String,
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// A chart needs itself.
+    #[error("failed to render {at}: {name} leads back to a chart that needs it, so that it would never end; remove it")]
+    DependencyCycle {
+        /// The place of the dependency.
+        at: Box<Location>,
+        /// The chart that is needed.
+        name: String,
+    },
+    /// A chart is larger than any chart.
+    #[error("failed to render the chart in {}: its files have more than {limit} MB; keep what is no part of it elsewhere", dir.display())]
+    TooLarge {
+        /// The chart.
+        dir: PathBuf,
+        /// How much is read, in MB.
+        limit: usize,
+    },
+    /// A chart cannot be put where helm reads it, or helm cannot be started.
+    #[error("failed to {act} {}", path.display())]
+    File {
+        /// What was tried.
+        act: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// helm does not come to an end.
+    #[error("failed to render the chart in {} with helm: it does not end within {within:?}; see which template loops", dir.display())]
+    Endless {
+        /// The chart.
+        dir: PathBuf,
+        /// How long was waited.
+        within: Duration,
+    },
+    /// helm refused the chart.
+    #[error(
+        "failed to render {place} with helm: {reason}; correct the template, or give what it needs with --values or --set"
+    )]
+    Helm {
+        /// The template with line and column if helm names one, else the chart.
+        place: String,
+        /// What helm said, without what it quotes and without values.
+        reason: String,
+    },
+    /// A chart renders to nothing.
+    #[error("failed to render the chart in {}: no object comes of it with these values; see which value switches them on", dir.display())]
+    Nothing {
+        /// The chart.
+        dir: PathBuf,
+    },
+}
