@@ -20,7 +20,7 @@ use credence_programs::supply::{self, Given, Part, Providers, Source};
 use credence_report::verdict::ExitCode;
 use credence_suite::error::RunError;
 use credence_suite::events::Events;
-use credence_suite::load::load_with;
+use credence_suite::load;
 use credence_suite::options::{self, CASES, ClusterKind, Keep, Options};
 use credence_suite::registry::{self, UnknownProperty};
 use credence_suite::run;
@@ -38,8 +38,11 @@ mod explain;
 mod lint;
 mod monitor;
 mod node_image;
+mod rendering;
 mod signals;
 mod up;
+
+use rendering::{Rendering, RenderingError};
 
 /// Exit codes, as `--help` explains them.
 const EXIT_CODES: &str = "\
@@ -48,6 +51,8 @@ Exit codes: 0 all held (documented upstream bugs aside) · 1 violated · 2 unkno
 Examples:
   credence run                                   the reference configuration, all properties, 100 cases each
   credence run --config my/config -p p02 -p p03  two properties on a configuration of your own
+  credence run --config my/chart --values prod.yaml  a chart of Helm, as it is installed
+  credence run --config my/config --substitute CLUSTER=prod  manifests with variables of Flux
   credence run --cases 1000 --seed 7 --out out   a nightly run that can be repeated
   credence run --lanes 1                         one case after the other, for a machine that is busy otherwise
   credence run --cluster kind                    the same on a cluster of kind, with the operator in pods
@@ -184,10 +189,12 @@ enum TimeFlag {
 /// What is tested, and how.
 #[derive(Debug, Clone, Args)]
 struct Target {
-    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization.
-    /// The reference configuration if not given.
+    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
+    /// chart. The reference configuration if not given.
     #[arg(long, value_name = "DIR")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    rendering: Rendering,
     /// Manifests of what uses the credentials: workloads with imagePullSecrets, Argo CD Applications, Kargo Warehouses.
     /// Those of the reference configuration if neither this nor --config is given.
     #[arg(long, value_name = "DIR")]
@@ -336,6 +343,7 @@ impl Target {
     fn options(&self, seed: u64) -> anyhow::Result<Options> {
         Ok(Options {
             config: self.config.clone(),
+            parameters: self.rendering.parameters()?,
             control_plane: self.control_plane.clone(),
             consumers: self.consumers.clone(),
             also_apply: self.also_apply.iter().cloned().collect(),
@@ -362,15 +370,24 @@ impl Target {
 }
 
 /// Reads a configuration for a command that needs no cluster of its own. Gives its path for messages.
-async fn load(directory: Option<&Path>, options: &supply::Options) -> anyhow::Result<(String, Bundle)> {
-    let (path, manifests) = read(directory, options).await?;
+async fn load(
+    directory: Option<&Path>,
+    rendering: &Rendering,
+    options: &supply::Options,
+) -> anyhow::Result<(String, Bundle)> {
+    let (path, manifests) = read(directory, rendering, options).await?;
     Ok((path, Bundle::from_manifests(manifests).map_err(RunError::from)?))
 }
 
-/// Reads the manifests of a configuration, with kustomize if it needs it.
-async fn read(directory: Option<&Path>, options: &supply::Options) -> anyhow::Result<(String, Vec<Manifest>)> {
+/// Reads the manifests of a configuration, rendered if it has to be.
+async fn read(
+    directory: Option<&Path>,
+    rendering: &Rendering,
+    options: &supply::Options,
+) -> anyhow::Result<(String, Vec<Manifest>)> {
+    let parameters = rendering.parameters()?;
     let scratch = tempfile::tempdir().context("failed to make a temporary directory")?;
-    Ok(load_with(directory, scratch.path(), options, &Console::stderr()).await?)
+    Ok(load::load(directory, &parameters, scratch.path(), options, &Console::stderr()).await?)
 }
 
 /// A seed that a person can type.
@@ -400,6 +417,7 @@ pub fn failure_code(error: &anyhow::Error) -> ExitCode {
         None => {
             error.is::<UnknownProperty>()
                 || error.is::<NothingOfThatName>()
+                || error.is::<RenderingError>()
                 || error.is::<DirsError>()
                 || error.is::<RunDirError>()
                 || error.is::<ConnectError>()

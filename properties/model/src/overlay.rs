@@ -146,11 +146,14 @@ mod tests {
     #[test]
     fn an_object_that_was_taken_out_of_a_cluster_is_applied_without_its_state() {
         let text = "apiVersion: v1\nkind: Namespace\nmetadata: { name: a, labels: { b: c }, uid: d, resourceVersion: '1', \
-                    managedFields: [{ manager: e }], creationTimestamp: '2026-01-01T00:00:00Z' }\nstatus: { phase: Active }\n";
+                    managedFields: [{ manager: e }], creationTimestamp: '2026-01-01T00:00:00Z', finalizers: [f], \
+                    ownerReferences: [{ uid: g }], annotations: { kubectl.kubernetes.io/last-applied-configuration: hunter2, \
+                    h: i } }\nstatus: { phase: Active }\n";
         let mut manifests = parse_documents(Path::new("a.yaml"), text).unwrap();
         let changed = apply(&mut manifests, &server(), Time::AsIs);
         let expected =
-            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "a", "labels": { "b": "c" } } });
+            json!({ "apiVersion": "v1", "kind": "Namespace",
+                    "metadata": { "name": "a", "labels": { "b": "c" }, "annotations": { "h": "i" } } });
         assert_eq!(manifests[0].object, expected);
         assert_eq!(changed.len(), 1);
     }

@@ -11,6 +11,7 @@ use credence_model::model::Model;
 use credence_report::verdict::ExitCode;
 
 use super::Programs;
+use super::rendering::Rendering;
 
 /// The end of `--help`.
 pub(super) const NOTES: &str = "\
@@ -20,24 +21,28 @@ Examples:
   credence explain                                      the reference configuration
   credence explain --config my/config                   who gets what, and what each key is made of
   credence explain gh-docker-registry --config my/config    one copy
-  credence explain argocd --config my/config            what a namespace gets";
+  credence explain argocd --config my/config            what a namespace gets
+  credence explain --config my/chart --values prod.yaml --set team=shop    a chart of Helm
+  credence explain --config my/config --substitute CLUSTER=prod         manifests with variables of Flux";
 
 /// The configuration, and what of it.
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// A namespace, a copy, a ClusterExternalSecret or a store; everything if not given.
     name: Option<String>,
-    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization.
-    /// The reference configuration if not given.
+    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
+    /// chart. The reference configuration if not given.
     #[arg(long, value_name = "DIR")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    rendering: Rendering,
     #[command(flatten)]
     programs: Programs,
 }
 
 /// Says what was understood.
 pub(super) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let (_, bundle) = super::load(options.config.as_deref(), &options.programs.options()?).await?;
+    let (_, bundle) = super::load(options.config.as_deref(), &options.rendering, &options.programs.options()?).await?;
     let mut text = explain(&bundle, &Model::derive(&bundle), options.name.as_deref())?;
     if options.name.is_none() {
         let (_, left_out) = applied::select(bundle.manifests, &BTreeSet::new());

@@ -10,12 +10,13 @@ use credence_core::manifest::{CONTROL_PLANE, Manifest, parse_program_configurati
 use credence_model::config::Bundle;
 use credence_model::lint::{self, Context, Finding, output};
 use credence_model::model::{Bound, Model};
-use credence_programs::kustomize::has_kustomization;
+use credence_programs::kustomize::{has_kustomization, is_chart};
 use credence_report::verdict::ExitCode;
 use credence_suite::run::RunError;
 use credence_suite::testbed;
 
 use super::Programs;
+use super::rendering::Rendering;
 
 /// The end of `--help`.
 pub(super) const NOTES: &str = "\
@@ -24,6 +25,8 @@ Exit codes: 0 nothing found (notes aside) · 1 errors or warnings · 3 bad usage
 Examples:
   credence lint                                  the reference configuration
   credence lint my/config                        what it asks for, and what is wrong with it
+  credence lint my/chart --values prod.yaml      a chart of Helm, with values
+  credence lint my/config --substitute CLUSTER=prod  manifests with variables of Flux
   credence lint my/config --format json          an array of findings, for a program
   credence lint my/config --format sarif > credence.sarif   for code scanning
   credence lint my/config --control-plane etc    with the audit policy and the encryption of another directory";
@@ -31,9 +34,11 @@ Examples:
 /// The configuration to check, and the form of the findings.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization.
-    /// The reference configuration if not given.
+    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
+    /// chart. The reference configuration if not given.
     directory: Option<PathBuf>,
+    #[command(flatten)]
+    rendering: Rendering,
     /// The form of the findings.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -58,12 +63,12 @@ enum Format {
 /// Reads a configuration, says what it distributes, and fails on what can be seen to be wrong.
 pub(super) async fn lint(options: &Options) -> anyhow::Result<ExitCode> {
     let directory = options.directory.as_deref();
-    let (path, bundle) = super::load(directory, &options.programs.options()?).await?;
+    let (path, bundle) = super::load(directory, &options.rendering, &options.programs.options()?).await?;
     let model = Model::derive(&bundle);
     let control_plane = control_plane(directory, options.control_plane.as_deref())?;
     let context = Context { bundle: &bundle, model: &model, control_plane: &control_plane };
     let mut findings = lint::check(&context);
-    if directory.is_none_or(has_kustomization) {
+    if directory.is_none_or(|directory| has_kustomization(directory) || is_chart(directory)) {
         name_the_directory(&mut findings, &bundle, directory, Path::new(&path));
     }
     let mut out = std::io::stdout().lock();
@@ -111,7 +116,7 @@ fn control_plane(directory: Option<&Path>, given: Option<&Path>) -> Result<Vec<M
     Ok(manifests)
 }
 
-/// Puts the directory in the place of what kustomize lost: which file and line an object is from. Of the reference
+/// Puts the directory in the place of what kustomize or helm lost: which file and line an object is from. Of the reference
 /// configuration, which is built in, that is nothing that anybody could look up.
 fn name_the_directory(findings: &mut [Finding], bundle: &Bundle, directory: Option<&Path>, shown: &Path) {
     let is_lost = |file: &Path| directory.is_none_or(|directory| directory == file);

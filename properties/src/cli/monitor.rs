@@ -15,6 +15,7 @@ use credence_report::verdict::ExitCode;
 use credence_suite::error::RunError;
 use credence_watch::connect;
 
+use super::rendering::Rendering;
 use super::signals::signal;
 use super::{Programs, read};
 use crate::console::Console;
@@ -40,15 +41,18 @@ Examples:
   credence monitor --print rbac | kubectl apply -f -     the rights that it needs
   credence monitor --print alerts > credence-rules.yaml  alert rules
   credence monitor --config my/config --context prod     watch the cluster of this context
+  credence monitor --config my/chart --values prod.yaml  with a chart of Helm
   curl -s http://127.0.0.1:9464/findings";
 
 /// What to watch, and how.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization.
-    /// The reference configuration if not given.
+    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
+    /// chart. The reference configuration if not given.
     #[arg(long, value_name = "DIR")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    rendering: Rendering,
     /// Context of the kubeconfig; its current one if not given. Inside a pod without a kubeconfig, the pod's own cluster.
     #[arg(long)]
     context: Option<String>,
@@ -94,7 +98,7 @@ pub(super) async fn monitor(options: &Options) -> anyhow::Result<ExitCode> {
 
 async fn watch(options: &Options) -> anyhow::Result<ExitCode> {
     let console = Console::stderr();
-    let (path, manifests) = read(options.config.as_deref(), &options.programs.options()?).await?;
+    let (path, manifests) = read(options.config.as_deref(), &options.rendering, &options.programs.options()?).await?;
     let (bundle, of_another_version) = Bundle::of_live_cluster(manifests).map_err(RunError::from)?;
     for fault in of_another_version {
         console.note(&format!("not known to this version, and taken as the cluster takes it: {fault}"));

@@ -8,6 +8,7 @@ use credence_consumers::kargo::KargoError;
 use credence_core::file_error::FileError;
 use credence_core::manifest::ManifestError;
 use credence_model::config::BundleError;
+use credence_programs::configuration::ConfigurationError;
 use credence_programs::dirs::DirsError;
 use credence_programs::engine::EngineError;
 use credence_programs::node_image::NodeImageError;
@@ -38,8 +39,11 @@ pub enum RunError {
     /// What was given as Kargo is something else.
     #[error("failed to use the given Kargo")]
     Kargo(#[from] KargoError),
-    /// The configuration cannot be read.
+    /// The configuration cannot be read or rendered.
     #[error("failed to read the configuration")]
+    Configuration(#[from] ConfigurationError),
+    /// The manifests of what uses the credentials cannot be read.
+    #[error("failed to read the manifests")]
     Manifest(#[from] ManifestError),
     /// The configuration is not one that can be tested.
     #[error("failed to understand the configuration")]
@@ -125,6 +129,7 @@ impl RunError {
                 | Self::PodImages(_)
                 | Self::NodeImage(NodeImageError::NotRoot | NodeImageError::Missing { .. } | NodeImageError::Engine(_))
                 | Self::Kargo(_)
-        ) || matches!(self, Self::Cluster(ClusterError::Provider(error)) if error.is_usage)
+        ) || matches!(self, Self::Configuration(error) if !matches!(error, ConfigurationError::Component(_)))
+            || matches!(self, Self::Cluster(ClusterError::Provider(error)) if error.is_usage)
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use credence_core::id::PropertyId;
 use credence_model::overlay::Time;
+use credence_programs::configuration::Parameters;
 use credence_programs::pod_image::GivenImage;
 use credence_programs::supply;
 
@@ -27,6 +28,8 @@ pub const LANES: NonZero<usize> = NonZero::new(48).expect("a constant above zero
 pub struct Options {
     /// The configuration directory; the reference configuration if none.
     pub config: Option<PathBuf>,
+    /// What the configuration is rendered with.
+    pub parameters: Parameters,
     /// Manifests of what uses the credentials; those of the reference configuration if neither they nor a configuration
     /// are given.
     pub consumers: Option<PathBuf>,
@@ -108,6 +111,7 @@ pub(crate) mod testing {
     pub(crate) fn options(out: PathBuf) -> Options {
         Options {
             config: None,
+            parameters: Parameters::default(),
             consumers: None,
             control_plane: None,
             also_apply: BTreeSet::new(),

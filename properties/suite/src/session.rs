@@ -38,7 +38,7 @@ use crate::driver::{Executed, Plan, Property, Registered};
 use crate::error::RunError;
 use crate::events::{Event, Events, PhaseTimer};
 use crate::fixture::{Evidence, Fixture};
-use crate::load::load_with;
+use crate::load::load;
 use crate::options::{ClusterKind, Keep, Options};
 use crate::p03_label_distribution::LabelDistribution;
 use crate::p07_credential_types::labels_of_argo_cd;
@@ -106,7 +106,8 @@ impl Session {
 
         let timer = PhaseTimer::begin(events.as_ref(), "configuration");
         let (path, manifests) =
-            load_with(options.config.as_deref(), run.path(), &options.components, events.as_ref()).await?;
+            load(options.config.as_deref(), &options.parameters, run.path(), &options.components, events.as_ref())
+                .await?;
         // Faults of the configuration are told before anything is obtained or started.
         Bundle::from_manifests(manifests.clone())?;
         let digest = digest(&manifests);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use credence_model::overlay::Time;
+use credence_programs::configuration::Parameters;
 use credence_programs::dirs;
 use credence_programs::supply::{self, Given};
 use credence_suite::options::{CASES, ClusterKind, Keep, LANES, Options};
@@ -16,6 +17,7 @@ pub(crate) fn options(out: &Path) -> Options {
     };
     Options {
         config: None,
+        parameters: Parameters::default(),
         control_plane: None,
         consumers: None,
         also_apply: BTreeSet::new(),

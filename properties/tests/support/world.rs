@@ -14,6 +14,7 @@ use credence_model::config::{Bundle, SourceRef};
 use credence_model::model::{Model, Target};
 use credence_model::overlay::{self, Server, Time};
 use credence_monitor::monitor::{Monitor, MonitorError, Options, RBAC, USER_AGENT};
+use credence_programs::configuration::Parameters;
 use credence_programs::dirs;
 use credence_programs::run_dir::RunDir;
 use credence_programs::supply::{self, Part, PlainProgress};
@@ -69,8 +70,9 @@ impl World {
         )
         .await
         .map_err(failed)?;
-        let kustomize = programs.path(Part::Kustomize);
-        let (_, mut manifests) = load(None, cluster.directory(), Some(kustomize)).await.map_err(failed)?;
+        let parameters = Parameters::default();
+        let loaded = load(None, &parameters, cluster.directory(), &options, &PlainProgress::new()).await;
+        let (_, mut manifests) = loaded.map_err(failed)?;
         manifests.retain(|manifest| manifest.kind() != "ValidatingAdmissionPolicyBinding");
         let server = Server { url: cluster.description.url_for_operator.clone(), ..Server::default() };
         overlay::apply(&mut manifests, &server, Time::Compressed);

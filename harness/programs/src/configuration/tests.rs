@@ -54,7 +54,8 @@ impl Tree {
     }
 
     fn path(&self, below: &str) -> PathBuf {
-        self.home.path().join("tree").join(below)
+        let tree = self.home.path().join("tree");
+        if below.is_empty() { tree } else { tree.join(below) }
     }
 
     async fn load(&self, below: &str, parameters: &Parameters) -> Result<Loaded, ConfigurationError> {

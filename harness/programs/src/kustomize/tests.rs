@@ -95,9 +95,29 @@ async fn a_failing_kustomize_shows_its_last_lines() {
 )]
 #[case::remote(
     &[("kustomization.yaml", "resources:\n- https://user:hunter2@git.example.org/a//b?ref=main\n")],
-    "DIR/kustomization.yaml:2:3: it would be fetched from elsewhere; put a copy into the tree, and name its path"
+    "DIR/kustomization.yaml:2:3: https://git.example.org/a//b would be fetched from elsewhere; put a copy into the tree, and name"
 )]
-#[case::repository(&[("kustomization.yaml", "resources:\n- github.com/a/b\n")], "it would be fetched from elsewhere")]
+#[case::repository(&[("kustomization.yaml", "resources:\n- github.com/a/b\n")], "github.com/a/b would be fetched from elsewhere")]
+#[case::remote_component(
+    &[("kustomization.yaml", "components:\n- git@github.com:a/b.git\n")],
+    "DIR/kustomization.yaml:2:3: github.com:a/b.git would be fetched from elsewhere"
+)]
+#[case::remote_patch(
+    &[("kustomization.yaml", "patchesStrategicMerge:\n- https://example.org/p.yaml\n")],
+    "DIR/kustomization.yaml:2:3: https://example.org/p.yaml would be fetched from elsewhere"
+)]
+#[case::remote_replacement(
+    &[("kustomization.yaml", "replacements:\n- path: https://example.org/r.yaml\n")],
+    "DIR/kustomization.yaml:2:3: https://example.org/r.yaml would be fetched from elsewhere"
+)]
+#[case::remote_file_of_a_generator(
+    &[("kustomization.yaml", "configMapGenerator:\n- name: a\n  files: [b=https://example.org/f]\n")],
+    "DIR/kustomization.yaml:2:3: https://example.org/f would be fetched from elsewhere"
+)]
+#[case::chart(
+    &[("kustomization.yaml", "helmCharts:\n- name: nginx\n  repo: https://example.org\n")],
+    "DIR/kustomization.yaml:2:3: chart nginx would be fetched from elsewhere"
+)]
 #[case::misspelt(
     &[("kustomization.yaml", "namespace: a\nresource:\n- a.yaml\n")],
     "DIR/kustomization.yaml:2:1: resource is no field of a kustomization; did you mean resources?"
@@ -120,15 +140,16 @@ async fn a_bad_kustomization_is_refused_with_its_place(#[case] files: &[(&str, &
 }
 
 #[tokio::test]
-async fn a_chart_of_helm_is_refused_and_told_how_to_be_rendered() {
+async fn a_chart_of_helm_is_refused_where_only_manifests_are_read() {
     let dir = directory(&[("chart/Chart.yaml", "name: a\n"), ("chart/templates/a.yaml", "{{ .Values.a }}\n")]);
-    let chart = dir.path().join("chart");
     let expected = format!(
-        "failed to read {0}: it is a chart of Helm, not manifests; render it first, such as `helm template NAME {0} \
-         --output-dir DIR`, and give DIR as the configuration",
-        chart.display()
+        "failed to read {}: it is a chart of Helm, not manifests; give the chart itself as the configuration, or a directory with \
+         an Application of Argo CD that points at it",
+        dir.path().join("chart").display()
     );
-    assert_eq!(load_directory(dir.path(), None).await.unwrap_err().to_string(), expected);
+    for given in [dir.path(), &dir.path().join("chart")] {
+        assert_eq!(load_directory(given, None).await.unwrap_err().to_string(), expected);
+    }
 }
 
 #[tokio::test]

@@ -59,6 +59,18 @@ pub(super) fn replay_flags(options: &Options) -> String {
     for (name, given) in named {
         given.iter().for_each(|given| flag(name, path(given)));
     }
+    for values in &options.parameters.values {
+        flag("--values", path(values));
+    }
+    for set in &options.parameters.set {
+        flag("--set", set.clone());
+    }
+    for (name, value) in &options.parameters.substitute {
+        flag("--substitute", format!("{name}={value}"));
+    }
+    for variables in &options.parameters.substitute_from {
+        flag("--substitute-from", path(variables));
+    }
     if let Some(Given { program, chart }) = &options.components.kargo {
         flag("--kargo", path(program));
         flag("--kargo-chart", path(chart));
@@ -94,6 +106,7 @@ fn quoted(word: &str) -> Cow<'_, str> {
 mod tests {
     use std::path::PathBuf;
 
+    use credence_programs::configuration::Parameters;
     use credence_programs::supply::{self, Part};
 
     use super::*;
@@ -107,6 +120,12 @@ mod tests {
         let options = Options {
             config: Some("my config".into()),
             consumers: Some(odd.into()),
+            parameters: Parameters {
+                values: vec!["prod values.yaml".into()],
+                set: vec!["a={b,c}".to_owned()],
+                substitute: [("TEAM".to_owned(), "a b".to_owned())].into(),
+                substitute_from: vec!["vars.yaml".into()],
+            },
             cluster: ClusterKind::Kind,
             time: Time::AsIs,
             components,
@@ -119,6 +138,14 @@ mod tests {
             "my config",
             "--consumers",
             odd,
+            "--values",
+            "prod values.yaml",
+            "--set",
+            "a={b,c}",
+            "--substitute",
+            "TEAM=a b",
+            "--substitute-from",
+            "vars.yaml",
             "--cluster",
             "kind",
             "--program",

@@ -159,12 +159,12 @@ fn is_of_sops(manifest: &Manifest, path: &Path, name: &str) -> bool {
 fn template_message(shown: &str, template: &Template) -> String {
     match template {
         Template::Flux(name) => format!(
-            "{shown} has ${{{name}}}, which Flux replaces when it applies and nothing else does; replace it first, such as \
-             `flux envsubst --strict < FILE`, and give the result as the configuration"
+            "{shown} has ${{{name}}}, which Flux replaces when it applies, and no value is given for it; pass \
+             --substitute {name}=VALUE"
         ),
         Template::Helm => format!(
-            "{shown} is a template of Helm, which nothing has rendered; render the chart first, such as \
-             `helm template NAME CHART --output-dir DIR`, and give DIR as the configuration"
+            "{shown} is a template of Helm, which nothing has rendered; give the directory with its Chart.yaml as the \
+             configuration"
         ),
     }
 }

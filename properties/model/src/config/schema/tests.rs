@@ -81,13 +81,12 @@ fn refused(text: &str) -> Vec<String> {
 #[case::variable_of_flux(
     "    data: [{secretKey: a, remoteRef: {key: 'db-${CLUSTER}'}}]\n",
     "a.yaml:8:39: ClusterExternalSecret a: spec.externalSecretSpec.data[0].remoteRef.key has ${CLUSTER}, which Flux replaces when \
-     it applies and nothing else does; replace it first, such as `flux envsubst --strict < FILE`, and give the result as the \
-     configuration"
+     it applies, and no value is given for it; pass --substitute CLUSTER=VALUE"
 )]
 #[case::template_of_helm(
     "    target: {name: '{{ .Values.name }}'}\n",
     "a.yaml:8:14: ClusterExternalSecret a: spec.externalSecretSpec.target.name is a template of Helm, which nothing has rendered; \
-     render the chart first, such as `helm template NAME CHART --output-dir DIR`, and give DIR as the configuration"
+     give the directory with its Chart.yaml as the configuration"
 )]
 #[case::label_of_a_copy(
     "    target: {template: {metadata: {labels: {a: b c}}}}\n",
@@ -170,8 +169,8 @@ fn policies_of_a_former_version_of_kubernetes_are_told_with_what_to_write() {
 )]
 #[case::variable_of_flux_in_metadata(
     "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ${TENANT:=a}\n",
-    "a.yaml:4:3: Namespace ${TENANT:=a}: metadata.name has ${TENANT}, which Flux replaces when it applies and nothing else \
-     does; replace it first, such as `flux envsubst --strict < FILE`, and give the result as the configuration"
+    "a.yaml:4:3: Namespace ${TENANT:=a}: metadata.name has ${TENANT}, which Flux replaces when it applies, and no value \
+     is given for it; pass --substitute TENANT=VALUE"
 )]
 fn kinds_of_kubernetes_and_stores_are_checked_at_every_depth(#[case] text: &str, #[case] fault: &str) {
     assert_eq!(refused(text), [fault]);
