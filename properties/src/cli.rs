@@ -42,7 +42,7 @@ mod rendering;
 mod signals;
 mod up;
 
-use rendering::{Rendering, RenderingError};
+use rendering::Rendering;
 
 /// Exit codes, as `--help` explains them.
 const EXIT_CODES: &str = "\
@@ -417,7 +417,6 @@ pub fn failure_code(error: &anyhow::Error) -> ExitCode {
         None => {
             error.is::<UnknownProperty>()
                 || error.is::<NothingOfThatName>()
-                || error.is::<RenderingError>()
                 || error.is::<DirsError>()
                 || error.is::<RunDirError>()
                 || error.is::<ConnectError>()

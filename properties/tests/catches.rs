@@ -14,6 +14,7 @@ use credence_core::id::CaseId;
 use credence_model::config::Bundle;
 use credence_model::lint;
 use credence_model::model::Model;
+use credence_programs::configuration::Parameters;
 use credence_programs::supply::Part;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::Verdict;
@@ -87,6 +88,12 @@ const UNUSED: &[(&str, &str)] = &[
     ("argo-cd-label-lost", "argocd-git-credentials"),
 ];
 
+/// Each fault of the values of a chart, which the rule of lint of this name must find, and in which template.
+const VALUES: &[(&str, &str, &str)] = &[
+    // The chart that it needs has the template.
+    ("values-without-conditions", "store-without-conditions", "right/chart-with-values/templates/stores.yaml"),
+];
+
 /// Faults that are looked for at night, so that all tests have their time by day. Some take minutes: those of a consumer,
 /// and where namespaces cannot go, each of which takes its whole bound. Of the others, the same property finds one of
 /// the same kind by day.
@@ -143,6 +150,10 @@ fn main() -> ExitCode {
         let name = format!("lint_finds_{}", fault.replace('-', "_"));
         trials.push(took::trial(name, move || is_read(fault, copy)));
     }
+    for (fault, rule, template) in VALUES {
+        let name = format!("lint_finds_{}", fault.replace('-', "_"));
+        trials.push(took::trial(name, move || is_rendered(fault, rule, template)));
+    }
     let conclusion = libtest_mimic::run(&arguments, trials);
     took::print_slowest();
     conclusion.exit_code()
@@ -161,7 +172,8 @@ fn all_are_listed() -> Result<(), Failed> {
     let found_by_consumers = CONSUMER_FAULTS.iter().map(|(fault, _)| *fault);
     let found = FAULTS.iter().chain(FURTHER_FAULTS).map(|(fault, _)| *fault);
     let unused = UNUSED.iter().map(|(fault, _)| *fault);
-    let mut listed: Vec<&str> = found.chain(found_by_consumers).chain(unused).collect();
+    let values = VALUES.iter().map(|(fault, ..)| *fault);
+    let mut listed: Vec<&str> = found.chain(found_by_consumers).chain(unused).chain(values).collect();
     listed.sort_unstable();
     if there == listed { Ok(()) } else { Err(Failed::from(format!("there are {there:?}, listed are {listed:?}"))) }
 }
@@ -221,6 +233,23 @@ fn is_read(fault: &str, copy: &str) -> Result<(), Failed> {
     match target.uses(&model.endpoints)[..] {
         [] => Ok(()),
         ref uses => Err(Failed::from(format!("it is used: {uses:?}"))),
+    }
+}
+
+/// Lint says so of what the chart renders to, at the template.
+fn is_rendered(fault: &str, rule: &str, template: &str) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let options = support::options(scratch).components;
+    let progress = credence_programs::supply::PlainProgress::new();
+    let (config, parameters) = (broken().join(fault), Parameters::default());
+    let read = credence_suite::load::load(Some(&config), &parameters, scratch, &options, &progress);
+    let bundle = Bundle::from_manifests(runtime.block_on(read)?.1)?;
+    let model = Model::derive(&bundle);
+    let found = lint::check(&lint::Context { bundle: &bundle, model: &model, control_plane: &[] });
+    match &found[..] {
+        [one] if one.rule == rule && one.file.ends_with(template) && one.line.is_some() => Ok(()),
+        _ => Err(Failed::from(format!("lint finds {found:?}"))),
     }
 }
 

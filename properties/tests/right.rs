@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use credence_programs::configuration::Parameters;
 use credence_report::report::PropertyReport;
 use credence_report::verdict::Verdict;
 use credence_suite::options::{ClusterKind, Options};
@@ -30,12 +31,16 @@ use execute::execute;
 /// Each world, and the properties that have nothing to test in it.
 const WORLDS: &[(&str, &[&str])] = &[
     ("argo-cd-by-label", &[]),
+    ("chart-with-values", &["p06"]),
     ("everyone-but-the-system", &["p03", "p06"]),
     ("exists-on-a-valued-label", &["p06"]),
     ("files-of-windows", &["p06"]),
+    ("flux-substitution", &["p06"]),
     ("github-app-and-ssh", &[]),
+    ("kustomize-with-components", &["p06"]),
     ("labelled-namespaces", &["p06"]),
     ("labels-with-values", &["p06"]),
+    ("list-export", &["p06"]),
     ("one-copy-of-two-sources", &["p06"]),
     ("pull-secret-passed-through", &["p06"]),
     ("renamed-keys", &[]),
@@ -44,6 +49,24 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("two-registries-three-logins", &["p06"]),
     ("whole-platform-tree", &["p06"]),
 ];
+
+/// What a world is rendered with, as somebody would give it on the command line.
+fn parameters(world: &str) -> Parameters {
+    match world {
+        "chart-with-values" => Parameters {
+            values: vec![worlds().join(world).join("values-production.yaml")],
+            set: vec!["credentials.registry.secret=registry-pull".to_owned()],
+            ..Parameters::default()
+        },
+        "flux-substitution" => Parameters {
+            substitute: [("CLUSTER", "prod"), ("CENTRAL", "platform-secrets"), ("PULL", "wanted")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            ..Parameters::default()
+        },
+        _ => Parameters::default(),
+    }
+}
 
 /// The objects of a world that are not applied, in the order of their names; none of all others.
 const LEFT_OUT: (&str, &[&str]) = (
@@ -113,6 +136,7 @@ fn is_green(world: &str, config: &Path, tried: &[&str], skipped: &[&str], cases:
     let properties = tried.iter().map(|property| registry::find(property)).collect::<Result<Vec<_>, _>>()?;
     let report = execute(&Options {
         config: Some(config.to_owned()),
+        parameters: parameters(world),
         cluster: ClusterKind::Embedded,
         cases,
         shrink: Duration::ZERO,

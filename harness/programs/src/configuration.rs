@@ -62,10 +62,11 @@ pub async fn load(directory: &Path, parameters: &Parameters, tools: Tools<'_>) -
         Part { directory: directory.to_owned(), recurse: true, release: Release { values, set, ..Release::default() } };
     tree.load(first).await?;
     let Tree { mut manifests, mut notes, used, pointers, rendered, .. } = tree;
-    match rendered.into_iter().next() {
-        Some(nested) if pointers == 0 => return Err(refused(directory, nested).into()),
-        Some(nested) => notes.push(format!("left out: {}, at which nothing in the tree points", nested.display())),
-        None => {}
+    for nested in rendered {
+        if pointers == 0 {
+            return Err(refused(directory, nested).into());
+        }
+        notes.push(format!("left out: {}, at which nothing in the tree points", nested.display()));
     }
     let unused: Vec<String> = parameters.substitute.keys().filter(|name| !used.contains(*name)).cloned().collect();
     if !unused.is_empty() {
@@ -88,9 +89,10 @@ pub async fn load(directory: &Path, parameters: &Parameters, tools: Tools<'_>) -
 fn values_file(path: &Path) -> Result<Vec<u8>, ConfigurationError> {
     let named = |source| ConfigurationError::Named { what: "the file of values", path: path.to_owned(), source };
     let bytes = std::fs::read(path).map_err(named)?;
-    match manifest::parse_fields(path, &manifest::decode(path, bytes.clone())?) {
+    let text = manifest::decode(path, bytes)?;
+    match manifest::parse_fields(path, &text) {
         // What is a boolean to kubectl may be meant as one in values.
-        Ok(_) | Err(ManifestError::NotText { .. }) => Ok(bytes),
+        Ok(_) | Err(ManifestError::NotText { .. }) => Ok(text.into_bytes()),
         Err(error) => Err(error.into()),
     }
 }
@@ -141,7 +143,7 @@ impl<'a> Tree<'a> {
         let mut seen = vec![first.clone()];
         let mut next = VecDeque::new();
         let mut manifests = self.read(&first, &mut next).await?;
-        self.replace(&mut manifests, None, true)?;
+        self.replace(&mut manifests, None)?;
         self.manifests.extend(manifests);
         while let Some(pointer) = next.pop_front() {
             let part = self.part(&pointer)?;
@@ -153,10 +155,13 @@ impl<'a> Tree<'a> {
             let mut manifests = self.read(&part, &mut next).await?;
             seen.push(part);
             match &pointer.how {
-                How::ArgoCd { namespace, .. } => in_namespace(&mut manifests, namespace.as_deref(), false),
+                How::ArgoCd { namespace, .. } => {
+                    in_namespace(&mut manifests, namespace.as_deref(), false);
+                    self.replace(&mut manifests, None)?;
+                }
                 How::Flux { namespace, substitute } => {
                     in_namespace(&mut manifests, namespace.as_deref(), true);
-                    self.replace(&mut manifests, substitute.as_ref(), substitute.is_some())?;
+                    self.replace(&mut manifests, substitute.as_ref())?;
                 }
             }
             self.manifests.extend(manifests);
@@ -196,7 +201,7 @@ impl<'a> Tree<'a> {
             let How::Flux { substitute: Some(values), .. } = pointer.how else { continue };
             let is_all = directory.starts_with(&pointer.directory);
             let is_of_it = |manifest: &&mut Manifest| is_all || manifest.file.starts_with(&pointer.directory);
-            self.replace(manifests.iter_mut().filter(is_of_it), Some(&values), true)?;
+            self.replace(manifests.iter_mut().filter(is_of_it), Some(&values))?;
         }
         Ok(manifests)
     }
@@ -231,14 +236,12 @@ impl<'a> Tree<'a> {
         &mut self,
         manifests: impl IntoIterator<Item = &'m mut Manifest>,
         own: Option<&BTreeMap<String, String>>,
-        takes_given: bool,
     ) -> Result<(), ConfigurationError> {
-        let given = self.variables.as_ref().filter(|_| takes_given);
-        if own.is_none() && given.is_none() {
+        if own.is_none() && self.variables.is_none() {
             return Ok(());
         }
         let mut values = variables::in_one_line(own.cloned().unwrap_or_default());
-        values.extend(given.cloned().unwrap_or_default());
+        values.extend(self.variables.clone().unwrap_or_default());
         let mut faults = Vec::new();
         for manifest in manifests {
             match manifest.substitute(&values, &mut self.used) {

@@ -151,7 +151,7 @@ pub(crate) async fn load_plain(dir: &Path, recurse: bool) -> Result<Plain, Manif
             // What is in the directory for the API server is no object of the API.
             if entry.depth() > 0 && (is_hidden(&entry) || is_control_plane(&entry)) {
                 entries.skip_current_dir();
-            } else if is_chart(path) || has_kustomization(path) {
+            } else if recurse && (is_chart(path) || has_kustomization(path)) {
                 rendered.push(path.to_owned());
                 entries.skip_current_dir();
             }

@@ -7,6 +7,7 @@
 //!  process       programs that run, until they end or are ended        run_dir           what a run leaves, and its sweep
 //!  certificates  of one authority a run                                tls               servers of this process
 //!  dirs          where things are kept                               esoctl            ESO's template engine
+//!  configuration a tree of manifests as it is deployed
 //! ```
 //!
 //! What is started is stopped: by its owner, by the kernel when the owner dies, and by the sweep of the next start.

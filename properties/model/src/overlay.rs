@@ -151,8 +151,7 @@ mod tests {
                     h: i } }\nstatus: { phase: Active }\n";
         let mut manifests = parse_documents(Path::new("a.yaml"), text).unwrap();
         let changed = apply(&mut manifests, &server(), Time::AsIs);
-        let expected =
-            json!({ "apiVersion": "v1", "kind": "Namespace",
+        let expected = json!({ "apiVersion": "v1", "kind": "Namespace",
                     "metadata": { "name": "a", "labels": { "b": "c" }, "annotations": { "h": "i" } } });
         assert_eq!(manifests[0].object, expected);
         assert_eq!(changed.len(), 1);

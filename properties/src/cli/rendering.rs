@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use credence_core::substitution::is_name;
 use credence_programs::configuration::Parameters;
+use credence_suite::error::RunError;
 
 /// What a configuration is rendered with.
 #[derive(Debug, Clone, Args)]
@@ -26,39 +26,10 @@ pub(super) struct Rendering {
     substitute_from: Vec<PathBuf>,
 }
 
-/// Why a parameter cannot be used. Shows no value.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum RenderingError {
-    /// There is no key, or no value.
-    #[error("failed to read --set number {number}: it is no KEY=VALUE, such as --set stores.conditions=true")]
-    Set {
-        /// Its place among them, from 1.
-        number: usize,
-    },
-    /// There is no name, or no value.
-    #[error("failed to read --substitute number {number}: it is no NAME=VALUE, such as --substitute CLUSTER=prod")]
-    Substitute {
-        /// Its place among them, from 1.
-        number: usize,
-    },
-}
-
 impl Rendering {
     /// The parameters, if each has the form that it must have.
-    pub(super) fn parameters(&self) -> Result<Parameters, RenderingError> {
-        let is_pair = |text: &String| text.split_once('=').is_some_and(|(key, _)| !key.is_empty());
-        if let Some(index) = self.set.iter().position(|text| !is_pair(text)) {
-            return Err(RenderingError::Set { number: index + 1 });
-        }
-        let variable = |(index, text): (usize, &String)| match text.split_once('=') {
-            Some((name, value)) if is_name(name) => Ok((name.to_owned(), value.to_owned())),
-            _ => Err(RenderingError::Substitute { number: index + 1 }),
-        };
-        Ok(Parameters {
-            values: self.values.clone(),
-            set: self.set.clone(),
-            substitute: self.substitute.iter().enumerate().map(variable).collect::<Result<_, _>>()?,
-            substitute_from: self.substitute_from.clone(),
-        })
+    pub(super) fn parameters(&self) -> Result<Parameters, RunError> {
+        let Self { values, set, substitute, substitute_from } = self.clone();
+        Ok(Parameters { values, substitute_from, ..Parameters::of_pairs(set, &substitute)? })
     }
 }

@@ -118,7 +118,8 @@ pub fn parse_rendered(
         match Some(path.trim()).filter(|path| !path.is_empty()).and_then(&template) {
             None => manifests.extend(parse_part(directory, document)?),
             Some(SourceTemplate { file, text }) => {
-                let of_document = parse_part(&file, document).map_err(|error| in_template(error, &file))?;
+                let of_document =
+                    parse_part(&file, document).map_err(|error| in_template(error, document, &text, &file))?;
                 manifests.extend(of_document.into_iter().map(|manifest| written(manifest, &text)));
             }
         }
@@ -126,9 +127,21 @@ pub fn parse_rendered(
     Ok(manifests)
 }
 
-/// A fault of a rendered document, whose lines are not those of the template.
-fn in_template(error: ManifestError, file: &Path) -> ManifestError {
-    ManifestError::Rendered { template: file.to_owned(), source: Box::new(error) }
+/// A fault of a rendered document: told at its place in the template if there may be several, else with the lines of what was
+/// rendered.
+fn in_template(error: ManifestError, document: &str, text: &Arc<str>, file: &Path) -> ManifestError {
+    let whole = Template { text: Arc::clone(text), lines: (1, text.lines().count() + 1) };
+    match error {
+        ManifestError::NotText { file, mut places } => {
+            for place in &mut places {
+                let rendered = Position { line: place.line, column: place.column };
+                let Position { line, column } = whole.position(document, Position { line: 1, column: 1 }, rendered);
+                (place.line, place.column) = (line, column);
+            }
+            ManifestError::NotText { file, places }
+        }
+        other => ManifestError::Rendered { template: file.to_owned(), source: Box::new(other) },
+    }
 }
 
 /// The documents of an output, each from its own beginning.
@@ -245,6 +258,16 @@ metadata:
     ) {
         let at = parsed(RENDERED).unwrap()[object].location(pointer);
         assert_eq!((at.line, at.column), expected);
+    }
+
+    #[test]
+    fn a_boolean_where_text_is_due_is_where_the_template_has_its_key() {
+        let rendered = RENDERED.replace("  controller: x", "  labels:\n    controller: yes");
+        let shown = parsed(&rendered).unwrap_err().to_string();
+        assert!(
+            shown.contains("stores.yaml as kubectl does: line 16, column 3: yes of spec.labels.controller"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -183,6 +183,19 @@ fn objects_of_a_list_have_places_of_their_own() {
     assert_eq!(manifests[1].location("/metadata/labels/a").to_string(), "dir/some.yaml:10:3");
 }
 
+#[rstest]
+#[case::stream(
+    "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"a\"}}\n{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"b\"}}",
+    2
+)]
+#[case::flow_style(
+    "{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\n{apiVersion: v1, kind: Pod, metadata: {name: b}}\n",
+    2
+)]
+fn json_is_told_by_its_first_character_and_not_by_the_name_of_the_file(#[case] text: &str, #[case] objects: usize) {
+    assert_eq!(parse_documents(Path::new("a.yaml"), text).unwrap().len(), objects);
+}
+
 #[test]
 fn objects_of_a_stream_of_json_have_places_of_their_own() {
     let text = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"a\"}}\n\n{\"apiVersion\": \"v1\",\n \

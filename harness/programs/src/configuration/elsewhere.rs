@@ -51,7 +51,8 @@ pub(super) struct Helm {
 }
 
 /// Fields of a source of an Application that change what is rendered and are not followed.
-const NOT_FOLLOWED: [&str; 4] = ["kustomize", "plugin", "directory/jsonnet", "helm/fileParameters"];
+const NOT_FOLLOWED: [&str; 6] =
+    ["kustomize", "plugin", "directory/exclude", "directory/include", "directory/jsonnet", "helm/fileParameters"];
 
 /// What the objects of a tree point at in it, and a line on each that points elsewhere or cannot be followed.
 pub(super) fn pointers<'a>(

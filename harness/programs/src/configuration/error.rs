@@ -17,6 +17,18 @@ pub enum ConfigurationError {
     /// The program that renders it cannot be obtained.
     #[error("failed to obtain what renders the configuration")]
     Component(#[from] ComponentError),
+    /// There is no key, or no value.
+    #[error("failed to read --set number {number}: it is no KEY=VALUE, such as --set stores.conditions=true")]
+    Set {
+        /// Its place among them, from 1.
+        number: usize,
+    },
+    /// There is no name, or no value.
+    #[error("failed to read --substitute number {number}: it is no NAME=VALUE, such as --substitute CLUSTER=prod")]
+    Substitute {
+        /// Its place among them, from 1.
+        number: usize,
+    },
     /// Values are given and there is no chart.
     #[error(
         "failed to use --values and --set: {dir} has no Chart.yaml, and only a chart of Helm takes values; give the chart's own \

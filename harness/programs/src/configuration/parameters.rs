@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use credence_core::substitution::is_name;
+
+use super::error::ConfigurationError;
+
 /// What a configuration is rendered with.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Parameters {
@@ -18,6 +22,23 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// Those of `KEY=VALUE` for a chart, and of `NAME=VALUE` for variables.
+    ///
+    /// # Errors
+    /// The first that is no such pair.
+    pub fn of_pairs(set: Vec<String>, substitute: &[String]) -> Result<Self, ConfigurationError> {
+        let is_pair = |text: &String| text.split_once('=').is_some_and(|(key, _)| !key.is_empty());
+        if let Some(index) = set.iter().position(|text| !is_pair(text)) {
+            return Err(ConfigurationError::Set { number: index + 1 });
+        }
+        let variable = |(index, text): (usize, &String)| match text.split_once('=') {
+            Some((name, value)) if is_name(name) => Ok((name.to_owned(), value.to_owned())),
+            _ => Err(ConfigurationError::Substitute { number: index + 1 }),
+        };
+        let substitute = substitute.iter().enumerate().map(variable).collect::<Result<_, _>>()?;
+        Ok(Self { set, substitute, ..Self::default() })
+    }
+
     /// True if there is anything for a chart.
     pub(super) fn has_values(&self) -> bool {
         !self.values.is_empty() || !self.set.is_empty()

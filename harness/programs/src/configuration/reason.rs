@@ -47,6 +47,14 @@ impl Values {
         }
     }
 
+    /// True for the way to a value as schemas tell it, such as `/stores/0/name`.
+    fn lead_to(&self, text: &str) -> bool {
+        let is_step = |step: &str| {
+            self.keys.iter().any(|key| key == step) || (step.len() < SHORTEST && step.parse::<usize>().is_ok())
+        };
+        text.strip_prefix('/').is_some_and(|way| way.split('/').all(is_step))
+    }
+
     /// A text without values. A value that is also the name of one is left: it tells nothing.
     fn strike(&self, text: &str) -> String {
         let mut values: Vec<&String> =
@@ -75,7 +83,7 @@ pub(super) fn place(stderr: &str, is_template: impl Fn(&str) -> bool) -> Option<
 /// The reason on one line.
 pub(super) fn reason(stderr: &str, values: &Values) -> String {
     let text = error(stderr).split_whitespace().collect::<Vec<_>>().join(" ");
-    let text = values.strike(&without_quotations(&text));
+    let text = values.strike(&without_quotations(&text, values));
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}{LEFT_OUT}", &text[..end]),
         None if text.is_empty() => "it says nothing".to_owned(),
@@ -86,12 +94,15 @@ pub(super) fn reason(stderr: &str, values: &Values) -> String {
 /// The error itself: warnings before it show values.
 fn error(stderr: &str) -> &str {
     const BEGINNING: &str = "Error: ";
+    // It would show values, too.
+    const HINT: &str = "Use --debug flag";
     let at = stderr.match_indices(BEGINNING).map(|(at, _)| at).find(|at| *at == 0 || stderr[..*at].ends_with('\n'));
-    at.map_or("", |at| &stderr[at + BEGINNING.len()..])
+    let error = at.map_or("", |at| &stderr[at + BEGINNING.len()..]);
+    error.split(HINT).next().unwrap_or_default()
 }
 
-/// The text without what stands in quotes, and without maps as Go prints them.
-fn without_quotations(text: &str) -> String {
+/// The text without what stands in quotes, unless that is the way to a value, and without maps as Go prints them.
+fn without_quotations(text: &str, values: &Values) -> String {
     let mut shown = String::new();
     let mut before = ' ';
     let mut rest = text;
@@ -104,8 +115,10 @@ fn without_quotations(text: &str) -> String {
             _ => None,
         };
         if let Some(close) = close {
-            shown.push_str(LEFT_OUT);
-            rest = end_of(behind, close).map_or("", |end| &behind[end..]);
+            let end = end_of(behind, close).unwrap_or(behind.len());
+            let quoted = behind[..end].trim_end_matches(close);
+            shown.push_str(if values.lead_to(quoted) { quoted } else { LEFT_OUT });
+            rest = &behind[end..];
         } else if let Some(map) = rest.strip_prefix("map[") {
             shown.push_str(LEFT_OUT);
             rest = map.rfind(']').map_or("", |end| &map[end + 1..]);
@@ -162,6 +175,12 @@ mod tests {
     #[case::map("Error: wrong type for value; got map[a:[b c]] here", "wrong type for value; got … here")]
     #[case::parameter("Error: a.b is letmein", "a.b is …")]
     #[case::number_and_item("Error: 50001 and opensesame", "… and …")]
+    #[case::schema(
+        "Error: values don't meet the specifications of the schema(s) in the following chart(s):\nc:\n- at '/registry/port': 'x' is bad\n\
+         - at '/opensesame': no\n",
+        "values don't meet the specifications of the schema(s) in the following chart(s): c: - at /registry/port: … is bad - at …: no"
+    )]
+    #[case::hint("Error: it is bad\n\nUse --debug flag to render out invalid YAML\n", "it is bad")]
     #[case::open_quotation("Error: a \"b", "a …")]
     #[case::nothing("panic: hunter2", "it says nothing")]
     fn a_message_is_shown_without_values(#[case] stderr: &str, #[case] expected: &str) {
@@ -177,6 +196,11 @@ mod tests {
     )]
     #[case::without_column("Error: parse error at (a/templates/x.yaml:2): unclosed action", Some(("a/templates/x.yaml", Some("2"))))]
     #[case::without_line("Error: YAML parse error on a/templates/x.yaml: error converting", Some(("a/templates/x.yaml", None)))]
+    #[case::on_several_lines(
+        "Error: a/templates/x.yaml:2:9\n  executing \"a/templates/x.yaml\" at <include \"h\" .>:\n    error calling include:\n\
+         a/templates/_h.tpl:2:10\n  executing \"h\" at <.Values.q.r>:\n    nil pointer evaluating interface {}.r\n",
+        Some(("a/templates/_h.tpl", Some("2:10")))
+    )]
     #[case::nowhere("Error: values don't meet the specifications", None)]
     fn the_place_is_that_of_the_innermost_template(
         #[case] stderr: &str,

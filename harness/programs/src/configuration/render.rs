@@ -163,7 +163,12 @@ fn overlay_key(
     let mut key = Key::new("kustomization");
     key.add(tools.identity(Part::Kustomize)?.as_bytes());
     let real = directory.canonicalize().map_err(|source| ManifestError::Read { path: directory.to_owned(), source })?;
-    key.add(real.as_os_str().as_encoded_bytes());
+    // Paths are told below what all directories have in common, so that another copy of the tree has the same key.
+    let common = directories.iter().fold(real.as_path(), |common, directory| {
+        common.ancestors().find(|ancestor| directory.starts_with(ancestor)).unwrap_or(Path::new("/"))
+    });
+    let below = |path: &Path| path.strip_prefix(common).unwrap_or(path).as_os_str().as_encoded_bytes().to_vec();
+    key.add(&below(&real));
     let mut size = 0;
     for directory in directories {
         // What is below one of the others is read there.
@@ -181,7 +186,7 @@ fn overlay_key(
             let Ok(bytes) = (if size < LIMIT { std::fs::read(entry.path()) } else { return Ok(None) }) else {
                 return Ok(None);
             };
-            key.add(entry.path().as_os_str().as_encoded_bytes());
+            key.add(&below(entry.path()));
             key.add(&bytes);
         }
     }
