@@ -132,7 +132,7 @@ enum Action {
         /// The case, as a report names it: PROPERTY:SEED:INDEX.
         case: CaseId,
         #[command(flatten)]
-        target: Target,
+        target: Box<Target>,
     },
 }
 

@@ -131,7 +131,7 @@ spec:
     fn substituted(text: &str) -> Result<(Value, BTreeSet<String>), ManifestError> {
         let values = [("TEAM", "shop"), ("FLAG", "yes"), ("COUNT", "3"), ("LIST", "[a, b]"), ("EMPTY", "")];
         let values = values.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let mut manifest = parse_documents(Path::new("a.yaml"), text).unwrap().remove(0);
+        let mut manifest = parse_documents(Path::new("a.yaml"), text)?.remove(0);
         let mut used = BTreeSet::new();
         manifest.substitute(&values, &mut used)?;
         Ok((manifest.object, used))

@@ -101,7 +101,10 @@ impl Chart {
         above.push(from.canonicalize().map_err(|source| read(from, source))?);
         let entries = walkdir::WalkDir::new(from).follow_links(true).sort_by_file_name().into_iter();
         for entry in entries.filter_entry(|entry| entry.file_name() != ".git") {
-            let entry = entry.map_err(|error| read(&error.path().unwrap_or(from).to_owned(), error.into()))?;
+            let entry = entry.map_err(|error| {
+                let path = error.path().unwrap_or(from).to_owned();
+                read(&path, error.into())
+            })?;
             // Paths of a walk are below where it began.
             let below = entry.path().strip_prefix(from).unwrap_or(entry.path());
             if !entry.file_type().is_file() || is_archive(below) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use credence_core::manifest::{self, Manifest, ManifestError};
+use credence_core::manifest::{self, Manifest};
 use credence_core::substitution::is_name;
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ fn of_file(path: &Path) -> Result<BTreeMap<String, String>, ConfigurationError> 
     })?;
     let text = manifest::decode(path, bytes)?;
     let mut variables = BTreeMap::new();
-    for document in manifest::parse_fields(path, &text).map_err(ManifestError::from)? {
+    for document in manifest::parse_fields(path, &text)? {
         variables.extend(of_document(&document)?);
     }
     Ok(variables)
@@ -65,12 +65,18 @@ mod tests {
 
     use super::*;
 
-    fn of(text: &str) -> Result<BTreeMap<String, String>, ConfigurationError> {
+    fn file(text: &str) -> tempfile::NamedTempFile {
         let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        let substitute_from = vec![file.path().to_owned()];
+        file
+    }
+
+    fn of(text: &str) -> Result<BTreeMap<String, String>, ConfigurationError> {
+        let file = file(text);
         let substitute = [("B".to_owned(), "given\nhere".to_owned())].into();
-        Ok(given(&Parameters { substitute, substitute_from, ..Parameters::default() })?.unwrap())
+        let substitute_from = vec![file.path().to_owned()];
+        let given = given(&Parameters { substitute, substitute_from, ..Parameters::default() })?;
+        Ok(given.unwrap_or_default())
     }
 
     #[rstest]
