@@ -8,7 +8,6 @@ use credence_suite::error::RunError;
 
 /// What a configuration is rendered with.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Rendering")]
 pub(super) struct Rendering {
     /// A file of values, if the configuration is a chart of Helm; may be repeated, and later ones win.
     #[arg(long, value_name = "FILE")]
