@@ -14,6 +14,8 @@ use crate::owner::Owner;
 pub struct Endpoints {
     used: BTreeMap<Consumer, BTreeSet<Endpoint>>,
     places: BTreeMap<Consumer, String>,
+    /// The Secrets that a consumer is said to use though no manifest of it names them.
+    intended: BTreeMap<Consumer, BTreeSet<String>>,
 }
 
 /// A place where a consumer uses a credential.
@@ -81,9 +83,24 @@ impl Endpoints {
         self.used.get(&consumer).into_iter().flatten()
     }
 
-    /// Whether a manifest of the consumer names the Secret.
+    /// Says that a consumer uses the Secret, wherever that is.
+    pub fn intend(&mut self, consumer: Consumer, secret: &str) {
+        self.intended.entry(consumer).or_default().insert(secret.to_owned());
+    }
+
+    /// Takes over what is said of consumers whose manifests say nothing of it.
+    #[must_use]
+    pub fn intending(mut self, other: &Self) -> Self {
+        for (consumer, secrets) in &other.intended {
+            self.intended.entry(*consumer).or_default().extend(secrets.clone());
+        }
+        self
+    }
+
+    /// Whether a manifest of the consumer names the Secret, or somebody said that the consumer uses it.
     pub fn name(&self, consumer: Consumer, secret: &str) -> bool {
-        self.of(consumer).any(|endpoint| endpoint.secrets.contains(secret))
+        let is_intended = self.intended.get(&consumer).is_some_and(|secrets| secrets.contains(secret));
+        is_intended || self.of(consumer).any(|endpoint| endpoint.secrets.contains(secret))
     }
 
     /// The one namespace in which a consumer looks for credentials whatever uses them, by its manifests or by its default;

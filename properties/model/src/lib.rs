@@ -6,7 +6,7 @@
 //!    │          │                                 values     of a source
 //!    │          │                                 applied    which objects a cluster gets at all
 //!    └──────────┴─────▶ lint: faults that reading tells        explain: what was understood, in words
-//!  template: what the templates of copies read
+//!  template: what the templates of copies read        intent: what the team says of it, in a file beside it
 //! ```
 //!
 //! What a case expects follows from the manifests and from the rules that the specification sets for all of them; no
@@ -15,6 +15,7 @@
 pub mod applied;
 pub mod config;
 pub mod explain;
+pub mod intent;
 pub mod lint;
 pub mod model;
 pub mod overlay;

@@ -4,7 +4,7 @@
 //!  Context ──▶ rules ──▶ findings ──▶ output
 //!  what was    one file  each with    text, JSON, SARIF
 //!  read        a fault   its place
-//!     helpers: admission, audit, rights, templates, worlds
+//!     helpers: admission, audit, identities, rights, templates, worlds
 //! ```
 //!
 //! A rule is silent on what it does not understand, so that a finding is never a guess. A rule that has a twin in
@@ -21,6 +21,7 @@ use crate::model::{Model, Target};
 
 mod admission;
 mod audit;
+mod identities;
 pub mod output;
 mod rights;
 mod rules;
@@ -29,6 +30,7 @@ mod templates;
 mod tests;
 mod worlds;
 
+pub(crate) use identities::{Identity, named_in};
 pub use rules::RULES;
 
 /// The things that rules look at.

@@ -21,6 +21,7 @@ mod expectation;
 mod guards;
 mod hints;
 mod implied;
+mod intended;
 mod not_judged;
 mod origin;
 mod pattern;
@@ -44,6 +45,9 @@ pub use bound::{
     Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering,
 };
 pub use expectation::{Conflict, CopyRef, Expectation, expected_in, selecting_labels};
+pub use intended::{
+    ADMINISTRATORS, Example, Identities, Intended, NotApplicable, NotGiven, Purpose, Slack, User, Wanted,
+};
 pub use not_judged::NotJudged;
 pub use origin::{Made, Origin};
 pub use pattern::Pattern;
@@ -78,6 +82,8 @@ pub struct Model {
     pub namespaces: BTreeMap<String, Labels>,
     /// What of the configuration no property judges, with its place and the reason.
     pub not_judged: Vec<NotJudged>,
+    /// What the team says of the configuration. Not derived from it: empty until it is [given](Self::intending).
+    pub intended: Intended,
 }
 
 /// A Secret that targets read.
@@ -282,8 +288,9 @@ impl Model {
     /// Whether a namespace never asks for a copy, whatever its labels: those that hold sources, and Kubernetes' own.
     ///
     /// A copy beside its source would be a second truth, and nothing in `kube-*` namespaces belongs to a platform
-    /// team; a selection that reaches them (`{}` does) is a fault to be found.
+    /// team; a selection that reaches them (`{}` does) is a fault to be found. So are those that the intent protects.
     pub fn is_protected(&self, namespace: &str) -> bool {
-        namespace.starts_with("kube-") || self.sources.keys().any(|source| source.namespace == namespace)
+        let is_protected = namespace.starts_with("kube-") || self.intended.protected.contains(namespace);
+        is_protected || self.sources.keys().any(|source| source.namespace == namespace)
     }
 }

@@ -57,8 +57,7 @@ pub(super) struct Policy<'a> {
 impl<'a> Policy<'a> {
     /// Every policy of a configuration that guards something of it.
     pub(super) fn all(bundle: &'a Bundle, model: &Model) -> Vec<Self> {
-        let policies = bundle.of_kind(GROUP, "ValidatingAdmissionPolicy");
-        policies.filter_map(|manifest| Self::of(bundle, model, manifest)).collect()
+        policies(bundle).filter_map(|manifest| Self::of(bundle, model, manifest)).collect()
     }
 
     fn of(bundle: &'a Bundle, model: &Model, manifest: &'a Manifest) -> Option<Self> {
@@ -166,7 +165,13 @@ fn texts<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {
     object.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-fn expressions(policy: &Value) -> String {
+/// Every policy of a configuration.
+pub(super) fn policies(bundle: &Bundle) -> impl Iterator<Item = &Manifest> {
+    bundle.of_kind(GROUP, "ValidatingAdmissionPolicy")
+}
+
+/// All expressions of a policy.
+pub(super) fn expressions(policy: &Value) -> String {
     let parts = ["matchConditions", "variables", "validations"];
     let lists = parts.iter().filter_map(|part| policy.get("spec")?.get(part)?.as_array());
     let all: Vec<&str> = lists.flatten().filter_map(|one| one["expression"].as_str()).collect();

@@ -17,7 +17,9 @@ mod deletion_policy_without_owner;
 mod encryption_identity_first;
 mod find_with_delete;
 mod format_reads_other_key;
+mod identity_beyond_intent;
 mod immutable_copies;
+mod intent_contradicted;
 mod kargo_regex_flag;
 mod kargo_unanchored;
 mod keys_beyond_consumer;
@@ -64,7 +66,9 @@ pub const RULES: &[Rule] = &[
     encryption_identity_first::RULE,
     find_with_delete::RULE,
     format_reads_other_key::RULE,
+    identity_beyond_intent::RULE,
     immutable_copies::RULE,
+    intent_contradicted::RULE,
     kargo_regex_flag::RULE,
     kargo_unanchored::RULE,
     keys_beyond_consumer::RULE,

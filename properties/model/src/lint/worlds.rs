@@ -17,6 +17,8 @@ pub(super) fn conflicts(context: &Context<'_>, target: &Target) -> Vec<Conflict>
         OF_KUBERNETES.iter().map(|name| ((*name).to_owned(), Labels::new())).collect();
     // Their labels are known only where the configuration makes them.
     let of_sources = context.bundle.namespaces.iter().filter(|(name, _)| context.model.is_protected(name));
+    let intended = context.model.intended.protected.iter().map(|name| (name.clone(), Labels::new()));
+    worlds.extend(intended);
     worlds.extend(of_sources.map(|(name, labels)| (name.clone(), labels.clone())));
     for labels in selecting_labels(target) {
         for key in labels.keys() {

@@ -117,13 +117,15 @@ impl Model {
     /// How soon an update of a source must reach each of `dependents` copies of `target`, when the controller has
     /// `workers` (`--concurrent`) and refreshes nothing else meanwhile.
     ///
-    /// The refresh interval, the time that the queue of all dependents takes, and [`PROPAGATION_SLACK`]. It does not
+    /// The refresh interval, the time that the queue of all dependents takes, and [`PROPAGATION_SLACK`], or what the intent
+    /// allows in its place. It does not
     /// hold after failed refreshes, for which there is [`recovery_bound`](Self::recovery_bound). Where the
     /// configuration says never, the greatest interval of the targets that do refresh is assumed, or else the
     /// default of an hour.
     pub fn propagation_bound(&self, target: &Target, dependents: u32, workers: NonZero<u32>) -> Bound {
         let queue = REFRESH_COST.saturating_mul(dependents) / workers.get();
-        let after = |interval: Duration| interval.saturating_add(queue).saturating_add(PROPAGATION_SLACK);
+        let slack = self.intended.slacks.get(&target.name).map_or(PROPAGATION_SLACK, |slack| slack.time);
+        let after = |interval: Duration| interval.saturating_add(queue).saturating_add(slack);
         match target.never_updates() {
             None => Bound::Within(after(target.refresh_interval)),
             Some(why) => Bound::Never { why, assumed: after(self.greatest_interval()) },

@@ -7,7 +7,7 @@ use credence_core::labels::Labels;
 use serde_json::Value;
 
 use super::pattern::patterns;
-use super::{Model, NotJudged, Source, Target, guards, implied};
+use super::{Intended, Model, NotJudged, Source, Target, guards, implied};
 use crate::config::{Bundle, ClusterExternalSecret, CreationPolicy, ExternalSecretSpec, OPAQUE, Place, SourceRef};
 use crate::selector::{NamespaceSelection, opt_ins};
 
@@ -54,6 +54,7 @@ pub(super) fn model(bundle: &Bundle) -> Model {
         guards: guards::guards(bundle),
         namespaces: bundle.namespaces.clone(),
         not_judged,
+        intended: Intended::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config::{ClusterSecretStore, StoreCondition};
 use crate::selector::{LabelSelector, NamespaceSelection, OptIn, effective_labels, opt_ins};
 
 /// The name of a namespace whose name does not matter.
-const ANY_NAME: &str = "credence-witness";
+pub(super) const ANY_NAME: &str = "credence-witness";
 
 /// The ways for a namespace to get a copy of `target`: those of its selection, each with what the stores ask for beside it.
 ///

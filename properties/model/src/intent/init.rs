@@ -1,0 +1,141 @@
+//! A first intent, from what the manifests say: a file to correct, and not one to believe.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use credence_core::labels::Labels;
+use serde_json::Value;
+
+use crate::config::Bundle;
+use crate::lint::{Identity, named_in};
+use crate::model::{Model, Target};
+
+const HEAD: &str = "\
+# The intent of this configuration: what its manifests cannot say of themselves. Written by `credence init` from what it found,
+# so that it says no more than they do: correct it, and add what is missing. Fields: `credence init --schema`.
+apiVersion: credence/v1
+kind: Intent
+
+# Who must have what, and who must not. Only examples tell a selector that asks for both of two labels from one that takes
+# either.
+";
+
+/// The text of a first intent.
+pub fn first(bundle: &Bundle, model: &Model) -> String {
+    let mut text = HEAD.to_owned();
+    let examples: String = model.targets.iter().map(examples).collect();
+    text.push_str(if examples.is_empty() { "examples: []\n" } else { "examples:\n" });
+    text.push_str(&examples);
+    let protected = protected(model);
+    if !protected.is_empty() {
+        text.push_str("\n# Namespaces that no copy may ever reach, beside those of Kubernetes.\n");
+        line(&mut text, &format!("protectedNamespaces: [{}]", list(&protected)));
+    }
+    text.push_str(&identities(bundle));
+    text
+}
+
+/// One example of a namespace that gets the copies of a target, and one of a namespace that does not.
+fn examples(target: &Target) -> String {
+    let mut text = String::new();
+    let mut add = |name: Option<&str>, labels: &Labels, field: &str| {
+        let name = name.map(|name| format!("name: {}", scalar(name)));
+        let labels: Vec<String> =
+            labels.iter().map(|(key, value)| format!("{}: {}", scalar(key), scalar(value))).collect();
+        let labels = format!("labels: {{{}}}", labels.join(", "));
+        let namespace: Vec<String> = name.into_iter().chain([labels]).collect();
+        line(&mut text, &format!("- namespace: {{{}}}", namespace.join(", ")));
+        line(&mut text, &format!("  {field}: [{}]", scalar(&target.name)));
+    };
+    let (name, asking) = match (target.asking_labels().into_iter().next(), target.named_ways().into_iter().next()) {
+        (Some(labels), _) => (None, labels),
+        (None, Some((names, labels))) => (names.into_iter().next(), labels),
+        (None, None) => return format!("# Nobody can get {}.\n", target.name),
+    };
+    add(name.as_deref(), &asking, "mustHave");
+    match declining(target, name.as_deref(), &asking) {
+        Some(labels) => add(None, &labels, "mustNotHave"),
+        None => line(&mut text, &format!("# Every namespace gets {}.", target.name)),
+    }
+    text
+}
+
+/// Labels that are like those that ask, and do not; of a namespace with any name.
+fn declining(target: &Target, name: Option<&str>, asking: &Labels) -> Option<Labels> {
+    let mut tried = Vec::new();
+    if name.is_some() {
+        tried.push(asking.clone());
+    }
+    for key in asking.keys().rev() {
+        let mut fewer = asking.clone();
+        fewer.remove(key);
+        tried.push(fewer);
+    }
+    tried.push(Labels::new());
+    tried.into_iter().find(|labels| target.gives(None, labels).is_err())
+}
+
+/// The namespaces of sources, unless a distribution is for one by its name.
+fn protected(model: &Model) -> BTreeSet<String> {
+    let named: BTreeSet<String> =
+        model.targets.iter().flat_map(Target::named_ways).flat_map(|(names, _)| names).collect();
+    let of_sources = model.sources.keys().map(|source| source.namespace.clone());
+    of_sources.filter(|namespace| !named.contains(namespace)).collect()
+}
+
+/// Who may do what tenants may not, as policies and bindings have it.
+fn identities(bundle: &Bundle) -> String {
+    let (mut users, mut groups) = (BTreeSet::new(), administrators(bundle));
+    for identity in named_in(bundle).into_iter().filter(|one| !one.is_of_kubernetes()) {
+        match identity {
+            Identity::User(name) => users.insert(name),
+            Identity::Group(name) => groups.insert(name),
+        };
+    }
+    let is_operator = |name: &&String| name.starts_with("system:serviceaccount:") && name.contains("external-secrets");
+    let operator = users.iter().find(is_operator).cloned();
+    users.retain(|name| Some(name) != operator.as_ref());
+    if operator.is_none() && users.is_empty() && groups.is_empty() {
+        return String::new();
+    }
+    let mut text = "\n# Who may do what tenants may not, as policies and bindings to cluster-admin name them.\nidentities:\n".to_owned();
+    if let Some(operator) = operator {
+        line(&mut text, &format!("  operator: {}", scalar(&operator)));
+    }
+    if !groups.is_empty() {
+        line(&mut text, &format!("  platformGroups: [{}]", list(&groups)));
+    }
+    if !users.is_empty() {
+        text.push_str("  # Who may write copies by hand in an emergency; take out whom you do not know.\n");
+        line(&mut text, &format!("  breakGlass: {{users: [{}]}}", list(&users)));
+    }
+    text
+}
+
+/// The groups that the configuration makes administrators of the cluster.
+fn administrators(bundle: &Bundle) -> BTreeSet<String> {
+    let bindings = bundle.of_kind("rbac.authorization.k8s.io", "ClusterRoleBinding");
+    let of_administrators =
+        bindings.filter(|binding| binding.object.pointer("/roleRef/name").and_then(Value::as_str) == Some("cluster-admin"));
+    let subjects = of_administrators.filter_map(|binding| binding.object.get("subjects")?.as_array()).flatten();
+    let groups = subjects.filter(|subject| subject["kind"] == "Group").filter_map(|subject| subject["name"].as_str());
+    groups.filter(|group| !group.starts_with("system:")).map(str::to_owned).collect()
+}
+
+fn list(names: &BTreeSet<String>) -> String {
+    names.iter().map(|name| scalar(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// A text as YAML reads it back, within brackets too: quoted where it could be anything else.
+fn scalar(text: &str) -> String {
+    const OTHERWISE: [&str; 10] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "~"];
+    let is_plain = text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_./".contains(letter))
+        && !OTHERWISE.contains(&text.to_ascii_lowercase().as_str());
+    if is_plain { text.to_owned() } else { Value::from(text).to_string() }
+}
+
+fn line(text: &mut String, line: &str) {
+    // A string takes everything.
+    writeln!(text, "{line}").ok();
+}

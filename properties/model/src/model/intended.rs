@@ -1,0 +1,219 @@
+//! The team's intent, as far as a model goes by it: names of the intent resolved to what the configuration has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use credence_core::consumer::Consumer;
+use credence_core::id::PropertyId;
+use credence_core::labels::Labels;
+use credence_core::manifest::Location;
+
+use super::witness::ANY_NAME;
+use super::{Model, Target, expected_in};
+use crate::selector::effective_labels;
+
+/// The group of those who may do everything, among them the administrator of a cluster that is tested.
+pub const ADMINISTRATORS: &str = "system:masters";
+
+/// What a team says of its configuration; empty if it says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Intended {
+    /// Who must have what, and who must not.
+    pub examples: Vec<Example>,
+    /// Namespaces that no copy may ever reach.
+    pub protected: BTreeSet<String>,
+    /// Who may do what tenants may not.
+    pub identities: Identities,
+    /// Who uses copies that nothing else tells of.
+    pub purposes: Vec<Purpose>,
+    /// Properties that do not apply, each with its reason.
+    pub not_applicable: BTreeMap<PropertyId, NotApplicable>,
+    /// The time that updates of a target may take beside its refresh interval and the queue, by its name.
+    pub slacks: BTreeMap<String, Slack>,
+}
+
+/// A namespace as it could be, with what it must have and must not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// The place.
+    pub at: Location,
+    /// The name that the namespace must have; none if it may have any.
+    pub name: Option<String>,
+    /// Its labels.
+    pub labels: Labels,
+    /// The copies that it must have.
+    pub must_have: Vec<Wanted>,
+    /// The copies that it must not have.
+    pub must_not_have: Vec<Wanted>,
+    /// The reason, for people.
+    pub reason: Option<String>,
+}
+
+/// A copy that an example names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The place of its name.
+    pub at: Location,
+    /// Its name, as the intent has it.
+    pub name: String,
+    /// The targets that make it: at least one, and several if they make copies of one name.
+    pub targets: Vec<String>,
+}
+
+/// Identities, by the names that the API server gives them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identities {
+    /// The place; none if the intent names nobody.
+    pub at: Option<Location>,
+    /// The user name of External Secrets Operator.
+    pub operator: Option<String>,
+    /// The groups of the platform team.
+    pub platform_groups: Vec<String>,
+    /// The users who may write copies by hand in an emergency.
+    pub break_glass_users: Vec<String>,
+    /// The groups who may do so.
+    pub break_glass_groups: Vec<String>,
+}
+
+impl Identities {
+    /// Whether a user or a group has one of these names.
+    pub fn name(&self, identity: &str) -> bool {
+        let lists = [&self.platform_groups, &self.break_glass_users, &self.break_glass_groups];
+        self.operator.as_deref() == Some(identity) || lists.into_iter().flatten().any(|own| own == identity)
+    }
+}
+
+/// Who uses the copies of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purpose {
+    /// The place.
+    pub at: Location,
+    /// The targets' names.
+    pub targets: Vec<String>,
+    /// The user.
+    pub user: User,
+    /// Keys that are meant to be there although the configuration does not name them.
+    pub keys: BTreeSet<String>,
+}
+
+/// A user of copies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum User {
+    /// One that the copies can be tried with.
+    Known(Consumer),
+    /// Anybody else, in words.
+    Other(String),
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(consumer) => f.write_str(consumer.title()),
+            Self::Other(words) => f.write_str(words),
+        }
+    }
+}
+
+/// Why a property does not apply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotApplicable {
+    /// The place.
+    pub at: Location,
+    /// The reason.
+    pub reason: String,
+}
+
+impl fmt::Display for NotApplicable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not applicable by the intent ({}): {}", self.at, self.reason)
+    }
+}
+
+/// A bound that the intent has set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slack {
+    /// The place.
+    pub at: Location,
+    /// The time beside the refresh interval and the queue.
+    pub time: Duration,
+    /// The reason, for people.
+    pub reason: Option<String>,
+}
+
+/// Why a namespace does not get a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotGiven {
+    /// No selector matches.
+    NotSelected,
+    /// A selector matches, and this store does not admit the namespace.
+    NotAdmitted(String),
+}
+
+impl Target {
+    /// Whether the selectors and the conditions of the stores give a namespace its copy, whatever is meant. Without a name, the
+    /// namespace has one that nothing looks for.
+    ///
+    /// # Errors
+    /// What keeps it from that.
+    pub fn gives(&self, namespace: Option<&str>, labels: &Labels) -> Result<(), NotGiven> {
+        let labels = effective_labels(namespace.unwrap_or(ANY_NAME), labels);
+        if !self.selection.matches(&labels) {
+            return Err(NotGiven::NotSelected);
+        }
+        let refusing = self.stores.iter().find(|store| !store.admits(&labels));
+        refusing.map_or(Ok(()), |store| Err(NotGiven::NotAdmitted(store.name.clone())))
+    }
+}
+
+impl Example {
+    /// The namespace in words.
+    pub fn namespace(&self) -> String {
+        let labels: Vec<String> = self.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        match (&self.name, labels.is_empty()) {
+            (Some(name), true) => format!("namespace {name}"),
+            (Some(name), false) => format!("namespace {name} with {}", labels.join(" and ")),
+            (None, true) => "a namespace without labels".to_owned(),
+            (None, false) => format!("a namespace with {}", labels.join(" and ")),
+        }
+    }
+}
+
+impl Model {
+    /// Takes what the team says of the configuration.
+    ///
+    /// Keys with a purpose are no longer unnamed, and a copy whose user is known is used by it.
+    #[must_use]
+    pub fn intending(mut self, intended: Intended) -> Self {
+        for Purpose { targets, user, keys, .. } in &intended.purposes {
+            for target in self.targets.iter_mut().filter(|target| targets.contains(&target.name)) {
+                target.unnamed.retain(|key| !keys.contains(key));
+                if let User::Known(consumer) = user {
+                    self.endpoints.intend(*consumer, &target.secret);
+                }
+            }
+        }
+        self.intended = intended;
+        self
+    }
+
+    /// The copies that a namespace of this name must hold by an example of the intent, by Secret name: of those that the example
+    /// names it has the word, and of all others the manifests.
+    pub fn intended_in(&self, example: &Example, namespace: &str) -> BTreeMap<String, &Target> {
+        let mut expected = expected_in(self, namespace, &example.labels);
+        let unwanted = |target: &Target| example.must_not_have.iter().any(|one| one.targets.contains(&target.name));
+        expected.retain(|_, target| !unwanted(target));
+        for Wanted { targets, .. } in &example.must_have {
+            if !expected.values().any(|target| targets.contains(&target.name)) {
+                let made = self.targets.iter().find(|target| targets.contains(&target.name));
+                expected.extend(made.map(|target| (target.secret.clone(), target)));
+            }
+        }
+        expected
+    }
+
+    /// Whether the administrator of the cluster may write copies by hand.
+    pub fn administrator_breaks_glass(&self) -> bool {
+        self.intended.identities.break_glass_groups.iter().any(|group| group == ADMINISTRATORS)
+    }
+}
