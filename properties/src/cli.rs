@@ -11,6 +11,7 @@ use credence_core::id::{CaseId, PropertyId};
 use credence_core::manifest::Manifest;
 use credence_model::config::Bundle;
 use credence_model::explain::NothingOfThatName;
+use credence_model::model::Model;
 use credence_model::overlay::Time;
 use credence_monitor::monitor::MonitorError;
 use credence_programs::dirs::{self, DirsError};
@@ -35,6 +36,7 @@ use crate::console::Console;
 
 mod doctor;
 mod explain;
+mod init;
 mod lint;
 mod monitor;
 mod node_image;
@@ -58,6 +60,7 @@ Examples:
   credence run --cluster kind                    the same on a cluster of kind, with the operator in pods
   credence replay p03:7:42                       one recorded case again
   credence lint my/config                        check a configuration without a cluster
+  credence init my/config                        write a first credence.yaml: who must have what, and who must not
   credence monitor --context prod                watch a live cluster and serve Prometheus metrics
   credence up && credence run && credence down   keep the cluster between runs";
 
@@ -114,6 +117,9 @@ enum Action {
     Status,
     /// Stop the cluster that is up.
     Down,
+    /// Write a first credence.yaml: the team's intent, from what is found in its configuration.
+    #[command(after_help = init::NOTES)]
+    Init(Box<init::Options>),
     /// Check a configuration with no cluster.
     #[command(after_help = lint::NOTES)]
     Lint(Box<lint::Options>),
@@ -195,6 +201,9 @@ struct Target {
     config: Option<PathBuf>,
     #[command(flatten)]
     rendering: Rendering,
+    /// The file with the team's intent; credence.yaml in the configuration if not given, and none if that is not there.
+    #[arg(long, value_name = "FILE")]
+    intent: Option<PathBuf>,
     /// Manifests of what uses the credentials: workloads with imagePullSecrets, Argo CD Applications, Kargo Warehouses.
     /// Those of the reference configuration if neither this nor --config is given.
     #[arg(long, value_name = "DIR")]
@@ -299,6 +308,7 @@ async fn carry_out(action: Action, trail: Trail) -> anyhow::Result<ExitCode> {
         Action::Up { foreground: false, .. } => up::start().await,
         Action::Status => up::status(),
         Action::Down => up::down().await,
+        Action::Init(options) => init::init(&options).await,
         Action::Lint(options) => lint::lint(&options).await,
         Action::Explain(options) => explain::run(&options).await,
         Action::Monitor(options) => monitor::monitor(&options).await,
@@ -344,6 +354,7 @@ impl Target {
         Ok(Options {
             config: self.config.clone(),
             parameters: self.rendering.parameters()?,
+            intent: self.intent.clone(),
             control_plane: self.control_plane.clone(),
             consumers: self.consumers.clone(),
             also_apply: self.also_apply.iter().cloned().collect(),
@@ -377,6 +388,11 @@ async fn load(
 ) -> anyhow::Result<(String, Bundle)> {
     let (path, manifests) = read(directory, rendering, options).await?;
     Ok((path, Bundle::from_manifests(manifests).map_err(RunError::from)?))
+}
+
+/// What a configuration asks for, as its team intends.
+async fn understand(bundle: &Bundle, directory: Option<&Path>, intent: Option<&Path>) -> anyhow::Result<Model> {
+    Ok(load::understand(bundle, load::intent(directory, intent).await?.as_ref())?)
 }
 
 /// Reads the manifests of a configuration, rendered if it has to be.

@@ -42,6 +42,7 @@ const FAULTS: &[(&str, &[&str])] = &[
 
 /// Faults that must be found as well, whose cases are not made smaller here: how that goes, the faults above show.
 const FURTHER_FAULTS: &[(&str, &[&str])] = &[
+    ("and-for-or", &["p03"]),
     ("conditions-narrower-than-selector", &["p10"]),
     ("find-with-delete", &["p11"]),
     ("store-without-conditions", &["p08"]),

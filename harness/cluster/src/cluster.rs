@@ -131,8 +131,7 @@ impl Cluster {
     /// The same for requests that count as those of the operator, by impersonation of its ServiceAccount: the API server adds
     /// the groups of an account by itself (Kubernetes, `WithImpersonation` in k8s.io/apiserver).
     pub fn client_as_operator(&self, agent: &str) -> Client {
-        let user = format!("system:serviceaccount:{}:{}", operator::NAMESPACE, operator::SERVICE_ACCOUNT);
-        self.client_in_the_name_of(agent, &user)
+        self.client_in_the_name_of(agent, &operator::user())
     }
 
     /// The same for requests that count as those of `user`, by impersonation.

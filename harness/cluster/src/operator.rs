@@ -20,6 +20,11 @@ use crate::start_up::{COLLECT_LATER, SET_UP, free_ports};
 pub const NAMESPACE: &str = "external-secrets";
 /// The ServiceAccount that the chart makes.
 pub const SERVICE_ACCOUNT: &str = "external-secrets";
+/// The user name by which the API server knows it.
+pub fn user() -> String {
+    format!("system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}")
+}
+
 /// What the API server says when it refuses an object because it cannot ask the object's webhook (k8s.io/apiserver
 /// pkg/admission/plugin/webhook/errors.go).
 pub const WEBHOOK_NOT_CALLED: &str = "failed calling webhook";

@@ -33,6 +33,9 @@ use source::Source;
 /// Directory in a configuration with the files that the API server is started with.
 pub const CONTROL_PLANE: &str = "control-plane";
 
+/// The file in a configuration that says what it is meant for, and is no manifest.
+pub const INTENT: &str = "credence.yaml";
+
 /// One Kubernetes object and the place it was read from.
 #[derive(Clone, PartialEq)]
 pub struct Manifest {

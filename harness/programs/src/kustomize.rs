@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use credence_core::manifest::{self, CONTROL_PLANE, Manifest, ManifestError};
+use credence_core::manifest::{self, CONTROL_PLANE, INTENT, Manifest, ManifestError};
 use tokio::process::Command;
 
 mod graph;
@@ -34,7 +34,8 @@ pub fn is_chart(dir: &Path) -> bool {
 }
 
 /// Loads a directory of manifests: what `kustomize build` renders when the directory is a kustomization, else
-/// every `*.yaml`, `*.yml` and `*.json` below it, by path. Hidden files and directories are left out.
+/// every `*.yaml`, `*.yml` and `*.json` below it, by path. Hidden files and directories are left out, and so is the team's
+/// intent, `credence.yaml` in the directory itself.
 ///
 /// # Errors
 /// Those of [`parse_documents`](manifest::parse_documents), unreadable files, a failing or missing kustomize, a kustomization that
@@ -157,7 +158,8 @@ pub(crate) async fn load_plain(dir: &Path, recurse: bool) -> Result<Plain, Manif
             }
             continue;
         }
-        let is_wanted = entry.depth() == 0 || !is_hidden(&entry);
+        // What a team says of its manifests is none of them.
+        let is_wanted = entry.depth() == 0 || !(is_hidden(&entry) || is_intent(&entry));
         if entry.file_type().is_file() && is_wanted && is_manifest(path) {
             let bytes = tokio::fs::read(path).await;
             let bytes = bytes.map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
@@ -180,6 +182,10 @@ fn is_manifest(path: &Path) -> bool {
 
 fn is_control_plane(entry: &walkdir::DirEntry) -> bool {
     entry.depth() == 1 && entry.file_type().is_dir() && entry.file_name() == CONTROL_PLANE
+}
+
+fn is_intent(entry: &walkdir::DirEntry) -> bool {
+    entry.depth() == 1 && entry.file_type().is_file() && entry.file_name() == INTENT
 }
 
 fn is_hidden(entry: &walkdir::DirEntry) -> bool {

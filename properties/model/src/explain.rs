@@ -8,6 +8,8 @@ use credence_core::labels::Labels;
 use crate::config::Bundle;
 use crate::model::{ExpectedKeys, Model, NotJudged, Origin, Target, Unreadable, expected_in};
 
+mod intended;
+
 /// A name that nothing in a configuration has.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -28,7 +30,8 @@ pub struct NothingOfThatName {
 pub fn explain(bundle: &Bundle, model: &Model, name: Option<&str>) -> Result<String, NothingOfThatName> {
     let Some(name) = name else {
         let targets = model.targets.iter().map(|target| of_target(bundle, model, target));
-        return Ok(targets.chain(beside_targets(model, |_| true)).collect::<Vec<_>>().join("\n"));
+        let others = beside_targets(model, |_| true).into_iter().chain(intended::beside_targets(&model.intended));
+        return Ok(targets.chain(others).collect::<Vec<_>>().join("\n"));
     };
     let has_name = |target: &&Target| {
         let names = [&target.name, &target.secret, &target.external_secret];
@@ -60,7 +63,8 @@ fn of_target(bundle: &Bundle, model: &Model, target: &Target) -> String {
         line(&mut text, "key", &format!("{key}: {origin}"));
     }
     let uses = target.uses(&model.endpoints);
-    if uses.is_empty() {
+    let has_purpose = model.intended.purposes.iter().any(|purpose| purpose.targets.contains(&target.name));
+    if uses.is_empty() && !has_purpose {
         line(&mut text, "used by", "nobody that is known, so that p07 does not judge it");
     }
     for used in uses {
@@ -79,6 +83,7 @@ fn of_target(bundle: &Bundle, model: &Model, target: &Target) -> String {
     for unjudged in model.not_judged.iter().filter(|one| one.target.as_deref() == Some(&target.name)) {
         line(&mut text, "unjudged", &unjudged_field(unjudged));
     }
+    intended::of_target(&mut text, &model.intended, target);
     text
 }
 

@@ -28,9 +28,6 @@ pub use schema::SCHEMA;
 
 use document::Document;
 
-/// The name of the file beside the manifests.
-pub const FILE: &str = "credence.yaml";
-
 /// An intent that does not contradict itself.
 #[derive(Clone)]
 pub struct Intent {

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use crate::config::parse_go_duration;
 
 mod export;
+mod identities;
+
+pub use identities::apply as apply_identities;
 
 /// Refresh interval, in whole seconds, that compressed time sets. ESO keeps the time of a refresh in whole seconds,
 /// so that one second would mean anything from none to one.

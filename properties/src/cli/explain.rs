@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use clap::Args;
 use credence_model::applied;
 use credence_model::explain::explain;
-use credence_model::model::Model;
 use credence_report::verdict::ExitCode;
 
 use super::Programs;
@@ -34,6 +33,9 @@ pub(super) struct Options {
     /// chart. The reference configuration if not given.
     #[arg(long, value_name = "DIR")]
     config: Option<PathBuf>,
+    /// The file with the team's intent; credence.yaml in the configuration if not given, and none if that is not there.
+    #[arg(long, value_name = "FILE")]
+    intent: Option<PathBuf>,
     #[command(flatten)]
     rendering: Rendering,
     #[command(flatten)]
@@ -42,8 +44,10 @@ pub(super) struct Options {
 
 /// Says what was understood.
 pub(super) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let (_, bundle) = super::load(options.config.as_deref(), &options.rendering, &options.programs.options()?).await?;
-    let mut text = explain(&bundle, &Model::derive(&bundle), options.name.as_deref())?;
+    let directory = options.config.as_deref();
+    let (_, bundle) = super::load(directory, &options.rendering, &options.programs.options()?).await?;
+    let model = super::understand(&bundle, directory, options.intent.as_deref()).await?;
+    let mut text = explain(&bundle, &model, options.name.as_deref())?;
     if options.name.is_none() {
         let (_, left_out) = applied::select(bundle.manifests, &BTreeSet::new());
         text.extend(

@@ -39,6 +39,9 @@ pub(super) struct Options {
     directory: Option<PathBuf>,
     #[command(flatten)]
     rendering: Rendering,
+    /// The file with the team's intent; credence.yaml in the configuration if not given, and none if that is not there.
+    #[arg(long, value_name = "FILE")]
+    intent: Option<PathBuf>,
     /// The form of the findings.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -64,7 +67,7 @@ enum Format {
 pub(super) async fn lint(options: &Options) -> anyhow::Result<ExitCode> {
     let directory = options.directory.as_deref();
     let (path, bundle) = super::load(directory, &options.rendering, &options.programs.options()?).await?;
-    let model = Model::derive(&bundle);
+    let model = super::understand(&bundle, directory, options.intent.as_deref()).await?;
     let control_plane = control_plane(directory, options.control_plane.as_deref())?;
     let context = Context { bundle: &bundle, model: &model, control_plane: &control_plane };
     let mut findings = lint::check(&context);

@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use credence_model::config::Bundle;
-use credence_model::model::Model;
 use credence_monitor::monitor::{self, Monitor, Sight, USER_AGENT};
 use credence_programs::supply::Progress as _;
 use credence_report::verdict::ExitCode;
@@ -53,6 +52,9 @@ pub(super) struct Options {
     config: Option<PathBuf>,
     #[command(flatten)]
     rendering: Rendering,
+    /// The file with the team's intent; credence.yaml in the configuration if not given, and none if that is not there.
+    #[arg(long, value_name = "FILE")]
+    intent: Option<PathBuf>,
     /// Context of the kubeconfig; its current one if not given. Inside a pod without a kubeconfig, the pod's own cluster.
     #[arg(long)]
     context: Option<String>,
@@ -103,7 +105,7 @@ async fn watch(options: &Options) -> anyhow::Result<ExitCode> {
     for fault in of_another_version {
         console.note(&format!("not known to this version, and taken as the cluster takes it: {fault}"));
     }
-    let model = Model::derive(&bundle);
+    let model = super::understand(&bundle, options.config.as_deref(), options.intent.as_deref()).await?;
     let began = Instant::now();
     let client = connect::connect(options.kubeconfig.as_deref(), options.context.as_deref(), USER_AGENT).await?;
     let credentials = model.targets.len();

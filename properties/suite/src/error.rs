@@ -8,6 +8,7 @@ use credence_consumers::kargo::KargoError;
 use credence_core::file_error::FileError;
 use credence_core::manifest::ManifestError;
 use credence_model::config::BundleError;
+use credence_model::intent::IntentError;
 use credence_programs::configuration::ConfigurationError;
 use credence_programs::dirs::DirsError;
 use credence_programs::engine::EngineError;
@@ -48,6 +49,24 @@ pub enum RunError {
     /// The configuration is not one that can be tested.
     #[error("failed to understand the configuration")]
     Bundle(#[from] BundleError),
+    /// The team's intent cannot be taken.
+    #[error(transparent)]
+    Intent(#[from] IntentError),
+    /// There is an intent where a first one was to be written.
+    #[error("{} is there already; correct it by hand, or replace it by --force", file.display())]
+    IntentExists {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A first intent cannot be written.
+    #[error("failed to write the intent {}; print it by --stdout", file.display())]
+    IntentUnwritten {
+        /// The file.
+        file: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// The built-in configuration cannot be unpacked.
     #[error("failed to unpack the reference configuration into {path}")]
     Reference {
@@ -120,6 +139,9 @@ impl RunError {
             self,
             Self::Manifest(_)
                 | Self::Bundle(_)
+                | Self::Intent(_)
+                | Self::IntentExists { .. }
+                | Self::IntentUnwritten { .. }
                 | Self::Deploy(_)
                 | Self::Dirs(_)
                 | Self::RunDir(_)

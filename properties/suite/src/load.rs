@@ -1,11 +1,17 @@
 //! Reading the configuration under test.
 
-use std::path::Path;
+use std::borrow::Cow;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use credence_cluster::reference;
-use credence_core::manifest::Manifest;
+use credence_core::manifest::{self, INTENT, Manifest, ManifestError};
+use credence_model::config::Bundle;
+use credence_model::intent::Intent;
+use credence_model::model::Model;
 use credence_programs::configuration::{self, Loaded, Parameters, Tools};
 use credence_programs::supply::{self, Progress};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::error::RunError;
 
@@ -50,4 +56,105 @@ pub async fn load(
         }
     };
     Ok((shown(config), manifests))
+}
+
+/// Reads the team's intent of a configuration: the file that is given, or the one beside the manifests, if there is one.
+///
+/// # Errors
+/// When it cannot be read, has unknown fields, or contradicts itself.
+pub async fn intent(config: Option<&Path>, given: Option<&Path>) -> Result<Option<Intent>, RunError> {
+    let beside = config.map(beside).filter(|beside| beside.is_file());
+    let Some(file) = given.map(Cow::Borrowed).or(beside.map(Cow::Owned)) else { return Ok(None) };
+    let bytes = tokio::fs::read(&file).await;
+    let bytes = bytes.map_err(|source| ManifestError::Read { path: file.to_path_buf(), source })?;
+    let text = manifest::decode(&file, bytes)?;
+    Ok(Some(Intent::parse(&file, &text)?))
+}
+
+/// Where the intent of a configuration is.
+fn beside(config: &Path) -> PathBuf {
+    if config.is_dir() { config.join(INTENT) } else { config.with_file_name(INTENT) }
+}
+
+/// Writes a first intent beside the manifests of a configuration, and gives its path.
+///
+/// # Errors
+/// When there is one that must not be replaced, and when it cannot be written.
+pub async fn write_intent(config: &Path, text: &str, may_replace: bool) -> Result<PathBuf, RunError> {
+    let file = beside(config);
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create(may_replace).truncate(may_replace).create_new(!may_replace);
+    let write = async {
+        let mut opened = options.open(&file).await?;
+        opened.write_all(text.as_bytes()).await?;
+        opened.flush().await
+    };
+    match write.await {
+        Ok(()) => Ok(file),
+        Err(source) if source.kind() == ErrorKind::AlreadyExists => Err(RunError::IntentExists { file }),
+        Err(source) => Err(RunError::IntentUnwritten { file, source }),
+    }
+}
+
+/// What a configuration asks for, as it is written and as its team intends.
+///
+/// # Errors
+/// When the intent names what the configuration does not have, or contradicts it.
+pub fn understand(bundle: &Bundle, intent: Option<&Intent>) -> Result<Model, RunError> {
+    let model = Model::derive(bundle);
+    let intended = intent.map(|intent| intent.resolve(bundle, &model)).transpose()?;
+    Ok(model.intending(intended.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use credence_programs::kustomize::load_directory;
+
+    use super::*;
+    use crate::registry::PROPERTIES;
+
+    const NOTHING: &str = "apiVersion: credence/v1\nkind: Intent\n";
+
+    #[tokio::test]
+    async fn an_intent_that_is_there_is_replaced_on_request_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = write_intent(directory.path(), "first", false).await.unwrap();
+        let refused = write_intent(directory.path(), "second", false).await.unwrap_err();
+        assert!(matches!(refused, RunError::IntentExists { .. }) && refused.is_usage());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "first");
+        write_intent(directory.path(), "new", true).await.unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
+    }
+
+    #[tokio::test]
+    async fn an_intent_is_the_one_that_is_given_or_else_the_one_beside_the_manifests() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(intent(Some(directory.path()), None).await.unwrap().is_none());
+        let file = write_intent(directory.path(), "kind: Nonsense", false).await.unwrap();
+        let error = intent(Some(directory.path()), None).await.map(drop).unwrap_err();
+        assert!(matches!(error, RunError::Intent(_)) && error.is_usage(), "{error}");
+        assert!(error.to_string().contains(&format!("{}:1:", file.display())), "{error}");
+        let given = directory.path().join("other.yaml");
+        std::fs::write(&given, NOTHING).unwrap();
+        assert!(intent(Some(directory.path()), Some(&given)).await.unwrap().is_some());
+        let absent = intent(None, Some(&directory.path().join("absent.yaml"))).await.map(drop).unwrap_err();
+        assert!(absent.is_usage(), "{absent}");
+    }
+
+    #[tokio::test]
+    async fn an_intent_is_no_manifest() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("a.yaml"), "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n")
+            .unwrap();
+        write_intent(directory.path(), NOTHING, false).await.unwrap();
+        assert_eq!(load_directory(directory.path(), None).await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn each_property_may_be_said_not_to_apply() {
+        let schema: serde_json::Value = serde_json::from_str(credence_model::intent::SCHEMA).unwrap();
+        let known = schema.pointer("/properties/notApplicable/items/properties/property/enum").unwrap();
+        let ids: Vec<String> = PROPERTIES.iter().map(|property| property.meta().id.to_string()).collect();
+        assert_eq!(*known, serde_json::json!(ids));
+    }
 }

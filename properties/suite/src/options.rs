@@ -33,6 +33,8 @@ pub struct Options {
     /// Manifests of what uses the credentials; those of the reference configuration if neither they nor a configuration
     /// are given.
     pub consumers: Option<PathBuf>,
+    /// The file with the team's intent; `credence.yaml` in the configuration if not given, and none if that is not there.
+    pub intent: Option<PathBuf>,
     /// Directory of the audit policy and the encryption configuration; `control-plane` in the configuration if not given.
     pub control_plane: Option<PathBuf>,
     /// Kinds that are applied although it is not known what comes of their objects, such as `Deployment`.
@@ -113,6 +115,7 @@ pub(crate) mod testing {
             config: None,
             parameters: Parameters::default(),
             consumers: None,
+            intent: None,
             control_plane: None,
             also_apply: BTreeSet::new(),
             cluster: ClusterKind::Embedded,

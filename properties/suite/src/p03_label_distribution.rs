@@ -4,8 +4,11 @@
 //! what the model says; most others follow at once, so that ESO is overtaken. A positive twin is labelled last and asks
 //! for everything that the changes touched, so that its copies prove that ESO was at work on each after the last change.
 //! Some namespaces are deleted at the end: nothing that stays behind may keep one from going.
+//!
+//! The first cases are the examples of the team's intent, if there is one (`intended.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,12 +33,35 @@ use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::settle::{Past, canary, deletion, settle};
 
+mod intended;
+
+use intended::{Demand, demands};
+
 /// The property.
 pub struct LabelDistribution;
 
 /// Longest sequence of label changes.
 const LONGEST: usize = 20;
 type Labels = BTreeMap<String, String>;
+
+/// What a case is about: what the intent demands of one namespace, or any sequence of label changes.
+#[derive(Clone)]
+pub struct Subject(Option<Demand>);
+
+impl Subject {
+    /// Any sequence of label changes.
+    pub const ANY: Self = Self(None);
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without an intent, what a slot has in common reads as nothing.
+        match &self.0 {
+            Some(demand) => demand.fmt(f),
+            None => f.write_str("()"),
+        }
+    }
+}
 
 /// One label change on one namespace of the case.
 #[derive(Debug, Clone)]
@@ -85,7 +111,7 @@ const CLAIMS: [Claim; 2] = [
 ];
 
 impl Property for LabelDistribution {
-    type Shared = ();
+    type Shared = Subject;
     type Case = Sequence;
     type Fixture = ();
 
@@ -105,12 +131,22 @@ impl Property for LabelDistribution {
         product(Self::LANES, 3)
     }
 
-    fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Subject>> {
+        let mut demands = demands(model);
         // Where no label decides, none can be changed so that anything changes.
-        asking_labels(model).filter(|_| !model.label_vocabulary().is_empty()).map(|_| Just(()).boxed())
+        let any = asking_labels(model).is_some() && !model.label_vocabulary().is_empty();
+        // The examples come first, and again where there is nothing else.
+        let place = if any { Some(slot as usize) } else { (slot as usize).checked_rem(demands.len()) };
+        let demand = place.filter(|place| *place < demands.len()).map(|place| demands.swap_remove(place));
+        (any || demand.is_some()).then(|| Just(Subject(demand)).boxed())
     }
 
-    fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Sequence> {
+    fn case(&self, model: &Model, Subject(demand): &Subject) -> BoxedStrategy<Sequence> {
+        if demand.is_some() {
+            let twin = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed()).no_shrink();
+            let sequence = |twin| Sequence { namespaces: 1, changes: Vec::new(), twin, delete: false };
+            return twin.prop_map(sequence).boxed();
+        }
         let labels = asking_values(model);
         let keys: Vec<String> = labels.keys().cloned().collect();
         let twin = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
@@ -133,7 +169,10 @@ impl Property for LabelDistribution {
         Judges::by_labels(target)
     }
 
-    fn is_telling(&self, model: &Model, (): &(), case: &Sequence) -> bool {
+    fn is_telling(&self, model: &Model, Subject(demand): &Subject, case: &Sequence) -> bool {
+        if demand.is_some() {
+            return true;
+        }
         // A sequence tells something if some namespace was asking at some time, and only then can copies stay behind.
         let mut worlds = vec![Labels::new(); case.namespaces];
         case.changes.iter().any(|change| {
@@ -143,10 +182,20 @@ impl Property for LabelDistribution {
         })
     }
 
-    async fn run(&self, env: &Arc<TestBed>, (): &(), (): &(), cases: &[(CaseId, Sequence)]) -> Vec<Observation> {
+    async fn run(
+        &self,
+        env: &Arc<TestBed>,
+        (): &(),
+        Subject(demand): &Subject,
+        cases: &[(CaseId, Sequence)],
+    ) -> Vec<Observation> {
         let mut observations = Vec::with_capacity(cases.len());
         for (id, sequence) in cases {
-            observations.push(play(env, *id, sequence).await.unwrap_or_else(Observation::from));
+            let played = match demand {
+                Some(demand) => intended::play(env, *id, demand, &sequence.twin).await,
+                None => play(env, *id, sequence).await,
+            };
+            observations.push(played.unwrap_or_else(Observation::from));
         }
         observations
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use credence_core::id::{CaseId, PropertyId, agent};
 use credence_core::labels::Labels;
-use credence_model::model::{Model, Target, expected_in};
+use credence_model::model::{ADMINISTRATORS, Model, Target, expected_in};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
@@ -117,9 +117,9 @@ impl Property for ManualCopies {
         (!askable(model).is_empty()).then(|| Just(()).boxed())
     }
 
-    fn case(&self, _model: &Model, (): &()) -> BoxedStrategy<Intrusion> {
+    fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Intrusion> {
         let end = prop_oneof![4 => Just(End::Unlabelled), 1 => Just(End::Deleted)];
-        (Actor::strategy(), (pick(), pick()), Attempts::strategy(), end)
+        (Actor::strategy(model.administrator_breaks_glass()), (pick(), pick()), Attempts::strategy(), end)
             .prop_map(|(actor, target, attempts, end)| Intrusion { actor, target, attempts, end })
             .boxed()
     }
@@ -145,7 +145,13 @@ impl Property for ManualCopies {
             let what = format!("a Secret like the copies of {}, under another name", target.name);
             SkippedCheck::new(what, "its copies have no label, and their type is that of ordinary Secrets too")
         });
-        nameless.chain([copied]).map(|check| check.weakens(&CLAIMS[1..])).collect()
+        let administrator = env.model.administrator_breaks_glass().then(|| {
+            SkippedCheck::new(
+                "copies made and changed by the administrator of the cluster",
+                &format!("the intent lets {ADMINISTRATORS} write copies by hand in an emergency"),
+            )
+        });
+        nameless.chain([copied]).chain(administrator).map(|check| check.weakens(&CLAIMS[1..])).collect()
     }
 
     async fn run(&self, env: &Arc<TestBed>, (): &(), (): &(), cases: &[(CaseId, Intrusion)]) -> Vec<Observation> {

@@ -25,7 +25,7 @@ use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::observation::Observation;
 use crate::p02_provisioning::Provisioning;
-use crate::p03_label_distribution::LabelDistribution;
+use crate::p03_label_distribution::{LabelDistribution, Subject};
 use crate::p05_format::Format;
 use crate::p08_access_control::{AccessControl, Kinds};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
@@ -99,7 +99,7 @@ impl Property for Extension {
         let Some(new) = addition.model(model) else { return nothing() };
         match place {
             0 => Provisioning.case(&new, &()).prop_map(Part::Provisioning).boxed(),
-            1 => LabelDistribution.case(&new, &()).prop_map(Part::LabelDistribution).boxed(),
+            1 => LabelDistribution.case(&new, &Subject::ANY).prop_map(Part::LabelDistribution).boxed(),
             2 => {
                 let Some(credentials) = Format.shared(&new, 0) else { return nothing() };
                 let case = move |credentials| {
@@ -120,7 +120,7 @@ impl Property for Extension {
         let Some(new) = addition.model(model) else { return false };
         match case {
             Part::Provisioning(world) => Provisioning.is_telling(&new, &(), world),
-            Part::LabelDistribution(sequence) => LabelDistribution.is_telling(&new, &(), sequence),
+            Part::LabelDistribution(sequence) => LabelDistribution.is_telling(&new, &Subject::ANY, sequence),
             Part::Format(credentials, formats) => Format.is_telling(&new, credentials, formats),
             Part::AccessControl(attack) => AccessControl.is_telling(&new, &(), attack),
             Part::Nothing => false,
@@ -161,9 +161,10 @@ impl Part {
             Self::Provisioning(world) => {
                 (Provisioning::META.title, Provisioning.run(env, &(), &(), &[(id, world.clone())]).await)
             }
-            Self::LabelDistribution(sequence) => {
-                (LabelDistribution::META.title, LabelDistribution.run(env, &(), &(), &[(id, sequence.clone())]).await)
-            }
+            Self::LabelDistribution(sequence) => (
+                LabelDistribution::META.title,
+                LabelDistribution.run(env, &(), &Subject::ANY, &[(id, sequence.clone())]).await,
+            ),
             Self::Format(credentials, formats) => {
                 (Format::META.title, Format.run(env, &(), credentials, &[(id, formats.clone())]).await)
             }

@@ -29,6 +29,12 @@ pub async fn run(options: &Options, events: &Arc<dyn Events>, stop: &Stop) -> Re
     for property in others {
         session.skip(events.as_ref(), &property.meta(), "not selected by --property");
     }
+    let (unwanted, wanted): (Vec<&dyn Registered>, Vec<&dyn Registered>) =
+        wanted.into_iter().partition(|property| session.not_applicable(property.meta().id).is_some());
+    for property in unwanted {
+        let reason = session.not_applicable(property.meta().id).unwrap_or_default();
+        session.skip(events.as_ref(), &property.meta(), &reason);
+    }
     session.test(events.as_ref(), &wanted, stop).await;
     session.finish(events.as_ref()).await
 }

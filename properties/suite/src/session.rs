@@ -10,7 +10,7 @@ use credence_cluster::apply::RUN_LABEL;
 use credence_cluster::capability::Capability;
 use credence_cluster::cluster::ControlPlaneFiles;
 use credence_cluster::providers::CLEAR;
-use credence_cluster::{embedded, kind as kind_cluster};
+use credence_cluster::{embedded, kind as kind_cluster, operator};
 use credence_consumers::running::Preparation;
 use credence_core::credential::Credential;
 use credence_core::id::PropertyId;
@@ -38,7 +38,7 @@ use crate::driver::{Executed, Plan, Property, Registered};
 use crate::error::RunError;
 use crate::events::{Event, Events, PhaseTimer};
 use crate::fixture::{Evidence, Fixture};
-use crate::load::load;
+use crate::load;
 use crate::options::{ClusterKind, Keep, Options};
 use crate::p03_label_distribution::LabelDistribution;
 use crate::p07_credential_types::labels_of_argo_cd;
@@ -105,13 +105,19 @@ impl Session {
         let template_directory = run.path().to_owned();
 
         let timer = PhaseTimer::begin(events.as_ref(), "configuration");
-        let (path, manifests) =
-            load(options.config.as_deref(), &options.parameters, run.path(), &options.components, events.as_ref())
-                .await?;
-        // Faults of the configuration are told before anything is obtained or started.
-        Bundle::from_manifests(manifests.clone())?;
+        let (path, manifests) = load::load(
+            options.config.as_deref(),
+            &options.parameters,
+            run.path(),
+            &options.components,
+            events.as_ref(),
+        )
+        .await?;
+        // Faults of the configuration and of the intent are told before anything is obtained or started.
+        let intent = load::intent(options.config.as_deref(), options.intent.as_deref()).await?;
+        let written = load::understand(&Bundle::from_manifests(manifests.clone())?, intent.as_ref())?;
         let digest = digest(&manifests);
-        let endpoints = endpoints(&options, run.path()).await?;
+        let endpoints = endpoints(&options, run.path()).await?.intending(&written.endpoints);
         if let Some(given) = options.components.kargo.as_ref().filter(|_| needs(&options, Need::Consumers)) {
             events.note(&format!(
                 "Kargo {} is given: {}",
@@ -174,8 +180,10 @@ impl Session {
             url: cluster.description.url_for_operator.clone(),
             gates: gates.iter().map(|(store, gate)| (store.clone(), gate.url())).collect(),
         };
-        let overlay = overlay::apply(&mut manifests, &server, options.time);
-        let (model, unreadable) = Model::derive(&Bundle::from_manifests(manifests.clone())?).readable();
+        let mut overlay = overlay::apply(&mut manifests, &server, options.time);
+        overlay.extend(overlay::apply_identities(&mut manifests, &written.intended.identities, &operator::user()));
+        let model = Model::derive(&Bundle::from_manifests(manifests.clone())?).intending(written.intended);
+        let (model, unreadable) = model.readable();
         applied::replace_values(&mut manifests);
         let deployed = async {
             let mut leftovers = 0;
@@ -281,6 +289,11 @@ impl Session {
             self.fixtures.extend(fixture);
             self.add(report);
         }
+    }
+
+    /// Why a property does not apply by the intent of the team; none if it does.
+    pub fn not_applicable(&self, property: PropertyId) -> Option<String> {
+        self.env.model.intended.not_applicable.get(&property).map(ToString::to_string)
     }
 
     /// Writes down that a property was not tested, and why.

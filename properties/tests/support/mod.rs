@@ -20,6 +20,7 @@ pub(crate) fn options(out: &Path) -> Options {
         parameters: Parameters::default(),
         control_plane: None,
         consumers: None,
+        intent: None,
         also_apply: BTreeSet::new(),
         cluster: ClusterKind::Embedded,
         engine: None,

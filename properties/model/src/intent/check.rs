@@ -17,7 +17,13 @@ pub(super) fn contradictions(intent: &Intent) -> Vec<IntentFault> {
         of_purpose(intent, index, purpose, &mut faults);
     }
     let document = &intent.document;
-    repeated(intent, "/notApplicable", "property", document.not_applicable.iter().map(|one| &one.property), &mut faults);
+    repeated(
+        intent,
+        "/notApplicable",
+        "property",
+        document.not_applicable.iter().map(|one| &one.property),
+        &mut faults,
+    );
     repeated(intent, "/bounds", "copy", document.bounds.iter().map(|BoundEntry { copy, .. }| copy), &mut faults);
     repeated(intent, "/protectedNamespaces", "", &document.protected_namespaces, &mut faults);
     faults
@@ -34,7 +40,8 @@ fn of_example(intent: &Intent, index: usize, example: &ExampleEntry, faults: &mu
     for (key, value) in &namespace.labels {
         if check_label(key, value).is_err() {
             let at = format!("{pointer}/namespace/labels/{}", key.replace('~', "~0").replace('/', "~1"));
-            let message = format!("{shown}.namespace has a label that Kubernetes refuses; correct its key or its value");
+            let message =
+                format!("{shown}.namespace has a label that Kubernetes refuses; correct its key or its value");
             faults.push(intent.fault(&at, message));
         }
     }
@@ -58,7 +65,8 @@ fn of_example(intent: &Intent, index: usize, example: &ExampleEntry, faults: &mu
                 continue;
             }
             let other = if field == "mustHave" { "mustNotHave" } else { "mustHave" };
-            let place = against.iter().position(|one| example_name(example, field, at) == Some(one)).unwrap_or_default();
+            let place =
+                against.iter().position(|one| example_name(example, field, at) == Some(one)).unwrap_or_default();
             let message = format!(
                 "{shown}.{field}[{at}] is also in {other} of the same namespace, at {}; remove one of them",
                 intent.at(&format!("/examples/{first}/{other}/{place}"))
@@ -94,7 +102,11 @@ fn repeated<T: Eq + Hash + Ord>(
     for (index, name) in names.into_iter().enumerate() {
         let pointer = format!("{list}/{index}{step}");
         if let Some(first) = seen.insert(name, index) {
-            let shown = format!("{}[{index}]{}", &list[1..], if field.is_empty() { String::new() } else { format!(".{field}") });
+            let shown = format!(
+                "{}[{index}]{}",
+                &list[1..],
+                if field.is_empty() { String::new() } else { format!(".{field}") }
+            );
             let first = intent.at(&format!("{list}/{first}{step}"));
             faults.push(intent.fault(&pointer, format!("{shown} is the same as at {first}; remove one of them")));
         }

@@ -26,7 +26,9 @@ pub enum IntentError {
     #[error("failed to read the intent")]
     Unreadable(#[from] ManifestError),
     /// The file does not hold one document.
-    #[error("failed to read the intent {at}: it must hold exactly one document; put all of it into one, with one kind: Intent")]
+    #[error(
+        "failed to read the intent {at}: it must hold exactly one document; put all of it into one, with one kind: Intent"
+    )]
     NotOne {
         /// The file, and where its second document begins; its first line if it has none.
         at: Box<Location>,

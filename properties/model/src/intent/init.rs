@@ -98,7 +98,9 @@ fn identities(bundle: &Bundle) -> String {
     if operator.is_none() && users.is_empty() && groups.is_empty() {
         return String::new();
     }
-    let mut text = "\n# Who may do what tenants may not, as policies and bindings to cluster-admin name them.\nidentities:\n".to_owned();
+    let mut text =
+        "\n# Who may do what tenants may not, as policies and bindings to cluster-admin name them.\nidentities:\n"
+            .to_owned();
     if let Some(operator) = operator {
         line(&mut text, &format!("  operator: {}", scalar(&operator)));
     }
@@ -115,8 +117,8 @@ fn identities(bundle: &Bundle) -> String {
 /// The groups that the configuration makes administrators of the cluster.
 fn administrators(bundle: &Bundle) -> BTreeSet<String> {
     let bindings = bundle.of_kind("rbac.authorization.k8s.io", "ClusterRoleBinding");
-    let of_administrators =
-        bindings.filter(|binding| binding.object.pointer("/roleRef/name").and_then(Value::as_str) == Some("cluster-admin"));
+    let of_administrators = bindings
+        .filter(|binding| binding.object.pointer("/roleRef/name").and_then(Value::as_str) == Some("cluster-admin"));
     let subjects = of_administrators.filter_map(|binding| binding.object.get("subjects")?.as_array()).flatten();
     let groups = subjects.filter(|subject| subject["kind"] == "Group").filter_map(|subject| subject["name"].as_str());
     groups.filter(|group| !group.starts_with("system:")).map(str::to_owned).collect()

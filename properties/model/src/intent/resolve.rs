@@ -10,9 +10,7 @@ use credence_core::text::nearest;
 use super::document::{BoundEntry, ExampleEntry, PurposeEntry};
 use super::{Intent, IntentError, IntentFault};
 use crate::config::{Bundle, parse_go_duration};
-use crate::model::{
-    Example, ExpectedKeys, Identities, Intended, Model, NotApplicable, Purpose, Slack, User, Wanted,
-};
+use crate::model::{Example, ExpectedKeys, Identities, Intended, Model, NotApplicable, Purpose, Slack, User, Wanted};
 
 impl Intent {
     /// What it says, with the names of the configuration. The model is that of the manifests as they are written.
@@ -88,15 +86,14 @@ impl Resolving<'_> {
             let known: Vec<&ExpectedKeys> = named.map(|target| &target.keys).collect();
             let keys: BTreeSet<&str> = known.iter().flat_map(|keys| exact(keys)).collect();
             if known.iter().all(|known| matches!(known, ExpectedKeys::Exactly(_))) && !keys.contains(key.as_str()) {
-                let (pointer, shown) = (format!("/purposes/{index}/keys/{place}"), format!("purposes[{index}].keys[{place}]"));
+                let (pointer, shown) =
+                    (format!("/purposes/{index}/keys/{place}"), format!("purposes[{index}].keys[{place}]"));
                 self.unknown(&pointer, &shown, "key of that copy", key, &keys);
             }
         }
         let known = entry.consumer.as_ref().and_then(|id| Consumer::ALL.iter().find(|known| known.meta().id == id));
-        let user = known.map_or_else(
-            || User::Other(entry.used_by.clone().unwrap_or_default()),
-            |consumer| User::Known(*consumer),
-        );
+        let user = known
+            .map_or_else(|| User::Other(entry.used_by.clone().unwrap_or_default()), |consumer| User::Known(*consumer));
         let at = self.intent.at(&format!("/purposes/{index}"));
         Purpose { at, targets, user, keys: entry.keys.iter().cloned().collect() }
     }
@@ -114,12 +111,11 @@ impl Resolving<'_> {
         let mut slacks = BTreeMap::new();
         let bounds = &self.intent.document.bounds;
         // The bound for all others gives way to those of single copies.
-        let (single, general): (Vec<_>, Vec<_>) = bounds.iter().enumerate().partition(|(_, bound)| bound.copy.is_some());
+        let (single, general): (Vec<_>, Vec<_>) =
+            bounds.iter().enumerate().partition(|(_, bound)| bound.copy.is_some());
         for (index, bound) in general.into_iter().chain(single) {
             let targets = match &bound.copy {
-                Some(name) => {
-                    self.targets(name, &format!("/bounds/{index}/copy"), &format!("bounds[{index}].copy"))
-                }
+                Some(name) => self.targets(name, &format!("/bounds/{index}/copy"), &format!("bounds[{index}].copy")),
                 None => {
                     let refreshed = self.model.targets.iter().filter(|target| target.never_updates().is_none());
                     refreshed.map(|target| target.name.clone()).collect()
@@ -149,7 +145,8 @@ impl Resolving<'_> {
         let target = self.model.targets.iter().find(|target| target.name == name)?;
         let place = self.place_of(name);
         if let Some(why) = target.never_updates() {
-            let message = format!("{shown} is for copies that are never updated, since {why} of {place}; remove one of them");
+            let message =
+                format!("{shown} is for copies that are never updated, since {why} of {place}; remove one of them");
             self.faults.push(self.intent.fault(&pointer, message));
             return None;
         }

@@ -79,7 +79,8 @@ impl Check<'_> {
         if schema["additionalProperties"].is_object() {
             return self.value(value, &schema["additionalProperties"], path);
         }
-        let known = || schema["properties"].as_object().into_iter().flat_map(|fields| fields.keys().map(String::as_str));
+        let known =
+            || schema["properties"].as_object().into_iter().flat_map(|fields| fields.keys().map(String::as_str));
         let next = match nearest(name, known()) {
             Some(meant) => format!("did you mean {meant}?"),
             None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),

@@ -43,15 +43,17 @@ static FORMS: LazyLock<[(bool, Regex); 4]> = LazyLock::new(|| {
     [
         (true, format!(r"request\.userInfo\.username\s*[=!]=\s*{ONE}")),
         (true, format!(r"request\.userInfo\.username\s+in\s+{LIST}")),
-        (false, format!(r"request\.userInfo\.groups\.exists\(\s*\w+\s*,\s*\w+\s*(?:==\s*{ONE}|in\s*\[(?P<more>[^\]]*)\])")),
+        (
+            false,
+            format!(r"request\.userInfo\.groups\.exists\(\s*\w+\s*,\s*\w+\s*(?:==\s*{ONE}|in\s*\[(?P<more>[^\]]*)\])"),
+        ),
         (false, format!(r"{ONE}\s+in\s+request\.userInfo\.groups")),
     ]
     // Constants, which a test compiles.
     .map(|(is_user, form)| (is_user, Regex::new(&form).expect("a constant expression")))
 });
 
-static QUOTED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#""([^"]*)"|'([^']*)'"#).expect("a constant expression"));
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#""([^"]*)"|'([^']*)'"#).expect("a constant expression"));
 
 /// The identities that policies of a configuration name, where their expressions are understood.
 pub(crate) fn named_in(bundle: &Bundle) -> BTreeSet<Identity> {

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use credence_core::manifest::{Manifest, parse_documents};
 
 use super::*;
+use crate::intent::Intent;
 
 mod configurations;
 mod twins;
@@ -29,14 +30,16 @@ spec:
 /// The findings of all rules on one file, most severe first and by rule.
 pub(super) fn findings_of(text: &str) -> Vec<Finding> {
     let file = Path::new("a.yaml");
-    let mut findings = check_all(parse_documents(file, text).unwrap(), &[]);
+    let mut findings = check_all(parse_documents(file, text).unwrap(), &[], None);
     findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), std::cmp::Reverse(finding.rule)));
     findings
 }
 
-fn check_all(manifests: Vec<Manifest>, control_plane: &[Manifest]) -> Vec<Finding> {
+fn check_all(manifests: Vec<Manifest>, control_plane: &[Manifest], intent: Option<&Intent>) -> Vec<Finding> {
     let bundle = Bundle::from_manifests(manifests).unwrap();
     let model = Model::derive(&bundle);
+    let intended = intent.map(|intent| intent.resolve(&bundle, &model).unwrap());
+    let model = model.intending(intended.unwrap_or_default());
     check(&Context { bundle: &bundle, model: &model, control_plane })
 }
 

@@ -53,6 +53,7 @@ pub(super) fn replay_flags(options: &Options) -> String {
     let path = |path: &Path| path.display().to_string();
     let named = [
         ("--config", &options.config),
+        ("--intent", &options.intent),
         ("--control-plane", &options.control_plane),
         ("--consumers", &options.consumers),
     ];

@@ -175,14 +175,16 @@ impl Namespaces {
         api.create(&PostParams::default(), &namespace).await.map(drop).map_err(refused("create", name))
     }
 
-    /// Creates the namespaces whose names decide that they get copies, where they do not exist.
+    /// Creates the namespaces whose names decide that they get copies, and those that an example of the intent names, where they
+    /// do not exist and are not protected.
     ///
     /// # Errors
     /// When the API server refuses.
     pub async fn create_selected_by_name(&self, env: &TestBed) -> Result<(), NamespaceError> {
-        let names: BTreeSet<String> =
-            env.model.targets.iter().flat_map(|target| target.named_ways()).flat_map(|(names, _)| names).collect();
-        for name in names {
+        let selected = env.model.targets.iter().flat_map(|target| target.named_ways()).flat_map(|(names, _)| names);
+        let of_examples = env.model.intended.examples.iter().filter_map(|example| example.name.clone());
+        let names: BTreeSet<String> = selected.chain(of_examples).collect();
+        for name in names.into_iter().filter(|name| !env.model.intended.protected.contains(name)) {
             if env.observer.look(|view| view.namespace(&name).is_none()) {
                 self.create_named(&env.cluster.client, &name, &BTreeMap::new()).await?;
             }

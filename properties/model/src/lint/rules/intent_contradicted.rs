@@ -39,8 +39,7 @@ fn of_example(context: &Context<'_>, example: &Example) -> Vec<Finding> {
         for target in named(context, unwanted) {
             if target.gives(example.name.as_deref(), &example.labels).is_ok() {
                 let (namespace, name, at) = (example.namespace(), &unwanted.name, &unwanted.at);
-                let message =
-                    format!("{namespace} must not have {name} by {at}, and gets it: {}", receivers(target));
+                let message = format!("{namespace} must not have {name} by {at}, and gets it: {}", receivers(target));
                 findings.push(RULE.at(context.place(target), message));
             }
         }

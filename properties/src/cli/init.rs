@@ -1,0 +1,59 @@
+//! `credence init`: a first intent of a configuration, from what is found in it.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use credence_model::intent::{SCHEMA, first};
+use credence_model::model::Model;
+use credence_report::verdict::ExitCode;
+use credence_suite::load;
+
+use super::Programs;
+
+/// The end of `--help`.
+pub(super) const NOTES: &str = "\
+Exit codes: 0 written · 3 bad usage, no configuration that can be read, or a credence.yaml that is there already
+
+Examples:
+  credence init my/config                 writes my/config/credence.yaml, to be corrected by hand
+  credence init my/config --stdout        prints it
+  credence init --schema > intent.schema.json    the JSON schema, for editors";
+
+/// The configuration, and where its intent goes.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization.
+    #[arg(required_unless_present_any = ["stdout", "schema"])]
+    directory: Option<PathBuf>,
+    /// Print it, and write no file. Of the reference configuration if no directory is given.
+    #[arg(long)]
+    stdout: bool,
+    /// Replace the file that is there.
+    #[arg(long)]
+    force: bool,
+    /// Print the JSON schema of intents, and do nothing else.
+    #[arg(long, conflicts_with_all = ["directory", "stdout", "force"])]
+    schema: bool,
+    #[command(flatten)]
+    programs: Programs,
+}
+
+/// Writes a first intent, or prints it.
+pub(super) async fn init(options: &Options) -> anyhow::Result<ExitCode> {
+    if options.schema {
+        io::stdout().write_all(SCHEMA.as_bytes())?;
+        return Ok(ExitCode::Held);
+    }
+    let directory = options.directory.as_deref();
+    let (_, bundle) = super::load(directory, &options.programs.options()?).await?;
+    let text = first(&bundle, &Model::derive(&bundle));
+    match directory.filter(|_| !options.stdout) {
+        None => io::stdout().write_all(text.as_bytes())?,
+        Some(directory) => {
+            let file = load::write_intent(directory, &text, options.force).await?;
+            writeln!(io::stderr(), "{}: correct the examples, and add what only the team knows", file.display())?;
+        }
+    }
+    Ok(ExitCode::Held)
+}
