@@ -10,6 +10,7 @@ use credence_report::verdict::ExitCode;
 use credence_suite::load;
 
 use super::Programs;
+use super::rendering::Rendering;
 
 /// The end of `--help`.
 pub(super) const NOTES: &str = "\
@@ -23,7 +24,8 @@ Examples:
 /// The configuration, and where its intent goes.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization.
+    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
+    /// chart.
     #[arg(required_unless_present_any = ["stdout", "schema"])]
     directory: Option<PathBuf>,
     /// Print it, and write no file. Of the reference configuration if no directory is given.
@@ -36,6 +38,8 @@ pub(super) struct Options {
     #[arg(long, conflicts_with_all = ["directory", "stdout", "force"])]
     schema: bool,
     #[command(flatten)]
+    rendering: Rendering,
+    #[command(flatten)]
     programs: Programs,
 }
 
@@ -46,7 +50,7 @@ pub(super) async fn init(options: &Options) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::Held);
     }
     let directory = options.directory.as_deref();
-    let (_, bundle) = super::load(directory, &options.programs.options()?).await?;
+    let (_, bundle) = super::load(directory, &options.rendering, &options.programs.options()?).await?;
     let text = first(&bundle, &Model::derive(&bundle));
     match directory.filter(|_| !options.stdout) {
         None => io::stdout().write_all(text.as_bytes())?,

@@ -155,7 +155,7 @@ fn selectors_that_ask_for_both_labels_contradict_an_intent_that_takes_either() {
                  matches it: {ways}"
             ),
             format!(
-                "intent-contradicted: namespace ci must not have search by credence.yaml:6:40, and gets it: {ways}"
+                "intent-contradicted: namespace ci must not have search by credence.yaml:6:41, and gets it: {ways}"
             ),
         ]
     );

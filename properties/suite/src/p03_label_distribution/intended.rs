@@ -3,7 +3,7 @@
 //! A namespace gets the labels of an example, and then a positive twin the labels that ask for something: once the twin has its
 //! copies, ESO was at work after the example had its labels.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use credence_core::id::{CaseId, agent};
@@ -55,7 +55,7 @@ pub(super) async fn play(
     };
     let (name, expected) = match (demand, &lease) {
         (Demand::Example(example), Some(lease)) => {
-            namespaces::set_labels(&client, &manager, &lease.name, &example.labels).await?;
+            namespaces::set_labels(&client, &manager, &lease.name, &labels_for(&env.model, example)).await?;
             observation.add_context("set labels of an example", 1);
             (lease.name.as_str(), env.model.intended_in(example, &lease.name))
         }
@@ -75,12 +75,17 @@ pub(super) async fn play(
     }
     named(&env.model, demand).into_iter().for_each(|target| observation.reach(target));
     drop(worlds);
-    let labels_of = |labels: &Labels| labels.keys().cloned().collect::<BTreeSet<String>>();
     if let (Some(lease), Demand::Example(example)) = (lease, demand) {
-        env.namespaces.give_back(env, lease, labels_of(&example.labels));
+        env.namespaces.give_back(env, lease, labels_for(&env.model, example).into_keys().collect());
     }
-    env.namespaces.give_back(env, beside, labels_of(&asking));
+    env.namespaces.give_back(env, beside, asking.into_keys().collect());
     Ok(observation)
+}
+
+/// The labels that a namespace gets for an example, or loses: one that is selected by its name may have others.
+fn labels_for(model: &Model, example: &Example) -> BTreeMap<String, Option<String>> {
+    let none = model.label_vocabulary().into_iter().map(|key| (key.to_owned(), None));
+    none.chain(example.labels.iter().map(|(key, value)| (key.clone(), Some(value.clone())))).collect()
 }
 
 /// The targets that an example names.
@@ -103,7 +108,6 @@ fn explained(demand: &Demand, outcome: Outcome) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::path::PathBuf;
 
     use credence_core::manifest::Location;
