@@ -42,7 +42,7 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("labels-with-values", &["p06"]),
     ("list-export", &["p06"]),
     ("one-copy-of-two-sources", &["p06"]),
-    ("protected-namespaces", &["p06"]),
+    ("protected-namespaces", &["p04", "p06"]),
     ("pull-secret-passed-through", &["p06"]),
     ("renamed-keys", &[]),
     ("rewritten-keys", &["p06"]),

@@ -351,6 +351,16 @@ mod tests {
     }
 
     #[test]
+    fn an_administrator_who_may_write_by_hand_is_no_actor() {
+        let actors = |may: bool| -> Vec<Actor> {
+            let strategy = Actor::strategy(may);
+            (0..100).map(|index| strategy.new_tree(&mut runner(7, "p13", index)).unwrap().current()).collect()
+        };
+        assert!(actors(false).contains(&Actor::Administrator));
+        assert!(!actors(true).contains(&Actor::Administrator));
+    }
+
+    #[test]
     fn a_hundred_cases_try_everything() {
         let acts: Vec<Act> = (0..100)
             .flat_map(|index| Attempts::strategy().new_tree(&mut runner(7, "p13", index)).unwrap().current().then)
