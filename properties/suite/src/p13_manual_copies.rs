@@ -148,7 +148,7 @@ impl Property for ManualCopies {
         let administrator = env.model.administrator_breaks_glass().then(|| {
             SkippedCheck::new(
                 "copies made and changed by the administrator of the cluster",
-                &format!("the intent lets {ADMINISTRATORS} write copies by hand in an emergency"),
+                format!("the intent lets {ADMINISTRATORS} write copies by hand in an emergency"),
             )
         });
         nameless.chain([copied]).chain(administrator).map(|check| check.weakens(&CLAIMS[1..])).collect()
