@@ -9,8 +9,8 @@
 //!  template: what the templates of copies read        intent: what the team says of it, in a file beside it
 //! ```
 //!
-//! What a case expects follows from the manifests and from the rules that the specification sets for all of them; no
-//! expectation is written by hand beside a configuration.
+//! What a case expects follows from the manifests and from the rules that the specification sets for all of them; by hand, only
+//! the examples of a team's intent are written beside a configuration.
 
 pub mod applied;
 pub mod config;
