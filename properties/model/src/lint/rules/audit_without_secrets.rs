@@ -15,26 +15,33 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
+/// Kubernetes' own controllers that remove copies, each with the verb by which it does: they say when a copy was withdrawn.
+const COLLECTORS: [(&str, &str); 2] = [
+    ("system:serviceaccount:kube-system:generic-garbage-collector", "delete"),
+    ("system:serviceaccount:kube-system:namespace-controller", "deletecollection"),
+];
+/// The groups of their ServiceAccounts.
+const COLLECTOR_GROUPS: [&str; 3] =
+    ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"];
+
 const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (file, policy) in audit::policies(context.control_plane) {
-        let groups = ["system:authenticated"];
-        let unlogged = VERBS.into_iter().filter(|verb| {
-            let request = Request {
-                user: "someone",
-                groups: &groups,
-                verb,
-                namespace: "somewhere",
-                group: "",
-                resource: "secrets",
-            };
+        let is_unlogged = |user: &str, groups: &[&str], verb: &str| {
+            let request = Request { user, groups, verb, namespace: "somewhere", group: "", resource: "secrets" };
             policy.level(&request) == Level::None
-        });
-        let verbs: Vec<&str> = unlogged.collect();
+        };
+        let of_people = |verb: &&str| is_unlogged("someone", &["system:authenticated"], verb);
+        let verbs: Vec<&str> = VERBS.into_iter().filter(of_people).collect();
         if !verbs.is_empty() {
             findings.push(RULE.at(&Place::of(file), format!("does not log {} of Secrets", verbs.join(", "))));
+        }
+        let of_collectors =
+            |(user, verb): &(&str, &str)| !verbs.contains(verb) && is_unlogged(user, &COLLECTOR_GROUPS, verb);
+        for (user, verb) in COLLECTORS.into_iter().filter(of_collectors) {
+            findings.push(RULE.at(&Place::of(file), format!("does not log {verb} of Secrets by {user}")));
         }
     }
     findings

@@ -10,11 +10,17 @@ use serde_json::{Map, Value};
 
 use super::*;
 
-/// Faults that nothing in the configuration tells: which images there are, say.
-const NOT_TO_BE_READ: [&str; 1] = ["registry-with-wrong-port"];
+/// Faults that nothing in the configuration tells, such as which images there are, or that ask for a cluster's own answer:
+/// who may do what by all roles and bindings that there are, which p08 asks the API server.
+const NOT_TO_BE_READ: [&str; 3] = ["registry-with-wrong-port", "role-with-watch", "sources-bound-to-developers"];
 
 /// Twins of rules that find other faults of their kind, too.
-const OF_RULES: [(&str, &str); 1] = [("and-for-or", "intent-contradicted")];
+const OF_RULES: [(&str, &str); 4] = [
+    ("and-for-or", "intent-contradicted"),
+    ("audit-without-collectors", "audit-without-secrets"),
+    ("audit-without-reads", "audit-without-secrets"),
+    ("audit-without-updates", "audit-without-secrets"),
+];
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
