@@ -12,7 +12,7 @@ use credence_core::left_out::LeftOut;
 use credence_core::manifest::Manifest;
 use serde_json::{Map, Value};
 
-use crate::config::EXTERNAL_SECRETS_GROUP;
+use crate::config::{EXTERNAL_SECRETS_GROUP, spec_in};
 
 mod kinds;
 
@@ -61,13 +61,13 @@ impl Absent {
 
     /// What an object of External Secrets Operator names that is left out.
     fn named_by(&self, manifest: &Manifest) -> Option<String> {
-        let spec = match (manifest.group(), manifest.kind()) {
-            (EXTERNAL_SECRETS_GROUP, "ExternalSecret") => manifest.object.get("spec")?,
-            (EXTERNAL_SECRETS_GROUP, "ClusterExternalSecret") => manifest.object.pointer("/spec/externalSecretSpec")?,
-            _ => return None,
-        };
+        let distributes = manifest.group() == EXTERNAL_SECRETS_GROUP
+            && ["ClusterExternalSecret", "ExternalSecret"].contains(&manifest.kind());
+        if !distributes {
+            return None;
+        }
         let namespace = manifest.namespace().unwrap_or_default();
-        references(spec)
+        references(spec_in(&manifest.object))
             .find(|reference| self.has(reference, namespace))
             .map(|Reference { kind, name }| format!("{kind} {name}"))
     }

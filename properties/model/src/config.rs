@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
+mod distribution;
 mod error;
 mod external_secret;
 mod go_duration;
@@ -22,8 +23,11 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use distribution::{Distribution, ExternalSecret};
 pub use error::BundleError;
 pub(crate) use external_secret::EntrySource;
+pub(crate) use external_secret::spec_field;
+pub use external_secret::spec_in;
 pub use external_secret::{
     ClusterExternalSecretSpec, ConflictPolicy, CreationPolicy, DataEntry, DataFrom, DataTemplate, DecodingStrategy,
     DeletionPolicy, ExternalSecretSpec, Find, FindName, MergePolicy, MergeStrategy, MetadataPolicy, PriorityPolicy,
@@ -34,7 +38,7 @@ pub use go_duration::{GoDurationError, parse_go_duration};
 pub use schema::Fault;
 pub use secret::OPAQUE;
 pub use secret::{SecretManifest, SourceRef};
-pub use store::{ClusterSecretStore, KubernetesProvider, ServiceAccountRef, StoreCondition};
+pub use store::{ClusterSecretStore, KubernetesProvider, ServiceAccountRef, StoreCondition, store_key};
 
 /// The API group of External Secrets Operator.
 pub const EXTERNAL_SECRETS_GROUP: &str = "external-secrets.io";
@@ -92,9 +96,11 @@ pub struct ClusterExternalSecret {
 pub struct Bundle {
     /// Every object as written, in order, for applying and for what this module does not type.
     pub manifests: Vec<Manifest>,
-    /// At least one, by name.
+    /// By name; at least one, or one of the next.
     pub cluster_external_secrets: Vec<ClusterExternalSecret>,
-    /// By name.
+    /// By namespace and name.
+    pub external_secrets: Vec<ExternalSecret>,
+    /// By name; that of a SecretStore begins with its namespace.
     pub stores: BTreeMap<String, ClusterSecretStore>,
     /// Secrets of the core group, among them the sources' placeholders, and those that SealedSecrets become.
     pub secrets: BTreeMap<SourceRef, SecretManifest>,
@@ -107,8 +113,8 @@ impl Bundle {
     ///
     /// # Errors
     /// An object that the API server or the controller would refuse, or of which they would leave out a field, a store reference
-    /// that leads nowhere, a store whose sources are no Kubernetes Secrets, and a configuration without any
-    /// ClusterExternalSecret.
+    /// that leads nowhere, a central store whose sources are no Kubernetes Secrets, and a configuration that distributes
+    /// nothing.
     pub fn from_manifests(manifests: Vec<Manifest>) -> Result<Self, BundleError> {
         let faults: Vec<Fault> = manifests.iter().flat_map(schema::faults_of).collect();
         if faults.is_empty() { Self::understand(manifests) } else { Err(BundleError::Refused(faults)) }
@@ -129,6 +135,7 @@ impl Bundle {
         let mut bundle = Self {
             manifests: Vec::new(),
             cluster_external_secrets: Vec::new(),
+            external_secrets: Vec::new(),
             stores: BTreeMap::new(),
             secrets: BTreeMap::new(),
             namespaces: BTreeMap::new(),
@@ -136,10 +143,11 @@ impl Bundle {
         for manifest in &manifests {
             bundle.add(manifest)?;
         }
-        if bundle.cluster_external_secrets.is_empty() {
-            return Err(BundleError::NoClusterExternalSecret);
+        if bundle.distributions().next().is_none() {
+            return Err(BundleError::NothingDistributed);
         }
         bundle.cluster_external_secrets.sort_by(|one, other| one.name.cmp(&other.name));
+        bundle.external_secrets.sort_by(|one, other| one.name.cmp(&other.name));
         bundle.manifests = manifests;
         references::check(&bundle)?;
         Ok(bundle)
@@ -148,6 +156,12 @@ impl Bundle {
     /// The objects of one kind, in order.
     pub fn of_kind<'a>(&'a self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Manifest> {
         self.manifests.iter().filter(move |manifest| manifest.group() == group && manifest.kind() == kind)
+    }
+
+    /// Every ExternalSecret that the configuration has, or that one of its ClusterExternalSecrets makes: those first, each by name.
+    pub fn distributions(&self) -> impl Iterator<Item = Distribution<'_>> {
+        let made = self.cluster_external_secrets.iter().map(Distribution::made);
+        made.chain(self.external_secrets.iter().map(Distribution::plain))
     }
 
     fn add(&mut self, manifest: &Manifest) -> Result<(), BundleError> {
@@ -161,8 +175,10 @@ impl Bundle {
                     spec: read_spec(manifest)?,
                 });
             }
-            (EXTERNAL_SECRETS_GROUP, "ClusterSecretStore") => {
-                self.stores.insert(name, store::read(manifest)?);
+            (EXTERNAL_SECRETS_GROUP, "ExternalSecret") => self.external_secrets.push(ExternalSecret::read(manifest)?),
+            (EXTERNAL_SECRETS_GROUP, "ClusterSecretStore" | "SecretStore") => {
+                let store = store::read(manifest)?;
+                self.stores.insert(store.name.clone(), store);
             }
             ("", "Secret") => {
                 let source = SourceRef {

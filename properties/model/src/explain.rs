@@ -13,15 +13,15 @@ mod intended;
 /// A name that nothing in a configuration has.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "failed to explain {name}: the configuration has no namespace, copy, ClusterExternalSecret or store of that name; without a \
+    "failed to explain {name}: the configuration has no namespace, copy, ClusterExternalSecret, ExternalSecret or store of that name; without a \
      name, everything is explained"
 )]
 pub struct NothingOfThatName {
     name: String,
 }
 
-/// Explains a configuration: all of it, or what has this `name`, which is a namespace's, a copy's, a ClusterExternalSecret's or
-/// a store's.
+/// Explains a configuration: all of it, or what has this `name`, which is a namespace's, a copy's, that of what makes it, or a
+/// store's.
 ///
 /// A namespace is one that the configuration makes, by the labels that it gives it, or one whose name decides what it gets.
 ///
@@ -45,11 +45,11 @@ pub fn explain(bundle: &Bundle, model: &Model, name: Option<&str>) -> Result<Str
 }
 
 fn of_target(bundle: &Bundle, model: &Model, target: &Target) -> String {
-    let place = bundle.cluster_external_secrets.iter().find(|distributed| distributed.name == target.name);
+    let place = bundle.distributions().find(|distributed| distributed.name == target.name);
     // What kustomize rendered has no place of its own.
     let mut text = match place.filter(|distributed| distributed.place.file.extension().is_some()) {
         Some(distributed) => format!("{}\n", distributed.place),
-        None => format!("ClusterExternalSecret {}\n", target.name),
+        None => format!("{} {}\n", target.kind(), target.name),
     };
     line(&mut text, "makes", &format!("Secret {} ({})", target.secret, target.secret_type));
     for who in receivers(model, target) {
@@ -111,6 +111,13 @@ fn beside_targets(model: &Model, has_name: impl Fn(&NotJudged) -> bool) -> Vec<S
 
 /// Who gets a copy, one line for each way.
 fn receivers(model: &Model, target: &Target) -> Vec<String> {
+    if let Some(namespace) = target.namespace() {
+        let asks = match target.named_ways().into_iter().next() {
+            Some((_, labels)) if !labels.is_empty() => format!(" with {}", written(model, &labels)),
+            _ => String::new(),
+        };
+        return vec![format!("namespace {namespace}{asks}, whatever any selector says")];
+    }
     let mut receivers: Vec<String> = target
         .asking_labels()
         .iter()
@@ -185,7 +192,7 @@ fn of_namespace(model: &Model, name: &str) -> Option<String> {
         line(&mut text, "gets", "nothing");
     }
     for (secret, target) in expected {
-        line(&mut text, "gets", &format!("Secret {secret} of ClusterExternalSecret {}", target.name));
+        line(&mut text, "gets", &format!("Secret {secret} of {} {}", target.kind(), target.name));
     }
     Some(text)
 }

@@ -45,11 +45,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The place of the ClusterExternalSecret that a target of the model was derived from.
+    /// The place of what a target of the model was derived from.
     fn place(&self, target: &Target) -> &Place {
-        let mut all = self.bundle.cluster_external_secrets.iter();
+        let mut all = self.bundle.distributions();
         // The model is that of the bundle, so each of its targets has one.
-        &all.find(|distributed| distributed.name == target.name).expect("a target of the bundle").place
+        all.find(|distributed| distributed.name == target.name).expect("a target of the bundle").place
     }
 }
 

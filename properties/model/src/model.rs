@@ -59,9 +59,9 @@ pub use value_kind::{Alphabet, Contradiction, Document, Notation, ValueKind};
 pub struct Model {
     /// Every Secret that a target reads.
     pub sources: BTreeMap<SourceRef, Source>,
-    /// One for each ClusterExternalSecret, by name.
+    /// One for each ClusterExternalSecret, by name, and behind them one for each ExternalSecret.
     pub targets: Vec<Target>,
-    /// Every ClusterSecretStore, by name, whether a target reads through it or not.
+    /// Every store, by name, whether a target reads through it or not.
     pub stores: BTreeMap<String, ClusterSecretStore>,
     /// Credentials after whose pattern one more could be added.
     pub patterns: Vec<Pattern>,
@@ -80,6 +80,8 @@ pub struct Model {
     pub guards: BTreeSet<String>,
     /// The labels of each namespace that the configuration makes.
     pub namespaces: BTreeMap<String, Labels>,
+    /// The namespaces that no manifest makes and that ExternalSecrets are in, with the labels that they need.
+    pub assumed: BTreeMap<String, Labels>,
     /// What of the configuration no property judges, with its place and the reason.
     pub not_judged: Vec<NotJudged>,
     /// What the team says of the configuration. Not derived from it: empty until it is [given](Self::intending).
@@ -97,12 +99,12 @@ pub struct Source {
     pub tags: BTreeSet<String>,
 }
 
-/// What one ClusterExternalSecret distributes.
+/// What one ClusterExternalSecret distributes, or what one ExternalSecret makes in its namespace.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The ClusterExternalSecret's name.
+    /// The ClusterExternalSecret's name; of an ExternalSecret namespace and name, with a slash between them.
     pub name: String,
-    /// The ClusterExternalSecret as it is written.
+    /// That object as it is written.
     pub object: Value,
     /// The name of the ExternalSecret in each namespace.
     pub external_secret: String,
@@ -145,6 +147,16 @@ pub struct Target {
 }
 
 impl Target {
+    /// The namespace of an ExternalSecret that the configuration itself has; none if a ClusterExternalSecret makes it.
+    pub fn namespace(&self) -> Option<&str> {
+        self.name.split_once('/').map(|(namespace, _)| namespace)
+    }
+
+    /// The kind of the object.
+    pub fn kind(&self) -> &'static str {
+        if self.namespace().is_some() { "ExternalSecret" } else { "ClusterExternalSecret" }
+    }
+
     /// The Secrets it reads.
     pub fn sources(&self) -> BTreeSet<&SourceRef> {
         self.fields.iter().map(|field| &field.source).collect()

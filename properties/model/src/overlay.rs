@@ -6,7 +6,7 @@ use credence_core::manifest::Manifest;
 use credence_core::overlay_field::OverlayField;
 use serde_json::{Value, json};
 
-use crate::config::parse_go_duration;
+use crate::config::{parse_go_duration, spec_field, store_key};
 
 mod export;
 mod identities;
@@ -32,7 +32,7 @@ pub enum Time {
 pub struct Server {
     /// URL for processes that do not run in pods, for which `kubernetes.default` does not resolve; none for pods.
     pub url: Option<String>,
-    /// URLs in its place for stores that have a gate in front of it, by the store's name.
+    /// URLs in its place for stores that have a gate in front of it, by the store's name in the model (see [`store_key`]).
     pub gates: BTreeMap<String, String>,
 }
 
@@ -57,7 +57,7 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
             }
         };
         let kind = manifest.kind().to_owned();
-        let url = server.gates.get(manifest.name()).or(server.url.as_ref());
+        let url = server.gates.get(&store_key(manifest)).or(server.url.as_ref());
         let root = &mut manifest.object;
         match kind.as_str() {
             "ClusterSecretStore" | "SecretStore" if root.pointer("/spec/provider/kubernetes").is_some() => {
@@ -73,8 +73,10 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
                     set(root, "spec.provider.kubernetes.server.caBundle", Value::Null);
                 }
             }
-            "ClusterExternalSecret" if time == Time::Compressed => compress(root, "spec.externalSecretSpec", &mut set),
-            "ExternalSecret" if time == Time::Compressed => compress(root, "spec", &mut set),
+            "ClusterExternalSecret" | "ExternalSecret" if time == Time::Compressed => {
+                let spec = spec_field(root);
+                compress(root, spec, &mut set);
+            }
             _ => {}
         }
     }

@@ -9,8 +9,10 @@ pub enum BundleError {
     #[error("{}", .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
     Refused(Vec<Fault>),
     /// There is nothing to distribute.
-    #[error("the configuration holds no ClusterExternalSecret; add one, or give the directory that has them")]
-    NoClusterExternalSecret,
+    #[error(
+        "the configuration holds no ClusterExternalSecret and no ExternalSecret; add one, or give the directory that has them"
+    )]
+    NothingDistributed,
     /// An object that decides distribution says nothing.
     #[error("{place} has no spec; add it, or leave the object out")]
     NoSpec {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use credence_core::labels::Labels;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::go_duration;
 use crate::selector::{LabelSelector, NamespaceSelection};
@@ -90,6 +91,17 @@ impl ExternalSecretSpec {
         self.refresh_interval.unwrap_or(Self::DEFAULT_REFRESH_INTERVAL)
     }
 
+    /// The same for an ExternalSecret in `namespace`, where every SecretStore that it names is.
+    pub(super) fn in_namespace(mut self, namespace: &str) -> Self {
+        let entries = self.data.iter_mut().map(|entry| &mut entry.source_ref);
+        let entries = entries.chain(self.data_from.iter_mut().map(|entry| &mut entry.source_ref));
+        let own = entries.filter_map(|source| source.as_mut()?.store_ref.as_mut());
+        for store in own.chain(&mut self.secret_store_ref).filter(|store| !store.is_central()) {
+            store.name = name_in(namespace, &store.name);
+        }
+        self
+    }
+
     /// The store of an entry: its own, else that of the spec; a generator has none.
     pub(crate) fn store_of<'a>(&'a self, entry: Option<&'a EntrySource>) -> Option<&'a StoreRef> {
         match entry {
@@ -99,15 +111,40 @@ impl ExternalSecretSpec {
     }
 }
 
+/// The spec of the ExternalSecret that an object is, or that it makes in its namespaces: the one place that knows where that is.
+pub fn spec_in(object: &Value) -> &Value {
+    object.pointer(&format!("/{}", spec_field(object).replace('.', "/"))).unwrap_or(&Value::Null)
+}
+
+/// The field of an object that has the spec of the ExternalSecret.
+pub(crate) fn spec_field(object: &Value) -> &'static str {
+    match object.pointer("/spec/externalSecretSpec") {
+        Some(_) => "spec.externalSecretSpec",
+        None => "spec",
+    }
+}
+
+/// The name by which something of a namespace is known, which no object of a whole cluster can have.
+pub(crate) fn name_in(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
 /// The name of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct StoreRef {
-    /// The name.
+    /// The name; in a plain ExternalSecret, that of a SecretStore begins with its namespace (see [`name_in`]).
     #[serde(default)]
     pub name: String,
     /// `SecretStore`, the default, or `ClusterSecretStore`.
     #[serde(default = "secret_store")]
     pub kind: String,
+}
+
+impl StoreRef {
+    /// Whether it is of the whole cluster.
+    pub(crate) fn is_central(&self) -> bool {
+        self.kind == "ClusterSecretStore"
+    }
 }
 
 /// The controller's default kind of store.

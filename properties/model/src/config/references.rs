@@ -1,9 +1,6 @@
 //! Every store that an ExternalSecret names must be there, and must be one whose sources the suite can make.
 
-use super::{Bundle, BundleError, ExternalSecretSpec, Place, StoreRef, read_spec};
-
-/// The kind of the stores that a configuration holds.
-const CENTRAL: &str = "ClusterSecretStore";
+use super::{Bundle, BundleError, ExternalSecretSpec, Place, StoreRef};
 
 pub(super) fn check(bundle: &Bundle) -> Result<(), BundleError> {
     for distributed in &bundle.cluster_external_secrets {
@@ -11,8 +8,8 @@ pub(super) fn check(bundle: &Bundle) -> Result<(), BundleError> {
         require_stores(bundle, &distributed.place, spec)?;
         require_sources(bundle, &distributed.place, spec)?;
     }
-    for manifest in bundle.of_kind(super::EXTERNAL_SECRETS_GROUP, "ExternalSecret") {
-        require_stores(bundle, &Place::of(manifest), &read_spec(manifest)?)?;
+    for plain in &bundle.external_secrets {
+        require_stores(bundle, &plain.place, &plain.spec)?;
     }
     Ok(())
 }
@@ -25,7 +22,7 @@ fn require_stores(bundle: &Bundle, place: &Place, spec: &ExternalSecretSpec) -> 
         return Err(BundleError::NoStore { place: Box::new(place.clone()) });
     }
     for (field, store) in store_refs(spec) {
-        if store.kind == CENTRAL && !bundle.stores.contains_key(&store.name) {
+        if store.is_central() && !bundle.stores.contains_key(&store.name) {
             return Err(BundleError::MissingStore {
                 place: Box::new(place.clone()),
                 field,
@@ -40,7 +37,7 @@ fn require_stores(bundle: &Bundle, place: &Place, spec: &ExternalSecretSpec) -> 
 /// Refuses a distributed spec whose values come from anywhere but Secrets behind central stores.
 fn require_sources(bundle: &Bundle, place: &Place, spec: &ExternalSecretSpec) -> Result<(), BundleError> {
     for (field, store) in store_refs(spec) {
-        if store.kind != CENTRAL {
+        if !store.is_central() {
             return Err(BundleError::NotACentralStore {
                 place: Box::new(place.clone()),
                 field,

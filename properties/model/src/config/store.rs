@@ -1,4 +1,4 @@
-//! ClusterSecretStores: where values come from, and which namespaces may ask.
+//! ClusterSecretStores and SecretStores: where values come from, and which namespaces may ask.
 
 use credence_core::labels::Labels;
 use credence_core::manifest::Manifest;
@@ -6,13 +6,14 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::external_secret::name_in;
 use super::{BundleError, Place, read_spec};
 use crate::selector::{LabelSelector, NAME_LABEL};
 
-/// A ClusterSecretStore.
+/// A ClusterSecretStore, or a SecretStore, which serves its own namespace alone.
 #[derive(Debug, Clone)]
 pub struct ClusterSecretStore {
-    /// The name.
+    /// The name; of a SecretStore namespace and name, with a slash between them.
     pub name: String,
     /// Where it is written.
     pub place: Place,
@@ -20,7 +21,7 @@ pub struct ClusterSecretStore {
     pub object: Value,
     /// How it reads Secrets; `None` if it reads something else.
     pub kubernetes: Option<KubernetesProvider>,
-    /// Which namespaces may use it; one match is enough, and an empty list lets everyone.
+    /// Which namespaces may use it; one match is enough, and an empty list lets everyone. A SecretStore has none.
     pub conditions: Vec<StoreCondition>,
     /// The class of the controllers that process it; any does if it is empty.
     controller: String,
@@ -30,6 +31,37 @@ pub struct ClusterSecretStore {
 const DEFAULT_CLASS: &str = "default";
 
 impl ClusterSecretStore {
+    /// The namespace of a SecretStore; none for a store of the whole cluster.
+    pub fn namespace(&self) -> Option<&str> {
+        self.name.split_once('/').map(|(namespace, _)| namespace)
+    }
+
+    /// The kind of the object.
+    pub fn kind(&self) -> &'static str {
+        if self.namespace().is_some() { "SecretStore" } else { "ClusterSecretStore" }
+    }
+
+    /// The name of the object.
+    pub fn object_name(&self) -> &str {
+        self.name.split_once('/').map_or(self.name.as_str(), |(_, name)| name)
+    }
+
+    /// The name of the ServiceAccount that it takes in the namespace of each copy, if it does.
+    pub fn referent_account(&self) -> Option<&str> {
+        let account = self.kubernetes.as_ref()?.service_account()?;
+        account.namespace.is_none().then_some(account.name.as_str())
+    }
+
+    /// The store as it serves one namespace: with the ServiceAccount there, if it takes that of each copy.
+    pub(crate) fn serving(&self, namespace: &str) -> Self {
+        let mut store = self.clone();
+        let account = store.kubernetes.as_mut().and_then(|provider| provider.auth.service_account.as_mut());
+        if let Some(account) = account {
+            account.namespace.get_or_insert_with(|| namespace.to_owned());
+        }
+        store
+    }
+
     /// Why nothing can be read through it where it is tested, if nothing can be, for reasons that are no fault of it.
     ///
     /// Source: `ShouldProcessStore` (pkg/controllers/secretstore/common.go) for the class.
@@ -125,12 +157,34 @@ impl StoreCondition {
     }
 }
 
+/// The name of a store in [`Bundle::stores`](super::Bundle::stores).
+pub fn store_key(manifest: &Manifest) -> String {
+    match manifest.kind() {
+        "SecretStore" => name_in(manifest.namespace().unwrap_or("default"), manifest.name()),
+        _ => manifest.name().to_owned(),
+    }
+}
+
+/// Reads a ClusterSecretStore or a SecretStore.
+///
+/// Sources: External Secrets Operator, `Manager.shouldProcessSecret` (pkg/controllers/secretstore/client_manager.go), which looks at
+/// conditions of ClusterSecretStores alone, and `Client.serviceAccountToken` (pkg/provider/kubernetes/auth.go), which takes a
+/// ServiceAccount of another namespace for these alone.
 pub(super) fn read(manifest: &Manifest) -> Result<ClusterSecretStore, BundleError> {
-    let spec: StoreSpec = read_spec(manifest)?;
+    let mut spec: StoreSpec = read_spec(manifest)?;
     let conditions = spec.conditions.into_iter().enumerate();
-    let conditions = conditions.map(|(index, fields)| fields.compile(manifest, index)).collect::<Result<_, _>>()?;
+    let mut conditions: Vec<StoreCondition> =
+        conditions.map(|(index, fields)| fields.compile(manifest, index)).collect::<Result<_, _>>()?;
+    if manifest.kind() == "SecretStore" {
+        let namespace = manifest.namespace().unwrap_or("default");
+        conditions.clear();
+        let account = spec.provider.kubernetes.as_mut().and_then(|provider| provider.auth.service_account.as_mut());
+        if let Some(account) = account {
+            account.namespace = Some(namespace.to_owned());
+        }
+    }
     Ok(ClusterSecretStore {
-        name: manifest.name().to_owned(),
+        name: store_key(manifest),
         place: Place::of(manifest),
         object: manifest.object.clone(),
         kubernetes: spec.provider.kubernetes,

@@ -48,8 +48,8 @@ pub(super) fn foreign_sources(context: &Context<'_>, store: &ClusterSecretStore)
 
 /// True for a store in which a target searches, for which no names can be given.
 pub(super) fn is_searched(context: &Context<'_>, store: &ClusterSecretStore) -> bool {
-    context.bundle.cluster_external_secrets.iter().any(|distributed| {
-        let spec = &distributed.spec.external_secret_spec;
+    context.bundle.distributions().any(|distributed| {
+        let spec = distributed.spec;
         spec.data_from.iter().any(|entry| {
             entry.find.is_some()
                 && spec.store_of(entry.source_ref.as_ref()).is_some_and(|reference| reference.name == store.name)

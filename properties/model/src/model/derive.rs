@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use credence_core::endpoints::Endpoints;
 use credence_core::labels::Labels;
-use serde_json::Value;
 
 use super::pattern::patterns;
 use super::{Intended, Model, NotJudged, Source, Target, guards, implied};
-use crate::config::{Bundle, ClusterExternalSecret, CreationPolicy, ExternalSecretSpec, OPAQUE, Place, SourceRef};
+use crate::config::{Bundle, CreationPolicy, Distribution, OPAQUE, Place, SourceRef};
 use crate::selector::{NamespaceSelection, opt_ins};
 
+mod homes;
 mod notes;
 mod reads;
 mod rewrite;
@@ -21,7 +21,7 @@ use reads::Note;
 
 pub(super) fn model(bundle: &Bundle) -> Model {
     let mut not_judged = Vec::new();
-    let mut distributions: Vec<Distribution<'_>> = distributions(bundle).collect();
+    let mut distributions: Vec<Distribution<'_>> = bundle.distributions().collect();
     distributions.retain(|distribution| {
         let obstacle = notes::obstacle(bundle, distribution);
         not_judged.extend(obstacle.iter().map(|note| distribution.not_judged(note)));
@@ -53,37 +53,13 @@ pub(super) fn model(bundle: &Bundle) -> Model {
         untouchable: None,
         guards: guards::guards(bundle),
         namespaces: bundle.namespaces.clone(),
+        assumed: homes::assumed(bundle),
         not_judged,
         intended: Intended::default(),
     }
 }
 
-/// An ExternalSecret that the configuration has, or makes, with the namespaces that it is for.
-struct Distribution<'a> {
-    /// The name of what it is written as.
-    name: &'a str,
-    /// That, as it is written.
-    object: &'a Value,
-    /// Where that is written.
-    place: &'a Place,
-    /// The field of it that has the spec of the ExternalSecret.
-    root: &'static str,
-    /// The ExternalSecret's name.
-    external_secret: &'a str,
-    /// The ExternalSecret's labels.
-    labels: &'a Labels,
-    /// Its spec.
-    spec: &'a ExternalSecretSpec,
-    /// The namespaces.
-    selection: NamespaceSelection,
-}
-
 impl Distribution<'_> {
-    /// The name of the Secret that it makes.
-    fn secret(&self) -> &str {
-        self.spec.target.name.as_deref().unwrap_or(self.external_secret)
-    }
-
     /// The names of all namespaces that it selects; none if some of any name are.
     fn only_namespaces(&self) -> Option<BTreeSet<String>> {
         let ways = opt_ins(&self.selection).into_iter();
@@ -95,24 +71,11 @@ impl Distribution<'_> {
         NotJudged {
             place: self.place.clone(),
             target: Some(self.name.to_owned()),
-            field: format!("{}.{}", self.root, note.field),
+            field: format!("{}.{}", self.field(), note.field),
             keys: note.keys.clone(),
             reason: note.reason.clone(),
         }
     }
-}
-
-fn distributions(bundle: &Bundle) -> impl Iterator<Item = Distribution<'_>> {
-    bundle.cluster_external_secrets.iter().map(|ClusterExternalSecret { name, object, place, spec }| Distribution {
-        name,
-        object,
-        place,
-        root: "spec.externalSecretSpec",
-        external_secret: spec.external_secret_name.as_ref().unwrap_or(name),
-        labels: spec.external_secret_labels(),
-        spec: &spec.external_secret_spec,
-        selection: spec.selection(),
-    })
 }
 
 fn target(
@@ -148,7 +111,7 @@ fn target(
         deletion_policy: spec.target.deletion_policy,
         immutable: spec.target.immutable,
         selection: selection.clone(),
-        stores: reads::stores(bundle, spec),
+        stores: homes::stores(bundle, distribution),
         verbatim: verbatim.collect(),
         fields: read.fields.into_values().collect(),
         keys: written.keys,

@@ -92,7 +92,8 @@ impl Model {
     /// Who must hold which copy, when these are all namespaces, with the labels they were given.
     ///
     /// A namespace must hold a copy if it is selected, does not decline (see [`opts_out`]), is not protected, and is
-    /// admitted by every store that the target reads through.
+    /// admitted by every store that the target reads through. An ExternalSecret that the configuration puts into a namespace is
+    /// asked for there, whatever else that holds.
     pub fn expectation(&self, namespaces: &BTreeMap<String, Labels>) -> Expectation<'_> {
         let mut expectation = Expectation { copies: BTreeMap::new(), conflicts: Vec::new() };
         for (namespace, labels) in namespaces {
@@ -128,7 +129,7 @@ impl Model {
     /// Why a selected namespace must not hold a copy, if it must not.
     fn obstacle(&self, target: &Target, namespace: &str, labels: &Labels) -> Option<Conflict> {
         let (name, namespace) = (target.name.clone(), namespace.to_owned());
-        if self.is_protected(&namespace) {
+        if target.namespace().is_none() && self.is_protected(&namespace) {
             return Some(Conflict::Protected { target: name, namespace });
         }
         if let Some(refusal) = opts_out(&target.selection, labels, |key| self.is_switch(key)) {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Field;
-use super::templates::spec_of;
 use super::value_kind::Alphabet;
+use crate::config::spec_in;
 
 /// How a value is read.
 pub(super) struct Remote {
@@ -22,7 +22,7 @@ pub(super) struct Remote {
 impl Remote {
     /// How `field` is read by the ExternalSecret that an object distributes, or is.
     pub(super) fn of(object: &Value, field: &Field) -> Self {
-        let spec = spec_of(object);
+        let spec = spec_in(object);
         let entries = |name: &str| spec[name].as_array().map(Vec::as_slice).unwrap_or_default();
         // Single values win over whole sources, and the last of each over those before it.
         let single = entries("data").iter().rfind(|entry| entry["secretKey"] == field.secret_key.as_str());
@@ -44,7 +44,7 @@ impl Remote {
 
 /// The keys of the source `name` whose values are documents of which each field becomes a value.
 pub(super) fn extracted_documents<'a>(object: &'a Value, name: &str) -> impl Iterator<Item = &'a str> {
-    let entries = spec_of(object)["dataFrom"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let entries = spec_in(object)["dataFrom"].as_array().map(Vec::as_slice).unwrap_or_default();
     let extracts = entries.iter().map(|entry| &entry["extract"]).filter(move |extract| extract["key"] == name);
     extracts.filter(|extract| extract["metadataPolicy"] != "Fetch").filter_map(|extract| extract["property"].as_str())
 }

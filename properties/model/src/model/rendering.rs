@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Target;
+use crate::config::spec_in;
 
 /// Functions that make something else each time, or that need the cluster.
 ///
@@ -46,8 +47,7 @@ impl Target {
     /// # Errors
     /// Why nothing can be compared with what it makes.
     pub fn rendering(&self) -> Result<Value, &'static str> {
-        let template = ["/spec/externalSecretSpec/target/template", "/spec/target/template"];
-        let template = template.into_iter().find_map(|pointer| self.object.pointer(pointer));
+        let template = spec_in(&self.object).pointer("/target/template");
         let mut template = template.cloned().unwrap_or_else(|| json!({}));
         if self.fields.iter().any(|field| field.origin.is_none()) {
             return Err("it reads values that do not follow from those of a source");

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::config::spec_in;
 use crate::template::{self, Reads, Step};
 
 /// What all templates of a target read.
@@ -31,7 +32,7 @@ pub(super) struct Made {
 impl Templates {
     /// Those of an object that distributes an ExternalSecret, or is one.
     pub(super) fn of(object: &Value) -> Self {
-        let template = &spec_of(object)["target"]["template"];
+        let template = &spec_in(object)["target"]["template"];
         let texts = |field: &Value| -> Vec<(String, String)> {
             let texts = field.as_object().into_iter().flatten();
             texts.filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned()))).collect()
@@ -74,9 +75,4 @@ impl Templates {
             _ => None,
         })
     }
-}
-
-/// The spec of the ExternalSecret that an object distributes, or is.
-pub(super) fn spec_of(object: &Value) -> &Value {
-    object.pointer("/spec/externalSecretSpec").unwrap_or(&object["spec"])
 }

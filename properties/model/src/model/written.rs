@@ -7,11 +7,12 @@ use credence_core::scope::{Written, WrittenCopy};
 use credence_core::uses::{Use, uses};
 
 use super::{ExpectedKeys, Target};
+use crate::config::spec_in;
 
 impl Target {
     /// Its copies as far as they are known beforehand: the texts of the template, and what is read from sources.
     pub fn written(&self) -> WrittenCopy<'_> {
-        let templates = self.object.pointer("/spec/externalSecretSpec/target/template/data");
+        let templates = spec_in(&self.object).pointer("/target/template/data");
         let written = |key: &str| match templates.and_then(|templates| templates.get(key)?.as_str()) {
             Some(text) if text.contains("{{") => Written::Template(text),
             Some(text) => Written::Literal(text),

@@ -21,21 +21,21 @@ const LOGINS: [&str; 4] = ["password", "bearerToken", "sshPrivateKey", "githubAp
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for distributed in &context.bundle.cluster_external_secrets {
-        let template = distributed.spec.external_secret_spec.target.template.as_ref();
+    for distributed in context.bundle.distributions() {
+        let template = distributed.spec.target.template.as_ref();
         let Some(labels) = template.map(|template| template.labels()) else { continue };
         // A template of a label's value says nothing of its key.
         if labels.contains_key(ARGO_CD_LABEL) {
             continue;
         }
-        let has = |key: &str| templates::of(distributed).any(|(name, _)| name == key);
+        let has = |key: &str| templates::of(&distributed).any(|(name, _)| name == key);
         // Other Secrets have a url and a password as well, but no type of a repository.
         let is_repository =
-            templates::literal(distributed, "type").is_some_and(|kind| ["git", "helm", "oci"].contains(&kind));
+            templates::literal(&distributed, "type").is_some_and(|kind| ["git", "helm", "oci"].contains(&kind));
         if is_repository && has("url") && LOGINS.iter().any(|login| has(login)) {
             findings.push(
                 RULE.at(
-                    &distributed.place,
+                    distributed.place,
                     format!("the keys are those of Argo CD, and label {ARGO_CD_LABEL} is absent"),
                 ),
             );

@@ -18,14 +18,14 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for distributed in &context.bundle.cluster_external_secrets {
-        let template = distributed.spec.external_secret_spec.target.template.as_ref();
+    for distributed in context.bundle.distributions() {
+        let template = distributed.spec.target.template.as_ref();
         let kind = template.and_then(|template| template.labels().get(ARGO_CD_LABEL));
         if !kind.is_some_and(|kind| ["repo-creds", "repo-write-creds"].contains(&kind.as_str())) {
             continue;
         }
-        if templates::literal(distributed, "url").is_some_and(|url| !has_boundary(url)) {
-            findings.push(RULE.at(&distributed.place, "url does not end with a slash"));
+        if templates::literal(&distributed, "url").is_some_and(|url| !has_boundary(url)) {
+            findings.push(RULE.at(distributed.place, "url does not end with a slash"));
         }
     }
     findings

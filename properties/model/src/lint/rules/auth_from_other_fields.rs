@@ -25,14 +25,14 @@ static ENTRY: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let all = context.bundle.cluster_external_secrets.iter();
+    let all = context.bundle.distributions();
     all.flat_map(|distributed| {
-        let registries = templates::of(distributed).filter(|(key, _)| *key == ".dockerconfigjson");
+        let registries = templates::of(&distributed).filter(|(key, _)| *key == ".dockerconfigjson");
         registries.filter_map(|(_, text)| {
             let entry = ENTRY.captures_iter(text).find(|entry| entry[1] != entry[3] || entry[2] != entry[4])?;
             let [username, password, first, second] = [1, 2, 3, 4].map(|part| &entry[part]);
             let message = format!("auth is {first}:{second}, and username and password are {username} and {password}");
-            Some(RULE.at(&distributed.place, message))
+            Some(RULE.at(distributed.place, message))
         })
     })
     .collect()

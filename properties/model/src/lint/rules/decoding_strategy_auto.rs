@@ -17,14 +17,14 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let is_auto = |remote: &RemoteRef| remote.decoding_strategy == DecodingStrategy::Auto;
     let mut findings = Vec::new();
-    for distributed in &context.bundle.cluster_external_secrets {
-        let spec = &distributed.spec.external_secret_spec;
+    for distributed in context.bundle.distributions() {
+        let spec = distributed.spec;
         let single = spec.data.iter().map(|entry| &entry.remote_ref);
         let whole = spec.data_from.iter().filter_map(|entry| entry.extract.as_ref());
         for remote in single.chain(whole).filter(|remote| is_auto(remote)) {
             let key = remote.property.as_deref().map_or_else(String::new, |property| format!(" key {property} of"));
             let message = format!("decodingStrategy Auto decodes{key} {} whenever it is valid base64", remote.key);
-            findings.push(RULE.at(&distributed.place, message));
+            findings.push(RULE.at(distributed.place, message));
         }
     }
     findings

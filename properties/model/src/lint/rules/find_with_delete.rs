@@ -15,16 +15,16 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let all = context.bundle.cluster_external_secrets.iter();
+    let all = context.bundle.distributions();
     all.filter(|distributed| {
-        let spec = &distributed.spec.external_secret_spec;
+        let spec = distributed.spec;
         // Beside anything else that is read, the values are never none.
         let only_searches = !spec.data_from.is_empty() && spec.data_from.iter().all(|entry| entry.find.is_some());
         spec.target.deletion_policy == DeletionPolicy::Delete && spec.data.is_empty() && only_searches
     })
     .map(|distributed| {
         let message = "a search that finds nothing deletes every copy: dataFrom.find with deletionPolicy Delete";
-        RULE.at(&distributed.place, message)
+        RULE.at(distributed.place, message)
     })
     .collect()
 }

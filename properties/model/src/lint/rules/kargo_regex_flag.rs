@@ -18,12 +18,12 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for distributed in &context.bundle.cluster_external_secrets {
-        let template = distributed.spec.external_secret_spec.target.template.as_ref();
+    for distributed in context.bundle.distributions() {
+        let template = distributed.spec.target.template.as_ref();
         let is_of_kargo = template.is_some_and(|template| template.labels().contains_key(KARGO_LABEL));
-        let flag = templates::literal(distributed, "repoURLIsRegex").filter(|_| is_of_kargo);
+        let flag = templates::literal(&distributed, "repoURLIsRegex").filter(|_| is_of_kargo);
         if let Some(flag) = flag.filter(|flag| !["true", "false"].contains(flag)) {
-            findings.push(RULE.at(&distributed.place, format!("repoURLIsRegex is {flag:?}, which Kargo takes for no")));
+            findings.push(RULE.at(distributed.place, format!("repoURLIsRegex is {flag:?}, which Kargo takes for no")));
         }
     }
     findings

@@ -23,22 +23,22 @@ const ANY: &str = "app";
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for distributed in &context.bundle.cluster_external_secrets {
-        let template = distributed.spec.external_secret_spec.target.template.as_ref();
+    for distributed in context.bundle.distributions() {
+        let template = distributed.spec.target.template.as_ref();
         let kind = template.and_then(|template| template.labels().get(KARGO_LABEL));
         let kind = match kind.map(String::as_str) {
             Some("git") => Kind::Git,
             Some("image") => Kind::Image,
             _ => continue,
         };
-        let is_regex = templates::literal(distributed, "repoURLIsRegex") == Some("true");
-        let Some(pattern) = templates::literal(distributed, "repoURL").filter(|_| is_regex) else { continue };
+        let is_regex = templates::literal(&distributed, "repoURLIsRegex") == Some("true");
+        let Some(pattern) = templates::literal(&distributed, "repoURL").filter(|_| is_regex) else { continue };
         // A pattern that spells out no repository is not understood.
         let Some(example) = KargoRule::new(kind, pattern, true).example(ANY) else { continue };
         let scope = Scope::Kargo { kind, repo_url: pattern.to_owned(), is_regex };
         if let Some(other) = scope.let_in(&example).first() {
             let message = format!("repoURL, which is for {example}, is for {} as well: {}", other.what, other.url);
-            findings.push(RULE.at(&distributed.place, message));
+            findings.push(RULE.at(distributed.place, message));
         }
     }
     findings

@@ -23,11 +23,11 @@ pub(super) const RULE: Rule = Rule {
 static FORMAT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"printf\s+"[^"]*\\n"\s"#).expect("a constant"));
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let all = context.bundle.cluster_external_secrets.iter();
+    let all = context.bundle.distributions();
     all.flat_map(|distributed| {
-        templates::of(distributed)
+        templates::of(&distributed)
             .filter(|(key, text)| leaves_a_newline(key, text))
-            .map(|(key, _)| RULE.at(&distributed.place, format!("template of {key} leaves a newline behind a value")))
+            .map(|(key, _)| RULE.at(distributed.place, format!("template of {key} leaves a newline behind a value")))
     })
     .collect()
 }

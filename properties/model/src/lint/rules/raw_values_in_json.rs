@@ -17,13 +17,13 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let all = context.bundle.cluster_external_secrets.iter();
+    let all = context.bundle.distributions();
     all.flat_map(|distributed| {
-        templates::of(distributed).filter_map(|(key, text)| {
+        templates::of(&distributed).filter_map(|(key, text)| {
             let action = pasted(text)?;
             let message =
                 format!("template of {key} pastes {{{{ {action} }}}} into JSON, and a quote in the value breaks it");
-            Some(RULE.at(&distributed.place, message))
+            Some(RULE.at(distributed.place, message))
         })
     })
     .collect()

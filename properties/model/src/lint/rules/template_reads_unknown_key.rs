@@ -19,15 +19,15 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     // What dataFrom reads, only the controller knows.
-    let known = context.bundle.cluster_external_secrets.iter();
-    for distributed in known.filter(|distributed| distributed.spec.external_secret_spec.data_from.is_empty()) {
-        let data = distributed.spec.external_secret_spec.data.iter();
+    let known = context.bundle.distributions();
+    for distributed in known.filter(|distributed| distributed.spec.data_from.is_empty()) {
+        let data = distributed.spec.data.iter();
         let provided: BTreeSet<&str> = data.map(|entry| entry.secret_key.as_str()).collect();
-        for (key, text) in templates::of(distributed) {
+        for (key, text) in templates::of(&distributed) {
             let fields = templates::plain_actions(text).into_iter().filter_map(templates::field);
             for field in fields.filter(|field| !provided.contains(field)) {
                 let message = format!("template of {key} reads .{field}, which is no secretKey of data");
-                findings.push(RULE.at(&distributed.place, message));
+                findings.push(RULE.at(distributed.place, message));
             }
         }
     }

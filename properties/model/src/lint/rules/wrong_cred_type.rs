@@ -27,14 +27,14 @@ static HOST: LazyLock<Regex> =
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for distributed in &context.bundle.cluster_external_secrets {
-        let template = distributed.spec.external_secret_spec.target.template.as_ref();
+    for distributed in context.bundle.distributions() {
+        let template = distributed.spec.target.template.as_ref();
         let labels = template.map(|template| template.labels());
         let Some(value) = labels.and_then(|labels| labels.get(KARGO_LABEL)).filter(|value| !value.contains("{{"))
         else {
             continue;
         };
-        let url = templates::literal(distributed, "repoURL");
+        let url = templates::literal(&distributed, "repoURL");
         let message = match (value.as_str(), url) {
             ("git", Some(url)) if HOST.is_match(url) => {
                 "repoURL matches no Git URL, which has a scheme or a user".to_owned()
@@ -43,7 +43,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
             (value, _) if !KNOWN.contains(&value) => format!("label {KARGO_LABEL} is {value:?}, which Kargo overlooks"),
             _ => continue,
         };
-        findings.push(RULE.at(&distributed.place, message));
+        findings.push(RULE.at(distributed.place, message));
     }
     findings
 }

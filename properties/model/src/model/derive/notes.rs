@@ -4,19 +4,70 @@ use std::collections::BTreeSet;
 
 use credence_core::consumer::Consumer;
 
-use super::Distribution;
-use super::reads::{Note, stores};
-use crate::config::{Bundle, ClusterSecretStore};
+use super::homes;
+use super::reads::{Note, store_refs, stores};
+use crate::config::{Bundle, ClusterSecretStore, Distribution};
 use crate::model::{NotJudged, Target};
+use crate::selector::effective_labels;
 
 /// Why no copy of a distribution can be judged, if none can: the operator here cannot make it for reasons that say nothing of the
 /// configuration.
 pub(super) fn obstacle(bundle: &Bundle, distribution: &Distribution<'_>) -> Option<Note> {
+    let absent = store_refs(distribution.spec).find(|store| !bundle.stores.contains_key(&store.name));
+    if let Some(store) = absent {
+        return Some(Note::new("secretStoreRef", format!("{} {} is not in the configuration", store.kind, store.name)));
+    }
     let unusable = stores(bundle, distribution.spec).into_iter().find_map(|store| {
-        let reason = store.unusable()?;
+        let reason = unusable(bundle, distribution, store)?;
         Some(Note::new("secretStoreRef", format!("store {}: {reason}", store.name)))
     });
     unusable.or_else(|| absent_template(bundle, distribution))
+}
+
+/// Why a distribution gets nothing through a store where it is tested, if it does not.
+fn unusable(bundle: &Bundle, distribution: &Distribution<'_>, store: &ClusterSecretStore) -> Option<String> {
+    if store.kubernetes.is_none() {
+        return Some("it does not read Secrets of Kubernetes".to_owned());
+    }
+    store
+        .unusable()
+        .or_else(|| not_admitted(bundle, distribution, store))
+        .or_else(|| absent_account(bundle, distribution, store.referent_account()?))
+}
+
+/// Whether a plain ExternalSecret is in a namespace that a store does not admit with the labels that the configuration gives it.
+fn not_admitted(bundle: &Bundle, distribution: &Distribution<'_>, store: &ClusterSecretStore) -> Option<String> {
+    let namespace = distribution.namespace?;
+    let is_admitted = store.admits(&effective_labels(namespace, &homes::labels(bundle, namespace)));
+    (!is_admitted).then(|| {
+        format!("its conditions do not admit namespace {namespace} by its name and labels, so that no copy is made")
+    })
+}
+
+/// The namespaces of a distribution in which no manifest makes a ServiceAccount that a store takes there.
+///
+/// Source: External Secrets Operator, "referent authentication" (docs/guides/multi-tenancy.md, and
+/// `Client.serviceAccountToken`, pkg/provider/kubernetes/auth.go).
+fn absent_account(bundle: &Bundle, distribution: &Distribution<'_>, account: &str) -> Option<String> {
+    // Kubernetes makes this one in every namespace.
+    if account == "default" {
+        return None;
+    }
+    let taken = format!("it takes ServiceAccount {account} in the namespace of each copy");
+    let mut made: BTreeSet<&str> = bundle
+        .of_kind("", "ServiceAccount")
+        .filter(|one| one.name() == account)
+        .map(|one| one.namespace().unwrap_or("default"))
+        .collect();
+    let Some(names) = distribution.only_namespaces() else {
+        let made: Vec<&str> = std::mem::take(&mut made).into_iter().collect();
+        let made = if made.is_empty() { "no namespace".to_owned() } else { made.join(", ") };
+        return Some(format!(
+            "{taken}; namespaces of any name are selected, and the configuration makes it in {made} alone"
+        ));
+    };
+    let missing: Vec<&str> = names.iter().map(String::as_str).filter(|name| !made.contains(name)).collect();
+    (!missing.is_empty()).then(|| format!("{taken}, and the configuration does not make it in {}", missing.join(", ")))
 }
 
 /// A ConfigMap or Secret with templates that is not in each of the namespaces.
@@ -49,7 +100,7 @@ fn absent_template(bundle: &Bundle, distribution: &Distribution<'_>) -> Option<N
 pub(super) fn of_template(distribution: &Distribution<'_>, target: &Target) -> Vec<Note> {
     let mut notes = Vec::new();
     let metadata = |field: &str| {
-        let pointer = format!("/{}.target.template.metadata.{field}", distribution.root).replace('.', "/");
+        let pointer = format!("/{}.target.template.metadata.{field}", distribution.field()).replace('.', "/");
         distribution.object.pointer(&pointer).is_some_and(|value| value.as_object().is_none_or(|map| !map.is_empty()))
     };
     for field in ["annotations", "finalizers"] {
@@ -85,8 +136,10 @@ pub(super) fn of_store(store: &ClusterSecretStore) -> Vec<NotJudged> {
         ("refreshInterval", "it says how often the store itself is looked at, and no copy depends on it"),
         ("provider.kubernetes.server.caBundle", "the API server of the test has another certificate"),
     ];
+    let conditions = ("conditions", "the operator reads them of ClusterSecretStores alone");
     let written = |field: &str| store.object.pointer(&format!("/spec/{}", field.replace('.', "/"))).is_some();
-    let there = FIELDS.iter().filter(|(field, _)| written(field));
+    let of_namespace = store.namespace().map(|_| &conditions);
+    let there = FIELDS.iter().chain(of_namespace).filter(|(field, _)| written(field));
     there
         .map(|(field, reason)| NotJudged {
             place: store.place.clone(),

@@ -77,8 +77,8 @@ pub(super) fn source_ref(bundle: &Bundle, store: &StoreRef, remote: &RemoteRef) 
 }
 
 fn remote_namespace<'a>(bundle: &'a Bundle, store: &StoreRef) -> &'a str {
-    // Every used store reads Kubernetes Secrets, or the bundle would have been refused.
-    &store_named(bundle, store).kubernetes.as_ref().expect("the bundle checked the store's provider").remote_namespace
+    // Every used store reads Kubernetes Secrets, or the bundle would have been refused, and the distribution passed over.
+    &store_named(bundle, store).kubernetes.as_ref().expect("the store's provider is checked").remote_namespace
 }
 
 /// The Secrets of the configuration that a search through a store finds.
@@ -90,7 +90,7 @@ fn found<'a>(bundle: &'a Bundle, store: &StoreRef, find: &'a Find) -> impl Itera
 }
 
 fn store_named<'a>(bundle: &'a Bundle, store: &StoreRef) -> &'a ClusterSecretStore {
-    // Every store reference leads somewhere, or the bundle would have been refused.
+    // Every reference leads to a store, or the bundle would have been refused, and the distribution passed over.
     &bundle.stores[&store.name]
 }
 
@@ -148,16 +148,20 @@ fn key_read(bundle: &Bundle, source: &SourceRef, remote: &RemoteRef) -> Option<S
     Some(Property::of(property, written_keys(bundle, source).as_ref()).key.to_owned())
 }
 
-/// The stores that a spec reads through.
-pub(super) fn stores(bundle: &Bundle, spec: &ExternalSecretSpec) -> Vec<ClusterSecretStore> {
+/// The stores that a spec reads through, as far as they are there.
+pub(super) fn stores<'a>(bundle: &'a Bundle, spec: &ExternalSecretSpec) -> Vec<&'a ClusterSecretStore> {
+    let stores: BTreeMap<&str, &ClusterSecretStore> = store_refs(spec)
+        .filter_map(|store| bundle.stores.get(&store.name))
+        .map(|store| (store.name.as_str(), store))
+        .collect();
+    stores.into_values().collect()
+}
+
+/// The names of the stores that a spec reads through.
+pub(super) fn store_refs(spec: &ExternalSecretSpec) -> impl Iterator<Item = &StoreRef> {
     let single = spec.data.iter().map(|entry| entry.source_ref.as_ref());
     let whole = spec.data_from.iter().map(|entry| entry.source_ref.as_ref());
-    let stores: BTreeMap<&str, &ClusterSecretStore> = single
-        .chain(whole)
-        .filter_map(|own| spec.store_of(own))
-        .map(|store| (store.name.as_str(), store_named(bundle, store)))
-        .collect();
-    stores.into_values().cloned().collect()
+    single.chain(whole).filter_map(|own| spec.store_of(own))
 }
 
 /// What a spec reads: each value, and the keys that they have before any template.

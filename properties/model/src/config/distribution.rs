@@ -1,0 +1,104 @@
+//! Every ExternalSecret of a configuration, whether it is written as one or made by a ClusterExternalSecret.
+
+use credence_core::labels::Labels;
+use credence_core::manifest::Manifest;
+use serde_json::Value;
+
+use super::external_secret::{name_in, spec_field};
+use super::{BundleError, ClusterExternalSecret, ExternalSecretSpec, Place, read_spec, typed};
+use crate::selector::NamespaceSelection;
+
+/// An ExternalSecret that the configuration itself has.
+#[derive(Debug, Clone)]
+pub struct ExternalSecret {
+    /// Namespace and name, with a slash between them.
+    pub name: String,
+    /// The namespace.
+    pub namespace: String,
+    /// Where it is written.
+    pub place: Place,
+    /// The object as it is written.
+    pub object: Value,
+    /// The labels.
+    pub labels: Labels,
+    /// What it reads and writes. SecretStores in it are named as [`ClusterSecretStore::name`](super::ClusterSecretStore::name) says.
+    pub spec: ExternalSecretSpec,
+}
+
+impl ExternalSecret {
+    pub(super) fn read(manifest: &Manifest) -> Result<Self, BundleError> {
+        // kubectl applies an object without a namespace to this one.
+        let namespace = manifest.namespace().unwrap_or("default").to_owned();
+        let labels = manifest.object.pointer("/metadata/labels").cloned().unwrap_or_default();
+        let labels: Option<Labels> = typed(manifest, "/metadata/labels", labels)?;
+        let spec: ExternalSecretSpec = read_spec(manifest)?;
+        Ok(Self {
+            name: name_in(&namespace, manifest.name()),
+            place: Place::of(manifest),
+            object: manifest.object.clone(),
+            labels: labels.unwrap_or_default(),
+            spec: spec.in_namespace(&namespace),
+            namespace,
+        })
+    }
+}
+
+/// An ExternalSecret that the configuration has, or makes, with the namespaces that it is for.
+#[derive(Debug, Clone)]
+pub struct Distribution<'a> {
+    /// The name of what it is written as; that of a plain ExternalSecret begins with its namespace.
+    pub name: &'a str,
+    /// That, as it is written.
+    pub object: &'a Value,
+    /// Where that is written.
+    pub place: &'a Place,
+    /// The ExternalSecret's name.
+    pub external_secret: &'a str,
+    /// The ExternalSecret's labels.
+    pub labels: &'a Labels,
+    /// Its spec.
+    pub spec: &'a ExternalSecretSpec,
+    /// The namespaces.
+    pub selection: NamespaceSelection,
+    /// The namespace of a plain ExternalSecret, whatever labels that has.
+    pub namespace: Option<&'a str>,
+}
+
+impl<'a> Distribution<'a> {
+    pub(super) fn made(by: &'a ClusterExternalSecret) -> Self {
+        Self {
+            name: &by.name,
+            object: &by.object,
+            place: &by.place,
+            external_secret: by.spec.external_secret_name.as_ref().unwrap_or(&by.name),
+            labels: by.spec.external_secret_labels(),
+            spec: &by.spec.external_secret_spec,
+            selection: by.spec.selection(),
+            namespace: None,
+        }
+    }
+
+    pub(super) fn plain(written: &'a ExternalSecret) -> Self {
+        let name = written.name.strip_prefix(&written.namespace).and_then(|rest| rest.strip_prefix('/'));
+        Self {
+            name: &written.name,
+            object: &written.object,
+            place: &written.place,
+            external_secret: name.unwrap_or(&written.name),
+            labels: &written.labels,
+            spec: &written.spec,
+            selection: NamespaceSelection { selectors: Vec::new(), names: vec![written.namespace.clone()] },
+            namespace: Some(&written.namespace),
+        }
+    }
+
+    /// The field of the object that has the spec.
+    pub(crate) fn field(&self) -> &'static str {
+        spec_field(self.object)
+    }
+
+    /// The name of the Secret that it makes.
+    pub(crate) fn secret(&self) -> &str {
+        self.spec.target.name.as_deref().unwrap_or(self.external_secret)
+    }
+}
