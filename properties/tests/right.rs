@@ -42,6 +42,8 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("labels-with-values", &["p06"]),
     ("list-export", &["p06"]),
     ("one-copy-of-two-sources", &["p06"]),
+    ("plain-and-distributed", &[]),
+    ("plain-external-secrets", &["p02", "p03", "p04"]),
     ("protected-namespaces", &["p04", "p06"]),
     ("pull-secret-passed-through", &["p06"]),
     ("renamed-keys", &[]),

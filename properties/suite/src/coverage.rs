@@ -13,6 +13,9 @@ pub(crate) const NOBODY: &str = "no namespace gets it: it selects none that its 
 pub const BY_NAME_ALONE: &str =
     "the name of a namespace decides who gets it, and its cases label namespaces of their own";
 
+/// Why a property about selections does not judge a copy.
+pub const FIXED: &str = "no ClusterExternalSecret makes it, and so nothing selects its namespace";
+
 /// How a property judges the copies of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judges {
@@ -29,7 +32,16 @@ pub enum Judges {
 impl Judges {
     /// Those copies that namespaces of any name get by their labels.
     pub fn by_labels(target: &Target) -> Self {
-        if target.asking_labels().is_empty() { Self::NotApplicable(BY_NAME_ALONE.to_owned()) } else { Self::Copies }
+        match (target.namespace(), target.asking_labels().is_empty()) {
+            (Some(_), _) => Self::NotApplicable(FIXED.to_owned()),
+            (None, true) => Self::NotApplicable(BY_NAME_ALONE.to_owned()),
+            (None, false) => Self::Copies,
+        }
+    }
+
+    /// The same, and those of the namespaces in which the configuration itself has an ExternalSecret.
+    pub fn by_askers(target: &Target) -> Self {
+        if target.namespace().is_some() { Self::Copies } else { Self::by_labels(target) }
     }
 
     /// Those copies that are made of a source which can be given values.
@@ -81,6 +93,5 @@ pub fn copies(model: &Model) -> Vec<CopyName> {
 
 /// The copies of a target, as a report names them.
 pub fn name_of(target: &Target) -> CopyName {
-    let kind = target.object.get("kind").and_then(|kind| kind.as_str()).unwrap_or("ClusterExternalSecret");
-    CopyName { object: format!("{kind} {}", target.name), secret: target.secret.clone() }
+    CopyName { object: format!("{} {}", target.kind(), target.name), secret: target.secret.clone() }
 }

@@ -254,6 +254,51 @@ pub fn asking_labels(model: &Model) -> Option<BoxedStrategy<Labels>> {
     (!ways.is_empty()).then(|| prop::sample::select(ways).boxed())
 }
 
+/// A namespace that holds copies.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Asker {
+    /// One of the run's own, with these labels.
+    Labelled(Labels),
+    /// One in which the configuration itself has an ExternalSecret.
+    Fixed(String),
+}
+
+impl Asker {
+    /// The labels that it is given.
+    pub fn labels(&self) -> &Labels {
+        static NONE: Labels = Labels::new();
+        match self {
+            Self::Labelled(labels) => labels,
+            Self::Fixed(_) => &NONE,
+        }
+    }
+
+    /// The name by which the model knows what it holds; one whose name does not matter has this.
+    pub fn name_or<'a>(&'a self, any: &'a str) -> &'a str {
+        match self {
+            Self::Labelled(_) => any,
+            Self::Fixed(name) => name,
+        }
+    }
+}
+
+impl fmt::Debug for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Labelled(labels) => labels.fmt(f),
+            Self::Fixed(name) => write!(f, "namespace {name}"),
+        }
+    }
+}
+
+/// Namespaces that hold a copy at least: one alternative for each way of asking, and one for each that has an ExternalSecret.
+pub fn askers(model: &Model) -> Option<BoxedStrategy<Asker>> {
+    let ways = model.targets.iter().flat_map(Target::asking_labels).map(Asker::Labelled);
+    let fixed: BTreeSet<&str> = model.targets.iter().filter_map(Target::namespace).collect();
+    let all: Vec<Asker> = ways.chain(fixed.into_iter().map(|name| Asker::Fixed(name.to_owned()))).collect();
+    (!all.is_empty()).then(|| prop::sample::select(all).boxed())
+}
+
 /// Each key that decides something absent, asking, or with a value that must not ask.
 pub fn any_labels(model: &Model) -> BoxedStrategy<Labels> {
     let labels = asking_values(model);

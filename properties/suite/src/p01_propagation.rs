@@ -70,7 +70,7 @@ impl Property for Propagation {
         claims: &CLAIMS,
     };
     const CASES_PER_SLOT: u32 = 5;
-    const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
+    const NOTHING: &'static str = "neither a ClusterExternalSecret nor an ExternalSecret reads a source";
     const LANES: usize = 4;
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };

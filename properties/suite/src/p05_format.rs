@@ -69,7 +69,7 @@ impl Property for Format {
         claim: "type, exact key set and decoded content are right for every credential, whatever characters it has",
         claims: &CLAIMS,
     };
-    const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
+    const NOTHING: &'static str = "neither a ClusterExternalSecret nor an ExternalSecret reads a source";
     const LANES: usize = 4;
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::Rotated, policies: PolicyUse::Passed };

@@ -30,7 +30,7 @@ use proptest::strategy::BoxedStrategy;
 use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::events::Events;
-use crate::generate::{any_labels, asking_labels};
+use crate::generate::{Asker, any_labels, askers};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::stop::Stop;
@@ -77,8 +77,8 @@ pub struct Attack {
     further: Further,
     /// Of the tenant's namespace.
     labels: Labels,
-    /// Of the neighbour's; they ask for one target at least.
-    neighbour: Labels,
+    /// The neighbour, which is entitled to one target at least.
+    neighbour: Asker,
     trespasses: Vec<Trespass>,
 }
 
@@ -109,8 +109,8 @@ impl Property for AccessControl {
         claim: "nobody outside the authorised set obtains a value, by any route tried; denials are for the right reason",
         claims: &CLAIMS,
     };
-    const NOTHING: &'static str =
-        "no ClusterExternalSecret selects a namespace by its labels, or no source has keys that are known";
+    const NOTHING: &'static str = "no ClusterExternalSecret selects a namespace by its labels and there is no ExternalSecret, or no source has keys that \
+         are known";
     const LANES: usize = 8;
     // What other properties write to sources can be short, or equal in two places, and is no proof where it is found.
     const SHARES: Shares =
@@ -123,12 +123,12 @@ impl Property for AccessControl {
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
         let has_values = model.sources.values().any(|source| !source.keys.is_empty());
-        asking_labels(model).filter(|_| has_values).map(|_| Just(()).boxed())
+        askers(model).filter(|_| has_values).map(|_| Just(()).boxed())
     }
 
     fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Attack> {
         let labels = prop_oneof![1 => Just(Labels::new()), 3 => any_labels(model)];
-        let neighbour = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
+        let neighbour = askers(model).unwrap_or_else(|| Just(Asker::Labelled(Labels::new())).boxed());
         let further =
             prop_oneof![4 => Just(Further::None), 1 => Just(Further::Namespaces), 1 => Just(Further::Platform)];
         (select(Rights::ALL.to_vec()), further, labels, neighbour, vec(route::trespass(model), 1..=MOST))
@@ -147,11 +147,12 @@ impl Property for AccessControl {
     }
 
     fn judges(&self, _model: &Model, target: &Target) -> Judges {
-        Judges::by_labels(target)
+        Judges::by_askers(target)
     }
 
     fn is_telling(&self, model: &Model, (): &(), case: &Attack) -> bool {
-        case.tries_something(model) && !expected_in(model, "neighbour", &case.neighbour).is_empty()
+        case.tries_something(model)
+            && !expected_in(model, case.neighbour.name_or("neighbour"), case.neighbour.labels()).is_empty()
     }
 
     fn skipped_checks(&self, _env: &TestBed) -> Vec<SkippedCheck> {

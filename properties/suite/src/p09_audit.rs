@@ -29,12 +29,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::fixture::{Fixture, FixtureError};
-use crate::generate::{self, asking_labels};
+use crate::generate::{self, Asker, askers};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::supplies::{Need, Supplies};
 use crate::testbed::TestBed;
-use crate::testbed::namespaces::{self, Lease};
+use crate::testbed::namespaces;
 use crate::testbed::rotation::{self, copied_sources, targets_of};
 use crate::testbed::tenant::{Rights, Tenant};
 
@@ -42,6 +42,7 @@ mod accounts;
 mod actions;
 mod comparison;
 mod operation;
+mod scene;
 mod search;
 mod story;
 mod trail;
@@ -49,6 +50,7 @@ mod trail;
 use accounts::reader;
 use comparison::compare;
 use operation::{Operation, operations};
+use scene::Scene;
 use story::Story;
 use trail::Fact;
 
@@ -77,7 +79,8 @@ pub struct Change {
 /// What happens in the namespace of a case.
 #[derive(Debug, Clone)]
 pub struct History {
-    labels: Labels,
+    /// The namespace, by the labels that it is given or by its name.
+    labels: Asker,
     rights: Rights,
     operations: Vec<Operation>,
     /// New values for a source of the copies, which the operator then has to update.
@@ -111,6 +114,8 @@ impl Property for Audit {
         claims: &CLAIMS,
     };
     const NEEDS: &'static [Need] = &[Need::ControlPlaneFiles];
+    const NOTHING: &'static str =
+        "no ClusterExternalSecret selects a namespace by its labels, and there is no ExternalSecret";
     const LANES: usize = 8;
     // Every entry is joined by the agent or the namespace of its case, and searched for every value of its time.
     const SHARES: Shares =
@@ -121,7 +126,7 @@ impl Property for Audit {
     }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
-        asking_labels(model).map(|_| Just(()).boxed())
+        askers(model).map(|_| Just(()).boxed())
     }
 
     fn case(&self, model: &Model, (): &()) -> BoxedStrategy<History> {
@@ -140,11 +145,12 @@ impl Property for Audit {
     }
 
     fn judges(&self, _model: &Model, target: &Target) -> Judges {
-        Judges::by_labels(target)
+        Judges::by_askers(target)
     }
 
     fn is_telling(&self, model: &Model, (): &(), case: &History) -> bool {
-        !case.operations.is_empty() && !expected_in(model, "namespace", &case.labels).is_empty()
+        let expected = expected_in(model, case.labels.name_or("namespace"), case.labels.labels());
+        !case.operations.is_empty() && !expected.is_empty()
     }
 
     fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
@@ -173,13 +179,13 @@ impl Property for Audit {
     }
 }
 
-/// Labels by which a namespace gets copies, often those of a copy that is updated, with new values for its source.
-fn labels_and_change(model: &Model) -> BoxedStrategy<(Labels, Option<Change>)> {
-    let any = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
-    let unchanged = any.prop_map(|labels| (labels, None)).boxed();
+/// A namespace that gets copies, often by the labels of a copy that is updated, with new values for its source.
+fn labels_and_change(model: &Model) -> BoxedStrategy<(Asker, Option<Change>)> {
+    let any = askers(model).unwrap_or_else(|| Just(Asker::Labelled(Labels::new())).boxed());
+    let unchanged = any.prop_map(|asker| (asker, None)).boxed();
     let changed = copied_sources(model).into_iter().filter_map(|source| {
         let updated = targets_of(model, source).into_iter().filter(|target| target.never_updates().is_none());
-        let ways: Vec<Labels> = updated.flat_map(Target::asking_labels).collect();
+        let ways: Vec<Asker> = updated.flat_map(Target::asking_labels).map(Asker::Labelled).collect();
         let values = generate::values_of(model, source, &model.sources.get(source)?.keys);
         let source = source.clone();
         let change = values.prop_map(move |values| Some(Change { source: source.clone(), values }));
@@ -206,52 +212,38 @@ impl Fixture for AuditLog {
 
 /// Carries a case out, and compares it with the log. An error is an end before there is anything to compare.
 async fn play(env: &Arc<TestBed>, log: &AuditLog, id: CaseId, history: &History) -> Result<Observation, Observation> {
+    let scene = Scene::find(env, id, &history.labels).await?;
     let begin = log.end()?;
     let mark = env.sources.mark();
-    let lease = env.namespaces.lease(&env.client_for(id)).await?;
-    let mut recorder = env.observer.record(&lease.name);
-    let tenant = Tenant::create(env, id, &lease.name, history.rights).await?;
+    let mut recorder = env.observer.record(&scene.lease.name);
+    let tenant = Tenant::create(env, id, &scene.lease.name, history.rights).await?;
     let mut observation = Observation::of(Outcome::Held);
-    let outcome = live(env, id, history, &lease, &tenant, &mut observation).await;
+    let outcome = live(env, id, history, &scene, &tenant, &mut observation).await;
     let (people, deeds) = match outcome {
         Ok(lived) => lived,
         Err(ended) => {
-            tenant.remove(env, id).await?;
-            actions::clean(env, &lease.name).await?;
-            env.namespaces.give_back(env, lease, history.labels.keys().cloned().collect());
+            scene.end(env, id, tenant).await?;
             return Err(ended);
         }
     };
     let Deeds { mut facts, mut values } = deeds;
     facts.push(people.token());
     values.push(tenant.token.clone());
-    let targets: Vec<Target> = expected_in(&env.model, &lease.name, &history.labels).into_values().cloned().collect();
+    let expected = expected_in(&env.model, &scene.lease.name, &scene.labels);
+    let targets: Vec<Target> = expected.into_values().cloned().collect();
     targets.iter().for_each(|target| observation.reach(target));
-    let (namespace, events) = (lease.name.clone(), drain(&mut recorder));
+    let (namespace, events) = (scene.lease.name.clone(), drain(&mut recorder));
     values.extend(env.sources.values_since(&mark));
     let updated = history.change.as_ref().map(|change| change.source.clone());
-    let story = Story { namespace: namespace.clone(), facts, values, events, targets, updated };
+    let story = Story { namespace, facts, values, events, targets, updated };
     let compared = compare(id, log, begin, story, &mut observation).await;
-    // Only now: what the suite removes must not be there to explain what the log leaves out.
-    clean_up(env, id, history, lease, tenant).await?;
+    // Only now: what the suite removes must not be there to explain what the log leaves out. A namespace that is gone has taken all
+    // of it along, and cannot be given back.
+    if history.end == End::Unlabelled || scene.set.is_none() {
+        scene.end(env, id, tenant).await?;
+    }
     observation.outcome = compared?;
     Ok(observation)
-}
-
-/// Takes back what a case has made. A namespace that is gone has taken all of it along, and cannot be given back.
-async fn clean_up(
-    env: &Arc<TestBed>,
-    id: CaseId,
-    history: &History,
-    lease: Lease,
-    tenant: Tenant,
-) -> Result<(), Observation> {
-    if history.end == End::Unlabelled {
-        tenant.remove(env, id).await?;
-        actions::clean(env, &lease.name).await?;
-        env.namespaces.give_back(env, lease, history.labels.keys().cloned().collect());
-    }
-    Ok(())
 }
 
 /// What people did, with the values that they wrote.
@@ -264,13 +256,15 @@ async fn live(
     env: &Arc<TestBed>,
     id: CaseId,
     history: &History,
-    lease: &Lease,
+    scene: &Scene,
     tenant: &Tenant,
     observation: &mut Observation,
 ) -> Result<(actions::People, Deeds), Observation> {
-    let (client, namespace) = (env.client_for(id), &lease.name);
-    let targets = expected_in(&env.model, namespace, &history.labels);
-    namespaces::set_labels(&client, &agent(id), namespace, &history.labels).await?;
+    let (client, namespace) = (env.client_for(id), &scene.lease.name);
+    let targets = expected_in(&env.model, namespace, &scene.labels);
+    if let Some(labels) = &scene.set {
+        namespaces::set_labels(&client, &agent(id), namespace, labels).await?;
+    }
     let made = wait::until(&env.observer, "the copies of the case", env.provisioning_bound(), |view| {
         match targets.keys().find(|name| view.secret(namespace, name).is_none()) {
             Some(name) => Progress::NotYet(format!("{name} does not exist")),
@@ -286,9 +280,12 @@ async fn live(
         deeds.facts.push(people.change_of(&change.source));
         observation.add_context("source changed by the administrator", 1);
     }
-    if history.delete_copy
-        && let Some(name) = targets.keys().next()
-    {
+    let deleted: Vec<&String> = match &scene.set {
+        Some(_) => targets.keys().take(usize::from(history.delete_copy)).collect(),
+        // They were made before the log of this case begins.
+        None => targets.keys().collect(),
+    };
+    for name in deleted {
         let version = |view: &View<'_>| view.secret(namespace, name).map(|secret| secret.resource_version.clone());
         let before = env.observer.look(version);
         deeds.facts.push(people.delete_copy(name).await?);
@@ -300,9 +297,10 @@ async fn live(
             });
         again.await?;
     }
+    let Some(labels) = &scene.set else { return Ok((people, deeds)) };
     match history.end {
         End::Unlabelled => {
-            let removed: BTreeMap<&String, Option<&str>> = history.labels.keys().map(|key| (key, None)).collect();
+            let removed: BTreeMap<&String, Option<&str>> = labels.keys().map(|key| (key, None)).collect();
             namespaces::set_labels(&client, &agent(id), namespace, &removed).await?;
             observation.add_context("copy collected", 1);
         }

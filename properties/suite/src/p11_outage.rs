@@ -142,7 +142,7 @@ impl Property for Outage {
         Check { what: WEBHOOK_OUTAGE, needs: Capability::Webhook, weakens: &[] },
     ];
     const CASES_PER_SLOT: u32 = 10;
-    const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
+    const NOTHING: &'static str = "neither a ClusterExternalSecret nor an ExternalSecret reads a source";
     const LANES: usize = 4;
     // It takes sources, rights and programs away, and a source that does not answer holds up the copies of all others.
     const SHARES: Shares =

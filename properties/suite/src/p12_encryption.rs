@@ -102,7 +102,7 @@ impl Property for Encryption {
         &[Check { what: "rotation of the encryption key", needs: Capability::KeyRotation, weakens: &CLAIMS }];
     const CASES_PER_SLOT: u32 = 20;
     // A new key restarts the API server, which no other slot may be relying on.
-    const NOTHING: &'static str = "no ClusterExternalSecret reads a source";
+    const NOTHING: &'static str = "neither a ClusterExternalSecret nor an ExternalSecret reads a source";
     const LANES: usize = 1;
     // It looks at all that is stored and sent, and a new key restarts the API server.
     const SHARES: Shares =

@@ -121,6 +121,11 @@ impl Property for Transition {
     }
 
     fn judges(&self, model: &Model, target: &Target) -> Judges {
+        if target.stores.iter().any(|store| store.referent_account().is_some()) {
+            return Judges::NotHere(
+                "its store takes a ServiceAccount that namespaces of the run do not have".to_owned(),
+            );
+        }
         match Change::all_of(target).is_empty() {
             true => Judges::NotApplicable("it has no form that a change of type, keys or host applies to".to_owned()),
             false => Judges::of_sources(model, target),

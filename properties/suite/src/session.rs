@@ -191,7 +191,7 @@ impl Session {
                 deploy::remove_previous(&cluster).await?;
                 leftovers = leftovers::sweep(&cluster.client).await?;
             }
-            let mut notes = deploy::deploy(&cluster, &manifests, &model.source_namespaces()).await?;
+            let mut notes = deploy::deploy(&cluster, &manifests, &model.source_namespaces(), &model.assumed).await?;
             if leftovers > 0 {
                 notes.push(format!("removed {leftovers} objects that an earlier run left"));
             }

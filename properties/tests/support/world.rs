@@ -77,7 +77,7 @@ impl World {
         let server = Server { url: cluster.description.url_for_operator.clone(), ..Server::default() };
         overlay::apply(&mut manifests, &server, Time::Compressed);
         let model = Model::derive(&Bundle::from_manifests(manifests.clone()).map_err(failed)?);
-        deploy::deploy(&cluster, &manifests, &BTreeSet::new()).await.map_err(failed)?;
+        deploy::deploy(&cluster, &manifests, &BTreeSet::new(), &BTreeMap::new()).await.map_err(failed)?;
         let rbac = parse_documents(Path::new("rbac.yaml"), RBAC).map_err(failed)?;
         let applier = Applier::discover(&cluster.client).await.map_err(failed)?;
         applier.apply_all(rbac.iter().map(|manifest| &manifest.object)).await.map_err(failed)?;

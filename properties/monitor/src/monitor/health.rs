@@ -169,7 +169,9 @@ impl State {
             let known = self.sources.get(&source.namespace, &source.name);
             (source, known.map(|known| known.written))
         });
-        let stores = self.model.targets.iter().flat_map(|target| &target.stores).map(|store| {
+        // Only the stores of the whole cluster are watched.
+        let stores = self.model.targets.iter().flat_map(|target| &target.stores);
+        let stores = stores.filter(|store| store.namespace().is_none()).map(|store| {
             let known = self.stores.get("", &store.name).copied();
             (store.name.as_str(), known.unwrap_or(StoreState::Absent))
         });

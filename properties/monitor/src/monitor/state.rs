@@ -155,7 +155,12 @@ impl State {
     /// An ExternalSecret is there, or is gone.
     pub fn external_secret(&mut self, meta: &ObjectMeta, status: &ExternalSecretStatus, exists: bool) {
         let (namespace, name) = place(meta);
-        let credential = marks::distributor(meta).and_then(|name| self.by_distributor.get(name).copied());
+        // One that nothing distributes is a credential of its own.
+        let own = || self.by_distributor.get(&format!("{namespace}/{name}")).copied();
+        let credential = match marks::distributor(meta) {
+            Some(distributor) => self.by_distributor.get(distributor).copied(),
+            None => own(),
+        };
         let has_name = || self.model.targets.iter().any(|target| target.external_secret == name);
         if !exists || (credential.is_none() && !has_name()) {
             return self.external_secrets.remove(namespace, name);

@@ -12,7 +12,7 @@ use super::aim::{Aim, Goal, sources_of};
 use super::call::{CORE, Call, EXTERNAL_SECRETS, RBAC, collection};
 use super::canary::{entitled, granted_beyond};
 use super::further::Further;
-use super::objects::{self, CENTRAL, OWN, VALUE};
+use super::objects::{self, OWN, VALUE};
 use super::route::{Consequence, GrantRoute, Identity, Labelling, Place, Reading, Reference, Route, Trespass};
 use crate::testbed::tenant::Rights;
 
@@ -283,7 +283,7 @@ fn central_store(scene: &Scene<'_>, route: Route, how: Reference, goal: &Goal<'_
             }
         }
     };
-    let stolen = spec(CENTRAL, &goal.store.name, source, key);
+    let stolen = spec(goal.store.kind(), goal.store.object_name(), source, key);
     let harmless = spec(OWN, &own, &private, VALUE);
     let write = |spec: Value| match how {
         Reference::Apply => {

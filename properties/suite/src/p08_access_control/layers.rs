@@ -14,7 +14,7 @@ use super::attempt::Seen;
 use super::call::{Answer, CORE, Call, Denial, EXTERNAL_SECRETS, collection};
 use super::canary::{entitled, granted_beyond};
 use super::error::{AccessError, request};
-use super::objects::{self, CENTRAL, VALUE};
+use super::objects::{self, VALUE};
 use super::pending::Pending;
 use super::reach;
 use super::route::Route;
@@ -29,15 +29,17 @@ impl Trial<'_> {
         let route = Route::Conditions;
         let (mine, neighbour) = (self.scene.mine, self.scene.neighbour);
         let own = entitled(self.scene.model, mine, self.scene.labels);
-        let goals: Vec<_> = granted_beyond(self.scene.model, (neighbour, self.neighbour), &own).into_iter().collect();
+        let goals: Vec<_> = granted_beyond(self.scene.model, (neighbour, &self.neighbour), &own).into_iter().collect();
         let goal = aim.any_of(&goals);
-        let goal =
-            goal.and_then(|(store, source, key)| Some((store, source, key, self.sources.values(source)?.get(key)?)));
+        let goal = goal.and_then(|(store, source, key)| {
+            let store = self.scene.model.stores.get(store)?;
+            Some((store, source, key, self.sources.values(source)?.get(key)?))
+        });
         let Some((store, source, key, value)) = goal else {
             self.nothing_to_try(route);
             return Ok(());
         };
-        let reads = objects::reading(CENTRAL, store, &source.name, key);
+        let reads = objects::reading(store.kind(), store.object_name(), &source.name, key);
         let operator = self.operator().await?;
         let twin = format!("{name}-twin");
         self.write_as(&operator, neighbour, &twin, reads.clone()).await?;

@@ -108,7 +108,7 @@ pub(super) fn pushing(goal: &Goal<'_>, secret: &str) -> Value {
     let remote = json!({ "remoteKey": goal.source.name, "property": goal.key });
     json!({
         "refreshInterval": "1h",
-        "secretStoreRefs": [store_ref(CENTRAL, &goal.store.name)],
+        "secretStoreRefs": [store_ref(goal.store.kind(), goal.store.object_name())],
         "selector": { "secret": { "name": secret } },
         "data": [{ "match": { "secretKey": VALUE, "remoteRef": remote } }],
     })

@@ -9,6 +9,7 @@ use credence_cluster::cluster::Description;
 use credence_cluster::evidence::sink::Receiver;
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, agent};
+use credence_core::labels::Labels;
 use credence_core::leak_scan::LeakScan;
 use credence_model::model::expected_in;
 use credence_report::verdict::Outcome;
@@ -27,6 +28,7 @@ use super::objects::{self, OWN, VALUE};
 use super::reach::Kinds;
 use super::route::{Impostor, PlatformKind, Route};
 use super::trial::Trial;
+use crate::generate::Asker;
 use crate::observation::Observation;
 use crate::testbed::TestBed;
 use crate::testbed::deploy::wait_for_root_ca;
@@ -50,9 +52,17 @@ pub(super) struct Stage<'a> {
 pub(super) async fn attack(stage: Stage<'_>) -> Result<Observation, AccessError> {
     let Stage { env, id, .. } = stage;
     let admin = env.client_for(id);
+    // Whoever waits for a namespace of which there is only one holds no source meanwhile.
+    let fixed = match &stage.attack.neighbour {
+        Asker::Labelled(_) => None,
+        Asker::Fixed(name) => Some(env.namespaces.lease_named(name, &env.observer).await),
+    };
     let sources = canary::share(env, &admin, &agent(id)).await?;
     let mine = env.namespaces.lease(&admin).await?;
-    let neighbour = env.namespaces.lease(&admin).await?;
+    let neighbour = match fixed {
+        Some(lease) => lease,
+        None => env.namespaces.lease(&admin).await?,
+    };
     let mut created = Vec::new();
     let observation = within(stage, &sources, [&mine, &neighbour], &mut created).await;
     for path in created.into_iter().rev() {
@@ -61,7 +71,9 @@ pub(super) async fn attack(stage: Stage<'_>) -> Result<Observation, AccessError>
     }
     let keys: BTreeSet<String> = env.model.label_vocabulary().into_iter().map(str::to_owned).collect();
     env.namespaces.give_back(env, mine, keys.clone());
-    env.namespaces.give_back(env, neighbour, keys);
+    if let Asker::Labelled(_) = stage.attack.neighbour {
+        env.namespaces.give_back(env, neighbour, keys);
+    }
     observation
 }
 
@@ -75,7 +87,9 @@ async fn within(
     let admin = env.client_for(id);
     // The neighbour is labelled last: when it is served, the operator has seen both.
     namespaces::set_labels(&admin, &agent(id), &mine.name, &attack.labels).await?;
-    namespaces::set_labels(&admin, &agent(id), &neighbour.name, &attack.neighbour).await?;
+    if let Asker::Labelled(labels) = &attack.neighbour {
+        namespaces::set_labels(&admin, &agent(id), &neighbour.name, labels).await?;
+    }
     let tenant = Tenant::create(env, id, &mine.name, attack.rights).await?;
     let observation = as_tenant(stage, sources, [mine, neighbour], &tenant, created).await;
     // Whatever came of it: the namespace goes back to the pool, and nobody is to have rights in it any more.
@@ -131,7 +145,9 @@ async fn as_tenant(
     if wants(|route| route == Route::OwnStore(Impostor::ForeignAuthority)) {
         created.push(authority(&admin, &scene).await?);
     }
-    served(env, &neighbour.name, attack).await?;
+    let labels = neighbour.labels().iter().chain(attack.neighbour.labels());
+    let labels: Labels = labels.map(|(key, value)| (key.clone(), value.clone())).collect();
+    served(env, &neighbour.name, &labels).await?;
 
     let scan = scan(&scene, sources, &private)?;
     let mut trial = Trial {
@@ -143,7 +159,7 @@ async fn as_tenant(
         tenant,
         scene,
         sources,
-        neighbour: &attack.neighbour,
+        neighbour: labels,
         scan,
         private: &private[0],
         receiver,
@@ -154,7 +170,7 @@ async fn as_tenant(
         let_through: Vec::new(),
         observation: Observation::of(Outcome::Held),
     };
-    for target in expected_in(trial.scene.model, trial.scene.neighbour, trial.neighbour).values() {
+    for target in expected_in(trial.scene.model, trial.scene.neighbour, &trial.neighbour).values() {
         trial.observation.reach(target);
     }
     for (number, trespass) in attack.trespasses.iter().enumerate() {
@@ -288,8 +304,8 @@ async fn authority(admin: &Client, scene: &Scene<'_>) -> Result<String, AccessEr
 }
 
 /// Waits until the neighbour has what it is authorised for: the twin of all that the tenant must not get.
-async fn served(env: &TestBed, neighbour: &str, attack: &Attack) -> Result<(), AccessError> {
-    let expected = expected_in(&env.model, neighbour, &attack.neighbour);
+async fn served(env: &TestBed, neighbour: &str, labels: &Labels) -> Result<(), AccessError> {
+    let expected = expected_in(&env.model, neighbour, labels);
     let what = format!("the neighbour {neighbour} served with all that it is authorised for");
     wait::until(&env.observer, &what, env.provisioning_bound(), |view| {
         match expected.keys().find(|copy| view.secret(neighbour, copy).is_none()) {

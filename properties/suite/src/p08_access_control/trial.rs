@@ -46,7 +46,7 @@ pub(super) struct Trial<'a> {
     pub(super) scene: Scene<'a>,
     pub(super) sources: &'a SharedLease,
     /// Labels of the neighbour.
-    pub(super) neighbour: &'a Labels,
+    pub(super) neighbour: Labels,
     pub(super) scan: LeakScan,
     /// The tenant's own value.
     pub(super) private: &'a Credential,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use credence_core::formats::{ARGO_CD_LABEL, KARGO_LABEL, Role, source_roles};
-use credence_model::config::OPAQUE;
+use credence_model::config::{OPAQUE, spec_in};
 use credence_model::model::{ExpectedKeys, Target};
 use regex::{Captures, Regex};
 use serde_json::{Map, Value, json};
@@ -48,9 +48,13 @@ impl Change {
         Self::ALL.into_iter().filter(|change| change.apply(target).is_some()).collect()
     }
 
-    /// The `externalSecretSpec` of the new form; none if this change says nothing about `target`.
+    /// The spec of the ExternalSecret of the new form; none if this change says nothing about `target`.
     pub(super) fn apply(self, target: &Target) -> Option<Value> {
-        let mut spec = target.object.pointer("/spec/externalSecretSpec")?.clone();
+        // A form is read through stores of the run, in namespaces of the run, where no such account is.
+        if target.stores.iter().any(|store| store.referent_account().is_some()) {
+            return None;
+        }
+        let mut spec = spec_in(&target.object).clone();
         let template = match self {
             Self::Type => other_type(target)?,
             Self::Keys => other_keys(target, &spec)?,

@@ -3,7 +3,7 @@
 use credence_cluster::apply::RUN_LABEL;
 use credence_core::formats::{self, Decoded};
 use credence_core::manifest::Manifest;
-use credence_model::config::{Bundle, BundleError};
+use credence_model::config::{Bundle, BundleError, ClusterSecretStore};
 use credence_model::model::{Model, Target};
 use credence_model::values::Values;
 use credence_watch::observer::SecretSeen;
@@ -26,7 +26,7 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// The form of `target` with this `externalSecretSpec`, for the one namespace `selected`. `name` is that of the
+    /// The form of `target` with this spec of an ExternalSecret, for the one namespace `selected`. `name` is that of the
     /// ExternalSecret and of the Secret; beside other forms of the namespace, it also tells the ClusterExternalSecret.
     pub(super) fn new(
         model: &Model,
@@ -37,8 +37,11 @@ impl Form {
     ) -> Result<Self, BundleError> {
         let mut spec = spec.clone();
         spec["target"]["name"] = json!(name);
-        read_through(&mut spec, run);
-        let mut whole = target.object["spec"].clone();
+        read_through(&mut spec, run, target.namespace());
+        let mut whole = match target.namespace() {
+            None => target.object["spec"].clone(),
+            Some(_) => json!({}),
+        };
         for field in ["namespaceSelector", "namespaceSelectors", "namespaces"] {
             whole.as_object_mut().and_then(|fields| fields.remove(field));
         }
@@ -88,6 +91,7 @@ pub(super) fn stores(model: &Model, run: &str) -> Vec<Value> {
     let mut stores: Vec<Value> = Vec::new();
     for store in model.targets.iter().flat_map(|target| &target.stores) {
         let mut spec = store.object["spec"].clone();
+        settle_namespaces(&mut spec, store);
         spec["conditions"] = json!([{ "namespaceSelector": { "matchLabels": { RUN_LABEL: run } } }]);
         let clone = json!({ "apiVersion": store.object["apiVersion"], "kind": "ClusterSecretStore",
             "metadata": { "name": store_name(run, &store.name), "labels": { RUN_LABEL: run } }, "spec": spec });
@@ -98,18 +102,34 @@ pub(super) fn stores(model: &Model, run: &str) -> Vec<Value> {
     stores
 }
 
-fn store_name(run: &str, name: &str) -> String {
-    format!("credence-{run}-{name}")
+/// Says in the provider of a store for all namespaces what one of a single namespace leaves open.
+fn settle_namespaces(spec: &mut Value, store: &ClusterSecretStore) {
+    let account = store.kubernetes.as_ref().and_then(|provider| provider.service_account());
+    if let (Some(account), Some(written)) = (account, spec.pointer_mut("/provider/kubernetes/auth/serviceAccount")) {
+        written["namespace"] = json!(account.namespace);
+    }
+    if let (Some(namespace), Some(written)) =
+        (store.namespace(), spec.pointer_mut("/provider/kubernetes/server/caProvider"))
+    {
+        written["namespace"] = json!(namespace);
+    }
 }
 
-/// Points every reference to a store at the store of the run.
-fn read_through(spec: &mut Value, run: &str) {
+/// The name of the store of the run; that of a SecretStore is none of an object.
+fn store_name(run: &str, name: &str) -> String {
+    format!("credence-{run}-{}", name.replace('/', "."))
+}
+
+/// Points every reference to a store at the store of the run. SecretStores are those of `namespace`.
+fn read_through(spec: &mut Value, run: &str, namespace: Option<&str>) {
     let rename = |reference: Option<&mut Value>| {
-        if let Some(reference) = reference
-            && reference["kind"] == "ClusterSecretStore"
-        {
-            reference["name"] = json!(store_name(run, reference["name"].as_str().unwrap_or_default()));
-        }
+        let Some(reference) = reference else { return };
+        let name = reference["name"].as_str().unwrap_or_default();
+        let name = match namespace {
+            Some(namespace) if reference["kind"] != "ClusterSecretStore" => format!("{namespace}/{name}"),
+            _ => name.to_owned(),
+        };
+        *reference = json!({ "kind": "ClusterSecretStore", "name": store_name(run, &name) });
     };
     rename(spec.get_mut("secretStoreRef"));
     for list in ["data", "dataFrom"] {
@@ -129,7 +149,7 @@ fn derive(model: &Model, run: &str, object: &Value) -> Result<Target, BundleErro
     let objects = stores(model, run).into_iter().chain(sources).chain([object.clone()]);
     let manifests = objects.map(|object| Manifest::made("p14".into(), 1, object)).collect();
     let mut derived = Model::derive(&Bundle::from_manifests(manifests)?);
-    // A bundle without ClusterExternalSecret is an error, and there was one in it.
+    // A bundle that distributes nothing is an error, and there was one ClusterExternalSecret in it, through stores that serve it.
     Ok(derived.targets.remove(0))
 }
 

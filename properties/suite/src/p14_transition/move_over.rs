@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use credence_core::id::{CaseId, agent};
 use credence_core::text::chain;
+use credence_model::config::spec_in;
 use credence_model::model::Bound;
 use credence_model::values::{Values, mixtures};
 use credence_report::verdict::{self, Outcome};
@@ -181,7 +182,7 @@ impl Forms {
         let changeable = changeable(model, &rotation.source);
         let (target, changes) = plan.target.of(&changeable);
         let change = *plan.change.of(changes);
-        let old = target.object["spec"]["externalSecretSpec"].clone();
+        let old = spec_in(&target.object).clone();
         // The change is one of those that say something about the target.
         let new = change.apply(target).unwrap_or_else(|| old.clone());
         let (pair, alone) = (env.namespaces.lease(&client).await?, env.namespaces.lease(&client).await?);

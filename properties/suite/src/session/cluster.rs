@@ -6,6 +6,7 @@ use std::path::Path;
 use credence_cluster::cluster::{Cluster, ControlPlaneFiles};
 use credence_cluster::faults::proxy::{Gate, GateError};
 use credence_core::manifest::Manifest;
+use credence_model::config::store_key;
 
 use crate::options::UP;
 use crate::supplies::Gates;
@@ -14,9 +15,10 @@ use crate::supplies::Gates;
 pub(super) async fn open_gates(cluster: &Cluster, manifests: &[Manifest]) -> Result<Gates, GateError> {
     let (mut gates, description) = (Gates::new(), &cluster.description);
     let reads_kubernetes = |m: &&Manifest| m.object.pointer("/spec/provider/kubernetes").is_some();
-    for store in manifests.iter().filter(|m| m.kind() == "ClusterSecretStore").filter(reads_kubernetes) {
+    let is_store = |m: &&Manifest| ["ClusterSecretStore", "SecretStore"].contains(&m.kind());
+    for store in manifests.iter().filter(is_store).filter(reads_kubernetes) {
         let gate = Gate::open(&description.url, description.host, cluster.authority()).await?;
-        gates.insert(store.name().to_owned(), gate);
+        gates.insert(store_key(store), gate);
     }
     Ok(gates)
 }

@@ -1,14 +1,15 @@
 //! Puts a configuration into a cluster and waits until External Secrets Operator has taken it in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{Applier, ApplyError};
 use credence_cluster::cluster::Cluster;
+use credence_core::labels::Labels;
 use credence_core::manifest::Manifest;
-use credence_model::config::EXTERNAL_SECRETS_GROUP;
+use credence_model::config::{EXTERNAL_SECRETS_GROUP, store_key};
 use credence_watch::wait::{self, Progress, WaitError};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{ApiResource, DynamicObject, ListParams};
@@ -57,7 +58,8 @@ pub enum DeployError {
 /// File in a cluster's directory that lists what was deployed, so that the next run can remove it.
 const DEPLOYED: &str = "deployed.json";
 
-/// Deploys `manifests`, and makes the namespaces that they or the `sources` are in and that nothing makes. Gives what a person
+/// Deploys `manifests`, and makes the namespaces that they or the `sources` are in and that nothing makes, those of `labels` with the
+/// labels there. Gives what a person
 /// should know: kinds that the cluster does not serve, whose objects are left out, and stores that did not become valid.
 ///
 /// # Errors
@@ -66,6 +68,7 @@ pub async fn deploy(
     cluster: &Cluster,
     manifests: &[Manifest],
     sources: &BTreeSet<&str>,
+    labels: &BTreeMap<String, Labels>,
 ) -> Result<Vec<String>, DeployError> {
     let client = &cluster.client;
     let applier = Applier::discover(client).await?;
@@ -76,6 +79,7 @@ pub async fn deploy(
     let (namespaces, others): (Vec<&Manifest>, Vec<&Manifest>) =
         served.iter().partition(|manifest| manifest.kind() == "Namespace");
     let missing = missing_namespaces(client, &namespaces, &others, sources).await?;
+    let missing: Vec<Value> = missing.into_iter().map(|name| namespace(name, labels.get(name))).collect();
     let made: Vec<&Value> = namespaces.iter().map(|manifest| &manifest.object).chain(&missing).collect();
     write_list(cluster, &made, &others)?;
     applier.apply_all(made.iter().copied()).await?;
@@ -89,7 +93,14 @@ pub async fn deploy(
     }
     let mut notes: Vec<String> = left_out.iter().map(|manifest| not_served(manifest)).collect();
     notes.extend(missing.iter().map(|namespace| {
-        format!("namespace {} is made by credence: no manifest makes it", namespace["metadata"]["name"])
+        let metadata = &namespace["metadata"];
+        let labels = metadata["labels"].as_object().filter(|labels| !labels.is_empty());
+        let labels = labels.map(|_| format!(" with the labels {} that its stores want", metadata["labels"]));
+        format!(
+            "namespace {} is made by credence{}: no manifest makes it",
+            metadata["name"],
+            labels.unwrap_or_default()
+        )
     }));
     notes.extend(wait_for_stores(client, manifests).await);
     Ok(notes)
@@ -101,25 +112,29 @@ fn not_served(manifest: &Manifest) -> String {
 }
 
 /// The namespaces that objects and sources are in, and that neither the configuration nor the cluster has.
-async fn missing_namespaces(
+async fn missing_namespaces<'a>(
     client: &Client,
-    namespaces: &[&Manifest],
-    others: &[&Manifest],
-    sources: &BTreeSet<&str>,
-) -> Result<Vec<Value>, DeployError> {
-    let mut wanted: BTreeSet<&str> = others.iter().filter_map(|manifest| manifest.namespace()).collect();
+    namespaces: &[&'a Manifest],
+    others: &[&'a Manifest],
+    sources: &BTreeSet<&'a str>,
+) -> Result<Vec<&'a str>, DeployError> {
+    let mut wanted: BTreeSet<&'a str> = others.iter().filter_map(|manifest| manifest.namespace()).collect();
     wanted.extend(sources);
-    let made: BTreeSet<&str> = namespaces.iter().map(|manifest| manifest.name()).collect();
+    let made: BTreeSet<&'a str> = namespaces.iter().map(|manifest| manifest.name()).collect();
     let api: Api<Namespace> = Api::all(client.clone());
     let mut missing = Vec::new();
     for name in wanted.difference(&made) {
         let found = api.get_metadata_opt(name).await;
         let found = found.map_err(ApiError::of::<ApiError>("look for namespace", name))?;
         if found.is_none() {
-            missing.push(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }));
+            missing.push(*name);
         }
     }
     Ok(missing)
+}
+
+fn namespace(name: &str, labels: Option<&Labels>) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } })
 }
 
 fn write_list(cluster: &Cluster, namespaces: &[&Value], others: &[&Manifest]) -> Result<(), DeployError> {
@@ -162,9 +177,13 @@ fn ca_namespaces(namespaces: &[&Value], others: &[&Manifest]) -> BTreeSet<String
         namespaces.iter().filter_map(|namespace| namespace["metadata"]["name"].as_str()).collect();
     others
         .iter()
-        .filter_map(|manifest| manifest.object.pointer("/spec/provider/kubernetes/server/caProvider"))
-        .filter(|provider| provider["type"] == "ConfigMap" && provider["name"] == "kube-root-ca.crt")
-        .filter_map(|provider| provider["namespace"].as_str())
+        .filter_map(|manifest| {
+            let provider = manifest.object.pointer("/spec/provider/kubernetes/server/caProvider")?;
+            let is_root = provider["type"] == "ConfigMap" && provider["name"] == "kube-root-ca.crt";
+            // A SecretStore looks in its own namespace.
+            let own = manifest.namespace().filter(|_| manifest.kind() == "SecretStore");
+            own.or(provider["namespace"].as_str()).filter(|_| is_root)
+        })
         .filter(|namespace| made.contains(namespace))
         .map(str::to_owned)
         .collect()
@@ -190,18 +209,23 @@ pub async fn wait_for_root_ca(client: &Client, namespace: &str) -> Result<(), Wa
 /// Waits until External Secrets Operator finds the stores among `manifests` valid. Gives a note if it does not find all
 /// of them so.
 pub async fn wait_for_stores(client: &Client, manifests: &[Manifest]) -> Vec<String> {
-    let wanted: BTreeSet<&str> =
-        manifests.iter().filter(|m| m.kind() == "ClusterSecretStore").map(Manifest::name).collect();
-    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "ClusterSecretStore"));
-    let stores: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
+    let kinds = ["ClusterSecretStore", "SecretStore"];
+    let stores = manifests.iter().filter(|m| m.group() == EXTERNAL_SECRETS_GROUP && kinds.contains(&m.kind()));
+    let wanted: BTreeSet<String> = stores.map(store_key).collect();
+    let apis = kinds.map(|kind| {
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(EXTERNAL_SECRETS_GROUP, "v1", kind));
+        Api::<DynamicObject>::all_with(client.clone(), &kind)
+    });
     let valid = wait::poll("all stores valid", STORES, EVERY, || async {
-        let list = match stores.list(&ListParams::default()).await {
-            Ok(list) => list,
-            Err(error) => return Progress::NotYet(error.to_string()),
-        };
-        let ready: BTreeSet<String> =
-            list.items.iter().filter(|s| is_ready(s)).filter_map(|s| s.metadata.name.clone()).collect();
-        let missing: Vec<&str> = wanted.iter().copied().filter(|name| !ready.contains(*name)).collect();
+        let mut ready = BTreeSet::new();
+        for stores in &apis {
+            let list = match stores.list(&ListParams::default()).await {
+                Ok(list) => list,
+                Err(error) => return Progress::NotYet(error.to_string()),
+            };
+            ready.extend(list.items.iter().filter(|store| is_ready(store)).filter_map(name_of));
+        }
+        let missing: Vec<&str> = wanted.iter().filter(|name| !ready.contains(*name)).map(String::as_str).collect();
         if missing.is_empty() { Progress::Done(()) } else { Progress::NotYet(missing.join(", ")) }
     })
     .await;
@@ -209,6 +233,12 @@ pub async fn wait_for_stores(client: &Client, manifests: &[Manifest]) -> Vec<Str
         Ok(()) => Vec::new(),
         Err(error) => vec![format!("{error}")],
     }
+}
+
+/// The name of a store, as [`store_key`] has it.
+fn name_of(store: &DynamicObject) -> Option<String> {
+    let name = store.metadata.name.clone()?;
+    Some(store.metadata.namespace.as_ref().map_or(name.clone(), |namespace| format!("{namespace}/{name}")))
 }
 
 fn is_ready(store: &DynamicObject) -> bool {

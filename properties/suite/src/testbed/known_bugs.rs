@@ -57,7 +57,7 @@ pub struct Maker<'a> {
 
 /// The ClusterExternalSecrets of a configuration.
 pub fn makers(model: &Model) -> Vec<Maker<'_>> {
-    let targets = model.targets.iter();
+    let targets = model.targets.iter().filter(|target| target.namespace().is_none());
     targets.map(|target| Maker { name: &target.name, external_secret: &target.external_secret }).collect()
 }
 

@@ -54,7 +54,7 @@ pub(super) fn platform(scene: &Scene<'_>, kind: PlatformKind, goal: &Goal<'_>, n
     let of_route = |call| Attempt::of_route(scene, Route::Platform(kind), goal, call, None);
     Some(match kind {
         PlatformKind::ClusterExternalSecret => {
-            let mut reads = objects::reading(CENTRAL, &goal.store.name, &goal.source.name, goal.key);
+            let mut reads = objects::reading(goal.store.kind(), goal.store.object_name(), &goal.source.name, goal.key);
             reads["target"] = json!({ "name": name });
             let spec =
                 json!({ "externalSecretName": name, "namespaceSelectors": selectors, "externalSecretSpec": reads });

@@ -1,0 +1,53 @@
+//! Where a case takes place.
+
+use std::sync::Arc;
+
+use credence_core::id::CaseId;
+use credence_core::labels::Labels;
+use credence_model::model::expected_in;
+
+use super::actions;
+use crate::generate::Asker;
+use crate::observation::Observation;
+use crate::testbed::TestBed;
+use crate::testbed::namespaces::{Lease, NamespaceError};
+use crate::testbed::sources::SharedLease;
+use crate::testbed::tenant::Tenant;
+
+/// The namespace of a case, and what nobody else may change meanwhile.
+pub(super) struct Scene {
+    pub(super) lease: Lease,
+    /// All of its labels, once it asks.
+    pub(super) labels: Labels,
+    /// Those that the case sets; none in a namespace in which the configuration itself has an ExternalSecret.
+    pub(super) set: Option<Labels>,
+    /// Held where the case deletes copies that others look at while they write the sources.
+    _sources: Option<SharedLease>,
+}
+
+impl Scene {
+    pub(super) async fn find(env: &TestBed, id: CaseId, asker: &Asker) -> Result<Self, NamespaceError> {
+        let name = match asker {
+            Asker::Labelled(labels) => {
+                let lease = env.namespaces.lease(&env.client_for(id)).await?;
+                return Ok(Self { lease, labels: labels.clone(), set: Some(labels.clone()), _sources: None });
+            }
+            Asker::Fixed(name) => name,
+        };
+        let lease = env.namespaces.lease_named(name, &env.observer).await;
+        let labels = lease.labels().clone();
+        let targets = expected_in(&env.model, name, &labels);
+        let sources = env.sources.share(&targets.values().flat_map(|target| target.sources()).collect()).await;
+        Ok(Self { lease, labels, set: None, _sources: Some(sources) })
+    }
+
+    /// Takes away what people made, unless the namespace is gone with it, and gives the namespace back.
+    pub(super) async fn end(self, env: &Arc<TestBed>, id: CaseId, tenant: Tenant) -> Result<(), Observation> {
+        tenant.remove(env, id).await?;
+        actions::clean(env, &self.lease.name).await?;
+        if let Some(set) = self.set {
+            env.namespaces.give_back(env, self.lease, set.into_keys().collect());
+        }
+        Ok(())
+    }
+}
