@@ -27,7 +27,7 @@ Examples:
 /// The configuration, and what of it.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// A namespace, a copy, a ClusterExternalSecret or a store; everything if not given.
+    /// A namespace, a copy, a ClusterExternalSecret, an ExternalSecret or a store; everything if not given.
     name: Option<String>,
     /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
     /// chart. The reference configuration if not given.

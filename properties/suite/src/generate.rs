@@ -327,6 +327,21 @@ mod tests {
     }
 
     #[test]
+    fn a_namespace_that_has_an_external_secret_holds_copies_like_those_that_ask() {
+        let text = "apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: own, namespace: shop}\n\
+                    spec: {provider: {kubernetes: {}}}\n---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\n\
+                    metadata: {name: a, namespace: shop}\nspec:\n  secretStoreRef: {name: own}\n  \
+                    data: [{secretKey: a, remoteRef: {key: b, property: c}}]\n";
+        let manifests = credence_core::manifest::parse_documents(std::path::Path::new("a.yaml"), text).unwrap();
+        let bundle = credence_model::config::Bundle::from_manifests(manifests).unwrap();
+        let model = Model::derive(&bundle);
+        assert!(asking_labels(&model).is_none());
+        let asker = askers(&model).unwrap().new_tree(&mut runner(1, "asker", 0)).unwrap().current();
+        assert_eq!(asker, Asker::Fixed("shop".to_owned()));
+        assert_eq!((asker.name_or("any"), asker.labels().len()), ("shop", 0));
+    }
+
+    #[test]
     fn a_hundred_values_hold_every_kind_of_hostile_character() {
         let values: Vec<Credential> = (0..100).map(sample).collect();
         let holds =

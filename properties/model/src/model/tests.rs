@@ -9,6 +9,7 @@ use super::*;
 use crate::selector::{OptIn, opt_ins};
 
 mod content;
+mod plain;
 mod switches;
 
 /// Two stores over one namespace: `open` for everyone, `guarded` for labelled namespaces and `team-*`.

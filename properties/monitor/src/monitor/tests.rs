@@ -146,6 +146,31 @@ fn nothing_is_wrong_with_a_distribution_as_the_configuration_asks_for() {
     assert_eq!(health.stores["store"], StoreState::Valid);
 }
 
+/// The same credential as an ExternalSecret of namespace `one`, through a store of its own.
+fn plain() -> Model {
+    let text = "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: pull, namespace: one}\n\
+                spec:\n  secretStoreRef: {name: store}\n  refreshInterval: 2m\n  target: {name: pull-copy, template: \
+                {type: kubernetes.io/dockerconfigjson, metadata: {labels: {kind: pull}}, data: {.dockerconfigjson: x}}}\n  \
+                data: [{secretKey: token, remoteRef: {key: source, property: token}}]\n---\n\
+                apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: store, namespace: one}\n\
+                spec: {provider: {kubernetes: {remoteNamespace: central}}}\n";
+    let manifests = parse_documents(Path::new("all.yaml"), text).unwrap();
+    Model::derive(&Bundle::from_manifests(manifests).unwrap())
+}
+
+#[test]
+fn an_external_secret_that_nothing_distributes_is_a_credential_of_its_namespace() {
+    let mut state = world_of(plain());
+    let unowned = meta(json!({ "namespace": "one", "name": "pull", "creationTimestamp": at(-600).to_string() }));
+    state.external_secret(&unowned, &status(-60, "True"), true);
+    assert_eq!(wrong(&state, 0), nothing());
+    let health = state.health(at(0));
+    assert_eq!((health.credentials[0].name, health.credentials[0].copies), ("one/pull", 1));
+    assert!(health.stores.is_empty(), "SecretStores are not watched: {:?}", health.stores);
+    state.external_secret(&unowned, &status(-60, "False"), true);
+    assert_eq!(wrong(&state, 0), ["one/pull failed one/pull"]);
+}
+
 /// Changes a copy's metadata at a JSON pointer.
 fn changed(pointer: &str, value: Value) -> Value {
     let mut copy = copy("one");

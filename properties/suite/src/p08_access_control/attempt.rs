@@ -14,6 +14,7 @@ use super::canary::{entitled, granted_beyond};
 use super::further::Further;
 use super::objects::{self, OWN, VALUE};
 use super::route::{Consequence, GrantRoute, Identity, Labelling, Place, Reading, Reference, Route, Trespass};
+use crate::generate::Asker;
 use crate::testbed::tenant::Rights;
 
 mod pods;
@@ -229,14 +230,14 @@ impl Attempt {
 pub(super) fn has_subject(
     model: &Model,
     rights: Rights,
-    (labels, neighbour): (&Labels, &Labels),
+    (labels, neighbour): (&Labels, &Asker),
     trespass: &Trespass,
 ) -> bool {
     let Trespass { aim, route, .. } = trespass;
     match route {
         Route::Conditions => {
             let own = entitled(model, "tenant", labels);
-            !granted_beyond(model, ("neighbour", neighbour), &own).is_empty()
+            !granted_beyond(model, (neighbour.name_or("neighbour"), neighbour.labels()), &own).is_empty()
         }
         Route::StoreAccount => aim.at(model).is_some_and(|goal| {
             account(Identity::StoreAccount, &goal).is_some() && !sources_of(model, &goal.store.name).is_empty()

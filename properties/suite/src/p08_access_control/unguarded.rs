@@ -18,7 +18,7 @@ use super::stage::{self, Stage};
 use super::{AccessControl, Attack, Kinds, aim};
 use crate::coverage::Judges;
 use crate::driver::Property;
-use crate::generate::asking_labels;
+use crate::generate::askers;
 use crate::observation::Observation;
 use crate::schedule::{Shares, product};
 use crate::testbed::TestBed;
@@ -53,7 +53,7 @@ impl Property for Unguarded {
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Attack>> {
         let route = *Route::all().get(usize::try_from(slot).ok()?)?;
-        let attack = (aim::aim(model), asking_labels(model)?).prop_map(move |(aim, neighbour)| Attack {
+        let attack = (aim::aim(model), askers(model)?).prop_map(move |(aim, neighbour)| Attack {
             rights: Rights::Owner,
             further: Further::None,
             labels: Labels::new(),

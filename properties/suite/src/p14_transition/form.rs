@@ -156,8 +156,11 @@ fn derive(model: &Model, run: &str, object: &Value) -> Result<Target, BundleErro
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::path::Path;
 
     use credence_core::credential::Credential;
+    use credence_core::manifest::parse_documents;
+    use credence_model::config::spec_in;
     use credence_model::model::testing::reference;
     use credence_model::selector::effective_labels;
 
@@ -168,7 +171,7 @@ mod tests {
         let target = model.targets.iter().find(|target| target.name == name).unwrap();
         let spec = match change {
             Some(change) => change.apply(target).unwrap(),
-            None => target.object["spec"]["externalSecretSpec"].clone(),
+            None => spec_in(&target.object).clone(),
         };
         Form::new(model, "run", target, &spec, ("space", "new")).unwrap()
     }
@@ -185,6 +188,48 @@ mod tests {
             assert!(form.target.stores.iter().all(|store| store.name.starts_with("credence-run-")));
             assert_eq!(form.target.sources(), target.sources());
             assert_eq!((form.name(), form.target.secret.as_str()), ("space-new", "new"));
+        }
+    }
+
+    /// An ExternalSecret of one namespace, through its own store.
+    const PLAIN: &str = "\
+apiVersion: external-secrets.io/v1
+kind: SecretStore
+metadata: {name: own, namespace: shop}
+spec:
+  provider:
+    kubernetes:
+      remoteNamespace: vault
+      server: {caProvider: {type: ConfigMap, name: kube-root-ca.crt, key: ca.crt}}
+      auth: {serviceAccount: {name: reader}}
+---
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: login, namespace: shop}
+spec:
+  secretStoreRef: {name: own}
+  data:
+    - {secretKey: user, remoteRef: {key: source, property: username}}
+    - {secretKey: password, remoteRef: {key: source, property: password}, sourceRef: {storeRef: {name: own}}}
+";
+
+    #[test]
+    fn forms_of_a_plain_external_secret_read_through_a_store_for_all_namespaces() {
+        let manifests = parse_documents(Path::new("a.yaml"), PLAIN).unwrap();
+        let model = Model::derive(&Bundle::from_manifests(manifests).unwrap());
+        let [store] = stores(&model, "run").try_into().unwrap();
+        assert_eq!(
+            (&store["kind"], &store["metadata"]["name"]),
+            (&json!("ClusterSecretStore"), &json!("credence-run-shop.own"))
+        );
+        let provider = &store["spec"]["provider"]["kubernetes"];
+        assert_eq!(provider["auth"]["serviceAccount"], json!({ "name": "reader", "namespace": "shop" }));
+        assert_eq!(provider["server"]["caProvider"]["namespace"], "shop");
+        for change in [None, Some(Change::Type), Some(Change::Keys)] {
+            let form = form(&model, "shop/login", change);
+            assert_eq!(form.object["kind"], "ClusterExternalSecret");
+            assert_eq!(form.target.stores[0].name, "credence-run-shop.own");
+            assert_eq!(form.target.sources(), model.targets[0].sources());
         }
     }
 

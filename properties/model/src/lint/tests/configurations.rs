@@ -240,3 +240,15 @@ fn a_role_without_names_is_no_fault_where_there_is_one_source() {
     let text = with_registry("").replace("resourceNames: [registry], ", "");
     assert_eq!(findings_of(&text), []);
 }
+
+#[test]
+fn what_a_team_writes_into_its_own_namespace_is_looked_at_as_well() {
+    let own = "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: pull, namespace: shop}\n\
+               spec:\n  refreshInterval: 0s\n  secretStoreRef: {kind: ClusterSecretStore, name: registry}\n\
+               \x20 target: {template: {data: {login: '{{ .absent }}'}}}\n\
+               \x20 data: [{secretKey: username, remoteRef: {key: registry, property: username}}]\n";
+    let store = store("registry", "{namespaces: [shop]}");
+    let findings = findings_of(&(store + own));
+    let of_plain = |rule: &str| findings.iter().any(|one| one.rule == rule && one.object == "ExternalSecret shop/pull");
+    assert!(of_plain("template-reads-unknown-key") && of_plain("refresh-interval-zero"), "{findings:?}");
+}

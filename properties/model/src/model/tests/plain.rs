@@ -1,0 +1,174 @@
+//! ExternalSecrets that the configuration itself has.
+
+use super::*;
+use crate::config::BundleError;
+use crate::explain::explain;
+
+/// A store of namespace `shop`, a central one for labelled namespaces, and one that takes the account of each namespace.
+const OWN_STORES: &str = "\
+apiVersion: external-secrets.io/v1
+kind: SecretStore
+metadata: {name: own, namespace: shop}
+spec:
+  provider: {kubernetes: {remoteNamespace: shop-secrets, auth: {serviceAccount: {name: reader, namespace: elsewhere}}}}
+  conditions: [{namespaces: [never]}]
+---
+apiVersion: external-secrets.io/v1
+kind: ClusterSecretStore
+metadata: {name: labelled}
+spec:
+  provider: {kubernetes: {remoteNamespace: central, auth: {serviceAccount: {name: central, namespace: central}}}}
+  conditions: [{namespaceSelector: {matchLabels: {team: 'true'}}}]
+---
+apiVersion: external-secrets.io/v1
+kind: ClusterSecretStore
+metadata: {name: referent}
+spec: {provider: {kubernetes: {remoteNamespace: central, auth: {serviceAccount: {name: each}}}}}
+";
+
+const REFERENT: &str = "{kind: ClusterSecretStore, name: referent}";
+
+fn namespace(name: &str, labels: &str) -> String {
+    format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{{labels}}}}}\n")
+}
+
+fn account(name: &str, namespace: &str) -> String {
+    format!("apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {name}, namespace: {namespace}}}\n")
+}
+
+/// ExternalSecret `pull` of a namespace.
+fn plain(namespace: &str, store: &str) -> String {
+    format!(
+        "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {{name: pull, namespace: {namespace}}}\n\
+         spec:\n  secretStoreRef: {store}\n  target: {{template: {{type: kubernetes.io/basic-auth, data: {{password: '{{{{ .t }}}}'}}}}}}\n\
+         \x20 data: [{{secretKey: t, remoteRef: {{key: pat, property: token}}}}]\n"
+    )
+}
+
+fn bundle(documents: &[String]) -> Result<Bundle, BundleError> {
+    let text = [&[OWN_STORES.to_owned()], documents].concat().join("---\n");
+    Bundle::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap())
+}
+
+fn derived(documents: &[String]) -> Model {
+    Model::derive(&bundle(documents).unwrap())
+}
+
+/// Why nothing is judged of the only thing that is distributed.
+fn unjudged(documents: &[String]) -> String {
+    let model = derived(documents);
+    assert!(model.targets.is_empty(), "{:?}", model.targets);
+    let about = model.not_judged.iter().find(|one| one.target.is_some()).unwrap();
+    assert_eq!(about.place.file, Path::new("all.yaml"));
+    format!("{}: {}", about.field, about.reason)
+}
+
+#[test]
+fn an_external_secret_is_a_distribution_to_its_own_namespace_through_its_own_store() {
+    let model = derived(&[plain("shop", "{name: own}"), plain("blog", "{kind: ClusterSecretStore, name: labelled}")]);
+    let [blog, shop] = model.targets.as_slice() else { panic!("{:?}", model.targets) };
+    assert_eq!((shop.name.as_str(), shop.namespace(), shop.kind()), ("shop/pull", Some("shop"), "ExternalSecret"));
+    assert_eq!((shop.external_secret.as_str(), shop.secret.as_str()), ("pull", "pull"));
+    assert_eq!(shop.secret_type, "kubernetes.io/basic-auth");
+    assert_eq!(shop.keys, ExpectedKeys::Exactly(set(&["password"])));
+    assert_eq!(shop.verbatim["password"], (source("shop-secrets", "pat"), "token".to_owned()));
+    let reader = shop.stores[0].kubernetes.as_ref().unwrap().service_account().unwrap();
+    assert_eq!((shop.stores[0].name.as_str(), reader.namespace.as_deref()), ("shop/own", Some("shop")));
+    assert_eq!(shop.written().literal("password"), None);
+    assert_eq!(copies(&model, "shop:, blog:, other: team=true"), ["blog/pull by blog/pull", "shop/pull by shop/pull"]);
+    assert_eq!(blog.named_ways(), [(set(&["blog"]), Labels::new())]);
+    assert!(shop.asking_labels().is_empty() && model.label_vocabulary().is_empty());
+}
+
+#[test]
+fn a_copy_beside_its_source_is_due_where_an_external_secret_asks_for_it() {
+    let model = derived(&[plain("central", REFERENT), account("each", "central")]);
+    assert_eq!(copies(&model, "central:"), ["central/pull by central/pull"]);
+    assert!(conflicts(&model, "central:").is_empty());
+}
+
+#[test]
+fn conditions_look_at_the_labels_of_the_configuration_or_at_those_that_are_assumed() {
+    let store = "{kind: ClusterSecretStore, name: labelled}";
+    let assumed = derived(&[plain("shop", store)]).assumed;
+    assert_eq!(assumed, namespaces("shop: team=true"));
+    let labelled = derived(&[plain("shop", store), namespace("shop", "team: 'true'")]);
+    assert_eq!((labelled.targets.len(), labelled.assumed.len()), (1, 0));
+    let reason = unjudged(&[plain("shop", store), namespace("shop", "team: 'no'")]);
+    assert!(
+        reason.starts_with("spec.secretStoreRef: store labelled: its conditions do not admit namespace shop"),
+        "{reason}"
+    );
+}
+
+#[rstest]
+#[case::absent_store("{name: absent}", "spec.secretStoreRef: SecretStore shop/absent is not in the configuration")]
+#[case::absent_account(REFERENT, "and the configuration does not make it in shop")]
+fn what_nobody_makes_is_not_judged_and_has_its_reason(#[case] store: &str, #[case] expected: &str) {
+    let reason = unjudged(&[plain("shop", store)]);
+    assert!(reason.contains(expected), "{reason}");
+}
+
+#[test]
+fn a_store_of_another_provider_is_no_error_of_a_plain_external_secret() {
+    let vault = "apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: vault, namespace: shop}\n\
+                 spec: {provider: {vault: {server: 'https://v.example'}}}\n";
+    let reason = unjudged(&[plain("shop", "{name: vault}"), vault.to_owned()]);
+    assert_eq!(reason, "spec.secretStoreRef: store shop/vault: it does not read Secrets of Kubernetes");
+}
+
+#[test]
+fn a_referent_account_is_that_of_the_namespace_of_the_copy() {
+    let model = derived(&[plain("shop", REFERENT), account("each", "shop")]);
+    let taken = model.targets[0].stores[0].kubernetes.as_ref().unwrap().service_account().unwrap();
+    assert_eq!((taken.name.as_str(), taken.namespace.as_deref()), ("each", Some("shop")));
+    let default = OWN_STORES.replace("name: each", "name: default");
+    let text = [default, plain("shop", REFERENT)].join("---\n");
+    let made_by_kubernetes = Bundle::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap();
+    assert_eq!(Model::derive(&made_by_kubernetes).targets.len(), 1);
+}
+
+#[test]
+fn a_distribution_with_a_referent_account_needs_it_in_each_namespace() {
+    let by_label = distributed("pull", "referent", TOKEN);
+    let by_name = by_label.replace("namespaceSelectors: [{matchLabels: {pull: 'true'}}]", "namespaces: [a, b]");
+    let both = [account("each", "a"), account("each", "b")];
+    assert_eq!(derived(&[vec![by_name.clone()], both.to_vec()].concat()).targets.len(), 1);
+    let reason = unjudged(&[by_name, account("each", "b")]);
+    assert!(reason.ends_with("the configuration does not make it in a"), "{reason}");
+    let reason = unjudged(&[by_label, account("each", "b")]);
+    assert!(
+        reason.ends_with("namespaces of any name are selected, and the configuration makes it in b alone"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn both_forms_are_one_model() {
+    let model = derived(&[distributed("pull", "labelled", TOKEN), plain("shop", "{name: own}")]);
+    let names: Vec<&str> = model.targets.iter().map(|target| target.name.as_str()).collect();
+    assert_eq!(names, ["pull", "shop/pull"]);
+    assert_eq!(conflicts(&model, "shop: pull=true team=true"), ["pull and shop/pull both write shop/pull"]);
+    assert_eq!(model.sources.len(), 2);
+}
+
+#[test]
+fn a_plain_external_secret_is_explained_with_its_namespace_its_store_and_its_keys() {
+    let bundle = bundle(&[plain("shop", "{name: own}")]).unwrap();
+    let model = Model::derive(&bundle);
+    let expected = "\
+ExternalSecret shop/pull at all.yaml:20
+  makes    Secret pull (kubernetes.io/basic-auth)
+  for      namespace shop, whatever any selector says
+  reads    Secret shop-secrets/pat through shop/own
+  key      password: token of shop-secrets/pat, compared as bytes
+";
+    for name in ["shop/pull", "pull", "shop/own"] {
+        let explained = explain(&bundle, &model, Some(name)).unwrap();
+        assert!(explained.starts_with(expected), "{name}: {explained}");
+    }
+    let unread = explain(&bundle, &model, Some("shop/own")).unwrap();
+    assert!(unread.contains("spec.conditions: the operator reads them of ClusterSecretStores alone"), "{unread}");
+    let namespace = explain(&bundle, &model, Some("shop")).unwrap();
+    assert_eq!(namespace, "Namespace shop\n  gets     Secret pull of ExternalSecret shop/pull\n");
+}
