@@ -238,6 +238,9 @@ async fn play(env: &Arc<TestBed>, id: CaseId, case: &Intrusion) -> Result<Observ
         outcome = clean(&mut scene, &place).await?;
     }
     scene.clean_up().await?;
+    if outcome != Outcome::Held && matches!(place, Place::Named(_)) {
+        scene.mend().await?;
+    }
     drop(sources);
     let Scene { tenant, mut observation, .. } = scene;
     if let Some(tenant) = tenant {
