@@ -1,7 +1,6 @@
 //! ExternalSecrets that the configuration itself has.
 
 use super::*;
-use crate::config::BundleError;
 use crate::explain::explain;
 
 /// A store of namespace `shop`, a central one for labelled namespaces, and one that takes the account of each namespace.
@@ -45,13 +44,13 @@ fn plain(namespace: &str, store: &str) -> String {
     )
 }
 
-fn bundle(documents: &[String]) -> Result<Bundle, BundleError> {
+fn bundle(documents: &[String]) -> Bundle {
     let text = [&[OWN_STORES.to_owned()], documents].concat().join("---\n");
-    Bundle::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap())
+    Bundle::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap()
 }
 
 fn derived(documents: &[String]) -> Model {
-    Model::derive(&bundle(documents).unwrap())
+    Model::derive(&bundle(documents))
 }
 
 /// Why nothing is judged of the only thing that is distributed.
@@ -154,7 +153,7 @@ fn both_forms_are_one_model() {
 
 #[test]
 fn a_plain_external_secret_is_explained_with_its_namespace_its_store_and_its_keys() {
-    let bundle = bundle(&[plain("shop", "{name: own}")]).unwrap();
+    let bundle = bundle(&[plain("shop", "{name: own}")]);
     let model = Model::derive(&bundle);
     let expected = "\
 ExternalSecret shop/pull at all.yaml:20
