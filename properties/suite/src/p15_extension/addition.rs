@@ -251,12 +251,14 @@ impl Addition {
         let prefix = pattern.label.split_once('/').map_or(String::new(), |(prefix, _)| format!("{prefix}/"));
         let label = format!("{prefix}{}", self.name());
         let mut selector = json!(pattern.selector);
-        if let Some(labels) = selector["matchLabels"].as_object_mut()
+        // Only what is there is looked at: a null in its place would be refused.
+        if let Some(labels) = selector.get_mut("matchLabels").and_then(Value::as_object_mut)
             && let Some(value) = labels.remove(&pattern.label)
         {
             labels.insert(label.clone(), value);
         }
-        for requirement in selector["matchExpressions"].as_array_mut().into_iter().flatten() {
+        let requirements = selector.get_mut("matchExpressions").and_then(Value::as_array_mut);
+        for requirement in requirements.into_iter().flatten() {
             if requirement["key"] == pattern.label.as_str() {
                 requirement["key"] = json!(label);
             }
