@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use credence_core::credential::Credential;
-use credence_model::config::SourceRef;
+use credence_model::config::{SourceRef, spec_in};
 use credence_model::model::Target;
 use credence_watch::observer::SecretEvent;
 
@@ -132,10 +132,7 @@ impl Story {
 
     fn reads(&self, trail: &Trail, target: &Target, told: &mut Told) -> Result<(), String> {
         let (operator, copy) = (operator(), (self.namespace.as_str(), target.secret.as_str()));
-        let mut reads: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        for field in &target.fields {
-            *reads.entry((&field.source.namespace, &field.source.name)).or_default() += 1;
-        }
+        let reads = reads_of(target);
         for reader in target.stores.iter().filter_map(reader) {
             let kind = if !trail.tells_of_tokens() {
                 // The account of the store is told by each read; which token it used cannot be.
@@ -158,6 +155,19 @@ impl Story {
         }
         Ok(())
     }
+}
+
+/// How often the operator at least reads each source of a copy: once for each single value, and once for each whole source.
+fn reads_of(target: &Target) -> BTreeMap<(&str, &str), usize> {
+    let spec = spec_in(&target.object);
+    let named = |list: &str, field: &str| -> Vec<&str> {
+        let entries = spec[list].as_array().into_iter().flatten();
+        entries.filter_map(|entry| entry[field]["key"].as_str()).collect()
+    };
+    let entries = [named("data", "remoteRef"), named("dataFrom", "extract")].concat();
+    let times = |source: &SourceRef| entries.iter().filter(|name| **name == source.name).count().max(1);
+    let sources = target.sources().into_iter();
+    sources.map(|source| ((source.namespace.as_str(), source.name.as_str()), times(source))).collect()
 }
 
 #[cfg(test)]
