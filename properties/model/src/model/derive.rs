@@ -7,8 +7,8 @@ use credence_core::labels::Labels;
 
 use super::pattern::patterns;
 use super::{Intended, Model, NotJudged, Source, Target, guards, implied};
-use crate::config::{Bundle, CreationPolicy, Distribution, OPAQUE, Place, SourceRef};
-use crate::selector::{NamespaceSelection, opt_ins};
+use crate::config::{Bundle, CreationPolicy, Distribution, OPAQUE, SourceRef};
+use crate::selector::opt_ins;
 
 mod homes;
 mod notes;
