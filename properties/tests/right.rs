@@ -31,6 +31,7 @@ use execute::execute;
 /// Each world, and the properties that have nothing to test in it.
 const WORLDS: &[(&str, &[&str])] = &[
     ("argo-cd-by-label", &[]),
+    ("aws-secrets-manager", &["p06"]),
     ("chart-with-values", &["p06"]),
     ("everyone-but-the-system", &["p03", "p06"]),
     ("exists-on-a-valued-label", &["p06"]),
@@ -48,6 +49,7 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("pull-secret-passed-through", &["p06"]),
     ("renamed-keys", &[]),
     ("rewritten-keys", &["p06"]),
+    ("several-providers", &["p06"]),
     ("sources-elsewhere", &["p06"]),
     ("two-registries-three-logins", &["p06"]),
     ("whole-platform-tree", &["p06"]),

@@ -7,6 +7,7 @@
 //!  description where it is  error, api_error       why it could not be had, or a request failed
 //!  evidence    audit log, etcd, packets, sink      faults       outages, seen from a client
 //!  outage      of a component                      kubeconfig   for one of its clients
+//!  stand_in    a server in the place of secret managers elsewhere
 //! ```
 
 pub mod api_error;
@@ -28,4 +29,5 @@ pub mod outage;
 pub mod provider;
 pub mod providers;
 pub mod reference;
+pub mod stand_in;
 mod start_up;

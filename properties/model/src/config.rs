@@ -19,6 +19,7 @@ mod go_duration;
 mod references;
 mod schema;
 mod secret;
+mod source;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -26,19 +27,23 @@ mod tests;
 pub use distribution::{Distribution, ExternalSecret};
 pub use error::BundleError;
 pub(crate) use external_secret::EntrySource;
-pub(crate) use external_secret::spec_field;
 pub use external_secret::spec_in;
 pub use external_secret::{
-    ClusterExternalSecretSpec, ConflictPolicy, CreationPolicy, DataEntry, DataFrom, DataTemplate, DecodingStrategy,
-    DeletionPolicy, ExternalSecretSpec, Find, FindName, MergePolicy, MergeStrategy, MetadataPolicy, PriorityPolicy,
-    RefreshPolicy, RemoteRef, Rewrite, RewriteMerge, RewriteRegexp, RewriteTransform, SecretTarget, SecretTemplate,
-    StoreRef, TemplateFrom, TemplateItem, TemplateObject, TemplateScope, TemplateTarget,
+    ClusterExternalSecretSpec, ConflictPolicy, ConversionStrategy, CreationPolicy, DataEntry, DataFrom, DataTemplate,
+    DecodingStrategy, DeletionPolicy, ExternalSecretSpec, Find, FindName, MergePolicy, MergeStrategy, MetadataPolicy,
+    PriorityPolicy, RefreshPolicy, RemoteRef, Rewrite, RewriteMerge, RewriteRegexp, RewriteTransform, SecretTarget,
+    SecretTemplate, StoreRef, TemplateFrom, TemplateItem, TemplateObject, TemplateScope, TemplateTarget,
 };
+pub(crate) use external_secret::{name_in, spec_field};
 pub use go_duration::{GoDurationError, parse_go_duration};
 pub use schema::Fault;
 pub use secret::OPAQUE;
-pub use secret::{SecretManifest, SourceRef};
-pub use store::{ClusterSecretStore, KubernetesProvider, ServiceAccountRef, StoreCondition, store_key};
+pub use secret::SecretManifest;
+pub use source::{RemotePlace, SourceRef};
+pub use store::{
+    ClusterSecretStore, KubernetesProvider, STANDS_IN_FOR, ServiceAccountRef, StandIn, StoreCondition, StoreSemantics,
+    found_key, is_found, stood_in_provider, store_key,
+};
 
 /// The API group of External Secrets Operator.
 pub const EXTERNAL_SECRETS_GROUP: &str = "external-secrets.io";
@@ -113,8 +118,7 @@ impl Bundle {
     ///
     /// # Errors
     /// An object that the API server or the controller would refuse, or of which they would leave out a field, a store reference
-    /// that leads nowhere, a central store whose sources are no Kubernetes Secrets, and a configuration that distributes
-    /// nothing.
+    /// that leads nowhere, and a configuration that distributes nothing.
     pub fn from_manifests(manifests: Vec<Manifest>) -> Result<Self, BundleError> {
         let faults: Vec<Fault> = manifests.iter().flat_map(schema::faults_of).collect();
         if faults.is_empty() { Self::understand(manifests) } else { Err(BundleError::Refused(faults)) }
@@ -181,16 +185,13 @@ impl Bundle {
                 self.stores.insert(store.name.clone(), store);
             }
             ("", "Secret") => {
-                let source = SourceRef {
-                    // kubectl applies an object without a namespace to this one.
-                    namespace: manifest.namespace().unwrap_or("default").to_owned(),
-                    name,
-                };
+                // kubectl applies an object without a namespace to this one.
+                let source = SourceRef::secret(manifest.namespace().unwrap_or("default"), name);
                 self.secrets.insert(source, secret::read(manifest)?);
             }
             (secret::SEALED_SECRETS_GROUP, "SealedSecret") => {
-                let namespace = manifest.namespace().unwrap_or("default").to_owned();
-                self.secrets.insert(SourceRef { namespace, name }, secret::sealed(manifest)?);
+                let source = SourceRef::secret(manifest.namespace().unwrap_or("default"), name);
+                self.secrets.insert(source, secret::sealed(manifest)?);
             }
             ("", "Namespace") => {
                 let labels = manifest.object.pointer("/metadata/labels").cloned();

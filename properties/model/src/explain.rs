@@ -57,7 +57,8 @@ fn of_target(bundle: &Bundle, model: &Model, target: &Target) -> String {
     }
     let stores: Vec<&str> = target.stores.iter().map(|store| store.name.as_str()).collect();
     for source in target.sources() {
-        line(&mut text, "reads", &format!("Secret {source} through {}", stores.join(", ")));
+        let what = if source.is_secret() { "Secret" } else { "key" };
+        line(&mut text, "reads", &format!("{what} {source} through {}", stores.join(", ")));
     }
     for (key, origin) in keys(model, target) {
         line(&mut text, "key", &format!("{key}: {origin}"));

@@ -88,10 +88,13 @@ pub struct Model {
     pub intended: Intended,
 }
 
-/// A Secret that targets read.
+/// The key of a value that is a whole source: of text at a provider that nobody reads by a property.
+pub const WHOLE: &str = "";
+
+/// A source that targets read: a Secret, or a key at a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Its keys: those that targets read, and those that its manifest has.
+    /// Its keys: those that targets read, and those that its manifest has. Of a key at a provider, its properties, or [`WHOLE`].
     pub keys: BTreeSet<String>,
     /// Its type, `Opaque` unless its manifest has another.
     pub secret_type: String,
@@ -290,11 +293,16 @@ impl Model {
         self.targets.iter().flat_map(|target| &target.selection.selectors).chain(conditions)
     }
 
+    /// The sources that are Secrets of the cluster.
+    pub fn secret_sources(&self) -> impl Iterator<Item = &SourceRef> {
+        self.sources.keys().filter(|source| source.is_secret())
+    }
+
     /// The namespaces in which sources are, and those in which stores look for them.
     pub fn source_namespaces(&self) -> BTreeSet<&str> {
         let stores = self.stores.values().filter_map(|store| store.kubernetes.as_ref());
         let looked_in = stores.map(|provider| provider.remote_namespace.as_str());
-        self.sources.keys().map(|source| source.namespace.as_str()).chain(looked_in).collect()
+        self.secret_sources().map(|source| source.namespace.as_str()).chain(looked_in).collect()
     }
 
     /// Whether a namespace never asks for a copy, whatever its labels: those that hold sources, and Kubernetes' own.
@@ -303,6 +311,6 @@ impl Model {
     /// team; a selection that reaches them (`{}` does) is a fault to be found. So are those that the intent protects.
     pub fn is_protected(&self, namespace: &str) -> bool {
         let is_protected = namespace.starts_with("kube-") || self.intended.protected.contains(namespace);
-        is_protected || self.sources.keys().any(|source| source.namespace == namespace)
+        is_protected || self.secret_sources().any(|source| source.namespace == namespace)
     }
 }

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use crate::config::{parse_go_duration, spec_field, store_key};
 
 mod export;
+mod finds;
 mod identities;
+mod stores;
 
 pub use identities::apply as apply_identities;
 
@@ -27,18 +29,39 @@ pub enum Time {
     Compressed,
 }
 
-/// Where the stores' Kubernetes provider finds the API server of this cluster.
+/// Where stores find what they read.
 #[derive(Debug, Clone, Default)]
 pub struct Server {
     /// URL for processes that do not run in pods, for which `kubernetes.default` does not resolve; none for pods.
     pub url: Option<String>,
     /// URLs in its place for stores that have a gate in front of it, by the store's name in the model (see [`store_key`]).
     pub gates: BTreeMap<String, String>,
+    /// What stands in for other providers; without it their stores are left as they are.
+    pub stand_in: Option<StandInServer>,
+}
+
+/// The server that answers in the place of all providers beside Kubernetes.
+#[derive(Debug, Clone)]
+pub struct StandInServer {
+    /// Its URL.
+    pub url: String,
+    /// The certificate of its authority, PEM.
+    pub certificate: String,
+}
+
+/// A new value of a field, by its path from the object's root; null takes the field away.
+#[derive(Debug, Clone, PartialEq)]
+struct FieldPatch {
+    field: String,
+    value: Value,
 }
 
 /// Applies the overlay to `manifests` in place and says what was changed.
 pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<OverlayField> {
     let mut changed = Vec::new();
+    if server.stand_in.is_some() {
+        changed.extend(finds::replace(manifests));
+    }
     for manifest in manifests {
         let object = format!("{} {}", manifest.kind(), manifest.name());
         if export::remove_state(&mut manifest.object) {
@@ -51,28 +74,18 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
             if let Some(Value::Object(parent)) = root.pointer_mut(parent)
                 && parent.get(key) != Some(&value)
             {
-                let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let shown = stores::shown(&value);
                 parent.insert(key.to_owned(), value);
                 changed.push(OverlayField { object: object.clone(), field: field.to_owned(), value: shown });
             }
         };
         let kind = manifest.kind().to_owned();
-        let url = server.gates.get(&store_key(manifest)).or(server.url.as_ref());
+        let patches = stores::patches(manifest, server);
         let root = &mut manifest.object;
+        for FieldPatch { field, value } in patches {
+            set(root, &field, value);
+        }
         match kind.as_str() {
-            "ClusterSecretStore" | "SecretStore" if root.pointer("/spec/provider/kubernetes").is_some() => {
-                let Some(url) = url else { continue };
-                if root.pointer("/spec/provider/kubernetes/server").is_none() {
-                    set(root, "spec.provider.kubernetes.server", json!({}));
-                }
-                set(root, "spec.provider.kubernetes.server.url", json!(url));
-                if root.pointer("/spec/provider/kubernetes/server/caBundle").is_some_and(|bundle| !bundle.is_null()) {
-                    let own = own_certificate(&kind, root);
-                    set(root, "spec.provider.kubernetes.server.caProvider", own);
-                    // A field that is null counts as absent.
-                    set(root, "spec.provider.kubernetes.server.caBundle", Value::Null);
-                }
-            }
             "ClusterExternalSecret" | "ExternalSecret" if time == Time::Compressed => {
                 let spec = spec_field(root);
                 compress(root, spec, &mut set);
@@ -81,16 +94,6 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
         }
     }
     changed
-}
-
-/// Where a store finds the certificate of this cluster's API server, which Kubernetes puts into every namespace.
-fn own_certificate(kind: &str, store: &Value) -> Value {
-    let mut provider = json!({ "type": "ConfigMap", "name": "kube-root-ca.crt", "key": "ca.crt" });
-    if kind == "ClusterSecretStore" {
-        let namespace = store.pointer("/spec/provider/kubernetes/remoteNamespace").and_then(Value::as_str);
-        provider["namespace"] = json!(namespace.unwrap_or("default"));
-    }
-    provider
 }
 
 fn compress(root: &mut Value, spec: &str, set: &mut impl FnMut(&mut Value, &str, Value)) {
@@ -124,7 +127,7 @@ mod tests {
     }
 
     fn server() -> Server {
-        Server { url: Some("https://127.0.0.1:1".into()), gates: BTreeMap::new() }
+        Server { url: Some("https://127.0.0.1:1".into()), ..Server::default() }
     }
 
     #[test]
@@ -178,6 +181,51 @@ mod tests {
         apply(&mut manifests, &server(), Time::AsIs);
         let expected = json!({ "remoteNamespace": "b", "server": { "url": "https://127.0.0.1:1" } });
         assert_eq!(manifests[0].object["spec"]["provider"]["kubernetes"], expected);
+    }
+
+    /// A configuration with a store of AWS, applied with a server that stands in for it.
+    fn stood_in(name: &str, entry: &str) -> (Vec<Manifest>, Vec<OverlayField>) {
+        let text = format!(
+            "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {{ name: far, annotations: {{ a: b }} }}\n\
+             spec: {{ provider: {{ aws: {{ service: SecretsManager, region: r }} }}, conditions: [{{ namespaces: [shop] }}] }}\n---\n\
+             apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {{ name: a }}\nspec: {{ namespaces: [shop], \
+             externalSecretSpec: {{ secretStoreRef: {{ kind: ClusterSecretStore, name: {name} }}, dataFrom: [{entry}] }} }}\n"
+        );
+        let mut manifests = parse_documents(Path::new("a.yaml"), &text).unwrap();
+        let stand_in = StandInServer { url: "https://127.0.0.1:3".into(), certificate: "PEM".into() };
+        let changed = apply(&mut manifests, &Server { stand_in: Some(stand_in), ..Server::default() }, Time::AsIs);
+        (manifests, changed)
+    }
+
+    #[test]
+    fn a_store_of_another_provider_keeps_all_but_the_provider() {
+        let (manifests, changed) = stood_in("far", "");
+        let store = &manifests[0].object;
+        assert_eq!(store["metadata"]["annotations"], json!({ "a": "b", "credence.dev/stands-in-for": "aws/far" }));
+        assert_eq!(store["spec"]["conditions"], json!([{ "namespaces": ["shop"] }]));
+        let provider = store["spec"]["provider"].as_object().unwrap();
+        assert_eq!(Vec::from_iter(provider.keys()), ["webhook"]);
+        let expected = "https://127.0.0.1:3/far?key={{ .remoteRef.key }}&version={{ .remoteRef.version }}&property={{ \
+             .remoteRef.property }}";
+        assert_eq!(provider["webhook"]["url"], expected);
+        assert!(changed.iter().any(|one| one.field == "spec.provider" && one.value == format!("webhook: {expected}")));
+    }
+
+    #[rstest]
+    #[case::find("far", "{ find: { name: { regexp: x }, conversionStrategy: Unicode } }", true)]
+    #[case::extract("far", "{ extract: { key: x } }", false)]
+    #[case::of_another_store("near", "{ find: { name: { regexp: x } } }", false)]
+    fn a_search_at_a_provider_becomes_a_key_that_says_what_it_searches(
+        #[case] store: &str,
+        #[case] entry: &str,
+        #[case] is_replaced: bool,
+    ) {
+        let (manifests, changed) = stood_in(store, entry);
+        let entry = &manifests[1].object["spec"]["externalSecretSpec"]["dataFrom"][0];
+        let expected =
+            json!({ "extract": { "key": r#"found by {"name":{"regexp":"x"}}"#, "conversionStrategy": "Unicode" } });
+        assert_eq!(*entry == expected, is_replaced, "{entry}");
+        assert_eq!(changed.iter().any(|one| one.field.ends_with("dataFrom[0]")), is_replaced);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use credence_cluster::cluster::ClusterError;
 use credence_cluster::faults::proxy::GateError;
+use credence_cluster::stand_in::StandInError;
 use credence_consumers::kargo::KargoError;
 use credence_core::file_error::FileError;
 use credence_core::manifest::ManifestError;
@@ -85,6 +86,9 @@ pub enum RunError {
     /// A gate cannot be opened.
     #[error("failed to put a gate in front of the sources")]
     Gate(#[from] GateError),
+    /// Nothing can stand in for a provider.
+    #[error("failed to stand in for a provider of the configuration's stores")]
+    StandIn(#[from] StandInError),
     /// Images are given for pods that there are none of.
     #[error("failed to use the images given: only on a cluster of kind do programs run in pods; add --cluster kind")]
     Images,

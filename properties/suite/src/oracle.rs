@@ -111,7 +111,7 @@ impl Names {
 
     /// Whether a Secret has the name of a copy and is not a source, which may have the same name.
     fn is_copy(&self, namespace: &str, name: &str) -> bool {
-        let place = SourceRef { namespace: namespace.to_owned(), name: name.to_owned() };
+        let place = SourceRef::secret(namespace, name);
         self.secrets.contains(name) && !self.sources.contains(&place) && !self.is_forgiven(namespace, name)
     }
 }

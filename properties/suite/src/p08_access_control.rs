@@ -122,7 +122,7 @@ impl Property for AccessControl {
     }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
-        let has_values = model.sources.values().any(|source| !source.keys.is_empty());
+        let has_values = model.sources.iter().any(|(source, about)| source.is_secret() && !about.keys.is_empty());
         askers(model).filter(|_| has_values).map(|_| Just(()).boxed())
     }
 

@@ -164,7 +164,13 @@ impl Property for Audit {
             env.model.targets.iter().flat_map(|target| &target.stores).filter(|store| reader(store).is_none());
         if let Some(store) = without.next() {
             let what = format!("attribution of copies to reads through {}", store.name);
-            let why = "the store reads as no ServiceAccount of its own";
+            let why = match &store.stand_in {
+                Some(stand_in) => format!(
+                    "reads of {} are in its own audit, and a server of this machine stands in for it",
+                    stand_in.provider
+                ),
+                None => "the store reads as no ServiceAccount of its own".to_owned(),
+            };
             skipped.push(SkippedCheck::new(what, why).weakens(&CLAIMS));
         }
         skipped
@@ -183,7 +189,8 @@ impl Property for Audit {
 fn labels_and_change(model: &Model) -> BoxedStrategy<(Asker, Option<Change>)> {
     let any = askers(model).unwrap_or_else(|| Just(Asker::Labelled(Labels::new())).boxed());
     let unchanged = any.prop_map(|asker| (asker, None)).boxed();
-    let changed = copied_sources(model).into_iter().filter_map(|source| {
+    let secrets = copied_sources(model).into_iter().filter(|source| source.is_secret());
+    let changed = secrets.filter_map(|source| {
         let updated = targets_of(model, source).into_iter().filter(|target| target.never_updates().is_none());
         let ways: Vec<Asker> = updated.flat_map(Target::asking_labels).map(Asker::Labelled).collect();
         let values = generate::values_of(model, source, &model.sources.get(source)?.keys);

@@ -306,12 +306,14 @@ async fn judge(
     let source = &episode.rotation.source;
     for live in lives.iter_mut().filter(|live| live.observation.outcome == Outcome::Held) {
         let copy = key(&live.dependent.namespace, &live.dependent.target.secret);
-        let here = [key(&source.namespace, &source.name), copy];
-        if let Some(missing) = here.iter().find(|key| !stored.contains(*key)) {
+        let raw_source = source.is_secret().then(|| key(&source.namespace, &source.name));
+        if let Some(missing) = raw_source.iter().chain([&copy]).find(|key| !stored.contains(*key)) {
             live.observation.outcome = Outcome::Unknown(format!("etcd holds nothing at {missing}"));
             continue;
         }
-        live.observation.count("raw source");
+        if raw_source.is_some() {
+            live.observation.count("raw source");
+        }
         live.observation.count("raw copy");
         live.observation.reach(live.dependent.target);
         let control = format!("{CONFIG_MAPS}{}/{}", live.dependent.namespace, control_name(live.id));

@@ -19,7 +19,7 @@ use credence_core::overlay_field::OverlayField;
 use credence_model::applied;
 use credence_model::config::{Bundle, SourceRef};
 use credence_model::model::Model;
-use credence_model::overlay::{self, Server};
+use credence_model::overlay::{self, Server, StandInServer};
 use credence_model::values::Values;
 use credence_programs::dirs;
 use credence_programs::esoctl::TemplateEngine;
@@ -48,6 +48,7 @@ use crate::stop::Stop;
 use crate::supplies::{ConsumerSupply, Gates, Need, Supplies};
 use crate::testbed::namespaces::Namespaces;
 use crate::testbed::sources::SourceError;
+use crate::testbed::stores::Backends;
 use crate::testbed::{TestBed, deploy, leftovers};
 use crate::{generate, side_by_side};
 
@@ -56,7 +57,7 @@ mod inputs;
 mod kind;
 mod name;
 
-use cluster::{attach, open_gates};
+use cluster::{attach, open_gates, stand_in};
 use inputs::{control_plane, digest, endpoints, replay_flags};
 use kind::{Kind, find_engine};
 use name::run_name;
@@ -172,13 +173,17 @@ impl Session {
         }
 
         let timer = PhaseTimer::begin(events.as_ref(), "deploy");
+        let stand_in = stand_in(&cluster, &manifests).await?;
         let gates = match needs(&options, Need::StoreProxies) {
-            true => open_gates(&cluster, &manifests).await?,
+            true => open_gates(&cluster, &manifests, stand_in.as_deref()).await?,
             false => Gates::new(),
         };
         let server = Server {
             url: cluster.description.url_for_operator.clone(),
             gates: gates.iter().map(|(store, gate)| (store.clone(), gate.url())).collect(),
+            stand_in: stand_in
+                .as_ref()
+                .map(|server| StandInServer { url: server.url(), certificate: server.authority().certificate() }),
         };
         let mut overlay = overlay::apply(&mut manifests, &server, options.time);
         overlay.extend(overlay::apply_identities(&mut manifests, &written.intended.identities, &operator::user()));
@@ -209,7 +214,8 @@ impl Session {
         for note in notes.into_iter().chain(unreadable.iter().map(|unreadable| format!("not judged: {unreadable}"))) {
             events.note(&note);
         }
-        let mut env = TestBed::new(cluster, observer, model, Namespaces::new(&name));
+        let backends = stand_in.into_iter().fold(Backends::default(), Backends::standing_in);
+        let mut env = TestBed::new(cluster, observer, model, Namespaces::new(&name), backends);
         env.templates = Some(TemplateEngine::new(programs.path(Part::Esoctl), &template_directory));
         env.model.untouchable = env.cluster.supports(Capability::Outages).err().map(str::to_owned);
         let own_directory = own_directory.map(Arc::new);

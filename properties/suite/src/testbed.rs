@@ -19,6 +19,7 @@ use kube::Client;
 use crate::schedule::MOST_NAMESPACES;
 use crate::testbed::namespaces::Namespaces;
 use crate::testbed::sources::Sources;
+use crate::testbed::stores::Backends;
 
 pub(crate) mod background;
 pub mod bindings;
@@ -31,6 +32,7 @@ pub mod operator_resync;
 pub mod rotation;
 pub mod settle;
 pub mod sources;
+pub mod stores;
 pub mod tenant;
 
 /// How long nothing may change before an absence is believed, after the case's positive twin has been served.
@@ -67,8 +69,8 @@ pub struct TestBed {
 
 impl TestBed {
     /// Puts the parts together.
-    pub fn new(cluster: Cluster, observer: Observer, model: Model, namespaces: Namespaces) -> Self {
-        let sources = Sources::new(model.sources.keys().cloned());
+    pub fn new(cluster: Cluster, observer: Observer, model: Model, namespaces: Namespaces, backends: Backends) -> Self {
+        let sources = Sources::new(model.sources.keys().cloned(), backends);
         Self { cluster: Arc::new(cluster), observer: Arc::new(observer), model, sources, namespaces, templates: None }
     }
 

@@ -40,12 +40,6 @@ fn also(kinds: &[&str]) -> BTreeSet<String> {
 #[case::pushes("external-secrets.io/v1alpha1", "PushSecret", "", "write into stores")]
 #[case::cluster_pushes("external-secrets.io/v1alpha1", "ClusterPushSecret", "", "write into stores")]
 #[case::stores_of_vault("external-secrets.io/v1", "SecretStore", "spec: { provider: { vault: {} } }", "provider vault")]
-#[case::stores_of_aws(
-    "external-secrets.io/v1",
-    "ClusterSecretStore",
-    "spec: { provider: { aws: {} } }",
-    "provider aws"
-)]
 #[case::stores_of_webhooks("external-secrets.io/v1", "SecretStore", "spec: { provider: { webhook: {} } }", "webhook")]
 #[case::stores_by_kubeconfig(
     "external-secrets.io/v1",
@@ -88,6 +82,7 @@ fn what_runs_reaches_out_or_is_not_known_is_left_out(
 #[case("external-secrets.io/v1", "ExternalSecret", "spec: { secretStoreRef: { name: elsewhere } }")]
 #[case("external-secrets.io/v1", "SecretStore", "spec: { provider: { kubernetes: {}, vault: null } }")]
 #[case("external-secrets.io/v1", "ClusterSecretStore", "spec: { provider: { fake: {} } }")]
+#[case("external-secrets.io/v1", "ClusterSecretStore", "spec: { provider: { aws: {} } }")]
 #[case("generators.external-secrets.io/v1alpha1", "Password", "")]
 #[case("generators.external-secrets.io/v1alpha1", "ClusterGenerator", "spec: { kind: UUID }")]
 fn what_distributes_is_applied(#[case] api_version: &str, #[case] kind: &str, #[case] rest: &str) {
@@ -106,8 +101,8 @@ fn a_kind_that_is_asked_for_is_applied_unless_it_reaches_outside() {
 #[rstest]
 #[case::its_store("spec: { secretStoreRef: { name: vault } }", "SecretStore vault")]
 #[case::the_store_of_a_value(
-    "spec: { data: [{ sourceRef: { storeRef: { name: aws, kind: ClusterSecretStore } } }] }",
-    "ClusterSecretStore aws"
+    "spec: { data: [{ sourceRef: { storeRef: { name: elsewhere, kind: ClusterSecretStore } } }] }",
+    "ClusterSecretStore elsewhere"
 )]
 #[case::a_generator(
     "spec: { dataFrom: [{ sourceRef: { generatorRef: { kind: GCRAccessToken, name: gcr } } }] }",
@@ -119,8 +114,8 @@ fn what_names_something_left_out_is_left_out_too(#[case] spec: &str, #[case] mis
         "apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: { name: vault, namespace: b }\n\
          spec: { provider: { vault: {} } }"
             .to_owned(),
-        "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: { name: aws }\n\
-         spec: { provider: { aws: {} } }"
+        "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: { name: elsewhere }\n\
+         spec: { provider: { kubernetes: { authRef: { name: kubeconfig } } } }"
             .to_owned(),
         "apiVersion: generators.external-secrets.io/v1alpha1\nkind: GCRAccessToken\nmetadata: { name: gcr, namespace: b }"
             .to_owned(),

@@ -95,12 +95,4 @@ pub enum BundleError {
         /// The store.
         store: String,
     },
-    /// A used store reads something else than Kubernetes Secrets.
-    #[error("{place} has no kubernetes provider, and {user} uses it")]
-    NotKubernetes {
-        /// The store.
-        place: Box<Place>,
-        /// The object that uses it.
-        user: Box<Place>,
-    },
 }

@@ -16,8 +16,8 @@ mod template;
 
 pub(crate) use data::EntrySource;
 pub use data::{
-    ConflictPolicy, DataEntry, DataFrom, DecodingStrategy, Find, FindName, MergeStrategy, MetadataPolicy,
-    PriorityPolicy, RemoteRef, Rewrite, RewriteMerge, RewriteRegexp, RewriteTransform,
+    ConflictPolicy, ConversionStrategy, DataEntry, DataFrom, DecodingStrategy, Find, FindName, MergeStrategy,
+    MetadataPolicy, PriorityPolicy, RemoteRef, Rewrite, RewriteMerge, RewriteRegexp, RewriteTransform,
 };
 pub use template::{
     DataTemplate, MergePolicy, SecretTemplate, TemplateFrom, TemplateItem, TemplateObject, TemplateScope,

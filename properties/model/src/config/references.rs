@@ -1,4 +1,4 @@
-//! Every store that an ExternalSecret names must be there, and must be one whose sources the suite can make.
+//! Every store that an ExternalSecret names must be there, and be central.
 
 use super::{Bundle, BundleError, ExternalSecretSpec, Place, StoreRef};
 
@@ -6,7 +6,7 @@ pub(super) fn check(bundle: &Bundle) -> Result<(), BundleError> {
     for distributed in &bundle.cluster_external_secrets {
         let spec = &distributed.spec.external_secret_spec;
         require_stores(bundle, &distributed.place, spec)?;
-        require_sources(bundle, &distributed.place, spec)?;
+        require_central_stores(&distributed.place, spec)?;
     }
     for plain in &bundle.external_secrets {
         require_stores(bundle, &plain.place, &plain.spec)?;
@@ -34,8 +34,8 @@ fn require_stores(bundle: &Bundle, place: &Place, spec: &ExternalSecretSpec) -> 
     Ok(())
 }
 
-/// Refuses a distributed spec whose values come from anywhere but Secrets behind central stores.
-fn require_sources(bundle: &Bundle, place: &Place, spec: &ExternalSecretSpec) -> Result<(), BundleError> {
+/// Refuses a distributed spec whose values come through anything but central stores.
+fn require_central_stores(place: &Place, spec: &ExternalSecretSpec) -> Result<(), BundleError> {
     for (field, store) in store_refs(spec) {
         if !store.is_central() {
             return Err(BundleError::NotACentralStore {
@@ -43,12 +43,6 @@ fn require_sources(bundle: &Bundle, place: &Place, spec: &ExternalSecretSpec) ->
                 field,
                 kind: store.kind.clone(),
                 store: store.name.clone(),
-            });
-        }
-        if let Some(store) = bundle.stores.get(&store.name).filter(|store| store.kubernetes.is_none()) {
-            return Err(BundleError::NotKubernetes {
-                place: Box::new(store.place.clone()),
-                user: Box::new(place.clone()),
             });
         }
     }

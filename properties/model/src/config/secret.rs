@@ -1,7 +1,6 @@
 //! Secrets of the core group, with their values out of sight.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,21 +13,6 @@ use super::{BundleError, Place, typed};
 
 /// The type of a Secret that names none.
 pub const OPAQUE: &str = "Opaque";
-
-/// The Secret that a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SourceRef {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl fmt::Display for SourceRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
 
 /// A Secret as the configuration writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,8 +7,29 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::external_secret::name_in;
-use super::{BundleError, Place, read_spec};
+use super::{BundleError, Place, RemoteRef, SourceRef, read_spec};
 use crate::selector::{LabelSelector, NAME_LABEL};
+
+mod kubernetes;
+mod names;
+mod searches;
+mod stand_in;
+
+pub use kubernetes::{KubernetesProvider, ServiceAccountRef};
+pub use stand_in::{STANDS_IN_FOR, StandIn, found_key, is_found, stood_in_provider};
+
+/// What the provider of a store means, for those who need not know which it is. A provider is a file in this folder.
+pub trait StoreSemantics {
+    /// Where a value is that is read through the store.
+    fn locate(&self, remote: &RemoteRef) -> SourceRef;
+
+    /// The ServiceAccount that the store reads as, if it reads as one.
+    fn account(&self) -> Option<&ServiceAccountRef>;
+
+    /// The field of the store that is not as it is written where it is tested, with what stands in and which claims that leaves
+    /// unjudged; none if it reads what it reads at home.
+    fn unjudged(&self) -> Option<(String, String)>;
+}
 
 /// A ClusterSecretStore, or a SecretStore, which serves its own namespace alone.
 #[derive(Debug, Clone)]
@@ -21,6 +42,8 @@ pub struct ClusterSecretStore {
     pub object: Value,
     /// How it reads Secrets; `None` if it reads something else.
     pub kubernetes: Option<KubernetesProvider>,
+    /// What stands in for its provider, if that is another one.
+    pub stand_in: Option<StandIn>,
     /// Which namespaces may use it; one match is enough, and an empty list lets everyone. A SecretStore has none.
     pub conditions: Vec<StoreCondition>,
     /// The class of the controllers that process it; any does if it is empty.
@@ -62,6 +85,14 @@ impl ClusterSecretStore {
         store
     }
 
+    /// What its provider means; none if it names none, which the API server refuses.
+    pub fn semantics(&self) -> Option<&dyn StoreSemantics> {
+        match (&self.kubernetes, &self.stand_in) {
+            (Some(kubernetes), _) => Some(kubernetes),
+            (None, stand_in) => stand_in.as_ref().map(|stand_in| stand_in as &dyn StoreSemantics),
+        }
+    }
+
     /// Why nothing can be read through it where it is tested, if nothing can be, for reasons that are no fault of it.
     ///
     /// Source: `ShouldProcessStore` (pkg/controllers/secretstore/common.go) for the class.
@@ -71,6 +102,9 @@ impl ClusterSecretStore {
                 "it is for controllers of class {:?}, and the one that is tested is of none",
                 self.controller
             ));
+        }
+        if let Some(stand_in) = &self.stand_in {
+            return stand_in.unusable();
         }
         let foreign = self.kubernetes.as_ref()?.foreign_authentication()?;
         Some(format!("{foreign} is for another API server than that of the test"))
@@ -85,55 +119,6 @@ impl ClusterSecretStore {
     pub fn admits(&self, labels: &Labels) -> bool {
         self.conditions.is_empty() || self.conditions.iter().any(|condition| condition.admits(labels))
     }
-}
-
-/// How a store reads Kubernetes Secrets.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct KubernetesProvider {
-    /// The namespace of the sources.
-    #[serde(default = "default_namespace")]
-    pub remote_namespace: String,
-    /// How the store authenticates.
-    #[serde(default)]
-    auth: Auth,
-    #[serde(default)]
-    auth_ref: Option<Value>,
-}
-
-impl KubernetesProvider {
-    /// The ServiceAccount that the store reads as, if it authenticates as one.
-    pub fn service_account(&self) -> Option<&ServiceAccountRef> {
-        self.auth.service_account.as_ref()
-    }
-
-    /// The field with a credential of one API server, if it authenticates by that.
-    fn foreign_authentication(&self) -> Option<&'static str> {
-        let fields = [("authRef", &self.auth_ref), ("auth.cert", &self.auth.cert), ("auth.token", &self.auth.token)];
-        fields.into_iter().find(|(_, value)| value.is_some()).map(|(field, _)| field)
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Auth {
-    service_account: Option<ServiceAccountRef>,
-    cert: Option<Value>,
-    token: Option<Value>,
-}
-
-/// The ServiceAccount of a store.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct ServiceAccountRef {
-    /// Its name.
-    pub name: String,
-    /// Its namespace; without one, the store takes the account of this name in each target namespace.
-    pub namespace: Option<String>,
-}
-
-/// The CRD's default for `remoteNamespace`.
-fn default_namespace() -> String {
-    "default".to_owned()
 }
 
 /// One of the conditions of a store; any of its parts admits a namespace.
@@ -187,6 +172,7 @@ pub(super) fn read(manifest: &Manifest) -> Result<ClusterSecretStore, BundleErro
         name: store_key(manifest),
         place: Place::of(manifest),
         object: manifest.object.clone(),
+        stand_in: spec.provider.kubernetes.is_none().then(|| StandIn::of(manifest)).flatten(),
         kubernetes: spec.provider.kubernetes,
         conditions,
         controller: spec.controller,

@@ -33,6 +33,7 @@ pub(super) fn model(bundle: &Bundle) -> Model {
             reads::source_ref(bundle, store, remote)
         });
     }
+    reads::fill_in(bundle, &mut sources, distributions.iter().map(|distribution| distribution.spec));
     let mut targets = Vec::new();
     for distribution in &distributions {
         let (target, notes) = target(bundle, &sources, distribution);
@@ -139,8 +140,7 @@ fn kept(bundle: &Bundle, distribution: &Distribution<'_>) -> Kept {
     if distribution.spec.target.creation_policy != CreationPolicy::Merge {
         return Kept::default();
     }
-    let secret =
-        |namespace: String| bundle.secrets.get(&SourceRef { namespace, name: distribution.secret().to_owned() });
+    let secret = |namespace: String| bundle.secrets.get(&SourceRef::secret(namespace, distribution.secret()));
     let names = distribution.only_namespaces().unwrap_or_default();
     let Some(secrets) = names.into_iter().map(secret).collect::<Option<Vec<_>>>() else { return Kept::default() };
     Kept {

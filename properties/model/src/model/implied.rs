@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::remote::is_key;
 use super::templates::Templates;
 use super::{Source, hints};
-use crate::config::{Bundle, DataFrom, ExternalSecretSpec, MetadataPolicy, OPAQUE, RemoteRef, SourceRef, StoreRef};
+use crate::config::{
+    Bundle, DataFrom, ExternalSecretSpec, MetadataPolicy, OPAQUE, RemoteRef, SourceRef, StandIn, StoreRef,
+};
 
 /// Adds the keys that the ExternalSecret of `object`, with this `spec`, needs of sources that are in no manifest. `source_ref`
 /// gives the Secret to which a reference leads.
@@ -21,13 +23,18 @@ pub(super) fn add_keys(
     for entry in spec.data.iter().filter(|entry| entry.remote_ref.property.is_none() && reads_values(&entry.remote_ref))
     {
         let Some(store) = spec.store_of(entry.source_ref.as_ref()) else { continue };
+        let source = source_ref(store, &entry.remote_ref);
+        // A key at a provider that nobody reads by its properties is one value, whatever its readers make of it.
+        if !source.is_secret() && sources.get(&source).is_none_or(|source| source.keys.is_empty()) {
+            continue;
+        }
         let members = templates.members(&entry.secret_key).filter(|name| is_key(name)).map(str::to_owned);
-        add(bundle, sources, &source_ref(store, &entry.remote_ref), members);
+        add(bundle, sources, &source, members);
     }
     let extracted = || {
         spec.data_from.iter().filter_map(|entry| {
             let (store, extract) = (spec.store_of(entry.source_ref.as_ref())?, entry.extract.as_ref()?);
-            is_whole(entry, extract).then(|| source_ref(store, extract))
+            (is_whole(entry, extract) && StandIn::search_of(extract).is_none()).then(|| source_ref(store, extract))
         })
     };
     let unknown: Vec<SourceRef> = extracted().filter(|source| !bundle.secrets.contains_key(source)).collect();

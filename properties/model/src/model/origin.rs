@@ -109,8 +109,10 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((source, key)) = self.source_key() {
-            return write!(f, "{key} of {source}");
+        match self.source_key() {
+            Some((source, "")) => return write!(f, "{source}"),
+            Some((source, key)) => return write!(f, "{key} of {source}"),
+            None => {}
         }
         match self {
             Self::Value { source, key } => write!(f, "{key} of {source}"),
@@ -238,7 +240,7 @@ mod tests {
     use crate::values::World;
 
     fn source(name: &str) -> SourceRef {
-        SourceRef { namespace: "central".to_owned(), name: name.to_owned() }
+        SourceRef::secret("central", name)
     }
 
     /// Sources by name, each with its values by key.

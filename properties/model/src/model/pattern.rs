@@ -56,7 +56,7 @@ fn pattern(bundle: &Bundle, distributed: &ClusterExternalSecret) -> Option<Patte
         store: store.object.clone(),
         account: written.object.clone(),
         rights,
-        source: SourceRef { namespace: provider.remote_namespace.clone(), name: source.clone() },
+        source: SourceRef::secret(&provider.remote_namespace, source),
     })
 }
 

@@ -98,6 +98,10 @@ impl Model {
         let Some(own) = self.sources.get(source) else { return Default::default() };
         let mut kinds: BTreeMap<String, ValueKind> =
             own.keys.iter().filter_map(|key| Some((key.clone(), hints::required(&own.secret_type, key)?))).collect();
+        if !source.is_secret() {
+            // A provider holds texts.
+            kinds.extend(own.keys.iter().map(|key| (key.clone(), ValueKind::Text)));
+        }
         let mut unreadable = Vec::new();
         let readers = || self.targets.iter().filter(|target| target.sources().contains(source));
         for target in readers() {

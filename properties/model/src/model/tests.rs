@@ -10,6 +10,7 @@ use crate::selector::{OptIn, opt_ins};
 
 mod content;
 mod plain;
+mod providers;
 mod switches;
 
 /// Two stores over one namespace: `open` for everyone, `guarded` for labelled namespaces and `team-*`.
@@ -71,7 +72,7 @@ fn set(keys: &[&str]) -> BTreeSet<String> {
 }
 
 fn source(namespace: &str, name: &str) -> SourceRef {
-    SourceRef { namespace: namespace.into(), name: name.into() }
+    SourceRef::secret(namespace, name)
 }
 
 fn known(keys: &[&str], secret_type: &str) -> Source {

@@ -39,7 +39,7 @@ fn model(parts: &[String]) -> Model {
 }
 
 fn source() -> SourceRef {
-    SourceRef { namespace: "central".to_owned(), name: "src".to_owned() }
+    SourceRef::secret("central", "src")
 }
 
 /// Kinds by key, as `Debug` writes them.

@@ -164,7 +164,7 @@ impl State {
             bound,
             problems: counts.problems,
         });
-        let sources = self.model.sources.keys();
+        let sources = self.model.secret_sources();
         let sources = sources.map(|source| {
             let known = self.sources.get(&source.namespace, &source.name);
             (source, known.map(|known| known.written))

@@ -270,7 +270,7 @@ impl State {
     }
 
     fn is_source(&self, namespace: &str, name: &str) -> bool {
-        self.model.sources.contains_key(&SourceRef { namespace: namespace.to_owned(), name: name.to_owned() })
+        self.model.sources.contains_key(&SourceRef::secret(namespace, name))
     }
 
     fn source(&mut self, meta: &ObjectMeta, exists: bool, now: Timestamp) {

@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn tokens_alone_are_issued_where_no_user_name_travels() {
-        let source = SourceRef { namespace: "central".to_owned(), name: "pat".to_owned() };
+        let source = SourceRef::secret("central", "pat");
         let keys = BTreeSet::from(["token".to_owned()]);
         let passwords = |with_names| {
             let strategy = strategy(&source, &keys, with_names).unwrap();

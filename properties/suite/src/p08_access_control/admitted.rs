@@ -95,7 +95,7 @@ impl Trial<'_> {
     /// Whether a source can be read with a token.
     async fn opens(&self, token: &Credential) -> Result<bool, AccessError> {
         let client = self.env.cluster.client_with_token(&agent(self.id), token).await.map_err(AccessError::Client)?;
-        for source in self.scene.model.sources.keys() {
+        for source in self.scene.model.secret_sources() {
             let path = format!("{}/{}", collection(CORE, Some(&source.namespace), "secrets"), source.name);
             let reply = Call::get(path).send(&client).await.map_err(request("use a token"))?;
             if reply.answer == Answer::Admitted {

@@ -54,7 +54,8 @@ impl Aim {
     }
 
     fn among<'a>(&self, model: &'a Model, wanted: impl Fn(&SourceRef, &str) -> bool) -> Option<Goal<'a>> {
-        let meant = |source: &SourceRef| self.among.is_empty() || self.among.contains(source);
+        // What a provider has, no tenant can reach but through its store.
+        let meant = |source: &SourceRef| source.is_secret() && (self.among.is_empty() || self.among.contains(source));
         let keys = |source: &'a SourceRef, about: &'a Source| -> Vec<&'a String> {
             about.keys.iter().filter(|key| wanted(source, key)).collect()
         };
@@ -88,7 +89,7 @@ pub(super) fn sources_of<'a>(model: &'a Model, store: &str) -> BTreeSet<&'a Sour
 
 /// Any aim, half of them at one of the sources that `model` has.
 pub(super) fn aim(model: &Model) -> BoxedStrategy<Aim> {
-    let known: Vec<SourceRef> = model.sources.keys().cloned().collect();
+    let known: Vec<SourceRef> = model.secret_sources().cloned().collect();
     let among = prop_oneof![Just(Vec::new()), Just(known)];
     (pick(), pick(), pick(), any::<bool>(), among)
         .prop_map(|(source, key, store, fitting, among)| Aim { source, key, store, fitting, among })

@@ -71,6 +71,11 @@ pub(super) fn entitled(model: &Model, namespace: &str, labels: &Labels) -> BTree
                 let sources = model.sources.keys().filter(|source| source.namespace == *namespace);
                 entitled.extend(sources.flat_map(|source| all_of(model, source)));
             }
+            let stood_in: BTreeSet<&str> =
+                target.stores.iter().filter_map(|store| Some(store.stand_in.as_ref()?.store.as_str())).collect();
+            let of_these = |source: &&SourceRef| source.at.as_ref().is_some_and(|at| stood_in.contains(&*at.store));
+            let sources = model.sources.keys().filter(of_these);
+            entitled.extend(sources.flat_map(|source| all_of(model, source)));
         }
     }
     entitled
@@ -135,7 +140,7 @@ spec:
         let manifests = parse_documents(Path::new("a.yaml"), CONFIGURATION).unwrap();
         let model = Model::derive(&Bundle::from_manifests(manifests).unwrap());
         let of = |key: &str| entitled(&model, "n", &Labels::from([(key.to_owned(), "true".to_owned())]));
-        let source = SourceRef { namespace: "central".into(), name: "source".into() };
+        let source = SourceRef::secret("central", "source");
         assert_eq!(of("one"), [(source, "a".to_owned())].into());
         assert_eq!(of("two"), BTreeSet::new());
         assert_eq!(of("three"), BTreeSet::new());

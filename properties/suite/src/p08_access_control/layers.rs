@@ -170,10 +170,10 @@ impl Trial<'_> {
         own: &BTreeSet<&SourceRef>,
     ) -> Result<(), AccessError> {
         let route = Route::StoreAccount;
-        let others = self.scene.model.sources.keys().filter(|source| !own.contains(source));
+        let others = self.scene.model.secret_sources().filter(|source| !own.contains(source));
         let mut calls: Vec<(String, Call)> =
             others.map(|other| (format!("read {other}"), Call::get(at(other)))).collect();
-        let private = |namespace: &str| SourceRef { namespace: namespace.to_owned(), name: self.scene.private() };
+        let private = |namespace: &str| SourceRef::secret(namespace, self.scene.private());
         for tenant in [self.scene.mine, self.scene.neighbour].map(private) {
             calls.push((format!("read {tenant}"), Call::get(at(&tenant))));
         }

@@ -239,7 +239,7 @@ impl Trial<'_> {
         let scene = &self.scene;
         let mut namespaces = BTreeSet::from([scene.mine, scene.neighbour, operator::NAMESPACE]);
         namespaces.extend(["default", "kube-system"]);
-        namespaces.extend(scene.model.sources.keys().map(|source| source.namespace.as_str()));
+        namespaces.extend(scene.model.secret_sources().map(|source| source.namespace.as_str()));
         let search = reach::search(&self.tenant.client, self.kinds, &namespaces, &self.scan).await?;
         self.observation.add_context("object searched", search.objects as u64);
         if !search.found.iter().any(|(name, _)| name == OWN_VALUE) {

@@ -49,7 +49,8 @@ pub(super) struct People {
     tenant_account: String,
     agent: String,
     namespace: String,
-    source: SourceRef,
+    /// None if no source of the case is a Secret.
+    source: Option<SourceRef>,
 }
 
 impl People {
@@ -60,7 +61,7 @@ impl People {
         tenant: &Tenant,
         targets: impl Iterator<Item = &'a Target>,
     ) -> Result<Self, Observation> {
-        let source = targets.flat_map(Target::sources).next().cloned();
+        let source = targets.flat_map(Target::sources).find(|source| source.is_secret()).cloned();
         let administrator = env.client_for(id);
         let reviews: Api<SelfSubjectReview> = Api::all(administrator.clone());
         let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await?;
@@ -74,7 +75,7 @@ impl People {
             tenant_account: tenant.name.clone(),
             agent: agent(id),
             namespace: tenant.namespace.clone(),
-            source: source.ok_or_else(|| Observation::unknown("the case has no source"))?,
+            source,
         })
     }
 
@@ -89,7 +90,9 @@ impl People {
     ) -> Result<Deeds, Observation> {
         let mut deeds = Deeds { facts: Vec::new(), values: Vec::new() };
         let mut made = Made::default();
-        for operation in operations {
+        // What a provider has is no Secret of the cluster, and not in its log.
+        let can_be_tried = |operation: &&Operation| operation.place == Place::Own || self.source.is_some();
+        for operation in operations.iter().filter(can_be_tried) {
             let value = Credential::random();
             let code = self.carry_out(*operation, &value).await?;
             deeds.values.push(value);
@@ -151,7 +154,10 @@ impl People {
     fn object<'a>(&'a self, operation: &'a Operation) -> (&'a str, &'a str) {
         match operation.place {
             Place::Own => (&self.namespace, operation.name),
-            Place::Source => (&self.source.namespace, &self.source.name),
+            Place::Source => match &self.source {
+                Some(source) => (&source.namespace, &source.name),
+                None => (&self.namespace, operation.name),
+            },
         }
     }
 

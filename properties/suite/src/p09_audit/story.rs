@@ -166,7 +166,7 @@ fn reads_of(target: &Target) -> BTreeMap<(&str, &str), usize> {
     };
     let entries = [named("data", "remoteRef"), named("dataFrom", "extract")].concat();
     let times = |source: &SourceRef| entries.iter().filter(|name| **name == source.name).count().max(1);
-    let sources = target.sources().into_iter();
+    let sources = target.sources().into_iter().filter(|source| source.is_secret());
     sources.map(|source| ((source.namespace.as_str(), source.name.as_str()), times(source))).collect()
 }
 

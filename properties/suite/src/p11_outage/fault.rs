@@ -127,6 +127,8 @@ impl Kind {
                     provider.service_account().is_some_and(|account| account.namespace.is_some())
                 })
             }),
+            // The answer that has nothing in it is one of an API server.
+            Self::EmptyAnswer => target.stores.iter().all(|store| store.kubernetes.is_some()),
             _ => true,
         }
     }

@@ -81,7 +81,12 @@ fn other_type(target: &Target) -> Option<Value> {
     let mut data = BTreeMap::new();
     for (role, property) in &roles {
         let field = target.fields.iter().find(|field| field.property.as_deref() == Some(property))?;
-        data.insert(key(role), format!("{{{{ index . \"{}\" }}}}", field.secret_key));
+        // What a key at a provider is called need be no key of a Secret.
+        let name = match role {
+            Role::Other(_) if !field.source.is_secret() => field.secret_key.clone(),
+            role => key(role),
+        };
+        data.insert(name, format!("{{{{ index . \"{}\" }}}}", field.secret_key));
     }
     let has = |role| roles.contains_key(&role);
     let own = match target.secret_type.as_str() {

@@ -141,7 +141,8 @@ fn read_through(spec: &mut Value, run: &str, namespace: Option<&str>) {
 
 /// What the ClusterExternalSecret promises, by the same rules as those of the configuration.
 fn derive(model: &Model, run: &str, object: &Value) -> Result<Target, BundleError> {
-    let sources = model.sources.iter().map(|(reference, source)| {
+    let secrets = model.sources.iter().filter(|(reference, _)| reference.is_secret());
+    let sources = secrets.map(|(reference, source)| {
         let keys: serde_json::Map<String, Value> = source.keys.iter().map(|key| (key.clone(), json!(""))).collect();
         json!({ "apiVersion": "v1", "kind": "Secret", "type": source.secret_type, "stringData": keys,
             "metadata": { "name": reference.name, "namespace": reference.namespace } })

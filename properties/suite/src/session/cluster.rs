@@ -2,23 +2,43 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use credence_cluster::cluster::{Cluster, ControlPlaneFiles};
 use credence_cluster::faults::proxy::{Gate, GateError};
+use credence_cluster::stand_in::{StandIn, StandInError};
 use credence_core::manifest::Manifest;
-use credence_model::config::store_key;
+use credence_model::config::{stood_in_provider, store_key};
 
 use crate::options::UP;
 use crate::supplies::Gates;
 
-/// A gate for each store that reads Kubernetes Secrets.
-pub(super) async fn open_gates(cluster: &Cluster, manifests: &[Manifest]) -> Result<Gates, GateError> {
+/// What stands in for the providers of stores that are not Kubernetes; none if there is no such store.
+pub(super) async fn stand_in(cluster: &Cluster, manifests: &[Manifest]) -> Result<Option<Arc<StandIn>>, StandInError> {
+    let mut stores = manifests.iter().filter(|manifest| is_store(manifest));
+    match stores.any(|store| stood_in_provider(&store.object).is_some()) {
+        true => StandIn::start(cluster.description.host).await.map(|server| Some(Arc::new(server))),
+        false => Ok(None),
+    }
+}
+
+fn is_store(manifest: &Manifest) -> bool {
+    matches!(manifest.kind(), "ClusterSecretStore" | "SecretStore")
+}
+
+/// A gate for each store, in front of what has its sources.
+pub(super) async fn open_gates(
+    cluster: &Cluster,
+    manifests: &[Manifest],
+    stand_in: Option<&StandIn>,
+) -> Result<Gates, GateError> {
     let (mut gates, description) = (Gates::new(), &cluster.description);
-    let reads_kubernetes = |m: &&Manifest| m.object.pointer("/spec/provider/kubernetes").is_some();
-    let is_store = |m: &&Manifest| ["ClusterSecretStore", "SecretStore"].contains(&m.kind());
-    for store in manifests.iter().filter(is_store).filter(reads_kubernetes) {
-        let gate = Gate::open(&description.url, description.host, cluster.authority()).await?;
-        gates.insert(store_key(store), gate);
+    for store in manifests.iter().filter(|manifest| is_store(manifest)) {
+        let (url, authority) = match stand_in.filter(|_| stood_in_provider(&store.object).is_some()) {
+            Some(server) => (server.url(), Some(server.authority())),
+            None => (description.url.clone(), cluster.authority()),
+        };
+        gates.insert(store_key(store), Gate::open(&url, description.host, authority).await?);
     }
     Ok(gates)
 }

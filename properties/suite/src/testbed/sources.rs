@@ -16,17 +16,16 @@ use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::credential::Credential;
 use credence_model::config::SourceRef;
 use credence_model::values::Values;
-use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube::{Api, Client};
-use serde_json::{Value, json};
+use kube::Client;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use tokio::time::Instant;
 
+use crate::testbed::stores::{Backends, Made, StoreBackend, Writer};
+pub use crate::testbed::stores::{Part, Withdrawn};
+
 /// A source could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to {act} the source Secret {source_ref}")]
+#[error("failed to {act} the source {source_ref}")]
 pub struct SourceError {
     act: &'static str,
     source_ref: SourceRef,
@@ -37,6 +36,7 @@ pub struct SourceError {
 /// All sources of a configuration.
 pub struct Sources {
     all: BTreeMap<SourceRef, Source>,
+    backends: Backends,
 }
 
 /// One source: its values behind its lease, and those that it ever had.
@@ -68,12 +68,13 @@ pub struct ExclusiveLease {
     source: SourceRef,
     held: OwnedRwLockWriteGuard<Values>,
     history: Arc<Mutex<History>>,
+    backend: Arc<dyn StoreBackend>,
 }
 
 impl Sources {
     /// Starts with sources whose values are not known yet: the first slot writes them.
-    pub fn new(sources: impl IntoIterator<Item = SourceRef>) -> Self {
-        Self { all: sources.into_iter().map(|source| (source, Source::default())).collect() }
+    pub fn new(sources: impl IntoIterator<Item = SourceRef>, backends: Backends) -> Self {
+        Self { all: sources.into_iter().map(|source| (source, Source::default())).collect(), backends }
     }
 
     /// These sources under the same leases, and more whose values are not known yet.
@@ -81,7 +82,7 @@ impl Sources {
     pub fn with(&self, more: impl IntoIterator<Item = SourceRef>) -> Self {
         let mut all = self.all.clone();
         all.extend(more.into_iter().map(|source| (source, Source::default())));
-        Self { all }
+        Self { all, backends: self.backends.clone() }
     }
 
     /// The sources, in order.
@@ -123,7 +124,8 @@ impl Sources {
     pub async fn rotate(&self, source: &SourceRef) -> Option<ExclusiveLease> {
         let Source { values, history } = self.all.get(source)?;
         let held = Arc::clone(values).write_owned().await;
-        Some(ExclusiveLease { source: source.clone(), held, history: Arc::clone(history) })
+        let backend = self.backends.of(source);
+        Some(ExclusiveLease { source: source.clone(), held, history: Arc::clone(history), backend })
     }
 }
 
@@ -144,26 +146,6 @@ fn lock(history: &Mutex<History>) -> MutexGuard<'_, History> {
     history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is taken away of a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
-    /// All of it.
-    Whole,
-    /// One of its keys.
-    Key(String),
-    /// Labels, by their keys.
-    Labels(BTreeSet<String>),
-}
-
-/// A source, or a part of it, that was taken away, and what is needed to put it back: no values.
-#[derive(Debug)]
-pub struct Withdrawn {
-    part: Part,
-    secret_type: Option<String>,
-    labels: Option<BTreeMap<String, String>>,
-    annotations: Option<BTreeMap<String, String>>,
-}
-
 impl SharedLease {
     /// The present values of a source.
     pub fn values(&self, source: &SourceRef) -> Option<&Values> {
@@ -182,21 +164,22 @@ impl ExclusiveLease {
         &self.held
     }
 
-    /// Writes new values; gives the instant at which the API server had them.
+    /// Writes new values; gives the instant at which whoever is asked for them had them.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// When it refuses.
     pub async fn write(&mut self, client: &Client, manager: &str, values: &Values) -> Result<Instant, SourceError> {
         lock(&self.history).begin(values);
-        self.patch(client, manager, &json!({ "data": data(values) })).await.map_err(self.failed("write"))?;
+        let by = Writer { client, manager };
+        self.backend.write(by, &self.source, values).await.map_err(self.failed("write"))?;
         Ok(self.has(values))
     }
 
-    /// Writes the first values of a source, and makes it if nothing else has: a Secret that another operator or a person would
-    /// make is in no manifest.
+    /// Writes the first values of a source, and makes it if nothing else has: what another operator or a person would make is in
+    /// no manifest.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// When whoever is to have them refuses.
     pub async fn write_first(
         &mut self,
         client: &Client,
@@ -205,28 +188,13 @@ impl ExclusiveLease {
         values: &Values,
     ) -> Result<(), SourceError> {
         lock(&self.history).begin(values);
-        let found = self.api(client).get_metadata_opt(&self.source.name).await.map_err(self.failed("look for"))?;
-        let written = match found {
-            Some(_) => self.patch(client, FIELD_MANAGER, &json!({ "data": data(values) })).await,
-            None => {
-                let secret = json!({ "metadata": { "name": self.source.name, "labels": labels },
-                    "type": secret_type, "data": data(values) });
-                self.create(client, FIELD_MANAGER, secret).await
-            }
-        };
-        written.map_err(self.failed("write"))?;
+        let (by, made) = (Writer { client, manager: FIELD_MANAGER }, Made { labels, secret_type });
+        self.backend.write_first(by, &self.source, made, values).await.map_err(self.failed("write"))?;
         self.has(values);
         Ok(())
     }
 
-    async fn create(&self, client: &Client, manager: &str, secret: Value) -> Result<(), kube::Error> {
-        // An object of texts and bytes is a Secret.
-        let secret: Secret = serde_json::from_value(secret).expect("a well-formed Secret");
-        let params = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
-        self.api(client).create(&params, &secret).await.map(drop)
-    }
-
-    /// The API server has these values, as of now.
+    /// These values are there, as of now.
     fn has(&mut self, values: &Values) -> Instant {
         lock(&self.history).end();
         *self.held = values.clone();
@@ -236,26 +204,17 @@ impl ExclusiveLease {
     /// Takes the source, or a part of it, away until it is [put back](Self::put_back).
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// When that is refused.
     pub async fn withdraw(&self, client: &Client, manager: &str, part: Part) -> Result<Withdrawn, SourceError> {
-        let failed = |source| self.failed("take away")(source);
-        let Secret { metadata, type_, .. } = self.api(client).get(&self.source.name).await.map_err(failed)?;
-        let taken = match &part {
-            Part::Whole => self.api(client).delete(&self.source.name, &DeleteParams::default()).await.map(drop),
-            Part::Key(key) => self.patch(client, manager, &json!({ "data": { key: null } })).await,
-            Part::Labels(keys) => {
-                let labels: BTreeMap<&String, Value> = keys.iter().map(|key| (key, Value::Null)).collect();
-                self.patch(client, manager, &json!({ "metadata": { "labels": labels } })).await
-            }
-        };
-        taken.map_err(failed)?;
-        Ok(Withdrawn { part, secret_type: type_, labels: metadata.labels, annotations: metadata.annotations })
+        let by = Writer { client, manager };
+        let taken = self.backend.withdraw(by, &self.source, part, &self.held).await;
+        taken.map_err(self.failed("take away"))
     }
 
-    /// Puts back what was taken away, with new values; gives the instant at which the API server had them.
+    /// Puts back what was taken away, with new values; gives the instant at which whoever is asked for them had them.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// When it refuses.
     pub async fn put_back(
         &mut self,
         client: &Client,
@@ -264,30 +223,10 @@ impl ExclusiveLease {
         values: &Values,
     ) -> Result<Instant, SourceError> {
         lock(&self.history).begin(values);
-        let Withdrawn { part, secret_type, labels, annotations } = withdrawn;
-        let put = match part {
-            Part::Whole => {
-                let secret = json!({
-                    "metadata": { "name": self.source.name, "labels": labels, "annotations": annotations },
-                    "type": secret_type, "data": data(values) });
-                self.create(client, manager, secret).await
-            }
-            Part::Key(_) | Part::Labels(_) => {
-                let patch = json!({ "metadata": { "labels": labels }, "data": data(values) });
-                self.patch(client, manager, &patch).await
-            }
-        };
+        let by = Writer { client, manager };
+        let put = self.backend.put_back(by, &self.source, withdrawn, values).await;
         put.map_err(self.failed("put back"))?;
         Ok(self.has(values))
-    }
-
-    fn api(&self, client: &Client) -> Api<Secret> {
-        Api::namespaced(client.clone(), &self.source.namespace)
-    }
-
-    async fn patch(&self, client: &Client, manager: &str, patch: &Value) -> Result<(), kube::Error> {
-        let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
-        self.api(client).patch_metadata(&self.source.name, &params, &Patch::Merge(patch)).await.map(drop)
     }
 
     fn failed(&self, act: &'static str) -> impl FnOnce(kube::Error) -> SourceError + use<> {
@@ -296,17 +235,12 @@ impl ExclusiveLease {
     }
 }
 
-/// Values as the API server takes them.
-fn data(values: &Values) -> BTreeMap<&String, ByteString> {
-    values.iter().map(|(key, value)| (key, ByteString(value.expose().to_vec()))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn source(name: &str) -> SourceRef {
-        SourceRef { namespace: "central".to_owned(), name: name.to_owned() }
+        SourceRef::secret("central", name)
     }
 
     fn values(value: &str) -> Values {
@@ -319,7 +253,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_value_that_a_source_can_have_had_since_a_mark_is_known() {
-        let sources = Sources::new([source("a"), source("b")]);
+        let sources = Sources::new([source("a"), source("b")], Backends::default());
         let mut lease = sources.rotate(&source("a")).await.unwrap();
         let write = |lease: &mut ExclusiveLease, value: &str| {
             lock(&lease.history).begin(&values(value));
@@ -340,7 +274,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_sources_that_a_case_names_wait_for_a_rotation() {
-        let sources = Sources::new([source("a"), source("b")]);
+        let sources = Sources::new([source("a"), source("b")], Backends::default());
         let rotated = sources.rotate(&source("a")).await.unwrap();
         let kept = source("b");
         let shared = sources.share(&[&kept].into()).await;

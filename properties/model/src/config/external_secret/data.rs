@@ -2,7 +2,7 @@
 
 use credence_core::labels::Labels;
 use regex::Regex;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::StoreRef;
 
@@ -18,22 +18,52 @@ pub struct DataEntry {
 }
 
 /// Where a value is read.
-///
-/// `version` is not read: Secrets of Kubernetes have no versions, and the provider passes over it. Nor is
-/// `conversionStrategy`: keys of Secrets and their names have no character that it would replace.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RemoteRef {
-    /// The name of the source Secret.
+    /// The name of the source Secret, or the key at the provider.
     pub key: String,
-    /// The key in the source, or a path that begins with one; without it the value is the whole source as JSON.
+    /// The key in the source, or a path that begins with one; without it the value is the whole source: of a Secret, all of it
+    /// as JSON.
     pub property: Option<String>,
+    /// The version at the provider. Secrets of Kubernetes have none, and their provider passes over it.
+    pub version: Option<String>,
+    /// How characters of keys are replaced that no key of a Secret has.
+    #[serde(default)]
+    pub conversion_strategy: ConversionStrategy,
     /// Whether values are read.
     #[serde(default)]
     pub metadata_policy: MetadataPolicy,
     /// How values are decoded before any template.
     #[serde(default)]
     pub decoding_strategy: DecodingStrategy,
+}
+
+/// How characters of keys are replaced that no key of a Secret has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum ConversionStrategy {
+    /// Each by an underscore.
+    #[default]
+    Default,
+    /// Each by its number.
+    Unicode,
+}
+
+impl ConversionStrategy {
+    /// What a key becomes.
+    ///
+    /// Source: External Secrets Operator, `convert` (pkg/esutils/utils.go).
+    pub fn convert(self, key: &str) -> String {
+        let mut converted = String::with_capacity(key.len());
+        for letter in key.chars() {
+            match self {
+                _ if letter.is_alphabetic() || letter.is_numeric() || "-._".contains(letter) => converted.push(letter),
+                Self::Default => converted.push('_'),
+                Self::Unicode => converted.push_str(&format!("_U{:04x}_", u32::from(letter))),
+            }
+        }
+        converted
+    }
 }
 
 /// What is read of a source.
@@ -154,27 +184,34 @@ pub struct RewriteTransform {
     pub template: String,
 }
 
-/// A search for sources. Each one that is found becomes one value, the whole source as JSON, under the source's name.
+/// A search for sources. Each one that is found becomes one value, the whole source, under the source's name: a Secret as JSON.
 ///
-/// `path` is not read: the provider passes over it.
-///
-/// Source: `Client.GetAllSecrets` (pkg/provider/kubernetes/client.go), which looks at tags first.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// Source: `Client.GetAllSecrets` (pkg/provider/kubernetes/client.go), which looks at tags first, and passes over `path`.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Find {
-    /// Labels that a source must have.
+    /// Labels that a source must have, or tags at the provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Labels>,
     /// What a source's name must be like.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<FindName>,
+    /// Where the provider looks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// How characters of names are replaced that no key of a Secret has.
+    #[serde(default, skip_serializing)]
+    pub conversion_strategy: ConversionStrategy,
     /// How what was found is decoded.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     pub decoding_strategy: DecodingStrategy,
 }
 
 /// What the name of a source must be like.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct FindName {
     /// An expression that matches anywhere in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub regexp: Option<String>,
 }
 

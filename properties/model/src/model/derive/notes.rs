@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use credence_core::consumer::Consumer;
 
 use super::homes;
-use super::reads::{Note, store_refs, stores};
-use crate::config::{Bundle, ClusterSecretStore, Distribution};
+use super::reads::{Note, store_refs, stores, vain_search};
+use crate::config::{Bundle, ClusterSecretStore, Distribution, StoreSemantics};
 use crate::model::{NotJudged, Target};
 use crate::selector::effective_labels;
 
@@ -21,13 +21,13 @@ pub(super) fn obstacle(bundle: &Bundle, distribution: &Distribution<'_>) -> Opti
         let reason = unusable(bundle, distribution, store)?;
         Some(Note::new("secretStoreRef", format!("store {}: {reason}", store.name)))
     });
-    unusable.or_else(|| absent_template(bundle, distribution))
+    unusable.or_else(|| vain_search(bundle, distribution.spec)).or_else(|| absent_template(bundle, distribution))
 }
 
 /// Why a distribution gets nothing through a store where it is tested, if it does not.
 fn unusable(bundle: &Bundle, distribution: &Distribution<'_>, store: &ClusterSecretStore) -> Option<String> {
-    if store.kubernetes.is_none() {
-        return Some("it does not read Secrets of Kubernetes".to_owned());
+    if store.semantics().is_none() {
+        return Some("it names no provider".to_owned());
     }
     store
         .unusable()
@@ -132,7 +132,7 @@ pub(super) fn of_template(distribution: &Distribution<'_>, target: &Target) -> V
 /// The fields of a store on which no copy depends, or that cannot be as they are where it is tested.
 pub(super) fn of_store(store: &ClusterSecretStore) -> Vec<NotJudged> {
     const FIELDS: [(&str, &str); 3] = [
-        ("retrySettings", "the Kubernetes provider does not read it"),
+        ("retrySettings", "the Kubernetes provider does not read it, nor does a stand-in"),
         ("refreshInterval", "it says how often the store itself is looked at, and no copy depends on it"),
         ("provider.kubernetes.server.caBundle", "the API server of the test has another certificate"),
     ];
@@ -140,13 +140,9 @@ pub(super) fn of_store(store: &ClusterSecretStore) -> Vec<NotJudged> {
     let written = |field: &str| store.object.pointer(&format!("/spec/{}", field.replace('.', "/"))).is_some();
     let of_namespace = store.namespace().map(|_| &conditions);
     let there = FIELDS.iter().chain(of_namespace).filter(|(field, _)| written(field));
-    there
-        .map(|(field, reason)| NotJudged {
-            place: store.place.clone(),
-            target: None,
-            field: format!("spec.{field}"),
-            keys: BTreeSet::new(),
-            reason: (*reason).to_owned(),
-        })
-        .collect()
+    let there = there.map(|(field, reason)| (format!("spec.{field}"), (*reason).to_owned()));
+    let stood_in = store.semantics().and_then(StoreSemantics::unjudged);
+    let of_field =
+        |(field, reason)| NotJudged { place: store.place.clone(), target: None, field, keys: BTreeSet::new(), reason };
+    there.chain(stood_in).map(of_field).collect()
 }

@@ -2,18 +2,18 @@
 //!
 //! Source: External Secrets Operator, `GetProviderSecretData`
 //! (pkg/controllers/externalsecret/externalsecret_controller_secret.go): `dataFrom` in order, of each entry first the values,
-//! then `rewrite`, then `decodingStrategy`; then `data`, which wins. Neither `conversionStrategy`, `version` nor `find.path` does
-//! anything here: keys and names of Kubernetes have no character to convert, and the provider passes over the others.
+//! then `rewrite` or else `conversionStrategy`, then `decodingStrategy`; then `data`, which wins. Keys and names of Kubernetes have
+//! no character to convert, and its provider passes over `version` and `find.path`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rewrite;
 use crate::config::{
-    Bundle, ClusterSecretStore, DataFrom, EntrySource, ExternalSecretSpec, Find, MetadataPolicy, OPAQUE, RemoteRef,
-    SourceRef, StoreRef,
+    Bundle, ClusterSecretStore, ConversionStrategy, DataFrom, EntrySource, ExternalSecretSpec, Find, MetadataPolicy,
+    OPAQUE, RemoteRef, SourceRef, StandIn, StoreRef, is_found,
 };
 use crate::model::remote::key_of;
-use crate::model::{Field, Origin, Source};
+use crate::model::{Field, Origin, Source, WHOLE};
 
 /// What a spec reads.
 #[derive(Default)]
@@ -45,6 +45,9 @@ impl Note {
     }
 }
 
+/// Why what `metadataPolicy: Fetch` reads at a provider is not judged.
+const OF_TAGS: &str = "metadataPolicy Fetch reads the tags that the provider has, and a stand-in has none";
+
 /// What of a source a property names, and the path in it if there is one.
 struct Property<'a> {
     key: &'a str,
@@ -71,20 +74,21 @@ impl<'a> Property<'a> {
     }
 }
 
-/// The Secret that a reference through a store leads to.
+/// The source that a reference through a store leads to.
 pub(super) fn source_ref(bundle: &Bundle, store: &StoreRef, remote: &RemoteRef) -> SourceRef {
-    SourceRef { namespace: remote_namespace(bundle, store).to_owned(), name: remote.key.clone() }
+    // Every store names a provider, or the bundle would have been refused.
+    store_named(bundle, store).semantics().expect("the bundle checked the store's provider").locate(remote)
 }
 
-fn remote_namespace<'a>(bundle: &'a Bundle, store: &StoreRef) -> &'a str {
-    // Every used store reads Kubernetes Secrets, or the bundle would have been refused, and the distribution passed over.
-    &store_named(bundle, store).kubernetes.as_ref().expect("the store's provider is checked").remote_namespace
+/// What stands in for the provider of a store, if that is not Kubernetes.
+fn stand_in<'a>(bundle: &'a Bundle, store: &StoreRef) -> Option<&'a StandIn> {
+    store_named(bundle, store).stand_in.as_ref()
 }
 
 /// The Secrets of the configuration that a search through a store finds.
 fn found<'a>(bundle: &'a Bundle, store: &StoreRef, find: &'a Find) -> impl Iterator<Item = &'a SourceRef> {
-    let namespace = remote_namespace(bundle, store);
-    let finds = move |(source, _): &(&'a SourceRef, _)| source.namespace == namespace;
+    let namespace = store_named(bundle, store).kubernetes.as_ref().map(|provider| provider.remote_namespace.as_str());
+    let finds = move |(source, _): &(&'a SourceRef, _)| Some(source.namespace.as_str()) == namespace;
     let secrets = bundle.secrets.iter().filter(finds);
     secrets.filter(|(source, secret)| find.finds(&source.name, &secret.labels)).map(|(source, _)| source)
 }
@@ -110,6 +114,11 @@ pub(super) fn sources<'a>(
     });
     for (store, remote) in single.chain(whole) {
         let reference = source_ref(bundle, store, remote);
+        let found = stand_in(bundle, store).and_then(|own| own.names_found(&StandIn::search_of(remote)?).ok());
+        if let Some(found) = found {
+            sources.entry(reference).or_insert_with(a_key_at_a_provider).keys.extend(found);
+            continue;
+        }
         let key = key_read(bundle, &reference, remote);
         let source = sources.entry(reference).or_insert_with_key(|reference| as_written(bundle, reference));
         source.keys.extend(key);
@@ -119,12 +128,52 @@ pub(super) fn sources<'a>(
         entries.filter_map(|entry| Some((spec.store_of(entry.source_ref.as_ref())?, entry.find.as_ref()?)))
     });
     for (store, find) in searches {
+        if let Some(stand_in) = stand_in(bundle, store) {
+            let source = sources.entry(stand_in.locate_found(find)).or_insert_with(a_key_at_a_provider);
+            source.keys.extend(stand_in.names_found(find).unwrap_or_default());
+            continue;
+        }
         for reference in found(bundle, store, find) {
             let source = sources.entry(reference.clone()).or_insert_with(|| as_written(bundle, reference));
             source.tags.extend(find.tags.iter().flatten().map(|(key, _)| key.clone()));
         }
     }
     sources
+}
+
+/// A key at a provider, of which nothing is known yet.
+fn a_key_at_a_provider() -> Source {
+    Source { keys: BTreeSet::new(), secret_type: OPAQUE.to_owned(), tags: BTreeSet::new() }
+}
+
+/// The properties of a document at a provider that is taken over as it is, where nobody wrote down what it has.
+const ANY_PROPERTIES: [&str; 2] = ["first", "second"];
+
+/// Gives each key at a provider that has no properties so far what it is read for: some properties if it is read as a document,
+/// else one value.
+pub(super) fn fill_in<'a>(
+    bundle: &Bundle,
+    sources: &mut BTreeMap<SourceRef, Source>,
+    specs: impl Iterator<Item = &'a ExternalSecretSpec>,
+) {
+    let mut documents = BTreeSet::new();
+    for spec in specs {
+        for entry in &spec.data_from {
+            let store = spec.store_of(entry.source_ref.as_ref());
+            if let (Some(store), Some(extract), None) = (store, &entry.extract, &entry.find)
+                && StandIn::search_of(extract).is_none()
+            {
+                documents.insert(source_ref(bundle, store, extract));
+            }
+        }
+    }
+    for (source, about) in sources.iter_mut().filter(|(source, about)| !source.is_secret() && about.keys.is_empty()) {
+        match (documents.contains(source), is_found(source)) {
+            (_, true) => {}
+            (true, false) => about.keys.extend(ANY_PROPERTIES.map(str::to_owned)),
+            (false, false) => drop(about.keys.insert(WHOLE.to_owned())),
+        }
+    }
 }
 
 /// A source as its manifest has it, if there is one.
@@ -145,6 +194,9 @@ fn written_keys(bundle: &Bundle, reference: &SourceRef) -> Option<BTreeSet<Strin
 /// The key of a source that a reference reads, if it reads one.
 fn key_read(bundle: &Bundle, source: &SourceRef, remote: &RemoteRef) -> Option<String> {
     let property = remote.property.as_deref().filter(|_| remote.metadata_policy == MetadataPolicy::None)?;
+    if !source.is_secret() {
+        return Some(property.to_owned());
+    }
     Some(Property::of(property, written_keys(bundle, source).as_ref()).key.to_owned())
 }
 
@@ -184,23 +236,37 @@ pub(super) fn read(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, spec:
         let (key, remote) = (&entry.secret_key, &entry.remote_ref);
         let source = source_ref(bundle, store, remote);
         let place = format!("data[{index}].remoteRef");
-        let origin = match origin(bundle, &source, remote) {
+        let origin = match origin(bundle, sources, &source, remote) {
             Ok(origin) => Some(origin.decoded(remote.decoding_strategy)),
             Err(reason) => {
                 read.notes.push(Note::of_key(place, key, reason));
                 None
             }
         };
-        let property = key_read(bundle, &source, remote);
+        let is_one_value = is_one_value(sources, &source) && remote.metadata_policy == MetadataPolicy::None;
+        let property = key_read(bundle, &source, remote).or_else(|| is_one_value.then(|| WHOLE.to_owned()));
         let field = Field { secret_key: key.clone(), source, store: store.name.clone(), property, origin };
         read.fields.insert(key.clone(), field);
     }
     read
 }
 
+/// Whether a source is one value, and no document.
+fn is_one_value(sources: &BTreeMap<SourceRef, Source>, source: &SourceRef) -> bool {
+    !source.is_secret() && sources.get(source).is_some_and(|about| about.keys.contains(WHOLE))
+}
+
 /// What a single reference reads.
-fn origin(bundle: &Bundle, source: &SourceRef, remote: &RemoteRef) -> Result<Origin, &'static str> {
+fn origin(
+    bundle: &Bundle,
+    sources: &BTreeMap<SourceRef, Source>,
+    source: &SourceRef,
+    remote: &RemoteRef,
+) -> Result<Origin, &'static str> {
     match (&remote.property, remote.metadata_policy) {
+        (_, MetadataPolicy::Fetch) if !source.is_secret() => Err(OF_TAGS),
+        (None, MetadataPolicy::None) if is_one_value(sources, source) => Ok(Origin::value(source, WHOLE)),
+        (Some(property), MetadataPolicy::None) if !source.is_secret() => Ok(Origin::value(source, property)),
         (_, MetadataPolicy::Fetch) => Err("metadataPolicy Fetch reads labels and annotations, which no case changes"),
         (None, MetadataPolicy::None) => Ok(Origin::Document { sources: vec![source.clone()] }),
         (Some(property), MetadataPolicy::None) => {
@@ -219,6 +285,9 @@ fn entry_fields(
 ) -> Result<Vec<Field>, Note> {
     let store = spec.store_of(entry.source_ref.as_ref());
     let (fields, decoding) = match (store, &entry.find, &entry.extract) {
+        (Some(store), Some(find), _) if stand_in(bundle, store).is_some() => {
+            (found_at_provider(bundle, sources, store, find), find.decoding_strategy)
+        }
         (Some(store), Some(find), _) => {
             if find.tags.is_none() {
                 let reason = "whatever else has such a name in the namespace of the sources is found as well";
@@ -232,6 +301,12 @@ fn entry_fields(
         }
         _ => return Err(Note::new(format!("{place}.sourceRef.generatorRef"), generated(entry.source_ref.as_ref()))),
     };
+    let conversion = match (&entry.find, &entry.extract) {
+        (Some(find), _) => find.conversion_strategy,
+        (None, Some(extract)) => extract.conversion_strategy,
+        (None, None) => ConversionStrategy::default(),
+    };
+    let fields = if entry.rewrite.is_empty() { rewrite::convert(conversion, fields) } else { fields };
     let rewritten = rewrite::apply(&entry.rewrite, fields, sources);
     let mut fields = rewritten.map_err(|why| Note::new(format!("{place}.rewrite"), why.to_string()))?;
     let known = |notes: &[Note], key: &str| notes.iter().any(|note| note.keys.contains(key));
@@ -266,6 +341,37 @@ fn found_fields(bundle: &Bundle, store: &StoreRef, find: &Find) -> Vec<Field> {
     found(bundle, store, find).map(whole).collect()
 }
 
+/// The values that a search at a provider finds, under the names that the stand-in has for them.
+fn found_at_provider(
+    bundle: &Bundle,
+    sources: &BTreeMap<SourceRef, Source>,
+    store: &StoreRef,
+    find: &Find,
+) -> Vec<Field> {
+    let Some(source) = stand_in(bundle, store).map(|own| own.locate_found(find)) else { return Vec::new() };
+    let names = sources.get(&source).into_iter().flat_map(|about| &about.keys);
+    names
+        .map(|name| Field {
+            secret_key: name.clone(),
+            source: source.clone(),
+            store: store.name.clone(),
+            property: Some(name.clone()),
+            origin: Some(Origin::value(&source, name)),
+        })
+        .collect()
+}
+
+/// Why a spec cannot be read where its stores have stand-ins, if so: a search that its provider refuses, or of which no name is
+/// known that it finds.
+pub(super) fn vain_search(bundle: &Bundle, spec: &ExternalSecretSpec) -> Option<Note> {
+    spec.data_from.iter().enumerate().find_map(|(index, entry)| {
+        let own = stand_in(bundle, spec.store_of(entry.source_ref.as_ref())?)?;
+        let from_key = entry.extract.as_ref().and_then(StandIn::search_of);
+        let why = own.names_found(entry.find.as_ref().or(from_key.as_ref())?).err()?;
+        Some(Note::new(format!("dataFrom[{index}].find"), format!("provider {}: {why}", own.provider)))
+    })
+}
+
 /// The values of a whole source.
 fn extracted(
     bundle: &Bundle,
@@ -285,6 +391,9 @@ fn extracted(
     if extract.property.is_some() {
         let reason = "its keys are those of a JSON document in the source, which nobody wrote down";
         return Err(Note::new(format!("{place}.extract.property"), reason));
+    }
+    if extract.metadata_policy == MetadataPolicy::Fetch && !source.is_secret() {
+        return Err(Note::new(format!("{place}.extract.metadataPolicy"), OF_TAGS));
     }
     if extract.metadata_policy == MetadataPolicy::Fetch {
         let reason = "metadataPolicy Fetch reads labels and annotations, which no case changes";

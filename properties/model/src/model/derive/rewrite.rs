@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 
-use crate::config::{ConflictPolicy, MergeStrategy, PriorityPolicy, Rewrite, RewriteMerge, SourceRef};
+use crate::config::{
+    ConflictPolicy, ConversionStrategy, MergeStrategy, PriorityPolicy, Rewrite, RewriteMerge, SourceRef,
+};
 use crate::model::{Field, Origin, Source};
 
 /// The most letters that a key of a Secret has.
@@ -30,6 +32,12 @@ pub(super) enum UnknownKeys {
     Conflict(String),
     #[error("{0:?} is no key of a Secret, so that the controller refuses")]
     NoKey(String),
+}
+
+/// The keys as the controller converts them where nothing rewrites them. Of two that become the same, neither has an origin: the
+/// controller refuses them (`ConvertKeys`, pkg/esutils/utils.go).
+pub(super) fn convert(strategy: ConversionStrategy, fields: Vec<Field>) -> Vec<Field> {
+    renamed(fields, |key| strategy.convert(key))
 }
 
 /// Applies the steps in order, with `sources` for the members of those that are read whole.
@@ -228,7 +236,7 @@ mod tests {
     use super::*;
 
     fn source(name: &str) -> SourceRef {
-        SourceRef { namespace: "central".to_owned(), name: name.to_owned() }
+        SourceRef::secret("central", name)
     }
 
     fn sources() -> BTreeMap<SourceRef, Source> {

@@ -1,0 +1,117 @@
+//! How the sources of a store are written: a backend for each kind of store, by what has the sources.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use credence_cluster::stand_in::StandIn;
+use credence_model::config::SourceRef;
+use credence_model::values::Values;
+use futures::future::BoxFuture;
+use kube::Client;
+
+mod kubernetes;
+mod stand_in;
+
+use kubernetes::Secrets;
+use stand_in::StoodIn;
+
+/// Who writes a source.
+#[derive(Clone, Copy)]
+pub struct Writer<'a> {
+    /// The client of the cluster.
+    pub client: &'a Client,
+    /// The name under which it writes.
+    pub manager: &'a str,
+}
+
+/// What a source is made with that nothing else has made.
+#[derive(Clone, Copy)]
+pub struct Made<'a> {
+    /// Its labels.
+    pub labels: &'a BTreeMap<String, String>,
+    /// Its type.
+    pub secret_type: &'a str,
+}
+
+/// What is taken away of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// One of its keys.
+    Key(String),
+    /// Labels, by their keys.
+    Labels(BTreeSet<String>),
+}
+
+/// A source, or a part of it, that was taken away, and what is needed to put it back: no values.
+#[derive(Debug)]
+pub struct Withdrawn {
+    part: Part,
+    secret_type: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+/// The end of an act on a source.
+pub type Done<'a, T> = BoxFuture<'a, Result<T, kube::Error>>;
+
+/// What has the sources of a kind of store. An act is over when whoever asks gets what it left.
+pub trait StoreBackend: Send + Sync {
+    /// Writes new values of a source that is there.
+    fn write<'a>(&'a self, by: Writer<'a>, source: &'a SourceRef, values: &'a Values) -> Done<'a, ()>;
+
+    /// Writes the first values of a source, and makes it if nothing else has.
+    fn write_first<'a>(
+        &'a self,
+        by: Writer<'a>,
+        source: &'a SourceRef,
+        made: Made<'a>,
+        values: &'a Values,
+    ) -> Done<'a, ()>;
+
+    /// Takes a source with these `values`, or a part of it, away.
+    fn withdraw<'a>(
+        &'a self,
+        by: Writer<'a>,
+        source: &'a SourceRef,
+        part: Part,
+        values: &'a Values,
+    ) -> Done<'a, Withdrawn>;
+
+    /// Puts back what was taken away, with new values.
+    fn put_back<'a>(
+        &'a self,
+        by: Writer<'a>,
+        source: &'a SourceRef,
+        withdrawn: &'a Withdrawn,
+        values: &'a Values,
+    ) -> Done<'a, ()>;
+}
+
+/// The backends of a run.
+#[derive(Clone)]
+pub struct Backends {
+    secrets: Arc<dyn StoreBackend>,
+    stood_in: Option<Arc<dyn StoreBackend>>,
+}
+
+impl Default for Backends {
+    fn default() -> Self {
+        Self { secrets: Arc::new(Secrets), stood_in: None }
+    }
+}
+
+impl Backends {
+    /// The same with what stands in for other providers.
+    #[must_use]
+    pub fn standing_in(self, server: Arc<StandIn>) -> Self {
+        Self { stood_in: Some(Arc::new(StoodIn::new(server))), ..self }
+    }
+
+    /// The backend that has a source.
+    pub(super) fn of(&self, source: &SourceRef) -> Arc<dyn StoreBackend> {
+        let stood_in = self.stood_in.as_ref().filter(|_| !source.is_secret());
+        Arc::clone(stood_in.unwrap_or(&self.secrets))
+    }
+}

@@ -1,0 +1,82 @@
+//! Sources that a server of this machine has in the place of a provider.
+
+use std::sync::Arc;
+
+use credence_cluster::stand_in::{Place, StandIn};
+use credence_model::config::{RemotePlace, SourceRef, is_found};
+use credence_model::values::Values;
+use futures::FutureExt;
+use futures::future::ready;
+
+use super::{Done, Made, Part, StoreBackend, Withdrawn, Writer};
+
+/// The server that stands in.
+pub(super) struct StoodIn(Arc<StandIn>);
+
+impl StoodIn {
+    pub(super) fn new(server: Arc<StandIn>) -> Self {
+        Self(server)
+    }
+
+    fn put<'a>(&self, source: &SourceRef, values: &Values) -> Done<'a, ()> {
+        self.0.put(place(source), values.clone());
+        ready(Ok(())).boxed()
+    }
+}
+
+impl StoreBackend for StoodIn {
+    fn write<'a>(&'a self, _by: Writer<'a>, source: &'a SourceRef, values: &'a Values) -> Done<'a, ()> {
+        self.put(source, values)
+    }
+
+    fn write_first<'a>(
+        &'a self,
+        _by: Writer<'a>,
+        source: &'a SourceRef,
+        _made: Made<'a>,
+        values: &'a Values,
+    ) -> Done<'a, ()> {
+        self.put(source, values)
+    }
+
+    fn withdraw<'a>(
+        &'a self,
+        _by: Writer<'a>,
+        source: &'a SourceRef,
+        part: Part,
+        values: &'a Values,
+    ) -> Done<'a, Withdrawn> {
+        let mut left = values.clone();
+        match &part {
+            Part::Whole => left.clear(),
+            Part::Key(key) => drop(left.remove(key)),
+            // It has none.
+            Part::Labels(_) => {}
+        }
+        // A search that finds nothing gives nothing; a key without any value is not there.
+        if left.is_empty() && !is_found(source) {
+            self.0.remove(&place(source));
+        } else {
+            self.0.put(place(source), left);
+        }
+        ready(Ok(Withdrawn { part, secret_type: None, labels: None, annotations: None })).boxed()
+    }
+
+    fn put_back<'a>(
+        &'a self,
+        _by: Writer<'a>,
+        source: &'a SourceRef,
+        _withdrawn: &'a Withdrawn,
+        values: &'a Values,
+    ) -> Done<'a, ()> {
+        self.put(source, values)
+    }
+}
+
+fn place(source: &SourceRef) -> Place {
+    let (store, version) = match &source.at {
+        Some(RemotePlace { store, version }) => (store.clone(), version.clone().unwrap_or_default()),
+        None => Default::default(),
+    };
+    Place { store, key: source.name.clone(), version }
+}
