@@ -6,7 +6,7 @@ use credence_core::manifest::Manifest;
 use credence_core::overlay_field::OverlayField;
 use serde_json::{Value, json};
 
-use crate::config::{parse_go_duration, spec_field, store_key};
+use crate::config::{parse_go_duration, spec_field};
 
 mod export;
 mod finds;

@@ -78,7 +78,7 @@ impl ClusterSecretStore {
     /// The store as it serves one namespace: with the ServiceAccount there, if it takes that of each copy.
     pub(crate) fn serving(&self, namespace: &str) -> Self {
         let mut store = self.clone();
-        let account = store.kubernetes.as_mut().and_then(|provider| provider.auth.service_account.as_mut());
+        let account = store.kubernetes.as_mut().and_then(KubernetesProvider::service_account_mut);
         if let Some(account) = account {
             account.namespace.get_or_insert_with(|| namespace.to_owned());
         }
@@ -163,7 +163,7 @@ pub(super) fn read(manifest: &Manifest) -> Result<ClusterSecretStore, BundleErro
     if manifest.kind() == "SecretStore" {
         let namespace = manifest.namespace().unwrap_or("default");
         conditions.clear();
-        let account = spec.provider.kubernetes.as_mut().and_then(|provider| provider.auth.service_account.as_mut());
+        let account = spec.provider.kubernetes.as_mut().and_then(KubernetesProvider::service_account_mut);
         if let Some(account) = account {
             account.namespace = Some(namespace.to_owned());
         }

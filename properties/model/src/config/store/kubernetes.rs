@@ -26,6 +26,11 @@ impl KubernetesProvider {
         self.auth.service_account.as_ref()
     }
 
+    /// The same, to be placed in a namespace.
+    pub(super) fn service_account_mut(&mut self) -> Option<&mut ServiceAccountRef> {
+        self.auth.service_account.as_mut()
+    }
+
     /// The field with a credential of one API server, if it authenticates by that.
     pub(super) fn foreign_authentication(&self) -> Option<&'static str> {
         let fields = [("authRef", &self.auth_ref), ("auth.cert", &self.auth.cert), ("auth.token", &self.auth.token)];
