@@ -79,7 +79,7 @@ fn declining(target: &Target, name: Option<&str>, asking: &Labels) -> Option<Lab
 fn protected(model: &Model) -> BTreeSet<String> {
     let named: BTreeSet<String> =
         model.targets.iter().flat_map(Target::named_ways).flat_map(|(names, _)| names).collect();
-    let of_sources = model.sources.keys().map(|source| source.namespace.clone());
+    let of_sources = model.secret_sources().map(|source| source.namespace.clone());
     of_sources.filter(|namespace| !named.contains(namespace)).collect()
 }
 

@@ -289,10 +289,15 @@ fn crate_text(file: &Path) -> String {
     credence_core::manifest::decode(file, std::fs::read(file).unwrap()).unwrap()
 }
 
+/// The right worlds that are read as they are written: of the others, a program makes the manifests.
 fn right_worlds() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/right");
     let mut worlds: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let is_made = |world: &Path, file: &str| world.join(file).is_file();
+    worlds.retain(|world| !["Chart.yaml", "kustomization.yaml"].iter().any(|file| is_made(world, file)));
+    worlds.retain(|world| !world.ends_with("flux-substitution"));
     worlds.sort();
+    assert!(worlds.len() >= 15, "{worlds:?}");
     worlds
 }
 

@@ -49,7 +49,7 @@ const DIGESTS: &[(&str, &str)] = &[
     ("p13", "b53629d1891ace7f"),
     ("p14", "7bd795b609f957ef"),
     ("p15", "d7192570f0a85149"),
-    ("model", "d3867aeae465fef5"),
+    ("model", "61c801b211e33525"),
 ];
 
 #[test]

@@ -109,11 +109,13 @@ fn what_nobody_makes_is_not_judged_and_has_its_reason(#[case] store: &str, #[cas
 }
 
 #[test]
-fn a_store_of_another_provider_is_no_error_of_a_plain_external_secret() {
+fn a_store_of_another_provider_has_a_stand_in_that_knows_it_by_namespace_and_name() {
     let vault = "apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: vault, namespace: shop}\n\
                  spec: {provider: {vault: {server: 'https://v.example'}}}\n";
-    let reason = unjudged(&[plain("shop", "{name: vault}"), vault.to_owned()]);
-    assert_eq!(reason, "spec.secretStoreRef: store shop/vault: it does not read Secrets of Kubernetes");
+    let model = derived(&[plain("shop", "{name: vault}"), vault.to_owned()]);
+    let stand_in = model.targets[0].stores[0].stand_in.as_ref().unwrap();
+    assert_eq!((stand_in.store.as_str(), stand_in.provider.as_str()), ("shop/vault", "vault"));
+    assert_eq!(model.sources.keys().collect::<Vec<_>>(), [&SourceRef::remote("shop/vault", "pat", None)]);
 }
 
 #[test]
