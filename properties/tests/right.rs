@@ -84,9 +84,7 @@ const LEFT_OUT: (&str, &[&str]) = (
         "DaemonSet identity/agent",
         "Deployment identity/portal",
         "ECRAuthorizationToken identity/ecr",
-        "ExternalSecret identity/database",
         "PushSecret identity/publish",
-        "SecretStore identity/vault",
         "ValidatingWebhookConfiguration gatekeeper",
     ],
 );
