@@ -7,7 +7,7 @@ use std::time::Duration;
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_cluster::cluster::{ClusterError, Component};
 use credence_cluster::faults::proxy::Mode;
-use credence_model::config::SourceRef;
+use credence_model::config::{SourceRef, is_found};
 use credence_model::model::{Model, Target};
 use credence_model::values::World;
 use credence_programs::process::Paused;
@@ -195,7 +195,7 @@ fn lost_part(model: &Model, source: &SourceRef, fault: Fault) -> Option<Part> {
             let tags = &model.sources.get(source)?.tags;
             (!tags.is_empty()).then(|| Part::Labels(tags.clone()))
         }
-        _ => Some(Part::Whole),
+        _ => (!is_found(source)).then_some(Part::Whole),
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use credence_cluster::faults::proxy::Mode;
-use credence_model::config::{OPAQUE, SourceRef};
-use credence_model::model::{Model, Target};
+use credence_model::config::{OPAQUE, SourceRef, is_found};
+use credence_model::model::{Model, Source, Target};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
@@ -115,6 +115,7 @@ impl Kind {
     /// Whether the copies of a target must feel it.
     pub(super) fn concerns(self, model: &Model, target: &Target) -> bool {
         match self {
+            Self::SourceDeleted => target.sources().into_iter().any(|source| !is_found(source)),
             Self::KeyDeleted => target.sources().into_iter().any(|source| !keys_to_lose(model, source).is_empty()),
             Self::SourceUntagged => target.sources().into_iter().any(|source| {
                 // A source that the target also reads by its name is not lost to it.
@@ -220,7 +221,9 @@ impl fmt::Display for Fault {
 /// The keys of a source that can be deleted, and that every target of it reads. Kubernetes insists on those of most
 /// types (`ValidateSecret`, pkg/apis/core/validation).
 pub(super) fn keys_to_lose<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a String> {
-    let Some(known) = model.sources.get(source).filter(|source| source.secret_type == OPAQUE) else {
+    // What a search at a provider finds less of is another answer to the same question, and no outage.
+    let is_lost = |about: &&Source| about.secret_type == OPAQUE && !is_found(source);
+    let Some(known) = model.sources.get(source).filter(is_lost) else {
         return Vec::new();
     };
     let reads = |target: &Target, key: &String| {

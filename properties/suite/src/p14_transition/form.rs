@@ -3,7 +3,7 @@
 use credence_cluster::apply::RUN_LABEL;
 use credence_core::formats::{self, Decoded};
 use credence_core::manifest::Manifest;
-use credence_model::config::{Bundle, BundleError, ClusterSecretStore};
+use credence_model::config::{Bundle, BundleError, ClusterSecretStore, STANDS_IN_FOR};
 use credence_model::model::{Model, Target};
 use credence_model::values::Values;
 use credence_watch::observer::SecretSeen;
@@ -93,8 +93,12 @@ pub(super) fn stores(model: &Model, run: &str) -> Vec<Value> {
         let mut spec = store.object["spec"].clone();
         settle_namespaces(&mut spec, store);
         spec["conditions"] = json!([{ "namespaceSelector": { "matchLabels": { RUN_LABEL: run } } }]);
-        let clone = json!({ "apiVersion": store.object["apiVersion"], "kind": "ClusterSecretStore",
+        let mut clone = json!({ "apiVersion": store.object["apiVersion"], "kind": "ClusterSecretStore",
             "metadata": { "name": store_name(run, &store.name), "labels": { RUN_LABEL: run } }, "spec": spec });
+        // What stands in for a provider knows the store by its first name.
+        if let Some(stand_in) = store.object["metadata"]["annotations"].get(STANDS_IN_FOR) {
+            clone["metadata"]["annotations"] = json!({ STANDS_IN_FOR: stand_in });
+        }
         if !stores.contains(&clone) {
             stores.push(clone);
         }
@@ -232,6 +236,32 @@ spec:
             assert_eq!(form.target.stores[0].name, "credence-run-shop.own");
             assert_eq!(form.target.sources(), model.targets[0].sources());
         }
+    }
+
+    /// A store as it is tested: a stand-in for AWS, and what was a search there.
+    const STOOD_IN: &str = "\
+apiVersion: external-secrets.io/v1
+kind: ClusterSecretStore
+metadata: {name: cloud, annotations: {credence.dev/stands-in-for: aws/cloud}}
+spec: {provider: {webhook: {url: 'https://127.0.0.1:1/cloud?key={{ .remoteRef.key }}', result: {}}}}
+---
+apiVersion: external-secrets.io/v1
+kind: ClusterExternalSecret
+metadata: {name: settings}
+spec:
+  namespaceSelectors: [{matchLabels: {settings: wanted}}]
+  externalSecretSpec:
+    secretStoreRef: {kind: ClusterSecretStore, name: cloud}
+    dataFrom: [{extract: {key: 'found by {\"tags\":{\"team\":\"shop\"}}'}}]
+";
+
+    #[test]
+    fn a_form_reads_through_the_stand_in_what_the_configuration_reads_through_it() {
+        let manifests = parse_documents(Path::new("a.yaml"), STOOD_IN).unwrap();
+        let model = Model::derive(&Bundle::from_manifests(manifests).unwrap());
+        let form = form(&model, "settings", None);
+        assert_eq!(form.target.stores[0].name, "credence-run-cloud");
+        assert_eq!(form.target.sources(), model.targets[0].sources());
     }
 
     #[test]
