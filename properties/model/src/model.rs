@@ -67,6 +67,8 @@ pub struct Model {
     pub patterns: Vec<Pattern>,
     /// The names of the ValidatingAdmissionPolicies that the configuration brings.
     pub admission_policies: BTreeSet<String>,
+    /// The bindings that the configuration brings: `NAMESPACE/NAME` of a RoleBinding, the name of a ClusterRoleBinding.
+    pub bindings: BTreeSet<String>,
     /// Consumers that cannot run where this is tested, with the reason. Nothing is generated for them. Not derived from
     /// the configuration, which does not know: empty until it is filled in.
     pub absent_consumers: BTreeMap<Consumer, String>,

@@ -189,6 +189,13 @@ struct Live<'a> {
     observation: Observation,
 }
 
+/// What there was when a slot began.
+struct Before {
+    /// Of etcd.
+    revision: u64,
+    envelope: Envelope,
+}
+
 async fn live(
     env: &Arc<TestBed>,
     encryption: &EncryptionFile,
@@ -196,7 +203,10 @@ async fn live(
     cases: &[(CaseId, Copy)],
 ) -> Result<Vec<Observation>, Observation> {
     let (client, rotation) = (&env.cluster.client, &episode.rotation);
-    let before = Etcd::connect(&env.cluster.description.etcd, env.cluster.directory())?.revision().await?;
+    let before = Before {
+        revision: Etcd::connect(&env.cluster.description.etcd, env.cluster.directory())?.revision().await?,
+        envelope: encryption.envelope().map_err(Observation::unknown)?,
+    };
     let mut lease = rotation::begin(env, client, FIELD_MANAGER, &rotation.source, &rotation.initial).await?;
     let mut lives = Vec::with_capacity(cases.len());
     for (id, copy) in cases {
@@ -225,7 +235,7 @@ async fn live(
             until_operator_sees_copies(env).await.map_err(Observation::unknown)?;
         }
     }
-    judge(env, encryption, episode, &mut lives, before).await?;
+    judge(env, encryption, episode, &mut lives, &before).await?;
     let mut observations = Vec::with_capacity(lives.len());
     for live in lives {
         observations.push(live.end(env).await);
@@ -270,29 +280,28 @@ impl EncryptionFile {
 }
 
 /// Looks at what etcd holds of the source, the copies and the controls, and of everything else, also of what it held at some
-/// time behind the revision `before`.
+/// time since `before`.
 async fn judge(
     env: &TestBed,
     encryption: &EncryptionFile,
     episode: &Episode,
     lives: &mut [Live<'_>],
-    before: u64,
+    before: &Before,
 ) -> Result<(), Observation> {
     let etcd = Etcd::connect(&env.cluster.description.etcd, env.cluster.directory())?;
     let envelope = encryption.envelope().map_err(Observation::unknown)?;
     let values = LeakScan::new(episode.values())?;
-    let mut search = Search::new(&envelope, &values);
-    let now = etcd.each("", |stored| search.look(stored, "")).await?;
+    let mut search = Search::new(&envelope, &before.envelope, &values);
+    let now = etcd.each("", |stored| search.look(stored)).await?;
     let present = search.searched;
-    let from =
-        etcd.versions(before, now, |stored| search.look(stored, ", in a version that was replaced since")).await?;
+    let from = etcd.versions(before.revision, now, |stored| search.look_back(stored)).await?;
     let Search { secrets: stored, searched, found, .. } = search;
     if let Some(first) = lives.first_mut() {
         let context = &mut first.observation;
         context.add_context("key of etcd searched", present);
         context.add_context("version of a key searched", searched - present);
-        if from > before {
-            context.add_context("revision that etcd had forgotten", from - before);
+        if from > before.revision {
+            context.add_context("revision that etcd had forgotten", from - before.revision);
         }
         if !values.unsearchable().is_empty() {
             context.add_context(UNSEARCHABLE, values.unsearchable().len() as u64);

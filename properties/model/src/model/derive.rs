@@ -19,6 +19,14 @@ mod writes;
 
 use reads::Note;
 
+/// The bindings of a configuration, as [`Model::bindings`] names them.
+fn bindings(bundle: &Bundle) -> BTreeSet<String> {
+    const RBAC: &str = "rbac.authorization.k8s.io";
+    let inside = bundle.of_kind(RBAC, "RoleBinding");
+    let inside = inside.map(|one| format!("{}/{}", one.namespace().unwrap_or("default"), one.name()));
+    inside.chain(bundle.of_kind(RBAC, "ClusterRoleBinding").map(|one| one.name().to_owned())).collect()
+}
+
 pub(super) fn model(bundle: &Bundle) -> Model {
     let mut not_judged = Vec::new();
     let mut distributions: Vec<Distribution<'_>> = bundle.distributions().collect();
@@ -49,6 +57,7 @@ pub(super) fn model(bundle: &Bundle) -> Model {
         stores: bundle.stores.clone(),
         patterns: patterns(bundle),
         admission_policies,
+        bindings: bindings(bundle),
         absent_consumers: BTreeMap::new(),
         endpoints: Endpoints::default(),
         untouchable: None,

@@ -13,6 +13,8 @@ pub(super) const SECRETS: &str = "/registry/secrets/";
 /// A search of what etcd holds.
 pub(super) struct Search<'a> {
     envelope: &'a Envelope,
+    /// The envelope before the key was rotated, which older versions have.
+    former: &'a Envelope,
     values: &'a LeakScan,
     /// The keys of the Secrets that were seen.
     pub(super) secrets: BTreeSet<String>,
@@ -24,17 +26,26 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     /// A search that has looked at nothing yet.
-    pub(super) fn new(envelope: &'a Envelope, values: &'a LeakScan) -> Self {
-        Self { envelope, values, secrets: BTreeSet::new(), searched: 0, found: None }
+    pub(super) fn new(envelope: &'a Envelope, former: &'a Envelope, values: &'a LeakScan) -> Self {
+        Self { envelope, former, values, secrets: BTreeSet::new(), searched: 0, found: None }
     }
 
     /// Looks for values in what etcd holds of anything, and for the envelope in what it holds of a Secret.
-    pub(super) fn look(&mut self, stored: Stored, when: &str) {
+    pub(super) fn look(&mut self, stored: Stored) {
+        self.look_for(stored, &[self.envelope], "");
+    }
+
+    /// The same for a version that may have been replaced since, and that the former key may have encrypted.
+    pub(super) fn look_back(&mut self, stored: Stored) {
+        self.look_for(stored, &[self.envelope, self.former], ", in a version that was replaced since");
+    }
+
+    fn look_for(&mut self, stored: Stored, envelopes: &[&Envelope], when: &str) {
         self.searched += 1;
         let is_secret = stored.key.starts_with(SECRETS);
         // A key that was deleted has a version without a value.
         if self.found.is_none() && !stored.value.is_empty() {
-            if is_secret && !self.envelope.is_of(&stored.value) {
+            if is_secret && !envelopes.iter().any(|envelope| envelope.is_of(&stored.value)) {
                 let envelope = self.envelope.as_str();
                 self.found = Some(format!("etcd holds {} without the envelope {envelope}{when}", stored.key));
             } else if let Some(leak) = self.values.find(&stored.value) {
@@ -74,14 +85,28 @@ mod tests {
     ) {
         let envelope = Envelope::of_secrets(Some(CONFIGURATION)).unwrap();
         let values = LeakScan::new([&Credential::new("correct-horse-battery")]).unwrap();
-        let mut search = Search::new(&envelope, &values);
-        search.look(Stored { key: key.into(), value: value.to_vec() }, "");
+        let mut search = Search::new(&envelope, &envelope, &values);
+        search.look(Stored { key: key.into(), value: value.to_vec() });
         match expected {
             None => assert_eq!(search.found, None),
             Some(text) => {
                 assert!(search.found.as_ref().is_some_and(|found| found.contains(text)), "{:?}", search.found)
             }
         }
+    }
+
+    #[test]
+    fn the_envelope_of_the_former_key_is_right_for_versions_alone() {
+        let [former, now] = ["key", "new"].map(|key| {
+            Envelope::of_secrets(Some(&CONFIGURATION.replace("name: key", &format!("name: {key}")))).unwrap()
+        });
+        let values = LeakScan::new([&Credential::new("correct-horse-battery")]).unwrap();
+        let stored = || Stored { key: "/registry/secrets/a/b".into(), value: ENCRYPTED.to_vec() };
+        let mut search = Search::new(&now, &former, &values);
+        search.look_back(stored());
+        assert_eq!(search.found, None);
+        search.look(stored());
+        assert!(search.found.is_some());
     }
 
     const CONFIGURATION: &str = "

@@ -5,11 +5,10 @@ use credence_core::formats::{self, Decoded};
 use credence_core::manifest::Manifest;
 use credence_model::config::{Bundle, BundleError, ClusterSecretStore, STANDS_IN_FOR};
 use credence_model::model::{Model, Target};
-use credence_model::values::Values;
 use credence_watch::observer::SecretSeen;
 use serde_json::{Value, json};
 
-use crate::oracle;
+use crate::oracle::{self, Known};
 
 /// Label by which the forms of a case select its namespace.
 pub(super) const SELECTED: &str = "credence.dev/transition";
@@ -69,7 +68,7 @@ impl Form {
     }
 
     /// Whether a consumer of this form gets the present `values`, for the endpoints that it knows, out of what is there.
-    pub(super) fn served(&self, secret: Option<&SecretSeen>, values: &Values) -> Result<(), String> {
+    pub(super) fn served(&self, secret: Option<&SecretSeen>, values: &impl Known) -> Result<(), String> {
         let secret = secret.ok_or_else(|| format!("{} is missing", self.target.secret))?;
         oracle::faithful(&self.target, secret, values)?;
         match &self.endpoints {
@@ -168,6 +167,7 @@ mod tests {
     use credence_model::config::spec_in;
     use credence_model::model::testing::reference;
     use credence_model::selector::effective_labels;
+    use credence_model::values::Values;
 
     use super::super::change::Change;
     use super::*;

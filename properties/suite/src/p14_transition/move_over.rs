@@ -21,7 +21,7 @@ use super::form::{Form, SELECTED, decode};
 use super::subject::{self, SubjectError};
 use super::{OneStep, Plan, changeable};
 use crate::observation::{self, Observation};
-use crate::oracle;
+use crate::oracle::{self, Known};
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::rotation::Rotation;
 use crate::testbed::{HOLD, TestBed};
@@ -107,6 +107,7 @@ impl Live {
 
     async fn finish(&mut self, env: &TestBed, rotation: &Rotation, forms: &mut Forms, written: Instant) -> Outcome {
         let (_, last) = rotation.last_two();
+        let last = &rotation.of_source(last);
         let left = self.bound.limit().saturating_sub(written.elapsed());
         let both = "old and new consumers served with the last values";
         let served = wait::until(&env.observer, both, left, |view| {
@@ -159,7 +160,7 @@ impl Forms {
         let mut forms = Self::make(env, id, rotation, plan).await.map_err(|error| unknown(&error))?;
         let bound = env.provisioning_bound();
         let rest = wait::until(&env.observer, "the old forms at rest", bound, |view| {
-            forms.at_rest(view, &rotation.initial).map_or_else(Progress::NotYet, Progress::Done)
+            forms.at_rest(view, &rotation.of_source(&rotation.initial)).map_or_else(Progress::NotYet, Progress::Done)
         });
         match rest.await {
             Ok(endpoints) => {
@@ -210,7 +211,7 @@ impl Forms {
     }
 
     /// The endpoints of the old forms, once both are like their source.
-    fn at_rest(&self, view: &View<'_>, values: &Values) -> Result<Vec<String>, String> {
+    fn at_rest(&self, view: &View<'_>, values: &impl Known) -> Result<Vec<String>, String> {
         self.before.served(view.secret(&self.alone.name, OLD), values)?;
         let old = view.secret(&self.pair.name, OLD);
         self.old.served(old, values)?;
@@ -235,7 +236,7 @@ impl Forms {
         Ok(there.await.map_or_else(|error| observation::failed(&error), |()| Outcome::Held))
     }
 
-    fn both_served(&self, view: &View<'_>, values: &Values) -> Result<(), String> {
+    fn both_served(&self, view: &View<'_>, values: &impl Known) -> Result<(), String> {
         let old = self.old.served(view.secret(&self.pair.name, OLD), values);
         old.map_err(|why| format!("old consumers: {why}"))?;
         let new = self.new.served(view.secret(&self.pair.name, NEW), values);
@@ -246,7 +247,7 @@ impl Forms {
     ///
     /// Under the same name, a new type is refused by the API server for ever: neither old nor new consumers follow the
     /// source. Everything else reaches the new consumers, and only them.
-    fn noticed(&self, view: &View<'_>, values: &Values) -> Result<(), String> {
+    fn noticed(&self, view: &View<'_>, values: &impl Known) -> Result<(), String> {
         let namespace = &self.alone.name;
         if self.before.served(view.secret(namespace, OLD), values).is_ok() {
             return Err("old consumers are served".to_owned());
@@ -281,7 +282,7 @@ impl Forms {
             // It was right if it was right for values that the source had on the way.
             let mut wrong = Ok(());
             for values in &mixtures {
-                wrong = form.served(secret, values);
+                wrong = form.served(secret, &rotation.of_source(values));
                 if wrong.is_ok() {
                     break;
                 }

@@ -46,6 +46,11 @@ impl Binding {
         Ok(inside.chain(everywhere).collect())
     }
 
+    /// Its name behind its namespace, if it has one: `NAMESPACE/NAME`.
+    pub fn full_name(&self) -> String {
+        self.namespace.iter().chain([&self.name]).map(String::as_str).collect::<Vec<_>>().join("/")
+    }
+
     /// Whether it names this ServiceAccount.
     pub fn names(&self, namespace: &str, account: &str) -> bool {
         self.subjects.iter().any(|subject| is_account(subject, namespace, account))

@@ -173,3 +173,19 @@ ExternalSecret shop/pull at all.yaml:20
     let namespace = explain(&bundle, &model, Some("shop")).unwrap();
     assert_eq!(namespace, "Namespace shop\n  gets     Secret pull of ExternalSecret shop/pull\n");
 }
+
+#[test]
+fn bindings_are_known_by_their_names_and_those_of_a_namespace_behind_it() {
+    let binding = |kind: &str, metadata: &str| {
+        format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata: {metadata}\n\
+             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}}\n"
+        )
+    };
+    let model = derived(&[
+        plain("shop", "{name: own}"),
+        binding("RoleBinding", "{name: readers, namespace: shop}"),
+        binding("ClusterRoleBinding", "{name: auditors}"),
+    ]);
+    assert_eq!(model.bindings, set(&["auditors", "shop/readers"]));
+}
