@@ -7,14 +7,14 @@ use std::time::Duration;
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_cluster::cluster::{ClusterError, Component};
 use credence_cluster::faults::proxy::Mode;
-use credence_model::config::{SourceRef, is_found};
+use credence_model::config::SourceRef;
 use credence_model::model::{Model, Target};
 use credence_model::values::World;
 use credence_programs::process::Paused;
 use credence_watch::wait::{self, Progress, WaitError};
 use tokio::time::Instant;
 
-use super::fault::{Fault, keys_to_lose};
+use super::fault::{Fault, can_go, keys_to_lose};
 use super::rights::{Revoked, RightsError};
 use super::scope::Scope;
 use crate::supplies::Gates;
@@ -193,9 +193,9 @@ fn lost_part(model: &Model, source: &SourceRef, fault: Fault) -> Option<Part> {
         }
         Fault::SourceUntagged => {
             let tags = &model.sources.get(source)?.tags;
-            (!tags.is_empty()).then(|| Part::Labels(tags.clone()))
+            (!tags.is_empty() && can_go(model, source)).then(|| Part::Labels(tags.clone()))
         }
-        _ => (!is_found(source)).then_some(Part::Whole),
+        _ => can_go(model, source).then_some(Part::Whole),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use credence_cluster::faults::proxy::Mode;
-use credence_model::config::{OPAQUE, SourceRef, is_found};
+use credence_model::config::{OPAQUE, SourceRef, is_found, spec_in};
 use credence_model::model::{Model, Source, Target};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -115,13 +115,13 @@ impl Kind {
     /// Whether the copies of a target must feel it.
     pub(super) fn concerns(self, model: &Model, target: &Target) -> bool {
         match self {
-            Self::SourceDeleted => target.sources().into_iter().any(|source| !is_found(source)),
+            Self::SourceDeleted => target.sources().into_iter().any(|source| can_go(model, source)),
             Self::KeyDeleted => target.sources().into_iter().any(|source| !keys_to_lose(model, source).is_empty()),
             Self::SourceUntagged => target.sources().into_iter().any(|source| {
                 // A source that the target also reads by its name is not lost to it.
                 let tagged = model.sources.get(source).is_some_and(|source| !source.tags.is_empty());
                 let named = |field: &credence_model::model::Field| field.source == *source && field.property.is_some();
-                tagged && !target.fields.iter().any(named)
+                tagged && !target.fields.iter().any(named) && can_go(model, source)
             }),
             Self::RightsRevoked => target.stores.iter().any(|store| {
                 store.kubernetes.as_ref().is_some_and(|provider| {
@@ -218,11 +218,32 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Whether a source can be taken away from all of its copies without giving any of them other values. What a search finds less
+/// of, among other things, is another answer to the same question, and no outage; a search that finds nothing at all is one.
+pub(super) fn can_go(model: &Model, source: &SourceRef) -> bool {
+    readers_of(model, source).all(|target| !searches(target, source) || target.sources().len() == 1)
+}
+
+fn readers_of<'a>(model: &'a Model, source: &'a SourceRef) -> impl Iterator<Item = &'a Target> {
+    model.targets.iter().filter(move |target| target.sources().contains(source))
+}
+
+/// Whether a target reads a source because a search finds it, and not by its name.
+fn searches(target: &Target, source: &SourceRef) -> bool {
+    let spec = spec_in(&target.object);
+    let named = |list: &str, field: &str| {
+        let mut entries = spec[list].as_array().into_iter().flatten();
+        entries.any(|entry| entry[field]["key"] == source.name.as_str())
+    };
+    is_found(source) || !(named("data", "remoteRef") || named("dataFrom", "extract"))
+}
+
 /// The keys of a source that can be deleted, and that every target of it reads. Kubernetes insists on those of most
 /// types (`ValidateSecret`, pkg/apis/core/validation).
 pub(super) fn keys_to_lose<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a String> {
-    // What a search at a provider finds less of is another answer to the same question, and no outage.
-    let is_lost = |about: &&Source| about.secret_type == OPAQUE && !is_found(source);
+    // A search gives a source as a whole, so that without a key it gives something else.
+    let is_lost =
+        |about: &&Source| about.secret_type == OPAQUE && !readers_of(model, source).any(|by| searches(by, source));
     let Some(known) = model.sources.get(source).filter(is_lost) else {
         return Vec::new();
     };
@@ -230,7 +251,7 @@ pub(super) fn keys_to_lose<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a 
         let mut fields = target.fields.iter().filter(|field| field.source == *source);
         fields.any(|field| field.property.as_ref().is_none_or(|property| property == key))
     };
-    let readers: Vec<&Target> = model.targets.iter().filter(|target| target.sources().contains(source)).collect();
+    let readers: Vec<&Target> = readers_of(model, source).collect();
     known.keys.iter().filter(|key| readers.iter().all(|target| reads(target, key))).collect()
 }
 
@@ -294,6 +315,11 @@ fn usable(kinds: &[Kind], model: &Model, scope: &Scope) -> Vec<Kind> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use credence_core::manifest::parse_documents;
+    use credence_model::config::Bundle;
+
     use super::super::tests::reference;
     use super::*;
 
@@ -342,5 +368,32 @@ mod tests {
         let plans: Vec<Plan> = (0..10).filter_map(|slot| Plan::of(&model, slot)).collect();
         let untagged: Vec<&Plan> = plans.iter().filter(|plan| plan.kinds.contains(&Kind::SourceUntagged)).collect();
         assert!(!untagged.is_empty() && untagged.iter().all(|plan| plan.targets == [name.clone()]), "{plans:?}");
+    }
+
+    /// Two sources, of which a copy finds the first by a search and has further entries.
+    fn searched(further: &str) -> Model {
+        let text = format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: a, namespace: vault}}\nstringData: {{one: x, two: x}}\n---\n\
+             apiVersion: v1\nkind: Secret\nmetadata: {{name: b, namespace: vault}}\nstringData: {{key: x}}\n---\n\
+             apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {{name: own}}\n\
+             spec: {{provider: {{kubernetes: {{remoteNamespace: vault, auth: {{serviceAccount: {{name: r, namespace: vault}}}}}}}}}}\n\
+             ---\napiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {{name: parts}}\n\
+             spec: {{namespaceSelectors: [{{matchLabels: {{parts: wanted}}}}], externalSecretSpec: {{\n\
+             secretStoreRef: {{kind: ClusterSecretStore, name: own}},\n\
+             dataFrom: [{{find: {{name: {{regexp: ^a$}}}}}}]{further}}}}}\n"
+        );
+        let manifests = parse_documents(Path::new("a.yaml"), &text).unwrap();
+        Model::derive(&Bundle::from_manifests(manifests).unwrap())
+    }
+
+    #[test]
+    fn what_a_search_finds_less_of_is_no_outage_and_what_it_finds_nothing_of_is_one() {
+        let found = SourceRef::secret("vault", "a");
+        let whole = searched("");
+        assert!(can_go(&whole, &found), "{whole:?}");
+        let part = searched(", data: [{secretKey: key, remoteRef: {key: b, property: key}}]");
+        assert!(!can_go(&part, &found) && can_go(&part, &SourceRef::secret("vault", "b")), "{part:?}");
+        assert!(keys_to_lose(&whole, &found).is_empty(), "without a key it is another value");
+        assert_eq!(keys_to_lose(&part, &SourceRef::secret("vault", "b")), ["key"]);
     }
 }
