@@ -20,11 +20,6 @@ use crate::start_up::{COLLECT_LATER, SET_UP, free_ports};
 pub const NAMESPACE: &str = "external-secrets";
 /// The ServiceAccount that the chart makes.
 pub const SERVICE_ACCOUNT: &str = "external-secrets";
-/// The user name by which the API server knows it.
-pub fn user() -> String {
-    format!("system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}")
-}
-
 /// What the API server says when it refuses an object because it cannot ask the object's webhook (k8s.io/apiserver
 /// pkg/admission/plugin/webhook/errors.go).
 pub const WEBHOOK_NOT_CALLED: &str = "failed calling webhook";
@@ -64,6 +59,11 @@ pub enum ReleaseError {
     /// The operator's port cannot be chosen.
     #[error("failed to choose the operator's ports: {0}")]
     Ports(String),
+}
+
+/// The user name by which the API server knows the operator.
+pub fn user() -> String {
+    format!("system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}")
 }
 
 /// What the chart renders to, split into what a cluster without nodes can use.

@@ -42,7 +42,7 @@ pub use secret::SecretManifest;
 pub use source::{RemotePlace, SourceRef};
 pub use store::{
     ClusterSecretStore, KubernetesProvider, STANDS_IN_FOR, ServiceAccountRef, StandIn, StoreCondition, StoreSemantics,
-    found_key, is_found, stood_in_provider, store_key,
+    found_key, is_found, is_store, stood_in_provider, store_key,
 };
 
 /// The API group of External Secrets Operator.

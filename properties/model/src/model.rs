@@ -12,7 +12,7 @@ use credence_core::formats::Role;
 use credence_core::labels::Labels;
 use serde_json::Value;
 
-use crate::config::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, RefreshPolicy, SourceRef};
+use crate::config::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, RefreshPolicy, SourceRef, spec_in};
 use crate::selector::{ASKING_VALUE, LabelSelector, NAME_LABEL, NamespaceSelection};
 
 mod bound;
@@ -194,6 +194,17 @@ pub struct Field {
 }
 
 impl Target {
+    /// What its entries name at their stores, each time that one does: Secrets and keys that are read by name, and not because a
+    /// search finds them.
+    pub fn keys_named(&self) -> Vec<&str> {
+        let spec = spec_in(&self.object);
+        let named = |list: &str, field: &'static str| {
+            let entries = spec[list].as_array().into_iter().flatten();
+            entries.filter_map(move |entry| entry[field]["key"].as_str())
+        };
+        named("data", "remoteRef").chain(named("dataFrom", "extract")).collect()
+    }
+
     /// The shape of its copies.
     pub fn shape(&self) -> CopyShape<'_> {
         let keys = match &self.keys {

@@ -142,6 +142,11 @@ impl StoreCondition {
     }
 }
 
+/// Whether an object is a store, of the whole cluster or of one namespace.
+pub fn is_store(manifest: &Manifest) -> bool {
+    matches!(manifest.kind(), "ClusterSecretStore" | "SecretStore")
+}
+
 /// The name of a store in [`Bundle::stores`](super::Bundle::stores).
 pub fn store_key(manifest: &Manifest) -> String {
     match manifest.kind() {

@@ -6,12 +6,14 @@ use credence_core::manifest::Manifest;
 use credence_core::overlay_field::OverlayField;
 use serde_json::{Map, Value, json};
 
-use crate::config::{Find, found_key, name_in, stood_in_provider, store_key};
+use crate::config::{Find, found_key, is_store, name_in, stood_in_provider, store_key};
 
 /// Replaces each of them by an `extract`, and says which.
 pub(super) fn replace(manifests: &mut [Manifest]) -> Vec<OverlayField> {
-    let is_store = |manifest: &&Manifest| matches!(manifest.kind(), "ClusterSecretStore" | "SecretStore");
-    let stood_in = manifests.iter().filter(is_store).filter(|store| stood_in_provider(&store.object).is_some());
+    let stood_in = manifests
+        .iter()
+        .filter(|manifest| is_store(manifest))
+        .filter(|store| stood_in_provider(&store.object).is_some());
     let stores: BTreeSet<String> = stood_in.map(store_key).collect();
     let mut changed = Vec::new();
     for manifest in manifests {

@@ -4,6 +4,7 @@ use credence_core::manifest::Manifest;
 use serde_json::Value;
 
 use super::{FieldPatch, Server};
+use crate::config::is_store;
 
 mod kubernetes;
 mod stand_in;
@@ -15,8 +16,7 @@ const OVERLAYS: [Overlay; 2] = [kubernetes::patches, stand_in::patches];
 
 /// The changes of an object; none for what is no store.
 pub(super) fn patches(manifest: &Manifest, server: &Server) -> Vec<FieldPatch> {
-    let is_store = matches!(manifest.kind(), "ClusterSecretStore" | "SecretStore");
-    let mut overlays = OVERLAYS.iter().filter(|_| is_store);
+    let mut overlays = OVERLAYS.iter().filter(|_| is_store(manifest));
     overlays.find_map(|overlay| overlay(manifest, server)).unwrap_or_default()
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use credence_cluster::operator;
 use credence_core::credential::Credential;
-use credence_model::config::{SourceRef, spec_in};
+use credence_model::config::SourceRef;
 use credence_model::model::Target;
 use credence_watch::observer::SecretEvent;
 
-use super::accounts::{operator, reader};
+use super::accounts::reader;
 use super::is_updated;
 use super::trail::{Fact, Trail, Writer};
 
@@ -67,7 +68,7 @@ impl Story {
                 versions.entry(&event.name).or_default().insert(&secret.resource_version);
             }
         }
-        let operator = operator();
+        let operator = operator::user();
         for (name, versions) in versions {
             let writer = if self.is_copy(name) { Writer::User(&operator) } else { Writer::Agent(agent) };
             let (seen, writes) = (versions.len(), trail.count(&[writer], &WRITES, &self.namespace, name));
@@ -110,7 +111,7 @@ impl Story {
 
     /// What the operator does itself: each copy is made, and updated where its source was changed.
     fn operator(&self, trail: &Trail, target: &Target, told: &mut Told) -> Result<(), String> {
-        let operator = operator();
+        let operator = operator::user();
         let by_operator = |verbs: &[&str]| {
             let writer = [Writer::User(&operator)];
             trail.count(&writer, verbs, &self.namespace, &target.secret) > 0
@@ -131,7 +132,7 @@ impl Story {
     }
 
     fn reads(&self, trail: &Trail, target: &Target, told: &mut Told) -> Result<(), String> {
-        let (operator, copy) = (operator(), (self.namespace.as_str(), target.secret.as_str()));
+        let (operator, copy) = (operator::user(), (self.namespace.as_str(), target.secret.as_str()));
         let reads = reads_of(target);
         for reader in target.stores.iter().filter_map(reader) {
             let kind = if !trail.tells_of_tokens() {
@@ -159,13 +160,8 @@ impl Story {
 
 /// How often the operator at least reads each source of a copy: once for each single value, and once for each whole source.
 fn reads_of(target: &Target) -> BTreeMap<(&str, &str), usize> {
-    let spec = spec_in(&target.object);
-    let named = |list: &str, field: &str| -> Vec<&str> {
-        let entries = spec[list].as_array().into_iter().flatten();
-        entries.filter_map(|entry| entry[field]["key"].as_str()).collect()
-    };
-    let entries = [named("data", "remoteRef"), named("dataFrom", "extract")].concat();
-    let times = |source: &SourceRef| entries.iter().filter(|name| **name == source.name).count().max(1);
+    let named = target.keys_named();
+    let times = |source: &SourceRef| named.iter().filter(|name| **name == source.name).count().max(1);
     let sources = target.sources().into_iter().filter(|source| source.is_secret());
     sources.map(|source| ((source.namespace.as_str(), source.name.as_str()), times(source))).collect()
 }
@@ -226,7 +222,7 @@ mod tests {
 
     /// The log of that, but for the entries of these verbs.
     fn log(target: &Target, without: &[&str]) -> Vec<Entry> {
-        let (operator, copy) = (operator(), target.secret.as_str());
+        let (operator, copy) = (operator::user(), target.secret.as_str());
         let reads = target.stores.iter().filter_map(reader).flat_map(|reader| {
             let get = |source: &SourceRef| entry(&reader, "eso", "get", &source.namespace, &source.name);
             target.fields.iter().map(|field| get(&field.source)).collect::<Vec<_>>()

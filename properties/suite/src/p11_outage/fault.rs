@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use credence_cluster::faults::proxy::Mode;
-use credence_model::config::{OPAQUE, SourceRef, is_found, spec_in};
+use credence_model::config::{OPAQUE, SourceRef, is_found};
 use credence_model::model::{Model, Source, Target};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -230,12 +230,7 @@ fn readers_of<'a>(model: &'a Model, source: &'a SourceRef) -> impl Iterator<Item
 
 /// Whether a target reads a source because a search finds it, and not by its name.
 fn searches(target: &Target, source: &SourceRef) -> bool {
-    let spec = spec_in(&target.object);
-    let named = |list: &str, field: &str| {
-        let mut entries = spec[list].as_array().into_iter().flatten();
-        entries.any(|entry| entry[field]["key"] == source.name.as_str())
-    };
-    is_found(source) || !(named("data", "remoteRef") || named("dataFrom", "extract"))
+    is_found(source) || !target.keys_named().contains(&source.name.as_str())
 }
 
 /// The keys of a source that can be deleted, and that every target of it reads. Kubernetes insists on those of most

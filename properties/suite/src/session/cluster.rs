@@ -8,7 +8,7 @@ use credence_cluster::cluster::{Cluster, ControlPlaneFiles};
 use credence_cluster::faults::proxy::{Gate, GateError};
 use credence_cluster::stand_in::{StandIn, StandInError};
 use credence_core::manifest::Manifest;
-use credence_model::config::{stood_in_provider, store_key};
+use credence_model::config::{is_store, stood_in_provider, store_key};
 
 use crate::options::UP;
 use crate::supplies::Gates;
@@ -20,10 +20,6 @@ pub(super) async fn stand_in(cluster: &Cluster, manifests: &[Manifest]) -> Resul
         true => StandIn::start(cluster.description.host).await.map(|server| Some(Arc::new(server))),
         false => Ok(None),
     }
-}
-
-fn is_store(manifest: &Manifest) -> bool {
-    matches!(manifest.kind(), "ClusterSecretStore" | "SecretStore")
 }
 
 /// A gate for each store, in front of what has its sources.
