@@ -9,15 +9,15 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use credence_core::id::{CaseId, PropertyId};
 use credence_core::manifest::Manifest;
-use credence_model::config::Bundle;
+use credence_model::config::Config;
 use credence_model::explain::NothingOfThatName;
 use credence_model::model::Model;
 use credence_model::overlay::Time;
 use credence_monitor::monitor::MonitorError;
 use credence_programs::dirs::{self, DirsError};
-use credence_programs::pod_image::GivenImage;
+use credence_programs::pod_image::UserImage;
 use credence_programs::run_dir::RunDirError;
-use credence_programs::supply::{self, Given, Part, Providers, Source};
+use credence_programs::supply::{self, Part, Providers, Source, UserKargo};
 use credence_report::verdict::ExitCode;
 use credence_suite::error::RunError;
 use credence_suite::events::Events;
@@ -142,12 +142,12 @@ enum Action {
     },
 }
 
-/// How programs are obtained.
+/// Options for obtaining programs.
 #[derive(Debug, Clone, Args)]
 struct Programs {
     /// Use this executable instead of obtaining one, such as etcd=/usr/bin/etcd; may be repeated.
     #[arg(long = "program", value_name = "PART=PATH", value_parser = parse_given)]
-    given: Vec<(Part, PathBuf)>,
+    overrides: Vec<(Part, PathBuf)>,
     /// Kargo's own program, the one of its control plane, which cannot be obtained: without it, only Kargo's lookup rules
     /// are tested.
     #[arg(long, value_name = "PROGRAM", requires = "kargo_chart", env = "CREDENCE_KARGO")]
@@ -225,8 +225,8 @@ struct Target {
     /// An image of a registry for pods on a cluster of kind, instead of one that is made, such as
     /// argo-cd=NAME@sha256:DIGEST; for external-secrets, argo-cd and redis; may be repeated.
     #[arg(long = "image", value_name = "PART=IMAGE")]
-    images: Vec<GivenImage>,
-    /// How time in the configuration is treated.
+    images: Vec<UserImage>,
+    /// Treatment of time in the configuration.
     #[arg(long, value_enum, default_value_t = TimeFlag::Compressed)]
     time: TimeFlag,
     /// Slots of cases that run at the same time, of all properties together, such as --lanes 1 for everything one after
@@ -257,7 +257,7 @@ struct Run {
     /// Cases of each property.
     #[arg(long, default_value_t = CASES, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
-    /// What all cases follow from; random if not given.
+    /// Inputs from which all cases follow; random if not given.
     #[arg(long)]
     seed: Option<u64>,
     #[command(flatten)]
@@ -333,11 +333,11 @@ impl Programs {
             Origin::Release => Source::Release,
             Origin::Build => Source::Build,
         };
-        let given = self.given.iter().cloned().collect();
+        let overrides = self.overrides.iter().cloned().collect();
         let kargo = self.kargo.clone().zip(self.kargo_chart.clone());
         Ok(supply::Options {
-            given,
-            kargo: kargo.map(|(program, chart)| Given { program, chart }),
+            overrides,
+            kargo: kargo.map(|(program, chart)| UserKargo { program, chart }),
             source,
             mirror: self.mirror.clone(),
             providers: match self.external_secrets_providers {
@@ -385,14 +385,14 @@ async fn load(
     directory: Option<&Path>,
     rendering: &Rendering,
     options: &supply::Options,
-) -> anyhow::Result<(String, Bundle)> {
+) -> anyhow::Result<(String, Config)> {
     let (path, manifests) = read(directory, rendering, options).await?;
-    Ok((path, Bundle::from_manifests(manifests).map_err(RunError::from)?))
+    Ok((path, Config::from_manifests(manifests).map_err(RunError::from)?))
 }
 
-/// What a configuration asks for, as its team intends.
-async fn understand(bundle: &Bundle, directory: Option<&Path>, intent: Option<&Path>) -> anyhow::Result<Model> {
-    Ok(load::understand(bundle, load::intent(directory, intent).await?.as_ref())?)
+/// Demands of a configuration, as its team intends.
+async fn understand(config: &Config, directory: Option<&Path>, intent: Option<&Path>) -> anyhow::Result<Model> {
+    Ok(load::understand(config, load::intent(directory, intent).await?.as_ref())?)
 }
 
 /// Reads the manifests of a configuration, rendered if it has to be.

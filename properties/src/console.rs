@@ -1,4 +1,4 @@
-//! What a person sees: live progress on standard error, the summary on standard output.
+//! Output for a person: live progress on standard error, the summary on standard output.
 //!
 //! On a terminal each property has one line that is redrawn; elsewhere a line is written when a property starts,
 //! at every quarter of its cases or after ten seconds, and when it ends.
@@ -23,7 +23,7 @@ use progress::Progress;
 
 pub use summary::render_summary;
 
-/// How often elapsed times are redrawn on a terminal.
+/// Time between two drawings of the elapsed times on a terminal.
 const REDRAW_EVERY: Duration = Duration::from_millis(500);
 
 /// Shows one run to a person; shared by all lanes.

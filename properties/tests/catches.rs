@@ -11,7 +11,7 @@ use std::time::Duration;
 use credence_core::consumer::Consumer;
 use credence_core::formats::{ARGO_CD, BACKSTAGE, KARGO_GIT, KARGO_IMAGE, KUBELET, OAUTH_CLIENT, TLS_SERVER};
 use credence_core::id::CaseId;
-use credence_model::config::Bundle;
+use credence_model::config::Config;
 use credence_model::lint;
 use credence_model::model::Model;
 use credence_programs::configuration::Parameters;
@@ -224,14 +224,15 @@ fn is_read(fault: &str, copy: &str) -> Result<(), Failed> {
         let read = credence_programs::kustomize::load_directory(&broken().join(fault), Some(kustomize)).await?;
         Ok::<_, Box<dyn std::error::Error>>(read)
     })?;
-    let bundle = Bundle::from_manifests(manifests)?;
-    let model = Model::derive(&bundle);
-    let found = lint::check(&lint::Context { bundle: &bundle, model: &model, control_plane: &[] });
+    let config = Config::from_manifests(manifests)?;
+    let model = Model::derive(&config);
+    let found = lint::check(&lint::Context { config: &config, model: &model, control_plane: &[] });
     if !found.iter().any(|finding| finding.rule == fault) {
         return Err(Failed::from(format!("lint finds {found:?}")));
     }
-    let target = model.targets.iter().find(|target| target.name == copy).ok_or("there is no such copy")?;
-    match target.uses(&model.endpoints)[..] {
+    let distribution =
+        model.distributions.iter().find(|distribution| distribution.name == copy).ok_or("there is no such copy")?;
+    match distribution.uses(&model.endpoints)[..] {
         [] => Ok(()),
         ref uses => Err(Failed::from(format!("it is used: {uses:?}"))),
     }
@@ -245,9 +246,9 @@ fn is_rendered(fault: &str, rule: &str, template: &str) -> Result<(), Failed> {
     let progress = credence_programs::supply::PlainProgress::new();
     let (config, parameters) = (broken().join(fault), Parameters::default());
     let read = credence_suite::load::load(Some(&config), &parameters, scratch, &options, &progress);
-    let bundle = Bundle::from_manifests(runtime.block_on(read)?.1)?;
-    let model = Model::derive(&bundle);
-    let found = lint::check(&lint::Context { bundle: &bundle, model: &model, control_plane: &[] });
+    let config = Config::from_manifests(runtime.block_on(read)?.1)?;
+    let model = Model::derive(&config);
+    let found = lint::check(&lint::Context { config: &config, model: &model, control_plane: &[] });
     match &found[..] {
         [one] if one.rule == rule && one.file.ends_with(template) && one.line.is_some() => Ok(()),
         _ => Err(Failed::from(format!("lint finds {found:?}"))),

@@ -29,7 +29,7 @@ mod world;
 
 use world::{NAMESPACES, Outcome, SETTLED, Scrape, World, credential, failed, monitor};
 
-/// How soon the monitor must show what can be seen.
+/// Time within which the monitor must show what can be seen.
 const SHOWN: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
@@ -126,8 +126,8 @@ fn passes_promtool(text: &str) -> Outcome {
 
 async fn measures_a_rotation(world: &World) -> Outcome {
     world.until_in_order().await?;
-    let label = credential(world.target());
-    let source = *world.target().sources().first().expect("a target reads something");
+    let label = credential(world.distribution());
+    let source = *world.distribution().sources().first().expect("a target reads something");
     let count = |scrape: &Scrape<'_>| scrape.value("credence_propagation_seconds_count", &label);
     let before = count(&Scrape(&world.scrape().await?));
     world.rotate(source).await?;
@@ -138,7 +138,7 @@ async fn measures_a_rotation(world: &World) -> Outcome {
 
 async fn counts_an_edit(world: &World) -> Outcome {
     world.until_in_order().await?;
-    let label = credential(world.target());
+    let label = credential(world.distribution());
     let counted = |scrape: &Scrape<'_>| scrape.value("credence_foreign_writes_total", &label);
     let before = counted(&Scrape(&world.scrape().await?));
     edit(world).await?;
@@ -148,7 +148,7 @@ async fn counts_an_edit(world: &World) -> Outcome {
 
 /// Edits a copy by hand.
 async fn edit(world: &World) -> Outcome {
-    let name = &world.target().secret;
+    let name = &world.distribution().secret;
     let secrets: Api<Secret> = Api::namespaced(world.client().clone(), "asking-0");
     let key = secrets.get(name).await.map_err(failed)?.data.unwrap_or_default().into_keys().next();
     let edit = json!({ "data": { key.unwrap_or_default(): ByteString(b"{}".to_vec()) } });
@@ -181,7 +181,7 @@ impl Drop for Stopped {
 /// Where the operator heals at once, drift is only ever seen as a count; here it stays.
 async fn finds_what_is_not_healed(world: &World) -> Outcome {
     world.until_in_order().await?;
-    let label = credential(world.target());
+    let label = credential(world.distribution());
     let stopped = Stopped::operator(world)?;
     edit(world).await?;
     let drifted = format!("{label},part=\"data\"");
@@ -196,19 +196,19 @@ async fn finds_what_is_not_healed(world: &World) -> Outcome {
 
 async fn finds_hand_made(world: &World) -> Outcome {
     world.until_in_order().await?;
-    let target = world.target();
+    let distribution = world.distribution();
     let secrets: Api<Secret> = Api::namespaced(world.client().clone(), "other");
     for (name, sign, labels) in [
         ("mine", "type", BTreeMap::new()),
-        ("mine", "labels", target.labels.clone()),
-        (target.secret.as_str(), "name", BTreeMap::new()),
+        ("mine", "labels", distribution.labels.clone()),
+        (distribution.secret.as_str(), "name", BTreeMap::new()),
     ] {
-        let mut secret = Secret { type_: Some(target.secret_type.clone()), ..Secret::default() };
+        let mut secret = Secret { type_: Some(distribution.secret_type.clone()), ..Secret::default() };
         secret.metadata.name = Some(name.to_owned());
         secret.metadata.labels = Some(labels);
         secret.data = Some(BTreeMap::from([(".dockerconfigjson".to_owned(), ByteString(b"{}".to_vec()))]));
         secrets.create(&PostParams::default(), &secret).await.map_err(failed)?;
-        let label = format!("{},sign=\"{sign}\"", credential(target));
+        let label = format!("{},sign=\"{sign}\"", credential(distribution));
         let found = |scrape: &Scrape<'_>| scrape.value("credence_secrets_hand_made", &label) == 1.0;
         world.until(&format!("a Secret is found by its {sign}"), SHOWN, found).await?;
         secrets.delete(name, &DeleteParams::default()).await.map_err(failed)?;
@@ -219,9 +219,9 @@ async fn finds_hand_made(world: &World) -> Outcome {
 
 async fn finds_stale(world: &World) -> Outcome {
     world.until_in_order().await?;
-    let target = world.target();
-    let label = credential(target);
-    let source = *target.sources().first().expect("a target reads something");
+    let distribution = world.distribution();
+    let label = credential(distribution);
+    let source = *distribution.sources().first().expect("a target reads something");
     let applier = Applier::discover(world.client()).await.map_err(failed)?;
     let bindings = world.manifests.iter().filter(|manifest| manifest.kind() == "RoleBinding");
     let bindings: Vec<&Value> = bindings.map(|manifest| &manifest.object).collect();
@@ -242,7 +242,7 @@ async fn finds_stale(world: &World) -> Outcome {
 
 async fn finds_a_broken_store(world: &World) -> Outcome {
     world.until_in_order().await?;
-    let store = &world.target().stores[0].name;
+    let store = &world.distribution().stores[0].name;
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "ClusterSecretStore"));
     let stores: Api<DynamicObject> = Api::all_with(world.client().clone(), &kind);
     let object = world.manifests.iter().find(|m| m.kind() == "ClusterSecretStore" && m.name() == store);

@@ -5,9 +5,9 @@ use std::num::NonZero;
 use std::path::Path;
 use std::time::Instant;
 
-use credence_model::config::Bundle;
+use credence_model::config::Config;
 use credence_model::model::Model;
-use credence_monitor::monitor::{ExternalSecretStatus, Kind, State};
+use credence_monitor::monitor::{ExternalSecretStatus, State, WatchedKind};
 use credence_programs::kustomize::load_directory;
 use credence_watch::own_usage::Usage;
 use jiff::Timestamp;
@@ -72,19 +72,23 @@ async fn ten_thousand_copies_fit_into_150_megabytes() {
     // Without kustomize: the parts that the model follows from are in these two directories.
     let mut manifests = load_directory(&secrets.join("secrets"), None).await.expect("the fixture can be read");
     manifests.extend(load_directory(&secrets.join("stores"), None).await.expect("the fixture can be read"));
-    let model = Model::derive(&Bundle::from_manifests(manifests).expect("the fixture is a configuration"));
-    let target = model.targets.iter().find(|target| target.name == "application-docker-registry").expect("it is there");
+    let model = Model::derive(&Config::from_manifests(manifests).expect("the fixture is a configuration"));
+    let distribution = model
+        .distributions
+        .iter()
+        .find(|distribution| distribution.name == "application-docker-registry")
+        .expect("it is there");
     let mut labels = json!({ "reconcile.external-secrets.io/managed": "true" });
-    for (key, value) in &target.labels {
+    for (key, value) in &distribution.labels {
         labels[key.as_str()] = json!(value);
     }
-    let (copies, asking) = (target.secret.clone(), target.asking_labels().swap_remove(0));
-    let (external_name, owner) = (target.external_secret.clone(), target.name.clone());
+    let (copies, asking) = (distribution.secret.clone(), distribution.opt_in_labels().swap_remove(0));
+    let (external_name, owner) = (distribution.external_secret.clone(), distribution.name.clone());
 
     let began = Instant::now();
     let mut state = State::new(model, NonZero::<u32>::MIN);
     let now = Timestamp::now();
-    state.begin(Kind::Secrets);
+    state.begin(WatchedKind::Secrets);
     for page in (0..COPIES).collect::<Vec<_>>().chunks(PAGE) {
         let items = page.iter().map(|n| copy(*n, &copies, &external_name, &labels)).collect();
         for secret in read::<PartialObjectMeta<Secret>>(items).items {
@@ -99,7 +103,7 @@ async fn ten_thousand_copies_fit_into_150_megabytes() {
             state.namespace(&namespace.metadata, true);
         }
     }
-    state.finish(Kind::Secrets);
+    state.finish(WatchedKind::Secrets);
     let read_after = began.elapsed();
     let health = state.health(now);
     let credential = health.credentials.iter().find(|credential| credential.name == owner).expect("it is there");

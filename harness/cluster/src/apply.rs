@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 pub const FIELD_MANAGER: &str = "credence";
 /// Objects applied at the same time.
 const CONCURRENCY: usize = 16;
-/// How long a kind may be listed before it is served.
+/// Time that a kind may be listed before it is served.
 const DISCOVERED: Duration = Duration::from_secs(10);
-/// How long an object may take to go.
+/// Time that an object may take to go.
 const GONE: Duration = Duration::from_secs(60);
 /// Label of every namespace that credence made; its value is the run.
 pub const RUN_LABEL: &str = "credence.dev/run";
-/// How long a CustomResourceDefinition may take to be served.
+/// Time that a CustomResourceDefinition may take to be served.
 const ESTABLISHED: Duration = Duration::from_mins(3);
 
 /// Why an object could not be applied.
@@ -119,7 +119,7 @@ impl Applier {
         Ok(Self { client: client.clone(), kinds })
     }
 
-    /// Whether the cluster serves the kind of an object.
+    /// True if the cluster serves the kind of an object.
     pub fn serves(&self, object: &Value) -> bool {
         !matches!(self.resolve(object), Err(ApplyError::UnknownKind { .. }))
     }

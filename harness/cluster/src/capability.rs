@@ -1,4 +1,4 @@
-//! What not every cluster can show.
+//! Capabilities that not every cluster has.
 
 /// Something that a property does to a cluster, or asks of it, and that not every cluster can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use credence_core::credential::Credential;
 use credence_programs::certificates::Authority;
 use credence_programs::process::Process;
-use credence_watch::paused_time::Standstill;
+use credence_watch::paused_time::PausedTime;
 use kube::Client;
 
 use crate::capability::{Capability, Lacks, supports};
@@ -31,7 +31,7 @@ pub use crate::start_up::{SET_UP, free_ports};
 /// Why the programs of a cluster are left alone that another process owns.
 const NOT_OURS: &str = "the cluster belongs to another process; credence down, and run starts one of its own";
 
-/// What a cluster cannot show that another process owns.
+/// Limits of a cluster that another process owns.
 pub(crate) const OF_OTHERS: Lacks = &[
     (Capability::Outages, NOT_OURS),
     (Capability::StoreProxies, NOT_OURS),
@@ -80,7 +80,7 @@ impl Cluster {
         &self.directory
     }
 
-    /// Whether this process started it.
+    /// True if this process started it.
     pub fn is_owned(&self) -> bool {
         self.provider.is_some()
     }
@@ -170,8 +170,8 @@ impl Cluster {
 
     /// Counts the time that External Secrets Operator stands still, from now on; none for a cluster that another process
     /// owns, and where the operator is no process of this machine's own.
-    pub fn standstill(&self) -> Option<Standstill> {
-        self.provider.as_ref()?.standstill()
+    pub fn paused_time(&self) -> Option<PausedTime> {
+        self.provider.as_ref()?.paused_time()
     }
 
     /// Leaves the run directory behind for a person to look at; the programs end all the same.
@@ -199,5 +199,5 @@ fn with_headers<const N: usize>(client: Client, headers: [(http::HeaderName, &st
     Client::new(service, "default")
 }
 
-/// How long a case waits for the answer to a request.
+/// Time that a case waits for the answer to a request.
 const ANSWER: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@ use credence_programs::process::Paused;
 use credence_programs::process::service::Service;
 use credence_programs::run_dir::RunDir;
 use credence_programs::supply::Programs;
-use credence_watch::paused_time::Standstill;
+use credence_watch::paused_time::PausedTime;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kube::Client;
@@ -36,10 +36,10 @@ const OPERATOR_KUBECONFIG: &str = "external-secrets.kubeconfig";
 pub(crate) const ID: &str = "embedded";
 /// Why there is no webhook.
 const NO_WEBHOOK: &str = "no webhook runs here; --cluster kind adds it";
-/// What they cannot show.
+/// Their limits.
 pub(crate) const LACKS: Lacks = &[(Capability::Webhook, NO_WEBHOOK)];
 
-/// What ends with this process. Fields drop in this order: programs first, then their directory.
+/// Everything that ends with this process. Fields drop in this order: programs first, then their directory.
 struct Embedded {
     operator: Service,
     controllers: Service,
@@ -146,9 +146,9 @@ impl Provisioned for Embedded {
         async move { first_death(services).await.into() }.boxed()
     }
 
-    fn standstill(&self) -> Option<Standstill> {
+    fn paused_time(&self) -> Option<PausedTime> {
         let latest = self.operator.processes();
-        Some(Standstill::of(move || latest.borrow().as_ref().is_some_and(|process| process.stands_still())))
+        Some(PausedTime::of(move || latest.borrow().as_ref().is_some_and(|process| process.stands_still())))
     }
 
     fn pause(&self, component: Component) -> BoxFuture<'_, Result<Option<Paused>, ClusterError>> {

@@ -58,7 +58,7 @@ pub enum ClusterError {
     /// Only the process that started a cluster can do this.
     #[error("failed to {act}: the cluster belongs to another process")]
     NotOwned {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
     },
     /// The cluster has no such component.
@@ -73,7 +73,7 @@ pub enum ClusterError {
     /// A file or a port cannot be used.
     #[error("failed to {act} {object}")]
     Io {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// On what.
         object: String,
@@ -93,7 +93,7 @@ impl ClusterError {
 #[derive(Debug)]
 pub struct ProviderError {
     reason: Box<dyn Error + Send + Sync>,
-    /// Whether the user can mend it in the command line, the environment or on the machine, before anything is started.
+    /// True if the user can mend it in the command line, the environment or on the machine, before anything is started.
     pub is_usage: bool,
 }
 

@@ -20,12 +20,12 @@ use crate::control_plane_files::ControlPlaneFiles;
 use crate::error::{ClusterError, ProviderError};
 use crate::operator::ReleaseError;
 
+mod cleanup;
 mod cluster;
 mod config;
 mod network;
 mod node;
 mod operator;
-mod remains;
 pub mod room;
 
 pub use cluster::start;
@@ -37,10 +37,10 @@ use credence_programs::pod_image::PulledImage;
 
 /// The name of such clusters.
 pub(crate) const ID: &str = "kind";
-/// What they cannot show: nothing that any other can.
+/// Their limits: nothing that any other can.
 pub(crate) const LACKS: Lacks = &[];
 
-/// What a cluster of kind is started from.
+/// Inputs from which a cluster of kind is started.
 pub struct Setup<'a> {
     /// The container engine.
     pub engine: &'a Engine,
@@ -72,9 +72,9 @@ pub enum KindError {
     /// kind gave up.
     #[error("failed to {act}: kind ended with {status}; the last lines of its log:\n{tail}")]
     Kind {
-        /// What it was to do.
+        /// Its act.
         act: &'static str,
-        /// How it ended.
+        /// Outcome.
         status: String,
         /// The end of its log.
         tail: String,
@@ -117,7 +117,7 @@ pub enum KindError {
     /// A request of the set-up failed.
     #[error("failed to {act}")]
     Request {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// The cause.
         #[source]
@@ -131,7 +131,7 @@ pub enum KindError {
     NodeDied {
         /// The container.
         node: String,
-        /// What the engine says of its end.
+        /// The engine's word on its end.
         status: String,
     },
     /// There is too little room.
@@ -143,11 +143,11 @@ pub enum KindError {
          what is left"
     )]
     Silent {
-        /// What it was to do.
+        /// Its act.
         act: &'static str,
         /// Its command.
         engine: PathBuf,
-        /// How long was waited.
+        /// Time that was waited.
         seconds: u64,
     },
     /// The run directory cannot be mounted.
@@ -191,5 +191,5 @@ impl KindError {
 
 /// Removes what is left of the cluster of a dead run.
 pub(crate) fn clear(run: &Path) -> Result<(), String> {
-    remains::clear(run).map_err(|error| chain(&error))
+    cleanup::clear(run).map_err(|error| chain(&error))
 }

@@ -20,7 +20,7 @@ use crate::start_up::{COLLECT_LATER, SET_UP, free_ports};
 pub const NAMESPACE: &str = "external-secrets";
 /// The ServiceAccount that the chart makes.
 pub const SERVICE_ACCOUNT: &str = "external-secrets";
-/// What the API server says when it refuses an object because it cannot ask the object's webhook (k8s.io/apiserver
+/// Message of the API server when it refuses an object because it cannot ask the object's webhook (k8s.io/apiserver
 /// pkg/admission/plugin/webhook/errors.go).
 pub const WEBHOOK_NOT_CALLED: &str = "failed calling webhook";
 /// Reconciles that ESO runs at the same time, for each of its controllers.
@@ -180,7 +180,7 @@ fn without_dependencies(chart: &str) -> String {
     kept
 }
 
-/// How to start the operator.
+/// Command to start the operator.
 pub(crate) fn program(release: &Release, programs: &Programs, kubeconfig: &Path, directory: &Path) -> Program {
     Program {
         name: "external-secrets".to_owned(),

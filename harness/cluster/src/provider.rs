@@ -5,7 +5,7 @@ use std::sync::Arc;
 use credence_programs::certificates::Authority;
 use credence_programs::process::Paused;
 use credence_programs::run_dir::RunDir;
-use credence_watch::paused_time::Standstill;
+use credence_watch::paused_time::PausedTime;
 use futures::future::BoxFuture;
 
 use crate::capability::Lacks;
@@ -36,7 +36,7 @@ pub(crate) trait Provisioned: Send + Sync {
     /// The authority behind its certificates.
     fn authority(&self) -> &Authority;
 
-    /// What clusters of its kind cannot show.
+    /// Limits of clusters of its kind.
     fn lacks(&self) -> Lacks;
 
     /// Its node, if it has one of its own.
@@ -58,7 +58,7 @@ pub(crate) trait Provisioned: Send + Sync {
     fn died(&self) -> BoxFuture<'_, ClusterError>;
 
     /// Counts the time that External Secrets Operator stands still; none where that cannot be seen.
-    fn standstill(&self) -> Option<Standstill>;
+    fn paused_time(&self) -> Option<PausedTime>;
 
     /// Stops a component where it is until the guard is dropped; none while it is [stopped](Self::stop).
     fn pause(&self, component: Component) -> BoxFuture<'_, Result<Option<Paused>, ClusterError>>;

@@ -11,7 +11,7 @@ use crate::{embedded, kind};
 pub struct ProviderMeta {
     /// Its name, as in `--cluster` and in reports.
     pub id: &'static str,
-    /// What its clusters cannot show.
+    /// Limits of its clusters.
     pub lacks: Lacks,
     /// Removes what a dead run may have made outside its directory.
     clear: fn(&Path) -> Result<(), String>,

@@ -36,7 +36,7 @@ pub enum StandInError {
 
 /// Where a document is: its store, key and version; the latest has none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct DocumentKey {
     /// The store.
     pub store: String,
     /// The key, as it is asked for.
@@ -52,7 +52,7 @@ type Document = BTreeMap<String, Credential>;
 pub struct StandIn {
     address: SocketAddr,
     authority: Authority,
-    documents: Arc<Mutex<BTreeMap<Place, Document>>>,
+    documents: Arc<Mutex<BTreeMap<DocumentKey, Document>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -71,7 +71,7 @@ impl StandIn {
         let address = listener.local_addr().map_err(StandInError::Listen)?;
         let mut tasks = JoinSet::new();
         let listener = tls::listen(vec![listener], address, config, &mut tasks);
-        let documents: Arc<Mutex<BTreeMap<Place, Document>>> = Arc::default();
+        let documents: Arc<Mutex<BTreeMap<DocumentKey, Document>>> = Arc::default();
         let answers = Arc::clone(&documents);
         let answer = move |Path(store): Path<String>, Query(asked): Query<Asked>| {
             std::future::ready(answer(&lock(&answers), store, asked))
@@ -95,12 +95,12 @@ impl StandIn {
     }
 
     /// Puts a document in a place; every answer from now on is of it.
-    pub fn put(&self, place: Place, document: BTreeMap<String, Credential>) {
+    pub fn put(&self, place: DocumentKey, document: BTreeMap<String, Credential>) {
         lock(&self.documents).insert(place, document);
     }
 
     /// Takes the document of a place away.
-    pub fn remove(&self, place: &Place) {
+    pub fn remove(&self, place: &DocumentKey) {
         lock(&self.documents).remove(place);
     }
 }
@@ -111,12 +111,12 @@ impl std::fmt::Debug for StandIn {
     }
 }
 
-fn lock(documents: &Mutex<BTreeMap<Place, Document>>) -> MutexGuard<'_, BTreeMap<Place, Document>> {
+fn lock(documents: &Mutex<BTreeMap<DocumentKey, Document>>) -> MutexGuard<'_, BTreeMap<DocumentKey, Document>> {
     // Whole documents are put, or none.
     documents.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is asked for.
+/// The request.
 #[derive(Deserialize)]
 struct Asked {
     key: String,
@@ -128,9 +128,9 @@ struct Asked {
 
 /// The value of a property, or all of a document: its one value, or its properties as JSON, which External Secrets Operator reads
 /// as one text or member by member.
-fn answer(documents: &BTreeMap<Place, Document>, store: String, asked: Asked) -> Response {
+fn answer(documents: &BTreeMap<DocumentKey, Document>, store: String, asked: Asked) -> Response {
     let Asked { key, version, property } = asked;
-    let document = documents.get(&Place { store, key, version });
+    let document = documents.get(&DocumentKey { store, key, version });
     let found = document.and_then(|document| match document.get(&property) {
         Some(value) => Some(value.expose().to_vec()),
         None if property.is_empty() => Some(json(document)),
@@ -157,8 +157,8 @@ mod tests {
 
     use super::*;
 
-    fn place(key: &str, version: &str) -> Place {
-        Place { store: "a".to_owned(), key: key.to_owned(), version: version.to_owned() }
+    fn place(key: &str, version: &str) -> DocumentKey {
+        DocumentKey { store: "a".to_owned(), key: key.to_owned(), version: version.to_owned() }
     }
 
     fn document(values: &[(&str, &str)]) -> BTreeMap<String, Credential> {

@@ -1,4 +1,4 @@
-//! What clusters of every kind have in common as they start.
+//! Everything that clusters of every kind have in common as they start.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -8,16 +8,16 @@ use credence_watch::wait::{self, Progress, WaitError};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 
-/// How long a part of the set-up may take before it counts as failed.
+/// Time that a part of the set-up may take before it counts as failed.
 pub const SET_UP: Duration = Duration::from_mins(3);
 /// A setting of Go's garbage collector for programs of the embedded cluster: it took a quarter of the API server's processor
 /// time, and there is memory for collecting a fourth as often.
 pub(crate) const COLLECT_LATER: (&str, &str) = ("GOGC", "400");
 /// The user that kube-apiserver is to kubelets, as kubeadm names it.
 pub(crate) const KUBELET_CLIENT: &str = "kube-apiserver-kubelet-client";
-/// How long the API server may take to be ready; it takes about 3 s on two idle cores.
+/// Time that the API server may take to be ready; it takes about 3 s on two idle cores.
 const READY: Duration = Duration::from_mins(3);
-/// How often a server that is starting is asked.
+/// Time between two polls of a server that is starting.
 const PROBE: Duration = Duration::from_millis(50);
 
 /// Waits for readiness and for the ConfigMap without which kube-controller-manager exits at once.

@@ -60,7 +60,7 @@ use processes::Processes;
 const NEEDED: [(&str, &str); 2] = [("redis-server", "redis-server"), ("git", "git")];
 /// The definitions that the controller needs; that of ApplicationSets, the largest, belongs to another controller.
 const DEFINITIONS: [&str; 2] = ["application-crd.yaml", "appproject-crd.yaml"];
-/// How long an Application may take to go, with what it has deployed: an event that the controller misses on a busy machine
+/// Time that an Application may take to go, with what it has deployed: an event that the controller misses on a busy machine
 /// is made up for by its next periodic refresh, after 120 s and up to 60 more (`timeout.reconciliation` and its jitter).
 const GONE: Duration = Duration::from_secs(200);
 
@@ -85,7 +85,7 @@ pub struct Application<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Refresh(u64);
 
-/// What Argo CD is started from.
+/// Inputs from which Argo CD is started.
 pub struct Setup<'a> {
     /// A directory for it alone.
     pub directory: &'a Path,
@@ -93,10 +93,10 @@ pub struct Setup<'a> {
     pub assets: &'a Path,
     /// An administrator's.
     pub client: &'a Client,
-    /// How it reaches the forge.
+    /// Its route to the forge.
     pub network: &'a Network,
     /// Where it runs.
-    pub place: Place<'a>,
+    pub place: ArgoCdPlacement<'a>,
     /// Its own namespace, where it looks for credentials.
     pub namespace: &'a str,
     /// Labels of that namespace.
@@ -104,7 +104,7 @@ pub struct Setup<'a> {
 }
 
 /// Where Argo CD runs.
-pub enum Place<'a> {
+pub enum ArgoCdPlacement<'a> {
     /// On this machine, beside the cluster.
     Machine {
         /// Its multi-call binary.
@@ -152,10 +152,10 @@ impl ArgoCd {
     /// When an object is refused, or a program cannot be started, dies, or is not ready in time.
     pub async fn start(setup: &Setup<'_>) -> Result<Self, ArgoCdError> {
         let programs = match setup.place {
-            Place::Machine { program, kubeconfig } => {
+            ArgoCdPlacement::Machine { program, kubeconfig } => {
                 Programs::Processes(Processes::start(setup, program, kubeconfig).await?)
             }
-            Place::Node { containers, images, kustomize } => {
+            ArgoCdPlacement::Node { containers, images, kustomize } => {
                 Programs::Pods(Pods::start(setup, containers, images, kustomize).await?)
             }
         };

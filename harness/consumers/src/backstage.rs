@@ -25,7 +25,7 @@ mod prune;
 mod settings;
 mod tools;
 
-pub use client::{Client, ClientError, Refusal, SignedIn};
+pub use client::{AuthError, Client, ClientError, SignedIn};
 pub use image::{COMMAND, ENVIRONMENT, ImageFile, WORKING_DIRECTORY};
 pub use install::{CACHE_MEGABYTES, obtain, unsupported};
 pub use reqwest::Url;
@@ -61,9 +61,9 @@ pub enum BackstageError {
     /// A command failed.
     #[error("failed to {act}, {status}:\n{tail}")]
     Failed {
-        /// What it was run for.
+        /// Its purpose.
         act: &'static str,
-        /// How it ended.
+        /// Outcome.
         status: ExitStatus,
         /// The end of what it said.
         tail: String,

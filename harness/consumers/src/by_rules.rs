@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::running::Consumers;
 use crate::start::{ASK_PASS, AUTHORITY, PASSWORD, USERNAME};
 
-/// How long git may take to list the references of a repository on loopback.
+/// Time that git may take to list the references of a repository on loopback.
 const LISTED: Duration = Duration::from_secs(30);
 
 /// Why a lookup could not be tried.
@@ -42,7 +42,7 @@ pub enum LookupError {
     Registry(#[from] ImageError),
 }
 
-/// What git logs in with.
+/// Credential that git logs in with.
 pub(crate) enum GitLogin {
     /// Nothing.
     Nobody,
@@ -53,7 +53,7 @@ pub(crate) enum GitLogin {
 }
 
 impl Consumers {
-    /// Whether git can list the references of a repository.
+    /// True if git can list the references of a repository.
     ///
     /// # Errors
     /// When git cannot be run or does not end.
@@ -95,7 +95,7 @@ impl Consumers {
         Ok(status.map_err(failed)?.success())
     }
 
-    /// Whether a registry client can list the tags of an image.
+    /// True if a registry client can list the tags of an image.
     ///
     /// # Errors
     /// When no client can be made.

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use crate::by_rules::GitLogin;
 use crate::login::{Login, LoginError, Runner};
 use crate::obtain::Facts;
-use crate::running::{Answer, Consumers};
+use crate::running::{Consumers, LoginAnswer};
 
 /// Flux's rules for a GitRepository.
 pub(crate) struct FluxGitRules;
@@ -26,7 +26,11 @@ impl Runner for FluxGitRules {
         facts.no_git()
     }
 
-    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
+    fn log_in<'a>(
+        &'a self,
+        consumers: &'a Consumers,
+        login: &'a Login,
+    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
         Box::pin(async move {
             let url = login.owner()?.repository(&login.repository);
             consumers.fresh_commit(login).await?;
@@ -35,7 +39,7 @@ impl Runner for FluxGitRules {
                     let listed = consumers.lists_references(&url, &found).await?;
                     Ok(answer(listed, "git was refused"))
                 }
-                Err(none) => Ok(Answer::Withheld(none.to_string())),
+                Err(none) => Ok(LoginAnswer::Withheld(none.to_string())),
             }
         })
     }
@@ -46,7 +50,11 @@ impl Runner for FluxOciRules {
         FLUX_OCI_RULES
     }
 
-    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
+    fn log_in<'a>(
+        &'a self,
+        consumers: &'a Consumers,
+        login: &'a Login,
+    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
         Box::pin(async move {
             let owner = login.owner()?;
             consumers.publish(owner, &login.repository, &login.tag()).await?;
@@ -55,7 +63,7 @@ impl Runner for FluxOciRules {
                     let listed = consumers.lists_tags(owner, &login.repository, found.as_ref()).await?;
                     Ok(answer(listed, "the registry refused"))
                 }
-                Err(none) => Ok(Answer::Withheld(none.to_string())),
+                Err(none) => Ok(LoginAnswer::Withheld(none.to_string())),
             }
         })
     }
@@ -86,6 +94,6 @@ impl Consumers {
     }
 }
 
-fn answer(listed: bool, refused: &str) -> Answer {
-    if listed { Answer::Admitted } else { Answer::Refused(refused.to_owned()) }
+fn answer(listed: bool, refused: &str) -> LoginAnswer {
+    if listed { LoginAnswer::Admitted } else { LoginAnswer::Refused(refused.to_owned()) }
 }

@@ -57,15 +57,15 @@ use facade::{Facade, Users};
 use gitea::{Gitea, Server, Setup};
 use log::RequestLog;
 
-/// How long Gitea may take to accept a connection.
+/// Time that Gitea may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The name of the file with all requests, in the forge's directory.
 const EVIDENCE: &str = "requests.jsonl";
-/// How long Gitea may take to answer a request that seeds it.
+/// Time that Gitea may take to answer a request that seeds it.
 const ANSWER: Duration = Duration::from_secs(30);
 
 /// Where Gitea runs.
-pub enum Place<'a> {
+pub enum GiteaPlacement<'a> {
     /// A child process, on loopback.
     Process {
         /// The program.
@@ -82,13 +82,13 @@ pub enum Place<'a> {
     },
 }
 
-/// What a forge is started from.
+/// Inputs from which a forge is started.
 pub struct ForgeSetup<'a> {
     /// An existing directory, for this forge alone. Its path must not have `#`, `?`, `%` or a backtick in it, which mean
     /// something to SQLite or to Gitea's configuration.
     pub directory: &'a Path,
     /// Where Gitea runs.
-    pub gitea: Place<'a>,
+    pub gitea: GiteaPlacement<'a>,
     /// Signs the façade's certificate.
     pub authority: &'a Authority,
     /// Host names to answer for, beside `localhost` and the addresses, such as `github.com` and `ghcr.io`.
@@ -132,8 +132,8 @@ impl Forge {
         // Who reaches the façade reaches the proxy, too.
         let proxy_listener = listen(SocketAddr::from((setup.host, 0))).await?;
         let from = match setup.gitea {
-            Place::Process { .. } => IpAddr::from(Ipv4Addr::LOCALHOST),
-            Place::Container { .. } => setup.host,
+            GiteaPlacement::Process { .. } => IpAddr::from(Ipv4Addr::LOCALHOST),
+            GiteaPlacement::Container { .. } => setup.host,
         };
         let access_listener = listen(SocketAddr::from((from, 0))).await?;
         let proxy = local_address(&proxy_listener)?;

@@ -22,7 +22,7 @@ pub struct Message {
     pub text: String,
 }
 
-/// How errors begin: by go-git's `transport` package, by git's own messages, and by the codes and statuses that
+/// Beginnings of errors: by go-git's `transport` package, by git's own messages, and by the codes and statuses that
 /// go-containerregistry quotes (`pkg/v1/remote/transport/error.go`).
 const CAUSES: [(&str, Cause); 15] = [
     ("authentication required", Cause::Unauthenticated),

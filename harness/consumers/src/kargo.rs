@@ -17,7 +17,7 @@
 //! - A discovery that fails is tried again after 5 ms, then after twice as long each time, while the Warehouse stays
 //!   unhealthy.
 
-pub use credence_programs::supply::Given;
+pub use credence_programs::supply::UserKargo;
 use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub const NAMESPACE: &str = "kargo";
 pub const DISCOVERY_FAILED: &str = "DiscoveryFailed";
 /// Label of what was created here.
 const OURS: (&str, &str) = ("app.kubernetes.io/managed-by", "credence");
-/// How long the program may take to say its version.
+/// Time that the program may take to say its version.
 const VERSION: Duration = Duration::from_secs(20);
 /// A Warehouse whose repository is nowhere (RFC 2606): that it fails is the controller's first sign of life.
 const FIRST: Warehouse<'_> = Warehouse {
@@ -73,12 +73,12 @@ const FIRST: Warehouse<'_> = Warehouse {
 ///
 /// # Errors
 /// When one of them is something else.
-pub async fn version_of(given: &Given) -> Result<String, KargoError> {
-    if !given.chart.is_file() && !given.chart.join("Chart.yaml").is_file() {
-        return Err(KargoError::NoChart { path: given.chart.clone() });
+pub async fn version_of(supplied: &UserKargo) -> Result<String, KargoError> {
+    if !supplied.chart.is_file() && !supplied.chart.join("Chart.yaml").is_file() {
+        return Err(KargoError::NoChart { path: supplied.chart.clone() });
     }
-    let wrong = |message: String| KargoError::Program { path: given.program.clone(), message };
-    let mut version = Command::new(&given.program);
+    let wrong = |message: String| KargoError::Program { path: supplied.program.clone(), message };
+    let mut version = Command::new(&supplied.program);
     let output = timeout(VERSION, version.arg("version").kill_on_drop(true).output()).await;
     let output = output.map_err(|_| wrong(format!("no answer within {VERSION:?}")))?;
     let output = output.map_err(|error| wrong(error.to_string()))?;
@@ -91,17 +91,17 @@ fn version_in(said: &[u8]) -> Option<String> {
     said["version"].as_str().filter(|version| !version.is_empty()).map(str::to_owned)
 }
 
-/// What the controller is started from.
+/// Inputs from which the controller is started.
 pub struct Setup<'a> {
     /// An existing directory, for this controller alone.
     pub directory: &'a Path,
     /// The user's program and chart.
-    pub given: &'a Given,
+    pub supplied: &'a UserKargo,
     /// helm, which renders the chart.
     pub helm: &'a Path,
     /// The cluster.
     pub cluster: &'a Cluster,
-    /// How repositories are reached.
+    /// Access to repositories.
     pub network: &'a Network,
 }
 
@@ -119,17 +119,17 @@ impl Kargo {
     /// When the chart cannot be used, an object is refused, or the controller cannot be started, dies, or is not ready
     /// in time.
     pub async fn start(setup: &Setup<'_>) -> Result<Self, KargoError> {
-        let Setup { directory, given, helm, cluster, network } = *setup;
+        let Setup { directory, supplied, helm, cluster, network } = *setup;
         let client = &cluster.client;
-        let chart = Chart { path: &given.chart, release: NAMESPACE, namespace: NAMESPACE, values: release::VALUES };
+        let chart = Chart { path: &supplied.chart, release: NAMESPACE, namespace: NAMESPACE, values: release::VALUES };
         let release = Release::of(helm::render(helm, &chart, directory).await?)?;
-        let files = Files::write(directory, given, network)?;
+        let files = Files::write(directory, supplied, network)?;
         install(client, &release).await?;
         let administrator = &cluster.description.kubeconfig;
         kubeconfig::for_account(&files.kubeconfig(), administrator, client, NAMESPACE, &release.account)
             .await
             .map_err(|error| KargoError::Kubeconfig(Box::new(error)))?;
-        let process = Process::start(&files.controller(given, &release, network))?;
+        let process = Process::start(&files.controller(supplied, &release, network))?;
         let all = Api::all_with(client.clone(), &warehouses::kind());
         let warehouses = SharedWatch::open(all, "Warehouses", WarehouseSeen::of).await?;
         let kargo = Self { account: release.account, warehouses, process };
@@ -262,31 +262,31 @@ mod tests {
 
     use super::*;
 
-    fn given(directory: &Path, says: &str) -> Given {
+    fn supplied(directory: &Path, says: &str) -> UserKargo {
         let (program, chart) = (directory.join("kargo"), directory.join("chart"));
         test_program::write(&program, &format!("#!/bin/sh\necho '{says}'\n"));
         fs::create_dir(&chart).unwrap();
         fs::write(chart.join("Chart.yaml"), "name: kargo\n").unwrap();
-        Given { program, chart }
+        UserKargo { program, chart }
     }
 
     #[tokio::test]
     async fn the_control_plane_says_its_version() {
         let directory = tempfile::tempdir().unwrap();
-        let given = given(directory.path(), "{\"version\": \"v1.11.2\", \"gitCommit\": \"0\"}");
-        assert_eq!(version_of(&given).await.unwrap(), "v1.11.2");
+        let supplied = supplied(directory.path(), "{\"version\": \"v1.11.2\", \"gitCommit\": \"0\"}");
+        assert_eq!(version_of(&supplied).await.unwrap(), "v1.11.2");
     }
 
     #[tokio::test]
     async fn what_is_no_control_plane_or_no_chart_is_refused_with_its_path() {
         let directory = tempfile::tempdir().unwrap();
-        let mut given = given(directory.path(), "Client Version: v1.11.2");
-        let error = version_of(&given).await.unwrap_err().to_string();
+        let mut supplied = supplied(directory.path(), "Client Version: v1.11.2");
+        let error = version_of(&supplied).await.unwrap_err().to_string();
         assert!(error.contains("kargo as Kargo's program"), "{error}");
-        given.program = directory.path().join("nothing");
-        assert!(matches!(version_of(&given).await, Err(KargoError::Program { .. })));
-        given.chart = directory.path().to_owned();
-        let error = version_of(&given).await.unwrap_err();
+        supplied.program = directory.path().join("nothing");
+        assert!(matches!(version_of(&supplied).await, Err(KargoError::Program { .. })));
+        supplied.chart = directory.path().to_owned();
+        let error = version_of(&supplied).await.unwrap_err();
         assert!(matches!(&error, KargoError::NoChart { path } if path == directory.path()), "{error}");
     }
 }

@@ -16,15 +16,15 @@ use crate::forge::{Mark, Request};
 use crate::kubelet::pod::{PodError, PulledPod};
 use crate::login::{Expected, Login, LoginError, Runner};
 use crate::obtain::{Facts, Nodes};
-use crate::running::{Answer, Consumers, is_about, refuses_credential};
+use crate::running::{Consumers, LoginAnswer, is_about, refuses_credential};
 
 pub mod deployment;
 pub mod pod;
 
-/// How long a pod may take to run or to be refused its image; measured at 1 to 3 s.
+/// Time that a pod may take to run or to be refused its image; measured at 1 to 3 s.
 const PULLED: Duration = Duration::from_secs(60);
 
-/// How long the kubelet's second try may take after a first that failed: it comes after 10 s (`MaxContainerBackOff` and
+/// Time that the kubelet's second try may take after a first that failed: it comes after 10 s (`MaxContainerBackOff` and
 /// its base in `pkg/kubelet/kubelet.go`).
 const SECOND_TRY: Duration = Duration::from_secs(20);
 
@@ -84,7 +84,11 @@ impl Runner for KubeletPull {
         }
     }
 
-    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
+    fn log_in<'a>(
+        &'a self,
+        consumers: &'a Consumers,
+        login: &'a Login,
+    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
         Box::pin(async move {
             let (owner, tag) = (login.owner()?, login.tag());
             consumers.publish(owner, &login.repository, &tag).await?;
@@ -120,7 +124,7 @@ impl Consumers {
     ///
     /// # Errors
     /// When the pod is refused or the kubelet does not say how the pull went.
-    async fn pull(&self, client: &Client, pull: &Pull<'_>) -> Result<Answer, PullError> {
+    async fn pull(&self, client: &Client, pull: &Pull<'_>) -> Result<LoginAnswer, PullError> {
         let Pull { namespace, pod: name, secret, image, .. } = *pull;
         let mark = self.forge.mark();
         let pod = PulledPod { namespace, name, image, secret, variables_from: &[], variables: Vec::new() };
@@ -131,7 +135,7 @@ impl Consumers {
             PulledPod::answer(seen).map_or_else(|| Progress::NotYet(format!("{seen:?}")), Progress::Done)
         });
         let mut answer = answer.await;
-        if matches!(answer, Ok(Answer::Refused(_))) {
+        if matches!(answer, Ok(LoginAnswer::Refused(_))) {
             let what = format!("second try of the {what}");
             match self.second_try(&what, &mark, pull).await {
                 Ok(None) => {}
@@ -146,13 +150,13 @@ impl Consumers {
     }
 
     /// What the kubelet says of its second try, if it has one and this has another end than the first.
-    async fn second_try(&self, what: &str, mark: &Mark, pull: &Pull<'_>) -> Result<Option<Answer>, WaitError> {
+    async fn second_try(&self, what: &str, mark: &Mark, pull: &Pull<'_>) -> Result<Option<LoginAnswer>, WaitError> {
         let tried = match pull.second_try {
             SecondTry::None => return Ok(None),
             SecondTry::UntilItRuns => {
                 let runs = wait::until(&self.site.observer, what, SECOND_TRY, |view| {
                     match view.pod(pull.namespace, pull.pod) {
-                        Some(PodSeen::Ran { .. }) => Progress::Done(Some(Answer::Admitted)),
+                        Some(PodSeen::Ran { .. }) => Progress::Done(Some(LoginAnswer::Admitted)),
                         seen => Progress::NotYet(format!("{seen:?}")),
                     }
                 });
@@ -167,7 +171,7 @@ impl Consumers {
         match tried {
             Err(WaitError::TimedOut { .. } | WaitError::Impossible { .. }) => {
                 let runs = |view: &View<'_>| matches!(view.pod(pull.namespace, pull.pod), Some(PodSeen::Ran { .. }));
-                Ok(self.site.observer.look(runs).then_some(Answer::Admitted))
+                Ok(self.site.observer.look(runs).then_some(LoginAnswer::Admitted))
             }
             other => other,
         }

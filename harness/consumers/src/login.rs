@@ -19,7 +19,7 @@ use crate::kargo::login_by_rules::KargoRules;
 use crate::kubelet::{KubeletPull, PullError};
 use crate::oauth::OAuthSignIn;
 use crate::obtain::Facts;
-use crate::running::{Answer, Consumers, is_about};
+use crate::running::{Consumers, LoginAnswer, is_about};
 use crate::tls_server::TlsHandshake;
 use crate::tls_server::handshake::HandshakeError;
 
@@ -40,17 +40,17 @@ const RUNNERS: &[&dyn Runner] = &[
 /// One login. One that must be denied is the same with another owner, host, namespace or name.
 #[derive(Clone)]
 pub struct Login {
-    /// Who makes the objects that it needs.
+    /// Maker of the objects that it needs.
     pub client: Client,
     /// The namespace in which the consumer finds the copy.
     pub namespace: String,
     /// The copy's name; none to go without it.
     pub secret: Option<String>,
-    /// What the copy holds, for those who do not read it themselves.
+    /// Contents of the copy, for those who do not read it themselves.
     pub data: BTreeMap<String, Credential>,
     /// A namespace without a copy, to deploy to.
     pub destination: String,
-    /// Who owns what is asked for; none for consumers that ask for nothing of the kind.
+    /// Owner of what is asked for; none for consumers that ask for nothing of the kind.
     pub owner: Option<Owner>,
     /// The name of the repository or image that is asked for: its own, unless the copy is for one of another name alone.
     pub repository: String,
@@ -64,11 +64,11 @@ pub struct Login {
     pub application: Option<Application>,
     /// The name that a client expects a server to have.
     pub server_name: String,
-    /// How it is to end.
+    /// The wanted end.
     pub expected: Expected,
 }
 
-/// How a login is to end: a consumer may need a second try before it can.
+/// Wanted end of a login: a consumer may need a second try before it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
     /// The credential is good.
@@ -93,12 +93,12 @@ impl Login {
         }
     }
 
-    /// Whether other cases ask for the same repository or image.
+    /// True if other cases ask for the same repository or image.
     pub(crate) fn is_shared(&self) -> bool {
         self.repository != self.name
     }
 
-    /// Whether a request is for the repository or the image of this login, on its host.
+    /// True if a request is for the repository or the image of this login, on its host.
     fn is_at(&self, request: &Request) -> bool {
         let Some(owner) = &self.owner else { return false };
         let without_port = |host: &str| host.split(':').next().unwrap_or_default().to_owned();
@@ -118,15 +118,15 @@ impl Login {
     }
 }
 
-/// What came of a login.
+/// Outcome of a login.
 pub struct LoginResult {
-    /// What the consumer got for an answer.
-    pub answer: Answer,
+    /// Answer that the consumer got.
+    pub answer: LoginAnswer,
     /// What the forge saw of it.
     pub requests: Vec<Request>,
 }
 
-/// What shows that a login was with the credential in question.
+/// Evidence that a login was with the credential in question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
     /// The forge took the consumer for the credential's user.
@@ -182,15 +182,19 @@ pub(crate) trait Runner: Sync {
         None
     }
 
-    /// What shows that a login was with the credential in question.
+    /// Evidence that a login was with the credential in question.
     fn proof(&self) -> Proof {
         Proof::ServerSawUser
     }
 
     /// Publishes something new, and has the consumer ask for it with the copy.
-    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>>;
+    fn log_in<'a>(
+        &'a self,
+        consumers: &'a Consumers,
+        login: &'a Login,
+    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>>;
 
-    /// Whether the forge saw a request because of this login.
+    /// True if the forge saw a request because of this login.
     fn is_cause_of(&self, login: &Login, request: &Request) -> bool {
         if login.is_shared() { login.is_at(request) } else { is_about(request, &login.name) }
     }
@@ -210,7 +214,7 @@ fn runner(consumer: Consumer) -> Result<&'static dyn Runner, LoginError> {
     runners().find(|runner| runner.consumer() == consumer).ok_or(LoginError::NotOneCopy { consumer })
 }
 
-/// What shows that a login of this consumer was with the credential in question.
+/// Evidence that a login of this consumer was with the credential in question.
 ///
 /// # Errors
 /// When it does not log in with one copy.
@@ -290,7 +294,7 @@ mod tests {
     #[test]
     fn every_consumer_that_logs_in_has_a_login_that_must_be_denied() {
         for runner in runners() {
-            assert!(!runner.consumer().meta().denials.is_empty(), "{:?}", runner.consumer());
+            assert!(!runner.consumer().meta().denied_logins.is_empty(), "{:?}", runner.consumer());
         }
     }
 }

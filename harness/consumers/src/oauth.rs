@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 
 use crate::forge::{Application, ForgeError, Request};
 use crate::login::{Login, LoginError, Proof, Runner};
-use crate::running::{Answer, Consumers};
+use crate::running::{Consumers, LoginAnswer};
 
 /// Where the forge is asked for the token of a sign-in.
 const EXCHANGE: &str = "/login/oauth/access_token";
@@ -26,7 +26,11 @@ impl Runner for OAuthSignIn {
         Proof::ServerSawSecret
     }
 
-    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
+    fn log_in<'a>(
+        &'a self,
+        consumers: &'a Consumers,
+        login: &'a Login,
+    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
         Box::pin(async move {
             let application = login.application.as_ref().ok_or(LoginError::NoApplication)?;
             Ok(consumers.sign_in(application, &login.data).await?)
@@ -48,11 +52,11 @@ impl Consumers {
         &self,
         application: &Application,
         data: &BTreeMap<String, Credential>,
-    ) -> Result<Answer, ForgeError> {
+    ) -> Result<LoginAnswer, ForgeError> {
         let roles = source_roles(data.keys().map(String::as_str));
         let value = |role: Role| roles.get(&role).and_then(|key| data.get(*key)).cloned();
         let (Some(client_id), Some(client_secret)) = (value(Role::ClientId), value(Role::ClientSecret)) else {
-            return Ok(Answer::Refused("the copy has no client id and secret".to_owned()));
+            return Ok(LoginAnswer::Refused("the copy has no client id and secret".to_owned()));
         };
         let mut presented = application.clone();
         presented.client_id = client_id;
@@ -66,12 +70,12 @@ impl Consumers {
             Err(error) => Err(error),
         };
         match exchanged {
-            Ok(()) => Ok(Answer::Admitted),
+            Ok(()) => Ok(LoginAnswer::Admitted),
             Err(ForgeError::Refused { status, .. }) if status.is_client_error() => {
-                Ok(Answer::Refused(format!("the forge answered {status}")))
+                Ok(LoginAnswer::Refused(format!("the forge answered {status}")))
             }
             // A client that the forge does not know gets a page that says so, and no code.
-            Err(ForgeError::Answer { .. }) => Ok(Answer::Refused("the forge gave no code".to_owned())),
+            Err(ForgeError::Answer { .. }) => Ok(LoginAnswer::Refused("the forge gave no code".to_owned())),
             Err(error) => Err(error),
         }
     }

@@ -1,4 +1,4 @@
-//! What consumers are started from, and which of them cannot be.
+//! Inputs from which consumers are started, and which of them cannot be.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use credence_programs::supply::{self, Part, Programs, Progress};
 
 use crate::argo_cd::Images;
 use crate::backstage::{self, Commands, Installation};
-use crate::forge::{GiteaImage, Place};
+use crate::forge::{GiteaImage, GiteaPlacement};
 use crate::kargo;
 use crate::login::{self, Runner};
 
@@ -48,9 +48,9 @@ pub enum Nodes {
     Started,
     /// It has some of its own.
     OfCluster {
-        /// Whether there is an image with what the forge calls, so that it runs in a container.
+        /// True if there is an image with what the forge calls, so that it runs in a container.
         has_tools: bool,
-        /// Whether there are images of Argo CD and its Redis, so that they run in pods.
+        /// True if there are images of Argo CD and its Redis, so that they run in pods.
         has_argo_cd_images: bool,
     },
 }
@@ -73,9 +73,9 @@ impl Nodes {
 pub(crate) struct Facts {
     /// Where its nodes are from.
     pub(crate) nodes: Nodes,
-    /// Whether there is git on this machine.
+    /// True if there is git on this machine.
     pub(crate) has_git: bool,
-    /// Whether Kargo is given.
+    /// True if Kargo is given.
     pub(crate) has_kargo: bool,
 }
 
@@ -85,13 +85,13 @@ impl Facts {
         (!self.has_git).then(|| "git is not installed".to_owned())
     }
 
-    /// Whether Argo CD can run in pods.
+    /// True if Argo CD can run in pods.
     pub(crate) fn has_argo_cd_images(&self) -> bool {
         matches!(self.nodes, Nodes::OfCluster { has_argo_cd_images: true, .. })
     }
 }
 
-/// What consumers are started from.
+/// Inputs from which consumers are started.
 pub struct Setup {
     /// Where credentials are used.
     pub endpoints: Endpoints,
@@ -103,22 +103,22 @@ pub struct Setup {
     pub(crate) argo_cd_labels: Labels,
     /// Of Argo CD in pods.
     pub(crate) argo_cd_images: Option<Images>,
-    pub(crate) kargo: Option<kargo::Given>,
+    pub(crate) kargo: Option<kargo::UserKargo>,
     pub(crate) backstage: Option<Installation>,
-    /// Whether the kubelet is absent.
+    /// True if the kubelet is absent.
     pub(crate) has_no_node: bool,
 }
 
 impl Setup {
     /// Where Gitea runs: beside the node of `cluster`, if it has one there and the image could be had.
-    pub(crate) fn place_of_gitea<'a>(&'a self, cluster: &'a Cluster) -> Place<'a> {
+    pub(crate) fn place_of_gitea<'a>(&'a self, cluster: &'a Cluster) -> GiteaPlacement<'a> {
         match (cluster.containers(), &self.gitea_image) {
-            (Some(network), Some(image)) => Place::Container { network, image },
-            _ => Place::Process { program: self.programs.path(Part::Gitea), assets: &self.gitea },
+            (Some(network), Some(image)) => GiteaPlacement::Container { network, image },
+            _ => GiteaPlacement::Process { program: self.programs.path(Part::Gitea), assets: &self.gitea },
         }
     }
 
-    /// What a node is started from. Only where [`Nodes::Started`].
+    /// Inputs from which a node is started. Only where [`Nodes::Started`].
     pub(crate) fn node_programs(&self) -> NodePrograms {
         let path = |part| self.programs.path(part).to_owned();
         NodePrograms {

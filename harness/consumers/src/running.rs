@@ -20,12 +20,14 @@ use credence_programs::certificates::Authority;
 use credence_programs::oci::{Layer, Registry, Settings};
 
 use crate::argo_cd::ArgoCd;
-use crate::backstage::login::Portal;
+use crate::backstage::login::BackstageService;
 use crate::forge::{Forge, Mark, Offered, Organization, Request};
 use crate::kargo::Kargo;
 
 pub use crate::argo_cd::login::SyncError;
-pub use crate::backstage::login::{PORTAL_IMAGE, PORTAL_VARIABLES, PortalDeployment, PortalError, catalog_file};
+pub use crate::backstage::login::{
+    BACKSTAGE_VARIABLES, BackstageDeployment, BackstageLoginError, PORTAL_IMAGE, catalog_file,
+};
 pub use crate::by_rules::LookupError;
 pub use crate::kargo::login::DiscoveryError;
 pub use crate::kubelet::PullError;
@@ -37,9 +39,9 @@ pub use crate::site::Site;
 pub use crate::start::StartError;
 pub use crate::start::start;
 
-/// What a consumer got for an answer.
+/// Answer that a consumer got.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum LoginAnswer {
     /// It got in.
     Admitted,
     /// It did not; what it says about that, without values.
@@ -55,7 +57,7 @@ pub struct Consumers {
     pub(crate) node: Option<Arc<dyn PodNode>>,
     pub(crate) argo_cd: Option<ArgoCd>,
     pub(crate) kargo: Option<Kargo>,
-    pub(crate) portal: Option<Portal>,
+    pub(crate) backstage: Option<BackstageService>,
     /// The forge.
     pub forge: Forge,
     /// Where credentials are used.
@@ -72,7 +74,7 @@ pub struct Consumers {
     pub(crate) shared: std::sync::Mutex<BTreeSet<String>>,
     /// Held by the case that asks for one of them.
     pub(crate) shared_turn: tokio::sync::Mutex<()>,
-    /// How long they took to start, side by side.
+    /// Time that they took to start, side by side.
     pub took: Duration,
 }
 
@@ -155,7 +157,7 @@ pub(crate) fn accounts(owner: &Owner) -> [String; 2] {
     [owner.account_of_images().to_lowercase(), owner.account_of_repositories().to_lowercase()]
 }
 
-/// Whether a request is about the repository or the image of this name.
+/// True if a request is about the repository or the image of this name.
 pub fn is_about(request: &Request, name: &str) -> bool {
     let scope = request.query.get("scope").and_then(Option::as_deref);
     // Names end in a number, so one could begin like another.
@@ -163,12 +165,12 @@ pub fn is_about(request: &Request, name: &str) -> bool {
     about(&request.path) || scope.is_some_and(about)
 }
 
-/// Whether the server refused a request for who made it, or hid from it that there is anything.
+/// True if the server refused a request for who made it, or hid from it that there is anything.
 pub fn is_denial(request: &Request) -> bool {
     request.status.is_some_and(|status| matches!(status, 400 | 401 | 403 | 404))
 }
 
-/// Whether the server refused a credential that came with the request. Clients that have one ask without it first, or, as
+/// True if the server refused a credential that came with the request. Clients that have one ask without it first, or, as
 /// git does for a URL with a user name, with an empty password.
 pub fn refuses_credential(request: &Request) -> bool {
     let secret = match &request.offered {

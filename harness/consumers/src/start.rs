@@ -20,8 +20,8 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
 use super::site::Site;
-use crate::argo_cd::{self, ArgoCd, ArgoCdError, Place};
-use crate::backstage::login::Portal;
+use crate::argo_cd::{self, ArgoCd, ArgoCdError, ArgoCdPlacement};
+use crate::backstage::login::BackstageService;
 use crate::backstage::{self, Installation, Url};
 use crate::forge::{Forge, ForgeError, ForgeSetup, Network, WRITE_PACKAGE};
 use crate::kargo::{self, Kargo, KargoError};
@@ -108,15 +108,15 @@ pub async fn start(site: &Site, setup: &Setup) -> Result<Consumers, StartError> 
     forge.create_user(&person.name, &person.password).await?;
     let token = forge.create_token(forge.administrator(), &[WRITE_PACKAGE]).await?;
     let pusher = Registry::new(&address, &trusted, forge.administrator(), &token.value)?;
-    let portal = setup.backstage.as_ref().zip(node.as_deref());
-    let portal = portal.map(|(installation, node)| portal_on(node, installation, &forge)).transpose()?;
+    let backstage = setup.backstage.as_ref().zip(node.as_deref());
+    let backstage = backstage.map(|(installation, node)| backstage_on(node, installation, &forge)).transpose()?;
     let sleeper = credence_programs::oci::sleeper(setup.programs.path(Part::Etcd), &directory)?;
     Ok(Consumers {
         site: site.clone(),
         node,
         argo_cd,
         kargo,
-        portal,
+        backstage,
         forge,
         endpoints: setup.endpoints.clone(),
         organizations,
@@ -190,9 +190,9 @@ async fn start_argo_cd(
     let Some(assets) = &setup.argo_cd else { return Ok(None) };
     let place = match (&setup.argo_cd_images, site.cluster.containers()) {
         (Some(images), Some(containers)) => {
-            Place::Node { containers, images, kustomize: setup.programs.path(Part::Kustomize) }
+            ArgoCdPlacement::Node { containers, images, kustomize: setup.programs.path(Part::Kustomize) }
         }
-        _ => Place::Machine {
+        _ => ArgoCdPlacement::Machine {
             program: setup.programs.path(Part::ArgoCd),
             kubeconfig: &site.cluster.description.kubeconfig,
         },
@@ -212,16 +212,20 @@ async fn start_kargo(
     directory: &Path,
     network: &Network,
 ) -> Result<Option<Kargo>, StartError> {
-    let Some(given) = &setup.kargo else { return Ok(None) };
+    let Some(supplied) = &setup.kargo else { return Ok(None) };
     let (directory, helm) = (directory.join("kargo"), setup.programs.path(Part::Helm));
     let kargo =
-        Kargo::start(&kargo::Setup { directory: &directory, given, helm, cluster: &site.cluster, network }).await?;
+        Kargo::start(&kargo::Setup { directory: &directory, supplied, helm, cluster: &site.cluster, network }).await?;
     site.record(kargo.process())?;
     Ok(Some(kargo))
 }
 
 /// Backstage on a port of the node's network that is free on this machine, and so most likely there.
-fn portal_on(node: &dyn PodNode, installation: &Installation, forge: &Forge) -> Result<Portal, StartError> {
+fn backstage_on(
+    node: &dyn PodNode,
+    installation: &Installation,
+    forge: &Forge,
+) -> Result<BackstageService, StartError> {
     let free = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0));
     let port = free.and_then(|listener| listener.local_addr()).map_err(StartError::Port)?.port();
     let host = node.reachable_address();
@@ -234,7 +238,7 @@ fn portal_on(node: &dyn PodNode, installation: &Installation, forge: &Forge) -> 
         forge: url(forge.url()),
         authority: Some(crate::backstage::login::AUTHORITY.to_owned()),
     };
-    Ok(Portal {
+    Ok(BackstageService {
         installation: installation.clone(),
         served,
         host,

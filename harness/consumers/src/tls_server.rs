@@ -8,7 +8,7 @@ use credence_core::formats::TLS_SERVER;
 use futures::future::BoxFuture;
 
 use crate::login::{Login, LoginError, Proof, Runner};
-use crate::running::{Answer, Consumers};
+use crate::running::{Consumers, LoginAnswer};
 use crate::tls_server::handshake::HandshakeError;
 
 pub mod handshake;
@@ -25,7 +25,11 @@ impl Runner for TlsHandshake {
         Proof::Handshake
     }
 
-    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
+    fn log_in<'a>(
+        &'a self,
+        consumers: &'a Consumers,
+        login: &'a Login,
+    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
         Box::pin(async move { Ok(consumers.shake_hands(&login.data, &login.server_name).await?) })
     }
 }
@@ -35,13 +39,17 @@ impl Consumers {
     ///
     /// # Errors
     /// When no connection can be made on this machine.
-    async fn shake_hands(&self, data: &BTreeMap<String, Credential>, name: &str) -> Result<Answer, HandshakeError> {
+    async fn shake_hands(
+        &self,
+        data: &BTreeMap<String, Credential>,
+        name: &str,
+    ) -> Result<LoginAnswer, HandshakeError> {
         let (Some(certificate), Some(key)) = (data.get("tls.crt"), data.get("tls.key")) else {
-            return Ok(Answer::Refused("the copy has no tls.crt and tls.key".to_owned()));
+            return Ok(LoginAnswer::Refused("the copy has no tls.crt and tls.key".to_owned()));
         };
         match handshake::shake_hands(certificate, key, &self.authority.certificate(), name).await {
-            Ok(()) => Ok(Answer::Admitted),
-            Err(HandshakeError::Refused { reason }) => Ok(Answer::Refused(reason)),
+            Ok(()) => Ok(LoginAnswer::Admitted),
+            Err(HandshakeError::Refused { reason }) => Ok(LoginAnswer::Refused(reason)),
             Err(error) => Err(error),
         }
     }

@@ -35,7 +35,7 @@ pub enum Claim {
 
 /// A login that must be denied although the credential is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Denial {
+pub enum DeniedLogin {
     /// Without the copy.
     WithoutSecret,
     /// From a namespace that does not hold the copy.
@@ -52,7 +52,7 @@ pub enum Denial {
     UnderOtherName,
 }
 
-impl fmt::Display for Denial {
+impl fmt::Display for DeniedLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::WithoutSecret => "without the copy",
@@ -66,14 +66,14 @@ impl fmt::Display for Denial {
     }
 }
 
-/// What is known of a consumer without running it.
+/// Facts that are known of a consumer without running it.
 #[derive(Debug)]
 pub struct ConsumerMeta {
     /// One word for it, which no other has.
     pub id: &'static str,
-    /// What it is called.
+    /// Its name.
     pub title: &'static str,
-    /// What it does with a copy, as the report counts it.
+    /// Its act with a copy, as the report counts it.
     pub operation: &'static str,
     /// The requirement that it is evidence for.
     pub requirement: Requirement,
@@ -85,8 +85,8 @@ pub struct ConsumerMeta {
     /// whatever uses them.
     pub namespace: Option<&'static str>,
     /// The logins that it must be denied.
-    pub denials: &'static [Denial],
-    /// Whether it has a credential for all owners on a host, so that a look-alike of the right one is sent it too, to
+    pub denied_logins: &'static [DeniedLogin],
+    /// True if it has a credential for all owners on a host, so that a look-alike of the right one is sent it too, to
     /// refuse it.
     pub offers_to_whole_host: bool,
 }
@@ -104,7 +104,7 @@ impl Consumer {
         Self(format)
     }
 
-    /// How it reads a copy.
+    /// Its reading of a copy.
     pub fn format(self) -> &'static dyn Format {
         self.0
     }
@@ -142,16 +142,16 @@ impl Consumer {
 
     /// It, or what stands in for it; none if both are absent.
     #[must_use]
-    pub fn among(self, absent: &BTreeMap<Self, String>) -> Option<Self> {
+    pub fn available(self, absent: &BTreeMap<Self, String>) -> Option<Self> {
         [Some(self), self.meta().fallback].into_iter().flatten().find(|consumer| !absent.contains_key(consumer))
     }
 
-    /// What is known of it.
+    /// Facts that are known of it.
     pub fn meta(self) -> &'static ConsumerMeta {
         self.0.meta()
     }
 
-    /// What it is called.
+    /// Its name.
     pub fn title(self) -> &'static str {
         self.meta().title
     }
@@ -161,7 +161,7 @@ impl Consumer {
         self.meta().requirement
     }
 
-    /// What it does with a copy, as the report counts it.
+    /// Its act with a copy, as the report counts it.
     pub fn operation(self) -> &'static str {
         self.meta().operation
     }
@@ -210,9 +210,9 @@ mod tests {
     #[case::neither(&[KARGO_GIT, KARGO_GIT_RULES], None)]
     fn the_rules_stand_in_for_the_controller_alone(#[case] absent: &[Consumer], #[case] expected: Option<Consumer>) {
         let absent: BTreeMap<Consumer, String> = absent.iter().map(|consumer| (*consumer, String::new())).collect();
-        assert_eq!(KARGO_GIT.among(&absent), expected);
+        assert_eq!(KARGO_GIT.available(&absent), expected);
         let absent = BTreeMap::from([(ARGO_CD, String::new())]);
-        assert_eq!(ARGO_CD.among(&absent), None);
+        assert_eq!(ARGO_CD.available(&absent), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct Endpoints {
 /// A place where a consumer uses a credential.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
-    /// Who owns it.
+    /// Its owner.
     pub owner: Owner,
     /// The name of the repository or the image.
     pub name: String,
@@ -63,7 +63,7 @@ impl Endpoints {
         all
     }
 
-    /// Whether no manifest says anything.
+    /// True if no manifest says anything.
     pub fn is_empty(&self) -> bool {
         self.used.is_empty()
     }
@@ -97,7 +97,7 @@ impl Endpoints {
         self
     }
 
-    /// Whether a manifest of the consumer names the Secret, or somebody said that the consumer uses it.
+    /// True if a manifest of the consumer names the Secret, or somebody said that the consumer uses it.
     pub fn name(&self, consumer: Consumer, secret: &str) -> bool {
         let is_intended = self.intended.get(&consumer).is_some_and(|secrets| secrets.contains(secret));
         is_intended || self.of(consumer).any(|endpoint| endpoint.secrets.contains(secret))

@@ -54,7 +54,7 @@ pub const FORMATS: &[Consumer] = &[
 
 /// The pure half of a consumer: which copies are for it, where it uses them, and how it reads them.
 pub trait Format: Sync {
-    /// What is known of the consumer.
+    /// Facts that are known of the consumer.
     fn meta(&self) -> &ConsumerMeta;
 
     /// By what copies of this shape are told to be for it; none if they are not, or only its manifests say so.
@@ -110,7 +110,7 @@ pub const DOCKER_CONFIG_KEY: &str = ".dockerconfigjson";
 /// The type of the Secrets with a username and a password.
 const BASIC_AUTH: &str = "kubernetes.io/basic-auth";
 
-/// How a consumer reads a copy.
+/// The reading of a copy by its consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FormatKind {
     /// `kubernetes.io/dockerconfigjson`, by the kubelet.
@@ -138,7 +138,7 @@ pub enum FormatKind {
 /// What a consumer gets out of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded {
-    /// How it was read.
+    /// Way in which it was read.
     pub kind: FormatKind,
     /// Each part of the credential.
     pub parts: BTreeMap<Role, Credential>,
@@ -186,7 +186,7 @@ pub enum FormatError {
     /// A Docker configuration is not what the kubelet reads.
     #[error(".dockerconfigjson is malformed: {reason}")]
     DockerConfig {
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
 }

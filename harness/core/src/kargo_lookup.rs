@@ -20,7 +20,7 @@ pub use url::normalise;
 
 /// What a credential is for; the values of Kargo's label that it looks up by URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum CredentialKind {
     /// A Git repository.
     Git,
     /// A repository of images.
@@ -29,7 +29,7 @@ pub enum Kind {
     Helm,
 }
 
-impl Kind {
+impl CredentialKind {
     /// The label's value.
     pub fn label(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ pub const SHARED_NAMESPACE: &str = "kargo-shared-resources";
 
 /// Where Kargo looks, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum LookupNamespace {
     /// The project's namespace.
     Project,
     /// The namespace of shared resources, `SHARED_RESOURCES_NAMESPACE`.
@@ -67,12 +67,12 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
     /// Where it is.
-    pub place: Place,
+    pub place: LookupNamespace,
     /// Its name.
     pub name: String,
 }
 
-/// What Kargo logs in with.
+/// Credential that Kargo logs in with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login<'a> {
     /// The Secret that it comes from.
@@ -126,7 +126,7 @@ pub enum NoLogin {
 pub fn login<'a>(
     project: &[Candidate<'a>],
     shared: &[Candidate<'a>],
-    kind: Kind,
+    kind: CredentialKind,
     url: &str,
     over_http: bool,
 ) -> Result<Login<'a>, NoLogin> {
@@ -134,7 +134,7 @@ pub fn login<'a>(
     if url.starts_with("http://") && !over_http {
         return Err(NoLogin::PlainHttp);
     }
-    let (place, secret) = [(Place::Project, project), (Place::Shared, shared)]
+    let (place, secret) = [(LookupNamespace::Project, project), (LookupNamespace::Shared, shared)]
         .into_iter()
         .find_map(|(place, secrets)| Some((place, first_match(secrets, kind, url)?)))
         .ok_or(NoLogin::NoMatch)?;
@@ -152,7 +152,7 @@ pub fn login<'a>(
 }
 
 /// The first Secret by name, in the order of bytes, that is for this repository.
-fn first_match<'a>(secrets: &[Candidate<'a>], kind: Kind, url: &str) -> Option<Candidate<'a>> {
+fn first_match<'a>(secrets: &[Candidate<'a>], kind: CredentialKind, url: &str) -> Option<Candidate<'a>> {
     secrets
         .iter()
         .filter(|secret| secret.labels.get(KARGO_LABEL).is_some_and(|value| value == kind.label()))
@@ -162,10 +162,10 @@ fn first_match<'a>(secrets: &[Candidate<'a>], kind: Kind, url: &str) -> Option<C
 }
 
 /// Source: pkg/credentials/github/app.go.
-fn is_git_hub_app(data: &BTreeMap<String, Credential>, kind: Kind, url: &str) -> bool {
+fn is_git_hub_app(data: &BTreeMap<String, Credential>, kind: CredentialKind, url: &str) -> bool {
     let has = |key: &str| data.get(key).is_some_and(|value| !is_empty(value));
     let url = normalise(kind, url);
-    kind == Kind::Git
+    kind == CredentialKind::Git
         && (url.starts_with("http://") || url.starts_with("https://"))
         && (has("githubAppClientID") || has("githubAppID"))
         && has("githubAppInstallationID")
@@ -179,8 +179,8 @@ fn is_empty(value: &Credential) -> bool {
 impl fmt::Display for Chosen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = match self.place {
-            Place::Project => "the project's namespace",
-            Place::Shared => "the namespace of shared resources",
+            LookupNamespace::Project => "the project's namespace",
+            LookupNamespace::Shared => "the namespace of shared resources",
         };
         write!(f, "Secret {:?} of {place}", self.name)
     }

@@ -23,7 +23,7 @@ use forms::{distinct, patterns};
 
 /// Bytes of a pattern that the automaton knows.
 const BEGINNING: usize = 16;
-/// How a signed token begins, whatever it says: base64 of `{"alg":`.
+/// Beginning of a signed token, whatever it says: base64 of `{"alg":`.
 const TOKEN: &[u8] = b"eyJhbGciOi";
 /// Layers of base64 that are taken off a text that is base64 as a whole.
 const LAYERS: u8 = 2;
@@ -228,13 +228,13 @@ impl<'a> Search<'a> {
         self.carried.drain(..self.carried.len().saturating_sub(overlap));
     }
 
-    /// What was found so far.
+    /// Findings so far.
     pub fn found(&self) -> &BTreeSet<Leak<'a>> {
         &self.found
     }
 }
 
-/// What a scan is made of.
+/// Parts of a scan.
 #[derive(Default)]
 struct Builder {
     by_beginning: BTreeMap<Vec<u8>, Vec<Pattern>>,

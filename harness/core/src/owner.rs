@@ -1,8 +1,8 @@
-//! Who owns repositories and images.
+//! An owner of repositories and images.
 
 use std::fmt;
 
-/// Who owns repositories or images on a host: `github.com` and `example-org`, or `gitlab.com` and `group/subgroup`.
+/// An owner of repositories or images on a host: `github.com` and `example-org`, or `gitlab.com` and `group/subgroup`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner {
     /// The host, with a port if it is not the default one.

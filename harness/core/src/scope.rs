@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::kargo_lookup::{Kind, Rule};
+use crate::kargo_lookup::{CredentialKind, Rule};
 use crate::labels::Labels;
 use crate::look_alike::{LookAlike, look_alikes, stranger};
 
@@ -31,7 +31,7 @@ pub struct WrittenCopy<'a> {
 }
 
 impl<'a> WrittenCopy<'a> {
-    /// Whether it has the key, as far as its keys are known.
+    /// True if it has the key, as far as its keys are known.
     pub fn has(&self, key: &str) -> bool {
         self.keys.as_ref().is_some_and(|keys| keys.contains_key(key))
     }
@@ -114,10 +114,10 @@ pub enum Scope {
     /// The repositories that a rule of Kargo accepts.
     Kargo {
         /// What they are repositories of.
-        kind: Kind,
+        kind: CredentialKind,
         /// The rule's URL or pattern.
         repo_url: String,
-        /// Whether it is a pattern.
+        /// True if it is a pattern.
         is_regex: bool,
     },
     /// The images that a key of a Docker configuration stands for, by the kubelet.
@@ -125,7 +125,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Whether the copy is for the repository or the image `url`.
+    /// True if the copy is for the repository or the image `url`.
     pub fn covers(&self, url: &str) -> bool {
         match self {
             Self::Everywhere => true,
@@ -144,7 +144,7 @@ impl Scope {
         }
     }
 
-    /// Whether the copy is for `url` whoever owns it.
+    /// True if the copy is for `url` whoever owns it.
     pub fn is_for_whole_host(&self, url: &str) -> bool {
         stranger(url).is_some_and(|stranger| self.covers(&stranger))
     }
@@ -170,7 +170,7 @@ fn argo_cd_normal(url: &str) -> String {
     url.strip_suffix(".git").map_or(url.clone(), str::to_owned)
 }
 
-/// Whether the kubelet offers the login under `key` for `image`: ports are equal, each label of the host matches as a glob,
+/// True if the kubelet offers the login under `key` for `image`: ports are equal, each label of the host matches as a glob,
 /// and the path begins with that of the key.
 ///
 /// Source: kubernetes pkg/credentialprovider/keyring.go, `URLsMatch`, and `Add` for what a key is before.
@@ -224,7 +224,7 @@ mod tests {
 
     use super::*;
 
-    fn kargo(kind: Kind, pattern: &str) -> Scope {
+    fn kargo(kind: CredentialKind, pattern: &str) -> Scope {
         Scope::Kargo { kind, repo_url: pattern.to_owned(), is_regex: true }
     }
 
@@ -265,11 +265,14 @@ mod tests {
     const IMAGE: &str = "ghcr.io/org/app";
 
     #[rstest]
-    #[case::kargo_git(kargo(Kind::Git, r"^https://github\.com/org/"), GIT)]
-    #[case::kargo_image(kargo(Kind::Image, r"^ghcr\.io/org/"), IMAGE)]
-    #[case::kargo_one(Scope::Kargo { kind: Kind::Git, repo_url: GIT.to_owned(), is_regex: false }, GIT)]
-    #[case::whole_host_on_purpose(kargo(Kind::Git, r"^https://github\.com/"), GIT)]
-    #[case::outer_group_on_purpose(kargo(Kind::Git, r"^https://gitlab\.test/g/"), "https://gitlab.test/g/s/app")]
+    #[case::kargo_git(kargo(CredentialKind::Git, r"^https://github\.com/org/"), GIT)]
+    #[case::kargo_image(kargo(CredentialKind::Image, r"^ghcr\.io/org/"), IMAGE)]
+    #[case::kargo_one(Scope::Kargo { kind: CredentialKind::Git, repo_url: GIT.to_owned(), is_regex: false }, GIT)]
+    #[case::whole_host_on_purpose(kargo(CredentialKind::Git, r"^https://github\.com/"), GIT)]
+    #[case::outer_group_on_purpose(
+        kargo(CredentialKind::Git, r"^https://gitlab\.test/g/"),
+        "https://gitlab.test/g/s/app"
+    )]
     #[case::argo_cd(Scope::ArgoCdPrefix("https://github.com/org/".to_owned()), GIT)]
     #[case::argo_cd_host(Scope::ArgoCdPrefix("https://github.com/".to_owned()), GIT)]
     #[case::registry(Scope::Registry("ghcr.io".to_owned()), IMAGE)]
@@ -282,13 +285,21 @@ mod tests {
     }
 
     #[rstest]
-    #[case::kargo_no_slash(kargo(Kind::Git, r"^https://github\.com/org"), GIT, "an owner whose name goes on")]
-    #[case::kargo_no_end_of_host(kargo(Kind::Git, r"^https://github\.com"), GIT, "a host whose name goes on")]
-    #[case::kargo_no_scheme(kargo(Kind::Git, r"github\.com/org/"), GIT, "a host whose name ends alike")]
-    #[case::kargo_no_anchor(kargo(Kind::Git, r"https://github\.com/org/"), GIT, "a path that holds the whole URL")]
-    #[case::kargo_dot(kargo(Kind::Git, "^https://github.com/org/"), GIT, "a host with a letter for a dot")]
-    #[case::kargo_image_no_anchor(kargo(Kind::Image, r"ghcr\.io/org/"), IMAGE, "a host whose name ends alike")]
-    #[case::kargo_everything(kargo(Kind::Git, ".*"), GIT, "a host whose name goes on")]
+    #[case::kargo_no_slash(kargo(CredentialKind::Git, r"^https://github\.com/org"), GIT, "an owner whose name goes on")]
+    #[case::kargo_no_end_of_host(kargo(CredentialKind::Git, r"^https://github\.com"), GIT, "a host whose name goes on")]
+    #[case::kargo_no_scheme(kargo(CredentialKind::Git, r"github\.com/org/"), GIT, "a host whose name ends alike")]
+    #[case::kargo_no_anchor(
+        kargo(CredentialKind::Git, r"https://github\.com/org/"),
+        GIT,
+        "a path that holds the whole URL"
+    )]
+    #[case::kargo_dot(kargo(CredentialKind::Git, "^https://github.com/org/"), GIT, "a host with a letter for a dot")]
+    #[case::kargo_image_no_anchor(
+        kargo(CredentialKind::Image, r"ghcr\.io/org/"),
+        IMAGE,
+        "a host whose name ends alike"
+    )]
+    #[case::kargo_everything(kargo(CredentialKind::Git, ".*"), GIT, "a host whose name goes on")]
     #[case::argo_cd_no_slash(
         Scope::ArgoCdPrefix("https://github.com/org".to_owned()),
         GIT,

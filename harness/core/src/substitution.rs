@@ -24,7 +24,7 @@ pub enum SubstitutionError {
     Operator {
         /// The variable.
         name: String,
-        /// How the operator begins.
+        /// Beginning of the operator.
         operator: char,
     },
 }
@@ -55,7 +55,7 @@ pub fn substitute(
     Ok(out + reader.rest)
 }
 
-/// Whether a text has the name of a variable that can be given a value.
+/// True if a text has the name of a variable that can be given a value.
 ///
 /// Source: `varsubRegex` of `kustomize_varsub.go`.
 pub fn is_name(text: &str) -> bool {

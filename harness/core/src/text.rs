@@ -22,7 +22,7 @@ pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Optio
     ranked.filter(|(distance, _)| *distance <= limit).min().map(|(_, name)| name)
 }
 
-/// How many letters must be put in, left out, replaced or exchanged with the next one (optimal string alignment).
+/// Number of letters that must be put in, left out, replaced or exchanged with the next one (optimal string alignment).
 fn distance(one: &str, other: &str) -> usize {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
     let mut rows = vec![(0..=other.len()).collect::<Vec<usize>>()];

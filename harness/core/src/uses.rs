@@ -1,4 +1,4 @@
-//! Who is tried with a copy, and where; or why it is not tried.
+//! Consumers that are tried with a copy, and where; or why they are not.
 
 use crate::consumer::{Consumer, CopyShape};
 use crate::endpoints::{Endpoint, Endpoints};
@@ -15,7 +15,8 @@ pub struct Use<'a> {
     pub endpoints: Result<Vec<&'a Endpoint>, NotTried>,
 }
 
-/// Who uses copies of this shape and where, by what is written in them and by what the manifests of consumers name.
+/// Consumers of copies of this shape, and where they use them, by what is written in them and by what the manifests of
+/// consumers name.
 ///
 /// A copy is tried where a manifest names it, and, of what its consumer finds by itself, where the copy says that it is for.
 /// Empty if nothing tells whose it is.
@@ -119,7 +120,7 @@ metadata: {name: a}
 spec: {subscriptions: [{git: {repoURL: 'https://github.com/org/deploy.git'}}, {image: {repoURL: ghcr.io/org/app}}]}
 ";
 
-    /// Who is tried with a copy, and where, one line each.
+    /// Consumers that are tried with a copy, and where, one line each.
     fn told(name: &str, secret_type: &str, label: Option<(&str, &str)>, data: &[(&str, &str)]) -> Vec<String> {
         let endpoints = Endpoints::from_manifests(&parse_documents(Path::new("a.yaml"), MANIFESTS).unwrap());
         let labels: Labels = label.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();

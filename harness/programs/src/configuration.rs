@@ -101,7 +101,7 @@ fn values_file(path: &Path) -> Result<Vec<u8>, ConfigurationError> {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Part {
     directory: PathBuf,
-    /// Whether directories below it are read, too, if it is one of plain manifests.
+    /// True if directories below it are read, too, if it is one of plain manifests.
     recurse: bool,
     release: Release,
 }
@@ -116,7 +116,7 @@ struct Tree<'a> {
     notes: Vec<String>,
     /// Variables that have a value and stand somewhere.
     used: BTreeSet<String>,
-    /// How many directories of the tree were pointed at.
+    /// Number of directories of the tree that were pointed at.
     pointers: usize,
     /// Directories that have to be rendered and that nothing has rendered.
     rendered: BTreeSet<PathBuf>,
@@ -206,7 +206,7 @@ impl<'a> Tree<'a> {
         Ok(manifests)
     }
 
-    /// How what a pointer names is read.
+    /// Reading of what a pointer names.
     fn part(&self, pointer: &Pointer) -> Result<Part, ConfigurationError> {
         let directory = pointer.directory.clone();
         let How::ArgoCd { namespace, recurse, helm } = &pointer.how else {

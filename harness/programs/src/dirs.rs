@@ -29,15 +29,17 @@ pub enum DirsError {
 }
 
 /// One of the two directories, by the names of the variables that choose it.
-struct Kind {
+struct DirectoryKind {
     name: &'static str,
     own: &'static str,
     xdg: &'static str,
     below_home: &'static str,
 }
 
-const CACHE: Kind = Kind { name: "cache", own: "CREDENCE_CACHE", xdg: "XDG_CACHE_HOME", below_home: ".cache" };
-const STATE: Kind = Kind { name: "state", own: "CREDENCE_STATE", xdg: "XDG_STATE_HOME", below_home: ".local/state" };
+const CACHE: DirectoryKind =
+    DirectoryKind { name: "cache", own: "CREDENCE_CACHE", xdg: "XDG_CACHE_HOME", below_home: ".cache" };
+const STATE: DirectoryKind =
+    DirectoryKind { name: "state", own: "CREDENCE_STATE", xdg: "XDG_STATE_HOME", below_home: ".local/state" };
 
 /// `$CREDENCE_CACHE`, else `$XDG_CACHE_HOME/credence`, else `~/.cache/credence`. Always absolute; not created.
 ///
@@ -55,7 +57,7 @@ pub fn state() -> Result<PathBuf, DirsError> {
     choose(&STATE, |name| env::var_os(name))
 }
 
-fn choose(kind: &Kind, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, DirsError> {
+fn choose(kind: &DirectoryKind, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, DirsError> {
     let value = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(own) = value(kind.own) {
         return path::absolute(&own).map_err(|source| DirsError::Relative { variable: kind.own, path: own, source });

@@ -23,11 +23,11 @@ const COMMANDS: [&str; 2] = ["docker", "podman"];
 const OLDEST_API: (u32, u32) = (1, 41);
 /// The first Podman whose networks have names that containers can resolve (its netavark).
 const OLDEST_PODMAN: (u32, u32) = (4, 0);
-/// How long an engine may think about its version. A daemon that is started by its socket needs seconds.
+/// Time that an engine may think about its version. A daemon that is started by its socket needs seconds.
 const ANSWER: Duration = Duration::from_secs(60);
-/// How long any other command may take that moves no image: to remove or to start a container takes seconds.
+/// Time that any other command may take that moves no image: to remove or to start a container takes seconds.
 const COMMAND: Duration = Duration::from_secs(120);
-/// How long a pull may take: the largest image, that of a node, has about 400 MB.
+/// Time that a pull may take: the largest image, that of a node, has about 400 MB.
 const PULL: Duration = Duration::from_secs(600);
 /// Lines of a command's output that an error carries.
 const TAIL_LINES: usize = 12;
@@ -55,7 +55,7 @@ pub enum EngineError {
     Stranger {
         /// The command tried.
         command: PathBuf,
-        /// What it said.
+        /// Its message.
         said: String,
     },
     /// The engine does not answer.
@@ -63,17 +63,17 @@ pub enum EngineError {
     Silent {
         /// The command tried.
         command: PathBuf,
-        /// How long was waited.
+        /// Time that was waited.
         seconds: u64,
     },
     /// The engine does not come to an end with a command.
     #[error("failed to {act} with {name}: no answer within {seconds} s; restart its daemon, and run again")]
     Hangs {
-        /// What was tried.
+        /// The act that failed.
         act: String,
         /// The engine.
         name: Name,
-        /// How long was waited.
+        /// Time that was waited.
         seconds: u64,
     },
     /// The user may not use the daemon's socket.
@@ -84,7 +84,7 @@ pub enum EngineError {
     Rights {
         /// The engine.
         name: Name,
-        /// What it said.
+        /// Its message.
         said: String,
     },
     /// The client is there, but no daemon answers it.
@@ -111,19 +111,19 @@ pub enum EngineError {
     /// The engine answered something unexpected.
     #[error("failed to learn {what} from the container engine, which says {answer:?}")]
     Answer {
-        /// What was asked for.
+        /// The request.
         what: &'static str,
-        /// What it said.
+        /// Its message.
         answer: String,
     },
     /// A command failed.
     #[error("failed to {act} with {name}, {status}:\n{tail}")]
     Command {
-        /// What was tried.
+        /// The act that failed.
         act: String,
         /// The engine.
         name: Name,
-        /// How the command ended.
+        /// Exit of the command.
         status: ExitStatus,
         /// The last lines of what it said.
         tail: String,
@@ -288,7 +288,7 @@ impl Engine {
         Ok(Some(PathBuf::from(String::from_utf8_lossy(&root).trim())).filter(|root| root.is_dir()))
     }
 
-    /// Whether the engine has the image of a registry that `reference` names by its digest.
+    /// True if the engine has the image of a registry that `reference` names by its digest.
     pub(super) async fn has_pulled(&self, reference: &str) -> bool {
         // An image that is not there is an error of the command as any other.
         self.output("look for an image", &["image", "inspect", "--format", "{{.Id}}", reference]).await.is_ok()
@@ -299,7 +299,7 @@ impl Engine {
         self.output_within(PULL, act, &["pull", "--quiet", reference]).await.map(drop)
     }
 
-    /// Whether the engine has the image called `name`, with its tag.
+    /// True if the engine has the image called `name`, with its tag.
     ///
     /// # Errors
     /// When the engine cannot be asked.

@@ -19,7 +19,7 @@ pub enum ChartError {
     Helm {
         /// The chart.
         chart: PathBuf,
-        /// What helm said.
+        /// helm's message.
         message: String,
     },
     /// What it renders to cannot be read.

@@ -20,15 +20,15 @@ const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml
 /// The file by which a directory is a chart of Helm.
 const CHART: &str = "Chart.yaml";
 
-/// How many of kustomize's last lines on stderr an error carries.
+/// Number of kustomize's last lines on stderr that an error carries.
 const STDERR_LINES: usize = 5;
 
-/// Whether a directory is rendered by kustomize.
+/// True if a directory is rendered by kustomize.
 pub fn has_kustomization(dir: &Path) -> bool {
     KUSTOMIZATION_FILES.iter().any(|name| dir.join(name).is_file())
 }
 
-/// Whether a directory is a chart of Helm.
+/// True if a directory is a chart of Helm.
 pub fn is_chart(dir: &Path) -> bool {
     dir.join(CHART).is_file()
 }

@@ -31,15 +31,15 @@ mod debian;
 pub mod derived;
 mod images;
 mod inputs;
+mod inventory;
 mod official;
-mod outlook;
 pub mod tools;
 
 use context::Contents;
 use debian::{NODE, Tools};
 use inputs::LABEL;
 
-pub use outlook::{Outlook, outlook, remove, stale};
+pub use inventory::{ImageInventory, inventory, remove, stale};
 
 /// The configuration for kind that the repository's users have, too.
 pub const CONFIG: &str = include_str!("../../../kind-config.yaml");
@@ -65,10 +65,10 @@ pub const PARTS: [Part; 17] = [
     Part::CniPortmap,
 ];
 
-/// What the engine takes at most, in MB, without Debian: the image, and the copy of the build directory that it is
+/// Most that the engine takes, in MB, without Debian: the image, and the copy of the build directory that it is
 /// built from.
 const ENGINE_MEGABYTES: u64 = 2200;
-/// How often a directory is removed into which somebody still writes.
+/// Number of attempts to remove a directory into which somebody still writes.
 const REMOVALS: usize = 100;
 
 /// Why there is no node image.
@@ -103,7 +103,7 @@ pub enum NodeImageError {
              see whether apt's mirror can be reached; its last lines:\n{tail}"
     )]
     Debootstrap {
-        /// How it ended.
+        /// Outcome.
         status: ExitStatus,
         /// The end of what it said.
         tail: String,
@@ -121,7 +121,7 @@ pub enum NodeImageError {
     /// An upstream file or program is not as it is known.
     #[error("failed to make the node image of these versions: {what}; pin the versions that credence is tested with")]
     Changed {
-        /// What is different.
+        /// The difference.
         what: String,
     },
     /// A file or a program cannot be used.
@@ -136,7 +136,7 @@ impl NodeImageError {
     }
 }
 
-/// How an image came to be there.
+/// Origin of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
     /// The engine had one that was made before.
@@ -152,7 +152,7 @@ pub enum How {
 pub struct NodeImage {
     /// Its name in the engine, as in `credence/node:v1.36.3-0123456789ab`.
     pub name: String,
-    /// How it came to be there.
+    /// Its origin.
     pub how: How,
 }
 
@@ -231,7 +231,7 @@ struct Job<'a> {
 impl Job<'_> {
     async fn make(&self, progress: &dyn supply::Progress) -> Result<(), NodeImageError> {
         let work = Work::new(&self.options.cache)?;
-        remove_remains(self.engine).await?;
+        remove_orphans(self.engine).await?;
         let debian = NODE.name();
         let has_debian = self.engine.has_image(&debian).await?;
         // What would fail after minutes of compiling is asked first.
@@ -254,7 +254,7 @@ impl Job<'_> {
         self.steps.say("building the image");
         let built = self.build(&debian, written.path()).await;
         if built.is_err() {
-            remove_remains(self.engine).await?;
+            remove_orphans(self.engine).await?;
         }
         built?;
         self.steps.say("ready");
@@ -312,7 +312,7 @@ pub(super) async fn check_room(
 }
 
 /// Removes what builds that failed or were killed left in the engine: images of ours that have no tag.
-async fn remove_remains(engine: &Engine) -> Result<(), NodeImageError> {
+async fn remove_orphans(engine: &Engine) -> Result<(), NodeImageError> {
     let filter = format!("label={LABEL}");
     engine.output("remove what is left of earlier builds", &["image", "prune", "--force", "--filter", &filter]).await?;
     Ok(())

@@ -29,7 +29,7 @@ mod tests;
 pub use sleeper::archive as archive_sleeper;
 pub use sleeper::{SLEEPER_IMAGE, sleeper};
 
-pub use archive::Entry;
+pub use archive::LayerEntry;
 pub use layer::Layer;
 pub use registry::Registry;
 
@@ -68,7 +68,7 @@ pub enum ImageError {
     /// The file of a layer or of an archive cannot be made, written or read.
     #[error("failed to {act} {path} for an image")]
     File {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// The file or directory.
         path: PathBuf,
@@ -134,7 +134,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// How a container of an image runs unless its pod says otherwise.
+/// Settings of a container of an image, unless its pod says otherwise.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// The program, absolute, and its arguments.
@@ -210,14 +210,14 @@ impl Image {
         // By their names, each once.
         let mut blobs = BTreeMap::new();
         for (digest, bytes) in [(digest, &self.manifest), (self.id(), &self.config)] {
-            blobs.insert(blob(&digest), Entry::file(&blob(&digest), 0o644, bytes.as_slice()));
+            blobs.insert(blob(&digest), LayerEntry::file(&blob(&digest), 0o644, bytes.as_slice()));
         }
         for layer in &self.layers {
-            blobs.insert(blob(layer.digest()), Entry::copy(&blob(layer.digest()), 0o644, layer.path()));
+            blobs.insert(blob(layer.digest()), LayerEntry::copy(&blob(layer.digest()), 0o644, layer.path()));
         }
         let mut archive = Archive::create(path)?;
-        archive.append(&Entry::file("oci-layout", 0o644, r#"{"imageLayoutVersion":"1.0.0"}"#))?;
-        archive.append(&Entry::file("index.json", 0o644, index))?;
+        archive.append(&LayerEntry::file("oci-layout", 0o644, r#"{"imageLayoutVersion":"1.0.0"}"#))?;
+        archive.append(&LayerEntry::file("index.json", 0o644, index))?;
         blobs.values().try_for_each(|entry| archive.append(entry))?;
         archive.finish().map(drop)
     }

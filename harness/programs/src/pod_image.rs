@@ -48,8 +48,8 @@ impl fmt::Display for PodImage {
 /// An image of a registry by its digest, so that it is the same one each time, and what it is used for. Written
 /// `argo-cd=NAME@sha256:DIGEST`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GivenImage {
-    /// What it is used for.
+pub struct UserImage {
+    /// Its use.
     pub of: PodImage,
     /// Its name with its digest.
     pub name: String,
@@ -57,7 +57,7 @@ pub struct GivenImage {
 
 /// Why a text names no image.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum GivenImageError {
+pub enum UserImageError {
     /// It is not of the form.
     #[error("expected PART=NAME@sha256:DIGEST, where PART is external-secrets, argo-cd or redis")]
     Form,
@@ -69,18 +69,18 @@ pub enum GivenImageError {
     NoDigest(String),
 }
 
-impl FromStr for GivenImage {
-    type Err = GivenImageError;
+impl FromStr for UserImage {
+    type Err = UserImageError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (part, name) = text.split_once('=').ok_or(GivenImageError::Form)?;
+        let (part, name) = text.split_once('=').ok_or(UserImageError::Form)?;
         let of = PodImage::ALL.into_iter().find(|one| one.as_str() == part);
-        let of = of.ok_or_else(|| GivenImageError::Unknown(part.to_owned()))?;
+        let of = of.ok_or_else(|| UserImageError::Unknown(part.to_owned()))?;
         let has_digest = name.split_once("@sha256:").is_some_and(|(repository, digest)| {
             !repository.is_empty() && digest.len() == DIGEST && digest.bytes().all(is_digit)
         });
         if !has_digest {
-            return Err(GivenImageError::NoDigest(name.to_owned()));
+            return Err(UserImageError::NoDigest(name.to_owned()));
         }
         Ok(Self { of, name: name.to_owned() })
     }
@@ -89,7 +89,7 @@ impl FromStr for GivenImage {
 /// An image that the engine has for the node. It stays there, as it is the user's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PulledImage {
-    /// What it is used for.
+    /// Its use.
     pub of: PodImage,
     /// Its own name, with its digest.
     pub reference: String,
@@ -102,12 +102,12 @@ pub fn find(images: &[PulledImage], of: PodImage) -> Option<&PulledImage> {
     images.iter().find(|image| image.of == of)
 }
 
-/// Whether it is a digit of a digest, which has no capital letters.
+/// True if it is a digit of a digest, which has no capital letters.
 fn is_digit(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
-impl GivenImage {
+impl UserImage {
     /// The name under which the engine keeps it for the node.
     fn kept_as(&self) -> String {
         let digest = self.name.rsplit(':').next().unwrap_or_default();
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn an_image_is_kept_under_its_part_and_its_digest() {
-        let given: GivenImage = format!("argo-cd=registry.test:5000/argo/cd@sha256:{DIGITS}").parse().unwrap();
+        let given: UserImage = format!("argo-cd=registry.test:5000/argo/cd@sha256:{DIGITS}").parse().unwrap();
         assert_eq!(
             (given.of, given.kept_as()),
             (PodImage::ArgoCd, format!("localhost/credence/pulled:argo-cd-{DIGITS}"))
@@ -167,13 +167,13 @@ mod tests {
     #[case::in_capitals(format!("redis=redis@sha256:{}", DIGITS.to_uppercase()), "is not named by its digest")]
     #[case::without_name(format!("redis=@sha256:{DIGITS}"), "is not named by its digest")]
     fn what_may_be_another_image_tomorrow_is_refused(#[case] text: String, #[case] why: &str) {
-        let error = text.parse::<GivenImage>().unwrap_err().to_string();
+        let error = text.parse::<UserImage>().unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     }
 
     #[tokio::test]
     async fn an_image_that_the_engine_lacks_is_pulled_by_its_digest_and_named_for_the_node() {
-        let given: GivenImage = format!("redis=registry.test/redis@sha256:{DIGITS}").parse().unwrap();
+        let given: UserImage = format!("redis=registry.test/redis@sha256:{DIGITS}").parse().unwrap();
         // It has no image, and writes down what it is to do about it.
         let fake = Fake::usable(r#"case $1 in images|info) ;; image) exit 1 ;; *) echo "$@" >> asked ;; esac"#);
         let options = Options::new(fake.directory().to_owned());
@@ -186,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_image_that_cannot_be_pulled_is_named_with_what_the_engine_says() {
-        let given: GivenImage = format!("redis=registry.test/redis@sha256:{DIGITS}").parse().unwrap();
+        let given: UserImage = format!("redis=registry.test/redis@sha256:{DIGITS}").parse().unwrap();
         let fake = Fake::usable("case $1 in images|info) ;; *) echo no such host >&2; exit 1 ;; esac");
         let options = Options::new(fake.directory().to_owned());
         let error = given.obtain(&fake.find().await.unwrap(), &options, &|_| {}).await.unwrap_err().to_string();

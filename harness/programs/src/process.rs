@@ -61,7 +61,7 @@ pub enum ProcessError {
 pub struct Death {
     /// The program.
     pub name: String,
-    /// How it ended.
+    /// Outcome.
     pub status: String,
     /// The end of its log, without lines that may quote what the program was reading.
     pub tail: String,
@@ -80,7 +80,7 @@ impl Death {
         Self { name: name.to_owned(), status: status.to_owned(), tail: tail.join("\n") }
     }
 
-    /// Whether the program found its port taken.
+    /// True if the program found its port taken.
     pub fn is_port_taken(&self) -> bool {
         self.tail.to_lowercase().contains("address already in use")
     }
@@ -92,7 +92,7 @@ pub async fn first_death(processes: &[Process]) -> Death {
     select_all(ends).await.0
 }
 
-/// How to start a program. Its environment holds only what is listed here.
+/// Command to start a program. Its environment holds only what is listed here.
 #[derive(Debug, Clone)]
 pub struct Program {
     /// Name in messages and of the log file.
@@ -174,7 +174,7 @@ impl Process {
         self.pid
     }
 
-    /// How it ended, if it has.
+    /// Outcome, if it has ended.
     pub fn exit_status(&self) -> Option<ExitStatus> {
         *self.exit.borrow()
     }
@@ -206,7 +206,7 @@ impl Process {
         Paused::new(move || held.stands_still(), move || resumed.signal(Signal::CONT))
     }
 
-    /// Whether it is stopped where it is, by whomever.
+    /// True if it is stopped where it is, by whomever.
     pub fn stands_still(&self) -> bool {
         stat(self.pid).is_some_and(|fields| matches!(fields.first().map(String::as_str), Some("T" | "t")))
     }
@@ -238,7 +238,7 @@ impl Paused {
         Self { holds: Box::new(holds), resume: Box::new(resume) }
     }
 
-    /// Whether it does stand still: a program that ended cannot.
+    /// True if it does stand still: a program that ended cannot.
     pub fn holds(&self) -> bool {
         (self.holds)()
     }

@@ -12,7 +12,7 @@ const LOCK: &str = "lock";
 /// File that lists the children of the run: one line each, `PID START-TICKS NAME`.
 const CHILDREN: &str = "children";
 
-/// What went wrong with a run directory.
+/// Error of a run directory.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to {act} {path}; choose another state directory with CREDENCE_STATE")]
 pub struct RunDirError {
@@ -99,7 +99,7 @@ pub fn owner(run: &Path) -> Option<u32> {
     fs::read_to_string(run.join(LOCK)).ok()?.trim().parse().ok()
 }
 
-/// What a sweep found.
+/// Findings of a sweep.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Directories of dead runs, now removed.

@@ -27,7 +27,6 @@ mod digest;
 mod download;
 mod error;
 mod examine;
-mod given;
 mod go;
 mod image;
 mod lock;
@@ -41,14 +40,15 @@ mod release;
 mod space;
 #[cfg(test)]
 mod tests;
+mod user_kargo;
 
 pub use assets::{argo_cd_assets, external_secrets_assets, gitea_assets, kind_assets};
 pub use error::ComponentError;
 pub use examine::{Cost, Finding, State, Subject, examine};
-pub use given::Given;
 pub use part::Part;
 pub use progress::{BarProgress, PlainProgress};
 pub use provider_set::Providers;
+pub use user_kargo::UserKargo;
 
 pub use lock::Lock;
 pub use space::{check as check_space, free as free_space};
@@ -60,10 +60,10 @@ use image::PublishedImage;
 use module::Module;
 use release::Release;
 
-/// How long a module registry may say nothing, by default: long enough for the largest module on a slow line.
+/// Time that a module registry may say nothing, by default: long enough for the largest module on a slow line.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// How what is in neither the given paths nor the cache may be obtained.
+/// Sources of what is in neither the given paths nor the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Source {
     /// A release where there is one, else a build.
@@ -75,16 +75,16 @@ pub enum Source {
     Build,
 }
 
-/// What to use.
+/// Options for obtaining programs.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The cache, see [`crate::dirs::cache`].
     pub cache: PathBuf,
     /// Programs of the user's own, used as they are.
-    pub given: BTreeMap<Part, PathBuf>,
+    pub overrides: BTreeMap<Part, PathBuf>,
     /// Kargo, if the user has it: it is no part, as it cannot be obtained.
-    pub kargo: Option<Given>,
-    /// How missing parts may be obtained.
+    pub kargo: Option<UserKargo>,
+    /// Sources from which missing parts may be obtained.
     pub source: Source,
     /// Takes the place of scheme and host of every release, for sites without the internet.
     pub mirror: Option<String>,
@@ -92,9 +92,9 @@ pub struct Options {
     pub go: PathBuf,
     /// What External Secrets Operator is built with, if it is built.
     pub providers: Providers,
-    /// How much of the processors builds may take.
+    /// Share of the processors that builds may take.
     pub priority: Priority,
-    /// How long a module registry may say nothing before a download of sources is given up; release hosts are given up
+    /// Time that a module registry may say nothing before a download of sources is given up; release hosts are given up
     /// sooner, as a build does without them.
     pub patience: Duration,
 }
@@ -104,7 +104,7 @@ impl Options {
     pub fn new(cache: PathBuf) -> Self {
         Self {
             cache,
-            given: BTreeMap::new(),
+            overrides: BTreeMap::new(),
             kargo: None,
             source: Source::Any,
             mirror: None,
@@ -236,8 +236,8 @@ pub async fn obtain(options: &Options, parts: &[Part], progress: &dyn Progress) 
     let mut programs = BTreeMap::new();
     let mut missing: BTreeMap<Module, Vec<Part>> = BTreeMap::new();
     for part in Part::ALL.into_iter().filter(|part| parts.contains(part)) {
-        let program = match options.given.get(&part) {
-            Some(path) => Some(given(part, path)?),
+        let program = match options.overrides.get(&part) {
+            Some(path) => Some(overriding(part, path)?),
             None => cache.find(part).map(Program::from),
         };
         match program {
@@ -266,7 +266,7 @@ pub async fn obtain(options: &Options, parts: &[Part], progress: &dyn Progress) 
 
 /// What the program of a part follows from: the digest of one that the user gives, else the pin.
 pub fn identity(options: &Options, part: Part) -> Result<String, ComponentError> {
-    match options.given.get(&part) {
+    match options.overrides.get(&part) {
         Some(path) => digest::sha256(path)
             .map(|(digest, _)| format!("sha256:{digest}"))
             .map_err(|source| ComponentError::Given { part, path: path.clone(), source }),
@@ -275,7 +275,7 @@ pub fn identity(options: &Options, part: Part) -> Result<String, ComponentError>
 }
 
 /// Checks that a path of the user's own can be run.
-fn given(part: Part, path: &Path) -> Result<Program, ComponentError> {
+fn overriding(part: Part, path: &Path) -> Result<Program, ComponentError> {
     let refused = |source| ComponentError::Given { part, path: path.to_owned(), source };
     let path = path::absolute(path).map_err(refused)?;
     if path.metadata().map_err(refused)?.is_dir() {

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use credence_programs::oci::{Entry, Image, Layer, Settings};
+use credence_programs::oci::{Image, Layer, LayerEntry, Settings};
 use credence_watch::own_usage::Usage;
 
 const MEGABYTE: u64 = 1_000_000;
@@ -28,8 +28,9 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 fn an_image_of_64_megabytes_is_packed_in_less_than_8() {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let files = files(directory.path());
-    let entry = |path: &PathBuf| Entry::copy(path.to_str().unwrap_or_default().trim_start_matches('/'), 0o644, path);
-    let entries: Vec<Entry> = files.iter().map(entry).collect();
+    let entry =
+        |path: &PathBuf| LayerEntry::copy(path.to_str().unwrap_or_default().trim_start_matches('/'), 0o644, path);
+    let entries: Vec<LayerEntry> = files.iter().map(entry).collect();
     let archive = directory.path().join("archive.tar");
 
     let before = Usage::now().resident;

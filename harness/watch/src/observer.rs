@@ -1,4 +1,4 @@
-//! What the cluster holds, seen through one shared watch for each kind.
+//! Contents of the cluster, seen through one shared watch for each kind.
 //!
 //! The number of open watches does not depend on the number of cases. Values are kept as [`Credential`], and only
 //! for objects that exist now, so memory follows the cluster and not the run.
@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::paused_time::Standstill;
+use crate::paused_time::PausedTime;
 use crate::wait::pause;
 
 mod fence;
@@ -29,10 +29,10 @@ pub use fence::FenceError;
 pub(crate) use fence::{Fence, Versions};
 pub use seen::{ExternalSecretSeen, NamespaceSeen, PodSeen, SecretEvent, SecretSeen};
 
-/// How long the first lists may take.
+/// Time that the first lists may take.
 const FIRST_LIST: Duration = Duration::from_mins(3);
 
-/// How long to pause before a watch that failed begins anew.
+/// Pause before a watch that failed begins anew.
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// Everything in sight.
@@ -44,8 +44,8 @@ struct State {
     pods: BTreeMap<String, BTreeMap<String, PodSeen>>,
     recordings: BTreeMap<String, Vec<mpsc::UnboundedSender<SecretEvent>>>,
     /// The last error of each kind's watch, while it lasts.
-    trouble: BTreeMap<&'static str, String>,
-    /// How often a watch was interrupted, or was listed anew: each time it may have missed something.
+    staleness: BTreeMap<&'static str, String>,
+    /// Number of times that a watch was interrupted, or was listed anew: each time it may have missed something.
     interruptions: u64,
     /// The namespace of the fence's objects.
     fenced: Option<String>,
@@ -109,10 +109,10 @@ impl View<'_> {
 
 /// Why the cluster could not be watched.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to list {missing} within {FIRST_LIST:?}{}", trouble.as_ref().map(|t| format!(": {t}")).unwrap_or_default())]
+#[error("failed to list {missing} within {FIRST_LIST:?}{}", staleness.as_ref().map(|t| format!(": {t}")).unwrap_or_default())]
 pub struct ObserveError {
     missing: String,
-    trouble: Option<String>,
+    staleness: Option<String>,
 }
 
 /// The shared watches. Ends them when dropped.
@@ -120,7 +120,7 @@ pub struct ObserveError {
 pub struct Observer {
     state: Arc<Mutex<State>>,
     version: watch::Sender<u64>,
-    standstill: Option<Standstill>,
+    paused_time: Option<PausedTime>,
     fence: Option<Fence>,
     tasks: JoinSet<()>,
 }
@@ -133,7 +133,7 @@ impl Observer {
     pub async fn start(client: &Client) -> Result<Self, ObserveError> {
         let (version, _) = watch::channel(0);
         let mut observer =
-            Self { state: Arc::default(), version, standstill: None, fence: None, tasks: JoinSet::new() };
+            Self { state: Arc::default(), version, paused_time: None, fence: None, tasks: JoinSet::new() };
         let (listed, mut lists) = mpsc::unbounded_channel();
         let mut missing = BTreeSet::from(["Secrets", "Namespaces", "ExternalSecrets", "Pods"]);
         observer.follow("Secrets", Api::<Secret>::all(client.clone()), listed.clone(), State::put_secret);
@@ -150,7 +150,7 @@ impl Observer {
         };
         if timeout(FIRST_LIST, all).await.is_err() {
             let missing = missing.into_iter().collect::<Vec<_>>().join(", ");
-            return Err(ObserveError { missing, trouble: observer.trouble() });
+            return Err(ObserveError { missing, staleness: observer.staleness() });
         }
         Ok(observer)
     }
@@ -176,24 +176,25 @@ impl Observer {
         self.fence.as_ref()
     }
 
-    /// How often a watch may have missed something so far: what was seen between two equal figures is all that happened.
+    /// Number of times that a watch may have missed something so far: what was seen between two equal figures is all
+    /// that happened.
     pub fn interruptions(&self) -> u64 {
         self.state().interruptions
     }
 
     /// Lets no deadline count the time that the program under test stands still.
     #[must_use]
-    pub fn excusing(mut self, standstill: Option<Standstill>) -> Self {
-        self.standstill = standstill;
+    pub fn excluding(mut self, paused_time: Option<PausedTime>) -> Self {
+        self.paused_time = paused_time;
         self
     }
 
     /// All of that time until now.
-    pub fn stood_still(&self) -> Duration {
-        self.standstill.as_ref().map(Standstill::total).unwrap_or_default()
+    pub fn paused_time(&self) -> Duration {
+        self.paused_time.as_ref().map(PausedTime::total).unwrap_or_default()
     }
 
-    /// How many watches are open: one for each kind, however many cases run.
+    /// Number of watches that are open: one for each kind, however many cases run.
     pub fn open_watches(&self) -> usize {
         self.tasks.len()
     }
@@ -209,8 +210,8 @@ impl Observer {
     }
 
     /// Why the watch cannot see the cluster now, if so.
-    pub fn trouble(&self) -> Option<String> {
-        self.state().trouble.iter().next().map(|(kind, error)| format!("{kind}: {error}"))
+    pub fn staleness(&self) -> Option<String> {
+        self.state().staleness.iter().next().map(|(kind, error)| format!("{kind}: {error}"))
     }
 
     /// Runs `look` on what the cluster holds now.
@@ -249,7 +250,7 @@ impl Observer {
                         Ok(event) => {
                             // A relist begins before the API server has been asked, so its beginning is no sign of life.
                             if !matches!(event, watcher::Event::Init) {
-                                state.trouble.remove(kind);
+                                state.staleness.remove(kind);
                             }
                             match event {
                                 watcher::Event::Apply(object) => {
@@ -274,7 +275,7 @@ impl Observer {
                             }
                         }
                         Err(error) => {
-                            state.trouble.insert(kind, error.to_string());
+                            state.staleness.insert(kind, error.to_string());
                             state.interruptions += 1;
                         }
                     }

@@ -12,17 +12,17 @@ use tokio::time::Instant;
 
 use crate::wait::pause;
 
-/// How often is looked: the kernel tells nobody but a parent that a process was stopped.
-const EVERY: Duration = Duration::from_millis(100);
+/// Time between two polls: the kernel tells nobody but a parent that a process was stopped.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Counts the time that a program stands still. Ends when dropped.
 #[derive(Debug)]
-pub struct Standstill {
+pub struct PausedTime {
     milliseconds: Arc<AtomicU64>,
     _task: JoinSet<()>,
 }
 
-impl Standstill {
+impl PausedTime {
     /// Asks every 100 ms whether the program stands still. One that does not run does not.
     pub fn of(stands_still: impl Fn() -> bool + Send + 'static) -> Self {
         let milliseconds = Arc::<AtomicU64>::default();
@@ -40,7 +40,7 @@ impl Standstill {
 async fn count(stands_still: impl Fn() -> bool, milliseconds: Arc<AtomicU64>) {
     let mut looked = Instant::now();
     loop {
-        pause::pass(EVERY).await;
+        pause::pass(POLL_INTERVAL).await;
         let since = looked.elapsed();
         looked += since;
         if stands_still() {

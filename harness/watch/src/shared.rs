@@ -11,9 +11,9 @@ use kube::{Api, ResourceExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::wait::{self, Eye, Progress, WaitError};
+use crate::wait::{self, Progress, WaitError, WatchHandle};
 
-/// How long the first list may take.
+/// Time that the first list may take.
 const FIRST_LIST: Duration = Duration::from_mins(3);
 
 /// An object's namespace and name.
@@ -24,7 +24,7 @@ struct State<T> {
     seen: BTreeMap<Key, T>,
     listed: bool,
     /// The last error of the watch, while it lasts.
-    trouble: Option<String>,
+    staleness: Option<String>,
 }
 
 /// The watch, with what it reads of each object. Ends when dropped.
@@ -38,7 +38,7 @@ pub struct SharedWatch<T> {
 impl<T: Send + 'static> SharedWatch<T> {
     /// Opens the watch and waits for its first list; `what` names the kind in messages.
     pub async fn open(api: Api<DynamicObject>, what: &str, read: fn(&DynamicObject) -> T) -> Result<Self, WaitError> {
-        let state = Arc::new(Mutex::new(State { seen: BTreeMap::new(), listed: false, trouble: None }));
+        let state = Arc::new(Mutex::new(State { seen: BTreeMap::new(), listed: false, staleness: None }));
         let (version, _) = watch::channel(0);
         let mut task = JoinSet::new();
         task.spawn(follow(api, read, Arc::clone(&state), version.clone()));
@@ -90,9 +90,9 @@ impl<T: Send + 'static> SharedWatch<T> {
         within: Duration,
         mut step: impl FnMut(&State<T>) -> Progress<R>,
     ) -> Result<R, WaitError> {
-        let trouble = || self.state().trouble.clone();
-        let eye = Eye { changes: self.version.subscribe(), trouble, excused: || Duration::ZERO };
-        wait::until_changed(eye, what, within, || step(&self.state())).await
+        let staleness = || self.state().staleness.clone();
+        let handle = WatchHandle { changes: self.version.subscribe(), staleness, excluded: || Duration::ZERO };
+        wait::until_changed(handle, what, within, || step(&self.state())).await
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -118,7 +118,7 @@ async fn follow<T>(
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         // A relist begins before the API server has been asked, so its beginning is no sign of life.
         if matches!(event, Ok(ref event) if !matches!(event, watcher::Event::Init)) {
-            state.trouble = None;
+            state.staleness = None;
         }
         match event {
             Ok(watcher::Event::Apply(object)) => {
@@ -135,7 +135,7 @@ async fn follow<T>(
                 state.seen = std::mem::take(&mut relisted);
                 state.listed = true;
             }
-            Err(error) => state.trouble = Some(error.to_string()),
+            Err(error) => state.staleness = Some(error.to_string()),
         }
         drop(state);
         version.send_modify(|version| *version += 1);

@@ -29,7 +29,7 @@ pub enum Progress<T> {
     Never(String),
 }
 
-/// How a wait failed.
+/// Failure of a wait.
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
     /// The deadline passed.
@@ -52,7 +52,7 @@ pub enum WaitError {
     },
     /// The shared watch cannot see the cluster, so nothing that it shows is evidence.
     #[error("{what} cannot be told, the cluster is out of sight: {why}")]
-    Blind {
+    WatchStale {
         /// The thing awaited.
         what: String,
         /// The watch's last error.
@@ -70,9 +70,13 @@ pub async fn until<T>(
     within: Duration,
     mut step: impl FnMut(&View<'_>) -> Progress<T>,
 ) -> Result<T, WaitError> {
-    let eye = Eye { changes: observer.changes(), trouble: || observer.trouble(), excused: || observer.stood_still() };
+    let handle = WatchHandle {
+        changes: observer.changes(),
+        staleness: || observer.staleness(),
+        excluded: || observer.paused_time(),
+    };
     let began = Instant::now();
-    tell(what, began, until_changed(eye, what, within, || observer.look(&mut step)).await)
+    tell(what, began, until_changed(handle, what, within, || observer.look(&mut step)).await)
 }
 
 /// Tells the trail of the case how a wait ended.
@@ -85,24 +89,24 @@ fn tell<T>(what: &str, began: Instant, ended: Result<T, WaitError>) -> Result<T,
 }
 
 /// A shared watch, as a wait uses it.
-pub struct Eye<Trouble, Excused> {
+pub struct WatchHandle<Staleness, Excluded> {
     /// Tells of each change.
     pub changes: watch::Receiver<u64>,
     /// Why the watch is blind, if it is.
-    pub trouble: Trouble,
+    pub staleness: Staleness,
     /// All the time until now that no deadline counts.
-    pub excused: Excused,
+    pub excluded: Excluded,
 }
 
 /// As [`until`], for any shared watch.
 pub async fn until_changed<T>(
-    mut eye: Eye<impl Fn() -> Option<String>, impl Fn() -> Duration>,
+    mut handle: WatchHandle<impl Fn() -> Option<String>, impl Fn() -> Duration>,
     what: &str,
     within: Duration,
     mut step: impl FnMut() -> Progress<T>,
 ) -> Result<T, WaitError> {
-    let (end, before) = (Instant::now() + within, (eye.excused)());
-    let Eye { changes, trouble, excused } = &mut eye;
+    let (end, before) = (Instant::now() + within, (handle.excluded)());
+    let WatchHandle { changes, staleness, excluded } = &mut handle;
     loop {
         changes.mark_unchanged();
         let last = match step() {
@@ -111,11 +115,11 @@ pub async fn until_changed<T>(
             Progress::NotYet(last) => last,
         };
         // A cluster that never stops changing must not carry the wait past its deadline.
-        let deadline = end + excused().saturating_sub(before);
+        let deadline = end + excluded().saturating_sub(before);
         let passed = Instant::now() >= deadline || timeout_at(deadline, changes.changed()).await.is_err();
-        if passed && excused().saturating_sub(before) <= deadline - end {
-            return Err(match trouble() {
-                Some(why) => WaitError::Blind { what: what.to_owned(), why },
+        if passed && excluded().saturating_sub(before) <= deadline - end {
+            return Err(match staleness() {
+                Some(why) => WaitError::WatchStale { what: what.to_owned(), why },
                 None => WaitError::TimedOut { what: what.to_owned(), within, last },
             });
         }
@@ -135,8 +139,8 @@ pub async fn settled(
     window: Duration,
     mut step: impl FnMut(&View<'_>) -> Result<(), String>,
 ) -> Result<Duration, WaitError> {
-    let (begin, before) = (Instant::now(), observer.stood_still());
-    let counted = || begin.elapsed().saturating_sub(observer.stood_still().saturating_sub(before));
+    let (begin, before) = (Instant::now(), observer.paused_time());
+    let counted = || begin.elapsed().saturating_sub(observer.paused_time().saturating_sub(before));
     loop {
         let left = within.saturating_sub(counted());
         until(observer, what, left, |view| step(view).map_or_else(Progress::NotYet, Progress::Done)).await?;
@@ -158,7 +162,7 @@ pub async fn settled(
 /// own must come through at the end, and no watch may have been interrupted since the beginning.
 ///
 /// # Errors
-/// `Impossible` with the objection; `Blind` when the watch lost sight of the cluster, or may have missed something.
+/// `Impossible` with the objection; `WatchStale` when the watch lost sight of the cluster, or may have missed something.
 pub async fn hold(
     observer: &Observer,
     what: &str,
@@ -179,9 +183,9 @@ async fn watch_window(
     window: Duration,
     mut step: impl FnMut(&View<'_>) -> Result<(), String>,
 ) -> Result<(), WaitError> {
-    let (end, before) = (Instant::now() + window, observer.stood_still());
+    let (end, before) = (Instant::now() + window, observer.paused_time());
     let interruptions = observer.interruptions();
-    let blind = |why: &str| WaitError::Blind { what: what.to_owned(), why: why.to_owned() };
+    let stale = |why: &str| WaitError::WatchStale { what: what.to_owned(), why: why.to_owned() };
     let mut changes = observer.changes();
     let mut is_over = false;
     loop {
@@ -190,15 +194,15 @@ async fn watch_window(
             return Err(WaitError::Impossible { what: what.to_owned(), why });
         }
         if is_over {
-            return match observer.trouble() {
-                Some(why) => Err(blind(&why)),
-                None if observer.interruptions() != interruptions => Err(blind("a watch was interrupted meanwhile")),
+            return match observer.staleness() {
+                Some(why) => Err(stale(&why)),
+                None if observer.interruptions() != interruptions => Err(stale("a watch was interrupted meanwhile")),
                 None => Ok(()),
             };
         }
-        let stood_still = || observer.stood_still().saturating_sub(before);
-        let until = end + stood_still();
-        if timeout_at(until, changes.changed()).await.is_err() && stood_still() <= until - end {
+        let paused_time = || observer.paused_time().saturating_sub(before);
+        let until = end + paused_time();
+        if timeout_at(until, changes.changed()).await.is_err() && paused_time() <= until - end {
             pass_fence(observer, what).await?;
             // What came before that write is in sight now, so one more look decides.
             is_over = true;
@@ -209,16 +213,16 @@ async fn watch_window(
 /// Waits until a write that begins now has come through the watches; at once where there is nothing to write to.
 async fn pass_fence(observer: &Observer, what: &str) -> Result<(), WaitError> {
     let Some(fence) = observer.fence() else { return Ok(()) };
-    let blind = |why: String| WaitError::Blind { what: what.to_owned(), why };
+    let stale = |why: String| WaitError::WatchStale { what: what.to_owned(), why };
     let show = |versions: Versions, within| async move {
         let came =
             until(observer, "a write came through the watches", within, |view| match view.not_shown(&versions) {
                 None => Progress::Done(()),
                 Some(kind) => Progress::NotYet(format!("the watch of {kind} did not show it")),
             });
-        came.await.map_err(|error| blind(error.to_string()))
+        came.await.map_err(|error| stale(error.to_string()))
     };
-    fence.pass(show, blind).await
+    fence.pass(show, stale).await
 }
 
 /// Asks `probe` every `every` until it is done: for things that offer no watch, such as a server that is starting.

@@ -24,8 +24,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use distribution::{Distribution, ExternalSecret};
-pub use error::BundleError;
+pub use distribution::{DeclaredDistribution, ExternalSecret};
+pub use error::ConfigError;
 pub(crate) use external_secret::EntrySource;
 pub use external_secret::spec_in;
 pub use external_secret::{
@@ -53,7 +53,7 @@ const KNOWN_VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 
 /// The object that a typed value or an error is about, and where it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct SourcePosition {
     /// Kind, namespace and name.
     pub object: String,
     /// The file; for rendered manifests, the directory that was rendered.
@@ -64,7 +64,7 @@ pub struct Place {
     pub column: Option<usize>,
 }
 
-impl Place {
+impl SourcePosition {
     pub(crate) fn of(manifest: &Manifest) -> Self {
         Self { object: manifest.object_name(), file: manifest.file.clone(), line: manifest.line, column: None }
     }
@@ -76,7 +76,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourcePosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {}:{}", self.object, self.file.display(), self.line)?;
         self.column.map_or(Ok(()), |column| write!(f, ":{column}"))
@@ -89,7 +89,7 @@ pub struct ClusterExternalSecret {
     /// The name.
     pub name: String,
     /// Where it is written.
-    pub place: Place,
+    pub place: SourcePosition,
     /// The object as it is written.
     pub object: Value,
     /// What it distributes, and where to.
@@ -98,7 +98,7 @@ pub struct ClusterExternalSecret {
 
 /// A parsed configuration directory, with every reference to a store resolved.
 #[derive(Debug, Clone)]
-pub struct Bundle {
+pub struct Config {
     /// Every object as written, in order, for applying and for what this module does not type.
     pub manifests: Vec<Manifest>,
     /// By name; at least one, or one of the next.
@@ -113,15 +113,15 @@ pub struct Bundle {
     pub namespaces: BTreeMap<String, Labels>,
 }
 
-impl Bundle {
+impl Config {
     /// Reads what decides distribution out of a configuration's manifests.
     ///
     /// # Errors
     /// An object that the API server or the controller would refuse, or of which they would leave out a field, a store reference
     /// that leads nowhere, and a configuration that distributes nothing.
-    pub fn from_manifests(manifests: Vec<Manifest>) -> Result<Self, BundleError> {
+    pub fn from_manifests(manifests: Vec<Manifest>) -> Result<Self, ConfigError> {
         let faults: Vec<Fault> = manifests.iter().flat_map(schema::faults_of).collect();
-        if faults.is_empty() { Self::understand(manifests) } else { Err(BundleError::Refused(faults)) }
+        if faults.is_empty() { Self::understand(manifests) } else { Err(ConfigError::Refused(faults)) }
     }
 
     /// Reads a configuration of a live cluster, whose operator may be of any version. Gives what only other versions than the
@@ -129,14 +129,14 @@ impl Bundle {
     ///
     /// # Errors
     /// As [`from_manifests`](Self::from_manifests).
-    pub fn of_live_cluster(manifests: Vec<Manifest>) -> Result<(Self, Vec<Fault>), BundleError> {
+    pub fn of_live_cluster(manifests: Vec<Manifest>) -> Result<(Self, Vec<Fault>), ConfigError> {
         let faults = manifests.iter().flat_map(schema::faults_of);
         let (notes, faults): (Vec<Fault>, Vec<Fault>) = faults.partition(|fault| fault.is_of_another_version);
-        if faults.is_empty() { Ok((Self::understand(manifests)?, notes)) } else { Err(BundleError::Refused(faults)) }
+        if faults.is_empty() { Ok((Self::understand(manifests)?, notes)) } else { Err(ConfigError::Refused(faults)) }
     }
 
-    fn understand(manifests: Vec<Manifest>) -> Result<Self, BundleError> {
-        let mut bundle = Self {
+    fn understand(manifests: Vec<Manifest>) -> Result<Self, ConfigError> {
+        let mut config = Self {
             manifests: Vec::new(),
             cluster_external_secrets: Vec::new(),
             external_secrets: Vec::new(),
@@ -145,16 +145,16 @@ impl Bundle {
             namespaces: BTreeMap::new(),
         };
         for manifest in &manifests {
-            bundle.add(manifest)?;
+            config.add(manifest)?;
         }
-        if bundle.distributions().next().is_none() {
-            return Err(BundleError::NothingDistributed);
+        if config.declared_distributions().next().is_none() {
+            return Err(ConfigError::NothingDistributed);
         }
-        bundle.cluster_external_secrets.sort_by(|one, other| one.name.cmp(&other.name));
-        bundle.external_secrets.sort_by(|one, other| one.name.cmp(&other.name));
-        bundle.manifests = manifests;
-        references::check(&bundle)?;
-        Ok(bundle)
+        config.cluster_external_secrets.sort_by(|one, other| one.name.cmp(&other.name));
+        config.external_secrets.sort_by(|one, other| one.name.cmp(&other.name));
+        config.manifests = manifests;
+        references::check(&config)?;
+        Ok(config)
     }
 
     /// The objects of one kind, in order.
@@ -163,18 +163,18 @@ impl Bundle {
     }
 
     /// Every ExternalSecret that the configuration has, or that one of its ClusterExternalSecrets makes: those first, each by name.
-    pub fn distributions(&self) -> impl Iterator<Item = Distribution<'_>> {
-        let made = self.cluster_external_secrets.iter().map(Distribution::made);
-        made.chain(self.external_secrets.iter().map(Distribution::plain))
+    pub fn declared_distributions(&self) -> impl Iterator<Item = DeclaredDistribution<'_>> {
+        let made = self.cluster_external_secrets.iter().map(DeclaredDistribution::made);
+        made.chain(self.external_secrets.iter().map(DeclaredDistribution::plain))
     }
 
-    fn add(&mut self, manifest: &Manifest) -> Result<(), BundleError> {
+    fn add(&mut self, manifest: &Manifest) -> Result<(), ConfigError> {
         let name = manifest.name().to_owned();
         match (manifest.group(), manifest.kind()) {
             (EXTERNAL_SECRETS_GROUP, "ClusterExternalSecret") => {
                 self.cluster_external_secrets.push(ClusterExternalSecret {
                     name,
-                    place: Place::of(manifest),
+                    place: SourcePosition::of(manifest),
                     object: manifest.object.clone(),
                     spec: read_spec(manifest)?,
                 });
@@ -205,26 +205,26 @@ impl Bundle {
 }
 
 /// The `spec` of an object of External Secrets Operator.
-fn read_spec<T: DeserializeOwned>(manifest: &Manifest) -> Result<T, BundleError> {
+fn read_spec<T: DeserializeOwned>(manifest: &Manifest) -> Result<T, ConfigError> {
     if !KNOWN_VERSIONS.contains(&manifest.version()) {
-        return Err(BundleError::UnknownVersion {
-            place: Box::new(Place::field(manifest, "/apiVersion")),
+        return Err(ConfigError::UnknownVersion {
+            place: Box::new(SourcePosition::field(manifest, "/apiVersion")),
             version: manifest.version().to_owned(),
         });
     }
     match &manifest.object["spec"] {
         // The API server takes it, since the definitions do not require the field.
-        Value::Null => Err(BundleError::NoSpec { place: Box::new(Place::of(manifest)) }),
+        Value::Null => Err(ConfigError::NoSpec { place: Box::new(SourcePosition::of(manifest)) }),
         spec => typed(manifest, "/spec", spec.clone()),
     }
 }
 
 /// A part of an object, which stands at this JSON pointer.
-fn typed<T: DeserializeOwned>(manifest: &Manifest, pointer: &str, value: Value) -> Result<T, BundleError> {
+fn typed<T: DeserializeOwned>(manifest: &Manifest, pointer: &str, value: Value) -> Result<T, ConfigError> {
     // Only fields that never hold credentials are typed, so the cause may show the value that it is about.
     serde_path_to_error::deserialize(without_nulls(value)).map_err(|error| {
         let pointer = format!("{pointer}{}", pointer_of(error.path()));
-        BundleError::Invalid { place: Box::new(Place::field(manifest, &pointer)), source: error.into_inner() }
+        ConfigError::Invalid { place: Box::new(SourcePosition::field(manifest, &pointer)), source: error.into_inner() }
     })
 }
 

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use credence_core::labels::Labels;
 
-use crate::config::Bundle;
-use crate::model::{ExpectedKeys, Model, NotJudged, Origin, Target, Unreadable, expected_in};
+use crate::config::Config;
+use crate::model::{Distribution, ExpectedKeys, Model, NotJudged, Origin, Unreadable, expected_in};
 
 mod intended;
 
@@ -27,44 +27,48 @@ pub struct NothingOfThatName {
 ///
 /// # Errors
 /// When nothing has that name.
-pub fn explain(bundle: &Bundle, model: &Model, name: Option<&str>) -> Result<String, NothingOfThatName> {
+pub fn explain(config: &Config, model: &Model, name: Option<&str>) -> Result<String, NothingOfThatName> {
     let Some(name) = name else {
-        let targets = model.targets.iter().map(|target| of_target(bundle, model, target));
+        let distributions = model.distributions.iter().map(|distribution| of_target(config, model, distribution));
         let others = beside_targets(model, |_| true).into_iter().chain(intended::beside_targets(&model.intended));
-        return Ok(targets.chain(others).collect::<Vec<_>>().join("\n"));
+        return Ok(distributions.chain(others).collect::<Vec<_>>().join("\n"));
     };
-    let has_name = |target: &&Target| {
-        let names = [&target.name, &target.secret, &target.external_secret];
-        names.iter().any(|own| *own == name) || target.stores.iter().any(|store| store.name == name)
+    let has_name = |distribution: &&Distribution| {
+        let names = [&distribution.name, &distribution.secret, &distribution.external_secret];
+        names.iter().any(|own| *own == name) || distribution.stores.iter().any(|store| store.name == name)
     };
-    let mut parts: Vec<String> =
-        model.targets.iter().filter(has_name).map(|target| of_target(bundle, model, target)).collect();
+    let mut parts: Vec<String> = model
+        .distributions
+        .iter()
+        .filter(has_name)
+        .map(|distribution| of_target(config, model, distribution))
+        .collect();
     parts.extend(beside_targets(model, |one| one.place.object.split(' ').nth(1) == Some(name)));
     parts.extend(of_namespace(model, name));
     if parts.is_empty() { Err(NothingOfThatName { name: name.to_owned() }) } else { Ok(parts.join("\n")) }
 }
 
-fn of_target(bundle: &Bundle, model: &Model, target: &Target) -> String {
-    let place = bundle.distributions().find(|distributed| distributed.name == target.name);
+fn of_target(config: &Config, model: &Model, distribution: &Distribution) -> String {
+    let place = config.declared_distributions().find(|distributed| distributed.name == distribution.name);
     // What kustomize rendered has no place of its own.
     let mut text = match place.filter(|distributed| distributed.place.file.extension().is_some()) {
         Some(distributed) => format!("{}\n", distributed.place),
-        None => format!("{} {}\n", target.kind(), target.name),
+        None => format!("{} {}\n", distribution.kind(), distribution.name),
     };
-    line(&mut text, "makes", &format!("Secret {} ({})", target.secret, target.secret_type));
-    for who in receivers(model, target) {
+    line(&mut text, "makes", &format!("Secret {} ({})", distribution.secret, distribution.secret_type));
+    for who in receivers(model, distribution) {
         line(&mut text, "for", &who);
     }
-    let stores: Vec<&str> = target.stores.iter().map(|store| store.name.as_str()).collect();
-    for source in target.sources() {
+    let stores: Vec<&str> = distribution.stores.iter().map(|store| store.name.as_str()).collect();
+    for source in distribution.sources() {
         let what = if source.is_secret() { "Secret" } else { "key" };
         line(&mut text, "reads", &format!("{what} {source} through {}", stores.join(", ")));
     }
-    for (key, origin) in keys(model, target) {
+    for (key, origin) in keys(model, distribution) {
         line(&mut text, "key", &format!("{key}: {origin}"));
     }
-    let uses = target.uses(&model.endpoints);
-    let has_purpose = model.intended.purposes.iter().any(|purpose| purpose.targets.contains(&target.name));
+    let uses = distribution.uses(&model.endpoints);
+    let has_purpose = model.intended.purposes.iter().any(|purpose| purpose.distributions.contains(&distribution.name));
     if uses.is_empty() && !has_purpose {
         line(&mut text, "used by", "nobody that is known, so that p07 does not judge it");
     }
@@ -75,16 +79,16 @@ fn of_target(bundle: &Bundle, model: &Model, target: &Target) -> String {
             Err(why) => line(&mut text, "used by", &format!("{title}, not judged by p07: {why}")),
         }
     }
-    if let Some(why) = target.never_updates() {
+    if let Some(why) = distribution.never_updates() {
         line(&mut text, "updates", &format!("never: {why}"));
     }
-    for Unreadable { source, key, why, .. } in model.unreadable_of(target) {
+    for Unreadable { source, key, why, .. } in model.unreadable_of(distribution) {
         line(&mut text, "unjudged", &format!("no value of {key} of {source} is generated for it: {why}"));
     }
-    for unjudged in model.not_judged.iter().filter(|one| one.target.as_deref() == Some(&target.name)) {
+    for unjudged in model.not_judged.iter().filter(|one| one.distribution.as_deref() == Some(&distribution.name)) {
         line(&mut text, "unjudged", &unjudged_field(unjudged));
     }
-    intended::of_target(&mut text, &model.intended, target);
+    intended::of_target(&mut text, &model.intended, distribution);
     text
 }
 
@@ -96,10 +100,10 @@ fn unjudged_field(NotJudged { field, keys, reason, .. }: &NotJudged) -> String {
     }
 }
 
-/// What is not judged beside the copies that are: copies that cannot be made where this is tested, and stores.
+/// Parts that are not judged beside the copies that are: copies that cannot be made where this is tested, and stores.
 fn beside_targets(model: &Model, has_name: impl Fn(&NotJudged) -> bool) -> Vec<String> {
-    let is_target = |name: &str| model.targets.iter().any(|target| target.name == name);
-    let others = model.not_judged.iter().filter(|one| !one.target.as_deref().is_some_and(is_target));
+    let is_target = |name: &str| model.distributions.iter().any(|distribution| distribution.name == name);
+    let others = model.not_judged.iter().filter(|one| !one.distribution.as_deref().is_some_and(is_target));
     others
         .filter(|one| has_name(one))
         .map(|one| {
@@ -110,24 +114,24 @@ fn beside_targets(model: &Model, has_name: impl Fn(&NotJudged) -> bool) -> Vec<S
         .collect()
 }
 
-/// Who gets a copy, one line for each way.
-fn receivers(model: &Model, target: &Target) -> Vec<String> {
-    if let Some(namespace) = target.namespace() {
-        let asks = match target.named_ways().into_iter().next() {
+/// Recipients of a copy, one line for each way.
+fn receivers(model: &Model, distribution: &Distribution) -> Vec<String> {
+    if let Some(namespace) = distribution.namespace() {
+        let asks = match distribution.named_ways().into_iter().next() {
             Some((_, labels)) if !labels.is_empty() => format!(" with {}", written(model, &labels)),
             _ => String::new(),
         };
         return vec![format!("namespace {namespace}{asks}, whatever any selector says")];
     }
-    let mut receivers: Vec<String> = target
-        .asking_labels()
+    let mut receivers: Vec<String> = distribution
+        .opt_in_labels()
         .iter()
         .map(|labels| match labels.is_empty() {
             true => "namespaces of any name, without any label".to_owned(),
             false => format!("namespaces with {}", written(model, labels)),
         })
         .collect();
-    receivers.extend(target.named_ways().into_iter().map(|(names, labels)| {
+    receivers.extend(distribution.named_ways().into_iter().map(|(names, labels)| {
         let names = names.into_iter().collect::<Vec<_>>().join(", ");
         if labels.is_empty() {
             format!("namespaces {names}")
@@ -145,7 +149,7 @@ fn receivers(model: &Model, target: &Target) -> Vec<String> {
 /// Labels, each with all the values that do.
 fn written(model: &Model, labels: &Labels) -> String {
     let written = labels.iter().map(|(key, value)| {
-        let others = model.asking_values(key);
+        let others = model.opt_in_values(key);
         let any = others.iter().copied().filter(|other| *other != value.as_str());
         let values: Vec<&str> = std::iter::once(value.as_str()).chain(any).collect();
         format!("{key}={}", values.join("|"))
@@ -153,22 +157,22 @@ fn written(model: &Model, labels: &Labels) -> String {
     written.collect::<Vec<_>>().join(" and ")
 }
 
-fn is_unjudged(model: &Model, target: &Target, key: &str) -> bool {
-    let of_target = model.not_judged.iter().filter(|one| one.target.as_deref() == Some(&target.name));
+fn is_unjudged(model: &Model, distribution: &Distribution, key: &str) -> bool {
+    let of_target = model.not_judged.iter().filter(|one| one.distribution.as_deref() == Some(&distribution.name));
     of_target.flat_map(|one| &one.keys).any(|own| own == key)
 }
 
 /// The keys of a copy, and what each is made of.
-fn keys(model: &Model, target: &Target) -> Vec<(String, String)> {
-    let known = match &target.keys {
+fn keys(model: &Model, distribution: &Distribution) -> Vec<(String, String)> {
+    let known = match &distribution.keys {
         ExpectedKeys::Exactly(keys) => keys,
         ExpectedKeys::Unknown { why } => return vec![("any".to_owned(), format!("not judged one by one: {why}"))],
     };
-    let origin = |key: &String| match target.origins.get(key) {
+    let origin = |key: &String| match distribution.origins.get(key) {
         Some(origin @ Origin::Document { .. }) => format!("{origin}, compared member by member"),
         Some(origin) => format!("{origin}, compared as bytes"),
-        None if is_unjudged(model, target, key) => "not judged".to_owned(),
-        None if target.rendering().is_ok() => {
+        None if is_unjudged(model, distribution, key) => "not judged".to_owned(),
+        None if distribution.rendering().is_ok() => {
             "composed by the template, compared with what ESO's own engine makes".to_owned()
         }
         None => "composed by the template, judged as its consumer reads it".to_owned(),
@@ -179,7 +183,8 @@ fn keys(model: &Model, target: &Target) -> Vec<(String, String)> {
 /// What a namespace of the configuration gets; none if nothing is known of this name.
 fn of_namespace(model: &Model, name: &str) -> Option<String> {
     let labels = model.namespaces.get(name);
-    let decided = || model.targets.iter().flat_map(Target::named_ways).any(|(names, _)| names.contains(name));
+    let decided =
+        || model.distributions.iter().flat_map(Distribution::named_ways).any(|(names, _)| names.contains(name));
     if labels.is_none() && !decided() {
         return None;
     }
@@ -192,8 +197,8 @@ fn of_namespace(model: &Model, name: &str) -> Option<String> {
     if expected.is_empty() {
         line(&mut text, "gets", "nothing");
     }
-    for (secret, target) in expected {
-        line(&mut text, "gets", &format!("Secret {secret} of {} {}", target.kind(), target.name));
+    for (secret, distribution) in expected {
+        line(&mut text, "gets", &format!("Secret {secret} of {} {}", distribution.kind(), distribution.name));
     }
     Some(text)
 }
@@ -236,13 +241,13 @@ kind: Namespace
 metadata: {name: blog}
 ";
 
-    fn bundle() -> Bundle {
-        Bundle::from_manifests(parse_documents(Path::new("a.yaml"), CONFIGURATION).unwrap()).unwrap()
+    fn config() -> Config {
+        Config::from_manifests(parse_documents(Path::new("a.yaml"), CONFIGURATION).unwrap()).unwrap()
     }
 
     fn explained(name: Option<&str>) -> Result<String, NothingOfThatName> {
-        let bundle = bundle();
-        explain(&bundle, &Model::derive(&bundle), name)
+        let config = config();
+        explain(&config, &Model::derive(&config), name)
     }
 
     #[test]
@@ -268,9 +273,9 @@ ClusterExternalSecret search at a.yaml:6
             "    data:\n    - {secretKey: team, remoteRef: {key: search, metadataPolicy: Fetch, property: labels.team}}\n    - ",
         );
         let text = text.replace("property: key}}]", "property: key}}");
-        let bundle = Bundle::from_manifests(parse_documents(Path::new("a.yaml"), &text).unwrap()).unwrap();
-        let model = Model::derive(&bundle);
-        let explained = explain(&bundle, &model, None).unwrap();
+        let config = Config::from_manifests(parse_documents(Path::new("a.yaml"), &text).unwrap()).unwrap();
+        let model = Model::derive(&config);
+        let explained = explain(&config, &model, None).unwrap();
         let reason = "metadataPolicy Fetch reads labels and annotations, which no case changes";
         for line in [
             "  key      team: not judged\n".to_owned(),
@@ -279,7 +284,7 @@ ClusterExternalSecret search at a.yaml:6
         ] {
             assert!(explained.contains(&line), "{explained}");
         }
-        let store = explain(&bundle, &model, Some("store")).unwrap();
+        let store = explain(&config, &model, Some("store")).unwrap();
         assert!(store.contains("retrySettings") && store.contains("makes    Secret search-api"), "{store}");
     }
 

@@ -1,4 +1,4 @@
-//! What a configuration asks for, without a cluster and without a clock.
+//! Demands of a configuration, without a cluster and without a clock.
 //!
 //! ```text
 //!  config ──▶ model ──▶ expectation, bounds       selector   which namespaces

@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use credence_core::id::Requirement;
 use credence_core::manifest::Manifest;
 
-use crate::config::{Bundle, Place};
-use crate::model::{Model, Target};
+use crate::config::{Config, SourcePosition};
+use crate::model::{Distribution, Model};
 
 mod admission;
 mod audit;
@@ -37,7 +37,7 @@ pub use rules::RULES;
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// The configuration.
-    pub bundle: &'a Bundle,
+    pub config: &'a Config,
     /// The model of that.
     pub model: &'a Model,
     /// The files that the API server is started with; empty if the configuration has none.
@@ -45,11 +45,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The place of what a target of the model was derived from.
-    fn place(&self, target: &Target) -> &Place {
-        let mut all = self.bundle.distributions();
-        // The model is that of the bundle, so each of its targets has one.
-        all.find(|distributed| distributed.name == target.name).expect("a target of the bundle").place
+    /// The place of what a distribution of the model was derived from.
+    fn place(&self, distribution: &Distribution) -> &SourcePosition {
+        let mut all = self.config.declared_distributions();
+        // The model is that of the configuration, so each of its distributions has one.
+        all.find(|distributed| distributed.name == distribution.name).expect("a target of the bundle").place
     }
 }
 
@@ -100,7 +100,7 @@ pub struct Rule {
 
 impl Rule {
     /// The fault, found at an object.
-    fn at(&self, place: &Place, message: impl Into<String>) -> Finding {
+    fn at(&self, place: &SourcePosition, message: impl Into<String>) -> Finding {
         Finding {
             rule: self.id,
             requirement: self.requirement,

@@ -1,6 +1,6 @@
-//! What a configuration asks for: which namespaces must hold which copies, of which shape, and how soon.
+//! Demands of a configuration: which namespaces must hold which copies, of which shape, and how soon.
 //!
-//! Pure and infallible: derived from a [`Bundle`] alone, without a cluster and without a clock.
+//! Pure and infallible: derived from a [`Config`] alone, without a cluster and without a clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,19 +12,19 @@ use credence_core::formats::Role;
 use credence_core::labels::Labels;
 use serde_json::Value;
 
-use crate::config::{Bundle, ClusterSecretStore, CreationPolicy, DeletionPolicy, RefreshPolicy, SourceRef, spec_in};
-use crate::selector::{ASKING_VALUE, LabelSelector, NAME_LABEL, NamespaceSelection};
+use crate::config::{ClusterSecretStore, Config, CreationPolicy, DeletionPolicy, RefreshPolicy, SourceRef, spec_in};
+use crate::selector::{LabelSelector, NAME_LABEL, NamespaceSelection, OPT_IN_VALUE};
 
+mod blueprint;
 mod bound;
+mod denying_bindings;
 mod derive;
 mod expectation;
-mod guards;
 mod hints;
 mod implied;
 mod intended;
 mod not_judged;
 mod origin;
-mod pattern;
 mod readers;
 mod remote;
 mod rendering;
@@ -41,6 +41,7 @@ mod value_kind_tests;
 mod witness;
 mod written;
 
+pub use blueprint::Blueprint;
 pub use bound::{
     Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering,
 };
@@ -50,21 +51,20 @@ pub use intended::{
 };
 pub use not_judged::NotJudged;
 pub use origin::{Made, Origin};
-pub use pattern::Pattern;
 pub use readers::{Obstacle, Unreadable};
 pub use value_kind::{Alphabet, Contradiction, Document, Notation, ValueKind};
 
-/// What a configuration asks for.
+/// Demands of a configuration.
 #[derive(Clone, Default)]
 pub struct Model {
-    /// Every Secret that a target reads.
+    /// Every Secret that a distribution reads.
     pub sources: BTreeMap<SourceRef, Source>,
     /// One for each ClusterExternalSecret, by name, and behind them one for each ExternalSecret.
-    pub targets: Vec<Target>,
-    /// Every store, by name, whether a target reads through it or not.
+    pub distributions: Vec<Distribution>,
+    /// Every store, by name, whether a distribution reads through it or not.
     pub stores: BTreeMap<String, ClusterSecretStore>,
     /// Credentials after whose pattern one more could be added.
-    pub patterns: Vec<Pattern>,
+    pub blueprints: Vec<Blueprint>,
     /// The names of the ValidatingAdmissionPolicies that the configuration brings.
     pub admission_policies: BTreeSet<String>,
     /// The bindings that the configuration brings: `NAMESPACE/NAME` of a RoleBinding, the name of a ClusterRoleBinding.
@@ -77,36 +77,37 @@ pub struct Model {
     pub endpoints: Endpoints,
     /// Why the programs of the cluster cannot be stopped where this is tested, if they cannot. Not derived from the
     /// configuration either.
-    pub untouchable: Option<String>,
+    pub outages_unsupported: Option<String>,
     /// The ValidatingAdmissionPolicyBindings that deny, of policies that judge the creation of Secrets.
-    pub guards: BTreeSet<String>,
+    pub denying_bindings: BTreeSet<String>,
     /// The labels of each namespace that the configuration makes.
     pub namespaces: BTreeMap<String, Labels>,
     /// The namespaces that no manifest makes and that ExternalSecrets are in, with the labels that they need.
     pub assumed: BTreeMap<String, Labels>,
     /// What of the configuration no property judges, with its place and the reason.
     pub not_judged: Vec<NotJudged>,
-    /// What the team says of the configuration. Not derived from it: empty until it is [given](Self::intending).
+    /// The team's word on the configuration. Not derived from it: empty until it is [given](Self::intending).
     pub intended: Intended,
 }
 
 /// The key of a value that is a whole source: of text at a provider that nobody reads by a property.
 pub const WHOLE: &str = "";
 
-/// A source that targets read: a Secret, or a key at a provider.
+/// A source that distributions read: a Secret, or a key at a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Its keys: those that targets read, and those that its manifest has. Of a key at a provider, its properties, or [`WHOLE`].
+    /// Its keys: those that distributions read, and those that its manifest has. Of a key at a provider, its
+    /// properties, or [`WHOLE`].
     pub keys: BTreeSet<String>,
     /// Its type, `Opaque` unless its manifest has another.
     pub secret_type: String,
-    /// The keys of the labels by which targets find it.
+    /// The keys of the labels by which distributions find it.
     pub tags: BTreeSet<String>,
 }
 
 /// What one ClusterExternalSecret distributes, or what one ExternalSecret makes in its namespace.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct Distribution {
     /// The ClusterExternalSecret's name; of an ExternalSecret namespace and name, with a slash between them.
     pub name: String,
     /// That object as it is written.
@@ -123,11 +124,11 @@ pub struct Target {
     pub refresh_interval: Duration,
     /// When the source is read again.
     pub refresh_policy: RefreshPolicy,
-    /// Who makes each copy. For diagnosis: what a copy must be does not depend on it.
+    /// Maker of each copy. For diagnosis: what a copy must be does not depend on it.
     pub creation_policy: CreationPolicy,
     /// What becomes of copies when their source is gone. For diagnosis, likewise.
     pub deletion_policy: DeletionPolicy,
-    /// Whether copies are made immutable.
+    /// True if copies are made immutable.
     pub immutable: bool,
     /// Which namespaces it aims at.
     pub selection: NamespaceSelection,
@@ -151,7 +152,7 @@ pub struct Target {
     pub roles: BTreeMap<Role, Origin>,
 }
 
-impl Target {
+impl Distribution {
     /// The namespace of an ExternalSecret that the configuration itself has; none if a ClusterExternalSecret makes it.
     pub fn namespace(&self) -> Option<&str> {
         self.name.split_once('/').map(|(namespace, _)| namespace)
@@ -178,7 +179,7 @@ impl Target {
     }
 }
 
-/// A value that a target reads.
+/// A value that a distribution reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
     /// The key it has in templates, and in the copy where there is no template.
@@ -189,11 +190,11 @@ pub struct Field {
     pub store: String,
     /// The key of the source that it is made of; none if it is made of the whole source, or of what is no value.
     pub property: Option<String>,
-    /// How it follows from the values of the sources; none if only the controller knows.
+    /// Derivation from the values of the sources; none if only the controller knows.
     pub origin: Option<Origin>,
 }
 
-impl Target {
+impl Distribution {
     /// What its entries name at their stores, each time that one does: Secrets and keys that are read by name, and not because a
     /// search finds them.
     pub fn keys_named(&self) -> Vec<&str> {
@@ -239,32 +240,36 @@ pub enum ExpectedKeys {
 
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sources, targets, stores, patterns, admission_policies, .. } = self;
-        let Self { absent_consumers, endpoints, untouchable, guards, .. } = self;
+        let Self { sources, distributions, stores, blueprints, admission_policies, .. } = self;
+        let Self { absent_consumers, endpoints, outages_unsupported, denying_bindings, .. } = self;
         let mut model = f.debug_struct("Model");
-        model.field("sources", sources).field("targets", targets).field("stores", stores).field("patterns", patterns);
+        model
+            .field("sources", sources)
+            .field("targets", distributions)
+            .field("stores", stores)
+            .field("patterns", blueprints);
         model.field("admission_policies", admission_policies).field("absent_consumers", absent_consumers);
         // What a configuration asks for reads the same whether or not its consumers say where they use it.
         if !endpoints.is_empty() {
             model.field("endpoints", endpoints);
         }
-        model.field("untouchable", untouchable).field("guards", guards).finish()
+        model.field("untouchable", outages_unsupported).field("guards", denying_bindings).finish()
     }
 }
 
 impl Model {
-    /// What `bundle` asks for.
-    pub fn derive(bundle: &Bundle) -> Self {
-        derive::model(bundle)
+    /// Demands of `config`.
+    pub fn derive(config: &Config) -> Self {
+        derive::model(config)
     }
 
-    /// What a configuration asks for that has the credentials of another one as well.
+    /// Demands of a configuration that has the credentials of another one as well.
     #[must_use]
     pub fn with(&self, more: &Self) -> Self {
         let mut all = self.clone();
         all.sources.extend(more.sources.clone());
-        all.targets.extend(more.targets.clone());
-        all.targets.sort_by(|one, other| one.name.cmp(&other.name));
+        all.distributions.extend(more.distributions.clone());
+        all.distributions.sort_by(|one, other| one.name.cmp(&other.name));
         all.stores.extend(more.stores.clone());
         all
     }
@@ -278,14 +283,14 @@ impl Model {
 
     /// The values of a label with which namespaces ask: those that selectors want, and where one only wants the label to be
     /// there, also those that the configuration's own namespaces have.
-    pub fn asking_values<'a>(&'a self, key: &'a str) -> BTreeSet<&'a str> {
+    pub fn opt_in_values<'a>(&'a self, key: &'a str) -> BTreeSet<&'a str> {
         let wanted: BTreeSet<&str> = self.selectors().flat_map(|selector| selector.wanted_values(key)).collect();
         let own = self.namespaces.values().filter_map(|labels| labels.get(key)).map(String::as_str);
         let own = own.filter(|_| wanted.is_empty() && !self.is_switch(key));
         wanted.iter().copied().chain(own).collect()
     }
 
-    /// Whether a label is a switch that `true` turns on, so that any other value declines where a selector only wants the
+    /// True if a label is a switch that `true` turns on, so that any other value declines where a selector only wants the
     /// label to be there.
     ///
     /// The configuration's own namespaces tell: all that have the label have it on or off. Where none has it, it is a switch if
@@ -293,17 +298,18 @@ impl Model {
     pub fn is_switch(&self, key: &str) -> bool {
         let mut own = self.namespaces.values().filter_map(|labels| labels.get(key)).peekable();
         if own.peek().is_some() {
-            return own.all(|value| value == ASKING_VALUE || value == "false");
+            return own.all(|value| value == OPT_IN_VALUE || value == "false");
         }
         let mut keys = self.selectors().flat_map(|selector| selector.keys().map(move |key| (selector, key)));
-        keys.any(|(selector, key)| selector.wanted_values(key).any(|value| value == ASKING_VALUE))
+        keys.any(|(selector, key)| selector.wanted_values(key).any(|value| value == OPT_IN_VALUE))
     }
 
     /// Every selector of a selection or of a store's conditions.
     fn selectors(&self) -> impl Iterator<Item = &LabelSelector> {
-        let conditions = self.targets.iter().flat_map(|target| &target.stores).flat_map(|store| &store.conditions);
+        let conditions =
+            self.distributions.iter().flat_map(|distribution| &distribution.stores).flat_map(|store| &store.conditions);
         let conditions = conditions.filter_map(|condition| condition.namespace_selector.as_ref());
-        self.targets.iter().flat_map(|target| &target.selection.selectors).chain(conditions)
+        self.distributions.iter().flat_map(|distribution| &distribution.selection.selectors).chain(conditions)
     }
 
     /// The sources that are Secrets of the cluster.

@@ -1,4 +1,4 @@
-//! What must change in a configuration to run it here: named fields only, each printed in the report.
+//! Changes to a configuration to run it here: named fields only, each printed in the report.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub use identities::apply as apply_identities;
 /// so that one second would mean anything from none to one.
 pub const COMPRESSED_SECONDS: u64 = 2;
 
-/// How time in the configuration is treated.
+/// Treatment of time in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Time {
     /// As the configuration says.
@@ -34,9 +34,9 @@ pub enum Time {
 pub struct Server {
     /// URL for processes that do not run in pods, for which `kubernetes.default` does not resolve; none for pods.
     pub url: Option<String>,
-    /// URLs in its place for stores that have a gate in front of it, by the store's name in the model (see [`store_key`]).
-    pub gates: BTreeMap<String, String>,
-    /// What stands in for other providers; without it their stores are left as they are.
+    /// URLs in its place for stores that have a proxy in front of it, by the store's name in the model (see [`store_key`]).
+    pub proxies: BTreeMap<String, String>,
+    /// Stand-in for other providers; without it their stores are left as they are.
     pub stand_in: Option<StandInServer>,
 }
 
@@ -131,12 +131,12 @@ mod tests {
     }
 
     #[test]
-    fn a_store_with_a_gate_gets_the_url_of_the_gate() {
+    fn a_store_with_a_proxy_gets_the_url_of_the_proxy() {
         let text = "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: { name: a }\n\
                     spec: { provider: { kubernetes: {} } }\n";
         let mut manifests = parse_documents(Path::new("a.yaml"), text).unwrap();
-        let gates = BTreeMap::from([("a".to_owned(), "https://127.0.0.1:2".to_owned())]);
-        apply(&mut manifests, &Server { gates, ..server() }, Time::AsIs);
+        let proxies = BTreeMap::from([("a".to_owned(), "https://127.0.0.1:2".to_owned())]);
+        apply(&mut manifests, &Server { proxies, ..server() }, Time::AsIs);
         assert_eq!(manifests[0].object["spec"]["provider"]["kubernetes"]["server"]["url"], "https://127.0.0.1:2");
     }
 

@@ -13,7 +13,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
-pub use opt_in::{ASKING_VALUE, OptIn, Refusal, opt_ins, opts_out};
+pub use opt_in::{OPT_IN_VALUE, OptIn, OptOut, opt_ins, opts_out};
 
 /// The label that the API server gives every namespace, with the namespace's name as its value.
 pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -83,7 +83,7 @@ pub enum SelectorError {
     },
 }
 
-/// How a requirement compares a label.
+/// Operator by which a requirement compares a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {
     /// The label is there and has one of the values.
@@ -215,7 +215,7 @@ impl LabelSelector {
         Ok(Self { match_labels, requirements })
     }
 
-    /// Whether the labels of an object satisfy every part of the selector.
+    /// True if the labels of an object satisfy every part of the selector.
     pub fn matches(&self, labels: &Labels) -> bool {
         let has = |(key, value)| labels.get(key) == Some(value);
         self.match_labels.iter().all(has) && self.requirements.iter().all(|requirement| requirement.matches(labels))
@@ -286,7 +286,7 @@ pub struct NamespaceSelection {
 }
 
 impl NamespaceSelection {
-    /// Whether External Secrets Operator selects a namespace with these [`effective_labels`].
+    /// True if External Secrets Operator selects a namespace with these [`effective_labels`].
     pub fn matches(&self, labels: &Labels) -> bool {
         self.names_match(labels) || self.selectors.iter().any(|selector| selector.matches(labels))
     }

@@ -20,7 +20,7 @@ const DEEPEST: usize = 64;
 pub(crate) struct Reads {
     /// The reads of single values, in order.
     pub(crate) values: Vec<Read>,
-    /// Whether it reads all values at once, whatever their names are.
+    /// True if it reads all values at once, whatever their names are.
     pub(crate) all: bool,
 }
 
@@ -53,7 +53,7 @@ pub(crate) enum Step {
     Member(String),
     /// The element at this position.
     Element(usize),
-    /// What a text in standard base64 holds.
+    /// Contents of a text in standard base64.
     Base64,
 }
 
@@ -74,7 +74,7 @@ pub(crate) enum End {
     Of(&'static str),
 }
 
-/// What `template` reads.
+/// Inputs that `template` reads.
 pub(crate) fn reads(template: &str) -> Reads {
     let mut reader = Reader::default();
     for part in parts(template) {

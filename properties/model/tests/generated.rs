@@ -12,11 +12,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use credence_core::manifest::{Manifest, parse_documents, reject_duplicates};
-use credence_model::config::Bundle;
+use credence_model::config::Config;
 use credence_model::explain::explain;
 use credence_model::lint::{self, Context};
 use credence_model::model::Model;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::{Config as ProptestConfig, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 
 #[path = "generated/faults.rs"]
@@ -49,18 +49,22 @@ fn told(error: &dyn Error) -> String {
 fn understood(text: &str) -> Result<(Vec<Manifest>, Vec<String>), String> {
     let manifests = parse_documents(Path::new("generated.yaml"), text).map_err(|error| told(&error))?;
     reject_duplicates(&manifests).map_err(|error| told(&error))?;
-    let bundle = Bundle::from_manifests(manifests).map_err(|error| told(&error))?;
-    let model = Model::derive(&bundle);
-    let mut said = vec![format!("{model:?}"), explain(&bundle, &model, None).map_err(|error| told(&error))?];
-    let names = model.targets.iter().flat_map(|target| [&target.name, &target.secret]).chain(model.namespaces.keys());
-    said.extend(names.filter_map(|name| explain(&bundle, &model, Some(name)).ok()));
+    let config = Config::from_manifests(manifests).map_err(|error| told(&error))?;
+    let model = Model::derive(&config);
+    let mut said = vec![format!("{model:?}"), explain(&config, &model, None).map_err(|error| told(&error))?];
+    let names = model
+        .distributions
+        .iter()
+        .flat_map(|distribution| [&distribution.name, &distribution.secret])
+        .chain(model.namespaces.keys());
+    said.extend(names.filter_map(|name| explain(&config, &model, Some(name)).ok()));
     said.extend(model.sources.keys().map(|source| format!("{:?}", model.value_kinds(source))));
     said.extend(model.unreadable().iter().map(ToString::to_string));
     let namespaces = model.namespaces.clone();
     said.extend(model.expectation(&namespaces).conflicts.iter().map(ToString::to_string));
-    let findings = lint::check(&Context { bundle: &bundle, model: &model, control_plane: &[] });
+    let findings = lint::check(&Context { config: &config, model: &model, control_plane: &[] });
     said.extend(findings.iter().map(|finding| format!("{finding:?}")));
-    Ok((bundle.manifests, said))
+    Ok((config.manifests, said))
 }
 
 /// True if a value has a field of this path, which is written as those of the table are.
@@ -79,7 +83,8 @@ fn generated_configurations_are_understood_or_refused_without_a_panic_or_a_hang(
     let seed = number("CREDENCE_GENERATED_SEED", 1);
     let mut bytes = [0; 32];
     bytes[..4].copy_from_slice(&seed.to_le_bytes());
-    let config = Config { cases, failure_persistence: None, max_shrink_time: 60_000, ..Config::default() };
+    let config =
+        ProptestConfig { cases, failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let (begun, watched) = mpsc::channel::<String>();
     let watch = std::thread::spawn(move || {
@@ -171,8 +176,8 @@ fn explained(spec: &str) -> String {
         "externalSecretSpec: {secretStoreRef: {kind: ClusterSecretStore, name: store}, ",
         1,
     );
-    let bundle = Bundle::from_manifests(parse_documents(Path::new("a.yaml"), &text).unwrap()).unwrap();
-    explain(&bundle, &Model::derive(&bundle), None).unwrap()
+    let config = Config::from_manifests(parse_documents(Path::new("a.yaml"), &text).unwrap()).unwrap();
+    explain(&config, &Model::derive(&config), None).unwrap()
 }
 
 #[test]
@@ -233,13 +238,13 @@ fn two_hundred_manifests_are_modelled_and_explained_in_no_time() {
     assert_eq!(manifests.len(), 200);
     let measure = || {
         let begun = Instant::now();
-        let bundle = Bundle::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap();
+        let config = Config::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap();
         let read = begun.elapsed();
-        let model = Model::derive(&bundle);
+        let model = Model::derive(&config);
         let modelled = begun.elapsed();
-        let explained = explain(&bundle, &model, None).unwrap();
+        let explained = explain(&config, &model, None).unwrap();
         let copies = explained.lines().filter(|line| line.trim_start().starts_with("makes "));
-        assert_eq!(copies.count(), model.targets.len());
+        assert_eq!(copies.count(), model.distributions.len());
         assert_eq!(model.unreadable(), []);
         (begun.elapsed(), read, modelled - read)
     };

@@ -23,22 +23,22 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 mod health;
-mod marks;
+mod managed_fields;
 mod metrics;
 mod secret;
 mod server;
-mod sight;
 mod state;
 mod status;
+mod sync_state;
 mod table;
 #[cfg(test)]
 mod tests;
 mod watch;
 
 pub use health::{Credential, Finding, Health, Part, Problem, Sign};
-pub use sight::{Sight, Trouble};
-pub use state::{Happening, State};
-pub use status::{ExternalSecretStatus, Kind, StoreState, StoreStatus};
+pub use state::{State, StateEvent};
+pub use status::{ExternalSecretStatus, StoreState, StoreStatus, WatchedKind};
+pub use sync_state::{SyncState, WatchFailure};
 
 use metrics::Metrics;
 
@@ -46,10 +46,10 @@ use metrics::Metrics;
 pub const RBAC: &str = include_str!("../../../fixtures/monitor/rbac.yaml");
 /// Alert rules for Prometheus.
 pub const ALERTS: &str = include_str!("../../../fixtures/monitor/alerts.yaml");
-/// How the monitor names itself to the API server.
+/// Name of the monitor to the API server.
 pub const USER_AGENT: &str = "credence-monitor";
 
-/// How long the first lists may take.
+/// Time that the first lists may take.
 const FIRST_LISTS: Duration = Duration::from_secs(60);
 
 /// Why there is no monitor.
@@ -73,7 +73,7 @@ pub enum MonitorError {
     /// The cluster does not answer.
     #[error("failed to ask the cluster what it serves; {advice}")]
     Unreachable {
-        /// What to do.
+        /// Advice.
         advice: &'static str,
         /// The cause.
         #[source]
@@ -87,7 +87,7 @@ pub enum MonitorError {
     },
 }
 
-/// How to watch.
+/// Options of the watch.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Where metrics are served.
@@ -96,32 +96,32 @@ pub struct Options {
     pub workers: NonZero<u32>,
 }
 
-/// What watches and server share.
+/// Everything that watches and server share.
 struct Shared {
     state: Arc<Mutex<State>>,
-    sight: channel::Sender<Sight>,
+    sync_state: channel::Sender<SyncState>,
     metrics: Metrics,
 }
 
 impl Shared {
     fn new(state: State) -> Self {
-        let sight = channel::Sender::new(Sight::of(state.kinds()));
+        let sync_state = channel::Sender::new(SyncState::of(state.kinds()));
         let state = Arc::new(Mutex::new(state));
-        let metrics = Metrics::new(&state, &sight);
-        Self { state, sight, metrics }
+        let metrics = Metrics::new(&state, &sync_state);
+        Self { state, sync_state, metrics }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn gain(&self, kind: Kind) {
-        self.sight.send_modify(|sight| sight.gain(kind));
+    fn gain(&self, kind: WatchedKind) {
+        self.sync_state.send_modify(|sync_state| sync_state.gain(kind));
     }
 
-    fn lose(&self, kind: Kind, trouble: Trouble) {
+    fn lose(&self, kind: WatchedKind, failure: WatchFailure) {
         self.metrics.count_failure(kind);
-        self.sight.send_modify(|sight| sight.lose(kind, trouble));
+        self.sync_state.send_modify(|sync_state| sync_state.lose(kind, failure));
     }
 }
 
@@ -148,10 +148,10 @@ impl Monitor {
         let mut tasks = JoinSet::new();
         tasks.spawn(server::serve(listener, Arc::clone(&shared)));
         watch::begin(&mut tasks, client, &kinds, &served, &shared);
-        let mut sight = shared.sight.subscribe();
+        let mut sync_state = shared.sync_state.subscribe();
         // Neither outcome of the wait says more than what is in sight after it.
-        timeout(FIRST_LISTS, sight.wait_for(Sight::is_decided)).await.ok();
-        let seen = sight.borrow().clone();
+        timeout(FIRST_LISTS, sync_state.wait_for(SyncState::is_decided)).await.ok();
+        let seen = sync_state.borrow().clone();
         if !seen.is_complete() {
             return Err(MonitorError::OutOfSight { reasons: seen.explain().trim_end().to_owned() });
         }
@@ -164,8 +164,8 @@ impl Monitor {
     }
 
     /// Which kinds of objects are in sight, now and at every change.
-    pub fn sight(&self) -> channel::Receiver<Sight> {
-        self.shared.sight.subscribe()
+    pub fn sync_state(&self) -> channel::Receiver<SyncState> {
+        self.shared.sync_state.subscribe()
     }
 
     /// What `/metrics` serves.

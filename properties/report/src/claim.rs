@@ -1,4 +1,4 @@
-//! What a property proves of which requirement, and what becomes of that in a run.
+//! Claim of a property on a requirement, and what becomes of that in a run.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::verdict::Verdict;
 
-/// What a property proves of a requirement.
+/// Claim of a property on a requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
     /// The requirement.
     pub requirement: Requirement,
-    /// What proves it, in one sentence.
+    /// Proof of it, in one sentence.
     pub proof: &'static str,
 }
 

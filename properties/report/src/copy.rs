@@ -17,7 +17,7 @@ pub struct CopyName {
 pub struct Reached {
     /// The copy.
     pub copy: CopyName,
-    /// Who used it, where a case is about that.
+    /// Its user, where a case is about that.
     pub consumer: Option<Consumer>,
 }
 
@@ -26,7 +26,7 @@ pub struct Reached {
 pub struct Declared {
     /// The copy.
     pub copy: CopyName,
-    /// Who uses it, where the property is about that.
+    /// Its user, where the property is about that.
     pub consumer: Option<Consumer>,
     /// Whether its cases can reach it.
     pub scope: Scope,

@@ -23,8 +23,8 @@ mod json;
 mod junit;
 mod known_bug;
 mod latency;
-mod leftover;
 mod missed;
+mod orphan;
 mod property;
 mod reproduced;
 mod requirement;
@@ -43,8 +43,8 @@ pub use coverage::CopyReport;
 pub use finding::Finding;
 pub use known_bug::KnownBug;
 pub use latency::{Latency, percentile};
-pub use leftover::Leftover;
 pub use missed::Missed;
+pub use orphan::Orphan;
 pub use property::{CaseCounts, Execution, PropertyMeta, PropertyReport};
 pub use reproduced::Reproduced;
 pub use requirement::{REQUIREMENTS, RequirementReport, UNPROVED};
@@ -69,9 +69,9 @@ pub struct Report {
     pub state: State,
     /// Version of credence itself.
     pub credence_version: String,
-    /// What every generated case follows from.
+    /// Inputs from which every generated case follows.
     pub seed: u64,
-    /// Whether documented upstream bugs count as failures.
+    /// True if documented upstream bugs count as failures.
     pub strict: bool,
     /// When the run began.
     #[serde(with = "rfc3339")]
@@ -92,21 +92,21 @@ pub struct Report {
     /// Every copy of the configuration, and what judged it.
     #[serde(default)]
     pub copies: Vec<CopyReport>,
-    /// Whether properties or cases were left out on request, so that copies may be without a judge.
+    /// True if properties or cases were left out on request, so that copies may be without a judge.
     #[serde(default)]
     pub is_partial: bool,
     /// Counts over all of it.
     pub totals: Totals,
-    /// What the run cost this machine, the cluster's own processes excluded.
+    /// Cost of the run to this machine, the cluster's own processes excluded.
     pub resources: Resources,
 }
 
-/// What is known of a run beside its properties.
+/// Facts that are known of a run beside its properties.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// What every generated case follows from.
+    /// Inputs from which every generated case follows.
     pub seed: u64,
-    /// Whether documented upstream bugs count as failures.
+    /// True if documented upstream bugs count as failures.
     pub strict: bool,
     /// When the run began.
     pub started: Timestamp,
@@ -120,9 +120,9 @@ pub struct Run {
     pub phases: Vec<Phase>,
     /// Every copy of the configuration.
     pub copies: Vec<CopyName>,
-    /// Whether properties or cases were left out on request.
+    /// True if properties or cases were left out on request.
     pub is_partial: bool,
-    /// What the run cost this machine.
+    /// Cost of the run to this machine.
     pub resources: Resources,
 }
 
@@ -155,7 +155,7 @@ pub struct Cluster {
 /// One step of set-up, or one property.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Phase {
-    /// What it did.
+    /// Its act.
     pub name: String,
     /// Wall time in seconds.
     pub seconds: f64,
@@ -168,7 +168,7 @@ impl Phase {
     }
 }
 
-/// What the run cost this machine, the cluster's own processes excluded.
+/// Cost of the run to this machine, the cluster's own processes excluded.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Resources {
     /// Processor time of credence itself, user and system, in seconds.
@@ -192,7 +192,7 @@ impl Resources {
 /// Counts over a whole run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// What the process exits with.
+    /// Exit code of the process .
     pub exit_code: u8,
     /// Properties by verdict.
     pub properties: Tally,
@@ -235,12 +235,12 @@ impl Report {
         }
     }
 
-    /// What the process exits with after this run.
+    /// Exit code of the process after this run.
     pub fn exit_code(&self) -> ExitCode {
         exit_code(&self.properties, open_copies(&self.copies, self.is_partial), self.strict)
     }
 
-    /// Whether copies keep the run from being green: those that a property could have judged, and none did.
+    /// True if copies keep the run from being green: those that a property could have judged, and none did.
     pub fn has_open_copies(&self) -> bool {
         coverage::open(open_copies(&self.copies, self.is_partial)).next().is_some()
     }

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What came of trying a route once.
+/// Outcome of trying a route once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RouteEnd {
-    /// What would show that it worked was seen.
+    /// Evidence that would show that it worked was seen.
     Worked,
     /// The authoriser refused it.
     RefusedByRights,
@@ -16,7 +16,7 @@ pub enum RouteEnd {
     RefusedByOperator,
     /// It was let through, and came to nothing that is not the actor's own.
     WithoutEffect,
-    /// What came of it could not be told.
+    /// Its outcome could not be told.
     NotTold,
     /// There was nothing to try it on.
     NothingToTry,
@@ -47,7 +47,7 @@ impl RouteEnd {
         }
     }
 
-    /// Whether it says anything of the route.
+    /// True if it says anything of the route.
     pub fn is_told(self) -> bool {
         !matches!(self, Self::NotTold | Self::NothingToTry)
     }
@@ -56,7 +56,7 @@ impl RouteEnd {
 /// A route that a property knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeclaredRoute {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Why it cannot be seen to work, or is not tried at all, if that is so.
     pub remark: Option<String>,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::copy::Reached;
 use crate::route::RouteEnd;
 
-/// How one case ended.
+/// Outcome of one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The claim was seen to be true.
@@ -21,6 +21,14 @@ pub enum Outcome {
     Violated(Violation),
     /// There is no evidence either way; the text says why.
     Unknown(String),
+}
+
+impl Outcome {
+    /// The heavier of two ends of the same case, and the first of two that weigh the same.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        if Verdict::from(&other) > Verdict::from(&self) { other } else { self }
+    }
 }
 
 /// A claim that was seen to be false.
@@ -114,7 +122,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What the process exits with.
+/// Exit code of the process .
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitCode {
@@ -155,39 +163,39 @@ impl From<ExitCode> for std::process::ExitCode {
     }
 }
 
-/// What the driver recorded of one case.
+/// Facts that the driver recorded of one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseRecord {
     /// Which case; enough to generate it again.
     pub id: CaseId,
-    /// How it ended; a case that came to no evidence is [`Outcome::Unknown`].
+    /// Outcome; a case that came to no evidence is [`Outcome::Unknown`].
     pub outcome: Outcome,
-    /// How often it had each kind of evidence.
+    /// Number of times that it had each kind of evidence.
     pub operations: BTreeMap<String, u64>,
     /// What else it did or looked at, of each kind; none of it tells anything about the claim by itself.
     pub context: BTreeMap<String, u64>,
     /// The copies that it had before it.
     pub reached: BTreeSet<Reached>,
-    /// How often a route that it tried came to which end.
+    /// Number of times that a route that it tried came to which end.
     pub routes: BTreeMap<(String, RouteEnd), u64>,
-    /// How long the cluster took to do each thing that was awaited.
+    /// Time that the cluster took to do each thing that was awaited.
     pub latencies: Vec<Duration>,
     /// Wall time of the case.
     pub took: Duration,
-    /// How long the configuration allows for what was awaited, if the property has a bound.
+    /// Time that the configuration allows for what was awaited, if the property has a bound.
     pub bound: Option<Duration>,
     /// The smallest case found that fails in the same way, without credential values.
     pub smallest: Option<String>,
 }
 
-/// What came of something that is tried once in a run, beside the generated cases: on clusters that have what it needs.
+/// Outcome of something that is tried once in a run, beside the generated cases: on clusters that have what it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckRecord {
-    /// What was done.
+    /// The act.
     pub what: String,
-    /// How it ended.
+    /// Outcome.
     pub outcome: Outcome,
-    /// How long things took, and how long they may take, by what they are.
+    /// Time that things took, and how long they may take, by what they are.
     pub times: BTreeMap<String, Duration>,
 }
 
@@ -201,12 +209,6 @@ impl CheckRecord {
 /// A violation that no documented bug explains.
 pub fn violated(reason: impl Into<String>) -> Outcome {
     Outcome::Violated(Violation { reason: reason.into(), known: None })
-}
-
-/// The worse of two ends of the same case.
-pub fn worse(a: Outcome, b: Outcome) -> Outcome {
-    use crate::verdict::Verdict;
-    if Verdict::from(&b) > Verdict::from(&a) { b } else { a }
 }
 
 #[cfg(test)]

@@ -45,11 +45,11 @@ pub(super) struct Options {
 /// Says what was understood.
 pub(super) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let directory = options.config.as_deref();
-    let (_, bundle) = super::load(directory, &options.rendering, &options.programs.options()?).await?;
-    let model = super::understand(&bundle, directory, options.intent.as_deref()).await?;
-    let mut text = explain(&bundle, &model, options.name.as_deref())?;
+    let (_, config) = super::load(directory, &options.rendering, &options.programs.options()?).await?;
+    let model = super::understand(&config, directory, options.intent.as_deref()).await?;
+    let mut text = explain(&config, &model, options.name.as_deref())?;
     if options.name.is_none() {
-        let (_, left_out) = applied::select(bundle.manifests, &BTreeSet::new());
+        let (_, left_out) = applied::select(config.manifests, &BTreeSet::new());
         text.extend(
             left_out.iter().map(|left| format!("\nnot applied: {} at {}: {}", left.object, left.place, left.reason)),
         );

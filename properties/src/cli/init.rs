@@ -50,8 +50,8 @@ pub(super) async fn init(options: &Options) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::Held);
     }
     let directory = options.directory.as_deref();
-    let (_, bundle) = super::load(directory, &options.rendering, &options.programs.options()?).await?;
-    let text = first(&bundle, &Model::derive(&bundle));
+    let (_, config) = super::load(directory, &options.rendering, &options.programs.options()?).await?;
+    let text = first(&config, &Model::derive(&config));
     match directory.filter(|_| !options.stdout) {
         None => io::stdout().write_all(text.as_bytes())?,
         Some(directory) => {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use credence_cluster::cluster::ControlPlaneFiles;
 use credence_core::manifest::{CONTROL_PLANE, Manifest, parse_program_configuration};
-use credence_model::config::Bundle;
+use credence_model::config::Config;
 use credence_model::lint::{self, Context, Finding, output};
 use credence_model::model::{Bound, Model};
 use credence_programs::kustomize::{has_kustomization, is_chart};
@@ -66,13 +66,13 @@ enum Format {
 /// Reads a configuration, says what it distributes, and fails on what can be seen to be wrong.
 pub(super) async fn lint(options: &Options) -> anyhow::Result<ExitCode> {
     let directory = options.directory.as_deref();
-    let (path, bundle) = super::load(directory, &options.rendering, &options.programs.options()?).await?;
-    let model = super::understand(&bundle, directory, options.intent.as_deref()).await?;
+    let (path, config) = super::load(directory, &options.rendering, &options.programs.options()?).await?;
+    let model = super::understand(&config, directory, options.intent.as_deref()).await?;
     let control_plane = control_plane(directory, options.control_plane.as_deref())?;
-    let context = Context { bundle: &bundle, model: &model, control_plane: &control_plane };
+    let context = Context { config: &config, model: &model, control_plane: &control_plane };
     let mut findings = lint::check(&context);
     if directory.is_none_or(|directory| has_kustomization(directory) || is_chart(directory)) {
-        name_the_directory(&mut findings, &bundle, directory, Path::new(&path));
+        name_the_directory(&mut findings, &config, directory, Path::new(&path));
     }
     let mut out = std::io::stdout().lock();
     match options.format {
@@ -87,16 +87,16 @@ fn exit_code(findings: &[Finding]) -> ExitCode {
     if findings.iter().any(Finding::fails) { ExitCode::Violated } else { ExitCode::Held }
 }
 
-/// The targets of a configuration, and the time in which updates arrive.
+/// The distributions of a configuration, and the time in which updates arrive.
 fn distribution(path: &str, model: &Model) -> String {
-    let mut text = format!("{path}: {} sources, {} targets\n", model.sources.len(), model.targets.len());
-    for target in &model.targets {
-        let bound = match model.propagation_bound(target, 1, testbed::WORKERS) {
+    let mut text = format!("{path}: {} sources, {} targets\n", model.sources.len(), model.distributions.len());
+    for distribution in &model.distributions {
+        let bound = match model.propagation_bound(distribution, 1, testbed::WORKERS) {
             Bound::Within(bound) => format!("updates within {bound:?}"),
             Bound::Never { why, .. } => format!("updates never: {why}"),
         };
-        let sources: Vec<String> = target.sources().into_iter().map(ToString::to_string).collect();
-        let (name, secret, secret_type) = (&target.name, &target.secret, &target.secret_type);
+        let sources: Vec<String> = distribution.sources().into_iter().map(ToString::to_string).collect();
+        let (name, secret, secret_type) = (&distribution.name, &distribution.secret, &distribution.secret_type);
         text.push_str(&format!("  {name}: {} → Secret {secret} ({secret_type}), {bound}\n", sources.join(", ")));
     }
     text
@@ -121,9 +121,9 @@ fn control_plane(directory: Option<&Path>, given: Option<&Path>) -> Result<Vec<M
 
 /// Puts the directory in the place of what kustomize or helm lost: which file and line an object is from. Of the reference
 /// configuration, which is built in, that is nothing that anybody could look up.
-fn name_the_directory(findings: &mut [Finding], bundle: &Bundle, directory: Option<&Path>, shown: &Path) {
+fn name_the_directory(findings: &mut [Finding], config: &Config, directory: Option<&Path>, shown: &Path) {
     let is_lost = |file: &Path| directory.is_none_or(|directory| directory == file);
-    let rendered: BTreeSet<&PathBuf> = bundle.manifests.iter().map(|manifest| &manifest.file).collect();
+    let rendered: BTreeSet<&PathBuf> = config.manifests.iter().map(|manifest| &manifest.file).collect();
     for finding in findings.iter_mut().filter(|finding| rendered.contains(&finding.file) && is_lost(&finding.file)) {
         finding.file = shown.to_owned();
         finding.line = None;
@@ -136,21 +136,21 @@ mod tests {
 
     use super::*;
 
-    fn bundle(replace: &str, by: &str) -> Bundle {
+    fn config(replace: &str, by: &str) -> Config {
         let text = include_str!("../../../fixtures/central-secret-store/secrets/application-docker-registry.yaml");
         assert!(text.contains(replace), "{replace} is not in the manifest");
         let store = include_str!("../../../fixtures/central-secret-store/stores/github-pat.yaml");
         let all = format!("{}\n---\n{store}", text.replace(replace, by));
-        Bundle::from_manifests(parse_documents(Path::new("a.yaml"), &all).unwrap()).unwrap()
+        Config::from_manifests(parse_documents(Path::new("a.yaml"), &all).unwrap()).unwrap()
     }
 
-    fn findings(bundle: &Bundle) -> Vec<Finding> {
-        let model = Model::derive(bundle);
-        lint::check(&Context { bundle, model: &model, control_plane: &[] })
+    fn findings(config: &Config) -> Vec<Finding> {
+        let model = Model::derive(config);
+        lint::check(&Context { config, model: &model, control_plane: &[] })
     }
 
     fn lint(replace: &str, by: &str) -> Vec<String> {
-        findings(&bundle(replace, by)).into_iter().map(|finding| finding.message).collect()
+        findings(&config(replace, by)).into_iter().map(|finding| finding.message).collect()
     }
 
     #[test]
@@ -172,22 +172,22 @@ mod tests {
 
     #[test]
     fn notes_alone_are_accepted() {
-        let noted = findings(&bundle("decodingStrategy: None", "decodingStrategy: Auto"));
+        let noted = findings(&config("decodingStrategy: None", "decodingStrategy: Auto"));
         assert!(!noted.is_empty());
         assert_eq!(exit_code(&noted), ExitCode::Held);
-        assert_eq!(exit_code(&findings(&bundle("refreshInterval: 5m", "refreshInterval: 0s"))), ExitCode::Violated);
+        assert_eq!(exit_code(&findings(&config("refreshInterval: 5m", "refreshInterval: 0s"))), ExitCode::Violated);
     }
 
     #[test]
     fn what_no_file_has_as_it_was_rendered_is_in_the_directory_and_on_no_line() {
-        let bundle = bundle("refreshInterval: 5m", "refreshInterval: 0s");
-        let mut found = findings(&bundle);
+        let config = config("refreshInterval: 5m", "refreshInterval: 0s");
+        let mut found = findings(&config);
         let elsewhere = Finding { file: PathBuf::from("control-plane/audit-policy.yaml"), ..found[0].clone() };
         found.push(elsewhere.clone());
         let traced = found.clone();
-        name_the_directory(&mut found, &bundle, Some(Path::new("my/config")), Path::new("my/config"));
+        name_the_directory(&mut found, &config, Some(Path::new("my/config")), Path::new("my/config"));
         assert_eq!(found, traced);
-        name_the_directory(&mut found, &bundle, None, Path::new("my/config"));
+        name_the_directory(&mut found, &config, None, Path::new("my/config"));
         assert_eq!((found[0].file.as_path(), found[0].line), (Path::new("my/config"), None));
         assert_eq!(found[1], elsewhere);
     }

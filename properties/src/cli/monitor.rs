@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use credence_model::config::Bundle;
-use credence_monitor::monitor::{self, Monitor, Sight, USER_AGENT};
+use credence_model::config::Config;
+use credence_monitor::monitor::{self, Monitor, SyncState, USER_AGENT};
 use credence_programs::supply::Progress as _;
 use credence_report::verdict::ExitCode;
 use credence_suite::error::RunError;
@@ -43,7 +43,7 @@ Examples:
   credence monitor --config my/chart --values prod.yaml  with a chart of Helm
   curl -s http://127.0.0.1:9464/findings";
 
-/// What to watch, and how.
+/// Objects to watch, and options of the watch.
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
@@ -101,14 +101,14 @@ pub(super) async fn monitor(options: &Options) -> anyhow::Result<ExitCode> {
 async fn watch(options: &Options) -> anyhow::Result<ExitCode> {
     let console = Console::stderr();
     let (path, manifests) = read(options.config.as_deref(), &options.rendering, &options.programs.options()?).await?;
-    let (bundle, of_another_version) = Bundle::of_live_cluster(manifests).map_err(RunError::from)?;
+    let (config, of_another_version) = Config::of_live_cluster(manifests).map_err(RunError::from)?;
     for fault in of_another_version {
         console.note(&format!("not known to this version, and taken as the cluster takes it: {fault}"));
     }
-    let model = super::understand(&bundle, options.config.as_deref(), options.intent.as_deref()).await?;
+    let model = super::understand(&config, options.config.as_deref(), options.intent.as_deref()).await?;
     let began = Instant::now();
     let client = connect::connect(options.kubeconfig.as_deref(), options.context.as_deref(), USER_AGENT).await?;
-    let credentials = model.targets.len();
+    let credentials = model.distributions.len();
     let settings = monitor::Options { listen: options.listen, workers: options.concurrent };
     let monitor = Monitor::start(&client, model, &settings).await?;
     console.note(&format!(
@@ -116,20 +116,20 @@ async fn watch(options: &Options) -> anyhow::Result<ExitCode> {
         began.elapsed().as_secs_f64(),
         monitor.address()
     ));
-    let mut sight = monitor.sight();
-    let mut known = Sight::default();
+    let mut sync_state = monitor.sync_state();
+    let mut known = SyncState::default();
     loop {
-        let now = sight.borrow_and_update().clone();
-        for (kind, trouble) in
-            now.troubles().iter().filter(|(kind, trouble)| known.troubles().get(kind) != Some(trouble))
+        let now = sync_state.borrow_and_update().clone();
+        for (kind, failure) in
+            now.failures().iter().filter(|(kind, failure)| known.failures().get(kind) != Some(failure))
         {
-            console.note(&format!("out of sight, trying again: {}: {}", kind.as_str(), trouble.text));
+            console.note(&format!("out of sight, trying again: {}: {}", kind.as_str(), failure.text));
         }
-        for kind in known.troubles().keys().filter(|kind| !now.troubles().contains_key(kind)) {
+        for kind in known.failures().keys().filter(|kind| !now.failures().contains_key(kind)) {
             console.note(&format!("in sight again: {}", kind.as_str()));
         }
         known = now;
         // The monitor holds the sender for as long as this runs.
-        sight.changed().await?;
+        sync_state.changed().await?;
     }
 }

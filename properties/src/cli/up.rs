@@ -22,12 +22,12 @@ use credence_watch::wait::{self, Progress};
 use super::signals::signal;
 use crate::console::Console;
 
-/// How long the holder may take; on a machine without programs it builds them first, which takes up to 25 minutes.
+/// Time that the holder may take; on a machine without programs it builds them first, which takes up to 25 minutes.
 const READY: Duration = Duration::from_secs(45 * 60);
-/// How long the holder may take to end what it started.
+/// Time that the holder may take to end what it started.
 const GONE: Duration = Duration::from_secs(30);
-/// How often is looked.
-const EVERY: Duration = Duration::from_millis(100);
+/// Time between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Starts the holder in the background and waits until the cluster is ready.
 pub(super) async fn start() -> anyhow::Result<ExitCode> {
@@ -51,7 +51,7 @@ pub(super) async fn start() -> anyhow::Result<ExitCode> {
         .spawn()
         .context("failed to start the process that holds the cluster")?;
     let holder_id = holder.id();
-    let ready = wait::poll("cluster ready", READY, EVERY, || {
+    let ready = wait::poll("cluster ready", READY, POLL_INTERVAL, || {
         let seen = match (holder.try_wait(), running(&state)) {
             (_, Ok(Some(description))) => Progress::Done(description),
             (Ok(Some(status)), _) => Progress::Never(format!("{status}:\n{}", process::tail(&log, 12))),
@@ -130,7 +130,7 @@ pub(super) async fn down() -> anyhow::Result<ExitCode> {
         }
     };
     process::terminate(owner);
-    wait::poll("cluster gone", GONE, EVERY, || {
+    wait::poll("cluster gone", GONE, POLL_INTERVAL, || {
         std::future::ready(match holder(&state) {
             Ok(Holder::None) => Progress::Done(()),
             Ok(_) => Progress::NotYet(format!("process {owner} still holds it")),
@@ -142,7 +142,7 @@ pub(super) async fn down() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::Held)
 }
 
-/// Who holds the cluster that stays up.
+/// Holder of the cluster that stays up.
 enum Holder {
     None,
     /// The process that is still bringing it up.
@@ -150,7 +150,7 @@ enum Holder {
     Ready(Box<Description>),
 }
 
-/// Who holds the cluster, after what dead holders left has been swept.
+/// Holder of the cluster, after what dead holders left has been swept.
 fn holder(state: &Path) -> anyhow::Result<Holder> {
     let directory: PathBuf = state.join("runs").join(UP);
     if !run_dir::sweep(state, CLEAR)?.alive.contains(&directory) {

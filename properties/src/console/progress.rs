@@ -1,4 +1,4 @@
-//! How far one property is.
+//! Progress of one property.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ pub(super) struct Progress {
 
 /// What one more case calls for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct StateChange {
     /// A quarter of the cases is done, or the last line is old.
     pub(super) line_is_due: bool,
     /// No case of this property had ended with this verdict, which is not held, before.
@@ -48,7 +48,7 @@ impl Progress {
     }
 
     /// Counts a case that ended at `now`.
-    pub(super) fn record(&mut self, record: &CaseRecord, now: Instant) -> Change {
+    pub(super) fn record(&mut self, record: &CaseRecord, now: Instant) -> StateChange {
         for latency in &record.latencies {
             // Kept sorted, so that each redraw can read the percentiles off.
             let place = self.latencies.partition_point(|other| other <= latency);
@@ -70,7 +70,7 @@ impl Progress {
         if line_is_due {
             self.last_line = now;
         }
-        Change { line_is_due, first_of_its_verdict }
+        StateChange { line_is_due, first_of_its_verdict }
     }
 }
 

@@ -117,7 +117,7 @@ fn write_skips(text: &mut String, properties: &[PropertyReport], colour: bool) -
     skips.iter().try_for_each(|skip| writeln!(text, "{skip}"))
 }
 
-/// How many copies were judged, and which were not, by the reason; the whole table is in the other forms of the report.
+/// Number of copies that were judged, and which were not, by the reason; the whole table is in the other forms of the report.
 fn write_copies(text: &mut String, copies: &[CopyReport]) -> std::fmt::Result {
     if copies.is_empty() {
         return Ok(());
@@ -134,8 +134,8 @@ fn write_copies(text: &mut String, copies: &[CopyReport]) -> std::fmt::Result {
         .try_for_each(|(reason, names)| writeln!(text, "              not judged: {} ({reason})", names.join(", ")))
 }
 
-/// How many routes were tried, and which were not although they could have been; the whole table is in the other forms of the
-/// report.
+/// Number of routes that were tried, and which were not although they could have been; the whole table is in the other
+/// forms of the report.
 fn write_routes(text: &mut String, properties: &[PropertyReport]) -> std::fmt::Result {
     for property in properties.iter().filter(|property| !property.routes.is_empty()) {
         writeln!(text, "routes        {}: {}", property.id, routes::counted(&property.routes))?;

@@ -1,13 +1,13 @@
-//! What a property says of the copies that it judges, and how a target is named in a report.
+//! What a property says of the copies that it judges, and how a distribution is named in a report.
 
 use std::collections::BTreeMap;
 
 use credence_core::consumer::Consumer;
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_report::copy::{CopyName, Declared, Scope};
 
-/// Why no property judges the copies of a target that gives them to nobody.
+/// Why no property judges the copies of a distribution that gives them to nobody.
 pub(crate) const NOBODY: &str = "no namespace gets it: it selects none that its stores admit";
 /// Why a property that labels namespaces of its own does not judge a copy.
 pub const BY_NAME_ALONE: &str =
@@ -16,7 +16,7 @@ pub const BY_NAME_ALONE: &str =
 /// Why a property about selections does not judge a copy.
 pub const FIXED: &str = "no ClusterExternalSecret makes it, and so nothing selects its namespace";
 
-/// How a property judges the copies of a target.
+/// Judgement of a property on the copies of a distribution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judges {
     /// Its cases can have them before them. Which did, they say by [`reach`](crate::observation::Observation::reach).
@@ -31,8 +31,8 @@ pub enum Judges {
 
 impl Judges {
     /// Those copies that namespaces of any name get by their labels.
-    pub fn by_labels(target: &Target) -> Self {
-        match (target.namespace(), target.asking_labels().is_empty()) {
+    pub fn by_labels(distribution: &Distribution) -> Self {
+        match (distribution.namespace(), distribution.opt_in_labels().is_empty()) {
             (Some(_), _) => Self::NotApplicable(FIXED.to_owned()),
             (None, true) => Self::NotApplicable(BY_NAME_ALONE.to_owned()),
             (None, false) => Self::Copies,
@@ -40,13 +40,13 @@ impl Judges {
     }
 
     /// The same, and those of the namespaces in which the configuration itself has an ExternalSecret.
-    pub fn by_askers(target: &Target) -> Self {
-        if target.namespace().is_some() { Self::Copies } else { Self::by_labels(target) }
+    pub fn by_askers(distribution: &Distribution) -> Self {
+        if distribution.namespace().is_some() { Self::Copies } else { Self::by_labels(distribution) }
     }
 
     /// Those copies that are made of a source which can be given values.
-    pub fn of_sources(model: &Model, target: &Target) -> Self {
-        let sources = target.sources();
+    pub fn of_sources(model: &Model, distribution: &Distribution) -> Self {
+        let sources = distribution.sources();
         if sources.is_empty() {
             return Self::NotApplicable("it is made of no source".to_owned());
         }
@@ -77,21 +77,21 @@ impl Judges {
     }
 }
 
-/// What a property that says `judges` of each target has to do with the copies of a configuration.
-pub fn declared(model: &Model, judges: impl Fn(&Target) -> Judges) -> Vec<Declared> {
-    let of = |target: &Target| match target.can_be_asked() {
-        true => judges(target).of(name_of(target)),
-        false => Judges::NotApplicable(NOBODY.to_owned()).of(name_of(target)),
+/// What a property that says `judges` of each distribution has to do with the copies of a configuration.
+pub fn declared(model: &Model, judges: impl Fn(&Distribution) -> Judges) -> Vec<Declared> {
+    let of = |distribution: &Distribution| match distribution.can_be_selected() {
+        true => judges(distribution).of(name_of(distribution)),
+        false => Judges::NotApplicable(NOBODY.to_owned()).of(name_of(distribution)),
     };
-    model.targets.iter().flat_map(of).collect()
+    model.distributions.iter().flat_map(of).collect()
 }
 
 /// The copies of a configuration.
 pub fn copies(model: &Model) -> Vec<CopyName> {
-    model.targets.iter().map(name_of).collect()
+    model.distributions.iter().map(name_of).collect()
 }
 
-/// The copies of a target, as a report names them.
-pub fn name_of(target: &Target) -> CopyName {
-    CopyName { object: format!("{} {}", target.kind(), target.name), secret: target.secret.clone() }
+/// The copies of a distribution, as a report names them.
+pub fn name_of(distribution: &Distribution) -> CopyName {
+    CopyName { object: format!("{} {}", distribution.kind(), distribution.name), secret: distribution.secret.clone() }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use credence_cluster::capability::Capability;
 use credence_core::id::{CaseId, Requirement};
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::copy::{Declared, Reached};
 use credence_report::report::{Execution, PropertyMeta};
@@ -45,7 +45,7 @@ mod shrink;
 /// A check that only clusters with a capability can show.
 #[derive(Debug, Clone, Copy)]
 pub struct Check {
-    /// What it does.
+    /// Its act.
     pub what: &'static str,
     /// The capability.
     pub needs: Capability,
@@ -55,7 +55,7 @@ pub struct Check {
 
 /// A claim, and how to test it.
 pub trait Property: Send + Sync + 'static {
-    /// What the cases of a slot share.
+    /// Everything that the cases of a slot share.
     type Shared: Debug + Clone + Send + Sync;
     /// What a case has for itself.
     type Case: Debug + Clone + Send + Sync;
@@ -75,7 +75,7 @@ pub trait Property: Send + Sync + 'static {
     const CASES_PER_SLOT: u32 = 1;
     /// Slots that run at the same time.
     const LANES: usize;
-    /// Whether it begins before all others that could begin as well: the one that takes longest ends last otherwise.
+    /// True if it begins before all others that could begin as well: the one that takes longest ends last otherwise.
     const BEGINS_FIRST: bool = false;
     /// What its cases need of what they share with the cases of others, and what they do to it.
     const SHARES: Shares;
@@ -94,13 +94,13 @@ pub trait Property: Send + Sync + 'static {
         self.case(model, shared)
     }
 
-    /// Whether the model says that this case can show anything at all. Asked before a smaller case is tried on the
+    /// True if the model says that this case can show anything at all. Asked before a smaller case is tried on the
     /// cluster, which costs seconds, while the model costs nothing.
     fn is_telling(&self, model: &Model, shared: &Self::Shared, case: &Self::Case) -> bool;
 
-    /// How it judges the copies of a target that some namespace can get. There is no default: a copy that nothing judges has to
-    /// be said.
-    fn judges(&self, model: &Model, target: &Target) -> Judges;
+    /// Its judgement on the copies of a distribution that some namespace can get. There is no default: a copy that
+    /// nothing judges has to be said.
+    fn judges(&self, model: &Model, distribution: &Distribution) -> Judges;
 
     /// Whether it can be told on this cluster with this configuration at all.
     ///
@@ -152,30 +152,30 @@ pub trait Property: Send + Sync + 'static {
     ) -> impl Future<Output = Vec<Observation>> + Send;
 }
 
-/// How much of a property to run.
+/// Number of cases of a property, and which.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// What all cases follow from.
+    /// Inputs from which all cases follow.
     pub seed: u64,
     /// Number of cases.
     pub cases: u32,
     /// Run this case alone, instead.
     pub only: Option<u32>,
-    /// How long a failing case may be made smaller.
+    /// Time that a failing case may be made smaller.
     pub shrink: Duration,
     /// What `credence replay` needs beside the case to test the same configuration.
     pub replay_flags: String,
-    /// Whether each case leaves a trail, see [`trail`].
+    /// True if each case leaves a trail, see [`trail`].
     pub leaves_trail: bool,
 }
 
-/// What came of a property.
+/// Outcome of a property.
 pub enum Executed {
     /// It was tried.
     Ran {
         /// One record for each case that ran.
         records: Vec<CaseRecord>,
-        /// What is known beside them.
+        /// Facts that are known beside them.
         execution: Box<Execution>,
         /// What was set up for them; none if it could not be.
         fixture: Option<Box<dyn Fixture>>,
@@ -228,7 +228,7 @@ impl<P: Property> Registered for P {
     }
 
     fn declared(&self, model: &Model) -> Vec<Declared> {
-        coverage::declared(model, |target| self.judges(model, target))
+        coverage::declared(model, |distribution| self.judges(model, distribution))
     }
 
     fn needs(&self) -> &'static [Need] {

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use credence_cluster::cluster::ClusterError;
-use credence_cluster::faults::proxy::GateError;
+use credence_cluster::faults::proxy::FaultProxyError;
 use credence_cluster::stand_in::StandInError;
 use credence_consumers::kargo::KargoError;
 use credence_core::file_error::FileError;
 use credence_core::manifest::ManifestError;
-use credence_model::config::BundleError;
+use credence_model::config::ConfigError;
 use credence_model::intent::IntentError;
 use credence_programs::configuration::ConfigurationError;
 use credence_programs::dirs::DirsError;
@@ -20,8 +20,8 @@ use credence_watch::observer::{FenceError, ObserveError};
 
 use crate::fixture::FixtureError;
 use crate::reports::ReportError;
+use crate::testbed::cleanup::CleanupError;
 use crate::testbed::deploy::DeployError;
-use crate::testbed::leftovers::LeftoverError;
 use crate::testbed::namespaces::NamespaceError;
 use crate::testbed::sources::SourceError;
 use crate::trail::TrailError;
@@ -49,7 +49,7 @@ pub enum RunError {
     Manifest(#[from] ManifestError),
     /// The configuration is not one that can be tested.
     #[error("failed to understand the configuration")]
-    Bundle(#[from] BundleError),
+    Config(#[from] ConfigError),
     /// The team's intent cannot be taken.
     #[error(transparent)]
     Intent(#[from] IntentError),
@@ -83,9 +83,9 @@ pub enum RunError {
     /// The directory of the trails cannot be used.
     #[error(transparent)]
     Trail(#[from] TrailError),
-    /// A gate cannot be opened.
-    #[error("failed to put a gate in front of the sources")]
-    Gate(#[from] GateError),
+    /// A proxy cannot be opened.
+    #[error("failed to put a fault-injecting proxy in front of the sources")]
+    FaultProxy(#[from] FaultProxyError),
     /// Nothing can stand in for a provider.
     #[error("failed to stand in for a provider of the configuration's stores")]
     StandIn(#[from] StandInError),
@@ -115,7 +115,7 @@ pub enum RunError {
     Fence(#[from] FenceError),
     /// What an earlier run left cannot be removed.
     #[error("failed to clean the cluster")]
-    Leftovers(#[from] LeftoverError),
+    Leftovers(#[from] CleanupError),
     /// Namespaces cannot be made or removed.
     #[error("failed to prepare the namespaces")]
     Namespace(#[from] NamespaceError),
@@ -137,12 +137,12 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether the user can mend it in the command line, the environment or the configuration.
+    /// True if the user can mend it in the command line, the environment or the configuration.
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
             Self::Manifest(_)
-                | Self::Bundle(_)
+                | Self::Config(_)
                 | Self::Intent(_)
                 | Self::IntentExists { .. }
                 | Self::IntentUnwritten { .. }

@@ -19,9 +19,9 @@ pub enum Event<'a> {
     PhaseEnded {
         /// Its name.
         name: &'a str,
-        /// How long it took.
+        /// Time that it took.
         took: Duration,
-        /// Whether it came to its end. If not, it was stopped.
+        /// True if it came to its end. If not, it was stopped.
         is_done: bool,
     },
     /// A property begins.
@@ -30,7 +30,7 @@ pub enum Event<'a> {
         id: PropertyId,
         /// Its title.
         title: &'a str,
-        /// How many cases it has to run.
+        /// Number of cases that it has to run.
         planned: u32,
     },
     /// A case ended.

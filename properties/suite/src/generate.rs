@@ -9,8 +9,8 @@ use credence_core::credential::Credential;
 use credence_core::formats::{Role, source_roles};
 use credence_core::labels::Labels;
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target, ValueKind};
-use credence_model::selector::ASKING_VALUE;
+use credence_model::model::{Distribution, Model, ValueKind};
+use credence_model::selector::OPT_IN_VALUE;
 use credence_model::values::Values;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -217,7 +217,7 @@ impl LabelChange {
     pub fn value(&self, asking: &[String]) -> Option<String> {
         match self {
             Self::Asks(number) => {
-                let value = number.checked_rem(asking.len()).map_or(ASKING_VALUE, |number| &asking[number]);
+                let value = number.checked_rem(asking.len()).map_or(OPT_IN_VALUE, |number| &asking[number]);
                 Some(value.to_owned())
             }
             Self::Absent => None,
@@ -227,16 +227,16 @@ impl LabelChange {
 }
 
 /// The labels that decide something, each with the values with which it asks.
-pub type AskingValues = BTreeMap<String, Vec<String>>;
+pub type OptInValues = BTreeMap<String, Vec<String>>;
 
 /// Those of a model.
-pub fn asking_values(model: &Model) -> AskingValues {
-    let values = |key: &str| model.asking_values(key).into_iter().map(str::to_owned).collect();
+pub fn opt_in_values(model: &Model) -> OptInValues {
+    let values = |key: &str| model.opt_in_values(key).into_iter().map(str::to_owned).collect();
     model.label_vocabulary().into_iter().map(|key| (key.to_owned(), values(key))).collect()
 }
 
 /// Changes of these labels, by the weights of asking, absent and other values.
-pub fn label_change(labels: &AskingValues, (asks, absent, other): (u32, u32, u32)) -> BoxedStrategy<LabelChange> {
+pub fn label_change(labels: &OptInValues, (asks, absent, other): (u32, u32, u32)) -> BoxedStrategy<LabelChange> {
     let most = labels.values().map(Vec::len).max().unwrap_or_default();
     // Where there is no choice nothing is drawn, so that the cases of such a configuration depend on nothing else.
     let number = if most > 1 { (0..most).boxed() } else { Just(0).boxed() };
@@ -248,22 +248,22 @@ pub fn label_change(labels: &AskingValues, (asks, absent, other): (u32, u32, u32
     .boxed()
 }
 
-/// Label maps that ask for at least one target, one alternative for each way of asking.
-pub fn asking_labels(model: &Model) -> Option<BoxedStrategy<Labels>> {
-    let ways: Vec<Labels> = model.targets.iter().flat_map(Target::asking_labels).collect();
+/// Label maps that ask for at least one distribution, one alternative for each way of asking.
+pub fn opt_in_labels(model: &Model) -> Option<BoxedStrategy<Labels>> {
+    let ways: Vec<Labels> = model.distributions.iter().flat_map(Distribution::opt_in_labels).collect();
     (!ways.is_empty()).then(|| prop::sample::select(ways).boxed())
 }
 
 /// A namespace that holds copies.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Asker {
+pub enum Recipient {
     /// One of the run's own, with these labels.
     Labelled(Labels),
     /// One in which the configuration itself has an ExternalSecret.
     Fixed(String),
 }
 
-impl Asker {
+impl Recipient {
     /// The labels that it is given.
     pub fn labels(&self) -> &Labels {
         static NONE: Labels = Labels::new();
@@ -282,7 +282,7 @@ impl Asker {
     }
 }
 
-impl fmt::Debug for Asker {
+impl fmt::Debug for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Labelled(labels) => labels.fmt(f),
@@ -292,16 +292,16 @@ impl fmt::Debug for Asker {
 }
 
 /// Namespaces that hold a copy at least: one alternative for each way of asking, and one for each that has an ExternalSecret.
-pub fn askers(model: &Model) -> Option<BoxedStrategy<Asker>> {
-    let ways = model.targets.iter().flat_map(Target::asking_labels).map(Asker::Labelled);
-    let fixed: BTreeSet<&str> = model.targets.iter().filter_map(Target::namespace).collect();
-    let all: Vec<Asker> = ways.chain(fixed.into_iter().map(|name| Asker::Fixed(name.to_owned()))).collect();
+pub fn askers(model: &Model) -> Option<BoxedStrategy<Recipient>> {
+    let ways = model.distributions.iter().flat_map(Distribution::opt_in_labels).map(Recipient::Labelled);
+    let fixed: BTreeSet<&str> = model.distributions.iter().filter_map(Distribution::namespace).collect();
+    let all: Vec<Recipient> = ways.chain(fixed.into_iter().map(|name| Recipient::Fixed(name.to_owned()))).collect();
     (!all.is_empty()).then(|| prop::sample::select(all).boxed())
 }
 
 /// Each key that decides something absent, asking, or with a value that must not ask.
 pub fn any_labels(model: &Model) -> BoxedStrategy<Labels> {
-    let labels = asking_values(model);
+    let labels = opt_in_values(model);
     vec(label_change(&labels, (4, 2, 3)), labels.len())
         .prop_map(move |changes| {
             let pairs = labels.iter().zip(changes);
@@ -333,12 +333,12 @@ mod tests {
                     metadata: {name: a, namespace: shop}\nspec:\n  secretStoreRef: {name: own}\n  \
                     data: [{secretKey: a, remoteRef: {key: b, property: c}}]\n";
         let manifests = credence_core::manifest::parse_documents(std::path::Path::new("a.yaml"), text).unwrap();
-        let bundle = credence_model::config::Bundle::from_manifests(manifests).unwrap();
-        let model = Model::derive(&bundle);
-        assert!(asking_labels(&model).is_none());
-        let asker = askers(&model).unwrap().new_tree(&mut runner(1, "asker", 0)).unwrap().current();
-        assert_eq!(asker, Asker::Fixed("shop".to_owned()));
-        assert_eq!((asker.name_or("any"), asker.labels().len()), ("shop", 0));
+        let config = credence_model::config::Config::from_manifests(manifests).unwrap();
+        let model = Model::derive(&config);
+        assert!(opt_in_labels(&model).is_none());
+        let recipient = askers(&model).unwrap().new_tree(&mut runner(1, "asker", 0)).unwrap().current();
+        assert_eq!(recipient, Recipient::Fixed("shop".to_owned()));
+        assert_eq!((recipient.name_or("any"), recipient.labels().len()), ("shop", 0));
     }
 
     #[test]

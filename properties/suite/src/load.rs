@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use credence_cluster::reference;
 use credence_core::manifest::{self, INTENT, Manifest, ManifestError};
-use credence_model::config::Bundle;
+use credence_model::config::Config;
 use credence_model::intent::Intent;
 use credence_model::model::Model;
 use credence_programs::configuration::{self, Loaded, Parameters, Tools};
@@ -96,13 +96,13 @@ pub async fn write_intent(config: &Path, text: &str, may_replace: bool) -> Resul
     }
 }
 
-/// What a configuration asks for, as it is written and as its team intends.
+/// Demands of a configuration, as it is written and as its team intends.
 ///
 /// # Errors
 /// When the intent names what the configuration does not have, or contradicts it.
-pub fn understand(bundle: &Bundle, intent: Option<&Intent>) -> Result<Model, RunError> {
-    let model = Model::derive(bundle);
-    let intended = intent.map(|intent| intent.resolve(bundle, &model)).transpose()?;
+pub fn understand(config: &Config, intent: Option<&Intent>) -> Result<Model, RunError> {
+    let model = Model::derive(config);
+    let intended = intent.map(|intent| intent.resolve(config, &model)).transpose()?;
     Ok(model.intending(intended.unwrap_or_default()))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use credence_core::consumer::Consumer;
 use credence_core::text::chain;
-use credence_model::model::Target;
+use credence_model::model::Distribution;
 use credence_report::copy::Reached;
 use credence_report::route::RouteEnd;
 use credence_report::verdict::{Outcome, violated};
@@ -17,7 +17,7 @@ use crate::coverage::name_of;
 /// What a case saw.
 #[derive(Debug, Clone)]
 pub struct Observation {
-    /// How it ended.
+    /// Outcome.
     pub outcome: Outcome,
     /// Evidence that it came to, by kind. A case without any did not test its claim.
     pub operations: BTreeMap<String, u64>,
@@ -25,11 +25,11 @@ pub struct Observation {
     pub context: BTreeMap<String, u64>,
     /// The copies that it had before it, and that its outcome is about.
     pub reached: BTreeSet<Reached>,
-    /// How often a route that it tried came to which end.
+    /// Number of times that a route that it tried came to which end.
     pub routes: BTreeMap<(String, RouteEnd), u64>,
-    /// How long the things that it awaited took.
+    /// Time that the things that it awaited took.
     pub latencies: Vec<Duration>,
-    /// How long the configuration allows for them.
+    /// Time that the configuration allows for them.
     pub bound: Option<Duration>,
 }
 
@@ -69,8 +69,8 @@ impl Observation {
     }
 
     /// Counts what a namespace was found to hold, which must be exactly these copies, by Secret name.
-    pub fn settled(&mut self, expected: &BTreeMap<String, &Target>) {
-        expected.values().for_each(|target| self.reach(target));
+    pub fn settled(&mut self, expected: &BTreeMap<String, &Distribution>) {
+        expected.values().for_each(|distribution| self.reach(distribution));
         if self.outcome != Outcome::Held {
             return;
         }
@@ -80,14 +80,14 @@ impl Observation {
         }
     }
 
-    /// Says that the outcome is about copies of a target.
-    pub fn reach(&mut self, target: &Target) {
-        self.reached.insert(Reached { copy: name_of(target), consumer: None });
+    /// Says that the outcome is about copies of a distribution.
+    pub fn reach(&mut self, distribution: &Distribution) {
+        self.reached.insert(Reached { copy: name_of(distribution), consumer: None });
     }
 
-    /// Says that the outcome is about what a consumer makes of copies of a target.
-    pub fn reach_as(&mut self, target: &Target, consumer: Consumer) {
-        self.reached.insert(Reached { copy: name_of(target), consumer: Some(consumer) });
+    /// Says that the outcome is about what a consumer makes of copies of a distribution.
+    pub fn reach_as(&mut self, distribution: &Distribution, consumer: Consumer) {
+        self.reached.insert(Reached { copy: name_of(distribution), consumer: Some(consumer) });
     }
 }
 
@@ -103,6 +103,6 @@ impl<E: std::error::Error> From<E> for Observation {
 pub fn failed(error: &WaitError) -> Outcome {
     match error {
         WaitError::TimedOut { .. } | WaitError::Impossible { .. } => violated(error.to_string()),
-        WaitError::Blind { .. } => Outcome::Unknown(error.to_string()),
+        WaitError::WatchStale { .. } => Outcome::Unknown(error.to_string()),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use credence_core::id::PropertyId;
 use credence_model::overlay::Time;
 use credence_programs::configuration::Parameters;
-use credence_programs::pod_image::GivenImage;
+use credence_programs::pod_image::UserImage;
 use credence_programs::supply;
 
 use crate::registry::PROPERTIES;
@@ -23,7 +23,7 @@ pub const CASES: u32 = 100;
 /// Lanes for a machine with two processors: cases mostly wait for the operator, which has a pace of its own.
 pub const LANES: NonZero<usize> = NonZero::new(48).expect("a constant above zero");
 
-/// What to run, on what.
+/// Properties to run, and the cluster.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The configuration directory; the reference configuration if none.
@@ -51,33 +51,33 @@ pub struct Options {
     pub lanes: NonZero<usize>,
     /// This case alone, if given.
     pub only: Option<u32>,
-    /// What all cases follow from.
+    /// Inputs from which all cases follow.
     pub seed: u64,
     /// Where the reports go.
     pub out: PathBuf,
-    /// How time in the configuration is treated.
+    /// Treatment of time in the configuration.
     pub time: Time,
     /// When the run directory, with the logs of all programs, is left in place.
     pub keep: Keep,
-    /// Whether documented upstream bugs count as failures.
+    /// True if documented upstream bugs count as failures.
     pub strict: bool,
-    /// How long a failing case may be made smaller.
+    /// Time that a failing case may be made smaller.
     pub shrink: Duration,
     /// Images for pods on a cluster of kind, instead of those that are made.
-    pub images: Vec<GivenImage>,
+    pub images: Vec<UserImage>,
     /// Writes what happened to each case beside the reports, if it is a part of the subscriber of `tracing`.
     pub trail: Option<Trail>,
-    /// How programs are obtained.
+    /// Options for obtaining programs.
     pub components: supply::Options,
 }
 
 impl Options {
-    /// Whether a property is to run.
+    /// True if a property is to run.
     pub fn wants(&self, property: PropertyId) -> bool {
         self.properties.is_empty() || self.properties.contains(&property)
     }
 
-    /// Whether properties or cases are left out on request: fewer than [`CASES`] need not reach every copy.
+    /// True if properties or cases are left out on request: fewer than [`CASES`] need not reach every copy.
     pub fn is_partial(&self) -> bool {
         self.only.is_some() || self.cases < CASES || !PROPERTIES.iter().all(|property| self.wants(property.meta().id))
     }

@@ -5,39 +5,44 @@ use std::collections::{BTreeMap, BTreeSet};
 use credence_core::credential::Credential;
 use credence_core::formats::{self, DOCKER_CONFIG_KEY, Role};
 use credence_model::config::SourceRef;
-use credence_model::model::{ExpectedKeys, Field, Model, Target};
+use credence_model::model::{Distribution, ExpectedKeys, Field, Model};
 use credence_model::values::{Values, World, mixed_worlds};
 use credence_watch::observer::{SecretSeen, View};
 
 /// The copies that a namespace must hold, by Secret name.
-pub type Expected<'a> = BTreeMap<String, &'a Target>;
+pub type Expected<'a> = BTreeMap<String, &'a Distribution>;
 
 /// Checks that `namespace` holds exactly the `expected` copies, each of the right type, and no other Secret or
 /// ExternalSecret of the distribution. In a namespace that is not ours alone, only names of the distribution count.
 ///
 /// # Errors
-/// What differs, in words.
+/// The difference, in words.
 pub fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &Names) -> Result<(), String> {
-    for (name, target) in expected {
+    for (name, distribution) in expected {
         match view.secret(namespace, name) {
-            Some(secret) if secret.type_ == target.secret_type => {}
+            Some(secret) if secret.type_ == distribution.secret_type => {}
             Some(secret) => {
-                return Err(format!("{namespace}/{name} has type {} and not {}", secret.type_, target.secret_type));
+                return Err(format!(
+                    "{namespace}/{name} has type {} and not {}",
+                    secret.type_, distribution.secret_type
+                ));
             }
-            None => return Err(missing(view, namespace, name, target)),
+            None => return Err(missing(view, namespace, name, distribution)),
         }
     }
     let seen = view.external_secrets(namespace);
     // Secrets and ExternalSecrets are two watches: what the second one does not show yet says nothing of absences.
-    if let Some(target) = expected.values().find(|target| !seen.contains(target.external_secret.as_str())) {
-        return Err(format!("ExternalSecret {namespace}/{} is not in sight", target.external_secret));
+    if let Some(distribution) =
+        expected.values().find(|distribution| !seen.contains(distribution.external_secret.as_str()))
+    {
+        return Err(format!("ExternalSecret {namespace}/{} is not in sight", distribution.external_secret));
     }
     extra(view, namespace, expected, names).map_or(Ok(()), Err)
 }
 
 /// What a namespace holds beyond the `expected` copies, in words.
 pub fn extra(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &Names) -> Option<String> {
-    let wanted: BTreeSet<&str> = expected.values().map(|target| target.external_secret.as_str()).collect();
+    let wanted: BTreeSet<&str> = expected.values().map(|distribution| distribution.external_secret.as_str()).collect();
     let extra = view
         .secrets(namespace)
         .map(|(name, _)| name.as_str())
@@ -53,8 +58,8 @@ pub fn extra(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &
 }
 
 /// Says that a copy is missing, with what its ExternalSecret says of itself.
-pub fn missing(view: &View<'_>, namespace: &str, name: &str, target: &Target) -> String {
-    let says = match view.external_secret(namespace, &target.external_secret) {
+pub fn missing(view: &View<'_>, namespace: &str, name: &str, distribution: &Distribution) -> String {
+    let says = match view.external_secret(namespace, &distribution.external_secret) {
         None => "there is no ExternalSecret".to_owned(),
         Some(seen) => match &seen.ready {
             Some(ready) => format!("its ExternalSecret says {ready}"),
@@ -64,9 +69,9 @@ pub fn missing(view: &View<'_>, namespace: &str, name: &str, target: &Target) ->
     format!("{namespace}/{name} does not exist ({says})")
 }
 
-/// An ExternalSecret that its ClusterExternalSecret has forgotten.
+/// An ExternalSecret that its ClusterExternalSecret no longer lists.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Forgotten {
+pub struct OrphanedExternalSecret {
     /// Where it is.
     pub namespace: String,
     /// Its name.
@@ -87,20 +92,20 @@ impl Names {
     /// All names that a configuration uses.
     pub fn of(model: &Model) -> Self {
         let mut names = Self { sources: model.sources.keys().cloned().collect(), ..Self::default() };
-        for target in &model.targets {
-            names.secrets.insert(target.secret.clone());
-            names.external_secrets.insert(target.external_secret.clone());
+        for distribution in &model.distributions {
+            names.secrets.insert(distribution.secret.clone());
+            names.external_secrets.insert(distribution.external_secret.clone());
         }
         names
     }
 
     /// Passes over these ExternalSecrets and their copies where nothing asks for them.
     #[must_use]
-    pub fn forgiving(mut self, model: &Model, forgotten: &BTreeSet<Forgotten>) -> Self {
-        for Forgotten { namespace, name } in forgotten {
+    pub fn forgiving(mut self, model: &Model, orphaned: &BTreeSet<OrphanedExternalSecret>) -> Self {
+        for OrphanedExternalSecret { namespace, name } in orphaned {
             self.forgiven.insert((namespace.clone(), name.clone()));
-            let targets = model.targets.iter().filter(|target| target.external_secret == *name);
-            self.forgiven.extend(targets.map(|target| (namespace.clone(), target.secret.clone())));
+            let distributions = model.distributions.iter().filter(|distribution| distribution.external_secret == *name);
+            self.forgiven.extend(distributions.map(|distribution| (namespace.clone(), distribution.secret.clone())));
         }
         self
     }
@@ -109,7 +114,7 @@ impl Names {
         self.forgiven.contains(&(namespace.to_owned(), name.to_owned()))
     }
 
-    /// Whether a Secret has the name of a copy and is not a source, which may have the same name.
+    /// True if a Secret has the name of a copy and is not a source, which may have the same name.
     fn is_copy(&self, namespace: &str, name: &str) -> bool {
         let place = SourceRef::secret(namespace, name);
         self.secrets.contains(name) && !self.sources.contains(&place) && !self.is_forgiven(namespace, name)
@@ -118,59 +123,59 @@ impl Names {
 
 /// The values that copies are compared with.
 pub trait Known {
-    /// Those of a source, as far as they are known of the sources of `target`.
-    fn of(&self, target: &Target, source: &SourceRef) -> Option<&Values>;
+    /// Those of a source, as far as they are known of the sources of `distribution`.
+    fn of(&self, distribution: &Distribution, source: &SourceRef) -> Option<&Values>;
 }
 
 /// Those of the only source that there is; of several, nobody says whose they are.
 impl Known for Values {
-    fn of(&self, target: &Target, source: &SourceRef) -> Option<&Values> {
-        target.sources().iter().eq([&source]).then_some(self)
+    fn of(&self, distribution: &Distribution, source: &SourceRef) -> Option<&Values> {
+        distribution.sources().iter().eq([&source]).then_some(self)
     }
 }
 
 impl Known for World {
-    fn of(&self, _: &Target, source: &SourceRef) -> Option<&Values> {
+    fn of(&self, _: &Distribution, source: &SourceRef) -> Option<&Values> {
         self.get(source)
     }
 }
 
 /// Those of one source, whatever others there are.
 impl Known for (&SourceRef, &Values) {
-    fn of(&self, _: &Target, source: &SourceRef) -> Option<&Values> {
+    fn of(&self, _: &Distribution, source: &SourceRef) -> Option<&Values> {
         (self.0 == source).then_some(self.1)
     }
 }
 
-/// Checks that a copy is what `target` promises of sources with these values: Kubernetes type, labels, exact key set, each key
-/// whose origin is known, and the content as its consumer decodes it.
+/// Checks that a copy is what `distribution` promises of sources with these values: Kubernetes type, labels, exact key
+/// set, each key whose origin is known, and the content as its consumer decodes it.
 ///
 /// # Errors
-/// What differs, in words, with lengths and fingerprints in place of values.
-pub fn faithful(target: &Target, secret: &SecretSeen, known: &impl Known) -> Result<(), String> {
-    let name = &target.secret;
-    if secret.type_ != target.secret_type {
-        return Err(format!("{name} has type {} and not {}", secret.type_, target.secret_type));
+/// The difference, in words, with lengths and fingerprints in place of values.
+pub fn matches_source(distribution: &Distribution, secret: &SecretSeen, known: &impl Known) -> Result<(), String> {
+    let name = &distribution.secret;
+    if secret.type_ != distribution.secret_type {
+        return Err(format!("{name} has type {} and not {}", secret.type_, distribution.secret_type));
     }
-    for (key, value) in &target.labels {
+    for (key, value) in &distribution.labels {
         if secret.labels.get(key) != Some(value) {
             return Err(format!("{name} has label {key}={:?} and not {value:?}", secret.labels.get(key)));
         }
     }
-    if let ExpectedKeys::Exactly(wanted) = &target.keys {
+    if let ExpectedKeys::Exactly(wanted) = &distribution.keys {
         let keys: BTreeSet<&String> = secret.data.keys().collect();
         if !keys.iter().copied().eq(wanted) {
             return Err(format!("{name} has keys {keys:?} and not {wanted:?}"));
         }
     }
-    as_made(target, secret, known)?;
+    as_made(distribution, secret, known)?;
     // Its logins are the source's own, and may differ.
-    if target.sources().len() == 1 && target.verbatim.contains_key(DOCKER_CONFIG_KEY) {
+    if distribution.sources().len() == 1 && distribution.verbatim.contains_key(DOCKER_CONFIG_KEY) {
         return Ok(());
     }
     let decoded = formats::decode(&secret.type_, &secret.labels, &secret.data)
         .map_err(|error| format!("{name} cannot be read by its consumer: {error}"))?;
-    match formats::disagreement(&decoded, &comparable(target, known)) {
+    match formats::disagreement(&decoded, &expected_roles(distribution, known)) {
         Some(difference) => Err(format!("{name} disagrees with its source: {difference}")),
         None => Ok(()),
     }
@@ -192,8 +197,8 @@ pub enum Version {
 ///
 /// # Errors
 /// That it is none, in words.
-pub fn version(target: &Target, secret: &SecretSeen, old: &World, new: &World) -> Result<Version, String> {
-    let is = |world: &World| faithful(target, secret, world);
+pub fn version(distribution: &Distribution, secret: &SecretSeen, old: &World, new: &World) -> Result<Version, String> {
+    let is = |world: &World| matches_source(distribution, secret, world);
     let Err(not_new) = is(new) else { return Ok(Version::New) };
     let Err(not_old) = is(old) else { return Ok(Version::Old) };
     if mixed_worlds(old, new).iter().any(|mixture| is(mixture).is_ok()) {
@@ -203,46 +208,46 @@ pub fn version(target: &Target, secret: &SecretSeen, old: &World, new: &World) -
 }
 
 /// Checks the keys whose values follow from those of the sources.
-fn as_made(target: &Target, secret: &SecretSeen, known: &impl Known) -> Result<(), String> {
-    let values_of = |source: &SourceRef| known.of(target, source);
-    for (key, origin) in &target.origins {
+fn as_made(distribution: &Distribution, secret: &SecretSeen, known: &impl Known) -> Result<(), String> {
+    let values_of = |source: &SourceRef| known.of(distribution, source);
+    for (key, origin) in &distribution.origins {
         let Some(made) = origin.made_of(&values_of) else { continue };
         match secret.data.get(key) {
             Some(found) if made.is(found) => {}
-            Some(found) => return Err(format!("{}: {key} is {found}, and {origin} is {made}", target.secret)),
-            None => return Err(format!("{} has no key {key}, and {origin} is {made}", target.secret)),
+            Some(found) => return Err(format!("{}: {key} is {found}, and {origin} is {made}", distribution.secret)),
+            None => return Err(format!("{} has no key {key}, and {origin} is {made}", distribution.secret)),
         }
     }
     Ok(())
 }
 
-/// The values that a template of `target` has, by the names by which it knows them; none if they are not all known.
-pub fn inputs(target: &Target, known: &impl Known) -> Option<Values> {
-    let values_of = |source: &SourceRef| known.of(target, source);
+/// The values that a template of `distribution` has, by the names by which it knows them; none if they are not all known.
+pub fn inputs(distribution: &Distribution, known: &impl Known) -> Option<Values> {
+    let values_of = |source: &SourceRef| known.of(distribution, source);
     let input =
         |field: &Field| Some((field.secret_key.clone(), field.origin.as_ref()?.made_of(&values_of)?.into_bytes()?));
-    target.fields.iter().map(input).collect()
+    distribution.fields.iter().map(input).collect()
 }
 
 /// Checks the keys that a template composes against what the operator's own engine makes of the same values.
 ///
 /// # Errors
-/// What differs, in words.
-pub fn as_rendered(target: &Target, secret: &SecretSeen, rendered: &Values) -> Result<(), String> {
-    for key in &target.composed {
+/// The difference, in words.
+pub fn as_rendered(distribution: &Distribution, secret: &SecretSeen, rendered: &Values) -> Result<(), String> {
+    for key in &distribution.composed {
         if let Some(made) = rendered.get(key)
             && secret.data.get(key) != Some(made)
         {
             let found = secret.data.get(key).map_or_else(|| "missing".to_owned(), ToString::to_string);
-            return Err(format!("{}: {key} is {found}, and its template makes {made}", target.secret));
+            return Err(format!("{}: {key} is {found}, and its template makes {made}", distribution.secret));
         }
     }
     Ok(())
 }
 
 /// The parts that the copy must have as its consumer reads it, as far as the values are known.
-fn comparable(target: &Target, known: &impl Known) -> BTreeMap<Role, Credential> {
-    let values_of = |source: &SourceRef| known.of(target, source);
-    let parts = target.roles.iter();
+fn expected_roles(distribution: &Distribution, known: &impl Known) -> BTreeMap<Role, Credential> {
+    let values_of = |source: &SourceRef| known.of(distribution, source);
+    let parts = distribution.roles.iter();
     parts.filter_map(|(role, origin)| Some((role.clone(), origin.made_of(&values_of)?.into_bytes()?))).collect()
 }

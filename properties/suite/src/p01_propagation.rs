@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, PropertyId};
-use credence_model::model::{Bound, Model, Target};
+use credence_model::model::{Bound, Distribution, Model};
 use credence_model::overlay::COMPRESSED_SECONDS;
 use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
@@ -38,12 +38,12 @@ pub struct Propagation;
 /// rotations often fall into one interval whatever time the configuration keeps.
 const LONGEST_PAUSE: Duration = Duration::from_secs(COMPRESSED_SECONDS);
 
-/// How long the initial values stay before the first rotation. ESO takes the values of a new ExternalSecret over twice: its
+/// Time that the initial values stay before the first rotation. ESO takes the values of a new ExternalSecret over twice: its
 /// cache does not have the status of the first time yet when that status calls for the second. Seen to begin 5 ms and to
 /// end 100 ms after the copy was made; a value written meanwhile arrives even if ESO never refreshes.
 const TAKEN_OVER_TWICE: Duration = Duration::from_millis(500);
 
-/// The namespaces of one case. A target is named by its place among those of the source.
+/// The namespaces of one case. A distribution is named by its place among those of the source.
 #[derive(Debug, Clone)]
 pub struct Population {
     /// Hold a copy before the first rotation.
@@ -52,7 +52,7 @@ pub struct Population {
     born: Vec<(Pick, Pick, Duration)>,
 }
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(1, 1, "each copy comes to hold the last values of its source, and keeps them"),
     Claim::new(1, 2, "after each rotation every copy of a case holds the new values within its bound"),
@@ -92,8 +92,8 @@ impl Property for Propagation {
         (settled, born).prop_map(|(settled, born)| Population { settled, born }).boxed()
     }
 
-    fn judges(&self, model: &Model, target: &Target) -> Judges {
-        Judges::of_sources(model, target)
+    fn judges(&self, model: &Model, distribution: &Distribution) -> Judges {
+        Judges::of_sources(model, distribution)
     }
 
     fn is_telling(&self, _model: &Model, rotation: &Rotation, case: &Population) -> bool {
@@ -114,7 +114,9 @@ impl Property for Propagation {
             Ok(lease) => lease,
             Err(observation) => return vec![observation; cases.len()],
         };
-        let live = join_all(cases.iter().map(|(id, population)| Live::settle(env, *id, rotation, population))).await;
+        let live =
+            join_all(cases.iter().map(|(id, population)| PropagationCase::settle(env, *id, rotation, population)))
+                .await;
         let begin = Instant::now();
         let births = join_all(live.into_iter().map(|live| live.give_birth(env, begin)));
         let (written, live) = join(rotation::write(env, &rotation.steps, &mut lease), births).await;
@@ -123,17 +125,22 @@ impl Property for Propagation {
 }
 
 /// A case under way.
-struct Live<'a> {
+struct PropagationCase<'a> {
     id: CaseId,
     dependents: Vec<Dependent<'a>>,
     unborn: Vec<(Dependent<'a>, Duration)>,
     observation: Observation,
 }
 
-impl<'a> Live<'a> {
+impl<'a> PropagationCase<'a> {
     /// Makes the namespaces and waits until the first ones hold the initial values.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
-    async fn settle(env: &'a Arc<TestBed>, id: CaseId, rotation: &Rotation, population: &Population) -> Live<'a> {
+    async fn settle(
+        env: &'a Arc<TestBed>,
+        id: CaseId,
+        rotation: &Rotation,
+        population: &Population,
+    ) -> PropagationCase<'a> {
         let mut live =
             Self { id, dependents: Vec::new(), unborn: Vec::new(), observation: Observation::of(Outcome::Held) };
         if let Err(failed) = live.populate(env, rotation, population).await {
@@ -149,20 +156,23 @@ impl<'a> Live<'a> {
         population: &Population,
     ) -> Result<(), Observation> {
         let client = env.client_for(self.id);
-        let targets = targets_of(&env.model, &rotation.source);
-        for (target, way) in &population.settled {
-            let dependent = Dependent::lease(env, &client, target.of::<&Target>(&targets), *way).await?;
+        let distributions = targets_of(&env.model, &rotation.source);
+        for (distribution, way) in &population.settled {
+            let dependent =
+                Dependent::lease(env, &client, distribution.of::<&Distribution>(&distributions), *way).await?;
             dependent.ask(&client, self.id).await?;
             self.dependents.push(dependent);
         }
-        for (target, way, moment) in &population.born {
-            let dependent = Dependent::lease(env, &client, target.of::<&Target>(&targets), *way).await?;
+        for (distribution, way, moment) in &population.born {
+            let dependent =
+                Dependent::lease(env, &client, distribution.of::<&Distribution>(&distributions), *way).await?;
             self.unborn.push((dependent, *moment));
         }
         let (bound, why) = bound(env, rotation);
         self.observation.bound = Some(bound);
         for dependent in &self.dependents {
-            if let Err(error) = dependent.until_faithful(env, &rotation.of_source(&rotation.initial), bound).await {
+            if let Err(error) = dependent.until_matches_source(env, &rotation.of_source(&rotation.initial), bound).await
+            {
                 // A new copy that was never right has nothing to say about updates; other properties judge it. In a
                 // namespace that had its copy before, writing the initial values was itself an update.
                 let outcome = no_update(observation::failed(&error), dependent.is_new(), &why);
@@ -180,7 +190,7 @@ impl<'a> Live<'a> {
 
     /// Labels the namespaces that are born during the rotations, each at its moment after `begin`.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
-    async fn give_birth(mut self, env: &'a Arc<TestBed>, begin: Instant) -> Live<'a> {
+    async fn give_birth(mut self, env: &'a Arc<TestBed>, begin: Instant) -> PropagationCase<'a> {
         let client = env.client_for(self.id);
         self.unborn.sort_by_key(|(_, moment)| *moment);
         for (dependent, moment) in std::mem::take(&mut self.unborn) {
@@ -221,10 +231,10 @@ impl<'a> Live<'a> {
         for _ in &rotation.steps {
             self.observation.add_context("rotate source", 1);
         }
-        self.dependents.iter().for_each(|dependent| self.observation.reach(dependent.target));
+        self.dependents.iter().for_each(|dependent| self.observation.reach(dependent.distribution));
         let arrivals = self.dependents.iter().map(|dependent| async move {
             let left = bound.saturating_sub(written.elapsed());
-            dependent.until_faithful(env, &rotation.of_source(last), left).await.map(|()| written.elapsed())
+            dependent.until_matches_source(env, &rotation.of_source(last), left).await.map(|()| written.elapsed())
         });
         for arrival in join_all(arrivals).await {
             match arrival {
@@ -238,7 +248,7 @@ impl<'a> Live<'a> {
                 }
                 Err(error) => {
                     let end = explained(observation::failed(&error), &why);
-                    self.observation.outcome = verdict::worse(self.observation.outcome.clone(), end);
+                    self.observation.outcome = self.observation.outcome.clone().max(end);
                 }
             }
         }
@@ -282,11 +292,11 @@ fn explained(outcome: Outcome, remark: &str) -> Outcome {
 fn bound(env: &TestBed, rotation: &Rotation) -> (Duration, String) {
     let mut longest = Duration::ZERO;
     let mut remark = String::new();
-    for target in targets_of(&env.model, &rotation.source) {
-        let bound = env.propagation_bound(target);
+    for distribution in targets_of(&env.model, &rotation.source) {
+        let bound = env.propagation_bound(distribution);
         longest = longest.max(bound.limit());
         if let Bound::Never { why, .. } = bound {
-            remark = format!("; {}: {why}", target.name);
+            remark = format!("; {}: {why}", distribution.name);
         }
     }
     (longest, remark)

@@ -1,7 +1,7 @@
 //! p02: a labelled namespace gets exactly its secrets, an unlabelled one none.
 //!
 //! A case labels namespaces in every way that must ask and must not ask, protected namespaces too. Those that must
-//! stay empty are labelled first; the positive twin is labelled last and asks for everything that the others have a
+//! stay empty are labelled first; the positive control is labelled last and asks for everything that the others have a
 //! label of, so that its copies prove that ESO was at work on each after the others had their labels.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use credence_cluster::apply::RUN_LABEL;
 use credence_core::id::{CaseId, PropertyId, agent};
-use credence_model::model::{Conflict, Model, Target, expected_in};
+use credence_model::model::{Conflict, Distribution, Model, expected_in};
 use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
@@ -19,13 +19,13 @@ use proptest::strategy::BoxedStrategy;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
-use crate::generate::{Pick, any_labels, asking_labels, pick};
+use crate::generate::{Pick, any_labels, opt_in_labels, pick};
 use crate::observation::Observation;
 use crate::oracle::Expected;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
-use crate::testbed::settle::{Past, canary, settle};
+use crate::testbed::settle::{Past, control_labels, settle};
 
 /// The property.
 pub struct Provisioning;
@@ -38,14 +38,14 @@ type Labels = BTreeMap<String, String>;
 pub struct World {
     /// Namespaces with any labels.
     pub(crate) others: Vec<Labels>,
-    /// A namespace that is not ours, such as kube-system or that of the sources, labelled like the twin: by its place
+    /// A namespace that is not ours, such as kube-system or that of the sources, labelled like the control: by its place
     /// in the list of them.
     pub(crate) foreign: Option<Pick>,
-    /// Labels that ask for one target at least.
-    pub(crate) twin: Labels,
+    /// Labels that ask for one distribution at least.
+    pub(crate) control: Labels,
 }
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(2, 1, "a namespace that is labelled holds its copies within the bound, whatever its name"),
     Claim::new(
@@ -72,28 +72,28 @@ impl Property for Provisioning {
     const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };
 
     fn namespaces(&self, _model: &Model) -> u32 {
-        // Two with any labels, a foreign one, and the twin.
+        // Two with any labels, a foreign one, and the control.
         product(Self::LANES, 4)
     }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
-        asking_labels(model).map(|_| Just(()).boxed())
+        opt_in_labels(model).map(|_| Just(()).boxed())
     }
 
     fn case(&self, model: &Model, (): &()) -> BoxedStrategy<World> {
-        let Some(twin) = asking_labels(model) else { return Just(World::default()).boxed() };
+        let Some(control) = opt_in_labels(model) else { return Just(World::default()).boxed() };
         let foreign = prop_oneof![7 => Just(None), 1 => pick().prop_map(Some)];
-        (vec(any_labels(model), 0..=2), foreign, twin)
-            .prop_map(|(others, foreign, twin)| World { others, foreign, twin })
+        (vec(any_labels(model), 0..=2), foreign, control)
+            .prop_map(|(others, foreign, control)| World { others, foreign, control })
             .boxed()
     }
 
-    fn judges(&self, _model: &Model, target: &Target) -> Judges {
-        Judges::by_labels(target)
+    fn judges(&self, _model: &Model, distribution: &Distribution) -> Judges {
+        Judges::by_labels(distribution)
     }
 
     fn is_telling(&self, model: &Model, (): &(), case: &World) -> bool {
-        !expected_in(model, "twin", &case.twin).is_empty()
+        !expected_in(model, "twin", &case.control).is_empty()
     }
 
     async fn run(&self, env: &Arc<TestBed>, (): &(), (): &(), cases: &[(CaseId, World)]) -> Vec<Observation> {
@@ -114,18 +114,18 @@ pub(crate) async fn provision(env: &Arc<TestBed>, id: CaseId, world: &World) -> 
         let foreign = env.observer.look(|view| {
             let foreign = view.namespaces().filter(|(_, seen)| !seen.labels.contains_key(RUN_LABEL));
             foreign
-                .filter(|(name, seen)| is_decided(&env.model, name, &seen.labels, &world.twin))
+                .filter(|(name, seen)| is_decided(&env.model, name, &seen.labels, &world.control))
                 .map(|(name, _)| name.clone())
                 .collect::<Vec<_>>()
         });
         if !foreign.is_empty() {
             let lease = env.namespaces.lease_named(pick.of::<String>(&foreign), &env.observer).await;
-            leases.push((lease, world.twin.clone()));
+            leases.push((lease, world.control.clone()));
         }
     }
     let touched: BTreeSet<&str> = world.others.iter().flat_map(|labels| labels.keys().map(String::as_str)).collect();
-    let canary = canary(&env.model, &touched, &world.twin);
-    for labels in world.others.iter().chain([&canary]) {
+    let control_labels = control_labels(&env.model, &touched, &world.control);
+    for labels in world.others.iter().chain([&control_labels]) {
         leases.push((env.namespaces.lease(&client).await?, labels.clone()));
     }
     for (lease, labels) in &leases {
@@ -152,10 +152,10 @@ pub(crate) async fn provision(env: &Arc<TestBed>, id: CaseId, world: &World) -> 
     Ok(observation)
 }
 
-/// Whether the configuration says what a namespace gets with the labels of `twin` beside its own: one that never asks, such as
+/// True if the configuration says what a namespace gets with the labels of `control` beside its own: one that never asks, such as
 /// those of Kubernetes, and that no selector keeps out, is for the platform to leave alone and tells nothing.
-fn is_decided(model: &Model, namespace: &str, own: &Labels, twin: &Labels) -> bool {
-    let labels: Labels = own.clone().into_iter().chain(twin.clone()).collect();
+fn is_decided(model: &Model, namespace: &str, own: &Labels, control: &Labels) -> bool {
+    let labels: Labels = own.clone().into_iter().chain(control.clone()).collect();
     let one = BTreeMap::from([(namespace.to_owned(), labels)]);
     !model.expectation(&one).conflicts.iter().any(|conflict| matches!(conflict, Conflict::Protected { .. }))
 }

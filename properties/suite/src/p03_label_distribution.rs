@@ -1,7 +1,7 @@
 //! p03: after any sequence of label changes, copies are exactly those the last labels ask for; nothing stays behind.
 //!
 //! A case is a sequence of label changes on a few namespaces. Before some changes the namespaces must hold exactly
-//! what the model says; most others follow at once, so that ESO is overtaken. A positive twin is labelled last and asks
+//! what the model says; most others follow at once, so that ESO is overtaken. A positive control is labelled last and asks
 //! for everything that the changes touched, so that its copies prove that ESO was at work on each after the last change.
 //! Some namespaces are deleted at the end: nothing that stays behind may keep one from going.
 //!
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_core::id::{CaseId, PropertyId, agent};
-use credence_model::model::{Model, Target, expected_in};
+use credence_model::model::{Distribution, Model, expected_in};
 use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
@@ -25,13 +25,13 @@ use proptest::strategy::BoxedStrategy;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
-use crate::generate::{Pick, asking_labels, asking_values, label_change, pick};
+use crate::generate::{Pick, label_change, opt_in_labels, opt_in_values, pick};
 use crate::observation::Observation;
 use crate::oracle::Expected;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
-use crate::testbed::settle::{Past, canary, deletion, settle};
+use crate::testbed::settle::{Past, control_labels, deletion, settle};
 
 mod intended;
 
@@ -44,7 +44,7 @@ pub struct LabelDistribution;
 const LONGEST: usize = 20;
 type Labels = BTreeMap<String, String>;
 
-/// What a case is about: what the intent demands of one namespace, or any sequence of label changes.
+/// Subject of a case: what the intent demands of one namespace, or any sequence of label changes.
 #[derive(Clone)]
 pub struct Subject(Option<Demand>);
 
@@ -65,16 +65,16 @@ impl fmt::Debug for Subject {
 
 /// One label change on one namespace of the case.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub struct LabelChange {
     namespace: Pick,
     key: String,
     /// The new value; none removes the label.
     value: Option<String>,
-    /// What comes before it.
+    /// Predecessor of it.
     before: Before,
 }
 
-/// What comes before a label change.
+/// Predecessor of a label change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
     /// A pause, often none: the change then overtakes ESO.
@@ -87,14 +87,15 @@ pub enum Before {
 #[derive(Debug, Clone)]
 pub struct Sequence {
     namespaces: usize,
-    changes: Vec<Change>,
-    /// Labels of the positive twin, beside those that ask for what the changes touched: they ask for one target at least.
-    twin: Labels,
-    /// Whether the last namespace is deleted at the end.
+    changes: Vec<LabelChange>,
+    /// Labels of the positive control, beside those that ask for what the changes touched: they ask for one
+    /// distribution at least.
+    control: Labels,
+    /// True if the last namespace is deleted at the end.
     delete: bool,
 }
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(
         2,
@@ -127,14 +128,14 @@ impl Property for LabelDistribution {
     const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };
 
     fn namespaces(&self, _model: &Model) -> u32 {
-        // Two that are relabelled, and the twin.
+        // Two that are relabelled, and the control.
         product(Self::LANES, 3)
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Subject>> {
         let mut demands = demands(model);
         // Where no label decides, none can be changed so that anything changes.
-        let any = asking_labels(model).is_some() && !model.label_vocabulary().is_empty();
+        let any = opt_in_labels(model).is_some() && !model.label_vocabulary().is_empty();
         // The examples come first, and again where there is nothing else.
         let place = if any { Some(slot as usize) } else { (slot as usize).checked_rem(demands.len()) };
         let demand = place.filter(|place| *place < demands.len()).map(|place| demands.swap_remove(place));
@@ -143,30 +144,27 @@ impl Property for LabelDistribution {
 
     fn case(&self, model: &Model, Subject(demand): &Subject) -> BoxedStrategy<Sequence> {
         if demand.is_some() {
-            let twin = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed()).no_shrink();
-            let sequence = |twin| Sequence { namespaces: 1, changes: Vec::new(), twin, delete: false };
-            return twin.prop_map(sequence).boxed();
+            let control = opt_in_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed()).no_shrink();
+            let sequence = |control| Sequence { namespaces: 1, changes: Vec::new(), control, delete: false };
+            return control.prop_map(sequence).boxed();
         }
-        let labels = asking_values(model);
+        let labels = opt_in_values(model);
         let keys: Vec<String> = labels.keys().cloned().collect();
-        let twin = asking_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
+        let control = opt_in_labels(model).unwrap_or_else(|| Just(Labels::new()).boxed());
         let value = label_change(&labels, (4, 4, 2));
         let pause = |range: std::ops::Range<u64>| range.prop_map(|ms| Before::Pause(Duration::from_millis(ms)));
         let before =
             prop_oneof![4 => pause(0..1), 2 => pause(0..100), 1 => pause(100..800), 3 => Just(Before::Settled)];
-        let change = (pick(), select(keys), value, before).prop_map(move |(namespace, key, value, before)| Change {
-            namespace,
-            value: value.value(&labels[&key]),
-            key,
-            before,
+        let change = (pick(), select(keys), value, before).prop_map(move |(namespace, key, value, before)| {
+            LabelChange { namespace, value: value.value(&labels[&key]), key, before }
         });
-        (1..=2usize, vec(change, 1..=LONGEST), twin, prop::bool::weighted(0.15))
-            .prop_map(|(namespaces, changes, twin, delete)| Sequence { namespaces, changes, twin, delete })
+        (1..=2usize, vec(change, 1..=LONGEST), control, prop::bool::weighted(0.15))
+            .prop_map(|(namespaces, changes, control, delete)| Sequence { namespaces, changes, control, delete })
             .boxed()
     }
 
-    fn judges(&self, _model: &Model, target: &Target) -> Judges {
-        Judges::by_labels(target)
+    fn judges(&self, _model: &Model, distribution: &Distribution) -> Judges {
+        Judges::by_labels(distribution)
     }
 
     fn is_telling(&self, model: &Model, Subject(demand): &Subject, case: &Sequence) -> bool {
@@ -177,7 +175,7 @@ impl Property for LabelDistribution {
         let mut worlds = vec![Labels::new(); case.namespaces];
         case.changes.iter().any(|change| {
             let labels = change.apply(&mut worlds);
-            let declines = |value: &String| !model.asking_values(&change.key).contains(value.as_str());
+            let declines = |value: &String| !model.opt_in_values(&change.key).contains(value.as_str());
             !expected_in(model, "namespace", labels).is_empty() || change.value.as_ref().is_some_and(declines)
         })
     }
@@ -192,7 +190,7 @@ impl Property for LabelDistribution {
         let mut observations = Vec::with_capacity(cases.len());
         for (id, sequence) in cases {
             let played = match demand {
-                Some(demand) => intended::play(env, *id, demand, &sequence.twin).await,
+                Some(demand) => intended::play(env, *id, demand, &sequence.control).await,
                 None => play(env, *id, sequence).await,
             };
             observations.push(played.unwrap_or_else(Observation::from));
@@ -201,7 +199,7 @@ impl Property for LabelDistribution {
     }
 }
 
-impl Change {
+impl LabelChange {
     /// Applies the change to the model of the case's namespaces and gives the labels of the one that changed.
     fn apply<'a>(&self, worlds: &'a mut [Labels]) -> &'a Labels {
         let labels = self.namespace.of_mut(worlds);
@@ -224,7 +222,7 @@ async fn play(env: &Arc<TestBed>, id: CaseId, sequence: &Sequence) -> Result<Obs
     let mut worlds = vec![Labels::new(); leases.len()];
     change(env, id, sequence, &mut leases, &mut worlds, &mut observation).await?;
     if observation.outcome == Outcome::Held && sequence.delete {
-        // The twin is behind the namespaces of the changes.
+        // The control is behind the namespaces of the changes.
         let last = sequence.namespaces - 1;
         let lease = leases.remove(last);
         observation.count("delete namespace");
@@ -238,7 +236,7 @@ async fn play(env: &Arc<TestBed>, id: CaseId, sequence: &Sequence) -> Result<Obs
 }
 
 /// Makes the changes one after the other, in the cluster and in the model; ends at the first state that is wrong, else
-/// with the positive twin as the last namespace.
+/// with the positive control as the last namespace.
 async fn change(
     env: &TestBed,
     id: CaseId,
@@ -264,10 +262,11 @@ async fn change(
         observation.add_context(if change.value.is_some() { "set label" } else { "remove label" }, 1);
     }
     let touched: BTreeSet<&str> = sequence.changes.iter().map(|change| change.key.as_str()).collect();
-    let (twin, labels) = (env.namespaces.lease(&client).await?, canary(&env.model, &touched, &sequence.twin));
-    namespaces::set_labels(&client, &manager, &twin.name, &labels).await?;
+    let (control, labels) =
+        (env.namespaces.lease(&client).await?, control_labels(&env.model, &touched, &sequence.control));
+    namespaces::set_labels(&client, &manager, &control.name, &labels).await?;
     observation.add_context("set label", 1);
-    leases.push(twin);
+    leases.push(control);
     worlds.push(labels);
     judge(env, leases, worlds, observation).await;
     Ok(())

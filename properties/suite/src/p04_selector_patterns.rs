@@ -1,14 +1,14 @@
 //! p04: label, name and expression selectors each pick exactly the namespaces that Kubernetes semantics say.
 //!
 //! Most cases put a generated ClusterExternalSecret of our own before a population of namespaces that is a full
-//! truth table of two labels; the others put such a table before a target of the configuration. Lanes have
+//! truth table of two labels; the others put such a table before a distribution of the configuration. Lanes have
 //! populations of their own: ESO's updates of one namespace for several ClusterExternalSecrets conflict, and a
 //! conflict costs it a second.
 
 use std::sync::Arc;
 
 use credence_core::id::{CaseId, PropertyId};
-use credence_model::model::{Model, Target, expected_in};
+use credence_model::model::{Distribution, Model, expected_in};
 use credence_model::selector::{
     LabelSelector, NamespaceSelection, Operator, Requirement as LabelRequirement, effective_labels,
 };
@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
-use crate::generate::{Pick, any_labels, asking_labels, pick};
+use crate::generate::{Pick, any_labels, opt_in_labels, pick};
 use crate::observation::{self, Observation};
 use crate::p02_provisioning::{World, provision};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
@@ -33,7 +33,7 @@ use crate::testbed::{HOLD, TestBed};
 
 mod subject;
 
-use subject::{GUARD, KEYS, SubjectError, VALUES, truth_table};
+use subject::{KEYS, SCOPE_LABEL, SubjectError, VALUES, truth_table};
 
 pub use subject::{Population, Populations};
 
@@ -49,7 +49,7 @@ pub enum Pattern {
         selectors: Vec<LabelSelector>,
         /// Members of the population that are also named.
         names: Vec<Pick>,
-        /// Whether the first selector goes to the deprecated `namespaceSelector`.
+        /// True if the first selector goes to the deprecated `namespaceSelector`.
         deprecated: bool,
     },
     /// Labelled namespaces before the configuration's own selectors.
@@ -78,7 +78,7 @@ impl Reach {
     }
 }
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(2, 2, "selections of the configuration pick exactly the namespaces that their labels mean"),
     Claim::new(
@@ -109,19 +109,19 @@ impl Property for SelectorPatterns {
     };
 
     fn namespaces(&self, _model: &Model) -> u32 {
-        // A case is before the configuration, with four namespaces and the twin, or before a population.
+        // A case is before the configuration, with four namespaces and the control, or before a population.
         product(Self::LANES, u32::try_from(truth_table().len()).unwrap_or(u32::MAX).max(5))
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Reach>> {
-        asking_labels(model).map(|_| Just(Reach::of(slot)).boxed())
+        opt_in_labels(model).map(|_| Just(Reach::of(slot)).boxed())
     }
 
     fn case(&self, model: &Model, reach: &Reach) -> BoxedStrategy<Pattern> {
-        let twin = asking_labels(model).filter(|_| *reach == Reach::Configured);
-        if let Some(twin) = twin {
-            return (vec(any_labels(model), 2..=4), twin)
-                .prop_map(|(others, twin)| Pattern::Configured(World { others, foreign: None, twin }))
+        let control = opt_in_labels(model).filter(|_| *reach == Reach::Configured);
+        if let Some(control) = control {
+            return (vec(any_labels(model), 2..=4), control)
+                .prop_map(|(others, control)| Pattern::Configured(World { others, foreign: None, control }))
                 .boxed();
         }
         let reach = *reach;
@@ -131,14 +131,14 @@ impl Property for SelectorPatterns {
             .boxed()
     }
 
-    fn judges(&self, _model: &Model, target: &Target) -> Judges {
-        Judges::by_labels(target)
+    fn judges(&self, _model: &Model, distribution: &Distribution) -> Judges {
+        Judges::by_labels(distribution)
     }
 
     fn is_telling(&self, model: &Model, reach: &Reach, case: &Pattern) -> bool {
         match case {
             Pattern::Generated { .. } => !case.picks_none(*reach),
-            Pattern::Configured(World { twin, .. }) => !expected_in(model, "twin", twin).is_empty(),
+            Pattern::Configured(World { control, .. }) => !expected_in(model, "twin", control).is_empty(),
         }
     }
 
@@ -187,7 +187,7 @@ impl Pattern {
 fn limited(selector: &LabelSelector, population: Option<&String>) -> LabelSelector {
     let Some(id) = population else { return selector.clone() };
     // The guard is a valid key, and the id of a population a valid value.
-    selector.clone().and_label(GUARD, id).expect("the guard is a valid label")
+    selector.clone().and_label(SCOPE_LABEL, id).expect("the guard is a valid label")
 }
 
 fn selector() -> BoxedStrategy<LabelSelector> {

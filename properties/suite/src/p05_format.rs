@@ -9,7 +9,7 @@ use std::time::Duration;
 use credence_core::id::{CaseId, PropertyId, agent};
 use credence_core::text::chain;
 use credence_model::config::SourceRef;
-use credence_model::model::{ExpectedKeys, Model, Target};
+use credence_model::model::{Distribution, ExpectedKeys, Model};
 use credence_model::values::Values;
 use credence_programs::esoctl::RenderError;
 use credence_report::claim::{Claim, SkippedCheck};
@@ -47,7 +47,7 @@ pub struct Credentials {
 #[derive(Debug, Clone)]
 pub struct Formats(Vec<(Pick, Pick)>);
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 3] = [
     Claim::new(3, 1, "each copy has the type that its template says, under any values of its source"),
     Claim::new(3, 2, "each format of a source has exactly its keys, as a strict reader of that format decodes them"),
@@ -90,8 +90,8 @@ impl Property for Format {
         vec((pick(), pick()), 1..=2).prop_map(Formats).boxed()
     }
 
-    fn judges(&self, model: &Model, target: &Target) -> Judges {
-        Judges::of_sources(model, target)
+    fn judges(&self, model: &Model, distribution: &Distribution) -> Judges {
+        Judges::of_sources(model, distribution)
     }
 
     fn is_telling(&self, _model: &Model, shared: &Credentials, case: &Formats) -> bool {
@@ -99,13 +99,15 @@ impl Property for Format {
     }
 
     fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
-        let hidden = env.model.targets.iter().filter(|target| target.can_be_asked()).filter_map(|target| {
-            let ExpectedKeys::Unknown { why } = &target.keys else { return None };
-            Some(
-                SkippedCheck::new(format!("the exact key set of the copies of {}", target.name), why)
-                    .weakens(&CLAIMS[1..2]),
-            )
-        });
+        let hidden = env.model.distributions.iter().filter(|distribution| distribution.can_be_selected()).filter_map(
+            |distribution| {
+                let ExpectedKeys::Unknown { why } = &distribution.keys else { return None };
+                Some(
+                    SkippedCheck::new(format!("the exact key set of the copies of {}", distribution.name), why)
+                        .weakens(&CLAIMS[1..2]),
+                )
+            },
+        );
         hidden.collect()
     }
 
@@ -136,13 +138,13 @@ async fn until_right(
     dependent: &Dependent<'_>,
     bound: Duration,
 ) -> Result<(), Wrong> {
-    let Dependent { target, namespace, .. } = dependent;
+    let Dependent { distribution, namespace, .. } = dependent;
     let known = (source, values);
-    let rendered = rendered(env, target, &known).await?;
-    let what = format!("copy {namespace}/{} like its source", target.secret);
+    let rendered = rendered(env, distribution, &known).await?;
+    let what = format!("copy {namespace}/{} like its source", distribution.secret);
     let right = wait::until(&env.observer, &what, bound, |view| {
-        let rendered = rendered.as_ref().zip(view.secret(namespace, &target.secret));
-        let composed = || rendered.map_or(Ok(()), |(made, secret)| oracle::as_rendered(target, secret, made));
+        let rendered = rendered.as_ref().zip(view.secret(namespace, &distribution.secret));
+        let composed = || rendered.map_or(Ok(()), |(made, secret)| oracle::as_rendered(distribution, secret, made));
         dependent.look(view, &known).and_then(|()| composed()).map_or_else(Progress::NotYet, Progress::Done)
     });
     Ok(right.await?)
@@ -157,12 +159,16 @@ enum Wrong {
     Render(#[from] RenderError),
 }
 
-/// What the template of a target composes of these values; none if that cannot be known beforehand.
-async fn rendered(env: &TestBed, target: &Target, known: &impl Known) -> Result<Option<Values>, RenderError> {
-    let template = target.rendering().ok().filter(|_| !target.composed.is_empty());
+/// What the template of a distribution composes of these values; none if that cannot be known beforehand.
+async fn rendered(
+    env: &TestBed,
+    distribution: &Distribution,
+    known: &impl Known,
+) -> Result<Option<Values>, RenderError> {
+    let template = distribution.rendering().ok().filter(|_| !distribution.composed.is_empty());
     let (Some(engine), Some(template)) = (&env.templates, template) else { return Ok(None) };
-    let Some(values) = oracle::inputs(target, known) else { return Ok(None) };
-    match engine.render(&target.name, &template, &values).await {
+    let Some(values) = oracle::inputs(distribution, known) else { return Ok(None) };
+    match engine.render(&distribution.name, &template, &values).await {
         Ok(made) => Ok(Some(made)),
         // The operator refuses then as well, so that there will be no copy.
         Err(RenderError::Refused { .. }) => Ok(None),
@@ -172,15 +178,15 @@ async fn rendered(env: &TestBed, target: &Target, known: &impl Known) -> Result<
 
 /// Checks that a copy gives its consumer no values that it does not read.
 fn holds_no_more(view: &View<'_>, dependent: &Dependent<'_>) -> Result<(), String> {
-    let Dependent { target, namespace, .. } = dependent;
-    let Some((consumer, beyond)) = target.beyond_consumer() else { return Ok(()) };
-    let held = view.secret(namespace, &target.secret).into_iter().flat_map(|secret| secret.data.keys());
+    let Dependent { distribution, namespace, .. } = dependent;
+    let Some((consumer, beyond)) = distribution.beyond_consumer() else { return Ok(()) };
+    let held = view.secret(namespace, &distribution.secret).into_iter().flat_map(|secret| secret.data.keys());
     let held: Vec<&str> = held.map(String::as_str).filter(|key| beyond.contains(key)).collect();
     match held.is_empty() {
         true => Ok(()),
         false => Err(format!(
             "{} holds {} of its source, which {} does not read",
-            target.secret,
+            distribution.secret,
             held.join(", "),
             consumer.title()
         )),
@@ -195,21 +201,21 @@ async fn look(
 ) -> Result<Observation, NamespaceError> {
     let written = Instant::now();
     let client = env.client_for(id);
-    let targets = targets_of(&env.model, &credentials.source);
+    let distributions = targets_of(&env.model, &credentials.source);
     let mut observation = Observation::of(Outcome::Held);
     let mut dependents = Vec::new();
-    for (target, way) in &formats.0 {
-        let dependent = Dependent::lease(env, &client, target.of::<&Target>(&targets), *way).await?;
+    for (distribution, way) in &formats.0 {
+        let dependent = Dependent::lease(env, &client, distribution.of::<&Distribution>(&distributions), *way).await?;
         dependent.ask(&client, id).await?;
-        observation.count(&format!("copy as {}", dependent.target.name));
-        observation.reach(dependent.target);
+        observation.count(&format!("copy as {}", dependent.distribution.name));
+        observation.reach(dependent.distribution);
         dependents.push(dependent);
     }
     let looks = dependents.iter().map(|dependent| async move {
         // A copy in a namespace that always asked changes at its next refresh; a new one is right from the start.
         let bound = match dependent.is_new() {
             true => env.provisioning_bound(),
-            false => env.propagation_bound(dependent.target).limit(),
+            false => env.propagation_bound(dependent.distribution).limit(),
         };
         (bound, dependent, until_right(env, credentials, dependent, bound).await)
     });
@@ -225,7 +231,7 @@ async fn look(
             Err(Wrong::Wait(error)) => observation::failed(&error),
             Err(Wrong::Render(error)) => Outcome::Unknown(chain(&error)),
         };
-        observation.outcome = verdict::worse(observation.outcome, outcome);
+        observation.outcome = observation.outcome.max(outcome);
     }
     for dependent in dependents {
         dependent.give_back(env);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, PropertyId};
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_model::values::{Values, World};
 use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
@@ -49,14 +49,14 @@ pub struct Formats {
 }
 
 impl Formats {
-    /// The chosen targets: the ranks that exist, and the first two if fewer than two do.
-    fn choose<T: Copy>(&self, targets: &[T]) -> Vec<T> {
-        let chosen: Vec<T> = self.ranks.iter().filter_map(|rank| targets.get(*rank)).copied().collect();
-        if chosen.len() >= 2 { chosen } else { targets.iter().take(2).copied().collect() }
+    /// The chosen distributions: the ranks that exist, and the first two if fewer than two do.
+    fn choose<T: Copy>(&self, distributions: &[T]) -> Vec<T> {
+        let chosen: Vec<T> = self.ranks.iter().filter_map(|rank| distributions.get(*rank)).copied().collect();
+        if chosen.len() >= 2 { chosen } else { distributions.iter().take(2).copied().collect() }
     }
 }
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 1] = [Claim::new(
     3,
     2,
@@ -98,10 +98,10 @@ impl Property for MultiFormat {
         (ranks, pick()).prop_map(|(ranks, way)| Formats { ranks, way }).boxed()
     }
 
-    fn judges(&self, model: &Model, target: &Target) -> Judges {
+    fn judges(&self, model: &Model, distribution: &Distribution) -> Judges {
         let others = |source: &&SourceRef| targets_of(model, source).len() >= 2;
-        match target.sources().iter().any(others) {
-            true => Judges::of_sources(model, target),
+        match distribution.sources().iter().any(others) {
+            true => Judges::of_sources(model, distribution),
             false => Judges::NotApplicable("it is the only format of its source".to_owned()),
         }
     }
@@ -124,7 +124,7 @@ impl Property for MultiFormat {
             Ok(lease) => lease,
             Err(observation) => return vec![observation; cases.len()],
         };
-        let live = join_all(cases.iter().map(|(id, formats)| Live::settle(env, *id, rotation, formats))).await;
+        let live = join_all(cases.iter().map(|(id, formats)| FormatsCase::settle(env, *id, rotation, formats))).await;
         let (_, last) = rotation.last_two();
         let written = match lease.write(client, FIELD_MANAGER, last).await {
             Ok(written) => written,
@@ -135,16 +135,16 @@ impl Property for MultiFormat {
 }
 
 /// A case under way.
-struct Live<'a> {
+struct FormatsCase<'a> {
     id: CaseId,
     copies: Vec<(Dependent<'a>, UnboundedReceiver<SecretEvent>)>,
     observation: Observation,
 }
 
-impl<'a> Live<'a> {
+impl<'a> FormatsCase<'a> {
     /// Brings all formats to rest on the initial values and begins to record.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
-    async fn settle(env: &'a Arc<TestBed>, id: CaseId, rotation: &Rotation, formats: &Formats) -> Live<'a> {
+    async fn settle(env: &'a Arc<TestBed>, id: CaseId, rotation: &Rotation, formats: &Formats) -> FormatsCase<'a> {
         let mut live = Self { id, copies: Vec::new(), observation: Observation::of(Outcome::Held) };
         if let Err(failed) = live.populate(env, id, rotation, formats).await {
             live.observation = failed;
@@ -160,17 +160,17 @@ impl<'a> Live<'a> {
         formats: &Formats,
     ) -> Result<(), Observation> {
         let client = env.client_for(id);
-        let targets = targets_of(&env.model, &rotation.source);
+        let distributions = targets_of(&env.model, &rotation.source);
         let mut dependents = Vec::new();
-        for target in formats.choose(&targets) {
-            let dependent = Dependent::lease(env, &client, target, formats.way).await?;
+        for distribution in formats.choose(&distributions) {
+            let dependent = Dependent::lease(env, &client, distribution, formats.way).await?;
             dependent.ask(&client, id).await?;
             dependents.push(dependent);
         }
         let bound = bound(env, rotation);
         self.observation.bound = Some(bound);
         let initial = rotation.of_source(&rotation.initial);
-        let rests = dependents.iter().map(|dependent| dependent.until_faithful(env, &initial, bound));
+        let rests = dependents.iter().map(|dependent| dependent.until_matches_source(env, &initial, bound));
         let rested = join_all(rests).await;
         for dependent in dependents {
             let events = env.observer.record(&dependent.namespace);
@@ -187,7 +187,7 @@ impl<'a> Live<'a> {
     async fn judge(mut self, env: &'a Arc<TestBed>, rotation: &Rotation, written: Instant) -> Observation {
         if self.observation.outcome == Outcome::Held {
             self.observation.add_context("rotate source", 1);
-            self.copies.iter().for_each(|(dependent, _)| self.observation.reach(dependent.target));
+            self.copies.iter().for_each(|(dependent, _)| self.observation.reach(dependent.distribution));
             self.observation.outcome = self.arrive(env, rotation, written).await;
         }
         for (dependent, _) in self.copies {
@@ -201,7 +201,7 @@ impl<'a> Live<'a> {
         let bound = bound(env, rotation);
         let arrivals = self.copies.iter().map(|(dependent, _)| async move {
             let left = bound.saturating_sub(written.elapsed());
-            dependent.until_faithful(env, &rotation.of_source(last), left).await.map(|()| written.elapsed())
+            dependent.until_matches_source(env, &rotation.of_source(last), left).await.map(|()| written.elapsed())
         });
         for arrival in join_all(arrivals).await {
             match arrival {
@@ -221,7 +221,7 @@ impl<'a> Live<'a> {
             match history(dependent, events, rotation) {
                 Ok(0) => {}
                 Ok(_) => self.observation.count("copy half new for a while"),
-                Err(why) => outcome = verdict::worse(outcome, verdict::violated(why)),
+                Err(why) => outcome = outcome.max(verdict::violated(why)),
             }
         }
         outcome
@@ -239,12 +239,12 @@ fn history(
     let (old, new) = (world(old), world(new));
     let mut half_new = 0;
     while let Ok(event) = events.try_recv() {
-        if event.name != dependent.target.secret {
+        if event.name != dependent.distribution.secret {
             continue;
         }
         let place = format!("{}/{}", dependent.namespace, event.name);
         let secret = event.secret.ok_or_else(|| format!("{place} was gone for a moment during the rotation"))?;
-        let version = oracle::version(dependent.target, &secret, &old, &new);
+        let version = oracle::version(dependent.distribution, &secret, &old, &new);
         match version.map_err(|why| format!("{place} was {why}"))? {
             Version::Old | Version::New => {}
             Version::HalfNew => half_new += 1,
@@ -255,7 +255,7 @@ fn history(
 
 /// The longest bound of the formats of the source.
 fn bound(env: &TestBed, rotation: &Rotation) -> Duration {
-    let targets = targets_of(&env.model, &rotation.source);
-    let bounds = targets.iter().map(|target| env.propagation_bound(target).limit());
+    let distributions = targets_of(&env.model, &rotation.source);
+    let bounds = distributions.iter().map(|distribution| env.propagation_bound(distribution).limit());
     bounds.max().unwrap_or_default()
 }

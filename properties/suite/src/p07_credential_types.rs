@@ -17,7 +17,7 @@ use credence_core::id::{CaseId, PropertyId, Requirement, agent};
 use credence_core::text::chain;
 use credence_core::uses::Use;
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::copy::Reached;
 use credence_report::report::PropertyMeta;
@@ -36,31 +36,31 @@ use crate::supplies::Need;
 use crate::testbed::TestBed;
 use crate::testbed::sources::ExclusiveLease;
 
-mod deal;
+mod backstage;
+mod backstage_copies;
+mod denied_login;
 mod fixture;
 mod issue;
 mod issuer;
 mod judged;
-mod portal;
-mod portal_copies;
-mod trespass;
+mod round_robin;
 mod trial;
 
-pub use issue::{End, Issue, Kind, Secret};
+pub use issue::{CredentialKind, End, Issue, Secret};
 pub use judged::labels_of_argo_cd;
 
-use deal::Deal;
 use issuer::Issuer;
+use round_robin::Deal;
 
-pub use portal_copies::PortalCopies;
+pub use backstage_copies::BackstageCopies;
 
-use portal::PortalTrial;
+use backstage::BackstageTrial;
 use trial::Trial;
 
 /// The property.
 pub struct CredentialTypes;
 
-/// How one case uses its copy. Which copy that is follows from the case's number, so that a few cases meet every consumer.
+/// Use of a copy by one case. Which copy that is follows from the case's number, so that a few cases meet every consumer.
 #[derive(Debug, Clone)]
 pub struct Placement {
     /// The way in which its namespace asks for it.
@@ -68,7 +68,7 @@ pub struct Placement {
     /// The place where its consumer uses it, by its number among those that it is for.
     place: Pick,
     /// The login that must be denied, by its place among those that its consumer can try.
-    trespass: Pick,
+    denied_login: Pick,
 }
 
 /// What the cases of a slot live through.
@@ -76,18 +76,18 @@ pub struct Placement {
 pub struct Lives {
     /// One credential; two where the first case is that of Backstage, which needs both.
     issues: Vec<Issue>,
-    /// The copies of Backstage, by their targets' names.
-    portal: Option<PortalCopies>,
+    /// The copies of Backstage, by their distributions' names.
+    backstage: Option<BackstageCopies>,
 }
 
 /// Slots of which one has a case of Backstage: it takes a minute, and so there are few.
 const SLOTS_PER_PORTAL: u32 = 10;
 /// Which of them: a run of few cases has it as well.
 const PORTAL_SLOT: u32 = 0;
-/// How much later than what follows from it the death of a consumer may be known: of a container the engine tells.
+/// Time by which the death of a consumer may be known later than what follows from it: of a container the engine tells.
 const DEATH: Duration = Duration::from_secs(2);
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 4] = [
     Claim::new(
         4,
@@ -134,37 +134,38 @@ impl Property for CredentialTypes {
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Lives>> {
         if slot % SLOTS_PER_PORTAL == PORTAL_SLOT
-            && let Some((copies, sources)) = PortalCopies::of(model)
+            && let Some((copies, sources)) = BackstageCopies::of(model)
         {
             let [client, account] = sources.map(|source| issue::strategy(source, &model.sources[source].keys, true));
             let lives = (client?, account?).prop_map(move |(client, account)| Lives {
                 issues: vec![client.for_backstage(), account.for_backstage()],
-                portal: Some(copies.clone()),
+                backstage: Some(copies.clone()),
             });
             return Some(lives.boxed());
         }
         let source = Deal::of(model).turn_in(slot)?;
-        let targets = judged::consumed(model, source).into_iter().map(|choice| choice.target);
-        let with_names = judged::names_travel(model, source, targets);
+        let distributions = judged::consumed(model, source).into_iter().map(|choice| choice.distribution);
+        let with_names = judged::names_travel(model, source, distributions);
         let issue = issue::strategy(source, &model.sources[source].keys, with_names)?;
-        Some(issue.prop_map(|issue| Lives { issues: vec![issue], portal: None }).boxed())
+        Some(issue.prop_map(|issue| Lives { issues: vec![issue], backstage: None }).boxed())
     }
 
     fn case(&self, _model: &Model, _lives: &Lives) -> BoxedStrategy<Placement> {
-        (pick(), pick(), pick()).prop_map(|(way, place, trespass)| Placement { way, place, trespass }).boxed()
+        (pick(), pick(), pick()).prop_map(|(way, place, denied_login)| Placement { way, place, denied_login }).boxed()
     }
 
-    fn judges(&self, model: &Model, target: &Target) -> Judges {
-        let is_issued = |source: &&SourceRef| model.sources.get(*source).is_some_and(|of| Kind::of(&of.keys).is_some());
-        if !target.sources().iter().any(is_issued) {
+    fn judges(&self, model: &Model, distribution: &Distribution) -> Judges {
+        let is_issued =
+            |source: &&SourceRef| model.sources.get(*source).is_some_and(|of| CredentialKind::of(&of.keys).is_some());
+        if !distribution.sources().iter().any(is_issued) {
             return Judges::NotHere("nobody here issues what its source holds, by the names of its keys".to_owned());
         }
-        let uses = target.uses(&model.endpoints);
+        let uses = distribution.uses(&model.endpoints);
         if uses.is_empty() {
             return Judges::NotApplicable("no consumer is known that uses it".to_owned());
         }
         let absent = &model.absent_consumers;
-        let login = |used: Use<'_>| match (used.endpoints, used.consumer.among(absent)) {
+        let login = |used: Use<'_>| match (used.endpoints, used.consumer.available(absent)) {
             (Err(why), _) => (used.consumer, Err(why.to_string())),
             (Ok(_), Some(here)) => (here, Ok(())),
             (Ok(_), None) => (used.consumer, Err(absent.get(&used.consumer).cloned().unwrap_or_default())),
@@ -207,7 +208,7 @@ impl Property for CredentialTypes {
 
     fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let absent = env.model.absent_consumers.iter();
-        let unjudged = deal::not_judged(&env.model);
+        let unjudged = round_robin::not_judged(&env.model);
         absent
             .map(|(consumer, reason)| SkippedCheck {
                 weakens: vec![consumer.requirement()],
@@ -218,7 +219,7 @@ impl Property for CredentialTypes {
     }
 
     fn not_reached(&self, model: &Model, cases: u32) -> Vec<SkippedCheck> {
-        deal::not_reached(model, cases).iter().map(|(what, reason)| SkippedCheck::new(what, reason)).collect()
+        round_robin::not_reached(model, cases).iter().map(|(what, reason)| SkippedCheck::new(what, reason)).collect()
     }
 
     async fn run(
@@ -278,15 +279,15 @@ async fn live(
     let mut issues: Vec<&Issue> = lives.issues.iter().collect();
     issues.sort_by_key(|issue| &issue.source);
     let sources: Vec<&SourceRef> = issues.iter().map(|issue| &issue.source).collect();
-    let deal = Deal::of(&env.model);
+    let round_robin = Deal::of(&env.model);
     // Before the credentials, for which the slot may have to wait until others are done with their sources.
     let begun = cases.iter().map(|(id, placement)| {
-        let portal = lives.portal.as_ref().filter(|_| deal::is_first(*id));
-        let choice = deal.choice(*id, &sources);
+        let backstage = lives.backstage.as_ref().filter(|_| round_robin::is_first(*id));
+        let choice = round_robin.choice(*id, &sources);
         async move {
-            match (portal, choice) {
+            match (backstage, choice) {
                 (Some(copies), _) => {
-                    Ok(Subject::Portal(Box::new(PortalTrial::begin(env, consumers, *id, copies).await)))
+                    Ok(Subject::Backstage(Box::new(BackstageTrial::begin(env, consumers, *id, copies).await)))
                 }
                 (None, Some(choice)) => {
                     let issuer = choice.source;
@@ -371,11 +372,11 @@ enum Step {
     MustBeRefused,
 }
 
-/// What a case is about.
+/// Subject of a case.
 enum Subject<'a> {
     /// A copy, and which credential of the slot it is of.
     Copy(Box<Trial<'a>>, usize),
-    Portal(Box<PortalTrial<'a>>),
+    Backstage(Box<BackstageTrial<'a>>),
 }
 
 impl Subject<'_> {
@@ -390,7 +391,7 @@ impl Subject<'_> {
                     Step::MustBeRefused => trial.must_be_refused(issuer).await,
                 }
             }
-            Self::Portal(trial) => {
+            Self::Backstage(trial) => {
                 let issuers: Vec<&Issuer<'_>> = credentials.iter().map(|(_, issuer)| issuer).collect();
                 match step {
                     Step::Settle => trial.settle(&issuers).await,
@@ -405,7 +406,7 @@ impl Subject<'_> {
     async fn end(self) -> Observation {
         match self {
             Self::Copy(trial, _) => trial.end().await,
-            Self::Portal(trial) => trial.end().await,
+            Self::Backstage(trial) => trial.end().await,
         }
     }
 }

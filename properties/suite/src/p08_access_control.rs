@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use credence_core::id::{CaseId, PropertyId};
 use credence_core::labels::Labels;
-use credence_model::model::{Model, Target, expected_in};
+use credence_model::model::{Distribution, Model, expected_in};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::route::DeclaredRoute;
@@ -30,7 +30,7 @@ use proptest::strategy::BoxedStrategy;
 use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::events::Events;
-use crate::generate::{Asker, any_labels, askers};
+use crate::generate::{Recipient, any_labels, askers};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::stop::Stop;
@@ -38,15 +38,15 @@ use crate::testbed::TestBed;
 use crate::testbed::tenant::Rights;
 
 mod admitted;
-mod aim;
+mod attack_case;
 mod attempt;
 mod call;
-mod canary;
 mod error;
 mod further;
 mod judge;
 mod layers;
 mod not_tried;
+mod objective;
 mod objects;
 mod pending;
 mod reach;
@@ -54,14 +54,14 @@ mod reason;
 mod review;
 mod route;
 mod rules;
-mod stage;
+mod tracers;
 mod trial;
 pub mod unguarded;
 
+use attack_case::AttackCase;
 use further::Further;
 pub use reach::Kinds;
-use route::{Route, Trespass};
-use stage::Stage;
+use route::{AttackPath, Route};
 
 /// The property.
 pub struct AccessControl;
@@ -77,12 +77,12 @@ pub struct Attack {
     further: Further,
     /// Of the tenant's namespace.
     labels: Labels,
-    /// The neighbour, which is entitled to one target at least.
-    neighbour: Asker,
-    trespasses: Vec<Trespass>,
+    /// The neighbour, which is entitled to one distribution at least.
+    neighbour: Recipient,
+    trespasses: Vec<AttackPath>,
 }
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(
         5,
@@ -128,10 +128,10 @@ impl Property for AccessControl {
 
     fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Attack> {
         let labels = prop_oneof![1 => Just(Labels::new()), 3 => any_labels(model)];
-        let neighbour = askers(model).unwrap_or_else(|| Just(Asker::Labelled(Labels::new())).boxed());
+        let neighbour = askers(model).unwrap_or_else(|| Just(Recipient::Labelled(Labels::new())).boxed());
         let further =
             prop_oneof![4 => Just(Further::None), 1 => Just(Further::Namespaces), 1 => Just(Further::Platform)];
-        (select(Rights::ALL.to_vec()), further, labels, neighbour, vec(route::trespass(model), 1..=MOST))
+        (select(Rights::ALL.to_vec()), further, labels, neighbour, vec(route::attack_path(model), 1..=MOST))
             .prop_map(|(rights, further, labels, neighbour, trespasses)| Attack {
                 rights,
                 further,
@@ -146,8 +146,8 @@ impl Property for AccessControl {
             .boxed()
     }
 
-    fn judges(&self, _model: &Model, target: &Target) -> Judges {
-        Judges::by_askers(target)
+    fn judges(&self, _model: &Model, distribution: &Distribution) -> Judges {
+        Judges::by_askers(distribution)
     }
 
     fn is_telling(&self, model: &Model, (): &(), case: &Attack) -> bool {
@@ -183,18 +183,18 @@ impl Property for AccessControl {
     async fn run(&self, env: &Arc<TestBed>, kinds: &Kinds, (): &(), cases: &[(CaseId, Attack)]) -> Vec<Observation> {
         let mut observations = Vec::with_capacity(cases.len());
         for (id, attack) in cases {
-            let stage = Stage { env, kinds, id: *id, attack };
-            observations.push(stage::attack(stage).await.unwrap_or_else(Observation::from));
+            let attack_case = AttackCase { env, kinds, id: *id, attack };
+            observations.push(attack_case::attack(attack_case).await.unwrap_or_else(Observation::from));
         }
         observations
     }
 }
 
 impl Attack {
-    /// Whether the configuration has anything that one of the routes could be tried on.
+    /// True if the configuration has anything that one of the routes could be tried on.
     fn tries_something(&self, model: &Model) -> bool {
         self.trespasses
             .iter()
-            .any(|trespass| attempt::has_subject(model, self.rights, (&self.labels, &self.neighbour), trespass))
+            .any(|attack_path| attempt::has_subject(model, self.rights, (&self.labels, &self.neighbour), attack_path))
     }
 }

@@ -14,7 +14,7 @@ use credence_core::credential::Credential;
 use credence_core::id::{CaseId, PropertyId, agent};
 use credence_core::labels::Labels;
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target, expected_in};
+use credence_model::model::{Distribution, Model, expected_in};
 use credence_model::values::Values;
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
@@ -29,7 +29,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::fixture::{Fixture, FixtureError};
-use crate::generate::{self, Asker, askers};
+use crate::generate::{self, Recipient, askers};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::supplies::{Need, Supplies};
@@ -40,27 +40,27 @@ use crate::testbed::tenant::{Rights, Tenant};
 
 mod accounts;
 mod actions;
+mod audited_namespace;
 mod comparison;
 mod operation;
-mod scene;
 mod search;
 mod story;
 mod trail;
 
 use accounts::reader;
+use audited_namespace::AuditedNamespace;
 use comparison::compare;
 use operation::{Operation, operations};
-use scene::Scene;
 use story::Story;
 use trail::Fact;
 
 /// The property.
 pub struct Audit;
 
-/// How long a namespace may take to go, with what is in it; as in p03.
+/// Time that a namespace may take to go, with what is in it; as in p03.
 const DELETION: Duration = Duration::from_secs(130);
 
-/// How the copies of a case end.
+/// End of the copies of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// The namespace loses its labels.
@@ -71,7 +71,7 @@ pub enum End {
 
 /// New values for a source.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub struct AuditedChange {
     source: SourceRef,
     values: Values,
 }
@@ -80,17 +80,17 @@ pub struct Change {
 #[derive(Debug, Clone)]
 pub struct History {
     /// The namespace, by the labels that it is given or by its name.
-    labels: Asker,
+    labels: Recipient,
     rights: Rights,
     operations: Vec<Operation>,
     /// New values for a source of the copies, which the operator then has to update.
-    change: Option<Change>,
-    /// Whether the administrator deletes a copy, which then has to come back.
+    change: Option<AuditedChange>,
+    /// True if the administrator deletes a copy, which then has to come back.
     delete_copy: bool,
     end: End,
 }
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(
         1,
@@ -144,8 +144,8 @@ impl Property for Audit {
             .boxed()
     }
 
-    fn judges(&self, _model: &Model, target: &Target) -> Judges {
-        Judges::by_askers(target)
+    fn judges(&self, _model: &Model, distribution: &Distribution) -> Judges {
+        Judges::by_askers(distribution)
     }
 
     fn is_telling(&self, model: &Model, (): &(), case: &History) -> bool {
@@ -160,8 +160,12 @@ impl Property for Audit {
              can be told for get alone",
         );
         let mut skipped = vec![names.weakens(&CLAIMS[1..])];
-        let mut without =
-            env.model.targets.iter().flat_map(|target| &target.stores).filter(|store| reader(store).is_none());
+        let mut without = env
+            .model
+            .distributions
+            .iter()
+            .flat_map(|distribution| &distribution.stores)
+            .filter(|store| reader(store).is_none());
         if let Some(store) = without.next() {
             let what = format!("attribution of copies to reads through {}", store.name);
             let why = match &store.stand_in {
@@ -186,16 +190,17 @@ impl Property for Audit {
 }
 
 /// A namespace that gets copies, often by the labels of a copy that is updated, with new values for its source.
-fn labels_and_change(model: &Model) -> BoxedStrategy<(Asker, Option<Change>)> {
-    let any = askers(model).unwrap_or_else(|| Just(Asker::Labelled(Labels::new())).boxed());
-    let unchanged = any.prop_map(|asker| (asker, None)).boxed();
+fn labels_and_change(model: &Model) -> BoxedStrategy<(Recipient, Option<AuditedChange>)> {
+    let any = askers(model).unwrap_or_else(|| Just(Recipient::Labelled(Labels::new())).boxed());
+    let unchanged = any.prop_map(|recipient| (recipient, None)).boxed();
     let secrets = copied_sources(model).into_iter().filter(|source| source.is_secret());
     let changed = secrets.filter_map(|source| {
-        let updated = targets_of(model, source).into_iter().filter(|target| target.never_updates().is_none());
-        let ways: Vec<Asker> = updated.flat_map(Target::asking_labels).map(Asker::Labelled).collect();
+        let updated =
+            targets_of(model, source).into_iter().filter(|distribution| distribution.never_updates().is_none());
+        let ways: Vec<Recipient> = updated.flat_map(Distribution::opt_in_labels).map(Recipient::Labelled).collect();
         let values = generate::values_of(model, source, &model.sources.get(source)?.keys);
         let source = source.clone();
-        let change = values.prop_map(move |values| Some(Change { source: source.clone(), values }));
+        let change = values.prop_map(move |values| Some(AuditedChange { source: source.clone(), values }));
         (!ways.is_empty()).then(|| (select(ways), change).boxed())
     });
     let changed: Vec<_> = changed.collect();
@@ -219,35 +224,35 @@ impl Fixture for AuditLog {
 
 /// Carries a case out, and compares it with the log. An error is an end before there is anything to compare.
 async fn play(env: &Arc<TestBed>, log: &AuditLog, id: CaseId, history: &History) -> Result<Observation, Observation> {
-    let scene = Scene::find(env, id, &history.labels).await?;
+    let audited_namespace = AuditedNamespace::find(env, id, &history.labels).await?;
     let begin = log.end()?;
     let mark = env.sources.mark();
-    let mut recorder = env.observer.record(&scene.lease.name);
-    let tenant = Tenant::create(env, id, &scene.lease.name, history.rights).await?;
+    let mut recorder = env.observer.record(&audited_namespace.lease.name);
+    let tenant = Tenant::create(env, id, &audited_namespace.lease.name, history.rights).await?;
     let mut observation = Observation::of(Outcome::Held);
-    let outcome = live(env, id, history, &scene, &tenant, &mut observation).await;
+    let outcome = live(env, id, history, &audited_namespace, &tenant, &mut observation).await;
     let (people, deeds) = match outcome {
         Ok(lived) => lived,
         Err(ended) => {
-            scene.end(env, id, tenant).await?;
+            audited_namespace.end(env, id, tenant).await?;
             return Err(ended);
         }
     };
     let Deeds { mut facts, mut values } = deeds;
     facts.push(people.token());
     values.push(tenant.token.clone());
-    let expected = expected_in(&env.model, &scene.lease.name, &scene.labels);
-    let targets: Vec<Target> = expected.into_values().cloned().collect();
-    targets.iter().for_each(|target| observation.reach(target));
-    let (namespace, events) = (scene.lease.name.clone(), drain(&mut recorder));
+    let expected = expected_in(&env.model, &audited_namespace.lease.name, &audited_namespace.labels);
+    let distributions: Vec<Distribution> = expected.into_values().cloned().collect();
+    distributions.iter().for_each(|distribution| observation.reach(distribution));
+    let (namespace, events) = (audited_namespace.lease.name.clone(), drain(&mut recorder));
     values.extend(env.sources.values_since(&mark));
     let updated = history.change.as_ref().map(|change| change.source.clone());
-    let story = Story { namespace, facts, values, events, targets, updated };
+    let story = Story { namespace, facts, values, events, distributions, updated };
     let compared = compare(id, log, begin, story, &mut observation).await;
     // Only now: what the suite removes must not be there to explain what the log leaves out. A namespace that is gone has taken all
     // of it along, and cannot be given back.
-    if history.end == End::Unlabelled || scene.set.is_none() {
-        scene.end(env, id, tenant).await?;
+    if history.end == End::Unlabelled || audited_namespace.set.is_none() {
+        audited_namespace.end(env, id, tenant).await?;
     }
     observation.outcome = compared?;
     Ok(observation)
@@ -263,34 +268,35 @@ async fn live(
     env: &Arc<TestBed>,
     id: CaseId,
     history: &History,
-    scene: &Scene,
+    audited_namespace: &AuditedNamespace,
     tenant: &Tenant,
     observation: &mut Observation,
 ) -> Result<(actions::People, Deeds), Observation> {
-    let (client, namespace) = (env.client_for(id), &scene.lease.name);
-    let targets = expected_in(&env.model, namespace, &scene.labels);
-    if let Some(labels) = &scene.set {
+    let (client, namespace) = (env.client_for(id), &audited_namespace.lease.name);
+    let distributions = expected_in(&env.model, namespace, &audited_namespace.labels);
+    if let Some(labels) = &audited_namespace.set {
         namespaces::set_labels(&client, &agent(id), namespace, labels).await?;
     }
-    let made = wait::until(&env.observer, "the copies of the case", env.provisioning_bound(), |view| {
-        match targets.keys().find(|name| view.secret(namespace, name).is_none()) {
-            Some(name) => Progress::NotYet(format!("{name} does not exist")),
-            None => Progress::Done(()),
-        }
-    });
+    let made =
+        wait::until(&env.observer, "the copies of the case", env.provisioning_bound(), |view| {
+            match distributions.keys().find(|name| view.secret(namespace, name).is_none()) {
+                Some(name) => Progress::NotYet(format!("{name} does not exist")),
+                None => Progress::Done(()),
+            }
+        });
     made.await?;
     observation.add_context("copy made by the operator", 1);
-    let people = actions::People::new(env, id, tenant, targets.values().copied()).await?;
+    let people = actions::People::new(env, id, tenant, distributions.values().copied()).await?;
     let mut deeds = people.act(&history.operations, observation).await?;
     if let Some(change) = &history.change {
-        update(env, id, change, namespace, &targets).await?;
+        update(env, id, change, namespace, &distributions).await?;
         deeds.facts.push(people.change_of(&change.source));
         observation.add_context("source changed by the administrator", 1);
     }
-    let deleted: Vec<&String> = match &scene.set {
-        Some(_) => targets.keys().take(usize::from(history.delete_copy)).collect(),
+    let deleted: Vec<&String> = match &audited_namespace.set {
+        Some(_) => distributions.keys().take(usize::from(history.delete_copy)).collect(),
         // They were made before the log of this case begins.
-        None => targets.keys().collect(),
+        None => distributions.keys().collect(),
     };
     for name in deleted {
         let version = |view: &View<'_>| view.secret(namespace, name).map(|secret| secret.resource_version.clone());
@@ -304,7 +310,7 @@ async fn live(
             });
         again.await?;
     }
-    let Some(labels) = &scene.set else { return Ok((people, deeds)) };
+    let Some(labels) = &audited_namespace.set else { return Ok((people, deeds)) };
     match history.end {
         End::Unlabelled => {
             let removed: BTreeMap<&String, Option<&str>> = labels.keys().map(|key| (key, None)).collect();
@@ -317,7 +323,7 @@ async fn live(
         }
     }
     let gone = wait::until(&env.observer, "the copies gone", DELETION, |view| {
-        match targets.keys().find(|name| view.secret(namespace, name).is_some()) {
+        match distributions.keys().find(|name| view.secret(namespace, name).is_some()) {
             Some(name) => Progress::NotYet(format!("{name} is still there")),
             None => Progress::Done(()),
         }
@@ -330,27 +336,29 @@ async fn live(
 async fn update(
     env: &TestBed,
     id: CaseId,
-    Change { source, values }: &Change,
+    AuditedChange { source, values }: &AuditedChange,
     namespace: &str,
-    targets: &BTreeMap<String, &Target>,
+    distributions: &BTreeMap<String, &Distribution>,
 ) -> Result<(), Observation> {
     let Some(mut lease) = env.sources.rotate(source).await else {
         return Err(Observation::unknown(format!("there is no source {source}")));
     };
     lease.write(&env.client_for(id), &agent(id), values).await?;
-    for target in targets.values().filter(|target| is_updated(target, source)) {
-        let bound = env.propagation_bound(target).limit();
-        rotation::until_like(env, namespace, target, &(source, values), bound).await.map_err(|error| {
-            // Whether copies follow is for p01 to judge; without an update there is none to look for.
-            Observation::unknown(format!("no update to look for: {error}"))
-        })?;
+    for distribution in distributions.values().filter(|distribution| is_updated(distribution, source)) {
+        let bound = env.propagation_bound(distribution).limit();
+        rotation::until_copy_matches_source(env, namespace, distribution, &(source, values), bound).await.map_err(
+            |error| {
+                // Whether copies follow is for p01 to judge; without an update there is none to look for.
+                Observation::unknown(format!("no update to look for: {error}"))
+            },
+        )?;
     }
     Ok(())
 }
 
-/// Whether the operator writes a copy anew when `source` changes.
-fn is_updated(target: &Target, source: &SourceRef) -> bool {
-    target.never_updates().is_none() && target.sources().contains(source)
+/// True if the operator writes a copy anew when `source` changes.
+fn is_updated(distribution: &Distribution, source: &SourceRef) -> bool {
+    distribution.never_updates().is_none() && distribution.sources().contains(source)
 }
 
 fn drain(recorder: &mut UnboundedReceiver<SecretEvent>) -> Vec<SecretEvent> {

@@ -1,8 +1,8 @@
 //! p10: a changed policy changes access within the bound, by itself, in both directions.
 //!
 //! What is changed are selectors together with store conditions, the rights of a store, and admission policies. Most
-//! cases live on a copy of a target of the configuration with its stores (see [`subject`]), so that no other case is
-//! disturbed. The change is made in the place where the configuration keeps namespaces out (see [`regime`]): one that
+//! cases live on a copy of a distribution of the configuration with its stores (see [`subject`]), so that no other case is
+//! disturbed. The change is made in the place where the configuration keeps namespaces out (see [`enforcement_point`]): one that
 //! does so by store conditions alone is tested on these, and found, because External Secrets Operator asks them when it
 //! reads and never takes a copy away for them.
 
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use credence_core::id::{CaseId, PropertyId};
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict;
@@ -29,14 +29,14 @@ use crate::testbed::TestBed;
 use crate::testbed::namespaces::Lease;
 
 mod admission;
+mod enforcement_point;
 mod fixture;
 mod reach;
-mod regime;
 mod rights;
 mod subject;
 
+use enforcement_point::EnforcedPolicy;
 pub use fixture::PolicyChanges;
-use regime::Governed;
 use subject::{Allowed, Rights, Subject};
 
 /// The property.
@@ -50,15 +50,15 @@ const NO_LABEL: &str = "no label entitles a namespace of any name to it, and its
 
 /// The policy that the cases of a slot live through.
 #[derive(Debug, Clone)]
-pub struct Change {
-    /// The target whose policy it is, by name.
-    target: String,
-    kind: Kind,
+pub struct PolicyChange {
+    /// The distribution whose policy it is, by name.
+    distribution: String,
+    kind: ChangeKind,
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
-    /// Who is selected and admitted, stage by stage.
+enum ChangeKind {
+    /// Namespaces that are selected and admitted, stage by stage.
     Reach(Vec<Allowed>),
     /// The rights of its stores, by the way in which they are taken.
     Rights(Rights),
@@ -75,7 +75,7 @@ pub struct World {
     grants: Vec<Option<&'static str>>,
 }
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 1] = [Claim::new(
     5,
     5,
@@ -84,7 +84,7 @@ const CLAIMS: [Claim; 1] = [Claim::new(
 )];
 
 impl Property for PolicyUpdate {
-    type Shared = Change;
+    type Shared = PolicyChange;
     type Case = World;
     type Fixture = PolicyChanges;
 
@@ -105,22 +105,25 @@ impl Property for PolicyUpdate {
         product(Self::LANES, 3 * Self::CASES_PER_SLOT)
     }
 
-    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Change>> {
+    fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<PolicyChange>> {
         let slot = usize::try_from(slot).ok()?;
-        let targets: Vec<&Target> = model.targets.iter().filter(|target| Governed::of(target).is_some()).collect();
-        // Shifted in each round, so that every target meets every kind.
-        let turn = (slot + slot / 5).checked_rem(targets.len())?;
-        let target = targets[turn];
-        let name = target.name.clone();
+        let distributions: Vec<&Distribution> =
+            model.distributions.iter().filter(|distribution| EnforcedPolicy::of(distribution).is_some()).collect();
+        // Shifted in each round, so that every distribution meets every kind.
+        let turn = (slot + slot / 5).checked_rem(distributions.len())?;
+        let distribution = distributions[turn];
+        let name = distribution.name.clone();
         let kind = match slot % 5 {
-            1 if has_accounts(target) => select(vec![Rights::Unbound, Rights::Emptied]).prop_map(Kind::Rights).boxed(),
-            3 if !model.guards.is_empty() => (1..=2usize).prop_map(Kind::Admission).boxed(),
-            _ => stages().prop_map(Kind::Reach).boxed(),
+            1 if has_accounts(distribution) => {
+                select(vec![Rights::Unbound, Rights::Emptied]).prop_map(ChangeKind::Rights).boxed()
+            }
+            3 if !model.denying_bindings.is_empty() => (1..=2usize).prop_map(ChangeKind::Admission).boxed(),
+            _ => stages().prop_map(ChangeKind::Reach).boxed(),
         };
-        Some(kind.prop_map(move |kind| Change { target: name.clone(), kind }).boxed())
+        Some(kind.prop_map(move |kind| PolicyChange { distribution: name.clone(), kind }).boxed())
     }
 
-    fn case(&self, _model: &Model, _change: &Change) -> BoxedStrategy<World> {
+    fn case(&self, _model: &Model, _change: &PolicyChange) -> BoxedStrategy<World> {
         let grant = prop_oneof![1 => Just(None), 3 => select(GRANTS).prop_map(Some)];
         // One without the label always loses its copy when the policy begins to look at it.
         (pick(), vec(grant, 1..=2))
@@ -128,36 +131,39 @@ impl Property for PolicyUpdate {
             .boxed()
     }
 
-    fn judges(&self, _model: &Model, target: &Target) -> Judges {
-        match Governed::of(target) {
+    fn judges(&self, _model: &Model, distribution: &Distribution) -> Judges {
+        match EnforcedPolicy::of(distribution) {
             Some(_) => Judges::Copies,
             None => Judges::NotHere(NO_LABEL.to_owned()),
         }
     }
 
-    fn is_telling(&self, _model: &Model, change: &Change, case: &World) -> bool {
+    fn is_telling(&self, _model: &Model, change: &PolicyChange, case: &World) -> bool {
         match &change.kind {
-            Kind::Reach(stages) => stages.windows(2).any(|pair| pair[0] != pair[1]) && !case.grants.is_empty(),
-            Kind::Rights(_) => true,
-            Kind::Admission(flips) => *flips > 0,
+            ChangeKind::Reach(stages) => stages.windows(2).any(|pair| pair[0] != pair[1]) && !case.grants.is_empty(),
+            ChangeKind::Rights(_) => true,
+            ChangeKind::Admission(flips) => *flips > 0,
         }
     }
 
     fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let model = &env.model;
         let mut skipped = Vec::new();
-        if model.guards.is_empty() {
+        if model.denying_bindings.is_empty() {
             let why = "the configuration has no ValidatingAdmissionPolicyBinding that denies, of a policy on the \
                  creation of Secrets";
             skipped.push(SkippedCheck::new("changed admission policy", why).weakens(&CLAIMS));
         }
-        if !model.targets.iter().any(has_accounts) {
+        if !model.distributions.iter().any(has_accounts) {
             let why = "no store authenticates as a ServiceAccount of its own";
             skipped.push(SkippedCheck::new("changed rights of a store", why).weakens(&CLAIMS));
         }
-        let by_name = model.targets.iter().filter(|target| target.can_be_asked() && Governed::of(target).is_none());
-        skipped.extend(by_name.map(|target| {
-            SkippedCheck::new(format!("changed policy of who gets {}", target.secret), NO_LABEL).weakens(&CLAIMS)
+        let by_name = model
+            .distributions
+            .iter()
+            .filter(|distribution| distribution.can_be_selected() && EnforcedPolicy::of(distribution).is_none());
+        skipped.extend(by_name.map(|distribution| {
+            SkippedCheck::new(format!("changed policy of who gets {}", distribution.secret), NO_LABEL).weakens(&CLAIMS)
         }));
         skipped
     }
@@ -166,7 +172,7 @@ impl Property for PolicyUpdate {
         &self,
         env: &Arc<TestBed>,
         changes: &PolicyChanges,
-        change: &Change,
+        change: &PolicyChange,
         cases: &[(CaseId, World)],
     ) -> Vec<Observation> {
         let slot = play(Arc::clone(env), Arc::clone(&changes.admission), change.clone(), cases.to_vec());
@@ -175,9 +181,9 @@ impl Property for PolicyUpdate {
     }
 }
 
-/// Whether a store of the target has an account whose rights can be copied.
-fn has_accounts(target: &Target) -> bool {
-    target.stores.iter().any(|store| {
+/// True if a store of the distribution has an account whose rights can be copied.
+fn has_accounts(distribution: &Distribution) -> bool {
+    distribution.stores.iter().any(|store| {
         let provider = store.kubernetes.as_ref();
         provider.and_then(|provider| provider.service_account()?.namespace.as_ref()).is_some()
     })
@@ -193,37 +199,37 @@ fn stages() -> BoxedStrategy<Vec<Allowed>> {
 async fn play(
     env: Arc<TestBed>,
     admission: Arc<Mutex<()>>,
-    change: Change,
+    change: PolicyChange,
     cases: Vec<(CaseId, World)>,
 ) -> Vec<Observation> {
     let ended = |ended: Observation| vec![ended; cases.len()];
-    let target = env.model.targets.iter().find(|target| target.name == change.target);
-    let (Some(target), Some((first, _))) = (target, cases.first()) else {
-        return ended(Observation::unknown(format!("there is no target {}", change.target)));
+    let distribution = env.model.distributions.iter().find(|distribution| distribution.name == change.distribution);
+    let (Some(distribution), Some((first, _))) = (distribution, cases.first()) else {
+        return ended(Observation::unknown(format!("there is no target {}", change.distribution)));
     };
-    if let Kind::Admission(flips) = change.kind {
-        let seen = admission::play(&env, &admission, target, flips, &cases).await;
+    if let ChangeKind::Admission(flips) = change.kind {
+        let seen = admission::play(&env, &admission, distribution, flips, &cases).await;
         return give_back(&env, seen, &BTreeSet::from([admission::EXEMPT.to_owned()]));
     }
-    let Some(governed) = Governed::of(target) else {
-        return ended(Observation::unknown(format!("no label entitles to {}", target.name)));
+    let Some(enforced) = EnforcedPolicy::of(distribution) else {
+        return ended(Observation::unknown(format!("no label entitles to {}", distribution.name)));
     };
-    let subject = match Subject::create(&env, &env.client_for(*first), target, governed, first.index).await {
+    let subject = match Subject::create(&env, &env.client_for(*first), distribution, enforced, first.index).await {
         Ok(subject) => subject,
         Err(error) => return ended(error.into()),
     };
     let seen = match &change.kind {
-        Kind::Reach(stages) => reach::play(&env, &subject, stages, &cases).await,
-        Kind::Rights(revocation) => rights::play(&env, &subject, *revocation, &cases).await,
-        Kind::Admission(_) => Vec::new(),
+        ChangeKind::Reach(stages) => reach::play(&env, &subject, stages, &cases).await,
+        ChangeKind::Rights(revocation) => rights::play(&env, &subject, *revocation, &cases).await,
+        ChangeKind::Admission(_) => Vec::new(),
     };
     let removed = subject.remove(&env).await;
     let mut observations = give_back(&env, seen, &subject.label_keys());
-    observations.iter_mut().for_each(|observation| observation.reach(target));
+    observations.iter_mut().for_each(|observation| observation.reach(distribution));
     if let Err(error) = removed {
         let unknown = Observation::from(error).outcome;
         for observation in &mut observations {
-            observation.outcome = verdict::worse(observation.outcome.clone(), unknown.clone());
+            observation.outcome = observation.outcome.clone().max(unknown.clone());
         }
     }
     observations

@@ -13,7 +13,7 @@ use std::time::Duration;
 use credence_cluster::capability::Capability;
 use credence_core::id::{CaseId, PropertyId};
 use credence_core::text::chain;
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_model::values::World;
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
@@ -33,7 +33,7 @@ use crate::generate::{Pick, pick};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::stop::Stop;
-use crate::supplies::{Gates, Need};
+use crate::supplies::{FaultProxies, Need};
 use crate::testbed::TestBed;
 use crate::testbed::operator_resync::until_operator_sees_copies;
 
@@ -49,16 +49,16 @@ mod webhook;
 use breakage::{Broken, Leases};
 
 pub use fault::Fault;
-use fault::{Kind, Plan};
+use fault::{FaultKind, Plan};
 pub use fixture::Outages;
-use live::Live;
+use live::OutageCase;
 
 pub use scope::Scope;
 
 /// The property.
 pub struct Outage;
 
-/// How long an outage goes on at most after it has shown. A failed refresh comes back after 1, 2, 4 s and so on, so that
+/// Time that an outage goes on at most after it has shown. A failed refresh comes back after 1, 2, 4 s and so on, so that
 /// what follows an outage takes as long as the outage once more.
 const LONGEST: Duration = Duration::from_millis(1500);
 
@@ -68,16 +68,16 @@ const WEBHOOK_OUTAGE: &str = "outage of the webhook";
 /// What the cases of a slot live through.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// What fails.
+    /// The failure.
     scope: Scope,
-    /// Whether no other slot may run meanwhile.
+    /// True if no other slot may run meanwhile.
     alone: bool,
-    /// The targets whose copies feel it, by name.
-    targets: Vec<String>,
+    /// The distributions whose copies feel it, by name.
+    distributions: Vec<String>,
     /// The values at the beginning.
     initial: World,
     /// The values that arrive before the first outage.
-    twin: World,
+    control: World,
     /// The outages.
     episodes: Vec<Episode>,
 }
@@ -86,14 +86,14 @@ pub struct Scenario {
 #[derive(Debug, Clone)]
 pub struct Episode {
     fault: Fault,
-    /// How long it goes on after it has shown.
+    /// Time for which it goes on after it has shown.
     lasts: Duration,
     /// When the new values are written, after it has shown.
     rotates: Duration,
     values: World,
 }
 
-/// The namespaces of a case. Each has a target, by its place among those of the slot, and a way to ask.
+/// The namespaces of a case. Each has a distribution, by its place among those of the slot, and a way to ask.
 #[derive(Debug, Clone)]
 pub struct Population {
     /// Hold a copy before the first outage.
@@ -110,11 +110,11 @@ pub struct Move {
     place: (Pick, Pick),
     /// During which of the outages.
     outage: Pick,
-    /// How long after the outage has shown.
+    /// Time that after the outage has shown.
     after: Duration,
 }
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 1] = [Claim::new(
     1,
     5,
@@ -154,7 +154,7 @@ impl Property for Outage {
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Scenario>> {
-        let Plan { scope, alone, kinds, targets } = Plan::of(model, slot)?;
+        let Plan { scope, alone, kinds, distributions } = Plan::of(model, slot)?;
         let episodes: Vec<BoxedStrategy<Episode>> = kinds
             .into_iter()
             .map(|kind| {
@@ -164,12 +164,12 @@ impl Property for Outage {
             })
             .collect();
         let worlds = (scope.world(model), scope.world(model), episodes);
-        let scenario = worlds.prop_map(move |(initial, twin, episodes)| Scenario {
+        let scenario = worlds.prop_map(move |(initial, control, episodes)| Scenario {
             scope: scope.clone(),
             alone,
-            targets: targets.clone(),
+            distributions: distributions.clone(),
             initial,
-            twin,
+            control,
             episodes,
         });
         Some(scenario.boxed())
@@ -184,8 +184,8 @@ impl Property for Outage {
             .boxed()
     }
 
-    fn judges(&self, model: &Model, target: &Target) -> Judges {
-        match scope::untold(model, target) {
+    fn judges(&self, model: &Model, distribution: &Distribution) -> Judges {
+        match scope::untold(model, distribution) {
             None => Judges::Copies,
             Some(why) => Judges::NotHere(why.to_owned()),
         }
@@ -193,7 +193,7 @@ impl Property for Outage {
 
     fn is_telling(&self, _model: &Model, scenario: &Scenario, case: &Population) -> bool {
         // Each update must be one.
-        let worlds = [&scenario.initial, &scenario.twin].into_iter();
+        let worlds = [&scenario.initial, &scenario.control].into_iter();
         let worlds: Vec<&World> = worlds.chain(scenario.episodes.iter().map(|episode| &episode.values)).collect();
         !case.settled.is_empty() && worlds.windows(2).all(|pair| pair[0] != pair[1])
     }
@@ -202,15 +202,19 @@ impl Property for Outage {
         let model = &env.model;
         let mut skipped = Vec::new();
         let whole = Scope::whole(model);
-        if !whole.targets(model).into_iter().any(|target| Kind::RightsRevoked.concerns(model, target)) {
+        if !whole
+            .distributions(model)
+            .into_iter()
+            .any(|distribution| FaultKind::RightsRevoked.concerns(model, distribution))
+        {
             let why = "no store authenticates as a ServiceAccount of its own";
             skipped.push(SkippedCheck::new("revoked rights of a store", why).weakens(&CLAIMS));
         }
         skipped.extend(webhook::skipped(env).map(|why| SkippedCheck::new(WEBHOOK_OUTAGE, why)));
-        let left_out = model.targets.iter().filter(|target| target.can_be_asked());
-        skipped.extend(left_out.filter_map(|target| {
-            let why = scope::untold(model, target)?;
-            Some(SkippedCheck::new(format!("outages of what {} is made of", target.secret), why).weakens(&CLAIMS))
+        let left_out = model.distributions.iter().filter(|distribution| distribution.can_be_selected());
+        skipped.extend(left_out.filter_map(|distribution| {
+            let why = scope::untold(model, distribution)?;
+            Some(SkippedCheck::new(format!("outages of what {} is made of", distribution.secret), why).weakens(&CLAIMS))
         }));
         skipped
     }
@@ -236,7 +240,7 @@ impl Property for Outage {
         scenario: &Scenario,
         cases: &[(CaseId, Population)],
     ) -> Vec<Observation> {
-        let slot = play(Arc::clone(env), Arc::clone(&outages.gates), scenario.clone(), cases.to_vec());
+        let slot = play(Arc::clone(env), Arc::clone(&outages.proxies), scenario.clone(), cases.to_vec());
         let observations = outages.under_way.to_the_end(slot).await;
         observations.unwrap_or_else(|| vec![Observation::unknown("the slot panicked"); cases.len()])
     }
@@ -249,7 +253,7 @@ fn moment() -> BoxedStrategy<Duration> {
 /// Plays a scenario with all cases of a slot.
 async fn play(
     env: Arc<TestBed>,
-    gates: Arc<Gates>,
+    proxies: Arc<FaultProxies>,
     scenario: Scenario,
     cases: Vec<(CaseId, Population)>,
 ) -> Vec<Observation> {
@@ -268,18 +272,18 @@ async fn play(
     if let Err(error) = breakage::write(&env, &mut leases, &scenario.initial).await {
         return vec![Observation::unknown(chain(&error)); cases.len()];
     }
-    let settled = cases.iter().map(|(id, population)| Live::settle(&env, *id, &scenario, population));
+    let settled = cases.iter().map(|(id, population)| OutageCase::settle(&env, *id, &scenario, population));
     let mut live = join_all(settled).await;
-    match breakage::write(&env, &mut leases, &scenario.twin).await {
-        Ok(written) => drop(join_all(live.iter_mut().map(|live| live.arrive(&env, &scenario.twin, written))).await),
+    match breakage::write(&env, &mut leases, &scenario.control).await {
+        Ok(written) => drop(join_all(live.iter_mut().map(|live| live.arrive(&env, &scenario.control, written))).await),
         Err(error) => live.iter_mut().for_each(|live| live.give_up(&chain(&error))),
     }
-    let mut old = &scenario.twin;
+    let mut old = &scenario.control;
     for number in 0..scenario.episodes.len() {
-        if live.iter().all(Live::is_over) {
+        if live.iter().all(OutageCase::is_over) {
             break;
         }
-        if let Err(error) = outage(&env, &gates, &scenario, number, old, &mut leases, &mut live).await {
+        if let Err(error) = outage(&env, &proxies, &scenario, number, old, &mut leases, &mut live).await {
             let fault = scenario.episodes[number].fault;
             live.iter_mut().for_each(|live| live.give_up(&format!("{fault}: {}", chain(&error))));
         }
@@ -292,12 +296,12 @@ async fn play(
 /// One outage, from rest to rest.
 async fn outage(
     env: &Arc<TestBed>,
-    gates: &Arc<Gates>,
+    proxies: &Arc<FaultProxies>,
     scenario: &Scenario,
     number: usize,
     old: &World,
     leases: &mut Leases,
-    live: &mut [Live<'_>],
+    live: &mut [OutageCase<'_>],
 ) -> Result<(), breakage::BreakageError> {
     let (scope, episode, of) = (&scenario.scope, &scenario.episodes[number], scenario.episodes.len());
     let Episode { fault, lasts, rotates, values } = episode;
@@ -309,7 +313,7 @@ async fn outage(
     if overtaken {
         changes(env, number, of, episode, leases, live).await?;
     }
-    let broken = Broken::make(env, gates, scope, leases, fault).await?;
+    let broken = Broken::make(env, proxies, scope, leases, fault).await?;
     join_all(live.iter_mut().map(|live| live.feel(env, &broken, fault))).await;
     let changed = if overtaken {
         wait::pass(*lasts).await;
@@ -320,7 +324,7 @@ async fn outage(
         wait::pass_until(until).await;
         changed
     };
-    if env.observer.trouble().is_none() {
+    if env.observer.staleness().is_none() {
         live.iter_mut().for_each(|live| live.check(fault, old, values, updates));
     }
     let healed = broken.heal(env, scope, leases, values).await?;
@@ -343,7 +347,7 @@ async fn changes(
     of: usize,
     episode: &Episode,
     leases: &mut Leases,
-    live: &mut [Live<'_>],
+    live: &mut [OutageCase<'_>],
 ) -> Result<(), breakage::BreakageError> {
     let fault = episode.fault;
     let relabelled = join_all(live.iter_mut().map(|live| live.relabel(env, number, of, fault)));
@@ -362,7 +366,7 @@ mod tests {
     use std::path::Path;
 
     use credence_core::manifest::parse_documents;
-    use credence_model::config::Bundle;
+    use credence_model::config::Config;
 
     use super::*;
 
@@ -375,7 +379,7 @@ mod tests {
             let text = std::fs::read_to_string(&file).unwrap();
             parse_documents(&file, &text).unwrap()
         });
-        Model::derive(&Bundle::from_manifests(manifests.collect()).unwrap())
+        Model::derive(&Config::from_manifests(manifests.collect()).unwrap())
     }
 
     #[test]
@@ -386,7 +390,7 @@ mod tests {
             let mut runner = crate::generate::runner(7, "p11/slot", slot);
             let scenario = Outage.shared(&model, slot).unwrap().new_tree(&mut runner).unwrap().current();
             assert_eq!(scenario.episodes.len(), if scenario.alone { 3 } else { 2 }, "slot {slot}");
-            assert!(!scenario.targets.is_empty(), "slot {slot}");
+            assert!(!scenario.distributions.is_empty(), "slot {slot}");
             let case = Outage.case(&model, &scenario).new_tree(&mut runner).unwrap().current();
             assert!(Outage.is_telling(&model, &scenario, &case), "slot {slot}");
         }

@@ -3,7 +3,7 @@
 //! The cases of a slot live through one rotation of one source. Then the raw bytes of the source, of each copy and of every
 //! other Secret must have the envelope that the encryption configuration promises, and nothing that etcd holds may hold a
 //! value: no key of any kind, and no version that was written meanwhile and replaced or deleted since. A ConfigMap with a
-//! canary shows that the search finds what is there. All the while loopback is captured, on which two canaries in plain
+//! control shows that the search finds what is there. All the while loopback is captured, on which two controls in plain
 //! show that the capture works. In one slot of five the encryption key is rotated and all Secrets are written again.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use credence_core::credential::Credential;
 use credence_core::id::{CaseId, PropertyId, agent};
 use credence_core::leak_scan::{self, LeakScan, UNSEARCHABLE};
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, Outcome};
@@ -73,11 +73,11 @@ pub struct Episode {
 /// A copy that a case looks at.
 #[derive(Debug, Clone)]
 pub struct Copy {
-    target: Pick,
+    distribution: Pick,
     way: Pick,
 }
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 1] = [Claim::new(
     5,
     3,
@@ -120,11 +120,11 @@ impl Property for Encryption {
     }
 
     fn case(&self, _model: &Model, _episode: &Episode) -> BoxedStrategy<Copy> {
-        (pick(), pick()).prop_map(|(target, way)| Copy { target, way }).boxed()
+        (pick(), pick()).prop_map(|(distribution, way)| Copy { distribution, way }).boxed()
     }
 
-    fn judges(&self, model: &Model, target: &Target) -> Judges {
-        Judges::of_sources(model, target)
+    fn judges(&self, model: &Model, distribution: &Distribution) -> Judges {
+        Judges::of_sources(model, distribution)
     }
 
     fn is_telling(&self, _model: &Model, episode: &Episode, _case: &Copy) -> bool {
@@ -162,7 +162,7 @@ impl Property for Encryption {
         if let Some(wire) = wire {
             let (outcome, packets) = wire.judge().await;
             for observation in &mut observations {
-                observation.outcome = verdict::worse(observation.outcome.clone(), outcome.clone());
+                observation.outcome = observation.outcome.clone().max(outcome.clone());
             }
             // The packets are of the slot and not of a case; they are counted once.
             if let Some(first) = observations.first_mut() {
@@ -182,7 +182,7 @@ impl Episode {
 }
 
 /// A case with its namespace and its control.
-struct Live<'a> {
+struct EncryptionCase<'a> {
     id: CaseId,
     dependent: Dependent<'a>,
     control: Credential,
@@ -210,7 +210,7 @@ async fn live(
     let mut lease = rotation::begin(env, client, FIELD_MANAGER, &rotation.source, &rotation.initial).await?;
     let mut lives = Vec::with_capacity(cases.len());
     for (id, copy) in cases {
-        lives.push(Live::begin(env, *id, &rotation.source, copy).await?);
+        lives.push(EncryptionCase::begin(env, *id, &rotation.source, copy).await?);
     }
     follow(env, &mut lives, &rotation.of_source(&rotation.initial)).await;
     for step in &rotation.steps {
@@ -222,7 +222,7 @@ async fn live(
         // A configuration without keys has none to rotate; that it encrypts nothing is seen below.
         if encryption.envelope().map_err(Observation::unknown)?.has_key() {
             env.cluster.rotate_encryption_key(&name).await?;
-            env.until_in_sight().await?;
+            env.until_synced().await?;
             let rewritten = rewrite::all(&env.cluster.client).await?;
             for live in &mut lives {
                 live.observation.add_context("rotate encryption key", 1);
@@ -244,10 +244,10 @@ async fn live(
 }
 
 /// Waits until each case's copy has the `values`.
-async fn follow(env: &TestBed, lives: &mut [Live<'_>], values: &impl Known) {
+async fn follow(env: &TestBed, lives: &mut [EncryptionCase<'_>], values: &impl Known) {
     let arrivals = lives.iter_mut().map(|live| async move {
-        let bound = env.propagation_bound(live.dependent.target).limit();
-        if let Err(error) = live.dependent.until_faithful(env, values, bound).await
+        let bound = env.propagation_bound(live.dependent.distribution).limit();
+        if let Err(error) = live.dependent.until_matches_source(env, values, bound).await
             && live.observation.outcome == Outcome::Held
         {
             // What does not arrive is for p01 to find; what is not there cannot be looked at.
@@ -285,7 +285,7 @@ async fn judge(
     env: &TestBed,
     encryption: &EncryptionFile,
     episode: &Episode,
-    lives: &mut [Live<'_>],
+    lives: &mut [EncryptionCase<'_>],
     before: &Before,
 ) -> Result<(), Observation> {
     let etcd = Etcd::connect(&env.cluster.description.etcd, env.cluster.directory())?;
@@ -314,7 +314,7 @@ async fn judge(
     let key = |namespace: &str, name: &str| format!("{SECRETS}{namespace}/{name}");
     let source = &episode.rotation.source;
     for live in lives.iter_mut().filter(|live| live.observation.outcome == Outcome::Held) {
-        let copy = key(&live.dependent.namespace, &live.dependent.target.secret);
+        let copy = key(&live.dependent.namespace, &live.dependent.distribution.secret);
         let raw_source = source.is_secret().then(|| key(&source.namespace, &source.name));
         if let Some(missing) = raw_source.iter().chain([&copy]).find(|key| !stored.contains(*key)) {
             live.observation.outcome = Outcome::Unknown(format!("etcd holds nothing at {missing}"));
@@ -324,7 +324,7 @@ async fn judge(
             live.observation.count("raw source");
         }
         live.observation.count("raw copy");
-        live.observation.reach(live.dependent.target);
+        live.observation.reach(live.dependent.distribution);
         let control = format!("{CONFIG_MAPS}{}/{}", live.dependent.namespace, control_name(live.id));
         let found = etcd.with_prefix(&control).await?;
         let of_control = LeakScan::new([&live.control])?;
@@ -332,33 +332,37 @@ async fn judge(
         live.observation.outcome = match &everywhere {
             Err(why) => verdict::violated(why.clone()),
             Ok(()) if is_found => Outcome::Held,
-            Ok(()) => Outcome::Unknown(format!("the search does not find the canary that is at {control}")),
+            Ok(()) => Outcome::Unknown(format!("the search does not find the control that is at {control}")),
         };
     }
     Ok(())
 }
 
-/// The name of the ConfigMap whose canary must be found: several cases may share a namespace that is selected by name.
+/// The name of the ConfigMap whose control must be found: several cases may share a namespace that is selected by name.
 fn control_name(id: CaseId) -> String {
     format!("credence-control-{}", id.index)
 }
 
-impl<'a> Live<'a> {
+impl<'a> EncryptionCase<'a> {
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     async fn begin(
         env: &'a Arc<TestBed>,
         id: CaseId,
         source: &SourceRef,
         copy: &Copy,
-    ) -> Result<Live<'a>, Observation> {
+    ) -> Result<EncryptionCase<'a>, Observation> {
         let client = env.client_for(id);
-        let targets = targets_of(&env.model, source);
-        let dependent = Dependent::lease(env, &client, copy.target.of::<&Target>(&targets), copy.way).await?;
+        let distributions = targets_of(&env.model, source);
+        let dependent =
+            Dependent::lease(env, &client, copy.distribution.of::<&Distribution>(&distributions), copy.way).await?;
         dependent.ask(&client, id).await?;
         let control = Credential::random();
         let map = ConfigMap {
             metadata: ObjectMeta { name: Some(control_name(id)), ..ObjectMeta::default() },
-            data: Some(BTreeMap::from([("canary".to_owned(), String::from_utf8_lossy(control.expose()).into_owned())])),
+            data: Some(BTreeMap::from([(
+                "control".to_owned(),
+                String::from_utf8_lossy(control.expose()).into_owned(),
+            )])),
             ..ConfigMap::default()
         };
         let maps: Api<ConfigMap> = Api::namespaced(client, &dependent.namespace);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use credence_core::id::{CaseId, PropertyId, agent};
 use credence_core::labels::Labels;
-use credence_model::model::{ADMINISTRATORS, Model, Target, expected_in};
+use credence_model::model::{ADMINISTRATORS, Distribution, Model, expected_in};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::Outcome;
@@ -34,11 +34,11 @@ use crate::testbed::{HOLD, TestBed};
 
 mod attempt;
 mod change;
+mod copy_case;
 mod make;
-mod scene;
 
 use attempt::{Actor, Attempts, look_alikes};
-use scene::{Scene, explained};
+use copy_case::{CopyCase, explained};
 
 /// The property.
 pub struct ManualCopies;
@@ -47,13 +47,13 @@ pub struct ManualCopies;
 #[derive(Debug, Clone)]
 pub struct Intrusion {
     actor: Actor,
-    /// Whose copy is in question, by its place among the targets, and the way to ask for it.
-    target: (Pick, Pick),
+    /// Distribution whose copy is in question, by its place among the distributions, and the way to ask for it.
+    distribution: (Pick, Pick),
     attempts: Attempts,
     end: End,
 }
 
-/// How the namespace is cleaned.
+/// Cleaning of the namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// By taking its labels away.
@@ -63,7 +63,7 @@ pub enum End {
 }
 
 /// The namespace of a case.
-enum Place {
+enum CaseNamespace {
     /// Of the pool, with the labels that ask.
     Pooled(Lease, Labels),
     /// Made for this case, with the labels that ask.
@@ -83,7 +83,7 @@ enum SetUpError {
     CleanUp(#[from] kube::Error),
 }
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(1, 1, "a copy that somebody edits, deletes or replaces comes back as what its source holds"),
     Claim::new(
@@ -120,12 +120,12 @@ impl Property for ManualCopies {
     fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Intrusion> {
         let end = prop_oneof![4 => Just(End::Unlabelled), 1 => Just(End::Deleted)];
         (Actor::strategy(model.administrator_breaks_glass()), (pick(), pick()), Attempts::strategy(), end)
-            .prop_map(|(actor, target, attempts, end)| Intrusion { actor, target, attempts, end })
+            .prop_map(|(actor, distribution, attempts, end)| Intrusion { actor, distribution, attempts, end })
             .boxed()
     }
 
-    fn judges(&self, _model: &Model, target: &Target) -> Judges {
-        match is_askable(target) {
+    fn judges(&self, _model: &Model, distribution: &Distribution) -> Judges {
+        match is_askable(distribution) {
             true => Judges::Copies,
             false => Judges::NotHere("a namespace needs both a certain name and labels to get it".to_owned()),
         }
@@ -141,10 +141,12 @@ impl Property for ManualCopies {
             "admission sees one object at a time and cannot tell it from an ordinary Secret; who may read Secrets in a \
              namespace is a matter of RBAC",
         );
-        let nameless = askable(&env.model).into_iter().filter(|target| look_alikes(target).is_empty()).map(|target| {
-            let what = format!("a Secret like the copies of {}, under another name", target.name);
-            SkippedCheck::new(what, "its copies have no label, and their type is that of ordinary Secrets too")
-        });
+        let nameless = askable(&env.model).into_iter().filter(|distribution| look_alikes(distribution).is_empty()).map(
+            |distribution| {
+                let what = format!("a Secret like the copies of {}, under another name", distribution.name);
+                SkippedCheck::new(what, "its copies have no label, and their type is that of ordinary Secrets too")
+            },
+        );
         let administrator = env.model.administrator_breaks_glass().then(|| {
             SkippedCheck::new(
                 "copies made and changed by the administrator of the cluster",
@@ -163,29 +165,34 @@ impl Property for ManualCopies {
     }
 }
 
-/// The targets that some namespace can ask for, by labels or by its name alone.
-fn askable(model: &Model) -> Vec<&Target> {
-    model.targets.iter().filter(|target| is_askable(target)).collect()
+/// The distributions that some namespace can ask for, by labels or by its name alone.
+fn askable(model: &Model) -> Vec<&Distribution> {
+    model.distributions.iter().filter(|distribution| is_askable(distribution)).collect()
 }
 
-fn is_askable(target: &Target) -> bool {
-    !target.asking_labels().is_empty() || only_name(target).is_some()
+fn is_askable(distribution: &Distribution) -> bool {
+    !distribution.opt_in_labels().is_empty() || only_name(distribution).is_some()
 }
 
 /// A name that is enough to get a copy.
-fn only_name(target: &Target) -> Option<String> {
-    let (names, _) = target.named_ways().into_iter().find(|(_, labels)| labels.is_empty())?;
+fn only_name(distribution: &Distribution) -> Option<String> {
+    let (names, _) = distribution.named_ways().into_iter().find(|(_, labels)| labels.is_empty())?;
     names.into_iter().next()
 }
 
-impl Place {
-    async fn find(env: &TestBed, client: &Client, target: &Target, case: &Intrusion) -> Result<Self, NamespaceError> {
-        let ways = target.asking_labels();
+impl CaseNamespace {
+    async fn find(
+        env: &TestBed,
+        client: &Client,
+        distribution: &Distribution,
+        case: &Intrusion,
+    ) -> Result<Self, NamespaceError> {
+        let ways = distribution.opt_in_labels();
         if ways.is_empty() {
-            let name = only_name(target).unwrap_or_default();
+            let name = only_name(distribution).unwrap_or_default();
             return Ok(Self::Named(env.namespaces.lease_named(&name, &env.observer).await));
         }
-        let labels = case.target.1.of(&ways).clone();
+        let labels = case.distribution.1.of(&ways).clone();
         Ok(match case.end {
             End::Unlabelled => Self::Pooled(env.namespaces.lease(client).await?, labels),
             // One of the pool may carry finalizers of its past (eso#6677).
@@ -211,103 +218,114 @@ impl Place {
 
 async fn play(env: &Arc<TestBed>, id: CaseId, case: &Intrusion) -> Result<Observation, SetUpError> {
     let client = env.client_for(id);
-    let target = *case.target.0.of::<&Target>(&askable(&env.model));
-    let place = Place::find(env, &client, target, case).await?;
+    let distribution = *case.distribution.0.of::<&Distribution>(&askable(&env.model));
+    let place = CaseNamespace::find(env, &client, distribution, case).await?;
     let expected = expected_in(&env.model, place.name(), place.labels().unwrap_or(&Labels::new()));
-    let sources = env.sources.share(&expected.values().flat_map(|target| target.sources()).collect()).await;
+    let sources = env.sources.share(&expected.values().flat_map(|distribution| distribution.sources()).collect()).await;
     let tenant = match case.actor {
         Actor::Tenant(rights) => Some(Tenant::create(env, id, place.name(), rights).await?),
         Actor::Administrator => None,
     };
-    let mut scene = Scene {
+    let mut copy_case = CopyCase {
         env,
         id,
         namespace: place.name(),
-        target,
+        distribution,
         expected,
         sources: sources.to_values(),
         tenant,
         observation: Observation::of(Outcome::Held),
         made: Vec::new(),
     };
-    let mut outcome = intrude(&mut scene, case, place.labels()).await?;
+    let mut outcome = intrude(&mut copy_case, case, place.labels()).await?;
     // How the namespace is cleaned has nothing to do with values. One that is selected by its name belongs to others as
     // well, who may rotate only once nothing of the case is left in it.
-    let sources = matches!(place, Place::Named(_)).then_some(sources);
+    let sources = matches!(place, CaseNamespace::Named(_)).then_some(sources);
     if outcome == Outcome::Held {
-        outcome = clean(&mut scene, &place).await?;
+        outcome = clean(&mut copy_case, &place).await?;
     }
-    scene.clean_up().await?;
-    if outcome != Outcome::Held && matches!(place, Place::Named(_)) {
-        scene.mend().await?;
+    copy_case.clean_up().await?;
+    if outcome != Outcome::Held && matches!(place, CaseNamespace::Named(_)) {
+        copy_case.mend().await?;
     }
     drop(sources);
-    let Scene { tenant, mut observation, .. } = scene;
+    let CopyCase { tenant, mut observation, .. } = copy_case;
     if let Some(tenant) = tenant {
         tenant.remove(env, id).await?;
     }
     match place {
-        Place::Pooled(lease, labels) => {
+        CaseNamespace::Pooled(lease, labels) => {
             env.namespaces.give_back(env, lease, labels.into_keys().collect::<BTreeSet<_>>());
         }
-        Place::Fresh(name, _) => namespaces::delete(&client, &name).await?,
-        Place::Named(_) => {}
+        CaseNamespace::Fresh(name, _) => namespaces::delete(&client, &name).await?,
+        CaseNamespace::Named(_) => {}
     }
     observation.outcome = outcome;
-    observation.reach(target);
+    observation.reach(distribution);
     Ok(observation)
 }
 
 /// Makes the attempts, up to the first that was neither refused nor healed.
-async fn intrude(scene: &mut Scene<'_>, case: &Intrusion, labels: Option<&Labels>) -> Result<Outcome, NamespaceError> {
-    let twin = scene.ordinary().await;
-    if twin != Outcome::Held {
-        return Ok(twin);
+async fn intrude(
+    copy_case: &mut CopyCase<'_>,
+    case: &Intrusion,
+    labels: Option<&Labels>,
+) -> Result<Outcome, NamespaceError> {
+    let control = copy_case.ordinary().await;
+    if control != Outcome::Held {
+        return Ok(control);
     }
     let mut squatted = None;
     if let Some(labels) = labels {
         if let Some((maker, attempt)) = &case.attempts.before {
-            match scene.squat(*maker, attempt).await {
+            match copy_case.squat(*maker, attempt).await {
                 Ok(accepted) => squatted = accepted,
                 Err(outcome) => return Ok(outcome),
             }
         }
-        namespaces::set_labels(&scene.env.client_for(scene.id), &agent(scene.id), scene.namespace, labels).await?;
+        namespaces::set_labels(
+            &copy_case.env.client_for(copy_case.id),
+            &agent(copy_case.id),
+            copy_case.namespace,
+            labels,
+        )
+        .await?;
     }
-    let bound = scene.env.provisioning_bound();
-    let provided = wait::until(&scene.env.observer, "copies like their sources", bound, |view| {
-        scene.faithful(view).map_or_else(Progress::NotYet, Progress::Done)
+    let bound = copy_case.env.provisioning_bound();
+    let provided = wait::until(&copy_case.env.observer, "copies like their sources", bound, |view| {
+        copy_case.matches_source(view).map_or_else(Progress::NotYet, Progress::Done)
     });
     match (provided.await, squatted) {
-        (Ok(()), Some(_)) => scene.observation.count("take the name of a copy, healed"),
+        (Ok(()), Some(_)) => copy_case.observation.count("take the name of a copy, healed"),
         (Ok(()), None) => {}
         (Err(error), Some(who)) => return Ok(explained(&who, observation::failed(&error))),
         (Err(error), None) => return Ok(Outcome::Unknown(format!("no copy to touch: {error}"))),
     }
     for (number, attempt) in case.attempts.then.iter().enumerate() {
-        let outcome = scene.attempt(number, attempt).await;
+        let outcome = copy_case.attempt(number, attempt).await;
         if outcome != Outcome::Held {
             return Ok(outcome);
         }
     }
-    let held = wait::hold(&scene.env.observer, "copies like their sources", HOLD, |view| scene.faithful(view));
+    let held =
+        wait::hold(&copy_case.env.observer, "copies like their sources", HOLD, |view| copy_case.matches_source(view));
     Ok(held.await.map_or_else(|error| observation::failed(&error), |()| Outcome::Held))
 }
 
 /// Takes the labels away or deletes the namespace: nothing that was tried may keep a copy.
-async fn clean(scene: &mut Scene<'_>, place: &Place) -> Result<Outcome, NamespaceError> {
-    let (env, client) = (scene.env, scene.env.client_for(scene.id));
+async fn clean(copy_case: &mut CopyCase<'_>, place: &CaseNamespace) -> Result<Outcome, NamespaceError> {
+    let (env, client) = (copy_case.env, copy_case.env.client_for(copy_case.id));
     let (operation, outcome) = match place {
-        Place::Named(_) => return Ok(Outcome::Held),
-        Place::Fresh(name, labels) => ("delete namespace", deletion(env, &client, name, labels).await?),
-        Place::Pooled(lease, labels) => {
+        CaseNamespace::Named(_) => return Ok(Outcome::Held),
+        CaseNamespace::Fresh(name, labels) => ("delete namespace", deletion(env, &client, name, labels).await?),
+        CaseNamespace::Pooled(lease, labels) => {
             let none: BTreeMap<&String, Value> = labels.keys().map(|key| (key, Value::Null)).collect();
-            namespaces::set_labels(&client, &agent(scene.id), &lease.name, &none).await?;
+            namespaces::set_labels(&client, &agent(copy_case.id), &lease.name, &none).await?;
             let worlds = [(lease.name.as_str(), Expected::new())];
             let bound = env.provisioning_bound();
             ("remove label", settle(env, &worlds, bound, Past::Relabelled, &mut Vec::new()).await)
         }
     };
-    scene.observation.add_context(operation, 1);
+    copy_case.observation.add_context(operation, 1);
     Ok(explained("after all attempts", outcome))
 }

@@ -1,9 +1,9 @@
 //! p14: a format change serves old and new consumers throughout.
 //!
-//! A case takes a target of the configuration through a change of type, of key names, or of the host it is for. The
+//! A case takes a distribution of the configuration through a change of type, of key names, or of the host it is for. The
 //! documented way has two steps: the new form comes beside the old one, and when all consumers have moved, the old one
 //! goes. Every event of the copies is recorded, and the source is rotated on the way: each consumer must be served until
-//! the step that removes its form. The negative twin makes the same change in one step, in a namespace of its own, and the
+//! the step that removes its form. The negative control makes the same change in one step, in a namespace of its own, and the
 //! same check must see that consumers are no longer served. All this happens to ClusterExternalSecrets of the suite's own
 //! that are made of the configuration's manifests, so that the configuration stays as it is.
 
@@ -15,7 +15,7 @@ use std::time::Duration;
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, PropertyId};
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_model::overlay::COMPRESSED_SECONDS;
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
@@ -38,8 +38,8 @@ mod form;
 mod move_over;
 mod subject;
 
-use change::Change;
-use move_over::Live;
+use change::FormChange;
+use move_over::TransitionCase;
 pub use subject::Stores;
 
 /// The property.
@@ -48,17 +48,17 @@ pub struct Transition;
 /// Longest pause before a case takes its first step, and between two rotations: one compressed refresh interval.
 const LONGEST_PAUSE: Duration = Duration::from_secs(COMPRESSED_SECONDS);
 
-/// The change of one target, by its place among those of the source that can change, and its place among its changes.
+/// The change of one distribution, by its place among those of the source that can change, and its place among its changes.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    target: Pick,
+    distribution: Pick,
     change: Pick,
     one_step: OneStep,
     /// Pause before the first step.
     after: Duration,
 }
 
-/// How the negative twin changes the form.
+/// Change of form by the negative control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OneStep {
     /// Under the same name.
@@ -76,7 +76,7 @@ impl fmt::Display for OneStep {
     }
 }
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 1] = [Claim::new(
     3,
     5,
@@ -116,19 +116,19 @@ impl Property for Transition {
         let one_step = select(&[OneStep::InPlace, OneStep::InPlace, OneStep::Renamed][..]);
         let after = (0..=LONGEST_PAUSE.as_millis() as u64).prop_map(Duration::from_millis);
         (pick(), pick(), one_step, after)
-            .prop_map(|(target, change, one_step, after)| Plan { target, change, one_step, after })
+            .prop_map(|(distribution, change, one_step, after)| Plan { distribution, change, one_step, after })
             .boxed()
     }
 
-    fn judges(&self, model: &Model, target: &Target) -> Judges {
-        if target.stores.iter().any(|store| store.referent_account().is_some()) {
+    fn judges(&self, model: &Model, distribution: &Distribution) -> Judges {
+        if distribution.stores.iter().any(|store| store.referent_account().is_some()) {
             return Judges::NotHere(
                 "its store takes a ServiceAccount that namespaces of the run do not have".to_owned(),
             );
         }
-        match Change::all_of(target).is_empty() {
+        match FormChange::all_of(distribution).is_empty() {
             true => Judges::NotApplicable("it has no form that a change of type, keys or host applies to".to_owned()),
-            false => Judges::of_sources(model, target),
+            false => Judges::of_sources(model, distribution),
         }
     }
 
@@ -139,8 +139,8 @@ impl Property for Transition {
 
     fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
         let there: BTreeSet<String> =
-            env.model.targets.iter().flat_map(Change::all_of).map(|change| change.to_string()).collect();
-        let absent = Change::ALL.iter().map(ToString::to_string).filter(|change| !there.contains(change));
+            env.model.distributions.iter().flat_map(FormChange::all_of).map(|change| change.to_string()).collect();
+        let absent = FormChange::ALL.iter().map(ToString::to_string).filter(|change| !there.contains(change));
         let skipped = |change: String| {
             SkippedCheck::new(format!("a change of {change}"), "no target has a form that it applies to")
         };
@@ -160,7 +160,7 @@ impl Property for Transition {
             Ok(lease) => lease,
             Err(observation) => return vec![observation; cases.len()],
         };
-        let live = join_all(cases.iter().map(|(id, plan)| Live::settle(env, *id, rotation, plan))).await;
+        let live = join_all(cases.iter().map(|(id, plan)| TransitionCase::settle(env, *id, rotation, plan))).await;
         // The last rotation comes after every first step, so that both forms have to follow it.
         let (last, first) =
             rotation.steps.split_last().map_or((&[][..], &[][..]), |(last, first)| (std::slice::from_ref(last), first));
@@ -175,8 +175,11 @@ impl Property for Transition {
     }
 }
 
-/// The targets of a source whose form can change, each with its changes.
-fn changeable<'a>(model: &'a Model, source: &SourceRef) -> Vec<(&'a Target, Vec<Change>)> {
-    let targets = targets_of(model, source).into_iter();
-    targets.map(|target| (target, Change::all_of(target))).filter(|(_, changes)| !changes.is_empty()).collect()
+/// The distributions of a source whose form can change, each with its changes.
+fn changeable<'a>(model: &'a Model, source: &SourceRef) -> Vec<(&'a Distribution, Vec<FormChange>)> {
+    let distributions = targets_of(model, source).into_iter();
+    distributions
+        .map(|distribution| (distribution, FormChange::all_of(distribution)))
+        .filter(|(_, changes)| !changes.is_empty())
+        .collect()
 }

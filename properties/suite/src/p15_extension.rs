@@ -11,7 +11,7 @@ use std::sync::Arc;
 use credence_cluster::apply::{Applier, ApplyError};
 use credence_core::id::{CaseId, PropertyId};
 use credence_core::text::chain;
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{Outcome, Violation};
@@ -54,7 +54,7 @@ pub enum Part {
     Nothing,
 }
 
-/// What it proves of which requirement.
+/// Its claims on requirements.
 const CLAIMS: [Claim; 1] = [Claim::new(
     4,
     5,
@@ -65,7 +65,7 @@ const CLAIMS: [Claim; 1] = [Claim::new(
 impl Property for Extension {
     type Shared = Addition;
     type Case = Part;
-    /// What p08 needs for its cases; the other three need nothing.
+    /// Needs of p08 for its cases; the other three need nothing.
     type Fixture = Kinds;
 
     const META: PropertyMeta = PropertyMeta {
@@ -112,7 +112,7 @@ impl Property for Extension {
         }
     }
 
-    fn judges(&self, _model: &Model, _target: &Target) -> Judges {
+    fn judges(&self, _model: &Model, _target: &Distribution) -> Judges {
         Judges::NotApplicable("it is about credentials that the configuration does not have yet".to_owned())
     }
 
@@ -147,7 +147,7 @@ impl Property for Extension {
         // Namespaces are given back by taking the labels away, which only means something while the credential is there.
         extended.settle().await;
         if let Err(error) = installed.remove().await {
-            env.namespaces.leave_behind(Violation { reason: chain(&error), known: None });
+            env.namespaces.add_orphan(Violation { reason: chain(&error), known: None });
         }
         observations
     }

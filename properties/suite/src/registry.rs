@@ -121,8 +121,8 @@ mod tests {
     #[test]
     fn a_copy_that_nobody_gets_is_no_matter_of_any_property() {
         let mut model = reference();
-        model.targets.truncate(1);
-        model.targets[0].selection = NamespaceSelection::default();
+        model.distributions.truncate(1);
+        model.distributions[0].selection = NamespaceSelection::default();
         for property in PROPERTIES {
             let declared = property.declared(&model);
             assert_eq!(declared[0].scope, Scope::NotApplicable(NOBODY.to_owned()), "{}", property.meta().id);

@@ -16,7 +16,7 @@ pub struct Shares {
     pub policies: PolicyUse,
 }
 
-/// How much of the cluster a property sees or changes.
+/// Part of the cluster that a property sees or changes.
 #[derive(Debug, Clone, Copy)]
 pub enum ClusterUse {
     /// Namespaces and objects of its own, and what concerns them alone.
@@ -27,7 +27,7 @@ pub enum ClusterUse {
     All,
 }
 
-/// What a property needs of the sources.
+/// Needs of a property of the sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceUse {
     /// That they are there. It looks at names and types of copies, or knows every value that a source had.
@@ -40,7 +40,7 @@ pub enum SourceUse {
     Rotated,
 }
 
-/// What a property needs of the admission policies.
+/// Needs of a property of the admission policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyUse {
     /// Nothing that they refuse is a part of its claim.
@@ -52,7 +52,7 @@ pub enum PolicyUse {
 }
 
 impl Shares {
-    /// Whether two properties could falsify, or explain falsely, what the other one claims.
+    /// True if two properties could falsify, or explain falsely, what the other one claims.
     fn conflict_with(&self, other: &Self) -> bool {
         let either = |test: fn(&Self, &Self) -> bool| test(self, other) || test(other, self);
         either(|one, _| matches!(one.cluster, ClusterUse::All))
@@ -60,12 +60,12 @@ impl Shares {
             || either(|one, other| one.sources == SourceUse::AllKept && other.sources == SourceUse::Rotated)
     }
 
-    /// Whether a slot sees or changes more of the cluster than the others of its property.
+    /// True if a slot sees or changes more of the cluster than the others of its property.
     pub(crate) fn is_alone(&self, slot: u32) -> bool {
         matches!(self.cluster, ClusterUse::OwnExceptIn(picks) if picks(slot))
     }
 
-    /// Whether none of its slots can have neighbours.
+    /// True if none of its slots can have neighbours.
     pub(crate) fn needs_all(&self) -> bool {
         matches!(self.cluster, ClusterUse::All)
     }
@@ -83,12 +83,12 @@ pub struct Participant {
     pub shares: Shares,
     /// Its namespaces that change at once at most, of all its lanes.
     pub namespaces: u32,
-    /// Whether it begins before all others that could begin as well.
+    /// True if it begins before all others that could begin as well.
     pub first: bool,
 }
 
 impl Participant {
-    /// Whether it can run beside these: it conflicts with none, and there is room for it.
+    /// True if it can run beside these: it conflicts with none, and there is room for it.
     fn fits_beside<'a>(&self, others: impl Iterator<Item = &'a Self>) -> bool {
         let mut namespaces = 0_u32;
         for other in others {
@@ -160,12 +160,12 @@ impl Schedule {
         self.all[number].1 = State::Ended;
     }
 
-    /// Whether all are over.
+    /// True if all are over.
     pub(crate) fn is_over(&self) -> bool {
         self.all.iter().all(|(_, state)| *state == State::Ended)
     }
 
-    /// Whether this one may do now what needs the cluster for itself.
+    /// True if this one may do now what needs the cluster for itself.
     pub(crate) fn is_alone(&self, number: usize) -> bool {
         self.all[number].1 == State::Alone
     }

@@ -17,7 +17,7 @@ use credence_core::id::PropertyId;
 use credence_core::left_out::LeftOut;
 use credence_core::overlay_field::OverlayField;
 use credence_model::applied;
-use credence_model::config::{Bundle, SourceRef};
+use credence_model::config::{self, SourceRef};
 use credence_model::model::Model;
 use credence_model::overlay::{self, Server, StandInServer};
 use credence_model::values::Values;
@@ -45,11 +45,11 @@ use crate::p07_credential_types::labels_of_argo_cd;
 use crate::registry::PROPERTIES;
 use crate::reports::{self, Written};
 use crate::stop::Stop;
-use crate::supplies::{ConsumerSupply, Gates, Need, Supplies};
+use crate::supplies::{ConsumerSupply, FaultProxies, Need, Supplies};
 use crate::testbed::namespaces::Namespaces;
 use crate::testbed::sources::SourceError;
 use crate::testbed::stores::Backends;
-use crate::testbed::{TestBed, deploy, leftovers};
+use crate::testbed::{TestBed, cleanup, deploy};
 use crate::{generate, side_by_side};
 
 mod cluster;
@@ -57,9 +57,9 @@ mod inputs;
 mod kind;
 mod name;
 
-use cluster::{attach, open_gates, stand_in};
+use cluster::{attach, open_proxies, stand_in};
 use inputs::{control_plane, digest, endpoints, replay_flags};
-use kind::{Kind, find_engine};
+use kind::{KindInputs, find_engine};
 use name::run_name;
 
 /// What `--cluster auto` takes, what it goes without, and why.
@@ -116,7 +116,7 @@ impl Session {
         .await?;
         // Faults of the configuration and of the intent are told before anything is obtained or started.
         let intent = load::intent(options.config.as_deref(), options.intent.as_deref()).await?;
-        let written = load::understand(&Bundle::from_manifests(manifests.clone())?, intent.as_ref())?;
+        let written = load::understand(&config::Config::from_manifests(manifests.clone())?, intent.as_ref())?;
         let digest = digest(&manifests);
         let endpoints = endpoints(&options, run.path()).await?.intending(&written.endpoints);
         if let Some(given) = options.components.kargo.as_ref().filter(|_| needs(&options, Need::Consumers)) {
@@ -148,7 +148,7 @@ impl Session {
         let programs = supply::obtain(&options.components, &parts, progress).await?;
         let assets = supply::external_secrets_assets(&options.components).await?;
         let kind = match engine {
-            Some(engine) => Some(Kind::obtain(engine, &options, events.as_ref()).await?),
+            Some(engine) => Some(KindInputs::obtain(engine, &options, events.as_ref()).await?),
             None => None,
         };
         phases.push(timer.finish());
@@ -174,33 +174,33 @@ impl Session {
 
         let timer = PhaseTimer::begin(events.as_ref(), "deploy");
         let stand_in = stand_in(&cluster, &manifests).await?;
-        let gates = match needs(&options, Need::StoreProxies) {
-            true => open_gates(&cluster, &manifests, stand_in.as_deref()).await?,
-            false => Gates::new(),
+        let proxies = match needs(&options, Need::StoreProxies) {
+            true => open_proxies(&cluster, &manifests, stand_in.as_deref()).await?,
+            false => FaultProxies::new(),
         };
         let server = Server {
             url: cluster.description.url_for_operator.clone(),
-            gates: gates.iter().map(|(store, gate)| (store.clone(), gate.url())).collect(),
+            proxies: proxies.iter().map(|(store, proxy)| (store.clone(), proxy.url())).collect(),
             stand_in: stand_in
                 .as_ref()
                 .map(|server| StandInServer { url: server.url(), certificate: server.authority().certificate() }),
         };
         let mut overlay = overlay::apply(&mut manifests, &server, options.time);
         overlay.extend(overlay::apply_identities(&mut manifests, &written.intended.identities, &operator::user()));
-        let model = Model::derive(&Bundle::from_manifests(manifests.clone())?).intending(written.intended);
+        let model = Model::derive(&config::Config::from_manifests(manifests.clone())?).intending(written.intended);
         let (model, unreadable) = model.readable();
         applied::replace_values(&mut manifests);
         let deployed = async {
-            let mut leftovers = 0;
+            let mut removed = 0;
             if lock.is_some() {
                 deploy::remove_previous(&cluster).await?;
-                leftovers = leftovers::sweep(&cluster.client).await?;
+                removed = cleanup::sweep(&cluster.client).await?;
             }
             let mut notes = deploy::deploy(&cluster, &manifests, &model.source_namespaces(), &model.assumed).await?;
-            if leftovers > 0 {
-                notes.push(format!("removed {leftovers} objects that an earlier run left"));
+            if removed > 0 {
+                notes.push(format!("removed {removed} objects that an earlier run left"));
             }
-            let observer = Observer::start(&cluster.client).await?.excusing(cluster.standstill());
+            let observer = Observer::start(&cluster.client).await?.excluding(cluster.paused_time());
             let labels = BTreeMap::from([(RUN_LABEL.to_owned(), name.clone())]);
             let observer = observer.fenced(&cluster.client, &format!("credence-{name}-fence"), &labels).await?;
             Ok::<_, RunError>((notes, observer))
@@ -217,14 +217,14 @@ impl Session {
         let backends = stand_in.into_iter().fold(Backends::default(), Backends::standing_in);
         let mut env = TestBed::new(cluster, observer, model, Namespaces::new(&name), backends);
         env.templates = Some(TemplateEngine::new(programs.path(Part::Esoctl), &template_directory));
-        env.model.untouchable = env.cluster.supports(Capability::Outages).err().map(str::to_owned);
+        env.model.outages_unsupported = env.cluster.supports(Capability::Outages).err().map(str::to_owned);
         let own_directory = own_directory.map(Arc::new);
         let consumers = needs(&options, Need::Consumers).then(|| {
             let labels = labels_of_argo_cd(&env.model, &endpoints);
             let preparation = Preparation::new(&options.components, endpoints, Arc::clone(events) as _);
             ConsumerSupply::new(preparation.with_argo_cd_labels(labels), own_directory.clone())
         });
-        let supplies = Arc::new(Supplies { control_plane, gates: Arc::new(gates), consumers });
+        let supplies = Arc::new(Supplies { control_plane, proxies: Arc::new(proxies), consumers });
         let env = Arc::new(env);
         env.namespaces.create_selected_by_name(&env).await?;
         write_sources(&env, options.seed).await?;
@@ -352,10 +352,10 @@ impl Session {
         }
         env.settle().await;
         let mut properties = self.properties;
-        let (left, mut doubts) = (env.namespaces.left_behind(), env.namespaces.doubts());
+        let (left, mut inconclusive) = (env.namespaces.orphans(), env.namespaces.inconclusive());
         if env.cluster.lost().is_some() {
             // Nothing could be cleaned any more, and every verdict says so already.
-            doubts.clear();
+            inconclusive.clear();
         }
         for reason in left.iter().map(|left| &left.reason) {
             events.note(&format!("left behind by the system under test: {reason}"));
@@ -364,7 +364,7 @@ impl Session {
         let judges = properties.iter_mut().filter(|property| property.verdict != Verdict::Skipped);
         if let Some(judge) = judges.max_by_key(|property| property.id == LabelDistribution::META.id) {
             left.iter().for_each(|left| judge.add_violation(left));
-            doubts.iter().for_each(|why| judge.add_doubt(why));
+            inconclusive.iter().for_each(|why| judge.add_inconclusive(why));
         }
         let mut phases = self.phases;
         phases.extend(fixtures.iter().filter_map(|fixture| fixture.phase()));
@@ -416,7 +416,7 @@ impl Session {
     }
 }
 
-/// Whether a property that is to run needs it.
+/// True if a property that is to run needs it.
 fn needs(options: &Options, need: Need) -> bool {
     PROPERTIES.iter().any(|property| options.wants(property.meta().id) && property.needs().contains(&need))
 }

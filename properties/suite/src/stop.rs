@@ -18,7 +18,7 @@ impl Stop {
         self.0.send_replace(true);
     }
 
-    /// Whether that was asked for.
+    /// True if that was asked for.
     pub fn is_requested(&self) -> bool {
         *self.0.borrow()
     }

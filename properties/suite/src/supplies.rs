@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use credence_cluster::cluster::ControlPlaneFiles;
-use credence_cluster::faults::proxy::Gate;
+use credence_cluster::faults::proxy::FaultProxy;
 use credence_consumers::running::{self, Consumers, Preparation, Setup, Site, StartError};
 use credence_programs::run_dir::RunDir;
 use tokio::sync::OnceCell;
@@ -15,7 +15,7 @@ use crate::testbed::TestBed;
 const NO_CONTROL_PLANE: &str = "the configuration has no directory control-plane with audit-policy.yaml and \
      encryption-config.yaml; pass theirs with --control-plane DIR";
 
-/// What a property needs beside the test bed.
+/// Needs of a property beside the test bed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Audit policy and encryption as part of the configuration under test. Without them, the property is skipped.
@@ -27,14 +27,14 @@ pub enum Need {
 }
 
 /// The fault proxies, by store.
-pub type Gates = BTreeMap<String, Gate>;
+pub type FaultProxies = BTreeMap<String, FaultProxy>;
 
 /// What a run has for those that [need](Need) it.
 pub struct Supplies {
     /// Audit policy and encryption, if they belong to the configuration under test.
     pub control_plane: Option<ControlPlaneFiles>,
     /// The fault proxies; none unless a property needs them.
-    pub gates: Arc<Gates>,
+    pub proxies: Arc<FaultProxies>,
     /// The consumers; none unless a property needs them.
     pub consumers: Option<ConsumerSupply>,
 }
@@ -71,7 +71,7 @@ pub struct ConsumerSupply {
 struct Obtained {
     /// The same test bed, with those absent from its model that could not be had, each with the reason.
     bed: Arc<TestBed>,
-    /// What the others are started from.
+    /// Inputs from which the others are started.
     setup: Option<Setup>,
 }
 
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     fn supplies(control_plane: Option<ControlPlaneFiles>) -> Supplies {
-        Supplies { control_plane, gates: Arc::default(), consumers: None }
+        Supplies { control_plane, proxies: Arc::default(), consumers: None }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use credence_cluster::cluster::Cluster;
 use credence_cluster::operator;
 use credence_core::id::{CaseId, agent};
-use credence_model::model::{Bound, Model, Tampering, Target};
+use credence_model::model::{Bound, Distribution, Model, Tampering};
 use credence_programs::esoctl::TemplateEngine;
 use credence_watch::observer::Observer;
 use credence_watch::wait::{self, Progress, WaitError};
@@ -23,10 +23,10 @@ use crate::testbed::stores::Backends;
 
 pub(crate) mod background;
 pub mod bindings;
+pub mod cleanup;
 pub mod denial;
 pub mod deploy;
 pub mod known_bugs;
-pub mod leftovers;
 pub mod namespaces;
 pub mod operator_resync;
 pub mod rotation;
@@ -35,16 +35,16 @@ pub mod sources;
 pub mod stores;
 pub mod tenant;
 
-/// How long nothing may change before an absence is believed, after the case's positive twin has been served.
+/// Time for which nothing may change before an absence is believed, after the case's positive control has been served.
 ///
 /// ESO handles each event of a namespace in one pass over all namespaces of a ClusterExternalSecret, so the pass
-/// that served the twin has seen the namespace that must stay empty; the window covers what follows that pass.
+/// that served the control has seen the namespace that must stay empty; the window covers what follows that pass.
 pub const HOLD: Duration = Duration::from_millis(300);
 
-/// How long the watches may take to see again, which they try every half second.
+/// Time that the watches may take to see again, which they try every half second.
 const SIGHT: Duration = Duration::from_secs(30);
-/// How often is asked.
-const EVERY: Duration = Duration::from_millis(50);
+/// Time between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Namespaces that every bound allows for, with the clean-up of the cases before.
 const BUSY: u32 = MOST_NAMESPACES;
@@ -57,7 +57,7 @@ pub struct TestBed {
     pub cluster: Arc<Cluster>,
     /// What is seen of it.
     pub observer: Arc<Observer>,
-    /// What the configuration asks for.
+    /// Demands of the configuration.
     pub model: Model,
     /// The sources and their leases.
     pub sources: Sources,
@@ -99,9 +99,9 @@ impl TestBed {
     ///
     /// # Errors
     /// When they stay blind.
-    pub async fn until_in_sight(&self) -> Result<(), WaitError> {
-        wait::poll("the watches see the cluster again", SIGHT, EVERY, || async {
-            self.observer.trouble().map_or(Progress::Done(()), Progress::NotYet)
+    pub async fn until_synced(&self) -> Result<(), WaitError> {
+        wait::poll("the watches see the cluster again", SIGHT, POLL_INTERVAL, || async {
+            self.observer.staleness().map_or(Progress::Done(()), Progress::NotYet)
         })
         .await
     }
@@ -111,7 +111,7 @@ impl TestBed {
         self.cluster.client_as(&agent(case))
     }
 
-    /// How soon a change of labels must show when as many namespaces change as ask one ClusterExternalSecret at once.
+    /// Time within which a change of labels must show when as many namespaces change as ask one ClusterExternalSecret at once.
     pub fn provisioning_bound(&self) -> Duration {
         Model::provisioning_bound(BUSY)
     }
@@ -122,18 +122,18 @@ impl TestBed {
         Model::provisioning_bound(BUSY.max(namespaces))
     }
 
-    /// How soon an update must reach the copies of `target`, among as many dependents as there are at once.
-    pub fn propagation_bound(&self, target: &Target) -> Bound {
-        self.model.propagation_bound(target, BUSY, WORKERS)
+    /// Time within which an update must reach the copies of `distribution`, among as many dependents as there are at once.
+    pub fn propagation_bound(&self, distribution: &Distribution) -> Bound {
+        self.model.propagation_bound(distribution, BUSY, WORKERS)
     }
 
-    /// How soon a copy of `target` must be what it was after it was changed by hand.
-    pub fn healing_bound(&self, target: &Target, tampering: Tampering) -> Bound {
-        self.model.healing_bound(target, tampering, BUSY, WORKERS)
+    /// Time within which a copy of `distribution` must be what it was after it was changed by hand.
+    pub fn healing_bound(&self, distribution: &Distribution, tampering: Tampering) -> Bound {
+        self.model.healing_bound(distribution, tampering, BUSY, WORKERS)
     }
 
-    /// How soon after an outage that lasted for `outage` the copies of `target` must follow their source again.
-    pub fn recovery_bound(&self, target: &Target, outage: Duration) -> Bound {
-        self.model.recovery_bound(target, outage, BUSY, WORKERS)
+    /// Time after an outage that lasted for `outage` within which the copies of `distribution` must follow their source again.
+    pub fn recovery_bound(&self, distribution: &Distribution, outage: Duration) -> Bound {
+        self.model.recovery_bound(distribution, outage, BUSY, WORKERS)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use credence_model::overlay::Time;
 use credence_programs::configuration::Parameters;
 use credence_programs::dirs;
-use credence_programs::supply::{self, Given};
+use credence_programs::supply::{self, UserKargo};
 use credence_suite::options::{CASES, ClusterKind, Keep, LANES, Options};
 
 /// Options of a run of all properties on the reference configuration, with reports in `out`.
@@ -45,7 +45,7 @@ pub(crate) fn options(out: &Path) -> Options {
 }
 
 /// Kargo, if the same variables name it that name it to the command.
-fn given_kargo() -> Option<Given> {
+fn given_kargo() -> Option<UserKargo> {
     let path = |name: &str| std::env::var_os(name).map(Into::into);
-    Some(Given { program: path("CREDENCE_KARGO")?, chart: path("CREDENCE_KARGO_CHART")? })
+    Some(UserKargo { program: path("CREDENCE_KARGO")?, chart: path("CREDENCE_KARGO_CHART")? })
 }

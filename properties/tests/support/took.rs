@@ -1,4 +1,4 @@
-//! How long each trial took: said where it ends, and again at the end of the test program, the slowest first.
+//! Time that each trial took: said where it ends, and again at the end of the test program, the slowest first.
 //!
 //! The lines at the end begin with `took` and name the test program, so that they can be picked from the output of many.
 

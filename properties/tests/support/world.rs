@@ -10,8 +10,8 @@ use credence_cluster::apply::Applier;
 use credence_cluster::cluster::{Cluster, ControlPlaneFiles};
 use credence_core::manifest::{Manifest, parse_documents};
 use credence_core::text::chain;
-use credence_model::config::{Bundle, SourceRef};
-use credence_model::model::{Model, Target};
+use credence_model::config::{Config, SourceRef};
+use credence_model::model::{Distribution, Model};
 use credence_model::overlay::{self, Server, Time};
 use credence_monitor::monitor::{Monitor, MonitorError, Options, RBAC, USER_AGENT};
 use credence_programs::configuration::Parameters;
@@ -29,10 +29,10 @@ use kube::{Api, Client};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
-/// How long the operator may take for what is its own: its backoff, after the failures that a trial makes, is the longest.
+/// Time that the operator may take for what is its own: its backoff, after the failures that a trial makes, is the longest.
 pub(crate) const SETTLED: Duration = Duration::from_secs(120);
-/// How often is scraped.
-const EVERY: Duration = Duration::from_millis(50);
+/// Time between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Namespaces that ask for everything.
 pub(crate) const NAMESPACES: usize = 4;
 
@@ -76,7 +76,7 @@ impl World {
         manifests.retain(|manifest| manifest.kind() != "ValidatingAdmissionPolicyBinding");
         let server = Server { url: cluster.description.url_for_operator.clone(), ..Server::default() };
         overlay::apply(&mut manifests, &server, Time::Compressed);
-        let model = Model::derive(&Bundle::from_manifests(manifests.clone()).map_err(failed)?);
+        let model = Model::derive(&Config::from_manifests(manifests.clone()).map_err(failed)?);
         deploy::deploy(&cluster, &manifests, &BTreeSet::new(), &BTreeMap::new()).await.map_err(failed)?;
         let rbac = parse_documents(Path::new("rbac.yaml"), RBAC).map_err(failed)?;
         let applier = Applier::discover(&cluster.client).await.map_err(failed)?;
@@ -98,12 +98,12 @@ impl World {
         let namespaces: Api<Namespace> = Api::all(self.client().clone());
         let labels: BTreeMap<String, String> = self
             .model
-            .targets
+            .distributions
             .iter()
-            .filter_map(|target| target.asking_labels().into_iter().next())
+            .filter_map(|distribution| distribution.opt_in_labels().into_iter().next())
             .flatten()
             .collect();
-        let ways = self.model.targets.iter().flat_map(|target| target.named_ways());
+        let ways = self.model.distributions.iter().flat_map(|distribution| distribution.named_ways());
         let named = ways.flat_map(|(names, labels)| names.into_iter().map(move |name| (name, labels.clone())));
         let asking = (0..NAMESPACES).map(|number| (format!("asking-{number}"), labels.clone()));
         for (name, labels) in named.chain(asking).chain([("other".to_owned(), BTreeMap::new())]) {
@@ -116,10 +116,11 @@ impl World {
     }
 
     /// A credential that namespaces ask for by label, of the type of pull secrets if there is one.
-    pub(crate) fn target(&self) -> &Target {
-        let targets = || self.model.targets.iter().filter(|target| !target.asking_labels().is_empty());
-        let pull = targets().find(|target| target.secret_type == "kubernetes.io/dockerconfigjson");
-        pull.or_else(|| targets().next()).expect("the reference configuration selects by label")
+    pub(crate) fn distribution(&self) -> &Distribution {
+        let distributions =
+            || self.model.distributions.iter().filter(|distribution| !distribution.opt_in_labels().is_empty());
+        let pull = distributions().find(|distribution| distribution.secret_type == "kubernetes.io/dockerconfigjson");
+        pull.or_else(|| distributions().next()).expect("the reference configuration selects by label")
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<reqwest::Response, Failed> {
@@ -138,7 +139,7 @@ impl World {
         is_so: impl Fn(&Scrape) -> bool,
     ) -> Result<Duration, Failed> {
         let began = Instant::now();
-        wait::poll(what, within, EVERY, || async {
+        wait::poll(what, within, POLL_INTERVAL, || async {
             match self.scrape().await {
                 Ok(text) if is_so(&Scrape(&text)) => Progress::Done(()),
                 Ok(text) => Progress::NotYet(Scrape(&text).problems()),
@@ -154,8 +155,8 @@ impl World {
     /// Waits until nothing is wrong any more.
     pub(crate) async fn until_in_order(&self) -> Outcome {
         let in_order = |scrape: &Scrape<'_>| {
-            self.model.targets.iter().all(|target| {
-                let label = credential(target);
+            self.model.distributions.iter().all(|distribution| {
+                let label = credential(distribution);
                 let asked = scrape.value("credence_dependent_namespaces", &label);
                 asked > 0.0 && scrape.value("credence_copies", &label) == asked
             }) && scrape.problems().is_empty()
@@ -173,8 +174,8 @@ impl World {
     }
 }
 
-pub(crate) fn credential(target: &Target) -> String {
-    format!("credential=\"{}\"", target.name)
+pub(crate) fn credential(distribution: &Distribution) -> String {
+    format!("credential=\"{}\"", distribution.name)
 }
 
 /// The text of a scrape.

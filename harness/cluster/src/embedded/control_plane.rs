@@ -32,7 +32,7 @@ pub(super) struct ControlPlane {
     pub(super) client: Client,
     pub(super) etcd: Service,
     pub(super) apiserver: Service,
-    /// How to start kube-controller-manager. It comes after the custom resource definitions: its garbage collector learns
+    /// Command to start kube-controller-manager. It comes after the custom resource definitions: its garbage collector learns
     /// of new kinds only every 30 s, and until then would not collect what they own.
     pub(super) controller_manager: Program,
 }

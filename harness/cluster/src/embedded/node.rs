@@ -11,7 +11,7 @@
 //! `/var/lib/kubelet/device-plugins`, `/var/log/containers`), and kubelet sets sysctls of the whole machine. In its own
 //! mount namespace a node has its own of all these, so that nodes of several runs, and a node that the machine may have
 //! already, do not meet. The namespaces also make its end certain: with their first process the kernel kills all
-//! others and drops every mount. What is left is the bridge and the cgroups, see the module `remains`.
+//! others and drops every mount. What is left is the bridge and the cgroups, see the module `cleanup`.
 //!
 //! The network stays the machine's, so that API server and registry on loopback can be reached.
 
@@ -38,21 +38,21 @@ use crate::node::{PodNode, RegistryError, write_registry};
 use crate::start_up::KUBELET_CLIENT;
 
 mod cgroups;
+mod cleanup;
 mod config;
 mod isolation;
 mod network;
-mod remains;
 mod support;
 
+use cleanup::Cleanup;
 use isolation::Isolation;
 use network::Network;
-use remains::Remains;
 
 /// The node's directory in the run directory.
 const DIRECTORY: &str = "node";
-/// How long a step of the start may take; the longest takes about 1 s on two idle cores.
+/// Time that a step of the start may take; the longest takes about 1 s on two idle cores.
 const READY: Duration = Duration::from_mins(3);
-/// How often a program that is starting is asked.
+/// Time between two polls of a program that is starting.
 const PROBE: Duration = Duration::from_millis(50);
 
 /// Why there is no node.
@@ -73,9 +73,9 @@ pub enum NodeError {
     /// A command failed.
     #[error("failed to {act}: {message}")]
     Command {
-        /// What it was for.
+        /// Its purpose.
         act: String,
-        /// What it said.
+        /// Its message.
         message: String,
     },
     /// A certificate could not be made or written.
@@ -113,7 +113,7 @@ pub enum NodeError {
     /// A file, a cgroup or a socket cannot be used.
     #[error("failed to {act} {object}")]
     Io {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// On what.
         object: String,
@@ -171,7 +171,7 @@ pub struct Options<'a> {
 /// fraction of a second; it has to be dropped before its cluster.
 pub struct Node {
     // Fields drop in this order: the kernel ends every process before the handles to the first three go.
-    _remains: Remains,
+    _remains: Cleanup,
     processes: Vec<Process>,
     isolation: Isolation,
     network: Network,
@@ -195,19 +195,19 @@ impl Node {
         if let Some(reason) = Self::unsupported() {
             return Err(NodeError::Unsupported(reason));
         }
-        let remains = Remains::of(options.run);
+        let cleanup = Cleanup::of(options.run);
         let directory = options.run.join(DIRECTORY);
         config::create_directories(&directory)?;
-        let network = Network::claim(&remains)?;
+        let network = Network::claim(&cleanup)?;
         cgroups::create(&network.name)?;
         let port = free_port(network.address)?;
         write_files(options, &directory, &network, port)?;
 
         let (isolation, init) = Isolation::start(&directory, options.programs).await?;
-        remains.record_init(isolation.first_process())?;
+        cleanup.record_init(isolation.first_process())?;
         let log = |name: &str| options.run.join(format!("{name}.log"));
         let containerd = Process::start(&isolation.program("containerd", &config::CONTAINERD, log("containerd")))?;
-        let mut node = Self { _remains: remains, processes: vec![init, containerd], isolation, network, directory };
+        let mut node = Self { _remains: cleanup, processes: vec![init, containerd], isolation, network, directory };
         node.race("containerd", node.isolation.wait_for_containerd()).await?;
 
         let kubelet_arguments = config::kubelet_arguments(&node.network);
@@ -360,5 +360,5 @@ impl PodNode for Node {
 
 /// Ends what is left of the node of a dead run.
 pub(crate) fn clear(run: &Path) -> Result<(), String> {
-    remains::clear(run).map_err(|error| chain(&error))
+    cleanup::clear(run).map_err(|error| chain(&error))
 }

@@ -16,7 +16,7 @@ pub enum AuditError {
     /// The file cannot be read.
     #[error("failed to {act} the audit log {path}")]
     File {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// The file.
         path: PathBuf,
@@ -48,17 +48,17 @@ pub enum AuditError {
 /// One entry (`audit.k8s.io/v1` Event), without bodies.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Entry {
+pub struct AuditEntry {
     /// Names the request; entries of several stages share it.
     #[serde(rename = "auditID")]
     pub audit_id: String,
-    /// How much of the request is logged: `Metadata`, `Request` or `RequestResponse`.
+    /// Level at which the request is logged: `Metadata`, `Request` or `RequestResponse`.
     pub level: String,
     /// The stage: `ResponseComplete` for a request that was answered.
     pub stage: String,
-    /// What was to be done: `get`, `create`, …
+    /// The act: `get`, `create`, …
     pub verb: String,
-    /// Who asked.
+    /// The caller.
     pub user: User,
     /// In whose name, if not in the own.
     pub impersonated_user: Option<User>,
@@ -85,7 +85,7 @@ pub struct User {
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
-/// What a request is about. A list or a watch names no object.
+/// Subject of a request. A list or a watch names no object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ObjectReference {
     /// Plural of the kind, such as `secrets`.
@@ -113,7 +113,7 @@ pub struct ResponseStatus {
     pub code: u16,
 }
 
-impl Entry {
+impl AuditEntry {
     /// The name of whoever the request counts for: the impersonated user, if there is one.
     pub fn acting_user(&self) -> &str {
         &self.impersonated_user.as_ref().unwrap_or(&self.user).username
@@ -150,7 +150,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// When the file cannot be read, was rotated, or a picked line is no entry.
-    pub fn read(&self, position: u64, wanted: impl Fn(&str) -> bool) -> Result<(Vec<Entry>, u64), AuditError> {
+    pub fn read(&self, position: u64, wanted: impl Fn(&str) -> bool) -> Result<(Vec<AuditEntry>, u64), AuditError> {
         let mut entries = Vec::new();
         let end = self.lines(position, |begin, line| {
             if wanted(line) {

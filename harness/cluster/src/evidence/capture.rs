@@ -19,7 +19,7 @@ use rustix::net::sockopt::{Timeout, set_socket_recv_buffer_size_force, set_socke
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, eth, recv, socket_with};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// How long the kernel may wait for a packet before it is asked whether the capture is over.
+/// Time that the kernel may wait for a packet before it is asked whether the capture is over.
 const TURN: Duration = Duration::from_millis(50);
 /// Bytes that the kernel keeps for a reader that is late.
 const BUFFER: usize = 64 * 1024 * 1024;
@@ -37,7 +37,7 @@ pub enum CaptureError {
     /// The capture could not be read, or the control not be sent.
     #[error("failed to {act} the capture of the traffic")]
     Io {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// The cause.
         #[source]
@@ -45,7 +45,7 @@ pub enum CaptureError {
     },
 }
 
-/// Whose traffic is captured.
+/// Owner of the traffic that is captured.
 #[derive(Debug, Clone, Default)]
 pub enum Traffic {
     /// That on this machine's loopback.
@@ -71,7 +71,7 @@ impl Traffic {
         })
     }
 
-    /// Whether a frame belongs to it.
+    /// True if a frame belongs to it.
     fn has(&self, frame: &[u8]) -> bool {
         let is_of_loopback = || frame[..ADDRESSES].iter().all(|byte| *byte == 0);
         frame.len() > ADDRESSES && (matches!(self, Self::Namespace(_)) || is_of_loopback())

@@ -1,4 +1,4 @@
-//! What etcd holds, byte by byte, past the API server that decrypts it.
+//! Contents of etcd, byte by byte, past the API server that decrypts it.
 //!
 //! Read through etcd's JSON gateway (documentation, "etcd gRPC gateway"), which needs no client of its own.
 
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 /// Keys that are asked for at a time.
 const PAGE: u32 = 200;
-/// How long the history of some minutes may take to come.
+/// Time that the history of some minutes may take to come.
 const HISTORY: Duration = Duration::from_secs(30);
 
 /// Why etcd could not be read.

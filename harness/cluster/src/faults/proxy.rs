@@ -1,4 +1,4 @@
-//! A gate in front of an API server, for one client of it: passes everything on, or fails in a chosen way.
+//! A proxy in front of an API server, for one client of it: passes everything on, or fails in a chosen way.
 //!
 //! Faults of the connection are made below TLS, on what passes. Answers of its own need a certificate, and are given by a
 //! server that knows nothing but that answer.
@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use credence_programs::certificates::Authority;
 use credence_programs::tls::listener as tls;
 use credence_watch::observer::Observer;
-use credence_watch::wait::{self, Eye, Progress, WaitError};
+use credence_watch::wait::{self, Progress, WaitError, WatchHandle};
 use http::header::CONTENT_TYPE;
 use http::{StatusCode, Uri};
 use serde_json::{Value, json};
@@ -20,29 +20,29 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How long to pause before the kernel is asked again for a connection or for the port.
+/// Pause before the kernel is asked again for a connection or for the port.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Bytes that pass at a time while the gate is slow.
+/// Bytes that pass at a time while the proxy is slow.
 const TRICKLE: usize = 512;
 
-/// Why there is no gate.
+/// Why there is no proxy.
 #[derive(Debug, thiserror::Error)]
-pub enum GateError {
+pub enum FaultProxyError {
     /// No port can be had.
-    #[error("failed to listen for a gate")]
+    #[error("failed to listen for a fault-injecting proxy")]
     Listen(#[source] std::io::Error),
     /// No certificate can be had, or used.
-    #[error("failed to make the certificate of a gate: {0}")]
+    #[error("failed to make the certificate of a fault-injecting proxy: {0}")]
     Certificate(String),
     /// The server behind it has no address.
-    #[error("failed to find the server behind a gate at {url}")]
+    #[error("failed to find the server behind a fault-injecting proxy at {url}")]
     Upstream {
         /// Its URL.
         url: String,
     },
 }
 
-/// What the gate does.
+/// What the proxy does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Passes everything on.
@@ -63,26 +63,26 @@ pub enum Mode {
     Empty,
 }
 
-/// A gate. Closes when dropped.
+/// A proxy. Closes when dropped.
 #[derive(Debug)]
-pub struct Gate {
+pub struct FaultProxy {
     address: SocketAddr,
     mode: watch::Sender<Mode>,
     connections: watch::Sender<u64>,
     _tasks: JoinSet<()>,
 }
 
-impl Gate {
-    /// Opens a gate at `host` in front of the server at `url` (`https://ADDRESS:PORT`). Without an authority that its
+impl FaultProxy {
+    /// Opens a proxy at `host` in front of the server at `url` (`https://ADDRESS:PORT`). Without an authority that its
     /// clients trust, it cannot give answers of its own.
     ///
     /// # Errors
     /// When no port or no certificate can be had.
-    pub async fn open(url: &str, host: IpAddr, authority: Option<&Authority>) -> Result<Self, GateError> {
+    pub async fn open(url: &str, host: IpAddr, authority: Option<&Authority>) -> Result<Self, FaultProxyError> {
         let upstream = url.strip_prefix("https://").and_then(|address| address.parse().ok());
-        let upstream: SocketAddr = upstream.ok_or_else(|| GateError::Upstream { url: url.to_owned() })?;
-        let listener = TcpListener::bind((host, 0)).await.map_err(GateError::Listen)?;
-        let address = listener.local_addr().map_err(GateError::Listen)?;
+        let upstream: SocketAddr = upstream.ok_or_else(|| FaultProxyError::Upstream { url: url.to_owned() })?;
+        let listener = TcpListener::bind((host, 0)).await.map_err(FaultProxyError::Listen)?;
+        let address = listener.local_addr().map_err(FaultProxyError::Listen)?;
         let (mode, modes) = watch::channel(Mode::Open);
         let connections = watch::Sender::new(0);
         let mut tasks = JoinSet::new();
@@ -115,15 +115,16 @@ impl Gate {
     /// # Errors
     /// When that does not happen within the limit.
     pub async fn until_contacted(&self, observer: &Observer, before: u64, within: Duration) -> Result<(), WaitError> {
-        let eye = Eye {
+        let handle = WatchHandle {
             changes: self.connections.subscribe(),
-            trouble: || observer.trouble(),
-            excused: || observer.stood_still(),
+            staleness: || observer.staleness(),
+            excluded: || observer.paused_time(),
         };
-        let contacted = wait::until_changed(eye, "a connection to the source", within, || match self.connections() {
-            count if count > before => Progress::Done(()),
-            _ => Progress::NotYet("nobody came".to_owned()),
-        });
+        let contacted =
+            wait::until_changed(handle, "a connection to the source", within, || match self.connections() {
+                count if count > before => Progress::Done(()),
+                _ => Progress::NotYet("nobody came".to_owned()),
+            });
         contacted.await
     }
 }
@@ -248,26 +249,26 @@ async fn liar(
     host: IpAddr,
     modes: watch::Receiver<Mode>,
     tasks: &mut JoinSet<()>,
-) -> Result<SocketAddr, GateError> {
+) -> Result<SocketAddr, FaultProxyError> {
     let identity = authority
-        .server("credence gate", &[&host.to_string(), "localhost", "kubernetes.default"])
-        .map_err(|error| GateError::Certificate(error.to_string()))?;
-    let config = tls::configure(&identity).map_err(|error| GateError::Certificate(error.to_string()))?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(GateError::Listen)?;
-    let address = listener.local_addr().map_err(GateError::Listen)?;
+        .server("credence fault proxy", &[&host.to_string(), "localhost", "kubernetes.default"])
+        .map_err(|error| FaultProxyError::Certificate(error.to_string()))?;
+    let config = tls::configure(&identity).map_err(|error| FaultProxyError::Certificate(error.to_string()))?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(FaultProxyError::Listen)?;
+    let address = listener.local_addr().map_err(FaultProxyError::Listen)?;
     let listener = tls::listen(vec![listener], address, config, tasks);
     let router = Router::new().fallback(move |asked: Uri| {
         let (status, body) = answer(*modes.borrow(), asked.path());
         std::future::ready((status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response())
     });
     tasks.spawn(async move {
-        // Serving ends with the gate, and never before.
+        // Serving ends with the proxy, and never before.
         axum::serve(listener, router).await.ok();
     });
     Ok(address)
 }
 
-/// What the server says of `path` while the gate is in `mode`.
+/// What the server says of `path` while the proxy is in `mode`.
 fn answer(mode: Mode, path: &str) -> (StatusCode, Value) {
     match mode {
         Mode::Status(code) => {
@@ -278,7 +279,7 @@ fn answer(mode: Mode, path: &str) -> (StatusCode, Value) {
                 _ => "InternalError",
             };
             let body = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                "message": "the gate is closed", "reason": reason, "code": status.as_u16() });
+                "message": "the proxy is closed", "reason": reason, "code": status.as_u16() });
             (status, body)
         }
         _ if path.ends_with("/secrets") => {
@@ -296,8 +297,8 @@ mod tests {
 
     const WHOLE: &str = "the whole answer";
 
-    /// An HTTPS server behind a gate, and a client that trusts it.
-    async fn start() -> (Gate, reqwest::Client, JoinSet<()>) {
+    /// An HTTPS server behind a proxy, and a client that trusts it.
+    async fn start() -> (FaultProxy, reqwest::Client, JoinSet<()>) {
         let authority = Authority::new("test").unwrap();
         let identity = authority.server("server", &["127.0.0.1"]).unwrap();
         let mut tasks = JoinSet::new();
@@ -306,15 +307,15 @@ mod tests {
         let listener = tls::listen(vec![listener], address, tls::configure(&identity).unwrap(), &mut tasks);
         let router = Router::new().fallback(|| std::future::ready(WHOLE.repeat(1000)));
         tasks.spawn(async move { drop(axum::serve(listener, router).await) });
-        let gate = Gate::open(&format!("https://{address}"), address.ip(), Some(&authority)).await.unwrap();
+        let proxy = FaultProxy::open(&format!("https://{address}"), address.ip(), Some(&authority)).await.unwrap();
         let root = reqwest::Certificate::from_pem(authority.certificate().as_bytes()).unwrap();
         let client =
             reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).tls_certs_only([root]).build().unwrap();
-        (gate, client, tasks)
+        (proxy, client, tasks)
     }
 
-    async fn get(gate: &Gate, client: &reqwest::Client) -> Result<(u16, String), reqwest::Error> {
-        let answer = client.get(gate.url()).timeout(Duration::from_secs(2)).send().await?;
+    async fn get(proxy: &FaultProxy, client: &reqwest::Client) -> Result<(u16, String), reqwest::Error> {
+        let answer = client.get(proxy.url()).timeout(Duration::from_secs(2)).send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
@@ -325,15 +326,15 @@ mod tests {
     #[case::truncate_the_handshake(Mode::Truncate(100))]
     #[case::truncate_the_answer(Mode::Truncate(6000))]
     #[tokio::test]
-    async fn a_gate_fails_as_it_is_told_and_opens_again(#[case] mode: Mode) {
-        let (gate, client, _tasks) = start().await;
-        assert_eq!(get(&gate, &client).await.unwrap().1.len(), WHOLE.len() * 1000);
-        gate.set(mode);
-        get(&gate, &client).await.unwrap_err();
-        gate.set(Mode::Open);
+    async fn a_proxy_fails_as_it_is_told_and_opens_again(#[case] mode: Mode) {
+        let (proxy, client, _tasks) = start().await;
+        assert_eq!(get(&proxy, &client).await.unwrap().1.len(), WHOLE.len() * 1000);
+        proxy.set(mode);
+        get(&proxy, &client).await.unwrap_err();
+        proxy.set(Mode::Open);
         // The port may take a moment to be bound again.
         let opened = wait::poll("open", Duration::from_secs(5), PAUSE, || async {
-            match get(&gate, &client).await {
+            match get(&proxy, &client).await {
                 Ok((200, _)) => wait::Progress::Done(()),
                 other => wait::Progress::NotYet(format!("{other:?}")),
             }
@@ -342,26 +343,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_gate_gives_answers_of_its_own() {
-        let (gate, client, _tasks) = start().await;
+    async fn a_proxy_gives_answers_of_its_own() {
+        let (proxy, client, _tasks) = start().await;
         for code in [403, 429, 500] {
-            gate.set(Mode::Status(code));
-            let (status, body) = get(&gate, &client).await.unwrap();
+            proxy.set(Mode::Status(code));
+            let (status, body) = get(&proxy, &client).await.unwrap();
             assert_eq!(status, code);
             assert!(body.contains("\"kind\":\"Status\""), "{body}");
         }
-        gate.set(Mode::Empty);
-        let (status, body) = get(&gate, &client).await.unwrap();
+        proxy.set(Mode::Empty);
+        let (status, body) = get(&proxy, &client).await.unwrap();
         assert!(status == 200 && body.contains("\"kind\":\"Secret\""), "{body}");
-        let list = client.get(format!("{}/api/v1/namespaces/a/secrets?limit=1", gate.url())).send().await.unwrap();
+        let list = client.get(format!("{}/api/v1/namespaces/a/secrets?limit=1", proxy.url())).send().await.unwrap();
         assert!(list.text().await.unwrap().contains("\"items\":[]"));
     }
 
     #[tokio::test]
-    async fn a_slow_gate_passes_everything_on() {
-        let (gate, client, _tasks) = start().await;
-        gate.set(Mode::Slow(Duration::from_millis(1)));
-        assert_eq!(get(&gate, &client).await.unwrap().1.len(), WHOLE.len() * 1000);
-        assert!(gate.connections() > 0);
+    async fn a_slow_proxy_passes_everything_on() {
+        let (proxy, client, _tasks) = start().await;
+        proxy.set(Mode::Slow(Duration::from_millis(1)));
+        assert_eq!(get(&proxy, &client).await.unwrap().1.len(), WHOLE.len() * 1000);
+        assert!(proxy.connections() > 0);
     }
 }

@@ -14,7 +14,7 @@ use credence_programs::node_image::{CONFIG, How};
 use credence_programs::process::{self, Paused, Process, Program};
 use credence_programs::run_dir::RunDir;
 use credence_programs::supply::Part;
-use credence_watch::paused_time::Standstill;
+use credence_watch::paused_time::PausedTime;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kube::Client;
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::config::{self, AUDIT, AUTHORITY, HOSTS, Run};
 use super::node::KindNode;
-use super::{ID, KindError, LACKS, Setup, network, operator, remains, room};
+use super::{ID, KindError, LACKS, Setup, cleanup, network, operator, room};
 use crate::capability::Lacks;
 use crate::cluster::Cluster;
 use crate::containers::ContainerNetwork;
@@ -41,14 +41,14 @@ mod outage;
 const API_PORT: &str = "6443/tcp";
 /// Name of the audit log in its directory.
 const AUDIT_LOG: &str = "audit.log";
-/// How long kind may take for one thing: it waits by itself for what it makes, but not for an engine that hangs.
+/// Time that kind may take for one thing: it waits by itself for what it makes, but not for an engine that hangs.
 const LONGEST: Duration = Duration::from_mins(10);
-/// How often is looked.
-const EVERY: Duration = Duration::from_millis(100);
+/// Time between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What ends with this process. Fields drop in this order: what watches first, the run directory last, which removes
+/// Everything that ends with this process. Fields drop in this order: what watches first, the run directory last, which removes
 /// the containers and the network that it has written down.
-pub(super) struct Kind {
+pub(super) struct KindCluster {
     engine: Engine,
     node: Arc<KindNode>,
     network: ContainerNetwork,
@@ -72,7 +72,7 @@ pub async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterErr
     room::check(setup.engine, &directory).await?;
     let name = cluster_name(&directory);
     refuse_foreign(setup.engine, &name).await?;
-    remains::record(&directory, setup.engine.path(), &name)?;
+    cleanup::record(&directory, setup.engine.path(), &name)?;
     let host = network::create(setup.engine, &name).await?;
     let authority = Authority::new("credence")?;
     write_files(&directory, setup.configured, &authority)?;
@@ -137,7 +137,7 @@ pub async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterErr
         owner: std::process::id(),
     };
     let pid = inspect(setup.engine, &container, "the node's process id", "{{.State.Pid}}").await;
-    let kind = Kind {
+    let kind = KindCluster {
         engine: setup.engine.clone(),
         node: Arc::new(KindNode::new(&container, address, &directory)),
         network,
@@ -157,7 +157,7 @@ fn cluster_name(run: &Path) -> String {
 
 /// Somebody else's cluster of this name is refused; those of dead runs have been swept, and the living have other names.
 async fn refuse_foreign(engine: &Engine, name: &str) -> Result<(), KindError> {
-    let filter = format!("label={}={name}", remains::CLUSTER_LABEL);
+    let filter = format!("label={}={name}", cleanup::CLUSTER_LABEL);
     let there = engine.output("look for clusters", &["ps", "--all", "--quiet", "--filter", &filter]).await?;
     if there.iter().any(|byte| !byte.is_ascii_whitespace()) {
         return Err(KindError::Foreign { name: name.to_owned() });
@@ -298,7 +298,7 @@ async fn published(engine: &Engine, container: &str) -> Result<String, KindError
     Ok(found.ok_or(EngineError::Answer { what: "the API server's port", answer })?)
 }
 
-impl Provisioned for Kind {
+impl Provisioned for KindCluster {
     fn run(&self) -> &RunDir {
         &self.run
     }
@@ -336,7 +336,7 @@ impl Provisioned for Kind {
         .boxed()
     }
 
-    fn standstill(&self) -> Option<Standstill> {
+    fn paused_time(&self) -> Option<PausedTime> {
         None
     }
 

@@ -33,7 +33,7 @@ pub(super) struct Run<'a> {
     pub(super) host: IpAddr,
     /// Version of control groups on this machine.
     pub(super) cgroup_version: u8,
-    /// Whether the node's image brings a network for pods of its own.
+    /// True if the node's image brings a network for pods of its own.
     pub(super) has_own_network: bool,
 }
 
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_certificate_of_the_api_server_is_also_for_gates_on_this_machine() {
+    fn the_certificate_of_the_api_server_is_also_for_proxies_on_this_machine() {
         let patches = patches(&run(&ControlPlaneFiles::reference(), 2));
         let names = patches.iter().find_map(|patch| patch.pointer("/apiServer/certSANs")).unwrap();
         assert_eq!(*names, json!(["localhost", "127.0.0.1", "172.18.0.1"]));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use credence_programs::oci::{Entry, Image, Layer, Settings};
+use credence_programs::oci::{Image, Layer, LayerEntry, Settings};
 use credence_programs::pod_image::{self, PodImage, PulledImage};
 use credence_programs::supply::Part;
 use credence_watch::wait::{self, Progress, WaitError};
@@ -25,10 +25,10 @@ const IMAGE: &str = "localhost/credence/external-secrets";
 const PROGRAM: &str = "bin/external-secrets";
 /// Where a pod finds the token of its ServiceAccount.
 pub(super) const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-/// How long pods may take to be ready, the webhook's certificate included.
+/// Time that pods may take to be ready, the webhook's certificate included.
 const READY: Duration = Duration::from_secs(120);
-/// How often is asked.
-const EVERY: Duration = Duration::from_millis(250);
+/// Time between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The Deployment of the controller. The chart labels the pods of each with its name.
 pub(super) const CONTROLLER: &str = "external-secrets";
 /// That of the webhook.
@@ -39,7 +39,7 @@ const DEPLOYMENTS: [&str; 3] = [CONTROLLER, WEBHOOK, "external-secrets-cert-cont
 /// The operator's image as an archive in `directory`, and its full name.
 pub(super) fn image(setup: &Setup<'_>, directory: &Path) -> Result<(PathBuf, String), KindError> {
     let program = setup.programs.path(Part::ExternalSecrets);
-    let layer = Layer::pack(&[Entry::copy(PROGRAM, 0o755, program)], directory)?;
+    let layer = Layer::pack(&[LayerEntry::copy(PROGRAM, 0o755, program)], directory)?;
     let settings = Settings { entrypoint: vec![format!("/{PROGRAM}")], user: Some(65532), ..Settings::default() };
     let name = format!("{IMAGE}:{}", tag());
     let archive = directory.join("external-secrets.tar");
@@ -74,7 +74,7 @@ pub(super) async fn install(client: &Client, setup: &Setup<'_>, directory: &Path
     Ok(until_webhook_answers(client).await?)
 }
 
-/// Whether an object makes the webhook's pods.
+/// True if an object makes the webhook's pods.
 fn is_webhook(object: &Value) -> bool {
     object["kind"] == "Deployment" && object["metadata"]["name"] == WEBHOOK
 }
@@ -82,7 +82,7 @@ fn is_webhook(object: &Value) -> bool {
 /// Waits until the webhook's Secret, which the chart makes empty, has the certificate.
 async fn until_certificate(client: &Client) -> Result<(), WaitError> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
-    wait::poll(&format!("a certificate in Secret {NAMESPACE}/{WEBHOOK}"), READY, EVERY, || async {
+    wait::poll(&format!("a certificate in Secret {NAMESPACE}/{WEBHOOK}"), READY, POLL_INTERVAL, || async {
         match secrets.get(WEBHOOK).await {
             Ok(secret) if secret.data.iter().flatten().any(|(key, value)| key == "tls.crt" && !value.0.is_empty()) => {
                 Progress::Done(())
@@ -97,7 +97,7 @@ async fn until_certificate(client: &Client) -> Result<(), WaitError> {
 /// Waits until all pods of a Deployment are ready.
 async fn until_ready(client: &Client, name: &str) -> Result<(), WaitError> {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
-    wait::poll(&format!("Deployment {NAMESPACE}/{name} ready"), READY, EVERY, || async {
+    wait::poll(&format!("Deployment {NAMESPACE}/{name} ready"), READY, POLL_INTERVAL, || async {
         match deployments.get(name).await {
             Ok(deployment) => {
                 let wanted = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
@@ -118,7 +118,7 @@ async fn until_ready(client: &Client, name: &str) -> Result<(), WaitError> {
 /// Waits until the webhook judges objects: a ready pod may not have its certificate yet, and until then every store and
 /// ExternalSecret is refused.
 pub(super) async fn until_webhook_answers(client: &Client) -> Result<(), WaitError> {
-    wait::poll("External Secrets Operator's webhook answers", READY, EVERY, || async {
+    wait::poll("External Secrets Operator's webhook answers", READY, POLL_INTERVAL, || async {
         match ask_webhook(client).await {
             Ok(()) => Progress::Done(()),
             Err(error) => Progress::NotYet(error.to_string()),
@@ -129,7 +129,7 @@ pub(super) async fn until_webhook_answers(client: &Client) -> Result<(), WaitErr
 
 /// Waits until the API server refuses objects because it cannot ask the webhook.
 pub(super) async fn until_webhook_is_away(client: &Client) -> Result<(), WaitError> {
-    wait::poll("External Secrets Operator's webhook away", READY, EVERY, || async {
+    wait::poll("External Secrets Operator's webhook away", READY, POLL_INTERVAL, || async {
         match ask_webhook(client).await {
             Ok(()) => Progress::NotYet("it answers".to_owned()),
             Err(error) if error.to_string().contains(WEBHOOK_NOT_CALLED) => Progress::Done(()),
@@ -160,7 +160,7 @@ pub(super) async fn stop(
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
     let its_own = ListParams::default().labels(&format!("app.kubernetes.io/name={deployment}"));
     let what = format!("all pods of {deployment} gone");
-    let gone = wait::poll(&what, READY, EVERY, || async {
+    let gone = wait::poll(&what, READY, POLL_INTERVAL, || async {
         match pods.list_metadata(&its_own).await {
             Ok(pods) if pods.items.is_empty() => Progress::Done(()),
             Ok(pods) => Progress::NotYet(format!("{} pods", pods.items.len())),

@@ -7,10 +7,10 @@ use credence_programs::supply::{check_space, free_space};
 
 use super::KindError;
 
-/// What a node takes at most at the engine, in MB: measured at 1470 with the images that it imports and the operator's;
+/// Most that a node takes at the engine, in MB: measured at 1470 with the images that it imports and the operator's;
 /// the rest is for etcd, logs, and what pods pull.
 const ENGINE_MEGABYTES: u64 = 2500;
-/// What a run directory takes at most, in MB: the archive of the operator's image and its layer (400), of which Backstage's
+/// Most that a run directory takes, in MB: the archive of the operator's image and its layer (400), of which Backstage's
 /// layer later takes less, the audit log, and consumers.
 const RUN_MEGABYTES: u64 = 900;
 

@@ -25,7 +25,7 @@ pub struct ApplicationSeen {
     pub sync: String,
     /// The commit that was compared with; empty where there was none.
     pub revision: String,
-    /// How the last deployment went: `Running`, `Succeeded`, `Failed`, `Error`; empty where there was none.
+    /// State of the last deployment: `Running`, `Succeeded`, `Failed`, `Error`; empty where there was none.
     pub phase: String,
     /// The commit that was deployed last; empty where there was none.
     pub deployed: String,
@@ -38,12 +38,12 @@ pub struct ApplicationSeen {
 }
 
 impl ApplicationSeen {
-    /// Whether this refresh, or a later one, is done and its result is what is seen here.
+    /// True if this refresh, or a later one, is done and its result is what is seen here.
     pub fn has_done(&self, refresh: Refresh) -> bool {
         self.refreshed >= Some(refresh)
     }
 
-    /// Whether `commit` was compared with and has been deployed.
+    /// True if `commit` was compared with and has been deployed.
     pub fn is_synced_to(&self, commit: &str) -> bool {
         self.sync == "Synced" && self.phase == "Succeeded" && self.revision == commit && self.deployed == commit
     }

@@ -1,4 +1,4 @@
-//! What can go wrong with Argo CD.
+//! Errors of Argo CD.
 
 use std::path::PathBuf;
 

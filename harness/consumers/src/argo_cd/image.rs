@@ -37,7 +37,7 @@ pub struct Images {
 }
 
 impl Images {
-    /// Whether all can be had on the network of a cluster.
+    /// True if all can be had on the network of a cluster.
     pub fn are_possible(network: &ContainerNetwork) -> bool {
         let is_given = |of: PodImage| network.given_image(of).is_some();
         network.tools_image().is_some() || (is_given(PodImage::ArgoCd) && is_given(PodImage::Redis))

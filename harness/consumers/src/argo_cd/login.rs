@@ -14,14 +14,14 @@ use crate::forge::ForgeError;
 use crate::git_error::Cause;
 use crate::login::{Expected, Login, LoginError, Runner};
 use crate::obtain::Facts;
-use crate::running::{Answer, Consumers};
+use crate::running::{Consumers, LoginAnswer};
 
-/// How long a comparison may take; measured at 1 to 3 s.
+/// Time that a comparison may take; measured at 1 to 3 s.
 const COMPARED: Duration = Duration::from_secs(60);
 /// How far Argo CD's own watch of Secrets may lag behind a copy that has changed: a refresh before that logs in with the
 /// old one.
 const INFORMED: Duration = Duration::from_secs(5);
-/// How soon after a refresh that may have come too early the next one follows.
+/// Time from a refresh that may have come too early to the next one.
 const AGAIN: Duration = Duration::from_millis(300);
 /// Directory of the manifests in each repository.
 const DIRECTORY: &str = "deploy";
@@ -66,7 +66,11 @@ impl Runner for ArgoCdSync {
         if facts.has_argo_cd_images() { None } else { ArgoCd::unsupported() }
     }
 
-    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
+    fn log_in<'a>(
+        &'a self,
+        consumers: &'a Consumers,
+        login: &'a Login,
+    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
         Box::pin(async move { Ok(consumers.sync(login.owner()?, login).await?) })
     }
 
@@ -80,7 +84,7 @@ impl Consumers {
         self.argo_cd.as_ref().ok_or_else(|| SyncError::NoArgoCd { application: application.to_owned() })
     }
 
-    async fn sync(&self, owner: &Owner, login: &Login) -> Result<Answer, SyncError> {
+    async fn sync(&self, owner: &Owner, login: &Login) -> Result<LoginAnswer, SyncError> {
         if login.step > 1 {
             // The first login made one change at most.
             let mut followed = Followed { login, owner, commit: String::new(), changes: login.step - 1 };
@@ -88,7 +92,7 @@ impl Consumers {
         }
         let mut followed = self.follow(owner, login).await?;
         let answer = self.first_sync(&followed).await?;
-        if answer == Answer::Admitted || login.expected == Expected::Denied {
+        if answer == LoginAnswer::Admitted || login.expected == Expected::Denied {
             return Ok(answer);
         }
         // The copy is new, and Argo CD may not have seen it when it first looked.
@@ -118,7 +122,7 @@ impl Consumers {
     ///
     /// # Errors
     /// When it does not say how that went.
-    async fn first_sync(&self, followed: &Followed<'_>) -> Result<Answer, SyncError> {
+    async fn first_sync(&self, followed: &Followed<'_>) -> Result<LoginAnswer, SyncError> {
         self.synced(followed, None).await
     }
 
@@ -127,7 +131,7 @@ impl Consumers {
     ///
     /// # Errors
     /// When the forge or the API server refuses, or Argo CD does not say how it went.
-    async fn sync_again(&self, followed: &mut Followed<'_>) -> Result<Answer, SyncError> {
+    async fn sync_again(&self, followed: &mut Followed<'_>) -> Result<LoginAnswer, SyncError> {
         let Login { name, expected, .. } = followed.login;
         let argo_cd = self.running_argo_cd(name)?;
         followed.changes += 1;
@@ -137,7 +141,7 @@ impl Consumers {
         loop {
             let refresh = argo_cd.hard_refresh(name).await?;
             let answer = self.synced(followed, Some(refresh)).await?;
-            let as_expected = (answer == Answer::Admitted) == (*expected == Expected::Admitted);
+            let as_expected = (answer == LoginAnswer::Admitted) == (*expected == Expected::Admitted);
             if as_expected || Instant::now() >= informed {
                 return Ok(answer);
             }
@@ -145,7 +149,7 @@ impl Consumers {
         }
     }
 
-    async fn synced(&self, followed: &Followed<'_>, refresh: Option<Refresh>) -> Result<Answer, SyncError> {
+    async fn synced(&self, followed: &Followed<'_>, refresh: Option<Refresh>) -> Result<LoginAnswer, SyncError> {
         let name = &followed.login.name;
         let argo_cd = self.running_argo_cd(name)?;
         let what = format!("comparison of Application {name}");
@@ -155,11 +159,11 @@ impl Consumers {
                 return Progress::NotYet("the refresh is not done".to_owned());
             }
             if seen.is_synced_to(&followed.commit) {
-                return Progress::Done(Answer::Admitted);
+                return Progress::Done(LoginAnswer::Admitted);
             }
             match seen.comparison_error() {
                 Some(error) if error.message.cause != Cause::Other => {
-                    Progress::Done(Answer::Refused(format!("ComparisonError, {:?}", error.message.cause)))
+                    Progress::Done(LoginAnswer::Refused(format!("ComparisonError, {:?}", error.message.cause)))
                 }
                 Some(error) => Progress::NotYet(error.message.text.clone()),
                 None => Progress::NotYet(format!("{} {}", seen.sync, seen.phase)),

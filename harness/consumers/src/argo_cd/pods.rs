@@ -31,11 +31,11 @@ const PARTS: [&str; 3] = ["argocd-redis", "argocd-repo-server", "argocd-applicat
 /// The part that makes the password of Redis, in this Secret, which the others are given.
 const FIRST: &str = PARTS[0];
 const PASSWORD: &str = "argocd-redis";
-/// How long pods may take to be ready.
+/// Time that pods may take to be ready.
 const READY: Duration = Duration::from_secs(120);
-/// How often is asked for the Secret.
-const EVERY: Duration = Duration::from_millis(100);
-/// How long is waited for an end before the next wait for it begins.
+/// Time between two polls for the Secret.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// Wait for an end, before the next wait for it begins.
 const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The pods. They end with their cluster.
@@ -86,7 +86,7 @@ impl Pods {
         applier.apply_all(first).await?;
         // The kubelet takes ten seconds to look again at a pod whose Secret is not there yet.
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        wait::poll(&format!("Secret {}/{PASSWORD}", self.namespace), READY, EVERY, || async {
+        wait::poll(&format!("Secret {}/{PASSWORD}", self.namespace), READY, POLL_INTERVAL, || async {
             match secrets.get_metadata_opt(PASSWORD).await {
                 Ok(Some(_)) => Progress::Done(()),
                 Ok(None) => Progress::NotYet(self.seen.look_at_all(|pods| seen::obstacle(pods, FIRST))),
@@ -164,7 +164,7 @@ fn write(setup: &Setup<'_>, images: &Images) -> Result<(), ArgoCdError> {
     })
 }
 
-/// Whether an object makes pods.
+/// True if an object makes pods.
 fn is_workload(object: &Value) -> bool {
     matches!(object["kind"].as_str(), Some("Deployment" | "StatefulSet"))
 }

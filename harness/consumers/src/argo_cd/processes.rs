@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::files::{Files, Ports};
 use super::{ArgoCdError, Setup, install, objects};
 
-/// How often a server that is starting is asked.
+/// Time between two polls of a server that is starting.
 const PROBE: Duration = Duration::from_millis(50);
 /// Starts are tried again with other ports when one was taken between choosing and binding it.
 const ATTEMPTS: usize = 3;

@@ -25,12 +25,12 @@ const READINESS: &str = "/.backstage/health/v1/readiness";
 const TRY_LOCATION: &str = "/api/catalog/locations?dryRun=true";
 /// Backstage answers in milliseconds, and in 10 s at most when one of its plugins is not up.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How often a Backstage that is starting is asked; it takes 3 to 6 seconds.
+/// Time between two polls of a Backstage that is starting; it takes 3 to 6 seconds.
 const PROBE: Duration = Duration::from_millis(100);
 
-/// How Backstage, or the forge through it, refused a credential.
+/// Refusals by Backstage, or the forge through it, of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum AuthError {
     /// The forge does not know the OAuth client, or its secret is another.
     Client,
     /// The user or the forge did not allow the sign-in.
@@ -45,7 +45,7 @@ pub enum Refusal {
     NotSent,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Client => "the forge refused the OAuth client",
@@ -62,17 +62,17 @@ impl fmt::Display for Refusal {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// A credential was refused: evidence.
-    #[error("failed to {act}: {refusal}")]
+    #[error("failed to {act}: {auth_error}")]
     Refused {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
-        /// How it was refused.
-        refusal: Refusal,
+        /// The refusal.
+        auth_error: AuthError,
     },
     /// The answer says nothing about a credential.
     #[error("failed to {act}, for a reason that is no credential: {answer}")]
     Unclear {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// What was answered, in words of ours.
         answer: String,
@@ -80,7 +80,7 @@ pub enum ClientError {
     /// There was no answer.
     #[error("failed to {act}: {reason}")]
     NoAnswer {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// Why not.
         reason: &'static str,
@@ -128,7 +128,7 @@ impl Client {
         Ok(Self { base, http: builder.build().map_err(ClientError::Build)? })
     }
 
-    /// Whether all plugins have started. They never do when an OAuth variable is missing or empty.
+    /// True if all plugins have started. They never do when an OAuth variable is missing or empty.
     pub async fn is_ready(&self) -> bool {
         matches!(self.readiness().await, Progress::Done(()))
     }
@@ -224,7 +224,7 @@ fn no_answer(act: &'static str, error: &reqwest::Error) -> ClientError {
 
 fn evidence<T>(act: &'static str, outcome: Outcome<T>) -> Result<T, ClientError> {
     outcome.map_err(|answered| match answered {
-        Answered::Refused(refusal) => ClientError::Refused { act, refusal },
+        Answered::Refused(auth_error) => ClientError::Refused { act, auth_error },
         Answered::Unclear(answer) => ClientError::Unclear { act, answer: answer.to_owned() },
     })
 }
@@ -297,7 +297,7 @@ mod tests {
             })
             .await
             .unwrap_err();
-        assert!(matches!(error, ClientError::Refused { refusal: Refusal::Client, .. }), "{error}");
+        assert!(matches!(error, ClientError::Refused { auth_error: AuthError::Client, .. }), "{error}");
         server.abort();
     }
 

@@ -4,20 +4,20 @@
 use credence_core::credential::Credential;
 use serde::Deserialize;
 
-use super::client::{Refusal, SignedIn};
+use super::client::{AuthError, SignedIn};
 
 /// Begins, in the page of `handler/frame`, the percent-encoded JSON of the result (sendWebMessageResponse in
 /// `@backstage/plugin-auth-node`).
 const RESULT: &str = "authResponse = decodeURIComponent('";
 
-/// How a request ended that was answered as it should be.
+/// Outcome of a request that was answered as it should be.
 pub(super) type Outcome<T> = Result<T, Answered>;
 
 /// Why an answer is no success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answered {
     /// It says that a credential was refused.
-    Refused(Refusal),
+    Refused(AuthError),
     /// It says something that is no evidence about a credential.
     Unclear(&'static str),
 }
@@ -94,7 +94,7 @@ pub(super) fn signed_in(page: &str) -> Outcome<SignedIn> {
 /// forge sends back no code, `Authentication rejected, `; what follows is the forge's description of its OAuth error.
 fn sign_in_error(message: &str) -> Answered {
     if message.starts_with("Authentication rejected, ") {
-        return Answered::Refused(Refusal::Denied);
+        return Answered::Refused(AuthError::Denied);
     }
     let Some(reason) = message.strip_prefix("Authentication failed, ") else {
         return Answered::Unclear("an error of the sign-in itself");
@@ -106,7 +106,7 @@ fn sign_in_error(message: &str) -> Answered {
     } else if reason.starts_with("failed to fetch user") {
         Answered::Unclear("no profile of the user from the forge")
     } else if ["client secret", "client_secret", "client id", "client_id"].iter().any(|word| reason.contains(word)) {
-        Answered::Refused(Refusal::Client)
+        Answered::Refused(AuthError::Client)
     } else {
         Answered::Unclear("an OAuth error that is not about the client")
     }
@@ -129,13 +129,13 @@ pub(super) fn read_error(body: &[u8]) -> Answered {
     };
     let last = message.rsplit(", ").next().unwrap_or_default();
     if message.contains("no matching files found") || last.starts_with("404 ") {
-        Answered::Refused(Refusal::NotFound)
+        Answered::Refused(AuthError::NotFound)
     } else if last.starts_with("401 ") {
-        Answered::Refused(Refusal::Unauthorized)
+        Answered::Refused(AuthError::Unauthorized)
     } else if last.starts_with("403 ") {
-        Answered::Refused(Refusal::Forbidden)
+        Answered::Refused(AuthError::Forbidden)
     } else if last.ends_with("is not a legal HTTP header value") {
-        Answered::Refused(Refusal::NotSent)
+        Answered::Refused(AuthError::NotSent)
     } else if message.contains("failed, reason: ") {
         Answered::Unclear("no connection to the forge")
     } else {
@@ -198,49 +198,49 @@ mod tests {
     }
 
     #[rstest]
-    #[case::wrong_secret("Authentication failed, invalid client secret", Some(Refusal::Client))]
-    #[case::empty_secret("Authentication failed, invalid empty client secret", Some(Refusal::Client))]
-    #[case::wrong_id("Authentication failed, cannot load client with client id: 'x'", Some(Refusal::Client))]
-    #[case::denied("Authentication rejected, the request is denied", Some(Refusal::Denied))]
+    #[case::wrong_secret("Authentication failed, invalid client secret", Some(AuthError::Client))]
+    #[case::empty_secret("Authentication failed, invalid empty client secret", Some(AuthError::Client))]
+    #[case::wrong_id("Authentication failed, cannot load client with client id: 'x'", Some(AuthError::Client))]
+    #[case::denied("Authentication rejected, the request is denied", Some(AuthError::Denied))]
     #[case::other_oauth_error("Authentication failed, authorization code expired", None)]
     #[case::unreachable("Authentication failed, Failed to obtain access token", None)]
     #[case::no_profile("Authentication failed, Failed to fetch user profile", None)]
     #[case::no_cookie("Auth response is missing cookie nonce", None)]
     fn a_failed_sign_in_is_a_refusal_only_when_it_is_about_the_client(
         #[case] message: &str,
-        #[case] refusal: Option<Refusal>,
+        #[case] auth_error: Option<AuthError>,
     ) {
         match signed_in(&error_page(message)).unwrap_err() {
-            Answered::Refused(found) => assert_eq!(Some(found), refusal),
-            Answered::Unclear(_) => assert_eq!(None, refusal),
+            Answered::Refused(found) => assert_eq!(Some(found), auth_error),
+            Answered::Unclear(_) => assert_eq!(None, auth_error),
         }
     }
 
     #[rstest]
     #[case::wrong_token(
         "Error: Unable to read url, Request failed for https://f/c.yaml, 401 Unauthorized",
-        Some(Refusal::Unauthorized)
+        Some(AuthError::Unauthorized)
     )]
     #[case::not_allowed(
         "Error: Unable to read url, Request failed for https://f/c.yaml, 403 Forbidden",
-        Some(Refusal::Forbidden)
+        Some(AuthError::Forbidden)
     )]
     #[case::invisible(
         "NotFoundError: Unable to read url, no matching files found for https://f/c.yaml",
-        Some(Refusal::NotFound)
+        Some(AuthError::NotFound)
     )]
     #[case::no_header(
         "Error: Unable to read url, Bearer a\nb is not a legal HTTP header value",
-        Some(Refusal::NotSent)
+        Some(AuthError::NotSent)
     )]
     #[case::status_in_the_url("Error: Unable to read url, Request failed for https://f/a, 401 b, 500 Oops", None)]
     #[case::unreachable("FetchError: request to https://f/c.yaml failed, reason: connect ECONNREFUSED", None)]
     #[case::no_entity("InputError: Policy check failed", None)]
-    fn an_unread_file_is_a_refusal_only_for_its_reason(#[case] message: &str, #[case] refusal: Option<Refusal>) {
+    fn an_unread_file_is_a_refusal_only_for_its_reason(#[case] message: &str, #[case] auth_error: Option<AuthError>) {
         let body = serde_json::json!({ "error": { "name": "InputError", "message": message } }).to_string();
         match read_error(body.as_bytes()) {
-            Answered::Refused(found) => assert_eq!(Some(found), refusal),
-            Answered::Unclear(_) => assert_eq!(None, refusal),
+            Answered::Refused(found) => assert_eq!(Some(found), auth_error),
+            Answered::Unclear(_) => assert_eq!(None, auth_error),
         }
     }
 

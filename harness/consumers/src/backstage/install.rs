@@ -24,9 +24,9 @@ use super::{BackstageError, Commands, FIXTURE, Installation, Unsupported, digest
 pub const CACHE_MEGABYTES: u64 = 600;
 /// Lines of a command's output that an error carries.
 const TAIL_LINES: usize = 20;
-/// How long a line of progress stands before the next that says the same kind of thing.
+/// Time that a line of progress stands before the next that says the same kind of thing.
 const QUIET: Duration = Duration::from_secs(10);
-/// How npm begins a line about a finished request at its log level `http`.
+/// Beginning by npm of a line about a finished request at its log level `http`.
 const FETCHED: &str = "npm http fetch ";
 
 /// Why Backstage cannot be had on this machine, or `None` when it can. What is in the cache needs Node.js only.

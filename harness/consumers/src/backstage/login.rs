@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_core::owner::Owner;
-use credence_programs::oci::{Entry, Image, ImageError, Layer, Settings};
+use credence_programs::oci::{Image, ImageError, Layer, LayerEntry, Settings};
 use credence_watch::observer::{PodSeen, View};
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
@@ -17,14 +17,14 @@ use crate::backstage::{self, BackstageError, Client as Browser, ClientError, Ins
 use crate::forge::ForgeError;
 use crate::kubelet::deployment::{self, pods};
 use crate::kubelet::pod::{PodError, PulledPod};
-use crate::running::{Answer, Consumers};
+use crate::running::{Consumers, LoginAnswer};
 
-/// How long it may take until the pod before is gone, 200 MB are pulled and the container is started; measured at 12 s, and
+/// Time that it may take until the pod before is gone, 200 MB are pulled and the container is started; measured at 12 s, and
 /// at 44 s beside two more runs.
 const STARTED: Duration = Duration::from_mins(2);
-/// How long Backstage itself may take to be ready; it takes 2 to 9 s.
+/// Time that Backstage itself may take to be ready; it takes 2 to 9 s.
 const READY: Duration = Duration::from_mins(3);
-/// How long the pod of a Deployment that is removed may take to be gone: the next one listens on its port.
+/// Time that the pod of a Deployment that is removed may take to be gone: the next one listens on its port.
 const GONE: Duration = Duration::from_secs(30);
 /// Where the image has the certificate of the forge's authority.
 pub const AUTHORITY: &str = "/etc/credence/authority.crt";
@@ -38,7 +38,7 @@ const NOT_AUTHORISED: &str = "the forge did not authorise the client";
 
 /// Why Backstage could not be tried.
 #[derive(Debug, thiserror::Error)]
-pub enum PortalError {
+pub enum BackstageLoginError {
     /// It does not run here.
     #[error("failed to start Backstage: it does not run here")]
     Absent,
@@ -65,8 +65,8 @@ pub enum PortalError {
     Url(String),
 }
 
-/// What all pods of Backstage in a run have in common.
-pub struct Portal {
+/// Everything that all pods of Backstage in a run have in common.
+pub struct BackstageService {
     pub(crate) installation: Installation,
     /// Where it is served and where its forge is.
     pub(crate) served: backstage::Settings,
@@ -79,37 +79,37 @@ pub struct Portal {
 }
 
 /// A Deployment of Backstage, and where it gets its credentials: literally, or from Secrets of its namespace.
-pub struct PortalDeployment<'a> {
+pub struct BackstageDeployment<'a> {
     /// Its namespace.
     pub namespace: &'a str,
     /// Its name, which no other has.
     pub name: &'a str,
-    /// How many times it has been started: another number replaces the pod that runs.
+    /// Number of times that it has been started: another number replaces the pod that runs.
     pub start: u32,
-    /// Who owns its image.
+    /// Owner of its image.
     pub owner: &'a Owner,
     /// The Secret that it is pulled with.
     pub pull_secret: &'a str,
-    /// Who makes it, as field manager.
+    /// Its maker, as field manager.
     pub manager: &'a str,
     /// Secrets whose keys are variables of these names.
     pub variables_from: &'a [String],
-    /// The other variables of [`PORTAL_VARIABLES`], each an `EnvVar`. They win over those of Secrets.
+    /// The other variables of [`BACKSTAGE_VARIABLES`], each an `EnvVar`. They win over those of Secrets.
     pub variables: &'a [Value],
 }
 
 /// The variables that hold client id, client secret and token (`fixtures/consumers/backstage/app-config.yaml`).
-pub const PORTAL_VARIABLES: [&str; 3] = ["AUTH_GITHUB_CLIENT_ID", "AUTH_GITHUB_CLIENT_SECRET", "GITHUB_TOKEN"];
+pub const BACKSTAGE_VARIABLES: [&str; 3] = ["AUTH_GITHUB_CLIENT_ID", "AUTH_GITHUB_CLIENT_SECRET", "GITHUB_TOKEN"];
 
 impl Consumers {
-    fn portal(&self) -> Result<&Portal, PortalError> {
-        self.portal.as_ref().ok_or(PortalError::Absent)
+    fn backstage(&self) -> Result<&BackstageService, BackstageLoginError> {
+        self.backstage.as_ref().ok_or(BackstageLoginError::Absent)
     }
 
     /// Where OAuth applications of this run are sent back to.
     pub fn redirect_uri(&self) -> String {
-        match &self.portal {
-            Some(portal) => portal.served.redirect_uri(),
+        match &self.backstage {
+            Some(backstage) => backstage.served.redirect_uri(),
             // Nothing has to listen there: the code is read from the redirect itself.
             None => "https://127.0.0.1/callback".to_owned(),
         }
@@ -120,20 +120,20 @@ impl Consumers {
     ///
     /// # Errors
     /// When the image cannot be published, the Deployment is refused, or Backstage does not become ready.
-    pub async fn start_portal(
+    pub async fn start_backstage(
         &self,
         client: &Client,
-        deployment: &PortalDeployment<'_>,
-    ) -> Result<Result<String, String>, PortalError> {
-        let portal = self.portal()?;
+        deployment: &BackstageDeployment<'_>,
+    ) -> Result<Result<String, String>, BackstageLoginError> {
+        let backstage = self.backstage()?;
         let own = (deployment.namespace.to_owned(), deployment.name.to_owned());
-        let left = portal.deployed.lock().await.clone().filter(|left| *left != own);
+        let left = backstage.deployed.lock().await.clone().filter(|left| *left != own);
         if let Some((namespace, name)) = left {
-            self.stop_portal(client, deployment.manager, &namespace, &name).await?;
+            self.stop_backstage(client, deployment.manager, &namespace, &name).await?;
         }
-        portal.published.get_or_try_init(|| self.publish_portal(portal, deployment.owner)).await?;
-        let PortalDeployment { namespace, name, start, .. } = *deployment;
-        let settings = portal.served.environment().into_iter();
+        backstage.published.get_or_try_init(|| self.publish_backstage(backstage, deployment.owner)).await?;
+        let BackstageDeployment { namespace, name, start, .. } = *deployment;
+        let settings = backstage.served.environment().into_iter();
         let settings = settings.map(|(name, value)| json!({ "name": name, "value": value }));
         let pulled = PulledPod {
             namespace,
@@ -145,7 +145,7 @@ impl Consumers {
         };
         let names = |view: &View<'_>| pods(view, namespace, name).map(|(name, _)| name.clone()).collect();
         let before: BTreeSet<String> = self.site.observer.look(names);
-        *portal.deployed.lock().await = Some(own);
+        *backstage.deployed.lock().await = Some(own);
         self.deploy(client, deployment.manager, &pulled, start).await?;
         let what = format!("Backstage running in a pod of Deployment {namespace}/{name}");
         // Every pod of Backstage ought to be pulled, so that its kubelet may try again.
@@ -165,12 +165,13 @@ impl Consumers {
         Ok(Ok(pod))
     }
 
-    async fn publish_portal(&self, portal: &Portal, owner: &Owner) -> Result<(), PortalError> {
-        let files = portal.installation.image_files().await?;
+    async fn publish_backstage(&self, backstage: &BackstageService, owner: &Owner) -> Result<(), BackstageLoginError> {
+        let files = backstage.installation.image_files().await?;
         let (authority, directory) = (self.authority.certificate(), self.directory.clone());
         let pack = move || {
-            let copied = files.iter().map(|file| Entry::copy(&file.path, file.mode, &file.source));
-            let entries: Vec<Entry> = copied.chain([Entry::file(&AUTHORITY[1..], 0o644, authority)]).collect();
+            let copied = files.iter().map(|file| LayerEntry::copy(&file.path, file.mode, &file.source));
+            let entries: Vec<LayerEntry> =
+                copied.chain([LayerEntry::file(&AUTHORITY[1..], 0o644, authority)]).collect();
             Layer::pack(&entries, &directory)
         };
         // Nothing aborts it, so an error is a panic, which goes on here.
@@ -191,13 +192,13 @@ impl Consumers {
     ///
     /// # Errors
     /// When the API server refuses, or the pod stays.
-    pub async fn stop_portal(
+    pub async fn stop_backstage(
         &self,
         client: &Client,
         manager: &str,
         namespace: &str,
         name: &str,
-    ) -> Result<(), PortalError> {
+    ) -> Result<(), BackstageLoginError> {
         let scaled = deployment::scale_down(client, manager, namespace, name).await;
         let what = format!("pod of Deployment {namespace}/{name} gone");
         let gone = wait::until(&self.site.observer, &what, GONE, |view| match pods(view, namespace, name).next() {
@@ -206,7 +207,7 @@ impl Consumers {
         });
         let gone = gone.await;
         deployment::delete(client, namespace, name).await?;
-        *self.portal()?.deployed.lock().await = None;
+        *self.backstage()?.deployed.lock().await = None;
         scaled?;
         Ok(gone?)
     }
@@ -216,10 +217,10 @@ impl Consumers {
     ///
     /// # Errors
     /// When the pod is gone, or its container has ended.
-    pub fn check_portal_is_the_same(&self, namespace: &str, pod: &str) -> Result<(), PortalError> {
+    pub fn check_backstage_is_the_same(&self, namespace: &str, pod: &str) -> Result<(), BackstageLoginError> {
         self.site.observer.look(|view| match view.pod(namespace, pod) {
             Some(PodSeen::Ran { restarts: 0, ended: false }) => Ok(()),
-            seen => Err(PortalError::Ended(format!("{seen:?}"))),
+            seen => Err(BackstageLoginError::Ended(format!("{seen:?}"))),
         })
     }
 
@@ -227,7 +228,7 @@ impl Consumers {
     ///
     /// # Errors
     /// When Backstage does not answer as it should, which says nothing of the credential.
-    pub async fn sign_in_to_portal(&self) -> Result<Answer, PortalError> {
+    pub async fn sign_in_to_backstage(&self) -> Result<LoginAnswer, BackstageLoginError> {
         let grant = |link: credence_core::credential::Credential| async move {
             let link = link.expose_str().unwrap_or_default().to_owned();
             let _browser = self.person.browser.lock().await;
@@ -235,13 +236,13 @@ impl Consumers {
             authorised.map(|authorisation| authorisation.redirect)
         };
         match self.browser()?.sign_in(grant).await {
-            Ok(_) => Ok(Answer::Admitted),
-            Err(ClientError::Refused { refusal, .. }) => Ok(Answer::Refused(refusal.to_string())),
+            Ok(_) => Ok(LoginAnswer::Admitted),
+            Err(ClientError::Refused { auth_error, .. }) => Ok(LoginAnswer::Refused(auth_error.to_string())),
             Err(ClientError::Grant(error)) => match error.downcast_ref() {
                 // A client that the forge does not know gets no code from it.
-                Some(ForgeError::Answer { .. }) => Ok(Answer::Refused(NOT_AUTHORISED.to_owned())),
+                Some(ForgeError::Answer { .. }) => Ok(LoginAnswer::Refused(NOT_AUTHORISED.to_owned())),
                 Some(ForgeError::Refused { status, .. }) if status.is_client_error() => {
-                    Ok(Answer::Refused(NOT_AUTHORISED.to_owned()))
+                    Ok(LoginAnswer::Refused(NOT_AUTHORISED.to_owned()))
                 }
                 _ => Err(ClientError::Grant(error).into()),
             },
@@ -253,20 +254,24 @@ impl Consumers {
     ///
     /// # Errors
     /// When Backstage does not answer as it should, which says nothing of the credential.
-    pub async fn read_with_portal(&self, owner: &Owner, repository: &str) -> Result<Answer, PortalError> {
+    pub async fn read_with_backstage(
+        &self,
+        owner: &Owner,
+        repository: &str,
+    ) -> Result<LoginAnswer, BackstageLoginError> {
         let (forge, account) = (self.forge.url(), owner.account_of_repositories());
         let target = format!("{forge}/{account}/{repository}/blob/main/catalog-info.yaml");
-        let target = Url::parse(&target).map_err(|_| PortalError::Url(target.clone()))?;
+        let target = Url::parse(&target).map_err(|_| BackstageLoginError::Url(target.clone()))?;
         match self.browser()?.read_catalog_file(&target).await {
-            Ok(entities) if entities.iter().any(|name| name == repository) => Ok(Answer::Admitted),
-            Ok(_) => Ok(Answer::Refused("the file read is another one".to_owned())),
-            Err(ClientError::Refused { refusal, .. }) => Ok(Answer::Refused(refusal.to_string())),
+            Ok(entities) if entities.iter().any(|name| name == repository) => Ok(LoginAnswer::Admitted),
+            Ok(_) => Ok(LoginAnswer::Refused("the file read is another one".to_owned())),
+            Err(ClientError::Refused { auth_error, .. }) => Ok(LoginAnswer::Refused(auth_error.to_string())),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn browser(&self) -> Result<Browser, PortalError> {
-        Ok(Browser::new(self.portal()?.served.base_url.clone(), self.portal()?.host)?)
+    fn browser(&self) -> Result<Browser, BackstageLoginError> {
+        Ok(Browser::new(self.backstage()?.served.base_url.clone(), self.backstage()?.host)?)
     }
 }
 

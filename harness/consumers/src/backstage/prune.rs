@@ -42,7 +42,7 @@ pub(super) fn rules() -> impl Iterator<Item = &'static str> {
     SUFFIXES.into_iter().chain(PACKAGES).chain(DIRECTORIES).chain(PLATFORMS).chain([NATIVE, NATIVE_MODULE])
 }
 
-/// Whether a file is needed at run time; `path` is below the outermost `node_modules`.
+/// True if a file is needed at run time; `path` is below the outermost `node_modules`.
 pub(super) fn is_needed(path: &Path) -> bool {
     let parts: Vec<&str> = path
         .components()

@@ -21,7 +21,7 @@ pub struct Commands {
     pub node: PathBuf,
     /// npm.
     pub npm: PathBuf,
-    /// How much of the processors installing may take.
+    /// Share of the processors that installing may take.
     pub priority: Priority,
 }
 
@@ -149,7 +149,7 @@ pub(super) fn check_builders(commands: &Commands) -> Result<(), Unsupported> {
     if missing.is_empty() { Ok(()) } else { Err(Unsupported::NoCompiler { missing }) }
 }
 
-/// Whether a name or path can be executed, looked for as execvp(3) does.
+/// True if a name or path can be executed, looked for as execvp(3) does.
 fn is_command(command: &Path) -> bool {
     let is_executable = |path: &Path| path.is_file() && rustix::fs::access(path, Access::EXEC_OK).is_ok();
     if command.components().count() > 1 {

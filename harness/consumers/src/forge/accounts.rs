@@ -1,4 +1,4 @@
-//! What the forge holds: users, organisations, repositories and tokens, made through Gitea's HTTP API.
+//! Contents of the forge: users, organisations, repositories and tokens, made through Gitea's HTTP API.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! What can go wrong with a forge.
+//! Errors of a forge.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub enum ForgeError {
     /// Gitea's container did not do as it was told.
     #[error("failed to {act} container {container}, the forge")]
     Container {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// The container.
         container: String,
@@ -70,13 +70,13 @@ pub enum ForgeError {
     /// Gitea's command line made no administrator. What it prints holds a password, so it is not quoted.
     #[error("failed to create the forge's administrator: gitea ended with {status}")]
     Administrator {
-        /// How it ended.
+        /// Outcome.
         status: String,
     },
     /// A request got no answer.
     #[error("failed to {act} {object} at the forge")]
     Request {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// On what.
         object: String,
@@ -87,7 +87,7 @@ pub enum ForgeError {
     /// The forge said no.
     #[error("failed to {act} {object}: the forge answered {status}")]
     Refused {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// On what.
         object: String,
@@ -97,7 +97,7 @@ pub enum ForgeError {
     /// The forge answered something else than it is known to.
     #[error("failed to {act} {object}: the forge's answer makes no sense")]
     Answer {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// On what.
         object: String,

@@ -12,7 +12,7 @@ use credence_programs::certificates::write_private;
 use credence_programs::process::{Death, Process};
 use credence_watch::wait::{self, Progress};
 
-use super::{ForgeError, Place};
+use super::{ForgeError, GiteaPlacement};
 
 mod configuration;
 mod container;
@@ -26,9 +26,9 @@ use container::Container;
 pub(super) const ADMINISTRATOR: &str = "credence";
 /// The name of its log, in the forge's directory.
 const LOG: &str = "gitea.log";
-/// How long Gitea may take to be ready; it takes about 2 s on two idle cores.
+/// Time that Gitea may take to be ready; it takes about 2 s on two idle cores.
 const READY: Duration = Duration::from_mins(3);
-/// How often a server that is starting is asked.
+/// Time between two polls of a server that is starting.
 const PROBE: Duration = Duration::from_millis(25);
 /// Makes the administrator and prints a token with all of its rights. Neither its password nor the token is ever on a
 /// command line: Gitea makes both.
@@ -58,12 +58,12 @@ pub(super) struct Gitea {
     pub(super) token: Credential,
 }
 
-/// What a start needs to know.
+/// Facts that a start needs.
 pub(super) struct Setup<'a> {
     /// Holds the configuration and everything that Gitea writes.
     pub(super) directory: &'a Path,
     /// Where it runs.
-    pub(super) place: &'a Place<'a>,
+    pub(super) place: &'a GiteaPlacement<'a>,
     /// The façade, as clients see it.
     pub(super) root_url: &'a str,
     /// Where the access log goes.
@@ -107,8 +107,8 @@ impl Gitea {
             fs::create_dir_all(&directory).map_err(|source| ForgeError::file("create", &directory, source))?;
         }
         match setup.place {
-            Place::Process { program, assets } => process::start(setup, program, assets).await,
-            Place::Container { network, image } => container::start(setup, network, image).await,
+            GiteaPlacement::Process { program, assets } => process::start(setup, program, assets).await,
+            GiteaPlacement::Container { network, image } => container::start(setup, network, image).await,
         }
     }
 }

@@ -23,7 +23,7 @@ use super::offer::Offered;
 #[cfg(test)]
 mod tests;
 
-/// How long a reader waits for the entries of requests that have begun. Gitea writes its line milliseconds after the
+/// Time that a reader waits for the entries of requests that have begun. Gitea writes its line milliseconds after the
 /// answer; a request that is still running after this time is shown as it is.
 const COMPLETE: Duration = Duration::from_secs(5);
 
@@ -42,7 +42,7 @@ pub struct Request {
     pub query: BTreeMap<String, Option<String>>,
     /// The client's `User-Agent`.
     pub agent: String,
-    /// How it tried to authenticate.
+    /// Authentication that it tried.
     pub offered: Offered,
     /// The status that Gitea answered with; `None` if it did not, or not yet.
     pub status: Option<u16>,
@@ -102,13 +102,13 @@ pub(super) struct RequestLog {
 }
 
 struct State {
-    /// How many requests have begun.
+    /// Number of requests that have begun.
     begun: usize,
     /// Those that somebody may ask for, or of which something is still to come, by their number.
     entries: BTreeMap<usize, Entry>,
     /// Entries without a line of the access log yet, by request id.
     unlined: HashMap<String, usize>,
-    /// How many marks are held, by the number that comes after them.
+    /// Number of marks that are held, by the number that comes after them.
     held: BTreeMap<usize, usize>,
     evidence: Evidence,
 }

@@ -1,4 +1,4 @@
-//! How a request tries to authenticate, in fingerprints only.
+//! Authentication that a request tries, in fingerprints only.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -54,7 +54,7 @@ impl Offered {
         }
     }
 
-    /// Whether `credential` was offered, in whatever place.
+    /// True if `credential` was offered, in whatever place.
     pub fn is(&self, credential: &Credential) -> bool {
         let fingerprint = credential.fingerprint();
         let user = match self {

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// How a consumer reaches the forge under the names of real hosts.
+/// Route of a consumer to the forge under the names of real hosts.
 #[derive(Debug, Clone)]
 pub struct Network {
     /// URL of the HTTP proxy through which every host is reached by `CONNECT`.
@@ -24,9 +24,9 @@ pub struct Network {
 
 /// The longest head of a request that is read, in bytes.
 const HEAD: usize = 8 * 1024;
-/// How long a client may take to send it.
+/// Time that a client may take to send it.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long to pause when the kernel gives no connection.
+/// Pause when the kernel gives no connection.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Marks the end of a head.
 const END: &[u8] = b"\r\n\r\n";

@@ -15,12 +15,12 @@ pub(super) const TOKEN_PATH: &str = "/v2/token";
 /// Gitea's id of the user that stands for nobody (`models/user/user_system.go`).
 pub(super) const GHOST: i64 = -1;
 
-/// Whether a path belongs to the registry.
+/// True if a path belongs to the registry.
 pub(super) fn is_registry(path: &str) -> bool {
     path == "/v2" || path.starts_with("/v2/")
 }
 
-/// Whether the registry refused the credential itself. It then asks for a bearer token first; where a known user merely
+/// True if the registry refused the credential itself. It then asks for a bearer token first; where a known user merely
 /// lacks a right it asks for Basic (`routers/api/packages/container/container.go` and `api.go` beside it).
 pub(super) fn refused(status: StatusCode, headers: &HeaderMap) -> bool {
     let bearer = |challenge: &http::HeaderValue| challenge.as_bytes().starts_with(b"Bearer ");

@@ -1,4 +1,4 @@
-//! What can go wrong with Kargo.
+//! Errors of Kargo.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub enum KargoError {
     Program {
         /// The path given.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Fault of it.
         message: String,
     },
     /// The chart that was given is none.
@@ -33,7 +33,7 @@ pub enum KargoError {
     /// The chart is of something else, or of another age.
     #[error("failed to find {what} in what Kargo's chart renders to")]
     Incomplete {
-        /// What is missing.
+        /// The missing part.
         what: &'static str,
     },
     /// A file or directory cannot be used.

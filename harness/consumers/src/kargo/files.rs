@@ -9,7 +9,7 @@ use std::{fs, io};
 use credence_core::file_error::FileError;
 use credence_programs::process::Program;
 use credence_programs::process::path::find_program;
-use credence_programs::supply::Given;
+use credence_programs::supply::UserKargo;
 
 use super::KargoError;
 use super::release::Release;
@@ -32,7 +32,7 @@ fn failed(act: &'static str, path: &Path) -> impl Fn(io::Error) -> KargoError + 
 
 impl Files {
     /// Prepares `directory`, which may exist.
-    pub(super) fn write(directory: &Path, given: &Given, network: &Network) -> Result<Self, KargoError> {
+    pub(super) fn write(directory: &Path, supplied: &UserKargo, network: &Network) -> Result<Self, KargoError> {
         let files = Self { directory: directory.to_owned() };
         for name in ["bin", "empty", "home", "temporary"] {
             let path = files.path(name);
@@ -41,7 +41,7 @@ impl Files {
         let authorities = files.path("authorities.pem");
         fs::write(&authorities, &network.authorities).map_err(failed("write", &authorities))?;
         let helper = files.path("bin").join(HELPER);
-        let beside = given.program.with_file_name(HELPER);
+        let beside = supplied.program.with_file_name(HELPER);
         if beside.is_file() {
             match symlink(&beside, &helper) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -63,8 +63,8 @@ impl Files {
         self.path("kubeconfig")
     }
 
-    /// How the controller is started.
-    pub(super) fn controller(&self, given: &Given, release: &Release, network: &Network) -> Program {
+    /// Start of the controller.
+    pub(super) fn controller(&self, supplied: &UserKargo, release: &Release, network: &Network) -> Program {
         let mut environment: BTreeMap<String, OsString> =
             release.environment.iter().map(|(key, value)| (key.clone(), value.into())).collect();
         let own: [(&str, OsString); 7] = [
@@ -81,7 +81,7 @@ impl Files {
         environment.extend(own.map(|(key, value)| (key.to_owned(), value)));
         Program {
             name: "kargo-controller".to_owned(),
-            executable: given.program.clone(),
+            executable: supplied.program.clone(),
             arguments: release.arguments.iter().map(Into::into).collect(),
             environment,
             log: self.path("kargo-controller.log"),
@@ -129,8 +129,8 @@ mod tests {
         Network { https_proxy: "http://127.0.0.1:1".to_owned(), authorities: "authority".to_owned() }
     }
 
-    fn given(directory: &Path) -> Given {
-        Given { program: directory.join("kargo"), chart: directory.join("chart") }
+    fn supplied(directory: &Path) -> UserKargo {
+        UserKargo { program: directory.join("kargo"), chart: directory.join("chart") }
     }
 
     #[test]
@@ -141,8 +141,8 @@ mod tests {
                 write_program(&theirs.path().join(HELPER), "#!/bin/sh\necho theirs\n").unwrap();
             }
             let directory = tempfile::tempdir().unwrap();
-            Files::write(directory.path(), &given(theirs.path()), &network()).unwrap();
-            Files::write(directory.path(), &given(theirs.path()), &network()).unwrap();
+            Files::write(directory.path(), &supplied(theirs.path()), &network()).unwrap();
+            Files::write(directory.path(), &supplied(theirs.path()), &network()).unwrap();
             // Not by itself: a test that forks meanwhile may have it open for writing.
             let helper_here = directory.path().join("bin").join(HELPER);
             let said = Command::new("/bin/sh").arg(helper_here).env("GIT_PASSWORD", "a  \\n'").output();

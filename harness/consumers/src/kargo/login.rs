@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use credence_core::consumer::Consumer;
 use credence_core::formats::{KARGO_GIT, KARGO_IMAGE};
-use credence_core::kargo_lookup::Kind;
+use credence_core::kargo_lookup::CredentialKind;
 use credence_watch::wait::{Progress, WaitError};
 use futures::future::BoxFuture;
 use kube::Client;
@@ -14,9 +14,9 @@ use crate::git_error::Cause;
 use crate::kargo::{Asked, DISCOVERY_FAILED, Discovery, Kargo, KargoError, Subscription, Warehouse, WarehouseSeen};
 use crate::login::{Login, LoginError, Runner};
 use crate::obtain::Facts;
-use crate::running::{Answer, Consumers};
+use crate::running::{Consumers, LoginAnswer};
 
-/// How long a discovery may take; measured at 1 to 3 s.
+/// Time that a discovery may take; measured at 1 to 3 s.
 const DISCOVERED: Duration = Duration::from_secs(60);
 
 /// Why a discovery could not be tried, or did not end.
@@ -44,14 +44,14 @@ const NOT_GIVEN: &str = "Kargo cannot be obtained and is not given, so that only
 /// Kargo's controller, which discovers what is new.
 pub(crate) struct KargoDiscovery {
     consumer: Consumer,
-    kind: Kind,
+    kind: CredentialKind,
 }
 
 impl KargoDiscovery {
     /// New commits.
-    pub(crate) const OF_COMMITS: Self = Self { consumer: KARGO_GIT, kind: Kind::Git };
+    pub(crate) const OF_COMMITS: Self = Self { consumer: KARGO_GIT, kind: CredentialKind::Git };
     /// New images.
-    pub(crate) const OF_IMAGES: Self = Self { consumer: KARGO_IMAGE, kind: Kind::Image };
+    pub(crate) const OF_IMAGES: Self = Self { consumer: KARGO_IMAGE, kind: CredentialKind::Image };
 }
 
 impl Runner for KargoDiscovery {
@@ -60,16 +60,20 @@ impl Runner for KargoDiscovery {
     }
 
     fn missing(&self, facts: &Facts) -> Option<String> {
-        let no_git = if self.kind == Kind::Git { facts.no_git() } else { None };
+        let no_git = if self.kind == CredentialKind::Git { facts.no_git() } else { None };
         no_git.or_else(|| (!facts.has_kargo).then(|| NOT_GIVEN.to_owned()))
     }
 
-    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
+    fn log_in<'a>(
+        &'a self,
+        consumers: &'a Consumers,
+        login: &'a Login,
+    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
         Box::pin(async move {
             let (owner, tag) = (login.owner()?, login.tag());
             let (fresh, repo_url) = match self.kind {
-                Kind::Git => (consumers.fresh_commit(login).await?, owner.repository(&login.repository)),
-                Kind::Image | Kind::Helm => {
+                CredentialKind::Git => (consumers.fresh_commit(login).await?, owner.repository(&login.repository)),
+                CredentialKind::Image | CredentialKind::Helm => {
                     consumers.publish(owner, &login.repository, &tag).await?;
                     (tag, owner.image(&login.repository))
                 }
@@ -93,7 +97,7 @@ struct Subscribed<'a> {
     /// Its name.
     name: &'a str,
     /// What it looks for.
-    kind: Kind,
+    kind: CredentialKind,
     /// Where it looks.
     repo_url: String,
     discoveries: u32,
@@ -103,8 +107,8 @@ impl Subscribed<'_> {
     fn warehouse(&self) -> Warehouse<'_> {
         let repo_url = &self.repo_url;
         let subscription = match self.kind {
-            Kind::Git => Subscription::Git { repo_url, branch: "main" },
-            Kind::Image | Kind::Helm => Subscription::Image { repo_url },
+            CredentialKind::Git => Subscription::Git { repo_url, branch: "main" },
+            CredentialKind::Image | CredentialKind::Helm => Subscription::Image { repo_url },
         };
         Warehouse { namespace: self.namespace, name: self.name, subscription }
     }
@@ -125,7 +129,7 @@ impl Consumers {
         client: &Client,
         subscribed: &Subscribed<'_>,
         fresh: &str,
-    ) -> Result<Answer, DiscoveryError> {
+    ) -> Result<LoginAnswer, DiscoveryError> {
         let kargo = self.controller(subscribed.name)?;
         let asked = match subscribed.discoveries {
             0 => kargo.subscribe(client, &subscribed.warehouse()).await?,
@@ -146,16 +150,16 @@ impl Consumers {
     }
 }
 
-fn answer(seen: Option<&WarehouseSeen>, asked: Asked, fresh: &str) -> Progress<Answer> {
+fn answer(seen: Option<&WarehouseSeen>, asked: Asked, fresh: &str) -> Progress<LoginAnswer> {
     match seen.and_then(|seen| seen.discovery(asked)) {
         None => Progress::NotYet("Kargo has not answered".to_owned()),
-        Some(Discovery::Made(artifacts)) if artifacts.contains(fresh) => Progress::Done(Answer::Admitted),
+        Some(Discovery::Made(artifacts)) if artifacts.contains(fresh) => Progress::Done(LoginAnswer::Admitted),
         Some(Discovery::Made(_)) => Progress::NotYet("Kargo discovered something else".to_owned()),
         Some(Discovery::Failed(failure)) => match failure.message.cause {
             // It tries again by itself, for instance where its right to read the Secrets is a moment late.
             Cause::Other => Progress::NotYet(failure.message.text.clone()),
             cause if failure.reason == DISCOVERY_FAILED => {
-                Progress::Done(Answer::Refused(format!("{DISCOVERY_FAILED}, {cause:?}")))
+                Progress::Done(LoginAnswer::Refused(format!("{DISCOVERY_FAILED}, {cause:?}")))
             }
             _ => Progress::NotYet(failure.reason.clone()),
         },

@@ -4,25 +4,25 @@
 use credence_core::consumer::Consumer;
 use credence_core::credential::Credential;
 use credence_core::formats::{KARGO_GIT_RULES, KARGO_IMAGE_RULES};
-use credence_core::kargo_lookup::{self, Candidate, Kind, NoLogin, SHARED_NAMESPACE};
+use credence_core::kargo_lookup::{self, Candidate, CredentialKind, NoLogin, SHARED_NAMESPACE};
 use futures::future::BoxFuture;
 
 use crate::by_rules::GitLogin;
 use crate::login::{Login, LoginError, Runner};
 use crate::obtain::Facts;
-use crate::running::{Answer, Consumers};
+use crate::running::{Consumers, LoginAnswer};
 
 /// Kargo's lookup rules.
 pub(crate) struct KargoRules {
     consumer: Consumer,
-    kind: Kind,
+    kind: CredentialKind,
 }
 
 impl KargoRules {
     /// Those for Git.
-    pub(crate) const FOR_GIT: Self = Self { consumer: KARGO_GIT_RULES, kind: Kind::Git };
+    pub(crate) const FOR_GIT: Self = Self { consumer: KARGO_GIT_RULES, kind: CredentialKind::Git };
     /// Those for images.
-    pub(crate) const FOR_IMAGES: Self = Self { consumer: KARGO_IMAGE_RULES, kind: Kind::Image };
+    pub(crate) const FOR_IMAGES: Self = Self { consumer: KARGO_IMAGE_RULES, kind: CredentialKind::Image };
 }
 
 impl Runner for KargoRules {
@@ -31,14 +31,18 @@ impl Runner for KargoRules {
     }
 
     fn missing(&self, facts: &Facts) -> Option<String> {
-        let no_git = if self.kind == Kind::Git { facts.no_git() } else { None };
+        let no_git = if self.kind == CredentialKind::Git { facts.no_git() } else { None };
         no_git.or_else(|| facts.has_kargo.then(|| "not needed, as Kargo's controller runs".to_owned()))
     }
 
-    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> BoxFuture<'a, Result<Answer, LoginError>> {
+    fn log_in<'a>(
+        &'a self,
+        consumers: &'a Consumers,
+        login: &'a Login,
+    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
         Box::pin(async move {
             let (owner, Login { namespace, repository: name, .. }) = (login.owner()?, login);
-            if self.kind == Kind::Git {
+            if self.kind == CredentialKind::Git {
                 consumers.fresh_commit(login).await?;
                 let url = owner.repository(name);
                 let found = consumers.kargo_login(namespace, self.kind, &url);
@@ -62,7 +66,7 @@ type Found = Result<(Credential, Credential), NoLogin>;
 
 impl Consumers {
     /// The login that Kargo finds for a repository in a project's namespace, or else in that of shared resources.
-    fn kargo_login(&self, namespace: &str, kind: Kind, url: &str) -> Found {
+    fn kargo_login(&self, namespace: &str, kind: CredentialKind, url: &str) -> Found {
         self.site.observer.look(|view| {
             let candidates = |namespace: &str| -> Vec<Candidate<'_>> {
                 let secrets = view.secrets(namespace);
@@ -75,11 +79,11 @@ impl Consumers {
     }
 }
 
-/// What came of a request, and of the lookup before it.
-fn answer(admitted: bool, found: Found, refused: &str) -> Answer {
+/// Outcome of a request, and of the lookup before it.
+fn answer(admitted: bool, found: Found, refused: &str) -> LoginAnswer {
     match (admitted, found) {
-        (true, _) => Answer::Admitted,
-        (false, Ok(_)) => Answer::Refused(refused.to_owned()),
-        (false, Err(none)) => Answer::Refused(format!("{none}, and {refused} without a login")),
+        (true, _) => LoginAnswer::Admitted,
+        (false, Ok(_)) => LoginAnswer::Refused(refused.to_owned()),
+        (false, Err(none)) => LoginAnswer::Refused(format!("{none}, and {refused} without a login")),
     }
 }

@@ -82,7 +82,7 @@ fn environment(container: &Value, rendered: &[Value]) -> BTreeMap<String, String
     from_maps.chain(own).filter_map(|(key, value)| Some((key.to_owned(), value.as_str()?.to_owned()))).collect()
 }
 
-/// Whether the controller needs an object: roles that it is not bound to give nobody a right.
+/// True if the controller needs an object: roles that it is not bound to give nobody a right.
 fn concerns(object: &Value, account: &str) -> bool {
     match object["kind"].as_str().unwrap_or_default() {
         "Namespace" | "Role" | "ClusterRole" => true,

@@ -50,7 +50,7 @@ pub struct Warehouse<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Asked(pub(super) i64);
 
-/// How a discovery went, by Kargo's own word.
+/// Outcome of a discovery, by Kargo's own word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Discovery<'a> {
     /// It was made; the ids of commits and the tags of images that the Warehouse now has.
@@ -79,7 +79,7 @@ pub struct WarehouseSeen {
 }
 
 impl WarehouseSeen {
-    /// How a discovery, or a later one, went; `None` while it goes on.
+    /// Outcome of a discovery, or of a later one; `None` while it goes on.
     pub fn discovery(&self, asked: Asked) -> Option<Discovery<'_>> {
         if self.answered < asked.0 {
             return None;

@@ -8,7 +8,7 @@ use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::running::{Answer, Consumers};
+use crate::running::{Consumers, LoginAnswer};
 
 /// Why a pod could not be made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -63,11 +63,11 @@ impl PulledPod<'_> {
         })
     }
 
-    /// How the pull went, once the kubelet has said so.
-    pub(crate) fn answer(seen: Option<&PodSeen>) -> Option<Answer> {
+    /// Outcome of the pull, once the kubelet has said so.
+    pub(crate) fn answer(seen: Option<&PodSeen>) -> Option<LoginAnswer> {
         match seen {
-            Some(PodSeen::Ran { .. }) => Some(Answer::Admitted),
-            Some(seen) if seen.cannot_pull() => Some(Answer::Refused("ErrImagePull".to_owned())),
+            Some(PodSeen::Ran { .. }) => Some(LoginAnswer::Admitted),
+            Some(seen) if seen.cannot_pull() => Some(LoginAnswer::Refused("ErrImagePull".to_owned())),
             _ => None,
         }
     }

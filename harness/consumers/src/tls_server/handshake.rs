@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// How long a handshake may take.
+/// Time that a handshake may take.
 const DONE: Duration = Duration::from_secs(10);
 /// What the server sends once it is trusted.
 const GREETING: &[u8] = b"trusted";
@@ -25,7 +25,7 @@ pub enum HandshakeError {
     /// The server could not use the certificate or the key, or the client did not trust it.
     #[error("failed to shake hands: {reason}")]
     Refused {
-        /// Who refused what; certificates and keys are not shown.
+        /// Denials by servers; certificates and keys are not shown.
         reason: String,
     },
     /// The client's own authority or server name is not valid.

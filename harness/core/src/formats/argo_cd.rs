@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ARGO_CD_LABEL, CopyView, Decoded, Format, FormatError, FormatKind, Role, optional, required, text};
-use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, Denial};
+use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, DeniedLogin};
 use crate::credential::Credential;
 use crate::endpoints::{Endpoint, endpoint, items};
 use crate::id::Requirement;
@@ -22,7 +22,7 @@ pub const ARGO_CD: Consumer = Consumer::new(&ArgoCd {
         fallback: None,
         endpoint: Some("a repository that Argo CD syncs"),
         namespace: Some("argocd"),
-        denials: &[Denial::AtLookAlikeOwner, Denial::AtLookAlikeHost],
+        denied_logins: &[DeniedLogin::AtLookAlikeOwner, DeniedLogin::AtLookAlikeHost],
         offers_to_whole_host: false,
     },
 });
@@ -145,7 +145,7 @@ impl Format for ArgoCd {
     }
 }
 
-/// Whether an object is one of Argo CD's own kinds: other projects have an Application as well.
+/// True if an object is one of Argo CD's own kinds: other projects have an Application as well.
 fn is_of_argo_cd(manifest: &Manifest, kind: &str) -> bool {
     manifest.kind() == kind && manifest.group() == "argoproj.io"
 }
@@ -154,7 +154,7 @@ fn not_tried(value: &str, what: &'static str) -> NotTried {
     NotTried::Label { label: ARGO_CD_LABEL, value: value.to_owned(), what }
 }
 
-/// What Argo CD logs in with, if it is neither a password nor a token.
+/// Credential that Argo CD logs in with, if it is neither a password nor a token.
 ///
 /// Source: argo-cd pkg/apis/application/v1alpha1/repository_types.go, `GetGitCreds`.
 fn credential_of_another_kind(copy: &WrittenCopy<'_>) -> Option<&'static str> {

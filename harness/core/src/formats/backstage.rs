@@ -14,7 +14,7 @@ pub const BACKSTAGE: Consumer = Consumer::new(&Backstage {
         fallback: None,
         endpoint: None,
         namespace: None,
-        denials: &[],
+        denied_logins: &[],
         offers_to_whole_host: false,
     },
 });

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{DOCKER_CONFIG, Format, FormatError, Role, docker_config, optional};
-use crate::consumer::{Consumer, ConsumerMeta, Denial};
+use crate::consumer::{Consumer, ConsumerMeta, DeniedLogin};
 use crate::credential::Credential;
 use crate::endpoints::Endpoint;
 use crate::id::Requirement;
@@ -28,7 +28,7 @@ pub const FLUX_GIT_RULES: Consumer = Consumer::new(&Flux {
         endpoint: Some("a GitRepository of Flux with a Secret"),
         namespace: None,
         // Whoever writes a GitRepository says where its Secret goes, so that no host is wrong to Flux.
-        denials: &[Denial::WithoutSecret, Denial::FromOtherNamespace, Denial::AtLookAlikeOwner],
+        denied_logins: &[DeniedLogin::WithoutSecret, DeniedLogin::FromOtherNamespace, DeniedLogin::AtLookAlikeOwner],
         offers_to_whole_host: true,
     },
 });
@@ -44,11 +44,11 @@ pub const FLUX_OCI_RULES: Consumer = Consumer::new(&Flux {
         fallback: None,
         endpoint: Some("an OCIRepository of Flux with a Secret"),
         namespace: None,
-        denials: &[
-            Denial::WithoutSecret,
-            Denial::FromOtherNamespace,
-            Denial::AtLookAlikeOwner,
-            Denial::AtLookAlikeHost,
+        denied_logins: &[
+            DeniedLogin::WithoutSecret,
+            DeniedLogin::FromOtherNamespace,
+            DeniedLogin::AtLookAlikeOwner,
+            DeniedLogin::AtLookAlikeHost,
         ],
         offers_to_whole_host: true,
     },

@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 
 use super::{CopyView, Decoded, Format, FormatError, FormatKind, KARGO_LABEL, Role, optional, required, text};
-use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, Denial};
+use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, DeniedLogin};
 use crate::credential::Credential;
 use crate::endpoints::{Endpoint, endpoint, items};
 use crate::id::Requirement;
-use crate::kargo_lookup::Kind;
+use crate::kargo_lookup::CredentialKind;
 use crate::labels::Labels;
 use crate::manifest::Manifest;
 use crate::scope::{NotTried, Scope, WrittenCopy};
@@ -62,7 +62,7 @@ pub const KARGO_IMAGE_RULES: Consumer = Consumer::new(&Kargo {
     },
 });
 
-/// What all of them share.
+/// Everything that all of them share.
 const META: ConsumerMeta = ConsumerMeta {
     id: "",
     title: "",
@@ -71,7 +71,7 @@ const META: ConsumerMeta = ConsumerMeta {
     fallback: None,
     endpoint: Some("a repository that Kargo subscribes to"),
     namespace: None,
-    denials: &[Denial::FromOtherNamespace, Denial::AtLookAlikeOwner, Denial::AtLookAlikeHost],
+    denied_logins: &[DeniedLogin::FromOtherNamespace, DeniedLogin::AtLookAlikeOwner, DeniedLogin::AtLookAlikeHost],
     offers_to_whole_host: false,
 };
 /// The key with the key of a GitHub App.
@@ -148,8 +148,8 @@ impl Format for Kargo {
             return Err(NotTried::Credential { what });
         }
         let kind = match self.uses {
-            Uses::Commits => Kind::Git,
-            Uses::Images => Kind::Image,
+            Uses::Commits => CredentialKind::Git,
+            Uses::Images => CredentialKind::Image,
         };
         let repo_url = copy.place("repoURL")?.to_owned();
         let is_regex = copy.literal("repoURLIsRegex") == Some("true");
@@ -194,7 +194,7 @@ fn decode_as(kind: FormatKind, data: &BTreeMap<String, Credential>) -> Result<De
     Ok(Decoded { kind, parts: parts(kind, data)?, endpoints: vec![url.to_owned()] })
 }
 
-/// What Kargo logs in with: a username with a password before the key of a GitHub App, and that before an SSH key.
+/// Credential that Kargo logs in with: a username with a password before the key of a GitHub App, and that before an SSH key.
 ///
 /// Source: kargo pkg/credentials/{basic,github,ssh}.
 fn parts(kind: FormatKind, data: &BTreeMap<String, Credential>) -> Result<BTreeMap<Role, Credential>, FormatError> {
@@ -214,7 +214,7 @@ fn parts(kind: FormatKind, data: &BTreeMap<String, Credential>) -> Result<BTreeM
     ]))
 }
 
-/// What Kargo logs in with, if it is no password.
+/// Credential that Kargo logs in with, if it is no password.
 fn credential_of_another_kind(copy: &WrittenCopy<'_>) -> Option<&'static str> {
     if copy.has("username") && copy.has("password") {
         return None;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{CopyView, DOCKER_CONFIG, DOCKER_CONFIG_KEY, Decoded, Format, FormatError, docker_config};
-use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, Denial};
+use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, DeniedLogin};
 use crate::endpoints::{Endpoint, endpoint, items};
 use crate::id::Requirement;
 use crate::manifest::Manifest;
@@ -21,11 +21,11 @@ pub const KUBELET: Consumer = Consumer::new(&Kubelet {
         fallback: None,
         endpoint: Some("an image that pods pull with a Secret"),
         namespace: None,
-        denials: &[
-            Denial::WithoutSecret,
-            Denial::FromOtherNamespace,
-            Denial::AtLookAlikeOwner,
-            Denial::AtLookAlikeHost,
+        denied_logins: &[
+            DeniedLogin::WithoutSecret,
+            DeniedLogin::FromOtherNamespace,
+            DeniedLogin::AtLookAlikeOwner,
+            DeniedLogin::AtLookAlikeHost,
         ],
         offers_to_whole_host: true,
     },

@@ -1,7 +1,7 @@
 //! Clients as an application reads them that signs people in by OAuth.
 
 use super::{BASIC_AUTH, CopyView, Decoded, Format, FormatError, Role, plain, source_roles};
-use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, Denial};
+use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, DeniedLogin};
 use crate::id::Requirement;
 
 /// An application that signs people in by OAuth.
@@ -14,7 +14,7 @@ pub const OAUTH_CLIENT: Consumer = Consumer::new(&OAuthClient {
         fallback: None,
         endpoint: None,
         namespace: None,
-        denials: &[Denial::AsOtherClient],
+        denied_logins: &[DeniedLogin::AsOtherClient],
         offers_to_whole_host: false,
     },
 });

@@ -108,7 +108,7 @@ pub fn unambiguous_roles<'a>(keys: impl IntoIterator<Item = &'a str>) -> BTreeMa
     roles
 }
 
-/// How a copy contradicts its source, if it does: the parts that both have must be the same bytes.
+/// Contradiction between a copy and its source, if there is one: the parts that both have must be the same bytes.
 ///
 /// `source` should hold the values that the target reads and no others, since a template may well bring its own
 /// username. Parts that only one of them tells are not compared: what a key is called is the application's choice.

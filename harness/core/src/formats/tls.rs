@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{CopyView, Decoded, Format, FormatError, FormatKind, Role, plain, required};
-use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, Denial};
+use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, DeniedLogin};
 use crate::id::Requirement;
 
 /// An HTTPS server.
@@ -16,7 +16,7 @@ pub const TLS_SERVER: Consumer = Consumer::new(&TlsServer {
         fallback: None,
         endpoint: None,
         namespace: None,
-        denials: &[Denial::UnderOtherName],
+        denied_logins: &[DeniedLogin::UnderOtherName],
         offers_to_whole_host: false,
     },
 });

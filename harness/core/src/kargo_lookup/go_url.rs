@@ -55,18 +55,18 @@ impl<'a> GoUrl<'a> {
         valid.then_some(url)
     }
 
-    /// Whether `text` is a host, with or without a port, and nothing else.
+    /// True if `text` is a host, with or without a port, and nothing else.
     pub(super) fn is_authority_without_user(text: &str) -> bool {
         GoUrl::parse(&format!("//{text}")).is_some_and(|url| url.host == Some(text))
     }
 
-    /// Whether there is at least one parameter in the query. One with a semicolon is none to Go.
+    /// True if there is at least one parameter in the query. One with a semicolon is none to Go.
     pub(super) fn has_parameters(&self) -> bool {
         let query = self.query.unwrap_or_default();
         query.split('&').any(|parameter| !parameter.is_empty() && !parameter.contains(';'))
     }
 
-    /// Whether the path is more than nothing.
+    /// True if the path is more than nothing.
     pub(super) fn has_path(&self) -> bool {
         !self.path.is_empty()
     }
@@ -123,7 +123,7 @@ fn is_user(user: &str) -> bool {
         && has_whole_escapes(user)
 }
 
-/// Whether it is a host with or without a port. Several colons are an error over HTTP, else the last one counts.
+/// True if it is a host with or without a port. Several colons are an error over HTTP, else the last one counts.
 fn is_host(host: &str, over_http: bool) -> bool {
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     if let Some(rest) = host.strip_prefix('[') {
@@ -135,7 +135,7 @@ fn is_host(host: &str, over_http: bool) -> bool {
     host.bytes().all(inner) && port.is_none_or(|(_, port)| is_port(port))
 }
 
-/// Whether each percent sign is followed by two hexadecimal digits.
+/// True if each percent sign is followed by two hexadecimal digits.
 fn has_whole_escapes(text: &str) -> bool {
     text.split('%').skip(1).all(|escape| escape.len() >= 2 && escape.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::{Kind, normalise};
+use super::{CredentialKind, normalise};
 use crate::credential::Credential;
 
 /// The repositories that a Secret is for: one, or all whose URL matches a pattern.
 #[derive(Clone, Copy)]
 pub struct Rule<'a> {
-    kind: Kind,
+    kind: CredentialKind,
     repo_url: &'a str,
     is_regex: bool,
 }
@@ -19,7 +19,7 @@ impl<'a> Rule<'a> {
     /// The rule of a Secret with this data; `None` if it has none, so that Kargo passes over it.
     ///
     /// A URL that is no UTF-8 is none: Kargo matches none that could be written down.
-    pub fn of(kind: Kind, data: &'a BTreeMap<String, Credential>) -> Option<Self> {
+    pub fn of(kind: CredentialKind, data: &'a BTreeMap<String, Credential>) -> Option<Self> {
         let repo_url = data.get("repoURL")?.expose_str()?;
         // No other spelling of a boolean means yes.
         let is_regex = data.get("repoURLIsRegex").is_some_and(|value| value.expose() == b"true");
@@ -27,7 +27,7 @@ impl<'a> Rule<'a> {
     }
 
     /// The rule of a Secret with this `repoURL`, which is a pattern or a URL.
-    pub fn new(kind: Kind, repo_url: &'a str, is_regex: bool) -> Self {
+    pub fn new(kind: CredentialKind, repo_url: &'a str, is_regex: bool) -> Self {
         Self { kind, repo_url, is_regex }
     }
 
@@ -55,7 +55,7 @@ impl<'a> Rule<'a> {
             return Some(self.repo_url.to_owned());
         }
         let beginning = beginning(self.repo_url);
-        let scheme = if self.kind == Kind::Git && !beginning.contains("://") { "https://" } else { "" };
+        let scheme = if self.kind == CredentialKind::Git && !beginning.contains("://") { "https://" } else { "" };
         let owner = format!("{scheme}{}", beginning.trim_end_matches('/'));
         [format!("{owner}/{name}"), format!("{owner}/{name}.git")]
             .into_iter()
@@ -63,7 +63,7 @@ impl<'a> Rule<'a> {
     }
 }
 
-/// Whether it is `[SCHEME://]HOST/OWNER`, with or without more owners.
+/// True if it is `[SCHEME://]HOST/OWNER`, with or without more owners.
 fn has_host_and_owner(url: &str) -> bool {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     let mut segments = after_scheme.split('/');

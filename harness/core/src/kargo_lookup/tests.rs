@@ -39,11 +39,11 @@ impl Secret {
 fn user(project: &[Secret], shared: &[Secret], url: &str) -> Result<String, NoLogin> {
     let project: Vec<_> = project.iter().map(Secret::candidate).collect();
     let shared: Vec<_> = shared.iter().map(Secret::candidate).collect();
-    let login = login(&project, &shared, Kind::Git, url, false)?;
+    let login = login(&project, &shared, CredentialKind::Git, url, false)?;
     Ok(login.username.expose_str().unwrap().to_owned())
 }
 
-fn rule<'a>(kind: Kind, data: &'a BTreeMap<String, Credential>) -> Rule<'a> {
+fn rule<'a>(kind: CredentialKind, data: &'a BTreeMap<String, Credential>) -> Rule<'a> {
     Rule::of(kind, data).unwrap()
 }
 
@@ -89,7 +89,7 @@ const REPO: &str = "https://github.com/org/app";
 #[case::neither("github.com/Org/app", "github.com/Org/app")]
 #[case::words("not even remotely A url", "not even remotely A url")]
 fn git_urls_have_a_normal_form(#[case] url: &str, #[case] normal: &str) {
-    assert_eq!(normalise(Kind::Git, url), normal);
+    assert_eq!(normalise(CredentialKind::Git, url), normal);
 }
 
 const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -118,7 +118,7 @@ const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef012
 #[case::words("invalid URL", "invalid URL")]
 #[case::one_letter("A", "A")]
 fn image_urls_have_a_normal_form(#[case] url: &str, #[case] normal: &str) {
-    assert_eq!(normalise(Kind::Image, url), normal);
+    assert_eq!(normalise(CredentialKind::Image, url), normal);
 }
 
 #[rstest]
@@ -131,13 +131,13 @@ fn image_urls_have_a_normal_form(#[case] url: &str, #[case] normal: &str) {
 #[case::address_without_scheme_is_no_url("127.0.0.1:5000/Charts", "127.0.0.1:5000/Charts")]
 #[case::empty("", "")]
 fn chart_urls_have_a_normal_form(#[case] url: &str, #[case] normal: &str) {
-    assert_eq!(normalise(Kind::Helm, url), normal);
+    assert_eq!(normalise(CredentialKind::Helm, url), normal);
 }
 
 #[test]
 fn an_image_with_a_port_is_not_taken_for_scp() {
-    assert_eq!(normalise(Kind::Image, "registry.test:5000/app"), "registry.test:5000/app");
-    assert_eq!(normalise(Kind::Git, "registry.test:5000/app"), "ssh://registry.test/5000/app");
+    assert_eq!(normalise(CredentialKind::Image, "registry.test:5000/app"), "registry.test:5000/app");
+    assert_eq!(normalise(CredentialKind::Git, "registry.test:5000/app"), "ssh://registry.test/5000/app");
 }
 
 #[rstest]
@@ -158,7 +158,7 @@ fn a_pattern_is_searched_for_in_the_raw_and_the_normal_form(
     #[case] url: &str,
     #[case] accepts: bool,
 ) {
-    assert_eq!(rule(Kind::Git, &pattern(regex)).accepts(url), accepts);
+    assert_eq!(rule(CredentialKind::Git, &pattern(regex)).accepts(url), accepts);
 }
 
 #[rstest]
@@ -182,7 +182,7 @@ fn the_syntax_differs_from_go_as_documented(#[case] pattern: &str, #[case] compi
 #[case::no("false", false)]
 fn only_true_makes_a_pattern(#[case] setting: &str, #[case] matches: bool) {
     let secret = Secret::git("a", r"^https://github\.com/").with("repoURLIsRegex", setting);
-    assert_eq!(rule(Kind::Git, &secret.data).accepts(REPO), matches);
+    assert_eq!(rule(CredentialKind::Git, &secret.data).accepts(REPO), matches);
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn the_project_comes_before_the_shared_namespace() {
 
 #[test]
 fn a_hit_ends_the_search_even_if_it_holds_no_login() {
-    let chosen = Chosen { place: Place::Project, name: "a".to_owned() };
+    let chosen = Chosen { place: LookupNamespace::Project, name: "a".to_owned() };
     let empty = Secret::git("a", REPO).with("password", "");
     let found = user(&[empty, Secret::git("b", REPO)], &[Secret::git("s", REPO)], REPO);
     assert_eq!(found, Err(NoLogin::Empty { chosen: chosen.clone() }));
@@ -230,11 +230,11 @@ fn a_secret_without_url_or_with_a_bad_pattern_is_passed_over() {
 fn plain_http_gets_nothing_unless_allowed() {
     let secret = Secret::git("a", "http://github.com/org/app");
     let candidates = [secret.candidate()];
-    let ask = |over_http| login(&candidates, &[], Kind::Git, "http://github.com/org/app", over_http);
+    let ask = |over_http| login(&candidates, &[], CredentialKind::Git, "http://github.com/org/app", over_http);
     assert_eq!(ask(false), Err(NoLogin::PlainHttp));
     assert!(ask(true).is_ok());
     // Kargo looks for this very prefix, in lower case, before it normalises.
-    assert!(login(&candidates, &[], Kind::Git, "HTTP://github.com/org/app", false).is_ok());
+    assert!(login(&candidates, &[], CredentialKind::Git, "HTTP://github.com/org/app", false).is_ok());
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn username_and_password_come_before_a_git_hub_app() {
             .with("githubAppPrivateKey", "key")
     };
     assert_eq!(user(&[app()], &[], REPO), Ok("a".to_owned()));
-    let chosen = || Chosen { place: Place::Project, name: "a".to_owned() };
+    let chosen = || Chosen { place: LookupNamespace::Project, name: "a".to_owned() };
     assert_eq!(user(&[app().with("username", "")], &[], REPO), Err(NoLogin::Empty { chosen: chosen() }));
     assert_eq!(user(&[app().without("username")], &[], REPO), Err(NoLogin::GitHubApp { chosen: chosen() }));
     let ssh = Secret::git("a", REPO).without("password").with("sshPrivateKey", "key");
@@ -261,31 +261,39 @@ fn no_reason_shows_a_value() {
 }
 
 #[rstest]
-#[case::git(Kind::Git, r"^https://github\.com/example-org/", Some("https://github.com/example-org/app"))]
-#[case::image(Kind::Image, r"^ghcr\.io/example-org/", Some("ghcr.io/example-org/app"))]
-#[case::image_with_port(Kind::Image, "^127.0.0.1:5000/example-org/", None)]
+#[case::git(CredentialKind::Git, r"^https://github\.com/example-org/", Some("https://github.com/example-org/app"))]
+#[case::image(CredentialKind::Image, r"^ghcr\.io/example-org/", Some("ghcr.io/example-org/app"))]
+#[case::image_with_port(CredentialKind::Image, "^127.0.0.1:5000/example-org/", None)]
 #[case::image_with_port_escaped(
-    Kind::Image,
+    CredentialKind::Image,
     r"^127\.0\.0\.1:5000/example-org/",
     Some("127.0.0.1:5000/example-org/app")
 )]
-#[case::no_slash_at_the_end(Kind::Git, r"^https://github\.com/example-org", Some("https://github.com/example-org/app"))]
-#[case::rest_is_free(Kind::Git, r"^https://github\.com/example-org/.*$", Some("https://github.com/example-org/app"))]
+#[case::no_slash_at_the_end(
+    CredentialKind::Git,
+    r"^https://github\.com/example-org",
+    Some("https://github.com/example-org/app")
+)]
+#[case::rest_is_free(
+    CredentialKind::Git,
+    r"^https://github\.com/example-org/.*$",
+    Some("https://github.com/example-org/app")
+)]
 #[case::rest_ends_in_git(
-    Kind::Git,
+    CredentialKind::Git,
     r"^https://github\.com/example-org/[a-z]+\.git$",
     Some("https://github.com/example-org/app.git")
 )]
-#[case::no_anchor(Kind::Git, r"github\.com/example-org/", Some("https://github.com/example-org/app"))]
-#[case::from_the_beginning(Kind::Git, r"\Ahttps?://github\.com/org/", Some("https://github.com/org/app"))]
-#[case::two_owners(Kind::Git, r"^https://gitlab\.test/group/sub/", Some("https://gitlab.test/group/sub/app"))]
-#[case::choice_of_owners(Kind::Git, r"^https://github\.com/(a|b)/", None)]
-#[case::host_alone(Kind::Git, r"^https://github\.com/", None)]
-#[case::everything(Kind::Git, ".*", None)]
-#[case::other_name(Kind::Git, r"^https://github\.com/org/infra$", None)]
-#[case::bad_pattern(Kind::Git, r"^https://github\.com/org/(", None)]
+#[case::no_anchor(CredentialKind::Git, r"github\.com/example-org/", Some("https://github.com/example-org/app"))]
+#[case::from_the_beginning(CredentialKind::Git, r"\Ahttps?://github\.com/org/", Some("https://github.com/org/app"))]
+#[case::two_owners(CredentialKind::Git, r"^https://gitlab\.test/group/sub/", Some("https://gitlab.test/group/sub/app"))]
+#[case::choice_of_owners(CredentialKind::Git, r"^https://github\.com/(a|b)/", None)]
+#[case::host_alone(CredentialKind::Git, r"^https://github\.com/", None)]
+#[case::everything(CredentialKind::Git, ".*", None)]
+#[case::other_name(CredentialKind::Git, r"^https://github\.com/org/infra$", None)]
+#[case::bad_pattern(CredentialKind::Git, r"^https://github\.com/org/(", None)]
 fn an_example_is_given_where_a_pattern_spells_out_the_owner(
-    #[case] kind: Kind,
+    #[case] kind: CredentialKind,
     #[case] regex: &str,
     #[case] example: Option<&str>,
 ) {
@@ -295,5 +303,5 @@ fn an_example_is_given_where_a_pattern_spells_out_the_owner(
 #[test]
 fn one_repository_is_its_own_example() {
     let secret = Secret::git("a", REPO);
-    assert_eq!(rule(Kind::Git, &secret.data).example("other").as_deref(), Some(REPO));
+    assert_eq!(rule(CredentialKind::Git, &secret.data).example("other").as_deref(), Some(REPO));
 }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::Kind;
+use super::CredentialKind;
 use super::go_url::GoUrl;
 
 /// What Go's `unicode.IsPrint` says no to: everything but letters, marks, numbers, punctuation, symbols and the space.
@@ -24,12 +24,12 @@ static SCP: LazyLock<Regex> = LazyLock::new(|| {
 const DOCKER_HUB: [&str; 3] = ["index.docker.io", "docker.io", "registry-1.docker.io"];
 
 /// A URL in the normal form of its kind.
-pub fn normalise(kind: Kind, url: &str) -> String {
+pub fn normalise(kind: CredentialKind, url: &str) -> String {
     let normal = match kind {
-        Kind::Git => git(url),
-        Kind::Image => image(url),
+        CredentialKind::Git => git(url),
+        CredentialKind::Image => image(url),
         // What is no image stays without its scheme and in lower case.
-        Kind::Helm => without_oci(url).map(|url| image(&url).unwrap_or(url)),
+        CredentialKind::Helm => without_oci(url).map(|url| image(&url).unwrap_or(url)),
     };
     normal.unwrap_or_else(|| url.to_owned())
 }

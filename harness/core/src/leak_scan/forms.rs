@@ -16,9 +16,9 @@ pub const SHORTEST: usize = 12;
 /// The name under which a report counts values that are not looked for.
 pub const UNSEARCHABLE: &str = "value not searched for (a certificate, or too short)";
 
-/// How a block of PEM begins.
+/// Beginning of a block of PEM .
 const PEM: &[u8] = b"-----BEGIN ";
-/// How a block of PEM begins that is public, and much of it the same in all that one authority issues.
+/// Beginning of a block of PEM that is public, and much of it the same in all that one authority issues.
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE";
 /// Bytes that the PEM of all keys of a kind begins with.
 const PEM_COMMON: usize = 100;
@@ -266,7 +266,7 @@ impl Unit<'_> {
 /// What percent-encoding keeps, apart from letters and digits.
 struct Keeps {
     marks: &'static [u8],
-    /// Whether a space becomes `+`.
+    /// True if a space becomes `+`.
     plus: bool,
 }
 

@@ -177,7 +177,7 @@ pub enum ManifestError {
     KustomizeFailed {
         /// The directory.
         dir: PathBuf,
-        /// How kustomize ended.
+        /// Exit of kustomize.
         status: std::process::ExitStatus,
         /// Its last lines on stderr, without the parts of files that it quotes.
         stderr: String,

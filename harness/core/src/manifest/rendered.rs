@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::location::Position;
 use super::{Manifest, ManifestError, parse_part};
 
-/// How Helm's output begins each document: with the template that it is from.
+/// Beginning of each document: with the template that it is from.
 ///
 /// Source: helm `pkg/action/action.go`, `renderResources`.
 const SOURCE: &str = "# Source: ";

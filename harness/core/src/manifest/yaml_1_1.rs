@@ -30,11 +30,11 @@ pub struct NotText {
     pub column: usize,
     /// The fields that lead to it, joined by dots.
     pub path: String,
-    kind: Kind,
+    kind: Misreading,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
+enum Misreading {
     Boolean(String),
     // The digits are not shown: they may be a password.
     Octal,
@@ -44,8 +44,8 @@ impl fmt::Display for NotText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { line, column, path, kind } = self;
         match kind {
-            Kind::Boolean(word) => write!(f, "line {line}, column {column}: {word} of {path} is a boolean"),
-            Kind::Octal => write!(f, "line {line}, column {column}: the digits of {path} are an octal number"),
+            Misreading::Boolean(word) => write!(f, "line {line}, column {column}: {word} of {path} is a boolean"),
+            Misreading::Octal => write!(f, "line {line}, column {column}: the digits of {path} are an octal number"),
         }
     }
 }
@@ -72,24 +72,24 @@ pub(super) fn read(value: &str, keys: &[&str], is_in_sequence: bool, at: Positio
         return Some(Scalar::Fault(NotText { line: at.line, column: at.column, path: keys.join("."), kind }));
     }
     match kind {
-        Kind::Boolean(word) => {
+        Misreading::Boolean(word) => {
             Some(Scalar::Value(["y", "yes", "on"].contains(&word.to_ascii_lowercase().as_str()).into()))
         }
-        Kind::Octal => i64::from_str_radix(value, 8).ok().map(|number| Scalar::Value(number.into())),
+        Misreading::Octal => i64::from_str_radix(value, 8).ok().map(|number| Scalar::Value(number.into())),
     }
 }
 
-fn kind(value: &str) -> Option<Kind> {
+fn kind(value: &str) -> Option<Misreading> {
     // go-yaml knows `yes`, `Yes` and `YES`, and no other mixture.
     let (lower, upper) = (value.to_ascii_lowercase(), value.to_ascii_uppercase());
     let is_title = value.starts_with(|c: char| c.is_ascii_uppercase()) && value[1..] == lower[1..];
     if BOOLEANS.contains(&lower.as_str()) && (value == lower || value == upper || is_title) {
-        return Some(Kind::Boolean(value.to_owned()));
+        return Some(Misreading::Boolean(value.to_owned()));
     }
     let digits = value.strip_prefix(['+', '-']).unwrap_or(value);
     let is_octal =
         digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|digit| (b'0'..b'8').contains(&digit));
-    is_octal.then_some(Kind::Octal)
+    is_octal.then_some(Misreading::Octal)
 }
 
 #[cfg(test)]

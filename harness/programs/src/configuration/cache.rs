@@ -9,13 +9,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-/// How many entries are kept, of those that were used last.
+/// Number of entries that are kept, of those that were used last.
 const ENTRIES: usize = 64;
 
-/// How a file's name begins that is not complete yet.
+/// Beginning of a file's name that is not complete yet.
 const INCOMPLETE: &str = ".new-";
 
-/// How old such a file is that nobody writes any more.
+/// Age of such a file that nobody writes any more.
 const ABANDONED: Duration = Duration::from_hours(1);
 
 pub(super) struct RenderCache {

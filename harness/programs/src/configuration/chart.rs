@@ -19,7 +19,7 @@ const CHART: &str = "Chart.yaml";
 /// Where charts of the first version list what they need.
 const REQUIREMENTS: &str = "requirements.yaml";
 
-/// How much of a chart is read, in MB; helm itself takes 100 of an archive.
+/// Number of MB of a chart that are read; helm itself takes 100 of an archive.
 const LIMIT: usize = 64;
 
 /// A chart with all that it needs.

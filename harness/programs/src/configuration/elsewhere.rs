@@ -19,14 +19,14 @@ pub(super) struct Pointer {
     pub(super) how: How,
 }
 
-/// How a directory is read.
+/// Options for reading a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum How {
     /// By an Application of Argo CD.
     ArgoCd {
         /// The namespace of what names none.
         namespace: Option<String>,
-        /// Whether directories below it are read, too, if it is one of plain manifests.
+        /// True if directories below it are read, too, if it is one of plain manifests.
         recurse: bool,
         helm: Helm,
     },
@@ -39,7 +39,7 @@ pub(super) enum How {
     },
 }
 
-/// How an Application installs a chart.
+/// Source of an Application that installs a chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Helm {
     pub(super) release: String,

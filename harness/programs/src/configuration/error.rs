@@ -136,13 +136,13 @@ pub enum ConfigurationError {
     TooLarge {
         /// The chart.
         dir: PathBuf,
-        /// How much is read, in MB.
+        /// Number of MB that are read.
         limit: usize,
     },
     /// A chart cannot be put where helm reads it, or helm cannot be started.
     #[error("failed to {act} {}", path.display())]
     File {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// The file.
         path: PathBuf,
@@ -155,7 +155,7 @@ pub enum ConfigurationError {
     Endless {
         /// The chart.
         dir: PathBuf,
-        /// How long was waited.
+        /// Time that was waited.
         within: Duration,
     },
     /// helm refused the chart.
@@ -165,7 +165,7 @@ pub enum ConfigurationError {
     Helm {
         /// The template with line and column if helm names one, else the chart.
         place: String,
-        /// What helm said, without what it quotes and without values.
+        /// helm's message, without what it quotes and without values.
         reason: String,
     },
     /// A chart renders to nothing.

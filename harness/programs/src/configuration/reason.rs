@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-/// How much of a message is shown, in characters.
+/// Number of characters of a message that are shown.
 const LONGEST: usize = 400;
 
 /// A value that is shorter is in too many words to be told from them.
 const SHORTEST: usize = 4;
 
-/// What stands in the place of what is not shown.
+/// Placeholder for what is not shown.
 const LEFT_OUT: &str = "…";
 
 /// Values that must not be shown.

@@ -16,7 +16,7 @@ use super::tools::Tools;
 use crate::kustomize::{self, Overlay};
 use crate::supply::Part;
 
-/// How long helm may take.
+/// Time that helm may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Kinds by which charts ask whether the operator is there, as it always is.
@@ -28,7 +28,7 @@ const API_VERSIONS: [&str; 5] = [
     "external-secrets.io/v1/SecretStore",
 ];
 
-/// How a chart is installed.
+/// Options for installing a chart.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Release {
     /// The release's name; the chart's if not given.

@@ -42,9 +42,11 @@ impl Tree {
             path
         };
         let mut options = Options::new(home.path().join("cache"));
-        options.given.insert(Program::Helm, program("helm", HELM));
+        options.overrides.insert(Program::Helm, program("helm", HELM));
         // Shows the directory's own files, as if they were rendered.
-        options.given.insert(Program::Kustomize, program("kustomize", "#!/bin/sh\nexec /bin/cat \"$2\"/[!k]*.yaml\n"));
+        options
+            .overrides
+            .insert(Program::Kustomize, program("kustomize", "#!/bin/sh\nexec /bin/cat \"$2\"/[!k]*.yaml\n"));
         for (name, text) in files {
             let path = home.path().join("tree").join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -6,10 +6,10 @@ use crate::supply::{self, ComponentError, Options, Part, Progress};
 
 use super::cache::RenderCache;
 
-/// How programs are obtained, and who is told.
+/// Options for obtaining programs, and who is told.
 #[derive(Clone, Copy)]
 pub struct Tools<'a> {
-    /// How programs are obtained; what was rendered is kept in the same cache.
+    /// Options for obtaining programs; what was rendered is kept in the same cache.
     pub components: &'a Options,
     /// Told of what is obtained.
     pub progress: &'a dyn Progress,
@@ -21,7 +21,7 @@ impl Tools<'_> {
         Ok(supply::obtain(self.components, &[part], self.progress).await?.path(part).to_owned())
     }
 
-    /// What a program's output follows from, beside its input.
+    /// Inputs from which a program's output follows, beside its input.
     pub(super) fn identity(&self, part: Part) -> Result<String, ComponentError> {
         supply::identity(self.components, part)
     }

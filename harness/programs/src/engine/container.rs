@@ -7,7 +7,7 @@ use credence_watch::wait;
 
 use crate::engine::{Engine, EngineError};
 
-/// How long to pause when the engine has trouble.
+/// Pause when the engine has trouble.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// One thing that the engine knows of a container, by a template of its `inspect`.

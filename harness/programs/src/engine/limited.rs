@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use wait_timeout::ChildExt;
 
-/// How long an engine may think about a command. To remove a node with its volume takes seconds.
+/// Time that an engine may think about a command. To remove a node with its volume takes seconds.
 pub const ANSWER: Duration = Duration::from_secs(60);
 
 /// Runs a command to its end, and kills it when it takes longer than `within`: `TimedOut` then. Its output has to fit into

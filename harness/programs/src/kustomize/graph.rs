@@ -1,4 +1,4 @@
-//! What a kustomization is made of, followed through its files before kustomize is asked: its own messages name no line, and it
+//! Parts of a kustomization, followed through its files before kustomize is asked: its own messages name no line, and it
 //! would fetch what is elsewhere.
 
 use std::collections::BTreeSet;
@@ -59,7 +59,7 @@ const OLD_FIELDS: [&str; 2] = ["inventory", "vars"];
 const FILES: [&str; 7] =
     ["configurations", "crds", "generators", "patchesStrategicMerge", "replacements", "transformers", "validators"];
 
-/// What a kustomization is made of.
+/// Parts of a kustomization.
 #[derive(Default)]
 pub(super) struct Made {
     /// The files that it takes objects and patches from, in the order in which they are named.

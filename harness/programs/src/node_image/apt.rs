@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 /// A line or paragraph of the configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Entry {
+struct PackageEntry {
     uris: Vec<String>,
     suites: Vec<String>,
     components: Vec<String>,
 }
 
-impl Entry {
+impl PackageEntry {
     /// Its first address that is a mirror of Debian itself and not of packages for Debian: those are elsewhere than in
     /// `…/debian`, or have no component `main`.
     fn mirror(&self) -> Option<&str> {
@@ -25,9 +25,9 @@ impl Entry {
 /// The mirror in the configuration below `directory`, which is `/etc/apt`. One that is used for `suite` comes first;
 /// the others have it as well.
 pub(super) fn mirror(directory: &Path, suite: &str) -> Option<String> {
-    let entries: Vec<Entry> = files(directory).iter().flat_map(|path| read(path)).collect();
+    let entries: Vec<PackageEntry> = files(directory).iter().flat_map(|path| read(path)).collect();
     let of_suite = entries.iter().filter(|entry| entry.suites.iter().any(|found| found == suite));
-    of_suite.chain(&entries).find_map(Entry::mirror).map(str::to_owned)
+    of_suite.chain(&entries).find_map(PackageEntry::mirror).map(str::to_owned)
 }
 
 fn files(directory: &Path) -> Vec<PathBuf> {
@@ -39,7 +39,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// The entries of a file; none if it cannot be read, as this is a convenience only.
-fn read(path: &Path) -> Vec<Entry> {
+fn read(path: &Path) -> Vec<PackageEntry> {
     let text = fs::read_to_string(path).unwrap_or_default();
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("list") => text.lines().filter_map(line).collect(),
@@ -49,22 +49,22 @@ fn read(path: &Path) -> Vec<Entry> {
 }
 
 /// `deb [ option=value … ] uri suite component…`
-fn line(text: &str) -> Option<Entry> {
+fn line(text: &str) -> Option<PackageEntry> {
     let rest = text.trim().strip_prefix("deb")?.strip_prefix(char::is_whitespace)?.trim_start();
     let rest = match rest.strip_prefix('[') {
         Some(options) => options.split_once(']')?.1,
         None => rest,
     };
     let mut words = rest.split('#').next()?.split_whitespace().map(str::to_owned);
-    Some(Entry { uris: vec![words.next()?], suites: vec![words.next()?], components: words.collect() })
+    Some(PackageEntry { uris: vec![words.next()?], suites: vec![words.next()?], components: words.collect() })
 }
 
 /// `Types: deb`, `URIs: …`, `Suites: …`, `Components: …`, and an empty line after each entry.
-fn paragraphs(text: &str) -> Vec<Entry> {
+fn paragraphs(text: &str) -> Vec<PackageEntry> {
     let mut entries = Vec::new();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     for paragraph in lines.collect::<Vec<_>>().split(|line| line.trim().is_empty()) {
-        let mut entry = Entry::default();
+        let mut entry = PackageEntry::default();
         let (mut is_binary, mut is_enabled, mut field) = (false, true, String::new());
         for line in paragraph {
             let values = match line.split_once(':') {

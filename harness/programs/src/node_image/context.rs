@@ -33,7 +33,7 @@ const CONTAINERD: &str = "etc/containerd/config.toml";
 /// What the directory holds at most, in MB, with the layers of the image that is being packed.
 pub(super) const MEGABYTES: u64 = 1250;
 
-/// What the image follows from beside parts and Debian.
+/// Inputs from which the image follows beside parts and Debian.
 pub(super) fn recipe() -> Vec<String> {
     let files = FILES.iter().map(|(path, mode, text)| format!("{path} {mode:o} {text}"));
     let places = PLACES.iter().map(|(place, parts)| format!("{place} {parts:?}"));

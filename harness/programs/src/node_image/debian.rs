@@ -23,12 +23,12 @@ const SUITE: &str = "bookworm";
 const UNREAD: [&str; 4] = ["doc", "info", "locale", "man"];
 /// Lines of debootstrap's output that an error carries.
 const TAIL_LINES: usize = 12;
-/// How long a line of progress stands before the next.
+/// Time that a line of progress stands before the next.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// A set of packages that is an image.
 pub(super) struct Selection {
-    /// What the image is called, without its tag.
+    /// Name of the image, without its tag.
     repository: &'static str,
     /// The packages; those that they depend on come with them.
     packages: &'static [&'static str],
@@ -77,7 +77,7 @@ pub(super) const TOOLS: Selection = Selection {
 };
 
 impl Selection {
-    /// What the image follows from, in words.
+    /// Inputs from which the image follows, in words.
     pub(super) fn recipe(&self) -> Vec<String> {
         vec![format!("debian {SUITE} {} {}", std::env::consts::ARCH, self.packages.join(","))]
     }

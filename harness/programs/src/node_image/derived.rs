@@ -11,15 +11,15 @@ use tar::{Builder, Header, HeaderMode};
 
 use super::inputs::{LABEL, fingerprint};
 use super::tools::ToolsImage;
-use super::{NodeImageError, Steps, check_room, lock, remove_remains};
+use super::{NodeImageError, Steps, check_room, lock, remove_orphans};
 use crate::engine::Engine;
 use crate::supply::Options;
 
 /// What an image has on top of the tools.
 pub struct Addition<'a> {
-    /// What it is called below `credence/`.
+    /// Its name below `credence/`.
     pub name: &'a str,
-    /// What its files follow from, in words.
+    /// Inputs from which its files follow, in words.
     pub inputs: &'a [String],
     /// Places in the image, with the file or the directory that is copied there.
     pub files: &'a [(&'a str, &'a Path)],
@@ -72,12 +72,12 @@ pub async fn obtain(
     if engine.has_image(&name).await? {
         return Ok(name);
     }
-    remove_remains(engine).await?;
+    remove_orphans(engine).await?;
     check_room(engine, options, &name, 0, addition.megabytes).await?;
     steps.say(&format!("building the image {name}"));
     let built = build(engine, &name, addition, tools).await;
     if built.is_err() {
-        remove_remains(engine).await?;
+        remove_orphans(engine).await?;
     }
     built?;
     Ok(name)

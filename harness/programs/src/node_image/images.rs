@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::process::Command;
 
 use super::NodeImageError;
-use crate::oci::{Entry, Image, Layer, Settings};
+use crate::oci::{Image, Layer, LayerEntry, Settings};
 use crate::supply::{Part, Programs};
 
 /// Where programs are in an image. kubeadm's pods name most of them without a directory.
@@ -23,7 +23,7 @@ const WRAPPER: &str = include_str!("files/iptables-wrapper");
 const IPTABLES: [&str; 6] =
     ["iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"];
 
-/// What the images follow from beside the programs.
+/// Inputs from which the images follow beside the programs.
 pub(super) fn recipe() -> Vec<String> {
     vec![PROXY_FILES.to_owned(), WRAPPER.to_owned(), IPTABLES.join(","), format!("{DIRECTORY} {PATH}")]
 }
@@ -51,7 +51,7 @@ pub(super) fn sandbox(names: &[String]) -> Result<&str, NodeImageError> {
     found.map(String::as_str).ok_or_else(|| NodeImageError::Changed { what: "kubeadm lists no image pause".to_owned() })
 }
 
-/// What an image is called without registry, path and tag.
+/// Name of an image without registry, path and tag.
 pub(super) fn title(name: &str) -> &str {
     let last = name.rsplit('/').next().unwrap_or(name);
     last.split(':').next().unwrap_or(last)
@@ -87,7 +87,7 @@ pub(super) fn pack(
     if needs_loader(program).map_err(NodeImageError::file("read", program))? {
         return Err(NodeImageError::Dynamic { part, path: program.to_owned() });
     }
-    let own = Layer::pack(&[Entry::copy(&path, 0o755, program)], directory)?;
+    let own = Layer::pack(&[LayerEntry::copy(&path, 0o755, program)], directory)?;
     let layers = if part == Part::KubeProxy { vec![Arc::clone(proxy), own] } else { vec![own] };
     let settings = Settings {
         entrypoint: vec![format!("/{path}")],
@@ -116,13 +116,13 @@ fn needs_loader(program: &Path) -> io::Result<bool> {
 pub(super) fn proxy_layer(archive: &[u8], directory: &Path) -> Result<Arc<Layer>, NodeImageError> {
     let unpacked = unpack(archive).map_err(NodeImageError::file("read what kube-proxy calls in", Path::new("Debian")));
     let mut entries = unpacked?;
-    entries.push(Entry::file("usr/sbin/iptables-wrapper", 0o755, WRAPPER));
-    let links = IPTABLES.map(|name| Entry::link(&format!("usr/sbin/{name}"), Path::new("iptables-wrapper")));
+    entries.push(LayerEntry::file("usr/sbin/iptables-wrapper", 0o755, WRAPPER));
+    let links = IPTABLES.map(|name| LayerEntry::link(&format!("usr/sbin/{name}"), Path::new("iptables-wrapper")));
     entries.extend(links);
     Ok(Layer::pack(&entries, directory)?)
 }
 
-fn unpack(archive: &[u8]) -> io::Result<Vec<Entry>> {
+fn unpack(archive: &[u8]) -> io::Result<Vec<LayerEntry>> {
     let mut archive = tar::Archive::new(archive);
     let files = archive.entries()?.map(|file| {
         let mut file = file?;
@@ -132,7 +132,7 @@ fn unpack(archive: &[u8]) -> io::Result<Vec<Entry>> {
         let (path, mode) = (file.path()?.display().to_string(), file.header().mode()?);
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        Ok(Entry::file(&path, mode & 0o777, bytes))
+        Ok(LayerEntry::file(&path, mode & 0o777, bytes))
     });
     files.collect()
 }
@@ -175,13 +175,15 @@ mod tests {
         archive.append_data(&mut header, "usr/sbin/nft", b"nft".as_slice()).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let layer = proxy_layer(&archive.into_inner().unwrap(), directory.path()).unwrap();
-        let mut expected =
-            vec![Entry::file("usr/sbin/nft", 0o755, "nft"), Entry::file("usr/sbin/iptables-wrapper", 0o755, WRAPPER)];
+        let mut expected = vec![
+            LayerEntry::file("usr/sbin/nft", 0o755, "nft"),
+            LayerEntry::file("usr/sbin/iptables-wrapper", 0o755, WRAPPER),
+        ];
         for name in ["iptables", "iptables-save", "iptables-restore"] {
-            expected.push(Entry::link(&format!("usr/sbin/{name}"), Path::new("iptables-wrapper")));
+            expected.push(LayerEntry::link(&format!("usr/sbin/{name}"), Path::new("iptables-wrapper")));
         }
         for name in ["ip6tables", "ip6tables-save", "ip6tables-restore"] {
-            expected.push(Entry::link(&format!("usr/sbin/{name}"), Path::new("iptables-wrapper")));
+            expected.push(LayerEntry::link(&format!("usr/sbin/{name}"), Path::new("iptables-wrapper")));
         }
         assert_eq!(layer.digest(), Layer::pack(&expected, directory.path()).unwrap().digest());
     }

@@ -1,4 +1,4 @@
-//! What the image follows from. Its tag is a digest of all that, so an image that is there is the one that is wanted.
+//! Inputs from which the image follows. Its tag is a digest of all that, so an image that is there is the one that is wanted.
 
 use super::{NodeImageError, context, debian, images};
 use crate::supply::{self, Options, Part};
@@ -92,7 +92,7 @@ mod tests {
         let program = directory.path().join("etcd");
         let mut options = Options::new(directory.path().to_owned());
         let pinned = name(&options).unwrap();
-        options.given.insert(Part::Etcd, program.clone());
+        options.overrides.insert(Part::Etcd, program.clone());
         assert!(name(&options).is_err());
         let with = |content: &str| {
             fs::write(&program, content).unwrap();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::debian::{self, TOOLS, Tools};
-use super::{NodeImageError, Steps, Work, check_room, lock, remove_remains};
+use super::{NodeImageError, Steps, Work, check_room, lock, remove_orphans};
 use crate::engine::Engine;
 use crate::supply::Options;
 
@@ -39,7 +39,7 @@ pub async fn obtain(
         return Ok(image);
     }
     let work = Work::new(&options.cache)?;
-    remove_remains(engine).await?;
+    remove_orphans(engine).await?;
     check_room(engine, options, "the tools image", TOOLS.work_megabytes, TOOLS.engine_megabytes).await?;
     debian::make(engine, &TOOLS, &tools, work.path(), &steps).await?;
     steps.say("ready");

@@ -10,7 +10,7 @@ use super::ImageError;
 
 /// One file or link of an archive. Owned by root, with no modification time, so that equal content has an equal digest.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct LayerEntry {
     path: String,
     mode: u32,
     content: Content,
@@ -23,7 +23,7 @@ enum Content {
     Link(PathBuf),
 }
 
-impl Entry {
+impl LayerEntry {
     /// A file with these bytes. `path` is relative to the image's root; `mode` are permission bits.
     pub fn file(path: &str, mode: u32, bytes: impl Into<Vec<u8>>) -> Self {
         Self { path: path.to_owned(), mode, content: Content::Bytes(bytes.into()) }
@@ -70,7 +70,7 @@ impl<W: Write> Archive<W> {
     }
 
     /// Appends an entry. Directories above it need no entries of their own.
-    pub(super) fn append(&mut self, entry: &Entry) -> Result<(), ImageError> {
+    pub(super) fn append(&mut self, entry: &LayerEntry) -> Result<(), ImageError> {
         let mut header = entry.header();
         match &entry.content {
             Content::Copy(source) => return self.append_copy(header, entry, source),
@@ -91,7 +91,7 @@ impl<W: Write> Archive<W> {
         Ok(written)
     }
 
-    fn append_copy(&mut self, header: Header, entry: &Entry, source: &Path) -> Result<(), ImageError> {
+    fn append_copy(&mut self, header: Header, entry: &LayerEntry, source: &Path) -> Result<(), ImageError> {
         let unreadable = |error| ImageError::Read { path: source.to_owned(), entry: entry.path.clone(), source: error };
         let file = File::open(source).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
@@ -108,14 +108,20 @@ impl<W: Write> Archive<W> {
         Ok(())
     }
 
-    fn append_regular(&mut self, mut header: Header, entry: &Entry, size: u64, content: impl Read) -> io::Result<()> {
+    fn append_regular(
+        &mut self,
+        mut header: Header,
+        entry: &LayerEntry,
+        size: u64,
+        content: impl Read,
+    ) -> io::Result<()> {
         header.set_entry_type(EntryType::Regular);
         header.set_size(size);
         self.builder.append_data(&mut header, &entry.path, content)
     }
 
     /// Why an entry is not in the archive: the file cannot be written, or the entry is not one of an archive.
-    fn refused(&self, entry: &Entry, source: io::Error) -> ImageError {
+    fn refused(&self, entry: &LayerEntry, source: io::Error) -> ImageError {
         match self.builder.get_ref().failed {
             true => ImageError::file("write", &self.path)(source),
             false => ImageError::Pack { entry: entry.path.clone(), source },

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempPath};
 
-use super::archive::{Archive, Entry};
+use super::archive::{Archive, LayerEntry};
 use super::{Digest, ImageError};
 
 /// Files that are packed once, for any number of images. They are on disk, and go when the layer is dropped.
@@ -24,7 +24,7 @@ impl Layer {
     ///
     /// # Errors
     /// When a file cannot be read or written, or a path cannot be packed.
-    pub fn pack(entries: &[Entry], directory: &Path) -> Result<Arc<Self>, ImageError> {
+    pub fn pack(entries: &[LayerEntry], directory: &Path) -> Result<Arc<Self>, ImageError> {
         let file = NamedTempFile::new_in(directory).map_err(ImageError::file("create a file in", directory))?;
         let (file, path) = file.into_parts();
         let hashed = Hashed { writer: BufWriter::new(file), hasher: Sha256::new(), size: 0 };
@@ -39,7 +39,7 @@ impl Layer {
         &self.digest
     }
 
-    /// How long its file is, in bytes.
+    /// Length of its file, in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }

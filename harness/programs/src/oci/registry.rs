@@ -19,7 +19,7 @@ use super::{Digest, Image, ImageError, Layer, MANIFEST};
 #[cfg(test)]
 mod tests;
 
-/// How much of a layer is read at a time, in bytes.
+/// Number of bytes of a layer that are read at a time.
 const PIECE: usize = 128 * 1024;
 
 /// A registry, and the user that pushes to it.

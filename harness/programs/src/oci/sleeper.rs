@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tempfile::NamedTempFile;
 
-use crate::oci::{Entry, Image, ImageError, Layer, Settings};
+use crate::oci::{Image, ImageError, Layer, LayerEntry, Settings};
 
 /// The name of an image that does nothing until it is told to end: what keeps the namespaces of each pod, and what pods
 /// of `imagePullPolicy: Never` can run.
@@ -21,7 +21,7 @@ pub const SLEEPER_IMAGE: &str = "localhost/credence/sleeper:1";
 /// # Errors
 /// When the program cannot be read, or not be written to the directory.
 pub fn sleeper(etcd: &Path, directory: &Path) -> Result<(Arc<Layer>, Settings), ImageError> {
-    let layer = Layer::pack(&[Entry::copy("usr/local/bin/etcd", 0o755, etcd)], directory)?;
+    let layer = Layer::pack(&[LayerEntry::copy("usr/local/bin/etcd", 0o755, etcd)], directory)?;
     // In the place that it has in the image of etcd itself, so that a node with both unpacks one layer.
     let program = "/usr/local/bin/etcd";
     let command = [program, "gateway", "start", "--endpoints=127.0.0.1:1", "--listen-addr=127.255.255.254:0"];

@@ -1,4 +1,4 @@
-//! What images are made of, read back as a registry or a container runtime would.
+//! Parts of images, read back as a registry or a container runtime would.
 
 use std::fs;
 use std::io::Read;
@@ -13,12 +13,12 @@ use super::*;
 /// A layer, and where it is.
 fn layer() -> (TempDir, Arc<Layer>) {
     let directory = tempdir().unwrap();
-    let entries = [Entry::file("bin/app", 0o755, "binary"), Entry::link("bin/alias", Path::new("app"))];
+    let entries = [LayerEntry::file("bin/app", 0o755, "binary"), LayerEntry::link("bin/alias", Path::new("app"))];
     let layer = Layer::pack(&entries, directory.path()).unwrap();
     (directory, layer)
 }
 
-fn refusal(entries: &[Entry]) -> ImageError {
+fn refusal(entries: &[LayerEntry]) -> ImageError {
     Layer::pack(entries, tempdir().unwrap().path()).unwrap_err()
 }
 
@@ -49,11 +49,11 @@ fn the_digest_of_a_layer_stays_what_it_is() {
     let copied = directory.path().join("copied");
     fs::write(&copied, "c".repeat(70_000)).unwrap();
     let entries = [
-        Entry::file("bin/app", 0o755, "binary"),
-        Entry::copy("etc/copied", 0o644, &copied),
+        LayerEntry::file("bin/app", 0o755, "binary"),
+        LayerEntry::copy("etc/copied", 0o644, &copied),
         // Longer than a header has room for.
-        Entry::file(&format!("{}file", "deep/".repeat(30)), 0o600, ""),
-        Entry::link("bin/alias", Path::new("app")),
+        LayerEntry::file(&format!("{}file", "deep/".repeat(30)), 0o600, ""),
+        LayerEntry::link("bin/alias", Path::new("app")),
     ];
     let layer = Layer::pack(&entries, directory.path()).unwrap();
     assert_eq!(layer.digest().as_str(), "sha256:ec0821bc4867e90ba6bdc1558e988e5847cbc7e68f294188b3cd7a524ae4cc28");
@@ -124,13 +124,13 @@ fn a_layer_keeps_modes_and_links() {
 
 #[test]
 fn a_file_that_is_missing_is_named() {
-    let error = refusal(&[Entry::copy("bin/app", 0o755, Path::new("/nowhere/app"))]);
+    let error = refusal(&[LayerEntry::copy("bin/app", 0o755, Path::new("/nowhere/app"))]);
     assert_eq!(error.to_string(), "failed to read /nowhere/app for the image's bin/app");
 }
 
 #[test]
 fn a_directory_is_no_file_and_is_named() {
-    let error = refusal(&[Entry::copy("bin/app", 0o755, Path::new("/dev"))]);
+    let error = refusal(&[LayerEntry::copy("bin/app", 0o755, Path::new("/dev"))]);
     assert_eq!(error.to_string(), "failed to read /dev for the image's bin/app");
 }
 
@@ -147,7 +147,7 @@ fn a_disk_that_is_full_is_no_fault_of_an_entry(#[case] size: usize) {
     // Every write to this device fails for want of space, full(4).
     let full = Path::new("/dev/full");
     let mut archive = Archive::create(full).unwrap();
-    let appended = archive.append(&Entry::file("bin/app", 0o755, vec![0; size]));
+    let appended = archive.append(&LayerEntry::file("bin/app", 0o755, vec![0; size]));
     let error = appended.and_then(|()| archive.finish().map(drop)).unwrap_err();
     assert_eq!(error.to_string(), "failed to write /dev/full for an image");
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("No space left"), "{error:?}");
@@ -164,7 +164,7 @@ fn a_layer_that_vanished_is_named() {
 
 #[test]
 fn a_path_out_of_the_image_is_refused() {
-    let error = refusal(&[Entry::file("../etc/passwd", 0o644, "")]);
+    let error = refusal(&[LayerEntry::file("../etc/passwd", 0o644, "")]);
     assert_eq!(error.to_string(), "failed to put ../etc/passwd into the image");
 }
 

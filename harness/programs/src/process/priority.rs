@@ -9,7 +9,7 @@ use crate::process::path::find_program;
 /// The command of coreutils that lowers the priority of what it starts, and of all that this starts in turn.
 const NICE: &str = "nice";
 
-/// How much a command may take of the processors.
+/// Share of the processors that a command may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Priority {
     /// As much as this process.

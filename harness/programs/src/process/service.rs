@@ -83,7 +83,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
-    use credence_watch::paused_time::Standstill;
+    use credence_watch::paused_time::PausedTime;
     use credence_watch::wait::{self, Progress};
     use tokio::time::{Duration, timeout};
 
@@ -121,15 +121,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn time_counts_as_standstill_only_while_the_program_is_stopped() {
+    async fn time_counts_as_paused_only_while_the_program_is_stopped() {
         let directory = tempfile::tempdir().unwrap();
         let service = service(directory.path(), "exec sleep 600");
         let latest = service.processes();
         let stands_still = move || latest.borrow().as_ref().is_some_and(|process| process.stands_still());
-        let standstill = Standstill::of(stands_still);
+        let paused_time = PausedTime::of(stands_still);
         let counted = async |from: Duration| {
             wait::poll("counted", Duration::from_secs(10), Duration::from_millis(20), async || {
-                if standstill.total() > from { Progress::Done(()) } else { Progress::NotYet(String::new()) }
+                if paused_time.total() > from { Progress::Done(()) } else { Progress::NotYet(String::new()) }
             })
             .await
         };
@@ -138,9 +138,9 @@ mod tests {
         drop(paused);
         service.stop().await;
         service.start_again().unwrap();
-        let before = standstill.total();
+        let before = paused_time.total();
         wait::pass(Duration::from_millis(300)).await;
-        assert_eq!(standstill.total(), before);
+        assert_eq!(paused_time.total(), before);
         let _paused = service.process().unwrap().pause();
         counted(before).await.unwrap();
     }

@@ -92,7 +92,7 @@ pub(super) async fn module_directory(go: &Go, cache: &Cache, module: Module) -> 
     Ok(found.dir)
 }
 
-/// Whether all that is taken is there: a credence of before may have taken less.
+/// True if all that is taken is there: a credence of before may have taken less.
 fn is_complete(place: &Path, taken: &[&str]) -> bool {
     taken.iter().all(|taken| place.join(taken).exists())
 }

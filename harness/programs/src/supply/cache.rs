@@ -178,7 +178,7 @@ fn pinned(name: &str, module: Module) -> String {
     format!("{name}-{}-{}", module.version(), module.digest())
 }
 
-/// Whether the bytes of a program are those that were put into the cache. Reads all of it.
+/// True if the bytes of a program are those that were put into the cache. Reads all of it.
 pub(super) fn is_intact(stored: &Stored) -> bool {
     sha256(&stored.path).is_ok_and(|(found, _)| found == stored.record.sha256)
 }

@@ -15,9 +15,9 @@ use tokio::io::AsyncWriteExt;
 use super::cache::failed;
 use super::{ComponentError, Step};
 
-/// How long a host may take to accept a connection, so that a machine without network soon goes on to build.
+/// Time that a host may take to accept a connection, so that a machine without network soon goes on to build.
 pub(super) const CONNECT: Duration = Duration::from_secs(5);
-/// How long a host may send nothing.
+/// Time that a host may send nothing.
 pub(super) const SILENCE: Duration = Duration::from_secs(30);
 
 /// Why a release was not downloaded.
@@ -113,7 +113,7 @@ fn refused(url: &Url, status: StatusCode) -> Failure {
     Failure::Unavailable(format!("{url} answered {status}"))
 }
 
-/// Whether a partial answer starts at `have`, as in `bytes 5-9/10`.
+/// True if a partial answer starts at `have`, as in `bytes 5-9/10`.
 fn continues(response: &Response, have: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
     let start = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok());

@@ -32,7 +32,7 @@ pub enum ComponentError {
     /// The cache cannot be read or written.
     #[error("failed to {act} {path} in the cache; free it, or choose another directory with CREDENCE_CACHE")]
     Cache {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// The file or directory.
         path: PathBuf,
@@ -113,7 +113,7 @@ pub enum ComponentError {
         compiler: String,
         /// The name of the module.
         module: &'static str,
-        /// What it said, or why it could not be run.
+        /// Its message, or why it could not be run.
         said: String,
     },
     /// A Go command other than a build failed.
@@ -133,7 +133,7 @@ pub enum ComponentError {
     SilentRegistry {
         /// The command line.
         command: String,
-        /// How long nothing was heard.
+        /// Time in which nothing was heard.
         silence: Duration,
         /// The request it did not answer, as ` after URL was asked for`; empty where none was seen.
         asked: String,
@@ -143,7 +143,7 @@ pub enum ComponentError {
     Build {
         /// The parts.
         parts: String,
-        /// How it ended.
+        /// Outcome.
         status: ExitStatus,
         /// The end of what it said.
         tail: String,

@@ -11,9 +11,9 @@ use super::go::Go;
 use super::image::PublishedImage;
 use super::module::Module;
 use super::release::Release;
-use super::{Options, Part, Source, build, compiler, given, space};
+use super::{Options, Part, Source, build, compiler, overriding, space};
 
-/// What a finding is about.
+/// Subject of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// The cache directory and the room in it.
@@ -26,7 +26,7 @@ pub enum Subject {
     Part(Part),
 }
 
-/// How a subject stands.
+/// State of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// It can be used now.
@@ -37,7 +37,7 @@ pub enum State {
     Missing,
 }
 
-/// What it takes at most to obtain a part: a build with nothing yet in Go's caches, on two cores.
+/// Most that it takes to obtain a part: a build with nothing yet in Go's caches, on two cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cost {
     /// Disk space for sources, compiled packages and the program, in MB.
@@ -49,9 +49,9 @@ pub struct Cost {
 /// One thing found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is about.
+    /// Its subject.
     pub subject: Subject,
-    /// How it stands.
+    /// Its state.
     pub state: State,
     /// Where it is, how it can be obtained, or what is wrong and what would help.
     pub detail: String,
@@ -119,8 +119,8 @@ async fn examine_part(
     go: &Result<Go, String>,
 ) -> Finding {
     let subject = Subject::Part(part);
-    if let Some(path) = options.given.get(&part) {
-        return match given(part, path) {
+    if let Some(path) = options.overrides.get(&part) {
+        return match overriding(part, path) {
             Ok(program) => finding(subject, State::Present, format!("{} (given)", program.path.display())),
             Err(error) => finding(subject, State::Missing, chain(&error)),
         };
@@ -178,7 +178,7 @@ fn releasable(options: &Options, part: Part) -> Result<String, String> {
     }
 }
 
-/// How a part is built and at what cost, or why it cannot be built.
+/// Build of a part and its cost, or why it cannot be built.
 async fn buildable(
     options: &Options,
     part: Part,

@@ -31,9 +31,9 @@ pub(super) struct Go {
     pub(super) build_cache: PathBuf,
     /// Where sources go.
     pub(super) module_cache: PathBuf,
-    /// How much of the processors it may take.
+    /// Share of the processors that it may take.
     priority: Priority,
-    /// How long it may say nothing while it downloads.
+    /// Time for which it may say nothing while it downloads.
     patience: Duration,
 }
 
@@ -201,7 +201,7 @@ async fn read_whole(stdout: Option<ChildStdout>) -> io::Result<Vec<u8>> {
     Ok(written)
 }
 
-/// Whether this Go builds a module that needs `needed`, by itself or with a newer toolchain that it may fetch.
+/// True if this Go builds a module that needs `needed`, by itself or with a newer toolchain that it may fetch.
 fn is_enough(version: &str, toolchain: &str, needed: &str) -> bool {
     let (Some(found), Some(needed)) = (numbers(version), numbers(needed)) else { return false };
     let may_replace_itself = found >= FIRST_WITH_TOOLCHAINS

@@ -153,7 +153,7 @@ impl Module {
         hex(&digest[..4])
     }
 
-    /// Whether it has sources in C that are needed: in Gitea, SQLite.
+    /// True if it has sources in C that are needed: in Gitea, SQLite.
     pub(super) fn needs_c(self) -> bool {
         self == Self::Gitea
     }

@@ -57,7 +57,7 @@ impl Packages {
         Self { bytes, total }
     }
 
-    /// How many there are; none if that is not known.
+    /// Number of them; none if that is not known.
     pub(super) fn count(&self) -> Option<usize> {
         (!self.bytes.is_empty()).then_some(self.bytes.len())
     }

@@ -1,4 +1,4 @@
-//! How progress looks: one line per part, with the time since it was asked for and what is being done.
+//! The look of progress: one line per part, with the time since it was asked for and what is being done.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,9 +10,9 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 
 use super::{Origin, Part, Progress, Step};
 
-/// How long a plain line stands before the next that says the same kind of thing.
+/// Time that a plain line stands before the next that says the same kind of thing.
 const QUIET: Duration = Duration::from_secs(10);
-/// How often the elapsed time in a bar is drawn.
+/// Time between two drawings of the elapsed time in a bar.
 const TICK: Duration = Duration::from_millis(200);
 
 impl fmt::Display for Origin {

@@ -41,7 +41,7 @@ const GENERATORS: [&str; 13] = [
 const COMPILED: [&str; 6] = ["apis", "cmd", "pkg", "main.go", "go.mod", "go.sum"];
 
 impl Providers {
-    /// What a report calls them.
+    /// Their name in a report.
     pub fn describe(self) -> String {
         match self {
             Self::Used => PROVIDERS.join(", "),
@@ -59,7 +59,7 @@ impl Providers {
         format!("-{}", digest::hex(&digest.finalize()[..4]))
     }
 
-    /// Whether less of `module` is built than there is.
+    /// True if less of `module` is built than there is.
     pub(super) fn is_reduced(self, module: Module) -> bool {
         module == Module::ExternalSecrets && self == Self::Used
     }

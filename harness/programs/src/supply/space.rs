@@ -35,7 +35,7 @@ pub fn free(path: &Path) -> Result<u64, ComponentError> {
     Ok(found.f_bavail.saturating_mul(found.f_frsize) / MEGABYTE)
 }
 
-/// Whether programs on the file system of `path` can be run.
+/// True if programs on the file system of `path` can be run.
 pub(super) fn is_noexec(path: &Path) -> Result<bool, ComponentError> {
     Ok(figures(path)?.f_flag.contains(StatVfsMountFlags::NOEXEC))
 }

@@ -158,7 +158,7 @@ async fn an_operator_with_fewer_providers_and_a_whole_one_are_built_and_kept_apa
 async fn a_given_program_is_used_as_it_is() {
     let bench = Bench::new(BROKEN);
     let mut options = bench.build_only();
-    options.given.insert(Part::Helm, "/bin/sh".into());
+    options.overrides.insert(Part::Helm, "/bin/sh".into());
     let programs = obtain(&options, &[Part::Helm], &Quiet).await.unwrap();
     assert_eq!((programs.path(Part::Helm), programs.origin(Part::Helm)), (Path::new("/bin/sh"), &Origin::Given));
     assert!(!options.cache.exists());
@@ -172,7 +172,7 @@ async fn a_given_program_is_used_as_it_is() {
 async fn a_given_path_that_is_no_program_is_an_error(#[case] path: &str, #[case] cause: &str) {
     let bench = Bench::new(WORKING);
     let mut options = bench.build_only();
-    options.given.insert(Part::Helm, path.into());
+    options.overrides.insert(Part::Helm, path.into());
     let error = chain(&obtain(&options, &[Part::Helm], &Quiet).await.unwrap_err());
     assert!(error.starts_with(&format!("failed to use {path} as helm: not an executable file: {cause}")), "{error}");
 }
@@ -358,7 +358,7 @@ async fn doctor_tells_present_obtainable_and_missing_apart() {
     let programs = obtain(&options, &[Part::Etcd, Part::Helm], &Quiet).await.unwrap();
     let helm = programs.path(Part::Helm);
     fs::write(helm, fs::read_to_string(helm).unwrap().to_uppercase()).unwrap();
-    options.given.insert(Part::Kustomize, "/nowhere/kustomize".into());
+    options.overrides.insert(Part::Kustomize, "/nowhere/kustomize".into());
     let findings = examine(&options).await;
     let of = |subject| findings.iter().find(|finding| finding.subject == subject).unwrap();
     assert_eq!((of(Subject::Cache).state, of(Subject::Go).state), (State::Present, State::Present));

@@ -18,9 +18,9 @@ use tokio_rustls::server::TlsStream;
 
 use crate::certificates::Identity;
 
-/// How long a client may take for its side of the handshake.
+/// Time that a client may take for its side of the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long to pause when the kernel gives no connection, mostly for want of file descriptors.
+/// Pause when the kernel gives no connection, mostly for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Connections that have shaken hands and are not yet served.
 const BACKLOG: usize = 64;
@@ -31,7 +31,7 @@ pub struct TlsListener {
     address: SocketAddr,
 }
 
-/// How to present `identity`; HTTP/1.1 is the only protocol.
+/// Server configuration that presents `identity`; HTTP/1.1 is the only protocol.
 pub fn configure(identity: &Identity) -> Result<ServerConfig, rustls::Error> {
     credence_watch::crypto::use_ring();
     let unreadable = |error| rustls::Error::General(format!("the identity made by this process: {error}"));

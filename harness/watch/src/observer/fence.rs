@@ -20,7 +20,7 @@ pub(crate) type Versions = BTreeMap<&'static str, u64>;
 
 /// The name of the objects that are written; the namespace has a name of its own.
 pub(super) const NAME: &str = "credence-fence";
-/// How long a write may take to come through. A window in which the API server answered nobody for longer shows nothing: nobody
+/// Time that a write may take to come through. A window in which the API server answered nobody for longer shows nothing: nobody
 /// could have done anything in it.
 const WITHIN: Duration = if cfg!(test) { Duration::from_millis(400) } else { Duration::from_secs(4) };
 /// The annotation that is written. No label: External Secrets Operator looks at every namespace again when a label changes
@@ -74,14 +74,14 @@ impl Fence {
     }
 
     /// Writes, unless a write that began after this call has come through by then, and lets `show` wait until the watches show
-    /// the versions. Those who call at the same time share a write. `blind` makes an error of a reason.
+    /// the versions. Those who call at the same time share a write. `stale` makes an error of a reason.
     ///
     /// # Errors
     /// That of `show`, and when the write does not come about in time.
     pub(crate) async fn pass<E, Show: Future<Output = Result<(), E>>>(
         &self,
         show: impl FnOnce(Versions, Duration) -> Show,
-        blind: impl Fn(String) -> E,
+        stale: impl Fn(String) -> E,
     ) -> Result<(), E> {
         let wanted = self.begun.load(Ordering::SeqCst) + 1;
         let mut through = self.through.lock().await;
@@ -91,8 +91,8 @@ impl Fence {
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let versions = match timeout(WITHIN, self.write(number)).await {
             Ok(Ok(versions)) => versions,
-            Ok(Err(error)) => return Err(blind(format!("a write was refused: {error}"))),
-            Err(_) => return Err(blind(format!("the API server took no write for {WITHIN:?}"))),
+            Ok(Err(error)) => return Err(stale(format!("a write was refused: {error}"))),
+            Err(_) => return Err(stale(format!("the API server took no write for {WITHIN:?}"))),
         };
         show(versions, WITHIN).await?;
         *through = number;

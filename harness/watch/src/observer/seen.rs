@@ -20,7 +20,7 @@ pub struct SecretSeen {
     pub data: BTreeMap<String, Credential>,
     /// Changes whenever the object does.
     pub resource_version: String,
-    /// Whether its deletion has begun.
+    /// True if its deletion has begun.
     pub deleting: bool,
 }
 
@@ -31,9 +31,9 @@ pub struct NamespaceSeen {
     pub labels: BTreeMap<String, String>,
     /// Its finalizers.
     pub finalizers: Vec<String>,
-    /// Whether its deletion has begun.
+    /// True if its deletion has begun.
     pub deleting: bool,
-    /// Whether the namespace controller has removed all that was in it.
+    /// True if the namespace controller has removed all that was in it.
     pub emptied: bool,
     /// While it is being deleted: what the namespace controller says still remains.
     pub remaining: Vec<String>,
@@ -50,12 +50,12 @@ pub struct ExternalSecretSeen {
 }
 
 impl ExternalSecretSeen {
-    /// Whether it says that it is ready.
+    /// True if it says that it is ready.
     pub fn says_ready(&self) -> bool {
         self.ready.as_ref().is_some_and(|ready| ready.starts_with("Ready=True"))
     }
 
-    /// Whether it says that it failed.
+    /// True if it says that it failed.
     pub fn says_failed(&self) -> bool {
         self.ready.as_ref().is_some_and(|ready| ready.starts_with("Ready=False"))
     }
@@ -66,9 +66,9 @@ impl ExternalSecretSeen {
 pub enum PodSeen {
     /// Its container runs, or ran to its end.
     Ran {
-        /// How many times the kubelet has started it again.
+        /// Number of times that the kubelet has started it again.
         restarts: i32,
-        /// Whether it has run to its end.
+        /// True if it has run to its end.
         ended: bool,
     },
     /// Its container waits. Only the reason is kept: messages can quote what a registry was sent.
@@ -79,7 +79,7 @@ pub enum PodSeen {
 }
 
 impl PodSeen {
-    /// Whether the image could not be pulled (kubelet `images/types.go`: the first failure, and those after it).
+    /// True if the image could not be pulled (kubelet `images/types.go`: the first failure, and those after it).
     pub fn cannot_pull(&self) -> bool {
         matches!(self, Self::Waits { reason } if reason == "ErrImagePull" || reason == "ImagePullBackOff")
     }

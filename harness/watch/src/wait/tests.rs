@@ -224,7 +224,7 @@ async fn an_api_server_that_stands_still_shows_no_absence() {
         drop(stopped);
     })
     .await;
-    assert!(matches!(held, Err(WaitError::Blind { .. })), "{held:?}");
+    assert!(matches!(held, Err(WaitError::WatchStale { .. })), "{held:?}");
 }
 
 #[tokio::test]
@@ -245,7 +245,7 @@ async fn a_watch_whose_place_is_forgotten_shows_no_absence() {
         fake.send("secrets", Sent::Event(json!({ "type": "ERROR", "object": expired })));
     })
     .await;
-    assert!(matches!(held, Err(WaitError::Blind { .. })), "{held:?}");
+    assert!(matches!(held, Err(WaitError::WatchStale { .. })), "{held:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use credence_core::manifest::Manifest;
 use serde_json::Value;
 
 use super::external_secret::{name_in, spec_field};
-use super::{BundleError, ClusterExternalSecret, ExternalSecretSpec, Place, read_spec, typed};
+use super::{ClusterExternalSecret, ConfigError, ExternalSecretSpec, SourcePosition, read_spec, typed};
 use crate::selector::NamespaceSelection;
 
 /// An ExternalSecret that the configuration itself has.
@@ -16,7 +16,7 @@ pub struct ExternalSecret {
     /// The namespace.
     pub namespace: String,
     /// Where it is written.
-    pub place: Place,
+    pub place: SourcePosition,
     /// The object as it is written.
     pub object: Value,
     /// The labels.
@@ -26,7 +26,7 @@ pub struct ExternalSecret {
 }
 
 impl ExternalSecret {
-    pub(super) fn read(manifest: &Manifest) -> Result<Self, BundleError> {
+    pub(super) fn read(manifest: &Manifest) -> Result<Self, ConfigError> {
         // kubectl applies an object without a namespace to this one.
         let namespace = manifest.namespace().unwrap_or("default").to_owned();
         let labels = manifest.object.pointer("/metadata/labels").cloned().unwrap_or_default();
@@ -34,7 +34,7 @@ impl ExternalSecret {
         let spec: ExternalSecretSpec = read_spec(manifest)?;
         Ok(Self {
             name: name_in(&namespace, manifest.name()),
-            place: Place::of(manifest),
+            place: SourcePosition::of(manifest),
             object: manifest.object.clone(),
             labels: labels.unwrap_or_default(),
             spec: spec.in_namespace(&namespace),
@@ -45,13 +45,13 @@ impl ExternalSecret {
 
 /// An ExternalSecret that the configuration has, or makes, with the namespaces that it is for.
 #[derive(Debug, Clone)]
-pub struct Distribution<'a> {
+pub struct DeclaredDistribution<'a> {
     /// The name of what it is written as; that of a plain ExternalSecret begins with its namespace.
     pub name: &'a str,
     /// That, as it is written.
     pub object: &'a Value,
     /// Where that is written.
-    pub place: &'a Place,
+    pub place: &'a SourcePosition,
     /// The ExternalSecret's name.
     pub external_secret: &'a str,
     /// The ExternalSecret's labels.
@@ -64,7 +64,7 @@ pub struct Distribution<'a> {
     pub namespace: Option<&'a str>,
 }
 
-impl<'a> Distribution<'a> {
+impl<'a> DeclaredDistribution<'a> {
     pub(super) fn made(by: &'a ClusterExternalSecret) -> Self {
         Self {
             name: &by.name,

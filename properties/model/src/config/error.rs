@@ -1,10 +1,10 @@
 //! Why a configuration cannot be distributed.
 
-use super::{Fault, Place};
+use super::{Fault, SourcePosition};
 
 /// Why manifests are no configuration that can be distributed. Every variant but one names object, file and line.
 #[derive(Debug, thiserror::Error)]
-pub enum BundleError {
+pub enum ConfigError {
     /// The API server or the controller would refuse parts of it, or leave them out.
     #[error("{}", .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
     Refused(Vec<Fault>),
@@ -17,13 +17,13 @@ pub enum BundleError {
     #[error("{place} has no spec; add it, or leave the object out")]
     NoSpec {
         /// The object.
-        place: Box<Place>,
+        place: Box<SourcePosition>,
     },
     /// A field has a value that the API server or the controller would refuse.
     #[error("failed to read {place}")]
     Invalid {
         /// The object.
-        place: Box<Place>,
+        place: Box<SourcePosition>,
         /// The field's fault.
         #[source]
         source: serde_json::Error,
@@ -34,7 +34,7 @@ pub enum BundleError {
     )]
     UnknownVersion {
         /// The object.
-        place: Box<Place>,
+        place: Box<SourcePosition>,
         /// The version as written.
         version: String,
     },
@@ -42,7 +42,7 @@ pub enum BundleError {
     #[error("key {key:?} of {place} is {reason}; text goes to stringData, in quotes, and base64 to data")]
     SecretValue {
         /// The Secret.
-        place: Box<Place>,
+        place: Box<SourcePosition>,
         /// The key.
         key: String,
         /// What the value is not.
@@ -52,7 +52,7 @@ pub enum BundleError {
     #[error("{place} has an invalid namespace expression {expression:?}; correct it")]
     InvalidExpression {
         /// The store.
-        place: Box<Place>,
+        place: Box<SourcePosition>,
         /// The expression as written.
         expression: String,
         /// The cause.
@@ -66,7 +66,7 @@ pub enum BundleError {
     )]
     MissingStore {
         /// The object that names it.
-        place: Box<Place>,
+        place: Box<SourcePosition>,
         /// The field that names it, from the spec of the ExternalSecret.
         field: String,
         /// The missing store.
@@ -78,16 +78,16 @@ pub enum BundleError {
     #[error("{place} names no store: secretStoreRef is missing; add it, or a sourceRef.storeRef to each value")]
     NoStore {
         /// The object.
-        place: Box<Place>,
+        place: Box<SourcePosition>,
     },
-    /// A ClusterExternalSecret takes values from a store that each target namespace has to bring along.
+    /// A ClusterExternalSecret takes values from a store that each distribution namespace has to bring along.
     #[error(
         "{place} names {kind} {store:?} in {field}, and only a ClusterSecretStore is a central store; write kind: \
          ClusterSecretStore"
     )]
     NotACentralStore {
         /// The object that names it.
-        place: Box<Place>,
+        place: Box<SourcePosition>,
         /// The field that names it, from the spec of the ExternalSecret.
         field: String,
         /// The kind as written, or its default.

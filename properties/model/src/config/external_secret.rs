@@ -141,7 +141,7 @@ pub struct StoreRef {
 }
 
 impl StoreRef {
-    /// Whether it is of the whole cluster.
+    /// True if it is of the whole cluster.
     pub(crate) fn is_central(&self) -> bool {
         self.kind == "ClusterSecretStore"
     }
@@ -158,7 +158,7 @@ fn secret_store() -> String {
 pub struct SecretTarget {
     /// Its name; the ExternalSecret's own if there is none.
     pub name: Option<String>,
-    /// Who makes the Secret and owns it.
+    /// Maker and owner of the Secret.
     #[serde(default)]
     pub creation_policy: CreationPolicy,
     /// What becomes of the Secret when its sources are gone.
@@ -166,12 +166,12 @@ pub struct SecretTarget {
     pub deletion_policy: DeletionPolicy,
     /// The Secret's shape; without one the values are written as they are read.
     pub template: Option<SecretTemplate>,
-    /// Whether the Secret is made immutable.
+    /// True if the Secret is made immutable.
     #[serde(default)]
     pub immutable: bool,
 }
 
-/// Who makes the Secret and owns it.
+/// Maker and owner of the Secret.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum CreationPolicy {
     /// The ExternalSecret makes and owns it.

@@ -1,33 +1,33 @@
 //! Every store that an ExternalSecret names must be there, and be central.
 
-use super::{Bundle, BundleError, ExternalSecretSpec, Place, StoreRef};
+use super::{Config, ConfigError, ExternalSecretSpec, SourcePosition, StoreRef};
 
-pub(super) fn check(bundle: &Bundle) -> Result<(), BundleError> {
-    for distributed in &bundle.cluster_external_secrets {
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    for distributed in &config.cluster_external_secrets {
         let spec = &distributed.spec.external_secret_spec;
-        require_stores(bundle, &distributed.place, spec)?;
+        require_stores(config, &distributed.place, spec)?;
         require_central_stores(&distributed.place, spec)?;
     }
-    for plain in &bundle.external_secrets {
-        require_stores(bundle, &plain.place, &plain.spec)?;
+    for plain in &config.external_secrets {
+        require_stores(config, &plain.place, &plain.spec)?;
     }
     Ok(())
 }
 
 /// Refuses a spec that names no store or a missing one.
-fn require_stores(bundle: &Bundle, place: &Place, spec: &ExternalSecretSpec) -> Result<(), BundleError> {
+fn require_stores(config: &Config, place: &SourcePosition, spec: &ExternalSecretSpec) -> Result<(), ConfigError> {
     let own_store_is_used = spec.data.iter().any(|entry| entry.source_ref.is_none())
         || spec.data_from.iter().any(|entry| entry.source_ref.is_none());
     if own_store_is_used && spec.secret_store_ref.is_none() {
-        return Err(BundleError::NoStore { place: Box::new(place.clone()) });
+        return Err(ConfigError::NoStore { place: Box::new(place.clone()) });
     }
     for (field, store) in store_refs(spec) {
-        if store.is_central() && !bundle.stores.contains_key(&store.name) {
-            return Err(BundleError::MissingStore {
+        if store.is_central() && !config.stores.contains_key(&store.name) {
+            return Err(ConfigError::MissingStore {
                 place: Box::new(place.clone()),
                 field,
                 store: store.name.clone(),
-                known: bundle.stores.keys().cloned().collect(),
+                known: config.stores.keys().cloned().collect(),
             });
         }
     }
@@ -35,10 +35,10 @@ fn require_stores(bundle: &Bundle, place: &Place, spec: &ExternalSecretSpec) -> 
 }
 
 /// Refuses a distributed spec whose values come through anything but central stores.
-fn require_central_stores(place: &Place, spec: &ExternalSecretSpec) -> Result<(), BundleError> {
+fn require_central_stores(place: &SourcePosition, spec: &ExternalSecretSpec) -> Result<(), ConfigError> {
     for (field, store) in store_refs(spec) {
         if !store.is_central() {
-            return Err(BundleError::NotACentralStore {
+            return Err(ConfigError::NotACentralStore {
                 place: Box::new(place.clone()),
                 field,
                 kind: store.kind.clone(),

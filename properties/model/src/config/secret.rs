@@ -9,7 +9,7 @@ use credence_core::labels::Labels;
 use credence_core::manifest::Manifest;
 use serde_json::Value;
 
-use super::{BundleError, Place, typed};
+use super::{ConfigError, SourcePosition, typed};
 
 /// The type of a Secret that names none.
 pub const OPAQUE: &str = "Opaque";
@@ -32,7 +32,7 @@ fn is_encrypted_by_sops(manifest: &Manifest) -> bool {
     manifest.group().is_empty() && manifest.kind() == "Secret" && manifest.object.get("sops").is_some()
 }
 
-pub(super) fn read(manifest: &Manifest) -> Result<SecretManifest, BundleError> {
+pub(super) fn read(manifest: &Manifest) -> Result<SecretManifest, ConfigError> {
     let is_encrypted = is_encrypted_by_sops(manifest);
     let mut data = BTreeMap::new();
     // In this order, because the API server lets stringData win.
@@ -45,8 +45,8 @@ pub(super) fn read(manifest: &Manifest) -> Result<SecretManifest, BundleError> {
                 data.insert(key.clone(), Credential::new(""));
                 continue;
             }
-            let value = decode(value).map_err(|reason| BundleError::SecretValue {
-                place: Box::new(Place::field(
+            let value = decode(value).map_err(|reason| ConfigError::SecretValue {
+                place: Box::new(SourcePosition::field(
                     manifest,
                     &format!("/{field}/{}", key.replace('~', "~0").replace('/', "~1")),
                 )),
@@ -77,7 +77,7 @@ pub(super) const SEALED_SECRETS_GROUP: &str = "bitnami.com";
 ///
 /// Source: Sealed Secrets, `SealedSecret.Unseal` (pkg/apis/sealedsecrets/v1alpha1/sealedsecret_expansion.go): data are those
 /// of `encryptedData`, type and labels those of `template`.
-pub(super) fn sealed(manifest: &Manifest) -> Result<SecretManifest, BundleError> {
+pub(super) fn sealed(manifest: &Manifest) -> Result<SecretManifest, ConfigError> {
     let field = |pointer: &str| manifest.object.pointer(pointer).cloned().unwrap_or_default();
     let sealed = field("/spec/encryptedData");
     let keys = sealed.as_object().into_iter().flat_map(|data| data.keys());

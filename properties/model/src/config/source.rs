@@ -34,7 +34,7 @@ impl SourceRef {
         Self { namespace: String::new(), name: key.into(), at }
     }
 
-    /// Whether it is a Secret of the cluster.
+    /// True if it is a Secret of the cluster.
     pub fn is_secret(&self) -> bool {
         self.at.is_none()
     }

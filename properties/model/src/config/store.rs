@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::external_secret::name_in;
-use super::{BundleError, Place, RemoteRef, SourceRef, read_spec};
+use super::{ConfigError, RemoteRef, SourcePosition, SourceRef, read_spec};
 use crate::selector::{LabelSelector, NAME_LABEL};
 
 mod kubernetes;
@@ -37,12 +37,12 @@ pub struct ClusterSecretStore {
     /// The name; of a SecretStore namespace and name, with a slash between them.
     pub name: String,
     /// Where it is written.
-    pub place: Place,
+    pub place: SourcePosition,
     /// The object as it is written.
     pub object: Value,
-    /// How it reads Secrets; `None` if it reads something else.
+    /// Its settings for reading Secrets; `None` if it reads something else.
     pub kubernetes: Option<KubernetesProvider>,
-    /// What stands in for its provider, if that is another one.
+    /// Stand-in for its provider, if that is another one.
     pub stand_in: Option<StandIn>,
     /// Which namespaces may use it; one match is enough, and an empty list lets everyone. A SecretStore has none.
     pub conditions: Vec<StoreCondition>,
@@ -110,7 +110,7 @@ impl ClusterSecretStore {
         Some(format!("{foreign} is for another API server than that of the test"))
     }
 
-    /// Whether External Secrets Operator lets a namespace with these [`effective_labels`] use the store.
+    /// True if External Secrets Operator lets a namespace with these [`effective_labels`] use the store.
     ///
     /// Source: `Manager.shouldProcessSecret` (pkg/controllers/secretstore/client_manager.go), where expressions are
     /// not anchored.
@@ -142,12 +142,12 @@ impl StoreCondition {
     }
 }
 
-/// Whether an object is a store, of the whole cluster or of one namespace.
+/// True if an object is a store, of the whole cluster or of one namespace.
 pub fn is_store(manifest: &Manifest) -> bool {
     matches!(manifest.kind(), "ClusterSecretStore" | "SecretStore")
 }
 
-/// The name of a store in [`Bundle::stores`](super::Bundle::stores).
+/// The name of a store in [`Config::stores`](super::Config::stores).
 pub fn store_key(manifest: &Manifest) -> String {
     match manifest.kind() {
         "SecretStore" => name_in(manifest.namespace().unwrap_or("default"), manifest.name()),
@@ -160,7 +160,7 @@ pub fn store_key(manifest: &Manifest) -> String {
 /// Sources: External Secrets Operator, `Manager.shouldProcessSecret` (pkg/controllers/secretstore/client_manager.go), which looks at
 /// conditions of ClusterSecretStores alone, and `Client.serviceAccountToken` (pkg/provider/kubernetes/auth.go), which takes a
 /// ServiceAccount of another namespace for these alone.
-pub(super) fn read(manifest: &Manifest) -> Result<ClusterSecretStore, BundleError> {
+pub(super) fn read(manifest: &Manifest) -> Result<ClusterSecretStore, ConfigError> {
     let mut spec: StoreSpec = read_spec(manifest)?;
     let conditions = spec.conditions.into_iter().enumerate();
     let mut conditions: Vec<StoreCondition> =
@@ -175,7 +175,7 @@ pub(super) fn read(manifest: &Manifest) -> Result<ClusterSecretStore, BundleErro
     }
     Ok(ClusterSecretStore {
         name: store_key(manifest),
-        place: Place::of(manifest),
+        place: SourcePosition::of(manifest),
         object: manifest.object.clone(),
         stand_in: spec.provider.kubernetes.is_none().then(|| StandIn::of(manifest)).flatten(),
         kubernetes: spec.provider.kubernetes,
@@ -212,11 +212,11 @@ struct ConditionFields {
 
 impl ConditionFields {
     /// The condition; `index` is its number among those of the store.
-    fn compile(self, manifest: &Manifest, index: usize) -> Result<StoreCondition, BundleError> {
+    fn compile(self, manifest: &Manifest, index: usize) -> Result<StoreCondition, ConfigError> {
         let compile = |(number, expression): (usize, String)| {
             let pointer = format!("/spec/conditions/{index}/namespaceRegexes/{number}");
-            Regex::new(&expression).map_err(|source| BundleError::InvalidExpression {
-                place: Box::new(Place::field(manifest, &pointer)),
+            Regex::new(&expression).map_err(|source| ConfigError::InvalidExpression {
+                place: Box::new(SourcePosition::field(manifest, &pointer)),
                 expression,
                 source,
             })

@@ -8,8 +8,8 @@ use rstest::rstest;
 use super::*;
 use crate::selector::effective_labels;
 
-fn bundle(text: &str) -> Result<Bundle, BundleError> {
-    Bundle::from_manifests(manifests(text))
+fn config(text: &str) -> Result<Config, ConfigError> {
+    Config::from_manifests(manifests(text))
 }
 
 fn manifests(text: &str) -> Vec<Manifest> {
@@ -17,7 +17,7 @@ fn manifests(text: &str) -> Vec<Manifest> {
 }
 
 fn refusal(text: &str) -> String {
-    let error = bundle(text).unwrap_err();
+    let error = config(text).unwrap_err();
     match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
@@ -66,7 +66,7 @@ fn an_object_without_a_spec_is_refused_in_words_of_the_manifest(#[case] kind: &s
 
 #[test]
 fn distribution_is_typed_and_everything_is_kept() {
-    let bundle = bundle(&format!(
+    let config = config(&format!(
         "{}{}",
         distributed(
             "  externalSecretName: es
@@ -95,7 +95,7 @@ fn distribution_is_typed_and_everything_is_kept() {
         "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r, namespace: central}\n"
     ))
     .unwrap();
-    let one = &bundle.cluster_external_secrets[0];
+    let one = &config.cluster_external_secrets[0];
     assert_eq!(one.place.to_string(), "ClusterExternalSecret docker at config/all.yaml:10");
     let selection = one.spec.selection();
     assert_eq!((selection.selectors.len(), &*selection.names), (2, &["argocd".to_owned()][..]));
@@ -108,42 +108,42 @@ fn distribution_is_typed_and_everything_is_kept() {
     let template = spec.target.template.as_ref().unwrap();
     assert_eq!(template.merge_policy, MergePolicy::Merge);
     assert!(template.data.contains_key(".dockerconfigjson"));
-    let provider = bundle.stores["github"].kubernetes.as_ref().unwrap();
+    let provider = config.stores["github"].kubernetes.as_ref().unwrap();
     assert_eq!(provider.remote_namespace, "central");
     assert_eq!(provider.service_account().unwrap().name, "reader");
-    assert_eq!(bundle.manifests.len(), 3);
-    assert_eq!(bundle.of_kind("rbac.authorization.k8s.io", "Role").count(), 1);
+    assert_eq!(config.manifests.len(), 3);
+    assert_eq!(config.of_kind("rbac.authorization.k8s.io", "Role").count(), 1);
 }
 
 #[test]
 fn what_is_not_written_has_the_defaults_of_the_crds() {
     let text = distributed(&format!("{EXTERNAL_SECRET}    target: {{template: null, name: null}}\n    data:\n"))
         .replace("remoteNamespace: central", "server: {}");
-    let bundle = bundle(&text).unwrap();
-    let spec = &bundle.cluster_external_secrets[0].spec.external_secret_spec;
+    let config = config(&text).unwrap();
+    let spec = &config.cluster_external_secrets[0].spec.external_secret_spec;
     assert_eq!(spec.refresh_interval(), Duration::from_hours(1));
     assert_eq!(spec.refresh_policy, RefreshPolicy::Periodic);
     assert_eq!(spec.target.creation_policy, CreationPolicy::Owner);
     assert_eq!(spec.target.deletion_policy, DeletionPolicy::Retain);
-    let provider = bundle.stores["github"].kubernetes.as_ref().unwrap();
+    let provider = config.stores["github"].kubernetes.as_ref().unwrap();
     assert_eq!(provider.remote_namespace, "default");
 }
 
 #[test]
 fn values_of_secrets_are_decoded_and_never_shown() {
-    let bundle = bundle(&format!(
+    let config = config(&format!(
         "{}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: github-pat, namespace: central}}\n\
          data: {{token: aHVudGVy, other: \"aHVu\\ndGVy\"}}\nstringData: {{token: hunter2}}\n",
         distributed(EXTERNAL_SECRET)
     ))
     .unwrap();
     let source = SourceRef::secret("central", "github-pat");
-    let secret = &bundle.secrets[&source];
+    let secret = &config.secrets[&source];
     assert_eq!(secret.secret_type, "Opaque");
     assert_eq!(secret.data["token"].expose(), b"hunter2");
     assert_eq!(secret.data["other"].expose(), b"hunter");
-    assert!(!format!("{bundle:?}").contains("hunter"));
-    assert!(!format!("{bundle:?}").contains("aHVu"));
+    assert!(!format!("{config:?}").contains("hunter"));
+    assert!(!format!("{config:?}").contains("aHVu"));
 }
 
 #[test]
@@ -151,9 +151,9 @@ fn namespaces_keep_their_labels() {
     let text = distributed(EXTERNAL_SECRET)
         + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: a, labels: {x: 'true'}}\n\
            ---\napiVersion: v1\nkind: Namespace\nmetadata: {name: b}\n";
-    let bundle = bundle(&text).unwrap();
-    assert_eq!(bundle.namespaces["a"]["x"], "true");
-    assert!(bundle.namespaces["b"].is_empty());
+    let config = config(&text).unwrap();
+    assert_eq!(config.namespaces["a"]["x"], "true");
+    assert!(config.namespaces["b"].is_empty());
 }
 
 #[rstest]
@@ -245,18 +245,18 @@ fn unreadable_values_are_refused_without_showing_them(#[case] values: &str, #[ca
 #[test]
 fn the_former_version_is_read_alike_where_a_cluster_serves_it() {
     let former = manifests(&distributed(EXTERNAL_SECRET).replace("/v1\n", "/v1beta1\n"));
-    assert_eq!(Bundle::of_live_cluster(former).unwrap().1.len(), 2);
+    assert_eq!(Config::of_live_cluster(former).unwrap().1.len(), 2);
 }
 
 #[test]
 fn a_secret_that_sops_encrypted_has_keys_and_no_values() {
-    let bundle = bundle(&format!(
+    let config = config(&format!(
         "{}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: a, namespace: b}}\ndata: {{token: 'ENC[x]'}}\nsops: {{}}\n",
         distributed(EXTERNAL_SECRET)
     ))
     .unwrap();
     let source = SourceRef::secret("b", "a");
-    assert_eq!(bundle.secrets[&source].data["token"].expose(), b"");
+    assert_eq!(config.secrets[&source].data["token"].expose(), b"");
 }
 
 #[rstest]
@@ -284,5 +284,5 @@ fn store_conditions_are_alternatives(
 ) {
     let text = with_conditions(conditions);
     let labels = effective_labels(namespace, &[("x".to_owned(), x.to_owned())].into());
-    assert_eq!(bundle(&text).unwrap().stores["github"].admits(&labels), admitted);
+    assert_eq!(config(&text).unwrap().stores["github"].admits(&labels), admitted);
 }

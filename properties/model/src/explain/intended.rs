@@ -1,27 +1,29 @@
 //! What the intent of the team says, in words.
 
 use super::line;
-use crate::model::{Example, Identities, Intended, Purpose, Slack, Target};
+use crate::model::{Distribution, Example, Identities, Intended, Purpose, Slack};
 
-/// Adds what it says of the copies of a target.
-pub(super) fn of_target(text: &mut String, intended: &Intended, target: &Target) {
+/// Adds what it says of the copies of a distribution.
+pub(super) fn of_target(text: &mut String, intended: &Intended, distribution: &Distribution) {
     let names = |example: &&Example| {
         let mut all = example.must_have.iter().chain(&example.must_not_have);
-        all.any(|wanted| wanted.targets.contains(&target.name))
+        all.any(|wanted| wanted.distributions.contains(&distribution.name))
     };
     for example in intended.examples.iter().filter(names) {
-        let must = example.must_have.iter().any(|wanted| wanted.targets.contains(&target.name));
+        let must = example.must_have.iter().any(|wanted| wanted.distributions.contains(&distribution.name));
         let verb = if must { "must have it" } else { "must not have it" };
         let reason = reason(example.reason.as_ref());
         line(text, "intent", &format!("{} {verb}{reason} ({})", example.namespace(), example.at));
     }
-    for Purpose { user, keys, at, .. } in intended.purposes.iter().filter(|one| one.targets.contains(&target.name)) {
+    for Purpose { user, keys, at, .. } in
+        intended.purposes.iter().filter(|one| one.distributions.contains(&distribution.name))
+    {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let keys = if keys.is_empty() { String::new() } else { format!(", which needs {}", keys.join(", ")) };
         line(text, "intent", &format!("for {user}{keys} ({at})"));
     }
-    if let Some(Slack { at, time, reason: why }) = intended.slacks.get(&target.name) {
-        let within = target.refresh_interval.saturating_add(*time);
+    if let Some(Slack { at, time, reason: why }) = intended.slacks.get(&distribution.name) {
+        let within = distribution.refresh_interval.saturating_add(*time);
         line(text, "intent", &format!("updates within {within:?}{} ({at})", reason(why.as_ref())));
     }
 }

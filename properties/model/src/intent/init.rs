@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use credence_core::labels::Labels;
 use serde_json::Value;
 
-use crate::config::Bundle;
+use crate::config::Config;
 use crate::lint::{Identity, named_in};
-use crate::model::{Model, Target};
+use crate::model::{Distribution, Model};
 
 const HEAD: &str = "\
 # The intent of this configuration: what its manifests cannot say of themselves. Written by `credence init` from what it found,
@@ -21,9 +21,9 @@ kind: Intent
 ";
 
 /// The text of a first intent.
-pub fn first(bundle: &Bundle, model: &Model) -> String {
+pub fn first(config: &Config, model: &Model) -> String {
     let mut text = HEAD.to_owned();
-    let examples: String = model.targets.iter().map(examples).collect();
+    let examples: String = model.distributions.iter().map(examples).collect();
     text.push_str(if examples.is_empty() { "examples: []\n" } else { "examples:\n" });
     text.push_str(&examples);
     let protected = protected(model);
@@ -31,12 +31,12 @@ pub fn first(bundle: &Bundle, model: &Model) -> String {
         text.push_str("\n# Namespaces that no copy may ever reach, beside those of Kubernetes.\n");
         line(&mut text, &format!("protectedNamespaces: [{}]", list(&protected)));
     }
-    text.push_str(&identities(bundle));
+    text.push_str(&identities(config));
     text
 }
 
-/// One example of a namespace that gets the copies of a target, and one of a namespace that does not.
-fn examples(target: &Target) -> String {
+/// One example of a namespace that gets the copies of a distribution, and one of a namespace that does not.
+fn examples(distribution: &Distribution) -> String {
     let mut text = String::new();
     let mut add = |name: Option<&str>, labels: &Labels, field: &str| {
         let name = name.map(|name| format!("name: {}", scalar(name)));
@@ -45,23 +45,24 @@ fn examples(target: &Target) -> String {
         let labels = format!("labels: {{{}}}", labels.join(", "));
         let namespace: Vec<String> = name.into_iter().chain([labels]).collect();
         line(&mut text, &format!("- namespace: {{{}}}", namespace.join(", ")));
-        line(&mut text, &format!("  {field}: [{}]", scalar(&target.name)));
+        line(&mut text, &format!("  {field}: [{}]", scalar(&distribution.name)));
     };
-    let (name, asking) = match (target.asking_labels().into_iter().next(), target.named_ways().into_iter().next()) {
-        (Some(labels), _) => (None, labels),
-        (None, Some((names, labels))) => (names.into_iter().next(), labels),
-        (None, None) => return format!("# Nobody can get {}.\n", target.name),
-    };
+    let (name, asking) =
+        match (distribution.opt_in_labels().into_iter().next(), distribution.named_ways().into_iter().next()) {
+            (Some(labels), _) => (None, labels),
+            (None, Some((names, labels))) => (names.into_iter().next(), labels),
+            (None, None) => return format!("# Nobody can get {}.\n", distribution.name),
+        };
     add(name.as_deref(), &asking, "mustHave");
-    match declining(target, name.as_deref(), &asking) {
+    match opt_out_labels(distribution, name.as_deref(), &asking) {
         Some(labels) => add(None, &labels, "mustNotHave"),
-        None => line(&mut text, &format!("# Every namespace gets {}.", target.name)),
+        None => line(&mut text, &format!("# Every namespace gets {}.", distribution.name)),
     }
     text
 }
 
 /// Labels that are like those that ask, and do not; of a namespace with any name.
-fn declining(target: &Target, name: Option<&str>, asking: &Labels) -> Option<Labels> {
+fn opt_out_labels(distribution: &Distribution, name: Option<&str>, asking: &Labels) -> Option<Labels> {
     let mut tried = Vec::new();
     if name.is_some() {
         tried.push(asking.clone());
@@ -72,21 +73,21 @@ fn declining(target: &Target, name: Option<&str>, asking: &Labels) -> Option<Lab
         tried.push(fewer);
     }
     tried.push(Labels::new());
-    tried.into_iter().find(|labels| target.gives(None, labels).is_err())
+    tried.into_iter().find(|labels| distribution.gives(None, labels).is_err())
 }
 
 /// The namespaces of sources, unless a distribution is for one by its name.
 fn protected(model: &Model) -> BTreeSet<String> {
     let named: BTreeSet<String> =
-        model.targets.iter().flat_map(Target::named_ways).flat_map(|(names, _)| names).collect();
+        model.distributions.iter().flat_map(Distribution::named_ways).flat_map(|(names, _)| names).collect();
     let of_sources = model.secret_sources().map(|source| source.namespace.clone());
     of_sources.filter(|namespace| !named.contains(namespace)).collect()
 }
 
-/// Who may do what tenants may not, as policies and bindings have it.
-fn identities(bundle: &Bundle) -> String {
-    let (mut users, mut groups) = (BTreeSet::new(), administrators(bundle));
-    for identity in named_in(bundle).into_iter().filter(|one| !one.is_of_kubernetes()) {
+/// Subjects that may do what tenants may not, as policies and bindings have it.
+fn identities(config: &Config) -> String {
+    let (mut users, mut groups) = (BTreeSet::new(), administrators(config));
+    for identity in named_in(config).into_iter().filter(|one| !one.is_of_kubernetes()) {
         match identity {
             Identity::User(name) => users.insert(name),
             Identity::Group(name) => groups.insert(name),
@@ -115,8 +116,8 @@ fn identities(bundle: &Bundle) -> String {
 }
 
 /// The groups that the configuration makes administrators of the cluster.
-fn administrators(bundle: &Bundle) -> BTreeSet<String> {
-    let bindings = bundle.of_kind("rbac.authorization.k8s.io", "ClusterRoleBinding");
+fn administrators(config: &Config) -> BTreeSet<String> {
+    let bindings = config.of_kind("rbac.authorization.k8s.io", "ClusterRoleBinding");
     let of_administrators = bindings
         .filter(|binding| binding.object.pointer("/roleRef/name").and_then(Value::as_str) == Some("cluster-admin"));
     let subjects = of_administrators.filter_map(|binding| binding.object.get("subjects")?.as_array()).flatten();

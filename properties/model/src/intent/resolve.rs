@@ -9,7 +9,7 @@ use credence_core::text::nearest;
 
 use super::document::{BoundEntry, ExampleEntry, PurposeEntry};
 use super::{Intent, IntentError, IntentFault};
-use crate::config::{Bundle, parse_go_duration};
+use crate::config::{Config, parse_go_duration};
 use crate::model::{Example, ExpectedKeys, Identities, Intended, Model, NotApplicable, Purpose, Slack, User, Wanted};
 
 impl Intent {
@@ -18,8 +18,8 @@ impl Intent {
     /// # Errors
     /// Names that the manifests do not have, and what contradicts them. That selectors contradict an example is no error: it is
     /// for lint to find, and for a run.
-    pub fn resolve(&self, bundle: &Bundle, model: &Model) -> Result<Intended, IntentError> {
-        let mut resolving = Resolving { intent: self, bundle, model, faults: Vec::new() };
+    pub fn resolve(&self, config: &Config, model: &Model) -> Result<Intended, IntentError> {
+        let mut resolving = Resolving { intent: self, config, model, faults: Vec::new() };
         let intended = resolving.intended();
         if resolving.faults.is_empty() { Ok(intended) } else { Err(IntentError::Refused(resolving.faults)) }
     }
@@ -27,7 +27,7 @@ impl Intent {
 
 struct Resolving<'a> {
     intent: &'a Intent,
-    bundle: &'a Bundle,
+    config: &'a Config,
     model: &'a Model,
     faults: Vec<IntentFault>,
 }
@@ -63,8 +63,9 @@ impl Resolving<'_> {
             names
                 .map(|(place, name)| {
                     let pointer = format!("/examples/{index}/{field}/{place}");
-                    let targets = self.targets(name, &pointer, &format!("examples[{index}].{field}[{place}]"));
-                    Wanted { at: self.intent.at(&pointer), name: name.clone(), targets }
+                    let distributions =
+                        self.distributions(name, &pointer, &format!("examples[{index}].{field}[{place}]"));
+                    Wanted { at: self.intent.at(&pointer), name: name.clone(), distributions }
                 })
                 .collect()
         };
@@ -79,11 +80,12 @@ impl Resolving<'_> {
     }
 
     fn purpose(&mut self, index: usize, entry: &PurposeEntry) -> Purpose {
-        let targets = self.targets(&entry.copy, &format!("/purposes/{index}/copy"), &format!("purposes[{index}].copy"));
+        let distributions =
+            self.distributions(&entry.copy, &format!("/purposes/{index}/copy"), &format!("purposes[{index}].copy"));
         for (place, key) in entry.keys.iter().enumerate() {
             let model = self.model;
-            let named = model.targets.iter().filter(|target| targets.contains(&target.name));
-            let known: Vec<&ExpectedKeys> = named.map(|target| &target.keys).collect();
+            let named = model.distributions.iter().filter(|distribution| distributions.contains(&distribution.name));
+            let known: Vec<&ExpectedKeys> = named.map(|distribution| &distribution.keys).collect();
             let keys: BTreeSet<&str> = known.iter().flat_map(|keys| exact(keys)).collect();
             if known.iter().all(|known| matches!(known, ExpectedKeys::Exactly(_))) && !keys.contains(key.as_str()) {
                 let (pointer, shown) =
@@ -95,7 +97,7 @@ impl Resolving<'_> {
         let user = known
             .map_or_else(|| User::Other(entry.used_by.clone().unwrap_or_default()), |consumer| User::Known(*consumer));
         let at = self.intent.at(&format!("/purposes/{index}"));
-        Purpose { at, targets, user, keys: entry.keys.iter().cloned().collect() }
+        Purpose { at, distributions, user, keys: entry.keys.iter().cloned().collect() }
     }
 
     fn not_applicable(&self) -> BTreeMap<PropertyId, NotApplicable> {
@@ -114,14 +116,17 @@ impl Resolving<'_> {
         let (single, general): (Vec<_>, Vec<_>) =
             bounds.iter().enumerate().partition(|(_, bound)| bound.copy.is_some());
         for (index, bound) in general.into_iter().chain(single) {
-            let targets = match &bound.copy {
-                Some(name) => self.targets(name, &format!("/bounds/{index}/copy"), &format!("bounds[{index}].copy")),
+            let distributions = match &bound.copy {
+                Some(name) => {
+                    self.distributions(name, &format!("/bounds/{index}/copy"), &format!("bounds[{index}].copy"))
+                }
                 None => {
-                    let refreshed = self.model.targets.iter().filter(|target| target.never_updates().is_none());
-                    refreshed.map(|target| target.name.clone()).collect()
+                    let refreshed =
+                        self.model.distributions.iter().filter(|distribution| distribution.never_updates().is_none());
+                    refreshed.map(|distribution| distribution.name.clone()).collect()
                 }
             };
-            for name in targets {
+            for name in distributions {
                 if let Some(time) = self.slack(index, bound, &name) {
                     let at = self.intent.at(&format!("/bounds/{index}"));
                     slacks.insert(name, Slack { at, time, reason: bound.reason.clone() });
@@ -131,7 +136,7 @@ impl Resolving<'_> {
         slacks
     }
 
-    /// The time beside the refresh interval of a target, if there is one.
+    /// The time beside the refresh interval of a distribution, if there is one.
     fn slack(&mut self, index: usize, bound: &BoundEntry, name: &str) -> Option<Duration> {
         let shown = format!("bounds[{index}].propagation");
         let pointer = format!("/bounds/{index}/propagation");
@@ -142,15 +147,15 @@ impl Resolving<'_> {
             }
             return None;
         };
-        let target = self.model.targets.iter().find(|target| target.name == name)?;
+        let distribution = self.model.distributions.iter().find(|distribution| distribution.name == name)?;
         let place = self.place_of(name);
-        if let Some(why) = target.never_updates() {
+        if let Some(why) = distribution.never_updates() {
             let message =
                 format!("{shown} is for copies that are never updated, since {why} of {place}; remove one of them");
             self.faults.push(self.intent.fault(&pointer, message));
             return None;
         }
-        let slack = time.checked_sub(target.refresh_interval).filter(|slack| !slack.is_zero());
+        let slack = time.checked_sub(distribution.refresh_interval).filter(|slack| !slack.is_zero());
         if slack.is_none() {
             let message = format!(
                 "{shown} is not longer than the refreshInterval of {place}, so that it cannot be kept; make this longer or that shorter"
@@ -163,11 +168,11 @@ impl Resolving<'_> {
     /// Protected namespaces that a distribution is for by their names.
     fn selected_by_name(&mut self) {
         for (index, name) in self.intent.document.protected_namespaces.iter().enumerate() {
-            for target in &self.model.targets {
-                if target.named_ways().iter().any(|(names, _)| names.contains(name)) {
+            for distribution in &self.model.distributions {
+                if distribution.named_ways().iter().any(|(names, _)| names.contains(name)) {
                     let message = format!(
                         "protectedNamespaces[{index}] is a namespace that {} selects by its name; remove it from one of them",
-                        self.place_of(&target.name)
+                        self.place_of(&distribution.name)
                     );
                     self.faults.push(self.intent.fault(&format!("/protectedNamespaces/{index}"), message));
                 }
@@ -175,16 +180,22 @@ impl Resolving<'_> {
         }
     }
 
-    /// The targets of a name: the one of that ClusterExternalSecret, or else those whose copies have it. None is a fault.
-    fn targets(&mut self, name: &str, pointer: &str, shown: &str) -> Vec<String> {
-        let all = &self.model.targets;
-        if all.iter().any(|target| target.name == name) {
+    /// The distributions of a name: the one of that ClusterExternalSecret, or else those whose copies have it. None is a fault.
+    fn distributions(&mut self, name: &str, pointer: &str, shown: &str) -> Vec<String> {
+        let all = &self.model.distributions;
+        if all.iter().any(|distribution| distribution.name == name) {
             return vec![name.to_owned()];
         }
-        let found: Vec<String> =
-            all.iter().filter(|target| target.secret == name).map(|target| target.name.clone()).collect();
+        let found: Vec<String> = all
+            .iter()
+            .filter(|distribution| distribution.secret == name)
+            .map(|distribution| distribution.name.clone())
+            .collect();
         if found.is_empty() {
-            let known = all.iter().flat_map(|target| [target.name.as_str(), target.secret.as_str()]).collect();
+            let known = all
+                .iter()
+                .flat_map(|distribution| [distribution.name.as_str(), distribution.secret.as_str()])
+                .collect();
             self.unknown(pointer, shown, "copy and no ClusterExternalSecret of the configuration", name, &known);
         }
         found
@@ -198,9 +209,9 @@ impl Resolving<'_> {
         self.faults.push(self.intent.fault(pointer, format!("{shown} names no {what}; {next}")));
     }
 
-    /// Where a target is written.
+    /// Where a distribution is written.
     fn place_of(&self, name: &str) -> String {
-        let distributed = self.bundle.cluster_external_secrets.iter().find(|distributed| distributed.name == name);
+        let distributed = self.config.cluster_external_secrets.iter().find(|distributed| distributed.name == name);
         distributed.map_or_else(|| name.to_owned(), |distributed| distributed.place.to_string())
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::document::{BoundEntry, ExampleEntry, NotApplicableEntry, PurposeEntry};
 use super::*;
-use crate::config::Bundle;
+use crate::config::Config;
 use crate::explain::explain;
 use crate::lint::{self, Context};
 use crate::model::{Bound, Model, PROPAGATION_SLACK};
@@ -35,8 +35,8 @@ spec:
     data: [{secretKey: API_KEY, remoteRef: {key: search, property: key}}]
 ";
 
-fn bundle(text: &str) -> Bundle {
-    Bundle::from_manifests(parse_documents(Path::new("a.yaml"), text).unwrap()).unwrap()
+fn config(text: &str) -> Config {
+    Config::from_manifests(parse_documents(Path::new("a.yaml"), text).unwrap()).unwrap()
 }
 
 fn parse(fields: &str) -> Result<Intent, IntentError> {
@@ -45,9 +45,9 @@ fn parse(fields: &str) -> Result<Intent, IntentError> {
 
 /// The model of [`CONFIGURATION`] with an intent.
 fn model(fields: &str) -> Result<Model, IntentError> {
-    let bundle = bundle(CONFIGURATION);
-    let model = Model::derive(&bundle);
-    let intended = parse(fields)?.resolve(&bundle, &model)?;
+    let config = config(CONFIGURATION);
+    let model = Model::derive(&config);
+    let intended = parse(fields)?.resolve(&config, &model)?;
     Ok(model.intending(intended))
 }
 
@@ -56,8 +56,8 @@ fn messages(fields: &str) -> String {
 }
 
 /// All findings of lint, one line each: the rule and the message.
-fn findings(bundle: &Bundle, model: &Model) -> Vec<String> {
-    let found = lint::check(&Context { bundle, model, control_plane: &[] });
+fn findings(config: &Config, model: &Model) -> Vec<String> {
+    let found = lint::check(&Context { config, model, control_plane: &[] });
     found.into_iter().map(|finding| format!("{}: {}", finding.rule, finding.message)).collect()
 }
 
@@ -142,9 +142,9 @@ fn selectors_that_ask_for_both_labels_contradict_an_intent_that_takes_either() {
          - {namespace: {labels: {a: 'true', b: 'true'}}, mustHave: [search]}\n\
          - {namespace: {name: ci}, mustNotHave: [search]}\n- {namespace: {labels: {b: 'true'}}, mustNotHave: [search]}\n",
     );
-    let bundle = bundle(CONFIGURATION);
-    let before = findings(&bundle, &Model::derive(&bundle));
-    let mut found = findings(&bundle, &with_intent.unwrap());
+    let config = config(CONFIGURATION);
+    let before = findings(&config, &Model::derive(&config));
+    let mut found = findings(&config, &with_intent.unwrap());
     found.retain(|one| !before.contains(one));
     let ways = "it is given to namespaces with a=true and b=true, or with the name ci and any labels";
     assert_eq!(
@@ -165,10 +165,10 @@ fn selectors_that_ask_for_both_labels_contradict_an_intent_that_takes_either() {
 fn an_empty_selector_reaches_what_the_intent_protects() {
     let text = CONFIGURATION
         .replace("namespaceSelectors: [{matchLabels: {a: 'true', b: 'true'}}]", "namespaceSelectors: [{}]");
-    let bundle = bundle(&text);
-    let model = Model::derive(&bundle);
-    let intended = parse("protectedNamespaces: [vault]").unwrap().resolve(&bundle, &model).unwrap();
-    let found = findings(&bundle, &model.intending(intended));
+    let config = config(&text);
+    let model = Model::derive(&config);
+    let intended = parse("protectedNamespaces: [vault]").unwrap().resolve(&config, &model).unwrap();
+    let found = findings(&config, &model.intending(intended));
     let expected = "selects-protected-namespaces: selects namespace vault, which never asks";
     assert!(found.iter().any(|one| one == expected), "{found:?}");
 }
@@ -186,11 +186,11 @@ spec:
   matchConditions: [{name: a, expression: 'request.userInfo.username != \"system:serviceaccount:eso:eso\"'}]
   validations: [{expression: 'request.userInfo.groups.exists(g, g in [\"platform\", \"sre\"]) || object.metadata.name != \"search-api\"'}]
 ";
-    let bundle = bundle(&format!("{CONFIGURATION}{policy}"));
-    let model = Model::derive(&bundle);
+    let config = config(&format!("{CONFIGURATION}{policy}"));
+    let model = Model::derive(&config);
     let intent = parse("identities: {operator: 'system:serviceaccount:eso:eso', platformGroups: [platform]}").unwrap();
-    let intended = intent.resolve(&bundle, &model).unwrap();
-    let found = findings(&bundle, &model.intending(intended));
+    let intended = intent.resolve(&config, &model).unwrap();
+    let found = findings(&config, &model.intending(intended));
     let found: Vec<&String> = found.iter().filter(|one| one.starts_with("identity-beyond-intent")).collect();
     assert!(matches!(found[..], [one] if one.contains("group sre is compared with")), "{found:?}");
 }
@@ -198,7 +198,7 @@ spec:
 #[test]
 fn a_bound_is_what_updates_may_take_beside_the_queue() {
     let workers = std::num::NonZero::new(1).unwrap();
-    let bound = |model: &Model| model.propagation_bound(&model.targets[0], 0, workers);
+    let bound = |model: &Model| model.propagation_bound(&model.distributions[0], 0, workers);
     let interval = std::time::Duration::from_mins(5);
     assert_eq!(bound(&model("").unwrap()), Bound::Within(interval + PROPAGATION_SLACK));
     let general = model("bounds: [{propagation: 5m30s}]").unwrap();
@@ -210,11 +210,11 @@ fn a_bound_is_what_updates_may_take_beside_the_queue() {
 #[test]
 fn a_purpose_is_told_where_nothing_else_tells_it() {
     let with_words = model("purposes: [{copy: search, usedBy: the search service, keys: [API_KEY]}]").unwrap();
-    let text = explain(&bundle(CONFIGURATION), &with_words, None).unwrap();
+    let text = explain(&config(CONFIGURATION), &with_words, None).unwrap();
     assert!(text.contains("  intent   for the search service, which needs API_KEY (credence.yaml:3:12)"), "{text}");
     assert!(!text.contains("nobody that is known"), "{text}");
     let known = model("purposes: [{copy: search, consumer: OAuthClient}]").unwrap();
-    let uses = known.targets[0].uses(&known.endpoints);
+    let uses = known.distributions[0].uses(&known.endpoints);
     assert_eq!(uses.iter().map(|used| format!("{:?}", used.consumer)).collect::<Vec<_>>(), ["OAuthClient"]);
 }
 
@@ -274,7 +274,7 @@ fn the_schema_names_every_consumer_that_stands_in_for_no_other() {
 }
 
 /// The manifests of a directory without a kustomization, and its own intent.
-fn world(directory: &Path) -> (Bundle, Option<Intent>) {
+fn world(directory: &Path) -> (Config, Option<Intent>) {
     let mut files: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
@@ -282,7 +282,7 @@ fn world(directory: &Path) -> (Bundle, Option<Intent>) {
     let (intents, manifests): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.ends_with(INTENT));
     let manifests = manifests.iter().flat_map(|file| parse_part(file, &read(file)).unwrap()).collect();
     let intent = intents.first().map(|file| Intent::parse(file, &read(file)).unwrap());
-    (Bundle::from_manifests(manifests).unwrap(), intent)
+    (Config::from_manifests(manifests).unwrap(), intent)
 }
 
 fn crate_text(file: &Path) -> String {
@@ -304,28 +304,28 @@ fn right_worlds() -> Vec<PathBuf> {
 #[test]
 fn a_first_intent_of_each_right_world_is_taken_unchanged_and_finds_nothing() {
     for directory in right_worlds() {
-        let (bundle, _) = world(&directory);
-        let model = Model::derive(&bundle);
-        let text = first(&bundle, &model);
+        let (config, _) = world(&directory);
+        let model = Model::derive(&config);
+        let text = first(&config, &model);
         let intent = Intent::parse(Path::new(INTENT), &text);
         let intent = intent.unwrap_or_else(|error| panic!("{}: {error}\n{text}", directory.display()));
-        let intended = intent.resolve(&bundle, &model);
+        let intended = intent.resolve(&config, &model);
         let intended = intended.unwrap_or_else(|error| panic!("{}: {error}\n{text}", directory.display()));
         assert!(!intended.examples.is_empty(), "{}:\n{text}", directory.display());
-        let before = findings(&bundle, &model);
-        assert_eq!(findings(&bundle, &model.intending(intended)), before, "{}:\n{text}", directory.display());
+        let before = findings(&config, &model);
+        assert_eq!(findings(&config, &model.intending(intended)), before, "{}:\n{text}", directory.display());
     }
 }
 
 #[test]
 fn the_intent_of_a_right_world_finds_nothing_in_it() {
     let with_intent = right_worlds().into_iter().map(|directory| world(&directory));
-    let with_intent = with_intent.filter_map(|(bundle, intent)| Some((bundle, intent?)));
+    let with_intent = with_intent.filter_map(|(config, intent)| Some((config, intent?)));
     let mut count = 0;
-    for (bundle, intent) in with_intent {
-        let model = Model::derive(&bundle);
-        let intended = intent.resolve(&bundle, &model).unwrap();
-        assert_eq!(findings(&bundle, &model.intending(intended)), Vec::<String>::new());
+    for (config, intent) in with_intent {
+        let model = Model::derive(&config);
+        let intended = intent.resolve(&config, &model).unwrap();
+        assert_eq!(findings(&config, &model.intending(intended)), Vec::<String>::new());
         count += 1;
     }
     assert!(count > 0);
@@ -340,18 +340,18 @@ fn a_first_intent_has_one_example_for_and_one_against_each_copy_and_the_identiti
     }
     files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     let manifests = files.iter().flat_map(|file| parse_part(file, &crate_text(file)).unwrap()).collect();
-    let bundle = Bundle::from_manifests(manifests).unwrap();
-    let model = Model::derive(&bundle);
-    let text = first(&bundle, &model);
-    for target in &model.targets {
+    let config = Config::from_manifests(manifests).unwrap();
+    let model = Model::derive(&config);
+    let text = first(&config, &model);
+    for distribution in &model.distributions {
         for field in ["mustHave", "mustNotHave"] {
-            let line = format!("  {field}: [{}]\n", target.name);
+            let line = format!("  {field}: [{}]\n", distribution.name);
             assert_eq!(text.matches(&line).count(), 1, "{line}{text}");
         }
     }
     let identities = "  operator: \"system:serviceaccount:external-secrets:external-secrets\"\n  platformGroups: [platform-admins]\n";
     assert!(text.ends_with(identities), "{text}");
-    let intended = Intent::parse(Path::new(INTENT), &text).unwrap().resolve(&bundle, &model).unwrap();
-    let before = findings(&bundle, &model);
-    assert_eq!(findings(&bundle, &model.intending(intended)), before);
+    let intended = Intent::parse(Path::new(INTENT), &text).unwrap().resolve(&config, &model).unwrap();
+    let before = findings(&config, &model);
+    assert_eq!(findings(&config, &model.intending(intended)), before);
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use credence_core::manifest::Manifest;
 use serde_json::Value;
 
-use crate::config::{Bundle, EXTERNAL_SECRETS_GROUP, OPAQUE, Place};
-use crate::model::{Model, Target};
+use crate::config::{Config, EXTERNAL_SECRETS_GROUP, OPAQUE, SourcePosition};
+use crate::model::{Distribution, Model};
 
 const GROUP: &str = "admissionregistration.k8s.io";
 
@@ -56,23 +56,23 @@ pub(super) struct Policy<'a> {
 
 impl<'a> Policy<'a> {
     /// Every policy of a configuration that guards something of it.
-    pub(super) fn all(bundle: &'a Bundle, model: &Model) -> Vec<Self> {
-        policies(bundle).filter_map(|manifest| Self::of(bundle, model, manifest)).collect()
+    pub(super) fn all(config: &'a Config, model: &Model) -> Vec<Self> {
+        policies(config).filter_map(|manifest| Self::of(config, model, manifest)).collect()
     }
 
-    fn of(bundle: &'a Bundle, model: &Model, manifest: &'a Manifest) -> Option<Self> {
+    fn of(config: &'a Config, model: &Model, manifest: &'a Manifest) -> Option<Self> {
         let expressions = expressions(&manifest.object);
         let duty = duty(model, manifest, &expressions)?;
         let binds = |binding: &&Manifest| {
             binding.object.pointer("/spec/policyName").and_then(Value::as_str) == Some(manifest.name())
         };
-        let bindings = bundle.of_kind(GROUP, "ValidatingAdmissionPolicyBinding").filter(binds).collect();
+        let bindings = config.of_kind(GROUP, "ValidatingAdmissionPolicyBinding").filter(binds).collect();
         Some(Self { manifest, duty, expressions, bindings })
     }
 
     /// Where it is written.
-    pub(super) fn place(&self) -> Place {
-        Place::of(self.manifest)
+    pub(super) fn place(&self) -> SourcePosition {
+        SourcePosition::of(self.manifest)
     }
 
     /// True if nothing binds it. One with parameters may be bound where those are.
@@ -107,9 +107,9 @@ impl<'a> Policy<'a> {
     }
 }
 
-/// The names of Secrets of `targets` that none of the `policies` names.
-pub(super) fn unnamed<'a>(targets: &'a [Target], policies: &[&Policy<'_>]) -> Vec<&'a str> {
-    let mut names: Vec<&str> = targets.iter().map(|target| target.secret.as_str()).collect();
+/// The names of Secrets of `distributions` that none of the `policies` names.
+pub(super) fn unnamed<'a>(distributions: &'a [Distribution], policies: &[&Policy<'_>]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = distributions.iter().map(|distribution| distribution.secret.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     names.retain(|name| !policies.iter().any(|policy| policy.names(name)));
@@ -132,7 +132,7 @@ fn duty(model: &Model, policy: &Manifest, expressions: &str) -> Option<Duty> {
     if judges("", "namespaces") && names_a_label(model, expressions) {
         return Some(Duty::Labels);
     }
-    let is_of_copies = || model.targets.iter().any(|target| names_a_copy(target, expressions));
+    let is_of_copies = || model.distributions.iter().any(|distribution| names_a_copy(distribution, expressions));
     (judges("", "secrets") && is_of_copies()).then_some(Duty::Copies)
 }
 
@@ -144,11 +144,12 @@ fn names_a_label(model: &Model, expressions: &str) -> bool {
     })
 }
 
-/// True for expressions that name the copies of a target, or their type, or a label of theirs with its value.
-fn names_a_copy(target: &Target, expressions: &str) -> bool {
-    let has_type = target.secret_type != OPAQUE && quotes(expressions, &target.secret_type);
-    let has_label = || target.labels.iter().any(|(key, value)| quotes(expressions, key) && quotes(expressions, value));
-    quotes(expressions, &target.secret) || has_type || has_label()
+/// True for expressions that name the copies of a distribution, or their type, or a label of theirs with its value.
+fn names_a_copy(distribution: &Distribution, expressions: &str) -> bool {
+    let has_type = distribution.secret_type != OPAQUE && quotes(expressions, &distribution.secret_type);
+    let has_label =
+        || distribution.labels.iter().any(|(key, value)| quotes(expressions, key) && quotes(expressions, value));
+    quotes(expressions, &distribution.secret) || has_type || has_label()
 }
 
 fn operations<'a>(policy: &'a Manifest, group: &str, resource: &str) -> BTreeSet<&'a str> {
@@ -166,8 +167,8 @@ fn texts<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {
 }
 
 /// Every policy of a configuration.
-pub(super) fn policies(bundle: &Bundle) -> impl Iterator<Item = &Manifest> {
-    bundle.of_kind(GROUP, "ValidatingAdmissionPolicy")
+pub(super) fn policies(config: &Config) -> impl Iterator<Item = &Manifest> {
+    config.of_kind(GROUP, "ValidatingAdmissionPolicy")
 }
 
 /// All expressions of a policy.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::config::Bundle;
+use crate::config::Config;
 use crate::lint::admission;
 
 /// A user or a group that an expression names.
@@ -56,8 +56,8 @@ static FORMS: LazyLock<[(bool, Regex); 4]> = LazyLock::new(|| {
 static QUOTED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#""([^"]*)"|'([^']*)'"#).expect("a constant expression"));
 
 /// The identities that policies of a configuration name, where their expressions are understood.
-pub(crate) fn named_in(bundle: &Bundle) -> BTreeSet<Identity> {
-    admission::policies(bundle).flat_map(|policy| named(&admission::expressions(&policy.object))).collect()
+pub(crate) fn named_in(config: &Config) -> BTreeSet<Identity> {
+    admission::policies(config).flat_map(|policy| named(&admission::expressions(&policy.object))).collect()
 }
 
 /// The identities that expressions name.

@@ -39,16 +39,16 @@ pub(super) fn of<'a>(context: &Context<'a>, store: &ClusterSecretStore) -> Vec<R
 /// The sources in the namespace of a store that nothing distributes through it.
 pub(super) fn foreign_sources(context: &Context<'_>, store: &ClusterSecretStore) -> BTreeSet<SourceRef> {
     let Some(provider) = &store.kubernetes else { return BTreeSet::new() };
-    let fields = context.model.targets.iter().flat_map(|target| &target.fields);
+    let fields = context.model.distributions.iter().flat_map(|distribution| &distribution.fields);
     let own: BTreeSet<&SourceRef> =
         fields.filter(|field| field.store == store.name).map(|field| &field.source).collect();
     let sources = context.model.sources.keys().filter(|source| source.namespace == provider.remote_namespace);
     sources.filter(|source| !own.contains(source)).cloned().collect()
 }
 
-/// True for a store in which a target searches, for which no names can be given.
+/// True for a store in which a distribution searches, for which no names can be given.
 pub(super) fn is_searched(context: &Context<'_>, store: &ClusterSecretStore) -> bool {
-    context.bundle.distributions().any(|distributed| {
+    context.config.declared_distributions().any(|distributed| {
         let spec = distributed.spec;
         spec.data_from.iter().any(|entry| {
             entry.find.is_some()
@@ -58,16 +58,16 @@ pub(super) fn is_searched(context: &Context<'_>, store: &ClusterSecretStore) -> 
 }
 
 fn roles<'a>(context: &Context<'a>, account: &ServiceAccountRef, namespace: &str) -> Vec<&'a Manifest> {
-    let bundle = context.bundle;
-    let local = bundle.of_kind(RBAC, "RoleBinding").filter(|binding| binding.namespace() == Some(namespace));
-    let global = bundle.of_kind(RBAC, "ClusterRoleBinding");
+    let config = context.config;
+    let local = config.of_kind(RBAC, "RoleBinding").filter(|binding| binding.namespace() == Some(namespace));
+    let global = config.of_kind(RBAC, "ClusterRoleBinding");
     let bindings = local.chain(global).filter(|binding| binds(binding, account));
     bindings
         .filter_map(|binding| {
             let role = binding.object.get("roleRef")?;
             let (kind, name) = (role["kind"].as_str()?, role["name"].as_str()?);
             let home = (kind == "Role").then_some(namespace);
-            bundle.of_kind(RBAC, kind).find(|role| role.name() == name && (home.is_none() || role.namespace() == home))
+            config.of_kind(RBAC, kind).find(|role| role.name() == name && (home.is_none() || role.namespace() == home))
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::config::{Distribution, spec_in};
+use crate::config::{DeclaredDistribution, spec_in};
 
 /// Actions that give the dot another meaning, or take text from elsewhere.
 const SCOPES: [&str; 5] = ["with", "range", "define", "template", "block"];
@@ -17,13 +17,13 @@ pub(super) enum Segment<'a> {
 }
 
 /// The templates of each key of a copy.
-pub(super) fn of<'a>(distributed: &Distribution<'a>) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+pub(super) fn of<'a>(distributed: &DeclaredDistribution<'a>) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
     let data = spec_in(distributed.object).pointer("/target/template/data").and_then(Value::as_object);
     data.into_iter().flatten().filter_map(|(key, text)| Some((key.as_str(), text.as_str()?)))
 }
 
 /// The text of one key that is no template: every copy has it as it is.
-pub(super) fn literal<'a>(distributed: &Distribution<'a>, key: &str) -> Option<&'a str> {
+pub(super) fn literal<'a>(distributed: &DeclaredDistribution<'a>, key: &str) -> Option<&'a str> {
     of(distributed).find(|(name, text)| *name == key && !text.contains("{{")).map(|(_, text)| text)
 }
 

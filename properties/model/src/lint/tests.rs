@@ -36,11 +36,11 @@ pub(super) fn findings_of(text: &str) -> Vec<Finding> {
 }
 
 fn check_all(manifests: Vec<Manifest>, control_plane: &[Manifest], intent: Option<&Intent>) -> Vec<Finding> {
-    let bundle = Bundle::from_manifests(manifests).unwrap();
-    let model = Model::derive(&bundle);
-    let intended = intent.map(|intent| intent.resolve(&bundle, &model).unwrap());
+    let config = Config::from_manifests(manifests).unwrap();
+    let model = Model::derive(&config);
+    let intended = intent.map(|intent| intent.resolve(&config, &model).unwrap());
     let model = model.intending(intended.unwrap_or_default());
-    check(&Context { bundle: &bundle, model: &model, control_plane })
+    check(&Context { config: &config, model: &model, control_plane })
 }
 
 /// The names of the rules that found something.

@@ -1,9 +1,9 @@
-//! How soon the configuration promises its effects.
+//! Time within which the configuration promises its effects.
 
 use std::num::NonZero;
 use std::time::Duration;
 
-use super::{Model, Target};
+use super::{Distribution, Model};
 use crate::config::{CreationPolicy, ExternalSecretSpec};
 
 /// What one refresh of one ExternalSecret costs a worker of the controller: a token, a read for each value, a write.
@@ -17,7 +17,7 @@ pub const REFRESH_COST: Duration = Duration::from_millis(100);
 /// rest is for a busy machine.
 pub const PROPAGATION_SLACK: Duration = Duration::from_secs(10);
 
-/// How many namespaces one ClusterExternalSecret visits in a second: it is reconciled serially, and visits all its
+/// Number of namespaces that one ClusterExternalSecret visits in a second: it is reconciled serially, and visits all its
 /// namespaces at each event. Measured at 7 to 8.
 pub const NAMESPACES_PER_SECOND: u32 = 7;
 
@@ -32,12 +32,12 @@ pub const PROVISIONING_SLACK: Duration = Duration::from_secs(20);
 ///
 /// Source: `BuildRateLimiter` (pkg/controllers/common/common.go), as the two constants below.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(7));
-/// How many retries the controller begins in a second, after the first [`RETRY_BURST`].
+/// Number of retries that the controller begins in a second, after the first [`RETRY_BURST`].
 const RETRIES_PER_SECOND: u32 = 10;
-/// How many retries the controller begins at once.
+/// Number of retries that the controller begins at once.
 const RETRY_BURST: u32 = 100;
 
-/// How soon a change of rights or of an admission policy must be in force.
+/// Time within which a change of rights or of an admission policy must be in force.
 ///
 /// The API server looks for changed policies every second (k8s.io/apiserver
 /// pkg/admission/plugin/policy/generic/policy_source.go, `policyRefreshIntervalDefault`), and sees changed rights
@@ -62,7 +62,7 @@ fn lateness(outage: Duration, dependents: u32) -> Duration {
     pauses.saturating_add(Duration::from_secs(1).saturating_mul(retries) / RETRIES_PER_SECOND)
 }
 
-/// How soon an update of a source must reach a copy.
+/// Time within which an update of a source must reach a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bound {
     /// Within this time.
@@ -95,68 +95,74 @@ pub enum Tampering {
 }
 
 impl Model {
-    /// How soon a copy of `target` must be what it was after it was changed by hand; the other arguments are those of
-    /// [`propagation_bound`](Self::propagation_bound).
+    /// Time within which a copy of `distribution` must be what it was after it was changed by hand; the other arguments
+    /// are those of [`propagation_bound`](Self::propagation_bound).
     ///
     /// ESO refreshes a copy at once when its data no longer has the hash that is written beside it, or when it is gone
     /// (`externalsecret_controller.go`, `isSecretValid`); copies with `creationPolicy: Orphan` count as valid always. All
     /// else shows only at the next refresh.
     pub fn healing_bound(
         &self,
-        target: &Target,
+        distribution: &Distribution,
         tampering: Tampering,
         dependents: u32,
         workers: NonZero<u32>,
     ) -> Bound {
-        if tampering == Tampering::Data && target.creation_policy != CreationPolicy::Orphan {
+        if tampering == Tampering::Data && distribution.creation_policy != CreationPolicy::Orphan {
             return Bound::Within((REFRESH_COST.saturating_mul(dependents) / workers.get()) + PROPAGATION_SLACK);
         }
-        self.propagation_bound(target, dependents, workers)
+        self.propagation_bound(distribution, dependents, workers)
     }
 
-    /// How soon an update of a source must reach each of `dependents` copies of `target`, when the controller has
+    /// Time within which an update of a source must reach each of `dependents` copies of `distribution`, when the controller has
     /// `workers` (`--concurrent`) and refreshes nothing else meanwhile.
     ///
     /// The refresh interval, the time that the queue of all dependents takes, and [`PROPAGATION_SLACK`], or what the intent
     /// allows in its place. It does not
     /// hold after failed refreshes, for which there is [`recovery_bound`](Self::recovery_bound). Where the
-    /// configuration says never, the greatest interval of the targets that do refresh is assumed, or else the
+    /// configuration says never, the greatest interval of the distributions that do refresh is assumed, or else the
     /// default of an hour.
-    pub fn propagation_bound(&self, target: &Target, dependents: u32, workers: NonZero<u32>) -> Bound {
+    pub fn propagation_bound(&self, distribution: &Distribution, dependents: u32, workers: NonZero<u32>) -> Bound {
         let queue = REFRESH_COST.saturating_mul(dependents) / workers.get();
-        let slack = self.intended.slacks.get(&target.name).map_or(PROPAGATION_SLACK, |slack| slack.time);
+        let slack = self.intended.slacks.get(&distribution.name).map_or(PROPAGATION_SLACK, |slack| slack.time);
         let after = |interval: Duration| interval.saturating_add(queue).saturating_add(slack);
-        match target.never_updates() {
-            None => Bound::Within(after(target.refresh_interval)),
+        match distribution.never_updates() {
+            None => Bound::Within(after(distribution.refresh_interval)),
             Some(why) => Bound::Never { why, assumed: after(self.greatest_interval()) },
         }
     }
 
-    /// How soon after an outage that lasted for `outage` each of `dependents` copies of `target` must be like its source
-    /// again; the rest as in [`propagation_bound`](Self::propagation_bound).
+    /// Time after an outage that lasted for `outage` within which each of `dependents` copies of `distribution` must be
+    /// like its source again; the rest as in [`propagation_bound`](Self::propagation_bound).
     ///
     /// Two pauses of the backoff come on top: what the controller depends on (the store, its watches) is tried again
     /// after the first, and a copy that failed until then after the second. So do the retries of all copies, of which
     /// only so many begin in a second.
-    pub fn recovery_bound(&self, target: &Target, outage: Duration, dependents: u32, workers: NonZero<u32>) -> Bound {
+    pub fn recovery_bound(
+        &self,
+        distribution: &Distribution,
+        outage: Duration,
+        dependents: u32,
+        workers: NonZero<u32>,
+    ) -> Bound {
         let late = lateness(outage, dependents);
-        match self.propagation_bound(target, dependents, workers) {
+        match self.propagation_bound(distribution, dependents, workers) {
             Bound::Within(limit) => Bound::Within(limit.saturating_add(late)),
             Bound::Never { why, assumed } => Bound::Never { why, assumed: assumed.saturating_add(late) },
         }
     }
 
-    /// How soon a change of labels must show in each of `namespaces` namespaces that change at once: the visits at
+    /// Time within which a change of labels must show in each of `namespaces` namespaces that change at once: the visits at
     /// [`NAMESPACES_PER_SECOND`], and [`PROVISIONING_SLACK`].
     pub fn provisioning_bound(namespaces: u32) -> Duration {
         PROVISIONING_SLACK + Duration::from_secs(1).saturating_mul(namespaces) / NAMESPACES_PER_SECOND
     }
 
     fn greatest_interval(&self) -> Duration {
-        self.targets
+        self.distributions
             .iter()
-            .filter(|target| target.never_updates().is_none())
-            .map(|target| target.refresh_interval)
+            .filter(|distribution| distribution.never_updates().is_none())
+            .map(|distribution| distribution.refresh_interval)
             .max()
             .unwrap_or(ExternalSecretSpec::DEFAULT_REFRESH_INTERVAL)
     }
@@ -172,11 +178,11 @@ mod tests {
     #[test]
     fn what_is_changed_by_hand_is_healed_at_once_or_at_the_next_refresh() {
         let model = reference();
-        let owned = model.targets[0].clone();
-        let orphan = Target { creation_policy: CreationPolicy::Orphan, ..owned.clone() };
+        let owned = model.distributions[0].clone();
+        let orphan = Distribution { creation_policy: CreationPolicy::Orphan, ..owned.clone() };
         let cases = [(&owned, Tampering::Data, 0), (&owned, Tampering::Metadata, 300), (&orphan, Tampering::Data, 300)];
-        for (target, tampering, interval) in cases {
-            let bound = model.healing_bound(target, tampering, 40, NonZero::new(4).unwrap());
+        for (distribution, tampering, interval) in cases {
+            let bound = model.healing_bound(distribution, tampering, 40, NonZero::new(4).unwrap());
             // 40 refreshes of 100 ms by four workers.
             assert_eq!(bound, Bound::Within(Duration::from_secs(interval + 1) + PROPAGATION_SLACK));
         }

@@ -1,13 +1,13 @@
-//! From a bundle to the model.
+//! From a configuration to the model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use credence_core::endpoints::Endpoints;
 use credence_core::labels::Labels;
 
-use super::pattern::patterns;
-use super::{Intended, Model, NotJudged, Source, Target, guards, implied};
-use crate::config::{Bundle, CreationPolicy, Distribution, OPAQUE, SourceRef};
+use super::blueprint::blueprints;
+use super::{Distribution, Intended, Model, NotJudged, Source, denying_bindings, implied};
+use crate::config::{Config, CreationPolicy, DeclaredDistribution, OPAQUE, SourceRef};
 use crate::selector::opt_ins;
 
 mod homes;
@@ -20,56 +20,56 @@ mod writes;
 use reads::Note;
 
 /// The bindings of a configuration, as [`Model::bindings`] names them.
-fn bindings(bundle: &Bundle) -> BTreeSet<String> {
+fn bindings(config: &Config) -> BTreeSet<String> {
     const RBAC: &str = "rbac.authorization.k8s.io";
-    let inside = bundle.of_kind(RBAC, "RoleBinding");
+    let inside = config.of_kind(RBAC, "RoleBinding");
     let inside = inside.map(|one| format!("{}/{}", one.namespace().unwrap_or("default"), one.name()));
-    inside.chain(bundle.of_kind(RBAC, "ClusterRoleBinding").map(|one| one.name().to_owned())).collect()
+    inside.chain(config.of_kind(RBAC, "ClusterRoleBinding").map(|one| one.name().to_owned())).collect()
 }
 
-pub(super) fn model(bundle: &Bundle) -> Model {
+pub(super) fn model(config: &Config) -> Model {
     let mut not_judged = Vec::new();
-    let mut distributions: Vec<Distribution<'_>> = bundle.distributions().collect();
-    distributions.retain(|distribution| {
-        let obstacle = notes::obstacle(bundle, distribution);
-        not_judged.extend(obstacle.iter().map(|note| distribution.not_judged(note)));
+    let mut declared: Vec<DeclaredDistribution<'_>> = config.declared_distributions().collect();
+    declared.retain(|declared| {
+        let obstacle = notes::obstacle(config, declared);
+        not_judged.extend(obstacle.iter().map(|note| declared.not_judged(note)));
         obstacle.is_none()
     });
-    let mut sources = reads::sources(bundle, distributions.iter().map(|distribution| distribution.spec));
-    for Distribution { object, spec, .. } in &distributions {
-        implied::add_keys(bundle, &mut sources, (*object, *spec), |store, remote| {
-            reads::source_ref(bundle, store, remote)
+    let mut sources = reads::sources(config, declared.iter().map(|declared| declared.spec));
+    for DeclaredDistribution { object, spec, .. } in &declared {
+        implied::add_keys(config, &mut sources, (*object, *spec), |store, remote| {
+            reads::source_ref(config, store, remote)
         });
     }
-    reads::fill_in(bundle, &mut sources, distributions.iter().map(|distribution| distribution.spec));
-    let mut targets = Vec::new();
-    for distribution in &distributions {
-        let (target, notes) = target(bundle, &sources, distribution);
-        not_judged.extend(notes.iter().map(|note| distribution.not_judged(note)));
-        targets.push(target);
+    reads::fill_in(config, &mut sources, declared.iter().map(|declared| declared.spec));
+    let mut distributions = Vec::new();
+    for declared in &declared {
+        let (distribution, notes) = distribution(config, &sources, declared);
+        not_judged.extend(notes.iter().map(|note| declared.not_judged(note)));
+        distributions.push(distribution);
     }
-    not_judged.extend(bundle.stores.values().flat_map(notes::of_store));
-    let policies = bundle.of_kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicy");
+    not_judged.extend(config.stores.values().flat_map(notes::of_store));
+    let policies = config.of_kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicy");
     let admission_policies = policies.map(|policy| policy.name().to_owned()).collect();
     Model {
         sources,
-        targets,
-        stores: bundle.stores.clone(),
-        patterns: patterns(bundle),
+        distributions,
+        stores: config.stores.clone(),
+        blueprints: blueprints(config),
         admission_policies,
-        bindings: bindings(bundle),
+        bindings: bindings(config),
         absent_consumers: BTreeMap::new(),
         endpoints: Endpoints::default(),
-        untouchable: None,
-        guards: guards::guards(bundle),
-        namespaces: bundle.namespaces.clone(),
-        assumed: homes::assumed(bundle),
+        outages_unsupported: None,
+        denying_bindings: denying_bindings::denying_bindings(config),
+        namespaces: config.namespaces.clone(),
+        assumed: homes::assumed(config),
         not_judged,
         intended: Intended::default(),
     }
 }
 
-impl Distribution<'_> {
+impl DeclaredDistribution<'_> {
     /// The names of all namespaces that it selects; none if some of any name are.
     fn only_namespaces(&self) -> Option<BTreeSet<String>> {
         let ways = opt_ins(&self.selection).into_iter();
@@ -80,7 +80,7 @@ impl Distribution<'_> {
     fn not_judged(&self, note: &Note) -> NotJudged {
         NotJudged {
             place: self.place.clone(),
-            target: Some(self.name.to_owned()),
+            distribution: Some(self.name.to_owned()),
             field: format!("{}.{}", self.field(), note.field),
             keys: note.keys.clone(),
             reason: note.reason.clone(),
@@ -88,28 +88,28 @@ impl Distribution<'_> {
     }
 }
 
-fn target(
-    bundle: &Bundle,
+fn distribution(
+    config: &Config,
     sources: &BTreeMap<SourceRef, Source>,
-    distribution: &Distribution<'_>,
-) -> (Target, Vec<Note>) {
-    let Distribution { name, object, external_secret, labels, spec, selection, .. } = distribution;
+    declared: &DeclaredDistribution<'_>,
+) -> (Distribution, Vec<Note>) {
+    let DeclaredDistribution { name, object, external_secret, labels, spec, selection, .. } = declared;
     let template = spec.target.template.as_ref();
     // Without a template the controller copies the ExternalSecret's own labels.
     let labels = literal(template.map_or(*labels, |template| template.labels()));
-    let kept = kept(bundle, distribution);
-    let read = reads::read(bundle, sources, spec);
-    let written = writes::written(bundle, spec, &read, &kept.keys);
+    let kept = kept(config, declared);
+    let read = reads::read(config, sources, spec);
+    let written = writes::written(config, spec, &read, &kept.keys);
     let roles = roles::roles(sources, &read, &written);
     let verbatim = written.origins.iter().filter_map(|(key, origin)| {
         let (source, property) = origin.source_key()?;
         Some((key.clone(), (source.clone(), property.to_owned())))
     });
-    let target = Target {
+    let distribution = Distribution {
         name: (*name).to_owned(),
         object: (*object).clone(),
         external_secret: (*external_secret).to_owned(),
-        secret: distribution.secret().to_owned(),
+        secret: declared.secret().to_owned(),
         secret_type: template
             .and_then(|template| template.secret_type.clone())
             .or(kept.secret_type)
@@ -121,7 +121,7 @@ fn target(
         deletion_policy: spec.target.deletion_policy,
         immutable: spec.target.immutable,
         selection: selection.clone(),
-        stores: homes::stores(bundle, distribution),
+        stores: homes::stores(config, declared),
         verbatim: verbatim.collect(),
         fields: read.fields.into_values().collect(),
         keys: written.keys,
@@ -132,8 +132,8 @@ fn target(
         roles,
     };
     let mut notes: Vec<Note> = read.notes.into_iter().chain(written.notes).collect();
-    notes.extend(notes::of_template(distribution, &target));
-    (target, notes)
+    notes.extend(notes::of_template(declared, &distribution));
+    (distribution, notes)
 }
 
 /// What a copy has before the controller writes into it.
@@ -145,12 +145,12 @@ struct Kept {
 
 /// The Secret that the configuration itself makes in every namespace that is selected, and that `creationPolicy: Merge` writes
 /// into; empty if it does not.
-fn kept(bundle: &Bundle, distribution: &Distribution<'_>) -> Kept {
-    if distribution.spec.target.creation_policy != CreationPolicy::Merge {
+fn kept(config: &Config, declared: &DeclaredDistribution<'_>) -> Kept {
+    if declared.spec.target.creation_policy != CreationPolicy::Merge {
         return Kept::default();
     }
-    let secret = |namespace: String| bundle.secrets.get(&SourceRef::secret(namespace, distribution.secret()));
-    let names = distribution.only_namespaces().unwrap_or_default();
+    let secret = |namespace: String| config.secrets.get(&SourceRef::secret(namespace, declared.secret()));
+    let names = declared.only_namespaces().unwrap_or_default();
     let Some(secrets) = names.into_iter().map(secret).collect::<Option<Vec<_>>>() else { return Kept::default() };
     Kept {
         keys: secrets.iter().flat_map(|secret| secret.data.keys().cloned()).collect(),
@@ -213,12 +213,12 @@ metadata: {name: pat, namespace: elsewhere, labels: {share: 'true'}}
         #[case] tags: &[&str],
     ) {
         let text = CONFIGURATION.replace("FIND", find);
-        let bundle = Bundle::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap();
-        let model = model(&bundle);
-        let found: Vec<&str> = model.targets[0].sources().into_iter().map(|source| &*source.name).collect();
+        let config = Config::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap();
+        let model = model(&config);
+        let found: Vec<&str> = model.distributions[0].sources().into_iter().map(|source| &*source.name).collect();
         assert_eq!(found, names);
         assert_eq!(model.sources.len(), names.len());
-        assert!(model.targets[0].fields.iter().all(|field| field.property.is_none()));
+        assert!(model.distributions[0].fields.iter().all(|field| field.property.is_none()));
         let told: BTreeSet<&String> = model.sources.values().flat_map(|source| &source.tags).collect();
         assert!(told.into_iter().eq(tags), "{model:?}");
         assert!(model.sources.values().all(|source| !source.keys.is_empty()));

@@ -1,17 +1,17 @@
-//! Who must hold which copy.
+//! The copies that each namespace must hold.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use credence_core::labels::Labels;
 
-use super::{Model, Target};
-use crate::selector::{Refusal, effective_labels, opt_ins, opts_out};
+use super::{Distribution, Model};
+use crate::selector::{OptOut, effective_labels, opt_ins, opts_out};
 
-/// A copy: a Secret in a target namespace.
+/// A copy: a Secret in a distribution namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CopyRef {
-    /// The target namespace.
+    /// The distribution namespace.
     pub namespace: String,
     /// The Secret's name.
     pub secret: String,
@@ -27,46 +27,46 @@ impl fmt::Display for CopyRef {
 #[derive(Debug, Clone)]
 pub struct Expectation<'a> {
     /// Every copy that must exist, with what it must be; no other copy may.
-    pub copies: BTreeMap<CopyRef, &'a Target>,
-    /// The namespaces that are selected and still must not hold a copy, and the copies that two targets claim.
+    pub copies: BTreeMap<CopyRef, &'a Distribution>,
+    /// The namespaces that are selected and still must not hold a copy, and the copies that two distributions claim.
     pub conflicts: Vec<Conflict>,
 }
 
 /// A contradiction in a configuration, seen at one namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conflict {
-    /// A target selects a namespace that one of its stores does not admit: the copy cannot be made.
+    /// A distribution selects a namespace that one of its stores does not admit: the copy cannot be made.
     NotAdmitted {
-        /// The target's name.
-        target: String,
+        /// The distribution's name.
+        distribution: String,
         /// The namespace.
         namespace: String,
         /// The store's name.
         store: String,
     },
-    /// A target selects a namespace that declines.
+    /// A distribution selects a namespace that declines.
     Declined {
-        /// The target's name.
-        target: String,
+        /// The distribution's name.
+        distribution: String,
         /// The namespace.
         namespace: String,
         /// The label with which it declines.
-        refusal: Refusal,
+        opt_out: OptOut,
     },
-    /// A target selects a namespace that never asks (see [`Model::is_protected`]).
+    /// A distribution selects a namespace that never asks (see [`Model::is_protected`]).
     Protected {
-        /// The target's name.
-        target: String,
+        /// The distribution's name.
+        distribution: String,
         /// The namespace.
         namespace: String,
     },
-    /// Two targets write the same copy; the first by name is the one that is expected.
+    /// Two distributions write the same copy; the first by name is the one that is expected.
     SameCopy {
         /// The copy.
         copy: CopyRef,
-        /// The first target's name.
+        /// The first distribution's name.
         first: String,
-        /// The second target's name.
+        /// The second distribution's name.
         second: String,
     },
 }
@@ -74,14 +74,14 @@ pub enum Conflict {
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAdmitted { target, namespace, store } => {
-                write!(f, "{target} selects namespace {namespace}, which store {store} does not admit")
+            Self::NotAdmitted { distribution, namespace, store } => {
+                write!(f, "{distribution} selects namespace {namespace}, which store {store} does not admit")
             }
-            Self::Declined { target, namespace, refusal } => {
-                write!(f, "{target} selects namespace {namespace}, which declines: {refusal}")
+            Self::Declined { distribution, namespace, opt_out } => {
+                write!(f, "{distribution} selects namespace {namespace}, which declines: {opt_out}")
             }
-            Self::Protected { target, namespace } => {
-                write!(f, "{target} selects namespace {namespace}, which never asks")
+            Self::Protected { distribution, namespace } => {
+                write!(f, "{distribution} selects namespace {namespace}, which never asks")
             }
             Self::SameCopy { copy, first, second } => write!(f, "{first} and {second} both write {copy}"),
         }
@@ -89,32 +89,32 @@ impl fmt::Display for Conflict {
 }
 
 impl Model {
-    /// Who must hold which copy, when these are all namespaces, with the labels they were given.
+    /// The copies that each namespace must hold, when these are all namespaces, with the labels they were given.
     ///
     /// A namespace must hold a copy if it is selected, does not decline (see [`opts_out`]), is not protected, and is
-    /// admitted by every store that the target reads through. An ExternalSecret that the configuration puts into a namespace is
-    /// asked for there, whatever else that holds.
+    /// admitted by every store that the distribution reads through. An ExternalSecret that the configuration puts into
+    /// a namespace is asked for there, whatever else that holds.
     pub fn expectation(&self, namespaces: &BTreeMap<String, Labels>) -> Expectation<'_> {
         let mut expectation = Expectation { copies: BTreeMap::new(), conflicts: Vec::new() };
         for (namespace, labels) in namespaces {
             let labels = effective_labels(namespace, labels);
-            for target in &self.targets {
-                if !target.selection.matches(&labels) {
+            for distribution in &self.distributions {
+                if !distribution.selection.matches(&labels) {
                     continue;
                 }
-                if let Some(conflict) = self.obstacle(target, namespace, &labels) {
+                if let Some(conflict) = self.obstacle(distribution, namespace, &labels) {
                     expectation.conflicts.push(conflict);
                     continue;
                 }
-                let copy = CopyRef { namespace: namespace.clone(), secret: target.secret.clone() };
+                let copy = CopyRef { namespace: namespace.clone(), secret: distribution.secret.clone() };
                 if let Some(first) = expectation.copies.get(&copy) {
                     expectation.conflicts.push(Conflict::SameCopy {
                         copy,
                         first: first.name.clone(),
-                        second: target.name.clone(),
+                        second: distribution.name.clone(),
                     });
                 } else {
-                    expectation.copies.insert(copy, target);
+                    expectation.copies.insert(copy, distribution);
                 }
             }
         }
@@ -122,31 +122,31 @@ impl Model {
     }
 
     /// The copies of [`Model::expectation`].
-    pub fn expected(&self, namespaces: &BTreeMap<String, Labels>) -> BTreeMap<CopyRef, &Target> {
+    pub fn expected(&self, namespaces: &BTreeMap<String, Labels>) -> BTreeMap<CopyRef, &Distribution> {
         self.expectation(namespaces).copies
     }
 
     /// Why a selected namespace must not hold a copy, if it must not.
-    fn obstacle(&self, target: &Target, namespace: &str, labels: &Labels) -> Option<Conflict> {
-        let (name, namespace) = (target.name.clone(), namespace.to_owned());
-        if target.namespace().is_none() && self.is_protected(&namespace) {
-            return Some(Conflict::Protected { target: name, namespace });
+    fn obstacle(&self, distribution: &Distribution, namespace: &str, labels: &Labels) -> Option<Conflict> {
+        let (name, namespace) = (distribution.name.clone(), namespace.to_owned());
+        if distribution.namespace().is_none() && self.is_protected(&namespace) {
+            return Some(Conflict::Protected { distribution: name, namespace });
         }
-        if let Some(refusal) = opts_out(&target.selection, labels, |key| self.is_switch(key)) {
-            return Some(Conflict::Declined { target: name, namespace, refusal });
+        if let Some(opt_out) = opts_out(&distribution.selection, labels, |key| self.is_switch(key)) {
+            return Some(Conflict::Declined { distribution: name, namespace, opt_out });
         }
-        let store = target.stores.iter().find(|store| !store.admits(labels))?;
-        Some(Conflict::NotAdmitted { target: name, namespace, store: store.name.clone() })
+        let store = distribution.stores.iter().find(|store| !store.admits(labels))?;
+        Some(Conflict::NotAdmitted { distribution: name, namespace, store: store.name.clone() })
     }
 }
 
-/// The targets whose copies a namespace must hold, given its labels, by Secret name.
-pub fn expected_in<'a>(model: &'a Model, namespace: &str, labels: &Labels) -> BTreeMap<String, &'a Target> {
+/// The distributions whose copies a namespace must hold, given its labels, by Secret name.
+pub fn expected_in<'a>(model: &'a Model, namespace: &str, labels: &Labels) -> BTreeMap<String, &'a Distribution> {
     let one = BTreeMap::from([(namespace.to_owned(), labels.clone())]);
-    model.expected(&one).into_iter().map(|(copy, target)| (copy.secret, target)).collect()
+    model.expected(&one).into_iter().map(|(copy, distribution)| (copy.secret, distribution)).collect()
 }
 
-/// The label maps with which `target` selects a namespace of any name, whether its stores admit it or not.
-pub fn selecting_labels(target: &Target) -> Vec<Labels> {
-    opt_ins(&target.selection).into_iter().filter(|way| way.names.is_none()).map(|way| way.labels).collect()
+/// The label maps with which `distribution` selects a namespace of any name, whether its stores admit it or not.
+pub fn selecting_labels(distribution: &Distribution) -> Vec<Labels> {
+    opt_ins(&distribution.selection).into_iter().filter(|way| way.names.is_none()).map(|way| way.labels).collect()
 }

@@ -8,13 +8,13 @@ use super::remote::is_key;
 use super::templates::Templates;
 use super::{Source, hints};
 use crate::config::{
-    Bundle, DataFrom, ExternalSecretSpec, MetadataPolicy, OPAQUE, RemoteRef, SourceRef, StandIn, StoreRef,
+    Config, DataFrom, ExternalSecretSpec, MetadataPolicy, OPAQUE, RemoteRef, SourceRef, StandIn, StoreRef,
 };
 
 /// Adds the keys that the ExternalSecret of `object`, with this `spec`, needs of sources that are in no manifest. `source_ref`
 /// gives the Secret to which a reference leads.
 pub(super) fn add_keys(
-    bundle: &Bundle,
+    config: &Config,
     sources: &mut BTreeMap<SourceRef, Source>,
     (object, spec): (&Value, &ExternalSecretSpec),
     source_ref: impl Fn(&StoreRef, &RemoteRef) -> SourceRef,
@@ -29,7 +29,7 @@ pub(super) fn add_keys(
             continue;
         }
         let members = templates.members(&entry.secret_key).filter(|name| is_key(name)).map(str::to_owned);
-        add(bundle, sources, &source, members);
+        add(config, sources, &source, members);
     }
     let extracted = || {
         spec.data_from.iter().filter_map(|entry| {
@@ -37,8 +37,8 @@ pub(super) fn add_keys(
             (is_whole(entry, extract) && StandIn::search_of(extract).is_none()).then(|| source_ref(store, extract))
         })
     };
-    let unknown: Vec<SourceRef> = extracted().filter(|source| !bundle.secrets.contains_key(source)).collect();
-    let known = extracted().filter(|source| bundle.secrets.contains_key(source));
+    let unknown: Vec<SourceRef> = extracted().filter(|source| !config.secrets.contains_key(source)).collect();
+    let known = extracted().filter(|source| config.secrets.contains_key(source));
     let known = known.flat_map(|source| sources.get(&source).map(|source| source.keys.clone()).unwrap_or_default());
     let single = spec.data.iter().map(|entry| entry.secret_key.clone());
     let known: BTreeSet<String> = known.chain(single).collect();
@@ -46,10 +46,10 @@ pub(super) fn add_keys(
     let others_give = spec.data_from.len() > extracted().count();
     for source in unknown {
         let read = templates.names().into_iter().filter(|name| !others_give && !known.contains(*name) && is_key(name));
-        add(bundle, sources, &source, read.map(str::to_owned));
+        add(config, sources, &source, read.map(str::to_owned));
         let has_none = sources.get(&source).is_some_and(|source| source.keys.is_empty());
         if has_none && templates.keep_values {
-            add(bundle, sources, &source, keys_of_type(spec));
+            add(config, sources, &source, keys_of_type(spec));
         }
     }
 }
@@ -70,12 +70,12 @@ fn is_whole(entry: &DataFrom, extract: &RemoteRef) -> bool {
 }
 
 fn add(
-    bundle: &Bundle,
+    config: &Config,
     sources: &mut BTreeMap<SourceRef, Source>,
     source: &SourceRef,
     keys: impl Iterator<Item = String>,
 ) {
-    if let Some(source) = sources.get_mut(source).filter(|_| !bundle.secrets.contains_key(source)) {
+    if let Some(source) = sources.get_mut(source).filter(|_| !config.secrets.contains_key(source)) {
         source.keys.extend(keys);
     }
 }

@@ -10,26 +10,26 @@ use credence_core::labels::Labels;
 use credence_core::manifest::Location;
 
 use super::witness::ANY_NAME;
-use super::{Model, Target, expected_in};
+use super::{Distribution, Model, expected_in};
 use crate::selector::effective_labels;
 
 /// The group of those who may do everything, among them the administrator of a cluster that is tested.
 pub const ADMINISTRATORS: &str = "system:masters";
 
-/// What a team says of its configuration; empty if it says nothing.
+/// A team's word on its configuration; empty if it says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Intended {
     /// Who must have what, and who must not.
     pub examples: Vec<Example>,
     /// Namespaces that no copy may ever reach.
     pub protected: BTreeSet<String>,
-    /// Who may do what tenants may not.
+    /// Subjects that may do what tenants may not.
     pub identities: Identities,
-    /// Who uses copies that nothing else tells of.
+    /// Users of copies that nothing else tells of.
     pub purposes: Vec<Purpose>,
     /// Properties that do not apply, each with its reason.
     pub not_applicable: BTreeMap<PropertyId, NotApplicable>,
-    /// The time that updates of a target may take beside its refresh interval and the queue, by its name.
+    /// The time that updates of a distribution may take beside its refresh interval and the queue, by its name.
     pub slacks: BTreeMap<String, Slack>,
 }
 
@@ -57,8 +57,8 @@ pub struct Wanted {
     pub at: Location,
     /// Its name, as the intent has it.
     pub name: String,
-    /// The targets that make it: at least one, and several if they make copies of one name.
-    pub targets: Vec<String>,
+    /// The distributions that make it: at least one, and several if they make copies of one name.
+    pub distributions: Vec<String>,
 }
 
 /// Identities, by the names that the API server gives them.
@@ -77,20 +77,20 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// Whether a user or a group has one of these names.
+    /// True if a user or a group has one of these names.
     pub fn name(&self, identity: &str) -> bool {
         let lists = [&self.platform_groups, &self.break_glass_users, &self.break_glass_groups];
         self.operator.as_deref() == Some(identity) || lists.into_iter().flatten().any(|own| own == identity)
     }
 }
 
-/// Who uses the copies of a target.
+/// Consumer of the copies of a distribution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purpose {
     /// The place.
     pub at: Location,
-    /// The targets' names.
-    pub targets: Vec<String>,
+    /// The distributions' names.
+    pub distributions: Vec<String>,
     /// The user.
     pub user: User,
     /// Keys that are meant to be there although the configuration does not name them.
@@ -150,12 +150,12 @@ pub enum NotGiven {
     NotAdmitted(String),
 }
 
-impl Target {
+impl Distribution {
     /// Whether the selectors and the conditions of the stores give a namespace its copy, whatever is meant. Without a name, the
     /// namespace has one that nothing looks for.
     ///
     /// # Errors
-    /// What keeps it from that.
+    /// Obstacle that keeps it from that.
     pub fn gives(&self, namespace: Option<&str>, labels: &Labels) -> Result<(), NotGiven> {
         let labels = effective_labels(namespace.unwrap_or(ANY_NAME), labels);
         if !self.selection.matches(&labels) {
@@ -185,11 +185,13 @@ impl Model {
     /// Keys with a purpose are no longer unnamed, and a copy whose user is known is used by it.
     #[must_use]
     pub fn intending(mut self, intended: Intended) -> Self {
-        for Purpose { targets, user, keys, .. } in &intended.purposes {
-            for target in self.targets.iter_mut().filter(|target| targets.contains(&target.name)) {
-                target.unnamed.retain(|key| !keys.contains(key));
+        for Purpose { distributions, user, keys, .. } in &intended.purposes {
+            for distribution in
+                self.distributions.iter_mut().filter(|distribution| distributions.contains(&distribution.name))
+            {
+                distribution.unnamed.retain(|key| !keys.contains(key));
                 if let User::Known(consumer) = user {
-                    self.endpoints.intend(*consumer, &target.secret);
+                    self.endpoints.intend(*consumer, &distribution.secret);
                 }
             }
         }
@@ -199,20 +201,22 @@ impl Model {
 
     /// The copies that a namespace of this name must hold by an example of the intent, by Secret name: of those that the example
     /// names it has the word, and of all others the manifests.
-    pub fn intended_in(&self, example: &Example, namespace: &str) -> BTreeMap<String, &Target> {
+    pub fn intended_in(&self, example: &Example, namespace: &str) -> BTreeMap<String, &Distribution> {
         let mut expected = expected_in(self, namespace, &example.labels);
-        let unwanted = |target: &Target| example.must_not_have.iter().any(|one| one.targets.contains(&target.name));
-        expected.retain(|_, target| !unwanted(target));
-        for Wanted { targets, .. } in &example.must_have {
-            if !expected.values().any(|target| targets.contains(&target.name)) {
-                let made = self.targets.iter().find(|target| targets.contains(&target.name));
-                expected.extend(made.map(|target| (target.secret.clone(), target)));
+        let unwanted = |distribution: &Distribution| {
+            example.must_not_have.iter().any(|one| one.distributions.contains(&distribution.name))
+        };
+        expected.retain(|_, distribution| !unwanted(distribution));
+        for Wanted { distributions, .. } in &example.must_have {
+            if !expected.values().any(|distribution| distributions.contains(&distribution.name)) {
+                let made = self.distributions.iter().find(|distribution| distributions.contains(&distribution.name));
+                expected.extend(made.map(|distribution| (distribution.secret.clone(), distribution)));
             }
         }
         expected
     }
 
-    /// Whether the administrator of the cluster may write copies by hand.
+    /// True if the administrator of the cluster may write copies by hand.
     pub fn administrator_breaks_glass(&self) -> bool {
         self.intended.identities.break_glass_groups.iter().any(|group| group == ADMINISTRATORS)
     }

@@ -1,17 +1,17 @@
-//! What is not understood of a configuration, and so neither held nor violated.
+//! Parts that are not understood of a configuration, and so neither held nor violated.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::config::Place;
+use crate::config::SourcePosition;
 
 /// A field that keeps something from being judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotJudged {
     /// The object, and where it is written.
-    pub place: Place,
+    pub place: SourcePosition,
     /// The name of the ClusterExternalSecret or ExternalSecret whose copies it is about; none if it is about a store.
-    pub target: Option<String>,
+    pub distribution: Option<String>,
     /// The field of the object.
     pub field: String,
     /// The keys of the copies that it is about, if it is about some alone.

@@ -143,7 +143,7 @@ impl Made {
         Self(Form::Bytes(Credential::new(bytes)))
     }
 
-    /// Whether `found` is this value: the same bytes, or the same JSON document.
+    /// True if `found` is this value: the same bytes, or the same JSON document.
     pub fn is(&self, found: &Credential) -> bool {
         match &self.0 {
             Form::Bytes(bytes) => bytes == found,

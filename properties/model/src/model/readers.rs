@@ -9,15 +9,15 @@ use credence_core::consumer::Consumer;
 use super::remote::{Remote, extracted_documents, key_of};
 use super::templates::Templates;
 use super::value_kind::{Alphabet, Contradiction, Document, Notation, ValueKind};
-use super::{Field, Model, Target, hints};
+use super::{Distribution, Field, Model, hints};
 use crate::config::SourceRef;
 use crate::template::{End, Step};
 
-/// A target that reads what no value of its source can satisfy, so that its copies cannot be judged.
+/// A distribution that reads what no value of its source can satisfy, so that its copies cannot be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// The target's name.
-    pub target: String,
+    /// The distribution's name.
+    pub distribution: String,
     /// The source.
     pub source: SourceRef,
     /// The key in the source.
@@ -28,8 +28,8 @@ pub struct Unreadable {
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { target, source, key, why } = self;
-        write!(f, "copies of {target}: key {key:?} of {source} is not generated for them, because {why}")
+        let Self { distribution, source, key, why } = self;
+        write!(f, "copies of {distribution}: key {key:?} of {source} is not generated for them, because {why}")
     }
 }
 
@@ -69,29 +69,30 @@ const SERVICE_ACCOUNT_TOKEN: &str = "kubernetes.io/service-account-token";
 const LONGEST_ARRAY: usize = 100;
 
 impl Model {
-    /// What each key of `source` may hold, so that the API server takes the source and all targets but those that are
+    /// What each key of `source` may hold, so that the API server takes the source and all distributions but those that are
     /// [unreadable](Self::unreadable) can be made of it.
     pub fn value_kinds(&self, source: &SourceRef) -> BTreeMap<String, ValueKind> {
         self.readers(source).0
     }
 
-    /// The targets of which no values of their sources are all that they read.
+    /// The distributions of which no values of their sources are all that they read.
     pub fn unreadable(&self) -> Vec<Unreadable> {
         self.sources.keys().flat_map(|source| self.readers(source).1).collect()
     }
 
-    /// What is left of it without the targets that are [unreadable](Self::unreadable), and these.
+    /// What is left of it without the distributions that are [unreadable](Self::unreadable), and these.
     #[must_use]
     pub fn readable(mut self) -> (Self, Vec<Unreadable>) {
         let unreadable = self.unreadable();
-        self.targets.retain(|target| unreadable.iter().all(|unreadable| unreadable.target != target.name));
+        self.distributions
+            .retain(|distribution| unreadable.iter().all(|unreadable| unreadable.distribution != distribution.name));
         (self, unreadable)
     }
 
-    /// Why copies of `target` cannot be judged, if they cannot.
-    pub fn unreadable_of(&self, target: &Target) -> Vec<Unreadable> {
-        let all = target.sources().into_iter().flat_map(|source| self.readers(source).1);
-        all.filter(|unreadable| unreadable.target == target.name).collect()
+    /// Why copies of `distribution` cannot be judged, if they cannot.
+    pub fn unreadable_of(&self, distribution: &Distribution) -> Vec<Unreadable> {
+        let all = distribution.sources().into_iter().flat_map(|source| self.readers(source).1);
+        all.filter(|unreadable| unreadable.distribution == distribution.name).collect()
     }
 
     fn readers(&self, source: &SourceRef) -> (BTreeMap<String, ValueKind>, Vec<Unreadable>) {
@@ -103,19 +104,19 @@ impl Model {
             kinds.extend(own.keys.iter().map(|key| (key.clone(), ValueKind::Text)));
         }
         let mut unreadable = Vec::new();
-        let readers = || self.targets.iter().filter(|target| target.sources().contains(source));
-        for target in readers() {
+        let readers = || self.distributions.iter().filter(|distribution| distribution.sources().contains(source));
+        for distribution in readers() {
             let joined = match own.secret_type.as_str() {
                 SERVICE_ACCOUNT_TOKEN => {
                     Err((String::new(), Obstacle::ControlPlane { secret_type: own.secret_type.clone() }))
                 }
-                _ => demands(target, source, &own.keys).and_then(|demands| join(kinds.clone(), demands)),
+                _ => demands(distribution, source, &own.keys).and_then(|demands| join(kinds.clone(), demands)),
             };
             match joined {
                 Ok(joined) => kinds = joined,
                 Err((key, why)) => {
-                    let (target, source) = (target.name.clone(), source.clone());
-                    unreadable.push(Unreadable { target, source, key, why });
+                    let (distribution, source) = (distribution.name.clone(), source.clone());
+                    unreadable.push(Unreadable { distribution, source, key, why });
                 }
             }
         }
@@ -131,7 +132,7 @@ impl Model {
     }
 }
 
-/// A demand on each key of a source that one target reads.
+/// A demand on each key of a source that one distribution reads.
 type Demands = Vec<(String, ValueKind)>;
 
 /// The key for which there is no kind, and why.
@@ -153,34 +154,35 @@ fn names<'a>(
     keys: impl Iterator<Item = &'a String>,
     secret_type: &'a str,
     source: &'a SourceRef,
-    readers: impl Iterator<Item = &'a Target>,
+    readers: impl Iterator<Item = &'a Distribution>,
 ) -> Vec<(&'a str, &'a str, &'a str)> {
     let mut names: Vec<(&str, &str, &str)> = keys.map(|key| (key.as_str(), key.as_str(), secret_type)).collect();
-    for target in readers {
-        let fields = target.fields.iter().filter(|field| field.source == *source);
+    for distribution in readers {
+        let fields = distribution.fields.iter().filter(|field| field.source == *source);
         // A part of a document says nothing of the whole.
         let read = fields.filter_map(|field| Some((field.property.as_deref()?, field.secret_key.as_str(), "")));
         let known: BTreeSet<&str> = names.iter().map(|(key, ..)| *key).collect();
         let read: Vec<_> = read.filter(|(key, ..)| known.contains(key)).collect();
-        let copied = target.verbatim.iter().filter(|(_, (from, key))| from == source && known.contains(key.as_str()));
+        let copied =
+            distribution.verbatim.iter().filter(|(_, (from, key))| from == source && known.contains(key.as_str()));
         let copied: Vec<_> =
-            copied.map(|(copy, (_, key))| (key.as_str(), copy.as_str(), target.secret_type.as_str())).collect();
+            copied.map(|(copy, (_, key))| (key.as_str(), copy.as_str(), distribution.secret_type.as_str())).collect();
         names.extend(read);
         names.extend(copied);
     }
     names
 }
 
-/// What a target asks of each key of one of its sources.
-fn demands(target: &Target, source: &SourceRef, keys: &BTreeSet<String>) -> Result<Demands, Refused> {
-    let templates = Templates::of(&target.object);
+/// What a distribution asks of each key of one of its sources.
+fn demands(distribution: &Distribution, source: &SourceRef, keys: &BTreeSet<String>) -> Result<Demands, Refused> {
+    let templates = Templates::of(&distribution.object);
     // Consumers take what is empty for missing.
-    let least = if Consumer::of(&target.shape()).is_some() { ValueKind::SomeText } else { ValueKind::Bytes };
-    let documents = extracted_documents(&target.object, &source.name).filter(|key| keys.contains(*key));
+    let least = if Consumer::of(&distribution.shape()).is_some() { ValueKind::SomeText } else { ValueKind::Bytes };
+    let documents = extracted_documents(&distribution.object, &source.name).filter(|key| keys.contains(*key));
     let document = || ValueKind::Document(Document::Any, Notation::Json);
     let mut demands: Demands = documents.map(|key| (key.to_owned(), document())).collect();
-    for field in target.fields.iter().filter(|field| field.source == *source) {
-        let remote = Remote::of(&target.object, field);
+    for field in distribution.fields.iter().filter(|field| field.source == *source) {
+        let remote = Remote::of(&distribution.object, field);
         if remote.is_other {
             continue;
         }
@@ -189,7 +191,7 @@ fn demands(target: &Target, source: &SourceRef, keys: &BTreeSet<String>) -> Resu
             demands.extend(of_whole(&templates, field, keys)?);
             continue;
         };
-        let read = of_field(&templates, field, &target.secret_type).map_err(refused)?;
+        let read = of_field(&templates, field, &distribution.secret_type).map_err(refused)?;
         let read = read.and(least.clone()).map_err(|contradiction| refused(contradiction.into()))?;
         let encoded = match remote.decoding {
             Some(alphabet) => ValueKind::Base64(alphabet, Box::new(read)),
@@ -205,7 +207,7 @@ fn demands(target: &Target, source: &SourceRef, keys: &BTreeSet<String>) -> Resu
     Ok(demands)
 }
 
-/// What a target asks of a value that it reads under one key.
+/// What a distribution asks of a value that it reads under one key.
 fn of_field(templates: &Templates, field: &Field, secret_type: &str) -> Result<ValueKind, Obstacle> {
     let name = &field.secret_key;
     let mut kinds = Vec::new();
@@ -236,7 +238,7 @@ fn of_field(templates: &Templates, field: &Field, secret_type: &str) -> Result<V
     Ok(joined)
 }
 
-/// What a target asks of the keys of a source that it reads whole, as one JSON object of texts.
+/// What a distribution asks of the keys of a source that it reads whole, as one JSON object of texts.
 fn of_whole(templates: &Templates, field: &Field, keys: &BTreeSet<String>) -> Result<Demands, Refused> {
     let mut demands: Demands = keys.iter().map(|key| (key.clone(), ValueKind::Text)).collect();
     for read in templates.reads().flat_map(|reads| reads.of(&field.secret_key)) {

@@ -8,19 +8,19 @@ use super::Field;
 use super::value_kind::Alphabet;
 use crate::config::spec_in;
 
-/// How a value is read.
+/// Reading of a value.
 pub(super) struct Remote {
     /// The property as it is written: a key, or a path below one.
     pub(super) property: Option<String>,
     /// The base64 that is taken off it.
     pub(super) decoding: Option<Alphabet>,
-    /// Whether it is something else than values under their keys: labels and annotations, or fields of the document that one
+    /// True if it is something else than values under their keys: labels and annotations, or fields of the document that one
     /// value is.
     pub(super) is_other: bool,
 }
 
 impl Remote {
-    /// How `field` is read by the ExternalSecret that an object distributes, or is.
+    /// Reading of `field` by the ExternalSecret that an object distributes, or is.
     pub(super) fn of(object: &Value, field: &Field) -> Self {
         let spec = spec_in(object);
         let entries = |name: &str| spec[name].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -61,7 +61,7 @@ pub(super) fn key_of<'a>(keys: &BTreeSet<String>, property: &'a str) -> (&'a str
     }
 }
 
-/// Whether a Secret can have a key of this name.
+/// True if a Secret can have a key of this name.
 ///
 /// Source: Kubernetes, `IsConfigMapKey` (k8s.io/apimachinery pkg/util/validation).
 pub(super) fn is_key(name: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Target;
+use super::Distribution;
 use crate::config::spec_in;
 
 /// Functions that make something else each time, or that need the cluster.
@@ -41,7 +41,7 @@ const FICKLE: &[&str] = &[
     "values",
 ];
 
-impl Target {
+impl Distribution {
     /// The template of each copy, with the CRD's defaults, for what it composes.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ fn default(object: &mut Value, field: &str, value: &str) {
     }
 }
 
-/// Whether an action somewhere in a template calls a function whose result cannot be known.
+/// True if an action somewhere in a template calls a function whose result cannot be known.
 fn is_fickle(template: &Value) -> bool {
     match template {
         Value::Object(fields) => fields.values().any(is_fickle),

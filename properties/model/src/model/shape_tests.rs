@@ -6,7 +6,7 @@ use credence_core::manifest::parse_documents;
 use rstest::rstest;
 
 use super::Model;
-use crate::config::Bundle;
+use crate::config::Config;
 
 const STORE: &str = "\
 apiVersion: external-secrets.io/v1
@@ -37,6 +37,6 @@ fn a_consumer_is_told_by_type_labels_and_keys(#[case] template: &str, #[case] ex
          data: [{{secretKey: t, remoteRef: {{key: pat, property: token}}}}]\n"
     );
     let manifests = parse_documents(Path::new("a.yaml"), &text).unwrap();
-    let model = Model::derive(&Bundle::from_manifests(manifests).unwrap());
-    assert_eq!(Consumer::of(&model.targets[0].shape()), expected);
+    let model = Model::derive(&Config::from_manifests(manifests).unwrap());
+    assert_eq!(Consumer::of(&model.distributions[0].shape()), expected);
 }

@@ -1,4 +1,4 @@
-//! The templates of a target, out of its object.
+//! The templates of a distribution, out of its object.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::config::spec_in;
 use crate::template::{self, Reads, Step};
 
-/// What all templates of a target read.
+/// Inputs that all templates of a distribution read.
 pub(super) struct Templates {
     /// Those of single keys.
     pub(super) data: Vec<Made>,
@@ -15,7 +15,7 @@ pub(super) struct Templates {
     pub(super) labels: Vec<Reads>,
     /// All others: of annotations, and those that make their own keys.
     pub(super) others: Vec<Reads>,
-    /// Whether the values that are read are in the copy as well, under their own names.
+    /// True if the values that are read are in the copy as well, under their own names.
     pub(super) keep_values: bool,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Made {
     pub(super) key: String,
     /// The name of the value that it takes over as it is, if it does.
     pub(super) verbatim: Option<String>,
-    /// What it reads.
+    /// Its inputs.
     pub(super) reads: Reads,
 }
 
@@ -57,7 +57,7 @@ impl Templates {
         self.data.iter().map(|made| &made.reads).chain(&self.labels).chain(&self.others)
     }
 
-    /// Whether one of them reads all values at once.
+    /// True if one of them reads all values at once.
     pub(super) fn read_all(&self) -> bool {
         self.reads().any(|reads| reads.all)
     }

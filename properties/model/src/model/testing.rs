@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use credence_core::manifest::{parse_part, reject_duplicates};
 
 use super::Model;
-use crate::config::Bundle;
+use crate::config::Config;
 
 /// The plain manifests of the reference configuration, which its kustomization only lists.
 pub fn reference() -> Model {
@@ -21,5 +21,5 @@ pub fn reference() -> Model {
     let parse = |path: &PathBuf| parse_part(path, &read(path)).expect("the fixture is valid");
     let manifests: Vec<_> = files.iter().flat_map(parse).collect();
     reject_duplicates(&manifests).expect("the fixture is valid");
-    Model::derive(&Bundle::from_manifests(manifests).expect("the fixture is valid"))
+    Model::derive(&Config::from_manifests(manifests).expect("the fixture is valid"))
 }

@@ -33,7 +33,7 @@ spec:
 fn model(documents: &[String]) -> Model {
     let text = [&[STORES.to_owned()], documents].concat().join("---\n");
     let manifests = parse_documents(Path::new("all.yaml"), &text).unwrap();
-    Model::derive(&Bundle::from_manifests(manifests).unwrap())
+    Model::derive(&Config::from_manifests(manifests).unwrap())
 }
 
 /// A ClusterExternalSecret for the namespaces labelled `NAME=true`, with more of its spec.
@@ -61,10 +61,10 @@ fn certificate(namespace: &str) -> String {
     )
 }
 
-fn only(document: String) -> Target {
-    let mut targets = model(&[document]).targets;
-    assert_eq!(targets.len(), 1);
-    targets.remove(0)
+fn only(document: String) -> Distribution {
+    let mut distributions = model(&[document]).distributions;
+    assert_eq!(distributions.len(), 1);
+    distributions.remove(0)
 }
 
 fn set(keys: &[&str]) -> BTreeSet<String> {
@@ -91,7 +91,11 @@ fn namespaces(text: &str) -> BTreeMap<String, Labels> {
 }
 
 fn copies(model: &Model, all: &str) -> Vec<String> {
-    model.expected(&namespaces(all)).iter().map(|(copy, target)| format!("{copy} by {}", target.name)).collect()
+    model
+        .expected(&namespaces(all))
+        .iter()
+        .map(|(copy, distribution)| format!("{copy} by {}", distribution.name))
+        .collect()
 }
 
 fn conflicts(model: &Model, all: &str) -> Vec<String> {
@@ -117,7 +121,7 @@ fn sources_have_the_keys_that_are_read_and_those_of_their_manifest() {
 
 #[test]
 fn target_has_the_names_type_and_labels_of_its_template() {
-    let target = only(distributed(
+    let distribution = only(distributed(
         "docker",
         "open",
         "    target:
@@ -129,12 +133,15 @@ fn target_has_the_names_type_and_labels_of_its_template() {
     data: [{secretKey: t, remoteRef: {key: pat, property: token}}]
 ",
     ));
-    assert_eq!((&*target.name, &*target.external_secret, &*target.secret), ("docker", "docker", "pull"));
-    assert_eq!(target.secret_type, "kubernetes.io/dockerconfigjson");
-    assert_eq!(target.labels, Labels::from([("managed-by".into(), "external-secrets".into())]));
-    assert_eq!(target.sources(), [&source("central", "pat")].into());
     assert_eq!(
-        target.fields,
+        (&*distribution.name, &*distribution.external_secret, &*distribution.secret),
+        ("docker", "docker", "pull")
+    );
+    assert_eq!(distribution.secret_type, "kubernetes.io/dockerconfigjson");
+    assert_eq!(distribution.labels, Labels::from([("managed-by".into(), "external-secrets".into())]));
+    assert_eq!(distribution.sources(), [&source("central", "pat")].into());
+    assert_eq!(
+        distribution.fields,
         [Field {
             secret_key: "t".into(),
             source: source("central", "pat"),
@@ -147,13 +154,13 @@ fn target_has_the_names_type_and_labels_of_its_template() {
 
 #[test]
 fn target_without_template_has_the_names_and_labels_of_its_external_secret() {
-    let target = only(distributed("docker", "open", TOKEN).replace(
+    let distribution = only(distributed("docker", "open", TOKEN).replace(
         "spec:\n  namespace",
         "spec:\n  externalSecretName: es\n  externalSecretMetadata: {labels: {a: b}}\n  namespace",
     ));
-    assert_eq!((&*target.external_secret, &*target.secret), ("es", "es"));
-    assert_eq!(target.secret_type, "Opaque");
-    assert_eq!(target.labels, Labels::from([("a".into(), "b".into())]));
+    assert_eq!((&*distribution.external_secret, &*distribution.secret), ("es", "es"));
+    assert_eq!(distribution.secret_type, "Opaque");
+    assert_eq!(distribution.labels, Labels::from([("a".into(), "b".into())]));
 }
 
 #[rstest]
@@ -184,7 +191,7 @@ fn target_without_template_has_the_names_and_labels_of_its_external_secret() {
 )]
 fn keys_of_a_copy_are_exact(#[case] spec: &str, #[case] keys: &[&str]) {
     let model = model(&[distributed("docker", "open", &format!("{TOKEN}{spec}")), certificate("central")]);
-    assert_eq!(model.targets[0].keys, ExpectedKeys::Exactly(set(keys)));
+    assert_eq!(model.distributions[0].keys, ExpectedKeys::Exactly(set(keys)));
 }
 
 #[rstest]
@@ -205,9 +212,9 @@ fn keys_of_a_copy_are_exact(#[case] spec: &str, #[case] keys: &[&str]) {
     "target.template.templateFrom[0].literal: an action of the template makes keys"
 )]
 fn keys_that_only_the_controller_knows_are_unknown(#[case] spec: &str, #[case] reason: &str) {
-    let target = only(distributed("docker", "open", spec));
-    let ExpectedKeys::Unknown { why } = target.keys else {
-        panic!("{:?}", target.keys);
+    let distribution = only(distributed("docker", "open", spec));
+    let ExpectedKeys::Unknown { why } = distribution.keys else {
+        panic!("{:?}", distribution.keys);
     };
     assert!(why.contains(reason), "{why}");
 }
@@ -237,14 +244,14 @@ fn keys_that_only_the_controller_knows_are_unknown(#[case] spec: &str, #[case] r
 )]
 fn keys_that_hold_a_value_as_it_is_are_told(#[case] spec: &str, #[case] expected: &[&str]) {
     let model = model(&[distributed("docker", "open", &format!("{TOKEN}{spec}")), certificate("central")]);
-    let verbatim = model.targets[0].verbatim.iter();
+    let verbatim = model.distributions[0].verbatim.iter();
     let told: Vec<String> = verbatim.map(|(key, (_, property))| format!("{key} from {property}")).collect();
     assert_eq!(told, expected);
 }
 
 #[test]
 fn single_values_win_over_those_of_a_whole_source() {
-    let target = only(distributed(
+    let distribution = only(distributed(
         "docker",
         "open",
         "    dataFrom: [{extract: {key: old}}]
@@ -254,7 +261,7 @@ fn single_values_win_over_those_of_a_whole_source() {
 ",
     ));
     let sources: Vec<(&str, &str)> =
-        target.fields.iter().map(|field| (&*field.secret_key, &*field.source.name)).collect();
+        distribution.fields.iter().map(|field| (&*field.secret_key, &*field.source.name)).collect();
     assert_eq!(sources, [("token", "pat"), ("x", "old")]);
 }
 
@@ -292,7 +299,7 @@ fn values_of_two_stores_need_the_admission_of_both() {
 ",
     )]);
     assert_eq!(copies(&model, "a: both=true, b: both=true guarded=true"), ["b/both by both"]);
-    assert_eq!(model.targets[0].sources(), [&source("central", "pat"), &source("vault", "other")].into());
+    assert_eq!(model.distributions[0].sources(), [&source("central", "pat"), &source("vault", "other")].into());
     assert_eq!(model.label_vocabulary(), ["both", "guarded"].into());
 }
 
@@ -313,14 +320,14 @@ fn conflicts_tell_where_selection_and_purpose_part() {
 
 #[test]
 fn names_and_expressions_select_too() {
-    let target = distributed("docker", "open", TOKEN).replace(
+    let distribution = distributed("docker", "open", TOKEN).replace(
         "namespaceSelectors: [{matchLabels: {docker: 'true'}}]",
         "namespaces: [argocd]\n  namespaceSelectors: [{matchExpressions: [{key: team, operator: In, values: [b, a]}]}]",
     );
-    let model = model(&[target]);
+    let model = model(&[distribution]);
     assert_eq!(copies(&model, "argocd:, a: team=a, b: team=c"), ["a/docker by docker", "argocd/docker by docker"]);
     assert_eq!(
-        opt_ins(&model.targets[0].selection),
+        opt_ins(&model.distributions[0].selection),
         [
             OptIn { labels: Labels::from([("team".into(), "b".into())]), names: None },
             OptIn { labels: Labels::new(), names: Some(set(&["argocd"])) },
@@ -337,7 +344,7 @@ const FOUR: NonZero<u32> = NonZero::new(4).unwrap();
 #[case::periodic("    refreshPolicy: Periodic\n    refreshInterval: 10s\n", 10)]
 fn propagation_takes_the_interval_and_the_queue(#[case] spec: &str, #[case] seconds: u64) {
     let model = model(&[distributed("docker", "open", &format!("{TOKEN}{spec}"))]);
-    let bound = model.propagation_bound(&model.targets[0], 200, FOUR);
+    let bound = model.propagation_bound(&model.distributions[0], 200, FOUR);
     // 200 refreshes of 100 ms by four workers.
     let expected = Duration::from_secs(seconds + 5) + PROPAGATION_SLACK;
     assert_eq!(bound, Bound::Within(expected));
@@ -359,7 +366,7 @@ fn updates_that_never_arrive_are_still_due(#[case] spec: &str, #[case] why: &'st
         distributed("slow", "open", &format!("{TOKEN}    refreshInterval: 2m\n")),
     ]);
     for (model, seconds) in [(alone, 3600), (among, 120)] {
-        let bound = model.propagation_bound(&model.targets[0], 0, FOUR);
+        let bound = model.propagation_bound(&model.distributions[0], 0, FOUR);
         let assumed = Duration::from_secs(seconds) + PROPAGATION_SLACK;
         assert_eq!(bound, Bound::Never { why, assumed });
         assert_eq!(bound.limit(), assumed);
@@ -375,14 +382,14 @@ fn provisioning_takes_a_visit_for_each_namespace() {
 #[test]
 fn every_opt_in_of_the_reference_configuration_is_admitted() {
     let model = reference();
-    for target in &model.targets {
-        let ways = opt_ins(&target.selection);
-        assert!(!ways.is_empty(), "{}", target.name);
+    for distribution in &model.distributions {
+        let ways = opt_ins(&distribution.selection);
+        assert!(!ways.is_empty(), "{}", distribution.name);
         for way in ways {
             let name = way.names.into_iter().flatten().next().unwrap_or_else(|| "team-a".to_owned());
             let expectation = model.expectation(&[(name.clone(), way.labels)].into());
-            let copy = CopyRef { namespace: name, secret: target.secret.clone() };
-            assert!(expectation.copies.contains_key(&copy), "{copy} of {}: {expectation:?}", target.name);
+            let copy = CopyRef { namespace: name, secret: distribution.secret.clone() };
+            assert!(expectation.copies.contains_key(&copy), "{copy} of {}: {expectation:?}", distribution.name);
             assert_eq!(expectation.conflicts, []);
         }
     }
@@ -391,11 +398,16 @@ fn every_opt_in_of_the_reference_configuration_is_admitted() {
 #[test]
 fn reference_configuration_is_known_in_full() {
     let model = reference();
-    for target in &model.targets {
-        assert!(matches!(target.keys, ExpectedKeys::Exactly(_)), "{}: {:?}", target.name, target.keys);
-        assert_eq!(target.never_updates(), None, "{}", target.name);
-        assert_eq!(target.labels["managed-by"], "external-secrets", "{}", target.name);
-        for field in &target.fields {
+    for distribution in &model.distributions {
+        assert!(
+            matches!(distribution.keys, ExpectedKeys::Exactly(_)),
+            "{}: {:?}",
+            distribution.name,
+            distribution.keys
+        );
+        assert_eq!(distribution.never_updates(), None, "{}", distribution.name);
+        assert_eq!(distribution.labels["managed-by"], "external-secrets", "{}", distribution.name);
+        for field in &distribution.fields {
             let property = field.property.as_ref().unwrap();
             assert!(model.sources[&field.source].keys.contains(property), "{field:?}");
         }

@@ -6,7 +6,7 @@ use credence_core::manifest::parse_documents;
 use rstest::rstest;
 
 use super::{Alphabet, Document, Model, Notation, ValueKind};
-use crate::config::{Bundle, SourceRef};
+use crate::config::{Config, SourceRef};
 
 const STORE: &str = "\
 apiVersion: external-secrets.io/v1
@@ -15,18 +15,18 @@ metadata: {name: store}
 spec: {provider: {kubernetes: {remoteNamespace: central}}}
 ";
 
-/// A ClusterExternalSecret of this name and `target` that reads `reads`.
-fn external_secret(name: &str, target: &str, reads: &str) -> String {
+/// A ClusterExternalSecret of this name and `distribution` that reads `reads`.
+fn external_secret(name: &str, distribution: &str, reads: &str) -> String {
     format!(
         "---\napiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {{name: {name}}}\nspec:\n  \
          namespaceSelectors: [{{}}]\n  externalSecretSpec:\n    secretStoreRef: {{kind: ClusterSecretStore, name: store}}\n    \
-         target: {target}\n    {reads}\n"
+         target: {distribution}\n    {reads}\n"
     )
 }
 
 /// Reads the key `key` of the source `src` under the name `a`.
-fn one(target: &str) -> String {
-    external_secret("t", target, "data: [{secretKey: a, remoteRef: {key: src, property: key}}]")
+fn one(distribution: &str) -> String {
+    external_secret("t", distribution, "data: [{secretKey: a, remoteRef: {key: src, property: key}}]")
 }
 
 fn templated(key: &str, template: &str) -> String {
@@ -35,7 +35,7 @@ fn templated(key: &str, template: &str) -> String {
 
 fn model(parts: &[String]) -> Model {
     let text = format!("{STORE}{}", parts.concat());
-    Model::derive(&Bundle::from_manifests(parse_documents(Path::new("a.yaml"), &text).unwrap()).unwrap())
+    Model::derive(&Config::from_manifests(parse_documents(Path::new("a.yaml"), &text).unwrap()).unwrap())
 }
 
 fn source() -> SourceRef {
@@ -207,11 +207,12 @@ fn a_path_that_is_not_understood_makes_its_copies_unreadable() {
     &["user"]
 )]
 fn the_keys_of_a_source_that_is_in_no_manifest_follow_from_its_readers(
-    #[case] target: &str,
+    #[case] distribution: &str,
     #[case] reads: &str,
     #[case] expected: &[&str],
 ) {
-    let keys: Vec<String> = kinds(&[external_secret("t", target, reads)]).into_iter().map(|(key, _)| key).collect();
+    let keys: Vec<String> =
+        kinds(&[external_secret("t", distribution, reads)]).into_iter().map(|(key, _)| key).collect();
     assert_eq!(keys, expected);
 }
 

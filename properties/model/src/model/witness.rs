@@ -5,22 +5,22 @@ use std::collections::BTreeSet;
 use credence_core::labels::Labels;
 use regex::Regex;
 
-use super::Target;
+use super::Distribution;
 use crate::config::{ClusterSecretStore, StoreCondition};
 use crate::selector::{LabelSelector, NamespaceSelection, OptIn, effective_labels, opt_ins};
 
 /// The name of a namespace whose name does not matter.
 pub(super) const ANY_NAME: &str = "credence-witness";
 
-/// The ways for a namespace to get a copy of `target`: those of its selection, each with what the stores ask for beside it.
+/// The ways for a namespace to get a copy of `distribution`: those of its selection, each with what the stores ask for beside it.
 ///
-/// Empty for a target that gives its copy to nobody: it selects none, or only those that a store does not admit.
-pub(super) fn ways(target: &Target) -> Vec<OptIn> {
-    let mut ways = opt_ins(&target.selection);
-    for store in &target.stores {
+/// Empty for a distribution that gives its copy to nobody: it selects none, or only those that a store does not admit.
+pub(super) fn ways(distribution: &Distribution) -> Vec<OptIn> {
+    let mut ways = opt_ins(&distribution.selection);
+    for store in &distribution.stores {
         ways = ways.into_iter().flat_map(|way| admitted(store, way)).collect();
     }
-    ways.retain(|way| is_one(target, way));
+    ways.retain(|way| is_one(distribution, way));
     ways
 }
 
@@ -92,18 +92,18 @@ fn name_for(regex: &Regex) -> Option<String> {
     names.find(|name| regex.is_match(name))
 }
 
-/// Whether a namespace that goes this way gets the copy: the joined parts may exclude each other.
-fn is_one(target: &Target, way: &OptIn) -> bool {
+/// True if a namespace that goes this way gets the copy: the joined parts may exclude each other.
+fn is_one(distribution: &Distribution, way: &OptIn) -> bool {
     let gets = |name: &str| {
         let labels = effective_labels(name, &way.labels);
-        target.selection.matches(&labels) && target.stores.iter().all(|store| store.admits(&labels))
+        distribution.selection.matches(&labels) && distribution.stores.iter().all(|store| store.admits(&labels))
     };
     way.names.as_ref().map_or_else(|| gets(ANY_NAME), |names| names.iter().all(|name| gets(name)))
 }
 
-impl Target {
+impl Distribution {
     /// The labels with which a namespace of any name gets a copy, one map for each way; none if the name decides.
-    pub fn asking_labels(&self) -> Vec<Labels> {
+    pub fn opt_in_labels(&self) -> Vec<Labels> {
         ways(self).into_iter().filter(|way| way.names.is_none()).map(|way| way.labels).collect()
     }
 
@@ -113,8 +113,8 @@ impl Target {
         ways(self).into_iter().filter_map(|way| Some((way.names?, way.labels))).collect()
     }
 
-    /// Whether any namespace can get a copy.
-    pub fn can_be_asked(&self) -> bool {
+    /// True if any namespace can get a copy.
+    pub fn can_be_selected(&self) -> bool {
         !ways(self).is_empty()
     }
 }
@@ -126,7 +126,7 @@ mod tests {
     use credence_core::manifest::parse_documents;
     use rstest::rstest;
 
-    use crate::config::Bundle;
+    use crate::config::Config;
     use crate::model::{Model, expected_in};
 
     /// The ways of a selection of `selector` and `namespaces` through a store with `conditions`, as `NAMES LABELS`.
@@ -140,9 +140,9 @@ mod tests {
              data: [{{secretKey: a, remoteRef: {{key: b, property: c}}}}]\n"
         );
         let manifests = parse_documents(Path::new("a.yaml"), &text).unwrap();
-        let model = Model::derive(&Bundle::from_manifests(manifests).unwrap());
-        let target = &model.targets[0];
-        for way in super::ways(target) {
+        let model = Model::derive(&Config::from_manifests(manifests).unwrap());
+        let distribution = &model.distributions[0];
+        for way in super::ways(distribution) {
             let names = way.names.clone().unwrap_or_else(|| ["any".to_owned()].into());
             assert!(
                 names.iter().all(|name| !expected_in(&model, name, &way.labels).is_empty()),
@@ -153,8 +153,8 @@ mod tests {
             labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
         };
         let mut ways: Vec<String> =
-            target.asking_labels().iter().map(|labels| format!("* {}", written(labels))).collect();
-        let named = target.named_ways().into_iter();
+            distribution.opt_in_labels().iter().map(|labels| format!("* {}", written(labels))).collect();
+        let named = distribution.named_ways().into_iter();
         ways.extend(named.map(|(names, labels)| {
             format!("{} {}", names.into_iter().collect::<Vec<_>>().join("|"), written(&labels)).trim_end().to_owned()
         }));

@@ -6,10 +6,10 @@ use credence_core::endpoints::Endpoints;
 use credence_core::scope::{Written, WrittenCopy};
 use credence_core::uses::{Use, uses};
 
-use super::{ExpectedKeys, Target};
+use super::{Distribution, ExpectedKeys};
 use crate::config::spec_in;
 
-impl Target {
+impl Distribution {
     /// Its copies as far as they are known beforehand: the texts of the template, and what is read from sources.
     pub fn written(&self) -> WrittenCopy<'_> {
         let templates = spec_in(&self.object).pointer("/target/template/data");
@@ -27,7 +27,7 @@ impl Target {
         WrittenCopy { labels: &self.labels, keys }
     }
 
-    /// Who uses its copies and where, or why they are not tried.
+    /// Consumers of its copies and where they use them, or why they are not tried.
     pub fn uses<'a>(&self, endpoints: &'a Endpoints) -> Vec<Use<'a>> {
         uses(&self.shape(), &self.written(), endpoints)
     }
@@ -43,11 +43,12 @@ mod tests {
     #[test]
     fn texts_are_known_and_values_are_not() {
         let model = reference();
-        let target = model.targets.iter().find(|target| target.name == "argocd-git-credentials").unwrap();
-        let written = target.written();
+        let distribution =
+            model.distributions.iter().find(|distribution| distribution.name == "argocd-git-credentials").unwrap();
+        let written = distribution.written();
         assert_eq!(written.literal("url"), Some("https://github.com/example-org/"));
         assert_eq!(written.literal("password"), None);
         assert!(written.has("password"));
-        assert_eq!(target.uses(&Endpoints::default())[0].consumer, ARGO_CD);
+        assert_eq!(distribution.uses(&Endpoints::default())[0].consumer, ARGO_CD);
     }
 }

@@ -1,4 +1,4 @@
-//! What must change in the store of each provider so that it finds its sources here.
+//! Changes to the store of each provider so that it finds its sources here.
 
 use credence_core::manifest::Manifest;
 use serde_json::Value;

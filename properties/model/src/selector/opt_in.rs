@@ -1,4 +1,4 @@
-//! How a namespace asks for a secret, and how it declines although a selector matches it.
+//! The labels by which a namespace opts in to a secret, and out of it although a selector matches it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,21 +8,21 @@ use credence_core::labels::Labels;
 use super::{LabelSelector, NAME_LABEL, NamespaceSelection, Operator};
 
 /// The one value with which a boolean distribution label asks.
-pub const ASKING_VALUE: &str = "true";
+pub const OPT_IN_VALUE: &str = "true";
 
 /// A label with which a namespace declines a secret that a selector would give it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct OptOut {
     /// The label's key.
     pub key: String,
-    /// The value, anything but [`ASKING_VALUE`].
+    /// The value, anything but [`OPT_IN_VALUE`].
     pub value: String,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for OptOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, value } = self;
-        write!(f, "label {key} is {value:?}, and only {ASKING_VALUE:?} asks")
+        write!(f, "label {key} is {value:?}, and only {OPT_IN_VALUE:?} asks")
     }
 }
 
@@ -31,30 +31,30 @@ impl fmt::Display for Refusal {
 /// Where labels are switches, `"false"`, `"TRUE"` and an empty value ask for nothing. A selector that fixes the
 /// value (`matchLabels`, `In`) says so itself. One that only wants the label to exist gives the secret to a
 /// namespace that says no; a model made of the selector alone would repeat that fault of the configuration
-/// instead of finding it. So a key required by bare existence must have the [`ASKING_VALUE`] if it `is_switch`. [`NAME_LABEL`] is
+/// instead of finding it. So a key required by bare existence must have the [`OPT_IN_VALUE`] if it `is_switch`. [`NAME_LABEL`] is
 /// never such a key. Selectors are alternatives: a namespace declines only if each one that matches it is declined.
 ///
 /// [`effective_labels`]: super::effective_labels
-pub fn opts_out(selection: &NamespaceSelection, labels: &Labels, is_switch: impl Fn(&str) -> bool) -> Option<Refusal> {
+pub fn opts_out(selection: &NamespaceSelection, labels: &Labels, is_switch: impl Fn(&str) -> bool) -> Option<OptOut> {
     if selection.names_match(labels) {
         return None;
     }
-    let refusals: Option<Vec<Refusal>> = selection
+    let opt_outs: Option<Vec<OptOut>> = selection
         .selectors
         .iter()
         .filter(|selector| selector.matches(labels))
-        .map(|selector| refusal(selector, labels, &is_switch))
+        .map(|selector| opt_out(selector, labels, &is_switch))
         .collect();
-    refusals?.into_iter().next()
+    opt_outs?.into_iter().next()
 }
 
-fn refusal(selector: &LabelSelector, labels: &Labels, is_switch: &impl Fn(&str) -> bool) -> Option<Refusal> {
+fn opt_out(selector: &LabelSelector, labels: &Labels, is_switch: &impl Fn(&str) -> bool) -> Option<OptOut> {
     key_rules(selector)
         .into_iter()
         .filter(|(key, rule)| *key != NAME_LABEL && rule.exists && rule.allowed.is_none() && is_switch(key))
         .find_map(|(key, _)| {
-            let value = labels.get(key).filter(|value| *value != ASKING_VALUE)?;
-            Some(Refusal { key: key.to_owned(), value: value.clone() })
+            let value = labels.get(key).filter(|value| *value != OPT_IN_VALUE)?;
+            Some(OptOut { key: key.to_owned(), value: value.clone() })
         })
 }
 
@@ -69,7 +69,7 @@ pub struct OptIn {
 
 /// The ways to ask that a selection offers: one for each selector that a namespace can satisfy, then one for the names.
 ///
-/// Where a label may have several values it gets the first one written; where it must only exist, [`ASKING_VALUE`].
+/// Where a label may have several values it gets the first one written; where it must only exist, [`OPT_IN_VALUE`].
 pub fn opt_ins(selection: &NamespaceSelection) -> Vec<OptIn> {
     let named = (!selection.names.is_empty())
         .then(|| OptIn { labels: Labels::new(), names: Some(selection.names.iter().cloned().collect()) });
@@ -83,7 +83,7 @@ fn opt_in(selector: &LabelSelector) -> Option<OptIn> {
         if rule.absent && (required || key == NAME_LABEL) {
             return None;
         }
-        let bare = [ASKING_VALUE];
+        let bare = [OPT_IN_VALUE];
         let mut possible = rule
             .allowed
             .as_deref()

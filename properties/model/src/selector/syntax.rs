@@ -48,7 +48,7 @@ fn is_subdomain(prefix: &str) -> bool {
     prefix.len() <= PREFIX_LIMIT && prefix.split('.').all(|label| is_enclosed(label, inner, outer))
 }
 
-/// Whether all bytes are `inner` ones and the first and the last exist and are `outer` ones.
+/// True if all bytes are `inner` ones and the first and the last exist and are `outer` ones.
 fn is_enclosed(text: &str, inner: impl Fn(u8) -> bool, outer: impl Fn(u8) -> bool) -> bool {
     let (Some(first), Some(last)) = (text.bytes().next(), text.bytes().next_back()) else {
         return false;

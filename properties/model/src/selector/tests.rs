@@ -201,8 +201,8 @@ fn selectors_are_written_as_they_are_read() {
 fn bare_existence_is_refused_by_any_value_but_true(#[case] on: &str, #[case] refused: Option<&str>) {
     let labels = effective_labels("a", &labels(on));
     let exists = selection([expression("k", "Exists", &[])], &[]);
-    let refusal = opts_out(&exists, &labels, |_| true).map(|refusal| refusal.value);
-    assert_eq!(refusal.as_deref(), refused);
+    let opt_out = opts_out(&exists, &labels, |_| true).map(|opt_out| opt_out.value);
+    assert_eq!(opt_out.as_deref(), refused);
     let except_false = selection(
         [selector(json!({"matchExpressions": [
             {"key": "k", "operator": "Exists"}, {"key": "k", "operator": "NotIn", "values": ["false"]},
@@ -211,8 +211,8 @@ fn bare_existence_is_refused_by_any_value_but_true(#[case] on: &str, #[case] ref
     );
     // "false" does not even match there, so there is nothing to refuse.
     let refused = refused.filter(|value| *value != "false");
-    let refusal = opts_out(&except_false, &labels, |_| true).map(|refusal| refusal.value);
-    assert_eq!(refusal.as_deref(), refused);
+    let opt_out = opts_out(&except_false, &labels, |_| true).map(|opt_out| opt_out.value);
+    assert_eq!(opt_out.as_deref(), refused);
 }
 
 #[rstest]
@@ -242,8 +242,8 @@ fn one_alternative_that_is_not_refused_is_enough(#[case] name: &str, #[case] on:
         [expression("k", "Exists", &[]), expression("j", "In", &["1"]), expression("l", "Exists", &[])],
         &["argocd"],
     );
-    let refusal = opts_out(&selection, &effective_labels(name, &labels(on)), |_| true);
-    assert_eq!(refusal.map(|refusal| refusal.key).as_deref(), refused);
+    let opt_out = opts_out(&selection, &effective_labels(name, &labels(on)), |_| true);
+    assert_eq!(opt_out.map(|opt_out| opt_out.key).as_deref(), refused);
 }
 
 #[rstest]

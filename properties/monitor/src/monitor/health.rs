@@ -1,11 +1,11 @@
-//! What is wrong at a moment, as far as metadata and statuses tell.
+//! Faults at a moment, as far as metadata and statuses tell.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use credence_model::config::SourceRef;
-use credence_model::model::{ExpectedKeys, Target};
+use credence_model::model::{Distribution, ExpectedKeys};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
@@ -18,7 +18,7 @@ use super::status::StoreState;
 pub struct Finding<'a> {
     /// The ClusterExternalSecret.
     pub credential: &'a str,
-    /// What is wrong.
+    /// The fault.
     pub problem: Problem,
     /// Where.
     pub namespace: &'a str,
@@ -26,7 +26,7 @@ pub struct Finding<'a> {
     pub name: &'a str,
 }
 
-/// What can be wrong with one object.
+/// Possible faults of one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Problem {
     /// A namespace asks for a copy that does not exist.
@@ -128,13 +128,13 @@ pub struct Credential<'a> {
     pub dependents: u64,
     /// The copies that are there in those namespaces.
     pub copies: u64,
-    /// How soon an update of its source must reach each of them.
+    /// Time within which an update of its source must reach each of them.
     pub bound: Duration,
-    /// How many objects have which problem.
+    /// Number of objects that have which problem.
     pub problems: BTreeMap<Problem, u64>,
 }
 
-/// What is known of the distribution at a moment.
+/// Facts that are known of the distribution at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health<'a> {
     /// Every credential, by name.
@@ -148,17 +148,17 @@ pub struct Health<'a> {
 }
 
 impl State {
-    /// What is wrong at `now`.
+    /// Faults at `now`.
     pub fn health(&self, now: Timestamp) -> Health<'_> {
         let mut survey = Survey { state: self, now, bounds: self.bounds(), counts: Vec::new(), findings: Vec::new() };
-        survey.counts.resize_with(self.model.targets.len(), Counts::default);
+        survey.counts.resize_with(self.model.distributions.len(), Counts::default);
         survey.dependents();
         survey.contents();
         survey.others();
         let Survey { bounds, counts, findings, .. } = survey;
-        let targets = self.model.targets.iter().zip(bounds).zip(counts);
-        let credentials = targets.map(|((target, bound), counts)| Credential {
-            name: &target.name,
+        let distributions = self.model.distributions.iter().zip(bounds).zip(counts);
+        let credentials = distributions.map(|((distribution, bound), counts)| Credential {
+            name: &distribution.name,
             dependents: counts.dependents,
             copies: counts.copies,
             bound,
@@ -170,7 +170,7 @@ impl State {
             (source, known.map(|known| known.written))
         });
         // Only the stores of the whole cluster are watched.
-        let stores = self.model.targets.iter().flat_map(|target| &target.stores);
+        let stores = self.model.distributions.iter().flat_map(|distribution| &distribution.stores);
         let stores = stores.filter(|store| store.namespace().is_none()).map(|store| {
             let known = self.stores.get("", &store.name).copied();
             (store.name.as_str(), known.unwrap_or(StoreState::Absent))
@@ -178,11 +178,13 @@ impl State {
         Health { credentials: credentials.collect(), sources: sources.collect(), stores: stores.collect(), findings }
     }
 
-    /// How soon an update must reach the copies of each credential, while the operator refreshes all of them.
+    /// Time within which an update must reach the copies of each credential, while the operator refreshes all of them.
     fn bounds(&self) -> Vec<Duration> {
         let all = u32::try_from(self.external_secrets.iter().count()).unwrap_or(u32::MAX);
-        let targets = self.model.targets.iter();
-        targets.map(|target| self.model.propagation_bound(target, all, self.workers).limit()).collect()
+        let distributions = self.model.distributions.iter();
+        distributions
+            .map(|distribution| self.model.propagation_bound(distribution, all, self.workers).limit())
+            .collect()
     }
 }
 
@@ -206,7 +208,7 @@ struct Survey<'a> {
 impl<'a> Survey<'a> {
     fn find(&mut self, credential: usize, problem: Problem, namespace: &'a str, name: &'a str) {
         *self.counts[credential].problems.entry(problem).or_default() += 1;
-        let credential = &self.state.model.targets[credential].name;
+        let credential = &self.state.model.distributions[credential].name;
         self.findings.push(Finding { credential, problem, namespace, name });
     }
 
@@ -222,22 +224,22 @@ impl<'a> Survey<'a> {
 
     fn dependent(&mut self, namespace: &'a str, credential: usize) {
         let state = self.state;
-        let target = &state.model.targets[credential];
+        let distribution = &state.model.distributions[credential];
         self.counts[credential].dependents += 1;
-        let external = state.external_secrets.get(namespace, &target.external_secret);
+        let external = state.external_secrets.get(namespace, &distribution.external_secret);
         if let Some(external) = external {
             let bound = self.bounds[credential];
             let last = external.refreshed.max(external.created);
             if external.is_failed || external.credential != Some(credential) {
-                self.find(credential, Problem::Failed, namespace, &target.external_secret);
-            } else if target.never_updates().is_none() && last.is_some_and(|last| self.has_passed(last, bound)) {
-                self.find(credential, Problem::Overdue, namespace, &target.external_secret);
+                self.find(credential, Problem::Failed, namespace, &distribution.external_secret);
+            } else if distribution.never_updates().is_none() && last.is_some_and(|last| self.has_passed(last, bound)) {
+                self.find(credential, Problem::Overdue, namespace, &distribution.external_secret);
             }
         }
-        let Some(secret) = state.secrets.get(namespace, &target.secret) else {
-            return self.find(credential, Problem::Missing, namespace, &target.secret);
+        let Some(secret) = state.secrets.get(namespace, &distribution.secret) else {
+            return self.find(credential, Problem::Missing, namespace, &distribution.secret);
         };
-        if !secret.is_copy_of(target) {
+        if !secret.is_copy_of(distribution) {
             // It is counted as hand-made, with all others.
             return;
         }
@@ -247,24 +249,24 @@ impl<'a> Survey<'a> {
 
     fn copy(&mut self, namespace: &'a str, credential: usize, secret: &Secret, external: Option<&ExternalSecret>) {
         let state = self.state;
-        let target = &state.model.targets[credential];
+        let distribution = &state.model.distributions[credential];
         let drifted = [
-            (Part::Data, secret.has_foreign_data(target)),
+            (Part::Data, secret.has_foreign_data(distribution)),
             (Part::Hash, secret.has_foreign_hash()),
-            (Part::Labels, secret.has_foreign_labels(credential, target)),
+            (Part::Labels, secret.has_foreign_labels(credential, distribution)),
         ];
         for (part, _) in drifted.into_iter().filter(|(_, has)| *has) {
-            self.find(credential, Problem::Drifted(part), namespace, &target.secret);
+            self.find(credential, Problem::Drifted(part), namespace, &distribution.secret);
         }
-        let read = last_read(target, secret, external);
+        let read = last_read(distribution, secret, external);
         let bound = self.bounds[credential];
-        let sources = target.sources().into_iter();
+        let sources = distribution.sources().into_iter();
         let sources = sources.filter_map(|source| state.sources.get(&source.namespace, &source.name));
-        let unread: Vec<_> = sources.filter(|source| !has_read(target, read, source.written)).collect();
+        let unread: Vec<_> = sources.filter(|source| !has_read(distribution, read, source.written)).collect();
         if unread.iter().any(|source| self.has_passed(source.seen, bound)) {
-            self.find(credential, Problem::Stale, namespace, &target.secret);
+            self.find(credential, Problem::Stale, namespace, &distribution.secret);
         }
-        if let (true, Some(hash)) = (unread.is_empty(), secret.marks.hash) {
+        if let (true, Some(hash)) = (unread.is_empty(), secret.managed_fields.hash) {
             self.counts[credential].contents.entry(hash).or_default().push(namespace);
         }
     }
@@ -272,16 +274,16 @@ impl<'a> Survey<'a> {
     /// Copies that are unlike most of their credential's.
     fn contents(&mut self) {
         for credential in 0..self.counts.len() {
-            let target = &self.state.model.targets[credential];
+            let distribution = &self.state.model.distributions[credential];
             // A template that reads objects of each namespace makes copies that differ rightly.
-            if matches!(target.keys, ExpectedKeys::Unknown { .. }) {
+            if matches!(distribution.keys, ExpectedKeys::Unknown { .. }) {
                 continue;
             }
             let mut groups: Vec<_> = std::mem::take(&mut self.counts[credential].contents).into_values().collect();
             groups.sort_by_key(Vec::len);
             groups.pop();
             for namespace in groups.into_iter().flatten() {
-                self.find(credential, Problem::Drifted(Part::Content), namespace, &target.secret);
+                self.find(credential, Problem::Drifted(Part::Content), namespace, &distribution.secret);
             }
         }
     }
@@ -291,11 +293,11 @@ impl<'a> Survey<'a> {
         let state = self.state;
         for (namespace, name, secret) in state.secrets.iter() {
             let Some(credential) = state.credential_of(namespace, name, secret) else { continue };
-            let target = &state.model.targets[credential];
+            let distribution = &state.model.distributions[credential];
             let known = state.namespaces.get("", namespace);
             if !state.is_name_of_copies(name) {
                 self.find(credential, Problem::HandMade(Sign::Labels), namespace, name);
-            } else if !secret.is_copy_of(target) {
+            } else if !secret.is_copy_of(distribution) {
                 self.find(credential, Problem::HandMade(Sign::Name), namespace, name);
             } else if known.is_some_and(|known| !known.is_terminating && !known.asks_for.contains(&credential)) {
                 self.find(credential, Problem::Unasked, namespace, name);
@@ -316,18 +318,18 @@ impl<'a> Survey<'a> {
 }
 
 /// When a copy was last read from its sources, in whole seconds; a refresh that found nothing to change counts.
-fn last_read(target: &Target, secret: &Secret, external: Option<&ExternalSecret>) -> Option<Timestamp> {
+fn last_read(distribution: &Distribution, secret: &Secret, external: Option<&ExternalSecret>) -> Option<Timestamp> {
     match external {
         // The operator refreshes an immutable copy, says that it succeeded, and changes nothing.
-        Some(external) if !target.immutable => external.refreshed,
-        _ => secret.marks.operator_wrote,
+        Some(external) if !distribution.immutable => external.refreshed,
+        _ => secret.managed_fields.operator_wrote,
     }
 }
 
-/// Whether a read at `read` saw what was written at `written`. A read within the same second may have come before;
+/// True if a read at `read` saw what was written at `written`. A read within the same second may have come before;
 /// where there is only ever one read, there is no later one to tell.
-fn has_read(target: &Target, read: Option<Timestamp>, written: Timestamp) -> bool {
-    match target.never_updates() {
+fn has_read(distribution: &Distribution, read: Option<Timestamp>, written: Timestamp) -> bool {
+    match distribution.never_updates() {
         None => read.is_some_and(|read| read > written),
         Some(_) => read.is_some_and(|read| read >= written),
     }

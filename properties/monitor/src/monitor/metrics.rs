@@ -15,9 +15,9 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use super::health::{Credential, Health, Part, Problem, Sign};
-use super::sight::Sight;
-use super::state::{Happening, State};
-use super::status::{Kind, StoreState};
+use super::state::{State, StateEvent};
+use super::status::{StoreState, WatchedKind};
+use super::sync_state::SyncState;
 
 /// Upper bounds of the histogram in seconds: from a forced refresh to twice the operator's default interval of an hour.
 const BUCKETS: [f64; 14] = [0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0];
@@ -35,10 +35,13 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new(state: &Arc<Mutex<State>>, sight: &watch::Sender<Sight>) -> Self {
+    pub(super) fn new(state: &Arc<Mutex<State>>, sync_state: &watch::Sender<SyncState>) -> Self {
         let (names, kinds) = {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            (state.model.targets.iter().map(|target| target.name.clone()).collect::<Vec<_>>(), state.kinds())
+            (
+                state.model.distributions.iter().map(|distribution| distribution.name.clone()).collect::<Vec<_>>(),
+                state.kinds(),
+            )
         };
         let metrics = Self {
             registry: Registry::default(),
@@ -55,10 +58,10 @@ impl Metrics {
         for kind in kinds {
             drop(metrics.failures.get_or_create(&[("kind", kind.as_str().to_owned())]));
         }
-        metrics.registered(state, sight)
+        metrics.registered(state, sync_state)
     }
 
-    fn registered(mut self, state: &Arc<Mutex<State>>, sight: &watch::Sender<Sight>) -> Self {
+    fn registered(mut self, state: &Arc<Mutex<State>>, sync_state: &watch::Sender<SyncState>) -> Self {
         let Self { registry, propagation, foreign_writes, failures, .. } = &mut self;
         registry.register(
             "credence_propagation_seconds",
@@ -71,24 +74,24 @@ impl Metrics {
             foreign_writes.clone(),
         );
         registry.register("credence_watch_failures", "Failures of a watch; each was begun anew", failures.clone());
-        registry.register_collector(Box::new(Present { state: Arc::clone(state), sight: sight.subscribe() }));
+        registry.register_collector(Box::new(Present { state: Arc::clone(state), sync_state: sync_state.subscribe() }));
         self
     }
 
     /// Counts what an event showed.
-    pub(super) fn count(&self, happening: Happening) {
-        match happening {
-            Happening::Arrived { credential: number, seconds } => {
+    pub(super) fn count(&self, state_event: StateEvent) {
+        match state_event {
+            StateEvent::Arrived { credential: number, seconds } => {
                 self.propagation.get_or_create(&credential(&self.names[number])).observe(seconds);
             }
-            Happening::ForeignWrite { credential: number } => {
+            StateEvent::ForeignWrite { credential: number } => {
                 self.foreign_writes.get_or_create(&credential(&self.names[number])).inc();
             }
         }
     }
 
     /// Counts a failure of a watch.
-    pub(super) fn count_failure(&self, kind: Kind) {
+    pub(super) fn count_failure(&self, kind: WatchedKind) {
         self.failures.get_or_create(&[("kind", kind.as_str().to_owned())]).inc();
     }
 
@@ -108,7 +111,7 @@ fn credential(name: &str) -> Label {
 /// What can be told at the moment of a scrape.
 struct Present {
     state: Arc<Mutex<State>>,
-    sight: watch::Receiver<Sight>,
+    sync_state: watch::Receiver<SyncState>,
 }
 
 impl fmt::Debug for Present {
@@ -120,14 +123,14 @@ impl fmt::Debug for Present {
 impl Collector for Present {
     fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
         let mut page = Page { encoder };
-        let sight = self.sight.borrow().clone();
+        let sync_state = self.sync_state.borrow().clone();
         let version = env!("CARGO_PKG_VERSION");
         page.gauge("credence_build_info", "The version of credence", [([("version", version)], 1_u32)])?;
-        let up = sight.kinds().map(|(kind, up)| ([("kind", kind.as_str())], u32::from(up)));
+        let up = sync_state.kinds().map(|(kind, up)| ([("kind", kind.as_str())], u32::from(up)));
         page.gauge("credence_watch_up", "Whether this kind of objects is in sight (1) or not (0)", up)?;
         page.process(Usage::now())?;
         // Before the first lists are complete, nothing is known, which is not the same as nothing being wrong.
-        if !sight.is_complete() {
+        if !sync_state.is_complete() {
             return Ok(());
         }
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! What is served over HTTP: metrics, health, and the findings behind the metrics.
+//! The HTTP server: metrics, health, and the findings behind the metrics.
 
 use std::sync::Arc;
 
@@ -35,15 +35,15 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
-    let sight = shared.sight.borrow().clone();
-    if sight.is_clear() {
+    let sync_state = shared.sync_state.borrow().clone();
+    if sync_state.is_clear() {
         return "ok\n".into_response();
     }
-    (StatusCode::SERVICE_UNAVAILABLE, sight.explain()).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, sync_state.explain()).into_response()
 }
 
 async fn findings(State(shared): State<Arc<Shared>>) -> Response {
-    let is_complete = shared.sight.borrow().is_complete();
+    let is_complete = shared.sync_state.borrow().is_complete();
     if !is_complete {
         return (StatusCode::SERVICE_UNAVAILABLE, "the first lists are not complete\n").into_response();
     }

@@ -1,4 +1,4 @@
-//! What is known of the cluster, event by event. Pure: whoever calls brings the objects and the time.
+//! Facts that are known of the cluster, event by event. Pure: whoever calls brings the objects and the time.
 
 use std::collections::HashMap;
 use std::num::NonZero;
@@ -10,18 +10,18 @@ use credence_model::model::{Model, expected_in};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::marks::{self, Marks};
+use super::managed_fields::{self, ManagedFields};
 use super::secret::Secret;
-use super::status::{ExternalSecretStatus, Kind, StoreState, StoreStatus};
+use super::status::{ExternalSecretStatus, StoreState, StoreStatus, WatchedKind};
 use super::table::Table;
 
 /// The labels by which consumers find a credential, whatever its name.
 const CONSUMER_LABELS: [&str; 2] = [ARGO_CD_LABEL, KARGO_LABEL];
 
-/// Something that an event showed and that is not part of the state after it. Credentials are numbered as the targets
+/// Something that an event showed and that is not part of the state after it. Credentials are numbered as the distributions
 /// of the model.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Happening {
+pub enum StateEvent {
     /// An update of a source arrived at a copy.
     Arrived {
         /// The number of the credential.
@@ -62,7 +62,7 @@ pub(super) struct ExternalSecret {
     pub(super) created: Option<Timestamp>,
 }
 
-/// What is known of the cluster.
+/// Facts that are known of the cluster.
 #[derive(Debug)]
 pub struct State {
     pub(super) model: Model,
@@ -76,7 +76,7 @@ pub struct State {
     pub(super) sources: Table<Source>,
     pub(super) external_secrets: Table<ExternalSecret>,
     pub(super) stores: Table<StoreState>,
-    /// Whether the Secrets of the beginning are known, so that one not among them is new.
+    /// True if the Secrets of the beginning are known, so that one not among them is new.
     knows_secrets: bool,
 }
 
@@ -84,10 +84,11 @@ impl State {
     /// Knows nothing yet. `workers` are the reconciles that the operator runs at the same time (`--concurrent`).
     pub fn new(model: Model, workers: NonZero<u32>) -> Self {
         let mut by_secret: HashMap<String, Vec<usize>> = HashMap::new();
-        for (credential, target) in model.targets.iter().enumerate() {
-            by_secret.entry(target.secret.clone()).or_default().push(credential);
+        for (credential, distribution) in model.distributions.iter().enumerate() {
+            by_secret.entry(distribution.secret.clone()).or_default().push(credential);
         }
-        let by_distributor = model.targets.iter().enumerate().map(|(index, target)| (target.name.clone(), index));
+        let by_distributor =
+            model.distributions.iter().enumerate().map(|(index, distribution)| (distribution.name.clone(), index));
         Self {
             by_distributor: by_distributor.collect(),
             by_secret,
@@ -104,38 +105,38 @@ impl State {
     }
 
     /// The kinds that have to be watched for this configuration.
-    pub fn kinds(&self) -> Vec<Kind> {
+    pub fn kinds(&self) -> Vec<WatchedKind> {
         let pull = self.pull_secret_credential().is_some();
-        let others = [Kind::Secrets, Kind::Namespaces, Kind::ExternalSecrets, Kind::Stores];
-        others.into_iter().chain(pull.then_some(Kind::PullSecrets)).collect()
+        let others = [WatchedKind::Secrets, WatchedKind::Namespaces, WatchedKind::ExternalSecrets, WatchedKind::Stores];
+        others.into_iter().chain(pull.then_some(WatchedKind::PullSecrets)).collect()
     }
 
     /// A list of this kind begins.
-    pub fn begin(&mut self, kind: Kind) {
+    pub fn begin(&mut self, kind: WatchedKind) {
         match kind {
-            Kind::Secrets => {
+            WatchedKind::Secrets => {
                 self.secrets.begin();
                 self.sources.begin();
             }
-            Kind::PullSecrets => self.pull_secrets.begin(),
-            Kind::Namespaces => self.namespaces.begin(),
-            Kind::ExternalSecrets => self.external_secrets.begin(),
-            Kind::Stores => self.stores.begin(),
+            WatchedKind::PullSecrets => self.pull_secrets.begin(),
+            WatchedKind::Namespaces => self.namespaces.begin(),
+            WatchedKind::ExternalSecrets => self.external_secrets.begin(),
+            WatchedKind::Stores => self.stores.begin(),
         }
     }
 
     /// A list of this kind is complete.
-    pub fn finish(&mut self, kind: Kind) {
+    pub fn finish(&mut self, kind: WatchedKind) {
         match kind {
-            Kind::Secrets => {
+            WatchedKind::Secrets => {
                 self.secrets.finish();
                 self.sources.finish();
                 self.knows_secrets = true;
             }
-            Kind::PullSecrets => self.pull_secrets.finish(),
-            Kind::Namespaces => self.namespaces.finish(),
-            Kind::ExternalSecrets => self.external_secrets.finish(),
-            Kind::Stores => self.stores.finish(),
+            WatchedKind::PullSecrets => self.pull_secrets.finish(),
+            WatchedKind::Namespaces => self.namespaces.finish(),
+            WatchedKind::ExternalSecrets => self.external_secrets.finish(),
+            WatchedKind::Stores => self.stores.finish(),
         }
     }
 
@@ -147,7 +148,8 @@ impl State {
         }
         let labels: Labels = meta.labels.clone().unwrap_or_default();
         let asks_for = expected_in(&self.model, name, &labels);
-        let asks_for = asks_for.values().filter_map(|target| self.by_distributor.get(&target.name).copied()).collect();
+        let asks_for =
+            asks_for.values().filter_map(|distribution| self.by_distributor.get(&distribution.name).copied()).collect();
         let is_terminating = meta.deletion_timestamp.is_some();
         self.namespaces.put("", name, Namespace { asks_for, is_terminating });
     }
@@ -157,19 +159,19 @@ impl State {
         let (namespace, name) = place(meta);
         // One that nothing distributes is a credential of its own.
         let own = || self.by_distributor.get(&format!("{namespace}/{name}")).copied();
-        let credential = match marks::distributor(meta) {
+        let credential = match managed_fields::distributor(meta) {
             Some(distributor) => self.by_distributor.get(distributor).copied(),
             None => own(),
         };
-        let has_name = || self.model.targets.iter().any(|target| target.external_secret == name);
+        let has_name = || self.model.distributions.iter().any(|distribution| distribution.external_secret == name);
         if !exists || (credential.is_none() && !has_name()) {
             return self.external_secrets.remove(namespace, name);
         }
         let seen = ExternalSecret {
             credential,
             is_failed: status.is_failed(),
-            refreshed: status.refresh_time.as_ref().and_then(marks::timestamp),
-            created: meta.creation_timestamp.as_ref().and_then(marks::timestamp),
+            refreshed: status.refresh_time.as_ref().and_then(managed_fields::timestamp),
+            created: meta.creation_timestamp.as_ref().and_then(managed_fields::timestamp),
         };
         self.external_secrets.put(namespace, name, seen);
     }
@@ -187,7 +189,7 @@ impl State {
     /// A Secret of the type of pull secrets is there, or is gone.
     pub fn pull_secret(&mut self, meta: &ObjectMeta, exists: bool) {
         let (namespace, name) = place(meta);
-        if exists && !Marks::of(meta).is_of_external_secret() && !self.is_source(namespace, name) {
+        if exists && !ManagedFields::of(meta).is_of_external_secret() && !self.is_source(namespace, name) {
             self.pull_secrets.put(namespace, name, ());
         } else {
             self.pull_secrets.remove(namespace, name);
@@ -195,7 +197,7 @@ impl State {
     }
 
     /// A Secret is there, or is gone; gives what that showed.
-    pub fn secret(&mut self, meta: &ObjectMeta, exists: bool, now: Timestamp) -> Vec<Happening> {
+    pub fn secret(&mut self, meta: &ObjectMeta, exists: bool, now: Timestamp) -> Vec<StateEvent> {
         let (namespace, name) = place(meta);
         if self.is_source(namespace, name) {
             self.source(meta, exists, now);
@@ -203,47 +205,48 @@ impl State {
         }
         let labels = meta.labels.clone().unwrap_or_default();
         let carries = |pair: (&String, &String)| labels.get(pair.0) == Some(pair.1);
-        let targets = || self.model.targets.iter().enumerate();
-        let like = targets().filter(|(_, target)| !target.labels.is_empty() && target.labels.iter().all(carries));
+        let distributions = || self.model.distributions.iter().enumerate();
+        let like = distributions()
+            .filter(|(_, distribution)| !distribution.labels.is_empty() && distribution.labels.iter().all(carries));
         let like: Vec<usize> = like.map(|(credential, _)| credential).collect();
-        let found_as = targets().find(|(_, target)| {
-            target.labels.iter().any(|pair| CONSUMER_LABELS.contains(&pair.0.as_str()) && carries(pair))
+        let found_as = distributions().find(|(_, distribution)| {
+            distribution.labels.iter().any(|pair| CONSUMER_LABELS.contains(&pair.0.as_str()) && carries(pair))
         });
         let found_as = found_as.map(|(credential, _)| credential);
-        let marks = Marks::of(meta);
+        let managed_fields = ManagedFields::of(meta);
         // Beside copies, only what no ExternalSecret made can pass for one.
-        let passes = !marks.is_of_external_secret() && (!like.is_empty() || found_as.is_some());
+        let passes = !managed_fields.is_of_external_secret() && (!like.is_empty() || found_as.is_some());
         if !exists || !(self.by_secret.contains_key(name) || passes) {
             self.secrets.remove(namespace, name);
             return Vec::new();
         }
         let before = self.secrets.get(namespace, name);
-        let hash_changed = before.is_some_and(|before| before.marks.hash != marks.hash);
+        let hash_changed = before.is_some_and(|before| before.managed_fields.hash != managed_fields.hash);
         let since = match before {
             Some(before) if !hash_changed => before.since,
             Some(_) => now,
-            None => marks.operator_wrote.unwrap_or(now),
+            None => managed_fields.operator_wrote.unwrap_or(now),
         };
-        let secret = Secret { marks, like, found_as, since };
+        let secret = Secret { managed_fields, like, found_as, since };
         let mut happenings = Vec::new();
         if let Some(credential) = self.credential_of(namespace, name, &secret) {
-            let target = &self.model.targets[credential];
-            let interference = secret.interference(credential, target);
-            let before_that = before.map_or(0, |before| before.interference(credential, target));
+            let distribution = &self.model.distributions[credential];
+            let interference = secret.interference(credential, distribution);
+            let before_that = before.map_or(0, |before| before.interference(credential, distribution));
             let is_event = before.is_some() || self.knows_secrets;
             if is_event && interference != 0 && interference != before_that {
-                happenings.push(Happening::ForeignWrite { credential });
+                happenings.push(StateEvent::ForeignWrite { credential });
             }
             // Of several writes, the latest is the one that can have arrived.
-            let sources = target.sources().into_iter();
+            let sources = distribution.sources().into_iter();
             let sources = sources.filter_map(|source| self.sources.get(&source.namespace, &source.name));
             if let (Some(before), Some(seen)) = (before, sources.map(|source| source.seen).max())
                 && hash_changed
-                && before.marks.hash.is_some()
+                && before.managed_fields.hash.is_some()
                 && before.since < seen
             {
                 let seconds = now.duration_since(seen).as_secs_f64().max(0.0);
-                happenings.push(Happening::Arrived { credential, seconds });
+                happenings.push(StateEvent::Arrived { credential, seconds });
             }
         }
         self.secrets.put(namespace, name, secret);
@@ -253,7 +256,7 @@ impl State {
     /// The credential that a Secret is a copy of or passes for: that of its maker, else one that its namespace asks for.
     pub(super) fn credential_of(&self, namespace: &str, name: &str, secret: &Secret) -> Option<usize> {
         let Some(named) = self.by_secret.get(name) else { return secret.like.first().copied().or(secret.found_as) };
-        let own = named.iter().find(|credential| secret.is_copy_of(&self.model.targets[**credential]));
+        let own = named.iter().find(|credential| secret.is_copy_of(&self.model.distributions[**credential]));
         let namespace = self.namespaces.get("", namespace);
         let asked = || named.iter().find(|credential| namespace.is_some_and(|ns| ns.asks_for.contains(credential)));
         own.or_else(asked).or(named.first()).copied()
@@ -261,10 +264,10 @@ impl State {
 
     /// The credential that a pull secret passes for.
     pub(super) fn pull_secret_credential(&self) -> Option<usize> {
-        self.model.targets.iter().position(|target| target.secret_type == DOCKER_CONFIG)
+        self.model.distributions.iter().position(|distribution| distribution.secret_type == DOCKER_CONFIG)
     }
 
-    /// Whether Secrets of this name are copies.
+    /// True if Secrets of this name are copies.
     pub(super) fn is_name_of_copies(&self, name: &str) -> bool {
         self.by_secret.contains_key(name)
     }
@@ -285,7 +288,7 @@ impl State {
         let written = match before {
             Some(before) if !tells && before.version != version => now,
             Some(before) if !tells => before.written,
-            _ => marks::data_written(meta).unwrap_or(now),
+            _ => managed_fields::data_written(meta).unwrap_or(now),
         };
         let seen = match before {
             Some(before) if before.written == written => before.seen,

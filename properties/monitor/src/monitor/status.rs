@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 /// The kinds of objects that are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum WatchedKind {
     /// Secrets, by their metadata.
     Secrets,
     /// Secrets of the type of pull secrets, by their metadata, which does not tell the type.
@@ -18,7 +18,7 @@ pub enum Kind {
     Stores,
 }
 
-impl Kind {
+impl WatchedKind {
     /// Its name in metrics and messages.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ struct Condition {
 }
 
 impl ExternalSecretStatus {
-    /// Whether the last refresh failed.
+    /// True if the last refresh failed.
     pub(super) fn is_failed(&self) -> bool {
         ready(&self.conditions).is_some_and(|condition| condition.status == "False")
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// What is known of the objects of one kind. A list that is read anew replaces all of them without ever holding two
+/// Facts that are known of the objects of one kind. A list that is read anew replaces all of them without ever holding two
 /// copies: what it did not bring is forgotten when it ends.
 #[derive(Debug)]
 pub(super) struct Table<T> {

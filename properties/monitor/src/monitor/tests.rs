@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::path::Path;
 
 use credence_core::manifest::parse_documents;
-use credence_model::config::Bundle;
+use credence_model::config::Config;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rstest::rstest;
@@ -41,10 +41,10 @@ fn model(spec: &str) -> Model {
         distributed("pull", pull, spec)
     );
     let manifests = parse_documents(Path::new("all.yaml"), &text).unwrap();
-    Model::derive(&Bundle::from_manifests(manifests).unwrap())
+    Model::derive(&Config::from_manifests(manifests).unwrap())
 }
 
-/// Numbers of the two credentials: targets are in the order of their names.
+/// Numbers of the two credentials: distributions are in the order of their names.
 const PULL: usize = 1;
 
 fn at(seconds: i64) -> Timestamp {
@@ -155,7 +155,7 @@ fn plain() -> Model {
                 apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: store, namespace: one}\n\
                 spec: {provider: {kubernetes: {remoteNamespace: central}}}\n";
     let manifests = parse_documents(Path::new("all.yaml"), text).unwrap();
-    Model::derive(&Bundle::from_manifests(manifests).unwrap())
+    Model::derive(&Config::from_manifests(manifests).unwrap())
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_change_of_a_copy_is_found_and_counted_once(#[case] changed: Value, #[case] 
     let happenings = state.secret(&meta(changed.clone()), true, at(1));
     let expected: Vec<String> = problem.iter().map(|problem| format!("pull {problem} one/pull-copy")).collect();
     assert_eq!(wrong(&state, 2), expected);
-    let counted: Vec<Happening> = problem.iter().map(|_| Happening::ForeignWrite { credential: PULL }).collect();
+    let counted: Vec<StateEvent> = problem.iter().map(|_| StateEvent::ForeignWrite { credential: PULL }).collect();
     assert_eq!(happenings, counted);
     assert_eq!(state.secret(&meta(changed), true, at(2)), [], "the same again is nothing new");
     assert_eq!(state.secret(&meta(copy("one")), true, at(3)), [], "what the operator heals is no write of others");
@@ -218,14 +218,14 @@ fn each_edit_of_the_same_key_counts() {
     let mut state = world();
     for second in 1..=3 {
         let edited = changed("/managedFields/-", data_of("kubectl-edit", second));
-        assert_eq!(state.secret(&meta(edited), true, at(second)), [Happening::ForeignWrite { credential: PULL }]);
+        assert_eq!(state.secret(&meta(edited), true, at(second)), [StateEvent::ForeignWrite { credential: PULL }]);
     }
 }
 
 #[test]
 fn what_is_there_at_the_beginning_is_found_and_not_counted() {
     let mut state = State::new(model(""), NonZero::<u32>::MIN);
-    state.begin(Kind::Secrets);
+    state.begin(WatchedKind::Secrets);
     let edited = changed("/managedFields/-", data_of("kubectl-edit", -500));
     assert_eq!(state.secret(&meta(edited), true, at(0)), []);
     state.namespace(&namespace("one", json!({ "pull": "true" })), true);
@@ -314,7 +314,7 @@ fn a_copy_that_the_configuration_never_reads_again_is_stale_after_what_would_hol
 #[test]
 fn a_refresh_of_an_immutable_copy_reads_nothing() {
     let mut model = model("");
-    model.targets[PULL].immutable = true;
+    model.distributions[PULL].immutable = true;
     let mut state = world_of(model);
     state.secret(&source("6", 10), true, at(10));
     state.external_secret(&external_secret("one", "pull"), &status(140, "True"), true);
@@ -379,7 +379,7 @@ fn the_time_from_a_write_to_the_change_of_a_copy_is_measured_once() {
     state.secret(&source("6", 10), true, at(10));
     state.secret(&source("7", 20), true, at(20));
     assert_eq!(state.secret(&meta(copy("one")), true, at(30)), [], "not every change of a copy is an arrival");
-    let arrived = [Happening::Arrived { credential: PULL, seconds: 25.0 }];
+    let arrived = [StateEvent::Arrived { credential: PULL, seconds: 25.0 }];
     assert_eq!(state.secret(&renewed("bbbb"), true, at(45)), arrived);
     assert_eq!(state.secret(&renewed("cccc"), true, at(50)), [], "nothing was written since");
 }
@@ -387,9 +387,9 @@ fn the_time_from_a_write_to_the_change_of_a_copy_is_measured_once() {
 #[test]
 fn a_list_that_is_read_anew_forgets_what_is_gone() {
     let mut state = world();
-    state.begin(Kind::Secrets);
+    state.begin(WatchedKind::Secrets);
     state.secret(&meta(copy("one")), true, at(10));
-    state.finish(Kind::Secrets);
+    state.finish(WatchedKind::Secrets);
     assert_eq!(state.health(at(10)).sources[0].1, None);
     assert_eq!(wrong(&state, 10), nothing());
 }

@@ -22,9 +22,9 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use super::sight::Trouble;
-use super::state::{Happening, State};
-use super::status::{ExternalSecretStatus, Kind, StoreStatus};
+use super::state::{State, StateEvent};
+use super::status::{ExternalSecretStatus, StoreStatus, WatchedKind};
+use super::sync_state::WatchFailure;
 use super::{MonitorError, Shared};
 
 /// Seconds after which the API server ends a watch, to be taken up again where it ended. A connection that died without a
@@ -58,17 +58,23 @@ impl Served {
 }
 
 /// Begins the watches of `kinds`.
-pub(super) fn begin(tasks: &mut JoinSet<()>, client: &Client, kinds: &[Kind], served: &Served, shared: &Arc<Shared>) {
+pub(super) fn begin(
+    tasks: &mut JoinSet<()>,
+    client: &Client,
+    kinds: &[WatchedKind],
+    served: &Served,
+    shared: &Arc<Shared>,
+) {
     for kind in kinds {
         let (client, shared) = (client.clone(), Arc::clone(shared));
         match kind {
-            Kind::Secrets => {
+            WatchedKind::Secrets => {
                 let put = |state: &mut State, secret: &PartialObjectMeta<Secret>, exists, now| {
                     state.secret(&secret.metadata, exists, now)
                 };
                 tasks.spawn(follow(shared, *kind, Api::all(client), config(), put));
             }
-            Kind::PullSecrets => {
+            WatchedKind::PullSecrets => {
                 let put = |state: &mut State, secret: &PartialObjectMeta<Secret>, exists, _| {
                     state.pull_secret(&secret.metadata, exists);
                     Vec::new()
@@ -76,14 +82,14 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, client: &Client, kinds: &[Kind], se
                 let config = config().fields(&format!("type={DOCKER_CONFIG}"));
                 tasks.spawn(follow(shared, *kind, Api::all(client), config, put));
             }
-            Kind::Namespaces => {
+            WatchedKind::Namespaces => {
                 let put = |state: &mut State, namespace: &PartialObjectMeta<Namespace>, exists, _| {
                     state.namespace(&namespace.metadata, exists);
                     Vec::new()
                 };
                 tasks.spawn(follow(shared, *kind, Api::all(client), config(), put));
             }
-            Kind::ExternalSecrets => {
+            WatchedKind::ExternalSecrets => {
                 let put = |state: &mut State, object: &Reported<ExternalSecretStatus>, exists, _| {
                     let status = object.status.clone().unwrap_or_default();
                     state.external_secret(&object.metadata, &status, exists);
@@ -91,7 +97,7 @@ pub(super) fn begin(tasks: &mut JoinSet<()>, client: &Client, kinds: &[Kind], se
                 };
                 tasks.spawn(follow(shared, *kind, Api::all_with(client, &served.external_secrets), config(), put));
             }
-            Kind::Stores => {
+            WatchedKind::Stores => {
                 let put = |state: &mut State, object: &Reported<StoreStatus>, exists, _| {
                     let status = object.status.clone().unwrap_or_default();
                     state.store(&object.metadata, &status, exists);
@@ -108,9 +114,9 @@ fn config() -> watcher::Config {
 }
 
 /// Hands an object to the state; gives what its event showed.
-type Put<K> = fn(&mut State, &K, bool, Timestamp) -> Vec<Happening>;
+type Put<K> = fn(&mut State, &K, bool, Timestamp) -> Vec<StateEvent>;
 
-async fn follow<K>(shared: Arc<Shared>, kind: Kind, api: Api<K>, config: watcher::Config, put: Put<K>)
+async fn follow<K>(shared: Arc<Shared>, kind: WatchedKind, api: Api<K>, config: watcher::Config, put: Put<K>)
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
@@ -127,7 +133,7 @@ where
                     }
                 }
                 Err(error) => {
-                    shared.lose(kind, trouble(kind, &error));
+                    shared.lose(kind, failure(kind, &error));
                     break;
                 }
             }
@@ -138,7 +144,7 @@ where
 }
 
 /// Takes an event in; says whether a list is complete with it.
-fn take<K: Resource>(shared: &Shared, kind: Kind, event: watcher::Event<K>, put: Put<K>) -> bool {
+fn take<K: Resource>(shared: &Shared, kind: WatchedKind, event: watcher::Event<K>, put: Put<K>) -> bool {
     let mut happenings = Vec::new();
     let is_complete = matches!(event, watcher::Event::InitDone);
     {
@@ -153,8 +159,8 @@ fn take<K: Resource>(shared: &Shared, kind: Kind, event: watcher::Event<K>, put:
             watcher::Event::InitDone => state.finish(kind),
         }
     }
-    for happening in happenings {
-        shared.metrics.count(happening);
+    for state_event in happenings {
+        shared.metrics.count(state_event);
     }
     if is_complete {
         shared.gain(kind);
@@ -162,7 +168,7 @@ fn take<K: Resource>(shared: &Shared, kind: Kind, event: watcher::Event<K>, put:
     is_complete
 }
 
-fn trouble(kind: Kind, error: &watcher::Error) -> Trouble {
+fn failure(kind: WatchedKind, error: &watcher::Error) -> WatchFailure {
     let status = match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
@@ -171,23 +177,23 @@ fn trouble(kind: Kind, error: &watcher::Error) -> Trouble {
         _ => None,
     };
     let code = status.map(|status| status.code);
-    Trouble {
+    WatchFailure {
         text: status.map_or_else(|| said(error), |status| status.message.clone()),
         advice: advice_for(Some(kind), code),
         is_refusal: matches!(code, Some(401 | 403 | 404)),
     }
 }
 
-/// What to do about an error, as far as that can be told.
-fn advice(kind: Option<Kind>, error: &kube::Error) -> &'static str {
+/// Advice about an error, as far as that can be told.
+fn advice(kind: Option<WatchedKind>, error: &kube::Error) -> &'static str {
     let code = if let kube::Error::Api(status) = error { Some(status.code) } else { None };
     advice_for(kind, code).unwrap_or("check that the cluster is up, and that --context names the right one")
 }
 
-fn advice_for(kind: Option<Kind>, code: Option<u16>) -> Option<&'static str> {
+fn advice_for(kind: Option<WatchedKind>, code: Option<u16>) -> Option<&'static str> {
     match (kind, code) {
         (_, Some(401)) => Some("log in to the cluster again, or choose another user with --context or --kubeconfig"),
-        (Some(Kind::Secrets | Kind::PullSecrets), Some(403)) => Some(
+        (Some(WatchedKind::Secrets | WatchedKind::PullSecrets), Some(403)) => Some(
             "Kubernetes grants metadata only with the right to read: `credence monitor --print rbac` has what is needed, \
              get, list and watch",
         ),
@@ -219,15 +225,20 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::rights_to_secrets(Kind::Secrets, 403, "`credence monitor --print rbac`", true)]
-    #[case::rights_to_stores(Kind::Stores, 403, "`credence monitor --print rbac`", true)]
-    #[case::credentials(Kind::Secrets, 401, "log in to the cluster again", true)]
-    #[case::definitions(Kind::Stores, 404, "definitions are installed", true)]
-    #[case::passing(Kind::Secrets, 503, "", false)]
-    fn a_refusal_says_what_to_do(#[case] kind: Kind, #[case] code: u16, #[case] says: &str, #[case] is_refusal: bool) {
+    #[case::rights_to_secrets(WatchedKind::Secrets, 403, "`credence monitor --print rbac`", true)]
+    #[case::rights_to_stores(WatchedKind::Stores, 403, "`credence monitor --print rbac`", true)]
+    #[case::credentials(WatchedKind::Secrets, 401, "log in to the cluster again", true)]
+    #[case::definitions(WatchedKind::Stores, 404, "definitions are installed", true)]
+    #[case::passing(WatchedKind::Secrets, 503, "", false)]
+    fn a_refusal_says_what_to_do(
+        #[case] kind: WatchedKind,
+        #[case] code: u16,
+        #[case] says: &str,
+        #[case] is_refusal: bool,
+    ) {
         let status = Status { code, ..Status::failure("said the server", "Reason") };
-        let trouble = trouble(kind, &watcher::Error::InitialListFailed(kube::Error::Api(Box::new(status))));
-        assert_eq!((trouble.text.as_str(), trouble.is_refusal), ("said the server", is_refusal));
-        assert_eq!(trouble.advice.is_some_and(|advice| advice.contains(says)), is_refusal);
+        let failure = failure(kind, &watcher::Error::InitialListFailed(kube::Error::Api(Box::new(status))));
+        assert_eq!((failure.text.as_str(), failure.is_refusal), ("said the server", is_refusal));
+        assert_eq!(failure.advice.is_some_and(|advice| advice.contains(says)), is_refusal);
     }
 }

@@ -1,4 +1,4 @@
-//! What the report says about a check that is made once in a run, beside the generated cases.
+//! Part of the report about a check that is made once in a run, beside the generated cases.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use crate::verdict::{CheckRecord, Outcome, Verdict, Violation};
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckReport {
-    /// What was done.
+    /// The act.
     pub what: String,
-    /// How it ended.
+    /// Outcome.
     pub verdict: Verdict,
     /// What was expected and what was seen instead, or why nothing can be said; none if it held.
     pub reason: Option<String>,
     /// The documented upstream bug that this is, by its short name.
     pub known: Option<String>,
-    /// How long things took, and how long they may take, by what they are.
+    /// Time that things took, and how long they may take, by what they are.
     pub times_ms: BTreeMap<String, Millis>,
 }
 

@@ -1,4 +1,4 @@
-//! What the report says about each claim of a property.
+//! Part of the report about each claim of a property.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::verdict::Verdict;
 pub struct ClaimReport {
     /// The requirement that it is about.
     pub requirement: Requirement,
-    /// What proves it.
+    /// Proof of it.
     pub proof: String,
     /// What this run says of it.
     pub verdict: ClaimVerdict,

@@ -16,7 +16,7 @@ pub struct CoverageRow {
     /// The copy.
     #[serde(flatten)]
     pub copy: CopyName,
-    /// Who uses it, where the property is about that.
+    /// Its user, where the property is about that.
     pub consumer: Option<String>,
     /// Whether it was judged.
     #[serde(flatten)]
@@ -29,12 +29,12 @@ pub struct CoverageRow {
 pub enum CoverageState {
     /// So many cases had it before them and ended with evidence.
     Judged {
-        /// How many.
+        /// Number of them.
         cases: u64,
     },
     /// The property could have, but none of its cases had it before it and ended with evidence.
     NotReached {
-        /// How many cases ran.
+        /// Number of cases that ran.
         cases: u64,
     },
     /// It cannot be judged here.
@@ -199,7 +199,7 @@ pub(super) fn open(copies: &[CopyReport]) -> impl Iterator<Item = Verdict> {
     copies.iter().filter(|copy| copy.state == CopyState::NotReached).map(|_| Verdict::Unknown)
 }
 
-/// How many copies were judged: `17 of 17 judged`.
+/// Number of copies that were judged: `17 of 17 judged`.
 pub fn counted(copies: &[CopyReport]) -> String {
     let judged = copies.iter().filter(|copy| copy.state == CopyState::Judged).count();
     format!("{judged} of {} judged", copies.len())

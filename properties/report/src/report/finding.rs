@@ -1,4 +1,4 @@
-//! What the report says about a case that did not hold.
+//! Part of the report about a case that did not hold.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub struct Finding {
     pub case: CaseId,
     /// The command that repeats it.
     pub replay: String,
-    /// How it ended.
+    /// Outcome.
     pub verdict: Verdict,
     /// What was expected and what was seen instead, or why nothing can be said.
     pub reason: String,
@@ -24,13 +24,13 @@ pub struct Finding {
     pub known: Option<String>,
     /// The smallest case found that fails in the same way.
     pub smallest: Option<String>,
-    /// How often it failed again when it was run alone; none if it was not.
+    /// Number of times that it failed again when it was run alone; none if it was not.
     #[serde(default)]
     pub reproduced: Option<Reproduced>,
     /// The file, beside the report, that tells what happened to it: requests, waits and evidence, with their times.
     #[serde(default)]
     pub trail: Option<String>,
-    /// How often it had each kind of evidence.
+    /// Number of times that it had each kind of evidence.
     #[serde(default)]
     pub operations: BTreeMap<String, u64>,
     /// What else it did or looked at, of each kind.

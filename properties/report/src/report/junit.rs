@@ -14,7 +14,7 @@ use std::fmt::Write;
 use junit_report::{OffsetDateTime, ReportBuilder, TestSuiteBuilder};
 
 use super::text::printable;
-use super::{CheckReport, EncodeError, Finding, Leftover, PropertyReport, Report, State, Unfinished, Writer};
+use super::{CheckReport, EncodeError, Finding, Orphan, PropertyReport, Report, State, Unfinished, Writer};
 use crate::verdict::Verdict;
 
 mod requirements;
@@ -219,7 +219,7 @@ fn check_test(property: &PropertyReport, check: &CheckReport) -> Test {
 
 /// The test for what was left behind in this way.
 fn left_behind(property: &PropertyReport, verdict: Verdict) -> Option<Test> {
-    let left: Vec<&Leftover> = property.leftovers.iter().filter(|left| left.verdict == verdict).collect();
+    let left: Vec<&Orphan> = property.leftovers.iter().filter(|left| left.verdict == verdict).collect();
     let first = left.first()?;
     let kind = match verdict {
         Verdict::KnownViolated => "left behind by known upstream bugs",

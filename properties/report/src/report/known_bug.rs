@@ -15,12 +15,12 @@ pub struct KnownBug {
     pub link: String,
     /// What goes wrong, in a few words.
     pub title: String,
-    /// How many cases met it.
+    /// Number of cases that met it.
     pub cases: u64,
-    /// How many checks beside the cases met it.
+    /// Number of checks beside the cases that met it.
     #[serde(default)]
     pub checks: u64,
-    /// How many things that were left behind after the cases are of it. They belong to no case.
+    /// Number of things that were left behind after the cases that are of it. They belong to no case.
     #[serde(default)]
     pub leftovers: u64,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How rare the faults are that a report gives the chance of.
+/// Rarity of the faults that a report gives the chance of.
 const ONE_IN: [u32; 3] = [10, 20, 100];
 
 /// The chance that a fault which shows in one of so many cases showed in none of those that were tried.

@@ -1,4 +1,4 @@
-//! What the report says about one property, made from the records of its cases.
+//! Part of the report about one property, made from the records of its cases.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -14,8 +14,8 @@ use super::coverage::{self, CoverageRow};
 use super::finding::Finding;
 use super::known_bug::{KnownBug, known_bugs};
 use super::latency::Latency;
-use super::leftover::Leftover;
 use super::missed::Missed;
+use super::orphan::Orphan;
 use super::reproduced::Reproduced;
 use super::routes::{self, RouteRow};
 use super::text::{printable, seconds};
@@ -34,22 +34,22 @@ pub struct PropertyMeta {
     pub id: PropertyId,
     /// Its name, a few words.
     pub title: &'static str,
-    /// What it claims of all generated worlds.
+    /// Its claims about all generated worlds.
     pub claim: &'static str,
-    /// What it proves of which requirement; one claim on each.
+    /// Its claims on requirements; one claim on each.
     pub claims: &'static [Claim],
 }
 
-/// What the driver knows about a property beside its cases.
+/// Facts that the driver knows about a property beside its cases.
 #[derive(Debug, Clone)]
 pub struct Execution {
-    /// How many cases were to run.
+    /// Number of cases that were to run.
     pub planned: u32,
     /// When its first case could begin.
     pub started: Timestamp,
     /// Wall time, all lanes together, without the time in which it only waited until nothing else ran.
     pub took: Duration,
-    /// What kept it from running to its end, if something did; makes it at best unknown.
+    /// Obstacle that kept it from running to its end, if something did; makes it at best unknown.
     pub trouble: Option<String>,
     /// What was tried once, beside the cases.
     pub checks: Vec<CheckRecord>,
@@ -76,7 +76,7 @@ pub struct PropertyReport {
     pub id: PropertyId,
     /// Its name, a few words.
     pub title: String,
-    /// What it claims of all generated worlds.
+    /// Its claims about all generated worlds.
     pub claim: String,
     /// The requirements it traces to.
     pub requirements: Vec<Requirement>,
@@ -87,19 +87,19 @@ pub struct PropertyReport {
     pub verdict: Verdict,
     /// Why it is anything but held.
     pub reason: Option<String>,
-    /// What kept it from running to its end, if something did.
+    /// Obstacle that kept it from running to its end, if something did.
     #[serde(default)]
     pub trouble: Option<String>,
     /// The documented upstream bugs that were met.
     pub known: Vec<KnownBug>,
-    /// How many cases ended how.
+    /// Number of cases by their end.
     pub cases: CaseCounts,
-    /// How much evidence of each kind all cases had.
+    /// Evidence of all cases, by kind.
     pub operations: BTreeMap<String, u64>,
     /// What else they did or looked at, of each kind, which by itself tells nothing about the claim.
     #[serde(default)]
     pub context: BTreeMap<String, u64>,
-    /// How likely rare faults are to have been missed by so many cases.
+    /// Chance of rare faults to have been missed by so many cases.
     #[serde(default)]
     pub missed: Vec<Missed>,
     /// The copies of the configuration, and which of them it judged.
@@ -126,12 +126,12 @@ pub struct PropertyReport {
     pub checks: Vec<CheckReport>,
     /// What was seen when its cases had been cleaned up after; no case counts it.
     #[serde(default)]
-    pub leftovers: Vec<Leftover>,
+    pub leftovers: Vec<Orphan>,
     /// Every case that did not hold: heaviest verdict first, those tried again before others, then by case.
     pub findings: Vec<Finding>,
 }
 
-/// How many cases ended how.
+/// Number of cases by their end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseCounts {
     /// Were to run.
@@ -224,15 +224,15 @@ impl PropertyReport {
                 None => self.known.push(KnownBug { leftovers: 1, ..KnownBug::new(known) }),
             }
         }
-        self.add_leftover(Leftover::of(violation));
+        self.push_orphan(Orphan::of(violation));
     }
 
     /// Adds that something outside the property's own cases could not be told.
-    pub fn add_doubt(&mut self, why: &str) {
-        self.add_leftover(Leftover::doubt(why));
+    pub fn add_inconclusive(&mut self, why: &str) {
+        self.push_orphan(Orphan::inconclusive(why));
     }
 
-    fn add_leftover(&mut self, left: Leftover) {
+    fn push_orphan(&mut self, left: Orphan) {
         if self.verdict.merge(left.verdict) != self.verdict {
             self.verdict = left.verdict;
             self.reason = Some(left.reason.clone());

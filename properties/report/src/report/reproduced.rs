@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::verdict::{Outcome, Verdict};
 
-/// How often a case that had failed did so again when it was run alone, unchanged.
+/// Number of times that a case that had failed did so again when it was run alone, unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reproduced {
     /// Runs in which it failed again.

@@ -48,7 +48,7 @@ pub const UNPROVED: [(Requirement, &str); 3] = [
     ),
 ];
 
-/// What the run says about one requirement.
+/// Part of the run about one requirement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RequirementReport {
     /// Its number.

@@ -11,21 +11,21 @@ use crate::verdict::CaseRecord;
 /// One route, and how often it came to which end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteRow {
-    /// What it is called.
+    /// Its name.
     pub route: String,
-    /// How often it came to each end; all ends are there.
+    /// Number of times that it came to each end; all ends are there.
     pub ends: BTreeMap<RouteEnd, u64>,
     /// Why it cannot be seen to work, or is not tried at all, if that is so.
     pub remark: Option<String>,
 }
 
 impl RouteRow {
-    /// How often it came to this end.
+    /// Number of times that it came to this end.
     pub fn count(&self, end: &RouteEnd) -> u64 {
         self.ends.get(end).copied().unwrap_or_default()
     }
 
-    /// Whether it was tried, and it could be told what came of it.
+    /// True if it was tried, and it could be told what came of it.
     pub fn is_told(&self) -> bool {
         self.ends.iter().any(|(end, count)| end.is_told() && *count > 0)
     }
@@ -51,7 +51,7 @@ pub(super) fn rows(declared: &[DeclaredRoute], records: &[CaseRecord]) -> Vec<Ro
     rows
 }
 
-/// How many routes were tried: `48 of 60 tried, 0 worked`.
+/// Number of routes that were tried: `48 of 60 tried, 0 worked`.
 pub fn counted(rows: &[RouteRow]) -> String {
     let told = rows.iter().filter(|row| row.is_told()).count();
     let worked = rows.iter().filter(|row| row.count(&RouteEnd::Worked) > 0).count();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::claim::ClaimVerdict;
 use crate::verdict::Verdict;
 
-/// How many ended how.
+/// Number of each end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// [`Verdict::Held`].
@@ -46,7 +46,7 @@ impl Tally {
     }
 }
 
-/// How many requirements ended how.
+/// Number of requirements by their end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimTally {
     /// [`ClaimVerdict::Held`].

@@ -85,7 +85,7 @@ fn a_requirement_of_which_a_check_was_skipped_is_held_in_part_and_a_violated_one
 #[test]
 fn what_is_left_behind_weighs_on_requirements_too() {
     let mut property = property(&[record(0, Outcome::Held)]);
-    property.add_doubt("no answer");
+    property.add_inconclusive("no answer");
     assert_eq!(requirement(&report(false, vec![property]), "2.3").0, ClaimVerdict::Unknown);
 }
 

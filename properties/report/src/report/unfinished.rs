@@ -1,11 +1,11 @@
-//! What stands in the place of a report until there is one.
+//! Placeholder of a report until there is one.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{SCHEMA, printable};
 
-/// How far a run came.
+/// Progress of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -29,9 +29,9 @@ pub struct Unfinished {
     pub reason: String,
     /// Version of credence itself.
     pub credence_version: String,
-    /// What every generated case follows from.
+    /// Inputs from which every generated case follows.
     pub seed: u64,
-    /// Whether documented upstream bugs count as failures.
+    /// True if documented upstream bugs count as failures.
     pub strict: bool,
     /// When the run began.
     #[serde(with = "super::rfc3339")]

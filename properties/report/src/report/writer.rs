@@ -18,7 +18,7 @@ pub trait Writer: Sync {
     /// If it cannot be encoded.
     fn report(&self, report: &Report) -> Result<String, EncodeError>;
 
-    /// What stands in the place of a report until there is one. Must not look like success to whoever reads this format.
+    /// Placeholder of a report until there is one. Must not look like success to whoever reads this format.
     ///
     /// # Errors
     /// If it cannot be encoded.

@@ -7,7 +7,7 @@ use credence_cluster::kind::room;
 use credence_core::text::chain;
 use credence_programs::dirs;
 use credence_programs::engine::Engine;
-use credence_programs::node_image::{self, How, NodeImage, Outlook};
+use credence_programs::node_image::{self, How, ImageInventory, NodeImage};
 use credence_programs::supply::Options;
 
 /// A line of the doctor's.
@@ -47,8 +47,8 @@ pub(super) async fn examine(engine: Option<&Path>, options: &Options) -> Vec<Lin
         }
         Err(error) => Line::skipped(&name, &error),
     }];
-    lines.push(match node_image::outlook(&engine, options).await {
-        Ok(outlook) => image(outlook),
+    lines.push(match node_image::inventory(&engine, options).await {
+        Ok(inventory) => image(inventory),
         Err(error) => Line::skipped("node image", &error),
     });
     if let Ok(state) = dirs::state() {
@@ -67,19 +67,19 @@ pub(super) async fn examine(engine: Option<&Path>, options: &Options) -> Vec<Lin
 }
 
 /// The line of the node's image.
-fn image(outlook: Outlook) -> Line {
+fn image(inventory: ImageInventory) -> Line {
     let subject = "node image";
-    match outlook {
-        Outlook::There(NodeImage { name, how: How::Pulled }) => {
+    match inventory {
+        ImageInventory::There(NodeImage { name, how: How::Pulled }) => {
             Line::new(subject, "present", format!("{name}, the official one"))
         }
-        Outlook::There(NodeImage { name, .. }) => Line::new(subject, "present", name),
-        Outlook::Possible => {
+        ImageInventory::There(NodeImage { name, .. }) => Line::new(subject, "present", name),
+        ImageInventory::Possible => {
             let detail =
                 "pulled, or made in some minutes, by the first run with --cluster kind or `credence node-image`";
             Line::new(subject, "obtainable", detail)
         }
-        Outlook::Lacking(lack) => {
+        ImageInventory::Lacking(lack) => {
             Line::new(subject, "MISSING", format!("unless the official one can be pulled: {}", chain(&lack)))
         }
     }
@@ -102,8 +102,8 @@ mod tests {
 
     #[test]
     fn an_image_that_cannot_be_made_says_what_is_missing() {
-        let line = image(Outlook::Lacking(NodeImageError::NotRoot));
+        let line = image(ImageInventory::Lacking(NodeImageError::NotRoot));
         assert!(line.state == "MISSING" && line.detail.contains("as root"), "{line:?}");
-        assert_eq!(image(Outlook::Possible).state, "obtainable");
+        assert_eq!(image(ImageInventory::Possible).state, "obtainable");
     }
 }

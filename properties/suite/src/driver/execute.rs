@@ -154,7 +154,7 @@ fn stopped() -> String {
 /// Waits until it may begin, and sets up what its cases need.
 ///
 /// # Errors
-/// What kept it from that.
+/// Obstacle that kept it from that.
 async fn begin<P: Property>(run: &Run<'_>, waited: &mut Duration) -> Result<P::Fixture, String> {
     let Run { env, supplies, stop, .. } = run;
     if let Some(death) = env.cluster.lost() {
@@ -172,7 +172,7 @@ async fn begin<P: Property>(run: &Run<'_>, waited: &mut Duration) -> Result<P::F
 /// Runs all slots: side by side those that may have neighbours, and then, one by one, those that may not.
 ///
 /// # Errors
-/// What kept it from running to its end.
+/// Obstacle that kept it from running to its end.
 async fn run_all<P: Property>(
     property: &P,
     run: &Run<'_>,
@@ -190,7 +190,7 @@ async fn run_all<P: Property>(
 }
 
 impl Progress {
-    /// Whether no further slot begins. The time after a violation is for the smaller case.
+    /// True if no further slot begins. The time after a violation is for the smaller case.
     fn has_ended(&self, run: &Run<'_>) -> bool {
         run.stop.is_requested() || self.found_violation.load(Ordering::Relaxed)
     }

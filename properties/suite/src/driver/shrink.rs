@@ -19,9 +19,9 @@ const MOST_STEPS: usize = 20_000;
 /// Runs of the unchanged case, at most, until it fails again.
 const MOST_REPETITIONS: u32 = 3;
 
-/// What came of running a failed case again.
+/// Outcome of running a failed case again.
 pub(super) struct Again {
-    /// How often it failed again; none if no run of it could tell.
+    /// Number of times that it failed again; none if no run of it could tell.
     pub(super) reproduced: Option<Reproduced>,
     /// The smallest case found that fails, or why there is none; none if the case itself did not fail again.
     pub(super) smallest: Option<String>,
@@ -68,7 +68,7 @@ impl<'a, P: Property> Walk<'a, P> {
         false
     }
 
-    /// How many steps there are.
+    /// Number of steps.
     fn length(mut self) -> usize {
         (0..MOST_STEPS).take_while(|_| self.step()).count()
     }

@@ -1,21 +1,21 @@
 //! What the team's intent demands of one namespace, judged by the intent and not by the selectors, which may be wrong.
 //!
-//! A namespace gets the labels of an example, and then a positive twin the labels that ask for something: once the twin has its
-//! copies, ESO was at work after the example had its labels.
+//! A namespace gets the labels of an example, and then a positive control the labels that ask for something: once the
+//! control has its copies, ESO was at work after the example had its labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
-use credence_model::model::{Example, Model, Target, expected_in};
+use credence_model::model::{Distribution, Example, Model, expected_in};
 use credence_report::verdict::{Outcome, Violation};
 
 use crate::observation::Observation;
 use crate::oracle::Expected;
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, NamespaceError};
-use crate::testbed::settle::{Past, canary, settle};
+use crate::testbed::settle::{Past, control_labels, settle};
 
 /// What is demanded of one namespace.
 #[derive(Debug, Clone)]
@@ -36,12 +36,12 @@ pub(super) fn demands(model: &Model) -> Vec<Demand> {
     examples.chain(protected.cloned().map(Demand::Protected)).collect()
 }
 
-/// Labels the namespace, unless it is protected, and then the twin, and judges both.
+/// Labels the namespace, unless it is protected, and then the control, and judges both.
 pub(super) async fn play(
     env: &Arc<TestBed>,
     id: CaseId,
     demand: &Demand,
-    twin: &Labels,
+    control: &Labels,
 ) -> Result<Observation, NamespaceError> {
     let (client, manager) = (env.client_for(id), agent(id));
     let mut observation = Observation::of(Outcome::Held);
@@ -63,7 +63,7 @@ pub(super) async fn play(
         (Demand::Protected(name), _) => (name.as_str(), Expected::new()),
     };
     let keys: BTreeSet<&str> = env.model.label_vocabulary();
-    let (beside, asking) = (env.namespaces.lease(&client).await?, canary(&env.model, &keys, twin));
+    let (beside, asking) = (env.namespaces.lease(&client).await?, control_labels(&env.model, &keys, control));
     namespaces::set_labels(&client, &manager, &beside.name, &asking).await?;
     observation.add_context("set label", 1);
     let twin_holds = expected_in(&env.model, &beside.name, &asking);
@@ -73,7 +73,7 @@ pub(super) async fn play(
     for (_, expected) in &worlds {
         observation.settled(expected);
     }
-    named(&env.model, demand).into_iter().for_each(|target| observation.reach(target));
+    named(&env.model, demand).into_iter().for_each(|distribution| observation.reach(distribution));
     drop(worlds);
     if let (Some(lease), Demand::Example(example)) = (lease, demand) {
         env.namespaces.give_back(env, lease, labels_for(&env.model, example).into_keys().collect());
@@ -88,12 +88,12 @@ fn labels_for(model: &Model, example: &Example) -> BTreeMap<String, Option<Strin
     none.chain(example.labels.iter().map(|(key, value)| (key.clone(), Some(value.clone())))).collect()
 }
 
-/// The targets that an example names.
-fn named<'a>(model: &'a Model, demand: &Demand) -> Vec<&'a Target> {
+/// The distributions that an example names.
+fn named<'a>(model: &'a Model, demand: &Demand) -> Vec<&'a Distribution> {
     let Demand::Example(example) = demand else { return Vec::new() };
-    let wanted = example.must_have.iter().chain(&example.must_not_have).flat_map(|wanted| &wanted.targets);
+    let wanted = example.must_have.iter().chain(&example.must_not_have).flat_map(|wanted| &wanted.distributions);
     let wanted: BTreeSet<&String> = wanted.collect();
-    model.targets.iter().filter(|target| wanted.contains(&target.name)).collect()
+    model.distributions.iter().filter(|distribution| wanted.contains(&distribution.name)).collect()
 }
 
 /// Says what demanded it before the reason of a violation.
@@ -118,7 +118,7 @@ mod tests {
 
     fn wanted(name: &str) -> Vec<Wanted> {
         let at = Location { file: PathBuf::from("credence.yaml"), line: 3, column: 1 };
-        vec![Wanted { at, name: name.to_owned(), targets: vec![name.to_owned()] }]
+        vec![Wanted { at, name: name.to_owned(), distributions: vec![name.to_owned()] }]
     }
 
     fn example(name: Option<&str>, must_have: Vec<Wanted>, must_not_have: Vec<Wanted>) -> Example {

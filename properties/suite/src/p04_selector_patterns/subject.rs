@@ -28,8 +28,8 @@ pub(super) const KEYS: &[&str] = &["credence.dev/a", "credence.dev/b"];
 /// Values that these labels have in a population, beside being absent.
 pub(super) const VALUES: &[&str] = &["x", ""];
 /// Label that tells the members of a population from the rest of the cluster.
-pub(super) const GUARD: &str = "credence.dev/population";
-/// How long at least the copies of a deleted ClusterExternalSecret may stay before the next run has to sweep them.
+pub(super) const SCOPE_LABEL: &str = "credence.dev/population";
+/// Least time that the copies of a deleted ClusterExternalSecret may stay before the next run has to sweep them.
 const GONE: Duration = Duration::from_secs(30);
 
 /// Why p04 could not set up what it needs.
@@ -66,7 +66,7 @@ impl Population {
 
 fn guarded(row: &Labels, id: &str) -> Labels {
     let mut labels = row.clone();
-    labels.insert(GUARD.to_owned(), id.to_owned());
+    labels.insert(SCOPE_LABEL.to_owned(), id.to_owned());
     labels
 }
 
@@ -239,6 +239,6 @@ pub(super) async fn until_gone(env: &TestBed, name: &str, bound: Duration) {
         }
     });
     if let Err(error) = gone.await {
-        env.namespaces.leave_behind(Violation { reason: error.to_string(), known: None });
+        env.namespaces.add_orphan(Violation { reason: error.to_string(), known: None });
     }
 }

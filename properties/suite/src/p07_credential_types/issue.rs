@@ -18,12 +18,12 @@ pub struct Issue {
     /// The source.
     pub source: SourceRef,
     /// What kind of credential its keys are for.
-    pub kind: Kind,
+    pub kind: CredentialKind,
     /// The secret part of a forge account at first.
     pub first: Secret,
     /// What that is rotated to.
     pub next: Secret,
-    /// How it ends.
+    /// Its end.
     pub end: End,
     /// Values of keys that say nothing of a role, and a user name to go with tokens, which forges do not look at.
     pub others: Values,
@@ -31,7 +31,7 @@ pub struct Issue {
 
 /// What kind of credential a source holds, by the roles of its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum CredentialKind {
     /// User name and token or password of a forge.
     Account,
     /// Id and secret of an OAuth client.
@@ -49,7 +49,7 @@ pub enum Secret {
     Password(Credential),
 }
 
-/// How a credential ends.
+/// End of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// The server that checks it does not know it any more. A certificate expires instead.
@@ -68,7 +68,7 @@ impl Issue {
     }
 }
 
-impl Kind {
+impl CredentialKind {
     /// The parts that the server of such a credential issues.
     pub(super) fn secrets(self) -> &'static [Role] {
         match self {
@@ -119,10 +119,10 @@ fn secret(with_names: bool) -> BoxedStrategy<Secret> {
 /// Generates the life of a credential of `source`, whose keys are these. `None` if they are of no kind.
 pub(super) fn strategy(source: &SourceRef, keys: &BTreeSet<String>, with_names: bool) -> Option<BoxedStrategy<Issue>> {
     let source = source.clone();
-    let kind = Kind::of(keys)?;
+    let kind = CredentialKind::of(keys)?;
     let username = source_roles(keys.iter().map(String::as_str)).get(&Role::Username).map(|key| (*key).to_owned());
     let others = generate::source_values(keys.iter().cloned());
-    let ends: &[End] = if kind == Kind::Certificate {
+    let ends: &[End] = if kind == CredentialKind::Certificate {
         &[End::Revoked, End::Wrong, End::Truncated]
     } else {
         &[End::Revoked, End::Wrong]
@@ -145,13 +145,13 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case(&["username", "token"], Some(Kind::Account))]
-    #[case(&["client-id", "client-secret"], Some(Kind::Client))]
-    #[case(&["tls.crt", "tls.key"], Some(Kind::Certificate))]
+    #[case(&["username", "token"], Some(CredentialKind::Account))]
+    #[case(&["client-id", "client-secret"], Some(CredentialKind::Client))]
+    #[case(&["tls.crt", "tls.key"], Some(CredentialKind::Certificate))]
     #[case::half_a_certificate(&["tls.key"], None)]
     #[case(&["endpoint"], None)]
-    fn the_kind_follows_from_the_keys(#[case] keys: &[&str], #[case] expected: Option<Kind>) {
-        assert_eq!(Kind::of(&keys.iter().map(|key| (*key).to_owned()).collect()), expected);
+    fn the_kind_follows_from_the_keys(#[case] keys: &[&str], #[case] expected: Option<CredentialKind>) {
+        assert_eq!(CredentialKind::of(&keys.iter().map(|key| (*key).to_owned()).collect()), expected);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use credence_model::config::SourceRef;
 use credence_model::values::Values;
 use credence_programs::certificates::{CertificateError, Identity};
 
-use super::issue::{End, Issue, Kind, Secret};
+use super::issue::{CredentialKind, End, Issue, Secret};
 
 /// Why a credential could not be issued.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub(super) enum IssueError {
 pub(super) struct Issuer<'a> {
     consumers: &'a Consumers,
     issue: &'a Issue,
-    /// What the source holds now.
+    /// Contents of the source now.
     pub(super) values: Values,
     /// What it is made of now, and was made of before the rotation.
     now: Issued,
@@ -47,7 +47,7 @@ impl<'a> Issuer<'a> {
     pub(super) async fn issue(consumers: &'a Consumers, issue: &'a Issue, case: CaseId) -> Result<Self, IssueError> {
         let name = consumers.unused_name(case);
         let (name, now) = match issue.kind {
-            Kind::Account => {
+            CredentialKind::Account => {
                 let password = match &issue.first {
                     Secret::Password(password) => password.clone(),
                     Secret::Token => Credential::random(),
@@ -57,10 +57,10 @@ impl<'a> Issuer<'a> {
                 let now = account(consumers, &name, &issue.first).await?;
                 (name, now)
             }
-            Kind::Client => {
+            CredentialKind::Client => {
                 (name, Issued::Client(consumers.forge.create_application(&consumers.redirect_uri()).await?))
             }
-            Kind::Certificate => {
+            CredentialKind::Certificate => {
                 let host = format!("{name}.credence.test");
                 let identity = consumers.authority.server(&host, &[&host])?;
                 (host, Issued::Certificate(identity))
@@ -185,9 +185,9 @@ impl<'a> Issuer<'a> {
 
     fn with_secret(&self, secret: &Credential) -> Values {
         match self.issue.kind {
-            Kind::Account => self.with([(Role::Secret, secret.clone())]),
-            Kind::Client => self.with([(Role::ClientSecret, secret.clone())]),
-            Kind::Certificate => self.values.clone(),
+            CredentialKind::Account => self.with([(Role::Secret, secret.clone())]),
+            CredentialKind::Client => self.with([(Role::ClientSecret, secret.clone())]),
+            CredentialKind::Certificate => self.values.clone(),
         }
     }
 

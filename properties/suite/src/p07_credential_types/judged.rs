@@ -9,16 +9,16 @@ use credence_core::labels::Labels;
 use credence_core::scope::{NotTried, Written};
 use credence_core::uses::tried;
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target, expected_in};
+use credence_model::model::{Distribution, Model, expected_in};
 
-use super::issue::Kind;
+use super::issue::CredentialKind;
 use crate::testbed::rotation::targets_of;
 
 /// A copy that a case can use, and the consumer that it is tried with.
 #[derive(Debug, Clone)]
 pub(super) struct Choice<'a> {
     /// What the copy is of.
-    pub(super) target: &'a Target,
+    pub(super) distribution: &'a Distribution,
     /// The consumer, or what stands in for it.
     pub(super) consumer: Consumer,
     /// Where the consumer may use it; empty for one that asks for nothing of the kind.
@@ -27,12 +27,12 @@ pub(super) struct Choice<'a> {
     pub(super) source: usize,
 }
 
-/// The targets of a source whose copies have a consumer here, or what stands in for it; those for pods, the most common
+/// The distributions of a source whose copies have a consumer here, or what stands in for it; those for pods, the most common
 /// consumers, once more at the end.
 pub(super) fn consumed<'a>(model: &'a Model, source: &SourceRef) -> Vec<Choice<'a>> {
-    let with_consumers = |target: &'a Target| {
-        let judged = judged(model, target, source).unwrap_or_default().into_iter();
-        judged.map(move |(consumer, endpoints)| Choice { target, consumer, endpoints, source: 0 })
+    let with_consumers = |distribution: &'a Distribution| {
+        let judged = judged(model, distribution, source).unwrap_or_default().into_iter();
+        judged.map(move |(consumer, endpoints)| Choice { distribution, consumer, endpoints, source: 0 })
     };
     let mut all: Vec<_> = targets_of(model, source).into_iter().flat_map(with_consumers).collect();
     let pods: Vec<_> = all.iter().filter(|choice| choice.consumer == KUBELET).cloned().collect();
@@ -40,7 +40,7 @@ pub(super) fn consumed<'a>(model: &'a Model, source: &SourceRef) -> Vec<Choice<'
     all
 }
 
-/// Why no case uses the copies of a target.
+/// Why no case uses the copies of a distribution.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotJudged {
     /// There is nothing to rotate.
@@ -95,24 +95,24 @@ pub(super) enum NotJudged {
     },
 }
 
-/// The consumers that try copies of `target` with a credential that is issued into `source`, each with the places.
+/// The consumers that try copies of `distribution` with a credential that is issued into `source`, each with the places.
 ///
 /// # Errors
 /// Why none does.
 pub(super) fn judged<'a>(
     model: &'a Model,
-    target: &Target,
+    distribution: &Distribution,
     source: &SourceRef,
 ) -> Result<Vec<(Consumer, Vec<&'a Endpoint>)>, Vec<NotJudged>> {
-    if !target.can_be_asked() {
+    if !distribution.can_be_selected() {
         return Err(vec![NotJudged::NeverAsked]);
     }
     let of_all = |reasons: Vec<NotTried>| reasons.into_iter().map(NotJudged::from).collect::<Vec<_>>();
-    let tried = tried(&target.uses(&model.endpoints)).map_err(of_all)?;
-    let kind = readable(model, target, source).map_err(|why| vec![why])?;
+    let tried = tried(&distribution.uses(&model.endpoints)).map_err(of_all)?;
+    let kind = readable(model, distribution, source).map_err(|why| vec![why])?;
     let (mut found, mut reasons) = (Vec::new(), Vec::new());
     for (consumer, endpoints) in tried {
-        match runnable(model, target, consumer, kind, source) {
+        match runnable(model, distribution, consumer, kind, source) {
             Ok(consumer) => found.push((consumer, endpoints)),
             Err(why) => reasons.push(why),
         }
@@ -120,58 +120,60 @@ pub(super) fn judged<'a>(
     if found.is_empty() { Err(reasons) } else { Ok(found) }
 }
 
-/// The kind of credential that is issued into a source, if the target reads it.
-fn readable(model: &Model, target: &Target, source: &SourceRef) -> Result<Kind, NotJudged> {
-    let kind_of = |source: &SourceRef| model.sources.get(source).and_then(|held| Kind::of(&held.keys));
-    let reads = |source: &SourceRef, kind: Kind| {
+/// The kind of credential that is issued into a source, if the distribution reads it.
+fn readable(model: &Model, distribution: &Distribution, source: &SourceRef) -> Result<CredentialKind, NotJudged> {
+    let kind_of = |source: &SourceRef| model.sources.get(source).and_then(|held| CredentialKind::of(&held.keys));
+    let reads = |source: &SourceRef, kind: CredentialKind| {
         let keys = model.sources.get(source).map(|held| &held.keys).into_iter().flatten();
         let roles = source_roles(keys.map(String::as_str));
         // Of two parts, a template may take one from elsewhere: that is for its consumer to find out.
-        kind.secrets().iter().filter_map(|role| roles.get(role)).any(|key| reads_key(target, source, key))
+        kind.secrets().iter().filter_map(|role| roles.get(role)).any(|key| reads_key(distribution, source, key))
     };
     let kind = kind_of(source).ok_or_else(|| NotJudged::NoCredential(source.clone()))?;
     if !reads(source, kind) {
         return Err(NotJudged::NotRead { role: kind.secrets()[0].clone(), source_ref: source.clone() });
     }
-    let others = target.sources().into_iter().filter(|other| *other != source);
-    let has_account = |other: &SourceRef| kind_of(other) == Some(Kind::Account) && reads(other, Kind::Account);
-    if kind == Kind::Account && others.into_iter().any(has_account) {
+    let others = distribution.sources().into_iter().filter(|other| *other != source);
+    let has_account =
+        |other: &SourceRef| kind_of(other) == Some(CredentialKind::Account) && reads(other, CredentialKind::Account);
+    if kind == CredentialKind::Account && others.into_iter().any(has_account) {
         return Err(NotJudged::SeveralAccounts);
     }
     Ok(kind)
 }
 
-fn reads_key(target: &Target, source: &SourceRef, key: &str) -> bool {
-    let of_source = target.fields.iter().filter(|field| field.source == *source);
+fn reads_key(distribution: &Distribution, source: &SourceRef, key: &str) -> bool {
+    let of_source = distribution.fields.iter().filter(|field| field.source == *source);
     of_source.into_iter().any(|field| field.property.as_deref().is_none_or(|property| property == key))
 }
 
 /// The consumer that runs, if it has a use for this kind of credential and looks where the copies are.
 fn runnable(
     model: &Model,
-    target: &Target,
+    distribution: &Distribution,
     consumer: Consumer,
-    kind: Kind,
+    kind: CredentialKind,
     source: &SourceRef,
 ) -> Result<Consumer, NotJudged> {
-    let others = [(OAUTH_CLIENT, Kind::Client), (TLS_SERVER, Kind::Certificate)];
-    let needed = others.into_iter().find(|(other, _)| *other == consumer).map_or(Kind::Account, |(_, kind)| kind);
+    let others = [(OAUTH_CLIENT, CredentialKind::Client), (TLS_SERVER, CredentialKind::Certificate)];
+    let needed =
+        others.into_iter().find(|(other, _)| *other == consumer).map_or(CredentialKind::Account, |(_, kind)| kind);
     if needed != kind {
         return Err(NotJudged::OtherKind { consumer: consumer.title(), source_ref: source.clone() });
     }
     if let Some(namespace) = model.endpoints.namespace_of(consumer)
-        && !is_in(model, target, namespace, &labels_for(model, &model.endpoints, consumer))
+        && !is_in(model, distribution, namespace, &labels_for(model, &model.endpoints, consumer))
     {
         return Err(NotJudged::Elsewhere { consumer: consumer.title(), namespace: namespace.to_owned() });
     }
     let absent = |absent: &Consumer| model.absent_consumers.get(absent).cloned().unwrap_or_default();
     consumer
-        .among(&model.absent_consumers)
+        .available(&model.absent_consumers)
         .ok_or_else(|| NotJudged::Absent { consumer: consumer.title(), why: absent(&consumer) })
 }
 
-fn is_in(model: &Model, target: &Target, namespace: &str, labels: &Labels) -> bool {
-    expected_in(model, namespace, labels).values().any(|found| found.name == target.name)
+fn is_in(model: &Model, distribution: &Distribution, namespace: &str, labels: &Labels) -> bool {
+    expected_in(model, namespace, labels).values().any(|found| found.name == distribution.name)
 }
 
 /// The labels that Argo CD's namespace has so that it gets the copies that are for Argo CD.
@@ -187,40 +189,42 @@ fn labels_for(model: &Model, endpoints: &Endpoints, consumer: Consumer) -> Label
         return labels.clone();
     }
     let mut labels = Labels::new();
-    for target in model.targets.iter().filter(|target| Consumer::of(&target.shape()) == Some(consumer)) {
-        let named = target.named_ways().into_iter().filter(|(names, _)| names.contains(namespace));
-        let ways = target.asking_labels().into_iter().chain(named.map(|(_, labels)| labels));
+    for distribution in
+        model.distributions.iter().filter(|distribution| Consumer::of(&distribution.shape()) == Some(consumer))
+    {
+        let named = distribution.named_ways().into_iter().filter(|(names, _)| names.contains(namespace));
+        let ways = distribution.opt_in_labels().into_iter().chain(named.map(|(_, labels)| labels));
         let joined = ways.filter_map(|way| {
             let agrees = way.iter().all(|(key, value)| labels.get(key).is_none_or(|own| own == value));
             agrees.then(|| labels.clone().into_iter().chain(way).collect::<Labels>())
         });
-        if let Some(more) = joined.into_iter().find(|labels| is_in(model, target, namespace, labels)) {
+        if let Some(more) = joined.into_iter().find(|labels| is_in(model, distribution, namespace, labels)) {
             labels = more;
         }
     }
     labels
 }
 
-/// Whether a user name of the source reaches the copies of all these targets: a password is of no use without its user.
+/// True if a user name of the source reaches the copies of all these distributions: a password is of no use without its user.
 pub(super) fn names_travel<'a>(
     model: &Model,
     source: &SourceRef,
-    targets: impl IntoIterator<Item = &'a Target>,
+    distributions: impl IntoIterator<Item = &'a Distribution>,
 ) -> bool {
     let keys = model.sources.get(source).map(|held| &held.keys).into_iter().flatten();
     let roles = source_roles(keys.map(String::as_str));
     let Some(name) = roles.get(&Role::Username) else { return false };
-    targets.into_iter().all(|target| name_travels(target, source, name))
+    distributions.into_iter().all(|distribution| name_travels(distribution, source, name))
 }
 
-fn name_travels(target: &Target, source: &SourceRef, name: &str) -> bool {
-    let Some(keys) = target.written().keys else { return false };
+fn name_travels(distribution: &Distribution, source: &SourceRef, name: &str) -> bool {
+    let Some(keys) = distribution.written().keys else { return false };
     let copied = source_roles(keys.keys().copied());
     let own = copied.get(&Role::Username).and_then(|key| keys.get(key));
     if matches!(own, Some(Written::Literal(_))) {
         return false;
     }
-    let of_source = target.fields.iter().filter(|field| field.source == *source);
+    let of_source = distribution.fields.iter().filter(|field| field.source == *source);
     let read: BTreeSet<&str> = of_source
         .filter(|field| field.property.as_deref().is_none_or(|property| property == name))
         .map(|field| field.secret_key.as_str())
@@ -234,7 +238,7 @@ fn name_travels(target: &Target, source: &SourceRef, name: &str) -> bool {
     })
 }
 
-/// Whether an action of a template reads the value `.key`, or `index . "key"`.
+/// True if an action of a template reads the value `.key`, or `index . "key"`.
 fn reads_field(template: &str, key: &str) -> bool {
     let actions = template.split("{{").skip(1).filter_map(|rest| rest.split("}}").next());
     let (field, indexed) = (format!(".{key}"), format!("index . \"{key}\""));
@@ -251,12 +255,12 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use credence_core::manifest::{Manifest, parse_documents};
-    use credence_model::config::Bundle;
+    use credence_model::config::Config;
     use credence_model::model::testing::reference;
     use rstest::rstest;
 
     use super::*;
-    use crate::p07_credential_types::deal;
+    use crate::p07_credential_types::round_robin;
 
     fn fixtures() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
@@ -270,7 +274,7 @@ mod tests {
     fn world(name: &str) -> Model {
         let files = std::fs::read_dir(fixtures().join("right").join(name)).unwrap();
         let manifests = files.flat_map(|file| read(&file.unwrap().path())).collect();
-        let mut model = Model::derive(&Bundle::from_manifests(manifests).unwrap());
+        let mut model = Model::derive(&Config::from_manifests(manifests).unwrap());
         let consumers = fixtures().join("consumers/worlds").join(format!("{name}.yaml"));
         if consumers.is_file() {
             model.endpoints = Endpoints::from_manifests(&read(&consumers));
@@ -278,12 +282,12 @@ mod tests {
         model
     }
 
-    /// Who is tried with which copy, and where.
+    /// Consumers that are tried with which copy, and where.
     fn dealt(model: &Model) -> BTreeMap<String, String> {
         let all = model.sources.keys().flat_map(|source| consumed(model, source));
         let told = all.map(|choice| {
             let places: Vec<&str> = choice.endpoints.iter().map(|endpoint| endpoint.url.as_str()).collect();
-            (choice.target.name.clone(), format!("{:?} at {}", choice.consumer, places.join(", ")))
+            (choice.distribution.name.clone(), format!("{:?} at {}", choice.consumer, places.join(", ")))
         });
         told.collect()
     }
@@ -301,7 +305,9 @@ mod tests {
             ("harbor-shop", "Kubelet at harbor.example.org/shop/web/shop"),
         ];
         assert_eq!(dealt(&model), owned(&expected));
-        assert!(deal::not_judged(&model).keys().all(|what| what == "pull, sign-in and catalog read by Backstage"));
+        assert!(
+            round_robin::not_judged(&model).keys().all(|what| what == "pull, sign-in and catalog read by Backstage")
+        );
     }
 
     #[test]
@@ -324,7 +330,7 @@ mod tests {
         assert_eq!(labels_of_argo_cd(&model, &model.endpoints), owned(&[label]));
         model.namespaces.insert("gitops".to_owned(), Labels::new());
         assert_eq!(dealt(&model), BTreeMap::new());
-        let reason = &deal::not_judged(&model)["login with copy argo-cd-platform of argo-cd-platform"];
+        let reason = &round_robin::not_judged(&model)["login with copy argo-cd-platform of argo-cd-platform"];
         assert!(reason.starts_with("not applicable: no copy of it is in namespace gitops"), "{reason}");
         assert_eq!(labels_of_argo_cd(&reference(), &Endpoints::default()), Labels::new());
     }
@@ -333,7 +339,7 @@ mod tests {
     fn keys_of_apps_and_of_ssh_are_not_judged_and_each_says_why() {
         let model = world("github-app-and-ssh");
         assert_eq!(dealt(&model), BTreeMap::new());
-        let reasons = deal::not_judged(&model);
+        let reasons = round_robin::not_judged(&model);
         let expected = [
             ("argo-cd-github-app", "a GitHub App"),
             ("kargo-github-app", "a GitHub App"),
@@ -349,10 +355,11 @@ mod tests {
     fn every_source_of_a_case_is_read_by_its_copies() {
         let mut model = world("two-registries-three-logins");
         let source = model.sources.keys().next().unwrap().clone();
-        let target = model.targets.iter_mut().find(|target| target.sources().contains(&source)).unwrap();
-        target.fields.retain(|field| field.property.as_deref() != Some("token"));
-        let target = target.clone();
-        let why = judged(&model, &target, &source).unwrap_err();
+        let distribution =
+            model.distributions.iter_mut().find(|distribution| distribution.sources().contains(&source)).unwrap();
+        distribution.fields.retain(|field| field.property.as_deref() != Some("token"));
+        let distribution = distribution.clone();
+        let why = judged(&model, &distribution, &source).unwrap_err();
         assert_eq!(why, [NotJudged::NotRead { role: Role::Secret, source_ref: source }]);
     }
 
@@ -375,23 +382,26 @@ mod tests {
     fn a_password_is_issued_only_where_the_users_name_travels(#[case] user: &str, #[case] expected: bool) {
         let mut model = world("two-registries-three-logins");
         let source = model.sources.keys().next().unwrap().clone();
-        let target = model.targets.iter_mut().find(|target| target.sources().contains(&source)).unwrap();
+        let distribution =
+            model.distributions.iter_mut().find(|distribution| distribution.sources().contains(&source)).unwrap();
         let config = COMPOSED.replace("USER", user);
-        target.object["spec"]["externalSecretSpec"]["target"]["template"]["data"][".dockerconfigjson"] = config.into();
-        let target = target.clone();
-        assert_eq!(names_travel(&model, &source, [&target]), expected);
+        distribution.object["spec"]["externalSecretSpec"]["target"]["template"]["data"][".dockerconfigjson"] =
+            config.into();
+        let distribution = distribution.clone();
+        assert_eq!(names_travel(&model, &source, [&distribution]), expected);
         model.sources.get_mut(&source).unwrap().keys.remove("username");
-        assert!(!names_travel(&model, &source, [&target]));
+        assert!(!names_travel(&model, &source, [&distribution]));
     }
 
     #[test]
     fn a_literal_user_name_in_a_key_of_its_own_is_not_the_users() {
         let mut model = reference();
-        let target = model.targets.iter_mut().find(|target| target.name == "argocd-git-credentials").unwrap();
-        let source = (*target.sources().first().unwrap()).clone();
-        let before = target.clone();
-        target.object["spec"]["externalSecretSpec"]["target"]["template"]["data"]["username"] = "oauth2".into();
-        let after = target.clone();
+        let distribution =
+            model.distributions.iter_mut().find(|distribution| distribution.name == "argocd-git-credentials").unwrap();
+        let source = (*distribution.sources().first().unwrap()).clone();
+        let before = distribution.clone();
+        distribution.object["spec"]["externalSecretSpec"]["target"]["template"]["data"]["username"] = "oauth2".into();
+        let after = distribution.clone();
         assert!(names_travel(&model, &source, [&before]));
         assert!(!names_travel(&model, &source, [&after]));
     }

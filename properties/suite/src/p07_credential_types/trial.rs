@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use credence_consumers::forge::{Caller, Request};
 use credence_consumers::running::{
-    Answer, Consumers, Expected, Login, LoginResult, Proof, is_denial, proof, refuses_credential,
+    Consumers, Expected, Login, LoginAnswer, LoginResult, Proof, is_denial, proof, refuses_credential,
 };
-use credence_core::consumer::{Consumer, Denial};
+use credence_core::consumer::{Consumer, DeniedLogin};
 use credence_core::credential::Credential;
 use credence_core::endpoints::Endpoint;
 use credence_core::formats::{KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES};
@@ -16,7 +16,7 @@ use credence_core::kargo_lookup::SHARED_NAMESPACE;
 use credence_core::owner::Owner;
 use credence_core::scope::{Scope, Written, WrittenCopy};
 use credence_core::text::chain;
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_report::verdict::{Outcome, violated};
 use credence_watch::wait::WaitError;
 use kube::Client;
@@ -24,9 +24,9 @@ use tokio::time::Instant;
 use tracing::instrument;
 
 use super::Placement;
+use super::denied_login;
 use super::issuer::Issuer;
 use super::judged::Choice;
-use super::trespass;
 use crate::observation::{self, Observation};
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::Lease;
@@ -38,7 +38,7 @@ pub(super) struct Trial<'a> {
     pub(super) consumers: &'a Consumers,
     pub(super) id: CaseId,
     client: Client,
-    target: &'a Target,
+    distribution: &'a Distribution,
     pub(super) consumer: Consumer,
     /// Of its repository, its image, and all else that is its own.
     name: String,
@@ -49,7 +49,7 @@ pub(super) struct Trial<'a> {
     /// The project that the copy is for alone.
     project: Option<String>,
     /// The login that it must be denied.
-    denial: Denial,
+    denial: DeniedLogin,
     proof: Proof,
     dependent: Option<Dependent<'a>>,
     /// A namespace without a copy: what is deployed to, and what must not get in.
@@ -72,24 +72,24 @@ impl<'a> Trial<'a> {
         choice: Choice<'a>,
         placement: &Placement,
     ) -> Trial<'a> {
-        let Choice { target, consumer, endpoints, .. } = choice;
-        let scopes = consumer.format().scopes(&target.written()).unwrap_or_default();
+        let Choice { distribution, consumer, endpoints, .. } = choice;
+        let scopes = consumer.format().scopes(&distribution.written()).unwrap_or_default();
         let project = scopes.iter().find_map(Scope::project).map(str::to_owned);
         let endpoint = (!endpoints.is_empty()).then(|| *placement.place.of(&endpoints));
-        let is_only = endpoint.is_some_and(|endpoint| is_only_one_for(&env.model, target, consumer, endpoint));
-        let denials = denials(target, consumer, project.is_some() && is_only);
+        let is_only = endpoint.is_some_and(|endpoint| is_only_one_for(&env.model, distribution, consumer, endpoint));
+        let denied_logins = denied_logins(distribution, consumer, project.is_some() && is_only);
         let mut trial = Self {
             env,
             consumers,
             id,
             client: env.client_for(id),
-            target,
+            distribution,
             consumer,
             name: consumers.unused_name(id),
             endpoint,
             repository: None,
             project,
-            denial: *placement.trespass.of(&denials),
+            denial: *placement.denied_login.of(&denied_logins),
             // Of those that log in with more than one copy, none is dealt.
             proof: proof(consumer).unwrap_or(Proof::ServerSawUser),
             dependent: None,
@@ -107,8 +107,8 @@ impl<'a> Trial<'a> {
 
     async fn prepare(&mut self, placement: &Placement) -> Result<(), String> {
         let dependent = match self.consumers.endpoints.namespace_of(self.consumer) {
-            Some(namespace) => Ok(Dependent::standing(self.target, namespace)),
-            None => Dependent::lease(self.env, &self.client, self.target, placement.way).await,
+            Some(namespace) => Ok(Dependent::standing(self.distribution, namespace)),
+            None => Dependent::lease(self.env, &self.client, self.distribution, placement.way).await,
         };
         self.dependent = Some(dependent.map_err(|error| chain(&error))?);
         self.other = Some(self.env.namespaces.lease(&self.client).await.map_err(|error| chain(&error))?);
@@ -128,8 +128,8 @@ impl<'a> Trial<'a> {
             self.observation = error.into();
             return;
         }
-        let bound = self.env.propagation_bound(self.target).limit();
-        match dependent.until_faithful(self.env, &(issuer.source(), &issuer.values), bound).await {
+        let bound = self.env.propagation_bound(self.distribution).limit();
+        match dependent.until_matches_source(self.env, &(issuer.source(), &issuer.values), bound).await {
             Ok(()) => self.unfaithful = None,
             Err(WaitError::TimedOut { last, .. } | WaitError::Impossible { why: last, .. }) => {
                 self.unfaithful = Some(last);
@@ -155,18 +155,18 @@ impl<'a> Trial<'a> {
         // Sign-ins can end in the browser, and handshakes are between two others: the forge does not see each of these.
         let sees_all = self.proof == Proof::ServerSawUser;
         match answer {
-            Answer::Admitted if seen => super::count_login(&mut self.observation, self.consumer, how),
-            Answer::Admitted => {
+            LoginAnswer::Admitted if seen => super::count_login(&mut self.observation, self.consumer, how),
+            LoginAnswer::Admitted => {
                 let why =
                     format!("{} worked, but its server did not see the credential's user", self.consumer.operation());
                 self.observation.outcome = Outcome::Unknown(why);
             }
             // Something else failed than the login.
-            Answer::Refused(said) if sees_all && !requests.iter().any(is_denial) => {
+            LoginAnswer::Refused(said) if sees_all && !requests.iter().any(is_denial) => {
                 let why = format!("{} failed ({said}), but its server refused nothing", self.consumer.operation());
                 self.observation.outcome = Outcome::Unknown(why);
             }
-            Answer::Refused(said) | Answer::Withheld(said) => {
+            LoginAnswer::Refused(said) | LoginAnswer::Withheld(said) => {
                 let mut reason =
                     format!("{} with a credential just {how} was refused: {said}", self.consumer.operation());
                 if let Some(unfaithful) = &self.unfaithful {
@@ -183,13 +183,13 @@ impl<'a> Trial<'a> {
         let Some(LoginResult { answer, requests }) = self.attempt(issuer, Expected::Refused).await else { return };
         let operation = self.consumer.operation();
         match answer {
-            Answer::Admitted => {
+            LoginAnswer::Admitted => {
                 self.observation.outcome = violated(format!("{operation} works with a wrong or revoked credential"));
             }
-            Answer::Refused(_) if self.proof == Proof::Handshake || requests.iter().any(refuses_credential) => {
+            LoginAnswer::Refused(_) if self.proof == Proof::Handshake || requests.iter().any(refuses_credential) => {
                 self.observation.count(&format!("{operation}, refused with a wrong or revoked credential"));
             }
-            Answer::Refused(said) | Answer::Withheld(said) => {
+            LoginAnswer::Refused(said) | LoginAnswer::Withheld(said) => {
                 let why = format!("{operation} failed ({said}), but its server did not refuse a credential");
                 self.observation.outcome = Outcome::Unknown(why);
             }
@@ -202,7 +202,7 @@ impl<'a> Trial<'a> {
         if self.is_over() {
             return;
         }
-        match trespass::attempt(self.denial, self, issuer, self.proof).await {
+        match denied_login::attempt(self.denial, self, issuer, self.proof).await {
             Ok(Ok(())) => {
                 self.observation.count(&format!("{}, denied {}", self.consumer.operation(), self.denial));
                 self.must_be_for_nobody_else();
@@ -227,7 +227,7 @@ impl<'a> Trial<'a> {
     /// What the copy, as it is now, is good for; nothing that is known if it cannot be read.
     pub(super) fn scopes(&self) -> Vec<Scope> {
         let (labels, data) = self.env.observer.look(|view| {
-            let copy = view.secret(self.namespace(), &self.target.secret);
+            let copy = view.secret(self.namespace(), &self.distribution.secret);
             copy.map(|secret| (secret.labels.clone(), secret.data.clone())).unwrap_or_default()
         });
         let text = |value: &'_ Credential| value.expose_str().map(str::to_owned);
@@ -238,7 +238,7 @@ impl<'a> Trial<'a> {
         self.consumer.format().scopes(&copy).unwrap_or_default()
     }
 
-    /// What it asks for.
+    /// The URL that it asks for.
     pub(super) fn url(&self) -> Option<String> {
         let repository = self.repository.as_deref().unwrap_or(&self.name);
         self.endpoint.map(|endpoint| url_of(endpoint, &endpoint.owner, repository))
@@ -283,7 +283,7 @@ impl<'a> Trial<'a> {
         Login {
             client: self.client.clone(),
             namespace: self.namespace_of_login().to_owned(),
-            secret: Some(self.target.secret.clone()),
+            secret: Some(self.distribution.secret.clone()),
             data: self.data(),
             destination: self.destination().to_owned(),
             owner: self.endpoint.map(|endpoint| endpoint.owner.clone()),
@@ -312,10 +312,10 @@ impl<'a> Trial<'a> {
         self.dependent.as_ref().map_or("", |dependent| dependent.namespace.as_str())
     }
 
-    /// What the copy holds now.
+    /// Contents of the copy now.
     fn data(&self) -> BTreeMap<String, Credential> {
         self.env.observer.look(|view| {
-            let copy = view.secret(self.namespace(), &self.target.secret);
+            let copy = view.secret(self.namespace(), &self.distribution.secret);
             copy.map(|secret| secret.data.clone()).unwrap_or_default()
         })
     }
@@ -324,7 +324,7 @@ impl<'a> Trial<'a> {
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn end(self) -> Observation {
         let mut observation = self.observation;
-        observation.reach_as(self.target, self.consumer);
+        observation.reach_as(self.distribution, self.consumer);
         if let Some(login) = &self.made
             && let Err(error) = self.consumers.leave(self.consumer, login).await
             && observation.outcome == Outcome::Held
@@ -342,26 +342,26 @@ impl<'a> Trial<'a> {
 }
 
 /// The logins that a copy must be denied.
-fn denials(target: &Target, consumer: Consumer, has_project: bool) -> Vec<Denial> {
-    let mut denials = consumer.meta().denials.to_vec();
-    if target.named_ways().iter().any(|(names, _)| names.iter().any(|name| is_shared(consumer, name))) {
-        denials.retain(|denial| *denial != Denial::FromOtherNamespace);
+fn denied_logins(distribution: &Distribution, consumer: Consumer, has_project: bool) -> Vec<DeniedLogin> {
+    let mut denied_logins = consumer.meta().denied_logins.to_vec();
+    if distribution.named_ways().iter().any(|(names, _)| names.iter().any(|name| is_shared(consumer, name))) {
+        denied_logins.retain(|denial| *denial != DeniedLogin::FromOtherNamespace);
     }
-    denials.extend(has_project.then_some(Denial::InOtherProject));
-    denials
+    denied_logins.extend(has_project.then_some(DeniedLogin::InOtherProject));
+    denied_logins
 }
 
-/// Whether no other copy that its consumer could take in its place is for this endpoint.
-fn is_only_one_for(model: &Model, target: &Target, consumer: Consumer, endpoint: &Endpoint) -> bool {
-    let covers = |other: &Target| {
+/// True if no other copy that its consumer could take in its place is for this endpoint.
+fn is_only_one_for(model: &Model, distribution: &Distribution, consumer: Consumer, endpoint: &Endpoint) -> bool {
+    let covers = |other: &Distribution| {
         let scopes = consumer.format().scopes(&other.written()).unwrap_or_default();
         scopes.iter().any(|scope| scope.covers(&endpoint.url))
     };
-    let others = model.targets.iter().filter(|other| other.name != target.name);
+    let others = model.distributions.iter().filter(|other| other.name != distribution.name);
     !others.filter(|other| Consumer::of(&other.shape()) == Some(consumer)).any(covers)
 }
 
-/// Whether Kargo uses copies in this namespace for all projects.
+/// True if Kargo uses copies in this namespace for all projects.
 fn is_shared(consumer: Consumer, namespace: &str) -> bool {
     let is_kargo = [KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES].contains(&consumer);
     is_kargo && namespace == SHARED_NAMESPACE

@@ -5,16 +5,16 @@ use std::path::Path;
 use credence_cluster::operator;
 use credence_core::labels::Labels;
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target, expected_in};
+use credence_model::model::{Distribution, Model, expected_in};
 use serde_json::{Value, json};
 
-use super::aim::{Aim, Goal, sources_of};
 use super::call::{CORE, Call, EXTERNAL_SECRETS, RBAC, collection};
-use super::canary::{entitled, granted_beyond};
 use super::further::Further;
+use super::objective::{Goal, Objective, sources_of};
 use super::objects::{self, OWN, VALUE};
-use super::route::{Consequence, GrantRoute, Identity, Labelling, Place, Reading, Reference, Route, Trespass};
-use crate::generate::Asker;
+use super::route::{AttackPath, Consequence, GrantRoute, Identity, Labelling, Reading, Reference, Route, SecretOwner};
+use super::tracers::{entitled, granted_beyond};
+use crate::generate::Recipient;
 use crate::testbed::tenant::Rights;
 
 mod pods;
@@ -22,7 +22,7 @@ mod stores;
 mod templates;
 
 /// What the requests of a case are about.
-pub(super) struct Scene<'a> {
+pub(super) struct AttackContext<'a> {
     pub(super) model: &'a Model,
     /// The run that all of it belongs to.
     pub(super) run: &'a str,
@@ -38,11 +38,11 @@ pub(super) struct Scene<'a> {
     pub(super) neighbour: &'a str,
     /// The tenant's ServiceAccount.
     pub(super) account: &'a str,
-    /// What the tenant may do.
+    /// Rights of the tenant.
     pub(super) rights: Rights,
-    /// What it may do in the whole cluster.
+    /// Its rights in the whole cluster.
     pub(super) further: Further,
-    /// Whether the tenant may use External Secrets Operator at all.
+    /// True if the tenant may use External Secrets Operator at all.
     pub(super) writes: bool,
     /// The API server.
     pub(super) server: &'a str,
@@ -52,8 +52,8 @@ pub(super) struct Scene<'a> {
     pub(super) receiver: String,
 }
 
-impl<'a> Scene<'a> {
-    /// A scene that is nowhere, for the model.
+impl<'a> AttackContext<'a> {
+    /// A context of no case, for what only depends on the model.
     fn example(model: &'a Model, rights: Rights, labels: &'a Labels) -> Self {
         Self {
             model,
@@ -74,7 +74,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-impl Scene<'_> {
+impl AttackContext<'_> {
     /// The tenant's own Secret; the neighbour has one of the same name.
     pub(super) fn private(&self) -> String {
         format!("{}-private", self.tag)
@@ -129,19 +129,19 @@ impl Scene<'_> {
 pub(super) struct Attempt {
     /// What the platform has, which the attempt is about.
     pub(super) platform: Vec<Call>,
-    /// What the tenant may do and does first.
+    /// Requests that the tenant may make and makes first.
     pub(super) prepare: Vec<Call>,
     /// The attempt itself.
     pub(super) call: Call,
     /// The same kind of request for what is the tenant's own: it must be allowed.
     pub(super) harmless: Option<Call>,
-    /// Whether somebody with more rights would be let through with the very same request.
+    /// True if somebody with more rights would be let through with the very same request.
     pub(super) exact: bool,
     /// A store that the operator has to look at, by its path, before what follows.
     pub(super) store: Option<String>,
     /// What uses the result, if there is one.
     pub(super) then: Option<Call>,
-    /// What would show that it worked.
+    /// Evidence that would show that it worked.
     pub(super) consequence: Consequence,
     /// Where that would be seen.
     pub(super) seen: Seen,
@@ -156,7 +156,7 @@ pub(super) struct Seen {
     pub(super) secrets: Vec<String>,
     /// What the operator looks at, by its path.
     pub(super) object: Option<String>,
-    /// Whether the operator had something else to look at there before.
+    /// True if the operator had something else to look at there before.
     pub(super) changed: bool,
     /// A user that would have rights.
     pub(super) user: Option<String>,
@@ -166,7 +166,13 @@ pub(super) struct Seen {
 
 impl Attempt {
     /// An attempt by `route`, whose consequence is in the answer or in the cluster as such.
-    fn of_route(scene: &Scene<'_>, route: Route, goal: &Goal<'_>, call: Call, harmless: Option<Call>) -> Self {
+    fn of_route(
+        context: &AttackContext<'_>,
+        route: Route,
+        goal: &Goal<'_>,
+        call: Call,
+        harmless: Option<Call>,
+    ) -> Self {
         let source = Some((goal.source.clone(), goal.key.to_owned()));
         Self {
             platform: Vec::new(),
@@ -177,14 +183,14 @@ impl Attempt {
             store: None,
             then: None,
             consequence: route.consequence(),
-            seen: Seen { namespace: scene.mine.to_owned(), source, ..Seen::default() },
+            seen: Seen { namespace: context.mine.to_owned(), source, ..Seen::default() },
         }
     }
 
     /// The same attempt, whose consequence is in the Secret of this ExternalSecret of the tenant's namespace.
-    fn read_by(mut self, scene: &Scene<'_>, external_secret: &str) -> Self {
+    fn read_by(mut self, context: &AttackContext<'_>, external_secret: &str) -> Self {
         self.seen.secrets = vec![external_secret.to_owned()];
-        self.seen.object = Some(format!("{}/{external_secret}", scene.external_secrets()));
+        self.seen.object = Some(format!("{}/{external_secret}", context.external_secrets()));
         self
     }
 
@@ -193,10 +199,10 @@ impl Attempt {
     pub(super) fn afterwards(mut self) -> Self {
         if self.seen.object.is_some()
             && let Some(harmless) = &self.harmless
-            && let (Some(call), Some(twin)) = (self.call.afterwards(), harmless.afterwards())
+            && let (Some(call), Some(control)) = (self.call.afterwards(), harmless.afterwards())
         {
             self.prepare.push(harmless.clone().for_real());
-            (self.call, self.harmless) = (call, Some(twin.dry_run()));
+            (self.call, self.harmless) = (call, Some(control.dry_run()));
             // What uses it is new.
             self.seen.changed = self.then.is_none();
         }
@@ -205,52 +211,52 @@ impl Attempt {
 
     /// The attempt by `route`, under `name`, after what the tenant is not entitled to, where there is such a thing. `None` if
     /// there is nothing to try it on.
-    pub(super) fn of(scene: &Scene<'_>, route: Route, aim: &Aim, name: &str) -> Option<Self> {
-        let goal = aim.beyond(scene.model, &entitled(scene.model, scene.mine, scene.labels))?;
+    pub(super) fn of(context: &AttackContext<'_>, route: Route, objective: &Objective, name: &str) -> Option<Self> {
+        let goal = objective.beyond(context.model, &entitled(context.model, context.mine, context.labels))?;
         match route {
-            Route::Read(place, how) => Some(read(scene, route, (place, how), &goal)),
-            Route::CentralStore(how) => Some(central_store(scene, route, how, &goal, name)),
-            Route::OwnStore(how) => stores::own(scene, how, &goal, name),
-            Route::Platform(kind) => stores::platform(scene, kind, &goal, name),
-            Route::Template(trick, disguise) => Some(templates::template(scene, trick, disguise, &goal, name)),
-            Route::Webhook(caller) => Some(templates::webhook(scene, caller, &goal, name)),
-            Route::Label(how) => label(scene, how, aim, &goal, name),
-            Route::Impersonate(whom) => impersonate(scene, whom, &goal),
-            Route::Token(whom) => token(scene, whom, &goal),
-            Route::Pod(how) => Some(pods::pod(scene, how, &goal, name)),
-            Route::Grant(how) => Some(grant(scene, how, &goal, name)),
+            Route::Read(place, how) => Some(read(context, route, (place, how), &goal)),
+            Route::CentralStore(how) => Some(central_store(context, route, how, &goal, name)),
+            Route::OwnStore(how) => stores::own(context, how, &goal, name),
+            Route::Platform(kind) => stores::platform(context, kind, &goal, name),
+            Route::Template(trick, disguise) => Some(templates::template(context, trick, disguise, &goal, name)),
+            Route::Webhook(caller) => Some(templates::webhook(context, caller, &goal, name)),
+            Route::Label(how) => label(context, how, objective, &goal, name),
+            Route::Impersonate(whom) => impersonate(context, whom, &goal),
+            Route::Token(whom) => token(context, whom, &goal),
+            Route::Pod(how) => Some(pods::pod(context, how, &goal, name)),
+            Route::Grant(how) => Some(grant(context, how, &goal, name)),
             // They are no requests of a tenant.
             Route::Conditions | Route::StoreAccount => None,
         }
     }
 }
 
-/// Whether there is anything to try a trespass on, for a tenant with these rights and these labels of its namespace and of the
-/// neighbour's.
+/// True if there is anything to try an attack path on, for a tenant with these rights and these labels of its namespace
+/// and of the neighbour's.
 pub(super) fn has_subject(
     model: &Model,
     rights: Rights,
-    (labels, neighbour): (&Labels, &Asker),
-    trespass: &Trespass,
+    (labels, neighbour): (&Labels, &Recipient),
+    attack_path: &AttackPath,
 ) -> bool {
-    let Trespass { aim, route, .. } = trespass;
+    let AttackPath { objective, route, .. } = attack_path;
     match route {
         Route::Conditions => {
             let own = entitled(model, "tenant", labels);
             !granted_beyond(model, (neighbour.name_or("neighbour"), neighbour.labels()), &own).is_empty()
         }
-        Route::StoreAccount => aim.at(model).is_some_and(|goal| {
+        Route::StoreAccount => objective.at(model).is_some_and(|goal| {
             account(Identity::StoreAccount, &goal).is_some() && !sources_of(model, &goal.store.name).is_empty()
         }),
-        _ => Attempt::of(&Scene::example(model, rights, labels), *route, aim, "example").is_some(),
+        _ => Attempt::of(&AttackContext::example(model, rights, labels), *route, objective, "example").is_some(),
     }
 }
 
-fn read(scene: &Scene<'_>, route: Route, (place, how): (Place, Reading), goal: &Goal<'_>) -> Attempt {
+fn read(context: &AttackContext<'_>, route: Route, (place, how): (SecretOwner, Reading), goal: &Goal<'_>) -> Attempt {
     let secrets = |namespace: &str| collection(CORE, Some(namespace), "secrets");
     let (namespace, name) = match place {
-        Place::Source => (goal.source.namespace.as_str(), goal.source.name.clone()),
-        Place::Neighbour => (scene.neighbour, scene.private()),
+        SecretOwner::Source => (goal.source.namespace.as_str(), goal.source.name.clone()),
+        SecretOwner::Neighbour => (context.neighbour, context.private()),
     };
     let by = |namespace: &str, name: &str| match how {
         Reading::Get => Call::get(format!("{}/{name}", secrets(namespace))),
@@ -259,15 +265,15 @@ fn read(scene: &Scene<'_>, route: Route, (place, how): (Place, Reading), goal: &
         Reading::ListEverywhere => Call::get(collection(CORE, None, "secrets")),
     };
     let own = match how {
-        Reading::ListEverywhere => Call::get(secrets(scene.mine)),
-        _ => by(scene.mine, &scene.private()),
+        Reading::ListEverywhere => Call::get(secrets(context.mine)),
+        _ => by(context.mine, &context.private()),
     };
-    Attempt::of_route(scene, route, goal, by(namespace, &name), Some(own))
+    Attempt::of_route(context, route, goal, by(namespace, &name), Some(own))
 }
 
-fn central_store(scene: &Scene<'_>, route: Route, how: Reference, goal: &Goal<'_>, name: &str) -> Attempt {
-    let (source, key, own) = (goal.source.name.as_str(), goal.key, scene.own_store());
-    let private = scene.private();
+fn central_store(context: &AttackContext<'_>, route: Route, how: Reference, goal: &Goal<'_>, name: &str) -> Attempt {
+    let (source, key, own) = (goal.source.name.as_str(), goal.key, context.own_store());
+    let private = context.private();
     // The same specification, once for a central store and once for the tenant's own.
     let spec = |kind: &str, store: &str, source: &str, key: &str| {
         let by = json!({ "storeRef": objects::store_ref(kind, store) });
@@ -288,42 +294,48 @@ fn central_store(scene: &Scene<'_>, route: Route, how: Reference, goal: &Goal<'_
     let harmless = spec(OWN, &own, &private, VALUE);
     let write = |spec: Value| match how {
         Reference::Apply => {
-            let path = format!("{}/{name}", scene.external_secrets());
+            let path = format!("{}/{name}", context.external_secrets());
             Call::apply(path, objects::external_secret(name, spec))
         }
-        _ => scene.create_external_secret(name, spec),
+        _ => context.create_external_secret(name, spec),
     };
-    let harmless = scene.writes.then(|| write(harmless).dry_run());
-    Attempt::of_route(scene, route, goal, write(stolen), harmless).read_by(scene, name)
+    let harmless = context.writes.then(|| write(harmless).dry_run());
+    Attempt::of_route(context, route, goal, write(stolen), harmless).read_by(context, name)
 }
 
-/// Labels that would make the namespace ask for something: those of a target of which it has none yet. A label that
+/// Labels that would make the namespace ask for something: those of a distribution of which it has none yet. A label that
 /// the platform has given in part is its authorisation already, whoever adds the rest.
-fn label(scene: &Scene<'_>, how: Labelling, aim: &Aim, goal: &Goal<'_>, name: &str) -> Option<Attempt> {
+fn label(
+    context: &AttackContext<'_>,
+    how: Labelling,
+    objective: &Objective,
+    goal: &Goal<'_>,
+    name: &str,
+) -> Option<Attempt> {
     let nothing = Labels::new();
     let (namespace, labels) = match how {
         Labelling::Create => (name, &nothing),
-        _ => (scene.mine, scene.labels),
+        _ => (context.mine, context.labels),
     };
     let has = |(key, value): (&String, &String)| labels.get(key) == Some(value);
-    let ways = scene.model.targets.iter().flat_map(Target::asking_labels);
+    let ways = context.model.distributions.iter().flat_map(Distribution::opt_in_labels);
     let ways: Vec<Labels> = ways.filter(|way| !way.iter().any(has)).collect();
-    let way = aim.any_of(&ways)?;
+    let way = objective.any_of(&ways)?;
     let mut labelled = labels.clone();
     labelled.extend(way.clone());
-    let before = expected_in(scene.model, namespace, labels);
-    let after = expected_in(scene.model, namespace, &labelled);
+    let before = expected_in(context.model, namespace, labels);
+    let after = expected_in(context.model, namespace, &labelled);
     let due = after.into_iter().filter(|(copy, _)| !before.contains_key(copy));
     let (secrets, by): (Vec<String>, Vec<&str>) =
-        due.map(|(copy, target)| (copy, target.external_secret.as_str())).unzip();
+        due.map(|(copy, distribution)| (copy, distribution.external_secret.as_str())).unzip();
     let made_by =
         by.first().map(|by| format!("{}/{by}", collection(EXTERNAL_SECRETS, Some(namespace), "externalsecrets")));
 
     let namespaces = collection(CORE, None, "namespaces");
-    let itself = format!("{namespaces}/{}", scene.mine);
+    let itself = format!("{namespaces}/{}", context.mine);
     let patch = |labels: &Labels| json!({ "metadata": { "labels": labels } });
     let whole = |labels: &Labels| {
-        let mut namespace = scene.namespace.clone();
+        let mut namespace = context.namespace.clone();
         for (key, value) in labels {
             namespace["metadata"]["labels"][key] = json!(value);
         }
@@ -337,9 +349,9 @@ fn label(scene: &Scene<'_>, how: Labelling, aim: &Aim, goal: &Goal<'_>, name: &s
         Labelling::Create => Call::create(&namespaces, objects::object("v1", "Namespace", name, patch(labels))),
     };
     let harmless = Labels::from([("credence.dev/harmless".to_owned(), "true".to_owned())]);
-    let may = scene.further == Further::Namespaces || (scene.rights == Rights::Owner && how != Labelling::Create);
+    let may = context.further == Further::Namespaces || (context.rights == Rights::Owner && how != Labelling::Create);
     let harmless = may.then(|| write(&harmless).dry_run());
-    let mut attempt = Attempt::of_route(scene, Route::Label(how), goal, write(way), harmless);
+    let mut attempt = Attempt::of_route(context, Route::Label(how), goal, write(way), harmless);
     (attempt.seen.namespace, attempt.seen.secrets, attempt.seen.object) = (namespace.to_owned(), secrets, made_by);
     Some(attempt)
 }
@@ -356,34 +368,34 @@ fn account<'a>(whom: Identity, goal: &Goal<'a>) -> Option<(&'a str, &'a str)> {
     }
 }
 
-fn impersonate(scene: &Scene<'_>, whom: Identity, goal: &Goal<'_>) -> Option<Attempt> {
+fn impersonate(context: &AttackContext<'_>, whom: Identity, goal: &Goal<'_>) -> Option<Attempt> {
     let secret = |namespace: &str, name: &str| Call::get(format!("{CORE}/namespaces/{namespace}/secrets/{name}"));
     let user = |namespace: &str, name: &str| format!("system:serviceaccount:{namespace}:{name}");
-    let own = user(scene.mine, scene.account);
+    let own = user(context.mine, context.account);
     let source = secret(&goal.source.namespace, &goal.source.name);
     let call = match whom {
         Identity::Masters => source.acting_as(&own, vec!["system:masters"]),
         _ => account(whom, goal).map(|(namespace, name)| source.acting_as(user(namespace, name), Vec::new()))?,
     };
-    let harmless = secret(scene.mine, &scene.private()).acting_as(&own, Vec::new());
+    let harmless = secret(context.mine, &context.private()).acting_as(&own, Vec::new());
     // An account that does not read this source is refused as itself, by whomever it is acted for.
     let exact = whom != Identity::StoreAccount;
-    Some(Attempt { exact, ..Attempt::of_route(scene, Route::Impersonate(whom), goal, call, Some(harmless)) })
+    Some(Attempt { exact, ..Attempt::of_route(context, Route::Impersonate(whom), goal, call, Some(harmless)) })
 }
 
-fn token(scene: &Scene<'_>, whom: Identity, goal: &Goal<'_>) -> Option<Attempt> {
+fn token(context: &AttackContext<'_>, whom: Identity, goal: &Goal<'_>) -> Option<Attempt> {
     let (namespace, name) = account(whom, goal)?;
     let request = |namespace: &str, name: &str| {
         let path = collection(CORE, Some(namespace), &format!("serviceaccounts/{name}/token"));
         let body = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
         Call::create(path, body)
     };
-    let own = Some(request(scene.mine, scene.account));
-    Some(Attempt::of_route(scene, Route::Token(whom), goal, request(namespace, name), own))
+    let own = Some(request(context.mine, context.account));
+    Some(Attempt::of_route(context, Route::Token(whom), goal, request(namespace, name), own))
 }
 
 /// Rights for a user that nobody has ever heard of, so that it is seen that they come from here.
-fn grant(scene: &Scene<'_>, how: GrantRoute, goal: &Goal<'_>, name: &str) -> Attempt {
+fn grant(context: &AttackContext<'_>, how: GrantRoute, goal: &Goal<'_>, name: &str) -> Attempt {
     let bindings = |namespace: &str| collection(RBAC, Some(namespace), "rolebindings");
     let binding = |user: &str| objects::binding("RoleBinding", name, user);
     let beside = bindings(&goal.source.namespace);
@@ -399,9 +411,9 @@ fn grant(scene: &Scene<'_>, how: GrantRoute, goal: &Goal<'_>, name: &str) -> Att
             (Vec::new(), Call::create(collection(RBAC, None, "clusterrolebindings"), object))
         }
     };
-    let may = scene.rights != Rights::Edit;
-    let harmless = may.then(|| Call::create(bindings(scene.mine), binding(name)).dry_run());
-    let mut attempt = Attempt { platform, ..Attempt::of_route(scene, Route::Grant(how), goal, call, harmless) };
+    let may = context.rights != Rights::Edit;
+    let harmless = may.then(|| Call::create(bindings(context.mine), binding(name)).dry_run());
+    let mut attempt = Attempt { platform, ..Attempt::of_route(context, Route::Grant(how), goal, call, harmless) };
     attempt.seen.user = Some(name.to_owned());
     attempt
 }

@@ -12,7 +12,7 @@ use kube::core::Status;
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::testbed::denial::Refusal;
+use crate::testbed::denial;
 
 /// The core API.
 pub(super) const CORE: &str = "/api/v1";
@@ -137,10 +137,10 @@ impl Call {
     /// # Errors
     /// When there is no answer at all.
     pub(super) async fn send(&self, client: &Client) -> Result<Reply, kube::Error> {
-        let mut target = self.path.clone();
+        let mut distribution = self.path.clone();
         for (place, parameter) in self.query.iter().enumerate() {
-            target.push(if place == 0 { '?' } else { '&' });
-            target.push_str(parameter);
+            distribution.push(if place == 0 { '?' } else { '&' });
+            distribution.push_str(parameter);
         }
         let kind = match (&self.method, &self.body) {
             (&Method::PATCH, _) if self.query.contains(&APPLY) => "application/apply-patch+yaml",
@@ -148,7 +148,7 @@ impl Call {
             (&Method::PATCH, _) => "application/merge-patch+json",
             _ => "application/json",
         };
-        let mut request = http::Request::builder().method(&self.method).uri(target).header(CONTENT_TYPE, kind);
+        let mut request = http::Request::builder().method(&self.method).uri(distribution).header(CONTENT_TYPE, kind);
         if let Some((user, groups)) = &self.impersonate {
             request = request.header("Impersonate-User", user);
             for group in groups {
@@ -160,19 +160,19 @@ impl Call {
         let response = client.send(request).await?;
         let code = response.status().as_u16();
         let body = response.into_body().collect_bytes().await?.to_vec();
-        Ok(Reply { answer: Answer::read(code, &body), body })
+        Ok(Reply { answer: RequestAnswer::read(code, &body), body })
     }
 }
 
 /// An answer, and all of its bytes.
 pub(super) struct Reply {
-    pub(super) answer: Answer,
+    pub(super) answer: RequestAnswer,
     pub(super) body: Vec<u8>,
 }
 
 /// What an answer says about access.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum RequestAnswer {
     /// The request was carried out.
     Admitted,
     /// Somebody whose office it is refused it.
@@ -181,7 +181,7 @@ pub(super) enum Answer {
     Failed(String),
 }
 
-/// Who refused a request.
+/// The one who refused a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Denial {
     /// The authoriser: nobody gave the right to this user.
@@ -212,11 +212,11 @@ impl fmt::Display for Denial {
     }
 }
 
-/// How the API server words a denial by a webhook (apiserver `pkg/admission/plugin/webhook/errors/statuserror.go`).
+/// Words of the API server for a denial by a webhook (apiserver `pkg/admission/plugin/webhook/errors/statuserror.go`).
 static WEBHOOK: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"admission webhook "([^"]+)" denied the request"#).expect("a literal pattern"));
 
-impl Answer {
+impl RequestAnswer {
     /// That there is an object of this name already.
     pub(super) fn exists() -> Self {
         Self::Failed("409 AlreadyExists".to_owned())
@@ -234,11 +234,11 @@ impl Answer {
         let fields = status.details.iter().flat_map(|details| &details.causes).map(|cause| cause.field.as_str());
         let failed = format!("{code} {} {}", status.reason, fields.collect::<Vec<_>>().join(", "));
         let webhook = WEBHOOK.captures(&status.message).map(|found| found[1].to_owned());
-        match (Refusal::of(&kube::Error::Api(status.boxed())), webhook) {
-            (Refusal::Policy { policy }, _) => Self::Denied(Denial::Policy(policy)),
-            (Refusal::NoRight, _) => Self::Denied(Denial::Rbac),
-            (Refusal::Other(_), Some(webhook)) => Self::Denied(Denial::Webhook(webhook)),
-            (Refusal::Other(_), None) => Self::Failed(failed.trim_end().to_owned()),
+        match (denial::Denial::of(&kube::Error::Api(status.boxed())), webhook) {
+            (denial::Denial::Policy { policy }, _) => Self::Denied(Denial::Policy(policy)),
+            (denial::Denial::NoRight, _) => Self::Denied(Denial::Rbac),
+            (denial::Denial::Other(_), Some(webhook)) => Self::Denied(Denial::Webhook(webhook)),
+            (denial::Denial::Other(_), None) => Self::Failed(failed.trim_end().to_owned()),
         }
     }
 }
@@ -257,49 +257,49 @@ mod tests {
     #[case::authoriser(
         403,
         r#"secrets "a" is forbidden: User "system:serviceaccount:b:c" cannot get resource "secrets" in API group "" in the namespace "d""#,
-        Answer::Denied(Denial::Rbac)
+        RequestAnswer::Denied(Denial::Rbac)
     )]
     #[case::constrained_impersonation(
         403,
         r#"secrets "a" is forbidden: User "b" cannot impersonate-on:serviceaccount:get resource "secrets" in API group """#,
-        Answer::Denied(Denial::Rbac)
+        RequestAnswer::Denied(Denial::Rbac)
     )]
     #[case::policy(
         403,
         "externalsecrets.external-secrets.io \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: central store: no",
-        Answer::Denied(Denial::Policy("p".into()))
+        RequestAnswer::Denied(Denial::Policy("p".into()))
     )]
     #[case::policy_without_a_reason_of_its_own(
         422,
         "pods \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: failed expression: false",
-        Answer::Denied(Denial::Policy("p".into()))
+        RequestAnswer::Denied(Denial::Policy("p".into()))
     )]
     #[case::webhook(
         400,
         r#"admission webhook "validate.kyverno.svc-fail" denied the request: no"#,
-        Answer::Denied(Denial::Webhook("validate.kyverno.svc-fail".into()))
+        RequestAnswer::Denied(Denial::Webhook("validate.kyverno.svc-fail".into()))
     )]
     #[case::policy_that_fails(
         422,
         "a is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: expression 'x' resulted in error: no such key: y",
-        Answer::Failed("422 Forbidden".into())
+        RequestAnswer::Failed("422 Forbidden".into())
     )]
     #[case::limit_of_the_namespace(
         403,
         r#"pods "a" is forbidden: error looking up service account b/c: serviceaccount "c" not found"#,
-        Answer::Failed("403 Forbidden".into())
+        RequestAnswer::Failed("403 Forbidden".into())
     )]
-    #[case::carried_out(201, "", Answer::Admitted)]
-    fn only_those_whose_office_it_is_deny(#[case] code: u16, #[case] message: &str, #[case] expected: Answer) {
-        assert_eq!(Answer::read(code, &status(message)), expected);
+    #[case::carried_out(201, "", RequestAnswer::Admitted)]
+    fn only_those_whose_office_it_is_deny(#[case] code: u16, #[case] message: &str, #[case] expected: RequestAnswer) {
+        assert_eq!(RequestAnswer::read(code, &status(message)), expected);
     }
 
     #[test]
     fn a_failure_names_the_fields_and_never_quotes() {
         let body = json!({ "code": 422, "reason": "Invalid", "message": "Invalid value: \"hunter2\"",
             "details": { "causes": [{ "field": "metadata.name", "message": "hunter2" }] } });
-        let answer = Answer::read(422, body.to_string().as_bytes());
-        assert_eq!(answer, Answer::Failed("422 Invalid metadata.name".into()));
+        let answer = RequestAnswer::read(422, body.to_string().as_bytes());
+        assert_eq!(answer, RequestAnswer::Failed("422 Invalid metadata.name".into()));
     }
 
     #[test]

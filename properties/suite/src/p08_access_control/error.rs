@@ -4,7 +4,7 @@ use credence_cluster::cluster::ClusterError;
 use credence_core::leak_scan::{LeakScanError, Unsearchable};
 use credence_watch::wait::WaitError;
 
-use super::call::Answer;
+use super::call::RequestAnswer;
 use super::reach::ReachError;
 use crate::testbed::namespaces::NamespaceError;
 use crate::testbed::sources::SourceError;
@@ -25,7 +25,7 @@ pub(super) enum AccessError {
     /// There was no answer, or not the one that is needed.
     #[error("failed to {act}")]
     Request {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// The cause.
         #[source]
@@ -34,10 +34,10 @@ pub(super) enum AccessError {
     /// Something that the case needs was refused.
     #[error("failed to {act}: {answer:?}")]
     Refused {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// The answer.
-        answer: Answer,
+        answer: RequestAnswer,
     },
     /// Something that the case needs did not happen.
     #[error("failed to prepare the case")]

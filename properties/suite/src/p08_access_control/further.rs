@@ -1,4 +1,4 @@
-//! What some tenants may do in the whole cluster, beside what they may do in their own namespace.
+//! Rights of some tenants in the whole cluster, beside what they may do in their own namespace.
 //!
 //! Only what a policy of the configuration can still keep from being of use: who is given all Secrets, pods or tokens of a
 //! cluster needs no further route, and the review of all bindings finds those who are.
@@ -11,17 +11,17 @@ use credence_watch::wait::{self, Progress};
 use kube::Client;
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, RBAC, collection};
+use super::call::{Call, RBAC, RequestAnswer, collection};
 use super::error::{AccessError, request};
 use super::objects;
 use super::review::{Power, may};
 
-/// How long the API server may take to know the rights.
+/// Time that the API server may take to know the rights.
 const KNOWN: Duration = Duration::from_secs(30);
-/// How often is asked.
-const EVERY: Duration = Duration::from_millis(30);
+/// Time between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
-/// What a tenant may do in the whole cluster.
+/// Rights of a tenant in the whole cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Further {
     /// Nothing.
@@ -88,13 +88,13 @@ impl Further {
         for (resource, object) in [("clusterroles", role), ("clusterrolebindings", binding)] {
             let call = Call::create(collection(RBAC, None, resource), object).labelled(RUN_LABEL, run);
             let answer = call.send(admin).await.map_err(request(act))?.answer;
-            if answer != Answer::Admitted {
+            if answer != RequestAnswer::Admitted {
                 return Err(AccessError::Refused { act, answer });
             }
             created.extend(call.created());
         }
         let user = super::review::Subject::account(namespace, account);
-        wait::poll("a tenant may use its rights in the cluster", KNOWN, EVERY, || async {
+        wait::poll("a tenant may use its rights in the cluster", KNOWN, POLL_INTERVAL, || async {
             match may(admin, &user, &telling, None).await {
                 Ok(true) => Progress::Done(()),
                 Ok(false) => Progress::NotYet("it may not".to_owned()),

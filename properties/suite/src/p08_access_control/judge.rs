@@ -8,16 +8,16 @@ use credence_report::route::RouteEnd;
 use credence_watch::wait::{self, Progress};
 use serde_json::Value;
 
-use super::call::{Answer, CORE, Call, collection};
-use super::canary::{OWN_VALUE, foreign};
+use super::call::{CORE, Call, RequestAnswer, collection};
 use super::error::{AccessError, request};
 use super::pending::Pending;
 use super::reason::Reason;
 use super::route::Consequence;
+use super::tracers::{OWN_VALUE, foreign};
 use super::trial::Trial;
 
-/// How often is asked what cannot be watched.
-const EVERY: Duration = Duration::from_millis(60);
+/// Time between two polls of what cannot be watched.
+const POLL_INTERVAL: Duration = Duration::from_millis(60);
 
 /// What the operator made of it.
 enum Verdict {
@@ -35,7 +35,7 @@ impl Trial<'_> {
             let what = format!("the operator decides about \"{}\"", one.title);
             let verdict = {
                 let this = &*self;
-                wait::poll(&what, this.env.provisioning_bound(), EVERY, || async {
+                wait::poll(&what, this.env.provisioning_bound(), POLL_INTERVAL, || async {
                     match this.probe(one).await {
                         Ok(progress) => progress,
                         Err(error) => Progress::NotYet(error.to_string()),
@@ -171,7 +171,7 @@ impl Trial<'_> {
     async fn read(&self, path: &str) -> Result<Value, AccessError> {
         let reply = Call::get(path).send(&self.admin).await.map_err(request("look at what came of an attempt"))?;
         Ok(match reply.answer {
-            Answer::Admitted => serde_json::from_slice(&reply.body).unwrap_or_default(),
+            RequestAnswer::Admitted => serde_json::from_slice(&reply.body).unwrap_or_default(),
             _ => Value::Null,
         })
     }
@@ -213,14 +213,14 @@ fn ready(object: &Value) -> Option<String> {
     ready["status"].as_str().map(str::to_owned)
 }
 
-/// Whether the operator has synchronised what an ExternalSecret says now: `GENERATION-HASH`.
+/// True if the operator has synchronised what an ExternalSecret says now: `GENERATION-HASH`.
 fn is_of_now(object: &Value) -> bool {
     let generation = object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default();
     let synced = object.pointer("/status/syncedResourceVersion").and_then(Value::as_str).unwrap_or_default();
     synced.strip_prefix(&generation.to_string()).is_some_and(|rest| rest.starts_with('-'))
 }
 
-/// Whether a value of a Secret, in base64, is an address of this machine.
+/// True if a value of a Secret, in base64, is an address of this machine.
 fn is_loopback(value: &str) -> bool {
     // 127.0.0.1 and ::1.
     ["MTI3LjAuMC4x", "Ojox"].contains(&value)

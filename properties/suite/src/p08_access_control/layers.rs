@@ -9,30 +9,31 @@ use credence_watch::wait::{self, Progress};
 use kube::Client;
 use serde_json::{Value, json};
 
-use super::aim::{Aim, sources_of};
+use super::attack_case::decoy;
 use super::attempt::Seen;
-use super::call::{Answer, CORE, Call, Denial, EXTERNAL_SECRETS, collection};
-use super::canary::{entitled, granted_beyond};
+use super::call::{CORE, Call, Denial, EXTERNAL_SECRETS, RequestAnswer, collection};
 use super::error::{AccessError, request};
+use super::objective::{Objective, sources_of};
 use super::objects::{self, VALUE};
 use super::pending::Pending;
 use super::reach;
 use super::route::Route;
 use super::rules::{Right, rights};
-use super::stage::decoy;
+use super::tracers::{entitled, granted_beyond};
 use super::trial::Trial;
 
 impl Trial<'_> {
     /// An ExternalSecret that the operator itself writes passes every policy: in the tenant's namespace it must come to
     /// nothing, while the very same is served in the neighbour's, which is authorised for this source and key of this store.
-    pub(super) async fn conditions(&mut self, aim: &Aim, name: &str) -> Result<(), AccessError> {
+    pub(super) async fn conditions(&mut self, objective: &Objective, name: &str) -> Result<(), AccessError> {
         let route = Route::Conditions;
-        let (mine, neighbour) = (self.scene.mine, self.scene.neighbour);
-        let own = entitled(self.scene.model, mine, self.scene.labels);
-        let goals: Vec<_> = granted_beyond(self.scene.model, (neighbour, &self.neighbour), &own).into_iter().collect();
-        let goal = aim.any_of(&goals);
+        let (mine, neighbour) = (self.context.mine, self.context.neighbour);
+        let own = entitled(self.context.model, mine, self.context.labels);
+        let goals: Vec<_> =
+            granted_beyond(self.context.model, (neighbour, &self.neighbour), &own).into_iter().collect();
+        let goal = objective.any_of(&goals);
         let goal = goal.and_then(|(store, source, key)| {
-            let store = self.scene.model.stores.get(store)?;
+            let store = self.context.model.stores.get(store)?;
             Some((store, source, key, self.sources.values(source)?.get(key)?))
         });
         let Some((store, source, key, value)) = goal else {
@@ -41,13 +42,13 @@ impl Trial<'_> {
         };
         let reads = objects::reading(store.kind(), store.object_name(), &source.name, key);
         let operator = self.operator().await?;
-        let twin = format!("{name}-twin");
-        self.write_as(&operator, neighbour, &twin, reads.clone()).await?;
+        let control = format!("{name}-control");
+        self.write_as(&operator, neighbour, &control, reads.clone()).await?;
         let served = wait::until(
             &self.env.observer,
             "the operator's ExternalSecret in the authorised namespace served",
             self.env.provisioning_bound(),
-            |view| match view.secret(neighbour, &twin).and_then(|secret| secret.data.get(VALUE)) {
+            |view| match view.secret(neighbour, &control).and_then(|secret| secret.data.get(VALUE)) {
                 Some(found) if found == value => Progress::Done(()),
                 Some(_) => Progress::Never("it has another value".to_owned()),
                 None => Progress::NotYet("it does not exist".to_owned()),
@@ -83,7 +84,7 @@ impl Trial<'_> {
         let path = collection(EXTERNAL_SECRETS, Some(namespace), "externalsecrets");
         let call = Call::create(path, objects::external_secret(name, spec));
         let answer = call.send(operator).await.map_err(request(act))?.answer;
-        if answer != Answer::Admitted {
+        if answer != RequestAnswer::Admitted {
             return Err(AccessError::Refused { act, answer });
         }
         self.created.extend(call.created());
@@ -91,15 +92,15 @@ impl Trial<'_> {
     }
 
     /// The account of a store may get the sources that are read through it, and nothing else.
-    pub(super) async fn store_account(&mut self, aim: &Aim) -> Result<(), AccessError> {
+    pub(super) async fn store_account(&mut self, objective: &Objective) -> Result<(), AccessError> {
         let route = Route::StoreAccount;
-        let Some(goal) = aim.at(self.scene.model) else {
+        let Some(goal) = objective.at(self.context.model) else {
             self.nothing_to_try(route);
             return Ok(());
         };
         let account = goal.store.kubernetes.as_ref().and_then(|provider| provider.service_account());
         let account = account.and_then(|account| Some((account.namespace.as_ref()?, &account.name)));
-        let own = sources_of(self.scene.model, &goal.store.name);
+        let own = sources_of(self.context.model, &goal.store.name);
         let Some((namespace, account)) = account.filter(|_| !own.is_empty()) else {
             self.nothing_to_try(route);
             return Ok(());
@@ -107,7 +108,7 @@ impl Trial<'_> {
         let client = self.acting_as(namespace, account).await?;
         for source in &own {
             let reply = Call::get(at(source)).send(&client).await.map_err(request("read as a store"))?;
-            if reply.answer != Answer::Admitted {
+            if reply.answer != RequestAnswer::Admitted {
                 let what = format!("{route}: {account} cannot read its own source {source}: {:?}", reply.answer);
                 self.not_told(route, what);
                 return Ok(());
@@ -124,7 +125,7 @@ impl Trial<'_> {
         self.reads_nothing_else(&client, account, &own).await
     }
 
-    /// What an account may do by its whole rules, beyond what every account may and beyond its sources, each with the
+    /// Rights of an account by its whole rules, beyond what every account may and beyond its sources, each with the
     /// namespaces in which it may.
     async fn beyond(
         &mut self,
@@ -132,8 +133,8 @@ impl Trial<'_> {
         own: &BTreeSet<&SourceRef>,
     ) -> Result<BTreeMap<Right, Vec<String>>, AccessError> {
         let nobody = self.nobody().await?;
-        let mut namespaces = self.scene.model.source_namespaces();
-        namespaces.extend([self.scene.mine, operator::NAMESPACE, "default", "kube-system"]);
+        let mut namespaces = self.context.model.source_namespaces();
+        namespaces.extend([self.context.mine, operator::NAMESPACE, "default", "kube-system"]);
         let mut beyond: BTreeMap<Right, Vec<String>> = BTreeMap::new();
         for namespace in namespaces {
             let common = rights(&reach::rules(&nobody, namespace).await?);
@@ -149,17 +150,17 @@ impl Trial<'_> {
 
     /// An account that nobody has bound.
     async fn nobody(&mut self) -> Result<Client, AccessError> {
-        let (act, name) = ("make an account without rights", format!("{}-nobody", self.scene.tag));
-        let path = collection(CORE, Some(self.scene.neighbour), "serviceaccounts");
+        let (act, name) = ("make an account without rights", format!("{}-nobody", self.context.tag));
+        let path = collection(CORE, Some(self.context.neighbour), "serviceaccounts");
         let call = Call::create(path, objects::object("v1", "ServiceAccount", &name, json!({})));
         let answer = call.send(&self.admin).await.map_err(request(act))?.answer;
         match answer {
-            Answer::Admitted => self.created.extend(call.created()),
+            RequestAnswer::Admitted => self.created.extend(call.created()),
             // Another attempt of the same case has made it.
-            answer if answer == Answer::exists() => {}
+            answer if answer == RequestAnswer::exists() => {}
             answer => return Err(AccessError::Refused { act, answer }),
         }
-        self.acting_as(self.scene.neighbour, &name).await
+        self.acting_as(self.context.neighbour, &name).await
     }
 
     /// Shows by requests that an account reads nothing but its sources, each matched by the very same of an administrator.
@@ -170,20 +171,20 @@ impl Trial<'_> {
         own: &BTreeSet<&SourceRef>,
     ) -> Result<(), AccessError> {
         let route = Route::StoreAccount;
-        let others = self.scene.model.secret_sources().filter(|source| !own.contains(source));
+        let others = self.context.model.secret_sources().filter(|source| !own.contains(source));
         let mut calls: Vec<(String, Call)> =
             others.map(|other| (format!("read {other}"), Call::get(at(other)))).collect();
-        let private = |namespace: &str| SourceRef::secret(namespace, self.scene.private());
-        for tenant in [self.scene.mine, self.scene.neighbour].map(private) {
+        let private = |namespace: &str| SourceRef::secret(namespace, self.context.private());
+        for tenant in [self.context.mine, self.context.neighbour].map(private) {
             calls.push((format!("read {tenant}"), Call::get(at(&tenant))));
         }
         for source in own {
             let secrets = collection(CORE, Some(&source.namespace), "secrets");
             calls.push((format!("list the Secrets of {}", source.namespace), Call::get(&secrets)));
-            let decoy = decoy(&self.scene, &source.namespace);
+            let decoy = decoy(&self.context, &source.namespace);
             let answer = decoy.send(&self.admin).await.map_err(request("make a decoy"))?.answer;
             // Several of the sources may be in one namespace, and several attempts of a case may be about a store.
-            if answer == Answer::Admitted {
+            if answer == RequestAnswer::Admitted {
                 self.created.extend(decoy.created());
             }
             calls.extend(
@@ -193,13 +194,13 @@ impl Trial<'_> {
         calls.push(("list the Secrets of the cluster".to_owned(), Call::get(collection(CORE, None, "secrets"))));
         for (what, call) in calls {
             let control = call.send(&self.admin).await.map_err(request("read as an administrator"))?.answer;
-            if control != Answer::Admitted {
+            if control != RequestAnswer::Admitted {
                 self.not_told(route, format!("{route}: nobody can {what}: {control:?}"));
                 continue;
             }
             match call.send(client).await.map_err(request("read as a store"))?.answer {
-                Answer::Denied(Denial::Rbac) => self.end(route, RouteEnd::RefusedByRights, "refused by RBAC"),
-                Answer::Admitted => {
+                RequestAnswer::Denied(Denial::Rbac) => self.end(route, RouteEnd::RefusedByRights, "refused by RBAC"),
+                RequestAnswer::Admitted => {
                     self.end(route, RouteEnd::Worked, "let through");
                     self.violated(format!("the account {account} of a store may {what}"));
                 }

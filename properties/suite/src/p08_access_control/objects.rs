@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::aim::Goal;
+use super::objective::Goal;
 use super::route::Workload;
 
 /// The kind of the stores that belong to the platform.

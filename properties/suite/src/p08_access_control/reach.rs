@@ -10,7 +10,7 @@ use kube::discovery::{Scope, verbs};
 use kube::{Api, Client, Discovery};
 use serde_json::Value;
 
-use super::call::{Answer, Call, collection};
+use super::call::{Call, RequestAnswer, collection};
 use crate::fixture::{Fixture, FixtureError};
 use crate::supplies::Supplies;
 use crate::testbed::TestBed;
@@ -21,7 +21,7 @@ pub(super) enum ReachError {
     /// The API server did not say.
     #[error("failed to {act}")]
     Request {
-        /// What was asked.
+        /// The request.
         act: &'static str,
         /// The cause.
         #[source]
@@ -51,7 +51,7 @@ fn request(act: &'static str) -> impl FnOnce(kube::Error) -> ReachError {
 
 /// A kind whose objects can be listed.
 #[derive(Debug)]
-struct Kind {
+struct ReachableKind {
     /// The path of its group and version.
     api: String,
     group: String,
@@ -61,7 +61,7 @@ struct Kind {
 
 /// The kinds that the cluster serves, asked once for all cases.
 #[derive(Debug)]
-pub struct Kinds(Vec<Kind>);
+pub struct Kinds(Vec<ReachableKind>);
 
 impl Fixture for Kinds {
     async fn set_up(bed: &Arc<TestBed>, _supplies: &Supplies) -> Result<Self, FixtureError> {
@@ -69,7 +69,7 @@ impl Fixture for Kinds {
     }
 }
 
-async fn discover(client: &Client) -> Result<Vec<Kind>, ReachError> {
+async fn discover(client: &Client) -> Result<Vec<ReachableKind>, ReachError> {
     let discovery = Discovery::new(client.clone()).run_aggregated().await;
     let discovery = discovery.map_err(request("discover the kinds that the cluster serves"))?;
     let mut kinds = Vec::new();
@@ -83,7 +83,7 @@ async fn discover(client: &Client) -> Result<Vec<Kind>, ReachError> {
                 group => format!("/apis/{group}/{}", resource.version),
             };
             let namespaced = capabilities.scope == Scope::Namespaced;
-            kinds.push(Kind { api, group: resource.group, resource: resource.plural, namespaced });
+            kinds.push(ReachableKind { api, group: resource.group, resource: resource.plural, namespaced });
         }
     }
     Ok(kinds)
@@ -92,7 +92,7 @@ async fn discover(client: &Client) -> Result<Vec<Kind>, ReachError> {
 /// What a search has seen.
 #[derive(Debug, Default)]
 pub(super) struct Search {
-    /// How many objects were read.
+    /// Number of objects that were read.
     pub(super) objects: usize,
     /// The values that were found, by name, each with where it was.
     pub(super) found: BTreeSet<(String, String)>,
@@ -161,7 +161,7 @@ enum Allowed {
 }
 
 impl Allowed {
-    fn of(rules: &[ResourceRule], kind: &Kind) -> Self {
+    fn of(rules: &[ResourceRule], kind: &ReachableKind) -> Self {
         let has = |list: &Option<Vec<String>>, wanted: &str| {
             list.iter().flatten().any(|entry| entry == wanted || entry == "*")
         };
@@ -198,8 +198,8 @@ impl Search {
     ) -> Result<(), ReachError> {
         let reply = Call::get(&path).send(client).await.map_err(request("read what may be read"))?;
         match reply.answer {
-            Answer::Admitted => {}
-            Answer::Denied(_) if forbidden == Forbidden::IsNothing => return Ok(()),
+            RequestAnswer::Admitted => {}
+            RequestAnswer::Denied(_) if forbidden == Forbidden::IsNothing => return Ok(()),
             other => return Err(ReachError::Unread { path, why: format!("{other:?}") }),
         }
         let list: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
@@ -213,7 +213,7 @@ impl Search {
     async fn object(&mut self, client: &Client, path: String, scan: &LeakScan) -> Result<(), ReachError> {
         let reply = Call::get(&path).send(client).await.map_err(request("read what may be read"))?;
         // A name in a rule need not be the name of anything.
-        if reply.answer == Answer::Admitted {
+        if reply.answer == RequestAnswer::Admitted {
             self.look(&path, &serde_json::from_slice(&reply.body).unwrap_or_default(), scan);
         }
         Ok(())
@@ -250,7 +250,8 @@ mod tests {
     #[case::other_kind(rule("", "configmaps", &[], "list"), Allowed::Named(BTreeSet::new()))]
     #[case::only_written(rule("", "secrets", &[], "create"), Allowed::Named(BTreeSet::new()))]
     fn rules_tell_what_may_be_read(#[case] rule: ResourceRule, #[case] expected: Allowed) {
-        let kind = Kind { api: "/api/v1".into(), group: String::new(), resource: "secrets".into(), namespaced: true };
+        let kind =
+            ReachableKind { api: "/api/v1".into(), group: String::new(), resource: "secrets".into(), namespaced: true };
         assert_eq!(Allowed::of(&[rule], &kind), expected);
     }
 }

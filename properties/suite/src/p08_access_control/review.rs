@@ -1,5 +1,5 @@
-//! Who the API server lets at the sources: every subject that a binding of the configuration names, the groups that everybody is
-//! in, and anonymous users, each asked for by a SubjectAccessReview.
+//! Subjects that the API server lets at the sources: every subject that a binding of the configuration names, the
+//! groups that everybody is in, and anonymous users, each asked for by a SubjectAccessReview.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -142,7 +142,7 @@ impl Subject {
     }
 }
 
-/// Whether somebody may do something in a namespace, or in the cluster.
+/// True if somebody may do something in a namespace, or in the cluster.
 ///
 /// # Errors
 /// When the API server does not say.
@@ -195,7 +195,7 @@ async fn matrix(env: &TestBed) -> Result<(String, Outcome), ApiError> {
         subjects.insert(Subject::group(&format!("system:serviceaccounts:{namespace}")));
         // What else is bound is of the cluster and of the consumers that are set up in it, not of the configuration.
         let is_own = |binding: &Binding| env.model.bindings.contains(&binding.full_name());
-        for binding in Binding::in_force(client, namespace).await?.into_iter().filter(is_own) {
+        for binding in Binding::effective(client, namespace).await?.into_iter().filter(is_own) {
             let is_of_a_case = |subject: &&v1::Subject| {
                 subject.namespace.as_deref().is_some_and(|namespace| env.namespaces.is_pooled(namespace))
             };

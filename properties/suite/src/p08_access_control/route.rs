@@ -1,28 +1,28 @@
 //! The routes by which somebody could come by a value. Pure.
 
-use super::aim::Aim;
+use super::objective::Objective;
 
 mod consequence;
 mod generate;
 mod text;
 
 pub(super) use consequence::{ACCOUNT_TOKEN, BOOTSTRAP_TOKEN, Consequence};
-pub(super) use generate::trespass;
+pub(super) use generate::attack_path;
 
 /// One attempt.
 #[derive(Debug, Clone)]
-pub(super) struct Trespass {
-    pub(super) aim: Aim,
+pub(super) struct AttackPath {
+    pub(super) objective: Objective,
     pub(super) route: Route,
-    /// Whether something harmless is made first, and changed then.
+    /// True if something harmless is made first, and changed then.
     pub(super) afterwards: bool,
 }
 
-/// How a value could be come by.
+/// Routes to a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
     /// Read it where it is.
-    Read(Place, Reading),
+    Read(SecretOwner, Reading),
     /// Have an ExternalSecret of one's own read a central store.
     CentralStore(Reference),
     /// Have a store of one's own read the source.
@@ -49,9 +49,9 @@ pub(super) enum Route {
     StoreAccount,
 }
 
-/// Whose Secret is read.
+/// Owner of the Secret that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum SecretOwner {
     /// The source.
     Source,
     /// Another tenant's.
@@ -71,7 +71,7 @@ pub(super) enum Reading {
     ListEverywhere,
 }
 
-/// How an ExternalSecret names a central store.
+/// Place in an ExternalSecret that names a central store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reference {
     /// For all that it reads.
@@ -86,7 +86,7 @@ pub(super) enum Reference {
     Apply,
 }
 
-/// How a store of one's own pretends to be a central one.
+/// Pretences of a store of one's own to be a central one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Impostor {
     /// By a ServiceAccount of the same name in one's own namespace.
@@ -114,7 +114,7 @@ pub(super) enum PlatformKind {
     ClusterPushSecret,
 }
 
-/// How a template reaches out.
+/// Ways in which a template reaches out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trick {
     /// `getSecretKey` in a value.
@@ -141,7 +141,7 @@ pub(super) enum Trick {
     Target,
 }
 
-/// How a call is written, all of which the template language takes for the same.
+/// Spellings of a call, all of which the template language takes for the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disguise {
     /// Plain.
@@ -191,7 +191,7 @@ pub(super) enum Identity {
     Masters,
 }
 
-/// How a pod could read it.
+/// Ways in which a pod could read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PodRoute {
     /// By being in the namespace of the source.
@@ -221,7 +221,7 @@ pub(super) enum Workload {
     CronJob,
 }
 
-/// How somebody could give rights to a user of its own choice.
+/// Ways in which somebody could give rights to a user of its own choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GrantRoute {
     /// By a RoleBinding beside the source.

@@ -1,4 +1,4 @@
-//! What an account may do by its whole rules, beyond what it needs. Pure.
+//! Rights of an account by its whole rules, beyond what it needs. Pure.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -46,7 +46,7 @@ pub(super) fn rights(rules: &[ResourceRule]) -> BTreeSet<Right> {
 }
 
 impl Right {
-    /// Whether it opens something, or changes something: reading what is no Secret opens nothing, and what everybody may ask
+    /// True if it opens something, or changes something: reading what is no Secret opens nothing, and what everybody may ask
     /// about itself neither. A subresource can be more than it reads like: whoever may get `pods/exec` has the pod.
     pub(super) fn opens(&self) -> bool {
         let reads = ["get", "list", "watch"].contains(&self.verb.as_str());
@@ -59,7 +59,7 @@ impl Right {
         !is_own && (!reads || is_secret || is_wide || is_part)
     }
 
-    /// Whether it is to get one of the Secrets of these names.
+    /// True if it is to get one of the Secrets of these names.
     pub(super) fn gets(&self, names: &BTreeSet<&str>) -> bool {
         let named = self.name.as_ref().is_some_and(|name| names.contains(name.as_str()));
         self.verb == "get" && self.group.is_empty() && self.resource == "secrets" && named

@@ -18,21 +18,21 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
 use serde_json::Value;
 
-use super::attempt::{Attempt, Scene};
-use super::call::{Answer, Call, Denial, Reply};
-use super::canary::{OWN_VALUE, foreign};
+use super::attempt::{AttackContext, Attempt};
+use super::call::{Call, Denial, Reply, RequestAnswer};
 use super::error::{AccessError, request};
 use super::objects::VALUE;
 use super::pending::Pending;
 use super::reach::{self, Kinds};
-use super::route::{Route, Trespass};
+use super::route::{AttackPath, Route};
+use super::tracers::{OWN_VALUE, foreign};
 
 use crate::observation::{self, Observation};
 use crate::testbed::sources::SharedLease;
 use crate::testbed::tenant::{self, Tenant};
 use crate::testbed::{HOLD, TestBed};
 
-/// How long what the operator refused must stay refused: it tries again after a second (ESO,
+/// Time for which what the operator refused must stay refused: it tries again after a second (ESO,
 /// `pkg/controllers/common`, `BuildRateLimiter`).
 const OUTLASTS: Duration = Duration::from_millis(1_300);
 /// An attack under way.
@@ -43,7 +43,7 @@ pub(super) struct Trial<'a> {
     pub(super) admin: Client,
     pub(super) operator: Option<Client>,
     pub(super) tenant: &'a Tenant,
-    pub(super) scene: Scene<'a>,
+    pub(super) context: AttackContext<'a>,
     pub(super) sources: &'a SharedLease,
     /// Labels of the neighbour.
     pub(super) neighbour: Labels,
@@ -51,13 +51,13 @@ pub(super) struct Trial<'a> {
     /// The tenant's own value.
     pub(super) private: &'a Credential,
     pub(super) receiver: Option<Receiver>,
-    /// What has to be removed, by path.
+    /// Objects to be removed, by path.
     pub(super) created: &'a mut Vec<String>,
     /// What was let through and is the operator's to answer.
     pub(super) pending: Vec<Pending>,
     /// The titles of those that are judged and worked.
     pub(super) worked: Vec<String>,
-    /// Whether the operator refused something, which it tries again.
+    /// True if the operator refused something, which it tries again.
     pub(super) refused_by_operator: bool,
     /// What was let through so far, any of which may have brought what is found at the end.
     pub(super) let_through: Vec<String>,
@@ -66,15 +66,15 @@ pub(super) struct Trial<'a> {
 
 impl Trial<'_> {
     /// Tries one route.
-    pub(super) async fn attempt(&mut self, trespass: &Trespass, number: usize) -> Result<(), AccessError> {
-        let Trespass { aim, route, afterwards } = trespass;
-        let name = format!("{}-{number}", self.scene.tag);
+    pub(super) async fn attempt(&mut self, attack_path: &AttackPath, number: usize) -> Result<(), AccessError> {
+        let AttackPath { objective, route, afterwards } = attack_path;
+        let name = format!("{}-{number}", self.context.tag);
         match route {
-            Route::Conditions => return self.conditions(aim, &name).await,
-            Route::StoreAccount => return self.store_account(aim).await,
+            Route::Conditions => return self.conditions(objective, &name).await,
+            Route::StoreAccount => return self.store_account(objective).await,
             _ => {}
         }
-        let Some(mut attempt) = Attempt::of(&self.scene, *route, aim, &name) else {
+        let Some(mut attempt) = Attempt::of(&self.context, *route, objective, &name) else {
             self.nothing_to_try(*route);
             return Ok(());
         };
@@ -82,81 +82,89 @@ impl Trial<'_> {
             attempt = attempt.afterwards();
         }
         for call in &attempt.platform {
-            let call = call.clone().labelled(RUN_LABEL, self.scene.run);
+            let call = call.clone().labelled(RUN_LABEL, self.context.run);
             let answer = call.send(&self.admin).await.map_err(request("prepare what an attempt is about"))?.answer;
-            if answer != Answer::Admitted {
-                self.not_told(*route, format!("{trespass}: what it is about could not be made: {answer:?}"));
+            if answer != RequestAnswer::Admitted {
+                self.not_told(*route, format!("{attack_path}: what it is about could not be made: {answer:?}"));
                 return Ok(());
             }
             self.created.extend(call.created());
         }
         for call in &attempt.prepare {
-            let reply = self.send(call, trespass).await?;
+            let reply = self.send(call, attack_path).await?;
             // An attempt of the same case may have made it.
-            if reply.answer != Answer::Admitted && reply.answer != Answer::exists() {
-                self.not_told(*route, format!("{trespass}: it could not be prepared: {:?}", reply.answer));
+            if reply.answer != RequestAnswer::Admitted && reply.answer != RequestAnswer::exists() {
+                self.not_told(*route, format!("{attack_path}: it could not be prepared: {:?}", reply.answer));
                 return Ok(());
             }
         }
-        let reply = self.send(&attempt.call, trespass).await?;
+        let reply = self.send(&attempt.call, attack_path).await?;
         match &reply.answer {
-            Answer::Admitted => self.admitted(trespass, &attempt, &reply).await,
-            Answer::Denied(Denial::Policy(name)) if !self.scene.model.admission_policies.contains(name) => {
-                let why = format!("{trespass}: refused by policy {name}, which is none of the configuration's");
+            RequestAnswer::Admitted => self.admitted(attack_path, &attempt, &reply).await,
+            RequestAnswer::Denied(Denial::Policy(name)) if !self.context.model.admission_policies.contains(name) => {
+                let why = format!("{attack_path}: refused by policy {name}, which is none of the configuration's");
                 self.not_told(*route, why);
                 Ok(())
             }
-            Answer::Denied(denial) => self.justify(trespass, &attempt, denial).await,
-            Answer::Failed(why) => {
-                self.not_told(*route, format!("{trespass}: the attempt failed with {why}, which is no refusal"));
+            RequestAnswer::Denied(denial) => self.justify(attack_path, &attempt, denial).await,
+            RequestAnswer::Failed(why) => {
+                self.not_told(*route, format!("{attack_path}: the attempt failed with {why}, which is no refusal"));
                 Ok(())
             }
         }
     }
 
     /// Sends a request of the tenant, notes what it makes, and looks for values in the answer.
-    pub(super) async fn send(&mut self, call: &Call, trespass: &Trespass) -> Result<Reply, AccessError> {
-        let call = call.clone().labelled(RUN_LABEL, self.scene.run);
+    pub(super) async fn send(&mut self, call: &Call, attack_path: &AttackPath) -> Result<Reply, AccessError> {
+        let call = call.clone().labelled(RUN_LABEL, self.context.run);
         let reply = call.send(&self.tenant.client).await.map_err(request("try a route"))?;
-        if reply.answer == Answer::Admitted {
+        if reply.answer == RequestAnswer::Admitted {
             self.created.extend(call.created());
         }
         let parsed: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         let mut found = self.scan.find_all_in_json(&parsed);
         found.extend(self.scan.find_all(&reply.body));
         if let Some(leak) = foreign(&found) {
-            self.observation.outcome = self.obtained(leak.label, &format!("the answer to \"{trespass}\""));
+            self.observation.outcome = self.obtained(leak.label, &format!("the answer to \"{attack_path}\""));
         }
         Ok(reply)
     }
 
     /// Shows that a refusal was for the right reason: a request like it is let through.
-    async fn justify(&mut self, trespass: &Trespass, attempt: &Attempt, denial: &Denial) -> Result<(), AccessError> {
+    async fn justify(
+        &mut self,
+        attack_path: &AttackPath,
+        attempt: &Attempt,
+        denial: &Denial,
+    ) -> Result<(), AccessError> {
         if let Some(harmless) = &attempt.harmless {
-            let answer = harmless.send(&self.tenant.client).await.map_err(request("try a twin"))?.answer;
-            if answer != Answer::Admitted {
-                let why = format!("{trespass}: refused by {denial}, and so is what must be allowed: {answer:?}");
-                self.not_told(trespass.route, why);
+            let answer = harmless.send(&self.tenant.client).await.map_err(request("try a control"))?.answer;
+            if answer != RequestAnswer::Admitted {
+                let why = format!("{attack_path}: refused by {denial}, and so is what must be allowed: {answer:?}");
+                self.not_told(attack_path.route, why);
                 return Ok(());
             }
         }
-        // A policy sees only what is well formed, so that the tenant's own twin says all there is to say.
+        // A policy sees only what is well formed, so that the tenant's own control says all there is to say.
         if attempt.exact && (*denial == Denial::Rbac || attempt.harmless.is_none()) {
             let call = attempt.call.clone().dry_run();
-            let is_good = |answer: &Answer| {
-                matches!(answer, Answer::Admitted | Answer::Denied(Denial::Policy(_) | Denial::Webhook(_)))
+            let is_good = |answer: &RequestAnswer| {
+                matches!(
+                    answer,
+                    RequestAnswer::Admitted | RequestAnswer::Denied(Denial::Policy(_) | Denial::Webhook(_))
+                )
             };
-            let mut answer = call.send(&self.admin).await.map_err(request("try a twin"))?.answer;
+            let mut answer = call.send(&self.admin).await.map_err(request("try a control"))?.answer;
             if !is_good(&answer) {
-                answer = call.send(&self.operator().await?).await.map_err(request("try a twin"))?.answer;
+                answer = call.send(&self.operator().await?).await.map_err(request("try a control"))?.answer;
             }
             if !is_good(&answer) {
-                let why = format!("{trespass}: refused by {denial}, but nobody can do it: {answer:?}");
-                self.not_told(trespass.route, why);
+                let why = format!("{attack_path}: refused by {denial}, but nobody can do it: {answer:?}");
+                self.not_told(attack_path.route, why);
                 return Ok(());
             }
         }
-        self.end(trespass.route, denial.end(), &format!("refused by {denial}"));
+        self.end(attack_path.route, denial.end(), &format!("refused by {denial}"));
         Ok(())
     }
 
@@ -178,23 +186,23 @@ impl Trial<'_> {
 
     /// Lets the operator serve the tenant's own ExternalSecret, waits until it has looked at all others, and searches.
     pub(super) async fn judge(&mut self) -> Result<(), AccessError> {
-        self.live_canary().await?;
+        self.serve_own_tracer().await?;
         self.judge_pending().await?;
         self.hold().await;
         self.search().await
     }
 
-    async fn live_canary(&mut self) -> Result<(), AccessError> {
+    async fn serve_own_tracer(&mut self) -> Result<(), AccessError> {
         let act = "have the tenant's own ExternalSecret served";
-        let name = format!("{}-copy", self.scene.tag);
-        let call = self.scene.create_external_secret(&name, self.scene.own_reading());
-        let client = if self.scene.writes { self.tenant.client.clone() } else { self.operator().await? };
+        let name = format!("{}-copy", self.context.tag);
+        let call = self.context.create_external_secret(&name, self.context.own_reading());
+        let client = if self.context.writes { self.tenant.client.clone() } else { self.operator().await? };
         let answer = call.send(&client).await.map_err(request(act))?.answer;
-        if answer != Answer::Admitted {
+        if answer != RequestAnswer::Admitted {
             return Err(AccessError::Refused { act, answer });
         }
         self.created.extend(call.created());
-        let (mine, private) = (self.scene.mine, self.private);
+        let (mine, private) = (self.context.mine, self.private);
         let bound = self.env.provisioning_bound();
         self.observation.bound = Some(bound);
         wait::until(&self.env.observer, act, bound, |view| match view.secret(mine, &name) {
@@ -208,7 +216,7 @@ impl Trial<'_> {
 
     /// Nothing may arrive while the operator is seen to work.
     async fn hold(&mut self) {
-        let (scan, mine, products) = (&self.scan, self.scene.mine, &self.products());
+        let (scan, mine, products) = (&self.scan, self.context.mine, &self.products());
         let what = format!("{mine} without values of others");
         let window = if self.refused_by_operator { OUTLASTS } else { HOLD };
         let held = wait::hold(&self.env.observer, &what, window, |view| {
@@ -236,10 +244,10 @@ impl Trial<'_> {
 
     /// Searches all that the tenant may read, and what came to its server.
     async fn search(&mut self) -> Result<(), AccessError> {
-        let scene = &self.scene;
-        let mut namespaces = BTreeSet::from([scene.mine, scene.neighbour, operator::NAMESPACE]);
+        let context = &self.context;
+        let mut namespaces = BTreeSet::from([context.mine, context.neighbour, operator::NAMESPACE]);
         namespaces.extend(["default", "kube-system"]);
-        namespaces.extend(scene.model.secret_sources().map(|source| source.namespace.as_str()));
+        namespaces.extend(context.model.secret_sources().map(|source| source.namespace.as_str()));
         let search = reach::search(&self.tenant.client, self.kinds, &namespaces, &self.scan).await?;
         self.observation.add_context("object searched", search.objects as u64);
         if !search.found.iter().any(|(name, _)| name == OWN_VALUE) {
@@ -257,7 +265,7 @@ impl Trial<'_> {
     }
 
     pub(super) fn who(&self) -> String {
-        format!("a tenant with {} in {}{}", self.scene.rights, self.scene.mine, self.scene.further)
+        format!("a tenant with {} in {}{}", self.context.rights, self.context.mine, self.context.further)
     }
 
     /// The routes that may have brought what is found only at the end.
@@ -291,10 +299,10 @@ impl Trial<'_> {
     }
 
     /// Ends as violated: a route worked, as its answer or the cluster shows at once.
-    pub(super) fn could(&mut self, trespass: &Trespass) {
-        self.end(trespass.route, RouteEnd::Worked, "let through");
-        let text = trespass.route.consequence().text();
-        self.violated(format!("{} could: {trespass}: {text}", self.who()));
+    pub(super) fn could(&mut self, attack_path: &AttackPath) {
+        self.end(attack_path.route, RouteEnd::Worked, "let through");
+        let text = attack_path.route.consequence().text();
+        self.violated(format!("{} could: {attack_path}: {text}", self.who()));
     }
 
     pub(super) fn violated(&mut self, why: String) {
@@ -307,6 +315,6 @@ impl Trial<'_> {
 
     /// Ends as this, unless something worse was seen before.
     fn end_as(&mut self, end: Outcome) {
-        self.observation.outcome = verdict::worse(self.observation.outcome.clone(), end);
+        self.observation.outcome = self.observation.outcome.clone().max(end);
     }
 }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use credence_core::id::{CaseId, PropertyId};
 use credence_core::labels::Labels;
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_report::report::PropertyMeta;
 use credence_report::route::{DeclaredRoute, RouteEnd};
 use credence_report::verdict::Outcome;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
+use super::attack_case::{self, AttackCase};
 use super::further::Further;
-use super::route::{Route, Trespass};
-use super::stage::{self, Stage};
-use super::{AccessControl, Attack, Kinds, aim};
+use super::route::{AttackPath, Route};
+use super::{AccessControl, Attack, Kinds, objective};
 use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::askers;
@@ -27,7 +27,7 @@ use crate::testbed::tenant::Rights;
 /// Case number n is route number n.
 pub struct Unguarded;
 
-/// How many cases go by every route.
+/// Number of cases that go by every route.
 pub fn cases() -> u32 {
     u32::try_from(Route::all().len()).expect("a few dozen routes")
 }
@@ -53,12 +53,12 @@ impl Property for Unguarded {
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Attack>> {
         let route = *Route::all().get(usize::try_from(slot).ok()?)?;
-        let attack = (aim::aim(model), askers(model)?).prop_map(move |(aim, neighbour)| Attack {
+        let attack = (objective::objective(model), askers(model)?).prop_map(move |(objective, neighbour)| Attack {
             rights: Rights::Owner,
             further: Further::None,
             labels: Labels::new(),
             neighbour,
-            trespasses: vec![Trespass { aim, route, afterwards: false }],
+            trespasses: vec![AttackPath { objective, route, afterwards: false }],
         });
         Some(attack.boxed())
     }
@@ -67,8 +67,8 @@ impl Property for Unguarded {
         Just(()).boxed()
     }
 
-    fn judges(&self, model: &Model, target: &Target) -> Judges {
-        AccessControl.judges(model, target)
+    fn judges(&self, model: &Model, distribution: &Distribution) -> Judges {
+        AccessControl.judges(model, distribution)
     }
 
     fn is_telling(&self, _model: &Model, _shared: &Attack, (): &()) -> bool {
@@ -88,7 +88,8 @@ impl Property for Unguarded {
     ) -> Vec<Observation> {
         let mut observations = Vec::with_capacity(cases.len());
         for (id, ()) in cases {
-            let seen = stage::attack(Stage { env, kinds, id: *id, attack }).await.unwrap_or_else(Observation::from);
+            let seen =
+                attack_case::attack(AttackCase { env, kinds, id: *id, attack }).await.unwrap_or_else(Observation::from);
             observations.push(judged(attack, seen));
         }
         observations
@@ -97,7 +98,7 @@ impl Property for Unguarded {
 
 /// Held where the route worked, or is declared not to.
 fn judged(attack: &Attack, seen: Observation) -> Observation {
-    let Some(route) = attack.trespasses.first().map(|trespass| trespass.route) else { return seen };
+    let Some(route) = attack.trespasses.first().map(|attack_path| attack_path.route) else { return seen };
     let worked = seen.routes.contains_key(&(route.to_string(), RouteEnd::Worked));
     let outcome = match (worked, route.unarmed()) {
         (true, None) | (false, Some(_)) => Outcome::Held,

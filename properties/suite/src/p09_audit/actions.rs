@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, agent};
 use credence_model::config::SourceRef;
-use credence_model::model::Target;
+use credence_model::model::Distribution;
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
@@ -15,7 +15,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use super::Deeds;
-use super::operation::{Actor, Made, Operation, Place, Verb};
+use super::operation::{Actor, Made, Operation, OperationTarget, Verb};
 use super::trail::{Fact, Resource};
 use crate::observation::Observation;
 use crate::testbed::TestBed;
@@ -54,14 +54,14 @@ pub(super) struct People {
 }
 
 impl People {
-    /// Those of a case that looks at `targets`.
+    /// Those of a case that looks at `distributions`.
     pub(super) async fn new<'a>(
         env: &TestBed,
         id: CaseId,
         tenant: &Tenant,
-        targets: impl Iterator<Item = &'a Target>,
+        distributions: impl Iterator<Item = &'a Distribution>,
     ) -> Result<Self, Observation> {
-        let source = targets.flat_map(Target::sources).find(|source| source.is_secret()).cloned();
+        let source = distributions.flat_map(Distribution::sources).find(|source| source.is_secret()).cloned();
         let administrator = env.client_for(id);
         let reviews: Api<SelfSubjectReview> = Api::all(administrator.clone());
         let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await?;
@@ -91,7 +91,7 @@ impl People {
         let mut deeds = Deeds { facts: Vec::new(), values: Vec::new() };
         let mut made = Made::default();
         // What a provider has is no Secret of the cluster, and not in its log.
-        let can_be_tried = |operation: &&Operation| operation.place == Place::Own || self.source.is_some();
+        let can_be_tried = |operation: &&Operation| operation.place == OperationTarget::Own || self.source.is_some();
         for operation in operations.iter().filter(can_be_tried) {
             let value = Credential::random();
             let code = self.carry_out(*operation, &value).await?;
@@ -102,7 +102,7 @@ impl People {
                 return Err(Observation::unknown(why));
             }
             let what = if code == 403 { "refused" } else { operation.verb.as_str() };
-            let place = if operation.place == Place::Source { " of a source" } else { "" };
+            let place = if operation.place == OperationTarget::Source { " of a source" } else { "" };
             observation.count(&format!("{what}{place} ({})", self.title(operation.actor)));
             deeds.facts.push(self.fact(*operation, code));
         }
@@ -153,8 +153,8 @@ impl People {
     /// The namespace and the name of the Secret that an operation is about.
     fn object<'a>(&'a self, operation: &'a Operation) -> (&'a str, &'a str) {
         match operation.place {
-            Place::Own => (&self.namespace, operation.name),
-            Place::Source => match &self.source {
+            OperationTarget::Own => (&self.namespace, operation.name),
+            OperationTarget::Source => match &self.source {
                 Some(source) => (&source.namespace, &source.name),
                 None => (&self.namespace, operation.name),
             },

@@ -16,10 +16,10 @@ use super::story::{Story, Told};
 use super::trail::Trail;
 use crate::observation::Observation;
 
-/// How long after the answer an entry may be on its way to the file.
+/// Time that after the answer an entry may be on its way to the file.
 const WRITTEN: Duration = Duration::from_secs(5);
-/// How often the file is looked at: it cannot be watched.
-const EVERY: Duration = Duration::from_millis(100);
+/// Time between two polls of the file: it cannot be watched.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Waits until the log tells the story, at most for as long as entries take, and then looks for values in it.
 pub(super) async fn compare(
@@ -35,7 +35,7 @@ pub(super) async fn compare(
         // Reading megabytes would hold up the other cases.
         async move { tokio::task::spawn_blocking(move || tell(id, &log, begin, &story)).await }
     };
-    let told = wait::poll("the audit log complete", WRITTEN, EVERY, || async {
+    let told = wait::poll("the audit log complete", WRITTEN, POLL_INTERVAL, || async {
         match read().await {
             Ok(Ok(Ok(told))) => Progress::Done(Ok(told)),
             Ok(Ok(Err(why))) => Progress::NotYet(why),
@@ -76,7 +76,8 @@ pub(super) async fn compare(
 /// Whether the log tells the whole story by now; the inner error says what it does not tell.
 fn tell(id: CaseId, log: &AuditLog, begin: u64, story: &Story) -> Result<Result<Told, String>, AuditError> {
     let agent = agent(id);
-    let readers: BTreeSet<String> = story.targets.iter().flat_map(|target| &target.stores).filter_map(reader).collect();
+    let readers: BTreeSet<String> =
+        story.distributions.iter().flat_map(|distribution| &distribution.stores).filter_map(reader).collect();
     let wanted = |line: &str| {
         line.contains(&agent)
             || line.contains(&story.namespace)

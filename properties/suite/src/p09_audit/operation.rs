@@ -12,7 +12,7 @@ pub(super) const NAMES: [&str; 2] = ["credence-one", "credence-two"];
 /// Longest list of operations.
 const LONGEST: usize = 10;
 
-/// Who does it.
+/// The actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Actor {
     /// The administrator of the cluster.
@@ -23,7 +23,7 @@ pub(super) enum Actor {
     Impersonator,
 }
 
-/// What is done.
+/// The act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Verb {
     /// Makes a Secret.
@@ -70,7 +70,7 @@ impl Verb {
         }
     }
 
-    /// Whether Kubernetes logs the name of the object: the URL of these requests has none, and the body of a request that
+    /// True if Kubernetes logs the name of the object: the URL of these requests has none, and the body of a request that
     /// is refused before it is read is not looked at.
     pub(super) fn tells_name(self, code: u16) -> bool {
         match self {
@@ -83,7 +83,7 @@ impl Verb {
 
 /// Where it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum OperationTarget {
     /// To a Secret of the case's namespace.
     Own,
     /// To the source of the case's credential, where the administrator alone has rights.
@@ -93,12 +93,12 @@ pub(super) enum Place {
 /// One operation of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Operation {
-    /// Who.
+    /// The actor.
     pub actor: Actor,
     /// What.
     pub verb: Verb,
     /// Where.
-    pub place: Place,
+    pub place: OperationTarget,
     /// Which of the [`NAMES`]; of no account where there is one Secret.
     pub name: &'static str,
 }
@@ -110,8 +110,8 @@ const READS: [Verb; 3] = [Verb::Get, Verb::List, Verb::Watch];
 pub(super) fn operations() -> BoxedStrategy<Vec<Operation>> {
     let actor = select(&[Actor::Administrator, Actor::Tenant, Actor::Impersonator][..]);
     let own = (actor, select(&Verb::ALL[..]), select(&NAMES[..]));
-    let own = own.prop_map(|(actor, verb, name)| Operation { actor, verb, place: Place::Own, name });
-    let of_source = |(actor, verb)| Operation { actor, verb, place: Place::Source, name: NAMES[0] };
+    let own = own.prop_map(|(actor, verb, name)| Operation { actor, verb, place: OperationTarget::Own, name });
+    let of_source = |(actor, verb)| Operation { actor, verb, place: OperationTarget::Source, name: NAMES[0] };
     let refused = (select(&[Actor::Tenant, Actor::Impersonator][..]), select(&Verb::ALL[..])).prop_map(of_source);
     let read = (Just(Actor::Administrator), select(&READS[..])).prop_map(of_source);
     vec(prop_oneof![4 => own, 1 => refused, 1 => read], 1..=LONGEST).boxed()
@@ -124,7 +124,7 @@ pub(super) struct Made(BTreeSet<&'static str>);
 impl Made {
     /// The status code of the answer to `operation`, which is carried out.
     pub(super) fn answer(&mut self, operation: Operation) -> u16 {
-        if operation.place == Place::Source {
+        if operation.place == OperationTarget::Source {
             return if operation.actor == Actor::Administrator { 200 } else { 403 };
         }
         let there = self.0.contains(operation.name);
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     fn own(verb: Verb, name: &'static str) -> Operation {
-        Operation { actor: Actor::Tenant, verb, place: Place::Own, name }
+        Operation { actor: Actor::Tenant, verb, place: OperationTarget::Own, name }
     }
 
     #[rstest]
@@ -180,7 +180,7 @@ mod tests {
     #[case::somebody_in_its_name(Actor::Impersonator)]
     fn the_source_is_closed_to_the_tenant_whatever_it_tries(#[case] actor: Actor) {
         for verb in Verb::ALL {
-            let operation = Operation { actor, place: Place::Source, ..own(verb, NAMES[0]) };
+            let operation = Operation { actor, place: OperationTarget::Source, ..own(verb, NAMES[0]) };
             assert_eq!(Made::default().answer(operation), 403);
         }
     }
@@ -191,7 +191,9 @@ mod tests {
         let mut seen = BTreeSet::new();
         for _ in 0..200 {
             let drawn = operations().new_tree(&mut runner).unwrap().current();
-            seen.extend(drawn.into_iter().filter(|one| one.place == Place::Source).map(|one| (one.actor, one.verb)));
+            seen.extend(
+                drawn.into_iter().filter(|one| one.place == OperationTarget::Source).map(|one| (one.actor, one.verb)),
+            );
         }
         let reads: Vec<Verb> =
             seen.iter().filter(|(by, _)| *by == Actor::Administrator).map(|(_, verb)| *verb).collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use credence_cluster::operator;
 use credence_core::credential::Credential;
 use credence_model::config::SourceRef;
-use credence_model::model::Target;
+use credence_model::model::Distribution;
 use credence_watch::observer::SecretEvent;
 
 use super::accounts::reader;
@@ -30,12 +30,12 @@ pub(super) struct Story {
     pub(super) values: Vec<Credential>,
     /// Every change to a Secret of the namespace.
     pub(super) events: Vec<SecretEvent>,
-    pub(super) targets: Vec<Target>,
+    pub(super) distributions: Vec<Distribution>,
     /// The source that was changed, if one was.
     pub(super) updated: Option<SourceRef>,
 }
 
-/// How often a log explains what.
+/// Number of times that a log explains something, by what it explains.
 pub(super) type Told = BTreeMap<&'static str, u64>;
 
 impl Story {
@@ -49,15 +49,15 @@ impl Story {
         let mut told = Told::new();
         self.writes(trail, agent, &mut told)?;
         self.removals(trail, agent, &mut told)?;
-        for target in &self.targets {
-            self.operator(trail, target, &mut told)?;
-            self.reads(trail, target, &mut told)?;
+        for distribution in &self.distributions {
+            self.operator(trail, distribution, &mut told)?;
+            self.reads(trail, distribution, &mut told)?;
         }
         Ok(told)
     }
 
     fn is_copy(&self, name: &str) -> bool {
-        self.targets.iter().any(|target| target.secret == name)
+        self.distributions.iter().any(|distribution| distribution.secret == name)
     }
 
     fn writes(&self, trail: &Trail, agent: &str, told: &mut Told) -> Result<(), String> {
@@ -110,20 +110,20 @@ impl Story {
     }
 
     /// What the operator does itself: each copy is made, and updated where its source was changed.
-    fn operator(&self, trail: &Trail, target: &Target, told: &mut Told) -> Result<(), String> {
+    fn operator(&self, trail: &Trail, distribution: &Distribution, told: &mut Told) -> Result<(), String> {
         let operator = operator::user();
         let by_operator = |verbs: &[&str]| {
             let writer = [Writer::User(&operator)];
-            trail.count(&writer, verbs, &self.namespace, &target.secret) > 0
+            trail.count(&writer, verbs, &self.namespace, &distribution.secret) > 0
         };
         if !by_operator(&["create"]) {
-            let (namespace, name) = (&self.namespace, &target.secret);
+            let (namespace, name) = (&self.namespace, &distribution.secret);
             return Err(format!("no entry of the audit log says: {operator} create {namespace}/{name}"));
         }
         *told.entry("copy made by the operator").or_default() += 1;
-        if self.updated.as_ref().is_some_and(|source| is_updated(target, source)) {
+        if self.updated.as_ref().is_some_and(|source| is_updated(distribution, source)) {
             if !by_operator(&["update", "patch"]) {
-                let (namespace, name) = (&self.namespace, &target.secret);
+                let (namespace, name) = (&self.namespace, &distribution.secret);
                 return Err(format!("no entry of the audit log says: {operator} update {namespace}/{name}"));
             }
             *told.entry("copy updated by the operator").or_default() += 1;
@@ -131,10 +131,10 @@ impl Story {
         Ok(())
     }
 
-    fn reads(&self, trail: &Trail, target: &Target, told: &mut Told) -> Result<(), String> {
-        let (operator, copy) = (operator::user(), (self.namespace.as_str(), target.secret.as_str()));
-        let reads = reads_of(target);
-        for reader in target.stores.iter().filter_map(reader) {
+    fn reads(&self, trail: &Trail, distribution: &Distribution, told: &mut Told) -> Result<(), String> {
+        let (operator, copy) = (operator::user(), (self.namespace.as_str(), distribution.secret.as_str()));
+        let reads = reads_of(distribution);
+        for reader in distribution.stores.iter().filter_map(reader) {
             let kind = if !trail.tells_of_tokens() {
                 // The account of the store is told by each read; which token it used cannot be.
                 let has_read = trail.has_read(&reader, &reads, &operator, copy);
@@ -158,17 +158,18 @@ impl Story {
     }
 }
 
-/// How often the operator at least reads each source of a copy: once for each single value, and once for each whole source.
-fn reads_of(target: &Target) -> BTreeMap<(&str, &str), usize> {
-    let named = target.keys_named();
+/// Number of times that the operator at least reads each source of a copy: once for each single value, and once for
+/// each whole source.
+fn reads_of(distribution: &Distribution) -> BTreeMap<(&str, &str), usize> {
+    let named = distribution.keys_named();
     let times = |source: &SourceRef| named.iter().filter(|name| **name == source.name).count().max(1);
-    let sources = target.sources().into_iter().filter(|source| source.is_secret());
+    let sources = distribution.sources().into_iter().filter(|source| source.is_secret());
     sources.map(|source| ((source.namespace.as_str(), source.name.as_str()), times(source))).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use credence_cluster::evidence::audit::Entry;
+    use credence_cluster::evidence::audit::AuditEntry;
     use credence_model::model::testing::reference;
     use credence_watch::observer::SecretSeen;
     use rstest::rstest;
@@ -179,10 +180,12 @@ mod tests {
 
     const AGENT: &str = "case";
 
-    fn target() -> Target {
+    fn distribution() -> Distribution {
         let model = reference();
-        let mut targets = model.targets.into_iter();
-        targets.find(|target| !target.asking_labels().is_empty()).expect("the reference selects by labels")
+        let mut distributions = model.distributions.into_iter();
+        distributions
+            .find(|distribution| !distribution.opt_in_labels().is_empty())
+            .expect("the reference selects by labels")
     }
 
     fn event(name: &str, version: Option<&str>) -> SecretEvent {
@@ -198,7 +201,7 @@ mod tests {
         SecretEvent { at: Instant::now(), name: name.into(), secret }
     }
 
-    fn entry(user: &str, agent: &str, verb: &str, namespace: &str, name: &str) -> Entry {
+    fn entry(user: &str, agent: &str, verb: &str, namespace: &str, name: &str) -> AuditEntry {
         let entry = json!({
             "auditID": "1", "level": "Metadata", "stage": "ResponseComplete", "verb": verb,
             "user": { "username": user }, "userAgent": agent, "responseStatus": { "code": 200 },
@@ -208,24 +211,24 @@ mod tests {
     }
 
     /// A copy that is made, updated after a change of its source, and collected.
-    fn story(target: &Target) -> Story {
-        let name = target.secret.as_str();
+    fn story(distribution: &Distribution) -> Story {
+        let name = distribution.secret.as_str();
         Story {
             namespace: "a".into(),
             facts: Vec::new(),
             values: Vec::new(),
             events: vec![event(name, Some("1")), event(name, Some("2")), event(name, None)],
-            targets: vec![target.clone()],
-            updated: target.sources().into_iter().next().cloned(),
+            distributions: vec![distribution.clone()],
+            updated: distribution.sources().into_iter().next().cloned(),
         }
     }
 
     /// The log of that, but for the entries of these verbs.
-    fn log(target: &Target, without: &[&str]) -> Vec<Entry> {
-        let (operator, copy) = (operator::user(), target.secret.as_str());
-        let reads = target.stores.iter().filter_map(reader).flat_map(|reader| {
+    fn log(distribution: &Distribution, without: &[&str]) -> Vec<AuditEntry> {
+        let (operator, copy) = (operator::user(), distribution.secret.as_str());
+        let reads = distribution.stores.iter().filter_map(reader).flat_map(|reader| {
             let get = |source: &SourceRef| entry(&reader, "eso", "get", &source.namespace, &source.name);
-            target.fields.iter().map(|field| get(&field.source)).collect::<Vec<_>>()
+            distribution.fields.iter().map(|field| get(&field.source)).collect::<Vec<_>>()
         });
         let rest = [
             entry(&operator, "eso", "create", "a", copy),
@@ -237,8 +240,8 @@ mod tests {
 
     #[test]
     fn a_log_that_has_all_of_it_explains_all_of_it() {
-        let target = target();
-        let told = story(&target).explained_by(&Trail::new(log(&target, &[])), AGENT).unwrap();
+        let distribution = distribution();
+        let told = story(&distribution).explained_by(&Trail::new(log(&distribution, &[])), AGENT).unwrap();
         for kind in ["copy made by the operator", "copy updated by the operator", "removal of a copy explained"] {
             assert_eq!(told.get(kind), Some(&1), "{told:?}");
         }
@@ -250,8 +253,8 @@ mod tests {
     #[case::who_removed_it("delete", "was removed 1 times")]
     #[case::who_read_its_source("get", "which reads")]
     fn a_log_without_the_entries_of_one_verb_leaves_something_open(#[case] verb: &str, #[case] expected: &str) {
-        let target = target();
-        let why = story(&target).explained_by(&Trail::new(log(&target, &[verb])), AGENT).unwrap_err();
+        let distribution = distribution();
+        let why = story(&distribution).explained_by(&Trail::new(log(&distribution, &[verb])), AGENT).unwrap_err();
         assert!(why.contains(expected), "{why}");
     }
 
@@ -265,18 +268,18 @@ mod tests {
         #[case] verb: &str,
         #[case] name: &str,
     ) {
-        let target = target();
-        let name = if name.is_empty() { "" } else { target.secret.as_str() };
-        let mut entries = log(&target, &["delete"]);
+        let distribution = distribution();
+        let name = if name.is_empty() { "" } else { distribution.secret.as_str() };
+        let mut entries = log(&distribution, &["delete"]);
         entries.push(entry(user, agent, verb, "a", name));
-        story(&target).explained_by(&Trail::new(entries), AGENT).unwrap_err();
+        story(&distribution).explained_by(&Trail::new(entries), AGENT).unwrap_err();
     }
 
     #[test]
     fn a_write_of_people_does_not_explain_a_version_of_a_copy() {
-        let target = target();
-        let mut entries = log(&target, &["update"]);
-        entries.push(entry("admin", AGENT, "update", "a", &target.secret));
-        story(&target).explained_by(&Trail::new(entries), AGENT).unwrap_err();
+        let distribution = distribution();
+        let mut entries = log(&distribution, &["update"]);
+        entries.push(entry("admin", AGENT, "update", "a", &distribution.secret));
+        story(&distribution).explained_by(&Trail::new(entries), AGENT).unwrap_err();
     }
 }

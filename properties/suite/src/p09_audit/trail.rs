@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use credence_cluster::evidence::audit::Entry;
+use credence_cluster::evidence::audit::AuditEntry;
 
 /// The stage of an entry that tells the answer.
 const ANSWERED: &str = "ResponseComplete";
@@ -12,7 +12,7 @@ const ISSUED: &str = "authentication.kubernetes.io/issued-credential-id";
 /// Tells in the entry of any request with which token it was made.
 const USED: &str = "authentication.kubernetes.io/credential-id";
 
-/// What a request is about.
+/// Subject of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Resource {
     /// Secrets.
@@ -28,7 +28,7 @@ pub(super) struct Fact {
     pub(super) user: String,
     /// The user name of who made it, if that is another user.
     pub(super) impersonator: Option<String>,
-    /// What it is about.
+    /// Its subject.
     pub(super) resource: Resource,
     /// As the log spells it.
     pub(super) verb: &'static str,
@@ -52,7 +52,7 @@ impl fmt::Display for Fact {
     }
 }
 
-/// Who changes the Secrets of a namespace.
+/// Writers of the Secrets of a namespace.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Writer<'a> {
     /// A user, whatever its program.
@@ -62,15 +62,15 @@ pub(super) enum Writer<'a> {
 }
 
 /// The entries of a log in which requests were answered, in order.
-pub(super) struct Trail(Vec<Entry>);
+pub(super) struct Trail(Vec<AuditEntry>);
 
 impl Trail {
     /// Keeps what was answered of `entries`.
-    pub(super) fn new(entries: Vec<Entry>) -> Self {
+    pub(super) fn new(entries: Vec<AuditEntry>) -> Self {
         Self(entries.into_iter().filter(|entry| entry.stage == ANSWERED).collect())
     }
 
-    /// Whether the log tells of requests for tokens at all: an audit policy may leave all of them out.
+    /// True if the log tells of requests for tokens at all: an audit policy may leave all of them out.
     pub(super) fn tells_of_tokens(&self) -> bool {
         self.0.iter().any(is_token)
     }
@@ -110,9 +110,9 @@ impl Trail {
         }
     }
 
-    /// How many entries say that one of the `writers` did one of `verbs` to a Secret, with success.
+    /// Number of entries that say that one of the `writers` did one of `verbs` to a Secret, with success.
     pub(super) fn count(&self, writers: &[Writer<'_>], verbs: &[&str], namespace: &str, name: &str) -> usize {
-        let is_by = |entry: &Entry| {
+        let is_by = |entry: &AuditEntry| {
             writers.iter().any(|writer| match writer {
                 Writer::User(user) => entry.acting_user() == *user,
                 Writer::Agent(agent) => entry.user_agent == *agent,
@@ -121,7 +121,7 @@ impl Trail {
         self.0.iter().filter(|entry| is_by(entry) && did(entry, None, verbs, namespace, name)).count()
     }
 
-    /// Whether the ServiceAccount `reader` (a user name) read all of `reads` before the first creation of the Secret
+    /// True if the ServiceAccount `reader` (a user name) read all of `reads` before the first creation of the Secret
     /// `namespace/name` by `writer`, with whatever tokens.
     pub(super) fn has_read(
         &self,
@@ -137,7 +137,7 @@ impl Trail {
         })
     }
 
-    /// How many tokens of the ServiceAccount `reader` (a user name) read all of `reads` (namespace, name, number of
+    /// Number of tokens of the ServiceAccount `reader` (a user name) that read all of `reads` (namespace, name, number of
     /// reads) before the first creation of the Secret `namespace/name` by `writer`: the reads that it may have been made of.
     /// None if there is no such creation.
     pub(super) fn readers(
@@ -155,7 +155,7 @@ impl Trail {
             .filter_map(|entry| entry.annotations.get(ISSUED).map(String::as_str))
             .collect();
         let with = |token: &str, place: &(&str, &str)| {
-            let by_token = |entry: &&Entry| {
+            let by_token = |entry: &&AuditEntry| {
                 did(entry, Some(reader), &["get"], place.0, place.1)
                     && entry.user.extra.get(USED).is_some_and(|used| used.iter().any(|used| used == token))
             };
@@ -166,24 +166,24 @@ impl Trail {
     }
 }
 
-fn is_secret(entry: &Entry) -> bool {
+fn is_secret(entry: &AuditEntry) -> bool {
     entry.object_ref.as_ref().is_some_and(|object| {
         object.resource == "secrets" && object.api_group.is_empty() && object.subresource.is_empty()
     })
 }
 
-fn is_token(entry: &Entry) -> bool {
+fn is_token(entry: &AuditEntry) -> bool {
     entry
         .object_ref
         .as_ref()
         .is_some_and(|object| object.resource == "serviceaccounts" && object.subresource == "token")
 }
 
-fn code(entry: &Entry) -> u16 {
+fn code(entry: &AuditEntry) -> u16 {
     entry.response_status.as_ref().map_or(0, |status| status.code)
 }
 
-fn says(entry: &Entry, fact: &Fact) -> bool {
+fn says(entry: &AuditEntry, fact: &Fact) -> bool {
     let Some(object) = &entry.object_ref else { return false };
     let impersonator = entry.impersonated_user.as_ref().map(|_| &entry.user.username);
     let is_about = match fact.resource {
@@ -199,7 +199,7 @@ fn says(entry: &Entry, fact: &Fact) -> bool {
         && code(entry) == fact.code
 }
 
-fn did(entry: &Entry, user: Option<&str>, verbs: &[&str], namespace: &str, name: &str) -> bool {
+fn did(entry: &AuditEntry, user: Option<&str>, verbs: &[&str], namespace: &str, name: &str) -> bool {
     is_secret(entry)
         && user.is_none_or(|user| entry.acting_user() == user)
         && verbs.contains(&entry.verb.as_str())
@@ -213,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    fn entry(user: &str, verb: &str, name: &str, code: u16, extra: serde_json::Value) -> Entry {
+    fn entry(user: &str, verb: &str, name: &str, code: u16, extra: serde_json::Value) -> AuditEntry {
         let mut entry = json!({
             "auditID": "1", "level": "Metadata", "stage": "ResponseComplete", "verb": verb,
             "user": { "username": user }, "userAgent": "case",
@@ -297,7 +297,7 @@ mod tests {
         Fact { resource: Resource::Token, ..fact("admin", "create", Some(name), 201) }
     }
 
-    fn token(name: &str) -> Entry {
+    fn token(name: &str) -> AuditEntry {
         let object = json!({ "resource": "serviceaccounts", "subresource": "token", "namespace": "a", "name": name });
         entry("admin", "create", name, 201, json!({ "objectRef": object }))
     }
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn a_token_that_a_person_asked_for_is_told_where_any_is() {
         let [mine, of_others] = ["mine", "other"].map(token);
-        let other = Entry { user_agent: "somebody".to_owned(), ..of_others };
+        let other = AuditEntry { user_agent: "somebody".to_owned(), ..of_others };
         Trail::new(vec![mine, other.clone()]).tells_exactly("case", &[token_of("mine")]).unwrap();
         Trail::new(vec![other]).tells_exactly("case", &[token_of("mine")]).unwrap_err();
         Trail::new(Vec::new()).tells_exactly("case", &[token_of("mine")]).unwrap();

@@ -10,7 +10,7 @@ use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
 use credence_core::text::chain;
-use credence_model::model::{POLICY_BOUND, Target};
+use credence_model::model::{Distribution, POLICY_BOUND};
 use credence_report::verdict::{self, Outcome};
 use credence_watch::wait::{self, Progress};
 use futures::future::join_all;
@@ -31,18 +31,18 @@ use crate::testbed::tenant::{Rights, Tenant};
 
 /// Label of the namespaces for which policies are lifted.
 pub(super) const EXEMPT: &str = "credence.dev/exempt";
-/// How often is asked what cannot be watched.
-const EVERY: Duration = Duration::from_millis(50);
+/// Time between two polls of what cannot be watched.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A case under way.
-struct Live {
+struct AdmissionCase {
     id: CaseId,
     lease: Option<Lease>,
     tenant: Option<Tenant>,
     observation: Observation,
 }
 
-/// What came of a write.
+/// Outcome of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Written {
     Allowed,
@@ -58,28 +58,33 @@ struct Lifted {
     before: Value,
 }
 
-/// Lifts the policies that refuse a hand-made copy of `target` and puts them back, as often as `flips` says.
+/// Lifts the policies that refuse a hand-made copy of `distribution` and puts them back, as often as `flips` says.
 pub(super) async fn play(
     env: &Arc<TestBed>,
     alone: &Mutex<()>,
-    target: &Target,
+    distribution: &Distribution,
     flips: usize,
     cases: &[(CaseId, World)],
 ) -> Vec<(Observation, Vec<Lease>)> {
     let number = cases.first().map(|(id, _)| id.index).unwrap_or_default();
     let exemption = format!("{}-{number}", env.namespaces.run());
-    let mut live = join_all(cases.iter().map(|(id, _)| Live::begin(env, *id, &exemption))).await;
+    let mut live = join_all(cases.iter().map(|(id, _)| AdmissionCase::begin(env, *id, &exemption))).await;
     let _alone = alone.lock().await;
     for _ in 0..flips {
-        if let Err(ended) = flip(env, target, &exemption, &mut live).await {
+        if let Err(ended) = flip(env, distribution, &exemption, &mut live).await {
             live.iter_mut().for_each(|live| live.end_with(&ended.outcome));
         }
     }
     join_all(live.into_iter().map(|live| live.finish(env))).await
 }
 
-async fn flip(env: &TestBed, target: &Target, exemption: &str, live: &mut [Live]) -> Result<(), Observation> {
-    let secret = hand_made(target);
+async fn flip(
+    env: &TestBed,
+    distribution: &Distribution,
+    exemption: &str,
+    live: &mut [AdmissionCase],
+) -> Result<(), Observation> {
+    let secret = hand_made(distribution);
     join_all(live.iter_mut().map(|live| live.must_be_refused(env, &secret, None))).await;
     let mut lifted = Vec::new();
     let began = Instant::now();
@@ -101,7 +106,7 @@ async fn flip(env: &TestBed, target: &Target, exemption: &str, live: &mut [Live]
 async fn lift_all(
     env: &TestBed,
     exemption: &str,
-    live: &[Live],
+    live: &[AdmissionCase],
     secret: &Secret,
     lifted: &mut Vec<Lifted>,
 ) -> Result<(), Observation> {
@@ -109,7 +114,7 @@ async fn lift_all(
     loop {
         let last = lifted.last().map(|lifted: &Lifted| lifted.binding.clone());
         let what = "a policy is lifted";
-        let next = wait::poll(what, POLICY_BOUND, EVERY, || async {
+        let next = wait::poll(what, POLICY_BOUND, POLL_INTERVAL, || async {
             match scout.write(secret).await {
                 Written::Refused(binding) if last.as_ref() == Some(&binding) => {
                     Progress::NotYet(format!("binding {binding} still refuses a hand-made copy"))
@@ -119,7 +124,7 @@ async fn lift_all(
         });
         match next.await.map_err(|error| Observation::of(verdict::violated(error.to_string())))? {
             Written::Allowed => return Ok(()),
-            Written::Refused(binding) if env.model.guards.contains(&binding) => {
+            Written::Refused(binding) if env.model.denying_bindings.contains(&binding) => {
                 lifted.push(lift(&env.cluster.client, &binding, exemption).await?);
             }
             Written::Refused(binding) => {
@@ -130,7 +135,7 @@ async fn lift_all(
     }
 }
 
-impl Live {
+impl AdmissionCase {
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     async fn begin(env: &TestBed, id: CaseId, exemption: &str) -> Self {
         let mut live = Self { id, lease: None, tenant: None, observation: Observation::of(Outcome::Held) };
@@ -149,13 +154,13 @@ impl Live {
         self.observation.bound = Some(POLICY_BOUND);
         match self.write(&plain()).await {
             Written::Allowed => Ok(()),
-            // The positive twin: a refusal of anything else would be for want of rights.
+            // The positive control: a refusal of anything else would be for want of rights.
             other => Err(Observation::unknown(format!("not even a plain Secret can be written: {other:?}"))),
         }
     }
 
     fn end_with(&mut self, outcome: &Outcome) {
-        self.observation.outcome = verdict::worse(self.observation.outcome.clone(), outcome.clone());
+        self.observation.outcome = self.observation.outcome.clone().max(outcome.clone());
     }
 
     /// Tries to write, without a trace: admission judges a dry run as it does a write.
@@ -180,9 +185,9 @@ impl Live {
             return;
         }
         let bound = since.map_or(POLICY_BOUND, |since| POLICY_BOUND.saturating_sub(since.elapsed()));
-        let refused = wait::poll("a hand-made copy is refused", bound, EVERY, || async {
+        let refused = wait::poll("a hand-made copy is refused", bound, POLL_INTERVAL, || async {
             match self.write(secret).await {
-                Written::Refused(binding) if env.model.guards.contains(&binding) => Progress::Done(()),
+                Written::Refused(binding) if env.model.denying_bindings.contains(&binding) => Progress::Done(()),
                 Written::Failed(why) => Progress::NotYet(why),
                 other => Progress::NotYet(format!("{other:?}")),
             }
@@ -207,7 +212,7 @@ impl Live {
             return;
         }
         let bound = POLICY_BOUND.saturating_sub(since.elapsed());
-        let allowed = wait::poll("a hand-made copy is allowed", bound, EVERY, || async {
+        let allowed = wait::poll("a hand-made copy is allowed", bound, POLL_INTERVAL, || async {
             match self.write(secret).await {
                 Written::Allowed => Progress::Done(()),
                 other => Progress::NotYet(format!("{other:?}")),
@@ -260,10 +265,10 @@ async fn set(client: &Client, binding: &str, expressions: &Value) -> Result<(), 
     Ok(bindings.patch_metadata(binding, &params, &Patch::Merge(patch)).await.map(drop)?)
 }
 
-/// A Secret like a copy of `target`, without a credential. Kubernetes insists on the keys of these types before it asks
+/// A Secret like a copy of `distribution`, without a credential. Kubernetes insists on the keys of these types before it asks
 /// any policy (`ValidateSecret`, pkg/apis/core/validation).
-fn hand_made(target: &Target) -> Secret {
-    let data = match target.secret_type.as_str() {
+fn hand_made(distribution: &Distribution) -> Secret {
+    let data = match distribution.secret_type.as_str() {
         "kubernetes.io/dockerconfigjson" => json!({ ".dockerconfigjson": "{}" }),
         "kubernetes.io/dockercfg" => json!({ ".dockercfg": "{}" }),
         "kubernetes.io/tls" => json!({ "tls.crt": "none", "tls.key": "none" }),
@@ -271,8 +276,8 @@ fn hand_made(target: &Target) -> Secret {
         "kubernetes.io/ssh-auth" => json!({ "ssh-privatekey": "none" }),
         _ => json!({ "key": "none" }),
     };
-    let secret = json!({ "metadata": { "name": "credence-hand-made", "labels": target.labels },
-        "type": target.secret_type, "stringData": data });
+    let secret = json!({ "metadata": { "name": "credence-hand-made", "labels": distribution.labels },
+        "type": distribution.secret_type, "stringData": data });
     // An object of texts is a Secret.
     serde_json::from_value(secret).expect("a well-formed Secret")
 }

@@ -1,4 +1,4 @@
-//! Who is selected and admitted changes: copies come and go, and those of others stay as they are.
+//! Changes of who is selected and admitted: copies come and go, and those of others stay as they are.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use crate::observation::{self, Observation};
 use crate::oracle::Expected;
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease};
-use crate::testbed::rotation::until_like;
+use crate::testbed::rotation::until_copy_matches_source;
 use crate::testbed::settle::{Past, settle_by};
 use crate::testbed::tenant::{Rights, Tenant};
 
 /// A case under way.
-struct Live {
+struct ReachCase {
     id: CaseId,
     /// The namespaces, each with its value of the grant label.
     leases: Vec<(Lease, Option<String>)>,
@@ -42,9 +42,9 @@ pub(super) async fn play(
     stages: &[Allowed],
     cases: &[(CaseId, World)],
 ) -> Vec<(Observation, Vec<Lease>)> {
-    let shared = env.sources.share(&subject.target.sources()).await;
+    let shared = env.sources.share(&subject.distribution.sources()).await;
     let values = shared.to_values();
-    let mut live = join_all(cases.iter().map(|(id, world)| Live::begin(env, subject, *id, world))).await;
+    let mut live = join_all(cases.iter().map(|(id, world)| ReachCase::begin(env, subject, *id, world))).await;
     let mut before: Option<&Allowed> = None;
     for stage in stages {
         if before.is_some()
@@ -62,7 +62,7 @@ fn is_allowed(allowed: &Allowed, grant: Option<&String>) -> bool {
     allowed.as_ref().is_none_or(|values| grant.is_some_and(|grant| values.contains(grant)))
 }
 
-impl Live {
+impl ReachCase {
     /// Makes and labels the namespaces.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     async fn begin(env: &Arc<TestBed>, subject: &Subject<'_>, id: CaseId, world: &World) -> Self {
@@ -92,7 +92,7 @@ impl Live {
 
     fn give_up(&mut self, error: &SubjectError) {
         let unknown = Outcome::Unknown(chain(error));
-        self.observation.outcome = verdict::worse(self.observation.outcome.clone(), unknown);
+        self.observation.outcome = self.observation.outcome.clone().max(unknown);
     }
 
     /// Waits until exactly those hold a copy whom the policy allows, and compares what they hold with the source and
@@ -109,12 +109,12 @@ impl Live {
         if self.observation.outcome != Outcome::Held {
             return;
         }
-        let target = subject.target;
+        let distribution = subject.distribution;
         let worlds: Vec<(&str, Expected<'_>)> = self
             .leases
             .iter()
             .map(|(lease, grant)| {
-                let expected = is_allowed(allowed, grant.as_ref()).then(|| (target.secret.clone(), target));
+                let expected = is_allowed(allowed, grant.as_ref()).then(|| (distribution.secret.clone(), distribution));
                 (lease.name.as_str(), expected.into_iter().collect())
             })
             .collect();
@@ -138,11 +138,18 @@ impl Live {
                 self.seen.remove(namespace);
                 continue;
             }
-            let faithful = until_like(env, namespace, target, values, env.propagation_bound(target).limit()).await;
-            let now = env.observer.look(|view| view.secret(namespace, &target.secret).cloned());
+            let matches_source = until_copy_matches_source(
+                env,
+                namespace,
+                distribution,
+                values,
+                env.propagation_bound(distribution).limit(),
+            )
+            .await;
+            let now = env.observer.look(|view| view.secret(namespace, &distribution.secret).cloned());
             let Some(now) = now else { continue };
             let kept = self.seen.get(namespace).is_none_or(|then| then.uid == now.uid);
-            self.observation.outcome = match faithful {
+            self.observation.outcome = match matches_source {
                 Err(error) => observation::failed(&error),
                 Ok(()) if !kept => {
                     verdict::violated(format!("{namespace} kept its rights and lost its copy for a while"))
@@ -174,7 +181,7 @@ impl Live {
     async fn consume(&self, subject: &Subject<'_>, allowed: &Allowed) -> Outcome {
         let (Some(consumer), Some((_, grant))) = (&self.consumer, self.leases.first()) else { return Outcome::Held };
         let secrets: Api<Secret> = Api::namespaced(consumer.client.clone(), &consumer.namespace);
-        let secret = &subject.target.secret;
+        let secret = &subject.distribution.secret;
         match (secrets.get(secret).await, is_allowed(allowed, grant.as_ref())) {
             (Ok(_), true) => Outcome::Held,
             (Err(kube::Error::Api(status)), false) if status.is_not_found() => Outcome::Held,
@@ -189,7 +196,7 @@ impl Live {
             && let Err(error) = consumer.remove(env, self.id).await
         {
             let unknown = Outcome::Unknown(chain(&error));
-            self.observation.outcome = verdict::worse(self.observation.outcome, unknown);
+            self.observation.outcome = self.observation.outcome.max(unknown);
         }
         (self.observation, self.leases.into_iter().map(|(lease, _)| lease).collect())
     }

@@ -9,7 +9,7 @@ use credence_core::text::chain;
 use credence_model::config::SourceRef;
 use credence_model::model::POLICY_BOUND;
 use credence_model::values;
-use credence_report::verdict::{self, Outcome};
+use credence_report::verdict::Outcome;
 use credence_watch::observer::{ExternalSecretSeen, SecretSeen, View};
 use credence_watch::wait::{self, Progress};
 use futures::future::join_all;
@@ -24,16 +24,16 @@ use super::World;
 use super::subject::{Rights, Subject};
 use crate::observation::{self, Observation};
 use crate::testbed::namespaces::{self, Lease};
-use crate::testbed::rotation::until_like;
+use crate::testbed::rotation::until_copy_matches_source;
 use crate::testbed::{HOLD, TestBed};
 
 /// Life of an account's token in seconds: the API server's shortest.
 const TOKEN_SECONDS: i64 = 600;
-/// How often is asked what cannot be watched.
-const EVERY: Duration = Duration::from_millis(50);
+/// Time between two polls of what cannot be watched.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A case under way: one namespace that has its copy, and one that asks while there are no rights.
-struct Live {
+struct RightsCase {
     id: CaseId,
     leases: Vec<Lease>,
     before: Option<SecretSeen>,
@@ -47,9 +47,9 @@ pub(super) async fn play(
     revocation: Rights,
     cases: &[(CaseId, World)],
 ) -> Vec<(Observation, Vec<Lease>)> {
-    let shared = env.sources.share(&subject.target.sources()).await;
+    let shared = env.sources.share(&subject.distribution.sources()).await;
     let values = shared.to_values();
-    let mut live = join_all(cases.iter().map(|(id, world)| Live::begin(env, subject, *id, world, &values))).await;
+    let mut live = join_all(cases.iter().map(|(id, world)| RightsCase::begin(env, subject, *id, world, &values))).await;
     if let Err(ended) = steps(env, subject, revocation, cases, &values, &mut live).await {
         live.iter_mut().for_each(|live| live.end_with(ended.outcome.clone()));
     }
@@ -62,7 +62,7 @@ async fn steps(
     revocation: Rights,
     cases: &[(CaseId, World)],
     values: &values::World,
-    live: &mut [Live],
+    live: &mut [RightsCase],
 ) -> Result<(), Observation> {
     let readers = readers(env, subject, cases.first().map(|(id, _)| *id)).await?;
     if until_access(&readers, true, "an answer to a store's account").await.is_err() {
@@ -84,7 +84,7 @@ async fn steps(
     Ok(())
 }
 
-impl Live {
+impl RightsCase {
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     async fn begin(env: &TestBed, subject: &Subject<'_>, id: CaseId, world: &World, values: &values::World) -> Self {
         let mut live = Self { id, leases: Vec::new(), before: None, observation: Observation::of(Outcome::Held) };
@@ -101,21 +101,21 @@ impl Live {
         world: &World,
         values: &values::World,
     ) -> Result<(), Observation> {
-        let (client, target) = (env.client_for(self.id), subject.target);
+        let (client, distribution) = (env.client_for(self.id), subject.distribution);
         for _ in 0..2 {
             self.leases.push(env.namespaces.lease(&client).await?);
         }
         let name = &self.leases[0].name;
         namespaces::set_labels(&client, &agent(self.id), name, &subject.labels(world.way, None)).await?;
-        let bound = env.provisioning_bound().max(env.propagation_bound(target).limit());
-        let settled = until_like(env, name, target, values, bound).await;
+        let bound = env.provisioning_bound().max(env.propagation_bound(distribution).limit());
+        let settled = until_copy_matches_source(env, name, distribution, values, bound).await;
         settled.map_err(|error| Observation::unknown(format!("no copy to keep: {error}")))?;
-        self.before = env.observer.look(|view| view.secret(name, &target.secret).cloned());
+        self.before = env.observer.look(|view| view.secret(name, &distribution.secret).cloned());
         Ok(())
     }
 
     fn end_with(&mut self, outcome: Outcome) {
-        self.observation.outcome = verdict::worse(self.observation.outcome.clone(), outcome);
+        self.observation.outcome = self.observation.outcome.clone().max(outcome);
     }
 
     /// A namespace that asks now gets nothing, and the copy that there is stays as it is.
@@ -131,25 +131,25 @@ impl Live {
         let (Some(world), Outcome::Held) = (world, &self.observation.outcome) else { return };
         self.observation.count("take the rights of a store");
         self.observation.latencies.push(took);
-        let (client, target) = (env.client_for(self.id), subject.target);
+        let (client, distribution) = (env.client_for(self.id), subject.distribution);
         let (first, second) = (&self.leases[0].name, &self.leases[1].name);
         let labels = subject.labels(world.way, None);
         if let Err(error) = namespaces::set_labels(&client, &agent(self.id), second, &labels).await {
             return self.end_with(Outcome::Unknown(chain(&error)));
         }
         let look = |view: &View<'_>| {
-            if view.secret(second, &target.secret).is_some() {
+            if view.secret(second, &distribution.secret).is_some() {
                 return Err(format!("{second} was given a copy that nobody may read"));
             }
             let data = |seen: Option<&SecretSeen>| seen.map(|seen| (seen.uid.clone(), seen.data.clone()));
-            if data(view.secret(first, &target.secret)) != data(self.before.as_ref()) {
+            if data(view.secret(first, &distribution.secret)) != data(self.before.as_ref()) {
                 return Err(format!("the copy in {first} changed when its store lost its rights"));
             }
             Ok(())
         };
-        let what = format!("ExternalSecret {second}/{} fails", target.external_secret);
+        let what = format!("ExternalSecret {second}/{} fails", distribution.external_secret);
         let tried = wait::until(&env.observer, &what, env.provisioning_bound(), |view| {
-            let seen = view.external_secret(second, &target.external_secret);
+            let seen = view.external_secret(second, &distribution.external_secret);
             match look(view) {
                 Err(why) => Progress::Never(why),
                 Ok(()) if seen.is_some_and(ExternalSecretSeen::says_failed) => Progress::Done(()),
@@ -183,10 +183,10 @@ impl Live {
         }
         self.observation.count("give the rights of a store back");
         self.observation.latencies.push(took);
-        let bound = env.recovery_bound(subject.target, outage).limit();
+        let bound = env.recovery_bound(subject.distribution, outage).limit();
         self.observation.bound = Some(bound);
         let given = Instant::now();
-        match until_like(env, &self.leases[1].name, subject.target, values, bound).await {
+        match until_copy_matches_source(env, &self.leases[1].name, subject.distribution, values, bound).await {
             Ok(()) => self.observation.latencies.push(given.elapsed()),
             Err(error) => self.end_with(observation::failed(&error)),
         }
@@ -201,7 +201,7 @@ async fn readers(
 ) -> Result<Vec<(Client, SourceRef)>, Observation> {
     let mut readers = Vec::new();
     let Some(case) = case else { return Ok(readers) };
-    let sources = subject.target.sources();
+    let sources = subject.distribution.sources();
     for account in subject.accounts() {
         let accounts: Api<ServiceAccount> = Api::namespaced(env.client_for(case), &account.namespace);
         let spec = TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() };
@@ -224,7 +224,7 @@ async fn until_access(readers: &[(Client, SourceRef)], wanted: bool, what: &str)
     for (client, source) in readers {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &source.namespace);
         let left = POLICY_BOUND.saturating_sub(begin.elapsed());
-        let reached = wait::poll(what, left, EVERY, || async {
+        let reached = wait::poll(what, left, POLL_INTERVAL, || async {
             match secrets.get(&source.name).await {
                 Ok(_) if wanted => Progress::Done(()),
                 Ok(_) => Progress::NotYet(format!("it reads {source}")),

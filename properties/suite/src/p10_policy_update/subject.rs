@@ -1,4 +1,4 @@
-//! What p10 changes: a target of the configuration with its stores and their rights, once more under other names.
+//! What p10 changes: a distribution of the configuration with its stores and their rights, once more under other names.
 //!
 //! The labels that the copy looks at have keys of their own, and its selectors one label more, so that it reaches no
 //! namespace but those of its cases, and the configuration's own objects reach none of these.
@@ -9,7 +9,7 @@ use std::time::Duration;
 use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{Applier, ApplyError, RUN_LABEL};
 use credence_core::labels::Labels;
-use credence_model::model::Target;
+use credence_model::model::Distribution;
 use credence_model::selector::NAME_LABEL;
 use credence_watch::wait::{self, Progress, WaitError};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
@@ -18,16 +18,16 @@ use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Map, Value, json};
 
-use super::regime::{self, Governed, Regime};
+use super::enforcement_point::{self, EnforcedPolicy, EnforcementPoint};
 use crate::testbed::TestBed;
 use crate::testbed::bindings::Binding;
 use crate::testbed::known_bugs::Maker;
 
 /// Label that tells the namespaces of a subject from all others.
-const GUARD: &str = "credence.dev/policy";
+const SCOPE_LABEL: &str = "credence.dev/policy";
 /// Label that a changed policy looks at.
 const GRANT: &str = "credence.dev/grant";
-/// How long the copies of a subject may stay after it is gone before the next run has to sweep them.
+/// Time that the copies of a subject may stay after it is gone before the next run has to sweep them.
 const GONE: Duration = Duration::from_secs(60);
 
 /// Why p10 could not set up what it changes.
@@ -44,10 +44,10 @@ pub(super) enum SubjectError {
 /// The values of the grant label that a policy allows; none if it does not look at it.
 pub(super) type Allowed = Option<BTreeSet<String>>;
 
-/// A target under other names.
+/// A distribution under other names.
 pub(super) struct Subject<'a> {
-    pub(super) target: &'a Target,
-    governed: Governed,
+    pub(super) distribution: &'a Distribution,
+    enforced: EnforcedPolicy,
     /// The name of all its objects; of a store, with its number behind it.
     name: String,
     /// Its own label keys, by those of the configuration.
@@ -73,21 +73,21 @@ pub(super) struct Account {
 }
 
 impl<'a> Subject<'a> {
-    /// Reads a target and its stores as they are deployed, and applies them under `name`; `number` is unique among the
+    /// Reads a distribution and its stores as they are deployed, and applies them under `name`; `number` is unique among the
     /// subjects of a run.
     pub(super) async fn create(
         env: &'a TestBed,
         client: &Client,
-        target: &'a Target,
-        governed: Governed,
+        distribution: &'a Distribution,
+        enforced: EnforcedPolicy,
         number: u32,
     ) -> Result<Self, SubjectError> {
         let name = format!("credence-{}-policy-{number}", env.namespaces.run());
-        let keys = regime::keys(target).into_iter().enumerate();
+        let keys = enforcement_point::keys(distribution).into_iter().enumerate();
         let keys = keys.map(|(n, key)| (key.to_owned(), format!("credence.dev/policy-{number}-{n}"))).collect();
-        let spec = spec_of(client, "ClusterExternalSecret", &target.name).await?;
+        let spec = spec_of(client, "ClusterExternalSecret", &distribution.name).await?;
         let mut stores = Vec::new();
-        for (n, store) in target.stores.iter().enumerate() {
+        for (n, store) in distribution.stores.iter().enumerate() {
             let name = format!("{name}-{n}");
             let spec = spec_of(client, "ClusterSecretStore", &store.name).await?;
             let provider = store.kubernetes.as_ref();
@@ -104,7 +104,7 @@ impl<'a> Subject<'a> {
             stores.push(Store { name, spec, account });
         }
         let applier = Applier::discover(client).await?;
-        let subject = Self { target, governed, name, keys, applier, spec, stores };
+        let subject = Self { distribution, enforced, name, keys, applier, spec, stores };
         subject.applier.apply_all(&subject.rights(env)).await?;
         subject.allow(env, &None).await?;
         Ok(subject)
@@ -112,7 +112,7 @@ impl<'a> Subject<'a> {
 
     /// The maker of its copies.
     pub(super) fn maker(&self) -> Maker<'_> {
-        Maker { name: &self.name, external_secret: &self.target.external_secret }
+        Maker { name: &self.name, external_secret: &self.distribution.external_secret }
     }
 
     /// The accounts of its stores.
@@ -122,16 +122,16 @@ impl<'a> Subject<'a> {
 
     /// The labels with which a namespace asks, in the way that `pick` picks, with its value of the grant label.
     pub(super) fn labels(&self, way: crate::generate::Pick, grant: Option<&str>) -> Labels {
-        let way = way.of(&self.governed.ways).iter();
+        let way = way.of(&self.enforced.ways).iter();
         let mut labels: Labels = way.map(|(key, value)| (self.key(key), value.clone())).collect();
-        labels.insert(GUARD.to_owned(), self.name.clone());
+        labels.insert(SCOPE_LABEL.to_owned(), self.name.clone());
         labels.extend(grant.map(|grant| (GRANT.to_owned(), grant.to_owned())));
         labels
     }
 
     /// The keys of all labels that a namespace can have for it.
     pub(super) fn label_keys(&self) -> BTreeSet<String> {
-        self.keys.values().cloned().chain([GUARD.to_owned(), GRANT.to_owned()]).collect()
+        self.keys.values().cloned().chain([SCOPE_LABEL.to_owned(), GRANT.to_owned()]).collect()
     }
 
     fn key(&self, key: &str) -> String {
@@ -141,12 +141,12 @@ impl<'a> Subject<'a> {
     /// Changes its policy, where the configuration keeps it, so that these values of the grant label are allowed. What
     /// admits is changed before what selects.
     pub(super) async fn allow(&self, env: &TestBed, allowed: &Allowed) -> Result<(), SubjectError> {
-        let regime = self.governed.regime;
+        let enforcement_point = self.enforced.enforcement_point;
         for store in &self.stores {
-            let allowed = allowed.as_ref().filter(|_| regime != Regime::Selectors);
+            let allowed = allowed.as_ref().filter(|_| enforcement_point != EnforcementPoint::Selectors);
             self.applier.apply(&self.store(env, store, allowed)).await?;
         }
-        let allowed = allowed.as_ref().filter(|_| regime != Regime::Conditions);
+        let allowed = allowed.as_ref().filter(|_| enforcement_point != EnforcementPoint::Conditions);
         Ok(self.applier.apply(&self.distribution(env, allowed)).await?)
     }
 
@@ -171,10 +171,11 @@ impl<'a> Subject<'a> {
     /// Removes everything, its copies first.
     pub(super) async fn remove(&self, env: &TestBed) -> Result<(), SubjectError> {
         self.applier.remove(&self.distribution(env, None)).await?;
-        let secret = &self.target.secret;
+        let secret = &self.distribution.secret;
         let what = format!("all copies {secret} of {} gone", self.name);
         let gone: Result<(), WaitError> = wait::until(&env.observer, &what, GONE, |view| {
-            let holds = |seen: &credence_watch::observer::NamespaceSeen| seen.labels.get(GUARD) == Some(&self.name);
+            let holds =
+                |seen: &credence_watch::observer::NamespaceSeen| seen.labels.get(SCOPE_LABEL) == Some(&self.name);
             let mut namespaces = view.namespaces().filter(|(_, seen)| holds(seen));
             match namespaces.find(|(namespace, _)| view.secret(namespace, secret).is_some()) {
                 Some((namespace, _)) => Progress::NotYet(format!("{namespace} holds it")),
@@ -235,16 +236,16 @@ impl<'a> Subject<'a> {
         let listed = spec.get("namespaceSelectors").and_then(Value::as_array).cloned();
         let selectors = deprecated.into_iter().chain(listed.into_iter().flatten()).map(|mut selector| {
             self.rewrite(&mut selector, allowed);
-            fields(&mut selector, "matchLabels").insert(GUARD.to_owned(), json!(self.name));
+            fields(&mut selector, "matchLabels").insert(SCOPE_LABEL.to_owned(), json!(self.name));
             selector
         });
         spec["namespaceSelectors"] = selectors.collect();
         // Those namespaces are not ours.
         spec.as_object_mut().and_then(|spec| spec.remove("namespaces"));
-        spec["externalSecretName"] = json!(self.target.external_secret);
-        spec["externalSecretSpec"]["target"]["name"] = json!(self.target.secret);
+        spec["externalSecretName"] = json!(self.distribution.external_secret);
+        spec["externalSecretSpec"]["target"]["name"] = json!(self.distribution.secret);
         let names: BTreeMap<&str, &str> = self
-            .target
+            .distribution
             .stores
             .iter()
             .zip(&self.stores)
@@ -322,7 +323,7 @@ async fn rules_of(
     account: &str,
 ) -> Result<Vec<PolicyRule>, SubjectError> {
     let mut rules = Vec::new();
-    for binding in Binding::in_force(client, place).await? {
+    for binding in Binding::effective(client, place).await? {
         if !binding.names(namespace, account) {
             continue;
         }

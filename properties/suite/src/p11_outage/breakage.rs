@@ -8,7 +8,7 @@ use credence_cluster::apply::FIELD_MANAGER;
 use credence_cluster::cluster::{ClusterError, Component};
 use credence_cluster::faults::proxy::Mode;
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_model::values::World;
 use credence_programs::process::Paused;
 use credence_watch::wait::{self, Progress, WaitError};
@@ -17,13 +17,13 @@ use tokio::time::Instant;
 use super::fault::{Fault, can_go, keys_to_lose};
 use super::rights::{Revoked, RightsError};
 use super::scope::Scope;
-use crate::supplies::Gates;
+use crate::supplies::FaultProxies;
 use crate::testbed::TestBed;
 use crate::testbed::sources::{ExclusiveLease, Part, SourceError, Withdrawn};
 
-/// How often is asked what cannot be watched.
-const EVERY: Duration = Duration::from_millis(50);
-/// How long a program may take to stand still once it was told.
+/// Time between two polls of what cannot be watched.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Time that a program may take to stand still once it was told.
 const STANDS: Duration = Duration::from_secs(5);
 
 /// Why a fault could not be made, or not be taken back.
@@ -62,9 +62,9 @@ pub(super) async fn write(env: &TestBed, leases: &mut Leases, world: &World) -> 
 
 /// A fault that is on.
 pub(super) struct Broken {
-    gates: Arc<Gates>,
+    proxies: Arc<FaultProxies>,
     undo: Undo,
-    /// Connections that each store's gate had taken before.
+    /// Connections that each store's proxy had taken before.
     contacts: BTreeMap<String, u64>,
 }
 
@@ -81,14 +81,14 @@ impl Broken {
     /// Makes a fault. One that is over at once is over when this ends.
     pub(super) async fn make(
         env: &TestBed,
-        gates: &Arc<Gates>,
+        proxies: &Arc<FaultProxies>,
         scope: &Scope,
         leases: &Leases,
         fault: Fault,
     ) -> Result<Self, BreakageError> {
         let undo = match fault {
             Fault::Connection(mode) => {
-                set(gates, scope, mode);
+                set(proxies, scope, mode);
                 Undo::Connection
             }
             Fault::SourceDeleted | Fault::KeyDeleted(_) | Fault::SourceUntagged => {
@@ -110,22 +110,22 @@ impl Broken {
                 Undo::Start(Component::ApiServer)
             }
         };
-        let contacts = gates.iter().map(|(store, gate)| (store.clone(), gate.connections()));
-        Ok(Self { gates: Arc::clone(gates), undo, contacts: contacts.collect() })
+        let contacts = proxies.iter().map(|(store, proxy)| (store.clone(), proxy.connections()));
+        Ok(Self { proxies: Arc::clone(proxies), undo, contacts: contacts.collect() })
     }
 
-    /// Waits until External Secrets Operator has come to each of the stores of `target` since.
+    /// Waits until External Secrets Operator has come to each of the stores of `distribution` since.
     pub(super) async fn until_contacted(
         &self,
         env: &TestBed,
-        target: &Target,
+        distribution: &Distribution,
         within: Duration,
     ) -> Result<(), BreakageError> {
-        for store in &target.stores {
-            let gate = self.gates.get(&store.name);
-            let gate = gate.ok_or_else(|| BreakageError::Nothing(format!("no gate before store {}", store.name)))?;
+        for store in &distribution.stores {
+            let proxy = self.proxies.get(&store.name);
+            let proxy = proxy.ok_or_else(|| BreakageError::Nothing(format!("no proxy before store {}", store.name)))?;
             let before = self.contacts.get(&store.name).copied().unwrap_or_default();
-            gate.until_contacted(&env.observer, before, within).await?;
+            proxy.until_contacted(&env.observer, before, within).await?;
         }
         Ok(())
     }
@@ -141,7 +141,7 @@ impl Broken {
     ) -> Result<Instant, BreakageError> {
         match self.undo {
             Undo::Nothing => {}
-            Undo::Connection => set(&self.gates, scope, Mode::Open),
+            Undo::Connection => set(&self.proxies, scope, Mode::Open),
             Undo::Sources(withdrawn) => {
                 for (source, lease) in leases {
                     let values = world.get(source).cloned().unwrap_or_default();
@@ -160,9 +160,9 @@ impl Broken {
     }
 }
 
-fn set(gates: &Gates, scope: &Scope, mode: Mode) {
-    for (_, gate) in gates.iter().filter(|(store, _)| scope.stores.contains(*store)) {
-        gate.set(mode);
+fn set(proxies: &FaultProxies, scope: &Scope, mode: Mode) {
+    for (_, proxy) in proxies.iter().filter(|(store, _)| scope.stores.contains(*store)) {
+        proxy.set(mode);
     }
 }
 
@@ -202,7 +202,7 @@ fn lost_part(model: &Model, source: &SourceRef, fault: Fault) -> Option<Part> {
 async fn pause(env: &TestBed) -> Result<Paused, BreakageError> {
     let paused = env.cluster.pause(Component::ExternalSecrets).await?;
     let paused = paused.ok_or_else(|| BreakageError::Nothing("External Secrets Operator does not run".to_owned()))?;
-    let stands = wait::poll("External Secrets Operator stands still", STANDS, EVERY, || async {
+    let stands = wait::poll("External Secrets Operator stands still", STANDS, POLL_INTERVAL, || async {
         if paused.holds() { Progress::Done(()) } else { Progress::NotYet("it runs".to_owned()) }
     });
     stands.await?;
@@ -215,7 +215,7 @@ pub(super) async fn start(env: &TestBed, component: Component) -> Result<(), Bre
         return Err(BreakageError::Nothing(env.cluster.mark_lost(error)));
     }
     if component == Component::ApiServer {
-        env.until_in_sight().await?;
+        env.until_synced().await?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use credence_cluster::faults::proxy::Mode;
 use credence_model::config::{OPAQUE, SourceRef, is_found};
-use credence_model::model::{Model, Source, Target};
+use credence_model::model::{Distribution, Model, Source};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
@@ -38,7 +38,7 @@ pub enum Fault {
 
 /// A kind of fault, without what is drawn for each one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FaultKind {
     Refuse,
     Reset,
     Truncate,
@@ -61,7 +61,7 @@ pub(super) enum Kind {
 /// Bytes that no handshake can do with.
 const LESS_THAN_A_HANDSHAKE: usize = 100;
 
-/// How it shows that a fault has met a copy.
+/// Sign by which it shows that a fault has met a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sign {
     /// The ExternalSecret says that it failed.
@@ -74,7 +74,7 @@ pub(super) enum Sign {
     Own,
 }
 
-impl Kind {
+impl FaultKind {
     /// What concerns one scope alone.
     pub(super) const LOCAL: [Self; 9] = [
         Self::SourceDeleted,
@@ -102,34 +102,36 @@ impl Kind {
     ];
 
     /// Why this cannot be made where this is tested, if so.
-    pub(super) fn barred(self, model: &Model) -> Option<&str> {
+    pub(super) fn unsupported(self, model: &Model) -> Option<&str> {
         let stops_a_program = matches!(
             self,
             Self::OperatorKilled | Self::OperatorPaused | Self::OperatorRestarted | Self::ApiServerRestarted
         );
         // Such answers need a certificate of the cluster's authority.
         let answers = matches!(self, Self::TooManyRequests | Self::InternalError | Self::Forbidden | Self::EmptyAnswer);
-        model.untouchable.as_deref().filter(|_| stops_a_program || answers)
+        model.outages_unsupported.as_deref().filter(|_| stops_a_program || answers)
     }
 
-    /// Whether the copies of a target must feel it.
-    pub(super) fn concerns(self, model: &Model, target: &Target) -> bool {
+    /// True if the copies of a distribution must feel it.
+    pub(super) fn concerns(self, model: &Model, distribution: &Distribution) -> bool {
         match self {
-            Self::SourceDeleted => target.sources().into_iter().any(|source| can_go(model, source)),
-            Self::KeyDeleted => target.sources().into_iter().any(|source| !keys_to_lose(model, source).is_empty()),
-            Self::SourceUntagged => target.sources().into_iter().any(|source| {
-                // A source that the target also reads by its name is not lost to it.
+            Self::SourceDeleted => distribution.sources().into_iter().any(|source| can_go(model, source)),
+            Self::KeyDeleted => {
+                distribution.sources().into_iter().any(|source| !keys_to_lose(model, source).is_empty())
+            }
+            Self::SourceUntagged => distribution.sources().into_iter().any(|source| {
+                // A source that the distribution also reads by its name is not lost to it.
                 let tagged = model.sources.get(source).is_some_and(|source| !source.tags.is_empty());
                 let named = |field: &credence_model::model::Field| field.source == *source && field.property.is_some();
-                tagged && !target.fields.iter().any(named) && can_go(model, source)
+                tagged && !distribution.fields.iter().any(named) && can_go(model, source)
             }),
-            Self::RightsRevoked => target.stores.iter().any(|store| {
+            Self::RightsRevoked => distribution.stores.iter().any(|store| {
                 store.kubernetes.as_ref().is_some_and(|provider| {
                     provider.service_account().is_some_and(|account| account.namespace.is_some())
                 })
             }),
             // The answer that has nothing in it is one of an API server.
-            Self::EmptyAnswer => target.stores.iter().all(|store| store.kubernetes.is_some()),
+            Self::EmptyAnswer => distribution.stores.iter().all(|store| store.kubernetes.is_some()),
             _ => true,
         }
     }
@@ -180,7 +182,7 @@ impl Fault {
         }
     }
 
-    /// Whether new values may arrive while the fault is on: it delays them, meets only some of them, or is over at once.
+    /// True if new values may arrive while the fault is on: it delays them, meets only some of them, or is over at once.
     pub(super) fn lets_updates_through(self) -> bool {
         match self {
             Self::Connection(Mode::Slow(_)) | Self::OperatorRestarted | Self::ApiServerRestarted => true,
@@ -189,7 +191,7 @@ impl Fault {
         }
     }
 
-    /// Whether the new values are written when the source is put back, and not before.
+    /// True if the new values are written when the source is put back, and not before.
     pub(super) fn takes_the_source(self) -> bool {
         matches!(self, Self::SourceDeleted | Self::KeyDeleted(_) | Self::SourceUntagged)
     }
@@ -218,22 +220,22 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Whether a source can be taken away from all of its copies without giving any of them other values. What a search finds less
+/// True if a source can be taken away from all of its copies without giving any of them other values. What a search finds less
 /// of, among other things, is another answer to the same question, and no outage; a search that finds nothing at all is one.
 pub(super) fn can_go(model: &Model, source: &SourceRef) -> bool {
-    readers_of(model, source).all(|target| !searches(target, source) || target.sources().len() == 1)
+    readers_of(model, source).all(|distribution| !searches(distribution, source) || distribution.sources().len() == 1)
 }
 
-fn readers_of<'a>(model: &'a Model, source: &'a SourceRef) -> impl Iterator<Item = &'a Target> {
-    model.targets.iter().filter(move |target| target.sources().contains(source))
+fn readers_of<'a>(model: &'a Model, source: &'a SourceRef) -> impl Iterator<Item = &'a Distribution> {
+    model.distributions.iter().filter(move |distribution| distribution.sources().contains(source))
 }
 
-/// Whether a target reads a source because a search finds it, and not by its name.
-fn searches(target: &Target, source: &SourceRef) -> bool {
-    is_found(source) || !target.keys_named().contains(&source.name.as_str())
+/// True if a distribution reads a source because a search finds it, and not by its name.
+fn searches(distribution: &Distribution, source: &SourceRef) -> bool {
+    is_found(source) || !distribution.keys_named().contains(&source.name.as_str())
 }
 
-/// The keys of a source that can be deleted, and that every target of it reads. Kubernetes insists on those of most
+/// The keys of a source that can be deleted, and that every distribution of it reads. Kubernetes insists on those of most
 /// types (`ValidateSecret`, pkg/apis/core/validation).
 pub(super) fn keys_to_lose<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a String> {
     // A search gives a source as a whole, so that without a key it gives something else.
@@ -242,23 +244,23 @@ pub(super) fn keys_to_lose<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a 
     let Some(known) = model.sources.get(source).filter(is_lost) else {
         return Vec::new();
     };
-    let reads = |target: &Target, key: &String| {
-        let mut fields = target.fields.iter().filter(|field| field.source == *source);
+    let reads = |distribution: &Distribution, key: &String| {
+        let mut fields = distribution.fields.iter().filter(|field| field.source == *source);
         fields.any(|field| field.property.as_ref().is_none_or(|property| property == key))
     };
-    let readers: Vec<&Target> = readers_of(model, source).collect();
-    known.keys.iter().filter(|key| readers.iter().all(|target| reads(target, key))).collect()
+    let readers: Vec<&Distribution> = readers_of(model, source).collect();
+    known.keys.iter().filter(|key| readers.iter().all(|distribution| reads(distribution, key))).collect()
 }
 
 /// Faults of one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) scope: Scope,
-    /// Whether it is the only slot that runs.
+    /// True if it is the only slot that runs.
     pub(super) alone: bool,
-    pub(super) kinds: Vec<Kind>,
-    /// The targets whose copies feel all of them, by name.
-    pub(super) targets: Vec<String>,
+    pub(super) kinds: Vec<FaultKind>,
+    /// The distributions whose copies feel all of them, by name.
+    pub(super) distributions: Vec<String>,
 }
 
 /// Outages of a slot, one after the other, and of one in which everything fails.
@@ -273,7 +275,7 @@ impl Plan {
     pub(super) fn of(model: &Model, slot: u32) -> Option<Self> {
         let slot = usize::try_from(slot).ok()?;
         let round = slot / PERIOD;
-        let global = usable(&Kind::GLOBAL, model, &Scope::whole(model));
+        let global = usable(&FaultKind::GLOBAL, model, &Scope::whole(model));
         if slot % PERIOD == GLOBAL_TURN && !global.is_empty() {
             return Self::drawn(model, Scope::whole(model), true, &global, round, OUTAGES.1);
         }
@@ -282,30 +284,40 @@ impl Plan {
         let others = if global.is_empty() { 0 } else { (slot + PERIOD - 1 - GLOBAL_TURN) / PERIOD };
         let turn = slot - others;
         let scope = scopes.get(turn.checked_rem(scopes.len())?)?.clone();
-        let local = usable(&Kind::LOCAL, model, &Scope::whole(model));
+        let local = usable(&FaultKind::LOCAL, model, &Scope::whole(model));
         Self::drawn(model, scope, false, &local, turn, OUTAGES.0)
     }
 
-    fn drawn(model: &Model, scope: Scope, alone: bool, kinds: &[Kind], turn: usize, outages: usize) -> Option<Self> {
-        let mut targets = scope.targets(model);
+    fn drawn(
+        model: &Model,
+        scope: Scope,
+        alone: bool,
+        kinds: &[FaultKind],
+        turn: usize,
+        outages: usize,
+    ) -> Option<Self> {
+        let mut distributions = scope.distributions(model);
         let mut chosen = Vec::new();
         for kind in kinds.iter().cycle().skip(turn * outages).take(kinds.len()) {
-            let concerned: Vec<&Target> =
-                targets.iter().copied().filter(|target| kind.concerns(model, target)).collect();
+            let concerned: Vec<&Distribution> =
+                distributions.iter().copied().filter(|distribution| kind.concerns(model, distribution)).collect();
             if !concerned.is_empty() && chosen.len() < outages {
-                targets = concerned;
+                distributions = concerned;
                 chosen.push(*kind);
             }
         }
-        let targets: Vec<String> = targets.into_iter().map(|target| target.name.clone()).collect();
-        (!chosen.is_empty()).then_some(Self { scope, alone, kinds: chosen, targets })
+        let distributions: Vec<String> =
+            distributions.into_iter().map(|distribution| distribution.name.clone()).collect();
+        (!chosen.is_empty()).then_some(Self { scope, alone, kinds: chosen, distributions })
     }
 }
 
-/// The kinds that can be made here, and that some target feels.
-fn usable(kinds: &[Kind], model: &Model, scope: &Scope) -> Vec<Kind> {
-    let felt = |kind: &Kind| scope.targets(model).into_iter().any(|target| kind.concerns(model, target));
-    kinds.iter().copied().filter(|kind| kind.barred(model).is_none() && felt(kind)).collect()
+/// The kinds that can be made here, and that some distribution feels.
+fn usable(kinds: &[FaultKind], model: &Model, scope: &Scope) -> Vec<FaultKind> {
+    let felt = |kind: &FaultKind| {
+        scope.distributions(model).into_iter().any(|distribution| kind.concerns(model, distribution))
+    };
+    kinds.iter().copied().filter(|kind| kind.unsupported(model).is_none() && felt(kind)).collect()
 }
 
 #[cfg(test)]
@@ -313,12 +325,12 @@ mod tests {
     use std::path::Path;
 
     use credence_core::manifest::parse_documents;
-    use credence_model::config::Bundle;
+    use credence_model::config::Config;
 
     use super::super::tests::reference;
     use super::*;
 
-    fn met(model: &Model, slots: u32) -> Vec<Kind> {
+    fn met(model: &Model, slots: u32) -> Vec<FaultKind> {
         (0..slots).filter_map(|slot| Plan::of(model, slot)).flat_map(|plan| plan.kinds).collect()
     }
 
@@ -326,20 +338,20 @@ mod tests {
     fn a_hundred_cases_meet_every_fault_that_the_reference_configuration_can_have() {
         let model = reference();
         let met = met(&model, 10);
-        let all = Kind::LOCAL.iter().chain(&Kind::GLOBAL).filter(|kind| **kind != Kind::SourceUntagged);
+        let all = FaultKind::LOCAL.iter().chain(&FaultKind::GLOBAL).filter(|kind| **kind != FaultKind::SourceUntagged);
         for kind in all {
             assert!(met.contains(kind), "{kind:?} is not among {met:?}");
         }
-        assert!(!met.contains(&Kind::SourceUntagged), "nothing is found by labels");
+        assert!(!met.contains(&FaultKind::SourceUntagged), "nothing is found by labels");
     }
 
     #[test]
     fn a_cluster_of_others_meets_no_fault_that_needs_its_programs() {
         let mut model = reference();
-        model.untouchable = Some("not ours".into());
+        model.outages_unsupported = Some("not ours".into());
         let met = met(&model, 10);
-        assert!(met.iter().all(|kind| kind.barred(&model).is_none()), "{met:?}");
-        assert!(met.contains(&Kind::Hang) && met.contains(&Kind::SourceDeleted));
+        assert!(met.iter().all(|kind| kind.unsupported(&model).is_none()), "{met:?}");
+        assert!(met.contains(&FaultKind::Hang) && met.contains(&FaultKind::SourceDeleted));
     }
 
     #[test]
@@ -356,13 +368,14 @@ mod tests {
     #[test]
     fn a_search_by_labels_can_lose_its_source() {
         let mut model = reference();
-        let target = &mut model.targets[0];
-        target.fields.iter_mut().for_each(|field| field.property = None);
-        let (name, source) = (target.name.clone(), target.fields[0].source.clone());
+        let distribution = &mut model.distributions[0];
+        distribution.fields.iter_mut().for_each(|field| field.property = None);
+        let (name, source) = (distribution.name.clone(), distribution.fields[0].source.clone());
         model.sources.get_mut(&source).unwrap().tags.insert("share".into());
         let plans: Vec<Plan> = (0..10).filter_map(|slot| Plan::of(&model, slot)).collect();
-        let untagged: Vec<&Plan> = plans.iter().filter(|plan| plan.kinds.contains(&Kind::SourceUntagged)).collect();
-        assert!(!untagged.is_empty() && untagged.iter().all(|plan| plan.targets == [name.clone()]), "{plans:?}");
+        let untagged: Vec<&Plan> =
+            plans.iter().filter(|plan| plan.kinds.contains(&FaultKind::SourceUntagged)).collect();
+        assert!(!untagged.is_empty() && untagged.iter().all(|plan| plan.distributions == [name.clone()]), "{plans:?}");
     }
 
     /// Two sources, of which a copy finds the first by a search and has further entries.
@@ -378,7 +391,7 @@ mod tests {
              dataFrom: [{{find: {{name: {{regexp: ^a$}}}}}}]{further}}}}}\n"
         );
         let manifests = parse_documents(Path::new("a.yaml"), &text).unwrap();
-        Model::derive(&Bundle::from_manifests(manifests).unwrap())
+        Model::derive(&Config::from_manifests(manifests).unwrap())
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use credence_core::id::CaseId;
 use credence_core::text::chain;
-use credence_model::model::Target;
+use credence_model::model::Distribution;
 use credence_model::values::World;
 use credence_report::verdict::{self, Outcome, Violation};
 use credence_watch::observer::ExternalSecretSeen;
@@ -17,7 +17,7 @@ use tracing::instrument;
 
 use super::breakage::Broken;
 use super::fault::Fault;
-use super::place::{Harm, Place};
+use super::place::{Harm, OutageNamespace};
 use super::{Episode, Move, Population, Scenario};
 use crate::observation::{self, Observation};
 use crate::oracle::Expected;
@@ -26,10 +26,10 @@ use crate::testbed::settle::{Past, settle};
 use crate::testbed::{HOLD, TestBed};
 
 /// A case.
-pub(super) struct Live<'a> {
+pub(super) struct OutageCase<'a> {
     id: CaseId,
     client: Client,
-    places: Vec<Place<'a>>,
+    places: Vec<OutageNamespace<'a>>,
     /// The namespace that asks during an outage, and when.
     joining: Option<(Dependent<'a>, Move)>,
     /// The namespace that stops asking during an outage, and when.
@@ -38,7 +38,7 @@ pub(super) struct Live<'a> {
     observation: Observation,
 }
 
-impl<'a> Live<'a> {
+impl<'a> OutageCase<'a> {
     /// Makes the namespaces and waits until the first ones hold the initial values.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     pub(super) async fn settle(
@@ -68,35 +68,42 @@ impl<'a> Live<'a> {
         scenario: &Scenario,
         population: &Population,
     ) -> Result<(), Observation> {
-        let targets: Vec<&Target> =
-            env.model.targets.iter().filter(|target| scenario.targets.contains(&target.name)).collect();
-        for (target, way) in population.settled.iter().chain(population.leaves.iter().map(|leaves| &leaves.place)) {
-            let dependent = Dependent::lease(env, &self.client, target.of::<&Target>(&targets), *way).await?;
+        let distributions: Vec<&Distribution> = env
+            .model
+            .distributions
+            .iter()
+            .filter(|distribution| scenario.distributions.contains(&distribution.name))
+            .collect();
+        for (distribution, way) in population.settled.iter().chain(population.leaves.iter().map(|leaves| &leaves.place))
+        {
+            let dependent =
+                Dependent::lease(env, &self.client, distribution.of::<&Distribution>(&distributions), *way).await?;
             dependent.ask(&self.client, self.id).await?;
-            self.places.push(Place { dependent, events: None, before: None });
+            self.places.push(OutageNamespace { dependent, events: None, before: None });
         }
         self.leaving.clone_from(&population.leaves);
         if let Some(joins) = &population.joins {
-            let (target, way) = joins.place;
-            let dependent = Dependent::lease(env, &self.client, target.of::<&Target>(&targets), way).await?;
+            let (distribution, way) = joins.place;
+            let dependent =
+                Dependent::lease(env, &self.client, distribution.of::<&Distribution>(&distributions), way).await?;
             self.joining = Some((dependent, joins.clone()));
         }
-        for Place { dependent, .. } in &self.places {
-            let bound = env.provisioning_bound().max(env.propagation_bound(dependent.target).limit());
+        for OutageNamespace { dependent, .. } in &self.places {
+            let bound = env.provisioning_bound().max(env.propagation_bound(dependent.distribution).limit());
             // A copy that was never right has nothing to say about outages; other properties judge it.
-            let settled = dependent.until_faithful(env, &scenario.initial, bound).await;
+            let settled = dependent.until_matches_source(env, &scenario.initial, bound).await;
             settled.map_err(|error| Observation::unknown(format!("no copy to keep: {error}")))?;
         }
         Ok(())
     }
 
-    /// Whether the case has its verdict.
+    /// True if the case has its verdict.
     pub(super) fn is_over(&self) -> bool {
         self.observation.outcome != Outcome::Held
     }
 
     fn end_with(&mut self, outcome: Outcome) {
-        self.observation.outcome = verdict::worse(self.observation.outcome.clone(), outcome);
+        self.observation.outcome = self.observation.outcome.clone().max(outcome);
     }
 
     /// Ends the case without a verdict.
@@ -104,16 +111,16 @@ impl<'a> Live<'a> {
         self.end_with(Outcome::Unknown(why.to_owned()));
     }
 
-    /// The positive twin of an outage: an update arrives.
+    /// The positive control of an outage: an update arrives.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn arrive(&mut self, env: &TestBed, world: &World, written: Instant) {
         if self.is_over() {
             return;
         }
         self.observation.count("rotate source before an outage");
-        for Place { dependent, .. } in &self.places {
-            let left = env.propagation_bound(dependent.target).limit().saturating_sub(written.elapsed());
-            if let Err(error) = dependent.until_faithful(env, world, left).await {
+        for OutageNamespace { dependent, .. } in &self.places {
+            let left = env.propagation_bound(dependent.distribution).limit().saturating_sub(written.elapsed());
+            if let Err(error) = dependent.until_matches_source(env, world, left).await {
                 return self.give_up(&format!("updates do not arrive even before the outage: {error}"));
             }
         }
@@ -122,13 +129,13 @@ impl<'a> Live<'a> {
     /// Begins to record every change, from a moment on at which all is well.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn record(&mut self, env: &TestBed, world: &World) {
-        for Place { dependent, events, before } in &mut self.places {
+        for OutageNamespace { dependent, events, before } in &mut self.places {
             let dependent = &*dependent;
-            let Dependent { target, namespace, .. } = dependent;
-            let what = format!("{namespace}/{} at rest", target.secret);
-            let bound = env.propagation_bound(target).limit();
+            let Dependent { distribution, namespace, .. } = dependent;
+            let what = format!("{namespace}/{} at rest", distribution.secret);
+            let bound = env.propagation_bound(distribution).limit();
             let rest = wait::until(&env.observer, &what, bound, |view| {
-                let ready = view.external_secret(namespace, &target.external_secret);
+                let ready = view.external_secret(namespace, &distribution.external_secret);
                 match dependent.look(view, world) {
                     Err(why) => Progress::NotYet(why),
                     Ok(()) if !ready.is_some_and(ExternalSecretSeen::says_ready) => {
@@ -140,7 +147,7 @@ impl<'a> Live<'a> {
             match rest.await {
                 Ok(()) => {
                     *events = Some(env.observer.record(namespace));
-                    *before = env.observer.look(|view| view.secret(namespace, &target.secret).cloned());
+                    *before = env.observer.look(|view| view.secret(namespace, &distribution.secret).cloned());
                 }
                 Err(error) => return self.end_with(Outcome::Unknown(error.to_string())),
             }
@@ -172,7 +179,7 @@ impl<'a> Live<'a> {
                 self.give_up(&chain(&error));
             }
             self.observation.count("label namespace during an outage");
-            self.places.push(Place { dependent, events, before: None });
+            self.places.push(OutageNamespace { dependent, events, before: None });
         }
         // The one that leaves is the last of those that were settled.
         let leaves = self.leaving.take_if(|leaves| is_due(leaves));
@@ -185,7 +192,7 @@ impl<'a> Live<'a> {
             {
                 self.end_with(verdict::violated(format!("{fault}: {why}")));
             }
-            if let Err(error) = place.dependent.stop_asking(&self.client, self.id).await {
+            if let Err(error) = place.dependent.opt_out(&self.client, self.id).await {
                 self.give_up(&chain(&error));
             }
             self.observation.count("remove labels during an outage");
@@ -199,7 +206,7 @@ impl<'a> Live<'a> {
             let harm = if updates { Harm::NeitherOf(old, new) } else { Harm::Anything };
             if let Err(why) = place.unharmed(&harm) {
                 let violated = verdict::violated(format!("{fault}: {why}"));
-                self.observation.outcome = verdict::worse(self.observation.outcome.clone(), violated);
+                self.observation.outcome = self.observation.outcome.clone().max(violated);
             }
         }
     }
@@ -221,11 +228,11 @@ impl<'a> Live<'a> {
         let fault = episode.fault;
         self.observation.count("rotate source during an outage");
         let arrivals = self.places.iter().map(|place| async move {
-            let Dependent { target, .. } = place.dependent;
+            let Dependent { distribution, .. } = place.dependent;
             let provisioning = if place.before.is_none() { env.provisioning_bound() } else { Duration::ZERO };
-            let bound = env.recovery_bound(target, outage).limit() + provisioning;
+            let bound = env.recovery_bound(distribution, outage).limit() + provisioning;
             let left = bound.saturating_sub(healed.elapsed());
-            let arrived = place.dependent.until_faithful(env, new, left).await;
+            let arrived = place.dependent.until_matches_source(env, new, left).await;
             (bound, arrived.map(|()| healed.elapsed()))
         });
         for (bound, arrived) in join_all(arrivals).await {
@@ -234,7 +241,7 @@ impl<'a> Live<'a> {
                 Ok(latency) => self.observation.latencies.push(latency),
                 Err(error) => {
                     let outcome = after(fault, outage, observation::failed(&error));
-                    self.observation.outcome = verdict::worse(self.observation.outcome.clone(), outcome);
+                    self.observation.outcome = self.observation.outcome.clone().max(outcome);
                 }
             }
         }
@@ -265,7 +272,7 @@ impl<'a> Live<'a> {
     /// Gives all namespaces back.
     pub(super) fn finish(mut self, env: &Arc<TestBed>) -> Observation {
         let seen = self.places.iter().map(|place| &place.dependent).chain(&self.left);
-        seen.for_each(|dependent| self.observation.reach(dependent.target));
+        seen.for_each(|dependent| self.observation.reach(dependent.distribution));
         let places = self.places.into_iter().map(|place| place.dependent);
         for dependent in places.chain(self.left).chain(self.joining.map(|(dependent, _)| dependent)) {
             dependent.give_back(env);

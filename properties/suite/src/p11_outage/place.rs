@@ -1,6 +1,6 @@
 //! One namespace of a case: what its copy was before an outage, and what has become of it.
 
-use credence_model::model::Target;
+use credence_model::model::Distribution;
 use credence_model::values::World;
 use credence_watch::observer::{ExternalSecretSeen, SecretEvent, SecretSeen, View};
 use credence_watch::wait::{self, Progress};
@@ -13,7 +13,7 @@ use crate::testbed::TestBed;
 use crate::testbed::rotation::Dependent;
 
 /// A namespace that holds a copy, or asks for one.
-pub(super) struct Place<'a> {
+pub(super) struct OutageNamespace<'a> {
     pub(super) dependent: Dependent<'a>,
     /// Every change of its Secrets since the outage began.
     pub(super) events: Option<UnboundedReceiver<SecretEvent>>,
@@ -21,7 +21,7 @@ pub(super) struct Place<'a> {
     pub(super) before: Option<SecretSeen>,
 }
 
-/// What must not happen to a copy.
+/// Harm that must not happen to a copy.
 pub(super) enum Harm<'a> {
     /// Any change.
     Anything,
@@ -29,23 +29,23 @@ pub(super) enum Harm<'a> {
     NeitherOf(&'a World, &'a World),
 }
 
-impl Place<'_> {
+impl OutageNamespace<'_> {
     /// Waits until the sign of a fault is seen here.
     pub(super) async fn feel(&self, env: &TestBed, broken: &Broken, sign: Sign) -> Result<(), BreakageError> {
-        let Dependent { target, namespace, .. } = &self.dependent;
-        let bound = env.propagation_bound(target).limit();
+        let Dependent { distribution, namespace, .. } = &self.dependent;
+        let bound = env.propagation_bound(distribution).limit();
         match sign {
             Sign::Own => return Ok(()),
-            Sign::Contact => return broken.until_contacted(env, target, bound).await,
+            Sign::Contact => return broken.until_contacted(env, distribution, bound).await,
             Sign::Failure | Sign::Notice => {}
         }
-        let seen = |view: &View<'_>| view.external_secret(namespace, &target.external_secret).cloned();
+        let seen = |view: &View<'_>| view.external_secret(namespace, &distribution.external_secret).cloned();
         let mut refreshes = Vec::from_iter(env.observer.look(seen).map(|seen| seen.refreshed));
-        let what = format!("ExternalSecret {namespace}/{} meets the outage", target.external_secret);
+        let what = format!("ExternalSecret {namespace}/{} meets the outage", distribution.external_secret);
         let met = wait::until(&env.observer, &what, bound, |view| {
             let data = |copy: Option<&SecretSeen>| copy.map(|copy| copy.data.clone());
             // A copy that changed has met it for certain, and is judged by what was recorded.
-            if data(view.secret(namespace, &target.secret)) != data(self.before.as_ref()) {
+            if data(view.secret(namespace, &distribution.secret)) != data(self.before.as_ref()) {
                 return Progress::Done(());
             }
             let seen = seen(view);
@@ -65,10 +65,10 @@ impl Place<'_> {
     /// Looks at every state that the copy went through since the last time.
     pub(super) fn unharmed(&mut self, harm: &Harm<'_>) -> Result<(), String> {
         let Some(events) = &mut self.events else { return Ok(()) };
-        let Dependent { target, namespace, .. } = &self.dependent;
+        let Dependent { distribution, namespace, .. } = &self.dependent;
         while let Ok(SecretEvent { name, secret, .. }) = events.try_recv() {
-            if name == target.secret {
-                judge(target, self.before.as_ref(), secret.as_ref(), harm)
+            if name == distribution.secret {
+                judge(distribution, self.before.as_ref(), secret.as_ref(), harm)
                     .map_err(|why| format!("copy {namespace}/{name} {why}"))?;
             }
         }
@@ -78,7 +78,7 @@ impl Place<'_> {
 
 /// Checks one state of a copy.
 fn judge(
-    target: &Target,
+    distribution: &Distribution,
     before: Option<&SecretSeen>,
     now: Option<&SecretSeen>,
     harm: &Harm<'_>,
@@ -99,7 +99,7 @@ fn judge(
     }
     match harm {
         Harm::NeitherOf(old, new) => {
-            oracle::version(target, now, old, new).map(drop).map_err(|why| format!("was {why}"))
+            oracle::version(distribution, now, old, new).map(drop).map_err(|why| format!("was {why}"))
         }
         Harm::Anything if before.is_none() => Err("was made while its source was gone".to_owned()),
         Harm::Anything => Err(change(before, now)),
@@ -130,12 +130,12 @@ mod tests {
     use super::*;
 
     /// A copy as `backstage-oauth-credentials` makes it.
-    fn copy(target: &Target, uid: &str, id: &str, secret: &str) -> SecretSeen {
+    fn copy(distribution: &Distribution, uid: &str, id: &str, secret: &str) -> SecretSeen {
         SecretSeen {
             uid: uid.to_owned(),
             owners: Vec::new(),
-            type_: target.secret_type.clone(),
-            labels: target.labels.clone(),
+            type_: distribution.secret_type.clone(),
+            labels: distribution.labels.clone(),
             data: values("AUTH_GITHUB_CLIENT_ID", id, "AUTH_GITHUB_CLIENT_SECRET", secret),
             resource_version: String::new(),
             deleting: false,
@@ -146,9 +146,9 @@ mod tests {
         BTreeMap::from([(id_key.to_owned(), Credential::new(id)), (secret_key.to_owned(), Credential::new(secret))])
     }
 
-    /// A world in which the only source of `target` has these values.
-    fn world(target: &Target, id: &str, secret: &str) -> World {
-        let source = target.sources().into_iter().next().unwrap();
+    /// A world in which the only source of `distribution` has these values.
+    fn world(distribution: &Distribution, id: &str, secret: &str) -> World {
+        let source = distribution.sources().into_iter().next().unwrap();
         World::from([(source.clone(), values("client-id", id, "client-secret", secret))])
     }
 
@@ -165,12 +165,13 @@ mod tests {
         #[case] later: Option<&str>,
     ) {
         let model = reference();
-        let target = model.targets.iter().find(|target| target.name == "backstage-oauth-credentials").unwrap();
-        let before = copy(target, "1", "old", "old");
-        let now = now.map(|(uid, id, secret)| copy(target, uid, id, secret));
-        let (old, new) = (world(target, "old", "old"), world(target, "new", "new"));
+        let distribution =
+            model.distributions.iter().find(|distribution| distribution.name == "backstage-oauth-credentials").unwrap();
+        let before = copy(distribution, "1", "old", "old");
+        let now = now.map(|(uid, id, secret)| copy(distribution, uid, id, secret));
+        let (old, new) = (world(distribution, "old", "old"), world(distribution, "new", "new"));
         for (harm, expected) in [(Harm::Anything, meanwhile), (Harm::NeitherOf(&old, &new), later)] {
-            let seen = judge(target, Some(&before), now.as_ref(), &harm);
+            let seen = judge(distribution, Some(&before), now.as_ref(), &harm);
             match expected {
                 None => assert_eq!(seen, Ok(())),
                 Some(why) => assert!(seen.clone().is_err_and(|seen| seen.contains(why)), "{seen:?}"),
@@ -181,12 +182,13 @@ mod tests {
     #[test]
     fn an_emptied_copy_is_harmed_and_one_that_is_not_there_yet_is_not() {
         let model = reference();
-        let target = model.targets.iter().find(|target| target.name == "backstage-oauth-credentials").unwrap();
-        let before = copy(target, "1", "old", "old");
+        let distribution =
+            model.distributions.iter().find(|distribution| distribution.name == "backstage-oauth-credentials").unwrap();
+        let before = copy(distribution, "1", "old", "old");
         let emptied = SecretSeen { data: Values::new(), ..before.clone() };
-        let seen = judge(target, Some(&before), Some(&emptied), &Harm::Anything);
+        let seen = judge(distribution, Some(&before), Some(&emptied), &Harm::Anything);
         assert_eq!(seen, Err("was emptied".to_owned()));
-        assert_eq!(judge(target, None, None, &Harm::Anything), Ok(()));
-        assert!(judge(target, None, Some(&before), &Harm::Anything).is_err());
+        assert_eq!(judge(distribution, None, None, &Harm::Anything), Ok(()));
+        assert!(judge(distribution, None, Some(&before), &Harm::Anything).is_err());
     }
 }

@@ -31,12 +31,12 @@ impl Revoked {
     /// Takes the ServiceAccounts of a scope's stores out of every binding that names them.
     pub(super) async fn revoke(env: &TestBed, scope: &Scope) -> Result<Self, RightsError> {
         let client = &env.cluster.client;
-        let stores = scope.targets(&env.model).into_iter().flat_map(|target| &target.stores);
+        let stores = scope.distributions(&env.model).into_iter().flat_map(|distribution| &distribution.stores);
         let (mut bindings, mut accounts) = (BTreeMap::new(), BTreeSet::new());
         for provider in stores.filter_map(|store| store.kubernetes.as_ref()) {
-            // Without a namespace, the account would be one of each target namespace.
+            // Without a namespace, the account would be one of each distribution namespace.
             if let Some(ServiceAccountRef { name, namespace: Some(namespace) }) = provider.service_account() {
-                let found = Binding::in_force(client, &provider.remote_namespace).await?;
+                let found = Binding::effective(client, &provider.remote_namespace).await?;
                 if !found.iter().any(|binding| binding.names(namespace, name)) {
                     return Err(RightsError::NoBinding { account: format!("{namespace}/{name}") });
                 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_model::values::World;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
 use crate::generate;
 
-/// Sources that are read through the same stores or by the same targets, so that what happens to one of them can be
+/// Sources that are read through the same stores or by the same distributions, so that what happens to one of them can be
 /// felt by the copies of another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
@@ -18,19 +18,23 @@ pub struct Scope {
     pub(super) sources: BTreeSet<SourceRef>,
     /// The stores that they are read through, by name.
     pub(super) stores: BTreeSet<String>,
-    /// The targets that read them, by name.
-    pub(super) targets: BTreeSet<String>,
+    /// The distributions that read them, by name.
+    pub(super) distributions: BTreeSet<String>,
 }
 
 impl Scope {
-    /// The scopes of a configuration, in the order of their sources, of all targets of which an outage tells something.
+    /// The scopes of a configuration, in the order of their sources, of all distributions of which an outage tells something.
     pub(super) fn all(model: &Model) -> Vec<Self> {
         let mut scopes: Vec<Self> = Vec::new();
-        for target in model.targets.iter().filter(|target| target.can_be_asked() && untold(model, target).is_none()) {
+        for distribution in model
+            .distributions
+            .iter()
+            .filter(|distribution| distribution.can_be_selected() && untold(model, distribution).is_none())
+        {
             let mut scope = Self {
-                sources: target.sources().into_iter().cloned().collect(),
-                stores: target.stores.iter().map(|store| store.name.clone()).collect(),
-                targets: BTreeSet::from([target.name.clone()]),
+                sources: distribution.sources().into_iter().cloned().collect(),
+                stores: distribution.stores.iter().map(|store| store.name.clone()).collect(),
+                distributions: BTreeSet::from([distribution.name.clone()]),
             };
             let (touching, apart): (Vec<Self>, Vec<Self>) = scopes.into_iter().partition(|other| scope.touches(other));
             touching.into_iter().for_each(|other| scope.absorb(other));
@@ -55,12 +59,12 @@ impl Scope {
     fn absorb(&mut self, other: Self) {
         self.sources.extend(other.sources);
         self.stores.extend(other.stores);
-        self.targets.extend(other.targets);
+        self.distributions.extend(other.distributions);
     }
 
-    /// The targets themselves.
-    pub(super) fn targets<'a>(&self, model: &'a Model) -> Vec<&'a Target> {
-        model.targets.iter().filter(|target| self.targets.contains(&target.name)).collect()
+    /// The distributions themselves.
+    pub(super) fn distributions<'a>(&self, model: &'a Model) -> Vec<&'a Distribution> {
+        model.distributions.iter().filter(|distribution| self.distributions.contains(&distribution.name)).collect()
     }
 
     /// Values for all of its sources.
@@ -80,16 +84,16 @@ impl Scope {
     }
 }
 
-/// Why an outage tells nothing of a target: one that never reads its source again has no part in it, and a source without
+/// Why an outage tells nothing of a distribution: one that never reads its source again has no part in it, and a source without
 /// known keys cannot be given values.
-pub(super) fn untold(model: &Model, target: &Target) -> Option<&'static str> {
+pub(super) fn untold(model: &Model, distribution: &Distribution) -> Option<&'static str> {
     let known = |source: &&SourceRef| model.sources.get(*source).is_some_and(|source| !source.keys.is_empty());
-    let sources = target.sources();
+    let sources = distribution.sources();
     if sources.is_empty() {
         return Some("it is made of no source");
     }
     let unknown = (!sources.iter().all(known)).then_some("the keys of its source are not known");
-    target.never_updates().or(unknown)
+    distribution.never_updates().or(unknown)
 }
 
 #[cfg(test)]
@@ -104,31 +108,35 @@ mod tests {
         let names: Vec<Vec<&str>> =
             scopes.iter().map(|scope| scope.sources.iter().map(|source| &*source.name).collect()).collect();
         assert_eq!(names, [["github-oauth"], ["github-pat"], ["wildcard-tls"]]);
-        assert_eq!(scopes[1].targets.len(), 4);
+        assert_eq!(scopes[1].distributions.len(), 4);
         assert_eq!(Scope::whole(&model).sources.len(), 3);
     }
 
     #[test]
     fn a_target_of_which_an_outage_tells_nothing_is_in_no_scope_and_has_its_reason() {
         let mut model = reference();
-        let target = &mut model.targets[0];
-        target.refresh_interval = std::time::Duration::ZERO;
-        let name = target.name.clone();
-        assert!(!Scope::whole(&model).targets.contains(&name));
-        assert_eq!(untold(&model, &model.targets[0]), Some("refreshInterval is 0"));
-        assert!(model.targets[1..].iter().all(|target| untold(&model, target).is_none()));
+        let distribution = &mut model.distributions[0];
+        distribution.refresh_interval = std::time::Duration::ZERO;
+        let name = distribution.name.clone();
+        assert!(!Scope::whole(&model).distributions.contains(&name));
+        assert_eq!(untold(&model, &model.distributions[0]), Some("refreshInterval is 0"));
+        assert!(model.distributions[1..].iter().all(|distribution| untold(&model, distribution).is_none()));
     }
 
     #[test]
     fn sources_of_one_store_or_of_one_target_fail_together() {
         let mut model = reference();
-        let tls = model.targets.iter().position(|target| target.name == "wildcard-tls").unwrap();
-        let oauth = model.targets.iter().position(|target| target.name == "backstage-oauth-credentials").unwrap();
-        let store = model.targets[oauth].stores[0].clone();
-        model.targets[tls].stores.push(store);
+        let tls = model.distributions.iter().position(|distribution| distribution.name == "wildcard-tls").unwrap();
+        let oauth = model
+            .distributions
+            .iter()
+            .position(|distribution| distribution.name == "backstage-oauth-credentials")
+            .unwrap();
+        let store = model.distributions[oauth].stores[0].clone();
+        model.distributions[tls].stores.push(store);
         assert_eq!(Scope::all(&model).len(), 2);
-        let field = model.targets[0].fields[0].clone();
-        model.targets[tls].fields.push(field);
+        let field = model.distributions[0].fields[0].clone();
+        model.distributions[tls].fields.push(field);
         assert_eq!(Scope::all(&model).len(), 1);
     }
 }

@@ -75,14 +75,14 @@ async fn play(env: Arc<TestBed>, stop: Stop) -> Result<[CheckRecord; 2], String>
     // The cases' own clean-up deletes ExternalSecrets, too.
     env.namespaces.cleaned().await;
     let labels = asked(&env.model).ok_or("no namespace asks for a copy by its labels")?;
-    let scene = Scene::set(&env, labels).await.map_err(|error| chain(&error))?;
-    let checks = scene.play(&stop).await;
-    scene.clear().await;
+    let webhook_case = WebhookCase::set(&env, labels).await.map_err(|error| chain(&error))?;
+    let checks = webhook_case.play(&stop).await;
+    webhook_case.clear().await;
     checks
 }
 
 /// Two namespaces with copies.
-struct Scene<'a> {
+struct WebhookCase<'a> {
     env: &'a Arc<TestBed>,
     labels: Labels,
     /// The one that is deleted.
@@ -94,9 +94,9 @@ struct Scene<'a> {
 /// What was seen of a namespace while the webhook was away.
 #[derive(Debug, Clone, Copy, Default)]
 struct Meanwhile {
-    /// How soon nothing was left, if so.
+    /// Time until nothing was left, if nothing was.
     gone: Option<Duration>,
-    /// Whether the API server refused the deletion because it could not call the webhook.
+    /// True if the API server refused the deletion because it could not call the webhook.
     refused: bool,
 }
 
@@ -108,7 +108,7 @@ struct Away {
     back: Instant,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> WebhookCase<'a> {
     async fn set(env: &'a Arc<TestBed>, labels: Labels) -> Result<Self, NamespaceError> {
         let client = &env.cluster.client;
         let deleted = env.namespaces.create(client, &labels).await?;
@@ -178,12 +178,12 @@ impl<'a> Scene<'a> {
         Ok([deleted, unlabelled])
     }
 
-    /// Whether the deletion of an ExternalSecret is refused, for want of the webhook, where none is asked for any more.
+    /// True if the deletion of an ExternalSecret is refused, for want of the webhook, where none is asked for any more.
     async fn is_refused(&self) -> Result<bool, kube::Error> {
         let namespace = &self.unlabelled.name;
         let api = known_bugs::api(&self.env.cluster.client, "ExternalSecret", Some(namespace));
-        for target in expected_in(&self.env.model, namespace, &self.labels).values() {
-            match api.delete(&target.external_secret, &DeleteParams::default().dry_run()).await {
+        for distribution in expected_in(&self.env.model, namespace, &self.labels).values() {
+            match api.delete(&distribution.external_secret, &DeleteParams::default().dry_run()).await {
                 Err(kube::Error::Api(status)) if status.message.contains(WEBHOOK_NOT_CALLED) => return Ok(true),
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}
                 outcome => drop(outcome?),
@@ -192,7 +192,7 @@ impl<'a> Scene<'a> {
         Ok(false)
     }
 
-    /// What came of the namespace that was deleted.
+    /// Outcome of the namespace that was deleted.
     async fn deletion(&self, meanwhile: Meanwhile, away: Away) -> CheckRecord {
         let bound = pause_after(away.lasted) + DELETION;
         let what = format!("namespace {} gone", self.deleted);
@@ -207,8 +207,8 @@ impl<'a> Scene<'a> {
         record(DELETED, &format!("namespace {}", self.deleted), meanwhile, away, after, bound)
     }
 
-    /// What came of the namespace that lost its labels. An ExternalSecret that its ClusterExternalSecret has dropped from
-    /// its status is never tried again, which is known by itself (see [`known_bugs::forgotten`]).
+    /// Outcome of the namespace that lost its labels. An ExternalSecret that its ClusterExternalSecret has dropped from
+    /// its status is never tried again, which is known by itself (see [`known_bugs::orphaned`]).
     async fn removal(&self, meanwhile: Meanwhile, away: Away) -> CheckRecord {
         let bound = Model::provisioning_bound(2);
         let worlds = [(self.unlabelled.name.as_str(), Expected::new())];
@@ -274,7 +274,7 @@ mod tests {
     #[case::gone_in_spite_of_a_refusal(Some(9), true, Outcome::Held, Ok(()))]
     #[case::late_without_a_refusal(None, false, Outcome::Held, Ok(()))]
     #[case::refused_until_it_was_back(None, true, Outcome::Held, Err(Some("eso#2015")))]
-    #[case::forgotten(None, true, still_there(Some(EXTERNAL_SECRET_STAYS)), Err(Some("eso#1255")))]
+    #[case::orphaned(None, true, still_there(Some(EXTERNAL_SECRET_STAYS)), Err(Some("eso#1255")))]
     #[case::for_ever(None, true, still_there(None), Err(None))]
     #[case::made_again(Some(1), false, still_there(None), Err(None))]
     fn what_stays_only_until_the_webhook_is_back_is_known_and_what_stays_for_ever_is_not(

@@ -77,12 +77,12 @@ impl Envelope {
         Ok(prefix.map_or(some, |prefix| Self(format!("{ENCRYPTED}{prefix}"))))
     }
 
-    /// Whether it names a key of the cluster's own.
+    /// True if it names a key of the cluster's own.
     pub(super) fn has_key(&self) -> bool {
         self.0.ends_with(':') && self.0 != ENCRYPTED && !self.0.contains(":kms:")
     }
 
-    /// Whether a raw value has it.
+    /// True if a raw value has it.
     pub(super) fn is_of(&self, raw: &[u8]) -> bool {
         raw.starts_with(self.0.as_bytes())
     }

@@ -7,7 +7,7 @@ use kube::{Api, Client, ResourceExt};
 
 /// Secrets written at the same time.
 const CONCURRENCY: usize = 8;
-/// How often a Secret is tried that somebody else is writing.
+/// Number of attempts to write a Secret that somebody else is writing.
 const ATTEMPTS: usize = 5;
 
 /// Writes all Secrets of the cluster again (documentation, "Ensure all Secrets are encrypted"), and gives their number.

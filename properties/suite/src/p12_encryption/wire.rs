@@ -12,10 +12,10 @@ use credence_core::text::chain;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::wait::{self, Progress};
 
-/// How long a packet may be on its way through the capture.
+/// Time that a packet may be on its way through the capture.
 const SEEN: Duration = Duration::from_secs(10);
-/// How often is looked: the capture offers no watch.
-const EVERY: Duration = Duration::from_millis(20);
+/// Time between two polls: the capture offers no watch.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A capture that looks for values.
 pub(super) struct Wire {
@@ -72,7 +72,7 @@ impl Wire {
     async fn see_control(&self) -> Result<(), WireError> {
         let before = self.controls.load(Ordering::Relaxed);
         capture::send_plain(&self.traffic, self.control.expose()).await?;
-        let seen = wait::poll("the control seen in the traffic", SEEN, EVERY, || async {
+        let seen = wait::poll("the control seen in the traffic", SEEN, POLL_INTERVAL, || async {
             match self.controls.load(Ordering::Relaxed) > before {
                 true => Progress::Done(()),
                 false => Progress::NotYet("not seen".to_owned()),
@@ -93,5 +93,5 @@ pub(super) enum WireError {
     Scan(#[from] LeakScanError),
     /// The capture does not see what is there.
     #[error("failed to see the control in the traffic")]
-    Blind(#[from] wait::WaitError),
+    NoControl(#[from] wait::WaitError),
 }

@@ -1,6 +1,6 @@
 //! What people try with credentials by hand, as data: what it looks like, and what it sends.
 //!
-//! Pure. What counts as a credential follows from the model: a Secret with the labels of a target, with the label by
+//! Pure. What counts as a credential follows from the model: a Secret with the labels of a distribution, with the label by
 //! which a consumer finds it, of a type that is a shared credential always, or with the name of a copy.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use credence_core::credential::Credential;
 use credence_core::formats::{ARGO_CD_LABEL, KARGO_LABEL};
 use credence_core::labels::Labels;
 use credence_model::config::OPAQUE;
-use credence_model::model::{ExpectedKeys, Model, Tampering, Target};
+use credence_model::model::{Distribution, ExpectedKeys, Model, Tampering};
 use credence_watch::observer::SecretSeen;
 use k8s_openapi::ByteString;
 use proptest::collection::vec;
@@ -29,7 +29,7 @@ const BASIC_AUTH: &str = "kubernetes.io/basic-auth";
 /// The label by which ESO tells its Secrets (`apis/externalsecrets/v1`, `LabelManaged`).
 const MANAGED_LABEL: &str = "reconcile.external-secrets.io/managed";
 
-/// Who tries.
+/// The actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Actor {
     /// A ServiceAccount with these rights in its namespace.
@@ -59,7 +59,7 @@ impl Actor {
 pub(super) struct Attempt {
     /// What.
     pub(super) act: Act,
-    /// What chooses among the forms that the target offers for it.
+    /// What chooses among the forms that the distribution offers for it.
     pub(super) form: Pick,
     /// The value that is written by hand.
     pub(super) value: Credential,
@@ -72,7 +72,7 @@ pub(super) enum Act {
     Make {
         /// How.
         by: Maker,
-        /// Whether it holds what the copy holds.
+        /// True if it holds what the copy holds.
         copied: bool,
     },
     /// Changes the copy.
@@ -148,40 +148,37 @@ pub(super) struct LookAlike {
     pub(super) labels: Labels,
 }
 
-/// The Secrets that look like the copies of `target` while they are beside it.
-pub(super) fn look_alikes(target: &Target) -> Vec<LookAlike> {
+/// The Secrets that look like the copies of `distribution` while they are beside it.
+pub(super) fn look_alikes(distribution: &Distribution) -> Vec<LookAlike> {
     let mut all = Vec::new();
     let mut add = |by, type_: &str, labels: Labels| {
         all.push(LookAlike { by, name: None, type_: type_.to_owned(), labels });
     };
-    if !target.labels.is_empty() {
-        add("type and labels", &target.secret_type, target.labels.clone());
-        add("labels", other_type(target), target.labels.clone());
+    if !distribution.labels.is_empty() {
+        add("type and labels", &distribution.secret_type, distribution.labels.clone());
+        add("labels", other_type(distribution), distribution.labels.clone());
     }
     for key in [ARGO_CD_LABEL, KARGO_LABEL] {
-        if let Some(value) = target.labels.get(key) {
+        if let Some(value) = distribution.labels.get(key) {
             add("consumer's label", OPAQUE, Labels::from([(key.to_owned(), value.clone())]));
         }
     }
-    if [PULL_SECRET, OLD_PULL_SECRET].contains(&target.secret_type.as_str()) {
+    if [PULL_SECRET, OLD_PULL_SECRET].contains(&distribution.secret_type.as_str()) {
         add("type", PULL_SECRET, Labels::new());
         add("older type", OLD_PULL_SECRET, Labels::new());
     }
     all
 }
 
-/// The Secrets that take the place of the copies of `target`: of the same type, and of another one.
-pub(super) fn squatters(target: &Target) -> [LookAlike; 2] {
-    [("name and type", target.secret_type.as_str()), ("name", other_type(target))].map(|(by, type_)| LookAlike {
-        by,
-        name: Some(target.secret.clone()),
-        type_: type_.to_owned(),
-        labels: Labels::new(),
+/// The Secrets that take the place of the copies of `distribution`: of the same type, and of another one.
+pub(super) fn squatters(distribution: &Distribution) -> [LookAlike; 2] {
+    [("name and type", distribution.secret_type.as_str()), ("name", other_type(distribution))].map(|(by, type_)| {
+        LookAlike { by, name: Some(distribution.secret.clone()), type_: type_.to_owned(), labels: Labels::new() }
     })
 }
 
-fn other_type(target: &Target) -> &'static str {
-    if target.secret_type == OPAQUE { BASIC_AUTH } else { OPAQUE }
+fn other_type(distribution: &Distribution) -> &'static str {
+    if distribution.secret_type == OPAQUE { BASIC_AUTH } else { OPAQUE }
 }
 
 /// The keys that the API server wants of a Secret of this type (`pkg/apis/core/validation`, `ValidateSecret`).
@@ -198,9 +195,9 @@ fn required_keys(type_: &str) -> &'static [&'static str] {
 }
 
 /// Data of a hand-made Secret of this type, which the API server takes: the keys that the type wants or else those of
-/// the target, each holding `value`.
-pub(super) fn content(type_: &str, target: &Target, value: &Credential) -> BTreeMap<String, ByteString> {
-    let own: Vec<&str> = match &target.keys {
+/// the distribution, each holding `value`.
+pub(super) fn content(type_: &str, distribution: &Distribution, value: &Credential) -> BTreeMap<String, ByteString> {
+    let own: Vec<&str> = match &distribution.keys {
         ExpectedKeys::Exactly(keys) => keys.iter().map(String::as_str).collect(),
         ExpectedKeys::Unknown { .. } => vec!["value"],
     };
@@ -224,24 +221,29 @@ fn written(key: &str, value: &Credential) -> ByteString {
 
 /// A change of a copy.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Change {
-    /// What was done, in a few words.
+pub(super) struct CopyChange {
+    /// The act, in a few words.
     pub(super) what: &'static str,
     /// The merge patch that makes it.
     pub(super) patch: Value,
-    /// Whether it takes something away, which server-side apply cannot express.
+    /// True if it takes something away, which server-side apply cannot express.
     pub(super) removes: bool,
-    /// How soon it must be undone where it is not refused.
+    /// Time within which it must be undone where it is not refused.
     pub(super) tampering: Tampering,
-    /// Whether only a new Secret can undo it.
+    /// True if only a new Secret can undo it.
     pub(super) for_good: bool,
 }
 
-/// The changes of a `copy` of `target` that nobody but ESO may make.
-pub(super) fn changes(model: &Model, target: &Target, copy: &SecretSeen, value: &Credential) -> Vec<Change> {
+/// The changes of a `copy` of `distribution` that nobody but ESO may make.
+pub(super) fn changes(
+    model: &Model,
+    distribution: &Distribution,
+    copy: &SecretSeen,
+    value: &Credential,
+) -> Vec<CopyChange> {
     let mut all = Vec::new();
     let mut add = |what, patch, removes, tampering| {
-        all.push(Change { what, patch, removes, tampering, for_good: false });
+        all.push(CopyChange { what, patch, removes, tampering, for_good: false });
     };
     add("added a key", json!({ "data": { "hand-made": written("", value) } }), false, Tampering::Data);
     for key in copy.data.keys() {
@@ -253,24 +255,25 @@ pub(super) fn changes(model: &Model, target: &Target, copy: &SecretSeen, value: 
     let mut relabel = |what, key: &str, value: Value, removes| {
         add(what, json!({ "metadata": { "labels": { key: value } } }), removes, Tampering::Metadata);
     };
-    for key in target.labels.keys() {
+    for key in distribution.labels.keys() {
         relabel("stripped a label", key, Value::Null, true);
         relabel("changed a label", key, json!("hand-made"), false);
     }
     relabel("stripped ESO's label", MANAGED_LABEL, Value::Null, true);
-    let foreign = model.targets.iter().flat_map(|other| &other.labels).find(|(key, _)| !copy.labels.contains_key(*key));
+    let foreign =
+        model.distributions.iter().flat_map(|other| &other.labels).find(|(key, _)| !copy.labels.contains_key(*key));
     if let Some((key, value)) = foreign {
         relabel("added the label of another credential", key, json!(value), false);
     }
-    if target.labels.len() > 1 {
-        let none: BTreeMap<&String, Value> = target.labels.keys().map(|key| (key, Value::Null)).collect();
+    if distribution.labels.len() > 1 {
+        let none: BTreeMap<&String, Value> = distribution.labels.keys().map(|key| (key, Value::Null)).collect();
         add("stripped all labels", json!({ "metadata": { "labels": none } }), true, Tampering::Metadata);
     }
     if !copy.owners.is_empty() {
         add("took its owner away", json!({ "metadata": { "ownerReferences": null } }), true, Tampering::Metadata);
     }
     let frozen = json!({ "immutable": true });
-    all.push(Change {
+    all.push(CopyChange {
         what: "made it immutable",
         patch: frozen,
         removes: false,
@@ -290,14 +293,14 @@ mod tests {
     use super::*;
     use crate::generate::runner;
 
-    fn target<'a>(model: &'a Model, name: &str) -> &'a Target {
-        model.targets.iter().find(|target| target.name == name).unwrap()
+    fn distribution<'a>(model: &'a Model, name: &str) -> &'a Distribution {
+        model.distributions.iter().find(|distribution| distribution.name == name).unwrap()
     }
 
     #[test]
     fn what_looks_like_a_credential_follows_from_the_target() {
         let model = reference();
-        let by = |name| look_alikes(target(&model, name)).into_iter().map(|made| made.by).collect::<Vec<_>>();
+        let by = |name| look_alikes(distribution(&model, name)).into_iter().map(|made| made.by).collect::<Vec<_>>();
         assert_eq!(by("application-docker-registry"), ["type and labels", "labels", "type", "older type"]);
         assert_eq!(by("kargo-git-credentials"), ["type and labels", "labels", "consumer's label"]);
         assert_eq!(by("wildcard-tls"), ["type and labels", "labels"]);
@@ -306,10 +309,10 @@ mod tests {
     #[test]
     fn a_squatter_has_the_name_of_the_copy_and_none_of_its_labels() {
         let model = reference();
-        for target in &model.targets {
-            let [same, other] = squatters(target);
-            assert_eq!((same.name.as_ref(), &same.type_), (Some(&target.secret), &target.secret_type));
-            assert_ne!(other.type_, target.secret_type);
+        for distribution in &model.distributions {
+            let [same, other] = squatters(distribution);
+            assert_eq!((same.name.as_ref(), &same.type_), (Some(&distribution.secret), &distribution.secret_type));
+            assert_ne!(other.type_, distribution.secret_type);
             assert!(same.labels.is_empty() && other.labels.is_empty());
         }
     }
@@ -318,13 +321,13 @@ mod tests {
     fn hand_made_data_has_what_its_type_wants() {
         let model = reference();
         let value = Credential::new("a\"b");
-        for target in &model.targets {
-            for made in look_alikes(target).into_iter().chain(squatters(target)) {
-                let data = content(&made.type_, target, &value);
+        for distribution in &model.distributions {
+            for made in look_alikes(distribution).into_iter().chain(squatters(distribution)) {
+                let data = content(&made.type_, distribution, &value);
                 assert!(!data.is_empty() && required_keys(&made.type_).iter().all(|key| data.contains_key(*key)));
             }
         }
-        let docker = content(PULL_SECRET, target(&model, "wildcard-tls"), &value);
+        let docker = content(PULL_SECRET, distribution(&model, "wildcard-tls"), &value);
         let config: Value = serde_json::from_slice(&docker[".dockerconfigjson"].0).unwrap();
         assert_eq!(config["auths"]["registry.example"]["password"], "a\"b");
     }
@@ -332,17 +335,17 @@ mod tests {
     #[test]
     fn changes_touch_data_labels_owner_and_settings() {
         let model = reference();
-        let target = target(&model, "kargo-git-credentials");
+        let distribution = distribution(&model, "kargo-git-credentials");
         let copy = SecretSeen {
             uid: "1".to_owned(),
             owners: vec!["ExternalSecret a".to_owned()],
-            type_: target.secret_type.clone(),
-            labels: target.labels.clone(),
+            type_: distribution.secret_type.clone(),
+            labels: distribution.labels.clone(),
             data: [("password".to_owned(), Credential::new("x"))].into(),
             resource_version: "1".to_owned(),
             deleting: false,
         };
-        let all = changes(&model, target, &copy, &Credential::new("y"));
+        let all = changes(&model, distribution, &copy, &Credential::new("y"));
         let what: BTreeSet<&str> = all.iter().map(|change| change.what).collect();
         assert_eq!(what.len(), 10, "{what:?}");
         let at_once: BTreeSet<&str> =

@@ -8,15 +8,15 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch};
 use serde_json::{Value, json};
 
-use super::attempt::{Attempt, Change, changes, content, squatters};
-use super::scene::{Answer, Scene};
+use super::attempt::{Attempt, CopyChange, changes, content, squatters};
+use super::copy_case::{AttemptAnswer, CopyCase};
 
-impl Scene<'_> {
+impl CopyCase<'_> {
     /// Changes the copy.
     pub(super) async fn change(&mut self, copy: &SecretSeen, attempt: &Attempt, apply: bool) -> Outcome {
-        let all = changes(&self.env.model, self.target, copy, &attempt.value);
-        let Change { what, patch, removes, tampering, for_good } = attempt.form.of(&all);
-        let name = &self.target.secret;
+        let all = changes(&self.env.model, self.distribution, copy, &attempt.value);
+        let CopyChange { what, patch, removes, tampering, for_good } = attempt.form.of(&all);
+        let name = &self.distribution.secret;
         let answer = if apply && !removes {
             let applied = Patch::Apply(applied(name, patch));
             self.secrets().patch_metadata(name, &self.params().force(), &applied).await
@@ -34,7 +34,7 @@ impl Scene<'_> {
                 return self.not_accepted(operation, answer);
             }
         };
-        let bound = self.env.healing_bound(self.target, *tampering);
+        let bound = self.env.healing_bound(self.distribution, *tampering);
         let after = |now: &SecretSeen| match for_good {
             true => now.uid != copy.uid,
             // A version that is no number still differs from the one before.
@@ -46,30 +46,30 @@ impl Scene<'_> {
 
     /// Deletes the copy, and puts a Secret of another type in its place if there is a value for it.
     pub(super) async fn delete(&mut self, copy: &SecretSeen, stand_in: Option<&Credential>) -> Outcome {
-        let name = self.target.secret.clone();
+        let name = self.distribution.secret.clone();
         let (operation, what) = match stand_in {
             Some(_) => ("replace a copy", "replaced it"),
             None => ("delete a copy", "deleted it"),
         };
         let deleted = self.secrets().delete(&name, &DeleteParams::default()).await;
         match self.read(deleted) {
-            Answer::Accepted => {}
+            AttemptAnswer::Accepted => {}
             answer => return self.not_accepted(operation, answer),
         }
         if let Some(value) = stand_in {
-            let [_, other] = squatters(self.target);
-            let data = content(&other.type_, self.target, value);
+            let [_, other] = squatters(self.distribution);
+            let data = content(&other.type_, self.distribution, value);
             match self.create(&name, &other.type_, &other.labels, data).await {
                 // ESO was faster.
                 Err(kube::Error::Api(status)) if status.is_already_exists() => {}
                 answer => {
-                    if let Answer::NoEvidence(why) = self.read(answer) {
+                    if let AttemptAnswer::NoEvidence(why) = self.read(answer) {
                         return Outcome::Unknown(format!("{operation}: {why}"));
                     }
                 }
             }
         }
-        let bound = self.env.healing_bound(self.target, Tampering::Data);
+        let bound = self.env.healing_bound(self.distribution, Tampering::Data);
         self.until_healed((operation, what), copy, |now| now.uid != copy.uid, &bound).await
     }
 }

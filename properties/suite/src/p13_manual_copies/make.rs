@@ -15,19 +15,21 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::attempt::{Attempt, LookAlike, Maker, content, look_alikes, squatters};
-use super::scene::{Answer, ORDINARY, STORE, Scene, explained};
+use super::copy_case::{AttemptAnswer, CopyCase, ORDINARY, STORE, explained};
 use crate::observation;
-use crate::testbed::denial::Refusal;
+use crate::testbed::denial::Denial;
 
-impl Scene<'_> {
+impl CopyCase<'_> {
     /// Takes the name of the copy before the namespace asks for it. One that is accepted is told by its description; it
     /// is judged when the copy is due.
     pub(super) async fn squat(&mut self, maker: Maker, attempt: &Attempt) -> Result<Option<String>, Outcome> {
-        let [same, other] = squatters(self.target);
+        let [same, other] = squatters(self.distribution);
         let made = attempt.form.of(&[same, other]).clone();
-        let name = self.target.secret.clone();
+        let name = self.distribution.secret.clone();
         match self.make_as(maker, &name, &made, &attempt.value, None).await {
-            Answer::Accepted => Ok(Some(format!("{} took the {} of the copy {name} before", self.actor(), made.by))),
+            AttemptAnswer::Accepted => {
+                Ok(Some(format!("{} took the {} of the copy {name} before", self.actor(), made.by)))
+            }
             answer => match self.not_accepted("take the name of a copy", answer) {
                 Outcome::Held => Ok(None),
                 other => Err(other),
@@ -44,18 +46,18 @@ impl Scene<'_> {
         attempt: &Attempt,
     ) -> Outcome {
         let name = format!("credence-made-{number}");
-        let made = attempt.form.of(&look_alikes(self.target)).clone();
+        let made = attempt.form.of(&look_alikes(self.distribution)).clone();
         let operation = match maker {
             Maker::Order if self.tenant.is_some() => "order a look-alike",
             Maker::LabelLater if !made.labels.is_empty() => "label a Secret later",
             _ => "make a look-alike",
         };
         match self.make_as(maker, &name, &made, &attempt.value, copy).await {
-            Answer::Accepted => {}
+            AttemptAnswer::Accepted => {}
             answer => return self.not_accepted(operation, answer),
         }
-        let bound = self.env.propagation_bound(self.target);
-        let who = format!("{} could {operation}, by {} of {}", self.actor(), made.by, self.target.name);
+        let bound = self.env.propagation_bound(self.distribution);
+        let who = format!("{} could {operation}, by {} of {}", self.actor(), made.by, self.distribution.name);
         let began = Instant::now();
         let is_there = |view: &View<'_>| view.secret(self.namespace, &name).is_some();
         // What was accepted has yet to be seen, and what was ordered to be made.
@@ -82,7 +84,7 @@ impl Scene<'_> {
         made: &LookAlike,
         value: &Credential,
         copy: Option<&SecretSeen>,
-    ) -> Answer {
+    ) -> AttemptAnswer {
         if maker == Maker::Order
             && let Some(answer) = self.order(name, made).await
         {
@@ -91,7 +93,7 @@ impl Scene<'_> {
         let takes = |copy: &&SecretSeen| [copy.type_.as_str(), OPAQUE].contains(&made.type_.as_str());
         let data = match copy.filter(takes) {
             Some(copy) => copy.data.iter().map(|(key, value)| (key.clone(), bytes(value))).collect(),
-            None => content(&made.type_, self.target, value),
+            None => content(&made.type_, self.distribution, value),
         };
         let answer = match maker {
             Maker::Apply => {
@@ -102,9 +104,9 @@ impl Scene<'_> {
                 applied.map(drop)
             }
             Maker::LabelLater if !made.labels.is_empty() => {
-                let plain = content(OPAQUE, self.target, value);
+                let plain = content(OPAQUE, self.distribution, value);
                 if let Err(error) = self.create(name, OPAQUE, &Labels::new(), plain).await {
-                    return Answer::NoEvidence(format!("the Secret that was to be labelled: {}", chain(&error)));
+                    return AttemptAnswer::NoEvidence(format!("the Secret that was to be labelled: {}", chain(&error)));
                 }
                 let patch = json!({ "metadata": { "labels": made.labels } });
                 self.secrets().patch_metadata(name, &self.params(), &Patch::Merge(patch)).await.map(drop)
@@ -116,7 +118,7 @@ impl Scene<'_> {
 
     /// Lets ESO make the Secret, from an ExternalSecret of the tenant's own and through a SecretStore on its own
     /// namespace. None if this actor has no right to either.
-    async fn order(&mut self, name: &str, made: &LookAlike) -> Option<Answer> {
+    async fn order(&mut self, name: &str, made: &LookAlike) -> Option<AttemptAnswer> {
         let account = &self.tenant.as_ref()?.name;
         let store = json!({ "apiVersion": "external-secrets.io/v1", "kind": "SecretStore",
             "metadata": { "name": STORE },
@@ -125,7 +127,7 @@ impl Scene<'_> {
                 "server": { "url": self.env.cluster.description.url_inside(), "caProvider": {
                     "type": "ConfigMap", "name": "kube-root-ca.crt", "key": "ca.crt" } },
                 "auth": { "serviceAccount": { "name": account } } } } } });
-        let texts: BTreeMap<String, String> = content(&made.type_, self.target, &Credential::new("ordered"))
+        let texts: BTreeMap<String, String> = content(&made.type_, self.distribution, &Credential::new("ordered"))
             .into_iter()
             .map(|(key, value)| (key, String::from_utf8_lossy(&value.0).into_owned()))
             .collect();
@@ -143,11 +145,11 @@ impl Scene<'_> {
             match self.objects(kind).create(&PostParams::default(), &object).await {
                 Ok(_) => self.made.push(name.to_owned()),
                 Err(kube::Error::Api(status)) if status.is_already_exists() && kind == "SecretStore" => {}
-                Err(error) if Refusal::of(&error) == Refusal::NoRight => return None,
+                Err(error) if Denial::of(&error) == Denial::NoRight => return None,
                 refused => return Some(self.read(refused)),
             }
         }
-        Some(Answer::Accepted)
+        Some(AttemptAnswer::Accepted)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Changes of form, made of a target's own manifest.
+//! Changes of form, made of a distribution's own manifest.
 //!
 //! Pure.
 
@@ -7,7 +7,7 @@ use std::fmt;
 
 use credence_core::formats::{ARGO_CD_LABEL, KARGO_LABEL, Role, source_roles};
 use credence_model::config::{OPAQUE, spec_in};
-use credence_model::model::{ExpectedKeys, Target};
+use credence_model::model::{Distribution, ExpectedKeys};
 use regex::{Captures, Regex};
 use serde_json::{Map, Value, json};
 
@@ -20,7 +20,7 @@ const NEW_HOST: &str = "example";
 
 /// What a new form has other than the old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum FormChange {
     /// The Kubernetes type, with the keys that go with it.
     Type,
     /// The names of the keys.
@@ -29,7 +29,7 @@ pub(super) enum Change {
     Host,
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for FormChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Type => "type",
@@ -39,26 +39,26 @@ impl fmt::Display for Change {
     }
 }
 
-impl Change {
+impl FormChange {
     /// All of them.
     pub(super) const ALL: [Self; 3] = [Self::Type, Self::Keys, Self::Host];
 
-    /// The changes that `target` can go through.
-    pub(super) fn all_of(target: &Target) -> Vec<Self> {
-        Self::ALL.into_iter().filter(|change| change.apply(target).is_some()).collect()
+    /// The changes that `distribution` can go through.
+    pub(super) fn all_of(distribution: &Distribution) -> Vec<Self> {
+        Self::ALL.into_iter().filter(|change| change.apply(distribution).is_some()).collect()
     }
 
-    /// The spec of the ExternalSecret of the new form; none if this change says nothing about `target`.
-    pub(super) fn apply(self, target: &Target) -> Option<Value> {
+    /// The spec of the ExternalSecret of the new form; none if this change says nothing about `distribution`.
+    pub(super) fn apply(self, distribution: &Distribution) -> Option<Value> {
         // A form is read through stores of the run, in namespaces of the run, where no such account is.
-        if target.stores.iter().any(|store| store.referent_account().is_some()) {
+        if distribution.stores.iter().any(|store| store.referent_account().is_some()) {
             return None;
         }
-        let mut spec = spec_in(&target.object).clone();
+        let mut spec = spec_in(&distribution.object).clone();
         let template = match self {
-            Self::Type => other_type(target)?,
-            Self::Keys => other_keys(target, &spec)?,
-            Self::Host => other_host(target, &spec)?,
+            Self::Type => other_type(distribution)?,
+            Self::Keys => other_keys(distribution, &spec)?,
+            Self::Host => other_host(distribution, &spec)?,
         };
         spec["target"]["template"] = template;
         Some(spec)
@@ -74,13 +74,13 @@ impl Change {
     }
 }
 
-/// The values that the target reads, each under the plain name of its role, as another type.
-fn other_type(target: &Target) -> Option<Value> {
-    let properties: Option<Vec<&str>> = target.fields.iter().map(|field| field.property.as_deref()).collect();
+/// The values that the distribution reads, each under the plain name of its role, as another type.
+fn other_type(distribution: &Distribution) -> Option<Value> {
+    let properties: Option<Vec<&str>> = distribution.fields.iter().map(|field| field.property.as_deref()).collect();
     let roles = source_roles(properties?);
     let mut data = BTreeMap::new();
     for (role, property) in &roles {
-        let field = target.fields.iter().find(|field| field.property.as_deref() == Some(property))?;
+        let field = distribution.fields.iter().find(|field| field.property.as_deref() == Some(property))?;
         // What a key at a provider is called need be no key of a Secret.
         let name = match role {
             Role::Other(_) if !field.source.is_secret() => field.secret_key.clone(),
@@ -89,14 +89,14 @@ fn other_type(target: &Target) -> Option<Value> {
         data.insert(name, format!("{{{{ index . \"{}\" }}}}", field.secret_key));
     }
     let has = |role| roles.contains_key(&role);
-    let own = match target.secret_type.as_str() {
+    let own = match distribution.secret_type.as_str() {
         "kubernetes.io/basic-auth" | "kubernetes.io/tls" => OPAQUE,
         _ if has(Role::Username) && has(Role::Secret) => "kubernetes.io/basic-auth",
         _ if has(Role::Certificate) && has(Role::PrivateKey) => "kubernetes.io/tls",
         OPAQUE => OTHER_TYPE,
         _ => OPAQUE,
     };
-    let mut labels = target.labels.clone();
+    let mut labels = distribution.labels.clone();
     // They are promises about keys that the new form does not have.
     labels.retain(|key, _| ![ARGO_CD_LABEL, KARGO_LABEL].contains(&key.as_str()));
     (!data.is_empty()).then(|| json!({ "type": own, "metadata": { "labels": labels }, "data": data }))
@@ -116,9 +116,9 @@ fn key(role: &Role) -> String {
 }
 
 /// The same template with other keys, where no consumer prescribes them.
-fn other_keys(target: &Target, spec: &Value) -> Option<Value> {
-    let prescribed = target.secret_type.starts_with("kubernetes.io/") || is_of_consumer(target);
-    let known = matches!(target.keys, ExpectedKeys::Exactly(_));
+fn other_keys(distribution: &Distribution, spec: &Value) -> Option<Value> {
+    let prescribed = distribution.secret_type.starts_with("kubernetes.io/") || is_of_consumer(distribution);
+    let known = matches!(distribution.keys, ExpectedKeys::Exactly(_));
     let mut template = spec.pointer("/target/template").cloned().unwrap_or_else(|| json!({}));
     if prescribed || !known || template["mergePolicy"] == "Merge" || template.get("templateFrom").is_some() {
         return None;
@@ -126,7 +126,7 @@ fn other_keys(target: &Target, spec: &Value) -> Option<Value> {
     let data: Map<String, Value> = match template["data"].as_object() {
         Some(data) => data.iter().map(|(key, text)| (format!("{NEW_KEY}{key}"), text.clone())).collect(),
         None => {
-            let keys = target.fields.iter().map(|field| &field.secret_key);
+            let keys = distribution.fields.iter().map(|field| &field.secret_key);
             keys.map(|key| (format!("{NEW_KEY}{key}"), json!(format!("{{{{ index . \"{key}\" }}}}")))).collect()
         }
     };
@@ -138,8 +138,8 @@ fn other_keys(target: &Target, spec: &Value) -> Option<Value> {
 
 /// The same template for other hosts, where the form says which hosts it is for, and the template has them in plain
 /// sight.
-fn other_host(target: &Target, spec: &Value) -> Option<Value> {
-    if target.secret_type != "kubernetes.io/dockerconfigjson" && !is_of_consumer(target) {
+fn other_host(distribution: &Distribution, spec: &Value) -> Option<Value> {
+    if distribution.secret_type != "kubernetes.io/dockerconfigjson" && !is_of_consumer(distribution) {
         return None;
     }
     let mut template = spec.pointer("/target/template")?.clone();
@@ -152,8 +152,8 @@ fn other_host(target: &Target, spec: &Value) -> Option<Value> {
     changed.then_some(template)
 }
 
-fn is_of_consumer(target: &Target) -> bool {
-    [ARGO_CD_LABEL, KARGO_LABEL].iter().any(|label| target.labels.contains_key(*label))
+fn is_of_consumer(distribution: &Distribution) -> bool {
+    [ARGO_CD_LABEL, KARGO_LABEL].iter().any(|label| distribution.labels.contains_key(*label))
 }
 
 /// Gives every host name in a text another one; in a regular expression its dots may be escaped.
@@ -175,8 +175,8 @@ mod tests {
 
     use super::*;
 
-    fn target<'a>(model: &'a Model, name: &str) -> &'a Target {
-        model.targets.iter().find(|target| target.name == name).unwrap()
+    fn distribution<'a>(model: &'a Model, name: &str) -> &'a Distribution {
+        model.distributions.iter().find(|distribution| distribution.name == name).unwrap()
     }
 
     #[rstest]
@@ -191,21 +191,24 @@ mod tests {
     }
 
     #[rstest]
-    #[case("application-docker-registry", &[Change::Type, Change::Host])]
-    #[case("argocd-git-credentials", &[Change::Type, Change::Host])]
-    #[case("backstage-oauth-credentials", &[Change::Type, Change::Keys])]
-    #[case("kargo-docker-registry", &[Change::Type, Change::Host])]
-    #[case("wildcard-tls", &[Change::Type])]
+    #[case("application-docker-registry", &[FormChange::Type, FormChange::Host])]
+    #[case("argocd-git-credentials", &[FormChange::Type, FormChange::Host])]
+    #[case("backstage-oauth-credentials", &[FormChange::Type, FormChange::Keys])]
+    #[case("kargo-docker-registry", &[FormChange::Type, FormChange::Host])]
+    #[case("wildcard-tls", &[FormChange::Type])]
     #[test]
-    fn a_target_goes_through_the_changes_that_say_something_about_it(#[case] name: &str, #[case] changes: &[Change]) {
+    fn a_target_goes_through_the_changes_that_say_something_about_it(
+        #[case] name: &str,
+        #[case] changes: &[FormChange],
+    ) {
         let model = reference();
-        assert_eq!(Change::all_of(target(&model, name)), changes);
+        assert_eq!(FormChange::all_of(distribution(&model, name)), changes);
     }
 
     #[test]
     fn another_type_keeps_the_values_and_drops_what_promises_keys() {
         let model = reference();
-        let spec = Change::Type.apply(target(&model, "kargo-git-credentials")).unwrap();
+        let spec = FormChange::Type.apply(distribution(&model, "kargo-git-credentials")).unwrap();
         let template = &spec["target"]["template"];
         assert_eq!(template["type"], "kubernetes.io/basic-auth");
         assert_eq!(template["data"]["password"], "{{ index . \"token\" }}");
@@ -216,7 +219,7 @@ mod tests {
     #[test]
     fn other_keys_hold_the_same_templates() {
         let model = reference();
-        let spec = Change::Keys.apply(target(&model, "backstage-oauth-credentials")).unwrap();
+        let spec = FormChange::Keys.apply(distribution(&model, "backstage-oauth-credentials")).unwrap();
         let data = spec["target"]["template"]["data"].as_object().unwrap();
         assert_eq!(data["v2_AUTH_GITHUB_CLIENT_ID"], "{{ .clientId }}");
         assert_eq!(data.len(), 2);

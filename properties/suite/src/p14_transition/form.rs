@@ -1,10 +1,10 @@
-//! Forms of a credential that the suite makes of the configuration's own targets, and who is served by them.
+//! Forms of a credential that the suite makes of the configuration's own distributions, and who is served by them.
 
 use credence_cluster::apply::RUN_LABEL;
 use credence_core::formats::{self, Decoded};
 use credence_core::manifest::Manifest;
-use credence_model::config::{Bundle, BundleError, ClusterSecretStore, STANDS_IN_FOR};
-use credence_model::model::{Model, Target};
+use credence_model::config::{ClusterSecretStore, Config, ConfigError, STANDS_IN_FOR};
+use credence_model::model::{Distribution, Model};
 use credence_watch::observer::SecretSeen;
 use serde_json::{Value, json};
 
@@ -18,27 +18,27 @@ pub(super) const SELECTED: &str = "credence.dev/transition";
 pub(super) struct Form {
     /// The ClusterExternalSecret.
     pub(super) object: Value,
-    /// What each copy of it must be.
-    pub(super) target: Target,
+    /// The expected content of each copy of it.
+    pub(super) distribution: Distribution,
     /// The endpoints that its consumers have the credential for; none as long as they are not known.
     pub(super) endpoints: Option<Vec<String>>,
 }
 
 impl Form {
-    /// The form of `target` with this spec of an ExternalSecret, for the one namespace `selected`. `name` is that of the
+    /// The form of `distribution` with this spec of an ExternalSecret, for the one namespace `selected`. `name` is that of the
     /// ExternalSecret and of the Secret; beside other forms of the namespace, it also tells the ClusterExternalSecret.
     pub(super) fn new(
         model: &Model,
         run: &str,
-        target: &Target,
+        distribution: &Distribution,
         spec: &Value,
         (selected, name): (&str, &str),
-    ) -> Result<Self, BundleError> {
+    ) -> Result<Self, ConfigError> {
         let mut spec = spec.clone();
         spec["target"]["name"] = json!(name);
-        read_through(&mut spec, run, target.namespace());
-        let mut whole = match target.namespace() {
-            None => target.object["spec"].clone(),
+        read_through(&mut spec, run, distribution.namespace());
+        let mut whole = match distribution.namespace() {
+            None => distribution.object["spec"].clone(),
             Some(_) => json!({}),
         };
         for field in ["namespaceSelector", "namespaceSelectors", "namespaces"] {
@@ -47,18 +47,18 @@ impl Form {
         whole["externalSecretName"] = json!(name);
         whole["externalSecretSpec"] = spec;
         whole["namespaceSelectors"] = json!([{ "matchLabels": { SELECTED: selected } }]);
-        let object = json!({ "apiVersion": target.object["apiVersion"], "kind": "ClusterExternalSecret",
+        let object = json!({ "apiVersion": distribution.object["apiVersion"], "kind": "ClusterExternalSecret",
             "metadata": { "name": format!("{selected}-{name}"), "labels": { RUN_LABEL: run } }, "spec": whole });
-        let target = derive(model, run, &object)?;
-        Ok(Self { object, target, endpoints: None })
+        let distribution = derive(model, run, &object)?;
+        Ok(Self { object, distribution, endpoints: None })
     }
 
     /// The same ClusterExternalSecret with another content, for a change that is made in place.
     pub(super) fn in_place_of(mut self, old: &Self) -> Self {
         self.object["metadata"]["name"] = old.object["metadata"]["name"].clone();
         self.object["spec"]["externalSecretName"] = old.object["spec"]["externalSecretName"].clone();
-        self.target.name.clone_from(&old.target.name);
-        self.target.external_secret.clone_from(&old.target.external_secret);
+        self.distribution.name.clone_from(&old.distribution.name);
+        self.distribution.external_secret.clone_from(&old.distribution.external_secret);
         self
     }
 
@@ -69,11 +69,11 @@ impl Form {
 
     /// Whether a consumer of this form gets the present `values`, for the endpoints that it knows, out of what is there.
     pub(super) fn served(&self, secret: Option<&SecretSeen>, values: &impl Known) -> Result<(), String> {
-        let secret = secret.ok_or_else(|| format!("{} is missing", self.target.secret))?;
-        oracle::faithful(&self.target, secret, values)?;
+        let secret = secret.ok_or_else(|| format!("{} is missing", self.distribution.secret))?;
+        oracle::matches_source(&self.distribution, secret, values)?;
         match &self.endpoints {
             Some(known) if *known != decode(secret)?.endpoints => {
-                Err(format!("{} is for other endpoints than {}", self.target.secret, known.join(", ")))
+                Err(format!("{} is for other endpoints than {}", self.distribution.secret, known.join(", ")))
             }
             _ => Ok(()),
         }
@@ -88,7 +88,7 @@ pub(super) fn decode(secret: &SecretSeen) -> Result<Decoded, String> {
 /// The stores of the configuration, under names of the run, for the namespaces of the run.
 pub(super) fn stores(model: &Model, run: &str) -> Vec<Value> {
     let mut stores: Vec<Value> = Vec::new();
-    for store in model.targets.iter().flat_map(|target| &target.stores) {
+    for store in model.distributions.iter().flat_map(|distribution| &distribution.stores) {
         let mut spec = store.object["spec"].clone();
         settle_namespaces(&mut spec, store);
         spec["conditions"] = json!([{ "namespaceSelector": { "matchLabels": { RUN_LABEL: run } } }]);
@@ -143,7 +143,7 @@ fn read_through(spec: &mut Value, run: &str, namespace: Option<&str>) {
 }
 
 /// What the ClusterExternalSecret promises, by the same rules as those of the configuration.
-fn derive(model: &Model, run: &str, object: &Value) -> Result<Target, BundleError> {
+fn derive(model: &Model, run: &str, object: &Value) -> Result<Distribution, ConfigError> {
     let secrets = model.sources.iter().filter(|(reference, _)| reference.is_secret());
     let sources = secrets.map(|(reference, source)| {
         let keys: serde_json::Map<String, Value> = source.keys.iter().map(|key| (key.clone(), json!(""))).collect();
@@ -152,9 +152,10 @@ fn derive(model: &Model, run: &str, object: &Value) -> Result<Target, BundleErro
     });
     let objects = stores(model, run).into_iter().chain(sources).chain([object.clone()]);
     let manifests = objects.map(|object| Manifest::made("p14".into(), 1, object)).collect();
-    let mut derived = Model::derive(&Bundle::from_manifests(manifests)?);
-    // A bundle that distributes nothing is an error, and there was one ClusterExternalSecret in it, through stores that serve it.
-    Ok(derived.targets.remove(0))
+    let mut derived = Model::derive(&Config::from_manifests(manifests)?);
+    // A configuration that distributes nothing is an error, and there was one ClusterExternalSecret in it, through
+    // stores that serve it.
+    Ok(derived.distributions.remove(0))
 }
 
 #[cfg(test)]
@@ -169,30 +170,30 @@ mod tests {
     use credence_model::selector::effective_labels;
     use credence_model::values::Values;
 
-    use super::super::change::Change;
+    use super::super::change::FormChange;
     use super::*;
 
-    fn form(model: &Model, name: &str, change: Option<Change>) -> Form {
-        let target = model.targets.iter().find(|target| target.name == name).unwrap();
+    fn form(model: &Model, name: &str, change: Option<FormChange>) -> Form {
+        let distribution = model.distributions.iter().find(|distribution| distribution.name == name).unwrap();
         let spec = match change {
-            Some(change) => change.apply(target).unwrap(),
-            None => spec_in(&target.object).clone(),
+            Some(change) => change.apply(distribution).unwrap(),
+            None => spec_in(&distribution.object).clone(),
         };
-        Form::new(model, "run", target, &spec, ("space", "new")).unwrap()
+        Form::new(model, "run", distribution, &spec, ("space", "new")).unwrap()
     }
 
     #[test]
     fn a_form_selects_its_own_namespace_through_stores_of_the_run() {
         let model = reference();
-        for target in &model.targets {
-            let form = form(&model, &target.name, None);
+        for distribution in &model.distributions {
+            let form = form(&model, &distribution.name, None);
             let labels = |value: &str| BTreeMap::from([(SELECTED.to_owned(), value.to_owned())]);
-            assert!(form.target.selection.matches(&effective_labels("any", &labels("space"))));
-            assert!(!form.target.selection.matches(&effective_labels("any", &labels("other"))));
-            assert!(!form.target.selection.matches(&effective_labels("argocd", &BTreeMap::new())));
-            assert!(form.target.stores.iter().all(|store| store.name.starts_with("credence-run-")));
-            assert_eq!(form.target.sources(), target.sources());
-            assert_eq!((form.name(), form.target.secret.as_str()), ("space-new", "new"));
+            assert!(form.distribution.selection.matches(&effective_labels("any", &labels("space"))));
+            assert!(!form.distribution.selection.matches(&effective_labels("any", &labels("other"))));
+            assert!(!form.distribution.selection.matches(&effective_labels("argocd", &BTreeMap::new())));
+            assert!(form.distribution.stores.iter().all(|store| store.name.starts_with("credence-run-")));
+            assert_eq!(form.distribution.sources(), distribution.sources());
+            assert_eq!((form.name(), form.distribution.secret.as_str()), ("space-new", "new"));
         }
     }
 
@@ -221,7 +222,7 @@ spec:
     #[test]
     fn forms_of_a_plain_external_secret_read_through_a_store_for_all_namespaces() {
         let manifests = parse_documents(Path::new("a.yaml"), PLAIN).unwrap();
-        let model = Model::derive(&Bundle::from_manifests(manifests).unwrap());
+        let model = Model::derive(&Config::from_manifests(manifests).unwrap());
         let [store] = stores(&model, "run").try_into().unwrap();
         assert_eq!(
             (&store["kind"], &store["metadata"]["name"]),
@@ -230,11 +231,11 @@ spec:
         let provider = &store["spec"]["provider"]["kubernetes"];
         assert_eq!(provider["auth"]["serviceAccount"], json!({ "name": "reader", "namespace": "shop" }));
         assert_eq!(provider["server"]["caProvider"]["namespace"], "shop");
-        for change in [None, Some(Change::Type), Some(Change::Keys)] {
+        for change in [None, Some(FormChange::Type), Some(FormChange::Keys)] {
             let form = form(&model, "shop/login", change);
             assert_eq!(form.object["kind"], "ClusterExternalSecret");
-            assert_eq!(form.target.stores[0].name, "credence-run-shop.own");
-            assert_eq!(form.target.sources(), model.targets[0].sources());
+            assert_eq!(form.distribution.stores[0].name, "credence-run-shop.own");
+            assert_eq!(form.distribution.sources(), model.distributions[0].sources());
         }
     }
 
@@ -258,10 +259,10 @@ spec:
     #[test]
     fn a_form_reads_through_the_stand_in_what_the_configuration_reads_through_it() {
         let manifests = parse_documents(Path::new("a.yaml"), STOOD_IN).unwrap();
-        let model = Model::derive(&Bundle::from_manifests(manifests).unwrap());
+        let model = Model::derive(&Config::from_manifests(manifests).unwrap());
         let form = form(&model, "settings", None);
-        assert_eq!(form.target.stores[0].name, "credence-run-cloud");
-        assert_eq!(form.target.sources(), model.targets[0].sources());
+        assert_eq!(form.distribution.stores[0].name, "credence-run-cloud");
+        assert_eq!(form.distribution.sources(), model.distributions[0].sources());
     }
 
     #[test]
@@ -270,8 +271,8 @@ spec:
         let secret = |form: &Form, data: &[(&str, &str)]| SecretSeen {
             uid: String::new(),
             owners: Vec::new(),
-            type_: form.target.secret_type.clone(),
-            labels: form.target.labels.clone(),
+            type_: form.distribution.secret_type.clone(),
+            labels: form.distribution.labels.clone(),
             data: data.iter().map(|(key, value)| ((*key).to_owned(), Credential::new(*value))).collect(),
             resource_version: String::new(),
             deleting: false,
@@ -280,7 +281,7 @@ spec:
             [("client-id", "a"), ("client-secret", "b")].map(|(key, value)| (key.to_owned(), Credential::new(value))),
         );
         let old = form(&model, "backstage-oauth-credentials", None);
-        let new = form(&model, "backstage-oauth-credentials", Some(Change::Keys));
+        let new = form(&model, "backstage-oauth-credentials", Some(FormChange::Keys));
         let before = secret(&old, &[("AUTH_GITHUB_CLIENT_ID", "a"), ("AUTH_GITHUB_CLIENT_SECRET", "b")]);
         let after = secret(&new, &[("v2_AUTH_GITHUB_CLIENT_ID", "a"), ("v2_AUTH_GITHUB_CLIENT_SECRET", "b")]);
         assert_eq!(old.served(Some(&before), &values), Ok(()));

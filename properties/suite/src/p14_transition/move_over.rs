@@ -1,4 +1,4 @@
-//! One transition: two steps for those who do it right, one step for the negative twin.
+//! One transition: two steps for those who do it right, one step for the negative control.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tracing::instrument;
 
-use super::change::Change;
+use super::change::FormChange;
 use super::form::{Form, SELECTED, decode};
 use super::subject::{self, SubjectError};
 use super::{OneStep, Plan, changeable};
@@ -31,7 +31,7 @@ const OLD: &str = "form-old";
 const NEW: &str = "form-new";
 
 /// A case under way.
-pub(super) struct Live {
+pub(super) struct TransitionCase {
     id: CaseId,
     after: Duration,
     bound: Bound,
@@ -51,19 +51,19 @@ struct Forms {
     alone: Lease,
     before: Form,
     afterwards: Form,
-    change: Change,
+    change: FormChange,
     one_step: OneStep,
 }
 
-impl Live {
+impl TransitionCase {
     /// Brings the old forms to rest on the initial values, and begins to record.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     pub(super) async fn settle(env: &Arc<TestBed>, id: CaseId, rotation: &Rotation, plan: &Plan) -> Self {
         let changeable = changeable(&env.model, &rotation.source);
-        let (target, _) = plan.target.of(&changeable);
-        let bound = env.propagation_bound(target);
+        let (distribution, _) = plan.distribution.of(&changeable);
+        let bound = env.propagation_bound(distribution);
         let mut observation = Observation { bound: Some(bound.limit()), ..Observation::of(Outcome::Held) };
-        observation.reach(target);
+        observation.reach(distribution);
         let mut live = Self { id, after: plan.after, bound, forms: None, observation };
         match Forms::settle(env, id, rotation, plan).await {
             Ok(forms) => live.forms = Some(forms),
@@ -72,7 +72,7 @@ impl Live {
         live
     }
 
-    /// Adds the new form beside the old one, and lets the negative twin change in one step.
+    /// Adds the new form beside the old one, and lets the negative control change in one step.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn first_step(mut self, env: &Arc<TestBed>, begin: Instant) -> Self {
         wait::pass_until(begin + self.after).await;
@@ -100,7 +100,7 @@ impl Live {
             Ok(_) => {}
         }
         if let Err(error) = forms.clean_up(env, self.id).await {
-            self.observation.outcome = verdict::worse(self.observation.outcome, unknown(&error));
+            self.observation.outcome = self.observation.outcome.max(unknown(&error));
         }
         self.observation
     }
@@ -181,13 +181,13 @@ impl Forms {
     async fn make(env: &Arc<TestBed>, id: CaseId, rotation: &Rotation, plan: &Plan) -> Result<Self, SubjectError> {
         let (model, run, client) = (&env.model, env.namespaces.run(), env.client_for(id));
         let changeable = changeable(model, &rotation.source);
-        let (target, changes) = plan.target.of(&changeable);
+        let (distribution, changes) = plan.distribution.of(&changeable);
         let change = *plan.change.of(changes);
-        let old = spec_in(&target.object).clone();
-        // The change is one of those that say something about the target.
-        let new = change.apply(target).unwrap_or_else(|| old.clone());
+        let old = spec_in(&distribution.object).clone();
+        // The change is one of those that say something about the distribution.
+        let new = change.apply(distribution).unwrap_or_else(|| old.clone());
         let (pair, alone) = (env.namespaces.lease(&client).await?, env.namespaces.lease(&client).await?);
-        let form = |spec, namespace, name| Form::new(model, run, target, spec, (namespace, name));
+        let form = |spec, namespace, name| Form::new(model, run, distribution, spec, (namespace, name));
         let before = form(&old, alone.name.as_str(), OLD)?;
         let name = if plan.one_step == OneStep::InPlace { OLD } else { NEW };
         let afterwards = form(&new, alone.name.as_str(), name)?.in_place_of(&before);
@@ -218,7 +218,7 @@ impl Forms {
         old.map_or_else(|| Ok(Vec::new()), |old| decode(old).map(|decoded| decoded.endpoints))
     }
 
-    /// Takes the first step of the two, and the only one of the negative twin; ends when the new form is there.
+    /// Takes the first step of the two, and the only one of the negative control; ends when the new form is there.
     async fn add(&self, env: &TestBed, id: CaseId) -> Result<Outcome, SubjectError> {
         let client = env.client_for(id);
         subject::apply(&client, &agent(id), &self.new).await?;
@@ -227,8 +227,8 @@ impl Forms {
             match (view.secret(&self.pair.name, OLD), view.secret(&self.pair.name, NEW)) {
                 (None, _) => Progress::Never("the old form is gone".to_owned()),
                 (Some(_), None) => {
-                    let (namespace, target) = (&self.pair.name, &self.new.target);
-                    Progress::NotYet(oracle::missing(view, namespace, NEW, target))
+                    let (namespace, distribution) = (&self.pair.name, &self.new.distribution);
+                    Progress::NotYet(oracle::missing(view, namespace, NEW, distribution))
                 }
                 (Some(_), Some(_)) => Progress::Done(()),
             }
@@ -252,12 +252,12 @@ impl Forms {
         if self.before.served(view.secret(namespace, OLD), values).is_ok() {
             return Err("old consumers are served".to_owned());
         }
-        let new = self.afterwards.served(view.secret(namespace, &self.afterwards.target.secret), values);
-        if (self.one_step, self.change) != (OneStep::InPlace, Change::Type) {
+        let new = self.afterwards.served(view.secret(namespace, &self.afterwards.distribution.secret), values);
+        if (self.one_step, self.change) != (OneStep::InPlace, FormChange::Type) {
             return new.map_err(|why| format!("new consumers are not served either: {why}"));
         }
         // A copy that has not been refreshed yet is no evidence; one that ESO says it cannot write is.
-        let said = view.external_secret(namespace, &self.afterwards.target.external_secret);
+        let said = view.external_secret(namespace, &self.afterwards.distribution.external_secret);
         let said = said.and_then(|seen| seen.ready.as_deref()).unwrap_or_default();
         match new {
             Err(_) if said.starts_with("Ready=False") => Ok(()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{Applier, ApplyError};
-use credence_model::config::BundleError;
+use credence_model::config::ConfigError;
 use credence_report::verdict::Violation;
 use credence_watch::wait::{self, Progress};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
@@ -18,7 +18,7 @@ use crate::supplies::Supplies;
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::NamespaceError;
 
-/// How long the copies of a deleted ClusterExternalSecret may stay before the next run has to sweep them.
+/// Time that the copies of a deleted ClusterExternalSecret may stay before the next run has to sweep them.
 const GONE: Duration = Duration::from_secs(30);
 
 /// Why p14 could not set up what it needs.
@@ -32,7 +32,7 @@ pub(super) enum SubjectError {
     Namespace(#[from] NamespaceError),
     /// The manifest that a form was made of no longer makes sense.
     #[error("failed to make a form of the configuration's manifest")]
-    Form(#[from] BundleError),
+    Form(#[from] ConfigError),
     /// The ClusterExternalSecret was refused.
     #[error(transparent)]
     Refused(#[from] ApiError),
@@ -89,6 +89,6 @@ pub(super) async fn until_gone(env: &TestBed, namespace: &str, names: &[&str]) {
         }
     });
     if let Err(error) = gone.await {
-        env.namespaces.leave_behind(Violation { reason: error.to_string(), known: None });
+        env.namespaces.add_orphan(Violation { reason: error.to_string(), known: None });
     }
 }

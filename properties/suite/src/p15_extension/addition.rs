@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use credence_cluster::apply::RUN_LABEL;
 use credence_core::formats::{ARGO_CD_LABEL, KARGO_LABEL};
 use credence_core::manifest::Manifest;
-use credence_model::config::Bundle;
-use credence_model::model::{Model, Pattern};
+use credence_model::config::Config;
+use credence_model::model::{Blueprint, Model};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::BoxedStrategy;
@@ -25,7 +25,7 @@ pub struct Addition {
     /// Its name, without what all of them begin with.
     tag: String,
     /// The credential that it is like, by its place among those of the configuration.
-    pattern: Pick,
+    blueprint: Pick,
     shape: Shape,
 }
 
@@ -135,7 +135,8 @@ impl Addition {
     /// Any credential; its type is taken in turn by `number`. `None` if the configuration has no pattern for one.
     pub(super) fn strategy(model: &Model, number: u32) -> Option<BoxedStrategy<Self>> {
         let any = ("[a-z0-9]{10}", pick(), shape(number));
-        (!model.patterns.is_empty()).then(|| any.prop_map(|(tag, pattern, shape)| Self { tag, pattern, shape }).boxed())
+        (!model.blueprints.is_empty())
+            .then(|| any.prop_map(|(tag, blueprint, shape)| Self { tag, blueprint, shape }).boxed())
     }
 
     /// The name of all its objects.
@@ -145,35 +146,35 @@ impl Addition {
 
     /// What it is, for messages.
     pub(super) fn title(&self, model: &Model) -> String {
-        let like = self.pattern(model).distribution.pointer("/metadata/name").and_then(Value::as_str);
+        let like = self.blueprint(model).distribution.pointer("/metadata/name").and_then(Value::as_str);
         let kind = self.shape.template().map_or("Opaque", |(kind, _)| kind);
         format!("a new credential of type {kind}, after the pattern of {}", like.unwrap_or_default())
     }
 
-    fn pattern<'a>(&self, model: &'a Model) -> &'a Pattern {
-        self.pattern.of(&model.patterns)
+    fn blueprint<'a>(&self, model: &'a Model) -> &'a Blueprint {
+        self.blueprint.of(&model.blueprints)
     }
 
     /// What it alone asks for. `None` if no such credential can be added, which would be a fault of the suite.
     pub(super) fn model(&self, model: &Model) -> Option<Model> {
         let manifests = self.manifests(model, "");
-        Some(Model::derive(&Bundle::from_manifests(manifests).ok()?))
+        Some(Model::derive(&Config::from_manifests(manifests).ok()?))
     }
 
     /// Its objects, labelled for the run that they belong to.
     pub(super) fn manifests(&self, model: &Model, run: &str) -> Vec<Manifest> {
-        let pattern = self.pattern(model);
+        let blueprint = self.blueprint(model);
         let name = self.name();
-        let namespace = &pattern.source.namespace;
-        let account_namespace = &pattern.account["metadata"]["namespace"];
+        let namespace = &blueprint.source.namespace;
+        let account_namespace = &blueprint.account["metadata"]["namespace"];
         let placeholders = self.shape.keys().into_iter().map(|key| (key.to_owned(), json!("placeholder")));
         let secret = json!({ "apiVersion": "v1", "kind": "Secret",
             "metadata": { "name": name, "namespace": namespace },
             "type": self.shape.source_type(), "stringData": Value::Object(placeholders.collect()) });
-        let mut account = pattern.account.clone();
+        let mut account = blueprint.account.clone();
         account["metadata"] = json!({ "name": name, "namespace": account_namespace });
         let mut objects = vec![secret, account];
-        for (number, (binding, role)) in pattern.rights.iter().enumerate() {
+        for (number, (binding, role)) in blueprint.rights.iter().enumerate() {
             let own = format!("{name}-{number}");
             let mut binding = binding.clone();
             let place = binding["metadata"]["namespace"].clone();
@@ -193,7 +194,7 @@ impl Addition {
             }
             objects.push(binding);
         }
-        objects.extend([self.store(pattern), self.distribution(pattern)]);
+        objects.extend([self.store(blueprint), self.distribution(blueprint)]);
         for object in &mut objects {
             object["metadata"]["labels"][RUN_LABEL] = json!(run);
         }
@@ -201,27 +202,27 @@ impl Addition {
         objects.into_iter().map(|object| Manifest::made(file.clone(), 1, object)).collect()
     }
 
-    fn store(&self, pattern: &Pattern) -> Value {
-        let mut store = pattern.store.clone();
+    fn store(&self, blueprint: &Blueprint) -> Value {
+        let mut store = blueprint.store.clone();
         store["metadata"] = json!({ "name": self.name() });
         store["spec"]["provider"]["kubernetes"]["auth"]["serviceAccount"]["name"] = json!(self.name());
         // Its conditions say what its selector says, if stores have any.
         if store["spec"]["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty()) {
-            store["spec"]["conditions"] = json!([{ "namespaceSelector": self.selector(pattern) }]);
+            store["spec"]["conditions"] = json!([{ "namespaceSelector": self.selector(blueprint) }]);
         }
         store
     }
 
-    fn distribution(&self, pattern: &Pattern) -> Value {
+    fn distribution(&self, blueprint: &Blueprint) -> Value {
         let name = self.name();
-        let mut distribution = pattern.distribution.clone();
+        let mut distribution = blueprint.distribution.clone();
         distribution["metadata"] = json!({ "name": name });
         let spec = &mut distribution["spec"];
         for deprecated in ["namespaceSelector", "namespaces"] {
             spec.as_object_mut().map(|spec| spec.remove(deprecated));
         }
         spec["externalSecretName"] = json!(name);
-        spec["namespaceSelectors"] = json!([self.selector(pattern)]);
+        spec["namespaceSelectors"] = json!([self.selector(blueprint)]);
         let reads = &mut spec["externalSecretSpec"];
         reads["secretStoreRef"]["name"] = json!(name);
         for way in ["data", "dataFrom"] {
@@ -247,19 +248,19 @@ impl Addition {
     }
 
     /// The pattern's selector with a label of its own, under the same prefix, which policies may go by.
-    fn selector(&self, pattern: &Pattern) -> Value {
-        let prefix = pattern.label.split_once('/').map_or(String::new(), |(prefix, _)| format!("{prefix}/"));
+    fn selector(&self, blueprint: &Blueprint) -> Value {
+        let prefix = blueprint.label.split_once('/').map_or(String::new(), |(prefix, _)| format!("{prefix}/"));
         let label = format!("{prefix}{}", self.name());
-        let mut selector = json!(pattern.selector);
+        let mut selector = json!(blueprint.selector);
         // Only what is there is looked at: a null in its place would be refused.
         if let Some(labels) = selector.get_mut("matchLabels").and_then(Value::as_object_mut)
-            && let Some(value) = labels.remove(&pattern.label)
+            && let Some(value) = labels.remove(&blueprint.label)
         {
             labels.insert(label.clone(), value);
         }
         let requirements = selector.get_mut("matchExpressions").and_then(Value::as_array_mut);
         for requirement in requirements.into_iter().flatten() {
-            if requirement["key"] == pattern.label.as_str() {
+            if requirement["key"] == blueprint.label.as_str() {
                 requirement["key"] = json!(label);
             }
         }
@@ -270,7 +271,7 @@ impl Addition {
 #[cfg(test)]
 mod tests {
     use credence_model::model::testing::reference;
-    use credence_model::model::{ExpectedKeys, Target, expected_in};
+    use credence_model::model::{Distribution, ExpectedKeys, expected_in};
     use proptest::strategy::ValueTree;
     use rstest::rstest;
 
@@ -288,18 +289,18 @@ mod tests {
         for number in 0..50 {
             let addition = addition(&model, number);
             let more = addition.model(&model).unwrap();
-            let [target] = &more.targets[..] else { panic!("{addition:?}") };
-            let ways = target.asking_labels();
+            let [distribution] = &more.distributions[..] else { panic!("{addition:?}") };
+            let ways = distribution.opt_in_labels();
             let [way] = &ways[..] else { panic!("{addition:?}: {ways:?}") };
             let key = format!("secrets/{}", addition.name());
             assert_eq!(way.get(&key).map(String::as_str), Some("true"), "{addition:?}");
             let all = model.with(&more);
             assert_eq!(expected_in(&all, "n", way).keys().collect::<Vec<_>>(), [&addition.name()]);
-            for other in model.targets.iter().flat_map(Target::asking_labels) {
+            for other in model.distributions.iter().flat_map(Distribution::opt_in_labels) {
                 let (before, after) = (expected_in(&model, "n", &other), expected_in(&all, "n", &other));
                 assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
             }
-            assert!(all.targets.is_sorted_by(|a, b| a.name < b.name));
+            assert!(all.distributions.is_sorted_by(|a, b| a.name < b.name));
         }
     }
 
@@ -316,7 +317,7 @@ mod tests {
     #[test]
     fn every_label_of_one_key_is_a_pattern() {
         let model = reference();
-        let labels: std::collections::BTreeSet<&str> = model.patterns.iter().map(|one| one.label.as_str()).collect();
+        let labels: std::collections::BTreeSet<&str> = model.blueprints.iter().map(|one| one.label.as_str()).collect();
         let expected = ["secrets/gh-docker-registry", "secrets/gh-oauth-credentials", "secrets/wildcard-tls"];
         assert_eq!(labels, expected.into());
     }
@@ -332,6 +333,9 @@ mod tests {
         let model = reference();
         let addition = Addition { shape, ..addition(&model, 0) };
         let more = addition.model(&model).unwrap();
-        assert_eq!(more.targets[0].keys, ExpectedKeys::Exactly(keys.iter().map(|key| (*key).to_owned()).collect()));
+        assert_eq!(
+            more.distributions[0].keys,
+            ExpectedKeys::Exactly(keys.iter().map(|key| (*key).to_owned()).collect())
+        );
     }
 }

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use credence_cluster::cluster::{Cluster, ControlPlaneFiles};
-use credence_cluster::faults::proxy::{Gate, GateError};
+use credence_cluster::faults::proxy::{FaultProxy, FaultProxyError};
 use credence_cluster::stand_in::{StandIn, StandInError};
 use credence_core::manifest::Manifest;
 use credence_model::config::{is_store, stood_in_provider, store_key};
 
 use crate::options::UP;
-use crate::supplies::Gates;
+use crate::supplies::FaultProxies;
 
-/// What stands in for the providers of stores that are not Kubernetes; none if there is no such store.
+/// Stand-in for the providers of stores that are not Kubernetes; none if there is no such store.
 pub(super) async fn stand_in(cluster: &Cluster, manifests: &[Manifest]) -> Result<Option<Arc<StandIn>>, StandInError> {
     let mut stores = manifests.iter().filter(|manifest| is_store(manifest));
     match stores.any(|store| stood_in_provider(&store.object).is_some()) {
@@ -22,21 +22,21 @@ pub(super) async fn stand_in(cluster: &Cluster, manifests: &[Manifest]) -> Resul
     }
 }
 
-/// A gate for each store, in front of what has its sources.
-pub(super) async fn open_gates(
+/// A proxy for each store, in front of what has its sources.
+pub(super) async fn open_proxies(
     cluster: &Cluster,
     manifests: &[Manifest],
     stand_in: Option<&StandIn>,
-) -> Result<Gates, GateError> {
-    let (mut gates, description) = (Gates::new(), &cluster.description);
+) -> Result<FaultProxies, FaultProxyError> {
+    let (mut proxies, description) = (FaultProxies::new(), &cluster.description);
     for store in manifests.iter().filter(|manifest| is_store(manifest)) {
         let (url, authority) = match stand_in.filter(|_| stood_in_provider(&store.object).is_some()) {
             Some(server) => (server.url(), Some(server.authority())),
             None => (description.url.clone(), cluster.authority()),
         };
-        gates.insert(store_key(store), Gate::open(&url, description.host, authority).await?);
+        proxies.insert(store_key(store), FaultProxy::open(&url, description.host, authority).await?);
     }
-    Ok(gates)
+    Ok(proxies)
 }
 
 /// The cluster that `credence up` keeps, if it is ready, was started with the same files, and no other run is using it.

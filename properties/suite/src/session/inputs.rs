@@ -9,7 +9,7 @@ use credence_core::endpoints::Endpoints;
 use credence_core::file_error::FileError;
 use credence_core::manifest::{self, Manifest};
 use credence_model::overlay::Time;
-use credence_programs::supply::{Given, Providers};
+use credence_programs::supply::{Providers, UserKargo};
 
 use crate::error::RunError;
 use crate::options::{ClusterKind, Options};
@@ -72,7 +72,7 @@ pub(super) fn replay_flags(options: &Options) -> String {
     for variables in &options.parameters.substitute_from {
         flag("--substitute-from", path(variables));
     }
-    if let Some(Given { program, chart }) = &options.components.kargo {
+    if let Some(UserKargo { program, chart }) = &options.components.kargo {
         flag("--kargo", path(program));
         flag("--kargo-chart", path(chart));
     }
@@ -85,7 +85,7 @@ pub(super) fn replay_flags(options: &Options) -> String {
     for image in &options.images {
         flag("--image", format!("{}={}", image.of, image.name));
     }
-    for (part, given) in &options.components.given {
+    for (part, given) in &options.components.overrides {
         flag("--program", format!("{part}={}", given.display()));
     }
     if options.components.providers == Providers::All {
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn a_shell_reads_back_the_paths_of_a_replay_line() {
         let mut components = supply::Options::new(PathBuf::from("cache"));
-        components.given.insert(Part::Etcd, "/opt/my etcd".into());
+        components.overrides.insert(Part::Etcd, "/opt/my etcd".into());
         let odd = "it's $HOME/`a`";
         let options = Options {
             config: Some("my config".into()),

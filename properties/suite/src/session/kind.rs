@@ -15,8 +15,8 @@ use crate::error::RunError;
 use crate::events::Events;
 use crate::options::Options;
 
-/// What a cluster of kind is started from.
-pub(super) struct Kind {
+/// Inputs from which a cluster of kind is started.
+pub(super) struct KindInputs {
     engine: Engine,
     image: NodeImage,
     tools: Option<ToolsImage>,
@@ -35,7 +35,7 @@ pub(super) async fn find_engine(engine: Option<&Path>, run: &Path, events: &dyn 
     Ok(engine)
 }
 
-impl Kind {
+impl KindInputs {
     /// Obtains the image of the node, the one for containers beside it, and those that are given.
     pub(super) async fn obtain(engine: Engine, options: &Options, events: &dyn Events) -> Result<Self, RunError> {
         let report = |step: &str| events.note(step);

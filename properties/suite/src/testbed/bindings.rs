@@ -25,7 +25,7 @@ impl Binding {
     ///
     /// # Errors
     /// When the API server refuses.
-    pub async fn in_force(client: &Client, namespace: &str) -> Result<Vec<Self>, ApiError> {
+    pub async fn effective(client: &Client, namespace: &str) -> Result<Vec<Self>, ApiError> {
         let failed = |kind: &str| ApiError::of::<ApiError>("list", kind);
         let inside: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
         let inside = inside.list(&ListParams::default()).await.map_err(failed("RoleBindings"))?;
@@ -51,7 +51,7 @@ impl Binding {
         self.namespace.iter().chain([&self.name]).map(String::as_str).collect::<Vec<_>>().join("/")
     }
 
-    /// Whether it names this ServiceAccount.
+    /// True if it names this ServiceAccount.
     pub fn names(&self, namespace: &str, account: &str) -> bool {
         self.subjects.iter().any(|subject| is_account(subject, namespace, account))
     }
@@ -77,7 +77,7 @@ impl Binding {
     }
 }
 
-/// Whether a subject is this ServiceAccount.
+/// True if a subject is this ServiceAccount.
 pub fn is_account(subject: &Subject, namespace: &str, account: &str) -> bool {
     subject.kind == "ServiceAccount" && subject.name == account && subject.namespace.as_deref() == Some(namespace)
 }

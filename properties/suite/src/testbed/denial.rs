@@ -7,7 +7,7 @@ use credence_model::model::Model;
 
 /// Why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Denial {
     /// A ValidatingAdmissionPolicy denied it, because one of its validations did not hold.
     Policy {
         /// The policy's name.
@@ -19,7 +19,7 @@ pub enum Refusal {
     Other(String),
 }
 
-impl Refusal {
+impl Denial {
     /// Reads the answer of the API server.
     ///
     /// Source of the texts: apiserver `pkg/admission/plugin/policy/validating/dispatcher.go`, and `ForbiddenStatusError`
@@ -33,7 +33,7 @@ impl Refusal {
         if no_right { Self::NoRight } else { Self::Other(chain(error)) }
     }
 
-    /// Whether it is a denial by a policy that the configuration brings.
+    /// True if it is a denial by a policy that the configuration brings.
     pub fn is_by(&self, model: &Model) -> bool {
         matches!(self, Self::Policy { policy } if model.admission_policies.contains(policy))
     }
@@ -55,8 +55,8 @@ mod tests {
 
     use super::*;
 
-    fn refused(code: u16, reason: &str, message: &str) -> Refusal {
-        Refusal::of(&kube::Error::Api(Status::failure(message, reason).with_code(code).boxed()))
+    fn refused(code: u16, reason: &str, message: &str) -> Denial {
+        Denial::of(&kube::Error::Api(Status::failure(message, reason).with_code(code).boxed()))
     }
 
     #[rstest]
@@ -65,7 +65,7 @@ mod tests {
     fn a_denial_names_its_policy(#[case] code: u16, #[case] reason: &str) {
         let message = "secrets \"a\" is forbidden: ValidatingAdmissionPolicy 'copies' with binding 'all' denied request: \
                        hand-made credential";
-        assert_eq!(refused(code, reason, message), Refusal::Policy { policy: "copies".to_owned() });
+        assert_eq!(refused(code, reason, message), Denial::Policy { policy: "copies".to_owned() });
     }
 
     #[rstest]
@@ -73,14 +73,14 @@ mod tests {
     #[case::configuration("failed to configure binding: no params found")]
     fn a_policy_that_does_not_work_denies_for_no_right_reason(#[case] why: &str) {
         let message = format!("ValidatingAdmissionPolicy 'copies' with binding 'all' denied request: {why}");
-        assert!(matches!(refused(422, "Invalid", &message), Refusal::Other(_)));
+        assert!(matches!(refused(422, "Invalid", &message), Denial::Other(_)));
     }
 
     #[test]
     fn a_missing_right_is_no_denial_by_a_policy() {
         let message = "secrets is forbidden: User \"system:serviceaccount:a:b\" cannot create resource \"secrets\" in API \
                        group \"\" in the namespace \"a\"";
-        assert_eq!(refused(403, "Forbidden", message), Refusal::NoRight);
-        assert!(matches!(refused(404, "NotFound", "secrets \"a\" not found"), Refusal::Other(_)));
+        assert_eq!(refused(403, "Forbidden", message), Denial::NoRight);
+        assert!(matches!(refused(404, "NotFound", "secrets \"a\" not found"), Denial::Other(_)));
     }
 }

@@ -17,17 +17,17 @@ use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-mod in_force;
+mod enforced;
 
-pub use in_force::{InForceError, until_policies_are_in_force};
+pub use enforced::{EnforcementError, until_policies_are_enforced};
 
-/// How long kube-controller-manager may take to publish the cluster's CA in a new namespace.
+/// Time that kube-controller-manager may take to publish the cluster's CA in a new namespace.
 const ROOT_CA: Duration = Duration::from_mins(3);
-/// How long ESO may take to validate the stores. A store that stays invalid is the configuration's own fault, for the
+/// Time that ESO may take to validate the stores. A store that stays invalid is the configuration's own fault, for the
 /// properties to find.
 const STORES: Duration = Duration::from_secs(10);
-/// How often is asked. Neither kind is watched for the run, and both are ready within a second.
-const EVERY: Duration = Duration::from_millis(100);
+/// Time between two polls. Neither kind is watched for the run, and both are ready within a second.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why a configuration could not be deployed.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ pub enum DeployError {
     RootCa(#[source] WaitError),
     /// The admission policies do nothing yet.
     #[error("failed to deploy the configuration's admission policies")]
-    Policies(#[from] InForceError),
+    Policies(#[from] EnforcementError),
 }
 
 /// File in a cluster's directory that lists what was deployed, so that the next run can remove it.
@@ -89,7 +89,7 @@ pub async fn deploy(
     }
     applier.apply_all(others.iter().map(|manifest| &manifest.object)).await?;
     if others.iter().any(|manifest| manifest.kind() == "ValidatingAdmissionPolicy") {
-        until_policies_are_in_force(client).await?;
+        until_policies_are_enforced(client).await?;
     }
     let mut notes: Vec<String> = left_out.iter().map(|manifest| not_served(manifest)).collect();
     notes.extend(missing.iter().map(|namespace| {
@@ -196,7 +196,7 @@ fn ca_namespaces(namespaces: &[&Value], others: &[&Manifest]) -> BTreeSet<String
 pub async fn wait_for_root_ca(client: &Client, namespace: &str) -> Result<(), WaitError> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let what = format!("ConfigMap {namespace}/kube-root-ca.crt published");
-    wait::poll(&what, ROOT_CA, EVERY, || async {
+    wait::poll(&what, ROOT_CA, POLL_INTERVAL, || async {
         match maps.get_opt("kube-root-ca.crt").await {
             Ok(Some(_)) => Progress::Done(()),
             Ok(None) => Progress::NotYet("it does not exist".to_owned()),
@@ -216,7 +216,7 @@ pub async fn wait_for_stores(client: &Client, manifests: &[Manifest]) -> Vec<Str
         let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(EXTERNAL_SECRETS_GROUP, "v1", kind));
         Api::<DynamicObject>::all_with(client.clone(), &kind)
     });
-    let valid = wait::poll("all stores valid", STORES, EVERY, || async {
+    let valid = wait::poll("all stores valid", STORES, POLL_INTERVAL, || async {
         let mut ready = BTreeSet::new();
         for stores in &apis {
             let list = match stores.list(&ListParams::default()).await {

@@ -14,7 +14,7 @@ use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::Value;
 
-use crate::oracle::Forgotten;
+use crate::oracle::OrphanedExternalSecret;
 use crate::testbed::TestBed;
 
 /// Finalizer that a ClusterExternalSecret puts on each namespace it serves, without its name (ESO
@@ -57,8 +57,10 @@ pub struct Maker<'a> {
 
 /// The ClusterExternalSecrets of a configuration.
 pub fn makers(model: &Model) -> Vec<Maker<'_>> {
-    let targets = model.targets.iter().filter(|target| target.namespace().is_none());
-    targets.map(|target| Maker { name: &target.name, external_secret: &target.external_secret }).collect()
+    let distributions = model.distributions.iter().filter(|distribution| distribution.namespace().is_none());
+    distributions
+        .map(|distribution| Maker { name: &distribution.name, external_secret: &distribution.external_secret })
+        .collect()
 }
 
 /// The finalizers of ClusterExternalSecrets that do not select a namespace, if these are all that holds it back from
@@ -74,12 +76,12 @@ pub fn stale_finalizers(seen: &NamespaceSeen, asked: &BTreeSet<String>) -> Optio
 ///
 /// # Errors
 /// When a ClusterExternalSecret cannot be read.
-pub async fn forgotten(
+pub async fn orphaned(
     env: &TestBed,
     makers: &[Maker<'_>],
     expected: &BTreeMap<&str, BTreeSet<&str>>,
-) -> Result<BTreeSet<Forgotten>, kube::Error> {
-    let mut forgotten = BTreeSet::new();
+) -> Result<BTreeSet<OrphanedExternalSecret>, kube::Error> {
+    let mut orphaned = BTreeSet::new();
     for maker in makers {
         let name = maker.external_secret;
         let strays: Vec<&str> = env.observer.look(|view| {
@@ -95,17 +97,17 @@ pub async fn forgotten(
         let listed = object.data.pointer("/status/provisionedNamespaces").and_then(Value::as_array);
         let listed: BTreeSet<&str> = listed.into_iter().flatten().filter_map(Value::as_str).collect();
         for namespace in strays.into_iter().filter(|namespace| !listed.contains(namespace)) {
-            let lost = Forgotten { namespace: namespace.to_owned(), name: name.to_owned() };
+            let lost = OrphanedExternalSecret { namespace: namespace.to_owned(), name: name.to_owned() };
             if operator_may_delete(&env.cluster, &lost).await? {
-                forgotten.insert(lost);
+                orphaned.insert(lost);
             }
         }
     }
-    Ok(forgotten)
+    Ok(orphaned)
 }
 
-/// Whether nothing would refuse the operator to delete an ExternalSecret: asked as the operator, and not carried out.
-async fn operator_may_delete(cluster: &Cluster, lost: &Forgotten) -> Result<bool, kube::Error> {
+/// True if nothing would refuse the operator to delete an ExternalSecret: asked as the operator, and not carried out.
+async fn operator_may_delete(cluster: &Cluster, lost: &OrphanedExternalSecret) -> Result<bool, kube::Error> {
     let asked = api(&cluster.client_as_operator("credence"), "ExternalSecret", Some(&lost.namespace));
     match asked.delete(&lost.name, &DeleteParams::default().dry_run()).await {
         Ok(_) => Ok(true),
@@ -116,12 +118,12 @@ async fn operator_may_delete(cluster: &Cluster, lost: &Forgotten) -> Result<bool
     }
 }
 
-/// Deletes forgotten ExternalSecrets; the garbage collector then removes the copies they own.
+/// Deletes orphaned ExternalSecrets; the garbage collector then removes the copies they own.
 ///
 /// # Errors
 /// When the API server refuses.
-pub async fn sweep(client: &Client, forgotten: &BTreeSet<Forgotten>) -> Result<(), kube::Error> {
-    for Forgotten { namespace, name } in forgotten {
+pub async fn sweep(client: &Client, orphaned: &BTreeSet<OrphanedExternalSecret>) -> Result<(), kube::Error> {
+    for OrphanedExternalSecret { namespace, name } in orphaned {
         match api(client, "ExternalSecret", Some(namespace)).delete(name, &DeleteParams::default()).await {
             Err(kube::Error::Api(status)) if status.is_not_found() => {}
             outcome => drop(outcome?),

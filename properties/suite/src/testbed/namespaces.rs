@@ -24,7 +24,7 @@ use crate::testbed::TestBed;
 use crate::testbed::background::Background;
 use crate::testbed::known_bugs::{self, EXTERNAL_SECRET_STAYS, FINALIZER};
 
-/// How long all namespaces of a run may take to go.
+/// Time that all namespaces of a run may take to go.
 const REMOVED: Duration = Duration::from_secs(120);
 
 /// Why a namespace could not be used.
@@ -33,7 +33,7 @@ pub enum NamespaceError {
     /// The API server refused.
     #[error("failed to {act} namespace {namespace}")]
     Refused {
-        /// What was tried.
+        /// The act that failed.
         act: &'static str,
         /// On which namespace.
         namespace: String,
@@ -69,8 +69,8 @@ struct Pool {
     next: AtomicU32,
     free: Mutex<BTreeSet<String>>,
     named: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Baseline>>>>,
-    left_behind: Mutex<Vec<Violation>>,
-    doubts: Mutex<Vec<String>>,
+    orphans: Mutex<Vec<Violation>>,
+    inconclusive: Mutex<Vec<String>>,
     /// Namespaces that are being cleaned.
     cleaning: watch::Sender<usize>,
 }
@@ -82,10 +82,10 @@ type Baseline = Option<BTreeMap<String, String>>;
 pub struct Lease {
     /// Its name.
     pub name: String,
-    kind: Kind,
+    kind: LeaseKind,
 }
 
-enum Kind {
+enum LeaseKind {
     Pooled,
     /// A namespace of which there is only one, with the labels that it has when no case has it.
     Named {
@@ -98,8 +98,8 @@ impl Lease {
     pub fn labels(&self) -> &BTreeMap<String, String> {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
         match &self.kind {
-            Kind::Pooled => &NONE,
-            Kind::Named { baseline } => baseline.as_ref().unwrap_or(&NONE),
+            LeaseKind::Pooled => &NONE,
+            LeaseKind::Named { baseline } => baseline.as_ref().unwrap_or(&NONE),
         }
     }
 }
@@ -112,8 +112,8 @@ impl Namespaces {
             next: AtomicU32::new(0),
             free: Mutex::default(),
             named: Mutex::default(),
-            left_behind: Mutex::default(),
-            doubts: Mutex::default(),
+            orphans: Mutex::default(),
+            inconclusive: Mutex::default(),
             cleaning: watch::Sender::default(),
         };
         Self { pool: Arc::new(pool), clean_up: Arc::default() }
@@ -140,10 +140,10 @@ impl Namespaces {
             Some(name) => name,
             None => self.create(client, &BTreeMap::new()).await?,
         };
-        Ok(Lease { name, kind: Kind::Pooled })
+        Ok(Lease { name, kind: LeaseKind::Pooled })
     }
 
-    /// Whether a namespace is of the pool, and so was clean when it was leased.
+    /// True if a namespace is of the pool, and so was clean when it was leased.
     pub(crate) fn is_pooled(&self, name: &str) -> bool {
         name.strip_prefix("credence-")
             .and_then(|rest| rest.strip_prefix(self.run()))
@@ -181,7 +181,12 @@ impl Namespaces {
     /// # Errors
     /// When the API server refuses.
     pub async fn create_selected_by_name(&self, env: &TestBed) -> Result<(), NamespaceError> {
-        let selected = env.model.targets.iter().flat_map(|target| target.named_ways()).flat_map(|(names, _)| names);
+        let selected = env
+            .model
+            .distributions
+            .iter()
+            .flat_map(|distribution| distribution.named_ways())
+            .flat_map(|(names, _)| names);
         let of_examples = env.model.intended.examples.iter().filter_map(|example| example.name.clone());
         let names: BTreeSet<String> = selected.chain(of_examples).collect();
         for name in names.into_iter().filter(|name| !env.model.intended.protected.contains(name)) {
@@ -204,7 +209,7 @@ impl Namespaces {
         baseline.get_or_insert_with(|| {
             observer.look(|view| view.namespace(name).map(|seen| seen.labels.clone())).unwrap_or_default()
         });
-        Lease { name: name.to_owned(), kind: Kind::Named { baseline } }
+        Lease { name: name.to_owned(), kind: LeaseKind::Named { baseline } }
     }
 
     /// Deletes every namespace of this run and waits until all are gone: for a cluster that lives on.
@@ -236,12 +241,12 @@ impl Namespaces {
         self.pool.cleaning.send_modify(|count| *count += 1);
         self.clean_up.spawn(async move {
             match env.namespaces.clean(&env, &lease, &labels).await {
-                Ok(()) if matches!(lease.kind, Kind::Pooled) => {
+                Ok(()) if matches!(lease.kind, LeaseKind::Pooled) => {
                     env.namespaces.pool.free.lock().unwrap_or_else(PoisonError::into_inner).insert(lease.name);
                 }
                 Ok(()) => {}
-                Err(Outcome::Violated(left)) => env.namespaces.leave_behind(left),
-                Err(Outcome::Unknown(why)) => env.namespaces.doubt(why),
+                Err(Outcome::Violated(left)) => env.namespaces.add_orphan(left),
+                Err(Outcome::Unknown(why)) => env.namespaces.note_inconclusive(why),
                 Err(Outcome::Held) => {}
             }
             env.namespaces.pool.cleaning.send_modify(|count| *count -= 1);
@@ -261,7 +266,7 @@ impl Namespaces {
         let before: BTreeMap<&String, Option<String>> = labels.iter().map(|key| (key, own(key))).collect();
         let relabelled = set_labels(&env.cluster.client, "credence", &lease.name, &before).await;
         relabelled.map_err(|error| unanswered(&error))?;
-        if matches!(lease.kind, Kind::Named { .. }) {
+        if matches!(lease.kind, LeaseKind::Named { .. }) {
             return Ok(());
         }
         // Some configurations give every namespace something, or every one but those that decline.
@@ -275,18 +280,18 @@ impl Namespaces {
             })
         };
         let Err(error) = empty().await else { return Ok(()) };
-        let asked = expected.values().map(|target| target.external_secret.as_str()).collect();
+        let asked = expected.values().map(|distribution| distribution.external_secret.as_str()).collect();
         let nothing = BTreeMap::from([(lease.name.as_str(), asked)]);
-        let forgotten = known_bugs::forgotten(env, &known_bugs::makers(&env.model), &nothing).await;
-        let forgotten = forgotten.map_err(|error| unanswered(&error))?;
-        if forgotten.is_empty() {
+        let orphaned = known_bugs::orphaned(env, &known_bugs::makers(&env.model), &nothing).await;
+        let orphaned = orphaned.map_err(|error| unanswered(&error))?;
+        if orphaned.is_empty() {
             return Err(observation::failed(&error));
         }
-        known_bugs::sweep(&env.cluster.client, &forgotten).await.map_err(|error| unanswered(&error))?;
+        known_bugs::sweep(&env.cluster.client, &orphaned).await.map_err(|error| unanswered(&error))?;
         empty().await.map_err(|error| observation::failed(&error))?;
-        let names: Vec<&str> = forgotten.iter().map(|forgotten| forgotten.name.as_str()).collect();
+        let names: Vec<&str> = orphaned.iter().map(|orphaned| orphaned.name.as_str()).collect();
         let reason = format!("namespace {} kept {} after its labels were gone", lease.name, names.join(", "));
-        self.leave_behind(Violation { reason, known: Some(EXTERNAL_SECRET_STAYS) });
+        self.add_orphan(Violation { reason, known: Some(EXTERNAL_SECRET_STAYS) });
         Ok(())
     }
 
@@ -296,22 +301,22 @@ impl Namespaces {
     }
 
     /// Writes down something that the system under test should have removed and did not.
-    pub fn leave_behind(&self, what: Violation) {
-        self.pool.left_behind.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    pub fn add_orphan(&self, what: Violation) {
+        self.pool.orphans.lock().unwrap_or_else(PoisonError::into_inner).push(what);
     }
 
-    fn doubt(&self, why: String) {
-        self.pool.doubts.lock().unwrap_or_else(PoisonError::into_inner).push(why);
+    fn note_inconclusive(&self, why: String) {
+        self.pool.inconclusive.lock().unwrap_or_else(PoisonError::into_inner).push(why);
     }
 
     /// Why it cannot be told of some namespaces whether anything was left behind in them.
-    pub fn doubts(&self) -> Vec<String> {
-        self.pool.doubts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn inconclusive(&self) -> Vec<String> {
+        self.pool.inconclusive.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What could not be cleaned up by taking labels away, and so was left behind by the system under test.
-    pub fn left_behind(&self) -> Vec<Violation> {
-        self.pool.left_behind.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn orphans(&self) -> Vec<Violation> {
+        self.pool.orphans.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

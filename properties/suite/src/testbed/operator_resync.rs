@@ -10,7 +10,7 @@ use std::time::Duration;
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::labels::Labels;
 use credence_core::text::chain;
-use credence_model::model::{Model, Target, expected_in};
+use credence_model::model::{Distribution, Model, expected_in};
 use credence_watch::wait::{self, Progress};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -18,7 +18,7 @@ use kube::api::DeleteParams;
 
 use crate::testbed::{TestBed, namespaces};
 
-/// How long that may take: client-go waits up to 30 s between two tries (`NewReflectorWithOptions` in
+/// Time that it may take: client-go waits up to 30 s between two tries (`NewReflectorWithOptions` in
 /// `tools/cache/reflector.go`), and the pause of an ExternalSecret that failed meanwhile comes on top.
 const BACK: Duration = Duration::from_secs(90);
 /// The name of a namespace that no selector knows.
@@ -26,7 +26,7 @@ const ANY: &str = "credence-any";
 
 /// The labels with which a namespace of any name holds a copy.
 pub fn asked(model: &Model) -> Option<Labels> {
-    let all = model.targets.iter().flat_map(Target::asking_labels);
+    let all = model.distributions.iter().flat_map(Distribution::opt_in_labels);
     all.into_iter().find(|labels| !labels.is_empty() && !expected_in(model, ANY, labels).is_empty())
 }
 

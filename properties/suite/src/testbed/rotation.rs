@@ -7,7 +7,7 @@ use std::time::Duration;
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, agent};
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 use credence_model::values::Values;
 use credence_watch::observer::View;
 use credence_watch::wait::{self, Progress, WaitError};
@@ -23,7 +23,7 @@ use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::sources::ExclusiveLease;
 
-/// What the cases of a slot share: a source, the values that it starts with, and those that follow.
+/// Everything that the cases of a slot share: a source, the values that it starts with, and those that follow.
 #[derive(Debug, Clone)]
 pub struct Rotation {
     /// The source.
@@ -118,7 +118,7 @@ pub async fn write(env: &TestBed, steps: &[Step], lease: &mut ExclusiveLease) ->
 /// A namespace that holds a copy of the slot's source.
 pub struct Dependent<'a> {
     /// What the copy must be.
-    pub target: &'a Target,
+    pub distribution: &'a Distribution,
     /// Where it is.
     pub namespace: String,
     lease: Option<Lease>,
@@ -126,7 +126,7 @@ pub struct Dependent<'a> {
 }
 
 impl<'a> Dependent<'a> {
-    /// Takes a namespace for `target`; it asks for nothing until [`ask`](Self::ask). A target that selects by name
+    /// Takes a namespace for `distribution`; it asks for nothing until [`ask`](Self::ask). A distribution that selects by name
     /// alone has its own namespace, which every case may look at; one that wants a label beside the name lends it to one case.
     ///
     /// # Errors
@@ -134,31 +134,31 @@ impl<'a> Dependent<'a> {
     pub async fn lease(
         env: &TestBed,
         client: &Client,
-        target: &'a Target,
+        distribution: &'a Distribution,
         way: Pick,
     ) -> Result<Dependent<'a>, NamespaceError> {
-        let ways = target.asking_labels();
+        let ways = distribution.opt_in_labels();
         if ways.is_empty() {
-            let named = target.named_ways();
+            let named = distribution.named_ways();
             let (names, labels) = way.of(&named);
             let namespace = names.iter().next().cloned().unwrap_or_default();
             let lease = match labels.is_empty() {
                 true => None,
                 false => Some(env.namespaces.lease_named(&namespace, &env.observer).await),
             };
-            return Ok(Self { target, namespace, lease, labels: labels.clone() });
+            return Ok(Self { distribution, namespace, lease, labels: labels.clone() });
         }
         let lease = env.namespaces.lease(client).await?;
         let labels = way.of(&ways).clone();
-        Ok(Self { target, namespace: lease.name.clone(), lease: Some(lease), labels })
+        Ok(Self { distribution, namespace: lease.name.clone(), lease: Some(lease), labels })
     }
 
     /// A namespace that is no case's own and asks for the copy by labels that it always has.
-    pub fn standing(target: &'a Target, namespace: &str) -> Self {
-        Self { target, namespace: namespace.to_owned(), lease: None, labels: BTreeMap::new() }
+    pub fn standing(distribution: &'a Distribution, namespace: &str) -> Self {
+        Self { distribution, namespace: namespace.to_owned(), lease: None, labels: BTreeMap::new() }
     }
 
-    /// Whether the namespace holds no copy before it asks; one that is selected by name has always asked.
+    /// True if the namespace holds no copy before it asks; one that is selected by name has always asked.
     pub fn is_new(&self) -> bool {
         self.lease.is_some()
     }
@@ -178,24 +178,29 @@ impl<'a> Dependent<'a> {
     ///
     /// # Errors
     /// When the API server refuses.
-    pub async fn stop_asking(&self, client: &Client, case: CaseId) -> Result<(), NamespaceError> {
+    pub async fn opt_out(&self, client: &Client, case: CaseId) -> Result<(), NamespaceError> {
         namespaces::remove_labels(client, &agent(case), &self.namespace, self.labels.keys()).await
     }
 
-    /// Waits until the copy is what the target promises of a source with these `values`.
+    /// Waits until the copy is what the distribution promises of a source with these `values`.
     ///
     /// # Errors
     /// When that does not happen within the bound; the error says what was wrong last.
-    pub async fn until_faithful(&self, env: &TestBed, values: &impl Known, bound: Duration) -> Result<(), WaitError> {
-        until_like(env, &self.namespace, self.target, values, bound).await
+    pub async fn until_matches_source(
+        &self,
+        env: &TestBed,
+        values: &impl Known,
+        bound: Duration,
+    ) -> Result<(), WaitError> {
+        until_copy_matches_source(env, &self.namespace, self.distribution, values, bound).await
     }
 
-    /// Checks that the copy is there, and what the target promises of a source with these `values`.
+    /// Checks that the copy is there, and what the distribution promises of a source with these `values`.
     ///
     /// # Errors
-    /// What is wrong, in words.
+    /// The fault, in words.
     pub fn look(&self, view: &View<'_>, values: &impl Known) -> Result<(), String> {
-        like(view, &self.namespace, self.target, values)
+        check_copy(view, &self.namespace, self.distribution, values)
     }
 
     /// Gives the namespace back.
@@ -206,35 +211,40 @@ impl<'a> Dependent<'a> {
     }
 }
 
-/// Waits until the copy of `target` in `namespace` is what it promises of a source with these `values`.
+/// Waits until the copy of `distribution` in `namespace` is what it promises of a source with these `values`.
 ///
 /// # Errors
 /// When that does not happen within the bound; the error says what was wrong last.
-pub async fn until_like(
+pub async fn until_copy_matches_source(
     env: &TestBed,
     namespace: &str,
-    target: &Target,
+    distribution: &Distribution,
     values: &impl Known,
     bound: Duration,
 ) -> Result<(), WaitError> {
-    let what = format!("copy {namespace}/{} like its source", target.secret);
+    let what = format!("copy {namespace}/{} like its source", distribution.secret);
     wait::until(&env.observer, &what, bound, |view| {
-        like(view, namespace, target, values).map_or_else(Progress::NotYet, Progress::Done)
+        check_copy(view, namespace, distribution, values).map_or_else(Progress::NotYet, Progress::Done)
     })
     .await
 }
 
-fn like(view: &View<'_>, namespace: &str, target: &Target, values: &impl Known) -> Result<(), String> {
-    match view.secret(namespace, &target.secret) {
-        None => Err(oracle::missing(view, namespace, &target.secret, target)),
-        Some(secret) => oracle::faithful(target, secret, values),
+fn check_copy(
+    view: &View<'_>,
+    namespace: &str,
+    distribution: &Distribution,
+    values: &impl Known,
+) -> Result<(), String> {
+    match view.secret(namespace, &distribution.secret) {
+        None => Err(oracle::missing(view, namespace, &distribution.secret, distribution)),
+        Some(secret) => oracle::matches_source(distribution, secret, values),
     }
 }
 
-/// The targets that are made from a source.
-pub fn targets_of<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a Target> {
-    let of_source = model.targets.iter().filter(|target| target.sources().contains(source));
-    of_source.filter(|target| target.can_be_asked()).collect()
+/// The distributions that are made from a source.
+pub fn targets_of<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a Distribution> {
+    let of_source = model.distributions.iter().filter(|distribution| distribution.sources().contains(source));
+    of_source.filter(|distribution| distribution.can_be_selected()).collect()
 }
 
 /// The sources that can be given values, and of which some namespace can have a copy, in order.

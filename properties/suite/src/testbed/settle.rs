@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use credence_core::labels::Labels;
-use credence_model::model::{Model, Target, expected_in};
+use credence_model::model::{Distribution, Model, expected_in};
 use credence_report::verdict::{Outcome, Violation};
 use credence_watch::observer::View;
 use credence_watch::wait::{self, Progress, WaitError};
@@ -17,7 +17,7 @@ use crate::testbed::known_bugs::{self, EXTERNAL_SECRET_STAYS, FINALIZER_STAYS, M
 use crate::testbed::namespaces::{self, NamespaceError};
 use crate::testbed::{HOLD, TestBed};
 
-/// How long a namespace may take to go. An ExternalSecret whose copy goes first fails, because nothing can be created in
+/// Time that a namespace may take to go. An ExternalSecret whose copy goes first fails, because nothing can be created in
 /// the namespace any more, and ESO comes back to failures after 1, 2, 4 s and so on (`common.go`, `BuildRateLimiter`):
 /// 127 s for seven of them. More than 30 s were seen on a busy machine; the claim is that nothing stays, not how soon it goes.
 pub const DELETION: Duration = Duration::from_secs(130);
@@ -25,20 +25,20 @@ pub const DELETION: Duration = Duration::from_secs(130);
 /// or not at all.
 const HANGING: Duration = Duration::from_secs(2);
 
-/// Labels for a namespace that is labelled last: those of `twin`, and those that ask for each target that selects by one
+/// Labels for a namespace that is labelled last: those of `control`, and those that ask for each distribution that selects by one
 /// of the `touched` keys.
 ///
 /// Every ClusterExternalSecret works by itself, so each that must not serve the other namespaces of a case has to be seen
 /// at work after they had their labels.
-pub fn canary(model: &Model, touched: &BTreeSet<&str>, twin: &Labels) -> Labels {
-    let mut canary = twin.clone();
-    for ways in model.targets.iter().map(Target::asking_labels) {
+pub fn control_labels(model: &Model, touched: &BTreeSet<&str>, control: &Labels) -> Labels {
+    let mut control_labels = control.clone();
+    for ways in model.distributions.iter().map(Distribution::opt_in_labels) {
         let looked_at = |way: &&Labels| way.keys().any(|key| touched.contains(key.as_str()));
         for (key, value) in ways.iter().find(looked_at).into_iter().flatten() {
-            canary.entry(key.clone()).or_insert_with(|| value.clone());
+            control_labels.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
-    canary
+    control_labels
 }
 
 /// What the namespaces of a case have been through before their last labels.
@@ -80,22 +80,22 @@ pub async fn settle_by(
     };
     let Outcome::Violated(violation) = first else { return first };
     let asked = worlds.iter().map(|(name, expected)| {
-        (*name, expected.values().map(|target| target.external_secret.as_str()).collect::<BTreeSet<_>>())
+        (*name, expected.values().map(|distribution| distribution.external_secret.as_str()).collect::<BTreeSet<_>>())
     });
-    let forgotten = match known_bugs::forgotten(env, makers, &asked.collect()).await {
-        Ok(forgotten) if forgotten.is_empty() => return Outcome::Violated(violation),
-        Ok(forgotten) => forgotten,
+    let orphaned = match known_bugs::orphaned(env, makers, &asked.collect()).await {
+        Ok(orphaned) if orphaned.is_empty() => return Outcome::Violated(violation),
+        Ok(orphaned) => orphaned,
         Err(error) => return Outcome::Unknown(error.to_string()),
     };
     // They must be all that is wrong, now and once they are swept: a bug that is known excuses nothing else.
-    let names = Names::of(&env.model).forgiving(&env.model, &forgotten);
+    let names = Names::of(&env.model).forgiving(&env.model, &orphaned);
     let rest = env
         .observer
         .look(|view| worlds.iter().try_for_each(|(name, expected)| oracle::exact(view, name, expected, &names)));
     if rest.is_err() {
         return Outcome::Violated(violation);
     }
-    if let Err(error) = known_bugs::sweep(&env.cluster.client, &forgotten).await {
+    if let Err(error) = known_bugs::sweep(&env.cluster.client, &orphaned).await {
         return Outcome::Unknown(error.to_string());
     }
     match try_settle(env, worlds, bound, Past::Relabelled).await {
@@ -122,7 +122,13 @@ async fn try_settle(
     let pooled = worlds.iter().filter(|(name, _)| env.namespaces.is_pooled(name));
     let without_labels = pooled.map(|(name, expected)| {
         let anyway = expected_in(&env.model, name, &Labels::new());
-        (*name, anyway.into_iter().chain(expected.iter().map(|(name, target)| (name.clone(), *target))).collect())
+        (
+            *name,
+            anyway
+                .into_iter()
+                .chain(expected.iter().map(|(name, distribution)| (name.clone(), *distribution)))
+                .collect(),
+        )
     });
     let tolerated: Vec<(&str, Expected<'_>)> = without_labels.collect();
     let undue =
@@ -145,7 +151,7 @@ async fn try_settle(
 pub async fn deletion(env: &TestBed, client: &Client, name: &str, labels: &Labels) -> Result<Outcome, NamespaceError> {
     namespaces::delete(client, name).await?;
     let asked: BTreeSet<String> =
-        expected_in(&env.model, name, labels).values().map(|target| target.name.clone()).collect();
+        expected_in(&env.model, name, labels).values().map(|distribution| distribution.name.clone()).collect();
     let what = format!("namespace {name} gone");
     let look = |view: &View<'_>| match view.namespace(name) {
         None => Progress::Done(None),

@@ -1,4 +1,4 @@
-//! How the sources of a store are written: a backend for each kind of store, by what has the sources.
+//! Writing of the sources of a store: a backend for each kind of store, by what has the sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ mod stand_in;
 use kubernetes::Secrets;
 use stand_in::StoodIn;
 
-/// Who writes a source.
+/// Writer of a source.
 #[derive(Clone, Copy)]
 pub struct Writer<'a> {
     /// The client of the cluster.

@@ -21,12 +21,12 @@ use crate::testbed::TestBed;
 
 /// Life of a token in seconds, longer than any case: the API server's shortest is 600.
 const TOKEN_SECONDS: i64 = 3600;
-/// How long the API server may take to know the rights of a new tenant.
+/// Time that the API server may take to know the rights of a new tenant.
 const KNOWN: Duration = Duration::from_secs(30);
-/// How often is asked: the API server's knowledge of rights cannot be watched.
-const EVERY: Duration = Duration::from_millis(20);
+/// Time between two polls: the API server's knowledge of rights cannot be watched.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What a tenant may do in its namespace: the user-facing ClusterRoles that every cluster has, bound there.
+/// Rights of a tenant in its namespace: the user-facing ClusterRoles that every cluster has, bound there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rights {
     /// Reads and writes most objects, Secrets among them.
@@ -63,7 +63,7 @@ pub enum TenantError {
     /// The API server refused.
     #[error("failed to {act} of tenant {tenant}")]
     Refused {
-        /// What was tried, on which of its objects.
+        /// The act that failed, and on which of its objects.
         act: &'static str,
         /// The namespace and name of its ServiceAccount.
         tenant: String,
@@ -97,7 +97,7 @@ pub struct Tenant {
     pub namespace: String,
     /// The name of its ServiceAccount and its RoleBinding.
     pub name: String,
-    /// What it may do there.
+    /// Its rights there.
     pub rights: Rights,
     /// A client that acts as the tenant, with the case as user agent.
     pub client: Client,
@@ -207,7 +207,7 @@ async fn until_allowed(client: &Client, namespace: &str) -> Result<(), WaitError
         ..SelfSubjectAccessReview::default()
     };
     let what = format!("a new tenant of {namespace} may create Secrets");
-    wait::poll(&what, KNOWN, EVERY, || async {
+    wait::poll(&what, KNOWN, POLL_INTERVAL, || async {
         match reviews.create(&PostParams::default(), &review).await {
             Ok(answer) if answer.status.as_ref().is_some_and(|status| status.allowed) => Progress::Done(()),
             Ok(_) => Progress::NotYet("it may not".to_owned()),

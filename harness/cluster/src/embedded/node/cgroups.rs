@@ -79,7 +79,7 @@ pub(super) fn hierarchies(mounts: &str) -> Vec<PathBuf> {
 pub(super) struct Mount<'a> {
     /// Where.
     pub(super) point: PathBuf,
-    /// Whether it is the unified hierarchy.
+    /// True if it is the unified hierarchy.
     pub(super) unified: bool,
     /// The mount options; of a hierarchy of version 1 its controllers are among them.
     pub(super) options: Vec<&'a str>,

@@ -112,7 +112,7 @@ impl Isolation {
         self.first
     }
 
-    /// How to start a program inside. What is started ends with the namespaces, and not with the process that this
+    /// Command to start a program inside. What is started ends with the namespaces, and not with the process that this
     /// gives, which only waits for it.
     pub(super) fn program(&self, name: &str, arguments: &[&str], log: PathBuf) -> Program {
         let program = format!("/run/bin/{name}");

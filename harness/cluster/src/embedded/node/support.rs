@@ -32,7 +32,7 @@ pub(super) fn unsupported() -> Option<String> {
     (!obstacles.is_empty()).then(|| obstacles.join("; "))
 }
 
-/// What was found on a machine.
+/// Findings on a machine.
 struct Facts {
     root: bool,
     /// Effective capabilities of this process, a bit for each.
@@ -47,7 +47,7 @@ struct Facts {
     unified: String,
     /// Those that it passes on to the directories below.
     passed_on: String,
-    /// Whether that root is one of a container, which can pass nothing on while processes are in it: the "no internal
+    /// True if that root is one of a container, which can pass nothing on while processes are in it: the "no internal
     /// process constraint" of cgroups(7). Only the machine's own root has no type.
     nested: bool,
 }

@@ -7,7 +7,7 @@ use credence_programs::engine::limited;
 use credence_programs::process::Paused;
 use credence_watch::wait::{self, Progress};
 
-use super::{EVERY, Kind};
+use super::{KindCluster, POLL_INTERVAL};
 use crate::error::ClusterError;
 use crate::kind::KindError;
 use crate::kind::operator::{self, CONTROLLER, WEBHOOK};
@@ -18,10 +18,10 @@ use crate::start_up::wait_until_ready;
 /// Where the kubelet looks for the control plane's pods, and where the API server's is put away.
 const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 const PUT_AWAY: &str = "/etc/kubernetes/kube-apiserver.yaml";
-/// How long a command inside the node may be repeated until it has its effect.
+/// Time that a command inside the node may be repeated until it has its effect.
 const EFFECT: Duration = Duration::from_secs(60);
 
-impl Kind {
+impl KindCluster {
     /// Runs a shell script inside the node.
     async fn inside(&self, act: &'static str, script: &str) -> Result<(), KindError> {
         self.engine.output(act, &["exec", self.node.name(), "sh", "-ec", script]).await?;
@@ -30,7 +30,7 @@ impl Kind {
 
     /// Repeats a script inside the node until it succeeds.
     async fn until(&self, what: &'static str, script: &str) -> Result<(), KindError> {
-        let done = wait::poll(what, EFFECT, EVERY, || async {
+        let done = wait::poll(what, EFFECT, POLL_INTERVAL, || async {
             match self.inside(what, script).await {
                 Ok(()) => Progress::Done(()),
                 Err(error) => Progress::NotYet(error.to_string()),
@@ -61,7 +61,7 @@ impl Kind {
         Ok(Some(paused))
     }
 
-    /// Whether there is a process of a component.
+    /// True if there is a process of a component.
     async fn runs(&self, component: Component) -> Result<bool, KindError> {
         let script = format!("pgrep {} || true", pattern(component));
         let found = self.engine.output("look for a program", &["exec", self.node.name(), "sh", "-ec", &script]).await?;

@@ -24,18 +24,18 @@ pub(super) struct PodSeen {
     containers: BTreeMap<String, ContainerSeen>,
     /// Names of those.
     preparing: Vec<String>,
-    /// What keeps it from being ready.
+    /// Obstacle that keeps it from being ready.
     obstacle: Option<String>,
 }
 
 /// A container of a pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ContainerSeen {
-    /// How often it was started again.
+    /// Number of times that it was started again.
     restarts: i32,
-    /// How it ended the last time, if it has.
+    /// Last outcome, if there is one.
     end: Option<String>,
-    /// Whether it has ended and has not been started again.
+    /// True if it has ended and has not been started again.
     is_over: bool,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Ended {
     pub(super) pod: String,
     pub(super) container: String,
     pub(super) how: String,
-    /// Whether it runs again, so that its log is that of the one before.
+    /// True if it runs again, so that its log is that of the one before.
     pub(super) is_back: bool,
 }
 
@@ -82,7 +82,7 @@ impl ContainerSeen {
     }
 }
 
-/// What keeps the pod of a part from being ready, for a message.
+/// Obstacle that keeps the pod of a part from being ready, for a message.
 pub(super) fn obstacle(pods: &BTreeMap<Key, PodSeen>, part: &str) -> String {
     match pods.iter().find(|(_, pod)| pod.part == part) {
         Some(((_, name), pod)) => format!("{name}: {}", pod.obstacle.as_deref().unwrap_or("ready")),

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::certificates::Authority;
-use crate::oci::{Entry, Settings};
+use crate::oci::{LayerEntry, Settings};
 use crate::tls::listener;
 
 /// More than a piece, and no multiple of one.
@@ -70,7 +70,7 @@ async fn answer(State(sent): State<Arc<Mutex<Vec<Sent>>>>, request: Request) -> 
 fn image() -> (TempDir, Arc<Layer>, Image) {
     let directory = tempdir().unwrap();
     let bytes: Vec<u8> = (0..SIZE).map(|place| (place % 251) as u8).collect();
-    let layer = Layer::pack(&[Entry::file("bin/app", 0o755, bytes)], directory.path()).unwrap();
+    let layer = Layer::pack(&[LayerEntry::file("bin/app", 0o755, bytes)], directory.path()).unwrap();
     let image = Image::new(&[Arc::clone(&layer)], &Settings::default(), "1");
     (directory, layer, image)
 }

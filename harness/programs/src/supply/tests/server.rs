@@ -16,7 +16,7 @@ pub(super) struct Served {
     pub(super) pace: Pace,
 }
 
-/// How a server sends a body.
+/// Encoding in which a server sends a body.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Pace {
     #[default]

@@ -28,18 +28,18 @@ pub struct RemoteRef {
     pub property: Option<String>,
     /// The version at the provider. Secrets of Kubernetes have none, and their provider passes over it.
     pub version: Option<String>,
-    /// How characters of keys are replaced that no key of a Secret has.
+    /// Replacement of characters of keys that no key of a Secret has.
     #[serde(default)]
     pub conversion_strategy: ConversionStrategy,
     /// Whether values are read.
     #[serde(default)]
     pub metadata_policy: MetadataPolicy,
-    /// How values are decoded before any template.
+    /// Decoding of values before any template.
     #[serde(default)]
     pub decoding_strategy: DecodingStrategy,
 }
 
-/// How characters of keys are replaced that no key of a Secret has.
+/// Replacement of characters of keys that no key of a Secret has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum ConversionStrategy {
     /// Each by an underscore.
@@ -76,7 +76,7 @@ pub enum MetadataPolicy {
     Fetch,
 }
 
-/// How values are decoded before any template.
+/// Decoding of values before any template.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum DecodingStrategy {
     /// Not at all.
@@ -99,7 +99,7 @@ pub struct DataFrom {
     pub extract: Option<RemoteRef>,
     /// All sources that fit a search.
     pub find: Option<Find>,
-    /// How keys are renamed, step by step.
+    /// Renaming of keys, step by step.
     #[serde(default)]
     pub rewrite: Vec<Rewrite>,
     pub(crate) source_ref: Option<EntrySource>,
@@ -126,10 +126,10 @@ pub struct RewriteMerge {
     /// The keys that are merged last, so that theirs count.
     #[serde(default)]
     pub priority: Vec<String>,
-    /// What happens if one of those is absent.
+    /// Result if one of those is absent.
     #[serde(default)]
     pub priority_policy: PriorityPolicy,
-    /// What happens if two have the same member.
+    /// Result if two have the same member.
     #[serde(default)]
     pub conflict_policy: ConflictPolicy,
     /// What the merged members become.
@@ -137,7 +137,7 @@ pub struct RewriteMerge {
     pub strategy: MergeStrategy,
 }
 
-/// What happens if a key with priority is absent.
+/// Result if a key with priority is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum PriorityPolicy {
     /// Nothing is written.
@@ -147,7 +147,7 @@ pub enum PriorityPolicy {
     IgnoreNotFound,
 }
 
-/// What happens if two documents have the same member.
+/// Result if two documents have the same member.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum ConflictPolicy {
     /// Nothing is written.
@@ -193,21 +193,21 @@ pub struct Find {
     /// Labels that a source must have, or tags at the provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Labels>,
-    /// What a source's name must be like.
+    /// Pattern for a source's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<FindName>,
     /// Where the provider looks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// How characters of names are replaced that no key of a Secret has.
+    /// Replacement of characters of names that no key of a Secret has.
     #[serde(default, skip_serializing)]
     pub conversion_strategy: ConversionStrategy,
-    /// How what was found is decoded.
+    /// Decoding of what was found.
     #[serde(default, skip_serializing)]
     pub decoding_strategy: DecodingStrategy,
 }
 
-/// What the name of a source must be like.
+/// Pattern for the name of a source.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct FindName {
     /// An expression that matches anywhere in it.
@@ -216,7 +216,7 @@ pub struct FindName {
 }
 
 impl Find {
-    /// Whether it finds a Secret of this name with these labels. An expression that the controller would refuse finds
+    /// True if it finds a Secret of this name with these labels. An expression that the controller would refuse finds
     /// nothing.
     pub fn finds(&self, name: &str, labels: &Labels) -> bool {
         match (&self.tags, &self.name) {

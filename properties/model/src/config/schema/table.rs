@@ -51,7 +51,7 @@ pub(super) struct Form {
 #[derive(Default)]
 pub(super) struct Object {
     pub(super) fields: BTreeMap<&'static str, Field>,
-    /// How many fields there must be at least, and may be at most.
+    /// Least and greatest number of fields.
     pub(super) count: Option<(usize, usize)>,
 }
 

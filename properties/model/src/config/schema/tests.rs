@@ -223,10 +223,10 @@ fn no_value_is_in_a_fault() {
 fn a_cluster_of_another_version_may_take_more() {
     let text = format!("{DISTRIBUTED}    target: {{manifest: {{apiVersion: v1, kind: ConfigMap}}}}\n---\n{STORE}");
     let manifests = parse_documents(Path::new("a.yaml"), &text.replace("s.io/v1\n", "s.io/v1beta1\n")).unwrap();
-    assert!(crate::config::Bundle::from_manifests(manifests.clone()).is_err());
-    let (_, notes) = crate::config::Bundle::of_live_cluster(manifests).unwrap();
+    assert!(crate::config::Config::from_manifests(manifests.clone()).is_err());
+    let (_, notes) = crate::config::Config::of_live_cluster(manifests).unwrap();
     assert_eq!(notes.len(), 3, "{notes:?}");
     let misspelt =
         parse_documents(Path::new("a.yaml"), &format!("{DISTRIBUTED}    targets: {{}}\n---\n{STORE}")).unwrap();
-    assert!(crate::config::Bundle::of_live_cluster(misspelt).is_err());
+    assert!(crate::config::Config::of_live_cluster(misspelt).is_err());
 }

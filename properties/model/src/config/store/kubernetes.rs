@@ -6,14 +6,14 @@ use serde_json::Value;
 use super::StoreSemantics;
 use crate::config::{RemoteRef, SourceRef};
 
-/// How a store reads Kubernetes Secrets.
+/// Settings of a store that reads Kubernetes Secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KubernetesProvider {
     /// The namespace of the sources.
     #[serde(default = "default_namespace")]
     pub remote_namespace: String,
-    /// How the store authenticates.
+    /// Authentication of the store.
     #[serde(default)]
     auth: Auth,
     #[serde(default)]
@@ -51,7 +51,7 @@ struct Auth {
 pub struct ServiceAccountRef {
     /// Its name.
     pub name: String,
-    /// Its namespace; without one, the store takes the account of this name in each target namespace.
+    /// Its namespace; without one, the store takes the account of this name in each distribution namespace.
     pub namespace: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::config::Find;
 
-/// What stands in for any text in a name, one for each name.
+/// Stand-in for any text in a name, one for each name.
 const FILLERS: [&str; 2] = ["first", "second"];
 
 /// Names that `find` finds, in the order of the fillers; none if none is known. With `all`, tags are not looked at.
@@ -56,7 +56,7 @@ fn write(expression: &Hir, number: usize, text: &mut String) {
     }
 }
 
-/// How many letters of a class are written where `least` to `most` may be.
+/// Number of letters of a class that are written where `least` to `most` may be.
 fn filler_length(least: u32, most: Option<u32>, wanted: usize) -> usize {
     let least = usize::try_from(least).unwrap_or(usize::MAX);
     let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));

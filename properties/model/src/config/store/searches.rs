@@ -59,17 +59,17 @@ pub(super) fn refused(provider: &str, find: &Find) -> Option<&'static str> {
     }
 }
 
-/// Whether a search finds all that there is.
+/// True if a search finds all that there is.
 pub(super) fn finds_all(provider: &str) -> bool {
     ALL.contains(&provider)
 }
 
-/// Whether the provider replaces the characters of names before keys are rewritten.
+/// True if the provider replaces the characters of names before keys are rewritten.
 pub(super) fn converts_first(provider: &str) -> bool {
     CONVERT_FIRST.contains(&provider)
 }
 
-/// Whether nothing can be read of a provider.
+/// True if nothing can be read of a provider.
 pub(super) fn is_write_only(provider: &str) -> bool {
     WRITE_ONLY.contains(&provider)
 }

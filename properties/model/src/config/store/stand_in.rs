@@ -18,7 +18,7 @@ pub const STANDS_IN_FOR: &str = "credence.dev/stands-in-for";
 /// What a key begins with that stands for a search.
 const FOUND: &str = "found by ";
 
-/// What stands in for the provider of a store.
+/// Stand-in for the provider of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StandIn {
     /// The name under which the stand-in knows the store: its name in the model, see [`store_key`].
@@ -87,7 +87,7 @@ pub fn found_key(find: &Find) -> String {
     format!("{FOUND}{}", serde_json::to_string(find).unwrap_or_default())
 }
 
-/// Whether a source is what a search at a provider finds.
+/// True if a source is what a search at a provider finds.
 pub fn is_found(source: &SourceRef) -> bool {
     !source.is_secret() && source.name.starts_with(FOUND)
 }

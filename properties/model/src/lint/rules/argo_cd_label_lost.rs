@@ -21,7 +21,7 @@ const LOGINS: [&str; 4] = ["password", "bearerToken", "sshPrivateKey", "githubAp
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for distributed in context.bundle.distributions() {
+    for distributed in context.config.declared_distributions() {
         let template = distributed.spec.target.template.as_ref();
         let Some(labels) = template.map(|template| template.labels()) else { continue };
         // A template of a label's value says nothing of its key.

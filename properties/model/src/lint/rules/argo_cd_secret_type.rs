@@ -19,11 +19,12 @@ const KNOWN: [&str; 6] = ["cluster", "repo-creds", "repo-write-creds", "reposito
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for target in &context.model.targets {
-        if let Some(value) = target.labels.get(ARGO_CD_LABEL).filter(|value| !KNOWN.contains(&value.as_str())) {
-            findings.push(
-                RULE.at(context.place(target), format!("label {ARGO_CD_LABEL} is {value:?}, which Argo CD overlooks")),
-            );
+    for distribution in &context.model.distributions {
+        if let Some(value) = distribution.labels.get(ARGO_CD_LABEL).filter(|value| !KNOWN.contains(&value.as_str())) {
+            findings.push(RULE.at(
+                context.place(distribution),
+                format!("label {ARGO_CD_LABEL} is {value:?}, which Argo CD overlooks"),
+            ));
         }
     }
     findings

@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for distributed in context.bundle.distributions() {
+    for distributed in context.config.declared_distributions() {
         let template = distributed.spec.target.template.as_ref();
         let kind = template.and_then(|template| template.labels().get(ARGO_CD_LABEL));
         if !kind.is_some_and(|kind| ["repo-creds", "repo-write-creds"].contains(&kind.as_str())) {

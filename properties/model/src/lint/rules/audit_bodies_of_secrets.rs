@@ -2,7 +2,7 @@
 
 use credence_core::id::Requirement;
 
-use crate::config::Place;
+use crate::config::SourcePosition;
 use crate::lint::audit::{self, Level, Request};
 use crate::lint::{Context, Finding, Rule, Severity};
 
@@ -35,7 +35,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         let mut names: Vec<&str> = logged.map(|(_, resource, _, _)| resource).collect();
         names.dedup();
         if !names.is_empty() {
-            findings.push(RULE.at(&Place::of(file), format!("logs the bodies of {}", names.join(", "))));
+            findings.push(RULE.at(&SourcePosition::of(file), format!("logs the bodies of {}", names.join(", "))));
         }
     }
     findings

@@ -2,7 +2,7 @@
 
 use credence_core::id::Requirement;
 
-use crate::config::Place;
+use crate::config::SourcePosition;
 use crate::lint::audit::{self, Level, Request};
 use crate::lint::{Context, Finding, Rule, Severity};
 
@@ -36,12 +36,12 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         let of_people = |verb: &&str| is_unlogged("someone", &["system:authenticated"], verb);
         let verbs: Vec<&str> = VERBS.into_iter().filter(of_people).collect();
         if !verbs.is_empty() {
-            findings.push(RULE.at(&Place::of(file), format!("does not log {} of Secrets", verbs.join(", "))));
+            findings.push(RULE.at(&SourcePosition::of(file), format!("does not log {} of Secrets", verbs.join(", "))));
         }
         let of_collectors =
             |(user, verb): &(&str, &str)| !verbs.contains(verb) && is_unlogged(user, &COLLECTOR_GROUPS, verb);
         for (user, verb) in COLLECTORS.into_iter().filter(of_collectors) {
-            findings.push(RULE.at(&Place::of(file), format!("does not log {verb} of Secrets by {user}")));
+            findings.push(RULE.at(&SourcePosition::of(file), format!("does not log {verb} of Secrets by {user}")));
         }
     }
     findings

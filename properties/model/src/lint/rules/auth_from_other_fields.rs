@@ -25,7 +25,7 @@ static ENTRY: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let all = context.bundle.distributions();
+    let all = context.config.declared_distributions();
     all.flat_map(|distributed| {
         let registries = templates::of(&distributed).filter(|(key, _)| *key == ".dockerconfigjson");
         registries.filter_map(|(_, text)| {

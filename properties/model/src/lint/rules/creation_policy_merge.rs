@@ -15,8 +15,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let targets = context.model.targets.iter().filter(|target| target.creation_policy == CreationPolicy::Merge);
+    let distributions =
+        context.model.distributions.iter().filter(|distribution| distribution.creation_policy == CreationPolicy::Merge);
     // Where the configuration makes the Secret itself, the copy joins it.
-    let targets = targets.filter(|target| target.kept.is_empty());
-    targets.map(|target| RULE.at(context.place(target), "creationPolicy Merge makes no copy")).collect()
+    let distributions = distributions.filter(|distribution| distribution.kept.is_empty());
+    distributions
+        .map(|distribution| RULE.at(context.place(distribution), "creationPolicy Merge makes no copy"))
+        .collect()
 }

@@ -15,6 +15,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let targets = context.model.targets.iter().filter(|target| target.creation_policy == CreationPolicy::None);
-    targets.map(|target| RULE.at(context.place(target), "creationPolicy None makes no copy")).collect()
+    let distributions =
+        context.model.distributions.iter().filter(|distribution| distribution.creation_policy == CreationPolicy::None);
+    distributions
+        .map(|distribution| RULE.at(context.place(distribution), "creationPolicy None makes no copy"))
+        .collect()
 }

@@ -15,11 +15,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let targets = context.model.targets.iter().filter(|target| target.creation_policy == CreationPolicy::Orphan);
-    targets
-        .map(|target| {
+    let distributions = context
+        .model
+        .distributions
+        .iter()
+        .filter(|distribution| distribution.creation_policy == CreationPolicy::Orphan);
+    distributions
+        .map(|distribution| {
             RULE.at(
-                context.place(target),
+                context.place(distribution),
                 "creationPolicy Orphan leaves the copy behind when the namespace no longer asks for it",
             )
         })

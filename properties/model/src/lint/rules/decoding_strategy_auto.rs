@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let is_auto = |remote: &RemoteRef| remote.decoding_strategy == DecodingStrategy::Auto;
     let mut findings = Vec::new();
-    for distributed in context.bundle.distributions() {
+    for distributed in context.config.declared_distributions() {
         let spec = distributed.spec;
         let single = spec.data.iter().map(|entry| &entry.remote_ref);
         let whole = spec.data_from.iter().filter_map(|entry| entry.extract.as_ref());

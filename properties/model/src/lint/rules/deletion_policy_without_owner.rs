@@ -15,20 +15,20 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let targets = context.model.targets.iter();
-    targets
-        .filter(|target| {
+    let distributions = context.model.distributions.iter();
+    distributions
+        .filter(|distribution| {
             // Source: External Secrets Operator `validateExternalSecret` (apis/externalsecrets/v1).
             matches!(
-                (target.deletion_policy, target.creation_policy),
+                (distribution.deletion_policy, distribution.creation_policy),
                 (DeletionPolicy::Delete, CreationPolicy::Merge | CreationPolicy::None)
                     | (DeletionPolicy::Merge, CreationPolicy::None)
             )
         })
-        .map(|target| {
-            let (deletion, creation) = (target.deletion_policy, target.creation_policy);
+        .map(|distribution| {
+            let (deletion, creation) = (distribution.deletion_policy, distribution.creation_policy);
             RULE.at(
-                context.place(target),
+                context.place(distribution),
                 format!("deletionPolicy {deletion:?} is refused with creationPolicy {creation:?}"),
             )
         })

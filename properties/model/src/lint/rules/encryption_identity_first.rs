@@ -5,7 +5,7 @@ use credence_core::id::Requirement;
 use credence_core::manifest::Manifest;
 use serde_json::Value;
 
-use crate::config::Place;
+use crate::config::SourcePosition;
 use crate::lint::{Context, Finding, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
@@ -23,7 +23,7 @@ const SECRETS: [&str; 3] = ["secrets", "*.", "*.*"];
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let kind = "EncryptionConfiguration";
     let files = context.control_plane.iter().filter(|file| file.kind() == kind);
-    files.filter_map(|file| Some(RULE.at(&Place::of(file), fault(file)?))).collect()
+    files.filter_map(|file| Some(RULE.at(&SourcePosition::of(file), fault(file)?))).collect()
 }
 
 fn fault(file: &Manifest) -> Option<&'static str> {

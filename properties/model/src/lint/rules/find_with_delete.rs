@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let all = context.bundle.distributions();
+    let all = context.config.declared_distributions();
     all.filter(|distributed| {
         let spec = distributed.spec;
         // Beside anything else that is read, the values are never none.

@@ -17,16 +17,16 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let targets = context.model.targets.iter();
-    targets
-        .flat_map(|target| target.fields.iter().map(move |field| (target, field)))
+    let distributions = context.model.distributions.iter();
+    distributions
+        .flat_map(|distribution| distribution.fields.iter().map(move |field| (distribution, field)))
         .filter(|(_, field)| is_mistaken(context, field))
-        .map(|(target, field)| {
+        .map(|(distribution, field)| {
             let Field { secret_key, source, property, .. } = field;
             let property = property.as_deref().unwrap_or_default();
             let message =
                 format!("{secret_key} is read from key {property} of {source}, and the source has a password");
-            RULE.at(context.place(target), message)
+            RULE.at(context.place(distribution), message)
         })
         .collect()
 }

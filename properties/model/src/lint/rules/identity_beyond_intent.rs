@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let identities = &context.model.intended.identities;
     let Some(at) = &identities.at else { return Vec::new() };
-    let policies = Policy::all(context.bundle, context.model);
+    let policies = Policy::all(context.config, context.model);
     let of_policy = |policy: &Policy<'_>| {
         let unknown = named(&policy.expressions);
         let unknown = unknown.into_iter().filter(|one| !one.is_of_kubernetes() && !identities.name(one.name()));

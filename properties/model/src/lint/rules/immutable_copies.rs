@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let targets = context.model.targets.iter().filter(|target| target.immutable);
+    let distributions = context.model.distributions.iter().filter(|distribution| distribution.immutable);
     let message = "updates of the source never arrive: target.immutable is true";
-    targets.map(|target| RULE.at(context.place(target), message)).collect()
+    distributions.map(|distribution| RULE.at(context.place(distribution), message)).collect()
 }

@@ -4,7 +4,7 @@ use credence_core::id::Requirement;
 use credence_core::labels::Labels;
 
 use crate::lint::{Context, Finding, Rule, Severity};
-use crate::model::{Example, NotGiven, Target, Wanted};
+use crate::model::{Distribution, Example, NotGiven, Wanted};
 
 pub(super) const RULE: Rule = Rule {
     id: "intent-contradicted",
@@ -22,44 +22,45 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
 fn of_example(context: &Context<'_>, example: &Example) -> Vec<Finding> {
     let mut findings = Vec::new();
     for wanted in &example.must_have {
-        let gives = |target: &&Target| target.gives(example.name.as_deref(), &example.labels).is_ok();
-        let mut targets = named(context, wanted);
-        if !targets.iter().any(gives)
-            && let Some(target) = targets.pop()
+        let gives = |distribution: &&Distribution| distribution.gives(example.name.as_deref(), &example.labels).is_ok();
+        let mut distributions = named(context, wanted);
+        if !distributions.iter().any(gives)
+            && let Some(distribution) = distributions.pop()
         {
-            let why = match target.gives(example.name.as_deref(), &example.labels) {
+            let why = match distribution.gives(example.name.as_deref(), &example.labels) {
                 Err(NotGiven::NotAdmitted(store)) => format!("store {store} does not admit it"),
-                _ => format!("no selector matches it: {}", receivers(target)),
+                _ => format!("no selector matches it: {}", receivers(distribution)),
             };
             let message = format!("{} must have {} by {}, and {why}", example.namespace(), wanted.name, wanted.at);
-            findings.push(RULE.at(context.place(target), message));
+            findings.push(RULE.at(context.place(distribution), message));
         }
     }
     for unwanted in &example.must_not_have {
-        for target in named(context, unwanted) {
-            if target.gives(example.name.as_deref(), &example.labels).is_ok() {
+        for distribution in named(context, unwanted) {
+            if distribution.gives(example.name.as_deref(), &example.labels).is_ok() {
                 let (namespace, name, at) = (example.namespace(), &unwanted.name, &unwanted.at);
-                let message = format!("{namespace} must not have {name} by {at}, and gets it: {}", receivers(target));
-                findings.push(RULE.at(context.place(target), message));
+                let message =
+                    format!("{namespace} must not have {name} by {at}, and gets it: {}", receivers(distribution));
+                findings.push(RULE.at(context.place(distribution), message));
             }
         }
     }
     findings
 }
 
-fn named<'a>(context: &Context<'a>, wanted: &Wanted) -> Vec<&'a Target> {
-    let targets = context.model.targets.iter();
-    targets.filter(|target| wanted.targets.contains(&target.name)).collect()
+fn named<'a>(context: &Context<'a>, wanted: &Wanted) -> Vec<&'a Distribution> {
+    let distributions = context.model.distributions.iter();
+    distributions.filter(|distribution| wanted.distributions.contains(&distribution.name)).collect()
 }
 
-/// Who gets the copies of a target, in words.
-fn receivers(target: &Target) -> String {
+/// Recipients of the copies of a distribution, in words.
+fn receivers(distribution: &Distribution) -> String {
     let labelled = |labels: &Labels| {
         let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         if labels.is_empty() { "any labels".to_owned() } else { labels.join(" and ") }
     };
-    let by_labels = target.asking_labels().iter().map(labelled).collect::<Vec<_>>();
-    let by_name = target.named_ways().into_iter().map(|(names, labels)| {
+    let by_labels = distribution.opt_in_labels().iter().map(labelled).collect::<Vec<_>>();
+    let by_name = distribution.named_ways().into_iter().map(|(names, labels)| {
         format!("the name {} and {}", names.into_iter().collect::<Vec<_>>().join(" or "), labelled(&labels))
     });
     let ways: Vec<String> = by_labels.into_iter().chain(by_name).collect();

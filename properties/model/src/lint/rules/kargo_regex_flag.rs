@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for distributed in context.bundle.distributions() {
+    for distributed in context.config.declared_distributions() {
         let template = distributed.spec.target.template.as_ref();
         let is_of_kargo = template.is_some_and(|template| template.labels().contains_key(KARGO_LABEL));
         let flag = templates::literal(&distributed, "repoURLIsRegex").filter(|_| is_of_kargo);

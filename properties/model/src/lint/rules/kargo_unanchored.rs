@@ -3,7 +3,7 @@
 use credence_core::id::Requirement;
 
 use credence_core::formats::KARGO_LABEL;
-use credence_core::kargo_lookup::{Kind, Rule as KargoRule};
+use credence_core::kargo_lookup::{CredentialKind, Rule as KargoRule};
 use credence_core::scope::Scope;
 
 use crate::lint::templates;
@@ -23,12 +23,12 @@ const ANY: &str = "app";
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for distributed in context.bundle.distributions() {
+    for distributed in context.config.declared_distributions() {
         let template = distributed.spec.target.template.as_ref();
         let kind = template.and_then(|template| template.labels().get(KARGO_LABEL));
         let kind = match kind.map(String::as_str) {
-            Some("git") => Kind::Git,
-            Some("image") => Kind::Image,
+            Some("git") => CredentialKind::Git,
+            Some("image") => CredentialKind::Image,
             _ => continue,
         };
         let is_regex = templates::literal(&distributed, "repoURLIsRegex") == Some("true");

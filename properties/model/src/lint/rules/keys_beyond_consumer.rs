@@ -15,11 +15,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let beyond = context.model.targets.iter().filter_map(|target| Some((target, target.beyond_consumer()?)));
+    let beyond = context
+        .model
+        .distributions
+        .iter()
+        .filter_map(|distribution| Some((distribution, distribution.beyond_consumer()?)));
     beyond
-        .map(|(target, (consumer, keys))| {
+        .map(|(distribution, (consumer, keys))| {
             let keys = keys.into_iter().collect::<Vec<_>>().join(", ");
-            RULE.at(context.place(target), format!("{} does not read {keys}", consumer.title()))
+            RULE.at(context.place(distribution), format!("{} does not read {keys}", consumer.title()))
         })
         .collect()
 }

@@ -15,14 +15,14 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let policies = Policy::all(context.bundle, context.model);
-    let guards: Vec<&Policy<'_>> =
+    let policies = Policy::all(context.config, context.model);
+    let policies_that_deny: Vec<&Policy<'_>> =
         policies.iter().filter(|policy| policy.duty == Duty::Labels && policy.denies()).collect();
     let judges = |policy: &Policy<'_>, operation: &str| policy.operations("", "namespaces").contains(operation);
     // A policy of its own may look at changes.
-    if guards.iter().any(|policy| judges(policy, "UPDATE")) {
+    if policies_that_deny.iter().any(|policy| judges(policy, "UPDATE")) {
         return Vec::new();
     }
-    let creating = guards.iter().filter(|policy| judges(policy, "CREATE"));
+    let creating = policies_that_deny.iter().filter(|policy| judges(policy, "CREATE"));
     creating.map(|policy| RULE.at(&policy.place(), "looks at new namespaces only, and not at changed labels")).collect()
 }

@@ -23,7 +23,7 @@ pub(super) const RULE: Rule = Rule {
 static FORMAT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"printf\s+"[^"]*\\n"\s"#).expect("a constant"));
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let all = context.bundle.distributions();
+    let all = context.config.declared_distributions();
     all.flat_map(|distributed| {
         templates::of(&distributed)
             .filter(|(key, text)| leaves_a_newline(key, text))

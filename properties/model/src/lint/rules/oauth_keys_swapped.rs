@@ -18,14 +18,14 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let role = |key: &str| source_roles([key]).into_keys().next();
     let mut findings = Vec::new();
-    for target in &context.model.targets {
-        for (key, (source, property)) in &target.verbatim {
+    for distribution in &context.model.distributions {
+        for (key, (source, property)) in &distribution.verbatim {
             let is_swapped = matches!(
                 (role(key), role(property)),
                 (Some(Role::ClientId), Some(Role::ClientSecret)) | (Some(Role::ClientSecret), Some(Role::ClientId))
             );
             if is_swapped {
-                findings.push(RULE.at(context.place(target), format!("{key} holds key {property} of {source}")));
+                findings.push(RULE.at(context.place(distribution), format!("{key} holds key {property} of {source}")));
             }
         }
     }

@@ -16,17 +16,17 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let targets = &context.model.targets;
-    let policies = Policy::all(context.bundle, context.model);
+    let distributions = &context.model.distributions;
+    let policies = Policy::all(context.config, context.model);
     let denying = |duty: Duty| -> Vec<&Policy<'_>> {
         policies.iter().filter(|policy| policy.duty == duty && policy.denies()).collect()
     };
-    let (guards, readers) = (denying(Duty::Copies), denying(Duty::Readers));
-    let unreserved = admission::unnamed(targets, &guards);
+    let (policies_that_deny, readers) = (denying(Duty::Copies), denying(Duty::Readers));
+    let unreserved = admission::unnamed(distributions, &policies_that_deny);
     let judging = policies
         .iter()
         .filter(|policy| policy.denies() && !policy.operations(EXTERNAL_SECRETS_GROUP, "externalsecrets").is_empty());
-    let unchecked = admission::unnamed(targets, &judging.collect::<Vec<_>>());
+    let unchecked = admission::unnamed(distributions, &judging.collect::<Vec<_>>());
     let names: Vec<&str> = unchecked.into_iter().filter(|name| !unreserved.contains(name)).collect();
     // Without a policy about readers, tenants may have no right to make an ExternalSecret at all.
     let reader = readers.first().filter(|_| !names.is_empty());

@@ -2,7 +2,7 @@
 
 use credence_core::id::Requirement;
 
-use crate::config::Place;
+use crate::config::SourcePosition;
 use crate::lint::admission::{Duty, Policy};
 use crate::lint::{Context, Finding, Rule, Severity};
 
@@ -16,13 +16,13 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let policies = Policy::all(context.bundle, context.model);
+    let policies = Policy::all(context.config, context.model);
     let mut findings = Vec::new();
     for policy in policies.iter().filter(|policy| policy.duty != Duty::Templates) {
         let title = policy.duty.title();
         for binding in policy.toothless() {
             let message = format!("validationActions has no Deny: the policy about {title} refuses nothing");
-            findings.push(RULE.at(&Place::of(binding), message));
+            findings.push(RULE.at(&SourcePosition::of(binding), message));
         }
     }
     findings

@@ -27,7 +27,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         let bare: String = expression.chars().filter(|c| !c.is_whitespace()).collect();
         EXEMPTIONS.contains(&bare.replace('\'', "\"").as_str())
     };
-    let policies = Policy::all(context.bundle, context.model);
+    let policies = Policy::all(context.config, context.model);
     let exempting = policies.iter().filter(|policy| policy.match_conditions().any(exempts));
     let message = "a match condition exempts every ServiceAccount, and not only the operator's";
     exempting.map(|policy| RULE.at(&policy.place(), message)).collect()

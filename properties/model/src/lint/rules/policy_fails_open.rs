@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let policies = Policy::all(context.bundle, context.model);
+    let policies = Policy::all(context.config, context.model);
     let open = policies.iter().filter(|policy| policy.manifest.object["spec"]["failurePolicy"] == "Ignore");
     open.map(|policy| {
         let title = policy.duty.title();

@@ -18,9 +18,9 @@ pub(super) const RULE: Rule = Rule {
 const EXEMPTIONS: [&str; 3] = ["kube-system", "system:serviceaccounts", "deletionTimestamp"];
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let policies = Policy::all(context.bundle, context.model);
-    let guards = policies.iter().filter(|policy| policy.duty == Duty::Copies && policy.denies());
-    let deleting = guards.filter(|policy| policy.operations("", "secrets").contains("DELETE"));
+    let policies = Policy::all(context.config, context.model);
+    let policies_that_deny = policies.iter().filter(|policy| policy.duty == Duty::Copies && policy.denies());
+    let deleting = policies_that_deny.filter(|policy| policy.operations("", "secrets").contains("DELETE"));
     let message = "judges deletion and does not exempt the garbage collector and the namespace controller";
     deleting
         .filter(|policy| !EXEMPTIONS.iter().any(|word| policy.expressions.contains(word)))

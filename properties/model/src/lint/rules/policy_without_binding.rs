@@ -15,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let policies = Policy::all(context.bundle, context.model);
+    let policies = Policy::all(context.config, context.model);
     let unbound = policies.iter().filter(|policy| policy.is_unbound());
     unbound
         .map(|policy| {

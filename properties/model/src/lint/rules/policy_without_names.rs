@@ -15,21 +15,21 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let targets = &context.model.targets;
-    let policies = Policy::all(context.bundle, context.model);
+    let distributions = &context.model.distributions;
+    let policies = Policy::all(context.config, context.model);
     let listing: Vec<&Policy<'_>> =
         policies.iter().filter(|policy| matches!(policy.duty, Duty::Copies | Duty::Readers)).collect();
     // A configuration that reserves no name at all may guard its copies by other means.
-    if admission::unnamed(targets, &listing).len() == admission::unnamed(targets, &[]).len() {
+    if admission::unnamed(distributions, &listing).len() == admission::unnamed(distributions, &[]).len() {
         return Vec::new();
     }
-    let guards: Vec<&Policy<'_>> = listing
+    let policies_that_deny: Vec<&Policy<'_>> = listing
         .into_iter()
         .filter(|policy| policy.duty == Duty::Copies && policy.denies())
         .filter(|policy| policy.operations("", "secrets").contains("CREATE"))
         .collect();
-    let missing = admission::unnamed(targets, &guards);
-    let guard = guards.first().filter(|_| !missing.is_empty());
+    let missing = admission::unnamed(distributions, &policies_that_deny);
+    let guard = policies_that_deny.first().filter(|_| !missing.is_empty());
     let message = format!("does not reserve the names of all copies: {} is missing", missing.join(", "));
     guard.map(|policy| RULE.at(&policy.place(), message)).into_iter().collect()
 }

@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let all = context.bundle.distributions();
+    let all = context.config.declared_distributions();
     all.flat_map(|distributed| {
         templates::of(&distributed).filter_map(|(key, text)| {
             let action = pasted(text)?;

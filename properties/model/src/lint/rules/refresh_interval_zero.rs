@@ -15,9 +15,13 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let targets = context.model.targets.iter();
-    targets
-        .filter(|target| target.refresh_policy == RefreshPolicy::Periodic && target.refresh_interval.is_zero())
-        .map(|target| RULE.at(context.place(target), "updates of the source never arrive: refreshInterval is 0"))
+    let distributions = context.model.distributions.iter();
+    distributions
+        .filter(|distribution| {
+            distribution.refresh_policy == RefreshPolicy::Periodic && distribution.refresh_interval.is_zero()
+        })
+        .map(|distribution| {
+            RULE.at(context.place(distribution), "updates of the source never arrive: refreshInterval is 0")
+        })
         .collect()
 }

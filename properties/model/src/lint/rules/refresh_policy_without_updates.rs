@@ -15,12 +15,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let targets = context.model.targets.iter();
-    targets
-        .filter(|target| target.refresh_policy != RefreshPolicy::Periodic)
-        .map(|target| {
-            let policy = target.refresh_policy;
-            RULE.at(context.place(target), format!("updates of the source never arrive: refreshPolicy is {policy:?}"))
+    let distributions = context.model.distributions.iter();
+    distributions
+        .filter(|distribution| distribution.refresh_policy != RefreshPolicy::Periodic)
+        .map(|distribution| {
+            let policy = distribution.refresh_policy;
+            RULE.at(
+                context.place(distribution),
+                format!("updates of the source never arrive: refreshPolicy is {policy:?}"),
+            )
         })
         .collect()
 }

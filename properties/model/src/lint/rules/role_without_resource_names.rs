@@ -4,7 +4,7 @@ use credence_core::id::Requirement;
 
 use std::collections::BTreeSet;
 
-use crate::config::Place;
+use crate::config::SourcePosition;
 use crate::lint::rights;
 use crate::lint::{Context, Finding, Rule, Severity};
 
@@ -25,7 +25,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         let names = Vec::from_iter(names).join(", ");
         for right in rights::of(context, store).iter().filter(|right| right.names.is_none() && !foreign.is_empty()) {
             let message = format!("has no resourceNames: the account of store {} also reads {names}", store.name);
-            findings.push(RULE.at(&Place::of(right.role), message));
+            findings.push(RULE.at(&SourcePosition::of(right.role), message));
         }
     }
     findings

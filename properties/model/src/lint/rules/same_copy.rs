@@ -16,13 +16,13 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let targets = &context.model.targets;
+    let distributions = &context.model.distributions;
     let mut findings = Vec::new();
-    for conflict in targets.iter().flat_map(|target| worlds::conflicts(context, target)) {
+    for conflict in distributions.iter().flat_map(|distribution| worlds::conflicts(context, distribution)) {
         let Conflict::SameCopy { copy, first, second } = conflict else { continue };
         let message = format!("a namespace that asks for both gets {} from {first} and from {second}", copy.secret);
-        let first = targets.iter().find(|target| target.name == first);
-        findings.extend(first.map(|target| RULE.at(context.place(target), message)));
+        let first = distributions.iter().find(|distribution| distribution.name == first);
+        findings.extend(first.map(|distribution| RULE.at(context.place(distribution), message)));
     }
     findings
 }

@@ -17,9 +17,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let used = context.model.targets.iter().flat_map(|target| &target.stores);
+    let used = context.model.distributions.iter().flat_map(|distribution| &distribution.stores);
     let used: BTreeMap<&str, &ClusterSecretStore> = used.map(|store| (store.name.as_str(), store)).collect();
-    // A target knows a store as it serves it, so that the store itself is asked.
+    // A distribution knows a store as it serves it, so that the store itself is asked.
     let stores = used.into_keys().filter_map(|name| context.model.stores.get(name));
     let open = stores.filter(|store| store.namespace().is_none() && store.conditions.is_empty());
     open.map(|store| RULE.at(&store.place, "has no conditions: any namespace may read it")).collect()

@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>) -> Vec<Finding> {
     // A policy is not asked about stores of the kubernetes provider if one of its conditions is about them.
     let exempts = |expression: &str| expression.contains("\"SecretStore\"") && expression.contains("\"kubernetes\"");
-    let policies = Policy::all(context.bundle, context.model);
+    let policies = Policy::all(context.config, context.model);
     let exempting = policies.iter().filter(|policy| {
         policy.denies()
             && !policy.operations(EXTERNAL_SECRETS_GROUP, "secretstores").is_empty()

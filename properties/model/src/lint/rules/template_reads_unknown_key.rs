@@ -19,7 +19,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     // What dataFrom reads, only the controller knows.
-    let known = context.bundle.distributions();
+    let known = context.config.declared_distributions();
     for distributed in known.filter(|distributed| distributed.spec.data_from.is_empty()) {
         let data = distributed.spec.data.iter();
         let provided: BTreeSet<&str> = data.map(|entry| entry.secret_key.as_str()).collect();

@@ -23,15 +23,16 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         source.is_some_and(|source| [CERTIFICATE, KEY].iter().all(|key| source.keys.contains(*key)))
     };
     let mut findings = Vec::new();
-    for target in &context.model.targets {
-        let (Some((certificate, _)), Some((key, _))) = (target.verbatim.get(CERTIFICATE), target.verbatim.get(KEY))
+    for distribution in &context.model.distributions {
+        let (Some((certificate, _)), Some((key, _))) =
+            (distribution.verbatim.get(CERTIFICATE), distribution.verbatim.get(KEY))
         else {
             continue;
         };
         // A source without a key of its own may well have it in another Secret.
         if certificate != key && has_both(certificate) {
             let message = format!("{CERTIFICATE} is of {certificate}, which has a key of its own, and {KEY} of {key}");
-            findings.push(RULE.at(context.place(target), message));
+            findings.push(RULE.at(context.place(distribution), message));
         }
     }
     findings

@@ -27,7 +27,7 @@ static HOST: LazyLock<Regex> =
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for distributed in context.bundle.distributions() {
+    for distributed in context.config.declared_distributions() {
         let template = distributed.spec.target.template.as_ref();
         let labels = template.map(|template| template.labels());
         let Some(value) = labels.and_then(|labels| labels.get(KARGO_LABEL)).filter(|value| !value.contains("{{"))

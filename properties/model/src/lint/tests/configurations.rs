@@ -63,8 +63,8 @@ spec:
     )
 }
 
-fn with_registry(target: &str) -> String {
-    store("registry", BY_LABEL) + &registry(target)
+fn with_registry(distribution: &str) -> String {
+    store("registry", BY_LABEL) + &registry(distribution)
 }
 
 /// Adds a document.
@@ -167,8 +167,8 @@ fn any_value_is_a_fault_only_of_a_switch(#[case] value: &str, #[case] rules_of_i
     "template: {metadata: {labels: {kargo.akuity.io/cred-type: git}}, data: {repoURLIsRegex: 'True'}}",
     &["kargo-regex-flag"]
 )]
-fn what_a_target_says_decides(#[case] target: &str, #[case] expected: &[&str]) {
-    assert_eq!(rules(&findings_of(&with_registry(target))), expected);
+fn what_a_target_says_decides(#[case] distribution: &str, #[case] expected: &[&str]) {
+    assert_eq!(rules(&findings_of(&with_registry(distribution))), expected);
 }
 
 #[rstest]

@@ -5,24 +5,24 @@ use std::collections::BTreeMap;
 use credence_core::labels::Labels;
 
 use super::reads;
-use crate::config::{Bundle, ClusterSecretStore, Distribution, ExternalSecret};
+use crate::config::{ClusterSecretStore, Config, DeclaredDistribution, ExternalSecret};
 use crate::selector::{NamespaceSelection, effective_labels, opt_ins};
 
 /// The namespaces of plain ExternalSecrets that no manifest makes, each with the labels that the conditions of its stores want: whoever
 /// makes them has to give them these.
-pub(super) fn assumed(bundle: &Bundle) -> BTreeMap<String, Labels> {
-    let namespaces = bundle.external_secrets.iter().map(|plain| plain.namespace.as_str());
-    let missing = namespaces.filter(|namespace| !bundle.namespaces.contains_key(*namespace));
-    missing.map(|namespace| (namespace.to_owned(), labels(bundle, namespace))).collect()
+pub(super) fn assumed(config: &Config) -> BTreeMap<String, Labels> {
+    let namespaces = config.external_secrets.iter().map(|plain| plain.namespace.as_str());
+    let missing = namespaces.filter(|namespace| !config.namespaces.contains_key(*namespace));
+    missing.map(|namespace| (namespace.to_owned(), labels(config, namespace))).collect()
 }
 
 /// The labels of a namespace: those that the configuration gives it, or those that it is assumed to have.
-pub(super) fn labels(bundle: &Bundle, namespace: &str) -> Labels {
-    if let Some(labels) = bundle.namespaces.get(namespace) {
+pub(super) fn labels(config: &Config, namespace: &str) -> Labels {
+    if let Some(labels) = config.namespaces.get(namespace) {
         return labels.clone();
     }
-    let plain = bundle.external_secrets.iter().filter(|plain| plain.namespace == namespace);
-    let stores = plain.flat_map(|ExternalSecret { spec, .. }| reads::stores(bundle, spec));
+    let plain = config.external_secrets.iter().filter(|plain| plain.namespace == namespace);
+    let stores = plain.flat_map(|ExternalSecret { spec, .. }| reads::stores(config, spec));
     stores.fold(Labels::new(), |labels, store| admitted(store, namespace, &labels).unwrap_or(labels))
 }
 
@@ -38,10 +38,10 @@ fn admitted(store: &ClusterSecretStore, namespace: &str, labels: &Labels) -> Opt
 
 /// The stores that a distribution reads through, as they serve it: for a plain ExternalSecret with the ServiceAccount that they take in
 /// its namespace, and without conditions that admit that.
-pub(super) fn stores(bundle: &Bundle, distribution: &Distribution<'_>) -> Vec<ClusterSecretStore> {
-    let stores = reads::stores(bundle, distribution.spec).into_iter().cloned();
-    let Some(namespace) = distribution.namespace else { return stores.collect() };
-    let labels = effective_labels(namespace, &labels(bundle, namespace));
+pub(super) fn stores(config: &Config, declared: &DeclaredDistribution<'_>) -> Vec<ClusterSecretStore> {
+    let stores = reads::stores(config, declared.spec).into_iter().cloned();
+    let Some(namespace) = declared.namespace else { return stores.collect() };
+    let labels = effective_labels(namespace, &labels(config, namespace));
     let serving = stores.map(|store| {
         let mut store = store.serving(namespace);
         if store.admits(&labels) {

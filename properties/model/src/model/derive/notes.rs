@@ -6,39 +6,39 @@ use credence_core::consumer::Consumer;
 
 use super::homes;
 use super::reads::{Note, store_refs, stores, vain_search};
-use crate::config::{Bundle, ClusterSecretStore, Distribution, StoreSemantics};
-use crate::model::{NotJudged, Target};
+use crate::config::{ClusterSecretStore, Config, DeclaredDistribution, StoreSemantics};
+use crate::model::{Distribution, NotJudged};
 use crate::selector::effective_labels;
 
 /// Why no copy of a distribution can be judged, if none can: the operator here cannot make it for reasons that say nothing of the
 /// configuration.
-pub(super) fn obstacle(bundle: &Bundle, distribution: &Distribution<'_>) -> Option<Note> {
-    let absent = store_refs(distribution.spec).find(|store| !bundle.stores.contains_key(&store.name));
+pub(super) fn obstacle(config: &Config, declared: &DeclaredDistribution<'_>) -> Option<Note> {
+    let absent = store_refs(declared.spec).find(|store| !config.stores.contains_key(&store.name));
     if let Some(store) = absent {
         return Some(Note::new("secretStoreRef", format!("{} {} is not in the configuration", store.kind, store.name)));
     }
-    let unusable = stores(bundle, distribution.spec).into_iter().find_map(|store| {
-        let reason = unusable(bundle, distribution, store)?;
+    let unusable = stores(config, declared.spec).into_iter().find_map(|store| {
+        let reason = unusable(config, declared, store)?;
         Some(Note::new("secretStoreRef", format!("store {}: {reason}", store.name)))
     });
-    unusable.or_else(|| vain_search(bundle, distribution.spec)).or_else(|| absent_template(bundle, distribution))
+    unusable.or_else(|| vain_search(config, declared.spec)).or_else(|| absent_template(config, declared))
 }
 
 /// Why a distribution gets nothing through a store where it is tested, if it does not.
-fn unusable(bundle: &Bundle, distribution: &Distribution<'_>, store: &ClusterSecretStore) -> Option<String> {
+fn unusable(config: &Config, declared: &DeclaredDistribution<'_>, store: &ClusterSecretStore) -> Option<String> {
     if store.semantics().is_none() {
         return Some("it names no provider".to_owned());
     }
     store
         .unusable()
-        .or_else(|| not_admitted(bundle, distribution, store))
-        .or_else(|| absent_account(bundle, distribution, store.referent_account()?))
+        .or_else(|| not_admitted(config, declared, store))
+        .or_else(|| absent_account(config, declared, store.referent_account()?))
 }
 
 /// Whether a plain ExternalSecret is in a namespace that a store does not admit with the labels that the configuration gives it.
-fn not_admitted(bundle: &Bundle, distribution: &Distribution<'_>, store: &ClusterSecretStore) -> Option<String> {
-    let namespace = distribution.namespace?;
-    let is_admitted = store.admits(&effective_labels(namespace, &homes::labels(bundle, namespace)));
+fn not_admitted(config: &Config, declared: &DeclaredDistribution<'_>, store: &ClusterSecretStore) -> Option<String> {
+    let namespace = declared.namespace?;
+    let is_admitted = store.admits(&effective_labels(namespace, &homes::labels(config, namespace)));
     (!is_admitted).then(|| {
         format!("its conditions do not admit namespace {namespace} by its name and labels, so that no copy is made")
     })
@@ -48,18 +48,18 @@ fn not_admitted(bundle: &Bundle, distribution: &Distribution<'_>, store: &Cluste
 ///
 /// Source: External Secrets Operator, "referent authentication" (docs/guides/multi-tenancy.md, and
 /// `Client.serviceAccountToken`, pkg/provider/kubernetes/auth.go).
-fn absent_account(bundle: &Bundle, distribution: &Distribution<'_>, account: &str) -> Option<String> {
+fn absent_account(config: &Config, declared: &DeclaredDistribution<'_>, account: &str) -> Option<String> {
     // Kubernetes makes this one in every namespace.
     if account == "default" {
         return None;
     }
     let taken = format!("it takes ServiceAccount {account} in the namespace of each copy");
-    let mut made: BTreeSet<&str> = bundle
+    let mut made: BTreeSet<&str> = config
         .of_kind("", "ServiceAccount")
         .filter(|one| one.name() == account)
         .map(|one| one.namespace().unwrap_or("default"))
         .collect();
-    let Some(names) = distribution.only_namespaces() else {
+    let Some(names) = declared.only_namespaces() else {
         let made: Vec<&str> = std::mem::take(&mut made).into_iter().collect();
         let made = if made.is_empty() { "no namespace".to_owned() } else { made.join(", ") };
         return Some(format!(
@@ -71,17 +71,16 @@ fn absent_account(bundle: &Bundle, distribution: &Distribution<'_>, account: &st
 }
 
 /// A ConfigMap or Secret with templates that is not in each of the namespaces.
-fn absent_template(bundle: &Bundle, distribution: &Distribution<'_>) -> Option<Note> {
-    let namespaces = distribution.only_namespaces();
-    let templates =
-        distribution.spec.target.template.iter().flat_map(|template| template.template_from.iter().enumerate());
+fn absent_template(config: &Config, declared: &DeclaredDistribution<'_>) -> Option<Note> {
+    let namespaces = declared.only_namespaces();
+    let templates = declared.spec.target.template.iter().flat_map(|template| template.template_from.iter().enumerate());
     let objects = templates.flat_map(|(index, from)| {
         let both = [("configMap", "ConfigMap", &from.config_map), ("secret", "Secret", &from.secret)];
         both.into_iter().filter_map(move |(field, kind, object)| Some((index, field, kind, object.as_ref()?)))
     });
     for (index, field, kind, object) in objects {
         let is_in = |namespace: &String| {
-            let mut all = bundle.of_kind("", kind);
+            let mut all = config.of_kind("", kind);
             all.any(|one| one.name() == object.name && one.namespace().unwrap_or("default") == namespace)
         };
         let reason = match &namespaces {
@@ -97,11 +96,11 @@ fn absent_template(bundle: &Bundle, distribution: &Distribution<'_>) -> Option<N
 }
 
 /// What a template does beside the data, and what it composes that no consumer is known to read.
-pub(super) fn of_template(distribution: &Distribution<'_>, target: &Target) -> Vec<Note> {
+pub(super) fn of_template(declared: &DeclaredDistribution<'_>, distribution: &Distribution) -> Vec<Note> {
     let mut notes = Vec::new();
     let metadata = |field: &str| {
-        let pointer = format!("/{}.target.template.metadata.{field}", distribution.field()).replace('.', "/");
-        distribution.object.pointer(&pointer).is_some_and(|value| value.as_object().is_none_or(|map| !map.is_empty()))
+        let pointer = format!("/{}.target.template.metadata.{field}", declared.field()).replace('.', "/");
+        declared.object.pointer(&pointer).is_some_and(|value| value.as_object().is_none_or(|map| !map.is_empty()))
     };
     for field in ["annotations", "finalizers"] {
         if metadata(field) {
@@ -109,20 +108,20 @@ pub(super) fn of_template(distribution: &Distribution<'_>, target: &Target) -> V
                 .push(Note::new(format!("target.template.metadata.{field}"), "of metadata, labels alone are compared"));
         }
     }
-    let template = distribution.spec.target.template.as_ref();
+    let template = declared.spec.target.template.as_ref();
     let labels = template.into_iter().flat_map(|template| template.labels());
     for (key, _) in labels.filter(|(_, value)| value.contains("{{")) {
         let field = format!("target.template.metadata.labels[{key}]");
         notes.push(Note::new(field, "its value is made by a template, and only texts are compared"));
     }
-    if !target.kept.is_empty() {
+    if !distribution.kept.is_empty() {
         let reason = "these keys are kept from the Secret that the configuration makes, and only have to be there";
-        notes.push(Note { keys: target.kept.clone(), ..Note::new("target.creationPolicy", reason) });
+        notes.push(Note { keys: distribution.kept.clone(), ..Note::new("target.creationPolicy", reason) });
     }
-    let read = Consumer::keys_read(&target.shape()).unwrap_or_default();
+    let read = Consumer::keys_read(&distribution.shape()).unwrap_or_default();
     let is_read = |key: &String| read.contains(key.as_str());
-    let unread: BTreeSet<String> = target.composed.iter().filter(|key| !is_read(key)).cloned().collect();
-    if let (Err(why), false) = (target.rendering(), unread.is_empty()) {
+    let unread: BTreeSet<String> = distribution.composed.iter().filter(|key| !is_read(key)).cloned().collect();
+    if let (Err(why), false) = (distribution.rendering(), unread.is_empty()) {
         let reason = format!("composed by a template, and no consumer is known to read it: {why}");
         notes.push(Note { keys: unread, ..Note::new("target.template", reason) });
     }
@@ -142,7 +141,12 @@ pub(super) fn of_store(store: &ClusterSecretStore) -> Vec<NotJudged> {
     let there = FIELDS.iter().chain(of_namespace).filter(|(field, _)| written(field));
     let there = there.map(|(field, reason)| (format!("spec.{field}"), (*reason).to_owned()));
     let stood_in = store.semantics().and_then(StoreSemantics::unjudged);
-    let of_field =
-        |(field, reason)| NotJudged { place: store.place.clone(), target: None, field, keys: BTreeSet::new(), reason };
+    let of_field = |(field, reason)| NotJudged {
+        place: store.place.clone(),
+        distribution: None,
+        field,
+        keys: BTreeSet::new(),
+        reason,
+    };
     there.chain(stood_in).map(of_field).collect()
 }

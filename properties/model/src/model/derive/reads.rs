@@ -9,20 +9,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::rewrite;
 use crate::config::{
-    Bundle, ClusterSecretStore, ConversionStrategy, DataFrom, EntrySource, ExternalSecretSpec, Find, MetadataPolicy,
+    ClusterSecretStore, Config, ConversionStrategy, DataFrom, EntrySource, ExternalSecretSpec, Find, MetadataPolicy,
     OPAQUE, RemoteRef, SourceRef, StandIn, StoreRef, is_found,
 };
 use crate::model::remote::key_of;
 use crate::model::{Field, Origin, Source, WHOLE};
 
-/// What a spec reads.
+/// Inputs that a spec reads.
 #[derive(Default)]
 pub(super) struct Read {
     /// The values of which the key is known, by that key.
     pub(super) fields: BTreeMap<String, Field>,
     /// Why there may be more.
     pub(super) more: Option<String>,
-    /// What is not understood of it.
+    /// Parts that are not understood of it.
     pub(super) notes: Vec<Note>,
 }
 
@@ -75,32 +75,32 @@ impl<'a> Property<'a> {
 }
 
 /// The source that a reference through a store leads to.
-pub(super) fn source_ref(bundle: &Bundle, store: &StoreRef, remote: &RemoteRef) -> SourceRef {
-    // Every store names a provider, or the bundle would have been refused.
-    store_named(bundle, store).semantics().expect("the bundle checked the store's provider").locate(remote)
+pub(super) fn source_ref(config: &Config, store: &StoreRef, remote: &RemoteRef) -> SourceRef {
+    // Every store names a provider, or the configuration would have been refused.
+    store_named(config, store).semantics().expect("the bundle checked the store's provider").locate(remote)
 }
 
-/// What stands in for the provider of a store, if that is not Kubernetes.
-fn stand_in<'a>(bundle: &'a Bundle, store: &StoreRef) -> Option<&'a StandIn> {
-    store_named(bundle, store).stand_in.as_ref()
+/// Stand-in for the provider of a store, if that is not Kubernetes.
+fn stand_in<'a>(config: &'a Config, store: &StoreRef) -> Option<&'a StandIn> {
+    store_named(config, store).stand_in.as_ref()
 }
 
 /// The Secrets of the configuration that a search through a store finds.
-fn found<'a>(bundle: &'a Bundle, store: &StoreRef, find: &'a Find) -> impl Iterator<Item = &'a SourceRef> {
-    let namespace = store_named(bundle, store).kubernetes.as_ref().map(|provider| provider.remote_namespace.as_str());
+fn found<'a>(config: &'a Config, store: &StoreRef, find: &'a Find) -> impl Iterator<Item = &'a SourceRef> {
+    let namespace = store_named(config, store).kubernetes.as_ref().map(|provider| provider.remote_namespace.as_str());
     let finds = move |(source, _): &(&'a SourceRef, _)| Some(source.namespace.as_str()) == namespace;
-    let secrets = bundle.secrets.iter().filter(finds);
+    let secrets = config.secrets.iter().filter(finds);
     secrets.filter(|(source, secret)| find.finds(&source.name, &secret.labels)).map(|(source, _)| source)
 }
 
-fn store_named<'a>(bundle: &'a Bundle, store: &StoreRef) -> &'a ClusterSecretStore {
-    // Every reference leads to a store, or the bundle would have been refused, and the distribution passed over.
-    &bundle.stores[&store.name]
+fn store_named<'a>(config: &'a Config, store: &StoreRef) -> &'a ClusterSecretStore {
+    // Every reference leads to a store, or the configuration would have been refused, and the distribution passed over.
+    &config.stores[&store.name]
 }
 
 /// Every Secret that one of the `specs` reads.
 pub(super) fn sources<'a>(
-    bundle: &Bundle,
+    config: &Config,
     specs: impl Iterator<Item = &'a ExternalSecretSpec> + Clone,
 ) -> BTreeMap<SourceRef, Source> {
     let mut sources: BTreeMap<SourceRef, Source> = BTreeMap::new();
@@ -113,14 +113,14 @@ pub(super) fn sources<'a>(
             .filter_map(|entry| Some((spec.store_of(entry.source_ref.as_ref())?, entry.extract.as_ref()?)))
     });
     for (store, remote) in single.chain(whole) {
-        let reference = source_ref(bundle, store, remote);
-        let found = stand_in(bundle, store).and_then(|own| own.names_found(&StandIn::search_of(remote)?).ok());
+        let reference = source_ref(config, store, remote);
+        let found = stand_in(config, store).and_then(|own| own.names_found(&StandIn::search_of(remote)?).ok());
         if let Some(found) = found {
             sources.entry(reference).or_insert_with(a_key_at_a_provider).keys.extend(found);
             continue;
         }
-        let key = key_read(bundle, &reference, remote);
-        let source = sources.entry(reference).or_insert_with_key(|reference| as_written(bundle, reference));
+        let key = key_read(config, &reference, remote);
+        let source = sources.entry(reference).or_insert_with_key(|reference| as_written(config, reference));
         source.keys.extend(key);
     }
     let searches = specs.flat_map(|spec| {
@@ -128,13 +128,13 @@ pub(super) fn sources<'a>(
         entries.filter_map(|entry| Some((spec.store_of(entry.source_ref.as_ref())?, entry.find.as_ref()?)))
     });
     for (store, find) in searches {
-        if let Some(stand_in) = stand_in(bundle, store) {
+        if let Some(stand_in) = stand_in(config, store) {
             let source = sources.entry(stand_in.locate_found(find)).or_insert_with(a_key_at_a_provider);
             source.keys.extend(stand_in.names_found(find).unwrap_or_default());
             continue;
         }
-        for reference in found(bundle, store, find) {
-            let source = sources.entry(reference.clone()).or_insert_with(|| as_written(bundle, reference));
+        for reference in found(config, store, find) {
+            let source = sources.entry(reference.clone()).or_insert_with(|| as_written(config, reference));
             source.tags.extend(find.tags.iter().flatten().map(|(key, _)| key.clone()));
         }
     }
@@ -152,7 +152,7 @@ const ANY_PROPERTIES: [&str; 2] = ["first", "second"];
 /// Gives each key at a provider that has no properties so far what it is read for: some properties if it is read as a document,
 /// else one value.
 pub(super) fn fill_in<'a>(
-    bundle: &Bundle,
+    config: &Config,
     sources: &mut BTreeMap<SourceRef, Source>,
     specs: impl Iterator<Item = &'a ExternalSecretSpec>,
 ) {
@@ -163,7 +163,7 @@ pub(super) fn fill_in<'a>(
             if let (Some(store), Some(extract), None) = (store, &entry.extract, &entry.find)
                 && StandIn::search_of(extract).is_none()
             {
-                documents.insert(source_ref(bundle, store, extract));
+                documents.insert(source_ref(config, store, extract));
             }
         }
     }
@@ -177,33 +177,33 @@ pub(super) fn fill_in<'a>(
 }
 
 /// A source as its manifest has it, if there is one.
-fn as_written(bundle: &Bundle, reference: &SourceRef) -> Source {
-    let manifest = bundle.secrets.get(reference);
+fn as_written(config: &Config, reference: &SourceRef) -> Source {
+    let manifest = config.secrets.get(reference);
     Source {
-        keys: written_keys(bundle, reference).unwrap_or_default(),
+        keys: written_keys(config, reference).unwrap_or_default(),
         secret_type: manifest.map_or_else(|| OPAQUE.to_owned(), |secret| secret.secret_type.clone()),
         tags: BTreeSet::new(),
     }
 }
 
 /// The keys that the manifest of a source has, if there is one.
-fn written_keys(bundle: &Bundle, reference: &SourceRef) -> Option<BTreeSet<String>> {
-    bundle.secrets.get(reference).map(|secret| secret.data.keys().cloned().collect())
+fn written_keys(config: &Config, reference: &SourceRef) -> Option<BTreeSet<String>> {
+    config.secrets.get(reference).map(|secret| secret.data.keys().cloned().collect())
 }
 
 /// The key of a source that a reference reads, if it reads one.
-fn key_read(bundle: &Bundle, source: &SourceRef, remote: &RemoteRef) -> Option<String> {
+fn key_read(config: &Config, source: &SourceRef, remote: &RemoteRef) -> Option<String> {
     let property = remote.property.as_deref().filter(|_| remote.metadata_policy == MetadataPolicy::None)?;
     if !source.is_secret() {
         return Some(property.to_owned());
     }
-    Some(Property::of(property, written_keys(bundle, source).as_ref()).key.to_owned())
+    Some(Property::of(property, written_keys(config, source).as_ref()).key.to_owned())
 }
 
 /// The stores that a spec reads through, as far as they are there.
-pub(super) fn stores<'a>(bundle: &'a Bundle, spec: &ExternalSecretSpec) -> Vec<&'a ClusterSecretStore> {
+pub(super) fn stores<'a>(config: &'a Config, spec: &ExternalSecretSpec) -> Vec<&'a ClusterSecretStore> {
     let stores: BTreeMap<&str, &ClusterSecretStore> = store_refs(spec)
-        .filter_map(|store| bundle.stores.get(&store.name))
+        .filter_map(|store| config.stores.get(&store.name))
         .map(|store| (store.name.as_str(), store))
         .collect();
     stores.into_values().collect()
@@ -216,12 +216,12 @@ pub(super) fn store_refs(spec: &ExternalSecretSpec) -> impl Iterator<Item = &Sto
     single.chain(whole).filter_map(|own| spec.store_of(own))
 }
 
-/// What a spec reads: each value, and the keys that they have before any template.
-pub(super) fn read(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, spec: &ExternalSecretSpec) -> Read {
+/// Inputs that a spec reads: each value, and the keys that they have before any template.
+pub(super) fn read(config: &Config, sources: &BTreeMap<SourceRef, Source>, spec: &ExternalSecretSpec) -> Read {
     let mut read = Read::default();
     for (index, entry) in spec.data_from.iter().enumerate() {
         let place = format!("dataFrom[{index}]");
-        match entry_fields(bundle, sources, spec, entry, (&place, &mut read)) {
+        match entry_fields(config, sources, spec, entry, (&place, &mut read)) {
             Ok(fields) => read.fields.extend(fields.into_iter().map(|field| (field.secret_key.clone(), field))),
             Err(note) => {
                 // It may have the keys of those before, and then it wins.
@@ -234,9 +234,9 @@ pub(super) fn read(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, spec:
     for (index, entry) in spec.data.iter().enumerate() {
         let Some(store) = spec.store_of(entry.source_ref.as_ref()) else { continue };
         let (key, remote) = (&entry.secret_key, &entry.remote_ref);
-        let source = source_ref(bundle, store, remote);
+        let source = source_ref(config, store, remote);
         let place = format!("data[{index}].remoteRef");
-        let origin = match origin(bundle, sources, &source, remote) {
+        let origin = match origin(config, sources, &source, remote) {
             Ok(origin) => Some(origin.decoded(remote.decoding_strategy)),
             Err(reason) => {
                 read.notes.push(Note::of_key(place, key, reason));
@@ -244,21 +244,21 @@ pub(super) fn read(bundle: &Bundle, sources: &BTreeMap<SourceRef, Source>, spec:
             }
         };
         let is_one_value = is_one_value(sources, &source) && remote.metadata_policy == MetadataPolicy::None;
-        let property = key_read(bundle, &source, remote).or_else(|| is_one_value.then(|| WHOLE.to_owned()));
+        let property = key_read(config, &source, remote).or_else(|| is_one_value.then(|| WHOLE.to_owned()));
         let field = Field { secret_key: key.clone(), source, store: store.name.clone(), property, origin };
         read.fields.insert(key.clone(), field);
     }
     read
 }
 
-/// Whether a source is one value, and no document.
+/// True if a source is one value, and no document.
 fn is_one_value(sources: &BTreeMap<SourceRef, Source>, source: &SourceRef) -> bool {
     !source.is_secret() && sources.get(source).is_some_and(|about| about.keys.contains(WHOLE))
 }
 
 /// What a single reference reads.
 fn origin(
-    bundle: &Bundle,
+    config: &Config,
     sources: &BTreeMap<SourceRef, Source>,
     source: &SourceRef,
     remote: &RemoteRef,
@@ -270,14 +270,14 @@ fn origin(
         (_, MetadataPolicy::Fetch) => Err("metadataPolicy Fetch reads labels and annotations, which no case changes"),
         (None, MetadataPolicy::None) => Ok(Origin::Document { sources: vec![source.clone()] }),
         (Some(property), MetadataPolicy::None) => {
-            Property::of(property, written_keys(bundle, source).as_ref()).origin(source)
+            Property::of(property, written_keys(config, source).as_ref()).origin(source)
         }
     }
 }
 
 /// The values of one entry of `dataFrom`, rewritten and decoded; what is not understood of them goes to the notes of `read`.
 fn entry_fields(
-    bundle: &Bundle,
+    config: &Config,
     sources: &BTreeMap<SourceRef, Source>,
     spec: &ExternalSecretSpec,
     entry: &DataFrom,
@@ -285,8 +285,8 @@ fn entry_fields(
 ) -> Result<Vec<Field>, Note> {
     let store = spec.store_of(entry.source_ref.as_ref());
     let (fields, decoding) = match (store, &entry.find, &entry.extract) {
-        (Some(store), Some(find), _) if stand_in(bundle, store).is_some() => {
-            (found_at_provider(bundle, sources, store, find), find.decoding_strategy)
+        (Some(store), Some(find), _) if stand_in(config, store).is_some() => {
+            (found_at_provider(config, sources, store, find), find.decoding_strategy)
         }
         (Some(store), Some(find), _) => {
             if find.tags.is_none() {
@@ -294,10 +294,10 @@ fn entry_fields(
                 read.more = Some(format!("{place}.find.name: {reason}"));
                 read.notes.push(Note::new(format!("{place}.find.name"), reason));
             }
-            (found_fields(bundle, store, find), find.decoding_strategy)
+            (found_fields(config, store, find), find.decoding_strategy)
         }
         (Some(store), None, Some(extract)) => {
-            (extracted(bundle, sources, store, extract, (place, read))?, extract.decoding_strategy)
+            (extracted(config, sources, store, extract, (place, read))?, extract.decoding_strategy)
         }
         _ => return Err(Note::new(format!("{place}.sourceRef.generatorRef"), generated(entry.source_ref.as_ref()))),
     };
@@ -330,7 +330,7 @@ fn generated(source: Option<&EntrySource>) -> String {
 }
 
 /// Each source that is found becomes one value.
-fn found_fields(bundle: &Bundle, store: &StoreRef, find: &Find) -> Vec<Field> {
+fn found_fields(config: &Config, store: &StoreRef, find: &Find) -> Vec<Field> {
     let whole = |source: &SourceRef| Field {
         secret_key: source.name.clone(),
         source: source.clone(),
@@ -338,17 +338,17 @@ fn found_fields(bundle: &Bundle, store: &StoreRef, find: &Find) -> Vec<Field> {
         property: None,
         origin: Some(Origin::Document { sources: vec![source.clone()] }),
     };
-    found(bundle, store, find).map(whole).collect()
+    found(config, store, find).map(whole).collect()
 }
 
 /// The values that a search at a provider finds, under the names that the stand-in has for them.
 fn found_at_provider(
-    bundle: &Bundle,
+    config: &Config,
     sources: &BTreeMap<SourceRef, Source>,
     store: &StoreRef,
     find: &Find,
 ) -> Vec<Field> {
-    let Some(source) = stand_in(bundle, store).map(|own| own.locate_found(find)) else { return Vec::new() };
+    let Some(source) = stand_in(config, store).map(|own| own.locate_found(find)) else { return Vec::new() };
     let names = sources.get(&source).into_iter().flat_map(|about| &about.keys);
     names
         .map(|name| Field {
@@ -363,9 +363,9 @@ fn found_at_provider(
 
 /// Why a spec cannot be read where its stores have stand-ins, if so: a search that its provider refuses, or of which no name is
 /// known that it finds.
-pub(super) fn vain_search(bundle: &Bundle, spec: &ExternalSecretSpec) -> Option<Note> {
+pub(super) fn vain_search(config: &Config, spec: &ExternalSecretSpec) -> Option<Note> {
     spec.data_from.iter().enumerate().find_map(|(index, entry)| {
-        let own = stand_in(bundle, spec.store_of(entry.source_ref.as_ref())?)?;
+        let own = stand_in(config, spec.store_of(entry.source_ref.as_ref())?)?;
         let from_key = entry.extract.as_ref().and_then(StandIn::search_of);
         let why = own.names_found(entry.find.as_ref().or(from_key.as_ref())?).err()?;
         Some(Note::new(format!("dataFrom[{index}].find"), format!("provider {}: {why}", own.provider)))
@@ -374,13 +374,13 @@ pub(super) fn vain_search(bundle: &Bundle, spec: &ExternalSecretSpec) -> Option<
 
 /// The values of a whole source.
 fn extracted(
-    bundle: &Bundle,
+    config: &Config,
     sources: &BTreeMap<SourceRef, Source>,
     store: &StoreRef,
     extract: &RemoteRef,
     (place, read): (&str, &mut Read),
 ) -> Result<Vec<Field>, Note> {
-    let source = source_ref(bundle, store, extract);
+    let source = source_ref(config, store, extract);
     let field = |key: &str, property: Option<String>, origin: Option<Origin>| Field {
         secret_key: key.to_owned(),
         source: source.clone(),

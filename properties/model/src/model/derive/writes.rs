@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::reads::{Note, Read};
 use crate::config::{
-    Bundle, DataTemplate, ExternalSecretSpec, MergePolicy, TemplateFrom, TemplateScope, TemplateTarget,
+    Config, DataTemplate, ExternalSecretSpec, MergePolicy, TemplateFrom, TemplateScope, TemplateTarget,
 };
 use crate::model::{ExpectedKeys, Origin};
 
-/// What a copy holds.
+/// Contents of a copy.
 pub(super) struct Written {
     pub(super) keys: ExpectedKeys,
     /// What keys are made of, where that is known.
@@ -21,11 +21,11 @@ pub(super) struct Written {
     pub(super) composed: BTreeSet<String>,
     /// The keys that are taken over though nothing names them.
     pub(super) unnamed: BTreeSet<String>,
-    /// What is not understood of it.
+    /// Parts that are not understood of it.
     pub(super) notes: Vec<Note>,
 }
 
-/// What is known of one key.
+/// Facts that are known of one key.
 enum Content {
     Known(Origin),
     Composed,
@@ -33,7 +33,7 @@ enum Content {
 }
 
 /// What the copy of a spec holds, which a Secret with the keys `kept` joins.
-pub(super) fn written(bundle: &Bundle, spec: &ExternalSecretSpec, read: &Read, kept: &BTreeSet<String>) -> Written {
+pub(super) fn written(config: &Config, spec: &ExternalSecretSpec, read: &Read, kept: &BTreeSet<String>) -> Written {
     let template = spec.target.template.as_ref();
     let replaces = template.is_some_and(|template| {
         let makes_some = !template.data.is_empty() || !template.template_from.is_empty();
@@ -56,7 +56,7 @@ pub(super) fn written(bundle: &Bundle, spec: &ExternalSecretSpec, read: &Read, k
     };
     let from = template.into_iter().flat_map(|template| template.template_from.iter().enumerate());
     for (index, from) in from.filter(|(_, from)| from.target == TemplateTarget::Data) {
-        for (place, made) in templates(bundle, from) {
+        for (place, made) in templates(config, from) {
             let place = format!("target.template.templateFrom[{index}].{place}");
             match made {
                 Template::Value { key, text } => drop(contents.insert(key, content(&DataTemplate::of(&text)))),
@@ -110,14 +110,14 @@ enum Template {
 }
 
 /// The templates of one entry of `templateFrom`, in the order of the controller, each with the field that has it.
-fn templates(bundle: &Bundle, from: &TemplateFrom) -> Vec<(String, Template)> {
+fn templates(config: &Config, from: &TemplateFrom) -> Vec<(String, Template)> {
     let objects = [("configMap", &from.config_map), ("secret", &from.secret)];
     let items = objects.into_iter().flat_map(|(kind, object)| {
         let items = object.iter().flat_map(|object| object.items.iter().map(|item| (&object.name, item)));
         items.map(move |(name, item)| (kind, name, item))
     });
     let items = items.map(|(kind, name, item)| {
-        let template = match (text(bundle, kind, name, &item.key), item.template_as) {
+        let template = match (text(config, kind, name, &item.key), item.template_as) {
             (None, TemplateScope::Values) => Template::Keys(vec![item.key.clone()]),
             (None, TemplateScope::KeysAndValues) => Template::Unknown("the template is not in the configuration"),
             (Some(text), TemplateScope::Values) => Template::Value { key: item.key.clone(), text },
@@ -130,15 +130,15 @@ fn templates(bundle: &Bundle, from: &TemplateFrom) -> Vec<(String, Template)> {
 }
 
 /// The text of a template in an object of the configuration, if all objects of that name agree.
-fn text(bundle: &Bundle, kind: &str, name: &str, key: &str) -> Option<String> {
+fn text(config: &Config, kind: &str, name: &str, key: &str) -> Option<String> {
     let texts: BTreeSet<Option<String>> = match kind {
-        "configMap" => bundle
+        "configMap" => config
             .of_kind("", "ConfigMap")
             .filter(|object| object.name() == name)
             .map(|object| object.object["data"][key].as_str().map(str::to_owned))
             .collect(),
         _ => {
-            let named = bundle.secrets.iter().filter(|(source, _)| source.name == name);
+            let named = config.secrets.iter().filter(|(source, _)| source.name == name);
             named.map(|(_, secret)| secret.data.get(key)?.expose_str().map(str::to_owned)).collect()
         }
     };

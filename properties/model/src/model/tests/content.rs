@@ -8,7 +8,7 @@ fn secret(name: &str, keys: &str) -> String {
     format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: central}}\nstringData: {{{keys}}}\n")
 }
 
-/// What is not judged of one ClusterExternalSecret, without the places.
+/// Parts that are not judged of one ClusterExternalSecret, without the places.
 fn unjudged(model: &Model) -> Vec<String> {
     let shown = |one: &NotJudged| {
         let keys: Vec<&str> = one.keys.iter().map(String::as_str).collect();
@@ -27,7 +27,7 @@ fn unjudged(model: &Model) -> Vec<String> {
 fn a_property_is_a_key_or_a_path_into_one(#[case] property: &str, #[case] expected: &str) {
     let spec = format!("    data: [{{secretKey: a, remoteRef: {{key: pat, property: '{property}'}}}}]\n");
     let model = model(&[distributed("a", "open", &spec), secret("pat", "json: a, tls.crt: b")]);
-    let origin = model.targets[0].origins.get("a").map_or_else(|| "?".to_owned(), ToString::to_string);
+    let origin = model.distributions[0].origins.get("a").map_or_else(|| "?".to_owned(), ToString::to_string);
     assert_eq!(origin, expected);
     assert_eq!(unjudged(&model).is_empty(), expected != "?", "{:?}", unjudged(&model));
 }
@@ -37,7 +37,7 @@ fn a_path_reads_the_key_before_it() {
     let spec = "    data: [{secretKey: a, remoteRef: {key: pat, property: json.name}}]\n";
     let model = model(&[distributed("a", "open", spec), secret("pat", "json: a")]);
     assert_eq!(model.sources[&source("central", "pat")].keys, set(&["json"]));
-    assert_eq!(model.targets[0].fields[0].property.as_deref(), Some("json"));
+    assert_eq!(model.distributions[0].fields[0].property.as_deref(), Some("json"));
 }
 
 #[rstest]
@@ -48,7 +48,7 @@ fn a_path_reads_the_key_before_it() {
 fn a_reference_is_a_function_of_the_source(#[case] remote: &str, #[case] expected: Option<&str>) {
     let spec = format!("    data: [{{secretKey: a, remoteRef: {remote}}}]\n");
     let model = model(&[distributed("a", "open", &spec)]);
-    assert_eq!(model.targets[0].origins.get("a").map(ToString::to_string).as_deref(), expected);
+    assert_eq!(model.distributions[0].origins.get("a").map(ToString::to_string).as_deref(), expected);
     let reasons = unjudged(&model).concat();
     assert_eq!(reasons.contains("data[0].remoteRef [a] metadataPolicy Fetch"), expected.is_none(), "{reasons}");
     let keys = &model.sources[&source("central", "pat")].keys;
@@ -61,8 +61,8 @@ fn a_decoding_is_of_what_was_rewritten() {
     let model = model(&[distributed("a", "open", spec), secret("pat", "a: x")]);
     let of = Box::new(Origin::value(&source("central", "pat"), "a"));
     let expected = Origin::Decoded { of, strategy: DecodingStrategy::Base64Url };
-    assert_eq!(model.targets[0].origins, BTreeMap::from([("b".to_owned(), expected)]));
-    assert_eq!(model.targets[0].verbatim, BTreeMap::new());
+    assert_eq!(model.distributions[0].origins, BTreeMap::from([("b".to_owned(), expected)]));
+    assert_eq!(model.distributions[0].verbatim, BTreeMap::new());
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn what_a_generator_makes_may_replace_what_came_before() {
     data: [{secretKey: b, remoteRef: {key: pat, property: a}}]
 ";
     let model = model(&[distributed("a", "open", spec), secret("pat", "a: x")]);
-    assert_eq!(Vec::from_iter(model.targets[0].origins.keys()), ["b"]);
+    assert_eq!(Vec::from_iter(model.distributions[0].origins.keys()), ["b"]);
     assert_eq!(
         unjudged(&model),
         ["dataFrom[1].sourceRef.generatorRef [] what generator Password p makes follows from no source"]
@@ -86,9 +86,9 @@ fn what_a_generator_makes_may_replace_what_came_before() {
 fn copies_that_need_an_object_in_namespaces_of_any_name_are_not_judged(#[case] template: &str, #[case] why: &str) {
     let spec = format!("{TOKEN}    target: {{template: {{{template}}}}}\n");
     let model = model(&[distributed("a", "open", &spec), distributed("b", "open", TOKEN)]);
-    assert_eq!(model.targets.iter().map(|target| &target.name).collect::<Vec<_>>(), ["b"]);
+    assert_eq!(model.distributions.iter().map(|distribution| &distribution.name).collect::<Vec<_>>(), ["b"]);
     let [one] = &model.not_judged[..] else { panic!("{:?}", model.not_judged) };
-    assert_eq!(one.target.as_deref(), Some("a"));
+    assert_eq!(one.distribution.as_deref(), Some("a"));
     assert!(one.reason.contains(why), "{one}");
     assert!(one.to_string().starts_with("ClusterExternalSecret a at all.yaml:"), "{one}");
 }
@@ -103,11 +103,14 @@ fn a_template_in_the_namespace_that_gets_the_copy_is_read() {
     let templates = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: shop}\n\
         data: {f: '{{ .t }}', g: 'Bearer {{ .t }}'}\n";
     let model = model(&[named, templates.to_owned()]);
-    let target = &model.targets[0];
-    assert_eq!(target.keys, ExpectedKeys::Exactly(set(&["f", "g"])));
-    assert_eq!(target.origins, BTreeMap::from([("f".to_owned(), Origin::value(&source("central", "pat"), "token"))]));
+    let distribution = &model.distributions[0];
+    assert_eq!(distribution.keys, ExpectedKeys::Exactly(set(&["f", "g"])));
+    assert_eq!(
+        distribution.origins,
+        BTreeMap::from([("f".to_owned(), Origin::value(&source("central", "pat"), "token"))])
+    );
     assert!(unjudged(&model).concat().contains("[g] composed by a template"), "{:?}", unjudged(&model));
-    assert_eq!(target.rendering(), Err("its template is in another object"));
+    assert_eq!(distribution.rendering(), Err("its template is in another object"));
 }
 
 #[rstest]
@@ -126,7 +129,7 @@ fn what_a_template_composes_is_rendered_where_it_can_be(
 ) {
     let spec = format!("{TOKEN}{more}    target: {{template: {template}}}\n");
     let model = model(&[distributed("a", "open", &spec), secret("other", "o: x")]);
-    match (model.targets[0].rendering(), expected) {
+    match (model.distributions[0].rendering(), expected) {
         (Ok(template), Ok(version)) => {
             assert_eq!(template["engineVersion"], version);
             assert!(template["templateFrom"].as_array().is_none_or(|from| from[0]["target"] == "Data"), "{template}");
@@ -152,7 +155,7 @@ fn copies_of_a_store_that_cannot_be_used_here_are_not_judged(#[case] spec: &str,
         "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {{name: s}}\nspec: {{{spec}}}\n"
     );
     let model = model(&[store, distributed("a", "s", TOKEN)]);
-    assert!(model.targets.is_empty() && model.sources.is_empty());
+    assert!(model.distributions.is_empty() && model.sources.is_empty());
     assert!(model.not_judged[0].to_string().contains(why), "{:?}", model.not_judged);
 }
 
@@ -161,10 +164,10 @@ fn a_store_of_the_class_that_every_controller_has_is_used() {
     let store = "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {name: s}\n\
         spec: {controller: default, retrySettings: {maxRetries: 3}, provider: {kubernetes: {server: {caBundle: YQ==}}}}\n";
     let model = model(&[store.to_owned(), distributed("a", "s", TOKEN)]);
-    assert_eq!(model.targets.len(), 1);
+    assert_eq!(model.distributions.len(), 1);
     let fields: Vec<&str> = model.not_judged.iter().map(|one| one.field.as_str()).collect();
     assert_eq!(fields, ["spec.retrySettings", "spec.provider.kubernetes.server.caBundle"]);
-    assert!(model.not_judged.iter().all(|one| one.target.is_none()));
+    assert!(model.not_judged.iter().all(|one| one.distribution.is_none()));
 }
 
 #[test]
@@ -175,13 +178,16 @@ fn a_copy_joins_a_secret_that_the_configuration_makes_itself() {
     let own = "apiVersion: v1\nkind: Secret\nmetadata: {name: app, namespace: shop}\ntype: example.org/app\n\
         stringData: {own: a}\n";
     let joined = model(&[named, own.to_owned()]);
-    let target = &joined.targets[0];
-    assert_eq!((&target.keys, &*target.secret_type), (&ExpectedKeys::Exactly(set(&["own", "t"])), "example.org/app"));
-    assert_eq!(target.kept, set(&["own"]));
-    assert_eq!(Vec::from_iter(target.origins.keys()), ["t"]);
+    let distribution = &joined.distributions[0];
+    assert_eq!(
+        (&distribution.keys, &*distribution.secret_type),
+        (&ExpectedKeys::Exactly(set(&["own", "t"])), "example.org/app")
+    );
+    assert_eq!(distribution.kept, set(&["own"]));
+    assert_eq!(Vec::from_iter(distribution.origins.keys()), ["t"]);
     let waiting = model(&[by_label, own.to_owned()]);
-    assert_eq!(waiting.targets[0].keys, ExpectedKeys::Exactly(set(&["t"])));
-    assert!(waiting.targets[0].kept.is_empty());
+    assert_eq!(waiting.distributions[0].keys, ExpectedKeys::Exactly(set(&["t"])));
+    assert!(waiting.distributions[0].kept.is_empty());
 }
 
 #[rstest]
@@ -199,10 +205,10 @@ fn values_beside_those_of_the_consumer_are_told(
     let spec = format!("{reads}    target: {{template: {template}}}\n");
     let pull = secret("pull", ".dockerconfigjson: a, user: b");
     let typed = model(&[distributed("a", "open", &spec), pull.clone()]);
-    let beyond = typed.targets[0].beyond_consumer().map(|(consumer, keys)| (consumer, Vec::from_iter(keys)));
+    let beyond = typed.distributions[0].beyond_consumer().map(|(consumer, keys)| (consumer, Vec::from_iter(keys)));
     assert_eq!(beyond, expected.map(|keys| (KUBELET, keys.to_vec())));
     let untyped = model(&[distributed("a", "open", &spec.replace("kubernetes.io/dockerconfigjson", "Opaque")), pull]);
-    assert_eq!(untyped.targets[0].beyond_consumer(), None, "nobody is known to read it");
+    assert_eq!(untyped.distributions[0].beyond_consumer(), None, "nobody is known to read it");
 }
 
 /// The roles of a copy of `database` and `mail`, which both have a password.
@@ -213,7 +219,7 @@ fn roles(data: &str) -> Vec<String> {
         secret("db", "username: a, password: b"),
         secret("mail", "password: c, url: d"),
     ]);
-    model.targets[0].roles.iter().map(|(role, origin)| format!("{role} is {origin}")).collect()
+    model.distributions[0].roles.iter().map(|(role, origin)| format!("{role} is {origin}")).collect()
 }
 
 #[test]

@@ -44,20 +44,20 @@ fn plain(namespace: &str, store: &str) -> String {
     )
 }
 
-fn bundle(documents: &[String]) -> Bundle {
+fn config(documents: &[String]) -> Config {
     let text = [&[OWN_STORES.to_owned()], documents].concat().join("---\n");
-    Bundle::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap()
+    Config::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap()
 }
 
 fn derived(documents: &[String]) -> Model {
-    Model::derive(&bundle(documents))
+    Model::derive(&config(documents))
 }
 
 /// Why nothing is judged of the only thing that is distributed.
 fn unjudged(documents: &[String]) -> String {
     let model = derived(documents);
-    assert!(model.targets.is_empty(), "{:?}", model.targets);
-    let about = model.not_judged.iter().find(|one| one.target.is_some()).unwrap();
+    assert!(model.distributions.is_empty(), "{:?}", model.distributions);
+    let about = model.not_judged.iter().find(|one| one.distribution.is_some()).unwrap();
     assert_eq!(about.place.file, Path::new("all.yaml"));
     format!("{}: {}", about.field, about.reason)
 }
@@ -65,7 +65,7 @@ fn unjudged(documents: &[String]) -> String {
 #[test]
 fn an_external_secret_is_a_distribution_to_its_own_namespace_through_its_own_store() {
     let model = derived(&[plain("shop", "{name: own}"), plain("blog", "{kind: ClusterSecretStore, name: labelled}")]);
-    let [blog, shop] = model.targets.as_slice() else { panic!("{:?}", model.targets) };
+    let [blog, shop] = model.distributions.as_slice() else { panic!("{:?}", model.distributions) };
     assert_eq!((shop.name.as_str(), shop.namespace(), shop.kind()), ("shop/pull", Some("shop"), "ExternalSecret"));
     assert_eq!((shop.external_secret.as_str(), shop.secret.as_str()), ("pull", "pull"));
     assert_eq!(shop.secret_type, "kubernetes.io/basic-auth");
@@ -76,7 +76,7 @@ fn an_external_secret_is_a_distribution_to_its_own_namespace_through_its_own_sto
     assert_eq!(shop.written().literal("password"), None);
     assert_eq!(copies(&model, "shop:, blog:, other: team=true"), ["blog/pull by blog/pull", "shop/pull by shop/pull"]);
     assert_eq!(blog.named_ways(), [(set(&["blog"]), Labels::new())]);
-    assert!(shop.asking_labels().is_empty() && model.label_vocabulary().is_empty());
+    assert!(shop.opt_in_labels().is_empty() && model.label_vocabulary().is_empty());
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn conditions_look_at_the_labels_of_the_configuration_or_at_those_that_are_assum
     let assumed = derived(&[plain("shop", store)]).assumed;
     assert_eq!(assumed, namespaces("shop: team=true"));
     let labelled = derived(&[plain("shop", store), namespace("shop", "team: 'true'")]);
-    assert_eq!((labelled.targets.len(), labelled.assumed.len()), (1, 0));
+    assert_eq!((labelled.distributions.len(), labelled.assumed.len()), (1, 0));
     let reason = unjudged(&[plain("shop", store), namespace("shop", "team: 'no'")]);
     assert!(
         reason.starts_with("spec.secretStoreRef: store labelled: its conditions do not admit namespace shop"),
@@ -113,7 +113,7 @@ fn a_store_of_another_provider_has_a_stand_in_that_knows_it_by_namespace_and_nam
     let vault = "apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: vault, namespace: shop}\n\
                  spec: {provider: {vault: {server: 'https://v.example'}}}\n";
     let model = derived(&[plain("shop", "{name: vault}"), vault.to_owned()]);
-    let stand_in = model.targets[0].stores[0].stand_in.as_ref().unwrap();
+    let stand_in = model.distributions[0].stores[0].stand_in.as_ref().unwrap();
     assert_eq!((stand_in.store.as_str(), stand_in.provider.as_str()), ("shop/vault", "vault"));
     assert_eq!(model.sources.keys().collect::<Vec<_>>(), [&SourceRef::remote("shop/vault", "pat", None)]);
 }
@@ -121,12 +121,12 @@ fn a_store_of_another_provider_has_a_stand_in_that_knows_it_by_namespace_and_nam
 #[test]
 fn a_referent_account_is_that_of_the_namespace_of_the_copy() {
     let model = derived(&[plain("shop", REFERENT), account("each", "shop")]);
-    let taken = model.targets[0].stores[0].kubernetes.as_ref().unwrap().service_account().unwrap();
+    let taken = model.distributions[0].stores[0].kubernetes.as_ref().unwrap().service_account().unwrap();
     assert_eq!((taken.name.as_str(), taken.namespace.as_deref()), ("each", Some("shop")));
     let default = OWN_STORES.replace("name: each", "name: default");
     let text = [default, plain("shop", REFERENT)].join("---\n");
-    let made_by_kubernetes = Bundle::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap();
-    assert_eq!(Model::derive(&made_by_kubernetes).targets.len(), 1);
+    let made_by_kubernetes = Config::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap();
+    assert_eq!(Model::derive(&made_by_kubernetes).distributions.len(), 1);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_distribution_with_a_referent_account_needs_it_in_each_namespace() {
     let by_label = distributed("pull", "referent", TOKEN);
     let by_name = by_label.replace("namespaceSelectors: [{matchLabels: {pull: 'true'}}]", "namespaces: [a, b]");
     let both = [account("each", "a"), account("each", "b")];
-    assert_eq!(derived(&[vec![by_name.clone()], both.to_vec()].concat()).targets.len(), 1);
+    assert_eq!(derived(&[vec![by_name.clone()], both.to_vec()].concat()).distributions.len(), 1);
     let reason = unjudged(&[by_name, account("each", "b")]);
     assert!(reason.ends_with("the configuration does not make it in a"), "{reason}");
     let reason = unjudged(&[by_label, account("each", "b")]);
@@ -147,7 +147,7 @@ fn a_distribution_with_a_referent_account_needs_it_in_each_namespace() {
 #[test]
 fn both_forms_are_one_model() {
     let model = derived(&[distributed("pull", "labelled", TOKEN), plain("shop", "{name: own}")]);
-    let names: Vec<&str> = model.targets.iter().map(|target| target.name.as_str()).collect();
+    let names: Vec<&str> = model.distributions.iter().map(|distribution| distribution.name.as_str()).collect();
     assert_eq!(names, ["pull", "shop/pull"]);
     assert_eq!(conflicts(&model, "shop: pull=true team=true"), ["pull and shop/pull both write shop/pull"]);
     assert_eq!(model.sources.len(), 2);
@@ -155,8 +155,8 @@ fn both_forms_are_one_model() {
 
 #[test]
 fn a_plain_external_secret_is_explained_with_its_namespace_its_store_and_its_keys() {
-    let bundle = bundle(&[plain("shop", "{name: own}")]);
-    let model = Model::derive(&bundle);
+    let config = config(&[plain("shop", "{name: own}")]);
+    let model = Model::derive(&config);
     let expected = "\
 ExternalSecret shop/pull at all.yaml:20
   makes    Secret pull (kubernetes.io/basic-auth)
@@ -165,12 +165,12 @@ ExternalSecret shop/pull at all.yaml:20
   key      password: token of shop-secrets/pat, compared as bytes
 ";
     for name in ["shop/pull", "pull", "shop/own"] {
-        let explained = explain(&bundle, &model, Some(name)).unwrap();
+        let explained = explain(&config, &model, Some(name)).unwrap();
         assert!(explained.starts_with(expected), "{name}: {explained}");
     }
-    let unread = explain(&bundle, &model, Some("shop/own")).unwrap();
+    let unread = explain(&config, &model, Some("shop/own")).unwrap();
     assert!(unread.contains("spec.conditions: the operator reads them of ClusterSecretStores alone"), "{unread}");
-    let namespace = explain(&bundle, &model, Some("shop")).unwrap();
+    let namespace = explain(&config, &model, Some("shop")).unwrap();
     assert_eq!(namespace, "Namespace shop\n  gets     Secret pull of ExternalSecret shop/pull\n");
 }
 

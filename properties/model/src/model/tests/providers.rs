@@ -15,7 +15,7 @@ fn through_aws(spec: &str) -> Model {
 }
 
 fn origins(model: &Model) -> Vec<String> {
-    model.targets[0].origins.iter().map(|(key, origin)| format!("{key}={origin}")).collect()
+    model.distributions[0].origins.iter().map(|(key, origin)| format!("{key}={origin}")).collect()
 }
 
 /// The sources, each with its keys.
@@ -64,7 +64,7 @@ fn a_key_is_text_unless_somebody_reads_a_part_of_it() {
 #[case::by_tags("{find: {tags: {a: b}}}", &["first", "second"])]
 fn keys_are_made_as_the_provider_and_the_controller_make_them(#[case] entry: &str, #[case] expected: &[&str]) {
     let model = through_aws(&format!("    dataFrom: [{entry}]\n"));
-    let ExpectedKeys::Exactly(made) = &model.targets[0].keys else { panic!("{:?}", model.not_judged) };
+    let ExpectedKeys::Exactly(made) = &model.distributions[0].keys else { panic!("{:?}", model.not_judged) };
     let names: Vec<&str> = expected.iter().map(|one| one.split_once('=').map_or(*one, |(name, _)| name)).collect();
     assert_eq!(Vec::from_iter(made), names);
     assert!(
@@ -79,14 +79,14 @@ fn keys_are_made_as_the_provider_and_the_controller_make_them(#[case] entry: &st
 fn a_provider_that_converts_names_does_so_before_they_are_rewritten() {
     let spec = "    dataFrom: [{find: {name: {regexp: '^x/.$'}}, rewrite: [{regexp: {source: 'x_', target: 'y.'}}]}]\n";
     let model = model(&[store("far", "gcpsm: {projectID: p}"), distributed("a", "far", spec)]);
-    assert_eq!(model.targets[0].keys, ExpectedKeys::Exactly(set(&["y.f", "y.s"])));
+    assert_eq!(model.distributions[0].keys, ExpectedKeys::Exactly(set(&["y.f", "y.s"])));
 }
 
 #[test]
 fn two_keys_that_a_rewrite_makes_one_are_not_judged() {
     let spec = "    dataFrom: [{find: {name: {regexp: '^x/.$'}}, rewrite: [{regexp: {source: '.+', target: all}}]}]\n";
     let model = through_aws(spec);
-    assert!(model.targets[0].origins.is_empty());
+    assert!(model.distributions[0].origins.is_empty());
     assert!(
         model.not_judged.iter().any(|one| one.reason.contains("several values get this key")),
         "{:?}",
@@ -112,7 +112,7 @@ fn copies_that_the_provider_could_not_give_are_not_judged(
     #[case] why: &str,
 ) {
     let model = model(&[store("far", provider), distributed("a", "far", spec)]);
-    assert!(model.targets.is_empty());
+    assert!(model.distributions.is_empty());
     assert!(model.not_judged.iter().any(|one| one.reason.contains(why)), "{:?}", model.not_judged);
 }
 

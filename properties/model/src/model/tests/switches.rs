@@ -12,8 +12,8 @@ fn any_value_asks_an_existence_selector_where_labels_are_no_switches() {
     let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team, labels: {docker: billing}}\n";
     let beside_switches = model(&[exists, distributed("git", "open", TOKEN), namespace.to_owned()]);
     assert!(!beside_switches.is_switch("docker"), "a namespace of the configuration has a name for its value");
-    assert_eq!(beside_switches.asking_values("docker"), ["billing"].into());
-    assert_eq!(beside_switches.asking_values("git"), ["true"].into());
+    assert_eq!(beside_switches.opt_in_values("docker"), ["billing"].into());
+    assert_eq!(beside_switches.opt_in_values("git"), ["true"].into());
 }
 
 #[test]

@@ -10,7 +10,7 @@ const PROVIDER: &str = "spec.provider.kubernetes";
 
 pub(super) fn patches(manifest: &Manifest, server: &Server) -> Option<Vec<FieldPatch>> {
     let provider = manifest.object.pointer("/spec/provider/kubernetes")?;
-    let Some(url) = server.gates.get(&store_key(manifest)).or(server.url.as_ref()) else { return Some(Vec::new()) };
+    let Some(url) = server.proxies.get(&store_key(manifest)).or(server.url.as_ref()) else { return Some(Vec::new()) };
     let mut patches = Vec::new();
     let mut set = |field: &str, value: Value| patches.push(FieldPatch { field: format!("{PROVIDER}.{field}"), value });
     if provider.get("server").is_none() {

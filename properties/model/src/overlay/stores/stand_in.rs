@@ -12,7 +12,7 @@ use crate::config::{STANDS_IN_FOR, stood_in_provider, store_key};
 pub(super) fn patches(manifest: &Manifest, server: &Server) -> Option<Vec<FieldPatch>> {
     let (provider, name) = (stood_in_provider(&manifest.object)?, store_key(manifest));
     let StandInServer { url, certificate } = server.stand_in.as_ref()?;
-    let url = server.gates.get(&name).unwrap_or(url);
+    let url = server.proxies.get(&name).unwrap_or(url);
     let mut annotations = manifest.object.pointer("/metadata/annotations").cloned().unwrap_or_else(|| json!({}));
     annotations[STANDS_IN_FOR] = json!(format!("{provider}/{name}"));
     // The operator escapes what it puts into a URL.

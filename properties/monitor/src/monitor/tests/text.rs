@@ -10,18 +10,18 @@ use tokio::sync::watch;
 
 use super::{PULL, at, copy, meta, world};
 use crate::monitor::metrics::Metrics;
-use crate::monitor::{ALERTS, Happening, Kind, RBAC, Sight, State};
+use crate::monitor::{ALERTS, RBAC, State, StateEvent, SyncState, WatchedKind};
 
 fn metrics_of(state: State, is_listed: bool) -> String {
-    let mut sight = Sight::of(state.kinds());
+    let mut sync_state = SyncState::of(state.kinds());
     if is_listed {
-        state.kinds().into_iter().for_each(|kind| sight.gain(kind));
+        state.kinds().into_iter().for_each(|kind| sync_state.gain(kind));
     }
-    let (state, sight) = (Arc::new(Mutex::new(state)), watch::Sender::new(sight));
-    let metrics = Metrics::new(&state, &sight);
-    metrics.count(Happening::Arrived { credential: PULL, seconds: 3.0 });
-    metrics.count(Happening::ForeignWrite { credential: PULL });
-    metrics.count_failure(Kind::Secrets);
+    let (state, sync_state) = (Arc::new(Mutex::new(state)), watch::Sender::new(sync_state));
+    let metrics = Metrics::new(&state, &sync_state);
+    metrics.count(StateEvent::Arrived { credential: PULL, seconds: 3.0 });
+    metrics.count(StateEvent::ForeignWrite { credential: PULL });
+    metrics.count_failure(WatchedKind::Secrets);
     metrics.text()
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Test {
     pub(super) message: String,
     /// All there is to say about why it did not pass.
     pub(super) details: String,
-    /// What was tried.
+    /// Standard output of the test: what was tried.
     pub(super) output: String,
     /// Wall time.
     pub(super) seconds: f64,

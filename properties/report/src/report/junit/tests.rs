@@ -56,7 +56,7 @@ impl Element {
         found.next().unwrap_or_else(|| panic!("no test {name} in {self:?}"))
     }
 
-    /// How each test ended, but those of the requirements.
+    /// Outcome of each test, but of those of the requirements.
     fn ends(&self) -> Vec<(&str, &str)> {
         let suites = self.named("testsuite").filter(|suite| suite["name"] != *"requirements");
         let cases = suites.flat_map(|suite| suite.named("testcase"));
@@ -258,7 +258,7 @@ fn what_is_no_case_fails_by_itself_and_not_twice() {
     let mut property = PropertyReport::from_records(&META, &execution, &[record(0, Outcome::Held)]);
     property.add_violation(&violation(Some(KNOWN)));
     property.add_violation(&violation(None));
-    property.add_doubt("no answer");
+    property.add_inconclusive("no answer");
     let root = render(&report(false, vec![property]));
     assert_eq!(
         root.ends(),

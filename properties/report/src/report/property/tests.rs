@@ -42,7 +42,7 @@ fn what_is_left_behind_after_all_cases_held_is_a_violation() {
     let mut report = PropertyReport::from_records(&META, &execution(1), &[record(0, Outcome::Held)]);
     report.add_violation(&left(Some(KNOWN)));
     assert_eq!((report.verdict, report.known[0].met(1)), (Verdict::KnownViolated, "in 1 leftover".into()));
-    report.add_doubt("no answer");
+    report.add_inconclusive("no answer");
     assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Unknown, Some("no answer")));
     report.add_violation(&left(None));
     assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Violated, Some("a copy stayed")));

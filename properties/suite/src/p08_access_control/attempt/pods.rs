@@ -3,20 +3,20 @@
 use credence_cluster::operator;
 use serde_json::json;
 
-use super::{Attempt, Scene};
-use crate::p08_access_control::aim::Goal;
+use super::{AttackContext, Attempt};
 use crate::p08_access_control::call::{CORE, Call, collection};
+use crate::p08_access_control::objective::Goal;
 use crate::p08_access_control::objects;
 use crate::p08_access_control::route::{PodRoute, Route, Workload};
 use crate::testbed::tenant::Rights;
 
 /// An attempt by a pod; none of them ever runs.
-pub(super) fn pod(scene: &Scene<'_>, how: PodRoute, goal: &Goal<'_>, name: &str) -> Attempt {
+pub(super) fn pod(context: &AttackContext<'_>, how: PodRoute, goal: &Goal<'_>, name: &str) -> Attempt {
     let pods = |namespace: &str| collection(CORE, Some(namespace), "pods");
     let beside = goal.source.namespace.as_str();
-    let own = Call::create(pods(scene.mine), objects::pod(name, &scene.private())).dry_run();
+    let own = Call::create(pods(context.mine), objects::pod(name, &context.private())).dry_run();
     let mut stolen = objects::pod(name, &goal.source.name);
-    let of_route = |call, harmless| Attempt::of_route(scene, Route::Pod(how), goal, call, Some(harmless));
+    let of_route = |call, harmless| Attempt::of_route(context, Route::Pod(how), goal, call, Some(harmless));
     match how {
         PodRoute::BesideTheSource => of_route(Call::create(pods(beside), stolen), own),
         PodRoute::AsOperator => {
@@ -25,7 +25,7 @@ pub(super) fn pod(scene: &Scene<'_>, how: PodRoute, goal: &Goal<'_>, name: &str)
         }
         PodRoute::ForeignVolume => {
             stolen["spec"]["volumes"][0]["secret"]["namespace"] = json!(beside);
-            of_route(Call::create(pods(scene.mine), stolen).dry_run(), own)
+            of_route(Call::create(pods(context.mine), stolen).dry_run(), own)
         }
         PodRoute::Ephemeral => {
             let container = json!([objects::container("other")]);
@@ -36,9 +36,9 @@ pub(super) fn pod(scene: &Scene<'_>, how: PodRoute, goal: &Goal<'_>, name: &str)
             let platform = vec![Call::create(pods(beside), stolen)];
             let mut attempt = of_route(add(beside), own);
             // Only owners may add one to their own pods.
-            if scene.rights == Rights::Owner {
-                attempt.prepare.push(Call::create(pods(scene.mine), objects::pod(name, &scene.private())));
-                attempt.harmless = Some(add(scene.mine).dry_run());
+            if context.rights == Rights::Owner {
+                attempt.prepare.push(Call::create(pods(context.mine), objects::pod(name, &context.private())));
+                attempt.harmless = Some(add(context.mine).dry_run());
             }
             Attempt { platform, ..attempt }
         }
@@ -54,7 +54,7 @@ pub(super) fn pod(scene: &Scene<'_>, how: PodRoute, goal: &Goal<'_>, name: &str)
                 let object = objects::workload(workload, name, secret);
                 Call::create(collection(api, Some(namespace), resource), object)
             };
-            of_route(write(beside, &goal.source.name), write(scene.mine, &scene.private()).dry_run())
+            of_route(write(beside, &goal.source.name), write(context.mine, &context.private()).dry_run())
         }
     }
 }

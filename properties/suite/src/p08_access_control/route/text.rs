@@ -1,18 +1,18 @@
-//! What routes are called in reports, and how calls are disguised.
+//! Names of routes in reports, and how calls are disguised.
 
 use std::fmt;
 
 use super::{
-    Caller, Disguise, GrantRoute, Identity, Impostor, Labelling, Place, PlatformKind, PodRoute, Reading, Reference,
-    Route, Trespass, Trick, Workload,
+    AttackPath, Caller, Disguise, GrantRoute, Identity, Impostor, Labelling, PlatformKind, PodRoute, Reading,
+    Reference, Route, SecretOwner, Trick, Workload,
 };
 
 impl Route {
-    /// What it does, as the report counts it.
+    /// Its act, as the report counts it.
     pub(in crate::p08_access_control) fn title(self) -> &'static str {
         match self {
-            Self::Read(Place::Source, _) => "read a source",
-            Self::Read(Place::Neighbour, _) => "read another tenant's Secret",
+            Self::Read(SecretOwner::Source, _) => "read a source",
+            Self::Read(SecretOwner::Neighbour, _) => "read another tenant's Secret",
             Self::CentralStore(_) => "ExternalSecret on a central store",
             Self::OwnStore(Impostor::AccountOfTheSameName) => "store with an account of the same name",
             Self::OwnStore(Impostor::OperatorFile) => "store with the operator's token file",
@@ -104,7 +104,7 @@ impl fmt::Display for Route {
 }
 
 /// Its route, and whether that is taken by changing something harmless.
-impl fmt::Display for Trespass {
+impl fmt::Display for AttackPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.route.fmt(f)?;
         f.write_str(if self.afterwards { ", as a change of something harmless" } else { "" })

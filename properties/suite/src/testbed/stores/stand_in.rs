@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use credence_cluster::stand_in::{Place, StandIn};
+use credence_cluster::stand_in::{DocumentKey, StandIn};
 use credence_model::config::{RemotePlace, SourceRef, is_found};
 use credence_model::values::Values;
 use futures::FutureExt;
@@ -73,10 +73,10 @@ impl StoreBackend for StoodIn {
     }
 }
 
-fn place(source: &SourceRef) -> Place {
+fn place(source: &SourceRef) -> DocumentKey {
     let (store, version) = match &source.at {
         Some(RemotePlace { store, version }) => (store.clone(), version.clone().unwrap_or_default()),
         None => Default::default(),
     };
-    Place { store, key: source.name.clone(), version }
+    DocumentKey { store, key: source.name.clone(), version }
 }

@@ -20,15 +20,15 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::Attack;
-use super::attempt::Scene;
-use super::call::{Answer, CORE, Call, EXTERNAL_SECRETS, Reply, collection};
-use super::canary::{self, OWN_VALUE, entitled};
+use super::attempt::AttackContext;
+use super::call::{CORE, Call, EXTERNAL_SECRETS, Reply, RequestAnswer, collection};
 use super::error::{AccessError, request};
 use super::objects::{self, OWN, VALUE};
 use super::reach::Kinds;
 use super::route::{Impostor, PlatformKind, Route};
+use super::tracers::{self, OWN_VALUE, entitled};
 use super::trial::Trial;
-use crate::generate::Asker;
+use crate::generate::Recipient;
 use crate::observation::Observation;
 use crate::testbed::TestBed;
 use crate::testbed::deploy::wait_for_root_ca;
@@ -36,62 +36,62 @@ use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::sources::SharedLease;
 use crate::testbed::tenant::Tenant;
 
-/// How often the state of a store is asked for, which is not watched for the run.
-const EVERY: Duration = Duration::from_millis(30);
+/// Time between two polls of the state of a store, which is not watched for the run.
+const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
 /// A case, and where it takes place.
 #[derive(Clone, Copy)]
-pub(super) struct Stage<'a> {
+pub(super) struct AttackCase<'a> {
     pub(super) env: &'a Arc<TestBed>,
     pub(super) kinds: &'a Kinds,
     pub(super) id: CaseId,
     pub(super) attack: &'a Attack,
 }
 
-/// Sets the stage, lets the tenant try, judges, and clears the stage.
-pub(super) async fn attack(stage: Stage<'_>) -> Result<Observation, AccessError> {
-    let Stage { env, id, .. } = stage;
+/// Prepares the namespaces, lets the tenant try, judges, and removes what is left.
+pub(super) async fn attack(attack_case: AttackCase<'_>) -> Result<Observation, AccessError> {
+    let AttackCase { env, id, .. } = attack_case;
     let admin = env.client_for(id);
     // Whoever waits for a namespace of which there is only one holds no source meanwhile.
-    let fixed = match &stage.attack.neighbour {
-        Asker::Labelled(_) => None,
-        Asker::Fixed(name) => Some(env.namespaces.lease_named(name, &env.observer).await),
+    let fixed = match &attack_case.attack.neighbour {
+        Recipient::Labelled(_) => None,
+        Recipient::Fixed(name) => Some(env.namespaces.lease_named(name, &env.observer).await),
     };
-    let sources = canary::share(env, &admin, &agent(id)).await?;
+    let sources = tracers::share(env, &admin, &agent(id)).await?;
     let mine = env.namespaces.lease(&admin).await?;
     let neighbour = match fixed {
         Some(lease) => lease,
         None => env.namespaces.lease(&admin).await?,
     };
     let mut created = Vec::new();
-    let observation = within(stage, &sources, [&mine, &neighbour], &mut created).await;
+    let observation = within(attack_case, &sources, [&mine, &neighbour], &mut created).await;
     for path in created.into_iter().rev() {
         // What is left in the namespaces goes with them, and the rest is swept by its label.
         Call::delete(path).send(&admin).await.ok();
     }
     let keys: BTreeSet<String> = env.model.label_vocabulary().into_iter().map(str::to_owned).collect();
     env.namespaces.give_back(env, mine, keys.clone());
-    if let Asker::Labelled(_) = stage.attack.neighbour {
+    if let Recipient::Labelled(_) = attack_case.attack.neighbour {
         env.namespaces.give_back(env, neighbour, keys);
     }
     observation
 }
 
 async fn within(
-    stage: Stage<'_>,
+    attack_case: AttackCase<'_>,
     sources: &SharedLease,
     [mine, neighbour]: [&Lease; 2],
     created: &mut Vec<String>,
 ) -> Result<Observation, AccessError> {
-    let Stage { env, id, attack, .. } = stage;
+    let AttackCase { env, id, attack, .. } = attack_case;
     let admin = env.client_for(id);
     // The neighbour is labelled last: when it is served, the operator has seen both.
     namespaces::set_labels(&admin, &agent(id), &mine.name, &attack.labels).await?;
-    if let Asker::Labelled(labels) = &attack.neighbour {
+    if let Recipient::Labelled(labels) = &attack.neighbour {
         namespaces::set_labels(&admin, &agent(id), &neighbour.name, labels).await?;
     }
     let tenant = Tenant::create(env, id, &mine.name, attack.rights).await?;
-    let observation = as_tenant(stage, sources, [mine, neighbour], &tenant, created).await;
+    let observation = as_tenant(attack_case, sources, [mine, neighbour], &tenant, created).await;
     // Whatever came of it: the namespace goes back to the pool, and nobody is to have rights in it any more.
     let removed = tenant.remove(env, id).await;
     let observation = observation?;
@@ -101,25 +101,25 @@ async fn within(
 
 /// The part of a case in which the tenant is there.
 async fn as_tenant(
-    stage: Stage<'_>,
+    attack_case: AttackCase<'_>,
     sources: &SharedLease,
     [mine, neighbour]: [&Lease; 2],
     tenant: &Tenant,
     created: &mut Vec<String>,
 ) -> Result<Observation, AccessError> {
-    let Stage { env, kinds, id, attack } = stage;
+    let AttackCase { env, kinds, id, attack } = attack_case;
     let admin = env.client_for(id);
     for lease in [mine, neighbour] {
         wait_for_root_ca(&admin, &lease.name).await?;
     }
     let Description { operator_token, host, .. } = &env.cluster.description;
-    let wants = |wanted: fn(Route) -> bool| attack.trespasses.iter().any(|trespass| wanted(trespass.route));
+    let wants = |wanted: fn(Route) -> bool| attack.trespasses.iter().any(|attack_path| wanted(attack_path.route));
     let calls_out = |route| matches!(route, Route::Webhook(_) | Route::Platform(PlatformKind::ClusterGenerator));
     let receiver = match wants(calls_out) {
         true => Some(Receiver::start(*host).await.map_err(AccessError::Receiver)?),
         false => None,
     };
-    let mut scene = Scene {
+    let mut context = AttackContext {
         model: &env.model,
         run: env.namespaces.run(),
         tag: format!("credence-{}-{}", id.property, id.index),
@@ -137,19 +137,19 @@ async fn as_tenant(
         receiver: receiver.as_ref().map_or_else(|| format!("http://{host}:9"), |receiver| receiver.url.clone()),
     };
     if wants(|route| matches!(route, Route::Label(_))) {
-        scene.namespace = namespace(&admin, &mine.name).await?;
+        context.namespace = namespace(&admin, &mine.name).await?;
     }
-    attack.further.give(&admin, scene.run, (&mine.name, &tenant.name), created).await?;
+    attack.further.give(&admin, context.run, (&mine.name, &tenant.name), created).await?;
     let private = [Credential::random(), Credential::random()];
-    own(&admin, tenant, &mut scene, &private, created).await?;
+    own(&admin, tenant, &mut context, &private, created).await?;
     if wants(|route| route == Route::OwnStore(Impostor::ForeignAuthority)) {
-        created.push(authority(&admin, &scene).await?);
+        created.push(authority(&admin, &context).await?);
     }
     let labels = neighbour.labels().iter().chain(attack.neighbour.labels());
     let labels: Labels = labels.map(|(key, value)| (key.clone(), value.clone())).collect();
     served(env, &neighbour.name, &labels).await?;
 
-    let scan = scan(&scene, sources, &private)?;
+    let scan = scan(&context, sources, &private)?;
     let mut trial = Trial {
         env,
         kinds,
@@ -157,7 +157,7 @@ async fn as_tenant(
         admin,
         operator: None,
         tenant,
-        scene,
+        context,
         sources,
         neighbour: labels,
         scan,
@@ -170,22 +170,26 @@ async fn as_tenant(
         let_through: Vec::new(),
         observation: Observation::of(Outcome::Held),
     };
-    for target in expected_in(trial.scene.model, trial.scene.neighbour, &trial.neighbour).values() {
-        trial.observation.reach(target);
+    for distribution in expected_in(trial.context.model, trial.context.neighbour, &trial.neighbour).values() {
+        trial.observation.reach(distribution);
     }
-    for (number, trespass) in attack.trespasses.iter().enumerate() {
-        trial.attempt(trespass, number).await?;
+    for (number, attack_path) in attack.trespasses.iter().enumerate() {
+        trial.attempt(attack_path, number).await?;
     }
     trial.judge().await?;
     Ok(trial.observation)
 }
 
 /// What the tenant is not entitled to, and its own value as the proof that the search works.
-fn scan(scene: &Scene<'_>, sources: &SharedLease, private: &[Credential; 2]) -> Result<LeakScan, AccessError> {
-    let entitled = entitled(scene.model, scene.mine, scene.labels);
+fn scan(
+    context: &AttackContext<'_>,
+    sources: &SharedLease,
+    private: &[Credential; 2],
+) -> Result<LeakScan, AccessError> {
+    let entitled = entitled(context.model, context.mine, context.labels);
     let mut values =
-        vec![(OWN_VALUE.to_owned(), &private[0]), (format!("the Secret of {}", scene.neighbour), &private[1])];
-    for source in scene.model.sources.keys() {
+        vec![(OWN_VALUE.to_owned(), &private[0]), (format!("the Secret of {}", context.neighbour), &private[1])];
+    for source in context.model.sources.keys() {
         for (key, value) in sources.values(source).into_iter().flatten() {
             if !entitled.contains(&(source.clone(), key.clone())) {
                 values.push((format!("{key} of {source}"), value));
@@ -215,7 +219,7 @@ async fn namespace(admin: &Client, name: &str) -> Result<Value, AccessError> {
 
 fn admitted(act: &'static str, reply: Reply) -> Result<Reply, AccessError> {
     match reply.answer {
-        Answer::Admitted => Ok(reply),
+        RequestAnswer::Admitted => Ok(reply),
         answer => Err(AccessError::Refused { act, answer }),
     }
 }
@@ -224,14 +228,15 @@ fn admitted(act: &'static str, reply: Reply) -> Result<Reply, AccessError> {
 async fn own(
     admin: &Client,
     tenant: &Tenant,
-    scene: &mut Scene<'_>,
+    context: &mut AttackContext<'_>,
     private: &[Credential; 2],
     created: &mut Vec<String>,
 ) -> Result<(), AccessError> {
-    for (client, namespace, value) in [(&tenant.client, scene.mine, &private[0]), (admin, scene.neighbour, &private[1])]
+    for (client, namespace, value) in
+        [(&tenant.client, context.mine, &private[0]), (admin, context.neighbour, &private[1])]
     {
         let mut secret = Secret::default();
-        secret.metadata.name = Some(scene.private());
+        secret.metadata.name = Some(context.private());
         let value = value.expose_str().unwrap_or_default().to_owned();
         secret.string_data = Some([(VALUE.to_owned(), value)].into());
         let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
@@ -244,35 +249,40 @@ async fn own(
             }
             made => drop(made.map_err(request(act))?),
         }
-        created.push(format!("{}/{}", collection(CORE, Some(namespace), "secrets"), scene.private()));
+        created.push(format!("{}/{}", collection(CORE, Some(namespace), "secrets"), context.private()));
     }
     let act = "make the tenant's own store";
-    let stores = collection(EXTERNAL_SECRETS, Some(scene.mine), "secretstores");
-    let store = Call::create(&stores, objects::store(OWN, &scene.own_store(), scene.own_provider()));
+    let stores = collection(EXTERNAL_SECRETS, Some(context.mine), "secretstores");
+    let store = Call::create(&stores, objects::store(OWN, &context.own_store(), context.own_provider()));
     let mut reply = store.send(&tenant.client).await.map_err(request(act))?;
-    if let Answer::Denied(_) = reply.answer {
-        scene.writes = false;
+    if let RequestAnswer::Denied(_) = reply.answer {
+        context.writes = false;
         reply = store.send(admin).await.map_err(request(act))?;
     }
     admitted(act, reply)?;
-    let path = format!("{stores}/{}", scene.own_store());
+    let path = format!("{stores}/{}", context.own_store());
     created.push(path.clone());
     match looked_at(admin, &path).await? {
         true => {}
-        false => return Err(AccessError::Refused { act, answer: Answer::Failed("the store is not ready".to_owned()) }),
+        false => {
+            return Err(AccessError::Refused {
+                act,
+                answer: RequestAnswer::Failed("the store is not ready".to_owned()),
+            });
+        }
     }
-    if scene.writes {
+    if context.writes {
         let act = "try whether the tenant may use its store";
-        let probe = scene.create_external_secret("probe", scene.own_reading()).dry_run();
+        let probe = context.create_external_secret("probe", context.own_reading()).dry_run();
         let reply = probe.send(&tenant.client).await.map_err(request(act))?;
-        scene.writes = reply.answer == Answer::Admitted;
+        context.writes = reply.answer == RequestAnswer::Admitted;
     }
     Ok(())
 }
 
 /// Waits until the operator has judged a store, and says whether it found it good.
 pub(super) async fn looked_at(admin: &Client, path: &str) -> Result<bool, AccessError> {
-    let ready = wait::poll("the operator looks at a store", LOOKED_AT, EVERY, || async {
+    let ready = wait::poll("the operator looks at a store", LOOKED_AT, POLL_INTERVAL, || async {
         match Call::get(path).send(admin).await {
             Ok(reply) => {
                 let store: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
@@ -289,21 +299,21 @@ pub(super) async fn looked_at(admin: &Client, path: &str) -> Result<bool, Access
     Ok(ready.await?)
 }
 
-/// How long the operator may take for that.
+/// Time that the operator may take for that.
 const LOOKED_AT: Duration = Duration::from_secs(20);
 
 /// Gives the neighbour a copy of the cluster's authority under a name of its own, and says where.
-async fn authority(admin: &Client, scene: &Scene<'_>) -> Result<String, AccessError> {
+async fn authority(admin: &Client, context: &AttackContext<'_>) -> Result<String, AccessError> {
     let act = "give the neighbour an authority of its own";
-    let maps: Api<ConfigMap> = Api::namespaced(admin.clone(), scene.neighbour);
+    let maps: Api<ConfigMap> = Api::namespaced(admin.clone(), context.neighbour);
     let public = maps.get("kube-root-ca.crt").await.map_err(request(act))?;
     let mut own = ConfigMap { data: public.data, ..ConfigMap::default() };
-    own.metadata.name = Some(scene.authority());
+    own.metadata.name = Some(context.authority());
     maps.create(&PostParams::default(), &own).await.map_err(request(act))?;
-    Ok(format!("{}/{}", collection(CORE, Some(scene.neighbour), "configmaps"), scene.authority()))
+    Ok(format!("{}/{}", collection(CORE, Some(context.neighbour), "configmaps"), context.authority()))
 }
 
-/// Waits until the neighbour has what it is authorised for: the twin of all that the tenant must not get.
+/// Waits until the neighbour has what it is authorised for: the control of all that the tenant must not get.
 async fn served(env: &TestBed, neighbour: &str, labels: &Labels) -> Result<(), AccessError> {
     let expected = expected_in(&env.model, neighbour, labels);
     let what = format!("the neighbour {neighbour} served with all that it is authorised for");
@@ -318,7 +328,7 @@ async fn served(env: &TestBed, neighbour: &str, labels: &Labels) -> Result<(), A
 }
 
 /// A Secret that nobody is meant to read.
-pub(super) fn decoy(scene: &Scene<'_>, namespace: &str) -> Call {
-    let object = objects::object("v1", "Secret", &format!("{}-decoy", scene.tag), json!({}));
-    Call::create(collection(CORE, Some(namespace), "secrets"), object).labelled(RUN_LABEL, scene.run)
+pub(super) fn decoy(context: &AttackContext<'_>, namespace: &str) -> Call {
+    let object = objects::object("v1", "Secret", &format!("{}-decoy", context.tag), json!({}));
+    Call::create(collection(CORE, Some(namespace), "secrets"), object).labelled(RUN_LABEL, context.run)
 }

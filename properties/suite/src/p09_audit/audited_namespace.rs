@@ -7,7 +7,7 @@ use credence_core::labels::Labels;
 use credence_model::model::expected_in;
 
 use super::actions;
-use crate::generate::Asker;
+use crate::generate::Recipient;
 use crate::observation::Observation;
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::{Lease, NamespaceError};
@@ -15,7 +15,7 @@ use crate::testbed::sources::SharedLease;
 use crate::testbed::tenant::Tenant;
 
 /// The namespace of a case, and what nobody else may change meanwhile.
-pub(super) struct Scene {
+pub(super) struct AuditedNamespace {
     pub(super) lease: Lease,
     /// All of its labels, once it asks.
     pub(super) labels: Labels,
@@ -25,19 +25,20 @@ pub(super) struct Scene {
     _sources: Option<SharedLease>,
 }
 
-impl Scene {
-    pub(super) async fn find(env: &TestBed, id: CaseId, asker: &Asker) -> Result<Self, NamespaceError> {
-        let name = match asker {
-            Asker::Labelled(labels) => {
+impl AuditedNamespace {
+    pub(super) async fn find(env: &TestBed, id: CaseId, recipient: &Recipient) -> Result<Self, NamespaceError> {
+        let name = match recipient {
+            Recipient::Labelled(labels) => {
                 let lease = env.namespaces.lease(&env.client_for(id)).await?;
                 return Ok(Self { lease, labels: labels.clone(), set: Some(labels.clone()), _sources: None });
             }
-            Asker::Fixed(name) => name,
+            Recipient::Fixed(name) => name,
         };
         let lease = env.namespaces.lease_named(name, &env.observer).await;
         let labels = lease.labels().clone();
-        let targets = expected_in(&env.model, name, &labels);
-        let sources = env.sources.share(&targets.values().flat_map(|target| target.sources()).collect()).await;
+        let distributions = expected_in(&env.model, name, &labels);
+        let sources =
+            env.sources.share(&distributions.values().flat_map(|distribution| distribution.sources()).collect()).await;
         Ok(Self { lease, labels, set: None, _sources: Some(sources) })
     }
 

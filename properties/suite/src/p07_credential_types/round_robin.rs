@@ -6,10 +6,10 @@ use credence_core::consumer::Consumer;
 use credence_core::formats::BACKSTAGE;
 use credence_core::id::CaseId;
 use credence_model::config::SourceRef;
-use credence_model::model::{Model, Target};
+use credence_model::model::{Distribution, Model};
 
+use super::backstage_copies::BackstageCopies;
 use super::judged::{Choice, NotJudged, consumed, judged};
-use super::portal_copies::PortalCopies;
 use super::{CredentialTypes, PORTAL_SLOT, SLOTS_PER_PORTAL};
 use crate::driver::Property;
 
@@ -18,7 +18,7 @@ pub(super) struct Deal<'a> {
     consumed: BTreeMap<&'a SourceRef, Vec<Choice<'a>>>,
     turns: Vec<&'a SourceRef>,
     /// The sources of a slot that begins with a case of Backstage.
-    portal: Option<[&'a SourceRef; 2]>,
+    backstage: Option<[&'a SourceRef; 2]>,
 }
 
 impl<'a> Deal<'a> {
@@ -27,7 +27,7 @@ impl<'a> Deal<'a> {
         let consumed: BTreeMap<&SourceRef, Vec<Choice<'a>>> =
             model.sources.keys().map(|source| (source, consumed(model, source))).collect();
         let turns = turns(&consumed);
-        Self { consumed, turns, portal: PortalCopies::of(model).map(|(_, sources)| sources) }
+        Self { consumed, turns, backstage: BackstageCopies::of(model).map(|(_, sources)| sources) }
     }
 
     /// The source whose turn it is in a slot without a case of Backstage.
@@ -38,7 +38,7 @@ impl<'a> Deal<'a> {
 
     /// The sources of a slot, in their order.
     pub(super) fn sources_of(&self, slot: u32) -> Vec<&'a SourceRef> {
-        match self.portal.filter(|_| slot % SLOTS_PER_PORTAL == PORTAL_SLOT) {
+        match self.backstage.filter(|_| slot % SLOTS_PER_PORTAL == PORTAL_SLOT) {
             Some(mut sources) => {
                 sources.sort();
                 sources.to_vec()
@@ -89,7 +89,7 @@ fn cases_per_slot() -> usize {
     usize::try_from(CredentialTypes::CASES_PER_SLOT).unwrap_or(usize::MAX)
 }
 
-/// Whether a case is the first of its slot.
+/// True if a case is the first of its slot.
 pub(super) fn is_first(case: CaseId) -> bool {
     slot_and_place(case).1 == 0
 }
@@ -101,20 +101,22 @@ fn slot_and_place(case: CaseId) -> (u32, u32) {
 
 /// The copies that no case uses, each with the reasons.
 pub(super) fn not_judged(model: &Model) -> BTreeMap<String, String> {
-    let reasons = |target: &Target| -> Option<BTreeSet<String>> {
-        let sources = target.sources();
+    let reasons = |distribution: &Distribution| -> Option<BTreeSet<String>> {
+        let sources = distribution.sources();
         let of_each: Vec<Vec<NotJudged>> =
-            sources.iter().map(|source| judged(model, target, source).err()).collect::<Option<_>>()?;
+            sources.iter().map(|source| judged(model, distribution, source).err()).collect::<Option<_>>()?;
         let mut all: BTreeSet<String> = of_each.iter().flatten().map(ToString::to_string).collect();
         if sources.is_empty() {
             all.insert(NotJudged::NoSource.to_string());
         }
         Some(all)
     };
-    let targets = model.targets.iter().filter_map(|target| Some((target, reasons(target)?)));
-    let mut all: BTreeMap<String, String> =
-        targets.map(|(target, reasons)| (login_with(target), Vec::from_iter(reasons).join("; "))).collect();
-    if !model.absent_consumers.contains_key(&BACKSTAGE) && PortalCopies::of(model).is_none() {
+    let distributions =
+        model.distributions.iter().filter_map(|distribution| Some((distribution, reasons(distribution)?)));
+    let mut all: BTreeMap<String, String> = distributions
+        .map(|(distribution, reasons)| (login_with(distribution), Vec::from_iter(reasons).join("; ")))
+        .collect();
+    if !model.absent_consumers.contains_key(&BACKSTAGE) && BackstageCopies::of(model).is_none() {
         all.insert(BACKSTAGE.operation().to_owned(), NO_PORTAL.to_owned());
     }
     all
@@ -124,20 +126,20 @@ pub(super) fn not_judged(model: &Model) -> BTreeMap<String, String> {
 const NO_PORTAL: &str =
     "the configuration lacks an OAuth client, or one source with both a pull secret and a Git token of Kargo";
 
-fn login_with(target: &Target) -> String {
-    format!("login with copy {} of {}", target.secret, target.name)
+fn login_with(distribution: &Distribution) -> String {
+    format!("login with copy {} of {}", distribution.secret, distribution.name)
 }
 
 /// The copies whose turn does not come in so many cases.
 pub(super) fn not_reached(model: &Model, cases: u32) -> BTreeMap<String, String> {
-    let named = |choice: &Choice<'_>| (login_with(choice.target), choice.consumer);
-    let deal = Deal::of(model);
+    let named = |choice: &Choice<'_>| (login_with(choice.distribution), choice.consumer);
+    let round_robin = Deal::of(model);
     let dealt = |index| {
         let case = CaseId { property: CredentialTypes::META.id, seed: 0, index };
-        deal.choice(case, &deal.sources_of(slot_and_place(case).0))
+        round_robin.choice(case, &round_robin.sources_of(slot_and_place(case).0))
     };
     let reached: BTreeSet<(String, Consumer)> = (0..cases).filter_map(dealt).map(|choice| named(&choice)).collect();
-    let all = deal.consumed.values().flatten();
+    let all = round_robin.consumed.values().flatten();
     let missed = all.map(named).filter(|choice| !reached.contains(choice));
     let why = format!("no turn of it comes in {cases} cases; more of them have one");
     missed.map(|(login, consumer)| (format!("{}: {login}", consumer.operation()), why.clone())).collect()
@@ -150,7 +152,7 @@ mod tests {
     use credence_core::endpoints::Endpoints;
     use credence_core::formats::{ARGO_CD, FLUX_GIT_RULES, FLUX_OCI_RULES, KUBELET};
     use credence_core::manifest::parse_documents;
-    use credence_model::config::Bundle;
+    use credence_model::config::Config;
     use credence_model::model::testing::reference;
 
     use super::*;
@@ -177,17 +179,17 @@ mod tests {
                 ));
             }
         }
-        Model::derive(&Bundle::from_manifests(parse_documents(Path::new("a.yaml"), &text).unwrap()).unwrap())
+        Model::derive(&Config::from_manifests(parse_documents(Path::new("a.yaml"), &text).unwrap()).unwrap())
     }
 
     #[test]
     fn three_cases_meet_backstage_the_kubelet_and_argo_cd() {
         let model = reference();
-        let deal = Deal::of(&model);
-        let sources = deal.sources_of(0);
+        let round_robin = Deal::of(&model);
+        let sources = round_robin.sources_of(0);
         assert_eq!(sources.len(), 2);
         assert!(is_first(case(0)));
-        let met = [1, 2].map(|index| deal.choice(case(index), &sources).unwrap().consumer);
+        let met = [1, 2].map(|index| round_robin.choice(case(index), &sources).unwrap().consumer);
         assert_eq!(met, [KUBELET, ARGO_CD]);
     }
 
@@ -199,7 +201,7 @@ mod tests {
         with.endpoints = Endpoints::from_manifests(&manifests);
         let dealt = |model: &Model| -> BTreeSet<(String, Consumer)> {
             let all = model.sources.keys().flat_map(|source| consumed(model, source));
-            all.map(|choice| (choice.target.secret.clone(), choice.consumer)).collect()
+            all.map(|choice| (choice.distribution.secret.clone(), choice.consumer)).collect()
         };
         let added: BTreeSet<_> = dealt(&with).difference(&dealt(&without)).cloned().collect();
         let expected = [("kargo-git-credentials", FLUX_GIT_RULES), ("gh-docker-registry", FLUX_OCI_RULES)];
@@ -210,10 +212,10 @@ mod tests {
     #[test]
     fn the_cases_of_a_slot_meet_every_consumer_of_its_source() {
         let model = reference();
-        let deal = Deal::of(&model);
+        let round_robin = Deal::of(&model);
         for source in model.sources.keys() {
             let all: BTreeSet<Consumer> = consumed(&model, source).iter().map(|choice| choice.consumer).collect();
-            let cases = (30..40).filter_map(|index| deal.choice(case(index), &[source]));
+            let cases = (30..40).filter_map(|index| round_robin.choice(case(index), &[source]));
             assert_eq!(cases.map(|choice| choice.consumer).collect::<BTreeSet<_>>(), all, "{source}");
         }
     }

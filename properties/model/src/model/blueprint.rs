@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::config::{Bundle, ClusterExternalSecret, ServiceAccountRef, SourceRef};
+use crate::config::{ClusterExternalSecret, Config, ServiceAccountRef, SourceRef};
 use crate::selector::{LabelSelector, NamespaceSelection, opt_ins};
 
 /// The API group of roles and their bindings.
@@ -10,7 +10,7 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// The objects that make one credential, as they are written.
 #[derive(Debug, Clone)]
-pub struct Pattern {
+pub struct Blueprint {
     /// What distributes it, to namespaces that ask by one label.
     pub distribution: Value,
     /// The selector of that.
@@ -21,19 +21,19 @@ pub struct Pattern {
     pub store: Value,
     /// The store's ServiceAccount.
     pub account: Value,
-    /// What that may do: each binding, with its Role unless it is bound to a ClusterRole.
+    /// Its rights: each binding, with its Role unless it is bound to a ClusterRole.
     pub rights: Vec<(Value, Option<Value>)>,
     /// The source.
     pub source: SourceRef,
 }
 
-/// Every credential that can be a pattern: distributed by one label, from one source, through one store, as a
+/// Every credential that can be a blueprint: distributed by one label, from one source, through one store, as a
 /// ServiceAccount whose rights are part of the configuration.
-pub(super) fn patterns(bundle: &Bundle) -> Vec<Pattern> {
-    bundle.cluster_external_secrets.iter().filter_map(|distributed| pattern(bundle, distributed)).collect()
+pub(super) fn blueprints(config: &Config) -> Vec<Blueprint> {
+    config.cluster_external_secrets.iter().filter_map(|distributed| blueprint(config, distributed)).collect()
 }
 
-fn pattern(bundle: &Bundle, distributed: &ClusterExternalSecret) -> Option<Pattern> {
+fn blueprint(config: &Config, distributed: &ClusterExternalSecret) -> Option<Blueprint> {
     let selectors = distributed.spec.selection().selectors;
     let (label, selector) = selectors.into_iter().find_map(|selector| Some((one_label(&selector)?, selector)))?;
     let spec = &distributed.spec.external_secret_spec;
@@ -42,14 +42,14 @@ fn pattern(bundle: &Bundle, distributed: &ClusterExternalSecret) -> Option<Patte
     let mut keys: Vec<(bool, &String)> = single.collect();
     keys.dedup();
     let [(true, source)] = keys[..] else { return None };
-    let store = bundle.stores.get(&reference.name)?;
+    let store = config.stores.get(&reference.name)?;
     let provider = store.kubernetes.as_ref()?;
     let account = provider.service_account()?;
     let namespace = account.namespace.as_ref()?;
-    let mut accounts = bundle.of_kind("", "ServiceAccount");
+    let mut accounts = config.of_kind("", "ServiceAccount");
     let written = accounts.find(|one| one.name() == account.name && one.namespace() == Some(namespace))?;
-    let rights = rights(bundle, account);
-    (!rights.is_empty()).then(|| Pattern {
+    let rights = rights(config, account);
+    (!rights.is_empty()).then(|| Blueprint {
         distribution: distributed.object.clone(),
         selector,
         label,
@@ -68,13 +68,13 @@ fn one_label(selector: &LabelSelector) -> Option<String> {
     keys.next().filter(|_| keys.next().is_none())
 }
 
-fn rights(bundle: &Bundle, account: &ServiceAccountRef) -> Vec<(Value, Option<Value>)> {
+fn rights(config: &Config, account: &ServiceAccountRef) -> Vec<(Value, Option<Value>)> {
     let is_account = |subject: &Value| {
         subject["kind"] == "ServiceAccount"
             && subject["name"] == account.name.as_str()
             && subject["namespace"].as_str() == account.namespace.as_deref()
     };
-    let bindings = bundle.of_kind(RBAC, "RoleBinding");
+    let bindings = config.of_kind(RBAC, "RoleBinding");
     let bindings = bindings.filter(|one| one.object["subjects"].as_array().into_iter().flatten().any(is_account));
     bindings
         .filter_map(|binding| {
@@ -82,7 +82,7 @@ fn rights(bundle: &Bundle, account: &ServiceAccountRef) -> Vec<(Value, Option<Va
             if role["kind"] == "ClusterRole" {
                 return Some((binding.object.clone(), None));
             }
-            let mut roles = bundle.of_kind(RBAC, "Role");
+            let mut roles = config.of_kind(RBAC, "Role");
             let role = roles.find(|one| role["name"] == one.name() && one.namespace() == binding.namespace())?;
             Some((binding.object.clone(), Some(role.object.clone())))
         })

@@ -14,10 +14,10 @@ use kube::{Api, Client, ResourceExt};
 
 use crate::testbed::namespaces::{self, NamespaceError};
 
-/// How long all of it may take to go.
+/// Time that all of it may take to go.
 const GONE: Duration = Duration::from_secs(120);
-/// How often is looked: nothing is watched yet when a run begins.
-const EVERY: Duration = Duration::from_millis(200);
+/// Time between two polls: nothing is watched yet when a run begins.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The kinds that runs make in the cluster, in the order in which they are removed: what makes copies goes first.
 const KINDS: [(&str, &str, &str); 12] = [
@@ -37,7 +37,7 @@ const KINDS: [(&str, &str, &str); 12] = [
 
 /// Why leftovers could not be removed.
 #[derive(Debug, thiserror::Error)]
-pub enum LeftoverError {
+pub enum CleanupError {
     /// They could not be listed or deleted.
     #[error(transparent)]
     Refused(#[from] ApiError),
@@ -53,7 +53,7 @@ pub enum LeftoverError {
 ///
 /// # Errors
 /// When the API server refuses, or something stays.
-pub async fn sweep(client: &Client) -> Result<usize, LeftoverError> {
+pub async fn sweep(client: &Client) -> Result<usize, CleanupError> {
     let mut swept = 0;
     for (group, version, kind) in KINDS {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
@@ -78,14 +78,14 @@ pub async fn sweep(client: &Client) -> Result<usize, LeftoverError> {
             }
         }
         let what = format!("every {kind} of earlier runs gone");
-        let gone = wait::poll(&what, GONE, EVERY, || async {
+        let gone = wait::poll(&what, GONE, POLL_INTERVAL, || async {
             match list(&api).await {
                 Ok(left) if left.is_empty() => Progress::Done(()),
                 Ok(left) => Progress::NotYet(left.into_iter().map(|one| one.name).collect::<Vec<_>>().join(", ")),
                 Err(error) => Progress::NotYet(error.to_string()),
             }
         });
-        gone.await.map_err(LeftoverError::Stayed)?;
+        gone.await.map_err(CleanupError::Stayed)?;
     }
     Ok(swept)
 }

@@ -7,7 +7,7 @@ use crate::supply::{Options, Source};
 
 /// What can be said of the image without pulling or making it.
 #[derive(Debug)]
-pub enum Outlook {
+pub enum ImageInventory {
     /// The engine has it.
     There(NodeImage),
     /// It can be made here, where the official one cannot be pulled.
@@ -20,20 +20,20 @@ pub enum Outlook {
 ///
 /// # Errors
 /// When the engine cannot be asked, or a program that the user gave cannot be read.
-pub async fn outlook(engine: &Engine, options: &Options) -> Result<Outlook, NodeImageError> {
+pub async fn inventory(engine: &Engine, options: &Options) -> Result<ImageInventory, NodeImageError> {
     let (official, name) = (official::name()?, inputs::name(options)?);
     if options.source != Source::Build && engine.has_pulled(&official).await {
-        return Ok(Outlook::There(NodeImage { name: official, how: How::Pulled }));
+        return Ok(ImageInventory::There(NodeImage { name: official, how: How::Pulled }));
     }
     if engine.has_image(&name).await? {
-        return Ok(Outlook::There(NodeImage { name, how: How::Found }));
+        return Ok(ImageInventory::There(NodeImage { name, how: How::Found }));
     }
     if engine.has_image(&NODE.name()).await? {
-        return Ok(Outlook::Possible);
+        return Ok(ImageInventory::Possible);
     }
     Ok(match Tools::find() {
-        Ok(_) => Outlook::Possible,
-        Err(lack) => Outlook::Lacking(lack),
+        Ok(_) => ImageInventory::Possible,
+        Err(lack) => ImageInventory::Lacking(lack),
     })
 }
 

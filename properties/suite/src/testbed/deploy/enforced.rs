@@ -13,18 +13,18 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::testbed::denial::Refusal;
+use crate::testbed::denial::Denial;
 
 /// Name of the policy, of its binding, and of the ConfigMap that it denies.
 const MARKER: &str = "credence-in-force";
-/// How long the API server may take.
-const IN_FORCE: Duration = Duration::from_mins(3);
-/// How often is asked.
-const EVERY: Duration = Duration::from_millis(50);
+/// Time that the API server may take.
+const ENFORCED_WITHIN: Duration = Duration::from_mins(3);
+/// Time between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Why it is not known whether the policies are in force.
 #[derive(Debug, thiserror::Error)]
-pub enum InForceError {
+pub enum EnforcementError {
     /// The policy could not be applied or removed.
     #[error("failed to mark the end of the admission policies")]
     Marker(#[from] ApplyError),
@@ -38,7 +38,7 @@ pub enum InForceError {
 ///
 /// # Errors
 /// When the API server refuses, or nothing comes into force.
-pub async fn until_policies_are_in_force(client: &Client) -> Result<(), InForceError> {
+pub async fn until_policies_are_enforced(client: &Client) -> Result<(), EnforcementError> {
     let applier = Applier::discover(client).await?;
     let marker = marker();
     applier.apply_all(&marker).await?;
@@ -46,16 +46,16 @@ pub async fn until_policies_are_in_force(client: &Client) -> Result<(), InForceE
     let mut map = ConfigMap::default();
     map.metadata.name = Some(MARKER.to_owned());
     let dry = PostParams { dry_run: true, ..PostParams::default() };
-    let in_force = wait::poll("admission policies in force", IN_FORCE, EVERY, || async {
-        match maps.create(&dry, &map).await.as_ref().map_err(Refusal::of) {
-            Err(Refusal::Policy { policy }) if policy == MARKER => Progress::Done(()),
+    let enforced = wait::poll("admission policies in force", ENFORCED_WITHIN, POLL_INTERVAL, || async {
+        match maps.create(&dry, &map).await.as_ref().map_err(Denial::of) {
+            Err(Denial::Policy { policy }) if policy == MARKER => Progress::Done(()),
             Err(other) => Progress::NotYet(format!("{other:?}")),
             Ok(_) => Progress::NotYet("they are not".to_owned()),
         }
     });
-    let in_force = in_force.await;
+    let enforced = enforced.await;
     applier.remove_all(&marker).await?;
-    Ok(in_force?)
+    Ok(enforced?)
 }
 
 fn marker() -> [Value; 2] {

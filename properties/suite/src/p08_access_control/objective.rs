@@ -8,23 +8,23 @@ use credence_model::model::{Model, Source};
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
-use super::canary::Place;
+use super::tracers::SourceKey;
 use crate::generate::{Pick, pick};
 
 /// What an attempt is after: by places in what the model has when it is tried, which can be more than when it was
 /// generated.
 #[derive(Clone)]
-pub(super) struct Aim {
+pub(super) struct Objective {
     source: Pick,
     key: Pick,
     store: Pick,
-    /// Whether the store is one that reads the source.
+    /// True if the store is one that reads the source.
     fitting: bool,
     /// The sources that were known when it was generated, if it is only about these.
     among: Vec<SourceRef>,
 }
 
-impl fmt::Debug for Aim {
+impl fmt::Debug for Objective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { source, key, store, fitting, among } = self;
         let of = if among.is_empty() { String::new() } else { format!(" of {}", among.len()) };
@@ -41,14 +41,14 @@ pub(super) struct Goal<'a> {
     pub(super) store: &'a ClusterSecretStore,
 }
 
-impl Aim {
+impl Objective {
     /// What the model has in this place. `None` if it has no source or no store.
     pub(super) fn at<'a>(&self, model: &'a Model) -> Option<Goal<'a>> {
         self.among(model, |_, _| true)
     }
 
     /// The same among what somebody is not entitled to; if there is nothing of that kind, among all.
-    pub(super) fn beyond<'a>(&self, model: &'a Model, entitled: &BTreeSet<Place>) -> Option<Goal<'a>> {
+    pub(super) fn beyond<'a>(&self, model: &'a Model, entitled: &BTreeSet<SourceKey>) -> Option<Goal<'a>> {
         let is_foreign = |source: &SourceRef, key: &str| !entitled.contains(&(source.clone(), key.to_owned()));
         self.among(model, is_foreign).or_else(|| self.at(model))
     }
@@ -81,17 +81,17 @@ fn some<T>(pick: Pick, things: &[T]) -> Option<&T> {
     (!things.is_empty()).then(|| pick.of(things))
 }
 
-/// The sources that targets read through a store.
+/// The sources that distributions read through a store.
 pub(super) fn sources_of<'a>(model: &'a Model, store: &str) -> BTreeSet<&'a SourceRef> {
-    let fields = model.targets.iter().flat_map(|target| &target.fields);
+    let fields = model.distributions.iter().flat_map(|distribution| &distribution.fields);
     fields.filter(|field| field.store == store).map(|field| &field.source).collect()
 }
 
-/// Any aim, half of them at one of the sources that `model` has.
-pub(super) fn aim(model: &Model) -> BoxedStrategy<Aim> {
+/// Any objective, half of them one of the sources that `model` has.
+pub(super) fn objective(model: &Model) -> BoxedStrategy<Objective> {
     let known: Vec<SourceRef> = model.secret_sources().cloned().collect();
     let among = prop_oneof![Just(Vec::new()), Just(known)];
     (pick(), pick(), pick(), any::<bool>(), among)
-        .prop_map(|(source, key, store, fitting, among)| Aim { source, key, store, fitting, among })
+        .prop_map(|(source, key, store, fitting, among)| Objective { source, key, store, fitting, among })
         .boxed()
 }

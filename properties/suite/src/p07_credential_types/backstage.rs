@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use credence_consumers::forge::{Caller, Offered, Request};
 use credence_consumers::running::{
-    Answer, Consumers, PORTAL_IMAGE, PORTAL_VARIABLES, PortalDeployment, catalog_file, is_denial, refuses_credential,
+    BACKSTAGE_VARIABLES, BackstageDeployment, Consumers, LoginAnswer, PORTAL_IMAGE, catalog_file, is_denial,
+    refuses_credential,
 };
 use credence_core::formats::{BACKSTAGE, KUBELET, Role, source_roles};
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
 use credence_core::owner::Owner;
 use credence_core::text::chain;
-use credence_model::model::{ExpectedKeys, Target};
+use credence_model::model::{Distribution, ExpectedKeys};
 use credence_report::verdict::{Outcome, violated};
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
@@ -20,8 +21,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::instrument;
 
+use super::backstage_copies::BackstageCopies;
 use super::issuer::Issuer;
-use super::portal_copies::PortalCopies;
 use super::trial::is_success;
 use crate::observation::{self, Observation};
 use crate::oracle;
@@ -35,13 +36,13 @@ const EXCHANGE: &str = "/login/oauth/access_token";
 const AGENT: &str = "passport-github";
 
 /// A case under way.
-pub(super) struct PortalTrial<'a> {
+pub(super) struct BackstageTrial<'a> {
     env: &'a Arc<TestBed>,
     consumers: &'a Consumers,
     id: CaseId,
     client: Client,
     /// Targets of the pull secret, the OAuth client and the token.
-    targets: Vec<&'a Target>,
+    distributions: Vec<&'a Distribution>,
     owner: Option<&'a Owner>,
     lease: Option<Lease>,
     labels: Labels,
@@ -54,25 +55,29 @@ pub(super) struct PortalTrial<'a> {
     observation: Observation,
 }
 
-impl<'a> PortalTrial<'a> {
+impl<'a> BackstageTrial<'a> {
     /// Takes a namespace and makes the file that Backstage reads.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
     pub(super) async fn begin(
         env: &'a Arc<TestBed>,
         consumers: &'a Consumers,
         id: CaseId,
-        copies: &PortalCopies,
-    ) -> PortalTrial<'a> {
+        copies: &BackstageCopies,
+    ) -> BackstageTrial<'a> {
         let names = [&copies.registry, &copies.client, &copies.token];
-        let named = |name: &String| env.model.targets.iter().find(|target| target.name == *name);
-        let targets: Vec<&Target> = names.into_iter().filter_map(named).collect();
-        let labels = targets.iter().filter_map(|target| target.asking_labels().into_iter().next()).flatten().collect();
+        let named = |name: &String| env.model.distributions.iter().find(|distribution| distribution.name == *name);
+        let distributions: Vec<&Distribution> = names.into_iter().filter_map(named).collect();
+        let labels = distributions
+            .iter()
+            .filter_map(|distribution| distribution.opt_in_labels().into_iter().next())
+            .flatten()
+            .collect();
         let mut trial = Self {
             env,
             consumers,
             id,
             client: env.client_for(id),
-            targets,
+            distributions,
             owner: owner_for(env, &copies.registry),
             lease: None,
             labels,
@@ -121,19 +126,19 @@ impl<'a> PortalTrial<'a> {
             self.observation = error.into();
             return;
         }
-        for target in &self.targets {
-            let issuer = issuers.iter().find(|issuer| target.sources().contains(issuer.source()));
+        for distribution in &self.distributions {
+            let issuer = issuers.iter().find(|issuer| distribution.sources().contains(issuer.source()));
             let Some(issuer) = issuer else { continue };
-            let bound = self.env.propagation_bound(target).limit();
-            let what = format!("copy {namespace}/{} like its source", target.secret);
-            let faithful = wait::until(&self.env.observer, &what, bound, |view| {
-                let Some(secret) = view.secret(&namespace, &target.secret) else {
+            let bound = self.env.propagation_bound(distribution).limit();
+            let what = format!("copy {namespace}/{} like its source", distribution.secret);
+            let matches_source = wait::until(&self.env.observer, &what, bound, |view| {
+                let Some(secret) = view.secret(&namespace, &distribution.secret) else {
                     return Progress::NotYet("it does not exist".to_owned());
                 };
-                oracle::faithful(target, secret, &(issuer.source(), &issuer.values))
+                oracle::matches_source(distribution, secret, &(issuer.source(), &issuer.values))
                     .map_or_else(Progress::NotYet, Progress::Done)
             });
-            match faithful.await {
+            match matches_source.await {
                 // A copy that does not become so in its time is left to Backstage as it is.
                 Ok(()) | Err(WaitError::TimedOut { .. } | WaitError::Impossible { .. }) => {}
                 Err(error) => self.observation.outcome = observation::failed(&error),
@@ -172,10 +177,10 @@ impl<'a> PortalTrial<'a> {
         }
         let (signed_in, read) = self.use_it().await?;
         let reading = self.consumers.requests_about(&mark, &self.name).await;
-        if let Answer::Refused(said) = signed_in {
+        if let LoginAnswer::Refused(said) = signed_in {
             return Ok(Err(format!("sign-in by Backstage with a credential just {how} was refused: {said}")));
         }
-        if let Answer::Refused(said) = read {
+        if let LoginAnswer::Refused(said) = read {
             return match reading.iter().any(|request| is_bearer(request) && is_denial(request)) {
                 true => Ok(Err(format!("catalog read by Backstage with a credential just {how} was refused: {said}"))),
                 false => Err(format!("catalog read by Backstage failed ({said}), but the forge refused no credential")),
@@ -214,7 +219,7 @@ impl<'a> PortalTrial<'a> {
         let (from, variables) = self.references_to_copies()?;
         // Shaped like real ones, so that it is the forge that refuses them.
         let wrong = |name: &str, digit: &str| json!({ "name": name, "value": digit.repeat(40) });
-        let [_, secret, token] = PORTAL_VARIABLES;
+        let [_, secret, token] = BACKSTAGE_VARIABLES;
         let mut wrong_ones: Vec<Value> = variables.clone();
         wrong_ones.retain(|variable| variable["name"] != secret && variable["name"] != token);
         wrong_ones.extend([wrong(secret, "0"), wrong(token, "1")]);
@@ -241,7 +246,7 @@ impl<'a> PortalTrial<'a> {
         let mark = self.consumers.forge.mark();
         let (signed_in, read) = self.use_it().await?;
         for (what, answer) in [("sign-in", signed_in), ("catalog read", read)] {
-            if answer == Answer::Admitted {
+            if answer == LoginAnswer::Admitted {
                 return Ok(Err(format!("{what} by Backstage works {how}")));
             }
         }
@@ -269,17 +274,21 @@ impl<'a> PortalTrial<'a> {
         }
     }
 
-    /// How a pod gets the copies' values: Secrets whose keys are its variables, and single variables. A copy of the
+    /// Ways in which a pod gets the copies' values: Secrets whose keys are its variables, and single variables. A copy of the
     /// OAuth client that has keys of other names than Backstage's variables is taken apart.
     fn references_to_copies(&self) -> Result<(Vec<String>, Vec<Value>), String> {
-        let [_, client, token] = self.targets[..] else { return Err("the configuration lacks a copy".to_owned()) };
-        let reference = |target: &Target, role: Role, variable: &str| {
-            let ExpectedKeys::Exactly(keys) = &target.keys else { return None };
+        let [_, client, token] = self.distributions[..] else {
+            return Err("the configuration lacks a copy".to_owned());
+        };
+        let reference = |distribution: &Distribution, role: Role, variable: &str| {
+            let ExpectedKeys::Exactly(keys) = &distribution.keys else { return None };
             let roles = source_roles(keys.iter().map(String::as_str));
             let key = roles.get(&role)?;
-            Some(json!({ "name": variable, "valueFrom": { "secretKeyRef": { "name": target.secret, "key": key } } }))
+            Some(
+                json!({ "name": variable, "valueFrom": { "secretKeyRef": { "name": distribution.secret, "key": key } } }),
+            )
         };
-        let [id_variable, secret_variable, token_variable] = PORTAL_VARIABLES;
+        let [id_variable, secret_variable, token_variable] = BACKSTAGE_VARIABLES;
         let token = reference(token, Role::Secret, token_variable);
         let token = token.ok_or_else(|| no_key("token"))?;
         let is_ready = matches!(&client.keys, ExpectedKeys::Exactly(keys)
@@ -298,8 +307,8 @@ impl<'a> PortalTrial<'a> {
         variables: &[Value],
     ) -> Result<Result<String, String>, String> {
         self.starts += 1;
-        let registry = self.targets.first().ok_or("the configuration lacks a copy")?;
-        let deployment = PortalDeployment {
+        let registry = self.distributions.first().ok_or("the configuration lacks a copy")?;
+        let deployment = BackstageDeployment {
             namespace: self.namespace(),
             name: &self.name,
             start: self.starts,
@@ -310,7 +319,7 @@ impl<'a> PortalTrial<'a> {
             variables,
         };
         let began = Instant::now();
-        let started = self.consumers.start_portal(&self.client, &deployment).await;
+        let started = self.consumers.start_backstage(&self.client, &deployment).await;
         self.deployed = true;
         self.observation.latencies.push(began.elapsed());
         let started = started.map_err(|error| chain(&error))?;
@@ -322,20 +331,20 @@ impl<'a> PortalTrial<'a> {
         if !std::mem::take(&mut self.deployed) {
             return Ok(());
         }
-        let stopped = self.consumers.stop_portal(&self.client, &agent(self.id), self.namespace(), &self.name).await;
+        let stopped = self.consumers.stop_backstage(&self.client, &agent(self.id), self.namespace(), &self.name).await;
         stopped.map_err(|error| chain(&error))
     }
 
     /// Signs in and reads, with the container that was started last.
-    async fn use_it(&self) -> Result<(Answer, Answer), String> {
+    async fn use_it(&self) -> Result<(LoginAnswer, LoginAnswer), String> {
         let used = async {
-            let signed_in = self.consumers.sign_in_to_portal().await.map_err(|error| chain(&error))?;
-            let read = self.consumers.read_with_portal(self.owner()?, &self.name).await;
+            let signed_in = self.consumers.sign_in_to_backstage().await.map_err(|error| chain(&error))?;
+            let read = self.consumers.read_with_backstage(self.owner()?, &self.name).await;
             Ok((signed_in, read.map_err(|error| chain(&error))?))
         };
         let used = used.await;
         let pod = self.pod.as_deref().ok_or("Backstage does not run")?;
-        let same = self.consumers.check_portal_is_the_same(self.namespace(), pod);
+        let same = self.consumers.check_backstage_is_the_same(self.namespace(), pod);
         same.map_err(|error| chain(&error))?;
         used
     }
@@ -343,7 +352,7 @@ impl<'a> PortalTrial<'a> {
     /// Removes what the case made and gives what it saw.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn end(mut self) -> Observation {
-        self.targets.iter().for_each(|target| self.observation.reach_as(target, BACKSTAGE));
+        self.distributions.iter().for_each(|distribution| self.observation.reach_as(distribution, BACKSTAGE));
         if let Err(why) = self.stop().await
             && self.observation.outcome == Outcome::Held
         {
@@ -357,14 +366,14 @@ impl<'a> PortalTrial<'a> {
     }
 }
 
-/// The owner of the images that are pulled with copies of a target.
-fn owner_for<'a>(env: &'a TestBed, target: &str) -> Option<&'a Owner> {
-    let target = env.model.targets.iter().find(|other| other.name == target)?;
-    let uses = target.uses(&env.model.endpoints).into_iter().filter(|used| used.consumer == KUBELET);
+/// The owner of the images that are pulled with copies of a distribution.
+fn owner_for<'a>(env: &'a TestBed, distribution: &str) -> Option<&'a Owner> {
+    let distribution = env.model.distributions.iter().find(|other| other.name == distribution)?;
+    let uses = distribution.uses(&env.model.endpoints).into_iter().filter(|used| used.consumer == KUBELET);
     uses.filter_map(|used| used.endpoints.ok()).flatten().map(|endpoint| &endpoint.owner).next()
 }
 
-/// Whether Backstage asks for the token of a sign-in; other cases of the slot do so with the same client.
+/// True if Backstage asks for the token of a sign-in; other cases of the slot do so with the same client.
 fn is_exchange(request: &Request) -> bool {
     request.path == EXCHANGE && request.agent == AGENT
 }

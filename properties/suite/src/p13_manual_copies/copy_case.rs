@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
 use credence_model::config::OPAQUE;
-use credence_model::model::{Bound, Target};
+use credence_model::model::{Bound, Distribution};
 use credence_model::values::World;
 use credence_report::verdict::Outcome;
 use credence_watch::observer::{SecretSeen, View};
@@ -23,21 +23,21 @@ use super::attempt::{Act, Attempt, look_alikes};
 use crate::observation::{self, Observation};
 use crate::oracle::{self, Expected};
 use crate::testbed::TestBed;
-use crate::testbed::denial::Refusal;
+use crate::testbed::denial::Denial;
 use crate::testbed::tenant::Tenant;
 
-/// The Secret of the positive twin, and what orders are made of.
+/// The Secret of the positive control, and what orders are made of.
 pub(super) const ORDINARY: &str = "credence-ordinary";
 /// The SecretStore of those who order.
 pub(super) const STORE: &str = "credence-own";
 
 /// A namespace with copies, and somebody who tries things in it.
-pub(super) struct Scene<'a> {
+pub(super) struct CopyCase<'a> {
     pub(super) env: &'a TestBed,
     pub(super) id: CaseId,
     pub(super) namespace: &'a str,
-    /// Whose copy is in question.
-    pub(super) target: &'a Target,
+    /// Distribution whose copy is in question.
+    pub(super) distribution: &'a Distribution,
     /// All copies that the namespace must hold.
     pub(super) expected: Expected<'a>,
     /// The values that their sources have while somebody tries.
@@ -49,15 +49,15 @@ pub(super) struct Scene<'a> {
     pub(super) made: Vec<String>,
 }
 
-/// What came of a request.
-pub(super) enum Answer {
+/// Outcome of a request.
+pub(super) enum AttemptAnswer {
     Accepted,
     /// By a policy of the configuration.
     Refused,
     NoEvidence(String),
 }
 
-impl Scene<'_> {
+impl CopyCase<'_> {
     /// The actor, in words.
     pub(super) fn actor(&self) -> String {
         match &self.tenant {
@@ -90,19 +90,19 @@ impl Scene<'_> {
     }
 
     /// What an answer of the API server says about the claim.
-    pub(super) fn read<T>(&self, answer: Result<T, kube::Error>) -> Answer {
-        let Err(error) = answer else { return Answer::Accepted };
-        match Refusal::of(&error) {
-            refusal if refusal.is_by(&self.env.model) => Answer::Refused,
-            Refusal::Policy { policy } => {
-                Answer::NoEvidence(format!("refused by {policy}, which is no policy of the configuration"))
+    pub(super) fn read<T>(&self, answer: Result<T, kube::Error>) -> AttemptAnswer {
+        let Err(error) = answer else { return AttemptAnswer::Accepted };
+        match Denial::of(&error) {
+            refusal if refusal.is_by(&self.env.model) => AttemptAnswer::Refused,
+            Denial::Policy { policy } => {
+                AttemptAnswer::NoEvidence(format!("refused by {policy}, which is no policy of the configuration"))
             }
-            Refusal::NoRight => Answer::NoEvidence(format!("{} has no right to try it", self.actor())),
-            Refusal::Other(why) => Answer::NoEvidence(format!("refused, and not by a policy: {why}")),
+            Denial::NoRight => AttemptAnswer::NoEvidence(format!("{} has no right to try it", self.actor())),
+            Denial::Other(why) => AttemptAnswer::NoEvidence(format!("refused, and not by a policy: {why}")),
         }
     }
 
-    /// The positive twin: what is no credential may be made and changed, by the same actor in the same namespace.
+    /// The positive control: what is no credential may be made and changed, by the same actor in the same namespace.
     pub(super) async fn ordinary(&mut self) -> Outcome {
         let data = BTreeMap::from([("value".to_owned(), ByteString(b"ordinary".to_vec()))]);
         let labels = Labels::from([("app".to_owned(), "ordinary".to_owned())]);
@@ -115,24 +115,26 @@ impl Scene<'_> {
             refused => refused,
         };
         match self.read(answer) {
-            Answer::Accepted => {
+            AttemptAnswer::Accepted => {
                 self.observation.count("ordinary Secret, allowed");
                 Outcome::Held
             }
-            Answer::Refused => Outcome::Unknown("an ordinary Secret is refused too, so a refusal tells nothing".into()),
-            Answer::NoEvidence(why) => Outcome::Unknown(format!("an ordinary Secret: {why}")),
+            AttemptAnswer::Refused => {
+                Outcome::Unknown("an ordinary Secret is refused too, so a refusal tells nothing".into())
+            }
+            AttemptAnswer::NoEvidence(why) => Outcome::Unknown(format!("an ordinary Secret: {why}")),
         }
     }
 
     /// Tries one thing while the namespace holds its copies.
     pub(super) async fn attempt(&mut self, number: usize, attempt: &Attempt) -> Outcome {
-        let copy = self.env.observer.look(|view| view.secret(self.namespace, &self.target.secret).cloned());
-        let Some(copy) = copy else { return Outcome::Unknown(format!("{} is gone", self.target.secret)) };
+        let copy = self.env.observer.look(|view| view.secret(self.namespace, &self.distribution.secret).cloned());
+        let Some(copy) = copy else { return Outcome::Unknown(format!("{} is gone", self.distribution.secret)) };
         match attempt.act {
-            Act::Make { by, copied } if !look_alikes(self.target).is_empty() => {
+            Act::Make { by, copied } if !look_alikes(self.distribution).is_empty() => {
                 self.make(number, by, copied.then_some(&copy), attempt).await
             }
-            // A target without labels has nothing that tells its copies, but their name.
+            // A distribution without labels has nothing that tells its copies, but their name.
             Act::Make { .. } => self.change(&copy, attempt, false).await,
             Act::Change { apply } => self.change(&copy, attempt, apply).await,
             Act::Delete => self.delete(&copy, None).await,
@@ -141,12 +143,12 @@ impl Scene<'_> {
     }
 
     /// Checks that all copies are there and like their sources.
-    pub(super) fn faithful(&self, view: &View<'_>) -> Result<(), String> {
-        self.expected.iter().try_for_each(|(name, target)| {
+    pub(super) fn matches_source(&self, view: &View<'_>) -> Result<(), String> {
+        self.expected.iter().try_for_each(|(name, distribution)| {
             let Some(secret) = view.secret(self.namespace, name) else {
-                return Err(oracle::missing(view, self.namespace, name, target));
+                return Err(oracle::missing(view, self.namespace, name, distribution));
             };
-            oracle::faithful(target, secret, &self.sources)
+            oracle::matches_source(distribution, secret, &self.sources)
         })
     }
 
@@ -158,7 +160,7 @@ impl Scene<'_> {
         after: impl Fn(&SecretSeen) -> bool,
         bound: &Bound,
     ) -> Outcome {
-        let name = &self.target.secret;
+        let name = &self.distribution.secret;
         let began = Instant::now();
         let healed = wait::until(&self.env.observer, "the copy as it was", bound.limit(), |view| {
             let state = match view.secret(self.namespace, name) {
@@ -166,7 +168,7 @@ impl Scene<'_> {
                 Some(now) if !after(now) => Err("it is as it was made by hand".to_owned()),
                 Some(now) if now.labels != before.labels => Err(format!("it has the labels {:?}", now.labels)),
                 Some(now) if now.owners != before.owners => Err(format!("it has the owners {:?}", now.owners)),
-                Some(_) => self.faithful(view),
+                Some(_) => self.matches_source(view),
             };
             state.map_or_else(Progress::NotYet, Progress::Done)
         });
@@ -192,10 +194,10 @@ impl Scene<'_> {
     }
 
     /// Ends an attempt that was not accepted.
-    pub(super) fn not_accepted(&mut self, operation: &str, answer: Answer) -> Outcome {
+    pub(super) fn not_accepted(&mut self, operation: &str, answer: AttemptAnswer) -> Outcome {
         match answer {
-            Answer::NoEvidence(why) => Outcome::Unknown(format!("{operation}: {why}")),
-            Answer::Accepted | Answer::Refused => {
+            AttemptAnswer::NoEvidence(why) => Outcome::Unknown(format!("{operation}: {why}")),
+            AttemptAnswer::Accepted | AttemptAnswer::Refused => {
                 self.observation.count(&format!("{operation}, refused"));
                 Outcome::Held
             }
@@ -231,7 +233,7 @@ impl Scene<'_> {
     }
 }
 
-impl Scene<'_> {
+impl CopyCase<'_> {
     /// Has the operator make all copies anew, as the administrator: others look at them after a case that ended badly.
     pub(super) async fn mend(&self) -> Result<(), kube::Error> {
         let secrets: Api<Secret> = Api::namespaced(self.env.client_for(self.id), self.namespace);
@@ -240,7 +242,7 @@ impl Scene<'_> {
         }
         let bound = self.env.provisioning_bound();
         let again = wait::until(&self.env.observer, "copies like their sources", bound, |view| {
-            self.faithful(view).map_or_else(Progress::NotYet, Progress::Done)
+            self.matches_source(view).map_or_else(Progress::NotYet, Progress::Done)
         });
         // One that does not come back is for the next case to find.
         again.await.ok();

@@ -1,7 +1,7 @@
 //! Logins that must be denied although the credential is good: the negative twins of each case.
 
-use credence_consumers::running::{Answer, Consumers, Expected, Login, LoginError, Proof, is_denial};
-use credence_core::consumer::Denial;
+use credence_consumers::running::{Consumers, Expected, Login, LoginAnswer, LoginError, Proof, is_denial};
+use credence_core::consumer::DeniedLogin;
 use credence_core::formats::{Role, source_roles};
 use credence_core::owner::Owner;
 use credence_core::scope::Scope;
@@ -12,7 +12,7 @@ use super::trial::Trial;
 
 /// Tries it. `Ok(Err)` says how it was not denied, `Err` why that cannot be told.
 pub(super) async fn attempt(
-    denial: Denial,
+    denial: DeniedLogin,
     trial: &Trial<'_>,
     issuer: &Issuer<'_>,
     proof: Proof,
@@ -25,7 +25,7 @@ pub(super) async fn attempt(
     let result = result.map_err(|error| chain(&error))?;
     removed.map_err(|error| chain(&error))?;
     let what = format!("{} {denial}", consumer.operation());
-    if result.answer == Answer::Admitted {
+    if result.answer == LoginAnswer::Admitted {
         return Ok(Err(format!("{what} works")));
     }
     if proof != Proof::ServerSawUser {
@@ -33,13 +33,13 @@ pub(super) async fn attempt(
     }
     let requests = result.requests;
     let offered = issuer.secret().is_some_and(|secret| requests.iter().any(|request| request.offered.is(secret)));
-    let may_offer = denial == Denial::AtLookAlikeOwner && is_for_whole_host(trial);
+    let may_offer = denial == DeniedLogin::AtLookAlikeOwner && is_for_whole_host(trial);
     if offered && !may_offer {
         return Ok(Err(format!("{what} was refused, but it sent the credential there")));
     }
     match result.answer {
         // Who does not ask needs no refusal.
-        Answer::Withheld(_) => Ok(Ok(())),
+        LoginAnswer::Withheld(_) => Ok(Ok(())),
         _ if requests.iter().any(is_denial) => Ok(Ok(())),
         _ => Err(format!("{what} failed, but its server did not refuse anything")),
     }
@@ -51,7 +51,7 @@ fn renamed(login: Login, name: String) -> Login {
     Login { name, repository, step: 1, ..login }
 }
 
-/// Whether the copy is for all owners on its host, so that its consumer may offer it to any of them.
+/// True if the copy is for all owners on its host, so that its consumer may offer it to any of them.
 fn is_for_whole_host(trial: &Trial<'_>) -> bool {
     let by_nature = trial.consumer.meta().offers_to_whole_host;
     let Some(url) = trial.url() else { return by_nature };
@@ -63,15 +63,20 @@ fn is_for_whole_host(trial: &Trial<'_>) -> bool {
 }
 
 /// A login, changed so that it must be denied.
-async fn denied(denial: Denial, login: Login, consumers: &Consumers, issuer: &Issuer<'_>) -> Result<Login, LoginError> {
+async fn denied(
+    denial: DeniedLogin,
+    login: Login,
+    consumers: &Consumers,
+    issuer: &Issuer<'_>,
+) -> Result<Login, LoginError> {
     Ok(match denial {
-        Denial::WithoutSecret => Login { secret: None, ..login },
-        Denial::FromOtherNamespace => Login { namespace: login.destination.clone(), ..login },
-        Denial::InOtherProject => Login { project: None, ..login },
-        Denial::AtLookAlikeOwner => Login { owner: login.owner.as_ref().map(Owner::look_alike), ..login },
-        Denial::AtLookAlikeHost => Login { owner: login.owner.as_ref().map(Owner::elsewhere), ..login },
-        Denial::AsOtherClient => as_other_client(login, consumers).await?,
-        Denial::UnderOtherName => Login { server_name: format!("other-{}", issuer.name), ..login },
+        DeniedLogin::WithoutSecret => Login { secret: None, ..login },
+        DeniedLogin::FromOtherNamespace => Login { namespace: login.destination.clone(), ..login },
+        DeniedLogin::InOtherProject => Login { project: None, ..login },
+        DeniedLogin::AtLookAlikeOwner => Login { owner: login.owner.as_ref().map(Owner::look_alike), ..login },
+        DeniedLogin::AtLookAlikeHost => Login { owner: login.owner.as_ref().map(Owner::elsewhere), ..login },
+        DeniedLogin::AsOtherClient => as_other_client(login, consumers).await?,
+        DeniedLogin::UnderOtherName => Login { server_name: format!("other-{}", issuer.name), ..login },
     })
 }
 

@@ -24,15 +24,15 @@ use super::{NodeError, cgroups};
 
 /// The file in a run directory.
 const RECORD: &str = "node.remains";
-/// How long the kernel may take to end all processes of a node; 40 of them take less than half a second.
+/// Time that the kernel may take to end all processes of a node; 40 of them take less than half a second.
 const END: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 
-/// Clears the remains of a run's node when dropped.
-pub(super) struct Remains {
+/// Clears what is left of a run's node when dropped.
+pub(super) struct Cleanup {
     run: PathBuf,
 }
 
-impl Remains {
+impl Cleanup {
     pub(super) fn of(run: &Path) -> Self {
         Self { run: run.to_owned() }
     }
@@ -57,7 +57,7 @@ impl Remains {
     }
 }
 
-impl Drop for Remains {
+impl Drop for Cleanup {
     fn drop(&mut self) {
         // What cannot be removed now stays written down for the sweep of the next start.
         clear(&self.run).ok();
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn what_was_never_made_is_forgotten() {
         let run = tempfile::tempdir().unwrap();
-        Remains::of(run.path()).record_device("credence-255").unwrap();
+        Cleanup::of(run.path()).record_device("credence-255").unwrap();
         clear(run.path()).unwrap();
         assert!(!run.path().join(RECORD).exists());
     }

@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::config::Bundle;
+use crate::config::Config;
 
 const GROUP: &str = "admissionregistration.k8s.io";
 
 /// The ValidatingAdmissionPolicyBindings that deny, of policies that judge the creation of Secrets.
-pub(super) fn guards(bundle: &Bundle) -> BTreeSet<String> {
+pub(super) fn denying_bindings(config: &Config) -> BTreeSet<String> {
     let judges = |name: &str| {
-        let policies = bundle.of_kind(GROUP, "ValidatingAdmissionPolicy");
+        let policies = config.of_kind(GROUP, "ValidatingAdmissionPolicy");
         policies.filter(|policy| policy.name() == name).any(|policy| judges_secrets(&policy.object))
     };
-    bundle
+    config
         .of_kind(GROUP, "ValidatingAdmissionPolicyBinding")
         .filter(|binding| lists(&binding.object["spec"], "validationActions", &["Deny"]))
         .filter(|binding| binding.object.pointer("/spec/policyName").and_then(Value::as_str).is_some_and(judges))
@@ -31,7 +31,7 @@ fn judges_secrets(policy: &Value) -> bool {
     })
 }
 
-/// Whether a list has one of the words.
+/// True if a list has one of the words.
 fn lists(object: &Value, field: &str, words: &[&str]) -> bool {
     let listed = object.get(field).and_then(Value::as_array);
     listed.into_iter().flatten().filter_map(Value::as_str).any(|word| words.contains(&word))
@@ -46,7 +46,7 @@ mod tests {
 
     use super::*;
 
-    fn configuration(action: &str, resources: &str) -> Bundle {
+    fn configuration(action: &str, resources: &str) -> Config {
         let text = format!(
             "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {{name: s}}\n\
              spec: {{provider: {{kubernetes: {{}}}}}}\n---\n\
@@ -58,7 +58,7 @@ mod tests {
              apiVersion: {GROUP}/v1\nkind: ValidatingAdmissionPolicyBinding\nmetadata: {{name: b}}\n\
              spec: {{policyName: p, validationActions: [{action}]}}\n"
         );
-        Bundle::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap()
+        Config::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap()
     }
 
     #[rstest]
@@ -66,6 +66,6 @@ mod tests {
     #[case::only_tells("Audit", "secrets", 0)]
     #[case::of_something_else("Deny", "namespaces", 0)]
     fn a_guard_denies_and_judges_secrets(#[case] action: &str, #[case] resources: &str, #[case] count: usize) {
-        assert_eq!(guards(&configuration(action, resources)).len(), count);
+        assert_eq!(denying_bindings(&configuration(action, resources)).len(), count);
     }
 }

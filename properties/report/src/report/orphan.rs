@@ -7,7 +7,7 @@ use crate::verdict::{Verdict, Violation};
 
 /// Something that was seen when all cases had been cleaned up after. It belongs to no case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leftover {
+pub struct Orphan {
     /// Violated, by a documented upstream bug or not, or unknown.
     pub verdict: Verdict,
     /// What stayed, or why that cannot be told.
@@ -16,7 +16,7 @@ pub struct Leftover {
     pub known: Option<String>,
 }
 
-impl Leftover {
+impl Orphan {
     /// Something that stayed.
     pub(super) fn of(violation: &Violation) -> Self {
         let (verdict, known) = match violation.known {
@@ -27,7 +27,7 @@ impl Leftover {
     }
 
     /// Something that may have stayed.
-    pub(super) fn doubt(why: &str) -> Self {
+    pub(super) fn inconclusive(why: &str) -> Self {
         Self { verdict: Verdict::Unknown, reason: printable(why), known: None }
     }
 }

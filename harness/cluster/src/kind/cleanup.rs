@@ -22,7 +22,7 @@ const RECORD: &str = "kind.remains";
 /// The label of kind's containers (its `pkg/cluster/internal/providers/docker/constants.go`).
 pub(super) const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
 
-/// How often is tried to remove what somebody else may be removing as well.
+/// Number of attempts to remove what somebody else may be removing as well.
 const ATTEMPTS: usize = 50;
 
 /// Writes down the cluster that is about to be made.

@@ -16,7 +16,7 @@ use serde_json::Value;
 const MANAGED_LABEL: &str = "reconcile.external-secrets.io/managed";
 /// The annotation in which the operator keeps the hash of the data that it wrote.
 const HASH_ANNOTATION: &str = "reconcile.external-secrets.io/data-hash";
-/// How the names of the operator's field managers begin; the name of the ExternalSecret follows, or its hash.
+/// Beginning of the names of the operator's field managers; the name of the ExternalSecret follows, or its hash.
 const MANAGERS: &str = "externalsecrets.external-secrets.io/";
 
 /// What controls an object.
@@ -30,14 +30,14 @@ pub(super) enum Controller {
 
 /// What is kept of a Secret's metadata.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Marks {
+pub(super) struct ManagedFields {
     /// What controls it.
     pub(super) controller: Option<Controller>,
-    /// Whether the operator sees when it changes.
+    /// True if the operator sees when it changes.
     pub(super) is_managed: bool,
     /// Stands for the hash of the data that the operator wrote last.
     pub(super) hash: Option<u64>,
-    /// Whether somebody else wrote that hash.
+    /// True if somebody else wrote that hash.
     pub(super) has_foreign_hash: bool,
     /// The keys whose value somebody else wrote last.
     pub(super) foreign_keys: Vec<Box<str>>,
@@ -47,11 +47,11 @@ pub(super) struct Marks {
     pub(super) operator_wrote: Option<Timestamp>,
 }
 
-impl Marks {
+impl ManagedFields {
     pub(super) fn of(meta: &ObjectMeta) -> Self {
         let label = |key: &str| meta.labels.as_ref().and_then(|labels| labels.get(key));
         let hash = meta.annotations.as_ref().and_then(|annotations| annotations.get(HASH_ANNOTATION));
-        let mut marks = Self {
+        let mut managed_fields = Self {
             controller: controller(meta).map(|owner| match owner.kind.as_str() {
                 "ExternalSecret" if is_operators(owner) => Controller::ExternalSecret(owner.name.as_str().into()),
                 _ => Controller::Other,
@@ -61,9 +61,9 @@ impl Marks {
             ..Self::default()
         };
         for entry in meta.managed_fields.iter().flatten() {
-            marks.add(entry);
+            managed_fields.add(entry);
         }
-        marks
+        managed_fields
     }
 
     pub(super) fn is_of_external_secret(&self) -> bool {
