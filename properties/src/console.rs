@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use credence_core::id::PropertyId;
 use credence_programs::supply::{self, BarProgress, Part, PlainProgress, Progress as _, Step};
 use credence_report::report::{Millis, PropertyReport, Report, printable};
+use credence_report::unknown::Unknown;
 use credence_report::verdict::{CaseRecord, Outcome, Verdict, Violation};
 use credence_suite::events::{Event, Events};
 use credence_suite::reports::Written;
@@ -106,11 +107,14 @@ impl Console {
             None if change.line_is_due => self.note(&shown.progress.to_string()),
             None => {}
         }
-        if change.first_of_its_verdict
-            && let Outcome::Violated(Violation { reason, .. }) | Outcome::Unknown(reason) = &record.outcome
-        {
-            let verdict = Verdict::from(&record.outcome);
-            self.note(&format!("{} {}: {}", record.id, self.painted(verdict), printable(first_line(reason))));
+        let (reason, cause) = match &record.outcome {
+            Outcome::Held => return,
+            Outcome::Violated(Violation { reason, .. }) => (reason, String::new()),
+            Outcome::Unknown(Unknown { cause, reason }) => (reason, format!(" ({cause})")),
+        };
+        if change.first_of_its_verdict {
+            let verdict = self.painted(Verdict::from(&record.outcome));
+            self.note(&format!("{} {verdict}{cause}: {}", record.id, printable(first_line(reason))));
         }
     }
 
@@ -267,7 +271,7 @@ mod tests {
                 "p03:42:1 violated: copy stayed".into(),
                 quarter(3, ", 2 violated"),
                 quarter(4, ", 2 violated, 1 unknown"),
-                "p03:42:3 unknown: no\u{fffd}answer".into(),
+                "p03:42:3 unknown (request failed): no\u{fffd}answer".into(),
                 "p03 label distribution: violated, cases 4/4, 2 violated, 1 unknown, \
                  p50 100 ms, p95 400 ms, max 400 ms of 20.0 s allowed: copy stayed"
                     .into(),

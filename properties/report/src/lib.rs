@@ -4,6 +4,7 @@
 //!  verdict ──▶ claim: what a property proves of a requirement
 //!     │        copy:  what it has to do with each copy of the configuration
 //!     │        route: how somebody could come by a value, and what came of trying
+//!     │        unknown: why a case could not tell, and what to do next
 //!     └──────▶ report ──▶ Writer: JSON, JUnit, HTML
 //! ```
 //!
@@ -13,4 +14,5 @@ pub mod claim;
 pub mod copy;
 pub mod report;
 pub mod route;
+pub mod unknown;
 pub mod verdict;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::copy::Reached;
 use crate::route::RouteEnd;
+use crate::unknown::{Cause, Unknown};
 
 /// Outcome of one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +20,19 @@ pub enum Outcome {
     Held,
     /// The claim was seen to be false.
     Violated(Violation),
-    /// There is no evidence either way; the text says why.
-    Unknown(String),
+    /// There is no evidence either way.
+    Unknown(Unknown),
 }
 
 impl Outcome {
+    /// The sort of obstacle that kept it from telling, if one did.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Held | Self::Violated(_) => None,
+            Self::Unknown(unknown) => Some(unknown.cause),
+        }
+    }
+
     /// The heavier of two ends of the same case, and the first of two that weigh the same.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
@@ -201,9 +210,14 @@ pub struct CheckRecord {
 
 impl CheckRecord {
     /// One that could not tell.
-    pub fn unknown(what: &str, why: &str) -> Self {
-        Self { what: what.to_owned(), outcome: Outcome::Unknown(why.to_owned()), times: BTreeMap::new() }
+    pub fn unknown(what: &str, why: Unknown) -> Self {
+        Self { what: what.to_owned(), outcome: Outcome::Unknown(why), times: BTreeMap::new() }
     }
+}
+
+/// No evidence either way, for this reason.
+pub fn unknown(cause: Cause, reason: impl Into<String>) -> Outcome {
+    Outcome::Unknown(Unknown::new(cause, reason))
 }
 
 /// A violation that no documented bug explains.
@@ -215,7 +229,8 @@ pub fn violated(reason: impl Into<String>) -> Outcome {
 mod tests {
     use rstest::rstest;
 
-    use super::{ExitCode, Known, Outcome, Verdict, Violation};
+    use super::{ExitCode, Known, Outcome, Verdict, Violation, unknown};
+    use crate::unknown::Cause;
 
     const KNOWN: Known = Known { id: "eso#6677", link: "https://example.com/6677", title: "finalizer stays" };
 
@@ -230,8 +245,8 @@ mod tests {
     #[case::known_and_cut_short(vec![violated(Some(KNOWN))], 2, Verdict::Unknown)]
     #[case::violated_and_cut_short(vec![violated(None)], 2, Verdict::Violated)]
     #[case::known_beats_held(vec![Outcome::Held, violated(Some(KNOWN))], 2, Verdict::KnownViolated)]
-    #[case::unknown_beats_known(vec![Outcome::Unknown("why".into()), violated(Some(KNOWN))], 2, Verdict::Unknown)]
-    #[case::violated_beats_unknown(vec![Outcome::Unknown("why".into()), violated(None)], 2, Verdict::Violated)]
+    #[case::unknown_beats_known(vec![unknown(Cause::WatchStale, "why"), violated(Some(KNOWN))], 2, Verdict::Unknown)]
+    #[case::violated_beats_unknown(vec![unknown(Cause::WatchStale, "why"), violated(None)], 2, Verdict::Violated)]
     fn the_heaviest_case_decides_and_missing_cases_are_unknown(
         #[case] outcomes: Vec<Outcome>,
         #[case] planned: u32,

@@ -19,7 +19,8 @@ use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::copy::{Declared, Reached};
 use credence_report::report::{Execution, PropertyMeta};
 use credence_report::route::DeclaredRoute;
-use credence_report::verdict::{CaseRecord, CheckRecord, Outcome};
+use credence_report::unknown::Cause;
+use credence_report::verdict::{self, CaseRecord, CheckRecord, Outcome};
 use futures::FutureExt;
 use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use tokio::time::Instant;
@@ -301,7 +302,8 @@ async fn run_cases<P: Property>(
     let slot = trail::slot(cases.iter().map(|(id, _)| *id));
     let run = AssertUnwindSafe(property.run(env, fixture, shared, cases).instrument(slot.clone())).catch_unwind();
     // A panic is a fault of ours and no evidence; its message is on standard error already.
-    let observations = run.await.unwrap_or_else(|_| vec![Observation::unknown("the case panicked"); cases.len()]);
+    let observations =
+        run.await.unwrap_or_else(|_| vec![Observation::unknown(Cause::Panicked, "the case panicked"); cases.len()]);
     let took = began.elapsed();
     let records = cases.iter().zip(observations).map(|((id, _), observation)| record(*id, observation, took));
     slot.in_scope(|| records.inspect(trail::ended).collect())
@@ -310,7 +312,7 @@ async fn run_cases<P: Property>(
 fn record(id: CaseId, observation: Observation, took: Duration) -> CaseRecord {
     let Observation { outcome, operations, context, reached, routes, latencies, bound } = observation;
     let outcome = match outcome {
-        Outcome::Held if operations.is_empty() => Outcome::Unknown("the case came to no evidence".to_owned()),
+        Outcome::Held if operations.is_empty() => verdict::unknown(Cause::NoEvidence, "the case came to no evidence"),
         outcome => outcome,
     };
     CaseRecord { id, outcome, operations, context, reached, routes, latencies, took, bound, smallest: None }

@@ -1,15 +1,24 @@
 //! What a case saw.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::time::Duration;
 
+use credence_cluster::cluster::ClusterError;
+use credence_cluster::evidence::audit::AuditError;
+use credence_cluster::evidence::capture::CaptureError;
+use credence_cluster::evidence::etcd::EtcdError;
+use credence_consumers::forge::ForgeError;
+use credence_consumers::login::LoginError;
 use credence_core::consumer::Consumer;
 use credence_core::text::chain;
 use credence_model::model::Distribution;
 use credence_report::copy::Reached;
 use credence_report::route::RouteEnd;
-use credence_report::verdict::{Outcome, violated};
+use credence_report::unknown::{Cause, Unknown};
+use credence_report::verdict::{self, Outcome, violated};
 use credence_watch::wait::WaitError;
+use tokio::task::JoinError;
 use tracing::debug;
 
 use crate::coverage::name_of;
@@ -48,8 +57,8 @@ impl Observation {
     }
 
     /// A case that could not tell.
-    pub fn unknown(why: impl ToString) -> Self {
-        Self::of(Outcome::Unknown(why.to_string()))
+    pub fn unknown(cause: Cause, reason: impl Into<String>) -> Self {
+        Self::of(verdict::unknown(cause, reason))
     }
 
     /// Counts evidence: something that would have come out otherwise if the claim were false.
@@ -92,10 +101,49 @@ impl Observation {
 }
 
 /// Ends a case at an error of ours.
-impl<E: std::error::Error> From<E> for Observation {
+impl<E: Error + 'static> From<E> for Observation {
     fn from(error: E) -> Self {
-        Self::unknown(chain(&error))
+        Self::of(Outcome::Unknown(unknown(&error)))
     }
+}
+
+/// The reason of an error that keeps a case from telling.
+pub(crate) fn unknown(error: &(dyn Error + 'static)) -> Unknown {
+    Unknown::new(cause_of(error), chain(error))
+}
+
+/// The cause that an error has: that of the outermost error of its chain of which the cause is known. One that has none was met
+/// by a login, or while the case was set up.
+pub(crate) fn cause_of(error: &(dyn Error + 'static)) -> Cause {
+    let mut next = Some(error);
+    while let Some(one) = next {
+        if let Some(cause) = known_cause(one) {
+            return cause;
+        }
+        next = one.source();
+    }
+    if error.is::<LoginError>() { Cause::RequestFailed } else { Cause::SetUpFailed }
+}
+
+fn known_cause(error: &(dyn Error + 'static)) -> Option<Cause> {
+    if let Some(wait) = error.downcast_ref::<WaitError>() {
+        return Some(match wait {
+            WaitError::TimedOut { .. } | WaitError::Impossible { .. } => Cause::TimedOut,
+            WaitError::WatchStale { .. } => Cause::WatchStale,
+        });
+    }
+    if error.is::<AuditError>() || error.is::<EtcdError>() || error.is::<CaptureError>() {
+        return Some(Cause::EvidenceLost);
+    }
+    if error.is::<ClusterError>() {
+        return Some(Cause::PartLost);
+    }
+    if error.is::<JoinError>() {
+        return Some(Cause::Panicked);
+    }
+    // A source in a box is the box to those who ask for its type.
+    let is_request = error.is::<kube::Error>() || error.is::<Box<kube::Error>>() || error.is::<ForgeError>();
+    is_request.then_some(Cause::RequestFailed)
 }
 
 /// What a wait that failed says about the claim. A wait that ran its time while the cluster was in sight is a
@@ -103,6 +151,54 @@ impl<E: std::error::Error> From<E> for Observation {
 pub fn failed(error: &WaitError) -> Outcome {
     match error {
         WaitError::TimedOut { .. } | WaitError::Impossible { .. } => violated(error.to_string()),
-        WaitError::WatchStale { .. } => Outcome::Unknown(error.to_string()),
+        WaitError::WatchStale { .. } => Outcome::Unknown(Unknown::new(Cause::WatchStale, error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use credence_cluster::api_error::ApiError;
+    use kube::core::Status;
+    use rstest::rstest;
+
+    use super::*;
+
+    /// An act of the suite, with the error that it met.
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed to prepare a namespace")]
+    struct Preparation<E: Error + 'static>(#[source] E);
+
+    fn refused() -> ApiError {
+        let status = Status::failure("no", "Forbidden").with_code(403).boxed();
+        ApiError::of::<ApiError>("list", "Pods")(kube::Error::Api(status))
+    }
+
+    fn stale() -> WaitError {
+        WaitError::WatchStale { what: "the copy".to_owned(), why: "the list failed".to_owned() }
+    }
+
+    fn timed_out() -> WaitError {
+        WaitError::TimedOut { what: "the copy".to_owned(), within: Duration::ZERO, last: "none".to_owned() }
+    }
+
+    #[rstest]
+    #[case::request(Preparation(refused()), Cause::RequestFailed)]
+    #[case::watch(Preparation(stale()), Cause::WatchStale)]
+    #[case::deadline(Preparation(timed_out()), Cause::TimedOut)]
+    #[case::none_that_is_known(Preparation(io::Error::other("no space")), Cause::SetUpFailed)]
+    fn the_cause_of_an_error_is_the_outermost_that_its_chain_has(
+        #[case] error: impl Error + 'static,
+        #[case] expected: Cause,
+    ) {
+        assert_eq!(cause_of(&error), expected);
+        assert_eq!(Observation::from(error).outcome.cause(), Some(expected));
+    }
+
+    #[test]
+    fn a_deadline_that_passed_is_a_violation_unless_the_watch_was_stale() {
+        assert!(matches!(failed(&timed_out()), Outcome::Violated(_)));
+        assert_eq!(failed(&stale()).cause(), Some(Cause::WatchStale));
     }
 }

@@ -13,6 +13,7 @@ use credence_model::model::{Bound, Distribution, Model};
 use credence_model::overlay::COMPRESSED_SECONDS;
 use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
+use credence_report::unknown::{Cause, Unknown};
 use credence_report::verdict::{self, Outcome};
 use credence_watch::wait;
 use futures::future::{join, join_all};
@@ -212,10 +213,10 @@ impl<'a> PropagationCase<'a> {
         mut self,
         env: &'a Arc<TestBed>,
         rotation: &Rotation,
-        written: Result<Instant, String>,
+        written: Result<Instant, Unknown>,
     ) -> Observation {
         match written {
-            Err(why) => self.observation = Observation::unknown(why),
+            Err(why) => self.observation = Observation::of(Outcome::Unknown(why)),
             Ok(written) if self.observation.outcome == Outcome::Held => self.arrive(env, rotation, written).await,
             Ok(_) => {}
         }
@@ -272,7 +273,9 @@ impl<'a> PropagationCase<'a> {
 /// What a copy that is wrong before the first rotation says of updates: nothing, if it is new.
 fn no_update(outcome: Outcome, is_new: bool, remark: &str) -> Outcome {
     match outcome {
-        Outcome::Violated(violation) if is_new => Outcome::Unknown(format!("no copy to update: {}", violation.reason)),
+        Outcome::Violated(violation) if is_new => {
+            verdict::unknown(Cause::TimedOut, format!("no copy to update: {}", violation.reason))
+        }
         end => explained(end, remark),
     }
 }

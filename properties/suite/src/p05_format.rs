@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_core::id::{CaseId, PropertyId, agent};
-use credence_core::text::chain;
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, ExpectedKeys, Model};
 use credence_model::values::Values;
@@ -229,7 +228,7 @@ async fn look(
                     .map_or_else(verdict::violated, |()| Outcome::Held)
             }
             Err(Wrong::Wait(error)) => observation::failed(&error),
-            Err(Wrong::Render(error)) => Outcome::Unknown(chain(&error)),
+            Err(Wrong::Render(error)) => Outcome::Unknown(observation::unknown(&error)),
         };
         observation.outcome = observation.outcome.max(outcome);
     }

@@ -14,13 +14,13 @@ use std::time::Duration;
 use credence_consumers::running::Consumers;
 use credence_core::consumer::Consumer;
 use credence_core::id::{CaseId, PropertyId, Requirement, agent};
-use credence_core::text::chain;
 use credence_core::uses::Use;
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, Model};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::copy::Reached;
 use credence_report::report::PropertyMeta;
+use credence_report::unknown::{Cause, Unknown};
 use credence_report::verdict::Outcome;
 use futures::future::{join_all, try_join_all};
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ use tokio::time::timeout;
 use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::supplies::Need;
 use crate::testbed::TestBed;
@@ -229,19 +229,20 @@ impl Property for CredentialTypes {
         lives: &Lives,
         cases: &[(CaseId, Placement)],
     ) -> Vec<Observation> {
-        let all_unknown = |why: String| vec![Observation::unknown(why); cases.len()];
+        let all_unknown = |why: Unknown| vec![Observation::of(Outcome::Unknown(why)); cases.len()];
+        let lost = |death: String| all_unknown(Unknown::new(Cause::PartLost, death));
         let died = consumers.died();
         tokio::pin!(died);
         let seen = tokio::select! {
             biased;
             // What a case sees of a consumer that has died is no evidence.
-            death = &mut died => return all_unknown(death),
+            death = &mut died => return lost(death),
             seen = live(env, consumers, lives, cases) => seen.unwrap_or_else(all_unknown),
         };
         if seen.iter().any(|observation| observation.outcome != Outcome::Held)
             && let Ok(death) = timeout(DEATH, died).await
         {
-            return all_unknown(death);
+            return lost(death);
         }
         seen
     }
@@ -273,7 +274,7 @@ async fn live(
     consumers: &Consumers,
     lives: &Lives,
     cases: &[(CaseId, Placement)],
-) -> Result<Vec<Observation>, String> {
+) -> Result<Vec<Observation>, Unknown> {
     let Some((first, _)) = cases.first() else { return Ok(Vec::new()) };
     // In the order of their sources, so that slots do not wait for each other in a circle.
     let mut issues: Vec<&Issue> = lives.issues.iter().collect();
@@ -294,7 +295,7 @@ async fn live(
                     let trial = Trial::begin(env, consumers, *id, choice, placement).await;
                     Ok(Subject::Copy(Box::new(trial), issuer))
                 }
-                (None, None) => Err("the sources of this slot have no copy to use".to_owned()),
+                (None, None) => Err(Unknown::new(Cause::SetUpFailed, "the sources of this slot have no copy to use")),
             }
         }
     });
@@ -312,31 +313,32 @@ async fn live_through(
     issues: Vec<&Issue>,
     subjects: &mut [Subject<'_>],
     first: CaseId,
-) -> Result<(), String> {
+) -> Result<(), Unknown> {
     let mut credentials = Vec::new();
     for issue in issues {
         let lease = env.sources.rotate(&issue.source).await;
-        let lease = lease.ok_or_else(|| format!("there is no source {}", issue.source))?;
-        let issuer = Issuer::issue(consumers, issue, first).await.map_err(|error| chain(&error))?;
+        let no_source = || Unknown::new(Cause::SetUpFailed, format!("there is no source {}", issue.source));
+        let lease = lease.ok_or_else(no_source)?;
+        let issuer = Issuer::issue(consumers, issue, first).await.map_err(|error| observation::unknown(&error))?;
         credentials.push((lease, issuer));
     }
     write(env, &mut credentials, first).await?;
     every(subjects, &credentials, &[Step::Settle, Step::MustBeAdmitted("issued"), Step::MustBeDeniedElsewhere]).await;
 
     for (_, issuer) in &mut credentials {
-        issuer.rotate().await.map_err(|error| chain(&error))?;
+        issuer.rotate().await.map_err(|error| observation::unknown(&error))?;
     }
     write(env, &mut credentials, first).await?;
     every(subjects, &credentials, &[Step::Settle]).await;
     for (_, issuer) in &mut credentials {
-        issuer.withdraw_former().await.map_err(|error| chain(&error))?;
+        issuer.withdraw_former().await.map_err(|error| observation::unknown(&error))?;
     }
     every(subjects, &credentials, &[Step::MustBeAdmitted(ROTATED)]).await;
 
     let mut overwritten = false;
     for (_, issuer) in &mut credentials {
         // Without new values it is revoked where it is checked, and the copies stay as they are.
-        if let Some(wrong) = issuer.end().await.map_err(|error| chain(&error))? {
+        if let Some(wrong) = issuer.end().await.map_err(|error| observation::unknown(&error))? {
             issuer.values = wrong;
             overwritten = true;
         }
@@ -355,10 +357,10 @@ async fn live_through(
 type Credentials<'a> = Vec<(ExclusiveLease, Issuer<'a>)>;
 
 /// Writes the sources in the name of the first case of the slot.
-async fn write(env: &TestBed, credentials: &mut Credentials<'_>, case: CaseId) -> Result<(), String> {
+async fn write(env: &TestBed, credentials: &mut Credentials<'_>, case: CaseId) -> Result<(), Unknown> {
     for (lease, issuer) in credentials {
         let written = lease.write(&env.client_for(case), &agent(case), &issuer.values).await;
-        written.map_err(|error| chain(&error))?;
+        written.map_err(|error| observation::unknown(&error))?;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use credence_model::model::{Distribution, Model, expected_in};
 use credence_model::values::Values;
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
+use credence_report::unknown::Cause;
 use credence_report::verdict::Outcome;
 use credence_watch::observer::{SecretEvent, View};
 use credence_watch::wait::{self, Progress};
@@ -30,7 +31,7 @@ use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::fixture::{Fixture, FixtureError};
 use crate::generate::{self, Recipient, askers};
-use crate::observation::Observation;
+use crate::observation::{Observation, cause_of};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::supplies::{Need, Supplies};
 use crate::testbed::TestBed;
@@ -341,7 +342,7 @@ async fn update(
     distributions: &BTreeMap<String, &Distribution>,
 ) -> Result<(), Observation> {
     let Some(mut lease) = env.sources.rotate(source).await else {
-        return Err(Observation::unknown(format!("there is no source {source}")));
+        return Err(Observation::unknown(Cause::SetUpFailed, format!("there is no source {source}")));
     };
     lease.write(&env.client_for(id), &agent(id), values).await?;
     for distribution in distributions.values().filter(|distribution| is_updated(distribution, source)) {
@@ -349,7 +350,7 @@ async fn update(
         rotation::until_copy_matches_source(env, namespace, distribution, &(source, values), bound).await.map_err(
             |error| {
                 // Whether copies follow is for p01 to judge; without an update there is none to look for.
-                Observation::unknown(format!("no update to look for: {error}"))
+                Observation::unknown(cause_of(&error), format!("no update to look for: {error}"))
             },
         )?;
     }

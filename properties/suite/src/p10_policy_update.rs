@@ -13,7 +13,7 @@ use credence_core::id::{CaseId, PropertyId};
 use credence_model::model::{Distribution, Model};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
-use credence_report::verdict;
+use credence_report::unknown::Cause;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -177,7 +177,7 @@ impl Property for PolicyUpdate {
     ) -> Vec<Observation> {
         let slot = play(Arc::clone(env), Arc::clone(&changes.admission), change.clone(), cases.to_vec());
         let observations = changes.slots.to_the_end(slot).await;
-        observations.unwrap_or_else(|| vec![Observation::unknown("the slot panicked"); cases.len()])
+        observations.unwrap_or_else(|| vec![Observation::unknown(Cause::Panicked, "the slot panicked"); cases.len()])
     }
 }
 
@@ -205,14 +205,14 @@ async fn play(
     let ended = |ended: Observation| vec![ended; cases.len()];
     let distribution = env.model.distributions.iter().find(|distribution| distribution.name == change.distribution);
     let (Some(distribution), Some((first, _))) = (distribution, cases.first()) else {
-        return ended(Observation::unknown(format!("there is no target {}", change.distribution)));
+        return ended(Observation::unknown(Cause::SetUpFailed, format!("there is no target {}", change.distribution)));
     };
     if let ChangeKind::Admission(flips) = change.kind {
         let seen = admission::play(&env, &admission, distribution, flips, &cases).await;
         return give_back(&env, seen, &BTreeSet::from([admission::EXEMPT.to_owned()]));
     }
     let Some(enforced) = EnforcedPolicy::of(distribution) else {
-        return ended(Observation::unknown(format!("no label entitles to {}", distribution.name)));
+        return ended(Observation::unknown(Cause::SetUpFailed, format!("no label entitles to {}", distribution.name)));
     };
     let subject = match Subject::create(&env, &env.client_for(*first), distribution, enforced, first.index).await {
         Ok(subject) => subject,

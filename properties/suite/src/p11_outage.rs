@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use credence_cluster::capability::Capability;
 use credence_core::id::{CaseId, PropertyId};
-use credence_core::text::chain;
 use credence_model::model::{Distribution, Model};
 use credence_model::values::World;
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
+use credence_report::unknown::Cause;
 use credence_report::verdict::CheckRecord;
 use credence_watch::wait;
 use futures::future::{join, join_all};
@@ -30,7 +30,7 @@ use crate::coverage::Judges;
 use crate::driver::{Check, Property};
 use crate::events::Events;
 use crate::generate::{Pick, pick};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::stop::Stop;
 use crate::supplies::{FaultProxies, Need};
@@ -242,7 +242,7 @@ impl Property for Outage {
     ) -> Vec<Observation> {
         let slot = play(Arc::clone(env), Arc::clone(&outages.proxies), scenario.clone(), cases.to_vec());
         let observations = outages.under_way.to_the_end(slot).await;
-        observations.unwrap_or_else(|| vec![Observation::unknown("the slot panicked"); cases.len()])
+        observations.unwrap_or_else(|| vec![Observation::unknown(Cause::Panicked, "the slot panicked"); cases.len()])
     }
 }
 
@@ -262,7 +262,12 @@ async fn play(
     for source in &scenario.scope.sources {
         match env.sources.rotate(source).await {
             Some(lease) => drop(leases.insert(source.clone(), lease)),
-            None => return vec![Observation::unknown(format!("there is no source {source}")); cases.len()],
+            None => {
+                return vec![
+                    Observation::unknown(Cause::SetUpFailed, format!("there is no source {source}"));
+                    cases.len()
+                ];
+            }
         }
     }
     if scenario.alone {
@@ -270,13 +275,13 @@ async fn play(
         env.namespaces.cleaned().await;
     }
     if let Err(error) = breakage::write(&env, &mut leases, &scenario.initial).await {
-        return vec![Observation::unknown(chain(&error)); cases.len()];
+        return vec![Observation::from(error); cases.len()];
     }
     let settled = cases.iter().map(|(id, population)| OutageCase::settle(&env, *id, &scenario, population));
     let mut live = join_all(settled).await;
     match breakage::write(&env, &mut leases, &scenario.control).await {
         Ok(written) => drop(join_all(live.iter_mut().map(|live| live.arrive(&env, &scenario.control, written))).await),
-        Err(error) => live.iter_mut().for_each(|live| live.give_up(&chain(&error))),
+        Err(error) => live.iter_mut().for_each(|live| live.give_up(observation::unknown(&error))),
     }
     let mut old = &scenario.control;
     for number in 0..scenario.episodes.len() {
@@ -285,7 +290,7 @@ async fn play(
         }
         if let Err(error) = outage(&env, &proxies, &scenario, number, old, &mut leases, &mut live).await {
             let fault = scenario.episodes[number].fault;
-            live.iter_mut().for_each(|live| live.give_up(&format!("{fault}: {}", chain(&error))));
+            live.iter_mut().for_each(|live| live.give_up(observation::unknown(&error).about(fault)));
         }
         old = &scenario.episodes[number].values;
     }
@@ -335,7 +340,7 @@ async fn outage(
     if fault == Fault::ApiServerRestarted
         && let Err(why) = until_operator_sees_copies(env).await
     {
-        live.iter_mut().for_each(|live| live.give_up(&why));
+        live.iter_mut().for_each(|live| live.give_up(why.clone()));
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, Model};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
+use credence_report::unknown::Cause;
 use credence_report::verdict::{self, Outcome};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -37,7 +38,7 @@ use crate::coverage::Judges;
 use crate::driver::{Check, Property};
 use crate::fixture::{Fixture, FixtureError};
 use crate::generate::{Pick, pick};
-use crate::observation::Observation;
+use crate::observation::{Observation, cause_of};
 use crate::oracle::Known;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::supplies::{Need, Supplies};
@@ -205,7 +206,7 @@ async fn live(
     let (client, rotation) = (&env.cluster.client, &episode.rotation);
     let before = Before {
         revision: Etcd::connect(&env.cluster.description.etcd, env.cluster.directory())?.revision().await?,
-        envelope: encryption.envelope().map_err(Observation::unknown)?,
+        envelope: encryption.envelope().map_err(|why| Observation::unknown(Cause::EvidenceLost, why))?,
     };
     let mut lease = rotation::begin(env, client, FIELD_MANAGER, &rotation.source, &rotation.initial).await?;
     let mut lives = Vec::with_capacity(cases.len());
@@ -220,7 +221,7 @@ async fn live(
     if let Some(number) = episode.new_key.filter(|_| env.cluster.supports(Capability::KeyRotation).is_ok()) {
         let name = format!("credence-{number}");
         // A configuration without keys has none to rotate; that it encrypts nothing is seen below.
-        if encryption.envelope().map_err(Observation::unknown)?.has_key() {
+        if encryption.envelope().map_err(|why| Observation::unknown(Cause::EvidenceLost, why))?.has_key() {
             env.cluster.rotate_encryption_key(&name).await?;
             env.until_synced().await?;
             let rewritten = rewrite::all(&env.cluster.client).await?;
@@ -232,7 +233,7 @@ async fn live(
             }
             let (_, last) = rotation.last_two();
             follow(env, &mut lives, &rotation.of_source(last)).await;
-            until_operator_sees_copies(env).await.map_err(Observation::unknown)?;
+            until_operator_sees_copies(env).await.map_err(|why| Observation::of(Outcome::Unknown(why)))?;
         }
     }
     judge(env, encryption, episode, &mut lives, &before).await?;
@@ -251,7 +252,7 @@ async fn follow(env: &TestBed, lives: &mut [EncryptionCase<'_>], values: &impl K
             && live.observation.outcome == Outcome::Held
         {
             // What does not arrive is for p01 to find; what is not there cannot be looked at.
-            live.observation.outcome = Outcome::Unknown(format!("no copy to look at: {error}"));
+            live.observation.outcome = verdict::unknown(cause_of(&error), format!("no copy to look at: {error}"));
         }
     });
     join_all(arrivals).await;
@@ -289,7 +290,7 @@ async fn judge(
     before: &Before,
 ) -> Result<(), Observation> {
     let etcd = Etcd::connect(&env.cluster.description.etcd, env.cluster.directory())?;
-    let envelope = encryption.envelope().map_err(Observation::unknown)?;
+    let envelope = encryption.envelope().map_err(|why| Observation::unknown(Cause::EvidenceLost, why))?;
     let values = LeakScan::new(episode.values())?;
     let mut search = Search::new(&envelope, &before.envelope, &values);
     let now = etcd.each("", |stored| search.look(stored)).await?;
@@ -308,7 +309,10 @@ async fn judge(
         }
     }
     if searched == present {
-        return Err(Observation::unknown("etcd shows no version of anything that was written meanwhile"));
+        return Err(Observation::unknown(
+            Cause::EvidenceLost,
+            "etcd shows no version of anything that was written meanwhile",
+        ));
     }
     let everywhere = found.map_or(Ok(()), Err);
     let key = |namespace: &str, name: &str| format!("{SECRETS}{namespace}/{name}");
@@ -317,7 +321,8 @@ async fn judge(
         let copy = key(&live.dependent.namespace, &live.dependent.distribution.secret);
         let raw_source = source.is_secret().then(|| key(&source.namespace, &source.name));
         if let Some(missing) = raw_source.iter().chain([&copy]).find(|key| !stored.contains(*key)) {
-            live.observation.outcome = Outcome::Unknown(format!("etcd holds nothing at {missing}"));
+            live.observation.outcome =
+                verdict::unknown(Cause::EvidenceLost, format!("etcd holds nothing at {missing}"));
             continue;
         }
         if raw_source.is_some() {
@@ -332,7 +337,10 @@ async fn judge(
         live.observation.outcome = match &everywhere {
             Err(why) => verdict::violated(why.clone()),
             Ok(()) if is_found => Outcome::Held,
-            Ok(()) => Outcome::Unknown(format!("the search does not find the control that is at {control}")),
+            Ok(()) => {
+                let why = format!("the search does not find the control that is at {control}");
+                verdict::unknown(Cause::ControlFailed, why)
+            }
         };
     }
     Ok(())

@@ -14,7 +14,7 @@ use credence_core::labels::Labels;
 use credence_model::model::{ADMINISTRATORS, Distribution, Model, expected_in};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{self, Outcome};
 use credence_watch::wait::{self, Progress};
 use kube::Client;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ use serde_json::Value;
 use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::generate::{Pick, pick};
-use crate::observation::{self, Observation};
+use crate::observation::{self, Observation, cause_of};
 use crate::oracle::Expected;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
@@ -299,7 +299,7 @@ async fn intrude(
         (Ok(()), Some(_)) => copy_case.observation.count("take the name of a copy, healed"),
         (Ok(()), None) => {}
         (Err(error), Some(who)) => return Ok(explained(&who, observation::failed(&error))),
-        (Err(error), None) => return Ok(Outcome::Unknown(format!("no copy to touch: {error}"))),
+        (Err(error), None) => return Ok(verdict::unknown(cause_of(&error), format!("no copy to touch: {error}"))),
     }
     for (number, attempt) in case.attempts.then.iter().enumerate() {
         let outcome = copy_case.attempt(number, attempt).await;

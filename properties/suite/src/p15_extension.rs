@@ -14,6 +14,7 @@ use credence_core::text::chain;
 use credence_model::model::{Distribution, Model};
 use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
+use credence_report::unknown::{Cause, Unknown};
 use credence_report::verdict::{Outcome, Violation};
 use futures::future::join_all;
 use proptest::prelude::*;
@@ -23,7 +24,7 @@ use tracing::instrument;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::p02_provisioning::Provisioning;
 use crate::p03_label_distribution::{LabelDistribution, Subject};
 use crate::p05_format::Format;
@@ -135,11 +136,14 @@ impl Property for Extension {
         cases: &[(CaseId, Part)],
     ) -> Vec<Observation> {
         let Some(new) = addition.model(&env.model) else {
-            return vec![Observation::unknown("the suite made a credential that it cannot read"); cases.len()];
+            return vec![
+                Observation::unknown(Cause::Panicked, "the suite made a credential that it cannot read");
+                cases.len()
+            ];
         };
         let installed = match Installed::add(env, addition).await {
             Ok(installed) => installed,
-            Err(why) => return vec![Observation::unknown(why); cases.len()],
+            Err(why) => return vec![Observation::of(Outcome::Unknown(why)); cases.len()],
         };
         let extended = Arc::new(env.with_credentials(&new));
         let runs = cases.iter().map(|(id, part)| part.run(&extended, kinds, *id, addition));
@@ -174,7 +178,7 @@ impl Part {
             Self::Nothing => ("nothing", Vec::new()),
         };
         let Some(mut observation) = observations.into_iter().next() else {
-            return Observation::unknown("no case was run");
+            return Observation::unknown(Cause::NoEvidence, "no case was run");
         };
         // The report counts over all credentials, whose names would tell nothing.
         let counted =
@@ -190,7 +194,7 @@ impl Part {
         observation.reached.clear();
         match &mut observation.outcome {
             Outcome::Held => {}
-            Outcome::Violated(Violation { reason, .. }) | Outcome::Unknown(reason) => {
+            Outcome::Violated(Violation { reason, .. }) | Outcome::Unknown(Unknown { reason, .. }) => {
                 *reason = format!("{name} of {}: {reason}", addition.title(&env.model));
             }
         }
@@ -206,15 +210,15 @@ struct Installed {
 
 impl Installed {
     /// Adds a credential and waits until its store is valid.
-    async fn add(env: &TestBed, addition: &Addition) -> Result<Self, String> {
+    async fn add(env: &TestBed, addition: &Addition) -> Result<Self, Unknown> {
         let client = &env.cluster.client;
         let manifests = addition.manifests(&env.model, env.namespaces.run());
-        let applier = Applier::discover(client).await.map_err(|error| chain(&error))?;
+        let applier = Applier::discover(client).await.map_err(|error| observation::unknown(&error))?;
         let installed = Self { applier, objects: manifests.iter().map(|manifest| manifest.object.clone()).collect() };
-        installed.applier.apply_all(&installed.objects).await.map_err(|error| chain(&error))?;
+        installed.applier.apply_all(&installed.objects).await.map_err(|error| observation::unknown(&error))?;
         match &wait_for_stores(client, &manifests).await[..] {
             [] => Ok(installed),
-            notes => Err(notes.join(", ")),
+            notes => Err(Unknown::new(Cause::SetUpFailed, notes.join(", "))),
         }
     }
 

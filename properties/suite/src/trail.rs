@@ -15,6 +15,7 @@ use std::{fs, io};
 use credence_core::file_error::FileError;
 use credence_core::id::CaseId;
 use credence_core::text::chain;
+use credence_report::unknown::Unknown;
 use credence_report::verdict::{CaseRecord, Outcome, Violation};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -53,7 +54,7 @@ pub(crate) fn ended(record: &CaseRecord) {
     case(record.id).in_scope(|| match &record.outcome {
         Outcome::Held => debug!("held"),
         Outcome::Violated(Violation { reason, .. }) => debug!("violated: {reason}"),
-        Outcome::Unknown(reason) => debug!("unknown: {reason}"),
+        Outcome::Unknown(Unknown { cause, reason }) => debug!("unknown ({cause}): {reason}"),
     });
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use credence_report::report::REQUIREMENTS;
+use credence_report::unknown::Cause;
 use credence_suite::registry::PROPERTIES;
 
 use crate::assert_none;
@@ -60,6 +61,24 @@ fn each_property_has_a_page() {
         "properties/docs/{}.md: missing; write the page of {}",
         "properties/docs/{}.md: credence_suite::registry::PROPERTIES has no {}; remove the page",
     ));
+}
+
+#[test]
+fn each_cause_of_an_unknown_case_has_a_row_with_its_next_step_in_the_page_of_reports() {
+    let page = Workspace::get().text("properties/docs/reports.md");
+    let has_row = |cause: &Cause| {
+        let (begin, end) = (format!("| `{}` |", cause.name()), format!("| {} |", cause.next_step()));
+        page.lines().any(|line| line.starts_with(&begin) && line.ends_with(&end))
+    };
+    let lacking = Cause::ALL.iter().filter(|cause| !has_row(cause));
+    let faults = lacking.map(|cause| {
+        let next = cause.next_step();
+        format!(
+            "properties/docs/reports.md: no row has the cause {} with the next step \"{next}\"; add it",
+            cause.name()
+        )
+    });
+    assert_none(&faults.collect::<Vec<_>>());
 }
 
 #[test]

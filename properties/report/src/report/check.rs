@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::text::{Millis, printable};
+use crate::unknown::Cause;
 use crate::verdict::{CheckRecord, Outcome, Verdict, Violation};
 
 /// One check.
@@ -16,6 +17,9 @@ pub struct CheckReport {
     pub verdict: Verdict,
     /// What was expected and what was seen instead, or why nothing can be said; none if it held.
     pub reason: Option<String>,
+    /// The sort of obstacle that kept the check from telling, if one did.
+    #[serde(default)]
+    pub cause: Option<Cause>,
     /// The documented upstream bug that this is, by its short name.
     pub known: Option<String>,
     /// Time that things took, and how long they may take, by what they are.
@@ -28,12 +32,13 @@ impl CheckReport {
         let (reason, known) = match &record.outcome {
             Outcome::Held => (None, None),
             Outcome::Violated(Violation { reason, known }) => (Some(reason), known.map(|known| known.id.to_owned())),
-            Outcome::Unknown(reason) => (Some(reason), None),
+            Outcome::Unknown(unknown) => (Some(&unknown.reason), None),
         };
         Self {
             what: record.what.clone(),
             verdict: Verdict::from(&record.outcome),
             reason: reason.map(|reason| printable(reason)),
+            cause: record.outcome.cause(),
             known,
             times_ms: record.times.iter().map(|(what, time)| (what.clone(), Millis::from(*time))).collect(),
         }
@@ -56,12 +61,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::unknown::Unknown;
 
     #[test]
     fn a_check_says_why_and_with_which_times() {
         let record = CheckRecord {
             times: BTreeMap::from([("away".to_owned(), Duration::from_secs(20))]),
-            ..CheckRecord::unknown("namespace deleted", "no answer")
+            ..CheckRecord::unknown("namespace deleted", Unknown::new(Cause::RequestFailed, "no answer"))
         };
         let check = CheckReport::of(&record);
         assert_eq!((check.verdict, check.text()), (Verdict::Unknown, "no answer (away: 20.0 s)".to_owned()));

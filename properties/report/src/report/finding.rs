@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reproduced::Reproduced;
 use super::text::{printable, seconds};
+use crate::unknown::Cause;
 use crate::verdict::{CaseRecord, Outcome, Verdict};
 
 /// One case that did not hold.
@@ -20,6 +21,9 @@ pub struct Finding {
     pub verdict: Verdict,
     /// What was expected and what was seen instead, or why nothing can be said.
     pub reason: String,
+    /// The sort of obstacle that kept the case from telling; none if it was violated.
+    #[serde(default)]
+    pub cause: Option<Cause>,
     /// The documented upstream bug that this is, by its short name.
     pub known: Option<String>,
     /// The smallest case found that fails in the same way.
@@ -52,13 +56,14 @@ impl Finding {
         let (reason, known) = match &record.outcome {
             Outcome::Held => return None,
             Outcome::Violated(violation) => (&violation.reason, violation.known),
-            Outcome::Unknown(reason) => (reason, None),
+            Outcome::Unknown(unknown) => (&unknown.reason, None),
         };
         Some(Self {
             case: record.id,
             replay: printable(&format!("credence replay {}{replay_flags}", record.id)),
             verdict: Verdict::from(&record.outcome),
             reason: printable(reason),
+            cause: record.outcome.cause(),
             known: known.map(|known| known.id.into()),
             smallest: record.smallest.as_deref().map(printable),
             reproduced,

@@ -189,6 +189,9 @@ fn tell(test: &mut Test, property: &PropertyReport, verdict: Verdict) {
     for finding in &findings {
         test.properties.add("case", finding.case);
         test.properties.add("replay", &finding.replay);
+        if let Some(cause) = finding.cause {
+            test.properties.add("cause", cause.name());
+        }
         if let Some(reproduced) = finding.reproduced {
             test.properties.add("reproduced", reproduced);
         }
@@ -208,6 +211,9 @@ fn tell(test: &mut Test, property: &PropertyReport, verdict: Verdict) {
 fn check_test(property: &PropertyReport, check: &CheckReport) -> Test {
     let mut test = of(property, &check.what, check.verdict);
     (test.message, test.details) = (check.text(), format!("{}: {}\n", check.verdict, check.text()));
+    if let Some(cause) = check.cause {
+        test.properties.add("cause", cause.name());
+    }
     if check.verdict == Verdict::Held {
         test.output = check.text();
     }
@@ -275,6 +281,9 @@ fn finding_details(finding: &Finding) -> String {
     let mut text = format!("case: {}\n{}: {}\n", finding.case, finding.verdict, finding.reason);
     if let Some(known) = &finding.known {
         line(&mut text, "known", known);
+    }
+    if let Some(cause) = finding.cause {
+        line(&mut text, "cause", &format!("{cause}; {}", cause.next_step()));
     }
     if let Some(reproduced) = finding.reproduced {
         line(&mut text, "reproduced", &format!("{reproduced}, run alone"));

@@ -22,6 +22,7 @@ use super::text::{printable, seconds};
 use crate::claim::{Claim, SkippedCheck};
 use crate::copy::{CopyName, Declared};
 use crate::route::DeclaredRoute;
+use crate::unknown::Cause;
 use crate::verdict::{CaseRecord, CheckRecord, Outcome, Verdict, Violation};
 
 #[cfg(test)]
@@ -94,6 +95,9 @@ pub struct PropertyReport {
     pub known: Vec<KnownBug>,
     /// Number of cases by their end.
     pub cases: CaseCounts,
+    /// Number of cases that could not tell, by cause.
+    #[serde(default)]
+    pub causes: BTreeMap<Cause, u64>,
     /// Evidence of all cases, by kind.
     pub operations: BTreeMap<String, u64>,
     /// What else they did or looked at, of each kind, which by itself tells nothing about the claim.
@@ -164,6 +168,7 @@ impl PropertyReport {
             trouble,
             known: known_bugs(records, &execution.checks),
             cases,
+            causes: causes(records),
             operations: sum(records.iter().map(|record| &record.operations)),
             context: sum(records.iter().map(|record| &record.context)),
             missed: Missed::after(cases.held + cases.violated),
@@ -199,6 +204,7 @@ impl PropertyReport {
             trouble: None,
             known: Vec::new(),
             cases: CaseCounts::default(),
+            causes: BTreeMap::new(),
             operations: BTreeMap::new(),
             context: BTreeMap::new(),
             missed: Vec::new(),
@@ -325,6 +331,15 @@ fn findings(records: &[CaseRecord], execution: &Execution) -> Vec<Finding> {
     let is_as_found = |finding: &Finding| finding.smallest.is_none() && finding.reproduced.is_none();
     findings.sort_by_key(|finding| (Reverse(finding.verdict), is_as_found(finding), finding.case));
     findings
+}
+
+/// The causes of cases that could not tell, each with the number of cases.
+fn causes(records: &[CaseRecord]) -> BTreeMap<Cause, u64> {
+    let mut causes = BTreeMap::new();
+    for cause in records.iter().filter_map(|record| record.outcome.cause()) {
+        *causes.entry(cause).or_default() += 1;
+    }
+    causes
 }
 
 fn reason(

@@ -9,7 +9,8 @@ use credence_core::overlay_field::OverlayField;
 use super::{Cluster, Config, Execution, Phase, PropertyMeta, PropertyReport, Report, Resources, Run, Unfinished};
 use crate::claim::Claim;
 use crate::copy::CopyName;
-use crate::verdict::{CaseRecord, Known, Outcome, Violation};
+use crate::unknown::Cause;
+use crate::verdict::{self, CaseRecord, Known, Outcome, Violation};
 
 /// A documented bug.
 pub const KNOWN: Known = Known {
@@ -62,7 +63,7 @@ pub fn known(index: u32) -> CaseRecord {
 
 /// A case that could not tell.
 pub fn unknown(index: u32, reason: &str) -> CaseRecord {
-    record(index, Outcome::Unknown(reason.into()))
+    record(index, verdict::unknown(Cause::RequestFailed, reason))
 }
 
 /// An execution that came to its end.

@@ -12,8 +12,8 @@ use credence_core::formats::{BACKSTAGE, KUBELET, Role, source_roles};
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
 use credence_core::owner::Owner;
-use credence_core::text::chain;
 use credence_model::model::{Distribution, ExpectedKeys};
+use credence_report::unknown::{Cause, Unknown};
 use credence_report::verdict::{Outcome, violated};
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
@@ -88,23 +88,23 @@ impl<'a> BackstageTrial<'a> {
             observation: Observation::of(Outcome::Held),
         };
         if let Err(why) = trial.prepare().await {
-            trial.observation = Observation::unknown(why);
+            trial.observation = Observation::of(Outcome::Unknown(why));
         }
         trial
     }
 
-    async fn prepare(&mut self) -> Result<(), String> {
-        self.lease = Some(self.env.namespaces.lease(&self.client).await.map_err(|error| chain(&error))?);
+    async fn prepare(&mut self) -> Result<(), Unknown> {
+        self.lease = Some(self.env.namespaces.lease(&self.client).await.map_err(|error| observation::unknown(&error))?);
         let owner = self.owner()?;
         let file = catalog_file(&self.name);
         let files: [(&str, &[u8]); 1] = [("catalog-info.yaml", file.as_bytes())];
         let account = owner.account_of_repositories();
         let made = self.consumers.forge.create_repository(&account, &self.name, &files).await;
-        made.map(drop).map_err(|error| chain(&error))
+        made.map(drop).map_err(|error| observation::unknown(&error))
     }
 
-    fn owner(&self) -> Result<&'a Owner, String> {
-        self.owner.ok_or_else(|| "no consumer's manifest names an owner".to_owned())
+    fn owner(&self) -> Result<&'a Owner, Unknown> {
+        self.owner.ok_or_else(|| Unknown::new(Cause::SetUpFailed, "no consumer's manifest names an owner"))
     }
 
     fn namespace(&self) -> &str {
@@ -159,7 +159,7 @@ impl<'a> BackstageTrial<'a> {
         self.conclude(outcome);
     }
 
-    async fn admitted(&mut self, issuers: &[&Issuer<'_>], how: &str) -> Result<Result<(), String>, String> {
+    async fn admitted(&mut self, issuers: &[&Issuer<'_>], how: &str) -> Result<Result<(), String>, Unknown> {
         // If it runs, it was started with the credentials of before, which are worth nothing by now.
         if self.deployed
             && let Err(reason) = self.must_fail("with the credentials of before a rotation").await?
@@ -172,7 +172,7 @@ impl<'a> BackstageTrial<'a> {
             let pull = self.consumers.requests_about(&mark, PORTAL_IMAGE).await;
             return match pull.iter().any(refuses_credential) {
                 true => Ok(Err(format!("Backstage could not be pulled with a credential just {how}: {said}"))),
-                false => Err(format!("Backstage was not pulled ({said}), but the forge refused no credential")),
+                false => Err(unseen(format!("Backstage was not pulled ({said}), but the forge refused no credential"))),
             };
         }
         let (signed_in, read) = self.use_it().await?;
@@ -183,7 +183,10 @@ impl<'a> BackstageTrial<'a> {
         if let LoginAnswer::Refused(said) = read {
             return match reading.iter().any(|request| is_bearer(request) && is_denial(request)) {
                 true => Ok(Err(format!("catalog read by Backstage with a credential just {how} was refused: {said}"))),
-                false => Err(format!("catalog read by Backstage failed ({said}), but the forge refused no credential")),
+                false => {
+                    let why = format!("catalog read by Backstage failed ({said}), but the forge refused no credential");
+                    Err(unseen(why))
+                }
             };
         }
         let offered = |request: &Request| {
@@ -200,7 +203,7 @@ impl<'a> BackstageTrial<'a> {
         match proofs.iter().find(|(_, proved)| !proved) {
             None => Ok(Ok(())),
             Some((what, _)) => {
-                Err(format!("Backstage worked, but for its {what} the forge did not see the credential"))
+                Err(unseen(format!("Backstage worked, but for its {what} the forge did not see the credential")))
             }
         }
     }
@@ -215,7 +218,7 @@ impl<'a> BackstageTrial<'a> {
         self.conclude(outcome);
     }
 
-    async fn refused_with_wrong_values(&mut self) -> Result<Result<(), String>, String> {
+    async fn refused_with_wrong_values(&mut self) -> Result<Result<(), String>, Unknown> {
         let (from, variables) = self.references_to_copies()?;
         // Shaped like real ones, so that it is the forge that refuses them.
         let wrong = |name: &str, digit: &str| json!({ "name": name, "value": digit.repeat(40) });
@@ -223,7 +226,8 @@ impl<'a> BackstageTrial<'a> {
         let mut wrong_ones: Vec<Value> = variables.clone();
         wrong_ones.retain(|variable| variable["name"] != secret && variable["name"] != token);
         wrong_ones.extend([wrong(secret, "0"), wrong(token, "1")]);
-        let not_pulled = |said: String| format!("Backstage was not pulled again: {said}");
+        let not_pulled =
+            |said: String| Unknown::new(Cause::RequestFailed, format!("Backstage was not pulled again: {said}"));
         self.start(&from, &wrong_ones).await?.map_err(not_pulled)?;
         let refused = self.must_fail("with wrong values").await?;
         // The pod that goes through the rotation has the copies' own values.
@@ -242,7 +246,7 @@ impl<'a> BackstageTrial<'a> {
     }
 
     /// Both must fail, because the forge refuses what it is offered.
-    async fn must_fail(&mut self, how: &str) -> Result<Result<(), String>, String> {
+    async fn must_fail(&mut self, how: &str) -> Result<Result<(), String>, Unknown> {
         let mark = self.consumers.forge.mark();
         let (signed_in, read) = self.use_it().await?;
         for (what, answer) in [("sign-in", signed_in), ("catalog read", read)] {
@@ -258,13 +262,13 @@ impl<'a> BackstageTrial<'a> {
             ("catalog read", reading.iter().any(|request| is_bearer(request) && is_denial(request))),
         ];
         if let Some((what, _)) = proofs.iter().find(|(_, proved)| !proved) {
-            return Err(format!("{what} by Backstage failed {how}, but the forge refused no credential"));
+            return Err(unseen(format!("{what} by Backstage failed {how}, but the forge refused no credential")));
         }
         self.observation.count(&format!("{}, refused {how}", BACKSTAGE.operation()));
         Ok(Ok(()))
     }
 
-    fn conclude(&mut self, outcome: Result<Result<(), String>, String>) {
+    fn conclude(&mut self, outcome: Result<Result<(), String>, Unknown>) {
         match outcome {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => {
@@ -276,9 +280,9 @@ impl<'a> BackstageTrial<'a> {
 
     /// Ways in which a pod gets the copies' values: Secrets whose keys are its variables, and single variables. A copy of the
     /// OAuth client that has keys of other names than Backstage's variables is taken apart.
-    fn references_to_copies(&self) -> Result<(Vec<String>, Vec<Value>), String> {
+    fn references_to_copies(&self) -> Result<(Vec<String>, Vec<Value>), Unknown> {
         let [_, client, token] = self.distributions[..] else {
-            return Err("the configuration lacks a copy".to_owned());
+            return Err(no_copy());
         };
         let reference = |distribution: &Distribution, role: Role, variable: &str| {
             let ExpectedKeys::Exactly(keys) = &distribution.keys else { return None };
@@ -305,9 +309,9 @@ impl<'a> BackstageTrial<'a> {
         &mut self,
         variables_from: &[String],
         variables: &[Value],
-    ) -> Result<Result<String, String>, String> {
+    ) -> Result<Result<String, String>, Unknown> {
         self.starts += 1;
-        let registry = self.distributions.first().ok_or("the configuration lacks a copy")?;
+        let registry = self.distributions.first().ok_or_else(no_copy)?;
         let deployment = BackstageDeployment {
             namespace: self.namespace(),
             name: &self.name,
@@ -322,30 +326,31 @@ impl<'a> BackstageTrial<'a> {
         let started = self.consumers.start_backstage(&self.client, &deployment).await;
         self.deployed = true;
         self.observation.latencies.push(began.elapsed());
-        let started = started.map_err(|error| chain(&error))?;
+        let started = started.map_err(|error| observation::unknown(&error))?;
         self.pod = started.clone().ok();
         Ok(started)
     }
 
-    async fn stop(&mut self) -> Result<(), String> {
+    async fn stop(&mut self) -> Result<(), Unknown> {
         if !std::mem::take(&mut self.deployed) {
             return Ok(());
         }
         let stopped = self.consumers.stop_backstage(&self.client, &agent(self.id), self.namespace(), &self.name).await;
-        stopped.map_err(|error| chain(&error))
+        stopped.map_err(|error| observation::unknown(&error))
     }
 
     /// Signs in and reads, with the container that was started last.
-    async fn use_it(&self) -> Result<(LoginAnswer, LoginAnswer), String> {
+    async fn use_it(&self) -> Result<(LoginAnswer, LoginAnswer), Unknown> {
         let used = async {
-            let signed_in = self.consumers.sign_in_to_backstage().await.map_err(|error| chain(&error))?;
+            let signed_in =
+                self.consumers.sign_in_to_backstage().await.map_err(|error| observation::unknown(&error))?;
             let read = self.consumers.read_with_backstage(self.owner()?, &self.name).await;
-            Ok((signed_in, read.map_err(|error| chain(&error))?))
+            Ok((signed_in, read.map_err(|error| observation::unknown(&error))?))
         };
         let used = used.await;
-        let pod = self.pod.as_deref().ok_or("Backstage does not run")?;
+        let pod = self.pod.as_deref().ok_or_else(|| Unknown::new(Cause::PartLost, "Backstage does not run"))?;
         let same = self.consumers.check_backstage_is_the_same(self.namespace(), pod);
-        same.map_err(|error| chain(&error))?;
+        same.map_err(|error| observation::unknown(&error))?;
         used
     }
 
@@ -383,6 +388,15 @@ fn is_bearer(request: &Request) -> bool {
 }
 
 /// Why a copy is no use to Backstage.
-fn no_key(what: &str) -> String {
-    format!("a copy has no key for the {what} that Backstage needs")
+fn no_key(what: &str) -> Unknown {
+    Unknown::new(Cause::SetUpFailed, format!("a copy has no key for the {what} that Backstage needs"))
+}
+
+fn no_copy() -> Unknown {
+    Unknown::new(Cause::SetUpFailed, "the configuration lacks a copy")
+}
+
+/// The log of the forge does not show what should have happened there.
+fn unseen(why: String) -> Unknown {
+    Unknown::new(Cause::EvidenceLost, why)
 }

@@ -5,10 +5,11 @@ use credence_core::consumer::DeniedLogin;
 use credence_core::formats::{Role, source_roles};
 use credence_core::owner::Owner;
 use credence_core::scope::Scope;
-use credence_core::text::chain;
+use credence_report::unknown::{Cause, Unknown};
 
 use super::issuer::Issuer;
 use super::trial::Trial;
+use crate::observation;
 
 /// Tries it. `Ok(Err)` says how it was not denied, `Err` why that cannot be told.
 pub(super) async fn attempt(
@@ -16,14 +17,14 @@ pub(super) async fn attempt(
     trial: &Trial<'_>,
     issuer: &Issuer<'_>,
     proof: Proof,
-) -> Result<Result<(), String>, String> {
+) -> Result<Result<(), String>, Unknown> {
     let (consumers, consumer) = (trial.consumers, trial.consumer);
     let like = renamed(trial.login(issuer, Expected::Denied), consumers.unused_name(trial.id));
-    let login = denied(denial, like, consumers, issuer).await.map_err(|error| chain(&error))?;
+    let login = denied(denial, like, consumers, issuer).await.map_err(|error| observation::unknown(&error))?;
     let result = consumers.log_in(consumer, &login).await;
     let removed = consumers.leave(consumer, &login).await;
-    let result = result.map_err(|error| chain(&error))?;
-    removed.map_err(|error| chain(&error))?;
+    let result = result.map_err(|error| observation::unknown(&error))?;
+    removed.map_err(|error| observation::unknown(&error))?;
     let what = format!("{} {denial}", consumer.operation());
     if result.answer == LoginAnswer::Admitted {
         return Ok(Err(format!("{what} works")));
@@ -41,7 +42,7 @@ pub(super) async fn attempt(
         // Who does not ask needs no refusal.
         LoginAnswer::Withheld(_) => Ok(Ok(())),
         _ if requests.iter().any(is_denial) => Ok(Ok(())),
-        _ => Err(format!("{what} failed, but its server did not refuse anything")),
+        _ => Err(Unknown::new(Cause::EvidenceLost, format!("{what} failed, but its server did not refuse anything"))),
     }
 }
 

@@ -15,9 +15,9 @@ use credence_core::id::CaseId;
 use credence_core::kargo_lookup::SHARED_NAMESPACE;
 use credence_core::owner::Owner;
 use credence_core::scope::{Scope, Written, WrittenCopy};
-use credence_core::text::chain;
 use credence_model::model::{Distribution, Model};
-use credence_report::verdict::{Outcome, violated};
+use credence_report::unknown::{Cause, Unknown};
+use credence_report::verdict::{self, Outcome, violated};
 use credence_watch::wait::WaitError;
 use kube::Client;
 use tokio::time::Instant;
@@ -100,18 +100,18 @@ impl<'a> Trial<'a> {
             observation: Observation::of(Outcome::Held),
         };
         if let Err(why) = trial.prepare(placement).await {
-            trial.observation = Observation::unknown(why);
+            trial.observation = Observation::of(Outcome::Unknown(why));
         }
         trial
     }
 
-    async fn prepare(&mut self, placement: &Placement) -> Result<(), String> {
+    async fn prepare(&mut self, placement: &Placement) -> Result<(), Unknown> {
         let dependent = match self.consumers.endpoints.namespace_of(self.consumer) {
             Some(namespace) => Ok(Dependent::standing(self.distribution, namespace)),
             None => Dependent::lease(self.env, &self.client, self.distribution, placement.way).await,
         };
-        self.dependent = Some(dependent.map_err(|error| chain(&error))?);
-        self.other = Some(self.env.namespaces.lease(&self.client).await.map_err(|error| chain(&error))?);
+        self.dependent = Some(dependent.map_err(|error| observation::unknown(&error))?);
+        self.other = Some(self.env.namespaces.lease(&self.client).await.map_err(|error| observation::unknown(&error))?);
         Ok(())
     }
 
@@ -159,12 +159,12 @@ impl<'a> Trial<'a> {
             LoginAnswer::Admitted => {
                 let why =
                     format!("{} worked, but its server did not see the credential's user", self.consumer.operation());
-                self.observation.outcome = Outcome::Unknown(why);
+                self.observation.outcome = verdict::unknown(Cause::EvidenceLost, why);
             }
             // Something else failed than the login.
             LoginAnswer::Refused(said) if sees_all && !requests.iter().any(is_denial) => {
                 let why = format!("{} failed ({said}), but its server refused nothing", self.consumer.operation());
-                self.observation.outcome = Outcome::Unknown(why);
+                self.observation.outcome = verdict::unknown(Cause::EvidenceLost, why);
             }
             LoginAnswer::Refused(said) | LoginAnswer::Withheld(said) => {
                 let mut reason =
@@ -191,7 +191,7 @@ impl<'a> Trial<'a> {
             }
             LoginAnswer::Refused(said) | LoginAnswer::Withheld(said) => {
                 let why = format!("{operation} failed ({said}), but its server did not refuse a credential");
-                self.observation.outcome = Outcome::Unknown(why);
+                self.observation.outcome = verdict::unknown(Cause::EvidenceLost, why);
             }
         }
     }
@@ -272,7 +272,7 @@ impl<'a> Trial<'a> {
                 Some(result)
             }
             Err(error) => {
-                self.observation.outcome = Outcome::Unknown(chain(&error));
+                self.observation.outcome = Outcome::Unknown(observation::unknown(&error));
                 None
             }
         }
@@ -329,7 +329,7 @@ impl<'a> Trial<'a> {
             && let Err(error) = self.consumers.leave(self.consumer, login).await
             && observation.outcome == Outcome::Held
         {
-            observation.outcome = Outcome::Unknown(chain(&error));
+            observation.outcome = Outcome::Unknown(observation::unknown(&error));
         }
         if let Some(dependent) = self.dependent {
             dependent.give_back(self.env);

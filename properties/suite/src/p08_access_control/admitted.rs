@@ -5,6 +5,7 @@ use std::time::Duration;
 use credence_core::credential::Credential;
 use credence_core::id::agent;
 use credence_report::route::RouteEnd;
+use credence_report::unknown::Cause;
 use credence_watch::wait::{self, Progress, WaitError};
 use serde_json::Value;
 
@@ -16,6 +17,7 @@ use super::pending::Pending;
 use super::review::{Power, Subject, may};
 use super::route::{AttackPath, Consequence};
 use super::trial::Trial;
+use crate::observation::cause_of;
 
 /// Time that the authoriser may take to know a new binding.
 const IN_FORCE: Duration = Duration::from_secs(20);
@@ -43,7 +45,10 @@ impl Trial<'_> {
             }
             Consequence::Right => match self.comes_into_force(&attempt.seen).await {
                 Ok(()) => self.could(attack_path),
-                Err(error) => self.not_told(route, format!("{attack_path}: let through, and {error}")),
+                Err(error) => {
+                    let why = format!("{attack_path}: let through, and {error}");
+                    self.not_told(route, cause_of(&error), why);
+                }
             },
             Consequence::Field(pointer) => {
                 let kept: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
@@ -54,7 +59,8 @@ impl Trial<'_> {
             }
             Consequence::LoggedIn => {
                 let why = route.unarmed().unwrap_or_default();
-                self.not_told(route, format!("{attack_path}: let through, and it cannot be seen here: {why}"));
+                let why = format!("{attack_path}: let through, and it cannot be seen here: {why}");
+                self.not_told(route, Cause::EvidenceLost, why);
             }
             Consequence::Value
             | Consequence::Copy
@@ -81,7 +87,7 @@ impl Trial<'_> {
                 }
                 RequestAnswer::Failed(why) => {
                     let why = format!("{attack_path}: what uses it failed with {why}, which is no refusal");
-                    self.not_told(attack_path.route, why);
+                    self.not_told(attack_path.route, Cause::RequestFailed, why);
                     return Ok(());
                 }
             }

@@ -15,6 +15,7 @@ use super::reason::Reason;
 use super::route::Consequence;
 use super::tracers::{OWN_VALUE, foreign};
 use super::trial::Trial;
+use crate::observation::cause_of;
 
 /// Time between two polls of what cannot be watched.
 const POLL_INTERVAL: Duration = Duration::from_millis(60);
@@ -50,7 +51,7 @@ impl Trial<'_> {
                     self.end(one.route, RouteEnd::RefusedByOperator, &format!("refused by the operator for {reason}"));
                 }
                 Ok(Verdict::WithoutEffect) => self.end(one.route, RouteEnd::WithoutEffect, "without effect"),
-                Err(error) => self.not_told(one.route, format!("{}: {error}", one.title)),
+                Err(error) => self.not_told(one.route, cause_of(&error), format!("{}: {error}", one.title)),
             }
             if one.route.consequence() == Consequence::SourceChanged {
                 self.restore(one).await?;

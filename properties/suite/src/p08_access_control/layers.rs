@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use credence_cluster::operator;
 use credence_model::config::SourceRef;
 use credence_report::route::RouteEnd;
+use credence_report::unknown::Cause;
 use credence_watch::wait::{self, Progress};
 use kube::Client;
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ use super::route::Route;
 use super::rules::{Right, rights};
 use super::tracers::{entitled, granted_beyond};
 use super::trial::Trial;
+use crate::observation::cause_of;
 
 impl Trial<'_> {
     /// An ExternalSecret that the operator itself writes passes every policy: in the tenant's namespace it must come to
@@ -55,7 +57,7 @@ impl Trial<'_> {
             },
         );
         if let Err(error) = served.await {
-            self.not_told(route, format!("{route}: {error}"));
+            self.not_told(route, cause_of(&error), format!("{route}: {error}"));
             return Ok(());
         }
         self.write_as(&operator, mine, name, reads).await?;
@@ -110,7 +112,7 @@ impl Trial<'_> {
             let reply = Call::get(at(source)).send(&client).await.map_err(request("read as a store"))?;
             if reply.answer != RequestAnswer::Admitted {
                 let what = format!("{route}: {account} cannot read its own source {source}: {:?}", reply.answer);
-                self.not_told(route, what);
+                self.not_told(route, Cause::ControlFailed, what);
                 return Ok(());
             }
         }
@@ -195,7 +197,8 @@ impl Trial<'_> {
         for (what, call) in calls {
             let control = call.send(&self.admin).await.map_err(request("read as an administrator"))?.answer;
             if control != RequestAnswer::Admitted {
-                self.not_told(route, format!("{route}: nobody can {what}: {control:?}"));
+                let why = format!("{route}: nobody can {what}: {control:?}");
+                self.not_told(route, Cause::ControlFailed, why);
                 continue;
             }
             match call.send(client).await.map_err(request("read as a store"))?.answer {
@@ -204,7 +207,10 @@ impl Trial<'_> {
                     self.end(route, RouteEnd::Worked, "let through");
                     self.violated(format!("the account {account} of a store may {what}"));
                 }
-                other => self.not_told(route, format!("{route}: to {what} ended with {other:?}")),
+                other => {
+                    let why = format!("{route}: to {what} ended with {other:?}");
+                    self.not_told(route, Cause::RequestFailed, why);
+                }
             }
         }
         Ok(())

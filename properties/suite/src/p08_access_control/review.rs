@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use credence_cluster::api_error::ApiError;
 use credence_cluster::operator;
-use credence_core::text::chain;
 use credence_report::verdict::{CheckRecord, Outcome, violated};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
@@ -14,6 +13,7 @@ use kube::api::{DynamicObject, ListParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
 
+use crate::observation;
 use crate::testbed::TestBed;
 use crate::testbed::bindings::Binding;
 
@@ -182,7 +182,7 @@ pub(super) async fn review(env: &TestBed) -> CheckRecord {
     const WHAT: &str = "who may come at the sources, by a SubjectAccessReview of every subject that is bound";
     match matrix(env).await {
         Ok((what, outcome)) => CheckRecord { what, outcome, times: BTreeMap::new() },
-        Err(error) => CheckRecord::unknown(WHAT, &chain(&error)),
+        Err(error) => CheckRecord::unknown(WHAT, observation::unknown(&error)),
     }
 }
 

@@ -12,6 +12,7 @@ use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
 use credence_core::leak_scan::LeakScan;
 use credence_report::route::RouteEnd;
+use credence_report::unknown::Cause;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::wait::{self, Progress, WaitError};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -85,7 +86,8 @@ impl Trial<'_> {
             let call = call.clone().labelled(RUN_LABEL, self.context.run);
             let answer = call.send(&self.admin).await.map_err(request("prepare what an attempt is about"))?.answer;
             if answer != RequestAnswer::Admitted {
-                self.not_told(*route, format!("{attack_path}: what it is about could not be made: {answer:?}"));
+                let why = format!("{attack_path}: what it is about could not be made: {answer:?}");
+                self.not_told(*route, Cause::RequestFailed, why);
                 return Ok(());
             }
             self.created.extend(call.created());
@@ -94,7 +96,8 @@ impl Trial<'_> {
             let reply = self.send(call, attack_path).await?;
             // An attempt of the same case may have made it.
             if reply.answer != RequestAnswer::Admitted && reply.answer != RequestAnswer::exists() {
-                self.not_told(*route, format!("{attack_path}: it could not be prepared: {:?}", reply.answer));
+                let why = format!("{attack_path}: it could not be prepared: {:?}", reply.answer);
+                self.not_told(*route, Cause::RequestFailed, why);
                 return Ok(());
             }
         }
@@ -103,12 +106,13 @@ impl Trial<'_> {
             RequestAnswer::Admitted => self.admitted(attack_path, &attempt, &reply).await,
             RequestAnswer::Denied(Denial::Policy(name)) if !self.context.model.admission_policies.contains(name) => {
                 let why = format!("{attack_path}: refused by policy {name}, which is none of the configuration's");
-                self.not_told(*route, why);
+                self.not_told(*route, Cause::SetUpFailed, why);
                 Ok(())
             }
             RequestAnswer::Denied(denial) => self.justify(attack_path, &attempt, denial).await,
             RequestAnswer::Failed(why) => {
-                self.not_told(*route, format!("{attack_path}: the attempt failed with {why}, which is no refusal"));
+                let why = format!("{attack_path}: the attempt failed with {why}, which is no refusal");
+                self.not_told(*route, Cause::RequestFailed, why);
                 Ok(())
             }
         }
@@ -141,7 +145,7 @@ impl Trial<'_> {
             let answer = harmless.send(&self.tenant.client).await.map_err(request("try a control"))?.answer;
             if answer != RequestAnswer::Admitted {
                 let why = format!("{attack_path}: refused by {denial}, and so is what must be allowed: {answer:?}");
-                self.not_told(attack_path.route, why);
+                self.not_told(attack_path.route, Cause::ControlFailed, why);
                 return Ok(());
             }
         }
@@ -160,7 +164,7 @@ impl Trial<'_> {
             }
             if !is_good(&answer) {
                 let why = format!("{attack_path}: refused by {denial}, but nobody can do it: {answer:?}");
-                self.not_told(attack_path.route, why);
+                self.not_told(attack_path.route, Cause::ControlFailed, why);
                 return Ok(());
             }
         }
@@ -251,7 +255,7 @@ impl Trial<'_> {
         let search = reach::search(&self.tenant.client, self.kinds, &namespaces, &self.scan).await?;
         self.observation.add_context("object searched", search.objects as u64);
         if !search.found.iter().any(|(name, _)| name == OWN_VALUE) {
-            self.unknown("the search does not find the tenant's own value".to_owned());
+            self.end_as(verdict::unknown(Cause::ControlFailed, "the search does not find the tenant's own value"));
         }
         if let Some((found, place)) = search.found.iter().find(|(name, _)| name != OWN_VALUE) {
             self.end_as(self.obtained(found, &format!("{place}{}", self.by_way_of())));
@@ -293,9 +297,9 @@ impl Trial<'_> {
     }
 
     /// Ends as unknown, because it cannot be told what came of a route.
-    pub(super) fn not_told(&mut self, route: Route, why: String) {
+    pub(super) fn not_told(&mut self, route: Route, cause: Cause, why: String) {
         self.observation.end_route(&route.to_string(), RouteEnd::NotTold);
-        self.unknown(why);
+        self.end_as(verdict::unknown(cause, why));
     }
 
     /// Ends as violated: a route worked, as its answer or the cluster shows at once.
@@ -307,10 +311,6 @@ impl Trial<'_> {
 
     pub(super) fn violated(&mut self, why: String) {
         self.end_as(verdict::violated(why));
-    }
-
-    pub(super) fn unknown(&mut self, why: String) {
-        self.end_as(Outcome::Unknown(why));
     }
 
     /// Ends as this, unless something worse was seen before.

@@ -8,7 +8,8 @@ use credence_core::labels::Labels;
 use credence_model::model::{Distribution, Model};
 use credence_report::report::PropertyMeta;
 use credence_report::route::{DeclaredRoute, RouteEnd};
-use credence_report::verdict::Outcome;
+use credence_report::unknown::Cause;
+use credence_report::verdict::{self, Outcome};
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
@@ -102,13 +103,15 @@ fn judged(attack: &Attack, seen: Observation) -> Observation {
     let worked = seen.routes.contains_key(&(route.to_string(), RouteEnd::Worked));
     let outcome = match (worked, route.unarmed()) {
         (true, None) | (false, Some(_)) => Outcome::Held,
-        (true, Some(why)) => Outcome::Unknown(format!("{route}: it worked, and is declared not to: {why}")),
+        (true, Some(why)) => {
+            verdict::unknown(Cause::ControlFailed, format!("{route}: it worked, and is declared not to: {why}"))
+        }
         (false, None) => {
             let why = match seen.outcome {
-                Outcome::Unknown(why) => why,
+                Outcome::Unknown(unknown) => unknown.reason,
                 Outcome::Held | Outcome::Violated(_) => format!("{:?}", seen.routes),
             };
-            Outcome::Unknown(format!("{route}: it was not seen to work: {why}"))
+            verdict::unknown(Cause::ControlFailed, format!("{route}: it was not seen to work: {why}"))
         }
     };
     let mut observation = Observation { outcome, ..seen };

@@ -1,5 +1,6 @@
 //! People who make, read, change and remove Secrets.
 
+use credence_report::unknown::Cause;
 use std::collections::BTreeMap;
 
 use credence_core::credential::Credential;
@@ -99,7 +100,7 @@ impl People {
             let expected = made.answer(*operation);
             if code != expected {
                 let why = format!("the answer to {operation:?} was {code} and not {expected}");
-                return Err(Observation::unknown(why));
+                return Err(Observation::unknown(Cause::RequestFailed, why));
             }
             let what = if code == 403 { "refused" } else { operation.verb.as_str() };
             let place = if operation.place == OperationTarget::Source { " of a source" } else { "" };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use credence_cluster::evidence::audit::{AuditError, AuditLog};
 use credence_core::id::{CaseId, agent};
 use credence_core::leak_scan::UNSEARCHABLE;
+use credence_report::unknown::Cause;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::wait::{self, Progress};
 
@@ -14,7 +15,7 @@ use super::accounts::reader;
 use super::search::{SearchError, Searched, search};
 use super::story::{Story, Told};
 use super::trail::Trail;
-use crate::observation::Observation;
+use crate::observation::{Observation, cause_of};
 
 /// Time that after the answer an entry may be on its way to the file.
 const WRITTEN: Duration = Duration::from_secs(5);
@@ -50,9 +51,9 @@ pub(super) async fn compare(
             Ok(Ok(Ok(told))) => told,
             Ok(Ok(Err(why))) => return Ok(verdict::violated(why)),
             Ok(Err(error)) => return Err(error.into()),
-            Err(panic) => return Ok(Outcome::Unknown(panic.to_string())),
+            Err(panic) => return Ok(verdict::unknown(Cause::Panicked, panic.to_string())),
         },
-        Err(error) => return Ok(Outcome::Unknown(error.to_string())),
+        Err(error) => return Ok(verdict::unknown(cause_of(&error), error.to_string())),
     };
     for (kind, count) in told {
         *observation.operations.entry(kind.to_owned()).or_default() += count;
@@ -61,7 +62,7 @@ pub(super) async fn compare(
     let searched = tokio::task::spawn_blocking(move || search(&log, begin, &story.values)).await;
     let Searched { searchable, unsearchable, found } = match searched {
         Ok(searched) => searched?,
-        Err(panic) => return Ok(Outcome::Unknown(panic.to_string())),
+        Err(panic) => return Ok(verdict::unknown(Cause::Panicked, panic.to_string())),
     };
     observation.add_context("value searched for", searchable);
     if unsearchable > 0 {

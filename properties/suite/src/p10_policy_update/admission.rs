@@ -11,6 +11,7 @@ use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
 use credence_core::text::chain;
 use credence_model::model::{Distribution, POLICY_BOUND};
+use credence_report::unknown::Cause;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::wait::{self, Progress};
 use futures::future::join_all;
@@ -24,7 +25,7 @@ use tokio::time::Instant;
 use tracing::instrument;
 
 use super::World;
-use crate::observation::Observation;
+use crate::observation::{self, Observation, cause_of};
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::tenant::{Rights, Tenant};
@@ -128,9 +129,12 @@ async fn lift_all(
                 lifted.push(lift(&env.cluster.client, &binding, exemption).await?);
             }
             Written::Refused(binding) => {
-                return Err(Observation::unknown(format!("binding {binding} is not the configuration's")));
+                return Err(Observation::unknown(
+                    Cause::SetUpFailed,
+                    format!("binding {binding} is not the configuration's"),
+                ));
             }
-            Written::Failed(why) => return Err(Observation::unknown(why)),
+            Written::Failed(why) => return Err(Observation::unknown(Cause::RequestFailed, why)),
         }
     }
 }
@@ -155,7 +159,10 @@ impl AdmissionCase {
         match self.write(&plain()).await {
             Written::Allowed => Ok(()),
             // The positive control: a refusal of anything else would be for want of rights.
-            other => Err(Observation::unknown(format!("not even a plain Secret can be written: {other:?}"))),
+            other => {
+                let why = format!("not even a plain Secret can be written: {other:?}");
+                Err(Observation::unknown(Cause::ControlFailed, why))
+            }
         }
     }
 
@@ -201,7 +208,7 @@ impl AdmissionCase {
             (Ok(()), None) => {}
             (Err(error), Some(_)) => self.end_with(&verdict::violated(error.to_string())),
             // Nothing that could be lifted: whether it should be refused, other properties judge.
-            (Err(error), None) => self.end_with(&Outcome::Unknown(error.to_string())),
+            (Err(error), None) => self.end_with(&verdict::unknown(cause_of(&error), error.to_string())),
         }
     }
 
@@ -232,7 +239,7 @@ impl AdmissionCase {
         if let Some(tenant) = self.tenant.take()
             && let Err(error) = tenant.remove(env, self.id).await
         {
-            self.end_with(&Outcome::Unknown(chain(&error)));
+            self.end_with(&Outcome::Unknown(observation::unknown(&error)));
         }
         (self.observation, self.lease.into_iter().collect())
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use credence_core::id::{CaseId, agent};
-use credence_core::text::chain;
 use credence_model::values;
+use credence_report::unknown::Cause;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::SecretSeen;
 use futures::future::join_all;
@@ -91,7 +91,7 @@ impl ReachCase {
     }
 
     fn give_up(&mut self, error: &SubjectError) {
-        let unknown = Outcome::Unknown(chain(error));
+        let unknown = Outcome::Unknown(observation::unknown(error));
         self.observation.outcome = self.observation.outcome.clone().max(unknown);
     }
 
@@ -126,7 +126,9 @@ impl ReachCase {
         self.observation.outcome = match (settled, before) {
             (Outcome::Held, _) => Outcome::Held,
             // A copy that was never there says nothing about a change; other properties judge it.
-            (Outcome::Violated(violation), None) => Outcome::Unknown(format!("no copy to take: {}", violation.reason)),
+            (Outcome::Violated(violation), None) => {
+                verdict::unknown(Cause::TimedOut, format!("no copy to take: {}", violation.reason))
+            }
             (other, None) => other,
             (other, Some(_)) => changed(allowed, other),
         };
@@ -186,7 +188,9 @@ impl ReachCase {
             (Ok(_), true) => Outcome::Held,
             (Err(kube::Error::Api(status)), false) if status.is_not_found() => Outcome::Held,
             (Ok(_), false) => verdict::violated(format!("the consumer still reads {}/{secret}", consumer.namespace)),
-            (Err(error), _) => Outcome::Unknown(format!("the consumer of {secret}: {}", chain(&error))),
+            (Err(error), _) => {
+                Outcome::Unknown(observation::unknown(&error).about(format!("the consumer of {secret}")))
+            }
         }
     }
 
@@ -195,7 +199,7 @@ impl ReachCase {
         if let Some(consumer) = self.consumer.take()
             && let Err(error) = consumer.remove(env, self.id).await
         {
-            let unknown = Outcome::Unknown(chain(&error));
+            let unknown = Outcome::Unknown(observation::unknown(&error));
             self.observation.outcome = self.observation.outcome.max(unknown);
         }
         (self.observation, self.leases.into_iter().map(|(lease, _)| lease).collect())

@@ -9,7 +9,8 @@ use credence_core::text::chain;
 use credence_model::config::SourceRef;
 use credence_model::model::POLICY_BOUND;
 use credence_model::values;
-use credence_report::verdict::Outcome;
+use credence_report::unknown::Cause;
+use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::{ExternalSecretSeen, SecretSeen, View};
 use credence_watch::wait::{self, Progress};
 use futures::future::join_all;
@@ -22,7 +23,7 @@ use tracing::instrument;
 
 use super::World;
 use super::subject::{Rights, Subject};
-use crate::observation::{self, Observation};
+use crate::observation::{self, Observation, cause_of};
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::rotation::until_copy_matches_source;
 use crate::testbed::{HOLD, TestBed};
@@ -67,7 +68,7 @@ async fn steps(
     let readers = readers(env, subject, cases.first().map(|(id, _)| *id)).await?;
     if until_access(&readers, true, "an answer to a store's account").await.is_err() {
         // No later refusal says anything then.
-        return Err(Observation::unknown("the account of the store never read its source"));
+        return Err(Observation::unknown(Cause::ControlFailed, "the account of the store never read its source"));
     }
     let revoked = Instant::now();
     subject.set_rights(env, revocation).await?;
@@ -109,7 +110,7 @@ impl RightsCase {
         namespaces::set_labels(&client, &agent(self.id), name, &subject.labels(world.way, None)).await?;
         let bound = env.provisioning_bound().max(env.propagation_bound(distribution).limit());
         let settled = until_copy_matches_source(env, name, distribution, values, bound).await;
-        settled.map_err(|error| Observation::unknown(format!("no copy to keep: {error}")))?;
+        settled.map_err(|error| Observation::unknown(cause_of(&error), format!("no copy to keep: {error}")))?;
         self.before = env.observer.look(|view| view.secret(name, &distribution.secret).cloned());
         Ok(())
     }
@@ -135,7 +136,7 @@ impl RightsCase {
         let (first, second) = (&self.leases[0].name, &self.leases[1].name);
         let labels = subject.labels(world.way, None);
         if let Err(error) = namespaces::set_labels(&client, &agent(self.id), second, &labels).await {
-            return self.end_with(Outcome::Unknown(chain(&error)));
+            return self.end_with(Outcome::Unknown(observation::unknown(&error)));
         }
         let look = |view: &View<'_>| {
             if view.secret(second, &distribution.secret).is_some() {
@@ -164,7 +165,7 @@ impl RightsCase {
             Ok(()) => {}
             Err(error @ wait::WaitError::Impossible { .. }) => self.end_with(observation::failed(&error)),
             // Nobody tried, so nobody was refused.
-            Err(error) => self.end_with(Outcome::Unknown(error.to_string())),
+            Err(error) => self.end_with(verdict::unknown(cause_of(&error), error.to_string())),
         }
     }
 
@@ -218,7 +219,7 @@ async fn readers(
 /// Waits until each reader gets its source, or is refused for want of rights; gives how long that took.
 async fn until_access(readers: &[(Client, SourceRef)], wanted: bool, what: &str) -> Result<Duration, Outcome> {
     if readers.is_empty() {
-        return Err(Outcome::Unknown("no account of a store reads a source".to_owned()));
+        return Err(verdict::unknown(Cause::SetUpFailed, "no account of a store reads a source"));
     }
     let begin = Instant::now();
     for (client, source) in readers {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_core::id::CaseId;
-use credence_core::text::chain;
 use credence_model::model::Distribution;
 use credence_model::values::World;
+use credence_report::unknown::Unknown;
 use credence_report::verdict::{self, Outcome, Violation};
 use credence_watch::observer::ExternalSecretSeen;
 use credence_watch::wait::{self, Progress};
@@ -19,7 +19,7 @@ use super::breakage::Broken;
 use super::fault::Fault;
 use super::place::{Harm, OutageNamespace};
 use super::{Episode, Move, Population, Scenario};
-use crate::observation::{self, Observation};
+use crate::observation::{self, Observation, cause_of};
 use crate::oracle::Expected;
 use crate::testbed::rotation::Dependent;
 use crate::testbed::settle::{Past, settle};
@@ -92,7 +92,7 @@ impl<'a> OutageCase<'a> {
             let bound = env.provisioning_bound().max(env.propagation_bound(dependent.distribution).limit());
             // A copy that was never right has nothing to say about outages; other properties judge it.
             let settled = dependent.until_matches_source(env, &scenario.initial, bound).await;
-            settled.map_err(|error| Observation::unknown(format!("no copy to keep: {error}")))?;
+            settled.map_err(|error| Observation::unknown(cause_of(&error), format!("no copy to keep: {error}")))?;
         }
         Ok(())
     }
@@ -107,8 +107,8 @@ impl<'a> OutageCase<'a> {
     }
 
     /// Ends the case without a verdict.
-    pub(super) fn give_up(&mut self, why: &str) {
-        self.end_with(Outcome::Unknown(why.to_owned()));
+    pub(super) fn give_up(&mut self, why: Unknown) {
+        self.end_with(Outcome::Unknown(why));
     }
 
     /// The positive control of an outage: an update arrives.
@@ -121,7 +121,10 @@ impl<'a> OutageCase<'a> {
         for OutageNamespace { dependent, .. } in &self.places {
             let left = env.propagation_bound(dependent.distribution).limit().saturating_sub(written.elapsed());
             if let Err(error) = dependent.until_matches_source(env, world, left).await {
-                return self.give_up(&format!("updates do not arrive even before the outage: {error}"));
+                return self.give_up(Unknown::new(
+                    cause_of(&error),
+                    format!("updates do not arrive even before the outage: {error}"),
+                ));
             }
         }
     }
@@ -149,7 +152,7 @@ impl<'a> OutageCase<'a> {
                     *events = Some(env.observer.record(namespace));
                     *before = env.observer.look(|view| view.secret(namespace, &distribution.secret).cloned());
                 }
-                Err(error) => return self.end_with(Outcome::Unknown(error.to_string())),
+                Err(error) => return self.give_up(Unknown::new(cause_of(&error), error.to_string())),
             }
         }
     }
@@ -163,7 +166,7 @@ impl<'a> OutageCase<'a> {
         self.observation.count(&fault.to_string());
         let signs = self.places.iter().map(|place| place.feel(env, broken, fault.sign()));
         if let Some(error) = join_all(signs).await.into_iter().find_map(Result::err) {
-            self.give_up(&format!("{fault}: no sign of it: {}", chain(&error)));
+            self.give_up(observation::unknown(&error).about(format!("{fault}: no sign of it")));
         }
     }
 
@@ -176,7 +179,7 @@ impl<'a> OutageCase<'a> {
             wait::pass_until(now + joins.after).await;
             let events = Some(env.observer.record(&dependent.namespace));
             if let Err(error) = dependent.ask(&self.client, self.id).await {
-                self.give_up(&chain(&error));
+                self.give_up(observation::unknown(&error));
             }
             self.observation.count("label namespace during an outage");
             self.places.push(OutageNamespace { dependent, events, before: None });
@@ -193,7 +196,7 @@ impl<'a> OutageCase<'a> {
                 self.end_with(verdict::violated(format!("{fault}: {why}")));
             }
             if let Err(error) = place.dependent.opt_out(&self.client, self.id).await {
-                self.give_up(&chain(&error));
+                self.give_up(observation::unknown(&error));
             }
             self.observation.count("remove labels during an outage");
             self.left.push(place.dependent);

@@ -17,8 +17,8 @@ use credence_cluster::capability::Capability;
 use credence_cluster::cluster::Component;
 use credence_cluster::operator::WEBHOOK_NOT_CALLED;
 use credence_core::labels::Labels;
-use credence_core::text::chain;
 use credence_model::model::{Model, expected_in};
+use credence_report::unknown::{Cause, Unknown};
 use credence_report::verdict::{CheckRecord, Outcome, Violation, violated};
 use credence_watch::observer::View;
 use credence_watch::wait::{self, Progress, WaitError};
@@ -28,7 +28,7 @@ use kube::api::DeleteParams;
 use tokio::time::Instant;
 
 use super::breakage;
-use crate::observation;
+use crate::observation::{self, cause_of};
 use crate::oracle::{self, Expected, Names};
 use crate::stop::Stop;
 use crate::testbed::TestBed;
@@ -65,17 +65,18 @@ pub(super) fn skipped(env: &TestBed) -> Option<String> {
 /// Makes the checks. What is changed for them is changed back even if nobody waits for them any more.
 pub(super) async fn checks(env: &Arc<TestBed>, under_way: &Background, stop: &Stop) -> Vec<CheckRecord> {
     let played = under_way.to_the_end(play(Arc::clone(env), stop.clone())).await;
-    match played.unwrap_or_else(|| Err("the check panicked".to_owned())) {
+    match played.unwrap_or_else(|| Err(Unknown::new(Cause::Panicked, "the check panicked"))) {
         Ok(checks) => checks.into(),
-        Err(why) => [DELETED, UNLABELLED].map(|what| CheckRecord::unknown(what, &why)).into(),
+        Err(why) => [DELETED, UNLABELLED].map(|what| CheckRecord::unknown(what, why.clone())).into(),
     }
 }
 
-async fn play(env: Arc<TestBed>, stop: Stop) -> Result<[CheckRecord; 2], String> {
+async fn play(env: Arc<TestBed>, stop: Stop) -> Result<[CheckRecord; 2], Unknown> {
     // The cases' own clean-up deletes ExternalSecrets, too.
     env.namespaces.cleaned().await;
-    let labels = asked(&env.model).ok_or("no namespace asks for a copy by its labels")?;
-    let webhook_case = WebhookCase::set(&env, labels).await.map_err(|error| chain(&error))?;
+    let labels = asked(&env.model)
+        .ok_or_else(|| Unknown::new(Cause::SetUpFailed, "no namespace asks for a copy by its labels"))?;
+    let webhook_case = WebhookCase::set(&env, labels).await.map_err(|error| observation::unknown(&error))?;
     let checks = webhook_case.play(&stop).await;
     webhook_case.clear().await;
     checks
@@ -117,24 +118,30 @@ impl<'a> WebhookCase<'a> {
         Ok(Self { env, labels, deleted, unlabelled })
     }
 
-    async fn play(&self, stop: &Stop) -> Result<[CheckRecord; 2], String> {
+    async fn play(&self, stop: &Stop) -> Result<[CheckRecord; 2], Unknown> {
         let names = [&self.deleted, &self.unlabelled.name];
         let worlds = names.map(|name| (name.as_str(), expected_in(&self.env.model, name, &self.labels)));
         let bound = self.env.provisioning_bound();
         let settled = settle(self.env, &worlds, bound, Past::Relabelled, &mut Vec::new()).await;
-        if let Outcome::Violated(Violation { reason, .. }) | Outcome::Unknown(reason) = settled {
-            return Err(format!("no copies to begin with: {reason}"));
+        let missing = match settled {
+            Outcome::Held => None,
+            Outcome::Violated(Violation { reason, .. }) => Some(Unknown::new(Cause::TimedOut, reason)),
+            Outcome::Unknown(unknown) => Some(unknown),
+        };
+        if let Some(missing) = missing {
+            return Err(missing.about("no copies to begin with"));
         }
-        self.env.cluster.stop(Component::Webhook).await.map_err(|error| chain(&error))?;
+        self.env.cluster.stop(Component::Webhook).await.map_err(|error| observation::unknown(&error))?;
         let began = Instant::now();
         // Whatever happens meanwhile, the webhook has to come back: nothing else works without it.
         let meanwhile = AssertUnwindSafe(self.meanwhile(stop)).catch_unwind().await;
-        breakage::start(self.env, Component::Webhook).await.map_err(|error| chain(&error))?;
+        breakage::start(self.env, Component::Webhook).await.map_err(|error| observation::unknown(&error))?;
         let away = Away { lasted: began.elapsed(), back: Instant::now() };
-        let [deleted, unlabelled] = meanwhile.unwrap_or_else(|_| Err("the check panicked".to_owned()))?;
+        let [deleted, unlabelled] =
+            meanwhile.unwrap_or_else(|_| Err(Unknown::new(Cause::Panicked, "the check panicked")))?;
         tokio::select! {
             biased;
-            () = stop.requested() => Err(STOPPED.to_owned()),
+            () = stop.requested() => Err(Unknown::new(Cause::Interrupted, STOPPED)),
             (deleted, unlabelled) = join(self.deletion(deleted, away), self.removal(unlabelled, away)) => {
                 Ok([deleted, unlabelled])
             }
@@ -143,12 +150,12 @@ impl<'a> WebhookCase<'a> {
 
     /// Deletes the one namespace and takes the labels off the other, and sees for how long as this takes otherwise whether
     /// they go.
-    async fn meanwhile(&self, stop: &Stop) -> Result<[Meanwhile; 2], String> {
+    async fn meanwhile(&self, stop: &Stop) -> Result<[Meanwhile; 2], Unknown> {
         let client = &self.env.cluster.client;
-        namespaces::delete(client, &self.deleted).await.map_err(|error| chain(&error))?;
+        namespaces::delete(client, &self.deleted).await.map_err(|error| observation::unknown(&error))?;
         let keys = self.labels.keys();
         let unlabelled = namespaces::remove_labels(client, FIELD_MANAGER, &self.unlabelled.name, keys).await;
-        unlabelled.map_err(|error| chain(&error))?;
+        unlabelled.map_err(|error| observation::unknown(&error))?;
         let (asked, names) = (Instant::now(), Names::of(&self.env.model));
         let [mut deleted, mut unlabelled] = [Meanwhile::default(); 2];
         let look = |view: &View<'_>| {
@@ -166,14 +173,14 @@ impl<'a> WebhookCase<'a> {
         };
         tokio::select! {
             biased;
-            () = stop.requested() => return Err(STOPPED.to_owned()),
+            () = stop.requested() => return Err(Unknown::new(Cause::Interrupted, STOPPED)),
             watched = wait::until(&self.env.observer, "both gone", Model::provisioning_bound(2), look) => match watched {
                 Ok(()) | Err(WaitError::TimedOut { .. }) => {}
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(Unknown::new(cause_of(&error), error.to_string())),
             },
         }
         if unlabelled.gone.is_none() {
-            unlabelled.refused = self.is_refused().await.map_err(|error| chain(&error))?;
+            unlabelled.refused = self.is_refused().await.map_err(|error| observation::unknown(&error))?;
         }
         Ok([deleted, unlabelled])
     }
@@ -258,7 +265,7 @@ fn judge(subject: &str, meanwhile: Meanwhile, lasted: Duration, after: Outcome) 
 
 #[cfg(test)]
 mod tests {
-    use credence_report::verdict::Known;
+    use credence_report::verdict::{Known, unknown};
     use rstest::rstest;
 
     use super::super::tests::reference;
@@ -294,8 +301,8 @@ mod tests {
 
     #[test]
     fn an_outage_of_the_watches_is_no_evidence() {
-        let outcome = judge("it", Meanwhile::default(), Duration::ZERO, Outcome::Unknown("blind".to_owned()));
-        assert_eq!(outcome, Outcome::Unknown("blind".to_owned()));
+        let outcome = judge("it", Meanwhile::default(), Duration::ZERO, unknown(Cause::WatchStale, "stale"));
+        assert_eq!(outcome, unknown(Cause::WatchStale, "stale"));
     }
 
     #[rstest]

@@ -8,9 +8,10 @@ use std::time::Duration;
 use credence_cluster::evidence::capture::{self, Capture, CaptureError, Traffic};
 use credence_core::credential::Credential;
 use credence_core::leak_scan::{LeakScan, LeakScanError};
-use credence_core::text::chain;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::wait::{self, Progress};
+
+use crate::observation;
 
 /// Time that a packet may be on its way through the capture.
 const SEEN: Duration = Duration::from_secs(10);
@@ -63,7 +64,7 @@ impl Wire {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = match (found.first(), seen) {
             (Some(what), _) => verdict::violated(format!("traffic between the parts holds {what}")),
-            (None, Err(error)) => Outcome::Unknown(chain(&error)),
+            (None, Err(error)) => Outcome::Unknown(observation::unknown(&error)),
             (None, Ok(())) => Outcome::Held,
         };
         (outcome, packets)

@@ -64,7 +64,7 @@ impl CopyCase<'_> {
                 Err(kube::Error::Api(status)) if status.is_already_exists() => {}
                 answer => {
                     if let AttemptAnswer::NoEvidence(why) = self.read(answer) {
-                        return Outcome::Unknown(format!("{operation}: {why}"));
+                        return Outcome::Unknown(why.about(operation));
                     }
                 }
             }

@@ -7,7 +7,8 @@ use credence_core::labels::Labels;
 use credence_model::config::OPAQUE;
 use credence_model::model::{Bound, Distribution};
 use credence_model::values::World;
-use credence_report::verdict::Outcome;
+use credence_report::unknown::{Cause, Unknown};
+use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::{SecretSeen, View};
 use credence_watch::wait::{self, Progress};
 use k8s_openapi::ByteString;
@@ -54,7 +55,7 @@ pub(super) enum AttemptAnswer {
     Accepted,
     /// By a policy of the configuration.
     Refused,
-    NoEvidence(String),
+    NoEvidence(Unknown),
 }
 
 impl CopyCase<'_> {
@@ -95,10 +96,10 @@ impl CopyCase<'_> {
         match Denial::of(&error) {
             refusal if refusal.is_by(&self.env.model) => AttemptAnswer::Refused,
             Denial::Policy { policy } => {
-                AttemptAnswer::NoEvidence(format!("refused by {policy}, which is no policy of the configuration"))
+                unjudged(format!("refused by {policy}, which is no policy of the configuration"))
             }
-            Denial::NoRight => AttemptAnswer::NoEvidence(format!("{} has no right to try it", self.actor())),
-            Denial::Other(why) => AttemptAnswer::NoEvidence(format!("refused, and not by a policy: {why}")),
+            Denial::NoRight => unjudged(format!("{} has no right to try it", self.actor())),
+            Denial::Other(why) => unjudged(format!("refused, and not by a policy: {why}")),
         }
     }
 
@@ -120,16 +121,21 @@ impl CopyCase<'_> {
                 Outcome::Held
             }
             AttemptAnswer::Refused => {
-                Outcome::Unknown("an ordinary Secret is refused too, so a refusal tells nothing".into())
+                verdict::unknown(Cause::ControlFailed, "an ordinary Secret is refused too, so a refusal tells nothing")
             }
-            AttemptAnswer::NoEvidence(why) => Outcome::Unknown(format!("an ordinary Secret: {why}")),
+            AttemptAnswer::NoEvidence(why) => {
+                let why = why.about("an ordinary Secret");
+                Outcome::Unknown(Unknown { cause: Cause::ControlFailed, ..why })
+            }
         }
     }
 
     /// Tries one thing while the namespace holds its copies.
     pub(super) async fn attempt(&mut self, number: usize, attempt: &Attempt) -> Outcome {
         let copy = self.env.observer.look(|view| view.secret(self.namespace, &self.distribution.secret).cloned());
-        let Some(copy) = copy else { return Outcome::Unknown(format!("{} is gone", self.distribution.secret)) };
+        let Some(copy) = copy else {
+            return verdict::unknown(Cause::TimedOut, format!("{} is gone", self.distribution.secret));
+        };
         match attempt.act {
             Act::Make { by, copied } if !look_alikes(self.distribution).is_empty() => {
                 self.make(number, by, copied.then_some(&copy), attempt).await
@@ -196,7 +202,7 @@ impl CopyCase<'_> {
     /// Ends an attempt that was not accepted.
     pub(super) fn not_accepted(&mut self, operation: &str, answer: AttemptAnswer) -> Outcome {
         match answer {
-            AttemptAnswer::NoEvidence(why) => Outcome::Unknown(format!("{operation}: {why}")),
+            AttemptAnswer::NoEvidence(why) => Outcome::Unknown(why.about(operation)),
             AttemptAnswer::Accepted | AttemptAnswer::Refused => {
                 self.observation.count(&format!("{operation}, refused"));
                 Outcome::Held
@@ -257,6 +263,11 @@ async fn remove<K: Clone + DeserializeOwned + std::fmt::Debug>(api: &Api<K>, nam
     }
 }
 
+/// A request that no policy of the configuration judged.
+fn unjudged(why: String) -> AttemptAnswer {
+    AttemptAnswer::NoEvidence(Unknown::new(Cause::RequestFailed, why))
+}
+
 /// Says who did what before the reason of a violation.
 pub(super) fn explained(who: &str, outcome: Outcome) -> Outcome {
     match outcome {
@@ -264,7 +275,7 @@ pub(super) fn explained(who: &str, outcome: Outcome) -> Outcome {
             violation.reason = format!("{who}: {}", violation.reason);
             Outcome::Violated(violation)
         }
-        Outcome::Unknown(why) => Outcome::Unknown(format!("{who}: {why}")),
+        Outcome::Unknown(why) => Outcome::Unknown(why.about(who)),
         Outcome::Held => Outcome::Held,
     }
 }

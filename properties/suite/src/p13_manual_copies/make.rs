@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use credence_core::credential::Credential;
 use credence_core::labels::Labels;
-use credence_core::text::chain;
 use credence_model::config::OPAQUE;
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::{SecretSeen, View};
 use credence_watch::wait::{self, Progress};
 use k8s_openapi::ByteString;
@@ -16,7 +15,7 @@ use tokio::time::Instant;
 
 use super::attempt::{Attempt, LookAlike, Maker, content, look_alikes, squatters};
 use super::copy_case::{AttemptAnswer, CopyCase, ORDINARY, STORE, explained};
-use crate::observation;
+use crate::observation::{self, cause_of};
 use crate::testbed::denial::Denial;
 
 impl CopyCase<'_> {
@@ -65,7 +64,7 @@ impl CopyCase<'_> {
             if is_there(view) { Progress::Done(()) } else { Progress::NotYet("there is none".to_owned()) }
         });
         if let Err(error) = there.await {
-            return Outcome::Unknown(format!("{who}, but nothing came of it: {error}"));
+            return verdict::unknown(cause_of(&error), format!("{who}, but nothing came of it: {error}"));
         }
         let gone = wait::until(&self.env.observer, "the hand-made Secret gone", bound.limit(), |view| {
             if is_there(view) { Progress::NotYet("it is there".to_owned()) } else { Progress::Done(()) }
@@ -106,7 +105,9 @@ impl CopyCase<'_> {
             Maker::LabelLater if !made.labels.is_empty() => {
                 let plain = content(OPAQUE, self.distribution, value);
                 if let Err(error) = self.create(name, OPAQUE, &Labels::new(), plain).await {
-                    return AttemptAnswer::NoEvidence(format!("the Secret that was to be labelled: {}", chain(&error)));
+                    return AttemptAnswer::NoEvidence(
+                        observation::unknown(&error).about("the Secret that was to be labelled"),
+                    );
                 }
                 let patch = json!({ "metadata": { "labels": made.labels } });
                 self.secrets().patch_metadata(name, &self.params(), &Patch::Merge(patch)).await.map(drop)

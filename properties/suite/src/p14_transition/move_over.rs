@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_core::id::{CaseId, agent};
-use credence_core::text::chain;
 use credence_model::config::spec_in;
 use credence_model::model::Bound;
 use credence_model::values::{Values, mixtures};
+use credence_report::unknown::Unknown;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::{SecretEvent, View};
 use credence_watch::wait::{self, Progress, WaitError};
@@ -20,7 +20,7 @@ use super::change::FormChange;
 use super::form::{Form, SELECTED, decode};
 use super::subject::{self, SubjectError};
 use super::{OneStep, Plan, changeable};
-use crate::observation::{self, Observation};
+use crate::observation::{self, Observation, cause_of};
 use crate::oracle::{self, Known};
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::rotation::Rotation;
@@ -89,7 +89,7 @@ impl TransitionCase {
         mut self,
         env: &Arc<TestBed>,
         rotation: &Rotation,
-        written: Result<Instant, String>,
+        written: Result<Instant, Unknown>,
     ) -> Observation {
         let Some(mut forms) = self.forms.take() else { return self.observation };
         match written {
@@ -122,7 +122,7 @@ impl TransitionCase {
         });
         if let Err(error) = noticed.await {
             // A check that misses what must break consumers says nothing about what must not.
-            return Outcome::Unknown(error.to_string());
+            return verdict::unknown(cause_of(&error), error.to_string());
         }
         self.observation.count(&format!("{} changed in one step {}, noticed", forms.change, forms.one_step));
         let held = wait::hold(&env.observer, both, HOLD, |view| forms.both_served(view, last));
@@ -172,7 +172,7 @@ impl Forms {
                 Ok(forms)
             }
             Err(error) => {
-                let why = format!("no copy whose form could change: {error}");
+                let why = Unknown::new(cause_of(&error), format!("no copy whose form could change: {error}"));
                 Err(forms.clean_up(env, id).await.map_or_else(|error| unknown(&error), |()| Outcome::Unknown(why)))
             }
         }
@@ -307,7 +307,7 @@ impl Forms {
 }
 
 fn unknown(error: &SubjectError) -> Outcome {
-    Outcome::Unknown(chain(error))
+    Outcome::Unknown(observation::unknown(error))
 }
 
 /// What a wait for an update says, with a remark if the configuration rules updates out.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use credence_cluster::apply::RUN_LABEL;
 use credence_cluster::cluster::Cluster;
-use credence_core::text::chain;
 use credence_model::model::expected_in;
 use credence_report::verdict::{Outcome, Violation};
 use credence_watch::observer::Observer;
@@ -246,7 +245,7 @@ impl Namespaces {
                 }
                 Ok(()) => {}
                 Err(Outcome::Violated(left)) => env.namespaces.add_orphan(left),
-                Err(Outcome::Unknown(why)) => env.namespaces.note_inconclusive(why),
+                Err(Outcome::Unknown(why)) => env.namespaces.note_inconclusive(why.reason),
                 Err(Outcome::Held) => {}
             }
             env.namespaces.pool.cleaning.send_modify(|count| *count -= 1);
@@ -261,7 +260,7 @@ impl Namespaces {
 
     /// Cleans a namespace. What the cluster did not answer, or what was out of sight, is no evidence against anybody.
     async fn clean(&self, env: &TestBed, lease: &Lease, labels: &BTreeSet<String>) -> Result<(), Outcome> {
-        let unanswered = |error: &dyn std::error::Error| Outcome::Unknown(chain(error));
+        let unanswered = |error: &(dyn std::error::Error + 'static)| Outcome::Unknown(observation::unknown(error));
         let own = |key: &String| lease.labels().get(key).cloned();
         let before: BTreeMap<&String, Option<String>> = labels.iter().map(|key| (key, own(key))).collect();
         let relabelled = set_labels(&env.cluster.client, "credence", &lease.name, &before).await;

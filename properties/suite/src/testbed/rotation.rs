@@ -9,6 +9,7 @@ use credence_core::id::{CaseId, agent};
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, Model};
 use credence_model::values::Values;
+use credence_report::unknown::{Cause, Unknown};
 use credence_watch::observer::View;
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
@@ -17,7 +18,7 @@ use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
 use crate::generate::{self, Pick};
-use crate::observation::Observation;
+use crate::observation::{Observation, cause_of};
 use crate::oracle::{self, Known};
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
@@ -92,7 +93,7 @@ pub async fn begin(
     initial: &Values,
 ) -> Result<ExclusiveLease, Observation> {
     let Some(mut lease) = env.sources.rotate(source).await else {
-        return Err(Observation::unknown(format!("there is no source {source}")));
+        return Err(Observation::unknown(Cause::SetUpFailed, format!("there is no source {source}")));
     };
     lease.write(client, manager, initial).await?;
     Ok(lease)
@@ -103,14 +104,14 @@ pub async fn begin(
 ///
 /// # Errors
 /// The refusal of the API server, as text for every case of the slot.
-pub async fn write(env: &TestBed, steps: &[Step], lease: &mut ExclusiveLease) -> Result<Instant, String> {
+pub async fn write(env: &TestBed, steps: &[Step], lease: &mut ExclusiveLease) -> Result<Instant, Unknown> {
     let mut written = Instant::now();
     for (number, step) in steps.iter().enumerate() {
         if number > 0 {
             wait::pass(step.after).await;
         }
-        written =
-            lease.write(&env.cluster.client, FIELD_MANAGER, &step.values).await.map_err(|error| error.to_string())?;
+        let write = lease.write(&env.cluster.client, FIELD_MANAGER, &step.values);
+        written = write.await.map_err(|error| Unknown::new(cause_of(&error), error.to_string()))?;
     }
     Ok(written)
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use credence_core::labels::Labels;
 use credence_model::model::{Distribution, Model, expected_in};
-use credence_report::verdict::{Outcome, Violation};
+use credence_report::verdict::{self, Outcome, Violation};
 use credence_watch::observer::View;
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
 use tokio::time::Instant;
 
-use crate::observation;
+use crate::observation::{self, cause_of};
 use crate::oracle::{self, Expected, Names};
 use crate::testbed::known_bugs::{self, EXTERNAL_SECRET_STAYS, FINALIZER_STAYS, Maker};
 use crate::testbed::namespaces::{self, NamespaceError};
@@ -85,7 +85,7 @@ pub async fn settle_by(
     let orphaned = match known_bugs::orphaned(env, makers, &asked.collect()).await {
         Ok(orphaned) if orphaned.is_empty() => return Outcome::Violated(violation),
         Ok(orphaned) => orphaned,
-        Err(error) => return Outcome::Unknown(error.to_string()),
+        Err(error) => return verdict::unknown(cause_of(&error), error.to_string()),
     };
     // They must be all that is wrong, now and once they are swept: a bug that is known excuses nothing else.
     let names = Names::of(&env.model).forgiving(&env.model, &orphaned);
@@ -96,7 +96,7 @@ pub async fn settle_by(
         return Outcome::Violated(violation);
     }
     if let Err(error) = known_bugs::sweep(&env.cluster.client, &orphaned).await {
-        return Outcome::Unknown(error.to_string());
+        return verdict::unknown(cause_of(&error), error.to_string());
     }
     match try_settle(env, worlds, bound, Past::Relabelled).await {
         Ok(_) => Outcome::Violated(Violation { known: Some(EXTERNAL_SECRET_STAYS), ..violation }),

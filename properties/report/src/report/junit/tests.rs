@@ -12,6 +12,7 @@ use super::super::{Execution, PropertyReport, Report, Reproduced, Writer};
 use super::Junit;
 use crate::claim::SkippedCheck;
 use crate::copy::{CopyName, Declared, Reached, Scope};
+use crate::unknown::{Cause, Unknown};
 use crate::verdict::{CaseRecord, CheckRecord, Outcome, Violation};
 
 /// An element as a reader of the file sees it.
@@ -245,7 +246,8 @@ fn a_property_that_was_cut_short_is_an_error_that_says_why() {
 
 #[test]
 fn what_is_no_case_fails_by_itself_and_not_twice() {
-    let check = |what: &str, outcome| CheckRecord { outcome, ..CheckRecord::unknown(what, "") };
+    let check =
+        |what: &str, outcome| CheckRecord { outcome, ..CheckRecord::unknown(what, Unknown::new(Cause::TimedOut, "")) };
     let violation = |known| Violation { reason: "it stayed".into(), known };
     let checks = vec![
         check("namespace deleted", Outcome::Violated(violation(None))),

@@ -4,6 +4,7 @@ use rstest::rstest;
 
 use crate::report::testing::{KNOWN, META, execution, known, record, unknown, violated};
 use crate::report::{Execution, Millis, PropertyReport, Reproduced};
+use crate::unknown::{Cause, Unknown};
 use crate::verdict::{CheckRecord, Known, Outcome, Verdict, Violation};
 
 #[test]
@@ -24,7 +25,10 @@ fn cases_add_up_and_the_heaviest_shrunk_case_explains() {
 
 #[test]
 fn a_check_counts_as_a_case_does_but_not_as_one() {
-    let check = |outcome| CheckRecord { outcome, ..CheckRecord::unknown("namespace deleted", "") };
+    let check = |outcome| CheckRecord {
+        outcome,
+        ..CheckRecord::unknown("namespace deleted", Unknown::new(Cause::TimedOut, ""))
+    };
     let known = check(Outcome::Violated(Violation { reason: "it stayed".into(), known: Some(KNOWN) }));
     let held = Execution { checks: vec![check(Outcome::Held), known.clone()], ..execution(1) };
     let report = PropertyReport::from_records(&META, &held, &[record(0, Outcome::Held)]);
@@ -75,7 +79,10 @@ fn a_failure_that_was_tried_again_says_how_often_it_came_and_goes_before_others(
 
 #[test]
 fn checks_and_leftovers_do_not_weigh_in_the_verdict_by_cases() {
-    let check = CheckRecord { outcome: violated(0, "check").outcome, ..CheckRecord::unknown("deleted", "") };
+    let check = CheckRecord {
+        outcome: violated(0, "check").outcome,
+        ..CheckRecord::unknown("deleted", Unknown::new(Cause::TimedOut, ""))
+    };
     let execution = Execution { checks: vec![check], ..execution(2) };
     let report = PropertyReport::from_records(&META, &execution, &[record(0, Outcome::Held)]);
     assert_eq!((report.verdict, report.verdict_by_cases()), (Verdict::Violated, Verdict::Unknown));
