@@ -18,8 +18,9 @@ use credence_programs::configuration::Parameters;
 use credence_programs::supply::Part;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::Verdict;
+use credence_suite::error::RunError;
 use credence_suite::options::{ClusterKind, Options};
-use credence_suite::registry;
+use credence_suite::{load, registry};
 use libtest_mimic::{Arguments, Failed};
 
 #[path = "support/execute.rs"]
@@ -89,6 +90,10 @@ const UNUSED: &[(&str, &str)] = &[
     ("argo-cd-label-lost", "argocd-git-credentials"),
 ];
 
+/// Each fault that reading tells, and no cluster: of two values with one key, chance has one.
+/// The rule of lint of the same name must find it, and nothing else.
+const READ: &[&str] = &["rewrite-merges-keys"];
+
 /// Each fault of the values of a chart, which the rule of lint of this name must find, and in which template.
 const VALUES: &[(&str, &str, &str)] = &[
     // The chart that it needs has the template.
@@ -151,6 +156,10 @@ fn main() -> ExitCode {
         let name = format!("lint_finds_{}", fault.replace('-', "_"));
         trials.push(took::trial(name, move || is_read(fault, copy)));
     }
+    for fault in READ {
+        let name = format!("lint_finds_{}", fault.replace('-', "_"));
+        trials.push(took::trial(name, move || is_told(fault)));
+    }
     for (fault, rule, template) in VALUES {
         let name = format!("lint_finds_{}", fault.replace('-', "_"));
         trials.push(took::trial(name, move || is_rendered(fault, rule, template)));
@@ -174,7 +183,8 @@ fn all_are_listed() -> Result<(), Failed> {
     let found = FAULTS.iter().chain(FURTHER_FAULTS).map(|(fault, _)| *fault);
     let unused = UNUSED.iter().map(|(fault, _)| *fault);
     let values = VALUES.iter().map(|(fault, ..)| *fault);
-    let mut listed: Vec<&str> = found.chain(found_by_consumers).chain(unused).chain(values).collect();
+    let read = READ.iter().copied();
+    let mut listed: Vec<&str> = found.chain(found_by_consumers).chain(unused).chain(values).chain(read).collect();
     listed.sort_unstable();
     if there == listed { Ok(()) } else { Err(Failed::from(format!("there are {there:?}, listed are {listed:?}"))) }
 }
@@ -238,6 +248,26 @@ fn is_read(fault: &str, copy: &str) -> Result<(), Failed> {
     }
 }
 
+/// Lint says so of the configuration and the intent beside it.
+fn is_told(fault: &str) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let options = support::options(scratch).components;
+    let progress = credence_programs::supply::PlainProgress::new();
+    let (config, parameters) = (broken().join(fault), Parameters::default());
+    let (manifests, intent) = runtime.block_on(async {
+        let (_, manifests) = load::load(Some(&config), &parameters, scratch, &options, &progress).await?;
+        Ok::<_, RunError>((manifests, load::intent(Some(&config), None).await?))
+    })?;
+    let config = Config::from_manifests(manifests)?;
+    let model = load::understand(&config, intent.as_ref())?;
+    let found = lint::check(&lint::Context { config: &config, model: &model, control_plane: &[] });
+    match &found[..] {
+        [one] if one.rule == fault => Ok(()),
+        _ => Err(Failed::from(format!("lint finds {found:?}"))),
+    }
+}
+
 /// Lint says so of what the chart renders to, at the template.
 fn is_rendered(fault: &str, rule: &str, template: &str) -> Result<(), Failed> {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -245,7 +275,7 @@ fn is_rendered(fault: &str, rule: &str, template: &str) -> Result<(), Failed> {
     let options = support::options(scratch).components;
     let progress = credence_programs::supply::PlainProgress::new();
     let (config, parameters) = (broken().join(fault), Parameters::default());
-    let read = credence_suite::load::load(Some(&config), &parameters, scratch, &options, &progress);
+    let read = load::load(Some(&config), &parameters, scratch, &options, &progress);
     let config = Config::from_manifests(runtime.block_on(read)?.1)?;
     let model = Model::derive(&config);
     let found = lint::check(&lint::Context { config: &config, model: &model, control_plane: &[] });

@@ -1,8 +1,8 @@
 //! The objects of a configuration that a cluster gets.
 //!
 //! A configuration is data: it may come from a stranger, and what is tested is distribution alone. So only objects that this
-//! module knows to do nothing else are applied. Workloads would run on this machine; generators and pushes of other providers would
-//! use or issue credentials elsewhere, and so would their stores, unless a stand-in takes the provider's place; webhooks and
+//! module knows to do nothing else are applied. Workloads would run on this machine; pushes to other providers would
+//! use or issue credentials elsewhere, and so would their stores and generators, unless a stand-in takes their place; webhooks and
 //! aggregated APIs would be sent what the cluster holds.
 //! Values of Secrets never leave the configuration: each is replaced before it is applied.
 

@@ -15,6 +15,7 @@ use serde_path_to_error::Segment;
 mod distribution;
 mod error;
 mod external_secret;
+mod generator;
 mod go_duration;
 mod references;
 mod schema;
@@ -35,6 +36,8 @@ pub use external_secret::{
     SecretTemplate, StoreRef, TemplateFrom, TemplateItem, TemplateObject, TemplateScope, TemplateTarget,
 };
 pub(crate) use external_secret::{name_in, spec_field};
+pub use generator::GENERATORS_GROUP;
+pub(crate) use generator::{CLUSTER_GENERATOR, Generator, LOCAL_GENERATORS, asks_a_service};
 pub use go_duration::{GoDurationError, parse_go_duration};
 pub use schema::Fault;
 pub use secret::OPAQUE;

@@ -52,6 +52,7 @@ pub use intended::{
 pub use not_judged::NotJudged;
 pub use origin::{Made, Origin};
 pub use readers::{Obstacle, Unreadable};
+pub(crate) use templates::Templates;
 pub use value_kind::{Alphabet, Contradiction, Document, Notation, ValueKind};
 
 /// Demands of a configuration.
@@ -136,6 +137,10 @@ pub struct Distribution {
     pub stores: Vec<ClusterSecretStore>,
     /// The values it reads, each under the key that templates know it by.
     pub fields: Vec<Field>,
+    /// What generators make of it, under the key that templates know it by, where it is known.
+    pub generated: BTreeMap<String, Option<Origin>>,
+    /// The keys that a rewrite gives to several values.
+    pub merged: BTreeSet<String>,
     /// The keys of each copy.
     pub keys: ExpectedKeys,
     /// The keys of each copy that hold one value of a source as it is, with the key in that source.

@@ -10,9 +10,11 @@ use crate::config::{parse_go_duration, spec_field};
 
 mod export;
 mod finds;
+mod generators;
 mod identities;
 mod stores;
 
+pub use generators::apply as apply_generators;
 pub use identities::apply as apply_identities;
 
 /// Refresh interval, in whole seconds, that compressed time sets. ESO keeps the time of a refresh in whole seconds,

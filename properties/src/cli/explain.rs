@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use credence_model::applied;
 use credence_model::explain::explain;
+use credence_model::{applied, overlay};
 use credence_report::verdict::ExitCode;
 
 use super::Programs;
@@ -49,11 +49,16 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let model = super::understand(&config, directory, options.intent.as_deref()).await?;
     let mut text = explain(&config, &model, options.name.as_deref())?;
     if options.name.is_none() {
-        let (_, left_out) = applied::select(config.manifests, &BTreeSet::new());
+        let mut manifests = config.manifests;
+        let stand_ins = overlay::apply_generators(&mut manifests);
+        // What leads to one goes without saying.
+        let stand_ins: Vec<_> = stand_ins.iter().filter(|one| !one.field.ends_with("generatorRef")).collect();
+        text.extend(stand_ins.iter().map(|one| format!("\nstands in: {}: {}", one.object, one.value)));
+        let (_, left_out) = applied::select(manifests, &BTreeSet::new());
         text.extend(
             left_out.iter().map(|left| format!("\nnot applied: {} at {}: {}", left.object, left.place, left.reason)),
         );
-        text.push_str(if left_out.is_empty() { "" } else { "\n" });
+        text.push_str(if left_out.is_empty() && stand_ins.is_empty() { "" } else { "\n" });
     }
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::Held)

@@ -226,7 +226,11 @@ pub fn inputs(distribution: &Distribution, known: &impl Known) -> Option<Values>
     let values_of = |source: &SourceRef| known.of(distribution, source);
     let input =
         |field: &Field| Some((field.secret_key.clone(), field.origin.as_ref()?.made_of(&values_of)?.into_bytes()?));
-    distribution.fields.iter().map(input).collect()
+    let generated = distribution.generated.iter().map(|(key, origin)| {
+        let value = origin.as_ref()?.made_of(&values_of)?.into_bytes()?;
+        Some((key.clone(), value))
+    });
+    distribution.fields.iter().map(input).chain(generated).collect()
 }
 
 /// Checks the keys that a template composes against what the operator's own engine makes of the same values.

@@ -127,6 +127,8 @@ impl Session {
             ));
         }
         let control_plane = control_plane(&options)?;
+        let mut manifests = manifests;
+        let generators = overlay::apply_generators(&mut manifests);
         let (mut manifests, left_out) = applied::select(manifests, &options.also_apply);
         for LeftOut { object, place, reason } in &left_out {
             events.note(&format!("not applied: {object} at {place}: {reason}"));
@@ -185,7 +187,8 @@ impl Session {
                 .as_ref()
                 .map(|server| StandInServer { url: server.url(), certificate: server.authority().certificate() }),
         };
-        let mut overlay = overlay::apply(&mut manifests, &server, options.time);
+        let mut overlay = generators;
+        overlay.extend(overlay::apply(&mut manifests, &server, options.time));
         overlay.extend(overlay::apply_identities(&mut manifests, &written.intended.identities, &operator::user()));
         let model = Model::derive(&config::Config::from_manifests(manifests.clone())?).intending(written.intended);
         let (model, unreadable) = model.readable();

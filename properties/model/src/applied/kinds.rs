@@ -3,14 +3,7 @@
 use credence_core::manifest::Manifest;
 use serde_json::Value;
 
-use crate::config::EXTERNAL_SECRETS_GROUP;
-
-const GENERATORS_GROUP: &str = "generators.external-secrets.io";
-
-/// Generators that make values of their own, in the operator.
-///
-/// Source: External Secrets Operator, pkg/generator; all others ask a service.
-const LOCAL_GENERATORS: [&str; 4] = ["Fake", "Password", "SSHKey", "UUID"];
+use crate::config::{EXTERNAL_SECRETS_GROUP, GENERATORS_GROUP, LOCAL_GENERATORS};
 
 /// Whether an object is applied.
 #[derive(Debug, PartialEq, Eq)]

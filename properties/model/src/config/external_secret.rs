@@ -14,11 +14,11 @@ use crate::selector::{LabelSelector, NamespaceSelection};
 mod data;
 mod template;
 
-pub(crate) use data::EntrySource;
 pub use data::{
     ConflictPolicy, ConversionStrategy, DataEntry, DataFrom, DecodingStrategy, Find, FindName, MergeStrategy,
     MetadataPolicy, PriorityPolicy, RemoteRef, Rewrite, RewriteMerge, RewriteRegexp, RewriteTransform,
 };
+pub(crate) use data::{EntrySource, GeneratorRef};
 pub use template::{
     DataTemplate, MergePolicy, SecretTemplate, TemplateFrom, TemplateItem, TemplateObject, TemplateScope,
     TemplateTarget,

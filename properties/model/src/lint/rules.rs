@@ -38,6 +38,7 @@ mod policy_without_names;
 mod raw_values_in_json;
 mod refresh_interval_zero;
 mod refresh_policy_without_updates;
+mod rewrite_merges_keys;
 mod role_without_resource_names;
 mod same_copy;
 mod selector_exists;
@@ -87,6 +88,7 @@ pub const RULES: &[Rule] = &[
     raw_values_in_json::RULE,
     refresh_interval_zero::RULE,
     refresh_policy_without_updates::RULE,
+    rewrite_merges_keys::RULE,
     role_without_resource_names::RULE,
     same_copy::RULE,
     selector_exists::RULE,

@@ -10,6 +10,7 @@ use super::{Distribution, Intended, Model, NotJudged, Source, denying_bindings, 
 use crate::config::{Config, CreationPolicy, DeclaredDistribution, OPAQUE, SourceRef};
 use crate::selector::opt_ins;
 
+mod generated;
 mod homes;
 mod notes;
 mod reads;
@@ -98,7 +99,7 @@ fn distribution(
     // Without a template the controller copies the ExternalSecret's own labels.
     let labels = literal(template.map_or(*labels, |template| template.labels()));
     let kept = kept(config, declared);
-    let read = reads::read(config, sources, spec);
+    let read = reads::read(config, sources, declared);
     let written = writes::written(config, spec, &read, &kept.keys);
     let roles = roles::roles(sources, &read, &written);
     let verbatim = written.origins.iter().filter_map(|(key, origin)| {
@@ -124,6 +125,8 @@ fn distribution(
         stores: homes::stores(config, declared),
         verbatim: verbatim.collect(),
         fields: read.fields.into_values().collect(),
+        generated: read.generated,
+        merged: read.merged,
         keys: written.keys,
         origins: written.origins,
         composed: written.composed,

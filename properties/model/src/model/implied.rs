@@ -25,7 +25,8 @@ pub(super) fn add_keys(
         let Some(store) = spec.store_of(entry.source_ref.as_ref()) else { continue };
         let source = source_ref(store, &entry.remote_ref);
         // A key at a provider that nobody reads by its properties is one value, whatever its readers make of it.
-        if !source.is_secret() && sources.get(&source).is_none_or(|source| source.keys.is_empty()) {
+        let is_read_by_properties = sources.get(&source).is_some_and(|source| !source.keys.is_empty());
+        if !source.is_secret() && !is_read_by_properties && !config.has_documents(&source) {
             continue;
         }
         let members = templates.members(&entry.secret_key).filter(|name| is_key(name)).map(str::to_owned);

@@ -49,6 +49,9 @@ impl Distribution {
     pub fn rendering(&self) -> Result<Value, &'static str> {
         let template = spec_in(&self.object).pointer("/target/template");
         let mut template = template.cloned().unwrap_or_else(|| json!({}));
+        if self.generated.values().any(Option::is_none) {
+            return Err("it reads what a generator makes, which differs each time");
+        }
         if self.fields.iter().any(|field| field.origin.is_none()) {
             return Err("it reads values that do not follow from those of a source");
         }

@@ -8,7 +8,7 @@ use crate::config::spec_in;
 use crate::template::{self, Reads, Step};
 
 /// Inputs that all templates of a distribution read.
-pub(super) struct Templates {
+pub(crate) struct Templates {
     /// Those of single keys.
     pub(super) data: Vec<Made>,
     /// Those of labels.
@@ -31,7 +31,7 @@ pub(super) struct Made {
 
 impl Templates {
     /// Those of an object that distributes an ExternalSecret, or is one.
-    pub(super) fn of(object: &Value) -> Self {
+    pub(crate) fn of(object: &Value) -> Self {
         let template = &spec_in(object)["target"]["template"];
         let texts = |field: &Value| -> Vec<(String, String)> {
             let texts = field.as_object().into_iter().flatten();
@@ -63,7 +63,7 @@ impl Templates {
     }
 
     /// The names of all values that they read.
-    pub(super) fn names(&self) -> BTreeSet<&str> {
+    pub(crate) fn names(&self) -> BTreeSet<&str> {
         self.reads().flat_map(|reads| &reads.values).map(|read| read.name.as_str()).collect()
     }
 

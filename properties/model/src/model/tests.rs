@@ -196,10 +196,6 @@ fn keys_of_a_copy_are_exact(#[case] spec: &str, #[case] keys: &[&str]) {
 
 #[rstest]
 #[case::search_by_name("    dataFrom: [{find: {name: {regexp: x}}}]\n", "dataFrom[0].find.name: whatever else")]
-#[case::generator(
-    "    dataFrom: [{sourceRef: {generatorRef: {kind: Password, name: p}}}]\n",
-    "dataFrom[0].sourceRef.generatorRef: what generator Password p makes"
-)]
 #[case::rewrite(
     "    data: [{secretKey: a, remoteRef: {key: x, property: a}}]
     dataFrom: [{extract: {key: x}, rewrite: [{regexp: {source: '[a&&b]', target: b}}]}]\n",

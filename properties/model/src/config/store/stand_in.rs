@@ -9,7 +9,7 @@ use credence_core::manifest::Manifest;
 use serde_json::Value;
 
 use super::{ServiceAccountRef, StoreSemantics, names, searches, store_key};
-use crate::config::{Find, RemoteRef, SourceRef};
+use crate::config::{Config, Find, RemoteRef, SourceRef};
 
 /// The annotation of a store that has a stand-in: the provider for which it stands in, and the store's name before anything made
 /// a copy of it under another.
@@ -71,6 +71,18 @@ impl StandIn {
         let find: Find = serde_json::from_str(remote.key.strip_prefix(FOUND)?).ok()?;
         let (conversion_strategy, decoding_strategy) = (remote.conversion_strategy, remote.decoding_strategy);
         Some(Find { conversion_strategy, decoding_strategy, ..find })
+    }
+}
+
+impl Config {
+    /// True if what is read through the store of a source is a document even if no property of it is named: Vault has
+    /// nothing else.
+    ///
+    /// Source: External Secrets Operator, `client.GetSecret` (pkg/provider/vault/client_get.go).
+    pub(crate) fn has_documents(&self, source: &SourceRef) -> bool {
+        let mut stand_ins = self.stores.values().filter_map(|store| store.stand_in.as_ref());
+        let at = source.at.as_ref();
+        at.is_some_and(|at| stand_ins.any(|own| own.store == at.store && own.provider == "vault"))
     }
 }
 

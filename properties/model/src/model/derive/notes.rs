@@ -6,7 +6,7 @@ use credence_core::consumer::Consumer;
 
 use super::homes;
 use super::reads::{Note, store_refs, stores, vain_search};
-use crate::config::{ClusterSecretStore, Config, DeclaredDistribution, StoreSemantics};
+use crate::config::{CLUSTER_GENERATOR, ClusterSecretStore, Config, DeclaredDistribution, Generator, StoreSemantics};
 use crate::model::{Distribution, NotJudged};
 use crate::selector::effective_labels;
 
@@ -21,7 +21,10 @@ pub(super) fn obstacle(config: &Config, declared: &DeclaredDistribution<'_>) -> 
         let reason = unusable(config, declared, store)?;
         Some(Note::new("secretStoreRef", format!("store {}: {reason}", store.name)))
     });
-    unusable.or_else(|| vain_search(config, declared.spec)).or_else(|| absent_template(config, declared))
+    unusable
+        .or_else(|| vain_search(config, declared.spec))
+        .or_else(|| absent_template(config, declared))
+        .or_else(|| absent_generator(config, declared))
 }
 
 /// Why a distribution gets nothing through a store where it is tested, if it does not.
@@ -93,6 +96,28 @@ fn absent_template(config: &Config, declared: &DeclaredDistribution<'_>) -> Opti
         return Some(Note::new(format!("target.template.templateFrom[{index}].{field}"), reason));
     }
     None
+}
+
+/// A generator that is not where the copies of a distribution are.
+fn absent_generator(config: &Config, declared: &DeclaredDistribution<'_>) -> Option<Note> {
+    let mut references = declared
+        .spec
+        .data_from
+        .iter()
+        .enumerate()
+        .filter_map(|(index, entry)| Some((index, entry.source_ref.as_ref()?.generator_ref.as_ref()?)));
+    references.find_map(|(index, reference)| {
+        let is_in = |namespace: Option<&str>| Generator::named(config, reference, namespace).is_some();
+        let named = format!("{} {}", reference.kind, reference.name);
+        let reason = match declared.only_namespaces() {
+            _ if reference.kind == CLUSTER_GENERATOR && is_in(None) => return None,
+            _ if reference.kind == CLUSTER_GENERATOR => format!("{named} is not in the configuration"),
+            None => format!("{named} has to be in namespaces of any name, where no manifest puts it"),
+            Some(names) if names.iter().all(|name| is_in(Some(name))) => return None,
+            Some(_) => format!("{named} is not in the configuration for each namespace that gets a copy"),
+        };
+        Some(Note::new(format!("dataFrom[{index}].sourceRef.generatorRef"), reason))
+    })
 }
 
 /// What a template does beside the data, and what it composes that no consumer is known to read.

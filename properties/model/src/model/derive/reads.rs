@@ -7,10 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::generated::{self, Generated};
 use super::rewrite;
 use crate::config::{
-    ClusterSecretStore, Config, ConversionStrategy, DataFrom, EntrySource, ExternalSecretSpec, Find, MetadataPolicy,
-    OPAQUE, RemoteRef, SourceRef, StandIn, StoreRef, is_found,
+    ClusterSecretStore, Config, ConversionStrategy, DataFrom, DeclaredDistribution, DecodingStrategy,
+    ExternalSecretSpec, Find, MetadataPolicy, OPAQUE, RemoteRef, SourceRef, StandIn, StoreRef, is_found,
 };
 use crate::model::remote::key_of;
 use crate::model::{Field, Origin, Source, WHOLE};
@@ -20,6 +21,10 @@ use crate::model::{Field, Origin, Source, WHOLE};
 pub(super) struct Read {
     /// The values of which the key is known, by that key.
     pub(super) fields: BTreeMap<String, Field>,
+    /// What generators make, by the key that it gets; the value is none where it differs each time.
+    pub(super) generated: BTreeMap<String, Option<Origin>>,
+    /// The keys that a rewrite gives to several values.
+    pub(super) merged: BTreeSet<String>,
     /// Why there may be more.
     pub(super) more: Option<String>,
     /// Parts that are not understood of it.
@@ -149,8 +154,8 @@ fn a_key_at_a_provider() -> Source {
 /// The properties of a document at a provider that is taken over as it is, where nobody wrote down what it has.
 const ANY_PROPERTIES: [&str; 2] = ["first", "second"];
 
-/// Gives each key at a provider that has no properties so far what it is read for: some properties if it is read as a document,
-/// else one value.
+/// Gives each key at a provider that has no properties so far what it is read for: some properties if it is read as a document, or
+/// is one whoever reads it, else one value.
 pub(super) fn fill_in<'a>(
     config: &Config,
     sources: &mut BTreeMap<SourceRef, Source>,
@@ -168,7 +173,7 @@ pub(super) fn fill_in<'a>(
         }
     }
     for (source, about) in sources.iter_mut().filter(|(source, about)| !source.is_secret() && about.keys.is_empty()) {
-        match (documents.contains(source), is_found(source)) {
+        match (documents.contains(source) || config.has_documents(source), is_found(source)) {
             (_, true) => {}
             (true, false) => about.keys.extend(ANY_PROPERTIES.map(str::to_owned)),
             (false, false) => drop(about.keys.insert(WHOLE.to_owned())),
@@ -217,15 +222,25 @@ pub(super) fn store_refs(spec: &ExternalSecretSpec) -> impl Iterator<Item = &Sto
 }
 
 /// Inputs that a spec reads: each value, and the keys that they have before any template.
-pub(super) fn read(config: &Config, sources: &BTreeMap<SourceRef, Source>, spec: &ExternalSecretSpec) -> Read {
-    let mut read = Read::default();
+pub(super) fn read(
+    config: &Config,
+    sources: &BTreeMap<SourceRef, Source>,
+    distribution: &DeclaredDistribution<'_>,
+) -> Read {
+    let (mut read, spec) = (Read::default(), distribution.spec);
     for (index, entry) in spec.data_from.iter().enumerate() {
         let place = format!("dataFrom[{index}]");
-        match entry_fields(config, sources, spec, entry, (&place, &mut read)) {
-            Ok(fields) => read.fields.extend(fields.into_iter().map(|field| (field.secret_key.clone(), field))),
+        let reference = entry.source_ref.as_ref().and_then(|source| source.generator_ref.as_ref());
+        match entry_fields(config, sources, distribution, entry, (&place, &mut read)) {
+            Ok(fields) if reference.is_some() => add_generated(&mut read, fields, &place),
+            Ok(fields) => {
+                fields.iter().for_each(|field| drop(read.generated.remove(&field.secret_key)));
+                read.fields.extend(fields.into_iter().map(|field| (field.secret_key.clone(), field)));
+            }
             Err(note) => {
                 // It may have the keys of those before, and then it wins.
                 read.fields.values_mut().for_each(|field| field.origin = None);
+                read.generated.values_mut().for_each(|origin| *origin = None);
                 read.more = Some(format!("{}: {}", note.field, note.reason));
                 read.notes.push(note);
             }
@@ -246,6 +261,7 @@ pub(super) fn read(config: &Config, sources: &BTreeMap<SourceRef, Source>, spec:
         let is_one_value = is_one_value(sources, &source) && remote.metadata_policy == MetadataPolicy::None;
         let property = key_read(config, &source, remote).or_else(|| is_one_value.then(|| WHOLE.to_owned()));
         let field = Field { secret_key: key.clone(), source, store: store.name.clone(), property, origin };
+        read.generated.remove(key);
         read.fields.insert(key.clone(), field);
     }
     read
@@ -279,11 +295,11 @@ fn origin(
 fn entry_fields(
     config: &Config,
     sources: &BTreeMap<SourceRef, Source>,
-    spec: &ExternalSecretSpec,
+    distribution: &DeclaredDistribution<'_>,
     entry: &DataFrom,
     (place, read): (&str, &mut Read),
 ) -> Result<Vec<Field>, Note> {
-    let store = spec.store_of(entry.source_ref.as_ref());
+    let store = distribution.spec.store_of(entry.source_ref.as_ref());
     let (fields, decoding) = match (store, &entry.find, &entry.extract) {
         (Some(store), Some(find), _) if stand_in(config, store).is_some() => {
             (found_at_provider(config, sources, store, find), find.decoding_strategy)
@@ -299,7 +315,11 @@ fn entry_fields(
         (Some(store), None, Some(extract)) => {
             (extracted(config, sources, store, extract, (place, read))?, extract.decoding_strategy)
         }
-        _ => return Err(Note::new(format!("{place}.sourceRef.generatorRef"), generated(entry.source_ref.as_ref()))),
+        _ => {
+            let made = generated::fields(config, distribution, entry.source_ref.as_ref());
+            let made = made.map_err(|why| Note::new(format!("{place}.sourceRef.generatorRef"), why.to_string()))?;
+            (made, DecodingStrategy::None)
+        }
     };
     let conversion = match (&entry.find, &entry.extract) {
         (Some(find), _) => find.conversion_strategy,
@@ -314,18 +334,23 @@ fn entry_fields(
         if field.origin.is_none() && !known(&read.notes, &field.secret_key) {
             let reason = "several values get this key, and which of them has it differs from time to time";
             read.notes.push(Note::of_key(format!("{place}.rewrite"), &field.secret_key, reason));
+            if !entry.rewrite.is_empty() {
+                read.merged.insert(field.secret_key.clone());
+            }
         }
         field.origin = field.origin.take().map(|origin| origin.decoded(decoding));
     }
     Ok(fields)
 }
 
-fn generated(source: Option<&EntrySource>) -> String {
-    match source.and_then(|source| source.generator_ref.as_ref()) {
-        Some(generator) => {
-            format!("what generator {} {} makes follows from no source", generator.kind, generator.name)
-        }
-        None => "it reads neither a source nor a generator".to_owned(),
+/// Adds what a generator makes, and says which values of it differ each time.
+fn add_generated(read: &mut Read, fields: Vec<Field>, place: &str) {
+    let Generated { made, changing } = Generated::of(fields);
+    made.keys().for_each(|key| drop(read.fields.remove(key)));
+    read.generated.extend(made);
+    if !changing.is_empty() {
+        let reason = "what the generator makes differs each time, so that only the keys are compared";
+        read.notes.push(Note { keys: changing, ..Note::new(format!("{place}.sourceRef.generatorRef"), reason) });
     }
 }
 

@@ -22,7 +22,8 @@ pub(super) fn roles(sources: &BTreeMap<SourceRef, Source>, read: &Read, written:
         .filter_map(|source| Some((source, sources.get(source)?)))
         .flat_map(|(source, about)| about.keys.iter().map(move |key| (source, key.as_str())))
         .collect();
-    let is_known = read.more.is_none() && read.fields.values().all(|field| field.origin.is_some());
+    let is_known =
+        read.more.is_none() && read.generated.is_empty() && read.fields.values().all(|field| field.origin.is_some());
     let mut roles = BTreeMap::new();
     for (role, key) in unambiguous_roles(all.iter().map(|(_, key)| *key)) {
         let mut having = all.iter().filter(|(_, other)| *other == key);

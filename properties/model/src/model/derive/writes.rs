@@ -46,11 +46,16 @@ pub(super) fn written(config: &Config, spec: &ExternalSecretSpec, read: &Read, k
         let is_beside = template.is_some_and(|template| template.merge_policy == MergePolicy::Merge);
         let is_named = |key: &str| !is_beside && spec.data.iter().any(|entry| entry.secret_key == key);
         unnamed.extend(read.fields.keys().filter(|key| !is_named(key)).cloned());
+        unnamed.extend(read.generated.keys().cloned());
         contents.extend(read.fields.iter().map(|(key, field)| (key.clone(), known(field.origin.as_ref()))));
+        contents.extend(read.generated.iter().map(|(key, origin)| (key.clone(), known(origin.as_ref()))));
         unknown.clone_from(&read.more);
     }
     let content = |template: &DataTemplate| match template {
-        DataTemplate::Value(name) => known(read.fields.get(name).and_then(|field| field.origin.as_ref())),
+        DataTemplate::Value(name) => match read.fields.get(name) {
+            Some(field) => known(field.origin.as_ref()),
+            None => known(read.generated.get(name).and_then(Option::as_ref)),
+        },
         DataTemplate::Text(text) => Content::Known(Origin::Text(text.clone())),
         DataTemplate::Composed => Content::Composed,
     };

@@ -1,3 +1,4 @@
+use credence_core::credential::Credential;
 use credence_core::formats::KUBELET;
 
 use super::*;
@@ -65,19 +66,67 @@ fn a_decoding_is_of_what_was_rewritten() {
     assert_eq!(model.distributions[0].verbatim, BTreeMap::new());
 }
 
-#[test]
-fn what_a_generator_makes_may_replace_what_came_before() {
-    let spec = "    dataFrom:
+/// A generator of the whole cluster.
+fn generator(kind: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: generators.external-secrets.io/v1alpha1\nkind: ClusterGenerator\nmetadata: {{name: g}}\n\
+         spec: {{kind: {kind}, generator: {spec}}}\n"
+    )
+}
+
+/// A value of a source, what a generator makes, and a key of its own.
+const GENERATED: &str = "    dataFrom:
     - {extract: {key: pat}}
-    - {sourceRef: {generatorRef: {kind: Password, name: p}}}
+    - {sourceRef: {generatorRef: {kind: ClusterGenerator, name: g}}REWRITE}
     data: [{secretKey: b, remoteRef: {key: pat, property: a}}]
 ";
-    let model = model(&[distributed("a", "open", spec), secret("pat", "a: x")]);
+
+#[test]
+fn what_a_generator_makes_may_replace_what_came_before() {
+    let spec = GENERATED.replace("REWRITE", "");
+    let made = generator(
+        "VaultDynamicSecret",
+        "{vaultDynamicSecretSpec: {path: p, provider: {server: 'https://v.example.org', auth: {}}}}",
+    );
+    let model = model(&[distributed("a", "open", &spec), secret("pat", "a: x"), made]);
     assert_eq!(Vec::from_iter(model.distributions[0].origins.keys()), ["b"]);
     assert_eq!(
         unjudged(&model),
-        ["dataFrom[1].sourceRef.generatorRef [] what generator Password p makes follows from no source"]
+        ["dataFrom[1].sourceRef.generatorRef [] what generator ClusterGenerator g makes follows from no source"]
     );
+    assert!(matches!(model.distributions[0].keys, ExpectedKeys::Unknown { .. }));
+}
+
+#[test]
+fn of_what_differs_each_time_the_keys_are_known() {
+    let spec = GENERATED.replace("REWRITE", ", rewrite: [{regexp: {source: '^', target: db-}}]");
+    let made = generator("Password", "{passwordSpec: {length: 8, allowRepeat: true, noUpper: false}}");
+    let model = model(&[distributed("a", "open", &spec), secret("pat", "a: x"), made]);
+    assert_eq!(model.distributions[0].keys, ExpectedKeys::Exactly(set(&["a", "b", "db-password"])));
+    assert_eq!(Vec::from_iter(model.distributions[0].origins.keys()), ["a", "b"]);
+    assert_eq!(model.distributions[0].sources().len(), 1);
+    assert!(unjudged(&model)[0].contains("differs each time"), "{:?}", unjudged(&model));
+}
+
+#[test]
+fn what_a_fake_makes_is_the_text_that_it_has() {
+    let spec = GENERATED.replace("REWRITE", "");
+    let made = generator("Fake", "{fakeSpec: {data: {a: written, b: lost}}}");
+    let model = model(&[distributed("a", "open", &spec), secret("pat", "a: x"), made]);
+    let origins = &model.distributions[0].origins;
+    assert_eq!(origins["a"], Origin::Text(Credential::new("written")));
+    assert_eq!(origins["b"], Origin::value(&source("central", "pat"), "a"), "data comes last");
+    assert_eq!(unjudged(&model), [""; 0]);
+}
+
+#[rstest]
+#[case::of_the_cluster("ClusterGenerator", "is not in the configuration")]
+#[case::of_namespaces("Password", "in namespaces of any name, where no manifest puts it")]
+fn copies_of_a_generator_that_is_not_there_are_not_judged(#[case] kind: &str, #[case] why: &str) {
+    let spec = GENERATED.replace("REWRITE", "").replace("ClusterGenerator", kind);
+    let model = model(&[distributed("a", "open", &spec), secret("pat", "a: x")]);
+    assert!(model.distributions.is_empty());
+    assert!(model.not_judged[0].reason.contains(why), "{:?}", model.not_judged);
 }
 
 #[rstest]

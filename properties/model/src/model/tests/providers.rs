@@ -57,6 +57,24 @@ fn a_key_is_text_unless_somebody_reads_a_part_of_it() {
 }
 
 #[rstest]
+#[case::whole("", "k in store far: first,second")]
+#[case::of_which_a_template_takes_members(
+    "    target: {template: {data: {x: '{{ (.w | fromJson).user }}'}}}\n",
+    "k in store far: user"
+)]
+fn a_secret_of_vault_is_a_document_even_if_no_property_of_it_is_named(
+    #[case] distribution: &str,
+    #[case] expected: &str,
+) {
+    let whole = format!("    data:\n    - {{secretKey: w, remoteRef: {{key: k}}}}\n{distribution}");
+    let model = model(&[store("far", "vault: {server: 'https://v.example.org'}"), distributed("a", "far", &whole)]);
+    assert_eq!(keys(&model), [expected]);
+    if distribution.is_empty() {
+        assert_eq!(origins(&model), ["w=all of k in store far as JSON"]);
+    }
+}
+
+#[rstest]
 #[case::extract("{extract: {key: k}}", &["first=first of k in store far", "second=second of k in store far"])]
 #[case::converted("{find: {name: {regexp: '^x/.$'}}}", &["x_f", "x_s"])]
 #[case::by_number("{find: {name: {regexp: '^x/a$'}, conversionStrategy: Unicode}}", &["x_U002f_a"])]
