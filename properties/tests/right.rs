@@ -53,6 +53,7 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("several-providers", &["p06"]),
     ("sources-elsewhere", &["p06"]),
     ("two-registries-three-logins", &["p06"]),
+    ("vault-kv-v2", &["p06"]),
     ("whole-platform-tree", &["p06"]),
 ];
 

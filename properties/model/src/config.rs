@@ -45,7 +45,7 @@ pub use secret::SecretManifest;
 pub use source::{RemotePlace, SourceRef};
 pub use store::{
     ClusterSecretStore, KubernetesProvider, STANDS_IN_FOR, ServiceAccountRef, StandIn, StoreCondition, StoreSemantics,
-    found_key, is_found, is_store, stood_in_provider, store_key,
+    VaultLogin, found_key, is_found, is_store, stood_in_provider, store_key,
 };
 
 /// The API group of External Secrets Operator.

@@ -21,6 +21,7 @@ mod resolve;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 pub use error::{IntentError, IntentFault};
 pub use init::first;
@@ -58,7 +59,8 @@ impl Intent {
             IntentError::Refused(vec![IntentFault { at: manifest.location(""), message }])
         })?;
         let intent = Self { document, manifest };
-        let faults = check::contradictions(&intent);
+        let mut faults = check::contradictions(&intent);
+        faults.extend(vault::contradictions(&intent));
         if faults.is_empty() { Ok(intent) } else { Err(IntentError::Refused(faults)) }
     }
 

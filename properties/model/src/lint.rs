@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use credence_core::id::Requirement;
 use credence_core::manifest::Manifest;
 
-use crate::config::{Config, SourcePosition};
-use crate::model::{Distribution, Model};
+use crate::config::{ClusterSecretStore, Config, SourcePosition};
+use crate::model::{Distribution, Model, VaultRole};
 
 mod admission;
 mod audit;
@@ -44,7 +44,18 @@ pub struct Context<'a> {
     pub control_plane: &'a [Manifest],
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// The stores that log in at Vault with a role that the intent has, each with that role.
+    fn vault_roles(&self) -> impl Iterator<Item = (&'a ClusterSecretStore, &'a VaultRole)> {
+        let model = self.model;
+        model.stores.values().filter_map(|store| {
+            let login = store.vault_login()?;
+            let mut roles = model.intended.vault.iter();
+            let role = roles.find(|role| role.name == login.role && role.mount_path == login.mount_path)?;
+            Some((store, role))
+        })
+    }
+
     /// The place of what a distribution of the model was derived from.
     fn place(&self, distribution: &Distribution) -> &SourcePosition {
         let mut all = self.config.declared_distributions();

@@ -38,6 +38,7 @@ mod tests;
 mod value_kind;
 #[cfg(test)]
 mod value_kind_tests;
+mod vault;
 mod witness;
 mod written;
 
@@ -54,6 +55,7 @@ pub use origin::{Made, Origin};
 pub use readers::{Obstacle, Unreadable};
 pub(crate) use templates::Templates;
 pub use value_kind::{Alphabet, Contradiction, Document, Notation, ValueKind};
+pub use vault::{VaultPath, VaultRole};
 
 /// Demands of a configuration.
 #[derive(Clone, Default)]

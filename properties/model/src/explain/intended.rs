@@ -1,7 +1,7 @@
 //! What the intent of the team says, in words.
 
 use super::line;
-use crate::model::{Distribution, Example, Identities, Intended, Purpose, Slack};
+use crate::model::{Distribution, Example, Identities, Intended, Purpose, Slack, VaultPath, VaultRole};
 
 /// Adds what it says of the copies of a distribution.
 pub(super) fn of_target(text: &mut String, intended: &Intended, distribution: &Distribution) {
@@ -45,6 +45,14 @@ pub(super) fn beside_targets(intended: &Intended) -> Option<String> {
     let users = break_glass_users.iter().map(|name| format!("user {name}"));
     for who in users.chain(break_glass_groups.iter().map(|name| format!("group {name}"))) {
         line(&mut text, "may", &format!("{who}, write copies by hand in an emergency"));
+    }
+    for VaultRole { name, mount_path, namespaces, service_accounts, paths, at } in &intended.vault {
+        let (accounts, namespaces) = (service_accounts.join(", "), namespaces.join(", "));
+        let who = format!("role {name} at {mount_path} admits {accounts} of namespaces {namespaces} ({at})");
+        line(&mut text, "Vault", &who);
+        for VaultPath { policy, path, capabilities, .. } in paths {
+            line(&mut text, "Vault", &format!("policy {policy} allows {} of {path}", capabilities.join(", ")));
+        }
     }
     for (property, why) in &intended.not_applicable {
         line(&mut text, "skips", &format!("{property}: {why}"));

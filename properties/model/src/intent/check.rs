@@ -90,7 +90,7 @@ fn of_purpose(intent: &Intent, index: usize, purpose: &PurposeEntry, faults: &mu
 }
 
 /// Adds those of a list that say twice what may be said once.
-fn repeated<T: Eq + Hash + Ord>(
+pub(super) fn repeated<T: Eq + Hash + Ord>(
     intent: &Intent,
     list: &str,
     field: &str,
@@ -104,7 +104,7 @@ fn repeated<T: Eq + Hash + Ord>(
         if let Some(first) = seen.insert(name, index) {
             let shown = format!(
                 "{}[{index}]{}",
-                &list[1..],
+                list[1..].replace('/', "."),
                 if field.is_empty() { String::new() } else { format!(".{field}") }
             );
             let first = intent.at(&format!("{list}/{first}{step}"));

@@ -16,6 +16,7 @@ pub(super) struct Document {
     pub(super) purposes: Vec<PurposeEntry>,
     pub(super) not_applicable: Vec<NotApplicableEntry>,
     pub(super) bounds: Vec<BoundEntry>,
+    pub(super) vault: VaultEntry,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -71,4 +72,35 @@ pub(super) struct BoundEntry {
     pub(super) copy: Option<String>,
     pub(super) propagation: String,
     pub(super) reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct VaultEntry {
+    pub(super) roles: Vec<VaultRoleEntry>,
+    pub(super) policies: Vec<VaultPolicyEntry>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct VaultRoleEntry {
+    pub(super) name: String,
+    pub(super) mount_path: Option<String>,
+    pub(super) bound_service_account_names: Vec<String>,
+    pub(super) bound_service_account_namespaces: Vec<String>,
+    pub(super) token_policies: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct VaultPolicyEntry {
+    pub(super) name: String,
+    pub(super) paths: Vec<VaultPathEntry>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct VaultPathEntry {
+    pub(super) path: String,
+    pub(super) capabilities: Vec<String>,
 }

@@ -8,7 +8,7 @@ use credence_core::id::PropertyId;
 use credence_core::text::nearest;
 
 use super::document::{BoundEntry, ExampleEntry, PurposeEntry};
-use super::{Intent, IntentError, IntentFault};
+use super::{Intent, IntentError, IntentFault, vault};
 use crate::config::{Config, parse_go_duration};
 use crate::model::{Example, ExpectedKeys, Identities, Intended, Model, NotApplicable, Purpose, Slack, User, Wanted};
 
@@ -40,6 +40,7 @@ impl Resolving<'_> {
         let not_applicable = self.not_applicable();
         let slacks = self.slacks();
         self.selected_by_name();
+        self.unused_roles();
         let identities = &document.identities;
         Intended {
             examples,
@@ -54,6 +55,19 @@ impl Resolving<'_> {
             purposes,
             not_applicable,
             slacks,
+            vault: vault::roles(self.intent),
+        }
+    }
+
+    /// Roles that no store logs in with.
+    fn unused_roles(&mut self) {
+        let model = self.model;
+        let used: BTreeSet<&str> = model.stores.values().filter_map(|store| Some(store.vault_login()?.role)).collect();
+        for (index, role) in self.intent.document.vault.roles.iter().enumerate() {
+            if !used.contains(role.name.as_str()) {
+                let (pointer, shown) = (format!("/vault/roles/{index}/name"), format!("vault.roles[{index}].name"));
+                self.unknown(&pointer, &shown, "role that a store logs in with", &role.name, &used);
+            }
         }
     }
 
@@ -204,6 +218,7 @@ impl Resolving<'_> {
     fn unknown(&mut self, pointer: &str, shown: &str, what: &str, name: &str, known: &BTreeSet<&str>) {
         let next = match nearest(name, known.iter().copied()) {
             Some(meant) => format!("did you mean {meant}?"),
+            None if known.is_empty() => "there is none".to_owned(),
             None => format!("there are {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
         };
         self.faults.push(self.intent.fault(pointer, format!("{shown} names no {what}; {next}")));

@@ -7,7 +7,10 @@ use credence_core::manifest::{INTENT, parse_documents, parse_part};
 use rstest::rstest;
 use serde_json::Value;
 
-use super::document::{BoundEntry, ExampleEntry, NotApplicableEntry, PurposeEntry};
+use super::document::{
+    BoundEntry, ExampleEntry, NotApplicableEntry, PurposeEntry, VaultEntry, VaultPathEntry, VaultPolicyEntry,
+    VaultRoleEntry,
+};
 use super::*;
 use crate::config::Config;
 use crate::explain::explain;
@@ -107,6 +110,26 @@ fn findings(config: &Config, model: &Model) -> Vec<String> {
 #[case::too_short(
     "bounds: [{propagation: 5m}]",
     "is not longer than the refreshInterval of ClusterExternalSecret search at a.yaml:8"
+)]
+#[case::role_without_namespaces(
+    "vault: {roles: [{name: r, boundServiceAccountNames: [a], tokenPolicies: []}]}",
+    "vault.roles[0].boundServiceAccountNamespaces is missing; add it"
+)]
+#[case::role_that_no_store_has(
+    "vault: {roles: [{name: r, boundServiceAccountNames: [a], boundServiceAccountNamespaces: [b], tokenPolicies: []}]}",
+    "credence.yaml:3:18: vault.roles[0].name names no role that a store logs in with; there is none"
+)]
+#[case::policy_that_is_not_there(
+    "vault: {roles: [{name: r, boundServiceAccountNames: [a], boundServiceAccountNamespaces: [b], tokenPolicies: [default, p]}]}",
+    "vault.roles[0].tokenPolicies[1] names no policy of vault.policies"
+)]
+#[case::two_policies_of_one_name(
+    "vault: {policies: [{name: p, paths: []}, {name: p, paths: []}]}",
+    "vault.policies[1].name is the same"
+)]
+#[case::capability(
+    "vault: {policies: [{name: p, paths: [{path: a, capabilities: [raed]}]}]}",
+    "capabilities[0] is none of create, read"
 )]
 fn what_is_wrong_is_refused_with_its_place_and_the_next_step(#[case] fields: &str, #[case] expected: &str) {
     let found = messages(fields);
@@ -256,6 +279,10 @@ fn the_schema_and_the_parser_have_the_same_fields() {
         purposes: vec![PurposeEntry::default()],
         not_applicable: vec![NotApplicableEntry::default()],
         bounds: vec![BoundEntry::default()],
+        vault: VaultEntry {
+            roles: vec![VaultRoleEntry::default()],
+            policies: vec![VaultPolicyEntry { paths: vec![VaultPathEntry::default()], ..VaultPolicyEntry::default() }],
+        },
         ..Document::default()
     };
     let (mut parsed, mut described) = (BTreeSet::new(), BTreeSet::new());

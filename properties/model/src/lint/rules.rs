@@ -48,6 +48,8 @@ mod stores_by_kubeconfig;
 mod template_reads_unknown_key;
 mod templates_only_audited;
 mod tls_key_of_other_certificate;
+mod vault_policy_wildcard;
+mod vault_role_admits_everyone;
 mod wrong_cred_type;
 
 /// Every rule, by name.
@@ -98,5 +100,7 @@ pub const RULES: &[Rule] = &[
     template_reads_unknown_key::RULE,
     templates_only_audited::RULE,
     tls_key_of_other_certificate::RULE,
+    vault_policy_wildcard::RULE,
+    vault_role_admits_everyone::RULE,
     wrong_cred_type::RULE,
 ];

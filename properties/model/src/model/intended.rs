@@ -10,7 +10,7 @@ use credence_core::labels::Labels;
 use credence_core::manifest::Location;
 
 use super::witness::ANY_NAME;
-use super::{Distribution, Model, expected_in};
+use super::{Distribution, Model, VaultRole, expected_in};
 use crate::selector::effective_labels;
 
 /// The group of those who may do everything, among them the administrator of a cluster that is tested.
@@ -31,6 +31,8 @@ pub struct Intended {
     pub not_applicable: BTreeMap<PropertyId, NotApplicable>,
     /// The time that updates of a distribution may take beside its refresh interval and the queue, by its name.
     pub slacks: BTreeMap<String, Slack>,
+    /// The roles with which stores log in at Vault.
+    pub vault: Vec<VaultRole>,
 }
 
 /// A namespace as it could be, with what it must have and must not have.

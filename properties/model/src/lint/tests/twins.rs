@@ -159,6 +159,11 @@ fn no_rule_finds_anything_in_the_reference_configuration() {
 }
 
 #[test]
+fn no_rule_finds_anything_in_the_vault_of_which_two_broken_ones_are_patches() {
+    assert_eq!(output::text(&lint(&fixtures().join("right/vault-kv-v2"))), "");
+}
+
+#[test]
 fn each_broken_configuration_is_found_by_the_rule_of_its_name_alone() {
     let mut wrong = Vec::new();
     for (name, directory) in twins().iter().filter(|(name, _)| !NOT_TO_BE_READ.contains(&name.as_str())) {

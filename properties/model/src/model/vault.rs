@@ -1,0 +1,56 @@
+//! What Vault lets the stores of a configuration do, as far as the team says it.
+//!
+//! Source: Vault, the Kubernetes auth method (`bound_service_account_*` of its roles, in which `*` stands for any text) and policies,
+//! in whose paths `*` at the end stands for all that follows, and `+` for one segment.
+
+use credence_core::manifest::Location;
+
+/// A role of the Kubernetes auth method, with its policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultRole {
+    /// The place.
+    pub at: Location,
+    /// Its name.
+    pub name: String,
+    /// Where the auth method is mounted, without slashes around.
+    pub mount_path: String,
+    /// The namespaces whose ServiceAccounts may log in, as patterns.
+    pub namespaces: Vec<String>,
+    /// The names of the ServiceAccounts that may, as patterns.
+    pub service_accounts: Vec<String>,
+    /// The paths of all its policies.
+    pub paths: Vec<VaultPath>,
+}
+
+/// A path of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultPath {
+    /// The place.
+    pub at: Location,
+    /// The policy.
+    pub policy: String,
+    /// The path, as a pattern.
+    pub path: String,
+    /// What the policy allows there.
+    pub capabilities: Vec<String>,
+}
+
+impl VaultRole {
+    /// The patterns that admit namespaces of other names than that of the store's own ServiceAccount.
+    pub fn wide_namespaces(&self) -> impl Iterator<Item = &str> {
+        self.namespaces.iter().map(String::as_str).filter(|pattern| pattern.contains('*'))
+    }
+}
+
+impl VaultPath {
+    /// True if it is for more than one path, and lets them be read.
+    pub fn reads_many(&self) -> bool {
+        let is_pattern = self.path.ends_with('*') || self.path.split('/').any(|segment| segment == "+");
+        is_pattern && self.capabilities.iter().any(|capability| capability == "read")
+    }
+
+    /// True if it is beneath the metadata of a KV engine of version 2 at `mount`, which has no values.
+    pub fn is_metadata_of(&self, mount: &str) -> bool {
+        self.path.strip_prefix(mount).is_some_and(|below| below.starts_with("/metadata/"))
+    }
+}
