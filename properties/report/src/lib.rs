@@ -5,6 +5,7 @@
 //!     │        copy:  what it has to do with each copy of the configuration
 //!     │        route: how somebody could come by a value, and what came of trying
 //!     │        unknown: why a case could not tell, and what to do next
+//!     │        share: how often a documented bug may be met
 //!     └──────▶ report ──▶ Writer: JSON, JUnit, HTML
 //! ```
 //!
@@ -14,5 +15,6 @@ pub mod claim;
 pub mod copy;
 pub mod report;
 pub mod route;
+pub mod share;
 pub mod unknown;
 pub mod verdict;

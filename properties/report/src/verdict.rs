@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::copy::Reached;
 use crate::route::RouteEnd;
+use crate::share::Share;
 use crate::unknown::{Cause, Unknown};
 
 /// Outcome of one case.
@@ -58,6 +59,8 @@ pub struct Known {
     pub link: &'static str,
     /// What goes wrong, in a few words.
     pub title: &'static str,
+    /// The share of a property's cases that it explains at most: what is met more often has another cause.
+    pub at_most: Share,
 }
 
 /// The result of a case, a property, a requirement, or a run.
@@ -230,9 +233,15 @@ mod tests {
     use rstest::rstest;
 
     use super::{ExitCode, Known, Outcome, Verdict, Violation, unknown};
+    use crate::share::Share;
     use crate::unknown::Cause;
 
-    const KNOWN: Known = Known { id: "eso#6677", link: "https://example.com/6677", title: "finalizer stays" };
+    const KNOWN: Known = Known {
+        id: "eso#6677",
+        link: "https://example.com/6677",
+        title: "finalizer stays",
+        at_most: Share::percent(15),
+    };
 
     fn violated(known: Option<Known>) -> Outcome {
         Outcome::Violated(Violation { reason: "wrong".into(), known })

@@ -17,6 +17,9 @@ pub struct KnownBug {
     pub title: String,
     /// Number of cases that met it.
     pub cases: u64,
+    /// How many of the cases that ran it explains at most; none in reports of before.
+    #[serde(default)]
+    pub allowed: Option<u64>,
     /// Number of checks beside the cases that met it.
     #[serde(default)]
     pub checks: u64,
@@ -26,10 +29,17 @@ pub struct KnownBug {
 }
 
 impl KnownBug {
-    /// A bug that nothing has met yet.
-    pub(super) fn new(known: Known) -> Self {
+    /// A bug that nothing has met yet, of a property of which that many cases ran.
+    pub(super) fn new(known: Known, run: u64) -> Self {
         let (id, link, title) = (known.id.into(), known.link.into(), known.title.into());
-        Self { id, link, title, cases: 0, checks: 0, leftovers: 0 }
+        Self { id, link, title, cases: 0, allowed: Some(known.at_most.of(run)), checks: 0, leftovers: 0 }
+    }
+
+    /// That more of the cases that ran met it than it explains, in words; none if they did not.
+    pub(super) fn excess(&self, run: u64) -> Option<String> {
+        let allowed = self.allowed.filter(|allowed| self.cases > *allowed)?;
+        let (cases, id) = (self.cases, &self.id);
+        Some(format!("{cases} of {run} cases look like {id}, which explains {allowed} at most: there is another cause"))
     }
 
     /// Where it was met, in a property of which that many cases ran: `in 1 of 3 cases, 1 check and 2 leftovers`.
@@ -57,12 +67,13 @@ pub(super) fn known_bugs(records: &[CaseRecord], checks: &[CheckRecord]) -> Vec<
         Outcome::Violated(violation) => violation.known,
         Outcome::Held | Outcome::Unknown(_) => None,
     };
+    let run = records.len() as u64;
     let mut bugs = BTreeMap::new();
     for known in records.iter().filter_map(|record| known(&record.outcome)) {
-        bugs.entry(known.id).or_insert_with(|| KnownBug::new(known)).cases += 1;
+        bugs.entry(known.id).or_insert_with(|| KnownBug::new(known, run)).cases += 1;
     }
     for known in checks.iter().filter_map(|check| known(&check.outcome)) {
-        bugs.entry(known.id).or_insert_with(|| KnownBug::new(known)).checks += 1;
+        bugs.entry(known.id).or_insert_with(|| KnownBug::new(known, run)).checks += 1;
     }
     bugs.into_values().collect()
 }
@@ -86,6 +97,16 @@ mod tests {
         #[case] leftovers: u64,
         #[case] expected: &str,
     ) {
-        assert_eq!(KnownBug { cases, checks, leftovers, ..KnownBug::new(KNOWN) }.met(3), expected);
+        assert_eq!(KnownBug { cases, checks, leftovers, ..KnownBug::new(KNOWN, 3) }.met(3), expected);
+    }
+
+    #[test]
+    fn only_more_cases_than_a_bug_explains_have_another_cause() {
+        let met = |cases| KnownBug { cases, ..KnownBug::new(KNOWN, 100) };
+        assert_eq!(met(34).excess(100), None);
+        let excess = met(35).excess(100);
+        let expected = "35 of 100 cases look like eso#6677, which explains 34 at most: there is another cause";
+        assert_eq!(excess.as_deref(), Some(expected));
+        assert_eq!(KnownBug { allowed: None, ..met(100) }.excess(100), None);
     }
 }

@@ -157,6 +157,8 @@ impl PropertyReport {
         if execution.trouble.is_some() {
             verdict = verdict.merge(Verdict::Unknown);
         }
+        let known = known_bugs(records, &execution.checks);
+        verdict = verdict.merge(verdict_of(&known, records.len() as u64));
         let checks: Vec<CheckReport> = execution.checks.iter().map(CheckReport::of).collect();
         verdict = checks.iter().fold(verdict, |verdict, check| verdict.merge(check.verdict));
         let cases = CaseCounts::of(execution.planned, records);
@@ -164,9 +166,9 @@ impl PropertyReport {
         let trouble = execution.trouble.as_deref().map(printable);
         Self {
             verdict,
-            reason: reason(verdict, trouble.as_deref(), &cases, &findings, &checks),
+            reason: reason(verdict, trouble.as_deref(), &cases, &findings, &known, &checks),
             trouble,
-            known: known_bugs(records, &execution.checks),
+            known,
             cases,
             causes: causes(records),
             operations: sum(records.iter().map(|record| &record.operations)),
@@ -227,7 +229,7 @@ impl PropertyReport {
         if let Some(known) = violation.known {
             match self.known.iter_mut().find(|bug| bug.id == known.id) {
                 Some(bug) => bug.leftovers += 1,
-                None => self.known.push(KnownBug { leftovers: 1, ..KnownBug::new(known) }),
+                None => self.known.push(KnownBug { leftovers: 1, ..KnownBug::new(known, self.cases.run) }),
             }
         }
         self.push_orphan(Orphan::of(violation));
@@ -254,6 +256,7 @@ impl PropertyReport {
         }
         let is_whole = self.trouble.is_none() && self.cases.run > 0 && self.cases.run >= self.cases.planned;
         let least = if is_whole { Verdict::Held } else { Verdict::Unknown };
+        let least = least.merge(verdict_of(&self.known, self.cases.run));
         self.findings.iter().fold(least, |verdict, finding| verdict.merge(finding.verdict))
     }
 
@@ -261,7 +264,7 @@ impl PropertyReport {
     pub(super) fn reason_by_cases(&self) -> Option<String> {
         match self.verdict_by_cases() {
             Verdict::Skipped => self.reason.clone(),
-            verdict => reason(verdict, self.trouble.as_deref(), &self.cases, &self.findings, &[]),
+            verdict => reason(verdict, self.trouble.as_deref(), &self.cases, &self.findings, &self.known, &[]),
         }
     }
 
@@ -313,6 +316,14 @@ impl CaseCounts {
     }
 }
 
+/// What documented bugs make of the verdict: violated if one is met by more cases than it explains.
+fn verdict_of(known: &[KnownBug], run: u64) -> Verdict {
+    match known.iter().any(|bug| bug.excess(run).is_some()) {
+        true => Verdict::Violated,
+        false => Verdict::Skipped,
+    }
+}
+
 /// Counts of the same kind added up.
 fn sum<'a>(counts: impl Iterator<Item = &'a BTreeMap<String, u64>>) -> BTreeMap<String, u64> {
     let mut sum = BTreeMap::new();
@@ -347,13 +358,15 @@ fn reason(
     trouble: Option<&str>,
     cases: &CaseCounts,
     findings: &[Finding],
+    known: &[KnownBug],
     checks: &[CheckReport],
 ) -> Option<String> {
     if verdict == Verdict::Held {
         return None;
     }
     let first = findings.first().filter(|finding| finding.verdict == verdict).map(|finding| finding.reason.clone());
-    let first = first.or_else(|| {
+    let excess = known.iter().find_map(|bug| bug.excess(cases.run)).filter(|_| verdict == Verdict::Violated);
+    let first = first.or(excess).or_else(|| {
         let check = checks.iter().find(|check| check.verdict == verdict)?;
         Some(format!("{}: {}", check.what, check.reason.as_deref().unwrap_or_default()))
     });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use credence_core::labels::Labels;
 use credence_model::model::{Distribution, Model, expected_in};
-use credence_report::verdict::{self, Outcome, Violation};
+use credence_report::verdict::{self, Outcome, Violation, violated};
 use credence_watch::observer::View;
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
@@ -172,12 +172,16 @@ pub async fn deletion(env: &TestBed, client: &Client, name: &str, labels: &Label
     if wait::until(&env.observer, &what, HANGING, gone).await.is_ok() {
         return Ok(Outcome::Held);
     }
+    // A policy that keeps the operator from releasing the namespace is the configuration's own fault.
+    let reason = format!("namespace {name} lost its label and then could not be deleted: {stale} held it back");
+    let may_release = match known_bugs::operator_may_release(&env.cluster, name).await {
+        Ok(may_release) => may_release,
+        Err(error) => return Ok(Outcome::Unknown(observation::unknown(&error))),
+    };
     namespaces::remove_finalizers(client, name).await?;
     Ok(match wait::until(&env.observer, &what, DELETION, gone).await {
-        Ok(()) => Outcome::Violated(Violation {
-            reason: format!("namespace {name} lost its label and then could not be deleted: {stale} held it back"),
-            known: Some(FINALIZER_STAYS),
-        }),
+        Ok(()) if may_release => Outcome::Violated(Violation { reason, known: Some(FINALIZER_STAYS) }),
+        Ok(()) => violated(format!("{reason}, which the operator may not change")),
         Err(error) => observation::failed(&error),
     })
 }

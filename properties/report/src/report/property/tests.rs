@@ -108,3 +108,15 @@ fn lack_of_evidence_is_unknown_and_says_why(
     let report = PropertyReport::from_records(&META, &execution, &records);
     assert_eq!((report.verdict, report.reason.as_deref()), (Verdict::Unknown, Some(expected)));
 }
+
+#[test]
+fn a_bug_that_more_cases_meet_than_it_explains_violates_the_property() {
+    let cases =
+        |met: u32| -> Vec<_> { (0..100).map(|n| if n < met { known(n) } else { record(n, Outcome::Held) }).collect() };
+    let report = PropertyReport::from_records(&META, &execution(100), &cases(34));
+    assert_eq!((report.verdict, report.verdict_by_cases()), (Verdict::KnownViolated, Verdict::KnownViolated));
+    let report = PropertyReport::from_records(&META, &execution(100), &cases(35));
+    assert_eq!((report.verdict, report.verdict_by_cases()), (Verdict::Violated, Verdict::Violated));
+    let expected = "35 of 100 cases look like eso#6677, which explains 34 at most: there is another cause";
+    assert_eq!((report.reason.as_deref(), report.reason_by_cases().as_deref()), (Some(expected), Some(expected)));
+}
