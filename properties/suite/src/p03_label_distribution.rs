@@ -16,7 +16,7 @@ use credence_core::id::{CaseId, PropertyId, agent};
 use credence_model::model::{Distribution, Model, expected_in};
 use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{Outcome, Verdict};
 use credence_watch::wait;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -225,8 +225,10 @@ async fn play(env: &Arc<TestBed>, id: CaseId, sequence: &Sequence) -> Result<Obs
         // The control is behind the namespaces of the changes.
         let last = sequence.namespaces - 1;
         let lease = leases.remove(last);
-        observation.count("delete namespace");
         observation.outcome = deletion(env, &client, &lease.name, &worlds[last]).await?;
+        if Verdict::from(&observation.outcome) != Verdict::Unknown {
+            observation.count("delete namespace");
+        }
     }
     let keys: BTreeSet<String> = env.model.label_vocabulary().into_iter().map(str::to_owned).collect();
     for lease in leases {

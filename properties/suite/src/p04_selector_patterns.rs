@@ -14,7 +14,7 @@ use credence_model::selector::{
 };
 use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
-use credence_report::verdict::Outcome;
+use credence_report::verdict::{Outcome, Verdict};
 use credence_watch::observer::View;
 use credence_watch::wait::{self, Progress};
 use proptest::collection::vec;
@@ -225,7 +225,6 @@ async fn generated(
     let mut observation = Observation::of(Outcome::Held);
     let applied = Instant::now();
     subject::create(env, &client, &name, &selection, deprecated).await?;
-    observation.count("select namespaces");
     // As many as there are may be selected by a case before the whole cluster, and every population is small.
     let bound = match reach {
         Reach::WholeCluster => env.provisioning_bound_of(env.observer.look(|view| view.namespaces().count())),
@@ -248,6 +247,9 @@ async fn generated(
             held.await.map_or_else(|error| observation::failed(&error), |()| Outcome::Held)
         }
     };
+    if Verdict::from(&observation.outcome) != Verdict::Unknown {
+        observation.count("select namespaces");
+    }
     subject::delete(&client, &name).await?;
     subject::until_gone(env, &name, bound).await;
     Ok(observation)

@@ -13,7 +13,7 @@ use credence_model::values::Values;
 use credence_programs::esoctl::RenderError;
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
-use credence_report::verdict::{self, Outcome};
+use credence_report::verdict::{self, Outcome, Verdict};
 use credence_watch::observer::View;
 use credence_watch::wait::{self, Progress, WaitError};
 use futures::future::join_all;
@@ -206,7 +206,6 @@ async fn look(
     for (distribution, way) in &formats.0 {
         let dependent = Dependent::lease(env, &client, distribution.of::<&Distribution>(&distributions), *way).await?;
         dependent.ask(&client, id).await?;
-        observation.count(&format!("copy as {}", dependent.distribution.name));
         observation.reach(dependent.distribution);
         dependents.push(dependent);
     }
@@ -230,6 +229,9 @@ async fn look(
             Err(Wrong::Wait(error)) => observation::failed(&error),
             Err(Wrong::Render(error)) => Outcome::Unknown(observation::unknown(&error)),
         };
+        if Verdict::from(&outcome) != Verdict::Unknown {
+            observation.count(&format!("copy as {}", dependent.distribution.name));
+        }
         observation.outcome = observation.outcome.max(outcome);
     }
     for dependent in dependents {

@@ -117,7 +117,7 @@ impl CopyCase<'_> {
         };
         match self.read(answer) {
             AttemptAnswer::Accepted => {
-                self.observation.count("ordinary Secret, allowed");
+                self.observation.add_context("ordinary Secret, allowed", 1);
                 Outcome::Held
             }
             AttemptAnswer::Refused => {

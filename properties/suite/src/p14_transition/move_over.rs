@@ -133,7 +133,7 @@ impl TransitionCase {
         if let Err(error) = subject::delete(&env.client_for(self.id), forms.old.name()).await {
             return unknown(&error);
         }
-        self.observation.count("remove the old form");
+        self.observation.add_context("remove the old form", 1);
         let gone = wait::until(&env.observer, "the old form gone", env.provisioning_bound(), |view| {
             match (forms.new.served(view.secret(&forms.pair.name, NEW), last), view.secret(&forms.pair.name, OLD)) {
                 (Err(why), _) => Progress::Never(format!("new consumers are not served: {why}")),
