@@ -24,7 +24,7 @@ use known_circles::KNOWN_CIRCLES;
 use workspace::Workspace;
 
 /// A crate, the crates of the workspace that it may need, and those of them that its tests may need besides, for their
-/// feature `testing`.
+/// features `testing` and `faults`.
 const MAY_NEED: &[(&str, &[&str], &[&str])] = &[
     ("credence-core", &[], &[]),
     ("credence-watch", &["credence-core"], &[]),
@@ -64,7 +64,7 @@ const MAY_NEED: &[(&str, &[&str], &[&str])] = &[
             "credence-monitor",
             "credence-suite",
         ],
-        &["credence-report"],
+        &["credence-report", "credence-suite"],
     ),
 ];
 
@@ -151,6 +151,15 @@ fn libraries_that_a_crate_must_not_link_are_nowhere_in_its_tree() {
         }
     }
     assert_none(&faults);
+}
+
+#[test]
+fn the_command_has_no_feature_that_is_for_tests() {
+    // What tests alone need is not resolved where no edge of theirs is asked for.
+    let tree = workspace::cargo(&["tree", "--frozen", "-p", "credence", "-e", "normal", "-f", "{lib} {f}"]);
+    let of_tests = |line: &&str| line.contains("credence_") && (line.contains("faults") || line.contains("testing"));
+    assert!(tree.contains("credence_suite"), "{tree}");
+    assert_none(&tree.lines().filter(of_tests).map(str::to_owned).collect::<Vec<_>>());
 }
 
 #[test]

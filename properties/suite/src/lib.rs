@@ -11,6 +11,7 @@
 //!                                                       options      what a run is asked for
 //!          load:   the configuration under test         error        why a run could not be carried out
 //!          reports: the files that a run writes        trail        what happened to each case, in a file of its own
+//!          faults, specimens: in tests alone, faults of the suite and what they must turn red
 //! ```
 //!
 //! Invariants:
@@ -22,6 +23,8 @@ pub mod coverage;
 pub mod driver;
 pub mod error;
 pub mod events;
+#[cfg(feature = "faults")]
+pub mod faults;
 pub mod file_scan;
 pub mod fixture;
 pub mod generate;
@@ -50,6 +53,8 @@ pub mod run;
 pub mod schedule;
 pub mod session;
 pub mod side_by_side;
+#[cfg(feature = "faults")]
+pub mod specimens;
 pub mod stop;
 pub mod supplies;
 pub mod testbed;

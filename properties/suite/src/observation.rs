@@ -22,6 +22,8 @@ use tokio::task::JoinError;
 use tracing::debug;
 
 use crate::coverage::name_of;
+#[cfg(feature = "faults")]
+use crate::faults::{self, OwnFault};
 
 /// What a case saw.
 #[derive(Debug, Clone)]
@@ -149,9 +151,23 @@ fn known_cause(error: &(dyn Error + 'static)) -> Option<Cause> {
 /// What a wait that failed says about the claim. A wait that ran its time while the cluster was in sight is a
 /// violation; one that lost sight is not.
 pub fn failed(error: &WaitError) -> Outcome {
+    #[cfg(feature = "faults")]
+    if is_believed(error) {
+        return Outcome::Held;
+    }
     match error {
         WaitError::TimedOut { .. } | WaitError::Impossible { .. } => violated(error.to_string()),
         WaitError::WatchStale { .. } => Outcome::Unknown(Unknown::new(Cause::WatchStale, error.to_string())),
+    }
+}
+
+/// True if a fault of the suite takes this for what was awaited.
+#[cfg(feature = "faults")]
+fn is_believed(error: &WaitError) -> bool {
+    match error {
+        WaitError::TimedOut { .. } => faults::is_on(OwnFault::TimeOutIsPass),
+        WaitError::WatchStale { .. } => faults::is_on(OwnFault::BlindWatch),
+        WaitError::Impossible { .. } => false,
     }
 }
 

@@ -9,6 +9,9 @@ use credence_model::model::{Distribution, ExpectedKeys, Field, Model};
 use credence_model::values::{Values, World, mixed_worlds};
 use credence_watch::observer::{SecretSeen, View};
 
+#[cfg(feature = "faults")]
+use crate::faults::{self, OwnFault};
+
 /// The copies that a namespace must hold, by Secret name.
 pub type Expected<'a> = BTreeMap<String, &'a Distribution>;
 
@@ -36,6 +39,10 @@ pub fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &
         expected.values().find(|distribution| !seen.contains(distribution.external_secret.as_str()))
     {
         return Err(format!("ExternalSecret {namespace}/{} is not in sight", distribution.external_secret));
+    }
+    #[cfg(feature = "faults")]
+    if faults::is_on(OwnFault::AbsenceAtOnce) {
+        return Ok(());
     }
     extra(view, namespace, expected, names).map_or(Ok(()), Err)
 }

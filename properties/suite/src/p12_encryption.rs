@@ -52,8 +52,12 @@ mod search;
 mod wire;
 
 use envelope::Envelope;
+#[cfg(feature = "faults")]
+pub(crate) use search::finds_base64;
 use search::{SECRETS, Search};
 use wire::Wire;
+#[cfg(feature = "faults")]
+pub(crate) use wire::sees_its_control;
 
 /// The property.
 pub struct Encryption;

@@ -27,6 +27,8 @@ use super::Placement;
 use super::denied_login;
 use super::issuer::Issuer;
 use super::judged::Choice;
+#[cfg(feature = "faults")]
+use crate::faults::{self, OwnFault};
 use crate::observation::{self, Observation};
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::Lease;
@@ -142,6 +144,8 @@ impl<'a> Trial<'a> {
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn must_be_admitted(&mut self, issuer: &Issuer<'_>, how: &str) {
         let Some(LoginResult { answer, requests }) = self.attempt(issuer, Expected::Admitted).await else { return };
+        #[cfg(feature = "faults")]
+        let requests = if faults::is_on(OwnFault::CachedImage) { Vec::new() } else { requests };
         let seen = match self.proof {
             Proof::Handshake => true,
             Proof::ServerSawSecret => requests.iter().any(|request| {

@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use credence_cluster::evidence::etcd::Stored;
-use credence_core::leak_scan::LeakScan;
+#[cfg(feature = "faults")]
+use credence_core::leak_scan::Form;
+use credence_core::leak_scan::{Leak, LeakScan};
 
 use super::envelope::Envelope;
+#[cfg(feature = "faults")]
+use crate::faults::{self, OwnFault};
 
 /// Where etcd keeps Secrets.
 pub(super) const SECRETS: &str = "/registry/secrets/";
@@ -48,7 +52,7 @@ impl<'a> Search<'a> {
             if is_secret && !envelopes.iter().any(|envelope| envelope.is_of(&stored.value)) {
                 let envelope = self.envelope.as_str();
                 self.found = Some(format!("etcd holds {} without the envelope {envelope}{when}", stored.key));
-            } else if let Some(leak) = self.values.find(&stored.value) {
+            } else if let Some(leak) = self.leak(&stored.value) {
                 self.found = Some(format!("etcd holds {leak} at {}{when}", stored.key));
             }
         }
@@ -56,6 +60,27 @@ impl<'a> Search<'a> {
             self.secrets.insert(stored.key);
         }
     }
+
+    fn leak(&self, value: &[u8]) -> Option<Leak<'a>> {
+        let leak = self.values.find(value);
+        #[cfg(feature = "faults")]
+        let leak = leak.filter(|leak| leak.form == Form::Plain || !faults::is_on(OwnFault::WeakLeakScan));
+        leak
+    }
+}
+
+/// True if a value that an Event holds in base64 is found.
+#[cfg(feature = "faults")]
+pub(crate) fn finds_base64() -> bool {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use credence_core::credential::Credential;
+    let value = Credential::new("correct-horse-battery-staple");
+    let (Ok(envelope), Ok(values)) = (Envelope::of_secrets(None), LeakScan::new([&value])) else { return false };
+    let mut search = Search::new(&envelope, &envelope, &values);
+    let said = format!("said {}", STANDARD.encode(value.expose()));
+    search.look(Stored { key: "/registry/events/a/b".to_owned(), value: said.into_bytes() });
+    search.found.is_some()
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use credence_core::leak_scan::{LeakScan, LeakScanError};
 use credence_report::verdict::{self, Outcome};
 use credence_watch::wait::{self, Progress};
 
+#[cfg(feature = "faults")]
+use crate::faults::{self, OwnFault};
 use crate::observation;
 
 /// Time that a packet may be on its way through the capture.
@@ -40,9 +42,15 @@ impl Wire {
         let control = Credential::random();
         let (values, of_control) = (LeakScan::new(values)?, LeakScan::new([&control])?);
         let (controls, found) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(BTreeSet::new())));
+        #[cfg(feature = "faults")]
+        let drops = faults::is_on(OwnFault::DroppedPackets);
         let look = {
             let (controls, found) = (Arc::clone(&controls), Arc::clone(&found));
             move |packet: &[u8]| {
+                #[cfg(feature = "faults")]
+                if drops {
+                    return;
+                }
                 if of_control.find(packet).is_some() {
                     controls.fetch_add(1, Ordering::Relaxed);
                 }
@@ -81,6 +89,22 @@ impl Wire {
         });
         Ok(seen.await?)
     }
+}
+
+/// Whether the capture sees what it must see to be believed; none where this process may not capture.
+#[cfg(feature = "faults")]
+pub(crate) fn sees_its_control() -> Option<bool> {
+    if Capture::unsupported(&Traffic::Loopback).is_some() {
+        return None;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    runtime.block_on(async {
+        let wire = Wire::listen(Traffic::Loopback, [].into_iter()).await;
+        Some(match wire {
+            Ok(wire) => wire.judge().await.0 == Outcome::Held,
+            Err(_) => false,
+        })
+    })
 }
 
 /// Why nothing can be said about the traffic.

@@ -10,6 +10,8 @@ use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, Model};
 use credence_model::values::Values;
 use credence_report::unknown::{Cause, Unknown};
+#[cfg(feature = "faults")]
+use credence_watch::observer::ExternalSecretSeen;
 use credence_watch::observer::View;
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
@@ -17,6 +19,8 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use tokio::time::Instant;
 
+#[cfg(feature = "faults")]
+use crate::faults::{self, OwnFault};
 use crate::generate::{self, Pick};
 use crate::observation::{Observation, cause_of};
 use crate::oracle::{self, Known};
@@ -75,6 +79,10 @@ impl Rotation {
 
     /// The values at the end, and the ones before them.
     pub fn last_two(&self) -> (&Values, &Values) {
+        #[cfg(feature = "faults")]
+        if faults::is_on(OwnFault::PreviousValue) {
+            return (&self.initial, &self.initial);
+        }
         let mut all = std::iter::once(&self.initial).chain(self.steps.iter().map(|step| &step.values)).rev();
         let last = all.next().unwrap_or(&self.initial);
         (all.next().unwrap_or(last), last)
@@ -236,6 +244,12 @@ fn check_copy(
     distribution: &Distribution,
     values: &impl Known,
 ) -> Result<(), String> {
+    #[cfg(feature = "faults")]
+    if faults::is_on(OwnFault::ReadsReady)
+        && view.external_secret(namespace, &distribution.external_secret).is_some_and(ExternalSecretSeen::says_ready)
+    {
+        return Ok(());
+    }
     match view.secret(namespace, &distribution.secret) {
         None => Err(oracle::missing(view, namespace, &distribution.secret, distribution)),
         Some(secret) => oracle::matches_source(distribution, secret, values),
