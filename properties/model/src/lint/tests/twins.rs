@@ -11,15 +11,27 @@ use serde_json::{Map, Value};
 use super::*;
 
 /// Faults that nothing in the configuration tells, such as which images there are, or that ask for a cluster's own answer:
-/// who may do what by all roles and bindings that there are, which p08 asks the API server.
-const NOT_TO_BE_READ: [&str; 3] = ["registry-with-wrong-port", "role-with-watch", "sources-bound-to-developers"];
+/// who may do what by all roles and bindings that there are, which p08 asks the API server. And faults that no rule looks for.
+const NOT_TO_BE_READ: [&str; 9] = [
+    "deletion-policy-delete",
+    "encryption-absent",
+    "policy-freezes-copies",
+    "registry-with-wrong-port",
+    "role-names-other-source",
+    "role-with-watch",
+    "sources-bound-to-developers",
+    "sources-bound-to-service-accounts",
+    "store-trusts-no-authority",
+];
 
 /// Twins of rules that find other faults of their kind, too.
-const OF_RULES: [(&str, &str); 4] = [
+const OF_RULES: [(&str, &str); 6] = [
     ("and-for-or", "intent-contradicted"),
     ("audit-without-collectors", "audit-without-secrets"),
     ("audit-without-reads", "audit-without-secrets"),
     ("audit-without-updates", "audit-without-secrets"),
+    ("encryption-rules-in-wrong-order", "encryption-identity-first"),
+    ("encryption-without-secrets", "encryption-identity-first"),
 ];
 
 fn fixtures() -> PathBuf {

@@ -1,0 +1,337 @@
+//! The faults of `fixtures/broken`: what is wrong, which properties must find it, and by which route.
+
+use credence_core::consumer::Consumer;
+use credence_core::formats::{ARGO_CD, BACKSTAGE, KARGO_GIT, KARGO_IMAGE, KUBELET, OAUTH_CLIENT, TLS_SERVER};
+
+/// A fault of a configuration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fault {
+    /// Its directory in `fixtures/broken`.
+    pub(crate) name: &'static str,
+    /// What of the configuration is at fault. Two faults of one kind test one and the same thing of a property.
+    pub(crate) kind: &'static str,
+    /// Who must find it.
+    pub(crate) found_by: &'static [Found],
+    /// True if its case is made smaller and replayed by day, which shows that this works.
+    pub(crate) is_shrunk: bool,
+    /// Enough cases that some case meets it, whatever the seed. The first that does is the last that begins.
+    pub(crate) cases: u32,
+    /// A property that runs on the same cluster, which the fault does not concern and which must hold, where one is that can tell.
+    pub(crate) beside: Option<&'static str>,
+}
+
+/// A property that must find a fault.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) property: &'static str,
+    pub(crate) by: Route,
+    pub(crate) when: When,
+}
+
+/// The route by which a fault must be found. Each violation of the property must be by it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Route {
+    /// The reason of the violation has one of these texts, of each the parts between `…` in this order.
+    Reason(&'static [&'static str]),
+    /// This consumer says so, and perhaps Backstage, which uses several copies.
+    Consumer(Consumer),
+}
+
+/// When a fault is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// At every push.
+    Day,
+    /// At night, so that all tests have their time by day: the same property finds a fault by day, too.
+    Night,
+}
+
+const fn day(property: &'static str, texts: &'static [&'static str]) -> Found {
+    Found { property, by: Route::Reason(texts), when: When::Day }
+}
+
+const fn night(property: &'static str, texts: &'static [&'static str]) -> Found {
+    Found { property, by: Route::Reason(texts), when: When::Night }
+}
+
+const fn fault(name: &'static str, kind: &'static str, found_by: &'static [Found]) -> Fault {
+    Fault { name, kind, found_by, is_shrunk: false, cases: 100, beside: None }
+}
+
+impl Fault {
+    const fn shrunk(self) -> Self {
+        Self { is_shrunk: true, ..self }
+    }
+
+    const fn in_cases(self, cases: u32) -> Self {
+        Self { cases, ..self }
+    }
+
+    const fn beside(self, property: &'static str) -> Self {
+        Self { beside: Some(property), ..self }
+    }
+}
+
+const fn by_consumer(consumer: Consumer, when: When) -> Found {
+    Found { property: "p07", by: Route::Consumer(consumer), when }
+}
+
+const NOT_ASKED_FOR: &str = "which its labels do not ask for";
+const HAND_MADE: &[&str] = &["could make a look-alike", "could label a Secret later", "is not healed"];
+const NOT_IN_THE_LOG: &[&str] =
+    &["no entry of the audit log says", "no entries of the audit log say", "the audit log tells of"];
+
+/// Every fault that a property must find.
+pub(crate) const FAULTS: &[Fault] = &[
+    fault(
+        "refresh-interval-zero",
+        "refresh interval",
+        &[day("p01", &["refreshInterval is 0"]), night("p14", &["refreshInterval is 0"])],
+    )
+    .shrunk(),
+    fault(
+        "immutable-copies",
+        "immutability",
+        &[
+            day("p01", &["target.immutable is true"]),
+            day("p14", &["target.immutable is true"]),
+            night("p06", &["/gh-docker-registry like its source did not happen"]),
+        ],
+    ),
+    fault(
+        "refresh-policy-without-updates",
+        "refresh policy",
+        &[night("p01", &["refreshPolicy is CreatedOnce"]), night("p14", &["refreshPolicy is CreatedOnce"])],
+    ),
+    fault(
+        "policy-freezes-copies",
+        "admission policy on updates",
+        &[
+            night("p01", &["like its source did not happen"]),
+            night("p06", &["like its source did not happen"]),
+            night("p14", &["consumers"]),
+        ],
+    )
+    .beside("p02"),
+    fault(
+        "creation-policy-merge",
+        "creation policy",
+        &[
+            day("p02", &["/gh-docker-registry does not exist (its ExternalSecret says Ready=True"]),
+            night("p04", &["/gh-docker-registry does not exist (its ExternalSecret says Ready=True"]),
+            night("p15", &["after the pattern of application-docker-registry…does not exist"]),
+        ],
+    )
+    .shrunk(),
+    fault(
+        "role-names-other-source",
+        "rights of a store",
+        &[
+            night("p02", &["/gh-oauth-credentials does not exist (its ExternalSecret says Ready=False"]),
+            night("p04", &["/gh-oauth-credentials does not exist (its ExternalSecret says Ready=False"]),
+        ],
+    ),
+    fault(
+        "store-trusts-no-authority",
+        "authority of a store",
+        &[night("p02", &["/gh-oauth-credentials does not exist (its ExternalSecret says Ready=False"])],
+    ),
+    fault(
+        "template-reads-unknown-key",
+        "template",
+        &[
+            night("p02", &["/kargo-git-credentials does not exist (its ExternalSecret says Ready=False"]),
+            night("p04", &["/kargo-git-credentials does not exist (its ExternalSecret says Ready=False"]),
+            night("p05", &["/kargo-git-credentials like its source did not happen"]),
+        ],
+    ),
+    fault(
+        "creation-policy-orphan",
+        "owner of the copy",
+        &[
+            day("p03", &["holds gh-docker-registry, which its labels do not ask for"]),
+            night("p10", &["after the policy was narrowed…holds gh-docker-registry"]),
+            night("p11", &["holds gh-docker-registry, which its labels do not ask for"]),
+            night("p15", &["after the pattern of application-docker-registry…which its labels do not ask for"]),
+        ],
+    )
+    .shrunk(),
+    fault(
+        "selector-exists",
+        "selector",
+        &[day("p03", &[NOT_ASKED_FOR]), day("p04", &[NOT_ASKED_FOR]), night("p02", &[NOT_ASKED_FOR])],
+    )
+    .shrunk(),
+    fault("and-for-or", "intent", &[day("p03", &["by the intent at"])]),
+    fault(
+        "raw-values-in-json",
+        "quoting",
+        &[
+            day("p05", &["/gh-docker-registry like its source did not happen"]),
+            night("p06", &["/gh-docker-registry like its source did not happen"]),
+        ],
+    )
+    .shrunk(),
+    fault("keys-beyond-consumer", "key set", &[day("p05", &["of its source, which…does not read"])]),
+    fault(
+        "format-reads-other-key",
+        "key that is read",
+        &[
+            day("p06", &["/kargo-git-credentials like its source did not happen"]),
+            night("p05", &["/kargo-git-credentials like its source did not happen"]),
+        ],
+    )
+    .shrunk(),
+    fault(
+        "auth-from-other-fields",
+        "composed value",
+        &[
+            night("p05", &["/gh-docker-registry like its source did not happen"]),
+            night("p06", &["/gh-docker-registry like its source did not happen"]),
+            by_consumer(KUBELET, When::Night),
+        ],
+    ),
+    fault("registry-with-wrong-port", "endpoint", &[by_consumer(KUBELET, When::Day)]),
+    fault("newline-after-token", "end of a value", &[by_consumer(KUBELET, When::Night)]),
+    fault("argo-cd-url-without-slash", "prefix of a URL", &[by_consumer(ARGO_CD, When::Day)]),
+    fault("kargo-unanchored", "pattern of a URL", &[by_consumer(KARGO_GIT, When::Night)]),
+    fault("wrong-cred-type", "label for a consumer", &[by_consumer(KARGO_IMAGE, When::Night)]),
+    fault("oauth-keys-swapped", "names of keys", &[by_consumer(OAUTH_CLIENT, When::Night)]),
+    fault("tls-key-of-other-certificate", "source of a key", &[by_consumer(TLS_SERVER, When::Night)]),
+    fault(
+        "store-without-conditions",
+        "conditions of a store",
+        &[
+            day("p08", &["could: store conditions alone"]),
+            night("p15", &["after the pattern of…could: store conditions alone"]),
+        ],
+    )
+    .in_cases(400),
+    fault(
+        "role-without-resource-names",
+        "names in a Role",
+        &[night("p08", &["the account github-oauth of store github-oauth may"])],
+    ),
+    fault("role-with-watch", "verbs of a Role", &[night("p08", &["the account…of store…may…watch"])]),
+    fault(
+        "sources-bound-to-developers",
+        "binding of people",
+        &[night("p08", &["developers may in central-secret-store"])],
+    )
+    .beside("p02"),
+    fault(
+        "sources-bound-to-service-accounts",
+        "binding of accounts",
+        &[
+            night("p10", &["the refusal of a store's account whose rights were taken did not happen"]),
+            night("p08", &["of store…may", "may in central-secret-store"]),
+        ],
+    ),
+    fault("one-role-for-all-sources", "account of a store", &[night("p08", &["the account…of store…may"])]),
+    fault(
+        "labels-checked-on-create-only",
+        "operations of the labels' policy",
+        &[night("p08", &["could: label the own namespace"])],
+    ),
+    fault(
+        "templates-only-audited",
+        "action of the templates' policy",
+        &[night("p08", &["could: template", "let through before…template"])],
+    ),
+    fault("stores-by-kubeconfig", "stores of tenants", &[day("p08", &["could: store with the operator's token file"])]),
+    fault("audit-bodies-of-secrets", "level of an audit rule", &[day("p09", &["the audit log holds"])]),
+    fault("audit-without-secrets", "resources of an audit rule", &[night("p09", NOT_IN_THE_LOG)]).beside("p04"),
+    fault(
+        "audit-without-collectors",
+        "users of an audit rule",
+        &[day("p09", &["was removed…and the audit log tells of"])],
+    ),
+    fault("audit-without-updates", "verbs of an audit rule", &[night("p09", NOT_IN_THE_LOG)]),
+    fault(
+        "audit-without-reads",
+        "reads in an audit rule",
+        &[night("p09", &["no entry of the audit log says", "no entries of the audit log say which reads"])],
+    ),
+    fault(
+        "conditions-narrower-than-selector",
+        "conditions of a store",
+        &[day("p10", &["after the policy was narrowed"])],
+    ),
+    fault("find-with-delete", "search", &[day("p11", &["was deleted"])]),
+    fault("deletion-policy-delete", "deletion policy", &[night("p11", &["was deleted"])]).beside("p02"),
+    fault("encryption-identity-first", "order of providers", &[day("p12", &["without the envelope"])]),
+    fault("encryption-without-secrets", "resources that are encrypted", &[night("p12", &["without the envelope"])]),
+    fault("encryption-rules-in-wrong-order", "order of rules", &[night("p12", &["without the envelope"])]),
+    fault("encryption-absent", "no configuration", &[night("p12", &["without the envelope"])]).beside("p02"),
+    fault("policy-without-binding", "binding of a policy", &[night("p13", HAND_MADE)]),
+    fault("policy-audit-only", "action of a policy", &[day("p13", HAND_MADE)]),
+    fault(
+        "policy-on-create-only",
+        "operations of a policy",
+        &[night("p13", &["could label a Secret later", "is not healed"])],
+    ),
+    fault(
+        "policy-without-names",
+        "names in a policy",
+        &[night("p13", &["took the", "could make a look-alike", "is not healed"])],
+    ),
+    fault("policy-exempts-service-accounts", "exemptions of a policy", &[night("p13", HAND_MADE)]),
+    fault(
+        "policy-hinders-collectors",
+        "admission policy on deletions",
+        &[
+            night("p13", &[NOT_ASKED_FOR, "gone did not happen"]),
+            night("p03", &[NOT_ASKED_FOR, "gone did not happen"]),
+            night("p10", &["after the policy was narrowed"]),
+            night("p11", &[NOT_ASKED_FOR]),
+            night("p15", &["label distribution of a new credential", "provisioning of a new credential"]),
+        ],
+    ),
+    fault("own-external-secrets-unchecked", "what tenants order", &[day("p13", &["could order a look-alike"])]),
+];
+
+/// Each fault that no cluster shows, because nobody uses the copy: the rule of lint of the same name must find it, and p07 must
+/// list the copy, which has this name, among those that it does not judge.
+pub(crate) const UNUSED: &[(&str, &str)] = &[
+    // Argo CD looks at labels alone.
+    ("argo-cd-label-lost", "argocd-git-credentials"),
+];
+
+/// Each fault that reading tells, and no cluster of ours: Vault is not asked here, and of two values with one key chance has one.
+/// The rule of lint of the same name must find it, and nothing else.
+pub(crate) const READ: &[&str] = &["rewrite-merges-keys", "vault-policy-wildcard", "vault-role-admits-everyone"];
+
+/// Each fault of the values of a chart, which the rule of lint of this name must find, and in which template.
+pub(crate) const VALUES: &[(&str, &str, &str)] = &[
+    // The chart that it needs has the template.
+    ("values-without-conditions", "store-without-conditions", "right/chart-with-values/templates/stores.yaml"),
+];
+
+impl Route {
+    /// True if a violation with this reason is by it.
+    pub(crate) fn is_of(self, reason: &str) -> bool {
+        match self {
+            Self::Reason(texts) => texts.iter().any(|text| has(reason, text)),
+            Self::Consumer(consumer) => reason.starts_with(consumer.operation()),
+        }
+    }
+
+    /// True if a violation with this reason may be there beside one by it.
+    pub(crate) fn tolerates(self, reason: &str) -> bool {
+        let by_backstage = matches!(self, Self::Consumer(_)) && reason.starts_with(BACKSTAGE.operation());
+        self.is_of(reason) || by_backstage
+    }
+
+    /// What a reason has to say.
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Reason(texts) => texts.join(" | "),
+            Self::Consumer(consumer) => format!("{}…", consumer.operation()),
+        }
+    }
+}
+
+/// True if the parts of `text` between `…` are in `reason`, in this order.
+fn has(reason: &str, text: &str) -> bool {
+    text.split('…').try_fold(reason, |rest, part| rest.find(part).map(|at| &rest[at + part.len()..])).is_some()
+}
