@@ -39,7 +39,7 @@ pub(crate) use external_secret::{name_in, spec_field};
 pub use generator::GENERATORS_GROUP;
 pub(crate) use generator::{CLUSTER_GENERATOR, Generator, LOCAL_GENERATORS, asks_a_service};
 pub use go_duration::{GoDurationError, parse_go_duration};
-pub use schema::Fault;
+pub use schema::{Fault, Schema};
 pub use secret::OPAQUE;
 pub use secret::SecretManifest;
 pub use source::{RemotePlace, SourceRef};
@@ -123,17 +123,33 @@ impl Config {
     /// An object that the API server or the controller would refuse, or of which they would leave out a field, a store reference
     /// that leads nowhere, and a configuration that distributes nothing.
     pub fn from_manifests(manifests: Vec<Manifest>) -> Result<Self, ConfigError> {
-        let faults: Vec<Fault> = manifests.iter().flat_map(schema::faults_of).collect();
-        if faults.is_empty() { Self::understand(manifests) } else { Err(ConfigError::Refused(faults)) }
+        Self::checked(manifests, Schema::pinned())
     }
 
-    /// Reads a configuration of a live cluster, whose operator may be of any version. Gives what only other versions than the
-    /// known one take, too: their fields are read as far as they agree.
+    /// As [`from_manifests`](Self::from_manifests), for an operator of the version that `schema` is of.
     ///
     /// # Errors
     /// As [`from_manifests`](Self::from_manifests).
-    pub fn of_live_cluster(manifests: Vec<Manifest>) -> Result<(Self, Vec<Fault>), ConfigError> {
-        let faults = manifests.iter().flat_map(schema::faults_of);
+    pub fn checked(manifests: Vec<Manifest>, schema: &Schema) -> Result<Self, ConfigError> {
+        let faults: Vec<Fault> = manifests.iter().flat_map(|manifest| schema.faults_of(manifest)).collect();
+        if faults.is_empty() { Self::understand(manifests) } else { Err(ConfigError::Refused(faults)) }
+    }
+
+    /// Reads objects that were made of those of a configuration whose fields have been checked.
+    ///
+    /// # Errors
+    /// As [`from_manifests`](Self::from_manifests), but for fields that are not known.
+    pub fn of_checked(manifests: Vec<Manifest>) -> Result<Self, ConfigError> {
+        Self::understand(manifests)
+    }
+
+    /// Reads a configuration of a live cluster, whose operator may be of any version. Gives what only other versions than
+    /// that of `schema` take, too: their fields are read as far as they agree.
+    ///
+    /// # Errors
+    /// As [`from_manifests`](Self::from_manifests).
+    pub fn of_live_cluster(manifests: Vec<Manifest>, schema: &Schema) -> Result<(Self, Vec<Fault>), ConfigError> {
+        let faults = manifests.iter().flat_map(|manifest| schema.faults_of(manifest));
         let (notes, faults): (Vec<Fault>, Vec<Fault>) = faults.partition(|fault| fault.is_of_another_version);
         if faults.is_empty() { Ok((Self::understand(manifests)?, notes)) } else { Err(ConfigError::Refused(faults)) }
     }

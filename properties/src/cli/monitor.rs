@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use credence_model::config::Config;
+use credence_model::config::{Config, Schema};
 use credence_monitor::monitor::{self, Monitor, SyncState, USER_AGENT};
 use credence_programs::supply::Progress as _;
 use credence_report::verdict::ExitCode;
@@ -101,7 +101,7 @@ pub(super) async fn monitor(options: &Options) -> anyhow::Result<ExitCode> {
 async fn watch(options: &Options) -> anyhow::Result<ExitCode> {
     let console = Console::stderr();
     let (path, manifests) = read(options.config.as_deref(), &options.rendering, &options.programs.options()?).await?;
-    let (config, of_another_version) = Config::of_live_cluster(manifests).map_err(RunError::from)?;
+    let (config, of_another_version) = Config::of_live_cluster(manifests, Schema::pinned()).map_err(RunError::from)?;
     for fault in of_another_version {
         console.note(&format!("not known to this version, and taken as the cluster takes it: {fault}"));
     }

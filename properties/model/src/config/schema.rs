@@ -3,22 +3,71 @@
 //!
 //! ```text
 //!  fields.txt ──▶ table ──▶ check ──▶ faults, each with file, line and column
-//!  later.txt  ──▶ versions ──┘
+//!  definitions ─────┘         │
+//!  later.txt  ──▶ versions ───┘
 //! ```
 //!
 //! An API server prunes a field that it does not know, so that a misspelt one is as good as not written, and nobody is told.
 
 use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 use credence_core::manifest::{Location, Manifest};
+use serde_json::Value;
 
 mod check;
+mod definitions;
 mod names;
 mod table;
 #[cfg(test)]
 mod tests;
 mod unrendered;
 mod versions;
+
+use table::{PINNED, TABLE, Table};
+
+/// The groups of External Secrets Operator.
+const GROUPS: [&str; 2] = ["external-secrets.io", "generators.external-secrets.io"];
+
+/// The kinds, versions and fields that API servers take, of one version of External Secrets Operator.
+#[derive(Debug, Clone)]
+pub struct Schema {
+    external_secrets: String,
+    table: Arc<Table>,
+}
+
+impl Schema {
+    /// Of the pinned versions.
+    pub fn pinned() -> &'static Self {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema {
+            external_secrets: PINNED.external_secrets.to_owned(),
+            table: Arc::clone(&TABLE),
+        });
+        &SCHEMA
+    }
+
+    /// Of the custom resource definitions of `version` of External Secrets Operator, as messages call it, beside the pinned
+    /// version of Kubernetes.
+    pub fn of_definitions(version: &str, definitions: &[Value]) -> Self {
+        Self { external_secrets: version.to_owned(), table: Arc::new(definitions::table(&TABLE, definitions)) }
+    }
+
+    /// The faults of a manifest's version, fields and names. A manifest of a kind that is not known here has none.
+    pub(super) fn faults_of(&self, manifest: &Manifest) -> Vec<Fault> {
+        let (mut faults, object) = versions::kind_of(self, manifest);
+        faults.extend(object.into_iter().flat_map(|object| check::faults(self, manifest, object)));
+        faults.extend(names::faults(manifest));
+        faults
+    }
+
+    /// The program that serves a group.
+    fn server(&self, group: &str) -> String {
+        match GROUPS.contains(&group) {
+            true => format!("External Secrets Operator {}", self.external_secrets),
+            false => format!("Kubernetes {}", PINNED.kubernetes),
+        }
+    }
+}
 
 /// A part of a manifest that the API server or the controller would refuse, or would not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +93,4 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}: {}", self.at, self.object, self.message)
     }
-}
-
-/// The faults of a manifest's version, fields and names. A manifest of a kind that is not known here has none.
-pub(super) fn faults_of(manifest: &Manifest) -> Vec<Fault> {
-    let (mut faults, object) = versions::kind_of(manifest);
-    faults.extend(object.into_iter().flat_map(|object| check::faults(manifest, object)));
-    faults.extend(names::faults(manifest));
-    faults
 }

@@ -245,7 +245,7 @@ fn unreadable_values_are_refused_without_showing_them(#[case] values: &str, #[ca
 #[test]
 fn the_former_version_is_read_alike_where_a_cluster_serves_it() {
     let former = manifests(&distributed(EXTERNAL_SECRET).replace("/v1\n", "/v1beta1\n"));
-    assert_eq!(Config::of_live_cluster(former).unwrap().1.len(), 2);
+    assert_eq!(Config::of_live_cluster(former, Schema::pinned()).unwrap().1.len(), 2);
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn derive(model: &Model, run: &str, object: &Value) -> Result<Distribution, Conf
     });
     let objects = stores(model, run).into_iter().chain(sources).chain([object.clone()]);
     let manifests = objects.map(|object| Manifest::made("p14".into(), 1, object)).collect();
-    let mut derived = Model::derive(&Config::from_manifests(manifests)?);
+    let mut derived = Model::derive(&Config::of_checked(manifests)?);
     // A configuration that distributes nothing is an error, and there was one ClusterExternalSecret in it, through
     // stores that serve it.
     Ok(derived.distributions.remove(0))

@@ -158,7 +158,7 @@ impl Addition {
     /// What it alone asks for. `None` if no such credential can be added, which would be a fault of the suite.
     pub(super) fn model(&self, model: &Model) -> Option<Model> {
         let manifests = self.manifests(model, "");
-        Some(Model::derive(&Config::from_manifests(manifests).ok()?))
+        Some(Model::derive(&Config::of_checked(manifests).ok()?))
     }
 
     /// Its objects, labelled for the run that they belong to.

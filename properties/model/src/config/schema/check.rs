@@ -4,16 +4,16 @@ use credence_core::manifest::Manifest;
 use credence_core::text::nearest;
 use serde_json::{Map, Value};
 
-use super::table::{Object, Shape, TABLE};
+use super::table::{Object, Shape};
 use super::unrendered::{self, Template};
-use super::{Fault, versions};
+use super::{Fault, Schema, versions};
 
 /// The most fields that a message lists.
 const LISTED: usize = 12;
 
 /// The faults of a manifest that is due to be such an object.
-pub(super) fn faults(manifest: &Manifest, object: &'static Object) -> Vec<Fault> {
-    let mut check = Check { manifest, faults: Vec::new() };
+pub(super) fn faults(schema: &Schema, manifest: &Manifest, object: &Object) -> Vec<Fault> {
+    let mut check = Check { schema, manifest, faults: Vec::new() };
     if let Some(fields) = manifest.object.as_object() {
         check.object(fields, object, &Path::default());
     }
@@ -48,6 +48,7 @@ impl Path {
 }
 
 struct Check<'a> {
+    schema: &'a Schema,
     manifest: &'a Manifest,
     faults: Vec<Fault>,
 }
@@ -57,13 +58,13 @@ impl Check<'_> {
         self.faults.push(Fault::new(self.manifest, &path.pointer, message));
     }
 
-    fn value(&mut self, value: &Value, shape: &'static Shape, path: &Path) {
+    fn value(&mut self, value: &Value, shape: &Shape, path: &Path) {
         match (shape, value) {
             // A field that is null counts as absent, as in the API server.
             (Shape::Any, _) | (_, Value::Null) => {}
             (Shape::Object(object), Value::Object(fields)) => self.object(fields, object, path),
             (Shape::Shared(name), Value::Object(fields)) => {
-                if let Some(object) = TABLE.shared(name) {
+                if let Some(object) = self.schema.table.shared(name) {
                     self.object(fields, object, path);
                 }
             }
@@ -91,13 +92,13 @@ impl Check<'_> {
             return self.add(path, template_message(&path.shown, &template));
         }
         match shape {
-            Shape::Text(allowed) if !allowed.is_empty() && !allowed.contains(&text) => {
-                let meant = nearest(text, allowed.iter().copied());
+            Shape::Text(allowed) if !allowed.is_empty() && allowed.iter().all(|allowed| allowed != text) => {
+                let meant = nearest(text, allowed.iter().map(String::as_str));
                 let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
                 self.add(path, format!("{} is none of {}{meant}", path.shown, allowed.join(", ")));
             }
             Shape::Form(name) => {
-                let Some(form) = TABLE.form(name) else { return };
+                let Some(form) = self.schema.table.form(name) else { return };
                 let length = text.len();
                 if length < form.least || length > form.most {
                     let message = format!(
@@ -113,7 +114,7 @@ impl Check<'_> {
         }
     }
 
-    fn object(&mut self, fields: &Map<String, Value>, object: &'static Object, path: &Path) {
+    fn object(&mut self, fields: &Map<String, Value>, object: &Object, path: &Path) {
         for (name, value) in fields {
             match object.fields.get(name.as_str()) {
                 Some(field) => self.value(value, &field.shape, &path.field(name)),
@@ -134,19 +135,19 @@ impl Check<'_> {
         }
     }
 
-    fn unknown(&mut self, name: &str, object: &'static Object, path: &Path) {
+    fn unknown(&mut self, name: &str, object: &Object, path: &Path) {
         let manifest = self.manifest;
-        if let Some(release) = versions::since(manifest.kind(), &path.listed) {
-            let fault = Fault::new(manifest, &path.pointer, versions::later(&path.shown, release));
+        if let Some(message) = versions::of_another(self.schema, manifest, &path.listed, &path.shown) {
+            let fault = Fault::new(manifest, &path.pointer, message);
             return self.faults.push(Fault { is_of_another_version: true, ..fault });
         }
-        let known = || object.fields.keys().copied();
+        let known = || object.fields.keys().map(String::as_str);
         let next = match nearest(name, known()) {
             Some(meant) => format!("did you mean {meant}?"),
             None if object.fields.len() <= LISTED => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
             None => "remove it".to_owned(),
         };
-        let server = versions::server(manifest.group());
+        let server = self.schema.server(manifest.group());
         self.add(path, format!("{} is no field of {} in {server}; {next}", path.shown, manifest.kind()));
     }
 }

@@ -1,5 +1,5 @@
-//! The table of kinds and their fields, in `fields.txt`: made from the definitions that a cluster serves, and short enough to
-//! read.
+//! The table of kinds and their fields. That of the pinned versions is `fields.txt`, made from the definitions that a cluster
+//! serves, and short enough to read.
 //!
 //! ```text
 //! = NAME LEAST..MOST PATTERN     texts of this form
@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
@@ -30,17 +30,19 @@ pub(super) struct Pinned {
 }
 
 /// The parsed table.
-pub(super) static TABLE: LazyLock<Table> = LazyLock::new(|| Table::parse(FIELDS));
+pub(super) static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| Arc::new(Table::parse(FIELDS)));
 
 /// Kinds and their fields.
+#[derive(Debug)]
 pub(super) struct Table {
-    forms: BTreeMap<&'static str, Form>,
-    shared: BTreeMap<&'static str, Object>,
+    pub(super) forms: BTreeMap<String, Form>,
+    pub(super) shared: BTreeMap<String, Object>,
     /// By version and kind.
-    pub(super) kinds: BTreeMap<(&'static str, &'static str), Object>,
+    pub(super) kinds: BTreeMap<(String, String), Object>,
 }
 
 /// A form of texts.
+#[derive(Debug, Clone)]
 pub(super) struct Form {
     pub(super) least: usize,
     pub(super) most: usize,
@@ -48,20 +50,22 @@ pub(super) struct Form {
 }
 
 /// An object and its fields.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Object {
-    pub(super) fields: BTreeMap<&'static str, Field>,
+    pub(super) fields: BTreeMap<String, Field>,
     /// Least and greatest number of fields.
     pub(super) count: Option<(usize, usize)>,
 }
 
 /// A field.
+#[derive(Debug, Clone)]
 pub(super) struct Field {
     pub(super) is_required: bool,
     pub(super) shape: Shape,
 }
 
 /// What a value is due to be.
+#[derive(Debug, Clone)]
 pub(super) enum Shape {
     Any,
     Boolean,
@@ -69,19 +73,19 @@ pub(super) enum Shape {
     Number,
     IntegerOrText,
     /// One of these texts, or any if there are none.
-    Text(Vec<&'static str>),
-    Form(&'static str),
+    Text(Vec<String>),
+    Form(String),
     List(Box<Shape>),
     Map(Box<Shape>),
     Object(Object),
-    Shared(&'static str),
+    Shared(String),
 }
 
 type Lines<I> = Peekable<I>;
 
 impl Table {
     /// The table that a text has. The text is part of this program, and a test reads it.
-    fn parse(text: &'static str) -> Self {
+    fn parse(text: &str) -> Self {
         let mut table = Self { forms: BTreeMap::new(), shared: BTreeMap::new(), kinds: BTreeMap::new() };
         let mut lines = text.lines().filter(|line| !line.starts_with('#')).peekable();
         while let Some(line) = lines.next() {
@@ -89,14 +93,15 @@ impl Table {
             let (sort, name) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
             let rest: Vec<&str> = words.collect();
             match sort {
-                "=" => table.forms.extend(form(&rest).map(|form| (name, form))),
+                "=" => table.forms.extend(form(&rest).map(|form| (name.to_owned(), form))),
                 "*" => {
                     let (count, fields) = (rest.first().and_then(|range| bounds(range)), fields(&mut lines, 1));
-                    table.shared.insert(name, Object { fields, count });
+                    table.shared.insert(name.to_owned(), Object { fields, count });
                 }
                 _ => {
                     let kind = rest.first().copied().unwrap_or_default();
-                    table.kinds.insert((name, kind), Object { fields: fields(&mut lines, 1), count: None });
+                    let object = Object { fields: fields(&mut lines, 1), count: None };
+                    table.kinds.insert((name.to_owned(), kind.to_owned()), object);
                 }
             }
         }
@@ -105,7 +110,7 @@ impl Table {
 
     /// The fields of a kind.
     pub(super) fn kind(&self, version: &str, kind: &str) -> Option<&Object> {
-        self.kinds.iter().find(|(key, _)| **key == (version, kind)).map(|(_, object)| object)
+        self.kinds.get(&(version.to_owned(), kind.to_owned()))
     }
 
     pub(super) fn form(&self, name: &str) -> Option<&Form> {
@@ -118,7 +123,7 @@ impl Table {
 }
 
 /// The fields that the next lines have at this depth.
-fn fields<I: Iterator<Item = &'static str>>(lines: &mut Lines<I>, depth: usize) -> BTreeMap<&'static str, Field> {
+fn fields<'a, I: Iterator<Item = &'a str>>(lines: &mut Lines<I>, depth: usize) -> BTreeMap<String, Field> {
     let mut found = BTreeMap::new();
     while let Some(line) = lines.next_if(|line| line.len() - line.trim_start_matches(' ').len() == depth) {
         let mut words = line.trim_start_matches(' ').split(' ');
@@ -126,12 +131,12 @@ fn fields<I: Iterator<Item = &'static str>>(lines: &mut Lines<I>, depth: usize) 
         let words: Vec<&str> = words.collect();
         let inner = fields(lines, depth + 1);
         let (name, is_required) = name.strip_suffix('!').map_or((name, false), |name| (name, true));
-        found.insert(name, Field { is_required, shape: shape(&words, inner) });
+        found.insert(name.to_owned(), Field { is_required, shape: shape(&words, inner) });
     }
     found
 }
 
-fn shape(words: &[&'static str], fields: BTreeMap<&'static str, Field>) -> Shape {
+fn shape(words: &[&str], fields: BTreeMap<String, Field>) -> Shape {
     match words {
         [] => Shape::Object(Object { fields, count: None }),
         ["[]", rest @ ..] => Shape::List(Box::new(shape(rest, fields))),
@@ -142,11 +147,11 @@ fn shape(words: &[&'static str], fields: BTreeMap<&'static str, Field>) -> Shape
         ["number"] => Shape::Number,
         ["int-or-text"] => Shape::IntegerOrText,
         ["text"] => Shape::Text(Vec::new()),
-        ["text", allowed, ..] => Shape::Text(allowed.split('|').collect()),
+        ["text", allowed, ..] => Shape::Text(allowed.split('|').map(str::to_owned).collect()),
         [name, ..] => match (name.strip_prefix('*'), bounds(name)) {
-            (Some(shared), _) => Shape::Shared(shared),
+            (Some(shared), _) => Shape::Shared(shared.to_owned()),
             (None, Some(count)) => Shape::Object(Object { fields, count: Some(count) }),
-            (None, None) => Shape::Form(name),
+            (None, None) => Shape::Form((*name).to_owned()),
         },
     }
 }
@@ -157,7 +162,7 @@ fn bounds(text: &str) -> Option<(usize, usize)> {
     Some((least.parse().ok()?, if most.is_empty() { usize::MAX } else { most.parse().ok()? }))
 }
 
-fn form(words: &[&'static str]) -> Option<Form> {
+fn form(words: &[&str]) -> Option<Form> {
     let [range, pattern] = words else { return None };
     let (least, most) = bounds(range)?;
     Some(Form { least, most, pattern: Regex::new(pattern).ok()? })
@@ -170,7 +175,7 @@ mod tests {
     /// The shapes of a table that name something, with the name.
     fn names(shape: &Shape) -> Vec<&str> {
         match shape {
-            Shape::Form(name) | Shape::Shared(name) => vec![name],
+            Shape::Form(name) | Shape::Shared(name) => vec![name.as_str()],
             Shape::List(inner) | Shape::Map(inner) => names(inner),
             Shape::Object(object) => object.fields.values().flat_map(|field| names(&field.shape)).collect(),
             _ => Vec::new(),

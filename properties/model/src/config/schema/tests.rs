@@ -17,7 +17,7 @@ const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n";
 
 fn refused(text: &str) -> Vec<String> {
     let manifests = parse_documents(Path::new("a.yaml"), text).unwrap();
-    manifests.iter().flat_map(faults_of).map(|fault| fault.to_string()).collect()
+    manifests.iter().flat_map(|manifest| Schema::pinned().faults_of(manifest)).map(|fault| fault.to_string()).collect()
 }
 
 #[rstest]
@@ -224,9 +224,123 @@ fn a_cluster_of_another_version_may_take_more() {
     let text = format!("{DISTRIBUTED}    target: {{manifest: {{apiVersion: v1, kind: ConfigMap}}}}\n---\n{STORE}");
     let manifests = parse_documents(Path::new("a.yaml"), &text.replace("s.io/v1\n", "s.io/v1beta1\n")).unwrap();
     assert!(crate::config::Config::from_manifests(manifests.clone()).is_err());
-    let (_, notes) = crate::config::Config::of_live_cluster(manifests).unwrap();
+    let (_, notes) = crate::config::Config::of_live_cluster(manifests, Schema::pinned()).unwrap();
     assert_eq!(notes.len(), 3, "{notes:?}");
     let misspelt =
         parse_documents(Path::new("a.yaml"), &format!("{DISTRIBUTED}    targets: {{}}\n---\n{STORE}")).unwrap();
-    assert!(crate::config::Config::of_live_cluster(misspelt).is_err());
+    assert!(crate::config::Config::of_live_cluster(misspelt, Schema::pinned()).is_err());
+}
+
+/// Definitions of a version 2.9.0 that serves two versions of one kind, and no other kind.
+fn definitions() -> Vec<serde_json::Value> {
+    let version = |name: &str, served: bool, provider: serde_json::Value| {
+        serde_json::json!({ "name": name, "served": served, "schema": { "openAPIV3Schema": { "type": "object",
+            "properties": { "apiVersion": { "type": "string" }, "kind": { "type": "string" }, "metadata": { "type": "object" },
+                "spec": { "type": "object", "required": ["provider"], "properties": { "provider": provider } } } } } })
+    };
+    let provider = serde_json::json!({ "type": "object", "minProperties": 1, "maxProperties": 1, "properties": {
+        "crd": { "type": "object", "properties": { "group": { "type": "string", "enum": ["a", "b"] },
+            "name": { "type": "string", "minLength": 1, "maxLength": 253,
+                "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$" } } },
+        "fake": { "type": "object", "additionalProperties": { "type": "integer" } } } });
+    vec![serde_json::json!({ "kind": "CustomResourceDefinition", "spec": { "group": "external-secrets.io",
+        "names": { "kind": "ClusterSecretStore" },
+        "versions": [version("v1", true, provider.clone()), version("v1beta1", false, provider)] } })]
+}
+
+#[rstest]
+#[case::of_the_version("v1", "{crd: {group: a, name: b.c}}", None)]
+#[case::as_deep_as_the_definitions(
+    "v1",
+    "{crd: {group: c}}",
+    Some("a.yaml:4:25: ClusterSecretStore s: spec.provider.crd.group is none of a, b; did you mean a?")
+)]
+#[case::of_a_form(
+    "v1",
+    "{crd: {name: B}}",
+    Some(
+        "a.yaml:4:25: ClusterSecretStore s: spec.provider.crd.name is not made of lower-case letters, digits, hyphens and dots, \
+         with a letter or digit first and last"
+    )
+)]
+#[case::of_a_map(
+    "v1",
+    "{fake: {a: b}}",
+    Some(
+        "a.yaml:4:26: ClusterSecretStore s: spec.provider.fake.a is text, and a whole number is due; write it without quotes"
+    )
+)]
+#[case::not_served(
+    "v1beta1",
+    "{crd: {}}",
+    Some(
+        "a.yaml:1:1: ClusterSecretStore s: apiVersion is external-secrets.io/v1beta1, which External Secrets Operator 2.9.0 does \
+         not serve; write apiVersion: external-secrets.io/v1"
+    )
+)]
+#[case::of_the_pinned_version_alone(
+    "v1",
+    "{device42: {}}",
+    Some(
+        "a.yaml:4:19: ClusterSecretStore s: spec.provider.device42 is of External Secrets Operator 0.20.4, and 2.9.0 is tested, \
+         which has it no more; leave it out here"
+    )
+)]
+#[case::of_no_version(
+    "v1",
+    "{cdr: {}}",
+    Some(
+        "a.yaml:4:19: ClusterSecretStore s: spec.provider.cdr is no field of ClusterSecretStore in External Secrets Operator \
+         2.9.0; did you mean crd?"
+    )
+)]
+fn definitions_of_another_version_say_what_is_served(
+    #[case] version: &str,
+    #[case] provider: &str,
+    #[case] fault: Option<&str>,
+) {
+    let text = format!(
+        "apiVersion: external-secrets.io/{version}\nkind: ClusterSecretStore\nmetadata: {{name: s}}\nspec: {{provider: \
+         {provider}}}\n"
+    );
+    let schema = Schema::of_definitions("2.9.0", &definitions());
+    let manifests = parse_documents(Path::new("a.yaml"), &text).unwrap();
+    let faults: Vec<String> =
+        manifests.iter().flat_map(|manifest| schema.faults_of(manifest)).map(|fault| fault.to_string()).collect();
+    assert_eq!(faults, Vec::from_iter(fault.map(str::to_owned)));
+}
+
+#[rstest]
+#[case::before("1.3.2", true)]
+#[case::since("2.8.0", false)]
+#[case::between_releases("2.8.0-3-g0123abc", false)]
+#[case::of_no_number("main", true)]
+fn a_field_is_of_a_later_version_than_the_tested_one(#[case] tested: &str, #[case] expected: bool) {
+    let store = "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {name: s}\nspec: {provider: {crd: {}}}\n";
+    let without: Vec<serde_json::Value> = {
+        let mut definitions = definitions();
+        let fields = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/provider/properties";
+        definitions[0].pointer_mut(fields).and_then(serde_json::Value::as_object_mut).unwrap().remove("crd");
+        definitions
+    };
+    let manifest = parse_documents(Path::new("a.yaml"), store).unwrap().remove(0);
+    let faults = Schema::of_definitions(tested, &without).faults_of(&manifest);
+    let said = format!(
+        "spec.provider.crd is of External Secrets Operator 2.8.0 and later, and {tested} is tested; leave it out here"
+    );
+    assert_eq!(faults.iter().any(|fault| fault.message == said), expected, "{faults:?}");
+}
+
+#[test]
+fn kinds_of_kubernetes_and_names_are_checked_whatever_the_operator() {
+    let schema = Schema::of_definitions("2.9.0", &definitions());
+    let text = format!("{SECRET}strindData: {{}}\n");
+    let manifest = parse_documents(Path::new("a.yaml"), &text).unwrap().remove(0);
+    assert_eq!(schema.faults_of(&manifest).len(), 1);
+    let manifest = parse_documents(Path::new("a.yaml"), DISTRIBUTED).unwrap().remove(0);
+    let faults = schema.faults_of(&manifest);
+    assert!(
+        faults[0].message.contains("kind ClusterExternalSecret is of External Secrets Operator 0.20.4"),
+        "{faults:?}"
+    );
 }
