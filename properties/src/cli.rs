@@ -1,5 +1,6 @@
 //! The command line: what the user may ask for, and which code answers.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,9 +16,10 @@ use credence_model::model::Model;
 use credence_model::overlay::Time;
 use credence_monitor::monitor::MonitorError;
 use credence_programs::dirs::{self, DirsError};
+use credence_programs::external_secrets::OperatorError;
 use credence_programs::pod_image::UserImage;
 use credence_programs::run_dir::RunDirError;
-use credence_programs::supply::{self, Part, Providers, Source, UserKargo};
+use credence_programs::supply::{self, ComponentError, Part, Providers, Source, UserKargo};
 use credence_report::verdict::ExitCode;
 use credence_suite::error::RunError;
 use credence_suite::events::Events;
@@ -58,6 +60,7 @@ Examples:
   credence run --cases 1000 --seed 7 --out out   a nightly run that can be repeated
   credence run --lanes 1                         one case after the other, for a machine that is busy otherwise
   credence run --cluster kind                    the same on a cluster of kind, with the operator in pods
+  credence run --external-secrets bin/external-secrets --external-secrets-chart charts/external-secrets  your own version of ESO
   credence replay p03:7:42                       one recorded case again
   credence lint my/config                        check a configuration without a cluster
   credence init my/config                        write a first credence.yaml: who must have what, and who must not
@@ -148,6 +151,24 @@ struct Programs {
     /// Use this executable instead of obtaining one, such as etcd=/usr/bin/etcd; may be repeated.
     #[arg(long = "program", value_name = "PART=PATH", value_parser = parse_given)]
     overrides: Vec<(Part, PathBuf)>,
+    /// External Secrets Operator's own program, of another version than the pinned one or built with other providers; the same as
+    /// --program external-secrets=PROGRAM. An esoctl beside it is used with it.
+    #[arg(long, value_name = "PROGRAM", env = "CREDENCE_EXTERNAL_SECRETS")]
+    external_secrets: Option<PathBuf>,
+    /// An image to take External Secrets Operator's program out of, without a container engine, such as
+    /// ghcr.io/external-secrets/external-secrets:v2.9.0.
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        requires = "external_secrets_chart",
+        conflicts_with = "external_secrets",
+        env = "CREDENCE_EXTERNAL_SECRETS_IMAGE"
+    )]
+    external_secrets_image: Option<String>,
+    /// External Secrets Operator's chart of the same version: a directory, such as deploy/charts/external-secrets in its source,
+    /// or a package. Kinds and fields of the configuration are checked against its definitions.
+    #[arg(long, value_name = "CHART", env = "CREDENCE_EXTERNAL_SECRETS_CHART")]
+    external_secrets_chart: Option<PathBuf>,
     /// Kargo's own program, the one of its control plane, which cannot be obtained: without it, only Kargo's lookup rules
     /// are tested.
     #[arg(long, value_name = "PROGRAM", requires = "kargo_chart", env = "CREDENCE_KARGO")]
@@ -333,10 +354,12 @@ impl Programs {
             Origin::Release => Source::Release,
             Origin::Build => Source::Build,
         };
-        let overrides = self.overrides.iter().cloned().collect();
+        let overrides: BTreeMap<Part, PathBuf> = self.overrides.iter().cloned().collect();
         let kargo = self.kargo.clone().zip(self.kargo_chart.clone());
-        Ok(supply::Options {
+        let options = supply::Options {
             overrides,
+            operator_image: self.external_secrets_image.clone(),
+            operator_chart: self.external_secrets_chart.clone(),
             kargo: kargo.map(|(program, chart)| UserKargo { program, chart }),
             source,
             mirror: self.mirror.clone(),
@@ -345,6 +368,10 @@ impl Programs {
                 ProvidersFlag::All => Providers::All,
             },
             ..supply::Options::new(dirs::cache()?)
+        };
+        Ok(match &self.external_secrets {
+            Some(program) => options.with_operator(program),
+            None => options,
         })
     }
 }
@@ -387,7 +414,8 @@ async fn load(
     options: &supply::Options,
 ) -> anyhow::Result<(String, Config)> {
     let (path, manifests) = read(directory, rendering, options).await?;
-    Ok((path, Config::from_manifests(manifests).map_err(RunError::from)?))
+    let schema = load::schema(options, &Console::stderr()).await?;
+    Ok((path, Config::checked(manifests, &schema).map_err(RunError::from)?))
 }
 
 /// Demands of a configuration, as its team intends.
@@ -436,6 +464,8 @@ pub fn failure_code(error: &anyhow::Error) -> ExitCode {
                 || error.is::<DirsError>()
                 || error.is::<RunDirError>()
                 || error.is::<ConnectError>()
+                || error.downcast_ref().is_some_and(OperatorError::is_usage)
+                || error.downcast_ref().is_some_and(ComponentError::is_usage)
                 || matches!(error.downcast_ref(), Some(MonitorError::Listen { .. } | MonitorError::NoOperator))
         }
     };

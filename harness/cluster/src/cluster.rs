@@ -23,7 +23,7 @@ use crate::operator;
 use crate::provider::Provisioned;
 
 pub use crate::control_plane_files::ControlPlaneFiles;
-pub use crate::description::{Description, URL_IN_PODS, describe};
+pub use crate::description::{Description, URL_IN_PODS, describe, operator_identity};
 pub use crate::error::{ClusterError, ProviderError};
 pub use crate::provider::Component;
 pub use crate::start_up::{SET_UP, free_ports};

@@ -5,14 +5,17 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use credence_programs::supply::{Part, Programs};
+use credence_programs::external_secrets;
+use credence_programs::supply::{Part, Programs, UNKNOWN};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ClusterError;
 
 /// File in a run directory that describes a cluster that is ready.
 const FILE: &str = "cluster.json";
-/// Under which the store providers of the operator stand beside the versions.
+/// Under which the operator stands among the versions, and beside it its chart and its store providers.
+pub(crate) const OPERATOR: &str = "external-secrets";
+const OPERATOR_CHART: &str = "external-secrets chart";
 pub(crate) const OPERATOR_PROVIDERS: &str = "external-secrets providers";
 
 /// Where a cluster is, as written beside it for others to attach to.
@@ -36,6 +39,8 @@ pub struct Description {
     pub audit_log: Option<PathBuf>,
     /// URL of etcd. Its certificates are in the run directory.
     pub etcd: String,
+    /// The [operator](operator_identity) that it was started with.
+    pub operator: String,
     /// [Digest](ControlPlaneFiles::digest) of the files that it was started with.
     pub control_plane_files: String,
     /// Process id of the credence that owns it.
@@ -62,15 +67,23 @@ pub fn describe(directory: &Path) -> Result<Description, ClusterError> {
     serde_json::from_slice(&text).map_err(|error| ClusterError::io("read", &path, io::Error::other(error)))
 }
 
-/// The versions of the parts that every cluster of credence's own has, and what the operator is built with.
-pub(crate) fn versions(programs: &Programs) -> BTreeMap<String, String> {
+/// The versions of the parts that every cluster of credence's own has, as they say them, and what the operator is built with. One
+/// that is not the pinned one stands beside the version of its chart, in `assets`.
+pub(crate) fn versions(programs: &Programs, assets: &Path) -> BTreeMap<String, String> {
+    let parts = [("etcd", Part::Etcd), ("kubernetes", Part::KubeApiserver), (OPERATOR, Part::ExternalSecrets)];
     let mut versions: BTreeMap<String, String> =
-        [("etcd", Part::Etcd), ("kubernetes", Part::KubeApiserver), ("external-secrets", Part::ExternalSecrets)]
-            .into_iter()
-            .map(|(name, part)| (name.to_owned(), part.version().to_owned()))
-            .collect();
-    versions.extend(programs.providers().map(|providers| (OPERATOR_PROVIDERS.to_owned(), providers.describe())));
+        parts.into_iter().map(|(name, part)| (name.to_owned(), programs.version(part).to_owned())).collect();
+    versions.extend(programs.providers().map(|providers| (OPERATOR_PROVIDERS.to_owned(), providers)));
+    if programs.is_given(Part::ExternalSecrets) {
+        let chart = external_secrets::app_version(assets).unwrap_or_else(|_| UNKNOWN.to_owned());
+        versions.insert(OPERATOR_CHART.to_owned(), chart);
+    }
     versions
+}
+
+/// Tells operators apart that a cluster may have been started with: the program, and the chart with its definitions.
+pub fn operator_identity(programs: &Programs, assets: &Path) -> String {
+    format!("{} with {}", programs.path(Part::ExternalSecrets).display(), assets.display())
 }
 
 /// Writes where a cluster is into its run directory.

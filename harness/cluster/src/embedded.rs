@@ -16,7 +16,7 @@ use kube::Client;
 use crate::capability::{Capability, Lacks};
 use crate::cluster::Cluster;
 use crate::control_plane_files::ControlPlaneFiles;
-use crate::description::{Description, versions};
+use crate::description::{self, Description, versions};
 use crate::embedded::control_plane::{ControlPlane, first_death};
 use crate::error::ClusterError;
 use crate::operator::{self, Release};
@@ -75,7 +75,7 @@ pub async fn start(
     }
     let description = Description {
         provider: ID.to_owned(),
-        versions: versions(programs),
+        versions: versions(programs, assets),
         url_for_operator: Some(plane.url.clone()),
         url: plane.url,
         host: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -83,6 +83,7 @@ pub async fn start(
         kubeconfig: plane.kubeconfig,
         audit_log: plane.audit_log,
         etcd: plane.etcd_url,
+        operator: description::operator_identity(programs, assets),
         control_plane_files: configured.digest(),
         owner: std::process::id(),
     };

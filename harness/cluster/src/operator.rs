@@ -2,12 +2,13 @@
 //! no nodes, in pods where there are.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
-use std::{fs, io};
 
 use credence_core::file_error::FileError;
 use credence_core::manifest::{self, ManifestError};
+use credence_programs::external_secrets;
 use credence_programs::helm::{self, Chart, ChartError};
 use credence_programs::process::Program;
 use credence_programs::supply::{Part, Programs};
@@ -18,7 +19,7 @@ use crate::start_up::{COLLECT_LATER, SET_UP, free_ports};
 
 /// The namespace and the release name of the chart's documentation.
 pub const NAMESPACE: &str = "external-secrets";
-/// The ServiceAccount that the chart makes.
+/// The ServiceAccount that the chart makes, and the Deployment of the operator.
 pub const SERVICE_ACCOUNT: &str = "external-secrets";
 /// Message of the API server when it refuses an object because it cannot ask the object's webhook (k8s.io/apiserver
 /// pkg/admission/plugin/webhook/errors.go).
@@ -54,7 +55,9 @@ pub enum ReleaseError {
     #[error("failed to read the custom resource definitions")]
     Manifest(#[from] ManifestError),
     /// The chart renders no Deployment to take arguments from.
-    #[error("failed to find the operator's arguments: the chart renders no Deployment with a container")]
+    #[error(
+        "failed to find the operator's arguments: the chart renders no Deployment {SERVICE_ACCOUNT} with a container"
+    )]
     NoDeployment,
     /// The operator's port cannot be chosen.
     #[error("failed to choose the operator's ports: {0}")]
@@ -101,10 +104,11 @@ async fn chart(
     directory: &Path,
     values: &str,
 ) -> Result<(Vec<Value>, Vec<Value>), ReleaseError> {
-    let path = copy_chart(&assets.join("deploy/charts/external-secrets"), &directory.join("chart"))?;
+    let path = directory.join("chart");
+    external_secrets::copy_alone(&assets.join("deploy/charts/external-secrets"), &path)?;
     let chart = Chart { path: &path, release: SERVICE_ACCOUNT, namespace: NAMESPACE, values };
     let rendered = helm::render(programs.path(Part::Helm), &chart, directory).await?;
-    let bundle = assets.join("deploy/crds/bundle.yaml");
+    let bundle = assets.join(external_secrets::DEFINITIONS);
     let text = fs::read_to_string(&bundle).map_err(FileError::of::<ReleaseError>("read", &bundle))?;
     let definitions = manifest::parse_documents(&bundle, &text)?.into_iter().map(|m| m.object).collect();
     Ok((definitions, rendered))
@@ -121,7 +125,7 @@ pub async fn render(programs: &Programs, assets: &Path, directory: &Path) -> Res
     let (mut objects, mut container) = (Vec::new(), None);
     for object in rendered {
         match object["kind"].as_str() {
-            Some("Deployment") => {
+            Some("Deployment") if object["metadata"]["name"] == SERVICE_ACCOUNT => {
                 container = object.pointer("/spec/template/spec/containers/0/args").cloned();
             }
             Some("ServiceAccount" | "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding") => {
@@ -142,42 +146,6 @@ pub async fn render(programs: &Programs, assets: &Path, directory: &Path) -> Res
         .collect();
     let live_url = format!("http://127.0.0.1:{live_port}/healthz");
     Ok(Release { definitions, objects, live_url, arguments })
-}
-
-/// Copies a chart without its list of dependencies: helm refuses a chart whose optional sub-charts are not beside it,
-/// even those that are switched off.
-fn copy_chart(from: &Path, to: &Path) -> Result<PathBuf, ReleaseError> {
-    let failed = FileError::of::<ReleaseError>;
-    for entry in walkdir::WalkDir::new(from) {
-        let entry = entry.map_err(|error| failed("read", from)(io::Error::other(error)))?;
-        let target = to.join(entry.path().strip_prefix(from).unwrap_or(entry.path()));
-        if entry.file_type().is_dir() {
-            fs::create_dir_all(&target).map_err(failed("create", &target))?;
-        } else if entry.file_name() == "Chart.yaml" {
-            let text = fs::read_to_string(entry.path()).map_err(failed("read", entry.path()))?;
-            fs::write(&target, without_dependencies(&text)).map_err(failed("write", &target))?;
-        } else if entry.file_name() != "Chart.lock" {
-            let bytes = fs::read(entry.path()).map_err(failed("read", entry.path()))?;
-            fs::write(&target, bytes).map_err(failed("write", &target))?;
-        }
-    }
-    Ok(to.to_owned())
-}
-
-/// A `Chart.yaml` without its top-level `dependencies` list.
-fn without_dependencies(chart: &str) -> String {
-    let mut inside = false;
-    let mut kept = String::new();
-    for line in chart.lines() {
-        if !line.starts_with([' ', '-']) {
-            inside = line.starts_with("dependencies:");
-        }
-        if !inside {
-            kept.push_str(line);
-            kept.push('\n');
-        }
-    }
-    kept
 }
 
 /// Command to start the operator.
@@ -205,15 +173,4 @@ pub(crate) async fn wait_until_live(url: &str) -> Result<(), WaitError> {
         }
     })
     .await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_dependencies;
-
-    #[test]
-    fn only_the_dependencies_leave_the_chart() {
-        let chart = "name: a\ndependencies:\n  - name: b\n    version: 1\nversion: 2\n";
-        assert_eq!(without_dependencies(chart), "name: a\nversion: 2\n");
-    }
 }

@@ -7,7 +7,7 @@
 //!  process       programs that run, until they end or are ended        run_dir           what a run leaves, and its sweep
 //!  certificates  of one authority a run                                tls               servers of this process
 //!  dirs          where things are kept                               esoctl            ESO's template engine
-//!  configuration a tree of manifests as it is deployed
+//!  configuration a tree of manifests as it is deployed                 external_secrets  ESO of the user's own, with its chart
 //! ```
 //!
 //! What is started is stopped: by its owner, by the kernel when the owner dies, and by the sweep of the next start.
@@ -17,6 +17,7 @@ pub mod configuration;
 pub mod dirs;
 pub mod engine;
 pub mod esoctl;
+pub mod external_secrets;
 pub mod helm;
 pub mod kustomize;
 pub mod node_image;

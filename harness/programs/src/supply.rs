@@ -7,13 +7,11 @@
 //! not what its publisher lists is never run; credence processes that want the same module wait for each other.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{self, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use rustix::fs::Access;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -21,6 +19,7 @@ use crate::process::priority::Priority;
 
 mod assets;
 mod build;
+mod build_info;
 mod cache;
 mod compiler;
 mod digest;
@@ -31,24 +30,34 @@ mod go;
 mod image;
 mod lock;
 mod module;
+mod operator_image;
 mod packages;
 mod part;
+mod programs;
 mod progress;
 mod provider_set;
 mod providers;
 mod release;
+mod said;
 mod space;
 #[cfg(test)]
 mod tests;
 mod user_kargo;
 
 pub use assets::{argo_cd_assets, external_secrets_assets, gitea_assets, kind_assets};
+pub use build_info::BuildInfoError;
 pub use error::ComponentError;
 pub use examine::{Cost, Finding, State, Subject, examine};
 pub use part::Part;
+pub use programs::{Programs, UNKNOWN};
 pub use progress::{BarProgress, PlainProgress};
 pub use provider_set::Providers;
 pub use user_kargo::UserKargo;
+
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) use super::build_info::testing::write as write_built_program;
+}
 
 pub use lock::Lock;
 pub use space::{check as check_space, free as free_space};
@@ -58,6 +67,7 @@ use download::{Downloads, Failure};
 use go::Go;
 use image::PublishedImage;
 use module::Module;
+use programs::Program;
 use release::Release;
 
 /// Time that a module registry may say nothing, by default: long enough for the largest module on a slow line.
@@ -82,6 +92,10 @@ pub struct Options {
     pub cache: PathBuf,
     /// Programs of the user's own, used as they are.
     pub overrides: BTreeMap<Part, PathBuf>,
+    /// The image that the user's own External Secrets Operator is taken out of, unless its program is given.
+    pub operator_image: Option<String>,
+    /// The chart of the user's own External Secrets Operator: a directory, or a package.
+    pub operator_chart: Option<PathBuf>,
     /// Kargo, if the user has it: it is no part, as it cannot be obtained.
     pub kargo: Option<UserKargo>,
     /// Sources from which missing parts may be obtained.
@@ -105,6 +119,8 @@ impl Options {
         Self {
             cache,
             overrides: BTreeMap::new(),
+            operator_image: None,
+            operator_chart: None,
             kargo: None,
             source: Source::Any,
             mirror: None,
@@ -114,6 +130,17 @@ impl Options {
             patience: PATIENCE,
         }
     }
+
+    /// Takes `program` for External Secrets Operator, and the `esoctl` beside it, if there is one, unless another is given: it
+    /// renders templates as that version does.
+    pub fn with_operator(mut self, program: &Path) -> Self {
+        self.overrides.insert(Part::ExternalSecrets, program.to_owned());
+        let beside = program.with_file_name(Part::Esoctl.name());
+        if beside.is_file() {
+            self.overrides.entry(Part::Esoctl).or_insert(beside);
+        }
+        self
+    }
 }
 
 /// Where a program came from.
@@ -122,6 +149,11 @@ impl Options {
 pub enum Origin {
     /// A path of the user's own.
     Given,
+    /// An image that the user names.
+    Image {
+        /// Its name.
+        reference: String,
+    },
     /// An official release.
     Release {
         /// Its address.
@@ -175,53 +207,6 @@ pub trait Progress: Send + Sync {
     fn note(&self, text: &str);
 }
 
-/// A program that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Program {
-    path: PathBuf,
-    origin: Origin,
-}
-
-/// The programs that were asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Programs {
-    all: BTreeMap<Part, Program>,
-    providers: Providers,
-}
-
-impl Programs {
-    /// The executable, an absolute path.
-    ///
-    /// # Panics
-    /// When `part` was not asked for.
-    pub fn path(&self, part: Part) -> &Path {
-        &self.all[&part].path
-    }
-
-    /// Where it came from.
-    ///
-    /// # Panics
-    /// When `part` was not asked for.
-    pub fn origin(&self, part: Part) -> &Origin {
-        &self.all[&part].origin
-    }
-
-    /// Adds others.
-    pub fn extend(&mut self, others: impl IntoIterator<Item = Self>) {
-        others.into_iter().for_each(|other| self.all.extend(other.all));
-    }
-
-    /// The store providers of External Secrets Operator, if it was asked for and is no program of the user's own, which
-    /// does not say. An official release has them all.
-    pub fn providers(&self) -> Option<Providers> {
-        match self.all.get(&Part::ExternalSecrets)?.origin {
-            Origin::Given => None,
-            Origin::Release { .. } => Some(Providers::All),
-            Origin::Build => Some(self.providers),
-        }
-    }
-}
-
 /// Obtains all of `parts`, or fails with the first that cannot be had.
 ///
 /// Modules are downloaded side by side and built one after the other. When this is dropped, running builds are killed
@@ -236,9 +221,12 @@ pub async fn obtain(options: &Options, parts: &[Part], progress: &dyn Progress) 
     let mut programs = BTreeMap::new();
     let mut missing: BTreeMap<Module, Vec<Part>> = BTreeMap::new();
     for part in Part::ALL.into_iter().filter(|part| parts.contains(part)) {
-        let program = match options.overrides.get(&part) {
-            Some(path) => Some(overriding(part, path)?),
-            None => cache.find(part).map(Program::from),
+        let program = match (options.overrides.get(&part), &options.operator_image) {
+            (Some(path), _) => Some(Program::overriding(part, path).await?),
+            (None, Some(image)) if part == Part::ExternalSecrets => {
+                Some(operator_image::obtain(&cache, image, progress).await?)
+            }
+            (None, _) => cache.find(part).map(|stored| Program::of(part, stored)),
         };
         match program {
             Some(program) => {
@@ -261,7 +249,7 @@ pub async fn obtain(options: &Options, parts: &[Part], progress: &dyn Progress) 
         let modules = missing.iter().map(|(&module, parts)| job.module(module, parts));
         programs.extend(try_join_all(modules).await?.into_iter().flatten());
     }
-    Ok(Programs { all: programs, providers: options.providers })
+    Ok(Programs::new(programs, options.providers))
 }
 
 /// What the program of a part follows from: the digest of one that the user gives, else the pin.
@@ -271,29 +259,6 @@ pub fn identity(options: &Options, part: Part) -> Result<String, ComponentError>
             .map(|(digest, _)| format!("sha256:{digest}"))
             .map_err(|source| ComponentError::Given { part, path: path.clone(), source }),
         None => Ok(part.pin() + &options.providers.suffix(part.module())),
-    }
-}
-
-/// Checks that a path of the user's own can be run.
-fn overriding(part: Part, path: &Path) -> Result<Program, ComponentError> {
-    let refused = |source| ComponentError::Given { part, path: path.to_owned(), source };
-    let path = path::absolute(path).map_err(refused)?;
-    if path.metadata().map_err(refused)?.is_dir() {
-        return Err(refused(io::ErrorKind::IsADirectory.into()));
-    }
-    rustix::fs::access(&path, Access::EXEC_OK).map_err(io::Error::from).map_err(refused)?;
-    Ok(Program { path, origin: Origin::Given })
-}
-
-impl Program {
-    fn ready(&self, start: Instant) -> Step {
-        Step::Ready { path: self.path.clone(), from: self.origin.clone(), took: start.elapsed() }
-    }
-}
-
-impl From<Stored> for Program {
-    fn from(stored: Stored) -> Self {
-        Self { path: stored.path, origin: stored.record.origin }
     }
 }
 
@@ -400,7 +365,7 @@ impl Job<'_> {
     }
 
     fn ready(&self, part: Part, stored: Stored) -> Program {
-        let program = Program::from(stored);
+        let program = Program::of(part, stored);
         self.report(&[part], &program.ready(self.start));
         program
     }

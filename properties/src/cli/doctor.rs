@@ -12,6 +12,7 @@ use credence_consumers::running::{self, Nodes};
 use credence_core::consumer::Consumer;
 use credence_core::endpoints::Endpoints;
 use credence_core::text::chain;
+use credence_programs::external_secrets;
 use credence_programs::supply::{self, Cost, Finding, Options, Part, Progress as _, State, Subject};
 use credence_report::verdict::ExitCode;
 use credence_suite::registry::PROPERTIES;
@@ -26,13 +27,13 @@ use kind::Line;
 pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let mut missing = false;
-    for Finding { subject, state, detail, cost } in supply::examine(options).await {
+    for Finding { subject, version, state, detail, cost } in supply::examine(options).await {
         missing |= state == State::Missing;
         let subject = match subject {
             Subject::Cache => "cache".to_owned(),
             Subject::Go => "go".to_owned(),
             Subject::Git => "git".to_owned(),
-            Subject::Part(part) => format!("{} {}", part.name(), part.version()),
+            Subject::Part(part) => format!("{part} {}", version.unwrap_or_default()).trim_end().to_owned(),
         };
         let state = match state {
             State::Present => "present",
@@ -41,6 +42,16 @@ pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::
         };
         let cost = cost.map(|Cost { megabytes, minutes }| format!(" (at most {minutes} min, {megabytes} MB)"));
         writeln!(out, "{subject:<32} {state:<10} {detail}{}", cost.unwrap_or_default())?;
+    }
+    // An image is asked of its registry, and doctor contacts no host.
+    if options.operator_chart.is_some() && options.operator_image.is_none() {
+        let found = external_secrets::given(options, &Console::stderr()).await.map_err(|error| chain(&error));
+        missing |= found.is_err();
+        let (state, detail) = match found {
+            Ok(_) => ("present", "given, of the version of the operator".to_owned()),
+            Err(error) => ("MISSING", error),
+        };
+        writeln!(out, "{:<32} {state:<10} {detail}", "external-secrets chart")?;
     }
     if let Some(given) = &options.kargo {
         let found = credence_consumers::kargo::version_of(given).await.map_err(|error| chain(&error));
@@ -94,7 +105,7 @@ pub(super) async fn fetch(options: &Options, parts: &[Part]) -> anyhow::Result<E
     let console = Console::stderr();
     let programs = supply::obtain(options, parts, &console).await?;
     if parts.contains(&Part::ExternalSecrets) {
-        supply::external_secrets_assets(options).await?;
+        external_secrets::assets(options, &console).await?;
     }
     if parts.contains(&Part::Gitea) {
         supply::gitea_assets(options).await?;
@@ -108,7 +119,7 @@ pub(super) async fn fetch(options: &Options, parts: &[Part]) -> anyhow::Result<E
     }
     let mut out = std::io::stdout().lock();
     for part in parts {
-        writeln!(out, "{} {}: {}", part.name(), part.version(), programs.path(*part).display())?;
+        writeln!(out, "{part} {}: {}", programs.version(*part), programs.path(*part).display())?;
     }
     Ok(ExitCode::Held)
 }

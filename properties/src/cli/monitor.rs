@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use credence_model::config::{Config, Schema};
+use credence_model::config::Config;
 use credence_monitor::monitor::{self, Monitor, SyncState, USER_AGENT};
 use credence_programs::supply::Progress as _;
 use credence_report::verdict::ExitCode;
 use credence_suite::error::RunError;
+use credence_suite::load;
 use credence_watch::connect;
 
 use super::rendering::Rendering;
@@ -100,8 +101,10 @@ pub(super) async fn monitor(options: &Options) -> anyhow::Result<ExitCode> {
 
 async fn watch(options: &Options) -> anyhow::Result<ExitCode> {
     let console = Console::stderr();
-    let (path, manifests) = read(options.config.as_deref(), &options.rendering, &options.programs.options()?).await?;
-    let (config, of_another_version) = Config::of_live_cluster(manifests, Schema::pinned()).map_err(RunError::from)?;
+    let components = options.programs.options()?;
+    let (path, manifests) = read(options.config.as_deref(), &options.rendering, &components).await?;
+    let schema = load::schema(&components, &console).await?;
+    let (config, of_another_version) = Config::of_live_cluster(manifests, &schema).map_err(RunError::from)?;
     for fault in of_another_version {
         console.note(&format!("not known to this version, and taken as the cluster takes it: {fault}"));
     }

@@ -13,7 +13,7 @@ use credence_cluster::embedded;
 use credence_cluster::providers::CLEAR;
 use credence_programs::run_dir::{self, RunDir};
 use credence_programs::supply::{self, Part, Progress as _};
-use credence_programs::{dirs, process};
+use credence_programs::{dirs, external_secrets, process};
 use credence_report::verdict::ExitCode;
 use credence_suite::events::PhaseTimer;
 use credence_suite::options::UP;
@@ -82,8 +82,9 @@ pub(super) async fn hold(options: &supply::Options) -> anyhow::Result<ExitCode> 
     }
     let run = RunDir::create(&state, UP, CLEAR)?;
     let bring_up = async {
+        external_secrets::given(options, &console).await?;
         let programs = supply::obtain(options, &Part::CONTROL_PLANE, &console).await?;
-        let assets = supply::external_secrets_assets(options).await?;
+        let assets = external_secrets::assets(options, &console).await?;
         let timer = PhaseTimer::begin(&console, "cluster");
         let cluster = embedded::start(run, &programs, &assets, &ControlPlaneFiles::reference()).await?;
         timer.finish();

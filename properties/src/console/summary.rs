@@ -1,5 +1,6 @@
 //! The summary of a run as plain text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use credence_report::claim::ClaimVerdict;
@@ -13,6 +14,13 @@ pub fn render_summary(report: &Report, colour: bool) -> String {
     let mut text = String::new();
     write_summary(&mut text, report, colour).expect("a String takes every write");
     text
+}
+
+/// The operator that ran, as it says its version, with the version of its chart where that stands beside it.
+fn write_operator(text: &mut String, versions: &BTreeMap<String, String>) -> std::fmt::Result {
+    let Some(version) = versions.get("external-secrets") else { return Ok(()) };
+    let chart = versions.get("external-secrets chart").map(|chart| format!(", chart {chart}")).unwrap_or_default();
+    writeln!(text, "operator      External Secrets Operator {version}{chart}")
 }
 
 fn write_summary(text: &mut String, report: &Report, colour: bool) -> std::fmt::Result {
@@ -36,6 +44,7 @@ fn write_summary(text: &mut String, report: &Report, colour: bool) -> std::fmt::
             writeln!(text, "              {what}: {ids}")?;
         }
     }
+    write_operator(text, &report.cluster.versions)?;
     let strict = if report.strict { ", strict" } else { "" };
     writeln!(text, "run           seed {}, {} cluster, {}{strict}", report.seed, report.cluster.provider, report.took())
 }
@@ -207,10 +216,20 @@ properties    0 held, 1 violated, 0 violated (known), 0 unknown, 1 skipped
 cases         2 of 2 ran
 requirements  0 held, 0 held in part, 2 violated, 0 violated (known), 0 unknown, 23 not covered
               not covered: 1.1 1.2 1.3 1.4 1.5 2.1 2.2 2.4 3.1 3.2 3.3 3.4 3.5 4.1 4.2 4.3 4.4 4.5 5.1 5.2 5.3 5.4 5.5
+operator      External Secrets Operator v0.20.4
 run           seed 42, embedded cluster, 2 m 05 s
 ";
         let shown = render_summary(&report(false, properties), false);
         assert_eq!(shown, expected, "\n{shown}");
+    }
+
+    #[test]
+    fn an_operator_that_does_not_say_its_version_is_named_with_its_chart() {
+        let versions = [("external-secrets", "unknown"), ("external-secrets chart", "2.9.0")];
+        let versions = versions.map(|(name, version)| (name.to_owned(), version.to_owned()));
+        let mut text = String::new();
+        super::write_operator(&mut text, &versions.into()).unwrap();
+        assert_eq!(text, "operator      External Secrets Operator unknown, chart 2.9.0\n");
     }
 
     #[test]

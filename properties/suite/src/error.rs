@@ -13,6 +13,7 @@ use credence_model::intent::IntentError;
 use credence_programs::configuration::ConfigurationError;
 use credence_programs::dirs::DirsError;
 use credence_programs::engine::EngineError;
+use credence_programs::external_secrets::OperatorError;
 use credence_programs::node_image::NodeImageError;
 use credence_programs::run_dir::RunDirError;
 use credence_programs::supply::ComponentError;
@@ -38,6 +39,9 @@ pub enum RunError {
     /// A program cannot be obtained.
     #[error("failed to obtain the programs")]
     Components(#[from] ComponentError),
+    /// What was given as External Secrets Operator is something else, or of two versions.
+    #[error("failed to use the given External Secrets Operator")]
+    Operator(#[from] OperatorError),
     /// What was given as Kargo is something else.
     #[error("failed to use the given Kargo")]
     Kargo(#[from] KargoError),
@@ -156,6 +160,8 @@ impl RunError {
                 | Self::NodeImage(NodeImageError::NotRoot | NodeImageError::Missing { .. } | NodeImageError::Engine(_))
                 | Self::Kargo(_)
         ) || matches!(self, Self::Configuration(error) if !matches!(error, ConfigurationError::Component(_)))
+            || matches!(self, Self::Operator(error) if error.is_usage())
+            || matches!(self, Self::Components(error) if error.is_usage())
             || matches!(self, Self::Cluster(ClusterError::Provider(error)) if error.is_usage)
     }
 }

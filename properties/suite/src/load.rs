@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use credence_cluster::reference;
 use credence_core::manifest::{self, INTENT, Manifest, ManifestError};
-use credence_model::config::Config;
+use credence_model::config::{Config, Schema};
 use credence_model::intent::Intent;
 use credence_model::model::Model;
 use credence_programs::configuration::{self, Loaded, Parameters, Tools};
+use credence_programs::external_secrets;
 use credence_programs::supply::{self, Progress};
+use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::error::RunError;
@@ -56,6 +58,20 @@ pub async fn load(
         }
     };
     Ok((shown(config), manifests))
+}
+
+/// The kinds and fields that the API server will take: those of the pinned operator, or of the chart of the user's own.
+///
+/// # Errors
+/// When that chart cannot be read or rendered.
+pub async fn schema(components: &supply::Options, progress: &dyn Progress) -> Result<Cow<'static, Schema>, RunError> {
+    let Some((version, file)) = external_secrets::definitions(components, progress).await? else {
+        return Ok(Cow::Borrowed(Schema::pinned()));
+    };
+    let bytes = tokio::fs::read(&file).await.map_err(|source| ManifestError::Read { path: file.clone(), source })?;
+    let definitions = manifest::parse_documents(&file, &manifest::decode(&file, bytes)?)?;
+    let definitions: Vec<Value> = definitions.into_iter().map(|definition| definition.object).collect();
+    Ok(Cow::Owned(Schema::of_definitions(&version, &definitions)))
 }
 
 /// Reads the team's intent of a configuration: the file that is given, or the one beside the manifests, if there is one.

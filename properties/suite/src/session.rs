@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use credence_cluster::apply::RUN_LABEL;
 use credence_cluster::capability::Capability;
-use credence_cluster::cluster::ControlPlaneFiles;
+use credence_cluster::cluster::{ControlPlaneFiles, operator_identity};
 use credence_cluster::providers::CLEAR;
 use credence_cluster::{embedded, kind as kind_cluster, operator};
 use credence_consumers::running::Preparation;
@@ -23,6 +23,7 @@ use credence_model::overlay::{self, Server, StandInServer};
 use credence_model::values::Values;
 use credence_programs::dirs;
 use credence_programs::esoctl::TemplateEngine;
+use credence_programs::external_secrets;
 use credence_programs::run_dir::{self, RunDir};
 use credence_programs::supply::{self, Part};
 use credence_report::report::{self, Config, Phase, PropertyMeta, PropertyReport, Report, Resources};
@@ -58,7 +59,7 @@ mod kind;
 mod name;
 
 use cluster::{attach, open_proxies, stand_in};
-use inputs::{control_plane, digest, endpoints, replay_flags};
+use inputs::{control_plane, digest, endpoints, notes_of, replay_flags};
 use kind::{KindInputs, find_engine};
 use name::run_name;
 
@@ -116,7 +117,10 @@ impl Session {
         .await?;
         // Faults of the configuration and of the intent are told before anything is obtained or started.
         let intent = load::intent(options.config.as_deref(), options.intent.as_deref()).await?;
-        let written = load::understand(&config::Config::from_manifests(manifests.clone())?, intent.as_ref())?;
+        let given = external_secrets::given(&options.components, events.as_ref()).await?;
+        given.iter().flat_map(notes_of).for_each(|note| events.note(&note));
+        let schema = load::schema(&options.components, events.as_ref()).await?;
+        let written = load::understand(&config::Config::checked(manifests.clone(), &schema)?, intent.as_ref())?;
         let digest = digest(&manifests);
         let endpoints = endpoints(&options, run.path()).await?.intending(&written.endpoints);
         if let Some(given) = options.components.kargo.as_ref().filter(|_| needs(&options, Need::Consumers)) {
@@ -148,7 +152,7 @@ impl Session {
         let mut parts = Part::CONTROL_PLANE.to_vec();
         parts.extend((options.cluster == ClusterKind::Kind).then_some(Part::Kind));
         let programs = supply::obtain(&options.components, &parts, progress).await?;
-        let assets = supply::external_secrets_assets(&options.components).await?;
+        let assets = external_secrets::assets(&options.components, progress).await?;
         let kind = match engine {
             Some(engine) => Some(KindInputs::obtain(engine, &options, events.as_ref()).await?),
             None => None,
@@ -157,7 +161,10 @@ impl Session {
 
         let timer = PhaseTimer::begin(events.as_ref(), "cluster");
         let files = control_plane.clone().unwrap_or_else(ControlPlaneFiles::reference);
-        let attached = if kind.is_none() { attach(&state, &files).await } else { None };
+        let attached = match kind {
+            None => attach(&state, &files, &operator_identity(&programs, &assets)).await,
+            Some(_) => None,
+        };
         let report = |step: &str| events.note(&format!("kind: {step}"));
         let (mut cluster, lock, own_directory) = match (attached, kind) {
             (Some((cluster, lock)), _) => (cluster, Some(lock), Some(run)),
@@ -190,7 +197,7 @@ impl Session {
         let mut overlay = generators;
         overlay.extend(overlay::apply(&mut manifests, &server, options.time));
         overlay.extend(overlay::apply_identities(&mut manifests, &written.intended.identities, &operator::user()));
-        let model = Model::derive(&config::Config::from_manifests(manifests.clone())?).intending(written.intended);
+        let model = Model::derive(&config::Config::checked(manifests.clone(), &schema)?).intending(written.intended);
         let (model, unreadable) = model.readable();
         applied::replace_values(&mut manifests);
         let deployed = async {

@@ -1,7 +1,7 @@
 //! What the tests that need a cluster share.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use credence_model::overlay::Time;
@@ -37,10 +37,22 @@ pub(crate) fn options(out: &Path) -> Options {
         shrink: Duration::from_secs(45),
         images: Vec::new(),
         trail: None,
-        components: supply::Options {
-            kargo: given_kargo(),
-            ..supply::Options::new(dirs::cache().expect("a cache directory"))
-        },
+        components: components(),
+    }
+}
+
+/// Options for obtaining programs, with those of the user's own that the same variables name to the command.
+pub(crate) fn components() -> supply::Options {
+    let path = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let options = supply::Options {
+        kargo: given_kargo(),
+        operator_image: std::env::var("CREDENCE_EXTERNAL_SECRETS_IMAGE").ok(),
+        operator_chart: path("CREDENCE_EXTERNAL_SECRETS_CHART"),
+        ..supply::Options::new(dirs::cache().expect("a cache directory"))
+    };
+    match path("CREDENCE_EXTERNAL_SECRETS") {
+        Some(program) => options.with_operator(&program),
+        None => options,
     }
 }
 

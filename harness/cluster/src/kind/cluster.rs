@@ -13,7 +13,7 @@ use credence_programs::engine::{Engine, EngineError};
 use credence_programs::node_image::{CONFIG, How};
 use credence_programs::process::{self, Paused, Process, Program};
 use credence_programs::run_dir::RunDir;
-use credence_programs::supply::Part;
+use credence_programs::supply::{Part, UNKNOWN};
 use credence_watch::paused_time::PausedTime;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -27,7 +27,7 @@ use crate::capability::Lacks;
 use crate::cluster::Cluster;
 use crate::containers::ContainerNetwork;
 use crate::control_plane_files::{ControlPlaneFiles, with_keys};
-use crate::description::{Description, OPERATOR_PROVIDERS, versions};
+use crate::description::{self, Description, OPERATOR, OPERATOR_PROVIDERS, versions};
 use crate::error::ClusterError;
 use crate::evidence::capture::Traffic;
 use crate::kubeconfig;
@@ -105,16 +105,17 @@ pub async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterErr
     }
     operator::install(&client, setup, &directory).await?;
 
-    let mut versions = versions(setup.programs);
+    let mut versions = versions(setup.programs, setup.assets);
     if operator::given_image(setup).is_some() {
         // An image of somebody else does not say.
         versions.remove(OPERATOR_PROVIDERS);
+        versions.insert(OPERATOR.to_owned(), UNKNOWN.to_owned());
     }
     if setup.node_image.how == How::Pulled {
         // It comes with one of its own.
         versions.remove("etcd");
     }
-    versions.insert("kind".to_owned(), Part::Kind.version().to_owned());
+    versions.insert("kind".to_owned(), setup.programs.version(Part::Kind).to_owned());
     // An official image may have another patch release than the pinned one.
     let version = client.apiserver_version().await;
     let version = version
@@ -133,6 +134,7 @@ pub async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterErr
         kubeconfig,
         audit_log: setup.configured.audit_policy.as_ref().map(|_| directory.join(AUDIT).join(AUDIT_LOG)),
         etcd: format!("https://{address}:2379"),
+        operator: description::operator_identity(setup.programs, setup.assets),
         control_plane_files: setup.configured.digest(),
         owner: std::process::id(),
     };

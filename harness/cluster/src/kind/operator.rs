@@ -41,7 +41,7 @@ pub(super) fn image(setup: &Setup<'_>, directory: &Path) -> Result<(PathBuf, Str
     let program = setup.programs.path(Part::ExternalSecrets);
     let layer = Layer::pack(&[LayerEntry::copy(PROGRAM, 0o755, program)], directory)?;
     let settings = Settings { entrypoint: vec![format!("/{PROGRAM}")], user: Some(65532), ..Settings::default() };
-    let name = format!("{IMAGE}:{}", tag());
+    let name = format!("{IMAGE}:{}", tag(setup));
     let archive = directory.join("external-secrets.tar");
     Image::new(&[layer], &settings, "external-secrets").archive(&name, &archive)?;
     Ok((archive, name))
@@ -52,13 +52,14 @@ pub(super) fn given_image<'a>(setup: &Setup<'a>) -> Option<&'a PulledImage> {
     pod_image::find(setup.images, PodImage::ExternalSecrets)
 }
 
-fn tag() -> String {
-    format!("v{}", Part::ExternalSecrets.version())
+/// The tag of the image that is made, from the version that the program says.
+fn tag(setup: &Setup<'_>) -> String {
+    format!("v{}", setup.programs.version(Part::ExternalSecrets))
 }
 
 /// Installs the chart, and waits until the operator and its webhook answer.
 pub(super) async fn install(client: &Client, setup: &Setup<'_>, directory: &Path) -> Result<(), KindError> {
-    let tag = tag();
+    let tag = tag(setup);
     // The name of one that is given always has a tag.
     let image = given_image(setup).and_then(|given| given.kept_as.rsplit_once(':')).unwrap_or((IMAGE, &tag));
     let (definitions, objects) = operator::render_for_pods(setup.programs, setup.assets, directory, image).await?;

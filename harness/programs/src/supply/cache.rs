@@ -3,6 +3,8 @@
 //! ```text
 //! programs/PART-VERSION-PIN/{PART,origin.json}   complete, put in place by one rename
 //! assets/MODULE-VERSION-PIN/…                    the same for files that come with a module, see `assets`
+//! images/DIGEST/PART                             out of an image that the user names, see `operator_image`
+//! charts/DIGEST/…                                of a chart that the user gives, see `external_secrets`
 //! modules/MODULE/{go.mod,go.sum}                 the embedded pins, for go
 //! downloads/…                                    unfinished downloads, resumed by the next run
 //! work/MODULE/…                                  of a running build, emptied by the next one
@@ -123,6 +125,11 @@ impl Cache {
     /// Where the files that come with a module are kept.
     pub(super) fn assets(&self, module: Module) -> PathBuf {
         self.root.join("assets").join(pinned(module.name(), module))
+    }
+
+    /// Where what is taken out of the image with this digest is kept.
+    pub(super) fn image(&self, digest: &str) -> PathBuf {
+        self.root.join("images").join(digest.replace(':', "-"))
     }
 
     /// The lock file called `name`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::Part;
+use super::{BuildInfoError, Part};
 
 /// Why a part could not be obtained.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,30 @@ pub enum ComponentError {
         /// The cause.
         #[source]
         source: io::Error,
+    },
+    /// The program that the user gave for External Secrets Operator is another one.
+    #[error(
+        "failed to use {path} as External Secrets Operator: {}; give the program of its controller, which its image has as \
+         /bin/external-secrets",
+        if source.is_some() { "it says nothing of how it was built" } else { "it was built from other modules" }
+    )]
+    NotExternalSecrets {
+        /// The program.
+        path: PathBuf,
+        /// Why it says nothing; none if it says something else.
+        #[source]
+        source: Option<BuildInfoError>,
+    },
+    /// The image that the user names does not give the program.
+    #[error(
+        "failed to take External Secrets Operator out of the image {reference}: {reason}; correct the name, or give the program \
+         itself by --external-secrets"
+    )]
+    OperatorImage {
+        /// The image.
+        reference: String,
+        /// Why not.
+        reason: String,
     },
     /// The cache cannot be read or written.
     #[error("failed to {act} {path} in the cache; free it, or choose another directory with CREDENCE_CACHE")]
@@ -159,4 +183,11 @@ pub enum ComponentError {
         #[source]
         source: Box<ComponentError>,
     },
+}
+
+impl ComponentError {
+    /// True if the user can mend it by naming another program.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Given { .. } | Self::NotExternalSecrets { .. } | Self::OperatorImage { .. })
+    }
 }

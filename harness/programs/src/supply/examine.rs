@@ -10,8 +10,9 @@ use super::download::Failure;
 use super::go::Go;
 use super::image::PublishedImage;
 use super::module::Module;
+use super::programs::Program;
 use super::release::Release;
-use super::{Options, Part, Source, build, compiler, overriding, space};
+use super::{Options, Part, Source, UNKNOWN, build, compiler, space};
 
 /// Subject of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +52,8 @@ pub struct Cost {
 pub struct Finding {
     /// Its subject.
     pub subject: Subject,
+    /// The version of a program: of one that the user gives as it says it, which it may not.
+    pub version: Option<String>,
     /// Its state.
     pub state: State,
     /// Where it is, how it can be obtained, or what is wrong and what would help.
@@ -74,7 +77,7 @@ pub async fn examine(options: &Options) -> Vec<Finding> {
 }
 
 fn finding(subject: Subject, state: State, detail: String) -> Finding {
-    Finding { subject, state, detail, cost: None }
+    Finding { subject, version: None, state, detail, cost: None }
 }
 
 fn examine_cache(cache: &Result<Cache, String>) -> Finding {
@@ -119,12 +122,26 @@ async fn examine_part(
     go: &Result<Go, String>,
 ) -> Finding {
     let subject = Subject::Part(part);
+    if let (Part::ExternalSecrets, None, Some(image)) = (part, options.overrides.get(&part), &options.operator_image) {
+        return finding(
+            subject,
+            State::Obtainable,
+            format!("out of the image {image}, if its registry can be reached"),
+        );
+    }
     if let Some(path) = options.overrides.get(&part) {
-        return match overriding(part, path) {
-            Ok(program) => finding(subject, State::Present, format!("{} (given)", program.path.display())),
+        return match Program::overriding(part, path).await {
+            Ok(program) => {
+                let version = Some(program.version().unwrap_or(UNKNOWN).to_owned());
+                Finding { version, ..finding(subject, State::Present, format!("{} (given)", program.path().display())) }
+            }
             Err(error) => finding(subject, State::Missing, chain(&error)),
         };
     }
+    let finding = |subject, state, detail| Finding {
+        version: Some(part.version().to_owned()),
+        ..finding(subject, state, detail)
+    };
     // A cache that cannot be written may still hold the part.
     let readable = Cache::of(options).ok().and_then(|cache| cache.find(part));
     if let Some(stored) = readable {
@@ -154,10 +171,10 @@ async fn examine_part(
         }
         (Ok(host), Ok((how, cost))) => {
             let detail = format!("by download if {host} can be reached, else by {how}");
-            Finding { subject, state: State::Obtainable, detail, cost: Some(cost) }
+            Finding { cost: Some(cost), ..finding(subject, State::Obtainable, detail) }
         }
         (Err(_), Ok((how, cost))) => {
-            Finding { subject, state: State::Obtainable, detail: format!("by {how}"), cost: Some(cost) }
+            Finding { cost: Some(cost), ..finding(subject, State::Obtainable, format!("by {how}")) }
         }
     }
 }

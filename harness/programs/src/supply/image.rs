@@ -12,7 +12,7 @@ use credence_core::text::chain;
 use futures::StreamExt;
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::errors::{DigestError, OciDistributionError};
-use oci_client::manifest::OciDescriptor;
+use oci_client::manifest::{OciDescriptor, OciImageManifest};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 use reqwest::Url;
@@ -62,12 +62,30 @@ impl PublishedImage {
         Ok(Some(Self { part, reference: Reference::with_tag(registry, repository, tag), protocol }))
     }
 
+    /// The image that the user names. Registries of this machine are asked by HTTP, as container engines ask them.
+    ///
+    /// # Errors
+    /// When it is not the name of an image, with the reason.
+    pub(super) fn named(part: Part, name: &str) -> Result<Self, String> {
+        let reference: Reference = name.parse().map_err(|error| chain(&error))?;
+        let host = reference.registry().rsplit_once(':').map_or(reference.registry(), |(host, _)| host);
+        let is_here = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        let protocol = if is_here { Protocol::Http } else { Protocol::Https };
+        Ok(Self { part, reference, protocol })
+    }
+
+    /// Asks for the image: its layers, and the digest by which it is the same one each time.
+    pub(super) async fn manifest(&self) -> Result<(OciImageManifest, String), Failure> {
+        let pulled = self.client()?.pull_image_manifest(&self.reference, &RegistryAuth::Anonymous).await;
+        pulled.map_err(|error| unavailable(&error))
+    }
+
     /// The host that is asked, for a message.
     pub(super) fn host(&self) -> &str {
         self.reference.registry()
     }
 
-    /// Downloads the layers of the image, topmost first, until one has the program.
+    /// Downloads the image until the program is there.
     ///
     /// `lock` is that of the part's module.
     pub(super) async fn fetch(
@@ -76,19 +94,30 @@ impl PublishedImage {
         lock: &Arc<Lock>,
         report: &(dyn Fn(&Step) + Sync),
     ) -> Result<(PathBuf, Origin), Failure> {
+        let (manifest, _) = self.manifest().await?;
+        let program = self.take(&manifest, cache, &cache.download(self.part), lock, report).await?;
+        Ok((program, Origin::Release { url: self.reference.whole() }))
+    }
+
+    /// Downloads the layers of an image to `file`, topmost first, until one has the program.
+    pub(super) async fn take(
+        &self,
+        manifest: &OciImageManifest,
+        cache: &Cache,
+        file: &Path,
+        lock: &Arc<Lock>,
+        report: &(dyn Fn(&Step) + Sync),
+    ) -> Result<PathBuf, Failure> {
         let client = self.client()?;
-        let pulled = client.pull_image_manifest(&self.reference, &RegistryAuth::Anonymous).await;
-        let (manifest, _) = pulled.map_err(|error| unavailable(&error))?;
         space::check(self.part.name(), &[(cache.root(), 2 * self.part.megabytes())])?;
-        let file = cache.download(self.part);
         // A program is put on top of what it needs, so that the first layer that is looked at has it.
         for layer in manifest.layers.iter().rev() {
-            self.download(&client, layer, &file, report).await?;
+            self.download(&client, layer, file, report).await?;
             report(&Step::Verifying);
-            let (archive, name) = (file.clone(), self.part.name());
+            let (archive, name) = (file.to_owned(), self.part.name());
             let found = lock.during(move || take(&archive, name)).await?;
             if let Some(program) = found {
-                return Ok((program, Origin::Release { url: self.reference.whole() }));
+                return Ok(program);
             }
         }
         Err(Failure::Unavailable(format!("no layer of {} has a file {}", self.reference, self.part)))
@@ -213,6 +242,21 @@ mod tests {
     fn a_mirror_that_is_no_address_is_an_error(#[case] mirror: &str) {
         let error = PublishedImage::of(Part::ExternalSecrets, Some(mirror)).unwrap_err();
         assert_eq!(error.to_string(), format!("failed to use the mirror {mirror}: not an http or https URL"));
+    }
+
+    #[rstest]
+    #[case::of_a_registry("ghcr.io/external-secrets/external-secrets:v2.9.0", Protocol::Https)]
+    #[case::of_this_machine("localhost:5000/eso:v2.9.0", Protocol::Http)]
+    #[case::of_this_machine_by_address("127.0.0.1:5000/eso", Protocol::Http)]
+    #[case::of_a_name_that_begins_alike("localhost.example.org/eso", Protocol::Https)]
+    fn an_image_that_is_named_is_asked_for_as_engines_ask(#[case] name: &str, #[case] protocol: Protocol) {
+        assert_eq!(PublishedImage::named(Part::ExternalSecrets, name).unwrap().protocol, protocol);
+    }
+
+    #[test]
+    fn what_is_no_name_of_an_image_is_an_error_with_the_reason() {
+        let reason = PublishedImage::named(Part::ExternalSecrets, "not an image").unwrap_err();
+        assert!(!reason.is_empty());
     }
 
     #[test]

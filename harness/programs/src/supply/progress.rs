@@ -19,6 +19,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Given => write!(f, "given"),
+            Self::Image { reference } => write!(f, "image {reference}"),
             Self::Release { url } => write!(f, "official release {url}"),
             Self::Build => write!(f, "built from the pinned Go module"),
         }

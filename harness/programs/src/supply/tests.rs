@@ -147,7 +147,10 @@ async fn an_operator_with_fewer_providers_and_a_whole_one_are_built_and_kept_apa
         obtain(&all, &[Part::ExternalSecrets], &Quiet).await.unwrap(),
     );
     assert_ne!(fewer.path(Part::ExternalSecrets), whole.path(Part::ExternalSecrets));
-    assert_eq!((fewer.providers(), whole.providers()), (Some(Providers::Used), Some(Providers::All)));
+    assert_eq!(
+        (fewer.providers(), whole.providers()),
+        (Some(Providers::Used.describe()), Some(Providers::All.describe()))
+    );
     let is_replaced = |number| fs::read_to_string(bench.path(number)).unwrap().contains("external-secrets => ./source");
     assert_eq!(["pin-1", "pin-2"].map(is_replaced), [true, false]);
     obtain(&used, &[Part::ExternalSecrets], &Quiet).await.unwrap();
@@ -161,6 +164,7 @@ async fn a_given_program_is_used_as_it_is() {
     options.overrides.insert(Part::Helm, "/bin/sh".into());
     let programs = obtain(&options, &[Part::Helm], &Quiet).await.unwrap();
     assert_eq!((programs.path(Part::Helm), programs.origin(Part::Helm)), (Path::new("/bin/sh"), &Origin::Given));
+    assert_eq!(programs.version(Part::Helm), UNKNOWN, "it is no helm of the pinned version");
     assert!(!options.cache.exists());
 }
 

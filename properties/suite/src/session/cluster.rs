@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use credence_cluster::cluster::{Cluster, ControlPlaneFiles};
+use credence_cluster::cluster::{Cluster, ControlPlaneFiles, Description};
 use credence_cluster::faults::proxy::{FaultProxy, FaultProxyError};
 use credence_cluster::stand_in::{StandIn, StandInError};
 use credence_core::manifest::Manifest;
@@ -39,12 +39,14 @@ pub(super) async fn open_proxies(
     Ok(proxies)
 }
 
-/// The cluster that `credence up` keeps, if it is ready, was started with the same files, and no other run is using it.
-pub(super) async fn attach(state: &Path, files: &ControlPlaneFiles) -> Option<(Cluster, File)> {
+/// The cluster that `credence up` keeps, if it is ready, was started with the same files and the same `operator`, and no other
+/// run is using it.
+pub(super) async fn attach(state: &Path, files: &ControlPlaneFiles, operator: &str) -> Option<(Cluster, File)> {
     let directory = state.join("runs").join(UP);
     let lock = File::create(directory.join("run.lock")).ok()?;
     // Two runs on one cluster would rotate each other's sources.
     lock.try_lock().ok()?;
     let cluster = Cluster::attach(&directory).await.ok()?;
-    (cluster.description.control_plane_files == files.digest()).then_some((cluster, lock))
+    let Description { control_plane_files, operator: running, .. } = &cluster.description;
+    (*control_plane_files == files.digest() && running == operator).then_some((cluster, lock))
 }

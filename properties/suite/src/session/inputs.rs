@@ -9,6 +9,7 @@ use credence_core::endpoints::Endpoints;
 use credence_core::file_error::FileError;
 use credence_core::manifest::{self, Manifest};
 use credence_model::overlay::Time;
+use credence_programs::external_secrets::Operator;
 use credence_programs::supply::{Providers, UserKargo};
 
 use crate::error::RunError;
@@ -35,6 +36,19 @@ pub(super) async fn endpoints(options: &Options, scratch: &Path) -> Result<Endpo
         (None, Some(_)) => return Ok(Endpoints::default()),
     };
     Ok(Endpoints::from_manifests(&credence_programs::kustomize::load_directory(&directory, None).await?))
+}
+
+/// What a run says first of an operator of the user's own.
+pub(super) fn notes_of(operator: &Operator) -> Vec<String> {
+    let Operator { program, chart, esoctl } = operator;
+    let mut notes = vec![format!("External Secrets Operator {program} is given, with its chart of {chart}")];
+    if esoctl != chart {
+        notes.push(format!(
+            "esoctl is of version {esoctl}, and so are the templates that copies are compared with; put the esoctl of {chart} \
+             beside the program, or name it by --program esoctl=PATH"
+        ));
+    }
+    notes
 }
 
 /// Digest of a configuration, of its objects and not of their files.
@@ -85,6 +99,12 @@ pub(super) fn replay_flags(options: &Options) -> String {
     for image in &options.images {
         flag("--image", format!("{}={}", image.of, image.name));
     }
+    if let Some(image) = &options.components.operator_image {
+        flag("--external-secrets-image", image.clone());
+    }
+    if let Some(chart) = &options.components.operator_chart {
+        flag("--external-secrets-chart", path(chart));
+    }
     for (part, given) in &options.components.overrides {
         flag("--program", format!("{part}={}", given.display()));
     }
@@ -117,6 +137,8 @@ mod tests {
     fn a_shell_reads_back_the_paths_of_a_replay_line() {
         let mut components = supply::Options::new(PathBuf::from("cache"));
         components.overrides.insert(Part::Etcd, "/opt/my etcd".into());
+        components.operator_image = Some("ghcr.io/eso:v2.9.0".to_owned());
+        components.operator_chart = Some("eso chart".into());
         let odd = "it's $HOME/`a`";
         let options = Options {
             config: Some("my config".into()),
@@ -149,12 +171,27 @@ mod tests {
             "vars.yaml",
             "--cluster",
             "kind",
+            "--external-secrets-image",
+            "ghcr.io/eso:v2.9.0",
+            "--external-secrets-chart",
+            "eso chart",
             "--program",
             "etcd=/opt/my etcd",
             "--time",
             "as-is",
         ];
         assert_eq!(shlex::split(&flags).unwrap(), expected);
+    }
+
+    #[test]
+    fn templates_of_another_version_than_the_operator_are_told() {
+        let operator =
+            |esoctl: &str| Operator { program: "unknown".into(), chart: "2.9.0".into(), esoctl: esoctl.into() };
+        assert_eq!(
+            notes_of(&operator("2.9.0")),
+            ["External Secrets Operator unknown is given, with its chart of 2.9.0"]
+        );
+        assert!(notes_of(&operator("0.20.4"))[1].contains("esoctl is of version 0.20.4"));
     }
 
     #[test]

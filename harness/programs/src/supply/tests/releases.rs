@@ -187,12 +187,13 @@ fn image(layer: &[u8]) -> BTreeMap<String, Served> {
         .into()
 }
 
-fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+fn archive(files: &[(&str, impl AsRef<[u8]>)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (path, body) in files {
         let mut header = tar::Header::new_gnu();
+        let body = body.as_ref();
         header.set_size(body.len() as u64);
-        archive.append_data(&mut header, path, body.as_bytes()).unwrap();
+        archive.append_data(&mut header, path, body).unwrap();
     }
     archive.into_inner().unwrap().finish().unwrap()
 }
@@ -206,7 +207,44 @@ async fn a_program_that_is_published_in_an_image_is_taken_out_of_its_layers() {
     assert!(
         matches!(programs.origin(Part::ExternalSecrets), Origin::Release { url } if url.contains("external-secrets:v"))
     );
-    assert_eq!(programs.providers(), Some(Providers::All), "a release has every provider");
+    assert_eq!(programs.providers(), Some(Providers::All.describe()), "a release has every provider");
+}
+
+#[tokio::test]
+async fn the_program_of_an_image_that_is_named_is_taken_out_once_and_says_its_version() {
+    let bench = Bench::new(BROKEN);
+    let program = bench.path("program");
+    testing::write_built_program(
+        &program,
+        "mod\tgithub.com/external-secrets/external-secrets\tv2.9.0+incompatible\t\nbuild\t-tags=all_providers\n",
+    );
+    let server = Server::start(image(&archive(&[("bin/external-secrets", fs::read(&program).unwrap())]))).await;
+    let tag = Part::ExternalSecrets.version();
+    let name = format!("{}/external-secrets/external-secrets:v{tag}", server.url.trim_start_matches("http://"));
+    let options = Options { operator_image: Some(name.clone()), ..bench.options() };
+    let programs = obtain(&options, &[Part::ExternalSecrets], &Quiet).await.unwrap();
+    assert_eq!(fs::read(programs.path(Part::ExternalSecrets)).unwrap(), fs::read(&program).unwrap());
+    // The tag of the image is another version, and only a hint.
+    assert_eq!(programs.version(Part::ExternalSecrets), "2.9.0");
+    assert_eq!(programs.origin(Part::ExternalSecrets), &Origin::Image { reference: name });
+    assert_eq!(programs.providers(), Some(Providers::All.describe()));
+    let blobs = || server.requests().iter().filter(|request| request.contains("/blobs/")).count();
+    let before = blobs();
+    obtain(&options, &[Part::ExternalSecrets], &Quiet).await.unwrap();
+    assert_eq!((before, blobs()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_image_that_is_named_and_has_no_operator_is_an_error_and_nothing_is_built() {
+    for (path, body) in [("bin/other", "something else"), ("bin/external-secrets", "no program")] {
+        let (bench, server) = (Bench::new(WORKING), Server::start(image(&archive(&[(path, body)]))).await);
+        let tag = Part::ExternalSecrets.version();
+        let name = format!("{}/external-secrets/external-secrets:v{tag}", server.url.trim_start_matches("http://"));
+        let options = Options { operator_image: Some(name), ..bench.options() };
+        let error = obtain(&options, &[Part::ExternalSecrets], &Quiet).await.unwrap_err();
+        assert!(error.is_usage(), "{error}");
+        assert_eq!(bench.builds(), 0);
+    }
 }
 
 #[tokio::test]
