@@ -58,10 +58,10 @@ impl ControlPlane {
         programs: &Programs,
         configured: &ControlPlaneFiles,
     ) -> Result<Self, ClusterError> {
-        let [etcd_port, peer_port, api_port, manager_port] =
+        let [etcd_port, etcd_http_port, peer_port, api_port, manager_port] =
             free_ports().map_err(|source| ClusterError::io("find", Path::new("free loopback ports"), source))?;
         let files = Files::write(directory, configured)?;
-        let etcd = Service::start(etcd(&files, programs, etcd_port, peer_port))?;
+        let etcd = Service::start(etcd(&files, programs, [etcd_port, etcd_http_port, peer_port]))?;
         let apiserver = Service::start(apiserver(&files, programs, etcd_port, api_port, configured))?;
         let url = format!("https://127.0.0.1:{api_port}");
         let admin = files.authority.client("credence", Some("system:masters"))?;
@@ -76,7 +76,7 @@ impl ControlPlane {
         }
         Ok(Self {
             url,
-            etcd_url: format!("https://127.0.0.1:{etcd_port}"),
+            etcd_url: format!("https://127.0.0.1:{etcd_http_port}"),
             kubeconfig,
             audit_log: configured.audit_policy.as_ref().map(|_| files.directory.join("audit.log")),
             client,
@@ -143,12 +143,15 @@ impl Files {
     }
 }
 
-fn etcd(files: &Files, programs: &Programs, port: u16, peer_port: u16) -> Program {
-    let (url, peer) = (format!("https://127.0.0.1:{port}"), format!("https://127.0.0.1:{peer_port}"));
+fn etcd(files: &Files, programs: &Programs, ports: [u16; 3]) -> Program {
+    let [url, http, peer] = ports.map(|port| format!("https://127.0.0.1:{port}"));
     let (ca, certificate, key) = (files.path("ca.crt"), files.path("etcd.crt"), files.path("etcd.key"));
     let arguments = vec![
         format!("--data-dir={}", files.path("etcd")),
         format!("--listen-client-urls={url}"),
+        // A port that serves HTTP as well passes gRPC through the HTTP server of Go's library, which costs processor time
+        // and is what etcd's own documentation advises against.
+        format!("--listen-client-http-urls={http}"),
         format!("--advertise-client-urls={url}"),
         format!("--listen-peer-urls={peer}"),
         format!("--initial-advertise-peer-urls={peer}"),
