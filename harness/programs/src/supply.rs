@@ -303,6 +303,9 @@ impl Job<'_> {
         if missing.is_empty() {
             return Ok(programs);
         }
+        // Soon wanted as well, and a build of its own would look through all packages of the module again.
+        let along = Part::TEMPLATES.into_iter().filter(|part| part.module() == module && !parts.contains(part));
+        missing.extend(along.filter(|&part| self.cache.find(part).is_none()));
         let built = self.build(module, &missing, &lock).await.map_err(|source| match self.options.source {
             Source::Any => ComponentError::Unobtainable {
                 parts: list(&missing),

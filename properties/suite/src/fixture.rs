@@ -5,6 +5,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use credence_report::claim::SkippedCheck;
 use credence_report::report::Phase;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -26,6 +27,11 @@ pub trait Fixture: Send + Sync + 'static {
     /// Waits for what goes on in it beside the cases.
     fn settle<'a>(&'a self, _bed: &'a TestBed) -> BoxFuture<'a, ()> {
         std::future::ready(()).boxed()
+    }
+
+    /// Checks of its property that cannot run for want of something that could not be obtained for it, each with the reason.
+    fn skipped_checks(&self) -> Vec<SkippedCheck> {
+        Vec::new()
     }
 
     /// Its set-up, if the report shows it as a phase of the run.

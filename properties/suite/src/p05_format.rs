@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_core::id::{CaseId, PropertyId, agent};
+use credence_core::text::chain;
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, ExpectedKeys, Model};
 use credence_model::values::Values;
-use credence_programs::esoctl::RenderError;
+use credence_programs::esoctl::{RenderError, TemplateEngine};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, Outcome, Verdict};
@@ -24,10 +25,12 @@ use tokio::time::Instant;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
+use crate::fixture::{Fixture, FixtureError};
 use crate::generate::{self, Pick, pick};
 use crate::observation::{self, Observation};
 use crate::oracle::{self, Known};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::supplies::{Need, Supplies};
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::NamespaceError;
 use crate::testbed::rotation::{self, Dependent, copied_sources, targets_of};
@@ -57,10 +60,44 @@ const CLAIMS: [Claim; 3] = [
     ),
 ];
 
+/// What renders the templates of the configuration.
+pub struct Templates {
+    /// None where no template composes anything, too.
+    engine: Option<TemplateEngine>,
+    /// Why the engine could not be obtained.
+    missing: Option<String>,
+}
+
+impl Fixture for Templates {
+    async fn set_up(_bed: &Arc<TestBed>, supplies: &Supplies) -> Result<Self, FixtureError> {
+        let Some(supply) = &supplies.templates else { return Ok(Self { engine: None, missing: None }) };
+        Ok(match supply.obtain().await {
+            Ok(engine) => Self { engine: Some(engine.clone()), missing: None },
+            Err(error) => Self { engine: None, missing: Some(chain(error)) },
+        })
+    }
+
+    fn skipped_checks(&self) -> Vec<SkippedCheck> {
+        self.skipped(&CLAIMS[2..])
+    }
+}
+
+impl Templates {
+    /// The check that is not there without the engine, for a property that has these `claims` on it.
+    pub(crate) fn skipped(&self, claims: &[Claim]) -> Vec<SkippedCheck> {
+        let skipped = |why: &String| {
+            let why = format!("{why}; give the program with --program esoctl=PATH");
+            SkippedCheck::new("each key that a template composes, as the operator's own engine makes it", why)
+                .weakens(claims)
+        };
+        self.missing.iter().map(skipped).collect()
+    }
+}
+
 impl Property for Format {
     type Shared = Credentials;
     type Case = Formats;
-    type Fixture = ();
+    type Fixture = Templates;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(5),
@@ -68,6 +105,7 @@ impl Property for Format {
         claim: "type, exact key set and decoded content are right for every credential, whatever characters it has",
         claims: &CLAIMS,
     };
+    const NEEDS: &'static [Need] = &[Need::TemplateEngine];
     const NOTHING: &'static str = "neither a ClusterExternalSecret nor an ExternalSecret reads a source";
     const LANES: usize = 4;
     const SHARES: Shares =
@@ -113,7 +151,7 @@ impl Property for Format {
     async fn run(
         &self,
         env: &Arc<TestBed>,
-        (): &(),
+        templates: &Templates,
         credentials: &Credentials,
         cases: &[(CaseId, Formats)],
     ) -> Vec<Observation> {
@@ -122,7 +160,7 @@ impl Property for Format {
             let Credentials { source, values } = credentials;
             let begun = rotation::begin(env, &env.client_for(*id), &agent(*id), source, values).await;
             observations.push(match begun {
-                Ok(_lease) => look(env, *id, credentials, formats).await.unwrap_or_else(Observation::from),
+                Ok(_lease) => look(env, templates, *id, credentials, formats).await.unwrap_or_else(Observation::from),
                 Err(observation) => observation,
             });
         }
@@ -133,13 +171,14 @@ impl Property for Format {
 /// Waits until a copy is like its source, and what its template composes is what the operator's own engine makes.
 async fn until_right(
     env: &TestBed,
+    templates: &Templates,
     Credentials { source, values }: &Credentials,
     dependent: &Dependent<'_>,
     bound: Duration,
 ) -> Result<(), Wrong> {
     let Dependent { distribution, namespace, .. } = dependent;
     let known = (source, values);
-    let rendered = rendered(env, distribution, &known).await?;
+    let rendered = rendered(templates, distribution, &known).await?;
     let what = format!("copy {namespace}/{} like its source", distribution.secret);
     let right = wait::until(&env.observer, &what, bound, |view| {
         let rendered = rendered.as_ref().zip(view.secret(namespace, &distribution.secret));
@@ -160,12 +199,12 @@ enum Wrong {
 
 /// What the template of a distribution composes of these values; none if that cannot be known beforehand.
 async fn rendered(
-    env: &TestBed,
+    templates: &Templates,
     distribution: &Distribution,
     known: &impl Known,
 ) -> Result<Option<Values>, RenderError> {
     let template = distribution.rendering().ok().filter(|_| !distribution.composed.is_empty());
-    let (Some(engine), Some(template)) = (&env.templates, template) else { return Ok(None) };
+    let (Some(engine), Some(template)) = (&templates.engine, template) else { return Ok(None) };
     let Some(values) = oracle::inputs(distribution, known) else { return Ok(None) };
     match engine.render(&distribution.name, &template, &values).await {
         Ok(made) => Ok(Some(made)),
@@ -194,6 +233,7 @@ fn holds_no_more(view: &View<'_>, dependent: &Dependent<'_>) -> Result<(), Strin
 
 async fn look(
     env: &Arc<TestBed>,
+    templates: &Templates,
     id: CaseId,
     credentials: &Credentials,
     formats: &Formats,
@@ -215,7 +255,7 @@ async fn look(
             true => env.provisioning_bound(),
             false => env.propagation_bound(dependent.distribution).limit(),
         };
-        (bound, dependent, until_right(env, credentials, dependent, bound).await)
+        (bound, dependent, until_right(env, templates, credentials, dependent, bound).await)
     });
     for (bound, dependent, end) in join_all(looks).await {
         observation.bound = observation.bound.max(Some(bound));

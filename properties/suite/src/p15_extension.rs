@@ -12,7 +12,7 @@ use credence_cluster::apply::{Applier, ApplyError};
 use credence_core::id::{CaseId, PropertyId};
 use credence_core::text::chain;
 use credence_model::model::{Distribution, Model};
-use credence_report::claim::Claim;
+use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::unknown::{Cause, Unknown};
 use credence_report::verdict::{Outcome, Violation};
@@ -24,12 +24,14 @@ use tracing::instrument;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
+use crate::fixture::{Fixture, FixtureError};
 use crate::observation::{self, Observation};
 use crate::p02_provisioning::Provisioning;
 use crate::p03_label_distribution::{LabelDistribution, Subject};
-use crate::p05_format::Format;
+use crate::p05_format::{Format, Templates};
 use crate::p08_access_control::{AccessControl, Kinds};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::supplies::{Need, Supplies};
 use crate::testbed::TestBed;
 use crate::testbed::deploy::wait_for_stores;
 
@@ -63,11 +65,27 @@ const CLAIMS: [Claim; 1] = [Claim::new(
          closed to others, by the unchanged code of p02, p03, p05 and p08",
 )];
 
+/// What the properties need whose cases these are.
+pub struct Fixtures {
+    templates: Templates,
+    kinds: Kinds,
+}
+
+impl Fixture for Fixtures {
+    async fn set_up(bed: &Arc<TestBed>, supplies: &Supplies) -> Result<Self, FixtureError> {
+        Ok(Self { templates: Templates::set_up(bed, supplies).await?, kinds: Kinds::set_up(bed, supplies).await? })
+    }
+
+    fn skipped_checks(&self) -> Vec<SkippedCheck> {
+        self.templates.skipped(&CLAIMS)
+    }
+}
+
 impl Property for Extension {
     type Shared = Addition;
     type Case = Part;
     /// Needs of p08 for its cases; the other three need nothing.
-    type Fixture = Kinds;
+    type Fixture = Fixtures;
 
     const META: PropertyMeta = PropertyMeta {
         id: PropertyId::new(15),
@@ -75,6 +93,7 @@ impl Property for Extension {
         claim: "a credential type made of configuration alone passes p02, p03, p05 and p08 unchanged",
         claims: &CLAIMS,
     };
+    const NEEDS: &'static [Need] = Format::NEEDS;
     const CASES_PER_SLOT: u32 = 4;
     const NOTHING: &'static str = "no credential of the configuration could be added once more";
     const LANES: usize = 5;
@@ -131,7 +150,7 @@ impl Property for Extension {
     async fn run(
         &self,
         env: &Arc<TestBed>,
-        kinds: &Kinds,
+        fixtures: &Fixtures,
         addition: &Addition,
         cases: &[(CaseId, Part)],
     ) -> Vec<Observation> {
@@ -146,7 +165,7 @@ impl Property for Extension {
             Err(why) => return vec![Observation::of(Outcome::Unknown(why)); cases.len()],
         };
         let extended = Arc::new(env.with_credentials(&new));
-        let runs = cases.iter().map(|(id, part)| part.run(&extended, kinds, *id, addition));
+        let runs = cases.iter().map(|(id, part)| part.run(&extended, fixtures, *id, addition));
         let observations = join_all(runs).await;
         // Namespaces are given back by taking the labels away, which only means something while the credential is there.
         extended.settle().await;
@@ -160,7 +179,7 @@ impl Property for Extension {
 impl Part {
     /// Runs the case by the code of its property.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
-    async fn run(&self, env: &Arc<TestBed>, kinds: &Kinds, id: CaseId, addition: &Addition) -> Observation {
+    async fn run(&self, env: &Arc<TestBed>, fixtures: &Fixtures, id: CaseId, addition: &Addition) -> Observation {
         let (name, observations) = match self {
             Self::Provisioning(world) => {
                 (Provisioning::META.title, Provisioning.run(env, &(), &(), &[(id, world.clone())]).await)
@@ -170,10 +189,10 @@ impl Part {
                 LabelDistribution.run(env, &(), &Subject::ANY, &[(id, sequence.clone())]).await,
             ),
             Self::Format(credentials, formats) => {
-                (Format::META.title, Format.run(env, &(), credentials, &[(id, formats.clone())]).await)
+                (Format::META.title, Format.run(env, &fixtures.templates, credentials, &[(id, formats.clone())]).await)
             }
             Self::AccessControl(attack) => {
-                (AccessControl::META.title, AccessControl.run(env, kinds, &(), &[(id, attack.clone())]).await)
+                (AccessControl::META.title, AccessControl.run(env, &fixtures.kinds, &(), &[(id, attack.clone())]).await)
             }
             Self::Nothing => ("nothing", Vec::new()),
         };

@@ -22,7 +22,6 @@ use credence_model::model::Model;
 use credence_model::overlay::{self, Server, StandInServer};
 use credence_model::values::Values;
 use credence_programs::dirs;
-use credence_programs::esoctl::TemplateEngine;
 use credence_programs::external_secrets;
 use credence_programs::run_dir::{self, RunDir};
 use credence_programs::supply::{self, Part};
@@ -46,7 +45,7 @@ use crate::p07_credential_types::labels_of_argo_cd;
 use crate::registry::PROPERTIES;
 use crate::reports::{self, Written};
 use crate::stop::Stop;
-use crate::supplies::{ConsumerSupply, FaultProxies, Need, Supplies};
+use crate::supplies::{ConsumerSupply, FaultProxies, Need, Supplies, TemplateSupply};
 use crate::testbed::namespaces::Namespaces;
 use crate::testbed::sources::SourceError;
 use crate::testbed::stores::Backends;
@@ -150,6 +149,8 @@ impl Session {
             ClusterKind::Embedded => None,
         };
         let mut parts = Part::CONTROL_PLANE.to_vec();
+        // A path that is no program is told before anything starts.
+        parts.extend(Part::TEMPLATES.into_iter().filter(|part| options.components.overrides.contains_key(part)));
         parts.extend((options.cluster == ClusterKind::Kind).then_some(Part::Kind));
         let programs = supply::obtain(&options.components, &parts, progress).await?;
         let assets = external_secrets::assets(&options.components, progress).await?;
@@ -226,7 +227,6 @@ impl Session {
         }
         let backends = stand_in.into_iter().fold(Backends::default(), Backends::standing_in);
         let mut env = TestBed::new(cluster, observer, model, Namespaces::new(&name), backends);
-        env.templates = Some(TemplateEngine::new(programs.path(Part::Esoctl), &template_directory));
         env.model.outages_unsupported = env.cluster.supports(Capability::Outages).err().map(str::to_owned);
         let own_directory = own_directory.map(Arc::new);
         let consumers = needs(&options, Need::Consumers).then(|| {
@@ -234,7 +234,10 @@ impl Session {
             let preparation = Preparation::new(&options.components, endpoints, Arc::clone(events) as _);
             ConsumerSupply::new(preparation.with_argo_cd_labels(labels), own_directory.clone())
         });
-        let supplies = Arc::new(Supplies { control_plane, proxies: Arc::new(proxies), consumers });
+        let composes = env.model.distributions.iter().any(|distribution| !distribution.composed.is_empty());
+        let templates = (composes && needs(&options, Need::TemplateEngine))
+            .then(|| TemplateSupply::new(&options.components, template_directory, Arc::clone(events) as _));
+        let supplies = Arc::new(Supplies { control_plane, proxies: Arc::new(proxies), consumers, templates });
         let env = Arc::new(env);
         env.namespaces.create_selected_by_name(&env).await?;
         write_sources(&env, options.seed).await?;

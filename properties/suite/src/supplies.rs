@@ -1,12 +1,15 @@
 //! What a run sets up beside the test bed because a property that it runs needs it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use credence_cluster::cluster::ControlPlaneFiles;
 use credence_cluster::faults::proxy::FaultProxy;
 use credence_consumers::running::{self, Consumers, Preparation, Setup, Site, StartError};
+use credence_programs::esoctl::TemplateEngine;
 use credence_programs::run_dir::RunDir;
+use credence_programs::supply::{self, ComponentError, Part};
 use tokio::sync::OnceCell;
 
 use crate::testbed::TestBed;
@@ -24,6 +27,8 @@ pub enum Need {
     StoreProxies,
     /// Consumers. Their programs are obtained while other properties run, and the property begins when they are there.
     Consumers,
+    /// The operator's template engine, if a template composes anything. It is obtained while other properties run, too.
+    TemplateEngine,
 }
 
 /// The fault proxies, by store.
@@ -37,6 +42,8 @@ pub struct Supplies {
     pub proxies: Arc<FaultProxies>,
     /// The consumers; none unless a property needs them.
     pub consumers: Option<ConsumerSupply>,
+    /// The template engine; none unless a property needs it.
+    pub templates: Option<TemplateSupply>,
 }
 
 impl Supplies {
@@ -49,6 +56,10 @@ impl Supplies {
     pub async fn ready(&self, needs: &[Need], bed: &TestBed) {
         if let Some(consumers) = self.consumers.as_ref().filter(|_| needs.contains(&Need::Consumers)) {
             consumers.obtain(bed).await;
+        }
+        if let Some(templates) = self.templates.as_ref().filter(|_| needs.contains(&Need::TemplateEngine)) {
+            // Whoever uses it hears why it cannot be had.
+            templates.obtain().await.ok();
         }
     }
 
@@ -120,12 +131,40 @@ impl ConsumerSupply {
     }
 }
 
+/// The operator's template engine, from where it can be had.
+pub struct TemplateSupply {
+    options: supply::Options,
+    /// For the templates that it is given.
+    directory: PathBuf,
+    progress: Arc<dyn supply::Progress>,
+    obtained: OnceCell<Result<TemplateEngine, ComponentError>>,
+}
+
+impl TemplateSupply {
+    /// An engine that can be obtained as `options` say and gets its templates in `directory`. Nothing is obtained yet.
+    pub fn new(options: &supply::Options, directory: PathBuf, progress: Arc<dyn supply::Progress>) -> Self {
+        Self { options: options.clone(), directory, progress, obtained: OnceCell::new() }
+    }
+
+    /// Gives the engine, or why it cannot be had. Whoever asks first obtains it, while all others wait.
+    ///
+    /// # Errors
+    /// When it can be had neither way.
+    pub async fn obtain(&self) -> Result<&TemplateEngine, &ComponentError> {
+        let obtain = || async {
+            let programs = supply::obtain(&self.options, &Part::TEMPLATES, self.progress.as_ref()).await?;
+            Ok(TemplateEngine::new(programs.path(Part::Esoctl), &self.directory))
+        };
+        self.obtained.get_or_init(obtain).await.as_ref()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn supplies(control_plane: Option<ControlPlaneFiles>) -> Supplies {
-        Supplies { control_plane, proxies: Arc::default(), consumers: None }
+        Supplies { control_plane, proxies: Arc::default(), consumers: None, templates: None }
     }
 
     #[test]

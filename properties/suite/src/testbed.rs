@@ -11,7 +11,6 @@ use credence_cluster::cluster::Cluster;
 use credence_cluster::operator;
 use credence_core::id::{CaseId, agent};
 use credence_model::model::{Bound, Distribution, Model, Tampering};
-use credence_programs::esoctl::TemplateEngine;
 use credence_watch::observer::Observer;
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
@@ -63,15 +62,13 @@ pub struct TestBed {
     pub sources: Sources,
     /// The namespaces for cases, and the clean-up of those that were given back.
     pub namespaces: Namespaces,
-    /// The template engine of the operator, for what copies must be that a template composes.
-    pub templates: Option<TemplateEngine>,
 }
 
 impl TestBed {
     /// Puts the parts together.
     pub fn new(cluster: Cluster, observer: Observer, model: Model, namespaces: Namespaces, backends: Backends) -> Self {
         let sources = Sources::new(model.sources.keys().cloned(), backends);
-        Self { cluster: Arc::new(cluster), observer: Arc::new(observer), model, sources, namespaces, templates: None }
+        Self { cluster: Arc::new(cluster), observer: Arc::new(observer), model, sources, namespaces }
     }
 
     /// The same with more credentials in it. Only its clean-up is its own, for whoever takes the credentials away again.
@@ -86,8 +83,7 @@ impl TestBed {
     #[must_use]
     pub fn with_model(&self, model: Model) -> Self {
         let (cluster, observer) = (Arc::clone(&self.cluster), Arc::clone(&self.observer));
-        let (sources, namespaces, templates) = (self.sources.with([]), self.namespaces.clone(), self.templates.clone());
-        Self { cluster, observer, model, sources, namespaces, templates }
+        Self { cluster, observer, model, sources: self.sources.with([]), namespaces: self.namespaces.clone() }
     }
 
     /// Waits for the clean-up that is still going on.

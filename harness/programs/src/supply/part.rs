@@ -61,15 +61,15 @@ pub enum Part {
 
 impl Part {
     /// All parts, in the order in which they are listed: those of [`CONTROL_PLANE`](Self::CONTROL_PLANE), then
-    /// [`CONSUMERS`](Self::CONSUMERS) and [`KIND`](Self::KIND).
+    /// [`TEMPLATES`](Self::TEMPLATES), [`CONSUMERS`](Self::CONSUMERS) and [`KIND`](Self::KIND).
     pub const ALL: [Self; 24] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
         Self::ExternalSecrets,
-        Self::Esoctl,
         Self::Helm,
         Self::Kustomize,
+        Self::Esoctl,
         Self::Kubelet,
         Self::Containerd,
         Self::ContainerdShim,
@@ -90,15 +90,17 @@ impl Part {
     ];
 
     /// What every run on a cluster of its own needs: the control plane, ESO, and what renders configurations.
-    pub const CONTROL_PLANE: [Self; 7] = [
+    pub const CONTROL_PLANE: [Self; 6] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
         Self::ExternalSecrets,
-        Self::Esoctl,
         Self::Helm,
         Self::Kustomize,
     ];
+
+    /// What only the property needs that compares what templates compose: ESO's template engine.
+    pub const TEMPLATES: [Self; 1] = [Self::Esoctl];
 
     /// What only properties with real consumers of the copies need: a node, the forge, and Argo CD.
     pub const CONSUMERS: [Self; 9] = [
@@ -292,8 +294,9 @@ mod tests {
     }
 
     #[test]
-    fn every_part_is_of_the_control_plane_or_a_consumer_or_kind() {
-        assert_eq!(Part::ALL.to_vec(), [&Part::CONTROL_PLANE[..], &Part::CONSUMERS, &Part::KIND].concat());
+    fn every_part_is_of_the_control_plane_or_templates_or_a_consumer_or_kind() {
+        let all = [&Part::CONTROL_PLANE[..], &Part::TEMPLATES, &Part::CONSUMERS, &Part::KIND].concat();
+        assert_eq!(Part::ALL.to_vec(), all);
     }
 
     #[test]
@@ -309,7 +312,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "unknown part kube-dns; known are etcd, kube-apiserver, kube-controller-manager, external-secrets, \
-             esoctl, helm, kustomize, kubelet, containerd, containerd-shim-runc-v2, ctr, ptp, loopback, host-local, \
+             helm, kustomize, esoctl, kubelet, containerd, containerd-shim-runc-v2, ctr, ptp, loopback, host-local, \
              gitea, argocd, kind, kubeadm, kubectl, kube-scheduler, kube-proxy, coredns, portmap, crictl"
         );
     }

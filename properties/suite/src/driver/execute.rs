@@ -84,6 +84,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
     }
     let reached: BTreeSet<&Reached> = records.iter().flat_map(|record| &record.reached).collect();
     let mut skipped_checks = skipped_checks(property, env);
+    skipped_checks.extend(fixture.iter().flat_map(Fixture::skipped_checks));
     if plan.only.is_none() {
         skipped_checks.extend(property.not_reached(&env.model, plan.cases));
     }
