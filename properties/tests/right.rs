@@ -4,15 +4,17 @@
 //! So are the configurations in `fixtures/cases` that a run does not refuse: what holds on them, and what is skipped, is in the
 //! `case.toml` of each.
 //!
-//! `CREDENCE_RIGHT_CASES` is the number of cases of each property; at night it is 100.
+//! `CREDENCE_RIGHT_CASES` is the number of cases of each property; at night it is 100. `CREDENCE_RIGHT_SEEDS` is the number of seeds
+//! that each world is tried with, one after the other from `CREDENCE_SEED`; at night it is 3, by day 1.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use credence_core::formats::{ARGO_CD_SSH_RULES, FLUX_SSH_RULES, KARGO_SSH_RULES};
 use credence_programs::configuration::Parameters;
-use credence_report::report::PropertyReport;
+use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::Verdict;
 use credence_suite::options::{ClusterKind, Options};
 use credence_suite::registry;
@@ -44,6 +46,7 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("labels-with-values", &["p06"]),
     ("list-export", &["p06"]),
     ("one-copy-of-two-sources", &["p06"]),
+    ("pkcs12-from-a-store", &["p06"]),
     ("plain-and-distributed", &[]),
     ("plain-external-secrets", &["p02", "p03", "p04"]),
     ("protected-namespaces", &["p04", "p06"]),
@@ -111,6 +114,7 @@ fn main() -> ExitCode {
             is_green(&case.name, &case.config, &properties, &skipped, CASES_OF_PEOPLE)
         }));
     }
+    trials.push(took::trial("copies_of_a_deploy_key_log_in_over_ssh", ssh_logs_in));
     let conclusion = libtest_mimic::run(&arguments, trials);
     took::print_slowest();
     conclusion.exit_code()
@@ -135,22 +139,36 @@ fn all_are_listed() -> Result<(), Failed> {
 
 /// Runs these properties, of which some have nothing to test.
 fn is_green(world: &str, config: &Path, tried: &[&str], skipped: &[&str], cases: u32) -> Result<(), Failed> {
-    let cases = std::env::var("CREDENCE_RIGHT_CASES").map_or(Ok(cases), |text| text.parse())?;
+    let cases = number("CREDENCE_RIGHT_CASES", cases)?;
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("right").join(world);
-    let properties = tried.iter().map(|property| registry::find(property)).collect::<Result<Vec<_>, _>>()?;
-    let report = execute(&Options {
-        config: Some(config.to_owned()),
-        parameters: parameters(world),
-        cluster: ClusterKind::Embedded,
-        cases,
-        shrink: Duration::ZERO,
-        properties,
-        ..support::options(&out)
-    })?;
+    let first = support::options(&out).seed;
+    for seed in first..first + u64::from(number("CREDENCE_RIGHT_SEEDS", 1)?) {
+        let properties = tried.iter().map(|property| registry::find(property)).collect::<Result<Vec<_>, _>>()?;
+        let report = execute(&Options {
+            config: Some(config.to_owned()),
+            parameters: parameters(world),
+            cluster: ClusterKind::Embedded,
+            cases,
+            seed,
+            shrink: Duration::ZERO,
+            properties,
+            ..support::options(&out)
+        })?;
+        judge(world, &report, tried, skipped).map_err(|why| Failed::from(format!("seed {seed}: {why}")))?;
+    }
+    Ok(())
+}
+
+fn number(name: &str, default: u32) -> Result<u32, Failed> {
+    Ok(std::env::var(name).map_or(Ok(default), |text| text.parse())?)
+}
+
+/// How a report differs from what it must say, if it does.
+fn judge(world: &str, report: &Report, tried: &[&str], skipped: &[&str]) -> Result<(), String> {
     let left_out: BTreeSet<&str> = report.config.left_out.iter().map(|left| left.object.as_str()).collect();
     let expected = if world == LEFT_OUT.0 { LEFT_OUT.1 } else { &[] };
     if !left_out.iter().eq(expected) {
-        return Err(Failed::from(format!("left out are {left_out:?} and not {expected:?}")));
+        return Err(format!("left out are {left_out:?} and not {expected:?}"));
     }
     let tried = report.properties.iter().filter(|property| tried.contains(&property.id.to_string().as_str()));
     for property in tried {
@@ -160,10 +178,40 @@ fn is_green(world: &str, config: &Path, tried: &[&str], skipped: &[&str], cases:
             Verdict::Violated | Verdict::Unknown => false,
         };
         if !expected {
-            return Err(Failed::from(told(property)));
+            return Err(told(property));
         }
     }
     Ok(())
+}
+
+/// Argo CD, Kargo and Flux each log in with the copy that is for it, by its rules, wherever git and ssh are installed.
+fn ssh_logs_in() -> Result<(), Failed> {
+    const WORLD: &str = "github-app-and-ssh";
+    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("right").join(format!("{WORLD}-p07"));
+    let consumers = tempfile::tempdir()?;
+    let file = format!("{WORLD}.yaml");
+    std::fs::copy(worlds().join("../consumers/worlds").join(&file), consumers.path().join(&file))?;
+    let report = execute(&Options {
+        config: Some(worlds().join(WORLD)),
+        consumers: Some(consumers.path().to_owned()),
+        cluster: ClusterKind::Embedded,
+        cases: number("CREDENCE_RIGHT_CASES", CASES)?,
+        shrink: Duration::ZERO,
+        properties: vec![registry::find("p07")?],
+        ..support::options(&out)
+    })?;
+    judge(WORLD, &report, &["p07"], &[])?;
+    let p07 = report.properties.iter().find(|property| property.id.to_string() == "p07").ok_or("p07 did not run")?;
+    let missing = [ARGO_CD_SSH_RULES, KARGO_SSH_RULES, FLUX_SSH_RULES]
+        .map(|consumer| consumer.operation())
+        .into_iter()
+        .filter(|operation| !p07.operations.contains_key(*operation));
+    let missing: Vec<&str> = missing.collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Failed::from(format!("there was no {missing:?}: {:?}", p07.operations)))
+    }
 }
 
 fn told(property: &PropertyReport) -> String {

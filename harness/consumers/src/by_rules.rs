@@ -17,7 +17,7 @@ use crate::running::Consumers;
 use crate::start::{ASK_PASS, AUTHORITY, PASSWORD, USERNAME};
 
 /// Time that git may take to list the references of a repository on loopback.
-const LISTED: Duration = Duration::from_secs(30);
+pub(crate) const LISTED: Duration = Duration::from_secs(30);
 
 /// Why a lookup could not be tried.
 #[derive(Debug, thiserror::Error)]

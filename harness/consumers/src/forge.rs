@@ -6,6 +6,8 @@
 //!                      request log ◀── access log
 //! ```
 //!
+//! Over SSH clients come to Gitea's own server, see [`ssh`].
+//!
 //! Gitea is a child process on loopback, or on kind a container on the cluster's network. The façade is in this process
 //! wherever Gitea runs: it terminates TLS with a certificate of the run's authority, also in the names of real hosts, and
 //! logs what each request offered. Whom a client was taken for is what Gitea itself says. No value of a credential is
@@ -35,27 +37,35 @@ mod evidence;
 mod facade;
 mod gitea;
 mod github;
+pub(crate) mod key_pair;
 mod log;
 mod oauth;
 mod offer;
 mod proxy;
 mod registry;
+pub(crate) mod ssh;
+mod ssh_keys;
+mod ssh_session;
 
 pub use accounts::{
     AccessToken, File, Organization, READ_PACKAGE, READ_REPOSITORY, READ_USER, WRITE_PACKAGE, WRITE_REPOSITORY,
 };
 pub use error::ForgeError;
 pub use gitea::image::{GiteaImage, GiteaImageError};
+pub use key_pair::SshKey;
 pub use log::{Caller, Mark, Request};
 pub use oauth::{Application, Authorization};
 pub use offer::Offered;
 pub use proxy::Network;
+pub use ssh_keys::RegisteredKey;
 
 use accounts::{Administrator, Call};
 use evidence::Evidence;
 use facade::{Facade, Users};
 use gitea::{Gitea, Server, Setup};
 use log::RequestLog;
+use ssh::{Relay, SshServer};
+use ssh_keys::SshKeys;
 
 /// Time that Gitea may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -108,8 +118,10 @@ pub struct Forge {
     outside: reqwest::Client,
     log: Arc<RequestLog>,
     users: Arc<Users>,
+    ssh_keys: Arc<SshKeys>,
     addresses: Vec<SocketAddr>,
     proxy: SocketAddr,
+    ssh: SshServer,
     names: AtomicU64,
     /// Tells open connections of the façade to end.
     _stop: oneshot::Sender<()>,
@@ -136,6 +148,7 @@ impl Forge {
             GiteaPlacement::Container { .. } => setup.host,
         };
         let access_listener = listen(SocketAddr::from((from, 0))).await?;
+        let relay_listener = listen(SocketAddr::from((from, 0))).await?;
         let proxy = local_address(&proxy_listener)?;
         let names = certified_names(setup.names, &addresses);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -149,11 +162,26 @@ impl Forge {
         let access_log = local_address(&access_listener)?;
         tasks.spawn(access::receive(access_listener, Arc::clone(&log)));
         let root_url = format!("https://{}/", addresses[0]);
-        let started = Setup { directory: setup.directory, place: &setup.gitea, root_url: &root_url, access_log };
-        let Gitea { server, url, token } = Gitea::start(&started).await?;
+        let (host_key, known_hosts) = ssh::make_host_key(setup.directory)?;
+        let (host_key, relay) = (host_key.as_path(), local_address(&relay_listener)?);
+        let (directory, place, root_url) = (setup.directory, &setup.gitea, root_url.as_str());
+        let started = Setup { directory, place, root_url, access_log, host_key, relay };
+        let Gitea { server, url, ssh, token } = Gitea::start(&started).await?;
+        let ssh = SshServer { address: ssh, known_hosts };
 
-        let users = Arc::new(Users::default());
+        let (users, ssh_keys) = (Arc::new(Users::default()), Arc::new(SshKeys::default()));
         let inside = client().build().map_err(ForgeError::Client)?;
+        let relay = Relay {
+            gitea: url.clone(),
+            client: inside.clone(),
+            log: Arc::clone(&log),
+            keys: Arc::clone(&ssh_keys),
+            host: ssh.address.ip(),
+        };
+        tasks.spawn(async move {
+            // Serving itself never fails.
+            axum::serve(relay_listener, relay.router()).await.ok();
+        });
         let facade = Facade::new(url.clone(), inside.clone(), Arc::clone(&log), Arc::clone(&users));
         let listener = listener::listen(listeners, addresses[0], config, &mut tasks);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -174,8 +202,10 @@ impl Forge {
             outside,
             log,
             users,
+            ssh_keys,
             addresses,
             proxy,
+            ssh,
             names,
             _stop: stop,
             _tasks: tasks,
@@ -197,6 +227,11 @@ impl Forge {
     /// URL of the proxy that leads every host to the façade, for `HTTPS_PROXY`.
     pub fn proxy(&self) -> String {
         format!("http://{}", self.proxy)
+    }
+
+    /// Where the forge is over SSH.
+    pub(crate) fn ssh(&self) -> &SshServer {
+        &self.ssh
     }
 
     /// Gitea, to record; none if it is a container, which the clean-up of the cluster knows.

@@ -4,6 +4,7 @@
 //!  preparation, obtain ──▶ start ──▶ running: kubelet, argo_cd, kargo, flux, backstage, oauth, tls_server ──▶ forge
 //!  programs                site                                                                           its log is the oracle
 //!  login: one login as data, which each of them carries out        by_rules: git and registry in a controller's place
+//!                                                                  git_ssh: git with ssh in a controller's place
 //!                          git_error: what git says, without what it may quote
 //! ```
 //!
@@ -15,6 +16,7 @@ pub mod by_rules;
 pub mod flux;
 pub mod forge;
 pub mod git_error;
+pub mod git_ssh;
 pub mod kargo;
 pub mod kubelet;
 pub mod login;

@@ -14,6 +14,7 @@ use crate::argo_cd::login::{ArgoCdSync, SyncError};
 use crate::by_rules::LookupError;
 use crate::flux::{FluxGitRules, FluxOciRules};
 use crate::forge::{Application, File, ForgeError, Request};
+use crate::git_ssh::GitOverSsh;
 use crate::kargo::login::{DiscoveryError, KargoDiscovery};
 use crate::kargo::login_by_rules::KargoRules;
 use crate::kubelet::{KubeletPull, PullError};
@@ -31,8 +32,12 @@ const RUNNERS: &[&dyn Runner] = &[
     &KargoDiscovery::OF_IMAGES,
     &KargoRules::FOR_GIT,
     &KargoRules::FOR_IMAGES,
+    &KargoRules::FOR_CHARTS,
     &FluxGitRules,
     &FluxOciRules,
+    &GitOverSsh::BY_ARGO_CD,
+    &GitOverSsh::BY_KARGO,
+    &GitOverSsh::BY_FLUX,
     &OAuthSignIn,
     &TlsHandshake,
 ];

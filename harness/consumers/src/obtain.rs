@@ -75,6 +75,8 @@ pub(crate) struct Facts {
     pub(crate) nodes: Nodes,
     /// True if there is git on this machine.
     pub(crate) has_git: bool,
+    /// True if there is ssh on this machine.
+    pub(crate) has_ssh: bool,
     /// True if Kargo is given.
     pub(crate) has_kargo: bool,
 }
@@ -83,6 +85,12 @@ impl Facts {
     /// Why nothing can be read with git of this machine, if it cannot.
     pub(crate) fn no_git(&self) -> Option<String> {
         (!self.has_git).then(|| "git is not installed".to_owned())
+    }
+
+    /// Why nothing can be read over SSH from this machine, if it cannot.
+    pub(crate) fn no_ssh(&self) -> Option<String> {
+        (!self.has_ssh)
+            .then(|| "ssh is not installed; install it (on Debian: apt-get install openssh-client)".to_owned())
     }
 
     /// True if Argo CD can run in pods.
@@ -165,7 +173,8 @@ pub async fn absent(options: &supply::Options, endpoints: &Endpoints, nodes: Nod
     if !has_git && !matches!(nodes, Nodes::OfCluster { has_tools: true, .. }) {
         return Consumer::ALL.iter().map(|consumer| (*consumer, NO_GIT.to_owned())).collect();
     }
-    let facts = Facts { nodes, has_git, has_kargo: options.kargo.is_some() };
+    let has_ssh = find_program("ssh").is_some();
+    let facts = Facts { nodes, has_git, has_ssh, has_kargo: options.kargo.is_some() };
     let missing = |runner: &dyn Runner| {
         let consumer = runner.consumer();
         let undocumented = consumer.meta().endpoint.filter(|_| endpoints.owners_of(consumer).is_empty());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use credence_cluster::cluster::Cluster;
 use credence_core::consumer::Consumer;
 use credence_core::endpoints::Endpoints;
-use credence_core::formats::{ARGO_CD, BACKSTAGE, KARGO_GIT, KARGO_IMAGE, KUBELET};
+use credence_core::formats::{ARGO_CD, ARGO_CD_SSH_RULES, BACKSTAGE, KARGO_GIT, KARGO_IMAGE, KUBELET};
 use credence_core::labels::Labels;
 use credence_core::text::chain;
 use credence_programs::process::priority::Priority;
@@ -89,13 +89,15 @@ impl Preparation {
             let programs = self.programs(&[Part::ArgoCd, Part::Kustomize]).await?;
             Ok::<_, ComponentError>((programs, supply::argo_cd_assets(&self.options).await?))
         };
-        let (argo_cd, assets) = self.unless_absent(&[ARGO_CD], "Argo CD", absent, argo_cd).await.unzip();
+        // Its namespace asks for the copies that are tried over SSH.
+        let syncing = [ARGO_CD, ARGO_CD_SSH_RULES];
+        let (argo_cd, assets) = self.unless_absent(&syncing, "Argo CD", absent, argo_cd).await.unzip();
         programs.extend(argo_cd);
         // Why there are none on a cluster of kind has been said when the tools were looked for.
         let argo_cd_images = match (&assets, cluster.containers()) {
             (Some(assets), Some(network)) => {
                 let images = Images::obtain(network, &self.options, &programs, assets, &report);
-                self.unless_absent(&[ARGO_CD], "the images of Argo CD's pods", absent, images).await.flatten()
+                self.unless_absent(&syncing, "the images of Argo CD's pods", absent, images).await.flatten()
             }
             _ => None,
         };
@@ -103,7 +105,7 @@ impl Preparation {
             programs,
             gitea,
             gitea_image,
-            argo_cd: assets.filter(|_| !absent.contains_key(&ARGO_CD)),
+            argo_cd: assets.filter(|_| syncing.iter().any(|consumer| !absent.contains_key(consumer))),
             argo_cd_labels: self.argo_cd_labels.clone(),
             argo_cd_images,
             kargo: kargo.filter(|_| !absent.contains_key(&KARGO_GIT)),

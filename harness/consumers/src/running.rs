@@ -175,6 +175,7 @@ pub fn is_denial(request: &Request) -> bool {
 pub fn refuses_credential(request: &Request) -> bool {
     let secret = match &request.offered {
         Offered::Basic { secret, .. } | Offered::Token { secret } | Offered::Client { secret, .. } => secret,
+        Offered::Key { .. } => return is_denial(request),
         Offered::Nothing | Offered::Bearer { .. } | Offered::Session | Offered::Other => return false,
     };
     is_denial(request) && *secret != Credential::new("").fingerprint()

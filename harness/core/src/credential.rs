@@ -5,6 +5,9 @@ use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
+/// The key under which an SSH key is in the Secrets of Argo CD and of Kargo.
+pub(crate) const SSH_KEY: &str = "sshPrivateKey";
+
 /// A secret value: bytes that can be compared and delivered, but never printed.
 ///
 /// `Debug` and `Display` show the length and a [`fingerprint`](Self::fingerprint); there is no `Serialize`.

@@ -42,6 +42,21 @@ impl Endpoint {
         Some(Self { owner, name, url, secrets: BTreeSet::new() })
     }
 
+    /// The endpoint that a repository's URL over SSH is. `None` for what has no owner or another scheme.
+    pub fn over_ssh(reference: &str) -> Option<Self> {
+        let (owner, name) = Owner::and_name_over_ssh(reference)?;
+        Some(Self { owner, name, url: reference.to_owned(), secrets: BTreeSet::new() })
+    }
+
+    /// The URL of the repository `name` of `owner`, or the image, as this endpoint is the one or the other.
+    pub fn url_of(&self, owner: &Owner, name: &str) -> String {
+        match () {
+            () if self.url.starts_with("https://") => owner.repository(name),
+            () if Owner::and_name_over_ssh(&self.url).is_some() => owner.repository_over_ssh(name),
+            () => owner.image(name),
+        }
+    }
+
     /// The same for which a manifest names these Secrets.
     #[must_use]
     pub(crate) fn with(self, secrets: impl IntoIterator<Item = String>) -> Self {

@@ -16,6 +16,7 @@ mod argo_cd;
 mod backstage;
 mod docker_config;
 pub mod flux;
+mod git_ssh;
 mod kargo;
 mod kubelet;
 mod oauth;
@@ -29,7 +30,8 @@ mod tls;
 pub use argo_cd::ARGO_CD;
 pub use backstage::BACKSTAGE;
 pub use flux::{FLUX_GIT_RULES, FLUX_OCI_RULES};
-pub use kargo::{KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES};
+pub use git_ssh::{ARGO_CD_SSH_RULES, FLUX_SSH_RULES, KARGO_SSH_RULES, NoSshKey, argo_cd_key, flux_key};
+pub use kargo::{KARGO_CHART_RULES, KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES};
 pub use kubelet::KUBELET;
 pub use oauth::OAUTH_CLIENT;
 pub use roles::{Role, disagreement, source_roles, unambiguous_roles};
@@ -45,8 +47,12 @@ pub const FORMATS: &[Consumer] = &[
     KARGO_IMAGE,
     KARGO_GIT_RULES,
     KARGO_IMAGE_RULES,
+    KARGO_CHART_RULES,
     FLUX_GIT_RULES,
     FLUX_OCI_RULES,
+    ARGO_CD_SSH_RULES,
+    KARGO_SSH_RULES,
+    FLUX_SSH_RULES,
     OAUTH_CLIENT,
     TLS_SERVER,
     BACKSTAGE,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::credential::Credential;
+use crate::credential::{Credential, SSH_KEY};
 use crate::labels::{KARGO_LABEL, Labels};
 
 mod go_url;
@@ -110,6 +110,12 @@ pub enum NoLogin {
         /// The Secret.
         chosen: Chosen,
     },
+    /// Kargo would use a password, which no SSH server of a forge takes.
+    #[error("{chosen} is chosen, and it holds username and password instead of an SSH key")]
+    Password {
+        /// The Secret.
+        chosen: Chosen,
+    },
     /// A key is missing. No other Secret is tried.
     #[error("{chosen} is chosen, and it lacks username or password")]
     Missing {
@@ -134,11 +140,7 @@ pub fn login<'a>(
     if url.starts_with("http://") && !over_http {
         return Err(NoLogin::PlainHttp);
     }
-    let (place, secret) = [(LookupNamespace::Project, project), (LookupNamespace::Shared, shared)]
-        .into_iter()
-        .find_map(|(place, secrets)| Some((place, first_match(secrets, kind, url)?)))
-        .ok_or(NoLogin::NoMatch)?;
-    let chosen = Chosen { place, name: secret.name.to_owned() };
+    let (chosen, secret) = choose(project, shared, kind, url)?;
     // The first provider that takes the keys has the last word, and this one comes before those of apps and SSH keys.
     match (secret.data.get("username"), secret.data.get("password")) {
         (Some(username), Some(password)) if !is_empty(username) && !is_empty(password) => {
@@ -146,9 +148,41 @@ pub fn login<'a>(
         }
         (Some(_), Some(_)) => Err(NoLogin::Empty { chosen }),
         _ if is_git_hub_app(secret.data, kind, url) => Err(NoLogin::GitHubApp { chosen }),
-        _ if secret.data.contains_key("sshPrivateKey") => Err(NoLogin::SshKey { chosen }),
+        _ if secret.data.contains_key(SSH_KEY) => Err(NoLogin::SshKey { chosen }),
         _ => Err(NoLogin::Missing { chosen }),
     }
+}
+
+/// The SSH key that Kargo uses for the Git repository `url`, as it is in the Secret: Kargo writes it to a file as that is.
+///
+/// Source: pkg/credentials/ssh.
+///
+/// # Errors
+/// When there is none, with the reason.
+pub fn ssh_key<'a>(project: &[Candidate<'a>], shared: &[Candidate<'a>], url: &str) -> Result<&'a Credential, NoLogin> {
+    match login(project, shared, CredentialKind::Git, url, false) {
+        Err(NoLogin::SshKey { .. }) => {
+            let (chosen, secret) = choose(project, shared, CredentialKind::Git, url)?;
+            let key = secret.data.get(SSH_KEY).filter(|key| !is_empty(key));
+            key.ok_or(NoLogin::Missing { chosen })
+        }
+        Err(none) => Err(none),
+        Ok(Login { chosen, .. }) => Err(NoLogin::Password { chosen }),
+    }
+}
+
+/// The Secret that Kargo takes for a repository, the project's before one that is shared.
+fn choose<'a>(
+    project: &[Candidate<'a>],
+    shared: &[Candidate<'a>],
+    kind: CredentialKind,
+    url: &str,
+) -> Result<(Chosen, Candidate<'a>), NoLogin> {
+    let (place, secret) = [(LookupNamespace::Project, project), (LookupNamespace::Shared, shared)]
+        .into_iter()
+        .find_map(|(place, secrets)| Some((place, first_match(secrets, kind, url)?)))
+        .ok_or(NoLogin::NoMatch)?;
+    Ok((Chosen { place, name: secret.name.to_owned() }, secret))
 }
 
 /// The first Secret by name, in the order of bytes, that is for this repository.

@@ -29,6 +29,16 @@ impl Owner {
         (is_host && is_complete).then(|| (Self { host: host.to_owned(), path: path.to_owned() }, name.to_owned()))
     }
 
+    /// The same of a repository's URL over SSH, `ssh://git@HOST/PATH/NAME` or as scp writes it, `git@HOST:PATH/NAME`. `None` for
+    /// another user: forges take their users by their keys, and all as `git`.
+    pub fn and_name_over_ssh(reference: &str) -> Option<(Self, String)> {
+        let rest = match reference.strip_prefix("ssh://") {
+            Some(rest) => rest.strip_prefix("git@")?.to_owned(),
+            None => reference.strip_prefix("git@").filter(|rest| !rest.contains("://"))?.replacen(':', "/", 1),
+        };
+        Self::and_name(&rest)
+    }
+
     /// The image repository `name` of this owner.
     pub fn image(&self, name: &str) -> String {
         format!("{}/{}/{name}", self.host, self.path)
@@ -37,6 +47,11 @@ impl Owner {
     /// The Git repository `name` of this owner.
     pub fn repository(&self, name: &str) -> String {
         format!("https://{}/{}/{name}.git", self.host, self.path)
+    }
+
+    /// The same over SSH.
+    pub fn repository_over_ssh(&self, name: &str) -> String {
+        format!("ssh://git@{}/{}/{name}.git", self.host, self.path)
     }
 
     /// The account that holds its images on a forge: registries take whatever follows for the image's name.
@@ -88,9 +103,23 @@ mod tests {
     #[case::ssh("ssh://git@github.com/a/b", None)]
     #[case::nothing_between_slashes("https://github.com//b", None)]
     fn an_owner_is_host_and_path(#[case] reference: &str, #[case] expected: Option<(&str, &str, &str)>) {
-        let found = Owner::and_name(reference);
-        let found = found.as_ref().map(|(owner, name)| (owner.host.as_str(), owner.path.as_str(), name.as_str()));
-        assert_eq!(found, expected);
+        assert_eq!(told(&Owner::and_name(reference)), expected);
+    }
+
+    #[rstest]
+    #[case::url("ssh://git@github.com/example-org/shop.git", Some(("github.com", "example-org", "shop")))]
+    #[case::scp("git@github.com:example-org/shop.git", Some(("github.com", "example-org", "shop")))]
+    #[case::port("ssh://git@gitlab.test:2222/group/sub/app", Some(("gitlab.test:2222", "group/sub", "app")))]
+    #[case::another_user("ssh://ada@github.com/example-org/shop", None)]
+    #[case::no_owner("git@github.com:shop", None)]
+    #[case::https("https://github.com/example-org/shop", None)]
+    #[case::https_with_user("https://git@github.com/example-org/shop", None)]
+    fn an_owner_over_ssh_is_host_and_path(#[case] reference: &str, #[case] expected: Option<(&str, &str, &str)>) {
+        assert_eq!(told(&Owner::and_name_over_ssh(reference)), expected);
+    }
+
+    fn told(found: &Option<(Owner, String)>) -> Option<(&str, &str, &str)> {
+        found.as_ref().map(|(owner, name)| (owner.host.as_str(), owner.path.as_str(), name.as_str()))
     }
 
     #[test]

@@ -77,6 +77,12 @@ pub enum NotTried {
         /// The kind, and why it cannot be checked.
         what: &'static str,
     },
+    /// It holds an SSH key, with which its consumer goes another way than with a password.
+    #[error("it holds an SSH key, and {consumer} uses none")]
+    SshKey {
+        /// The consumer.
+        consumer: &'static str,
+    },
     /// The place where it is used is not written down.
     #[error("its key {key:?}, which says where it is used, is absent, read from a source or made by a template")]
     PlaceUnknown {
@@ -162,12 +168,16 @@ impl Scope {
     }
 }
 
-/// A URL as Argo CD compares it, but for what only SSH has.
+/// A URL as Argo CD compares it.
 ///
 /// Source: argo-cd util/git/git.go, `NormalizeGitURL`; util/db/repository_secrets.go compares prefixes.
-fn argo_cd_normal(url: &str) -> String {
+pub(crate) fn argo_cd_normal(url: &str) -> String {
     let url = url.trim().to_lowercase();
-    url.strip_suffix(".git").map_or(url.clone(), str::to_owned)
+    // As scp writes it: `USER@HOST:PATH`.
+    let is_scp = !url.contains("://") && url.split_once(':').is_some_and(|(before, _)| before.contains('@'));
+    let url = if is_scp { url.replacen(':', "/", 1) } else { url };
+    let url = url.strip_suffix(".git").unwrap_or(&url);
+    url.strip_prefix("ssh://").unwrap_or(url).to_owned()
 }
 
 /// True if the kubelet offers the login under `key` for `image`: ports are equal, each label of the host matches as a glob,
@@ -251,6 +261,16 @@ mod tests {
     #[case::upper_case("https://GitHub.com/Org/", "https://github.com/org/app", true)]
     #[case::other_owner("https://github.com/org/", "https://github.com/org-evil/app", false)]
     fn argo_cd_compares_prefixes(#[case] prefix: &str, #[case] url: &str, #[case] expected: bool) {
+        assert_eq!(Scope::ArgoCdPrefix(prefix.to_owned()).covers(url), expected);
+    }
+
+    #[rstest]
+    #[case::as_scp_writes_it("git@github.com:org/", "ssh://git@github.com/org/app.git", true)]
+    #[case::of_scp("ssh://git@github.com/org/", "git@github.com:org/app", true)]
+    #[case::no_end_of_the_owner("git@github.com:org", "ssh://git@github.com/org-evil/app", true)]
+    #[case::other_owner("git@github.com:org/", "git@github.com:org-evil/app", false)]
+    #[case::over_https("git@github.com:org/", "https://github.com/org/app", false)]
+    fn argo_cd_compares_prefixes_over_ssh(#[case] prefix: &str, #[case] url: &str, #[case] expected: bool) {
         assert_eq!(Scope::ArgoCdPrefix(prefix.to_owned()).covers(url), expected);
     }
 

@@ -2,8 +2,11 @@
 
 use crate::consumer::{Consumer, CopyShape};
 use crate::endpoints::{Endpoint, Endpoints};
-use crate::formats::{KARGO_GIT, KARGO_IMAGE, KUBELET};
+use crate::formats::{ARGO_CD, ARGO_CD_SSH_RULES, KARGO_GIT, KARGO_IMAGE, KARGO_SSH_RULES, KUBELET};
 use crate::scope::{NotTried, WrittenCopy};
+
+/// Consumers of repositories, each with who goes there in its place with an SSH key.
+const OVER_SSH: [(Consumer, Consumer); 2] = [(ARGO_CD, ARGO_CD_SSH_RULES), (KARGO_GIT, KARGO_SSH_RULES)];
 
 /// A consumer of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +26,11 @@ pub struct Use<'a> {
 pub fn uses<'a>(shape: &CopyShape<'_>, copy: &WrittenCopy<'_>, endpoints: &'a Endpoints) -> Vec<Use<'a>> {
     let used = |consumer: Consumer| {
         let found = places(consumer, shape.name, copy, endpoints);
+        if matches!(found, Err(NotTried::SshKey { .. }))
+            && let Some((_, other)) = OVER_SSH.into_iter().find(|(own, _)| *own == consumer)
+        {
+            return Use { consumer: other, endpoints: places(other, shape.name, copy, endpoints) };
+        }
         let other = || under_the_other_label(consumer, shape.name, copy, endpoints);
         let is_for_nothing = matches!(found, Err(NotTried::NoPlace { .. }));
         is_for_nothing.then(other).flatten().unwrap_or(Use { consumer, endpoints: found })
@@ -91,7 +99,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::formats::{ARGO_CD, ARGO_CD_LABEL, DOCKER_CONFIG, KARGO_LABEL, TLS_SERVER};
+    use crate::formats::{ARGO_CD_LABEL, DOCKER_CONFIG, KARGO_LABEL, TLS_SERVER};
     use crate::labels::Labels;
     use crate::manifest::parse_documents;
     use crate::scope::Written;
@@ -112,12 +120,12 @@ spec:
 apiVersion: argoproj.io/v1alpha1
 kind: Application
 metadata: {name: a, namespace: argocd}
-spec: {sources: [{repoURL: 'https://github.com/org/deploy.git'}, {repoURL: 'https://gitlab.example.org/g/s/deploy'}]}
+spec: {sources: [{repoURL: 'https://github.com/org/deploy.git'}, {repoURL: 'https://gitlab.example.org/g/s/deploy'}, {repoURL: 'git@github.com:org/infra.git'}]}
 ---
 apiVersion: kargo.akuity.io/v1alpha1
 kind: Warehouse
 metadata: {name: a}
-spec: {subscriptions: [{git: {repoURL: 'https://github.com/org/deploy.git'}}, {image: {repoURL: ghcr.io/org/app}}]}
+spec: {subscriptions: [{git: {repoURL: 'https://github.com/org/deploy.git'}}, {image: {repoURL: ghcr.io/org/app}}, {chart: {repoURL: 'oci://ghcr.io/org/charts/app'}}, {git: {repoURL: 'ssh://git@github.com/org/infra.git'}}]}
 ";
 
     /// Consumers that are tried with a copy, and where, one line each.
@@ -185,15 +193,21 @@ spec: {subscriptions: [{git: {repoURL: 'https://github.com/org/deploy.git'}}, {i
     #[case::cluster(ARGO_CD_LABEL, "cluster", &LOGIN, "a login to a cluster")]
     #[case::write(ARGO_CD_LABEL, "repository-write", &LOGIN, "hydrator")]
     #[case::unknown_to_argo_cd(ARGO_CD_LABEL, "Repository", &LOGIN, "no value that Argo CD knows")]
-    #[case::ssh(ARGO_CD_LABEL, "repo-creds", &[("url", "git@github.com:org"), ("sshPrivateKey", "{{ .k }}")], "an SSH key")]
     #[case::app(ARGO_CD_LABEL, "repo-creds", &[("url", "https://a.io/b/"), ("githubAppPrivateKey", "{{ .k }}")], "a GitHub App")]
     #[case::bearer(ARGO_CD_LABEL, "repository", &[("url", "https://a.io/b/c"), ("bearerToken", "{{ .k }}")], "a bearer token")]
     #[case::no_login(ARGO_CD_LABEL, "repository", &[("url", "https://a.io/b/c")], "no login of its own")]
-    #[case::helm(KARGO_LABEL, "helm", &LOGIN, "charts")]
+    #[case::helm(KARGO_LABEL, "helm", &LOGIN, "its key \"repoURL\"")]
+    #[case::ssh_for_charts(KARGO_LABEL, "helm", &[("repoURL", "a"), ("sshPrivateKey", "{{ .k }}")], "an SSH key")]
     #[case::generic(KARGO_LABEL, "generic", &LOGIN, "a promotion step")]
     #[case::unknown_to_kargo(KARGO_LABEL, "docker", &LOGIN, "no value that Kargo knows")]
     #[case::app_of_kargo(KARGO_LABEL, "git", &[("repoURL", "a"), ("githubAppPrivateKey", "{{ .k }}")], "a GitHub App")]
-    #[case::ssh_of_kargo(KARGO_LABEL, "git", &[("repoURL", "a"), ("sshPrivateKey", "{{ .k }}")], "an SSH key")]
+    #[case::ssh_for_images(KARGO_LABEL, "image", &[("repoURL", "a"), ("sshPrivateKey", "{{ .k }}")], "an SSH key")]
+    #[case::ssh_over_https(
+        ARGO_CD_LABEL,
+        "repository",
+        &[("url", "https://github.com/org/deploy"), ("sshPrivateKey", "{{ .k }}")],
+        "no manifest of Argo CD's rules for SSH names a place that it is for"
+    )]
     fn what_cannot_be_tried_has_its_reason(
         #[case] label: &str,
         #[case] value: &str,
@@ -207,6 +221,7 @@ spec: {subscriptions: [{git: {repoURL: 'https://github.com/org/deploy.git'}}, {i
     #[rstest]
     #[case::git("git", "^https://github\\.com/org/", "KargoGit: https://github.com/org/deploy.git")]
     #[case::image("image", "^ghcr\\.io/org/", "KargoImage: ghcr.io/org/app")]
+    #[case::chart("helm", "ghcr\\.io/org/charts/", "KargoChartRules: ghcr.io/org/charts/app")]
     #[case::image_under_the_label_of_git("git", "^ghcr\\.io/org/", "KargoImage: ghcr.io/org/app")]
     #[case::git_under_the_label_of_images(
         "image",
@@ -225,6 +240,27 @@ spec: {subscriptions: [{git: {repoURL: 'https://github.com/org/deploy.git'}}, {i
     ) {
         let data = [LOGIN.as_slice(), &[("repoURL", pattern), ("repoURLIsRegex", "true")]].concat();
         assert_eq!(told("a", "Opaque", Some((KARGO_LABEL, label)), &data), [expected]);
+    }
+
+    const SSH_KEY: (&str, &str) = ("sshPrivateKey", "{{ .k }}");
+
+    #[rstest]
+    #[case::prefix(ARGO_CD_LABEL, "repo-creds", ("url", "git@github.com:org/"), "ArgoCdSshRules: git@github.com:org/infra.git")]
+    #[case::one(ARGO_CD_LABEL, "repository", ("url", "ssh://git@github.com/org/infra"), "ArgoCdSshRules: git@github.com:org/infra.git")]
+    #[case::kargo(KARGO_LABEL, "git", ("repoURL", "git@github.com:org/infra"), "KargoSshRules: ssh://git@github.com/org/infra.git")]
+    #[case::another_one(
+        KARGO_LABEL,
+        "git",
+        ("repoURL", "git@github.com:org/other"),
+        "no manifest of Kargo's rules for SSH names a place that it is for"
+    )]
+    fn a_copy_with_an_ssh_key_is_tried_over_ssh(
+        #[case] label: &str,
+        #[case] value: &str,
+        #[case] place: (&str, &str),
+        #[case] expected: &str,
+    ) {
+        assert_eq!(told("a", "Opaque", Some((label, value)), &[place, SSH_KEY]), [expected]);
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub(crate) enum End {
     Pem,
     /// A URL.
     Url,
+    /// A PKCS#12 file without a password.
+    Pkcs12,
     /// A form that only this function knows.
     Of(&'static str),
 }

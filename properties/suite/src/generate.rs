@@ -20,6 +20,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 mod keys;
 mod kinds;
+mod pkcs12;
 
 /// Bytes of the largest generated value: large enough to cross every buffer on the way, small enough that a
 /// `dockerconfigjson` of it, base64 twice, stays under the 1 MiB limit of a Secret.
@@ -164,7 +165,7 @@ fn values(kinds: BTreeMap<String, ValueKind>) -> BoxedStrategy<Values> {
 }
 
 fn is_of_pair(kind: &ValueKind) -> bool {
-    matches!(kind, ValueKind::Certificates | ValueKind::PrivateKey | ValueKind::PemBundle)
+    matches!(kind, ValueKind::Certificates | ValueKind::PrivateKey | ValueKind::PemBundle | ValueKind::Pkcs12)
 }
 
 /// One of several things that are only known when a case runs: it counts around, so that any number picks one.

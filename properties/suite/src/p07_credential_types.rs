@@ -136,7 +136,7 @@ impl Property for CredentialTypes {
         if slot % SLOTS_PER_PORTAL == PORTAL_SLOT
             && let Some((copies, sources)) = BackstageCopies::of(model)
         {
-            let [client, account] = sources.map(|source| issue::strategy(source, &model.sources[source].keys, true));
+            let [client, account] = sources.map(|source| issue::strategy(model, source, true));
             let lives = (client?, account?).prop_map(move |(client, account)| Lives {
                 issues: vec![client.for_backstage(), account.for_backstage()],
                 backstage: Some(copies.clone()),
@@ -146,7 +146,7 @@ impl Property for CredentialTypes {
         let source = Deal::of(model).turn_in(slot)?;
         let distributions = judged::consumed(model, source).into_iter().map(|choice| choice.distribution);
         let with_names = judged::names_travel(model, source, distributions);
-        let issue = issue::strategy(source, &model.sources[source].keys, with_names)?;
+        let issue = issue::strategy(model, source, with_names)?;
         Some(issue.prop_map(|issue| Lives { issues: vec![issue], backstage: None }).boxed())
     }
 
@@ -155,10 +155,11 @@ impl Property for CredentialTypes {
     }
 
     fn judges(&self, model: &Model, distribution: &Distribution) -> Judges {
-        let is_issued =
-            |source: &&SourceRef| model.sources.get(*source).is_some_and(|of| CredentialKind::of(&of.keys).is_some());
+        let is_issued = |source: &&SourceRef| CredentialKind::of_source(model, source).is_some();
         if !distribution.sources().iter().any(is_issued) {
-            return Judges::NotHere("nobody here issues what its source holds, by the names of its keys".to_owned());
+            return Judges::NotHere(
+                "nobody here issues what its source holds, by the names of its keys and what reads it".to_owned(),
+            );
         }
         let uses = distribution.uses(&model.endpoints);
         if uses.is_empty() {

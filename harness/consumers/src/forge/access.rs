@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::log::RequestLog;
+use super::ssh_session;
 
 /// One line for each request: the id that the façade gave it, the status, and the user's login name or `-`.
 ///
@@ -17,19 +18,23 @@ pub(super) const TEMPLATE: &str = "{{.RequestID}} {{.ResponseWriter.Status}} {{.
 /// The header that carries the id to Gitea.
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
-/// Hands every line that arrives at `listener` to the log. Gitea opens one connection and keeps it while it lives.
+/// Hands every line that arrives at `listener` to the log. Gitea opens one connection for the access log, and one for what its SSH
+/// server says, and keeps them while it lives.
 pub(super) async fn receive(listener: TcpListener, log: Arc<RequestLog>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                // Gitea connects but once; an attempt that failed is not made again.
-                let Ok((stream, _)) = accepted else { continue };
+                // An attempt that failed is not made again.
+                let Ok((stream, from)) = accepted else { continue };
                 let log = Arc::clone(&log);
                 connections.spawn(async move {
                     let mut lines = BufReader::new(stream).lines();
                     while let Ok(Some(line)) = lines.next_line().await {
-                        log.line(&line);
+                        match ssh_session::unknown_key(&line) {
+                            Some(fingerprint) => log.add(ssh_session::turned_away(from.ip(), fingerprint)),
+                            None => log.line(&line),
+                        }
                     }
                     log.end();
                 });

@@ -64,6 +64,9 @@ pub enum ForgeError {
     /// The kernel gives no random bytes.
     #[error("failed to generate the forge's secrets")]
     Random(#[source] io::Error),
+    /// A key of SSH cannot be written.
+    #[error("failed to write an SSH key")]
+    SshKey(#[source] ssh_key::Error),
     /// A client cannot be made.
     #[error("failed to make a client of the forge")]
     Client(#[source] reqwest::Error),

@@ -52,6 +52,7 @@ fn describe(number: usize, request: &Request) -> Value {
         Offered::Bearer { .. } => "bearer",
         Offered::Token { .. } => "token",
         Offered::Client { .. } => "client",
+        Offered::Key { .. } => "key",
         Offered::Session => "session",
         Offered::Other => "other",
     };

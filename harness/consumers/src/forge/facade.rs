@@ -187,7 +187,7 @@ async fn forward(State(facade): State<Arc<Facade>>, request: HttpRequest) -> Res
 }
 
 /// The answer without its body.
-fn head(answer: &reqwest::Response) -> Response {
+pub(super) fn head(answer: &reqwest::Response) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status();
     *response.headers_mut() = answer.headers().clone();
@@ -223,7 +223,7 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> String {
 }
 
 /// Takes out the headers of the connection, also those that `Connection` itself names.
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<String> = headers
         .get_all(CONNECTION)
         .iter()

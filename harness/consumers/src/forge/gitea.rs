@@ -55,6 +55,8 @@ const TOKEN_LINE: &str = "Access token was successfully created... ";
 pub(super) struct Gitea {
     pub(super) server: Server,
     pub(super) url: String,
+    /// Where it listens for SSH, as this machine reaches it.
+    pub(super) ssh: SocketAddr,
     pub(super) token: Credential,
 }
 
@@ -66,15 +68,20 @@ pub(super) struct Setup<'a> {
     pub(super) place: &'a GiteaPlacement<'a>,
     /// The façade, as clients see it.
     pub(super) root_url: &'a str,
-    /// Where the access log goes.
+    /// Where the access log goes, and what is said of keys of SSH.
     pub(super) access_log: SocketAddr,
+    /// The file with its key for SSH.
+    pub(super) host_key: &'a Path,
+    /// Where sessions of SSH ask for their rights.
+    pub(super) relay: SocketAddr,
 }
 
 impl Setup<'_> {
-    /// Writes the configuration of a Gitea that listens at `listen` and finds its assets in `assets`.
-    fn configure(&self, assets: &Path, listen: SocketAddr) -> Result<PathBuf, ForgeError> {
-        let Self { directory, root_url, access_log, .. } = *self;
-        let text = configure(&Configuration { directory, assets, listen, root_url, access_log })?;
+    /// Writes the configuration of a Gitea that listens at `listen`, for SSH at `ssh`, and finds its assets in `assets`.
+    fn configure(&self, assets: &Path, listen: SocketAddr, ssh: SocketAddr) -> Result<PathBuf, ForgeError> {
+        let Self { directory, root_url, access_log, host_key, relay, .. } = *self;
+        let of = Configuration { directory, assets, listen, root_url, access_log, ssh, host_key, relay };
+        let text = configure(&of)?;
         let path = directory.join("app.ini");
         write_private(&path, text.as_bytes())?;
         Ok(path)

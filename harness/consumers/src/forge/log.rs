@@ -165,6 +165,17 @@ impl RequestLog {
         Pending { log: Arc::clone(self), number, id }
     }
 
+    /// Adds a request of which nothing is still to come.
+    pub(super) fn add(&self, request: Request) {
+        let mut state = self.state();
+        let number = state.begun;
+        state.begun += 1;
+        state.entries.insert(number, Entry { request, registry: false, answered: true, lined: true });
+        state.retire();
+        drop(state);
+        self.changed.send_replace(());
+    }
+
     /// Takes a line of the access log, see [`super::access::TEMPLATE`]. Lines of requests that did not come through
     /// the façade are not of interest.
     pub(super) fn line(&self, line: &str) {

@@ -7,7 +7,9 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE};
 use reqwest::Url;
 
-/// What a request offered to authenticate with. Strings are fingerprints, see [`Credential::fingerprint`].
+use super::key_pair;
+
+/// What a request offered to authenticate with. Strings are fingerprints, see [`Credential::fingerprint`], but of keys of SSH.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Offered {
     /// Nothing.
@@ -36,6 +38,11 @@ pub enum Offered {
         /// Of the client secret.
         secret: String,
     },
+    /// A key of SSH.
+    Key {
+        /// That of its public half, `SHA256:…`, which says nothing of the private one.
+        fingerprint: String,
+    },
     /// A browser's cookies.
     Session,
     /// An `Authorization` header that is none of these.
@@ -50,6 +57,7 @@ impl Offered {
             | Self::Bearer { secret }
             | Self::Token { secret }
             | Self::Client { secret, .. } => Some(secret),
+            Self::Key { fingerprint } => Some(fingerprint),
             Self::Nothing | Self::Session | Self::Other => None,
         }
     }
@@ -58,6 +66,7 @@ impl Offered {
     pub fn is(&self, credential: &Credential) -> bool {
         let fingerprint = credential.fingerprint();
         let user = match self {
+            Self::Key { fingerprint } => return key_pair::fingerprint(credential).as_ref() == Some(fingerprint),
             Self::Basic { user, .. } | Self::Client { user, .. } => Some(user),
             _ => None,
         };

@@ -3,7 +3,7 @@
 
 use credence_core::consumer::Consumer;
 use credence_core::credential::Credential;
-use credence_core::formats::{KARGO_GIT_RULES, KARGO_IMAGE_RULES};
+use credence_core::formats::{KARGO_CHART_RULES, KARGO_GIT_RULES, KARGO_IMAGE_RULES};
 use credence_core::kargo_lookup::{self, Candidate, CredentialKind, NoLogin, SHARED_NAMESPACE};
 use futures::future::BoxFuture;
 
@@ -23,6 +23,8 @@ impl KargoRules {
     pub(crate) const FOR_GIT: Self = Self { consumer: KARGO_GIT_RULES, kind: CredentialKind::Git };
     /// Those for images.
     pub(crate) const FOR_IMAGES: Self = Self { consumer: KARGO_IMAGE_RULES, kind: CredentialKind::Image };
+    /// Those for charts in registries, which are asked for their tags as images are.
+    pub(crate) const FOR_CHARTS: Self = Self { consumer: KARGO_CHART_RULES, kind: CredentialKind::Helm };
 }
 
 impl Runner for KargoRules {
@@ -32,7 +34,9 @@ impl Runner for KargoRules {
 
     fn missing(&self, facts: &Facts) -> Option<String> {
         let no_git = if self.kind == CredentialKind::Git { facts.no_git() } else { None };
-        no_git.or_else(|| facts.has_kargo.then(|| "not needed, as Kargo's controller runs".to_owned()))
+        // The controller is given no charts to look for.
+        let is_run = facts.has_kargo && self.kind != CredentialKind::Helm;
+        no_git.or_else(|| is_run.then(|| "not needed, as Kargo's controller runs".to_owned()))
     }
 
     fn log_in<'a>(
@@ -54,7 +58,8 @@ impl Runner for KargoRules {
                 return Ok(answer(listed, found, "git was refused"));
             }
             consumers.publish(owner, name, &login.tag()).await?;
-            let found = consumers.kargo_login(namespace, self.kind, &owner.image(name));
+            let scheme = if self.kind == CredentialKind::Helm { "oci://" } else { "" };
+            let found = consumers.kargo_login(namespace, self.kind, &format!("{scheme}{}", owner.image(name)));
             let listed = consumers.lists_tags(owner, name, found.as_ref().ok()).await?;
             Ok(answer(listed, found, "the registry refused"))
         })

@@ -4,9 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::{ARGO_CD_LABEL, CopyView, Decoded, Format, FormatError, FormatKind, Role, optional, required, text};
 use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, DeniedLogin};
-use crate::credential::Credential;
+use crate::credential::{Credential, SSH_KEY};
 use crate::endpoints::{Endpoint, endpoint, items};
 use crate::id::Requirement;
 use crate::manifest::Manifest;
@@ -46,7 +48,7 @@ const KEYS: [&str; 25] = [
     "username",
     "password",
     "bearerToken",
-    "sshPrivateKey",
+    SSH_KEY,
     "tlsClientCertData",
     "tlsClientCertKey",
     "gcpServiceAccountKey",
@@ -80,50 +82,25 @@ impl Format for ArgoCd {
 
     /// The repositories of Applications.
     fn endpoints(&self, manifests: &[Manifest]) -> Vec<Endpoint> {
-        let applications = manifests.iter().filter(|manifest| is_of_argo_cd(manifest, "Application"));
-        let sources = |application: &Manifest| {
-            let spec = &application.object["spec"];
-            let sources = spec.get("source").into_iter().chain(items(&spec["sources"]));
-            sources.filter_map(|source| endpoint(&source["repoURL"])).collect::<Vec<_>>()
-        };
-        applications.flat_map(sources).collect()
+        repositories(manifests).filter_map(endpoint).collect()
     }
 
-    /// The namespace of its settings and projects, or else the one that all Applications are in: those may be in others.
     fn namespace(&self, manifests: &[Manifest]) -> Option<String> {
-        let is_own = |manifest: &&Manifest| {
-            let is_settings = manifest.kind() == "ConfigMap" && manifest.name() == "argocd-cm";
-            is_settings || is_of_argo_cd(manifest, "AppProject")
-        };
-        let applications = manifests.iter().filter(|manifest| is_of_argo_cd(manifest, "Application"));
-        let only = |namespaces: BTreeSet<&str>| match Vec::from_iter(namespaces)[..] {
-            [namespace] => Some(namespace.to_owned()),
-            _ => None,
-        };
-        let own = only(manifests.iter().filter(is_own).filter_map(Manifest::namespace).collect());
-        own.or_else(|| only(applications.filter_map(Manifest::namespace).collect()))
+        namespace(manifests)
     }
 
     fn scopes(&self, copy: &WrittenCopy<'_>) -> Result<Vec<Scope>, NotTried> {
-        let value = copy.labels.get(ARGO_CD_LABEL).map(String::as_str).unwrap_or_default();
-        let is_prefix = match value {
-            "repo-creds" => true,
-            "repository" => false,
-            "cluster" => return Err(not_tried(value, "a login to a cluster, and there is no other one here")),
-            "repo-write-creds" | "repository-write" => {
-                return Err(not_tried(value, "only its hydrator pushes with it, which does not run here"));
-            }
-            _ => return Err(not_tried(value, "no value that Argo CD knows")),
-        };
+        let is_prefix = is_for_a_prefix(copy)?;
+        if holds_an_ssh_key(copy) {
+            return Err(NotTried::SshKey { consumer: self.meta.title });
+        }
         if let Some(what) = credential_of_another_kind(copy) {
             return Err(NotTried::Credential { what });
         }
         if copy.literal("type").is_some_and(|kind| kind != "git") {
             return Err(NotTried::Credential { what: "a login for charts or artifacts, and only Git is synced here" });
         }
-        let url = copy.place("url")?.to_owned();
-        let project = copy.literal("project").filter(|project| !project.is_empty()).map(str::to_owned);
-        Ok(vec![if is_prefix { Scope::ArgoCdPrefix(url) } else { Scope::ArgoCdRepository { url, project } }])
+        scope(copy, is_prefix)
     }
 
     fn reads(&self, shape: &CopyShape<'_>) -> Option<&'static [&'static str]> {
@@ -145,6 +122,56 @@ impl Format for ArgoCd {
     }
 }
 
+/// The URLs of the repositories of Applications.
+pub(super) fn repositories(manifests: &[Manifest]) -> impl Iterator<Item = &Value> {
+    let applications = manifests.iter().filter(|manifest| is_of_argo_cd(manifest, "Application"));
+    applications.flat_map(|application| {
+        let spec = &application.object["spec"];
+        spec.get("source").into_iter().chain(items(&spec["sources"])).map(|source| &source["repoURL"])
+    })
+}
+
+/// The namespace of its settings and projects, or else the one that all Applications are in: those may be in others.
+pub(super) fn namespace(manifests: &[Manifest]) -> Option<String> {
+    let is_own = |manifest: &&Manifest| {
+        let is_settings = manifest.kind() == "ConfigMap" && manifest.name() == "argocd-cm";
+        is_settings || is_of_argo_cd(manifest, "AppProject")
+    };
+    let applications = manifests.iter().filter(|manifest| is_of_argo_cd(manifest, "Application"));
+    let only = |namespaces: BTreeSet<&str>| match Vec::from_iter(namespaces)[..] {
+        [namespace] => Some(namespace.to_owned()),
+        _ => None,
+    };
+    let own = only(manifests.iter().filter(is_own).filter_map(Manifest::namespace).collect());
+    own.or_else(|| only(applications.filter_map(Manifest::namespace).collect()))
+}
+
+/// True if a copy is for all repositories below a URL, and not for one.
+pub(super) fn is_for_a_prefix(copy: &WrittenCopy<'_>) -> Result<bool, NotTried> {
+    let value = copy.labels.get(ARGO_CD_LABEL).map(String::as_str).unwrap_or_default();
+    match value {
+        "repo-creds" => Ok(true),
+        "repository" => Ok(false),
+        "cluster" => Err(not_tried(value, "a login to a cluster, and there is no other one here")),
+        "repo-write-creds" | "repository-write" => {
+            Err(not_tried(value, "only its hydrator pushes with it, which does not run here"))
+        }
+        _ => Err(not_tried(value, "no value that Argo CD knows")),
+    }
+}
+
+/// What a copy of this form is for.
+pub(super) fn scope(copy: &WrittenCopy<'_>, is_prefix: bool) -> Result<Vec<Scope>, NotTried> {
+    let url = copy.place("url")?.to_owned();
+    let project = copy.literal("project").filter(|project| !project.is_empty()).map(str::to_owned);
+    Ok(vec![if is_prefix { Scope::ArgoCdPrefix(url) } else { Scope::ArgoCdRepository { url, project } }])
+}
+
+/// True if Argo CD logs in with the SSH key of a copy.
+fn holds_an_ssh_key(copy: &WrittenCopy<'_>) -> bool {
+    copy.has(SSH_KEY) && !copy.has("password") && !copy.has("bearerToken")
+}
+
 /// True if an object is one of Argo CD's own kinds: other projects have an Application as well.
 fn is_of_argo_cd(manifest: &Manifest, kind: &str) -> bool {
     manifest.kind() == kind && manifest.group() == "argoproj.io"
@@ -163,7 +190,6 @@ fn credential_of_another_kind(copy: &WrittenCopy<'_>) -> Option<&'static str> {
     }
     [
         ("bearerToken", "a bearer token, as Bitbucket takes it and the forge here does not"),
-        ("sshPrivateKey", "an SSH key, and the forge does not speak SSH here"),
         ("githubAppPrivateKey", "the key of a GitHub App, of which the forge here has none"),
         ("gcpServiceAccountKey", "the key of an account at Google, which is not asked here"),
         ("tlsClientCertKey", "a client's certificate, for which the forge does not ask"),
@@ -188,7 +214,7 @@ fn decode_as(kind: FormatKind, data: &BTreeMap<String, Credential>) -> Result<De
     let roles = [
         ("username", Role::Username),
         ("password", Role::Secret),
-        ("sshPrivateKey", Role::PrivateKey),
+        (SSH_KEY, Role::PrivateKey),
         ("bearerToken", Role::Other("bearerToken".to_owned())),
         ("githubAppPrivateKey", Role::Other("githubAppPrivateKey".to_owned())),
         ("gcpServiceAccountKey", Role::Other("gcpServiceAccountKey".to_owned())),

@@ -3,7 +3,7 @@
 //!
 //! Source: source-controller v1.9, docs/spec/v1/gitrepositories.md and ocirepositories.md ("Secret reference"), with
 //! fluxcd/pkg git/options.go for Git, and go-containerregistry pkg/authn/kubernetes/keychain.go for registries. Left out is
-//! what needs no copy, or another server than this forge: identities of clouds, GitHub Apps, SSH.
+//! what needs no copy, or another server than this forge: identities of clouds, and GitHub Apps. SSH keys are in `git_ssh`.
 
 use std::collections::BTreeMap;
 
@@ -69,16 +69,24 @@ impl Format for Flux {
 
     /// The repository of a source, with the Secret that it names. Nothing in such a Secret says that it is Flux's.
     fn endpoints(&self, manifests: &[Manifest]) -> Vec<Endpoint> {
-        let sources = manifests.iter().filter(|manifest| manifest.group() == GROUP && manifest.kind() == self.kind);
-        sources.filter_map(|source| of_source(&source.object["spec"])).collect()
+        sources(manifests, self.kind, |url| Endpoint::of(url.strip_prefix("oci://").unwrap_or(url)))
     }
 }
 
-fn of_source(spec: &Value) -> Option<Endpoint> {
-    let is_generic = spec["provider"].as_str().is_none_or(|provider| provider == "generic");
-    let url = spec["url"].as_str().filter(|_| is_generic)?;
-    let secret = spec["secretRef"]["name"].as_str()?;
-    Some(Endpoint::of(url.strip_prefix("oci://").unwrap_or(url))?.with([secret.to_owned()]))
+/// The repositories of sources of this kind, with the Secrets that they name.
+pub(super) fn sources(
+    manifests: &[Manifest],
+    kind: &str,
+    endpoint: impl Fn(&str) -> Option<Endpoint>,
+) -> Vec<Endpoint> {
+    let sources = manifests.iter().filter(|manifest| manifest.group() == GROUP && manifest.kind() == kind);
+    let of_source = |spec: &Value| {
+        let is_generic = spec["provider"].as_str().is_none_or(|provider| provider == "generic");
+        let url = spec["url"].as_str().filter(|_| is_generic)?;
+        let secret = spec["secretRef"]["name"].as_str()?;
+        Some(endpoint(url)?.with([secret.to_owned()]))
+    };
+    sources.filter_map(|source| of_source(&source.object["spec"])).collect()
 }
 
 /// What Flux logs in to a Git server with.
@@ -187,7 +195,6 @@ mod tests {
 
     #[rstest]
     #[case::public(GROUP, "{url: 'https://g.io/a/b'}")]
-    #[case::ssh(GROUP, "{url: 'ssh://git@g.io/a/b', secretRef: {name: pat}}")]
     #[case::of_a_cloud(GROUP, "{url: 'https://g.io/a/b', provider: azure, secretRef: {name: pat}}")]
     #[case::of_another_group("example.com", "{url: 'https://g.io/a/b', secretRef: {name: pat}}")]
     fn other_sources_say_nothing(#[case] group: &str, #[case] spec: &str) {

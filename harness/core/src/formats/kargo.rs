@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{CopyView, Decoded, Format, FormatError, FormatKind, KARGO_LABEL, Role, optional, required, text};
 use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, DeniedLogin};
-use crate::credential::Credential;
+use crate::credential::{Credential, SSH_KEY};
 use crate::endpoints::{Endpoint, endpoint, items};
 use crate::id::Requirement;
 use crate::kargo_lookup::CredentialKind;
@@ -62,6 +64,18 @@ pub const KARGO_IMAGE_RULES: Consumer = Consumer::new(&Kargo {
     },
 });
 
+/// Kargo's lookup rules for charts in registries.
+pub const KARGO_CHART_RULES: Consumer = Consumer::new(&Kargo {
+    uses: Uses::Charts,
+    meta: ConsumerMeta {
+        id: "KargoChartRules",
+        title: "Kargo's rules for charts",
+        operation: "registry login for charts by Kargo's rules, not by its controller",
+        endpoint: Some("a chart in a registry that Kargo subscribes to"),
+        ..META
+    },
+});
+
 /// Everything that all of them share.
 const META: ConsumerMeta = ConsumerMeta {
     id: "",
@@ -76,8 +90,6 @@ const META: ConsumerMeta = ConsumerMeta {
 };
 /// The key with the key of a GitHub App.
 const GITHUB_APP_KEY: &str = "githubAppPrivateKey";
-/// The key with an SSH key.
-const SSH_KEY: &str = "sshPrivateKey";
 const IMAGE: Option<&str> = Some("an image that Kargo subscribes to");
 
 /// The keys that Kargo reads of a credential of any of its kinds.
@@ -108,6 +120,17 @@ struct Kargo {
 enum Uses {
     Commits,
     Images,
+    Charts,
+}
+
+impl Uses {
+    fn kind(&self) -> CredentialKind {
+        match self {
+            Self::Commits => CredentialKind::Git,
+            Self::Images => CredentialKind::Image,
+            Self::Charts => CredentialKind::Helm,
+        }
+    }
 }
 
 impl Format for Kargo {
@@ -117,21 +140,30 @@ impl Format for Kargo {
 
     /// A value of the label that Kargo overlooks was most likely meant for Git, where its controller finds nothing then.
     fn claim(&self, shape: &CopyShape<'_>) -> Option<Claim> {
-        let is_for_images = shape.labels.get(KARGO_LABEL)? == "image";
-        // The rules take copies only in the controller's place.
-        let stands_in = self.meta.fallback.is_none();
-        (is_for_images == (self.uses == Uses::Images) && !stands_in).then_some(Claim::Label)
+        let uses = match shape.labels.get(KARGO_LABEL)?.as_str() {
+            "image" => Uses::Images,
+            "helm" => Uses::Charts,
+            _ => Uses::Commits,
+        };
+        // The rules take copies only in the controller's place, but for charts.
+        let stands_in = self.meta.fallback.is_none() && self.uses != Uses::Charts;
+        (uses == self.uses && !stands_in).then_some(Claim::Label)
     }
 
     /// What Warehouses subscribe to.
     fn endpoints(&self, manifests: &[Manifest]) -> Vec<Endpoint> {
-        let field = match self.uses {
-            Uses::Commits => "git",
-            Uses::Images => "image",
+        let of_field = |field: &str| {
+            subscriptions(manifests).filter_map(|each| endpoint(&each[field]["repoURL"])).collect::<Vec<_>>()
         };
-        let warehouses = manifests.iter().filter(|manifest| manifest.kind() == "Warehouse");
-        let subscriptions = warehouses.flat_map(|warehouse| items(&warehouse.object["spec"]["subscriptions"]));
-        subscriptions.filter_map(|subscription| endpoint(&subscription[field]["repoURL"])).collect()
+        match self.uses {
+            Uses::Commits => of_field("git"),
+            Uses::Images => of_field("image"),
+            // Charts elsewhere are files of a web server.
+            Uses::Charts => {
+                let in_registry = |url: &str| Endpoint::of(url.strip_prefix("oci://")?);
+                subscriptions(manifests).filter_map(|each| in_registry(each["chart"]["repoURL"].as_str()?)).collect()
+            }
+        }
     }
 
     /// Whatever its label says, a copy is asked for its rule as this consumer would read it.
@@ -139,24 +171,19 @@ impl Format for Kargo {
         let value = copy.labels.get(KARGO_LABEL).map(String::as_str).unwrap_or_default();
         let not_tried = |what| NotTried::Label { label: KARGO_LABEL, value: value.to_owned(), what };
         match value {
-            "git" | "image" => {}
-            "helm" => return Err(not_tried("a login for charts, which are not looked for here")),
+            "git" | "image" | "helm" => {}
             "generic" => return Err(not_tried("only a promotion step knows what it is for")),
             _ => return Err(not_tried("no value that Kargo knows")),
         }
-        if let Some(what) = credential_of_another_kind(copy) {
+        let has_login = copy.has("username") && copy.has("password");
+        if !has_login && copy.has(GITHUB_APP_KEY) {
+            let what = "the key of a GitHub App, of which the forge here has none";
             return Err(NotTried::Credential { what });
         }
-        let kind = match self.uses {
-            Uses::Commits => CredentialKind::Git,
-            Uses::Images => CredentialKind::Image,
-        };
-        let repo_url = copy.place("repoURL")?.to_owned();
-        let is_regex = copy.literal("repoURLIsRegex") == Some("true");
-        if copy.has("repoURLIsRegex") && copy.literal("repoURLIsRegex").is_none() {
-            return Err(NotTried::PlaceUnknown { key: "repoURLIsRegex" });
+        if !has_login && copy.has(SSH_KEY) {
+            return Err(NotTried::SshKey { consumer: self.meta.title });
         }
-        Ok(vec![Scope::Kargo { kind, repo_url, is_regex }])
+        scope(copy, self.uses.kind())
     }
 
     fn reads(&self, shape: &CopyShape<'_>) -> Option<&'static [&'static str]> {
@@ -166,6 +193,12 @@ impl Format for Kargo {
     fn decode(&self, copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {
         decode(copy.labels, copy.data)
     }
+}
+
+/// What Warehouses subscribe to.
+pub(super) fn subscriptions(manifests: &[Manifest]) -> impl Iterator<Item = &Value> {
+    let warehouses = manifests.iter().filter(|manifest| manifest.kind() == "Warehouse");
+    warehouses.flat_map(|warehouse| items(&warehouse.object["spec"]["subscriptions"]))
 }
 
 /// The credential, if the labels make the copy one of Kargo's.
@@ -214,15 +247,12 @@ fn parts(kind: FormatKind, data: &BTreeMap<String, Credential>) -> Result<BTreeM
     ]))
 }
 
-/// Credential that Kargo logs in with, if it is no password.
-fn credential_of_another_kind(copy: &WrittenCopy<'_>) -> Option<&'static str> {
-    if copy.has("username") && copy.has("password") {
-        return None;
+/// The rule of a copy.
+pub(super) fn scope(copy: &WrittenCopy<'_>, kind: CredentialKind) -> Result<Vec<Scope>, NotTried> {
+    let repo_url = copy.place("repoURL")?.to_owned();
+    let is_regex = copy.literal("repoURLIsRegex") == Some("true");
+    if copy.has("repoURLIsRegex") && copy.literal("repoURLIsRegex").is_none() {
+        return Err(NotTried::PlaceUnknown { key: "repoURLIsRegex" });
     }
-    [
-        (GITHUB_APP_KEY, "the key of a GitHub App, of which the forge here has none"),
-        (SSH_KEY, "an SSH key, and the forge does not speak SSH here"),
-    ]
-    .into_iter()
-    .find_map(|(key, what)| copy.has(key).then_some(what))
+    Ok(vec![Scope::Kargo { kind, repo_url, is_regex }])
 }

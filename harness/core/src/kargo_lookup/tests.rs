@@ -305,3 +305,16 @@ fn one_repository_is_its_own_example() {
     let secret = Secret::git("a", REPO);
     assert_eq!(rule(CredentialKind::Git, &secret.data).example("other").as_deref(), Some(REPO));
 }
+
+#[rstest]
+#[case::key_alone(Secret::git("a", REPO).without("password").with("sshPrivateKey", "k"), Ok("k"))]
+#[case::beside_a_password(Secret::git("a", REPO).with("sshPrivateKey", "k"), Err("username and password instead"))]
+#[case::empty(Secret::git("a", REPO).without("password").with("sshPrivateKey", ""), Err("lacks"))]
+#[case::other_repository(Secret::git("a", "https://github.com/org/other").with("sshPrivateKey", "k"), Err("no Secret"))]
+fn an_ssh_key_is_taken_where_there_is_no_password(#[case] secret: Secret, #[case] expected: Result<&str, &str>) {
+    match (ssh_key(&[secret.candidate()], &[], REPO), expected) {
+        (Ok(key), Ok(expected)) => assert_eq!(key.expose_str(), Some(expected)),
+        (Err(none), Err(expected)) => assert!(none.to_string().contains(expected), "{none}"),
+        (found, _) => panic!("{found:?} and not {expected:?}"),
+    }
+}

@@ -15,9 +15,9 @@ const TLS: &str = "kubernetes.io/tls";
 const DOCKER_CFG_KEY: &str = ".dockercfg";
 const SSH_KEY: &str = "ssh-privatekey";
 
-/// Names of private SSH keys, in lower case and without what parts words: those of Argo CD, of Kargo, of Secrets of type
+/// Names of private SSH keys, in lower case and without what parts words: those of Argo CD and Kargo, of Flux, of Secrets of type
 /// `kubernetes.io/ssh-auth`, and of the files of OpenSSH.
-const SSH_KEYS: [&str; 6] = ["sshprivatekey", "sshkey", "idrsa", "ided25519", "idecdsa", "deploykey"];
+const SSH_KEYS: [&str; 7] = ["sshprivatekey", "identity", "sshkey", "idrsa", "ided25519", "idecdsa", "deploykey"];
 
 /// What the API server asks of the value of `key` in a Secret of this type.
 ///

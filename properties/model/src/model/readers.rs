@@ -267,6 +267,7 @@ fn kind_of(steps: &[Step], end: End) -> Result<ValueKind, Obstacle> {
             End::PrivateKey => ValueKind::PrivateKey,
             End::Pem => ValueKind::PemBundle,
             End::Url => ValueKind::Url,
+            End::Pkcs12 => ValueKind::Pkcs12,
             End::Of(function) => return Err(Obstacle::Form { function }),
         },
     })
@@ -277,7 +278,8 @@ fn document_of(steps: &[Step], end: End) -> Result<Document, Obstacle> {
         None if end == End::Text => Document::Any,
         Some((Step::Member(name), rest)) => Document::Object([(name.clone(), document_of(rest, end)?)].into()),
         Some((Step::Element(index), rest)) => array(*index, document_of(rest, end)?)?,
-        Some(_) | None => Document::Value(Box::new(kind_of(steps, end)?)),
+        // Documents hold texts, and no bytes.
+        Some(_) | None => Document::Value(Box::new(kind_of(steps, end)?.and(ValueKind::Text)?)),
     })
 }
 

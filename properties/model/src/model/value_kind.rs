@@ -39,6 +39,8 @@ pub enum ValueKind {
     PemBundle,
     /// A private key as OpenSSH writes it.
     SshPrivateKey,
+    /// A private key and its certificates in a PKCS#12 file without a password, which is no text.
+    Pkcs12,
 }
 
 /// An alphabet of base64.
@@ -86,10 +88,13 @@ impl ValueKind {
     /// # Errors
     /// When nothing does that is known how to make.
     pub fn and(self, other: Self) -> Result<Self, Contradiction> {
-        use ValueKind::{Base64, Certificates, DockerConfig, Document, PemBundle, PrivateKey};
+        use ValueKind::{Base64, Bytes, Certificates, DockerConfig, Document, PemBundle, Pkcs12, PrivateKey, SomeText};
         let (one, other) = if self.strictness() <= other.strictness() { (self, other) } else { (other, self) };
         let contradiction = Contradiction { one: one.to_string(), other: other.to_string() };
         match (one, other) {
+            // Who asks for some text without reading it as one asks for something that is not empty.
+            (Bytes | SomeText | Pkcs12, Pkcs12) => Ok(Pkcs12),
+            (_, Pkcs12) => Err(contradiction),
             // Of texts, the stricter satisfies both; what has a form is a text, and never empty.
             (one, other) if one.strictness() < other.strictness() && one.strictness() < Self::Label.strictness() => {
                 Ok(other)
@@ -126,6 +131,7 @@ impl ValueKind {
             Self::Url | Self::Base64(..) | Self::Document(..) | Self::PemBundle => 5,
             Self::DockerConfig { .. } | Self::DockerCfg | Self::Certificates | Self::PrivateKey => 6,
             Self::SshPrivateKey => 7,
+            Self::Pkcs12 => 8,
         }
     }
 }
@@ -198,6 +204,7 @@ impl fmt::Display for ValueKind {
             Self::PrivateKey => "a private key in PEM",
             Self::PemBundle => "blocks of PEM",
             Self::SshPrivateKey => "a private key of OpenSSH",
+            Self::Pkcs12 => "a PKCS#12 file",
         })
     }
 }
@@ -254,6 +261,7 @@ mod tests {
         docker(["quay.io"]),
         docker(["ghcr.io", "quay.io"])
     )]
+    #[case::a_file_is_not_empty(ValueKind::SomeText, ValueKind::Pkcs12, ValueKind::Pkcs12)]
     #[case::a_filter_takes_certificates(ValueKind::PemBundle, ValueKind::Certificates, ValueKind::Certificates)]
     fn what_satisfies_two_readers_satisfies_each(
         #[case] one: ValueKind,
@@ -268,6 +276,8 @@ mod tests {
     #[case::json_and_base64(json(Document::Any), base64(ValueKind::Text))]
     #[case::two_alphabets(base64(ValueKind::Text), ValueKind::Base64(Alphabet::UrlSafe, Box::new(ValueKind::Text)))]
     #[case::object_and_array(json(object([])), json(Document::Array(1, Box::new(Document::Any))))]
+    #[case::a_text_and_a_file(ValueKind::Text, ValueKind::Pkcs12)]
+    #[case::a_user_name_and_a_file(ValueKind::UserName, ValueKind::Pkcs12)]
     #[case::certificate_and_key(ValueKind::Certificates, ValueKind::PrivateKey)]
     #[case::label_and_json(ValueKind::Label, json(Document::Any))]
     #[case::other_fields_than_a_docker_configuration(json(object([("token", Document::Any)])), docker([]))]

@@ -156,7 +156,11 @@ fn the_first_of_two_readers_that_contradict_each_other_is_served() {
 }
 
 #[rstest]
-#[case::pkcs12("{{ .a | b64dec | pkcs12key }}", "pkcs12key reads a form that this suite does not make")]
+#[case::pkcs12_with_a_password(
+    "{{ .a | b64dec | pkcs12keyPass .p }}",
+    "pkcs12keyPass reads a form that this suite does not make"
+)]
+#[case::pkcs12_in_a_document("{{ (.a | fromJson).b | pkcs12key }}", "it is read as text and as a PKCS#12 file")]
 #[case::jwk("{{ .a | jwkPrivateKeyPem }}", "jwkPrivateKeyPem reads a form that this suite does not make")]
 #[case::a_part_of_a_text("{{ .a.b }}", "a template takes a part of a text")]
 fn what_is_not_generated_makes_its_copies_unreadable(#[case] template: &str, #[case] why: &str) {

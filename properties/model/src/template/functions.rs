@@ -5,10 +5,8 @@ use super::{End, Reader, Step, Value};
 /// Functions that fail for a value that is not in a form of their own.
 ///
 /// Source: ESO pkg/template/v2/{pkcs12,jwk,decrypt}.go, and Sprig crypto.go, semver.go and date.go.
-const WITH_FORMS: [&str; 12] = [
-    "pkcs12key",
+const WITH_FORMS: [&str; 10] = [
     "pkcs12keyPass",
-    "pkcs12cert",
     "pkcs12certPass",
     "jwkPublicKeyPem",
     "jwkPrivateKeyPem",
@@ -42,6 +40,10 @@ pub(super) fn call(reader: &mut Reader, function: &str, mut arguments: Vec<Value
         "filterPEM" => form(reader, End::Pem, arguments),
         "filterCertChain" => form(reader, End::Certificates, arguments),
         "urlParse" => form(reader, End::Url, arguments),
+        "pkcs12key" | "pkcs12cert" => form(reader, End::Pkcs12, arguments),
+        "pkcs12keyPass" | "pkcs12certPass" if matches!(arguments.first(), Some(Value::Text(text)) if text.is_empty()) => {
+            form(reader, End::Pkcs12, arguments)
+        }
         "pemToPkcs12" | "pemToPkcs12Pass" | "fullPemToPkcs12" | "fullPemToPkcs12Pass" => {
             forms(reader, &[End::Certificates, End::PrivateKey], &arguments)
         }

@@ -44,6 +44,7 @@ fn told(template: &str) -> Vec<String> {
 #[case::chain(r#"{{ .a | filterCertChain "leaf" }}"#, &["a:Certificates"])]
 #[case::pair("{{ fullPemToPkcs12Pass .c .k .p | b64dec }}", &["c:Certificates", "k:PrivateKey", "p"])]
 #[case::bundle("{{ .a | b64dec | pkcs12keyPass .p }}", &["a/base64:Of(\"pkcs12keyPass\")", "p"])]
+#[case::bundle_without_password(r#"{{ .a | pkcs12key }}{{ .b | b64dec | pkcs12certPass "" }}"#, &["a:Pkcs12", "b/base64:Pkcs12"])]
 #[case::nothing("{{ now }} {{/* .a */}} {{ `{{ .b }}` }}", &[])]
 fn values_are_followed_to_where_they_are_read(#[case] template: &str, #[case] expected: &[&str]) {
     assert_eq!(told(template), expected);

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::faults::{self, hostile};
 use crate::fields::{CLUSTER_EXTERNAL_SECRET, EXTERNAL_SECRET, Field, STORE, Values};
+use crate::table;
 
 /// A value of a Secret, as text and as base64; nothing may show it.
 pub(crate) const HIDDEN: [&str; 2] = ["value-that-nothing-shows", "dmFsdWUtdGhhdC1ub3RoaW5nLXNob3dz"];
@@ -305,6 +306,22 @@ fn store(others: f64) -> BoxedStrategy<Value> {
         .boxed()
 }
 
+/// A generator of any kind, or something that pushes, of which no property speaks.
+fn others() -> BoxedStrategy<Vec<Value>> {
+    const VERSIONS: [&str; 2] = ["generators.external-secrets.io/v1alpha1", "external-secrets.io/v1alpha1"];
+    let kinds =
+        VERSIONS.into_iter().flat_map(|version| table::kinds(version).into_iter().map(move |kind| (version, kind)));
+    let object = |(version, kind): (&'static str, &'static str)| {
+        let namespace = (!kind.starts_with("Cluster")).then_some("shop");
+        let object = table::spec(version, kind).prop_map(move |spec| {
+            let metadata = json!({ "name": "a", "namespace": namespace });
+            json!({ "apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec })
+        });
+        object.boxed()
+    };
+    prop::option::weighted(0.5, Union::new(kinds.map(object))).prop_map(Vec::from_iter).boxed()
+}
+
 fn secrets() -> BoxedStrategy<Vec<Value>> {
     let keys = select(vec!["username", "token", "a", "tls.crt", "tls.key", ".dockerconfigjson", "doc"]);
     let types = select(vec![
@@ -355,6 +372,7 @@ pub(crate) fn configuration() -> BoxedStrategy<String> {
         objects("ClusterExternalSecret", &["one", "two", "three"], 1, cluster_external_secret()),
         objects("ExternalSecret", &["plain", "plainer"], 0, plain_external_secret()),
         objects("SecretStore", &["near"], 0, store(0.3)),
+        others(),
         secrets(),
         namespaces(),
     ];

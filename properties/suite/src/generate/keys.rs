@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData};
 
+use super::pkcs12;
+
 /// Bytes of an Ed25519 key, and of its public half.
 const KEY: usize = 32;
 
@@ -18,6 +20,8 @@ pub(super) struct Identity {
     pub(super) certificates: Credential,
     /// The private key, in PEM.
     pub(super) private_key: Credential,
+    /// All of them in a file without a password.
+    pub(super) pkcs12: Credential,
 }
 
 impl Identity {
@@ -31,6 +35,7 @@ impl Identity {
         match kind {
             ValueKind::Certificates => self.certificates.clone(),
             ValueKind::PrivateKey => self.private_key.clone(),
+            ValueKind::Pkcs12 => self.pkcs12.clone(),
             _ => self.bundle(),
         }
     }
@@ -38,10 +43,13 @@ impl Identity {
     fn new(own: [u8; KEY], authority: [u8; KEY]) -> Self {
         let (own_key, authority_key) = (key_pair(&own), key_pair(&authority));
         let [own_certificate, authority_certificate] = certificates(&own_key, authority_key);
-        let written = [own_certificate, authority_certificate].map(|certificate| pem("CERTIFICATE", certificate.der()));
+        let ders = [own_certificate.der().as_ref(), authority_certificate.der().as_ref()];
+        let written = ders.map(|certificate| pem("CERTIFICATE", certificate));
+        let private_key = pkcs8(&own, own_key.der_bytes());
         Self {
             certificates: Credential::new([written[0].expose(), written[1].expose()].concat()),
-            private_key: pem("PRIVATE KEY", &pkcs8(&own, own_key.der_bytes())),
+            pkcs12: Credential::new(pkcs12::file(&ders, &private_key)),
+            private_key: pem("PRIVATE KEY", &private_key),
         }
     }
 }
@@ -146,6 +154,7 @@ mod tests {
     fn keys_and_certificates_depend_on_the_seed_alone() {
         let [one, same, other] = [3, 3, 4].map(|index| sample(identity(), index));
         assert_eq!((&one.certificates, &one.private_key), (&same.certificates, &same.private_key));
+        assert_eq!(one.pkcs12, same.pkcs12);
         assert_ne!(one.private_key, other.private_key);
         assert_eq!(sample(ssh_private_key(), 3), sample(ssh_private_key(), 3));
     }

@@ -58,7 +58,7 @@ fn part(kind: &ValueKind) -> BoxedStrategy<Credential> {
             written(logins(hosts).prop_map(|logins| json!({ "auths": logins })).boxed(), Notation::Json)
         }
         ValueKind::DockerCfg => written(logins(&BTreeSet::new()).prop_map(Value::Object).boxed(), Notation::Json),
-        ValueKind::Certificates | ValueKind::PrivateKey | ValueKind::PemBundle => {
+        ValueKind::Certificates | ValueKind::PrivateKey | ValueKind::PemBundle | ValueKind::Pkcs12 => {
             let kind = kind.clone();
             identity().prop_map(move |identity| identity.half(&kind)).boxed()
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use credence_core::credential::Credential;
 use credence_core::formats::{Role, source_roles};
 use credence_model::config::SourceRef;
+use credence_model::model::{Model, ValueKind};
 use credence_model::values::Values;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -25,11 +26,13 @@ pub struct Issue {
     pub next: Secret,
     /// Its end.
     pub end: End,
+    /// The key of the source under which the private half of an SSH key is, where that is what is issued.
+    pub ssh_key: Option<String>,
     /// Values of keys that say nothing of a role, and a user name to go with tokens, which forges do not look at.
     pub others: Values,
 }
 
-/// What kind of credential a source holds, by the roles of its keys.
+/// What kind of credential a source holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialKind {
     /// User name and token or password of a forge.
@@ -38,6 +41,8 @@ pub enum CredentialKind {
     Client,
     /// Certificate and key of a server.
     Certificate,
+    /// The private half of an SSH key of a user of a forge.
+    SshKey,
 }
 
 /// The secret part of a forge account.
@@ -75,7 +80,15 @@ impl CredentialKind {
             Self::Account => &[Role::Secret],
             Self::Client => &[Role::ClientId, Role::ClientSecret],
             Self::Certificate => &[Role::Certificate, Role::PrivateKey],
+            Self::SshKey => &[Role::PrivateKey],
         }
+    }
+
+    /// The kind that a source is for, if it is one that has a server to ask: by the names of its keys, or by what its readers take
+    /// a value for, as a private key alone may be anything.
+    pub(super) fn of_source(model: &Model, source: &SourceRef) -> Option<Self> {
+        let keys = &model.sources.get(source)?.keys;
+        Self::of(keys).or_else(|| ssh_key(model, source).map(|_| Self::SshKey))
     }
 
     /// The kind that the keys of a source are for, if it is one that has a server to ask.
@@ -89,6 +102,16 @@ impl CredentialKind {
         } else {
             has(&Role::Secret).then_some(Self::Account)
         }
+    }
+}
+
+/// The only key of a source whose value is read as the private half of an SSH key.
+pub(super) fn ssh_key(model: &Model, source: &SourceRef) -> Option<String> {
+    let kinds = model.value_kinds(source).into_iter();
+    let keys: Vec<String> = kinds.filter(|(_, kind)| *kind == ValueKind::SshPrivateKey).map(|(key, _)| key).collect();
+    match <[String; 1]>::try_from(keys) {
+        Ok([key]) => Some(key),
+        Err(_) => None,
     }
 }
 
@@ -116,10 +139,11 @@ fn secret(with_names: bool) -> BoxedStrategy<Secret> {
     }
 }
 
-/// Generates the life of a credential of `source`, whose keys are these. `None` if they are of no kind.
-pub(super) fn strategy(source: &SourceRef, keys: &BTreeSet<String>, with_names: bool) -> Option<BoxedStrategy<Issue>> {
-    let source = source.clone();
-    let kind = CredentialKind::of(keys)?;
+/// Generates the life of a credential of `source`. `None` if that is of no kind.
+pub(super) fn strategy(model: &Model, source: &SourceRef, with_names: bool) -> Option<BoxedStrategy<Issue>> {
+    let kind = CredentialKind::of_source(model, source)?;
+    let ssh_key = if kind == CredentialKind::SshKey { ssh_key(model, source) } else { None };
+    let (source, keys) = (source.clone(), &model.sources.get(source)?.keys);
     let username = source_roles(keys.iter().map(String::as_str)).get(&Role::Username).map(|key| (*key).to_owned());
     let others = generate::source_values(keys.iter().cloned());
     let ends: &[End] = if kind == CredentialKind::Certificate {
@@ -132,13 +156,14 @@ pub(super) fn strategy(source: &SourceRef, keys: &BTreeSet<String>, with_names: 
         if let Some(key) = &username {
             others.insert(key.clone(), name);
         }
-        Issue { source: source.clone(), kind, first, next, end, others }
+        Issue { source: source.clone(), kind, first, next, end, ssh_key: ssh_key.clone(), others }
     });
     Some(issue.boxed())
 }
 
 #[cfg(test)]
 mod tests {
+    use credence_model::model::testing::reference;
     use proptest::strategy::ValueTree;
     use rstest::rstest;
 
@@ -156,10 +181,12 @@ mod tests {
 
     #[test]
     fn tokens_alone_are_issued_where_no_user_name_travels() {
-        let source = SourceRef::secret("central", "pat");
-        let keys = BTreeSet::from(["token".to_owned()]);
+        let model = reference();
+        let of_account =
+            |source: &&SourceRef| CredentialKind::of_source(&model, source) == Some(CredentialKind::Account);
+        let source = model.sources.keys().find(of_account).unwrap();
         let passwords = |with_names| {
-            let strategy = strategy(&source, &keys, with_names).unwrap();
+            let strategy = strategy(&model, source, with_names).unwrap();
             let issues =
                 (0..50).map(|index| strategy.new_tree(&mut generate::runner(7, "issue", index)).unwrap().current());
             issues

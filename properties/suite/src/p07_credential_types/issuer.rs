@@ -1,6 +1,8 @@
 //! The server's side of a credential: issues it, rotates it, and knows who comes with it.
 
-use credence_consumers::forge::{AccessToken, Application, ForgeError, READ_PACKAGE, READ_REPOSITORY};
+use credence_consumers::forge::{
+    AccessToken, Application, ForgeError, READ_PACKAGE, READ_REPOSITORY, RegisteredKey, SshKey,
+};
 use credence_consumers::running::Consumers;
 use credence_core::credential::Credential;
 use credence_core::formats::{Role, source_roles};
@@ -40,6 +42,7 @@ enum Issued {
     Password(Credential),
     Client(Application),
     Certificate(Identity),
+    SshKey(RegisteredKey),
 }
 
 impl<'a> Issuer<'a> {
@@ -55,6 +58,12 @@ impl<'a> Issuer<'a> {
                 consumers.forge.create_user(&name, &password).await?;
                 consumers.admit(&name).await?;
                 let now = account(consumers, &name, &issue.first).await?;
+                (name, now)
+            }
+            CredentialKind::SshKey => {
+                consumers.forge.create_user(&name, &Credential::random()).await?;
+                consumers.admit(&name).await?;
+                let now = Issued::SshKey(consumers.forge.add_ssh_key(&name).await?);
                 (name, now)
             }
             CredentialKind::Client => {
@@ -76,6 +85,7 @@ impl<'a> Issuer<'a> {
     pub(super) async fn rotate(&mut self) -> Result<(), IssueError> {
         let next = match &self.now {
             Issued::Token(_) | Issued::Password(_) => account(self.consumers, &self.name, &self.issue.next).await?,
+            Issued::SshKey(_) => Issued::SshKey(self.consumers.forge.add_ssh_key(&self.name).await?),
             Issued::Client(application) => {
                 let mut application = application.clone();
                 self.consumers.forge.regenerate_secret(&mut application).await?;
@@ -96,6 +106,7 @@ impl<'a> Issuer<'a> {
     async fn withdraw(&self, issued: Option<&Issued>) -> Result<(), IssueError> {
         match (issued, &self.now) {
             (Some(Issued::Token(token)), _) => self.consumers.forge.revoke_token(token).await?,
+            (Some(Issued::SshKey(key)), _) => self.consumers.forge.revoke_ssh_key(key).await?,
             // Where a token has taken a password's place, the password is changed; a new password has replaced it already.
             (Some(Issued::Password(_)), Issued::Token(_)) => {
                 self.consumers.forge.set_password(&self.name, &Credential::random()).await?;
@@ -124,9 +135,14 @@ impl<'a> Issuer<'a> {
                 self.now = Issued::Certificate(wrong);
                 Ok(Some(self.written()))
             }
+            Issued::SshKey(_) if end != End::Revoked => Ok(Some(self.with_ssh_key(&SshKey::generate()?.private))),
             _ if end != End::Revoked => Ok(Some(self.with_secret(&Credential::random()))),
             Issued::Token(token) => {
                 forge.revoke_token(token).await?;
+                Ok(None)
+            }
+            Issued::SshKey(key) => {
+                forge.revoke_ssh_key(key).await?;
                 Ok(None)
             }
             Issued::Password(_) => {
@@ -159,6 +175,7 @@ impl<'a> Issuer<'a> {
             Issued::Token(token) => Some(&token.value),
             Issued::Password(password) => Some(password),
             Issued::Client(application) => Some(&application.client_secret),
+            Issued::SshKey(registered) => Some(&registered.key.private),
             Issued::Certificate(_) => None,
         }
     }
@@ -167,6 +184,7 @@ impl<'a> Issuer<'a> {
     fn written(&self) -> Values {
         match &self.now {
             Issued::Token(token) => self.with_secret(&token.value),
+            Issued::SshKey(registered) => self.with_ssh_key(&registered.key.private),
             Issued::Password(password) => {
                 // A password goes with the name of its user and no other.
                 let name = Credential::new(self.name.clone());
@@ -187,8 +205,14 @@ impl<'a> Issuer<'a> {
         match self.issue.kind {
             CredentialKind::Account => self.with([(Role::Secret, secret.clone())]),
             CredentialKind::Client => self.with([(Role::ClientSecret, secret.clone())]),
-            CredentialKind::Certificate => self.values.clone(),
+            CredentialKind::Certificate | CredentialKind::SshKey => self.values.clone(),
         }
+    }
+
+    fn with_ssh_key(&self, private: &Credential) -> Values {
+        let mut values = self.values.clone();
+        values.extend(self.issue.ssh_key.clone().map(|key| (key, private.clone())));
+        values
     }
 
     fn with<const N: usize>(&self, parts: [(Role, Credential); N]) -> Values {

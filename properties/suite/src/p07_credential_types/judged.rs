@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use credence_core::consumer::Consumer;
 use credence_core::endpoints::{Endpoint, Endpoints};
-use credence_core::formats::{ARGO_CD, KUBELET, OAUTH_CLIENT, Role, TLS_SERVER, source_roles};
+use credence_core::formats::{
+    ARGO_CD, ARGO_CD_SSH_RULES, FLUX_SSH_RULES, KARGO_SSH_RULES, KUBELET, OAUTH_CLIENT, Role, TLS_SERVER, source_roles,
+};
 use credence_core::labels::Labels;
 use credence_core::scope::{NotTried, Written};
 use credence_core::uses::tried;
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, Model, expected_in};
 
-use super::issue::CredentialKind;
+use super::issue::{CredentialKind, ssh_key};
 use crate::testbed::rotation::targets_of;
 
 /// A copy that a case can use, and the consumer that it is tried with.
@@ -52,7 +54,7 @@ pub(super) enum NotJudged {
     /// Nothing can be issued into its source.
     #[error(
         "no server here issues what source {0} holds: by the names of its keys it is neither an account, nor an OAuth client, nor \
-         a certificate"
+         a certificate, and nothing reads an SSH key of it"
     )]
     NoCredential(SourceRef),
     /// It does not read what is issued.
@@ -122,8 +124,11 @@ pub(super) fn judged<'a>(
 
 /// The kind of credential that is issued into a source, if the distribution reads it.
 fn readable(model: &Model, distribution: &Distribution, source: &SourceRef) -> Result<CredentialKind, NotJudged> {
-    let kind_of = |source: &SourceRef| model.sources.get(source).and_then(|held| CredentialKind::of(&held.keys));
+    let kind_of = |source: &SourceRef| CredentialKind::of_source(model, source);
     let reads = |source: &SourceRef, kind: CredentialKind| {
+        if kind == CredentialKind::SshKey {
+            return ssh_key(model, source).is_some_and(|key| reads_key(distribution, source, &key));
+        }
         let keys = model.sources.get(source).map(|held| &held.keys).into_iter().flatten();
         let roles = source_roles(keys.map(String::as_str));
         // Of two parts, a template may take one from elsewhere: that is for its consumer to find out.
@@ -155,14 +160,20 @@ fn runnable(
     kind: CredentialKind,
     source: &SourceRef,
 ) -> Result<Consumer, NotJudged> {
-    let others = [(OAUTH_CLIENT, CredentialKind::Client), (TLS_SERVER, CredentialKind::Certificate)];
+    let others = [
+        (OAUTH_CLIENT, CredentialKind::Client),
+        (TLS_SERVER, CredentialKind::Certificate),
+        (ARGO_CD_SSH_RULES, CredentialKind::SshKey),
+        (KARGO_SSH_RULES, CredentialKind::SshKey),
+        (FLUX_SSH_RULES, CredentialKind::SshKey),
+    ];
     let needed =
         others.into_iter().find(|(other, _)| *other == consumer).map_or(CredentialKind::Account, |(_, kind)| kind);
     if needed != kind {
         return Err(NotJudged::OtherKind { consumer: consumer.title(), source_ref: source.clone() });
     }
     if let Some(namespace) = model.endpoints.namespace_of(consumer)
-        && !is_in(model, distribution, namespace, &labels_for(model, &model.endpoints, consumer))
+        && !is_in(model, distribution, namespace, &labels_for(model, &model.endpoints, owner_of_namespace(consumer)))
     {
         return Err(NotJudged::Elsewhere { consumer: consumer.title(), namespace: namespace.to_owned() });
     }
@@ -170,6 +181,11 @@ fn runnable(
     consumer
         .available(&model.absent_consumers)
         .ok_or_else(|| NotJudged::Absent { consumer: consumer.title(), why: absent(&consumer) })
+}
+
+/// Whose copies decide the labels of the namespace in which a consumer looks.
+fn owner_of_namespace(consumer: Consumer) -> Consumer {
+    if consumer == ARGO_CD_SSH_RULES { ARGO_CD } else { consumer }
 }
 
 fn is_in(model: &Model, distribution: &Distribution, namespace: &str, labels: &Labels) -> bool {
@@ -336,16 +352,16 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_apps_and_of_ssh_are_not_judged_and_each_says_why() {
+    fn keys_of_apps_are_not_judged_and_each_says_why_and_keys_of_ssh_are_tried() {
         let model = world("github-app-and-ssh");
-        assert_eq!(dealt(&model), BTreeMap::new());
-        let reasons = round_robin::not_judged(&model);
         let expected = [
-            ("argo-cd-github-app", "a GitHub App"),
-            ("kargo-github-app", "a GitHub App"),
-            ("argo-cd-deploy-key", "an SSH key"),
-            ("kargo-deploy-key", "an SSH key"),
+            ("argo-cd-deploy-key", "ArgoCdSshRules at git@github.com:example-org/infrastructure.git"),
+            ("flux-deploy-key", "FluxSshRules at ssh://git@github.com/example-org/infrastructure"),
+            ("kargo-deploy-key", "KargoSshRules at ssh://git@github.com/example-org/infrastructure.git"),
         ];
+        assert_eq!(dealt(&model), owned(&expected));
+        let reasons = round_robin::not_judged(&model);
+        let expected = [("argo-cd-github-app", "a GitHub App"), ("kargo-github-app", "a GitHub App")];
         for (copy, reason) in expected {
             assert!(reasons[&format!("login with copy {copy} of {copy}")].contains(reason), "{reasons:?}");
         }

@@ -10,10 +10,11 @@ use credence_consumers::running::{
 use credence_core::consumer::{Consumer, DeniedLogin};
 use credence_core::credential::Credential;
 use credence_core::endpoints::Endpoint;
-use credence_core::formats::{KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES};
+use credence_core::formats::{
+    KARGO_CHART_RULES, KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES, KARGO_SSH_RULES,
+};
 use credence_core::id::CaseId;
 use credence_core::kargo_lookup::SHARED_NAMESPACE;
-use credence_core::owner::Owner;
 use credence_core::scope::{Scope, Written, WrittenCopy};
 use credence_model::model::{Distribution, Model};
 use credence_report::unknown::{Cause, Unknown};
@@ -245,7 +246,7 @@ impl<'a> Trial<'a> {
     /// The URL that it asks for.
     pub(super) fn url(&self) -> Option<String> {
         let repository = self.repository.as_deref().unwrap_or(&self.name);
-        self.endpoint.map(|endpoint| url_of(endpoint, &endpoint.owner, repository))
+        self.endpoint.map(|endpoint| endpoint.url_of(&endpoint.owner, repository))
     }
 
     /// The repository or image to ask for: one of its own, unless the copy is not for that but for the one in the manifest.
@@ -254,7 +255,7 @@ impl<'a> Trial<'a> {
             return;
         }
         let Some(endpoint) = self.endpoint else { return };
-        let (scopes, own) = (self.scopes(), url_of(endpoint, &endpoint.owner, &self.name));
+        let (scopes, own) = (self.scopes(), endpoint.url_of(&endpoint.owner, &self.name));
         let covered = |url: &str| scopes.iter().any(|scope| scope.covers(url));
         let is_for_one = covered(&endpoint.url) && !covered(&own);
         self.repository = Some(if is_for_one { endpoint.name.clone() } else { self.name.clone() });
@@ -367,13 +368,8 @@ fn is_only_one_for(model: &Model, distribution: &Distribution, consumer: Consume
 
 /// True if Kargo uses copies in this namespace for all projects.
 fn is_shared(consumer: Consumer, namespace: &str) -> bool {
-    let is_kargo = [KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES].contains(&consumer);
-    is_kargo && namespace == SHARED_NAMESPACE
-}
-
-/// The URL of a repository of `owner`, or the image, as the endpoint is the one or the other.
-pub(super) fn url_of(endpoint: &Endpoint, owner: &Owner, name: &str) -> String {
-    if endpoint.url.starts_with("https://") { owner.repository(name) } else { owner.image(name) }
+    let kargo = [KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES, KARGO_CHART_RULES, KARGO_SSH_RULES];
+    kargo.contains(&consumer) && namespace == SHARED_NAMESPACE
 }
 
 pub(super) fn is_success(request: &Request) -> bool {

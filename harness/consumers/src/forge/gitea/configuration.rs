@@ -9,6 +9,9 @@ use crate::forge::{ForgeError, access};
 /// What Gitea logs when its server starts (`modules/graceful/server.go` of Gitea 1.26).
 pub(super) const STARTED: &str = "Starting new Web server";
 
+/// The only user of a forge over SSH.
+const SSH_USER: &str = "git";
+
 /// Tasks that Gitea would run by itself: one asks upstream for news, the others tidy what is thrown away with the run.
 const TASKS: [&str; 10] = [
     "update_checker",
@@ -33,8 +36,14 @@ pub(super) struct Configuration<'a> {
     pub(super) listen: SocketAddr,
     /// The façade, as clients see it.
     pub(super) root_url: &'a str,
-    /// Where the access log goes.
+    /// Where the access log goes, and what is said of keys of SSH.
     pub(super) access_log: SocketAddr,
+    /// Where it listens for SSH.
+    pub(super) ssh: SocketAddr,
+    /// The file with its key for that.
+    pub(super) host_key: &'a Path,
+    /// Where sessions of SSH ask for their rights.
+    pub(super) relay: SocketAddr,
 }
 
 /// The configuration, `app.ini`. Keys are those of Gitea's `custom/conf/app.example.ini`.
@@ -47,6 +56,8 @@ pub(super) fn configure(of: &Configuration<'_>) -> Result<String, ForgeError> {
     let assets = path(of.assets.to_owned());
     let (host, port) = (of.listen.ip(), of.listen.port());
     let (root_url, access_log) = (of.root_url, of.access_log);
+    let (ssh_host, ssh_port, ssh_user) = (of.ssh.ip(), of.ssh.port(), SSH_USER);
+    let (host_key, relay) = (path(of.host_key.to_owned()), of.relay);
     let (template, request_id) = (access::TEMPLATE, access::REQUEST_ID);
     let [internal, key, jwt] = [secret()?, secret()?, secret()?];
     let mut text = format!(
@@ -62,8 +73,13 @@ HTTP_PORT = {port}
 ROOT_URL = {root_url}
 STATIC_ROOT_PATH = {assets}
 APP_DATA_PATH = {data}
-DISABLE_SSH = true
-START_SSH_SERVER = false
+LOCAL_ROOT_URL = http://{relay}/
+START_SSH_SERVER = true
+BUILTIN_SSH_SERVER_USER = {ssh_user}
+SSH_LISTEN_HOST = {ssh_host}
+SSH_LISTEN_PORT = {ssh_port}
+SSH_SERVER_HOST_KEYS = {host_key}
+SSH_CREATE_AUTHORIZED_KEYS_FILE = false
 LFS_START_SERVER = false
 ; No content delivery network, no Gravatar.
 OFFLINE_MODE = true
@@ -134,7 +150,7 @@ ENABLED = false
 ENABLE_SWAGGER = false
 
 [log]
-MODE = console, start, fatal
+MODE = console, start, fatal, ssh
 LEVEL = fatal
 logger.router.MODE =
 logger.xorm.MODE =
@@ -156,6 +172,14 @@ EXPRESSION = ^{STARTED}:
 [log.fatal]
 MODE = console
 LEVEL = fatal
+
+; Of a key that nobody has, it says the fingerprint.
+[log.ssh]
+MODE = conn
+PROTOCOL = tcp
+ADDR = {access_log}
+LEVEL = warn
+EXPRESSION = ^modules/ssh/ssh\\.go:
 
 [log.facade]
 MODE = conn
@@ -181,6 +205,9 @@ mod tests {
             listen: SocketAddr::from(([0, 0, 0, 0], 3)),
             root_url: "https://127.0.0.1:1/",
             access_log: SocketAddr::from(([172, 18, 0, 1], 2)),
+            ssh: SocketAddr::from(([127, 0, 0, 1], 4)),
+            host_key: Path::new("/run dir/;1/host_key"),
+            relay: SocketAddr::from(([127, 0, 0, 1], 5)),
         };
         configure(&of).unwrap()
     }

@@ -26,6 +26,8 @@ use crate::forge::ForgeError;
 
 /// Where it listens: nobody else is in the container.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3000);
+/// Where it listens for SSH.
+const LISTEN_SSH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3022);
 
 /// A running container; removed when dropped.
 pub(in crate::forge) struct Container {
@@ -42,7 +44,7 @@ pub(super) async fn start(
     network: &ContainerNetwork,
     image: &GiteaImage,
 ) -> Result<Gitea, ForgeError> {
-    let configuration = setup.configure(Path::new(ASSETS), LISTEN)?;
+    let configuration = setup.configure(Path::new(ASSETS), LISTEN, LISTEN_SSH)?;
     let log = setup.directory.join(LOG);
     let file = File::options().create(true).append(true).open(&log);
     let file = file.map_err(|source| ForgeError::file("create", &log, source))?;
@@ -59,7 +61,8 @@ pub(super) async fn start(
     let token = create_administrator(&inner, &configuration).await.map_err(failed("create the administrator in"))?;
     let token = token.ok_or_else(|| ForgeError::Administrator { status: "success but no token".to_owned() })?;
     let container = Container { inner: Some(inner), engine: network.engine().clone(), name, log };
-    Ok(Gitea { server: Server::Container(Box::new(container)), url, token })
+    let ssh = SocketAddr::from((address, LISTEN_SSH.port()));
+    Ok(Gitea { server: Server::Container(Box::new(container)), url, ssh, token })
 }
 
 /// The container's name on the network of a cluster.

@@ -27,9 +27,9 @@ pub(super) async fn start(setup: &Setup<'_>, program: &Path, assets: &Path) -> R
 }
 
 async fn start_once(setup: &Setup<'_>, program: &Path, assets: &Path) -> Result<Gitea, ForgeError> {
-    let [port] = free_ports().map_err(|error| ForgeError::Port(error.to_string()))?;
-    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let configuration = setup.configure(assets, listen)?;
+    let ports = free_ports().map_err(|error| ForgeError::Port(error.to_string()))?;
+    let [listen, ssh] = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let configuration = setup.configure(assets, listen, ssh)?;
     let process = Process::start(&Program {
         name: "gitea".to_owned(),
         executable: program.to_owned(),
@@ -41,7 +41,7 @@ async fn start_once(setup: &Setup<'_>, program: &Path, assets: &Path) -> Result<
     let url = format!("http://{listen}");
     wait_until_ready(&url, died).await?;
     let token = create_administrator(setup, program, &configuration).await?;
-    Ok(Gitea { server: Server::Process(process), url, token })
+    Ok(Gitea { server: Server::Process(process), url, ssh, token })
 }
 
 async fn create_administrator(
