@@ -173,7 +173,7 @@ fn workflow(shared: &Shared) -> Result<(), Failed> {
 
 /// Directories in which systems under test keep what is theirs to keep: the forge the ids of what it issued, containerd
 /// the environment of its containers, Kargo the user names that it puts into the URLs that it logs.
-const OWN: [&str; 3] = ["consumers/forge", "node/lib/containerd", "consumers/kargo"];
+const OWN: [&str; 4] = ["consumers/forge", "forge-alone/forge", "node/lib/containerd", "consumers/kargo"];
 
 /// Searches everything that this run wrote, and the command lines of all processes, for values that it generated.
 fn secrecy(shared: &Shared) -> Result<(), Failed> {

@@ -13,11 +13,26 @@ pub enum Capability {
     Webhook,
     /// Pods run on it, as far as the machine lets them.
     Pods,
+    /// A second process of the operator can be started beside the first.
+    Replicas,
+    /// Two processes of the operator can elect a leader.
+    LeaderElection,
+    /// Its etcd can be full, and all of its control plane be lost at once.
+    ControlPlane,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Outages, Self::StoreProxies, Self::KeyRotation, Self::Webhook, Self::Pods];
+    pub const ALL: [Self; 8] = [
+        Self::Outages,
+        Self::StoreProxies,
+        Self::KeyRotation,
+        Self::Webhook,
+        Self::Pods,
+        Self::Replicas,
+        Self::LeaderElection,
+        Self::ControlPlane,
+    ];
 
     /// What it is, for a person.
     pub fn title(self) -> &'static str {
@@ -27,6 +42,9 @@ impl Capability {
             Self::KeyRotation => "rotation of its encryption key",
             Self::Webhook => "the operator's webhook",
             Self::Pods => "pods",
+            Self::Replicas => "a second process of the operator",
+            Self::LeaderElection => "leader election of the operator",
+            Self::ControlPlane => "a full etcd, and the loss of the whole control plane",
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::provider::Provisioned;
 pub use crate::control_plane_files::ControlPlaneFiles;
 pub use crate::description::{Description, URL_IN_PODS, describe, operator_identity};
 pub use crate::error::{ClusterError, ProviderError};
-pub use crate::provider::Component;
+pub use crate::provider::{Component, Replacement};
 pub use crate::start_up::{SET_UP, free_ports};
 
 /// Why the programs of a cluster are left alone that another process owns.
@@ -38,6 +38,9 @@ pub(crate) const OF_OTHERS: Lacks = &[
     (Capability::KeyRotation, NOT_OURS),
     (Capability::Webhook, "the cluster belongs to another process; --cluster kind starts one of its own"),
     (Capability::Pods, "a node needs a cluster of this run, not one of `credence up`"),
+    (Capability::Replicas, NOT_OURS),
+    (Capability::LeaderElection, NOT_OURS),
+    (Capability::ControlPlane, NOT_OURS),
 ];
 
 /// A cluster that is ready, with External Secrets Operator running in it.

@@ -10,22 +10,25 @@ use credence_programs::run_dir::RunDir;
 use credence_programs::supply::Programs;
 use credence_watch::paused_time::PausedTime;
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use kube::Client;
+use tokio::sync::Mutex;
 
 use crate::capability::{Capability, Lacks};
 use crate::cluster::Cluster;
 use crate::control_plane_files::ControlPlaneFiles;
 use crate::description::{self, Description, versions};
 use crate::embedded::control_plane::{ControlPlane, first_death};
+use crate::embedded::replacement::Standby;
 use crate::error::ClusterError;
 use crate::operator::{self, Release};
-use crate::provider::{Component, Provisioned};
+use crate::provider::{Component, Provisioned, Replacement};
 use crate::start_up::wait_until_ready;
 use crate::{apply, kubeconfig};
 
 mod control_plane;
 pub mod node;
+mod replacement;
 
 pub(crate) use node::clear;
 
@@ -38,15 +41,21 @@ pub(crate) const ID: &str = "embedded";
 const NO_WEBHOOK: &str = "no webhook runs here; --cluster kind adds it";
 /// Their limits.
 pub(crate) const LACKS: Lacks = &[(Capability::Webhook, NO_WEBHOOK)];
+/// Their limits where a process cannot have a file system of its own.
+const LACKS_WITHOUT_MOUNTS: Lacks =
+    &[(Capability::Webhook, NO_WEBHOOK), (Capability::LeaderElection, replacement::NO_MOUNTS)];
 
 /// Everything that ends with this process. Fields drop in this order: programs first, then their directory.
 struct Embedded {
+    standby: Mutex<Option<Standby>>,
     operator: Service,
     controllers: Service,
     apiserver: Service,
     etcd: Service,
     /// Where the operator says that it lives.
     operator_url: String,
+    /// True if a process can have a file system of its own.
+    has_mounts: bool,
     authority: Authority,
     client: Client,
     run: RunDir,
@@ -88,6 +97,8 @@ pub async fn start(
         owner: std::process::id(),
     };
     let embedded = Embedded {
+        standby: Mutex::default(),
+        has_mounts: replacement::has_mounts(),
         operator,
         controllers,
         apiserver: plane.apiserver,
@@ -139,7 +150,7 @@ impl Provisioned for Embedded {
     }
 
     fn lacks(&self) -> Lacks {
-        LACKS
+        if self.has_mounts { LACKS } else { LACKS_WITHOUT_MOUNTS }
     }
 
     fn died(&self) -> BoxFuture<'_, ClusterError> {
@@ -167,6 +178,32 @@ impl Provisioned for Embedded {
 
     fn start_again(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>> {
         self.bring_back(component).boxed()
+    }
+
+    fn begin_replacement(&self, how: Replacement) -> BoxFuture<'_, Result<(), ClusterError>> {
+        self.begin_to_replace(how).boxed()
+    }
+
+    fn end_replacement(&self) -> BoxFuture<'_, Result<(), ClusterError>> {
+        self.end_to_replace().boxed()
+    }
+
+    fn lose_control_plane(&self) -> BoxFuture<'_, Result<(), ClusterError>> {
+        async move {
+            join_all([&self.operator, &self.controllers, &self.apiserver, &self.etcd].map(Service::stop)).await;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn bring_control_plane_back(&self) -> BoxFuture<'_, Result<(), ClusterError>> {
+        async move {
+            self.run.record(&*self.etcd.start_again()?)?;
+            self.bring_back(Component::ApiServer).await?;
+            self.run.record(&*self.controllers.start_again()?)?;
+            self.bring_back(Component::ExternalSecrets).await
+        }
+        .boxed()
     }
 }
 

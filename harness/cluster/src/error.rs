@@ -11,6 +11,7 @@ use credence_programs::run_dir::RunDirError;
 use credence_watch::wait::WaitError;
 
 use crate::apply::ApplyError;
+use crate::evidence::etcd::EtcdError;
 use crate::operator;
 
 /// Why a cluster could not be had.
@@ -67,6 +68,21 @@ pub enum ClusterError {
         /// Why not, and what would have it.
         why: &'static str,
     },
+    /// No replacement of the operator was begun.
+    #[error("failed to end the replacement of the operator: none was begun")]
+    NoReplacement,
+    /// The API server refused.
+    #[error("failed to {act}")]
+    Request {
+        /// The act that failed.
+        act: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// Its etcd cannot be used.
+    #[error(transparent)]
+    Etcd(#[from] EtcdError),
     /// The run directory cannot be used.
     #[error("failed to use the run directory")]
     RunDir(#[from] RunDirError),

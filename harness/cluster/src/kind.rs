@@ -15,10 +15,11 @@ use credence_programs::supply::{ComponentError, Programs};
 use credence_watch::wait::WaitError;
 
 use crate::apply::ApplyError;
-use crate::capability::Lacks;
+use crate::capability::{Capability, Lacks};
 use crate::control_plane_files::ControlPlaneFiles;
 use crate::error::{ClusterError, ProviderError};
 use crate::operator::ReleaseError;
+use crate::provider::PROCESSES_ALONE;
 
 mod cleanup;
 mod cluster;
@@ -37,8 +38,12 @@ use credence_programs::pod_image::PulledImage;
 
 /// The name of such clusters.
 pub(crate) const ID: &str = "kind";
-/// Their limits: nothing that any other can.
-pub(crate) const LACKS: Lacks = &[];
+/// Their limits.
+pub(crate) const LACKS: Lacks = &[
+    (Capability::Replicas, PROCESSES_ALONE),
+    (Capability::LeaderElection, PROCESSES_ALONE),
+    (Capability::ControlPlane, PROCESSES_ALONE),
+];
 
 /// Inputs from which a cluster of kind is started.
 pub struct Setup<'a> {

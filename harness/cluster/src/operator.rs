@@ -24,6 +24,8 @@ pub const SERVICE_ACCOUNT: &str = "external-secrets";
 /// Message of the API server when it refuses an object because it cannot ask the object's webhook (k8s.io/apiserver
 /// pkg/admission/plugin/webhook/errors.go).
 pub const WEBHOOK_NOT_CALLED: &str = "failed calling webhook";
+/// The flag for the address at which the operator says that it lives.
+pub(crate) const LIVE_ADDRESS: &str = "--live-addr";
 /// Reconciles that ESO runs at the same time, for each of its controllers.
 pub const CONCURRENCY: u32 = 10;
 
@@ -140,9 +142,9 @@ pub async fn render(programs: &Programs, assets: &Path, directory: &Path) -> Res
         .iter()
         .filter_map(Value::as_str)
         // Those two ports are fixed in the chart and would collide between clusters side by side.
-        .filter(|argument| !argument.starts_with("--metrics-addr") && !argument.starts_with("--live-addr"))
+        .filter(|argument| !argument.starts_with("--metrics-addr") && !argument.starts_with(LIVE_ADDRESS))
         .map(str::to_owned)
-        .chain(["--metrics-addr=0".to_owned(), format!("--live-addr=127.0.0.1:{live_port}")])
+        .chain(["--metrics-addr=0".to_owned(), format!("{LIVE_ADDRESS}=127.0.0.1:{live_port}")])
         .collect();
     let live_url = format!("http://127.0.0.1:{live_port}/healthz");
     Ok(Release { definitions, objects, live_url, arguments })

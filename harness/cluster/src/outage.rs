@@ -9,7 +9,8 @@ use serde_yaml::Value;
 use super::control_plane_files::{ControlPlaneFiles, random_key};
 use crate::cluster::Cluster;
 use crate::error::ClusterError;
-use crate::provider::{Component, Provisioned};
+use crate::evidence::etcd::Etcd;
+use crate::provider::{Component, Provisioned, Replacement};
 
 impl Cluster {
     /// Stops a component where it is (SIGSTOP) until the guard is dropped. None while the component is
@@ -54,6 +55,49 @@ impl Cluster {
         rotate().map_err(|source| ClusterError::io("put a new key into", &path, source))?;
         self.stop(Component::ApiServer).await?;
         self.start_again(Component::ApiServer).await
+    }
+
+    /// Begins to replace External Secrets Operator by another process of it: both run then, or the leader of both is dead.
+    ///
+    /// # Errors
+    /// When another process owns the cluster, it cannot be done on clusters of its kind, or the other process does not start.
+    pub async fn begin_replacement(&self, how: Replacement) -> Result<(), ClusterError> {
+        self.provider("replace the operator")?.begin_replacement(how).await
+    }
+
+    /// Waits until the other process has taken over; what was begun is over then.
+    ///
+    /// # Errors
+    /// When nothing was begun, or it does not take over.
+    pub async fn end_replacement(&self) -> Result<(), ClusterError> {
+        self.provider("replace the operator")?.end_replacement().await
+    }
+
+    /// Kills etcd, kube-apiserver, kube-controller-manager and External Secrets Operator at once, as the loss of their machine
+    /// would. They stay away until they are [brought back](Self::bring_control_plane_back).
+    ///
+    /// # Errors
+    /// When another process owns the cluster, or it cannot be done on clusters of its kind.
+    pub async fn lose_control_plane(&self) -> Result<(), ClusterError> {
+        self.provider("lose the control plane")?.lose_control_plane().await
+    }
+
+    /// Starts all of them again on what their disk holds, and waits until they are ready.
+    ///
+    /// # Errors
+    /// When another process owns the cluster, or one of them does not become ready.
+    pub async fn bring_control_plane_back(&self) -> Result<(), ClusterError> {
+        self.provider("bring the control plane back")?.bring_control_plane_back().await
+    }
+
+    /// Has etcd refuse what is written, as if its quota were used up, or write again (etcd documentation, "Space quota").
+    ///
+    /// # Errors
+    /// When another process owns the cluster, or etcd does not answer.
+    pub async fn fill_etcd(&self, full: bool) -> Result<(), ClusterError> {
+        self.provider("fill etcd")?;
+        let etcd = Etcd::connect(&self.description.etcd, self.directory())?;
+        Ok(etcd.set_space_alarm(full).await?)
     }
 
     fn provider(&self, act: &'static str) -> Result<&dyn Provisioned, ClusterError> {

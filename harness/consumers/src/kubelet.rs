@@ -76,6 +76,10 @@ impl Runner for KubeletPull {
         KUBELET
     }
 
+    fn is_program(&self) -> bool {
+        true
+    }
+
     fn missing(&self, facts: &Facts) -> Option<String> {
         match facts.nodes {
             Nodes::None { why } => Some(why.to_owned()),

@@ -187,6 +187,11 @@ pub(crate) trait Runner: Sync {
         None
     }
 
+    /// True if it needs more than a copy, the forge and its own rules: a program of its own, or a node.
+    fn is_program(&self) -> bool {
+        false
+    }
+
     /// Evidence that a login was with the credential in question.
     fn proof(&self) -> Proof {
         Proof::ServerSawUser
@@ -217,6 +222,12 @@ pub(crate) fn runners() -> impl Iterator<Item = &'static dyn Runner> {
 
 fn runner(consumer: Consumer) -> Result<&'static dyn Runner, LoginError> {
     runners().find(|runner| runner.consumer() == consumer).ok_or(LoginError::NotOneCopy { consumer })
+}
+
+/// The consumers that need a program of their own.
+pub(crate) fn programs() -> impl Iterator<Item = Consumer> {
+    let needs_one = |consumer: &Consumer| runner(*consumer).map_or(true, Runner::is_program);
+    Consumer::ALL.iter().copied().filter(needs_one)
 }
 
 /// Evidence that a login of this consumer was with the credential in question.
@@ -284,7 +295,9 @@ impl Consumers {
 mod tests {
     use std::collections::BTreeSet;
 
-    use credence_core::formats::BACKSTAGE;
+    use credence_core::formats::{
+        ARGO_CD, BACKSTAGE, KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES, KUBELET, OAUTH_CLIENT,
+    };
 
     use super::*;
 
@@ -294,6 +307,13 @@ mod tests {
         assert_eq!(with_one_copy.len(), RUNNERS.len());
         let others: Vec<&Consumer> = Consumer::ALL.iter().filter(|one| !with_one_copy.contains(one)).collect();
         assert_eq!(others, [&BACKSTAGE]);
+    }
+
+    #[test]
+    fn the_forge_alone_lets_somebody_log_in_to_git_and_to_a_registry_and_sign_in() {
+        let programs: BTreeSet<Consumer> = programs().collect();
+        assert!([BACKSTAGE, KUBELET, ARGO_CD, KARGO_GIT, KARGO_IMAGE].iter().all(|one| programs.contains(one)));
+        assert!([KARGO_GIT_RULES, KARGO_IMAGE_RULES, OAUTH_CLIENT].iter().all(|one| !programs.contains(one)));
     }
 
     #[test]

@@ -103,6 +103,8 @@ impl Facts {
 pub struct Setup {
     /// Where credentials are used.
     pub endpoints: Endpoints,
+    /// Its directory in that of the run.
+    pub(crate) directory: &'static str,
     pub(crate) programs: Programs,
     pub(crate) gitea: PathBuf,
     pub(crate) gitea_image: Option<GiteaImage>,

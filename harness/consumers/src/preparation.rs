@@ -15,6 +15,7 @@ use credence_programs::supply::{self, ComponentError, Part, Programs, Progress};
 
 use crate::argo_cd::Images;
 use crate::backstage::{self, Commands};
+use crate::login;
 use crate::obtain::{self, NODE, Nodes, Setup};
 
 /// What consumers are obtained from. Cheap: nothing is obtained yet.
@@ -22,8 +23,12 @@ pub struct Preparation {
     options: supply::Options,
     endpoints: Endpoints,
     argo_cd_labels: Labels,
+    is_for_the_forge_alone: bool,
     progress: Arc<dyn Progress>,
 }
+
+/// Why consumers are absent that are programs of their own.
+const FORGE_ALONE: &str = "only those are asked for that need nothing but a copy and the forge";
 
 /// Consumers that cannot run here, with the reason.
 type Absent = BTreeMap<Consumer, String>;
@@ -32,13 +37,19 @@ impl Preparation {
     /// Consumers that use credentials at `endpoints`, built with the processor time that others leave.
     pub fn new(options: &supply::Options, endpoints: Endpoints, progress: Arc<dyn Progress>) -> Self {
         let options = supply::Options { priority: Priority::Low, ..options.clone() };
-        Self { options, endpoints, argo_cd_labels: Labels::new(), progress }
+        Self { options, endpoints, argo_cd_labels: Labels::new(), is_for_the_forge_alone: false, progress }
     }
 
     /// Has Argo CD's namespace ask for copies by these labels, as that of a platform does.
     #[must_use]
     pub fn with_argo_cd_labels(self, labels: Labels) -> Self {
         Self { argo_cd_labels: labels, ..self }
+    }
+
+    /// Has nothing started but the forge: consumers that are programs of their own are absent.
+    #[must_use]
+    pub fn of_the_forge_alone(self) -> Self {
+        Self { is_for_the_forge_alone: true, ..self }
     }
 
     /// Where credentials are used.
@@ -51,6 +62,11 @@ impl Preparation {
     pub async fn obtain(&self, cluster: &Cluster) -> (Absent, Option<Setup>) {
         let nodes = Nodes::of(cluster);
         let mut absent = obtain::absent(&self.options, &self.endpoints, nodes).await;
+        if self.is_for_the_forge_alone {
+            for consumer in login::programs() {
+                absent.entry(consumer).or_insert_with(|| FORGE_ALONE.to_owned());
+            }
+        }
         let setup = match Consumer::ALL.iter().all(|consumer| absent.contains_key(consumer)) {
             true => None,
             false => self.set_up(cluster, nodes, &mut absent).await,
@@ -65,7 +81,8 @@ impl Preparation {
         };
         let (mut programs, gitea) = self.unless_absent(Consumer::ALL, "the forge", absent, forge).await?;
         // The smaller ones first, so that little is left to wait for when the properties before are done.
-        let parts = if nodes == Nodes::Started { &NODE[..] } else { &[] };
+        let has_node = nodes == Nodes::Started && !absent.contains_key(&KUBELET);
+        let parts = if has_node { &NODE[..] } else { &[] };
         let node = self.programs(parts);
         let pulling = [KUBELET, BACKSTAGE];
         programs.extend(self.unless_absent(&pulling, "a node", absent, node).await);
@@ -102,6 +119,7 @@ impl Preparation {
             _ => None,
         };
         Some(Setup {
+            directory: if self.is_for_the_forge_alone { "forge-alone" } else { "consumers" },
             programs,
             gitea,
             gitea_image,

@@ -84,7 +84,7 @@ pub enum StartError {
 /// When one of them does not start; the others end.
 pub async fn start(site: &Site, setup: &Setup) -> Result<Consumers, StartError> {
     let began = Instant::now();
-    let directory = site.scratch().join("consumers");
+    let directory = site.scratch().join(setup.directory);
     let authority = Authority::new("credence forge")?;
     for name in ["forge", "argo-cd", "kargo"] {
         let path = directory.join(name);
@@ -133,12 +133,13 @@ pub async fn start(site: &Site, setup: &Setup) -> Result<Consumers, StartError> 
 }
 
 async fn start_node(site: &Site, setup: &Setup) -> Result<Option<Arc<dyn PodNode>>, StartError> {
+    if setup.has_no_node {
+        return Ok(None);
+    }
     if let Some(node) = site.cluster.node() {
         return Ok(Some(node));
     }
-    let (false, Some(authority)) = (setup.has_no_node, site.cluster.authority()) else {
-        return Ok(None);
-    };
+    let Some(authority) = site.cluster.authority() else { return Ok(None) };
     let options = node::Options {
         run: site.cluster.directory(),
         url: &site.cluster.description.url,

@@ -199,6 +199,11 @@ impl Process {
         self.signal(Signal::KILL);
     }
 
+    /// Asks it to end, as a kubelet does.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// Stops it where it is, with SIGSTOP, until the returned guard is dropped.
     pub fn pause(self: &Arc<Self>) -> Paused {
         self.signal(Signal::STOP);

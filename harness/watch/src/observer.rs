@@ -23,10 +23,13 @@ use crate::paused_time::PausedTime;
 use crate::wait::pause;
 
 mod fence;
+mod passes;
+pub mod recording;
 mod seen;
 
 pub use fence::FenceError;
 pub(crate) use fence::{Fence, Versions};
+use passes::{Passes, Seen};
 pub use seen::{ExternalSecretSeen, NamespaceSeen, PodSeen, SecretEvent, SecretSeen};
 
 /// Time that the first lists may take.
@@ -47,6 +50,8 @@ struct State {
     staleness: BTreeMap<&'static str, String>,
     /// Number of times that a watch was interrupted, or was listed anew: each time it may have missed something.
     interruptions: u64,
+    /// Time that the operator takes for what it makes.
+    passes: Passes,
     /// The namespace of the fence's objects.
     fenced: Option<String>,
     /// The version of the fence's object that each kind's watch has shown.
@@ -176,6 +181,11 @@ impl Observer {
         self.fence.as_ref()
     }
 
+    /// Time that the operator usually takes from the ExternalSecret that it makes to the copy; none before the first.
+    pub fn usual_pass(&self) -> Option<Duration> {
+        self.state().passes.usual()
+    }
+
     /// Number of times that a watch may have missed something so far: what was seen between two equal figures is all
     /// that happened.
     pub fn interruptions(&self) -> u64 {
@@ -217,13 +227,6 @@ impl Observer {
     /// Runs `look` on what the cluster holds now.
     pub fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
         look(&View { state: &self.state() })
-    }
-
-    /// Every change to the Secrets of a namespace from now on; ends when the receiver is dropped.
-    pub fn record(&self, namespace: &str) -> mpsc::UnboundedReceiver<SecretEvent> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.state().recordings.entry(namespace.to_owned()).or_default().push(sender);
-        receiver
     }
 
     fn follow<K>(
@@ -411,7 +414,16 @@ impl State {
         let refreshed = object.data.pointer("/status/refreshTime").and_then(serde_json::Value::as_str);
         let refreshed = refreshed.unwrap_or_default().to_owned();
         let seen = exists.then_some(ExternalSecretSeen { ready, refreshed });
-        place(&mut self.external_secrets, object.namespace().unwrap_or_default(), object.name_any(), seen);
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let is_known = self.external_secrets.get(&namespace).is_some_and(|inside| inside.contains_key(&name));
+        let state = match &seen {
+            None => Seen::Gone,
+            Some(seen) if seen.says_ready() => Seen::Ready,
+            Some(seen) if seen.ready.is_none() && !is_known => Seen::New,
+            Some(_) => Seen::Other,
+        };
+        self.passes.see((&namespace, &name), state, Instant::now());
+        place(&mut self.external_secrets, namespace, name, seen);
     }
 }
 

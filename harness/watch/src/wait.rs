@@ -203,7 +203,7 @@ async fn watch_window(
         let paused_time = || observer.paused_time().saturating_sub(before);
         let until = end + paused_time();
         if timeout_at(until, changes.changed()).await.is_err() && paused_time() <= until - end {
-            pass_fence(observer, what).await?;
+            fence(observer, what).await?;
             // What came before that write is in sight now, so one more look decides.
             is_over = true;
         }
@@ -211,8 +211,11 @@ async fn watch_window(
 }
 
 /// Waits until a write that begins now has come through the watches; at once where there is nothing to write to.
-async fn pass_fence(observer: &Observer, what: &str) -> Result<(), WaitError> {
-    let Some(fence) = observer.fence() else { return Ok(()) };
+///
+/// # Errors
+/// `WatchStale` when it does not come through.
+pub async fn fence(observer: &Observer, what: &str) -> Result<(), WaitError> {
+    let Some(objects) = observer.fence() else { return Ok(()) };
     let stale = |why: String| WaitError::WatchStale { what: what.to_owned(), why };
     let show = |versions: Versions, within| async move {
         let came =
@@ -222,7 +225,7 @@ async fn pass_fence(observer: &Observer, what: &str) -> Result<(), WaitError> {
             });
         came.await.map_err(|error| stale(error.to_string()))
     };
-    fence.pass(show, stale).await
+    objects.pass(show, stale).await
 }
 
 /// Asks `probe` every `every` until it is done: for things that offer no watch, such as a server that is starting.

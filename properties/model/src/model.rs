@@ -81,8 +81,15 @@ pub struct Model {
     /// Why the programs of the cluster cannot be stopped where this is tested, if they cannot. Not derived from the
     /// configuration either.
     pub outages_unsupported: Option<String>,
-    /// The ValidatingAdmissionPolicyBindings that deny, of policies that judge the creation of Secrets.
+    /// What else cannot be done to the cluster where this is tested, with the reason. Not derived from the configuration
+    /// either.
+    pub undisturbed: BTreeMap<Disturbance, String>,
+    /// The ValidatingAdmissionPolicyBindings that deny, of policies that judge Secrets, namespaces, ExternalSecrets or
+    /// SecretStores.
     pub denying_bindings: BTreeSet<String>,
+    /// The labels of namespaces that a policy lists one by one, each with the policy: another label of their kind would have to be
+    /// added to it.
+    pub listed_labels: BTreeMap<String, String>,
     /// The labels of each namespace that the configuration makes.
     pub namespaces: BTreeMap<String, Labels>,
     /// The namespaces that no manifest makes and that ExternalSecrets are in, with the labels that they need.
@@ -243,6 +250,22 @@ pub enum ExpectedKeys {
         /// The part of the configuration that hides them.
         why: String,
     },
+}
+
+/// What can be done to some clusters beside stopping single programs of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Disturbance {
+    /// Another process of the operator is started beside the one that runs.
+    Replicas,
+    /// The leader among processes of the operator is killed.
+    LeaderElection,
+    /// etcd is filled, or the whole control plane killed.
+    ControlPlane,
+}
+
+impl Disturbance {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Replicas, Self::LeaderElection, Self::ControlPlane];
 }
 
 impl fmt::Debug for Model {

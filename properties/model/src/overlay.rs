@@ -26,8 +26,8 @@ pub const COMPRESSED_SECONDS: u64 = 2;
 pub enum Time {
     /// As the configuration says.
     AsIs,
-    /// Refresh intervals longer than [`COMPRESSED_SECONDS`] become that long. An interval of zero, which means
-    /// never, stays what it is.
+    /// Refresh intervals longer than [`COMPRESSED_SECONDS`] become that long, and stores are looked at as often. An interval of
+    /// zero, which means never, stays what it is.
     Compressed,
 }
 
@@ -91,6 +91,13 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
             "ClusterExternalSecret" | "ExternalSecret" if time == Time::Compressed => {
                 let spec = spec_field(root);
                 compress(root, spec, &mut set);
+            }
+            "ClusterSecretStore" | "SecretStore" if time == Time::Compressed => {
+                let often = root.pointer("/spec/refreshInterval").and_then(Value::as_u64);
+                // Zero stands for the operator's own interval, which is five minutes (`--store-requeue-interval`).
+                if often.is_none_or(|seconds| seconds == 0 || seconds > COMPRESSED_SECONDS) {
+                    set(root, "spec.refreshInterval", json!(COMPRESSED_SECONDS));
+                }
             }
             _ => {}
         }

@@ -29,8 +29,8 @@ use crate::generate::{Pick, pick};
 use crate::observation::{self, Observation};
 use crate::oracle::Known;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::TestBed;
 use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
-use crate::testbed::{HOLD, TestBed};
 
 /// The property.
 pub struct Propagation;
@@ -254,7 +254,7 @@ impl<'a> PropagationCase<'a> {
             }
         }
         if self.observation.outcome == Outcome::Held {
-            self.observation.outcome = self.stay(env, &rotation.of_source(last), HOLD).await;
+            self.observation.outcome = self.stay(env, &rotation.of_source(last), env.hold()).await;
         }
     }
 

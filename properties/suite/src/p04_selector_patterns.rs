@@ -29,7 +29,7 @@ use crate::generate::{Pick, any_labels, opt_in_labels, pick};
 use crate::observation::{self, Observation};
 use crate::p02_provisioning::{World, provision};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::testbed::{HOLD, TestBed};
+use crate::testbed::TestBed;
 
 mod subject;
 
@@ -241,7 +241,7 @@ async fn generated(
         Err(error) => observation::failed(&error),
         Ok(()) => {
             observation.latencies.push(applied.elapsed());
-            let held = wait::hold(&env.observer, "exactly the selected namespaces", HOLD, |view| {
+            let held = wait::hold(&env.observer, "exactly the selected namespaces", env.hold(), |view| {
                 differences(view, &selection, &name).map_or(Ok(()), Err)
             });
             held.await.map_or_else(|error| observation::failed(&error), |()| Outcome::Held)

@@ -16,13 +16,12 @@ use credence_model::values::{Values, World};
 use credence_report::claim::Claim;
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, Outcome};
-use credence_watch::observer::SecretEvent;
+use credence_watch::observer::recording::Recording;
 use credence_watch::wait;
 use futures::future::join_all;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use proptest::strategy::BoxedStrategy;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tracing::instrument;
 
@@ -32,8 +31,8 @@ use crate::generate::{Pick, pick};
 use crate::observation::{self, Observation};
 use crate::oracle::{self, Version};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::TestBed;
 use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
-use crate::testbed::{HOLD, TestBed};
 
 /// The property.
 pub struct MultiFormat;
@@ -137,7 +136,7 @@ impl Property for MultiFormat {
 /// A case under way.
 struct FormatsCase<'a> {
     id: CaseId,
-    copies: Vec<(Dependent<'a>, UnboundedReceiver<SecretEvent>)>,
+    copies: Vec<(Dependent<'a>, Recording)>,
     observation: Observation,
 }
 
@@ -209,7 +208,7 @@ impl<'a> FormatsCase<'a> {
                 Err(error) => return observation::failed(&error),
             }
         }
-        let rest = wait::hold(&env.observer, "all formats like their source", HOLD, |view| {
+        let rest = wait::hold(&env.observer, "all formats like their source", env.hold(), |view| {
             self.copies.iter().try_for_each(|(dependent, _)| dependent.look(view, &rotation.of_source(last)))
         });
         if let Err(error) = rest.await {
@@ -217,6 +216,11 @@ impl<'a> FormatsCase<'a> {
         }
         let mut outcome = Outcome::Held;
         for (dependent, events) in &mut self.copies {
+            let what = format!("all changes of {}/{}", dependent.namespace, dependent.distribution.secret);
+            if let Err(error) = events.complete(&env.observer, &what).await {
+                outcome = outcome.max(observation::failed(&error));
+                continue;
+            }
             self.observation.count("format seen on its whole way from the old values to the new");
             match history(dependent, events, rotation) {
                 Ok(0) => {}
@@ -229,16 +233,12 @@ impl<'a> FormatsCase<'a> {
 }
 
 /// Looks at every state that a copy went through and counts those that were half new.
-fn history(
-    dependent: &Dependent<'_>,
-    events: &mut UnboundedReceiver<SecretEvent>,
-    rotation: &Rotation,
-) -> Result<usize, String> {
+fn history(dependent: &Dependent<'_>, events: &mut Recording, rotation: &Rotation) -> Result<usize, String> {
     let (old, new) = rotation.last_two();
     let world = |values: &Values| World::from([(rotation.source.clone(), values.clone())]);
     let (old, new) = (world(old), world(new));
     let mut half_new = 0;
-    while let Ok(event) = events.try_recv() {
+    while let Some(event) = events.next_event() {
         if event.name != dependent.distribution.secret {
             continue;
         }

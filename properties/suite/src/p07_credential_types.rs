@@ -46,16 +46,18 @@ mod judged;
 mod round_robin;
 mod trial;
 
+pub(crate) use issue::strategy as issue_strategy;
 pub use issue::{CredentialKind, End, Issue, Secret};
+pub(crate) use issuer::Issuer;
+pub(crate) use judged::consumed;
 pub use judged::labels_of_argo_cd;
 
-use issuer::Issuer;
 use round_robin::Deal;
 
 pub use backstage_copies::BackstageCopies;
 
 use backstage::BackstageTrial;
-use trial::Trial;
+pub(crate) use trial::Trial;
 
 /// The property.
 pub struct CredentialTypes;
@@ -69,6 +71,12 @@ pub struct Placement {
     place: Pick,
     /// The login that must be denied, by its place among those that its consumer can try.
     denied_login: Pick,
+}
+
+impl Placement {
+    pub(crate) fn strategy() -> BoxedStrategy<Self> {
+        (pick(), pick(), pick()).prop_map(|(way, place, denied_login)| Self { way, place, denied_login }).boxed()
+    }
 }
 
 /// What the cases of a slot live through.
@@ -138,7 +146,7 @@ impl Property for CredentialTypes {
         {
             let [client, account] = sources.map(|source| issue::strategy(model, source, true));
             let lives = (client?, account?).prop_map(move |(client, account)| Lives {
-                issues: vec![client.for_backstage(), account.for_backstage()],
+                issues: vec![client.with_tokens(), account.with_tokens()],
                 backstage: Some(copies.clone()),
             });
             return Some(lives.boxed());
@@ -151,7 +159,7 @@ impl Property for CredentialTypes {
     }
 
     fn case(&self, _model: &Model, _lives: &Lives) -> BoxedStrategy<Placement> {
-        (pick(), pick(), pick()).prop_map(|(way, place, denied_login)| Placement { way, place, denied_login }).boxed()
+        Placement::strategy()
     }
 
     fn judges(&self, model: &Model, distribution: &Distribution) -> Judges {
@@ -320,7 +328,8 @@ async fn live_through(
         let lease = env.sources.rotate(&issue.source).await;
         let no_source = || Unknown::new(Cause::SetUpFailed, format!("there is no source {}", issue.source));
         let lease = lease.ok_or_else(no_source)?;
-        let issuer = Issuer::issue(consumers, issue, first).await.map_err(|error| observation::unknown(&error))?;
+        let issuer =
+            Issuer::issue(consumers, &env.model, issue, first).await.map_err(|error| observation::unknown(&error))?;
         credentials.push((lease, issuer));
     }
     write(env, &mut credentials, first).await?;

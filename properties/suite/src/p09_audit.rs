@@ -20,12 +20,12 @@ use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::unknown::Cause;
 use credence_report::verdict::Outcome;
+use credence_watch::observer::recording::Recording;
 use credence_watch::observer::{SecretEvent, View};
 use credence_watch::wait::{self, Progress};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::{BoxedStrategy, Union};
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
@@ -245,7 +245,12 @@ async fn play(env: &Arc<TestBed>, log: &AuditLog, id: CaseId, history: &History)
     let expected = expected_in(&env.model, &audited_namespace.lease.name, &audited_namespace.labels);
     let distributions: Vec<Distribution> = expected.into_values().cloned().collect();
     distributions.iter().for_each(|distribution| observation.reach(distribution));
-    let (namespace, events) = (audited_namespace.lease.name.clone(), drain(&mut recorder));
+    if let Err(error) = recorder.complete(&env.observer, "all changes of the copies").await {
+        // What was not seen is not in the story, and so would have no reason to be in the log.
+        audited_namespace.end(env, id, tenant).await?;
+        return Err(error.into());
+    }
+    let (namespace, events) = (audited_namespace.lease.name.clone(), recorded(&mut recorder));
     values.extend(env.sources.values_since(&mark));
     let updated = history.change.as_ref().map(|change| change.source.clone());
     let story = Story { namespace, facts, values, events, distributions, updated };
@@ -362,6 +367,7 @@ fn is_updated(distribution: &Distribution, source: &SourceRef) -> bool {
     distribution.never_updates().is_none() && distribution.sources().contains(source)
 }
 
-fn drain(recorder: &mut UnboundedReceiver<SecretEvent>) -> Vec<SecretEvent> {
-    std::iter::from_fn(|| recorder.try_recv().ok()).collect()
+/// All that was recorded so far.
+fn recorded(recorder: &mut Recording) -> Vec<SecretEvent> {
+    std::iter::from_fn(|| recorder.next_event()).collect()
 }

@@ -31,6 +31,7 @@ use crate::testbed::namespaces::Lease;
 mod admission;
 mod enforcement_point;
 mod fixture;
+mod probe;
 mod reach;
 mod rights;
 mod subject;
@@ -62,8 +63,8 @@ enum ChangeKind {
     Reach(Vec<Allowed>),
     /// The rights of its stores, by the way in which they are taken.
     Rights(Rights),
-    /// Admission, so many times there and back.
-    Admission(usize),
+    /// Admission, so many times there and back, by the request with this number or the next that any policy refuses.
+    Admission { first: usize, flips: usize },
 }
 
 /// The namespaces of a case.
@@ -117,7 +118,11 @@ impl Property for PolicyUpdate {
             1 if has_accounts(distribution) => {
                 select(vec![Rights::Unbound, Rights::Emptied]).prop_map(ChangeKind::Rights).boxed()
             }
-            3 if !model.denying_bindings.is_empty() => (1..=2usize).prop_map(ChangeKind::Admission).boxed(),
+            place @ (3 | 4) if !model.denying_bindings.is_empty() => {
+                // Each policy has its turn, after as many such slots as there are requests.
+                let first = 2 * (slot / 5) + usize::from(place == 4);
+                (1..=2usize).prop_map(move |flips| ChangeKind::Admission { first, flips }).boxed()
+            }
             _ => stages().prop_map(ChangeKind::Reach).boxed(),
         };
         Some(kind.prop_map(move |kind| PolicyChange { distribution: name.clone(), kind }).boxed())
@@ -142,7 +147,7 @@ impl Property for PolicyUpdate {
         match &change.kind {
             ChangeKind::Reach(stages) => stages.windows(2).any(|pair| pair[0] != pair[1]) && !case.grants.is_empty(),
             ChangeKind::Rights(_) => true,
-            ChangeKind::Admission(flips) => *flips > 0,
+            ChangeKind::Admission { flips, .. } => *flips > 0,
         }
     }
 
@@ -150,8 +155,8 @@ impl Property for PolicyUpdate {
         let model = &env.model;
         let mut skipped = Vec::new();
         if model.denying_bindings.is_empty() {
-            let why = "the configuration has no ValidatingAdmissionPolicyBinding that denies, of a policy on the \
-                 creation of Secrets";
+            let why = "the configuration has no ValidatingAdmissionPolicyBinding that denies, of a policy on Secrets, \
+                 namespaces, ExternalSecrets or SecretStores";
             skipped.push(SkippedCheck::new("changed admission policy", why).weakens(&CLAIMS));
         }
         if !model.distributions.iter().any(has_accounts) {
@@ -189,6 +194,11 @@ fn has_accounts(distribution: &Distribution) -> bool {
     })
 }
 
+/// The values of the label that the first of all policies but the widest allow.
+fn first_grant() -> BTreeSet<String> {
+    GRANTS.iter().take(1).map(|value| (*value).to_owned()).collect()
+}
+
 /// From everybody to some, often to others, and back to everybody: in both directions.
 fn stages() -> BoxedStrategy<Vec<Allowed>> {
     let some = subsequence(GRANTS, 1..=GRANTS.len());
@@ -207,8 +217,9 @@ async fn play(
     let (Some(distribution), Some((first, _))) = (distribution, cases.first()) else {
         return ended(Observation::unknown(Cause::SetUpFailed, format!("there is no target {}", change.distribution)));
     };
-    if let ChangeKind::Admission(flips) = change.kind {
-        let seen = admission::play(&env, &admission, distribution, flips, &cases).await;
+    if let ChangeKind::Admission { first, flips } = change.kind
+        && let Some(seen) = admission::play(&env, &admission, distribution, (first, flips), &cases).await
+    {
         return give_back(&env, seen, &BTreeSet::from([admission::EXEMPT.to_owned()]));
     }
     let Some(enforced) = EnforcedPolicy::of(distribution) else {
@@ -221,7 +232,8 @@ async fn play(
     let seen = match &change.kind {
         ChangeKind::Reach(stages) => reach::play(&env, &subject, stages, &cases).await,
         ChangeKind::Rights(revocation) => rights::play(&env, &subject, *revocation, &cases).await,
-        ChangeKind::Admission(_) => Vec::new(),
+        // No policy refuses anything that a tenant asks for here, so that there is none to lift.
+        ChangeKind::Admission { .. } => reach::play(&env, &subject, &[None, Some(first_grant()), None], &cases).await,
     };
     let removed = subject.remove(&env).await;
     let mut observations = give_back(&env, seen, &subject.label_keys());

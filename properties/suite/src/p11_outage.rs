@@ -7,51 +7,52 @@
 //! outage is over there may be none, and none of them may ever be deleted, emptied or filled with anything else than
 //! one of the two versions of its source. Afterwards everything must come to what its labels and the new values ask for.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::capability::Capability;
-use credence_core::id::{CaseId, PropertyId};
+use credence_core::id::{CaseId, PropertyId, Requirement};
 use credence_model::model::{Distribution, Model};
 use credence_model::values::World;
 use credence_report::claim::{Claim, SkippedCheck};
+use credence_report::copy::Reached;
 use credence_report::report::PropertyMeta;
 use credence_report::unknown::Cause;
 use credence_report::verdict::CheckRecord;
-use credence_watch::wait;
-use futures::future::{join, join_all};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
-use tokio::time::Instant;
 
 use crate::coverage::Judges;
 use crate::driver::{Check, Property};
 use crate::events::Events;
 use crate::generate::{Pick, pick};
-use crate::observation::{self, Observation};
+use crate::observation::Observation;
+use crate::p07_credential_types::{Issue, Placement};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::stop::Stop;
-use crate::supplies::{FaultProxies, Need};
+use crate::supplies::Need;
 use crate::testbed::TestBed;
-use crate::testbed::operator_resync::until_operator_sees_copies;
 
 mod breakage;
 mod fault;
 mod fixture;
 mod live;
+mod login;
+mod loss;
 mod place;
+mod plan;
 mod rights;
 mod scope;
+mod slot;
 mod webhook;
 
-use breakage::{Broken, Leases};
-
 pub use fault::Fault;
-use fault::{FaultKind, Plan};
+use fault::FaultKind;
 pub use fixture::Outages;
-use live::OutageCase;
+use plan::Plan;
 
 pub use scope::Scope;
 
@@ -64,6 +65,11 @@ const LONGEST: Duration = Duration::from_millis(1500);
 
 /// What the checks do that are made once, after the cases.
 const WEBHOOK_OUTAGE: &str = "outage of the webhook";
+
+/// What is not tried, and why not.
+const CLOCKS: &str = "programs whose clocks differ";
+const NO_CLOCKS: &str = "all programs here read the clock of this machine, which is not changed for a test, and which no \
+     namespace of Linux shifts; what a clock that is ahead sees of certificates is tried";
 
 /// What the cases of a slot live through.
 #[derive(Debug, Clone)]
@@ -80,6 +86,8 @@ pub struct Scenario {
     control: World,
     /// The outages.
     episodes: Vec<Episode>,
+    /// The credential that somebody logs in with, if a source holds one that a server here issues, and how.
+    login: Option<(Issue, Placement)>,
 }
 
 /// One outage.
@@ -118,8 +126,8 @@ pub struct Move {
 const CLAIMS: [Claim; 1] = [Claim::new(
     1,
     5,
-    "no recorded change deletes, empties or garbles a copy while an outage was seen to be felt, and all is as \
-         labels and new values ask within the bound after it",
+    "no recorded change deletes, empties or garbles a copy while an outage was seen to be felt, somebody logs in with one \
+         meanwhile, and all is as labels and new values ask within the bound after it",
 )];
 
 impl Property for Outage {
@@ -133,10 +141,17 @@ impl Property for Outage {
         claim: "source gone, copies unchanged and working; back again, converged within the bound",
         claims: &CLAIMS,
     };
-    const NEEDS: &'static [Need] = &[Need::StoreProxies];
+    const NEEDS: &'static [Need] = &[Need::StoreProxies, Need::Forge];
     const CHECKS: &'static [Check] = &[
         Check { what: "outage of External Secrets Operator", needs: Capability::Outages, weakens: &CLAIMS },
         Check { what: "outage of the API server", needs: Capability::Outages, weakens: &CLAIMS },
+        Check { what: "rolling update of External Secrets Operator", needs: Capability::Replicas, weakens: &CLAIMS },
+        Check {
+            what: "change of the leader of External Secrets Operator",
+            needs: Capability::LeaderElection,
+            weakens: &CLAIMS,
+        },
+        Check { what: "full etcd, and loss of the control plane", needs: Capability::ControlPlane, weakens: &CLAIMS },
         Check { what: "wrong answers of the source", needs: Capability::StoreProxies, weakens: &CLAIMS },
         // What the webhook does is no part of what the configuration asks for.
         Check { what: WEBHOOK_OUTAGE, needs: Capability::Webhook, weakens: &[] },
@@ -149,8 +164,8 @@ impl Property for Outage {
         Shares { cluster: ClusterUse::All, sources: SourceUse::Rotated, policies: PolicyUse::Passed };
 
     fn namespaces(&self, model: &Model) -> u32 {
-        // Two that hold a copy, one that joins and one that leaves, and no scope has two slots.
-        product(Self::LANES.min(Scope::all(model).len()), 4 * Self::CASES_PER_SLOT)
+        // Two that hold a copy, one that joins and one that leaves; two for who logs in; and no scope has two slots.
+        product(Self::LANES.min(Scope::all(model).len()), 4 * Self::CASES_PER_SLOT + 2)
     }
 
     fn shared(&self, model: &Model, slot: u32) -> Option<BoxedStrategy<Scenario>> {
@@ -163,14 +178,16 @@ impl Property for Outage {
                     .boxed()
             })
             .collect();
-        let worlds = (scope.world(model), scope.world(model), episodes);
-        let scenario = worlds.prop_map(move |(initial, control, episodes)| Scenario {
+        let login = scope.login(model, slot);
+        let worlds = (scope.world(model), scope.world(model), episodes, login);
+        let scenario = worlds.prop_map(move |(initial, control, episodes, login)| Scenario {
             scope: scope.clone(),
             alone,
             distributions: distributions.clone(),
             initial,
             control,
             episodes,
+            login,
         });
         Some(scenario.boxed())
     }
@@ -210,6 +227,7 @@ impl Property for Outage {
             let why = "no store authenticates as a ServiceAccount of its own";
             skipped.push(SkippedCheck::new("revoked rights of a store", why).weakens(&CLAIMS));
         }
+        skipped.push(SkippedCheck::new(CLOCKS, NO_CLOCKS));
         skipped.extend(webhook::skipped(env).map(|why| SkippedCheck::new(WEBHOOK_OUTAGE, why)));
         let left_out = model.distributions.iter().filter(|distribution| distribution.can_be_selected());
         skipped.extend(left_out.filter_map(|distribution| {
@@ -217,6 +235,13 @@ impl Property for Outage {
             Some(SkippedCheck::new(format!("outages of what {} is made of", distribution.secret), why).weakens(&CLAIMS))
         }));
         skipped
+    }
+
+    fn not_covered(&self, _model: &Model, reached: &BTreeSet<&Reached>) -> BTreeMap<Requirement, String> {
+        let has_logged_in = reached.iter().any(|one| one.consumer.is_some());
+        let why = "nobody logged in with a copy during an outage, so that none was seen to work";
+        let missing = (!has_logged_in && !reached.is_empty()).then(|| (CLAIMS[0].requirement, why.to_owned()));
+        missing.into_iter().collect()
     }
 
     async fn checks(
@@ -240,7 +265,7 @@ impl Property for Outage {
         scenario: &Scenario,
         cases: &[(CaseId, Population)],
     ) -> Vec<Observation> {
-        let slot = play(Arc::clone(env), Arc::clone(&outages.proxies), scenario.clone(), cases.to_vec());
+        let slot = slot::play(Arc::clone(env), Arc::clone(&outages.means), scenario.clone(), cases.to_vec());
         let observations = outages.under_way.to_the_end(slot).await;
         observations.unwrap_or_else(|| vec![Observation::unknown(Cause::Panicked, "the slot panicked"); cases.len()])
     }
@@ -250,154 +275,5 @@ fn moment() -> BoxedStrategy<Duration> {
     (0..=LONGEST.as_millis() as u64).prop_map(Duration::from_millis).boxed()
 }
 
-/// Plays a scenario with all cases of a slot.
-async fn play(
-    env: Arc<TestBed>,
-    proxies: Arc<FaultProxies>,
-    scenario: Scenario,
-    cases: Vec<(CaseId, Population)>,
-) -> Vec<Observation> {
-    let mut leases = Leases::new();
-    // In the order of all sources, so that no two slots can wait for each other.
-    for source in &scenario.scope.sources {
-        match env.sources.rotate(source).await {
-            Some(lease) => drop(leases.insert(source.clone(), lease)),
-            None => {
-                return vec![
-                    Observation::unknown(Cause::SetUpFailed, format!("there is no source {source}"));
-                    cases.len()
-                ];
-            }
-        }
-    }
-    if scenario.alone {
-        // Whoever held a lease has given its namespaces back by now.
-        env.namespaces.cleaned().await;
-    }
-    if let Err(error) = breakage::write(&env, &mut leases, &scenario.initial).await {
-        return vec![Observation::from(error); cases.len()];
-    }
-    let settled = cases.iter().map(|(id, population)| OutageCase::settle(&env, *id, &scenario, population));
-    let mut live = join_all(settled).await;
-    match breakage::write(&env, &mut leases, &scenario.control).await {
-        Ok(written) => drop(join_all(live.iter_mut().map(|live| live.arrive(&env, &scenario.control, written))).await),
-        Err(error) => live.iter_mut().for_each(|live| live.give_up(observation::unknown(&error))),
-    }
-    let mut old = &scenario.control;
-    for number in 0..scenario.episodes.len() {
-        if live.iter().all(OutageCase::is_over) {
-            break;
-        }
-        if let Err(error) = outage(&env, &proxies, &scenario, number, old, &mut leases, &mut live).await {
-            let fault = scenario.episodes[number].fault;
-            live.iter_mut().for_each(|live| live.give_up(observation::unknown(&error).about(fault)));
-        }
-        old = &scenario.episodes[number].values;
-    }
-    join_all(live.iter_mut().map(|live| live.stay(&env, old))).await;
-    live.into_iter().map(|live| live.finish(&env)).collect()
-}
-
-/// One outage, from rest to rest.
-async fn outage(
-    env: &Arc<TestBed>,
-    proxies: &Arc<FaultProxies>,
-    scenario: &Scenario,
-    number: usize,
-    old: &World,
-    leases: &mut Leases,
-    live: &mut [OutageCase<'_>],
-) -> Result<(), breakage::BreakageError> {
-    let (scope, episode, of) = (&scenario.scope, &scenario.episodes[number], scenario.episodes.len());
-    let Episode { fault, lasts, rotates, values } = episode;
-    let (fault, updates) = (*fault, fault.lets_updates_through());
-    join_all(live.iter_mut().map(|live| live.record(env, old))).await;
-    let began = Instant::now();
-    // Where nothing can be written meanwhile, or the fault is over at once, the changes come first and are overtaken.
-    let overtaken = matches!(fault, Fault::ApiServerRestarted | Fault::OperatorRestarted);
-    if overtaken {
-        changes(env, number, of, episode, leases, live).await?;
-    }
-    let broken = Broken::make(env, proxies, scope, leases, fault).await?;
-    join_all(live.iter_mut().map(|live| live.feel(env, &broken, fault))).await;
-    let changed = if overtaken {
-        wait::pass(*lasts).await;
-        Ok(())
-    } else {
-        let until = Instant::now() + (*lasts).max(*rotates);
-        let changed = changes(env, number, of, episode, leases, live).await;
-        wait::pass_until(until).await;
-        changed
-    };
-    if env.observer.staleness().is_none() {
-        live.iter_mut().for_each(|live| live.check(fault, old, values, updates));
-    }
-    let healed = broken.heal(env, scope, leases, values).await?;
-    changed?;
-    let lasted = began.elapsed();
-    join_all(live.iter_mut().map(|live| live.converge(env, episode, values, healed, lasted))).await;
-    live.iter_mut().for_each(|live| live.check(fault, old, values, true));
-    if fault == Fault::ApiServerRestarted
-        && let Err(why) = until_operator_sees_copies(env).await
-    {
-        live.iter_mut().for_each(|live| live.give_up(why.clone()));
-    }
-    Ok(())
-}
-
-/// What happens beside an outage: new values for the source, if it is there, and other labels.
-async fn changes(
-    env: &TestBed,
-    number: usize,
-    of: usize,
-    episode: &Episode,
-    leases: &mut Leases,
-    live: &mut [OutageCase<'_>],
-) -> Result<(), breakage::BreakageError> {
-    let fault = episode.fault;
-    let relabelled = join_all(live.iter_mut().map(|live| live.relabel(env, number, of, fault)));
-    let rotated = async {
-        if !fault.takes_the_source() {
-            wait::pass(episode.rotates).await;
-            breakage::write(env, leases, &episode.values).await?;
-        }
-        Ok(())
-    };
-    join(rotated, relabelled).await.0
-}
-
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use credence_core::manifest::parse_documents;
-    use credence_model::config::Config;
-
-    use super::*;
-
-    /// The plain manifests of the reference configuration, which its kustomization only lists.
-    pub(super) fn reference() -> Model {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/central-secret-store");
-        let directories = ["stores", "secrets"].map(|part| std::fs::read_dir(root.join(part)).unwrap());
-        let files = directories.into_iter().flatten().map(|entry| entry.unwrap().path());
-        let manifests = files.chain([root.join("sources.yaml")]).flat_map(|file| {
-            let text = std::fs::read_to_string(&file).unwrap();
-            parse_documents(&file, &text).unwrap()
-        });
-        Model::derive(&Config::from_manifests(manifests.collect()).unwrap())
-    }
-
-    #[test]
-    fn every_slot_of_the_reference_configuration_has_a_scenario_that_tells() {
-        use proptest::strategy::ValueTree;
-        let model = reference();
-        for slot in 0..10 {
-            let mut runner = crate::generate::runner(7, "p11/slot", slot);
-            let scenario = Outage.shared(&model, slot).unwrap().new_tree(&mut runner).unwrap().current();
-            assert_eq!(scenario.episodes.len(), if scenario.alone { 3 } else { 2 }, "slot {slot}");
-            assert!(!scenario.distributions.is_empty(), "slot {slot}");
-            let case = Outage.case(&model, &scenario).new_tree(&mut runner).unwrap().current();
-            assert!(Outage.is_telling(&model, &scenario, &case), "slot {slot}");
-        }
-    }
-}
+mod tests;

@@ -27,18 +27,20 @@ use crate::generate::{Pick, pick};
 use crate::observation::{self, Observation, cause_of};
 use crate::oracle::Expected;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::settle::{Past, deletion, settle};
 use crate::testbed::tenant::{Tenant, TenantError};
-use crate::testbed::{HOLD, TestBed};
 
 mod attempt;
 mod change;
 mod copy_case;
+mod look_alike;
 mod make;
 
-use attempt::{Actor, Attempts, look_alikes};
+use attempt::{Actor, Attempts};
 use copy_case::{CopyCase, explained};
+use look_alike::look_alikes;
 
 /// The property.
 pub struct ManualCopies;
@@ -141,19 +143,28 @@ impl Property for ManualCopies {
             "admission sees one object at a time and cannot tell it from an ordinary Secret; who may read Secrets in a \
              namespace is a matter of RBAC",
         );
-        let nameless = askable(&env.model).into_iter().filter(|distribution| look_alikes(distribution).is_empty()).map(
-            |distribution| {
+        let nameless = askable(&env.model)
+            .into_iter()
+            .filter(|distribution| look_alikes(distribution, true).is_empty())
+            .map(|distribution| {
                 let what = format!("a Secret like the copies of {}, under another name", distribution.name);
                 SkippedCheck::new(what, "its copies have no label, and their type is that of ordinary Secrets too")
-            },
-        );
+            });
         let administrator = env.model.administrator_breaks_glass().then(|| {
             SkippedCheck::new(
                 "copies made and changed by the administrator of the cluster",
                 format!("the intent lets {ADMINISTRATORS} write copies by hand in an emergency"),
             )
         });
-        nameless.chain([copied]).chain(administrator).map(|check| check.weakens(&CLAIMS[1..])).collect()
+        let identities = &env.model.intended.identities;
+        let users = identities.break_glass_users.iter().map(|user| format!("user {user}"));
+        let others = identities.break_glass_groups.iter().filter(|group| *group != ADMINISTRATORS);
+        let emergency = users.chain(others.map(|group| format!("group {group}"))).map(|who| {
+            let why = "the intent lets them write copies by hand in an emergency";
+            SkippedCheck::new(format!("copies made and changed by {who}"), why)
+        });
+        let weaker = nameless.chain([copied]).chain(administrator).map(|check| check.weakens(&CLAIMS[1..]));
+        weaker.chain(emergency).collect()
     }
 
     async fn run(&self, env: &Arc<TestBed>, (): &(), (): &(), cases: &[(CaseId, Intrusion)]) -> Vec<Observation> {
@@ -307,8 +318,9 @@ async fn intrude(
             return Ok(outcome);
         }
     }
-    let held =
-        wait::hold(&copy_case.env.observer, "copies like their sources", HOLD, |view| copy_case.matches_source(view));
+    let held = wait::hold(&copy_case.env.observer, "copies like their sources", copy_case.env.hold(), |view| {
+        copy_case.matches_source(view)
+    });
     Ok(held.await.map_or_else(|error| observation::failed(&error), |()| Outcome::Held))
 }
 

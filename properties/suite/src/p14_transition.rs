@@ -35,6 +35,7 @@ use crate::testbed::rotation::{self, Rotation, targets_of};
 
 mod change;
 mod form;
+mod history;
 mod move_over;
 mod subject;
 

@@ -15,7 +15,7 @@ use credence_model::model::{Distribution, Model};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::unknown::{Cause, Unknown};
-use credence_report::verdict::{Outcome, Violation};
+use credence_report::verdict::{self, Outcome, Violation, violated};
 use futures::future::join_all;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
@@ -33,11 +33,13 @@ use crate::p08_access_control::{AccessControl, Kinds};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::supplies::{Need, Supplies};
 use crate::testbed::TestBed;
+use crate::testbed::denial::Denial;
 use crate::testbed::deploy::wait_for_stores;
 
 mod addition;
 
 pub use addition::Addition;
+use addition::blueprints;
 
 /// The property.
 pub struct Extension;
@@ -136,6 +138,27 @@ impl Property for Extension {
         Judges::NotApplicable("it is about credentials that the configuration does not have yet".to_owned())
     }
 
+    fn applies(&self, env: &TestBed) -> Result<(), String> {
+        let model = &env.model;
+        match (blueprints(model).first(), model.listed_labels.iter().next()) {
+            (None, Some((label, policy))) => Err(format!(
+                "policy {policy} lists the labels of namespaces one by one, {label} among them, so that one more credential \
+                 takes a change of that policy; one that goes by what they begin with needs none"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
+        let listed = env.model.listed_labels.iter().map(|(label, policy)| {
+            SkippedCheck::new(
+                format!("a credential like that of label {label}"),
+                format!("policy {policy} lists this label and others one by one"),
+            )
+        });
+        listed.map(|check| check.weakens(&CLAIMS)).collect()
+    }
+
     fn is_telling(&self, model: &Model, addition: &Addition, case: &Part) -> bool {
         let Some(new) = addition.model(model) else { return false };
         match case {
@@ -162,7 +185,7 @@ impl Property for Extension {
         };
         let installed = match Installed::add(env, addition).await {
             Ok(installed) => installed,
-            Err(why) => return vec![Observation::of(Outcome::Unknown(why)); cases.len()],
+            Err(outcome) => return vec![Observation::of(outcome); cases.len()],
         };
         let extended = Arc::new(env.with_credentials(&new));
         let runs = cases.iter().map(|(id, part)| part.run(&extended, fixtures, *id, addition));
@@ -229,19 +252,36 @@ struct Installed {
 
 impl Installed {
     /// Adds a credential and waits until its store is valid.
-    async fn add(env: &TestBed, addition: &Addition) -> Result<Self, Unknown> {
+    async fn add(env: &TestBed, addition: &Addition) -> Result<Self, Outcome> {
         let client = &env.cluster.client;
+        let unknown = |error: ApplyError| Outcome::Unknown(observation::unknown(&error));
         let manifests = addition.manifests(&env.model, env.namespaces.run());
-        let applier = Applier::discover(client).await.map_err(|error| observation::unknown(&error))?;
+        let applier = Applier::discover(client).await.map_err(unknown)?;
         let installed = Self { applier, objects: manifests.iter().map(|manifest| manifest.object.clone()).collect() };
-        installed.applier.apply_all(&installed.objects).await.map_err(|error| observation::unknown(&error))?;
+        if let Err(error) = installed.applier.apply_all(&installed.objects).await {
+            let refused = not_added(&error, &env.model);
+            installed.remove().await.map_err(unknown)?;
+            let title = addition.title(&env.model);
+            return Err(refused.map_or_else(|| unknown(error), |why| violated(format!("{title}: {why}"))));
+        }
         match &wait_for_stores(client, &manifests).await[..] {
             [] => Ok(installed),
-            notes => Err(Unknown::new(Cause::SetUpFailed, notes.join(", "))),
+            notes => Err(verdict::unknown(Cause::SetUpFailed, notes.join(", "))),
         }
     }
 
     async fn remove(self) -> Result<(), ApplyError> {
         self.applier.remove_all(&self.objects).await
+    }
+}
+
+/// Says that a policy of the configuration does not let a credential be added, if that is why it was refused.
+fn not_added(error: &ApplyError, model: &Model) -> Option<String> {
+    let ApplyError::Refused { object, source } = error else { return None };
+    match Denial::of(source) {
+        Denial::Policy { policy } if model.admission_policies.contains(&policy) => {
+            Some(format!("it takes more than its manifests, since policy {policy} refuses {object}"))
+        }
+        _ => None,
     }
 }

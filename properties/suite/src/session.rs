@@ -228,16 +228,20 @@ impl Session {
         let backends = stand_in.into_iter().fold(Backends::default(), Backends::standing_in);
         let mut env = TestBed::new(cluster, observer, model, Namespaces::new(&name), backends);
         env.model.outages_unsupported = env.cluster.supports(Capability::Outages).err().map(str::to_owned);
+        env.model.undisturbed = cluster::undisturbed(&env.cluster);
         let own_directory = own_directory.map(Arc::new);
+        let prepare = || Preparation::new(&options.components, endpoints.clone(), Arc::clone(events) as _);
         let consumers = needs(&options, Need::Consumers).then(|| {
             let labels = labels_of_argo_cd(&env.model, &endpoints);
-            let preparation = Preparation::new(&options.components, endpoints, Arc::clone(events) as _);
-            ConsumerSupply::new(preparation.with_argo_cd_labels(labels), own_directory.clone())
+            ConsumerSupply::new(prepare().with_argo_cd_labels(labels), own_directory.clone())
         });
         let composes = env.model.distributions.iter().any(|distribution| !distribution.composed.is_empty());
         let templates = (composes && needs(&options, Need::TemplateEngine))
             .then(|| TemplateSupply::new(&options.components, template_directory, Arc::clone(events) as _));
-        let supplies = Arc::new(Supplies { control_plane, proxies: Arc::new(proxies), consumers, templates });
+        let forge = needs(&options, Need::Forge)
+            .then(|| ConsumerSupply::new(prepare().of_the_forge_alone(), own_directory.clone()));
+        let supplies = Supplies { control_plane, proxies: Arc::new(proxies), consumers, forge, templates };
+        let supplies = Arc::new(supplies);
         let env = Arc::new(env);
         env.namespaces.create_selected_by_name(&env).await?;
         write_sources(&env, options.seed).await?;

@@ -25,6 +25,8 @@ pub enum Need {
     ControlPlaneFiles,
     /// A fault proxy for each store, between External Secrets Operator and the API server that it reads sources from.
     StoreProxies,
+    /// The forge, for those who log in with nothing but a copy and their own rules. Obtained like consumers.
+    Forge,
     /// Consumers. Their programs are obtained while other properties run, and the property begins when they are there.
     Consumers,
     /// The operator's template engine, if a template composes anything. It is obtained while other properties run, too.
@@ -44,6 +46,8 @@ pub struct Supplies {
     pub consumers: Option<ConsumerSupply>,
     /// The template engine; none unless a property needs it.
     pub templates: Option<TemplateSupply>,
+    /// The forge alone; none unless a property needs it.
+    pub forge: Option<ConsumerSupply>,
 }
 
 impl Supplies {
@@ -54,7 +58,7 @@ impl Supplies {
 
     /// Resolves when what is `needed` is there, so that nobody waits for it who has begun.
     pub async fn ready(&self, needs: &[Need], bed: &TestBed) {
-        if let Some(consumers) = self.consumers.as_ref().filter(|_| needs.contains(&Need::Consumers)) {
+        if let Some(consumers) = self.of(needs) {
             consumers.obtain(bed).await;
         }
         if let Some(templates) = self.templates.as_ref().filter(|_| needs.contains(&Need::TemplateEngine)) {
@@ -63,9 +67,14 @@ impl Supplies {
         }
     }
 
+    fn of(&self, needs: &[Need]) -> Option<&ConsumerSupply> {
+        let consumers = self.consumers.as_ref().filter(|_| needs.contains(&Need::Consumers));
+        consumers.or(self.forge.as_ref().filter(|_| needs.contains(&Need::Forge)))
+    }
+
     /// The test bed for a property with these `needs`: its model knows what was obtained for them.
     pub fn bed<'a>(&'a self, needs: &[Need], bed: &'a Arc<TestBed>) -> &'a Arc<TestBed> {
-        let consumers = self.consumers.as_ref().filter(|_| needs.contains(&Need::Consumers));
+        let consumers = self.of(needs);
         consumers.and_then(|consumers| consumers.obtained.get()).map_or(bed, |obtained| &obtained.bed)
     }
 }
@@ -164,7 +173,7 @@ mod tests {
     use super::*;
 
     fn supplies(control_plane: Option<ControlPlaneFiles>) -> Supplies {
-        Supplies { control_plane, proxies: Arc::default(), consumers: None, templates: None }
+        Supplies { control_plane, proxies: Arc::default(), consumers: None, forge: None, templates: None }
     }
 
     #[test]

@@ -34,11 +34,10 @@ pub mod sources;
 pub mod stores;
 pub mod tenant;
 
-/// Time for which nothing may change before an absence is believed, after the case's positive control has been served.
-///
-/// ESO handles each event of a namespace in one pass over all namespaces of a ClusterExternalSecret, so the pass
-/// that served the control has seen the namespace that must stay empty; the window covers what follows that pass.
-pub const HOLD: Duration = Duration::from_millis(300);
+/// Time for which nothing may change at least and at most before an absence is believed, whatever the operator takes.
+const HOLDS: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(5));
+/// Passes of the operator for which nothing may change: the one that could be under way, and the next.
+const PASSES: u32 = 2;
 
 /// Time that the watches may take to see again, which they try every half second.
 const SIGHT: Duration = Duration::from_secs(30);
@@ -86,6 +85,15 @@ impl TestBed {
         Self { cluster, observer, model, sources: self.sources.with([]), namespaces: self.namespaces.clone() }
     }
 
+    /// Time for which nothing may change before an absence is believed, after the case's positive control has been served.
+    ///
+    /// ESO handles each event of a namespace in one pass over all namespaces of a ClusterExternalSecret, so the pass
+    /// that served the control has seen the namespace that must stay empty; the window covers what follows that pass, by what
+    /// passes are seen to take.
+    pub fn hold(&self) -> Duration {
+        hold_for(self.observer.usual_pass())
+    }
+
     /// Waits for the clean-up that is still going on.
     pub async fn settle(&self) {
         self.namespaces.settle(&self.cluster).await;
@@ -131,5 +139,24 @@ impl TestBed {
     /// Time after an outage that lasted for `outage` within which the copies of `distribution` must follow their source again.
     pub fn recovery_bound(&self, distribution: &Distribution, outage: Duration) -> Bound {
         self.model.recovery_bound(distribution, outage, BUSY, WORKERS)
+    }
+}
+
+/// Time that is held where the operator usually takes this for a pass.
+fn hold_for(pass: Option<Duration>) -> Duration {
+    pass.map_or(HOLDS.0, |pass| pass.saturating_mul(PASSES).clamp(HOLDS.0, HOLDS.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absence_is_believed_after_what_the_operator_takes_for_some_passes() {
+        let hold = |milliseconds| hold_for(Some(Duration::from_millis(milliseconds)));
+        assert_eq!(hold_for(None), HOLDS.0);
+        assert_eq!(hold(50), HOLDS.0, "no less than a round trip of everything takes");
+        assert_eq!(hold(400), Duration::from_millis(800));
+        assert_eq!(hold(60_000), HOLDS.1);
     }
 }

@@ -263,6 +263,8 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault("encryption-without-secrets", "resources that are encrypted", &[night("p12", &["without the envelope"])]),
     fault("encryption-rules-in-wrong-order", "order of rules", &[night("p12", &["without the envelope"])]),
     fault("encryption-absent", "no configuration", &[night("p12", &["without the envelope"])]).beside("p02"),
+    fault("types-of-today-only", "types that a policy lists", &[day("p15", &["takes more than its manifests"])]),
+    fault("keys-of-today-only", "keys that a policy lists", &[night("p15", &["after the pattern of"])]),
     fault("policy-without-binding", "binding of a policy", &[night("p13", HAND_MADE)]),
     fault("policy-audit-only", "action of a policy", &[day("p13", HAND_MADE)]),
     fault(

@@ -41,6 +41,13 @@ pub enum EtcdError {
         #[source]
         source: reqwest::Error,
     },
+    /// The alarm was not raised or taken back.
+    #[error("failed to change the space alarm of etcd")]
+    Alarm {
+        /// The cause.
+        #[source]
+        source: reqwest::Error,
+    },
     /// The answer is not what the documentation says.
     #[error("failed to understand what etcd answers about {key}")]
     Answer {
@@ -156,6 +163,20 @@ impl Etcd {
             .build()
             .map_err(EtcdError::Client)?;
         Ok(Self { client, url: url.to_owned() })
+    }
+
+    /// Raises the alarm by which etcd refuses all writes but deletions, as it does when its quota is used up, or takes it
+    /// back.
+    ///
+    /// # Errors
+    /// When etcd does not answer as its documentation says.
+    pub async fn set_space_alarm(&self, raised: bool) -> Result<(), EtcdError> {
+        let action = if raised { "ACTIVATE" } else { "DEACTIVATE" };
+        // Of no member: the alarm of any one counts for all.
+        let body = json!({ "action": action, "memberID": "0", "alarm": "NOSPACE" });
+        let request = self.client.post(format!("{}/v3/maintenance/alarm", self.url)).body(body.to_string());
+        let answer = request.send().await.and_then(reqwest::Response::error_for_status);
+        answer.map(drop).map_err(|source| EtcdError::Alarm { source })
     }
 
     /// Shows everything whose key begins with `prefix`, in order, to `look`, and gives the revision at which the reading

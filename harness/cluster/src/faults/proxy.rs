@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::IntoResponse;
-use credence_programs::certificates::Authority;
+use credence_programs::certificates::{Authority, CertificateError, Identity};
 use credence_programs::tls::listener as tls;
 use credence_watch::observer::Observer;
 use credence_watch::wait::{self, Progress, WaitError, WatchHandle};
@@ -61,6 +61,8 @@ pub enum Mode {
     Status(u16),
     /// Answers every request with success and a Secret, or a list of Secrets, that has nothing in it.
     Empty,
+    /// Shows a certificate that is over, as any is to a client whose clock is far ahead.
+    Expired,
 }
 
 /// A proxy. Closes when dropped.
@@ -86,11 +88,19 @@ impl FaultProxy {
         let (mode, modes) = watch::channel(Mode::Open);
         let connections = watch::Sender::new(0);
         let mut tasks = JoinSet::new();
-        let liar = match authority {
-            Some(authority) => Some(liar(authority, host, modes.clone(), &mut tasks).await?),
-            None => None,
-        };
-        let ends = Ends { upstream, liar };
+        let own = host.to_string();
+        let names = [own.as_str(), "localhost", "kubernetes.default"];
+        let (mut liar, mut expired) = (None, None);
+        if let Some(authority) = authority {
+            let certificate = |identity: Result<Identity, CertificateError>| {
+                identity.map_err(|error| FaultProxyError::Certificate(error.to_string()))
+            };
+            let valid = certificate(authority.server("credence gate", &names))?;
+            liar = Some(start_liar(&valid, modes.clone(), &mut tasks).await?);
+            let over = certificate(authority.expired_server("credence gate", &names))?;
+            expired = Some(start_liar(&over, modes.clone(), &mut tasks).await?);
+        }
+        let ends = Ends { upstream, liar, expired };
         tasks.spawn(serve(listener, address, ends, modes, connections.clone()));
         Ok(Self { address, mode, connections, _tasks: tasks })
     }
@@ -134,6 +144,7 @@ impl FaultProxy {
 struct Ends {
     upstream: SocketAddr,
     liar: Option<SocketAddr>,
+    expired: Option<SocketAddr>,
 }
 
 async fn serve(
@@ -188,10 +199,8 @@ async fn connection(mut client: TcpStream, mode: Mode, ends: Ends, mut modes: wa
             Mode::Open => pass(&mut client, ends.upstream).await,
             Mode::Slow(pause) => trickle(&mut client, ends.upstream, pause, usize::MAX).await,
             Mode::Truncate(length) => trickle(&mut client, ends.upstream, Duration::ZERO, length).await,
-            Mode::Status(_) | Mode::Empty => match ends.liar {
-                Some(liar) => pass(&mut client, liar).await,
-                None => Ok(()),
-            },
+            Mode::Status(_) | Mode::Empty => pass_if_any(&mut client, ends.liar).await,
+            Mode::Expired => pass_if_any(&mut client, ends.expired).await,
             Mode::Hang => std::future::pending().await,
             Mode::Refuse | Mode::Reset => Ok(()),
         }
@@ -210,6 +219,13 @@ async fn pass(client: &mut TcpStream, server: SocketAddr) -> std::io::Result<()>
     let mut server = TcpStream::connect(server).await?;
     server.set_nodelay(true)?;
     copy_bidirectional(client, &mut server).await.map(drop)
+}
+
+async fn pass_if_any(client: &mut TcpStream, server: Option<SocketAddr>) -> std::io::Result<()> {
+    match server {
+        Some(server) => pass(client, server).await,
+        None => Ok(()),
+    }
 }
 
 /// Passes on in small pieces, and at most `length` bytes towards the client.
@@ -244,16 +260,12 @@ async fn trickle(
 }
 
 /// Starts the server that gives the same answer to everybody, and gives its address.
-async fn liar(
-    authority: &Authority,
-    host: IpAddr,
+async fn start_liar(
+    identity: &Identity,
     modes: watch::Receiver<Mode>,
     tasks: &mut JoinSet<()>,
 ) -> Result<SocketAddr, FaultProxyError> {
-    let identity = authority
-        .server("credence fault proxy", &[&host.to_string(), "localhost", "kubernetes.default"])
-        .map_err(|error| FaultProxyError::Certificate(error.to_string()))?;
-    let config = tls::configure(&identity).map_err(|error| FaultProxyError::Certificate(error.to_string()))?;
+    let config = tls::configure(identity).map_err(|error| FaultProxyError::Certificate(error.to_string()))?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(FaultProxyError::Listen)?;
     let address = listener.local_addr().map_err(FaultProxyError::Listen)?;
     let listener = tls::listen(vec![listener], address, config, tasks);
@@ -325,6 +337,7 @@ mod tests {
     #[case::reset(Mode::Reset)]
     #[case::truncate_the_handshake(Mode::Truncate(100))]
     #[case::truncate_the_answer(Mode::Truncate(6000))]
+    #[case::show_a_certificate_that_is_over(Mode::Expired)]
     #[tokio::test]
     async fn a_proxy_fails_as_it_is_told_and_opens_again(#[case] mode: Mode) {
         let (proxy, client, _tasks) = start().await;

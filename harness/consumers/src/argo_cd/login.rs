@@ -62,6 +62,10 @@ impl Runner for ArgoCdSync {
         ARGO_CD
     }
 
+    fn is_program(&self) -> bool {
+        true
+    }
+
     fn missing(&self, facts: &Facts) -> Option<String> {
         if facts.has_argo_cd_images() { None } else { ArgoCd::unsupported() }
     }

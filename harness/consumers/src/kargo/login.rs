@@ -59,6 +59,10 @@ impl Runner for KargoDiscovery {
         self.consumer
     }
 
+    fn is_program(&self) -> bool {
+        true
+    }
+
     fn missing(&self, facts: &Facts) -> Option<String> {
         let no_git = if self.kind == CredentialKind::Git { facts.no_git() } else { None };
         no_git.or_else(|| (!facts.has_kargo).then(|| NOT_GIVEN.to_owned()))

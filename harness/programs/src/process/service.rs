@@ -44,6 +44,16 @@ impl Service {
         }
     }
 
+    /// Puts another process of it in the place of the present one, which it gives back and whose end is no death any more.
+    pub fn succeed(&self, successor: Arc<Process>) -> Option<Arc<Process>> {
+        self.process.send_replace(Some(successor))
+    }
+
+    /// The program, as it is started.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
     /// Starts it again if it is stopped.
     ///
     /// # Errors

@@ -248,6 +248,40 @@ async fn a_watch_whose_place_is_forgotten_shows_no_absence() {
     assert!(matches!(held, Err(WaitError::WatchStale { .. })), "{held:?}");
 }
 
+/// Does `meanwhile` beside a recording, and gives what was recorded, if that is all.
+async fn record_while(meanwhile: impl AsyncFnOnce(&Fake)) -> Result<Vec<String>, WaitError> {
+    let (fake, client) = Fake::start().await;
+    let observer = observe(&client).await.unwrap();
+    let mut recording = observer.record("team");
+    meanwhile(&fake).await;
+    recording.complete(&observer, "what was recorded").await?;
+    Ok(std::iter::from_fn(|| recording.next_event()).map(|event| event.name).collect())
+}
+
+#[tokio::test]
+async fn a_recording_is_complete_once_a_later_write_has_come_through() {
+    let recorded = record_while(async |fake| drop(fake.put("secrets", "team/a", fake.secret("a")))).await;
+    assert_eq!(recorded.unwrap(), ["a"]);
+}
+
+#[tokio::test]
+async fn a_recording_whose_watch_forgot_its_place_is_never_complete() {
+    let recorded = record_while(async |fake| {
+        let expired = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired",
+            "code": 410, "message": "too old resource version" });
+        fake.send("secrets", Sent::Event(json!({ "type": "ERROR", "object": expired })));
+        pass(WINDOW).await;
+    })
+    .await;
+    assert!(matches!(recorded, Err(WaitError::WatchStale { .. })), "{recorded:?}");
+}
+
+#[tokio::test]
+async fn a_recording_of_an_api_server_that_stands_still_is_not_complete() {
+    let recorded = record_while(async |fake| std::mem::forget(fake.stop())).await;
+    assert!(matches!(recorded, Err(WaitError::WatchStale { .. })), "{recorded:?}");
+}
+
 #[tokio::test]
 async fn those_who_wait_at_the_same_time_share_a_write() {
     let (fake, client) = Fake::start().await;

@@ -1,5 +1,7 @@
 //! ClusterSecretStores and SecretStores: where values come from, and which namespaces may ask.
 
+use std::time::Duration;
+
 use credence_core::labels::Labels;
 use credence_core::manifest::Manifest;
 use regex::Regex;
@@ -52,6 +54,9 @@ pub struct ClusterSecretStore {
     controller: String,
 }
 
+/// How often a store is looked at that says nothing of it (`--store-requeue-interval`).
+const VALIDATED_EVERY: Duration = Duration::from_mins(5);
+
 /// The class of a controller that is given none (`--controller-class`).
 const DEFAULT_CLASS: &str = "default";
 
@@ -69,6 +74,15 @@ impl ClusterSecretStore {
     /// The name of the object.
     pub fn object_name(&self) -> &str {
         self.name.split_once('/').map_or(self.name.as_str(), |(_, name)| name)
+    }
+
+    /// How often External Secrets Operator looks whether it can be used (`reconcile` in
+    /// pkg/controllers/secretstore/common.go).
+    pub fn validated_every(&self) -> Duration {
+        match self.object.pointer("/spec/refreshInterval").and_then(Value::as_u64) {
+            None | Some(0) => VALIDATED_EVERY,
+            Some(seconds) => Duration::from_secs(seconds),
+        }
     }
 
     /// The name of the ServiceAccount that it takes in the namespace of each copy, if it does.

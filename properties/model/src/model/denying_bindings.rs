@@ -1,6 +1,6 @@
-//! Admission policies that judge who creates Secrets.
+//! Admission policies that judge who makes what credentials are read or made with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -8,11 +8,11 @@ use crate::config::Config;
 
 const GROUP: &str = "admissionregistration.k8s.io";
 
-/// The ValidatingAdmissionPolicyBindings that deny, of policies that judge the creation of Secrets.
+/// The ValidatingAdmissionPolicyBindings that deny, of policies that judge Secrets, namespaces, ExternalSecrets or SecretStores.
 pub(super) fn denying_bindings(config: &Config) -> BTreeSet<String> {
     let judges = |name: &str| {
         let policies = config.of_kind(GROUP, "ValidatingAdmissionPolicy");
-        policies.filter(|policy| policy.name() == name).any(|policy| judges_secrets(&policy.object))
+        policies.filter(|policy| policy.name() == name).any(|policy| judges_distribution(&policy.object))
     };
     config
         .of_kind(GROUP, "ValidatingAdmissionPolicyBinding")
@@ -22,13 +22,38 @@ pub(super) fn denying_bindings(config: &Config) -> BTreeSet<String> {
         .collect()
 }
 
-fn judges_secrets(policy: &Value) -> bool {
+fn judges_distribution(policy: &Value) -> bool {
     let rules = policy.pointer("/spec/matchConstraints/resourceRules").and_then(Value::as_array);
-    rules.into_iter().flatten().any(|rule| {
-        lists(rule, "apiGroups", &["", "*"])
-            && lists(rule, "resources", &["secrets", "*", "*/*"])
-            && lists(rule, "operations", &["CREATE", "*"])
-    })
+    let kinds = ["secrets", "namespaces", "externalsecrets", "secretstores", "*", "*/*"];
+    rules
+        .into_iter()
+        .flatten()
+        .any(|rule| lists(rule, "apiGroups", &["", "external-secrets.io", "*"]) && lists(rule, "resources", &kinds))
+}
+
+/// Those of the `labels` that a policy on namespaces has as a literal, and not as one of all that begin alike.
+pub(super) fn listed_labels<'a>(config: &Config, labels: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
+    let policies: Vec<(&str, String)> = config
+        .of_kind(GROUP, "ValidatingAdmissionPolicy")
+        .filter(|policy| judges_namespaces(&policy.object))
+        .map(|policy| (policy.name(), policy.object["spec"].to_string()))
+        .collect();
+    let has = |text: &str, literal: &str| {
+        // JSON escapes the double quotes of the expression.
+        [format!("\\\"{literal}\\\""), format!("'{literal}'")].iter().any(|quoted| text.contains(quoted.as_str()))
+    };
+    let lists = |label: &str| {
+        let prefix = label.split_once('/').map(|(prefix, _)| format!("{prefix}/"));
+        let listing =
+            |(_, text): &&(&str, String)| has(text, label) && !prefix.as_ref().is_some_and(|prefix| has(text, prefix));
+        policies.iter().find(listing).map(|(name, _)| (label.to_owned(), (*name).to_owned()))
+    };
+    labels.filter_map(lists).collect()
+}
+
+fn judges_namespaces(policy: &Value) -> bool {
+    let rules = policy.pointer("/spec/matchConstraints/resourceRules").and_then(Value::as_array);
+    rules.into_iter().flatten().any(|rule| lists(rule, "resources", &["namespaces", "*", "*/*"]))
 }
 
 /// True if a list has one of the words.
@@ -41,12 +66,16 @@ fn lists(object: &Value, field: &str, words: &[&str]) -> bool {
 mod tests {
     use std::path::Path;
 
-    use credence_core::manifest::parse_documents;
+    use credence_core::manifest::{Manifest, parse_documents};
     use rstest::rstest;
 
     use super::*;
 
     fn configuration(action: &str, resources: &str) -> Config {
+        Config::from_manifests(configuration_manifests(action, resources)).unwrap()
+    }
+
+    fn configuration_manifests(action: &str, resources: &str) -> Vec<Manifest> {
         let text = format!(
             "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {{name: s}}\n\
              spec: {{provider: {{kubernetes: {{}}}}}}\n---\n\
@@ -58,14 +87,40 @@ mod tests {
              apiVersion: {GROUP}/v1\nkind: ValidatingAdmissionPolicyBinding\nmetadata: {{name: b}}\n\
              spec: {{policyName: p, validationActions: [{action}]}}\n"
         );
-        Config::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap()
+        parse_documents(Path::new("all.yaml"), &text).unwrap()
     }
 
     #[rstest]
-    #[case::denies("Deny", "secrets", 1)]
-    #[case::only_tells("Audit", "secrets", 0)]
-    #[case::of_something_else("Deny", "namespaces", 0)]
-    fn a_guard_denies_and_judges_secrets(#[case] action: &str, #[case] resources: &str, #[case] count: usize) {
+    #[case::secrets("Deny", "secrets", 1)]
+    #[case::namespaces("Deny", "namespaces", 1)]
+    #[case::only_tells("Audit", "namespaces", 0)]
+    #[case::of_something_else("Deny", "pods", 0)]
+    fn a_guard_denies_and_judges_what_credentials_are_made_with(
+        #[case] action: &str,
+        #[case] resources: &str,
+        #[case] count: usize,
+    ) {
         assert_eq!(denying_bindings(&configuration(action, resources)).len(), count);
+    }
+
+    #[rstest]
+    #[case::one_by_one(r#"!("secrets/a" in labels)"#, true)]
+    #[case::in_single_quotes(r"!('secrets/a' in labels)", true)]
+    #[case::by_what_they_begin_with(r#"labels.all(k, !k.startsWith("secrets/"))"#, false)]
+    #[case::both(r#"labels.all(k, k == "secrets/a" || !k.startsWith("secrets/"))"#, false)]
+    #[case::another_that_begins_alike(r#"!("secrets/ab" in labels)"#, false)]
+    fn a_label_is_listed_if_a_policy_names_it_and_not_what_it_begins_with(
+        #[case] expression: &str,
+        #[case] is_listed: bool,
+    ) {
+        let mut manifests = configuration_manifests("Deny", "namespaces");
+        for manifest in &mut manifests {
+            if manifest.kind() == "ValidatingAdmissionPolicy" {
+                manifest.object["spec"]["validations"] = serde_json::json!([{ "expression": expression }]);
+            }
+        }
+        let config = Config::from_manifests(manifests).unwrap();
+        let listed = listed_labels(&config, ["secrets/a"].into_iter());
+        assert_eq!(listed.get("secrets/a").map(String::as_str), is_listed.then_some("p"));
     }
 }

@@ -52,16 +52,22 @@ pub(super) fn model(config: &Config) -> Model {
     not_judged.extend(config.stores.values().flat_map(notes::of_store));
     let policies = config.of_kind("admissionregistration.k8s.io", "ValidatingAdmissionPolicy");
     let admission_policies = policies.map(|policy| policy.name().to_owned()).collect();
+    let blueprints = blueprints(config);
     Model {
         sources,
         distributions,
         stores: config.stores.clone(),
-        blueprints: blueprints(config),
+        listed_labels: denying_bindings::listed_labels(
+            config,
+            blueprints.iter().map(|blueprint| blueprint.label.as_str()),
+        ),
+        blueprints,
         admission_policies,
         bindings: bindings(config),
         absent_consumers: BTreeMap::new(),
         endpoints: Endpoints::default(),
         outages_unsupported: None,
+        undisturbed: BTreeMap::new(),
         denying_bindings: denying_bindings::denying_bindings(config),
         namespaces: config.namespaces.clone(),
         assumed: homes::assumed(config),

@@ -26,8 +26,6 @@ pub struct Issue {
     pub next: Secret,
     /// Its end.
     pub end: End,
-    /// The key of the source under which the private half of an SSH key is, where that is what is issued.
-    pub ssh_key: Option<String>,
     /// Values of keys that say nothing of a role, and a user name to go with tokens, which forges do not look at.
     pub others: Values,
 }
@@ -66,9 +64,9 @@ pub enum End {
 }
 
 impl Issue {
-    /// The same for Backstage, which sends what it has for a token as a bearer token, and keeps running when a credential
-    /// is revoked: it is a token, and it is revoked.
-    pub(super) fn for_backstage(self) -> Self {
+    /// The same with tokens, revoked at the end: for Backstage, which sends what it has for a token as a bearer token and
+    /// keeps running when a credential is revoked, and for whoever needs a credential to stay good beside its successor.
+    pub(crate) fn with_tokens(self) -> Self {
         Self { first: Secret::Token, next: Secret::Token, end: End::Revoked, ..self }
     }
 }
@@ -140,9 +138,8 @@ fn secret(with_names: bool) -> BoxedStrategy<Secret> {
 }
 
 /// Generates the life of a credential of `source`. `None` if that is of no kind.
-pub(super) fn strategy(model: &Model, source: &SourceRef, with_names: bool) -> Option<BoxedStrategy<Issue>> {
+pub(crate) fn strategy(model: &Model, source: &SourceRef, with_names: bool) -> Option<BoxedStrategy<Issue>> {
     let kind = CredentialKind::of_source(model, source)?;
-    let ssh_key = if kind == CredentialKind::SshKey { ssh_key(model, source) } else { None };
     let (source, keys) = (source.clone(), &model.sources.get(source)?.keys);
     let username = source_roles(keys.iter().map(String::as_str)).get(&Role::Username).map(|key| (*key).to_owned());
     let others = generate::source_values(keys.iter().cloned());
@@ -156,7 +153,7 @@ pub(super) fn strategy(model: &Model, source: &SourceRef, with_names: bool) -> O
         if let Some(key) = &username {
             others.insert(key.clone(), name);
         }
-        Issue { source: source.clone(), kind, first, next, end, ssh_key: ssh_key.clone(), others }
+        Issue { source: source.clone(), kind, first, next, end, others }
     });
     Some(issue.boxed())
 }

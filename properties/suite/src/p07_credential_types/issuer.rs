@@ -8,14 +8,15 @@ use credence_core::credential::Credential;
 use credence_core::formats::{Role, source_roles};
 use credence_core::id::CaseId;
 use credence_model::config::SourceRef;
+use credence_model::model::Model;
 use credence_model::values::Values;
 use credence_programs::certificates::{CertificateError, Identity};
 
-use super::issue::{CredentialKind, End, Issue, Secret};
+use super::issue::{CredentialKind, End, Issue, Secret, ssh_key};
 
 /// Why a credential could not be issued.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum IssueError {
+pub(crate) enum IssueError {
     /// The forge refused.
     #[error("failed to issue a credential")]
     Forge(#[from] ForgeError),
@@ -25,11 +26,13 @@ pub(super) enum IssueError {
 }
 
 /// A credential that is in use, at the server that checks it.
-pub(super) struct Issuer<'a> {
+pub(crate) struct Issuer<'a> {
     consumers: &'a Consumers,
     issue: &'a Issue,
+    /// The key of the source under which an SSH key is, if that is what is issued.
+    ssh_key: Option<String>,
     /// Contents of the source now.
-    pub(super) values: Values,
+    pub(crate) values: Values,
     /// What it is made of now, and was made of before the rotation.
     now: Issued,
     former: Option<Issued>,
@@ -47,8 +50,14 @@ enum Issued {
 
 impl<'a> Issuer<'a> {
     /// Issues a credential for the slot that begins with `case`.
-    pub(super) async fn issue(consumers: &'a Consumers, issue: &'a Issue, case: CaseId) -> Result<Self, IssueError> {
+    pub(crate) async fn issue(
+        consumers: &'a Consumers,
+        model: &Model,
+        issue: &'a Issue,
+        case: CaseId,
+    ) -> Result<Self, IssueError> {
         let name = consumers.unused_name(case);
+        let ssh_key = if issue.kind == CredentialKind::SshKey { ssh_key(model, &issue.source) } else { None };
         let (name, now) = match issue.kind {
             CredentialKind::Account => {
                 let password = match &issue.first {
@@ -75,14 +84,14 @@ impl<'a> Issuer<'a> {
                 (host, Issued::Certificate(identity))
             }
         };
-        let mut issuer = Self { consumers, issue, values: issue.others.clone(), now, former: None, name };
+        let mut issuer = Self { consumers, issue, ssh_key, values: issue.others.clone(), now, former: None, name };
         issuer.values = issuer.written();
         Ok(issuer)
     }
 
     /// Issues another credential in place of the present one, which stays good until it is withdrawn. A password cannot
     /// stay good beside its successor.
-    pub(super) async fn rotate(&mut self) -> Result<(), IssueError> {
+    pub(crate) async fn rotate(&mut self) -> Result<(), IssueError> {
         let next = match &self.now {
             Issued::Token(_) | Issued::Password(_) => account(self.consumers, &self.name, &self.issue.next).await?,
             Issued::SshKey(_) => Issued::SshKey(self.consumers.forge.add_ssh_key(&self.name).await?),
@@ -99,7 +108,7 @@ impl<'a> Issuer<'a> {
     }
 
     /// Makes the credential of before the rotation worthless.
-    pub(super) async fn withdraw_former(&mut self) -> Result<(), IssueError> {
+    pub(crate) async fn withdraw_former(&mut self) -> Result<(), IssueError> {
         self.withdraw(self.former.as_ref()).await
     }
 
@@ -157,7 +166,7 @@ impl<'a> Issuer<'a> {
     }
 
     /// The source that it is of.
-    pub(super) fn source(&self) -> &'a SourceRef {
+    pub(crate) fn source(&self) -> &'a SourceRef {
         &self.issue.source
     }
 
@@ -211,7 +220,7 @@ impl<'a> Issuer<'a> {
 
     fn with_ssh_key(&self, private: &Credential) -> Values {
         let mut values = self.values.clone();
-        values.extend(self.issue.ssh_key.clone().map(|key| (key, private.clone())));
+        values.extend(self.ssh_key.clone().map(|key| (key, private.clone())));
         values
     }
 

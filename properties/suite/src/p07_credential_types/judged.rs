@@ -18,9 +18,9 @@ use crate::testbed::rotation::targets_of;
 
 /// A copy that a case can use, and the consumer that it is tried with.
 #[derive(Debug, Clone)]
-pub(super) struct Choice<'a> {
+pub(crate) struct Choice<'a> {
     /// What the copy is of.
-    pub(super) distribution: &'a Distribution,
+    pub(crate) distribution: &'a Distribution,
     /// The consumer, or what stands in for it.
     pub(super) consumer: Consumer,
     /// Where the consumer may use it; empty for one that asks for nothing of the kind.
@@ -31,7 +31,7 @@ pub(super) struct Choice<'a> {
 
 /// The distributions of a source whose copies have a consumer here, or what stands in for it; those for pods, the most common
 /// consumers, once more at the end.
-pub(super) fn consumed<'a>(model: &'a Model, source: &SourceRef) -> Vec<Choice<'a>> {
+pub(crate) fn consumed<'a>(model: &'a Model, source: &SourceRef) -> Vec<Choice<'a>> {
     let with_consumers = |distribution: &'a Distribution| {
         let judged = judged(model, distribution, source).unwrap_or_default().into_iter();
         judged.map(move |(consumer, endpoints)| Choice { distribution, consumer, endpoints, source: 0 })

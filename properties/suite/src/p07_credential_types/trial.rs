@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use credence_consumers::forge::{Caller, Request};
 use credence_consumers::running::{
@@ -36,7 +37,7 @@ use crate::testbed::namespaces::Lease;
 use crate::testbed::rotation::Dependent;
 
 /// A case under way.
-pub(super) struct Trial<'a> {
+pub(crate) struct Trial<'a> {
     env: &'a Arc<TestBed>,
     pub(super) consumers: &'a Consumers,
     pub(super) id: CaseId,
@@ -68,7 +69,7 @@ pub(super) struct Trial<'a> {
 impl<'a> Trial<'a> {
     /// Takes namespaces and makes what the consumer asks for. Nothing asks for the copy yet.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
-    pub(super) async fn begin(
+    pub(crate) async fn begin(
         env: &'a Arc<TestBed>,
         consumers: &'a Consumers,
         id: CaseId,
@@ -126,12 +127,30 @@ impl<'a> Trial<'a> {
     /// the consumer as it is: this property is about what the consumer makes of it.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn settle(&mut self, issuer: &Issuer<'_>) {
+        let bound = self.env.propagation_bound(self.distribution).limit();
+        self.settle_within(issuer, bound).await;
+    }
+
+    /// The same after an outage that lasted for `outage`.
+    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
+    pub(crate) async fn settle_after(&mut self, issuer: &Issuer<'_>, outage: Duration) {
+        let bound = self.env.recovery_bound(self.distribution, outage).limit();
+        self.settle_within(issuer, bound).await;
+    }
+
+    /// Counts evidence of a case that has not ended.
+    pub(crate) fn count(&mut self, evidence: &str) {
+        if !self.is_over() {
+            self.observation.count(evidence);
+        }
+    }
+
+    async fn settle_within(&mut self, issuer: &Issuer<'_>, bound: Duration) {
         let Some(dependent) = self.dependent.as_ref().filter(|_| !self.is_over()) else { return };
         if let Err(error) = dependent.ask(&self.client, self.id).await {
             self.observation = error.into();
             return;
         }
-        let bound = self.env.propagation_bound(self.distribution).limit();
         match dependent.until_matches_source(self.env, &(issuer.source(), &issuer.values), bound).await {
             Ok(()) => self.unfaithful = None,
             Err(WaitError::TimedOut { last, .. } | WaitError::Impossible { why: last, .. }) => {
@@ -143,7 +162,7 @@ impl<'a> Trial<'a> {
 
     /// The consumer must get in, and the forge must have taken it for the credential's user.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
-    pub(super) async fn must_be_admitted(&mut self, issuer: &Issuer<'_>, how: &str) {
+    pub(crate) async fn must_be_admitted(&mut self, issuer: &Issuer<'_>, how: &str) {
         let Some(LoginResult { answer, requests }) = self.attempt(issuer, Expected::Admitted).await else { return };
         #[cfg(feature = "faults")]
         let requests = if faults::is_on(OwnFault::CachedImage) { Vec::new() } else { requests };
@@ -327,7 +346,7 @@ impl<'a> Trial<'a> {
 
     /// Removes what the case made and gives what it saw.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
-    pub(super) async fn end(self) -> Observation {
+    pub(crate) async fn end(self) -> Observation {
         let mut observation = self.observation;
         observation.reach_as(self.distribution, self.consumer);
         if let Some(login) = &self.made

@@ -29,9 +29,9 @@ use super::route::{AttackPath, Route};
 use super::tracers::{OWN_VALUE, foreign};
 
 use crate::observation::{self, Observation};
+use crate::testbed::TestBed;
 use crate::testbed::sources::SharedLease;
 use crate::testbed::tenant::{self, Tenant};
-use crate::testbed::{HOLD, TestBed};
 
 /// Time for which what the operator refused must stay refused: it tries again after a second (ESO,
 /// `pkg/controllers/common`, `BuildRateLimiter`).
@@ -222,7 +222,7 @@ impl Trial<'_> {
     async fn hold(&mut self) {
         let (scan, mine, products) = (&self.scan, self.context.mine, &self.products());
         let what = format!("{mine} without values of others");
-        let window = if self.refused_by_operator { OUTLASTS } else { HOLD };
+        let window = if self.refused_by_operator { OUTLASTS } else { self.env.hold() };
         let held = wait::hold(&self.env.observer, &what, window, |view| {
             let made = |(namespace, name, _): &&(String, String, String)| view.secret(namespace, name).is_some();
             if let Some((_, name, made_by)) = products.iter().find(made) {

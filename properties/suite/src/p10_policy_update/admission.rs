@@ -3,21 +3,20 @@
 //! A policy cannot be tested on a copy of it: the original refuses what the copy would. So the original's binding is
 //! changed, in a way that concerns only namespaces with a label that no other case has.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
-use credence_core::text::chain;
 use credence_model::model::{Distribution, POLICY_BOUND};
 use credence_report::unknown::Cause;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::wait::{self, Progress};
 use futures::future::join_all;
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -25,6 +24,7 @@ use tokio::time::Instant;
 use tracing::instrument;
 
 use super::World;
+use super::probe::{self, Probe, Written};
 use crate::observation::{self, Observation, cause_of};
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease};
@@ -43,63 +43,82 @@ struct AdmissionCase {
     observation: Observation,
 }
 
-/// Outcome of a write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Written {
-    Allowed,
-    /// Refused by the policy with this binding.
-    Refused(String),
-    /// Refused by something else, or not answered.
-    Failed(String),
-}
-
 /// A binding that was lifted, and the expressions of its namespace selector as they were.
 struct Lifted {
     binding: String,
     before: Value,
 }
 
-/// Lifts the policies that refuse a hand-made copy of `distribution` and puts them back, as often as `flips` says.
+/// Lifts the policies that refuse a request of a tenant and puts them back, as often as `flips` says. The request is the first
+/// that any refuses, from that with the number `first` on. None if no policy of the configuration refuses any.
 pub(super) async fn play(
     env: &Arc<TestBed>,
     alone: &Mutex<()>,
     distribution: &Distribution,
-    flips: usize,
+    (first, flips): (usize, usize),
     cases: &[(CaseId, World)],
-) -> Vec<(Observation, Vec<Lease>)> {
+) -> Option<Vec<(Observation, Vec<Lease>)>> {
     let number = cases.first().map(|(id, _)| id.index).unwrap_or_default();
     let exemption = format!("{}-{number}", env.namespaces.run());
     let mut live = join_all(cases.iter().map(|(id, _)| AdmissionCase::begin(env, *id, &exemption))).await;
     let _alone = alone.lock().await;
+    let asked = Asked { distribution, probe: Probe::HandMade };
+    let mut refused = None;
+    if let Some(scout) = live.iter().find(|live| live.observation.outcome == Outcome::Held) {
+        for probe in Probe::ALL.into_iter().cycle().skip(first).take(Probe::ALL.len()) {
+            let asked = Asked { probe, ..asked };
+            if matches!(scout.write(&asked).await, Written::Refused(binding) if env.model.denying_bindings.contains(&binding))
+            {
+                refused = Some(asked);
+                break;
+            }
+        }
+        if refused.is_none() {
+            for live in live {
+                let (_, leases) = live.finish(env).await;
+                let keys = BTreeSet::from([EXEMPT.to_owned()]);
+                leases.into_iter().for_each(|lease| env.namespaces.give_back(env, lease, keys.clone()));
+            }
+            return None;
+        }
+    }
+    let asked = refused.unwrap_or(asked);
     for _ in 0..flips {
-        if let Err(ended) = flip(env, distribution, &exemption, &mut live).await {
+        if let Err(ended) = flip(env, &asked, &exemption, &mut live).await {
             live.iter_mut().for_each(|live| live.end_with(&ended.outcome));
         }
     }
-    join_all(live.into_iter().map(|live| live.finish(env))).await
+    Some(join_all(live.into_iter().map(|live| live.finish(env))).await)
+}
+
+/// What a tenant asks for.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    distribution: &'a Distribution,
+    probe: Probe,
 }
 
 async fn flip(
     env: &TestBed,
-    distribution: &Distribution,
+    asked: &Asked<'_>,
     exemption: &str,
     live: &mut [AdmissionCase],
 ) -> Result<(), Observation> {
-    let secret = hand_made(distribution);
-    join_all(live.iter_mut().map(|live| live.must_be_refused(env, &secret, None))).await;
+    join_all(live.iter_mut().map(|live| live.must_be_refused(env, asked, None))).await;
     let mut lifted = Vec::new();
     let began = Instant::now();
-    let lifting = lift_all(env, exemption, live, &secret, &mut lifted).await;
+    let lifting = lift_all(env, exemption, live, asked, &mut lifted).await;
     if lifting.is_ok() {
-        join_all(live.iter_mut().map(|live| live.must_be_allowed(&secret, began))).await;
+        join_all(live.iter_mut().map(|live| live.must_be_allowed(asked, began))).await;
     }
     let put_back = Instant::now();
-    for binding in lifted {
+    for Lifted { binding, before } in lifted {
         // Even after an error: nothing may stay lifted.
-        set(&env.cluster.client, &binding.binding, &binding.before).await?;
+        set(&env.cluster.client, &binding, &before).await?;
+        live.iter_mut().for_each(|live| live.observation.add_context(&format!("binding {binding} lifted"), 1));
     }
     lifting?;
-    join_all(live.iter_mut().map(|live| live.must_be_refused(env, &secret, Some(put_back)))).await;
+    join_all(live.iter_mut().map(|live| live.must_be_refused(env, asked, Some(put_back)))).await;
     Ok(())
 }
 
@@ -108,7 +127,7 @@ async fn lift_all(
     env: &TestBed,
     exemption: &str,
     live: &[AdmissionCase],
-    secret: &Secret,
+    asked: &Asked<'_>,
     lifted: &mut Vec<Lifted>,
 ) -> Result<(), Observation> {
     let Some(scout) = live.iter().find(|live| live.observation.outcome == Outcome::Held) else { return Ok(()) };
@@ -116,9 +135,9 @@ async fn lift_all(
         let last = lifted.last().map(|lifted: &Lifted| lifted.binding.clone());
         let what = "a policy is lifted";
         let next = wait::poll(what, POLICY_BOUND, POLL_INTERVAL, || async {
-            match scout.write(secret).await {
+            match scout.write(asked).await {
                 Written::Refused(binding) if last.as_ref() == Some(&binding) => {
-                    Progress::NotYet(format!("binding {binding} still refuses a hand-made copy"))
+                    Progress::NotYet(format!("binding {binding} still refuses {}", asked.probe.title()))
                 }
                 other => Progress::Done(other),
             }
@@ -154,9 +173,10 @@ impl AdmissionCase {
         let name = self.lease.insert(env.namespaces.lease(&client).await?).name.clone();
         let labels = Labels::from([(EXEMPT.to_owned(), exemption.to_owned())]);
         namespaces::set_labels(&client, &agent(self.id), &name, &labels).await?;
-        self.tenant = Some(Tenant::create(env, self.id, &name, Rights::Edit).await?);
+        self.tenant = Some(Tenant::create(env, self.id, &name, Rights::Owner).await?);
         self.observation.bound = Some(POLICY_BOUND);
-        match self.write(&plain()).await {
+        let Some(tenant) = &self.tenant else { return Ok(()) };
+        match probe::plain(tenant, &agent(self.id)).await {
             Written::Allowed => Ok(()),
             // The positive control: a refusal of anything else would be for want of rights.
             other => {
@@ -170,30 +190,24 @@ impl AdmissionCase {
         self.observation.outcome = self.observation.outcome.clone().max(outcome.clone());
     }
 
-    /// Tries to write, without a trace: admission judges a dry run as it does a write.
-    async fn write(&self, secret: &Secret) -> Written {
-        let Some(tenant) = &self.tenant else { return Written::Failed("there is no tenant".to_owned()) };
-        let secrets: Api<Secret> = Api::namespaced(tenant.client.clone(), &tenant.namespace);
-        let params = PostParams { dry_run: true, field_manager: Some(agent(self.id)) };
-        match secrets.create(&params, secret).await {
-            Ok(_) => Written::Allowed,
-            Err(kube::Error::Api(status)) => match binding_of(&status.message) {
-                Some(binding) => Written::Refused(binding),
-                None => Written::Failed(status.message.clone()),
-            },
-            Err(error) => Written::Failed(chain(&error)),
+    /// Asks for what is judged, without a trace.
+    async fn write(&self, asked: &Asked<'_>) -> Written {
+        match &self.tenant {
+            Some(tenant) => asked.probe.make(tenant, asked.distribution, &agent(self.id)).await,
+            None => Written::Failed("there is no tenant".to_owned()),
         }
     }
 
     /// A policy of the configuration refuses the write: already, or within the bound after it was put back.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
-    async fn must_be_refused(&mut self, env: &TestBed, secret: &Secret, since: Option<Instant>) {
+    async fn must_be_refused(&mut self, env: &TestBed, asked: &Asked<'_>, since: Option<Instant>) {
         if self.observation.outcome != Outcome::Held {
             return;
         }
         let bound = since.map_or(POLICY_BOUND, |since| POLICY_BOUND.saturating_sub(since.elapsed()));
-        let refused = wait::poll("a hand-made copy is refused", bound, POLL_INTERVAL, || async {
-            match self.write(secret).await {
+        let what = format!("{} is refused", asked.probe.title());
+        let refused = wait::poll(&what, bound, POLL_INTERVAL, || async {
+            match self.write(asked).await {
                 Written::Refused(binding) if env.model.denying_bindings.contains(&binding) => Progress::Done(()),
                 Written::Failed(why) => Progress::NotYet(why),
                 other => Progress::NotYet(format!("{other:?}")),
@@ -203,7 +217,7 @@ impl AdmissionCase {
         match (refused, since) {
             (Ok(()), Some(since)) => {
                 self.observation.latencies.push(since.elapsed());
-                self.observation.count("refused by a policy that was put back");
+                self.observation.count(&format!("{} refused by a policy that was put back", asked.probe.title()));
             }
             (Ok(()), None) => {}
             (Err(error), Some(_)) => self.end_with(&verdict::violated(error.to_string())),
@@ -214,13 +228,14 @@ impl AdmissionCase {
 
     /// The write is allowed within the bound after the policy was lifted.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
-    async fn must_be_allowed(&mut self, secret: &Secret, since: Instant) {
+    async fn must_be_allowed(&mut self, asked: &Asked<'_>, since: Instant) {
         if self.observation.outcome != Outcome::Held {
             return;
         }
         let bound = POLICY_BOUND.saturating_sub(since.elapsed());
-        let allowed = wait::poll("a hand-made copy is allowed", bound, POLL_INTERVAL, || async {
-            match self.write(secret).await {
+        let what = format!("{} is allowed", asked.probe.title());
+        let allowed = wait::poll(&what, bound, POLL_INTERVAL, || async {
+            match self.write(asked).await {
                 Written::Allowed => Progress::Done(()),
                 other => Progress::NotYet(format!("{other:?}")),
             }
@@ -228,7 +243,7 @@ impl AdmissionCase {
         match allowed.await {
             Ok(()) => {
                 self.observation.latencies.push(since.elapsed());
-                self.observation.count("allowed by a policy that was lifted");
+                self.observation.count(&format!("{} allowed by a policy that was lifted", asked.probe.title()));
             }
             Err(error) => self.end_with(&verdict::violated(error.to_string())),
         }
@@ -243,13 +258,6 @@ impl AdmissionCase {
         }
         (self.observation, self.lease.into_iter().collect())
     }
-}
-
-/// The binding that a refusal names (k8s.io/apiserver pkg/admission/plugin/policy/validating/dispatcher.go).
-fn binding_of(message: &str) -> Option<String> {
-    let (_, rest) = message.split_once("with binding '")?;
-    let (binding, rest) = rest.split_once('\'')?;
-    rest.starts_with(" denied request").then(|| binding.to_owned())
 }
 
 /// Exempts the namespaces with this value of the label from a binding.
@@ -270,49 +278,4 @@ async fn set(client: &Client, binding: &str, expressions: &Value) -> Result<(), 
     let patch = json!({ "spec": { "matchResources": { "namespaceSelector": selector } } });
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     Ok(bindings.patch_metadata(binding, &params, &Patch::Merge(patch)).await.map(drop)?)
-}
-
-/// A Secret like a copy of `distribution`, without a credential. Kubernetes insists on the keys of these types before it asks
-/// any policy (`ValidateSecret`, pkg/apis/core/validation).
-fn hand_made(distribution: &Distribution) -> Secret {
-    let data = match distribution.secret_type.as_str() {
-        "kubernetes.io/dockerconfigjson" => json!({ ".dockerconfigjson": "{}" }),
-        "kubernetes.io/dockercfg" => json!({ ".dockercfg": "{}" }),
-        "kubernetes.io/tls" => json!({ "tls.crt": "none", "tls.key": "none" }),
-        "kubernetes.io/basic-auth" => json!({ "username": "none", "password": "none" }),
-        "kubernetes.io/ssh-auth" => json!({ "ssh-privatekey": "none" }),
-        _ => json!({ "key": "none" }),
-    };
-    let secret = json!({ "metadata": { "name": "credence-hand-made", "labels": distribution.labels },
-        "type": distribution.secret_type, "stringData": data });
-    // An object of texts is a Secret.
-    serde_json::from_value(secret).expect("a well-formed Secret")
-}
-
-/// A Secret that is like no copy.
-fn plain() -> Secret {
-    let secret = json!({ "metadata": { "name": "credence-plain" }, "type": "Opaque", "stringData": { "key": "none" } });
-    // An object of texts is a Secret.
-    serde_json::from_value(secret).expect("a well-formed Secret")
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::binding_of;
-
-    #[rstest]
-    #[case::a_policy(
-        "secrets \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: hand-made",
-        Some("b")
-    )]
-    #[case::rbac("secrets is forbidden: User \"x\" cannot create resource \"secrets\"", None)]
-    #[case::a_policy_that_failed(
-        "failed to configure binding: ValidatingAdmissionPolicy 'p' with binding 'b' failed",
-        None
-    )]
-    fn a_refusal_by_policy_names_its_binding(#[case] message: &str, #[case] binding: Option<&str>) {
-        assert_eq!(binding_of(message).as_deref(), binding);
-    }
 }

@@ -24,9 +24,9 @@ use tracing::instrument;
 use super::World;
 use super::subject::{Rights, Subject};
 use crate::observation::{self, Observation, cause_of};
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::rotation::until_copy_matches_source;
-use crate::testbed::{HOLD, TestBed};
 
 /// Life of an account's token in seconds: the API server's shortest.
 const TOKEN_SECONDS: i64 = 600;
@@ -158,7 +158,7 @@ impl RightsCase {
             }
         });
         let outcome = match tried.await {
-            Ok(()) => wait::hold(&env.observer, "no copy without rights", HOLD, look).await,
+            Ok(()) => wait::hold(&env.observer, "no copy without rights", env.hold(), look).await,
             Err(error) => Err(error),
         };
         match outcome {

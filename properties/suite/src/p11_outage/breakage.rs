@@ -4,27 +4,38 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use credence_cluster::apply::FIELD_MANAGER;
+use credence_cluster::apply::{FIELD_MANAGER, RUN_LABEL};
 use credence_cluster::cluster::{ClusterError, Component};
 use credence_cluster::faults::proxy::Mode;
+use credence_core::text::chain;
 use credence_model::config::SourceRef;
-use credence_model::model::{Distribution, Model};
+use credence_model::model::{Distribution, Model, PROPAGATION_SLACK};
 use credence_model::values::World;
 use credence_programs::process::Paused;
 use credence_watch::wait::{self, Progress, WaitError};
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DeleteParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::Value;
 use tokio::time::Instant;
 
-use super::fault::{Fault, can_go, keys_to_lose};
+use super::fault::Fault;
+use super::loss::{can_go, keys_to_lose};
 use super::rights::{Revoked, RightsError};
 use super::scope::Scope;
 use crate::supplies::FaultProxies;
 use crate::testbed::TestBed;
+use crate::testbed::known_bugs;
 use crate::testbed::sources::{ExclusiveLease, Part, SourceError, Withdrawn};
 
 /// Time between two polls of what cannot be watched.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Time that a program may take to stand still once it was told.
 const STANDS: Duration = Duration::from_secs(5);
+
+/// What etcd says when its quota is used up.
+const NO_SPACE: &str = "database space exceeded";
 
 /// Why a fault could not be made, or not be taken back.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +86,9 @@ enum Undo {
     Rights(Revoked),
     Running(Paused),
     Start(Component),
+    Replacement,
+    Etcd,
+    ControlPlane,
 }
 
 impl Broken {
@@ -94,7 +108,7 @@ impl Broken {
             Fault::SourceDeleted | Fault::KeyDeleted(_) | Fault::SourceUntagged => {
                 Undo::Sources(withdraw(env, leases, fault).await?)
             }
-            Fault::RightsRevoked => Undo::Rights(Revoked::revoke(env, scope).await?),
+            Fault::RightsRevoked | Fault::StoreNotReady => Undo::Rights(Revoked::revoke(env, scope).await?),
             Fault::OperatorKilled => {
                 env.cluster.stop(Component::ExternalSecrets).await?;
                 Undo::Start(Component::ExternalSecrets)
@@ -108,6 +122,26 @@ impl Broken {
             Fault::ApiServerRestarted => {
                 env.cluster.stop(Component::ApiServer).await?;
                 Undo::Start(Component::ApiServer)
+            }
+            Fault::OperatorReplaced(how) => {
+                if let Err(error) = env.cluster.begin_replacement(how).await {
+                    // One that was stopped for it has to run whatever became of the other.
+                    start(env, Component::ExternalSecrets).await?;
+                    return Err(error.into());
+                }
+                Undo::Replacement
+            }
+            Fault::EtcdFull => {
+                env.cluster.fill_etcd(true).await?;
+                if let Err(error) = until_refused(env).await {
+                    env.cluster.fill_etcd(false).await?;
+                    return Err(error);
+                }
+                Undo::Etcd
+            }
+            Fault::ControlPlaneLost => {
+                env.cluster.lose_control_plane().await?;
+                Undo::ControlPlane
             }
         };
         let contacts = proxies.iter().map(|(store, proxy)| (store.clone(), proxy.connections()));
@@ -155,6 +189,19 @@ impl Broken {
             Undo::Rights(revoked) => revoked.restore(env).await?,
             Undo::Running(paused) => drop(paused),
             Undo::Start(component) => start(env, component).await?,
+            Undo::Replacement => {
+                if let Err(error) = env.cluster.end_replacement().await {
+                    restart(env, Component::ExternalSecrets).await?;
+                    return Err(error.into());
+                }
+            }
+            Undo::Etcd => env.cluster.fill_etcd(false).await?,
+            Undo::ControlPlane => {
+                if let Err(error) = env.cluster.bring_control_plane_back().await {
+                    return Err(BreakageError::Nothing(env.cluster.mark_lost(error)));
+                }
+                env.until_synced().await?;
+            }
         }
         Ok(Instant::now())
     }
@@ -218,4 +265,54 @@ pub(super) async fn start(env: &TestBed, component: Component) -> Result<(), Bre
         env.until_synced().await?;
     }
     Ok(())
+}
+
+/// Kills a program and starts it again.
+pub(super) async fn restart(env: &TestBed, component: Component) -> Result<(), BreakageError> {
+    env.cluster.stop(component).await?;
+    start(env, component).await
+}
+
+/// Waits until etcd refuses what is written for want of space (etcd, `ErrNoSpace` in api/v3rpc/rpctypes/error.go).
+async fn until_refused(env: &TestBed) -> Result<(), BreakageError> {
+    let maps: Api<ConfigMap> = Api::namespaced(env.cluster.client.clone(), "default");
+    let labels = BTreeMap::from([(RUN_LABEL.to_owned(), env.namespaces.run().to_owned())]);
+    let generate_name = Some("credence-full-".to_owned());
+    let metadata = ObjectMeta { generate_name, labels: Some(labels), ..ObjectMeta::default() };
+    let map = ConfigMap { metadata, ..ConfigMap::default() };
+    let refused = wait::poll("etcd refuses a write", STANDS, POLL_INTERVAL, || async {
+        match maps.create(&PostParams::default(), &map).await {
+            Ok(made) => {
+                // The next sweep finds what cannot be deleted now.
+                maps.delete(&made.name_any(), &DeleteParams::default()).await.ok();
+                Progress::NotYet("it takes one".to_owned())
+            }
+            Err(kube::Error::Api(status)) if status.message.contains(NO_SPACE) => Progress::Done(()),
+            Err(error) => Progress::NotYet(chain(&error)),
+        }
+    });
+    Ok(refused.await?)
+}
+
+/// Waits until each store of a distribution says that it is not ready.
+pub(super) async fn until_not_ready(env: &TestBed, distribution: &Distribution) -> Result<(), BreakageError> {
+    for store in &distribution.stores {
+        let stores = known_bugs::api(&env.cluster.client, store.kind(), store.namespace());
+        let what = format!("store {} says that it is not ready", store.name);
+        let bound = store.validated_every() + PROPAGATION_SLACK;
+        let not_ready = wait::poll(&what, bound, POLL_INTERVAL, || async {
+            match stores.get(store.object_name()).await {
+                Ok(seen) if says_not_ready(&seen.data) => Progress::Done(()),
+                Ok(_) => Progress::NotYet("it is ready, or says nothing".to_owned()),
+                Err(error) => Progress::NotYet(chain(&error)),
+            }
+        });
+        not_ready.await?;
+    }
+    Ok(())
+}
+
+fn says_not_ready(store: &Value) -> bool {
+    let conditions = store.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|condition| condition["type"] == "Ready" && condition["status"] == "False")
 }

@@ -1,29 +1,53 @@
-//! What outages are made with.
+//! What outages are made with, and who logs in during them.
 
 use std::sync::Arc;
 
+use credence_consumers::running::Consumers;
+use credence_core::text::chain;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::fixture::{Fixture, FixtureError};
+use crate::fixture::{Evidence, Fixture, FixtureError};
 use crate::supplies::{FaultProxies, Supplies};
 use crate::testbed::TestBed;
 use crate::testbed::background::Background;
 
-/// The outages that are under way, and the fault proxies that make some of them.
+/// The outages that are under way, and what makes some of them.
 pub struct Outages {
-    /// The fault proxies, by store.
-    pub(super) proxies: Arc<FaultProxies>,
+    /// What slots have of it.
+    pub(super) means: Arc<Means>,
     /// The slots and checks, each of which ends the outages that it has made.
     pub(super) under_way: Background,
 }
 
+/// What the outages of all slots are made with.
+pub(super) struct Means {
+    /// The fault proxies, by store.
+    pub(super) proxies: Arc<FaultProxies>,
+    /// The forge, for those that log in; or why nobody can.
+    pub(super) consumers: Result<Consumers, String>,
+}
+
 impl Fixture for Outages {
-    async fn set_up(_bed: &Arc<TestBed>, supplies: &Supplies) -> Result<Self, FixtureError> {
-        Ok(Self { proxies: Arc::clone(&supplies.proxies), under_way: Background::default() })
+    async fn set_up(bed: &Arc<TestBed>, supplies: &Supplies) -> Result<Self, FixtureError> {
+        let consumers = match &supplies.forge {
+            Some(forge) => forge.start(bed).await.map_err(|error| chain(&error)),
+            None => Err("no forge was asked for".to_owned()),
+        };
+        let means = Means { proxies: Arc::clone(&supplies.proxies), consumers };
+        Ok(Self { means: Arc::new(means), under_way: Background::default() })
     }
 
     fn settle<'a>(&'a self, bed: &'a TestBed) -> BoxFuture<'a, ()> {
         self.under_way.settle(&bed.cluster).boxed()
+    }
+
+    fn evidence(&self) -> BoxFuture<'_, Result<Option<Evidence>, FixtureError>> {
+        let recorded = async {
+            let Ok(consumers) = &self.means.consumers else { return Ok(None) };
+            let path = consumers.forge.evidence().await.map_err(FixtureError::new)?;
+            Ok(Some(Evidence { name: "forge-in-outages.jsonl", path }))
+        };
+        recorded.boxed()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use credence_core::id::CaseId;
 use credence_model::model::Distribution;
 use credence_model::values::World;
-use credence_report::unknown::Unknown;
+use credence_report::unknown::{Cause, Unknown};
 use credence_report::verdict::{self, Outcome, Violation};
 use credence_watch::observer::ExternalSecretSeen;
 use credence_watch::wait::{self, Progress};
@@ -21,9 +21,9 @@ use super::place::{Harm, OutageNamespace};
 use super::{Episode, Move, Population, Scenario};
 use crate::observation::{self, Observation, cause_of};
 use crate::oracle::Expected;
+use crate::testbed::TestBed;
 use crate::testbed::rotation::Dependent;
 use crate::testbed::settle::{Past, settle};
-use crate::testbed::{HOLD, TestBed};
 
 /// A case.
 pub(super) struct OutageCase<'a> {
@@ -46,6 +46,7 @@ impl<'a> OutageCase<'a> {
         id: CaseId,
         scenario: &Scenario,
         population: &Population,
+        initial: &World,
     ) -> Self {
         let mut live = Self {
             id,
@@ -56,7 +57,7 @@ impl<'a> OutageCase<'a> {
             left: Vec::new(),
             observation: Observation::of(Outcome::Held),
         };
-        if let Err(failed) = live.populate(env, scenario, population).await {
+        if let Err(failed) = live.populate(env, scenario, population, initial).await {
             live.observation = failed;
         }
         live
@@ -67,6 +68,7 @@ impl<'a> OutageCase<'a> {
         env: &'a Arc<TestBed>,
         scenario: &Scenario,
         population: &Population,
+        initial: &World,
     ) -> Result<(), Observation> {
         let distributions: Vec<&Distribution> = env
             .model
@@ -91,7 +93,7 @@ impl<'a> OutageCase<'a> {
         for OutageNamespace { dependent, .. } in &self.places {
             let bound = env.provisioning_bound().max(env.propagation_bound(dependent.distribution).limit());
             // A copy that was never right has nothing to say about outages; other properties judge it.
-            let settled = dependent.until_matches_source(env, &scenario.initial, bound).await;
+            let settled = dependent.until_matches_source(env, initial, bound).await;
             settled.map_err(|error| Observation::unknown(cause_of(&error), format!("no copy to keep: {error}")))?;
         }
         Ok(())
@@ -214,6 +216,14 @@ impl<'a> OutageCase<'a> {
         }
     }
 
+    /// Ends the case without a verdict where a watch was interrupted while its copies were recorded.
+    pub(super) fn must_be_whole(&mut self, env: &TestBed, fault: Fault) {
+        if self.places.iter().any(|place| place.has_gap(&env.observer)) {
+            let why = format!("{fault}: a watch was interrupted while the copies were recorded");
+            self.give_up(Unknown::new(Cause::WatchStale, why));
+        }
+    }
+
     /// Waits until every namespace holds what it asks for, made of the values of `new`, after an outage that lasted for
     /// `outage` and ended at `healed`.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
@@ -263,7 +273,7 @@ impl<'a> OutageCase<'a> {
         if self.is_over() {
             return;
         }
-        let held = wait::hold(&env.observer, "the last values in all copies", HOLD, |view| {
+        let held = wait::hold(&env.observer, "the last values in all copies", env.hold(), |view| {
             let mut places = self.places.iter();
             places.try_for_each(|place| place.dependent.look(view, world))
         });

@@ -2,11 +2,11 @@
 
 use credence_model::model::Distribution;
 use credence_model::values::World;
-use credence_watch::observer::{ExternalSecretSeen, SecretEvent, SecretSeen, View};
+use credence_watch::observer::recording::Recording;
+use credence_watch::observer::{ExternalSecretSeen, Observer, SecretEvent, SecretSeen, View};
 use credence_watch::wait::{self, Progress};
-use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::breakage::{BreakageError, Broken};
+use super::breakage::{self, BreakageError, Broken};
 use super::fault::Sign;
 use crate::oracle;
 use crate::testbed::TestBed;
@@ -16,7 +16,7 @@ use crate::testbed::rotation::Dependent;
 pub(super) struct OutageNamespace<'a> {
     pub(super) dependent: Dependent<'a>,
     /// Every change of its Secrets since the outage began.
-    pub(super) events: Option<UnboundedReceiver<SecretEvent>>,
+    pub(super) events: Option<Recording>,
     /// The copy when the outage began; none where there was none yet.
     pub(super) before: Option<SecretSeen>,
 }
@@ -37,7 +37,7 @@ impl OutageNamespace<'_> {
         match sign {
             Sign::Own => return Ok(()),
             Sign::Contact => return broken.until_contacted(env, distribution, bound).await,
-            Sign::Failure | Sign::Notice => {}
+            Sign::Failure | Sign::NotReady | Sign::Notice => {}
         }
         let seen = |view: &View<'_>| view.external_secret(namespace, &distribution.external_secret).cloned();
         let mut refreshes = Vec::from_iter(env.observer.look(seen).map(|seen| seen.refreshed));
@@ -59,14 +59,23 @@ impl OutageNamespace<'_> {
             }
             Progress::NotYet("it says that nothing has failed".to_owned())
         });
-        Ok(met.await?)
+        met.await?;
+        if sign == Sign::NotReady {
+            breakage::until_not_ready(env, distribution).await?;
+        }
+        Ok(())
+    }
+
+    /// True if there may have been changes that are not recorded.
+    pub(super) fn has_gap(&self, observer: &Observer) -> bool {
+        self.events.as_ref().is_some_and(|events| events.has_gap(observer))
     }
 
     /// Looks at every state that the copy went through since the last time.
     pub(super) fn unharmed(&mut self, harm: &Harm<'_>) -> Result<(), String> {
         let Some(events) = &mut self.events else { return Ok(()) };
         let Dependent { distribution, namespace, .. } = &self.dependent;
-        while let Ok(SecretEvent { name, secret, .. }) = events.try_recv() {
+        while let Some(SecretEvent { name, secret, .. }) = events.next_event() {
             if name == distribution.secret {
                 judge(distribution, self.before.as_ref(), secret.as_ref(), harm)
                     .map_err(|why| format!("copy {namespace}/{name} {why}"))?;

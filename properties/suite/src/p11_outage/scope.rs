@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
 use crate::generate;
+use crate::p07_credential_types::{Issue, Placement, issue_strategy};
 
 /// Sources that are read through the same stores or by the same distributions, so that what happens to one of them can be
 /// felt by the copies of another.
@@ -65,6 +66,17 @@ impl Scope {
     /// The distributions themselves.
     pub(super) fn distributions<'a>(&self, model: &'a Model) -> Vec<&'a Distribution> {
         model.distributions.iter().filter(|distribution| self.distributions.contains(&distribution.name)).collect()
+    }
+
+    /// A credential for one of its sources that a server here issues, taken in turn by the number of the slot, and how somebody
+    /// logs in with it. It stays good beside its successor.
+    pub(super) fn login(&self, model: &Model, slot: u32) -> BoxedStrategy<Option<(Issue, Placement)>> {
+        let of = |source: &SourceRef| issue_strategy(model, source, false);
+        let mut issues: Vec<BoxedStrategy<Issue>> = self.sources.iter().filter_map(of).collect();
+        let turn = usize::try_from(slot).unwrap_or_default();
+        let Some(turn) = turn.checked_rem(issues.len()) else { return Just(None).boxed() };
+        let issue = issues.swap_remove(turn).prop_map(Issue::with_tokens);
+        (issue, Placement::strategy()).prop_map(Some).boxed()
     }
 
     /// Values for all of its sources.

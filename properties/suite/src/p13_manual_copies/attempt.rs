@@ -1,31 +1,21 @@
 //! What people try with credentials by hand, as data: what it looks like, and what it sends.
 //!
-//! Pure. What counts as a credential follows from the model: a Secret with the labels of a distribution, with the label by
-//! which a consumer finds it, of a type that is a shared credential always, or with the name of a copy.
+//! Pure. What counts as a credential follows from the model: see [`look_alikes`](super::look_alike::look_alikes).
 
 use std::collections::BTreeMap;
 
 use credence_core::credential::Credential;
-use credence_core::formats::{ARGO_CD_LABEL, KARGO_LABEL};
-use credence_core::labels::Labels;
-use credence_model::config::OPAQUE;
-use credence_model::model::{Distribution, ExpectedKeys, Model, Tampering};
+use credence_model::model::{Distribution, Model, Tampering};
 use credence_watch::observer::SecretSeen;
-use k8s_openapi::ByteString;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use serde_json::{Value, json};
 
+use super::look_alike::{Endpoints, required_keys, written};
 use crate::generate::{Pick, pick, secret_value};
 use crate::testbed::tenant::Rights;
 
-/// The type of pull secrets. Unlike a certificate or a password it is a shared credential always: that of a registry.
-const PULL_SECRET: &str = "kubernetes.io/dockerconfigjson";
-/// The older type of pull secrets, which the kubelet reads as well.
-const OLD_PULL_SECRET: &str = "kubernetes.io/dockercfg";
-/// A type with keys of its own that no consumer of a copy expects.
-const BASIC_AUTH: &str = "kubernetes.io/basic-auth";
 /// The label by which ESO tells its Secrets (`apis/externalsecrets/v1`, `LabelManaged`).
 const MANAGED_LABEL: &str = "reconcile.external-secrets.io/managed";
 
@@ -135,90 +125,6 @@ fn maker() -> BoxedStrategy<Maker> {
         .boxed()
 }
 
-/// A Secret that looks like a credential of the distribution.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LookAlike {
-    /// What makes it look like one.
-    pub(super) by: &'static str,
-    /// Its name, if that is what it shares with the copy.
-    pub(super) name: Option<String>,
-    /// Its type.
-    pub(super) type_: String,
-    /// Its labels.
-    pub(super) labels: Labels,
-}
-
-/// The Secrets that look like the copies of `distribution` while they are beside it.
-pub(super) fn look_alikes(distribution: &Distribution) -> Vec<LookAlike> {
-    let mut all = Vec::new();
-    let mut add = |by, type_: &str, labels: Labels| {
-        all.push(LookAlike { by, name: None, type_: type_.to_owned(), labels });
-    };
-    if !distribution.labels.is_empty() {
-        add("type and labels", &distribution.secret_type, distribution.labels.clone());
-        add("labels", other_type(distribution), distribution.labels.clone());
-    }
-    for key in [ARGO_CD_LABEL, KARGO_LABEL] {
-        if let Some(value) = distribution.labels.get(key) {
-            add("consumer's label", OPAQUE, Labels::from([(key.to_owned(), value.clone())]));
-        }
-    }
-    if [PULL_SECRET, OLD_PULL_SECRET].contains(&distribution.secret_type.as_str()) {
-        add("type", PULL_SECRET, Labels::new());
-        add("older type", OLD_PULL_SECRET, Labels::new());
-    }
-    all
-}
-
-/// The Secrets that take the place of the copies of `distribution`: of the same type, and of another one.
-pub(super) fn squatters(distribution: &Distribution) -> [LookAlike; 2] {
-    [("name and type", distribution.secret_type.as_str()), ("name", other_type(distribution))].map(|(by, type_)| {
-        LookAlike { by, name: Some(distribution.secret.clone()), type_: type_.to_owned(), labels: Labels::new() }
-    })
-}
-
-fn other_type(distribution: &Distribution) -> &'static str {
-    if distribution.secret_type == OPAQUE { BASIC_AUTH } else { OPAQUE }
-}
-
-/// The keys that the API server wants of a Secret of this type (`pkg/apis/core/validation`, `ValidateSecret`).
-fn required_keys(type_: &str) -> &'static [&'static str] {
-    match type_ {
-        PULL_SECRET => &[".dockerconfigjson"],
-        OLD_PULL_SECRET => &[".dockercfg"],
-        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
-        // One of them would do, but consumers want both.
-        BASIC_AUTH => &["username", "password"],
-        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
-        _ => &[],
-    }
-}
-
-/// Data of a hand-made Secret of this type, which the API server takes: the keys that the type wants or else those of
-/// the distribution, each holding `value`.
-pub(super) fn content(type_: &str, distribution: &Distribution, value: &Credential) -> BTreeMap<String, ByteString> {
-    let own: Vec<&str> = match &distribution.keys {
-        ExpectedKeys::Exactly(keys) => keys.iter().map(String::as_str).collect(),
-        ExpectedKeys::Unknown { .. } => vec!["value"],
-    };
-    let keys = match required_keys(type_) {
-        [] => &own[..],
-        required => required,
-    };
-    keys.iter().map(|key| ((*key).to_owned(), written(key, value))).collect()
-}
-
-/// What is written under a key: the value itself, or a Docker configuration that holds it.
-fn written(key: &str, value: &Credential) -> ByteString {
-    let entry =
-        json!({ "registry.example": { "username": "hand-made", "password": String::from_utf8_lossy(value.expose()) } });
-    ByteString(match key {
-        ".dockerconfigjson" => json!({ "auths": entry }).to_string().into_bytes(),
-        ".dockercfg" => entry.to_string().into_bytes(),
-        _ => value.expose().to_vec(),
-    })
-}
-
 /// A change of a copy.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct CopyChange {
@@ -245,9 +151,19 @@ pub(super) fn changes(
     let mut add = |what, patch, removes, tampering| {
         all.push(CopyChange { what, patch, removes, tampering, for_good: false });
     };
-    add("added a key", json!({ "data": { "hand-made": written("", value) } }), false, Tampering::Data);
+    add(
+        "added a key",
+        json!({ "data": { "hand-made": written("", &Endpoints::default(), value) } }),
+        false,
+        Tampering::Data,
+    );
     for key in copy.data.keys() {
-        add("changed data", json!({ "data": { key: written(key, value) } }), false, Tampering::Data);
+        add(
+            "changed data",
+            json!({ "data": { key: written(key, &Endpoints::of(copy), value) } }),
+            false,
+            Tampering::Data,
+        );
         if !required_keys(&copy.type_).contains(&key.as_str()) {
             add("removed a key", json!({ "data": { key: null } }), true, Tampering::Data);
         }
@@ -295,41 +211,6 @@ mod tests {
 
     fn distribution<'a>(model: &'a Model, name: &str) -> &'a Distribution {
         model.distributions.iter().find(|distribution| distribution.name == name).unwrap()
-    }
-
-    #[test]
-    fn what_looks_like_a_credential_follows_from_the_target() {
-        let model = reference();
-        let by = |name| look_alikes(distribution(&model, name)).into_iter().map(|made| made.by).collect::<Vec<_>>();
-        assert_eq!(by("application-docker-registry"), ["type and labels", "labels", "type", "older type"]);
-        assert_eq!(by("kargo-git-credentials"), ["type and labels", "labels", "consumer's label"]);
-        assert_eq!(by("wildcard-tls"), ["type and labels", "labels"]);
-    }
-
-    #[test]
-    fn a_squatter_has_the_name_of_the_copy_and_none_of_its_labels() {
-        let model = reference();
-        for distribution in &model.distributions {
-            let [same, other] = squatters(distribution);
-            assert_eq!((same.name.as_ref(), &same.type_), (Some(&distribution.secret), &distribution.secret_type));
-            assert_ne!(other.type_, distribution.secret_type);
-            assert!(same.labels.is_empty() && other.labels.is_empty());
-        }
-    }
-
-    #[test]
-    fn hand_made_data_has_what_its_type_wants() {
-        let model = reference();
-        let value = Credential::new("a\"b");
-        for distribution in &model.distributions {
-            for made in look_alikes(distribution).into_iter().chain(squatters(distribution)) {
-                let data = content(&made.type_, distribution, &value);
-                assert!(!data.is_empty() && required_keys(&made.type_).iter().all(|key| data.contains_key(*key)));
-            }
-        }
-        let docker = content(PULL_SECRET, distribution(&model, "wildcard-tls"), &value);
-        let config: Value = serde_json::from_slice(&docker[".dockerconfigjson"].0).unwrap();
-        assert_eq!(config["auths"]["registry.example"]["password"], "a\"b");
     }
 
     #[test]

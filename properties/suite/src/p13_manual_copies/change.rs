@@ -8,8 +8,9 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch};
 use serde_json::{Value, json};
 
-use super::attempt::{Attempt, CopyChange, changes, content, squatters};
+use super::attempt::{Attempt, CopyChange, changes};
 use super::copy_case::{AttemptAnswer, CopyCase};
+use super::look_alike::{Endpoints, content, squatters};
 
 impl CopyCase<'_> {
     /// Changes the copy.
@@ -58,7 +59,7 @@ impl CopyCase<'_> {
         }
         if let Some(value) = stand_in {
             let [_, other] = squatters(self.distribution);
-            let data = content(&other.type_, self.distribution, value);
+            let data = content(&other.type_, self.distribution, &Endpoints::default(), value);
             match self.create(&name, &other.type_, &other.labels, data).await {
                 // ESO was faster.
                 Err(kube::Error::Api(status)) if status.is_already_exists() => {}

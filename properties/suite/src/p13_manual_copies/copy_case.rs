@@ -20,7 +20,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::attempt::{Act, Attempt, look_alikes};
+use super::attempt::{Act, Attempt};
+use super::look_alike::{Endpoints, look_alikes};
 use crate::observation::{self, Observation};
 use crate::oracle::{self, Expected};
 use crate::testbed::TestBed;
@@ -137,8 +138,10 @@ impl CopyCase<'_> {
             return verdict::unknown(Cause::TimedOut, format!("{} is gone", self.distribution.secret));
         };
         match attempt.act {
-            Act::Make { by, copied } if !look_alikes(self.distribution).is_empty() => {
-                self.make(number, by, copied.then_some(&copy), attempt).await
+            Act::Make { by, copied }
+                if !look_alikes(self.distribution, !Endpoints::of(&copy).all.is_empty()).is_empty() =>
+            {
+                self.make(number, by, (&copy, copied), attempt).await
             }
             // A distribution without labels has nothing that tells its copies, but their name.
             Act::Make { .. } => self.change(&copy, attempt, false).await,

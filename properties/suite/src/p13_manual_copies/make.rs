@@ -13,8 +13,9 @@ use kube::api::{DynamicObject, Patch, PostParams};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::attempt::{Attempt, LookAlike, Maker, content, look_alikes, squatters};
+use super::attempt::{Attempt, Maker};
 use super::copy_case::{AttemptAnswer, CopyCase, ORDINARY, STORE, explained};
+use super::look_alike::{Endpoints, LookAlike, content, look_alikes, squatters};
 use crate::observation::{self, cause_of};
 use crate::testbed::denial::Denial;
 
@@ -25,7 +26,8 @@ impl CopyCase<'_> {
         let [same, other] = squatters(self.distribution);
         let made = attempt.form.of(&[same, other]).clone();
         let name = self.distribution.secret.clone();
-        match self.make_as(maker, &name, &made, &attempt.value, None).await {
+        let nowhere = Endpoints::default();
+        match self.make_as(maker, &name, &made, &attempt.value, (None, &nowhere)).await {
             AttemptAnswer::Accepted => {
                 Ok(Some(format!("{} took the {} of the copy {name} before", self.actor(), made.by)))
             }
@@ -41,17 +43,19 @@ impl CopyCase<'_> {
         &mut self,
         number: usize,
         maker: Maker,
-        copy: Option<&SecretSeen>,
+        (copy, is_copied): (&SecretSeen, bool),
         attempt: &Attempt,
     ) -> Outcome {
         let name = format!("credence-made-{number}");
-        let made = attempt.form.of(&look_alikes(self.distribution)).clone();
+        let endpoints = Endpoints::of(copy);
+        let made = attempt.form.of(&look_alikes(self.distribution, !endpoints.all.is_empty())).clone();
         let operation = match maker {
             Maker::Order if self.tenant.is_some() => "order a look-alike",
             Maker::LabelLater if !made.labels.is_empty() => "label a Secret later",
             _ => "make a look-alike",
         };
-        match self.make_as(maker, &name, &made, &attempt.value, copy).await {
+        let like = (is_copied.then_some(copy), &endpoints);
+        match self.make_as(maker, &name, &made, &attempt.value, like).await {
             AttemptAnswer::Accepted => {}
             answer => return self.not_accepted(operation, answer),
         }
@@ -82,17 +86,17 @@ impl CopyCase<'_> {
         name: &str,
         made: &LookAlike,
         value: &Credential,
-        copy: Option<&SecretSeen>,
+        (copy, endpoints): (Option<&SecretSeen>, &Endpoints),
     ) -> AttemptAnswer {
         if maker == Maker::Order
-            && let Some(answer) = self.order(name, made).await
+            && let Some(answer) = self.order(name, made, endpoints).await
         {
             return answer;
         }
         let takes = |copy: &&SecretSeen| [copy.type_.as_str(), OPAQUE].contains(&made.type_.as_str());
         let data = match copy.filter(takes) {
             Some(copy) => copy.data.iter().map(|(key, value)| (key.clone(), bytes(value))).collect(),
-            None => content(&made.type_, self.distribution, value),
+            None => content(&made.type_, self.distribution, endpoints, value),
         };
         let answer = match maker {
             Maker::Apply => {
@@ -103,7 +107,7 @@ impl CopyCase<'_> {
                 applied.map(drop)
             }
             Maker::LabelLater if !made.labels.is_empty() => {
-                let plain = content(OPAQUE, self.distribution, value);
+                let plain = content(OPAQUE, self.distribution, endpoints, value);
                 if let Err(error) = self.create(name, OPAQUE, &Labels::new(), plain).await {
                     return AttemptAnswer::NoEvidence(
                         observation::unknown(&error).about("the Secret that was to be labelled"),
@@ -119,7 +123,7 @@ impl CopyCase<'_> {
 
     /// Lets ESO make the Secret, from an ExternalSecret of the tenant's own and through a SecretStore on its own
     /// namespace. None if this actor has no right to either.
-    async fn order(&mut self, name: &str, made: &LookAlike) -> Option<AttemptAnswer> {
+    async fn order(&mut self, name: &str, made: &LookAlike, endpoints: &Endpoints) -> Option<AttemptAnswer> {
         let account = &self.tenant.as_ref()?.name;
         let store = json!({ "apiVersion": "external-secrets.io/v1", "kind": "SecretStore",
             "metadata": { "name": STORE },
@@ -128,10 +132,11 @@ impl CopyCase<'_> {
                 "server": { "url": self.env.cluster.description.url_inside(), "caProvider": {
                     "type": "ConfigMap", "name": "kube-root-ca.crt", "key": "ca.crt" } },
                 "auth": { "serviceAccount": { "name": account } } } } } });
-        let texts: BTreeMap<String, String> = content(&made.type_, self.distribution, &Credential::new("ordered"))
-            .into_iter()
-            .map(|(key, value)| (key, String::from_utf8_lossy(&value.0).into_owned()))
-            .collect();
+        let texts: BTreeMap<String, String> =
+            content(&made.type_, self.distribution, endpoints, &Credential::new("ordered"))
+                .into_iter()
+                .map(|(key, value)| (key, String::from_utf8_lossy(&value.0).into_owned()))
+                .collect();
         let order = json!({ "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret",
             "metadata": { "name": name },
             "spec": {

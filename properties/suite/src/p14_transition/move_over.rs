@@ -7,24 +7,25 @@ use std::time::Duration;
 use credence_core::id::{CaseId, agent};
 use credence_model::config::spec_in;
 use credence_model::model::Bound;
-use credence_model::values::{Values, mixtures};
+use credence_model::values::Values;
 use credence_report::unknown::Unknown;
 use credence_report::verdict::{self, Outcome};
-use credence_watch::observer::{SecretEvent, View};
+use credence_watch::observer::View;
+use credence_watch::observer::recording::Recording;
 use credence_watch::wait::{self, Progress, WaitError};
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tracing::instrument;
 
 use super::change::FormChange;
 use super::form::{Form, SELECTED, decode};
+use super::history::Followed;
 use super::subject::{self, SubjectError};
 use super::{OneStep, Plan, changeable};
 use crate::observation::{self, Observation, cause_of};
 use crate::oracle::{self, Known};
+use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease};
 use crate::testbed::rotation::Rotation;
-use crate::testbed::{HOLD, TestBed};
 
 /// The names of the Secrets, each in the namespace of its transition.
 const OLD: &str = "form-old";
@@ -46,7 +47,7 @@ struct Forms {
     old: Form,
     new: Form,
     /// Everything that happened there since the old form came to rest.
-    events: UnboundedReceiver<SecretEvent>,
+    events: Recording,
     /// Where it has one.
     alone: Lease,
     before: Form,
@@ -125,7 +126,7 @@ impl TransitionCase {
             return verdict::unknown(cause_of(&error), error.to_string());
         }
         self.observation.count(&format!("{} changed in one step {}, noticed", forms.change, forms.one_step));
-        let held = wait::hold(&env.observer, both, HOLD, |view| forms.both_served(view, last));
+        let held = wait::hold(&env.observer, both, env.hold(), |view| forms.both_served(view, last));
         if let Err(error) = held.await {
             return observation::failed(&error);
         }
@@ -144,14 +145,21 @@ impl TransitionCase {
         if let Err(error) = gone.await {
             return observation::failed(&error);
         }
-        let held = wait::hold(&env.observer, "new consumers served", HOLD, |view| {
+        let held = wait::hold(&env.observer, "new consumers served", env.hold(), |view| {
             forms.new.served(view.secret(&forms.pair.name, NEW), last)
         });
         if let Err(error) = held.await {
             return observation::failed(&error);
         }
-        self.observation.count(&format!("{} changed in two steps, served throughout", forms.change));
-        forms.history(rotation, removed).map_or_else(verdict::violated, |()| Outcome::Held)
+        if let Err(error) = forms.events.complete(&env.observer, "all changes of both forms").await {
+            return observation::failed(&error);
+        }
+        match forms.history(rotation, removed, self.bound.limit()) {
+            Ok(0) => self.observation.count(&format!("{} changed in two steps, served throughout", forms.change)),
+            Ok(moments) => self.observation.add_context("copy half new until the next refresh", moments),
+            Err(why) => return verdict::violated(why),
+        }
+        Outcome::Held
     }
 }
 
@@ -267,29 +275,27 @@ impl Forms {
     }
 
     /// Looks at everything that happened to both forms: the old one was right until the step that `removed` it, and the
-    /// new one from when it first appeared.
-    fn history(&mut self, rotation: &Rotation, removed: Instant) -> Result<(), String> {
-        let sets: Vec<&Values> =
+    /// new one from when it first appeared. Gives how often a copy was half new until its next refresh, which must come
+    /// `within` that time.
+    fn history(&mut self, rotation: &Rotation, removed: Instant, within: Duration) -> Result<u64, String> {
+        let versions: Vec<&Values> =
             std::iter::once(&rotation.initial).chain(rotation.steps.iter().map(|step| &step.values)).collect();
-        let mixtures = mixtures(&sets);
-        while let Ok(event) = self.events.try_recv() {
-            let form = match event.name.as_str() {
-                OLD if event.at < removed => &self.old,
-                NEW => &self.new,
+        let [mut old, mut new] = [(); 2].map(|()| Followed::new(&versions, within));
+        while let Some(event) = self.events.next_event() {
+            let (form, followed) = match event.name.as_str() {
+                OLD if event.at < removed => (&self.old, &mut old),
+                NEW => (&self.new, &mut new),
                 _ => continue,
             };
             let secret = event.secret.as_ref();
-            // It was right if it was right for values that the source had on the way.
-            let mut wrong = Ok(());
-            for values in &mixtures {
-                wrong = form.served(secret, &rotation.of_source(values));
-                if wrong.is_ok() {
-                    break;
-                }
-            }
-            wrong.map_err(|why| format!("for a moment, consumers of {} were not served: {why}", event.name))?;
+            followed
+                .see(event.at, |values| form.served(secret, &rotation.of_source(values)))
+                .map_err(|why| format!("for a moment, consumers of {} were not served: {why}", event.name))?;
         }
-        Ok(())
+        for (name, followed) in [(OLD, &old), (NEW, &new)] {
+            followed.end().map_err(|why| format!("consumers of {name} are not served: {why}"))?;
+        }
+        Ok(old.half_new_moments + new.half_new_moments)
     }
 
     /// Removes all forms, and gives the namespaces back.

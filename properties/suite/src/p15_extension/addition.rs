@@ -48,6 +48,11 @@ pub(super) enum Shape {
     Registry(String),
 }
 
+/// The credentials that one more can be like by manifests alone: no policy lists their labels one by one.
+pub(super) fn blueprints(model: &Model) -> Vec<&Blueprint> {
+    model.blueprints.iter().filter(|blueprint| !model.listed_labels.contains_key(&blueprint.label)).collect()
+}
+
 /// The types, one of them for each number in turn.
 fn shape(number: u32) -> BoxedStrategy<Shape> {
     let keys = || {
@@ -135,7 +140,7 @@ impl Addition {
     /// Any credential; its type is taken in turn by `number`. `None` if the configuration has no pattern for one.
     pub(super) fn strategy(model: &Model, number: u32) -> Option<BoxedStrategy<Self>> {
         let any = ("[a-z0-9]{10}", pick(), shape(number));
-        (!model.blueprints.is_empty())
+        (!blueprints(model).is_empty())
             .then(|| any.prop_map(|(tag, blueprint, shape)| Self { tag, blueprint, shape }).boxed())
     }
 
@@ -152,7 +157,7 @@ impl Addition {
     }
 
     fn blueprint<'a>(&self, model: &'a Model) -> &'a Blueprint {
-        self.blueprint.of(&model.blueprints)
+        self.blueprint.of::<&Blueprint>(&blueprints(model))
     }
 
     /// What it alone asks for. `None` if no such credential can be added, which would be a fault of the suite.
@@ -302,6 +307,17 @@ mod tests {
             }
             assert!(all.distributions.is_sorted_by(|a, b| a.name < b.name));
         }
+    }
+
+    #[test]
+    fn a_label_that_a_policy_lists_is_no_pattern_for_another() {
+        let mut model = reference();
+        let listed = model.blueprints[0].label.clone();
+        model.listed_labels.insert(listed.clone(), "labels".to_owned());
+        assert!(blueprints(&model).iter().all(|blueprint| blueprint.label != listed));
+        assert!(Addition::strategy(&model, 0).is_some());
+        model.listed_labels = model.blueprints.iter().map(|one| (one.label.clone(), "labels".to_owned())).collect();
+        assert!(Addition::strategy(&model, 0).is_none());
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! The cluster of a session: one that is up already, and what stands before its API server.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use credence_cluster::capability::Capability;
 use credence_cluster::cluster::{Cluster, ControlPlaneFiles, Description};
 use credence_cluster::faults::proxy::{FaultProxy, FaultProxyError};
 use credence_cluster::stand_in::{StandIn, StandInError};
 use credence_core::manifest::Manifest;
 use credence_model::config::{is_store, stood_in_provider, store_key};
+use credence_model::model::Disturbance;
 
 use crate::options::UP;
 use crate::supplies::FaultProxies;
@@ -37,6 +40,19 @@ pub(super) async fn open_proxies(
         proxies.insert(store_key(store), FaultProxy::open(&url, description.host, authority).await?);
     }
     Ok(proxies)
+}
+
+/// What cannot be done to `cluster`, with the reason.
+pub(super) fn undisturbed(cluster: &Cluster) -> BTreeMap<Disturbance, String> {
+    let why = |disturbance| {
+        let capability = match disturbance {
+            Disturbance::Replicas => Capability::Replicas,
+            Disturbance::LeaderElection => Capability::LeaderElection,
+            Disturbance::ControlPlane => Capability::ControlPlane,
+        };
+        Some((disturbance, cluster.supports(capability).err()?.to_owned()))
+    };
+    Disturbance::ALL.into_iter().filter_map(why).collect()
 }
 
 /// The cluster that `credence up` keeps, if it is ready, was started with the same files and the same `operator`, and no other

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use crate::observation::{self, cause_of};
 use crate::oracle::{self, Expected, Names};
+use crate::testbed::TestBed;
 use crate::testbed::known_bugs::{self, EXTERNAL_SECRET_STAYS, FINALIZER_STAYS, Maker};
 use crate::testbed::namespaces::{self, NamespaceError};
-use crate::testbed::{HOLD, TestBed};
 
 /// Time that a namespace may take to go. An ExternalSecret whose copy goes first fails, because nothing can be created in
 /// the namespace any more, and ESO comes back to failures after 1, 2, 4 s and so on (`common.go`, `BuildRateLimiter`):
@@ -115,7 +115,7 @@ async fn try_settle(
     let look =
         |view: &View<'_>| worlds.iter().try_for_each(|(name, expected)| oracle::exact(view, name, expected, &names));
     if past == Past::Relabelled {
-        return wait::settled(&env.observer, what, bound, HOLD, look).await;
+        return wait::settled(&env.observer, what, bound, env.hold(), look).await;
     }
     // What every namespace has anyway may still be on its way out, where labels decline it.
     // In namespaces that are not of the pool, cases before may have left something that goes only now.
@@ -141,7 +141,7 @@ async fn try_settle(
     };
     wait::until(&env.observer, what, bound, served).await?;
     let took = begin.elapsed();
-    wait::hold(&env.observer, what, HOLD, look).await.map(|()| took)
+    wait::hold(&env.observer, what, env.hold(), look).await.map(|()| took)
 }
 
 /// Deletes a namespace and waits until it is gone. `labels` are those that it has.

@@ -12,9 +12,10 @@ use super::*;
 
 /// Faults that nothing in the configuration tells, such as which images there are, or that ask for a cluster's own answer:
 /// who may do what by all roles and bindings that there are, which p08 asks the API server. And faults that no rule looks for.
-const NOT_TO_BE_READ: [&str; 9] = [
+const NOT_TO_BE_READ: [&str; 11] = [
     "deletion-policy-delete",
     "encryption-absent",
+    "keys-of-today-only",
     "policy-freezes-copies",
     "registry-with-wrong-port",
     "role-names-other-source",
@@ -22,6 +23,7 @@ const NOT_TO_BE_READ: [&str; 9] = [
     "sources-bound-to-developers",
     "sources-bound-to-service-accounts",
     "store-trusts-no-authority",
+    "types-of-today-only",
 ];
 
 /// Twins of rules that find other faults of their kind, too.

@@ -155,9 +155,8 @@ pub(super) fn of_template(declared: &DeclaredDistribution<'_>, distribution: &Di
 
 /// The fields of a store on which no copy depends, or that cannot be as they are where it is tested.
 pub(super) fn of_store(store: &ClusterSecretStore) -> Vec<NotJudged> {
-    const FIELDS: [(&str, &str); 3] = [
+    const FIELDS: [(&str, &str); 2] = [
         ("retrySettings", "the Kubernetes provider does not read it, nor does a stand-in"),
-        ("refreshInterval", "it says how often the store itself is looked at, and no copy depends on it"),
         ("provider.kubernetes.server.caBundle", "the API server of the test has another certificate"),
     ];
     let conditions = ("conditions", "the operator reads them of ClusterSecretStores alone");
