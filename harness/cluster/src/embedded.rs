@@ -10,7 +10,7 @@ use credence_programs::run_dir::RunDir;
 use credence_programs::supply::Programs;
 use credence_watch::paused_time::PausedTime;
 use futures::FutureExt;
-use futures::future::{BoxFuture, join_all};
+use futures::future::{BoxFuture, join, join_all};
 use kube::Client;
 use tokio::sync::Mutex;
 
@@ -190,7 +190,9 @@ impl Provisioned for Embedded {
 
     fn lose_control_plane(&self) -> BoxFuture<'_, Result<(), ClusterError>> {
         async move {
-            join_all([&self.operator, &self.controllers, &self.apiserver, &self.etcd].map(Service::stop)).await;
+            let killed = join_all([&self.operator, &self.controllers, &self.apiserver].map(Service::stop));
+            // It runs without fsync here and keeps what it says it has written for itself, so that a kill would lose entries.
+            join(killed, self.etcd.end()).await;
             Ok(())
         }
         .boxed()

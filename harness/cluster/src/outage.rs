@@ -73,8 +73,8 @@ impl Cluster {
         self.provider("replace the operator")?.end_replacement().await
     }
 
-    /// Kills etcd, kube-apiserver, kube-controller-manager and External Secrets Operator at once, as the loss of their machine
-    /// would. They stay away until they are [brought back](Self::bring_control_plane_back).
+    /// Kills kube-apiserver, kube-controller-manager and External Secrets Operator at once, and ends etcd, as the loss of their
+    /// machine would. They stay away until they are [brought back](Self::bring_control_plane_back).
     ///
     /// # Errors
     /// When another process owns the cluster, or it cannot be done on clusters of its kind.

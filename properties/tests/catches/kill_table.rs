@@ -91,6 +91,11 @@ impl Row {
         Self { state, said: Some(said), seconds, cases, ..due }
     }
 
+    /// True if the fault was found, by whatever route.
+    pub(crate) fn was_found(&self) -> bool {
+        matches!(self.state, State::Found | State::FoundOtherwise)
+    }
+
     /// Fault of it, if something is.
     pub(crate) fn problem(&self) -> Option<String> {
         let said = self.said.as_deref().unwrap_or_default();

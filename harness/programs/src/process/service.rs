@@ -44,6 +44,15 @@ impl Service {
         }
     }
 
+    /// Asks it to end, and waits until it is gone. Does nothing if it is stopped.
+    pub async fn end(&self) {
+        let process = self.process.send_replace(None);
+        if let Some(process) = process {
+            process.terminate();
+            process.ended().await;
+        }
+    }
+
     /// Puts another process of it in the place of the present one, which it gives back and whose end is no death any more.
     pub fn succeed(&self, successor: Arc<Process>) -> Option<Arc<Process>> {
         self.process.send_replace(Some(successor))
