@@ -74,7 +74,7 @@ fn shape(words: &[&'static str], lines: &mut Peekable<std::str::Lines<'static>>,
         // Nothing, or how many of the fields that follow there may be.
         [] => Shape::Object(entries(lines, depth + 1)),
         [count] if count.contains("..") => Shape::Object(entries(lines, depth + 1)),
-        [word, allowed @ ..] => Shape::Leaf(*word, allowed.iter().flat_map(|all| all.split('|')).collect()),
+        [word, allowed @ ..] => Shape::Leaf(word, allowed.iter().flat_map(|all| all.split('|')).collect()),
     }
 }
 
