@@ -1,5 +1,5 @@
 //! The fields of all kinds, read from the table that the model checks configurations by. That is made from the definitions of the
-//! pinned External Secrets Operator, and `ci/fields` compares the two.
+//! pinned External Secrets Operator.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
