@@ -53,12 +53,8 @@ pub(crate) enum GitLogin {
 }
 
 impl Consumers {
-    /// True if git can list the references of a repository.
-    ///
-    /// # Errors
-    /// When git cannot be run or does not end.
-    pub(crate) async fn lists_references(&self, url: &str, login: &GitLogin) -> Result<bool, LookupError> {
-        let failed = |source| LookupError::Git { url: url.to_owned(), source };
+    /// git that lists the references of a repository, and in which no configuration of this machine has a say.
+    pub(crate) fn git_ls_remote(&self, url: &str) -> Command {
         let mut command = Command::new("git");
         command
             .args(["ls-remote", url, "HEAD"])
@@ -67,12 +63,23 @@ impl Consumers {
             .env("HOME", &self.directory)
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_TERMINAL_PROMPT", "0")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// True if git can list the references of a repository.
+    ///
+    /// # Errors
+    /// When git cannot be run or does not end.
+    pub(crate) async fn lists_references(&self, url: &str, login: &GitLogin) -> Result<bool, LookupError> {
+        let failed = |source| LookupError::Git { url: url.to_owned(), source };
+        let mut command = self.git_ls_remote(url);
+        command
             .env("GIT_SSL_CAINFO", self.directory.join(AUTHORITY))
             .env("HTTPS_PROXY", self.forge.proxy())
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true);
+            .stderr(Stdio::null());
         match login {
             GitLogin::Nobody => {}
             GitLogin::Basic(username, password) => {

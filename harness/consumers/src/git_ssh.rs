@@ -2,13 +2,13 @@
 //! uses it.
 
 use std::io::Write;
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::time::Duration;
 
 use credence_core::consumer::Consumer;
 use credence_core::credential::Credential;
 use credence_core::formats::{ARGO_CD_SSH_RULES, FLUX_SSH_RULES, KARGO_SSH_RULES, NoSshKey, argo_cd_key, flux_key};
-use credence_core::kargo_lookup::{self, Candidate, SHARED_NAMESPACE};
+use credence_core::kargo_lookup::{self, SHARED_NAMESPACE};
 use credence_core::owner::Owner;
 use credence_watch::observer::View;
 use futures::future::BoxFuture;
@@ -21,6 +21,7 @@ use crate::by_rules::{LISTED, LookupError};
 use crate::forge::key_pair::fingerprint;
 use crate::forge::ssh::HOST_ALIAS;
 use crate::forge::{Mark, Request};
+use crate::kargo::login_by_rules::candidates;
 use crate::login::{Login, LoginError, Runner};
 use crate::obtain::Facts;
 use crate::running::{Consumers, LoginAnswer, is_denial};
@@ -63,13 +64,7 @@ impl GitOverSsh {
                 argo_cd_key(secrets, url).map_err(|none| none.to_string())
             }
             Of::Kargo => {
-                let candidates = |namespace: &str| -> Vec<Candidate<'_>> {
-                    let secrets = view.secrets(namespace);
-                    secrets
-                        .map(|(name, secret)| Candidate { name, labels: &secret.labels, data: &secret.data })
-                        .collect()
-                };
-                let (project, shared) = (candidates(namespace), candidates(SHARED_NAMESPACE));
+                let (project, shared) = (candidates(view, namespace), candidates(view, SHARED_NAMESPACE));
                 kargo_lookup::ssh_key(&project, &shared, url).cloned().map_err(|none| none.to_string())
             }
             Of::Flux => {
@@ -179,19 +174,9 @@ impl Consumers {
             ("BatchMode", "yes".to_owned()),
         ];
         let options: String = options.iter().map(|(name, value)| format!(" -o '{name} {value}'")).collect();
-        let mut command = Command::new("git");
-        command
-            .args(["ls-remote", url, "HEAD"])
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", &self.directory)
-            .env("LC_ALL", "C")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            // No configuration of this machine's users has a say.
-            .env("GIT_SSH_COMMAND", format!("ssh -F /dev/null{options}"))
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+        let mut command = self.git_ls_remote(url);
+        // What ssh says is read, in English, and no configuration of this machine's users has a say in it either.
+        command.env("LC_ALL", "C").env("GIT_SSH_COMMAND", format!("ssh -F /dev/null{options}"));
         command
     }
 }

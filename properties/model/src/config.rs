@@ -43,6 +43,7 @@ pub use schema::{Fault, Schema};
 pub use secret::OPAQUE;
 pub use secret::SecretManifest;
 pub use source::{RemotePlace, SourceRef};
+pub(crate) use store::DEFAULT_VAULT_MOUNT;
 pub use store::{
     ClusterSecretStore, KubernetesProvider, STANDS_IN_FOR, ServiceAccountRef, StandIn, StoreCondition, StoreSemantics,
     VaultLogin, found_key, is_found, is_store, stood_in_provider, store_key,

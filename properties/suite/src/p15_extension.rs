@@ -278,8 +278,9 @@ impl Installed {
 /// Says that a policy of the configuration does not let a credential be added, if that is why it was refused.
 fn not_added(error: &ApplyError, model: &Model) -> Option<String> {
     let ApplyError::Refused { object, source } = error else { return None };
-    match Denial::of(source) {
-        Denial::Policy { policy } if model.admission_policies.contains(&policy) => {
+    let denial = Denial::of(source);
+    match &denial {
+        Denial::Policy { policy } if denial.is_by(model) => {
             Some(format!("it takes more than its manifests, since policy {policy} refuses {object}"))
         }
         _ => None,

@@ -5,6 +5,7 @@ use credence_core::consumer::Consumer;
 use credence_core::credential::Credential;
 use credence_core::formats::{KARGO_CHART_RULES, KARGO_GIT_RULES, KARGO_IMAGE_RULES};
 use credence_core::kargo_lookup::{self, Candidate, CredentialKind, NoLogin, SHARED_NAMESPACE};
+use credence_watch::observer::View;
 use futures::future::BoxFuture;
 
 use crate::by_rules::GitLogin;
@@ -66,6 +67,12 @@ impl Runner for KargoRules {
     }
 }
 
+/// The Secrets of a namespace among which Kargo looks for a login.
+pub(crate) fn candidates<'a>(view: &'a View<'_>, namespace: &str) -> Vec<Candidate<'a>> {
+    let secrets = view.secrets(namespace);
+    secrets.map(|(name, secret)| Candidate { name, labels: &secret.labels, data: &secret.data }).collect()
+}
+
 /// Username and password, or why there are none: then Kargo goes on as nobody.
 type Found = Result<(Credential, Credential), NoLogin>;
 
@@ -73,11 +80,7 @@ impl Consumers {
     /// The login that Kargo finds for a repository in a project's namespace, or else in that of shared resources.
     fn kargo_login(&self, namespace: &str, kind: CredentialKind, url: &str) -> Found {
         self.site.observer.look(|view| {
-            let candidates = |namespace: &str| -> Vec<Candidate<'_>> {
-                let secrets = view.secrets(namespace);
-                secrets.map(|(name, secret)| Candidate { name, labels: &secret.labels, data: &secret.data }).collect()
-            };
-            let (project, shared) = (candidates(namespace), candidates(SHARED_NAMESPACE));
+            let (project, shared) = (candidates(view, namespace), candidates(view, SHARED_NAMESPACE));
             kargo_lookup::login(&project, &shared, kind, url, false)
                 .map(|login| (login.username.clone(), login.password.clone()))
         })

@@ -36,19 +36,19 @@ impl Service {
 
     /// Kills it, and waits until it is gone. Does nothing if it is stopped.
     pub async fn stop(&self) {
-        // Whoever watches for its death must learn first that this end is meant.
-        let process = self.process.send_replace(None);
-        if let Some(process) = process {
-            process.kill();
-            process.ended().await;
-        }
+        self.end_by(Process::kill).await;
     }
 
     /// Asks it to end, and waits until it is gone. Does nothing if it is stopped.
     pub async fn end(&self) {
+        self.end_by(Process::terminate).await;
+    }
+
+    async fn end_by(&self, signal: fn(&Process)) {
+        // Whoever watches for its death must learn first that this end is meant.
         let process = self.process.send_replace(None);
         if let Some(process) = process {
-            process.terminate();
+            signal(&process);
             process.ended().await;
         }
     }

@@ -3,12 +3,11 @@
 use super::check::repeated;
 use super::document::VaultRoleEntry;
 use super::{Intent, IntentFault};
+use crate::config::DEFAULT_VAULT_MOUNT;
 use crate::model::{VaultPath, VaultRole};
 
 /// The policy that Vault itself has, which reads no values.
 const BUILT_IN: &str = "default";
-/// The mount of the auth method where none is named.
-const DEFAULT_MOUNT: &str = "kubernetes";
 
 /// Names that are there twice, and policies that are not there.
 pub(super) fn contradictions(intent: &Intent) -> Vec<IntentFault> {
@@ -29,7 +28,7 @@ pub(super) fn contradictions(intent: &Intent) -> Vec<IntentFault> {
 }
 
 fn mount(role: &VaultRoleEntry) -> &str {
-    role.mount_path.as_deref().unwrap_or(DEFAULT_MOUNT).trim_matches('/')
+    role.mount_path.as_deref().unwrap_or(DEFAULT_VAULT_MOUNT).trim_matches('/')
 }
 
 /// The roles, each with what its policies allow.

@@ -10,8 +10,7 @@ use credence_core::labels::Labels;
 use credence_model::selector::NamespaceSelection;
 use credence_report::verdict::Violation;
 use credence_watch::wait::{self, Progress};
-use kube::api::{ApiResource, DeleteParams, DynamicObject, PostParams};
-use kube::core::GroupVersionKind;
+use kube::api::{DeleteParams, DynamicObject, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -20,6 +19,7 @@ use crate::fixture::{Fixture, FixtureError};
 use crate::supplies::Supplies;
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::NamespaceError;
+use crate::testbed::operator_api;
 
 /// Populations, and so cases side by side.
 pub(super) const POPULATIONS: usize = 8;
@@ -180,8 +180,7 @@ fn store(env: &TestBed) -> Vec<Value> {
 }
 
 fn api(client: &Client) -> Api<DynamicObject> {
-    let gvk = GroupVersionKind::gvk("external-secrets.io", "v1", "ClusterExternalSecret");
-    Api::all_with(client.clone(), &ApiResource::from_gvk(&gvk))
+    operator_api::api(client, "ClusterExternalSecret", None)
 }
 
 /// Creates a ClusterExternalSecret with this selection. It refreshes never: nothing here changes.

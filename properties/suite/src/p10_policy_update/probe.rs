@@ -4,11 +4,12 @@
 use credence_core::text::chain;
 use credence_model::model::Distribution;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::GroupVersionKind;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use crate::testbed::operator_api;
+use crate::testbed::secret_types::required_keys;
 use crate::testbed::tenant::Tenant;
 
 /// A kind of request.
@@ -87,9 +88,8 @@ async fn create_secret((client, namespace, manager): (Client, &str, &str), secre
 }
 
 async fn create((client, namespace, manager): (Client, &str, &str), kind: &str, spec: &Value) -> Written {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", kind));
-    let objects: Api<DynamicObject> = Api::namespaced_with(client, namespace, &resource);
-    let object = DynamicObject::new("credence-probe", &resource).data(json!({ "spec": spec }));
+    let objects = operator_api::api(&client, kind, Some(namespace));
+    let object = DynamicObject::new("credence-probe", &operator_api::resource(kind)).data(json!({ "spec": spec }));
     let params = PostParams { dry_run: true, field_manager: Some(manager.to_owned()) };
     read(objects.create(&params, &object).await)
 }
@@ -133,17 +133,16 @@ fn elsewhere() -> Value {
     json!({ "provider": { "kubernetes": { "authRef": { "name": "none", "key": "none" } } } })
 }
 
-/// A Secret like a copy of `distribution`, without a credential. Kubernetes insists on the keys of these types before it asks
-/// any policy (`ValidateSecret`, pkg/apis/core/validation).
+/// A Secret like a copy of `distribution`, without a credential. Kubernetes insists on the keys of its type before it asks any
+/// policy.
 fn hand_made(distribution: &Distribution) -> Value {
-    let data = match distribution.secret_type.as_str() {
-        "kubernetes.io/dockerconfigjson" => json!({ ".dockerconfigjson": "{}" }),
-        "kubernetes.io/dockercfg" => json!({ ".dockercfg": "{}" }),
-        "kubernetes.io/tls" => json!({ "tls.crt": "none", "tls.key": "none" }),
-        "kubernetes.io/basic-auth" => json!({ "username": "none", "password": "none" }),
-        "kubernetes.io/ssh-auth" => json!({ "ssh-privatekey": "none" }),
-        _ => json!({ "key": "none" }),
+    let keys = match required_keys(&distribution.secret_type) {
+        [] => &["key"],
+        required => required,
     };
+    // Docker configurations have to be JSON.
+    let text = |key: &str| if key.starts_with(".docker") { "{}" } else { "none" };
+    let data: Map<String, Value> = keys.iter().map(|key| ((*key).to_owned(), json!(text(key)))).collect();
     json!({ "metadata": { "name": "credence-hand-made", "labels": distribution.labels },
         "type": distribution.secret_type, "stringData": data })
 }

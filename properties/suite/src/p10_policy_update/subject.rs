@@ -13,8 +13,6 @@ use credence_model::model::Distribution;
 use credence_model::selector::NAME_LABEL;
 use credence_watch::wait::{self, Progress, WaitError};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
-use kube::api::{ApiResource, DynamicObject};
-use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 use serde_json::{Map, Value, json};
 
@@ -22,6 +20,7 @@ use super::enforcement_point::{self, EnforcedPolicy, EnforcementPoint};
 use crate::testbed::TestBed;
 use crate::testbed::bindings::Binding;
 use crate::testbed::known_bugs::Maker;
+use crate::testbed::operator_api;
 
 /// Label that tells the namespaces of a subject from all others.
 const SCOPE_LABEL: &str = "credence.dev/policy";
@@ -309,9 +308,7 @@ fn rename_stores(spec: &mut Value, names: &BTreeMap<&str, &str>) {
 }
 
 async fn spec_of(client: &Client, kind: &str, name: &str) -> Result<Value, SubjectError> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", kind));
-    let objects: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-    let object = objects.get(name).await.map_err(unread(&format!("{kind} {name}")))?;
+    let object = operator_api::api(client, kind, None).get(name).await.map_err(unread(&format!("{kind} {name}")))?;
     Ok(object.data["spec"].clone())
 }
 

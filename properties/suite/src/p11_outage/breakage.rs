@@ -26,7 +26,7 @@ use super::rights::{Revoked, RightsError};
 use super::scope::Scope;
 use crate::supplies::FaultProxies;
 use crate::testbed::TestBed;
-use crate::testbed::known_bugs;
+use crate::testbed::operator_api;
 use crate::testbed::sources::{ExclusiveLease, Part, SourceError, Withdrawn};
 
 /// Time between two polls of what cannot be watched.
@@ -115,8 +115,7 @@ impl Broken {
             }
             Fault::OperatorPaused => Undo::Running(pause(env).await?),
             Fault::OperatorRestarted => {
-                env.cluster.stop(Component::ExternalSecrets).await?;
-                start(env, Component::ExternalSecrets).await?;
+                restart(env, Component::ExternalSecrets).await?;
                 Undo::Nothing
             }
             Fault::ApiServerRestarted => {
@@ -297,7 +296,7 @@ async fn until_refused(env: &TestBed) -> Result<(), BreakageError> {
 /// Waits until each store of a distribution says that it is not ready.
 pub(super) async fn until_not_ready(env: &TestBed, distribution: &Distribution) -> Result<(), BreakageError> {
     for store in &distribution.stores {
-        let stores = known_bugs::api(&env.cluster.client, store.kind(), store.namespace());
+        let stores = operator_api::api(&env.cluster.client, store.kind(), store.namespace());
         let what = format!("store {} says that it is not ready", store.name);
         let bound = store.validated_every() + PROPAGATION_SLACK;
         let not_ready = wait::poll(&what, bound, POLL_INTERVAL, || async {

@@ -33,8 +33,9 @@ use crate::oracle::{self, Expected, Names};
 use crate::stop::Stop;
 use crate::testbed::TestBed;
 use crate::testbed::background::Background;
-use crate::testbed::known_bugs::{self, WEBHOOK_AWAY};
+use crate::testbed::known_bugs::WEBHOOK_AWAY;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
+use crate::testbed::operator_api;
 use crate::testbed::operator_resync::asked;
 use crate::testbed::settle::{DELETION, Past, settle};
 
@@ -188,7 +189,7 @@ impl<'a> WebhookCase<'a> {
     /// True if the deletion of an ExternalSecret is refused, for want of the webhook, where none is asked for any more.
     async fn is_refused(&self) -> Result<bool, kube::Error> {
         let namespace = &self.unlabelled.name;
-        let api = known_bugs::api(&self.env.cluster.client, "ExternalSecret", Some(namespace));
+        let api = operator_api::api(&self.env.cluster.client, "ExternalSecret", Some(namespace));
         for distribution in expected_in(&self.env.model, namespace, &self.labels).values() {
             match api.delete(&distribution.external_secret, &DeleteParams::default().dry_run()).await {
                 Err(kube::Error::Api(status)) if status.message.contains(WEBHOOK_NOT_CALLED) => return Ok(true),
@@ -215,7 +216,7 @@ impl<'a> WebhookCase<'a> {
     }
 
     /// Outcome of the namespace that lost its labels. An ExternalSecret that its ClusterExternalSecret has dropped from
-    /// its status is never tried again, which is known by itself (see [`known_bugs::orphaned`]).
+    /// its status is never tried again, which is known by itself (see [`orphaned`](crate::testbed::known_bugs::orphaned)).
     async fn removal(&self, meanwhile: Meanwhile, away: Away) -> CheckRecord {
         let bound = Model::provisioning_bound(2);
         let worlds = [(self.unlabelled.name.as_str(), Expected::new())];

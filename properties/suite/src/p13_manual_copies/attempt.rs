@@ -12,8 +12,9 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use serde_json::{Value, json};
 
-use super::look_alike::{Endpoints, required_keys, written};
+use super::look_alike::{Endpoints, written};
 use crate::generate::{Pick, pick, secret_value};
+use crate::testbed::secret_types::required_keys;
 use crate::testbed::tenant::Rights;
 
 /// The label by which ESO tells its Secrets (`apis/externalsecrets/v1`, `LabelManaged`).
@@ -157,13 +158,9 @@ pub(super) fn changes(
         false,
         Tampering::Data,
     );
+    let endpoints = Endpoints::of(copy);
     for key in copy.data.keys() {
-        add(
-            "changed data",
-            json!({ "data": { key: written(key, &Endpoints::of(copy), value) } }),
-            false,
-            Tampering::Data,
-        );
+        add("changed data", json!({ "data": { key: written(key, &endpoints, value) } }), false, Tampering::Data);
         if !required_keys(&copy.type_).contains(&key.as_str()) {
             add("removed a key", json!({ "data": { key: null } }), true, Tampering::Data);
         }

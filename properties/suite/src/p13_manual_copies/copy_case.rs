@@ -13,8 +13,7 @@ use credence_watch::observer::{SecretSeen, View};
 use credence_watch::wait::{self, Progress};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::GroupVersionKind;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -26,6 +25,7 @@ use crate::observation::{self, Observation};
 use crate::oracle::{self, Expected};
 use crate::testbed::TestBed;
 use crate::testbed::denial::Denial;
+use crate::testbed::operator_api;
 use crate::testbed::tenant::Tenant;
 
 /// The Secret of the positive control, and what orders are made of.
@@ -79,12 +79,7 @@ impl CopyCase<'_> {
 
     /// The objects of ESO in the namespace, for the actor.
     pub(super) fn objects(&self, kind: &str) -> Api<DynamicObject> {
-        self.objects_for(self.client(), kind)
-    }
-
-    fn objects_for(&self, client: Client, kind: &str) -> Api<DynamicObject> {
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", kind));
-        Api::namespaced_with(client, self.namespace, &resource)
+        operator_api::api(&self.client(), kind, Some(self.namespace))
     }
 
     pub(super) fn params(&self) -> PatchParams {
@@ -235,10 +230,10 @@ impl CopyCase<'_> {
         let admin = self.env.client_for(self.id);
         let secrets: Api<Secret> = Api::namespaced(admin.clone(), self.namespace);
         for name in &self.made {
-            remove(&self.objects_for(admin.clone(), "ExternalSecret"), name).await?;
+            remove(&operator_api::api(&admin, "ExternalSecret", Some(self.namespace)), name).await?;
             remove(&secrets, name).await?;
         }
-        remove(&self.objects_for(admin, "SecretStore"), STORE).await
+        remove(&operator_api::api(&admin, "SecretStore", Some(self.namespace)), STORE).await
     }
 }
 

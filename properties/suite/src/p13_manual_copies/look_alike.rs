@@ -15,12 +15,8 @@ use credence_watch::observer::SecretSeen;
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
-/// The type of pull secrets.
-const PULL_SECRET: &str = "kubernetes.io/dockerconfigjson";
-/// The older type of pull secrets, which the kubelet reads as well.
-const OLD_PULL_SECRET: &str = "kubernetes.io/dockercfg";
-/// A type with keys of its own that no consumer of a copy expects.
-const BASIC_AUTH: &str = "kubernetes.io/basic-auth";
+use crate::testbed::secret_types::{BASIC_AUTH, OLD_PULL_SECRET, PULL_SECRET, required_keys};
+
 /// A registry that nobody uses.
 const NOWHERE: &str = "registry.example";
 
@@ -72,19 +68,6 @@ pub(super) fn squatters(distribution: &Distribution) -> [LookAlike; 2] {
 
 fn other_type(distribution: &Distribution) -> &'static str {
     if distribution.secret_type == OPAQUE { BASIC_AUTH } else { OPAQUE }
-}
-
-/// The keys that the API server wants of a Secret of this type (`pkg/apis/core/validation`, `ValidateSecret`).
-pub(super) fn required_keys(type_: &str) -> &'static [&'static str] {
-    match type_ {
-        PULL_SECRET => &[".dockerconfigjson"],
-        OLD_PULL_SECRET => &[".dockercfg"],
-        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
-        // One of them would do, but consumers want both.
-        BASIC_AUTH => &["username", "password"],
-        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
-        _ => &[],
-    }
 }
 
 /// Where a copy is used, as far as its consumer reads that of it.

@@ -8,8 +8,7 @@ use credence_cluster::apply::{Applier, ApplyError};
 use credence_model::config::ConfigError;
 use credence_report::verdict::Violation;
 use credence_watch::wait::{self, Progress};
-use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
-use kube::core::GroupVersionKind;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::{Api, Client};
 
 use super::form::{self, Form};
@@ -17,6 +16,7 @@ use crate::fixture::{Fixture, FixtureError};
 use crate::supplies::Supplies;
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::NamespaceError;
+use crate::testbed::operator_api;
 
 /// Time that the copies of a deleted ClusterExternalSecret may stay before the next run has to sweep them.
 const GONE: Duration = Duration::from_secs(30);
@@ -55,8 +55,7 @@ async fn apply_stores(env: &TestBed) -> Result<(), SubjectError> {
 }
 
 fn api(client: &Client) -> Api<DynamicObject> {
-    let gvk = GroupVersionKind::gvk("external-secrets.io", "v1", "ClusterExternalSecret");
-    Api::all_with(client.clone(), &ApiResource::from_gvk(&gvk))
+    operator_api::api(client, "ClusterExternalSecret", None)
 }
 
 /// Brings a form into being, or in place of another one of the same name.

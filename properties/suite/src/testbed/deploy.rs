@@ -12,10 +12,11 @@ use credence_core::manifest::Manifest;
 use credence_model::config::{EXTERNAL_SECRETS_GROUP, store_key};
 use credence_watch::wait::{self, Progress, WaitError};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use kube::api::{ApiResource, DynamicObject, ListParams};
-use kube::core::GroupVersionKind;
+use kube::api::{DynamicObject, ListParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+
+use crate::testbed::operator_api;
 
 mod enforced;
 
@@ -212,10 +213,7 @@ pub async fn wait_for_stores(client: &Client, manifests: &[Manifest]) -> Vec<Str
     let kinds = ["ClusterSecretStore", "SecretStore"];
     let stores = manifests.iter().filter(|m| m.group() == EXTERNAL_SECRETS_GROUP && kinds.contains(&m.kind()));
     let wanted: BTreeSet<String> = stores.map(store_key).collect();
-    let apis = kinds.map(|kind| {
-        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(EXTERNAL_SECRETS_GROUP, "v1", kind));
-        Api::<DynamicObject>::all_with(client.clone(), &kind)
-    });
+    let apis = kinds.map(|kind| operator_api::api(client, kind, None));
     let valid = wait::poll("all stores valid", STORES, POLL_INTERVAL, || async {
         let mut ready = BTreeSet::new();
         for stores in &apis {

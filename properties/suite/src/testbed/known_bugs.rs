@@ -11,13 +11,13 @@ use credence_report::share::Share;
 use credence_report::verdict::Known;
 use credence_watch::observer::NamespaceSeen;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
-use kube::core::GroupVersionKind;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::oracle::OrphanedExternalSecret;
 use crate::testbed::TestBed;
+use crate::testbed::operator_api::api;
 
 /// Finalizer that a ClusterExternalSecret puts on each namespace it serves, without its name (ESO
 /// `clusterexternalsecret_controller.go`, `buildCESFinalizer`).
@@ -164,15 +164,6 @@ pub async fn sweep(client: &Client, orphaned: &BTreeSet<OrphanedExternalSecret>)
         }
     }
     Ok(())
-}
-
-/// An API of External Secrets Operator, in one namespace or in all.
-pub fn api(client: &Client, kind: &str, namespace: Option<&str>) -> Api<DynamicObject> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", kind));
-    match namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    }
 }
 
 #[cfg(test)]

@@ -34,8 +34,7 @@ fn object(schema: &Value, forms: &BTreeMap<String, Form>) -> Object {
         let is_required = required.contains(&name.as_str());
         (name.clone(), Field { is_required, shape: shape(schema, forms) })
     });
-    let bound = |name: &str| schema[name].as_u64().and_then(|bound| usize::try_from(bound).ok());
-    let count = match (bound("minProperties"), bound("maxProperties")) {
+    let count = match (bound(schema, "minProperties"), bound(schema, "maxProperties")) {
         (None, None) => None,
         (least, most) => Some((least.unwrap_or(0), most.unwrap_or(usize::MAX))),
     };
@@ -64,10 +63,13 @@ fn shape(schema: &Value, forms: &BTreeMap<String, Form>) -> Shape {
     }
 }
 
+fn bound(schema: &Value, name: &str) -> Option<usize> {
+    schema[name].as_u64().and_then(|bound| usize::try_from(bound).ok())
+}
+
 /// The form that a text has to have, if it is one of those that there are words for.
 fn text(schema: &Value, forms: &BTreeMap<String, Form>) -> Shape {
-    let bound = |name: &str| schema[name].as_u64().and_then(|bound| usize::try_from(bound).ok());
-    let asked = (bound("minLength"), bound("maxLength"), schema["pattern"].as_str());
+    let asked = (bound(schema, "minLength"), bound(schema, "maxLength"), schema["pattern"].as_str());
     let form = forms.iter().find(|(_, form)| asked == (Some(form.least), Some(form.most), Some(form.pattern.as_str())));
     let allowed = schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
     form.map_or_else(|| Shape::Text(allowed.collect()), |(name, _)| Shape::Form(name.clone()))

@@ -7,7 +7,7 @@ use super::ClusterSecretStore;
 /// The mount of the Kubernetes auth method where a store names none.
 ///
 /// Source: External Secrets Operator, `VaultKubernetesAuth` (apis/externalsecrets/v1/secretstore_vault_types.go).
-const DEFAULT_MOUNT: &str = "kubernetes";
+pub(crate) const DEFAULT_VAULT_MOUNT: &str = "kubernetes";
 
 /// The login of a store by the Kubernetes auth method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl ClusterSecretStore {
         let auth = self.object.pointer("/spec/provider/vault/auth/kubernetes")?;
         let account = &auth["serviceAccountRef"];
         Some(VaultLogin {
-            mount_path: auth["mountPath"].as_str().unwrap_or(DEFAULT_MOUNT).trim_matches('/'),
+            mount_path: auth["mountPath"].as_str().unwrap_or(DEFAULT_VAULT_MOUNT).trim_matches('/'),
             role: auth["role"].as_str()?,
             namespace: self.namespace().or_else(|| account["namespace"].as_str()),
         })
