@@ -6,27 +6,33 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use futures::future::select_all;
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use tokio::sync::watch;
 
+mod death;
+mod identity;
+mod log;
 pub mod path;
+mod paused;
 pub mod priority;
 pub mod service;
 #[cfg(any(test, feature = "testing"))]
 pub mod test_program;
 
-/// Lines of a log that an error carries.
-pub const TAIL_LINES: usize = 12;
+pub use death::{Death, first_death};
+use identity::stat;
+pub use identity::{kill_same, start_ticks, terminate};
+pub use log::{TAIL_LINES, tail};
+pub use paused::Paused;
 
 /// Why a program could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -53,43 +59,6 @@ pub enum ProcessError {
         #[source]
         source: io::Error,
     },
-}
-
-/// A program ended by itself.
-#[derive(Debug, thiserror::Error)]
-#[error("{name} ended by itself ({status}); its last lines:\n{tail}")]
-pub struct Death {
-    /// The program.
-    pub name: String,
-    /// Outcome.
-    pub status: String,
-    /// The end of its log, without lines that may quote what the program was reading.
-    pub tail: String,
-}
-
-impl Death {
-    /// The death of `process`, which ended with `status`.
-    pub fn of(process: &Process, status: ExitStatus) -> Self {
-        Self::new(process.name(), &status.to_string(), &process.log_tail())
-    }
-
-    /// The death of the program `name`, whose log ended with the lines `tail`.
-    pub fn new(name: &str, status: &str, tail: &str) -> Self {
-        // Structured errors can quote what was being read, and no value may reach a report.
-        let tail: Vec<&str> = tail.lines().filter(|line| !line.contains("\"error\"")).collect();
-        Self { name: name.to_owned(), status: status.to_owned(), tail: tail.join("\n") }
-    }
-
-    /// True if the program found its port taken.
-    pub fn is_port_taken(&self) -> bool {
-        self.tail.to_lowercase().contains("address already in use")
-    }
-}
-
-/// Resolves when the first of the processes ends.
-pub async fn first_death(processes: &[Process]) -> Death {
-    let ends = processes.iter().map(|process| Box::pin(async move { Death::of(process, process.ended().await) }));
-    select_all(ends).await.0
 }
 
 /// Command to start a program. Its environment holds only what is listed here.
@@ -231,30 +200,6 @@ impl Process {
     }
 }
 
-/// A program that stands still; goes on when this is dropped.
-pub struct Paused {
-    holds: Box<dyn Fn() -> bool + Send + Sync>,
-    resume: Box<dyn Fn() + Send + Sync>,
-}
-
-impl Paused {
-    /// For a program of which `holds` tells whether it stands still, and that `resume` lets go on.
-    pub fn new(holds: impl Fn() -> bool + Send + Sync + 'static, resume: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { holds: Box::new(holds), resume: Box::new(resume) }
-    }
-
-    /// True if it does stand still: a program that ended cannot.
-    pub fn holds(&self) -> bool {
-        (self.holds)()
-    }
-}
-
-impl Drop for Paused {
-    fn drop(&mut self) {
-        (self.resume)();
-    }
-}
-
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
@@ -283,56 +228,10 @@ fn process_id(pid: u32) -> Pid {
     i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a child has a positive process id")
 }
 
-/// The last `lines` lines of a file, read from its end; empty if it cannot be read.
-pub fn tail(path: &Path, lines: usize) -> String {
-    const WINDOW: u64 = 16 * 1024;
-    let read = || -> io::Result<String> {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(WINDOW)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_default();
-    let all: Vec<&str> = text.lines().collect();
-    all[all.len().saturating_sub(lines)..].join("\n")
-}
-
-/// When a process started, in clock ticks since boot: with its id this names it for as long as the machine is up.
-///
-/// Field 22 of `/proc/PID/stat`, see proc_pid_stat(5). `None` when there is no such process.
-pub fn start_ticks(pid: u32) -> Option<u64> {
-    stat(pid)?.get(19)?.parse().ok()
-}
-
-/// The fields of a process's `stat`, from its state on (proc_pid_stat(5), field 3).
-fn stat(pid: u32) -> Option<Vec<String>> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command name, field 2, may hold spaces and parentheses; fields are counted after its last one.
-    let after_name = &stat[stat.rfind(')')? + 1..];
-    Some(after_name.split_whitespace().map(str::to_owned).collect())
-}
-
-/// Kills a process of an earlier run, if it is still the same process.
-pub fn kill_same(pid: u32, started: u64) {
-    let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
-    let Ok(handle) = rustix::process::pidfd_open(id, PidfdFlags::empty()) else { return };
-    if start_ticks(pid) == Some(started) {
-        rustix::process::pidfd_send_signal(handle, Signal::KILL).ok();
-    }
-}
-
-/// Asks a process to end.
-pub fn terminate(pid: u32) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        // An error means that it is gone already, which is what is wanted.
-        rustix::process::kill_process(pid, Signal::TERM).ok();
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn sleeper(directory: &Path) -> Program {
@@ -389,14 +288,5 @@ mod tests {
         let program = Program { executable: "/nowhere/etcd".into(), ..sleeper(directory.path()) };
         let error = Process::start(&program).unwrap_err();
         assert_eq!(error.to_string(), "failed to start sleeper from /nowhere/etcd");
-    }
-
-    #[test]
-    fn tail_gives_the_last_lines_only() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("log");
-        fs::write(&path, "one\ntwo\nthree\n").unwrap();
-        assert_eq!(tail(&path, 2), "two\nthree");
-        assert_eq!(tail(Path::new("/nowhere"), 2), "");
     }
 }
