@@ -14,8 +14,10 @@ mod generated;
 mod homes;
 mod notes;
 mod reads;
+mod references;
 mod rewrite;
 mod roles;
+mod sources;
 mod writes;
 
 use reads::Note;
@@ -36,13 +38,13 @@ pub(super) fn model(config: &Config) -> Model {
         not_judged.extend(obstacle.iter().map(|note| declared.not_judged(note)));
         obstacle.is_none()
     });
-    let mut sources = reads::sources(config, declared.iter().map(|declared| declared.spec));
+    let mut sources = sources::sources(config, declared.iter().map(|declared| declared.spec));
     for DeclaredDistribution { object, spec, .. } in &declared {
         implied::add_keys(config, &mut sources, (*object, *spec), |store, remote| {
-            reads::source_ref(config, store, remote)
+            references::source_ref(config, store, remote)
         });
     }
-    reads::fill_in(config, &mut sources, declared.iter().map(|declared| declared.spec));
+    sources::fill_in(config, &mut sources, declared.iter().map(|declared| declared.spec));
     let mut distributions = Vec::new();
     for declared in &declared {
         let (distribution, notes) = distribution(config, &sources, declared);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use credence_core::labels::Labels;
 
-use super::reads;
+use super::references;
 use crate::config::{ClusterSecretStore, Config, DeclaredDistribution, ExternalSecret};
 use crate::selector::{NamespaceSelection, effective_labels, opt_ins};
 
@@ -22,7 +22,7 @@ pub(super) fn labels(config: &Config, namespace: &str) -> Labels {
         return labels.clone();
     }
     let plain = config.external_secrets.iter().filter(|plain| plain.namespace == namespace);
-    let stores = plain.flat_map(|ExternalSecret { spec, .. }| reads::stores(config, spec));
+    let stores = plain.flat_map(|ExternalSecret { spec, .. }| references::stores(config, spec));
     stores.fold(Labels::new(), |labels, store| admitted(store, namespace, &labels).unwrap_or(labels))
 }
 
@@ -39,7 +39,7 @@ fn admitted(store: &ClusterSecretStore, namespace: &str, labels: &Labels) -> Opt
 /// The stores that a distribution reads through, as they serve it: for a plain ExternalSecret with the ServiceAccount that they take in
 /// its namespace, and without conditions that admit that.
 pub(super) fn stores(config: &Config, declared: &DeclaredDistribution<'_>) -> Vec<ClusterSecretStore> {
-    let stores = reads::stores(config, declared.spec).into_iter().cloned();
+    let stores = references::stores(config, declared.spec).into_iter().cloned();
     let Some(namespace) = declared.namespace else { return stores.collect() };
     let labels = effective_labels(namespace, &labels(config, namespace));
     let serving = stores.map(|store| {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use credence_core::consumer::Consumer;
 
 use super::homes;
-use super::reads::{Note, store_refs, stores, vain_search};
+use super::reads::{Note, vain_search};
+use super::references::{store_refs, stores};
 use crate::config::{CLUSTER_GENERATOR, ClusterSecretStore, Config, DeclaredDistribution, Generator, StoreSemantics};
 use crate::model::{Distribution, NotJudged};
 use crate::selector::effective_labels;

@@ -1,4 +1,4 @@
-//! What an ExternalSecret reads: its stores, the Secrets behind them, and each value with the key that it gets.
+//! Each value that an ExternalSecret reads, with the key that it gets.
 //!
 //! Source: External Secrets Operator, `GetProviderSecretData`
 //! (pkg/controllers/externalsecret/externalsecret_controller_secret.go): `dataFrom` in order, of each entry first the values,
@@ -8,12 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::generated::{self, Generated};
+use super::references::{Property, found, key_read, source_ref, stand_in, written_keys};
 use super::rewrite;
 use crate::config::{
-    ClusterSecretStore, Config, ConversionStrategy, DataFrom, DeclaredDistribution, DecodingStrategy,
-    ExternalSecretSpec, Find, MetadataPolicy, OPAQUE, RemoteRef, SourceRef, StandIn, StoreRef, is_found,
+    Config, ConversionStrategy, DataFrom, DeclaredDistribution, DecodingStrategy, ExternalSecretSpec, Find,
+    MetadataPolicy, RemoteRef, SourceRef, StandIn, StoreRef,
 };
-use crate::model::remote::key_of;
 use crate::model::{Field, Origin, Source, WHOLE};
 
 /// Inputs that a spec reads.
@@ -52,174 +52,6 @@ impl Note {
 
 /// Why what `metadataPolicy: Fetch` reads at a provider is not judged.
 const OF_TAGS: &str = "metadataPolicy Fetch reads the tags that the provider has, and a stand-in has none";
-
-/// What of a source a property names, and the path in it if there is one.
-struct Property<'a> {
-    key: &'a str,
-    path: Option<&'a str>,
-}
-
-impl<'a> Property<'a> {
-    /// The key that it is read from, of a source with these keys; one that nobody wrote down has none yet.
-    fn of(property: &'a str, written: Option<&BTreeSet<String>>) -> Self {
-        let (key, path) = key_of(written.unwrap_or(&BTreeSet::new()), property);
-        Self { key, path }
-    }
-
-    fn origin(&self, source: &SourceRef) -> Result<Origin, &'static str> {
-        let value = Origin::value(source, self.key);
-        let Some(path) = self.path else { return Ok(value) };
-        let is_name =
-            |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-        let path: Vec<String> = path.split('.').map(str::to_owned).collect();
-        match path.iter().all(|name| is_name(name)) {
-            true => Ok(Origin::Part { of: Box::new(value), path }),
-            false => Err("the path into JSON is more than names and indices"),
-        }
-    }
-}
-
-/// The source that a reference through a store leads to.
-pub(super) fn source_ref(config: &Config, store: &StoreRef, remote: &RemoteRef) -> SourceRef {
-    // Every store names a provider, or the configuration would have been refused.
-    store_named(config, store).semantics().expect("the bundle checked the store's provider").locate(remote)
-}
-
-/// Stand-in for the provider of a store, if that is not Kubernetes.
-fn stand_in<'a>(config: &'a Config, store: &StoreRef) -> Option<&'a StandIn> {
-    store_named(config, store).stand_in.as_ref()
-}
-
-/// The Secrets of the configuration that a search through a store finds.
-fn found<'a>(config: &'a Config, store: &StoreRef, find: &'a Find) -> impl Iterator<Item = &'a SourceRef> {
-    let namespace = store_named(config, store).kubernetes.as_ref().map(|provider| provider.remote_namespace.as_str());
-    let finds = move |(source, _): &(&'a SourceRef, _)| Some(source.namespace.as_str()) == namespace;
-    let secrets = config.secrets.iter().filter(finds);
-    secrets.filter(|(source, secret)| find.finds(&source.name, &secret.labels)).map(|(source, _)| source)
-}
-
-fn store_named<'a>(config: &'a Config, store: &StoreRef) -> &'a ClusterSecretStore {
-    // Every reference leads to a store, or the configuration would have been refused, and the distribution passed over.
-    &config.stores[&store.name]
-}
-
-/// Every Secret that one of the `specs` reads.
-pub(super) fn sources<'a>(
-    config: &Config,
-    specs: impl Iterator<Item = &'a ExternalSecretSpec> + Clone,
-) -> BTreeMap<SourceRef, Source> {
-    let mut sources: BTreeMap<SourceRef, Source> = BTreeMap::new();
-    let single = specs.clone().flat_map(|spec| {
-        spec.data.iter().filter_map(|entry| Some((spec.store_of(entry.source_ref.as_ref())?, &entry.remote_ref)))
-    });
-    let whole = specs.clone().flat_map(|spec| {
-        spec.data_from
-            .iter()
-            .filter_map(|entry| Some((spec.store_of(entry.source_ref.as_ref())?, entry.extract.as_ref()?)))
-    });
-    for (store, remote) in single.chain(whole) {
-        let reference = source_ref(config, store, remote);
-        let found = stand_in(config, store).and_then(|own| own.names_found(&StandIn::search_of(remote)?).ok());
-        if let Some(found) = found {
-            sources.entry(reference).or_insert_with(a_key_at_a_provider).keys.extend(found);
-            continue;
-        }
-        let key = key_read(config, &reference, remote);
-        let source = sources.entry(reference).or_insert_with_key(|reference| as_written(config, reference));
-        source.keys.extend(key);
-    }
-    let searches = specs.flat_map(|spec| {
-        let entries = spec.data_from.iter();
-        entries.filter_map(|entry| Some((spec.store_of(entry.source_ref.as_ref())?, entry.find.as_ref()?)))
-    });
-    for (store, find) in searches {
-        if let Some(stand_in) = stand_in(config, store) {
-            let source = sources.entry(stand_in.locate_found(find)).or_insert_with(a_key_at_a_provider);
-            source.keys.extend(stand_in.names_found(find).unwrap_or_default());
-            continue;
-        }
-        for reference in found(config, store, find) {
-            let source = sources.entry(reference.clone()).or_insert_with(|| as_written(config, reference));
-            source.tags.extend(find.tags.iter().flatten().map(|(key, _)| key.clone()));
-        }
-    }
-    sources
-}
-
-/// A key at a provider, of which nothing is known yet.
-fn a_key_at_a_provider() -> Source {
-    Source { keys: BTreeSet::new(), secret_type: OPAQUE.to_owned(), tags: BTreeSet::new() }
-}
-
-/// The properties of a document at a provider that is taken over as it is, where nobody wrote down what it has.
-const ANY_PROPERTIES: [&str; 2] = ["first", "second"];
-
-/// Gives each key at a provider that has no properties so far what it is read for: some properties if it is read as a document, or
-/// is one whoever reads it, else one value.
-pub(super) fn fill_in<'a>(
-    config: &Config,
-    sources: &mut BTreeMap<SourceRef, Source>,
-    specs: impl Iterator<Item = &'a ExternalSecretSpec>,
-) {
-    let mut documents = BTreeSet::new();
-    for spec in specs {
-        for entry in &spec.data_from {
-            let store = spec.store_of(entry.source_ref.as_ref());
-            if let (Some(store), Some(extract), None) = (store, &entry.extract, &entry.find)
-                && StandIn::search_of(extract).is_none()
-            {
-                documents.insert(source_ref(config, store, extract));
-            }
-        }
-    }
-    for (source, about) in sources.iter_mut().filter(|(source, about)| !source.is_secret() && about.keys.is_empty()) {
-        match (documents.contains(source) || config.has_documents(source), is_found(source)) {
-            (_, true) => {}
-            (true, false) => about.keys.extend(ANY_PROPERTIES.map(str::to_owned)),
-            (false, false) => drop(about.keys.insert(WHOLE.to_owned())),
-        }
-    }
-}
-
-/// A source as its manifest has it, if there is one.
-fn as_written(config: &Config, reference: &SourceRef) -> Source {
-    let manifest = config.secrets.get(reference);
-    Source {
-        keys: written_keys(config, reference).unwrap_or_default(),
-        secret_type: manifest.map_or_else(|| OPAQUE.to_owned(), |secret| secret.secret_type.clone()),
-        tags: BTreeSet::new(),
-    }
-}
-
-/// The keys that the manifest of a source has, if there is one.
-fn written_keys(config: &Config, reference: &SourceRef) -> Option<BTreeSet<String>> {
-    config.secrets.get(reference).map(|secret| secret.data.keys().cloned().collect())
-}
-
-/// The key of a source that a reference reads, if it reads one.
-fn key_read(config: &Config, source: &SourceRef, remote: &RemoteRef) -> Option<String> {
-    let property = remote.property.as_deref().filter(|_| remote.metadata_policy == MetadataPolicy::None)?;
-    if !source.is_secret() {
-        return Some(property.to_owned());
-    }
-    Some(Property::of(property, written_keys(config, source).as_ref()).key.to_owned())
-}
-
-/// The stores that a spec reads through, as far as they are there.
-pub(super) fn stores<'a>(config: &'a Config, spec: &ExternalSecretSpec) -> Vec<&'a ClusterSecretStore> {
-    let stores: BTreeMap<&str, &ClusterSecretStore> = store_refs(spec)
-        .filter_map(|store| config.stores.get(&store.name))
-        .map(|store| (store.name.as_str(), store))
-        .collect();
-    stores.into_values().collect()
-}
-
-/// The names of the stores that a spec reads through.
-pub(super) fn store_refs(spec: &ExternalSecretSpec) -> impl Iterator<Item = &StoreRef> {
-    let single = spec.data.iter().map(|entry| entry.source_ref.as_ref());
-    let whole = spec.data_from.iter().map(|entry| entry.source_ref.as_ref());
-    single.chain(whole).filter_map(|own| spec.store_of(own))
-}
 
 /// Inputs that a spec reads: each value, and the keys that they have before any template.
 pub(super) fn read(

@@ -1,0 +1,89 @@
+//! Stores, sources and keys that the references of an ExternalSecret lead to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::{
+    ClusterSecretStore, Config, ExternalSecretSpec, Find, MetadataPolicy, RemoteRef, SourceRef, StandIn, StoreRef,
+};
+use crate::model::Origin;
+use crate::model::remote::key_of;
+
+/// What of a source a property names, and the path in it if there is one.
+pub(super) struct Property<'a> {
+    key: &'a str,
+    path: Option<&'a str>,
+}
+
+impl<'a> Property<'a> {
+    /// The key that it is read from, of a source with these keys; one that nobody wrote down has none yet.
+    pub(super) fn of(property: &'a str, written: Option<&BTreeSet<String>>) -> Self {
+        let (key, path) = key_of(written.unwrap_or(&BTreeSet::new()), property);
+        Self { key, path }
+    }
+
+    pub(super) fn origin(&self, source: &SourceRef) -> Result<Origin, &'static str> {
+        let value = Origin::value(source, self.key);
+        let Some(path) = self.path else { return Ok(value) };
+        let is_name =
+            |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+        let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+        match path.iter().all(|name| is_name(name)) {
+            true => Ok(Origin::Part { of: Box::new(value), path }),
+            false => Err("the path into JSON is more than names and indices"),
+        }
+    }
+}
+
+/// The source that a reference through a store leads to.
+pub(super) fn source_ref(config: &Config, store: &StoreRef, remote: &RemoteRef) -> SourceRef {
+    // Every store names a provider, or the configuration would have been refused.
+    store_named(config, store).semantics().expect("the bundle checked the store's provider").locate(remote)
+}
+
+/// Stand-in for the provider of a store, if that is not Kubernetes.
+pub(super) fn stand_in<'a>(config: &'a Config, store: &StoreRef) -> Option<&'a StandIn> {
+    store_named(config, store).stand_in.as_ref()
+}
+
+/// The Secrets of the configuration that a search through a store finds.
+pub(super) fn found<'a>(config: &'a Config, store: &StoreRef, find: &'a Find) -> impl Iterator<Item = &'a SourceRef> {
+    let namespace = store_named(config, store).kubernetes.as_ref().map(|provider| provider.remote_namespace.as_str());
+    let finds = move |(source, _): &(&'a SourceRef, _)| Some(source.namespace.as_str()) == namespace;
+    let secrets = config.secrets.iter().filter(finds);
+    secrets.filter(|(source, secret)| find.finds(&source.name, &secret.labels)).map(|(source, _)| source)
+}
+
+fn store_named<'a>(config: &'a Config, store: &StoreRef) -> &'a ClusterSecretStore {
+    // Every reference leads to a store, or the configuration would have been refused, and the distribution passed over.
+    &config.stores[&store.name]
+}
+
+/// The stores that a spec reads through, as far as they are there.
+pub(super) fn stores<'a>(config: &'a Config, spec: &ExternalSecretSpec) -> Vec<&'a ClusterSecretStore> {
+    let stores: BTreeMap<&str, &ClusterSecretStore> = store_refs(spec)
+        .filter_map(|store| config.stores.get(&store.name))
+        .map(|store| (store.name.as_str(), store))
+        .collect();
+    stores.into_values().collect()
+}
+
+/// The names of the stores that a spec reads through.
+pub(super) fn store_refs(spec: &ExternalSecretSpec) -> impl Iterator<Item = &StoreRef> {
+    let single = spec.data.iter().map(|entry| entry.source_ref.as_ref());
+    let whole = spec.data_from.iter().map(|entry| entry.source_ref.as_ref());
+    single.chain(whole).filter_map(|own| spec.store_of(own))
+}
+
+/// The keys that the manifest of a source has, if there is one.
+pub(super) fn written_keys(config: &Config, reference: &SourceRef) -> Option<BTreeSet<String>> {
+    config.secrets.get(reference).map(|secret| secret.data.keys().cloned().collect())
+}
+
+/// The key of a source that a reference reads, if it reads one.
+pub(super) fn key_read(config: &Config, source: &SourceRef, remote: &RemoteRef) -> Option<String> {
+    let property = remote.property.as_deref().filter(|_| remote.metadata_policy == MetadataPolicy::None)?;
+    if !source.is_secret() {
+        return Some(property.to_owned());
+    }
+    Some(Property::of(property, written_keys(config, source).as_ref()).key.to_owned())
+}
