@@ -9,7 +9,8 @@ use credence_model::explain::explain;
 use credence_model::{applied, overlay};
 use credence_report::verdict::ExitCode;
 
-use super::Programs;
+use super::configuration;
+use super::programs::Programs;
 use super::rendering::Rendering;
 
 /// The end of `--help`.
@@ -45,8 +46,8 @@ pub(super) struct Options {
 /// Says what was understood.
 pub(super) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let directory = options.config.as_deref();
-    let (_, config) = super::load(directory, &options.rendering, &options.programs.options()?).await?;
-    let model = super::understand(&config, directory, options.intent.as_deref()).await?;
+    let (_, config) = configuration::load(directory, &options.rendering, &options.programs.options()?).await?;
+    let model = configuration::understand(&config, directory, options.intent.as_deref()).await?;
     let mut text = explain(&config, &model, options.name.as_deref())?;
     if options.name.is_none() {
         let mut manifests = config.manifests;

@@ -9,7 +9,8 @@ use credence_model::model::Model;
 use credence_report::verdict::ExitCode;
 use credence_suite::load;
 
-use super::Programs;
+use super::configuration;
+use super::programs::Programs;
 use super::rendering::Rendering;
 
 /// The end of `--help`.
@@ -50,7 +51,7 @@ pub(super) async fn init(options: &Options) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::Held);
     }
     let directory = options.directory.as_deref();
-    let (_, config) = super::load(directory, &options.rendering, &options.programs.options()?).await?;
+    let (_, config) = configuration::load(directory, &options.rendering, &options.programs.options()?).await?;
     let text = first(&config, &Model::derive(&config));
     match directory.filter(|_| !options.stdout) {
         None => io::stdout().write_all(text.as_bytes())?,

@@ -15,7 +15,8 @@ use credence_report::verdict::ExitCode;
 use credence_suite::run::RunError;
 use credence_suite::testbed;
 
-use super::Programs;
+use super::configuration;
+use super::programs::Programs;
 use super::rendering::Rendering;
 
 /// The end of `--help`.
@@ -66,8 +67,8 @@ enum Format {
 /// Reads a configuration, says what it distributes, and fails on what can be seen to be wrong.
 pub(super) async fn lint(options: &Options) -> anyhow::Result<ExitCode> {
     let directory = options.directory.as_deref();
-    let (path, config) = super::load(directory, &options.rendering, &options.programs.options()?).await?;
-    let model = super::understand(&config, directory, options.intent.as_deref()).await?;
+    let (path, config) = configuration::load(directory, &options.rendering, &options.programs.options()?).await?;
+    let model = configuration::understand(&config, directory, options.intent.as_deref()).await?;
     let control_plane = control_plane(directory, options.control_plane.as_deref())?;
     let context = Context { config: &config, model: &model, control_plane: &control_plane };
     let mut findings = lint::check(&context);

@@ -15,9 +15,10 @@ use credence_suite::error::RunError;
 use credence_suite::load;
 use credence_watch::connect;
 
+use super::configuration::{self, read};
+use super::programs::Programs;
 use super::rendering::Rendering;
 use super::signals::signal;
-use super::{Programs, read};
 use crate::console::Console;
 
 /// What the help says after the options.
@@ -108,7 +109,7 @@ async fn watch(options: &Options) -> anyhow::Result<ExitCode> {
     for fault in of_another_version {
         console.note(&format!("not known to this version, and taken as the cluster takes it: {fault}"));
     }
-    let model = super::understand(&config, options.config.as_deref(), options.intent.as_deref()).await?;
+    let model = configuration::understand(&config, options.config.as_deref(), options.intent.as_deref()).await?;
     let began = Instant::now();
     let client = connect::connect(options.kubeconfig.as_deref(), options.context.as_deref(), USER_AGENT).await?;
     let credentials = model.distributions.len();

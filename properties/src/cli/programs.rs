@@ -1,0 +1,106 @@
+//! Options for obtaining programs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use credence_programs::dirs;
+use credence_programs::supply::{self, Part, Providers, Source, UserKargo};
+
+/// Options for obtaining programs.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Programs {
+    /// Use this executable instead of obtaining one, such as etcd=/usr/bin/etcd; may be repeated.
+    #[arg(long = "program", value_name = "PART=PATH", value_parser = parse_given)]
+    overrides: Vec<(Part, PathBuf)>,
+    /// External Secrets Operator's own program, of another version than the pinned one or built with other providers; the same as
+    /// --program external-secrets=PROGRAM. An esoctl beside it is used with it.
+    #[arg(long, value_name = "PROGRAM", env = "CREDENCE_EXTERNAL_SECRETS")]
+    external_secrets: Option<PathBuf>,
+    /// An image to take External Secrets Operator's program out of, without a container engine, such as
+    /// ghcr.io/external-secrets/external-secrets:v2.9.0.
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        requires = "external_secrets_chart",
+        conflicts_with = "external_secrets",
+        env = "CREDENCE_EXTERNAL_SECRETS_IMAGE"
+    )]
+    external_secrets_image: Option<String>,
+    /// External Secrets Operator's chart of the same version: a directory, such as deploy/charts/external-secrets in its source,
+    /// or a package. Kinds and fields of the configuration are checked against its definitions.
+    #[arg(long, value_name = "CHART", env = "CREDENCE_EXTERNAL_SECRETS_CHART")]
+    external_secrets_chart: Option<PathBuf>,
+    /// Kargo's own program, the one of its control plane, which cannot be obtained: without it, only Kargo's lookup rules
+    /// are tested.
+    #[arg(long, value_name = "PROGRAM", requires = "kargo_chart", env = "CREDENCE_KARGO")]
+    kargo: Option<PathBuf>,
+    /// Kargo's chart of the same version: a directory, such as charts/kargo in its source, or a package.
+    #[arg(long, value_name = "CHART", requires = "kargo", env = "CREDENCE_KARGO_CHART")]
+    kargo_chart: Option<PathBuf>,
+    /// Where programs come from that are not in the cache.
+    #[arg(long, value_enum, default_value_t = Origin::Any, env = "CREDENCE_SOURCE")]
+    source: Origin,
+    /// Base URL that replaces scheme and host of official releases, for sites without internet.
+    #[arg(long, value_name = "URL", env = "CREDENCE_MIRROR")]
+    mirror: Option<String>,
+    /// Store providers that External Secrets Operator is built with.
+    #[arg(long, value_enum, default_value_t = ProvidersFlag::Used, env = "CREDENCE_EXTERNAL_SECRETS_PROVIDERS")]
+    external_secrets_providers: ProvidersFlag,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ProvidersFlag {
+    /// Those that credence uses: AWS, Fake, Kubernetes, Vault and Webhook.
+    Used,
+    /// All that upstream has, which takes three times as long to build.
+    All,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Origin {
+    /// An official release where it can be had, else a build.
+    Any,
+    /// Official releases only.
+    Release,
+    /// Builds from the pinned Go modules only.
+    Build,
+}
+
+pub(super) fn parse_part(text: &str) -> Result<Part, String> {
+    text.parse::<Part>().map_err(|error| error.to_string())
+}
+
+fn parse_given(text: &str) -> Result<(Part, PathBuf), String> {
+    let (part, path) = text.split_once('=').ok_or("expected PART=PATH, such as etcd=/usr/bin/etcd")?;
+    Ok((parse_part(part)?, PathBuf::from(path)))
+}
+
+impl Programs {
+    pub(super) fn options(&self) -> anyhow::Result<supply::Options> {
+        let source = match self.source {
+            Origin::Any => Source::Any,
+            Origin::Release => Source::Release,
+            Origin::Build => Source::Build,
+        };
+        let overrides: BTreeMap<Part, PathBuf> = self.overrides.iter().cloned().collect();
+        let kargo = self.kargo.clone().zip(self.kargo_chart.clone());
+        let options = supply::Options {
+            overrides,
+            operator_image: self.external_secrets_image.clone(),
+            operator_chart: self.external_secrets_chart.clone(),
+            kargo: kargo.map(|(program, chart)| UserKargo { program, chart }),
+            source,
+            mirror: self.mirror.clone(),
+            providers: match self.external_secrets_providers {
+                ProvidersFlag::Used => Providers::Used,
+                ProvidersFlag::All => Providers::All,
+            },
+            ..supply::Options::new(dirs::cache()?)
+        };
+        Ok(match &self.external_secrets {
+            Some(program) => options.with_operator(program),
+            None => options,
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! `credence run` and `credence replay`.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use credence_core::id::{CaseId, PropertyId};
+use credence_model::overlay::Time;
+use credence_programs::pod_image::UserImage;
+use credence_report::verdict::ExitCode;
+use credence_suite::events::Events;
+use credence_suite::options::{self, CASES, ClusterKind, Keep, Options};
+use credence_suite::registry;
+use credence_suite::run;
+use credence_suite::stop::Stop;
+use credence_suite::trail::Trail;
+
+use super::programs::Programs;
+use super::rendering::Rendering;
+use super::signals;
+use crate::console::Console;
+
+/// What is tested, and how.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Target {
+    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
+    /// chart. The reference configuration if not given.
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    rendering: Rendering,
+    /// The file with the team's intent; credence.yaml in the configuration if not given, and none if that is not there.
+    #[arg(long, value_name = "FILE")]
+    intent: Option<PathBuf>,
+    /// Manifests of what uses the credentials: workloads with imagePullSecrets, Argo CD Applications, Kargo Warehouses.
+    /// Those of the reference configuration if neither this nor --config is given.
+    #[arg(long, value_name = "DIR")]
+    consumers: Option<PathBuf>,
+    /// Directory with audit-policy.yaml and encryption-config.yaml, which the API server is started with.
+    /// The directory control-plane in the configuration if not given.
+    #[arg(long, value_name = "DIR")]
+    control_plane: Option<PathBuf>,
+    /// Apply objects of this kind too, such as Deployment, although it is not known what comes of them; may be repeated.
+    /// Kinds that reach beyond the cluster are never applied.
+    #[arg(long, value_name = "KIND")]
+    also_apply: Vec<String>,
+    /// Where to test.
+    #[arg(long, value_enum, default_value_t = ClusterKind::Auto)]
+    cluster: ClusterKind,
+    /// The command of Docker or Podman for a cluster of kind; docker or podman from the PATH if not given.
+    #[arg(long, value_name = "COMMAND", env = "CREDENCE_ENGINE")]
+    engine: Option<PathBuf>,
+    /// An image of a registry for pods on a cluster of kind, instead of one that is made, such as
+    /// argo-cd=NAME@sha256:DIGEST; for external-secrets, argo-cd and redis; may be repeated.
+    #[arg(long = "image", value_name = "PART=IMAGE")]
+    images: Vec<UserImage>,
+    /// Treatment of time in the configuration.
+    #[arg(long, value_enum, default_value_t = TimeFlag::Compressed)]
+    time: TimeFlag,
+    /// Slots of cases that run at the same time, of all properties together, such as --lanes 1 for everything one after
+    /// the other.
+    #[arg(long, value_name = "N", default_value_t = options::LANES)]
+    lanes: NonZero<usize>,
+    /// Where the reports go.
+    #[arg(long, value_name = "DIR", default_value = "target/credence")]
+    out: PathBuf,
+    /// When the run directory, with the logs of all programs, is left in place.
+    #[arg(long, value_enum, default_value_t = Keep::Never)]
+    keep: Keep,
+    /// Count documented upstream bugs as failures.
+    #[arg(long)]
+    strict: bool,
+    /// Seconds for making a failing case smaller.
+    #[arg(long, value_name = "SECONDS", default_value_t = 90)]
+    shrink: u64,
+    #[command(flatten)]
+    programs: Programs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// A property to run, by id or title; may be repeated. All if not given.
+    #[arg(long = "property", short = 'p', value_name = "PROPERTY", value_parser = parse_property)]
+    properties: Vec<PropertyId>,
+    /// Cases of each property.
+    #[arg(long, default_value_t = CASES, value_parser = clap::value_parser!(u32).range(1..))]
+    cases: u32,
+    /// Inputs from which all cases follow; random if not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TimeFlag {
+    /// Refresh intervals as the configuration has them.
+    AsIs,
+    /// Refresh intervals shortened to two seconds.
+    Compressed,
+}
+
+fn parse_property(text: &str) -> Result<PropertyId, String> {
+    registry::find(text).map_err(|error| error.to_string())
+}
+
+impl Target {
+    fn options(&self, seed: u64) -> anyhow::Result<Options> {
+        Ok(Options {
+            config: self.config.clone(),
+            parameters: self.rendering.parameters()?,
+            intent: self.intent.clone(),
+            control_plane: self.control_plane.clone(),
+            consumers: self.consumers.clone(),
+            also_apply: self.also_apply.iter().cloned().collect(),
+            cluster: self.cluster,
+            engine: self.engine.clone(),
+            properties: Vec::new(),
+            cases: 1,
+            lanes: self.lanes,
+            only: None,
+            seed,
+            out: self.out.clone(),
+            time: match self.time {
+                TimeFlag::AsIs => Time::AsIs,
+                TimeFlag::Compressed => Time::Compressed,
+            },
+            keep: self.keep,
+            strict: self.strict,
+            shrink: Duration::from_secs(self.shrink),
+            images: self.images.clone(),
+            trail: None,
+            components: self.programs.options()?,
+        })
+    }
+}
+
+/// Tests properties of a configuration.
+pub(super) async fn run(command: Run, trail: Trail) -> anyhow::Result<ExitCode> {
+    let Run { properties, cases, seed, target } = command;
+    let seed = seed.unwrap_or_else(random_seed);
+    test(Options { properties, cases, trail: Some(trail), ..target.options(seed)? }).await
+}
+
+/// Runs one recorded case again.
+pub(super) async fn replay(case: CaseId, target: &Target, trail: Trail) -> anyhow::Result<ExitCode> {
+    registry::find(&case.property.to_string())?;
+    let options = target.options(case.seed)?;
+    test(Options { properties: vec![case.property], only: Some(case.index), trail: Some(trail), ..options }).await
+}
+
+/// A seed that a person can type.
+fn random_seed() -> u64 {
+    let micros = jiff::Timestamp::now().as_microsecond();
+    micros.unsigned_abs() % 1_000_000_000
+}
+
+async fn test(options: Options) -> anyhow::Result<ExitCode> {
+    let console = Arc::new(Console::stderr());
+    let events: Arc<dyn Events> = Arc::<Console>::clone(&console);
+    let stop = Stop::default();
+    let interrupted = tokio::spawn(signals::stop_on_signal(stop.clone()));
+    let (report, written) = tokio::select! {
+        outcome = run::run(&options, &events, &stop) => outcome?,
+        // The second signal does not wait for a report; what was started ends with this process.
+        () = signals::second_signal(interrupted) => anyhow::bail!("interrupted"),
+    };
+    console.print_summary(&report, &written).context("failed to print the summary")?;
+    Ok(report.exit_code())
+}
