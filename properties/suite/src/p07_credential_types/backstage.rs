@@ -5,20 +5,18 @@ use std::sync::Arc;
 
 use credence_consumers::forge::{Caller, Offered, Request};
 use credence_consumers::running::{
-    BACKSTAGE_VARIABLES, BackstageDeployment, Consumers, LoginAnswer, PORTAL_IMAGE, catalog_file, is_denial,
-    refuses_credential,
+    BACKSTAGE_VARIABLES, Consumers, LoginAnswer, PORTAL_IMAGE, catalog_file, is_denial, refuses_credential,
 };
-use credence_core::formats::{BACKSTAGE, KUBELET, Role, source_roles};
+use credence_core::formats::{BACKSTAGE, KUBELET};
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
 use credence_core::owner::Owner;
-use credence_model::model::{Distribution, ExpectedKeys};
+use credence_model::model::Distribution;
 use credence_report::unknown::{Cause, Unknown};
 use credence_report::verdict::{Outcome, violated};
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::Client;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 use tracing::instrument;
 
 use super::backstage_copies::BackstageCopies;
@@ -28,6 +26,8 @@ use crate::observation::{self, Observation};
 use crate::oracle;
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease};
+
+mod pod;
 
 /// Where the forge is asked for the token of a sign-in.
 const EXCHANGE: &str = "/login/oauth/access_token";
@@ -278,82 +278,6 @@ impl<'a> BackstageTrial<'a> {
         }
     }
 
-    /// Ways in which a pod gets the copies' values: Secrets whose keys are its variables, and single variables. A copy of the
-    /// OAuth client that has keys of other names than Backstage's variables is taken apart.
-    fn references_to_copies(&self) -> Result<(Vec<String>, Vec<Value>), Unknown> {
-        let [_, client, token] = self.distributions[..] else {
-            return Err(no_copy());
-        };
-        let reference = |distribution: &Distribution, role: Role, variable: &str| {
-            let ExpectedKeys::Exactly(keys) = &distribution.keys else { return None };
-            let roles = source_roles(keys.iter().map(String::as_str));
-            let key = roles.get(&role)?;
-            Some(
-                json!({ "name": variable, "valueFrom": { "secretKeyRef": { "name": distribution.secret, "key": key } } }),
-            )
-        };
-        let [id_variable, secret_variable, token_variable] = BACKSTAGE_VARIABLES;
-        let token = reference(token, Role::Secret, token_variable);
-        let token = token.ok_or_else(|| no_key("token"))?;
-        let is_ready = matches!(&client.keys, ExpectedKeys::Exactly(keys)
-            if [id_variable, secret_variable].iter().all(|variable| keys.contains(*variable)));
-        if is_ready {
-            return Ok((vec![client.secret.clone()], vec![token]));
-        }
-        let id = reference(client, Role::ClientId, id_variable).ok_or_else(|| no_key("client id"))?;
-        let secret = reference(client, Role::ClientSecret, secret_variable).ok_or_else(|| no_key("client secret"))?;
-        Ok((Vec::new(), vec![id, secret, token]))
-    }
-
-    async fn start(
-        &mut self,
-        variables_from: &[String],
-        variables: &[Value],
-    ) -> Result<Result<String, String>, Unknown> {
-        self.starts += 1;
-        let registry = self.distributions.first().ok_or_else(no_copy)?;
-        let deployment = BackstageDeployment {
-            namespace: self.namespace(),
-            name: &self.name,
-            start: self.starts,
-            owner: self.owner()?,
-            pull_secret: &registry.secret,
-            manager: &agent(self.id),
-            variables_from,
-            variables,
-        };
-        let began = Instant::now();
-        let started = self.consumers.start_backstage(&self.client, &deployment).await;
-        self.deployed = true;
-        self.observation.latencies.push(began.elapsed());
-        let started = started.map_err(|error| observation::unknown(&error))?;
-        self.pod = started.clone().ok();
-        Ok(started)
-    }
-
-    async fn stop(&mut self) -> Result<(), Unknown> {
-        if !std::mem::take(&mut self.deployed) {
-            return Ok(());
-        }
-        let stopped = self.consumers.stop_backstage(&self.client, &agent(self.id), self.namespace(), &self.name).await;
-        stopped.map_err(|error| observation::unknown(&error))
-    }
-
-    /// Signs in and reads, with the container that was started last.
-    async fn use_it(&self) -> Result<(LoginAnswer, LoginAnswer), Unknown> {
-        let used = async {
-            let signed_in =
-                self.consumers.sign_in_to_backstage().await.map_err(|error| observation::unknown(&error))?;
-            let read = self.consumers.read_with_backstage(self.owner()?, &self.name).await;
-            Ok((signed_in, read.map_err(|error| observation::unknown(&error))?))
-        };
-        let used = used.await;
-        let pod = self.pod.as_deref().ok_or_else(|| Unknown::new(Cause::PartLost, "Backstage does not run"))?;
-        let same = self.consumers.check_backstage_is_the_same(self.namespace(), pod);
-        same.map_err(|error| observation::unknown(&error))?;
-        used
-    }
-
     /// Removes what the case made and gives what it saw.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn end(mut self) -> Observation {
@@ -385,15 +309,6 @@ fn is_exchange(request: &Request) -> bool {
 
 fn is_bearer(request: &Request) -> bool {
     matches!(request.offered, Offered::Bearer { .. })
-}
-
-/// Why a copy is no use to Backstage.
-fn no_key(what: &str) -> Unknown {
-    Unknown::new(Cause::SetUpFailed, format!("a copy has no key for the {what} that Backstage needs"))
-}
-
-fn no_copy() -> Unknown {
-    Unknown::new(Cause::SetUpFailed, "the configuration lacks a copy")
 }
 
 /// The log of the forge does not show what should have happened there.

@@ -1,19 +1,17 @@
 //! Which copies can be judged by a login, and why the others cannot. Pure.
 
-use std::collections::BTreeSet;
-
 use credence_core::consumer::Consumer;
-use credence_core::endpoints::{Endpoint, Endpoints};
+use credence_core::endpoints::Endpoint;
 use credence_core::formats::{
-    ARGO_CD, ARGO_CD_SSH_RULES, FLUX_SSH_RULES, KARGO_SSH_RULES, KUBELET, OAUTH_CLIENT, Role, TLS_SERVER, source_roles,
+    ARGO_CD_SSH_RULES, FLUX_SSH_RULES, KARGO_SSH_RULES, KUBELET, OAUTH_CLIENT, Role, TLS_SERVER, source_roles,
 };
-use credence_core::labels::Labels;
-use credence_core::scope::{NotTried, Written};
+use credence_core::scope::NotTried;
 use credence_core::uses::tried;
 use credence_model::config::SourceRef;
-use credence_model::model::{Distribution, Model, expected_in};
+use credence_model::model::{Distribution, Model};
 
 use super::issue::{CredentialKind, ssh_key};
+use super::namespace::{is_in, labels_for, owner_of_namespace};
 use crate::testbed::rotation::targets_of;
 
 /// A copy that a case can use, and the consumer that it is tried with.
@@ -183,120 +181,19 @@ fn runnable(
         .ok_or_else(|| NotJudged::Absent { consumer: consumer.title(), why: absent(&consumer) })
 }
 
-/// Whose copies decide the labels of the namespace in which a consumer looks.
-fn owner_of_namespace(consumer: Consumer) -> Consumer {
-    if consumer == ARGO_CD_SSH_RULES { ARGO_CD } else { consumer }
-}
-
-fn is_in(model: &Model, distribution: &Distribution, namespace: &str, labels: &Labels) -> bool {
-    expected_in(model, namespace, labels).values().any(|found| found.name == distribution.name)
-}
-
-/// The labels that Argo CD's namespace has so that it gets the copies that are for Argo CD.
-pub fn labels_of_argo_cd(model: &Model, endpoints: &Endpoints) -> Labels {
-    labels_for(model, endpoints, ARGO_CD)
-}
-
-/// The labels of the namespace in which a consumer looks: those that the configuration gives it, or if it says nothing of
-/// that namespace, as many as it takes to ask for all copies that are for this consumer and do not exclude each other.
-fn labels_for(model: &Model, endpoints: &Endpoints, consumer: Consumer) -> Labels {
-    let Some(namespace) = endpoints.namespace_of(consumer) else { return Labels::new() };
-    if let Some(labels) = model.namespaces.get(namespace) {
-        return labels.clone();
-    }
-    let mut labels = Labels::new();
-    for distribution in
-        model.distributions.iter().filter(|distribution| Consumer::of(&distribution.shape()) == Some(consumer))
-    {
-        let named = distribution.named_ways().into_iter().filter(|(names, _)| names.contains(namespace));
-        let ways = distribution.opt_in_labels().into_iter().chain(named.map(|(_, labels)| labels));
-        let joined = ways.filter_map(|way| {
-            let agrees = way.iter().all(|(key, value)| labels.get(key).is_none_or(|own| own == value));
-            agrees.then(|| labels.clone().into_iter().chain(way).collect::<Labels>())
-        });
-        if let Some(more) = joined.into_iter().find(|labels| is_in(model, distribution, namespace, labels)) {
-            labels = more;
-        }
-    }
-    labels
-}
-
-/// True if a user name of the source reaches the copies of all these distributions: a password is of no use without its user.
-pub(super) fn names_travel<'a>(
-    model: &Model,
-    source: &SourceRef,
-    distributions: impl IntoIterator<Item = &'a Distribution>,
-) -> bool {
-    let keys = model.sources.get(source).map(|held| &held.keys).into_iter().flatten();
-    let roles = source_roles(keys.map(String::as_str));
-    let Some(name) = roles.get(&Role::Username) else { return false };
-    distributions.into_iter().all(|distribution| name_travels(distribution, source, name))
-}
-
-fn name_travels(distribution: &Distribution, source: &SourceRef, name: &str) -> bool {
-    let Some(keys) = distribution.written().keys else { return false };
-    let copied = source_roles(keys.keys().copied());
-    let own = copied.get(&Role::Username).and_then(|key| keys.get(key));
-    if matches!(own, Some(Written::Literal(_))) {
-        return false;
-    }
-    let of_source = distribution.fields.iter().filter(|field| field.source == *source);
-    let read: BTreeSet<&str> = of_source
-        .filter(|field| field.property.as_deref().is_none_or(|property| property == name))
-        .map(|field| field.secret_key.as_str())
-        .collect();
-    read.iter().any(|key| {
-        keys.iter().any(|(copied, written)| match written {
-            Written::Template(text) => reads_field(text, key),
-            Written::Read => copied == key,
-            Written::Literal(_) => false,
-        })
-    })
-}
-
-/// True if an action of a template reads the value `.key`, or `index . "key"`.
-fn reads_field(template: &str, key: &str) -> bool {
-    let actions = template.split("{{").skip(1).filter_map(|rest| rest.split("}}").next());
-    let (field, indexed) = (format!(".{key}"), format!("index . \"{key}\""));
-    let is_name = |next: char| next.is_ascii_alphanumeric() || next == '_';
-    actions.into_iter().any(|action| {
-        let named = action.match_indices(&field).any(|(at, _)| !action[at + field.len()..].starts_with(is_name));
-        named || action.contains(&indexed)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::path::{Path, PathBuf};
 
-    use credence_core::manifest::{Manifest, parse_documents};
-    use credence_model::config::Config;
+    use credence_core::endpoints::Endpoints;
+    use credence_core::formats::ARGO_CD;
+    use credence_core::labels::Labels;
     use credence_model::model::testing::reference;
-    use rstest::rstest;
 
     use super::*;
+    use crate::p07_credential_types::namespace::labels_of_argo_cd;
     use crate::p07_credential_types::round_robin;
-
-    fn fixtures() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
-    }
-
-    fn read(path: &Path) -> Vec<Manifest> {
-        parse_documents(path, &std::fs::read_to_string(path).unwrap()).unwrap()
-    }
-
-    /// A right world, with the manifests of its consumers if there are any.
-    fn world(name: &str) -> Model {
-        let files = std::fs::read_dir(fixtures().join("right").join(name)).unwrap();
-        let manifests = files.flat_map(|file| read(&file.unwrap().path())).collect();
-        let mut model = Model::derive(&Config::from_manifests(manifests).unwrap());
-        let consumers = fixtures().join("consumers/worlds").join(format!("{name}.yaml"));
-        if consumers.is_file() {
-            model.endpoints = Endpoints::from_manifests(&read(&consumers));
-        }
-        model
-    }
+    use crate::p07_credential_types::testing::world;
 
     /// Consumers that are tried with which copy, and where.
     fn dealt(model: &Model) -> BTreeMap<String, String> {
@@ -377,48 +274,5 @@ mod tests {
         let distribution = distribution.clone();
         let why = judged(&model, &distribution, &source).unwrap_err();
         assert_eq!(why, [NotJudged::NotRead { role: Role::Secret, source_ref: source }]);
-    }
-
-    #[rstest]
-    #[case::field("{{ .user }}", true)]
-    #[case::in_a_dict(r#"{{ dict "username" .user "password" .token | toJson }}"#, true)]
-    #[case::by_index(r#"{{ index . "user" }}"#, true)]
-    #[case::another_field("{{ .username }}", false)]
-    #[case::key_of_a_dict(r#"{{ dict "user" "oauth2" "password" .token | toJson }}"#, false)]
-    #[case::text(".user {{ .token }}", false)]
-    fn an_action_reads_a_field_by_its_name(#[case] template: &str, #[case] expected: bool) {
-        assert_eq!(reads_field(template, "user"), expected);
-    }
-
-    const COMPOSED: &str = r#"{"auths":{"ghcr.io":{"username":"USER","password":"{{ .token }}"}}}"#;
-
-    #[rstest]
-    #[case::read("{{ .username }}", true)]
-    #[case::of_the_template("x-access-token", false)]
-    fn a_password_is_issued_only_where_the_users_name_travels(#[case] user: &str, #[case] expected: bool) {
-        let mut model = world("two-registries-three-logins");
-        let source = model.sources.keys().next().unwrap().clone();
-        let distribution =
-            model.distributions.iter_mut().find(|distribution| distribution.sources().contains(&source)).unwrap();
-        let config = COMPOSED.replace("USER", user);
-        distribution.object["spec"]["externalSecretSpec"]["target"]["template"]["data"][".dockerconfigjson"] =
-            config.into();
-        let distribution = distribution.clone();
-        assert_eq!(names_travel(&model, &source, [&distribution]), expected);
-        model.sources.get_mut(&source).unwrap().keys.remove("username");
-        assert!(!names_travel(&model, &source, [&distribution]));
-    }
-
-    #[test]
-    fn a_literal_user_name_in_a_key_of_its_own_is_not_the_users() {
-        let mut model = reference();
-        let distribution =
-            model.distributions.iter_mut().find(|distribution| distribution.name == "argocd-git-credentials").unwrap();
-        let source = (*distribution.sources().first().unwrap()).clone();
-        let before = distribution.clone();
-        distribution.object["spec"]["externalSecretSpec"]["target"]["template"]["data"]["username"] = "oauth2".into();
-        let after = distribution.clone();
-        assert!(names_travel(&model, &source, [&before]));
-        assert!(!names_travel(&model, &source, [&after]));
     }
 }
