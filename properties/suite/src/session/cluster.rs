@@ -6,13 +6,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use credence_cluster::capability::Capability;
-use credence_cluster::cluster::{Cluster, ControlPlaneFiles, Description};
+use credence_cluster::cluster::{Cluster, ControlPlaneFiles, Description, operator_identity};
 use credence_cluster::faults::proxy::{FaultProxy, FaultProxyError};
 use credence_cluster::stand_in::{StandIn, StandInError};
+use credence_cluster::{embedded, kind as kind_cluster};
 use credence_core::manifest::Manifest;
 use credence_model::config::{is_store, stood_in_provider, store_key};
 use credence_model::model::Disturbance;
+use credence_programs::run_dir::RunDir;
 
+use super::programs::Obtained;
+use crate::error::RunError;
+use crate::events::Events;
 use crate::options::UP;
 use crate::supplies::FaultProxies;
 
@@ -57,7 +62,7 @@ pub(super) fn undisturbed(cluster: &Cluster) -> BTreeMap<Disturbance, String> {
 
 /// The cluster that `credence up` keeps, if it is ready, was started with the same files and the same `operator`, and no other
 /// run is using it.
-pub(super) async fn attach(state: &Path, files: &ControlPlaneFiles, operator: &str) -> Option<(Cluster, File)> {
+async fn attach(state: &Path, files: &ControlPlaneFiles, operator: &str) -> Option<(Cluster, File)> {
     let directory = state.join("runs").join(UP);
     let lock = File::create(directory.join("run.lock")).ok()?;
     // Two runs on one cluster would rotate each other's sources.
@@ -65,4 +70,37 @@ pub(super) async fn attach(state: &Path, files: &ControlPlaneFiles, operator: &s
     let cluster = Cluster::attach(&directory).await.ok()?;
     let Description { control_plane_files, operator: running, .. } = &cluster.description;
     (*control_plane_files == files.digest() && running == operator).then_some((cluster, lock))
+}
+
+/// The cluster of a session.
+pub(super) struct BroughtUp {
+    pub(super) cluster: Cluster,
+    /// Held as long as the session has it, if it is one that was up already.
+    pub(super) lock: Option<File>,
+    /// The run's own directory, if the cluster's belongs to another process.
+    pub(super) own_directory: Option<RunDir>,
+}
+
+/// Attaches to the cluster that is up, if it will do, or starts one.
+pub(super) async fn bring_up(
+    run: RunDir,
+    state: &Path,
+    files: &ControlPlaneFiles,
+    obtained: Obtained,
+    events: &dyn Events,
+) -> Result<BroughtUp, RunError> {
+    let Obtained { programs, assets, kind } = obtained;
+    let attached = match kind {
+        None => attach(state, files, &operator_identity(&programs, &assets)).await,
+        Some(_) => None,
+    };
+    let report = |step: &str| events.note(&format!("kind: {step}"));
+    let (cluster, lock, own_directory) = match (attached, kind) {
+        (Some((cluster, lock)), _) => (cluster, Some(lock), Some(run)),
+        (None, Some(kind)) => {
+            (kind_cluster::start(run, &kind.setup(&programs, &assets, files, &report)).await?, None, None)
+        }
+        (None, None) => (embedded::start(run, &programs, &assets, files).await?, None, None),
+    };
+    Ok(BroughtUp { cluster, lock, own_directory })
 }
