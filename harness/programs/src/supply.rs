@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::process::priority::Priority;
 
+mod asked;
 mod assets;
 mod build;
 mod build_info;
@@ -44,6 +45,7 @@ mod space;
 mod tests;
 mod user_kargo;
 
+pub use asked::Asked;
 pub use assets::{argo_cd_assets, external_secrets_assets, gitea_assets, kind_assets};
 pub use build_info::BuildInfoError;
 pub use error::ComponentError;
@@ -111,6 +113,8 @@ pub struct Options {
     /// Time that a module registry may say nothing before a download of sources is given up; release hosts are given up
     /// sooner, as a build does without them.
     pub patience: Duration,
+    /// What the user's own programs have said of themselves so far.
+    pub asked: Asked,
 }
 
 impl Options {
@@ -128,6 +132,7 @@ impl Options {
             providers: Providers::default(),
             priority: Priority::default(),
             patience: PATIENCE,
+            asked: Asked::default(),
         }
     }
 
@@ -222,9 +227,10 @@ pub async fn obtain(options: &Options, parts: &[Part], progress: &dyn Progress) 
     let mut missing: BTreeMap<Module, Vec<Part>> = BTreeMap::new();
     for part in Part::ALL.into_iter().filter(|part| parts.contains(part)) {
         let program = match (options.overrides.get(&part), &options.operator_image) {
-            (Some(path), _) => Some(Program::overriding(part, path).await?),
+            (Some(path), _) => Some(options.asked.once(part, path, Program::overriding(part, path)).await?),
             (None, Some(image)) if part == Part::ExternalSecrets => {
-                Some(operator_image::obtain(&cache, image, progress).await?)
+                let program = operator_image::obtain(&cache, image, progress);
+                Some(options.asked.once(part, image, program).await?)
             }
             (None, _) => cache.find(part).map(|stored| Program::of(part, stored)),
         };

@@ -130,7 +130,7 @@ async fn examine_part(
         );
     }
     if let Some(path) = options.overrides.get(&part) {
-        return match Program::overriding(part, path).await {
+        return match options.asked.once(part, path, Program::overriding(part, path)).await {
             Ok(program) => {
                 let version = Some(program.version().unwrap_or(UNKNOWN).to_owned());
                 Finding { version, ..finding(subject, State::Present, format!("{} (given)", program.path().display())) }

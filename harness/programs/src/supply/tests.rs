@@ -11,6 +11,7 @@ use super::*;
 use crate::process::test_program;
 use credence_core::text::chain;
 
+mod asked;
 mod releases;
 mod server;
 

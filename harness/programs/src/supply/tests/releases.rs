@@ -228,10 +228,12 @@ async fn the_program_of_an_image_that_is_named_is_taken_out_once_and_says_its_ve
     assert_eq!(programs.version(Part::ExternalSecrets), "2.9.0");
     assert_eq!(programs.origin(Part::ExternalSecrets), &Origin::Image { reference: name });
     assert_eq!(programs.providers(), Some(Providers::All.describe()));
-    let blobs = || server.requests().iter().filter(|request| request.contains("/blobs/")).count();
-    let before = blobs();
+    let of_kind = |kind| server.requests().iter().filter(|request| request.contains(kind)).count();
     obtain(&options, &[Part::ExternalSecrets], &Quiet).await.unwrap();
-    assert_eq!((before, blobs()), (1, 1));
+    assert_eq!((of_kind("/manifests/"), of_kind("/blobs/")), (1, 1));
+    let of_another_run = Options { asked: Asked::default(), ..options };
+    obtain(&of_another_run, &[Part::ExternalSecrets], &Quiet).await.unwrap();
+    assert_eq!((of_kind("/manifests/"), of_kind("/blobs/")), (2, 1));
 }
 
 #[tokio::test]
