@@ -87,6 +87,11 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
         for FieldPatch { field, value } in patches {
             set(root, &field, value);
         }
+        let windows = format!("{}.syncWindows", spec_field(root));
+        if matches!(kind.as_str(), "ClusterExternalSecret" | "ExternalSecret") && has(root, &windows) {
+            // They go by the time of day, at which a test may be at any.
+            set(root, &windows, Value::Null);
+        }
         match kind.as_str() {
             "ClusterExternalSecret" | "ExternalSecret" if time == Time::Compressed => {
                 let spec = spec_field(root);
@@ -103,6 +108,11 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
         }
     }
     changed
+}
+
+/// True if a field is there.
+fn has(root: &Value, field: &str) -> bool {
+    root.pointer(&format!("/{}", field.replace('.', "/"))).is_some()
 }
 
 fn compress(root: &mut Value, spec: &str, set: &mut impl FnMut(&mut Value, &str, Value)) {
@@ -180,6 +190,15 @@ mod tests {
         let before = manifests[0].object.clone();
         assert_eq!(apply(&mut manifests, &server(), Time::AsIs), vec![]);
         assert_eq!(manifests[0].object, before);
+    }
+
+    #[test]
+    fn windows_of_the_time_of_day_are_taken_away() {
+        let mut manifests = external("refreshInterval: 1s, syncWindows: { kind: deny, windows: [] },");
+        let changed = apply(&mut manifests, &server(), Time::AsIs);
+        assert_eq!(manifests[0].object["spec"]["externalSecretSpec"]["syncWindows"], Value::Null);
+        let fields: Vec<&str> = changed.iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(fields, ["spec.externalSecretSpec.syncWindows"]);
     }
 
     #[test]

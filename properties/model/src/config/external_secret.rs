@@ -166,9 +166,19 @@ pub struct SecretTarget {
     pub deletion_policy: DeletionPolicy,
     /// The Secret's shape; without one the values are written as they are read.
     pub template: Option<SecretTemplate>,
+    /// The kind that is written instead of a Secret, from 1.0 on.
+    pub(crate) manifest: Option<TargetManifest>,
     /// True if the Secret is made immutable.
     #[serde(default)]
     pub immutable: bool,
+}
+
+/// The kind that an ExternalSecret writes instead of a Secret.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct TargetManifest {
+    /// The kind.
+    #[serde(default)]
+    pub(crate) kind: String,
 }
 
 /// Maker and owner of the Secret.
@@ -181,8 +191,22 @@ pub enum CreationPolicy {
     Orphan,
     /// Somebody else makes it; the ExternalSecret adds its keys.
     Merge,
+    /// Whoever is first makes it; the ExternalSecret adds its keys, and leaves it behind. From 2.8.0 on.
+    CreateOrMerge,
     /// Nobody does.
     None,
+}
+
+impl CreationPolicy {
+    /// True if the keys of a Secret that is there already stay.
+    pub fn keeps_keys(self) -> bool {
+        matches!(self, Self::Merge | Self::CreateOrMerge)
+    }
+
+    /// True if the ExternalSecret makes the Secret where it is missing and does not own it, so that it stays behind.
+    pub fn leaves_behind(self) -> bool {
+        matches!(self, Self::Orphan | Self::CreateOrMerge)
+    }
 }
 
 /// What becomes of the Secret when its sources are gone.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::external_secret::name_in;
-use super::{ConfigError, RemoteRef, SourcePosition, SourceRef, read_spec};
+use super::{ConfigError, RemoteRef, SourcePosition, SourceRef, parse_go_duration, read_spec};
 use crate::selector::{LabelSelector, NAME_LABEL};
 
 mod kubernetes;
@@ -80,10 +80,13 @@ impl ClusterSecretStore {
     /// How often External Secrets Operator looks whether it can be used (`reconcile` in
     /// pkg/controllers/secretstore/common.go).
     pub fn validated_every(&self) -> Duration {
-        match self.object.pointer("/spec/refreshInterval").and_then(Value::as_u64) {
-            None | Some(0) => VALIDATED_EVERY,
-            Some(seconds) => Duration::from_secs(seconds),
-        }
+        // A number of seconds; from 2.8.0 on also a duration.
+        let interval = match self.object.pointer("/spec/refreshInterval") {
+            Some(Value::String(text)) => parse_go_duration(text).ok(),
+            Some(value) => value.as_u64().map(Duration::from_secs),
+            None => None,
+        };
+        interval.filter(|interval| !interval.is_zero()).unwrap_or(VALIDATED_EVERY)
     }
 
     /// The name of the ServiceAccount that it takes in the namespace of each copy, if it does.

@@ -7,7 +7,7 @@ use credence_core::labels::Labels;
 
 use super::blueprint::blueprints;
 use super::{Distribution, Intended, Model, NotJudged, Source, denying_bindings, implied};
-use crate::config::{Config, CreationPolicy, DeclaredDistribution, OPAQUE, SourceRef};
+use crate::config::{Config, DeclaredDistribution, OPAQUE, SourceRef};
 use crate::selector::opt_ins;
 
 mod generated;
@@ -154,10 +154,10 @@ struct Kept {
     secret_type: Option<String>,
 }
 
-/// The Secret that the configuration itself makes in every namespace that is selected, and that `creationPolicy: Merge` writes
+/// The Secret that the configuration itself makes in every namespace that is selected, and that a `creationPolicy` which merges writes
 /// into; empty if it does not.
 fn kept(config: &Config, declared: &DeclaredDistribution<'_>) -> Kept {
-    if declared.spec.target.creation_policy != CreationPolicy::Merge {
+    if !declared.spec.target.creation_policy.keeps_keys() {
         return Kept::default();
     }
     let secret = |namespace: String| config.secrets.get(&SourceRef::secret(namespace, declared.secret()));

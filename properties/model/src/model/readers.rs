@@ -192,7 +192,8 @@ fn demands(distribution: &Distribution, source: &SourceRef, keys: &BTreeSet<Stri
             continue;
         };
         let read = of_field(&templates, field, &distribution.secret_type).map_err(refused)?;
-        let read = read.and(least.clone()).map_err(|contradiction| refused(contradiction.into()))?;
+        let least = if remote.refuses_nul { ValueKind::Printable } else { least.clone() };
+        let read = read.and(least).map_err(|contradiction| refused(contradiction.into()))?;
         let encoded = match remote.decoding {
             Some(alphabet) => ValueKind::Base64(alphabet, Box::new(read)),
             None => read,

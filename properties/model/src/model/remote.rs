@@ -17,6 +17,11 @@ pub(super) struct Remote {
     /// True if it is something else than values under their keys: labels and annotations, or fields of the document that one
     /// value is.
     pub(super) is_other: bool,
+    /// True if a value with a NUL byte in it fails the ExternalSecret, after it is decoded.
+    ///
+    /// Source: External Secrets Operator from 2.3.0 on, `validateFetchedSecretValue`
+    /// (pkg/controllers/externalsecret/externalsecret_controller_secret.go).
+    pub(super) refuses_nul: bool,
 }
 
 impl Remote {
@@ -38,7 +43,12 @@ impl Remote {
         };
         let is_part = whole.is_some_and(|extract| extract["property"].is_string());
         let property = single.and_then(|reference| reference["property"].as_str()).map(str::to_owned);
-        Self { property, decoding, is_other: is_part || is("metadataPolicy", "Fetch") }
+        Self {
+            property,
+            decoding,
+            is_other: is_part || is("metadataPolicy", "Fetch"),
+            refuses_nul: is("nullBytePolicy", "Fail"),
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub enum ValueKind {
     SomeText,
     /// A text that is not empty and has no colon, which ends a user name in HTTP basic authentication (RFC 7617).
     UserName,
+    /// Printable characters of ASCII without a colon, so that no reader takes offence: what `nullBytePolicy: Fail` lets pass.
+    Printable,
     /// Letters and digits, at most 63, of which a label's value may be.
     Label,
     /// A URL.
@@ -127,11 +129,12 @@ impl ValueKind {
             Self::Text => 1,
             Self::SomeText => 2,
             Self::UserName => 3,
-            Self::Label => 4,
-            Self::Url | Self::Base64(..) | Self::Document(..) | Self::PemBundle => 5,
-            Self::DockerConfig { .. } | Self::DockerCfg | Self::Certificates | Self::PrivateKey => 6,
-            Self::SshPrivateKey => 7,
-            Self::Pkcs12 => 8,
+            Self::Printable => 4,
+            Self::Label => 5,
+            Self::Url | Self::Base64(..) | Self::Document(..) | Self::PemBundle => 6,
+            Self::DockerConfig { .. } | Self::DockerCfg | Self::Certificates | Self::PrivateKey => 7,
+            Self::SshPrivateKey => 8,
+            Self::Pkcs12 => 9,
         }
     }
 }
@@ -193,6 +196,7 @@ impl fmt::Display for ValueKind {
         f.write_str(match self {
             Self::Bytes => "bytes",
             Self::Text | Self::SomeText => "text",
+            Self::Printable => "printable text",
             Self::UserName => "a user name",
             Self::Label => "the value of a label",
             Self::Url => "a URL",
@@ -234,6 +238,8 @@ mod tests {
     #[rstest]
     #[case::texts(ValueKind::Bytes, ValueKind::UserName, ValueKind::UserName)]
     #[case::a_label_is_a_user_name(ValueKind::Label, ValueKind::UserName, ValueKind::Label)]
+    #[case::a_user_name_may_be_printable(ValueKind::Printable, ValueKind::UserName, ValueKind::Printable)]
+    #[case::a_label_is_printable(ValueKind::Label, ValueKind::Printable, ValueKind::Label)]
     #[case::a_form_is_text(ValueKind::SomeText, json(Document::Any), json(Document::Any))]
     #[case::bases(base64(ValueKind::Bytes), base64(ValueKind::Text), base64(ValueKind::Text))]
     #[case::fields(

@@ -54,9 +54,8 @@ impl Secret {
     pub(super) fn has_foreign_data(&self, distribution: &Distribution) -> bool {
         self.managed_fields.foreign_keys.iter().any(|key| match (&distribution.keys, distribution.creation_policy) {
             // Others have keys of their own in a Secret that the operator only adds to.
-            (ExpectedKeys::Exactly(keys), CreationPolicy::Merge) => keys.contains(&**key),
-            (_, CreationPolicy::Merge) => false,
-            _ => true,
+            (ExpectedKeys::Exactly(keys), policy) if policy.keeps_keys() => keys.contains(&**key),
+            (_, policy) => !policy.keeps_keys(),
         })
     }
 }

@@ -44,6 +44,7 @@ fn part(kind: &ValueKind) -> BoxedStrategy<Credential> {
         }
         ValueKind::SomeText => short_text().prop_map(Credential::new).boxed(),
         ValueKind::UserName => user_name(),
+        ValueKind::Printable => text("[!-9;-~]{1,64}"),
         ValueKind::Label => text("[a-z0-9]{1,20}"),
         ValueKind::Url => text("https://[a-z]{1,10}\\.example\\.org(:[1-9][0-9]{3})?(/[a-z0-9]{1,8}){0,3}"),
         ValueKind::Base64(alphabet, of) => {

@@ -6,7 +6,7 @@ use credence_core::credential::Credential;
 use credence_core::labels::Labels;
 use serde::{Deserialize, Deserializer};
 
-use super::Metadata;
+use super::{DecodingStrategy, Metadata};
 
 /// The shape of a Secret. The texts of templates that compose stay in the manifest.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -95,6 +95,9 @@ pub struct TemplateFrom {
     /// Where the result goes.
     #[serde(default)]
     pub target: TemplateTarget,
+    /// Decoding of the values that were rendered, from 2.7.0 on.
+    #[serde(default)]
+    pub(crate) values_decoding_strategy: DecodingStrategy,
 }
 
 /// A text that may hold a credential, though it should not.
@@ -103,7 +106,7 @@ fn hidden_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cred
 }
 
 /// Where the result of a template goes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TemplateTarget {
     /// Into the data.
     #[default]
@@ -112,6 +115,24 @@ pub enum TemplateTarget {
     Annotations,
     /// Into the labels.
     Labels,
+    /// To a path, which the operator refuses of a Secret. Definitions before 1.0 have no such text.
+    Path,
+}
+
+impl<'de> Deserialize<'de> for TemplateTarget {
+    /// Takes the names in any case.
+    ///
+    /// Source: External Secrets Operator, `applyToTarget` (runtime/template/v2/template.go) and `ValidateSecretTemplateFromTargets`
+    /// (apis/externalsecrets/v1/externalsecret_validator.go).
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let named = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+        Ok(match named.to_ascii_lowercase().as_str() {
+            "" | "data" => Self::Data,
+            "annotations" => Self::Annotations,
+            "labels" => Self::Labels,
+            _ => Self::Path,
+        })
+    }
 }
 
 /// An object that holds templates.

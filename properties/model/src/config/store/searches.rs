@@ -1,19 +1,21 @@
 //! What the providers of External Secrets Operator make of a search, where they differ.
 //!
-//! Source: External Secrets Operator 0.20.4, `GetAllSecrets` of each provider in pkg/provider.
+//! Source: External Secrets Operator 0.20.4, `GetAllSecrets` of each provider in pkg/provider, and 2.9.0, in providers/v1.
 
 use crate::config::Find;
 
 /// Providers that know no search.
-const NONE: [&str; 19] = [
+const NONE: [&str; 21] = [
     "alibaba",
     "beyondtrust",
     "chef",
     "delinea",
     "device42",
+    "dvls",
     "fortanix",
     "github",
     "ibm",
+    "nebiusmysterybox",
     "ngrok",
     "onepasswordSDK",
     "passworddepot",
@@ -27,13 +29,13 @@ const NONE: [&str; 19] = [
     "yandexlockbox",
 ];
 /// Providers that refuse tags.
-const NO_TAGS: [&str; 4] = ["fake", "infisical", "keepersecurity", "onboardbase"];
+const NO_TAGS: [&str; 5] = ["fake", "infisical", "keepersecurity", "onboardbase", "openBao"];
 /// Providers that refuse a path.
 const NO_PATH: [&str; 2] = ["gitlab", "keepersecurity"];
 /// Providers that search by name alone.
-const BY_NAME: [&str; 4] = ["fake", "gitlab", "keepersecurity", "passbolt"];
+const BY_NAME: [&str; 6] = ["barbican", "fake", "gitlab", "keepersecurity", "openBao", "passbolt"];
 /// Providers that find all that there is if neither name nor path is asked for.
-const ALL: [&str; 4] = ["bitwardensecretsmanager", "doppler", "infisical", "onboardbase"];
+const ALL: [&str; 5] = ["bitwardensecretsmanager", "doppler", "infisical", "onboardbase", "ovh"];
 /// Providers that replace the characters of names before keys are rewritten; all others leave that to the controller, which does
 /// it where nothing is rewritten.
 const CONVERT_FIRST: [&str; 3] = ["cloudrusm", "fake", "gcpsm"];

@@ -75,14 +75,16 @@ impl StandIn {
 }
 
 impl Config {
-    /// True if what is read through the store of a source is a document even if no property of it is named: Vault has
+    /// True if what is read through the store of a source is a document even if no property of it is named: Vault and OpenBao have
     /// nothing else.
     ///
-    /// Source: External Secrets Operator, `client.GetSecret` (pkg/provider/vault/client_get.go).
+    /// Source: External Secrets Operator, `client.GetSecret` (pkg/provider/vault/client_get.go, providers/v1/openbao/client.go).
     pub(crate) fn has_documents(&self, source: &SourceRef) -> bool {
         let mut stand_ins = self.stores.values().filter_map(|store| store.stand_in.as_ref());
         let at = source.at.as_ref();
-        at.is_some_and(|at| stand_ins.any(|own| own.store == at.store && own.provider == "vault"))
+        at.is_some_and(|at| {
+            stand_ins.any(|own| own.store == at.store && ["openBao", "vault"].contains(&own.provider.as_str()))
+        })
     }
 }
 
@@ -147,6 +149,12 @@ mod tests {
     // client_get_all_secrets_test.go of vault, TestGetAllSecrets: by name, by path and by tags.
     #[case::vault("vault", "{name: {regexp: 'secret.*'}}", Ok(&["secretfirst", "secretsecond"][..]))]
     #[case::vault_by_path("vault", "{path: path, name: {regexp: 'path/secret.*'}}", Ok(&["path/secretfirst", "path/secretsecond"][..]))]
+    // providers/v1/openbao/client.go, barbican/client.go, dvls/client.go and ovh/client_get_all_secrets.go of 2.9.0.
+    #[case::openbao("openBao", "{name: {regexp: 'secret.*'}}", Ok(&["secretfirst", "secretsecond"][..]))]
+    #[case::openbao_by_tags("openBao", "{tags: {a: b}}", Err("by tags"))]
+    #[case::barbican_by_tags("barbican", "{tags: {a: b}}", Err("by name alone"))]
+    #[case::dvls("dvls", "{name: {regexp: a}}", Err("knows no search"))]
+    #[case::ovh("ovh", "{}", Ok(&["first", "second"][..]))]
     // onepassword_test.go, TestGetAllSecrets: by path, name and tags.
     #[case::onepassword("onepassword", "{path: my-item, name: {regexp: '^my-.*'}}", Ok(&["my-item/my-first", "my-item/my-second"][..]))]
     #[case::onepassword_sdk("onepasswordSDK", "{name: {regexp: a}}", Err("knows no search"))]

@@ -2,7 +2,6 @@
 
 use credence_core::id::Requirement;
 
-use crate::config::CreationPolicy;
 use crate::lint::{Context, Finding, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
@@ -15,17 +14,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let distributions = context
-        .model
-        .distributions
-        .iter()
-        .filter(|distribution| distribution.creation_policy == CreationPolicy::Orphan);
+    let distributions =
+        context.model.distributions.iter().filter(|distribution| distribution.creation_policy.leaves_behind());
     distributions
         .map(|distribution| {
-            RULE.at(
-                context.place(distribution),
-                "creationPolicy Orphan leaves the copy behind when the namespace no longer asks for it",
-            )
+            let said = format!(
+                "creationPolicy {:?} leaves the copy behind when the namespace no longer asks for it",
+                distribution.creation_policy
+            );
+            RULE.at(context.place(distribution), said)
         })
         .collect()
 }

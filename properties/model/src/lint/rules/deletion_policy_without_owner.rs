@@ -21,7 +21,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
             // Source: External Secrets Operator `validateExternalSecret` (apis/externalsecrets/v1).
             matches!(
                 (distribution.deletion_policy, distribution.creation_policy),
-                (DeletionPolicy::Delete, CreationPolicy::Merge | CreationPolicy::None)
+                (DeletionPolicy::Delete, CreationPolicy::Merge | CreationPolicy::CreateOrMerge | CreationPolicy::None)
                     | (DeletionPolicy::Merge, CreationPolicy::None)
             )
         })

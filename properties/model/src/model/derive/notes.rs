@@ -14,6 +14,14 @@ use crate::selector::effective_labels;
 /// Why no copy of a distribution can be judged, if none can: the operator here cannot make it for reasons that say nothing of the
 /// configuration.
 pub(super) fn obstacle(config: &Config, declared: &DeclaredDistribution<'_>) -> Option<Note> {
+    if let Some(manifest) = &declared.spec.target.manifest {
+        let reason = format!(
+            "it makes a {}, which the operator does only where it runs with --unsafe-allow-generic-targets, and no property judges \
+             anything but Secrets",
+            manifest.kind
+        );
+        return Some(Note::new("target.manifest", reason));
+    }
     let absent = store_refs(declared.spec).find(|store| !config.stores.contains_key(&store.name));
     if let Some(store) = absent {
         return Some(Note::new("secretStoreRef", format!("{} {} is not in the configuration", store.kind, store.name)));

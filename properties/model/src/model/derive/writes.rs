@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::reads::{Note, Read};
 use crate::config::{
-    Config, DataTemplate, ExternalSecretSpec, MergePolicy, TemplateFrom, TemplateScope, TemplateTarget,
+    Config, DataTemplate, DecodingStrategy, ExternalSecretSpec, MergePolicy, TemplateFrom, TemplateScope,
+    TemplateTarget,
 };
 use crate::model::{ExpectedKeys, Origin};
 
@@ -64,6 +65,10 @@ pub(super) fn written(config: &Config, spec: &ExternalSecretSpec, read: &Read, k
         for (place, made) in templates(config, from) {
             let place = format!("target.template.templateFrom[{index}].{place}");
             match made {
+                // What is rendered is decoded, and only the controller knows the result.
+                Template::Value { key, .. } if from.values_decoding_strategy != DecodingStrategy::None => {
+                    contents.insert(key, Content::Composed);
+                }
                 Template::Value { key, text } => drop(contents.insert(key, content(&DataTemplate::of(&text)))),
                 Template::Keys(keys) => contents.extend(keys.into_iter().map(|key| (key, Content::Composed))),
                 Template::Unknown(reason) => {

@@ -294,3 +294,42 @@ fn a_role_that_two_sources_tell_is_not_compared() {
 fn a_role_counts_unless_the_copy_has_another_value_on_purpose(#[case] data: &str, #[case] expected: &[&str]) {
     assert_eq!(roles(data), expected);
 }
+
+#[test]
+fn what_makes_another_kind_than_secrets_is_not_judged() {
+    let model = model(&[distributed(
+        "a",
+        "open",
+        &format!("{TOKEN}    target: {{manifest: {{apiVersion: v1, kind: ConfigMap}}}}\n"),
+    )]);
+    assert!(model.distributions.is_empty(), "{:?}", model.distributions);
+    let told = unjudged(&model);
+    assert!(told[0].starts_with("target.manifest [] it makes a ConfigMap"), "{told:?}");
+}
+
+#[rstest]
+#[case::merge("Merge")]
+#[case::create_or_merge("CreateOrMerge")]
+fn a_policy_that_merges_keeps_the_keys_of_the_secret_that_is_there(#[case] policy: &str) {
+    let spec = format!("{TOKEN}    target: {{name: joined, creationPolicy: {policy}}}\n");
+    let distributed = distributed("a", "open", &spec)
+        .replace("namespaceSelectors: [{matchLabels: {a: 'true'}}]", "namespaces: [shop]");
+    let there = "apiVersion: v1\nkind: Secret\nmetadata: {name: joined, namespace: shop}\nstringData: {old: b}\n";
+    let model = model(&[distributed, there.to_owned()]);
+    assert_eq!(model.distributions[0].kept, set(&["old"]));
+    assert_eq!(model.distributions[0].keys, ExpectedKeys::Exactly(set(&["old", "t"])));
+}
+
+#[rstest]
+#[case::rendered("", true)]
+#[case::rendered_and_decoded("valuesDecodingStrategy: Base64, ", false)]
+fn a_value_that_is_decoded_once_more_is_not_the_one_that_was_read(#[case] decoding: &str, #[case] is_known: bool) {
+    let template =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: templates, namespace: shop}\ndata: {t: '{{ .t }}'}\n";
+    let from = format!("{decoding}configMap: {{name: templates, items: [{{key: t}}]}}");
+    let spec = format!("{TOKEN}    target: {{template: {{templateFrom: [{{{from}}}]}}}}\n");
+    let distributed = distributed("a", "open", &spec)
+        .replace("namespaceSelectors: [{matchLabels: {a: 'true'}}]", "namespaces: [shop]");
+    let model = model(&[distributed, template.to_owned()]);
+    assert_eq!(model.distributions[0].origins.contains_key("t"), is_known, "{:?}", model.distributions[0].origins);
+}
