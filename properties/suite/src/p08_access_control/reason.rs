@@ -18,6 +18,8 @@ pub(super) enum Reason {
     OtherNamespace,
     /// A template calls a function that this version does not have.
     NoFunction,
+    /// A template makes a token, or goes where none may, which later versions refuse of every template.
+    NoTemplate,
 }
 
 impl fmt::Display for Reason {
@@ -28,6 +30,7 @@ impl fmt::Display for Reason {
             Self::StoreRefused => "a store that has no right",
             Self::OtherNamespace => "a name in another namespace",
             Self::NoFunction => "a function that templates do not have",
+            Self::NoTemplate => "what no template may make",
         })
     }
 }
@@ -46,6 +49,8 @@ impl Reason {
             Some(Self::OtherNamespace)
         } else if has("function \"") && has("\" not defined") {
             Some(Self::NoFunction)
+        } else if has(" is not allowed") && (has("template.type=\"") || has("templateFrom target=\"")) {
+            Some(Self::NoTemplate)
         } else {
             None
         }
@@ -70,6 +75,11 @@ mod tests {
     #[case::store("could not validate provider: client is not allowed to get secrets", Some(Reason::StoreRefused))]
     #[case::namespace("CAProvider.namespace must be empty with SecretStore", Some(Reason::OtherNamespace))]
     #[case::function(r#"template: made:1: function "getSecretKey" not defined"#, Some(Reason::NoFunction))]
+    #[case::token(
+        r#"could not update secret: template.type="bootstrap.kubernetes.io/token" is not allowed"#,
+        Some(Reason::NoTemplate)
+    )]
+    #[case::path(r#"templateFrom target="type" is not allowed when targeting a Secret"#, Some(Reason::NoTemplate))]
     #[case::typo(r#"template: made:1: unexpected "}" in operand"#, None)]
     #[case::not_there(r#"Secret "a" not found"#, None)]
     #[case::not_ready(r#"SecretStore "a" is not ready"#, None)]
