@@ -14,6 +14,9 @@ use credence::console::Console;
 use credence_core::consumer::Consumer;
 use credence_core::leak_scan::{LeakScan, is_searchable};
 use credence_core::text::chain;
+use credence_programs::external_secrets;
+use credence_programs::supply::{Part, PlainProgress};
+use credence_report::report::Report;
 use credence_report::verdict::Verdict;
 use credence_suite::driver::{Property, Registered};
 use credence_suite::events::Events;
@@ -69,6 +72,10 @@ fn main() -> ExitCode {
     if let Some(session) = session {
         // Clean-up can still find what a property left behind.
         match shared.runtime.block_on(session.finish(shared.events.as_ref())) {
+            Ok((report, _)) if !names_its_operator(&shared.runtime, &report) => {
+                eprintln!("conformance: the report names another operator than ran: {:?}", report.cluster.versions);
+                return ExitCode::FAILURE;
+            }
             Ok((report, _)) if report.exit_code().code() == 0 => {}
             Ok((report, written)) => {
                 eprintln!("conformance: {:?}, see {}", report.exit_code(), written.directory.display());
@@ -86,6 +93,20 @@ fn main() -> ExitCode {
         return ExitCode::from(4);
     }
     conclusion.exit_code()
+}
+
+/// True if a report names the operator as its program says it, and beside it the version of its chart, if they are given.
+fn names_its_operator(runtime: &Runtime, report: &Report) -> bool {
+    let given = runtime.block_on(external_secrets::given(&support::components(), &PlainProgress::new()));
+    let (program, chart) = match given {
+        Ok(Some(operator)) => (operator.program, Some(operator.chart)),
+        // A program of the pinned version may be given alone, and is named as such.
+        Ok(None) => (Part::ExternalSecrets.version().to_owned(), None),
+        Err(_) => return false,
+    };
+    let said = |name: &str| report.cluster.versions.get(name);
+    said("external-secrets") == Some(&program)
+        && chart.is_none_or(|chart| said("external-secrets chart") == Some(&chart))
 }
 
 /// The properties whose own tests were asked for, and that of the workflow's test if it was.

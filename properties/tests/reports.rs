@@ -115,6 +115,29 @@ fn a_run_that_is_refused_says_why_in_its_reports() {
     assert!(run.reason.contains("add --cluster kind") && said.contains(&run.reason), "{said}");
 }
 
+/// Charts and programs that are none of the operator's, or not of one version, are in the tests of credence-programs.
+#[test]
+fn an_operator_that_cannot_be_used_is_refused_before_anything_is_obtained() {
+    let place = Place::after_a_success();
+    let chart = place.0.path().join("chart");
+    fs::create_dir(&chart).expect("a directory can be made");
+    fs::write(chart.join("Chart.yaml"), "name: external-secrets\nappVersion: v7.8.9\n").expect("it can be written");
+    let of_the_chart = ["--external-secrets-chart".as_ref(), chart.as_os_str()];
+    let with_a_shell = [of_the_chart.as_slice(), &["--external-secrets".as_ref(), "/bin/sh".as_ref()]].concat();
+    for (given, expected) in [
+        (of_the_chart.to_vec(), "is of version 7.8.9, and the operator that runs by default is"),
+        (with_a_shell, "give the program of its controller"),
+        (vec!["--external-secrets".as_ref(), "/nowhere/external-secrets".as_ref()], "not an executable file"),
+    ] {
+        let output = place.run(&place.out()).args(given).output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(ExitCode::Usage.code().into()), "{said}");
+        let run = place.says(State::Failed);
+        assert!(run.reason.contains(expected) && said.contains(&run.reason), "{said}");
+        assert!(!place.0.path().join("cache/programs").exists(), "{said}");
+    }
+}
+
 #[test]
 fn a_run_that_cannot_write_its_reports_is_refused() {
     let place = Place::after_a_success();

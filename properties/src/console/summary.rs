@@ -181,7 +181,7 @@ mod tests {
     use credence_report::report::testing::{
         META, OTHER, execution, known, property, record, report, report_of_copies, violated,
     };
-    use credence_report::report::{Execution, PropertyReport, Reproduced};
+    use credence_report::report::{Execution, PropertyReport, Reproduced, WRITERS};
     use credence_report::route::{DeclaredRoute, RouteEnd};
     use credence_report::verdict::Outcome;
 
@@ -224,12 +224,27 @@ run           seed 42, embedded cluster, 2 m 05 s
     }
 
     #[test]
-    fn an_operator_that_does_not_say_its_version_is_named_with_its_chart() {
-        let versions = [("external-secrets", "unknown"), ("external-secrets chart", "2.9.0")];
-        let versions = versions.map(|(name, version)| (name.to_owned(), version.to_owned()));
-        let mut text = String::new();
-        super::write_operator(&mut text, &versions.into()).unwrap();
-        assert_eq!(text, "operator      External Secrets Operator unknown, chart 2.9.0\n");
+    fn every_form_of_a_report_names_the_operator_that_ran() {
+        for version in ["2.9.0", "unknown"] {
+            let mut report = report(false, vec![property(&[record(0, Outcome::Held)])]);
+            let versions = [("external-secrets", version), ("external-secrets chart", "2.9.0")];
+            report.cluster.versions = versions.map(|(name, version)| (name.to_owned(), version.to_owned())).into();
+            let expected = [
+                ("json", format!(r#""external-secrets": "{version}""#)),
+                ("json", r#""external-secrets chart": "2.9.0""#.to_owned()),
+                ("junit", format!(r#"<property name="version.external-secrets" value="{version}""#)),
+                ("junit", r#"<property name="version.external-secrets chart" value="2.9.0""#.to_owned()),
+                ("html", format!("<td>external-secrets</td><td>{version}</td>")),
+                ("html", "<td>external-secrets chart</td><td>2.9.0</td>".to_owned()),
+                ("console", format!("External Secrets Operator {version}, chart 2.9.0\n")),
+            ];
+            let written = WRITERS.iter().map(|writer| (writer.name(), writer.report(&report).unwrap()));
+            let forms: BTreeMap<&str, String> = written.chain([("console", render_summary(&report, false))]).collect();
+            for (form, named) in expected {
+                assert!(forms[form].contains(&named), "{form} has no {named}: {}", forms[form]);
+                assert!(!forms[form].contains("0.20.4"), "{form} names the pinned version: {}", forms[form]);
+            }
+        }
     }
 
     #[test]
