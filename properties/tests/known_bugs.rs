@@ -1,5 +1,6 @@
 //! The documented upstream bugs that excuse a case: each is reproduced here, or it is fixed in the version under test and
-//! must excuse nothing any more.
+//! must excuse nothing any more. Of a version that the variables of `harness/docs/external-secrets-versions.md` name, it is said
+//! which of them are there.
 //!
 //! It takes minutes and runs at night: `cargo test --test known_bugs -- --ignored`.
 
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 
 use credence_core::text::chain;
 use credence_programs::engine::Engine;
+use credence_programs::supply::Part;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::{Known, Verdict};
 use credence_suite::options::{ClusterKind, Options};
@@ -92,6 +94,11 @@ fn tell(report: &Report, property_id: &str, known: Known, tries: &str) -> Result
         Some(bug) => {
             let met = bug.met(property.cases.run);
             println!("known bug {id}: still there in External Secrets Operator {version}, {met}: {title}");
+            Ok(())
+        }
+        // Only in the pinned version has a bug to be there: it is why the suite knows it.
+        None if version != Part::ExternalSecrets.version() => {
+            println!("known bug {id}: not met in External Secrets Operator {version}, in {tries}: {title}");
             Ok(())
         }
         None => Err(Failed::from(format!(
