@@ -23,6 +23,7 @@ use crate::wait::pause;
 
 mod fence;
 mod passes;
+mod pulse;
 pub mod recording;
 mod seen;
 mod state;
@@ -56,6 +57,8 @@ pub struct Observer {
     paused_time: Option<PausedTime>,
     fence: Option<Fence>,
     tasks: JoinSet<()>,
+    /// Asks the API server from time to time.
+    pulse: JoinSet<()>,
 }
 
 impl Observer {
@@ -65,8 +68,14 @@ impl Observer {
     /// When a first list does not arrive in time.
     pub async fn start(client: &Client) -> Result<Self, ObserveError> {
         let (version, _) = watch::channel(0);
-        let mut observer =
-            Self { state: Arc::default(), version, paused_time: None, fence: None, tasks: JoinSet::new() };
+        let mut observer = Self {
+            state: Arc::default(),
+            version,
+            paused_time: None,
+            fence: None,
+            tasks: JoinSet::new(),
+            pulse: JoinSet::new(),
+        };
         let (listed, mut lists) = mpsc::unbounded_channel();
         let mut missing = BTreeSet::from(["Secrets", "Namespaces", "ExternalSecrets", "Pods"]);
         observer.follow("Secrets", Api::<Secret>::all(client.clone()), listed.clone(), State::put_secret);
@@ -101,6 +110,7 @@ impl Observer {
     ) -> Result<Self, FenceError> {
         self.state().fenced = Some(namespace.to_owned());
         self.fence = Some(Fence::make(client, namespace, labels).await?);
+        self.pulse.spawn(pulse::take(client.clone(), namespace.to_owned(), Arc::clone(&self.state)));
         Ok(self)
     }
 
@@ -114,8 +124,8 @@ impl Observer {
         self.state().passes.usual()
     }
 
-    /// Number of times that a watch may have missed something so far: what was seen between two equal figures is all
-    /// that happened.
+    /// Number of times so far that a watch may have missed something, or the API server did not answer: what was seen between
+    /// two equal figures is all that happened.
     pub fn interruptions(&self) -> u64 {
         self.state().interruptions
     }
@@ -179,8 +189,8 @@ impl Observer {
                     let failed = event.is_err();
                     match event {
                         Ok(event) => {
-                            // A relist begins before the API server has been asked, so its beginning is no sign of life.
-                            if !matches!(event, watcher::Event::Init) {
+                            // A relist begins before the API server has been asked, and shows nothing before it has ended.
+                            if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
                                 state.staleness.remove(kind);
                             }
                             match event {

@@ -18,6 +18,9 @@ mod tests;
 
 pub use pause::{pass, pass_until};
 
+/// Why what was not seen between two looks may have been there.
+const MISSED: &str = "a watch was interrupted meanwhile, or the API server did not answer";
+
 /// What a step of a wait says about the thing awaited.
 #[derive(Debug)]
 pub enum Progress<T> {
@@ -62,9 +65,44 @@ pub enum WaitError {
 
 /// Waits until `step`, asked at each change that the shared watch sees, is done.
 ///
+/// That it did not happen in time is only believed if a write of our own came through every watch after the deadline, no watch
+/// was interrupted since the beginning, and the API server answered all the while.
+///
 /// # Errors
-/// When the deadline passes, when `step` says never, or when the watch has been blind for the whole of the wait's end.
+/// When the deadline passes, when `step` says never, or `WatchStale` when the watches may not have shown it, or nobody could have
+/// done it.
 pub async fn until<T>(
+    observer: &Observer,
+    what: &str,
+    within: Duration,
+    mut step: impl FnMut(&View<'_>) -> Progress<T>,
+) -> Result<T, WaitError> {
+    let (began, interruptions) = (Instant::now(), observer.interruptions());
+    let ended = match watch_until(observer, what, within, &mut step).await {
+        Err(WaitError::TimedOut { .. }) => look_once_more(observer, interruptions, what, within, step).await,
+        ended => ended,
+    };
+    tell(what, began, ended)
+}
+
+/// Waits at most that long. That it did not happen is no evidence then, and gives none.
+///
+/// # Errors
+/// When `step` says never, or the watch cannot see the cluster at the end.
+pub async fn at_most<T>(
+    observer: &Observer,
+    what: &str,
+    within: Duration,
+    step: impl FnMut(&View<'_>) -> Progress<T>,
+) -> Result<Option<T>, WaitError> {
+    match watch_until(observer, what, within, step).await {
+        Ok(value) => Ok(Some(value)),
+        Err(WaitError::TimedOut { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn watch_until<T>(
     observer: &Observer,
     what: &str,
     within: Duration,
@@ -75,8 +113,26 @@ pub async fn until<T>(
         staleness: || observer.staleness(),
         excluded: || observer.paused_time(),
     };
-    let began = Instant::now();
-    tell(what, began, until_changed(handle, what, within, || observer.look(&mut step)).await)
+    until_changed(handle, what, within, || observer.look(&mut step)).await
+}
+
+/// Asks `step` after the deadline, once all that was written until then is in sight.
+async fn look_once_more<T>(
+    observer: &Observer,
+    interruptions: u64,
+    what: &str,
+    within: Duration,
+    step: impl FnMut(&View<'_>) -> Progress<T>,
+) -> Result<T, WaitError> {
+    fence(observer, what).await?;
+    let what = what.to_owned();
+    match observer.look(step) {
+        // What is in sight is there, however much was missed before.
+        Progress::Never(why) => Err(WaitError::Impossible { what, why }),
+        _ if observer.interruptions() != interruptions => Err(WaitError::WatchStale { what, why: MISSED.to_owned() }),
+        Progress::Done(value) => Ok(value),
+        Progress::NotYet(last) => Err(WaitError::TimedOut { what, within, last }),
+    }
 }
 
 /// Tells the trail of the case how a wait ended.
@@ -139,13 +195,16 @@ pub async fn settled(
     window: Duration,
     mut step: impl FnMut(&View<'_>) -> Result<(), String>,
 ) -> Result<Duration, WaitError> {
-    let (begin, before) = (Instant::now(), observer.paused_time());
+    let (begin, before, interruptions) = (Instant::now(), observer.paused_time(), observer.interruptions());
     let counted = || begin.elapsed().saturating_sub(observer.paused_time().saturating_sub(before));
     loop {
         let left = within.saturating_sub(counted());
         until(observer, what, left, |view| step(view).map_or_else(Progress::NotYet, Progress::Done)).await?;
         let reached = begin.elapsed();
         if counted() > within {
+            if observer.interruptions() != interruptions {
+                return Err(WaitError::WatchStale { what: what.to_owned(), why: MISSED.to_owned() });
+            }
             let last = "reached too late, after states that did not last".to_owned();
             return Err(WaitError::TimedOut { what: what.to_owned(), within, last });
         }
@@ -196,7 +255,7 @@ async fn watch_window(
         if is_over {
             return match observer.staleness() {
                 Some(why) => Err(stale(&why)),
-                None if observer.interruptions() != interruptions => Err(stale("a watch was interrupted meanwhile")),
+                None if observer.interruptions() != interruptions => Err(stale(MISSED)),
                 None => Ok(()),
             };
         }
@@ -218,11 +277,11 @@ pub async fn fence(observer: &Observer, what: &str) -> Result<(), WaitError> {
     let Some(objects) = observer.fence() else { return Ok(()) };
     let stale = |why: String| WaitError::WatchStale { what: what.to_owned(), why };
     let show = |versions: Versions, within| async move {
-        let came =
-            until(observer, "a write came through the watches", within, |view| match view.not_shown(&versions) {
-                None => Progress::Done(()),
-                Some(kind) => Progress::NotYet(format!("the watch of {kind} did not show it")),
-            });
+        let shown = |view: &View<'_>| match view.not_shown(&versions) {
+            None => Progress::Done(()),
+            Some(kind) => Progress::NotYet(format!("the watch of {kind} did not show it")),
+        };
+        let came = watch_until(observer, "a write came through the watches", within, shown);
         came.await.map_err(|error| stale(error.to_string()))
     };
     objects.pass(show, stale).await
@@ -239,6 +298,28 @@ pub async fn poll<T, F: Future<Output = Progress<T>>>(
     probe: impl FnMut() -> F,
 ) -> Result<T, WaitError> {
     tell(what, Instant::now(), ask(what, within, every, probe).await)
+}
+
+/// As [`poll`], for what is asked of the cluster: that it did not happen in time is only believed as in [`until`].
+///
+/// # Errors
+/// When the deadline passes, `probe` says never, or the API server did not answer all the while.
+pub async fn poll_cluster<T, F: Future<Output = Progress<T>>>(
+    observer: &Observer,
+    what: &str,
+    within: Duration,
+    every: Duration,
+    probe: impl FnMut() -> F,
+) -> Result<T, WaitError> {
+    let interruptions = observer.interruptions();
+    let ended = poll(what, within, every, probe).await;
+    if matches!(ended, Err(WaitError::TimedOut { .. })) {
+        fence(observer, what).await?;
+        if observer.interruptions() != interruptions {
+            return Err(WaitError::WatchStale { what: what.to_owned(), why: MISSED.to_owned() });
+        }
+    }
+    ended
 }
 
 async fn ask<T, F: Future<Output = Progress<T>>>(

@@ -254,7 +254,7 @@ async fn play(env: &Arc<TestBed>, log: &AuditLog, id: CaseId, history: &History)
     values.extend(env.sources.values_since(&mark));
     let updated = history.change.as_ref().map(|change| change.source.clone());
     let story = Story { namespace, facts, values, events, distributions, updated };
-    let compared = compare(id, log, begin, story, &mut observation).await;
+    let compared = compare(id, log, begin, story, &mut observation, &env.observer).await;
     // Only now: what the suite removes must not be there to explain what the log leaves out. A namespace that is gone has taken all
     // of it along, and cannot be given back.
     if history.end == End::Unlabelled || audited_namespace.set.is_none() {

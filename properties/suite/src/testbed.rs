@@ -107,7 +107,12 @@ impl TestBed {
     /// When they stay blind.
     pub async fn until_synced(&self) -> Result<(), WaitError> {
         wait::poll("the watches see the cluster again", SIGHT, POLL_INTERVAL, || async {
-            self.observer.staleness().map_or(Progress::Done(()), Progress::NotYet)
+            if let Some(why) = self.observer.staleness() {
+                return Progress::NotYet(why);
+            }
+            // A deadline that begins later must find every watch where it goes on.
+            let came = wait::fence(&self.observer, "a write after the API server was away").await;
+            came.map_or_else(|error| Progress::NotYet(error.to_string()), Progress::Done)
         })
         .await
     }

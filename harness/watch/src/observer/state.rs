@@ -23,7 +23,8 @@ pub(super) struct State {
     pub(super) recordings: BTreeMap<String, Vec<mpsc::UnboundedSender<SecretEvent>>>,
     /// The last error of each kind's watch, while it lasts.
     pub(super) staleness: BTreeMap<&'static str, String>,
-    /// Number of times that a watch was interrupted, or was listed anew: each time it may have missed something.
+    /// Number of times that a watch was interrupted or listed anew, so that it may have missed something, or that the API server
+    /// did not answer, so that nobody could do anything.
     pub(super) interruptions: u64,
     /// Time that the operator takes for what it makes.
     pub(super) passes: Passes,

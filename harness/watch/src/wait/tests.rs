@@ -1,4 +1,4 @@
-//! Holds against an API server of a few lines on the loopback interface, which can be stopped, cut off and made to forget.
+//! Waits and holds against an API server of a few lines on the loopback interface, which can be stopped, cut off and made to forget.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,6 +10,7 @@ use axum::extract::{Path, Query, State};
 use axum::routing::{get, patch, post};
 use futures::{StreamExt, future, stream};
 use kube::{Client, Config};
+use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
@@ -52,7 +53,7 @@ impl Fake {
         let routes = Router::new()
             .route("/api/v1/{kind}", get(list).post(create))
             .route("/apis/external-secrets.io/v1/{kind}", get(list))
-            .route("/api/v1/{kind}/{name}", patch(write))
+            .route("/api/v1/{kind}/{name}", patch(write).get(read))
             .route("/api/v1/namespaces/{namespace}/{kind}", post(create_inside))
             .route("/api/v1/namespaces/{namespace}/{kind}/{name}", patch(write_inside))
             .route("/apis/external-secrets.io/v1/namespaces/{namespace}/{kind}", post(create_inside))
@@ -143,6 +144,11 @@ async fn list(State(fake): State<Fake>, Path(kind): Path<String>, Query(query): 
         .into()
 }
 
+async fn read(State(fake): State<Fake>, Path((kind, name)): Path<(String, String)>) -> Body {
+    fake.runs().await;
+    fake.kinds.lock().unwrap()[&kind].objects[&name].to_string().into()
+}
+
 async fn create(State(fake): State<Fake>, Path(kind): Path<String>, body: String) -> Body {
     fake.runs().await;
     let object: Value = serde_json::from_str(&body).unwrap();
@@ -205,6 +211,25 @@ async fn hold_while(window: Duration, meanwhile: impl AsyncFnOnce(&Fake)) -> Res
     tokio::join!(hold(&observer, "no secret", window, no_secret), disturb).0
 }
 
+/// Does `meanwhile` in the middle of a wait for a Secret, and gives what came of the wait.
+async fn wait_while(window: Duration, meanwhile: impl AsyncFnOnce(&Fake)) -> Result<(), WaitError> {
+    let (fake, client) = Fake::start().await;
+    let observer = observe(&client).await.unwrap();
+    let disturb = async {
+        pass(window / 3).await;
+        meanwhile(&fake).await;
+    };
+    let a_secret =
+        |view: &View<'_>| no_secret(view).map_or(Progress::Done(()), |()| Progress::NotYet("none".to_owned()));
+    tokio::join!(until(&observer, "a secret", window, a_secret), disturb).0
+}
+
+fn expired() -> Sent {
+    let status = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410,
+        "message": "too old resource version" });
+    Sent::Event(json!({ "type": "ERROR", "object": status }))
+}
+
 #[tokio::test]
 async fn an_absence_holds_while_the_watches_see() {
     hold_while(WINDOW, async |_| ()).await.unwrap();
@@ -239,13 +264,73 @@ async fn a_watch_that_was_cut_goes_on_where_it_was_before_an_absence_counts() {
 
 #[tokio::test]
 async fn a_watch_whose_place_is_forgotten_shows_no_absence() {
-    let expired = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410,
-        "message": "too old resource version" });
+    let held = hold_while(LONG, async |fake| fake.send("secrets", expired())).await;
+    assert!(matches!(held, Err(WaitError::WatchStale { .. })), "{held:?}");
+}
+
+#[tokio::test]
+async fn an_api_server_that_stood_still_for_a_part_of_a_window_shows_no_absence() {
     let held = hold_while(LONG, async |fake| {
-        fake.send("secrets", Sent::Event(json!({ "type": "ERROR", "object": expired })));
+        let stopped = fake.stop();
+        pass(WINDOW * 2).await;
+        drop(stopped);
     })
     .await;
     assert!(matches!(held, Err(WaitError::WatchStale { .. })), "{held:?}");
+}
+
+#[tokio::test]
+async fn a_time_out_while_the_watches_see_is_one() {
+    let ended = wait_while(WINDOW, async |_| ()).await;
+    assert!(matches!(ended, Err(WaitError::TimedOut { .. })), "{ended:?}");
+}
+
+#[rstest]
+#[case::from_before_the_deadline_on(Duration::from_secs(2))]
+#[case::across_the_deadline(WINDOW)]
+#[case::before_the_deadline(Duration::from_millis(700))]
+#[tokio::test]
+async fn a_deadline_that_passes_while_the_api_server_stands_still_is_no_time_out(#[case] stands_still: Duration) {
+    let window = if stands_still == WINDOW { WINDOW } else { LONG };
+    let ended = wait_while(window, async |fake| {
+        let stopped = fake.stop();
+        pass(stands_still).await;
+        drop(stopped);
+    })
+    .await;
+    assert!(matches!(ended, Err(WaitError::WatchStale { .. })), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_after_a_watch_was_interrupted_is_no_time_out() {
+    for sent in [Sent::Cut, expired()] {
+        let ended = wait_while(LONG, async |fake| fake.send("secrets", sent)).await;
+        assert!(matches!(ended, Err(WaitError::WatchStale { .. })), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_sight_after_an_interruption_is_there() {
+    wait_while(LONG, async |fake| {
+        fake.send("secrets", Sent::Cut);
+        fake.put("secrets", "team/a", fake.secret("a"));
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_question_that_an_api_server_leaves_open_has_not_timed_out() {
+    let (fake, client) = Fake::start().await;
+    let observer = observe(&client).await.unwrap();
+    let ask = || {
+        let no = async || Progress::<()>::NotYet("no".to_owned());
+        poll_cluster(&observer, "an answer", WINDOW, Duration::from_millis(50), no)
+    };
+    assert!(matches!(ask().await, Err(WaitError::TimedOut { .. })));
+    let stopped = fake.stop();
+    assert!(matches!(ask().await, Err(WaitError::WatchStale { .. })));
+    drop(stopped);
 }
 
 /// Does `meanwhile` beside a recording, and gives what was recorded, if that is all.
@@ -267,9 +352,7 @@ async fn a_recording_is_complete_once_a_later_write_has_come_through() {
 #[tokio::test]
 async fn a_recording_whose_watch_forgot_its_place_is_never_complete() {
     let recorded = record_while(async |fake| {
-        let expired = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired",
-            "code": 410, "message": "too old resource version" });
-        fake.send("secrets", Sent::Event(json!({ "type": "ERROR", "object": expired })));
+        fake.send("secrets", expired());
         pass(WINDOW).await;
     })
     .await;

@@ -9,6 +9,7 @@ use credence_core::id::{CaseId, agent};
 use credence_core::leak_scan::UNSEARCHABLE;
 use credence_report::unknown::Cause;
 use credence_report::verdict::{self, Outcome};
+use credence_watch::observer::Observer;
 use credence_watch::wait::{self, Progress};
 
 use super::accounts::reader;
@@ -29,6 +30,7 @@ pub(super) async fn compare(
     begin: u64,
     story: Story,
     observation: &mut Observation,
+    observer: &Observer,
 ) -> Result<Outcome, SearchError> {
     let story = Arc::new(story);
     let read = || {
@@ -36,7 +38,8 @@ pub(super) async fn compare(
         // Reading megabytes would hold up the other cases.
         async move { tokio::task::spawn_blocking(move || tell(id, &log, begin, &story)).await }
     };
-    let told = wait::poll("the audit log complete", WRITTEN, POLL_INTERVAL, || async {
+    // An API server that stands still owes the log what it has answered.
+    let told = wait::poll_cluster(observer, "the audit log complete", WRITTEN, POLL_INTERVAL, || async {
         match read().await {
             Ok(Ok(Ok(told))) => Progress::Done(Ok(told)),
             Ok(Ok(Err(why))) => Progress::NotYet(why),

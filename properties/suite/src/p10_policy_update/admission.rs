@@ -109,7 +109,7 @@ async fn flip(
     let began = Instant::now();
     let lifting = lift_all(env, exemption, live, asked, &mut lifted).await;
     if lifting.is_ok() {
-        join_all(live.iter_mut().map(|live| live.must_be_allowed(asked, began))).await;
+        join_all(live.iter_mut().map(|live| live.must_be_allowed(env, asked, began))).await;
     }
     let put_back = Instant::now();
     for Lifted { binding, before } in lifted {
@@ -134,7 +134,7 @@ async fn lift_all(
     loop {
         let last = lifted.last().map(|lifted: &Lifted| lifted.binding.clone());
         let what = "a policy is lifted";
-        let next = wait::poll(what, POLICY_BOUND, POLL_INTERVAL, || async {
+        let next = wait::poll_cluster(&env.observer, what, POLICY_BOUND, POLL_INTERVAL, || async {
             match scout.write(asked).await {
                 Written::Refused(binding) if last.as_ref() == Some(&binding) => {
                     Progress::NotYet(format!("binding {binding} still refuses {}", asked.probe.title()))
@@ -142,7 +142,7 @@ async fn lift_all(
                 other => Progress::Done(other),
             }
         });
-        match next.await.map_err(|error| Observation::of(verdict::violated(error.to_string())))? {
+        match next.await.map_err(|error| Observation::of(observation::failed(&error)))? {
             Written::Allowed => return Ok(()),
             Written::Refused(binding) if env.model.denying_bindings.contains(&binding) => {
                 lifted.push(lift(&env.cluster.client, &binding, exemption).await?);
@@ -206,7 +206,7 @@ impl AdmissionCase {
         }
         let bound = since.map_or(POLICY_BOUND, |since| POLICY_BOUND.saturating_sub(since.elapsed()));
         let what = format!("{} is refused", asked.probe.title());
-        let refused = wait::poll(&what, bound, POLL_INTERVAL, || async {
+        let refused = wait::poll_cluster(&env.observer, &what, bound, POLL_INTERVAL, || async {
             match self.write(asked).await {
                 Written::Refused(binding) if env.model.denying_bindings.contains(&binding) => Progress::Done(()),
                 Written::Failed(why) => Progress::NotYet(why),
@@ -220,7 +220,7 @@ impl AdmissionCase {
                 self.observation.count(&format!("{} refused by a policy that was put back", asked.probe.title()));
             }
             (Ok(()), None) => {}
-            (Err(error), Some(_)) => self.end_with(&verdict::violated(error.to_string())),
+            (Err(error), Some(_)) => self.end_with(&observation::failed(&error)),
             // Nothing that could be lifted: whether it should be refused, other properties judge.
             (Err(error), None) => self.end_with(&verdict::unknown(cause_of(&error), error.to_string())),
         }
@@ -228,13 +228,13 @@ impl AdmissionCase {
 
     /// The write is allowed within the bound after the policy was lifted.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
-    async fn must_be_allowed(&mut self, asked: &Asked<'_>, since: Instant) {
+    async fn must_be_allowed(&mut self, env: &TestBed, asked: &Asked<'_>, since: Instant) {
         if self.observation.outcome != Outcome::Held {
             return;
         }
         let bound = POLICY_BOUND.saturating_sub(since.elapsed());
         let what = format!("{} is allowed", asked.probe.title());
-        let allowed = wait::poll(&what, bound, POLL_INTERVAL, || async {
+        let allowed = wait::poll_cluster(&env.observer, &what, bound, POLL_INTERVAL, || async {
             match self.write(asked).await {
                 Written::Allowed => Progress::Done(()),
                 other => Progress::NotYet(format!("{other:?}")),
@@ -245,7 +245,7 @@ impl AdmissionCase {
                 self.observation.latencies.push(since.elapsed());
                 self.observation.count(&format!("{} allowed by a policy that was lifted", asked.probe.title()));
             }
-            Err(error) => self.end_with(&verdict::violated(error.to_string())),
+            Err(error) => self.end_with(&observation::failed(&error)),
         }
     }
 

@@ -66,18 +66,18 @@ async fn steps(
     live: &mut [RightsCase],
 ) -> Result<(), Observation> {
     let readers = readers(env, subject, cases.first().map(|(id, _)| *id)).await?;
-    if until_access(&readers, true, "an answer to a store's account").await.is_err() {
+    if until_access(env, &readers, true, "an answer to a store's account").await.is_err() {
         // No later refusal says anything then.
         return Err(Observation::unknown(Cause::ControlFailed, "the account of the store never read its source"));
     }
     let revoked = Instant::now();
     subject.set_rights(env, revocation).await?;
-    let took = until_access(&readers, false, "the refusal of a store's account whose rights were taken")
+    let took = until_access(env, &readers, false, "the refusal of a store's account whose rights were taken")
         .await
         .map_err(Observation::of)?;
     join_all(live.iter_mut().map(|live| live.without_rights(env, subject, cases, took))).await;
     subject.set_rights(env, Rights::Given).await?;
-    let took = until_access(&readers, true, "an answer to a store's account whose rights were given back")
+    let took = until_access(env, &readers, true, "an answer to a store's account whose rights were given back")
         .await
         .map_err(Observation::of)?;
     let outage = revoked.elapsed();
@@ -217,7 +217,12 @@ async fn readers(
 }
 
 /// Waits until each reader gets its source, or is refused for want of rights; gives how long that took.
-async fn until_access(readers: &[(Client, SourceRef)], wanted: bool, what: &str) -> Result<Duration, Outcome> {
+async fn until_access(
+    env: &TestBed,
+    readers: &[(Client, SourceRef)],
+    wanted: bool,
+    what: &str,
+) -> Result<Duration, Outcome> {
     if readers.is_empty() {
         return Err(verdict::unknown(Cause::SetUpFailed, "no account of a store reads a source"));
     }
@@ -225,7 +230,7 @@ async fn until_access(readers: &[(Client, SourceRef)], wanted: bool, what: &str)
     for (client, source) in readers {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &source.namespace);
         let left = POLICY_BOUND.saturating_sub(begin.elapsed());
-        let reached = wait::poll(what, left, POLL_INTERVAL, || async {
+        let reached = wait::poll_cluster(&env.observer, what, left, POLL_INTERVAL, || async {
             match secrets.get(&source.name).await {
                 Ok(_) if wanted => Progress::Done(()),
                 Ok(_) => Progress::NotYet(format!("it reads {source}")),

@@ -21,7 +21,7 @@ use credence_model::model::{Model, expected_in};
 use credence_report::unknown::{Cause, Unknown};
 use credence_report::verdict::{CheckRecord, Outcome, Violation, violated};
 use credence_watch::observer::View;
-use credence_watch::wait::{self, Progress, WaitError};
+use credence_watch::wait::{self, Progress};
 use futures::FutureExt;
 use futures::future::join;
 use kube::api::DeleteParams;
@@ -175,10 +175,10 @@ impl<'a> WebhookCase<'a> {
         tokio::select! {
             biased;
             () = stop.requested() => return Err(Unknown::new(Cause::Interrupted, STOPPED)),
-            watched = wait::until(&self.env.observer, "both gone", Model::provisioning_bound(2), look) => match watched {
-                Ok(()) | Err(WaitError::TimedOut { .. }) => {}
-                Err(error) => return Err(Unknown::new(cause_of(&error), error.to_string())),
-            },
+            // What is still there is no violation yet, and no ExternalSecret can be written that the watches would show.
+            watched = wait::at_most(&self.env.observer, "both gone", Model::provisioning_bound(2), look) => {
+                watched.map_err(|error| Unknown::new(cause_of(&error), error.to_string()))?;
+            }
         }
         if unlabelled.gone.is_none() {
             unlabelled.refused = self.is_refused().await.map_err(|error| observation::unknown(&error))?;

@@ -25,6 +25,8 @@ use crate::testbed::known_bugs::{self, EXTERNAL_SECRET_STAYS, FINALIZER};
 
 /// Time that all namespaces of a run may take to go.
 const REMOVED: Duration = Duration::from_secs(120);
+/// Time between two looks at them.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why a namespace could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -225,8 +227,9 @@ impl Namespaces {
             delete(client, name).await?;
             remove_finalizers(client, name).await?;
         }
-        let gone = wait::until(&env.observer, "all namespaces of the run gone", REMOVED, |view| {
-            match ours.iter().find(|name| view.namespace(name).is_some()) {
+        // What would show that the watches are open goes with them.
+        let gone = wait::poll("all namespaces of the run gone", REMOVED, POLL_INTERVAL, || async {
+            match env.observer.look(|view| ours.iter().find(|name| view.namespace(name).is_some())) {
                 Some(name) => Progress::NotYet(format!("{name} is still there")),
                 None => Progress::Done(()),
             }

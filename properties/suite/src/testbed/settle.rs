@@ -169,8 +169,10 @@ pub async fn deletion(env: &TestBed, client: &Client, name: &str, labels: &Label
         None => Progress::Done(()),
         Some(seen) => Progress::NotYet(format!("finalizers {:?}", seen.finalizers)),
     };
-    if wait::until(&env.observer, &what, HANGING, gone).await.is_ok() {
-        return Ok(Outcome::Held);
+    match wait::until(&env.observer, &what, HANGING, gone).await {
+        Ok(()) => return Ok(Outcome::Held),
+        Err(error @ WaitError::WatchStale { .. }) => return Ok(observation::failed(&error)),
+        Err(WaitError::TimedOut { .. } | WaitError::Impossible { .. }) => {}
     }
     // A policy that keeps the operator from releasing the namespace is the configuration's own fault.
     let reason = format!("namespace {name} lost its label and then could not be deleted: {stale} held it back");

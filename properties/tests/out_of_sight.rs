@@ -1,0 +1,219 @@
+//! What the shared watches did not see is no evidence: a real API server is stopped, cut off and restarted in the middle of waits
+//! and holds, and what they come to is unknown, never held and never violated.
+//!
+//! One cluster for all trials, whose watches go through a proxy of ours. The first trial shows that both verdicts can be had.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use credence_cluster::cluster::{Cluster, Component, ControlPlaneFiles};
+use credence_cluster::faults::proxy::{FaultProxy, Mode};
+use credence_core::text::chain;
+use credence_programs::dirs;
+use credence_programs::run_dir::RunDir;
+use credence_programs::supply::{self, Part, PlainProgress};
+use credence_report::unknown::Cause;
+use credence_report::verdict::Outcome;
+use credence_suite::observation;
+use credence_watch::connect::connect;
+use credence_watch::observer::{Observer, View};
+use credence_watch::wait::{self, Progress};
+use libtest_mimic::{Arguments, Failed};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+#[path = "support/took.rs"]
+mod took;
+
+/// Time until a disturbance begins.
+const BEFORE: Duration = Duration::from_millis(500);
+/// Time that the watches may take to be back.
+const BACK: Duration = Duration::from_secs(60);
+/// Where a Secret is waited for that nobody makes.
+const NAMESPACE: &str = "default";
+const NAME: &str = "never";
+
+type Trialed = Result<(), Failed>;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // One cluster, and each trial needs it whole.
+    arguments.test_threads = Some(1);
+    let runtime = Runtime::new().expect("a runtime can be started");
+    let shared = Arc::new(Shared { runtime, sight: Mutex::default() });
+    let trial = |name: &str, run: for<'a> fn(&'a Sight) -> Pinned<'a>| {
+        let shared = Arc::clone(&shared);
+        took::trial(name, move || shared.with_sight(run))
+    };
+    let trials = vec![
+        trial("an_absence_in_sight_is_held_and_a_time_out_in_sight_is_violated", |sight| Box::pin(sees(sight))),
+        trial("a_bound_that_passes_while_the_api_server_is_stopped_is_unknown", |sight| {
+            Box::pin(sight.waits(Duration::from_secs(2), sight.is_stopped_for(Duration::from_secs(8))))
+        }),
+        trial("a_bound_that_passes_after_the_api_server_was_stopped_is_unknown", |sight| {
+            Box::pin(sight.waits(Duration::from_secs(7), sight.is_stopped_for(Duration::from_secs(5))))
+        }),
+        trial("an_absence_in_which_the_api_server_was_stopped_for_five_seconds_is_unknown", |sight| {
+            Box::pin(sight.holds(Duration::from_secs(7), sight.is_stopped_for(Duration::from_secs(5))))
+        }),
+        trial("an_absence_in_which_a_watch_was_cut_and_came_back_is_unknown", |sight| {
+            Box::pin(sight.holds(Duration::from_secs(3), sight.is_cut(1)))
+        }),
+        trial("an_absence_in_which_a_third_of_all_connections_was_dropped_is_unknown", |sight| {
+            Box::pin(sight.holds(Duration::from_secs(4), sight.is_cut(3)))
+        }),
+        trial("an_absence_in_which_the_api_server_forgot_every_watch_is_unknown", |sight| {
+            Box::pin(sight.holds(Duration::from_secs(10), sight.is_restarted()))
+        }),
+    ];
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    took::print_slowest();
+    let sight = shared.sight.lock().unwrap_or_else(PoisonError::into_inner).take();
+    // What it started ends inside the runtime.
+    shared.runtime.block_on(async { drop(sight) });
+    conclusion.exit_code()
+}
+
+type Pinned<'a> = std::pin::Pin<Box<dyn Future<Output = Trialed> + 'a>>;
+
+/// The cluster of all trials, which the first one starts.
+struct Shared {
+    runtime: Runtime,
+    sight: Mutex<Option<Sight>>,
+}
+
+impl Shared {
+    fn with_sight(&self, run: for<'a> fn(&'a Sight) -> Pinned<'a>) -> Trialed {
+        let mut sight = self.sight.lock().unwrap_or_else(PoisonError::into_inner);
+        self.runtime.block_on(async {
+            if sight.is_none() {
+                *sight = Some(Sight::open().await?);
+            }
+            let sight = sight.as_ref().expect("it was opened");
+            let ended = run(sight).await;
+            sight.is_back().await?;
+            ended
+        })
+    }
+}
+
+/// A cluster, and what is seen of it through a proxy.
+struct Sight {
+    observer: Observer,
+    proxy: FaultProxy,
+    cluster: Cluster,
+}
+
+fn failed(error: impl std::error::Error) -> Failed {
+    Failed::from(chain(&error))
+}
+
+impl Sight {
+    async fn open() -> Result<Self, Failed> {
+        let options = supply::Options::new(dirs::cache().map_err(failed)?);
+        let programs = supply::obtain(&options, &Part::CONTROL_PLANE, &PlainProgress::new()).await.map_err(failed)?;
+        let assets = supply::external_secrets_assets(&options).await.map_err(failed)?;
+        let name = format!("out-of-sight-{}", std::process::id());
+        let run = RunDir::create(&dirs::state().map_err(failed)?, &name, credence_cluster::providers::CLEAR);
+        let files = ControlPlaneFiles::reference();
+        let cluster = credence_cluster::embedded::start(run.map_err(failed)?, &programs, &assets, &files).await;
+        let cluster = cluster.map_err(failed)?;
+        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let proxy = FaultProxy::open(&cluster.description.url, host, None).await.map_err(failed)?;
+        let mut kubeconfig: Value = serde_json::from_slice(&fs::read(&cluster.description.kubeconfig)?)?;
+        kubeconfig["clusters"][0]["cluster"]["server"] = proxy.url().into();
+        let path = cluster.directory().join("proxied.kubeconfig");
+        fs::write(&path, kubeconfig.to_string())?;
+        let client = connect(Some(&path), None, "credence-out-of-sight").await.map_err(failed)?;
+        let observer = Observer::start(&client).await.map_err(failed)?;
+        let observer = observer.fenced(&client, "credence-fence", &BTreeMap::new()).await.map_err(failed)?;
+        Ok(Self { observer, proxy, cluster })
+    }
+
+    /// Waits until all is in sight again.
+    async fn is_back(&self) -> Trialed {
+        let back = wait::poll("the cluster is in sight", BACK, BEFORE, || async {
+            if let Some(why) = self.observer.staleness() {
+                return Progress::NotYet(why);
+            }
+            let came = wait::fence(&self.observer, "a write").await;
+            came.map_or_else(|error| Progress::NotYet(error.to_string()), Progress::Done)
+        });
+        back.await.map_err(failed)
+    }
+
+    async fn outcome_of_wait(&self, bound: Duration) -> Outcome {
+        let look = |view: &View<'_>| match view.secret(NAMESPACE, NAME) {
+            Some(_) => Progress::Done(()),
+            None => Progress::NotYet("it does not exist".to_owned()),
+        };
+        let ended = wait::until(&self.observer, "a Secret", bound, look).await;
+        ended.map_or_else(|error| observation::failed(&error), |()| Outcome::Held)
+    }
+
+    async fn outcome_of_hold(&self, window: Duration) -> Outcome {
+        let look = |view: &View<'_>| view.secret(NAMESPACE, NAME).map_or(Ok(()), |_| Err("it exists".to_owned()));
+        let ended = wait::hold(&self.observer, "no Secret", window, look).await;
+        ended.map_or_else(|error| observation::failed(&error), |()| Outcome::Held)
+    }
+
+    async fn waits(&self, bound: Duration, disturbance: impl Future<Output = Trialed>) -> Trialed {
+        let (outcome, disturbed) = tokio::join!(self.outcome_of_wait(bound), disturbance);
+        disturbed?;
+        is_out_of_sight(&outcome)
+    }
+
+    async fn holds(&self, window: Duration, disturbance: impl Future<Output = Trialed>) -> Trialed {
+        let (outcome, disturbed) = tokio::join!(self.outcome_of_hold(window), disturbance);
+        disturbed?;
+        is_out_of_sight(&outcome)
+    }
+
+    /// SIGSTOP and SIGCONT.
+    async fn is_stopped_for(&self, duration: Duration) -> Trialed {
+        wait::pass(BEFORE).await;
+        let paused = self.cluster.pause(Component::ApiServer).await.map_err(failed)?;
+        let paused = paused.ok_or_else(|| Failed::from("the API server does not run"))?;
+        wait::pass(duration).await;
+        drop(paused);
+        Ok(())
+    }
+
+    /// Resets all connections, and those that come within 300 ms of each second.
+    async fn is_cut(&self, times: u32) -> Trialed {
+        for _ in 0..times {
+            wait::pass(BEFORE).await;
+            self.proxy.set(Mode::Reset);
+            wait::pass(Duration::from_millis(300)).await;
+            self.proxy.set(Mode::Open);
+            wait::pass(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    }
+
+    /// Its resource versions are too old for another process of it, which has no history.
+    async fn is_restarted(&self) -> Trialed {
+        wait::pass(BEFORE).await;
+        self.cluster.stop(Component::ApiServer).await.map_err(failed)?;
+        self.cluster.start_again(Component::ApiServer).await.map_err(failed)
+    }
+}
+
+async fn sees(sight: &Sight) -> Trialed {
+    let brief = Duration::from_secs(2);
+    match (sight.outcome_of_hold(brief).await, sight.outcome_of_wait(brief).await) {
+        (Outcome::Held, Outcome::Violated(_)) => Ok(()),
+        other => Err(Failed::from(format!("{other:?}"))),
+    }
+}
+
+fn is_out_of_sight(outcome: &Outcome) -> Trialed {
+    match outcome {
+        Outcome::Unknown(why) if why.cause == Cause::WatchStale => Ok(()),
+        other => Err(Failed::from(format!("{other:?}"))),
+    }
+}
