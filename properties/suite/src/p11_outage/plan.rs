@@ -3,7 +3,7 @@
 use credence_model::model::{Distribution, Model};
 
 use super::fault::FaultKind;
-use super::scope::Scope;
+use super::scope::{Scope, may_go};
 
 /// Faults of one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,10 @@ impl Plan {
         outages: usize,
     ) -> Option<Self> {
         let mut distributions = scope.distributions(model);
+        // At first all cases of a scope are about copies that may go with their source, where there are some.
+        if !alone && turn < Scope::all(model).len() && distributions.iter().any(|one| may_go(one)) {
+            distributions.retain(|one| may_go(one));
+        }
         let mut chosen = Vec::new();
         for kind in kinds.iter().cycle().skip(turn * outages).take(kinds.len()) {
             let concerned: Vec<&Distribution> =
@@ -75,6 +79,7 @@ fn usable(kinds: &[FaultKind], model: &Model, scope: &Scope) -> Vec<FaultKind> {
 
 #[cfg(test)]
 mod tests {
+    use credence_model::config::DeletionPolicy;
     use credence_model::model::Disturbance;
 
     use super::super::tests::reference;
@@ -93,6 +98,17 @@ mod tests {
             assert!(met.contains(kind), "{kind:?} is not among {met:?}");
         }
         assert!(!met.contains(&FaultKind::SourceUntagged), "nothing is found by labels");
+    }
+
+    #[test]
+    fn ten_cases_meet_a_copy_that_may_go_with_its_source_while_that_is_gone() {
+        let mut model = reference();
+        let name = "application-docker-registry";
+        let one = model.distributions.iter_mut().find(|distribution| distribution.name == name).unwrap();
+        one.deletion_policy = DeletionPolicy::Delete;
+        let plan = Plan::of(&model, 0).unwrap();
+        assert!(plan.kinds.contains(&FaultKind::SourceDeleted), "{plan:?}");
+        assert_eq!(plan.distributions, [name]);
     }
 
     #[test]

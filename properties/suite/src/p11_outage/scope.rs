@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use credence_model::config::SourceRef;
+use credence_model::config::{DeletionPolicy, SourceRef};
 use credence_model::model::{Distribution, Model};
 use credence_model::values::World;
 use proptest::prelude::*;
@@ -24,7 +24,8 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The scopes of a configuration, in the order of their sources, of all distributions of which an outage tells something.
+    /// The scopes of a configuration, of all distributions of which an outage tells something: first those in which copies may go
+    /// with their source, which few cases are to meet, then in the order of their sources.
     pub(super) fn all(model: &Model) -> Vec<Self> {
         let mut scopes: Vec<Self> = Vec::new();
         for distribution in model
@@ -42,7 +43,7 @@ impl Scope {
             scopes = apart;
             scopes.push(scope);
         }
-        scopes.sort_by(|a, b| a.sources.cmp(&b.sources));
+        scopes.sort_by(|a, b| (!a.is_fragile(model), &a.sources).cmp(&(!b.is_fragile(model), &b.sources)));
         scopes
     }
 
@@ -51,6 +52,11 @@ impl Scope {
         let mut whole = Self::default();
         Self::all(model).into_iter().for_each(|scope| whole.absorb(scope));
         whole
+    }
+
+    /// True if a copy of it may go with its source.
+    fn is_fragile(&self, model: &Model) -> bool {
+        self.distributions(model).into_iter().any(may_go)
     }
 
     fn touches(&self, other: &Self) -> bool {
@@ -96,6 +102,11 @@ impl Scope {
     }
 }
 
+/// True for a distribution whose copies the configuration has changed when a source is not found.
+pub(super) fn may_go(distribution: &Distribution) -> bool {
+    distribution.deletion_policy != DeletionPolicy::Retain
+}
+
 /// Why an outage tells nothing of a distribution: one that never reads its source again has no part in it, and a source without
 /// known keys cannot be given values.
 pub(super) fn untold(model: &Model, distribution: &Distribution) -> Option<&'static str> {
@@ -122,6 +133,16 @@ mod tests {
         assert_eq!(names, [["github-oauth"], ["github-pat"], ["wildcard-tls"]]);
         assert_eq!(scopes[1].distributions.len(), 4);
         assert_eq!(Scope::whole(&model).sources.len(), 3);
+    }
+
+    #[test]
+    fn what_may_go_with_its_source_fails_first() {
+        let mut model = reference();
+        let tls = model.distributions.iter_mut().find(|distribution| distribution.name == "wildcard-tls").unwrap();
+        tls.deletion_policy = DeletionPolicy::Delete;
+        let scopes = Scope::all(&model);
+        let first: Vec<&str> = scopes[0].sources.iter().map(|source| &*source.name).collect();
+        assert_eq!((first, scopes.len()), (vec!["wildcard-tls"], 3));
     }
 
     #[test]
