@@ -198,6 +198,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault("wrong-cred-type", "label for a consumer", &[by_consumer(KARGO_IMAGE, When::Night)]),
     fault("oauth-keys-swapped", "names of keys", &[by_consumer(OAUTH_CLIENT, When::Night)]),
     fault("tls-key-of-other-certificate", "source of a key", &[by_consumer(TLS_SERVER, When::Night)]),
+    fault("tls-keys-swapped", "names of keys", &[by_consumer(TLS_SERVER, When::Night)]),
     fault(
         "store-without-conditions",
         "conditions of a store",
@@ -234,6 +235,16 @@ pub(crate) const FAULTS: &[Fault] = &[
         &[night("p08", &["could: label the own namespace"])],
     ),
     fault(
+        "labels-guarded-by-value",
+        "values that a policy lets pass",
+        &[night("p08", &["could: label the own namespace"])],
+    ),
+    fault(
+        "selector-label-unguarded",
+        "label that a selector asks for",
+        &[night("p08", &["could: label the own namespace"])],
+    ),
+    fault(
         "templates-only-audited",
         "action of the templates' policy",
         &[night("p08", &["could: template", "let through before…template"])],
@@ -252,13 +263,14 @@ pub(crate) const FAULTS: &[Fault] = &[
         "reads in an audit rule",
         &[night("p09", &["no entry of the audit log says", "no entries of the audit log say which reads"])],
     ),
+    fault("audit-omits-outcome", "stages of an audit policy", &[night("p09", NOT_IN_THE_LOG)]).in_cases(10),
     fault(
         "conditions-narrower-than-selector",
         "conditions of a store",
         &[day("p10", &["after the policy was narrowed"])],
     ),
     fault("find-with-delete", "search", &[day("p11", &["was deleted"])]),
-    fault("deletion-policy-delete", "deletion policy", &[night("p11", &["was deleted"])]).beside("p02"),
+    fault("deletion-policy-delete", "deletion policy", &[night("p11", &["was deleted"])]).in_cases(10).beside("p02"),
     fault("encryption-identity-first", "order of providers", &[day("p12", &["without the envelope"])]),
     fault("encryption-without-secrets", "resources that are encrypted", &[night("p12", &["without the envelope"])]),
     fault("encryption-rules-in-wrong-order", "order of rules", &[night("p12", &["without the envelope"])]),
@@ -278,6 +290,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         &[night("p13", &["took the", "could make a look-alike", "is not healed"])],
     ),
     fault("policy-exempts-service-accounts", "exemptions of a policy", &[night("p13", HAND_MADE)]),
+    fault("policy-exempts-system", "exemptions of a policy", &[night("p13", HAND_MADE)]).in_cases(10),
+    fault("policy-bound-to-some", "namespaces that a policy is bound to", &[night("p13", HAND_MADE)]).in_cases(10),
     fault(
         "policy-hinders-collectors",
         "admission policy on deletions",

@@ -38,9 +38,15 @@ pub(super) struct Request<'a> {
 
 /// An audit policy.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct AuditPolicy {
     rules: Vec<AuditRule>,
+    #[serde(default)]
+    omit_stages: Vec<String>,
 }
+
+/// The stage in which the outcome of a request is known.
+const OUTCOME: &str = "ResponseComplete";
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,6 +64,8 @@ struct AuditRule {
     resources: Vec<GroupResources>,
     #[serde(default, rename = "nonResourceURLs")]
     non_resource_urls: Vec<String>,
+    #[serde(default)]
+    omit_stages: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -78,9 +86,13 @@ pub(super) fn policies(control_plane: &[Manifest]) -> impl Iterator<Item = (&Man
 }
 
 impl AuditPolicy {
-    /// The part of a request that is logged.
+    /// The part of a request that is logged with its outcome.
     pub(super) fn level(&self, request: &Request<'_>) -> Level {
-        self.rules.iter().find(|rule| rule.matches(request)).map_or(Level::None, |rule| rule.level)
+        let rule = self.rules.iter().find(|rule| rule.matches(request));
+        // Stages that the policy leaves out are left out of every rule.
+        let tells_outcome =
+            |rule: &&AuditRule| !self.omit_stages.iter().chain(&rule.omit_stages).any(|stage| stage == OUTCOME);
+        rule.filter(tells_outcome).map_or(Level::None, |rule| rule.level)
     }
 }
 
@@ -144,11 +156,21 @@ mod tests {
     #[case::another_verb("{level: Request, verbs: [list]}", Level::None)]
     #[case::another_namespace("{level: Request, namespaces: [z]}", Level::None)]
     #[case::no_resource("{level: Request, nonResourceURLs: ['/healthz']}", Level::None)]
+    #[case::without_its_outcome("{level: Request, omitStages: [RequestReceived, ResponseComplete]}", Level::None)]
+    #[case::once("{level: Request, omitStages: [RequestReceived]}", Level::Request)]
     #[case::the_first_decides("{level: None, verbs: [get]}, {level: Request}", Level::None)]
     fn the_first_rule_that_matches_decides(#[case] rules: &str, #[case] expected: Level) {
         let text = format!("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{rules}]\n");
         let files = parse_program_configuration(Path::new("a.yaml"), &text).unwrap();
         let (_, policy) = policies(&files).next().unwrap();
         assert_eq!(policy.level(&GET), expected);
+    }
+
+    #[test]
+    fn a_stage_that_the_policy_leaves_out_is_left_out_of_every_rule() {
+        let text =
+            "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [ResponseComplete]\nrules: [{level: Metadata}]\n";
+        let files = parse_program_configuration(Path::new("a.yaml"), text).unwrap();
+        assert_eq!(policies(&files).next().unwrap().1.level(&GET), Level::None);
     }
 }

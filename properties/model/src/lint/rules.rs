@@ -13,6 +13,7 @@ mod creation_policy_merge;
 mod creation_policy_none;
 mod creation_policy_orphan;
 mod decoding_strategy_auto;
+mod deletion_policy_delete;
 mod deletion_policy_without_owner;
 mod encryption_identity_first;
 mod find_with_delete;
@@ -42,12 +43,14 @@ mod rewrite_merges_keys;
 mod role_without_resource_names;
 mod same_copy;
 mod selector_exists;
+mod selector_label_unguarded;
 mod selects_protected_namespaces;
 mod store_without_conditions;
 mod stores_by_kubeconfig;
 mod template_reads_unknown_key;
 mod templates_only_audited;
 mod tls_key_of_other_certificate;
+mod tls_keys_swapped;
 mod vault_policy_wildcard;
 mod vault_role_admits_everyone;
 mod wrong_cred_type;
@@ -65,6 +68,7 @@ pub const RULES: &[Rule] = &[
     creation_policy_none::RULE,
     creation_policy_orphan::RULE,
     decoding_strategy_auto::RULE,
+    deletion_policy_delete::RULE,
     deletion_policy_without_owner::RULE,
     encryption_identity_first::RULE,
     find_with_delete::RULE,
@@ -94,12 +98,14 @@ pub const RULES: &[Rule] = &[
     role_without_resource_names::RULE,
     same_copy::RULE,
     selector_exists::RULE,
+    selector_label_unguarded::RULE,
     selects_protected_namespaces::RULE,
     store_without_conditions::RULE,
     stores_by_kubeconfig::RULE,
     template_reads_unknown_key::RULE,
     templates_only_audited::RULE,
     tls_key_of_other_certificate::RULE,
+    tls_keys_swapped::RULE,
     vault_policy_wildcard::RULE,
     vault_role_admits_everyone::RULE,
     wrong_cred_type::RULE,

@@ -151,7 +151,7 @@ fn any_value_is_a_fault_only_of_a_switch(#[case] value: &str, #[case] rules_of_i
     "creationPolicy: CreateOrMerge, deletionPolicy: Delete",
     &["creation-policy-orphan", "deletion-policy-without-owner"]
 )]
-#[case::deleted_with_its_source("creationPolicy: Owner, deletionPolicy: Delete", &[])]
+#[case::deleted_with_its_source("creationPolicy: Owner, deletionPolicy: Delete", &["deletion-policy-delete"])]
 #[case::unknown_key("template: {data: {a: '{{ .user }}'}}", &["template-reads-unknown-key"])]
 #[case::another_dot("template: {data: {a: '{{ with .username }}{{ .user }}{{ end }}'}}", &[])]
 #[case::argo_cd("template: {metadata: {labels: {argocd.argoproj.io/secret-type: repo-cred}}}", &["argo-cd-secret-type"])]

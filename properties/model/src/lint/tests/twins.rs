@@ -12,10 +12,11 @@ use super::*;
 
 /// Faults that nothing in the configuration tells, such as which images there are, or that ask for a cluster's own answer:
 /// who may do what by all roles and bindings that there are, which p08 asks the API server. And faults that no rule looks for.
-const NOT_TO_BE_READ: [&str; 11] = [
-    "deletion-policy-delete",
+const NOT_TO_BE_READ: [&str; 12] = [
     "encryption-absent",
     "keys-of-today-only",
+    "labels-guarded-by-value",
+    "policy-bound-to-some",
     "policy-freezes-copies",
     "registry-with-wrong-port",
     "role-names-other-source",
@@ -27,13 +28,15 @@ const NOT_TO_BE_READ: [&str; 11] = [
 ];
 
 /// Twins of rules that find other faults of their kind, too.
-const OF_RULES: [(&str, &str); 6] = [
+const OF_RULES: [(&str, &str); 8] = [
     ("and-for-or", "intent-contradicted"),
+    ("audit-omits-outcome", "audit-without-secrets"),
     ("audit-without-collectors", "audit-without-secrets"),
     ("audit-without-reads", "audit-without-secrets"),
     ("audit-without-updates", "audit-without-secrets"),
     ("encryption-rules-in-wrong-order", "encryption-identity-first"),
     ("encryption-without-secrets", "encryption-identity-first"),
+    ("policy-exempts-system", "policy-exempts-service-accounts"),
 ];
 
 fn fixtures() -> PathBuf {
