@@ -44,6 +44,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 mod user_kargo;
+mod vault;
 
 pub use asked::Asked;
 pub use assets::{argo_cd_assets, external_secrets_assets, gitea_assets, kind_assets};

@@ -30,6 +30,7 @@ fn the_listed_versions_are_the_pinned_ones() {
         (Part::Coredns, "coredns"),
         (Part::CniPortmap, "cni-plugins"),
         (Part::Crictl, "cri-tools"),
+        (Part::Vault, "vault"),
     ] {
         assert_eq!(listed[name]["version"].as_str(), Some(part.version()), "{}", part.name());
     }

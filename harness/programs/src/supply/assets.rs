@@ -82,11 +82,16 @@ async fn obtain(options: &Options, module: Module, taken: &[&str]) -> Result<Pat
 
 /// The pinned module in Go's module cache, downloaded if it is not there.
 pub(super) async fn module_directory(go: &Go, cache: &Cache, module: Module) -> Result<PathBuf, ComponentError> {
+    downloaded(go, cache, module, module.path()).await
+}
+
+/// The same of any module that the pin of `module` leads to, by its path.
+pub(super) async fn downloaded(go: &Go, cache: &Cache, module: Module, path: &str) -> Result<PathBuf, ComponentError> {
     let directory = cache.module(module)?;
     // Named without a version it is the pinned one, checked against go.sum.
-    let output = go.download(module, &directory, &["mod", "download", "-json", module.path()]).await?;
+    let output = go.download(module, &directory, &["mod", "download", "-json", path]).await?;
     let found: Downloaded = serde_json::from_slice(&output).map_err(|error| ComponentError::Go {
-        command: format!("go mod download -json {}", module.path()),
+        command: format!("go mod download -json {path}"),
         output: error.to_string(),
     })?;
     Ok(found.dir)

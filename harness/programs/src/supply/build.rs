@@ -12,7 +12,7 @@ use super::cache::{Cache, failed};
 use super::go::Go;
 use super::module::Module;
 use super::packages::Packages;
-use super::{ComponentError, Part, Step, compiler, list, providers, space};
+use super::{ComponentError, Part, Step, compiler, list, providers, space, vault};
 
 /// Lines of the compiler's output that an error carries.
 const TAIL_LINES: usize = 20;
@@ -38,9 +38,10 @@ pub(super) async fn prepare(
     check_space(go, cache, module, parts)?;
     compiler::check(go, module).await?;
     report(&Step::Building { what: "downloading sources".to_owned() });
-    let directory = match cache.providers().is_reduced(module) {
-        true => providers::reduced(go, cache).await?,
-        false => cache.module(module)?,
+    let directory = match module {
+        Module::Vault => vault::sources(go, cache).await?,
+        _ if cache.providers().is_reduced(module) => providers::reduced(go, cache).await?,
+        _ => cache.module(module)?,
     };
     let packages = Packages::list(go, module, &directory, parts).await?;
     Ok(Sources { directory, packages })

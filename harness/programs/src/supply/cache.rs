@@ -8,7 +8,7 @@
 //! modules/MODULE/{go.mod,go.sum}                 the embedded pins, for go
 //! downloads/…                                    unfinished downloads, resumed by the next run
 //! work/MODULE/…                                  of a running build, emptied by the next one
-//! reduced/MODULE/…                               sources of which less is built, see `providers`
+//! reduced/MODULE/…                               sources of which less is built, see `providers` and `vault`
 //! locks/MODULE.lock                              see `lock`
 //! ```
 

@@ -29,6 +29,15 @@ pub enum ComponentError {
         #[source]
         source: io::Error,
     },
+    /// What is given as Vault is something else.
+    #[error(
+        "failed to use {path} as vault: it does not answer `version` as Vault or OpenBao does; give the program of either, or \
+         leave --program vault= out"
+    )]
+    NotVault {
+        /// The path.
+        path: PathBuf,
+    },
     /// The program that the user gave for External Secrets Operator is another one.
     #[error(
         "failed to use {path} as External Secrets Operator: {}; give the program of its controller, which its image has as \
@@ -188,6 +197,9 @@ pub enum ComponentError {
 impl ComponentError {
     /// True if the user can mend it by naming another program.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Given { .. } | Self::NotExternalSecrets { .. } | Self::OperatorImage { .. })
+        matches!(
+            self,
+            Self::Given { .. } | Self::NotExternalSecrets { .. } | Self::NotVault { .. } | Self::OperatorImage { .. }
+        )
     }
 }

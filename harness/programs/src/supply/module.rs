@@ -20,6 +20,7 @@ pub(super) enum Module {
     Kind,
     Coredns,
     CriTools,
+    Vault,
 }
 
 /// What a cold `go build` of all parts of a module costs: rounded up from measurements on two cores with Go 1.26, for
@@ -35,7 +36,7 @@ pub(super) struct BuildCost {
 }
 
 impl Module {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Etcd,
         Self::Kubernetes,
         Self::ExternalSecrets,
@@ -48,6 +49,7 @@ impl Module {
         Self::Kind,
         Self::Coredns,
         Self::CriTools,
+        Self::Vault,
     ];
 
     /// Name of its directory below `components`, of its lock and of its work directory.
@@ -65,6 +67,7 @@ impl Module {
             Self::Kind => "kind",
             Self::Coredns => "coredns",
             Self::CriTools => "cri-tools",
+            Self::Vault => "vault",
         }
     }
 
@@ -83,6 +86,7 @@ impl Module {
             Self::Kind => "sigs.k8s.io/kind",
             Self::Coredns => "github.com/coredns/coredns",
             Self::CriTools => "sigs.k8s.io/cri-tools",
+            Self::Vault => "github.com/hashicorp/vault",
         }
     }
 
@@ -101,6 +105,7 @@ impl Module {
             Self::Kind => include_str!("../../../components/kind/go.mod"),
             Self::Coredns => include_str!("../../../components/coredns/go.mod"),
             Self::CriTools => include_str!("../../../components/cri-tools/go.mod"),
+            Self::Vault => include_str!("../../../components/vault/go.mod"),
         }
     }
 
@@ -119,6 +124,7 @@ impl Module {
             Self::Kind => include_str!("../../../components/kind/go.sum"),
             Self::Coredns => include_str!("../../../components/coredns/go.sum"),
             Self::CriTools => include_str!("../../../components/cri-tools/go.sum"),
+            Self::Vault => include_str!("../../../components/vault/go.sum"),
         }
     }
 
@@ -183,6 +189,7 @@ impl Module {
             Self::Kind => cost(60, 60, 1),
             Self::Coredns => cost(1500, 1500, 6),
             Self::CriTools => cost(500, 400, 2),
+            Self::Vault => cost(1100, 900, 4),
         }
     }
 
@@ -200,7 +207,13 @@ impl Module {
             Self::Gitea => format!("main.Version={version}"),
             Self::ArgoCd => format!("github.com/argoproj/argo-cd/v3/common.version={version}"),
             Self::CriTools => format!("sigs.k8s.io/cri-tools/pkg/version.Version=v{version}"),
-            Self::Etcd | Self::ExternalSecrets | Self::Helm | Self::Kustomize | Self::Kind | Self::Coredns => {
+            Self::Etcd
+            | Self::ExternalSecrets
+            | Self::Helm
+            | Self::Kustomize
+            | Self::Kind
+            | Self::Coredns
+            | Self::Vault => {
                 return "-s -w".to_owned();
             }
         };
@@ -224,6 +237,7 @@ mod tests {
         Module::CniPlugins,
         Module::Kind,
         Module::Coredns,
+        Module::Vault,
     ])]
     #[case::of_upstream("1.26.6", &[Module::Containerd])]
     #[case::of_upstream("1.26.2", &[Module::Gitea, Module::CriTools])]

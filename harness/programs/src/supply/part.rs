@@ -57,12 +57,14 @@ pub enum Part {
     CniPortmap,
     /// Shows the containers of a node as its kubelet sees them.
     Crictl,
+    /// The store of those who keep their credentials in HashiCorp Vault.
+    Vault,
 }
 
 impl Part {
     /// All parts, in the order in which they are listed: those of [`CONTROL_PLANE`](Self::CONTROL_PLANE), then
-    /// [`TEMPLATES`](Self::TEMPLATES), [`CONSUMERS`](Self::CONSUMERS) and [`KIND`](Self::KIND).
-    pub const ALL: [Self; 24] = [
+    /// [`TEMPLATES`](Self::TEMPLATES), [`CONSUMERS`](Self::CONSUMERS), [`KIND`](Self::KIND) and [`STORES`](Self::STORES).
+    pub const ALL: [Self; 25] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
@@ -87,6 +89,7 @@ impl Part {
         Self::Coredns,
         Self::CniPortmap,
         Self::Crictl,
+        Self::Vault,
     ];
 
     /// What every run on a cluster of its own needs: the control plane, ESO, and what renders configurations.
@@ -126,6 +129,9 @@ impl Part {
         Self::CniPortmap,
         Self::Crictl,
     ];
+
+    /// What only configurations need whose stores name it.
+    pub const STORES: [Self; 1] = [Self::Vault];
 
     /// The name of the program, also on the command line.
     pub fn name(self) -> &'static str {
@@ -221,6 +227,7 @@ impl Part {
                 row("portmap", Module::CniPlugins, "github.com/containernetworking/plugins/plugins/meta/portmap", 4)
             }
             Self::Crictl => row("crictl", Module::CriTools, "sigs.k8s.io/cri-tools/cmd/crictl", 45),
+            Self::Vault => row("vault", Module::Vault, "github.com/hashicorp/vault", 75),
         }
     }
 }
@@ -280,6 +287,7 @@ mod tests {
     #[case(Part::Coredns, "1.15.0")]
     #[case(Part::CniPortmap, "1.9.1")]
     #[case(Part::Crictl, "1.36.0")]
+    #[case(Part::Vault, "1.14.2")]
     fn version_is_read_from_the_pin(#[case] part: Part, #[case] version: &str) {
         assert_eq!(part.version(), version);
     }
@@ -294,8 +302,8 @@ mod tests {
     }
 
     #[test]
-    fn every_part_is_of_the_control_plane_or_templates_or_a_consumer_or_kind() {
-        let all = [&Part::CONTROL_PLANE[..], &Part::TEMPLATES, &Part::CONSUMERS, &Part::KIND].concat();
+    fn every_part_is_of_the_control_plane_or_templates_or_a_consumer_or_kind_or_a_store() {
+        let all = [&Part::CONTROL_PLANE[..], &Part::TEMPLATES, &Part::CONSUMERS, &Part::KIND, &Part::STORES].concat();
         assert_eq!(Part::ALL.to_vec(), all);
     }
 
@@ -313,7 +321,7 @@ mod tests {
             error.to_string(),
             "unknown part kube-dns; known are etcd, kube-apiserver, kube-controller-manager, external-secrets, \
              helm, kustomize, esoctl, kubelet, containerd, containerd-shim-runc-v2, ctr, ptp, loopback, host-local, \
-             gitea, argocd, kind, kubeadm, kubectl, kube-scheduler, kube-proxy, coredns, portmap, crictl"
+             gitea, argocd, kind, kubeadm, kubectl, kube-scheduler, kube-proxy, coredns, portmap, crictl, vault"
         );
     }
 }

@@ -14,6 +14,7 @@ use super::assets::{copy_tree, module_directory};
 use super::cache::{self, Cache, failed};
 use super::go::Go;
 use super::module::Module;
+use super::vault;
 use crate::supply::{Providers, digest};
 
 /// Folders of `pkg/provider`. Those of Azure and Google are left out with most of the time that a build takes: their
@@ -49,8 +50,11 @@ impl Providers {
         }
     }
 
-    /// What tells programs with fewer providers from whole ones in the cache; nothing for whole ones and for other modules.
+    /// What tells programs with fewer providers from whole ones in the cache; nothing for whole ones.
     pub(super) fn suffix(self, module: Module) -> String {
+        if module == Module::Vault {
+            return vault::suffix();
+        }
         if !self.is_reduced(module) {
             return String::new();
         }

@@ -113,8 +113,9 @@ impl Release {
                 let path = format!("{folder}/crictl-v{version}-linux-{architecture}.tar.gz");
                 ("https://github.com", path.clone(), format!("{path}.sha256"))
             }
-            // The operator is published in an image, see `image`; its tool for this version not at all.
-            Part::ExternalSecrets | Part::Esoctl => return Ok(None),
+            // The operator is published in an image, see `image`; its tool for this version not at all. Of Vault no archive is
+            // published that is read here.
+            Part::ExternalSecrets | Part::Esoctl | Part::Vault => return Ok(None),
         };
         let base = mirror.unwrap_or(host);
         let address = |path: &str| address(base, path);

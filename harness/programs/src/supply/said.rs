@@ -13,6 +13,8 @@ use super::{ComponentError, Part};
 
 /// Time that a program may take to say its version.
 const WITHIN: Duration = Duration::from_secs(10);
+/// What programs that serve as Vault print before their version.
+const VAULTS: [&str; 2] = ["Vault v", "OpenBao v"];
 /// Upstream's build tag of all store providers, and the provider that has no tag (`pkg/register` from 1.0 on).
 const ALL_PROVIDERS: &str = "all_providers";
 const UNTAGGED: &str = "kubernetes";
@@ -30,7 +32,7 @@ impl Said {
     /// Asks a program: what Go wrote into it, and else itself.
     ///
     /// # Errors
-    /// When it is given as External Secrets Operator and is something else.
+    /// When it is given as External Secrets Operator or as Vault and is something else.
     pub(super) async fn by(part: Part, program: &Path) -> Result<Self, ComponentError> {
         let module = part.module();
         let path = program.to_owned();
@@ -47,6 +49,13 @@ impl Said {
             let version = info.release_of(operator).map(str::to_owned);
             return Ok(Self { version, providers: info.setting("-tags").and_then(providers) });
         }
+        if part == Part::Vault {
+            let printed = printed(program, question(part).unwrap_or_default()).await.unwrap_or_default();
+            if !VAULTS.iter().any(|name| printed.starts_with(name)) {
+                return Err(ComponentError::NotVault { path: program.to_owned() });
+            }
+            return Ok(Self { version: version_in(&printed), providers: None });
+        }
         let version = info.ok().and_then(|info| info.release_of(module.path()).map(str::to_owned));
         let version = match (version, question(part)) {
             (None, Some(question)) => answer(program, question).await,
@@ -60,7 +69,7 @@ impl Said {
 fn question(part: Part) -> Option<&'static [&'static str]> {
     Some(match part {
         Part::Helm => &["version", "--short"],
-        Part::Kustomize => &["version"],
+        Part::Kustomize | Part::Vault => &["version"],
         Part::Kubeadm => &["version", "--output", "short"],
         Part::Kubectl => &["version", "--client"],
         Part::Coredns => &["-version"],
@@ -84,10 +93,15 @@ fn question(part: Part) -> Option<&'static [&'static str]> {
 
 /// The version in what a program prints; none if it fails, prints none or takes too long.
 async fn answer(program: &Path, question: &[&str]) -> Option<String> {
+    version_in(&printed(program, question).await?)
+}
+
+/// What a program prints; none if it fails or takes too long.
+async fn printed(program: &Path, question: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command.args(question).env_clear().stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = timeout(WITHIN, command.output()).await.ok()?.ok()?;
-    output.status.success().then(|| version_in(&String::from_utf8_lossy(&output.stdout)))?
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The first word that is three numbers with dots between them, and may go on behind a hyphen or a plus.
@@ -174,6 +188,24 @@ mod tests {
         testing::write(&program, &text.replace("OPERATOR", Module::ExternalSecrets.path()));
         let said = Said::by(Part::ExternalSecrets, &program).await.unwrap();
         assert_eq!((said.version.as_deref(), said.providers.as_deref()), (version, providers));
+    }
+
+    #[rstest]
+    #[case::vault("Vault v1.14.2 (abc), built 2023", Some("1.14.2"))]
+    #[case::open_bao("OpenBao v2.1.0 (abc)", Some("2.1.0"))]
+    #[case::another_program("Terraform v1.9.0", None)]
+    #[tokio::test]
+    async fn what_does_not_answer_as_vault_is_refused(#[case] printed: &str, #[case] version: Option<&str>) {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("vault");
+        test_program::write(&program, &format!("#!/bin/sh\n[ \"$1\" = version ] && echo '{printed}'\n"));
+        match (Said::by(Part::Vault, &program).await, version) {
+            (Ok(said), Some(version)) => assert_eq!(said.version.as_deref(), Some(version)),
+            (Err(error @ ComponentError::NotVault { .. }), None) => {
+                assert!(error.is_usage() && error.to_string().contains(&program.display().to_string()), "{error}");
+            }
+            (other, _) => panic!("{other:?}"),
+        }
     }
 
     #[tokio::test]

@@ -73,6 +73,7 @@ esac
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "of upstream").unwrap();
         }
+        super::vault::testing::write_all(&directory.path().join("module"));
         Self { directory }
     }
 
