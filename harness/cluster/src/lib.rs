@@ -8,6 +8,7 @@
 //!  evidence    audit log, etcd, packets, sink      faults       outages, seen from a client
 //!  outage      of a component                      kubeconfig   for one of its clients
 //!  stand_in    a server in the place of secret managers elsewhere
+//!  vault       HashiCorp Vault, for stores that read from it
 //! ```
 
 pub mod api_error;
@@ -31,3 +32,4 @@ pub mod providers;
 pub mod reference;
 pub mod stand_in;
 mod start_up;
+pub mod vault;
