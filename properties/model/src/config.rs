@@ -46,7 +46,7 @@ pub use source::{RemotePlace, SourceRef};
 pub(crate) use store::DEFAULT_VAULT_MOUNT;
 pub use store::{
     ClusterSecretStore, KubernetesProvider, STANDS_IN_FOR, ServiceAccountRef, StandIn, StoreCondition, StoreSemantics,
-    VaultLogin, found_key, is_found, is_store, stood_in_provider, store_key,
+    VaultAuth, VaultLogin, VaultPlace, VaultSecretKey, found_key, is_found, is_store, stood_in_provider, store_key,
 };
 
 /// The API group of External Secrets Operator.

@@ -1,6 +1,6 @@
 //! Changes to a configuration to run it here: named fields only, each printed in the report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use credence_core::manifest::Manifest;
 use credence_core::overlay_field::OverlayField;
@@ -40,6 +40,17 @@ pub struct Server {
     pub proxies: BTreeMap<String, String>,
     /// Stand-in for other providers; without it their stores are left as they are.
     pub stand_in: Option<StandInServer>,
+    /// Vault, for the stores that it serves.
+    pub vault: Option<VaultServer>,
+}
+
+/// A Vault that is here.
+#[derive(Debug, Clone)]
+pub struct VaultServer {
+    /// Where it is.
+    pub server: StandInServer,
+    /// The stores that it serves, by their names in the model.
+    pub stores: BTreeSet<String>,
 }
 
 /// The server that answers in the place of all providers beside Kubernetes.

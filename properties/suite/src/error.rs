@@ -21,6 +21,7 @@ use credence_watch::observer::{FenceError, ObserveError};
 
 use crate::fixture::FixtureError;
 use crate::reports::ReportError;
+use crate::session::VaultStoresError;
 use crate::testbed::cleanup::CleanupError;
 use crate::testbed::deploy::DeployError;
 use crate::testbed::namespaces::NamespaceError;
@@ -93,6 +94,9 @@ pub enum RunError {
     /// Nothing can stand in for a provider.
     #[error("failed to stand in for a provider of the configuration's stores")]
     StandIn(#[from] StandInError),
+    /// Vault cannot serve the stores that name it.
+    #[error("failed to serve the configuration's stores of Vault")]
+    Vault(#[from] VaultStoresError),
     /// Images are given for pods that there are none of.
     #[error("failed to use the images given: only on a cluster of kind do programs run in pods; add --cluster kind")]
     Images,

@@ -170,6 +170,7 @@ impl Property for Audit {
         if let Some(store) = without.next() {
             let what = format!("attribution of copies to reads through {}", store.name);
             let why = match &store.stand_in {
+                Some(_) if store.is_served_by_vault() => "reads of vault are in its own audit".to_owned(),
                 Some(stand_in) => format!(
                     "reads of {} are in its own audit, and a server of this machine stands in for it",
                     stand_in.provider

@@ -32,9 +32,11 @@ mod name;
 mod programs;
 mod sources;
 mod start;
+mod vault;
 
 use inputs::replay_flags;
 use sources::initial_values;
+pub use vault::VaultStoresError;
 
 /// A configuration deployed to a cluster, and what has been found so far.
 pub struct Session {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use credence_cluster::cluster::ControlPlaneFiles;
 use credence_cluster::faults::proxy::FaultProxy;
+use credence_cluster::vault::Vault;
 use credence_consumers::running::{self, Consumers, Preparation, Setup, Site, StartError};
 use credence_programs::esoctl::TemplateEngine;
 use credence_programs::run_dir::RunDir;
@@ -42,6 +43,8 @@ pub struct Supplies {
     pub control_plane: Option<ControlPlaneFiles>,
     /// The fault proxies; none unless a property needs them.
     pub proxies: Arc<FaultProxies>,
+    /// Vault; none unless a store reads from it.
+    pub vault: Option<Arc<Vault>>,
     /// The consumers; none unless a property needs them.
     pub consumers: Option<ConsumerSupply>,
     /// The template engine; none unless a property needs it.
@@ -173,7 +176,7 @@ mod tests {
     use super::*;
 
     fn supplies(control_plane: Option<ControlPlaneFiles>) -> Supplies {
-        Supplies { control_plane, proxies: Arc::default(), consumers: None, forge: None, templates: None }
+        Supplies { control_plane, proxies: Arc::default(), vault: None, consumers: None, forge: None, templates: None }
     }
 
     #[test]

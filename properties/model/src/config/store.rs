@@ -21,7 +21,7 @@ mod vault;
 pub use kubernetes::{KubernetesProvider, ServiceAccountRef};
 pub use stand_in::{STANDS_IN_FOR, StandIn, found_key, is_found, stood_in_provider};
 pub(crate) use vault::DEFAULT_VAULT_MOUNT;
-pub use vault::VaultLogin;
+pub use vault::{VaultAuth, VaultLogin, VaultPlace, VaultSecretKey};
 
 /// What the provider of a store means, for those who need not know which it is. A provider is a file in this folder.
 pub trait StoreSemantics {

@@ -8,11 +8,12 @@ use crate::config::is_store;
 
 mod kubernetes;
 mod stand_in;
+mod vault;
 
 /// A provider's changes of a store; none for the store of another provider.
 type Overlay = fn(&Manifest, &Server) -> Option<Vec<FieldPatch>>;
 
-const OVERLAYS: [Overlay; 2] = [kubernetes::patches, stand_in::patches];
+const OVERLAYS: [Overlay; 3] = [kubernetes::patches, vault::patches, stand_in::patches];
 
 /// The changes of an object; none for what is no store.
 pub(super) fn patches(manifest: &Manifest, server: &Server) -> Vec<FieldPatch> {
@@ -23,5 +24,5 @@ pub(super) fn patches(manifest: &Manifest, server: &Server) -> Vec<FieldPatch> {
 /// A value as a report shows it.
 pub(super) fn shown(value: &Value) -> String {
     let whole = || value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    stand_in::shown(value).unwrap_or_else(whole)
+    stand_in::shown(value).or_else(|| vault::shown(value)).unwrap_or_else(whole)
 }

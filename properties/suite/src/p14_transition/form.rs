@@ -116,7 +116,20 @@ fn settle_namespaces(spec: &mut Value, store: &ClusterSecretStore) {
     {
         written["namespace"] = json!(namespace);
     }
+    for reference in VAULT_REFERENCES {
+        if let (Some(namespace), Some(written)) = (store.namespace(), spec.pointer_mut(reference)) {
+            written["namespace"] = json!(namespace);
+        }
+    }
 }
+
+/// What a store logs in to Vault with.
+const VAULT_REFERENCES: [&str; 4] = [
+    "/provider/vault/auth/kubernetes/serviceAccountRef",
+    "/provider/vault/auth/appRole/roleRef",
+    "/provider/vault/auth/appRole/secretRef",
+    "/provider/vault/auth/tokenSecretRef",
+];
 
 /// The name of the store of the run; that of a SecretStore is none of an object.
 fn store_name(run: &str, name: &str) -> String {

@@ -1,6 +1,6 @@
 //! The cluster of a session: one that is up already, and what stands before its API server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,14 +16,20 @@ use credence_model::model::Disturbance;
 use credence_programs::run_dir::RunDir;
 
 use super::programs::Obtained;
+use super::vault::Served;
 use crate::error::RunError;
 use crate::events::Events;
 use crate::options::UP;
 use crate::supplies::FaultProxies;
 
-/// Stand-in for the providers of stores that are not Kubernetes; none if there is no such store.
-pub(super) async fn stand_in(cluster: &Cluster, manifests: &[Manifest]) -> Result<Option<Arc<StandIn>>, StandInError> {
-    let mut stores = manifests.iter().filter(|manifest| is_store(manifest));
+/// Stand-in for the providers of stores that are neither of Kubernetes nor `served` otherwise; none if there is no such store.
+pub(super) async fn stand_in(
+    cluster: &Cluster,
+    manifests: &[Manifest],
+    served: &BTreeSet<String>,
+) -> Result<Option<Arc<StandIn>>, StandInError> {
+    let stores = manifests.iter().filter(|manifest| is_store(manifest));
+    let mut stores = stores.filter(|store| !served.contains(&store_key(store)));
     match stores.any(|store| stood_in_provider(&store.object).is_some()) {
         true => StandIn::start(cluster.description.host).await.map(|server| Some(Arc::new(server))),
         false => Ok(None),
@@ -35,12 +41,16 @@ pub(super) async fn open_proxies(
     cluster: &Cluster,
     manifests: &[Manifest],
     stand_in: Option<&StandIn>,
+    vault: Option<&Served>,
 ) -> Result<FaultProxies, FaultProxyError> {
     let (mut proxies, description) = (FaultProxies::new(), &cluster.description);
     for store in manifests.iter().filter(|manifest| is_store(manifest)) {
-        let (url, authority) = match stand_in.filter(|_| stood_in_provider(&store.object).is_some()) {
-            Some(server) => (server.url(), Some(server.authority())),
-            None => (description.url.clone(), cluster.authority()),
+        let stand_in = stand_in.filter(|_| stood_in_provider(&store.object).is_some());
+        let vault = vault.filter(|served| served.stores.contains(&store_key(store)));
+        let (url, authority) = match (vault, stand_in) {
+            (Some(Served { vault, .. }), _) => (vault.url(), Some(vault.authority())),
+            (None, Some(server)) => (server.url(), Some(server.authority())),
+            (None, None) => (description.url.clone(), cluster.authority()),
         };
         proxies.insert(store_key(store), FaultProxy::open(&url, description.host, authority).await?);
     }

@@ -16,6 +16,7 @@ use credence_programs::external_secrets;
 
 use super::inputs::{control_plane, digest, endpoints, notes_of};
 use super::needs;
+use super::vault::VaultStores;
 use crate::error::RunError;
 use crate::events::Events;
 use crate::load;
@@ -36,6 +37,8 @@ pub(super) struct Configuration {
     pub(super) endpoints: Endpoints,
     /// Audit policy and encryption, if it says anything of them.
     pub(super) control_plane: Option<ControlPlaneFiles>,
+    /// Its stores of Vault.
+    pub(super) vault: VaultStores,
     /// Fields that were changed before any cluster was there.
     pub(super) overlay: Vec<OverlayField>,
 }
@@ -66,7 +69,7 @@ impl Configuration {
         for LeftOut { object, place, reason } in &left_out {
             events.note(&format!("not applied: {object} at {place}: {reason}"));
         }
-        let intended = written.intended;
-        Ok(Self { path, digest, manifests, left_out, schema, intended, endpoints, control_plane, overlay })
+        let (intended, vault) = (written.intended.clone(), VaultStores::of(written));
+        Ok(Self { path, digest, manifests, left_out, schema, intended, endpoints, control_plane, vault, overlay })
     }
 }

@@ -1,23 +1,27 @@
 //! A configuration deployed to the cluster of a session.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use credence_cluster::apply::RUN_LABEL;
 use credence_cluster::capability::Capability;
 use credence_cluster::cluster::Cluster;
 use credence_cluster::operator;
 use credence_cluster::stand_in::StandIn;
+use credence_cluster::vault::Vault;
 use credence_core::manifest::Manifest;
 use credence_core::overlay_field::OverlayField;
 use credence_model::applied;
 use credence_model::config::Config;
 use credence_model::model::Model;
-use credence_model::overlay::{self, Server, StandInServer};
+use credence_model::overlay::{self, Server, StandInServer, VaultServer};
 use credence_watch::observer::Observer;
 
 use super::cluster::{open_proxies, stand_in, undisturbed};
 use super::configuration::Configuration;
 use super::needs;
+use super::vault::{self, Served};
 use crate::error::RunError;
 use crate::events::Events;
 use crate::options::Options;
@@ -30,27 +34,42 @@ use crate::testbed::{TestBed, cleanup, deploy};
 pub(super) struct Deployment {
     pub(super) bed: TestBed,
     pub(super) proxies: FaultProxies,
+    /// Vault, if it serves a store.
+    pub(super) vault: Option<Arc<Vault>>,
     /// Fields that were changed so that the configuration works on this cluster.
     pub(super) overlay: Vec<OverlayField>,
 }
 
+/// Where a configuration is deployed.
+pub(super) struct Place<'a> {
+    pub(super) cluster: Cluster,
+    /// True if an earlier run may have deployed something.
+    pub(super) is_used: bool,
+    /// The name of the run, and its directory.
+    pub(super) name: &'a str,
+    pub(super) directory: &'a Path,
+}
+
 impl Deployment {
-    /// Deploys a configuration as run `name`, in place of what an earlier run deployed if the cluster `is_used`.
+    /// Deploys a configuration, in place of what an earlier run deployed.
     pub(super) async fn of(
         configuration: &Configuration,
-        (cluster, is_used): (Cluster, bool),
-        name: &str,
+        place: Place<'_>,
         options: &Options,
         events: &dyn Events,
     ) -> Result<Self, RunError> {
         let mut manifests = configuration.manifests.clone();
-        let stand_in = stand_in(&cluster, &manifests).await?;
+        let Place { mut cluster, is_used, name, directory } = place;
+        let vault = configuration.vault.serve(&mut cluster, directory).await?;
+        let served = vault.as_ref().map(|served| served.stores.clone()).unwrap_or_default();
+        let stand_in = stand_in(&cluster, &manifests, &served).await?;
         let proxies = match needs(options, Need::StoreProxies) {
-            true => open_proxies(&cluster, &manifests, stand_in.as_deref()).await?,
+            true => open_proxies(&cluster, &manifests, stand_in.as_deref(), vault.as_ref()).await?,
             false => FaultProxies::new(),
         };
         let mut overlay = configuration.overlay.clone();
-        overlay.extend(overlay::apply(&mut manifests, &server(&cluster, &proxies, stand_in.as_deref()), options.time));
+        let server = server(&cluster, &proxies, stand_in.as_deref(), vault.as_ref());
+        overlay.extend(overlay::apply(&mut manifests, &server, options.time));
         overlay.extend(overlay::apply_identities(
             &mut manifests,
             &configuration.intended.identities,
@@ -59,6 +78,7 @@ impl Deployment {
         let model = Model::derive(&Config::checked(manifests.clone(), &configuration.schema)?);
         let (model, unreadable) = model.intending(configuration.intended.clone()).readable();
         applied::replace_values(&mut manifests);
+        vault.iter().for_each(|served| vault::put(&mut manifests, &served.logins));
         let deployed = deploy_and_watch(&cluster, &manifests, &model, (name, is_used));
         let (notes, observer) = tokio::select! {
             // A dead program explains a failed request better than the request does.
@@ -70,20 +90,27 @@ impl Deployment {
             events.note(&note);
         }
         let backends = stand_in.into_iter().fold(Backends::default(), Backends::standing_in);
+        vault.iter().flat_map(|served| &served.derived).for_each(|note| events.note(note));
+        let vault = vault.map(|served| served.vault);
+        let backends = vault.iter().cloned().fold(backends, |backends, vault| backends.with_vault(vault, &model));
         let mut bed = TestBed::new(cluster, observer, model, Namespaces::new(name), backends);
         bed.model.outages_unsupported = bed.cluster.supports(Capability::Outages).err().map(str::to_owned);
         bed.model.undisturbed = undisturbed(&bed.cluster);
-        Ok(Self { bed, proxies, overlay })
+        Ok(Self { bed, proxies, vault, overlay })
     }
 }
 
 /// Addresses by which the stores reach their sources.
-fn server(cluster: &Cluster, proxies: &FaultProxies, stand_in: Option<&StandIn>) -> Server {
+fn server(cluster: &Cluster, proxies: &FaultProxies, stand_in: Option<&StandIn>, vault: Option<&Served>) -> Server {
     Server {
         url: cluster.description.url_for_operator.clone(),
         proxies: proxies.iter().map(|(store, proxy)| (store.clone(), proxy.url())).collect(),
         stand_in: stand_in
             .map(|server| StandInServer { url: server.url(), certificate: server.authority().certificate() }),
+        vault: vault.map(|Served { vault, stores, .. }| VaultServer {
+            server: StandInServer { url: vault.url(), certificate: vault.authority().certificate() },
+            stores: stores.clone(),
+        }),
     }
 }
 

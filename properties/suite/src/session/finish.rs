@@ -8,6 +8,7 @@ use credence_watch::own_usage::Usage;
 use jiff::Timestamp;
 
 use super::Session;
+use super::vault::{self, VaultStoresError};
 use crate::coverage;
 use crate::driver::Property;
 use crate::error::RunError;
@@ -76,6 +77,7 @@ impl Session {
         if !env.cluster.is_owned() && env.cluster.lost().is_none() {
             let timer = PhaseTimer::begin(events, "clean up");
             env.namespaces.remove_all(&env).await?;
+            vault::leave(&env.cluster).await.map_err(VaultStoresError::from)?;
             deploy::remove_previous(&env.cluster).await?;
             timer.finish();
         }

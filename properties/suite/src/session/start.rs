@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::cluster::{BroughtUp, bring_up};
 use super::configuration::Configuration;
-use super::deployment::Deployment;
+use super::deployment::{Deployment, Place};
 use super::name::run_name;
 use super::programs::Obtained;
 use super::sources::write_sources;
@@ -45,11 +45,13 @@ impl Session {
         let scratch = run.path().to_owned();
 
         let timer = PhaseTimer::begin(events.as_ref(), "configuration");
-        let configuration = Configuration::read(&options, &scratch, events.as_ref()).await?;
+        let mut configuration = Configuration::read(&options, &scratch, events.as_ref()).await?;
         phases.push(timer.finish());
 
         let timer = PhaseTimer::begin(events.as_ref(), "programs");
         let obtained = Obtained::obtain(&options, &scratch, events.as_ref()).await?;
+        configuration.vault.obtain(&options.components, events.as_ref()).await?;
+        configuration.vault.notes().iter().for_each(|note| events.note(note));
         phases.push(timer.finish());
 
         let timer = PhaseTimer::begin(events.as_ref(), "cluster");
@@ -65,9 +67,9 @@ impl Session {
         }
 
         let timer = PhaseTimer::begin(events.as_ref(), "deploy");
-        let deployment = (cluster, lock.is_some());
-        let deployment = Deployment::of(&configuration, deployment, &name, &options, events.as_ref()).await?;
-        let Deployment { bed, proxies, overlay } = deployment;
+        let place = Place { cluster, is_used: lock.is_some(), name: &name, directory: &scratch };
+        let deployment = Deployment::of(&configuration, place, &options, events.as_ref()).await?;
+        let Deployment { bed, proxies, vault, overlay } = deployment;
         let own_directory = own_directory.map(Arc::new);
         let prepare =
             || Preparation::new(&options.components, configuration.endpoints.clone(), Arc::clone(events) as _);
@@ -83,6 +85,7 @@ impl Session {
         let supplies = Supplies {
             control_plane: configuration.control_plane,
             proxies: Arc::new(proxies),
+            vault,
             consumers,
             forge,
             templates,

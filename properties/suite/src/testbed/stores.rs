@@ -4,16 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use credence_cluster::stand_in::StandIn;
+use credence_cluster::vault::Vault;
 use credence_model::config::SourceRef;
+use credence_model::model::Model;
 use credence_model::values::Values;
 use futures::future::BoxFuture;
 use kube::Client;
 
 mod kubernetes;
 mod stand_in;
+mod vault;
 
 use kubernetes::Secrets;
 use stand_in::StoodIn;
+use vault::AtVault;
 
 /// Writer of a source.
 #[derive(Clone, Copy)]
@@ -94,11 +98,12 @@ pub trait StoreBackend: Send + Sync {
 pub struct Backends {
     secrets: Arc<dyn StoreBackend>,
     stood_in: Option<Arc<dyn StoreBackend>>,
+    at_vault: Option<Arc<AtVault>>,
 }
 
 impl Default for Backends {
     fn default() -> Self {
-        Self { secrets: Arc::new(Secrets), stood_in: None }
+        Self { secrets: Arc::new(Secrets), stood_in: None, at_vault: None }
     }
 }
 
@@ -109,8 +114,22 @@ impl Backends {
         Self { stood_in: Some(Arc::new(StoodIn::new(server))), ..self }
     }
 
+    /// The same with Vault, for the sources of `model` that are read through the stores that it serves.
+    #[must_use]
+    pub fn with_vault(self, vault: Arc<Vault>, model: &Model) -> Self {
+        let place = |source: &SourceRef| {
+            let store = model.stores.get(&source.at.as_ref()?.store)?;
+            store.vault_place(&source.name).filter(|_| store.is_served_by_vault())
+        };
+        let places = model.sources.keys().filter_map(|source| Some((source.clone(), place(source)?)));
+        Self { at_vault: Some(Arc::new(AtVault::new(vault, places.collect()))), ..self }
+    }
+
     /// The backend that has a source.
     pub(super) fn of(&self, source: &SourceRef) -> Arc<dyn StoreBackend> {
+        if let Some(at_vault) = self.at_vault.as_ref().filter(|at_vault| at_vault.has(source)) {
+            return Arc::clone(at_vault) as _;
+        }
         let stood_in = self.stood_in.as_ref().filter(|_| !source.is_secret());
         Arc::clone(stood_in.unwrap_or(&self.secrets))
     }

@@ -8,7 +8,7 @@
 use credence_core::manifest::Manifest;
 use serde_json::Value;
 
-use super::{ServiceAccountRef, StoreSemantics, names, searches, store_key};
+use super::{ClusterSecretStore, ServiceAccountRef, StoreSemantics, names, searches, store_key};
 use crate::config::{Config, Find, RemoteRef, SourceRef};
 
 /// The annotation of a store that has a stand-in: the provider for which it stands in, and the store's name before anything made
@@ -71,6 +71,18 @@ impl StandIn {
         let find: Find = serde_json::from_str(remote.key.strip_prefix(FOUND)?).ok()?;
         let (conversion_strategy, decoding_strategy) = (remote.conversion_strategy, remote.decoding_strategy);
         Some(Find { conversion_strategy, decoding_strategy, ..find })
+    }
+}
+
+impl ClusterSecretStore {
+    /// The field that is not as it is written where it is tested, with what that leaves unjudged.
+    pub(crate) fn unjudged(&self) -> Option<(String, String)> {
+        const AT_VAULT: &str = "a Vault of this machine serves it, with the roles and policies that the intent gives and narrow \
+             ones where it gives none; not judged: those of the Vault at home, its audit, its encryption";
+        if self.vault_auth().is_ok() {
+            return Some(("spec.provider.vault".to_owned(), AT_VAULT.to_owned()));
+        }
+        self.semantics().and_then(StoreSemantics::unjudged)
     }
 }
 

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::ClusterSecretStore;
+use super::{ClusterSecretStore, STANDS_IN_FOR};
+use crate::config::SourceRef;
+use crate::model::Model;
 
 /// The mount of the Kubernetes auth method where a store names none.
 ///
@@ -36,5 +38,211 @@ impl ClusterSecretStore {
     pub fn vault_mount(&self) -> Option<&str> {
         let provider = self.object.pointer("/spec/provider/vault").filter(|provider| provider["version"] != "v1")?;
         provider.get("path").and_then(Value::as_str).map(|path| path.trim_matches('/'))
+    }
+}
+
+/// What a login with secrets of the cluster reads them from: a key of a Secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VaultSecretKey<'a> {
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The Secret.
+    pub name: &'a str,
+    /// The key.
+    pub key: &'a str,
+}
+
+/// How a store logs in at a Vault that is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VaultAuth<'a> {
+    /// By the Kubernetes auth method, as the ServiceAccount of this name in the namespace of the login.
+    Kubernetes(VaultLogin<'a>, &'a str),
+    /// By the AppRole auth method.
+    AppRole {
+        /// Where the auth method is mounted, without slashes around.
+        mount_path: &'a str,
+        /// The role's id, if the store has it.
+        role_id: Option<&'a str>,
+        /// Where the role's id is, if the store has it not.
+        role_ref: Option<VaultSecretKey<'a>>,
+        /// Where the secret id is.
+        secret_ref: VaultSecretKey<'a>,
+    },
+    /// By a token.
+    Token(VaultSecretKey<'a>),
+}
+
+/// Where Vault has a document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VaultPlace {
+    /// The mount of the key-value engine.
+    pub mount: String,
+    /// The path in it.
+    pub path: String,
+    /// True if the engine keeps versions.
+    pub is_versioned: bool,
+}
+
+impl Model {
+    /// True if a source is in a Vault that is here.
+    pub fn is_at_vault(&self, source: &SourceRef) -> bool {
+        let store = source.at.as_ref().and_then(|at| self.stores.get(&at.store));
+        store.is_some_and(ClusterSecretStore::is_served_by_vault)
+    }
+}
+
+impl VaultPlace {
+    /// The path at which it is read and written.
+    pub fn data(&self) -> String {
+        self.beneath("data")
+    }
+
+    /// The path at which all of it is deleted.
+    pub fn whole(&self) -> String {
+        self.beneath("metadata")
+    }
+
+    /// The same place, with another name beside it.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        let path = match self.path.rsplit_once('/') {
+            Some((above, _)) => format!("{above}/{name}"),
+            None => name.to_owned(),
+        };
+        Self { path, ..self.clone() }
+    }
+
+    fn beneath(&self, part: &str) -> String {
+        let Self { mount, path, is_versioned } = self;
+        if *is_versioned { format!("{mount}/{part}/{path}") } else { format!("{mount}/{path}") }
+    }
+}
+
+impl ClusterSecretStore {
+    /// True if it reads from a Vault that is here: its provider is the one that is written, while credence knows it by its own name.
+    pub fn is_served_by_vault(&self) -> bool {
+        let known = self.object.pointer("/metadata/annotations").and_then(|all| all.get(STANDS_IN_FOR));
+        known.is_some() && self.object.pointer("/spec/provider/vault").is_some()
+    }
+
+    /// Where Vault has what is read as `key`.
+    ///
+    /// Source: External Secrets Operator, `client.buildPath` (pkg/provider/vault/client_get.go).
+    pub fn vault_place(&self, key: &str) -> Option<VaultPlace> {
+        let provider = self.object.pointer("/spec/provider/vault")?;
+        let is_versioned = provider["version"] != "v1";
+        let (mount, path) = match provider["path"].as_str() {
+            Some(mount) => {
+                let path = key.strip_prefix(&format!("{mount}/"));
+                let in_data = path.filter(|_| is_versioned).and_then(|path| path.strip_prefix("data/"));
+                (mount, in_data.or(path).unwrap_or(key))
+            }
+            None => match key.split_once("/data/").filter(|_| is_versioned) {
+                Some(parts) => parts,
+                None => key.split_once('/')?,
+            },
+        };
+        let mount = mount.trim_matches('/').to_owned();
+        Some(VaultPlace { mount, path: path.to_owned(), is_versioned })
+    }
+
+    /// How it logs in at a Vault that is here.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn vault_auth(&self) -> Result<VaultAuth<'_>, &'static str> {
+        let provider = self.object.pointer("/spec/provider/vault").ok_or("it is no store of Vault")?;
+        if provider.get("namespace").is_some() || provider.pointer("/auth/namespace").is_some() {
+            return Err("it names a namespace of Vault Enterprise");
+        }
+        if provider.get("tls").is_some() {
+            return Err("it shows a certificate of its own");
+        }
+        let auth = &provider["auth"];
+        let of_each = "it logs in with what is in the namespace of each copy";
+        if let Some(token) = auth.get("tokenSecretRef") {
+            return Ok(VaultAuth::Token(self.secret_key(token).ok_or(of_each)?));
+        }
+        if let Some(role) = auth.get("appRole") {
+            let mount_path = role["path"].as_str().unwrap_or("approle").trim_matches('/');
+            let role_id = role["roleId"].as_str().filter(|id| !id.is_empty());
+            let role_ref = match role.get("roleRef").filter(|_| role_id.is_none()) {
+                Some(reference) => Some(self.secret_key(reference).ok_or(of_each)?),
+                None => None,
+            };
+            let secret_ref = self.secret_key(&role["secretRef"]).ok_or(of_each)?;
+            return Ok(VaultAuth::AppRole { mount_path, role_id, role_ref, secret_ref });
+        }
+        let login = self.vault_login().ok_or("it logs in by a method that the Vault of the test has not")?;
+        let account = auth.pointer("/kubernetes/serviceAccountRef/name").and_then(Value::as_str);
+        let account =
+            account.ok_or("it logs in with a token that is in a Secret, or with that of the operator's pod")?;
+        login.namespace.ok_or(of_each)?;
+        Ok(VaultAuth::Kubernetes(login, account))
+    }
+
+    /// The key of a Secret that is referred to; none if it is in the namespace of each copy.
+    fn secret_key<'a>(&'a self, reference: &'a Value) -> Option<VaultSecretKey<'a>> {
+        let namespace = self.namespace().or_else(|| reference["namespace"].as_str())?;
+        Some(VaultSecretKey { namespace, name: reference["name"].as_str()?, key: reference["key"].as_str()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use credence_core::manifest::parse_documents;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn store(provider: &str) -> ClusterSecretStore {
+        let text = format!(
+            "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {{ name: s }}\n\
+             spec: {{ provider: {{ vault: {{ server: 'https://vault.test', {provider} }} }} }}\n"
+        );
+        super::super::read(&parse_documents(Path::new("a.yaml"), &text).unwrap()[0]).unwrap()
+    }
+
+    /// What `TestVaultBuildPath` of External Secrets Operator expects (pkg/provider/vault/client_get_test.go), and engines without
+    /// versions.
+    #[rstest]
+    #[case::mount("path: secret", "path", "secret/data/path")]
+    #[case::mount_in_key("path: secret", "secret/path", "secret/data/path")]
+    #[case::mount_and_data_in_key("path: secret", "secret/data/path", "secret/data/path")]
+    #[case::long_mount("path: secret/test", "path", "secret/test/data/path")]
+    #[case::no_mount("version: v2", "secret/test/path", "secret/data/test/path")]
+    #[case::no_mount_and_data_in_key("version: v2", "secret/test/data/path", "secret/test/data/path")]
+    #[case::no_versions("path: secret, version: v1", "test/path", "secret/test/path")]
+    #[case::no_versions_and_no_mount("version: v1", "secret/data/path", "secret/data/path")]
+    fn a_key_is_where_the_operator_looks_for_it(#[case] provider: &str, #[case] key: &str, #[case] path: &str) {
+        assert_eq!(store(provider).vault_place(key).unwrap().data(), path);
+    }
+
+    #[rstest]
+    #[case::kubernetes("auth: { kubernetes: { role: r, serviceAccountRef: { name: a, namespace: n } } }", None)]
+    #[case::of_each(
+        "auth: { kubernetes: { role: r, serviceAccountRef: { name: a } } }",
+        Some("namespace of each copy")
+    )]
+    #[case::token_of_an_account("auth: { kubernetes: { role: r, secretRef: { name: a } } }", Some("in a Secret"))]
+    #[case::app_role("auth: { appRole: { roleId: i, secretRef: { name: a, namespace: n, key: k } } }", None)]
+    #[case::app_role_of_each("auth: { appRole: { roleId: i, secretRef: { name: a, key: k } } }", Some("of each copy"))]
+    #[case::token("auth: { tokenSecretRef: { name: a, namespace: n, key: k } }", None)]
+    #[case::other("auth: { jwt: { role: r } }", Some("has not"))]
+    #[case::enterprise(
+        "namespace: team, auth: { tokenSecretRef: { name: a, namespace: n, key: k } }",
+        Some("Enterprise")
+    )]
+    fn a_vault_that_is_here_is_logged_in_to_or_there_is_a_reason(
+        #[case] provider: &str,
+        #[case] why_not: Option<&str>,
+    ) {
+        match (store(provider).vault_auth(), why_not) {
+            (Ok(_), None) => {}
+            (Err(why), Some(expected)) => assert!(why.contains(expected), "{why}"),
+            (found, _) => panic!("{found:?}"),
+        }
     }
 }

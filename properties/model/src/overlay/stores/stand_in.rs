@@ -13,8 +13,7 @@ pub(super) fn patches(manifest: &Manifest, server: &Server) -> Option<Vec<FieldP
     let (provider, name) = (stood_in_provider(&manifest.object)?, store_key(manifest));
     let StandInServer { url, certificate } = server.stand_in.as_ref()?;
     let url = server.proxies.get(&name).unwrap_or(url);
-    let mut annotations = manifest.object.pointer("/metadata/annotations").cloned().unwrap_or_else(|| json!({}));
-    annotations[STANDS_IN_FOR] = json!(format!("{provider}/{name}"));
+    let annotations = annotated(manifest, provider, &name);
     // The operator escapes what it puts into a URL.
     let query = ["key", "version", "property"].map(|part| format!("{part}={{{{ .remoteRef.{part} }}}}")).join("&");
     let webhook = json!({
@@ -24,6 +23,13 @@ pub(super) fn patches(manifest: &Manifest, server: &Server) -> Option<Vec<FieldP
     });
     let patch = |field: &str, value: Value| FieldPatch { field: field.to_owned(), value };
     Some(vec![patch("metadata.annotations", annotations), patch("spec.provider", json!({ "webhook": webhook }))])
+}
+
+/// The annotations of a store, with the provider that it is written for and its name before anything makes a copy of it.
+pub(super) fn annotated(manifest: &Manifest, provider: &str, name: &str) -> Value {
+    let mut annotations = manifest.object.pointer("/metadata/annotations").cloned().unwrap_or_else(|| json!({}));
+    annotations[STANDS_IN_FOR] = json!(format!("{provider}/{name}"));
+    annotations
 }
 
 /// A provider without its certificate, which nobody reads.

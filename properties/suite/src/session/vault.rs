@@ -1,0 +1,425 @@
+//! Vault, for the stores of a configuration that read from it: which it can serve, its program, and what is made in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use credence_cluster::api_error::ApiError;
+use credence_cluster::apply::FIELD_MANAGER;
+use credence_cluster::cluster::{Cluster, ClusterError};
+use credence_cluster::vault::setup::{Expected, Policy, TokenReviewer};
+use credence_cluster::vault::{RequestError, Vault, VaultError};
+use credence_core::credential::Credential;
+use credence_core::manifest::Manifest;
+use credence_core::text::chain;
+use credence_model::config::{ClusterSecretStore, SourceRef, VaultAuth, VaultPlace, VaultSecretKey, is_found};
+use credence_model::model::Model;
+use credence_programs::supply::{self, ComponentError, Part, Programs, Progress};
+use credence_watch::wait::WaitError;
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::testbed::deploy::wait_for_root_ca;
+use crate::testbed::tenant::token;
+
+/// As whom Vault asks the API server whose a token is, and what lets it (Kubernetes documentation, "Other component roles").
+const REVIEWER: &str = "credence-vault";
+const REVIEWER_NAMESPACE: &str = "kube-system";
+const REVIEWS: &str = "system:auth-delegator";
+
+/// Why there is no Vault for the stores of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultStoresError {
+    /// It does not come up, or refuses what is expected of it.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// It refuses what a store logs in with.
+    #[error("failed to make the login of a store at Vault")]
+    Login(#[from] RequestError),
+    /// Its directory cannot be made.
+    #[error("failed to make {path}")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It cannot be written down for a later sweep.
+    #[error(transparent)]
+    Recorded(#[from] ClusterError),
+    /// The API server refuses its right to ask.
+    #[error(transparent)]
+    Refused(#[from] ApiError),
+    /// The API server's authority is not published.
+    #[error("failed to find the authority of the API server for Vault")]
+    Authority(#[source] WaitError),
+}
+
+/// The stores of a configuration that read from Vault.
+#[derive(Default)]
+pub(super) struct VaultStores {
+    /// The configuration as it is written.
+    model: Model,
+    /// Those that a Vault of this machine can serve, by name.
+    served: BTreeSet<String>,
+    /// Those that it cannot, each with the reason.
+    others: BTreeMap<String, String>,
+    /// The program of the Vault that serves them.
+    programs: Option<Programs>,
+}
+
+impl VaultStores {
+    /// Those of a configuration as it is written.
+    pub(super) fn of(model: Model) -> Self {
+        let (mut stores, mut taken) = (Self::default(), BTreeMap::new());
+        let at_vault = |store: &&ClusterSecretStore| store.object.pointer("/spec/provider/vault").is_some();
+        for store in model.stores.values().filter(at_vault) {
+            match places(&model, store, &taken) {
+                Ok(places) => {
+                    taken.extend(places.into_iter().map(|place| (place, store.name.clone())));
+                    stores.served.insert(store.name.clone());
+                }
+                Err(why) => drop(stores.others.insert(store.name.clone(), why)),
+            }
+        }
+        Self { model, ..stores }
+    }
+
+    /// Obtains the program, if one is needed. Where none can be had, all stores are among the others.
+    ///
+    /// # Errors
+    /// When the user gives one that cannot be used.
+    pub(super) async fn obtain(
+        &mut self,
+        options: &supply::Options,
+        progress: &dyn Progress,
+    ) -> Result<(), ComponentError> {
+        if self.served.is_empty() && !options.overrides.contains_key(&Part::Vault) {
+            return Ok(());
+        }
+        match supply::obtain(options, &Part::STORES, progress).await {
+            Ok(programs) => self.programs = Some(programs).filter(|_| !self.served.is_empty()),
+            Err(error) if error.is_usage() => return Err(error),
+            Err(error) => {
+                let why = format!("the program of Vault cannot be had: {}", chain(&error));
+                self.others.extend(std::mem::take(&mut self.served).into_iter().map(|store| (store, why.clone())));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a report says of those that it cannot serve.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let note = |(store, why): (&String, &String)| format!("no Vault serves store {store}: {why}");
+        self.others.iter().map(note).collect()
+    }
+}
+
+/// The places of the sources of a store that a Vault of this machine can serve.
+fn places(
+    model: &Model,
+    store: &ClusterSecretStore,
+    taken: &BTreeMap<VaultPlace, String>,
+) -> Result<Vec<VaultPlace>, String> {
+    store.vault_auth()?;
+    let mut places = Vec::new();
+    for source in sources_of(model, store) {
+        if is_found(source) {
+            return Err("nothing says which secrets a search of it finds".to_owned());
+        }
+        if source.at.as_ref().is_some_and(|at| at.version.is_some()) {
+            return Err(format!("nothing says which versions {} has", source.name));
+        }
+        let place = store.vault_place(&source.name).ok_or_else(|| format!("{} has no mount", source.name))?;
+        if let Some(other) = taken.get(&place) {
+            return Err(format!(
+                "store {other} reads {} as well, and each store has values of its own here",
+                source.name
+            ));
+        }
+        places.push(place);
+    }
+    Ok(places)
+}
+
+fn sources_of<'a>(model: &'a Model, store: &'a ClusterSecretStore) -> impl Iterator<Item = &'a SourceRef> {
+    model.sources.keys().filter(move |source| source.at.as_ref().is_some_and(|at| at.store == store.name))
+}
+
+/// What is expected in Vault, and what of it nobody wrote down.
+fn expected(model: &Model, served: &BTreeSet<String>) -> (Expected, Vec<String>) {
+    let (mut expected, mut derived) = (Expected::default(), Vec::new());
+    for store in model.stores.values().filter(|store| served.contains(&store.name)) {
+        let places: Vec<VaultPlace> =
+            sources_of(model, store).filter_map(|source| store.vault_place(&source.name)).collect();
+        expected.engines.extend(places.iter().map(|place| (place.mount.clone(), place.is_versioned)));
+        let narrow: Policy = places.iter().map(|place| (place.data(), BTreeSet::from(["read".to_owned()]))).collect();
+        let policy = own_name(store);
+        let mut derive = |what: String| {
+            let paths: Vec<&str> = narrow.keys().map(String::as_str).collect();
+            derived.push(format!(
+                "{what} reads {} in the Vault of the test, as nothing says what it may",
+                paths.join(", ")
+            ));
+        };
+        match store.vault_auth() {
+            Ok(VaultAuth::Kubernetes(login, account)) => {
+                let name = (login.mount_path.to_owned(), login.role.to_owned());
+                let mut known = model.intended.vault.iter();
+                let role = expected.kubernetes.entry(name).or_default();
+                match known.find(|known| known.mount_path == login.mount_path && known.name == login.role) {
+                    Some(known) => {
+                        role.service_accounts.extend(known.service_accounts.iter().cloned());
+                        role.namespaces.extend(known.namespaces.iter().cloned());
+                        for path in &known.paths {
+                            role.policies.insert(path.policy.clone());
+                            let paths = expected.policies.entry(path.policy.clone()).or_default();
+                            paths.entry(path.path.clone()).or_default().extend(path.capabilities.iter().cloned());
+                        }
+                    }
+                    None => {
+                        role.service_accounts.insert(account.to_owned());
+                        role.namespaces.extend(login.namespace.map(str::to_owned));
+                        role.policies.insert(policy.clone());
+                        derive(format!("role {} of store {}", login.role, store.name));
+                        expected.policies.insert(policy, narrow);
+                    }
+                }
+            }
+            Ok(VaultAuth::AppRole { mount_path, .. }) => {
+                derive(format!("the AppRole of store {}", store.name));
+                expected.app_roles.insert((mount_path.to_owned(), policy.clone()), policy.clone());
+                expected.policies.insert(policy, narrow);
+            }
+            Ok(VaultAuth::Token(_)) => {
+                derive(format!("the token of store {}", store.name));
+                expected.policies.insert(policy, narrow);
+            }
+            // It would not be served.
+            Err(_) => {}
+        }
+    }
+    (expected, derived)
+}
+
+/// The name of what is made for one store alone.
+fn own_name(store: &ClusterSecretStore) -> String {
+    format!("credence-{}", store.name.replace('/', "-"))
+}
+
+/// What a store logs in with, and the key of a Secret where it looks for it.
+pub(super) struct Login {
+    namespace: String,
+    name: String,
+    key: String,
+    value: Credential,
+}
+
+impl Login {
+    fn new(at: VaultSecretKey<'_>, value: &Credential) -> Self {
+        let VaultSecretKey { namespace, name, key } = at;
+        Self { namespace: namespace.to_owned(), name: name.to_owned(), key: key.to_owned(), value: value.clone() }
+    }
+}
+
+/// A Vault that has what the stores expect.
+pub(super) struct Served {
+    pub(super) vault: Arc<Vault>,
+    /// The stores, by name.
+    pub(super) stores: BTreeSet<String>,
+    /// What of it nobody wrote down.
+    pub(super) derived: Vec<String>,
+    /// What the stores log in with.
+    pub(super) logins: Vec<Login>,
+}
+
+impl VaultStores {
+    /// Starts Vault and makes in it what the stores expect; none if it serves none.
+    pub(super) async fn serve(
+        &self,
+        cluster: &mut Cluster,
+        directory: &Path,
+    ) -> Result<Option<Served>, VaultStoresError> {
+        let Some(programs) = &self.programs else { return Ok(None) };
+        let (name, version) = (Part::Vault.name().to_owned(), programs.version(Part::Vault).to_owned());
+        cluster.description.versions.insert(name, version);
+        let directory = directory.join("vault");
+        fs::create_dir_all(&directory)
+            .map_err(|source| VaultStoresError::Directory { path: directory.clone(), source })?;
+        let start = Vault::start(programs.path(Part::Vault), &directory, cluster.description.host);
+        let (vault, reviewer) = tokio::join!(start, reviewer(cluster));
+        let (vault, (authority, token)) = (vault?, reviewer?);
+        cluster.record(vault.process())?;
+        let (expected, derived) = expected(&self.model, &self.served);
+        let url = &cluster.description.url;
+        vault.set_up(&expected, &TokenReviewer { url, authority: &authority, token: &token }).await?;
+        let mut logins = Vec::new();
+        for store in self.model.stores.values().filter(|store| self.served.contains(&store.name)) {
+            logins.extend(log_in_by_secrets(&vault, store).await?);
+        }
+        Ok(Some(Served { vault: Arc::new(vault), stores: self.served.clone(), derived, logins }))
+    }
+}
+
+/// Makes what a store logs in with that does so with Secrets.
+async fn log_in_by_secrets(vault: &Vault, store: &ClusterSecretStore) -> Result<Vec<Login>, RequestError> {
+    let name = own_name(store);
+    match store.vault_auth() {
+        Ok(VaultAuth::AppRole { mount_path, role_id, role_ref, secret_ref }) => {
+            let id = role_id.map_or_else(Credential::random, Credential::new);
+            let secret = Credential::random();
+            vault.identify((mount_path, &name), &id, &secret).await?;
+            let role_ref = role_ref.map(|role_ref| Login::new(role_ref, &id));
+            Ok(role_ref.into_iter().chain([Login::new(secret_ref, &secret)]).collect())
+        }
+        Ok(VaultAuth::Token(secret_ref)) => {
+            let id = Credential::random();
+            vault.make_token(&id, &name).await?;
+            Ok(vec![Login::new(secret_ref, &id)])
+        }
+        Ok(VaultAuth::Kubernetes(..)) | Err(_) => Ok(Vec::new()),
+    }
+}
+
+/// Puts what stores log in with into the Secrets where they look for it, which are made if the configuration has them not.
+pub(super) fn put(manifests: &mut Vec<Manifest>, logins: &[Login]) {
+    for Login { namespace, name, key, value } in logins {
+        let is_it = |manifest: &Manifest| {
+            manifest.kind() == "Secret" && manifest.name() == name && manifest.namespace() == Some(namespace)
+        };
+        let position = manifests.iter().position(is_it).unwrap_or_else(|| {
+            let metadata = json!({ "name": name, "namespace": namespace });
+            let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": metadata });
+            manifests.push(Manifest::made(PathBuf::from("credence"), 1, secret));
+            manifests.len() - 1
+        });
+        let object = &mut manifests[position].object;
+        if object["stringData"].is_null() {
+            object["stringData"] = json!({});
+        }
+        object["stringData"][key] = Value::from(value.expose_str());
+    }
+}
+
+/// Makes the account as which Vault asks whose a token is; gives the authority of the API server and the account's token.
+async fn reviewer(cluster: &Cluster) -> Result<(String, Credential), VaultStoresError> {
+    let client = &cluster.client;
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), REVIEWER_NAMESPACE);
+    let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
+    let refused =
+        |act| ApiError::of::<ApiError>(act, &format!("ServiceAccount {REVIEWER_NAMESPACE}/{REVIEWER} of Vault"));
+    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": REVIEWER } });
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": { "name": REVIEWER },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": REVIEWS },
+        "subjects": [{ "kind": "ServiceAccount", "namespace": REVIEWER_NAMESPACE, "name": REVIEWER }],
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    accounts.patch(REVIEWER, &params, &Patch::Apply(&account)).await.map_err(refused("make"))?;
+    bindings.patch(REVIEWER, &params, &Patch::Apply(&binding)).await.map_err(refused("bind"))?;
+    wait_for_root_ca(client, REVIEWER_NAMESPACE).await.map_err(VaultStoresError::Authority)?;
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), REVIEWER_NAMESPACE);
+    let authority = maps.get("kube-root-ca.crt").await.map_err(refused("find the authority for"))?;
+    let authority = authority.data.unwrap_or_default().remove("ca.crt").unwrap_or_default();
+    Ok((authority, token(&accounts, REVIEWER).await.map_err(refused("get a token of"))?))
+}
+
+/// Takes away from a cluster that lives on what Vault had there.
+///
+/// # Errors
+/// When the API server refuses.
+pub(super) async fn leave(cluster: &Cluster) -> Result<(), ApiError> {
+    let client = &cluster.client;
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), REVIEWER_NAMESPACE);
+    let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
+    let params = DeleteParams::default();
+    let deleted =
+        [bindings.delete(REVIEWER, &params).await.map(drop), accounts.delete(REVIEWER, &params).await.map(drop)];
+    deleted.into_iter().try_for_each(|outcome| match outcome {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        outcome => outcome.map_err(ApiError::of::<ApiError>("delete", "the account of Vault")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use credence_core::manifest::parse_documents;
+    use credence_model::config::Config;
+
+    use super::*;
+
+    /// A configuration in which each of the stores reads these keys.
+    fn model(stores: &[(&str, &str, &[&str])]) -> Model {
+        let store = |(name, provider, keys): &(&str, &str, &[&str])| {
+            let data: Vec<String> = keys
+                .iter()
+                .enumerate()
+                .map(|(index, key)| format!("{{ secretKey: k{index}, remoteRef: {{ {key}, property: p }} }}"))
+                .collect();
+            format!(
+                "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {{ name: {name} }}\n\
+                 spec: {{ provider: {{ vault: {{ server: 'https://vault.test', path: kv, {provider} }} }} }}\n---\n\
+                 apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {{ name: of-{name} }}\nspec: {{ \
+                 namespaceSelectors: [{{ matchLabels: {{ a: b }} }}], externalSecretSpec: {{ secretStoreRef: {{ kind: \
+                 ClusterSecretStore, name: {name} }}, target: {{ name: of-{name} }}, data: [{}] }} }}\n---\n",
+                data.join(", ")
+            )
+        };
+        let text: String = stores.iter().map(store).collect();
+        let manifests = parse_documents(Path::new("a.yaml"), text.trim_end_matches("---\n")).unwrap();
+        Model::derive(&Config::from_manifests(manifests).unwrap())
+    }
+
+    const ACCOUNT: &str = "auth: { kubernetes: { role: r, serviceAccountRef: { name: a, namespace: n } } }";
+    const TOKEN: &str = "auth: { tokenSecretRef: { name: t, namespace: n, key: k } }";
+
+    #[test]
+    fn a_store_that_vault_cannot_serve_has_its_reason() {
+        let model = model(&[
+            ("first", ACCOUNT, &["key: one"]),
+            ("second", TOKEN, &["key: one"]),
+            ("third", TOKEN, &["key: two, version: '1'"]),
+            ("fourth", "auth: { ldap: {} }", &["key: three"]),
+        ]);
+        let stores = VaultStores::of(model);
+        assert_eq!(Vec::from_iter(&stores.served), ["first"]);
+        let notes = stores.notes().join("\n");
+        for reason in [
+            "store second: store first reads one",
+            "store third: nothing says which versions",
+            "store fourth: it logs in by",
+        ] {
+            assert!(notes.contains(reason), "{notes}");
+        }
+    }
+
+    #[test]
+    fn a_login_that_nobody_wrote_down_reads_the_sources_of_its_store_alone() {
+        let model = model(&[("first", ACCOUNT, &["key: one"]), ("second", TOKEN, &["key: two"])]);
+        let (expected, derived) = expected(&model, &VaultStores::of(model.clone()).served);
+        assert_eq!(expected.engines, BTreeMap::from([("kv".to_owned(), true)]));
+        let paths = |policy: &str| Vec::from_iter(expected.policies[policy].keys().map(String::as_str));
+        assert_eq!((paths("credence-first"), paths("credence-second")), (vec!["kv/data/one"], vec!["kv/data/two"]));
+        let role = &expected.kubernetes[&("kubernetes".to_owned(), "r".to_owned())];
+        assert_eq!(Vec::from_iter(&role.namespaces), ["n"]);
+        assert_eq!(derived.len(), 2);
+    }
+
+    #[test]
+    fn a_login_is_put_beside_what_a_secret_has_or_into_one_of_its_own() {
+        let text = "apiVersion: v1\nkind: Secret\nmetadata: { name: t, namespace: n }\nstringData: { other: x }\n";
+        let mut manifests = parse_documents(Path::new("a.yaml"), text).unwrap();
+        let login =
+            |name: &str| Login::new(VaultSecretKey { namespace: "n", name, key: "k" }, &Credential::new("generated"));
+        put(&mut manifests, &[login("t"), login("u")]);
+        assert_eq!(manifests[0].object["stringData"], json!({ "other": "x", "k": "generated" }));
+        assert_eq!((manifests.len(), manifests[1].name()), (2, "u"));
+    }
+}
