@@ -98,6 +98,8 @@ fn all_are_listed() -> Result<(), Failed> {
     let faults = FAULTS.iter().map(|fault| fault.name);
     let mut listed: Vec<&str> = faults.chain(unused).chain(values).chain(READ.iter().copied()).collect();
     listed.sort_unstable();
+    // Some are found both ways.
+    listed.dedup();
     if there == listed { Ok(()) } else { Err(Failed::from(format!("there are {there:?}, listed are {listed:?}"))) }
 }
 

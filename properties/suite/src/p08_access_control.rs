@@ -57,6 +57,7 @@ mod rules;
 mod tracers;
 mod trial;
 pub mod unguarded;
+mod vault;
 
 use attack_case::AttackCase;
 use further::Further;
@@ -122,7 +123,10 @@ impl Property for AccessControl {
     }
 
     fn shared(&self, model: &Model, _slot: u32) -> Option<BoxedStrategy<()>> {
-        let has_values = model.sources.iter().any(|(source, about)| source.is_secret() && !about.keys.is_empty());
+        let has_values = model.sources.iter().any(|(source, about)| {
+            let is_within_reach = source.is_secret() || model.is_at_vault(source);
+            is_within_reach && !about.keys.is_empty()
+        });
         askers(model).filter(|_| has_values).map(|_| Just(()).boxed())
     }
 
@@ -155,15 +159,18 @@ impl Property for AccessControl {
             && !expected_in(model, case.neighbour.name_or("neighbour"), case.neighbour.labels()).is_empty()
     }
 
-    fn skipped_checks(&self, _env: &TestBed) -> Vec<SkippedCheck> {
-        vec![
+    fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
+        let mut skipped = vec![
+
             SkippedCheck::new(
                 "what the kubelet mounts into a tenant's pod",
                 "a pod that runs needs an image with a shell and a node, which credence has as root only; tested is what \
                  the API server admits",
             )
             .weakens(&CLAIMS),
-        ]
+        ];
+        skipped.extend(vault::skipped(env));
+        skipped
     }
 
     fn routes(&self) -> Vec<DeclaredRoute> {
@@ -176,8 +183,12 @@ impl Property for AccessControl {
         tried.chain(others).collect()
     }
 
-    async fn checks(&self, env: &Arc<TestBed>, _kinds: &Kinds, _events: &dyn Events, _stop: &Stop) -> Vec<CheckRecord> {
-        vec![review::review(env).await]
+    async fn checks(&self, env: &Arc<TestBed>, kinds: &Kinds, _events: &dyn Events, _stop: &Stop) -> Vec<CheckRecord> {
+        let mut records = vec![review::review(env).await];
+        if let Some(vault) = &kinds.vault {
+            records.extend(vault::checks(env, vault).await);
+        }
+        records
     }
 
     async fn run(&self, env: &Arc<TestBed>, kinds: &Kinds, (): &(), cases: &[(CaseId, Attack)]) -> Vec<Observation> {

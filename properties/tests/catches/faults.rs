@@ -303,6 +303,18 @@ pub(crate) const FAULTS: &[Fault] = &[
             night("p15", &["label distribution of a new credential", "provisioning of a new credential"]),
         ],
     ),
+    fault(
+        "vault-role-admits-everyone",
+        "namespaces of a role in Vault",
+        &[day("p08", &["which is not the store's, logs in at Vault"])],
+    )
+    .in_cases(2),
+    fault(
+        "vault-policy-wildcard",
+        "paths of a policy in Vault",
+        &[day("p08", &["let the login of the store read…which no copy names"])],
+    )
+    .in_cases(2),
     fault("own-external-secrets-unchecked", "what tenants order", &[day("p13", &["could order a look-alike"])]),
 ];
 
@@ -313,8 +325,8 @@ pub(crate) const UNUSED: &[(&str, &str)] = &[
     ("argo-cd-label-lost", "argocd-git-credentials"),
 ];
 
-/// Each fault that reading tells, and no cluster of ours: Vault is not asked here, and of two values with one key chance has one.
-/// The rule of lint of the same name must find it, and nothing else.
+/// Each fault that reading tells, which the rule of lint of the same name must find, and nothing else; no cluster of ours shows the
+/// first, as of two values with one key chance has one.
 pub(crate) const READ: &[&str] = &["rewrite-merges-keys", "vault-policy-wildcard", "vault-role-admits-everyone"];
 
 /// Each fault of the values of a chart, which the rule of lint of this name must find, and in which template.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use credence_cluster::vault::Vault;
 use credence_core::leak_scan::LeakScan;
 use k8s_openapi::api::authorization::v1::{ResourceRule, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec};
 use kube::api::PostParams;
@@ -59,13 +60,17 @@ struct ReachableKind {
     namespaced: bool,
 }
 
-/// The kinds that the cluster serves, asked once for all cases.
-#[derive(Debug)]
-pub struct Kinds(Vec<ReachableKind>);
+/// The kinds that the cluster serves, asked once for all cases, and what stores read from beside the cluster.
+pub struct Kinds {
+    all: Vec<ReachableKind>,
+    /// Vault, if a store reads from it.
+    pub(super) vault: Option<Arc<Vault>>,
+}
 
 impl Fixture for Kinds {
-    async fn set_up(bed: &Arc<TestBed>, _supplies: &Supplies) -> Result<Self, FixtureError> {
-        discover(&bed.cluster.client).await.map(Self).map_err(FixtureError::new)
+    async fn set_up(bed: &Arc<TestBed>, supplies: &Supplies) -> Result<Self, FixtureError> {
+        let all = discover(&bed.cluster.client).await.map_err(FixtureError::new)?;
+        Ok(Self { all, vault: supplies.vault.clone() })
     }
 }
 
@@ -108,7 +113,7 @@ pub(super) async fn search(
     namespaces: &BTreeSet<&str>,
     scan: &LeakScan,
 ) -> Result<Search, ReachError> {
-    let Kinds(kinds) = kinds;
+    let Kinds { all: kinds, .. } = kinds;
     let mut search = Search::default();
     let mut everywhere = Vec::new();
     for namespace in namespaces {

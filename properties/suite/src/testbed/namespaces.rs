@@ -161,7 +161,7 @@ impl Namespaces {
         Ok(name)
     }
 
-    async fn create_named(
+    pub(crate) async fn create_named(
         &self,
         client: &Client,
         name: &str,

@@ -61,6 +61,13 @@ const GRANTS: [GrantRoute; 3] = [GrantRoute::Beside, GrantRoute::Existing, Grant
 /// Any attempt. The layers that are tested by themselves come as often as the routes of tenants with several forms.
 pub(in crate::p08_access_control) fn attack_path(model: &Model) -> BoxedStrategy<AttackPath> {
     let any = |routes: Vec<Route>| select(routes);
+    // What Vault has, tenants reach through its stores alone.
+    let only_vault =
+        model.secret_sources().next().is_none() && model.sources.keys().any(|source| model.is_at_vault(source));
+    if only_vault {
+        let conditions = |objective| AttackPath { objective, route: Route::Conditions, afterwards: false };
+        return objective(model).prop_map(conditions).boxed();
+    }
     let route = prop_oneof![
         2 => any(readings()),
         3 => any(REFERENCES.map(Route::CentralStore).to_vec()),
