@@ -7,6 +7,7 @@ use std::time::Duration;
 use credence_cluster::apply::{FIELD_MANAGER, RUN_LABEL};
 use credence_cluster::cluster::{ClusterError, Component};
 use credence_cluster::faults::proxy::Mode;
+use credence_cluster::vault::{Vault, VaultError};
 use credence_core::text::chain;
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, Model, PROPAGATION_SLACK};
@@ -21,6 +22,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::fault::Fault;
+use super::fixture::Means;
 use super::loss::{can_go, keys_to_lose};
 use super::rights::{Revoked, RightsError};
 use super::scope::Scope;
@@ -46,6 +48,9 @@ pub(super) enum BreakageError {
     /// The rights of a store could not be changed.
     #[error("failed to change the rights of a store")]
     Rights(#[from] RightsError),
+    /// Vault could not be sealed or unsealed.
+    #[error("failed to seal or unseal Vault")]
+    Vault(#[from] VaultError),
     /// A program could not be stopped or started.
     #[error("failed to make an outage of a program")]
     Cluster(#[from] ClusterError),
@@ -84,6 +89,7 @@ enum Undo {
     Connection,
     Sources(BTreeMap<SourceRef, Withdrawn>),
     Rights(Revoked),
+    Sealed(Arc<Vault>),
     Running(Paused),
     Start(Component),
     Replacement,
@@ -95,11 +101,12 @@ impl Broken {
     /// Makes a fault. One that is over at once is over when this ends.
     pub(super) async fn make(
         env: &TestBed,
-        proxies: &Arc<FaultProxies>,
+        means: &Means,
         scope: &Scope,
         leases: &Leases,
         fault: Fault,
     ) -> Result<Self, BreakageError> {
+        let proxies = &means.proxies;
         let undo = match fault {
             Fault::Connection(mode) => {
                 set(proxies, scope, mode);
@@ -109,6 +116,13 @@ impl Broken {
                 Undo::Sources(withdraw(env, leases, fault).await?)
             }
             Fault::RightsRevoked | Fault::StoreNotReady => Undo::Rights(Revoked::revoke(env, scope).await?),
+            Fault::VaultSealed => {
+                let vault = means.vault.clone();
+                let vault =
+                    vault.ok_or_else(|| BreakageError::Nothing("no store reads from a Vault here".to_owned()))?;
+                vault.seal().await?;
+                Undo::Sealed(vault)
+            }
             Fault::OperatorKilled => {
                 env.cluster.stop(Component::ExternalSecrets).await?;
                 Undo::Start(Component::ExternalSecrets)
@@ -186,6 +200,10 @@ impl Broken {
                 }
             }
             Undo::Rights(revoked) => revoked.restore(env).await?,
+            Undo::Sealed(vault) => {
+                vault.unseal().await?;
+                write(env, leases, world).await?;
+            }
             Undo::Running(paused) => drop(paused),
             Undo::Start(component) => start(env, component).await?,
             Undo::Replacement => {

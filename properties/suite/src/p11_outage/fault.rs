@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use credence_cluster::cluster::Replacement;
 use credence_cluster::faults::proxy::Mode;
+use credence_model::config::ClusterSecretStore;
 use credence_model::model::{Distribution, Disturbance, Model};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -28,6 +29,8 @@ pub enum Fault {
     RightsRevoked,
     /// The same for so long that the store itself says that it is not ready, and on from there.
     StoreNotReady,
+    /// Vault is sealed.
+    VaultSealed,
     /// External Secrets Operator is killed and stays away.
     OperatorKilled,
     /// External Secrets Operator stands still.
@@ -62,6 +65,7 @@ pub(super) enum FaultKind {
     Expired,
     Hang,
     Slow,
+    VaultSealed,
     OperatorKilled,
     OperatorPaused,
     OperatorRestarted,
@@ -106,10 +110,11 @@ impl FaultKind {
         Self::TooManyRequests,
     ];
     /// What concerns everything. A source that does not answer is among them, because External Secrets Operator waits for
-    /// it with all its workers, and so for no other source any more; for a connection that is cut as well, which its
+    /// it with all its workers, and so for no other source any more; Vault, which all of its stores read from; for a connection that is cut as well, which its
     /// client tries ten times with a second between (k8s.io/client-go rest/request.go, `Request.request`).
-    pub(super) const GLOBAL: [Self; 12] = [
+    pub(super) const GLOBAL: [Self; 13] = [
         Self::OperatorKilled,
+        Self::VaultSealed,
         Self::Hang,
         Self::LeaderKilled,
         Self::Reset,
@@ -141,6 +146,7 @@ impl FaultKind {
             | Self::RightsRevoked
             | Self::StoreNotReady
             | Self::Hang
+            | Self::VaultSealed
             | Self::Slow => return None,
         };
         let why = disturbance.map_or(model.outages_unsupported.as_ref(), |one| model.undisturbed.get(&one));
@@ -167,6 +173,10 @@ impl FaultKind {
             }),
             // The answer that has nothing in it is one of an API server.
             Self::EmptyAnswer => distribution.stores.iter().all(|store| store.kubernetes.is_some()),
+            Self::VaultSealed => {
+                let mut stores = distribution.stores.iter();
+                !distribution.stores.is_empty() && stores.all(ClusterSecretStore::is_served_by_vault)
+            }
             _ => true,
         }
     }
@@ -195,6 +205,7 @@ impl FaultKind {
             Self::RightsRevoked => Just(Fault::RightsRevoked).boxed(),
             Self::StoreNotReady => Just(Fault::StoreNotReady).boxed(),
             Self::Expired => connection(Mode::Expired),
+            Self::VaultSealed => Just(Fault::VaultSealed).boxed(),
             Self::OperatorKilled => Just(Fault::OperatorKilled).boxed(),
             Self::OperatorPaused => Just(Fault::OperatorPaused).boxed(),
             Self::OperatorRestarted => Just(Fault::OperatorRestarted).boxed(),
@@ -217,7 +228,7 @@ impl Fault {
                 Sign::Notice
             }
             Self::Connection(_) | Self::RightsRevoked => Sign::Failure,
-            Self::StoreNotReady => Sign::NotReady,
+            Self::StoreNotReady | Self::VaultSealed => Sign::NotReady,
             Self::OperatorKilled
             | Self::OperatorPaused
             | Self::OperatorRestarted
@@ -253,9 +264,9 @@ impl Fault {
         matches!(self, Self::ApiServerRestarted | Self::ControlPlaneLost)
     }
 
-    /// True if the new values are written when the source is put back, and not before.
+    /// True if the new values are written when the source is put back, and not before: nothing can be written meanwhile.
     pub(super) fn takes_the_source(self) -> bool {
-        matches!(self, Self::SourceDeleted | Self::KeyDeleted(_) | Self::SourceUntagged)
+        matches!(self, Self::SourceDeleted | Self::KeyDeleted(_) | Self::SourceUntagged | Self::VaultSealed)
     }
 }
 
@@ -276,6 +287,7 @@ impl fmt::Display for Fault {
             Self::Connection(Mode::Expired) => f.write_str("certificate of the source's server expired"),
             Self::RightsRevoked => f.write_str("rights of the store revoked"),
             Self::StoreNotReady => f.write_str("rights of the store revoked until it is not ready"),
+            Self::VaultSealed => f.write_str("vault-sealed"),
             Self::OperatorKilled => f.write_str("External Secrets Operator killed"),
             Self::OperatorPaused => f.write_str("External Secrets Operator stopped"),
             Self::OperatorRestarted => f.write_str("External Secrets Operator restarted"),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use credence_cluster::vault::Vault;
 use credence_consumers::running::Consumers;
 use credence_core::text::chain;
 use futures::FutureExt;
@@ -24,6 +25,8 @@ pub struct Outages {
 pub(super) struct Means {
     /// The fault proxies, by store.
     pub(super) proxies: Arc<FaultProxies>,
+    /// Vault, if a store reads from it.
+    pub(super) vault: Option<Arc<Vault>>,
     /// The forge, for those that log in; or why nobody can.
     pub(super) consumers: Result<Consumers, String>,
 }
@@ -34,7 +37,7 @@ impl Fixture for Outages {
             Some(forge) => forge.start(bed).await.map_err(|error| chain(&error)),
             None => Err("no forge was asked for".to_owned()),
         };
-        let means = Means { proxies: Arc::clone(&supplies.proxies), consumers };
+        let means = Means { proxies: Arc::clone(&supplies.proxies), vault: supplies.vault.clone(), consumers };
         Ok(Self { means: Arc::new(means), under_way: Background::default() })
     }
 

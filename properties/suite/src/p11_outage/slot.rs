@@ -121,7 +121,7 @@ impl<'a> Slot<'a> {
         if fault.comes_after_changes() {
             self.changes(number, episode, &new).await?;
         }
-        let broken = Broken::make(env, &self.means.proxies, scope, &self.leases, fault).await?;
+        let broken = Broken::make(env, self.means, scope, &self.leases, fault).await?;
         join_all(self.live.iter_mut().map(|live| live.feel(env, &broken, fault))).await;
         self.login.must_work(&format!("during an outage: {fault}")).await;
         let until = Instant::now() + if fault.comes_after_changes() { *lasts } else { (*lasts).max(*rotates) };
