@@ -84,13 +84,17 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
         let mut set = |root: &mut Value, field: &str, value: Value| {
             let pointer = format!("/{}", field.replace('.', "/"));
             let Some((parent, key)) = pointer.rsplit_once('/') else { return };
-            if let Some(Value::Object(parent)) = root.pointer_mut(parent)
-                && parent.get(key) != Some(&value)
-            {
-                let shown = stores::shown(&value);
-                parent.insert(key.to_owned(), value);
-                changed.push(OverlayField { object: object.clone(), field: field.to_owned(), value: shown });
+            let Some(Value::Object(parent)) = root.pointer_mut(parent) else { return };
+            if parent.get(key).unwrap_or(&Value::Null) == &value {
+                return;
             }
+            let shown = stores::shown(&value);
+            // The API server refuses null where a field is not nullable.
+            match value {
+                Value::Null => parent.remove(key),
+                value => parent.insert(key.to_owned(), value),
+            };
+            changed.push(OverlayField { object: object.clone(), field: field.to_owned(), value: shown });
         };
         let kind = manifest.kind().to_owned();
         let patches = stores::patches(manifest, server);
@@ -98,9 +102,9 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
         for FieldPatch { field, value } in patches {
             set(root, &field, value);
         }
-        let windows = format!("{}.syncWindows", spec_field(root));
-        if matches!(kind.as_str(), "ClusterExternalSecret" | "ExternalSecret") && has(root, &windows) {
-            // They go by the time of day, at which a test may be at any.
+        if matches!(kind.as_str(), "ClusterExternalSecret" | "ExternalSecret") {
+            // They go by the time of day, and a test is at any.
+            let windows = format!("{}.syncWindows", spec_field(root));
             set(root, &windows, Value::Null);
         }
         match kind.as_str() {
@@ -119,11 +123,6 @@ pub fn apply(manifests: &mut [Manifest], server: &Server, time: Time) -> Vec<Ove
         }
     }
     changed
-}
-
-/// True if a field is there.
-fn has(root: &Value, field: &str) -> bool {
-    root.pointer(&format!("/{}", field.replace('.', "/"))).is_some()
 }
 
 fn compress(root: &mut Value, spec: &str, set: &mut impl FnMut(&mut Value, &str, Value)) {
@@ -207,7 +206,7 @@ mod tests {
     fn windows_of_the_time_of_day_are_taken_away() {
         let mut manifests = external("refreshInterval: 1s, syncWindows: { kind: deny, windows: [] },");
         let changed = apply(&mut manifests, &server(), Time::AsIs);
-        assert_eq!(manifests[0].object["spec"]["externalSecretSpec"]["syncWindows"], Value::Null);
+        assert!(manifests[0].object["spec"]["externalSecretSpec"].get("syncWindows").is_none(), "null is no object");
         let fields: Vec<&str> = changed.iter().map(|one| one.field.as_str()).collect();
         assert_eq!(fields, ["spec.externalSecretSpec.syncWindows"]);
     }
@@ -276,6 +275,6 @@ mod tests {
         let fields: Vec<&str> = changed.iter().filter_map(|one| one.field.rsplit('.').next()).collect();
         assert_eq!(fields, ["url", "caProvider", "caBundle"]);
         let own = &manifests[0].object["spec"]["provider"]["kubernetes"]["server"];
-        assert_eq!((&own["caProvider"]["namespace"], &own["caBundle"]), (&json!("central"), &Value::Null));
+        assert_eq!((&own["caProvider"]["namespace"], own.get("caBundle")), (&json!("central"), None));
     }
 }
