@@ -7,7 +7,7 @@ use credence_core::consumer::Consumer;
 use super::homes;
 use super::reads::{Note, vain_search};
 use super::references::{store_refs, stores};
-use crate::config::{CLUSTER_GENERATOR, ClusterSecretStore, Config, DeclaredDistribution, Generator};
+use crate::config::{CLUSTER_GENERATOR, ClusterSecretStore, Config, DeclaredDistribution, Generator, StoreSemantics};
 use crate::model::{Distribution, NotJudged};
 use crate::selector::effective_labels;
 
