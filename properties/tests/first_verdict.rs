@@ -21,7 +21,7 @@ mod support;
 
 /// Time that a newcomer is asked to wait where releases can be fetched.
 const BOUND: Duration = Duration::from_secs(180);
-/// What the embedded cluster and the reference configuration need.
+/// Programs that the embedded cluster and the reference configuration need.
 const PARTS: [Part; 6] =
     [Part::KubeApiserver, Part::KubeControllerManager, Part::Etcd, Part::Helm, Part::Kustomize, Part::ExternalSecrets];
 

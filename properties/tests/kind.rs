@@ -83,7 +83,7 @@ fn agree() -> Result<(), Failed> {
     }
 }
 
-/// What runs in pods of the cluster was let in with its copies.
+/// Pods of the cluster were let in with its copies.
 fn pods_log_in(kind: &Report) -> Result<(), Failed> {
     let report = kind.properties.iter().find(|property| property.id == CredentialTypes::META.id);
     let report = report.ok_or("p07 was not tested")?;
@@ -95,7 +95,7 @@ fn pods_log_in(kind: &Report) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What a report says of a property, without times. Whether a case meets a documented upstream race is a matter of
+/// A property as a report has it, without times. Whether a case meets a documented upstream race is a matter of
 /// time as well, so such a case counts as one that held.
 fn judgement(report: &PropertyReport) -> (String, Verdict, u64, u64, Vec<(CaseId, Verdict)>) {
     let verdict = match report.verdict {

@@ -178,7 +178,7 @@ impl Drop for Stopped {
     }
 }
 
-/// Where the operator heals at once, drift is only ever seen as a count; here it stays.
+/// Finds drift that stays: where the operator heals at once, it is only ever seen as a count.
 async fn finds_what_is_not_healed(world: &World) -> Outcome {
     world.until_in_order().await?;
     let label = credential(world.distribution());

@@ -1,4 +1,4 @@
-//! What a monitor keeps of ten thousand copies: lists in pages as an API server sends them, read as the watches read them, into
+//! Memory of a monitor for ten thousand copies: lists in pages as an API server sends them, read as the watches read them, into
 //! the state and out as metrics. Nothing is sent: a process of its own, so that its memory is that of the monitor's state.
 
 use std::num::NonZero;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 const COPIES: usize = 10_000;
 /// Objects in a page, as kube-runtime asks for them.
 const PAGE: usize = 500;
-/// What it may take: 150 MB.
+/// Memory that it may take: 150 MB.
 const LIMIT: u64 = 150_000_000;
 
 /// A copy's metadata, as long as that of a real one.

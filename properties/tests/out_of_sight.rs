@@ -1,4 +1,5 @@
-//! What the shared watches did not see is no evidence: a real API server is stopped, cut off and restarted in the middle of waits
+//! Absence of what the shared watches did not see is no evidence: a real API server is stopped, cut off and restarted in
+//! the middle of waits
 //! and holds, and what they come to is unknown, never held and never violated.
 //!
 //! One cluster for all trials, whose watches go through a proxy of ours. The first trial shows that both verdicts can be had.
@@ -33,7 +34,7 @@ mod took;
 const BEFORE: Duration = Duration::from_millis(500);
 /// Time that the watches may take to be back.
 const BACK: Duration = Duration::from_secs(60);
-/// Where a Secret is waited for that nobody makes.
+/// Namespace in which a Secret is waited for that nobody makes.
 const NAMESPACE: &str = "default";
 const NAME: &str = "never";
 

@@ -60,7 +60,7 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("whole-platform-tree", &["p06"]),
 ];
 
-/// What a world is rendered with, as somebody would give it on the command line.
+/// Parameters of a world's rendering, as somebody would give them on the command line.
 fn parameters(world: &str) -> Parameters {
     match world {
         "chart-with-values" => Parameters {
@@ -163,7 +163,7 @@ fn number(name: &str, default: u32) -> Result<u32, Failed> {
     Ok(std::env::var(name).map_or(Ok(default), |text| text.parse())?)
 }
 
-/// How a report differs from what it must say, if it does.
+/// Difference of a report from what it must say, if there is one.
 fn judge(world: &str, report: &Report, tried: &[&str], skipped: &[&str]) -> Result<(), String> {
     let left_out: BTreeSet<&str> = report.config.left_out.iter().map(|left| left.object.as_str()).collect();
     let expected = if world == LEFT_OUT.0 { LEFT_OUT.1 } else { &[] };

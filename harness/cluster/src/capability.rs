@@ -34,7 +34,7 @@ impl Capability {
         Self::ControlPlane,
     ];
 
-    /// What it is, for a person.
+    /// Name, for a person.
     pub fn title(self) -> &'static str {
         match self {
             Self::Outages => "outages of its programs",
@@ -49,10 +49,10 @@ impl Capability {
     }
 }
 
-/// What clusters lack, each with the reason and the next step: the text of whatever is skipped for it.
+/// Capabilities that clusters lack, each with the reason and the next step: the text of whatever is skipped for it.
 pub type Lacks = &'static [(Capability, &'static str)];
 
-/// Whether clusters that lack this have `capability`.
+/// Succeeds if clusters that lack this have `capability`.
 ///
 /// # Errors
 /// Why not, and what would.

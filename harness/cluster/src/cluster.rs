@@ -45,7 +45,7 @@ pub(crate) const OF_OTHERS: Lacks = &[
 
 /// A cluster that is ready, with External Secrets Operator running in it.
 pub struct Cluster {
-    /// Where it is.
+    /// Its place.
     pub description: Description,
     /// A client with its administrator's rights.
     pub client: Client,
@@ -93,7 +93,7 @@ impl Cluster {
         self.provider.as_ref().map(|provider| provider.authority())
     }
 
-    /// Whether it has a capability.
+    /// Succeeds if it has a capability.
     ///
     /// # Errors
     /// Why not, and what has to be different.

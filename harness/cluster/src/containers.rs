@@ -32,7 +32,7 @@ impl ContainerNetwork {
         &self.name
     }
 
-    /// What images for such containers are made on; none where it could not be had.
+    /// Base of images for such containers; none where it could not be had.
     pub fn tools_image(&self) -> Option<&ToolsImage> {
         self.tools_image.as_ref()
     }

@@ -1,4 +1,4 @@
-//! Where a cluster is and what it is made of.
+//! A cluster's addresses, and its versions.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ pub(crate) const OPERATOR: &str = "external-secrets";
 const OPERATOR_CHART: &str = "external-secrets chart";
 pub(crate) const OPERATOR_PROVIDERS: &str = "external-secrets providers";
 
-/// Where a cluster is, as written beside it for others to attach to.
+/// Addresses and versions of a cluster, as written beside it for others to attach to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Description {
     /// Kind of cluster: `embedded` or `kind`.

@@ -52,7 +52,7 @@ struct Embedded {
     controllers: Service,
     apiserver: Service,
     etcd: Service,
-    /// Where the operator says that it lives.
+    /// Address that the operator calls its own.
     operator_url: String,
     /// True if a process can have a file system of its own.
     has_mounts: bool,

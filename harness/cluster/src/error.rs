@@ -35,7 +35,7 @@ pub enum ClusterError {
     /// The chart could not be rendered or read.
     #[error("failed to prepare External Secrets Operator")]
     Chart(#[from] operator::ReleaseError),
-    /// What only one kind of clusters has could not be made or used.
+    /// Something of one kind of clusters alone could not be made or used.
     #[error(transparent)]
     Provider(#[from] ProviderError),
     /// The API server gives no token.

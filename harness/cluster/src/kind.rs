@@ -90,7 +90,7 @@ pub enum KindError {
          takes ports on this machine; the last lines of kind's log:\n{tail}"
     )]
     Port {
-        /// What kind was to do.
+        /// The act that kind was to do.
         act: &'static str,
         /// The end of its log.
         tail: String,
@@ -172,7 +172,7 @@ pub enum KindError {
     Apart {
         /// The engine.
         name: credence_programs::engine::Name,
-        /// How it is apart.
+        /// The way in which it is apart.
         how: &'static str,
     },
     /// A file cannot be used.

@@ -15,7 +15,7 @@ pub trait PodNode: Send + Sync {
     /// Its name, for `spec.nodeName` of pods.
     fn name(&self) -> &str;
 
-    /// Where this machine reaches what pods serve on the node's own network.
+    /// Address at which this machine reaches what pods serve on the node's own network.
     fn reachable_address(&self) -> IpAddr;
 
     /// Sends pulls from any registry to the HTTPS server at `address` (`HOST:PORT`) alone, whose certificate is of `ca`, PEM.

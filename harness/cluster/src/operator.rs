@@ -71,13 +71,13 @@ pub fn user() -> String {
     format!("system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}")
 }
 
-/// What the chart renders to, split into what a cluster without nodes can use.
+/// Rendered objects of the chart, split into what a cluster without nodes can use.
 pub struct Release {
     /// The custom resource definitions.
     pub definitions: Vec<Value>,
-    /// What is to be applied once they are there.
+    /// Objects to apply once they are there.
     pub objects: Vec<Value>,
-    /// Where the operator says that it lives.
+    /// Address that the operator calls its own.
     pub(crate) live_url: String,
     arguments: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! What the kinds of clusters do each in its own way.
+//! Acts that each kind of clusters does in its own way.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub enum Component {
 pub(crate) const PROCESSES_ALONE: &str =
     "made of processes of this machine alone, not of pods; --cluster embedded has them";
 
-/// How another process of External Secrets Operator takes the place of the one that runs.
+/// Ways in which another process of External Secrets Operator takes the place of the one that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replacement {
     /// It runs beside the other, which is then told to end, as in a rolling update of its Deployment.

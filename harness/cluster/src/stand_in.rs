@@ -34,7 +34,7 @@ pub enum StandInError {
     Certificate(String),
 }
 
-/// Where a document is: its store, key and version; the latest has none.
+/// Place of a document: its store, key and version; the latest has none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DocumentKey {
     /// The store.
@@ -45,7 +45,7 @@ pub struct DocumentKey {
     pub version: String,
 }
 
-/// What is at a place: the values of its properties, or of the property without a name if it is one value.
+/// Contents of a place: the values of its properties, or of the property without a name if it is one value.
 type Document = BTreeMap<String, Credential>;
 
 /// The server. Ends when dropped.

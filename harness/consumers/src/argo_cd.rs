@@ -64,7 +64,7 @@ const DEFINITIONS: [&str; 2] = ["application-crd.yaml", "appproject-crd.yaml"];
 /// is made up for by its next periodic refresh, after 120 s and up to 60 more (`timeout.reconciliation` and its jitter).
 const GONE: Duration = Duration::from_secs(200);
 
-/// What to deploy, and from where.
+/// Source and destination of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Application<'a> {
     /// Its name, a DNS label.
@@ -95,7 +95,7 @@ pub struct Setup<'a> {
     pub client: &'a Client,
     /// Its route to the forge.
     pub network: &'a Network,
-    /// Where it runs.
+    /// Its place.
     pub place: ArgoCdPlacement<'a>,
     /// Its own namespace, where it looks for credentials.
     pub namespace: &'a str,
@@ -103,7 +103,7 @@ pub struct Setup<'a> {
     pub labels: &'a Labels,
 }
 
-/// Where Argo CD runs.
+/// Place of Argo CD.
 pub enum ArgoCdPlacement<'a> {
     /// On this machine, beside the cluster.
     Machine {
@@ -134,7 +134,7 @@ pub struct ArgoCd {
     refreshes: AtomicU64,
 }
 
-/// What runs.
+/// Programs that run.
 enum Programs {
     Processes(Processes),
     Pods(Pods),
@@ -221,7 +221,7 @@ impl ArgoCd {
         Ok(refresh)
     }
 
-    /// What an Application is like now, if there is one.
+    /// State of an Application now, if there is one.
     pub fn look(&self, name: &str) -> Option<ApplicationSeen> {
         self.applications.look(&self.namespace, name, |seen| seen.cloned())
     }

@@ -74,7 +74,7 @@ const EVIDENCE: &str = "requests.jsonl";
 /// Time that Gitea may take to answer a request that seeds it.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Where Gitea runs.
+/// Place of Gitea.
 pub enum GiteaPlacement<'a> {
     /// A child process, on loopback.
     Process {
@@ -97,13 +97,13 @@ pub struct ForgeSetup<'a> {
     /// An existing directory, for this forge alone. Its path must not have `#`, `?`, `%` or a backtick in it, which mean
     /// something to SQLite or to Gitea's configuration.
     pub directory: &'a Path,
-    /// Where Gitea runs.
+    /// Place of Gitea.
     pub gitea: GiteaPlacement<'a>,
     /// Signs the façade's certificate.
     pub authority: &'a Authority,
     /// Host names to answer for, beside `localhost` and the addresses, such as `github.com` and `ghcr.io`.
     pub names: &'a [&'a str],
-    /// Where to listen, on a port of its own choice: loopback, or an address of this machine that nodes reach, as does
+    /// Address to listen at, on a port of its own choice: loopback, or an address of this machine that nodes reach, as does
     /// Gitea in a container.
     pub host: IpAddr,
     /// Addresses to listen on beside that; a port 0 is chosen by the kernel.
@@ -219,7 +219,7 @@ impl Forge {
         format!("https://{}", self.addresses[0])
     }
 
-    /// Where the façade listens: first at its host, then on the addresses of the set-up, in their order.
+    /// Addresses of the façade: first at its host, then on the addresses of the set-up, in their order.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -229,7 +229,7 @@ impl Forge {
         format!("http://{}", self.proxy)
     }
 
-    /// Where the forge is over SSH.
+    /// The forge over SSH.
     pub(crate) fn ssh(&self) -> &SshServer {
         &self.ssh
     }
@@ -312,7 +312,7 @@ fn client() -> reqwest::ClientBuilder {
     reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).connect_timeout(CONNECT)
 }
 
-/// What the façade's certificate is good for.
+/// Names and addresses that the façade's certificate is good for.
 fn certified_names(hosts: &[&str], addresses: &[SocketAddr]) -> Vec<String> {
     let hosts = ["localhost"].iter().chain(hosts).map(|host| (*host).to_owned());
     hosts.chain(addresses.iter().map(|address| address.ip().to_string())).collect()

@@ -16,7 +16,7 @@ pub enum Cause {
 /// A message of a consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// What it says about the repository.
+    /// The cause, by its own words about the repository.
     pub cause: Cause,
     /// Its text, in which everything but plain words is replaced by its length.
     pub text: String,

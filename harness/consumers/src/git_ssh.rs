@@ -28,10 +28,10 @@ use crate::running::{Consumers, LoginAnswer, is_denial};
 
 /// Time for which what the forge says of a key may be behind the end of ssh.
 const SAID: Duration = Duration::from_secs(5);
-/// What ssh says when a server takes none of its keys (`sshconnect2.c` of OpenSSH).
+/// Line of ssh when a server takes none of its keys (`sshconnect2.c` of OpenSSH).
 const TURNED_AWAY: &str = "Permission denied (publickey)";
 
-/// What ssh says of a file with a key that it cannot read (`sshkey.c` of OpenSSH), such as one without an end of its last line.
+/// Line of ssh for a file with a key that it cannot read (`sshkey.c` of OpenSSH), such as one without an end of its last line.
 const UNREADABLE: &str = "Load key ";
 
 /// The rules of one consumer.
@@ -40,7 +40,7 @@ pub(crate) struct GitOverSsh {
     of: Of,
 }
 
-/// Whose rules they are.
+/// Consumer whose rules they are.
 enum Of {
     ArgoCd,
     Kargo,
@@ -125,7 +125,7 @@ fn path_of(owner: &Owner, login: &Login) -> String {
 }
 
 impl Consumers {
-    /// Whether git can list the references of a repository with this key.
+    /// True if git can list the references of a repository with this key.
     async fn lists_over_ssh(
         &self,
         login: &Login,

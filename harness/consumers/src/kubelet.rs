@@ -42,7 +42,7 @@ pub enum PullError {
     NoAnswer(#[from] WaitError),
 }
 
-/// What a pod pulls, and with what.
+/// Image that a pod pulls, and its credential.
 struct Pull<'a> {
     /// The namespace of the pod.
     namespace: &'a str,
@@ -52,11 +52,11 @@ struct Pull<'a> {
     secret: Option<&'a str>,
     /// The image, with its tag.
     image: &'a str,
-    /// What the kubelet gets a second try for.
+    /// Failures that the kubelet gets a second try for.
     second_try: SecondTry,
 }
 
-/// When a first pull that fails does not count. The kubelet pulls without a Secret that it could not read in time (its
+/// Failures of a first pull that do not count. The kubelet pulls without a Secret that it could not read in time (its
 /// event `FailedToRetrieveImagePullSecret`), and tries again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SecondTry {
@@ -153,7 +153,7 @@ impl Consumers {
         Ok(answer)
     }
 
-    /// What the kubelet says of its second try, if it has one and this has another end than the first.
+    /// Outcome of the kubelet's second try, if it has one and this has another end than the first.
     async fn second_try(&self, what: &str, mark: &Mark, pull: &Pull<'_>) -> Result<Option<LoginAnswer>, WaitError> {
         let tried = match pull.second_try {
             SecondTry::None => return Ok(None),

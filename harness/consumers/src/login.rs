@@ -63,7 +63,7 @@ pub struct Login {
     pub name: String,
     /// The project of Argo CD that asks; none for the one that every copy is for.
     pub project: Option<String>,
-    /// Which login under this name it is, from 1. The first makes what is asked for, and each puts something new there.
+    /// Number of the login under this name, from 1. The first makes what is asked for, and each puts something new there.
     pub step: u32,
     /// The application that people sign in to.
     pub application: Option<Application>,
@@ -127,7 +127,7 @@ impl Login {
 pub struct LoginResult {
     /// Answer that the consumer got.
     pub answer: LoginAnswer,
-    /// What the forge saw of it.
+    /// Requests of it that the forge saw.
     pub requests: Vec<Request>,
 }
 
@@ -163,7 +163,7 @@ pub enum LoginError {
     /// By a TLS server.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
-    /// Where to log in is not known.
+    /// The place to log in at is not known.
     #[error("no consumer's manifest names an owner")]
     NoOwner,
     /// There is nothing to sign in to.

@@ -11,7 +11,7 @@ use crate::forge::{Application, ForgeError, Request};
 use crate::login::{Login, LoginError, Proof, Runner};
 use crate::running::{Consumers, LoginAnswer};
 
-/// Where the forge is asked for the token of a sign-in.
+/// Path at which the forge is asked for the token of a sign-in.
 const EXCHANGE: &str = "/login/oauth/access_token";
 
 /// An application, which signs a person in.

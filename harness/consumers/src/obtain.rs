@@ -36,7 +36,7 @@ pub(crate) const NODE: [Part; 7] = [
     Part::CniLoopback,
 ];
 
-/// Where a cluster has nodes from.
+/// Origin of a cluster's nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nodes {
     /// It has none, and can get none.
@@ -69,9 +69,9 @@ impl Nodes {
     }
 }
 
-/// What a place has for consumers.
+/// Facts of a place that decide which consumers it has.
 pub(crate) struct Facts {
-    /// Where its nodes are from.
+    /// Origin of its nodes.
     pub(crate) nodes: Nodes,
     /// True if there is git on this machine.
     pub(crate) has_git: bool,
@@ -101,7 +101,7 @@ impl Facts {
 
 /// Inputs from which consumers are started.
 pub struct Setup {
-    /// Where credentials are used.
+    /// Places where credentials are used.
     pub endpoints: Endpoints,
     /// Its directory in that of the run.
     pub(crate) directory: &'static str,
@@ -120,7 +120,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Where Gitea runs: beside the node of `cluster`, if it has one there and the image could be had.
+    /// Place of Gitea: beside the node of `cluster`, if it has one there and the image could be had.
     pub(crate) fn place_of_gitea<'a>(&'a self, cluster: &'a Cluster) -> GiteaPlacement<'a> {
         match (cluster.containers(), &self.gitea_image) {
             (Some(network), Some(image)) => GiteaPlacement::Container { network, image },

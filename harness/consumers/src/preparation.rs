@@ -18,7 +18,7 @@ use crate::backstage::{self, Commands};
 use crate::login;
 use crate::obtain::{self, NODE, Nodes, Setup};
 
-/// What consumers are obtained from. Cheap: nothing is obtained yet.
+/// Inputs from which consumers are obtained. Cheap: nothing is obtained yet.
 pub struct Preparation {
     options: supply::Options,
     endpoints: Endpoints,
@@ -52,7 +52,7 @@ impl Preparation {
         Self { is_for_the_forge_alone: true, ..self }
     }
 
-    /// Where credentials are used.
+    /// Places where credentials are used.
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
     }
@@ -137,7 +137,7 @@ impl Preparation {
         supply::obtain(&self.options, parts, self.progress.as_ref()).await
     }
 
-    /// What `obtain` gives, unless none of the `consumers` is wanted. If it cannot be had, they are absent from then on.
+    /// Outcome of `obtain`, unless none of the `consumers` is wanted. If it cannot be had, they are absent from then on.
     async fn unless_absent<T, E: Error>(
         &self,
         consumers: &[Consumer],

@@ -60,7 +60,7 @@ pub struct Consumers {
     pub(crate) backstage: Option<BackstageService>,
     /// The forge.
     pub forge: Forge,
-    /// Where credentials are used.
+    /// Places where credentials are used.
     pub endpoints: Endpoints,
     pub(crate) organizations: BTreeMap<String, Organization>,
     pub(crate) pusher: Registry,

@@ -1,4 +1,4 @@
-//! Where consumers run: a cluster, what is seen of it, and the run that they belong to.
+//! The place of consumers: a cluster, what is seen of it, and the run that they belong to.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use credence_programs::process::Process;
 use credence_programs::run_dir::RunDir;
 use credence_watch::observer::Observer;
 
-/// Where consumers run.
+/// The place of consumers.
 #[derive(Clone)]
 pub struct Site {
     /// The cluster with the copies.
     pub cluster: Arc<Cluster>,
-    /// What is seen of it.
+    /// The watches of it.
     pub observer: Arc<Observer>,
     /// The name of the run, which the objects that it makes carry in [`RUN_LABEL`](credence_cluster::apply::RUN_LABEL).
     pub run: String,
@@ -22,7 +22,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// Where this run keeps what it starts beside the cluster.
+    /// Directory in which this run keeps what it starts beside the cluster.
     pub(crate) fn scratch(&self) -> &Path {
         self.own_directory.as_ref().map_or(self.cluster.directory(), |own| own.path())
     }

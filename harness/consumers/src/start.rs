@@ -46,7 +46,7 @@ pub enum StartError {
     /// The node.
     #[error("failed to start a node")]
     Node(#[from] NodeError),
-    /// Where the node pulls images from.
+    /// The registry that the node pulls images from failed.
     #[error("failed to let the node pull from the forge")]
     Registry(#[from] RegistryError),
     /// Argo CD.

@@ -77,9 +77,9 @@ pub struct ConsumerMeta {
     pub operation: &'static str,
     /// The requirement that it is evidence for.
     pub requirement: Requirement,
-    /// What is used in its place where it is absent.
+    /// Consumer that is used in its place where it is absent.
     pub fallback: Option<Consumer>,
-    /// What a manifest must name before it can log in anywhere; none if it needs no manifest.
+    /// Object that a manifest must name before it can log in anywhere; none if it needs no manifest.
     pub endpoint: Option<&'static str>,
     /// The one namespace in which it looks for credentials, unless its manifests tell another; none if it looks in that of
     /// whatever uses them.
@@ -91,7 +91,7 @@ pub struct ConsumerMeta {
     pub offers_to_whole_host: bool,
 }
 
-/// What uses a copy. Consumers are in the order of their registry.
+/// A user of a copy. Consumers are in the order of their registry.
 #[derive(Clone, Copy)]
 pub struct Consumer(&'static dyn Format);
 

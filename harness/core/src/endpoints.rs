@@ -1,4 +1,4 @@
-//! Where credentials are used: read from the manifests of their consumers, not from the copies, which may be wrong about
+//! Places where credentials are used: read from the manifests of their consumers, not from the copies, which may be wrong about
 //! it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use crate::consumer::Consumer;
 use crate::manifest::Manifest;
 use crate::owner::Owner;
 
-/// What the consumers of a configuration use, and the namespaces that they are in. Pure.
+/// Places that the consumers of a configuration use, and the namespaces that they are in. Pure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoints {
     used: BTreeMap<Consumer, BTreeSet<Endpoint>>,
@@ -93,7 +93,7 @@ impl Endpoints {
         self.of(consumer).map(|endpoint| &endpoint.owner).collect()
     }
 
-    /// What a consumer uses.
+    /// Places that a consumer uses.
     pub fn of(&self, consumer: Consumer) -> impl Iterator<Item = &Endpoint> {
         self.used.get(&consumer).into_iter().flatten()
     }

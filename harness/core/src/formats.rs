@@ -68,7 +68,7 @@ pub trait Format: Sync {
         None
     }
 
-    /// Where it uses credentials, by those of the manifests that are its own.
+    /// Places at which it uses credentials, by those of the manifests that are its own.
     fn endpoints(&self, _manifests: &[Manifest]) -> Vec<Endpoint> {
         Vec::new()
     }
@@ -78,7 +78,7 @@ pub trait Format: Sync {
         None
     }
 
-    /// What it uses a copy for that is written like this.
+    /// Uses that it has for a copy that is written like this.
     ///
     /// # Errors
     /// Why no login can be tried with it.
@@ -91,7 +91,7 @@ pub trait Format: Sync {
         None
     }
 
-    /// What it gets out of a copy; none if it takes the copy as it is.
+    /// Values that it gets out of a copy; none if it takes the copy as it is.
     fn decode(&self, _copy: &CopyView<'_>) -> Option<Result<Decoded, FormatError>> {
         None
     }
@@ -141,7 +141,7 @@ pub enum FormatKind {
     Opaque,
 }
 
-/// What a consumer gets out of a copy.
+/// Values that a consumer gets out of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded {
     /// Way in which it was read.
@@ -172,7 +172,7 @@ pub enum FormatError {
     Setting {
         /// The key.
         key: &'static str,
-        /// What it may be.
+        /// Values that it may have.
         expected: &'static str,
     },
     /// The consumer's label has a value that it overlooks.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct ParseIdError {
     /// The text as given.
     pub text: String,
-    /// What it should name.
+    /// The kind that it should name.
     pub kind: &'static str,
     /// The form that names have.
     pub expected: &'static str,
@@ -72,7 +72,7 @@ pub struct CaseId {
     pub property: PropertyId,
     /// The seed of the run.
     pub seed: u64,
-    /// Which case of the run, from 0.
+    /// Number of the case in the run, from 0.
     pub index: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Which login Kargo uses for a repository: its lookup rules as a pure function, for where its controller does not run.
+//! Kargo's lookup of the login for a repository: its rules as a pure function, for where its controller does not run.
 //!
 //! Source: Kargo v1.11.2, pkg/credentials/kubernetes/database.go and pkg/credentials/basic/basic.go; the same since v1.9.
 //! What Kargo takes from its own environment is left out, that is the identities that clouds give to pods.
@@ -18,7 +18,7 @@ mod url;
 pub use rule::Rule;
 pub use url::normalise;
 
-/// What a credential is for; the values of Kargo's label that it looks up by URL.
+/// Purposes of a credential; the values of Kargo's label that it looks up by URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CredentialKind {
     /// A Git repository.
@@ -54,7 +54,7 @@ pub struct Candidate<'a> {
 /// The namespace of shared resources, by the default of its chart since v1.9.
 pub const SHARED_NAMESPACE: &str = "kargo-shared-resources";
 
-/// Where Kargo looks, in this order.
+/// Namespaces in which Kargo looks, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LookupNamespace {
     /// The project's namespace.
@@ -66,7 +66,7 @@ pub enum LookupNamespace {
 /// The Secret that was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
-    /// Where it is.
+    /// Its place.
     pub place: LookupNamespace,
     /// Its name.
     pub name: String,

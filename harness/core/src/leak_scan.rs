@@ -202,7 +202,7 @@ impl fmt::Debug for LeakScan {
     }
 }
 
-/// What `text` decodes to if it is base64, of either alphabet, with or without padding.
+/// Bytes that `text` decodes to if it is base64, of either alphabet, with or without padding.
 fn decoded(text: &[u8]) -> Option<Vec<u8>> {
     const LENIENT: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

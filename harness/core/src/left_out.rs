@@ -1,4 +1,4 @@
-//! What of a configuration is not applied to a cluster.
+//! Objects of a configuration that are not applied to a cluster.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,6 @@ pub struct LeftOut {
     pub object: String,
     /// Its file and the line where it starts.
     pub place: String,
-    /// What would come of it, or what is missing.
+    /// Consequence of applying it, or what is missing.
     pub reason: String,
 }

@@ -3,7 +3,7 @@
 /// A repository that belongs to somebody else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookAlike {
-    /// What makes it look alike.
+    /// Features that make it look alike.
     pub what: &'static str,
     /// Its URL.
     pub url: String,

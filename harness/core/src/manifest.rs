@@ -227,7 +227,8 @@ const CLUSTER_SCOPED: [&str; 24] = [
     "ValidatingWebhookConfiguration",
 ];
 
-/// What two manifests of one object have in common. The version is left out because all versions of a group are the same
+/// Identity of an object, which its manifests have in common. The version is left out because all versions of a group are
+/// the same
 /// stored object, and an object without a namespace is in `default`, as for kubectl.
 fn identity(manifest: &Manifest) -> (&str, &str, &str, &str) {
     let namespace = match manifest.is_cluster_scoped() {

@@ -1,4 +1,4 @@
-//! What is changed in a configuration, so that it can be tested on a cluster of ours.
+//! Changes of a configuration, so that it can be tested on a cluster of ours.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,6 @@ pub struct OverlayField {
     pub object: String,
     /// Path of the field in it.
     pub field: String,
-    /// What it was set to.
+    /// The value that it was set to.
     pub value: String,
 }

@@ -1,4 +1,4 @@
-//! What a copy is good for, as its consumer decides it.
+//! Places that a copy is good for, as its consumer decides it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -68,7 +68,7 @@ pub enum NotTried {
         label: &'static str,
         /// The label's value.
         value: String,
-        /// What that is.
+        /// The act, in words.
         what: &'static str,
     },
     /// It holds another kind of credential than the forge of the run checks.
@@ -92,18 +92,18 @@ pub enum NotTried {
     /// No manifest uses a place that it is for.
     #[error("no manifest of {consumer} names a place that it is for")]
     NoPlace {
-        /// Whose manifests.
+        /// The consumer whose manifests are asked for.
         consumer: &'static str,
     },
     /// No manifest names the Secret.
     #[error("no manifest of {consumer} names this Secret")]
     NotNamed {
-        /// Whose manifests.
+        /// The consumer whose manifests are asked for.
         consumer: &'static str,
     },
 }
 
-/// What a copy is good for.
+/// Places that a copy is good for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// Wherever a manifest uses it.
@@ -119,7 +119,7 @@ pub enum Scope {
     },
     /// The repositories that a rule of Kargo accepts.
     Kargo {
-        /// What they are repositories of.
+        /// Kind of credential that they are repositories of.
         kind: CredentialKind,
         /// The rule's URL or pattern.
         repo_url: String,

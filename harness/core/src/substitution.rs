@@ -64,7 +64,7 @@ pub fn is_name(text: &str) -> bool {
 }
 
 struct Reader<'a> {
-    /// What is not read yet.
+    /// The rest that is not read yet.
     rest: &'a str,
     values: &'a BTreeMap<String, String>,
     used: &'a mut BTreeSet<String>,

@@ -13,7 +13,8 @@ const OVER_SSH: [(Consumer, Consumer); 2] = [(ARGO_CD, ARGO_CD_SSH_RULES), (KARG
 pub struct Use<'a> {
     /// The consumer.
     pub consumer: Consumer,
-    /// Where it uses the copy; empty for one that needs no manifest, and where nothing at all is known of one. Or why it is
+    /// Places at which it uses the copy; empty for one that needs no manifest, and where nothing at all is known of one.
+    /// Or why it is
     /// not tried.
     pub endpoints: Result<Vec<&'a Endpoint>, NotTried>,
 }
@@ -38,7 +39,7 @@ pub fn uses<'a>(shape: &CopyShape<'_>, copy: &WrittenCopy<'_>, endpoints: &'a En
     Consumer::users_of(shape, endpoints).into_iter().map(used).collect()
 }
 
-/// What copies of this shape are tried with, or why with nothing at all.
+/// Consumers that copies of this shape are tried with, or why with nothing at all.
 ///
 /// # Errors
 /// The reasons, each once.

@@ -1,4 +1,4 @@
-//! Where a configuration comes from: plain manifests, kustomizations, charts of Helm, variables of Flux, and what Argo CD and
+//! Sources of a configuration: plain manifests, kustomizations, charts of Helm, variables of Flux, and what Argo CD and
 //! Flux deploy of the same tree. Everything that may fail for the user's sake fails here, before anything is started.
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! Where credence keeps files of the user: what can be had again (cache) and what belongs to runs (state).
+//! Directories of the user's files: those that can be had again (cache) and those that belong to runs (state).
 
 use std::env;
 use std::ffi::OsString;

@@ -95,7 +95,7 @@ pub enum EngineError {
     NoDaemon {
         /// The engine.
         name: Name,
-        /// What its client said.
+        /// Words of its client.
         said: String,
     },
     /// The engine cannot run nodes of kind.
@@ -130,7 +130,7 @@ pub enum EngineError {
     },
 }
 
-/// Which engine it is.
+/// Names of the engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Name {
     /// Docker.
@@ -166,7 +166,7 @@ pub struct Engine {
     version: String,
 }
 
-/// What `version --format '{{json .}}'` prints. Podman without a service has no server.
+/// Output of `version --format '{{json .}}'`. Podman without a service has no server.
 #[derive(Deserialize)]
 struct Versions {
     #[serde(rename = "Client")]
@@ -205,7 +205,7 @@ impl Engine {
         Err(refused.unwrap_or(EngineError::None))
     }
 
-    /// Which engine it is.
+    /// Names of the engines.
     pub fn name(&self) -> Name {
         self.name
     }
@@ -215,7 +215,7 @@ impl Engine {
         &self.command
     }
 
-    /// How the engine is apart from this process, if it is: its containers then are out of reach. None for one of this
+    /// Separation of the engine from this process, if it is apart: its containers then are out of reach. None for one of this
     /// machine that runs as root.
     ///
     /// # Errors
@@ -275,7 +275,7 @@ impl Engine {
         self.checked(act, timeout(within, output).await.map_err(hangs)?)
     }
 
-    /// Where it keeps images and volumes, if that is a directory of this machine: one elsewhere has its own disk.
+    /// Directory of its images and volumes, if that is a directory of this machine: one elsewhere has its own disk.
     ///
     /// # Errors
     /// When the engine cannot be asked.

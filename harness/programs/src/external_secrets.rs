@@ -21,7 +21,7 @@ mod tests;
 pub use chart::{DEFINITIONS, app_version, copy_alone};
 pub use error::OperatorError;
 
-/// What the user gives of External Secrets Operator.
+/// External Secrets Operator as the user gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
     /// The version that the program says, or [`UNKNOWN`].

@@ -22,7 +22,7 @@ pub enum ChartError {
         /// helm's message.
         message: String,
     },
-    /// What it renders to cannot be read.
+    /// Its rendered objects cannot be read.
     #[error("failed to read the rendered objects")]
     Manifest(#[from] ManifestError),
 }

@@ -98,7 +98,7 @@ pub(crate) fn refused(dir: &Path, nested: PathBuf) -> ManifestError {
     }
 }
 
-/// What the files of a directory hold.
+/// Contents of the files of a directory.
 pub(crate) struct Plain {
     pub(crate) manifests: Vec<Manifest>,
     /// The directories further down that have to be rendered, of which nothing is read.
@@ -192,7 +192,7 @@ fn is_hidden(entry: &walkdir::DirEntry) -> bool {
     entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
-/// What kustomize renders of a directory.
+/// Output of kustomize for a directory.
 pub(crate) async fn render(kustomize: &Path, dir: &Path) -> Result<String, ManifestError> {
     let output =
         Command::new(kustomize).arg("build").arg(dir).stdin(Stdio::null()).kill_on_drop(true).output().await.map_err(

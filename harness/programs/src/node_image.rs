@@ -261,7 +261,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// What is below kube-proxy, taken out of the node's Debian and packed in `directory`.
+    /// Layer below kube-proxy, taken out of the node's Debian and packed in `directory`.
     async fn proxy(&self, debian: &str, directory: &Path) -> Result<Arc<Layer>, NodeImageError> {
         let script = ["run", "--rm", "--network", "none", debian, "sh", "-c", images::PROXY_FILES];
         let archive = self.engine.output("take kube-proxy's iptables out of Debian", &script).await?;

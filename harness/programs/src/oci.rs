@@ -93,7 +93,7 @@ pub enum ImageError {
         object: String,
         /// The registry's address.
         registry: String,
-        /// What it answered, without the text of its own, which could quote a credential.
+        /// Its answer, without the text of its own, which could quote a credential.
         reason: String,
     },
     /// A name is not one that images can have.
@@ -141,7 +141,7 @@ pub struct Settings {
     pub entrypoint: Vec<String>,
     /// Variables of its environment.
     pub environment: BTreeMap<String, String>,
-    /// Where it starts; the root if `None`.
+    /// Directory in which it starts; the root if `None`.
     pub working_directory: Option<String>,
     /// Numeric user id; root if `None`.
     pub user: Option<u32>,

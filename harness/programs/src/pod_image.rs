@@ -14,7 +14,7 @@ const MEGABYTES: u64 = 800;
 /// Hexadecimal digits of a digest.
 const DIGEST: usize = 64;
 
-/// What runs in pods, and whose official image can be used.
+/// Programs that run in pods, and whose official image can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PodImage {
     /// External Secrets Operator.

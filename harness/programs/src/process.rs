@@ -72,7 +72,7 @@ pub struct Program {
     pub arguments: Vec<OsString>,
     /// The whole environment.
     pub environment: BTreeMap<String, OsString>,
-    /// Where standard output and standard error go.
+    /// Destination of standard output and standard error.
     pub log: PathBuf,
 }
 

@@ -107,14 +107,14 @@ pub struct Options {
     pub mirror: Option<String>,
     /// Name or path of the Go command.
     pub go: PathBuf,
-    /// What External Secrets Operator is built with, if it is built.
+    /// Providers that External Secrets Operator is built with, if it is built.
     pub providers: Providers,
     /// Share of the processors that builds may take.
     pub priority: Priority,
     /// Time that a module registry may say nothing before a download of sources is given up; release hosts are given up
     /// sooner, as a build does without them.
     pub patience: Duration,
-    /// What the user's own programs have said of themselves so far.
+    /// Answers of the user's own programs about themselves so far.
     pub asked: Asked,
 }
 
@@ -149,7 +149,7 @@ impl Options {
     }
 }
 
-/// Where a program came from.
+/// Origin of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
@@ -169,7 +169,7 @@ pub enum Origin {
     Build,
 }
 
-/// What is being done for a part.
+/// Act that is under way for a part.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// Another process obtains it.
@@ -197,7 +197,7 @@ pub enum Step {
     Ready {
         /// The program.
         path: PathBuf,
-        /// Where it came from, now or when it was put into the cache.
+        /// Its origin, now or when it was put into the cache.
         from: Origin,
         /// Time since it was asked for.
         took: Duration,
@@ -259,7 +259,7 @@ pub async fn obtain(options: &Options, parts: &[Part], progress: &dyn Progress) 
     Ok(Programs::new(programs, options.providers))
 }
 
-/// What the program of a part follows from: the digest of one that the user gives, else the pin.
+/// Identity of a part's program: the digest of one that the user gives, else the pin.
 pub fn identity(options: &Options, part: Part) -> Result<String, ComponentError> {
     match options.overrides.get(&part) {
         Some(path) => digest::sha256(path)

@@ -1,4 +1,4 @@
-//! What an image takes of this process's memory, however large it is. In a process of its own, whose peak is that of the image.
+//! Memory that an image takes of this process, however large it is. In a process of its own, whose peak is that of the image.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use credence_watch::own_usage::Usage;
 const MEGABYTE: u64 = 1_000_000;
 /// Files of a megabyte each, beside one that is as large as all of them.
 const FILES: u64 = 32;
-/// What packing may take: buffers, and pages of this program that are touched for the first time.
+/// Memory that packing may take: buffers, and pages of this program that are touched for the first time.
 const LIMIT: u64 = 8 * MEGABYTE;
 
 /// Makes the files, which have no place on disk and can be read all the same.

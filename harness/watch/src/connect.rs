@@ -17,7 +17,7 @@ pub enum ConnectError {
     NoContext {
         /// The context that was asked for.
         context: String,
-        /// Where it was looked for.
+        /// Place at which it was looked for.
         place: String,
         /// The contexts that are there.
         known: Vec<String>,
@@ -28,7 +28,7 @@ pub enum ConnectError {
         listed(known)
     )]
     NoCurrentContext {
-        /// Where it was looked for.
+        /// Place at which it was looked for.
         place: String,
         /// The contexts that are there.
         known: Vec<String>,
@@ -42,7 +42,7 @@ pub enum ConnectError {
     /// The kubeconfig cannot be read or used.
     #[error("failed to use {place}: {cause}")]
     Kubeconfig {
-        /// Where it is.
+        /// Its place.
         place: String,
         /// The cause, with its own causes.
         cause: Box<KubeconfigError>,
@@ -50,7 +50,7 @@ pub enum ConnectError {
     /// No client can be made from it.
     #[error("failed to make a client from {place}")]
     Client {
-        /// Where it is.
+        /// Its place.
         place: String,
         /// The cause.
         #[source]
@@ -91,7 +91,7 @@ pub async fn connect(
     Client::try_from(config).map_err(|source| ConnectError::Client { place, source: source.into() })
 }
 
-/// Where a kubeconfig is looked for, in words.
+/// Place at which a kubeconfig is looked for, in words.
 fn place(kubeconfig: Option<&Path>) -> String {
     let variable = || std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
     match kubeconfig.map(Path::to_owned).or_else(variable) {

@@ -114,7 +114,7 @@ impl Observer {
         Ok(self)
     }
 
-    /// What can be written, so that the watches show it.
+    /// Objects that can be written, so that the watches show it.
     pub(crate) fn fence(&self) -> Option<&Fence> {
         self.fence.as_ref()
     }

@@ -1,4 +1,4 @@
-//! What this process itself has cost: processor time and memory, from procfs.
+//! Cost of this process itself: processor time and memory, from procfs.
 
 use std::fs;
 use std::time::Duration;

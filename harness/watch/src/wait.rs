@@ -21,7 +21,7 @@ pub use pause::{pass, pass_until};
 /// Why what was not seen between two looks may have been there.
 const MISSED: &str = "a watch was interrupted meanwhile, or the API server did not answer";
 
-/// What a step of a wait says about the thing awaited.
+/// Outcome of a step of a wait.
 #[derive(Debug)]
 pub enum Progress<T> {
     /// It is there.
@@ -42,7 +42,7 @@ pub enum WaitError {
         what: String,
         /// The limit.
         within: Duration,
-        /// What was seen last.
+        /// The last observation.
         last: String,
     },
     /// It can no longer happen.

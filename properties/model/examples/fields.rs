@@ -60,7 +60,7 @@ impl Node {
         1 + self.fields.iter().map(|(_, _, node)| node.lines()).sum::<usize>()
     }
 
-    /// What may be shared: the shape and the fields.
+    /// Parts that may be shared: the shape and the fields.
     fn inner(&self) -> Self {
         Self { containers: String::new(), ..self.clone() }
     }

@@ -60,7 +60,7 @@ impl Absent {
         self.0.insert((manifest.kind().to_owned(), namespace.to_owned(), manifest.name().to_owned()));
     }
 
-    /// What an object of External Secrets Operator names that is left out.
+    /// Object left out that an object of External Secrets Operator names.
     fn named_by(&self, manifest: &Manifest) -> Option<String> {
         let distributes = manifest.group() == EXTERNAL_SECRETS_GROUP
             && ["ClusterExternalSecret", "ExternalSecret"].contains(&manifest.kind());

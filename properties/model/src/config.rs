@@ -92,11 +92,11 @@ impl fmt::Display for SourcePosition {
 pub struct ClusterExternalSecret {
     /// The name.
     pub name: String,
-    /// Where it is written.
+    /// Its place in the files.
     pub place: SourcePosition,
     /// The object as it is written.
     pub object: Value,
-    /// What it distributes, and where to.
+    /// Its contents, and its recipients.
     pub spec: ClusterExternalSecretSpec,
 }
 

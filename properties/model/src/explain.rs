@@ -1,4 +1,4 @@
-//! What was understood of a configuration, in words: who gets what by which selector, what each key is made of, and what no
+//! Explanation of a configuration, in words: who gets what by which selector, what each key is made of, and what no
 //! property judges.
 
 use std::fmt::Write as _;
@@ -180,7 +180,7 @@ fn keys(model: &Model, distribution: &Distribution) -> Vec<(String, String)> {
     known.iter().map(|key| (key.clone(), origin(key))).collect()
 }
 
-/// What a namespace of the configuration gets; none if nothing is known of this name.
+/// Copies that a namespace of the configuration gets; none if nothing is known of this name.
 fn of_namespace(model: &Model, name: &str) -> Option<String> {
     let labels = model.namespaces.get(name);
     let decided =

@@ -33,7 +33,7 @@ use document::Document;
 #[derive(Clone)]
 pub struct Intent {
     document: Document,
-    /// Where each field is written.
+    /// Manifest that says where each field is written.
     manifest: Manifest,
 }
 

@@ -75,13 +75,14 @@ pub struct Model {
     /// Consumers that cannot run where this is tested, with the reason. Nothing is generated for them. Not derived from
     /// the configuration, which does not know: empty until it is filled in.
     pub absent_consumers: BTreeMap<Consumer, String>,
-    /// Where consumers use credentials, by their own manifests. Not derived from the configuration, which does not know:
+    /// Places at which consumers use credentials, by their own manifests. Not derived from the configuration, which does
+    /// not know:
     /// empty until it is filled in.
     pub endpoints: Endpoints,
     /// Why the programs of the cluster cannot be stopped where this is tested, if they cannot. Not derived from the
     /// configuration either.
     pub outages_unsupported: Option<String>,
-    /// What else cannot be done to the cluster where this is tested, with the reason. Not derived from the configuration
+    /// Disturbances that cannot be made on the cluster where this is tested, with the reason. Not derived from the configuration
     /// either.
     pub undisturbed: BTreeMap<Disturbance, String>,
     /// The ValidatingAdmissionPolicyBindings that deny, of policies that judge Secrets, namespaces, ExternalSecrets or
@@ -94,7 +95,7 @@ pub struct Model {
     pub namespaces: BTreeMap<String, Labels>,
     /// The namespaces that no manifest makes and that ExternalSecrets are in, with the labels that they need.
     pub assumed: BTreeMap<String, Labels>,
-    /// What of the configuration no property judges, with its place and the reason.
+    /// Parts of the configuration that no property judges, with their places and the reasons.
     pub not_judged: Vec<NotJudged>,
     /// The team's word on the configuration. Not derived from it: empty until it is [given](Self::intending).
     pub intended: Intended,
@@ -115,12 +116,12 @@ pub struct Source {
     pub tags: BTreeSet<String>,
 }
 
-/// What one ClusterExternalSecret distributes, or what one ExternalSecret makes in its namespace.
+/// Copies that one ClusterExternalSecret distributes, or that one ExternalSecret makes in its namespace.
 #[derive(Debug, Clone)]
 pub struct Distribution {
     /// The ClusterExternalSecret's name; of an ExternalSecret namespace and name, with a slash between them.
     pub name: String,
-    /// That object as it is written.
+    /// The object as it is written.
     pub object: Value,
     /// The name of the ExternalSecret in each namespace.
     pub external_secret: String,
@@ -132,21 +133,21 @@ pub struct Distribution {
     pub labels: Labels,
     /// The time between two reads of the source; zero means that there is only one.
     pub refresh_interval: Duration,
-    /// When the source is read again.
+    /// Policy of its refreshes.
     pub refresh_policy: RefreshPolicy,
     /// Maker of each copy. For diagnosis: what a copy must be does not depend on it.
     pub creation_policy: CreationPolicy,
-    /// What becomes of copies when their source is gone. For diagnosis, likewise.
+    /// Policy for copies when their source is gone. For diagnosis, likewise.
     pub deletion_policy: DeletionPolicy,
     /// True if copies are made immutable.
     pub immutable: bool,
-    /// Which namespaces it aims at.
+    /// Namespaces that it aims at.
     pub selection: NamespaceSelection,
     /// The stores it reads through; each must admit a namespace.
     pub stores: Vec<ClusterSecretStore>,
     /// The values it reads, each under the key that templates know it by.
     pub fields: Vec<Field>,
-    /// What generators make of it, under the key that templates know it by, where it is known.
+    /// Values that generators make of it, under the keys that templates know them by, where they are known.
     pub generated: BTreeMap<String, Option<Origin>>,
     /// The keys that a rewrite gives to several values.
     pub merged: BTreeSet<String>,
@@ -154,7 +155,7 @@ pub struct Distribution {
     pub keys: ExpectedKeys,
     /// The keys of each copy that hold one value of a source as it is, with the key in that source.
     pub verbatim: BTreeMap<String, (SourceRef, String)>,
-    /// What the keys of each copy hold, where that follows from the sources; those that a template composes are not among them.
+    /// Origins of the keys of each copy, where they follow from the sources; those that a template composes are not among them.
     pub origins: BTreeMap<String, Origin>,
     /// The keys of each copy that a template composes.
     pub composed: BTreeSet<String>,
@@ -209,7 +210,8 @@ pub struct Field {
 }
 
 impl Distribution {
-    /// What its entries name at their stores, each time that one does: Secrets and keys that are read by name, and not because a
+    /// Names that its entries have at their stores, each time that one does: Secrets and keys that are read by name, and
+    /// not because a
     /// search finds them.
     pub fn keys_named(&self) -> Vec<&str> {
         let spec = spec_in(&self.object);
@@ -252,7 +254,7 @@ pub enum ExpectedKeys {
     },
 }
 
-/// What can be done to some clusters beside stopping single programs of them.
+/// Disturbances of some clusters beside stopping single programs of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Disturbance {
     /// Another process of the operator is started beside the one that runs.
@@ -354,7 +356,7 @@ impl Model {
         self.secret_sources().map(|source| source.namespace.as_str()).chain(looked_in).collect()
     }
 
-    /// Whether a namespace never asks for a copy, whatever its labels: those that hold sources, and Kubernetes' own.
+    /// True if a namespace never asks for a copy, whatever its labels: those that hold sources, and Kubernetes' own.
     ///
     /// A copy beside its source would be a second truth, and nothing in `kube-*` namespaces belongs to a platform
     /// team; a selection that reaches them (`{}` does) is a fault to be found. So are those that the intent protects.

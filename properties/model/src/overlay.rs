@@ -31,7 +31,7 @@ pub enum Time {
     Compressed,
 }
 
-/// Where stores find what they read.
+/// Addresses at which stores find what they read.
 #[derive(Debug, Clone, Default)]
 pub struct Server {
     /// URL for processes that do not run in pods, for which `kubernetes.default` does not resolve; none for pods.
@@ -47,7 +47,7 @@ pub struct Server {
 /// A Vault that is here.
 #[derive(Debug, Clone)]
 pub struct VaultServer {
-    /// Where it is.
+    /// Its place.
     pub server: StandInServer,
     /// The stores that it serves, by their names in the model.
     pub stores: BTreeSet<String>,

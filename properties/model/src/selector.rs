@@ -36,7 +36,7 @@ pub(crate) fn check_label(key: &str, value: &str) -> Result<(), SelectorError> {
     syntax::check_value(key, value)
 }
 
-/// What makes a label selector invalid; the API server refuses it for the same reason.
+/// Faults that make a label selector invalid; the API server refuses it for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectorError {
     /// The operator is not one of the four that label selectors have.
@@ -273,7 +273,7 @@ impl From<LabelSelector> for SelectorFields {
     }
 }
 
-/// Which namespaces a ClusterExternalSecret aims at: those that any selector matches, and those that are named.
+/// Namespaces that a ClusterExternalSecret aims at: those that any selector matches, and those that are named.
 ///
 /// Empty, it selects nothing. The deprecated `namespaceSelector` is one more of the selectors, and the deprecated
 /// `namespaces` are the names (External Secrets Operator `esutils.GetTargetNamespaces`).

@@ -1,4 +1,4 @@
-//! What a template reads: each value, and what is done with it on the way.
+//! Reads of a template: each value, and what is done with it on the way.
 //!
 //! A value is followed through fields, variables, pipes and functions as far as the text of the template tells. What is not
 //! understood reads its arguments as text.
@@ -38,7 +38,7 @@ pub(crate) struct Read {
     pub(crate) name: String,
     /// The way to the part that is read.
     pub(crate) steps: Vec<Step>,
-    /// What is read there.
+    /// End of the read.
     pub(crate) end: End,
 }
 
@@ -57,7 +57,7 @@ pub(crate) enum Step {
     Base64,
 }
 
-/// What a read expects at its end.
+/// Expectation of a read at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// Any text.
@@ -101,7 +101,7 @@ pub(crate) fn verbatim(template: &str) -> Option<String> {
     }
 }
 
-/// What an expression is.
+/// Value of an expression.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 enum Value {
     /// All values by name.
@@ -173,7 +173,7 @@ struct Reader {
     reads: Reads,
     dot: Value,
     variables: Vec<(String, Value)>,
-    /// What the dot was, and how many variables there were, before each action that is still open.
+    /// The dot, and the number of variables, before each action that is still open.
     open: Vec<(Value, usize)>,
 }
 
@@ -214,7 +214,7 @@ impl Reader {
         }
     }
 
-    /// What follows an `else`: nothing, or `if` or `with` and a pipeline.
+    /// Rest after an `else`: nothing, or `if` or `with` and a pipeline.
     fn otherwise(&mut self, cursor: &mut Cursor<'_>) {
         if let Some((dot, _)) = self.open.last() {
             self.dot = dot.clone();

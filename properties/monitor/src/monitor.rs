@@ -79,7 +79,7 @@ pub enum MonitorError {
         #[source]
         source: Box<kube::Error>,
     },
-    /// What has to be watched cannot be listed.
+    /// Kinds that have to be watched cannot be listed.
     #[error("failed to list what has to be watched:\n{reasons}")]
     OutOfSight {
         /// A line for each kind, and what to do.
@@ -90,7 +90,7 @@ pub enum MonitorError {
 /// Options of the watch.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Where metrics are served.
+    /// Address at which metrics are served.
     pub listen: SocketAddr,
     /// Reconciles that the operator runs at the same time (`--concurrent`), for the bound of propagation.
     pub workers: NonZero<u32>,
@@ -158,17 +158,17 @@ impl Monitor {
         Ok(Self { shared, address, _tasks: tasks })
     }
 
-    /// Where it serves.
+    /// Address at which it serves.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Which kinds of objects are in sight, now and at every change.
+    /// Kinds of objects that are in sight, now and at every change.
     pub fn sync_state(&self) -> channel::Receiver<SyncState> {
         self.shared.sync_state.subscribe()
     }
 
-    /// What `/metrics` serves.
+    /// Text that `/metrics` serves.
     pub fn metrics(&self) -> String {
         self.shared.metrics.text()
     }

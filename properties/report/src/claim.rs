@@ -29,7 +29,7 @@ impl Claim {
 /// A part of a property that could not be tested in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedCheck {
-    /// What would have been done.
+    /// The check that would have been made.
     pub what: String,
     /// Why it was not, and what would enable it.
     pub why: String,
@@ -51,7 +51,7 @@ impl SkippedCheck {
     }
 }
 
-/// What a run says of a claim, or of a requirement.
+/// Verdict of a run on a claim, or on a requirement.
 ///
 /// Ordered by weight; [`merge`](Self::merge) is not the maximum alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ pub enum ClaimVerdict {
     NotCovered,
     /// All that proves it was tried, and held.
     Held,
-    /// What was tried held, and a part of it was not tried, for a stated reason.
+    /// Tried parts held, and a part of it was not tried, for a stated reason.
     HeldInPart,
     /// Violated only by documented upstream bugs.
     KnownViolated,
@@ -73,7 +73,7 @@ pub enum ClaimVerdict {
 }
 
 impl ClaimVerdict {
-    /// What two parts come to: the heavier, and held in part where one of them held and the other was not tried.
+    /// Sum of two parts: the heavier, and held in part where one of them held and the other was not tried.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
         match (self.min(other), self.max(other)) {

@@ -21,18 +21,18 @@ pub struct Reached {
     pub consumer: Option<Consumer>,
 }
 
-/// What a property says beforehand of a copy, or of one consumer's use of it.
+/// Statement of a property beforehand on a copy, or on one consumer's use of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declared {
     /// The copy.
     pub copy: CopyName,
     /// Its user, where the property is about that.
     pub consumer: Option<Consumer>,
-    /// Whether its cases can reach it.
+    /// Reach of its cases.
     pub scope: Scope,
 }
 
-/// Whether the cases of a property can reach a copy.
+/// Reach of a property's cases: whether a copy is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// They can. Whether one did is counted.

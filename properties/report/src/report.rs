@@ -73,15 +73,15 @@ pub struct Report {
     pub seed: u64,
     /// True if documented upstream bugs count as failures.
     pub strict: bool,
-    /// When the run began.
+    /// Beginning of the run.
     #[serde(with = "rfc3339")]
     pub started: Timestamp,
-    /// When the last property had ended.
+    /// End of the last property.
     #[serde(with = "rfc3339")]
     pub finished: Timestamp,
     /// The configuration under test.
     pub config: Config,
-    /// Where it ran.
+    /// The cluster that it ran on.
     pub cluster: Cluster,
     /// The steps of set-up, in order, and the properties, which overlap.
     pub phases: Vec<Phase>,
@@ -108,13 +108,13 @@ pub struct Run {
     pub seed: u64,
     /// True if documented upstream bugs count as failures.
     pub strict: bool,
-    /// When the run began.
+    /// Beginning of the run.
     pub started: Timestamp,
-    /// When the last property had ended.
+    /// End of the last property.
     pub finished: Timestamp,
     /// The configuration under test.
     pub config: Config,
-    /// Where it ran.
+    /// The cluster that it ran on.
     pub cluster: Cluster,
     /// The steps of set-up, in order, and the properties, which overlap.
     pub phases: Vec<Phase>,
@@ -133,17 +133,17 @@ pub struct Config {
     pub path: String,
     /// Digest of its manifests before the overlay.
     pub digest: String,
-    /// What was changed to run it; nothing else was touched.
+    /// Fields that were changed to run it; nothing else was touched.
     pub overlay: Vec<OverlayField>,
     /// Its objects that were not applied, since they would do more than distribute.
     #[serde(default)]
     pub left_out: Vec<LeftOut>,
-    /// What of it no property judges, each with its place and the reason.
+    /// Parts of it that no property judges, each with its place and the reason.
     #[serde(default)]
     pub not_judged: Vec<String>,
 }
 
-/// Where the run took place.
+/// The cluster of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
     /// `embedded`, `kind` or `existing`.
@@ -182,7 +182,7 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// What `cpu` of processor time over `wall` of run time comes to.
+    /// Share and sums of `cpu` of processor time over `wall` of run time.
     pub fn new(cpu: Duration, wall: Duration, peak_rss_bytes: u64, open_watches: u64) -> Self {
         let cpu_percent = if wall.is_zero() { 0.0 } else { (cpu.div_duration_f64(wall) * 1_000.0).round() / 10.0 };
         Self { cpu_seconds: text::seconds(cpu), cpu_percent, peak_rss_bytes, open_watches }

@@ -1,4 +1,4 @@
-//! How often something may be met that is met now and then.
+//! Shares of cases that may meet something that is met now and then.
 
 /// The chance that is left to so many cases and more, where that many are no longer taken for chance: one in a million runs.
 const BY_CHANCE: f64 = 1e-6;
@@ -18,7 +18,7 @@ impl Share {
         Self { percent }
     }
 
-    /// How many of so many cases it can be without being more than this share: each case is one by itself, so that their number
+    /// Number of so many cases that can be without being more than this share: each case is one by itself, so that their number
     /// has the binomial distribution.
     pub fn of(self, cases: u64) -> u64 {
         if self.percent >= 100 {

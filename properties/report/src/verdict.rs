@@ -1,4 +1,4 @@
-//! What a case and a property can end as, how results merge, and what the process exits with.
+//! Ends of a case and a property, how results merge, and what the process exits with.
 //!
 //! Nothing here does I/O or can fail, and no text here ever holds a credential's value.
 
@@ -44,7 +44,7 @@ impl Outcome {
 /// A claim that was seen to be false.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// What was expected and what was seen instead, without credential values.
+    /// Expected and observed state, without credential values.
     pub reason: String,
     /// The documented upstream bug that this is, if it is one.
     pub known: Option<Known>,
@@ -55,9 +55,9 @@ pub struct Violation {
 pub struct Known {
     /// Short name, such as `eso#6677`.
     pub id: &'static str,
-    /// Where it is documented.
+    /// Address of its documentation.
     pub link: &'static str,
-    /// What goes wrong, in a few words.
+    /// Effect of the bug, in a few words.
     pub title: &'static str,
     /// The share of a property's cases that it explains at most: what is met more often has another cause.
     pub at_most: Share,
@@ -178,13 +178,13 @@ impl From<ExitCode> for std::process::ExitCode {
 /// Facts that the driver recorded of one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseRecord {
-    /// Which case; enough to generate it again.
+    /// The case; enough to generate it again.
     pub id: CaseId,
     /// Outcome; a case that came to no evidence is [`Outcome::Unknown`].
     pub outcome: Outcome,
     /// Number of times that it had each kind of evidence.
     pub operations: BTreeMap<String, u64>,
-    /// What else it did or looked at, of each kind; none of it tells anything about the claim by itself.
+    /// Other operations and observations, of each kind; none of them tells anything about the claim by itself.
     pub context: BTreeMap<String, u64>,
     /// The copies that it had before it.
     pub reached: BTreeSet<Reached>,

@@ -93,7 +93,7 @@ fn skipped_for(capability: Capability) -> String {
     if checks.is_empty() { checks } else { format!(" ({checks})") }
 }
 
-/// Where the consumers of the reference configuration use credentials.
+/// Places at which the consumers of the reference configuration use credentials.
 async fn built_in_endpoints() -> anyhow::Result<Endpoints> {
     let scratch = tempfile::tempdir().context("failed to make a directory for the built-in manifests")?;
     let directory = reference::write_consumers(scratch.path()).context("failed to unpack the built-in manifests")?;

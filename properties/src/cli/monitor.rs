@@ -21,7 +21,7 @@ use super::rendering::Rendering;
 use super::signals::signal;
 use crate::console::Console;
 
-/// What the help says after the options.
+/// The end of `--help`, after the options.
 pub(super) const NOTES: &str = "\
 It only reads. It asks for the metadata of Secrets and never for their values; Kubernetes has no right for metadata alone, so
 its ServiceAccount must be allowed to list Secrets all the same: guard that account as you guard the sources.
@@ -63,7 +63,7 @@ pub(super) struct Options {
     /// The kubeconfig; that of KUBECONFIG or ~/.kube/config if not given.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Where metrics are served.
+    /// Address at which metrics are served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     listen: SocketAddr,
     /// Reconciles that the operator runs at the same time, as its flag --concurrent says; more make the bound shorter.

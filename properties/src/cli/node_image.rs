@@ -13,7 +13,7 @@ use credence_report::verdict::ExitCode;
 use super::signals::signal;
 use crate::console::Console;
 
-/// What the help says after the options.
+/// The end of `--help`, after the options.
 pub(super) const NOTES: &str = "\
 Making it needs root and debootstrap once, for Debian's packages; after that anybody who may use the engine can.
 It makes another beside it, with git and Redis, for what a run puts into containers next to the node.

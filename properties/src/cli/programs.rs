@@ -38,7 +38,7 @@ pub(super) struct Programs {
     /// Kargo's chart of the same version: a directory, such as charts/kargo in its source, or a package.
     #[arg(long, value_name = "CHART", requires = "kargo", env = "CREDENCE_KARGO_CHART")]
     kargo_chart: Option<PathBuf>,
-    /// Where programs come from that are not in the cache.
+    /// Origin of programs that are not in the cache.
     #[arg(long, value_enum, default_value_t = Origin::Any, env = "CREDENCE_SOURCE")]
     source: Origin,
     /// Base URL that replaces scheme and host of official releases, for sites without internet.

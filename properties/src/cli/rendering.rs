@@ -1,4 +1,4 @@
-//! What a configuration is rendered with, on every command that reads one.
+//! Parameters of a configuration's rendering, on every command that reads one.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::Args;
 use credence_programs::configuration::Parameters;
 use credence_suite::error::RunError;
 
-/// What a configuration is rendered with.
+/// Parameters of a configuration's rendering.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Rendering {
     /// A file of values, if the configuration is a chart of Helm; may be repeated, and later ones win.

@@ -23,7 +23,7 @@ use super::rendering::Rendering;
 use super::signals;
 use crate::console::Console;
 
-/// What is tested, and how.
+/// Configuration to test, and options of the test.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Target {
     /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
@@ -47,7 +47,7 @@ pub(super) struct Target {
     /// Kinds that reach beyond the cluster are never applied.
     #[arg(long, value_name = "KIND")]
     also_apply: Vec<String>,
-    /// Where to test.
+    /// Cluster to test on.
     #[arg(long, value_enum, default_value_t = ClusterKind::Auto)]
     cluster: ClusterKind,
     /// The command of Docker or Podman for a cluster of kind; docker or podman from the PATH if not given.
@@ -64,10 +64,10 @@ pub(super) struct Target {
     /// the other.
     #[arg(long, value_name = "N", default_value_t = options::LANES)]
     lanes: NonZero<usize>,
-    /// Where the reports go.
+    /// Directory of the reports.
     #[arg(long, value_name = "DIR", default_value = "target/credence")]
     out: PathBuf,
-    /// When the run directory, with the logs of all programs, is left in place.
+    /// Condition on which the run directory, with the logs of all programs, is left in place.
     #[arg(long, value_enum, default_value_t = Keep::Never)]
     keep: Keep,
     /// Count documented upstream bugs as failures.

@@ -23,7 +23,7 @@ pub(super) struct Progress {
     last_line: Instant,
 }
 
-/// What one more case calls for.
+/// Change of the state that one more case calls for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct StateChange {
     /// A quarter of the cases is done, or the last line is old.

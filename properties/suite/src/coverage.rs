@@ -1,4 +1,4 @@
-//! What a property says of the copies that it judges, and how a distribution is named in a report.
+//! Statements of a property on the copies that it judges, and how a distribution is named in a report.
 
 use std::collections::BTreeMap;
 
@@ -77,7 +77,7 @@ impl Judges {
     }
 }
 
-/// What a property that says `judges` of each distribution has to do with the copies of a configuration.
+/// Relation of a property that says `judges` of each distribution to the copies of a configuration.
 pub fn declared(model: &Model, judges: impl Fn(&Distribution) -> Judges) -> Vec<Declared> {
     let of = |distribution: &Distribution| match distribution.can_be_selected() {
         true => judges(distribution).of(name_of(distribution)),

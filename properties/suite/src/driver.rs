@@ -58,19 +58,19 @@ pub struct Check {
 pub trait Property: Send + Sync + 'static {
     /// Everything that the cases of a slot share.
     type Shared: Debug + Clone + Send + Sync;
-    /// What a case has for itself.
+    /// Part of a case that it has for itself.
     type Case: Debug + Clone + Send + Sync;
-    /// What is set up once for all of its cases, and for nobody else.
+    /// Set-up for all of its cases, and for nobody else.
     type Fixture: Fixture;
 
     /// Name, claim, and what proves which requirement.
     const META: PropertyMeta;
-    /// What it needs of what a run sets up only where a property needs it.
+    /// Supplies that it needs of those that a run sets up only where a property needs them.
     const NEEDS: &'static [Need] = &[];
     /// Checks of it that only clusters with a capability can show. Elsewhere the report has them as skipped,
     /// with the reason of the cluster.
     const CHECKS: &'static [Check] = &[];
-    /// What a configuration lacks that has nothing for it, as the report says it.
+    /// Lack of a configuration that has nothing for it, as the report says it.
     const NOTHING: &'static str = "no ClusterExternalSecret selects a namespace by its labels";
     /// Cases that share a slot.
     const CASES_PER_SLOT: u32 = 1;
@@ -78,7 +78,7 @@ pub trait Property: Send + Sync + 'static {
     const LANES: usize;
     /// True if it begins before all others that could begin as well: the one that takes longest ends last otherwise.
     const BEGINS_FIRST: bool = false;
-    /// What its cases need of what they share with the cases of others, and what they do to it.
+    /// Demands of its cases on what they share with the cases of others, and their effects on it.
     const SHARES: Shares;
 
     /// Namespaces that all its lanes change at the same time, at most: the bounds of all that run beside it allow for them.
@@ -103,7 +103,7 @@ pub trait Property: Send + Sync + 'static {
     /// nothing judges has to be said.
     fn judges(&self, model: &Model, distribution: &Distribution) -> Judges;
 
-    /// Whether it can be told on this cluster with this configuration at all.
+    /// Succeeds if it can be told on this cluster with this configuration at all.
     ///
     /// # Errors
     /// Why it is skipped, and what would enable it.
@@ -164,7 +164,7 @@ pub struct Plan {
     pub only: Option<u32>,
     /// Time that a failing case may be made smaller.
     pub shrink: Duration,
-    /// What `credence replay` needs beside the case to test the same configuration.
+    /// Flags that `credence replay` needs beside the case to test the same configuration.
     pub replay_flags: String,
     /// True if each case leaves a trail, see [`trail`].
     pub leaves_trail: bool,
@@ -178,7 +178,7 @@ pub enum Executed {
         records: Vec<CaseRecord>,
         /// Facts that are known beside them.
         execution: Box<Execution>,
-        /// What was set up for them; none if it could not be.
+        /// Set-up for them; none if it could not be made.
         fixture: Option<Box<dyn Fixture>>,
     },
     /// It cannot be told here, and why.
@@ -190,16 +190,16 @@ pub trait Registered: Send + Sync {
     /// Name, claim, and what proves which requirement.
     fn meta(&self) -> PropertyMeta;
 
-    /// What it has to do with the copies of a configuration.
+    /// Relation to the copies of a configuration.
     fn declared(&self, model: &Model) -> Vec<Declared>;
 
-    /// What it needs of what a run sets up only where a property needs it.
+    /// Supplies that it needs of those that a run sets up only where a property needs them.
     fn needs(&self) -> &'static [Need];
 
     /// Checks of it that only clusters with a capability can show.
     fn checks(&self) -> &'static [Check];
 
-    /// What it is to those that run beside it.
+    /// Its part among those that run beside it.
     fn participant(&self, model: &Model) -> Participant;
 
     /// Resolves when it can begin without waiting for anything but its turn, or when `stop` or the death of the cluster

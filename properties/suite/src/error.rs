@@ -40,10 +40,10 @@ pub enum RunError {
     /// A program cannot be obtained.
     #[error("failed to obtain the programs")]
     Components(#[from] ComponentError),
-    /// What was given as External Secrets Operator is something else, or of two versions.
+    /// The program given as External Secrets Operator is something else, or of two versions.
     #[error("failed to use the given External Secrets Operator")]
     Operator(#[from] OperatorError),
-    /// What was given as Kargo is something else.
+    /// The program given as Kargo is something else.
     #[error("failed to use the given Kargo")]
     Kargo(#[from] KargoError),
     /// The configuration cannot be read or rendered.
@@ -76,7 +76,7 @@ pub enum RunError {
     /// The built-in configuration cannot be unpacked.
     #[error("failed to unpack the reference configuration into {path}")]
     Reference {
-        /// Where to.
+        /// Its destination.
         path: PathBuf,
         /// The cause.
         #[source]
@@ -121,7 +121,7 @@ pub enum RunError {
     /// Nothing can be written that shows that the watches see.
     #[error("failed to watch the cluster")]
     Fence(#[from] FenceError),
-    /// What an earlier run left cannot be removed.
+    /// Leftovers of an earlier run cannot be removed.
     #[error("failed to clean the cluster")]
     Leftovers(#[from] CleanupError),
     /// Namespaces cannot be made or removed.
@@ -133,7 +133,7 @@ pub enum RunError {
     /// It was asked to end before anything was tested.
     #[error("interrupted before anything was tested")]
     Interrupted,
-    /// What a property recorded could not be written down.
+    /// The record of a property could not be written down.
     #[error("failed to keep the evidence of a property")]
     Evidence(#[from] FixtureError),
     /// Nothing can be written where the reports go.

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 /// The variable that switches a fault on for a whole process, by its name.
 pub const VARIABLE: &str = "CREDENCE_OWN_FAULT";
 
-/// What the suite can do wrong.
+/// Faults of the suite itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnFault {
     /// A copy is right if its ExternalSecret says that it is ready, whatever its bytes.
@@ -23,7 +23,7 @@ pub enum OwnFault {
     BlindWatch,
     /// The capture loses packets.
     DroppedPackets,
-    /// What is not there when it is first looked for is not there.
+    /// Takes for absent whatever is not there when it is first looked for.
     AbsenceAtOnce,
     /// Values are looked for as they are, and in no encoding.
     WeakLeakScan,

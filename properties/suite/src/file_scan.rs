@@ -85,7 +85,7 @@ fn search(scan: &LeakScan, mut reader: impl Read) -> io::Result<Vec<String>> {
     }
 }
 
-/// What goes away while it is looked at holds nothing any more; a process that has ended says ESRCH.
+/// Passes over what goes away while it is looked at: it holds nothing any more; a process that has ended says ESRCH.
 fn unless_gone<T>(path: &Path, result: io::Result<T>) -> Result<Option<T>, FileScanError> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -1,4 +1,4 @@
-//! What a property sets up for its cases alone, as its own type.
+//! Set-up of a property for its cases alone, as its own type.
 
 use std::error::Error;
 use std::future::Future;
@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use crate::supplies::Supplies;
 use crate::testbed::TestBed;
 
-/// What all cases of a property need and no other property uses: set up once in a run, in the turn of its property and
+/// Set-up that all cases of a property need and no other property uses: made once in a run, in the turn of its property and
 /// before its first case, and dropped before the cluster when the run has been reported.
 pub trait Fixture: Send + Sync + 'static {
     /// Sets it up on a test bed.
@@ -39,7 +39,7 @@ pub trait Fixture: Send + Sync + 'static {
         None
     }
 
-    /// What it recorded, if that is kept beside the reports.
+    /// Its record, if that is kept beside the reports.
     ///
     /// # Errors
     /// When it cannot be written down.
@@ -65,7 +65,7 @@ impl Fixture for () {
 pub struct Evidence {
     /// Its name beside the reports.
     pub name: &'static str,
-    /// Where it is now.
+    /// Its path now.
     pub path: PathBuf,
 }
 

@@ -202,7 +202,7 @@ pub fn pick() -> BoxedStrategy<Pick> {
     (0..120u8).prop_map(Pick).boxed()
 }
 
-/// What a label is to become, before it is said which one.
+/// Change of a label, before it is said which one.
 #[derive(Debug, Clone)]
 pub enum LabelChange {
     /// It asks, with the value of this number among those that do.

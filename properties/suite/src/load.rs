@@ -17,7 +17,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::error::RunError;
 
-/// Where the reference configuration is in the source.
+/// Directory of the reference configuration in the source.
 const REFERENCE: &str = "fixtures/central-secret-store";
 
 /// The path of a configuration, or of the reference one, as reports name it.
@@ -87,7 +87,7 @@ pub async fn intent(config: Option<&Path>, given: Option<&Path>) -> Result<Optio
     Ok(Some(Intent::parse(&file, &text)?))
 }
 
-/// Where the intent of a configuration is.
+/// Path of the intent of a configuration.
 fn beside(config: &Path) -> PathBuf {
     if config.is_dir() { config.join(INTENT) } else { config.with_file_name(INTENT) }
 }

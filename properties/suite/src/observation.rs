@@ -1,4 +1,4 @@
-//! What a case saw.
+//! Observations of cases.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -25,14 +25,14 @@ use crate::coverage::name_of;
 #[cfg(feature = "faults")]
 use crate::faults::{self, OwnFault};
 
-/// What a case saw.
+/// Observation of a case.
 #[derive(Debug, Clone)]
 pub struct Observation {
     /// Outcome.
     pub outcome: Outcome,
     /// Evidence that it came to, by kind. A case without any did not test its claim.
     pub operations: BTreeMap<String, u64>,
-    /// What else it did or looked at, by kind.
+    /// Other operations and observations, by kind.
     pub context: BTreeMap<String, u64>,
     /// The copies that it had before it, and that its outcome is about.
     pub reached: BTreeSet<Reached>,
@@ -148,7 +148,7 @@ fn known_cause(error: &(dyn Error + 'static)) -> Option<Cause> {
     is_request.then_some(Cause::RequestFailed)
 }
 
-/// What a wait that failed says about the claim. A wait that ran its time while the cluster was in sight is a
+/// Outcome of a wait that failed. A wait that ran its time while the cluster was in sight is a
 /// violation; one that lost sight is not.
 pub fn failed(error: &WaitError) -> Outcome {
     #[cfg(feature = "faults")]

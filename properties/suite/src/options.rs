@@ -1,4 +1,4 @@
-//! What a run is asked for.
+//! Options of a run.
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
@@ -28,7 +28,7 @@ pub const LANES: NonZero<usize> = NonZero::new(48).expect("a constant above zero
 pub struct Options {
     /// The configuration directory; the reference configuration if none.
     pub config: Option<PathBuf>,
-    /// What the configuration is rendered with.
+    /// Parameters of the configuration's rendering.
     pub parameters: Parameters,
     /// Manifests of what uses the credentials; those of the reference configuration if neither they nor a configuration
     /// are given.
@@ -53,11 +53,11 @@ pub struct Options {
     pub only: Option<u32>,
     /// Inputs from which all cases follow.
     pub seed: u64,
-    /// Where the reports go.
+    /// Directory of the reports.
     pub out: PathBuf,
     /// Treatment of time in the configuration.
     pub time: Time,
-    /// When the run directory, with the logs of all programs, is left in place.
+    /// Condition on which the run directory, with the logs of all programs, is left in place.
     pub keep: Keep,
     /// True if documented upstream bugs count as failures.
     pub strict: bool,
@@ -83,7 +83,7 @@ impl Options {
     }
 }
 
-/// Where the configuration is tested.
+/// Clusters to test a configuration on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ClusterKind {
     /// The embedded cluster, saying what kind would add.
@@ -94,12 +94,12 @@ pub enum ClusterKind {
     Kind,
 }
 
-/// When the run directory is left in place.
+/// Conditions on which the run directory is left in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Keep {
     /// Never.
     Never,
-    /// When something was violated or could not be told.
+    /// After a violation, or if something could not be told.
     OnFailure,
     /// Always.
     Always,

@@ -47,7 +47,7 @@ pub fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &
     extra(view, namespace, expected, names).map_or(Ok(()), Err)
 }
 
-/// What a namespace holds beyond the `expected` copies, in words.
+/// Excess of a namespace over the `expected` copies, in words.
 pub fn extra(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &Names) -> Option<String> {
     let wanted: BTreeSet<&str> = expected.values().map(|distribution| distribution.external_secret.as_str()).collect();
     let extra = view
@@ -79,7 +79,7 @@ pub fn missing(view: &View<'_>, namespace: &str, name: &str, distribution: &Dist
 /// An ExternalSecret that its ClusterExternalSecret no longer lists.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OrphanedExternalSecret {
-    /// Where it is.
+    /// Its place.
     pub namespace: String,
     /// Its name.
     pub name: String,
@@ -188,7 +188,7 @@ pub fn matches_source(distribution: &Distribution, secret: &SecretSeen, known: &
     }
 }
 
-/// What a copy is of two versions of its source.
+/// Relation of a copy to two versions of its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// Made of the values before.

@@ -270,7 +270,7 @@ impl<'a> PropagationCase<'a> {
     }
 }
 
-/// What a copy that is wrong before the first rotation says of updates: nothing, if it is new.
+/// Outcome for updates of a copy that is wrong before the first rotation: nothing is said, if it is new.
 fn no_update(outcome: Outcome, is_new: bool, remark: &str) -> Outcome {
     match outcome {
         Outcome::Violated(violation) if is_new => {

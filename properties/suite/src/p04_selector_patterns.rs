@@ -56,7 +56,7 @@ pub enum Pattern {
     Configured(World),
 }
 
-/// Which namespaces the selectors of a case can see.
+/// Namespaces that the selectors of a case can see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// A population of ours, to which they are limited.
@@ -255,7 +255,7 @@ async fn generated(
     Ok(observation)
 }
 
-/// How the namespaces that hold the copy `name` differ from those that Kubernetes semantics select.
+/// Differences of the namespaces that hold the copy `name` from those that Kubernetes semantics select.
 fn differences(view: &View<'_>, selection: &NamespaceSelection, name: &str) -> Option<String> {
     view.namespaces().filter(|(_, seen)| !seen.deleting).find_map(|(namespace, seen)| {
         let selected = selection.matches(&effective_labels(namespace, &seen.labels));

@@ -60,7 +60,7 @@ const CLAIMS: [Claim; 3] = [
     ),
 ];
 
-/// What renders the templates of the configuration.
+/// Renderer of the templates of the configuration.
 pub struct Templates {
     /// None where no template composes anything, too.
     engine: Option<TemplateEngine>,
@@ -197,7 +197,7 @@ enum Wrong {
     Render(#[from] RenderError),
 }
 
-/// What the template of a distribution composes of these values; none if that cannot be known beforehand.
+/// Values that the template of a distribution composes of these; none if that cannot be known beforehand.
 async fn rendered(
     templates: &Templates,
     distribution: &Distribution,

@@ -81,7 +81,7 @@ impl Placement {
     }
 }
 
-/// What the cases of a slot live through.
+/// Lives of the credentials of a slot, which its cases go through with them.
 #[derive(Debug, Clone)]
 pub struct Lives {
     /// One credential; two where the first case is that of Backstage, which needs both.
@@ -92,7 +92,7 @@ pub struct Lives {
 
 /// Slots of which one has a case of Backstage: it takes a minute, and so there are few.
 const SLOTS_PER_PORTAL: u32 = 10;
-/// Which of them: a run of few cases has it as well.
+/// Number of that slot among them: a run of few cases has it as well.
 const PORTAL_SLOT: u32 = 0;
 /// Time by which the death of a consumer may be known later than what follows from it: of a container the engine tells.
 const DEATH: Duration = Duration::from_secs(2);
@@ -268,7 +268,7 @@ fn absences(model: &Model, requirement: Requirement) -> String {
     absent.map(|(consumer, reason)| format!("{}: {reason}", consumer.operation())).collect::<Vec<_>>().join("; ")
 }
 
-/// What is called a credential that has replaced another.
+/// Word for a credential that has replaced another.
 const ROTATED: &str = "rotated";
 
 /// Counts a login with a credential that was just issued or rotated.

@@ -77,7 +77,7 @@ pub struct AuditedChange {
     values: Values,
 }
 
-/// What happens in the namespace of a case.
+/// Events in the namespace of a case.
 #[derive(Debug, Clone)]
 pub struct History {
     /// The namespace, by the labels that it is given or by its name.
@@ -265,7 +265,7 @@ async fn play(env: &Arc<TestBed>, log: &AuditLog, id: CaseId, history: &History)
     Ok(observation)
 }
 
-/// What people did, with the values that they wrote.
+/// Operations of people, with the values that they wrote.
 struct Deeds {
     facts: Vec<Fact>,
     values: Vec<Credential>,

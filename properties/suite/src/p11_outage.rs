@@ -63,15 +63,15 @@ pub struct Outage;
 /// what follows an outage takes as long as the outage once more.
 const LONGEST: Duration = Duration::from_millis(1500);
 
-/// What the checks do that are made once, after the cases.
+/// Checks that are made once, after the cases.
 const WEBHOOK_OUTAGE: &str = "outage of the webhook";
 
-/// What is not tried, and why not.
+/// Faults that are not tried, and why not.
 const CLOCKS: &str = "programs whose clocks differ";
 const NO_CLOCKS: &str = "all programs here read the clock of this machine, which is not changed for a test, and which no \
      namespace of Linux shifts; what a clock that is ahead sees of certificates is tried";
 
-/// What the cases of a slot live through.
+/// Lives of the credentials of a slot, which its cases go through with them.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     /// The failure.
@@ -96,7 +96,7 @@ pub struct Episode {
     fault: Fault,
     /// Time for which it goes on after it has shown.
     lasts: Duration,
-    /// When the new values are written, after it has shown.
+    /// Time at which the new values are written, after it has shown.
     rotates: Duration,
     values: World,
 }

@@ -64,10 +64,10 @@ pub struct Encryption;
 
 /// Of this many slots, one rotates the encryption key.
 const SLOTS_PER_KEY: u32 = 5;
-/// Where etcd keeps ConfigMaps.
+/// Keys under which etcd keeps ConfigMaps.
 const CONFIG_MAPS: &str = "/registry/configmaps/";
 
-/// What the cases of a slot live through.
+/// Lives of the credentials of a slot, which its cases go through with them.
 #[derive(Debug, Clone)]
 pub struct Episode {
     rotation: Rotation,
@@ -194,7 +194,7 @@ struct EncryptionCase<'a> {
     observation: Observation,
 }
 
-/// What there was when a slot began.
+/// State of the cluster when a slot began.
 struct Before {
     /// Of etcd.
     revision: u64,
@@ -275,7 +275,7 @@ impl Fixture for EncryptionFile {
 }
 
 impl EncryptionFile {
-    /// What it promises at present.
+    /// Promise of the configuration at present.
     fn envelope(&self) -> Result<Envelope, String> {
         let read = |path: &PathBuf| {
             fs::read_to_string(path).map_err(|error| format!("failed to read {}: {error}", path.display()))

@@ -67,7 +67,7 @@ const CLAIMS: [Claim; 1] = [Claim::new(
          closed to others, by the unchanged code of p02, p03, p05 and p08",
 )];
 
-/// What the properties need whose cases these are.
+/// Fixtures of the properties whose cases these are.
 pub struct Fixtures {
     templates: Templates,
     kinds: Kinds,

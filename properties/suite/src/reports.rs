@@ -16,7 +16,7 @@ pub enum ReportError {
     Encode(#[from] EncodeError),
 }
 
-/// Where a report was written to.
+/// Paths that a report was written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// The directory.

@@ -1,10 +1,10 @@
-//! Which properties may run at the same time, and which begins next. Pure; [`crate::side_by_side`] carries it out.
+//! Properties that may run at the same time, and which begins next. Pure; [`crate::side_by_side`] carries it out.
 //!
 //! Each property declares what its cases need of what they share with the cases of others, and what they do to it. Those
 //! that do not disturb each other run side by side and begin in the order of the registry. Whoever needs the cluster for
 //! itself begins when nothing else runs and nothing else can begin.
 
-/// What the cases of a property share with those of other properties. There is no default: a claim that a neighbour could
+/// Parts that the cases of a property share with those of other properties. There is no default: a claim that a neighbour could
 /// falsify, or explain falsely, has to be declared.
 #[derive(Debug, Clone, Copy)]
 pub struct Shares {
@@ -30,11 +30,11 @@ pub enum ClusterUse {
 /// Needs of a property of the sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceUse {
-    /// That they are there. It looks at names and types of copies, or knows every value that a source had.
+    /// They are there. It looks at names and types of copies, or knows every value that a source had.
     Exist,
-    /// That those which a case looks at keep their values meanwhile, for which the case has shared leases.
+    /// Those which a case looks at keep their values meanwhile, for which the case has shared leases.
     SomeKept,
-    /// That all of them keep values which can be searched for.
+    /// All of them keep values which can be searched for.
     AllKept,
     /// Each slot writes some of them, under exclusive leases.
     Rotated,
@@ -79,7 +79,7 @@ pub(crate) fn product(slots: usize, each: u32) -> u32 {
 /// A property, as far as others are concerned.
 #[derive(Debug, Clone, Copy)]
 pub struct Participant {
-    /// What it shares.
+    /// Its shares.
     pub shares: Shares,
     /// Its namespaces that change at once at most, of all its lanes.
     pub namespaces: u32,
@@ -106,7 +106,7 @@ impl Participant {
 /// first copies of a namespace.
 pub(crate) const MOST_NAMESPACES: u32 = 48;
 
-/// Where a property is.
+/// State of a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// It has not begun, and something that it needs is not there yet.
@@ -123,7 +123,7 @@ enum State {
     Ended,
 }
 
-/// What is to be done next.
+/// Next act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     /// This one begins.
@@ -145,7 +145,7 @@ impl Schedule {
         Self { all: participants.into_iter().map(|one| (one, State::Unready)).collect(), most: most.max(1) }
     }
 
-    /// What this one needs is there.
+    /// Notes that the supplies of this one are there.
     pub(crate) fn is_ready(&mut self, number: usize) {
         self.become_if(number, State::Unready, State::Ready);
     }
@@ -170,7 +170,7 @@ impl Schedule {
         self.all[number].1 == State::Alone
     }
 
-    /// What is to be done now; it counts as done. None as long as nothing changes.
+    /// Next act; it counts as done. None as long as nothing changes.
     pub(crate) fn next(&mut self) -> Option<Next> {
         if self.all.iter().any(|(_, state)| *state == State::Alone) {
             return None;

@@ -121,7 +121,7 @@ impl Session {
         self.properties.insert(place, report);
     }
 
-    /// What was found out about a property, if it has been tested.
+    /// Report of a property, if it has been tested.
     pub fn report_of(&self, property: PropertyId) -> Option<&PropertyReport> {
         self.properties.iter().find(|report| report.id == property)
     }

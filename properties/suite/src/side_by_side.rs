@@ -13,7 +13,7 @@ use crate::schedule::{Next, Participant, Schedule};
 /// Somebody who goes on only when nothing else runs, and how to tell them.
 type Waiting = (usize, oneshot::Sender<()>);
 
-/// What a property holds while it runs.
+/// Turn of a property, which it holds while it runs.
 #[derive(Debug, Clone)]
 pub struct Turn {
     number: usize,

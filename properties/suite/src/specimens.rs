@@ -1,4 +1,5 @@
-//! What the pure parts of the suite must tell apart, each as a question with a right answer: a fault of the suite must make
+//! Specimens that the pure parts of the suite must tell apart, each as a question with a right answer: a fault of the
+//! suite must make
 //! it wrong. Only tests have them, see [`faults`](crate::faults).
 
 use std::time::Duration;
@@ -14,9 +15,9 @@ use crate::{observation, p12_encryption};
 pub struct Specimen {
     /// The fault that makes the answer wrong.
     pub fault: OwnFault,
-    /// What is claimed.
+    /// The claim.
     pub claim: &'static str,
-    /// Whether the suite answers as claimed now; none where this machine cannot tell.
+    /// True if the suite answers as claimed now; none where this machine cannot tell.
     pub holds: fn() -> Option<bool>,
 }
 

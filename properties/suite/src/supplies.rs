@@ -1,4 +1,4 @@
-//! What a run sets up beside the test bed because a property that it runs needs it.
+//! Supplies that a run sets up beside the test bed because a property that it runs needs them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ pub enum Need {
 /// The fault proxies, by store.
 pub type FaultProxies = BTreeMap<String, FaultProxy>;
 
-/// What a run has for those that [need](Need) it.
+/// Supplies of a run for those that [need](Need) them.
 pub struct Supplies {
     /// Audit policy and encryption, if they belong to the configuration under test.
     pub control_plane: Option<ControlPlaneFiles>,
@@ -90,7 +90,7 @@ pub struct ConsumerSupply {
     obtained: OnceCell<Obtained>,
 }
 
-/// What could be had.
+/// Consumers that could be had.
 struct Obtained {
     /// The same test bed, with those absent from its model that could not be had, each with the reason.
     bed: Arc<TestBed>,

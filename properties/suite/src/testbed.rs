@@ -1,4 +1,4 @@
-//! What cases run against: one cluster, the configuration's model, its sources and the pool of namespaces.
+//! Test bed of all cases: one cluster, the configuration's model, its sources and the pool of namespaces.
 //!
 //! What one property alone needs is its [fixture](crate::fixture), and what a run sets up for some are its
 //! [supplies](crate::supplies).
@@ -51,11 +51,11 @@ const BUSY: u32 = MOST_NAMESPACES;
 /// Reconciles that ESO runs at the same time.
 pub const WORKERS: NonZero<u32> = NonZero::new(operator::CONCURRENCY).expect("a constant above zero");
 
-/// Where cases run, and what all of them share.
+/// The place of cases, and what all of them share.
 pub struct TestBed {
     /// The cluster.
     pub cluster: Arc<Cluster>,
-    /// What is seen of it.
+    /// The watches of it.
     pub observer: Arc<Observer>,
     /// Demands of the configuration.
     pub model: Model,

@@ -249,7 +249,7 @@ mod tests {
         CaseId { property: PROPERTIES[0].meta().id, seed: 7, index }
     }
 
-    /// What the trail of each of two cases has after `act` in the span of their slot.
+    /// Trail of each of two cases after `act` in the span of their slot.
     fn trails(act: impl FnOnce()) -> [String; 2] {
         let (out, trail) = (tempfile::tempdir().unwrap(), Trail::default());
         trail.begin(out.path()).unwrap();

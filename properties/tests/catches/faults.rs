@@ -8,9 +8,9 @@ use credence_core::formats::{ARGO_CD, BACKSTAGE, KARGO_GIT, KARGO_IMAGE, KUBELET
 pub(crate) struct Fault {
     /// Its directory in `fixtures/broken`.
     pub(crate) name: &'static str,
-    /// What of the configuration is at fault. Two faults of one kind test one and the same thing of a property.
+    /// Part of the configuration that is at fault. Two faults of one kind test one and the same thing of a property.
     pub(crate) kind: &'static str,
-    /// Who must find it.
+    /// Properties that must find it.
     pub(crate) found_by: &'static [Found],
     /// True if its case is made smaller and replayed by day, which shows that this works.
     pub(crate) is_shrunk: bool,
@@ -37,7 +37,7 @@ pub(crate) enum Route {
     Consumer(Consumer),
 }
 
-/// When a fault is looked for.
+/// Times at which a fault is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
     /// At every push.
@@ -350,7 +350,7 @@ impl Route {
         self.is_of(reason) || by_backstage
     }
 
-    /// What a reason has to say.
+    /// Text that a reason has to have.
     pub(crate) fn text(self) -> String {
         match self {
             Self::Reason(texts) => texts.join(" | "),

@@ -39,15 +39,15 @@ pub(crate) enum State {
 pub(crate) struct Row {
     /// The name of the fault.
     pub(crate) fault: String,
-    /// Where it is injected.
+    /// Place at which it is injected.
     pub(crate) place: String,
-    /// What is at fault.
+    /// Part that is at fault.
     pub(crate) kind: String,
     /// The property that must find it, or the test.
     pub(crate) property: String,
     /// True if it is looked for at every push.
     pub(crate) at_every_push: bool,
-    /// What the reason has to say.
+    /// Text that the reason has to have.
     pub(crate) route: String,
     /// Outcome of it.
     pub(crate) state: State,
@@ -55,7 +55,7 @@ pub(crate) struct Row {
     pub(crate) said: Option<String>,
     /// Time that the property ran until then.
     pub(crate) seconds: f64,
-    /// How many cases it ran until then.
+    /// Number of cases that it ran until then.
     pub(crate) cases: u64,
 }
 
@@ -71,7 +71,7 @@ struct Table {
 static RUN: Mutex<Vec<Row>> = Mutex::new(Vec::new());
 
 impl Row {
-    /// What a property made of a fault.
+    /// Row of a property and a fault.
     pub(crate) fn of(due: Self, report: Option<&PropertyReport>, route: Route) -> Self {
         let Some(report) = report else {
             return Self { state: State::Survived, said: Some("it did not run".to_owned()), ..due };

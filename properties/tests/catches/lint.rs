@@ -44,7 +44,7 @@ pub(crate) fn is_rendered(fault: &str, rule: &str, template: &str) -> Result<(),
     }
 }
 
-/// What is understood of a faulty configuration and the intent beside it, and what lint finds in it.
+/// Model of a faulty configuration and the intent beside it, and what lint finds in it.
 fn linted(fault: &str) -> Result<(Model, Vec<Finding>), Failed> {
     let runtime = tokio::runtime::Runtime::new()?;
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));

@@ -23,7 +23,7 @@ pub(crate) struct Own {
     red: Red,
 }
 
-/// What turns red.
+/// Reports that turn red.
 #[derive(Debug, Clone, Copy)]
 enum Red {
     /// The specimen of the same fault.
@@ -65,7 +65,7 @@ pub(crate) const OWN_FAULTS: &[Own] = &[
 ];
 
 impl Own {
-    /// What needs a cluster is for the night.
+    /// True if it needs no cluster: others are for the night.
     pub(crate) fn at_every_push(&self) -> bool {
         matches!(self.red, Red::Specimen)
     }

@@ -24,7 +24,7 @@ pub(crate) fn broken() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/broken")
 }
 
-/// Who must find a fault at this time of day.
+/// Properties that must find a fault at this time of day.
 pub(crate) fn finders(fault: &Fault, when: When) -> Vec<&'static Found> {
     fault.found_by.iter().filter(|found| found.when == when).collect()
 }

@@ -15,7 +15,7 @@ pub(crate) struct Case {
     pub(crate) run: Run,
 }
 
-/// What `credence lint` is due to answer.
+/// Answer that is due of `credence lint`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lint {
@@ -25,7 +25,7 @@ pub(crate) struct Lint {
     pub(crate) shows: Vec<String>,
 }
 
-/// What `credence run` is due to answer: a refusal, or a verdict for each of these properties.
+/// Answer that is due of `credence run`: a refusal, or a verdict for each of these properties.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Run {

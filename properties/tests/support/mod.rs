@@ -1,4 +1,4 @@
-//! What the tests that need a cluster share.
+//! Helpers of the tests that need a cluster.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -93,7 +93,7 @@ pub(super) async fn first_death<const N: usize>(services: [&Service; N]) -> Deat
     select_all(services.map(|service| Box::pin(service.died()))).await.0
 }
 
-/// What the programs read from disk.
+/// Files that the programs read.
 struct Files {
     directory: PathBuf,
     authority: Authority,

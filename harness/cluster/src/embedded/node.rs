@@ -153,7 +153,7 @@ pub struct NodePrograms {
     pub etcd: PathBuf,
 }
 
-/// What a node belongs to and is made of.
+/// Programs and places of a node.
 pub struct Options<'a> {
     /// The run directory.
     pub run: &'a Path,

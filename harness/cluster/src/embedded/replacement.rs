@@ -26,12 +26,12 @@ use crate::start_up::free_ports;
 /// Why no leader is elected.
 pub(super) const NO_MOUNTS: &str = "two operators that elect a leader need mount namespaces of their own: run as root, or \
     allow user namespaces; and the program unshare (on Debian: apt-get install util-linux)";
-/// What gives a program a file system of its own.
+/// The program that gives another a file system of its own.
 const UNSHARE: &str = "unshare";
 /// Makes the file of pods, and becomes the program.
 const AS_IN_A_POD: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount && \
     printf %s \"$0\" > /run/secrets/kubernetes.io/serviceaccount/namespace && exec \"$@\"";
-/// Where the programs of that script are.
+/// Directories of the programs of that script.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// The operator's lease (its `main.go`, `LeaderElectionID`).
 const LEASE: &str = "external-secrets-controller";
@@ -43,7 +43,7 @@ const END: Duration = Duration::from_secs(45);
 /// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What stands by while the operator is replaced.
+/// The programs that stand by while the operator is replaced.
 pub(super) enum Standby {
     /// The process that is to be the only one.
     Beside(Arc<Process>),
@@ -148,7 +148,7 @@ impl Embedded {
         .await
     }
 
-    /// Who holds the operator's lease, if it was ever held.
+    /// The holder of the operator's lease, if it was ever held.
     async fn holder(&self) -> Result<Option<String>, ClusterError> {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), operator::NAMESPACE);
         let lease = leases.get_opt(LEASE).await;

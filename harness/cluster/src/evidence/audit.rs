@@ -29,7 +29,7 @@ pub enum AuditError {
     Entry {
         /// The file.
         path: PathBuf,
-        /// Where its line begins.
+        /// Beginning of its line.
         position: u64,
         /// The cause.
         #[source]
@@ -40,7 +40,7 @@ pub enum AuditError {
     Rotated {
         /// The file.
         path: PathBuf,
-        /// Where reading should have gone on.
+        /// Position at which reading should have gone on.
         position: u64,
     },
 }
@@ -69,7 +69,7 @@ pub struct AuditEntry {
     pub object_ref: Option<ObjectReference>,
     /// The answer, once there is one.
     pub response_status: Option<ResponseStatus>,
-    /// What authentication, admission and the like add.
+    /// Additions of authentication, admission and the like.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
 }
@@ -80,7 +80,7 @@ pub struct User {
     /// The name.
     #[serde(default)]
     pub username: String,
-    /// What the authenticator adds.
+    /// Additions of the authenticator.
     #[serde(default)]
     pub extra: BTreeMap<String, Vec<String>>,
 }
@@ -137,7 +137,7 @@ impl AuditLog {
         &self.path
     }
 
-    /// Where the log ends now: entries of later requests come behind.
+    /// Position of the end of the log now: entries of later requests come behind.
     ///
     /// # Errors
     /// When the file cannot be read.

@@ -1,4 +1,4 @@
-//! What travels over loopback or inside a node, packet by packet, as somebody on this machine could record it.
+//! Traffic over loopback or inside a node, packet by packet, as somebody on this machine could record it.
 //!
 //! A value is looked for in each packet by itself. Packets of loopback are up to 64 KiB long, so that one that is split
 //! between two of them is rare.
@@ -48,7 +48,7 @@ pub enum CaptureError {
 /// Owner of the traffic that is captured.
 #[derive(Debug, Clone, Default)]
 pub enum Traffic {
-    /// That on this machine's loopback.
+    /// The one on this machine's loopback.
     #[default]
     Loopback,
     /// All that there is in a network namespace, by the file that stands for it (namespaces(7)).

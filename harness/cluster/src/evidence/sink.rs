@@ -41,7 +41,7 @@ impl Receiver {
         Ok(Self { url, kept, _task: task })
     }
 
-    /// What came: of each request its address with the query, its headers and its body, which may hold anything.
+    /// Everything that came: of each request its address with the query, its headers and its body, which may hold anything.
     pub fn received(&self) -> Vec<Credential> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -42,7 +42,7 @@ pub enum FaultProxyError {
     },
 }
 
-/// What the proxy does.
+/// Behaviour of the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Passes everything on.
@@ -139,7 +139,7 @@ impl FaultProxy {
     }
 }
 
-/// Where connections go.
+/// Target of connections.
 #[derive(Debug, Clone, Copy)]
 struct Ends {
     upstream: SocketAddr,
@@ -280,7 +280,7 @@ async fn start_liar(
     Ok(address)
 }
 
-/// What the server says of `path` while the proxy is in `mode`.
+/// The server's answer to `path` while the proxy is in `mode`.
 fn answer(mode: Mode, path: &str) -> (StatusCode, Value) {
     match mode {
         Mode::Status(code) => {

@@ -1,4 +1,4 @@
-//! What a cluster of kind leaves with the container engine, and its removal: on drop, and by the sweep after a run that
+//! Remains of a cluster of kind with the container engine, and their removal: on drop, and by the sweep after a run that
 //! had no time for it.
 //!
 //! The file `kind.remains` in the run directory names the engine's program and the cluster, one a line, written before
@@ -91,7 +91,7 @@ fn remove_containers(engine: &Path, filter: &str) -> Result<(), KindError> {
     }
 }
 
-/// What the engine prints. Blocks, but not for ever: it is also asked while a run is dropped.
+/// Output of the engine. Blocks, but not for ever: it is also asked while a run is dropped.
 fn ask(engine: &Path, arguments: &[&str]) -> Result<String, KindError> {
     ask_within(limited::ANSWER, engine, arguments)
 }

@@ -291,7 +291,7 @@ impl Drop for Group {
     }
 }
 
-/// Where the API server is on this machine's loopback.
+/// Address of the API server on this machine's loopback.
 async fn published(engine: &Engine, container: &str) -> Result<String, KindError> {
     let answer = engine.output("find the API server's port", &["port", container, API_PORT]).await?;
     let answer = String::from_utf8_lossy(&answer).into_owned();

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::KindError;
 use crate::control_plane_files::ControlPlaneFiles;
 
-/// Where the repository's configuration mounts the directory of audit policy and encryption.
+/// Directory of audit policy and encryption, as the repository's configuration mounts it.
 const POLICIES: &str = "/etc/kubernetes/policies";
-/// Where it has kube-apiserver write its audit log.
+/// Directory of kube-apiserver's audit log.
 const AUDIT_LOGS: &str = "/var/log/kubernetes";
-/// Where containerd looks up registries.
+/// Directory in which containerd looks up registries.
 pub(super) const REGISTRIES: &str = "/etc/containerd/certs.d";
-/// Where kubeadm looks for an authority before it makes one (its documentation, "Custom certificates").
+/// Authorities that kubeadm looks for before it makes them (its documentation, "Custom certificates").
 const AUTHORITIES: [&str; 2] = ["/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd"];
 /// Directory of a run with the audit log.
 pub(super) const AUDIT: &str = "audit";
@@ -23,7 +23,7 @@ pub(super) const HOSTS: &str = "hosts";
 /// The authority's certificate and key in a run directory.
 pub(super) const AUTHORITY: [&str; 2] = ["ca.crt", "ca.key"];
 
-/// What one run puts in.
+/// Values that one run puts in.
 pub(super) struct Run<'a> {
     /// Its directory.
     pub(super) directory: &'a Path,

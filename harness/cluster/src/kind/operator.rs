@@ -23,7 +23,7 @@ use crate::operator::{self, NAMESPACE, WEBHOOK_NOT_CALLED};
 const IMAGE: &str = "localhost/credence/external-secrets";
 /// The program in the image.
 const PROGRAM: &str = "bin/external-secrets";
-/// Where a pod finds the token of its ServiceAccount.
+/// Path of a ServiceAccount's token in a pod.
 pub(super) const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 /// Time that pods may take to be ready, the webhook's certificate included.
 const READY: Duration = Duration::from_secs(120);
@@ -31,7 +31,7 @@ const READY: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The Deployment of the controller. The chart labels the pods of each with its name.
 pub(super) const CONTROLLER: &str = "external-secrets";
-/// That of the webhook.
+/// Name of the webhook.
 pub(super) const WEBHOOK: &str = "external-secrets-webhook";
 /// The chart's Deployments: those two, and what makes the webhook's certificate.
 const DEPLOYMENTS: [&str; 3] = [CONTROLLER, WEBHOOK, "external-secrets-cert-controller"];

@@ -34,7 +34,7 @@ pub enum RequestError {
         path: String,
         /// The status.
         status: StatusCode,
-        /// What it says.
+        /// Its message.
         why: String,
     },
     /// The answer lacks something.
@@ -42,7 +42,7 @@ pub enum RequestError {
     Lacks {
         /// The path.
         path: String,
-        /// What it lacks.
+        /// The part that it lacks.
         field: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! What a configuration expects in Vault: engines, auth methods, policies and roles.
+//! Expected contents of Vault by a configuration: engines, auth methods, policies and roles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,7 +18,7 @@ const PROBE: Duration = Duration::from_millis(20);
 /// The paths of a policy, each with what it allows there.
 pub type Policy = BTreeMap<String, BTreeSet<String>>;
 
-/// What is made in Vault.
+/// Objects that are made in Vault.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
     /// Mounts of the key-value engine, each with whether it keeps versions.

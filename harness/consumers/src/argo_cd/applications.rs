@@ -14,7 +14,7 @@ use crate::git_error::Message;
 pub struct Condition {
     /// Its type, such as `ComparisonError`.
     pub type_: String,
-    /// What it says.
+    /// Its message.
     pub message: Message,
 }
 
@@ -31,7 +31,7 @@ pub struct ApplicationSeen {
     pub deployed: String,
     /// Its conditions.
     pub conditions: Vec<Condition>,
-    /// When it was last compared, to the second.
+    /// Time of the last comparison, to the second.
     pub reconciled_at: String,
     /// The last refresh of ours that is done.
     refreshed: Option<Refresh>,

@@ -1,4 +1,4 @@
-//! What Argo CD's programs read from disk, and how each is started.
+//! Files that Argo CD's programs read, and how each is started.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

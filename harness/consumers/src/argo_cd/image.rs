@@ -12,7 +12,7 @@ use credence_programs::supply::{self, Options, Part, Programs};
 
 use super::files::VERIFY_WRAPPER;
 
-/// What Argo CD's own Dockerfile does after its program is in place. Not in the image are tini, as git waits for what it
+/// Steps of Argo CD's own Dockerfile after its program is in place. Not in the image are tini, as git waits for what it
 /// starts, and gpg, helm, kustomize and git-lfs, with which nothing is deployed here.
 const INSTRUCTIONS: &str = "\
 RUN groupadd --gid 999 argocd \\
@@ -30,9 +30,9 @@ WORKDIR /home/argocd";
 /// Images that the engine has, by their names there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
-    /// That of all programs that Argo CD's binary is.
+    /// Image of all programs that Argo CD's binary is.
     pub(super) argo_cd: String,
-    /// That of Redis.
+    /// Image of Redis.
     pub(super) redis: String,
 }
 

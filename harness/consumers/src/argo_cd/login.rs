@@ -18,7 +18,7 @@ use crate::running::{Consumers, LoginAnswer};
 
 /// Time that a comparison may take; measured at 1 to 3 s.
 const COMPARED: Duration = Duration::from_secs(60);
-/// How far Argo CD's own watch of Secrets may lag behind a copy that has changed: a refresh before that logs in with the
+/// Lag of Argo CD's own watch of Secrets behind a copy that has changed, at most: a refresh before that logs in with the
 /// old one.
 const INFORMED: Duration = Duration::from_secs(5);
 /// Time from a refresh that may have come too early to the next one.

@@ -44,7 +44,7 @@ pub(super) struct Pods {
     namespace: String,
     directory: PathBuf,
     seen: SharedWatch<PodSeen>,
-    /// What they were like when they were ready.
+    /// Their state when they were ready.
     ready: BTreeMap<Key, PodSeen>,
 }
 

@@ -1,4 +1,4 @@
-//! What Argo CD's programs are told wherever they run, so that a login happens when a case asks for it and at no other
+//! Settings of Argo CD's programs wherever they run, so that a login happens when a case asks for it and at no other
 //! time.
 
 /// Applications that are compared at the same time.

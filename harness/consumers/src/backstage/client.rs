@@ -74,7 +74,7 @@ pub enum ClientError {
     Unclear {
         /// The act that failed.
         act: &'static str,
-        /// What was answered, in words of ours.
+        /// The answer, in words of ours.
         answer: String,
     },
     /// There was no answer.
@@ -99,7 +99,7 @@ pub enum ClientError {
 /// A sign-in that worked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedIn {
-    /// Whom Backstage takes the user for, as in `user:default/alice`.
+    /// Identity that Backstage takes the user for, as in `user:default/alice`.
     pub user: String,
     /// Backstage's own token for that user.
     pub token: Credential,

@@ -1,4 +1,4 @@
-//! What Backstage answers: the page that ends a sign-in, and errors of its API. Texts of Backstage are classified here
+//! Answers of Backstage: the page that ends a sign-in, and errors of its API. Texts of Backstage are classified here
 //! and go no further, as they can quote a credential.
 
 use credence_core::credential::Credential;

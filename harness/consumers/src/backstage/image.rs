@@ -8,7 +8,7 @@ use walkdir::WalkDir;
 
 use super::{BackstageError, Installation, prune};
 
-/// Where Backstage is in the image; the container's working directory, in which it looks for its `package.json`.
+/// Directory of Backstage in the image; the container's working directory, in which it looks for its `package.json`.
 pub const WORKING_DIRECTORY: &str = "/app";
 /// Command and arguments of the container.
 pub const COMMAND: [&str; 4] = [NODE, "index.js", "--config", "app-config.yaml"];

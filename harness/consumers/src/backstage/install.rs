@@ -82,7 +82,7 @@ pub async fn obtain(
     Ok(installation)
 }
 
-/// Where the installation for this Node.js is.
+/// Directory of the installation for this Node.js.
 fn place(cache: &Path, node: &Node) -> PathBuf {
     cache.join("consumers").join(format!("backstage-{}-node-{}", digest(), node.identity))
 }

@@ -26,14 +26,14 @@ const STARTED: Duration = Duration::from_mins(2);
 const READY: Duration = Duration::from_mins(3);
 /// Time that the pod of a Deployment that is removed may take to be gone: the next one listens on its port.
 const GONE: Duration = Duration::from_secs(30);
-/// Where the image has the certificate of the forge's authority.
+/// Path in the image of the certificate of the forge's authority.
 pub const AUTHORITY: &str = "/etc/credence/authority.crt";
 /// Name of its image in the registry of its owner.
 pub const PORTAL_IMAGE: &str = "backstage";
 /// Tag of that image.
 const TAG: &str = "pinned";
 
-/// What the forge says of a client that it does not know.
+/// Words of the forge about a client that it does not know.
 const NOT_AUTHORISED: &str = "the forge did not authorise the client";
 
 /// Why Backstage could not be tried.
@@ -68,9 +68,9 @@ pub enum BackstageLoginError {
 /// Everything that all pods of Backstage in a run have in common.
 pub struct BackstageService {
     pub(crate) installation: Installation,
-    /// Where it is served and where its forge is.
+    /// Addresses of itself and of its forge.
     pub(crate) served: backstage::Settings,
-    /// Where this machine reaches it.
+    /// Address at which this machine reaches it.
     pub(crate) host: std::net::IpAddr,
     /// Set once its image is published.
     pub(crate) published: OnceCell<()>,
@@ -106,7 +106,7 @@ impl Consumers {
         self.backstage.as_ref().ok_or(BackstageLoginError::Absent)
     }
 
-    /// Where OAuth applications of this run are sent back to.
+    /// Address to which OAuth applications of this run are sent back.
     pub fn redirect_uri(&self) -> String {
         match &self.backstage {
             Some(backstage) => backstage.served.redirect_uri(),

@@ -1,4 +1,4 @@
-//! What of the installed packages is needed at run time.
+//! Installed packages that are needed at run time.
 //!
 //! Left out is what Node.js never loads: sources, declarations, maps, documentation, tests, what is for browsers, and
 //! what better-sqlite3 was compiled from. That is two thirds of the bytes and half of the files.

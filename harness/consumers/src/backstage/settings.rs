@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reqwest::Url;
 
-/// Where a Backstage and its forge are. The credentials are not here: they come from distributed copies, by `envFrom`
+/// Addresses of a Backstage and its forge. The credentials are not here: they come from distributed copies, by `envFrom`
 /// and `secretKeyRef`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {

@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 /// Long-term releases that the pinned packages support: `engines` of the fixture's `package.json`.
 const MAJORS: [u32; 3] = [20, 22, 24];
-/// What node-gyp compiles with (its README, "Installation", "On Unix").
+/// Programs that node-gyp compiles with (its README, "Installation", "On Unix").
 const COMPILERS: [&str; 3] = ["python3", "make", "g++"];
 
 /// Names or paths of the commands to use.
@@ -87,7 +87,7 @@ pub(super) struct Node {
     pub(super) headers: Option<PathBuf>,
 }
 
-/// What Node.js says about itself.
+/// Facts that Node.js tells about itself.
 #[derive(Deserialize)]
 struct Answer {
     path: PathBuf,

@@ -20,7 +20,7 @@ use super::log::{Caller, Pending, Request, RequestLog};
 use super::offer::Offered;
 use super::registry;
 
-/// Where an OAuth client exchanges a code; its credentials are in the body.
+/// Path at which an OAuth client exchanges a code; its credentials are in the body.
 const EXCHANGE_PATH: &str = "/login/oauth/access_token";
 /// Parameters of a query whose value is logged: none of them can hold a credential.
 const LOGGED: [&str; 3] = ["ns", "scope", "service"];
@@ -49,7 +49,7 @@ const OWN: [&str; 8] = [
     REQUEST_ID,
 ];
 
-/// What the handler of requests knows.
+/// State of the handler of requests.
 pub(super) struct Facade {
     /// Gitea's own address, `http://HOST:PORT`.
     gitea: String,

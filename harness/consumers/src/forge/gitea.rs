@@ -48,14 +48,14 @@ const CREATE_ADMINISTRATOR: [&str; 14] = [
     "--email",
     "credence@forge.invalid",
 ];
-/// What the command line prints before the token (`cmd/admin_user_create.go` of Gitea 1.26).
+/// Output of the command line before the token (`cmd/admin_user_create.go` of Gitea 1.26).
 const TOKEN_LINE: &str = "Access token was successfully created... ";
 
 /// A running Gitea and the token of its administrator.
 pub(super) struct Gitea {
     pub(super) server: Server,
     pub(super) url: String,
-    /// Where it listens for SSH, as this machine reaches it.
+    /// Its address for SSH, as this machine reaches it.
     pub(super) ssh: SocketAddr,
     pub(super) token: Credential,
 }
@@ -64,15 +64,15 @@ pub(super) struct Gitea {
 pub(super) struct Setup<'a> {
     /// Holds the configuration and everything that Gitea writes.
     pub(super) directory: &'a Path,
-    /// Where it runs.
+    /// Its place.
     pub(super) place: &'a GiteaPlacement<'a>,
     /// The façade, as clients see it.
     pub(super) root_url: &'a str,
-    /// Where the access log goes, and what is said of keys of SSH.
+    /// Address that takes the access log, and what is said of keys of SSH.
     pub(super) access_log: SocketAddr,
     /// The file with its key for SSH.
     pub(super) host_key: &'a Path,
-    /// Where sessions of SSH ask for their rights.
+    /// Address at which sessions of SSH ask for their rights.
     pub(super) relay: SocketAddr,
 }
 
@@ -88,7 +88,7 @@ impl Setup<'_> {
     }
 }
 
-/// What serves, and ends when this is dropped.
+/// The server; ends when this is dropped.
 pub(super) enum Server {
     /// A child process.
     Process(Process),

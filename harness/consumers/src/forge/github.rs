@@ -3,12 +3,12 @@
 
 use serde_json::Value;
 
-/// Where GitHub Enterprise Server has its API, relative to the host.
+/// Path of GitHub Enterprise Server's API, relative to the host.
 const GITHUB_API: &str = "/api/v3";
-/// Where Gitea has its own, whose paths and answers are mostly GitHub's.
+/// Path of Gitea's own, whose paths and answers are mostly GitHub's.
 const GITEA_API: &str = "/api/v1";
 
-/// What Gitea is asked for in the place of what the client asked for.
+/// Request to Gitea in the place of the client's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     /// The path.

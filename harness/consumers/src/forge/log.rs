@@ -30,7 +30,7 @@ const COMPLETE: Duration = Duration::from_secs(5);
 /// A request that reached the façade. No value of a credential is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// When its head was read.
+    /// Time at which its head was read.
     pub at: SystemTime,
     /// The host that the client named, with the port if it named one.
     pub host: String,
@@ -46,7 +46,7 @@ pub struct Request {
     pub offered: Offered,
     /// The status that Gitea answered with; `None` if it did not, or not yet.
     pub status: Option<u16>,
-    /// Whom Gitea took the client for.
+    /// Identity that Gitea took the client for.
     pub caller: Caller,
 }
 
@@ -57,7 +57,7 @@ impl Request {
     }
 }
 
-/// Whom the server took a client for.
+/// Identity that the server took a client for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
     /// Nobody: no credential was offered, or none that it accepted.

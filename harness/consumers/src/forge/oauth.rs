@@ -17,7 +17,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// A registered OAuth application of the confidential kind.
 #[derive(Debug, Clone)]
 pub struct Application {
-    /// Where it gets its codes.
+    /// Address that gets its codes.
     pub redirect_uri: String,
     /// Its id as a client.
     pub client_id: Credential,
@@ -27,14 +27,14 @@ pub struct Application {
     name: String,
 }
 
-/// What an authorisation sends the browser back with.
+/// Parameters with which an authorisation sends the browser back.
 #[derive(Debug, Clone)]
 pub struct Authorization {
     /// The whole URL to go back to, which holds the code.
     pub redirect: Credential,
     /// The code.
     pub code: Credential,
-    /// What the application passed along.
+    /// State that the application passed along.
     pub state: String,
 }
 
@@ -196,7 +196,7 @@ impl Browser<'_> {
     }
 }
 
-/// Where an answer sends the browser.
+/// Address to which an answer sends the browser.
 fn location(answer: &Response) -> Option<Credential> {
     answer.headers().get(LOCATION).map(|value| Credential::new(value.as_bytes()))
 }

@@ -9,7 +9,8 @@ use reqwest::Url;
 
 use super::key_pair;
 
-/// What a request offered to authenticate with. Strings are fingerprints, see [`Credential::fingerprint`], but of keys of SSH.
+/// Credentials that a request offered to authenticate with. Strings are fingerprints, see [`Credential::fingerprint`], but
+/// of keys of SSH.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Offered {
     /// Nothing.
@@ -40,7 +41,7 @@ pub enum Offered {
     },
     /// A key of SSH.
     Key {
-        /// That of its public half, `SHA256:…`, which says nothing of the private one.
+        /// Fingerprint of its public half, `SHA256:…`, which says nothing of the private one.
         fingerprint: String,
     },
     /// A browser's cookies.

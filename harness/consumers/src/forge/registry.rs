@@ -1,4 +1,4 @@
-//! Whom Gitea's container registry takes a client for.
+//! The client's identity, as Gitea's container registry takes it.
 //!
 //! Its access log names no user for paths below `/v2`, because the registry keeps the user where the log does not
 //! look. But its bearer tokens do: each is a signed statement of Gitea, made at `/v2/token`, of whom it belongs to.
@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// Where tokens are made.
+/// Path at which tokens are made.
 pub(super) const TOKEN_PATH: &str = "/v2/token";
 /// Gitea's id of the user that stands for nobody (`models/user/user_system.go`).
 pub(super) const GHOST: i64 = -1;

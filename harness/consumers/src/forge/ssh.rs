@@ -37,10 +37,10 @@ const COMMAND: &str = "/api/internal/serv/command/";
 /// The longest body that is relayed, in bytes: hooks of git send a line for each reference.
 const LONGEST: usize = 1024 * 1024;
 
-/// What a client needs to know of the forge over SSH.
+/// Facts that a client needs of the forge over SSH.
 #[derive(Debug, Clone)]
 pub(crate) struct SshServer {
-    /// Where it listens.
+    /// Its address.
     pub(crate) address: SocketAddr,
     /// A file of known hosts with its key, under [`HOST_ALIAS`].
     pub(crate) known_hosts: PathBuf,
@@ -63,11 +63,11 @@ pub(super) struct Relay {
     pub(super) client: reqwest::Client,
     pub(super) log: Arc<RequestLog>,
     pub(super) keys: Arc<SshKeys>,
-    /// Where the forge is over SSH.
+    /// The forge over SSH.
     pub(super) host: IpAddr,
 }
 
-/// What the server answers to the question for a right.
+/// The server's answer to the question for a right.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Right {

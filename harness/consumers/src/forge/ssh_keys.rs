@@ -32,7 +32,7 @@ impl SshKeys {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, fingerprint);
     }
 
-    /// What is offered with the key of this id.
+    /// Credential that is offered with the key of this id.
     pub(super) fn offered(&self, id: i64) -> Offered {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&id).map_or(Offered::Other, |fingerprint| Offered::Key { fingerprint: fingerprint.clone() })

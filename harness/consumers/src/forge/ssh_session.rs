@@ -9,9 +9,9 @@ use http::StatusCode;
 use super::log::{Caller, Request};
 use super::offer::Offered;
 
-/// What is logged in the place of a method.
+/// Method of its entries in the log, which have none.
 const METHOD: &str = "SSH";
-/// What Gitea logs of a key that nobody has, before its fingerprint (modules/ssh/ssh.go of Gitea 1.26).
+/// Line that Gitea logs of a key that nobody has, before its fingerprint (modules/ssh/ssh.go of Gitea 1.26).
 const UNKNOWN_KEY: &str = "Unknown public key: ";
 
 /// The fingerprint in a line of Gitea's log about a key that nobody has.

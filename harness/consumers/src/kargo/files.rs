@@ -1,4 +1,4 @@
-//! What the controller finds on disk, in place of its image's own file system.
+//! Files of the controller, in place of its image's own file system.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use crate::forge::Network;
 
 /// The program that tells git the password, beside the controller in Kargo's image.
 const HELPER: &str = "credential-helper";
-/// What that program does, for a controller that was given without it (cmd/credential-helper/main.go).
+/// Script of that program, for a controller that was given without it (cmd/credential-helper/main.go).
 const OWN_HELPER: &str = "#!/bin/sh\nprintf '%s\\n' \"$GIT_PASSWORD\"\n";
 
 /// A directory that belongs to one controller.
@@ -58,7 +58,7 @@ impl Files {
         Ok(files)
     }
 
-    /// Where the controller's kubeconfig is.
+    /// Path of the controller's kubeconfig.
     pub(super) fn kubeconfig(&self) -> PathBuf {
         self.path("kubeconfig")
     }

@@ -100,9 +100,9 @@ struct Subscribed<'a> {
     namespace: &'a str,
     /// Its name.
     name: &'a str,
-    /// What it looks for.
+    /// The kind that it looks for.
     kind: CredentialKind,
-    /// Where it looks.
+    /// The repository that it looks in.
     repo_url: String,
     discoveries: u32,
 }

@@ -1,4 +1,4 @@
-//! What Kargo's chart says of its controller: rights, settings and definitions are the chart's own.
+//! Objects of Kargo's chart for its controller: rights, settings and definitions are the chart's own.
 
 use std::collections::BTreeMap;
 

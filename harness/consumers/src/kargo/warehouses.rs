@@ -13,7 +13,7 @@ use crate::git_error::Message;
 /// controller binds it in the namespace of each project (pkg/controller/management/projects/projects.go).
 const READ_SECRETS: &str = "kargo-controller-read-secrets";
 
-/// What a Warehouse looks for.
+/// Subjects of a Warehouse's search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subscription<'a> {
     /// The last commit of a branch.
@@ -37,7 +37,7 @@ pub struct Warehouse<'a> {
     pub namespace: &'a str,
     /// Its name, which none in the namespace has.
     pub name: &'a str,
-    /// What it looks for.
+    /// The kind that it looks for.
     pub subscription: Subscription<'a>,
 }
 
@@ -64,7 +64,7 @@ pub enum Discovery<'a> {
 pub struct Failure {
     /// The reason, such as `DiscoveryFailed`.
     pub reason: String,
-    /// What Kargo says about it.
+    /// Kargo's words about it.
     pub message: Message,
 }
 
@@ -145,7 +145,7 @@ fn interval(number: u32) -> String {
     format!("240h{number}m")
 }
 
-/// What lets the controller read the Secrets of a project for one Warehouse.
+/// Binding that lets the controller read the Secrets of a project for one Warehouse.
 pub(super) fn binding(warehouse: &Warehouse<'_>, account: &str) -> Value {
     json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",

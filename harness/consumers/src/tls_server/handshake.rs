@@ -16,7 +16,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// Time that a handshake may take.
 const DONE: Duration = Duration::from_secs(10);
-/// What the server sends once it is trusted.
+/// Greeting of the server once it is trusted.
 const GREETING: &[u8] = b"trusted";
 
 /// Why there was no handshake.
@@ -31,7 +31,7 @@ pub enum HandshakeError {
     /// The client's own authority or server name is not valid.
     #[error("failed to make a client that trusts {object}")]
     Client {
-        /// What is not valid.
+        /// The object that is not valid.
         object: &'static str,
     },
     /// No connection could be made.

@@ -68,7 +68,7 @@ const KEYS: [&str; 25] = [
     "useAzureWorkloadIdentity",
 ];
 
-/// What Go's `strconv.ParseBool` takes.
+/// Texts that Go's `strconv.ParseBool` takes.
 const BOOLEAN_TEXTS: [&str; 12] = ["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"];
 
 impl Format for ArgoCd {
@@ -160,7 +160,7 @@ pub(super) fn is_for_a_prefix(copy: &WrittenCopy<'_>) -> Result<bool, NotTried> 
     }
 }
 
-/// What a copy of this form is for.
+/// Scope of a copy of this form.
 pub(super) fn scope(copy: &WrittenCopy<'_>, is_prefix: bool) -> Result<Vec<Scope>, NotTried> {
     let url = copy.place("url")?.to_owned();
     let project = copy.literal("project").filter(|project| !project.is_empty()).map(str::to_owned);

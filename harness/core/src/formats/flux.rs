@@ -89,7 +89,7 @@ pub(super) fn sources(
     sources.filter_map(|source| of_source(&source.object["spec"])).collect()
 }
 
-/// What Flux logs in to a Git server with.
+/// Credentials that Flux logs in to a Git server with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GitLogin<'a> {
     /// Nothing: the Secret has none of the keys.
@@ -109,7 +109,7 @@ pub enum NoLogin {
     /// A password alone is no login.
     #[error("its Secret has a password without a username")]
     NoUsername,
-    /// What the registry's Secret holds cannot be read.
+    /// Contents of the registry's Secret cannot be read.
     #[error("its Secret is malformed")]
     Malformed,
 }

@@ -79,7 +79,7 @@ struct GitOverSsh {
     meta: ConsumerMeta,
 }
 
-/// Whose rules they are.
+/// Consumer whose rules they are.
 enum Of {
     ArgoCd,
     Kargo,

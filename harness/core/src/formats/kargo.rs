@@ -150,7 +150,7 @@ impl Format for Kargo {
         (uses == self.uses && !stands_in).then_some(Claim::Label)
     }
 
-    /// What Warehouses subscribe to.
+    /// Repositories that Warehouses subscribe to.
     fn endpoints(&self, manifests: &[Manifest]) -> Vec<Endpoint> {
         let of_field = |field: &str| {
             subscriptions(manifests).filter_map(|each| endpoint(&each[field]["repoURL"])).collect::<Vec<_>>()
@@ -195,7 +195,7 @@ impl Format for Kargo {
     }
 }
 
-/// What Warehouses subscribe to.
+/// Repositories that Warehouses subscribe to.
 pub(super) fn subscriptions(manifests: &[Manifest]) -> impl Iterator<Item = &Value> {
     let warehouses = manifests.iter().filter(|manifest| manifest.kind() == "Warehouse");
     warehouses.flat_map(|warehouse| items(&warehouse.object["spec"]["subscriptions"]))

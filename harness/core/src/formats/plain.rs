@@ -27,7 +27,7 @@ pub(super) fn by_key_names(data: &BTreeMap<String, Credential>) -> Decoded {
     decoded(kind, parts)
 }
 
-/// What is read without any word on where it is used.
+/// Values that are read without any word on where they are used.
 pub(super) fn decoded(kind: FormatKind, parts: BTreeMap<Role, Credential>) -> Decoded {
     Decoded { kind, parts, endpoints: Vec::new() }
 }

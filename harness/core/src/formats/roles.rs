@@ -1,4 +1,4 @@
-//! What part of a credential a value is, told by the name of its key.
+//! Parts of a credential, told by the names of their keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,7 +39,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// What keys are called and the roles that this tells, the more telling first.
+/// Names of keys and the roles that they tell, the more telling first.
 const NAMES: [(&str, Role); 12] = [
     ("clientid", Role::ClientId),
     ("clientsecret", Role::ClientSecret),

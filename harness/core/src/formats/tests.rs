@@ -23,12 +23,12 @@ fn part(decoded: &Decoded, role: &Role) -> String {
     decoded.parts[role].expose_str().unwrap().to_owned()
 }
 
-/// What a template makes that pastes a token into JSON as it is.
+/// Output of a template that pastes a token into JSON as it is.
 fn pasted(token: &str) -> String {
     format!(r#"{{"auths":{{"ghcr.io":{{"username":"bot","password":"{token}"}}}}}}"#)
 }
 
-/// What a template makes that knows its JSON.
+/// Output of a template that knows its JSON.
 fn encoded(username: &str, password: &str) -> String {
     let auth = STANDARD.encode(format!("{username}:{password}"));
     let entry = json!({"username": username, "password": password, "auth": auth});

@@ -8,7 +8,7 @@ use std::net::Ipv6Addr;
 pub(super) struct GoUrl<'a> {
     /// Without its colon; empty where there is none.
     scheme: &'a str,
-    /// What follows a scheme if that is no slash, as in `mailto:a`.
+    /// The rest after a scheme if that does not begin with a slash, as in `mailto:a`.
     opaque: &'a str,
     user: Option<&'a str>,
     /// Host and port; `None` without two slashes before it.

@@ -31,7 +31,7 @@ impl<'a> Rule<'a> {
         Self { kind, repo_url, is_regex }
     }
 
-    /// Whether the Secret is for the repository `url`.
+    /// True if the Secret is for the repository `url`.
     ///
     /// A pattern is searched for in the URL as it is and in its normal form; nothing anchors it. Kargo compiles it with
     /// Go's RE2 and passes over a Secret whose pattern does not compile. The syntax of the crate used here differs in

@@ -10,7 +10,7 @@ use regex::Regex;
 use super::CredentialKind;
 use super::go_url::GoUrl;
 
-/// What Go's `unicode.IsPrint` says no to: everything but letters, marks, numbers, punctuation, symbols and the space.
+/// Characters that Go's `unicode.IsPrint` says no to: everything but letters, marks, numbers, punctuation, symbols and the space.
 static NOT_PRINTABLE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[^\p{L}\p{M}\p{N}\p{P}\p{S} ]").expect("the pattern is fixed and tested"));
 

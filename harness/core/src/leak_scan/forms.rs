@@ -137,7 +137,7 @@ pub(super) fn patterns(value: &[u8]) -> BTreeMap<Vec<u8>, Form> {
     patterns
 }
 
-/// What is escaped as a whole.
+/// A unit that is escaped as a whole.
 enum Unit<'a> {
     /// A character, with its bytes.
     Valid(char, &'a [u8]),
@@ -170,7 +170,7 @@ fn units(value: &[u8]) -> Vec<Unit<'_>> {
     units
 }
 
-/// What stands for bytes that are not UTF-8.
+/// Replacement of bytes that are not UTF-8.
 #[derive(Clone, Copy)]
 enum Replacement {
     /// `\ufffd` for each byte, as Go's encoding/json writes.
@@ -194,7 +194,7 @@ impl Replacement {
     }
 }
 
-/// What a writer of JSON escapes beyond what it has to.
+/// Characters that a writer of JSON escapes beyond those that it has to.
 #[derive(Clone, Copy)]
 struct JsonRules {
     /// `<`, `>` and `&`: Go's encoding/json unless it is told not to.
@@ -263,7 +263,7 @@ impl Unit<'_> {
     }
 }
 
-/// What percent-encoding keeps, apart from letters and digits.
+/// Characters that percent-encoding keeps, apart from letters and digits.
 struct Keeps {
     marks: &'static [u8],
     /// True if a space becomes `+`.

@@ -38,7 +38,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestEr
     Ok(manifests)
 }
 
-/// What a program reads at its start, of one file, in order.
+/// Documents that a program reads at its start, of one file, in order.
 pub(super) fn parse_program_configuration(file: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
     Ok(parse_all(file, text)?.into_iter().filter(is_program_configuration).collect())
 }
@@ -108,7 +108,7 @@ struct Chunk<'a> {
     start: Position,
     /// The 1-based line of the file that holds the first content.
     line: usize,
-    /// What it holds, if it is of JSON.
+    /// Its value, if it is of JSON.
     json: Option<Value>,
 }
 

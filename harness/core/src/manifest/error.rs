@@ -108,7 +108,7 @@ pub enum ManifestError {
         #[source]
         source: SubstitutionError,
     },
-    /// What a template of Helm's renders to cannot be read; lines of the cause are those of what was rendered.
+    /// Output of a template of Helm's cannot be read; lines of the cause are those of what was rendered.
     #[error("failed to read what {} renders to", template.display())]
     Rendered {
         /// The template.
@@ -131,7 +131,7 @@ pub enum ManifestError {
     NotJson {
         /// The place where the document starts.
         at: Location,
-        /// What JSON cannot hold.
+        /// The kind of value that JSON cannot hold.
         reason: &'static str,
     },
     /// A document is not a Kubernetes object.

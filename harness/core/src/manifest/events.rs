@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::location::{Position, Positions, escape};
 use super::yaml_1_1::{self, NotText, Scalar};
 
-/// What a document's events tell beside its values.
+/// Facts that a document's events tell beside its values.
 #[derive(Default)]
 pub(super) struct Reading {
     /// Scalars that are due to be text and are none to kubectl, in order.

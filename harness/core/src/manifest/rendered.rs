@@ -20,7 +20,7 @@ pub struct SourceTemplate {
     pub text: Arc<str>,
 }
 
-/// Where a document of a template begins, for the places of what was rendered from it.
+/// Beginning of a document of a template, for the places of what was rendered from it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Template {
     text: Arc<str>,

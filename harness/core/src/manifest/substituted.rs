@@ -83,7 +83,7 @@ impl Walk<'_> {
         })
     }
 
-    /// What a text is after its variables are replaced in its YAML.
+    /// The text after its variables are replaced in its YAML.
     fn scalar(&mut self, text: &str, pointer: &str) -> Value {
         let replaced = self.text(text, pointer);
         let is_plain = serde_yaml::to_string(text).is_ok_and(|yaml| yaml.trim_end() == text);
@@ -95,7 +95,7 @@ impl Walk<'_> {
     }
 }
 
-/// What kubectl reads where a text stands without quotes.
+/// Value that kubectl reads where a text stands without quotes.
 fn read_plain(text: &str) -> Option<Value> {
     let yaml = format!("value: {text}\n");
     let mut read: Value = serde_yaml::from_str(&yaml).ok()?;

@@ -59,7 +59,7 @@ pub(super) enum Scalar {
     Value(Value),
 }
 
-/// What kubectl makes of a plain scalar to which these keys lead; none if it is text to both.
+/// Value that kubectl makes of a plain scalar to which these keys lead; none if it is text to both.
 pub(super) fn read(value: &str, keys: &[&str], is_in_sequence: bool, at: Position) -> Option<Scalar> {
     let kind = kind(value)?;
     let is_due_to_be_text = match (is_in_sequence, keys) {

@@ -1,4 +1,4 @@
-//! What was rendered, by the digest of all that it was rendered from.
+//! Cache of rendered manifests, by the digest of all that they were rendered from.
 //!
 //! An entry is complete or not there, as it is put there by one rename, so that runs may share the cache. It is read by its
 //! owner alone, since a chart may have credentials in its values. That it cannot be used costs time and nothing else.
@@ -47,7 +47,7 @@ impl RenderCache {
         Self { directory }
     }
 
-    /// What was rendered from this before.
+    /// Manifests that were rendered from this before.
     pub(super) fn find(&self, key: &Key) -> Option<String> {
         let path = self.directory.join(key.name());
         let text = fs::read_to_string(&path).ok()?;

@@ -16,7 +16,7 @@ use super::error::ConfigurationError;
 /// The file that makes a directory a chart.
 const CHART: &str = "Chart.yaml";
 
-/// Where charts of the first version list what they need.
+/// File in which charts of the first version list what they need.
 const REQUIREMENTS: &str = "requirements.yaml";
 
 /// Number of MB of a chart that are read; helm itself takes 100 of an archive.

@@ -54,7 +54,7 @@ pub(super) struct Helm {
 const NOT_FOLLOWED: [&str; 6] =
     ["kustomize", "plugin", "directory/exclude", "directory/include", "directory/jsonnet", "helm/fileParameters"];
 
-/// What the objects of a tree point at in it, and a line on each that points elsewhere or cannot be followed.
+/// Paths in it that the objects of a tree point at, and a line on each that points elsewhere or cannot be followed.
 pub(super) fn pointers<'a>(
     manifests: impl IntoIterator<Item = &'a Manifest>,
     root: &Path,

@@ -95,7 +95,7 @@ pub enum ConfigurationError {
         at: Box<Location>,
         /// The chart that is needed.
         name: String,
-        /// Where it would be fetched from, without a login.
+        /// Address from which it would be fetched, without a login.
         repository: String,
         /// The directory that it belongs into.
         charts: PathBuf,
@@ -120,7 +120,7 @@ pub enum ConfigurationError {
         at: Box<Location>,
         /// The chart that is needed.
         name: String,
-        /// Where it would be.
+        /// Path at which it would be.
         path: PathBuf,
     },
     /// A chart needs itself.

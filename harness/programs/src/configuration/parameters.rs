@@ -1,4 +1,4 @@
-//! What a user gives beside the directory of a configuration.
+//! Parameters that a user gives beside the directory of a configuration.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use credence_core::substitution::is_name;
 
 use super::error::ConfigurationError;
 
-/// What a configuration is rendered with.
+/// Parameters of a configuration's rendering.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Parameters {
     /// Files of values for a chart of Helm, of which later ones win.

@@ -1,4 +1,4 @@
-//! What helm says of a chart that does not render, without what it quotes and without values.
+//! Helm's reason for a chart that does not render, without what it quotes and without values.
 
 use serde_json::Value;
 

@@ -40,7 +40,7 @@ impl Fake {
         self.directory.path().join("engine")
     }
 
-    /// Where it works, and where its files are.
+    /// Its working directory, where its files are.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }

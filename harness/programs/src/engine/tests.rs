@@ -9,7 +9,7 @@ fn server(version: &str, api: &str) -> String {
     format!(r#"echo '{{{CLIENT},"Server":{{"Version":"{version}","ApiVersion":"{api}"}}}}'"#)
 }
 
-/// What Docker's client does without a daemon: it prints its own version, complains and fails.
+/// Output of Docker's client without a daemon: it prints its own version, complains and fails.
 fn without_server(said: &str) -> String {
     format!("echo '{{{CLIENT},\"Server\":null}}'; echo '{said}' >&2; exit 1")
 }

@@ -20,13 +20,13 @@ use crate::supply::{self, Lock, Options, Part, Progress};
 const CHART: &str = "deploy/charts/external-secrets";
 /// The file with the definitions.
 pub const DEFINITIONS: &str = "deploy/crds/bundle.yaml";
-/// What makes a directory a chart.
+/// File that makes a directory a chart.
 const METADATA: &str = "Chart.yaml";
 /// Name of chart and release.
 const NAME: &str = "external-secrets";
 /// The definitions alone are wanted.
 const VALUES: &str = "installCRDs: true\n";
-/// How much is unpacked of a package, in MB; helm itself takes 100.
+/// Most that is unpacked of a package, in MB; helm itself takes 100.
 const LIMIT: u64 = 64;
 
 /// The version of the operator that a chart is of, without its `v`.

@@ -1,4 +1,4 @@
-//! Where this machine gets Debian's packages from, by apt's own configuration (sources.list(5)).
+//! Sources of Debian's packages on this machine, by apt's own configuration (sources.list(5)).
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What the engine builds the image of: a Dockerfile, and a directory with all that comes on top of Debian.
+//! Input from which the engine builds the image: a Dockerfile, and a directory with all that comes on top of Debian.
 
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, Permissions};
@@ -22,7 +22,7 @@ const FILES: [(&str, u32, &str); 3] = [
 ];
 /// Directories that others expect: kubeadm the first, containerd the second.
 const DIRECTORIES: [&str; 2] = ["etc/kubernetes/manifests", "etc/containerd/certs.d"];
-/// Where the node's own programs are. kind and its units have fixed paths for most of them.
+/// Directories of the node's own programs. kind and its units have fixed paths for most of them.
 const PLACES: [(&str, &[Part]); 3] = [
     ("usr/local/bin", &[Part::Containerd, Part::ContainerdShim, Part::Ctr, Part::Crictl]),
     ("usr/bin", &[Part::Kubeadm, Part::Kubelet, Part::Kubectl]),
@@ -30,7 +30,7 @@ const PLACES: [(&str, &[Part]); 3] = [
 ];
 /// containerd's configuration in the node.
 const CONTAINERD: &str = "etc/containerd/config.toml";
-/// What the directory holds at most, in MB, with the layers of the image that is being packed.
+/// Most that the directory holds, in MB, with the layers of the image that is being packed.
 pub(super) const MEGABYTES: u64 = 1250;
 
 /// Inputs from which the image follows beside parts and Debian.
@@ -41,7 +41,7 @@ pub(super) fn recipe() -> Vec<String> {
     files.chain(places).chain(rest).collect()
 }
 
-/// What is put into the directory.
+/// Files that are put into the directory.
 pub(super) struct Contents {
     /// The programs.
     pub(super) programs: Programs,
@@ -49,7 +49,7 @@ pub(super) struct Contents {
     pub(super) assets: PathBuf,
     /// Names of the images of the control plane.
     pub(super) images: Vec<String>,
-    /// What is below kube-proxy.
+    /// The layer below kube-proxy.
     pub(super) proxy: Arc<Layer>,
 }
 
@@ -178,7 +178,7 @@ fn set(config: &str, key: &str, value: &str) -> Result<String, NodeImageError> {
     Ok(config.lines().map(line).collect())
 }
 
-/// What is said in the node about how it was made.
+/// Notes in the node about how it was made.
 fn notes(parts: &str) -> String {
     NOTES
         .replace("{debian}", &debian::NODE.description())

@@ -19,7 +19,7 @@ use crate::process::path::find_program;
 
 /// The release. Not that of kind's own image, whose systemd wants cgroups of version 2.
 const SUITE: &str = "bookworm";
-/// What nobody reads in a container, below `usr/share`. Licences stay.
+/// Directories that nobody reads in a container, below `usr/share`. Licences stay.
 const UNREAD: [&str; 4] = ["doc", "info", "locale", "man"];
 /// Lines of debootstrap's output that an error carries.
 const TAIL_LINES: usize = 12;
@@ -38,7 +38,8 @@ pub(super) struct Selection {
     pub(super) engine_megabytes: u64,
 }
 
-/// What kind's images/base/Dockerfile installs, but for what only network storage and nested overlays need; with what
+/// Packages that kind's images/base/Dockerfile installs, but for those that only network storage and nested overlays need;
+/// with what
 /// Debian's own container image brings, and with runc, which has to be built with libseccomp.
 pub(super) const NODE: Selection = Selection {
     repository: "credence/debian",
@@ -68,7 +69,7 @@ pub(super) const NODE: Selection = Selection {
     engine_megabytes: 200,
 };
 
-/// What Gitea and Argo CD call: git, and Redis to keep what they know.
+/// Programs that Gitea and Argo CD call: git, and Redis to keep what they know.
 pub(super) const TOOLS: Selection = Selection {
     repository: "credence/tools",
     packages: &["ca-certificates", "git", "redis-server"],

@@ -15,7 +15,7 @@ use super::{NodeImageError, Steps, check_room, lock, remove_orphans};
 use crate::engine::Engine;
 use crate::supply::Options;
 
-/// What an image has on top of the tools.
+/// Files that an image has on top of the tools.
 pub struct Addition<'a> {
     /// Its name below `credence/`.
     pub name: &'a str,

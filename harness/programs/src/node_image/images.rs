@@ -11,9 +11,9 @@ use super::NodeImageError;
 use crate::oci::{Image, Layer, LayerEntry, Settings};
 use crate::supply::{Part, Programs};
 
-/// Where programs are in an image. kubeadm's pods name most of them without a directory.
+/// Directory of programs in an image. kubeadm's pods name most of them without a directory.
 const DIRECTORY: &str = "usr/local/bin";
-/// Where commands are in Debian and in images.
+/// Directories of commands in Debian and in images.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Lists and packs what kube-proxy calls, in the node's Debian.
 pub(super) const PROXY_FILES: &str = include_str!("files/proxy-files.sh");
@@ -97,7 +97,7 @@ pub(super) fn pack(
     Ok(Image::new(&layers, &settings, name))
 }
 
-/// Whether a program is for the dynamic loader, which these images do not have: its file has a segment that names one,
+/// True if a program is for the dynamic loader, which these images do not have: its file has a segment that names one,
 /// elf(5). The layout is that of all 64-bit little-endian machines.
 fn needs_loader(program: &Path) -> io::Result<bool> {
     const INTERPRETER: [u8; 4] = 3_u32.to_le_bytes();

@@ -1,11 +1,11 @@
-//! What there is of the image before anything is done for it, and what is left of those before.
+//! Inventory of the image before anything is done for it, and what is left of those before.
 
 use super::debian::{NODE, TOOLS, Tools};
 use super::{How, NodeImage, NodeImageError, inputs, official};
 use crate::engine::{Engine, EngineError};
 use crate::supply::{Options, Source};
 
-/// What can be said of the image without pulling or making it.
+/// Facts that can be told of the image without pulling or making it.
 #[derive(Debug)]
 pub enum ImageInventory {
     /// The engine has it.

@@ -146,7 +146,7 @@ impl Registry {
     }
 }
 
-/// What is in a file, piece by piece. How it could not be read is left in `unread`: a client does not tell that from a
+/// Contents of a file, piece by piece. A failure to read it is left in `unread`: a client does not tell that from a
 /// connection that broke.
 fn pieces(
     file: File,
@@ -175,7 +175,7 @@ fn unusable(registry: &str, reason: &str) -> ImageError {
     ImageError::Client { registry: registry.to_owned(), reason: reason.to_owned() }
 }
 
-/// What went wrong, without texts that the registry chose: those could quote what it was sent.
+/// Description of a failure, without texts that the registry chose: those could quote what it was sent.
 fn describe(error: &OciDistributionError) -> String {
     match error {
         OciDistributionError::AuthenticationFailure(_) => "the user or the password was refused".to_owned(),

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-/// When a process started, in clock ticks since boot: with its id this names it for as long as the machine is up.
+/// Start of a process, in clock ticks since boot: with its id this names it for as long as the machine is up.
 ///
 /// Field 22 of `/proc/PID/stat`, see proc_pid_stat(5). `None` when there is no such process.
 pub fn start_ticks(pid: u32) -> Option<u64> {

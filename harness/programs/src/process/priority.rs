@@ -1,4 +1,4 @@
-//! How much a command that is started may take of the processors.
+//! Share of the processors that a command may take.
 
 use std::ffi::OsStr;
 
@@ -15,7 +15,7 @@ pub enum Priority {
     /// As much as this process.
     #[default]
     Normal,
-    /// What others leave.
+    /// The time that others leave.
     Low,
 }
 

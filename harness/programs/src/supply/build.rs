@@ -17,7 +17,7 @@ use super::{ComponentError, Part, Step, compiler, list, providers, space, vault}
 /// Lines of the compiler's output that an error carries.
 const TAIL_LINES: usize = 20;
 
-/// What `go build` is given.
+/// Sources that `go build` is given.
 pub(super) struct Sources {
     /// The directory of the pin.
     directory: PathBuf,
@@ -116,7 +116,7 @@ fn in_minutes(left: Duration) -> String {
     }
 }
 
-/// What `go build -v` has said so far.
+/// Output of `go build -v` so far.
 struct Log<'a> {
     parts: &'a [Part],
     packages: &'a Packages,

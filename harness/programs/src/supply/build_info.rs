@@ -1,4 +1,5 @@
-//! What Go writes into each program about how it was built: the section `.go.buildinfo`, which `go version -m` prints and which
+//! Record that Go writes into each program of how it was built: the section `.go.buildinfo`, which `go version -m` prints
+//! and which
 //! stays when symbols are stripped.
 //!
 //! Source: `debug/buildinfo` and `runtime/debug` of Go. Since Go 1.18 the section has, at byte 32, the version of Go and the text
@@ -12,16 +13,16 @@ use object::read::{Object as _, ObjectSection as _, ReadCache, ReadRef};
 
 /// The section of a program for Linux.
 const SECTION: &str = ".go.buildinfo";
-/// How the section begins.
+/// Beginning of the section.
 const MAGIC: &[u8] = b"\xff Go buildinf:";
 /// The byte of flags, behind the size of a pointer, and the flag of texts that are part of the section.
 const FLAGS: usize = 15;
 const INLINE: u8 = 2;
-/// Where the texts begin.
+/// Offset of the texts.
 const TEXTS: usize = 32;
 /// Bytes of a mark before the text of modules, and of another one after it.
 const MARK: usize = 16;
-/// How much is read of the section; that of a program with a thousand modules has 100 kB.
+/// Most that is read of the section; that of a program with a thousand modules has 100 kB.
 const LIMIT: u64 = 8 << 20;
 
 /// A module that a program was built from.
@@ -32,7 +33,7 @@ pub(super) struct BuiltModule {
     version: String,
 }
 
-/// What is written in a program about how it was built.
+/// Record in a program of how it was built.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct BuildInfo {
     /// The modules, that of the program itself first if it is known.

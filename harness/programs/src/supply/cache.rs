@@ -28,10 +28,10 @@ use crate::supply::digest::sha256;
 /// Name of the record beside a program.
 const RECORD: &str = "origin.json";
 
-/// What is written down about a program in the cache.
+/// Record of a program in the cache.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
-    /// Where it came from.
+    /// Its origin.
     pub(super) origin: Origin,
     /// SHA-256 of the program, hexadecimal.
     pub(super) sha256: String,
@@ -67,7 +67,7 @@ impl Cache {
         &self.root
     }
 
-    /// What External Secrets Operator is built with.
+    /// Providers that External Secrets Operator is built with.
     pub(super) fn providers(&self) -> Providers {
         self.providers
     }
@@ -122,12 +122,12 @@ impl Cache {
         Ok(Stored { path: directory.join(part.name()), record })
     }
 
-    /// Where the files that come with a module are kept.
+    /// Directory of the files that come with a module.
     pub(super) fn assets(&self, module: Module) -> PathBuf {
         self.root.join("assets").join(pinned(module.name(), module))
     }
 
-    /// Where what is taken out of the image with this digest is kept.
+    /// Directory of what is taken out of the image with this digest.
     pub(super) fn image(&self, digest: &str) -> PathBuf {
         self.root.join("images").join(digest.replace(':', "-"))
     }
@@ -137,7 +137,7 @@ impl Cache {
         self.root.join("locks").join(format!("{name}.lock"))
     }
 
-    /// Where the unfinished download of a part is kept.
+    /// Path of the unfinished download of a part.
     pub(super) fn download(&self, part: Part) -> PathBuf {
         self.root.join("downloads").join(format!("{}.part", pinned(part.name(), part.module())))
     }
@@ -169,7 +169,7 @@ impl Cache {
         TempDir::new_in(&directory).map_err(failed("make a directory in", &directory))
     }
 
-    /// Where a module of which less is built than there is has its sources.
+    /// Directory of the sources of a module of which less is built than there is.
     pub(super) fn reduced(&self, module: Module) -> PathBuf {
         self.root.join("reduced").join(module.name())
     }

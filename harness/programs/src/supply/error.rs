@@ -29,7 +29,7 @@ pub enum ComponentError {
         #[source]
         source: io::Error,
     },
-    /// What is given as Vault is something else.
+    /// The program given as Vault is something else.
     #[error(
         "failed to use {path} as vault: it does not answer `version` as Vault or OpenBao does; give the program of either, or \
          leave --program vault= out"
@@ -105,12 +105,12 @@ pub enum ComponentError {
         /// Why not.
         reason: String,
     },
-    /// What was downloaded is not what was published. The download has been removed.
+    /// The download is not what was published. It has been removed.
     #[error("refused {url} as {part}: its SHA-256 is {found}, but {expected} was published; try again, or build it")]
     Checksum {
         /// The part.
         part: Part,
-        /// Where it came from.
+        /// Its origin.
         url: String,
         /// The published checksum.
         expected: String,

@@ -1,4 +1,4 @@
-//! What this machine has and what it could obtain, without obtaining it. No host is contacted.
+//! Inventory of this machine and of what it could obtain, without obtaining it. No host is contacted.
 
 use std::path::Path;
 
@@ -56,7 +56,7 @@ pub struct Finding {
     pub version: Option<String>,
     /// Its state.
     pub state: State,
-    /// Where it is, how it can be obtained, or what is wrong and what would help.
+    /// Its place, how it can be obtained, or what is wrong and what would help.
     pub detail: String,
     /// The cost of an obtainable part that may have to be built; parts of one module share it.
     pub cost: Option<Cost>,

@@ -23,13 +23,13 @@ pub(super) struct Go {
     command: PathBuf,
     /// As Go names it: `go1.26.8`.
     pub(super) version: String,
-    /// What the user lets it replace itself by, as in `local` or `auto`.
+    /// Toolchain that the user lets it replace itself by, as in `local` or `auto`.
     toolchain: String,
     /// The C compiler that it calls, which may have arguments, as in `ccache gcc`.
     pub(super) c_compiler: String,
-    /// Where compiled packages go.
+    /// Directory of compiled packages.
     pub(super) build_cache: PathBuf,
-    /// Where sources go.
+    /// Directory of sources.
     pub(super) module_cache: PathBuf,
     /// Share of the processors that it may take.
     priority: Priority,
@@ -259,7 +259,7 @@ mod tests {
         }
     }
 
-    /// What `command` sets `variable` to, if it does.
+    /// Value that `command` sets `variable` to, if it does.
     fn setting(command: &Command, variable: &str) -> Option<String> {
         let mut settings = command.as_std().get_envs();
         let (_, value) = settings.find(|(name, _)| *name == variable)?;

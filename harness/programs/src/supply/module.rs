@@ -23,7 +23,7 @@ pub(super) enum Module {
     Vault,
 }
 
-/// What a cold `go build` of all parts of a module costs: rounded up from measurements on two cores with Go 1.26, for
+/// Cost of a cold `go build` of all parts of a module: rounded up from measurements on two cores with Go 1.26, for
 /// Argo CD with the toolchain of its pin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BuildCost {

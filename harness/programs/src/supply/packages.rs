@@ -1,4 +1,4 @@
-//! What a build compiles, listed before it begins: how much there is to do, and how much is left.
+//! Packages that a build compiles, listed before it begins: how much there is to do, and how much is left.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use super::go::Go;
 use super::module::Module;
 use super::{ComponentError, Part};
 
-/// What Go prints of each package, in its own template language.
+/// Output of Go for each package, in its own template language.
 const FORMAT: &str = "{{.ImportPath}}\t{{.Dir}}\t{{join .GoFiles \" \"}}";
 /// The part of the work, in hundredths, that has to be done before what is left is told from it.
 const ENOUGH: u64 = 5;

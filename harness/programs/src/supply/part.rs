@@ -27,7 +27,7 @@ pub enum Part {
     Kubelet,
     /// The container runtime under the kubelet.
     Containerd,
-    /// What containerd starts for each pod; it looks for it by this name on its `PATH`.
+    /// The shim that containerd starts for each pod; it looks for it by this name on its `PATH`.
     ContainerdShim,
     /// containerd's own client, which imports images.
     Ctr,
@@ -45,7 +45,7 @@ pub enum Part {
     Kind,
     /// Sets up the control plane inside a node of kind.
     Kubeadm,
-    /// What kind applies manifests with inside a node.
+    /// The program that kind applies manifests with inside a node.
     Kubectl,
     /// Gives pods to nodes.
     KubeScheduler,
@@ -92,7 +92,7 @@ impl Part {
         Self::Vault,
     ];
 
-    /// What every run on a cluster of its own needs: the control plane, ESO, and what renders configurations.
+    /// Programs that every run on a cluster of its own needs: the control plane, ESO, and what renders configurations.
     pub const CONTROL_PLANE: [Self; 6] = [
         Self::Etcd,
         Self::KubeApiserver,
@@ -102,10 +102,10 @@ impl Part {
         Self::Kustomize,
     ];
 
-    /// What only the property needs that compares what templates compose: ESO's template engine.
+    /// The program that only the comparison of what templates compose needs: ESO's template engine.
     pub const TEMPLATES: [Self; 1] = [Self::Esoctl];
 
-    /// What only properties with real consumers of the copies need: a node, the forge, and Argo CD.
+    /// Programs that only properties with real consumers of the copies need: a node, the forge, and Argo CD.
     pub const CONSUMERS: [Self; 9] = [
         Self::Kubelet,
         Self::Containerd,
@@ -118,7 +118,7 @@ impl Part {
         Self::ArgoCd,
     ];
 
-    /// What only a cluster of kind needs beside the others: kind itself, and what its nodes are made of.
+    /// Programs that only a cluster of kind needs beside the others: kind itself, and what its nodes are made of.
     pub const KIND: [Self; 8] = [
         Self::Kind,
         Self::Kubeadm,
@@ -130,7 +130,7 @@ impl Part {
         Self::Crictl,
     ];
 
-    /// What only configurations need whose stores name it.
+    /// Program that only configurations need whose stores name it.
     pub const STORES: [Self; 1] = [Self::Vault];
 
     /// The name of the program, also on the command line.

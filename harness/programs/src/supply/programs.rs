@@ -81,7 +81,7 @@ impl Programs {
         &self.all[&part].path
     }
 
-    /// Where it came from.
+    /// Its origin.
     ///
     /// # Panics
     /// When `part` was not asked for.

@@ -1,4 +1,4 @@
-//! What External Secrets Operator is built with: the store providers and generators that are used here, or all.
+//! Providers that External Secrets Operator is built with: the store providers and generators that are used here, or all.
 //!
 //! Upstream names them in two files of imports. Builds from a writable copy of the module in which these files name
 //! fewer, put in the module's place by a `replace` line: Go refuses overlays for files beneath its module cache. From
@@ -38,7 +38,7 @@ const GENERATORS: [&str; 13] = [
     "webhook",
 ];
 
-/// What of the module is compiled.
+/// Directories of the module that are compiled.
 const COMPILED: [&str; 6] = ["apis", "cmd", "pkg", "main.go", "go.mod", "go.sum"];
 
 impl Providers {
@@ -50,7 +50,7 @@ impl Providers {
         }
     }
 
-    /// What tells programs with fewer providers from whole ones in the cache; nothing for whole ones.
+    /// Suffix that tells programs with fewer providers from whole ones in the cache; nothing for whole ones.
     pub(super) fn suffix(self, module: Module) -> String {
         if module == Module::Vault {
             return vault::suffix();

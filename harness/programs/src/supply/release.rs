@@ -19,7 +19,7 @@ use crate::supply::digest;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Release {
     pub(super) part: Part,
-    /// What is downloaded.
+    /// The address of the download.
     pub(super) url: Url,
     /// The publisher's list of checksums.
     pub(super) checksums: Url,

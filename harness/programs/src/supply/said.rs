@@ -1,4 +1,4 @@
-//! What a program that the user gives says of itself: its version, and of External Secrets Operator also what it is built with.
+//! Facts that a program that the user gives tells of itself: its version, and of External Secrets Operator also its providers.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -13,13 +13,13 @@ use super::{ComponentError, Part};
 
 /// Time that a program may take to say its version.
 const WITHIN: Duration = Duration::from_secs(10);
-/// What programs that serve as Vault print before their version.
+/// Words that programs that serve as Vault print before their version.
 const VAULTS: [&str; 2] = ["Vault v", "OpenBao v"];
 /// Upstream's build tag of all store providers, and the provider that has no tag (`pkg/register` from 1.0 on).
 const ALL_PROVIDERS: &str = "all_providers";
 const UNTAGGED: &str = "kubernetes";
 
-/// What a program says.
+/// Facts that a program tells of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Said {
     /// Its version, without a leading `v`.
@@ -96,7 +96,7 @@ async fn answer(program: &Path, question: &[&str]) -> Option<String> {
     version_in(&printed(program, question).await?)
 }
 
-/// What a program prints; none if it fails or takes too long.
+/// Output of a program; none if it fails or takes too long.
 async fn printed(program: &Path, question: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command.args(question).env_clear().stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);

@@ -29,7 +29,7 @@ pub fn check(what: &str, needs: &[(&Path, u64)]) -> Result<(), ComponentError> {
     Ok(())
 }
 
-/// What an ordinary user may still write on the file system of `path`, in MB. `path` need not exist yet.
+/// Space that an ordinary user may still write on the file system of `path`, in MB. `path` need not exist yet.
 pub fn free(path: &Path) -> Result<u64, ComponentError> {
     let found = figures(path)?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize) / MEGABYTE)

@@ -1,4 +1,4 @@
-//! What Vault is built from: copies of three modules without what its stores need not, and with an sdk that it starts with.
+//! Sources of a build of Vault: copies of three modules without what its stores need not, and with an sdk that it starts with.
 //!
 //! Vault names an sdk that no proxy serves. The nearest one that compiles with it panics on paths of Vault's own that it takes
 //! for mistakes, so that these lines go. The other lines that go name backends, plugins and clouds, whose client libraries
@@ -22,7 +22,7 @@ struct Copied {
     path: &'static str,
     /// Its directory beside the pin.
     directory: &'static str,
-    /// What of it is compiled.
+    /// Directories of it that are compiled.
     compiled: &'static [&'static str],
     /// Files with lines that go.
     without: &'static [(&'static str, Without)],
@@ -41,7 +41,7 @@ enum Without {
 const KEPT: [&str; 8] =
     ["credAppRole", "credKube", "credToken", "credUserpass", "logicalKv", "physFile", "physInmem", "physRaft"];
 
-/// What such names begin with: login methods, secret engines, database plugins, storage, and registration at Consul.
+/// Beginnings of such names: login methods, secret engines, database plugins, storage, and registration at Consul.
 const PREFIXES: [&str; 5] = ["cred", "logical", "db", "phys", "csr"];
 
 const COPIED: [Copied; 3] = [
@@ -86,7 +86,7 @@ const COPIED: [Copied; 3] = [
     },
 ];
 
-/// What tells programs of other lines apart in the cache.
+/// Suffix that tells programs of other lines apart in the cache.
 pub(super) fn suffix() -> String {
     let digest = KEPT.into_iter().fold(Sha256::new(), |digest, name| digest.chain_update(name));
     format!("-{}", hex(&digest.finalize()[..4]))

@@ -34,7 +34,7 @@ impl Passes {
         }
     }
 
-    /// What most of the last passes took no longer than: three of four, so that one that an outage held up does not count.
+    /// Time that most of the last passes took at most: three of four, so that one that an outage held up does not count.
     pub(super) fn usual(&self) -> Option<Duration> {
         let mut took = Vec::from_iter(self.took.iter().copied());
         took.sort_unstable();
@@ -42,7 +42,7 @@ impl Passes {
     }
 }
 
-/// What an ExternalSecret is, as far as a pass goes.
+/// State of an ExternalSecret, as far as a pass goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
     /// It was not in sight before, and says nothing yet.
@@ -59,7 +59,7 @@ pub(super) enum Seen {
 mod tests {
     use super::*;
 
-    /// What is usual after passes of so many milliseconds each.
+    /// Usual time after passes of so many milliseconds each.
     fn after(passes: &[u64]) -> Option<Duration> {
         let (mut seen, now) = (Passes::default(), Instant::now());
         for (number, took) in passes.iter().enumerate() {

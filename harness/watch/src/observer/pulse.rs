@@ -1,4 +1,4 @@
-//! Whether the API server answers, asked all the time.
+//! Pulse of the API server: it is asked all the time whether it answers.
 //!
 //! One that stands still breaks no watch, and one that went on in time lets a late write through. What did not happen meanwhile
 //! says nothing of those who could not have done it.
@@ -17,7 +17,7 @@ use crate::wait::pause;
 const ANSWERED: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(3) };
 /// Pause between an answer and the next question.
 const PAUSE: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(1) };
-/// What is said to be stale meanwhile, beside the kinds that are watched.
+/// Name of what is said to be stale meanwhile, beside the kinds that are watched.
 const API_SERVER: &str = "API server";
 
 /// Asks for a namespace, which the API server reads from etcd, and keeps in the state while there is no answer.

@@ -5,7 +5,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver};
 use super::{Observer, SecretEvent};
 use crate::wait::{self, WaitError};
 
-/// What is recorded of a namespace. Ends when dropped.
+/// Changes that are recorded of a namespace. Ends when dropped.
 #[derive(Debug)]
 pub struct Recording {
     events: UnboundedReceiver<SecretEvent>,

@@ -45,7 +45,7 @@ pub struct NamespaceSeen {
 pub struct ExternalSecretSeen {
     /// Status and reason of the Ready condition, if there is one. Its message is not kept: upstream errors can quote values.
     pub ready: Option<String>,
-    /// When it took its values over last, as it says; empty before the first time.
+    /// Time at which it took its values over last, as it says; empty before the first time.
     pub refreshed: String,
 }
 
@@ -88,10 +88,10 @@ impl PodSeen {
 /// One change to a Secret, in the order in which the API server made them.
 #[derive(Debug, Clone)]
 pub struct SecretEvent {
-    /// When it was seen.
+    /// Time at which it was seen.
     pub at: Instant,
     /// The Secret's name.
     pub name: String,
-    /// What it is now; `None` once it is gone.
+    /// The Secret now; `None` once it is gone.
     pub secret: Option<SecretSeen>,
 }

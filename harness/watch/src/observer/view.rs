@@ -60,7 +60,7 @@ impl View<'_> {
         versions.iter().find(|(kind, version)| !shown(kind, version)).map(|(kind, _)| *kind)
     }
 
-    /// What an ExternalSecret says of itself, for a message.
+    /// An ExternalSecret's own status, for a message.
     pub fn external_secret(&self, namespace: &str, name: &str) -> Option<&ExternalSecretSeen> {
         self.state.external_secrets.get(namespace)?.get(name)
     }

@@ -22,7 +22,7 @@ const WINDOW: Duration = Duration::from_millis(300);
 /// Longer than it takes until a watch that was cut off has listed anew.
 const LONG: Duration = Duration::from_millis(1500);
 
-/// What goes out on every watch of a kind.
+/// Events that go out on every watch of a kind.
 #[derive(Debug, Clone)]
 enum Sent {
     Event(Value),

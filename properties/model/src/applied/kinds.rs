@@ -1,11 +1,11 @@
-//! What comes of an object of each kind.
+//! Consequences of applying an object of each kind.
 
 use credence_core::manifest::Manifest;
 use serde_json::Value;
 
 use crate::config::{EXTERNAL_SECRETS_GROUP, GENERATORS_GROUP, LOCAL_GENERATORS};
 
-/// Whether an object is applied.
+/// Decision about an object: applied or not.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Applied {
     /// It is, since nothing comes of it but what is tested.

@@ -15,13 +15,13 @@ pub struct ExternalSecret {
     pub name: String,
     /// The namespace.
     pub namespace: String,
-    /// Where it is written.
+    /// Its place in the files.
     pub place: SourcePosition,
     /// The object as it is written.
     pub object: Value,
     /// The labels.
     pub labels: Labels,
-    /// What it reads and writes. SecretStores in it are named as [`ClusterSecretStore::name`](super::ClusterSecretStore::name) says.
+    /// Its reads and writes. SecretStores in it are named as [`ClusterSecretStore::name`](super::ClusterSecretStore::name) says.
     pub spec: ExternalSecretSpec,
 }
 
@@ -48,9 +48,9 @@ impl ExternalSecret {
 pub struct DeclaredDistribution<'a> {
     /// The name of what it is written as; that of a plain ExternalSecret begins with its namespace.
     pub name: &'a str,
-    /// That, as it is written.
+    /// The object, as it is written.
     pub object: &'a Value,
-    /// Where that is written.
+    /// Its place in the files.
     pub place: &'a SourcePosition,
     /// The ExternalSecret's name.
     pub external_secret: &'a str,

@@ -45,7 +45,7 @@ pub enum ConfigError {
         place: Box<SourcePosition>,
         /// The key.
         key: String,
-        /// What the value is not.
+        /// The type that the value is not.
         reason: &'static str,
     },
     /// A store's condition has an expression that does not compile.

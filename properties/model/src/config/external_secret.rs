@@ -24,7 +24,7 @@ pub use template::{
     TemplateTarget,
 };
 
-/// What a ClusterExternalSecret distributes, and where to.
+/// Contents and recipients of a ClusterExternalSecret.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterExternalSecretSpec {
@@ -60,7 +60,7 @@ struct Metadata {
     labels: Labels,
 }
 
-/// What an ExternalSecret reads and writes.
+/// Reads and writes of an ExternalSecret.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalSecretSpec {
@@ -69,7 +69,7 @@ pub struct ExternalSecretSpec {
     /// The Secret that is written.
     #[serde(default)]
     pub target: SecretTarget,
-    /// When it is written again.
+    /// Policy of its refreshes.
     #[serde(default)]
     pub refresh_policy: RefreshPolicy,
     #[serde(default, deserialize_with = "go_duration::deserialize")]
@@ -161,7 +161,7 @@ pub struct SecretTarget {
     /// Maker and owner of the Secret.
     #[serde(default)]
     pub creation_policy: CreationPolicy,
-    /// What becomes of the Secret when its sources are gone.
+    /// Policy for the Secret when its sources are gone.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
     /// The Secret's shape; without one the values are written as they are read.
@@ -209,7 +209,7 @@ impl CreationPolicy {
     }
 }
 
-/// What becomes of the Secret when its sources are gone.
+/// Policy for the Secret when its sources are gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum DeletionPolicy {
     /// It stays.
@@ -221,13 +221,13 @@ pub enum DeletionPolicy {
     Merge,
 }
 
-/// When an ExternalSecret reads its sources again.
+/// Times at which an ExternalSecret reads its sources again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum RefreshPolicy {
     /// After each refresh interval.
     #[default]
     Periodic,
-    /// When the ExternalSecret itself changes.
+    /// At each change of the ExternalSecret itself.
     OnChange,
     /// Never.
     CreatedOnce,

@@ -22,7 +22,7 @@ pub(crate) const LOCAL_GENERATORS: [&str; 4] = ["Fake", "Password", "SSHKey", "U
 
 /// A generator as a manifest has it.
 pub(crate) struct Generator<'a> {
-    /// What makes the values; of a ClusterGenerator what is inside.
+    /// Kind of the generator; of a ClusterGenerator the one inside.
     pub(crate) kind: &'a str,
     /// Its specification.
     pub(crate) spec: &'a Value,
@@ -79,7 +79,7 @@ impl<'a> Generator<'a> {
         Some(keys.iter().map(|key| (*key).to_owned()).collect())
     }
 
-    /// What it makes, by key: the values of a Fake are those that it has written down, all others are not known.
+    /// Values that it makes, by key: those of a Fake are written down, all others are not known.
     pub(crate) fn made(&self) -> Option<BTreeMap<String, Option<Credential>>> {
         let written = |key: &str| match self.kind {
             "Fake" => self.spec["data"][key].as_str().map(Credential::new),

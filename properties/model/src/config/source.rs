@@ -1,19 +1,19 @@
-//! Where values come from.
+//! Sources of values.
 
 use std::fmt;
 
-/// Where a value comes from: a Secret, or a key at a provider beside Kubernetes.
+/// Source of a value: a Secret, or a key at a provider beside Kubernetes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceRef {
     /// The namespace of the Secret; empty for a key at a provider.
     pub namespace: String,
     /// The name of the Secret, or the key as `remoteRef` writes it.
     pub name: String,
-    /// Where the key is; none for a Secret.
+    /// Place of the key; none for a Secret.
     pub at: Option<RemotePlace>,
 }
 
-/// Where a key at a provider is.
+/// Place of a key at a provider.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RemotePlace {
     /// The store through which it is read.

@@ -23,9 +23,9 @@ pub use stand_in::{STANDS_IN_FOR, StandIn, found_key, is_found, stood_in_provide
 pub(crate) use vault::DEFAULT_VAULT_MOUNT;
 pub use vault::{VaultAuth, VaultLogin, VaultPlace, VaultSecretKey};
 
-/// What the provider of a store means, for those who need not know which it is. A provider is a file in this folder.
+/// Semantics of a store's provider, for those who need not know which it is. A provider is a file in this folder.
 pub trait StoreSemantics {
-    /// Where a value is that is read through the store.
+    /// Source of a value that is read through the store.
     fn locate(&self, remote: &RemoteRef) -> SourceRef;
 
     /// The ServiceAccount that the store reads as, if it reads as one.
@@ -41,7 +41,7 @@ pub trait StoreSemantics {
 pub struct ClusterSecretStore {
     /// The name; of a SecretStore namespace and name, with a slash between them.
     pub name: String,
-    /// Where it is written.
+    /// Its place in the files.
     pub place: SourcePosition,
     /// The object as it is written.
     pub object: Value,
@@ -49,13 +49,13 @@ pub struct ClusterSecretStore {
     pub kubernetes: Option<KubernetesProvider>,
     /// Stand-in for its provider, if that is another one.
     pub stand_in: Option<StandIn>,
-    /// Which namespaces may use it; one match is enough, and an empty list lets everyone. A SecretStore has none.
+    /// Namespaces that may use it; one match is enough, and an empty list lets everyone. A SecretStore has none.
     pub conditions: Vec<StoreCondition>,
     /// The class of the controllers that process it; any does if it is empty.
     controller: String,
 }
 
-/// How often a store is looked at that says nothing of it (`--store-requeue-interval`).
+/// Time between two validations of a store that says nothing of it (`--store-requeue-interval`).
 const VALIDATED_EVERY: Duration = Duration::from_mins(5);
 
 /// The class of a controller that is given none (`--controller-class`).
@@ -77,7 +77,7 @@ impl ClusterSecretStore {
         self.name.split_once('/').map_or(self.name.as_str(), |(_, name)| name)
     }
 
-    /// How often External Secrets Operator looks whether it can be used (`reconcile` in
+    /// Time between two validations of the store by External Secrets Operator (`reconcile` in
     /// pkg/controllers/secretstore/common.go).
     pub fn validated_every(&self) -> Duration {
         // A number of seconds; from 2.8.0 on also a duration.
@@ -105,7 +105,7 @@ impl ClusterSecretStore {
         store
     }
 
-    /// What its provider means; none if it names none, which the API server refuses.
+    /// Semantics of its provider; none if it names none, which the API server refuses.
     pub fn semantics(&self) -> Option<&dyn StoreSemantics> {
         match (&self.kubernetes, &self.stand_in) {
             (Some(kubernetes), _) => Some(kubernetes),

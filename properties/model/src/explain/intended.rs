@@ -1,4 +1,4 @@
-//! What the intent of the team says, in words.
+//! The intent of the team, in words.
 
 use super::line;
 use crate::model::{Distribution, Example, Identities, Intended, Purpose, Slack, VaultPath, VaultRole};
@@ -28,7 +28,7 @@ pub(super) fn of_target(text: &mut String, intended: &Intended, distribution: &D
     }
 }
 
-/// What it says beside copies; none if that is nothing.
+/// The intent beside copies; none if that is nothing.
 pub(super) fn beside_targets(intended: &Intended) -> Option<String> {
     let mut text = "Intent\n".to_owned();
     let before = text.len();

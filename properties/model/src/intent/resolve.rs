@@ -13,7 +13,7 @@ use crate::config::{Config, parse_go_duration};
 use crate::model::{Example, ExpectedKeys, Identities, Intended, Model, NotApplicable, Purpose, Slack, User, Wanted};
 
 impl Intent {
-    /// What it says, with the names of the configuration. The model is that of the manifests as they are written.
+    /// Meaning of the intent, with the names of the configuration. The model is that of the manifests as they are written.
     ///
     /// # Errors
     /// Names that the manifests do not have, and what contradicts them. That selectors contradict an example is no error: it is
@@ -224,7 +224,7 @@ impl Resolving<'_> {
         self.faults.push(self.intent.fault(pointer, format!("{shown} names no {what}; {next}")));
     }
 
-    /// Where a distribution is written.
+    /// Place at which a distribution is written.
     fn place_of(&self, name: &str) -> String {
         let distributed = self.config.cluster_external_secrets.iter().find(|distributed| distributed.name == name);
         distributed.map_or_else(|| name.to_owned(), |distributed| distributed.place.to_string())

@@ -1,4 +1,4 @@
-//! What the intent says of Vault: roles, with the paths of their policies.
+//! Vault as the intent has it: roles, with the paths of their policies.
 
 use super::check::repeated;
 use super::document::VaultRoleEntry;

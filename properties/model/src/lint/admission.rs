@@ -70,7 +70,7 @@ impl<'a> Policy<'a> {
         Some(Self { manifest, duty, expressions, bindings })
     }
 
-    /// Where it is written.
+    /// Its place in the files.
     pub(super) fn place(&self) -> SourcePosition {
         SourcePosition::of(self.manifest)
     }

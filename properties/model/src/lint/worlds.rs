@@ -33,7 +33,7 @@ pub(super) fn conflicts(context: &Context<'_>, distribution: &Distribution) -> V
     conflicts.into_iter().filter(|conflict| names(conflict).contains(&distribution.name.as_str())).collect()
 }
 
-/// What a rule finds that is about the conflicts of one sort.
+/// Findings of a rule that is about the conflicts of one sort.
 pub(super) fn findings(context: &Context<'_>, rule: &Rule, is_of_it: fn(&Conflict) -> bool) -> Vec<Finding> {
     let conflicts = |distribution| conflicts(context, distribution).into_iter().filter(is_of_it);
     let found = |distribution| {

@@ -11,7 +11,7 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 /// The objects that make one credential, as they are written.
 #[derive(Debug, Clone)]
 pub struct Blueprint {
-    /// What distributes it, to namespaces that ask by one label.
+    /// The object that distributes it, to namespaces that ask by one label.
     pub distribution: Value,
     /// The selector of that.
     pub selector: LabelSelector,

@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::{Distribution, Model};
 use crate::config::{CreationPolicy, ExternalSecretSpec};
 
-/// What one refresh of one ExternalSecret costs a worker of the controller: a token, a read for each value, a write.
+/// Cost of one refresh of one ExternalSecret to a worker of the controller: a token, a read for each value, a write.
 ///
 /// Measured at 6 ms of processor time; the rest is room for round trips on a machine that is busy otherwise.
 pub const REFRESH_COST: Duration = Duration::from_millis(100);
 
-/// What a propagation may take beside the interval and the queue.
+/// Time that a propagation may take beside the interval and the queue.
 ///
 /// The controller keeps the time of a refresh in whole seconds, so it may wake a second early and come back; the
 /// rest is for a busy machine.
@@ -21,7 +21,7 @@ pub const PROPAGATION_SLACK: Duration = Duration::from_secs(10);
 /// namespaces at each event. Measured at 7 to 8.
 pub const NAMESPACES_PER_SECOND: u32 = 7;
 
-/// What a provisioning may take beside the visits. It is set off by an event; alone, it was measured at half a second.
+/// Time that a provisioning may take beside the visits. It is set off by an event; alone, it was measured at half a second.
 ///
 /// ClusterExternalSecrets that serve the same namespace at once conflict when they put their finalizers on it, and ESO
 /// comes back to a conflict after 1, 2, 4 and 8 s (`common.go`, `BuildRateLimiter`): 15 s, and the rest is for a busy
@@ -50,7 +50,7 @@ fn pause_after(failing: Duration) -> Duration {
     failing.saturating_add(PAUSES.0).min(PAUSES.1)
 }
 
-/// What an outage that lasted for `outage` costs each of `dependents` copies after its end, at most: two pauses, one of
+/// Delay by which an outage that lasted for `outage` costs each of `dependents` copies after its end, at most: two pauses, one of
 /// what the controller depends on and one of the copy that fails until then, and the turns of all retries.
 fn lateness(outage: Duration, dependents: u32) -> Duration {
     let first = pause_after(outage);
@@ -85,7 +85,7 @@ impl Bound {
     }
 }
 
-/// What somebody changed in a copy by hand.
+/// Changes of a copy by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tampering {
     /// Its data, or that it exists.

@@ -147,7 +147,7 @@ fn distribution(
     (distribution, notes)
 }
 
-/// What a copy has before the controller writes into it.
+/// Contents of a copy before the controller writes into it.
 #[derive(Default)]
 struct Kept {
     keys: BTreeSet<String>,

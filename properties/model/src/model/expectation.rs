@@ -23,7 +23,7 @@ impl fmt::Display for CopyRef {
     }
 }
 
-/// What a set of namespaces must hold, and where the configuration contradicts itself or its purpose.
+/// Copies that a set of namespaces must hold, and where the configuration contradicts itself or its purpose.
 #[derive(Debug, Clone)]
 pub struct Expectation<'a> {
     /// Every copy that must exist, with what it must be; no other copy may.

@@ -1,4 +1,4 @@
-//! What the type of a Secret and the name of a key say of the value under it.
+//! Hints at a value in the type of its Secret and the name of its key.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ const SSH_KEY: &str = "ssh-privatekey";
 /// `kubernetes.io/ssh-auth`, and of the files of OpenSSH.
 const SSH_KEYS: [&str; 7] = ["sshprivatekey", "identity", "sshkey", "idrsa", "ided25519", "idecdsa", "deploykey"];
 
-/// What the API server asks of the value of `key` in a Secret of this type.
+/// Demand of the API server on the value of `key` in a Secret of this type.
 ///
 /// Source: Kubernetes, `ValidateSecret` (pkg/apis/core/validation/validation.go).
 pub(super) fn required(secret_type: &str, key: &str) -> Option<ValueKind> {
@@ -43,7 +43,7 @@ pub(super) fn keys_of(secret_type: &str) -> &'static [&'static str] {
     }
 }
 
-/// What the value of `key` in a Secret of this type is likely to be: nothing refuses anything else, but nobody else writes it.
+/// Likely value of `key` in a Secret of this type: nothing refuses anything else, but nobody else writes it.
 pub(super) fn likely(secret_type: &str, key: &str) -> Vec<ValueKind> {
     let plain: String =
         key.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();

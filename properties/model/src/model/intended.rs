@@ -19,7 +19,7 @@ pub const ADMINISTRATORS: &str = "system:masters";
 /// A team's word on its configuration; empty if it says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Intended {
-    /// Who must have what, and who must not.
+    /// Namespaces that must have something, and those that must not.
     pub examples: Vec<Example>,
     /// Namespaces that no copy may ever reach.
     pub protected: BTreeSet<String>,
@@ -153,7 +153,7 @@ pub enum NotGiven {
 }
 
 impl Distribution {
-    /// Whether the selectors and the conditions of the stores give a namespace its copy, whatever is meant. Without a name, the
+    /// True if the selectors and the conditions of the stores give a namespace its copy, whatever is meant. Without a name, the
     /// namespace has one that nothing looks for.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What a value of a copy is made of, where that follows from the values of the sources alone.
+//! Origin of a value of a copy, where that follows from the values of the sources alone.
 //!
 //! Source: External Secrets Operator, `Client` of the Kubernetes provider (pkg/provider/kubernetes/client.go), and `Decode`
 //! and `RewriteMerge` (pkg/esutils/utils.go).
@@ -29,7 +29,7 @@ pub enum Origin {
         /// The sources, in the order in which they are merged.
         sources: Vec<SourceRef>,
     },
-    /// What a JSON document has at a path of names and indices.
+    /// Part of a JSON document at a path of names and indices.
     Part {
         /// The document.
         of: Box<Self>,
@@ -192,7 +192,7 @@ fn go_json(value: &Value) -> Option<String> {
     Some(text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"))
 }
 
-/// What is at a path; none if there is nothing.
+/// Part at a path; none if there is nothing.
 fn at<'a>(whole: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(whole, |value, name| match value {
         Value::Object(members) => members.get(name),

@@ -69,7 +69,8 @@ const SERVICE_ACCOUNT_TOKEN: &str = "kubernetes.io/service-account-token";
 const LONGEST_ARRAY: usize = 100;
 
 impl Model {
-    /// What each key of `source` may hold, so that the API server takes the source and all distributions but those that are
+    /// Values that each key of `source` may hold, so that the API server takes the source and all distributions but those
+    /// that are
     /// [unreadable](Self::unreadable) can be made of it.
     pub fn value_kinds(&self, source: &SourceRef) -> BTreeMap<String, ValueKind> {
         self.readers(source).0
@@ -80,7 +81,7 @@ impl Model {
         self.sources.keys().flat_map(|source| self.readers(source).1).collect()
     }
 
-    /// What is left of it without the distributions that are [unreadable](Self::unreadable), and these.
+    /// Rest of it without the distributions that are [unreadable](Self::unreadable), and these.
     #[must_use]
     pub fn readable(mut self) -> (Self, Vec<Unreadable>) {
         let unreadable = self.unreadable();
@@ -173,7 +174,7 @@ fn names<'a>(
     names
 }
 
-/// What a distribution asks of each key of one of its sources.
+/// Demands of a distribution on each key of one of its sources.
 fn demands(distribution: &Distribution, source: &SourceRef, keys: &BTreeSet<String>) -> Result<Demands, Refused> {
     let templates = Templates::of(&distribution.object);
     // Consumers take what is empty for missing.
@@ -208,7 +209,7 @@ fn demands(distribution: &Distribution, source: &SourceRef, keys: &BTreeSet<Stri
     Ok(demands)
 }
 
-/// What a distribution asks of a value that it reads under one key.
+/// Demand of a distribution on a value that it reads under one key.
 fn of_field(templates: &Templates, field: &Field, secret_type: &str) -> Result<ValueKind, Obstacle> {
     let name = &field.secret_key;
     let mut kinds = Vec::new();
@@ -239,7 +240,7 @@ fn of_field(templates: &Templates, field: &Field, secret_type: &str) -> Result<V
     Ok(joined)
 }
 
-/// What a distribution asks of the keys of a source that it reads whole, as one JSON object of texts.
+/// Demand of a distribution on the keys of a source that it reads whole, as one JSON object of texts.
 fn of_whole(templates: &Templates, field: &Field, keys: &BTreeSet<String>) -> Result<Demands, Refused> {
     let mut demands: Demands = keys.iter().map(|key| (key.clone(), ValueKind::Text)).collect();
     for read in templates.reads().flat_map(|reads| reads.of(&field.secret_key)) {
@@ -255,7 +256,7 @@ fn of_whole(templates: &Templates, field: &Field, keys: &BTreeSet<String>) -> Re
     Ok(demands)
 }
 
-/// What the value is that is read in these steps.
+/// Kind of the value that is read in these steps.
 fn kind_of(steps: &[Step], end: End) -> Result<ValueKind, Obstacle> {
     Ok(match steps.split_first() {
         Some((Step::Json, rest)) => ValueKind::Document(document_of(rest, end)?, Notation::Json),

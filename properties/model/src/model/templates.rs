@@ -52,7 +52,7 @@ impl Templates {
         Self { data, labels: reads(&template["metadata"]["labels"]), others, keep_values }
     }
 
-    /// What each of them reads.
+    /// Values that each of them reads.
     pub(super) fn reads(&self) -> impl Iterator<Item = &Reads> {
         self.data.iter().map(|made| &made.reads).chain(&self.labels).chain(&self.others)
     }

@@ -1,9 +1,9 @@
-//! What a value of a source may be, so that all who read it can: the API server, ESO and its templates, and consumers.
+//! Values that a source may have, so that all who read it can: the API server, ESO and its templates, and consumers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What a value of a source may be.
+/// Values that a source may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueKind {
     /// Any bytes, and none: it is only taken over as it is.
@@ -48,13 +48,13 @@ pub enum ValueKind {
 /// An alphabet of base64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alphabet {
-    /// That with `+` and `/`.
+    /// The one with `+` and `/`.
     Standard,
-    /// That with `-` and `_`.
+    /// The one with `-` and `_`.
     UrlSafe,
 }
 
-/// What a document is parsed as. Not all that JSON allows in a text does YAML allow.
+/// Notations that a document is parsed as. Not all that JSON allows in a text does YAML allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notation {
     /// JSON.
@@ -63,7 +63,7 @@ pub enum Notation {
     Yaml,
 }
 
-/// What a document must hold.
+/// Contents that a document must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Document {
     /// An object of any fields; within another document, any text.
@@ -85,7 +85,7 @@ pub struct Contradiction {
 }
 
 impl ValueKind {
-    /// What satisfies both.
+    /// Value that satisfies both.
     ///
     /// # Errors
     /// When nothing does that is known how to make.
@@ -140,7 +140,7 @@ impl ValueKind {
 }
 
 impl Document {
-    /// What satisfies both, if anything does.
+    /// Value that satisfies both, if one does.
     fn and(self, other: Self) -> Option<Self> {
         Some(match (self, other) {
             (Self::Any, document) | (document, Self::Any) => document,

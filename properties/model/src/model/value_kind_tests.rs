@@ -1,4 +1,4 @@
-//! What may be generated for a key, for each way in which something reads it.
+//! Kinds of values that may be generated for a key, for each way in which something reads it.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What Vault lets the stores of a configuration do, as far as the team says it.
+//! Rights of a configuration's stores at Vault, as far as the team tells them.
 //!
 //! Source: Vault, the Kubernetes auth method (`bound_service_account_*` of its roles, in which `*` stands for any text) and policies,
 //! in whose paths `*` at the end stands for all that follows, and `+` for one segment.
@@ -12,7 +12,7 @@ pub struct VaultRole {
     pub at: Location,
     /// Its name.
     pub name: String,
-    /// Where the auth method is mounted, without slashes around.
+    /// Mount path of the auth method, without slashes around.
     pub mount_path: String,
     /// The namespaces whose ServiceAccounts may log in, as patterns.
     pub namespaces: Vec<String>,
@@ -31,7 +31,7 @@ pub struct VaultPath {
     pub policy: String,
     /// The path, as a pattern.
     pub path: String,
-    /// What the policy allows there.
+    /// Capabilities that the policy allows there.
     pub capabilities: Vec<String>,
 }
 

@@ -38,7 +38,7 @@ fn admitted(store: &ClusterSecretStore, way: OptIn) -> Vec<OptIn> {
     store.conditions.iter().flat_map(|condition| of_condition(condition, &way)).collect()
 }
 
-/// What `way` becomes so that a condition admits it.
+/// Labels and name of `way` once a condition admits it.
 fn of_condition(condition: &StoreCondition, way: &OptIn) -> Vec<OptIn> {
     let by_label = condition.namespace_selector.iter().flat_map(|selector| both(selector, way));
     let named = (!condition.namespaces.is_empty()).then(|| condition.namespaces.iter().cloned().collect());

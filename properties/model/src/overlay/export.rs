@@ -1,4 +1,4 @@
-//! What a cluster writes into its objects, and refuses from anybody else: manifests that were taken out of one have it.
+//! Fields that a cluster writes into its objects, and refuses from anybody else: manifests that were taken out of one have them.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ const METADATA: [&str; 8] = [
     "uid",
 ];
 
-/// What kubectl keeps of the manifest that it applied, with the values of a Secret.
+/// Annotation in which kubectl keeps the manifest that it applied, with the values of a Secret.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Removes it, and tells whether there was any.

@@ -1,4 +1,4 @@
-//! Which texts Kubernetes accepts as label keys and values.
+//! Texts that Kubernetes accepts as label keys and values.
 //!
 //! Source: k8s.io/apimachinery `content.IsQualifiedName`, `content.IsLabelValue` and `content.IsDNS1123Subdomain`.
 

@@ -1,4 +1,4 @@
-//! What templates read.
+//! Reads of templates.
 
 use rstest::rstest;
 

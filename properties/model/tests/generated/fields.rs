@@ -35,10 +35,10 @@ pub(crate) enum Values {
     OneOf(&'static [&'static str]),
 }
 
-/// What the model makes of a field.
+/// Standing of a field in the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// What is expected follows from it.
+    /// Expected copies follow from it.
     Modelled,
     /// It is named as not judged where it is set, as in this ExternalSecret's spec.
     NotJudged(&'static str),

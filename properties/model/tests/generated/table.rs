@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 const FIELDS: &str = include_str!("../../src/config/schema/fields.txt");
 
-/// What a value is due to be.
+/// Shape that a value is due to have.
 #[derive(Debug, Clone)]
 enum Shape {
     /// A word of the table, with the texts that there may be.

@@ -20,7 +20,7 @@ pub struct Finding<'a> {
     pub credential: &'a str,
     /// The fault.
     pub problem: Problem,
-    /// Where.
+    /// The place.
     pub namespace: &'a str,
     /// The Secret, or the ExternalSecret for problems of one.
     pub name: &'a str,
@@ -59,7 +59,7 @@ pub enum Part {
     Content,
 }
 
-/// What a Secret passes for one of the distribution by.
+/// Signs by which a Secret passes for one of the distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sign {
     /// It has the name of a copy.
@@ -139,7 +139,7 @@ pub struct Credential<'a> {
 pub struct Health<'a> {
     /// Every credential, by name.
     pub credentials: Vec<Credential<'a>>,
-    /// When each source was last written, in whole seconds of the API server; `None` if it does not exist.
+    /// Time at which each source was last written, in whole seconds of the API server; `None` if it does not exist.
     pub sources: Vec<(&'a SourceRef, Option<Timestamp>)>,
     /// Every store that the credentials are read through, by name.
     pub stores: BTreeMap<&'a str, StoreState>,
@@ -212,7 +212,7 @@ impl<'a> Survey<'a> {
         self.findings.push(Finding { credential, problem, namespace, name });
     }
 
-    /// What the namespaces that ask must hold.
+    /// Copies that the namespaces that ask must hold.
     fn dependents(&mut self) {
         let state = self.state;
         for (_, namespace, known) in state.namespaces.iter().filter(|(_, _, known)| !known.is_terminating) {
@@ -317,7 +317,7 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// When a copy was last read from its sources, in whole seconds; a refresh that found nothing to change counts.
+/// Time at which a copy was last read from its sources, in whole seconds; a refresh that found nothing to change counts.
 fn last_read(distribution: &Distribution, secret: &Secret, external: Option<&ExternalSecret>) -> Option<Timestamp> {
     match external {
         // The operator refreshes an immutable copy, says that it succeeded, and changes nothing.

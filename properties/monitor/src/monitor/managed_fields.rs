@@ -1,4 +1,4 @@
-//! What the metadata of a Secret tells about who made it and who wrote it, without any value.
+//! Metadata of a Secret, which tells who made it and who wrote it, without any value.
 //!
 //! Sources: External Secrets Operator v0.20.4, `externalsecret_controller.go` (`fieldOwnerTemplate`, `isSecretValid`,
 //! `updateSecret`) and `apis/externalsecrets/v1/externalsecret_types.go` (`LabelManaged`, `AnnotationDataHash`); Kubernetes,
@@ -19,7 +19,7 @@ const HASH_ANNOTATION: &str = "reconcile.external-secrets.io/data-hash";
 /// Beginning of the names of the operator's field managers; the name of the ExternalSecret follows, or its hash.
 const MANAGERS: &str = "externalsecrets.external-secrets.io/";
 
-/// What controls an object.
+/// Controllers of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Controller {
     /// The ExternalSecret of this name.
@@ -28,10 +28,10 @@ pub(super) enum Controller {
     Other,
 }
 
-/// What is kept of a Secret's metadata.
+/// Parts of a Secret's metadata that are kept.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ManagedFields {
-    /// What controls it.
+    /// Its controller.
     pub(super) controller: Option<Controller>,
     /// True if the operator sees when it changes.
     pub(super) is_managed: bool,
@@ -43,7 +43,7 @@ pub(super) struct ManagedFields {
     pub(super) foreign_keys: Vec<Box<str>>,
     /// Stands for the writes of others that are still in place; changes with each of them.
     pub(super) foreign_writes: Option<u64>,
-    /// When the operator last wrote anything, in the API server's whole seconds; `None` if no value here is its own.
+    /// Time of the operator's last write, in the API server's whole seconds; `None` if no value here is its own.
     pub(super) operator_wrote: Option<Timestamp>,
 }
 
@@ -92,7 +92,7 @@ impl ManagedFields {
     }
 }
 
-/// When the data of a Secret was last written, in the API server's whole seconds, whoever wrote it; its creation where
+/// Time at which the data of a Secret was last written, in the API server's whole seconds, whoever wrote it; its creation where
 /// nothing says so. A manager's time is that of its last write to any field, so writing other metadata counts as well.
 pub(super) fn data_written(meta: &ObjectMeta) -> Option<Timestamp> {
     let writes = meta.managed_fields.iter().flatten().filter(|entry| {

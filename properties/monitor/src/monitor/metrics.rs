@@ -24,7 +24,7 @@ const BUCKETS: [f64; 14] = [0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 
 
 type Label = [(&'static str, String); 1];
 
-/// What Prometheus scrapes: gauges that follow from the state at the moment of the scrape, and what happened until then.
+/// Metrics that Prometheus scrapes: gauges that follow from the state at the moment of the scrape, and what happened until then.
 pub(super) struct Metrics {
     registry: Registry,
     propagation: Family<Label, Histogram>,
@@ -108,7 +108,7 @@ fn credential(name: &str) -> Label {
     [("credential", name.to_owned())]
 }
 
-/// What can be told at the moment of a scrape.
+/// Gauges at the moment of a scrape.
 struct Present {
     state: Arc<Mutex<State>>,
     sync_state: watch::Receiver<SyncState>,

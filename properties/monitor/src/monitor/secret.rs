@@ -40,7 +40,7 @@ impl Secret {
         others.into_iter().fold(writes, |all, other| all.wrapping_mul(2).wrapping_add(other.into()))
     }
 
-    /// Whether a copy's labels are not those that its distribution asks for, or not the operator's.
+    /// True if a copy's labels are not those that its distribution asks for, or not the operator's.
     pub(super) fn has_foreign_labels(&self, credential: usize, distribution: &Distribution) -> bool {
         !self.managed_fields.is_managed || (!distribution.labels.is_empty() && !self.like.contains(&credential))
     }

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use super::Shared;
 
-/// What a person who opens the address sees.
+/// Page for a person who opens the address.
 const INDEX: &str = "credence monitor\n/metrics  for Prometheus\n/healthz  200 if all is in sight, else 503 with the \
                      reasons\n/findings what is wrong, object by object, as JSON\n";
 

@@ -45,7 +45,7 @@ pub(super) struct Namespace {
 
 #[derive(Debug)]
 pub(super) struct Source {
-    /// When it was last written, in the API server's whole seconds.
+    /// Time of its last write, in the API server's whole seconds.
     pub(super) written: Timestamp,
     /// The same as this process saw it, where it saw it.
     pub(super) seen: Timestamp,
@@ -57,7 +57,7 @@ pub(super) struct ExternalSecret {
     /// The credential that it distributes; `None` for one that only has the name.
     pub(super) credential: Option<usize>,
     pub(super) is_failed: bool,
-    /// When the operator last began a refresh that succeeded, in whole seconds.
+    /// Beginning of the operator's last refresh that succeeded, in whole seconds.
     pub(super) refreshed: Option<Timestamp>,
     pub(super) created: Option<Timestamp>,
 }

@@ -66,7 +66,7 @@ fn ready(conditions: &[Condition]) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.kind == "Ready")
 }
 
-/// What a store says of itself.
+/// State of a store by its own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StoreState {
     /// The operator could use it when it last looked.

@@ -1,4 +1,4 @@
-//! Which kinds of objects are in sight, and why not.
+//! Kinds of objects that are in sight, and why not the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use super::status::WatchedKind;
 /// Why a kind of objects is out of sight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchFailure {
-    /// What was said, in words.
+    /// The message, in words.
     pub text: String,
     /// Advice, where that is known.
     pub advice: Option<&'static str>,
@@ -15,7 +15,7 @@ pub struct WatchFailure {
     pub is_refusal: bool,
 }
 
-/// Which kinds of objects are in sight.
+/// Kinds of objects that are in sight.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SyncState {
     watched: BTreeSet<WatchedKind>,

@@ -16,9 +16,9 @@ mod text;
 mod time;
 mod writes;
 
-/// When the world of these tests began, in seconds; the source was written ten minutes before.
+/// Beginning of the world of these tests, in seconds; the source was written ten minutes before.
 const START: i64 = 1_800_000_000;
-/// What the operator of ExternalSecret `pull` calls itself as a field manager.
+/// Name of the operator of ExternalSecret `pull` as a field manager.
 const OPERATOR: &str = "externalsecrets.external-secrets.io/pull";
 /// Interval of two minutes, ten seconds, and a tenth of a second for the one ExternalSecret.
 const BOUND: i64 = 130;
@@ -125,7 +125,7 @@ fn world() -> State {
     world_of(model(""))
 }
 
-/// What is wrong, as `credential problem namespace/name`.
+/// Findings, as `credential problem namespace/name`.
 fn wrong(state: &State, seconds: i64) -> Vec<String> {
     let health = state.health(at(seconds));
     let said =

@@ -15,7 +15,7 @@ pub struct CheckReport {
     pub what: String,
     /// Outcome.
     pub verdict: Verdict,
-    /// What was expected and what was seen instead, or why nothing can be said; none if it held.
+    /// Expected and observed state, or why nothing can be said; none if it held.
     pub reason: Option<String>,
     /// The sort of obstacle that kept the check from telling, if one did.
     #[serde(default)]

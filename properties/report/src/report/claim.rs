@@ -16,9 +16,9 @@ pub struct ClaimReport {
     pub requirement: Requirement,
     /// Proof of it.
     pub proof: String,
-    /// What this run says of it.
+    /// This run's verdict on it.
     pub verdict: ClaimVerdict,
-    /// What of it was not tried, and why.
+    /// Parts of it that were not tried, and why.
     pub reason: Option<String>,
 }
 
@@ -27,7 +27,7 @@ impl ClaimReport {
         Self { requirement: claim.requirement, proof: claim.proof.to_owned(), verdict, reason }
     }
 
-    /// What becomes of the claims of a property that ended with `verdict`, without what could not be tried here.
+    /// Verdicts on the claims of a property that ended with `verdict`, without what could not be tried here.
     pub(super) fn tried(
         claims: &[Claim],
         verdict: Verdict,
@@ -48,7 +48,7 @@ impl ClaimReport {
         claims.iter().map(one).collect()
     }
 
-    /// What becomes of the claims of a property that was not tried.
+    /// Verdicts on the claims of a property that was not tried.
     pub(super) fn skipped(claims: &[Claim], reason: &str) -> Vec<Self> {
         let why = format!("skipped: {}", printable(reason));
         claims.iter().map(|claim| Self::of(claim, ClaimVerdict::NotCovered, Some(why.clone()))).collect()

@@ -1,4 +1,4 @@
-//! Which copies of the configuration were judged, by which property and for which consumer: counted from what ran.
+//! Copies of the configuration that were judged, by which property and for which consumer: counted from what ran.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,12 +18,12 @@ pub struct CoverageRow {
     pub copy: CopyName,
     /// Its user, where the property is about that.
     pub consumer: Option<String>,
-    /// Whether it was judged.
+    /// State of its judgement.
     #[serde(flatten)]
     pub state: CoverageState,
 }
 
-/// Whether a property judged a copy.
+/// States of a property's judgement of a copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum CoverageState {
@@ -75,13 +75,13 @@ fn plural(count: u64) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// What all properties together say of one copy.
+/// One copy, by all properties together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopyReport {
     /// The copy.
     #[serde(flatten)]
     pub copy: CopyName,
-    /// Whether anything judged it.
+    /// State of its judgement.
     pub state: CopyState,
     /// The properties that did.
     pub judged_by: Vec<PropertyId>,
@@ -89,7 +89,7 @@ pub struct CopyReport {
     pub reason: Option<String>,
 }
 
-/// Whether anything judged a copy.
+/// States of the judgement of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CopyState {
@@ -151,7 +151,7 @@ pub(super) fn skipped_rows(copies: &[CopyName], reason: &str) -> Vec<CoverageRow
     copies.iter().map(row).collect()
 }
 
-/// What the properties together say of each copy, by the rows of each.
+/// Reports on each copy by the properties together, by the rows of each.
 pub(super) fn copies(copies: &[CopyName], properties: &[(PropertyId, &[CoverageRow])]) -> Vec<CopyReport> {
     copies.iter().map(|copy| one_copy(copy, properties)).collect()
 }

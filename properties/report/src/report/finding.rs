@@ -13,13 +13,13 @@ use crate::verdict::{CaseRecord, Outcome, Verdict};
 /// One case that did not hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Which case.
+    /// The case.
     pub case: CaseId,
     /// The command that repeats it.
     pub replay: String,
     /// Outcome.
     pub verdict: Verdict,
-    /// What was expected and what was seen instead, or why nothing can be said.
+    /// Expected and observed state, or why nothing can be said.
     pub reason: String,
     /// The sort of obstacle that kept the case from telling; none if it was violated.
     #[serde(default)]
@@ -37,7 +37,7 @@ pub struct Finding {
     /// Number of times that it had each kind of evidence.
     #[serde(default)]
     pub operations: BTreeMap<String, u64>,
-    /// What else it did or looked at, of each kind.
+    /// Other operations and observations, of each kind.
     #[serde(default)]
     pub context: BTreeMap<String, u64>,
     /// Wall time in seconds.

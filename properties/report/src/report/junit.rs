@@ -251,7 +251,7 @@ fn known<'a>(property: &PropertyReport, ids: impl IntoIterator<Item = &'a str>) 
     texts.collect::<Vec<_>>().join("; ")
 }
 
-/// What was tried, whatever came of it.
+/// Number of tries, whatever came of them.
 fn summary(property: &PropertyReport) -> String {
     let mut text = String::new();
     line(&mut text, "claim", &property.claim);

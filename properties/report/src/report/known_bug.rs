@@ -11,13 +11,13 @@ use crate::verdict::{CaseRecord, CheckRecord, Known, Outcome};
 pub struct KnownBug {
     /// Short name, such as `eso#6677`.
     pub id: String,
-    /// Where it is documented.
+    /// Address of its documentation.
     pub link: String,
-    /// What goes wrong, in a few words.
+    /// Effect of the bug, in a few words.
     pub title: String,
     /// Number of cases that met it.
     pub cases: u64,
-    /// How many of the cases that ran it explains at most; none in reports of before.
+    /// Number of the cases that ran that it explains at most; none in reports of before.
     #[serde(default)]
     pub allowed: Option<u64>,
     /// Number of checks beside the cases that met it.
@@ -35,14 +35,14 @@ impl KnownBug {
         Self { id, link, title, cases: 0, allowed: Some(known.at_most.of(run)), checks: 0, leftovers: 0 }
     }
 
-    /// That more of the cases that ran met it than it explains, in words; none if they did not.
+    /// Remark that more of the cases that ran met it than it explains; none if they did not.
     pub(super) fn excess(&self, run: u64) -> Option<String> {
         let allowed = self.allowed.filter(|allowed| self.cases > *allowed)?;
         let (cases, id) = (self.cases, &self.id);
         Some(format!("{cases} of {run} cases look like {id}, which explains {allowed} at most: there is another cause"))
     }
 
-    /// Where it was met, in a property of which that many cases ran: `in 1 of 3 cases, 1 check and 2 leftovers`.
+    /// Occurrences of it, in a property of which that many cases ran: `in 1 of 3 cases, 1 check and 2 leftovers`.
     pub fn met(&self, run: u64) -> String {
         let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let mut places = Vec::new();

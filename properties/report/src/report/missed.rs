@@ -1,4 +1,4 @@
-//! What so many cases that held say of faults that show in few of them.
+//! Faults that show in few cases, and what so many cases that held say of them.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What the cases of a property left behind.
+//! Leftovers of the cases of a property.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::verdict::{Verdict, Violation};
 pub struct Orphan {
     /// Violated, by a documented upstream bug or not, or unknown.
     pub verdict: Verdict,
-    /// What stayed, or why that cannot be told.
+    /// Object that stayed, or why that cannot be told.
     pub reason: String,
     /// The documented upstream bug that this is, by its short name.
     pub known: Option<String>,

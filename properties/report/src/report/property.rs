@@ -28,7 +28,7 @@ use crate::verdict::{CaseRecord, CheckRecord, Outcome, Verdict, Violation};
 #[cfg(test)]
 mod tests;
 
-/// What the registry says about a property.
+/// A property, as the registry has it.
 #[derive(Debug, Clone, Copy)]
 pub struct PropertyMeta {
     /// Its stable number.
@@ -46,13 +46,13 @@ pub struct PropertyMeta {
 pub struct Execution {
     /// Number of cases that were to run.
     pub planned: u32,
-    /// When its first case could begin.
+    /// Time at which its first case could begin.
     pub started: Timestamp,
     /// Wall time, all lanes together, without the time in which it only waited until nothing else ran.
     pub took: Duration,
     /// Obstacle that kept it from running to its end, if something did; makes it at best unknown.
     pub trouble: Option<String>,
-    /// What was tried once, beside the cases.
+    /// Checks that were made once, beside the cases.
     pub checks: Vec<CheckRecord>,
     /// Cases that had failed and were run again, alone.
     pub reproduced: BTreeMap<CaseId, Reproduced>,
@@ -60,11 +60,11 @@ pub struct Execution {
     pub not_covered: BTreeMap<Requirement, String>,
     /// Checks of it that could not run here.
     pub skipped_checks: Vec<SkippedCheck>,
-    /// What it has to do with each copy of the configuration.
+    /// Relation to each copy of the configuration.
     pub declared: Vec<Declared>,
     /// The routes that it knows, if it tries any.
     pub routes: Vec<DeclaredRoute>,
-    /// What `credence replay` needs beside the case to test the same configuration; empty, or with a leading space.
+    /// Flags that `credence replay` needs beside the case to test the same configuration; empty, or with a leading space.
     pub replay_flags: String,
     /// The directory, beside the reports, of the file that each case left of what happened to it; none if they left none.
     pub trail: Option<&'static str>,
@@ -81,7 +81,7 @@ pub struct PropertyReport {
     pub claim: String,
     /// The requirements it traces to.
     pub requirements: Vec<Requirement>,
-    /// What this run says of each of its claims on them.
+    /// This run's verdict on each of its claims on them.
     #[serde(default)]
     pub claims: Vec<ClaimReport>,
     /// The merge over its cases.
@@ -100,7 +100,7 @@ pub struct PropertyReport {
     pub causes: BTreeMap<Cause, u64>,
     /// Evidence of all cases, by kind.
     pub operations: BTreeMap<String, u64>,
-    /// What else they did or looked at, of each kind, which by itself tells nothing about the claim.
+    /// Other operations and observations, of each kind, which by themselves tell nothing about the claim.
     #[serde(default)]
     pub context: BTreeMap<String, u64>,
     /// Chance of rare faults to have been missed by so many cases.
@@ -116,7 +116,7 @@ pub struct PropertyReport {
     pub latency_ms: Option<Latency>,
     /// The command that repeats the first finding.
     pub replay: Option<String>,
-    /// When its first case could begin; none if it was skipped.
+    /// Time at which its first case could begin; none if it was skipped.
     #[serde(default, with = "super::rfc3339::optional")]
     pub started: Option<Timestamp>,
     /// Wall time in seconds, without the time in which it only waited until nothing else ran. Others ran beside it.
@@ -125,10 +125,10 @@ pub struct PropertyReport {
     pub not_covered: BTreeMap<Requirement, String>,
     /// Checks of it that could not run here, by what they do, each with the reason and what would enable it.
     pub skipped_checks: BTreeMap<String, String>,
-    /// What was tried once, beside the cases.
+    /// Checks that were made once, beside the cases.
     #[serde(default)]
     pub checks: Vec<CheckReport>,
-    /// What was seen when its cases had been cleaned up after; no case counts it.
+    /// Leftovers that were seen when its cases had been cleaned up after; no case counts them.
     #[serde(default)]
     pub leftovers: Vec<Orphan>,
     /// Every case that did not hold: heaviest verdict first, those tried again before others, then by case.
@@ -316,7 +316,7 @@ impl CaseCounts {
     }
 }
 
-/// What documented bugs make of the verdict: violated if one is met by more cases than it explains.
+/// Verdict by documented bugs: violated if one is met by more cases than it explains.
 fn verdict_of(known: &[KnownBug], run: u64) -> Verdict {
     match known.iter().any(|bug| bug.excess(run).is_some()) {
         true => Verdict::Violated,

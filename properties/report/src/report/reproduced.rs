@@ -1,4 +1,4 @@
-//! How often a failure came again.
+//! Failures that came again when they were repeated.
 
 use std::fmt;
 

@@ -52,9 +52,9 @@ pub const UNPROVED: [(Requirement, &str); 2] = [
 pub struct RequirementReport {
     /// Its number.
     pub id: Requirement,
-    /// What the store must do.
+    /// Demand on the store.
     pub title: String,
-    /// What the claims on it come to.
+    /// Sum of the claims on it.
     pub verdict: ClaimVerdict,
     /// Every claim that did not hold whole, and what no claim proves.
     pub reason: Option<String>,

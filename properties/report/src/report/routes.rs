@@ -1,4 +1,4 @@
-//! Which routes were tried, and what came of each: the table has a zero where nothing was.
+//! Routes that were tried, and what came of each: the table has a zero where nothing was.
 
 use std::collections::BTreeMap;
 

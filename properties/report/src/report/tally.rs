@@ -1,4 +1,4 @@
-//! How many properties and requirements ended how.
+//! Numbers of properties and requirements by their end.
 
 use std::fmt;
 

@@ -33,7 +33,7 @@ pub struct Unfinished {
     pub seed: u64,
     /// True if documented upstream bugs count as failures.
     pub strict: bool,
-    /// When the run began.
+    /// Beginning of the run.
     #[serde(with = "super::rfc3339")]
     pub started: Timestamp,
     /// The configuration under test.

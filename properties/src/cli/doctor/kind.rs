@@ -1,4 +1,4 @@
-//! What there is for a cluster of kind. None of it is needed for anything else, so what is missing is no fault of the
+//! Inventory for a cluster of kind. None of it is needed for anything else, so what is missing is no fault of the
 //! machine.
 
 use std::path::Path;
@@ -13,11 +13,11 @@ use credence_programs::supply::Options;
 /// A line of the doctor's.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line {
-    /// What was looked at.
+    /// Subject of the check.
     pub(super) subject: String,
-    /// What is the matter with it.
+    /// State of the subject.
     pub(super) state: &'static str,
-    /// Where it is, or what is missing and the next step.
+    /// Its place, or what is missing and the next step.
     pub(super) detail: String,
 }
 

@@ -117,7 +117,7 @@ fn skipped_checks<P: Property>(property: &P, env: &TestBed) -> Vec<SkippedCheck>
     skipped
 }
 
-/// What has come of a property so far.
+/// State of a property so far.
 #[derive(Default)]
 struct Progress {
     records: Vec<CaseRecord>,

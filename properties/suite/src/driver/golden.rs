@@ -32,7 +32,7 @@ use crate::registry::PROPERTIES;
 const SEED: u64 = 1;
 const CASES: u32 = 100;
 
-/// What each property generates, and the model, shortened to 16 digits.
+/// Digest of what each property generates, and of the model, shortened to 16 digits.
 const DIGESTS: &[(&str, &str)] = &[
     ("p01", "51d6f94d342d625d"),
     ("p02", "6dc12245a381dda0"),

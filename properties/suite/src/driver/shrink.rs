@@ -73,7 +73,7 @@ impl<'a, P: Property> Walk<'a, P> {
         (0..MOST_STEPS).take_while(|_| self.step()).count()
     }
 
-    /// What the case is after some steps. The road is the same each time, so it is walked again and not kept.
+    /// The case after some steps. The road is the same each time, so it is walked again and not kept.
     fn after(
         property: &'a P,
         model: &'a Model,
@@ -171,7 +171,8 @@ impl<P: Property> Alone<'_, P> {
     }
 }
 
-/// Where on the walk the smallest case that fails must be. The whole walk is on the model; on the cluster its end is tried
+/// Range of the walk in which the smallest case that fails must be. The whole walk is on the model; on the cluster its end
+/// is tried
 /// first, then points half-way back to the smallest one that is known to fail.
 struct Range {
     /// Steps after which the case is known to fail.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::keys::{identity, ssh_private_key};
 use super::{LARGEST, free_value, hostile_text, secret_value, token, user_name};
 
-/// Where generated Docker configurations log in first: the same place before and after a rotation, as with a real one.
+/// Host at which generated Docker configurations log in first: the same place before and after a rotation, as with a real one.
 const REGISTRY: &str = "registry.example.org";
 
 /// Registries beside it: one on a port, one below a path, and two of which one has the other's beginning.

@@ -1,4 +1,4 @@
-//! What the team's intent demands of one namespace, judged by the intent and not by the selectors, which may be wrong.
+//! Demands of the team's intent on one namespace, judged by the intent and not by the selectors, which may be wrong.
 //!
 //! A namespace gets the labels of an example, and then a positive control the labels that ask for something: once the
 //! control has its copies, ESO was at work after the example had its labels.
@@ -17,12 +17,12 @@ use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, NamespaceError};
 use crate::testbed::settle::{Past, control_labels, settle};
 
-/// What is demanded of one namespace.
+/// Demand on one namespace.
 #[derive(Debug, Clone)]
 pub(super) enum Demand {
-    /// That it holds what the example says, with the labels of the example.
+    /// It holds what the example says, with the labels of the example.
     Example(Example),
-    /// That it holds no copy. Only looked at.
+    /// It holds no copy. Only looked at.
     Protected(String),
 }
 

@@ -1,4 +1,4 @@
-//! What p04 brings along: a store and a source of its own, and populations of namespaces.
+//! Objects that p04 brings along: a store and a source of its own, and populations of namespaces.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

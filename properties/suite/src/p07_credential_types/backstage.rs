@@ -29,10 +29,10 @@ use crate::testbed::namespaces::{self, Lease};
 
 mod pod;
 
-/// Where the forge is asked for the token of a sign-in.
+/// Path at which the forge is asked for the token of a sign-in.
 const EXCHANGE: &str = "/login/oauth/access_token";
 
-/// What Backstage calls itself when it asks for it (passport-github2, `lib/strategy.js`).
+/// Name of Backstage's client when it asks for it (passport-github2, `lib/strategy.js`).
 const AGENT: &str = "passport-github";
 
 /// A case under way.

@@ -1,4 +1,4 @@
-//! Which copies a case of Backstage needs. Pure.
+//! Copies that a case of Backstage needs. Pure.
 
 use credence_core::consumer::Consumer;
 use credence_core::formats::{BACKSTAGE, KARGO_GIT, KUBELET, OAUTH_CLIENT};

@@ -18,11 +18,11 @@ use crate::generate;
 pub struct Issue {
     /// The source.
     pub source: SourceRef,
-    /// What kind of credential its keys are for.
+    /// Kind of credential that its keys are for.
     pub kind: CredentialKind,
     /// The secret part of a forge account at first.
     pub first: Secret,
-    /// What that is rotated to.
+    /// Secret that it is rotated to.
     pub next: Secret,
     /// Its end.
     pub end: End,
@@ -30,7 +30,7 @@ pub struct Issue {
     pub others: Values,
 }
 
-/// What kind of credential a source holds.
+/// Kinds of credentials that a source holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialKind {
     /// User name and token or password of a forge.

@@ -33,7 +33,7 @@ pub(crate) struct Issuer<'a> {
     ssh_key: Option<String>,
     /// Contents of the source now.
     pub(crate) values: Values,
-    /// What it is made of now, and was made of before the rotation.
+    /// Credential that it is made of now, and was made of before the rotation.
     now: Issued,
     former: Option<Issued>,
     /// The user of an account; the server's name of a certificate.

@@ -1,4 +1,4 @@
-//! Which copies can be judged by a login, and why the others cannot. Pure.
+//! Copies that can be judged by a login, and why the others cannot. Pure.
 
 use credence_core::consumer::Consumer;
 use credence_core::endpoints::Endpoint;
@@ -17,11 +17,11 @@ use crate::testbed::rotation::targets_of;
 /// A copy that a case can use, and the consumer that it is tried with.
 #[derive(Debug, Clone)]
 pub(crate) struct Choice<'a> {
-    /// What the copy is of.
+    /// Distribution of the copy.
     pub(crate) distribution: &'a Distribution,
     /// The consumer, or what stands in for it.
     pub(super) consumer: Consumer,
-    /// Where the consumer may use it; empty for one that asks for nothing of the kind.
+    /// Places at which the consumer may use it; empty for one that asks for nothing of the kind.
     pub(super) endpoints: Vec<&'a Endpoint>,
     /// The number of its source among those of the slot.
     pub(super) source: usize,

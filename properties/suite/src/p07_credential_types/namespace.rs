@@ -6,7 +6,7 @@ use credence_core::formats::{ARGO_CD, ARGO_CD_SSH_RULES};
 use credence_core::labels::Labels;
 use credence_model::model::{Distribution, Model, expected_in};
 
-/// Whose copies decide the labels of the namespace in which a consumer looks.
+/// Consumer whose copies decide the labels of the namespace in which another looks.
 pub(super) fn owner_of_namespace(consumer: Consumer) -> Consumer {
     if consumer == ARGO_CD_SSH_RULES { ARGO_CD } else { consumer }
 }

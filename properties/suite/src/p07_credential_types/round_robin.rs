@@ -1,4 +1,4 @@
-//! Which copy a case uses: they are dealt by number and not drawn, so that a few cases meet every consumer. Pure.
+//! Copies that cases use: they are dealt by number and not drawn, so that a few cases meet every consumer. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -46,7 +46,7 @@ pub(crate) struct Trial<'a> {
     pub(super) consumer: Consumer,
     /// Of its repository, its image, and all else that is its own.
     name: String,
-    /// Where its consumer uses the copy; none for consumers that ask for nothing of the kind.
+    /// Place at which its consumer uses the copy; none for consumers that ask for nothing of the kind.
     endpoint: Option<&'a Endpoint>,
     /// The name of the repository or image that it asks for, once it has asked.
     repository: Option<String>,
@@ -61,7 +61,7 @@ pub(crate) struct Trial<'a> {
     steps: u32,
     /// The last login, with what it made.
     made: Option<Login>,
-    /// What was wrong with the copy when the consumer came to use it, if anything.
+    /// Fault of the copy when the consumer came to use it, if it had one.
     unfaithful: Option<String>,
     observation: Observation,
 }
@@ -248,7 +248,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// What the copy, as it is now, is good for; nothing that is known if it cannot be read.
+    /// Scopes of the copy as it is now; nothing that is known if it cannot be read.
     pub(super) fn scopes(&self) -> Vec<Scope> {
         let (labels, data) = self.env.observer.look(|view| {
             let copy = view.secret(self.namespace(), &self.distribution.secret);

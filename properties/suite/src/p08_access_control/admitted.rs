@@ -1,4 +1,4 @@
-//! What it means that the API server let an attempt through: what shows at once, and what is left to the operator.
+//! Meaning of an attempt that the API server let through: what shows at once, and what is left to the operator.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const IN_FORCE: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
 impl Trial<'_> {
-    /// What it means that an attempt was let through.
+    /// Outcome of an attempt that was let through.
     pub(super) async fn admitted(
         &mut self,
         attack_path: &AttackPath,

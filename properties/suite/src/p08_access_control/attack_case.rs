@@ -1,4 +1,4 @@
-//! What an attack takes place in: two namespaces, a tenant in one of them, and what is its own.
+//! Scene of an attack: two namespaces, a tenant in one of them, and what is its own.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -180,7 +180,7 @@ async fn as_tenant(
     Ok(trial.observation)
 }
 
-/// What the tenant is not entitled to, and its own value as the proof that the search works.
+/// Search for what the tenant is not entitled to, and for its own value as the proof that the search works.
 fn scan(
     context: &AttackContext<'_>,
     sources: &SharedLease,

@@ -23,7 +23,7 @@ pub(super) use context::AttackContext;
 
 /// The requests of an attempt.
 pub(super) struct Attempt {
-    /// What the platform has, which the attempt is about.
+    /// Objects of the platform, which the attempt is about.
     pub(super) platform: Vec<Call>,
     /// Requests that the tenant may make and makes first.
     pub(super) prepare: Vec<Call>,
@@ -35,22 +35,22 @@ pub(super) struct Attempt {
     pub(super) exact: bool,
     /// A store that the operator has to look at, by its path, before what follows.
     pub(super) store: Option<String>,
-    /// What uses the result, if there is one.
+    /// Request that uses the result, if there is one.
     pub(super) then: Option<Call>,
     /// Evidence that would show that it worked.
     pub(super) consequence: Consequence,
-    /// Where that would be seen.
+    /// Place at which that would be seen.
     pub(super) seen: Seen,
 }
 
-/// Where it would be seen that an attempt worked.
+/// Place at which it would be seen that an attempt worked.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// The namespace of what follows.
     pub(super) namespace: String,
     /// The Secrets that would be made.
     pub(super) secrets: Vec<String>,
-    /// What the operator looks at, by its path.
+    /// Object that the operator looks at, by its path.
     pub(super) object: Option<String>,
     /// True if the operator had something else to look at there before.
     pub(super) changed: bool,

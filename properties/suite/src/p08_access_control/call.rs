@@ -18,9 +18,9 @@ use crate::testbed::denial;
 pub(super) const CORE: &str = "/api/v1";
 /// Roles and their bindings.
 pub(super) const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
-/// What External Secrets Operator distributes by.
+/// Group of the objects that External Secrets Operator distributes by.
 pub(super) const EXTERNAL_SECRETS: &str = "/apis/external-secrets.io/v1";
-/// What it pushes by.
+/// Group of the objects that it pushes by.
 pub(super) const PUSH_SECRETS: &str = "/apis/external-secrets.io/v1alpha1";
 /// Its generators.
 pub(super) const GENERATORS: &str = "/apis/generators.external-secrets.io/v1alpha1";
@@ -30,7 +30,7 @@ const DRY: &str = "dryRun=All";
 /// The parameter of a request that applies, which says who does.
 const APPLY: &str = "fieldManager=credence-tenant";
 
-/// Where the objects of a kind are, in a namespace or in the cluster.
+/// Path of the objects of a kind, in a namespace or in the cluster.
 pub(super) fn collection(api: &str, namespace: Option<&str>, resource: &str) -> String {
     match namespace {
         Some(namespace) => format!("{api}/namespaces/{namespace}/{resource}"),
@@ -126,7 +126,7 @@ impl Call {
         self
     }
 
-    /// Where the object is that this creates, if it creates one.
+    /// Path of the object that this creates, if it creates one.
     pub(super) fn created(&self) -> Option<String> {
         let object = self.body.as_ref().filter(|_| self.method == Method::POST)?;
         Some(format!("{}/{}", self.path, object.pointer("/metadata/name")?.as_str()?))
@@ -170,7 +170,7 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
 }
 
-/// What an answer says about access.
+/// Meaning of an answer about access.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RequestAnswer {
     /// The request was carried out.
@@ -217,7 +217,7 @@ static WEBHOOK: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"admission webhook "([^"]+)" denied the request"#).expect("a literal pattern"));
 
 impl RequestAnswer {
-    /// That there is an object of this name already.
+    /// Answer that there is an object of this name already.
     pub(super) fn exists() -> Self {
         Self::Failed("409 AlreadyExists".to_owned())
     }

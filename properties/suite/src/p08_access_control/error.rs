@@ -42,7 +42,7 @@ pub(super) enum AccessError {
     /// Something that the case needs did not happen.
     #[error("failed to prepare the case")]
     Wait(#[from] WaitError),
-    /// What the tenant may read could not be told.
+    /// Rights of the tenant to read could not be told.
     #[error("failed to search what the tenant may read")]
     Reach(#[from] ReachError),
     /// There are too many values to search for.

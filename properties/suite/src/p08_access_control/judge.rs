@@ -1,4 +1,5 @@
-//! What was let through and is the operator's to answer: its consequence is looked for, and its refusal is read for the reason.
+//! Requests that were let through and are the operator's to answer: their consequence is looked for, and its refusal is
+//! read for the reason.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::observation::cause_of;
 /// Time between two polls of what cannot be watched.
 const POLL_INTERVAL: Duration = Duration::from_millis(60);
 
-/// What the operator made of it.
+/// The operator's verdict.
 enum Verdict {
     /// The consequence is there; of a value, which.
     Worked(Option<String>),
@@ -207,7 +208,7 @@ impl Trial<'_> {
     }
 }
 
-/// What the operator says of something, if it has said it.
+/// The operator's words on something, if it has any.
 fn ready(object: &Value) -> Option<String> {
     let conditions = object.pointer("/status/conditions").and_then(Value::as_array)?;
     let ready = conditions.iter().find(|condition| condition["type"] == "Ready")?;

@@ -217,7 +217,7 @@ impl Trial<'_> {
     }
 }
 
-/// Where a Secret is.
+/// Path of a Secret.
 fn at(secret: &SourceRef) -> String {
     format!("{}/{}", collection(CORE, Some(&secret.namespace), "secrets"), secret.name)
 }

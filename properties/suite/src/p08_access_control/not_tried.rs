@@ -1,6 +1,6 @@
 //! Routes that are known and that no case goes by, each with the reason. Pure.
 
-/// What it would be, and why it is not tried.
+/// Attempts that are not tried, and why.
 pub(super) const NOT_TRIED: [(&str, &str); 11] = [
     (
         "what the kubelet mounts into a pod, a node's own files, a node's identity",

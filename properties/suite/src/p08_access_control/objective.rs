@@ -1,4 +1,4 @@
-//! What attempts are after: a value of a source, and a store to come by it. Pure.
+//! Objectives of attempts: a value of a source, and a store to come by it. Pure.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,7 +11,7 @@ use proptest::strategy::BoxedStrategy;
 use super::tracers::SourceKey;
 use crate::generate::{Pick, pick};
 
-/// What an attempt is after: by places in what the model has when it is tried, which can be more than when it was
+/// Objective of an attempt: by places in what the model has when it is tried, which can be more than when it was
 /// generated.
 #[derive(Clone)]
 pub(super) struct Objective {
@@ -33,7 +33,7 @@ impl fmt::Debug for Objective {
     }
 }
 
-/// What an attempt is after.
+/// Goal of an attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Goal<'a> {
     pub(super) source: &'a SourceRef,
@@ -42,7 +42,7 @@ pub(super) struct Goal<'a> {
 }
 
 impl Objective {
-    /// What the model has in this place. `None` if it has no source or no store.
+    /// Goal that the model has in this place. `None` if it has no source or no store.
     pub(super) fn at<'a>(&self, model: &'a Model) -> Option<Goal<'a>> {
         self.among(model, |_, _| true)
     }

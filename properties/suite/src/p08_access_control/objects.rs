@@ -47,7 +47,7 @@ pub(super) fn entry(source: &str, key: &str) -> Value {
     json!({ "secretKey": VALUE, "remoteRef": { "key": source, "property": key } })
 }
 
-/// Where a store of the Kubernetes provider finds the API server.
+/// Reference of a store of the Kubernetes provider to the API server.
 fn server(url: &str) -> Value {
     let ca = json!({ "type": "ConfigMap", "name": "kube-root-ca.crt", "key": "ca.crt" });
     json!({ "url": url, "caProvider": ca })
@@ -92,7 +92,7 @@ pub(super) fn kubeconfig(url: &str, token: &Path) -> String {
     .to_string()
 }
 
-/// What a webhook of the given address is told.
+/// Specification of a webhook of the given address.
 pub(super) fn webhook(url: &str, body: &str) -> Value {
     json!({ "url": url, "method": "POST", "body": body, "result": { "jsonPath": "$" } })
 }
@@ -133,7 +133,7 @@ pub(super) fn pod(name: &str, secret: &str) -> Value {
     object("v1", "Pod", name, json!({ "spec": pod_spec(secret) }))
 }
 
-/// What makes such pods; it makes none where it has a choice.
+/// Object that makes such pods; it makes none where it has a choice.
 pub(super) fn workload(workload: Workload, name: &str, secret: &str) -> Value {
     let labels = json!({ "credence.dev/pod": name });
     let mut template = json!({ "metadata": { "labels": labels }, "spec": pod_spec(secret) });

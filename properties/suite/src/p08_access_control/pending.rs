@@ -1,12 +1,12 @@
-//! What was let through and is the operator's to answer. Pure.
+//! Requests that were let through and are the operator's to answer. Pure.
 
 use super::attempt::Seen;
 use super::route::Route;
 
-/// What was let through.
+/// A request that was let through.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
-    /// Which attempt it was, in words.
+    /// The attempt, in words.
     pub(super) title: String,
     pub(super) route: Route,
     pub(super) seen: Seen,

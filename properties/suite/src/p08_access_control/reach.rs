@@ -33,13 +33,13 @@ pub(super) enum ReachError {
     Incomplete {
         /// The namespace.
         namespace: String,
-        /// What the API server says.
+        /// Words of the API server.
         why: String,
     },
     /// Something that may be read could not be.
     #[error("failed to read {path}: {why}")]
     Unread {
-        /// Where.
+        /// The place.
         path: String,
         /// The answer.
         why: String,
@@ -94,7 +94,7 @@ async fn discover(client: &Client) -> Result<Vec<ReachableKind>, ReachError> {
     Ok(kinds)
 }
 
-/// What a search has seen.
+/// Values that a search has seen.
 #[derive(Debug, Default)]
 pub(super) struct Search {
     /// Number of objects that were read.
@@ -156,12 +156,12 @@ pub(super) async fn rules(client: &Client, namespace: &str) -> Result<Vec<Resour
     }
 }
 
-/// What of a kind may be read.
+/// Objects of a kind that may be read.
 #[derive(Debug, PartialEq, Eq)]
 enum Allowed {
     /// All of it.
     All,
-    /// What is known by name.
+    /// Objects that are known by name.
     Named(BTreeSet<String>),
 }
 
@@ -186,7 +186,7 @@ impl Allowed {
     }
 }
 
-/// What a refusal to list means.
+/// Meaning of a refusal to list.
 #[derive(PartialEq, Eq)]
 enum Forbidden {
     IsAnError,

@@ -52,7 +52,7 @@ impl Power {
     }
 }
 
-/// What is asked for in each namespace.
+/// Rights that are asked for in each namespace.
 const POWERS: [Power; 33] = [
     Power::new("get", "", "secrets"),
     Power::new("list", "", "secrets"),
@@ -127,7 +127,7 @@ impl Subject {
         Self::user(name)
     }
 
-    /// What a binding names; none if it is of the cluster itself.
+    /// Subject that a binding names; none if it is of the cluster itself.
     fn bound(subject: &v1::Subject, namespace: Option<&str>) -> Option<Self> {
         let of = subject.namespace.as_deref().or(namespace).unwrap_or_default();
         match subject.kind.as_str() {

@@ -99,7 +99,7 @@ pub(super) enum Impostor {
     ForeignAuthority,
 }
 
-/// What belongs to the platform.
+/// Kinds that belong to the platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PlatformKind {
     /// An ExternalSecret for every namespace that one selects.
@@ -156,7 +156,7 @@ pub(super) enum Disguise {
     Pipe,
 }
 
-/// What calls a webhook.
+/// Callers of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caller {
     /// A generator.
@@ -206,7 +206,7 @@ pub(super) enum PodRoute {
     Workload(Workload),
 }
 
-/// What makes pods.
+/// Makers of pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Workload {
     /// A Deployment.

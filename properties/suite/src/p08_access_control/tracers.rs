@@ -80,7 +80,7 @@ pub(super) fn entitled(model: &Model, namespace: &str, labels: &Labels) -> BTree
     entitled
 }
 
-/// What copies in a namespace with these labels read as a single value each, without what is among `own`: the store, the source
+/// Values that copies in a namespace with these labels read singly, without what is among `own`: the store, the source
 /// and the key.
 pub(super) fn granted_beyond(
     model: &Model,

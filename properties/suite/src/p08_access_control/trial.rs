@@ -54,13 +54,13 @@ pub(super) struct Trial<'a> {
     pub(super) receiver: Option<Receiver>,
     /// Objects to be removed, by path.
     pub(super) created: &'a mut Vec<String>,
-    /// What was let through and is the operator's to answer.
+    /// Requests that were let through and are the operator's to answer.
     pub(super) pending: Vec<Pending>,
     /// The titles of those that are judged and worked.
     pub(super) worked: Vec<String>,
     /// True if the operator refused something, which it tries again.
     pub(super) refused_by_operator: bool,
-    /// What was let through so far, any of which may have brought what is found at the end.
+    /// Requests that were let through so far, any of which may have brought what is found at the end.
     pub(super) let_through: Vec<String>,
     pub(super) observation: Observation,
 }

@@ -1,4 +1,5 @@
-//! What Vault lets log in and read, tried at a Vault of this machine: a ServiceAccount of another namespace than the store's, and
+//! Logins and reads that Vault allows, tried at a Vault of this machine: a ServiceAccount of another namespace than the
+//! store's, and
 //! paths that no copy names. The store's own login, and what it reads of its sources, is the control of each.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,8 @@ use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, NamespaceError};
 use crate::testbed::tenant::token;
 
-/// What a pattern of namespaces or of ServiceAccounts has in the place of its `*`, and what a secret is called that no copy names.
+/// Text that a pattern of namespaces or of ServiceAccounts has in the place of its `*`, and what a secret is called that
+/// no copy names.
 const NOBODY: &str = "credence-nobody";
 
 /// Why it could not be told what Vault lets in.
@@ -57,7 +59,7 @@ fn subjects(env: &TestBed) -> impl Iterator<Item = Subject<'_>> {
     served.filter_map(|store| Subject::of(env, store))
 }
 
-/// What is not tried of stores that log in otherwise.
+/// Checks that are not made of stores that log in otherwise.
 pub(super) fn skipped(env: &TestBed) -> Vec<SkippedCheck> {
     let served = env.model.stores.values().filter(|store| store.is_served_by_vault());
     let others = served.filter(|store| !matches!(store.vault_auth(), Ok(VaultAuth::Kubernetes(..))));

@@ -120,12 +120,12 @@ impl People {
         Ok(self.by_administrator(Verb::Delete.as_str(), &self.namespace, name, 200))
     }
 
-    /// What the log must tell of the administrator's change of a source.
+    /// Fact that the log must tell of the administrator's change of a source.
     pub(super) fn change_of(&self, source: &SourceRef) -> Fact {
         self.by_administrator(Verb::Patch.as_str(), &source.namespace, &source.name, 200)
     }
 
-    /// What the log must tell of the token that the tenant acts with, which the administrator asked for.
+    /// Fact that the log must tell of the token that the tenant acts with, which the administrator asked for.
     pub(super) fn token(&self) -> Fact {
         let token = self.by_administrator(Verb::Create.as_str(), &self.namespace, &self.tenant_account, 201);
         Fact { resource: Resource::Token, ..token }

@@ -1,4 +1,4 @@
-//! Where a case takes place.
+//! Place of a case.
 
 use std::sync::Arc;
 

@@ -77,7 +77,7 @@ pub(super) async fn compare(
     })
 }
 
-/// Whether the log tells the whole story by now; the inner error says what it does not tell.
+/// Compares the log with the story by now; the inner error says what it does not tell.
 fn tell(id: CaseId, log: &AuditLog, begin: u64, story: &Story) -> Result<Result<Told, String>, AuditError> {
     let agent = agent(id);
     let readers: BTreeSet<String> =

@@ -1,4 +1,4 @@
-//! What the people of a case do to Secrets, and what the API server answers. Pure.
+//! Operations of the people of a case on Secrets, and what the API server answers. Pure.
 
 use std::collections::BTreeSet;
 
@@ -81,7 +81,7 @@ impl Verb {
     }
 }
 
-/// Where it is done.
+/// Target of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum OperationTarget {
     /// To a Secret of the case's namespace.
@@ -95,15 +95,15 @@ pub(super) enum OperationTarget {
 pub(super) struct Operation {
     /// The actor.
     pub actor: Actor,
-    /// What.
+    /// The verb.
     pub verb: Verb,
-    /// Where.
+    /// The place.
     pub place: OperationTarget,
-    /// Which of the [`NAMES`]; of no account where there is one Secret.
+    /// One of the [`NAMES`]; of no account where there is one Secret.
     pub name: &'static str,
 }
 
-/// What changes nothing.
+/// Verbs that change nothing.
 const READS: [Verb; 3] = [Verb::Get, Verb::List, Verb::Watch];
 
 /// Some operations, in order. The administrator only reads the source: what else it may do would change it.

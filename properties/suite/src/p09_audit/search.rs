@@ -4,7 +4,7 @@ use credence_cluster::evidence::audit::{AuditError, AuditLog};
 use credence_core::credential::Credential;
 use credence_core::leak_scan::{LeakScan, LeakScanError};
 
-/// What a search of the log came to.
+/// Outcome of a search of the log.
 pub(super) struct Searched {
     /// Values that were looked for.
     pub(super) searchable: u64,

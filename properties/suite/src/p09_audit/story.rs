@@ -1,4 +1,4 @@
-//! What happened in the namespace of a case, and whether a log explains all of it. Pure.
+//! Events in the namespace of a case, and whether a log explains all of them. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ const COLLECTORS: [&str; 3] = [
 /// Verbs that make a version of an object.
 const WRITES: [&str; 3] = ["create", "update", "patch"];
 
-/// What a case has done, and what was seen of it.
+/// Operations of a case, and what was observed of it.
 pub(super) struct Story {
     pub(super) namespace: String,
     pub(super) facts: Vec<Fact>,
@@ -109,7 +109,7 @@ impl Story {
         Ok(())
     }
 
-    /// What the operator does itself: each copy is made, and updated where its source was changed.
+    /// Writes of the operator itself: each copy is made, and updated where its source was changed.
     fn operator(&self, trail: &Trail, distribution: &Distribution, told: &mut Told) -> Result<(), String> {
         let operator = operator::user();
         let by_operator = |verbs: &[&str]| {

@@ -1,4 +1,4 @@
-//! What the audit log must say of a case, and whether it does. Pure.
+//! Facts that the audit log must tell of a case, and whether it does. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ pub(super) enum Resource {
     Token,
 }
 
-/// What an entry says about a request for Secrets or tokens.
+/// Fact that an entry tells of a request for Secrets or tokens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fact {
     /// The user name, of the user in whose name it was made.

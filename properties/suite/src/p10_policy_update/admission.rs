@@ -91,7 +91,7 @@ pub(super) async fn play(
     Some(join_all(live.into_iter().map(|live| live.finish(env))).await)
 }
 
-/// What a tenant asks for.
+/// Request of a tenant.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     distribution: &'a Distribution,

@@ -1,4 +1,4 @@
-//! Where a configuration says who may have a copy. Pure.
+//! Places at which a configuration says who may have a copy. Pure.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use credence_model::selector::{NAME_LABEL, NamespaceSelection, effective_labels,
 /// A name that no configuration selects.
 const ANY_NAME: &str = "credence-any";
 
-/// Where a change of policy is written.
+/// Place at which a change of policy is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EnforcementPoint {
     /// The stores let everybody in: only selectors decide.
@@ -23,7 +23,7 @@ pub(super) enum EnforcementPoint {
 /// Enforcement of the policy of a distribution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EnforcedPolicy {
-    /// Where its policy is written.
+    /// Place at which its policy is written.
     pub(super) enforcement_point: EnforcementPoint,
     /// The ways to be entitled to a copy: labels that are selected, and admitted by every store.
     pub(super) ways: Vec<Labels>,

@@ -1,4 +1,4 @@
-//! What the slots of p10 have among themselves.
+//! Fixture of p10: what its slots have among themselves.
 
 use std::sync::Arc;
 

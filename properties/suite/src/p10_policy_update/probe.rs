@@ -41,7 +41,7 @@ impl Probe {
     /// All of them.
     pub(super) const ALL: [Self; 5] = [Self::HandMade, Self::Label, Self::Reader, Self::Store, Self::Template];
 
-    /// What it asks for, in words.
+    /// The request, in words.
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::HandMade => "a hand-made copy",
@@ -74,7 +74,7 @@ impl Probe {
     }
 }
 
-/// Whether a tenant may write what is like no copy: a refusal of anything else would be for want of rights.
+/// Writes what is like no copy: a refusal of anything else would be for want of rights.
 pub(super) async fn plain(tenant: &Tenant, manager: &str) -> Written {
     let secret = json!({ "metadata": { "name": "credence-plain" }, "type": "Opaque", "stringData": { "key": "none" } });
     create_secret((tenant.client.clone(), &tenant.namespace, manager), &secret).await

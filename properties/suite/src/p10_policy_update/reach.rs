@@ -179,7 +179,7 @@ impl ReachCase {
         self.observation.outcome = self.consume(subject, allowed).await;
     }
 
-    /// What the consumer in the first namespace gets.
+    /// Value that the consumer in the first namespace gets.
     async fn consume(&self, subject: &Subject<'_>, allowed: &Allowed) -> Outcome {
         let (Some(consumer), Some((_, grant))) = (&self.consumer, self.leases.first()) else { return Outcome::Held };
         let secrets: Api<Secret> = Api::namespaced(consumer.client.clone(), &consumer.namespace);

@@ -1,4 +1,4 @@
-//! What p10 changes: a distribution of the configuration with its stores and their rights, once more under other names.
+//! Subject of p10: a distribution of the configuration with its stores and their rights, once more under other names.
 //!
 //! The labels that the copy looks at have keys of their own, and its selectors one label more, so that it reaches no
 //! namespace but those of its cases, and the configuration's own objects reach none of these.

@@ -36,7 +36,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Time that a program may take to stand still once it was told.
 const STANDS: Duration = Duration::from_secs(5);
 
-/// What etcd says when its quota is used up.
+/// Error of etcd when its quota is used up.
 const NO_SPACE: &str = "database space exceeded";
 
 /// Why a fault could not be made, or not be taken back.
@@ -248,7 +248,7 @@ async fn withdraw(
     Ok(withdrawn)
 }
 
-/// What a source loses by a fault.
+/// Part that a source loses by a fault.
 fn lost_part(model: &Model, source: &SourceRef, fault: Fault) -> Option<Part> {
     match fault {
         Fault::KeyDeleted(pick) => {

@@ -1,4 +1,4 @@
-//! What can fail between a source and its copies, and how one tells that it did. Pure.
+//! Faults between a source and its copies, and how one tells that they are there. Pure.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::generate::{Pick, pick};
 /// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// What stands between External Secrets Operator and the source fails in this way.
+    /// The server between External Secrets Operator and the source fails in this way.
     Connection(Mode),
     /// The source is deleted.
     SourceDeleted,
@@ -95,7 +95,7 @@ pub(super) enum Sign {
 }
 
 impl FaultKind {
-    /// What concerns one scope alone.
+    /// Faults that concern one scope alone.
     pub(super) const LOCAL: [Self; 11] = [
         Self::StoreNotReady,
         Self::SourceDeleted,
@@ -109,7 +109,7 @@ impl FaultKind {
         Self::Forbidden,
         Self::TooManyRequests,
     ];
-    /// What concerns everything. A source that does not answer is among them, because External Secrets Operator waits for
+    /// Faults that concern everything. A source that does not answer is among them, because External Secrets Operator waits for
     /// it with all its workers, and so for no other source any more; Vault, which all of its stores read from; for a connection that is cut as well, which its
     /// client tries ten times with a second between (k8s.io/client-go rest/request.go, `Request.request`).
     pub(super) const GLOBAL: [Self; 13] = [

@@ -1,4 +1,4 @@
-//! What outages are made with, and who logs in during them.
+//! Means of outages, and those who log in during them.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::testbed::background::Background;
 
 /// The outages that are under way, and what makes some of them.
 pub struct Outages {
-    /// What slots have of it.
+    /// Part of it that slots have.
     pub(super) means: Arc<Means>,
     /// The slots and checks, each of which ends the outages that it has made.
     pub(super) under_way: Background,
 }
 
-/// What the outages of all slots are made with.
+/// Means by which the outages of all slots are made.
 pub(super) struct Means {
     /// The fault proxies, by store.
     pub(super) proxies: Arc<FaultProxies>,

@@ -1,4 +1,4 @@
-//! Who logs in with a copy before, during and after each outage of a slot: that a copy stays is not yet that it works.
+//! Logins with a copy before, during and after each outage of a slot: that a copy stays is not yet that it works.
 //!
 //! The credential of one source of the slot is issued by the server that checks it, and rotated with the other values, as
 //! in p07. Whoever logs in is one that needs nothing of the cluster but the copy, so that it can do so in any outage.

@@ -1,4 +1,4 @@
-//! What a source can lose without giving its copies other values. Pure.
+//! Parts that a source can lose without giving its copies other values. Pure.
 
 use credence_model::config::{OPAQUE, SourceRef, is_found};
 use credence_model::model::{Distribution, Model, Source};

@@ -1,4 +1,4 @@
-//! Which faults the cases of a slot live through. Pure.
+//! Faults that the cases of a slot live through. Pure.
 
 use credence_model::model::{Distribution, Model};
 
@@ -20,7 +20,7 @@ pub(super) struct Plan {
 const OUTAGES: (usize, usize) = (2, 4);
 /// Every so many slots, one has everything fail.
 const PERIOD: usize = 4;
-/// Which of them.
+/// Number of that turn among them.
 const GLOBAL_TURN: usize = 1;
 
 impl Plan {

@@ -1,4 +1,4 @@
-//! What the cases of a slot live through, from rest to rest.
+//! Life of the cases of a slot, from rest to rest.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,7 +172,7 @@ impl<'a> Slot<'a> {
         Ok(new)
     }
 
-    /// What happens beside an outage: new values for the source, if it is there, and other labels.
+    /// Changes beside an outage: new values for the source, if it is there, and other labels.
     async fn changes(&mut self, number: usize, episode: &Episode, new: &World) -> Result<(), BreakageError> {
         let env = self.env;
         let Self { scenario, leases, live, .. } = self;

@@ -1,4 +1,4 @@
-//! What becomes of namespaces while the operator's webhook is away, and once it is back.
+//! Namespaces while the operator's webhook is away, and once it is back.
 //!
 //! The webhook is asked of each deletion of an ExternalSecret, and what it cannot be asked of is refused (the chart's
 //! `validatingwebhook.yaml`). So while it is away, a namespace with an ExternalSecret cannot go, nor can an ExternalSecret
@@ -93,7 +93,7 @@ struct WebhookCase<'a> {
     unlabelled: Lease,
 }
 
-/// What was seen of a namespace while the webhook was away.
+/// Observed state of a namespace while the webhook was away.
 #[derive(Debug, Clone, Copy, Default)]
 struct Meanwhile {
     /// Time until nothing was left, if nothing was.
@@ -233,7 +233,7 @@ impl<'a> WebhookCase<'a> {
     }
 }
 
-/// What a check found, with its times. `after` is what came of its subject once the webhook was back.
+/// Record of a check, with its times. `after` is what came of its subject once the webhook was back.
 fn record(what: &str, subject: &str, meanwhile: Meanwhile, away: Away, after: Outcome, bound: Duration) -> CheckRecord {
     let mut times =
         BTreeMap::from([("webhook away".to_owned(), away.lasted), ("allowed after it was back".to_owned(), bound)]);

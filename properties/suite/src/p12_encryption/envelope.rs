@@ -1,11 +1,11 @@
-//! What the encryption configuration promises about the bytes of Secrets in etcd. Pure.
+//! Promise of the encryption configuration about the bytes of Secrets in etcd. Pure.
 //!
 //! Source: Kubernetes documentation, "Encrypting Confidential Data at Rest"; prefixes as in
 //! `k8s.io/apiserver/pkg/server/options/encryptionconfig`.
 
 use serde::Deserialize;
 
-/// What every encrypted value begins with.
+/// Beginning of every encrypted value.
 const ENCRYPTED: &str = "k8s:enc:";
 
 /// An EncryptionConfiguration, as far as it decides the envelope of Secrets.
@@ -59,7 +59,7 @@ fn first_version() -> String {
 pub(super) struct Envelope(String);
 
 impl Envelope {
-    /// That of Secrets that are written under the configuration in `text`. A configuration that writes plain text, and one
+    /// Promise on Secrets that are written under the configuration in `text`. A configuration that writes plain text, and one
     /// that is absent, promise what they should: some encryption.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What is looked for in the raw values of etcd.
+//! Search of the raw values of etcd.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::envelope::Envelope;
 #[cfg(feature = "faults")]
 use crate::faults::{self, OwnFault};
 
-/// Where etcd keeps Secrets.
+/// Keys under which etcd keeps Secrets.
 pub(super) const SECRETS: &str = "/registry/secrets/";
 
 /// A search of what etcd holds.

@@ -1,4 +1,4 @@
-//! What travels between the parts of the cluster while the cases of a slot live.
+//! Traffic between the parts of the cluster while the cases of a slot live.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -63,7 +63,7 @@ impl Wire {
         Ok(wire)
     }
 
-    /// What was seen, and the number of packets. Everything before the controls that are sent now has been looked at when the
+    /// Outcome, and the number of packets. Everything before the controls that are sent now has been looked at when the
     /// last of them has; one that is not seen says that others may be lost as well.
     pub(super) async fn judge(self) -> (Outcome, u64) {
         let seen = self.see_controls(CONTROLS..2 * CONTROLS).await;
@@ -91,7 +91,7 @@ impl Wire {
     }
 }
 
-/// Whether the capture sees what it must see to be believed; none where this process may not capture.
+/// True if the capture sees what it must see to be believed; none where this process may not capture.
 #[cfg(feature = "faults")]
 pub(crate) fn sees_its_control() -> Option<bool> {
     if Capture::unsupported(&Traffic::Loopback).is_some() {
@@ -107,7 +107,7 @@ pub(crate) fn sees_its_control() -> Option<bool> {
     })
 }
 
-/// What has to be seen in the traffic, for what is not seen to say anything: a value with a number behind it.
+/// Values that have to be seen in the traffic, for what is not seen to say anything: a value with a number behind it.
 struct Controls {
     value: Credential,
     scan: LeakScan,
@@ -138,7 +138,7 @@ impl Controls {
         }
     }
 
-    /// How many of these were not seen.
+    /// Number of these that were not seen.
     fn missing(&self, numbers: Range<u16>) -> usize {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         numbers.filter(|number| !seen.contains(number)).count()
@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
 
-    /// How many controls are missing where so many percent of the packets are lost, of two for each.
+    /// Number of controls that are missing where so many percent of the packets are lost, of two for each.
     fn missing(lost: usize) -> usize {
         let controls = Controls::new(Credential::random()).unwrap();
         let packets = (0..CONTROLS).flat_map(|number| [number, number]).map(|number| controls.numbered(number));

@@ -1,4 +1,4 @@
-//! What people try with credentials by hand, as data: what it looks like, and what it sends.
+//! Attempts of people with credentials by hand, as data: what they look like, and what they send.
 //!
 //! Pure. What counts as a credential follows from the model: see [`look_alikes`](super::look_alike::look_alikes).
 
@@ -48,9 +48,9 @@ impl Actor {
 /// One thing that is tried.
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
-    /// What.
+    /// The verb.
     pub(super) act: Act,
-    /// What chooses among the forms that the distribution offers for it.
+    /// Choice among the forms that the distribution offers for it.
     pub(super) form: Pick,
     /// The value that is written by hand.
     pub(super) value: Credential,
@@ -61,7 +61,7 @@ pub(super) struct Attempt {
 pub(super) enum Act {
     /// Makes a Secret that looks like a copy, beside it.
     Make {
-        /// How.
+        /// Its maker.
         by: Maker,
         /// True if it holds what the copy holds.
         copied: bool,
@@ -104,12 +104,12 @@ impl Attempt {
     }
 }
 
-/// What is tried in one namespace.
+/// Attempts in one namespace.
 #[derive(Debug, Clone)]
 pub(super) struct Attempts {
     /// A way to take the name of a copy before the namespace asks for it.
     pub(super) before: Option<(Maker, Attempt)>,
-    /// What follows when the copy is there.
+    /// Attempts that follow when the copy is there.
     pub(super) then: Vec<Attempt>,
 }
 

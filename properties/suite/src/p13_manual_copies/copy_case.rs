@@ -86,7 +86,7 @@ impl CopyCase<'_> {
         PatchParams { field_manager: Some(agent(self.id)), ..PatchParams::default() }
     }
 
-    /// What an answer of the API server says about the claim.
+    /// Outcome of an answer of the API server for the claim.
     pub(super) fn read<T>(&self, answer: Result<T, kube::Error>) -> AttemptAnswer {
         let Err(error) = answer else { return AttemptAnswer::Accepted };
         match Denial::of(&error) {

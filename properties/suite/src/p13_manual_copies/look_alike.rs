@@ -23,7 +23,7 @@ const NOWHERE: &str = "registry.example";
 /// A Secret that looks like a credential of the distribution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LookAlike {
-    /// What makes it look like one.
+    /// Sign that makes it look like one.
     pub(super) by: &'static str,
     /// Its name, if that is what it shares with the copy.
     pub(super) name: Option<String>,
@@ -70,7 +70,7 @@ fn other_type(distribution: &Distribution) -> &'static str {
     if distribution.secret_type == OPAQUE { BASIC_AUTH } else { OPAQUE }
 }
 
-/// Where a copy is used, as far as its consumer reads that of it.
+/// Places at which a copy is used, as far as its consumer reads that of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Endpoints {
     /// Hosts or URLs.
@@ -113,7 +113,7 @@ pub(super) fn content(
     keys.iter().map(|key| ((*key).to_owned(), content(key))).collect()
 }
 
-/// What is written under a key: the value itself, or a Docker configuration that holds it.
+/// Value that is written under a key: the value itself, or a Docker configuration that holds it.
 pub(super) fn written(key: &str, endpoints: &Endpoints, value: &Credential) -> ByteString {
     let login = json!({ "username": "hand-made", "password": String::from_utf8_lossy(value.expose()) });
     let hosts = if endpoints.all.is_empty() { &[NOWHERE.to_owned()][..] } else { &endpoints.all };

@@ -13,12 +13,12 @@ use serde_json::{Map, Value, json};
 
 /// A type of nobody's, for values that have no type of their own but `Opaque`.
 const OTHER_TYPE: &str = "credence.dev/other";
-/// What is put before the keys of the new form.
+/// Prefix of the keys of the new form.
 const NEW_KEY: &str = "v2_";
-/// What is put behind the hosts of the new form; nobody owns names below it (RFC 2606).
+/// Suffix of the hosts of the new form; nobody owns names below it (RFC 2606).
 const NEW_HOST: &str = "example";
 
-/// What a new form has other than the old one.
+/// Differences of a new form from the old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FormChange {
     /// The Kubernetes type, with the keys that go with it.

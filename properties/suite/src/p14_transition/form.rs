@@ -67,7 +67,7 @@ impl Form {
         self.object["metadata"]["name"].as_str().unwrap_or_default()
     }
 
-    /// Whether a consumer of this form gets the present `values`, for the endpoints that it knows, out of what is there.
+    /// Succeeds if a consumer of this form gets the present `values`, for the endpoints that it knows, out of what is there.
     pub(super) fn served(&self, secret: Option<&SecretSeen>, values: &impl Known) -> Result<(), String> {
         let secret = secret.ok_or_else(|| format!("{} is missing", self.distribution.secret))?;
         oracle::matches_source(&self.distribution, secret, values)?;
@@ -123,7 +123,7 @@ fn settle_namespaces(spec: &mut Value, store: &ClusterSecretStore) {
     }
 }
 
-/// What a store logs in to Vault with.
+/// Fields that a store logs in to Vault with.
 const VAULT_REFERENCES: [&str; 4] = [
     "/provider/vault/auth/kubernetes/serviceAccountRef",
     "/provider/vault/auth/appRole/roleRef",
@@ -155,7 +155,7 @@ fn read_through(spec: &mut Value, run: &str, namespace: Option<&str>) {
     }
 }
 
-/// What the ClusterExternalSecret promises, by the same rules as those of the configuration.
+/// Promises of the ClusterExternalSecret, by the same rules as those of the configuration.
 fn derive(model: &Model, run: &str, object: &Value) -> Result<Distribution, ConfigError> {
     let secrets = model.sources.iter().filter(|(reference, _)| reference.is_secret());
     let sources = secrets.map(|(reference, source)| {

@@ -1,11 +1,11 @@
-//! Which versions of a source the consumers of a form were served with, one after the other. Pure.
+//! Versions of a source that the consumers of a form were served with, one after the other. Pure.
 
 use std::time::Duration;
 
 use credence_model::values::{Values, mixtures};
 use tokio::time::Instant;
 
-/// What the consumers of one form have been served with so far.
+/// Versions that the consumers of one form have been served with so far.
 pub(super) struct Followed<'a> {
     /// All versions, in order.
     versions: Vec<&'a Values>,
@@ -15,7 +15,7 @@ pub(super) struct Followed<'a> {
     half_new: Option<Instant>,
     /// Time that they may have it: the next refresh must mend it.
     within: Duration,
-    /// How often they had one.
+    /// Number of times that they had one.
     pub(super) half_new_moments: u64,
 }
 
@@ -92,7 +92,7 @@ mod tests {
         [("user", user), ("password", password)].map(|(key, value)| (key.to_owned(), Credential::new(value))).into()
     }
 
-    /// What comes of copies with these users and passwords, each some milliseconds after the one before, of a source that had
+    /// Outcome of copies with these users and passwords, each some milliseconds after the one before, of a source that had
     /// three versions.
     fn follow(seen: &[(u64, &str, &str)]) -> Result<u64, String> {
         let versions = ["0", "1", "2"].map(|version| values(version, version));

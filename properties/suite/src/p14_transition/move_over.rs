@@ -40,15 +40,15 @@ pub(super) struct TransitionCase {
     observation: Observation,
 }
 
-/// What changes into what.
+/// Old form and new form of a change.
 struct Forms {
-    /// Where the change has two steps.
+    /// Namespace in which the change has two steps.
     pair: Lease,
     old: Form,
     new: Form,
     /// Everything that happened there since the old form came to rest.
     events: Recording,
-    /// Where it has one.
+    /// Namespace in which it has one.
     alone: Lease,
     before: Form,
     afterwards: Form,
@@ -251,7 +251,7 @@ impl Forms {
         new.map_err(|why| format!("new consumers: {why}"))
     }
 
-    /// Whether the check sees that the one step left the old consumers without what they need.
+    /// True if the check sees that the one step left the old consumers without what they need.
     ///
     /// Under the same name, a new type is refused by the API server for ever: neither old nor new consumers follow the
     /// source. Everything else reaches the new consumers, and only them.
@@ -316,7 +316,7 @@ fn unknown(error: &SubjectError) -> Outcome {
     Outcome::Unknown(observation::unknown(error))
 }
 
-/// What a wait for an update says, with a remark if the configuration rules updates out.
+/// Words of a wait for an update, with a remark if the configuration rules updates out.
 fn failed(error: &WaitError, bound: &Bound) -> Outcome {
     match (observation::failed(error), bound) {
         (Outcome::Violated(mut violation), Bound::Never { why, .. }) => {

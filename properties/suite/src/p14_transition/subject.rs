@@ -1,4 +1,4 @@
-//! What p14 brings along: stores of its own, and a ClusterExternalSecret for each form.
+//! Subject of p14: stores of its own, and a ClusterExternalSecret for each form.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -29,7 +29,7 @@ pub struct Addition {
     shape: Shape,
 }
 
-/// What it is made of, and what its copies are.
+/// Source of the credential, and shape of its copies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Shape {
     /// Keys of any names, copied one by one without a template.
@@ -117,7 +117,7 @@ impl Shape {
         }
     }
 
-    /// What the ExternalSecret reads of the source `name`.
+    /// Keys of the source `name` that the ExternalSecret reads.
     fn reads(&self, name: &str) -> (&'static str, Value) {
         if let Self::Whole(_) = self {
             return ("dataFrom", json!([{ "extract": { "key": name, "decodingStrategy": "None" } }]));
@@ -149,7 +149,7 @@ impl Addition {
         format!("credence-{}", self.tag)
     }
 
-    /// What it is, for messages.
+    /// Name, for messages.
     pub(super) fn title(&self, model: &Model) -> String {
         let like = self.blueprint(model).distribution.pointer("/metadata/name").and_then(Value::as_str);
         let kind = self.shape.template().map_or("Opaque", |(kind, _)| kind);
@@ -160,7 +160,7 @@ impl Addition {
         self.blueprint.of::<&Blueprint>(&blueprints(model))
     }
 
-    /// What it alone asks for. `None` if no such credential can be added, which would be a fault of the suite.
+    /// Model of what it alone asks for. `None` if no such credential can be added, which would be a fault of the suite.
     pub(super) fn model(&self, model: &Model) -> Option<Model> {
         let manifests = self.manifests(model, "");
         Some(Model::derive(&Config::of_checked(manifests).ok()?))

@@ -57,7 +57,7 @@ pub(super) async fn open_proxies(
     Ok(proxies)
 }
 
-/// What cannot be done to `cluster`, with the reason.
+/// Disturbances that cannot be made on `cluster`, with the reason.
 pub(super) fn undisturbed(cluster: &Cluster) -> BTreeMap<Disturbance, String> {
     let why = |disturbance| {
         let capability = match disturbance {

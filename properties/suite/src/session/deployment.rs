@@ -30,7 +30,7 @@ use crate::testbed::namespaces::Namespaces;
 use crate::testbed::stores::Backends;
 use crate::testbed::{TestBed, cleanup, deploy};
 
-/// What a deployed configuration is tested on.
+/// Test bed of a deployed configuration.
 pub(super) struct Deployment {
     pub(super) bed: TestBed,
     pub(super) proxies: FaultProxies,
@@ -40,7 +40,7 @@ pub(super) struct Deployment {
     pub(super) overlay: Vec<OverlayField>,
 }
 
-/// Where a configuration is deployed.
+/// Place at which a configuration is deployed.
 pub(super) struct Place<'a> {
     pub(super) cluster: Cluster,
     /// True if an earlier run may have deployed something.

@@ -1,4 +1,4 @@
-//! What a session takes from its options, and from the files that they name.
+//! Inputs of a session from its options, and from the files that they name.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub(super) fn control_plane(options: &Options) -> Result<Option<ControlPlaneFile
     }
 }
 
-/// What uses the credentials: given, or built in beside the reference configuration.
+/// Places at which the credentials are used: given, or built in beside the reference configuration.
 pub(super) async fn endpoints(options: &Options, scratch: &Path) -> Result<Endpoints, RunError> {
     let directory = match (&options.consumers, &options.config) {
         (Some(given), _) => given.clone(),
@@ -38,7 +38,7 @@ pub(super) async fn endpoints(options: &Options, scratch: &Path) -> Result<Endpo
     Ok(Endpoints::from_manifests(&credence_programs::kustomize::load_directory(&directory, None).await?))
 }
 
-/// What a run says first of an operator of the user's own.
+/// First notes of a run on an operator of the user's own.
 pub(super) fn notes_of(operator: &Operator) -> Vec<String> {
     let Operator { program, chart, esoctl } = operator;
     let mut notes = vec![format!("External Secrets Operator {program} is given, with its chart of {chart}")];
@@ -60,7 +60,7 @@ pub(super) fn digest(manifests: &[Manifest]) -> String {
     format!("blake3:{}", hasher.finalize().to_hex())
 }
 
-/// What `credence replay` needs beside the case to test the same configuration, as a shell takes it.
+/// Flags that `credence replay` needs beside the case to test the same configuration, as a shell takes them.
 pub(super) fn replay_flags(options: &Options) -> String {
     let mut words = Vec::new();
     let mut flag = |name: &str, value: String| words.extend([name.to_owned(), value]);

@@ -1,4 +1,4 @@
-//! What a session needs for a cluster of kind.
+//! Inputs of a session for a cluster of kind.
 
 use std::path::Path;
 

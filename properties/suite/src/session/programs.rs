@@ -10,7 +10,7 @@ use crate::error::RunError;
 use crate::events::Events;
 use crate::options::{ClusterKind, Options};
 
-/// What `--cluster auto` takes, what it goes without, and why.
+/// Choice of `--cluster auto`, what it goes without, and why.
 const EMBEDDED: &str = "cluster: embedded, which needs no container engine and starts in seconds; kind would add the \
      operator in pods with its webhook, and a node set up by kubeadm: --cluster kind";
 

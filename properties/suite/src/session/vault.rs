@@ -113,7 +113,7 @@ impl VaultStores {
         Ok(())
     }
 
-    /// What a report says of those that it cannot serve.
+    /// Notes of a report on those that it cannot serve.
     pub(super) fn notes(&self) -> Vec<String> {
         let note = |(store, why): (&String, &String)| format!("no Vault serves store {store}: {why}");
         self.others.iter().map(note).collect()
@@ -151,7 +151,7 @@ fn sources_of<'a>(model: &'a Model, store: &'a ClusterSecretStore) -> impl Itera
     model.sources.keys().filter(move |source| source.at.as_ref().is_some_and(|at| at.store == store.name))
 }
 
-/// What is expected in Vault, and what of it nobody wrote down.
+/// Expected contents of Vault, and which of them nobody wrote down.
 fn expected(model: &Model, served: &BTreeSet<String>) -> (Expected, Vec<String>) {
     let (mut expected, mut derived) = (Expected::default(), Vec::new());
     for store in model.stores.values().filter(|store| served.contains(&store.name)) {
@@ -212,7 +212,7 @@ fn own_name(store: &ClusterSecretStore) -> String {
     format!("credence-{}", store.name.replace('/', "-"))
 }
 
-/// What a store logs in with, and the key of a Secret where it looks for it.
+/// Credential that a store logs in with, and the key of a Secret where it looks for it.
 pub(super) struct Login {
     namespace: String,
     name: String,
@@ -232,9 +232,9 @@ pub(super) struct Served {
     pub(super) vault: Arc<Vault>,
     /// The stores, by name.
     pub(super) stores: BTreeSet<String>,
-    /// What of it nobody wrote down.
+    /// Parts of it that nobody wrote down.
     pub(super) derived: Vec<String>,
-    /// What the stores log in with.
+    /// Credentials that the stores log in with.
     pub(super) logins: Vec<Login>,
 }
 

@@ -14,9 +14,9 @@ pub struct Binding {
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
-    /// Whom it gives rights.
+    /// Subjects that it gives rights.
     pub subjects: Vec<Subject>,
-    /// Which rights.
+    /// The role.
     pub role: RoleRef,
 }
 

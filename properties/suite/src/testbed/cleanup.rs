@@ -1,4 +1,4 @@
-//! What a run that was killed left in a cluster that lives on.
+//! Cleanup after a run that was killed in a cluster that lives on.
 //!
 //! A run that ends removes what it made, and a cluster that belongs to a run ends with it. Only a run that is killed while
 //! it is attached to a cluster of `credence up` leaves something: all of it carries [`RUN_LABEL`].

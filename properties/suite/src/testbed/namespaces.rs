@@ -316,7 +316,7 @@ impl Namespaces {
         self.pool.inconclusive.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What could not be cleaned up by taking labels away, and so was left behind by the system under test.
+    /// Objects that could not be cleaned up by taking labels away, and so were left behind by the system under test.
     pub fn orphans(&self) -> Vec<Violation> {
         self.pool.orphans.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

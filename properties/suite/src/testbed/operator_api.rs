@@ -4,7 +4,7 @@ use kube::api::{ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
 
-/// What the API server calls a kind.
+/// Resource of a kind, as the API server calls it.
 pub(crate) fn resource(kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", kind))
 }

@@ -1,4 +1,4 @@
-//! Whether the operator sees its copies again after the API server was away.
+//! Resync check: the operator sees its copies again after the API server was away.
 //!
 //! Its watches come back one by one, up to half a minute late, and until that of Secrets is back it neither heals a copy
 //! nor asks the source for one that it remembers otherwise than it is. That is no fault of the configuration, so whoever

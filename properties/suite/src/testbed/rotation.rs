@@ -126,9 +126,9 @@ pub async fn write(env: &TestBed, steps: &[Step], lease: &mut ExclusiveLease) ->
 
 /// A namespace that holds a copy of the slot's source.
 pub struct Dependent<'a> {
-    /// What the copy must be.
+    /// Distribution that the copy must be like.
     pub distribution: &'a Distribution,
-    /// Where it is.
+    /// Its place.
     pub namespace: String,
     lease: Option<Lease>,
     labels: BTreeMap<String, String>,

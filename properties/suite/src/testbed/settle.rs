@@ -41,7 +41,7 @@ pub fn control_labels(model: &Model, touched: &BTreeSet<&str>, control: &Labels)
     control_labels
 }
 
-/// What the namespaces of a case have been through before their last labels.
+/// Past of the namespaces of a case before their last labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Past {
     /// Nothing: what appears, even for a moment, is due to their labels.

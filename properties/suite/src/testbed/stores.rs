@@ -28,7 +28,7 @@ pub struct Writer<'a> {
     pub manager: &'a str,
 }
 
-/// What a source is made with that nothing else has made.
+/// Object that a source is made with and that nothing else has made.
 #[derive(Clone, Copy)]
 pub struct Made<'a> {
     /// Its labels.
@@ -37,7 +37,7 @@ pub struct Made<'a> {
     pub secret_type: &'a str,
 }
 
-/// What is taken away of a source.
+/// Part that is taken away of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
     /// All of it.
@@ -60,7 +60,7 @@ pub struct Withdrawn {
 /// The end of an act on a source.
 pub type Done<'a, T> = BoxFuture<'a, Result<T, kube::Error>>;
 
-/// What has the sources of a kind of store. An act is over when whoever asks gets what it left.
+/// Backend of the sources of a kind of store. An act is over when whoever asks gets what it left.
 pub trait StoreBackend: Send + Sync {
     /// Writes new values of a source that is there.
     fn write<'a>(&'a self, by: Writer<'a>, source: &'a SourceRef, values: &'a Values) -> Done<'a, ()>;

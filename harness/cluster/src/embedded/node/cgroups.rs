@@ -67,7 +67,7 @@ fn mounts() -> Result<String, NodeError> {
     fs::read_to_string(path).map_err(NodeError::io("read", path))
 }
 
-/// Where cgroup hierarchies of either version are mounted, each once.
+/// Mount points of cgroup hierarchies of either version, each once.
 pub(super) fn hierarchies(mounts: &str) -> Vec<PathBuf> {
     let mut roots: Vec<PathBuf> = mounts.lines().filter_map(Mount::parse).map(|mount| mount.point).collect();
     roots.sort();
@@ -77,7 +77,7 @@ pub(super) fn hierarchies(mounts: &str) -> Vec<PathBuf> {
 
 /// A mounted cgroup hierarchy.
 pub(super) struct Mount<'a> {
-    /// Where.
+    /// The place.
     pub(super) point: PathBuf,
     /// True if it is the unified hierarchy.
     pub(super) unified: bool,

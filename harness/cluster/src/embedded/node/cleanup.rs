@@ -1,4 +1,4 @@
-//! What a node leaves on the machine when its processes are gone, and its removal: on drop, and by the sweep after a
+//! Remains of a node on the machine when its processes are gone, and their removal: on drop, and by the sweep after a
 //! run that had no time for it.
 //!
 //! The file `node.remains` in the run directory says what there is, written before it is made:
@@ -75,7 +75,7 @@ fn random_hardware_address() -> Result<String, NodeError> {
     Ok(format!("02:{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}"))
 }
 
-/// What is written down in a run directory.
+/// Contents of a run directory's record.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Record<'a> {
     device: Option<(&'a str, &'a str)>,

@@ -12,7 +12,7 @@ use crate::node::write_registry;
 
 /// The node's directory.
 pub(super) const INSIDE: &str = "/run/credence";
-/// What containerd knows of registries, as it sees it.
+/// Containerd's registries, as it sees their directory.
 pub(super) const HOSTS_INSIDE: &str = "/run/credence/hosts";
 /// A home with nothing in it.
 pub(super) const HOME: &str = "/run/credence/home";

@@ -17,7 +17,7 @@ use credence_watch::wait::{self, Progress, WaitError};
 use super::config::{HOME, INSIDE, SOCKET};
 use super::{NodeError, NodePrograms, PROBE, READY};
 
-/// What the first process does, given the node's directory and pairs of names and paths of programs. All other
+/// The first process, given the node's directory and pairs of names and paths of programs. All other
 /// processes inside that lose their parent become its children, and the shell reaps them. No mount is noted in
 /// `/run/mount` (`-n`), which at first is the machine's and then gone.
 const INIT: &str = r#"
@@ -191,7 +191,7 @@ fn environment() -> BTreeMap<String, OsString> {
     ])
 }
 
-/// Where kubelet finds `mount`, among others.
+/// Directories in which kubelet finds `mount`, among others.
 fn search_path() -> String {
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()
 }

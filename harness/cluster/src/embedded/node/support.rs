@@ -1,4 +1,4 @@
-//! What a machine must have for a node, asked before anything is started.
+//! Requirements of a node on the machine, asked before anything is started.
 
 use std::fs;
 use std::path::Path;
@@ -38,7 +38,7 @@ struct Facts {
     /// Effective capabilities of this process, a bit for each.
     capabilities: u64,
     missing: Vec<(&'static str, &'static str)>,
-    /// What `runc --version` prints, if there is runc.
+    /// Output of `runc --version`, if there is runc.
     runc: Option<String>,
     kernel_log: bool,
     /// The text of `/proc/self/mounts`.

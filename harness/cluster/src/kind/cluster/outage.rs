@@ -15,7 +15,7 @@ use crate::node::PodNode;
 use crate::provider::Component;
 use crate::start_up::wait_until_ready;
 
-/// Where the kubelet looks for the control plane's pods, and where the API server's is put away.
+/// Directory of the control plane's pods, where the kubelet looks, and the one in which the API server's is put away.
 const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 const PUT_AWAY: &str = "/etc/kubernetes/kube-apiserver.yaml";
 /// Time that a command inside the node may be repeated until it has its effect.
@@ -114,7 +114,8 @@ impl KindCluster {
     }
 }
 
-/// What tells a component's process from all others in the node. The controller of External Secrets Operator has flags
+/// Command line that tells a component's process from all others in the node. The controller of External Secrets Operator
+/// has flags
 /// alone for arguments, its webhook and certificate controller have a command before them.
 fn pattern(component: Component) -> &'static str {
     match component {

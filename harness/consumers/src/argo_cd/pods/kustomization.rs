@@ -9,7 +9,7 @@ use crate::forge::Network;
 pub(super) const MANIFESTS: &str = "manifests";
 /// The file with the authorities to trust, beside the kustomization and in repo-server.
 pub(super) const AUTHORITIES: &str = "authorities.pem";
-/// What is taken of the manifests: all of upstream's `core-install` but for the definitions, which come first, and the
+/// Objects that are taken of the manifests: all of upstream's `core-install` but for the definitions, which come first, and the
 /// controller of ApplicationSets. No API server with its user interface, no dex, no notifications.
 const TAKEN: [&str; 5] = [
     "cluster-rbac/application-controller",

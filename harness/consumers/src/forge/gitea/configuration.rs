@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::secret;
 use crate::forge::{ForgeError, access};
 
-/// What Gitea logs when its server starts (`modules/graceful/server.go` of Gitea 1.26).
+/// Line that Gitea logs when its server starts (`modules/graceful/server.go` of Gitea 1.26).
 pub(super) const STARTED: &str = "Starting new Web server";
 
 /// The only user of a forge over SSH.
@@ -26,23 +26,23 @@ const TASKS: [&str; 10] = [
     "cleanup_packages",
 ];
 
-/// What differs from one configuration to the next.
+/// Fields that differ from one configuration to the next.
 pub(super) struct Configuration<'a> {
     /// Holds everything that Gitea writes.
     pub(super) directory: &'a Path,
     /// Root of `templates`, `options` and `public`, where Gitea runs.
     pub(super) assets: &'a Path,
-    /// Where it listens.
+    /// Its address.
     pub(super) listen: SocketAddr,
     /// The façade, as clients see it.
     pub(super) root_url: &'a str,
-    /// Where the access log goes, and what is said of keys of SSH.
+    /// Address that takes the access log, and what is said of keys of SSH.
     pub(super) access_log: SocketAddr,
-    /// Where it listens for SSH.
+    /// Its address for SSH.
     pub(super) ssh: SocketAddr,
     /// The file with its key for that.
     pub(super) host_key: &'a Path,
-    /// Where sessions of SSH ask for their rights.
+    /// Address at which sessions of SSH ask for their rights.
     pub(super) relay: SocketAddr,
 }
 

@@ -24,9 +24,9 @@ use super::image::{ASSETS, GiteaImage, PROGRAM};
 use super::{CREATE_ADMINISTRATOR, Gitea, LOG, READY, Server, Setup, environment, token, wait_until_ready};
 use crate::forge::ForgeError;
 
-/// Where it listens: nobody else is in the container.
+/// Address of the server: nobody else is in the container.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3000);
-/// Where it listens for SSH.
+/// Its address for SSH.
 const LISTEN_SSH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3022);
 
 /// A running container; removed when dropped.
@@ -70,7 +70,7 @@ fn name(network: &str) -> String {
     format!("{network}-forge")
 }
 
-/// What is asked of the engine.
+/// A request to the engine.
 fn request(
     directory: &Path,
     configuration: &Path,

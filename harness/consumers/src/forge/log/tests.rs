@@ -1,4 +1,4 @@
-//! What is told of requests, while they are in memory and after.
+//! Records of requests, while they are in memory and after.
 
 use std::fs;
 use std::path::Path;
@@ -108,7 +108,7 @@ fn kept(log: &RequestLog) -> Vec<usize> {
     log.state().entries.keys().copied().collect()
 }
 
-/// What the file says of each request, in its order: number, path and status.
+/// Lines of the file for each request, in its order: number, path and status.
 fn written(log: &RequestLog) -> Vec<(u64, String, u64)> {
     let text = fs::read_to_string(log.write_all().unwrap()).unwrap();
     let lines = text.lines().map(|line| {

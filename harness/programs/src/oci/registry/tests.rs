@@ -1,4 +1,4 @@
-//! What a registry gets, and what is said when a layer cannot be sent.
+//! Layers as a registry gets them, and what is said when one cannot be sent.
 
 use std::fs;
 use std::path::Path;

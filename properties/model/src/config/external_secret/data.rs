@@ -12,12 +12,12 @@ use super::StoreRef;
 pub struct DataEntry {
     /// The key it gets.
     pub secret_key: String,
-    /// Where it is read.
+    /// The value that is read.
     pub remote_ref: RemoteRef,
     pub(crate) source_ref: Option<EntrySource>,
 }
 
-/// Where a value is read.
+/// Reference to a value.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RemoteRef {
@@ -31,7 +31,7 @@ pub struct RemoteRef {
     /// Replacement of characters of keys that no key of a Secret has.
     #[serde(default)]
     pub conversion_strategy: ConversionStrategy,
-    /// Whether values are read.
+    /// Policy on metadata in place of values.
     #[serde(default)]
     pub metadata_policy: MetadataPolicy,
     /// Decoding of values before any template.
@@ -50,7 +50,7 @@ pub enum ConversionStrategy {
 }
 
 impl ConversionStrategy {
-    /// What a key becomes.
+    /// The key after conversion.
     ///
     /// Source: External Secrets Operator, `convert` (pkg/esutils/utils.go).
     pub fn convert(self, key: &str) -> String {
@@ -66,7 +66,7 @@ impl ConversionStrategy {
     }
 }
 
-/// What is read of a source.
+/// Parts that are read of a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum MetadataPolicy {
     /// Its values.
@@ -132,7 +132,7 @@ pub struct RewriteMerge {
     /// Result if two have the same member.
     #[serde(default)]
     pub conflict_policy: ConflictPolicy,
-    /// What the merged members become.
+    /// Strategy for the merged members.
     #[serde(default)]
     pub strategy: MergeStrategy,
 }
@@ -157,7 +157,7 @@ pub enum ConflictPolicy {
     Ignore,
 }
 
-/// What merged members become.
+/// Strategies for merged members.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum MergeStrategy {
     /// A key each.
@@ -173,7 +173,7 @@ pub enum MergeStrategy {
 pub struct RewriteRegexp {
     /// The expression.
     pub source: String,
-    /// What each match becomes.
+    /// Replacement of each match.
     pub target: String,
 }
 
@@ -196,7 +196,7 @@ pub struct Find {
     /// Pattern for a source's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<FindName>,
-    /// Where the provider looks for it.
+    /// Path at which the provider looks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Replacement of characters of names that no key of a Secret has.
@@ -238,7 +238,7 @@ pub(crate) struct EntrySource {
     pub(crate) generator_ref: Option<GeneratorRef>,
 }
 
-/// What makes values instead of a store.
+/// The generator of values in a store's place.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct GeneratorRef {
     /// The kind of generator.

@@ -17,10 +17,10 @@ pub struct SecretTemplate {
     pub secret_type: Option<String>,
     #[serde(default)]
     metadata: Metadata,
-    /// Whether the values stay beside what the template makes of them.
+    /// Policy on values beside what the template makes of them.
     #[serde(default)]
     pub merge_policy: MergePolicy,
-    /// What makes each key of `data`.
+    /// Template of each key of `data`.
     #[serde(default, deserialize_with = "data_templates")]
     pub data: BTreeMap<String, DataTemplate>,
     /// Templates kept in other objects, or as one text.
@@ -35,7 +35,7 @@ impl SecretTemplate {
     }
 }
 
-/// What makes one key of a Secret.
+/// Template of one key of a Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DataTemplate {
     /// One value that was read, as it is: `{{ .token }}` or `{{ index . "token" }}`.
@@ -71,7 +71,7 @@ fn data_templates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap
     Ok(data.unwrap_or_default().into_iter().map(|(key, text)| (key, template(text))).collect())
 }
 
-/// Whether values stay beside what a template makes of them.
+/// Policies on values beside what a template makes of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum MergePolicy {
     /// They do not.
@@ -92,7 +92,7 @@ pub struct TemplateFrom {
     /// One text that renders to keys and values.
     #[serde(default, deserialize_with = "hidden_text")]
     pub literal: Option<Credential>,
-    /// Where the result goes.
+    /// Destination of the result.
     #[serde(default)]
     pub target: TemplateTarget,
     /// Decoding of the values that were rendered, from 2.7.0 on.
@@ -105,7 +105,7 @@ fn hidden_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cred
     Ok(Option::<String>::deserialize(deserializer)?.map(Credential::new))
 }
 
-/// Where the result of a template goes.
+/// Destinations of a template's result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TemplateTarget {
     /// Into the data.
@@ -152,12 +152,12 @@ pub struct TemplateObject {
 pub struct TemplateItem {
     /// The key that holds the template, and that its result gets unless it makes its own keys.
     pub key: String,
-    /// What the template makes.
+    /// Scope of the template.
     #[serde(default)]
     pub template_as: TemplateScope,
 }
 
-/// What a template makes.
+/// Scopes of a template.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum TemplateScope {
     /// One value.

@@ -152,7 +152,7 @@ impl Check<'_> {
     }
 }
 
-/// What SOPS adds to a Secret whose values it encrypts; its controllers remove it again.
+/// Additions of SOPS to a Secret whose values it encrypts; its controllers remove them again.
 fn is_of_sops(manifest: &Manifest, path: &Path, name: &str) -> bool {
     manifest.kind() == "Secret" && path.pointer.is_empty() && name == "sops"
 }
@@ -193,7 +193,7 @@ fn mismatch(shown: &str, value: &Value, shape: &Shape) -> String {
     format!("{shown} is {is}, and {due} is due{next}")
 }
 
-/// What a form takes, in words.
+/// Values that a form takes, in words.
 fn described(form: &str) -> &'static str {
     match form {
         "subdomain" => "made of lower-case letters, digits, hyphens and dots, with a letter or digit first and last",

@@ -64,7 +64,7 @@ pub(super) struct Field {
     pub(super) shape: Shape,
 }
 
-/// What a value is due to be.
+/// Shape that a value is due to have.
 #[derive(Debug, Clone)]
 pub(super) enum Shape {
     Any,

@@ -1,4 +1,4 @@
-//! What the providers of External Secrets Operator make of a search, where they differ.
+//! Searches, where the providers of External Secrets Operator differ in what they make of them.
 //!
 //! Source: External Secrets Operator 0.20.4, `GetAllSecrets` of each provider in pkg/provider, and 2.9.0, in providers/v1.
 

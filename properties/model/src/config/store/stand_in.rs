@@ -15,7 +15,7 @@ use crate::config::{Config, Find, RemoteRef, SourceRef};
 /// a copy of it under another.
 pub const STANDS_IN_FOR: &str = "credence.dev/stands-in-for";
 
-/// What a key begins with that stands for a search.
+/// Beginning of a key that stands for a search.
 const FOUND: &str = "found by ";
 
 /// Stand-in for the provider of a store.
@@ -37,7 +37,7 @@ impl StandIn {
         Some(Self { store: store_key(manifest), provider: provider.to_owned() })
     }
 
-    /// Where the values are that a search finds.
+    /// Source of the values that a search finds.
     pub fn locate_found(&self, find: &Find) -> SourceRef {
         SourceRef::remote(&self.store, found_key(find), None)
     }
@@ -144,7 +144,8 @@ mod tests {
 
     use super::*;
 
-    /// What External Secrets Operator's own tests expect of a provider (pkg/provider, 0.20.4), and what its stand-in answers: the
+    /// Expectations of a provider by External Secrets Operator's own tests (pkg/provider, 0.20.4), and what its stand-in
+    /// answers: the
     /// names under which a rewrite sees what is found.
     #[rstest]
     // secretsmanager_test.go, TestGetAllSecrets: by name, by path and by tags; names are as they are.

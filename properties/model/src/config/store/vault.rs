@@ -1,4 +1,4 @@
-//! How a store of Vault logs in, and where its values are.
+//! Logins of stores at Vault, and the places of their values.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(crate) const DEFAULT_VAULT_MOUNT: &str = "kubernetes";
 /// The login of a store by the Kubernetes auth method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VaultLogin<'a> {
-    /// Where the auth method is mounted, without slashes around.
+    /// Mount path of the auth method, without slashes around.
     pub mount_path: &'a str,
     /// The role.
     pub role: &'a str,
@@ -23,7 +23,7 @@ pub struct VaultLogin<'a> {
 }
 
 impl ClusterSecretStore {
-    /// How it logs in at Vault by the Kubernetes auth method, if it does.
+    /// Its login at Vault by the Kubernetes auth method, if it has one.
     pub fn vault_login(&self) -> Option<VaultLogin<'_>> {
         let auth = self.object.pointer("/spec/provider/vault/auth/kubernetes")?;
         let account = &auth["serviceAccountRef"];
@@ -41,7 +41,7 @@ impl ClusterSecretStore {
     }
 }
 
-/// What a login with secrets of the cluster reads them from: a key of a Secret.
+/// Source of the secrets that a login of the cluster reads: a key of a Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VaultSecretKey<'a> {
     /// The namespace.
@@ -52,27 +52,27 @@ pub struct VaultSecretKey<'a> {
     pub key: &'a str,
 }
 
-/// How a store logs in at a Vault that is here.
+/// Logins of a store at a Vault that is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VaultAuth<'a> {
     /// By the Kubernetes auth method, as the ServiceAccount of this name in the namespace of the login.
     Kubernetes(VaultLogin<'a>, &'a str),
     /// By the AppRole auth method.
     AppRole {
-        /// Where the auth method is mounted, without slashes around.
+        /// Mount path of the auth method, without slashes around.
         mount_path: &'a str,
         /// The role's id, if the store has it.
         role_id: Option<&'a str>,
-        /// Where the role's id is, if the store has it not.
+        /// Place of the role's id, if the store has it not.
         role_ref: Option<VaultSecretKey<'a>>,
-        /// Where the secret id is.
+        /// Place of the secret id.
         secret_ref: VaultSecretKey<'a>,
     },
     /// By a token.
     Token(VaultSecretKey<'a>),
 }
 
-/// Where Vault has a document.
+/// Place of a document in Vault.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VaultPlace {
     /// The mount of the key-value engine.
@@ -125,7 +125,7 @@ impl ClusterSecretStore {
         known.is_some() && self.object.pointer("/spec/provider/vault").is_some()
     }
 
-    /// Where Vault has what is read as `key`.
+    /// Place in Vault of what is read as `key`.
     ///
     /// Source: External Secrets Operator, `client.buildPath` (pkg/provider/vault/client_get.go).
     pub fn vault_place(&self, key: &str) -> Option<VaultPlace> {
@@ -146,7 +146,7 @@ impl ClusterSecretStore {
         Some(VaultPlace { mount, path: path.to_owned(), is_versioned })
     }
 
-    /// How it logs in at a Vault that is here.
+    /// Login at a Vault that is here.
     ///
     /// # Errors
     /// Why it cannot.
@@ -205,7 +205,8 @@ mod tests {
         super::super::read(&parse_documents(Path::new("a.yaml"), &text).unwrap()[0]).unwrap()
     }
 
-    /// What `TestVaultBuildPath` of External Secrets Operator expects (pkg/provider/vault/client_get_test.go), and engines without
+    /// Paths that `TestVaultBuildPath` of External Secrets Operator expects (pkg/provider/vault/client_get_test.go), and
+    /// engines without
     /// versions.
     #[rstest]
     #[case::mount("path: secret", "path", "secret/data/path")]

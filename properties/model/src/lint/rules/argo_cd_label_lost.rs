@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// What Argo CD may log in with.
+/// Keys that Argo CD may log in with.
 const LOGINS: [&str; 4] = ["password", "bearerToken", "sshPrivateKey", "githubAppPrivateKey"];
 
 fn check(context: &Context<'_>) -> Vec<Finding> {

@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// What the names of all ServiceAccounts begin with.
+/// Beginning of the names of all ServiceAccounts.
 const ACCOUNT: &str = "system:serviceaccount:";
 
 /// Conditions without white space that no request of a ServiceAccount meets.

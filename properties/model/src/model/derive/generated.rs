@@ -1,4 +1,4 @@
-//! What generators make of an ExternalSecret.
+//! Values that generators make of an ExternalSecret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ pub(super) enum UnknownGenerator {
     Service { kind: String, name: String },
 }
 
-/// What a generator makes, by the key that it gets.
+/// Values of a generator, by the key that each gets.
 pub(super) struct Generated {
     /// The text of each key; none where it differs each time, or from copy to copy.
     pub(super) made: BTreeMap<String, Option<Origin>>,
@@ -47,7 +47,7 @@ pub(super) fn fields(
 }
 
 impl Generated {
-    /// What such fields are once their keys are rewritten.
+    /// Values of such fields once their keys are rewritten.
     pub(super) fn of(fields: Vec<Field>) -> Self {
         let (mut made, mut changing) = (BTreeMap::new(), BTreeSet::new());
         for Field { secret_key, origin, .. } in fields {

@@ -1,4 +1,4 @@
-//! What of a distribution, of its template or of a store is not judged, and why.
+//! Parts of a distribution, of its template or of a store that are not judged, and why.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,8 @@ fn unusable(config: &Config, declared: &DeclaredDistribution<'_>, store: &Cluste
         .or_else(|| absent_account(config, declared, store.referent_account()?))
 }
 
-/// Whether a plain ExternalSecret is in a namespace that a store does not admit with the labels that the configuration gives it.
+/// Reason that a plain ExternalSecret is in a namespace that a store does not admit with the labels that the configuration
+/// gives it.
 fn not_admitted(config: &Config, declared: &DeclaredDistribution<'_>, store: &ClusterSecretStore) -> Option<String> {
     let namespace = declared.namespace?;
     let is_admitted = store.admits(&effective_labels(namespace, &homes::labels(config, namespace)));
@@ -129,7 +130,7 @@ fn absent_generator(config: &Config, declared: &DeclaredDistribution<'_>) -> Opt
     })
 }
 
-/// What a template does beside the data, and what it composes that no consumer is known to read.
+/// Effects of a template beside the data, and keys that it composes and that no consumer is known to read.
 pub(super) fn of_template(declared: &DeclaredDistribution<'_>, distribution: &Distribution) -> Vec<Note> {
     let mut notes = Vec::new();
     let metadata = |field: &str| {

@@ -21,7 +21,7 @@ use crate::model::{Field, Origin, Source, WHOLE};
 pub(super) struct Read {
     /// The values of which the key is known, by that key.
     pub(super) fields: BTreeMap<String, Field>,
-    /// What generators make, by the key that it gets; the value is none where it differs each time.
+    /// Values of generators, by the key that each gets; none where the value differs each time.
     pub(super) generated: BTreeMap<String, Option<Origin>>,
     /// The keys that a rewrite gives to several values.
     pub(super) merged: BTreeSet<String>,
@@ -104,7 +104,7 @@ fn is_one_value(sources: &BTreeMap<SourceRef, Source>, source: &SourceRef) -> bo
     !source.is_secret() && sources.get(source).is_some_and(|about| about.keys.contains(WHOLE))
 }
 
-/// What a single reference reads.
+/// Value that a single reference reads.
 fn origin(
     config: &Config,
     sources: &BTreeMap<SourceRef, Source>,

@@ -8,7 +8,7 @@ use crate::config::{
 use crate::model::Origin;
 use crate::model::remote::key_of;
 
-/// What of a source a property names, and the path in it if there is one.
+/// Part of a source that a property names, and the path in it if there is one.
 pub(super) struct Property<'a> {
     key: &'a str,
     path: Option<&'a str>,

@@ -257,7 +257,7 @@ mod tests {
         serde_yaml::from_str(text).unwrap()
     }
 
-    /// What a step makes of the keys of `a`, or of `a` and `b` as they are found.
+    /// Keys that a step makes of those of `a`, or of `a` and `b` as they are found.
     fn rewritten(step: &str, found: bool) -> Result<Vec<String>, UnknownKeys> {
         let values: Vec<Field> = match found {
             true => {

@@ -9,7 +9,7 @@ use super::writes::Written;
 use crate::config::SourceRef;
 use crate::model::{ExpectedKeys, Origin, Source};
 
-/// What the consumer of a copy must find in each part of it.
+/// Values that the consumer of a copy must find in each part of it.
 ///
 /// A role counts if one key of all the sources tells it, and no key of the copy contradicts: one that holds something else by its
 /// origin, or a value of which nothing is known. A user name, and what tells no role, count only if they are read, since a template

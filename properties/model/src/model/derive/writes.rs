@@ -1,4 +1,4 @@
-//! What an ExternalSecret writes: the keys of a copy, and what each holds.
+//! Writes of an ExternalSecret: the keys of a copy, and what each holds.
 //!
 //! Source: External Secrets Operator, `ApplyTemplate` (pkg/controllers/externalsecret/externalsecret_controller_template.go) and
 //! `Parser` (pkg/controllers/templating/parser.go): what was read, unless a template replaces it; then `templateFrom` in order;
@@ -16,7 +16,7 @@ use crate::model::{ExpectedKeys, Origin};
 /// Contents of a copy.
 pub(super) struct Written {
     pub(super) keys: ExpectedKeys,
-    /// What keys are made of, where that is known.
+    /// Origins of the keys, where they are known.
     pub(super) origins: BTreeMap<String, Origin>,
     /// The keys that a template composes.
     pub(super) composed: BTreeSet<String>,
@@ -33,7 +33,7 @@ enum Content {
     Unknown,
 }
 
-/// What the copy of a spec holds, which a Secret with the keys `kept` joins.
+/// Contents of the copy of a spec, which a Secret with the keys `kept` joins.
 pub(super) fn written(config: &Config, spec: &ExternalSecretSpec, read: &Read, kept: &BTreeSet<String>) -> Written {
     let template = spec.target.template.as_ref();
     let replaces = template.is_some_and(|template| {

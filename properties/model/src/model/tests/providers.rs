@@ -9,7 +9,7 @@ fn store(name: &str, provider: &str) -> String {
 
 const AWS: &str = "aws: {service: SecretsManager, region: eu-central-1}";
 
-/// What is derived of one distribution through a store of AWS.
+/// Model of one distribution through a store of AWS.
 fn through_aws(spec: &str) -> Model {
     model(&[store("far", AWS), distributed("a", "far", spec)])
 }

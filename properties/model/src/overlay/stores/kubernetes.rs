@@ -25,7 +25,7 @@ pub(super) fn patches(manifest: &Manifest, server: &Server) -> Option<Vec<FieldP
     Some(patches)
 }
 
-/// Where a store finds the certificate of this cluster's API server, which Kubernetes puts into every namespace.
+/// Reference to the certificate of this cluster's API server, which Kubernetes puts into every namespace.
 fn own_certificate(kind: &str, provider: &Value) -> Value {
     let mut own = json!({ "type": "ConfigMap", "name": "kube-root-ca.crt", "key": "ca.crt" });
     if kind == "ClusterSecretStore" {

@@ -1,4 +1,5 @@
-//! What JUnit XML has room for and junit-report cannot write, added to its output: properties of suites and of tests, the
+//! Elements that JUnit XML has room for and junit-report cannot write, added to its output: properties of suites and of
+//! tests, the
 //! number of tests that were skipped, and totals.
 //!
 //! Elements and attributes are those of `junit-10.xsd` of Jenkins' xUnit plugin, and of pytest for properties of a test.

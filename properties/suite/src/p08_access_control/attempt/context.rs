@@ -11,7 +11,7 @@ use crate::p08_access_control::further::Further;
 use crate::p08_access_control::objects::{self, OWN, VALUE};
 use crate::testbed::tenant::Rights;
 
-/// What the requests of a case are about.
+/// Subjects of a case's requests.
 pub(crate) struct AttackContext<'a> {
     pub(crate) model: &'a Model,
     /// The run that all of it belongs to.
@@ -36,7 +36,7 @@ pub(crate) struct AttackContext<'a> {
     pub(crate) writes: bool,
     /// The API server.
     pub(crate) server: &'a str,
-    /// Where the operator's own token is.
+    /// Path of the operator's own token.
     pub(crate) operator_token: &'a Path,
     /// A server of the tenant's own.
     pub(crate) receiver: String,

@@ -113,7 +113,7 @@ impl Route {
 }
 
 impl Consequence {
-    /// What it is, for a reason in the report.
+    /// Name, for a reason in the report.
     pub(in crate::p08_access_control) const fn text(self) -> &'static str {
         match self {
             Self::Answer => "the answer holds it",

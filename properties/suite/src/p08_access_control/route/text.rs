@@ -42,7 +42,7 @@ impl Route {
 }
 
 impl Route {
-    /// Which of the forms that share its title it is; none if it is the only one.
+    /// Form among those that share its title; none if it is the only one.
     fn form(self) -> Option<&'static str> {
         Some(match self {
             Self::Read(_, Reading::Get) => "by name",
