@@ -4,7 +4,6 @@
 //! the embedded cluster. Each cluster has a network, a name and a certificate authority of its own run, so that several
 //! live side by side and what a dead run left is told from what belongs to others.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use credence_core::file_error::FileError;
@@ -185,12 +184,6 @@ impl From<KindError> for ClusterError {
         let is_usage =
             matches!(error, KindError::Foreign { .. } | KindError::Unmountable { .. } | KindError::Apart { .. });
         Self::Provider(ProviderError::new(error, is_usage))
-    }
-}
-
-impl KindError {
-    fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        FileError::of(act, path)
     }
 }
 

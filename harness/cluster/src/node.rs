@@ -1,9 +1,9 @@
 //! A node as those see it who run pods on it.
 
+use std::fs;
 use std::future;
 use std::net::IpAddr;
 use std::path::Path;
-use std::{fs, io};
 
 use credence_core::file_error::FileError;
 use credence_programs::certificates::{CertificateError, write_private};
@@ -42,22 +42,16 @@ pub enum RegistryError {
     Write(#[from] CertificateError),
 }
 
-impl RegistryError {
-    fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        FileError::of(act, path)
-    }
-}
-
 /// Writes where images are pulled from, into the directory `hosts`, which containerd sees as `inside`. It reads this at
 /// each pull.
 pub(crate) fn write_registry(hosts: &Path, inside: &str, address: &str, ca: &str) -> Result<(), RegistryError> {
     let hosts = hosts.join("_default");
-    fs::create_dir_all(&hosts).map_err(RegistryError::file("create", &hosts))?;
+    fs::create_dir_all(&hosts).map_err(FileError::of::<RegistryError>("create", &hosts))?;
     write_private(&hosts.join("ca.crt"), ca.as_bytes())?;
     // A pull that is under way sees the old file or the new one, but no half of it.
     let (new, file) = (hosts.join("hosts.toml.new"), hosts.join("hosts.toml"));
     write_private(&new, registry_hosts(address, &format!("{inside}/_default/ca.crt")).as_bytes())?;
-    fs::rename(&new, &file).map_err(RegistryError::file("write", &file))
+    fs::rename(&new, &file).map_err(FileError::of::<RegistryError>("write", &file))
 }
 
 /// One server for all registry hosts. As `server` it takes the place of the host itself: the `host` tables of this

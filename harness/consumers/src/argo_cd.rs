@@ -26,6 +26,7 @@ use std::{env, fs};
 use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{self, Applier, FIELD_MANAGER};
 use credence_cluster::containers::ContainerNetwork;
+use credence_core::file_error::FileError;
 use credence_core::labels::Labels;
 use credence_core::manifest;
 use credence_programs::process::Process;
@@ -292,7 +293,7 @@ fn definitions(assets: &Path) -> Result<Vec<Value>, ArgoCdError> {
     let mut definitions = Vec::new();
     for name in DEFINITIONS {
         let path = assets.join("manifests/crds").join(name);
-        let text = fs::read_to_string(&path).map_err(files::failed("read", &path))?;
+        let text = fs::read_to_string(&path).map_err(FileError::of::<ArgoCdError>("read", &path))?;
         definitions.extend(manifest::parse_documents(&path, &text)?.into_iter().map(|manifest| manifest.object));
     }
     Ok(definitions)

@@ -81,12 +81,6 @@ pub enum BackstageError {
     File(#[from] FileError),
 }
 
-impl BackstageError {
-    fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
-        FileError::of(act, path)
-    }
-}
-
 /// Backstage with all its packages, in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {

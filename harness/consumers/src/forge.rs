@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use credence_cluster::containers::ContainerNetwork;
+use credence_core::file_error::FileError;
 use credence_programs::certificates::Authority;
 use credence_programs::process::Process;
 use credence_programs::tls::listener;
@@ -156,7 +157,7 @@ impl Forge {
         let config = listener::configure(&identity).map_err(ForgeError::Tls)?;
 
         let path = setup.directory.join(EVIDENCE);
-        let evidence = Evidence::create(&path).map_err(|source| ForgeError::file("create", &path, source))?;
+        let evidence = Evidence::create(&path).map_err(FileError::of::<ForgeError>("create", &path))?;
         let log = RequestLog::new(gitea::secret()?[..16].to_owned(), evidence);
         let mut tasks = JoinSet::new();
         let access_log = local_address(&access_listener)?;
@@ -271,7 +272,7 @@ impl Forge {
     /// # Errors
     /// When the file could not be written.
     pub async fn evidence(&self) -> Result<PathBuf, ForgeError> {
-        self.log.evidence().await.map_err(|(path, source)| ForgeError::file("write", &path, source))
+        self.log.evidence().await.map_err(|(path, source)| FileError::new("write", path, source).into())
     }
 
     /// Waits for the first answered request after `mark` that `fits`.

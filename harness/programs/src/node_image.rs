@@ -129,13 +129,6 @@ pub enum NodeImageError {
     File(#[from] FileError),
 }
 
-impl NodeImageError {
-    /// Makes an error of what was tried with the file at `path`.
-    pub fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        FileError::of(act, path)
-    }
-}
-
 /// Origin of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
@@ -327,11 +320,11 @@ impl Work {
         let all = cache.join("work/node-image");
         match fs::remove_dir_all(&all) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(NodeImageError::file("remove", &all)(error));
+                return Err(FileError::of::<NodeImageError>("remove", &all)(error));
             }
-            _ => fs::create_dir_all(&all).map_err(NodeImageError::file("make the directory", &all))?,
+            _ => fs::create_dir_all(&all).map_err(FileError::of::<NodeImageError>("make the directory", &all))?,
         }
-        TempDir::new_in(&all).map(Self).map_err(NodeImageError::file("make a directory in", &all))
+        TempDir::new_in(&all).map(Self).map_err(FileError::of::<NodeImageError>("make a directory in", &all))
     }
 
     fn path(&self) -> &Path {

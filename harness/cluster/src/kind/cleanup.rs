@@ -12,6 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 use std::{fs, io};
 
+use credence_core::file_error::FileError;
 use credence_programs::engine::limited;
 
 use super::KindError;
@@ -29,7 +30,7 @@ const ATTEMPTS: usize = 50;
 pub(super) fn record(run: &Path, engine: &Path, cluster: &str) -> Result<(), KindError> {
     let file = run.join(RECORD);
     let text = [engine.as_os_str().as_bytes(), b"\n", cluster.as_bytes(), b"\n"].concat();
-    fs::write(&file, text).map_err(KindError::file("write", &file))
+    fs::write(&file, text).map_err(FileError::of::<KindError>("write", &file))
 }
 
 /// Removes what is left of the cluster of `run`, if there is any, and forgets it.
@@ -41,7 +42,7 @@ pub(super) fn clear(run: &Path) -> Result<(), KindError> {
     let text = match fs::read(&file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(KindError::file("read", &file)(error)),
+        Err(error) => return Err(FileError::of::<KindError>("read", &file)(error)),
     };
     let mut lines = text.split(|byte| *byte == b'\n');
     // A record that was cut off names nothing that was made.
@@ -51,7 +52,7 @@ pub(super) fn clear(run: &Path) -> Result<(), KindError> {
         let cluster = String::from_utf8_lossy(cluster);
         remove(Path::new(OsStr::from_bytes(engine)), &cluster)?;
     }
-    fs::remove_file(&file).map_err(KindError::file("remove", &file))
+    fs::remove_file(&file).map_err(FileError::of::<KindError>("remove", &file))
 }
 
 /// Removes the cluster's containers with their volumes, and its network.
@@ -100,7 +101,7 @@ fn ask_within(within: Duration, engine: &Path, arguments: &[&str]) -> Result<Str
     let act = "remove the cluster of kind";
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::TimedOut => KindError::Silent { act, engine: engine.to_owned(), seconds: within.as_secs() },
-        _ => KindError::file("remove the cluster of kind with", engine)(error),
+        _ => FileError::of::<KindError>("remove the cluster of kind with", engine)(error),
     };
     let output = limited::output(Command::new(engine).args(arguments), within).map_err(failed)?;
     if !output.status.success() {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_core::file_error::FileError;
 use credence_programs::certificates::{Authority, write_private};
 use credence_programs::engine::container::{self, inspect};
 use credence_programs::engine::{Engine, EngineError};
@@ -79,7 +80,7 @@ pub async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterErr
     create(&run, setup, &name, host).await?;
     // The node has it mounted and needs no second copy of it on this machine's disk.
     let key = directory.join(AUTHORITY[1]);
-    fs::remove_file(&key).map_err(KindError::file("remove", &key))?;
+    fs::remove_file(&key).map_err(FileError::of::<KindError>("remove", &key))?;
 
     let container = format!("{name}-control-plane");
     let url = format!("https://{}", published(setup.engine, &container).await?);
@@ -105,25 +106,7 @@ pub async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterErr
     }
     operator::install(&client, setup, &directory).await?;
 
-    let mut versions = versions(setup.programs, setup.assets);
-    if operator::given_image(setup).is_some() {
-        // An image of somebody else does not say.
-        versions.remove(OPERATOR_PROVIDERS);
-        versions.insert(OPERATOR.to_owned(), UNKNOWN.to_owned());
-    }
-    if setup.node_image.how == How::Pulled {
-        // It comes with one of its own.
-        versions.remove("etcd");
-    }
-    versions.insert("kind".to_owned(), setup.programs.version(Part::Kind).to_owned());
-    // An official image may have another patch release than the pinned one.
-    let version = client.apiserver_version().await;
-    let version = version
-        .map_err(|source| KindError::Request { act: "ask for the API server's version", source: Box::new(source) })?;
-    versions.insert("kubernetes".to_owned(), version.git_version.trim_start_matches('v').to_owned());
-    versions.insert(setup.engine.name().as_str().to_owned(), setup.engine.version().to_owned());
-    versions.insert("node image".to_owned(), setup.node_image.name.clone());
-    versions.extend(setup.images.iter().map(|given| (format!("{} image", given.of), given.reference.clone())));
+    let versions = versions_of(setup, &client).await?;
     let description = Description {
         provider: ID.to_owned(),
         versions,
@@ -149,6 +132,30 @@ pub async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterErr
         run,
     };
     Cluster::of(Box::new(kind), description, client)
+}
+
+/// Versions of the programs and images of a cluster.
+async fn versions_of(setup: &Setup<'_>, client: &Client) -> Result<BTreeMap<String, String>, KindError> {
+    let mut versions = versions(setup.programs, setup.assets);
+    if operator::given_image(setup).is_some() {
+        // An image of somebody else does not say.
+        versions.remove(OPERATOR_PROVIDERS);
+        versions.insert(OPERATOR.to_owned(), UNKNOWN.to_owned());
+    }
+    if setup.node_image.how == How::Pulled {
+        // It comes with one of its own.
+        versions.remove("etcd");
+    }
+    versions.insert("kind".to_owned(), setup.programs.version(Part::Kind).to_owned());
+    // An official image may have another patch release than the pinned one.
+    let version = client.apiserver_version().await;
+    let version = version
+        .map_err(|source| KindError::Request { act: "ask for the API server's version", source: Box::new(source) })?;
+    versions.insert("kubernetes".to_owned(), version.git_version.trim_start_matches('v').to_owned());
+    versions.insert(setup.engine.name().as_str().to_owned(), setup.engine.version().to_owned());
+    versions.insert("node image".to_owned(), setup.node_image.name.clone());
+    versions.extend(setup.images.iter().map(|given| (format!("{} image", given.of), given.reference.clone())));
+    Ok(versions)
 }
 
 /// The name of a run's cluster, of its network and, with a suffix, of its node.
@@ -210,7 +217,7 @@ async fn create(run: &RunDir, setup: &Setup<'_>, name: &str, host: IpAddr) -> Re
         },
     )?;
     let file = run.path().join("kind-config.json");
-    fs::write(&file, config).map_err(KindError::file("write", &file))?;
+    fs::write(&file, config).map_err(FileError::of::<KindError>("write", &file))?;
     let arguments =
         ["create", "cluster", "--name", name, "--wait", "120s", "--image", &setup.node_image.name, "--config"];
     let mut arguments: Vec<std::ffi::OsString> = arguments.map(Into::into).to_vec();
@@ -226,7 +233,7 @@ async fn load(run: &RunDir, setup: &Setup<'_>, name: &str) -> Result<(), Cluster
     let arguments: Vec<_> = ["load", "image-archive", "--name", name].map(Into::into).to_vec();
     let arguments = [arguments, vec![file.clone().into()]].concat();
     kind(run, setup, name, "load an image into the node", arguments).await?;
-    fs::remove_file(&file).map_err(KindError::file("remove", &file))?;
+    fs::remove_file(&file).map_err(FileError::of::<KindError>("remove", &file))?;
     Ok(())
 }
 

@@ -33,11 +33,6 @@ pub(super) struct Files {
     namespace: String,
 }
 
-/// An error about a file.
-pub(super) fn failed(act: &'static str, path: &Path) -> impl Fn(io::Error) -> ArgoCdError + use<> {
-    FileError::of(act, path)
-}
-
 impl Files {
     /// Prepares `directory`, which may exist, for an Argo CD in `namespace`.
     pub(super) fn write(
@@ -60,20 +55,26 @@ impl Files {
         }
         for name in ["bin", "empty", "home", "redis", "temporary"] {
             let path = files.path(name);
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed("create", &path))?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .map_err(FileError::of::<ArgoCdError>("create", &path))?;
         }
         let authorities = files.path("authorities.pem");
-        fs::write(&authorities, &network.authorities).map_err(failed("write", &authorities))?;
+        fs::write(&authorities, &network.authorities).map_err(FileError::of::<ArgoCdError>("write", &authorities))?;
         // It runs for every revision, whether or not signatures count; without it nothing is deployed.
         let (from, to) = (assets.join("hack").join(VERIFY_WRAPPER), files.path("bin").join(VERIFY_WRAPPER));
-        let script = fs::read(&from).map_err(failed("read", &from))?;
+        let script = fs::read(&from).map_err(FileError::of::<ArgoCdError>("read", &from))?;
         fs::write(&to, script)
             .and_then(|()| fs::set_permissions(&to, fs::Permissions::from_mode(0o700)))
-            .map_err(failed("write", &to))?;
+            .map_err(FileError::of::<ArgoCdError>("write", &to))?;
         // Git is told to ask a program of this name for the credential.
         let link = files.path("bin/argocd");
         match symlink(program, &link) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed("create", &link)(error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(FileError::of::<ArgoCdError>("create", &link)(error))
+            }
             _ => Ok(files),
         }
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use credence_cluster::containers::ContainerNetwork;
+use credence_core::file_error::FileError;
 use credence_programs::node_image::NodeImageError;
 use credence_programs::node_image::derived::{self, Addition};
 use credence_programs::node_image::tools::ToolsImage;
@@ -85,7 +86,7 @@ async fn make(
     report: &(dyn Fn(&str) + Sync),
 ) -> Result<String, NodeImageError> {
     let wrapper = assets.join("hack").join(VERIFY_WRAPPER);
-    let script = fs::read_to_string(&wrapper).map_err(NodeImageError::file("read", &wrapper))?;
+    let script = fs::read_to_string(&wrapper).map_err(FileError::of::<NodeImageError>("read", &wrapper))?;
     let addition = Addition {
         name: "argocd",
         inputs: &[supply::identity(options, Part::ArgoCd)?, script],

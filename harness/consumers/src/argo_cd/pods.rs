@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use credence_cluster::apply::Applier;
 use credence_cluster::containers::ContainerNetwork;
+use credence_core::file_error::FileError;
 use credence_programs::process::{Death, TAIL_LINES};
 use credence_watch::shared::{Key, SharedWatch};
 use credence_watch::wait::{self, Progress};
@@ -17,7 +18,6 @@ use kube::{Api, Client};
 use serde_json::Value;
 use walkdir::WalkDir;
 
-use super::files::failed;
 use super::{ArgoCdError, Images, Setup, install, objects};
 
 mod kustomization;
@@ -146,12 +146,12 @@ fn write(setup: &Setup<'_>, images: &Images) -> Result<(), ArgoCdError> {
     let Setup { directory, assets, network, namespace, .. } = *setup;
     let (from, to) = (assets.join(MANIFESTS), directory.join(MANIFESTS));
     for entry in WalkDir::new(&from) {
-        let entry = entry.map_err(|error| failed("read", &from)(error.into()))?;
+        let entry = entry.map_err(|error| FileError::of::<ArgoCdError>("read", &from)(error.into()))?;
         let target = to.join(entry.path().strip_prefix(&from).unwrap_or(entry.path()));
         if entry.file_type().is_dir() {
-            fs::create_dir_all(&target).map_err(failed("create", &target))?;
+            fs::create_dir_all(&target).map_err(FileError::of::<ArgoCdError>("create", &target))?;
         } else {
-            fs::copy(entry.path(), &target).map_err(failed("copy to", &target))?;
+            fs::copy(entry.path(), &target).map_err(FileError::of::<ArgoCdError>("copy to", &target))?;
         }
     }
     let files = [
@@ -160,7 +160,7 @@ fn write(setup: &Setup<'_>, images: &Images) -> Result<(), ArgoCdError> {
     ];
     files.into_iter().try_for_each(|(name, text)| {
         let path = directory.join(name);
-        fs::write(&path, text).map_err(failed("write", &path))
+        fs::write(&path, text).map_err(FileError::of::<ArgoCdError>("write", &path))
     })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use credence_core::file_error::FileError;
 use tokio::process::Command;
 use walkdir::WalkDir;
 
@@ -43,14 +44,15 @@ impl Installation {
         };
         for program in [&self.node, &native] {
             for library in libraries(program).await? {
-                let source = library.canonicalize().map_err(BackstageError::file("resolve", &library))?;
+                let source = library.canonicalize().map_err(FileError::of::<BackstageError>("resolve", &library))?;
                 // Under the very path at which the loader looks, whatever link that is here.
                 add(&library.display().to_string(), source, 0o755);
             }
         }
-        add(NODE, self.node.canonicalize().map_err(BackstageError::file("resolve", &self.node))?, 0o755);
+        add(NODE, self.node.canonicalize().map_err(FileError::of::<BackstageError>("resolve", &self.node))?, 0o755);
         for entry in WalkDir::new(&self.directory) {
-            let entry = entry.map_err(|error| BackstageError::file("read", &self.directory)(error.into()))?;
+            let entry =
+                entry.map_err(|error| FileError::of::<BackstageError>("read", &self.directory)(error.into()))?;
             if entry.file_type().is_file() {
                 let below = entry.path().strip_prefix(&self.directory).unwrap_or(entry.path());
                 add(&format!("{WORKING_DIRECTORY}/{}", below.display()), entry.path().to_owned(), 0o644);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, fmt, fs, io};
 
+use credence_core::file_error::FileError;
 use credence_programs::supply::{Lock, check_space};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
@@ -92,14 +93,14 @@ fn work(cache: &Path) -> Result<TempDir, BackstageError> {
     let all = cache.join("work/backstage");
     match fs::remove_dir_all(&all) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(BackstageError::file("remove", &all)(error));
+            return Err(FileError::of::<BackstageError>("remove", &all)(error));
         }
-        _ => fs::create_dir_all(&all).map_err(BackstageError::file("make the directory", &all))?,
+        _ => fs::create_dir_all(&all).map_err(FileError::of::<BackstageError>("make the directory", &all))?,
     }
-    let work = TempDir::new_in(&all).map_err(BackstageError::file("make a directory in", &all))?;
+    let work = TempDir::new_in(&all).map_err(FileError::of::<BackstageError>("make a directory in", &all))?;
     for (name, text) in FIXTURE {
         let path = work.path().join(name);
-        fs::write(&path, text).map_err(BackstageError::file("write", &path))?;
+        fs::write(&path, text).map_err(FileError::of::<BackstageError>("write", &path))?;
     }
     Ok(work)
 }
@@ -108,19 +109,19 @@ fn work(cache: &Path) -> Result<TempDir, BackstageError> {
 fn put(work: TempDir, place: &Path) -> Result<(), BackstageError> {
     let packages = work.path().join("node_modules");
     for entry in WalkDir::new(&packages).min_depth(1).contents_first(true) {
-        let entry = entry.map_err(|error| BackstageError::file("read", &packages)(error.into()))?;
+        let entry = entry.map_err(|error| FileError::of::<BackstageError>("read", &packages)(error.into()))?;
         let path = entry.path();
         if entry.file_type().is_dir() {
             // Fails, as it should, unless all that was in it is gone.
             fs::remove_dir(path).ok();
         } else if !prune::is_needed(path.strip_prefix(&packages).unwrap_or(path)) {
-            fs::remove_file(path).map_err(BackstageError::file("remove", path))?;
+            fs::remove_file(path).map_err(FileError::of::<BackstageError>("remove", path))?;
         }
     }
     let parent = place.parent().unwrap_or(place);
-    fs::create_dir_all(parent).map_err(BackstageError::file("make the directory", parent))?;
+    fs::create_dir_all(parent).map_err(FileError::of::<BackstageError>("make the directory", parent))?;
     let work = work.keep();
-    fs::rename(&work, place).map_err(BackstageError::file("put in place", place))
+    fs::rename(&work, place).map_err(FileError::of::<BackstageError>("put in place", place))
 }
 
 /// npm in the directory with the lock file.

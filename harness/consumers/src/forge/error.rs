@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use credence_core::file_error::FileError;
 use credence_programs::certificates::CertificateError;
@@ -120,10 +120,6 @@ pub enum ForgeError {
 }
 
 impl ForgeError {
-    pub(super) fn file(act: &'static str, path: &Path, source: io::Error) -> Self {
-        FileError::new(act, path, source).into()
-    }
-
     pub(super) fn request(act: &'static str, object: &str, source: reqwest::Error) -> Self {
         Self::Request { act, object: object.to_owned(), source: source.without_url() }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use credence_core::credential::Credential;
+use credence_core::file_error::FileError;
 use credence_programs::certificates::write_private;
 use credence_programs::process::{Death, Process};
 use credence_watch::wait::{self, Progress};
@@ -111,7 +112,7 @@ impl Gitea {
     pub(super) async fn start(setup: &Setup<'_>) -> Result<Self, ForgeError> {
         check_path(setup.directory)?;
         for directory in ["home", "data", "tmp"].map(|name| setup.directory.join(name)) {
-            fs::create_dir_all(&directory).map_err(|source| ForgeError::file("create", &directory, source))?;
+            fs::create_dir_all(&directory).map_err(FileError::of::<ForgeError>("create", &directory))?;
         }
         match setup.place {
             GiteaPlacement::Process { program, assets } => process::start(setup, program, assets).await,

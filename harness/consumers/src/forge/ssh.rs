@@ -19,6 +19,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::{IntoResponse, Response};
+use credence_core::file_error::FileError;
 use credence_programs::certificates::write_private;
 use http::StatusCode;
 use http::header::HOST;
@@ -52,7 +53,7 @@ pub(super) fn make_host_key(directory: &Path) -> Result<(PathBuf, PathBuf), Forg
     let (private, known_hosts) = (directory.join("host_key"), directory.join("known_hosts"));
     write_private(&private, key.private.expose())?;
     let line = format!("{HOST_ALIAS} {}\n", key.public);
-    std::fs::write(&known_hosts, line).map_err(|source| ForgeError::file("write", &known_hosts, source))?;
+    std::fs::write(&known_hosts, line).map_err(FileError::of::<ForgeError>("write", &known_hosts))?;
     Ok((private, known_hosts))
 }
 

@@ -25,27 +25,26 @@ pub(super) struct Files {
     directory: PathBuf,
 }
 
-/// An error about a file.
-fn failed(act: &'static str, path: &Path) -> impl Fn(io::Error) -> KargoError + use<> {
-    FileError::of(act, path)
-}
-
 impl Files {
     /// Prepares `directory`, which may exist.
     pub(super) fn write(directory: &Path, supplied: &UserKargo, network: &Network) -> Result<Self, KargoError> {
         let files = Self { directory: directory.to_owned() };
         for name in ["bin", "empty", "home", "temporary"] {
             let path = files.path(name);
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed("create", &path))?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)
+                .map_err(FileError::of::<KargoError>("create", &path))?;
         }
         let authorities = files.path("authorities.pem");
-        fs::write(&authorities, &network.authorities).map_err(failed("write", &authorities))?;
+        fs::write(&authorities, &network.authorities).map_err(FileError::of::<KargoError>("write", &authorities))?;
         let helper = files.path("bin").join(HELPER);
         let beside = supplied.program.with_file_name(HELPER);
         if beside.is_file() {
             match symlink(&beside, &helper) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(failed("create", &helper)(error));
+                    return Err(FileError::of::<KargoError>("create", &helper)(error));
                 }
                 _ => {}
             }
@@ -96,7 +95,7 @@ impl Files {
 fn write_program(path: &Path, text: &str) -> Result<(), KargoError> {
     fs::write(path, text)
         .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o700)))
-        .map_err(failed("write", path))
+        .map_err(FileError::of::<KargoError>("write", path))
 }
 
 /// The `git` that the controller runs. Kargo gives git an environment of its own (pkg/controller/git/base_repo.go), in

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use credence_core::file_error::FileError;
 use walkdir::WalkDir;
 
 use super::{NodeImageError, debian, images};
@@ -57,7 +58,7 @@ impl Contents {
     /// Fills `directory`, which is there.
     pub(super) fn write(&self, directory: &Path) -> Result<(), NodeImageError> {
         let dockerfile = directory.join("Dockerfile");
-        fs::write(&dockerfile, DOCKERFILE).map_err(NodeImageError::file("write", &dockerfile))?;
+        fs::write(&dockerfile, DOCKERFILE).map_err(FileError::of::<NodeImageError>("write", &dockerfile))?;
         let root = Root(directory.join("root"));
         self.write_files_of_kind(&root)?;
         for (path, mode, text) in FILES {
@@ -86,13 +87,13 @@ impl Contents {
     fn write_files_of_kind(&self, root: &Root) -> Result<(), NodeImageError> {
         let files = self.assets.join("images/base/files");
         for entry in WalkDir::new(&files) {
-            let entry = entry.map_err(|error| NodeImageError::file("read", &files)(error.into()))?;
+            let entry = entry.map_err(|error| FileError::of::<NodeImageError>("read", &files)(error.into()))?;
             if !entry.file_type().is_file() {
                 continue;
             }
             let path = entry.path();
             let below = path.strip_prefix(&files).unwrap_or(path).display().to_string();
-            let mut bytes = fs::read(path).map_err(NodeImageError::file("read", path))?;
+            let mut bytes = fs::read(path).map_err(FileError::of::<NodeImageError>("read", path))?;
             if below == CONTAINERD {
                 bytes = containerd(&String::from_utf8_lossy(&bytes), images::sandbox(&self.images)?)?.into_bytes();
             }
@@ -119,13 +120,13 @@ struct Root(PathBuf);
 impl Root {
     fn put(&self, path: &str, mode: u32, bytes: &[u8]) -> Result<(), NodeImageError> {
         let target = self.target(path)?;
-        fs::write(&target, bytes).map_err(NodeImageError::file("write", &target))?;
+        fs::write(&target, bytes).map_err(FileError::of::<NodeImageError>("write", &target))?;
         self.set_mode(&target, mode)
     }
 
     fn copy(&self, path: &str, source: &Path) -> Result<(), NodeImageError> {
         let target = self.target(path)?;
-        fs::copy(source, &target).map_err(NodeImageError::file("copy", source))?;
+        fs::copy(source, &target).map_err(FileError::of::<NodeImageError>("copy", source))?;
         self.set_mode(&target, 0o755)
     }
 
@@ -144,11 +145,12 @@ impl Root {
         let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
         let mut above = path.ancestors().take_while(|above| above.starts_with(&self.0));
         let set = |()| above.try_for_each(|above| fs::set_permissions(above, Permissions::from_mode(0o755)));
-        made.and_then(set).map_err(NodeImageError::file("create", path))
+        made.and_then(set).map_err(FileError::of::<NodeImageError>("create", path))
     }
 
     fn set_mode(&self, path: &Path, mode: u32) -> Result<(), NodeImageError> {
-        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(NodeImageError::file("set the mode of", path))
+        fs::set_permissions(path, Permissions::from_mode(mode))
+            .map_err(FileError::of::<NodeImageError>("set the mode of", path))
     }
 }
 

@@ -130,7 +130,7 @@ pub(super) async fn make(
     steps.say("giving Debian to the engine");
     slim(&root)?;
     import(engine, selection, &root).await?;
-    fs::remove_dir_all(&root).map_err(NodeImageError::file("remove", &root))
+    fs::remove_dir_all(&root).map_err(FileError::of::<NodeImageError>("remove", &root))
 }
 
 async fn debootstrap(
@@ -191,7 +191,7 @@ fn slim(root: &Path) -> Result<(), NodeImageError> {
         // A directory that is not there has nothing to be removed.
         let Ok(entry) = entry else { continue };
         if !entry.file_type().is_dir() && entry.file_name() != "copyright" {
-            fs::remove_file(entry.path()).map_err(NodeImageError::file("remove", entry.path()))?;
+            fs::remove_file(entry.path()).map_err(FileError::of::<NodeImageError>("remove", entry.path()))?;
         }
     }
     for name in ["var/cache/apt", "var/lib/apt/lists", "debootstrap", "etc/resolv.conf", "etc/hostname"] {
@@ -199,7 +199,7 @@ fn slim(root: &Path) -> Result<(), NodeImageError> {
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(NodeImageError::file("remove", &path)(error));
+                return Err(FileError::of::<NodeImageError>("remove", &path)(error));
             }
             _ => {}
         }

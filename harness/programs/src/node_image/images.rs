@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
+use credence_core::file_error::FileError;
 use tokio::process::Command;
 
 use super::NodeImageError;
@@ -37,10 +38,10 @@ pub(super) async fn list(kubeadm: &Path) -> Result<Vec<String>, NodeImageError> 
         .kill_on_drop(true)
         .output()
         .await
-        .map_err(NodeImageError::file("run", kubeadm))?;
+        .map_err(FileError::of::<NodeImageError>("run", kubeadm))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(NodeImageError::file("list images with", kubeadm)(io::Error::other(said)));
+        return Err(FileError::of::<NodeImageError>("list images with", kubeadm)(io::Error::other(said)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).split_whitespace().map(str::to_owned).collect())
 }
@@ -84,7 +85,7 @@ pub(super) fn pack(
     let part = program(name).ok_or_else(|| NodeImageError::Changed { what: format!("kubeadm lists {name}") })?;
     let path = format!("{DIRECTORY}/{part}");
     let program = programs.path(part);
-    if needs_loader(program).map_err(NodeImageError::file("read", program))? {
+    if needs_loader(program).map_err(FileError::of::<NodeImageError>("read", program))? {
         return Err(NodeImageError::Dynamic { part, path: program.to_owned() });
     }
     let own = Layer::pack(&[LayerEntry::copy(&path, 0o755, program)], directory)?;
@@ -114,7 +115,8 @@ fn needs_loader(program: &Path) -> io::Result<bool> {
 
 /// Makes the layer below kube-proxy, in `directory`, of the archive that [`PROXY_FILES`] writes.
 pub(super) fn proxy_layer(archive: &[u8], directory: &Path) -> Result<Arc<Layer>, NodeImageError> {
-    let unpacked = unpack(archive).map_err(NodeImageError::file("read what kube-proxy calls in", Path::new("Debian")));
+    let unpacked =
+        unpack(archive).map_err(FileError::of::<NodeImageError>("read what kube-proxy calls in", Path::new("Debian")));
     let mut entries = unpacked?;
     entries.push(LayerEntry::file("usr/sbin/iptables-wrapper", 0o755, WRAPPER));
     let links = IPTABLES.map(|name| LayerEntry::link(&format!("usr/sbin/{name}"), Path::new("iptables-wrapper")));

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use credence_cluster::containers::{ContainerNetwork, LABEL};
 use credence_core::credential::Credential;
+use credence_core::file_error::FileError;
 use credence_programs::engine::Engine;
 use credence_programs::engine::container::ended;
 use credence_programs::process::{self, Death, TAIL_LINES};
@@ -47,7 +48,7 @@ pub(super) async fn start(
     let configuration = setup.configure(Path::new(ASSETS), LISTEN, LISTEN_SSH)?;
     let log = setup.directory.join(LOG);
     let file = File::options().create(true).append(true).open(&log);
-    let file = file.map_err(|source| ForgeError::file("create", &log, source))?;
+    let file = file.map_err(FileError::of::<ForgeError>("create", &log))?;
     let name = name(network.name());
     let failed = |act| {
         let container = name.clone();

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use credence_cluster::cluster::free_ports;
 use credence_core::credential::Credential;
+use credence_core::file_error::FileError;
 use credence_programs::process::{Death, Process, Program};
 
 use super::{CREATE_ADMINISTRATOR, Gitea, LOG, Server, Setup, check_path, token, wait_until_ready};
@@ -58,7 +59,7 @@ async fn create_administrator(
         .kill_on_drop(true)
         .output()
         .await
-        .map_err(|source| ForgeError::file("run", program, source))?;
+        .map_err(FileError::of::<ForgeError>("run", program))?;
     let token = token(&Credential::new(output.stdout)).filter(|_| output.status.success());
     token.ok_or_else(|| ForgeError::Administrator { status: output.status.to_string() })
 }
