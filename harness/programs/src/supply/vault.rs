@@ -143,8 +143,10 @@ impl Without {
         match self {
             Self::Texts(texts) => texts.iter().any(|text| line.contains(text)),
             Self::Imports => {
-                let mut words = line.split(|c: char| !c.is_ascii_alphanumeric());
-                words.any(|word| is_import(word) && !KEPT.contains(&word)) && !line.trim_start().starts_with("//")
+                let imported = line.trim().split_once(" \"").map(|(name, _)| name);
+                let words = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.'));
+                let used = words.filter_map(|word| word.split_once('.')).map(|(name, _)| name);
+                imported.into_iter().chain(used).any(|name| is_import(name) && !KEPT.contains(&name))
             }
         }
     }
