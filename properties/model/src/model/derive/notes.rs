@@ -7,7 +7,7 @@ use credence_core::consumer::Consumer;
 use super::homes;
 use super::reads::{Note, vain_search};
 use super::references::{store_refs, stores};
-use crate::config::{CLUSTER_GENERATOR, ClusterSecretStore, Config, DeclaredDistribution, Generator, StoreSemantics};
+use crate::config::{CLUSTER_GENERATOR, ClusterSecretStore, Config, DeclaredDistribution, Generator};
 use crate::model::{Distribution, NotJudged};
 use crate::selector::effective_labels;
 
@@ -172,9 +172,10 @@ pub(super) fn of_store(store: &ClusterSecretStore) -> Vec<NotJudged> {
     let conditions = ("conditions", "the operator reads them of ClusterSecretStores alone");
     let written = |field: &str| store.object.pointer(&format!("/spec/{}", field.replace('.', "/"))).is_some();
     let of_namespace = store.namespace().map(|_| &conditions);
-    let there = FIELDS.iter().chain(of_namespace).filter(|(field, _)| written(field));
+    let is_read = |field: &str| field == "retrySettings" && store.is_served_by_vault();
+    let there = FIELDS.iter().chain(of_namespace).filter(|(field, _)| written(field) && !is_read(field));
     let there = there.map(|(field, reason)| (format!("spec.{field}"), (*reason).to_owned()));
-    let stood_in = store.semantics().and_then(StoreSemantics::unjudged);
+    let stood_in = store.unjudged();
     let of_field = |(field, reason)| NotJudged {
         place: store.place.clone(),
         distribution: None,
