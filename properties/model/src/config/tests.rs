@@ -286,27 +286,3 @@ fn store_conditions_are_alternatives(
     let labels = effective_labels(namespace, &[("x".to_owned(), x.to_owned())].into());
     assert_eq!(config(&text).unwrap().stores["github"].admits(&labels), admitted);
 }
-
-#[rstest]
-#[case::not_at_all("null", 300)]
-#[case::by_default("0", 300)]
-#[case::in_seconds("7", 7)]
-#[case::as_a_duration("1h30m", 5400)]
-#[case::as_a_duration_of_nothing("0s", 300)]
-fn a_store_is_looked_at_as_often_as_it_says(#[case] interval: &str, #[case] seconds: u64) {
-    let text = with_conditions("[]").replacen("spec:", &format!("spec:\n  refreshInterval: {interval}"), 1);
-    assert_eq!(config(&text).unwrap().stores["github"].validated_every(), Duration::from_secs(seconds));
-}
-
-#[rstest]
-#[case::in_other_letters("data", TemplateTarget::Data)]
-#[case::of_all_versions("Annotations", TemplateTarget::Annotations)]
-#[case::a_path("metadata.ownerReferences", TemplateTarget::Path)]
-fn a_template_may_go_anywhere_that_later_versions_take(#[case] target: &str, #[case] expected: TemplateTarget) {
-    let text = distributed(&format!(
-        "{EXTERNAL_SECRET}    target: {{template: {{templateFrom: [{{target: {target}, literal: 'a: b'}}]}}}}\n"
-    ));
-    let config = config(&text).unwrap();
-    let template = config.cluster_external_secrets[0].spec.external_secret_spec.target.template.as_ref().unwrap();
-    assert_eq!(template.template_from[0].target, expected);
-}

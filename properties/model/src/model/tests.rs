@@ -11,6 +11,7 @@ mod bounds;
 mod content;
 mod expectations;
 mod keys;
+mod later;
 mod plain;
 mod providers;
 mod switches;

@@ -103,9 +103,6 @@ fn one_reader_tells_what_a_value_may_be(#[case] reader: String, #[case] expected
 #[case::base64("decodingStrategy: Base64", base64(ValueKind::Bytes))]
 #[case::for_urls("decodingStrategy: Base64URL", ValueKind::Base64(Alphabet::UrlSafe, Box::new(ValueKind::Bytes)))]
 #[case::by_chance("decodingStrategy: Auto", ValueKind::Bytes)]
-#[case::without_a_nul_byte("nullBytePolicy: Fail", ValueKind::Printable)]
-#[case::with_a_nul_byte("nullBytePolicy: Ignore", ValueKind::Bytes)]
-#[case::decoded_without_a_nul_byte("nullBytePolicy: Fail, decodingStrategy: Base64", base64(ValueKind::Printable))]
 #[case::metadata("metadataPolicy: Fetch, property: labels", ValueKind::Text)]
 fn the_way_of_reading_tells_what_a_value_may_be(#[case] strategy: &str, #[case] expected: ValueKind) {
     let property = if strategy.contains("property") { "" } else { ", property: key" };

@@ -146,11 +146,6 @@ fn any_value_is_a_fault_only_of_a_switch(#[case] value: &str, #[case] rules_of_i
 #[case::registry(DOCKER_CONFIG, &[])]
 #[case::no_copy("creationPolicy: None", &["creation-policy-none"])]
 #[case::refused("creationPolicy: Merge, deletionPolicy: Delete", &["creation-policy-merge", "deletion-policy-without-owner"])]
-#[case::left_behind("creationPolicy: CreateOrMerge", &["creation-policy-orphan"])]
-#[case::refused_of_later_versions(
-    "creationPolicy: CreateOrMerge, deletionPolicy: Delete",
-    &["creation-policy-orphan", "deletion-policy-without-owner"]
-)]
 #[case::deleted_with_its_source("creationPolicy: Owner, deletionPolicy: Delete", &["deletion-policy-delete"])]
 #[case::unknown_key("template: {data: {a: '{{ .user }}'}}", &["template-reads-unknown-key"])]
 #[case::another_dot("template: {data: {a: '{{ with .username }}{{ .user }}{{ end }}'}}", &[])]
