@@ -22,7 +22,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         is_owned && !searches && distributed.spec.target.deletion_policy == DeletionPolicy::Delete
     });
     // pkg/controllers/externalsecret/externalsecret_controller.go: a source that is not found gives no values, and that is no
-    // error with this policy.
+    // error with this policy. Providers differ in what they tell as not found, by version and by field.
     let message = "a source that is gone for a moment takes every copy with it: deletionPolicy Delete";
     all.map(|distributed| RULE.at(distributed.place, message)).collect()
 }
