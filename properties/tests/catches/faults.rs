@@ -243,7 +243,8 @@ pub(crate) const FAULTS: &[Fault] = &[
         "selector-label-unguarded",
         "label that a selector asks for",
         &[night("p08", &["could: label the own namespace"])],
-    ),
+    )
+    .in_cases(400),
     fault(
         "templates-only-audited",
         "action of the templates' policy",
