@@ -12,21 +12,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use credence::console::Console;
 use credence_core::consumer::Consumer;
+use credence_core::id::PropertyId;
 use credence_core::leak_scan::{LeakScan, is_searchable};
 use credence_core::text::chain;
 use credence_programs::external_secrets;
 use credence_programs::supply::{Part, PlainProgress};
 use credence_report::report::Report;
 use credence_report::verdict::Verdict;
-use credence_suite::driver::{Property, Registered};
 use credence_suite::events::Events;
 use credence_suite::file_scan;
 use credence_suite::options::{CASES, Options};
-use credence_suite::p07_credential_types::CredentialTypes;
-use credence_suite::registry::PROPERTIES;
-use credence_suite::run;
-use credence_suite::session::Session;
-use credence_suite::stop::Stop;
+use credence_suite::registry::{PROPERTIES, Registered};
+use credence_suite::run::{self, Session, Stop};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
@@ -46,6 +43,8 @@ struct Shared {
     session: Mutex<Option<Session>>,
 }
 
+/// p07, credential types.
+const CREDENTIAL_TYPES: PropertyId = PropertyId::new(7);
 /// The tests that are not about one property.
 const WORKFLOW: &str = "every_application_works_from_the_central_store_on_and_again_after_a_rotation";
 const SECRECY: &str = "no_credential_value_reaches_a_file_or_a_command_line";
@@ -116,7 +115,7 @@ fn wanted(arguments: &Arguments, too_few: bool) -> Vec<&'static dyn Registered> 
         let is_left_out = is_ignored && !arguments.ignored && !arguments.include_ignored;
         !is_left_out && !arguments.is_filtered_out(&trial)
     };
-    let workflow = runs(WORKFLOW.to_owned(), too_few).then_some(CredentialTypes::META.id);
+    let workflow = runs(WORKFLOW.to_owned(), too_few).then_some(CREDENTIAL_TYPES);
     let is_wanted = |property: &&dyn Registered| runs(name(*property), false) || Some(property.meta().id) == workflow;
     PROPERTIES.iter().copied().filter(is_wanted).collect()
 }
@@ -172,7 +171,7 @@ impl Shared {
 /// every application that can run on this machine, and it was let in at both ends of it.
 fn workflow(shared: &Shared) -> Result<(), Failed> {
     shared.with_session(|session| {
-        let report = session.report_of(CredentialTypes::META.id).ok_or("p07 was not tested")?;
+        let report = session.report_of(CREDENTIAL_TYPES).ok_or("p07 was not tested")?;
         if report.verdict == Verdict::Skipped {
             return Ok(());
         }

@@ -9,14 +9,12 @@ use std::time::Duration;
 
 use credence_core::consumer::Consumer;
 use credence_core::formats::{ARGO_CD, BACKSTAGE, KUBELET};
-use credence_core::id::CaseId;
+use credence_core::id::{CaseId, PropertyId};
 use credence_core::text::chain;
 use credence_programs::engine::Engine;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::Verdict;
-use credence_suite::driver::Property;
 use credence_suite::options::{ClusterKind, Options};
-use credence_suite::p07_credential_types::CredentialTypes;
 use credence_suite::registry;
 use libtest_mimic::{Arguments, Failed};
 
@@ -28,6 +26,8 @@ mod took;
 
 use execute::execute;
 
+/// p07, credential types.
+const CREDENTIAL_TYPES: PropertyId = PropertyId::new(7);
 /// Cases of each property, as many as reach every consumer in pods, unless `CREDENCE_KIND_CASES` says otherwise.
 const CASES: u32 = 3;
 /// Cases with which the fault must be found; the embedded cluster finds it with as many.
@@ -85,7 +85,7 @@ fn agree() -> Result<(), Failed> {
 
 /// Pods of the cluster were let in with its copies.
 fn pods_log_in(kind: &Report) -> Result<(), Failed> {
-    let report = kind.properties.iter().find(|property| property.id == CredentialTypes::META.id);
+    let report = kind.properties.iter().find(|property| property.id == CREDENTIAL_TYPES);
     let report = report.ok_or("p07 was not tested")?;
     for consumer in [KUBELET, ARGO_CD, BACKSTAGE].map(Consumer::operation) {
         if !report.skipped_checks.contains_key(consumer) && !report.operations.contains_key(consumer) {

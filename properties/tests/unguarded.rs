@@ -12,10 +12,10 @@ use credence_programs::supply::Part;
 use credence_report::report::routes::RouteRow;
 use credence_report::route::RouteEnd;
 use credence_suite::options::{ClusterKind, Options};
-use credence_suite::p08_access_control::unguarded::{Unguarded, cases};
 use credence_suite::registry;
 use credence_suite::run;
-use credence_suite::stop::Stop;
+use credence_suite::run::Stop;
+use credence_suite::unguarded::{Unguarded, cases};
 
 mod support;
 

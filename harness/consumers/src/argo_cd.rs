@@ -44,15 +44,15 @@ mod applications;
 mod error;
 mod files;
 mod image;
-pub mod login;
+pub(crate) mod login;
 mod objects;
 mod pods;
 mod processes;
 mod settings;
 
-pub use applications::{ApplicationSeen, Condition};
-pub use error::ArgoCdError;
-pub use image::Images;
+pub(crate) use applications::ApplicationSeen;
+pub(crate) use error::ArgoCdError;
+pub(crate) use image::Images;
 
 use pods::Pods;
 use processes::Processes;
@@ -67,7 +67,7 @@ const GONE: Duration = Duration::from_secs(200);
 
 /// Source and destination of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Application<'a> {
+pub(crate) struct Application<'a> {
     /// Its name, a DNS label.
     pub name: &'a str,
     /// The repository.
@@ -84,10 +84,10 @@ pub struct Application<'a> {
 
 /// A hard refresh that was asked for; later ones are greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Refresh(u64);
+pub(crate) struct Refresh(u64);
 
 /// Inputs from which Argo CD is started.
-pub struct Setup<'a> {
+pub(crate) struct Setup<'a> {
     /// A directory for it alone.
     pub directory: &'a Path,
     /// A copy of its source with `manifests` and `hack/git-verify-wrapper.sh`.
@@ -105,7 +105,7 @@ pub struct Setup<'a> {
 }
 
 /// Place of Argo CD.
-pub enum ArgoCdPlacement<'a> {
+pub(crate) enum ArgoCdPlacement<'a> {
     /// On this machine, beside the cluster.
     Machine {
         /// Its multi-call binary.
@@ -126,7 +126,7 @@ pub enum ArgoCdPlacement<'a> {
 
 /// A running Argo CD. Its processes end when this is dropped, its pods with their cluster; what it put into the cluster
 /// stays.
-pub struct ArgoCd {
+pub(crate) struct ArgoCd {
     client: Client,
     namespace: String,
     api: Api<DynamicObject>,
@@ -143,7 +143,7 @@ enum Programs {
 
 impl ArgoCd {
     /// Why Argo CD cannot run as processes of this machine, with what would enable it.
-    pub fn unsupported() -> Option<String> {
+    pub(crate) fn unsupported() -> Option<String> {
         unsupported_with(&env::var_os("PATH").unwrap_or_default())
     }
 
@@ -151,7 +151,7 @@ impl ArgoCd {
     ///
     /// # Errors
     /// When an object is refused, or a program cannot be started, dies, or is not ready in time.
-    pub async fn start(setup: &Setup<'_>) -> Result<Self, ArgoCdError> {
+    pub(crate) async fn start(setup: &Setup<'_>) -> Result<Self, ArgoCdError> {
         let programs = match setup.place {
             ArgoCdPlacement::Machine { program, kubeconfig } => {
                 Programs::Processes(Processes::start(setup, program, kubeconfig).await?)
@@ -167,7 +167,7 @@ impl ArgoCd {
     }
 
     /// The processes, to be written down by whoever has to end them should this process die. None where it runs in pods.
-    pub fn processes(&self) -> &[Process] {
+    pub(crate) fn processes(&self) -> &[Process] {
         match &self.programs {
             Programs::Processes(processes) => processes.all(),
             Programs::Pods(_) => &[],
@@ -175,7 +175,7 @@ impl ArgoCd {
     }
 
     /// Resolves when a program ends by itself.
-    pub async fn died(&self) -> ArgoCdError {
+    pub(crate) async fn died(&self) -> ArgoCdError {
         match &self.programs {
             Programs::Processes(processes) => processes.died().await,
             Programs::Pods(pods) => pods.died().await,
@@ -183,7 +183,7 @@ impl ArgoCd {
     }
 
     /// Writes what its programs have logged into its directory, where it is not there anyhow: for a person to look at.
-    pub async fn save_logs(&self) {
+    pub(crate) async fn save_logs(&self) {
         if let Programs::Pods(pods) = &self.programs {
             pods.save_logs().await;
         }
@@ -193,7 +193,7 @@ impl ArgoCd {
     ///
     /// # Errors
     /// When the API server refuses.
-    pub async fn create(&self, application: &Application<'_>) -> Result<(), ArgoCdError> {
+    pub(crate) async fn create(&self, application: &Application<'_>) -> Result<(), ArgoCdError> {
         let failed = request("create Application", application.name);
         if let Some(project) = application.project {
             let projects = api(&self.client, "AppProject", &self.namespace);
@@ -214,7 +214,7 @@ impl ArgoCd {
     ///
     /// # Errors
     /// When there is no such Application or the API server refuses.
-    pub async fn hard_refresh(&self, name: &str) -> Result<Refresh, ArgoCdError> {
+    pub(crate) async fn hard_refresh(&self, name: &str) -> Result<Refresh, ArgoCdError> {
         let refresh = Refresh(self.refreshes.fetch_add(1, Ordering::Relaxed) + 1);
         let patch = Patch::Merge(objects::hard_refresh(refresh));
         let patched = self.api.patch_metadata(name, &PatchParams::default(), &patch).await;
@@ -222,16 +222,11 @@ impl ArgoCd {
         Ok(refresh)
     }
 
-    /// State of an Application now, if there is one.
-    pub fn look(&self, name: &str) -> Option<ApplicationSeen> {
-        self.applications.look(&self.namespace, name, |seen| seen.cloned())
-    }
-
     /// Waits until `step`, asked at each change to any Application, is done with the one of this name.
     ///
     /// # Errors
     /// When the deadline passes, when `step` says never, or when the watch has lost sight of the cluster.
-    pub async fn until<T>(
+    pub(crate) async fn until<T>(
         &self,
         name: &str,
         what: &str,
@@ -246,7 +241,7 @@ impl ArgoCd {
     ///
     /// # Errors
     /// When the API server refuses, or it does not go.
-    pub async fn delete(&self, name: &str) -> Result<(), ArgoCdError> {
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), ArgoCdError> {
         // The finalizer comes only now: it would hold back an Application whose controller is gone.
         let patch = Patch::Merge(json!({ "metadata": { "finalizers": [objects::FINALIZER] } }));
         let patched = self.api.patch_metadata(name, &PatchParams::default(), &patch).await.map(drop);

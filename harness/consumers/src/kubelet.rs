@@ -18,8 +18,8 @@ use crate::login::{Expected, Login, LoginError, Runner};
 use crate::obtain::{Facts, Nodes};
 use crate::running::{Consumers, LoginAnswer, is_about, refuses_credential};
 
-pub mod deployment;
-pub mod pod;
+pub(crate) mod deployment;
+pub(crate) mod pod;
 
 /// Time that a pod may take to run or to be refused its image; measured at 1 to 3 s.
 const PULLED: Duration = Duration::from_secs(60);

@@ -10,20 +10,20 @@
 //!
 //! A credential's plain value leaves the process only towards the store or the consumer under test.
 
-pub mod argo_cd;
+mod argo_cd;
 pub mod backstage;
-pub mod by_rules;
-pub mod flux;
+mod by_rules;
+mod flux;
 pub mod forge;
-pub mod git_error;
-pub mod git_ssh;
+mod git_error;
+mod git_ssh;
 pub mod kargo;
-pub mod kubelet;
+mod kubelet;
 pub mod login;
-pub mod oauth;
-pub mod obtain;
-pub mod preparation;
+mod oauth;
+mod obtain;
+mod preparation;
 pub mod running;
-pub mod site;
-pub mod start;
-pub mod tls_server;
+mod site;
+mod start;
+mod tls_server;

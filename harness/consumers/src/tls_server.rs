@@ -11,7 +11,7 @@ use crate::login::{Login, LoginError, Proof, Runner};
 use crate::running::{Consumers, LoginAnswer};
 use crate::tls_server::handshake::HandshakeError;
 
-pub mod handshake;
+pub(crate) mod handshake;
 
 /// An HTTPS server, which shakes hands.
 pub(crate) struct TlsHandshake;

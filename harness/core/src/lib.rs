@@ -7,11 +7,12 @@
 //!  uses          who is tried with it, or why not scope        what it is good for
 //!  endpoints     where it is used, by manifests  owner         whose that is
 //!  kargo_lookup  which copy Kargo takes          look_alike    whose that is not
-//!  leak_scan     a search for values, everywhere overlay_field changes to a configuration
-//!  text          text of errors                 file_error  an act on a file that failed
-//!  left_out      objects that are not applied   substitution  variables of Flux
+//!  leak_scan     a search for values, everywhere adjustments   changes to a configuration
+//!  text          text of errors                 file_error    an act on a file that failed
+//!  substitution  variables of Flux
 //! ```
 
+pub mod adjustments;
 pub mod consumer;
 pub mod credential;
 pub mod endpoints;
@@ -21,10 +22,8 @@ pub mod id;
 pub mod kargo_lookup;
 pub mod labels;
 pub mod leak_scan;
-pub mod left_out;
-pub mod look_alike;
+mod look_alike;
 pub mod manifest;
-pub mod overlay_field;
 pub mod owner;
 pub mod scope;
 pub mod substitution;

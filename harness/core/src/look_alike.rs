@@ -61,7 +61,7 @@ const FOR_A_DOT: &str = "x";
 /// One whose host ends alike, and one whose path holds the whole URL, fool a pattern without an anchor at its beginning;
 /// one with a letter for a dot fools a pattern whose dots are not escaped; one that goes on, a pattern or a prefix that
 /// ends too early.
-pub fn look_alikes(url: &str) -> Vec<LookAlike> {
+pub(crate) fn look_alikes(url: &str) -> Vec<LookAlike> {
     let Some(parts) = Parts::of(url) else { return Vec::new() };
     let mut all = Vec::new();
     let mut add = |what, url, stranger| all.push(LookAlike { what, url, stranger });

@@ -8,8 +8,8 @@
 
 use std::collections::BTreeSet;
 
+use credence_core::adjustments::LeftOut;
 use credence_core::formats::{DOCKER_CONFIG, DOCKER_CONFIG_KEY};
-use credence_core::left_out::LeftOut;
 use credence_core::manifest::Manifest;
 use serde_json::{Map, Value};
 

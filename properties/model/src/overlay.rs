@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use credence_core::adjustments::OverlayField;
 use credence_core::manifest::Manifest;
-use credence_core::overlay_field::OverlayField;
 use serde_json::{Value, json};
 
 use crate::config::{parse_go_duration, spec_field};

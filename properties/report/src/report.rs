@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use credence_core::left_out::LeftOut;
-use credence_core::overlay_field::OverlayField;
+use credence_core::adjustments::{LeftOut, OverlayField};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -7,8 +7,8 @@ use credence_core::manifest::Manifest;
 use credence_model::config::Config;
 use credence_model::model::Model;
 use credence_programs::supply;
-use credence_suite::error::RunError;
 use credence_suite::load;
+use credence_suite::run::RunError;
 
 use super::rendering::Rendering;
 use crate::console::Console;

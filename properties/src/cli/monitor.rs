@@ -11,8 +11,8 @@ use credence_model::config::Config;
 use credence_monitor::monitor::{self, Monitor, SyncState, USER_AGENT};
 use credence_programs::supply::Progress as _;
 use credence_report::verdict::ExitCode;
-use credence_suite::error::RunError;
 use credence_suite::load;
+use credence_suite::run::RunError;
 use credence_watch::connect;
 
 use super::configuration::{self, read};

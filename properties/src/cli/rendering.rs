@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use credence_programs::configuration::Parameters;
-use credence_suite::error::RunError;
+use credence_suite::run::RunError;
 
 /// Parameters of a configuration's rendering.
 #[derive(Debug, Clone, Args)]

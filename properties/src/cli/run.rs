@@ -15,7 +15,7 @@ use credence_suite::events::Events;
 use credence_suite::options::{self, CASES, ClusterKind, Keep, Options};
 use credence_suite::registry;
 use credence_suite::run;
-use credence_suite::stop::Stop;
+use credence_suite::run::Stop;
 use credence_suite::trail::Trail;
 
 use super::programs::Programs;

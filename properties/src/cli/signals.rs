@@ -1,6 +1,6 @@
 //! Ctrl-C and SIGTERM: the first ends a run early, with a report, and the second at once.
 
-use credence_suite::stop::Stop;
+use credence_suite::run::Stop;
 
 /// At the first Ctrl-C or SIGTERM the set-up ends, or no further case begins and the report says so.
 pub(super) async fn stop_on_signal(stop: Stop) {

@@ -10,11 +10,11 @@ use credence_report::copy::{CopyName, Declared, Scope};
 /// Why no property judges the copies of a distribution that gives them to nobody.
 pub(crate) const NOBODY: &str = "no namespace gets it: it selects none that its stores admit";
 /// Why a property that labels namespaces of its own does not judge a copy.
-pub const BY_NAME_ALONE: &str =
+pub(crate) const BY_NAME_ALONE: &str =
     "the name of a namespace decides who gets it, and its cases label namespaces of their own";
 
 /// Why a property about selections does not judge a copy.
-pub const FIXED: &str = "no ClusterExternalSecret makes it, and so nothing selects its namespace";
+pub(crate) const FIXED: &str = "no ClusterExternalSecret makes it, and so nothing selects its namespace";
 
 /// Judgement of a property on the copies of a distribution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Judges {
 }
 
 /// Relation of a property that says `judges` of each distribution to the copies of a configuration.
-pub fn declared(model: &Model, judges: impl Fn(&Distribution) -> Judges) -> Vec<Declared> {
+pub(crate) fn declared(model: &Model, judges: impl Fn(&Distribution) -> Judges) -> Vec<Declared> {
     let of = |distribution: &Distribution| match distribution.can_be_selected() {
         true => judges(distribution).of(name_of(distribution)),
         false => Judges::NotApplicable(NOBODY.to_owned()).of(name_of(distribution)),
@@ -87,11 +87,11 @@ pub fn declared(model: &Model, judges: impl Fn(&Distribution) -> Judges) -> Vec<
 }
 
 /// The copies of a configuration.
-pub fn copies(model: &Model) -> Vec<CopyName> {
+pub(crate) fn copies(model: &Model) -> Vec<CopyName> {
     model.distributions.iter().map(name_of).collect()
 }
 
 /// The copies of a distribution, as a report names them.
-pub fn name_of(distribution: &Distribution) -> CopyName {
+pub(crate) fn name_of(distribution: &Distribution) -> CopyName {
     CopyName { object: format!("{} {}", distribution.kind(), distribution.name), secret: distribution.secret.clone() }
 }

@@ -211,16 +211,8 @@ pub trait Registered: Send + Sync {
         stop: &'a Stop,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-    /// Runs it in its turn. `stop` ends it early: what has not begun then does not run.
-    fn execute<'a>(
-        &'a self,
-        env: &'a Arc<TestBed>,
-        supplies: &'a Supplies,
-        events: &'a dyn Events,
-        plan: &'a Plan,
-        stop: &'a Stop,
-        turn: Turn,
-    ) -> Pin<Box<dyn Future<Output = Executed> + Send + 'a>>;
+    /// Runs it in its turn.
+    fn execute<'a>(&'a self, run: Run<'a>) -> Pin<Box<dyn Future<Output = Executed> + Send + 'a>>;
 }
 
 impl<P: Property> Registered for P {
@@ -263,28 +255,26 @@ impl<P: Property> Registered for P {
         })
     }
 
-    fn execute<'a>(
-        &'a self,
-        env: &'a Arc<TestBed>,
-        supplies: &'a Supplies,
-        events: &'a dyn Events,
-        plan: &'a Plan,
-        stop: &'a Stop,
-        turn: Turn,
-    ) -> Pin<Box<dyn Future<Output = Executed> + Send + 'a>> {
-        let env = supplies.bed(P::NEEDS, env);
-        Box::pin(execute::execute(self, Run { env, supplies, events, plan, stop, turn }))
+    fn execute<'a>(&'a self, run: Run<'a>) -> Pin<Box<dyn Future<Output = Executed> + Send + 'a>> {
+        let env = run.supplies.bed(P::NEEDS, run.env);
+        Box::pin(execute::execute(self, Run { env, ..run }))
     }
 }
 
 /// A run of a property: what it runs on, and its turn among the others.
-struct Run<'a> {
-    env: &'a Arc<TestBed>,
-    supplies: &'a Supplies,
-    events: &'a dyn Events,
-    plan: &'a Plan,
-    stop: &'a Stop,
-    turn: Turn,
+pub struct Run<'a> {
+    /// The test bed.
+    pub env: &'a Arc<TestBed>,
+    /// The supplies.
+    pub supplies: &'a Supplies,
+    /// The sink of events.
+    pub events: &'a dyn Events,
+    /// The number of cases, and which.
+    pub plan: &'a Plan,
+    /// Ends the run early: what has not begun then does not run.
+    pub stop: &'a Stop,
+    /// Its turn.
+    pub turn: Turn,
 }
 
 fn is_new_violation(outcome: &Outcome) -> bool {

@@ -24,7 +24,7 @@ mod pkcs12;
 
 /// Bytes of the largest generated value: large enough to cross every buffer on the way, small enough that a
 /// `dockerconfigjson` of it, base64 twice, stays under the 1 MiB limit of a Secret.
-pub const LARGEST: usize = 64 * 1024;
+pub(crate) const LARGEST: usize = 64 * 1024;
 
 /// Pieces that break templates, JSON, YAML, URLs and shells which paste values raw.
 const HOSTILE: &[&str] = &[
@@ -70,7 +70,7 @@ const HOSTILE: &[&str] = &[
 const LABEL_VALUES: &[&str] = &["true", "false", "TRUE", "", "yes", "1"];
 
 /// A generator that depends on nothing but its arguments: the same run seed, purpose and index give the same case.
-pub fn runner(seed: u64, purpose: &str, index: u32) -> TestRunner {
+pub(crate) fn runner(seed: u64, purpose: &str, index: u32) -> TestRunner {
     let digest = blake3::hash(format!("credence/{purpose}/{seed}/{index}").as_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, digest.as_bytes());
     // Persistence would write values to disk; cases are replayed from their seed instead.
@@ -97,7 +97,7 @@ fn token() -> BoxedStrategy<String> {
 }
 
 /// A secret value: hostile text, the shapes that real tokens have, and the extremes of length.
-pub fn secret_value() -> BoxedStrategy<Credential> {
+pub(crate) fn secret_value() -> BoxedStrategy<Credential> {
     prop_oneof![
         10 => hostile_text(),
         // Classic tokens of GitHub: 40 characters that a decoding strategy `Auto` takes for base64.
@@ -112,7 +112,7 @@ pub fn secret_value() -> BoxedStrategy<Credential> {
 
 /// A value for a user name: not empty, and without a colon, which ends the user name in HTTP basic authentication
 /// (RFC 7617) and in the `auth` field of a registry credential.
-pub fn user_name() -> BoxedStrategy<Credential> {
+pub(crate) fn user_name() -> BoxedStrategy<Credential> {
     prop_oneof![3 => hostile_text(), 1 => Just("x-access-token".to_owned()), 1 => "[a-z0-9-]{1,39}"]
         .prop_map(|text| text.replace(':', "_"))
         .prop_map(Credential::new)
@@ -125,13 +125,13 @@ fn free_value() -> BoxedStrategy<Credential> {
 }
 
 /// All values of one source, by key. What a key may hold follows from all that read it.
-pub fn values_of(model: &Model, source: &SourceRef, keys: &BTreeSet<String>) -> BoxedStrategy<Values> {
+pub(crate) fn values_of(model: &Model, source: &SourceRef, keys: &BTreeSet<String>) -> BoxedStrategy<Values> {
     let mut kinds = model.value_kinds(source);
     values(keys.iter().map(|key| (key.clone(), kinds.remove(key).unwrap_or(ValueKind::Text))).collect())
 }
 
 /// The same for keys of which no configuration says what they are for.
-pub fn source_values(keys: impl IntoIterator<Item = String>) -> BoxedStrategy<Values> {
+pub(crate) fn source_values(keys: impl IntoIterator<Item = String>) -> BoxedStrategy<Values> {
     let kind = |key: &str| match source_roles([key]).into_keys().next() {
         Some(Role::Username) => ValueKind::UserName,
         Some(Role::Other(_)) | None => ValueKind::Text,
@@ -198,13 +198,13 @@ impl fmt::Debug for Pick {
 }
 
 /// Any pick; smaller ones are simpler. The range is a multiple of every small count, so that picks are even.
-pub fn pick() -> BoxedStrategy<Pick> {
+pub(crate) fn pick() -> BoxedStrategy<Pick> {
     (0..120u8).prop_map(Pick).boxed()
 }
 
 /// Change of a label, before it is said which one.
 #[derive(Debug, Clone)]
-pub enum LabelChange {
+pub(crate) enum LabelChange {
     /// It asks, with the value of this number among those that do.
     Asks(usize),
     /// It is absent.
@@ -215,7 +215,7 @@ pub enum LabelChange {
 
 impl LabelChange {
     /// The value that a label gets which asks with one of these; none takes it off.
-    pub fn value(&self, asking: &[String]) -> Option<String> {
+    pub(crate) fn value(&self, asking: &[String]) -> Option<String> {
         match self {
             Self::Asks(number) => {
                 let value = number.checked_rem(asking.len()).map_or(OPT_IN_VALUE, |number| &asking[number]);
@@ -228,16 +228,16 @@ impl LabelChange {
 }
 
 /// The labels that decide something, each with the values with which it asks.
-pub type OptInValues = BTreeMap<String, Vec<String>>;
+pub(crate) type OptInValues = BTreeMap<String, Vec<String>>;
 
 /// Those of a model.
-pub fn opt_in_values(model: &Model) -> OptInValues {
+pub(crate) fn opt_in_values(model: &Model) -> OptInValues {
     let values = |key: &str| model.opt_in_values(key).into_iter().map(str::to_owned).collect();
     model.label_vocabulary().into_iter().map(|key| (key.to_owned(), values(key))).collect()
 }
 
 /// Changes of these labels, by the weights of asking, absent and other values.
-pub fn label_change(labels: &OptInValues, (asks, absent, other): (u32, u32, u32)) -> BoxedStrategy<LabelChange> {
+pub(crate) fn label_change(labels: &OptInValues, (asks, absent, other): (u32, u32, u32)) -> BoxedStrategy<LabelChange> {
     let most = labels.values().map(Vec::len).max().unwrap_or_default();
     // Where there is no choice nothing is drawn, so that the cases of such a configuration depend on nothing else.
     let number = if most > 1 { (0..most).boxed() } else { Just(0).boxed() };
@@ -250,14 +250,14 @@ pub fn label_change(labels: &OptInValues, (asks, absent, other): (u32, u32, u32)
 }
 
 /// Label maps that ask for at least one distribution, one alternative for each way of asking.
-pub fn opt_in_labels(model: &Model) -> Option<BoxedStrategy<Labels>> {
+pub(crate) fn opt_in_labels(model: &Model) -> Option<BoxedStrategy<Labels>> {
     let ways: Vec<Labels> = model.distributions.iter().flat_map(Distribution::opt_in_labels).collect();
     (!ways.is_empty()).then(|| prop::sample::select(ways).boxed())
 }
 
 /// A namespace that holds copies.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Recipient {
+pub(crate) enum Recipient {
     /// One of the run's own, with these labels.
     Labelled(Labels),
     /// One in which the configuration itself has an ExternalSecret.
@@ -266,7 +266,7 @@ pub enum Recipient {
 
 impl Recipient {
     /// The labels that it is given.
-    pub fn labels(&self) -> &Labels {
+    pub(crate) fn labels(&self) -> &Labels {
         static NONE: Labels = Labels::new();
         match self {
             Self::Labelled(labels) => labels,
@@ -275,7 +275,7 @@ impl Recipient {
     }
 
     /// The name by which the model knows what it holds; one whose name does not matter has this.
-    pub fn name_or<'a>(&'a self, any: &'a str) -> &'a str {
+    pub(crate) fn name_or<'a>(&'a self, any: &'a str) -> &'a str {
         match self {
             Self::Labelled(_) => any,
             Self::Fixed(name) => name,
@@ -293,7 +293,7 @@ impl fmt::Debug for Recipient {
 }
 
 /// Namespaces that hold a copy at least: one alternative for each way of asking, and one for each that has an ExternalSecret.
-pub fn askers(model: &Model) -> Option<BoxedStrategy<Recipient>> {
+pub(crate) fn askers(model: &Model) -> Option<BoxedStrategy<Recipient>> {
     let ways = model.distributions.iter().flat_map(Distribution::opt_in_labels).map(Recipient::Labelled);
     let fixed: BTreeSet<&str> = model.distributions.iter().filter_map(Distribution::namespace).collect();
     let all: Vec<Recipient> = ways.chain(fixed.into_iter().map(|name| Recipient::Fixed(name.to_owned()))).collect();
@@ -301,7 +301,7 @@ pub fn askers(model: &Model) -> Option<BoxedStrategy<Recipient>> {
 }
 
 /// Each key that decides something absent, asking, or with a value that must not ask.
-pub fn any_labels(model: &Model) -> BoxedStrategy<Labels> {
+pub(crate) fn any_labels(model: &Model) -> BoxedStrategy<Labels> {
     let labels = opt_in_values(model);
     vec(label_change(&labels, (4, 2, 3)), labels.len())
         .prop_map(move |changes| {

@@ -19,43 +19,45 @@
 //!   property says in [`schedule`], which keeps apart those that could disturb each other.
 //! - Nothing here sleeps: waits are in [`credence_watch::wait`].
 
-pub mod coverage;
-pub mod driver;
-pub mod error;
+mod coverage;
+mod driver;
+mod error;
 pub mod events;
 #[cfg(feature = "faults")]
 pub mod faults;
 pub mod file_scan;
-pub mod fixture;
-pub mod generate;
+mod fixture;
+mod generate;
 pub mod load;
 pub mod observation;
 pub mod options;
-pub mod oracle;
-pub mod p01_propagation;
-pub mod p02_provisioning;
-pub mod p03_label_distribution;
-pub mod p04_selector_patterns;
-pub mod p05_format;
-pub mod p06_multi_format;
-pub mod p07_credential_types;
-pub mod p08_access_control;
-pub mod p09_audit;
-pub mod p10_policy_update;
-pub mod p11_outage;
-pub mod p12_encryption;
-pub mod p13_manual_copies;
-pub mod p14_transition;
-pub mod p15_extension;
+mod oracle;
+mod p01_propagation;
+mod p02_provisioning;
+mod p03_label_distribution;
+mod p04_selector_patterns;
+mod p05_format;
+mod p06_multi_format;
+mod p07_credential_types;
+mod p08_access_control;
+mod p09_audit;
+mod p10_policy_update;
+mod p11_outage;
+mod p12_encryption;
+mod p13_manual_copies;
+mod p14_transition;
+mod p15_extension;
 pub mod registry;
 pub mod reports;
 pub mod run;
-pub mod schedule;
-pub mod session;
-pub mod side_by_side;
+mod schedule;
+mod session;
+mod side_by_side;
 #[cfg(feature = "faults")]
 pub mod specimens;
-pub mod stop;
-pub mod supplies;
+mod stop;
+mod supplies;
 pub mod testbed;
 pub mod trail;
+
+pub use p08_access_control::unguarded;

@@ -13,14 +13,14 @@ use credence_watch::observer::{SecretSeen, View};
 use crate::faults::{self, OwnFault};
 
 /// The copies that a namespace must hold, by Secret name.
-pub type Expected<'a> = BTreeMap<String, &'a Distribution>;
+pub(crate) type Expected<'a> = BTreeMap<String, &'a Distribution>;
 
 /// Checks that `namespace` holds exactly the `expected` copies, each of the right type, and no other Secret or
 /// ExternalSecret of the distribution. In a namespace that is not ours alone, only names of the distribution count.
 ///
 /// # Errors
 /// The difference, in words.
-pub fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &Names) -> Result<(), String> {
+pub(crate) fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &Names) -> Result<(), String> {
     for (name, distribution) in expected {
         match view.secret(namespace, name) {
             Some(secret) if secret.type_ == distribution.secret_type => {}
@@ -48,7 +48,7 @@ pub fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &
 }
 
 /// Excess of a namespace over the `expected` copies, in words.
-pub fn extra(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &Names) -> Option<String> {
+pub(crate) fn extra(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &Names) -> Option<String> {
     let wanted: BTreeSet<&str> = expected.values().map(|distribution| distribution.external_secret.as_str()).collect();
     let extra = view
         .secrets(namespace)
@@ -65,7 +65,7 @@ pub fn extra(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &
 }
 
 /// Says that a copy is missing, with what its ExternalSecret says of itself.
-pub fn missing(view: &View<'_>, namespace: &str, name: &str, distribution: &Distribution) -> String {
+pub(crate) fn missing(view: &View<'_>, namespace: &str, name: &str, distribution: &Distribution) -> String {
     let says = match view.external_secret(namespace, &distribution.external_secret) {
         None => "there is no ExternalSecret".to_owned(),
         Some(seen) => match &seen.ready {
@@ -87,7 +87,7 @@ pub struct OrphanedExternalSecret {
 
 /// The names that a distribution uses for Secrets and ExternalSecrets.
 #[derive(Debug, Clone, Default)]
-pub struct Names {
+pub(crate) struct Names {
     secrets: BTreeSet<String>,
     external_secrets: BTreeSet<String>,
     sources: BTreeSet<SourceRef>,
@@ -97,7 +97,7 @@ pub struct Names {
 
 impl Names {
     /// All names that a configuration uses.
-    pub fn of(model: &Model) -> Self {
+    pub(crate) fn of(model: &Model) -> Self {
         let mut names = Self { sources: model.sources.keys().cloned().collect(), ..Self::default() };
         for distribution in &model.distributions {
             names.secrets.insert(distribution.secret.clone());
@@ -108,7 +108,7 @@ impl Names {
 
     /// Passes over these ExternalSecrets and their copies where nothing asks for them.
     #[must_use]
-    pub fn forgiving(mut self, model: &Model, orphaned: &BTreeSet<OrphanedExternalSecret>) -> Self {
+    pub(crate) fn forgiving(mut self, model: &Model, orphaned: &BTreeSet<OrphanedExternalSecret>) -> Self {
         for OrphanedExternalSecret { namespace, name } in orphaned {
             self.forgiven.insert((namespace.clone(), name.clone()));
             let distributions = model.distributions.iter().filter(|distribution| distribution.external_secret == *name);
@@ -159,7 +159,11 @@ impl Known for (&SourceRef, &Values) {
 ///
 /// # Errors
 /// The difference, in words, with lengths and fingerprints in place of values.
-pub fn matches_source(distribution: &Distribution, secret: &SecretSeen, known: &impl Known) -> Result<(), String> {
+pub(crate) fn matches_source(
+    distribution: &Distribution,
+    secret: &SecretSeen,
+    known: &impl Known,
+) -> Result<(), String> {
     let name = &distribution.secret;
     if secret.type_ != distribution.secret_type {
         return Err(format!("{name} has type {} and not {}", secret.type_, distribution.secret_type));
@@ -190,7 +194,7 @@ pub fn matches_source(distribution: &Distribution, secret: &SecretSeen, known: &
 
 /// Relation of a copy to two versions of its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
+pub(crate) enum Version {
     /// Made of the values before.
     Old,
     /// Made of the new values.
@@ -204,7 +208,12 @@ pub enum Version {
 ///
 /// # Errors
 /// That it is none, in words.
-pub fn version(distribution: &Distribution, secret: &SecretSeen, old: &World, new: &World) -> Result<Version, String> {
+pub(crate) fn version(
+    distribution: &Distribution,
+    secret: &SecretSeen,
+    old: &World,
+    new: &World,
+) -> Result<Version, String> {
     let is = |world: &World| matches_source(distribution, secret, world);
     let Err(not_new) = is(new) else { return Ok(Version::New) };
     let Err(not_old) = is(old) else { return Ok(Version::Old) };
@@ -229,7 +238,7 @@ fn as_made(distribution: &Distribution, secret: &SecretSeen, known: &impl Known)
 }
 
 /// The values that a template of `distribution` has, by the names by which it knows them; none if they are not all known.
-pub fn inputs(distribution: &Distribution, known: &impl Known) -> Option<Values> {
+pub(crate) fn inputs(distribution: &Distribution, known: &impl Known) -> Option<Values> {
     let values_of = |source: &SourceRef| known.of(distribution, source);
     let input =
         |field: &Field| Some((field.secret_key.clone(), field.origin.as_ref()?.made_of(&values_of)?.into_bytes()?));
@@ -244,7 +253,7 @@ pub fn inputs(distribution: &Distribution, known: &impl Known) -> Option<Values>
 ///
 /// # Errors
 /// The difference, in words.
-pub fn as_rendered(distribution: &Distribution, secret: &SecretSeen, rendered: &Values) -> Result<(), String> {
+pub(crate) fn as_rendered(distribution: &Distribution, secret: &SecretSeen, rendered: &Values) -> Result<(), String> {
     for key in &distribution.composed {
         if let Some(made) = rendered.get(key)
             && secret.data.get(key) != Some(made)

@@ -33,7 +33,7 @@ use crate::testbed::TestBed;
 use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
 
 /// The property.
-pub struct Propagation;
+pub(crate) struct Propagation;
 
 /// Longest pause between two rotations, and until a namespace is born: one compressed refresh interval, so that two
 /// rotations often fall into one interval whatever time the configuration keeps.
@@ -46,7 +46,7 @@ const TAKEN_OVER_TWICE: Duration = Duration::from_millis(500);
 
 /// The namespaces of one case. A distribution is named by its place among those of the source.
 #[derive(Debug, Clone)]
-pub struct Population {
+pub(crate) struct Population {
     /// Hold a copy before the first rotation.
     settled: Vec<(Pick, Pick)>,
     /// Ask for a copy only after the first rotation, by that much.

@@ -28,14 +28,14 @@ use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::settle::{Past, control_labels, settle};
 
 /// The property.
-pub struct Provisioning;
+pub(crate) struct Provisioning;
 
 /// Labels of one namespace; a key that is absent here is absent there.
 type Labels = BTreeMap<String, String>;
 
 /// The namespaces of one case.
 #[derive(Debug, Clone, Default)]
-pub struct World {
+pub(crate) struct World {
     /// Namespaces with any labels.
     pub(crate) others: Vec<Labels>,
     /// A namespace that is not ours, such as kube-system or that of the sources, labelled like the control: by its place

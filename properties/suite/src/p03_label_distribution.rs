@@ -38,7 +38,7 @@ mod intended;
 use intended::{Demand, demands};
 
 /// The property.
-pub struct LabelDistribution;
+pub(crate) struct LabelDistribution;
 
 /// Longest sequence of label changes.
 const LONGEST: usize = 20;
@@ -46,11 +46,11 @@ type Labels = BTreeMap<String, String>;
 
 /// Subject of a case: what the intent demands of one namespace, or any sequence of label changes.
 #[derive(Clone)]
-pub struct Subject(Option<Demand>);
+pub(crate) struct Subject(Option<Demand>);
 
 impl Subject {
     /// Any sequence of label changes.
-    pub const ANY: Self = Self(None);
+    pub(crate) const ANY: Self = Self(None);
 }
 
 impl fmt::Debug for Subject {
@@ -65,7 +65,7 @@ impl fmt::Debug for Subject {
 
 /// One label change on one namespace of the case.
 #[derive(Debug, Clone)]
-pub struct LabelChange {
+pub(crate) struct LabelChange {
     namespace: Pick,
     key: String,
     /// The new value; none removes the label.
@@ -76,7 +76,7 @@ pub struct LabelChange {
 
 /// Predecessor of a label change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Before {
+pub(crate) enum Before {
     /// A pause, often none: the change then overtakes ESO.
     Pause(Duration),
     /// The copies are exactly those that the labels ask for until then.
@@ -85,7 +85,7 @@ pub enum Before {
 
 /// A sequence of label changes, and its end.
 #[derive(Debug, Clone)]
-pub struct Sequence {
+pub(crate) struct Sequence {
     namespaces: usize,
     changes: Vec<LabelChange>,
     /// Labels of the positive control, beside those that ask for what the changes touched: they ask for one

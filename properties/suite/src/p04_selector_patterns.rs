@@ -35,14 +35,14 @@ mod subject;
 
 use subject::{KEYS, SCOPE_LABEL, SubjectError, VALUES, truth_table};
 
-pub use subject::{Population, Populations};
+pub(crate) use subject::{Population, Populations};
 
 /// The property.
-pub struct SelectorPatterns;
+pub(crate) struct SelectorPatterns;
 
 /// One case.
 #[derive(Debug, Clone)]
-pub enum Pattern {
+pub(crate) enum Pattern {
     /// A generated selection before a population of ours.
     Generated {
         /// Selectors; the first is written to the deprecated field if `deprecated` says so.
@@ -58,7 +58,7 @@ pub enum Pattern {
 
 /// Namespaces that the selectors of a case can see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub(crate) enum Reach {
     /// A population of ours, to which they are limited.
     Population,
     /// All: cases before the rest of the cluster run alone, so there are few of them.

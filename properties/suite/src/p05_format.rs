@@ -36,18 +36,18 @@ use crate::testbed::namespaces::NamespaceError;
 use crate::testbed::rotation::{self, Dependent, copied_sources, targets_of};
 
 /// The property.
-pub struct Format;
+pub(crate) struct Format;
 
 /// A source and the values that a case gives it.
 #[derive(Debug, Clone)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     source: SourceRef,
     values: Values,
 }
 
 /// The formats that a case looks at, by their place among those of the source, and the way to ask for each.
 #[derive(Debug, Clone)]
-pub struct Formats(Vec<(Pick, Pick)>);
+pub(crate) struct Formats(Vec<(Pick, Pick)>);
 
 /// Its claims on requirements.
 const CLAIMS: [Claim; 3] = [
@@ -61,7 +61,7 @@ const CLAIMS: [Claim; 3] = [
 ];
 
 /// Renderer of the templates of the configuration.
-pub struct Templates {
+pub(crate) struct Templates {
     /// None where no template composes anything, too.
     engine: Option<TemplateEngine>,
     /// Why the engine could not be obtained.

@@ -35,14 +35,14 @@ use crate::testbed::TestBed;
 use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
 
 /// The property.
-pub struct MultiFormat;
+pub(crate) struct MultiFormat;
 
 /// Most formats of one source that are told apart by a case; more than any configuration we know has.
 const MOST_FORMATS: usize = 8;
 
 /// The formats of one case: at least two, by their rank among those of the source, and the way to ask for each.
 #[derive(Debug, Clone)]
-pub struct Formats {
+pub(crate) struct Formats {
     ranks: Vec<usize>,
     way: Pick,
 }

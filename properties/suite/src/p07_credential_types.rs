@@ -50,23 +50,23 @@ mod testing;
 mod trial;
 
 pub(crate) use issue::strategy as issue_strategy;
-pub use issue::{CredentialKind, End, Issue, Secret};
+pub(crate) use issue::{CredentialKind, Issue};
 pub(crate) use issuer::Issuer;
 pub(crate) use judged::consumed;
-pub use namespace::labels_of_argo_cd;
+pub(crate) use namespace::labels_of_argo_cd;
 
 use round_robin::Deal;
 
-pub use backstage_copies::BackstageCopies;
+pub(crate) use backstage_copies::BackstageCopies;
 
 pub(crate) use trial::Trial;
 
 /// The property.
-pub struct CredentialTypes;
+pub(crate) struct CredentialTypes;
 
 /// Use of a copy by one case. Which copy that is follows from the case's number, so that a few cases meet every consumer.
 #[derive(Debug, Clone)]
-pub struct Placement {
+pub(crate) struct Placement {
     /// The way in which its namespace asks for it.
     way: Pick,
     /// The place where its consumer uses it, by its number among those that it is for.
@@ -83,7 +83,7 @@ impl Placement {
 
 /// Lives of the credentials of a slot, which its cases go through with them.
 #[derive(Debug, Clone)]
-pub struct Lives {
+pub(crate) struct Lives {
     /// One credential; two where the first case is that of Backstage, which needs both.
     issues: Vec<Issue>,
     /// The copies of Backstage, by their distributions' names.

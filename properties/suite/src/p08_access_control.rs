@@ -61,11 +61,11 @@ mod vault;
 
 use attack_case::AttackCase;
 use further::Further;
-pub use reach::Kinds;
+pub(crate) use reach::Kinds;
 use route::{AttackPath, Route};
 
 /// The property.
-pub struct AccessControl;
+pub(crate) struct AccessControl;
 
 /// Most attempts of one case.
 const MOST: usize = 6;

@@ -56,14 +56,14 @@ use story::Story;
 use trail::Fact;
 
 /// The property.
-pub struct Audit;
+pub(crate) struct Audit;
 
 /// Time that a namespace may take to go, with what is in it; as in p03.
 const DELETION: Duration = Duration::from_secs(130);
 
 /// End of the copies of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// The namespace loses its labels.
     Unlabelled,
     /// The namespace is deleted.
@@ -72,14 +72,14 @@ pub enum End {
 
 /// New values for a source.
 #[derive(Debug, Clone)]
-pub struct AuditedChange {
+pub(crate) struct AuditedChange {
     source: SourceRef,
     values: Values,
 }
 
 /// Events in the namespace of a case.
 #[derive(Debug, Clone)]
-pub struct History {
+pub(crate) struct History {
     /// The namespace, by the labels that it is given or by its name.
     labels: Recipient,
     rights: Rights,

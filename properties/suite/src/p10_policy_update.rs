@@ -37,11 +37,11 @@ mod rights;
 mod subject;
 
 use enforcement_point::EnforcedPolicy;
-pub use fixture::PolicyChanges;
+pub(crate) use fixture::PolicyChanges;
 use subject::{Allowed, Rights, Subject};
 
 /// The property.
-pub struct PolicyUpdate;
+pub(crate) struct PolicyUpdate;
 
 /// Values of the label that a changed policy looks at.
 const GRANTS: &[&str] = &["a", "b"];
@@ -51,7 +51,7 @@ const NO_LABEL: &str = "no label entitles a namespace of any name to it, and its
 
 /// The policy that the cases of a slot live through.
 #[derive(Debug, Clone)]
-pub struct PolicyChange {
+pub(crate) struct PolicyChange {
     /// The distribution whose policy it is, by name.
     distribution: String,
     kind: ChangeKind,
@@ -69,7 +69,7 @@ enum ChangeKind {
 
 /// The namespaces of a case.
 #[derive(Debug, Clone)]
-pub struct World {
+pub(crate) struct World {
     /// The way in which all of them ask.
     way: Pick,
     /// For each, its value of the label that a changed policy looks at.

@@ -49,15 +49,15 @@ mod scope;
 mod slot;
 mod webhook;
 
-pub use fault::Fault;
+pub(crate) use fault::Fault;
 use fault::FaultKind;
-pub use fixture::Outages;
+pub(crate) use fixture::Outages;
 use plan::Plan;
 
-pub use scope::Scope;
+pub(crate) use scope::Scope;
 
 /// The property.
-pub struct Outage;
+pub(crate) struct Outage;
 
 /// Time that an outage goes on at most after it has shown. A failed refresh comes back after 1, 2, 4 s and so on, so that
 /// what follows an outage takes as long as the outage once more.
@@ -73,7 +73,7 @@ const NO_CLOCKS: &str = "all programs here read the clock of this machine, which
 
 /// Lives of the credentials of a slot, which its cases go through with them.
 #[derive(Debug, Clone)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     /// The failure.
     scope: Scope,
     /// True if no other slot may run meanwhile.
@@ -92,7 +92,7 @@ pub struct Scenario {
 
 /// One outage.
 #[derive(Debug, Clone)]
-pub struct Episode {
+pub(crate) struct Episode {
     fault: Fault,
     /// Time for which it goes on after it has shown.
     lasts: Duration,
@@ -103,7 +103,7 @@ pub struct Episode {
 
 /// The namespaces of a case. Each has a distribution, by its place among those of the slot, and a way to ask.
 #[derive(Debug, Clone)]
-pub struct Population {
+pub(crate) struct Population {
     /// Hold a copy before the first outage.
     settled: Vec<(Pick, Pick)>,
     /// Asks for a copy during an outage.
@@ -114,7 +114,7 @@ pub struct Population {
 
 /// A change of labels.
 #[derive(Debug, Clone)]
-pub struct Move {
+pub(crate) struct Move {
     place: (Pick, Pick),
     /// During which of the outages.
     outage: Pick,

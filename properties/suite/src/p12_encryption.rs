@@ -60,7 +60,7 @@ use wire::Wire;
 pub(crate) use wire::sees_its_control;
 
 /// The property.
-pub struct Encryption;
+pub(crate) struct Encryption;
 
 /// Of this many slots, one rotates the encryption key.
 const SLOTS_PER_KEY: u32 = 5;
@@ -69,7 +69,7 @@ const CONFIG_MAPS: &str = "/registry/configmaps/";
 
 /// Lives of the credentials of a slot, which its cases go through with them.
 #[derive(Debug, Clone)]
-pub struct Episode {
+pub(crate) struct Episode {
     rotation: Rotation,
     /// The number of the slot, if it rotates the encryption key.
     new_key: Option<u32>,
@@ -77,7 +77,7 @@ pub struct Episode {
 
 /// A copy that a case looks at.
 #[derive(Debug, Clone)]
-pub struct Copy {
+pub(crate) struct Copy {
     distribution: Pick,
     way: Pick,
 }
@@ -264,7 +264,7 @@ async fn follow(env: &TestBed, lives: &mut [EncryptionCase<'_>], values: &impl K
 
 /// The cluster's encryption configuration; none if the configuration under test has none.
 #[derive(Debug)]
-pub struct EncryptionFile(Option<PathBuf>);
+pub(crate) struct EncryptionFile(Option<PathBuf>);
 
 impl Fixture for EncryptionFile {
     async fn set_up(bed: &Arc<TestBed>, supplies: &Supplies) -> Result<Self, FixtureError> {

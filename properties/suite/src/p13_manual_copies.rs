@@ -43,11 +43,11 @@ use copy_case::{CopyCase, explained};
 use look_alike::look_alikes;
 
 /// The property.
-pub struct ManualCopies;
+pub(crate) struct ManualCopies;
 
 /// Somebody in a namespace, and what they try.
 #[derive(Debug, Clone)]
-pub struct Intrusion {
+pub(crate) struct Intrusion {
     actor: Actor,
     /// Distribution whose copy is in question, by its place among the distributions, and the way to ask for it.
     distribution: (Pick, Pick),
@@ -57,7 +57,7 @@ pub struct Intrusion {
 
 /// Cleaning of the namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// By taking its labels away.
     Unlabelled,
     /// By deleting it.

@@ -41,17 +41,17 @@ mod subject;
 
 use change::FormChange;
 use move_over::TransitionCase;
-pub use subject::Stores;
+pub(crate) use subject::Stores;
 
 /// The property.
-pub struct Transition;
+pub(crate) struct Transition;
 
 /// Longest pause before a case takes its first step, and between two rotations: one compressed refresh interval.
 const LONGEST_PAUSE: Duration = Duration::from_secs(COMPRESSED_SECONDS);
 
 /// The change of one distribution, by its place among those of the source that can change, and its place among its changes.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     distribution: Pick,
     change: Pick,
     one_step: OneStep,
@@ -61,7 +61,7 @@ pub struct Plan {
 
 /// Change of form by the negative control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OneStep {
+pub(crate) enum OneStep {
     /// Under the same name.
     InPlace,
     /// Under a new name, in the same ClusterExternalSecret.

@@ -38,15 +38,15 @@ use crate::testbed::deploy::wait_for_stores;
 
 mod addition;
 
-pub use addition::Addition;
+pub(crate) use addition::Addition;
 use addition::blueprints;
 
 /// The property.
-pub struct Extension;
+pub(crate) struct Extension;
 
 /// A case of one of the other properties.
 #[derive(Debug, Clone)]
-pub enum Part {
+pub(crate) enum Part {
     /// Of p02.
     Provisioning(<Provisioning as Property>::Case),
     /// Of p03.
@@ -68,7 +68,7 @@ const CLAIMS: [Claim; 1] = [Claim::new(
 )];
 
 /// Fixtures of the properties whose cases these are.
-pub struct Fixtures {
+pub(crate) struct Fixtures {
     templates: Templates,
     kinds: Kinds,
 }

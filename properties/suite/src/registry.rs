@@ -2,7 +2,7 @@
 
 use credence_core::id::PropertyId;
 
-use crate::driver::Registered;
+pub use crate::driver::Registered;
 use crate::p01_propagation::Propagation;
 use crate::p02_provisioning::Provisioning;
 use crate::p03_label_distribution::LabelDistribution;

@@ -14,8 +14,8 @@ use crate::load;
 use crate::options::Options;
 use crate::registry;
 use crate::reports::{self, Written};
-use crate::session::Session;
-use crate::stop::Stop;
+pub use crate::session::Session;
+pub use crate::stop::Stop;
 
 /// Runs and writes the reports. `stop` ends it early, with a report of what ran until then.
 ///

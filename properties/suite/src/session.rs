@@ -12,7 +12,7 @@ use credence_report::report::{Config, Phase, PropertyMeta, PropertyReport};
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
-use crate::driver::{Executed, Plan, Registered};
+use crate::driver::{Executed, Plan, Registered, Run};
 use crate::events::{Event, Events};
 use crate::fixture::Fixture;
 use crate::options::Options;
@@ -36,7 +36,7 @@ mod vault;
 
 use inputs::replay_flags;
 use sources::initial_values;
-pub use vault::VaultStoresError;
+pub(crate) use vault::VaultStoresError;
 
 /// A configuration deployed to a cluster, and what has been found so far.
 pub struct Session {
@@ -85,7 +85,7 @@ impl Session {
         let ready = |number: usize| properties[number].is_ready(env, supplies, stop);
         let run = |number: usize, turn| async move {
             let (property, timer) = (properties[number], Instant::now());
-            let executed = property.execute(env, supplies, events, plan, stop, turn).await;
+            let executed = property.execute(Run { env, supplies, events, plan, stop, turn }).await;
             let (meta, took) = (property.meta(), timer.elapsed());
             let (report, fixture) = match executed {
                 Executed::Ran { records, execution, fixture } => {

@@ -35,7 +35,7 @@ pub enum Need {
 }
 
 /// The fault proxies, by store.
-pub type FaultProxies = BTreeMap<String, FaultProxy>;
+pub(crate) type FaultProxies = BTreeMap<String, FaultProxy>;
 
 /// Supplies of a run for those that [need](Need) them.
 pub struct Supplies {

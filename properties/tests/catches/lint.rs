@@ -7,8 +7,8 @@ use credence_model::lint::{self, Finding};
 use credence_model::model::Model;
 use credence_programs::configuration::Parameters;
 use credence_programs::supply::PlainProgress;
-use credence_suite::error::RunError;
 use credence_suite::load;
+use credence_suite::run::RunError;
 use libtest_mimic::Failed;
 
 use crate::support;

@@ -7,7 +7,7 @@ use credence_core::text::chain;
 use credence_report::report::Report;
 use credence_suite::options::Options;
 use credence_suite::run;
-use credence_suite::stop::Stop;
+use credence_suite::run::Stop;
 use libtest_mimic::Failed;
 
 /// Runs, and gives the report whatever it says.

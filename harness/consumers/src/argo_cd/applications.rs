@@ -11,7 +11,7 @@ use crate::git_error::Message;
 
 /// A condition of an Application.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
+pub(crate) struct Condition {
     /// Its type, such as `ComparisonError`.
     pub type_: String,
     /// Its message.
@@ -20,7 +20,7 @@ pub struct Condition {
 
 /// An Application as the API server holds it. That it is synced is Argo CD's own word and no evidence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ApplicationSeen {
+pub(crate) struct ApplicationSeen {
     /// `Synced`, `OutOfSync` or `Unknown`; empty before the first comparison.
     pub sync: String,
     /// The commit that was compared with; empty where there was none.
@@ -39,17 +39,17 @@ pub struct ApplicationSeen {
 
 impl ApplicationSeen {
     /// True if this refresh, or a later one, is done and its result is what is seen here.
-    pub fn has_done(&self, refresh: Refresh) -> bool {
+    pub(crate) fn has_done(&self, refresh: Refresh) -> bool {
         self.refreshed >= Some(refresh)
     }
 
     /// True if `commit` was compared with and has been deployed.
-    pub fn is_synced_to(&self, commit: &str) -> bool {
+    pub(crate) fn is_synced_to(&self, commit: &str) -> bool {
         self.sync == "Synced" && self.phase == "Succeeded" && self.revision == commit && self.deployed == commit
     }
 
     /// The condition that says why the repository could not be read, if it could not.
-    pub fn comparison_error(&self) -> Option<&Condition> {
+    pub(crate) fn comparison_error(&self) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.type_ == "ComparisonError")
     }
 

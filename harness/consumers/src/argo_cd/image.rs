@@ -30,7 +30,7 @@ WORKDIR /home/argocd";
 
 /// Images that the engine has, by their names there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Images {
+pub(crate) struct Images {
     /// Image of all programs that Argo CD's binary is.
     pub(super) argo_cd: String,
     /// Image of Redis.
@@ -39,7 +39,7 @@ pub struct Images {
 
 impl Images {
     /// True if all can be had on the network of a cluster.
-    pub fn are_possible(network: &ContainerNetwork) -> bool {
+    pub(crate) fn are_possible(network: &ContainerNetwork) -> bool {
         let is_given = |of: PodImage| network.given_image(of).is_some();
         network.tools_image().is_some() || (is_given(PodImage::ArgoCd) && is_given(PodImage::Redis))
     }
@@ -50,7 +50,7 @@ impl Images {
     ///
     /// # Errors
     /// When there is too little room, a file cannot be read, or the engine fails.
-    pub async fn obtain(
+    pub(crate) async fn obtain(
         network: &ContainerNetwork,
         options: &Options,
         programs: &Programs,

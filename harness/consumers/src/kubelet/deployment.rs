@@ -56,7 +56,7 @@ impl Consumers {
 }
 
 /// Has the pod of a Deployment removed, by the controller that made it: the garbage collector takes its time.
-pub async fn scale_down(client: &Client, manager: &str, namespace: &str, name: &str) -> Result<(), PodError> {
+pub(crate) async fn scale_down(client: &Client, manager: &str, namespace: &str, name: &str) -> Result<(), PodError> {
     let api = Api::<Deployment>::namespaced(client.clone(), namespace);
     let none = Patch::Merge(json!({ "spec": { "replicas": 0 } }));
     let manager = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
@@ -65,14 +65,14 @@ pub async fn scale_down(client: &Client, manager: &str, namespace: &str, name: &
 }
 
 /// Removes a Deployment.
-pub async fn delete(client: &Client, namespace: &str, name: &str) -> Result<(), PodError> {
+pub(crate) async fn delete(client: &Client, namespace: &str, name: &str) -> Result<(), PodError> {
     let api = Api::<Deployment>::namespaced(client.clone(), namespace);
     let deleted = api.delete(name, &DeleteParams::background()).await;
     deleted.map(drop).map_err(refused("delete", namespace, name))
 }
 
 /// The pods of a Deployment, by name.
-pub fn pods<'a>(
+pub(crate) fn pods<'a>(
     view: &'a View<'_>,
     namespace: &str,
     deployment: &str,

@@ -47,7 +47,7 @@ pub enum HandshakeError {
 ///
 /// # Errors
 /// `Refused` when either side does not accept what it is given; anything else says nothing about the certificate.
-pub async fn shake_hands(
+pub(crate) async fn shake_hands(
     certificate: &Credential,
     key: &Credential,
     authority: &str,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use credence_core::adjustments::OverlayField;
 use credence_core::manifest::Manifest;
-use credence_core::overlay_field::OverlayField;
 use serde_json::{Map, Value, json};
 
 use crate::config::{Find, found_key, is_store, name_in, stood_in_provider, store_key};

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use credence_core::adjustments::OverlayField;
 use credence_core::manifest::Manifest;
-use credence_core::overlay_field::OverlayField;
 use serde_json::{Map, Value, json};
 
 use crate::config::{CLUSTER_GENERATOR, GENERATORS_GROUP, Generator, asks_a_service, spec_field};

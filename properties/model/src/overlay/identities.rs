@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use credence_core::adjustments::OverlayField;
 use credence_core::manifest::Manifest;
-use credence_core::overlay_field::OverlayField;
 use serde_json::Value;
 
 use crate::model::{ADMINISTRATORS, Identities};

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use credence_core::adjustments::OverlayField;
 use credence_core::id::{CaseId, PropertyId};
-use credence_core::overlay_field::OverlayField;
 
 use super::{Cluster, Config, Execution, Phase, PropertyMeta, PropertyReport, Report, Resources, Run, Unfinished};
 use crate::claim::Claim;

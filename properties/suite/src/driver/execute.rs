@@ -13,7 +13,7 @@ use credence_core::id::CaseId;
 use credence_core::text::chain;
 use credence_report::claim::SkippedCheck;
 use credence_report::copy::Reached;
-use credence_report::report::Execution;
+use credence_report::report::{Execution, Reproduced};
 use credence_report::verdict::CaseRecord;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -50,7 +50,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
         }
         Err(why) => (None, Some(why)),
     };
-    let Progress { mut records, waited, .. } = progress;
+    let Progress { mut records, mut waited, .. } = progress;
     records.sort_by_key(|record| record.id);
     let mut checks = Vec::new();
     // One case alone is no run.
@@ -68,19 +68,12 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
     if stop.is_requested() {
         trouble.get_or_insert_with(stopped);
     }
-    let first = records.iter_mut().find(|record| is_new_violation(&record.outcome));
-    let mut waited = waited;
     let mut reproduced = BTreeMap::new();
-    if let (Some(first), Some(fixture)) = (first.filter(|_| trouble.is_none() && !plan.shrink.is_zero()), &fixture) {
-        let again = match run.alone(&mut waited).await {
-            Ok(()) => {
-                events.note(&format!("{}: running it again, and smaller, at most {:?}", first.id, plan.shrink));
-                shrink::again(property, env, fixture, plan, first.id).await
-            }
-            Err(why) => shrink::Again::not_run(&why),
-        };
-        first.smallest = again.smallest;
-        reproduced.extend(again.reproduced.map(|reproduced| (first.id, reproduced)));
+    if let Some(fixture) = &fixture
+        && trouble.is_none()
+        && !plan.shrink.is_zero()
+    {
+        reproduced.extend(reproduce(property, &run, fixture, &mut records, &mut waited).await);
     }
     let reached: BTreeSet<&Reached> = records.iter().flat_map(|record| &record.reached).collect();
     let mut skipped_checks = skipped_checks(property, env);
@@ -104,6 +97,27 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
     };
     let fixture = fixture.map(|fixture| Box::new(fixture) as Box<dyn Fixture>);
     Executed::Ran { records, execution: Box::new(execution), fixture }
+}
+
+/// Runs the first case that was violated again, and smaller. Gives how often it failed again, if it ran.
+async fn reproduce<P: Property>(
+    property: &P,
+    run: &Run<'_>,
+    fixture: &P::Fixture,
+    records: &mut [CaseRecord],
+    waited: &mut Duration,
+) -> Option<(CaseId, Reproduced)> {
+    let Run { env, events, plan, .. } = run;
+    let first = records.iter_mut().find(|record| is_new_violation(&record.outcome))?;
+    let again = match run.alone(waited).await {
+        Ok(()) => {
+            events.note(&format!("{}: running it again, and smaller, at most {:?}", first.id, plan.shrink));
+            shrink::again(property, env, fixture, plan, first.id).await
+        }
+        Err(why) => shrink::Again::not_run(&why),
+    };
+    first.smallest = again.smallest;
+    again.reproduced.map(|reproduced| (first.id, reproduced))
 }
 
 /// The checks that cannot run here: for want of a capability of the cluster, and for reasons of the property's own.

@@ -48,7 +48,7 @@ pub(super) enum SubjectError {
 
 /// Namespaces that carry every combination of the labels.
 #[derive(Debug, Clone)]
-pub struct Population {
+pub(crate) struct Population {
     /// Value of the guard label.
     pub(super) id: String,
     /// The members with their labels, by name.
@@ -84,7 +84,7 @@ impl Drop for Taken<'_> {
 
 /// The populations that no case is using.
 #[derive(Debug)]
-pub struct Populations {
+pub(crate) struct Populations {
     free: Mutex<Vec<Population>>,
     available: Semaphore,
 }

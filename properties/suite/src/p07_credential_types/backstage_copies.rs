@@ -10,7 +10,7 @@ use super::judged::consumed;
 
 /// The copies that Backstage needs, by their distributions' names.
 #[derive(Debug, Clone)]
-pub struct BackstageCopies {
+pub(crate) struct BackstageCopies {
     pub(super) registry: String,
     pub(super) client: String,
     pub(super) token: String,

@@ -15,7 +15,7 @@ use crate::generate;
 
 /// A credential of one source. What only a server can make, such as a token, is made when the case runs.
 #[derive(Debug, Clone)]
-pub struct Issue {
+pub(crate) struct Issue {
     /// The source.
     pub source: SourceRef,
     /// Kind of credential that its keys are for.
@@ -32,7 +32,7 @@ pub struct Issue {
 
 /// Kinds of credentials that a source holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CredentialKind {
+pub(crate) enum CredentialKind {
     /// User name and token or password of a forge.
     Account,
     /// Id and secret of an OAuth client.
@@ -45,7 +45,7 @@ pub enum CredentialKind {
 
 /// The secret part of a forge account.
 #[derive(Debug, Clone)]
-pub enum Secret {
+pub(crate) enum Secret {
     /// A token, made by the forge.
     Token,
     /// A password, with whatever characters a password may have.
@@ -54,7 +54,7 @@ pub enum Secret {
 
 /// End of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// The server that checks it does not know it any more. A certificate expires instead.
     Revoked,
     /// The source holds something else: a value that was never issued, or the key of another certificate.
@@ -90,7 +90,7 @@ impl CredentialKind {
     }
 
     /// The kind that the keys of a source are for, if it is one that has a server to ask.
-    pub fn of(keys: &BTreeSet<String>) -> Option<Self> {
+    pub(crate) fn of(keys: &BTreeSet<String>) -> Option<Self> {
         let roles = source_roles(keys.iter().map(String::as_str));
         let has = |role: &Role| roles.contains_key(role);
         if has(&Role::Certificate) && has(&Role::PrivateKey) {

@@ -16,7 +16,7 @@ pub(super) fn is_in(model: &Model, distribution: &Distribution, namespace: &str,
 }
 
 /// The labels that Argo CD's namespace has so that it gets the copies that are for Argo CD.
-pub fn labels_of_argo_cd(model: &Model, endpoints: &Endpoints) -> Labels {
+pub(crate) fn labels_of_argo_cd(model: &Model, endpoints: &Endpoints) -> Labels {
     labels_for(model, endpoints, ARGO_CD)
 }
 

@@ -13,7 +13,7 @@ use crate::testbed::background::Background;
 
 /// The changes of policies that are under way.
 #[derive(Debug, Default)]
-pub struct PolicyChanges {
+pub(crate) struct PolicyChanges {
     /// Held by the slot that changes an admission policy of the configuration.
     pub(super) admission: Arc<Mutex<()>>,
     /// The slots, each of which puts back what it has changed.

@@ -16,7 +16,7 @@ use crate::generate::{Pick, pick};
 
 /// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The server between External Secrets Operator and the source fails in this way.
     Connection(Mode),
     /// The source is deleted.

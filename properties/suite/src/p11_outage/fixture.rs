@@ -14,7 +14,7 @@ use crate::testbed::TestBed;
 use crate::testbed::background::Background;
 
 /// The outages that are under way, and what makes some of them.
-pub struct Outages {
+pub(crate) struct Outages {
     /// Part of it that slots have.
     pub(super) means: Arc<Means>,
     /// The slots and checks, each of which ends the outages that it has made.

@@ -14,7 +14,7 @@ use crate::p07_credential_types::{Issue, Placement, issue_strategy};
 /// Sources that are read through the same stores or by the same distributions, so that what happens to one of them can be
 /// felt by the copies of another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// The sources.
     pub(super) sources: BTreeSet<SourceRef>,
     /// The stores that they are read through, by name.

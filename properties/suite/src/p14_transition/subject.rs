@@ -41,7 +41,7 @@ pub(super) enum SubjectError {
 /// The stores that forms of a copy are read from, once they are in the cluster. One that does not become valid is for the
 /// cases to find.
 #[derive(Debug)]
-pub struct Stores(());
+pub(crate) struct Stores(());
 
 impl Fixture for Stores {
     async fn set_up(bed: &Arc<TestBed>, _supplies: &Supplies) -> Result<Self, FixtureError> {

@@ -21,7 +21,7 @@ const OTHERS: &[&str] = &["licence.txt", "API_URL", "client-id", "region", "Sign
 
 /// One more credential.
 #[derive(Debug, Clone)]
-pub struct Addition {
+pub(crate) struct Addition {
     /// Its name, without what all of them begin with.
     tag: String,
     /// The credential that it is like, by its place among those of the configuration.

@@ -4,10 +4,9 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use credence_cluster::cluster::ControlPlaneFiles;
+use credence_core::adjustments::{LeftOut, OverlayField};
 use credence_core::endpoints::Endpoints;
-use credence_core::left_out::LeftOut;
 use credence_core::manifest::Manifest;
-use credence_core::overlay_field::OverlayField;
 use credence_model::applied;
 use credence_model::config::{Config, Schema};
 use credence_model::model::Intended;

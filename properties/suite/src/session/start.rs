@@ -6,7 +6,7 @@ use std::time::Instant;
 use credence_cluster::cluster::ControlPlaneFiles;
 use credence_cluster::providers::CLEAR;
 use credence_consumers::running::Preparation;
-use credence_core::overlay_field::OverlayField;
+use credence_core::adjustments::OverlayField;
 use credence_programs::dirs;
 use credence_programs::run_dir::{self, RunDir};
 use credence_report::report::Config;
