@@ -24,6 +24,8 @@ use libtest_mimic::{Arguments, Failed};
 mod configurations;
 #[path = "support/execute.rs"]
 mod execute;
+#[path = "support/first_intent.rs"]
+mod first_intent;
 mod support;
 #[path = "support/took.rs"]
 mod took;
@@ -114,6 +116,7 @@ fn main() -> ExitCode {
             is_green(&case.name, &case.config, &properties, &skipped, CASES_OF_PEOPLE)
         }));
     }
+    trials.push(took::trial("the_first_intent_of_each_is_accepted_as_it_is_and_all_is_explained", first_intents));
     trials.push(took::trial("copies_of_a_deploy_key_log_in_over_ssh", ssh_logs_in));
     let conclusion = libtest_mimic::run(&arguments, trials);
     took::print_slowest();
@@ -182,6 +185,15 @@ fn judge(world: &str, report: &Report, tried: &[&str], skipped: &[&str]) -> Resu
         }
     }
     Ok(())
+}
+
+fn first_intents() -> Result<(), Failed> {
+    let mut wrong = Vec::new();
+    for (world, _) in WORLDS {
+        let faults = first_intent::faults(&worlds().join(world), &parameters(world))?;
+        wrong.extend(faults.into_iter().map(|fault| format!("{world}: {fault}")));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Failed::from(wrong.join("\n"))) }
 }
 
 /// Argo CD, Kargo and Flux each log in with the copy that is for it, by its rules, wherever git and ssh are installed.

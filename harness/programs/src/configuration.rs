@@ -6,6 +6,7 @@
 //!  elsewhere    Applications and Kustomizations    chart      a chart's files and those it needs
 //!  variables    values of Flux's variables         render     helm and kustomize, kept in the cache
 //!  reason       helm's refusals without values     error      why it cannot be read
+//!  made         objects that controllers make
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,6 +19,7 @@ mod cache;
 mod chart;
 mod elsewhere;
 mod error;
+mod made;
 mod parameters;
 mod reason;
 mod render;
@@ -30,7 +32,7 @@ pub use error::ConfigurationError;
 pub use parameters::Parameters;
 pub use tools::Tools;
 
-use crate::kustomize::{has_kustomization, is_chart, load_plain, refused};
+use crate::kustomize::{has_kustomization, is_chart, load_plain, none_of, refused};
 use elsewhere::{Helm, How, Pointer};
 use render::Release;
 
@@ -61,8 +63,11 @@ pub async fn load(directory: &Path, parameters: &Parameters, tools: Tools<'_>) -
     let first =
         Part { directory: directory.to_owned(), recurse: true, release: Release { values, set, ..Release::default() } };
     tree.load(first).await?;
-    let Tree { mut manifests, mut notes, used, pointers, rendered, .. } = tree;
+    let Tree { mut manifests, mut notes, used, pointers, rendered, covered, .. } = tree;
     for nested in rendered {
+        if covered.contains(&nested.canonicalize().unwrap_or_default()) {
+            continue;
+        }
         if pointers == 0 {
             return Err(refused(directory, nested).into());
         }
@@ -82,6 +87,7 @@ pub async fn load(directory: &Path, parameters: &Parameters, tools: Tools<'_>) -
         }
     });
     manifest::reject_duplicates(&manifests)?;
+    notes.extend(made::leave_out(&mut manifests));
     Ok(Loaded { manifests, notes })
 }
 
@@ -172,6 +178,7 @@ impl<'a> Tree<'a> {
     /// Reads a directory. What it points at below itself is left to that, which comes `next`.
     async fn read(&mut self, part: &Part, next: &mut VecDeque<Pointer>) -> Result<Vec<Manifest>, ConfigurationError> {
         let directory = &part.directory;
+        let mut faults = Vec::new();
         let mut manifests = if has_kustomization(directory) {
             let (manifests, directories) = render::overlay(directory, &self.tools).await?;
             self.covered.extend(directories);
@@ -181,6 +188,7 @@ impl<'a> Tree<'a> {
         } else {
             let plain = load_plain(directory, part.recurse).await?;
             self.rendered.extend(plain.rendered);
+            faults = plain.faults;
             plain.manifests
         };
         // Some manage themselves: what these point at is being read.
@@ -188,6 +196,9 @@ impl<'a> Tree<'a> {
             directory.starts_with(&pointer.directory) || pointer.at.file.starts_with(&pointer.directory)
         };
         let (all, _) = elsewhere::pointers(&manifests, self.root);
+        let values: BTreeSet<PathBuf> = all.iter().flat_map(Pointer::value_files).collect();
+        faults.retain(|(path, _)| path.canonicalize().map_or(true, |real| !values.contains(&real)));
+        none_of(faults.into_iter().map(|(_, fault)| fault).collect())?;
         let left = |manifest: &Manifest| {
             let below = all.iter().filter(|pointer| !is_own(pointer) && pointer.directory.starts_with(directory));
             below.into_iter().any(|pointer| manifest.file.starts_with(&pointer.directory))

@@ -50,7 +50,8 @@ pub async fn load_directory(dir: &Path, kustomize: Option<&Path>) -> Result<Vec<
             return Err(ManifestError::KustomizeNeeded { dir: dir.to_owned() });
         }
         (false, _) => {
-            let Plain { manifests, rendered } = load_plain(dir, true).await?;
+            let Plain { manifests, rendered, faults } = load_plain(dir, true).await?;
+            none_of(faults.into_iter().map(|(_, fault)| fault).collect())?;
             match rendered.into_iter().next() {
                 Some(nested) => return Err(refused(dir, nested)),
                 None => manifests,
@@ -103,6 +104,17 @@ pub(crate) struct Plain {
     pub(crate) manifests: Vec<Manifest>,
     /// The directories further down that have to be rendered, of which nothing is read.
     pub(crate) rendered: Vec<PathBuf>,
+    /// The files that hold no manifests, and why.
+    pub(crate) faults: Vec<(PathBuf, ManifestError)>,
+}
+
+/// Refuses a directory for its faults, if there are any.
+pub(crate) fn none_of(mut faults: Vec<ManifestError>) -> Result<(), ManifestError> {
+    match faults.len() {
+        0 => Ok(()),
+        1 => Err(faults.remove(0)),
+        _ => Err(ManifestError::Several(faults)),
+    }
 }
 
 /// The objects and patches in files that kustomize has read without a fault.
@@ -130,7 +142,8 @@ fn trace(rendered: &mut [Manifest], written: &[Manifest]) {
     }
 }
 
-/// Reads every file of manifests below a directory, or only those in it.
+/// Reads every file of manifests below a directory, or only those in it. Files that hold none are told and left to the caller, who
+/// may know what they are for.
 pub(crate) async fn load_plain(dir: &Path, recurse: bool) -> Result<Plain, ManifestError> {
     let (mut manifests, mut rendered, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     if dir.is_file() && !is_manifest(dir) {
@@ -165,15 +178,11 @@ pub(crate) async fn load_plain(dir: &Path, recurse: bool) -> Result<Plain, Manif
             let bytes = bytes.map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
             match manifest::decode(path, bytes).and_then(|text| manifest::parse_part(path, &text)) {
                 Ok(of_file) => manifests.extend(of_file),
-                Err(fault) => faults.push(fault),
+                Err(fault) => faults.push((path.to_owned(), fault)),
             }
         }
     }
-    match faults.len() {
-        0 => Ok(Plain { manifests, rendered }),
-        1 => Err(faults.remove(0)),
-        _ => Err(ManifestError::Several(faults)),
-    }
+    Ok(Plain { manifests, rendered, faults })
 }
 
 fn is_manifest(path: &Path) -> bool {

@@ -27,7 +27,7 @@ mod tests;
 
 pub use distribution::{DeclaredDistribution, ExternalSecret};
 pub use error::ConfigError;
-pub(crate) use external_secret::EntrySource;
+pub(crate) use external_secret::GeneratorRef;
 pub use external_secret::spec_in;
 pub use external_secret::{
     ClusterExternalSecretSpec, ConflictPolicy, ConversionStrategy, CreationPolicy, DataEntry, DataFrom, DataTemplate,

@@ -3,12 +3,13 @@
 
 use std::fmt::Write as _;
 
-use credence_core::labels::Labels;
-
-use crate::config::Config;
-use crate::model::{Distribution, ExpectedKeys, Model, NotJudged, Origin, Unreadable, expected_in};
+use crate::config::{Config, CreationPolicy};
+use crate::model::{Distribution, ExpectedKeys, Input, Model, NotJudged, Origin, Unreadable, WHOLE, expected_in};
 
 mod intended;
+mod receivers;
+
+use receivers::receivers;
 
 /// A name that nothing in a configuration has.
 #[derive(Debug, thiserror::Error)]
@@ -49,20 +50,26 @@ pub fn explain(config: &Config, model: &Model, name: Option<&str>) -> Result<Str
 }
 
 fn of_target(config: &Config, model: &Model, distribution: &Distribution) -> String {
-    let place = config.declared_distributions().find(|distributed| distributed.name == distribution.name);
+    let declared = config.declared_distributions().find(|distributed| distributed.name == distribution.name);
     // What kustomize rendered has no place of its own.
-    let mut text = match place.filter(|distributed| distributed.place.file.extension().is_some()) {
+    let mut text = match declared.as_ref().filter(|distributed| distributed.place.file.extension().is_some()) {
         Some(distributed) => format!("{}\n", distributed.place),
         None => format!("{} {}\n", distribution.kind(), distribution.name),
     };
-    line(&mut text, "makes", &format!("Secret {} ({})", distribution.secret, distribution.secret_type));
+    let secret = format!("Secret {} ({})", distribution.secret, distribution.secret_type);
+    match distribution.creation_policy {
+        CreationPolicy::Owner | CreationPolicy::Orphan | CreationPolicy::CreateOrMerge => {
+            line(&mut text, "makes", &secret)
+        }
+        CreationPolicy::Merge => line(&mut text, "joins", &format!("{secret}, which somebody else has to make")),
+        CreationPolicy::None => line(&mut text, "makes", "nothing, by its creationPolicy None"),
+    }
     for who in receivers(model, distribution) {
         line(&mut text, "for", &who);
     }
-    let stores: Vec<&str> = distribution.stores.iter().map(|store| store.name.as_str()).collect();
-    for source in distribution.sources() {
-        let what = if source.is_secret() { "Secret" } else { "key" };
-        line(&mut text, "reads", &format!("{what} {source} through {}", stores.join(", ")));
+    let read = declared.as_ref().map(|declared| declared.inputs(config)).unwrap_or_default();
+    for (input, store) in &read {
+        line(&mut text, "reads", &read_line(distribution, input, store));
     }
     for (key, origin) in keys(model, distribution) {
         line(&mut text, "key", &format!("{key}: {origin}"));
@@ -83,13 +90,27 @@ fn of_target(config: &Config, model: &Model, distribution: &Distribution) -> Str
         line(&mut text, "updates", &format!("never: {why}"));
     }
     for Unreadable { source, key, why, .. } in model.unreadable_of(distribution) {
-        line(&mut text, "unjudged", &format!("no value of {key} of {source} is generated for it: {why}"));
+        let value = if key == WHOLE { source.to_string() } else { format!("{key} of {source}") };
+        line(&mut text, "unjudged", &format!("no value of {value} is generated for it: {why}"));
     }
     for unjudged in model.not_judged.iter().filter(|one| one.distribution.as_deref() == Some(&distribution.name)) {
         line(&mut text, "unjudged", &unjudged_field(unjudged));
     }
     intended::of_target(&mut text, &model.intended, distribution);
     text
+}
+
+/// A source or a generator, and what of it is in the copy if that is nothing.
+fn read_line(distribution: &Distribution, input: &Input, store: &str) -> String {
+    match input {
+        Input::Generator(generator) => format!("what {generator} generates"),
+        Input::Source(source) => {
+            let what = if source.is_secret() { "Secret" } else { "key" };
+            let is_known = distribution.sources().contains(source);
+            let rest = if is_known { "" } else { ", of which no key is known that the copy has of it" };
+            format!("{what} {source} through {store}{rest}")
+        }
+    }
 }
 
 /// A field that keeps something from being judged, without its place.
@@ -114,49 +135,6 @@ fn beside_targets(model: &Model, has_name: impl Fn(&NotJudged) -> bool) -> Vec<S
         .collect()
 }
 
-/// Recipients of a copy, one line for each way.
-fn receivers(model: &Model, distribution: &Distribution) -> Vec<String> {
-    if let Some(namespace) = distribution.namespace() {
-        let asks = match distribution.named_ways().into_iter().next() {
-            Some((_, labels)) if !labels.is_empty() => format!(" with {}", written(model, &labels)),
-            _ => String::new(),
-        };
-        return vec![format!("namespace {namespace}{asks}, whatever any selector says")];
-    }
-    let mut receivers: Vec<String> = distribution
-        .opt_in_labels()
-        .iter()
-        .map(|labels| match labels.is_empty() {
-            true => "namespaces of any name, without any label".to_owned(),
-            false => format!("namespaces with {}", written(model, labels)),
-        })
-        .collect();
-    receivers.extend(distribution.named_ways().into_iter().map(|(names, labels)| {
-        let names = names.into_iter().collect::<Vec<_>>().join(", ");
-        if labels.is_empty() {
-            format!("namespaces {names}")
-        } else {
-            format!("namespaces {names} with {}", written(model, &labels))
-        }
-    }));
-    if receivers.is_empty() {
-        receivers
-            .push("nobody: it selects no namespace that its stores admit, so that no property judges it".to_owned());
-    }
-    receivers
-}
-
-/// Labels, each with all the values that do.
-fn written(model: &Model, labels: &Labels) -> String {
-    let written = labels.iter().map(|(key, value)| {
-        let others = model.opt_in_values(key);
-        let any = others.iter().copied().filter(|other| *other != value.as_str());
-        let values: Vec<&str> = std::iter::once(value.as_str()).chain(any).collect();
-        format!("{key}={}", values.join("|"))
-    });
-    written.collect::<Vec<_>>().join(" and ")
-}
-
 fn is_unjudged(model: &Model, distribution: &Distribution, key: &str) -> bool {
     let of_target = model.not_judged.iter().filter(|one| one.distribution.as_deref() == Some(&distribution.name));
     of_target.flat_map(|one| &one.keys).any(|own| own == key)
@@ -170,7 +148,10 @@ fn keys(model: &Model, distribution: &Distribution) -> Vec<(String, String)> {
     };
     let origin = |key: &String| match distribution.origins.get(key) {
         Some(origin @ Origin::Document { .. }) => format!("{origin}, compared member by member"),
-        Some(origin) => format!("{origin}, compared as bytes"),
+        Some(origin) => match origin.source_key().and_then(|(source, _)| model.stands_for(source)) {
+            Some(what) => format!("{origin}, which stands for {what}; compared as bytes"),
+            None => format!("{origin}, compared as bytes"),
+        },
         None if is_unjudged(model, distribution, key) => "not judged".to_owned(),
         None if distribution.rendering().is_ok() => {
             "composed by the template, compared with what ESO's own engine makes".to_owned()

@@ -46,6 +46,7 @@ pub use blueprint::Blueprint;
 pub use bound::{
     Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering,
 };
+pub(crate) use derive::Input;
 pub use expectation::{Conflict, CopyRef, Expectation, expected_in, selecting_labels};
 pub use intended::{
     ADMINISTRATORS, Example, Identities, Intended, NotApplicable, NotGiven, Purpose, Slack, User, Wanted,

@@ -239,6 +239,18 @@ impl LabelSelector {
         self.match_labels.get(key).into_iter().chain(required).map(String::as_str)
     }
 
+    /// The labels that a namespace must not have, each with the value that it must not have, or without one if any is too much.
+    pub(crate) fn excluded(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.requirements.iter().flat_map(|Requirement { key, operator, values }| {
+            let values: Vec<Option<&str>> = match operator {
+                Operator::NotIn => values.iter().map(|value| Some(value.as_str())).collect(),
+                Operator::DoesNotExist => vec![None],
+                Operator::In | Operator::Exists => Vec::new(),
+            };
+            values.into_iter().map(move |value| (key.as_str(), value))
+        })
+    }
+
     /// The label keys that the selector looks at.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         let required = self.requirements.iter().map(|requirement| &requirement.key);

@@ -55,6 +55,15 @@ pub enum RunError {
     /// The configuration is not one that can be tested.
     #[error("failed to understand the configuration")]
     Config(#[from] ConfigError),
+    /// The file that is given as the team's intent cannot be read.
+    #[error("failed to read the intent {}; correct the path", file.display())]
+    IntentUnread {
+        /// The file.
+        file: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// The team's intent cannot be taken.
     #[error(transparent)]
     Intent(#[from] IntentError),
@@ -152,6 +161,7 @@ impl RunError {
             Self::Manifest(_)
                 | Self::Config(_)
                 | Self::Intent(_)
+                | Self::IntentUnread { .. }
                 | Self::IntentExists { .. }
                 | Self::IntentUnwritten { .. }
                 | Self::Deploy(_)

@@ -82,7 +82,7 @@ pub async fn intent(config: Option<&Path>, given: Option<&Path>) -> Result<Optio
     let beside = config.map(beside).filter(|beside| beside.is_file());
     let Some(file) = given.map(Cow::Borrowed).or(beside.map(Cow::Owned)) else { return Ok(None) };
     let bytes = tokio::fs::read(&file).await;
-    let bytes = bytes.map_err(|source| ManifestError::Read { path: file.to_path_buf(), source })?;
+    let bytes = bytes.map_err(|source| RunError::IntentUnread { file: file.to_path_buf(), source })?;
     let text = manifest::decode(&file, bytes)?;
     Ok(Some(Intent::parse(&file, &text)?))
 }

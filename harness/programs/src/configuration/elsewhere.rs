@@ -19,6 +19,18 @@ pub(super) struct Pointer {
     pub(super) how: How,
 }
 
+impl Pointer {
+    /// The files of values that it gives to a chart, by their real paths.
+    pub(super) fn value_files(&self) -> Vec<PathBuf> {
+        match &self.how {
+            How::ArgoCd { helm, .. } => {
+                helm.value_files.iter().filter_map(|(path, _)| path.canonicalize().ok()).collect()
+            }
+            How::Flux { .. } => Vec::new(),
+        }
+    }
+}
+
 /// Options for reading a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum How {

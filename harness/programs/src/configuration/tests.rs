@@ -302,6 +302,40 @@ async fn two_applications_may_install_one_chart_twice() {
 }
 
 #[tokio::test]
+async fn a_file_of_values_that_an_application_names_is_no_manifest_and_needs_no_hidden_name() {
+    let application = application("one", "    path: charts/shop\n    helm: {valueFiles: [../../env/prod.yaml]}\n");
+    let chart = [("charts/shop/Chart.yaml", "name: shop\n"), ("charts/shop/templates/a.yaml", "")];
+    let files = [&[("a.yaml", application.as_str()), ("env/prod.yaml", "p: q\n")], &chart[..]].concat();
+    let loaded = Tree::new(&files).load("", &Parameters::default()).await.unwrap();
+    let map = loaded.manifests.iter().find(|manifest| manifest.kind() == "ConfigMap").unwrap();
+    assert_eq!(map.object["data"]["values-0.yaml"], "p: q\n");
+    // What no Application names is still no manifest.
+    let tree = Tree::new(&[&files[..], &[("env/dev.yaml", "p: r\n")]].concat());
+    let shown = tree.refusal("", &Parameters::default()).await;
+    assert!(shown.starts_with("document at HOME/tree/env/dev.yaml:1:1 is no Kubernetes object"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_component_of_a_kustomization_that_is_pointed_at_is_not_left_out() {
+    let flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps}\nspec: {path: ./apps}\n";
+    let tree = Tree::new(&[
+        ("flux/ks.yaml", flux),
+        ("apps/kustomization.yaml", "components: [../common]\nresources: [./a.yaml]\n"),
+        ("apps/a.yaml", &store("a")),
+        ("common/kustomization.yaml", "kind: Component\nresources: [./b.yaml]\n"),
+        ("common/b.yaml", &store("b")),
+        ("unused/kustomization.yaml", "resources: []\n"),
+    ]);
+    let kustomize = "#!/bin/sh\n[ \"$1\" = version ] && exit\n/bin/cat \"$2\"/a.yaml; echo ---; exec /bin/cat \"$2\"/../common/b.yaml\n";
+    fs::write(tree.home.path().join("kustomize"), kustomize).unwrap();
+    let loaded = tree.load("", &Parameters::default()).await.unwrap();
+    let places: Vec<_> = loaded.manifests[1..].iter().map(|manifest| manifest.file.clone()).collect();
+    assert_eq!(places, [tree.path("apps/a.yaml"), tree.path("common/b.yaml")]);
+    assert_eq!(loaded.notes.len(), 1, "{:?}", loaded.notes);
+    assert!(loaded.notes[0].ends_with("unused, at which nothing in the tree points"), "{:?}", loaded.notes);
+}
+
+#[tokio::test]
 async fn a_file_of_values_that_an_application_names_and_that_is_not_there_is_refused_with_its_place() {
     let helm = "    path: chart\n    helm: {valueFiles: [gone.yaml]}\n";
     let tree = Tree::new(&[("a.yaml", &application("one", helm)), ("chart/Chart.yaml", "name: shop\n")]);

@@ -2,7 +2,7 @@
 //! would fetch what is elsewhere.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use credence_core::manifest::{self, Location, Manifest, ManifestError};
 use credence_core::text::{nearest, without_login};
@@ -79,6 +79,23 @@ pub(super) fn follow(dir: &Path) -> Result<Made, ManifestError> {
     Ok(walk.made)
 }
 
+/// An entry's path as a person writes it: without the steps that lead nowhere or back, unless links make them lead elsewhere.
+fn joined(dir: &Path, entry: &str) -> PathBuf {
+    let mut short = dir.to_owned();
+    for step in Path::new(entry).components() {
+        match step {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(short.components().next_back(), Some(Component::Normal(_))) => {
+                short.pop();
+            }
+            step => short.push(step),
+        }
+    }
+    let long = dir.join(entry);
+    let is_same = matches!((short.canonicalize(), long.canonicalize()), (Ok(short), Ok(long)) if short == long);
+    if is_same && !short.as_os_str().is_empty() { short } else { long }
+}
+
 #[derive(Default)]
 struct Walk {
     /// The directories that lead to where the walk is, by their real paths.
@@ -107,7 +124,7 @@ impl Walk {
     fn follow(&mut self, dir: &Path, kustomization: &Manifest) -> Result<(), ManifestError> {
         check_fields(kustomization)?;
         for (pointer, entry) in ENTRIES.iter().flat_map(|field| texts(kustomization, &format!("/{field}"))) {
-            let path = dir.join(&entry);
+            let path = joined(dir, &entry);
             let at = || kustomization.location(&pointer);
             match (path.is_dir(), path.exists()) {
                 (true, _) => {
@@ -133,7 +150,7 @@ impl Walk {
     fn follow_patches(&mut self, dir: &Path, kustomization: &Manifest) -> Result<(), ManifestError> {
         self.follow_others(dir, kustomization)?;
         for (pointer, entry) in ["/patches", "/patchesJson6902"].iter().flat_map(|field| paths(kustomization, field)) {
-            let path = dir.join(&entry);
+            let path = joined(dir, &entry);
             match path.is_file() {
                 true => self.made.files.push(path),
                 false => {

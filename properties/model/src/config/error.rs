@@ -59,9 +59,9 @@ pub enum ConfigError {
         #[source]
         source: regex::Error,
     },
-    /// A store is named that the configuration does not hold.
+    /// A store is named that the configuration does not hold, though it holds others.
     #[error(
-        "{place} names ClusterSecretStore {store:?} in {field}, and the configuration has only {known:?}; correct the name, or add \
+        "{place} names ClusterSecretStore {store:?} in {field}, and the configuration has only {known}; correct the name, or add \
          the store"
     )]
     MissingStore {
@@ -72,7 +72,7 @@ pub enum ConfigError {
         /// The missing store.
         store: String,
         /// The stores that there are.
-        known: Vec<String>,
+        known: String,
     },
     /// No store is named for some value.
     #[error("{place} names no store: secretStoreRef is missing; add it, or a sourceRef.storeRef to each value")]
@@ -80,10 +80,10 @@ pub enum ConfigError {
         /// The object.
         place: Box<SourcePosition>,
     },
-    /// A ClusterExternalSecret takes values from a store that each distribution namespace has to bring along.
+    /// A ClusterExternalSecret means a store of the whole cluster and names one that each namespace has to bring along.
     #[error(
-        "{place} names {kind} {store:?} in {field}, and only a ClusterSecretStore is a central store; write kind: \
-         ClusterSecretStore"
+        "{place} names {kind} {store:?} in {field}, which each namespace would have to have, and the configuration has a \
+         ClusterSecretStore of that name; write kind: ClusterSecretStore"
     )]
     NotACentralStore {
         /// The object that names it.

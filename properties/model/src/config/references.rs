@@ -1,4 +1,7 @@
-//! Every store that an ExternalSecret names must be there, and be central.
+//! Every ExternalSecret must name a store, and not one whose name is a mistake.
+//!
+//! A store that the configuration does not have may be made elsewhere, such as by the platform's own configuration. So a name is only
+//! refused where the configuration has stores of that kind, or one of that name and another kind.
 
 use super::{Config, ConfigError, ExternalSecretSpec, SourcePosition, StoreRef};
 
@@ -6,7 +9,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     for distributed in &config.cluster_external_secrets {
         let spec = &distributed.spec.external_secret_spec;
         require_stores(config, &distributed.place, spec)?;
-        require_central_stores(&distributed.place, spec)?;
+        require_central_stores(config, &distributed.place, spec)?;
     }
     for plain in &config.external_secrets {
         require_stores(config, &plain.place, &plain.spec)?;
@@ -14,30 +17,36 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Refuses a spec that names no store or a missing one.
+/// Refuses a spec that names no store, or one that is missing among others.
 fn require_stores(config: &Config, place: &SourcePosition, spec: &ExternalSecretSpec) -> Result<(), ConfigError> {
     let own_store_is_used = spec.data.iter().any(|entry| entry.source_ref.is_none())
         || spec.data_from.iter().any(|entry| entry.source_ref.is_none());
     if own_store_is_used && spec.secret_store_ref.is_none() {
         return Err(ConfigError::NoStore { place: Box::new(place.clone()) });
     }
+    let central = config.stores.values().filter(|store| store.namespace().is_none());
+    let known: Vec<&str> = central.map(|store| store.name.as_str()).collect();
     for (field, store) in store_refs(spec) {
-        if store.is_central() && !config.stores.contains_key(&store.name) {
+        if store.is_central() && !known.is_empty() && !known.contains(&store.name.as_str()) {
             return Err(ConfigError::MissingStore {
                 place: Box::new(place.clone()),
                 field,
                 store: store.name.clone(),
-                known: config.stores.keys().cloned().collect(),
+                known: known.join(", "),
             });
         }
     }
     Ok(())
 }
 
-/// Refuses a distributed spec whose values come through anything but central stores.
-fn require_central_stores(place: &SourcePosition, spec: &ExternalSecretSpec) -> Result<(), ConfigError> {
+/// Refuses a distributed spec that names a central store and another kind.
+fn require_central_stores(
+    config: &Config,
+    place: &SourcePosition,
+    spec: &ExternalSecretSpec,
+) -> Result<(), ConfigError> {
     for (field, store) in store_refs(spec) {
-        if !store.is_central() {
+        if !store.is_central() && config.stores.contains_key(&store.name) {
             return Err(ConfigError::NotACentralStore {
                 place: Box::new(place.clone()),
                 field,

@@ -45,7 +45,9 @@ pub(super) fn read(manifest: &Manifest) -> Result<SecretManifest, ConfigError> {
                 data.insert(key.clone(), Credential::new(""));
                 continue;
             }
-            let value = decode(value).map_err(|reason| ConfigError::SecretValue {
+            // Go decodes null to an empty text.
+            let value = if value.is_null() { Ok(Credential::new("")) } else { decode(value) };
+            let value = value.map_err(|reason| ConfigError::SecretValue {
                 place: Box::new(SourcePosition::field(
                     manifest,
                     &format!("/{field}/{}", key.replace('~', "~0").replace('/', "~1")),

@@ -160,7 +160,7 @@ fn namespaces_keep_their_labels() {
 #[case::missing_store(
     distributed("  externalSecretSpec:\n    secretStoreRef: {kind: ClusterSecretStore, name: gitlab}\n"),
     "ClusterExternalSecret docker at config/all.yaml:10 names ClusterSecretStore \"gitlab\" in secretStoreRef, \
-     and the configuration has only [\"github\"]"
+     and the configuration has only github"
 )]
 #[case::missing_store_of_one_value(
     distributed(&format!("{EXTERNAL_SECRET}    data: [{{secretKey: a, remoteRef: {{key: k}}, {OTHER_STORE}}}]\n")),
@@ -178,7 +178,7 @@ fn namespaces_keep_their_labels() {
 )]
 #[case::store_of_each_namespace(
     distributed("  externalSecretSpec:\n    secretStoreRef: {name: github}\n"),
-    r#"names SecretStore "github" in secretStoreRef, and only a ClusterSecretStore is a central store"#
+    r#"names SecretStore "github" in secretStoreRef, which each namespace would have to have, and the configuration has a ClusterSecretStore"#
 )]
 #[case::no_store(
     distributed("  externalSecretSpec:\n    data: [{secretKey: a, remoteRef: {key: k}}]\n"),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::lint::{Identity, named_in};
 use crate::model::{Distribution, Model};
+use crate::selector::{LabelSelector, NAME_LABEL, OPT_IN_VALUE};
 
 const HEAD: &str = "\
 # The intent of this configuration: what its manifests cannot say of themselves. Written by `credence init` from what it found,
@@ -35,7 +36,7 @@ pub fn first(config: &Config, model: &Model) -> String {
     text
 }
 
-/// One example of a namespace that gets the copies of a distribution, and one of a namespace that does not.
+/// An example of a namespace for each way to get the copies of a distribution, and one of a namespace that does not.
 fn examples(distribution: &Distribution) -> String {
     let mut text = String::new();
     let mut add = |name: Option<&str>, labels: &Labels, field: &str| {
@@ -44,36 +45,53 @@ fn examples(distribution: &Distribution) -> String {
             labels.iter().map(|(key, value)| format!("{}: {}", scalar(key), scalar(value))).collect();
         let labels = format!("labels: {{{}}}", labels.join(", "));
         let namespace: Vec<String> = name.into_iter().chain([labels]).collect();
-        line(&mut text, &format!("- namespace: {{{}}}", namespace.join(", ")));
-        line(&mut text, &format!("  {field}: [{}]", scalar(&distribution.name)));
+        let example =
+            format!("- namespace: {{{}}}\n  {field}: [{}]\n", namespace.join(", "), scalar(&distribution.name));
+        // Two selectors may ask for the same.
+        if !text.contains(&example) {
+            text.push_str(&example);
+        }
     };
-    let (name, asking) =
-        match (distribution.opt_in_labels().into_iter().next(), distribution.named_ways().into_iter().next()) {
-            (Some(labels), _) => (None, labels),
-            (None, Some((names, labels))) => (names.into_iter().next(), labels),
-            (None, None) => return format!("# Nobody can get {}.\n", distribution.name),
-        };
-    add(name.as_deref(), &asking, "mustHave");
-    match opt_out_labels(distribution, name.as_deref(), &asking) {
-        Some(labels) => add(None, &labels, "mustNotHave"),
+    let by_labels = distribution.opt_in_labels().into_iter().map(|labels| (None, labels));
+    let by_name = distribution.named_ways().into_iter().map(|(names, labels)| (names.into_iter().next(), labels));
+    let ways: Vec<(Option<String>, Labels)> = by_labels.chain(by_name).collect();
+    let Some((name, asking)) = ways.first() else {
+        return format!("# Nobody can get {}.\n", distribution.name);
+    };
+    for (name, asking) in &ways {
+        add(name.as_deref(), asking, "mustHave");
+    }
+    match opt_out(distribution, name.as_deref(), asking) {
+        Some((name, labels)) => add(name.as_deref(), &labels, "mustNotHave"),
         None => line(&mut text, &format!("# Every namespace gets {}.", distribution.name)),
     }
     text
 }
 
-/// Labels that are like those that ask, and do not; of a namespace with any name.
-fn opt_out_labels(distribution: &Distribution, name: Option<&str>, asking: &Labels) -> Option<Labels> {
+/// A namespace that is like one that asks, and does not: of any name, with labels that are other or fewer, or with a name that is
+/// excluded.
+fn opt_out(distribution: &Distribution, name: Option<&str>, asking: &Labels) -> Option<(Option<String>, Labels)> {
     let mut tried = Vec::new();
     if name.is_some() {
-        tried.push(asking.clone());
+        tried.push((None, asking.clone()));
     }
     for key in asking.keys().rev() {
         let mut fewer = asking.clone();
         fewer.remove(key);
-        tried.push(fewer);
+        tried.push((None, fewer));
     }
-    tried.push(Labels::new());
-    tried.into_iter().find(|labels| distribution.gives(None, labels).is_err())
+    tried.push((None, Labels::new()));
+    for (key, value) in distribution.selection.selectors.iter().flat_map(LabelSelector::excluded) {
+        match value {
+            Some(name) if key == NAME_LABEL => tried.push((Some(name.to_owned()), asking.clone())),
+            value => {
+                let mut more = asking.clone();
+                more.insert(key.to_owned(), value.unwrap_or(OPT_IN_VALUE).to_owned());
+                tried.push((None, more));
+            }
+        }
+    }
+    tried.into_iter().find(|(name, labels)| distribution.gives(name.as_deref(), labels).is_err())
 }
 
 /// The namespaces of sources, unless a distribution is for one by its name.

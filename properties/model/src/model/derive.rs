@@ -22,6 +22,9 @@ mod writes;
 
 use reads::Note;
 
+pub(crate) use references::Input;
+pub(in crate::model) use rewrite::original;
+
 /// The bindings of a configuration, as [`Model::bindings`] names them.
 fn bindings(config: &Config) -> BTreeSet<String> {
     const RBAC: &str = "rbac.authorization.k8s.io";
@@ -44,7 +47,12 @@ pub(super) fn model(config: &Config) -> Model {
             references::source_ref(config, store, remote)
         });
     }
-    sources::fill_in(config, &mut sources, declared.iter().map(|declared| declared.spec));
+    sources::fill_in(config, &mut sources, declared.iter().map(|declared| (declared.spec, declared.object)));
+    declared.retain(|declared| {
+        let unknown = sources::unknown_source(config, &sources, declared.spec);
+        not_judged.extend(unknown.iter().map(|note| declared.not_judged(note)));
+        unknown.is_none()
+    });
     let mut distributions = Vec::new();
     for declared in &declared {
         let (distribution, notes) = distribution(config, &sources, declared);
@@ -79,6 +87,12 @@ pub(super) fn model(config: &Config) -> Model {
 }
 
 impl DeclaredDistribution<'_> {
+    /// What it takes values from, each with the name of the store that it is read through. Of a distribution of the model, whose stores
+    /// are there.
+    pub(crate) fn inputs(&self, config: &Config) -> Vec<(Input, &str)> {
+        references::inputs(config, self.spec)
+    }
+
     /// The names of all namespaces that it selects; none if some of any name are.
     fn only_namespaces(&self) -> Option<BTreeSet<String>> {
         let ways = opt_ins(&self.selection).into_iter();
@@ -216,8 +230,6 @@ metadata: {name: pat, namespace: elsewhere, labels: {share: 'true'}}
     #[case::by_tags("{tags: {share: 'true'}}", &["pat"], &["share"])]
     #[case::by_name("{name: {regexp: a}}", &["oauth", "pat"], &[])]
     #[case::tags_come_first("{name: {regexp: oauth}, tags: {share: 'true', more: a}}", &["pat"], &["more", "share"])]
-    #[case::nothing("{tags: {share: maybe}}", &[], &[])]
-    #[case::no_expression("{name: {regexp: '['}}", &[], &[])]
     fn a_search_reads_the_sources_that_it_finds_whole(
         #[case] find: &str,
         #[case] names: &[&str],
@@ -233,5 +245,16 @@ metadata: {name: pat, namespace: elsewhere, labels: {share: 'true'}}
         let told: BTreeSet<&String> = model.sources.values().flat_map(|source| &source.tags).collect();
         assert!(told.into_iter().eq(tags), "{model:?}");
         assert!(model.sources.values().all(|source| !source.keys.is_empty()));
+    }
+    #[rstest]
+    #[case::nothing("{tags: {share: maybe}}")]
+    #[case::no_expression("{name: {regexp: '['}}")]
+    fn a_search_that_finds_nothing_makes_no_copy_to_judge(#[case] find: &str) {
+        let text = CONFIGURATION.replace("FIND", find);
+        let config = Config::from_manifests(parse_documents(Path::new("all.yaml"), &text).unwrap()).unwrap();
+        let model = model(&config);
+        assert!(model.distributions.is_empty() && model.sources.is_empty(), "{model:?}");
+        assert_eq!(model.not_judged[0].field, "spec.externalSecretSpec.dataFrom[0].find");
+        assert!(model.not_judged[0].reason.starts_with("no Secret of the configuration in namespace central is found"));
     }
 }

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::derive::original;
 use super::remote::is_key;
 use super::templates::Templates;
 use super::{Source, hints};
-use crate::config::{
-    Config, DataFrom, ExternalSecretSpec, MetadataPolicy, OPAQUE, RemoteRef, SourceRef, StandIn, StoreRef,
-};
+use crate::config::{Config, ExternalSecretSpec, MetadataPolicy, OPAQUE, RemoteRef, SourceRef, StandIn, StoreRef};
 
 /// Adds the keys that the ExternalSecret of `object`, with this `spec`, needs of sources that are in no manifest. `source_ref`
 /// gives the Secret to which a reference leads.
@@ -35,19 +34,22 @@ pub(super) fn add_keys(
     let extracted = || {
         spec.data_from.iter().filter_map(|entry| {
             let (store, extract) = (spec.store_of(entry.source_ref.as_ref())?, entry.extract.as_ref()?);
-            (is_whole(entry, extract) && StandIn::search_of(extract).is_none()).then(|| source_ref(store, extract))
+            let is_whole = is_whole(extract) && StandIn::search_of(extract).is_none();
+            is_whole.then(|| (source_ref(store, extract), entry.rewrite.as_slice()))
         })
     };
-    let unknown: Vec<SourceRef> = extracted().filter(|source| !config.secrets.contains_key(source)).collect();
-    let known = extracted().filter(|source| config.secrets.contains_key(source));
-    let known = known.flat_map(|source| sources.get(&source).map(|source| source.keys.clone()).unwrap_or_default());
+    let unknown: Vec<_> = extracted().filter(|(source, _)| !config.secrets.contains_key(source)).collect();
+    let known = extracted().filter(|(source, _)| config.secrets.contains_key(source));
+    let known =
+        known.flat_map(|(source, _)| sources.get(&source).map(|source| source.keys.clone()).unwrap_or_default());
     let single = spec.data.iter().map(|entry| entry.secret_key.clone());
     let known: BTreeSet<String> = known.chain(single).collect();
     // A search or a generator may give the others.
     let others_give = spec.data_from.len() > extracted().count();
-    for source in unknown {
-        let read = templates.names().into_iter().filter(|name| !others_give && !known.contains(*name) && is_key(name));
-        add(config, sources, &source, read.map(str::to_owned));
+    for (source, rewrite) in unknown {
+        let read = templates.names().into_iter().filter(|name| !others_give && !known.contains(*name));
+        let read = read.filter_map(|name| original(rewrite, name)).filter(|name| is_key(name));
+        add(config, sources, &source, read);
         let has_none = sources.get(&source).is_some_and(|source| source.keys.is_empty());
         if has_none && templates.keep_values {
             add(config, sources, &source, keys_of_type(spec));
@@ -66,8 +68,8 @@ fn reads_values(remote: &RemoteRef) -> bool {
     remote.metadata_policy == MetadataPolicy::None
 }
 
-fn is_whole(entry: &DataFrom, extract: &RemoteRef) -> bool {
-    extract.property.is_none() && reads_values(extract) && entry.rewrite.is_empty()
+fn is_whole(extract: &RemoteRef) -> bool {
+    extract.property.is_none() && reads_values(extract)
 }
 
 fn add(

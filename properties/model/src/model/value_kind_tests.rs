@@ -204,7 +204,17 @@ fn a_path_that_is_not_understood_makes_its_copies_unreadable() {
     &["token"]
 )]
 #[case::of_the_type("{template: {type: kubernetes.io/tls}}", "dataFrom: [{extract: {key: src}}]", &["tls.crt", "tls.key"])]
-#[case::none("{}", "dataFrom: [{extract: {key: src}}]", &[])]
+#[case::any("{}", "dataFrom: [{extract: {key: src}}]", &["first", "second"])]
+#[case::of_a_template_that_reads_what_a_rewrite_keeps(
+    "{template: {data: {b: '{{ .user }}'}}}",
+    "dataFrom: [{extract: {key: src}, rewrite: [{regexp: {source: 'fqdn-(.*)', target: 'f_$1'}}]}]",
+    &["user"]
+)]
+#[case::of_a_template_that_reads_what_a_rewrite_makes(
+    "{template: {data: {b: '{{ .DB_USER }}'}}}",
+    "dataFrom: [{extract: {key: src}, rewrite: [{regexp: {source: '^(.*)$', target: 'db_$1'}}, {transform: {template: '{{ .value | upper }}'}}]}]",
+    &["user"]
+)]
 #[case::not_those_that_others_give(
     "{template: {data: {b: '{{ .user }}{{ .c }}'}}}",
     "data: [{secretKey: c, remoteRef: {key: other, property: c}}]\n    dataFrom: [{extract: {key: src}}]",

@@ -95,6 +95,8 @@ impl Check<'_> {
             Shape::Text(allowed) if !allowed.is_empty() && allowed.iter().all(|allowed| allowed != text) => {
                 let meant = nearest(text, allowed.iter().map(String::as_str));
                 let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+                let shown = |allowed: &String| if allowed.is_empty() { "\"\"".to_owned() } else { allowed.clone() };
+                let allowed: Vec<String> = allowed.iter().map(shown).collect();
                 self.add(path, format!("{} is none of {}{meant}", path.shown, allowed.join(", ")));
             }
             Shape::Form(name) => {
@@ -145,6 +147,10 @@ impl Check<'_> {
         let next = match nearest(name, known()) {
             Some(meant) => format!("did you mean {meant}?"),
             None if object.fields.len() <= LISTED => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+            // Without one nothing is read.
+            None if path.listed.rsplit_once('.').is_some_and(|(around, _)| around == "spec.provider") => {
+                "write the name of a provider that it has, such as vault or aws".to_owned()
+            }
             None => "remove it".to_owned(),
         };
         let server = self.schema.server(manifest.group());

@@ -1,4 +1,4 @@
-//! Names that are too long for what External Secrets Operator makes of them.
+//! Names that Kubernetes refuses, or that are too long for what External Secrets Operator makes of them.
 
 use credence_core::manifest::Manifest;
 use serde_json::Value;
@@ -12,6 +12,17 @@ use crate::selector::check_label;
 /// Source: External Secrets Operator `buildCESFinalizer`, and `validation.IsQualifiedName` of Kubernetes.
 const LIMIT: usize = 59;
 
+/// The most characters of a name in most groups, and of a namespace's.
+///
+/// Source: Kubernetes, `NameIsDNSSubdomain` and `NameIsDNSLabel` (k8s.io/apimachinery pkg/api/validation/generic.go). Names of roles
+/// and bindings may be anything that a path may have.
+const LONGEST_NAME: usize = 253;
+const LONGEST_NAMESPACE: usize = 63;
+
+/// The groups whose names are checked: those of which objects are applied.
+const GROUPS: [&str; 4] =
+    ["", EXTERNAL_SECRETS_GROUP, "generators.external-secrets.io", "admissionregistration.k8s.io"];
+
 /// Labels that are copied to what the operator makes, from the root of the object.
 const LABELS: [&str; 4] = [
     "/metadata/labels",
@@ -20,9 +31,44 @@ const LABELS: [&str; 4] = [
     "/spec/target/template/metadata/labels",
 ];
 
+/// The faults of the name and the namespace themselves.
+fn of_metadata(manifest: &Manifest) -> Vec<Fault> {
+    if !GROUPS.contains(&manifest.group()) {
+        return Vec::new();
+    }
+    let is_namespace = (manifest.group(), manifest.kind()) == ("", "Namespace");
+    let own = (manifest.name(), "name", if is_namespace { LONGEST_NAMESPACE } else { LONGEST_NAME });
+    let namespace = manifest.namespace().map(|namespace| (namespace, "namespace", LONGEST_NAMESPACE));
+    let written = [own].into_iter().chain(namespace);
+    // The table tells what nobody rendered.
+    let written = written.filter(|(name, ..)| !name.contains("${") && !name.contains("{{"));
+    let faults = written.filter_map(|(name, field, longest)| {
+        let reason = refused(name, longest)?;
+        Some(Fault::new(manifest, &format!("/metadata/{field}"), format!("metadata.{field} {reason}")))
+    });
+    faults.collect()
+}
+
+/// Why Kubernetes refuses a name of a kind whose names have so many characters at most.
+fn refused(name: &str, longest: usize) -> Option<String> {
+    let is_letter = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    let is_part = |part: &str| {
+        part.starts_with(is_letter) && part.ends_with(is_letter) && part.chars().all(|c| is_letter(c) || c == '-')
+    };
+    let is_label = longest == LONGEST_NAMESPACE;
+    if name.len() > longest {
+        return Some(format!("has {} characters, and 1 to {longest} are allowed", name.len()));
+    }
+    let is_taken = if is_label { is_part(name) } else { name.split('.').all(is_part) };
+    (!is_taken).then(|| {
+        let letters = if is_label { "digits and hyphens" } else { "digits, hyphens and dots" };
+        format!("is not made of lower-case letters, {letters}, with a letter or digit first and last")
+    })
+}
+
 /// The faults of names and labels.
 pub(super) fn faults(manifest: &Manifest) -> Vec<Fault> {
-    let mut faults = Vec::new();
+    let mut faults = of_metadata(manifest);
     if manifest.group() == EXTERNAL_SECRETS_GROUP && manifest.kind() == "ClusterExternalSecret" {
         let length = manifest.name().len();
         if length > LIMIT {

@@ -154,6 +154,20 @@ fn policies_of_a_former_version_of_kubernetes_are_told_with_what_to_write() {
     "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r}\nrules:\n- resource: [secrets]\n  verbs: [get]\n",
     "a.yaml:5:3: Role r: rules[0].resource is no field of Role in Kubernetes 1.36.3; did you mean resources?"
 )]
+#[case::a_name_that_kubernetes_refuses(
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: Foo_Bar}\n",
+    "a.yaml:3:12: ConfigMap Foo_Bar: metadata.name is not made of lower-case letters, digits, hyphens and dots, with a letter or \
+     digit first and last"
+)]
+#[case::a_namespace_that_kubernetes_refuses(
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a.b, namespace: a.b}\n",
+    "a.yaml:3:23: ConfigMap a.b/a.b: metadata.namespace is not made of lower-case letters, digits and hyphens, with a letter or \
+     digit first and last"
+)]
+#[case::a_namespace_whose_name_is_too_long(
+    &format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {}}}\n", "a".repeat(64)),
+    &format!("a.yaml:3:12: Namespace {}: metadata.name has 64 characters, and 1 to 63 are allowed", "a".repeat(64))
+)]
 #[case::metadata(
     "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: o\n  label: {a: b}\n",
     "a.yaml:5:3: Namespace o: metadata.label is no field of Namespace in Kubernetes 1.36.3; did you mean labels?"

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use credence_core::credential::Credential;
 
-use crate::config::{Config, DeclaredDistribution, EntrySource, Generator, SourceRef};
-use crate::model::{Field, Origin};
+use crate::config::{Config, DataFrom, DeclaredDistribution, Generator, SourceRef, asks_a_service};
+use crate::model::{Field, Origin, Templates};
 
 /// Why the keys that a generator makes are not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,15 +24,17 @@ pub(super) struct Generated {
     pub(super) changing: BTreeSet<String>,
 }
 
-/// The keys that an entry gets of a generator, each with the text that it has, or with a value that no source has.
+/// The keys that an entry gets of a generator, each with the text that it has, or with a value that no source has. Where only a
+/// service knows the keys, they are those that templates read, unless a rewrite renames them.
 pub(super) fn fields(
     config: &Config,
     distribution: &DeclaredDistribution<'_>,
-    source: Option<&EntrySource>,
+    entry: &DataFrom,
 ) -> Result<Vec<Field>, UnknownGenerator> {
-    let reference = source.and_then(|source| source.generator_ref.as_ref()).ok_or(UnknownGenerator::None)?;
+    let reference = entry.source_ref.as_ref().and_then(|source| source.generator_ref.as_ref());
+    let reference = reference.ok_or(UnknownGenerator::None)?;
     let generator = Generator::named(config, reference, distribution.namespace);
-    let made = generator.and_then(|generator| generator.made());
+    let made = generator.and_then(|generator| generator.made().or_else(|| read_of(&generator, distribution, entry)));
     let unknown = || UnknownGenerator::Service { kind: reference.kind.clone(), name: reference.name.clone() };
     // No store has the empty name.
     let source = SourceRef::remote("", &reference.name, None);
@@ -44,6 +46,20 @@ pub(super) fn fields(
         property: None,
     };
     Ok(made.ok_or_else(unknown)?.into_iter().map(field).collect())
+}
+
+/// The keys that templates read of a generator whose keys only its service knows; none if they read none.
+fn read_of(
+    generator: &Generator<'_>,
+    distribution: &DeclaredDistribution<'_>,
+    entry: &DataFrom,
+) -> Option<BTreeMap<String, Option<Credential>>> {
+    let templates = Templates::of(distribution.object);
+    let given = |name: &str| distribution.spec.data.iter().any(|entry| entry.secret_key == name);
+    let read: BTreeMap<String, Option<Credential>> =
+        templates.names().into_iter().filter(|name| !given(name)).map(|name| (name.to_owned(), None)).collect();
+    let is_known = asks_a_service(generator.kind) && entry.rewrite.is_empty() && !templates.keep_values;
+    (is_known && !read.is_empty()).then_some(read)
 }
 
 impl Generated {

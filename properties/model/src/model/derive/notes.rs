@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use credence_core::consumer::Consumer;
 
 use super::homes;
-use super::reads::{Note, vain_search};
+use super::reads::{Note, finds_nothing, vain_search};
 use super::references::{store_refs, stores};
 use crate::config::{CLUSTER_GENERATOR, ClusterSecretStore, Config, DeclaredDistribution, Generator};
 use crate::model::{Distribution, NotJudged};
@@ -24,7 +24,14 @@ pub(super) fn obstacle(config: &Config, declared: &DeclaredDistribution<'_>) -> 
     }
     let absent = store_refs(declared.spec).find(|store| !config.stores.contains_key(&store.name));
     if let Some(store) = absent {
-        return Some(Note::new("secretStoreRef", format!("{} {} is not in the configuration", store.kind, store.name)));
+        let reason = match declared.namespace.is_none() && !store.is_central() {
+            true => format!(
+                "SecretStore {} is that of each namespace, and only ClusterSecretStores are followed",
+                store.name
+            ),
+            false => format!("{} {} is not in the configuration", store.kind, store.name),
+        };
+        return Some(Note::new("secretStoreRef", reason));
     }
     let unusable = stores(config, declared.spec).into_iter().find_map(|store| {
         let reason = unusable(config, declared, store)?;
@@ -32,6 +39,7 @@ pub(super) fn obstacle(config: &Config, declared: &DeclaredDistribution<'_>) -> 
     });
     unusable
         .or_else(|| vain_search(config, declared.spec))
+        .or_else(|| finds_nothing(config, declared.spec))
         .or_else(|| absent_template(config, declared))
         .or_else(|| absent_generator(config, declared))
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::generated::{self, Generated};
-use super::references::{Property, found, key_read, source_ref, stand_in, written_keys};
+use super::references::{Property, found, key_read, source_ref, stand_in, store_named, written_keys};
 use super::rewrite;
 use crate::config::{
     Config, ConversionStrategy, DataFrom, DeclaredDistribution, DecodingStrategy, ExternalSecretSpec, Find,
@@ -148,7 +148,7 @@ fn entry_fields(
             (extracted(config, sources, store, extract, (place, read))?, extract.decoding_strategy)
         }
         _ => {
-            let made = generated::fields(config, distribution, entry.source_ref.as_ref());
+            let made = generated::fields(config, distribution, entry);
             let made = made.map_err(|why| Note::new(format!("{place}.sourceRef.generatorRef"), why.to_string()))?;
             (made, DecodingStrategy::None)
         }
@@ -216,6 +216,21 @@ fn found_at_provider(
             origin: Some(Origin::value(&source, name)),
         })
         .collect()
+}
+
+/// Why no copy is made, if all that a spec does is to search for Secrets, and the configuration has none that is found: the controller
+/// makes no copy of nothing.
+pub(super) fn finds_nothing(config: &Config, spec: &ExternalSecretSpec) -> Option<Note> {
+    let is_vain = |entry: &DataFrom| {
+        let (Some(store), Some(find)) = (spec.store_of(entry.source_ref.as_ref()), &entry.find) else { return false };
+        stand_in(config, store).is_none() && found(config, store, find).next().is_none()
+    };
+    let first = spec.data_from.first().filter(|_| spec.data.is_empty() && spec.data_from.iter().all(is_vain))?;
+    let store = store_named(config, spec.store_of(first.source_ref.as_ref())?);
+    let namespace = store.kubernetes.as_ref().map_or("", |provider| provider.remote_namespace.as_str());
+    let reason =
+        format!("no Secret of the configuration in namespace {namespace} is found, and of nothing no copy is made");
+    Some(Note::new("dataFrom[0].find", reason))
 }
 
 /// Why a spec cannot be read where its stores have stand-ins, if so: a search that its provider refuses, or of which no name is

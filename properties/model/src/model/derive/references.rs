@@ -3,10 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{
-    ClusterSecretStore, Config, ExternalSecretSpec, Find, MetadataPolicy, RemoteRef, SourceRef, StandIn, StoreRef,
+    ClusterSecretStore, Config, ExternalSecretSpec, Find, GeneratorRef, MetadataPolicy, RemoteRef, SourceRef, StandIn,
+    StoreRef,
 };
 use crate::model::Origin;
 use crate::model::remote::key_of;
+
+/// Where a spec takes values from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// A Secret, a key at a provider, or what is found there.
+    Source(SourceRef),
+    /// An object that makes them: its kind and name.
+    Generator(String),
+}
 
 /// Part of a source that a property names, and the path in it if there is one.
 pub(super) struct Property<'a> {
@@ -53,7 +63,7 @@ pub(super) fn found<'a>(config: &'a Config, store: &StoreRef, find: &'a Find) ->
     secrets.filter(|(source, secret)| find.finds(&source.name, &secret.labels)).map(|(source, _)| source)
 }
 
-fn store_named<'a>(config: &'a Config, store: &StoreRef) -> &'a ClusterSecretStore {
+pub(super) fn store_named<'a>(config: &'a Config, store: &StoreRef) -> &'a ClusterSecretStore {
     // Every reference leads to a store, or the configuration would have been refused, and the distribution passed over.
     &config.stores[&store.name]
 }
@@ -65,6 +75,36 @@ pub(super) fn stores<'a>(config: &'a Config, spec: &ExternalSecretSpec) -> Vec<&
         .map(|store| (store.name.as_str(), store))
         .collect();
     stores.into_values().collect()
+}
+
+/// What a spec reads, in the order in which it is written: a source with the name of its store, or a generator.
+pub(super) fn inputs<'a>(config: &Config, spec: &'a ExternalSecretSpec) -> Vec<(Input, &'a str)> {
+    let mut inputs = Vec::new();
+    let mut add = |input: Input, store: &'a str| {
+        if !inputs.contains(&(input.clone(), store)) {
+            inputs.push((input, store));
+        }
+    };
+    for entry in &spec.data_from {
+        if let Some(GeneratorRef { kind, name }) = entry.source_ref.as_ref().and_then(|own| own.generator_ref.as_ref())
+        {
+            add(Input::Generator(format!("{kind} {name}")), "");
+        }
+        let Some(store) = spec.store_of(entry.source_ref.as_ref()) else { continue };
+        match (&entry.find, &entry.extract, stand_in(config, store)) {
+            (Some(find), _, Some(own)) => add(Input::Source(own.locate_found(find)), &store.name),
+            (Some(find), _, None) => {
+                found(config, store, find).for_each(|source| add(Input::Source(source.clone()), &store.name));
+            }
+            (None, Some(extract), _) => add(Input::Source(source_ref(config, store, extract)), &store.name),
+            (None, None, _) => {}
+        }
+    }
+    for entry in &spec.data {
+        let Some(store) = spec.store_of(entry.source_ref.as_ref()) else { continue };
+        add(Input::Source(source_ref(config, store, &entry.remote_ref)), &store.name);
+    }
+    inputs
 }
 
 /// The names of the stores that a spec reads through.

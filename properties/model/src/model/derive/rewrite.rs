@@ -75,6 +75,32 @@ pub(super) fn apply(
     }
 }
 
+/// The key that the steps make `name` of, as far as it can be guessed: what they keep, what they put a text around, or the same in other
+/// letters.
+pub(in crate::model) fn original(steps: &[Rewrite], name: &str) -> Option<String> {
+    let mut guesses = vec![name.to_owned(), name.to_lowercase(), name.to_uppercase()];
+    for regexp in steps.iter().rev().filter_map(|step| step.regexp.as_ref()) {
+        let Some((before, group)) = regexp.target.split_once('$') else { continue };
+        let after = group.trim_start_matches(|letter: char| letter.is_ascii_digit() || "{}".contains(letter));
+        let inside = |guess: &String| Some(guess.strip_prefix(before)?.strip_suffix(after)?.to_owned());
+        let more: Vec<String> = guesses.iter().filter_map(inside).collect();
+        guesses.extend(more);
+    }
+    guesses.into_iter().find(|guess| !guess.is_empty() && result(steps, guess).as_deref() == Some(name))
+}
+
+/// The key that the steps make of one key; none if that is not known.
+fn result(steps: &[Rewrite], key: &str) -> Option<String> {
+    steps.iter().try_fold(key.to_owned(), |key, step| match step {
+        Rewrite { merge: Some(_), .. } => None,
+        Rewrite { regexp: Some(regexp), .. } => {
+            Some(expression(&regexp.source).ok()?.replace_all(&key, &*regexp.target).into_owned())
+        }
+        Rewrite { transform: Some(transform), .. } => Some(Transform::of(&transform.template)?.apply(&key)),
+        Rewrite { .. } => Some(key),
+    })
+}
+
 fn renamed(fields: Vec<Field>, name: impl Fn(&str) -> String) -> Vec<Field> {
     let mut all: BTreeMap<String, Field> = BTreeMap::new();
     for field in fields {

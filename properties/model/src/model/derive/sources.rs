@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
+use super::reads::Note;
 use super::references::{found, key_read, source_ref, stand_in, written_keys};
 use crate::config::{Config, ExternalSecretSpec, OPAQUE, SourceRef, StandIn, is_found};
-use crate::model::{Source, WHOLE};
+use crate::model::{Model, Source, Templates, WHOLE};
 
 /// Every Secret that one of the `specs` reads.
 pub(super) fn sources<'a>(
@@ -57,31 +60,72 @@ fn a_key_at_a_provider() -> Source {
 /// The properties of a document at a provider that is taken over as it is, where nobody wrote down what it has.
 const ANY_PROPERTIES: [&str; 2] = ["first", "second"];
 
-/// Gives each key at a provider that has no properties so far what it is read for: some properties if it is read as a document, or
-/// is one whoever reads it, else one value.
+impl Model {
+    /// What the keys of a source stand for that the model itself gives it, since no manifest names any; none of one that has its own.
+    pub(crate) fn stands_for(&self, source: &SourceRef) -> Option<&'static str> {
+        let about = self.sources.get(source)?;
+        match about.keys.iter().map(String::as_str).eq(ANY_PROPERTIES) {
+            _ if is_found(source) => Some("whatever is found"),
+            true => Some("whatever keys it has"),
+            false => None,
+        }
+    }
+}
+
+/// Gives each source of which nobody wrote down what it has what it is read for. Of a key at a provider that is some properties if it is
+/// read as a document, or is one whoever reads it, else one value; of a Secret some keys, where no template reads others.
 pub(super) fn fill_in<'a>(
     config: &Config,
     sources: &mut BTreeMap<SourceRef, Source>,
-    specs: impl Iterator<Item = &'a ExternalSecretSpec>,
+    specs: impl Iterator<Item = (&'a ExternalSecretSpec, &'a Value)>,
 ) {
-    let mut documents = BTreeSet::new();
-    for spec in specs {
-        for entry in &spec.data_from {
-            let store = spec.store_of(entry.source_ref.as_ref());
-            if let (Some(store), Some(extract), None) = (store, &entry.extract, &entry.find)
-                && StandIn::search_of(extract).is_none()
-            {
-                documents.insert(source_ref(config, store, extract));
+    let (mut documents, mut templated) = (BTreeSet::new(), BTreeSet::new());
+    for (spec, object) in specs {
+        let reads_names = !Templates::of(object).names().is_empty();
+        for source in whole_sources(config, spec) {
+            if reads_names {
+                templated.insert(source.clone());
             }
+            documents.insert(source);
         }
     }
-    for (source, about) in sources.iter_mut().filter(|(source, about)| !source.is_secret() && about.keys.is_empty()) {
+    for (source, about) in sources.iter_mut().filter(|(_, about)| about.keys.is_empty()) {
+        if source.is_secret() {
+            let is_anything =
+                documents.contains(source) && !templated.contains(source) && !config.secrets.contains_key(source);
+            about.keys.extend(ANY_PROPERTIES.iter().filter(|_| is_anything).map(|key| (*key).to_owned()));
+            continue;
+        }
         match (documents.contains(source) || config.has_documents(source), is_found(source)) {
             (_, true) => {}
             (true, false) => about.keys.extend(ANY_PROPERTIES.map(str::to_owned)),
             (false, false) => drop(about.keys.insert(WHOLE.to_owned())),
         }
     }
+}
+
+/// The sources that a spec takes over whole, by their names.
+fn whole_sources(config: &Config, spec: &ExternalSecretSpec) -> Vec<SourceRef> {
+    let entries = spec.data_from.iter().filter(|entry| entry.find.is_none());
+    let named = entries.filter_map(|entry| {
+        let (store, extract) = (spec.store_of(entry.source_ref.as_ref())?, entry.extract.as_ref()?);
+        StandIn::search_of(extract).is_none().then(|| source_ref(config, store, extract))
+    });
+    named.collect()
+}
+
+/// Why nothing can be made for a spec to read, if nothing can be: it takes over a Secret of which neither a manifest nor a template that
+/// is understood says what it has, and of nothing no copy is made.
+pub(super) fn unknown_source(
+    config: &Config,
+    sources: &BTreeMap<SourceRef, Source>,
+    spec: &ExternalSecretSpec,
+) -> Option<Note> {
+    let is_unknown = |source: &SourceRef| {
+        !config.secrets.contains_key(source) && sources.get(source).is_some_and(|about| about.keys.is_empty())
+    };
+    let source = whole_sources(config, spec).into_iter().find(is_unknown)?;
+    Some(Note::new("dataFrom", format!("no key of {source} is known, and its templates read some")))
 }
 
 /// A source as its manifest has it, if there is one.

@@ -41,7 +41,6 @@ fn keys_of_a_copy_are_exact(#[case] spec: &str, #[case] keys: &[&str]) {
     "dataFrom[0].rewrite: the expression"
 )]
 #[case::part_of_a_value("    dataFrom: [{extract: {key: x, property: json}}]\n", "those of a JSON document")]
-#[case::source_without_known_keys("    dataFrom: [{extract: {key: x}}]\n", "no key of central/x is known")]
 #[case::rendered_keys(
     "    target: {template: {templateFrom: [{literal: '{{ .a }}: b'}]}}\n",
     "target.template.templateFrom[0].literal: an action of the template makes keys"
