@@ -307,6 +307,12 @@ impl Model {
         all
     }
 
+    /// True if a source is in a Vault that is here.
+    pub fn is_at_vault(&self, source: &SourceRef) -> bool {
+        let store = source.at.as_ref().and_then(|at| self.stores.get(&at.store));
+        store.is_some_and(ClusterSecretStore::is_served_by_vault)
+    }
+
     /// The label keys that decide who gets a copy: those that selections and store conditions look at.
     ///
     /// Without [`NAME_LABEL`], which nobody can set.

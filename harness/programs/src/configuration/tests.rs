@@ -308,7 +308,7 @@ async fn a_file_of_values_that_an_application_names_is_no_manifest_and_needs_no_
     let files = [&[("a.yaml", application.as_str()), ("env/prod.yaml", "p: q\n")], &chart[..]].concat();
     let loaded = Tree::new(&files).load("", &Parameters::default()).await.unwrap();
     let map = loaded.manifests.iter().find(|manifest| manifest.kind() == "ConfigMap").unwrap();
-    assert_eq!(map.object["data"]["values-0.yaml"], "p: q\n");
+    assert_eq!(map.object["data"]["values-0.yaml"], "p: q");
     // What no Application names is still no manifest.
     let tree = Tree::new(&[&files[..], &[("env/dev.yaml", "p: r\n")]].concat());
     let shown = tree.refusal("", &Parameters::default()).await;

@@ -3,8 +3,6 @@
 use serde_json::Value;
 
 use super::{ClusterSecretStore, STANDS_IN_FOR};
-use crate::config::SourceRef;
-use crate::model::Model;
 
 /// The mount of the Kubernetes auth method where a store names none.
 ///
@@ -81,14 +79,6 @@ pub struct VaultPlace {
     pub path: String,
     /// True if the engine keeps versions.
     pub is_versioned: bool,
-}
-
-impl Model {
-    /// True if a source is in a Vault that is here.
-    pub fn is_at_vault(&self, source: &SourceRef) -> bool {
-        let store = source.at.as_ref().and_then(|at| self.stores.get(&at.store));
-        store.is_some_and(ClusterSecretStore::is_served_by_vault)
-    }
 }
 
 impl VaultPlace {
@@ -205,9 +195,8 @@ mod tests {
         super::super::read(&parse_documents(Path::new("a.yaml"), &text).unwrap()[0]).unwrap()
     }
 
-    /// Paths that `TestVaultBuildPath` of External Secrets Operator expects (pkg/provider/vault/client_get_test.go), and
-    /// engines without
-    /// versions.
+    /// Paths that `TestVaultBuildPath` of External Secrets Operator expects (pkg/provider/vault/client_get_test.go), and those of
+    /// engines without versions.
     #[rstest]
     #[case::mount("path: secret", "path", "secret/data/path")]
     #[case::mount_in_key("path: secret", "secret/path", "secret/data/path")]
@@ -222,18 +211,18 @@ mod tests {
     }
 
     #[rstest]
-    #[case::kubernetes("auth: { kubernetes: { role: r, serviceAccountRef: { name: a, namespace: n } } }", None)]
+    #[case::kubernetes("auth: { kubernetes: { role: r, serviceAccountRef: { name: a, namespace: ns } } }", None)]
     #[case::of_each(
         "auth: { kubernetes: { role: r, serviceAccountRef: { name: a } } }",
         Some("namespace of each copy")
     )]
     #[case::token_of_an_account("auth: { kubernetes: { role: r, secretRef: { name: a } } }", Some("in a Secret"))]
-    #[case::app_role("auth: { appRole: { roleId: i, secretRef: { name: a, namespace: n, key: k } } }", None)]
+    #[case::app_role("auth: { appRole: { roleId: i, secretRef: { name: a, namespace: ns, key: k } } }", None)]
     #[case::app_role_of_each("auth: { appRole: { roleId: i, secretRef: { name: a, key: k } } }", Some("of each copy"))]
-    #[case::token("auth: { tokenSecretRef: { name: a, namespace: n, key: k } }", None)]
+    #[case::token("auth: { tokenSecretRef: { name: a, namespace: ns, key: k } }", None)]
     #[case::other("auth: { jwt: { role: r } }", Some("has not"))]
     #[case::enterprise(
-        "namespace: team, auth: { tokenSecretRef: { name: a, namespace: n, key: k } }",
+        "namespace: team, auth: { tokenSecretRef: { name: a, namespace: ns, key: k } }",
         Some("Enterprise")
     )]
     fn a_vault_that_is_here_is_logged_in_to_or_there_is_a_reason(

@@ -34,7 +34,15 @@ fn keys_of_a_copy_are_exact(#[case] spec: &str, #[case] keys: &[&str]) {
 }
 
 #[rstest]
-#[case::search_by_name("    dataFrom: [{find: {name: {regexp: x}}}]\n", "dataFrom[0].find.name: whatever else")]
+#[case::search_by_name(
+    "    dataFrom: [{find: {name: {regexp: x}}}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: x, namespace: central}
+",
+    "dataFrom[0].find.name: whatever else"
+)]
 #[case::rewrite(
     "    data: [{secretKey: a, remoteRef: {key: x, property: a}}]
     dataFrom: [{extract: {key: x}, rewrite: [{regexp: {source: '[a&&b]', target: b}}]}]\n",

@@ -25,8 +25,9 @@ fn model(stores: &[(&str, &str, &[&str])]) -> Model {
     Model::derive(&Config::from_manifests(manifests).unwrap())
 }
 
-const ACCOUNT: &str = "auth: { kubernetes: { role: r, serviceAccountRef: { name: a, namespace: n } } }";
-const TOKEN: &str = "auth: { tokenSecretRef: { name: t, namespace: n, key: k } }";
+const ACCOUNT: &str =
+    "auth: { kubernetes: { mountPath: kubernetes, role: r, serviceAccountRef: { name: a, namespace: ns } } }";
+const TOKEN: &str = "auth: { tokenSecretRef: { name: t, namespace: ns, key: k } }";
 
 #[test]
 fn a_store_that_vault_cannot_serve_has_its_reason() {
@@ -34,7 +35,7 @@ fn a_store_that_vault_cannot_serve_has_its_reason() {
         ("first", ACCOUNT, &["key: one"]),
         ("second", TOKEN, &["key: one"]),
         ("third", TOKEN, &["key: two, version: '1'"]),
-        ("fourth", "auth: { ldap: {} }", &["key: three"]),
+        ("fourth", "auth: { cert: { secretRef: { name: c } } }", &["key: three"]),
     ]);
     let stores = VaultStores::of(model);
     assert_eq!(Vec::from_iter(&stores.served), ["first"]);
@@ -56,16 +57,16 @@ fn a_login_that_nobody_wrote_down_reads_the_sources_of_its_store_alone() {
     let paths = |policy: &str| Vec::from_iter(expected.policies[policy].keys().map(String::as_str));
     assert_eq!((paths("credence-first"), paths("credence-second")), (vec!["kv/data/one"], vec!["kv/data/two"]));
     let role = &expected.kubernetes[&("kubernetes".to_owned(), "r".to_owned())];
-    assert_eq!(Vec::from_iter(&role.namespaces), ["n"]);
+    assert_eq!(Vec::from_iter(&role.namespaces), ["ns"]);
     assert_eq!(derived.len(), 2);
 }
 
 #[test]
 fn a_login_is_put_beside_what_a_secret_has_or_into_one_of_its_own() {
-    let text = "apiVersion: v1\nkind: Secret\nmetadata: { name: t, namespace: n }\nstringData: { other: x }\n";
+    let text = "apiVersion: v1\nkind: Secret\nmetadata: { name: t, namespace: ns }\nstringData: { other: x }\n";
     let mut manifests = parse_documents(Path::new("a.yaml"), text).unwrap();
     let login =
-        |name: &str| Login::new(VaultSecretKey { namespace: "n", name, key: "k" }, &Credential::new("generated"));
+        |name: &str| Login::new(VaultSecretKey { namespace: "ns", name, key: "k" }, &Credential::new("generated"));
     put(&mut manifests, &[login("t"), login("u")]);
     assert_eq!(manifests[0].object["stringData"], json!({ "other": "x", "k": "generated" }));
     assert_eq!((manifests.len(), manifests[1].name()), (2, "u"));
