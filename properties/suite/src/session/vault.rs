@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use credence_cluster::api_error::ApiError;
-use credence_cluster::apply::FIELD_MANAGER;
 use credence_cluster::cluster::{Cluster, ClusterError};
 use credence_cluster::vault::setup::{Expected, Policy, TokenReviewer};
 use credence_cluster::vault::{RequestError, Vault, VaultError};
@@ -17,19 +16,13 @@ use credence_model::config::{ClusterSecretStore, SourceRef, VaultAuth, VaultPlac
 use credence_model::model::Model;
 use credence_programs::supply::{self, ComponentError, Part, Programs, Progress};
 use credence_watch::wait::WaitError;
-use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
-use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::testbed::deploy::wait_for_root_ca;
-use crate::testbed::tenant::token;
+use reviewer::reviewer;
 
-/// As whom Vault asks the API server whose a token is, and what lets it (Kubernetes documentation, "Other component roles").
-const REVIEWER: &str = "credence-vault";
-const REVIEWER_NAMESPACE: &str = "kube-system";
-const REVIEWS: &str = "system:auth-delegator";
+mod reviewer;
+
+pub(super) use reviewer::leave;
 
 /// Why there is no Vault for the stores of a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -304,48 +297,6 @@ pub(super) fn put(manifests: &mut Vec<Manifest>, logins: &[Login]) {
         }
         object["stringData"][key] = Value::from(value.expose_str());
     }
-}
-
-/// Makes the account as which Vault asks whose a token is; gives the authority of the API server and the account's token.
-async fn reviewer(cluster: &Cluster) -> Result<(String, Credential), VaultStoresError> {
-    let client = &cluster.client;
-    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), REVIEWER_NAMESPACE);
-    let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
-    let refused =
-        |act| ApiError::of::<ApiError>(act, &format!("ServiceAccount {REVIEWER_NAMESPACE}/{REVIEWER} of Vault"));
-    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": REVIEWER } });
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": { "name": REVIEWER },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": REVIEWS },
-        "subjects": [{ "kind": "ServiceAccount", "namespace": REVIEWER_NAMESPACE, "name": REVIEWER }],
-    });
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    accounts.patch(REVIEWER, &params, &Patch::Apply(&account)).await.map_err(refused("make"))?;
-    bindings.patch(REVIEWER, &params, &Patch::Apply(&binding)).await.map_err(refused("bind"))?;
-    wait_for_root_ca(client, REVIEWER_NAMESPACE).await.map_err(VaultStoresError::Authority)?;
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), REVIEWER_NAMESPACE);
-    let authority = maps.get("kube-root-ca.crt").await.map_err(refused("find the authority for"))?;
-    let authority = authority.data.unwrap_or_default().remove("ca.crt").unwrap_or_default();
-    Ok((authority, token(&accounts, REVIEWER).await.map_err(refused("get a token of"))?))
-}
-
-/// Takes away from a cluster that lives on what Vault had there.
-///
-/// # Errors
-/// When the API server refuses.
-pub(super) async fn leave(cluster: &Cluster) -> Result<(), ApiError> {
-    let client = &cluster.client;
-    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), REVIEWER_NAMESPACE);
-    let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
-    let params = DeleteParams::default();
-    let deleted =
-        [bindings.delete(REVIEWER, &params).await.map(drop), accounts.delete(REVIEWER, &params).await.map(drop)];
-    deleted.into_iter().try_for_each(|outcome| match outcome {
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        outcome => outcome.map_err(ApiError::of::<ApiError>("delete", "the account of Vault")),
-    })
 }
 
 #[cfg(test)]
