@@ -36,6 +36,8 @@ pub(super) struct Deployment {
     pub(super) proxies: FaultProxies,
     /// Vault, if it serves a store.
     pub(super) vault: Option<Arc<Vault>>,
+    /// Logins at it that nobody wrote down, and what each may read.
+    pub(super) derived: Vec<String>,
     /// Fields that were changed so that the configuration works on this cluster.
     pub(super) overlay: Vec<OverlayField>,
 }
@@ -90,13 +92,12 @@ impl Deployment {
             events.note(&note);
         }
         let backends = stand_in.into_iter().fold(Backends::default(), Backends::standing_in);
-        vault.iter().flat_map(|served| &served.derived).for_each(|note| events.note(note));
-        let vault = vault.map(|served| served.vault);
+        let (vault, derived) = vault.map_or_else(Default::default, |served| (Some(served.vault), served.derived));
         let backends = vault.iter().cloned().fold(backends, |backends, vault| backends.with_vault(vault, &model));
         let mut bed = TestBed::new(cluster, observer, model, Namespaces::new(name), backends);
         bed.model.outages_unsupported = bed.cluster.supports(Capability::Outages).err().map(str::to_owned);
         bed.model.undisturbed = undisturbed(&bed.cluster);
-        Ok(Self { bed, proxies, vault, overlay })
+        Ok(Self { bed, proxies, vault, derived, overlay })
     }
 }
 

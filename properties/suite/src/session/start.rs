@@ -51,7 +51,6 @@ impl Session {
         let timer = PhaseTimer::begin(events.as_ref(), "programs");
         let obtained = Obtained::obtain(&options, &scratch, events.as_ref()).await?;
         configuration.vault.obtain(&options.components, events.as_ref()).await?;
-        configuration.vault.notes().iter().for_each(|note| events.note(note));
         phases.push(timer.finish());
 
         let timer = PhaseTimer::begin(events.as_ref(), "cluster");
@@ -69,7 +68,7 @@ impl Session {
         let timer = PhaseTimer::begin(events.as_ref(), "deploy");
         let place = Place { cluster, is_used: lock.is_some(), name: &name, directory: &scratch };
         let deployment = Deployment::of(&configuration, place, &options, events.as_ref()).await?;
-        let Deployment { bed, proxies, vault, overlay } = deployment;
+        let Deployment { bed, proxies, vault, derived, overlay } = deployment;
         let own_directory = own_directory.map(Arc::new);
         let prepare =
             || Preparation::new(&options.components, configuration.endpoints.clone(), Arc::clone(events) as _);
@@ -97,7 +96,8 @@ impl Session {
         for OverlayField { object, field, value } in &overlay {
             events.note(&format!("overlay: {object}: {field} = {value}"));
         }
-        let not_judged: Vec<String> = env.model.not_judged.iter().map(ToString::to_string).collect();
+        let of_model = env.model.not_judged.iter().map(ToString::to_string);
+        let not_judged: Vec<String> = of_model.chain(configuration.vault.notes()).chain(derived).collect();
         for one in &not_judged {
             events.note(&format!("not judged: {one}"));
         }
