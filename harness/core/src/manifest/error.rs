@@ -146,7 +146,10 @@ pub enum ManifestError {
         missing: &'static str,
     },
     /// The same object is written twice.
-    #[error("{object} is written twice, at {first} and at {second}; remove one, or give it another name")]
+    #[error(
+        "{object} is written twice, at {first} and at {second}; remove one, {}or give it another name",
+        one_alone(first, second)
+    )]
     Duplicate {
         /// Kind, namespace and name.
         object: String,
@@ -258,4 +261,9 @@ pub enum ManifestError {
         /// The file.
         file: PathBuf,
     },
+}
+
+/// What else helps if two directories of one tree hold the same object, as those of two environments do.
+fn one_alone(first: &Location, second: &Location) -> &'static str {
+    if first.file.parent() == second.file.parent() { "" } else { "give the directory of one of them alone, " }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use rstest::rstest;
 use serde_json::json;
 
-use super::{Manifest, ManifestError, parse_documents, parse_program_configuration};
+use super::{Manifest, ManifestError, parse_documents, parse_program_configuration, reject_duplicates};
 
 fn parse(text: &str) -> Result<Vec<Manifest>, ManifestError> {
     parse_documents(Path::new("dir/some.yaml"), text)
@@ -92,6 +92,17 @@ fn what_is_no_object_is_refused_without_showing_it(#[case] text: &str, #[case] a
     let shown = chain(&parse(&format!("{POD}---\n\n{text}")).unwrap_err());
     assert!(shown.contains(&format!("dir/some.yaml:{at} ")) && shown.contains(reason), "{shown}");
     assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn duplicates_of_two_directories_may_be_of_two_environments() {
+    let text = "apiVersion: v1\nkind: A\nmetadata: {name: a}\n";
+    let both = ["tree/dev/a.yaml", "tree/prod/a.yaml"].map(|file| parse_documents(Path::new(file), text).unwrap());
+    assert_eq!(
+        reject_duplicates(&both.concat()).unwrap_err().to_string(),
+        "A a is written twice, at tree/dev/a.yaml:3:12 and at tree/prod/a.yaml:3:12; remove one, give the directory of one of \
+         them alone, or give it another name"
+    );
 }
 
 #[test]
