@@ -10,7 +10,8 @@ pub(super) const RULE: Rule = Rule {
     requirement: Requirement::new(2, 1),
     severity: Severity::Warning,
     summary: "nothing makes the copy",
-    help: "Set creationPolicy to Owner: Merge only writes into a Secret that somebody else made, and stays Ready without one.",
+    help: "Set creationPolicy to Owner where nobody else makes the Secret: Merge only writes into one that is there, and stays Ready \
+           without it. Leave Merge where a controller makes it, as Argo CD makes argocd-secret.",
     check,
 };
 
