@@ -48,6 +48,19 @@ pub enum Part {
     Labels(BTreeSet<String>),
 }
 
+impl Part {
+    /// The values that are left of a document once it is taken away. A document has no labels to lose.
+    fn rest(&self, values: &Values) -> Values {
+        let mut rest = values.clone();
+        match self {
+            Self::Whole => rest.clear(),
+            Self::Key(key) => drop(rest.remove(key)),
+            Self::Labels(_) => {}
+        }
+        rest
+    }
+}
+
 /// A source, or a part of it, that was taken away, and what is needed to put it back: no values.
 #[derive(Debug)]
 pub struct Withdrawn {
@@ -55,6 +68,13 @@ pub struct Withdrawn {
     secret_type: Option<String>,
     labels: Option<BTreeMap<String, String>>,
     annotations: Option<BTreeMap<String, String>>,
+}
+
+impl Withdrawn {
+    /// A part of a document, which has nothing beside its values.
+    fn of_document(part: Part) -> Self {
+        Self { part, secret_type: None, labels: None, annotations: None }
+    }
 }
 
 /// The end of an act on a source.

@@ -46,20 +46,14 @@ impl StoreBackend for StoodIn {
         part: Part,
         values: &'a Values,
     ) -> Done<'a, Withdrawn> {
-        let mut left = values.clone();
-        match &part {
-            Part::Whole => left.clear(),
-            Part::Key(key) => drop(left.remove(key)),
-            // It has none.
-            Part::Labels(_) => {}
-        }
+        let rest = part.rest(values);
         // A search that finds nothing gives nothing; a key without any value is not there.
-        if left.is_empty() && !is_found(source) {
+        if rest.is_empty() && !is_found(source) {
             self.0.remove(&place(source));
         } else {
-            self.0.put(place(source), left);
+            self.0.put(place(source), rest);
         }
-        ready(Ok(Withdrawn { part, secret_type: None, labels: None, annotations: None })).boxed()
+        ready(Ok(Withdrawn::of_document(part))).boxed()
     }
 
     fn put_back<'a>(

@@ -63,18 +63,12 @@ impl StoreBackend for AtVault {
         values: &'a Values,
     ) -> Done<'a, Withdrawn> {
         async move {
-            let mut left = values.clone();
-            match &part {
-                Part::Whole => left.clear(),
-                Part::Key(key) => drop(left.remove(key)),
-                // It has none.
-                Part::Labels(_) => {}
-            }
-            match self.places.get(source).filter(|_| left.is_empty()) {
+            let rest = part.rest(values);
+            match self.places.get(source).filter(|_| rest.is_empty()) {
                 Some(place) => self.vault.delete(&place.whole()).await.map_err(refused)?,
-                None => self.put(source, &left).await?,
+                None => self.put(source, &rest).await?,
             }
-            Ok(Withdrawn { part, secret_type: None, labels: None, annotations: None })
+            Ok(Withdrawn::of_document(part))
         }
         .boxed()
     }
