@@ -3,10 +3,14 @@
 use credence_suite::run::Stop;
 
 /// At the first Ctrl-C or SIGTERM the set-up ends, or no further case begins and the report says so.
-pub(super) async fn stop_on_signal(stop: Stop) {
-    signal().await;
-    eprintln!("credence: stopping after the cases that are running; again to stop at once");
-    stop.request();
+pub(super) fn stop_on_signal(stop: Stop) -> impl Future<Output = ()> + Send {
+    // Not by the task that awaits it: a signal before that is first polled would end the process without a report.
+    let first = signal();
+    async move {
+        first.await;
+        eprintln!("credence: stopping after the cases that are running; again to stop at once");
+        stop.request();
+    }
 }
 
 /// Resolves at the signal after that.
@@ -16,14 +20,16 @@ pub(super) async fn second_signal(first: tokio::task::JoinHandle<()>) {
     signal().await;
 }
 
-/// Resolves at the next Ctrl-C or SIGTERM.
-pub(super) async fn signal() {
+/// Resolves at the next Ctrl-C or SIGTERM after the call.
+pub(super) fn signal() -> impl Future<Output = ()> + Send {
     use tokio::signal::unix::{SignalKind, signal};
     // Handlers for these two can always be installed.
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
     let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be handled");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
