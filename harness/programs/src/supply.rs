@@ -38,6 +38,7 @@ mod programs;
 mod progress;
 mod provider_set;
 mod providers;
+mod reduced;
 mod release;
 mod said;
 mod space;

@@ -40,7 +40,7 @@ pub(super) async fn prepare(
     report(&Step::Building { what: "downloading sources".to_owned() });
     let directory = match module {
         Module::Vault => vault::sources(go, cache).await?,
-        _ if cache.providers().is_reduced(module) => providers::reduced(go, cache).await?,
+        _ if cache.providers().is_reduced(module) => providers::sources(go, cache).await?,
         _ => cache.module(module)?,
     };
     let packages = Packages::list(go, module, &directory, parts).await?;

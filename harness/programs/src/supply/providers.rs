@@ -1,21 +1,17 @@
 //! Providers that External Secrets Operator is built with: the store providers and generators that are used here, or all.
 //!
-//! Upstream names them in two files of imports. Builds from a writable copy of the module in which these files name
-//! fewer, put in the module's place by a `replace` line: Go refuses overlays for files beneath its module cache. From
-//! version 1 on upstream has build tags that do the same.
+//! Upstream names them in two files of imports. Builds from a copy of the module in which these files name fewer. From version 1 on
+//! upstream has build tags that do the same.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
-use super::ComponentError;
-use super::assets::{copy_tree, module_directory};
+use super::assets::module_directory;
 use super::cache::{self, Cache, failed};
 use super::go::Go;
 use super::module::Module;
-use super::vault;
-use crate::supply::{Providers, digest};
+use super::{ComponentError, reduced, vault};
+use crate::supply::Providers;
 
 /// Folders of `pkg/provider`. Those of Azure and Google are left out with most of the time that a build takes: their
 /// client libraries are as large as the rest together.
@@ -58,9 +54,7 @@ impl Providers {
         if !self.is_reduced(module) {
             return String::new();
         }
-        let mut digest = Sha256::new();
-        registrations().iter().for_each(|(path, text)| digest.update(format!("{path}\n{text}")));
-        format!("-{}", digest::hex(&digest.finalize()[..4]))
+        reduced::suffix(&registrations().map(|(path, text)| format!("{path}\n{text}")).concat())
     }
 
     /// True if less of `module` is built than there is.
@@ -81,36 +75,23 @@ fn registrations() -> [(String, String); 2] {
 
 /// The directory in which `go build` finds the pin of External Secrets Operator with fewer providers, made anew each
 /// time. The caller holds the lock of the module.
-pub(super) async fn reduced(go: &Go, cache: &Cache) -> Result<PathBuf, ComponentError> {
+pub(super) async fn sources(go: &Go, cache: &Cache) -> Result<PathBuf, ComponentError> {
     let module = Module::ExternalSecrets;
     let from = module_directory(go, cache, module).await?;
-    let directory = cache.reduced(module);
-    tokio::task::spawn_blocking({
-        let directory = directory.clone();
-        move || copy(&from, &directory)
-    })
-    .await
-    // Nothing aborts it, so an error is a panic, which goes on here.
-    .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-    Ok(directory)
+    reduced::make(cache, module, move |directory| copy(&from, directory)).await
 }
 
 fn copy(from: &Path, directory: &Path) -> Result<(), ComponentError> {
     let source = directory.join("source");
     // What is there may be of a copy that was killed.
     cache::remove(directory)?;
-    for compiled in COMPILED {
-        let path = from.join(compiled);
-        copy_tree(&path, &source.join(compiled)).map_err(failed("copy", &path))?;
-    }
-    let module = Module::ExternalSecrets;
-    let replaced = format!("{}\nreplace {} => ./source\n", module.go_mod(), module.path());
-    let files = registrations().map(|(path, text)| (source.join(path), text));
-    let pin = [("go.mod", replaced), ("go.sum", module.go_sum().to_owned())];
-    for (path, text) in files.into_iter().chain(pin.map(|(name, text)| (directory.join(name), text))) {
+    reduced::copy_parts(from, &source, &COMPILED)?;
+    for (path, text) in registrations() {
+        let path = source.join(path);
         fs::write(&path, text).map_err(failed("write", &path))?;
     }
-    Ok(())
+    let module = Module::ExternalSecrets;
+    reduced::write_pin(directory, module, &[(module.path(), "source")])
 }
 
 #[cfg(test)]

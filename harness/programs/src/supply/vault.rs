@@ -7,16 +7,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
-use super::ComponentError;
-use super::assets::{copy_tree, downloaded};
+use super::assets::downloaded;
 use super::cache::{self, Cache, failed};
 use super::go::Go;
 use super::module::Module;
-use crate::supply::digest::hex;
+use super::{ComponentError, reduced};
 
 /// A module that is copied.
+#[derive(Debug)]
 struct Copied {
     /// Its path.
     path: &'static str,
@@ -29,7 +27,7 @@ struct Copied {
 }
 
 /// The lines of a file that go.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Without {
     /// Those with one of these texts.
     Texts(&'static [&'static str]),
@@ -88,8 +86,7 @@ const COPIED: [Copied; 3] = [
 
 /// Suffix that tells programs of other lines apart in the cache.
 pub(super) fn suffix() -> String {
-    let digest = KEPT.into_iter().fold(Sha256::new(), |digest, name| digest.chain_update(name));
-    format!("-{}", hex(&digest.finalize()[..4]))
+    reduced::suffix(&format!("{COPIED:?}{KEPT:?}{PREFIXES:?}"))
 }
 
 /// The directory in which `go build` finds the pin and the copies, made anew each time. The caller holds the lock of the module.
@@ -98,39 +95,22 @@ pub(super) async fn sources(go: &Go, cache: &Cache) -> Result<PathBuf, Component
     for copied in &COPIED {
         modules.push((copied, downloaded(go, cache, Module::Vault, copied.path).await?));
     }
-    let directory = cache.reduced(Module::Vault);
-    tokio::task::spawn_blocking({
-        let directory = directory.clone();
-        move || copy(&modules, &directory)
-    })
-    .await
-    // Nothing aborts it, so an error is a panic, which goes on here.
-    .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-    Ok(directory)
+    reduced::make(cache, Module::Vault, move |directory| copy(&modules, directory)).await
 }
 
 fn copy(modules: &[(&Copied, PathBuf)], directory: &Path) -> Result<(), ComponentError> {
     // What is there may be of a copy that was killed.
     cache::remove(directory)?;
-    let mut pin = Module::Vault.go_mod().to_owned();
     for (copied, from) in modules {
         let to = directory.join(copied.directory);
-        for compiled in copied.compiled {
-            let path = from.join(compiled);
-            copy_tree(&path, &to.join(compiled)).map_err(failed("copy", &path))?;
-        }
+        reduced::copy_parts(from, &to, copied.compiled)?;
         for (file, without) in copied.without {
             let path = to.join(file);
             let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
             fs::write(&path, without.of(&text)).map_err(failed("write", &path))?;
         }
-        pin.push_str(&format!("\nreplace {} => ./{}\n", copied.path, copied.directory));
     }
-    for (name, text) in [("go.mod", pin.as_str()), ("go.sum", Module::Vault.go_sum())] {
-        let path = directory.join(name);
-        fs::write(&path, text).map_err(failed("write", &path))?;
-    }
-    Ok(())
+    reduced::write_pin(directory, Module::Vault, &COPIED.map(|copied| (copied.path, copied.directory)))
 }
 
 impl Without {

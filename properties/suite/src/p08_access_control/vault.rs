@@ -53,16 +53,19 @@ struct Subject<'a> {
     places: Vec<VaultPlace>,
 }
 
+/// The stores that a Vault of this machine serves.
+fn served(env: &TestBed) -> impl Iterator<Item = &ClusterSecretStore> {
+    env.model.stores.values().filter(|store| store.is_served_by_vault())
+}
+
 /// The stores that log in at Vault as ServiceAccounts.
 fn subjects(env: &TestBed) -> impl Iterator<Item = Subject<'_>> {
-    let served = env.model.stores.values().filter(|store| store.is_served_by_vault());
-    served.filter_map(|store| Subject::of(env, store))
+    served(env).filter_map(|store| Subject::of(env, store))
 }
 
 /// Checks that are not made of stores that log in otherwise.
 pub(super) fn skipped(env: &TestBed) -> Vec<SkippedCheck> {
-    let served = env.model.stores.values().filter(|store| store.is_served_by_vault());
-    let others = served.filter(|store| !matches!(store.vault_auth(), Ok(VaultAuth::Kubernetes(..))));
+    let others = served(env).filter(|store| !matches!(store.vault_auth(), Ok(VaultAuth::Kubernetes(..))));
     others
         .map(|store| {
             let what = format!("what else the login of store {} may do at Vault", store.name);
