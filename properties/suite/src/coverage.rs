@@ -59,6 +59,16 @@ impl Judges {
         }
     }
 
+    /// The same copies, if they tell which values of their sources they were made of.
+    pub fn of_values(model: &Model, distribution: &Distribution) -> Self {
+        match (Self::of_sources(model, distribution), distribution.tells_values()) {
+            (Self::Copies, Err(why)) => {
+                Self::NotHere(format!("no key of it tells which values of its source it was made of: {why}"))
+            }
+            (judges, _) => judges,
+        }
+    }
+
     fn of(self, copy: CopyName) -> Vec<Declared> {
         let all = |scope| vec![Declared { copy: copy.clone(), consumer: None, scope }];
         match self {

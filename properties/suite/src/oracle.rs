@@ -1,6 +1,7 @@
 //! Comparing what namespaces hold with what the model says: the oracle is bytes, never a condition.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use credence_core::credential::Credential;
 use credence_core::formats::{self, DOCKER_CONFIG_KEY, Role};
@@ -11,6 +12,7 @@ use credence_watch::observer::{SecretSeen, View};
 
 #[cfg(feature = "faults")]
 use crate::faults::{self, OwnFault};
+use crate::testbed::renderings::{Renderings, WithRenderings};
 
 /// The copies that a namespace must hold, by Secret name.
 pub(crate) type Expected<'a> = BTreeMap<String, &'a Distribution>;
@@ -132,6 +134,11 @@ impl Names {
 pub trait Known {
     /// Those of a source, as far as they are known of the sources of `distribution`.
     fn of(&self, distribution: &Distribution, source: &SourceRef) -> Option<&Values>;
+
+    /// Values that the template of `distribution` makes of them, where they were rendered.
+    fn rendered(&self, _distribution: &Distribution) -> Option<Arc<Values>> {
+        None
+    }
 }
 
 /// Those of the only source that there is; of several, nobody says whose they are.
@@ -155,7 +162,8 @@ impl Known for (&SourceRef, &Values) {
 }
 
 /// Checks that a copy is what `distribution` promises of sources with these values: Kubernetes type, labels, exact key
-/// set, each key whose origin is known, and the content as its consumer decodes it.
+/// set, each key whose origin is known, what the template makes where that was rendered, and the content as its consumer
+/// decodes it.
 ///
 /// # Errors
 /// The difference, in words, with lengths and fingerprints in place of values.
@@ -180,6 +188,9 @@ pub(crate) fn matches_source(
         }
     }
     as_made(distribution, secret, known)?;
+    if let Some(rendered) = known.rendered(distribution) {
+        as_rendered(distribution, secret, &rendered)?;
+    }
     // Its logins are the source's own, and may differ.
     if distribution.sources().len() == 1 && distribution.verbatim.contains_key(DOCKER_CONFIG_KEY) {
         return Ok(());
@@ -213,10 +224,12 @@ pub(crate) fn version(
     secret: &SecretSeen,
     old: &World,
     new: &World,
+    renderings: &Renderings,
 ) -> Result<Version, String> {
-    let is = |world: &World| matches_source(distribution, secret, world);
+    let is = |world: &World| matches_source(distribution, secret, &WithRenderings::new(world, renderings));
     let Err(not_new) = is(new) else { return Ok(Version::New) };
     let Err(not_old) = is(old) else { return Ok(Version::Old) };
+    // Mixtures are too many to be rendered each.
     if mixed_worlds(old, new).iter().any(|mixture| is(mixture).is_ok()) {
         return Ok(Version::HalfNew);
     }

@@ -29,6 +29,7 @@ use crate::generate::{Pick, pick};
 use crate::observation::{self, Observation};
 use crate::oracle::Known;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::supplies::Need;
 use crate::testbed::TestBed;
 use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
 
@@ -70,6 +71,7 @@ impl Property for Propagation {
         claim: "an updated source reaches every dependent copy within the computed bound",
         claims: &CLAIMS,
     };
+    const NEEDS: &'static [Need] = &[Need::Renderings];
     const CASES_PER_SLOT: u32 = 5;
     const NOTHING: &'static str = "neither a ClusterExternalSecret nor an ExternalSecret reads a source";
     const LANES: usize = 4;
@@ -94,7 +96,7 @@ impl Property for Propagation {
     }
 
     fn judges(&self, model: &Model, distribution: &Distribution) -> Judges {
-        Judges::of_sources(model, distribution)
+        Judges::of_values(model, distribution)
     }
 
     fn is_telling(&self, _model: &Model, rotation: &Rotation, case: &Population) -> bool {
@@ -261,7 +263,7 @@ impl<'a> PropagationCase<'a> {
     /// All copies keep these values for that long; an older one must not come back.
     async fn stay(&self, env: &TestBed, values: &impl Known, window: Duration) -> Outcome {
         let held = wait::hold(&env.observer, "the same values in all copies", window, |view| {
-            self.dependents.iter().try_for_each(|dependent| dependent.look(view, values))
+            self.dependents.iter().try_for_each(|dependent| dependent.look(env, view, values))
         });
         match held.await {
             Ok(()) => Outcome::Held,

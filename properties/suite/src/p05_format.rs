@@ -30,7 +30,7 @@ use crate::generate::{self, Pick, pick};
 use crate::observation::{self, Observation};
 use crate::oracle::{self, Known};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
-use crate::supplies::{Need, Supplies};
+use crate::supplies::{GIVE_ESOCTL, Need, Supplies};
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::NamespaceError;
 use crate::testbed::rotation::{self, Dependent, copied_sources, targets_of};
@@ -86,7 +86,7 @@ impl Templates {
     /// The check that is not there without the engine, for a property that has these `claims` on it.
     pub(crate) fn skipped(&self, claims: &[Claim]) -> Vec<SkippedCheck> {
         let skipped = |why: &String| {
-            let why = format!("{why}; give the program with --program esoctl=PATH");
+            let why = format!("{why}; {GIVE_ESOCTL}");
             SkippedCheck::new("each key that a template composes, as the operator's own engine makes it", why)
                 .weakens(claims)
         };
@@ -183,7 +183,7 @@ async fn until_right(
     let right = wait::until(&env.observer, &what, bound, |view| {
         let rendered = rendered.as_ref().zip(view.secret(namespace, &distribution.secret));
         let composed = || rendered.map_or(Ok(()), |(made, secret)| oracle::as_rendered(distribution, secret, made));
-        dependent.look(view, &known).and_then(|()| composed()).map_or_else(Progress::NotYet, Progress::Done)
+        dependent.look(env, view, &known).and_then(|()| composed()).map_or_else(Progress::NotYet, Progress::Done)
     });
     Ok(right.await?)
 }

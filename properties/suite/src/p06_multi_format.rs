@@ -31,6 +31,7 @@ use crate::generate::{Pick, pick};
 use crate::observation::{self, Observation};
 use crate::oracle::{self, Version};
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::supplies::Need;
 use crate::testbed::TestBed;
 use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
 
@@ -74,6 +75,7 @@ impl Property for MultiFormat {
         claim: "all formats made of one source agree with it and with each other, at any moment they are at rest",
         claims: &CLAIMS,
     };
+    const NEEDS: &'static [Need] = &[Need::Renderings];
     const CASES_PER_SLOT: u32 = 10;
     const NOTHING: &'static str = "no source is distributed in two formats";
     const LANES: usize = 4;
@@ -100,7 +102,7 @@ impl Property for MultiFormat {
     fn judges(&self, model: &Model, distribution: &Distribution) -> Judges {
         let others = |source: &&SourceRef| targets_of(model, source).len() >= 2;
         match distribution.sources().iter().any(others) {
-            true => Judges::of_sources(model, distribution),
+            true => Judges::of_values(model, distribution),
             false => Judges::NotApplicable("it is the only format of its source".to_owned()),
         }
     }
@@ -209,7 +211,7 @@ impl<'a> FormatsCase<'a> {
             }
         }
         let rest = wait::hold(&env.observer, "all formats like their source", env.hold(), |view| {
-            self.copies.iter().try_for_each(|(dependent, _)| dependent.look(view, &rotation.of_source(last)))
+            self.copies.iter().try_for_each(|(dependent, _)| dependent.look(env, view, &rotation.of_source(last)))
         });
         if let Err(error) = rest.await {
             return observation::failed(&error);
@@ -222,7 +224,7 @@ impl<'a> FormatsCase<'a> {
                 continue;
             }
             self.observation.count("format seen on its whole way from the old values to the new");
-            match history(dependent, events, rotation) {
+            match history(env, dependent, events, rotation) {
                 Ok(0) => {}
                 Ok(_) => self.observation.count("copy half new for a while"),
                 Err(why) => outcome = outcome.max(verdict::violated(why)),
@@ -233,7 +235,12 @@ impl<'a> FormatsCase<'a> {
 }
 
 /// Looks at every state that a copy went through and counts those that were half new.
-fn history(dependent: &Dependent<'_>, events: &mut Recording, rotation: &Rotation) -> Result<usize, String> {
+fn history(
+    env: &TestBed,
+    dependent: &Dependent<'_>,
+    events: &mut Recording,
+    rotation: &Rotation,
+) -> Result<usize, String> {
     let (old, new) = rotation.last_two();
     let world = |values: &Values| World::from([(rotation.source.clone(), values.clone())]);
     let (old, new) = (world(old), world(new));
@@ -244,7 +251,7 @@ fn history(dependent: &Dependent<'_>, events: &mut Recording, rotation: &Rotatio
         }
         let place = format!("{}/{}", dependent.namespace, event.name);
         let secret = event.secret.ok_or_else(|| format!("{place} was gone for a moment during the rotation"))?;
-        let version = oracle::version(dependent.distribution, &secret, &old, &new);
+        let version = oracle::version(dependent.distribution, &secret, &old, &new, env.sources.renderings());
         match version.map_err(|why| format!("{place} was {why}"))? {
             Version::Old | Version::New => {}
             Version::HalfNew => half_new += 1,

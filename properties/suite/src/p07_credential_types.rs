@@ -130,7 +130,7 @@ impl Property for CredentialTypes {
         claim: "the real consumer authenticates with the copy, and fails with a wrong or revoked one",
         claims: &CLAIMS,
     };
-    const NEEDS: &'static [Need] = &[Need::Consumers];
+    const NEEDS: &'static [Need] = &[Need::Consumers, Need::Renderings];
     const CASES_PER_SLOT: u32 = 10;
     const NOTHING: &'static str = "no copy is for a consumer that can run here";
     const LANES: usize = 3;

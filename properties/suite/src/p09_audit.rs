@@ -114,7 +114,7 @@ impl Property for Audit {
         claim: "every create, update, delete and read of a secret is in the audit log, attributable, without values",
         claims: &CLAIMS,
     };
-    const NEEDS: &'static [Need] = &[Need::ControlPlaneFiles];
+    const NEEDS: &'static [Need] = &[Need::ControlPlaneFiles, Need::Renderings];
     const NOTHING: &'static str =
         "no ClusterExternalSecret selects a namespace by its labels, and there is no ExternalSecret";
     const LANES: usize = 8;

@@ -25,6 +25,7 @@ use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::supplies::Need;
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::Lease;
 
@@ -95,6 +96,7 @@ impl Property for PolicyUpdate {
         claim: "a changed policy changes access within the bound, by itself, in both directions",
         claims: &CLAIMS,
     };
+    const NEEDS: &'static [Need] = &[Need::Renderings];
     const CASES_PER_SLOT: u32 = 5;
     const LANES: usize = 4;
     // Its policies are copies under other names, but for the admission policies.

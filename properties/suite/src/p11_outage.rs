@@ -141,7 +141,7 @@ impl Property for Outage {
         claim: "source gone, copies unchanged and working; back again, converged within the bound",
         claims: &CLAIMS,
     };
-    const NEEDS: &'static [Need] = &[Need::StoreProxies, Need::Forge];
+    const NEEDS: &'static [Need] = &[Need::StoreProxies, Need::Forge, Need::Renderings];
     const CHECKS: &'static [Check] = &[
         Check { what: "outage of External Secrets Operator", needs: Capability::Outages, weakens: &CLAIMS },
         Check { what: "outage of the API server", needs: Capability::Outages, weakens: &CLAIMS },

@@ -102,7 +102,7 @@ impl Property for Encryption {
         claim: "raw etcd values and wire traffic never show a credential",
         claims: &CLAIMS,
     };
-    const NEEDS: &'static [Need] = &[Need::ControlPlaneFiles];
+    const NEEDS: &'static [Need] = &[Need::ControlPlaneFiles, Need::Renderings];
     const CHECKS: &'static [Check] =
         &[Check { what: "rotation of the encryption key", needs: Capability::KeyRotation, weakens: &CLAIMS }];
     const CASES_PER_SLOT: u32 = 20;

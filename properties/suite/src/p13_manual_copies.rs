@@ -27,9 +27,11 @@ use crate::generate::{Pick, pick};
 use crate::observation::{self, Observation, cause_of};
 use crate::oracle::Expected;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::supplies::Need;
 use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::settle::{Past, deletion, settle};
+use crate::testbed::sources::SourceError;
 use crate::testbed::tenant::{Tenant, TenantError};
 
 mod attempt;
@@ -81,6 +83,8 @@ enum SetUpError {
     Namespace(#[from] NamespaceError),
     #[error(transparent)]
     Tenant(#[from] TenantError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
     #[error("failed to remove what was made by hand")]
     CleanUp(#[from] kube::Error),
 }
@@ -107,6 +111,7 @@ impl Property for ManualCopies {
         claim: "a hand-made or hand-edited credential is refused or healed",
         claims: &CLAIMS,
     };
+    const NEEDS: &'static [Need] = &[Need::Renderings];
     const LANES: usize = 12;
     const SHARES: Shares =
         Shares { cluster: ClusterUse::Own, sources: SourceUse::SomeKept, policies: PolicyUse::ReliedOn };
@@ -232,7 +237,8 @@ async fn play(env: &Arc<TestBed>, id: CaseId, case: &Intrusion) -> Result<Observ
     let distribution = *case.distribution.0.of::<&Distribution>(&askable(&env.model));
     let place = CaseNamespace::find(env, &client, distribution, case).await?;
     let expected = expected_in(&env.model, place.name(), place.labels().unwrap_or(&Labels::new()));
-    let sources = env.sources.share(&expected.values().flat_map(|distribution| distribution.sources()).collect()).await;
+    let of_copies = expected.values().flat_map(|distribution| distribution.sources()).collect();
+    let sources = env.sources.share(&of_copies).await?;
     let tenant = match case.actor {
         Actor::Tenant(rights) => Some(Tenant::create(env, id, place.name(), rights).await?),
         Actor::Administrator => None,

@@ -30,6 +30,7 @@ use crate::driver::Property;
 use crate::generate::{Pick, pick};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::supplies::Need;
 use crate::testbed::TestBed;
 use crate::testbed::rotation::{self, Rotation, targets_of};
 
@@ -96,6 +97,7 @@ impl Property for Transition {
         claim: "a format change serves old and new consumers throughout",
         claims: &CLAIMS,
     };
+    const NEEDS: &'static [Need] = &[Need::Renderings];
     const CASES_PER_SLOT: u32 = 8;
     const NOTHING: &'static str = "no copy can change its form";
     const LANES: usize = 3;
@@ -129,7 +131,7 @@ impl Property for Transition {
         }
         match FormChange::all_of(distribution).is_empty() {
             true => Judges::NotApplicable("it has no form that a change of type, keys or host applies to".to_owned()),
-            false => Judges::of_sources(model, distribution),
+            false => Judges::of_values(model, distribution),
         }
     }
 
@@ -178,7 +180,8 @@ impl Property for Transition {
 
 /// The distributions of a source whose form can change, each with its changes.
 fn changeable<'a>(model: &'a Model, source: &SourceRef) -> Vec<(&'a Distribution, Vec<FormChange>)> {
-    let distributions = targets_of(model, source).into_iter();
+    let distributions =
+        targets_of(model, source).into_iter().filter(|distribution| distribution.tells_values().is_ok());
     distributions
         .map(|distribution| (distribution, FormChange::all_of(distribution)))
         .filter(|(_, changes)| !changes.is_empty())

@@ -8,6 +8,7 @@ use credence_cluster::cluster::ControlPlaneFiles;
 use credence_cluster::faults::proxy::FaultProxy;
 use credence_cluster::vault::Vault;
 use credence_consumers::running::{self, Consumers, Preparation, Setup, Site, StartError};
+use credence_core::text::chain;
 use credence_programs::esoctl::TemplateEngine;
 use credence_programs::run_dir::RunDir;
 use credence_programs::supply::{self, ComponentError, Part};
@@ -18,6 +19,9 @@ use crate::testbed::TestBed;
 /// Why audit policy and encryption cannot be judged.
 const NO_CONTROL_PLANE: &str = "the configuration has no directory control-plane with audit-policy.yaml and \
      encryption-config.yaml; pass theirs with --control-plane DIR";
+
+/// Advice where the template engine cannot be obtained.
+pub(crate) const GIVE_ESOCTL: &str = "give the program with --program esoctl=PATH";
 
 /// Needs of a property beside the test bed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub enum Need {
     Consumers,
     /// The operator's template engine, if a template composes anything. It is obtained while other properties run, too.
     TemplateEngine,
+    /// The same engine, if it alone can tell what some key of a copy must hold.
+    Renderings,
 }
 
 /// The fault proxies, by store.
@@ -48,15 +54,22 @@ pub struct Supplies {
     /// The consumers; none unless a property needs them.
     pub consumers: Option<ConsumerSupply>,
     /// The template engine; none unless a property needs it.
-    pub templates: Option<TemplateSupply>,
+    pub templates: Option<Arc<TemplateSupply>>,
+    /// The same, where it alone can tell what some key of a copy must hold.
+    pub renderings: Option<Arc<TemplateSupply>>,
     /// The forge alone; none unless a property needs it.
     pub forge: Option<ConsumerSupply>,
 }
 
 impl Supplies {
     /// Why a property with these `needs` cannot be told here, if so.
-    pub fn missing(&self, needs: &[Need]) -> Option<&'static str> {
-        (needs.contains(&Need::ControlPlaneFiles) && self.control_plane.is_none()).then_some(NO_CONTROL_PLANE)
+    pub fn missing(&self, needs: &[Need]) -> Option<String> {
+        if needs.contains(&Need::ControlPlaneFiles) && self.control_plane.is_none() {
+            return Some(NO_CONTROL_PLANE.to_owned());
+        }
+        let renderings = self.renderings.as_ref().filter(|_| needs.contains(&Need::Renderings))?;
+        let why = chain(renderings.obtained.get()?.as_ref().err()?);
+        Some(format!("a template composes what only the operator's own engine can tell: {why}; {GIVE_ESOCTL}"))
     }
 
     /// Resolves when what is `needed` is there, so that nobody waits for it who has begun.
@@ -64,9 +77,11 @@ impl Supplies {
         if let Some(consumers) = self.of(needs) {
             consumers.obtain(bed).await;
         }
-        if let Some(templates) = self.templates.as_ref().filter(|_| needs.contains(&Need::TemplateEngine)) {
+        let templates = self.templates.as_ref().filter(|_| needs.contains(&Need::TemplateEngine));
+        let renderings = self.renderings.as_ref().filter(|_| needs.contains(&Need::Renderings));
+        for engine in templates.into_iter().chain(renderings) {
             // Whoever uses it hears why it cannot be had.
-            templates.obtain().await.ok();
+            engine.obtain().await.ok();
         }
     }
 
@@ -169,6 +184,11 @@ impl TemplateSupply {
         };
         self.obtained.get_or_init(obtain).await.as_ref()
     }
+
+    /// The engine, if it has been obtained.
+    pub(crate) fn obtained(&self) -> Option<&TemplateEngine> {
+        self.obtained.get()?.as_ref().ok()
+    }
 }
 
 #[cfg(test)]
@@ -176,7 +196,15 @@ mod tests {
     use super::*;
 
     fn supplies(control_plane: Option<ControlPlaneFiles>) -> Supplies {
-        Supplies { control_plane, proxies: Arc::default(), vault: None, consumers: None, forge: None, templates: None }
+        Supplies {
+            control_plane,
+            proxies: Arc::default(),
+            vault: None,
+            consumers: None,
+            forge: None,
+            templates: None,
+            renderings: None,
+        }
     }
 
     #[test]

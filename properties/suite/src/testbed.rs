@@ -29,6 +29,7 @@ pub mod known_bugs;
 pub mod namespaces;
 pub(crate) mod operator_api;
 pub mod operator_resync;
+pub(crate) mod renderings;
 pub mod rotation;
 pub(crate) mod secret_types;
 pub mod settle;
@@ -69,6 +70,7 @@ impl TestBed {
     /// Puts the parts together.
     pub fn new(cluster: Cluster, observer: Observer, model: Model, namespaces: Namespaces, backends: Backends) -> Self {
         let sources = Sources::new(model.sources.keys().cloned(), backends);
+        model.distributions.iter().for_each(|distribution| sources.renderings().add(distribution));
         Self { cluster: Arc::new(cluster), observer: Arc::new(observer), model, sources, namespaces }
     }
 

@@ -104,6 +104,12 @@ pub(crate) const FAULTS: &[Fault] = &[
         &[night("p01", &["refreshPolicy is CreatedOnce"]), night("p14", &["refreshPolicy is CreatedOnce"])],
     ),
     fault(
+        "composed-copies-never-updated",
+        "refresh policy",
+        &[day("p01", &["refreshPolicy is CreatedOnce"]), night("p14", &["refreshPolicy is CreatedOnce"])],
+    )
+    .in_cases(6),
+    fault(
         "policy-freezes-copies",
         "admission policy on updates",
         &[

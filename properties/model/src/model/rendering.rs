@@ -1,8 +1,12 @@
 //! Templates as External Secrets Operator's own engine renders them, for the keys that they compose.
 
+use std::collections::BTreeSet;
+
+use credence_core::consumer::Consumer;
+use credence_core::formats::{Role, unambiguous_roles};
 use serde_json::{Value, json};
 
-use super::Distribution;
+use super::{Distribution, Origin};
 use crate::config::spec_in;
 
 /// Functions that make something else each time, or that need the cluster.
@@ -42,6 +46,36 @@ const FICKLE: &[&str] = &[
 ];
 
 impl Distribution {
+    /// The keys that a template composes and that no consumer is known to read.
+    pub(super) fn unread(&self) -> BTreeSet<&str> {
+        let read = Consumer::keys_read(&self.shape()).unwrap_or_default();
+        self.composed.iter().map(String::as_str).filter(|key| !read.contains(key)).collect()
+    }
+
+    /// True if a template composes keys of which the operator's own engine alone can tell what they must hold: no consumer is
+    /// known to read them, or no part of the credential is known that it finds there.
+    pub fn needs_rendering(&self) -> bool {
+        let by_name = unambiguous_roles(self.composed.iter().map(String::as_str));
+        let mut named = by_name.keys().filter(|role| !matches!(role, Role::Other(_)));
+        let tells_another = named.any(|role| !self.roles.contains_key(role));
+        let composes =
+            !self.composed.is_empty() && (self.roles.is_empty() || tells_another || !self.unread().is_empty());
+        composes && self.rendering().is_ok()
+    }
+
+    /// Succeeds if something in each copy tells which values of its sources it was made of.
+    ///
+    /// # Errors
+    /// Why nothing does, so that a copy that was never updated looks like one that was.
+    pub fn tells_values(&self) -> Result<(), &'static str> {
+        let is_made_of_a_source = |origin: &Origin| !matches!(origin, Origin::Text(_));
+        let is_read = self.composed.len() > self.unread().len() && !self.roles.is_empty();
+        if self.origins.values().any(is_made_of_a_source) || is_read || self.needs_rendering() {
+            return Ok(());
+        }
+        Err(self.rendering().err().unwrap_or("nothing in it follows from a value of its sources"))
+    }
+
     /// The template of each copy, with the CRD's defaults, for what it composes.
     ///
     /// # Errors

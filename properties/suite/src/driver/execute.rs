@@ -30,7 +30,7 @@ use crate::trail;
 pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed {
     let Run { env, supplies, events, plan, stop, .. } = run;
     if let Some(why) = supplies.missing(P::NEEDS) {
-        return Executed::Skipped(why.to_owned());
+        return Executed::Skipped(why);
     }
     if let Err(why) = property.applies(env) {
         return Executed::Skipped(why);

@@ -135,7 +135,8 @@ impl<'a> BackstageTrial<'a> {
                 let Some(secret) = view.secret(&namespace, &distribution.secret) else {
                     return Progress::NotYet("it does not exist".to_owned());
                 };
-                oracle::matches_source(distribution, secret, &(issuer.source(), &issuer.values))
+                let known = (issuer.source(), &issuer.values);
+                oracle::matches_source(distribution, secret, &self.env.sources.rendered(&known))
                     .map_or_else(Progress::NotYet, Progress::Done)
             });
             match matches_source.await {

@@ -17,7 +17,7 @@ use crate::testbed::sources::{SharedLease, SourceError};
 /// what other properties write can be short, or equal in two places.
 pub(super) async fn share(env: &TestBed, client: &Client, manager: &str) -> Result<SharedLease, SourceError> {
     loop {
-        let lease = env.sources.share(&env.sources.names().collect()).await;
+        let lease = env.sources.share(&env.sources.names().collect()).await?;
         let names: Vec<SourceRef> = env.sources.names().cloned().collect();
         let unfit: Vec<&SourceRef> = names.iter().filter(|name| !lease.values(name).is_some_and(are_tracers)).collect();
         if unfit.is_empty() {

@@ -10,7 +10,7 @@ use super::actions;
 use crate::generate::Recipient;
 use crate::observation::Observation;
 use crate::testbed::TestBed;
-use crate::testbed::namespaces::{Lease, NamespaceError};
+use crate::testbed::namespaces::Lease;
 use crate::testbed::sources::SharedLease;
 use crate::testbed::tenant::Tenant;
 
@@ -26,7 +26,7 @@ pub(super) struct AuditedNamespace {
 }
 
 impl AuditedNamespace {
-    pub(super) async fn find(env: &TestBed, id: CaseId, recipient: &Recipient) -> Result<Self, NamespaceError> {
+    pub(super) async fn find(env: &TestBed, id: CaseId, recipient: &Recipient) -> Result<Self, Observation> {
         let name = match recipient {
             Recipient::Labelled(labels) => {
                 let lease = env.namespaces.lease(&env.client_for(id)).await?;
@@ -37,8 +37,10 @@ impl AuditedNamespace {
         let lease = env.namespaces.lease_named(name, &env.observer).await;
         let labels = lease.labels().clone();
         let distributions = expected_in(&env.model, name, &labels);
-        let sources =
-            env.sources.share(&distributions.values().flat_map(|distribution| distribution.sources()).collect()).await;
+        let sources = env
+            .sources
+            .share(&distributions.values().flat_map(|distribution| distribution.sources()).collect())
+            .await?;
         Ok(Self { lease, labels, set: None, _sources: Some(sources) })
     }
 

@@ -42,7 +42,13 @@ pub(super) async fn play(
     stages: &[Allowed],
     cases: &[(CaseId, World)],
 ) -> Vec<(Observation, Vec<Lease>)> {
-    let shared = env.sources.share(&subject.distribution.sources()).await;
+    let shared = match env.sources.share(&subject.distribution.sources()).await {
+        Ok(shared) => shared,
+        Err(error) => {
+            let outcome = Outcome::Unknown(observation::unknown(&error));
+            return cases.iter().map(|_| (Observation::of(outcome.clone()), Vec::new())).collect();
+        }
+    };
     let values = shared.to_values();
     let mut live = join_all(cases.iter().map(|(id, world)| ReachCase::begin(env, subject, *id, world))).await;
     let mut before: Option<&Allowed> = None;

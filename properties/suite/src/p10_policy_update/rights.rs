@@ -48,7 +48,13 @@ pub(super) async fn play(
     revocation: Rights,
     cases: &[(CaseId, World)],
 ) -> Vec<(Observation, Vec<Lease>)> {
-    let shared = env.sources.share(&subject.distribution.sources()).await;
+    let shared = match env.sources.share(&subject.distribution.sources()).await {
+        Ok(shared) => shared,
+        Err(error) => {
+            let outcome = Outcome::Unknown(observation::unknown(&error));
+            return cases.iter().map(|_| (Observation::of(outcome.clone()), Vec::new())).collect();
+        }
+    };
     let values = shared.to_values();
     let mut live = join_all(cases.iter().map(|(id, world)| RightsCase::begin(env, subject, *id, world, &values))).await;
     if let Err(ended) = steps(env, subject, revocation, cases, &values, &mut live).await {

@@ -141,7 +141,7 @@ impl<'a> OutageCase<'a> {
             let bound = env.propagation_bound(distribution).limit();
             let rest = wait::until(&env.observer, &what, bound, |view| {
                 let ready = view.external_secret(namespace, &distribution.external_secret);
-                match dependent.look(view, world) {
+                match dependent.look(env, view, world) {
                     Err(why) => Progress::NotYet(why),
                     Ok(()) if !ready.is_some_and(ExternalSecretSeen::says_ready) => {
                         Progress::NotYet("its ExternalSecret does not say that it is ready".to_owned())
@@ -206,9 +206,9 @@ impl<'a> OutageCase<'a> {
     }
 
     /// Checks what was recorded since the outage began, or since the last check.
-    pub(super) fn check(&mut self, fault: Fault, old: &World, new: &World, updates: bool) {
+    pub(super) fn check(&mut self, env: &TestBed, fault: Fault, (old, new): (&World, &World), updates: bool) {
         for place in &mut self.places {
-            let harm = if updates { Harm::NeitherOf(old, new) } else { Harm::Anything };
+            let harm = if updates { Harm::NeitherOf(old, new, env.sources.renderings()) } else { Harm::Anything };
             if let Err(why) = place.unharmed(&harm) {
                 let violated = verdict::violated(format!("{fault}: {why}"));
                 self.observation.outcome = self.observation.outcome.clone().max(violated);
@@ -275,7 +275,7 @@ impl<'a> OutageCase<'a> {
         }
         let held = wait::hold(&env.observer, "the last values in all copies", env.hold(), |view| {
             let mut places = self.places.iter();
-            places.try_for_each(|place| place.dependent.look(view, world))
+            places.try_for_each(|place| place.dependent.look(env, view, world))
         });
         if let Err(error) = held.await {
             self.end_with(observation::failed(&error));

@@ -10,6 +10,7 @@ use super::breakage::{self, BreakageError, Broken};
 use super::fault::Sign;
 use crate::oracle;
 use crate::testbed::TestBed;
+use crate::testbed::renderings::Renderings;
 use crate::testbed::rotation::Dependent;
 
 /// A namespace that holds a copy, or asks for one.
@@ -26,7 +27,7 @@ pub(super) enum Harm<'a> {
     /// Any change.
     Anything,
     /// Anything that is made of neither of two versions of the source.
-    NeitherOf(&'a World, &'a World),
+    NeitherOf(&'a World, &'a World, &'a Renderings),
 }
 
 impl OutageNamespace<'_> {
@@ -107,8 +108,8 @@ fn judge(
         }
     }
     match harm {
-        Harm::NeitherOf(old, new) => {
-            oracle::version(distribution, now, old, new).map(drop).map_err(|why| format!("was {why}"))
+        Harm::NeitherOf(old, new, renderings) => {
+            oracle::version(distribution, now, old, new, renderings).map(drop).map_err(|why| format!("was {why}"))
         }
         Harm::Anything if before.is_none() => Err("was made while its source was gone".to_owned()),
         Harm::Anything => Err(change(before, now)),
@@ -179,7 +180,9 @@ mod tests {
         let before = copy(distribution, "1", "old", "old");
         let now = now.map(|(uid, id, secret)| copy(distribution, uid, id, secret));
         let (old, new) = (world(distribution, "old", "old"), world(distribution, "new", "new"));
-        for (harm, expected) in [(Harm::Anything, meanwhile), (Harm::NeitherOf(&old, &new), later)] {
+        for (harm, expected) in
+            [(Harm::Anything, meanwhile), (Harm::NeitherOf(&old, &new, &Renderings::default()), later)]
+        {
             let seen = judge(distribution, Some(&before), now.as_ref(), &harm);
             match expected {
                 None => assert_eq!(seen, Ok(())),

@@ -116,7 +116,7 @@ pub(super) fn untold(model: &Model, distribution: &Distribution) -> Option<&'sta
         return Some("it is made of no source");
     }
     let unknown = (!sources.iter().all(known)).then_some("the keys of its source are not known");
-    distribution.never_updates().or(unknown)
+    distribution.never_updates().or(unknown).or(distribution.tells_values().err())
 }
 
 #[cfg(test)]

@@ -144,13 +144,13 @@ impl<'a> Slot<'a> {
             false => wait::fence(&env.observer, "all changes until the end of the outage").await.is_ok(),
         };
         if is_recorded {
-            self.live.iter_mut().for_each(|live| live.check(fault, old, &new, updates));
+            self.live.iter_mut().for_each(|live| live.check(env, fault, (old, &new), updates));
         }
         let healed = broken.heal(env, scope, &mut self.leases, &new).await?;
         changed?;
         let lasted = began.elapsed();
         join_all(self.live.iter_mut().map(|live| live.converge(env, episode, &new, healed, lasted))).await;
-        self.live.iter_mut().for_each(|live| live.check(fault, old, &new, true));
+        self.live.iter_mut().for_each(|live| live.check(env, fault, (old, &new), true));
         if !fault.interrupts_watches() {
             if !is_recorded && fault != Fault::EtcdFull {
                 let why = format!("{fault}: the watches did not show what was written until its end");

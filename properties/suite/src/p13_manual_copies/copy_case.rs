@@ -152,7 +152,7 @@ impl CopyCase<'_> {
             let Some(secret) = view.secret(self.namespace, name) else {
                 return Err(oracle::missing(view, self.namespace, name, distribution));
             };
-            oracle::matches_source(distribution, secret, &self.sources)
+            oracle::matches_source(distribution, secret, &self.env.sources.rendered(&self.sources))
         })
     }
 

@@ -108,7 +108,8 @@ impl TransitionCase {
 
     async fn finish(&mut self, env: &TestBed, rotation: &Rotation, forms: &mut Forms, written: Instant) -> Outcome {
         let (_, last) = rotation.last_two();
-        let last = &rotation.of_source(last);
+        let last = rotation.of_source(last);
+        let last = &env.sources.rendered(&last);
         let left = self.bound.limit().saturating_sub(written.elapsed());
         let both = "old and new consumers served with the last values";
         let served = wait::until(&env.observer, both, left, |view| {
@@ -154,7 +155,7 @@ impl TransitionCase {
         if let Err(error) = forms.events.complete(&env.observer, "all changes of both forms").await {
             return observation::failed(&error);
         }
-        match forms.history(rotation, removed, self.bound.limit()) {
+        match forms.history(env, rotation, removed, self.bound.limit()) {
             Ok(0) => self.observation.count(&format!("{} changed in two steps, served throughout", forms.change)),
             Ok(moments) => self.observation.add_context("copy half new until the next refresh", moments),
             Err(why) => return verdict::violated(why),
@@ -167,8 +168,10 @@ impl Forms {
     async fn settle(env: &Arc<TestBed>, id: CaseId, rotation: &Rotation, plan: &Plan) -> Result<Self, Outcome> {
         let mut forms = Self::make(env, id, rotation, plan).await.map_err(|error| unknown(&error))?;
         let bound = env.provisioning_bound();
+        let initial = rotation.of_source(&rotation.initial);
+        let initial = env.sources.rendered(&initial);
         let rest = wait::until(&env.observer, "the old forms at rest", bound, |view| {
-            forms.at_rest(view, &rotation.of_source(&rotation.initial)).map_or_else(Progress::NotYet, Progress::Done)
+            forms.at_rest(view, &initial).map_or_else(Progress::NotYet, Progress::Done)
         });
         match rest.await {
             Ok(endpoints) => {
@@ -210,6 +213,11 @@ impl Forms {
             change,
             one_step: plan.one_step,
         };
+        let renderings = env.sources.renderings();
+        forms.all().for_each(|form| renderings.add(&form.distribution));
+        for values in std::iter::once(&rotation.initial).chain(rotation.steps.iter().map(|step| &step.values)) {
+            renderings.learn(&rotation.source, values).await?;
+        }
         for (form, lease) in [(&forms.old, &forms.pair), (&forms.before, &forms.alone)] {
             subject::apply(&client, &agent(id), form).await?;
             let labels = BTreeMap::from([(SELECTED, lease.name.as_str())]);
@@ -277,7 +285,13 @@ impl Forms {
     /// Looks at everything that happened to both forms: the old one was right until the step that `removed` it, and the
     /// new one from when it first appeared. Gives how often a copy was half new until its next refresh, which must come
     /// `within` that time.
-    fn history(&mut self, rotation: &Rotation, removed: Instant, within: Duration) -> Result<u64, String> {
+    fn history(
+        &mut self,
+        env: &TestBed,
+        rotation: &Rotation,
+        removed: Instant,
+        within: Duration,
+    ) -> Result<u64, String> {
         let versions: Vec<&Values> =
             std::iter::once(&rotation.initial).chain(rotation.steps.iter().map(|step| &step.values)).collect();
         let [mut old, mut new] = [(); 2].map(|()| Followed::new(&versions, within));
@@ -289,7 +303,7 @@ impl Forms {
             };
             let secret = event.secret.as_ref();
             followed
-                .see(event.at, |values| form.served(secret, &rotation.of_source(values)))
+                .see(event.at, |values| form.served(secret, &env.sources.rendered(&rotation.of_source(values))))
                 .map_err(|why| format!("for a moment, consumers of {} were not served: {why}", event.name))?;
         }
         for (name, followed) in [(OLD, &old), (NEW, &new)] {
@@ -298,8 +312,13 @@ impl Forms {
         Ok(old.half_new_moments + new.half_new_moments)
     }
 
+    fn all(&self) -> impl Iterator<Item = &Form> {
+        [&self.old, &self.new, &self.before, &self.afterwards].into_iter()
+    }
+
     /// Removes all forms, and gives the namespaces back.
     async fn clean_up(self, env: &Arc<TestBed>, id: CaseId) -> Result<(), SubjectError> {
+        self.all().for_each(|form| env.sources.renderings().remove(&form.distribution));
         let client = env.client_for(id);
         for form in [&self.old, &self.new, &self.before] {
             subject::delete(&client, form.name()).await?;

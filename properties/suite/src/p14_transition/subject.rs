@@ -6,6 +6,7 @@ use std::time::Duration;
 use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{Applier, ApplyError};
 use credence_model::config::ConfigError;
+use credence_programs::esoctl::RenderError;
 use credence_report::verdict::Violation;
 use credence_watch::wait::{self, Progress};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
@@ -36,6 +37,9 @@ pub(super) enum SubjectError {
     /// The ClusterExternalSecret was refused.
     #[error(transparent)]
     Refused(#[from] ApiError),
+    /// It is not known what the template of a form makes.
+    #[error("failed to render a form of a transition")]
+    Render(#[from] RenderError),
 }
 
 /// The stores that forms of a copy are read from, once they are in the cluster. One that does not become valid is for the

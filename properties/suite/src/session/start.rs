@@ -7,6 +7,7 @@ use credence_cluster::cluster::ControlPlaneFiles;
 use credence_cluster::providers::CLEAR;
 use credence_consumers::running::Preparation;
 use credence_core::adjustments::OverlayField;
+use credence_model::model::Distribution;
 use credence_programs::dirs;
 use credence_programs::run_dir::{self, RunDir};
 use credence_report::report::Config;
@@ -79,8 +80,13 @@ impl Session {
         let forge = needs(&options, Need::Forge)
             .then(|| ConsumerSupply::new(prepare().of_the_forge_alone(), own_directory.clone()));
         let composes = bed.model.distributions.iter().any(|distribution| !distribution.composed.is_empty());
-        let templates = (composes && needs(&options, Need::TemplateEngine))
-            .then(|| TemplateSupply::new(&options.components, scratch, Arc::clone(events) as _));
+        let engine = Arc::new(TemplateSupply::new(&options.components, scratch, Arc::clone(events) as _));
+        let templates = (composes && needs(&options, Need::TemplateEngine)).then(|| Arc::clone(&engine));
+        let is_needed = bed.model.distributions.iter().any(Distribution::needs_rendering);
+        let renderings = (is_needed && needs(&options, Need::Renderings)).then(|| Arc::clone(&engine));
+        if renderings.is_some() {
+            bed.sources.renderings().use_engine(engine);
+        }
         let supplies = Supplies {
             control_plane: configuration.control_plane,
             proxies: Arc::new(proxies),
@@ -88,6 +94,7 @@ impl Session {
             consumers,
             forge,
             templates,
+            renderings,
         };
         let env = Arc::new(bed);
         env.namespaces.create_selected_by_name(&env).await?;

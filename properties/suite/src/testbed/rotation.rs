@@ -208,8 +208,8 @@ impl<'a> Dependent<'a> {
     ///
     /// # Errors
     /// The fault, in words.
-    pub fn look(&self, view: &View<'_>, values: &impl Known) -> Result<(), String> {
-        check_copy(view, &self.namespace, self.distribution, values)
+    pub fn look(&self, env: &TestBed, view: &View<'_>, values: &impl Known) -> Result<(), String> {
+        check_copy(view, &self.namespace, self.distribution, &env.sources.rendered(values))
     }
 
     /// Gives the namespace back.
@@ -232,8 +232,9 @@ pub async fn until_copy_matches_source(
     bound: Duration,
 ) -> Result<(), WaitError> {
     let what = format!("copy {namespace}/{} like its source", distribution.secret);
+    let values = env.sources.rendered(values);
     wait::until(&env.observer, &what, bound, |view| {
-        check_copy(view, namespace, distribution, values).map_or_else(Progress::NotYet, Progress::Done)
+        check_copy(view, namespace, distribution, &values).map_or_else(Progress::NotYet, Progress::Done)
     })
     .await
 }

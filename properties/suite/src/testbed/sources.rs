@@ -16,27 +16,44 @@ use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::credential::Credential;
 use credence_model::config::SourceRef;
 use credence_model::values::Values;
+use credence_programs::esoctl::RenderError;
 use kube::Client;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use tokio::time::Instant;
 
+use crate::oracle::Known;
+use crate::testbed::renderings::{Renderings, WithRenderings};
 use crate::testbed::stores::{Backends, Made, StoreBackend, Writer};
 pub use crate::testbed::stores::{Part, Withdrawn};
 
-/// A source could not be written.
+/// A source could not be written, or its values not be relied on.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to {act} the source {source_ref}")]
-pub struct SourceError {
-    act: &'static str,
-    source_ref: SourceRef,
-    #[source]
-    source: Box<kube::Error>,
+pub enum SourceError {
+    /// Whoever has it refuses.
+    #[error("failed to {act} the source {source_ref}")]
+    Refused {
+        /// The act.
+        act: &'static str,
+        /// The source.
+        source_ref: SourceRef,
+        /// The cause.
+        source: Box<kube::Error>,
+    },
+    /// It is not known what templates make of its values.
+    #[error("failed to render what templates make of the source {source_ref}")]
+    Render {
+        /// The source.
+        source_ref: SourceRef,
+        /// The cause.
+        source: Box<RenderError>,
+    },
 }
 
 /// All sources of a configuration.
 pub struct Sources {
     all: BTreeMap<SourceRef, Source>,
     backends: Backends,
+    renderings: Arc<Renderings>,
 }
 
 /// One source: its values behind its lease, and those that it ever had.
@@ -69,12 +86,14 @@ pub struct ExclusiveLease {
     held: OwnedRwLockWriteGuard<Values>,
     history: Arc<Mutex<History>>,
     backend: Arc<dyn StoreBackend>,
+    renderings: Arc<Renderings>,
 }
 
 impl Sources {
     /// Starts with sources whose values are not known yet: the first slot writes them.
     pub fn new(sources: impl IntoIterator<Item = SourceRef>, backends: Backends) -> Self {
-        Self { all: sources.into_iter().map(|source| (source, Source::default())).collect(), backends }
+        let all = sources.into_iter().map(|source| (source, Source::default())).collect();
+        Self { all, backends, renderings: Arc::default() }
     }
 
     /// These sources under the same leases, and more whose values are not known yet.
@@ -82,12 +101,22 @@ impl Sources {
     pub fn with(&self, more: impl IntoIterator<Item = SourceRef>) -> Self {
         let mut all = self.all.clone();
         all.extend(more.into_iter().map(|source| (source, Source::default())));
-        Self { all, backends: self.backends.clone() }
+        Self { all, backends: self.backends.clone(), renderings: Arc::clone(&self.renderings) }
     }
 
     /// The sources, in order.
     pub fn names(&self) -> impl Iterator<Item = &SourceRef> {
         self.all.keys()
+    }
+
+    /// What templates make of the values that were written or relied on.
+    pub(crate) fn renderings(&self) -> &Renderings {
+        &self.renderings
+    }
+
+    /// These values, with what templates make of them.
+    pub(crate) fn rendered<'a, K: Known>(&'a self, known: &'a K) -> WithRenderings<'a, K> {
+        WithRenderings::new(known, &self.renderings)
     }
 
     /// The values of the sources that nobody is rotating.
@@ -112,20 +141,26 @@ impl Sources {
 
     /// Waits until nobody rotates any of `sources`, and keeps it so. Leases are taken in one order, so no two cases can
     /// wait for each other.
-    pub async fn share(&self, sources: &BTreeSet<&SourceRef>) -> SharedLease {
+    ///
+    /// # Errors
+    /// When what templates make of their values cannot be rendered.
+    pub async fn share(&self, sources: &BTreeSet<&SourceRef>) -> Result<SharedLease, SourceError> {
         let mut held = BTreeMap::new();
         for (name, source) in self.all.iter().filter(|(name, _)| sources.contains(name)) {
-            held.insert(name.clone(), Arc::clone(&source.values).read_owned().await);
+            let values = Arc::clone(&source.values).read_owned().await;
+            let learnt = self.renderings.learn(name, &values).await;
+            learnt.map_err(|source| SourceError::Render { source_ref: name.clone(), source: Box::new(source) })?;
+            held.insert(name.clone(), values);
         }
-        SharedLease { held }
+        Ok(SharedLease { held })
     }
 
     /// Waits until nobody relies on `source`. `None` if there is no such source.
     pub async fn rotate(&self, source: &SourceRef) -> Option<ExclusiveLease> {
         let Source { values, history } = self.all.get(source)?;
         let held = Arc::clone(values).write_owned().await;
-        let backend = self.backends.of(source);
-        Some(ExclusiveLease { source: source.clone(), held, history: Arc::clone(history), backend })
+        let (backend, renderings) = (self.backends.of(source), Arc::clone(&self.renderings));
+        Some(ExclusiveLease { source: source.clone(), held, history: Arc::clone(history), backend, renderings })
     }
 }
 
@@ -169,6 +204,7 @@ impl ExclusiveLease {
     /// # Errors
     /// When it refuses.
     pub async fn write(&mut self, client: &Client, manager: &str, values: &Values) -> Result<Instant, SourceError> {
+        self.learn(values).await?;
         lock(&self.history).begin(values);
         let by = Writer { client, manager };
         self.backend.write(by, &self.source, values).await.map_err(self.failed("write"))?;
@@ -222,6 +258,7 @@ impl ExclusiveLease {
         withdrawn: &Withdrawn,
         values: &Values,
     ) -> Result<Instant, SourceError> {
+        self.learn(values).await?;
         lock(&self.history).begin(values);
         let by = Writer { client, manager };
         let put = self.backend.put_back(by, &self.source, withdrawn, values).await;
@@ -229,9 +266,15 @@ impl ExclusiveLease {
         Ok(self.has(values))
     }
 
+    /// Renders what templates make of these values, before anybody can see it.
+    async fn learn(&self, values: &Values) -> Result<(), SourceError> {
+        let failed = |source| SourceError::Render { source_ref: self.source.clone(), source: Box::new(source) };
+        self.renderings.learn(&self.source, values).await.map_err(failed)
+    }
+
     fn failed(&self, act: &'static str) -> impl FnOnce(kube::Error) -> SourceError + use<> {
         let source_ref = self.source.clone();
-        move |source| SourceError { act, source_ref, source: Box::new(source) }
+        move |source| SourceError::Refused { act, source_ref, source: Box::new(source) }
     }
 }
 
@@ -277,7 +320,7 @@ mod tests {
         let sources = Sources::new([source("a"), source("b")], Backends::default());
         let rotated = sources.rotate(&source("a")).await.unwrap();
         let kept = source("b");
-        let shared = sources.share(&[&kept].into()).await;
+        let shared = sources.share(&[&kept].into()).await.unwrap();
         assert!(shared.values(&kept).is_some() && shared.values(&source("a")).is_none());
         drop(rotated);
         assert!(sources.rotate(&source("a")).await.is_some());

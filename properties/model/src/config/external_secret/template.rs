@@ -43,7 +43,10 @@ pub enum DataTemplate {
     /// A text without any action.
     Text(Credential),
     /// Anything else.
-    Composed,
+    Composed {
+        /// True if it is one value that was read, and white space beside it.
+        is_padded: bool,
+    },
 }
 
 impl DataTemplate {
@@ -51,6 +54,10 @@ impl DataTemplate {
     pub(crate) fn of(text: &str) -> Self {
         if !text.contains("{{") {
             return Self::Text(Credential::new(text));
+        }
+        let padded = text.trim();
+        if padded.len() < text.len() {
+            return Self::Composed { is_padded: matches!(Self::of(padded), Self::Value(_)) };
         }
         let inside = text.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
         let words: Vec<&str> = inside.into_iter().flat_map(str::split_whitespace).collect();
@@ -61,7 +68,7 @@ impl DataTemplate {
             ["index", ".", name] => quoted(name).filter(|name| !name.contains(['"', '\\'])),
             _ => None,
         };
-        value.map_or(Self::Composed, Self::Value)
+        value.map_or(Self::Composed { is_padded: false }, Self::Value)
     }
 }
 

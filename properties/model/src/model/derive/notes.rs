@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use credence_core::consumer::Consumer;
-
 use super::homes;
 use super::reads::{Note, finds_nothing, vain_search};
 use super::references::{store_refs, stores};
@@ -161,9 +159,7 @@ pub(super) fn of_template(declared: &DeclaredDistribution<'_>, distribution: &Di
         let reason = "these keys are kept from the Secret that the configuration makes, and only have to be there";
         notes.push(Note { keys: distribution.kept.clone(), ..Note::new("target.creationPolicy", reason) });
     }
-    let read = Consumer::keys_read(&distribution.shape()).unwrap_or_default();
-    let is_read = |key: &String| read.contains(key.as_str());
-    let unread: BTreeSet<String> = distribution.composed.iter().filter(|key| !is_read(key)).cloned().collect();
+    let unread: BTreeSet<String> = distribution.unread().into_iter().map(str::to_owned).collect();
     if let (Err(why), false) = (distribution.rendering(), unread.is_empty()) {
         let reason = format!("composed by a template, and no consumer is known to read it: {why}");
         notes.push(Note { keys: unread, ..Note::new("target.template", reason) });

@@ -12,7 +12,7 @@ use crate::model::{ExpectedKeys, Origin, Source};
 /// Values that the consumer of a copy must find in each part of it.
 ///
 /// A role counts if one key of all the sources tells it, and no key of the copy contradicts: one that holds something else by its
-/// origin, or a value of which nothing is known. A user name, and what tells no role, count only if they are read, since a template
+/// origin, one that a template makes of more than a value, or one of which nothing is known. A user name, and what tells no role, count only if they are read, since a template
 /// may well bring its own; a secret one counts even if it is not, since then another value is in its place.
 pub(super) fn roles(sources: &BTreeMap<SourceRef, Source>, read: &Read, written: &Written) -> BTreeMap<Role, Origin> {
     let ExpectedKeys::Exactly(keys) = &written.keys else { return BTreeMap::new() };
@@ -49,7 +49,8 @@ pub(super) fn roles(sources: &BTreeMap<SourceRef, Source>, read: &Read, written:
     for (role, key) in unambiguous_roles(keys.iter().map(String::as_str)) {
         let agrees = match written.origins.get(key) {
             Some(origin) => origin.source_key().is_some_and(|(_, property)| tells_a_role(property)),
-            None => written.composed.contains(key),
+            // What a template makes of several values, or with words of its own, is no part of a credential any more.
+            None => written.padded.contains(key),
         };
         if !agrees {
             roles.remove(&role);

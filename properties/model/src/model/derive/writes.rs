@@ -20,6 +20,8 @@ pub(super) struct Written {
     pub(super) origins: BTreeMap<String, Origin>,
     /// The keys that a template composes.
     pub(super) composed: BTreeSet<String>,
+    /// Those of them that are one value and white space beside it.
+    pub(super) padded: BTreeSet<String>,
     /// The keys that are taken over though nothing names them.
     pub(super) unnamed: BTreeSet<String>,
     /// Parts that are not understood of it.
@@ -29,7 +31,7 @@ pub(super) struct Written {
 /// Facts that are known of one key.
 enum Content {
     Known(Origin),
-    Composed,
+    Composed { is_padded: bool },
     Unknown,
 }
 
@@ -58,7 +60,7 @@ pub(super) fn written(config: &Config, spec: &ExternalSecretSpec, read: &Read, k
             None => known(read.generated.get(name).and_then(Option::as_ref)),
         },
         DataTemplate::Text(text) => Content::Known(Origin::Text(text.clone())),
-        DataTemplate::Composed => Content::Composed,
+        DataTemplate::Composed { is_padded } => Content::Composed { is_padded: *is_padded },
     };
     let from = template.into_iter().flat_map(|template| template.template_from.iter().enumerate());
     for (index, from) in from.filter(|(_, from)| from.target == TemplateTarget::Data) {
@@ -67,10 +69,12 @@ pub(super) fn written(config: &Config, spec: &ExternalSecretSpec, read: &Read, k
             match made {
                 // What is rendered is decoded, and only the controller knows the result.
                 Template::Value { key, .. } if from.values_decoding_strategy != DecodingStrategy::None => {
-                    contents.insert(key, Content::Composed);
+                    contents.insert(key, Content::Composed { is_padded: false });
                 }
                 Template::Value { key, text } => drop(contents.insert(key, content(&DataTemplate::of(&text)))),
-                Template::Keys(keys) => contents.extend(keys.into_iter().map(|key| (key, Content::Composed))),
+                Template::Keys(keys) => {
+                    contents.extend(keys.into_iter().map(|key| (key, Content::Composed { is_padded: false })));
+                }
                 Template::Unknown(reason) => {
                     // It may make any of the keys before.
                     contents.values_mut().for_each(|content| *content = Content::Unknown);
@@ -96,15 +100,18 @@ fn summary(
         Some(why) => ExpectedKeys::Unknown { why },
         None => ExpectedKeys::Exactly(contents.keys().cloned().collect()),
     };
-    let (mut origins, mut composed) = (BTreeMap::new(), BTreeSet::new());
+    let (mut origins, mut composed, mut padded) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
     for (key, content) in contents {
         match content {
             Content::Known(origin) => drop(origins.insert(key, origin)),
-            Content::Composed => drop(composed.insert(key)),
+            Content::Composed { is_padded } => {
+                padded.extend(is_padded.then(|| key.clone()));
+                composed.insert(key);
+            }
             Content::Unknown => {}
         }
     }
-    Written { keys, origins, composed, unnamed, notes }
+    Written { keys, origins, composed, padded, unnamed, notes }
 }
 
 /// A template that is kept elsewhere.

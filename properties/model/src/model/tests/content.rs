@@ -163,6 +163,34 @@ fn a_template_in_the_namespace_that_gets_the_copy_is_read() {
 }
 
 #[rstest]
+#[case::a_value_as_it_is("{data: {a: '{{ .t }}'}}", false, Ok(()))]
+#[case::composed("{data: {a: 'Bearer {{ .t }}'}}", true, Ok(()))]
+#[case::composed_beside_a_value_as_it_is("{data: {a: 'Bearer {{ .t }}', b: '{{ .t }}'}}", true, Ok(()))]
+#[case::another_each_time("{data: {a: '{{ .t }}{{ now }}'}}", false, Err("something else each time"))]
+#[case::another_each_time_beside_a_value("{data: {a: '{{ now }}', b: '{{ .t }}'}}", false, Ok(()))]
+#[case::composed_under_a_name_that_tells_a_part("{data: {token: 'Bearer {{ .t }}'}}", true, Ok(()))]
+#[case::a_text_of_its_own("{data: {a: 'open'}}", false, Err("nothing in it follows"))]
+#[case::read_by_a_consumer(
+    "{type: kubernetes.io/dockerconfigjson, data: {.dockerconfigjson: \
+        '{\"auths\":{\"r.example.org\":{\"username\":\"u\",\"password\":{{ .t | toJson }}}}}'}}",
+    false,
+    Ok(())
+)]
+fn a_copy_tells_its_values_by_what_is_taken_over_what_a_consumer_reads_or_what_the_engine_makes(
+    #[case] template: &str,
+    #[case] is_rendered: bool,
+    #[case] tells: Result<(), &str>,
+) {
+    let model = model(&[distributed("a", "open", &format!("{TOKEN}    target: {{template: {template}}}\n"))]);
+    let distribution = &model.distributions[0];
+    assert_eq!(distribution.needs_rendering(), is_rendered);
+    match (distribution.tells_values(), tells) {
+        (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),
+        (told, expected) => assert_eq!(told, expected),
+    }
+}
+
+#[rstest]
 #[case::composed("{data: {a: 'Bearer {{ .t }}'}}", "", Ok("v2"))]
 #[case::literal("{templateFrom: [{literal: 'a: b'}]}", "", Ok("v2"))]
 #[case::fickle("{data: {a: '{{ now }}'}}", "", Err("something else each time"))]
@@ -258,6 +286,21 @@ fn values_beside_those_of_the_consumer_are_told(
     assert_eq!(beyond, expected.map(|keys| (KUBELET, keys.to_vec())));
     let untyped = model(&[distributed("a", "open", &spec.replace("kubernetes.io/dockerconfigjson", "Opaque")), pull]);
     assert_eq!(untyped.distributions[0].beyond_consumer(), None, "nobody is known to read it");
+}
+
+#[rstest]
+#[case::as_it_is("'{{ .t }}'", &["secret is token of central/pat"])]
+#[case::with_a_line_break("\"{{ .t }}\\n\"", &["secret is token of central/pat"])]
+#[case::with_a_word("'Bearer {{ .t }}'", &[])]
+#[case::changed("'{{ .t | trim }}'", &[])]
+fn a_key_that_is_named_for_a_part_of_a_credential_has_it_unless_its_template_makes_something_else(
+    #[case] template: &str,
+    #[case] expected: &[&str],
+) {
+    let spec = format!("{TOKEN}    target: {{template: {{data: {{token: {template}}}}}}}\n");
+    let model = model(&[distributed("a", "open", &spec)]);
+    let roles = model.distributions[0].roles.iter().map(|(role, origin)| format!("{role} is {origin}"));
+    assert_eq!(roles.collect::<Vec<_>>(), expected);
 }
 
 /// The roles of a copy of `database` and `mail`, which both have a password.
