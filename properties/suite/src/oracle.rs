@@ -12,7 +12,6 @@ use credence_watch::observer::{SecretSeen, View};
 
 #[cfg(feature = "faults")]
 use crate::faults::{self, OwnFault};
-use crate::testbed::renderings::{Renderings, WithRenderings};
 
 /// The copies that a namespace must hold, by Secret name.
 pub(crate) type Expected<'a> = BTreeMap<String, &'a Distribution>;
@@ -141,6 +140,36 @@ pub trait Known {
     }
 }
 
+/// What templates make of values.
+pub(crate) trait Rendered: Sync {
+    /// Values that the template of `distribution` makes of these, under the names by which it knows them; none where that was not
+    /// rendered.
+    fn of(&self, distribution: &Distribution, values: &dyn Fn() -> Option<Values>) -> Option<Arc<Values>>;
+}
+
+/// Values, and what templates make of them.
+pub(crate) struct WithRenderings<'a, K> {
+    known: &'a K,
+    rendered: &'a dyn Rendered,
+}
+
+impl<'a, K: Known> WithRenderings<'a, K> {
+    /// Puts them together.
+    pub(crate) fn new(known: &'a K, rendered: &'a dyn Rendered) -> Self {
+        Self { known, rendered }
+    }
+}
+
+impl<K: Known> Known for WithRenderings<'_, K> {
+    fn of(&self, distribution: &Distribution, source: &SourceRef) -> Option<&Values> {
+        self.known.of(distribution, source)
+    }
+
+    fn rendered(&self, distribution: &Distribution) -> Option<Arc<Values>> {
+        self.rendered.of(distribution, &|| inputs(distribution, self.known))
+    }
+}
+
 /// Those of the only source that there is; of several, nobody says whose they are.
 impl Known for Values {
     fn of(&self, distribution: &Distribution, source: &SourceRef) -> Option<&Values> {
@@ -224,9 +253,9 @@ pub(crate) fn version(
     secret: &SecretSeen,
     old: &World,
     new: &World,
-    renderings: &Renderings,
+    rendered: &dyn Rendered,
 ) -> Result<Version, String> {
-    let is = |world: &World| matches_source(distribution, secret, &WithRenderings::new(world, renderings));
+    let is = |world: &World| matches_source(distribution, secret, &WithRenderings::new(world, rendered));
     let Err(not_new) = is(new) else { return Ok(Version::New) };
     let Err(not_old) = is(old) else { return Ok(Version::Old) };
     // Mixtures are too many to be rendered each.

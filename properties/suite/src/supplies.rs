@@ -77,11 +77,14 @@ impl Supplies {
         if let Some(consumers) = self.of(needs) {
             consumers.obtain(bed).await;
         }
-        let templates = self.templates.as_ref().filter(|_| needs.contains(&Need::TemplateEngine));
-        let renderings = self.renderings.as_ref().filter(|_| needs.contains(&Need::Renderings));
-        for engine in templates.into_iter().chain(renderings) {
+        if let Some(templates) = self.templates.as_ref().filter(|_| needs.contains(&Need::TemplateEngine)) {
             // Whoever uses it hears why it cannot be had.
-            engine.obtain().await.ok();
+            templates.obtain().await.ok();
+        }
+        if let Some(renderings) = self.renderings.as_ref().filter(|_| needs.contains(&Need::Renderings))
+            && let Ok(engine) = renderings.obtain().await
+        {
+            bed.sources.renderings().use_engine(engine.clone());
         }
     }
 
@@ -183,11 +186,6 @@ impl TemplateSupply {
             Ok(TemplateEngine::new(programs.path(Part::Esoctl), &self.directory))
         };
         self.obtained.get_or_init(obtain).await.as_ref()
-    }
-
-    /// The engine, if it has been obtained.
-    pub(crate) fn obtained(&self) -> Option<&TemplateEngine> {
-        self.obtained.get()?.as_ref().ok()
     }
 }
 

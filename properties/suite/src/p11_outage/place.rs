@@ -109,7 +109,7 @@ fn judge(
     }
     match harm {
         Harm::NeitherOf(old, new, renderings) => {
-            oracle::version(distribution, now, old, new, renderings).map(drop).map_err(|why| format!("was {why}"))
+            oracle::version(distribution, now, old, new, *renderings).map(drop).map_err(|why| format!("was {why}"))
         }
         Harm::Anything if before.is_none() => Err("was made while its source was gone".to_owned()),
         Harm::Anything => Err(change(before, now)),

@@ -83,10 +83,7 @@ impl Session {
         let engine = Arc::new(TemplateSupply::new(&options.components, scratch, Arc::clone(events) as _));
         let templates = (composes && needs(&options, Need::TemplateEngine)).then(|| Arc::clone(&engine));
         let is_needed = bed.model.distributions.iter().any(Distribution::needs_rendering);
-        let renderings = (is_needed && needs(&options, Need::Renderings)).then(|| Arc::clone(&engine));
-        if renderings.is_some() {
-            bed.sources.renderings().use_engine(engine);
-        }
+        let renderings = (is_needed && needs(&options, Need::Renderings)).then_some(engine);
         let supplies = Supplies {
             control_plane: configuration.control_plane,
             proxies: Arc::new(proxies),

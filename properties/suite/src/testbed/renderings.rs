@@ -8,21 +8,20 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use credence_model::config::{SourceRef, spec_in};
 use credence_model::model::Distribution;
 use credence_model::values::Values;
-use credence_programs::esoctl::RenderError;
+use credence_programs::esoctl::{RenderError, TemplateEngine};
 use serde_json::Value;
 
-use crate::oracle::{self, Known};
-use crate::supplies::TemplateSupply;
+use crate::oracle::{self, Rendered};
 
 /// Everything that was rendered so far.
 #[derive(Default)]
 pub(crate) struct Renderings {
-    engine: OnceLock<Arc<TemplateSupply>>,
-    known: Mutex<Rendered>,
+    engine: OnceLock<TemplateEngine>,
+    all: Mutex<All>,
 }
 
 #[derive(Default)]
-struct Rendered {
+struct All {
     /// The templates that are rendered, each with who has it: several may have the same.
     templates: BTreeMap<(String, Arc<str>), Template>,
     /// What each makes of values; none if the engine refuses them, as the operator does.
@@ -35,7 +34,7 @@ struct Made {
     made: Option<Arc<Values>>,
 }
 
-impl Rendered {
+impl All {
     /// What a template makes of values; none if they were not rendered. The last ones are looked for most.
     fn made_of(&self, template: &str, values: &Values) -> Option<&Made> {
         self.made.get(template)?.iter().rev().find(|made| made.of == *values)
@@ -50,7 +49,7 @@ struct Template {
 
 impl Renderings {
     /// Has `engine` render from now on.
-    pub(crate) fn use_engine(&self, engine: Arc<TemplateSupply>) {
+    pub(crate) fn use_engine(&self, engine: TemplateEngine) {
         // A session has one engine.
         self.engine.get_or_init(|| engine);
     }
@@ -77,7 +76,7 @@ impl Renderings {
     /// # Errors
     /// When the engine does not run.
     pub(crate) async fn learn(&self, source: &SourceRef, values: &Values) -> Result<(), RenderError> {
-        let Some(engine) = self.engine.get().and_then(|supply| supply.obtained()) else { return Ok(()) };
+        let Some(engine) = self.engine.get() else { return Ok(()) };
         let templates = self.lock().templates.clone();
         for ((_, text), Template { distribution, template }) in templates {
             // What is made of other sources, or of keys that these values do not have.
@@ -95,48 +94,27 @@ impl Renderings {
         Ok(())
     }
 
-    fn of(&self, distribution: &Distribution, known: &impl Known) -> Option<Arc<Values>> {
+    fn lock(&self) -> MutexGuard<'_, All> {
+        // Whole entries are put in, or none.
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rendered for Renderings {
+    fn of(&self, distribution: &Distribution, values: &dyn Fn() -> Option<Values>) -> Option<Arc<Values>> {
         if distribution.composed.is_empty() {
             return None;
         }
-        let rendered = self.lock();
+        let all = self.lock();
         let has_it = (distribution.name.clone(), text(distribution));
-        rendered.templates.get(&has_it)?;
-        let inputs = oracle::inputs(distribution, known)?;
-        rendered.made_of(&has_it.1, &inputs)?.made.clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Rendered> {
-        // Whole entries are put in, or none.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        all.templates.get(&has_it)?;
+        all.made_of(&has_it.1, &values()?)?.made.clone()
     }
 }
 
 /// The template of a distribution as it is written.
 fn text(distribution: &Distribution) -> Arc<str> {
     spec_in(&distribution.object).pointer("/target/template").map(Value::to_string).unwrap_or_default().into()
-}
-
-/// Values, and what templates make of them.
-pub(crate) struct WithRenderings<'a, K> {
-    known: &'a K,
-    renderings: &'a Renderings,
-}
-
-impl<'a, K: Known> WithRenderings<'a, K> {
-    pub(crate) fn new(known: &'a K, renderings: &'a Renderings) -> Self {
-        Self { known, renderings }
-    }
-}
-
-impl<K: Known> Known for WithRenderings<'_, K> {
-    fn of(&self, distribution: &Distribution, source: &SourceRef) -> Option<&Values> {
-        self.known.of(distribution, source)
-    }
-
-    fn rendered(&self, distribution: &Distribution) -> Option<Arc<Values>> {
-        self.renderings.of(distribution, self.known)
-    }
 }
 
 #[cfg(test)]
@@ -149,7 +127,6 @@ mod tests {
     use credence_core::manifest::parse_documents;
     use credence_model::config::Config;
     use credence_model::model::Model;
-    use credence_programs::supply::{self, Part, Progress, Step};
     use credence_watch::observer::SecretSeen;
 
     use super::*;
@@ -188,26 +165,15 @@ value=$(sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')
 printf 'data:\\n  header: %s\\n' \"$value\"
 ";
 
-    struct Silent;
-
-    impl Progress for Silent {
-        fn step(&self, _part: Part, _step: &Step) {}
-        fn note(&self, _text: &str) {}
-    }
-
     fn values(token: &str) -> Values {
         Values::from([("token".to_owned(), Credential::new(token))])
     }
 
-    async fn engine(directory: &Path) -> Arc<TemplateSupply> {
+    fn engine(directory: &Path) -> TemplateEngine {
         let program = directory.join("esoctl");
         fs::write(&program, ENGINE.replace("RUNS", &directory.join("runs").display().to_string())).unwrap();
         fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-        let mut options = supply::Options::new(directory.join("cache"));
-        options.overrides.insert(Part::Esoctl, program);
-        let supply = TemplateSupply::new(&options, directory.to_owned(), Arc::new(Silent));
-        supply.obtain().await.unwrap();
-        Arc::new(supply)
+        TemplateEngine::new(&program, directory)
     }
 
     fn copy(distribution: &Distribution, header: &str) -> SecretSeen {
@@ -231,7 +197,7 @@ printf 'data:\\n  header: %s\\n' \"$value\"
         let source = distribution.sources().into_iter().next().unwrap();
         let renderings = Renderings::default();
         renderings.add(distribution);
-        renderings.use_engine(engine(directory.path()).await);
+        renderings.use_engine(engine(directory.path()));
         for token in ["first", "second", "first"] {
             renderings.learn(source, &values(token)).await.unwrap();
         }
@@ -239,7 +205,7 @@ printf 'data:\\n  header: %s\\n' \"$value\"
         let (first, second) = (values("first"), values("second"));
         let is_of = |header: &str, token: &Values| {
             let known = (source, token);
-            let known = WithRenderings::new(&known, &renderings);
+            let known = oracle::WithRenderings::new(&known, &renderings);
             oracle::matches_source(distribution, &copy(distribution, header), &known)
         };
         assert_eq!((is_of("first", &first), is_of("second", &second)), (Ok(()), Ok(())));

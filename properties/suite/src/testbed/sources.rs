@@ -21,8 +21,8 @@ use kube::Client;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use tokio::time::Instant;
 
-use crate::oracle::Known;
-use crate::testbed::renderings::{Renderings, WithRenderings};
+use crate::oracle::{Known, WithRenderings};
+use crate::testbed::renderings::Renderings;
 use crate::testbed::stores::{Backends, Made, StoreBackend, Writer};
 pub use crate::testbed::stores::{Part, Withdrawn};
 
@@ -116,7 +116,7 @@ impl Sources {
 
     /// These values, with what templates make of them.
     pub(crate) fn rendered<'a, K: Known>(&'a self, known: &'a K) -> WithRenderings<'a, K> {
-        WithRenderings::new(known, &self.renderings)
+        WithRenderings::new(known, &*self.renderings)
     }
 
     /// The values of the sources that nobody is rotating.

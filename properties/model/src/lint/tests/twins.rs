@@ -28,12 +28,13 @@ const NOT_TO_BE_READ: [&str; 12] = [
 ];
 
 /// Twins of rules that find other faults of their kind, too.
-const OF_RULES: [(&str, &str); 8] = [
+const OF_RULES: [(&str, &str); 9] = [
     ("and-for-or", "intent-contradicted"),
     ("audit-omits-outcome", "audit-without-secrets"),
     ("audit-without-collectors", "audit-without-secrets"),
     ("audit-without-reads", "audit-without-secrets"),
     ("audit-without-updates", "audit-without-secrets"),
+    ("composed-copies-never-updated", "refresh-policy-without-updates"),
     ("encryption-rules-in-wrong-order", "encryption-identity-first"),
     ("encryption-without-secrets", "encryption-identity-first"),
     ("policy-exempts-system", "policy-exempts-service-accounts"),
