@@ -4,7 +4,8 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use super::{Distribution, Model};
-use crate::config::{CreationPolicy, ExternalSecretSpec};
+use crate::config::CreationPolicy;
+use crate::overlay::COMPRESSED_SECONDS;
 
 /// Cost of one refresh of one ExternalSecret to a worker of the controller: a token, a read for each value, a write.
 ///
@@ -128,7 +129,7 @@ impl Model {
         let after = |interval: Duration| interval.saturating_add(queue).saturating_add(slack);
         match distribution.never_updates() {
             None => Bound::Within(after(distribution.refresh_interval)),
-            Some(why) => Bound::Never { why, assumed: after(self.greatest_interval()) },
+            Some(why) => Bound::Never { why, assumed: after(self.assumed_interval(distribution)) },
         }
     }
 
@@ -158,13 +159,13 @@ impl Model {
         PROVISIONING_SLACK + Duration::from_secs(1).saturating_mul(namespaces) / NAMESPACES_PER_SECOND
     }
 
-    fn greatest_interval(&self) -> Duration {
-        self.distributions
-            .iter()
-            .filter(|distribution| distribution.never_updates().is_none())
-            .map(|distribution| distribution.refresh_interval)
-            .max()
-            .unwrap_or(ExternalSecretSpec::DEFAULT_REFRESH_INTERVAL)
+    /// The interval of a distribution that never updates its copies: its own if it has one, else the longest of the others. Where
+    /// nothing is ever updated, any time is as good as another.
+    fn assumed_interval(&self, distribution: &Distribution) -> Duration {
+        let others = self.distributions.iter().filter(|other| other.never_updates().is_none());
+        let own = Some(distribution.refresh_interval).filter(|interval| !interval.is_zero());
+        own.or_else(|| others.map(|other| other.refresh_interval).max())
+            .unwrap_or(Duration::from_secs(COMPRESSED_SECONDS))
     }
 }
 
