@@ -3,10 +3,12 @@
 //!
 //! ```text
 //!  parameters   what the user gives beside it      tools      programs, obtained when something is to be rendered
-//!  elsewhere    Applications and Kustomizations    chart      a chart's files and those it needs
-//!  variables    values of Flux's variables         render     helm and kustomize, kept in the cache
-//!  reason       helm's refusals without values     error      why it cannot be read
-//!  made         objects that controllers make
+//!  elsewhere    Applications and Kustomizations    pointer    what they point at
+//!  helm_release charts that Flux installs          roots      directories that paths begin at
+//!  chart        a chart's files and those it needs render     helm and kustomize, kept in the cache
+//!  variables    values of Flux's variables         flux       where a Kustomization takes them from
+//!  made         objects that controllers make      reason     helm's refusals without values
+//!  error        why it cannot be read
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,10 +21,14 @@ mod cache;
 mod chart;
 mod elsewhere;
 mod error;
+mod flux;
+mod helm_release;
 mod made;
 mod parameters;
+mod pointer;
 mod reason;
 mod render;
+mod roots;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -33,8 +39,10 @@ pub use parameters::Parameters;
 pub use tools::Tools;
 
 use crate::kustomize::{has_kustomization, is_chart, load_plain, none_of, refused};
-use elsewhere::{Helm, How, Pointer};
+use flux::PostBuild;
+use pointer::{Helm, How, Pointer};
 use render::Release;
+use roots::Roots;
 
 /// A configuration as it is deployed.
 #[derive(Debug)]
@@ -114,7 +122,7 @@ struct Part {
 
 /// A tree while it is read.
 struct Tree<'a> {
-    root: &'a Path,
+    roots: Roots,
     tools: Tools<'a>,
     /// Values of variables that the user gives; none if no variable is given.
     variables: Option<BTreeMap<String, String>>,
@@ -131,9 +139,9 @@ struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    fn new(root: &'a Path, tools: Tools<'a>, variables: Option<BTreeMap<String, String>>) -> Self {
+    fn new(root: &Path, tools: Tools<'a>, variables: Option<BTreeMap<String, String>>) -> Self {
         Self {
-            root,
+            roots: Roots::of(root),
             tools,
             variables,
             manifests: Vec::new(),
@@ -146,28 +154,44 @@ impl<'a> Tree<'a> {
     }
 
     async fn load(&mut self, first: Part) -> Result<(), ConfigurationError> {
-        let mut seen = vec![first.clone()];
+        let mut seen = vec![(first.clone(), None)];
         let mut next = VecDeque::new();
         let mut manifests = self.read(&first, &mut next).await?;
         self.replace(&mut manifests, None)?;
         self.manifests.extend(manifests);
+        // Pointers in a row whose values of variables may be among what is still to be read.
+        let mut waiting = 0;
         while let Some(pointer) = next.pop_front() {
+            if waiting < next.len() && !self.has_values_of(&pointer) {
+                waiting += 1;
+                next.push_back(pointer);
+                continue;
+            }
+            waiting = 0;
             let part = self.part(&pointer)?;
-            if seen.contains(&part) || self.is_covered(&pointer.directory) {
+            // What Flux applies twice, with other values or into another namespace, is there twice.
+            let post_build = match &pointer.how {
+                How::Flux { .. } => Some(pointer.how.clone()),
+                How::Installed { .. } => None,
+            };
+            let reading = (part, post_build);
+            let is_read_again = seen.iter().any(|(part, _)| part.directory == pointer.directory);
+            if seen.contains(&reading) || self.is_covered(&pointer.directory) && !is_read_again {
                 continue;
             }
             self.pointers += 1;
             self.rendered.remove(&pointer.directory);
-            let mut manifests = self.read(&part, &mut next).await?;
-            seen.push(part);
+            let mut manifests = self.read(&reading.0, &mut next).await?;
+            seen.push(reading);
             match &pointer.how {
-                How::ArgoCd { namespace, .. } => {
+                How::Installed { namespace, .. } => {
                     in_namespace(&mut manifests, namespace.as_deref(), false);
                     self.replace(&mut manifests, None)?;
                 }
-                How::Flux { namespace, substitute } => {
+                How::Flux { namespace, post_build } => {
                     in_namespace(&mut manifests, namespace.as_deref(), true);
-                    self.replace(&mut manifests, substitute.as_ref())?;
+                    let values = self.values_of(post_build.as_ref(), &[])?;
+                    self.replace(&mut manifests, values.as_ref())?;
                 }
             }
             self.manifests.extend(manifests);
@@ -195,7 +219,7 @@ impl<'a> Tree<'a> {
         let is_own = |pointer: &Pointer| {
             directory.starts_with(&pointer.directory) || pointer.at.file.starts_with(&pointer.directory)
         };
-        let (all, _) = elsewhere::pointers(&manifests, self.root);
+        let (all, _) = elsewhere::pointers(&manifests, &self.roots);
         let values: BTreeSet<PathBuf> = all.iter().flat_map(Pointer::value_files).collect();
         faults.retain(|(path, _)| path.canonicalize().map_or(true, |real| !values.contains(&real)));
         none_of(faults.into_iter().map(|(_, fault)| fault).collect())?;
@@ -204,23 +228,44 @@ impl<'a> Tree<'a> {
             below.into_iter().any(|pointer| manifest.file.starts_with(&pointer.directory))
         };
         manifests.retain(|manifest| !left(manifest));
-        let (pointers, notes) = elsewhere::pointers(&manifests, self.root);
+        let (pointers, notes) = elsewhere::pointers(&manifests, &self.roots);
         self.notes.extend(notes);
         let (own, others): (Vec<Pointer>, Vec<Pointer>) = pointers.into_iter().partition(is_own);
         next.extend(others);
         for pointer in own {
-            let How::Flux { substitute: Some(values), .. } = pointer.how else { continue };
+            let How::Flux { post_build: Some(post_build), .. } = &pointer.how else { continue };
+            let values = self.values_of(Some(post_build), &manifests)?;
             let is_all = directory.starts_with(&pointer.directory);
             let is_of_it = |manifest: &&mut Manifest| is_all || manifest.file.starts_with(&pointer.directory);
-            self.replace(manifests.iter_mut().filter(is_of_it), Some(&values))?;
+            self.replace(manifests.iter_mut().filter(is_of_it), values.as_ref())?;
         }
         Ok(manifests)
+    }
+
+    /// True if all ConfigMaps that a pointer takes values of variables from have been read.
+    fn has_values_of(&self, pointer: &Pointer) -> bool {
+        match &pointer.how {
+            How::Flux { post_build: Some(post_build), .. } => post_build.is_complete(self.manifests.iter()),
+            _ => true,
+        }
+    }
+
+    /// Values that a Kustomization gives to variables, of objects that have been read before or `beside` it.
+    fn values_of(
+        &mut self,
+        post_build: Option<&PostBuild>,
+        beside: &[Manifest],
+    ) -> Result<Option<BTreeMap<String, String>>, ConfigurationError> {
+        let Some(post_build) = post_build else { return Ok(None) };
+        let (values, notes) = post_build.values(self.manifests.iter().chain(beside))?;
+        self.notes.extend(notes);
+        Ok(Some(values))
     }
 
     /// Reading of what a pointer names.
     fn part(&self, pointer: &Pointer) -> Result<Part, ConfigurationError> {
         let directory = pointer.directory.clone();
-        let How::ArgoCd { namespace, recurse, helm } = &pointer.how else {
+        let How::Installed { namespace, recurse, helm } = &pointer.how else {
             return Ok(Part { directory, recurse: true, release: Release::default() });
         };
         let Helm { release, value_files, values, set } = helm;

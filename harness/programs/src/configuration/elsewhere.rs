@@ -1,66 +1,16 @@
-//! Objects of Argo CD and Flux that say what is to be deployed: which directories of the same tree, and how each is read.
+//! Objects of Argo CD and Flux that say what is to be deployed: which directories of the same tree or repository, and how each is
+//! read.
 
-use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
-use credence_core::manifest::{Location, Manifest};
+use credence_core::manifest::Manifest;
 use credence_core::text::without_login;
 use serde_json::Value;
 
-/// A directory of the tree that an object says is to be deployed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pointer {
-    /// The object.
-    pub(super) by: String,
-    /// The place that names the directory.
-    pub(super) at: Location,
-    /// The directory, below the tree's own.
-    pub(super) directory: PathBuf,
-    pub(super) how: How,
-}
-
-impl Pointer {
-    /// The files of values that it gives to a chart, by their real paths.
-    pub(super) fn value_files(&self) -> Vec<PathBuf> {
-        match &self.how {
-            How::ArgoCd { helm, .. } => {
-                helm.value_files.iter().filter_map(|(path, _)| path.canonicalize().ok()).collect()
-            }
-            How::Flux { .. } => Vec::new(),
-        }
-    }
-}
-
-/// Options for reading a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum How {
-    /// By an Application of Argo CD.
-    ArgoCd {
-        /// The namespace of what names none.
-        namespace: Option<String>,
-        /// True if directories below it are read, too, if it is one of plain manifests.
-        recurse: bool,
-        helm: Helm,
-    },
-    /// By a Kustomization of Flux.
-    Flux {
-        /// The namespace of everything that is in one.
-        namespace: Option<String>,
-        /// The values of variables; none if nothing is replaced.
-        substitute: Option<BTreeMap<String, String>>,
-    },
-}
-
-/// Source of an Application that installs a chart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Helm {
-    pub(super) release: String,
-    /// The files of values; those that need not be there and are not are left out.
-    pub(super) value_files: Vec<(PathBuf, Location)>,
-    /// Further values, YAML.
-    pub(super) values: Option<String>,
-    pub(super) set: Vec<(&'static str, String)>,
-}
+use super::flux::PostBuild;
+use super::helm_release;
+use super::pointer::{Helm, How, Pointer};
+use super::roots::Roots;
 
 /// Fields of a source of an Application that change what is rendered and are not followed.
 const NOT_FOLLOWED: [&str; 6] =
@@ -68,21 +18,31 @@ const NOT_FOLLOWED: [&str; 6] =
 
 /// Paths in it that the objects of a tree point at, and a line on each that points elsewhere or cannot be followed.
 pub(super) fn pointers<'a>(
-    manifests: impl IntoIterator<Item = &'a Manifest>,
-    root: &Path,
+    manifests: impl IntoIterator<Item = &'a Manifest, IntoIter: Clone>,
+    roots: &Roots,
 ) -> (Vec<Pointer>, Vec<String>) {
     let (mut pointers, mut notes) = (Vec::new(), Vec::new());
-    for manifest in manifests {
+    let manifests = manifests.into_iter();
+    for manifest in manifests.clone() {
         match (manifest.group(), manifest.kind()) {
-            ("argoproj.io", "Application") => of_argo_cd(manifest, root, &mut pointers, &mut notes),
-            ("kustomize.toolkit.fluxcd.io", "Kustomization") => of_flux(manifest, root, &mut pointers, &mut notes),
+            ("argoproj.io", "Application") => of_argo_cd(manifest, roots, &mut pointers, &mut notes),
+            ("kustomize.toolkit.fluxcd.io", "Kustomization") => of_flux(manifest, roots, &mut pointers, &mut notes),
+            ("helm.toolkit.fluxcd.io", "HelmRelease") => {
+                match helm_release::pointer(manifest, roots, manifests.clone()) {
+                    Ok(pointer) => pointers.push(pointer),
+                    Err((at, why)) => {
+                        let (object, place) = (manifest.object_name(), manifest.location(&at));
+                        notes.push(format!("not followed: {object} at {place}: {why}"));
+                    }
+                }
+            }
             _ => {}
         }
     }
     (pointers, notes)
 }
 
-fn of_argo_cd(manifest: &Manifest, root: &Path, pointers: &mut Vec<Pointer>, notes: &mut Vec<String>) {
+fn of_argo_cd(manifest: &Manifest, roots: &Roots, pointers: &mut Vec<Pointer>, notes: &mut Vec<String>) {
     let spec = &manifest.object["spec"];
     let several = spec.get("sources").and_then(Value::as_array).filter(|sources| !sources.is_empty());
     let sources: Vec<(String, &Value)> = match several {
@@ -104,7 +64,7 @@ fn of_argo_cd(manifest: &Manifest, root: &Path, pointers: &mut Vec<Pointer>, not
         // A source that only gives files to others has no path.
         let Some(path) = text("path") else { continue };
         let at = format!("{pointer}/path");
-        let Some(directory) = below(root, path) else {
+        let Some((root, directory)) = roots.below(path) else {
             note(&at, format!("there is no directory {path} in the tree; {repository} is not fetched"));
             continue;
         };
@@ -113,7 +73,7 @@ fn of_argo_cd(manifest: &Manifest, root: &Path, pointers: &mut Vec<Pointer>, not
             note(&format!("{pointer}/{field}"), format!("{} changes what is rendered", field.replace('/', ".")));
             continue;
         }
-        let how = How::ArgoCd {
+        let how = How::Installed {
             namespace: spec.pointer("/destination/namespace").and_then(Value::as_str).map(str::to_owned),
             recurse: source.pointer("/directory/recurse").and_then(Value::as_bool) == Some(true),
             helm: helm(manifest, &pointer, &source["helm"], &directory, root),
@@ -149,7 +109,7 @@ fn helm(manifest: &Manifest, pointer: &str, helm: &Value, chart: &Path, root: &P
     Helm {
         release: helm.get("releaseName").and_then(Value::as_str).unwrap_or(manifest.name()).to_owned(),
         value_files: files.collect(),
-        values: object.or_else(|| Some(helm.get("values")?.as_str()?.to_owned())),
+        values: object.or_else(|| Some(helm.get("values")?.as_str()?.to_owned())).into_iter().collect(),
         set: parameters.collect(),
     }
 }
@@ -171,13 +131,13 @@ fn with_commas_kept(value: &str) -> String {
     kept
 }
 
-fn of_flux(manifest: &Manifest, root: &Path, pointers: &mut Vec<Pointer>, notes: &mut Vec<String>) {
+fn of_flux(manifest: &Manifest, roots: &Roots, pointers: &mut Vec<Pointer>, notes: &mut Vec<String>) {
     let spec = &manifest.object["spec"];
     let path = spec.get("path").and_then(Value::as_str).unwrap_or("./");
     let mut note = |at: &str, why: String| {
         notes.push(format!("not followed: {} at {}: {why}", manifest.object_name(), manifest.location(at)));
     };
-    let Some(directory) = below(root, path) else {
+    let Some((_, directory)) = roots.below(path) else {
         return note("/spec/path", format!("there is no directory {path} in the tree"));
     };
     for field in ["patches", "components", "images"] {
@@ -185,31 +145,7 @@ fn of_flux(manifest: &Manifest, root: &Path, pointers: &mut Vec<Pointer>, notes:
             return note(&format!("/spec/{field}"), format!("{field} changes what is rendered"));
         }
     }
-    let others = spec.pointer("/postBuild/substituteFrom").and_then(Value::as_array);
-    for (index, other) in others.into_iter().flatten().enumerate() {
-        let text = |field: &str| other.get(field).and_then(Value::as_str).unwrap_or_default();
-        let why = format!("{} {} is not read; pass what it has with --substitute", text("kind"), text("name"));
-        note(&format!("/spec/postBuild/substituteFrom/{index}"), why);
-    }
-    let own = spec.pointer("/postBuild/substitute").and_then(Value::as_object);
-    let own = own
-        .filter(|own| !own.is_empty())
-        .map(|own| own.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect());
-    let substitute = own.or_else(|| others.filter(|others| !others.is_empty()).map(|_| BTreeMap::new()));
     let namespace = spec.get("targetNamespace").and_then(Value::as_str).map(str::to_owned);
     let (by, at) = (manifest.object_name(), manifest.location("/spec/path"));
-    pointers.push(Pointer { by, at, directory, how: How::Flux { namespace, substitute } });
-}
-
-/// The directory of a path that a repository's objects name, if the tree has it.
-fn below(root: &Path, path: &str) -> Option<PathBuf> {
-    let mut directory = root.to_owned();
-    for step in Path::new(path.trim_start_matches('/')).components() {
-        match step {
-            Component::Normal(name) => directory.push(name),
-            Component::CurDir => {}
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
-        }
-    }
-    directory.is_dir().then_some(directory)
+    pointers.push(Pointer { by, at, directory, how: How::Flux { namespace, post_build: PostBuild::of(manifest) } });
 }

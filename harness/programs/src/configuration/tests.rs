@@ -8,6 +8,8 @@ use rstest::rstest;
 use super::*;
 use crate::supply::{Options, Part as Program, PlainProgress};
 
+mod flux;
+
 const STORE: &str = "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {name: NAME}\n";
 
 /// A helm that shows what it was called with, as an object, and counts its calls.
@@ -213,30 +215,6 @@ async fn variables_are_replaced_where_values_are_given_and_must_all_have_one() {
 }
 
 #[tokio::test]
-async fn a_kustomization_of_flux_says_what_is_replaced_where_it_points() {
-    let flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: stores, namespace: flux}\nspec:\n  \
-                path: ./stores\n  postBuild:\n    substitute: {TEAM: shop, AREA: eu}\n    substituteFrom: [{kind: ConfigMap, name: vars}]\n";
-    let tree = Tree::new(&[
-        ("flux.yaml", flux),
-        ("stores/a.yaml", &store("'${TEAM}-${AREA}'")),
-        ("stores/b/b.yaml", &store("b")),
-        ("other/c.yaml", &store("'${TEAM}'")),
-    ]);
-    let loaded = tree.load("", &Parameters::default()).await.unwrap();
-    let stores = ["ClusterSecretStore ${TEAM}", "ClusterSecretStore b", "ClusterSecretStore shop-eu"];
-    assert_eq!(names(&loaded)[..3], stores);
-    assert!(
-        loaded.notes[0].ends_with("ConfigMap vars is not read; pass what it has with --substitute"),
-        "{:?}",
-        loaded.notes
-    );
-    // What the user gives wins, and then everything that Flux applies must have a value.
-    fs::remove_file(tree.path("other/c.yaml")).unwrap();
-    let loaded = tree.load("", &substitute(&[("AREA", "us")])).await.unwrap();
-    assert_eq!(names(&loaded)[..2], ["ClusterSecretStore b", "ClusterSecretStore shop-us"]);
-}
-
-#[tokio::test]
 async fn applications_lead_to_directories_of_the_same_tree_each_read_as_what_it_is() {
     let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: reader}\n";
     let helm = "    path: charts/shop\n    helm:\n      releaseName: other\n      valueFiles: [prod.yaml]\n      values: \"x: y\"\n      \
@@ -313,26 +291,6 @@ async fn a_file_of_values_that_an_application_names_is_no_manifest_and_needs_no_
     let tree = Tree::new(&[&files[..], &[("env/dev.yaml", "p: r\n")]].concat());
     let shown = tree.refusal("", &Parameters::default()).await;
     assert!(shown.starts_with("document at HOME/tree/env/dev.yaml:1:1 is no Kubernetes object"), "{shown}");
-}
-
-#[tokio::test]
-async fn a_component_of_a_kustomization_that_is_pointed_at_is_not_left_out() {
-    let flux = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps}\nspec: {path: ./apps}\n";
-    let tree = Tree::new(&[
-        ("flux/ks.yaml", flux),
-        ("apps/kustomization.yaml", "components: [../common]\nresources: [./a.yaml]\n"),
-        ("apps/a.yaml", &store("a")),
-        ("common/kustomization.yaml", "kind: Component\nresources: [./b.yaml]\n"),
-        ("common/b.yaml", &store("b")),
-        ("unused/kustomization.yaml", "resources: []\n"),
-    ]);
-    let kustomize = "#!/bin/sh\n[ \"$1\" = version ] && exit\n/bin/cat \"$2\"/a.yaml; echo ---; exec /bin/cat \"$2\"/../common/b.yaml\n";
-    fs::write(tree.home.path().join("kustomize"), kustomize).unwrap();
-    let loaded = tree.load("", &Parameters::default()).await.unwrap();
-    let places: Vec<_> = loaded.manifests[1..].iter().map(|manifest| manifest.file.clone()).collect();
-    assert_eq!(places, [tree.path("apps/a.yaml"), tree.path("common/b.yaml")]);
-    assert_eq!(loaded.notes.len(), 1, "{:?}", loaded.notes);
-    assert!(loaded.notes[0].ends_with("unused, at which nothing in the tree points"), "{:?}", loaded.notes);
 }
 
 #[tokio::test]

@@ -46,7 +46,11 @@ fn of_file(path: &Path) -> Result<BTreeMap<String, String>, ConfigurationError> 
     Ok(variables)
 }
 
-fn of_document(document: &Manifest) -> Result<BTreeMap<String, String>, ConfigurationError> {
+/// The variables that a document has.
+///
+/// # Errors
+/// Something else than a variable with a text.
+pub(super) fn of_document(document: &Manifest) -> Result<BTreeMap<String, String>, ConfigurationError> {
     let at = if document.kind() == "ConfigMap" { "/data" } else { "" };
     let fields = document.object.pointer(at).and_then(Value::as_object);
     let variable = |(name, value): (&String, &Value)| match value {

@@ -52,7 +52,9 @@ pub(super) fn judge(manifest: &Manifest) -> Applied {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             never("kinds are those of the operator under test, and a conversion would be sent objects")
         }
-        ("kustomize.toolkit.fluxcd.io", "Kustomization") | ("argoproj.io", "Application") => {
+        ("kustomize.toolkit.fluxcd.io", "Kustomization")
+        | ("helm.toolkit.fluxcd.io", "HelmRelease")
+        | ("argoproj.io", "Application") => {
             on_request("it says what is deployed, which is read where the tree has it")
         }
         _ => on_request("what comes of this kind is not known"),
