@@ -44,7 +44,7 @@ pub async fn load_directory(dir: &Path, kustomize: Option<&Path>) -> Result<Vec<
     let manifests = match (has_kustomization(dir), kustomize) {
         (true, Some(kustomize)) => {
             let overlay = Overlay::follow(dir)?;
-            overlay.objects(&render(kustomize, dir).await?).await?
+            overlay.objects(&render(kustomize, dir, None).await?).await?
         }
         (true, None) => {
             return Err(ManifestError::KustomizeNeeded { dir: dir.to_owned() });
@@ -81,6 +81,11 @@ impl Overlay {
     /// one of these.
     pub(crate) fn directories(&self) -> &BTreeSet<PathBuf> {
         &self.made.directories
+    }
+
+    /// The charts of Helm that it renders.
+    pub(crate) fn charts(&self) -> &[PathBuf] {
+        &self.made.charts
     }
 
     /// The objects in what kustomize rendered, each at the files that it is made of.
@@ -201,12 +206,19 @@ fn is_hidden(entry: &walkdir::DirEntry) -> bool {
     entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
-/// Output of kustomize for a directory.
-pub(crate) async fn render(kustomize: &Path, dir: &Path) -> Result<String, ManifestError> {
-    let output =
-        Command::new(kustomize).arg("build").arg(dir).stdin(Stdio::null()).kill_on_drop(true).output().await.map_err(
-            |source| ManifestError::KustomizeStart { kustomize: kustomize.to_owned(), dir: dir.to_owned(), source },
-        )?;
+/// Output of kustomize for a directory; with `helm`, charts are rendered that are there.
+pub(crate) async fn render(kustomize: &Path, dir: &Path, helm: Option<&Path>) -> Result<String, ManifestError> {
+    let mut command = Command::new(kustomize);
+    command.arg("build").arg(dir);
+    if let Some(helm) = helm {
+        command.args(["--enable-helm", "--helm-command"]).arg(helm);
+    }
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let output = output.map_err(|source| ManifestError::KustomizeStart {
+        kustomize: kustomize.to_owned(),
+        dir: dir.to_owned(),
+        source,
+    })?;
     if !output.status.success() {
         return Err(ManifestError::KustomizeFailed {
             dir: dir.to_owned(),

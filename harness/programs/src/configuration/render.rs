@@ -136,14 +136,29 @@ pub(super) async fn overlay(
     tools: &Tools<'_>,
 ) -> Result<(Vec<Manifest>, Vec<PathBuf>), ConfigurationError> {
     let overlay = Overlay::follow(directory)?;
-    let directories: Vec<PathBuf> = overlay.directories().iter().cloned().collect();
-    let key = overlay_key(directory, &directories, tools)?;
+    let mut directories: Vec<PathBuf> = overlay.directories().iter().cloned().collect();
+    let mut key = overlay_key(directory, &directories, tools)?;
+    for chart in overlay.charts() {
+        let read = Chart::read(chart)?;
+        if let Some(key) = &mut key {
+            key.add(tools.identity(Part::Helm)?.as_bytes());
+            read.add_to(key);
+        }
+        directories.extend(chart.canonicalize());
+    }
     let found = key.as_ref().and_then(|key| tools.cache().find(key));
     let text = match found {
         Some(text) => text,
         None => {
             let kustomize = tools.program(Part::Kustomize).await?;
-            let text = kustomize::render(&kustomize, directory).await?;
+            let helm = match overlay.charts().is_empty() {
+                true => None,
+                false => Some(tools.program(Part::Helm).await?),
+            };
+            // kustomize ends by itself; a template may not.
+            let ended = timeout(PATIENCE, kustomize::render(&kustomize, directory, helm.as_deref())).await;
+            let text =
+                ended.map_err(|_| ConfigurationError::Endless { dir: directory.to_owned(), within: PATIENCE })??;
             if let Some(key) = &key {
                 keep(tools, key, &text);
             }

@@ -327,3 +327,24 @@ fn values_are_not_shown_with_parameters() {
     let shown = format!("{parameters:?}");
     assert!(shown.contains("\"a\"") && shown.contains("\"A\"") && !shown.contains("hunter2"), "{shown}");
 }
+
+#[tokio::test]
+async fn a_chart_that_a_kustomization_has_beside_it_is_rendered_by_the_helm_that_is_obtained() {
+    let tree = Tree::new(&[
+        ("kustomization.yaml", "helmCharts: [{name: shop}]\nhelmGlobals: {chartHome: ./own}\n"),
+        ("own/shop/Chart.yaml", "name: shop\n"),
+        ("own/shop/templates/a.yaml", ""),
+    ]);
+    let kustomize = "#!/bin/sh\n[ \"$1\" = version ] && exit\necho 'apiVersion: v1'; echo 'kind: ConfigMap'; echo 'metadata: {name: a}'; \
+                     echo \"data: {arguments: '$*'}\"\n";
+    fs::write(tree.home.path().join("kustomize"), kustomize).unwrap();
+    let loaded = tree.load("", &Parameters::default()).await.unwrap();
+    let arguments = loaded.manifests[0].object["data"]["arguments"].as_str().unwrap();
+    let helm = tree.home.path().join("helm");
+    assert!(arguments.ends_with(&format!("--enable-helm --helm-command {}", helm.display())), "{arguments}");
+    assert!(loaded.notes.is_empty(), "{:?}", loaded.notes);
+    fs::write(tree.path("own/shop/templates/a.yaml"), "a: b").unwrap();
+    fs::write(tree.home.path().join("kustomize"), kustomize.replace("name: a}", "name: b}")).unwrap();
+    let loaded = tree.load("", &Parameters::default()).await.unwrap();
+    assert_eq!(names(&loaded), ["ConfigMap b"], "the chart is a part of what is kept");
+}

@@ -64,8 +64,11 @@ const FILES: [&str; 7] =
 pub(super) struct Made {
     /// The files that it takes objects and patches from, in the order in which they are named.
     pub(super) files: Vec<PathBuf>,
-    /// The directories of all kustomizations, by their real paths: kustomize reads nothing that is not below one of these.
+    /// The directories of all kustomizations, by their real paths: kustomize reads nothing that is not below one of these, and in none of
+    /// the charts.
     pub(super) directories: BTreeSet<PathBuf>,
+    /// The charts of Helm that it renders, which are all there.
+    pub(super) charts: Vec<PathBuf>,
 }
 
 /// Follows a kustomization through its files.
@@ -76,7 +79,11 @@ pub(super) struct Made {
 pub(super) fn follow(dir: &Path) -> Result<Made, ManifestError> {
     let mut walk = Walk::default();
     walk.enter(dir)?;
-    Ok(walk.made)
+    match walk.generator.filter(|_| !walk.made.charts.is_empty()) {
+        // With the flag that charts need, kustomize would also fetch those that a generator names.
+        Some(at) => Err(ManifestError::KustomizationRemote { at, entry: "a chart of a generator".to_owned() }),
+        None => Ok(walk.made),
+    }
 }
 
 /// An entry's path as a person writes it: without the steps that lead nowhere or back, unless links make them lead elsewhere.
@@ -100,6 +107,8 @@ fn joined(dir: &Path, entry: &str) -> PathBuf {
 struct Walk {
     /// The directories that lead to where the walk is, by their real paths.
     above: Vec<PathBuf>,
+    /// The place of a generator, which may be one of charts.
+    generator: Option<Location>,
     made: Made,
 }
 
@@ -189,14 +198,44 @@ impl Walk {
                 self.enter(&path)?;
             }
         }
-        match kustomization.object.pointer("/helmCharts/0") {
-            // Without a flag of its own, kustomize refuses these; with it, it would fetch them.
-            Some(chart) => Err(ManifestError::KustomizationRemote {
-                at: kustomization.location("/helmCharts/0"),
-                entry: format!("chart {}", chart.get("name").and_then(Value::as_str).unwrap_or_default()),
-            }),
-            None => Ok(()),
+        if let Some((pointer, _)) = texts(kustomization, "/generators").first() {
+            self.generator = Some(kustomization.location(pointer));
         }
+        self.follow_charts(dir, kustomization)
+    }
+
+    /// Refuses charts that would be fetched, by themselves or by their files of values.
+    ///
+    /// Source: kustomize, api/internal/builtins/HelmChartInflationGenerator.go: a chart that is below the home of charts is taken from
+    /// there; one of a repository is looked for under its version.
+    fn follow_charts(&mut self, dir: &Path, kustomization: &Manifest) -> Result<(), ManifestError> {
+        let older = kustomization.object.pointer("/helmChartInflationGenerator/0");
+        if older.is_some() {
+            let at = kustomization.location("/helmChartInflationGenerator/0");
+            return Err(remote(at, "a chart of helmChartInflationGenerator"));
+        }
+        let home = kustomization.object.pointer("/helmGlobals/chartHome").and_then(Value::as_str).unwrap_or("charts");
+        let charts = kustomization.object.pointer("/helmCharts").and_then(Value::as_array);
+        for (index, chart) in charts.into_iter().flatten().enumerate() {
+            let text = |field: &str| chart.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+            let name = text("name").unwrap_or_default();
+            let home = match (text("repo"), text("version")) {
+                (Some(_), Some(version)) => dir.join(home).join(format!("{name}-{version}")),
+                _ => dir.join(home),
+            };
+            let path = home.join(name);
+            if !super::is_chart(&path) {
+                let at = kustomization.location(&format!("/helmCharts/{index}"));
+                return Err(remote(at, &format!("chart {name}")));
+            }
+            let more = chart.get("additionalValuesFiles").and_then(Value::as_array).into_iter().flatten();
+            let files = more.filter_map(Value::as_str).chain(text("valuesFile"));
+            if let Some(file) = files.into_iter().find(|file| is_remote(file) && !dir.join(file).exists()) {
+                return Err(remote(kustomization.location(&format!("/helmCharts/{index}")), file));
+            }
+            self.made.charts.push(path);
+        }
+        Ok(())
     }
 }
 

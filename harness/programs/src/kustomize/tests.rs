@@ -118,6 +118,24 @@ async fn a_failing_kustomize_shows_its_last_lines() {
     &[("kustomization.yaml", "helmCharts:\n- name: nginx\n  repo: https://example.org\n")],
     "DIR/kustomization.yaml:2:3: chart nginx would be fetched from elsewhere"
 )]
+#[case::chart_of_before(
+    &[("kustomization.yaml", "helmChartInflationGenerator:\n- chartName: nginx\n")],
+    "DIR/kustomization.yaml:2:3: a chart of helmChartInflationGenerator would be fetched from elsewhere"
+)]
+#[case::values_of_a_chart(
+    &[
+        ("kustomization.yaml", "helmCharts:\n- name: a\n  valuesFile: https://example.org/values.yaml\n"),
+        ("charts/a/Chart.yaml", "name: a\n"),
+    ],
+    "DIR/kustomization.yaml:2:3: https://example.org/values.yaml would be fetched from elsewhere"
+)]
+#[case::generator_beside_charts(
+    &[
+        ("kustomization.yaml", "helmCharts: [{name: a}]\ngenerators:\n- g.yaml\n"),
+        ("charts/a/Chart.yaml", "name: a\n"),
+    ],
+    "DIR/kustomization.yaml:3:3: a chart of a generator would be fetched from elsewhere"
+)]
 #[case::misspelt(
     &[("kustomization.yaml", "namespace: a\nresource:\n- a.yaml\n")],
     "DIR/kustomization.yaml:2:1: resource is no field of a kustomization; did you mean resources?"
