@@ -43,11 +43,12 @@ pub use schema::{Fault, Schema};
 pub use secret::OPAQUE;
 pub use secret::SecretManifest;
 pub use source::{RemotePlace, SourceRef};
-pub(crate) use store::DEFAULT_VAULT_MOUNT;
 pub use store::{
     ClusterSecretStore, KubernetesProvider, STANDS_IN_FOR, ServiceAccountRef, StandIn, StoreCondition, StoreSemantics,
-    VaultAuth, VaultLogin, VaultPlace, VaultSecretKey, found_key, is_found, is_store, stood_in_provider, store_key,
+    VaultAuth, VaultLogin, VaultPlace, VaultSecretKey, WRITTEN, found_key, is_found, is_store, stood_in_provider,
+    store_key,
 };
+pub(crate) use store::{DEFAULT_VAULT_MOUNT, written_keys};
 
 /// The API group of External Secrets Operator.
 pub const EXTERNAL_SECRETS_GROUP: &str = "external-secrets.io";

@@ -17,11 +17,14 @@ mod names;
 mod searches;
 mod stand_in;
 mod vault;
+mod written;
 
 pub use kubernetes::{KubernetesProvider, ServiceAccountRef};
 pub use stand_in::{STANDS_IN_FOR, StandIn, found_key, is_found, stood_in_provider};
 pub(crate) use vault::DEFAULT_VAULT_MOUNT;
 pub use vault::{VaultAuth, VaultLogin, VaultPlace, VaultSecretKey};
+pub use written::WRITTEN;
+pub(crate) use written::written_keys;
 
 /// Semantics of a store's provider, for those who need not know which it is. A provider is a file in this folder.
 pub trait StoreSemantics {

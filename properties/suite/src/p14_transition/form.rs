@@ -3,7 +3,7 @@
 use credence_cluster::apply::RUN_LABEL;
 use credence_core::formats::{self, Decoded};
 use credence_core::manifest::Manifest;
-use credence_model::config::{ClusterSecretStore, Config, ConfigError, STANDS_IN_FOR};
+use credence_model::config::{ClusterSecretStore, Config, ConfigError, STANDS_IN_FOR, WRITTEN};
 use credence_model::model::{Distribution, Model};
 use credence_watch::observer::SecretSeen;
 use serde_json::{Value, json};
@@ -94,9 +94,11 @@ pub(super) fn stores(model: &Model, run: &str) -> Vec<Value> {
         spec["conditions"] = json!([{ "namespaceSelector": { "matchLabels": { RUN_LABEL: run } } }]);
         let mut clone = json!({ "apiVersion": store.object["apiVersion"], "kind": "ClusterSecretStore",
             "metadata": { "name": store_name(run, &store.name), "labels": { RUN_LABEL: run } }, "spec": spec });
-        // What stands in for a provider knows the store by its first name.
-        if let Some(stand_in) = store.object["metadata"]["annotations"].get(STANDS_IN_FOR) {
-            clone["metadata"]["annotations"] = json!({ STANDS_IN_FOR: stand_in });
+        // What stands in for a provider knows the store by its first name, and has what the store had in itself.
+        for annotation in [STANDS_IN_FOR, WRITTEN] {
+            if let Some(value) = store.object["metadata"]["annotations"].get(annotation) {
+                clone["metadata"]["annotations"][annotation] = value.clone();
+            }
         }
         if !stores.contains(&clone) {
             stores.push(clone);

@@ -216,16 +216,18 @@ pub struct FindName {
 }
 
 impl Find {
-    /// True if it finds a Secret of this name with these labels. An expression that the controller would refuse finds
-    /// nothing.
+    /// True if it finds a Secret of this name with these labels.
     pub fn finds(&self, name: &str, labels: &Labels) -> bool {
         match (&self.tags, &self.name) {
             (Some(tags), _) => tags.iter().all(|(key, value)| labels.get(key) == Some(value)),
-            (None, Some(FindName { regexp: Some(regexp) })) => {
-                Regex::new(regexp).is_ok_and(|regex| regex.is_match(name))
-            }
-            (None, _) => false,
+            (None, _) => self.is_named(name),
         }
+    }
+
+    /// True if its expression matches a name. One that the controller would refuse matches none.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        let regexp = self.name.as_ref().and_then(|own| own.regexp.as_deref());
+        regexp.is_some_and(|regexp| Regex::new(regexp).is_ok_and(|regex| regex.is_match(name)))
     }
 }
 

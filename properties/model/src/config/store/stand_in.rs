@@ -5,9 +5,12 @@
 //! them. External Secrets Operator asks by its webhook provider, which knows no search: a `find` becomes an `extract` of a key
 //! that says what is searched for, and whose values are those that the provider would find.
 
+use std::collections::BTreeSet;
+
 use credence_core::manifest::Manifest;
 use serde_json::Value;
 
+use super::written::{WrittenKey, written_keys};
 use super::{ClusterSecretStore, ServiceAccountRef, StoreSemantics, names, searches, store_key};
 use crate::config::{Config, Find, RemoteRef, SourceRef};
 
@@ -25,16 +28,19 @@ pub struct StandIn {
     pub store: String,
     /// The provider, as the field of `spec.provider` is called.
     pub provider: String,
+    /// The keys to which the store's own manifest gives values.
+    pub(crate) written: Vec<WrittenKey>,
 }
 
 impl StandIn {
     pub(super) fn of(manifest: &Manifest) -> Option<Self> {
         let written = manifest.object["metadata"]["annotations"][STANDS_IN_FOR].as_str();
         if let Some((provider, store)) = written.and_then(|written| written.split_once('/')) {
-            return Some(Self { store: store.to_owned(), provider: provider.to_owned() });
+            let (store, provider) = (store.to_owned(), provider.to_owned());
+            return Some(Self { store, provider, written: written_keys(manifest) });
         }
         let provider = stood_in_provider(&manifest.object)?;
-        Some(Self { store: store_key(manifest), provider: provider.to_owned() })
+        Some(Self { store: store_key(manifest), provider: provider.to_owned(), written: written_keys(manifest) })
     }
 
     /// Source of the values that a search finds.
@@ -42,8 +48,8 @@ impl StandIn {
         SourceRef::remote(&self.store, found_key(find), None)
     }
 
-    /// The names of the keys that a search finds, as the provider gives them: nobody wrote down which there are, so that the
-    /// stand-in has some that fit.
+    /// The names of the keys that a search finds, as the provider gives them: those that the store's own manifest has, or, where
+    /// nobody wrote down which there are, some that fit.
     ///
     /// # Errors
     /// Why there are none: the provider refuses the search, or no name is known that fits.
@@ -51,13 +57,25 @@ impl StandIn {
         if let Some(refused) = searches::refused(&self.provider, find) {
             return Err(refused);
         }
-        let mut found = names::found(find, searches::finds_all(&self.provider));
+        let mut found = match self.written.is_empty() {
+            true => names::found(find, searches::finds_all(&self.provider)),
+            // A search by tags is refused where this is so.
+            false => self.written.iter().map(|own| own.key.clone()).filter(|key| find.is_named(key)).collect(),
+        };
         if searches::converts_first(&self.provider) {
             found.iter_mut().for_each(|name| *name = find.conversion_strategy.convert(name));
         }
         found.sort();
         found.dedup();
         if found.is_empty() { Err("no name is known that it finds at the provider") } else { Ok(found) }
+    }
+
+    /// The members that the document has which the store's own manifest has for a source, if it is one.
+    pub(crate) fn members(&self, source: &SourceRef) -> Option<&BTreeSet<String>> {
+        let at = source.at.as_ref().filter(|at| at.store == self.store)?;
+        let version = at.version.as_deref().unwrap_or_default();
+        let own = self.written.iter().find(|own| own.key == source.name && own.version == version)?;
+        Some(&own.members).filter(|members| !members.is_empty())
     }
 
     /// Why nothing can be read through the store, if nothing can be.
@@ -191,12 +209,22 @@ mod tests {
         #[case] find: &str,
         #[case] expected: Result<&[&str], &str>,
     ) {
-        let stand_in = StandIn { store: "s".to_owned(), provider: provider.to_owned() };
+        let stand_in = StandIn { store: "s".to_owned(), provider: provider.to_owned(), written: Vec::new() };
         match (stand_in.names_found(&serde_yaml::from_str(find).unwrap()), expected) {
             (Ok(names), Ok(expected)) => assert_eq!(names, expected),
             (Err(why), Err(expected)) => assert!(why.contains(expected), "{why}"),
             (found, _) => panic!("{found:?}"),
         }
+    }
+
+    #[test]
+    fn a_search_finds_the_keys_that_the_store_itself_has() {
+        let written = |key: &str| WrittenKey { key: key.to_owned(), version: String::new(), members: BTreeSet::new() };
+        let written = ["db/one", "db/two", "mail"].map(written).to_vec();
+        let stand_in = StandIn { store: "s".to_owned(), provider: "fake".to_owned(), written };
+        let found = |find: &str| stand_in.names_found(&serde_yaml::from_str(find).unwrap());
+        assert_eq!(found("{name: {regexp: ^db/}}").unwrap(), ["db_one", "db_two"]);
+        found("{name: {regexp: ^none$}}").unwrap_err();
     }
 
     /// The same of what a single reference asks for: key, version and property reach the stand-in as they are written.
@@ -222,7 +250,7 @@ mod tests {
         #[case] key: &str,
         #[case] version: Option<&str>,
     ) {
-        let stand_in = StandIn { store: "s".to_owned(), provider: "aws".to_owned() };
+        let stand_in = StandIn { store: "s".to_owned(), provider: "aws".to_owned(), written: Vec::new() };
         let source = stand_in.locate(&serde_yaml::from_str(remote).unwrap());
         assert_eq!(source, SourceRef::remote("s", key, version.map(str::to_owned)));
     }

@@ -89,6 +89,20 @@ pub(super) fn fill_in<'a>(
             documents.insert(source);
         }
     }
+    let stand_ins: Vec<&StandIn> = config.stores.values().filter_map(|store| store.stand_in.as_ref()).collect();
+    for (source, about) in sources.iter_mut() {
+        // What is one value to all who read it is what these make of it.
+        if about.keys.is_empty() && !documents.contains(source) {
+            continue;
+        }
+        let members = stand_ins.iter().find_map(|own| own.members(source)).into_iter().flatten();
+        // Of a member of which a part is read, that part says more.
+        let is_read = |member: &String, keys: &BTreeSet<String>| {
+            keys.iter().any(|key| key.strip_prefix(member.as_str()).is_some_and(|rest| rest.starts_with(['.', '['])))
+        };
+        let members: Vec<String> = members.filter(|member| !is_read(member, &about.keys)).cloned().collect();
+        about.keys.extend(members);
+    }
     for (source, about) in sources.iter_mut().filter(|(_, about)| about.keys.is_empty()) {
         if source.is_secret() {
             let is_anything =

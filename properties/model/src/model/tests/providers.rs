@@ -57,6 +57,28 @@ fn a_key_is_text_unless_somebody_reads_a_part_of_it() {
 }
 
 #[rstest]
+#[case::whole("    dataFrom: [{extract: {key: db}}]\n", "db in store far: password,user")]
+#[case::of_another_version(
+    "    dataFrom: [{extract: {key: db, version: v1}}]\n",
+    "db at version v1 in store far: first,second"
+)]
+#[case::no_document("    dataFrom: [{extract: {key: plain}}]\n", "plain in store far: first,second")]
+#[case::a_part(
+    "    data: [{secretKey: t, remoteRef: {key: db, property: user.name}}]\n",
+    "db in store far: password,user.name"
+)]
+#[case::one_value("    data: [{secretKey: t, remoteRef: {key: db}}]\n", "db in store far: ")]
+#[case::found(
+    "    dataFrom: [{find: {name: {regexp: ^d}}}]\n",
+    "found by {\"name\":{\"regexp\":\"^d\"}} in store far: db"
+)]
+fn a_store_that_has_its_values_in_itself_has_those_members(#[case] spec: &str, #[case] expected: &str) {
+    let data = "[{key: db, value: '{\"user\": \"a\", \"password\": \"b\"}'}, {key: plain, value: a}]";
+    let model = model(&[store("far", &format!("fake: {{data: {data}}}")), distributed("a", "far", spec)]);
+    assert_eq!(keys(&model), [expected]);
+}
+
+#[rstest]
 #[case::whole("", "k in store far: first,second")]
 #[case::of_which_a_template_takes_members(
     "    target: {template: {data: {x: '{{ (.w | fromJson).user }}'}}}\n",

@@ -7,7 +7,7 @@ use credence_core::manifest::Manifest;
 use serde_json::{Value, json};
 
 use super::super::{FieldPatch, Server, StandInServer};
-use crate::config::{STANDS_IN_FOR, stood_in_provider, store_key};
+use crate::config::{STANDS_IN_FOR, WRITTEN, stood_in_provider, store_key, written_keys};
 
 pub(super) fn patches(manifest: &Manifest, server: &Server) -> Option<Vec<FieldPatch>> {
     let (provider, name) = (stood_in_provider(&manifest.object)?, store_key(manifest));
@@ -25,10 +25,16 @@ pub(super) fn patches(manifest: &Manifest, server: &Server) -> Option<Vec<FieldP
     Some(vec![patch("metadata.annotations", annotations), patch("spec.provider", json!({ "webhook": webhook }))])
 }
 
-/// The annotations of a store, with the provider that it is written for and its name before anything makes a copy of it.
+/// The annotations of a store, with the provider that it is written for, its name before anything makes a copy of it, and the keys
+/// that it has in itself.
 pub(super) fn annotated(manifest: &Manifest, provider: &str, name: &str) -> Value {
     let mut annotations = manifest.object.pointer("/metadata/annotations").cloned().unwrap_or_else(|| json!({}));
     annotations[STANDS_IN_FOR] = json!(format!("{provider}/{name}"));
+    let written = written_keys(manifest);
+    if !written.is_empty() {
+        // Names alone are in it, of which JSON can be made.
+        annotations[WRITTEN] = json!(serde_json::to_string(&written).unwrap_or_default());
+    }
     annotations
 }
 
