@@ -55,7 +55,7 @@ pub use not_judged::NotJudged;
 pub use origin::{Made, Origin};
 pub use readers::{Obstacle, Unreadable};
 pub(crate) use templates::Templates;
-pub use value_kind::{Alphabet, Contradiction, Document, Notation, ValueKind};
+pub use value_kind::{Alphabet, Contradiction, Document, Notation, Password, ValueKind};
 pub use vault::{VaultPath, VaultRole};
 
 /// Demands of a configuration.

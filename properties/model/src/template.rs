@@ -10,10 +10,15 @@ mod lexer;
 #[cfg(test)]
 mod tests;
 
+use credence_core::credential::Credential;
+
 use lexer::{Lexed, Part, Token, parts};
 
 /// Parentheses within parentheses, and steps from a value, that are followed; what is deeper is not.
 const DEEPEST: usize = 64;
+
+/// Names that people give to the position in a list, and to what they do not need.
+const INDICES: [&str; 9] = ["", "_", "i", "idx", "index", "j", "n", "num", "pos"];
 
 /// All that a template reads.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -53,12 +58,17 @@ pub(crate) enum Step {
     Member(String),
     /// The element at this position.
     Element(usize),
+    /// Any element, or member, of what is gone through one by one.
+    Each {
+        /// True if what is counted beside it is called like a name, and not like a number.
+        is_by_name: bool,
+    },
     /// Contents of a text in standard base64.
     Base64,
 }
 
 /// Expectation of a read at its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
     /// Any text.
     Text,
@@ -72,6 +82,10 @@ pub(crate) enum End {
     Url,
     /// A PKCS#12 file without a password.
     Pkcs12,
+    /// A PKCS#12 file with a password that the template writes.
+    Pkcs12WithText(Credential),
+    /// A PKCS#12 file whose password is the value of this name.
+    Pkcs12WithValue(String),
     /// A form that only this function knows.
     Of(&'static str),
 }
@@ -236,7 +250,7 @@ impl Reader {
         let names = self.declared(cursor);
         let value = self.pipeline(cursor);
         let value = match keyword {
-            "range" => self.element(value),
+            "range" => self.element(value, names.as_deref()),
             _ => value,
         };
         // Whatever becomes of it, it has to be there.
@@ -249,12 +263,14 @@ impl Reader {
         self.declare(names.unwrap_or_default(), &value);
     }
 
-    /// Any element of a list.
-    fn element(&mut self, list: Value) -> Value {
+    /// Any element of a list, or member of a mapping: the text of a template does not say which it goes through, but the name of the
+    /// first of two variables hints at it.
+    fn element(&mut self, list: Value, names: Option<&[&str]>) -> Value {
         if list == Value::Root {
             self.reads.all = true;
         }
-        list.step(Step::Element(0))
+        let is_by_name = matches!(names, Some([first, _]) if !INDICES.contains(first));
+        list.step(Step::Each { is_by_name })
     }
 
     /// The variables that an action declares or sets, if it does so.

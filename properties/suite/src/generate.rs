@@ -158,14 +158,16 @@ fn values(kinds: BTreeMap<String, ValueKind>) -> BoxedStrategy<Values> {
     // A key and its certificate belong together.
     (all, keys::identity())
         .prop_map(move |(mut map, identity)| {
-            map.extend(paired.iter().map(|(key, kind)| (key.clone(), identity.half(kind))));
+            let halves: Values = paired.iter().map(|(key, kind)| (key.clone(), identity.half(kind, &map))).collect();
+            map.extend(halves);
             map
         })
         .boxed()
 }
 
 fn is_of_pair(kind: &ValueKind) -> bool {
-    matches!(kind, ValueKind::Certificates | ValueKind::PrivateKey | ValueKind::PemBundle | ValueKind::Pkcs12)
+    matches!(kind, ValueKind::Certificates | ValueKind::PrivateKey | ValueKind::PemBundle | ValueKind::Pkcs12(_))
+        || kind.password().is_some()
 }
 
 /// One of several things that are only known when a case runs: it counts around, so that any number picks one.

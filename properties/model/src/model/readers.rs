@@ -8,7 +8,7 @@ use credence_core::consumer::Consumer;
 
 use super::remote::{Remote, extracted_documents, key_of};
 use super::templates::Templates;
-use super::value_kind::{Alphabet, Contradiction, Document, Notation, ValueKind};
+use super::value_kind::{Alphabet, Contradiction, Document, Notation, Password, ValueKind};
 use super::{Distribution, Field, Model, hints};
 use crate::config::SourceRef;
 use crate::template::{End, Step};
@@ -48,6 +48,9 @@ pub enum Obstacle {
         /// The function.
         function: &'static str,
     },
+    /// The password of a file is no key of the source that has the file.
+    #[error("the password of a PKCS#12 file is no value of the same source as it is")]
+    PasswordElsewhere,
     /// The path into a document is not understood.
     #[error("the path {path:?} is not understood")]
     Path {
@@ -204,9 +207,35 @@ fn demands(distribution: &Distribution, source: &SourceRef, keys: &BTreeSet<Stri
             Some(path) => ValueKind::Document(below(path, encoded).map_err(refused)?, Notation::Json),
             None => encoded,
         };
+        let kind = match kind.password() {
+            Some(Password::Value(name)) => {
+                let password = password_key(distribution, source, keys, name);
+                let password = password.ok_or(Obstacle::PasswordElsewhere).map_err(refused)?;
+                demands.push((password.clone(), ValueKind::Printable));
+                kind.with_password(Password::Key(password))
+            }
+            _ => kind,
+        };
         demands.push((key.to_owned(), kind));
     }
     Ok(demands)
+}
+
+/// The key of a source whose value a distribution reads under a name, as it is.
+fn password_key(
+    distribution: &Distribution,
+    source: &SourceRef,
+    keys: &BTreeSet<String>,
+    name: &str,
+) -> Option<String> {
+    let field = distribution.fields.iter().find(|field| field.secret_key == name && field.source == *source)?;
+    let remote = Remote::of(&distribution.object, field);
+    let property = remote.property.as_deref().or(field.property.as_deref())?;
+    let is_as_it_is = !remote.is_other && remote.decoding.is_none();
+    match key_of(keys, property) {
+        (key, None) if is_as_it_is => Some(key.to_owned()),
+        _ => None,
+    }
 }
 
 /// Demand of a distribution on a value that it reads under one key.
@@ -221,12 +250,13 @@ fn of_field(templates: &Templates, field: &Field, secret_type: &str) -> Result<V
         if made.verbatim.as_ref() == Some(name) {
             kinds.push(taken_over(&made.key));
         } else {
-            kinds
-                .extend(made.reads.of(name).map(|read| kind_of(&read.steps, read.end)).collect::<Result<Vec<_>, _>>()?);
+            kinds.extend(
+                made.reads.of(name).map(|read| kind_of(&read.steps, &read.end)).collect::<Result<Vec<_>, _>>()?,
+            );
         }
     }
     let others = templates.others.iter().flat_map(|reads| reads.of(name));
-    kinds.extend(others.map(|read| kind_of(&read.steps, read.end)).collect::<Result<Vec<_>, _>>()?);
+    kinds.extend(others.map(|read| kind_of(&read.steps, &read.end)).collect::<Result<Vec<_>, _>>()?);
     if templates.labels.iter().any(|reads| reads.of(name).next().is_some()) {
         kinds.push(ValueKind::Label);
     }
@@ -247,9 +277,14 @@ fn of_whole(templates: &Templates, field: &Field, keys: &BTreeSet<String>) -> Re
         match read.steps.as_slice() {
             [] | [Step::Json | Step::Yaml] => {}
             [Step::Json | Step::Yaml, Step::Member(key), rest @ ..] if keys.contains(key) => {
-                demands.push((key.clone(), kind_of(rest, read.end).map_err(|why| (key.clone(), why))?));
+                demands.push((key.clone(), within(kind_of(rest, &read.end)).map_err(|why| (key.clone(), why))?));
             }
             [Step::Json | Step::Yaml, Step::Member(_), ..] => {}
+            [Step::Json | Step::Yaml, Step::Each { .. }, rest @ ..] => {
+                for key in keys {
+                    demands.push((key.clone(), within(kind_of(rest, &read.end)).map_err(|why| (key.clone(), why))?));
+                }
+            }
             _ => return Err((field.secret_key.clone(), Obstacle::PartOfText)),
         }
     }
@@ -257,32 +292,46 @@ fn of_whole(templates: &Templates, field: &Field, keys: &BTreeSet<String>) -> Re
 }
 
 /// Kind of the value that is read in these steps.
-fn kind_of(steps: &[Step], end: End) -> Result<ValueKind, Obstacle> {
+fn kind_of(steps: &[Step], end: &End) -> Result<ValueKind, Obstacle> {
     Ok(match steps.split_first() {
         Some((Step::Json, rest)) => ValueKind::Document(document_of(rest, end)?, Notation::Json),
         Some((Step::Yaml, rest)) => ValueKind::Document(document_of(rest, end)?, Notation::Yaml),
         Some((Step::Base64, rest)) => ValueKind::Base64(Alphabet::Standard, Box::new(kind_of(rest, end)?)),
-        Some((Step::Member(_) | Step::Element(_), _)) => return Err(Obstacle::PartOfText),
+        Some((Step::Member(_) | Step::Element(_) | Step::Each { .. }, _)) => return Err(Obstacle::PartOfText),
         None => match end {
             End::Text => ValueKind::Text,
             End::Certificates => ValueKind::Certificates,
             End::PrivateKey => ValueKind::PrivateKey,
             End::Pem => ValueKind::PemBundle,
             End::Url => ValueKind::Url,
-            End::Pkcs12 => ValueKind::Pkcs12,
+            End::Pkcs12 => ValueKind::Pkcs12(None),
+            End::Pkcs12WithText(text) => ValueKind::Pkcs12(Some(Password::Text(text.clone()))),
+            End::Pkcs12WithValue(name) => ValueKind::Pkcs12(Some(Password::Value(name.clone()))),
             End::Of(function) => return Err(Obstacle::Form { function }),
         },
     })
 }
 
-fn document_of(steps: &[Step], end: End) -> Result<Document, Obstacle> {
+fn document_of(steps: &[Step], end: &End) -> Result<Document, Obstacle> {
     Ok(match steps.split_first() {
-        None if end == End::Text => Document::Any,
+        None if *end == End::Text => Document::Any,
         Some((Step::Member(name), rest)) => Document::Object([(name.clone(), document_of(rest, end)?)].into()),
         Some((Step::Element(index), rest)) => array(*index, document_of(rest, end)?)?,
+        Some((Step::Each { is_by_name }, rest)) => {
+            Document::Each { is_by_name: *is_by_name, each: Box::new(document_of(rest, end)?), named: BTreeMap::new() }
+        }
         // Documents hold texts, and no bytes.
-        Some(_) | None => Document::Value(Box::new(kind_of(steps, end)?.and(ValueKind::Text)?)),
+        Some(_) | None => Document::Value(Box::new(within(kind_of(steps, end))?.and(ValueKind::Text)?)),
     })
+}
+
+/// Kind of a value that is a part of another one: no file whose password is another value.
+fn within(kind: Result<ValueKind, Obstacle>) -> Result<ValueKind, Obstacle> {
+    let kind = kind?;
+    match kind.password() {
+        Some(Password::Value(_)) => Err(Obstacle::PasswordElsewhere),
+        _ => Ok(kind),
+    }
 }
 
 /// An array that has `element` at this position.

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use credence_core::credential::Credential;
+
 /// Values that a source may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueKind {
@@ -41,8 +43,19 @@ pub enum ValueKind {
     PemBundle,
     /// A private key as OpenSSH writes it.
     SshPrivateKey,
-    /// A private key and its certificates in a PKCS#12 file without a password, which is no text.
-    Pkcs12,
+    /// A private key and its certificates in a PKCS#12 file, which is no text, with a password if there is one.
+    Pkcs12(Option<Password>),
+}
+
+/// The password of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Password {
+    /// This one.
+    Text(Credential),
+    /// The value of this key of the same source.
+    Key(String),
+    /// The value that has this name where the file is read.
+    Value(String),
 }
 
 /// An alphabet of base64.
@@ -74,6 +87,15 @@ pub enum Document {
     Object(BTreeMap<String, Self>),
     /// An array of this many elements at least.
     Array(usize, Box<Self>),
+    /// An array or an object whose elements or members are all of this; an object if it has members by name.
+    Each {
+        /// True if an object is more likely.
+        is_by_name: bool,
+        /// Each of them.
+        each: Box<Self>,
+        /// Members that it must have, each of which is one of them.
+        named: BTreeMap<String, Self>,
+    },
 }
 
 /// Two readers of one value ask for what no value is.
@@ -95,8 +117,9 @@ impl ValueKind {
         let contradiction = Contradiction { one: one.to_string(), other: other.to_string() };
         match (one, other) {
             // Who asks for some text without reading it as one asks for something that is not empty.
-            (Bytes | SomeText | Pkcs12, Pkcs12) => Ok(Pkcs12),
-            (_, Pkcs12) => Err(contradiction),
+            (Bytes | SomeText, file @ Pkcs12(_)) => Ok(file),
+            (Pkcs12(one), Pkcs12(other)) if one == other => Ok(Pkcs12(one)),
+            (_, Pkcs12(_)) => Err(contradiction),
             // Of texts, the stricter satisfies both; what has a form is a text, and never empty.
             (one, other) if one.strictness() < other.strictness() && one.strictness() < Self::Label.strictness() => {
                 Ok(other)
@@ -122,6 +145,24 @@ impl ValueKind {
         }
     }
 
+    /// The password of the file that it is, or that it has in base64, if there is one.
+    pub fn password(&self) -> Option<&Password> {
+        match self {
+            Self::Pkcs12(password) => password.as_ref(),
+            Self::Base64(_, of) => of.password(),
+            _ => None,
+        }
+    }
+
+    /// The same with another password, if it is a file with one, or has such a file in base64.
+    pub(super) fn with_password(self, password: Password) -> Self {
+        match self {
+            Self::Pkcs12(Some(_)) => Self::Pkcs12(Some(password)),
+            Self::Base64(alphabet, of) => Self::Base64(alphabet, Box::new(of.with_password(password))),
+            other => other,
+        }
+    }
+
     /// Kinds in the order in which [`and`](Self::and) looks at them. Each text satisfies those before it.
     fn strictness(&self) -> u8 {
         match self {
@@ -134,7 +175,7 @@ impl ValueKind {
             Self::Url | Self::Base64(..) | Self::Document(..) | Self::PemBundle => 6,
             Self::DockerConfig { .. } | Self::DockerCfg | Self::Certificates | Self::PrivateKey => 7,
             Self::SshPrivateKey => 8,
-            Self::Pkcs12 => 9,
+            Self::Pkcs12(_) => 9,
         }
     }
 }
@@ -145,15 +186,20 @@ impl Document {
         Some(match (self, other) {
             (Self::Any, document) | (document, Self::Any) => document,
             (Self::Value(one), Self::Value(other)) => Self::Value(Box::new(one.and(*other).ok()?)),
-            (Self::Object(mut one), Self::Object(other)) => {
-                for (name, document) in other {
-                    let joined = match one.remove(&name) {
-                        Some(own) => own.and(document)?,
-                        None => document,
-                    };
-                    one.insert(name, joined);
-                }
-                Self::Object(one)
+            (Self::Object(one), Self::Object(other)) => Self::Object(joined(one, other)?),
+            (Self::Each { is_by_name, each, named }, Self::Each { is_by_name: same, each: other, named: more }) => {
+                let each = Box::new(each.and(*other)?);
+                Self::Each { is_by_name: is_by_name || same, named: all_of(joined(named, more)?, &each)?, each }
+            }
+            (Self::Each { each, named, .. }, Self::Object(fields))
+            | (Self::Object(fields), Self::Each { each, named, .. }) => {
+                Self::Each { is_by_name: true, named: all_of(joined(named, fields)?, &each)?, each }
+            }
+            (Self::Each { each, named, .. }, Self::Array(least, element))
+            | (Self::Array(least, element), Self::Each { each, named, .. })
+                if named.is_empty() =>
+            {
+                Self::Array(least, Box::new(element.and(*each)?))
             }
             (Self::Array(one, element), Self::Array(other, same)) => {
                 Self::Array(one.max(other), Box::new(element.and(*same)?))
@@ -163,28 +209,54 @@ impl Document {
     }
 }
 
+/// The members of both, each of which satisfies both.
+fn joined(
+    mut one: BTreeMap<String, Document>,
+    other: BTreeMap<String, Document>,
+) -> Option<BTreeMap<String, Document>> {
+    for (name, document) in other {
+        let joined = match one.remove(&name) {
+            Some(own) => own.and(document)?,
+            None => document,
+        };
+        one.insert(name, joined);
+    }
+    Some(one)
+}
+
+/// The same members, each of which satisfies `each` as well.
+fn all_of(members: BTreeMap<String, Document>, each: &Document) -> Option<BTreeMap<String, Document>> {
+    members.into_iter().map(|(name, member)| Some((name, member.and(each.clone())?))).collect()
+}
+
 /// The hosts of whose logins a document reads; none if it reads what a Docker configuration has not.
 fn hosts_of(document: &Document) -> Option<BTreeSet<String>> {
     const LOGIN: [&str; 3] = ["username", "password", "auth"];
     let fields = |document: &Document| match document {
         Document::Any => Some(BTreeMap::new()),
         Document::Object(fields) => Some(fields.clone()),
+        Document::Each { named, .. } => Some(named.clone()),
         Document::Value(_) | Document::Array(..) => None,
     };
     let is_text = |document: &Document| match document {
         Document::Any => true,
         Document::Value(kind) => kind.strictness() <= ValueKind::SomeText.strictness(),
-        Document::Object(_) | Document::Array(..) => false,
+        Document::Object(_) | Document::Array(..) | Document::Each { .. } => false,
+    };
+    let is_login = |login: &Document| {
+        let parts = fields(login)?;
+        parts.iter().all(|(name, part)| LOGIN.contains(&name.as_str()) && is_text(part)).then_some(())
     };
     let mut hosts = BTreeSet::new();
     for (name, auths) in fields(document)? {
         if name != "auths" {
             return None;
         }
+        if let Document::Each { each, .. } = &auths {
+            is_login(each)?;
+        }
         for (host, login) in fields(&auths)? {
-            if fields(&login)?.iter().any(|(name, part)| !LOGIN.contains(&name.as_str()) || !is_text(part)) {
-                return None;
-            }
+            is_login(&login)?;
             hosts.insert(host);
         }
     }
@@ -208,7 +280,8 @@ impl fmt::Display for ValueKind {
             Self::PrivateKey => "a private key in PEM",
             Self::PemBundle => "blocks of PEM",
             Self::SshPrivateKey => "a private key of OpenSSH",
-            Self::Pkcs12 => "a PKCS#12 file",
+            Self::Pkcs12(None) => "a PKCS#12 file without a password",
+            Self::Pkcs12(Some(_)) => "a PKCS#12 file with a password",
         })
     }
 }
@@ -221,6 +294,11 @@ mod tests {
 
     fn object<const N: usize>(fields: [(&str, Document); N]) -> Document {
         Document::Object(fields.map(|(name, document)| (name.to_owned(), document)).into())
+    }
+
+    fn each<const N: usize>(is_by_name: bool, each: Document, named: [(&str, Document); N]) -> Document {
+        let named = named.map(|(name, document)| (name.to_owned(), document)).into();
+        Document::Each { is_by_name, each: Box::new(each), named }
     }
 
     fn json(document: Document) -> ValueKind {
@@ -257,6 +335,21 @@ mod tests {
         json(Document::Array(3, Box::new(Document::Any))),
         json(Document::Array(3, Box::new(Document::Any)))
     )]
+    #[case::one_by_one_and_by_name(
+        json(each(false, Document::Any, [])),
+        json(object([("users", Document::Array(1, Box::new(Document::Any)))])),
+        json(each(true, Document::Any, [("users", Document::Array(1, Box::new(Document::Any)))]))
+    )]
+    #[case::one_by_one_and_by_position(
+        json(each(true, object([("a", Document::Any)]), [])),
+        json(Document::Array(2, Box::new(Document::Any))),
+        json(Document::Array(2, Box::new(object([("a", Document::Any)]))))
+    )]
+    #[case::logins_one_by_one(
+        json(object([("auths", each(true, object([("username", Document::Any)]), []))])),
+        docker(["quay.io"]),
+        docker(["quay.io"])
+    )]
     #[case::yaml_is_stricter(
         json(Document::Any),
         ValueKind::Document(Document::Any, Notation::Yaml),
@@ -267,7 +360,7 @@ mod tests {
         docker(["quay.io"]),
         docker(["ghcr.io", "quay.io"])
     )]
-    #[case::a_file_is_not_empty(ValueKind::SomeText, ValueKind::Pkcs12, ValueKind::Pkcs12)]
+    #[case::a_file_is_not_empty(ValueKind::SomeText, ValueKind::Pkcs12(None), ValueKind::Pkcs12(None))]
     #[case::a_filter_takes_certificates(ValueKind::PemBundle, ValueKind::Certificates, ValueKind::Certificates)]
     fn what_satisfies_two_readers_satisfies_each(
         #[case] one: ValueKind,
@@ -282,8 +375,9 @@ mod tests {
     #[case::json_and_base64(json(Document::Any), base64(ValueKind::Text))]
     #[case::two_alphabets(base64(ValueKind::Text), ValueKind::Base64(Alphabet::UrlSafe, Box::new(ValueKind::Text)))]
     #[case::object_and_array(json(object([])), json(Document::Array(1, Box::new(Document::Any))))]
-    #[case::a_text_and_a_file(ValueKind::Text, ValueKind::Pkcs12)]
-    #[case::a_user_name_and_a_file(ValueKind::UserName, ValueKind::Pkcs12)]
+    #[case::a_text_and_a_file(ValueKind::Text, ValueKind::Pkcs12(None))]
+    #[case::a_user_name_and_a_file(ValueKind::UserName, ValueKind::Pkcs12(None))]
+    #[case::a_password_and_none(ValueKind::Pkcs12(None), ValueKind::Pkcs12(Some(Password::Key("a".to_owned()))))]
     #[case::certificate_and_key(ValueKind::Certificates, ValueKind::PrivateKey)]
     #[case::label_and_json(ValueKind::Label, json(Document::Any))]
     #[case::other_fields_than_a_docker_configuration(json(object([("token", Document::Any)])), docker([]))]

@@ -5,7 +5,7 @@ use std::path::Path;
 use credence_core::manifest::parse_documents;
 use rstest::rstest;
 
-use super::{Alphabet, Document, Model, Notation, ValueKind};
+use super::{Alphabet, Document, Model, Notation, Password, ValueKind};
 use crate::config::{Config, SourceRef};
 
 const STORE: &str = "\
@@ -132,6 +132,35 @@ fn the_type_of_a_source_tells_what_a_value_may_be(
 }
 
 #[test]
+fn the_password_of_a_file_is_a_key_beside_it_or_what_the_template_writes() {
+    let reads = "data: [{secretKey: a, remoteRef: {key: src, property: file}}, {secretKey: p, remoteRef: {key: src, property: word}}]";
+    let by_key = external_secret("t", "{template: {data: {b: '{{ .a | b64dec | pkcs12keyPass .p }}'}}}", reads);
+    let file = base64(ValueKind::Pkcs12(Some(Password::Key("word".to_owned()))));
+    let expected = [("file".to_owned(), file), ("word".to_owned(), ValueKind::Printable)];
+    assert_eq!(kinds(&[by_key]), expected);
+    let by_text = kinds(&[templated("b", "{{ .a | pkcs12certPass \"changeit\" }}")]);
+    let written = Password::Text(credence_core::credential::Credential::new("changeit"));
+    assert_eq!(by_text, [("key".to_owned(), ValueKind::Pkcs12(Some(written)))]);
+}
+
+#[rstest]
+#[case::members(
+    "{{ range $k, $v := .a | fromJson }}{{ $k }}={{ $v }}{{ end }}{{ (.a | fromJson).x }}",
+    true,
+    Some("x")
+)]
+#[case::elements("{{ range $i, $v := .a | fromJson }}{{ $v }}{{ end }}", false, None)]
+fn what_is_gone_through_one_by_one_is_named_where_its_members_are(
+    #[case] template: &str,
+    #[case] is_by_name: bool,
+    #[case] member: Option<&str>,
+) {
+    let named = member.map(|member| (member.to_owned(), Document::Any)).into_iter().collect();
+    let expected = Document::Each { is_by_name, each: Box::new(Document::Any), named };
+    assert_eq!(kinds(&[templated("b", template)]), [("key".to_owned(), json(expected))]);
+}
+
+#[test]
 fn two_readers_of_one_key_are_both_served() {
     let one = templated("b", "{{ (.a | fromJson).x }}");
     let other = external_secret(
@@ -158,9 +187,16 @@ fn the_first_of_two_readers_that_contradict_each_other_is_served() {
 #[rstest]
 #[case::pkcs12_with_a_password(
     "{{ .a | b64dec | pkcs12keyPass .p }}",
+    "the password of a PKCS#12 file is no value of the same source as it is"
+)]
+#[case::pkcs12_with_a_part_for_password(
+    "{{ .a | pkcs12keyPass (.a | fromJson).b }}",
     "pkcs12keyPass reads a form that this suite does not make"
 )]
-#[case::pkcs12_in_a_document("{{ (.a | fromJson).b | pkcs12key }}", "it is read as text and as a PKCS#12 file")]
+#[case::pkcs12_in_a_document(
+    "{{ (.a | fromJson).b | pkcs12key }}",
+    "it is read as text and as a PKCS#12 file without a password"
+)]
 #[case::jwk("{{ .a | jwkPrivateKeyPem }}", "jwkPrivateKeyPem reads a form that this suite does not make")]
 #[case::a_part_of_a_text("{{ .a.b }}", "a template takes a part of a text")]
 fn what_is_not_generated_makes_its_copies_unreadable(#[case] template: &str, #[case] why: &str) {

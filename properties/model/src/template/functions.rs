@@ -1,13 +1,13 @@
 //! Functions of templates, as far as they ask something of what they are given or give a part of it.
 
+use credence_core::credential::Credential;
+
 use super::{End, Reader, Step, Value};
 
 /// Functions that fail for a value that is not in a form of their own.
 ///
 /// Source: ESO pkg/template/v2/{pkcs12,jwk,decrypt}.go, and Sprig crypto.go, semver.go and date.go.
-const WITH_FORMS: [&str; 10] = [
-    "pkcs12keyPass",
-    "pkcs12certPass",
+const WITH_FORMS: [&str; 8] = [
     "jwkPublicKeyPem",
     "jwkPrivateKeyPem",
     "rsaDecrypt",
@@ -41,9 +41,13 @@ pub(super) fn call(reader: &mut Reader, function: &str, mut arguments: Vec<Value
         "filterCertChain" => form(reader, End::Certificates, arguments),
         "urlParse" => form(reader, End::Url, arguments),
         "pkcs12key" | "pkcs12cert" => form(reader, End::Pkcs12, arguments),
-        "pkcs12keyPass" | "pkcs12certPass" if matches!(arguments.first(), Some(Value::Text(text)) if text.is_empty()) => {
-            form(reader, End::Pkcs12, arguments)
-        }
+        "pkcs12keyPass" | "pkcs12certPass" if arguments.len() == 2 => match with_password(&arguments[0]) {
+            Some(end) => form(reader, end, arguments),
+            None => {
+                let function = if function == "pkcs12keyPass" { "pkcs12keyPass" } else { "pkcs12certPass" };
+                form(reader, End::Of(function), arguments)
+            }
+        },
         "pemToPkcs12" | "pemToPkcs12Pass" | "fullPemToPkcs12" | "fullPemToPkcs12Pass" => {
             forms(reader, &[End::Certificates, End::PrivateKey], &arguments)
         }
@@ -52,6 +56,16 @@ pub(super) fn call(reader: &mut Reader, function: &str, mut arguments: Vec<Value
             Some(function) => form(reader, End::Of(function), arguments),
             None => reader.read_all(&arguments),
         },
+    }
+}
+
+/// A PKCS#12 file with this password, if it is one that is written, or a value as it is.
+fn with_password(password: &Value) -> Option<End> {
+    match password {
+        Value::Text(text) if text.is_empty() => Some(End::Pkcs12),
+        Value::Text(text) => Some(End::Pkcs12WithText(Credential::new(text.as_str()))),
+        Value::Part { name, steps } if steps.is_empty() => Some(End::Pkcs12WithValue(name.clone())),
+        _ => None,
     }
 }
 
@@ -82,7 +96,7 @@ fn form(reader: &mut Reader, end: End, mut arguments: Vec<Value>) -> Value {
 /// Reads the first arguments in these forms, and the others as text.
 fn forms(reader: &mut Reader, ends: &[End], arguments: &[Value]) -> Value {
     for (number, argument) in arguments.iter().enumerate() {
-        reader.read(argument, ends.get(number).copied().unwrap_or(End::Text));
+        reader.read(argument, ends.get(number).cloned().unwrap_or(End::Text));
     }
     Value::Other
 }

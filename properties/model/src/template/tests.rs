@@ -12,9 +12,16 @@ fn told(template: &str) -> Vec<String> {
             Step::Yaml => "/yaml".to_owned(),
             Step::Member(name) => format!("/{name}"),
             Step::Element(index) => format!("/{index}"),
+            Step::Each { is_by_name } => {
+                if *is_by_name {
+                    "/each".to_owned()
+                } else {
+                    "/*".to_owned()
+                }
+            }
             Step::Base64 => "/base64".to_owned(),
         });
-        let end = match read.end {
+        let end = match &read.end {
             End::Text => String::new(),
             end => format!(":{end:?}"),
         };
@@ -31,7 +38,9 @@ fn told(template: &str) -> Vec<String> {
 #[case::json_by_index(r#"{{ index (fromJson .a) "b" 1 "c" }}"#, &["a/json/b/1/c"])]
 #[case::json_by_variable("{{ $d := .a | fromJson }}{{ $d.b }}{{ $d.c }}", &["a/json/b", "a/json/c"])]
 #[case::json_in_scope("{{ with fromJson .a }}{{ .b }}{{ $.c }}{{ end }}{{ .d }}", &["a/json", "a/json/b", "c", "d"])]
-#[case::elements("{{ range $i, $e := (.a | fromJson).b }}{{ $e.c }}{{ end }}", &["a/json/b/0", "a/json/b/0/c"])]
+#[case::elements("{{ range $i, $e := (.a | fromJson).b }}{{ $e.c }}{{ end }}", &["a/json/b/*", "a/json/b/*/c"])]
+#[case::members("{{ range $k, $v := .a | fromJson }}{{ $k }}={{ $v }}{{ end }}", &["a/json/each", "a/json/each"])]
+#[case::either_of_both("{{ range .a | fromJson }}{{ .b }}{{ end }}", &["a/json/*", "a/json/*/b"])]
 #[case::either("{{ if .a }}{{ .b }}{{ else if .c }}{{ .d }}{{ else }}{{ .e }}{{ end }}", &["a", "b", "c", "d", "e"])]
 #[case::yaml("{{ (fromYaml .a).b }}", &["a/yaml/b"])]
 #[case::base64("{{ .a | b64dec | fromJson | toYaml }}", &["a/base64/json"])]
@@ -43,7 +52,8 @@ fn told(template: &str) -> Vec<String> {
 #[case::filtered(r#"{{ .a | filterPEM "CERTIFICATE" }}"#, &["a:Pem"])]
 #[case::chain(r#"{{ .a | filterCertChain "leaf" }}"#, &["a:Certificates"])]
 #[case::pair("{{ fullPemToPkcs12Pass .c .k .p | b64dec }}", &["c:Certificates", "k:PrivateKey", "p"])]
-#[case::bundle("{{ .a | b64dec | pkcs12keyPass .p }}", &["a/base64:Of(\"pkcs12keyPass\")", "p"])]
+#[case::bundle("{{ .a | b64dec | pkcs12keyPass .p }}", &["a/base64:Pkcs12WithValue(\"p\")", "p"])]
+#[case::bundle_with_a_part("{{ pkcs12keyPass (.p | fromJson).b .a }}", &["a:Of(\"pkcs12keyPass\")", "p/json/b"])]
 #[case::bundle_without_password(r#"{{ .a | pkcs12key }}{{ .b | b64dec | pkcs12certPass "" }}"#, &["a:Pkcs12", "b/base64:Pkcs12"])]
 #[case::nothing("{{ now }} {{/* .a */}} {{ `{{ .b }}` }}", &[])]
 fn values_are_followed_to_where_they_are_read(#[case] template: &str, #[case] expected: &[&str]) {
@@ -72,4 +82,11 @@ fn only_a_value_with_nothing_beside_it_is_taken_over_as_it_is() {
 fn parentheses_without_end_are_read_without_harm() {
     assert_eq!(reads(&format!("{{{{ {} .a }}}}", "(".repeat(100_000))).values, []);
     assert_eq!(told("{{ ) .a }}{{ end }}{{ else }}{{ | }}{{ .b }}"), ["b"]);
+}
+
+#[test]
+fn the_password_that_a_template_writes_is_not_shown() {
+    let reads = reads(r#"{{ .a | pkcs12certPass "hunter2" }}"#);
+    assert_eq!(reads.values[0].end, End::Pkcs12WithText(Credential::new("hunter2")));
+    assert!(!format!("{reads:?}").contains("hunter2"));
 }

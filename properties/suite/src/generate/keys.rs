@@ -1,12 +1,16 @@
 //! Private keys and certificates, which depend on nothing but what is drawn: Ed25519 needs no chance but the key itself.
 
+use std::fmt;
+
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use credence_core::credential::Credential;
-use credence_model::model::ValueKind;
+use credence_model::model::{Alphabet, Password, ValueKind};
+use credence_model::values::Values;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData};
+use zeroize::Zeroizing;
 
 use super::pkcs12;
 
@@ -14,7 +18,7 @@ use super::pkcs12;
 const KEY: usize = 32;
 
 /// A private key, and certificates of it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Identity {
     /// The certificate and that of the authority that signed it, in PEM.
     pub(super) certificates: Credential,
@@ -22,6 +26,14 @@ pub(super) struct Identity {
     pub(super) private_key: Credential,
     /// All of them in a file without a password.
     pub(super) pkcs12: Credential,
+    /// The certificates and the private key in DER, of which files with a password are made.
+    ders: ([Vec<u8>; 2], Zeroizing<Vec<u8>>),
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("private_key", &self.private_key).finish_non_exhaustive()
+    }
 }
 
 impl Identity {
@@ -30,14 +42,25 @@ impl Identity {
         Credential::new([self.private_key.expose(), self.certificates.expose()].concat())
     }
 
-    /// The part of it that is of this kind.
-    pub(super) fn half(&self, kind: &ValueKind) -> Credential {
+    /// The part of it that is of this kind; a file's password is in the template that reads it, or among the `values` beside it.
+    pub(super) fn half(&self, kind: &ValueKind, values: &Values) -> Credential {
         match kind {
             ValueKind::Certificates => self.certificates.clone(),
             ValueKind::PrivateKey => self.private_key.clone(),
-            ValueKind::Pkcs12 => self.pkcs12.clone(),
+            ValueKind::Pkcs12(Some(Password::Text(password))) => self.locked(password),
+            ValueKind::Pkcs12(Some(Password::Key(key))) => {
+                values.get(key).map_or_else(|| self.pkcs12.clone(), |password| self.locked(password))
+            }
+            ValueKind::Pkcs12(_) => self.pkcs12.clone(),
+            ValueKind::Base64(alphabet, of) => in_base64(*alphabet, &self.half(of, values)),
             _ => self.bundle(),
         }
+    }
+
+    /// All of them in a file with a password.
+    fn locked(&self, password: &Credential) -> Credential {
+        let (certificates, private_key) = &self.ders;
+        Credential::new(pkcs12::locked(&certificates.each_ref().map(Vec::as_slice), private_key, password))
     }
 
     fn new(own: [u8; KEY], authority: [u8; KEY]) -> Self {
@@ -49,9 +72,19 @@ impl Identity {
         Self {
             certificates: Credential::new([written[0].expose(), written[1].expose()].concat()),
             pkcs12: Credential::new(pkcs12::file(&ders, &private_key)),
+            ders: (ders.map(<[u8]>::to_vec), Zeroizing::new(private_key.clone())),
             private_key: pem("PRIVATE KEY", &private_key),
         }
     }
+}
+
+/// A value in base64.
+pub(super) fn in_base64(alphabet: Alphabet, value: &Credential) -> Credential {
+    let engine = match alphabet {
+        Alphabet::Standard => STANDARD,
+        Alphabet::UrlSafe => URL_SAFE,
+    };
+    Credential::new(engine.encode(value.expose()))
 }
 
 /// Any identity.
@@ -157,6 +190,20 @@ mod tests {
         assert_eq!(one.pkcs12, same.pkcs12);
         assert_ne!(one.private_key, other.private_key);
         assert_eq!(sample(ssh_private_key(), 3), sample(ssh_private_key(), 3));
+    }
+
+    #[test]
+    fn a_file_with_a_password_has_that_which_is_beside_it() {
+        let identity = sample(identity(), 1);
+        let locked = |password: &str, kind: &ValueKind| {
+            identity.half(kind, &Values::from([("password".to_owned(), Credential::new(password))]))
+        };
+        let by_key = ValueKind::Pkcs12(Some(Password::Key("password".to_owned())));
+        let by_text = ValueKind::Pkcs12(Some(Password::Text(Credential::new("one"))));
+        assert_ne!(locked("one", &by_key), locked("other", &by_key));
+        assert_eq!(locked("one", &by_key), locked("other", &by_text));
+        let encoded = ValueKind::Base64(Alphabet::Standard, Box::new(by_text.clone()));
+        assert_eq!(locked("", &encoded).expose(), STANDARD.encode(locked("", &by_text).expose()).as_bytes());
     }
 
     #[test]

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use base64::engine::general_purpose::STANDARD;
 use credence_core::credential::Credential;
-use credence_model::model::{Alphabet, Document, Notation, ValueKind};
+use credence_model::model::{Document, Notation, ValueKind};
+use credence_model::values::Values;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 use serde_json::{Map, Value, json};
 
-use super::keys::{identity, ssh_private_key};
+use super::keys::{identity, in_base64, ssh_private_key};
 use super::{LARGEST, free_value, hostile_text, secret_value, token, user_name};
 
 /// Host at which generated Docker configurations log in first: the same place before and after a rotation, as with a real one.
@@ -48,20 +49,17 @@ fn part(kind: &ValueKind) -> BoxedStrategy<Credential> {
         ValueKind::Label => text("[a-z0-9]{1,20}"),
         ValueKind::Url => text("https://[a-z]{1,10}\\.example\\.org(:[1-9][0-9]{3})?(/[a-z0-9]{1,8}){0,3}"),
         ValueKind::Base64(alphabet, of) => {
-            let engine = match alphabet {
-                Alphabet::Standard => STANDARD,
-                Alphabet::UrlSafe => URL_SAFE,
-            };
-            value(of).prop_map(move |value| Credential::new(engine.encode(value.expose()))).boxed()
+            let alphabet = *alphabet;
+            value(of).prop_map(move |value| in_base64(alphabet, &value)).boxed()
         }
         ValueKind::Document(content, notation) => written(root(content), *notation),
         ValueKind::DockerConfig { hosts } => {
             written(logins(hosts).prop_map(|logins| json!({ "auths": logins })).boxed(), Notation::Json)
         }
         ValueKind::DockerCfg => written(logins(&BTreeSet::new()).prop_map(Value::Object).boxed(), Notation::Json),
-        ValueKind::Certificates | ValueKind::PrivateKey | ValueKind::PemBundle | ValueKind::Pkcs12 => {
+        ValueKind::Certificates | ValueKind::PrivateKey | ValueKind::PemBundle | ValueKind::Pkcs12(_) => {
             let kind = kind.clone();
-            identity().prop_map(move |identity| identity.half(&kind)).boxed()
+            identity().prop_map(move |identity| identity.half(&kind, &Values::new())).boxed()
         }
         ValueKind::SshPrivateKey => ssh_private_key(),
     }
@@ -98,6 +96,10 @@ fn content_of(content: &Document) -> BoxedStrategy<Value> {
         Document::Value(kind) => text_of(kind),
         Document::Object(fields) => object(fields, 0..3),
         Document::Array(least, element) => vec(content_of(element), *least..least + 2).prop_map(Value::Array).boxed(),
+        Document::Each { is_by_name: false, each, named } if named.is_empty() => {
+            vec(content_of(each), 1..3).prop_map(Value::Array).boxed()
+        }
+        Document::Each { each, named, .. } => object_of(named, each, 1..3),
     }
 }
 
@@ -106,9 +108,18 @@ fn text_of(kind: &ValueKind) -> BoxedStrategy<Value> {
     part(kind).prop_map(|value| Value::from(value.expose_str().unwrap_or_default())).boxed()
 }
 
-/// An object with these fields, and with as many others as are in the range.
+/// An object with these fields, and with as many other texts as are in the range.
 fn object(fields: &BTreeMap<String, Document>, others: std::ops::Range<usize>) -> BoxedStrategy<Value> {
-    let mut all = vec(("[a-z]{1,8}", text_of(&ValueKind::Text)), others)
+    object_of(fields, &Document::Any, others)
+}
+
+/// An object with these fields, and with as many of the others as are in the range.
+fn object_of(
+    fields: &BTreeMap<String, Document>,
+    other: &Document,
+    others: std::ops::Range<usize>,
+) -> BoxedStrategy<Value> {
+    let mut all = vec(("[a-z]{1,8}", content_of(other)), others)
         .prop_map(|others| others.into_iter().collect::<Map<String, Value>>())
         .boxed();
     for (name, content) in fields {
@@ -191,6 +202,7 @@ fn login(parts: BoxedStrategy<Parts>) -> BoxedStrategy<Value> {
 mod tests {
     use credence_core::formats;
     use credence_core::labels::Labels;
+    use credence_model::model::Alphabet;
     use proptest::strategy::ValueTree;
 
     use super::super::runner;
@@ -241,6 +253,24 @@ mod tests {
         for needle in ["\"", "\\", "{{", "$"] {
             assert!(held.contains(needle), "no text holds {needle:?}");
         }
+    }
+
+    #[test]
+    fn what_is_gone_through_one_by_one_is_a_list_or_has_names_and_each_is_what_is_read() {
+        let each = |is_by_name, named: Vec<(String, Document)>| {
+            let each = Box::new(object([("c", Document::Any)]));
+            ValueKind::Document(Document::Each { is_by_name, each, named: named.into_iter().collect() }, Notation::Json)
+        };
+        let documents = |kind: &ValueKind| -> Vec<Value> {
+            texts(kind).iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+        };
+        let has_c = |one: &Value| one["c"].is_string();
+        assert!(documents(&each(false, Vec::new())).iter().all(|list| list.as_array().unwrap().iter().all(has_c)));
+        let named = vec![("d".to_owned(), object([("c", Document::Any)]))];
+        for document in documents(&each(true, Vec::new())).into_iter().chain(documents(&each(false, named.clone()))) {
+            assert!(document.as_object().unwrap().values().all(has_c));
+        }
+        assert!(documents(&each(false, named)).iter().all(|document| document["d"]["c"].is_string()));
     }
 
     #[test]
