@@ -5,6 +5,7 @@
 //!
 //! Source: Go, text/template; Sprig; and the functions of ESO's own (pkg/template/v2/template.go).
 
+mod fault;
 mod functions;
 mod lexer;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 
 use credence_core::credential::Credential;
 
+pub(crate) use fault::fault;
 use lexer::{Lexed, Part, Token, parts};
 
 /// Parentheses within parentheses, and steps from a value, that are followed; what is deeper is not.

@@ -5,7 +5,7 @@ use credence_core::manifest::Manifest;
 use serde_json::Value;
 
 use super::external_secret::{name_in, spec_field};
-use super::{ClusterExternalSecret, ConfigError, ExternalSecretSpec, SourcePosition, read_spec, typed};
+use super::{ClusterExternalSecret, ConfigError, DeletionPolicy, ExternalSecretSpec, SourcePosition, read_spec, typed};
 use crate::selector::NamespaceSelection;
 
 /// An ExternalSecret that the configuration itself has.
@@ -95,6 +95,14 @@ impl<'a> DeclaredDistribution<'a> {
     /// The field of the object that has the spec.
     pub(crate) fn field(&self) -> &'static str {
         spec_field(self.object)
+    }
+
+    /// True if it reads nothing, so that no copy is made.
+    ///
+    /// Source: External Secrets Operator, `Reconcile` (pkg/controllers/externalsecret/externalsecret_controller.go).
+    pub(crate) fn reads_nothing(&self) -> bool {
+        let is_empty = self.spec.data.is_empty() && self.spec.data_from.is_empty();
+        is_empty && self.spec.target.deletion_policy != DeletionPolicy::Merge
     }
 
     /// The name of the Secret that it makes.

@@ -88,11 +88,22 @@ pub(super) fn policies(control_plane: &[Manifest]) -> impl Iterator<Item = (&Man
 impl AuditPolicy {
     /// The part of a request that is logged with its outcome.
     pub(super) fn level(&self, request: &Request<'_>) -> Level {
-        let rule = self.rules.iter().find(|rule| rule.matches(request));
-        // Stages that the policy leaves out are left out of every rule.
-        let tells_outcome =
-            |rule: &&AuditRule| !self.omit_stages.iter().chain(&rule.omit_stages).any(|stage| stage == OUTCOME);
-        rule.filter(tells_outcome).map_or(Level::None, |rule| rule.level)
+        let rule = self.rule(request).filter(|rule| !self.omits_outcome_of(rule));
+        rule.map_or(Level::None, |rule| rule.level)
+    }
+
+    /// True if a request is logged, and its outcome is not.
+    pub(super) fn omits_outcome(&self, request: &Request<'_>) -> bool {
+        self.rule(request).is_some_and(|rule| rule.level > Level::None && self.omits_outcome_of(rule))
+    }
+
+    fn rule(&self, request: &Request<'_>) -> Option<&AuditRule> {
+        self.rules.iter().find(|rule| rule.matches(request))
+    }
+
+    /// True if the stage that tells the outcome is left out by a rule, or by the policy, whose stages are left out of every rule.
+    fn omits_outcome_of(&self, rule: &AuditRule) -> bool {
+        self.omit_stages.iter().chain(&rule.omit_stages).any(|stage| stage == OUTCOME)
     }
 }
 
@@ -171,6 +182,7 @@ mod tests {
         let text =
             "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [ResponseComplete]\nrules: [{level: Metadata}]\n";
         let files = parse_program_configuration(Path::new("a.yaml"), text).unwrap();
-        assert_eq!(policies(&files).next().unwrap().1.level(&GET), Level::None);
+        let (_, policy) = policies(&files).next().unwrap();
+        assert!(policy.level(&GET) == Level::None && policy.omits_outcome(&GET));
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn of<'a>(context: &Context<'a>, store: &ClusterSecretStore) -> Vec<R
     let mut rights = Vec::new();
     for role in roles(context, account, &provider.remote_namespace) {
         let rules = role.object.get("rules").and_then(Value::as_array);
-        for rule in rules.into_iter().flatten().filter(|rule| gets_secrets(rule)) {
+        for rule in rules.into_iter().flatten().filter(|rule| allows(rule, "get")) {
             let names = rule.get("resourceNames").and_then(Value::as_array).filter(|names| !names.is_empty());
             let names = names.map(|names| names.iter().filter_map(Value::as_str).collect());
             rights.push(Right { role, names });
@@ -57,19 +57,38 @@ pub(super) fn is_searched(context: &Context<'_>, store: &ClusterSecretStore) -> 
     })
 }
 
+/// True if the ServiceAccount of a store may list the Secrets in the namespace of its sources, false if it may not; none if the
+/// configuration does not have all of its roles, or none.
+pub(super) fn lists(context: &Context<'_>, store: &ClusterSecretStore) -> Option<bool> {
+    let provider = store.kubernetes.as_ref()?;
+    let account = provider.service_account().filter(|account| account.namespace.is_some())?;
+    let roles: Vec<&Manifest> = bound(context, account, &provider.remote_namespace).collect::<Option<_>>()?;
+    // Names in a rule are never those of a list, which is of all.
+    let is_of_all = |rule: &&Value| rule["resourceNames"].as_array().is_none_or(Vec::is_empty);
+    let mut rules = roles.iter().flat_map(|role| role.object["rules"].as_array().into_iter().flatten());
+    (!roles.is_empty()).then(|| rules.any(|rule| is_of_all(&rule) && allows(rule, "list")))
+}
+
 fn roles<'a>(context: &Context<'a>, account: &ServiceAccountRef, namespace: &str) -> Vec<&'a Manifest> {
+    bound(context, account, namespace).flatten().collect()
+}
+
+/// The roles that a ServiceAccount is bound to in a namespace; none for each that the configuration does not have.
+fn bound<'a>(
+    context: &Context<'a>,
+    account: &ServiceAccountRef,
+    namespace: &str,
+) -> impl Iterator<Item = Option<&'a Manifest>> {
     let config = context.config;
-    let local = config.of_kind(RBAC, "RoleBinding").filter(|binding| binding.namespace() == Some(namespace));
+    let local = config.of_kind(RBAC, "RoleBinding").filter(move |binding| binding.namespace() == Some(namespace));
     let global = config.of_kind(RBAC, "ClusterRoleBinding");
-    let bindings = local.chain(global).filter(|binding| binds(binding, account));
-    bindings
-        .filter_map(|binding| {
-            let role = binding.object.get("roleRef")?;
-            let (kind, name) = (role["kind"].as_str()?, role["name"].as_str()?);
-            let home = (kind == "Role").then_some(namespace);
-            config.of_kind(RBAC, kind).find(|role| role.name() == name && (home.is_none() || role.namespace() == home))
-        })
-        .collect()
+    let bindings = local.chain(global).filter(move |binding| binds(binding, account));
+    bindings.map(move |binding| {
+        let role = binding.object.get("roleRef")?;
+        let (kind, name) = (role["kind"].as_str()?, role["name"].as_str()?);
+        let home = (kind == "Role").then_some(namespace);
+        config.of_kind(RBAC, kind).find(|role| role.name() == name && (home.is_none() || role.namespace() == home))
+    })
 }
 
 fn binds(binding: &Manifest, account: &ServiceAccountRef) -> bool {
@@ -80,10 +99,11 @@ fn binds(binding: &Manifest, account: &ServiceAccountRef) -> bool {
     })
 }
 
-fn gets_secrets(rule: &Value) -> bool {
+/// True if a rule allows this with Secrets, whichever they are.
+fn allows(rule: &Value, verb: &str) -> bool {
     let lists = |field: &str, words: [&str; 2]| {
         let listed = rule.get(field).and_then(Value::as_array);
         listed.into_iter().flatten().filter_map(Value::as_str).any(|word| words.contains(&word))
     };
-    lists("apiGroups", ["", "*"]) && lists("resources", ["secrets", "*"]) && lists("verbs", ["get", "*"])
+    lists("apiGroups", ["", "*"]) && lists("resources", ["secrets", "*"]) && lists("verbs", [verb, "*"])
 }

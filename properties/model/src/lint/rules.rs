@@ -9,6 +9,7 @@ mod audit_bodies_of_secrets;
 mod audit_without_secrets;
 mod auth_from_other_fields;
 mod conditions_narrower_than_selector;
+mod copies_not_judged;
 mod creation_policy_merge;
 mod creation_policy_none;
 mod creation_policy_orphan;
@@ -37,16 +38,21 @@ mod policy_on_create_only;
 mod policy_without_binding;
 mod policy_without_names;
 mod raw_values_in_json;
+mod reads_nothing;
 mod refresh_interval_zero;
 mod refresh_policy_without_updates;
 mod rewrite_merges_keys;
 mod role_without_resource_names;
 mod same_copy;
+mod search_without_list;
+mod secret_key_twice;
 mod selector_exists;
 mod selector_label_unguarded;
+mod selects_nobody;
 mod selects_protected_namespaces;
 mod store_without_conditions;
 mod stores_by_kubeconfig;
+mod template_cannot_be_parsed;
 mod template_reads_unknown_key;
 mod templates_only_audited;
 mod tls_key_of_other_certificate;
@@ -64,6 +70,7 @@ pub const RULES: &[Rule] = &[
     audit_without_secrets::RULE,
     auth_from_other_fields::RULE,
     conditions_narrower_than_selector::RULE,
+    copies_not_judged::RULE,
     creation_policy_merge::RULE,
     creation_policy_none::RULE,
     creation_policy_orphan::RULE,
@@ -92,16 +99,21 @@ pub const RULES: &[Rule] = &[
     policy_without_binding::RULE,
     policy_without_names::RULE,
     raw_values_in_json::RULE,
+    reads_nothing::RULE,
     refresh_interval_zero::RULE,
     refresh_policy_without_updates::RULE,
     rewrite_merges_keys::RULE,
     role_without_resource_names::RULE,
     same_copy::RULE,
+    search_without_list::RULE,
+    secret_key_twice::RULE,
     selector_exists::RULE,
     selector_label_unguarded::RULE,
+    selects_nobody::RULE,
     selects_protected_namespaces::RULE,
     store_without_conditions::RULE,
     stores_by_kubeconfig::RULE,
+    template_cannot_be_parsed::RULE,
     template_reads_unknown_key::RULE,
     templates_only_audited::RULE,
     tls_key_of_other_certificate::RULE,

@@ -252,3 +252,71 @@ fn what_a_team_writes_into_its_own_namespace_is_looked_at_as_well() {
     let of_plain = |rule: &str| findings.iter().any(|one| one.rule == rule && one.object == "ExternalSecret shop/pull");
     assert!(of_plain("template-reads-unknown-key") && of_plain("refresh-interval-zero"), "{findings:?}");
 }
+
+#[rstest]
+#[case::no_selector("[]", "it has neither selectors nor namespaces")]
+#[case::a_contradiction(
+    "[{matchLabels: {team: a}, matchExpressions: [{key: team, operator: NotIn, values: [a]}]}]",
+    "its selectors contradict themselves"
+)]
+fn what_selects_nobody_is_told(#[case] selectors: &str, #[case] expected: &str) {
+    let own = "[{matchLabels: {example.org/registry: 'true'}}]";
+    let findings = findings_of(&with_registry("").replace(own, selectors));
+    assert_eq!(rules(&findings), ["selects-nobody"]);
+    assert!(findings[0].message.starts_with(expected), "{}", findings[0].message);
+}
+
+#[test]
+fn copies_that_are_not_judged_at_all_are_named_and_no_fault() {
+    let plain = "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: a, namespace: shop}\nspec:\n  secretStoreRef: \
+                 {name: of-the-platform}\n  data: [{secretKey: a, remoteRef: {key: b, property: c}}]\n";
+    let findings = findings_of(&and(&with_registry(""), plain));
+    assert_eq!(rules(&findings), ["copies-not-judged"]);
+    assert!(!findings[0].fails() && findings[0].message.contains("SecretStore shop/of-the-platform"), "{findings:?}");
+}
+
+#[rstest]
+#[case::data(
+    "template: {data: {x: '{{ .username | base64 }}'}}",
+    "template of x: there is no function base64; did you mean b64enc?"
+)]
+#[case::label("template: {metadata: {labels: {x: '{{ if .username }}a'}}}", "template of label x: if has no end")]
+#[case::annotation(
+    "template: {metadata: {annotations: {x: '{{ .username '}}}",
+    "template of annotation x: an action has no end"
+)]
+#[case::literal(
+    "template: {templateFrom: [{literal: '{{ end }}'}]}",
+    "template of templateFrom[0]: {{ end }} ends nothing"
+)]
+fn a_template_that_cannot_be_parsed_is_an_error(#[case] target: &str, #[case] expected: &str) {
+    let findings = findings_of(&with_registry(target));
+    assert_eq!(rules(&findings), ["template-cannot-be-parsed"]);
+    assert!(findings[0].message.starts_with(expected), "{}", findings[0].message);
+}
+
+#[rstest]
+#[case::of_names("resourceNames: [registry], verbs: [get, list]", &["search-without-list"])]
+#[case::get_alone("verbs: [get]", &["search-without-list"])]
+#[case::of_all("verbs: [get, list]", &[])]
+fn a_search_needs_the_right_to_list(#[case] rule: &str, #[case] expected: &[&str]) {
+    let searched = store("registry", BY_LABEL).replace("resourceNames: [registry], verbs: [get]", rule);
+    let source = "apiVersion: v1\nkind: Secret\nmetadata: {name: registry, namespace: central}\nstringData: {username: a}\n---\n";
+    let distribution = registry("");
+    let (before, _) = distribution.split_once("    data:").unwrap();
+    let found = format!("{searched}{source}{before}    dataFrom: [{{find: {{name: {{regexp: ^reg}}}}}}]\n");
+    assert_eq!(rules(&findings_of(&found)), expected);
+    // A role that is elsewhere may allow it.
+    let elsewhere = found.replace("kind: Role, name: registry-reader", "kind: ClusterRole, name: of-the-platform");
+    assert_eq!(rules(&findings_of(&elsewhere)), [""; 0]);
+}
+
+#[test]
+fn a_key_that_is_read_twice_and_what_reads_nothing_are_told() {
+    let twice = with_registry("").replace("{secretKey: password, ", "{secretKey: username, ");
+    let findings = findings_of(&twice);
+    assert_eq!(rules(&findings), ["secret-key-twice"]);
+    assert_eq!(findings[0].message, "data gives username a value twice");
+    let (nothing, _) = with_registry("").split_once("    data:").map(|(before, _)| (before.to_owned(), ())).unwrap();
+    assert_eq!(rules(&findings_of(&nothing)), ["copies-not-judged", "reads-nothing"]);
+}

@@ -20,6 +20,9 @@ pub(super) fn obstacle(config: &Config, declared: &DeclaredDistribution<'_>) -> 
         );
         return Some(Note::new("target.manifest", reason));
     }
+    if declared.reads_nothing() {
+        return Some(Note::new("data", "it reads nothing, so that no copy is made"));
+    }
     let absent = store_refs(declared.spec).find(|store| !config.stores.contains_key(&store.name));
     if let Some(store) = absent {
         let reason = match declared.namespace.is_none() && !store.is_central() {

@@ -50,7 +50,8 @@ metadata: {name: x, namespace: central}
 )]
 #[case::part_of_a_value("    dataFrom: [{extract: {key: x, property: json}}]\n", "those of a JSON document")]
 #[case::rendered_keys(
-    "    target: {template: {templateFrom: [{literal: '{{ .a }}: b'}]}}\n",
+    "    data: [{secretKey: a, remoteRef: {key: x, property: a}}]
+    target: {template: {templateFrom: [{literal: '{{ .a }}: b'}]}}\n",
     "target.template.templateFrom[0].literal: an action of the template makes keys"
 )]
 fn keys_that_only_the_controller_knows_are_unknown(#[case] spec: &str, #[case] reason: &str) {
