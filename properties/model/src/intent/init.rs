@@ -25,7 +25,10 @@ kind: Intent
 pub fn first(config: &Config, model: &Model) -> String {
     let mut text = HEAD.to_owned();
     let examples: String = model.distributions.iter().map(examples).collect();
-    text.push_str(if examples.is_empty() { "examples: []\n" } else { "examples:\n" });
+    // Where nobody can get anything there are remarks alone, and no field may be empty.
+    if examples.lines().any(|line| !line.starts_with('#')) {
+        text.push_str("examples:\n");
+    }
     text.push_str(&examples);
     let protected = protected(model);
     if !protected.is_empty() {

@@ -382,3 +382,14 @@ fn a_first_intent_has_one_example_for_and_one_against_each_copy_and_the_identiti
     let before = findings(&config, &model);
     assert_eq!(findings(&config, &model.intending(intended)), before);
 }
+
+#[test]
+fn a_first_intent_where_nobody_gets_anything_is_taken() {
+    let text = "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {name: s}\nspec: {provider: {fake: {data: \
+                []}}}\n---\napiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {name: c}\nspec:\n  \
+                externalSecretSpec: {secretStoreRef: {kind: ClusterSecretStore, name: s}, data: [{secretKey: a, remoteRef: {key: b}}]}\n";
+    let config = Config::from_manifests(parse_part(Path::new("a.yaml"), text).unwrap()).unwrap();
+    let text = first(&config, &Model::derive(&config));
+    assert!(text.contains("Nobody can get c"), "{text}");
+    Intent::parse(Path::new(INTENT), &text).unwrap();
+}
