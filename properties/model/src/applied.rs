@@ -15,8 +15,10 @@ use serde_json::{Map, Value};
 
 use crate::config::{EXTERNAL_SECRETS_GROUP, spec_in};
 
+mod chain;
 mod kinds;
 
+pub(crate) use chain::reader_of;
 use kinds::Applied;
 
 /// Divides a configuration into what is applied and what is left out, with the reason. Kinds in `also`, by name, are applied
@@ -34,7 +36,16 @@ pub fn select(manifests: Vec<Manifest>, also: &BTreeSet<String>) -> (Vec<Manifes
             }
         }
     }
-    // In a second pass, since a store may stand behind what names it.
+    let chained: Vec<Option<String>> = applied.iter().map(|manifest| reader_of(&applied, manifest)).collect();
+    let is_kept = |(manifest, reader): (Manifest, Option<String>)| match reader {
+        Some(reader) => {
+            left_out.push(told(&manifest, made_for(&reader)));
+            None
+        }
+        None => Some(manifest),
+    };
+    let applied: Vec<Manifest> = applied.into_iter().zip(chained).filter_map(is_kept).collect();
+    // In a pass of its own, since a store may stand behind what names it.
     let applied = applied.into_iter().filter_map(|manifest| match absent.named_by(&manifest) {
         Some(missing) => {
             left_out.push(told(&manifest, format!("{missing}, which it names, is left out")));
@@ -43,6 +54,11 @@ pub fn select(manifests: Vec<Manifest>, also: &BTreeSet<String>) -> (Vec<Manifes
         None => Some(manifest),
     });
     (applied.collect(), left_out)
+}
+
+/// Why what makes the source of a reader is left out.
+pub(crate) fn made_for(reader: &str) -> String {
+    format!("it makes a source of {reader}, which a run gives values of its own")
 }
 
 fn told(manifest: &Manifest, reason: String) -> LeftOut {

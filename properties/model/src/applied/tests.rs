@@ -156,3 +156,31 @@ fn no_value_of_a_secret_stays() {
     assert_eq!(manifests[1].object["stringData"][".dockerconfigjson"], r#"{"auths":{}}"#);
     assert!(manifests[0].object.get("data").is_none());
 }
+
+#[test]
+fn what_makes_the_source_of_others_is_left_out_and_what_reads_it_is_not() {
+    let store = |name: &str, provider: &str| {
+        format!(
+            "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {{name: {name}}}\nspec: {{provider: \
+             {{{provider}}}}}\n---\n"
+        )
+    };
+    let chain = [
+        store("far", "aws: {region: a}"),
+        store("near", "kubernetes: {remoteNamespace: b}"),
+        object(
+            "external-secrets.io/v1",
+            "ExternalSecret",
+            "spec: {secretStoreRef: {kind: ClusterSecretStore, name: far}, data: [{secretKey: k, remoteRef: {key: x}}]}\n---",
+        ),
+        "apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {name: all}\nspec: {externalSecretSpec: {secretStoreRef: \
+         {kind: ClusterSecretStore, name: near}, dataFrom: [{extract: {key: a}}]}}\n"
+            .to_owned(),
+    ];
+    let (applied, left_out) = select(parse(&chain.concat()), &also(&[]));
+    assert_eq!(names(&applied), ["ClusterSecretStore far", "ClusterSecretStore near", "ClusterExternalSecret all"]);
+    assert_eq!(
+        left_out[0].reason,
+        "it makes a source of ClusterExternalSecret all, which a run gives values of its own"
+    );
+}

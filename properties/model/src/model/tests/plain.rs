@@ -109,6 +109,16 @@ fn what_nobody_makes_is_not_judged_and_has_its_reason(#[case] store: &str, #[cas
 }
 
 #[test]
+fn what_makes_the_source_of_others_is_not_judged_and_these_are() {
+    let maker = plain("shop-secrets", "{kind: ClusterSecretStore, name: labelled}");
+    let model = derived(&[plain("shop", "{name: own}").replace("key: pat", "key: pull"), maker]);
+    assert_eq!(model.distributions.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["shop/pull"]);
+    let why = model.not_judged.iter().find(|one| one.distribution.as_deref() == Some("shop-secrets/pull")).unwrap();
+    assert_eq!(why.field, "spec.target");
+    assert_eq!(why.reason, "it makes a source of ExternalSecret shop/pull, which a run gives values of its own");
+}
+
+#[test]
 fn a_store_of_another_provider_has_a_stand_in_that_knows_it_by_namespace_and_name() {
     let vault = "apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: {name: vault, namespace: shop}\n\
                  spec: {provider: {vault: {server: 'https://v.example'}}}\n";
