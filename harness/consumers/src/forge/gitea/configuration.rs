@@ -1,7 +1,7 @@
 //! Gitea's configuration.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::secret;
 use crate::forge::{ForgeError, access};
@@ -26,96 +26,8 @@ const TASKS: [&str; 10] = [
     "cleanup_packages",
 ];
 
-/// Fields that differ from one configuration to the next.
-pub(super) struct Configuration<'a> {
-    /// Holds everything that Gitea writes.
-    pub(super) directory: &'a Path,
-    /// Root of `templates`, `options` and `public`, where Gitea runs.
-    pub(super) assets: &'a Path,
-    /// Its address.
-    pub(super) listen: SocketAddr,
-    /// The façade, as clients see it.
-    pub(super) root_url: &'a str,
-    /// Address that takes the access log, and what is said of keys of SSH.
-    pub(super) access_log: SocketAddr,
-    /// Its address for SSH.
-    pub(super) ssh: SocketAddr,
-    /// The file with its key for that.
-    pub(super) host_key: &'a Path,
-    /// Address at which sessions of SSH ask for their rights.
-    pub(super) relay: SocketAddr,
-}
-
-/// The configuration, `app.ini`. Keys are those of Gitea's `custom/conf/app.example.ini`.
-pub(super) fn configure(of: &Configuration<'_>) -> Result<String, ForgeError> {
-    let path = |path: PathBuf| format!("`{}`", path.display());
-    let work = path(of.directory.to_owned());
-    let data = path(of.directory.join("data"));
-    let repositories = path(of.directory.join("repositories"));
-    let database = path(of.directory.join("gitea.db"));
-    let assets = path(of.assets.to_owned());
-    let (host, port) = (of.listen.ip(), of.listen.port());
-    let (root_url, access_log) = (of.root_url, of.access_log);
-    let (ssh_host, ssh_port, ssh_user) = (of.ssh.ip(), of.ssh.port(), SSH_USER);
-    let (host_key, relay) = (path(of.host_key.to_owned()), of.relay);
-    let (template, request_id) = (access::TEMPLATE, access::REQUEST_ID);
-    let [internal, key, jwt] = [secret()?, secret()?, secret()?];
-    let mut text = format!(
-        "\
-APP_NAME = credence forge
-RUN_MODE = prod
-WORK_PATH = {work}
-
-[server]
-PROTOCOL = http
-HTTP_ADDR = {host}
-HTTP_PORT = {port}
-ROOT_URL = {root_url}
-STATIC_ROOT_PATH = {assets}
-APP_DATA_PATH = {data}
-LOCAL_ROOT_URL = http://{relay}/
-START_SSH_SERVER = true
-BUILTIN_SSH_SERVER_USER = {ssh_user}
-SSH_LISTEN_HOST = {ssh_host}
-SSH_LISTEN_PORT = {ssh_port}
-SSH_SERVER_HOST_KEYS = {host_key}
-SSH_CREATE_AUTHORIZED_KEYS_FILE = false
-LFS_START_SERVER = false
-; No content delivery network, no Gravatar.
-OFFLINE_MODE = true
-
-[database]
-DB_TYPE = sqlite3
-PATH = {database}
-SQLITE_JOURNAL_MODE = WAL
-SQLITE_TIMEOUT = 20000
-LOG_SQL = false
-
-[repository]
-ROOT = {repositories}
-DEFAULT_BRANCH = main
-DEFAULT_PRIVATE = private
-ENABLE_PUSH_CREATE_USER = true
-ENABLE_PUSH_CREATE_ORG = true
-DISABLE_MIGRATIONS = true
-
-[security]
-INSTALL_LOCK = true
-INTERNAL_TOKEN = {internal}
-SECRET_KEY = {key}
-; Accounts live for one run: a strong hash would only slow the tests down.
-PASSWORD_HASH_ALGO = pbkdf2$1$50
-MIN_PASSWORD_LENGTH = 1
-PASSWORD_COMPLEXITY = off
-DISABLE_QUERY_AUTH_TOKEN = true
-DISABLE_WEBHOOKS = true
-
-[oauth2]
-JWT_SECRET = {jwt}
-; The default, RS256, takes seconds to make its key.
-JWT_SIGNING_ALGORITHM = ES256
-DEFAULT_APPLICATIONS =
-
+/// Only the administrator makes accounts. Nothing is mailed, indexed or run for users, and state is kept in memory.
+const ACCOUNTS_AND_SERVICES: &str = "\
 [service]
 DISABLE_REGISTRATION = true
 ENABLE_NOTIFY_MAIL = false
@@ -148,7 +60,123 @@ ENABLED = false
 
 [api]
 ENABLE_SWAGGER = false
+";
 
+/// Fields that differ from one configuration to the next.
+pub(super) struct Configuration<'a> {
+    /// Holds everything that Gitea writes.
+    pub(super) directory: &'a Path,
+    /// Root of `templates`, `options` and `public`, where Gitea runs.
+    pub(super) assets: &'a Path,
+    /// Its address.
+    pub(super) listen: SocketAddr,
+    /// The façade, as clients see it.
+    pub(super) root_url: &'a str,
+    /// Address that takes the access log, and what is said of keys of SSH.
+    pub(super) access_log: SocketAddr,
+    /// Its address for SSH.
+    pub(super) ssh: SocketAddr,
+    /// The file with its key for that.
+    pub(super) host_key: &'a Path,
+    /// Address at which sessions of SSH ask for their rights.
+    pub(super) relay: SocketAddr,
+}
+
+/// The configuration, `app.ini`. Keys are those of Gitea's `custom/conf/app.example.ini`.
+pub(super) fn configure(of: &Configuration<'_>) -> Result<String, ForgeError> {
+    let identity = format!("APP_NAME = credence forge\nRUN_MODE = prod\nWORK_PATH = {}\n", quoted(of.directory));
+    let tasks = TASKS.map(|task| format!("[cron.{task}]\nENABLED = false\n")).join("\n");
+    let sections =
+        [identity, server(of), storage(of.directory), security()?, ACCOUNTS_AND_SERVICES.to_owned(), log(of), tasks];
+    Ok(sections.join("\n"))
+}
+
+/// A path as a value, in which `;` and `#` would begin a comment.
+fn quoted(path: &Path) -> String {
+    format!("`{}`", path.display())
+}
+
+/// Addresses of HTTP and SSH, and the directories that the server reads.
+fn server(of: &Configuration<'_>) -> String {
+    let (host, port, root_url, relay) = (of.listen.ip(), of.listen.port(), of.root_url, of.relay);
+    let (ssh_host, ssh_port, ssh_user, host_key) = (of.ssh.ip(), of.ssh.port(), SSH_USER, quoted(of.host_key));
+    let (assets, data) = (quoted(of.assets), quoted(&of.directory.join("data")));
+    format!(
+        "\
+[server]
+PROTOCOL = http
+HTTP_ADDR = {host}
+HTTP_PORT = {port}
+ROOT_URL = {root_url}
+STATIC_ROOT_PATH = {assets}
+APP_DATA_PATH = {data}
+LOCAL_ROOT_URL = http://{relay}/
+START_SSH_SERVER = true
+BUILTIN_SSH_SERVER_USER = {ssh_user}
+SSH_LISTEN_HOST = {ssh_host}
+SSH_LISTEN_PORT = {ssh_port}
+SSH_SERVER_HOST_KEYS = {host_key}
+SSH_CREATE_AUTHORIZED_KEYS_FILE = false
+LFS_START_SERVER = false
+; No content delivery network, no Gravatar.
+OFFLINE_MODE = true
+"
+    )
+}
+
+/// The database and the repositories, in `directory`.
+fn storage(directory: &Path) -> String {
+    let (database, repositories) = (quoted(&directory.join("gitea.db")), quoted(&directory.join("repositories")));
+    format!(
+        "\
+[database]
+DB_TYPE = sqlite3
+PATH = {database}
+SQLITE_JOURNAL_MODE = WAL
+SQLITE_TIMEOUT = 20000
+LOG_SQL = false
+
+[repository]
+ROOT = {repositories}
+DEFAULT_BRANCH = main
+DEFAULT_PRIVATE = private
+ENABLE_PUSH_CREATE_USER = true
+ENABLE_PUSH_CREATE_ORG = true
+DISABLE_MIGRATIONS = true
+"
+    )
+}
+
+/// Secrets of the server, and how it keeps those of its users.
+fn security() -> Result<String, ForgeError> {
+    let [internal, key, jwt] = [secret()?, secret()?, secret()?];
+    Ok(format!(
+        "\
+[security]
+INSTALL_LOCK = true
+INTERNAL_TOKEN = {internal}
+SECRET_KEY = {key}
+; Accounts live for one run: a strong hash would only slow the tests down.
+PASSWORD_HASH_ALGO = pbkdf2$1$50
+MIN_PASSWORD_LENGTH = 1
+PASSWORD_COMPLEXITY = off
+DISABLE_QUERY_AUTH_TOKEN = true
+DISABLE_WEBHOOKS = true
+
+[oauth2]
+JWT_SECRET = {jwt}
+; The default, RS256, takes seconds to make its key.
+JWT_SIGNING_ALGORITHM = ES256
+DEFAULT_APPLICATIONS =
+"
+    ))
+}
+
+/// Logs: what the start says, whom a client was taken for, and which key of SSH nobody has.
+fn log(of: &Configuration<'_>) -> String {
+    let (template, request_id, access_log) = (access::TEMPLATE, access::REQUEST_ID, of.access_log);
+    format!(
+        "\
 [log]
 MODE = console, start, fatal, ssh
 LEVEL = fatal
@@ -187,11 +215,7 @@ PROTOCOL = tcp
 ADDR = {access_log}
 LEVEL = info
 "
-    );
-    for task in TASKS {
-        text.push_str(&format!("\n[cron.{task}]\nENABLED = false\n"));
-    }
-    Ok(text)
+    )
 }
 
 #[cfg(test)]
