@@ -23,7 +23,7 @@ use credence_cluster::containers::ContainerNetwork;
 use credence_core::file_error::FileError;
 use credence_programs::certificates::Authority;
 use credence_programs::process::Process;
-use credence_programs::tls::listener;
+use credence_programs::tls::listener::{self, TlsListener};
 use credence_watch::wait::WaitError;
 use serde::Deserialize;
 use serde_json::Value;
@@ -137,20 +137,10 @@ impl Forge {
     /// When an address cannot be listened on, or Gitea cannot be started, dies, or is not ready in time.
     pub async fn start(setup: &ForgeSetup<'_>) -> Result<Self, ForgeError> {
         credence_watch::crypto::use_ring();
-        let mut listeners = vec![listen(SocketAddr::from((setup.host, 0))).await?];
-        for address in setup.addresses {
-            listeners.push(listen(*address).await?);
-        }
-        let addresses = listeners.iter().map(local_address).collect::<Result<Vec<_>, _>>()?;
-        // Who reaches the façade reaches the proxy, too.
-        let proxy_listener = listen(SocketAddr::from((setup.host, 0))).await?;
-        let from = match setup.gitea {
-            GiteaPlacement::Process { .. } => IpAddr::from(Ipv4Addr::LOCALHOST),
-            GiteaPlacement::Container { .. } => setup.host,
-        };
-        let access_listener = listen(SocketAddr::from((from, 0))).await?;
-        let relay_listener = listen(SocketAddr::from((from, 0))).await?;
-        let proxy = local_address(&proxy_listener)?;
+        let listeners = Listeners::open(setup).await?;
+        let addresses = listeners.facade.iter().map(local_address).collect::<Result<Vec<_>, _>>()?;
+        let [access_log, relay, proxy] = [&listeners.access_log, &listeners.relay, &listeners.proxy].map(local_address);
+        let (access_log, relay, proxy) = (access_log?, relay?, proxy?);
         let names = certified_names(setup.names, &addresses);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let identity = setup.authority.server("forge", &names)?;
@@ -160,13 +150,11 @@ impl Forge {
         let evidence = Evidence::create(&path).map_err(FileError::of::<ForgeError>("create", &path))?;
         let log = RequestLog::new(gitea::secret()?[..16].to_owned(), evidence);
         let mut tasks = JoinSet::new();
-        let access_log = local_address(&access_listener)?;
-        tasks.spawn(access::receive(access_listener, Arc::clone(&log)));
-        let root_url = format!("https://{}/", addresses[0]);
+        tasks.spawn(access::receive(listeners.access_log, Arc::clone(&log)));
         let (host_key, known_hosts) = ssh::make_host_key(setup.directory)?;
-        let (host_key, relay) = (host_key.as_path(), local_address(&relay_listener)?);
+        let root_url = format!("https://{}/", addresses[0]);
         let (directory, place, root_url) = (setup.directory, &setup.gitea, root_url.as_str());
-        let started = Setup { directory, place, root_url, access_log, host_key, relay };
+        let started = Setup { directory, place, root_url, access_log, host_key: &host_key, relay };
         let Gitea { server, url, ssh, token } = Gitea::start(&started).await?;
         let ssh = SshServer { address: ssh, known_hosts };
 
@@ -181,33 +169,23 @@ impl Forge {
         };
         tasks.spawn(async move {
             // Serving itself never fails.
-            axum::serve(relay_listener, relay.router()).await.ok();
+            axum::serve(listeners.relay, relay.router()).await.ok();
         });
         let facade = Facade::new(url.clone(), inside.clone(), Arc::clone(&log), Arc::clone(&users));
-        let listener = listener::listen(listeners, addresses[0], config, &mut tasks);
-        let (stop, stopped) = oneshot::channel::<()>();
-        tasks.spawn(async move {
-            let serve = axum::serve(listener, facade.router());
-            // The sender is dropped with the forge, and that is the signal. Serving itself never fails.
-            serve.with_graceful_shutdown(async move { drop(stopped.await) }).await.ok();
-        });
-        tasks.spawn(proxy::serve(proxy_listener, addresses[0]));
-        let trusted = reqwest::Certificate::from_pem(setup.authority.certificate().as_bytes());
-        let outside = client().tls_certs_only([trusted.map_err(ForgeError::Client)?]).timeout(ANSWER);
-        let outside = outside.build().map_err(ForgeError::Client)?;
-        let administrator = Administrator { client: inside, url, token };
-        let names = AtomicU64::default();
+        let listener = listener::listen(listeners.facade, addresses[0], config, &mut tasks);
+        let stop = serve_until_dropped(listener, facade.router(), &mut tasks);
+        tasks.spawn(proxy::serve(listeners.proxy, addresses[0]));
         let forge = Self {
             gitea: server,
-            administrator,
-            outside,
+            outside: client_from_outside(setup.authority)?,
+            administrator: Administrator { client: inside, url, token },
             log,
             users,
             ssh_keys,
             addresses,
             proxy,
             ssh,
-            names,
+            names: AtomicU64::default(),
             _stop: stop,
             _tasks: tasks,
         };
@@ -306,6 +284,50 @@ impl Forge {
         self.users.insert(user.id, &user.login);
         Ok(())
     }
+}
+
+/// Sockets of a forge, apart from Gitea's own.
+struct Listeners {
+    /// At the host of the set-up, and then on its addresses, in their order.
+    facade: Vec<TcpListener>,
+    proxy: TcpListener,
+    access_log: TcpListener,
+    relay: TcpListener,
+}
+
+impl Listeners {
+    async fn open(setup: &ForgeSetup<'_>) -> Result<Self, ForgeError> {
+        let host = SocketAddr::from((setup.host, 0));
+        let mut facade = vec![listen(host).await?];
+        for address in setup.addresses {
+            facade.push(listen(*address).await?);
+        }
+        let beside_gitea = match setup.gitea {
+            GiteaPlacement::Process { .. } => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            GiteaPlacement::Container { .. } => host,
+        };
+        // Who reaches the façade reaches the proxy, too.
+        let proxy = listen(host).await?;
+        let (access_log, relay) = (listen(beside_gitea).await?, listen(beside_gitea).await?);
+        Ok(Self { facade, proxy, access_log, relay })
+    }
+}
+
+/// Serves until the sender is dropped.
+fn serve_until_dropped(listener: TlsListener, router: axum::Router, tasks: &mut JoinSet<()>) -> oneshot::Sender<()> {
+    let (stop, stopped) = oneshot::channel::<()>();
+    tasks.spawn(async move {
+        let serve = axum::serve(listener, router);
+        // That the sender is dropped is the signal. Serving itself never fails.
+        serve.with_graceful_shutdown(async move { drop(stopped.await) }).await.ok();
+    });
+    stop
+}
+
+/// A client that trusts the façade's authority alone.
+fn client_from_outside(authority: &Authority) -> Result<reqwest::Client, ForgeError> {
+    let trusted = reqwest::Certificate::from_pem(authority.certificate().as_bytes()).map_err(ForgeError::Client)?;
+    client().tls_certs_only([trusted]).timeout(ANSWER).build().map_err(ForgeError::Client)
 }
 
 /// A client that asks no proxy and follows no redirect, so that each request is one that the caller meant.

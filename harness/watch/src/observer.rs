@@ -22,6 +22,7 @@ use crate::paused_time::PausedTime;
 use crate::wait::pause;
 
 mod fence;
+mod intake;
 mod passes;
 mod pulse;
 pub mod recording;
@@ -31,6 +32,7 @@ mod view;
 
 pub use fence::FenceError;
 pub(crate) use fence::{Fence, Versions};
+use intake::Intake;
 pub use seen::{ExternalSecretSeen, NamespaceSeen, PodSeen, SecretEvent, SecretSeen};
 use state::State;
 pub use view::View;
@@ -179,48 +181,13 @@ impl Observer {
         let state = Arc::clone(&self.state);
         let version = self.version.clone();
         self.tasks.spawn(async move {
-            let mut has_listed = false;
+            let mut intake = Intake::new(kind, listed, put);
             loop {
                 let stream = watcher(all.clone(), watcher::Config::default());
                 pin_mut!(stream);
-                let mut relisted: Option<Vec<K>> = None;
                 while let Some(event) = stream.next().await {
-                    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                     let failed = event.is_err();
-                    match event {
-                        Ok(event) => {
-                            // A relist begins before the API server has been asked, and shows nothing before it has ended.
-                            if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
-                                state.staleness.remove(kind);
-                            }
-                            match event {
-                                watcher::Event::Apply(object) => {
-                                    state.show_fence(kind, &object);
-                                    put(&mut state, &object, true);
-                                }
-                                watcher::Event::Delete(object) => put(&mut state, &object, false),
-                                watcher::Event::Init => relisted = Some(Vec::new()),
-                                watcher::Event::InitApply(object) => relisted.get_or_insert_default().push(object),
-                                watcher::Event::InitDone => {
-                                    let recorded = state.forget(kind);
-                                    for object in relisted.take().unwrap_or_default() {
-                                        state.show_fence(kind, &object);
-                                        put(&mut state, &object, true);
-                                    }
-                                    state.interruptions += u64::from(has_listed);
-                                    has_listed = true;
-                                    state.tell_gone(recorded);
-                                    // The receiver is gone once the first lists are in; a relist later has nobody to tell.
-                                    listed.send(kind).ok();
-                                }
-                            }
-                        }
-                        Err(error) => {
-                            state.staleness.insert(kind, error.to_string());
-                            state.interruptions += 1;
-                        }
-                    }
-                    drop(state);
+                    intake.take(&mut state.lock().unwrap_or_else(PoisonError::into_inner), event);
                     version.send_modify(|version| *version += 1);
                     if failed {
                         break;

@@ -5,12 +5,9 @@
 //! request of the people exactly once, explain each change to a Secret that was seen by a request of whom it can be of, and
 //! attribute each copy to reads of its source. What the suite does for itself explains nothing.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use credence_cluster::evidence::audit::AuditLog;
-use credence_core::credential::Credential;
 use credence_core::id::{CaseId, PropertyId, agent};
 use credence_core::labels::Labels;
 use credence_model::config::SourceRef;
@@ -18,11 +15,9 @@ use credence_model::model::{Distribution, Model, expected_in};
 use credence_model::values::Values;
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
-use credence_report::unknown::Cause;
 use credence_report::verdict::Outcome;
+use credence_watch::observer::SecretEvent;
 use credence_watch::observer::recording::Recording;
-use credence_watch::observer::{SecretEvent, View};
-use credence_watch::wait::{self, Progress};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::{BoxedStrategy, Union};
@@ -31,35 +26,33 @@ use crate::coverage::Judges;
 use crate::driver::Property;
 use crate::fixture::{Fixture, FixtureError};
 use crate::generate::{self, Recipient, askers};
-use crate::observation::{Observation, cause_of};
+use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::supplies::{Need, Supplies};
 use crate::testbed::TestBed;
-use crate::testbed::namespaces;
-use crate::testbed::rotation::{self, copied_sources, targets_of};
+use crate::testbed::rotation::{copied_sources, targets_of};
 use crate::testbed::tenant::{Rights, Tenant};
 
 mod accounts;
 mod actions;
 mod audited_namespace;
 mod comparison;
+mod history;
 mod operation;
 mod search;
 mod story;
 mod trail;
 
 use accounts::reader;
+use actions::Deeds;
 use audited_namespace::AuditedNamespace;
 use comparison::compare;
+use history::live;
 use operation::{Operation, operations};
 use story::Story;
-use trail::Fact;
 
 /// The property.
 pub(crate) struct Audit;
-
-/// Time that a namespace may take to go, with what is in it; as in p03.
-const DELETION: Duration = Duration::from_secs(130);
 
 /// End of the copies of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,109 +256,6 @@ async fn play(env: &Arc<TestBed>, log: &AuditLog, id: CaseId, history: &History)
     }
     observation.outcome = compared?;
     Ok(observation)
-}
-
-/// Operations of people, with the values that they wrote.
-struct Deeds {
-    facts: Vec<Fact>,
-    values: Vec<Credential>,
-}
-
-async fn live(
-    env: &Arc<TestBed>,
-    id: CaseId,
-    history: &History,
-    audited_namespace: &AuditedNamespace,
-    tenant: &Tenant,
-    observation: &mut Observation,
-) -> Result<(actions::People, Deeds), Observation> {
-    let (client, namespace) = (env.client_for(id), &audited_namespace.lease.name);
-    let distributions = expected_in(&env.model, namespace, &audited_namespace.labels);
-    if let Some(labels) = &audited_namespace.set {
-        namespaces::set_labels(&client, &agent(id), namespace, labels).await?;
-    }
-    let made =
-        wait::until(&env.observer, "the copies of the case", env.provisioning_bound(), |view| {
-            match distributions.keys().find(|name| view.secret(namespace, name).is_none()) {
-                Some(name) => Progress::NotYet(format!("{name} does not exist")),
-                None => Progress::Done(()),
-            }
-        });
-    made.await?;
-    observation.add_context("copy made by the operator", 1);
-    let people = actions::People::new(env, id, tenant, distributions.values().copied()).await?;
-    let mut deeds = people.act(&history.operations, observation).await?;
-    if let Some(change) = &history.change {
-        update(env, id, change, namespace, &distributions).await?;
-        deeds.facts.push(people.change_of(&change.source));
-        observation.add_context("source changed by the administrator", 1);
-    }
-    let deleted: Vec<&String> = match &audited_namespace.set {
-        Some(_) => distributions.keys().take(usize::from(history.delete_copy)).collect(),
-        // They were made before the log of this case begins.
-        None => distributions.keys().collect(),
-    };
-    for name in deleted {
-        let version = |view: &View<'_>| view.secret(namespace, name).map(|secret| secret.resource_version.clone());
-        let before = env.observer.look(version);
-        deeds.facts.push(people.delete_copy(name).await?);
-        observation.count("copy deleted by the administrator");
-        let again =
-            wait::until(&env.observer, "the copy made again", env.provisioning_bound(), |view| match version(view) {
-                Some(now) if before.as_ref() != Some(&now) => Progress::Done(()),
-                _ => Progress::NotYet(format!("{name} is not there again")),
-            });
-        again.await?;
-    }
-    let Some(labels) = &audited_namespace.set else { return Ok((people, deeds)) };
-    match history.end {
-        End::Unlabelled => {
-            let removed: BTreeMap<&String, Option<&str>> = labels.keys().map(|key| (key, None)).collect();
-            namespaces::set_labels(&client, &agent(id), namespace, &removed).await?;
-            observation.add_context("copy collected", 1);
-        }
-        End::Deleted => {
-            namespaces::delete(&client, namespace).await?;
-            observation.add_context("namespace deleted", 1);
-        }
-    }
-    let gone = wait::until(&env.observer, "the copies gone", DELETION, |view| {
-        match distributions.keys().find(|name| view.secret(namespace, name).is_some()) {
-            Some(name) => Progress::NotYet(format!("{name} is still there")),
-            None => Progress::Done(()),
-        }
-    });
-    gone.await?;
-    Ok((people, deeds))
-}
-
-/// Writes new values to a source as the administrator, and waits until the operator has updated its copies.
-async fn update(
-    env: &TestBed,
-    id: CaseId,
-    AuditedChange { source, values }: &AuditedChange,
-    namespace: &str,
-    distributions: &BTreeMap<String, &Distribution>,
-) -> Result<(), Observation> {
-    let Some(mut lease) = env.sources.rotate(source).await else {
-        return Err(Observation::unknown(Cause::SetUpFailed, format!("there is no source {source}")));
-    };
-    lease.write(&env.client_for(id), &agent(id), values).await?;
-    for distribution in distributions.values().filter(|distribution| is_updated(distribution, source)) {
-        let bound = env.propagation_bound(distribution).limit();
-        rotation::until_copy_matches_source(env, namespace, distribution, &(source, values), bound).await.map_err(
-            |error| {
-                // Whether copies follow is for p01 to judge; without an update there is none to look for.
-                Observation::unknown(cause_of(&error), format!("no update to look for: {error}"))
-            },
-        )?;
-    }
-    Ok(())
-}
-
-/// True if the operator writes a copy anew when `source` changes.
-fn is_updated(distribution: &Distribution, source: &SourceRef) -> bool {
-    distribution.never_updates().is_none() && distribution.sources().contains(source)
 }
 
 /// All that was recorded so far.

@@ -18,21 +18,16 @@ use credence_cluster::cluster::ControlPlaneFiles;
 use credence_cluster::evidence::capture::Capture;
 use credence_cluster::evidence::etcd::Etcd;
 use credence_core::credential::Credential;
-use credence_core::id::{CaseId, PropertyId, agent};
+use credence_core::id::{CaseId, PropertyId};
 use credence_core::leak_scan::{self, LeakScan, UNSEARCHABLE};
-use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, Model};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::unknown::Cause;
 use credence_report::verdict::{self, Outcome};
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Api;
-use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
-use tracing::instrument;
 
 use crate::coverage::Judges;
 use crate::driver::{Check, Property};
@@ -44,17 +39,19 @@ use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::supplies::{Need, Supplies};
 use crate::testbed::TestBed;
 use crate::testbed::operator_resync::until_operator_sees_copies;
-use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
+use crate::testbed::rotation::{self, Rotation, copied_sources};
 
+mod case;
 mod envelope;
 mod rewrite;
 mod search;
 mod wire;
 
+use case::EncryptionCase;
 use envelope::Envelope;
+use search::Search;
 #[cfg(feature = "faults")]
 pub(crate) use search::finds_base64;
-use search::{SECRETS, Search};
 use wire::Wire;
 #[cfg(feature = "faults")]
 pub(crate) use wire::sees_its_control;
@@ -64,8 +61,6 @@ pub(crate) struct Encryption;
 
 /// Of this many slots, one rotates the encryption key.
 const SLOTS_PER_KEY: u32 = 5;
-/// Keys under which etcd keeps ConfigMaps.
-const CONFIG_MAPS: &str = "/registry/configmaps/";
 
 /// Lives of the credentials of a slot, which its cases go through with them.
 #[derive(Debug, Clone)]
@@ -184,14 +179,6 @@ impl Episode {
         let steps = self.rotation.steps.iter().map(|step| &step.values);
         std::iter::once(&self.rotation.initial).chain(steps).flat_map(BTreeMap::values)
     }
-}
-
-/// A case with its namespace and its control.
-struct EncryptionCase<'a> {
-    id: CaseId,
-    dependent: Dependent<'a>,
-    control: Credential,
-    observation: Observation,
 }
 
 /// State of the cluster when a slot began.
@@ -318,80 +305,8 @@ async fn judge(
             "etcd shows no version of anything that was written meanwhile",
         ));
     }
-    let everywhere = found.map_or(Ok(()), Err);
-    let key = |namespace: &str, name: &str| format!("{SECRETS}{namespace}/{name}");
-    let source = &episode.rotation.source;
     for live in lives.iter_mut().filter(|live| live.observation.outcome == Outcome::Held) {
-        let copy = key(&live.dependent.namespace, &live.dependent.distribution.secret);
-        let raw_source = source.is_secret().then(|| key(&source.namespace, &source.name));
-        if let Some(missing) = raw_source.iter().chain([&copy]).find(|key| !stored.contains(*key)) {
-            live.observation.outcome =
-                verdict::unknown(Cause::EvidenceLost, format!("etcd holds nothing at {missing}"));
-            continue;
-        }
-        if raw_source.is_some() {
-            live.observation.count("raw source");
-        }
-        live.observation.count("raw copy");
-        live.observation.reach(live.dependent.distribution);
-        let control = format!("{CONFIG_MAPS}{}/{}", live.dependent.namespace, control_name(live.id));
-        let found = etcd.with_prefix(&control).await?;
-        let of_control = LeakScan::new([&live.control])?;
-        let is_found = found.iter().any(|stored| of_control.find(&stored.value).is_some());
-        live.observation.outcome = match &everywhere {
-            Err(why) => verdict::violated(why.clone()),
-            Ok(()) if is_found => Outcome::Held,
-            Ok(()) => {
-                let why = format!("the search does not find the control that is at {control}");
-                verdict::unknown(Cause::ControlFailed, why)
-            }
-        };
+        live.observation.outcome = live.judge(&etcd, &episode.rotation.source, &stored, found.as_deref()).await?;
     }
     Ok(())
-}
-
-/// The name of the ConfigMap whose control must be found: several cases may share a namespace that is selected by name.
-fn control_name(id: CaseId) -> String {
-    format!("credence-control-{}", id.index)
-}
-
-impl<'a> EncryptionCase<'a> {
-    #[instrument(name = "case", level = "debug", skip_all, fields(case = %id))]
-    async fn begin(
-        env: &'a Arc<TestBed>,
-        id: CaseId,
-        source: &SourceRef,
-        copy: &Copy,
-    ) -> Result<EncryptionCase<'a>, Observation> {
-        let client = env.client_for(id);
-        let distributions = targets_of(&env.model, source);
-        let dependent =
-            Dependent::lease(env, &client, copy.distribution.of::<&Distribution>(&distributions), copy.way).await?;
-        dependent.ask(&client, id).await?;
-        let control = Credential::random();
-        let map = ConfigMap {
-            metadata: ObjectMeta { name: Some(control_name(id)), ..ObjectMeta::default() },
-            data: Some(BTreeMap::from([(
-                "control".to_owned(),
-                String::from_utf8_lossy(control.expose()).into_owned(),
-            )])),
-            ..ConfigMap::default()
-        };
-        let maps: Api<ConfigMap> = Api::namespaced(client, &dependent.namespace);
-        let params = PostParams { field_manager: Some(agent(id)), ..PostParams::default() };
-        maps.create(&params, &map).await?;
-        Ok(Self { id, dependent, control, observation: Observation::of(Outcome::Held) })
-    }
-
-    /// Removes the control and gives the namespace back.
-    #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
-    async fn end(self, env: &Arc<TestBed>) -> Observation {
-        let maps: Api<ConfigMap> = Api::namespaced(env.client_for(self.id), &self.dependent.namespace);
-        let removed = maps.delete(&control_name(self.id), &DeleteParams::default()).await;
-        self.dependent.give_back(env);
-        match removed {
-            Err(error) if self.observation.outcome == Outcome::Held => error.into(),
-            _ => self.observation,
-        }
-    }
 }

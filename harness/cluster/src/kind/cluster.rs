@@ -42,8 +42,6 @@ mod outage;
 const API_PORT: &str = "6443/tcp";
 /// Name of the audit log in its directory.
 const AUDIT_LOG: &str = "audit.log";
-/// Time that kind may take for one thing: it waits by itself for what it makes, but not for an engine that hangs.
-const LONGEST: Duration = Duration::from_mins(10);
 /// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -66,22 +64,7 @@ pub(super) struct KindCluster {
 /// When the engine cannot be used, or a part cannot be made, dies, or is not ready in time.
 pub async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterError> {
     let directory = run.path().to_owned();
-    if directory.to_str().is_none_or(|path| path.contains(':')) {
-        return Err(KindError::Unmountable { path: directory }.into());
-    }
-    // The images may have taken some of the room.
-    room::check(setup.engine, &directory).await?;
-    let name = cluster_name(&directory);
-    refuse_foreign(setup.engine, &name).await?;
-    cleanup::record(&directory, setup.engine.path(), &name)?;
-    let host = network::create(setup.engine, &name).await?;
-    let authority = Authority::new("credence")?;
-    write_files(&directory, setup.configured, &authority)?;
-    create(&run, setup, &name, host).await?;
-    // The node has it mounted and needs no second copy of it on this machine's disk.
-    let key = directory.join(AUTHORITY[1]);
-    fs::remove_file(&key).map_err(FileError::of::<KindError>("remove", &key))?;
-
+    let Made { name, host, authority } = make(&run, setup).await?;
     let container = format!("{name}-control-plane");
     let url = format!("https://{}", published(setup.engine, &container).await?);
     let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
@@ -92,7 +75,6 @@ pub async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterErr
         kubeconfig::with_certificate(&directory.join("admin.kubeconfig"), &url, &authority.certificate(), &admin)?;
     let client = kubeconfig::client(&kubeconfig, "credence").await?;
     wait_until_ready(&client).await?;
-    (setup.report)("External Secrets Operator");
     let network = ContainerNetwork {
         engine: setup.engine.clone(),
         name: name.clone(),
@@ -100,16 +82,11 @@ pub async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterErr
         tools_image: setup.tools_image.cloned(),
         images: setup.images.to_vec(),
     };
-    match operator::given_image(setup) {
-        Some(given) => network.load(&[&given.kept_as]).await.map_err(KindError::from)?,
-        None => load(&run, setup, &name).await?,
-    }
-    operator::install(&client, setup, &directory).await?;
+    install_operator(&run, setup, &network, &client).await?;
 
-    let versions = versions_of(setup, &client).await?;
     let description = Description {
         provider: ID.to_owned(),
-        versions,
+        versions: versions_of(setup, &client).await?,
         url,
         url_for_operator: None,
         host,
@@ -132,6 +109,50 @@ pub async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterErr
         run,
     };
     Cluster::of(Box::new(kind), description, client)
+}
+
+/// A cluster that kind has made, and nothing is installed in.
+struct Made {
+    name: String,
+    /// Address of this machine on the cluster's network.
+    host: IpAddr,
+    authority: Authority,
+}
+
+/// Makes the network, the files that are mounted into the node, and the cluster.
+async fn make(run: &RunDir, setup: &Setup<'_>) -> Result<Made, ClusterError> {
+    let directory = run.path();
+    if directory.to_str().is_none_or(|path| path.contains(':')) {
+        return Err(KindError::Unmountable { path: directory.to_owned() }.into());
+    }
+    // The images may have taken some of the room.
+    room::check(setup.engine, directory).await?;
+    let name = cluster_name(directory);
+    refuse_foreign(setup.engine, &name).await?;
+    cleanup::record(directory, setup.engine.path(), &name)?;
+    let host = network::create(setup.engine, &name).await?;
+    let authority = Authority::new("credence")?;
+    write_files(directory, setup.configured, &authority)?;
+    create(run, setup, &name, host).await?;
+    // The node has it mounted and needs no second copy of it on this machine's disk.
+    let key = directory.join(AUTHORITY[1]);
+    fs::remove_file(&key).map_err(FileError::of::<KindError>("remove", &key))?;
+    Ok(Made { name, host, authority })
+}
+
+/// Loads the operator's image, of the user or made of the program, and installs the operator.
+async fn install_operator(
+    run: &RunDir,
+    setup: &Setup<'_>,
+    network: &ContainerNetwork,
+    client: &Client,
+) -> Result<(), ClusterError> {
+    (setup.report)("External Secrets Operator");
+    match operator::given_image(setup) {
+        Some(given) => network.load(&[&given.kept_as]).await.map_err(KindError::from)?,
+        None => load(run, setup, &network.name).await?,
+    }
+    Ok(operator::install(client, setup, run.path()).await?)
 }
 
 /// Versions of the programs and images of a cluster.
@@ -200,104 +221,6 @@ fn write_files(directory: &Path, configured: &ControlPlaneFiles, authority: &Aut
     Ok(())
 }
 
-/// Lets kind make the cluster.
-async fn create(run: &RunDir, setup: &Setup<'_>, name: &str, host: IpAddr) -> Result<(), ClusterError> {
-    let cgroup_version = setup.engine.cgroup_version().await.map_err(KindError::from)?;
-    if cgroup_version == 1 {
-        (setup.report)("control groups of this machine are of version 1: the kubelet is patched to take them");
-    }
-    let config = config::render(
-        CONFIG,
-        &Run {
-            directory: run.path(),
-            configured: setup.configured,
-            host,
-            cgroup_version,
-            has_own_network: setup.node_image.how != How::Pulled,
-        },
-    )?;
-    let file = run.path().join("kind-config.json");
-    fs::write(&file, config).map_err(FileError::of::<KindError>("write", &file))?;
-    let arguments =
-        ["create", "cluster", "--name", name, "--wait", "120s", "--image", &setup.node_image.name, "--config"];
-    let mut arguments: Vec<std::ffi::OsString> = arguments.map(Into::into).to_vec();
-    // Not the user's own kubeconfig, which kind would add the cluster to.
-    arguments.extend([file.into(), "--kubeconfig".into(), run.path().join("kind.kubeconfig").into()]);
-    kind(run, setup, name, "create the cluster", arguments).await
-}
-
-/// Loads the operator's image into the node.
-async fn load(run: &RunDir, setup: &Setup<'_>, name: &str) -> Result<(), ClusterError> {
-    let (file, image) = operator::image(setup, run.path()).map_err(ClusterError::from)?;
-    (setup.report)(&format!("loading {image}"));
-    let arguments: Vec<_> = ["load", "image-archive", "--name", name].map(Into::into).to_vec();
-    let arguments = [arguments, vec![file.clone().into()]].concat();
-    kind(run, setup, name, "load an image into the node", arguments).await?;
-    fs::remove_file(&file).map_err(FileError::of::<KindError>("remove", &file))?;
-    Ok(())
-}
-
-/// Runs kind to its end, as a child that ends with this process.
-async fn kind(
-    run: &RunDir,
-    setup: &Setup<'_>,
-    name: &str,
-    act: &'static str,
-    arguments: Vec<std::ffi::OsString>,
-) -> Result<(), ClusterError> {
-    let log = run.path().join("kind.log");
-    // What decides which engine it talks to, and how; credence's own commands of the engine inherit everything.
-    let inherited = [
-        "PATH",
-        "HOME",
-        "TMPDIR",
-        "DOCKER_HOST",
-        "DOCKER_CONTEXT",
-        "DOCKER_CONFIG",
-        "DOCKER_CERT_PATH",
-        "DOCKER_TLS_VERIFY",
-        "CONTAINER_HOST",
-        "CONTAINER_CONNECTION",
-        "XDG_RUNTIME_DIR",
-        "XDG_CONFIG_HOME",
-        "XDG_DATA_HOME",
-        "SSH_AUTH_SOCK",
-        "DBUS_SESSION_BUS_ADDRESS",
-    ];
-    let mut environment: BTreeMap<_, _> =
-        inherited.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?))).collect();
-    environment.insert("KIND_EXPERIMENTAL_PROVIDER".to_owned(), setup.engine.name().as_str().into());
-    environment.insert("KIND_EXPERIMENTAL_DOCKER_NETWORK".to_owned(), name.into());
-    environment.insert("KIND_EXPERIMENTAL_PODMAN_NETWORK".to_owned(), name.into());
-    let program = Program {
-        name: "kind".to_owned(),
-        executable: setup.programs.path(Part::Kind).to_owned(),
-        arguments,
-        environment,
-        log: log.clone(),
-    };
-    // Its own children would go on to make containers that nobody knows of.
-    let group = Group(Process::start(&program)?);
-    run.record(&group.0)?;
-    let ended = timeout(LONGEST, group.0.ended()).await;
-    let status =
-        ended.map_err(|_| KindError::Silent { act, engine: program.executable, seconds: LONGEST.as_secs() })?;
-    if !status.success() {
-        let tail = process::tail(&log, 20);
-        return Err(failure(act, status.to_string(), tail).into());
-    }
-    Ok(())
-}
-
-/// A program that ends with all that it has started.
-struct Group(Process);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.0.kill_group();
-    }
-}
-
 /// Address of the API server on this machine's loopback.
 async fn published(engine: &Engine, container: &str) -> Result<String, KindError> {
     let answer = engine.output("find the API server's port", &["port", container, API_PORT]).await?;
@@ -362,13 +285,6 @@ impl Provisioned for KindCluster {
     }
 }
 
-/// Why kind gave up, by what it said.
-fn failure(act: &'static str, status: String, tail: String) -> KindError {
-    // Docker's words, and Podman's.
-    let is_port = ["port is already allocated", "cannot listen on the TCP port"].iter().any(|said| tail.contains(said));
-    if is_port { KindError::Port { act, tail } } else { KindError::Kind { act, status, tail } }
-}
-
 #[cfg(test)]
 mod tests {
     use credence_programs::engine::fake::Fake;
@@ -380,15 +296,6 @@ mod tests {
         let engine = Fake::usable("echo one");
         let error = refuse_foreign(&engine.find().await.unwrap(), "credence-a").await.unwrap_err().to_string();
         assert!(error.contains("remove it with `kind delete cluster --name credence-a`"), "{error}");
-    }
-
-    #[test]
-    fn a_port_that_was_taken_is_told_from_other_failures() {
-        let failed = |tail: &str| failure("create the cluster", "exit status: 1".into(), tail.into());
-        let taken = "Bind for 127.0.0.1:40123 failed: port is already allocated";
-        assert!(matches!(failed(taken), KindError::Port { .. }));
-        assert!(failed(taken).to_string().contains("run again"));
-        assert!(matches!(failed("node(s) already exist for a cluster"), KindError::Kind { .. }));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use credence_core::text::chain;
 use tokio::process::Command;
 
-use super::cache::{self, Cache};
+use super::cache::{self, Cache, Stored};
 use super::download::Failure;
 use super::go::Go;
 use super::image::PublishedImage;
@@ -80,6 +80,11 @@ fn finding(subject: Subject, state: State, detail: String) -> Finding {
     Finding { subject, version: None, state, detail, cost: None }
 }
 
+/// A finding on a part of the version that is pinned.
+fn pinned(part: Part, state: State, detail: String) -> Finding {
+    Finding { version: Some(part.version().to_owned()), ..finding(Subject::Part(part), state, detail) }
+}
+
 fn examine_cache(cache: &Result<Cache, String>) -> Finding {
     let free = cache.as_ref().map_err(String::clone).and_then(|cache| {
         let free = space::free(cache.root()).map_err(|error| chain(&error))?;
@@ -121,60 +126,65 @@ async fn examine_part(
     cache: &Result<Cache, String>,
     go: &Result<Go, String>,
 ) -> Finding {
-    let subject = Subject::Part(part);
-    if let (Part::ExternalSecrets, None, Some(image)) = (part, options.overrides.get(&part), &options.operator_image) {
-        return finding(
-            subject,
-            State::Obtainable,
-            format!("out of the image {image}, if its registry can be reached"),
-        );
+    let given = options.overrides.get(&part);
+    if let (Part::ExternalSecrets, None, Some(image)) = (part, given, &options.operator_image) {
+        let detail = format!("out of the image {image}, if its registry can be reached");
+        return finding(Subject::Part(part), State::Obtainable, detail);
     }
-    if let Some(path) = options.overrides.get(&part) {
-        return match options.asked.once(part, path, Program::overriding(part, path)).await {
-            Ok(program) => {
-                let version = Some(program.version().unwrap_or(UNKNOWN).to_owned());
-                Finding { version, ..finding(subject, State::Present, format!("{} (given)", program.path().display())) }
-            }
-            Err(error) => finding(subject, State::Missing, chain(&error)),
-        };
+    if let Some(path) = given {
+        return examine_override(options, part, path).await;
     }
-    let finding = |subject, state, detail| Finding {
-        version: Some(part.version().to_owned()),
-        ..finding(subject, state, detail)
-    };
     // A cache that cannot be written may still hold the part.
-    let readable = Cache::of(options).ok().and_then(|cache| cache.find(part));
-    if let Some(stored) = readable {
-        let path = stored.path.display().to_string();
-        let origin = stored.record.origin.to_string();
-        let directory = stored.path.parent().map(Path::to_owned).unwrap_or_default();
-        let intact = tokio::task::spawn_blocking(move || cache::is_intact(&stored)).await.unwrap_or(false);
-        return match intact {
-            true => finding(subject, State::Present, format!("{path} ({origin})")),
-            false => {
-                let detail = format!("{path} has changed since it was put there; remove {}", directory.display());
-                finding(subject, State::Missing, detail)
-            }
-        };
+    let stored = Cache::of(options).ok().and_then(|cache| cache.find(part));
+    match (stored, cache) {
+        (Some(stored), _) => examine_stored(part, stored).await,
+        (None, Ok(cache)) => examine_sources(options, part, cache, go).await,
+        (None, Err(_)) => pinned(part, State::Missing, "not in the cache, which cannot be used".to_owned()),
     }
-    let cache = match cache {
-        Ok(cache) => cache,
-        Err(_) => return finding(subject, State::Missing, "not in the cache, which cannot be used".to_owned()),
-    };
-    let (release, build) = (releasable(options, part), buildable(options, part, cache, go).await);
-    match (release, build) {
+}
+
+/// A program that the user gives.
+async fn examine_override(options: &Options, part: Part, path: &Path) -> Finding {
+    let subject = Subject::Part(part);
+    match options.asked.once(part, path, Program::overriding(part, path)).await {
+        Ok(program) => {
+            let version = Some(program.version().unwrap_or(UNKNOWN).to_owned());
+            Finding { version, ..finding(subject, State::Present, format!("{} (given)", program.path().display())) }
+        }
+        Err(error) => finding(subject, State::Missing, chain(&error)),
+    }
+}
+
+/// A program of the cache, read whole.
+async fn examine_stored(part: Part, stored: Stored) -> Finding {
+    let path = stored.path.display().to_string();
+    let origin = stored.record.origin.to_string();
+    let directory = stored.path.parent().map(Path::to_owned).unwrap_or_default();
+    let intact = tokio::task::spawn_blocking(move || cache::is_intact(&stored)).await.unwrap_or(false);
+    match intact {
+        true => pinned(part, State::Present, format!("{path} ({origin})")),
+        false => {
+            let detail = format!("{path} has changed since it was put there; remove {}", directory.display());
+            pinned(part, State::Missing, detail)
+        }
+    }
+}
+
+/// Ways in which a part can be obtained.
+async fn examine_sources(options: &Options, part: Part, cache: &Cache, go: &Result<Go, String>) -> Finding {
+    match (releasable(options, part), buildable(options, part, cache, go).await) {
         (Err(no_release), Err(no_build)) => {
-            finding(subject, State::Missing, format!("no official release: {no_release}; no build: {no_build}"))
+            pinned(part, State::Missing, format!("no official release: {no_release}; no build: {no_build}"))
         }
         (Ok(host), Err(no_build)) => {
-            finding(subject, State::Obtainable, format!("if {host} can be reached; no build: {no_build}"))
+            pinned(part, State::Obtainable, format!("if {host} can be reached; no build: {no_build}"))
         }
         (Ok(host), Ok((how, cost))) => {
             let detail = format!("by download if {host} can be reached, else by {how}");
-            Finding { cost: Some(cost), ..finding(subject, State::Obtainable, detail) }
+            Finding { cost: Some(cost), ..pinned(part, State::Obtainable, detail) }
         }
         (Err(_), Ok((how, cost))) => {
-            Finding { cost: Some(cost), ..finding(subject, State::Obtainable, format!("by {how}")) }
+            Finding { cost: Some(cost), ..pinned(part, State::Obtainable, format!("by {how}")) }
         }
     }
 }

@@ -27,6 +27,91 @@ pub(super) struct Release {
     pub(super) sha256: Option<&'static str>,
 }
 
+/// A file of a release, and the list that it is checked against.
+struct Published {
+    file: PublishedFile,
+    /// Path of the list, at the same host.
+    checksums: String,
+}
+
+struct PublishedFile {
+    /// Scheme and host.
+    host: &'static str,
+    path: String,
+}
+
+impl Published {
+    /// The release of `part` for `architecture`; none when its publisher has none.
+    fn of(part: Part, architecture: &str) -> Option<Self> {
+        let version = part.version();
+        let linux = format!("linux-{architecture}");
+        let release = |repository, file| PublishedFile::on_github(repository, &format!("v{version}"), file);
+        Some(match part {
+            Part::KubeApiserver
+            | Part::KubeControllerManager
+            | Part::KubeScheduler
+            | Part::KubeProxy
+            | Part::Kubelet
+            | Part::Kubeadm
+            | Part::Kubectl => {
+                PublishedFile::at("https://dl.k8s.io", format!("release/v{version}/bin/linux/{architecture}/{part}"))
+                    .beside(".sha256")
+            }
+            Part::Etcd => release("etcd-io/etcd", format!("etcd-v{version}-{linux}.tar.gz")).listed_in("SHA256SUMS"),
+            Part::Helm => {
+                PublishedFile::at("https://get.helm.sh", format!("helm-v{version}-{linux}.tar.gz")).beside(".sha256sum")
+            }
+            Part::Kustomize => {
+                let (tag, file) =
+                    (format!("kustomize%2Fv{version}"), format!("kustomize_v{version}_linux_{architecture}.tar.gz"));
+                PublishedFile::on_github("kubernetes-sigs/kustomize", &tag, file).listed_in("checksums.txt")
+            }
+            // containerd's other archive needs the C library that it was linked with.
+            Part::Containerd | Part::ContainerdShim | Part::Ctr => {
+                release("containerd/containerd", format!("containerd-static-{version}-{linux}.tar.gz"))
+                    .beside(".sha256sum")
+            }
+            Part::CniPtp | Part::CniLoopback | Part::CniHostLocal | Part::CniPortmap => {
+                release("containernetworking/plugins", format!("cni-plugins-{linux}-v{version}.tgz")).beside(".sha256")
+            }
+            Part::Gitea => release("go-gitea/gitea", format!("gitea-{version}-{linux}")).beside(".sha256"),
+            Part::ArgoCd => release("argoproj/argo-cd", format!("argocd-{linux}")).listed_in("cli_checksums.txt"),
+            Part::Kind => release("kubernetes-sigs/kind", format!("kind-{linux}")).beside(".sha256sum"),
+            Part::Coredns => {
+                release("coredns/coredns", format!("coredns_{version}_linux_{architecture}.tgz")).beside(".sha256")
+            }
+            Part::Crictl => {
+                release("kubernetes-sigs/cri-tools", format!("crictl-v{version}-{linux}.tar.gz")).beside(".sha256")
+            }
+            // The operator is published in an image, see `image`; its tool for this version not at all. Of Vault no archive is
+            // published that is read here.
+            Part::ExternalSecrets | Part::Esoctl | Part::Vault => return None,
+        })
+    }
+}
+
+impl PublishedFile {
+    fn at(host: &'static str, path: String) -> Self {
+        Self { host, path }
+    }
+
+    /// A file of the release that `tag` names.
+    fn on_github(repository: &str, tag: &str, file: String) -> Self {
+        Self::at("https://github.com", format!("{repository}/releases/download/{tag}/{file}"))
+    }
+
+    /// With its checksum in a file beside it, of the same name with a `suffix`.
+    fn beside(self, suffix: &str) -> Published {
+        Published { checksums: format!("{}{suffix}", self.path), file: self }
+    }
+
+    /// With its checksum in a `list` of all files of the release.
+    fn listed_in(self, list: &str) -> Published {
+        let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        Published { checksums: format!("{folder}/{list}"), file: self }
+    }
+}
+
 /// The machine's architecture as publishers name it; `None` when they publish nothing for it.
 pub(super) fn architecture() -> Option<&'static str> {
     match (consts::OS, consts::ARCH) {
@@ -51,75 +136,9 @@ impl Release {
     /// # Errors
     /// When the mirror is not an address.
     fn of(part: Part, architecture: &str, mirror: Option<&str>) -> Result<Option<Self>, ComponentError> {
-        let version = part.version();
-        let (host, path, checksums) = match part {
-            Part::KubeApiserver
-            | Part::KubeControllerManager
-            | Part::KubeScheduler
-            | Part::KubeProxy
-            | Part::Kubelet
-            | Part::Kubeadm
-            | Part::Kubectl => {
-                let path = format!("release/v{version}/bin/linux/{architecture}/{part}");
-                ("https://dl.k8s.io", path.clone(), format!("{path}.sha256"))
-            }
-            Part::Etcd => {
-                let folder = format!("etcd-io/etcd/releases/download/v{version}");
-                let path = format!("{folder}/etcd-v{version}-linux-{architecture}.tar.gz");
-                ("https://github.com", path, format!("{folder}/SHA256SUMS"))
-            }
-            Part::Helm => {
-                let path = format!("helm-v{version}-linux-{architecture}.tar.gz");
-                ("https://get.helm.sh", path.clone(), format!("{path}.sha256sum"))
-            }
-            Part::Kustomize => {
-                let folder = format!("kubernetes-sigs/kustomize/releases/download/kustomize%2Fv{version}");
-                let path = format!("{folder}/kustomize_v{version}_linux_{architecture}.tar.gz");
-                ("https://github.com", path, format!("{folder}/checksums.txt"))
-            }
-            // containerd's other archive needs the C library that it was linked with.
-            Part::Containerd | Part::ContainerdShim | Part::Ctr => {
-                let folder = format!("containerd/containerd/releases/download/v{version}");
-                let path = format!("{folder}/containerd-static-{version}-linux-{architecture}.tar.gz");
-                ("https://github.com", path.clone(), format!("{path}.sha256sum"))
-            }
-            Part::CniPtp | Part::CniLoopback | Part::CniHostLocal | Part::CniPortmap => {
-                let folder = format!("containernetworking/plugins/releases/download/v{version}");
-                let path = format!("{folder}/cni-plugins-linux-{architecture}-v{version}.tgz");
-                ("https://github.com", path.clone(), format!("{path}.sha256"))
-            }
-            Part::Gitea => {
-                let folder = format!("go-gitea/gitea/releases/download/v{version}");
-                let path = format!("{folder}/gitea-{version}-linux-{architecture}");
-                ("https://github.com", path.clone(), format!("{path}.sha256"))
-            }
-            Part::ArgoCd => {
-                let folder = format!("argoproj/argo-cd/releases/download/v{version}");
-                let path = format!("{folder}/argocd-linux-{architecture}");
-                ("https://github.com", path, format!("{folder}/cli_checksums.txt"))
-            }
-            Part::Kind => {
-                let folder = format!("kubernetes-sigs/kind/releases/download/v{version}");
-                let path = format!("{folder}/kind-linux-{architecture}");
-                ("https://github.com", path.clone(), format!("{path}.sha256sum"))
-            }
-            Part::Coredns => {
-                let folder = format!("coredns/coredns/releases/download/v{version}");
-                let path = format!("{folder}/coredns_{version}_linux_{architecture}.tgz");
-                ("https://github.com", path.clone(), format!("{path}.sha256"))
-            }
-            Part::Crictl => {
-                let folder = format!("kubernetes-sigs/cri-tools/releases/download/v{version}");
-                let path = format!("{folder}/crictl-v{version}-linux-{architecture}.tar.gz");
-                ("https://github.com", path.clone(), format!("{path}.sha256"))
-            }
-            // The operator is published in an image, see `image`; its tool for this version not at all. Of Vault no archive is
-            // published that is read here.
-            Part::ExternalSecrets | Part::Esoctl | Part::Vault => return Ok(None),
-        };
-        let base = mirror.unwrap_or(host);
-        let address = |path: &str| address(base, path);
-        Ok(Some(Self { part, url: address(&path)?, checksums: address(&checksums)?, sha256: None }))
+        let Some(Published { file, checksums }) = Published::of(part, architecture) else { return Ok(None) };
+        let base = mirror.unwrap_or(file.host);
+        Ok(Some(Self { part, url: address(base, &file.path)?, checksums: address(base, &checksums)?, sha256: None }))
     }
 
     /// The host that is asked, for a message.

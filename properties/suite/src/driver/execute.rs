@@ -28,17 +28,10 @@ use crate::trail;
 
 /// Runs a property in its turn.
 pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed {
-    let Run { env, supplies, events, plan, stop, .. } = run;
-    if let Some(why) = supplies.missing(P::NEEDS) {
+    if let Some(why) = inapplicable(property, &run) {
         return Executed::Skipped(why);
     }
-    if let Err(why) = property.applies(env) {
-        return Executed::Skipped(why);
-    }
-    // Slots are alike but for what they take in turn, so the first tells whether there is anything.
-    if property.shared(&env.model, 0).is_none() {
-        return Executed::Skipped(format!("the configuration has nothing to test it on: {}", P::NOTHING));
-    }
+    let Run { env, events, plan, stop, .. } = run;
     let planned = if plan.only.is_some() { 1 } else { plan.cases };
     events.event(&Event::PropertyStarted { id: P::META.id, title: P::META.title, planned });
     let mut progress = Progress::default();
@@ -76,11 +69,6 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
         reproduced.extend(reproduce(property, &run, fixture, &mut records, &mut waited).await);
     }
     let reached: BTreeSet<&Reached> = records.iter().flat_map(|record| &record.reached).collect();
-    let mut skipped_checks = skipped_checks(property, env);
-    skipped_checks.extend(fixture.iter().flat_map(Fixture::skipped_checks));
-    if plan.only.is_none() {
-        skipped_checks.extend(property.not_reached(&env.model, plan.cases));
-    }
     let execution = Execution {
         planned,
         started,
@@ -89,7 +77,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
         checks,
         reproduced,
         not_covered: property.not_covered(&env.model, &reached),
-        skipped_checks,
+        skipped_checks: skipped_checks(property, &run, fixture.as_ref()),
         declared: property.declared(&env.model),
         routes: property.routes(),
         replay_flags: plan.replay_flags.clone(),
@@ -97,6 +85,20 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
     };
     let fixture = fixture.map(|fixture| Box::new(fixture) as Box<dyn Fixture>);
     Executed::Ran { records, execution: Box::new(execution), fixture }
+}
+
+/// Why a property does not run on this cluster and this configuration, if so.
+fn inapplicable<P: Property>(property: &P, run: &Run<'_>) -> Option<String> {
+    let Run { env, supplies, .. } = run;
+    if let Some(why) = supplies.missing(P::NEEDS) {
+        return Some(why);
+    }
+    if let Err(why) = property.applies(env) {
+        return Some(why);
+    }
+    // Slots are alike but for what they take in turn, so the first tells whether there is anything.
+    let is_empty = property.shared(&env.model, 0).is_none();
+    is_empty.then(|| format!("the configuration has nothing to test it on: {}", P::NOTHING))
 }
 
 /// Runs the first case that was violated again, and smaller. Gives how often it failed again, if it ran.
@@ -120,14 +122,20 @@ async fn reproduce<P: Property>(
     again.reproduced.map(|reproduced| (first.id, reproduced))
 }
 
-/// The checks that cannot run here: for want of a capability of the cluster, and for reasons of the property's own.
-fn skipped_checks<P: Property>(property: &P, env: &TestBed) -> Vec<SkippedCheck> {
+/// The checks that cannot run here: for want of a capability of the cluster, for reasons of the property's own, and for what
+/// could not be set up. Cases that a whole run would reach are among them.
+fn skipped_checks<P: Property>(property: &P, run: &Run<'_>, fixture: Option<&P::Fixture>) -> Vec<SkippedCheck> {
+    let Run { env, plan, .. } = run;
     let lacking = P::CHECKS.iter().filter_map(|check| {
         let why = env.cluster.supports(check.needs).err()?;
         Some(SkippedCheck::new(check.what, why).weakens(check.weakens))
     });
     let mut skipped = property.skipped_checks(env);
     skipped.extend(lacking);
+    skipped.extend(fixture.into_iter().flat_map(Fixture::skipped_checks));
+    if plan.only.is_none() {
+        skipped.extend(property.not_reached(&env.model, plan.cases));
+    }
     skipped
 }
 

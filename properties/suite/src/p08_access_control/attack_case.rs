@@ -112,39 +112,13 @@ async fn as_tenant(
     for lease in [mine, neighbour] {
         wait_for_root_ca(&admin, &lease.name).await?;
     }
-    let Description { operator_token, host, .. } = &env.cluster.description;
-    let wants = |wanted: fn(Route) -> bool| attack.trespasses.iter().any(|attack_path| wanted(attack_path.route));
-    let calls_out = |route| matches!(route, Route::Webhook(_) | Route::Platform(PlatformKind::ClusterGenerator));
-    let receiver = match wants(calls_out) {
-        true => Some(Receiver::start(*host).await.map_err(AccessError::Receiver)?),
+    let receiver = match tries(attack, calls_out) {
+        true => Some(Receiver::start(env.cluster.description.host).await.map_err(AccessError::Receiver)?),
         false => None,
     };
-    let mut context = AttackContext {
-        model: &env.model,
-        run: env.namespaces.run(),
-        tag: format!("credence-{}-{}", id.property, id.index),
-        mine: &mine.name,
-        labels: &attack.labels,
-        namespace: Value::Null,
-        neighbour: &neighbour.name,
-        account: &tenant.name,
-        rights: attack.rights,
-        further: attack.further,
-        writes: true,
-        server: env.cluster.description.url_inside(),
-        operator_token,
-        // Nothing listens on the port that discards.
-        receiver: receiver.as_ref().map_or_else(|| format!("http://{host}:9"), |receiver| receiver.url.clone()),
-    };
-    if wants(|route| matches!(route, Route::Label(_))) {
-        context.namespace = namespace(&admin, &mine.name).await?;
-    }
-    attack.further.give(&admin, context.run, (&mine.name, &tenant.name), created).await?;
+    let mut context = context(attack_case, [mine, neighbour], tenant, receiver.as_ref());
     let private = [Credential::random(), Credential::random()];
-    own(&admin, tenant, &mut context, &private, created).await?;
-    if wants(|route| route == Route::OwnStore(Impostor::ForeignAuthority)) {
-        created.push(authority(&admin, &context).await?);
-    }
+    furnish(&admin, attack, tenant, &mut context, &private, created).await?;
     let labels = neighbour.labels().iter().chain(attack.neighbour.labels());
     let labels: Labels = labels.map(|(key, value)| (key.clone(), value.clone())).collect();
     served(env, &neighbour.name, &labels).await?;
@@ -178,6 +152,63 @@ async fn as_tenant(
     }
     trial.judge().await?;
     Ok(trial.observation)
+}
+
+/// True if the attack takes a route of this sort.
+fn tries(attack: &Attack, wanted: impl Fn(Route) -> bool) -> bool {
+    attack.trespasses.iter().any(|attack_path| wanted(attack_path.route))
+}
+
+/// True if the operator is made to call a server of the attacker.
+fn calls_out(route: Route) -> bool {
+    matches!(route, Route::Webhook(_) | Route::Platform(PlatformKind::ClusterGenerator))
+}
+
+/// Names and addresses that the tenant knows of, before anything of its own is there.
+fn context<'a>(
+    AttackCase { env, id, attack, .. }: AttackCase<'a>,
+    [mine, neighbour]: [&'a Lease; 2],
+    tenant: &'a Tenant,
+    receiver: Option<&Receiver>,
+) -> AttackContext<'a> {
+    let Description { operator_token, host, .. } = &env.cluster.description;
+    AttackContext {
+        model: &env.model,
+        run: env.namespaces.run(),
+        tag: format!("credence-{}-{}", id.property, id.index),
+        mine: &mine.name,
+        labels: &attack.labels,
+        namespace: Value::Null,
+        neighbour: &neighbour.name,
+        account: &tenant.name,
+        rights: attack.rights,
+        further: attack.further,
+        writes: true,
+        server: env.cluster.description.url_inside(),
+        operator_token,
+        // Nothing listens on the port that discards.
+        receiver: receiver.map_or_else(|| format!("http://{host}:9"), |receiver| receiver.url.clone()),
+    }
+}
+
+/// Gives the tenant and its neighbour what is their own before anything is tried, and the tenant its further rights.
+async fn furnish(
+    admin: &Client,
+    attack: &Attack,
+    tenant: &Tenant,
+    context: &mut AttackContext<'_>,
+    private: &[Credential; 2],
+    created: &mut Vec<String>,
+) -> Result<(), AccessError> {
+    if tries(attack, |route| matches!(route, Route::Label(_))) {
+        context.namespace = namespace(admin, context.mine).await?;
+    }
+    attack.further.give(admin, context.run, (context.mine, &tenant.name), created).await?;
+    own(admin, tenant, context, private, created).await?;
+    if tries(attack, |route| route == Route::OwnStore(Impostor::ForeignAuthority)) {
+        created.push(authority(admin, context).await?);
+    }
+    Ok(())
 }
 
 /// Search for what the tenant is not entitled to, and for its own value as the proof that the search works.

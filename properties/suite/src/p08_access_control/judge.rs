@@ -93,57 +93,33 @@ impl Trial<'_> {
 
     /// The consequence, if it is there; of a value, which.
     async fn consequence(&self, one: &Pending) -> Result<Option<Option<String>>, AccessError> {
-        let seen = &one.seen;
-        Ok(match one.route.consequence() {
+        match one.route.consequence() {
             Consequence::Value => {
-                let mut found = None;
-                for secret in &seen.secrets {
-                    let secret = self.read(&secret_path(&seen.namespace, secret)).await?;
-                    let leaks = self.scan.find_all_in_json(&secret);
-                    found = found.or(foreign(&leaks).map(|leak| Some(leak.label.to_owned())));
-                }
-                found
+                let leaked = |secret: &Value| {
+                    foreign(&self.scan.find_all_in_json(secret)).map(|leak| Some(leak.label.to_owned()))
+                };
+                self.first_of_secrets(one, |_, secret| leaked(secret)).await
             }
             Consequence::Copy => {
-                let mut found = None;
-                for secret in &seen.secrets {
-                    let exists = !self.read(&secret_path(&seen.namespace, secret)).await?.is_null();
-                    found = found.or(exists.then(|| Some(format!("Secret {secret}"))));
-                }
-                found
+                let exists = |name: &str, secret: &Value| (!secret.is_null()).then(|| Some(format!("Secret {name}")));
+                self.first_of_secrets(one, exists).await
             }
             Consequence::SecretOfType(kind) => {
-                let mut found = None;
-                for secret in &seen.secrets {
-                    let secret = self.read(&secret_path(&seen.namespace, secret)).await?;
-                    found = found.or((secret["type"] == kind).then(|| Some(kind.to_owned())));
-                }
-                found
+                self.first_of_secrets(one, |_, secret| (secret["type"] == kind).then(|| Some(kind.to_owned()))).await
             }
             Consequence::Resolved => {
-                let mut found = None;
-                for secret in &seen.secrets {
-                    let secret = self.read(&secret_path(&seen.namespace, secret)).await?;
+                self.first_of_secrets(one, |_, secret| {
                     let values = secret["data"].as_object().into_iter().flatten();
-                    let mut values = values.filter_map(|(_, value)| value.as_str());
-                    found = found.or(values.any(is_loopback).then_some(None));
-                }
-                found
+                    values.filter_map(|(_, value)| value.as_str()).any(is_loopback).then_some(None)
+                })
+                .await
             }
             Consequence::Told => {
                 let mut received = self.receiver.iter().flat_map(Receiver::received);
-                received
-                    .find_map(|one| foreign(&self.scan.find_all(one.expose())).map(|leak| Some(leak.label.to_owned())))
+                Ok(received
+                    .find_map(|one| foreign(&self.scan.find_all(one.expose())).map(|leak| Some(leak.label.to_owned()))))
             }
-            Consequence::SourceChanged => match &seen.source {
-                Some((source, key)) => {
-                    let object = self.read(&secret_path(&source.namespace, &source.name)).await?;
-                    let own = object["data"][key].as_str().map(|text| self.scan.find_all(text.as_bytes()));
-                    let is_own = own.is_some_and(|found| found.iter().any(|leak| leak.label == OWN_VALUE));
-                    is_own.then(|| Some(format!("{key} of {source}")))
-                }
-                None => None,
-            },
+            Consequence::SourceChanged => self.changed_source(one).await,
             // They are in the answer, or in the cluster as such.
             Consequence::Answer
             | Consequence::Object
@@ -151,8 +127,33 @@ impl Trial<'_> {
             | Consequence::Right
             | Consequence::Field(_)
             | Consequence::LoggedIn
-            | Consequence::Beyond => None,
-        })
+            | Consequence::Beyond => Ok(None),
+        }
+    }
+
+    /// The first consequence that `look` sees in a Secret; it is given the name, and null for one that is not there.
+    async fn first_of_secrets(
+        &self,
+        one: &Pending,
+        look: impl Fn(&str, &Value) -> Option<Option<String>>,
+    ) -> Result<Option<Option<String>>, AccessError> {
+        for name in &one.seen.secrets {
+            let secret = self.read(&secret_path(&one.seen.namespace, name)).await?;
+            let seen = look(name, &secret);
+            if seen.is_some() {
+                return Ok(seen);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The key of a source that has the tenant's own value.
+    async fn changed_source(&self, one: &Pending) -> Result<Option<Option<String>>, AccessError> {
+        let Some((source, key)) = &one.seen.source else { return Ok(None) };
+        let object = self.read(&secret_path(&source.namespace, &source.name)).await?;
+        let own = object["data"][key].as_str().map(|text| self.scan.find_all(text.as_bytes()));
+        let is_own = own.is_some_and(|found| found.iter().any(|leak| leak.label == OWN_VALUE));
+        Ok(is_own.then(|| Some(format!("{key} of {source}"))))
     }
 
     /// Why the operator refused it: from the object, and from the events about it and about the store of its name.

@@ -15,7 +15,6 @@ use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostPa
 use kube::{Api, Client};
 use serde_json::json;
 
-use super::Deeds;
 use super::operation::{Actor, Made, Operation, OperationTarget, Verb};
 use super::trail::{Fact, Resource};
 use crate::observation::Observation;
@@ -38,6 +37,12 @@ pub(super) async fn clean(env: &TestBed, namespace: &str) -> Result<(), kube::Er
 
 fn made_by_people() -> ListParams {
     ListParams::default().labels(&format!("{}={}", LABEL.0, LABEL.1))
+}
+
+/// Operations of people, with the values that they wrote.
+pub(super) struct Deeds {
+    pub(super) facts: Vec<Fact>,
+    pub(super) values: Vec<Credential>,
 }
 
 /// The administrator and the tenant of a case.

@@ -112,24 +112,40 @@ impl ReachCase {
         allowed: &Allowed,
         values: &values::World,
     ) {
-        if self.observation.outcome != Outcome::Held {
-            return;
+        if self.observation.outcome == Outcome::Held {
+            self.observation.outcome = self.settle(env, subject, before, allowed).await;
         }
+        if self.observation.outcome == Outcome::Held {
+            self.observation.outcome = self.compare(env, subject, allowed, values).await;
+        }
+        if self.observation.outcome == Outcome::Held {
+            if let Some(before) = before {
+                self.count_changes(before, allowed);
+            }
+            self.observation.outcome = self.consume(subject, allowed).await;
+        }
+    }
+
+    /// Waits until exactly those hold a copy whom the policy allows.
+    async fn settle(
+        &mut self,
+        env: &TestBed,
+        subject: &Subject<'_>,
+        before: Option<&Allowed>,
+        allowed: &Allowed,
+    ) -> Outcome {
         let distribution = subject.distribution;
-        let worlds: Vec<(&str, Expected<'_>)> = self
-            .leases
-            .iter()
-            .map(|(lease, grant)| {
-                let expected = is_allowed(allowed, grant.as_ref()).then(|| (distribution.secret.clone(), distribution));
-                (lease.name.as_str(), expected.into_iter().collect())
-            })
-            .collect();
+        let worlds = self.leases.iter().map(|(lease, grant)| {
+            let expected = is_allowed(allowed, grant.as_ref()).then(|| (distribution.secret.clone(), distribution));
+            (lease.name.as_str(), expected.into_iter().collect())
+        });
+        let worlds: Vec<(&str, Expected<'_>)> = worlds.collect();
         let bound = env.provisioning_bound();
         self.observation.bound = Some(bound);
         let past = if before.is_some() { Past::Relabelled } else { Past::Fresh };
         let latencies = &mut self.observation.latencies;
         let settled = settle_by(env, &[subject.maker()], &worlds, bound, past, latencies).await;
-        self.observation.outcome = match (settled, before) {
+        match (settled, before) {
             (Outcome::Held, _) => Outcome::Held,
             // A copy that was never there says nothing about a change; other properties judge it.
             (Outcome::Violated(violation), None) => {
@@ -137,52 +153,50 @@ impl ReachCase {
             }
             (other, None) => other,
             (other, Some(_)) => changed(allowed, other),
-        };
-        if self.observation.outcome != Outcome::Held {
-            return;
         }
-        for (namespace, expected) in worlds {
-            if expected.is_empty() {
+    }
+
+    /// Compares the copies of those whom the policy allows with the source, and with the copies that they held before.
+    async fn compare(
+        &mut self,
+        env: &TestBed,
+        subject: &Subject<'_>,
+        allowed: &Allowed,
+        values: &values::World,
+    ) -> Outcome {
+        let distribution = subject.distribution;
+        let limit = env.propagation_bound(distribution).limit();
+        for (lease, grant) in &self.leases {
+            let namespace = &lease.name;
+            if !is_allowed(allowed, grant.as_ref()) {
                 self.seen.remove(namespace);
                 continue;
             }
-            let matches_source = until_copy_matches_source(
-                env,
-                namespace,
-                distribution,
-                values,
-                env.propagation_bound(distribution).limit(),
-            )
-            .await;
+            let matches_source = until_copy_matches_source(env, namespace, distribution, values, limit).await;
             let now = env.observer.look(|view| view.secret(namespace, &distribution.secret).cloned());
             let Some(now) = now else { continue };
-            let kept = self.seen.get(namespace).is_none_or(|then| then.uid == now.uid);
-            self.observation.outcome = match matches_source {
-                Err(error) => observation::failed(&error),
-                Ok(()) if !kept => {
-                    verdict::violated(format!("{namespace} kept its rights and lost its copy for a while"))
-                }
-                Ok(()) => Outcome::Held,
-            };
-            if self.observation.outcome != Outcome::Held {
-                return;
+            if let Err(error) = matches_source {
+                return observation::failed(&error);
             }
-            self.seen.insert(namespace.to_owned(), now);
+            if self.seen.get(namespace).is_some_and(|then| then.uid != now.uid) {
+                return verdict::violated(format!("{namespace} kept its rights and lost its copy for a while"));
+            }
+            self.seen.insert(namespace.clone(), now);
         }
-        if let Some(before) = before {
-            let change = |(_, grant): &(Lease, Option<String>)| match (
-                is_allowed(before, grant.as_ref()),
-                is_allowed(allowed, grant.as_ref()),
-            ) {
-                (true, false) => Some("lose a copy by a changed policy"),
-                (false, true) => Some("gain a copy by a changed policy"),
-                (true, true) => Some("keep a copy under a changed policy"),
-                (false, false) => None,
+        Outcome::Held
+    }
+
+    /// Counts what the change of the policy from `before` meant for each namespace.
+    fn count_changes(&mut self, before: &Allowed, allowed: &Allowed) {
+        for (_, grant) in &self.leases {
+            let change = match (is_allowed(before, grant.as_ref()), is_allowed(allowed, grant.as_ref())) {
+                (true, false) => "lose a copy by a changed policy",
+                (false, true) => "gain a copy by a changed policy",
+                (true, true) => "keep a copy under a changed policy",
+                (false, false) => continue,
             };
-            let changes: Vec<&str> = self.leases.iter().filter_map(change).collect();
-            changes.into_iter().for_each(|change| self.observation.count(change));
+            self.observation.count(change);
         }
-        self.observation.outcome = self.consume(subject, allowed).await;
     }
 
     /// Value that the consumer in the first namespace gets.

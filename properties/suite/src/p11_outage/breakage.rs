@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::apply::{FIELD_MANAGER, RUN_LABEL};
-use credence_cluster::cluster::{ClusterError, Component};
+use credence_cluster::cluster::{ClusterError, Component, Replacement};
 use credence_cluster::faults::proxy::Mode;
 use credence_cluster::vault::{Vault, VaultError};
 use credence_core::text::chain;
@@ -116,13 +116,7 @@ impl Broken {
                 Undo::Sources(withdraw(env, leases, fault).await?)
             }
             Fault::RightsRevoked | Fault::StoreNotReady => Undo::Rights(Revoked::revoke(env, scope).await?),
-            Fault::VaultSealed => {
-                let vault = means.vault.clone();
-                let vault =
-                    vault.ok_or_else(|| BreakageError::Nothing("no store reads from a Vault here".to_owned()))?;
-                vault.seal().await?;
-                Undo::Sealed(vault)
-            }
+            Fault::VaultSealed => Undo::Sealed(seal(means).await?),
             Fault::OperatorKilled => {
                 env.cluster.stop(Component::ExternalSecrets).await?;
                 Undo::Start(Component::ExternalSecrets)
@@ -137,19 +131,11 @@ impl Broken {
                 Undo::Start(Component::ApiServer)
             }
             Fault::OperatorReplaced(how) => {
-                if let Err(error) = env.cluster.begin_replacement(how).await {
-                    // One that was stopped for it has to run whatever became of the other.
-                    start(env, Component::ExternalSecrets).await?;
-                    return Err(error.into());
-                }
+                replace_operator(env, how).await?;
                 Undo::Replacement
             }
             Fault::EtcdFull => {
-                env.cluster.fill_etcd(true).await?;
-                if let Err(error) = until_refused(env).await {
-                    env.cluster.fill_etcd(false).await?;
-                    return Err(error);
-                }
+                fill_etcd(env).await?;
                 Undo::Etcd
             }
             Fault::ControlPlaneLost => {
@@ -261,6 +247,32 @@ fn lost_part(model: &Model, source: &SourceRef, fault: Fault) -> Option<Part> {
         }
         _ => can_go(model, source).then_some(Part::Whole),
     }
+}
+
+async fn seal(means: &Means) -> Result<Arc<Vault>, BreakageError> {
+    let vault = means.vault.clone();
+    let vault = vault.ok_or_else(|| BreakageError::Nothing("no store reads from a Vault here".to_owned()))?;
+    vault.seal().await?;
+    Ok(vault)
+}
+
+async fn replace_operator(env: &TestBed, how: Replacement) -> Result<(), BreakageError> {
+    if let Err(error) = env.cluster.begin_replacement(how).await {
+        // One that was stopped for it has to run whatever became of the other.
+        start(env, Component::ExternalSecrets).await?;
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// Fills etcd and waits until it takes nothing more. If it goes on taking, it is emptied again.
+async fn fill_etcd(env: &TestBed) -> Result<(), BreakageError> {
+    env.cluster.fill_etcd(true).await?;
+    if let Err(error) = until_refused(env).await {
+        env.cluster.fill_etcd(false).await?;
+        return Err(error);
+    }
+    Ok(())
 }
 
 async fn pause(env: &TestBed) -> Result<Paused, BreakageError> {

@@ -133,16 +133,7 @@ impl<'a> Slot<'a> {
             self.changes(number, episode, &new).await
         };
         wait::pass_until(until).await;
-        if fault.outlasts_its_sign() {
-            let refreshes =
-                scope.distributions(&env.model).into_iter().map(|distribution| distribution.refresh_interval);
-            wait::pass(refreshes.max().unwrap_or_default() + LATE).await;
-        }
-        // What was written until now has to be in the recordings, to be judged as what it is.
-        let is_recorded = match fault.interrupts_watches() || fault == Fault::EtcdFull {
-            true => env.observer.staleness().is_none(),
-            false => wait::fence(&env.observer, "all changes until the end of the outage").await.is_ok(),
-        };
+        let is_recorded = self.see_it_out(fault).await;
         if is_recorded {
             self.live.iter_mut().for_each(|live| live.check(env, fault, (old, &new), updates));
         }
@@ -160,16 +151,37 @@ impl<'a> Slot<'a> {
         }
         self.login.settle(lasted).await;
         self.login.must_work(&format!("after an outage: {fault}")).await;
+        self.recover(fault).await?;
+        Ok(new)
+    }
+
+    /// Waits until what a fault does can be seen. True if what was written until then is in the recordings, to be judged as
+    /// what it is.
+    async fn see_it_out(&self, fault: Fault) -> bool {
+        let (env, scope) = (self.env, &self.scenario.scope);
+        if fault.outlasts_its_sign() {
+            let refreshes =
+                scope.distributions(&env.model).into_iter().map(|distribution| distribution.refresh_interval);
+            wait::pass(refreshes.max().unwrap_or_default() + LATE).await;
+        }
+        match fault.interrupts_watches() || fault == Fault::EtcdFull {
+            true => env.observer.staleness().is_none(),
+            false => wait::fence(&env.observer, "all changes until the end of the outage").await.is_ok(),
+        }
+    }
+
+    /// Brings back what a fault leaves changed after it is healed, before the next outage.
+    async fn recover(&mut self, fault: Fault) -> Result<(), BreakageError> {
         if fault == Fault::OperatorReplaced(Replacement::Elected) {
             // One that elects a leader ends when the API server is away for longer than it may renew its lease.
-            breakage::restart(env, Component::ExternalSecrets).await?;
+            breakage::restart(self.env, Component::ExternalSecrets).await?;
         }
         if fault.interrupts_watches()
-            && let Err(why) = until_operator_sees_copies(env).await
+            && let Err(why) = until_operator_sees_copies(self.env).await
         {
             self.give_up(&why);
         }
-        Ok(new)
+        Ok(())
     }
 
     /// Changes beside an outage: new values for the source, if it is there, and other labels.
