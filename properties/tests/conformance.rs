@@ -198,7 +198,7 @@ const OWN: [&str; 4] = ["consumers/forge", "forge-alone/forge", "node/lib/contai
 /// Searches everything that this run wrote, and the command lines of all processes, for values that it generated.
 fn secrecy(shared: &Shared) -> Result<(), Failed> {
     shared.with_session(|session| {
-        let failed = |error: file_scan::FileScanError| Failed::from(chain(&error));
+        let failed = |error: credence_core::file_error::FileError| Failed::from(chain(&error));
         let values = session.source_values();
         let scan = LeakScan::new(&values)?;
         for unsearchable in scan.unsearchable() {

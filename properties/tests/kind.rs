@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use credence_cluster::embedded::Embedded;
+use credence_cluster::kind::Kind;
+use credence_cluster::providers::Provider;
 use credence_core::consumer::Consumer;
 use credence_core::formats::{ARGO_CD, BACKSTAGE, KUBELET};
 use credence_core::id::{CaseId, PropertyId};
@@ -14,7 +17,7 @@ use credence_core::text::chain;
 use credence_programs::engine::Engine;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::Verdict;
-use credence_suite::options::{ClusterKind, Options};
+use credence_suite::options::Options;
 use credence_suite::registry;
 use libtest_mimic::{Arguments, Failed};
 
@@ -53,16 +56,16 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-fn options(cluster: ClusterKind, name: &str) -> Options {
+fn options(cluster: &'static dyn Provider, name: &str) -> Options {
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("kind").join(name);
     let cases = std::env::var("CREDENCE_KIND_CASES").ok();
     let cases = cases.map_or(CASES, |text| text.parse().unwrap_or_else(|_| panic!("{text} is no number of cases")));
-    Options { cluster, cases, ..support::options(&out) }
+    Options { cluster: Some(cluster), cases, ..support::options(&out) }
 }
 
 fn agree() -> Result<(), Failed> {
-    let embedded = options(ClusterKind::Embedded, "embedded");
-    let kind = Options { seed: embedded.seed, ..options(ClusterKind::Kind, "kind") };
+    let embedded = options(&Embedded, "embedded");
+    let kind = Options { seed: embedded.seed, ..options(&Kind, "kind") };
     let cases = kind.cases;
     let (embedded, kind) = (execute(&embedded)?, execute(&kind)?);
     if embedded.properties.len() != registry::PROPERTIES.len() {
@@ -115,7 +118,7 @@ fn fault() -> Result<(), Failed> {
         properties: vec![registry::find("p08")?],
         cases: FAULT_CASES,
         shrink: Duration::ZERO,
-        ..options(ClusterKind::Kind, "fault")
+        ..options(&Kind, "fault")
     };
     let report = execute(&options)?;
     let found = report.properties.iter().any(|property| property.verdict == Verdict::Violated);

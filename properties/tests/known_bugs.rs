@@ -7,12 +7,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use credence_cluster::embedded::Embedded;
+use credence_cluster::kind::Kind;
+use credence_cluster::providers::Provider;
 use credence_core::text::chain;
 use credence_programs::engine::Engine;
 use credence_programs::supply::Part;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::{Known, Verdict};
-use credence_suite::options::{ClusterKind, Options};
+use credence_suite::options::Options;
 use credence_suite::registry;
 use credence_suite::testbed::known_bugs::{EXTERNAL_SECRET_STAYS, FINALIZER_STAYS, WEBHOOK_AWAY};
 use libtest_mimic::{Arguments, Failed};
@@ -44,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn finalizer_stays() -> Result<(), Failed> {
-    let report = run(ClusterKind::Embedded, "p03", CASES_WITH_DELETIONS, FINALIZER_STAYS)?;
+    let report = run(&Embedded, "p03", CASES_WITH_DELETIONS, FINALIZER_STAYS)?;
     let deleted = property(&report, "p03")?.operations.get("delete namespace").copied().unwrap_or_default();
     if deleted == 0 {
         return Err(Failed::from(format!("no case of {CASES_WITH_DELETIONS} deleted a namespace")));
@@ -53,7 +56,7 @@ fn finalizer_stays() -> Result<(), Failed> {
 }
 
 fn external_secret_stays() -> Result<(), Failed> {
-    let report = run(ClusterKind::Embedded, "p03", CASES_OF_A_RACE, EXTERNAL_SECRET_STAYS)?;
+    let report = run(&Embedded, "p03", CASES_OF_A_RACE, EXTERNAL_SECRET_STAYS)?;
     let tries = format!("{CASES_OF_A_RACE} sequences of label changes");
     tell(&report, "p03", EXTERNAL_SECRET_STAYS, &tries)
 }
@@ -63,7 +66,7 @@ fn webhook_away() -> Result<(), Failed> {
         println!("known bug {}: not tried: {}", WEBHOOK_AWAY.id, chain(&error));
         return Ok(());
     }
-    let report = run(ClusterKind::Kind, "p11", 1, WEBHOOK_AWAY)?;
+    let report = run(&Kind, "p11", 1, WEBHOOK_AWAY)?;
     let p11 = property(&report, "p11")?;
     if p11.checks.is_empty() {
         return Err(Failed::from(format!("the webhook was not taken away: {:?}", p11.skipped_checks)));
@@ -71,9 +74,14 @@ fn webhook_away() -> Result<(), Failed> {
     tell(&report, "p11", WEBHOOK_AWAY, &format!("{} checks", p11.checks.len()))
 }
 
-fn run(cluster: ClusterKind, id: &str, cases: u32, known: Known) -> Result<Report, Failed> {
+fn run(cluster: &'static dyn Provider, id: &str, cases: u32, known: Known) -> Result<Report, Failed> {
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("known-bugs").join(known.id.replace('#', "-"));
-    execute::execute(&Options { cluster, properties: vec![registry::find(id)?], cases, ..support::options(&out) })
+    execute::execute(&Options {
+        cluster: Some(cluster),
+        properties: vec![registry::find(id)?],
+        cases,
+        ..support::options(&out)
+    })
 }
 
 fn property<'a>(report: &'a Report, id: &str) -> Result<&'a PropertyReport, Failed> {

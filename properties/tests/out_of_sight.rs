@@ -119,7 +119,7 @@ impl Sight {
         let programs = supply::obtain(&options, &Part::CONTROL_PLANE, &PlainProgress::new()).await.map_err(failed)?;
         let assets = supply::external_secrets_assets(&options).await.map_err(failed)?;
         let name = format!("out-of-sight-{}", std::process::id());
-        let run = RunDir::create(&dirs::state().map_err(failed)?, &name, credence_cluster::providers::CLEAR);
+        let run = RunDir::create(&dirs::state().map_err(failed)?, &name, credence_cluster::providers::clear);
         let files = ControlPlaneFiles::reference();
         let cluster = credence_cluster::embedded::start(run.map_err(failed)?, &programs, &assets, &files).await;
         let cluster = cluster.map_err(failed)?;

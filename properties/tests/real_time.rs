@@ -5,9 +5,10 @@
 
 use std::path::PathBuf;
 
+use credence_cluster::embedded::Embedded;
 use credence_model::overlay::Time;
 use credence_report::verdict::Verdict;
-use credence_suite::options::{ClusterKind, Options};
+use credence_suite::options::Options;
 use credence_suite::registry;
 
 #[path = "support/execute.rs"]
@@ -22,7 +23,7 @@ const CASE: u32 = 0;
 fn a_store_that_is_not_ready_for_minutes_changes_no_copy_and_all_recovers_by_itself() {
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("real-time");
     let options = Options {
-        cluster: ClusterKind::Embedded,
+        cluster: Some(&Embedded),
         properties: vec![registry::find("p11").expect("p11 is registered")],
         only: Some(CASE),
         cases: CASE + 1,

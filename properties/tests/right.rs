@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use credence_cluster::embedded::Embedded;
 use credence_core::formats::{ARGO_CD_SSH_RULES, FLUX_SSH_RULES, KARGO_SSH_RULES};
 use credence_programs::configuration::Parameters;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::Verdict;
-use credence_suite::options::{ClusterKind, Options};
+use credence_suite::options::Options;
 use credence_suite::registry;
 use libtest_mimic::{Arguments, Failed};
 
@@ -150,7 +151,7 @@ fn is_green(world: &str, config: &Path, tried: &[&str], skipped: &[&str], cases:
         let report = execute(&Options {
             config: Some(config.to_owned()),
             parameters: parameters(world),
-            cluster: ClusterKind::Embedded,
+            cluster: Some(&Embedded),
             cases,
             seed,
             shrink: Duration::ZERO,
@@ -206,7 +207,7 @@ fn ssh_logs_in() -> Result<(), Failed> {
     let report = execute(&Options {
         config: Some(worlds().join(WORLD)),
         consumers: Some(consumers.path().to_owned()),
-        cluster: ClusterKind::Embedded,
+        cluster: Some(&Embedded),
         cases: number("CREDENCE_RIGHT_CASES", CASES)?,
         shrink: Duration::ZERO,
         properties: vec![registry::find("p07")?],

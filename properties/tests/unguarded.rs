@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use credence::console::Console;
+use credence_cluster::embedded::Embedded;
 use credence_core::text::chain;
 use credence_programs::supply::Part;
 use credence_report::report::routes::RouteRow;
 use credence_report::route::RouteEnd;
-use credence_suite::options::{ClusterKind, Options};
+use credence_suite::options::Options;
 use credence_suite::registry;
 use credence_suite::run;
 use credence_suite::run::Stop;
@@ -25,7 +26,7 @@ fn every_route_works_where_nothing_is_guarded() {
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("unguarded");
     let options = Options {
         config: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/unguarded")),
-        cluster: ClusterKind::Embedded,
+        cluster: Some(&Embedded),
         properties: vec![registry::find("p08").expect("p08 is registered")],
         cases: cases(),
         shrink: std::time::Duration::ZERO,

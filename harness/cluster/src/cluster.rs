@@ -20,12 +20,12 @@ use crate::description;
 use crate::evidence::capture::Traffic;
 use crate::node::PodNode;
 use crate::operator;
-use crate::provider::Provisioned;
+use crate::provisioned::Provisioned;
 
 pub use crate::control_plane_files::ControlPlaneFiles;
 pub use crate::description::{Description, URL_IN_PODS, describe, operator_identity};
 pub use crate::error::{ClusterError, ProviderError};
-pub use crate::provider::{Component, Replacement};
+pub use crate::provisioned::{Component, Replacement};
 pub use crate::start_up::{SET_UP, free_ports};
 
 /// Why the programs of a cluster are left alone that another process owns.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use credence_core::file_error::FileError;
 use credence_programs::external_secrets;
 use credence_programs::supply::{Part, Programs, UNKNOWN};
 use serde::{Deserialize, Serialize};
@@ -63,8 +64,8 @@ impl Description {
 /// When there is none, or its description is not readable.
 pub fn describe(directory: &Path) -> Result<Description, ClusterError> {
     let path = directory.join(FILE);
-    let text = fs::read(&path).map_err(|source| ClusterError::io("read", &path, source))?;
-    serde_json::from_slice(&text).map_err(|error| ClusterError::io("read", &path, io::Error::other(error)))
+    let text = fs::read(&path).map_err(FileError::of::<ClusterError>("read", &path))?;
+    serde_json::from_slice(&text).map_err(io::Error::other).map_err(FileError::of("read", &path))
 }
 
 /// The versions of the parts that every cluster of credence's own has, as they say them, and what the operator is built with. One
@@ -90,5 +91,5 @@ pub fn operator_identity(programs: &Programs, assets: &Path) -> String {
 pub(crate) fn write(directory: &Path, description: &Description) -> Result<(), ClusterError> {
     let path = directory.join(FILE);
     let text = serde_json::to_vec_pretty(description).unwrap_or_default();
-    fs::write(&path, text).map_err(|source| ClusterError::io("write", &path, source))
+    fs::write(&path, text).map_err(FileError::of::<ClusterError>("write", &path))
 }

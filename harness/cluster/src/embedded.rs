@@ -6,8 +6,8 @@ use std::path::Path;
 use credence_programs::certificates::Authority;
 use credence_programs::process::Paused;
 use credence_programs::process::service::Service;
-use credence_programs::run_dir::RunDir;
-use credence_programs::supply::Programs;
+use credence_programs::run_dir::{ClearError, RunDir};
+use credence_programs::supply::{Programs, Progress};
 use credence_watch::paused_time::PausedTime;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join, join_all};
@@ -22,7 +22,8 @@ use crate::embedded::control_plane::{ControlPlane, first_death};
 use crate::embedded::replacement::Standby;
 use crate::error::ClusterError;
 use crate::operator::{self, Release};
-use crate::provider::{Component, Provisioned, Replacement};
+use crate::provider::{Found, Inputs, PreparationError, Provider, Startable, Wanted};
+use crate::provisioned::{Component, Provisioned, Replacement};
 use crate::start_up::wait_until_ready;
 use crate::{apply, kubeconfig};
 
@@ -30,23 +31,21 @@ mod control_plane;
 pub mod node;
 mod replacement;
 
-pub(crate) use node::clear;
-
 /// File in a run directory with the kubeconfig of External Secrets Operator; its token is in a file beside it.
 const OPERATOR_KUBECONFIG: &str = "external-secrets.kubeconfig";
 
 /// The name of such clusters.
-pub(crate) const ID: &str = "embedded";
+const ID: &str = "embedded";
 /// Why there is no webhook.
 const NO_WEBHOOK: &str = "no webhook runs here; --cluster kind adds it";
 /// Their limits.
-pub(crate) const LACKS: Lacks = &[(Capability::Webhook, NO_WEBHOOK)];
+const LACKS: Lacks = &[(Capability::Webhook, NO_WEBHOOK)];
 /// Their limits where a process cannot have a file system of its own.
 const LACKS_WITHOUT_MOUNTS: Lacks =
     &[(Capability::Webhook, NO_WEBHOOK), (Capability::LeaderElection, replacement::NO_MOUNTS)];
 
 /// Everything that ends with this process. Fields drop in this order: programs first, then their directory.
-struct Embedded {
+struct EmbeddedCluster {
     standby: Mutex<Option<Standby>>,
     operator: Service,
     controllers: Service,
@@ -59,6 +58,56 @@ struct Embedded {
     authority: Authority,
     client: Client,
     run: RunDir,
+}
+
+/// The kind of embedded clusters, which need nothing of the machine.
+pub struct Embedded;
+
+impl Provider for Embedded {
+    fn id(&self) -> &'static str {
+        ID
+    }
+
+    fn help(&self) -> &'static str {
+        "Real control plane and operator as local processes; with root also a node. Needs no container engine"
+    }
+
+    fn lacks(&self) -> Lacks {
+        LACKS
+    }
+
+    fn find<'a>(
+        &'a self,
+        _wanted: &'a Wanted<'a>,
+        _progress: &'a dyn Progress,
+    ) -> BoxFuture<'a, Result<Box<dyn Found>, PreparationError>> {
+        async { Ok(Box::new(Self) as _) }.boxed()
+    }
+
+    fn clear(&self, run: &Path) -> Result<(), ClearError> {
+        node::clear(run).map_err(ClearError::new)
+    }
+}
+
+impl Found for Embedded {
+    fn obtain<'a>(
+        self: Box<Self>,
+        _wanted: &'a Wanted<'a>,
+        _progress: &'a dyn Progress,
+    ) -> BoxFuture<'a, Result<Box<dyn Startable>, PreparationError>> {
+        async { Ok(self as _) }.boxed()
+    }
+}
+
+impl Startable for Embedded {
+    fn start<'a>(
+        &'a self,
+        run: RunDir,
+        Inputs { programs, assets, configured }: &'a Inputs<'a>,
+        _progress: &'a dyn Progress,
+    ) -> BoxFuture<'a, Result<Cluster, ClusterError>> {
+        start(run, programs, assets, configured).boxed()
+    }
 }
 
 /// Starts an embedded cluster in `run`, with the audit policy and the encryption that are configured.
@@ -96,7 +145,7 @@ pub async fn start(
         control_plane_files: configured.digest(),
         owner: std::process::id(),
     };
-    let embedded = Embedded {
+    let embedded = EmbeddedCluster {
         standby: Mutex::default(),
         has_mounts: replacement::has_mounts(),
         operator,
@@ -111,7 +160,7 @@ pub async fn start(
     Cluster::of(Box::new(embedded), description, plane.client)
 }
 
-impl Embedded {
+impl EmbeddedCluster {
     fn service(&self, component: Component) -> Result<&Service, ClusterError> {
         match component {
             Component::ApiServer => Ok(&self.apiserver),
@@ -136,7 +185,7 @@ impl Embedded {
     }
 }
 
-impl Provisioned for Embedded {
+impl Provisioned for EmbeddedCluster {
     fn run(&self) -> &RunDir {
         &self.run
     }

@@ -2,9 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use credence_core::file_error::FileError;
 use credence_programs::certificates::CertificateError;
 use credence_programs::process::{Death, ProcessError};
 use credence_programs::run_dir::RunDirError;
@@ -87,22 +87,8 @@ pub enum ClusterError {
     #[error("failed to use the run directory")]
     RunDir(#[from] RunDirError),
     /// A file or a port cannot be used.
-    #[error("failed to {act} {object}")]
-    Io {
-        /// The act that failed.
-        act: &'static str,
-        /// On what.
-        object: String,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl ClusterError {
-    pub(crate) fn io(act: &'static str, object: &Path, source: io::Error) -> Self {
-        Self::Io { act, object: object.display().to_string(), source }
-    }
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 /// Why what only one kind of clusters has could not be made or used. It reads as its reason does.

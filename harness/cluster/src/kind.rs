@@ -7,7 +7,6 @@
 use std::path::{Path, PathBuf};
 
 use credence_core::file_error::FileError;
-use credence_core::text::chain;
 use credence_programs::oci::ImageError;
 use credence_programs::process::ProcessError;
 use credence_programs::supply::{ComponentError, Programs};
@@ -18,27 +17,30 @@ use crate::capability::{Capability, Lacks};
 use crate::control_plane_files::ControlPlaneFiles;
 use crate::error::{ClusterError, ProviderError};
 use crate::operator::ReleaseError;
-use crate::provider::PROCESSES_ALONE;
+use crate::provisioned::PROCESSES_ALONE;
 
 mod cleanup;
 mod cluster;
+mod command;
 mod config;
 mod network;
 mod node;
 mod operator;
+mod preparation;
 pub mod room;
 
 pub use cluster::start;
-use credence_programs::engine::{Engine, EngineError};
+pub use preparation::Kind;
 
-use credence_programs::node_image::NodeImage;
+use credence_programs::engine::{Engine, EngineError};
 use credence_programs::node_image::tools::ToolsImage;
+use credence_programs::node_image::{NodeImage, NodeImageError};
 use credence_programs::pod_image::PulledImage;
 
 /// The name of such clusters.
-pub(crate) const ID: &str = "kind";
+const ID: &str = "kind";
 /// Their limits.
-pub(crate) const LACKS: Lacks = &[
+const LACKS: Lacks = &[
     (Capability::Replicas, PROCESSES_ALONE),
     (Capability::LeaderElection, PROCESSES_ALONE),
     (Capability::ControlPlane, PROCESSES_ALONE),
@@ -67,6 +69,15 @@ pub struct Setup<'a> {
 /// Why a cluster of kind could not be made or used.
 #[derive(Debug, thiserror::Error)]
 pub enum KindError {
+    /// There is no engine.
+    #[error("failed to find a container engine for a cluster of kind")]
+    NoEngine(#[source] EngineError),
+    /// An image that was given for pods cannot be had.
+    #[error("failed to obtain the images given; see whether the engine can pull them by hand, or leave --image out")]
+    PodImages(#[source] NodeImageError),
+    /// The image of the node cannot be had.
+    #[error("failed to obtain the image of a node of kind")]
+    NodeImage(#[source] NodeImageError),
     /// The engine refused.
     #[error("failed to use the container engine")]
     Engine(#[from] EngineError),
@@ -179,15 +190,25 @@ pub enum KindError {
     File(#[from] FileError),
 }
 
-impl From<KindError> for ClusterError {
+impl From<KindError> for ProviderError {
     fn from(error: KindError) -> Self {
-        let is_usage =
-            matches!(error, KindError::Foreign { .. } | KindError::Unmountable { .. } | KindError::Apart { .. });
-        Self::Provider(ProviderError::new(error, is_usage))
+        let is_usage = match &error {
+            KindError::Foreign { .. }
+            | KindError::Unmountable { .. }
+            | KindError::Apart { .. }
+            | KindError::NoEngine(_)
+            | KindError::PodImages(_) => true,
+            KindError::NodeImage(why) => {
+                matches!(why, NodeImageError::NotRoot | NodeImageError::Missing { .. } | NodeImageError::Engine(_))
+            }
+            _ => false,
+        };
+        Self::new(error, is_usage)
     }
 }
 
-/// Removes what is left of the cluster of a dead run.
-pub(crate) fn clear(run: &Path) -> Result<(), String> {
-    cleanup::clear(run).map_err(|error| chain(&error))
+impl From<KindError> for ClusterError {
+    fn from(error: KindError) -> Self {
+        Self::Provider(error.into())
+    }
 }

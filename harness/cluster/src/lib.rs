@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  providers ──▶ embedded, kind ──▶ cluster         operator     External Secrets Operator
-//!                └─▶ provider, capability, node, containers: what they have in common, and start_up
+//!                └─▶ provider, provisioned, capability, node, containers: what they have in common, and start_up
 //!  apply       objects      control_plane_files    reference    the configuration that is shipped
 //!  description where it is  error, api_error       why it could not be had, or a request failed
 //!  evidence    audit log, etcd, packets, sink      faults       outages, seen from a client
@@ -29,6 +29,7 @@ pub mod operator;
 mod outage;
 mod provider;
 pub mod providers;
+mod provisioned;
 pub mod reference;
 pub mod stand_in;
 mod start_up;

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use credence_core::file_error::FileError;
 use credence_programs::certificates::write_private;
 use credence_programs::process::Paused;
 use serde_yaml::Value;
@@ -10,7 +11,7 @@ use super::control_plane_files::{ControlPlaneFiles, random_key};
 use crate::cluster::Cluster;
 use crate::error::ClusterError;
 use crate::evidence::etcd::Etcd;
-use crate::provider::{Component, Provisioned, Replacement};
+use crate::provisioned::{Component, Provisioned, Replacement};
 
 impl Cluster {
     /// Stops a component where it is (SIGSTOP) until the guard is dropped. None while the component is
@@ -52,7 +53,7 @@ impl Cluster {
             // Written over and not replaced: a container may have this very file mounted.
             write_private(&path, rotated.as_bytes()).map_err(std::io::Error::other)
         };
-        rotate().map_err(|source| ClusterError::io("put a new key into", &path, source))?;
+        rotate().map_err(FileError::of::<ClusterError>("put a new key into", &path))?;
         self.stop(Component::ApiServer).await?;
         self.start_again(Component::ApiServer).await
     }

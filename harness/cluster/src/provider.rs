@@ -1,110 +1,111 @@
-//! Acts that each kind of clusters does in its own way.
+//! A kind of clusters, and the way to a cluster of it: what must be there is found, what else it takes is obtained, and then it
+//! is started.
 
-use std::sync::Arc;
+use std::fmt;
+use std::path::Path;
 
-use credence_programs::certificates::Authority;
-use credence_programs::process::Paused;
-use credence_programs::run_dir::RunDir;
-use credence_watch::paused_time::PausedTime;
-use futures::FutureExt;
+use credence_programs::pod_image::UserImage;
+use credence_programs::run_dir::{ClearError, RunDir};
+use credence_programs::supply::{self, Part, Programs, Progress};
 use futures::future::BoxFuture;
 
 use crate::capability::Lacks;
-use crate::containers::ContainerNetwork;
-use crate::error::ClusterError;
-use crate::evidence::capture::Traffic;
-use crate::node::PodNode;
+use crate::cluster::Cluster;
+use crate::control_plane_files::ControlPlaneFiles;
+use crate::error::{ClusterError, ProviderError};
 
-/// A program of the cluster whose outage can be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Component {
-    /// kube-apiserver.
-    ApiServer,
-    /// External Secrets Operator.
-    ExternalSecrets,
-    /// The webhook of External Secrets Operator, which judges its objects before the API server takes them.
-    Webhook,
-}
+/// A kind of clusters.
+pub trait Provider: Sync {
+    /// Its name, as in `--cluster` and in reports.
+    fn id(&self) -> &'static str;
 
-/// Why some outages are made of the embedded cluster alone.
-pub(crate) const PROCESSES_ALONE: &str =
-    "made of processes of this machine alone, not of pods; --cluster embedded has them";
+    /// A line on it, for a person who chooses.
+    fn help(&self) -> &'static str;
 
-/// Ways in which another process of External Secrets Operator takes the place of the one that runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replacement {
-    /// It runs beside the other, which is then told to end, as in a rolling update of its Deployment.
-    Rolled,
-    /// Two processes elect a leader, which is then killed; the one that stood by takes over when its lease is over.
-    Elected,
-}
-
-/// A cluster that this process started. Dropping it ends everything that was started for it.
-pub(crate) trait Provisioned: Send + Sync {
-    /// The directory of its run.
-    fn run(&self) -> &RunDir;
-
-    /// The same, to keep it.
-    fn run_mut(&mut self) -> &mut RunDir;
-
-    /// The authority behind its certificates.
-    fn authority(&self) -> &Authority;
-
-    /// Limits of clusters of its kind.
+    /// Limits of its clusters.
     fn lacks(&self) -> Lacks;
 
-    /// Its node, if it has one of its own.
-    fn node(&self) -> Option<Arc<dyn PodNode>> {
-        None
+    /// Programs that its clusters are started from beside those of every control plane.
+    fn programs(&self) -> &'static [Part] {
+        &[]
     }
 
-    /// The network of its node, if that is a container.
-    fn containers(&self) -> Option<&ContainerNetwork> {
-        None
+    /// True if programs run in pods on its clusters, of images that the user may give.
+    fn takes_images(&self) -> bool {
+        false
     }
 
-    /// The traffic between its parts.
-    fn traffic(&self) -> Traffic {
-        Traffic::Loopback
-    }
+    /// Finds what has to be on the machine for a cluster: without it nothing else has to be obtained.
+    fn find<'a>(
+        &'a self,
+        wanted: &'a Wanted<'a>,
+        progress: &'a dyn Progress,
+    ) -> BoxFuture<'a, Result<Box<dyn Found>, PreparationError>>;
 
-    /// Resolves when a program of it ends by itself.
-    fn died(&self) -> BoxFuture<'_, ClusterError>;
+    /// Removes what a dead run may have made outside its directory.
+    ///
+    /// # Errors
+    /// When something is left; it stays written down for the next time.
+    fn clear(&self, run: &Path) -> Result<(), ClearError>;
+}
 
-    /// Counts the time that External Secrets Operator stands still; none where that cannot be seen.
-    fn paused_time(&self) -> Option<PausedTime>;
-
-    /// Stops a component where it is until the guard is dropped; none while it is [stopped](Self::stop).
-    fn pause(&self, component: Component) -> BoxFuture<'_, Result<Option<Paused>, ClusterError>>;
-
-    /// Kills a component and waits until it is gone.
-    fn stop(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>>;
-
-    /// Starts a component that was stopped, and waits until it is ready.
-    fn start_again(&self, component: Component) -> BoxFuture<'_, Result<(), ClusterError>>;
-
-    /// Begins to replace External Secrets Operator: both processes run, or the leader of both is dead.
-    fn begin_replacement(&self, _how: Replacement) -> BoxFuture<'_, Result<(), ClusterError>> {
-        absent()
-    }
-
-    /// Ends a replacement that has begun: the process that stood by works, as the only one.
-    fn end_replacement(&self) -> BoxFuture<'_, Result<(), ClusterError>> {
-        absent()
-    }
-
-    /// Kills etcd, kube-apiserver, kube-controller-manager and External Secrets Operator at once, as the loss of their
-    /// machine would.
-    fn lose_control_plane(&self) -> BoxFuture<'_, Result<(), ClusterError>> {
-        absent()
-    }
-
-    /// Starts all of them again on what their disk holds, and waits until they are ready.
-    fn bring_control_plane_back(&self) -> BoxFuture<'_, Result<(), ClusterError>> {
-        absent()
+impl fmt::Debug for dyn Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
     }
 }
 
-fn absent() -> BoxFuture<'static, Result<(), ClusterError>> {
-    async { Err(ClusterError::Absent { why: PROCESSES_ALONE }) }.boxed()
+/// Wishes of the user for a cluster.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The directory of its run.
+    pub directory: &'a Path,
+    /// The command of a container engine; one from the `PATH` if not given.
+    pub engine: Option<&'a Path>,
+    /// Images for pods, instead of those that are made.
+    pub images: &'a [UserImage],
+    /// Options for obtaining programs.
+    pub programs: &'a supply::Options,
+}
+
+/// A cluster whose needs of the machine are met.
+pub trait Found: Send {
+    /// Obtains what it is started from beside programs.
+    fn obtain<'a>(
+        self: Box<Self>,
+        wanted: &'a Wanted<'a>,
+        progress: &'a dyn Progress,
+    ) -> BoxFuture<'a, Result<Box<dyn Startable>, PreparationError>>;
+}
+
+/// A cluster that can be started.
+pub trait Startable: Send + Sync {
+    /// Starts it in `run`.
+    fn start<'a>(
+        &'a self,
+        run: RunDir,
+        inputs: &'a Inputs<'a>,
+        progress: &'a dyn Progress,
+    ) -> BoxFuture<'a, Result<Cluster, ClusterError>>;
+}
+
+/// Inputs from which clusters of every kind are started.
+pub struct Inputs<'a> {
+    /// The programs of a control plane, and those that the kind of clusters names.
+    pub programs: &'a Programs,
+    /// A directory with External Secrets Operator's chart and definitions.
+    pub assets: &'a Path,
+    /// Audit policy and encryption.
+    pub configured: &'a ControlPlaneFiles,
+}
+
+/// Why a cluster could not be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum PreparationError {
+    /// Something that only one kind of clusters takes cannot be had.
+    #[error(transparent)]
+    Unavailable(#[from] ProviderError),
+    /// It could not be brought up as things are.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
 }

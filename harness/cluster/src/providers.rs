@@ -2,38 +2,35 @@
 
 use std::path::Path;
 
-use credence_programs::run_dir::Clear;
+use credence_programs::run_dir::ClearError;
 
-use crate::capability::Lacks;
-use crate::{embedded, kind};
+use crate::embedded::Embedded;
+use crate::kind::Kind;
 
-/// A kind of clusters.
-pub struct ProviderMeta {
-    /// Its name, as in `--cluster` and in reports.
-    pub id: &'static str,
-    /// Limits of its clusters.
-    pub lacks: Lacks,
-    /// Removes what a dead run may have made outside its directory.
-    clear: fn(&Path) -> Result<(), String>,
-}
+pub use crate::provider::{Found, Inputs, PreparationError, Provider, Startable, Wanted};
 
 /// All kinds of clusters.
-pub const PROVIDERS: &[ProviderMeta] = &[
-    ProviderMeta { id: embedded::ID, lacks: embedded::LACKS, clear: embedded::clear },
-    ProviderMeta { id: kind::ID, lacks: kind::LACKS, clear: kind::clear },
-];
+pub const PROVIDERS: &[&dyn Provider] = &[&Embedded, &Kind];
+
+/// The kind where the user leaves the choice open.
+pub const DEFAULT: &dyn Provider = &Embedded;
+
+/// A line on the open choice, for a person who chooses.
+pub const DEFAULT_HELP: &str = "The embedded cluster, saying what kind would add";
+
+/// The choice that was made where it was left open, what it goes without, and why.
+pub const DEFAULT_CHOSEN: &str = "cluster: embedded, which needs no container engine and starts in seconds; kind would add \
+     the operator in pods with its webhook, and a node set up by kubeadm: --cluster kind";
 
 /// Removes what a run may have made outside its directory: a node on the machine, containers of an engine.
-pub const CLEAR: &[Clear] = &{
-    let mut clear = [PROVIDERS[0].clear; PROVIDERS.len()];
-    let mut row = 1;
-    // A constant cannot be made by an iterator.
-    while row < clear.len() {
-        clear[row] = PROVIDERS[row].clear;
-        row += 1;
-    }
-    clear
-};
+///
+/// # Errors
+/// When something is left; it stays written down for the next time.
+pub fn clear(run: &Path) -> Result<(), ClearError> {
+    // All of them are tried: one must not keep the others from being cleared.
+    let cleared: Vec<Result<(), ClearError>> = PROVIDERS.iter().map(|provider| provider.clear(run)).collect();
+    cleared.into_iter().collect()
+}
 
 #[cfg(test)]
 mod tests {
@@ -43,23 +40,16 @@ mod tests {
     #[test]
     fn every_capability_is_that_of_some_kind_of_clusters() {
         for capability in Capability::ALL {
-            let somewhere = PROVIDERS.iter().any(|provider| supports(provider.lacks, capability).is_ok());
+            let somewhere = PROVIDERS.iter().any(|provider| supports(provider.lacks(), capability).is_ok());
             assert!(somewhere, "no kind of clusters has {}", capability.title());
         }
     }
 
     #[test]
     fn whatever_clusters_lack_has_a_reason_that_names_the_next_step() {
-        let lacks = PROVIDERS.iter().flat_map(|provider| provider.lacks);
+        let lacks = PROVIDERS.iter().flat_map(|provider| provider.lacks());
         for (capability, why) in lacks.chain(crate::cluster::OF_OTHERS) {
             assert!(why.contains("--cluster") || why.contains("credence "), "{}: {why}", capability.title());
         }
-    }
-
-    #[test]
-    fn what_clusters_of_every_kind_leave_is_cleared() {
-        let cleared: Vec<usize> = CLEAR.iter().map(|clear| *clear as usize).collect();
-        let rows: Vec<usize> = PROVIDERS.iter().map(|provider| provider.clear as usize).collect();
-        assert_eq!(cleared, rows);
     }
 }

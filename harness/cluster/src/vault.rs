@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use credence_core::credential::Credential;
+use credence_core::file_error::FileError;
 use credence_programs::certificates::{Authority, CertificateError};
 use credence_programs::process::{Death, Process, ProcessError, Program};
 use credence_watch::wait::{self, Progress, WaitError};
@@ -39,14 +40,8 @@ pub enum VaultError {
     #[error("failed to find a port for Vault")]
     Port(#[source] std::io::Error),
     /// Its configuration cannot be written.
-    #[error("failed to write {path}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// It cannot be started.
     #[error("failed to start Vault")]
     Start(#[from] ProcessError),
@@ -208,7 +203,7 @@ async fn start_once(
         "log_level": "warn",
     });
     let path = directory.join("vault.json");
-    fs::write(&path, configuration.to_string()).map_err(|source| VaultError::Write { path: path.clone(), source })?;
+    fs::write(&path, configuration.to_string()).map_err(FileError::of::<VaultError>("write", &path))?;
     let process = Process::start(&Program {
         name: "vault".to_owned(),
         executable: program.to_owned(),

@@ -12,6 +12,7 @@ use credence_cluster::cluster::ClusterError;
 use credence_cluster::embedded::node::{self, Node, NodeError};
 use credence_cluster::node::{PodNode, RegistryError};
 use credence_core::credential::Credential;
+use credence_core::file_error::FileError;
 use credence_core::formats::ARGO_CD;
 use credence_programs::certificates::{Authority, CertificateError, write_private};
 use credence_programs::oci::{ImageError, Registry};
@@ -68,14 +69,8 @@ pub enum StartError {
     #[error("failed to write the consumers down")]
     Record(#[from] ClusterError),
     /// A file.
-    #[error("failed to write {path}")]
-    Write {
-        /// The file or directory.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 /// Starts all consumers that are not absent.
@@ -88,7 +83,7 @@ pub async fn start(site: &Site, setup: &Setup) -> Result<Consumers, StartError> 
     let authority = Authority::new("credence forge")?;
     for name in ["forge", "argo-cd", "kargo"] {
         let path = directory.join(name);
-        fs::create_dir_all(&path).map_err(|source| StartError::Write { path, source })?;
+        fs::create_dir_all(&path).map_err(FileError::of::<StartError>("write", &path))?;
     }
     write_private(&directory.join(AUTHORITY), authority.certificate().as_bytes())?;
     write_ask_pass(&directory.join(ASK_PASS))?;
@@ -254,5 +249,5 @@ fn write_ask_pass(path: &Path) -> Result<(), StartError> {
     );
     let file = fs::File::options().write(true).create(true).truncate(true).mode(0o700).open(path);
     let written = file.and_then(|mut file| file.write_all(script.as_bytes()));
-    written.map_err(|source| StartError::Write { path: path.to_owned(), source })
+    written.map_err(FileError::of("write", path))
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 /// An act on a file, a directory or the file of a program that failed: "failed to read DIRECTORY/FILE".
 #[derive(Debug, thiserror::Error)]
-#[error("failed to {act} {path}")]
+#[error("failed to {act} {path}{ending}")]
 pub struct FileError {
     act: &'static str,
     path: PathBuf,
+    ending: &'static str,
     #[source]
     source: io::Error,
 }
@@ -16,7 +17,13 @@ pub struct FileError {
 impl FileError {
     /// Makes the error of `act`, a verb such as `read`, on `path`.
     pub fn new(act: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
-        Self { act, path: path.into(), source }
+        Self { act, path: path.into(), ending: "", source }
+    }
+
+    /// The same, ending in more words, such as `; correct the path`.
+    #[must_use]
+    pub fn ending(self, words: &'static str) -> Self {
+        Self { ending: words, ..self }
     }
 
     /// Makes the error of `act` on `path` once its cause is known, for `map_err`.
@@ -40,5 +47,6 @@ mod tests {
         let error: FileError = FileError::of("read", Path::new("a/b"))(io::Error::other("no"));
         assert_eq!(error.to_string(), "failed to read a/b");
         assert_eq!(error.cause().to_string(), "no");
+        assert_eq!(error.ending("; correct the path").to_string(), "failed to read a/b; correct the path");
     }
 }

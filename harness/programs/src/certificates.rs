@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use credence_core::credential::Credential;
+use credence_core::file_error::FileError;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose, date_time_ymd,
@@ -23,14 +24,8 @@ pub enum CertificateError {
         source: rcgen::Error,
     },
     /// A file could not be written.
-    #[error("failed to write {path}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 /// A certificate authority.
@@ -160,7 +155,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), CertificateError> 
         .mode(0o600)
         .open(path)
         .and_then(|mut file| io::Write::write_all(&mut file, bytes))
-        .map_err(|source| CertificateError::Write { path: path.to_owned(), source })
+        .map_err(FileError::of("write", path))
 }
 
 fn subject(common_name: &str, organisation: Option<&str>) -> DistinguishedName {

@@ -11,6 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use credence_core::credential::Credential;
+use credence_core::file_error::FileError;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -25,22 +26,9 @@ pub struct TemplateEngine {
 /// Why a template was not rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// The template cannot be handed over.
-    #[error("failed to write the template to {path}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The program does not run.
-    #[error("failed to run {program}")]
-    Run {
-        /// The program.
-        program: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    /// The template cannot be handed over, or the program does not run.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The engine refuses the template with these values, as the operator would.
     #[error("the engine refuses the template of {name}, with {status}")]
     Refused {
@@ -79,11 +67,9 @@ impl TemplateEngine {
             "metadata": { "name": "template" }, "spec": { "target": { "template": template } } });
         // The same template is the same file, whoever writes it.
         let written = tokio::fs::write(&path, object.to_string()).await;
-        written.map_err(|source| RenderError::Write { path: path.clone(), source })?;
-        let (status, printed) = self
-            .run(&path, values)
-            .await
-            .map_err(|source| RenderError::Run { program: self.program.clone(), source })?;
+        written.map_err(FileError::of::<RenderError>("write the template to", &path))?;
+        let ended = self.run(&path, values).await;
+        let (status, printed) = ended.map_err(FileError::of::<RenderError>("run", &self.program))?;
         if !status.success() {
             return Err(RenderError::Refused { name: name.to_owned(), status });
         }
@@ -148,6 +134,6 @@ mod tests {
         assert!(!format!("{written}{error}{error:?}").contains("hunter2"));
         let missing = TemplateEngine::new(Path::new("/nowhere/esoctl"), directory.path());
         let error = missing.render("a", &json!({}), &values).await.unwrap_err();
-        assert!(matches!(error, RenderError::Run { .. }), "{error}");
+        assert!(error.to_string().starts_with("failed to run "), "{error}");
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use credence_core::file_error::FileError;
 use credence_core::manifest::{self, CONTROL_PLANE, INTENT, Manifest, ManifestError};
 use tokio::process::Command;
 
@@ -161,9 +162,9 @@ pub(crate) async fn load_plain(dir: &Path, recurse: bool) -> Result<Plain, Manif
         .sort_by_file_name()
         .into_iter();
     while let Some(entry) = entries.next() {
-        let entry = entry.map_err(|error| ManifestError::Read {
-            path: error.path().unwrap_or(dir).to_owned(),
-            source: error.into(),
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(dir).to_owned();
+            ManifestError::from(FileError::new("read", path, error.into()))
         })?;
         let path = entry.path();
         if entry.file_type().is_dir() {
@@ -180,7 +181,7 @@ pub(crate) async fn load_plain(dir: &Path, recurse: bool) -> Result<Plain, Manif
         let is_wanted = entry.depth() == 0 || !(is_hidden(&entry) || is_intent(&entry));
         if entry.file_type().is_file() && is_wanted && is_manifest(path) {
             let bytes = tokio::fs::read(path).await;
-            let bytes = bytes.map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
+            let bytes = bytes.map_err(FileError::of::<ManifestError>("read", path))?;
             match manifest::decode(path, bytes).and_then(|text| manifest::parse_part(path, &text)) {
                 Ok(of_file) => manifests.extend(of_file),
                 Err(fault) => faults.push((path.to_owned(), fault)),
@@ -226,10 +227,9 @@ pub(crate) async fn render(kustomize: &Path, dir: &Path, helm: Option<&Path>) ->
             stderr: last_lines(&without_quotations(&String::from_utf8_lossy(&output.stderr))).to_owned(),
         });
     }
-    String::from_utf8(output.stdout).map_err(|error| ManifestError::Read {
-        path: dir.to_owned(),
-        source: io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()),
-    })
+    let text = String::from_utf8(output.stdout);
+    let text = text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()));
+    text.map_err(FileError::of("read", dir))
 }
 
 /// A message of kustomize without what it quotes of files: patches and generators may hold credentials.

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, io};
 
+use credence_core::file_error::FileError;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -66,16 +67,8 @@ pub enum ImageError {
         source: io::Error,
     },
     /// The file of a layer or of an archive cannot be made, written or read.
-    #[error("failed to {act} {path} for an image")]
-    File {
-        /// The act that failed.
-        act: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(FileError),
     /// No client for the registry can be made.
     #[error("failed to make a client for the registry {registry}: {reason}")]
     Client {
@@ -101,10 +94,9 @@ pub enum ImageError {
     Reference(String),
 }
 
-impl ImageError {
-    pub(crate) fn file(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::File { act, path, source }
+impl From<FileError> for ImageError {
+    fn from(error: FileError) -> Self {
+        Self::File(error.ending(" for an image"))
     }
 }
 

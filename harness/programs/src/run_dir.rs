@@ -1,9 +1,13 @@
 //! One directory for each run: its owner holds a lock on it, so a run that died is told from one that lives.
 
+use std::error::Error;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use credence_core::file_error::FileError;
+use credence_core::text::chain;
 
 use crate::process::{self, Process};
 
@@ -14,28 +18,40 @@ const CHILDREN: &str = "children";
 
 /// Error of a run directory.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to {act} {path}; choose another state directory with CREDENCE_STATE")]
-pub struct RunDirError {
-    act: &'static str,
-    path: PathBuf,
-    #[source]
-    source: io::Error,
+#[error(transparent)]
+pub struct RunDirError(FileError);
+
+impl From<FileError> for RunDirError {
+    fn from(error: FileError) -> Self {
+        Self(error.ending("; choose another state directory with CREDENCE_STATE"))
+    }
 }
 
-fn failed<'a>(act: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RunDirError + 'a {
-    move |source| RunDirError { act, path: path.to_owned(), source }
+fn failed(act: &'static str, path: &Path) -> impl Fn(io::Error) -> RunDirError + use<> {
+    FileError::of(act, path)
 }
 
-/// Removes what a run has made outside its directory, if it has made anything of one sort, such as containers; why not, if
-/// something is left.
-pub type Clear = fn(&Path) -> Result<(), String>;
+/// Removes what a run has made outside its directory, such as containers.
+pub type Clear = fn(&Path) -> Result<(), ClearError>;
+
+/// Why something is left that a run made outside its directory. It reads as its reason does.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ClearError(Box<dyn Error + Send + Sync>);
+
+impl ClearError {
+    /// An error for this reason.
+    pub fn new(reason: impl Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(reason))
+    }
+}
 
 /// The directory of a run that is alive. Removed when dropped, unless kept.
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
     _lock: File,
-    clear: &'static [Clear],
+    clear: Clear,
     keep: bool,
 }
 
@@ -44,7 +60,7 @@ impl RunDir {
     ///
     /// # Errors
     /// When the directory cannot be made or written.
-    pub fn create(state: &Path, name: &str, clear: &'static [Clear]) -> Result<Self, RunDirError> {
+    pub fn create(state: &Path, name: &str, clear: Clear) -> Result<Self, RunDirError> {
         let _all = lock_all(state)?;
         let path = state.join("runs").join(name);
         fs::create_dir_all(&path).map_err(failed("create the run directory", &path))?;
@@ -85,11 +101,14 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        match clear(&self.path, self.clear) {
+        match (self.clear)(&self.path) {
             // A directory that cannot be removed now is removed by the next sweep.
             Ok(()) if !self.keep => drop(remove(&self.path)),
             Ok(()) => {}
-            Err(why) => eprintln!("credence: {why}; it is written down in {} for the next run", self.path.display()),
+            Err(why) => {
+                let why = chain(&why);
+                eprintln!("credence: {why}; it is written down in {} for the next run", self.path.display());
+            }
         }
     }
 }
@@ -100,14 +119,14 @@ pub fn owner(run: &Path) -> Option<u32> {
 }
 
 /// Findings of a sweep.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Swept {
     /// Directories of dead runs, now removed.
     pub removed: Vec<PathBuf>,
     /// Directories whose run is alive.
     pub alive: Vec<PathBuf>,
     /// Directories of dead runs that have left something which cannot be removed now, and why.
-    pub left: Vec<(PathBuf, String)>,
+    pub left: Vec<(PathBuf, ClearError)>,
 }
 
 /// Ends what dead runs left behind and removes their directories; `clear` removes what they made outside them. Runs that
@@ -115,7 +134,7 @@ pub struct Swept {
 ///
 /// # Errors
 /// When the state directory cannot be read. A directory that cannot be removed is left for the next sweep.
-pub fn sweep(state: &Path, clear: &[Clear]) -> Result<Swept, RunDirError> {
+pub fn sweep(state: &Path, clear: Clear) -> Result<Swept, RunDirError> {
     let runs = state.join("runs");
     let mut swept = Swept::default();
     if !runs.exists() {
@@ -133,7 +152,7 @@ pub fn sweep(state: &Path, clear: &[Clear]) -> Result<Swept, RunDirError> {
             Ok((Err(TryLockError::WouldBlock), _)) => swept.alive.push(path),
             _ => {
                 end_children(&path);
-                match self::clear(&path, clear) {
+                match clear(&path) {
                     Ok(()) if remove(&path).is_ok() => swept.removed.push(path),
                     Ok(()) => {}
                     Err(why) => swept.left.push((path, why)),
@@ -144,12 +163,6 @@ pub fn sweep(state: &Path, clear: &[Clear]) -> Result<Swept, RunDirError> {
     swept.removed.sort();
     swept.alive.sort();
     Ok(swept)
-}
-
-fn clear(run: &Path, clear: &[Clear]) -> Result<(), String> {
-    // All of them are tried: one must not keep the others from being cleared.
-    let cleared: Vec<Result<(), String>> = clear.iter().map(|clear| clear(run)).collect();
-    cleared.into_iter().collect()
 }
 
 /// Held while a run directory is made or swept: between the two, a new one has no lock of its own yet.
@@ -202,19 +215,23 @@ mod tests {
     use super::*;
     use crate::process::Program;
 
+    fn nothing_outside(_run: &Path) -> Result<(), ClearError> {
+        Ok(())
+    }
+
     #[test]
     fn a_living_run_is_not_swept() {
         let state = tempfile::tempdir().unwrap();
-        let run = RunDir::create(state.path(), "a", &[]).unwrap();
-        let swept = sweep(state.path(), &[]).unwrap();
-        assert_eq!(swept, Swept { alive: vec![run.path().to_owned()], ..Swept::default() });
+        let run = RunDir::create(state.path(), "a", nothing_outside).unwrap();
+        let swept = sweep(state.path(), nothing_outside).unwrap();
+        assert_eq!((swept.alive, swept.removed.len(), swept.left.len()), (vec![run.path().to_owned()], 0, 0));
         assert_eq!(owner(run.path()), Some(std::process::id()));
     }
 
     #[tokio::test]
     async fn a_dead_run_is_removed_and_its_children_end() {
         let state = tempfile::tempdir().unwrap();
-        let mut run = RunDir::create(state.path(), "a", &[]).unwrap();
+        let mut run = RunDir::create(state.path(), "a", nothing_outside).unwrap();
         let program = Program {
             name: "sleeper".into(),
             executable: "/bin/sleep".into(),
@@ -227,15 +244,24 @@ mod tests {
         let path = run.path().to_owned();
         run.keep();
         drop(run);
-        assert_eq!(sweep(state.path(), &[]).unwrap().removed, vec![path.clone()]);
+        assert_eq!(sweep(state.path(), nothing_outside).unwrap().removed, vec![path.clone()]);
         assert_eq!(process.ended().await.signal(), Some(9));
         assert!(!path.exists());
     }
 
     #[test]
+    fn a_run_that_leaves_something_outside_its_directory_keeps_the_directory_and_says_why() {
+        let state = tempfile::tempdir().unwrap();
+        drop(RunDir::create(state.path(), "a", |_| Err(ClearError::new(io::Error::other("busy")))).unwrap());
+        let swept = sweep(state.path(), |_| Err(ClearError::new(io::Error::other("still busy")))).unwrap();
+        let left: Vec<String> = swept.left.iter().map(|(_, why)| chain(why)).collect();
+        assert_eq!((swept.removed.len(), left), (0, vec!["still busy".to_owned()]));
+    }
+
+    #[test]
     fn directories_that_their_owner_may_not_enter_are_removed_with_the_run() {
         let state = tempfile::tempdir().unwrap();
-        let run = RunDir::create(state.path(), "a", &[]).unwrap();
+        let run = RunDir::create(state.path(), "a", nothing_outside).unwrap();
         let closed = run.path().join("clones/a");
         fs::create_dir_all(closed.join("b")).unwrap();
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
@@ -247,7 +273,7 @@ mod tests {
     #[test]
     fn a_state_directory_that_is_a_file_is_an_error_that_names_it() {
         let state = tempfile::NamedTempFile::new().unwrap();
-        let error = RunDir::create(state.path(), "a", &[]).unwrap_err();
+        let error = RunDir::create(state.path(), "a", nothing_outside).unwrap_err();
         assert!(error.to_string().contains(&state.path().display().to_string()), "{error}");
     }
 }

@@ -66,8 +66,8 @@ pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::
         writeln!(out, "{subject:<32} {state:<10} {detail}")?;
     }
     for provider in PROVIDERS {
-        for (capability, why) in provider.lacks {
-            let subject = format!("{}: {}", provider.id, capability.title());
+        for (capability, why) in provider.lacks() {
+            let subject = format!("{}: {}", provider.id(), capability.title());
             writeln!(out, "{subject:<32} {:<10} {why}{}", "SKIPPED", skipped_for(*capability))?;
         }
     }

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use credence_cluster::providers::{self, PROVIDERS, Provider};
 use credence_core::id::{CaseId, PropertyId};
 use credence_model::overlay::Time;
 use credence_programs::pod_image::UserImage;
 use credence_report::verdict::ExitCode;
 use credence_suite::events::Events;
-use credence_suite::options::{self, CASES, ClusterKind, Keep, Options};
+use credence_suite::options::{self, CASES, Keep, Options};
 use credence_suite::registry;
 use credence_suite::run;
 use credence_suite::run::Stop;
@@ -48,8 +50,8 @@ pub(super) struct Target {
     #[arg(long, value_name = "KIND")]
     also_apply: Vec<String>,
     /// Cluster to test on.
-    #[arg(long, value_enum, default_value_t = ClusterKind::Auto)]
-    cluster: ClusterKind,
+    #[arg(long, default_value = AUTO, value_parser = cluster_flag())]
+    cluster: ClusterFlag,
     /// The command of Docker or Podman for a cluster of kind; docker or podman from the PATH if not given.
     #[arg(long, value_name = "COMMAND", env = "CREDENCE_ENGINE")]
     engine: Option<PathBuf>,
@@ -95,6 +97,21 @@ pub(super) struct Run {
     target: Target,
 }
 
+/// The value that leaves the choice of a cluster open.
+const AUTO: &str = "auto";
+
+/// A kind of clusters; none for the default.
+#[derive(Debug, Clone, Copy)]
+struct ClusterFlag(Option<&'static dyn Provider>);
+
+/// Parses the name of a kind of clusters, or [`AUTO`].
+fn cluster_flag() -> impl TypedValueParser<Value = ClusterFlag> {
+    let auto = PossibleValue::new(AUTO).help(providers::DEFAULT_HELP);
+    let kinds = PROVIDERS.iter().map(|provider| PossibleValue::new(provider.id()).help(provider.help()));
+    let named = |id: String| ClusterFlag(PROVIDERS.iter().copied().find(|provider| provider.id() == id));
+    PossibleValuesParser::new([auto].into_iter().chain(kinds)).map(named)
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum TimeFlag {
     /// Refresh intervals as the configuration has them.
@@ -116,7 +133,7 @@ impl Target {
             control_plane: self.control_plane.clone(),
             consumers: self.consumers.clone(),
             also_apply: self.also_apply.iter().cloned().collect(),
-            cluster: self.cluster,
+            cluster: self.cluster.0,
             engine: self.engine.clone(),
             properties: Vec::new(),
             cases: 1,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use credence_cluster::cluster::{self, ControlPlaneFiles, Description};
 use credence_cluster::embedded;
-use credence_cluster::providers::CLEAR;
+use credence_cluster::providers;
 use credence_programs::run_dir::{self, RunDir};
 use credence_programs::supply::{self, Part, Progress as _};
 use credence_programs::{dirs, external_secrets, process};
@@ -80,7 +80,7 @@ pub(super) async fn hold(options: &supply::Options) -> anyhow::Result<ExitCode> 
     if running(&state)?.is_some() {
         bail!("a cluster is up already; see `credence status`");
     }
-    let run = RunDir::create(&state, UP, CLEAR)?;
+    let run = RunDir::create(&state, UP, providers::clear)?;
     let bring_up = async {
         external_secrets::given(options, &console).await?;
         let programs = supply::obtain(options, &Part::CONTROL_PLANE, &console).await?;
@@ -154,7 +154,7 @@ enum Holder {
 /// Holder of the cluster, after what dead holders left has been swept.
 fn holder(state: &Path) -> anyhow::Result<Holder> {
     let directory: PathBuf = state.join("runs").join(UP);
-    if !run_dir::sweep(state, CLEAR)?.alive.contains(&directory) {
+    if !run_dir::sweep(state, providers::clear)?.alive.contains(&directory) {
         return Ok(Holder::None);
     }
     // A holder describes the cluster only when it is ready.

@@ -1,9 +1,11 @@
 //! Why a run could not be carried out.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use credence_cluster::cluster::ClusterError;
+use credence_cluster::cluster::{ClusterError, ProviderError};
 use credence_cluster::faults::proxy::FaultProxyError;
+use credence_cluster::providers::PreparationError;
 use credence_cluster::stand_in::StandInError;
 use credence_consumers::kargo::KargoError;
 use credence_core::file_error::FileError;
@@ -12,9 +14,7 @@ use credence_model::config::ConfigError;
 use credence_model::intent::IntentError;
 use credence_programs::configuration::ConfigurationError;
 use credence_programs::dirs::DirsError;
-use credence_programs::engine::EngineError;
 use credence_programs::external_secrets::OperatorError;
-use credence_programs::node_image::NodeImageError;
 use credence_programs::run_dir::RunDirError;
 use credence_programs::supply::ComponentError;
 use credence_watch::observer::{FenceError, ObserveError};
@@ -56,14 +56,8 @@ pub enum RunError {
     #[error("failed to understand the configuration")]
     Config(#[from] ConfigError),
     /// The file that is given as the team's intent cannot be read.
-    #[error("failed to read the intent {}; correct the path", file.display())]
-    IntentUnread {
-        /// The file.
-        file: PathBuf,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    IntentUnread(FileError),
     /// The team's intent cannot be taken.
     #[error(transparent)]
     Intent(#[from] IntentError),
@@ -74,23 +68,11 @@ pub enum RunError {
         file: PathBuf,
     },
     /// A first intent cannot be written.
-    #[error("failed to write the intent {}; print it by --stdout", file.display())]
-    IntentUnwritten {
-        /// The file.
-        file: PathBuf,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    IntentUnwritten(FileError),
     /// The built-in configuration cannot be unpacked.
-    #[error("failed to unpack the reference configuration into {path}")]
-    Reference {
-        /// Its destination.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Reference(FileError),
     /// The files for the API server cannot be read.
     #[error("failed to read the configuration's files for the API server")]
     ControlPlane(#[from] FileError),
@@ -109,15 +91,9 @@ pub enum RunError {
     /// Images are given for pods that there are none of.
     #[error("failed to use the images given: only on a cluster of kind do programs run in pods; add --cluster kind")]
     Images,
-    /// An image that was given for pods cannot be had.
-    #[error("failed to obtain the images given; see whether the engine can pull them by hand, or leave --image out")]
-    PodImages(#[source] NodeImageError),
-    /// There is no engine for a cluster of kind.
-    #[error("failed to find a container engine for a cluster of kind")]
-    Engine(#[from] EngineError),
-    /// The image of a node of kind cannot be had.
-    #[error("failed to obtain the image of a node of kind")]
-    NodeImage(#[from] NodeImageError),
+    /// Something that only clusters of the wanted kind take cannot be had.
+    #[error(transparent)]
+    Unavailable(ProviderError),
     /// The cluster cannot be had.
     #[error("failed to bring up a cluster")]
     Cluster(#[from] ClusterError),
@@ -154,6 +130,12 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Makes the error of unpacking the reference configuration into a directory.
+    pub(crate) fn unpacking(directory: &Path) -> impl Fn(io::Error) -> Self + use<> {
+        let directory = directory.to_owned();
+        move |source| Self::Reference(FileError::new("unpack the reference configuration into", &directory, source))
+    }
+
     /// True if the user can mend it in the command line, the environment or the configuration.
     pub fn is_usage(&self) -> bool {
         matches!(
@@ -161,21 +143,27 @@ impl RunError {
             Self::Manifest(_)
                 | Self::Config(_)
                 | Self::Intent(_)
-                | Self::IntentUnread { .. }
+                | Self::IntentUnread(_)
                 | Self::IntentExists { .. }
-                | Self::IntentUnwritten { .. }
+                | Self::IntentUnwritten(_)
                 | Self::Deploy(_)
                 | Self::Dirs(_)
                 | Self::RunDir(_)
-                | Self::Engine(_)
                 | Self::Images
                 | Self::Out(_)
-                | Self::PodImages(_)
-                | Self::NodeImage(NodeImageError::NotRoot | NodeImageError::Missing { .. } | NodeImageError::Engine(_))
                 | Self::Kargo(_)
         ) || matches!(self, Self::Configuration(error) if !matches!(error, ConfigurationError::Component(_)))
             || matches!(self, Self::Operator(error) if error.is_usage())
             || matches!(self, Self::Components(error) if error.is_usage())
-            || matches!(self, Self::Cluster(ClusterError::Provider(error)) if error.is_usage)
+            || matches!(self, Self::Unavailable(error) | Self::Cluster(ClusterError::Provider(error)) if error.is_usage)
+    }
+}
+
+impl From<PreparationError> for RunError {
+    fn from(error: PreparationError) -> Self {
+        match error {
+            PreparationError::Unavailable(error) => Self::Unavailable(error),
+            PreparationError::Cluster(error) => Self::Cluster(error),
+        }
     }
 }

@@ -4,19 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use credence_core::file_error::FileError;
 use credence_core::leak_scan::LeakScan;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 256 * 1024;
-
-/// Why a search says nothing.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to search {path}")]
-pub struct FileScanError {
-    path: PathBuf,
-    #[source]
-    source: io::Error,
-}
 
 /// A file that holds values, and which, in words that do not show them.
 pub type LeakingFile = (PathBuf, Vec<String>);
@@ -26,11 +18,7 @@ pub type LeakingFile = (PathBuf, Vec<String>);
 ///
 /// # Errors
 /// When a file or directory cannot be read.
-pub fn search_directory(
-    scan: &LeakScan,
-    directory: &Path,
-    left_out: &[&str],
-) -> Result<Vec<LeakingFile>, FileScanError> {
+pub fn search_directory(scan: &LeakScan, directory: &Path, left_out: &[&str]) -> Result<Vec<LeakingFile>, FileError> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
     while let Some(directory) = open.pop() {
@@ -54,7 +42,7 @@ pub fn search_directory(
 ///
 /// # Errors
 /// When the command line of a process cannot be read.
-pub fn search_command_lines(scan: &LeakScan) -> Result<Vec<LeakingFile>, FileScanError> {
+pub fn search_command_lines(scan: &LeakScan) -> Result<Vec<LeakingFile>, FileError> {
     let processes = Path::new("/proc");
     let mut found = Vec::new();
     for process in unless_gone(processes, fs::read_dir(processes))?.into_iter().flatten().flatten() {
@@ -66,7 +54,7 @@ pub fn search_command_lines(scan: &LeakScan) -> Result<Vec<LeakingFile>, FileSca
     Ok(found)
 }
 
-fn search_file(scan: &LeakScan, path: PathBuf) -> Result<Option<LeakingFile>, FileScanError> {
+fn search_file(scan: &LeakScan, path: PathBuf) -> Result<Option<LeakingFile>, FileError> {
     let Some(file) = unless_gone(&path, File::open(&path))? else { return Ok(None) };
     let found = unless_gone(&path, search(scan, file))?.unwrap_or_default();
     Ok((!found.is_empty()).then_some((path, found)))
@@ -86,11 +74,11 @@ fn search(scan: &LeakScan, mut reader: impl Read) -> io::Result<Vec<String>> {
 }
 
 /// Passes over what goes away while it is looked at: it holds nothing any more; a process that has ended says ESRCH.
-fn unless_gone<T>(path: &Path, result: io::Result<T>) -> Result<Option<T>, FileScanError> {
+fn unless_gone<T>(path: &Path, result: io::Result<T>) -> Result<Option<T>, FileError> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH) => Ok(None),
-        Err(source) => Err(FileScanError { path: path.to_owned(), source }),
+        Err(source) => Err(FileError::new("search", path, source)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use credence_cluster::reference;
+use credence_core::file_error::FileError;
 use credence_core::manifest::{self, INTENT, Manifest, ManifestError};
 use credence_model::config::{Config, Schema};
 use credence_model::intent::Intent;
@@ -45,8 +46,7 @@ pub async fn load(
             manifests
         }
         None => {
-            let path =
-                reference::write(scratch).map_err(|source| RunError::Reference { path: scratch.to_owned(), source })?;
+            let path = reference::write(scratch).map_err(RunError::unpacking(scratch))?;
             let mut manifests = configuration::load(&path, parameters, tools).await?.manifests;
             for manifest in &mut manifests {
                 // Where it was unpacked is gone with this process.
@@ -68,7 +68,7 @@ pub async fn schema(components: &supply::Options, progress: &dyn Progress) -> Re
     let Some((version, file)) = external_secrets::definitions(components, progress).await? else {
         return Ok(Cow::Borrowed(Schema::pinned()));
     };
-    let bytes = tokio::fs::read(&file).await.map_err(|source| ManifestError::Read { path: file.clone(), source })?;
+    let bytes = tokio::fs::read(&file).await.map_err(FileError::of::<ManifestError>("read", &file))?;
     let definitions = manifest::parse_documents(&file, &manifest::decode(&file, bytes)?)?;
     let definitions: Vec<Value> = definitions.into_iter().map(|definition| definition.object).collect();
     Ok(Cow::Owned(Schema::of_definitions(&version, &definitions)))
@@ -82,7 +82,8 @@ pub async fn intent(config: Option<&Path>, given: Option<&Path>) -> Result<Optio
     let beside = config.map(beside).filter(|beside| beside.is_file());
     let Some(file) = given.map(Cow::Borrowed).or(beside.map(Cow::Owned)) else { return Ok(None) };
     let bytes = tokio::fs::read(&file).await;
-    let bytes = bytes.map_err(|source| RunError::IntentUnread { file: file.to_path_buf(), source })?;
+    let unread = |source| FileError::new("read the intent", &*file, source).ending("; correct the path");
+    let bytes = bytes.map_err(|source| RunError::IntentUnread(unread(source)))?;
     let text = manifest::decode(&file, bytes)?;
     Ok(Some(Intent::parse(&file, &text)?))
 }
@@ -108,7 +109,10 @@ pub async fn write_intent(config: &Path, text: &str, may_replace: bool) -> Resul
     match write.await {
         Ok(()) => Ok(file),
         Err(source) if source.kind() == ErrorKind::AlreadyExists => Err(RunError::IntentExists { file }),
-        Err(source) => Err(RunError::IntentUnwritten { file, source }),
+        Err(source) => {
+            let unwritten = FileError::new("write the intent", file, source).ending("; print it by --stdout");
+            Err(RunError::IntentUnwritten(unwritten))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use credence_cluster::providers::{self, Provider};
 use credence_core::id::PropertyId;
 use credence_model::overlay::Time;
 use credence_programs::configuration::Parameters;
@@ -39,9 +40,9 @@ pub struct Options {
     pub control_plane: Option<PathBuf>,
     /// Kinds that are applied although it is not known what comes of their objects, such as `Deployment`.
     pub also_apply: BTreeSet<String>,
-    /// The kind of cluster to start.
-    pub cluster: ClusterKind,
-    /// The command of the container engine for a cluster of kind; docker or podman from the `PATH` if not given.
+    /// The kind of cluster to start; the default, saying what others would add, if none.
+    pub cluster: Option<&'static dyn Provider>,
+    /// The command of the container engine for a cluster in containers; docker or podman from the `PATH` if not given.
     pub engine: Option<PathBuf>,
     /// Properties to run; all if empty.
     pub properties: Vec<PropertyId>,
@@ -63,7 +64,7 @@ pub struct Options {
     pub strict: bool,
     /// Time that a failing case may be made smaller.
     pub shrink: Duration,
-    /// Images for pods on a cluster of kind, instead of those that are made.
+    /// Images for pods, where programs run in pods, instead of those that are made.
     pub images: Vec<UserImage>,
     /// Writes what happened to each case beside the reports, if it is a part of the subscriber of `tracing`.
     pub trail: Option<Trail>,
@@ -72,6 +73,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// The kind of clusters that the run is on.
+    pub fn provider(&self) -> &'static dyn Provider {
+        self.cluster.unwrap_or(providers::DEFAULT)
+    }
+
     /// True if a property is to run.
     pub fn wants(&self, property: PropertyId) -> bool {
         self.properties.is_empty() || self.properties.contains(&property)
@@ -81,17 +87,6 @@ impl Options {
     pub fn is_partial(&self) -> bool {
         self.only.is_some() || self.cases < CASES || !PROPERTIES.iter().all(|property| self.wants(property.meta().id))
     }
-}
-
-/// Clusters to test a configuration on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ClusterKind {
-    /// The embedded cluster, saying what kind would add.
-    Auto,
-    /// Real control plane and operator as local processes; with root also a node. Needs no container engine.
-    Embedded,
-    /// A cluster of kind: nodes are containers, and the operator with its webhook runs in pods. Needs Docker or Podman.
-    Kind,
 }
 
 /// Conditions on which the run directory is left in place.
@@ -107,6 +102,8 @@ pub enum Keep {
 
 #[cfg(test)]
 pub(crate) mod testing {
+    use credence_cluster::embedded::Embedded;
+
     use super::*;
 
     /// One case of each property on the reference configuration.
@@ -118,7 +115,7 @@ pub(crate) mod testing {
             intent: None,
             control_plane: None,
             also_apply: BTreeSet::new(),
-            cluster: ClusterKind::Embedded,
+            cluster: Some(&Embedded),
             engine: None,
             properties: Vec::new(),
             cases: 1,

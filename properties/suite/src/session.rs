@@ -24,10 +24,10 @@ use crate::testbed::TestBed;
 
 mod cluster;
 mod configuration;
+mod demand;
 mod deployment;
 mod finish;
 mod inputs;
-mod kind;
 mod name;
 mod programs;
 mod sources;

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use credence_cluster::embedded::Embedded;
 use credence_core::consumer::Consumer;
 use credence_core::id::CaseId;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::Verdict;
-use credence_suite::options::{ClusterKind, Options};
+use credence_suite::options::Options;
 use credence_suite::registry;
 use libtest_mimic::Failed;
 
@@ -78,7 +79,7 @@ fn options(fault: &Fault, properties: &[&str], is_shrunk: bool) -> Result<Option
     Ok(Options {
         config: Some(broken().join(fault.name)),
         consumers: Some(broken().join("../consumers/manifests")),
-        cluster: ClusterKind::Embedded,
+        cluster: Some(&Embedded),
         properties: properties.iter().map(|id| registry::find(id)).collect::<Result<_, _>>()?,
         cases: cases.unwrap_or(fault.cases),
         shrink: if is_shrunk { defaults.shrink } else { Duration::ZERO },

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use credence_cluster::embedded::Embedded;
 use credence_model::overlay::Time;
 use credence_programs::configuration::Parameters;
 use credence_programs::dirs;
 use credence_programs::supply::{self, UserKargo};
-use credence_suite::options::{CASES, ClusterKind, Keep, LANES, Options};
+use credence_suite::options::{CASES, Keep, LANES, Options};
 
 /// Options of a run of all properties on the reference configuration, with reports in `out`.
 pub(crate) fn options(out: &Path) -> Options {
@@ -22,7 +23,7 @@ pub(crate) fn options(out: &Path) -> Options {
         consumers: None,
         intent: None,
         also_apply: BTreeSet::new(),
-        cluster: ClusterKind::Embedded,
+        cluster: Some(&Embedded),
         engine: None,
         properties: Vec::new(),
         cases: number("CREDENCE_CASES")

@@ -60,7 +60,7 @@ impl World {
         let run = RunDir::create(
             &dirs::state().map_err(failed)?,
             &format!("monitor-{}", std::process::id()),
-            credence_cluster::providers::CLEAR,
+            credence_cluster::providers::clear,
         );
         let cluster = credence_cluster::embedded::start(
             run.map_err(failed)?,

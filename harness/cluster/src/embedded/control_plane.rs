@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use credence_core::file_error::FileError;
 use credence_programs::certificates::{Authority, signing_key, write_private};
 use credence_programs::process::service::Service;
 use credence_programs::process::{Death, Program};
@@ -59,7 +60,7 @@ impl ControlPlane {
         configured: &ControlPlaneFiles,
     ) -> Result<Self, ClusterError> {
         let [etcd_port, etcd_http_port, peer_port, api_port, manager_port] =
-            free_ports().map_err(|source| ClusterError::io("find", Path::new("free loopback ports"), source))?;
+            free_ports().map_err(FileError::of::<ClusterError>("find", Path::new("free loopback ports")))?;
         let files = Files::write(directory, configured)?;
         let etcd = Service::start(etcd(&files, programs, [etcd_port, etcd_http_port, peer_port]))?;
         let apiserver = Service::start(apiserver(&files, programs, etcd_port, api_port, configured))?;
@@ -117,11 +118,11 @@ impl Files {
         }
         if let Some(encryption) = &configured.encryption {
             let filled = control_plane_files::with_keys(encryption)
-                .map_err(|source| ClusterError::io("generate", Path::new("the encryption keys"), source))?;
+                .map_err(FileError::of::<ClusterError>("generate", Path::new("the encryption keys")))?;
             write_private(&directory.join(ControlPlaneFiles::ENCRYPTION), filled.as_bytes())?;
         }
         fs::create_dir_all(directory.join("home"))
-            .map_err(|source| ClusterError::io("create", &directory.join("home"), source))?;
+            .map_err(FileError::of::<ClusterError>("create", &directory.join("home")))?;
         Ok(Self { directory: directory.to_owned(), authority, ca })
     }
 

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
 
+use credence_core::file_error::FileError;
 use credence_core::text::chain;
 use credence_programs::certificates::{Authority, CertificateError};
 use credence_programs::oci::{ImageError, SLEEPER_IMAGE};
@@ -111,23 +112,8 @@ pub enum NodeError {
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// A file, a cgroup or a socket cannot be used.
-    #[error("failed to {act} {object}")]
-    Io {
-        /// The act that failed.
-        act: &'static str,
-        /// On what.
-        object: String,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl NodeError {
-    fn io(act: &'static str, object: &Path) -> impl FnOnce(io::Error) -> Self {
-        let object = object.display().to_string();
-        move |source| Self::Io { act, object, source }
-    }
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 /// The programs of a node, each an absolute path.
@@ -219,7 +205,7 @@ impl Node {
             let pack = move || credence_programs::oci::archive_sleeper(&etcd, &below);
             // A closure that cannot be joined has panicked, and its panic has been shown.
             let archive = tokio::task::spawn_blocking(pack).await.map_err(io::Error::other);
-            let archive = archive.map_err(NodeError::io("pack", Path::new(SLEEPER_IMAGE)))??;
+            let archive = archive.map_err(FileError::of::<NodeError>("pack", Path::new(SLEEPER_IMAGE)))??;
             node.import(archive.path()).await
         };
         let (sleeper, ready, admin) = tokio::join!(
@@ -286,7 +272,7 @@ fn free_port(address: Ipv4Addr) -> Result<u16, NodeError> {
     TcpListener::bind((address, 0))
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
-        .map_err(NodeError::io("find a free port of", Path::new(&address.to_string())))
+        .map_err(FileError::of::<NodeError>("find a free port of", Path::new(&address.to_string())))
 }
 
 async fn wait_until_ready(client: &Client, name: &str) -> Result<(), WaitError> {
@@ -336,7 +322,7 @@ async fn allow_kubelet_client(client: &Client) -> Result<(), NodeError> {
 
 /// Creates a directory with those above it; one that is there is fine.
 fn create_directory(path: &Path) -> Result<(), NodeError> {
-    fs::create_dir_all(path).map_err(NodeError::io("create", path))
+    fs::create_dir_all(path).map_err(FileError::of::<NodeError>("create", path))
 }
 impl PodNode for Node {
     fn name(&self) -> &str {
@@ -356,9 +342,4 @@ impl PodNode for Node {
     fn died(&self) -> BoxFuture<'_, String> {
         async move { first_death(&self.processes).await.to_string() }.boxed()
     }
-}
-
-/// Ends what is left of the node of a dead run.
-pub(crate) fn clear(run: &Path) -> Result<(), String> {
-    cleanup::clear(run).map_err(|error| chain(&error))
 }

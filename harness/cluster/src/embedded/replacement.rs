@@ -11,16 +11,17 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use credence_core::file_error::FileError;
 use credence_programs::process::path::find_program;
 use credence_programs::process::{Death, Process, Program};
 use credence_watch::wait::{self, Progress, WaitError};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 
-use super::Embedded;
+use super::EmbeddedCluster;
 use crate::error::ClusterError;
 use crate::operator::{self, LIVE_ADDRESS};
-use crate::provider::Replacement;
+use crate::provisioned::Replacement;
 use crate::start_up::free_ports;
 
 /// Why no leader is elected.
@@ -68,7 +69,7 @@ fn namespaces() -> Vec<&'static str> {
     arguments
 }
 
-impl Embedded {
+impl EmbeddedCluster {
     pub(super) async fn begin_to_replace(&self, how: Replacement) -> Result<(), ClusterError> {
         let standby = match how {
             Replacement::Rolled => Standby::Beside(self.start_beside("external-secrets-next", &[]).await?),
@@ -113,8 +114,7 @@ impl Embedded {
 
     /// Starts one more process of the operator, with more arguments, and waits until it lives.
     async fn start_beside(&self, name: &str, more: &[&str]) -> Result<Arc<Process>, ClusterError> {
-        let ports =
-            free_ports().map_err(|source| ClusterError::io("find", Path::new("a free loopback port"), source))?;
+        let ports = free_ports().map_err(FileError::of::<ClusterError>("find", Path::new("a free loopback port")))?;
         let [port]: [u16; 1] = ports;
         let live = format!("{}:{port}", Ipv4Addr::LOCALHOST);
         let mut program = self.operator.program().clone();

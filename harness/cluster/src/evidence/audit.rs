@@ -8,22 +8,15 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use credence_core::file_error::FileError;
 use serde::Deserialize;
 
 /// Why the log could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The file cannot be read.
-    #[error("failed to {act} the audit log {path}")]
-    File {
-        /// The act that failed.
-        act: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A line is no entry. The line is not shown: it could hold what it must not.
     #[error("failed to read the entry at byte {position} of the audit log {path}")]
     Entry {
@@ -142,7 +135,7 @@ impl AuditLog {
     /// # Errors
     /// When the file cannot be read.
     pub fn end(&self) -> Result<u64, AuditError> {
-        std::fs::metadata(&self.path).map(|data| data.len()).map_err(|source| self.file("read", source))
+        std::fs::metadata(&self.path).map(|data| data.len()).map_err(self.unreadable())
     }
 
     /// The entries behind `position` that `wanted` picks by their text, and the position behind the last whole line. To
@@ -176,16 +169,16 @@ impl AuditLog {
         position: u64,
         mut look: impl FnMut(u64, &str) -> Result<(), AuditError>,
     ) -> Result<u64, AuditError> {
-        let mut file = File::open(&self.path).map_err(|source| self.file("open", source))?;
-        if file.metadata().map_err(|source| self.file("read", source))?.len() < position {
+        let mut file = File::open(&self.path).map_err(FileError::of::<AuditError>("open the audit log", &self.path))?;
+        if file.metadata().map_err(self.unreadable())?.len() < position {
             return Err(AuditError::Rotated { path: self.path.clone(), position });
         }
-        file.seek(SeekFrom::Start(position)).map_err(|source| self.file("read", source))?;
+        file.seek(SeekFrom::Start(position)).map_err(self.unreadable())?;
         let mut reader = BufReader::with_capacity(256 * 1024, file);
         let (mut position, mut line) = (position, String::new());
         loop {
             line.clear();
-            let length = reader.read_line(&mut line).map_err(|source| self.file("read", source))?;
+            let length = reader.read_line(&mut line).map_err(self.unreadable())?;
             if !line.ends_with('\n') {
                 return Ok(position);
             }
@@ -194,8 +187,8 @@ impl AuditLog {
         }
     }
 
-    fn file(&self, act: &'static str, source: io::Error) -> AuditError {
-        AuditError::File { act, path: self.path.clone(), source }
+    fn unreadable(&self) -> impl Fn(io::Error) -> AuditError + use<> {
+        FileError::of("read the audit log", &self.path)
     }
 }
 

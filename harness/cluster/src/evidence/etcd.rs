@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use credence_core::file_error::FileError;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
@@ -21,14 +22,8 @@ const HISTORY: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum EtcdError {
     /// A certificate cannot be read.
-    #[error("failed to read {path}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The certificates make no client.
     #[error("failed to make a client of etcd")]
     Client(#[source] reqwest::Error),
@@ -151,7 +146,7 @@ impl Etcd {
         credence_watch::crypto::use_ring();
         let read = |name: &str| {
             let path = directory.join(name);
-            fs::read(&path).map_err(|source| EtcdError::File { path, source })
+            fs::read(&path).map_err(FileError::of::<EtcdError>("read", &path))
         };
         let authority = reqwest::Certificate::from_pem(&read("ca.crt")?).map_err(EtcdError::Client)?;
         let identity = [read("etcd.crt")?, read("etcd.key")?].concat();

@@ -11,17 +11,17 @@ use credence_core::file_error::FileError;
 use credence_programs::certificates::{Authority, write_private};
 use credence_programs::engine::container::{self, inspect};
 use credence_programs::engine::{Engine, EngineError};
-use credence_programs::node_image::{CONFIG, How};
-use credence_programs::process::{self, Paused, Process, Program};
+use credence_programs::node_image::How;
+use credence_programs::process::Paused;
 use credence_programs::run_dir::RunDir;
 use credence_programs::supply::{Part, UNKNOWN};
 use credence_watch::paused_time::PausedTime;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kube::Client;
-use tokio::time::timeout;
 
-use super::config::{self, AUDIT, AUTHORITY, HOSTS, Run};
+use super::command::{create, load};
+use super::config::{AUDIT, AUTHORITY, HOSTS};
 use super::node::KindNode;
 use super::{ID, KindError, LACKS, Setup, cleanup, network, operator, room};
 use crate::capability::Lacks;
@@ -33,7 +33,7 @@ use crate::error::ClusterError;
 use crate::evidence::capture::Traffic;
 use crate::kubeconfig;
 use crate::node::PodNode;
-use crate::provider::{Component, Provisioned};
+use crate::provisioned::{Component, Provisioned};
 use crate::start_up::wait_until_ready;
 
 mod outage;
@@ -207,12 +207,12 @@ fn write_files(directory: &Path, configured: &ControlPlaneFiles, authority: &Aut
     }
     if let Some(encryption) = &configured.encryption {
         let filled = with_keys(encryption)
-            .map_err(|source| ClusterError::io("generate", Path::new("the encryption keys"), source))?;
+            .map_err(FileError::of::<ClusterError>("generate", Path::new("the encryption keys")))?;
         write_private(&directory.join(ControlPlaneFiles::ENCRYPTION), filled.as_bytes())?;
     }
     for name in [AUDIT, HOSTS] {
         let path = directory.join(name);
-        fs::create_dir_all(&path).map_err(|source| ClusterError::io("create", &path, source))?;
+        fs::create_dir_all(&path).map_err(FileError::of::<ClusterError>("create", &path))?;
     }
     if configured.audit_policy.is_some() {
         // The API server would make it for root alone; to one that is there it appends.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use credence_core::file_error::FileError;
-use credence_programs::node_image::How;
+use credence_programs::node_image::{CONFIG, How};
 use credence_programs::process::{self, Process, Program};
 use credence_programs::run_dir::RunDir;
 use credence_programs::supply::Part;

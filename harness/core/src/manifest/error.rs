@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::{EncodingError, Location, NotText};
+use crate::file_error::FileError;
 use crate::substitution::SubstitutionError;
 use crate::text::chain;
 
@@ -11,14 +12,8 @@ use crate::text::chain;
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// A file or directory could not be read.
-    #[error("failed to read {}", path.display())]
-    Read {
-        /// The file or directory.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The bytes of a file are no text.
     #[error("failed to read {} as text", file.display())]
     Encoding {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use credence_core::file_error::FileError;
 use credence_core::manifest::{self, Location, Manifest, ManifestError, SourceTemplate};
 use credence_core::text::without_login;
 use serde_json::Value;
@@ -70,7 +71,7 @@ impl Chart {
         for (path, file) in &self.files {
             let path = directory.join(path);
             let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, &file.bytes));
-            written.map_err(|source| ConfigurationError::File { act: "write", path, source })?;
+            written.map_err(FileError::of::<ConfigurationError>("write", &path))?;
         }
         Ok(())
     }
@@ -97,7 +98,7 @@ impl Chart {
 
     /// Adds the files of a chart and of what it needs. `above` are the charts that lead here, by their real paths.
     fn add(&mut self, from: &Path, to: &Path, above: &mut Vec<PathBuf>) -> Result<(), ConfigurationError> {
-        let read = |path: &Path, source| ManifestError::Read { path: path.to_owned(), source };
+        let read = |path: &Path, source| ManifestError::from(FileError::new("read", path, source));
         above.push(from.canonicalize().map_err(|source| read(from, source))?);
         let entries = walkdir::WalkDir::new(from).follow_links(true).sort_by_file_name().into_iter();
         for entry in entries.filter_entry(|entry| entry.file_name() != ".git") {
@@ -139,8 +140,7 @@ impl Chart {
                     if !path.join(CHART).is_file() {
                         return Err(ConfigurationError::MissingDependency { at: place("/repository"), name, path });
                     }
-                    let real =
-                        path.canonicalize().map_err(|source| ManifestError::Read { path: path.clone(), source })?;
+                    let real = path.canonicalize().map_err(FileError::of::<ManifestError>("read", &path))?;
                     if above.contains(&real) {
                         return Err(ConfigurationError::DependencyCycle { at: place("/repository"), name });
                     }
@@ -170,7 +170,7 @@ impl Chart {
 }
 
 fn fields(path: &Path) -> Result<Option<Manifest>, ManifestError> {
-    let bytes = fs::read(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
+    let bytes = fs::read(path).map_err(FileError::of::<ManifestError>("read", path))?;
     Ok(manifest::parse_fields(path, &manifest::decode(path, bytes)?)?.into_iter().next())
 }
 

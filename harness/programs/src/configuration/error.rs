@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use credence_core::file_error::FileError;
 use credence_core::manifest::{Location, ManifestError};
 
 use crate::supply::ComponentError;
@@ -140,16 +141,8 @@ pub enum ConfigurationError {
         limit: usize,
     },
     /// A chart cannot be put where helm reads it, or helm cannot be started.
-    #[error("failed to {act} {}", path.display())]
-    File {
-        /// The act that failed.
-        act: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// helm does not come to an end.
     #[error("failed to render the chart in {} with helm: it does not end within {within:?}; see which template loops", dir.display())]
     Endless {

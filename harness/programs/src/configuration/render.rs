@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use credence_core::file_error::FileError;
 use credence_core::manifest::{self, Manifest, ManifestError};
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -84,10 +85,7 @@ async fn template(
     tools: &Tools<'_>,
 ) -> Result<String, ConfigurationError> {
     let helm = tools.program(Part::Helm).await?;
-    let failed = |act: &'static str, path: &Path| {
-        let path = path.to_owned();
-        move |source| ConfigurationError::File { act, path, source }
-    };
+    let failed = FileError::of::<ConfigurationError>;
     let home = tempfile::tempdir().map_err(failed("make a directory in", &std::env::temp_dir()))?;
     let staged = home.path().join("chart");
     chart.write(&staged)?;
@@ -177,7 +175,7 @@ fn overlay_key(
     const LIMIT: u64 = 32 << 20;
     let mut key = Key::new("kustomization");
     key.add(tools.identity(Part::Kustomize)?.as_bytes());
-    let real = directory.canonicalize().map_err(|source| ManifestError::Read { path: directory.to_owned(), source })?;
+    let real = directory.canonicalize().map_err(FileError::of::<ManifestError>("read", directory))?;
     // Paths are told below what all directories have in common, so that another copy of the tree has the same key.
     let common = directories.iter().fold(real.as_path(), |common, directory| {
         common.ancestors().find(|ancestor| directory.starts_with(ancestor)).unwrap_or(Path::new("/"))

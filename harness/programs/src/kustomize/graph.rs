@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+use credence_core::file_error::FileError;
 use credence_core::manifest::{self, Location, Manifest, ManifestError};
 use credence_core::text::{nearest, without_login};
 use serde_json::Value;
@@ -114,8 +115,7 @@ struct Walk {
 
 impl Walk {
     fn enter(&mut self, dir: &Path) -> Result<(), ManifestError> {
-        let failed = |source| ManifestError::Read { path: dir.to_owned(), source };
-        let real = dir.canonicalize().map_err(failed)?;
+        let real = dir.canonicalize().map_err(FileError::of::<ManifestError>("read", dir))?;
         if !self.made.directories.insert(real.clone()) {
             return Ok(());
         }
@@ -137,8 +137,7 @@ impl Walk {
             let at = || kustomization.location(&pointer);
             match (path.is_dir(), path.exists()) {
                 (true, _) => {
-                    let real =
-                        path.canonicalize().map_err(|source| ManifestError::Read { path: path.clone(), source })?;
+                    let real = path.canonicalize().map_err(FileError::of::<ManifestError>("read", &path))?;
                     // Also what contains a directory that leads here leads back to it.
                     if let Some(back) = self.above.iter().find(|above| above.starts_with(&real)) {
                         return Err(ManifestError::KustomizationCycle { at: Box::new(at()), entry, dir: back.clone() });
@@ -244,7 +243,7 @@ fn remote(at: Location, entry: &str) -> ManifestError {
 }
 
 fn read(path: &Path) -> Result<Vec<Manifest>, ManifestError> {
-    let bytes = std::fs::read(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
+    let bytes = std::fs::read(path).map_err(FileError::of::<ManifestError>("read", path))?;
     manifest::parse_fields(path, &manifest::decode(path, bytes)?)
 }
 

@@ -1,5 +1,6 @@
 //! Tar archives on disk, written a piece at a time.
 
+use credence_core::file_error::FileError;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -58,7 +59,7 @@ pub(super) struct Archive<W: Write> {
 impl Archive<BufWriter<File>> {
     /// A new archive at `path`, where nothing has to be.
     pub(super) fn create(path: &Path) -> Result<Self, ImageError> {
-        let file = File::create(path).map_err(ImageError::file("create", path))?;
+        let file = File::create(path).map_err(FileError::of::<ImageError>("create", path))?;
         Ok(Self::new(BufWriter::new(file), path))
     }
 }
@@ -86,8 +87,8 @@ impl<W: Write> Archive<W> {
 
     /// Ends the archive, and gives what it was written into.
     pub(super) fn finish(self) -> Result<W, ImageError> {
-        let mut written = self.builder.into_inner().map_err(ImageError::file("write", &self.path))?.inner;
-        written.flush().map_err(ImageError::file("write", &self.path))?;
+        let mut written = self.builder.into_inner().map_err(FileError::of::<ImageError>("write", &self.path))?.inner;
+        written.flush().map_err(FileError::of::<ImageError>("write", &self.path))?;
         Ok(written)
     }
 
@@ -123,7 +124,7 @@ impl<W: Write> Archive<W> {
     /// Why an entry is not in the archive: the file cannot be written, or the entry is not one of an archive.
     fn refused(&self, entry: &LayerEntry, source: io::Error) -> ImageError {
         match self.builder.get_ref().failed {
-            true => ImageError::file("write", &self.path)(source),
+            true => FileError::of::<ImageError>("write", &self.path)(source),
             false => ImageError::Pack { entry: entry.path.clone(), source },
         }
     }

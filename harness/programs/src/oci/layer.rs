@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use credence_core::file_error::FileError;
 use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempPath};
 
@@ -25,7 +26,8 @@ impl Layer {
     /// # Errors
     /// When a file cannot be read or written, or a path cannot be packed.
     pub fn pack(entries: &[LayerEntry], directory: &Path) -> Result<Arc<Self>, ImageError> {
-        let file = NamedTempFile::new_in(directory).map_err(ImageError::file("create a file in", directory))?;
+        let file =
+            NamedTempFile::new_in(directory).map_err(FileError::of::<ImageError>("create a file in", directory))?;
         let (file, path) = file.into_parts();
         let hashed = Hashed { writer: BufWriter::new(file), hasher: Sha256::new(), size: 0 };
         let mut archive = Archive::new(hashed, &path);
@@ -51,7 +53,7 @@ impl Layer {
 
     /// Opens its file, to be read from the beginning.
     pub(super) fn open(&self) -> Result<File, ImageError> {
-        let unreadable = || ImageError::file("read", &self.path);
+        let unreadable = || FileError::of::<ImageError>("read", &self.path);
         let file = File::open(&self.path).map_err(unreadable())?;
         if file.metadata().map_err(unreadable())?.len() != self.size {
             return Err(unreadable()(io::Error::other("it has changed since it was packed")));

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use credence_core::credential::Credential;
+use credence_core::file_error::FileError;
 use futures::{Stream, stream};
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
 use oci_client::errors::OciDistributionError;
@@ -127,7 +128,7 @@ impl Registry {
         let pushed = self.client.push_blob_stream(reference, pieces, digest, Some(layer.size())).await;
         pushed.map(drop).map_err(|error| match lock(&unread).take() {
             // The registry saw no more than a connection that broke.
-            Some(source) => ImageError::file("read", layer.path())(source),
+            Some(source) => FileError::of::<ImageError>("read", layer.path())(source),
             None => self.refused("push the blob", digest, &error),
         })
     }

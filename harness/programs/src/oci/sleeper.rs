@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use credence_core::file_error::FileError;
 use tempfile::NamedTempFile;
 
 use crate::oci::{Image, ImageError, Layer, LayerEntry, Settings};
@@ -32,7 +33,8 @@ pub fn sleeper(etcd: &Path, directory: &Path) -> Result<(Arc<Layer>, Settings), 
 /// The archive of [`SLEEPER_IMAGE`], in `directory`.
 pub fn archive(etcd: &Path, directory: &Path) -> Result<NamedTempFile, ImageError> {
     let (layer, settings) = sleeper(etcd, directory)?;
-    let archive = NamedTempFile::new_in(directory).map_err(ImageError::file("create a file in", directory))?;
+    let archive =
+        NamedTempFile::new_in(directory).map_err(FileError::of::<ImageError>("create a file in", directory))?;
     Image::new(&[layer], &settings, "sandbox").archive(SLEEPER_IMAGE, archive.path())?;
     Ok(archive)
 }

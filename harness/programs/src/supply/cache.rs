@@ -18,6 +18,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
+use credence_core::file_error::FileError;
 use serde::{Deserialize, Serialize};
 use tempfile::{NamedTempFile, TempDir};
 
@@ -200,8 +201,8 @@ pub(super) fn remove(path: &Path) -> Result<(), ComponentError> {
 }
 
 /// Names the act and the path of a failure in the cache.
-pub(super) fn failed<'a>(act: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> ComponentError + 'a {
-    move |source| ComponentError::Cache { act, path: path.to_owned(), source }
+pub(super) fn failed(act: &'static str, path: &Path) -> impl Fn(io::Error) -> ComponentError + use<> {
+    FileError::of(act, path)
 }
 
 #[cfg(test)]

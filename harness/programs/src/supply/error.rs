@@ -1,5 +1,6 @@
 //! Why a part could not be obtained.
 
+use credence_core::file_error::FileError;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -63,16 +64,8 @@ pub enum ComponentError {
         reason: String,
     },
     /// The cache cannot be read or written.
-    #[error("failed to {act} {path} in the cache; free it, or choose another directory with CREDENCE_CACHE")]
-    Cache {
-        /// The act that failed.
-        act: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Cache(FileError),
     /// Programs in the cache could not be run.
     #[error("failed to use the cache {path}: its file system is mounted noexec; choose another with CREDENCE_CACHE")]
     NoExec {
@@ -192,6 +185,12 @@ pub enum ComponentError {
         #[source]
         source: Box<ComponentError>,
     },
+}
+
+impl From<FileError> for ComponentError {
+    fn from(error: FileError) -> Self {
+        Self::Cache(error.ending(" in the cache; free it, or choose another directory with CREDENCE_CACHE"))
+    }
 }
 
 impl ComponentError {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{panic, process, thread};
 
+use credence_core::file_error::FileError;
 use tokio::sync::oneshot;
 
 use super::ComponentError;
@@ -19,7 +20,7 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock at `path`. While another process has it, `waiting` is called once with its id.
     pub async fn acquire(path: &Path, waiting: impl FnOnce(Option<u32>)) -> Result<Self, ComponentError> {
-        let failed = |act| move |source| ComponentError::Cache { act, path: path.to_owned(), source };
+        let failed = |act| FileError::of::<ComponentError>(act, path);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(failed("make the directory of"))?;
         }

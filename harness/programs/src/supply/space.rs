@@ -1,5 +1,6 @@
 //! Room on file systems.
 
+use credence_core::file_error::FileError;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -45,8 +46,8 @@ fn figures(path: &Path) -> Result<StatVfs, ComponentError> {
     rustix::fs::statvfs(existing).map_err(io::Error::from).map_err(unknown(existing))
 }
 
-fn unknown(path: &Path) -> impl FnOnce(io::Error) -> ComponentError + '_ {
-    move |source| ComponentError::Cache { act: "examine the file system of", path: path.to_owned(), source }
+fn unknown(path: &Path) -> impl Fn(io::Error) -> ComponentError + use<> {
+    FileError::of("examine the file system of", path)
 }
 
 /// The nearest directory that exists.

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use credence_cluster::capability::Capability;
-use credence_cluster::cluster::{Cluster, ControlPlaneFiles, Description, operator_identity};
+use credence_cluster::cluster::{Cluster, ControlPlaneFiles, Description, describe, operator_identity};
 use credence_cluster::faults::proxy::{FaultProxy, FaultProxyError};
+use credence_cluster::providers::{Inputs, Provider};
 use credence_cluster::stand_in::{StandIn, StandInError};
-use credence_cluster::{embedded, kind as kind_cluster};
 use credence_core::manifest::Manifest;
 use credence_model::config::{is_store, stood_in_provider, store_key};
 use credence_model::model::Disturbance;
@@ -70,10 +70,18 @@ pub(super) fn undisturbed(cluster: &Cluster) -> BTreeMap<Disturbance, String> {
     Disturbance::ALL.into_iter().filter_map(why).collect()
 }
 
-/// The cluster that `credence up` keeps, if it is ready, was started with the same files and the same `operator`, and no other
-/// run is using it.
-async fn attach(state: &Path, files: &ControlPlaneFiles, operator: &str) -> Option<(Cluster, File)> {
+/// The cluster that `credence up` keeps, if it is ready and of the wanted kind, was started with the same files and the same
+/// `operator`, and no other run is using it.
+async fn attach(
+    state: &Path,
+    provider: &dyn Provider,
+    files: &ControlPlaneFiles,
+    operator: &str,
+) -> Option<(Cluster, File)> {
     let directory = state.join("runs").join(UP);
+    if describe(&directory).ok()?.provider != provider.id() {
+        return None;
+    }
     let lock = File::create(directory.join("run.lock")).ok()?;
     // Two runs on one cluster would rotate each other's sources.
     lock.try_lock().ok()?;
@@ -95,22 +103,16 @@ pub(super) struct BroughtUp {
 pub(super) async fn bring_up(
     run: RunDir,
     state: &Path,
-    files: &ControlPlaneFiles,
+    provider: &dyn Provider,
+    configured: &ControlPlaneFiles,
     obtained: Obtained,
     events: &dyn Events,
 ) -> Result<BroughtUp, RunError> {
-    let Obtained { programs, assets, kind } = obtained;
-    let attached = match kind {
-        None => attach(state, files, &operator_identity(&programs, &assets)).await,
-        Some(_) => None,
-    };
-    let report = |step: &str| events.note(&format!("kind: {step}"));
-    let (cluster, lock, own_directory) = match (attached, kind) {
-        (Some((cluster, lock)), _) => (cluster, Some(lock), Some(run)),
-        (None, Some(kind)) => {
-            (kind_cluster::start(run, &kind.setup(&programs, &assets, files, &report)).await?, None, None)
-        }
-        (None, None) => (embedded::start(run, &programs, &assets, files).await?, None, None),
-    };
-    Ok(BroughtUp { cluster, lock, own_directory })
+    let Obtained { programs, assets, cluster } = obtained;
+    if let Some((cluster, lock)) = attach(state, provider, configured, &operator_identity(&programs, &assets)).await {
+        return Ok(BroughtUp { cluster, lock: Some(lock), own_directory: Some(run) });
+    }
+    let inputs = Inputs { programs: &programs, assets: &assets, configured };
+    let cluster = cluster.start(run, &inputs, events).await?;
+    Ok(BroughtUp { cluster, lock: None, own_directory: None })
 }

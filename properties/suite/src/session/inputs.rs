@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use credence_cluster::cluster::ControlPlaneFiles;
-use credence_cluster::reference;
+use credence_cluster::{providers, reference};
 use credence_core::endpoints::Endpoints;
 use credence_core::file_error::FileError;
 use credence_core::manifest::{self, Manifest};
@@ -13,7 +13,7 @@ use credence_programs::external_secrets::Operator;
 use credence_programs::supply::{Providers, UserKargo};
 
 use crate::error::RunError;
-use crate::options::{ClusterKind, Options};
+use crate::options::Options;
 
 /// Audit policy and encryption of the configuration under test; none if it does not say.
 pub(super) fn control_plane(options: &Options) -> Result<Option<ControlPlaneFiles>, FileError> {
@@ -31,8 +31,7 @@ pub(super) fn control_plane(options: &Options) -> Result<Option<ControlPlaneFile
 pub(super) async fn endpoints(options: &Options, scratch: &Path) -> Result<Endpoints, RunError> {
     let directory = match (&options.consumers, &options.config) {
         (Some(given), _) => given.clone(),
-        (None, None) => reference::write_consumers(scratch)
-            .map_err(|source| RunError::Reference { path: scratch.to_owned(), source })?,
+        (None, None) => reference::write_consumers(scratch).map_err(RunError::unpacking(scratch))?,
         (None, Some(_)) => return Ok(Endpoints::default()),
     };
     Ok(Endpoints::from_manifests(&credence_programs::kustomize::load_directory(&directory, None).await?))
@@ -93,8 +92,8 @@ pub(super) fn replay_flags(options: &Options) -> String {
     for kind in &options.also_apply {
         flag("--also-apply", kind.clone());
     }
-    if options.cluster == ClusterKind::Kind {
-        flag("--cluster", "kind".to_owned());
+    if let Some(provider) = options.cluster.filter(|provider| provider.id() != providers::DEFAULT.id()) {
+        flag("--cluster", provider.id().to_owned());
     }
     for image in &options.images {
         flag("--image", format!("{}={}", image.of, image.name));
@@ -127,6 +126,7 @@ fn quoted(word: &str) -> Cow<'_, str> {
 mod tests {
     use std::path::PathBuf;
 
+    use credence_cluster::kind::Kind;
     use credence_programs::configuration::Parameters;
     use credence_programs::supply::{self, Part};
 
@@ -149,7 +149,7 @@ mod tests {
                 substitute: [("TEAM".to_owned(), "a b".to_owned())].into(),
                 substitute_from: vec!["vars.yaml".into()],
             },
-            cluster: ClusterKind::Kind,
+            cluster: Some(&Kind),
             time: Time::AsIs,
             components,
             ..options("out".into())

@@ -10,6 +10,7 @@ use credence_cluster::cluster::{Cluster, ClusterError};
 use credence_cluster::vault::setup::{Expected, Policy, TokenReviewer};
 use credence_cluster::vault::{RequestError, Vault, VaultError};
 use credence_core::credential::Credential;
+use credence_core::file_error::FileError;
 use credence_core::manifest::Manifest;
 use credence_core::text::chain;
 use credence_model::config::{ClusterSecretStore, SourceRef, VaultAuth, VaultPlace, VaultSecretKey, is_found};
@@ -34,14 +35,8 @@ pub enum VaultStoresError {
     #[error("failed to make the login of a store at Vault")]
     Login(#[from] RequestError),
     /// Its directory cannot be made.
-    #[error("failed to make {path}")]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Directory(#[from] FileError),
     /// It cannot be written down for a later sweep.
     #[error(transparent)]
     Recorded(#[from] ClusterError),
@@ -242,8 +237,7 @@ impl VaultStores {
         let (name, version) = (Part::Vault.name().to_owned(), programs.version(Part::Vault).to_owned());
         cluster.description.versions.insert(name, version);
         let directory = directory.join("vault");
-        fs::create_dir_all(&directory)
-            .map_err(|source| VaultStoresError::Directory { path: directory.clone(), source })?;
+        fs::create_dir_all(&directory).map_err(FileError::of::<VaultStoresError>("make", &directory))?;
         let start = Vault::start(programs.path(Part::Vault), &directory, cluster.description.host);
         let (vault, reviewer) = tokio::join!(start, reviewer(cluster));
         let (vault, (authority, token)) = (vault?, reviewer?);

@@ -1,12 +1,12 @@
 //! Puts a configuration into a cluster and waits until External Secrets Operator has taken it in.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{Applier, ApplyError};
 use credence_cluster::cluster::Cluster;
+use credence_core::file_error::FileError;
 use credence_core::labels::Labels;
 use credence_core::manifest::Manifest;
 use credence_model::config::{EXTERNAL_SECRETS_GROUP, store_key};
@@ -40,14 +40,8 @@ pub enum DeployError {
     #[error(transparent)]
     Namespace(#[from] ApiError),
     /// The list of what was deployed cannot be used.
-    #[error("failed to use {path}")]
-    List {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    List(#[from] FileError),
     /// The CA of the cluster did not appear.
     #[error("failed to deploy the configuration's stores")]
     RootCa(#[source] WaitError),
@@ -152,7 +146,7 @@ fn write_list(cluster: &Cluster, namespaces: &[&Value], others: &[&Manifest]) ->
         })
         .collect();
     let list = Value::from(names).to_string();
-    std::fs::write(&path, list).map_err(|source| DeployError::List { path, source })
+    std::fs::write(&path, list).map_err(FileError::of("use", &path))
 }
 
 /// Removes what the run before deployed to this cluster, if anything.
@@ -161,7 +155,7 @@ fn write_list(cluster: &Cluster, namespaces: &[&Value], others: &[&Manifest]) ->
 /// When an object cannot be removed.
 pub async fn remove_previous(cluster: &Cluster) -> Result<(), DeployError> {
     let path = cluster.directory().join(DEPLOYED);
-    let failed = |source| DeployError::List { path: path.clone(), source };
+    let failed = FileError::of::<DeployError>("use", &path);
     let text = match std::fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

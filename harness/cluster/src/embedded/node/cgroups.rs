@@ -1,5 +1,6 @@
 //! The node's cgroups: one directory of its name in each hierarchy, below which the kubelet keeps its pods.
 
+use credence_core::file_error::FileError;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -16,7 +17,7 @@ pub(super) fn create(name: &str) -> Result<(), NodeError> {
                 io::ErrorKind::AlreadyExists => Ok(()),
                 _ => Err(error),
             })
-            .map_err(NodeError::io("create the cgroup", &directory))?;
+            .map_err(FileError::of::<NodeError>("create the cgroup", &directory))?;
     }
     Ok(())
 }
@@ -28,7 +29,8 @@ fn delegate(root: &Path) -> Result<(), NodeError> {
     let file = root.join("cgroup.subtree_control");
     let passed_on = fs::read_to_string(&file).unwrap_or_default();
     for controller in missing(&controllers, &passed_on) {
-        fs::write(&file, format!("+{controller}")).map_err(NodeError::io("pass controllers on in", &file))?;
+        fs::write(&file, format!("+{controller}"))
+            .map_err(FileError::of::<NodeError>("pass controllers on in", &file))?;
     }
     Ok(())
 }
@@ -44,7 +46,7 @@ pub(super) fn remove(name: &str) -> Result<(), NodeError> {
     for root in hierarchies(&mounts()?) {
         let directory = root.join(name);
         if directory.exists() {
-            remove_tree(&directory).map_err(NodeError::io("remove the cgroup", &directory))?;
+            remove_tree(&directory).map_err(FileError::of::<NodeError>("remove the cgroup", &directory))?;
         }
     }
     Ok(())
@@ -64,7 +66,7 @@ fn remove_tree(directory: &Path) -> io::Result<()> {
 /// The text of `/proc/self/mounts`.
 fn mounts() -> Result<String, NodeError> {
     let path = Path::new("/proc/self/mounts");
-    fs::read_to_string(path).map_err(NodeError::io("read", path))
+    fs::read_to_string(path).map_err(FileError::of::<NodeError>("read", path))
 }
 
 /// Mount points of cgroup hierarchies of either version, each once.

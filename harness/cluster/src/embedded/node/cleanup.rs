@@ -15,6 +15,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use credence_core::file_error::FileError;
 use credence_programs::process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -41,7 +42,7 @@ impl Cleanup {
     pub(super) fn record_device(&self, name: &str) -> Result<String, NodeError> {
         let hardware = random_hardware_address()?;
         let file = self.run.join(RECORD);
-        fs::write(&file, format!("device {name} {hardware}\n")).map_err(NodeError::io("write", &file))?;
+        fs::write(&file, format!("device {name} {hardware}\n")).map_err(FileError::of::<NodeError>("write", &file))?;
         Ok(hardware)
     }
 
@@ -53,7 +54,7 @@ impl Cleanup {
             .append(true)
             .open(&file)
             .and_then(|mut record| writeln!(record, "init {pid} {ticks}"))
-            .map_err(NodeError::io("write", &file))
+            .map_err(FileError::of::<NodeError>("write", &file))
     }
 }
 
@@ -70,7 +71,7 @@ fn random_hardware_address() -> Result<String, NodeError> {
     // getrandom(2) gives up to 256 bytes whole, see its manual page.
     rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty())
         .map_err(io::Error::from)
-        .map_err(NodeError::io("generate", Path::new("a hardware address")))?;
+        .map_err(FileError::of::<NodeError>("generate", Path::new("a hardware address")))?;
     let [a, b, c, d, e] = bytes;
     Ok(format!("02:{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}"))
 }
@@ -106,7 +107,7 @@ pub(super) fn clear(run: &Path) -> Result<(), NodeError> {
     let text = match fs::read_to_string(&file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(NodeError::io("read", &file)(error)),
+        Err(error) => return Err(FileError::of::<NodeError>("read", &file)(error)),
     };
     let record = Record::parse(&text);
     if let Some((pid, ticks)) = record.init {
@@ -120,7 +121,7 @@ pub(super) fn clear(run: &Path) -> Result<(), NodeError> {
         cgroups::remove(name)?;
         network.remove()?;
     }
-    fs::remove_file(&file).map_err(NodeError::io("remove", &file))
+    fs::remove_file(&file).map_err(FileError::of::<NodeError>("remove", &file))
 }
 
 /// Kills the first process of the namespaces and waits until the kernel has ended all others in them: only then does
@@ -132,8 +133,9 @@ fn end(pid: u32, ticks: u64) -> Result<(), NodeError> {
     if process::start_ticks(pid) != Some(ticks) {
         return Ok(());
     }
-    let failed =
-        |error: io::Error| NodeError::io("end the processes of the node, process", Path::new(&pid.to_string()))(error);
+    let failed = |error: io::Error| {
+        FileError::of::<NodeError>("end the processes of the node, process", Path::new(&pid.to_string()))(error)
+    };
     pidfd_send_signal(&handle, Signal::KILL).map_err(io::Error::from).map_err(failed)?;
     match poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&END)) {
         Ok(0) => Err(failed(io::ErrorKind::TimedOut.into())),

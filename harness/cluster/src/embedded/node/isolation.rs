@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::{fs, io};
 
+use credence_core::file_error::FileError;
 use credence_programs::process::path::find_program;
 use credence_programs::process::{Process, Program, first_death};
 use credence_watch::wait::{self, Progress, WaitError};
@@ -100,7 +101,7 @@ impl Isolation {
         }
         let [holder] = holder;
         let first = child_of(holder.pid()).ok_or_else(|| {
-            NodeError::io("find the child of process", Path::new(&holder.pid().to_string()))(
+            FileError::of::<NodeError>("find the child of process", Path::new(&holder.pid().to_string()))(
                 io::ErrorKind::NotFound.into(),
             )
         })?;

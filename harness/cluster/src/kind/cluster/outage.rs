@@ -12,7 +12,7 @@ use crate::error::ClusterError;
 use crate::kind::KindError;
 use crate::kind::operator::{self, CONTROLLER, WEBHOOK};
 use crate::node::PodNode;
-use crate::provider::Component;
+use crate::provisioned::Component;
 use crate::start_up::wait_until_ready;
 
 /// Directory of the control plane's pods, where the kubelet looks, and the one in which the API server's is put away.
