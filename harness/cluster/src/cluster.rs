@@ -18,13 +18,13 @@ use crate::capability::{Capability, Lacks, supports};
 use crate::containers::ContainerNetwork;
 use crate::description;
 use crate::evidence::capture::Traffic;
-use crate::node::PodNode;
 use crate::operator;
 use crate::provisioned::Provisioned;
 
 pub use crate::control_plane_files::ControlPlaneFiles;
 pub use crate::description::{Description, URL_IN_PODS, describe, operator_identity};
 pub use crate::error::{ClusterError, ProviderError};
+pub use crate::node::{PodNode, RegistryError};
 pub use crate::provisioned::{Component, Replacement};
 pub use crate::start_up::{SET_UP, free_ports};
 

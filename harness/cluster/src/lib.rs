@@ -24,7 +24,7 @@ pub mod evidence;
 pub mod faults;
 pub mod kind;
 pub mod kubeconfig;
-pub mod node;
+mod node;
 pub mod operator;
 mod outage;
 mod provider;

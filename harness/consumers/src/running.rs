@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use credence_cluster::node::PodNode;
+use credence_cluster::cluster::PodNode;
 use credence_core::credential::Credential;
 use credence_core::endpoints::Endpoints;
 use credence_core::owner::Owner;

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use credence_cluster::cluster::ClusterError;
+use credence_cluster::cluster::{ClusterError, PodNode, RegistryError};
 use credence_cluster::embedded::node::{self, Node, NodeError};
-use credence_cluster::node::{PodNode, RegistryError};
 use credence_core::credential::Credential;
 use credence_core::file_error::FileError;
 use credence_core::formats::ARGO_CD;

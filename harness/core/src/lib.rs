@@ -9,7 +9,6 @@
 //!  kargo_lookup  which copy Kargo takes          look_alike    whose that is not
 //!  leak_scan     a search for values, everywhere adjustments   changes to a configuration
 //!  text          text of errors                 file_error    an act on a file that failed
-//!  substitution  variables of Flux
 //! ```
 
 pub mod adjustments;
@@ -26,6 +25,5 @@ mod look_alike;
 pub mod manifest;
 pub mod owner;
 pub mod scope;
-pub mod substitution;
 pub mod text;
 pub mod uses;

@@ -16,6 +16,7 @@ mod location;
 mod rendered;
 mod source;
 mod substituted;
+pub mod substitution;
 #[cfg(test)]
 mod tests;
 mod unrendered;

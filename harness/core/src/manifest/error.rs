@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::substitution::SubstitutionError;
 use super::{EncodingError, Location, NotText};
 use crate::file_error::FileError;
-use crate::substitution::SubstitutionError;
 use crate::text::chain;
 
 /// Why manifests could not be read.

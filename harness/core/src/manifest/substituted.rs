@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::location::{Position, escape};
+use super::substitution::{SubstitutionError, substitute};
 use super::{Manifest, ManifestError, events};
-use crate::substitution::{SubstitutionError, substitute};
 
 /// The label or annotation by which Flux leaves an object as it is.
 const MARK: &str = "kustomize.toolkit.fluxcd.io/substitute";

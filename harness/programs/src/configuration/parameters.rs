@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use credence_core::substitution::is_name;
+use credence_core::manifest::substitution::is_name;
 
 use super::error::ConfigurationError;
 

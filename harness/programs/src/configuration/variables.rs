@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use credence_core::manifest::substitution::is_name;
 use credence_core::manifest::{self, Manifest};
-use credence_core::substitution::is_name;
 use serde_json::Value;
 
 use super::error::ConfigurationError;
