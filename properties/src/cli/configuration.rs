@@ -1,8 +1,9 @@
-//! The configuration of a command that needs no cluster of its own.
+//! The configuration of a command, and how it is read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::Args;
 use credence_core::manifest::Manifest;
 use credence_model::config::Config;
 use credence_model::model::Model;
@@ -13,7 +14,56 @@ use credence_suite::run::RunError;
 use super::rendering::Rendering;
 use crate::console::Console;
 
-/// Reads a configuration for a command that needs no cluster of its own. Gives its path for messages.
+/// The configuration that is named, or the reference configuration.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Configuration {
+    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
+    /// chart. The reference configuration if not given.
+    #[arg(long = "config", value_name = "DIR")]
+    pub(super) directory: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) reading: Reading,
+}
+
+/// Parameters of a configuration's rendering, and the intent beside it.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Reading {
+    #[command(flatten)]
+    pub(super) rendering: Rendering,
+    /// The file with the team's intent; credence.yaml in the configuration if not given, and none if that is not there.
+    #[arg(long, value_name = "FILE")]
+    pub(super) intent: Option<PathBuf>,
+}
+
+/// A configuration that was read for a command without a cluster of its own.
+pub(super) struct Understood {
+    /// Its path, for messages.
+    pub(super) path: String,
+    pub(super) config: Config,
+    /// Its demands, as its team intends.
+    pub(super) model: Model,
+}
+
+impl Reading {
+    /// Reads the configuration in `directory`, or the reference configuration.
+    pub(super) async fn understand(
+        &self,
+        directory: Option<&Path>,
+        options: &supply::Options,
+    ) -> anyhow::Result<Understood> {
+        let (path, config) = load(directory, &self.rendering, options).await?;
+        let model = self.intended(&config, directory).await?;
+        Ok(Understood { path, config, model })
+    }
+
+    /// Demands of a configuration, as its team intends.
+    pub(super) async fn intended(&self, config: &Config, directory: Option<&Path>) -> anyhow::Result<Model> {
+        let intent = load::intent(directory, self.intent.as_deref()).await?;
+        Ok(load::understand(config, intent.as_ref())?)
+    }
+}
+
+/// Reads a configuration as the API server will take it. Gives its path for messages.
 pub(super) async fn load(
     directory: Option<&Path>,
     rendering: &Rendering,
@@ -22,15 +72,6 @@ pub(super) async fn load(
     let (path, manifests) = read(directory, rendering, options).await?;
     let schema = load::schema(options, &Console::stderr()).await?;
     Ok((path, Config::checked(manifests, &schema).map_err(RunError::from)?))
-}
-
-/// Demands of a configuration, as its team intends.
-pub(super) async fn understand(
-    config: &Config,
-    directory: Option<&Path>,
-    intent: Option<&Path>,
-) -> anyhow::Result<Model> {
-    Ok(load::understand(config, load::intent(directory, intent).await?.as_ref())?)
 }
 
 /// Reads the manifests of a configuration, rendered if it has to be.

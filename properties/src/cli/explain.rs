@@ -2,16 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::Args;
 use credence_model::explain::explain;
 use credence_model::{applied, overlay};
 use credence_report::verdict::ExitCode;
 
-use super::configuration;
+use super::configuration::{Configuration, Understood};
 use super::programs::Programs;
-use super::rendering::Rendering;
 
 /// The end of `--help`.
 pub(super) const NOTES: &str = "\
@@ -30,24 +28,17 @@ Examples:
 pub(super) struct Options {
     /// A namespace, a copy, a ClusterExternalSecret, an ExternalSecret or a store; everything if not given.
     name: Option<String>,
-    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
-    /// chart. The reference configuration if not given.
-    #[arg(long, value_name = "DIR")]
-    config: Option<PathBuf>,
-    /// The file with the team's intent; credence.yaml in the configuration if not given, and none if that is not there.
-    #[arg(long, value_name = "FILE")]
-    intent: Option<PathBuf>,
     #[command(flatten)]
-    rendering: Rendering,
+    configuration: Configuration,
     #[command(flatten)]
     programs: Programs,
 }
 
 /// Says what was understood.
 pub(super) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let directory = options.config.as_deref();
-    let (_, config) = configuration::load(directory, &options.rendering, &options.programs.options()?).await?;
-    let model = configuration::understand(&config, directory, options.intent.as_deref()).await?;
+    let Configuration { directory, reading } = &options.configuration;
+    let Understood { config, model, .. } =
+        reading.understand(directory.as_deref(), &options.programs.options()?).await?;
     let mut text = explain(&config, &model, options.name.as_deref())?;
     if options.name.is_none() {
         let mut manifests = config.manifests;

@@ -15,9 +15,8 @@ use credence_report::verdict::ExitCode;
 use credence_suite::run::RunError;
 use credence_suite::testbed;
 
-use super::configuration;
+use super::configuration::{Reading, Understood};
 use super::programs::Programs;
-use super::rendering::Rendering;
 
 /// The end of `--help`.
 pub(super) const NOTES: &str = "\
@@ -39,10 +38,7 @@ pub(super) struct Options {
     /// chart. The reference configuration if not given.
     directory: Option<PathBuf>,
     #[command(flatten)]
-    rendering: Rendering,
-    /// The file with the team's intent; credence.yaml in the configuration if not given, and none if that is not there.
-    #[arg(long, value_name = "FILE")]
-    intent: Option<PathBuf>,
+    reading: Reading,
     /// The form of the findings.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -67,8 +63,8 @@ enum Format {
 /// Reads a configuration, says what it distributes, and fails on what can be seen to be wrong.
 pub(super) async fn lint(options: &Options) -> anyhow::Result<ExitCode> {
     let directory = options.directory.as_deref();
-    let (path, config) = configuration::load(directory, &options.rendering, &options.programs.options()?).await?;
-    let model = configuration::understand(&config, directory, options.intent.as_deref()).await?;
+    let Understood { path, config, model } =
+        options.reading.understand(directory, &options.programs.options()?).await?;
     let control_plane = control_plane(directory, options.control_plane.as_deref())?;
     let context = Context { config: &config, model: &model, control_plane: &control_plane };
     let mut findings = lint::check(&context);

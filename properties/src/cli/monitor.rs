@@ -15,9 +15,8 @@ use credence_suite::load;
 use credence_suite::run::RunError;
 use credence_watch::connect;
 
-use super::configuration::{self, read};
+use super::configuration::{Configuration, read};
 use super::programs::Programs;
-use super::rendering::Rendering;
 use super::signals::signal;
 use crate::console::Console;
 
@@ -48,15 +47,8 @@ Examples:
 /// Objects to watch, and options of the watch.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
-    /// chart. The reference configuration if not given.
-    #[arg(long, value_name = "DIR")]
-    config: Option<PathBuf>,
     #[command(flatten)]
-    rendering: Rendering,
-    /// The file with the team's intent; credence.yaml in the configuration if not given, and none if that is not there.
-    #[arg(long, value_name = "FILE")]
-    intent: Option<PathBuf>,
+    configuration: Configuration,
     /// Context of the kubeconfig; its current one if not given. Inside a pod without a kubeconfig, the pod's own cluster.
     #[arg(long)]
     context: Option<String>,
@@ -103,13 +95,14 @@ pub(super) async fn monitor(options: &Options) -> anyhow::Result<ExitCode> {
 async fn watch(options: &Options) -> anyhow::Result<ExitCode> {
     let console = Console::stderr();
     let components = options.programs.options()?;
-    let (path, manifests) = read(options.config.as_deref(), &options.rendering, &components).await?;
+    let Configuration { directory, reading } = &options.configuration;
+    let (path, manifests) = read(directory.as_deref(), &reading.rendering, &components).await?;
     let schema = load::schema(&components, &console).await?;
     let (config, of_another_version) = Config::of_live_cluster(manifests, &schema).map_err(RunError::from)?;
     for fault in of_another_version {
         console.note(&format!("not known to this version, and taken as the cluster takes it: {fault}"));
     }
-    let model = configuration::understand(&config, options.config.as_deref(), options.intent.as_deref()).await?;
+    let model = reading.intended(&config, directory.as_deref()).await?;
     let began = Instant::now();
     let client = connect::connect(options.kubeconfig.as_deref(), options.context.as_deref(), USER_AGENT).await?;
     let credentials = model.distributions.len();

@@ -20,23 +20,16 @@ use credence_suite::run;
 use credence_suite::run::Stop;
 use credence_suite::trail::Trail;
 
+use super::configuration::Configuration;
 use super::programs::Programs;
-use super::rendering::Rendering;
 use super::signals;
 use crate::console::Console;
 
 /// Configuration to test, and options of the test.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Target {
-    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
-    /// chart. The reference configuration if not given.
-    #[arg(long, value_name = "DIR")]
-    config: Option<PathBuf>,
     #[command(flatten)]
-    rendering: Rendering,
-    /// The file with the team's intent; credence.yaml in the configuration if not given, and none if that is not there.
-    #[arg(long, value_name = "FILE")]
-    intent: Option<PathBuf>,
+    configuration: Configuration,
     /// Manifests of what uses the credentials: workloads with imagePullSecrets, Argo CD Applications, Kargo Warehouses.
     /// Those of the reference configuration if neither this nor --config is given.
     #[arg(long, value_name = "DIR")]
@@ -126,10 +119,11 @@ fn parse_property(text: &str) -> Result<PropertyId, String> {
 
 impl Target {
     fn options(&self, seed: u64) -> anyhow::Result<Options> {
+        let Configuration { directory, reading } = &self.configuration;
         Ok(Options {
-            config: self.config.clone(),
-            parameters: self.rendering.parameters()?,
-            intent: self.intent.clone(),
+            config: directory.clone(),
+            parameters: reading.rendering.parameters()?,
+            intent: reading.intent.clone(),
             control_plane: self.control_plane.clone(),
             consumers: self.consumers.clone(),
             also_apply: self.also_apply.iter().cloned().collect(),
