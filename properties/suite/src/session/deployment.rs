@@ -62,7 +62,11 @@ impl Deployment {
     ) -> Result<Self, RunError> {
         let mut manifests = configuration.manifests.clone();
         let Place { mut cluster, is_used, name, directory } = place;
-        let vault = configuration.vault.serve(&mut cluster, directory).await?;
+        if is_used {
+            // Before anything of this run is there: whatever has the label of a run goes.
+            remove_leftovers(&cluster, events).await?;
+        }
+        let vault = configuration.vault.serve(&mut cluster, name, directory).await?;
         let served = vault.as_ref().map(|served| served.stores.clone()).unwrap_or_default();
         let stand_in = stand_in(&cluster, &manifests, &served).await?;
         let proxies = match needs(options, Need::StoreProxies) {
@@ -81,7 +85,7 @@ impl Deployment {
         let (model, unreadable) = model.intending(configuration.intended.clone()).readable();
         applied::replace_values(&mut manifests);
         vault.iter().for_each(|served| vault::put(&mut manifests, &served.logins));
-        let deployed = deploy_and_watch(&cluster, &manifests, &model, (name, is_used));
+        let deployed = deploy_and_watch(&cluster, &manifests, &model, name);
         let (notes, observer) = tokio::select! {
             // A dead program explains a failed request better than the request does.
             biased;
@@ -99,6 +103,16 @@ impl Deployment {
         bed.model.undisturbed = undisturbed(&bed.cluster);
         Ok(Self { bed, proxies, vault, derived, overlay })
     }
+}
+
+/// Removes from a cluster that lives on what earlier runs deployed and what they left.
+async fn remove_leftovers(cluster: &Cluster, events: &dyn Events) -> Result<(), RunError> {
+    deploy::remove_previous(cluster).await?;
+    let removed = cleanup::sweep(&cluster.client).await?;
+    if removed > 0 {
+        events.note(&format!("removed {removed} objects that an earlier run left"));
+    }
+    Ok(())
 }
 
 /// Addresses by which the stores reach their sources.
@@ -120,17 +134,9 @@ async fn deploy_and_watch(
     cluster: &Cluster,
     manifests: &[Manifest],
     model: &Model,
-    (name, is_used): (&str, bool),
+    name: &str,
 ) -> Result<(Vec<String>, Observer), RunError> {
-    let mut removed = 0;
-    if is_used {
-        deploy::remove_previous(cluster).await?;
-        removed = cleanup::sweep(&cluster.client).await?;
-    }
-    let mut notes = deploy::deploy(cluster, manifests, &model.source_namespaces(), &model.assumed).await?;
-    if removed > 0 {
-        notes.push(format!("removed {removed} objects that an earlier run left"));
-    }
+    let notes = deploy::deploy(cluster, manifests, &model.source_namespaces(), &model.assumed).await?;
     let observer = Observer::start(&cluster.client).await?.excluding(cluster.paused_time());
     let labels = BTreeMap::from([(RUN_LABEL.to_owned(), name.to_owned())]);
     let observer = observer.fenced(&cluster.client, &format!("credence-{name}-fence"), &labels).await?;

@@ -227,10 +227,11 @@ pub(super) struct Served {
 }
 
 impl VaultStores {
-    /// Starts Vault and makes in it what the stores expect; none if it serves none.
+    /// Starts Vault for a `run` and makes in it what the stores expect; none if it serves none.
     pub(super) async fn serve(
         &self,
         cluster: &mut Cluster,
+        run: &str,
         directory: &Path,
     ) -> Result<Option<Served>, VaultStoresError> {
         let Some(programs) = &self.programs else { return Ok(None) };
@@ -239,7 +240,7 @@ impl VaultStores {
         let directory = directory.join("vault");
         fs::create_dir_all(&directory).map_err(FileError::of::<VaultStoresError>("make", &directory))?;
         let start = Vault::start(programs.path(Part::Vault), &directory, cluster.description.host);
-        let (vault, reviewer) = tokio::join!(start, reviewer(cluster));
+        let (vault, reviewer) = tokio::join!(start, reviewer(cluster, run));
         let (vault, (authority, token)) = (vault?, reviewer?);
         cluster.record(vault.process())?;
         let (expected, derived) = expected(&self.model, &self.served);

@@ -20,13 +20,15 @@ const GONE: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The kinds that runs make in the cluster, in the order in which they are removed: what makes copies goes first.
-const KINDS: [(&str, &str, &str); 12] = [
+const KINDS: [(&str, &str, &str); 14] = [
     ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding"),
     ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy"),
     ("external-secrets.io", "v1", "ClusterExternalSecret"),
     ("external-secrets.io", "v1alpha1", "ClusterPushSecret"),
     ("external-secrets.io", "v1", "ClusterSecretStore"),
     ("generators.external-secrets.io", "v1alpha1", "ClusterGenerator"),
+    ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding"),
+    ("rbac.authorization.k8s.io", "v1", "ClusterRole"),
     ("rbac.authorization.k8s.io", "v1", "RoleBinding"),
     ("rbac.authorization.k8s.io", "v1", "Role"),
     ("", "v1", "ServiceAccount"),

@@ -1,7 +1,7 @@
 //! The account as which Vault asks the API server whose a token is.
 
 use credence_cluster::api_error::ApiError;
-use credence_cluster::apply::FIELD_MANAGER;
+use credence_cluster::apply::{FIELD_MANAGER, RUN_LABEL};
 use credence_cluster::cluster::Cluster;
 use credence_core::credential::Credential;
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
@@ -21,18 +21,20 @@ const REVIEWER_NAMESPACE: &str = "kube-system";
 /// The role that lets it ask (Kubernetes documentation, "Other component roles").
 const REVIEWS: &str = "system:auth-delegator";
 
-/// Makes the account as which Vault asks whose a token is; gives the authority of the API server and the account's token.
-pub(super) async fn reviewer(cluster: &Cluster) -> Result<(String, Credential), VaultStoresError> {
+/// Makes the account as which Vault asks whose a token is, with the label of the `run`, so that a later run can remove it if this
+/// one is killed. Gives the authority of the API server and the account's token.
+pub(super) async fn reviewer(cluster: &Cluster, run: &str) -> Result<(String, Credential), VaultStoresError> {
     let client = &cluster.client;
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), REVIEWER_NAMESPACE);
     let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
     let refused =
         |act| ApiError::of::<ApiError>(act, &format!("ServiceAccount {REVIEWER_NAMESPACE}/{REVIEWER} of Vault"));
-    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": REVIEWER } });
+    let metadata = json!({ "name": REVIEWER, "labels": { RUN_LABEL: run } });
+    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata });
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": { "name": REVIEWER },
+        "metadata": metadata,
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": REVIEWS },
         "subjects": [{ "kind": "ServiceAccount", "namespace": REVIEWER_NAMESPACE, "name": REVIEWER }],
     });
