@@ -77,9 +77,9 @@ pub async fn until<T>(
     within: Duration,
     mut step: impl FnMut(&View<'_>) -> Progress<T>,
 ) -> Result<T, WaitError> {
-    let (began, interruptions) = (Instant::now(), observer.interruptions());
+    let (began, continuity) = (Instant::now(), Continuity::begin(observer));
     let ended = match watch_until(observer, what, within, &mut step).await {
-        Err(WaitError::TimedOut { .. }) => look_once_more(observer, interruptions, what, within, step).await,
+        Err(WaitError::TimedOut { .. }) => look_once_more(continuity, what, within, step).await,
         ended => ended,
     };
     tell(what, began, ended)
@@ -118,20 +118,41 @@ async fn watch_until<T>(
 
 /// Asks `step` after the deadline, once all that was written until then is in sight.
 async fn look_once_more<T>(
-    observer: &Observer,
-    interruptions: u64,
+    continuity: Continuity<'_>,
     what: &str,
     within: Duration,
     step: impl FnMut(&View<'_>) -> Progress<T>,
 ) -> Result<T, WaitError> {
-    fence(observer, what).await?;
-    let what = what.to_owned();
-    match observer.look(step) {
+    fence(continuity.observer, what).await?;
+    match continuity.observer.look(step) {
         // What is in sight is there, however much was missed before.
-        Progress::Never(why) => Err(WaitError::Impossible { what, why }),
-        _ if observer.interruptions() != interruptions => Err(WaitError::WatchStale { what, why: MISSED.to_owned() }),
-        Progress::Done(value) => Ok(value),
-        Progress::NotYet(last) => Err(WaitError::TimedOut { what, within, last }),
+        Progress::Never(why) => Err(WaitError::Impossible { what: what.to_owned(), why }),
+        Progress::Done(value) => continuity.check(what).map(|()| value),
+        Progress::NotYet(last) => {
+            continuity.check(what)?;
+            Err(WaitError::TimedOut { what: what.to_owned(), within, last })
+        }
+    }
+}
+
+/// Time since which every watch must have shown all that happened.
+#[derive(Clone, Copy)]
+struct Continuity<'a> {
+    observer: &'a Observer,
+    interruptions: u64,
+}
+
+impl<'a> Continuity<'a> {
+    fn begin(observer: &'a Observer) -> Self {
+        Self { observer, interruptions: observer.interruptions() }
+    }
+
+    /// Fails with `WatchStale` if a watch may have missed something since.
+    fn check(self, what: &str) -> Result<(), WaitError> {
+        if self.observer.interruptions() == self.interruptions {
+            return Ok(());
+        }
+        Err(WaitError::WatchStale { what: what.to_owned(), why: MISSED.to_owned() })
     }
 }
 
@@ -195,16 +216,14 @@ pub async fn settled(
     window: Duration,
     mut step: impl FnMut(&View<'_>) -> Result<(), String>,
 ) -> Result<Duration, WaitError> {
-    let (begin, before, interruptions) = (Instant::now(), observer.paused_time(), observer.interruptions());
+    let (begin, before, continuity) = (Instant::now(), observer.paused_time(), Continuity::begin(observer));
     let counted = || begin.elapsed().saturating_sub(observer.paused_time().saturating_sub(before));
     loop {
         let left = within.saturating_sub(counted());
         until(observer, what, left, |view| step(view).map_or_else(Progress::NotYet, Progress::Done)).await?;
         let reached = begin.elapsed();
         if counted() > within {
-            if observer.interruptions() != interruptions {
-                return Err(WaitError::WatchStale { what: what.to_owned(), why: MISSED.to_owned() });
-            }
+            continuity.check(what)?;
             let last = "reached too late, after states that did not last".to_owned();
             return Err(WaitError::TimedOut { what: what.to_owned(), within, last });
         }
@@ -243,8 +262,7 @@ async fn watch_window(
     mut step: impl FnMut(&View<'_>) -> Result<(), String>,
 ) -> Result<(), WaitError> {
     let (end, before) = (Instant::now() + window, observer.paused_time());
-    let interruptions = observer.interruptions();
-    let stale = |why: &str| WaitError::WatchStale { what: what.to_owned(), why: why.to_owned() };
+    let continuity = Continuity::begin(observer);
     let mut changes = observer.changes();
     let mut is_over = false;
     loop {
@@ -254,9 +272,8 @@ async fn watch_window(
         }
         if is_over {
             return match observer.staleness() {
-                Some(why) => Err(stale(&why)),
-                None if observer.interruptions() != interruptions => Err(stale(MISSED)),
-                None => Ok(()),
+                Some(why) => Err(WaitError::WatchStale { what: what.to_owned(), why }),
+                None => continuity.check(what),
             };
         }
         let paused_time = || observer.paused_time().saturating_sub(before);
@@ -311,13 +328,11 @@ pub async fn poll_cluster<T, F: Future<Output = Progress<T>>>(
     every: Duration,
     probe: impl FnMut() -> F,
 ) -> Result<T, WaitError> {
-    let interruptions = observer.interruptions();
+    let continuity = Continuity::begin(observer);
     let ended = poll(what, within, every, probe).await;
     if matches!(ended, Err(WaitError::TimedOut { .. })) {
         fence(observer, what).await?;
-        if observer.interruptions() != interruptions {
-            return Err(WaitError::WatchStale { what: what.to_owned(), why: MISSED.to_owned() });
-        }
+        continuity.check(what)?;
     }
     ended
 }
