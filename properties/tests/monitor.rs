@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::apply::Applier;
@@ -18,31 +18,32 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
-use libtest_mimic::{Arguments, Failed};
+use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
 
+#[path = "support/cluster.rs"]
+mod cluster;
+#[path = "support/shared.rs"]
+mod shared;
 #[path = "support/took.rs"]
 mod took;
 #[path = "support/world.rs"]
 mod world;
 
-use world::{NAMESPACES, Outcome, SETTLED, Scrape, World, credential, failed, monitor};
+use cluster::failed;
+use shared::{Ended, Pinned, Shared};
+use world::{NAMESPACES, SETTLED, Scrape, World, credential, monitor};
 
 /// Time within which the monitor must show what can be seen.
 const SHOWN: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // One cluster, and each trial needs it whole.
-    arguments.test_threads = Some(1);
-    let shared =
-        Arc::new(Shared { runtime: Runtime::new().expect("a runtime can be started"), world: Mutex::default() });
-    let trial = |name: &str, run: for<'a> fn(&'a World) -> Pinned<'a>| {
-        let shared = Arc::clone(&shared);
-        took::trial(name, move || shared.with_world(run))
-    };
-    let trials = vec![
+    Shared::run(trials)
+}
+
+fn trials(shared: &Arc<Shared<World>>) -> Vec<Trial> {
+    let trial = |name: &str, run: for<'a> fn(&'a World) -> Pinned<'a>| shared.trial(name, run);
+    vec![
         trial("a_user_without_rights_is_told_which_ones_are_needed", |world| Box::pin(refuses_a_stranger(world))),
         trial("a_distribution_in_order_raises_nothing", |world| Box::pin(is_clean(world))),
         trial("a_rotation_is_measured_at_every_copy", |world| Box::pin(measures_a_rotation(world))),
@@ -51,35 +52,10 @@ fn main() -> ExitCode {
         trial("a_hand_made_secret_is_found_within_ten_seconds", |world| Box::pin(finds_hand_made(world))),
         trial("a_stale_copy_is_found_within_ten_seconds_of_its_bound", |world| Box::pin(finds_stale(world))),
         trial("a_broken_store_is_found_within_ten_seconds", |world| Box::pin(finds_a_broken_store(world))),
-    ];
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    took::print_slowest();
-    let world = shared.world.lock().unwrap_or_else(PoisonError::into_inner).take();
-    // What it started ends inside the runtime.
-    shared.runtime.block_on(async { drop(world) });
-    conclusion.exit_code()
+    ]
 }
 
-type Pinned<'a> = std::pin::Pin<Box<dyn Future<Output = Outcome> + 'a>>;
-
-/// The world that all trials share; the first that runs makes it.
-struct Shared {
-    runtime: Runtime,
-    world: Mutex<Option<World>>,
-}
-
-impl Shared {
-    fn with_world(&self, run: for<'a> fn(&'a World) -> Pinned<'a>) -> Outcome {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
-        let world = match world.as_mut() {
-            Some(world) => world,
-            None => world.insert(self.runtime.block_on(World::start())?),
-        };
-        self.runtime.block_on(run(world))
-    }
-}
-
-async fn refuses_a_stranger(world: &World) -> Outcome {
+async fn refuses_a_stranger(world: &World) -> Ended {
     match monitor(&world.kubeconfig, "stranger", &world.model).await? {
         Ok(_) => Err(Failed::from("a user without rights could watch")),
         Err(MonitorError::OutOfSight { reasons })
@@ -91,7 +67,7 @@ async fn refuses_a_stranger(world: &World) -> Outcome {
     }
 }
 
-async fn is_clean(world: &World) -> Outcome {
+async fn is_clean(world: &World) -> Ended {
     world.until_in_order().await?;
     let health = world.get("/healthz").await?;
     assert_eq!(health.status(), 200);
@@ -103,7 +79,7 @@ async fn is_clean(world: &World) -> Outcome {
 }
 
 /// Prometheus' own check of the text, where its tool is on the PATH.
-fn passes_promtool(text: &str) -> Outcome {
+fn passes_promtool(text: &str) -> Ended {
     let mut promtool = Command::new("promtool");
     promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = match promtool.spawn() {
@@ -124,7 +100,7 @@ fn passes_promtool(text: &str) -> Outcome {
     }
 }
 
-async fn measures_a_rotation(world: &World) -> Outcome {
+async fn measures_a_rotation(world: &World) -> Ended {
     world.until_in_order().await?;
     let label = credential(world.distribution());
     let source = *world.distribution().sources().first().expect("a target reads something");
@@ -136,7 +112,7 @@ async fn measures_a_rotation(world: &World) -> Outcome {
     world.until_in_order().await
 }
 
-async fn counts_an_edit(world: &World) -> Outcome {
+async fn counts_an_edit(world: &World) -> Ended {
     world.until_in_order().await?;
     let label = credential(world.distribution());
     let counted = |scrape: &Scrape<'_>| scrape.value("credence_foreign_writes_total", &label);
@@ -147,7 +123,7 @@ async fn counts_an_edit(world: &World) -> Outcome {
 }
 
 /// Edits a copy by hand.
-async fn edit(world: &World) -> Outcome {
+async fn edit(world: &World) -> Ended {
     let name = &world.distribution().secret;
     let secrets: Api<Secret> = Api::namespaced(world.client().clone(), "asking-0");
     let key = secrets.get(name).await.map_err(failed)?.data.unwrap_or_default().into_keys().next();
@@ -179,7 +155,7 @@ impl Drop for Stopped {
 }
 
 /// Finds drift that stays: where the operator heals at once, it is only ever seen as a count.
-async fn finds_what_is_not_healed(world: &World) -> Outcome {
+async fn finds_what_is_not_healed(world: &World) -> Ended {
     world.until_in_order().await?;
     let label = credential(world.distribution());
     let stopped = Stopped::operator(world)?;
@@ -194,7 +170,7 @@ async fn finds_what_is_not_healed(world: &World) -> Outcome {
     world.until_in_order().await
 }
 
-async fn finds_hand_made(world: &World) -> Outcome {
+async fn finds_hand_made(world: &World) -> Ended {
     world.until_in_order().await?;
     let distribution = world.distribution();
     let secrets: Api<Secret> = Api::namespaced(world.client().clone(), "other");
@@ -217,7 +193,7 @@ async fn finds_hand_made(world: &World) -> Outcome {
     Ok(())
 }
 
-async fn finds_stale(world: &World) -> Outcome {
+async fn finds_stale(world: &World) -> Ended {
     world.until_in_order().await?;
     let distribution = world.distribution();
     let label = credential(distribution);
@@ -240,7 +216,7 @@ async fn finds_stale(world: &World) -> Outcome {
     world.until_in_order().await
 }
 
-async fn finds_a_broken_store(world: &World) -> Outcome {
+async fn finds_a_broken_store(world: &World) -> Ended {
     world.until_in_order().await?;
     let store = &world.distribution().stores[0].name;
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "ClusterSecretStore"));

@@ -8,27 +8,31 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use credence_cluster::cluster::{Cluster, Component, ControlPlaneFiles};
+use credence_cluster::cluster::{Cluster, Component};
 use credence_cluster::faults::proxy::{FaultProxy, Mode};
-use credence_core::text::chain;
 use credence_programs::dirs;
-use credence_programs::run_dir::RunDir;
-use credence_programs::supply::{self, Part, PlainProgress};
+use credence_programs::supply;
 use credence_report::unknown::Cause;
 use credence_report::verdict::Outcome;
 use credence_suite::observation;
 use credence_watch::connect::connect;
 use credence_watch::observer::{Observer, View};
 use credence_watch::wait::{self, Progress};
-use libtest_mimic::{Arguments, Failed};
+use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
-use tokio::runtime::Runtime;
 
+#[path = "support/cluster.rs"]
+mod cluster;
+#[path = "support/shared.rs"]
+mod shared;
 #[path = "support/took.rs"]
 mod took;
+
+use cluster::failed;
+use shared::{Ended, Pinned, Shared, System};
 
 /// Time until a disturbance begins.
 const BEFORE: Duration = Duration::from_millis(500);
@@ -38,19 +42,13 @@ const BACK: Duration = Duration::from_secs(60);
 const NAMESPACE: &str = "default";
 const NAME: &str = "never";
 
-type Trialed = Result<(), Failed>;
-
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // One cluster, and each trial needs it whole.
-    arguments.test_threads = Some(1);
-    let runtime = Runtime::new().expect("a runtime can be started");
-    let shared = Arc::new(Shared { runtime, sight: Mutex::default() });
-    let trial = |name: &str, run: for<'a> fn(&'a Sight) -> Pinned<'a>| {
-        let shared = Arc::clone(&shared);
-        took::trial(name, move || shared.with_sight(run))
-    };
-    let trials = vec![
+    Shared::run(trials)
+}
+
+fn trials(shared: &Arc<Shared<Sight>>) -> Vec<Trial> {
+    let trial = |name: &str, run: for<'a> fn(&'a Sight) -> Pinned<'a>| shared.trial(name, run);
+    vec![
         trial("an_absence_in_sight_is_held_and_a_time_out_in_sight_is_violated", |sight| Box::pin(sees(sight))),
         trial("a_bound_that_passes_while_the_api_server_is_stopped_is_unknown", |sight| {
             Box::pin(sight.waits(Duration::from_secs(2), sight.is_stopped_for(Duration::from_secs(8))))
@@ -70,36 +68,7 @@ fn main() -> ExitCode {
         trial("an_absence_in_which_the_api_server_forgot_every_watch_is_unknown", |sight| {
             Box::pin(sight.holds(Duration::from_secs(10), sight.is_restarted()))
         }),
-    ];
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    took::print_slowest();
-    let sight = shared.sight.lock().unwrap_or_else(PoisonError::into_inner).take();
-    // What it started ends inside the runtime.
-    shared.runtime.block_on(async { drop(sight) });
-    conclusion.exit_code()
-}
-
-type Pinned<'a> = std::pin::Pin<Box<dyn Future<Output = Trialed> + 'a>>;
-
-/// The cluster of all trials, which the first one starts.
-struct Shared {
-    runtime: Runtime,
-    sight: Mutex<Option<Sight>>,
-}
-
-impl Shared {
-    fn with_sight(&self, run: for<'a> fn(&'a Sight) -> Pinned<'a>) -> Trialed {
-        let mut sight = self.sight.lock().unwrap_or_else(PoisonError::into_inner);
-        self.runtime.block_on(async {
-            if sight.is_none() {
-                *sight = Some(Sight::open().await?);
-            }
-            let sight = sight.as_ref().expect("it was opened");
-            let ended = run(sight).await;
-            sight.is_back().await?;
-            ended
-        })
-    }
+    ]
 }
 
 /// A cluster, and what is seen of it through a proxy.
@@ -109,20 +78,10 @@ struct Sight {
     cluster: Cluster,
 }
 
-fn failed(error: impl std::error::Error) -> Failed {
-    Failed::from(chain(&error))
-}
-
-impl Sight {
-    async fn open() -> Result<Self, Failed> {
+impl System for Sight {
+    async fn start() -> Result<Self, Failed> {
         let options = supply::Options::new(dirs::cache().map_err(failed)?);
-        let programs = supply::obtain(&options, &Part::CONTROL_PLANE, &PlainProgress::new()).await.map_err(failed)?;
-        let assets = supply::external_secrets_assets(&options).await.map_err(failed)?;
-        let name = format!("out-of-sight-{}", std::process::id());
-        let run = RunDir::create(&dirs::state().map_err(failed)?, &name, credence_cluster::providers::clear);
-        let files = ControlPlaneFiles::reference();
-        let cluster = credence_cluster::embedded::start(run.map_err(failed)?, &programs, &assets, &files).await;
-        let cluster = cluster.map_err(failed)?;
+        let cluster = cluster::start("out-of-sight", &options).await?;
         let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let proxy = FaultProxy::open(&cluster.description.url, host, None).await.map_err(failed)?;
         let mut kubeconfig: Value = serde_json::from_slice(&fs::read(&cluster.description.kubeconfig)?)?;
@@ -136,7 +95,7 @@ impl Sight {
     }
 
     /// Waits until all is in sight again.
-    async fn is_back(&self) -> Trialed {
+    async fn settle(&self) -> Ended {
         let back = wait::poll("the cluster is in sight", BACK, BEFORE, || async {
             if let Some(why) = self.observer.staleness() {
                 return Progress::NotYet(why);
@@ -146,7 +105,9 @@ impl Sight {
         });
         back.await.map_err(failed)
     }
+}
 
+impl Sight {
     async fn outcome_of_wait(&self, bound: Duration) -> Outcome {
         let look = |view: &View<'_>| match view.secret(NAMESPACE, NAME) {
             Some(_) => Progress::Done(()),
@@ -162,20 +123,20 @@ impl Sight {
         ended.map_or_else(|error| observation::failed(&error), |()| Outcome::Held)
     }
 
-    async fn waits(&self, bound: Duration, disturbance: impl Future<Output = Trialed>) -> Trialed {
+    async fn waits(&self, bound: Duration, disturbance: impl Future<Output = Ended>) -> Ended {
         let (outcome, disturbed) = tokio::join!(self.outcome_of_wait(bound), disturbance);
         disturbed?;
         is_out_of_sight(&outcome)
     }
 
-    async fn holds(&self, window: Duration, disturbance: impl Future<Output = Trialed>) -> Trialed {
+    async fn holds(&self, window: Duration, disturbance: impl Future<Output = Ended>) -> Ended {
         let (outcome, disturbed) = tokio::join!(self.outcome_of_hold(window), disturbance);
         disturbed?;
         is_out_of_sight(&outcome)
     }
 
     /// SIGSTOP and SIGCONT.
-    async fn is_stopped_for(&self, duration: Duration) -> Trialed {
+    async fn is_stopped_for(&self, duration: Duration) -> Ended {
         wait::pass(BEFORE).await;
         let paused = self.cluster.pause(Component::ApiServer).await.map_err(failed)?;
         let paused = paused.ok_or_else(|| Failed::from("the API server does not run"))?;
@@ -185,7 +146,7 @@ impl Sight {
     }
 
     /// Resets all connections, and those that come within 300 ms of each second.
-    async fn is_cut(&self, times: u32) -> Trialed {
+    async fn is_cut(&self, times: u32) -> Ended {
         for _ in 0..times {
             wait::pass(BEFORE).await;
             self.proxy.set(Mode::Reset);
@@ -197,14 +158,14 @@ impl Sight {
     }
 
     /// Its resource versions are too old for another process of it, which has no history.
-    async fn is_restarted(&self) -> Trialed {
+    async fn is_restarted(&self) -> Ended {
         wait::pass(BEFORE).await;
         self.cluster.stop(Component::ApiServer).await.map_err(failed)?;
         self.cluster.start_again(Component::ApiServer).await.map_err(failed)
     }
 }
 
-async fn sees(sight: &Sight) -> Trialed {
+async fn sees(sight: &Sight) -> Ended {
     let brief = Duration::from_secs(2);
     match (sight.outcome_of_hold(brief).await, sight.outcome_of_wait(brief).await) {
         (Outcome::Held, Outcome::Violated(_)) => Ok(()),
@@ -212,7 +173,7 @@ async fn sees(sight: &Sight) -> Trialed {
     }
 }
 
-fn is_out_of_sight(outcome: &Outcome) -> Trialed {
+fn is_out_of_sight(outcome: &Outcome) -> Ended {
     match outcome {
         Outcome::Unknown(why) if why.cause == Cause::WatchStale => Ok(()),
         other => Err(Failed::from(format!("{other:?}"))),

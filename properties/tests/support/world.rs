@@ -7,17 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use credence_cluster::apply::Applier;
-use credence_cluster::cluster::{Cluster, ControlPlaneFiles};
+use credence_cluster::cluster::Cluster;
 use credence_core::manifest::{Manifest, parse_documents};
-use credence_core::text::chain;
 use credence_model::config::{Config, SourceRef};
 use credence_model::model::{Distribution, Model};
 use credence_model::overlay::{self, Server, Time};
 use credence_monitor::monitor::{Monitor, MonitorError, Options, RBAC, USER_AGENT};
 use credence_programs::configuration::Parameters;
 use credence_programs::dirs;
-use credence_programs::run_dir::RunDir;
-use credence_programs::supply::{self, Part, PlainProgress};
+use credence_programs::supply::{self, PlainProgress};
 use credence_suite::load::load;
 use credence_suite::testbed::{WORKERS, deploy};
 use credence_watch::connect::connect;
@@ -29,18 +27,15 @@ use kube::{Api, Client};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
+use crate::cluster::{self, failed};
+use crate::shared::{Ended, System};
+
 /// Time that the operator may take for what is its own: its backoff, after the failures that a trial makes, is the longest.
 pub(crate) const SETTLED: Duration = Duration::from_secs(120);
 /// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Namespaces that ask for everything.
 pub(crate) const NAMESPACES: usize = 4;
-
-pub(crate) type Outcome = Result<(), Failed>;
-
-pub(crate) fn failed(error: impl std::error::Error) -> Failed {
-    Failed::from(chain(&error))
-}
 
 /// A cluster with the configuration, namespaces that ask for everything, and a monitor.
 pub(crate) struct World {
@@ -52,24 +47,10 @@ pub(crate) struct World {
     pub(crate) model: Model,
 }
 
-impl World {
-    pub(crate) async fn start() -> Result<Self, Failed> {
+impl System for World {
+    async fn start() -> Result<Self, Failed> {
         let options = supply::Options::new(dirs::cache().map_err(failed)?);
-        let programs = supply::obtain(&options, &Part::CONTROL_PLANE, &PlainProgress::new()).await.map_err(failed)?;
-        let assets = supply::external_secrets_assets(&options).await.map_err(failed)?;
-        let run = RunDir::create(
-            &dirs::state().map_err(failed)?,
-            &format!("monitor-{}", std::process::id()),
-            credence_cluster::providers::clear,
-        );
-        let cluster = credence_cluster::embedded::start(
-            run.map_err(failed)?,
-            &programs,
-            &assets,
-            &ControlPlaneFiles::reference(),
-        )
-        .await
-        .map_err(failed)?;
+        let cluster = cluster::start("monitor", &options).await?;
         let parameters = Parameters::default();
         let loaded = load(None, &parameters, cluster.directory(), &options, &PlainProgress::new()).await;
         let (_, mut manifests) = loaded.map_err(failed)?;
@@ -89,12 +70,14 @@ impl World {
         world.make_namespaces().await?;
         Ok(world)
     }
+}
 
+impl World {
     pub(crate) fn client(&self) -> &Client {
         &self.cluster.client
     }
 
-    async fn make_namespaces(&self) -> Outcome {
+    async fn make_namespaces(&self) -> Ended {
         let namespaces: Api<Namespace> = Api::all(self.client().clone());
         let labels: BTreeMap<String, String> = self
             .model
@@ -153,7 +136,7 @@ impl World {
     }
 
     /// Waits until nothing is wrong any more.
-    pub(crate) async fn until_in_order(&self) -> Outcome {
+    pub(crate) async fn until_in_order(&self) -> Ended {
         let in_order = |scrape: &Scrape<'_>| {
             self.model.distributions.iter().all(|distribution| {
                 let label = credential(distribution);
@@ -164,7 +147,7 @@ impl World {
         self.until("nothing is wrong", SETTLED, in_order).await.map(drop)
     }
 
-    pub(crate) async fn rotate(&self, source: &SourceRef) -> Outcome {
+    pub(crate) async fn rotate(&self, source: &SourceRef) -> Ended {
         let value = ByteString(format!("rotated at {}", jiff::Timestamp::now()).into_bytes());
         let data: BTreeMap<&String, &ByteString> =
             self.model.sources[source].keys.iter().map(|key| (key, &value)).collect();
