@@ -30,6 +30,7 @@ mod templates;
 mod tests;
 mod worlds;
 
+pub use identities::{GARBAGE_COLLECTOR, NAMESPACE_CONTROLLER};
 pub(crate) use identities::{Identity, named_in};
 pub use rules::RULES;
 

@@ -258,6 +258,11 @@ async fn play(env: &Arc<TestBed>, log: &AuditLog, id: CaseId, history: &History)
     Ok(observation)
 }
 
+/// True if the operator writes a copy anew when `source` changes.
+fn is_updated(distribution: &Distribution, source: &SourceRef) -> bool {
+    distribution.never_updates().is_none() && distribution.sources().contains(source)
+}
+
 /// All that was recorded so far.
 fn recorded(recorder: &mut Recording) -> Vec<SecretEvent> {
     std::iter::from_fn(|| recorder.next_event()).collect()

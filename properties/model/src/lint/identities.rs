@@ -8,6 +8,13 @@ use regex::Regex;
 use crate::config::Config;
 use crate::lint::admission;
 
+/// Kubernetes' controller that removes what an owner leaves behind, by the account that kube-controller-manager gives it with
+/// `--use-service-account-credentials`.
+pub const GARBAGE_COLLECTOR: &str = "system:serviceaccount:kube-system:generic-garbage-collector";
+
+/// Kubernetes' controller that empties namespaces that are deleted, by its account of the same sort.
+pub const NAMESPACE_CONTROLLER: &str = "system:serviceaccount:kube-system:namespace-controller";
+
 /// A user or a group that an expression names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Identity {

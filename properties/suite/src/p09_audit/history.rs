@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
-use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, expected_in};
 use credence_report::unknown::Cause;
 use credence_watch::observer::View;
@@ -15,7 +14,7 @@ use credence_watch::wait::{self, Progress};
 use super::actions::{Deeds, People};
 use super::audited_namespace::AuditedNamespace;
 use super::trail::Fact;
-use super::{AuditedChange, End, History};
+use super::{AuditedChange, End, History, is_updated};
 use crate::observation::{Observation, cause_of};
 use crate::testbed::TestBed;
 use crate::testbed::tenant::Tenant;
@@ -149,9 +148,4 @@ async fn update(
         )?;
     }
     Ok(())
-}
-
-/// True if the operator writes a copy anew when `source` changes.
-fn is_updated(distribution: &Distribution, source: &SourceRef) -> bool {
-    distribution.never_updates().is_none() && distribution.sources().contains(source)
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use credence_cluster::operator;
 use credence_core::credential::Credential;
 use credence_model::config::SourceRef;
+use credence_model::lint::{GARBAGE_COLLECTOR, NAMESPACE_CONTROLLER};
 use credence_model::model::Distribution;
 use credence_watch::observer::SecretEvent;
 
@@ -14,11 +15,7 @@ use super::trail::{Fact, Trail, Writer};
 
 /// Kubernetes' own controllers that remove Secrets, as kube-controller-manager names them: each with an account of its own
 /// (`--use-service-account-credentials`), or all by one.
-const COLLECTORS: [&str; 3] = [
-    "system:serviceaccount:kube-system:generic-garbage-collector",
-    "system:serviceaccount:kube-system:namespace-controller",
-    "system:kube-controller-manager",
-];
+const COLLECTORS: [&str; 3] = [GARBAGE_COLLECTOR, NAMESPACE_CONTROLLER, "system:kube-controller-manager"];
 /// Verbs that make a version of an object.
 const WRITES: [&str; 3] = ["create", "update", "patch"];
 

@@ -4,6 +4,7 @@ use credence_core::id::Requirement;
 
 use crate::config::SourcePosition;
 use crate::lint::audit::{self, Level, Request};
+use crate::lint::identities::{GARBAGE_COLLECTOR, NAMESPACE_CONTROLLER};
 use crate::lint::{Context, Finding, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
@@ -16,10 +17,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 /// Kubernetes' own controllers that remove copies, each with the verb by which it does: they say when a copy was withdrawn.
-const COLLECTORS: [(&str, &str); 2] = [
-    ("system:serviceaccount:kube-system:generic-garbage-collector", "delete"),
-    ("system:serviceaccount:kube-system:namespace-controller", "deletecollection"),
-];
+const COLLECTORS: [(&str, &str); 2] = [(GARBAGE_COLLECTOR, "delete"), (NAMESPACE_CONTROLLER, "deletecollection")];
 /// The groups of their ServiceAccounts.
 const COLLECTOR_GROUPS: [&str; 3] =
     ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"];
