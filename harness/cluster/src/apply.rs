@@ -25,20 +25,18 @@ const ESTABLISHED: Duration = Duration::from_mins(3);
 
 /// Why an object could not be applied.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ApplyError {
     /// The manifest is not a Kubernetes object.
     #[error("failed to read {object} as a Kubernetes object")]
     Malformed {
-        /// The object.
         object: String,
-        /// The cause.
         #[source]
         source: serde_json::Error,
     },
     /// The cluster does not serve this kind.
     #[error("failed to apply {object}: the cluster does not serve {kind}")]
     UnknownKind {
-        /// The object.
         object: String,
         /// The kind, with its group and version.
         kind: String,
@@ -46,18 +44,14 @@ pub enum ApplyError {
     /// The API server refused.
     #[error("failed to apply {object}")]
     Refused {
-        /// The object.
         object: String,
-        /// The cause.
         #[source]
         source: Box<kube::Error>,
     },
     /// The API server would not remove it.
     #[error("failed to remove {object}")]
     Remove {
-        /// The object.
         object: String,
-        /// The cause.
         #[source]
         source: Box<kube::Error>,
     },

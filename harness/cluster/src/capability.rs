@@ -22,7 +22,7 @@ pub enum Capability {
 }
 
 impl Capability {
-    /// All of them.
+    /// Every capability, in the order in which doctor names them.
     pub const ALL: [Self; 8] = [
         Self::Outages,
         Self::StoreProxies,

@@ -45,7 +45,7 @@ pub(crate) const OF_OTHERS: Lacks = &[
 
 /// A cluster that is ready, with External Secrets Operator running in it.
 pub struct Cluster {
-    /// Its place.
+    /// Addresses, versions and files by which it is found and told apart.
     pub description: Description,
     /// A client with its administrator's rights.
     pub client: Client,

@@ -38,7 +38,6 @@ const OPERATOR_KUBECONFIG: &str = "external-secrets.kubeconfig";
 const ID: &str = "embedded";
 /// Why there is no webhook.
 const NO_WEBHOOK: &str = "no webhook runs here; --cluster kind adds it";
-/// Their limits.
 const LACKS: Lacks = &[(Capability::Webhook, NO_WEBHOOK)];
 /// Their limits where a process cannot have a file system of its own.
 const LACKS_WITHOUT_MOUNTS: Lacks =
@@ -95,7 +94,7 @@ impl Found for Embedded {
         _wanted: &'a Wanted<'a>,
         _progress: &'a dyn Progress,
     ) -> BoxFuture<'a, Result<Box<dyn Startable>, PreparationError>> {
-        async { Ok(self as _) }.boxed()
+        async move { Ok(self as _) }.boxed()
     }
 }
 

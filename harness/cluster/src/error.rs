@@ -16,6 +16,7 @@ use crate::operator;
 
 /// Why a cluster could not be had.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ClusterError {
     /// A program could not be started.
     #[error("failed to start the cluster")]
@@ -43,25 +44,19 @@ pub enum ClusterError {
     Token {
         /// The ServiceAccount, with its namespace.
         account: String,
-        /// The cause.
         #[source]
         source: Box<kube::Error>,
     },
     /// A kubeconfig cannot be used.
     #[error("failed to make a client from {path}")]
     Kubeconfig {
-        /// The file.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Only the process that started a cluster can do this.
     #[error("failed to {act}: the cluster belongs to another process")]
-    NotOwned {
-        /// The act that failed.
-        act: &'static str,
-    },
+    NotOwned { act: &'static str },
     /// The cluster has no such component.
     #[error("failed to make an outage: {why}")]
     Absent {
@@ -74,9 +69,7 @@ pub enum ClusterError {
     /// The API server refused.
     #[error("failed to {act}")]
     Request {
-        /// The act that failed.
         act: &'static str,
-        /// The cause.
         #[source]
         source: Box<kube::Error>,
     },

@@ -29,7 +29,6 @@ mod operator;
 mod preparation;
 pub mod room;
 
-pub use cluster::start;
 pub use preparation::Kind;
 
 use credence_programs::engine::{Engine, EngineError};
@@ -39,7 +38,6 @@ use credence_programs::pod_image::PulledImage;
 
 /// The name of such clusters.
 const ID: &str = "kind";
-/// Their limits.
 const LACKS: Lacks = &[
     (Capability::Replicas, PROCESSES_ALONE),
     (Capability::LeaderElection, PROCESSES_ALONE),
@@ -47,27 +45,28 @@ const LACKS: Lacks = &[
 ];
 
 /// Inputs from which a cluster of kind is started.
-pub struct Setup<'a> {
+struct Setup<'a> {
     /// The container engine.
-    pub engine: &'a Engine,
+    engine: &'a Engine,
     /// kind, helm and External Secrets Operator.
-    pub programs: &'a Programs,
+    programs: &'a Programs,
     /// The image of the node.
-    pub node_image: &'a NodeImage,
+    node_image: &'a NodeImage,
     /// The image for containers beside the node; without one they are processes of this machine.
-    pub tools_image: Option<&'a ToolsImage>,
+    tools_image: Option<&'a ToolsImage>,
     /// Images of pods that the user gives; the others are made of the programs.
-    pub images: &'a [PulledImage],
+    images: &'a [PulledImage],
     /// A directory with External Secrets Operator's chart and definitions.
-    pub assets: &'a Path,
+    assets: &'a Path,
     /// Audit policy and encryption.
-    pub configured: &'a ControlPlaneFiles,
+    configured: &'a ControlPlaneFiles,
     /// Told of each step that takes its time.
-    pub report: &'a (dyn Fn(&str) + Sync),
+    report: &'a (dyn Fn(&str) + Sync),
 }
 
 /// Why a cluster of kind could not be made or used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum KindError {
     /// There is no engine.
     #[error("failed to find a container engine for a cluster of kind")]
@@ -87,9 +86,7 @@ pub enum KindError {
     /// kind gave up.
     #[error("failed to {act}: kind ended with {status}; the last lines of its log:\n{tail}")]
     Kind {
-        /// Its act.
         act: &'static str,
-        /// Outcome.
         status: String,
         /// The end of its log.
         tail: String,
@@ -110,10 +107,7 @@ pub enum KindError {
         "failed to make cluster {name}: there is one that no run of credence made; remove it with \
          `kind delete cluster --name {name}`"
     )]
-    Foreign {
-        /// The name.
-        name: String,
-    },
+    Foreign { name: String },
     /// The repository's configuration for kind is not what is expected.
     #[error("failed to understand kind-config.yaml: {0}")]
     Config(String),
@@ -132,9 +126,7 @@ pub enum KindError {
     /// A request of the set-up failed.
     #[error("failed to {act}")]
     Request {
-        /// The act that failed.
         act: &'static str,
-        /// The cause.
         #[source]
         source: Box<kube::Error>,
     },
@@ -144,7 +136,6 @@ pub enum KindError {
          and run again"
     )]
     NodeDied {
-        /// The container.
         node: String,
         /// The engine's word on its end.
         status: String,
@@ -157,30 +148,19 @@ pub enum KindError {
         "failed to {act} with {engine}: no answer within {seconds} s; restart its daemon, after which the next run removes \
          what is left"
     )]
-    Silent {
-        /// Its act.
-        act: &'static str,
-        /// Its command.
-        engine: PathBuf,
-        /// Time that was waited.
-        seconds: u64,
-    },
+    Silent { act: &'static str, engine: PathBuf, seconds: u64 },
     /// The run directory cannot be mounted.
     #[error(
         "failed to mount {path} into a container: the path has a colon or is not UTF-8; choose another state directory \
          with CREDENCE_STATE"
     )]
-    Unmountable {
-        /// The run directory.
-        path: PathBuf,
-    },
+    Unmountable { path: PathBuf },
     /// The engine runs containers where this process cannot reach them.
     #[error(
         "failed to use {name} for a cluster of kind: it is {how}, so this machine reaches neither its networks nor shares \
          files with it; use an engine of this machine that runs as root, or --cluster embedded"
     )]
     Apart {
-        /// The engine.
         name: credence_programs::engine::Name,
         /// The way in which it is apart.
         how: &'static str,

@@ -84,7 +84,7 @@ impl StandIn {
         Ok(Self { address, authority, documents, _tasks: tasks })
     }
 
-    /// Its URL.
+    /// URL by which stores reach the server, with a port and no path.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
     }

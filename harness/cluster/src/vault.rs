@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use credence_core::credential::Credential;
@@ -87,7 +87,7 @@ impl Vault {
         }
     }
 
-    /// Its URL.
+    /// URL by which stores reach Vault, with a port and no path.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
     }

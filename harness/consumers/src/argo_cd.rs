@@ -70,7 +70,7 @@ const GONE: Duration = Duration::from_secs(200);
 pub(crate) struct Application<'a> {
     /// Its name, a DNS label.
     pub name: &'a str,
-    /// The repository.
+    /// URL of its repository.
     pub repo_url: &'a str,
     /// The directory with the manifests. Argo CD manages nothing but ConfigMaps here.
     pub path: &'a str,
@@ -96,7 +96,6 @@ pub(crate) struct Setup<'a> {
     pub client: &'a Client,
     /// Its route to the forge.
     pub network: &'a Network,
-    /// Its place.
     pub place: ArgoCdPlacement<'a>,
     /// Its own namespace, where it looks for credentials.
     pub namespace: &'a str,
@@ -117,7 +116,6 @@ pub(crate) enum ArgoCdPlacement<'a> {
     Node {
         /// The network of the node, whose engine has the images.
         containers: &'a ContainerNetwork,
-        /// The images.
         images: &'a Images,
         /// The program that renders the manifests.
         kustomize: &'a Path,

@@ -42,6 +42,7 @@ const FIXTURE: [(&str, &str); 4] = [
 
 /// Why Backstage could not be obtained.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum BackstageError {
     /// This machine lacks something.
     #[error("failed to obtain Backstage")]
@@ -52,18 +53,14 @@ pub enum BackstageError {
     /// A command could not be run.
     #[error("failed to run {command}")]
     Run {
-        /// The command.
         command: String,
-        /// The cause.
         #[source]
         source: io::Error,
     },
     /// A command failed.
     #[error("failed to {act}, {status}:\n{tail}")]
     Failed {
-        /// Its purpose.
         act: &'static str,
-        /// Outcome.
         status: ExitStatus,
         /// The end of what it said.
         tail: String,
@@ -73,7 +70,6 @@ pub enum BackstageError {
     Library {
         /// The program or library that needs it.
         program: PathBuf,
-        /// The missing library.
         library: String,
     },
     /// A file cannot be read or written.

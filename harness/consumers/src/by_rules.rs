@@ -21,22 +21,18 @@ pub(crate) const LISTED: Duration = Duration::from_secs(30);
 
 /// Why a lookup could not be tried.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum LookupError {
     /// git could not be run.
     #[error("failed to run git ls-remote of {url}")]
     Git {
-        /// The repository.
         url: String,
-        /// The cause.
         #[source]
         source: io::Error,
     },
     /// git did not end.
     #[error("failed to list the references of {url} within {LISTED:?}")]
-    NoAnswer {
-        /// The repository.
-        url: String,
-    },
+    NoAnswer { url: String },
     /// The registry client cannot be made.
     #[error("failed to ask the registry")]
     Registry(#[from] ImageError),

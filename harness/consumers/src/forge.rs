@@ -79,7 +79,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 pub enum GiteaPlacement<'a> {
     /// A child process, on loopback.
     Process {
-        /// The program.
+        /// Gitea, built or released.
         program: &'a Path,
         /// Root of Gitea's `templates`, `options` and `public`: the directory of its module.
         assets: &'a Path,

@@ -9,7 +9,7 @@ pub enum Cause {
     Forbidden,
     /// It says that there is nothing: HTTP 404.
     NotFound,
-    /// Anything else.
+    /// Anything else, such as a host that cannot be reached.
     Other,
 }
 

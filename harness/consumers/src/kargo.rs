@@ -99,7 +99,7 @@ pub struct Setup<'a> {
     pub supplied: &'a UserKargo,
     /// helm, which renders the chart.
     pub helm: &'a Path,
-    /// The cluster.
+    /// Cluster whose API server the controller watches.
     pub cluster: &'a Cluster,
     /// Access to repositories.
     pub network: &'a Network,

@@ -85,7 +85,6 @@ pub enum Expected {
 }
 
 impl Login {
-    /// The owner.
     pub(crate) fn owner(&self) -> Result<&Owner, LoginError> {
         self.owner.as_ref().ok_or(LoginError::NoOwner)
     }
@@ -144,6 +143,7 @@ pub enum Proof {
 
 /// Why a login could not be tried, or did not end.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum LoginError {
     /// By the kubelet.
     #[error(transparent)]
@@ -157,7 +157,7 @@ pub enum LoginError {
     /// By lookup rules.
     #[error(transparent)]
     Lookup(#[from] LookupError),
-    /// The forge.
+    /// The forge refuses what a login needs.
     #[error(transparent)]
     Forge(#[from] ForgeError),
     /// By a TLS server.
@@ -171,10 +171,7 @@ pub enum LoginError {
     NoApplication,
     /// The consumer takes more than a copy.
     #[error("{} does not log in with one copy", consumer.title())]
-    NotOneCopy {
-        /// The consumer.
-        consumer: Consumer,
-    },
+    NotOneCopy { consumer: Consumer },
 }
 
 /// The effectful half of a consumer that logs in with one copy.
@@ -215,7 +212,6 @@ pub(crate) trait Runner: Sync {
     }
 }
 
-/// All runners.
 pub(crate) fn runners() -> impl Iterator<Item = &'static dyn Runner> {
     RUNNERS.iter().copied()
 }

@@ -58,7 +58,7 @@ pub struct Consumers {
     pub(crate) argo_cd: Option<ArgoCd>,
     pub(crate) kargo: Option<Kargo>,
     pub(crate) backstage: Option<BackstageService>,
-    /// The forge.
+    /// The forge that all of them log in to.
     pub forge: Forge,
     /// Places where credentials are used.
     pub endpoints: Endpoints,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -40,7 +40,7 @@ pub(crate) const PASSWORD: &str = "CREDENCE_PASSWORD";
 /// Why the consumers could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The forge.
+    /// The forge does not start.
     #[error("failed to start the forge")]
     Forge(#[from] ForgeError),
     /// The node.

@@ -9,7 +9,7 @@ pub struct OverlayField {
     pub object: String,
     /// Path of the field in it.
     pub field: String,
-    /// What it was set to.
+    /// Value that the field was set to.
     pub value: String,
 }
 
@@ -20,6 +20,6 @@ pub struct LeftOut {
     pub object: String,
     /// Its file and the line where it starts.
     pub place: String,
-    /// What would come of it, or what is missing.
+    /// Effect that the object would have, or the thing that it lacks here.
     pub reason: String,
 }

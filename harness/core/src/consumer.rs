@@ -71,7 +71,7 @@ impl fmt::Display for DeniedLogin {
 pub struct ConsumerMeta {
     /// One word for it, which no other has.
     pub id: &'static str,
-    /// Its name.
+    /// Name in reports and messages.
     pub title: &'static str,
     /// Its act with a copy, as the report counts it.
     pub operation: &'static str,
@@ -96,7 +96,7 @@ pub struct ConsumerMeta {
 pub struct Consumer(&'static dyn Format);
 
 impl Consumer {
-    /// All of them.
+    /// Every consumer, in the order of reports.
     pub const ALL: &'static [Self] = FORMATS;
 
     /// The consumer that reads copies in this format.
@@ -151,7 +151,7 @@ impl Consumer {
         self.0.meta()
     }
 
-    /// Its name.
+    /// Name in reports and messages.
     pub fn title(self) -> &'static str {
         self.meta().title
     }

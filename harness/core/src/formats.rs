@@ -154,35 +154,24 @@ pub struct Decoded {
 
 /// Why a consumer cannot use a copy, or would misread it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum FormatError {
     /// The consumer needs a key that is missing or empty.
     #[error("key {key:?} is missing or empty")]
-    Missing {
-        /// The key.
-        key: &'static str,
-    },
+    Missing { key: &'static str },
     /// A text that the consumer reads is no UTF-8.
     #[error("key {key:?} is no UTF-8")]
-    NotText {
-        /// The key.
-        key: String,
-    },
+    NotText { key: String },
     /// A setting is none of those that the consumer knows.
     #[error("key {key:?} is not {expected}")]
     Setting {
-        /// The key.
         key: &'static str,
         /// Values that it may have.
         expected: &'static str,
     },
     /// The consumer's label has a value that it overlooks.
     #[error("label {label} has the value {value:?}, which its consumer overlooks")]
-    Label {
-        /// The label's key.
-        label: &'static str,
-        /// The label's value.
-        value: String,
-    },
+    Label { label: &'static str, value: String },
     /// A username comes without password, or the other way round.
     #[error("username and password are not both there")]
     HalfACredential,
@@ -191,10 +180,7 @@ pub enum FormatError {
     NoCredential,
     /// A Docker configuration is not what the kubelet reads.
     #[error(".dockerconfigjson is malformed: {reason}")]
-    DockerConfig {
-        /// The fault.
-        reason: String,
-    },
+    DockerConfig { reason: String },
 }
 
 /// Reads a copy as the consumer does that its labels and type are for.

@@ -43,9 +43,9 @@ impl CredentialKind {
 /// A Secret as far as Kargo looks at it: neither its type nor its annotations count.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
-    /// Its name.
+    /// Name of the Secret.
     pub name: &'a str,
-    /// Its labels.
+    /// Labels of the Secret, one of which makes it a credential.
     pub labels: &'a Labels,
     /// Its decoded data.
     pub data: &'a BTreeMap<String, Credential>,
@@ -66,9 +66,9 @@ pub enum LookupNamespace {
 /// The Secret that was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
-    /// Its place.
+    /// Namespace in which it was found: the project's, or a shared one.
     pub place: LookupNamespace,
-    /// Its name.
+    /// Name of the Secret.
     pub name: String,
 }
 
@@ -85,6 +85,7 @@ pub struct Login<'a> {
 
 /// Why Kargo has no username and password for a repository. It then goes there as nobody, which is no error to it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum NoLogin {
     /// The repository would be reached without TLS.
     #[error("Kargo sends no credential over plain HTTP unless ALLOW_CREDENTIALS_OVER_HTTP is set")]
@@ -94,34 +95,19 @@ pub enum NoLogin {
     NoMatch,
     /// Both keys are there, but one holds nothing. No other Secret is tried.
     #[error("{chosen} is chosen, and its username or its password is empty")]
-    Empty {
-        /// The Secret.
-        chosen: Chosen,
-    },
+    Empty { chosen: Chosen },
     /// Kargo would get a token as a GitHub App.
     #[error("{chosen} is chosen, and it holds a GitHub App instead of username and password")]
-    GitHubApp {
-        /// The Secret.
-        chosen: Chosen,
-    },
+    GitHubApp { chosen: Chosen },
     /// Kargo would use SSH.
     #[error("{chosen} is chosen, and it holds an SSH key instead of username and password")]
-    SshKey {
-        /// The Secret.
-        chosen: Chosen,
-    },
+    SshKey { chosen: Chosen },
     /// Kargo would use a password, which no SSH server of a forge takes.
     #[error("{chosen} is chosen, and it holds username and password instead of an SSH key")]
-    Password {
-        /// The Secret.
-        chosen: Chosen,
-    },
+    Password { chosen: Chosen },
     /// A key is missing. No other Secret is tried.
     #[error("{chosen} is chosen, and it lacks username or password")]
-    Missing {
-        /// The Secret.
-        chosen: Chosen,
-    },
+    Missing { chosen: Chosen },
 }
 
 /// The login that Kargo uses for the repository `url`, given all Secrets of the project's namespace and of the

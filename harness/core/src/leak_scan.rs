@@ -30,13 +30,12 @@ const LAYERS: u8 = 2;
 
 /// Why there is no scan.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum LeakScanError {
     /// The automaton has a limit of 2³¹ states.
     #[error("failed to build a search for {patterns} patterns")]
     TooMany {
-        /// Patterns with different beginnings.
         patterns: usize,
-        /// The cause.
         #[source]
         source: BuildError,
     },

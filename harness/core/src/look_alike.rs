@@ -5,7 +5,7 @@
 pub struct LookAlike {
     /// Features that make it look alike.
     pub what: &'static str,
-    /// Its URL.
+    /// URL that looks like one of the owner's and is not.
     pub url: String,
     /// The URL of a stranger at the same level, who does not look alike: a credential that is for the stranger as well is for
     /// all at that level on purpose. None where nobody could mean that.

@@ -96,7 +96,7 @@ impl Manifest {
         self.text("/kind")
     }
 
-    /// The name.
+    /// Name of the object; empty if it has none.
     pub fn name(&self) -> &str {
         self.text("/metadata/name")
     }

@@ -24,7 +24,7 @@ pub enum Written<'a> {
 /// A copy as its configuration writes it. A copy that is there is all literal, as far as it is text.
 #[derive(Debug, Clone)]
 pub struct WrittenCopy<'a> {
-    /// Its labels.
+    /// Labels of the Secret, by which some consumers find it.
     pub labels: &'a Labels,
     /// Its keys; none if only the controller knows them.
     pub keys: Option<BTreeMap<&'a str, Written<'a>>>,
@@ -55,6 +55,7 @@ impl<'a> WrittenCopy<'a> {
 
 /// Why no login is tried with a copy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum NotTried {
     /// Nothing tells whose it is.
     #[error(
@@ -63,14 +64,7 @@ pub enum NotTried {
     Nobody,
     /// Its label makes it something else than a login that can be tried.
     #[error("its label {label} is {value:?}: {what}")]
-    Label {
-        /// The label's key.
-        label: &'static str,
-        /// The label's value.
-        value: String,
-        /// The act, in words.
-        what: &'static str,
-    },
+    Label { label: &'static str, value: String, what: &'static str },
     /// It holds another kind of credential than the forge of the run checks.
     #[error("it holds {what}")]
     Credential {
@@ -79,16 +73,10 @@ pub enum NotTried {
     },
     /// It holds an SSH key, with which its consumer goes another way than with a password.
     #[error("it holds an SSH key, and {consumer} uses none")]
-    SshKey {
-        /// The consumer.
-        consumer: &'static str,
-    },
+    SshKey { consumer: &'static str },
     /// The place where it is used is not written down.
     #[error("its key {key:?}, which says where it is used, is absent, read from a source or made by a template")]
-    PlaceUnknown {
-        /// The key.
-        key: &'static str,
-    },
+    PlaceUnknown { key: &'static str },
     /// No manifest uses a place that it is for.
     #[error("no manifest of {consumer} names a place that it is for")]
     NoPlace {
@@ -112,7 +100,7 @@ pub enum Scope {
     ArgoCdPrefix(String),
     /// One repository, by Argo CD.
     ArgoCdRepository {
-        /// Its URL.
+        /// URL of the repository.
         url: String,
         /// The only project that may use it; none for all of them.
         project: Option<String>,

@@ -13,13 +13,12 @@ use rcgen::{
 
 /// Why a certificate could not be had.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum CertificateError {
     /// Signing failed.
     #[error("failed to make the certificate of {subject}")]
     Make {
-        /// The certificate's common name.
         subject: String,
-        /// The cause.
         #[source]
         source: rcgen::Error,
     },

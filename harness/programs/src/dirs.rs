@@ -6,6 +6,7 @@ use std::path::{self, PathBuf};
 
 /// Why a directory could not be chosen.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum DirsError {
     /// None of the variables that lead to the directory is set.
     #[error("failed to choose the {kind} directory: neither {variable} nor HOME is set to a path")]
@@ -18,11 +19,8 @@ pub enum DirsError {
     /// The relative path in the variable cannot be completed.
     #[error("failed to make the path {path} in {variable} absolute")]
     Relative {
-        /// credence's own variable.
         variable: &'static str,
-        /// Its value.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: std::io::Error,
     },

@@ -34,6 +34,7 @@ const TAIL_LINES: usize = 12;
 
 /// Why there is no engine, or why it did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum EngineError {
     /// There is none.
     #[error(
@@ -44,86 +45,47 @@ pub enum EngineError {
     /// The command cannot be executed.
     #[error("failed to run {command}; name the command of Docker or Podman")]
     Run {
-        /// The command tried.
         command: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
     /// The command is neither Docker's nor Podman's.
     #[error("failed to use {command}: it answers `--version` with {said:?}; name the command of Docker or Podman")]
-    Stranger {
-        /// The command tried.
-        command: PathBuf,
-        /// Its message.
-        said: String,
-    },
+    Stranger { command: PathBuf, said: String },
     /// The engine does not answer.
     #[error("failed to ask {command} for its version: no answer within {seconds} s; restart its daemon")]
-    Silent {
-        /// The command tried.
-        command: PathBuf,
-        /// Time that was waited.
-        seconds: u64,
-    },
+    Silent { command: PathBuf, seconds: u64 },
     /// The engine does not come to an end with a command.
     #[error("failed to {act} with {name}: no answer within {seconds} s; restart its daemon, and run again")]
-    Hangs {
-        /// The act that failed.
-        act: String,
-        /// The engine.
-        name: Name,
-        /// Time that was waited.
-        seconds: u64,
-    },
+    Hangs { act: String, name: Name, seconds: u64 },
     /// The user may not use the daemon's socket.
     #[error(
         "failed to use {name}: this user may not use its socket ({said}); \
              add the user to the group docker and log in again, or run credence as root"
     )]
-    Rights {
-        /// The engine.
-        name: Name,
-        /// Its message.
-        said: String,
-    },
+    Rights { name: Name, said: String },
     /// The client is there, but no daemon answers it.
     #[error(
         "failed to reach the daemon of {name} ({said}); \
              start it, for example with `systemctl start docker`, or point DOCKER_HOST to one that runs"
     )]
-    NoDaemon {
-        /// The engine.
-        name: Name,
-        /// Words of its client.
-        said: String,
-    },
+    NoDaemon { name: Name, said: String },
     /// The engine cannot run nodes of kind.
     #[error("failed to use {name} {found}: too old for kind, {needed} or newer is needed; upgrade it")]
     TooOld {
-        /// The engine.
         name: Name,
-        /// The version found.
         found: String,
         /// The oldest version that will do.
         needed: &'static str,
     },
     /// The engine answered something unexpected.
     #[error("failed to learn {what} from the container engine, which says {answer:?}")]
-    Answer {
-        /// The request.
-        what: &'static str,
-        /// Its message.
-        answer: String,
-    },
+    Answer { what: &'static str, answer: String },
     /// A command failed.
     #[error("failed to {act} with {name}, {status}:\n{tail}")]
     Command {
-        /// The act that failed.
         act: String,
-        /// The engine.
         name: Name,
-        /// Exit of the command.
         status: ExitStatus,
         /// The last lines of what it said.
         tail: String,

@@ -10,18 +10,14 @@ use tokio::process::Command;
 
 /// Why a chart could not be rendered.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ChartError {
     /// A file cannot be written, or helm cannot be run.
     #[error(transparent)]
     File(#[from] FileError),
     /// helm refused.
     #[error("failed to render the chart in {chart} with helm: {message}")]
-    Helm {
-        /// The chart.
-        chart: PathBuf,
-        /// helm's message.
-        message: String,
-    },
+    Helm { chart: PathBuf, message: String },
     /// Its rendered objects cannot be read.
     #[error("failed to read the rendered objects")]
     Manifest(#[from] ManifestError),

@@ -73,6 +73,7 @@ const REMOVALS: usize = 100;
 
 /// Why there is no node image.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum NodeImageError {
     /// A part or a place in the cache cannot be had.
     #[error("failed to obtain what the node image is made of")]
@@ -91,19 +92,13 @@ pub enum NodeImageError {
     NotRoot,
     /// A program is not there.
     #[error("failed to find {command}, which makes images of Debian; install the package {package}")]
-    Missing {
-        /// The program.
-        command: &'static str,
-        /// Its package in Debian.
-        package: &'static str,
-    },
+    Missing { command: &'static str, package: &'static str },
     /// Debian could not be installed.
     #[error(
         "failed to make an image of Debian with debootstrap, {status}; \
              see whether apt's mirror can be reached; its last lines:\n{tail}"
     )]
     Debootstrap {
-        /// Outcome.
         status: ExitStatus,
         /// The end of what it said.
         tail: String,
@@ -112,18 +107,10 @@ pub enum NodeImageError {
     #[error(
         "failed to use {path} as {part} in an image of its own: it needs shared libraries; give one that is static"
     )]
-    Dynamic {
-        /// The part.
-        part: Part,
-        /// The program.
-        path: PathBuf,
-    },
+    Dynamic { part: Part, path: PathBuf },
     /// An upstream file or program is not as it is known.
     #[error("failed to make the node image of these versions: {what}; pin the versions that credence is tested with")]
-    Changed {
-        /// The difference.
-        what: String,
-    },
+    Changed { what: String },
     /// A file or a program cannot be used.
     #[error(transparent)]
     File(#[from] FileError),

@@ -45,6 +45,7 @@ const NONCE: &str = "credence.nonce";
 
 /// Why an image could not be made or pushed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ImageError {
     /// A file of the image cannot be read.
     #[error("failed to read {path} for the image's {entry}")]
@@ -53,7 +54,6 @@ pub enum ImageError {
         path: PathBuf,
         /// Its path in the image.
         entry: String,
-        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -62,7 +62,6 @@ pub enum ImageError {
     Pack {
         /// The path in the image.
         entry: String,
-        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -71,20 +70,13 @@ pub enum ImageError {
     File(FileError),
     /// No client for the registry can be made.
     #[error("failed to make a client for the registry {registry}: {reason}")]
-    Client {
-        /// The registry's address.
-        registry: String,
-        /// The cause.
-        reason: String,
-    },
+    Client { registry: String, reason: String },
     /// The registry refused, or gave no answer that the specification allows.
     #[error("failed to {act} {object} at the registry {registry}: {reason}")]
     Push {
-        /// The request.
         act: &'static str,
         /// The repository, tag or blob.
         object: String,
-        /// The registry's address.
         registry: String,
         /// Its answer, without the text of its own, which could quote a credential.
         reason: String,

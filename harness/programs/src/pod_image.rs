@@ -26,7 +26,7 @@ pub enum PodImage {
 }
 
 impl PodImage {
-    /// All of them.
+    /// Every program of which an image can be given.
     pub const ALL: [Self; 3] = [Self::ExternalSecrets, Self::ArgoCd, Self::Redis];
 
     /// Its name, as in `argo-cd`.

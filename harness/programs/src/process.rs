@@ -36,26 +36,21 @@ pub use paused::Paused;
 
 /// Why a program could not be started.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ProcessError {
     /// The log file could not be made.
     #[error("failed to create the log file {path} of {name}")]
     Log {
-        /// The program's name.
         name: String,
-        /// The log file.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
     /// The program could not be executed.
     #[error("failed to start {name} from {program}")]
     Start {
-        /// The program's name.
         name: String,
-        /// The executable.
         program: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },

@@ -158,12 +158,12 @@ pub enum Origin {
     Given,
     /// An image that the user names.
     Image {
-        /// Its name.
+        /// Name and digest of the image.
         reference: String,
     },
     /// An official release.
     Release {
-        /// Its address.
+        /// Address that it was downloaded from.
         url: String,
     },
     /// `go build` of the pin on this machine.
@@ -196,7 +196,7 @@ pub enum Step {
     },
     /// It is there.
     Ready {
-        /// The program.
+        /// The program, in the cache or where the user has it.
         path: PathBuf,
         /// Its origin, now or when it was put into the cache.
         from: Origin,

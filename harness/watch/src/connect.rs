@@ -7,6 +7,7 @@ use kube::{Client, Config};
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ConnectError {
     /// The kubeconfig has no such context.
     #[error(
@@ -42,7 +43,6 @@ pub enum ConnectError {
     /// The kubeconfig cannot be read or used.
     #[error("failed to use {place}: {cause}")]
     Kubeconfig {
-        /// Its place.
         place: String,
         /// The cause, with its own causes.
         cause: Box<KubeconfigError>,
@@ -50,9 +50,7 @@ pub enum ConnectError {
     /// No client can be made from it.
     #[error("failed to make a client from {place}")]
     Client {
-        /// Its place.
         place: String,
-        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

@@ -34,33 +34,17 @@ pub enum Progress<T> {
 
 /// Failure of a wait.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum WaitError {
     /// The deadline passed.
     #[error("{what} did not happen within {within:.1?}; last seen: {last}")]
-    TimedOut {
-        /// The thing awaited.
-        what: String,
-        /// The limit.
-        within: Duration,
-        /// The last observation.
-        last: String,
-    },
+    TimedOut { what: String, within: Duration, last: String },
     /// It can no longer happen.
     #[error("{what} can no longer happen: {why}")]
-    Impossible {
-        /// The thing awaited.
-        what: String,
-        /// The reason.
-        why: String,
-    },
+    Impossible { what: String, why: String },
     /// The shared watch cannot see the cluster, so nothing that it shows is evidence.
     #[error("{what} cannot be told, the cluster is out of sight: {why}")]
-    WatchStale {
-        /// The thing awaited.
-        what: String,
-        /// The watch's last error.
-        why: String,
-    },
+    WatchStale { what: String, why: String },
 }
 
 /// Waits until `step`, asked at each change that the shared watch sees, is done.

@@ -54,13 +54,12 @@ const FIRST_LISTS: Duration = Duration::from_secs(60);
 
 /// Why there is no monitor.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum MonitorError {
     /// The address cannot be served.
     #[error("failed to listen on {address}; choose another address with --listen")]
     Listen {
-        /// The address.
         address: SocketAddr,
-        /// The cause.
         #[source]
         source: std::io::Error,
     },
@@ -73,9 +72,7 @@ pub enum MonitorError {
     /// The cluster does not answer.
     #[error("failed to ask the cluster what it serves; {advice}")]
     Unreachable {
-        /// Advice.
         advice: &'static str,
-        /// The cause.
         #[source]
         source: Box<kube::Error>,
     },

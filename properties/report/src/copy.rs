@@ -15,7 +15,7 @@ pub struct CopyName {
 /// A copy that a case had before it, whose state is a part of how the case ended.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reached {
-    /// The copy.
+    /// Distribution and Secret of the copy.
     pub copy: CopyName,
     /// Its user, where a case is about that.
     pub consumer: Option<Consumer>,

@@ -56,7 +56,7 @@ impl RouteEnd {
 /// A route that a property knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeclaredRoute {
-    /// Its name.
+    /// Name of the route, in words that tell it from all others.
     pub name: String,
     /// Why it cannot be seen to work, or is not tried at all, if that is so.
     pub remark: Option<String>,

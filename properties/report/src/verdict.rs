@@ -203,9 +203,9 @@ pub struct CaseRecord {
 /// Outcome of something that is tried once in a run, beside the generated cases: on clusters that have what it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckRecord {
-    /// The act.
+    /// Act that was tried, for a person.
     pub what: String,
-    /// Outcome.
+    /// Outcome of the check.
     pub outcome: Outcome,
     /// Time that things took, and how long they may take, by what they are.
     pub times: BTreeMap<String, Duration>,

@@ -26,7 +26,6 @@ use crate::console::Console;
 const READY: Duration = Duration::from_secs(45 * 60);
 /// Time that the holder may take to end what it started.
 const GONE: Duration = Duration::from_secs(30);
-/// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Starts the holder in the background and waits until the cluster is ready.

@@ -30,6 +30,7 @@ use crate::trail::TrailError;
 
 /// Why a run could not take place. A run that took place ends in a report, whatever it found.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum RunError {
     /// A directory of ours cannot be found.
     #[error("failed to find credence's directories")]
@@ -63,10 +64,7 @@ pub enum RunError {
     Intent(#[from] IntentError),
     /// There is an intent where a first one was to be written.
     #[error("{} is there already; correct it by hand, or replace it by --force", file.display())]
-    IntentExists {
-        /// The file.
-        file: PathBuf,
-    },
+    IntentExists { file: PathBuf },
     /// A first intent cannot be written.
     #[error(transparent)]
     IntentUnwritten(FileError),

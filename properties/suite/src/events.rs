@@ -17,7 +17,7 @@ pub enum Event<'a> {
     },
     /// A step of set-up ended.
     PhaseEnded {
-        /// Its name.
+        /// Name of the step, as at its start.
         name: &'a str,
         /// Time that it took.
         took: Duration,

@@ -30,7 +30,7 @@ pub enum OwnFault {
 }
 
 impl OwnFault {
-    /// All of them.
+    /// Every fault, each of which a specimen must turn red.
     pub const ALL: [Self; 8] = [
         Self::ReadsReady,
         Self::PreviousValue,
@@ -42,7 +42,7 @@ impl OwnFault {
         Self::WeakLeakScan,
     ];
 
-    /// Its name.
+    /// Name by which a trial asks for the fault.
     pub fn name(self) -> &'static str {
         match self {
             Self::ReadsReady => "oracle-reads-ready",

@@ -209,7 +209,6 @@ pub(crate) fn pick() -> BoxedStrategy<Pick> {
 pub(crate) enum LabelChange {
     /// It asks, with the value of this number among those that do.
     Asks(usize),
-    /// It is absent.
     Absent,
     /// It has a value that must not ask, unless it is one of those that do.
     Other(&'static str),

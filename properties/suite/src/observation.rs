@@ -28,7 +28,7 @@ use crate::faults::{self, OwnFault};
 /// Observation of a case.
 #[derive(Debug, Clone)]
 pub struct Observation {
-    /// Outcome.
+    /// Outcome of the case.
     pub outcome: Outcome,
     /// Evidence that it came to, by kind. A case without any did not test its claim.
     pub operations: BTreeMap<String, u64>,

@@ -80,9 +80,9 @@ pub(crate) fn missing(view: &View<'_>, namespace: &str, name: &str, distribution
 /// An ExternalSecret that its ClusterExternalSecret no longer lists.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OrphanedExternalSecret {
-    /// Its place.
+    /// Namespace that it stays in.
     pub namespace: String,
-    /// Its name.
+    /// Name of the ExternalSecret.
     pub name: String,
 }
 

@@ -33,7 +33,6 @@ use crate::supplies::Need;
 use crate::testbed::TestBed;
 use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
 
-/// The property.
 pub(crate) struct Propagation;
 
 /// Longest pause between two rotations, and until a namespace is born: one compressed refresh interval, so that two
@@ -54,7 +53,6 @@ pub(crate) struct Population {
     born: Vec<(Pick, Pick, Duration)>,
 }
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(1, 1, "each copy comes to hold the last values of its source, and keeps them"),
     Claim::new(1, 2, "after each rotation every copy of a case holds the new values within its bound"),

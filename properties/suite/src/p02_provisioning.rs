@@ -27,7 +27,6 @@ use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::settle::{Past, control_labels, settle};
 
-/// The property.
 pub(crate) struct Provisioning;
 
 /// Labels of one namespace; a key that is absent here is absent there.
@@ -45,7 +44,6 @@ pub(crate) struct World {
     pub(crate) control: Labels,
 }
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(2, 1, "a namespace that is labelled holds its copies within the bound, whatever its name"),
     Claim::new(

@@ -37,7 +37,6 @@ mod intended;
 
 use intended::{Demand, demands};
 
-/// The property.
 pub(crate) struct LabelDistribution;
 
 /// Longest sequence of label changes.
@@ -95,7 +94,6 @@ pub(crate) struct Sequence {
     delete: bool,
 }
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(
         2,

@@ -37,7 +37,6 @@ use subject::{KEYS, SCOPE_LABEL, SubjectError, VALUES, truth_table};
 
 pub(crate) use subject::{Population, Populations};
 
-/// The property.
 pub(crate) struct SelectorPatterns;
 
 /// One case.
@@ -78,7 +77,6 @@ impl Reach {
     }
 }
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(2, 2, "selections of the configuration pick exactly the namespaces that their labels mean"),
     Claim::new(

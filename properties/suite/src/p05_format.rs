@@ -35,7 +35,6 @@ use crate::testbed::TestBed;
 use crate::testbed::namespaces::NamespaceError;
 use crate::testbed::rotation::{self, Dependent, copied_sources, targets_of};
 
-/// The property.
 pub(crate) struct Format;
 
 /// A source and the values that a case gives it.
@@ -49,7 +48,6 @@ pub(crate) struct Credentials {
 #[derive(Debug, Clone)]
 pub(crate) struct Formats(Vec<(Pick, Pick)>);
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 3] = [
     Claim::new(3, 1, "each copy has the type that its template says, under any values of its source"),
     Claim::new(3, 2, "each format of a source has exactly its keys, as a strict reader of that format decodes them"),

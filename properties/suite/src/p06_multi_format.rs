@@ -35,7 +35,6 @@ use crate::supplies::Need;
 use crate::testbed::TestBed;
 use crate::testbed::rotation::{self, Dependent, Rotation, copied_sources, targets_of};
 
-/// The property.
 pub(crate) struct MultiFormat;
 
 /// Most formats of one source that are told apart by a case; more than any configuration we know has.
@@ -56,7 +55,6 @@ impl Formats {
     }
 }
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 1] = [Claim::new(
     3,
     2,

@@ -61,7 +61,6 @@ pub(crate) use backstage_copies::BackstageCopies;
 
 pub(crate) use trial::Trial;
 
-/// The property.
 pub(crate) struct CredentialTypes;
 
 /// Use of a copy by one case. Which copy that is follows from the case's number, so that a few cases meet every consumer.
@@ -97,7 +96,6 @@ const PORTAL_SLOT: u32 = 0;
 /// Time by which the death of a consumer may be known later than what follows from it: of a container the engine tells.
 const DEATH: Duration = Duration::from_secs(2);
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 4] = [
     Claim::new(
         4,

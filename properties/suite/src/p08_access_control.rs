@@ -64,7 +64,6 @@ use further::Further;
 pub(crate) use reach::Kinds;
 use route::{AttackPath, Route};
 
-/// The property.
 pub(crate) struct AccessControl;
 
 /// Most attempts of one case.
@@ -83,7 +82,6 @@ pub struct Attack {
     trespasses: Vec<AttackPath>,
 }
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(
         5,

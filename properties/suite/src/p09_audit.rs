@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use credence_cluster::evidence::audit::AuditLog;
-use credence_core::id::{CaseId, PropertyId, agent};
+use credence_core::id::{CaseId, PropertyId};
 use credence_core::labels::Labels;
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, Model, expected_in};
@@ -51,7 +51,6 @@ use history::live;
 use operation::{Operation, operations};
 use story::Story;
 
-/// The property.
 pub(crate) struct Audit;
 
 /// End of the copies of a case.
@@ -84,7 +83,6 @@ pub(crate) struct History {
     end: End,
 }
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(
         1,

@@ -41,7 +41,6 @@ use enforcement_point::EnforcedPolicy;
 pub(crate) use fixture::PolicyChanges;
 use subject::{Allowed, Rights, Subject};
 
-/// The property.
 pub(crate) struct PolicyUpdate;
 
 /// Values of the label that a changed policy looks at.
@@ -77,7 +76,6 @@ pub(crate) struct World {
     grants: Vec<Option<&'static str>>,
 }
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 1] = [Claim::new(
     5,
     5,

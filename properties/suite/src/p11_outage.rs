@@ -56,7 +56,6 @@ use plan::Plan;
 
 pub(crate) use scope::Scope;
 
-/// The property.
 pub(crate) struct Outage;
 
 /// Time that an outage goes on at most after it has shown. A failed refresh comes back after 1, 2, 4 s and so on, so that
@@ -122,7 +121,6 @@ pub(crate) struct Move {
     after: Duration,
 }
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 1] = [Claim::new(
     1,
     5,

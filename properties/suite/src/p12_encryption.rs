@@ -56,7 +56,6 @@ use wire::Wire;
 #[cfg(feature = "faults")]
 pub(crate) use wire::sees_its_control;
 
-/// The property.
 pub(crate) struct Encryption;
 
 /// Of this many slots, one rotates the encryption key.
@@ -77,7 +76,6 @@ pub(crate) struct Copy {
     way: Pick,
 }
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 1] = [Claim::new(
     5,
     3,

@@ -44,7 +44,6 @@ use attempt::{Actor, Attempts};
 use copy_case::{CopyCase, explained};
 use look_alike::look_alikes;
 
-/// The property.
 pub(crate) struct ManualCopies;
 
 /// Somebody in a namespace, and what they try.
@@ -89,7 +88,6 @@ enum SetUpError {
     CleanUp(#[from] kube::Error),
 }
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 2] = [
     Claim::new(1, 1, "a copy that somebody edits, deletes or replaces comes back as what its source holds"),
     Claim::new(

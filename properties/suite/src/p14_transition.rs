@@ -44,7 +44,6 @@ use change::FormChange;
 use move_over::TransitionCase;
 pub(crate) use subject::Stores;
 
-/// The property.
 pub(crate) struct Transition;
 
 /// Longest pause before a case takes its first step, and between two rotations: one compressed refresh interval.
@@ -78,7 +77,6 @@ impl fmt::Display for OneStep {
     }
 }
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 1] = [Claim::new(
     3,
     5,

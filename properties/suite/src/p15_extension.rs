@@ -41,7 +41,6 @@ mod addition;
 pub(crate) use addition::Addition;
 use addition::blueprints;
 
-/// The property.
 pub(crate) struct Extension;
 
 /// A case of one of the other properties.
@@ -59,7 +58,6 @@ pub(crate) enum Part {
     Nothing,
 }
 
-/// Its claims on requirements.
 const CLAIMS: [Claim; 1] = [Claim::new(
     4,
     5,

@@ -126,7 +126,6 @@ enum State {
 /// Next act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// This one begins.
     Begin(usize),
     /// This one, which has begun before, is alone from now on.
     GoOnAlone(usize),

@@ -44,7 +44,6 @@ const PASSES: u32 = 2;
 
 /// Time that the watches may take to see again, which they try every half second.
 const SIGHT: Duration = Duration::from_secs(30);
-/// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Namespaces that every bound allows for, with the clean-up of the cases before.
@@ -54,7 +53,7 @@ pub const WORKERS: NonZero<u32> = NonZero::new(operator::CONCURRENCY).expect("a 
 
 /// The place of cases, and what all of them share.
 pub struct TestBed {
-    /// The cluster.
+    /// Cluster that the configuration is deployed to.
     pub cluster: Arc<Cluster>,
     /// The watches of it.
     pub observer: Arc<Observer>,

@@ -1,5 +1,5 @@
-//! What `credence init` writes of a configuration is what its manifests say: nothing refuses it, and lint finds no more with it. What
-//! `credence explain` shows names all that there is.
+//! The intent that `credence init` writes of a configuration is what its manifests say: nothing refuses it, and lint finds no
+//! more with it. What `credence explain` shows names all that there is.
 
 use std::path::Path;
 

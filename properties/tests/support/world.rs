@@ -32,7 +32,6 @@ use crate::shared::{Ended, System};
 
 /// Time that the operator may take for what is its own: its backoff, after the failures that a trial makes, is the longest.
 pub(crate) const SETTLED: Duration = Duration::from_secs(120);
-/// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Namespaces that ask for everything.
 pub(crate) const NAMESPACES: usize = 4;

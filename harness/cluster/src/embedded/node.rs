@@ -21,7 +21,6 @@ use std::time::Duration;
 use std::{fs, io};
 
 use credence_core::file_error::FileError;
-use credence_core::text::chain;
 use credence_programs::certificates::{Authority, CertificateError};
 use credence_programs::oci::{ImageError, SLEEPER_IMAGE};
 use credence_programs::process::{Death, Process, ProcessError, first_death};
@@ -46,6 +45,7 @@ mod network;
 mod support;
 
 use cleanup::Cleanup;
+pub(super) use cleanup::clear;
 use isolation::Isolation;
 use network::Network;
 
@@ -58,6 +58,7 @@ const PROBE: Duration = Duration::from_millis(50);
 
 /// Why there is no node.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum NodeError {
     /// This machine cannot run one.
     #[error("this machine cannot run a node: {0}")]
@@ -73,12 +74,7 @@ pub enum NodeError {
     Died(#[from] Death),
     /// A command failed.
     #[error("failed to {act}: {message}")]
-    Command {
-        /// Its purpose.
-        act: String,
-        /// Its message.
-        message: String,
-    },
+    Command { act: String, message: String },
     /// A certificate could not be made or written.
     #[error("failed to make the node's certificates")]
     Certificate(#[from] CertificateError),
@@ -95,16 +91,13 @@ pub enum NodeError {
         name: String,
         /// The end of its log.
         tail: String,
-        /// The cause.
         #[source]
         source: WaitError,
     },
     /// The API server refused a request of the set-up.
     #[error("failed to {act}")]
     Request {
-        /// The request.
         act: &'static str,
-        /// The cause.
         #[source]
         source: Box<kube::Error>,
     },

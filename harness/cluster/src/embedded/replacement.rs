@@ -41,7 +41,6 @@ const LEASE: &str = "external-secrets-controller";
 const ELECTION: Duration = Duration::from_secs(45);
 /// Time that a process that is told to end may take.
 const END: Duration = Duration::from_secs(45);
-/// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The programs that stand by while the operator is replaced.

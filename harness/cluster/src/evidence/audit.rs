@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 /// Why the log could not be read.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum AuditError {
     /// The file cannot be read.
     #[error(transparent)]
@@ -20,18 +21,14 @@ pub enum AuditError {
     /// A line is no entry. The line is not shown: it could hold what it must not.
     #[error("failed to read the entry at byte {position} of the audit log {path}")]
     Entry {
-        /// The file.
         path: PathBuf,
-        /// Beginning of its line.
         position: u64,
-        /// The cause.
         #[source]
         source: serde_json::Error,
     },
     /// The log is shorter than it was: entries went to another file.
     #[error("failed to go on at byte {position} of the audit log {path}: it was rotated")]
     Rotated {
-        /// The file.
         path: PathBuf,
         /// Position at which reading should have gone on.
         position: u64,
@@ -70,7 +67,7 @@ pub struct AuditEntry {
 /// A user of the API server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct User {
-    /// The name.
+    /// Name of the user, such as `system:serviceaccount:NAMESPACE:NAME`.
     #[serde(default)]
     pub username: String,
     /// Additions of the authenticator.
@@ -87,7 +84,7 @@ pub struct ObjectReference {
     /// The namespace; empty for objects without.
     #[serde(default)]
     pub namespace: String,
-    /// The name.
+    /// Name of the object; empty for requests about many.
     #[serde(default)]
     pub name: String,
     /// The API group; empty for the core group.
@@ -125,7 +122,7 @@ impl AuditLog {
         Self { path: path.to_owned() }
     }
 
-    /// The file.
+    /// Path of the log, which the API server writes.
     pub fn path(&self) -> &Path {
         &self.path
     }

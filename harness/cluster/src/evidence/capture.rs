@@ -30,6 +30,7 @@ const ADDRESSES: usize = 12;
 
 /// Why nothing can be captured.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum CaptureError {
     /// The kernel does not let this process.
     #[error("failed to capture the traffic, which needs CAP_NET_RAW, and CAP_SYS_ADMIN inside a node: run as root")]
@@ -37,9 +38,7 @@ pub enum CaptureError {
     /// The capture could not be read, or the control not be sent.
     #[error("failed to {act} the capture of the traffic")]
     Io {
-        /// The act that failed.
         act: &'static str,
-        /// The cause.
         #[source]
         source: io::Error,
     },

@@ -3,7 +3,7 @@
 //! Read through etcd's JSON gateway (documentation, "etcd gRPC gateway"), which needs no client of its own.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine;
@@ -20,6 +20,7 @@ const HISTORY: Duration = Duration::from_secs(30);
 
 /// Why etcd could not be read.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum EtcdError {
     /// A certificate cannot be read.
     #[error(transparent)]
@@ -32,14 +33,12 @@ pub enum EtcdError {
     Request {
         /// The first key that was asked for.
         key: String,
-        /// The cause.
         #[source]
         source: reqwest::Error,
     },
     /// The alarm was not raised or taken back.
     #[error("failed to change the space alarm of etcd")]
     Alarm {
-        /// The cause.
         #[source]
         source: reqwest::Error,
     },
@@ -48,7 +47,6 @@ pub enum EtcdError {
     Answer {
         /// The first key that was asked for.
         key: String,
-        /// The cause.
         #[source]
         source: serde_json::Error,
     },
@@ -63,7 +61,6 @@ pub enum EtcdError {
     Encoding {
         /// The first key that was asked for.
         key: String,
-        /// The cause.
         #[source]
         source: base64::DecodeError,
     },

@@ -27,6 +27,7 @@ const TRICKLE: usize = 512;
 
 /// Why there is no proxy.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum FaultProxyError {
     /// No port can be had.
     #[error("failed to listen for a fault-injecting proxy")]
@@ -36,10 +37,7 @@ pub enum FaultProxyError {
     Certificate(String),
     /// The server behind it has no address.
     #[error("failed to find the server behind a fault-injecting proxy at {url}")]
-    Upstream {
-        /// Its URL.
-        url: String,
-    },
+    Upstream { url: String },
 }
 
 /// Behaviour of the proxy.

@@ -42,7 +42,6 @@ mod outage;
 const API_PORT: &str = "6443/tcp";
 /// Name of the audit log in its directory.
 const AUDIT_LOG: &str = "audit.log";
-/// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Everything that ends with this process. Fields drop in this order: what watches first, the run directory last, which removes
@@ -62,7 +61,7 @@ pub(super) struct KindCluster {
 ///
 /// # Errors
 /// When the engine cannot be used, or a part cannot be made, dies, or is not ready in time.
-pub async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterError> {
+pub(super) async fn start(run: RunDir, setup: &Setup<'_>) -> Result<Cluster, ClusterError> {
     let directory = run.path().to_owned();
     let Made { name, host, authority } = make(&run, setup).await?;
     let container = format!("{name}-control-plane");

@@ -25,7 +25,6 @@ pub(super) const AUTHORITY: [&str; 2] = ["ca.crt", "ca.key"];
 
 /// Values that one run puts in.
 pub(super) struct Run<'a> {
-    /// Its directory.
     pub(super) directory: &'a Path,
     /// Audit policy and encryption; their texts are in files of the run directory.
     pub(super) configured: &'a ControlPlaneFiles,

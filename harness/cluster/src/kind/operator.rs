@@ -27,7 +27,6 @@ const PROGRAM: &str = "bin/external-secrets";
 pub(super) const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 /// Time that pods may take to be ready, the webhook's certificate included.
 const READY: Duration = Duration::from_secs(120);
-/// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The Deployment of the controller. The chart labels the pods of each with its name.
 pub(super) const CONTROLLER: &str = "external-secrets";

@@ -125,6 +125,7 @@ impl Startable for Images {
         progress: &'a dyn Progress,
     ) -> BoxFuture<'a, Result<Cluster, ClusterError>> {
         async move {
+            let report = |step: &str| progress.note(&format!("kind: {step}"));
             let setup = Setup {
                 engine: &self.engine,
                 programs,
@@ -133,7 +134,7 @@ impl Startable for Images {
                 images: &self.pods,
                 assets,
                 configured,
-                report: &|step: &str| progress.note(&format!("kind: {step}")),
+                report: &report,
             };
             cluster::start(run, &setup).await
         }

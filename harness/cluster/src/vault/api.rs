@@ -14,6 +14,7 @@ const TOKEN: &str = "X-Vault-Token";
 
 /// Why a request came to nothing.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum RequestError {
     /// There is no client for it.
     #[error("failed to make a client of Vault")]
@@ -21,26 +22,16 @@ pub enum RequestError {
     /// It did not answer.
     #[error("failed to ask Vault for {path}")]
     NoAnswer {
-        /// The path.
         path: String,
-        /// The cause.
         #[source]
         source: reqwest::Error,
     },
     /// It refused.
     #[error("failed to ask Vault for {path}: {status}: {why}")]
-    Refused {
-        /// The path.
-        path: String,
-        /// The status.
-        status: StatusCode,
-        /// Its message.
-        why: String,
-    },
+    Refused { path: String, status: StatusCode, why: String },
     /// The answer lacks something.
     #[error("failed to read Vault's answer to {path}: it has no {field}")]
     Lacks {
-        /// The path.
         path: String,
         /// The part that it lacks.
         field: &'static str,

@@ -44,7 +44,7 @@ pub struct KubernetesRole {
 
 /// The API server that is asked whose a token is.
 pub struct TokenReviewer<'a> {
-    /// Its URL.
+    /// URL of the API server that is asked.
     pub url: &'a str,
     /// The certificate of its authority, PEM.
     pub authority: &'a str,

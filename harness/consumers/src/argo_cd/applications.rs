@@ -14,7 +14,6 @@ use crate::git_error::Message;
 pub(crate) struct Condition {
     /// Its type, such as `ComparisonError`.
     pub type_: String,
-    /// Its message.
     pub message: Message,
 }
 
@@ -29,7 +28,6 @@ pub(crate) struct ApplicationSeen {
     pub phase: String,
     /// The commit that was deployed last; empty where there was none.
     pub deployed: String,
-    /// Its conditions.
     pub conditions: Vec<Condition>,
     /// Time of the last comparison, to the second.
     pub reconciled_at: String,

@@ -19,7 +19,6 @@ pub enum ArgoCdError {
     /// The socket's path is longer than the kernel takes, see unix(7).
     #[error("failed to place a socket at {path}: it has more than {limit} bytes; choose a shorter state directory")]
     SocketPath {
-        /// The path.
         path: PathBuf,
         /// The most bytes that it may have.
         limit: usize,

@@ -28,13 +28,11 @@ const DIRECTORY: &str = "deploy";
 
 /// Why a sync could not be tried, or did not end.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum SyncError {
     /// Argo CD does not run.
     #[error("failed to sync {application}: Argo CD does not run")]
-    NoArgoCd {
-        /// The Application.
-        application: String,
-    },
+    NoArgoCd { application: String },
     /// The repository could not be made or changed.
     #[error("failed to prepare a repository to sync")]
     Forge(#[from] ForgeError),

@@ -26,7 +26,6 @@ pub(super) const CONTROLLER_VARIABLES: [(&str, &str); 4] = [
     ("ARGOCD_K8S_CLIENT_BURST", "400"),
 ];
 
-/// Variables of repo-server.
 pub(super) const REPO_SERVER_VARIABLES: [(&str, &str); 5] = [
     // A credential helper of the machine could log in instead of the Secret.
     ("GIT_CONFIG_NOSYSTEM", "1"),

@@ -60,31 +60,21 @@ impl fmt::Display for AuthError {
 
 /// Why something did not work. No text holds what Backstage said, which can quote a credential.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ClientError {
     /// A credential was refused: evidence.
     #[error("failed to {act}: {auth_error}")]
-    Refused {
-        /// The act that failed.
-        act: &'static str,
-        /// The refusal.
-        auth_error: AuthError,
-    },
+    Refused { act: &'static str, auth_error: AuthError },
     /// The answer says nothing about a credential.
     #[error("failed to {act}, for a reason that is no credential: {answer}")]
     Unclear {
-        /// The act that failed.
         act: &'static str,
         /// The answer, in words of ours.
         answer: String,
     },
     /// There was no answer.
     #[error("failed to {act}: {reason}")]
-    NoAnswer {
-        /// The act that failed.
-        act: &'static str,
-        /// Why not.
-        reason: &'static str,
-    },
+    NoAnswer { act: &'static str, reason: &'static str },
     /// The forge did not grant the sign-in.
     #[error("failed to have the sign-in granted by the forge")]
     Grant(#[source] Box<dyn Error + Send + Sync>),

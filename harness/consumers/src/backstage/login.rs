@@ -80,7 +80,7 @@ pub struct BackstageService {
 
 /// A Deployment of Backstage, and where it gets its credentials: literally, or from Secrets of its namespace.
 pub struct BackstageDeployment<'a> {
-    /// Its namespace.
+    /// Namespace of its pods, which have the copy as environment.
     pub namespace: &'a str,
     /// Its name, which no other has.
     pub name: &'a str,

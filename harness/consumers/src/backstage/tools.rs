@@ -34,40 +34,27 @@ impl Default for Commands {
 
 /// Why Backstage cannot be had on this machine, and what would change that.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum Unsupported {
     /// There is no Node.js.
     #[error("Node.js cannot be run as {command}; install Node.js 22 from https://nodejs.org")]
     NoNode {
-        /// The command tried.
         command: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
     /// The command is no Node.js.
     #[error("{command} does not answer like Node.js; install Node.js 22 from https://nodejs.org")]
-    NotNode {
-        /// The command tried.
-        command: PathBuf,
-    },
+    NotNode { command: PathBuf },
     /// The pinned packages do not support this Node.js.
     #[error("Node.js {found} is not supported by Backstage; install Node.js 20, 22 or 24 from https://nodejs.org")]
-    Version {
-        /// The version found.
-        found: String,
-    },
+    Version { found: String },
     /// Some distributions keep parts of Node.js in files that only it knows, so no image can be made of it.
     #[error("{node} reads parts of itself from other files; install Node.js 22 from https://nodejs.org")]
-    Split {
-        /// The executable.
-        node: PathBuf,
-    },
+    Split { node: PathBuf },
     /// There is no npm.
     #[error("npm cannot be run as {command}; install Node.js 22 from https://nodejs.org, which brings it")]
-    NoNpm {
-        /// The command tried.
-        command: PathBuf,
-    },
+    NoNpm { command: PathBuf },
     /// SQLite's package cannot be compiled.
     #[error("{} not found, but needed for better-sqlite3; install python3, make and g++", .missing.join(" and "))]
     NoCompiler {

@@ -13,6 +13,7 @@ use testcontainers::TestcontainersError;
 
 /// Why the forge could not be started or did not do as it was told.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ForgeError {
     /// Gitea could not be started.
     #[error("failed to start the forge")]
@@ -23,11 +24,8 @@ pub enum ForgeError {
     /// Gitea's container did not do as it was told.
     #[error("failed to {act} container {container}, the forge")]
     Container {
-        /// The act that failed.
         act: &'static str,
-        /// The container.
         container: String,
-        /// The cause.
         #[source]
         source: Box<TestcontainersError>,
     },
@@ -45,19 +43,14 @@ pub enum ForgeError {
     File(#[from] FileError),
     /// Gitea cannot be configured with a path, see [`ForgeSetup`](super::ForgeSetup).
     #[error("failed to configure the forge with {path}: the path has one of the characters # ? % `")]
-    Path {
-        /// The path.
-        path: PathBuf,
-    },
+    Path { path: PathBuf },
     /// No free port could be chosen.
     #[error("failed to choose the forge's port: {0}")]
     Port(String),
     /// An address cannot be listened on.
     #[error("failed to listen on {address}")]
     Listen {
-        /// The address.
         address: SocketAddr,
-        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -72,16 +65,11 @@ pub enum ForgeError {
     Client(#[source] reqwest::Error),
     /// Gitea's command line made no administrator. What it prints holds a password, so it is not quoted.
     #[error("failed to create the forge's administrator: gitea ended with {status}")]
-    Administrator {
-        /// Outcome.
-        status: String,
-    },
+    Administrator { status: String },
     /// A request got no answer.
     #[error("failed to {act} {object} at the forge")]
     Request {
-        /// The act that failed.
         act: &'static str,
-        /// On what.
         object: String,
         /// The cause, without the URL.
         #[source]
@@ -89,34 +77,16 @@ pub enum ForgeError {
     },
     /// The forge said no.
     #[error("failed to {act} {object}: the forge answered {status}")]
-    Refused {
-        /// The act that failed.
-        act: &'static str,
-        /// On what.
-        object: String,
-        /// The status.
-        status: StatusCode,
-    },
+    Refused { act: &'static str, object: String, status: StatusCode },
     /// The forge answered something else than it is known to.
     #[error("failed to {act} {object}: the forge's answer makes no sense")]
-    Answer {
-        /// The act that failed.
-        act: &'static str,
-        /// On what.
-        object: String,
-    },
+    Answer { act: &'static str, object: String },
     /// The forge asks again for a name and a password.
     #[error("failed to sign in to the forge as {user}: it does not take the password")]
-    SignIn {
-        /// The user.
-        user: String,
-    },
+    SignIn { user: String },
     /// A password that Gitea does not take.
     #[error("failed to set the password of {user}: a password has 1 to 255 characters of UTF-8")]
-    Password {
-        /// The user.
-        user: String,
-    },
+    Password { user: String },
 }
 
 impl ForgeError {

@@ -23,7 +23,6 @@ impl Evidence {
         Ok(Self { path: path.to_owned(), file: BufWriter::new(File::create(path)?), failure: None })
     }
 
-    /// Its place.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -65,7 +65,6 @@ pub(super) struct Gitea {
 pub(super) struct Setup<'a> {
     /// Holds the configuration and everything that Gitea writes.
     pub(super) directory: &'a Path,
-    /// Its place.
     pub(super) place: &'a GiteaPlacement<'a>,
     /// The façade, as clients see it.
     pub(super) root_url: &'a str,
@@ -93,7 +92,6 @@ impl Setup<'_> {
 pub(super) enum Server {
     /// A child process.
     Process(Process),
-    /// A container.
     Container(Box<Container>),
 }
 

@@ -11,7 +11,6 @@ const GITEA_API: &str = "/api/v1";
 /// Request to Gitea in the place of the client's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
-    /// The path.
     pub(super) path: String,
     /// The answer describes a user and has to be completed with GitHub's field names.
     pub(super) user: bool,

@@ -13,7 +13,7 @@ use super::key_pair;
 /// of keys of SSH.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Offered {
-    /// Nothing.
+    /// No header of authentication.
     Nothing,
     /// Basic authentication. Clients that have a token alone send it as either of the two.
     Basic {

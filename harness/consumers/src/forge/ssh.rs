@@ -41,7 +41,6 @@ const LONGEST: usize = 1024 * 1024;
 /// Facts that a client needs of the forge over SSH.
 #[derive(Debug, Clone)]
 pub(crate) struct SshServer {
-    /// Its address.
     pub(crate) address: SocketAddr,
     /// A file of known hosts with its key, under [`HOST_ALIAS`].
     pub(crate) known_hosts: PathBuf,

@@ -16,7 +16,7 @@ use super::{Forge, ForgeError};
 /// A key that lets a user in.
 #[derive(Debug, Clone)]
 pub struct RegisteredKey {
-    /// The key.
+    /// Both halves of the key.
     pub key: SshKey,
     user: String,
     id: i64,

@@ -12,30 +12,20 @@ use credence_watch::wait::WaitError;
 
 /// Why Kargo's controller could not be started or used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum KargoError {
     /// The program that was given is not Kargo's.
     #[error("failed to use {path} as Kargo's program: {message}")]
-    Program {
-        /// The path given.
-        path: PathBuf,
-        /// Fault of it.
-        message: String,
-    },
+    Program { path: PathBuf, message: String },
     /// The chart that was given is none.
     #[error("failed to use {path} as Kargo's chart: it is neither a package nor a directory with Chart.yaml")]
-    NoChart {
-        /// The path given.
-        path: PathBuf,
-    },
+    NoChart { path: PathBuf },
     /// The chart cannot be rendered.
     #[error("failed to render Kargo's chart")]
     Chart(#[from] ChartError),
     /// The chart is of something else, or of another age.
     #[error("failed to find {what} in what Kargo's chart renders to")]
-    Incomplete {
-        /// The missing part.
-        what: &'static str,
-    },
+    Incomplete { what: &'static str },
     /// A file or directory cannot be used.
     #[error(transparent)]
     File(#[from] FileError),

@@ -21,13 +21,11 @@ const DISCOVERED: Duration = Duration::from_secs(60);
 
 /// Why a discovery could not be tried, or did not end.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum DiscoveryError {
     /// The controller does not run.
     #[error("failed to discover anything for Warehouse {warehouse}: Kargo's controller does not run")]
-    NoController {
-        /// The Warehouse.
-        warehouse: String,
-    },
+    NoController { warehouse: String },
     /// The Warehouse was refused.
     #[error("failed to use a Warehouse")]
     Kargo(#[from] KargoError),
@@ -98,7 +96,6 @@ impl Runner for KargoDiscovery {
 struct Subscribed<'a> {
     /// The project's namespace.
     namespace: &'a str,
-    /// Its name.
     name: &'a str,
     /// The kind that it looks for.
     kind: CredentialKind,

@@ -18,7 +18,6 @@ const READ_SECRETS: &str = "kargo-controller-read-secrets";
 pub enum Subscription<'a> {
     /// The last commit of a branch.
     Git {
-        /// The repository.
         repo_url: &'a str,
         /// The branch.
         branch: &'a str,

@@ -12,13 +12,11 @@ use crate::running::{Consumers, LoginAnswer};
 
 /// Why a pod could not be made or removed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum PodError {
     /// There is no node.
     #[error("failed to run {workload}: there is no node")]
-    NoNode {
-        /// The pod or Deployment.
-        workload: String,
-    },
+    NoNode { workload: String },
     /// The API server refused.
     #[error(transparent)]
     Refused(#[from] ApiError),

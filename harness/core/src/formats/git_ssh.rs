@@ -121,6 +121,7 @@ impl Format for GitOverSsh {
 
 /// Why there is no key to go with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum NoSshKey {
     /// The Secret that is named is not there.
     #[error("the Secret that it names is not in its namespace")]
@@ -130,10 +131,7 @@ pub enum NoSshKey {
     NoMatch,
     /// Flux refuses a Secret without one of its keys.
     #[error("its Secret lacks {key}")]
-    Missing {
-        /// The key.
-        key: &'static str,
-    },
+    Missing { key: &'static str },
 }
 
 /// The key that Argo CD takes for the repository `url` from the Secrets of its namespace: that of the repository itself, or else

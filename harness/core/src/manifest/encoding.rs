@@ -2,6 +2,7 @@
 
 /// Why the bytes of a file are no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum EncodingError {
     /// There is no mark, and the bytes are no UTF-8.
     #[error("line {line}, column {column} is no UTF-8; save it as UTF-8")]
@@ -15,10 +16,7 @@ pub enum EncodingError {
     #[error(
         "line {line} holds a null byte, which no text does; if it is text, save it as UTF-8, else keep it elsewhere"
     )]
-    Binary {
-        /// The 1-based line.
-        line: usize,
-    },
+    Binary { line: usize },
     /// The mark says UTF-16, and the bytes are none.
     #[error("its byte order mark says UTF-16, which it is not; save it as UTF-8")]
     Utf16,

@@ -10,6 +10,7 @@ use crate::text::chain;
 
 /// Why manifests could not be read.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ManifestError {
     /// A file or directory could not be read.
     #[error(transparent)]
@@ -17,9 +18,7 @@ pub enum ManifestError {
     /// The bytes of a file are no text.
     #[error("failed to read {} as text", file.display())]
     Encoding {
-        /// The file.
         file: PathBuf,
-        /// The cause.
         #[source]
         source: EncodingError,
     },
@@ -31,12 +30,7 @@ pub enum ManifestError {
         "failed to read {} as kubectl does: {}; kubectl, kustomize, Flux and Argo CD read YAML 1.1, and text is due here: \
          quote it", file.display(), places.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
-    NotText {
-        /// The file.
-        file: PathBuf,
-        /// Every such place.
-        places: Vec<NotText>,
-    },
+    NotText { file: PathBuf, places: Vec<NotText> },
     /// A document is not valid YAML.
     #[error("failed to parse YAML at {at}{hint}")]
     Yaml {
@@ -81,10 +75,7 @@ pub enum ManifestError {
         "failed to read {at}: {{{{ … }}}} without quotes is no text; quote it if External Secrets Operator is to fill it in, and \
          if another program is, run that first and give its output as the configuration"
     )]
-    BareTemplate {
-        /// The place.
-        at: Location,
-    },
+    BareTemplate { at: Location },
     /// A directory of manifests has a chart of Helm's further down.
     #[error(
         "failed to read {}: it is a chart of Helm, not manifests; give the chart itself as the configuration, or a directory \
@@ -106,9 +97,7 @@ pub enum ManifestError {
     /// Output of a template of Helm's cannot be read; lines of the cause are those of what was rendered.
     #[error("failed to read what {} renders to", template.display())]
     Rendered {
-        /// The template.
         template: PathBuf,
-        /// The fault.
         #[source]
         source: Box<ManifestError>,
     },
@@ -146,7 +135,6 @@ pub enum ManifestError {
         one_alone(first, second)
     )]
     Duplicate {
-        /// Kind, namespace and name.
         object: String,
         /// The name of the first.
         first: Box<Location>,
@@ -155,27 +143,19 @@ pub enum ManifestError {
     },
     /// The directory is a kustomization and no kustomize was given.
     #[error("failed to render {}: it has a kustomization, and kustomize is not available", dir.display())]
-    KustomizeNeeded {
-        /// The directory.
-        dir: PathBuf,
-    },
+    KustomizeNeeded { dir: PathBuf },
     /// Kustomize could not be started.
     #[error("failed to start {} build {}", kustomize.display(), dir.display())]
     KustomizeStart {
-        /// The program.
         kustomize: PathBuf,
-        /// The directory.
         dir: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
     /// Kustomize refused the directory.
     #[error("failed to render {} with kustomize ({status}): {stderr}", dir.display())]
     KustomizeFailed {
-        /// The directory.
         dir: PathBuf,
-        /// Exit of kustomize.
         status: std::process::ExitStatus,
         /// Its last lines on stderr, without the parts of files that it quotes.
         stderr: String,
@@ -185,7 +165,6 @@ pub enum ManifestError {
     KustomizationCycle {
         /// The place of the entry.
         at: Box<Location>,
-        /// The entry as written.
         entry: String,
         /// The directory that it leads back to.
         dir: PathBuf,
@@ -195,7 +174,6 @@ pub enum ManifestError {
     KustomizationMissing {
         /// The place of the entry.
         at: Location,
-        /// The entry as written.
         entry: String,
     },
     /// A kustomization names a directory without one.
@@ -205,7 +183,6 @@ pub enum ManifestError {
     KustomizationNeeded {
         /// The place of the entry.
         at: Location,
-        /// The entry as written.
         entry: String,
     },
     /// A kustomization has a field that there is not.
@@ -216,7 +193,6 @@ pub enum ManifestError {
     KustomizationField {
         /// The place of the field.
         at: Box<Location>,
-        /// The field.
         field: String,
         /// The field that was meant, if one is like it.
         meant: Option<String>,
@@ -246,19 +222,13 @@ pub enum ManifestError {
     #[error(
         "{} holds no Kubernetes object; give a directory with files that end in .yaml, .yml or .json", dir.display()
     )]
-    Empty {
-        /// The directory.
-        dir: PathBuf,
-    },
+    Empty { dir: PathBuf },
     /// A file was given that is no manifest by its name.
     #[error("{} is a file that ends in none of .yaml, .yml and .json; give a directory of manifests", file.display())]
-    NotADirectory {
-        /// The file.
-        file: PathBuf,
-    },
+    NotADirectory { file: PathBuf },
 }
 
-/// What else helps if two directories of one tree hold the same object, as those of two environments do.
+/// Another way out if two directories of one tree hold the same object, as those of two environments do.
 fn one_alone(first: &Location, second: &Location) -> &'static str {
     if first.file.parent() == second.file.parent() { "" } else { "give the directory of one of them alone, " }
 }

@@ -14,7 +14,7 @@ const SOURCE: &str = "# Source: ";
 /// A template of a chart, as a file holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceTemplate {
-    /// The file.
+    /// File of the template.
     pub file: PathBuf,
     /// Its text.
     pub text: Arc<str>,

@@ -7,13 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a variable in a text cannot be replaced. Shows names, never values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum SubstitutionError {
     /// It has neither a value nor a default.
     #[error("${{{name}}} has no value and no default; pass --substitute {name}=VALUE, or write ${{{name}:=DEFAULT}}")]
-    NoValue {
-        /// The variable.
-        name: String,
-    },
+    NoValue { name: String },
     /// The braces do not hold what Flux reads there.
     #[error("${{ is not followed by a variable that Flux can read; write $${{ if the text is meant as it is")]
     Unreadable,
@@ -21,12 +19,7 @@ pub enum SubstitutionError {
     #[error(
         "${{{name}{operator}…}} cuts or replaces parts of a value, which is not worked out here; use a variable that has the result"
     )]
-    Operator {
-        /// The variable.
-        name: String,
-        /// Beginning of the operator.
-        operator: char,
-    },
+    Operator { name: String, operator: char },
 }
 
 /// Replaces the variables of a text, and notes the names of those that have a value in `used`.

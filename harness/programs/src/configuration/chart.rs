@@ -25,7 +25,6 @@ const LIMIT: usize = 64;
 
 /// A chart with all that it needs.
 pub(super) struct Chart {
-    /// Its name.
     pub(super) name: String,
     directory: PathBuf,
     /// Its files by their paths in the chart that helm gets.

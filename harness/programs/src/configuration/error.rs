@@ -11,6 +11,7 @@ use crate::supply::ComponentError;
 
 /// Why a configuration could not be read or rendered.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ConfigurationError {
     /// Its manifests cannot be read.
     #[error(transparent)]
@@ -35,29 +36,18 @@ pub enum ConfigurationError {
         "failed to use --values and --set: {dir} has no Chart.yaml, and only a chart of Helm takes values; give the chart's own \
          directory as the configuration, or leave them out"
     )]
-    NoChart {
-        /// The configuration.
-        dir: String,
-    },
+    NoChart { dir: String },
     /// Variables are given that nothing has.
     #[error(
         "failed to use --substitute {}: nothing in {dir} has ${{{}}}; correct the name, or leave it out",
         names.join(", "), names.join("}, ${")
     )]
-    NoVariable {
-        /// The configuration.
-        dir: String,
-        /// The variables.
-        names: Vec<String>,
-    },
+    NoVariable { dir: String, names: Vec<String> },
     /// A file that was named cannot be read.
     #[error("failed to read {what} {path}; correct the path")]
     Named {
-        /// Its part.
         what: &'static str,
-        /// The file.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -66,20 +56,13 @@ pub enum ConfigurationError {
     NamedAt {
         /// The place that names it.
         at: Box<Location>,
-        /// The file.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
     /// A file of variables has something else than texts.
     #[error("failed to read {at}: {name} is no name of a variable with a text; write NAME: \"VALUE\"")]
-    Variable {
-        /// The place.
-        at: Location,
-        /// The field.
-        name: String,
-    },
+    Variable { at: Location, name: String },
     /// The file of a chart says no name.
     #[error("failed to read {at}: the chart has no name; add `name: NAME`")]
     NoName {
@@ -111,7 +94,6 @@ pub enum ConfigurationError {
         at: Box<Location>,
         /// The chart that is needed.
         name: String,
-        /// The archive.
         archive: PathBuf,
     },
     /// A chart needs one that is not there.
@@ -135,7 +117,6 @@ pub enum ConfigurationError {
     /// A chart is larger than any chart.
     #[error("failed to render the chart in {}: its files have more than {limit} MB; keep what is no part of it elsewhere", dir.display())]
     TooLarge {
-        /// The chart.
         dir: PathBuf,
         /// Number of MB that are read.
         limit: usize,
@@ -145,12 +126,7 @@ pub enum ConfigurationError {
     File(#[from] FileError),
     /// helm does not come to an end.
     #[error("failed to render the chart in {} with helm: it does not end within {within:?}; see which template loops", dir.display())]
-    Endless {
-        /// The chart.
-        dir: PathBuf,
-        /// Time that was waited.
-        within: Duration,
-    },
+    Endless { dir: PathBuf, within: Duration },
     /// helm refused the chart.
     #[error(
         "failed to render {place} with helm: {reason}; correct the template, or give what it needs with --values or --set"
@@ -163,8 +139,5 @@ pub enum ConfigurationError {
     },
     /// A chart renders to nothing.
     #[error("failed to render the chart in {}: no object comes of it with these values; see which value switches them on", dir.display())]
-    Nothing {
-        /// The chart.
-        dir: PathBuf,
-    },
+    Nothing { dir: PathBuf },
 }

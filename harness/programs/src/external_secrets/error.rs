@@ -10,6 +10,7 @@ use crate::supply::{ComponentError, Part};
 
 /// Why the user's own External Secrets Operator cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum OperatorError {
     /// The program, or what renders the chart, cannot be obtained.
     #[error(transparent)]
@@ -28,37 +29,23 @@ pub enum OperatorError {
         "failed to use {path} as External Secrets Operator's chart: it has no Chart.yaml and is no package with one; give \
          deploy/charts/external-secrets of its source, or what `helm pull` gives"
     )]
-    NotAChart {
-        /// The path given.
-        path: PathBuf,
-    },
+    NotAChart { path: PathBuf },
     /// The chart is of something else.
     #[error(
         "failed to use {path} as External Secrets Operator's chart: it is chart {name:?}; give chart \"external-secrets\""
     )]
-    OtherChart {
-        /// The path given.
-        path: PathBuf,
-        /// Its name.
-        name: String,
-    },
+    OtherChart { path: PathBuf, name: String },
     /// The chart says no version of the operator.
     #[error(
         "failed to use {path} as External Secrets Operator's chart: its Chart.yaml has no appVersion; add the operator's version"
     )]
-    NoAppVersion {
-        /// The path given.
-        path: PathBuf,
-    },
+    NoAppVersion { path: PathBuf },
     /// The chart has no definitions.
     #[error(
         "failed to find custom resource definitions in {path}: neither its templates nor its crds have any, and there is no \
          crds/bundle.yaml two directories above; give the packaged chart, or the one in a checkout of its source"
     )]
-    NoDefinitions {
-        /// The path given.
-        path: PathBuf,
-    },
+    NoDefinitions { path: PathBuf },
     /// Program and chart are of two versions.
     #[error(
         "External Secrets Operator {program} is {said}, and its chart {chart} is of {version}: definitions, roles and arguments \
@@ -68,11 +55,8 @@ pub enum OperatorError {
     OfTwoVersions {
         /// The program, or the image that it is from.
         program: PathBuf,
-        /// Its version.
         said: String,
-        /// The chart.
         chart: PathBuf,
-        /// Its version.
         version: String,
     },
     /// A program without its chart.
@@ -84,7 +68,6 @@ pub enum OperatorError {
     NoChart {
         /// The program, or the image that it is from.
         program: PathBuf,
-        /// Its version.
         version: String,
     },
     /// A chart of another version than the program that runs.
@@ -93,12 +76,7 @@ pub enum OperatorError {
          --external-secrets with its program of this version, or --external-secrets-image",
         Part::ExternalSecrets.version()
     )]
-    NoProgram {
-        /// The chart.
-        chart: PathBuf,
-        /// Its version.
-        version: String,
-    },
+    NoProgram { chart: PathBuf, version: String },
 }
 
 impl OperatorError {

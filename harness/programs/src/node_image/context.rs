@@ -44,7 +44,6 @@ pub(super) fn recipe() -> Vec<String> {
 
 /// Files that are put into the directory.
 pub(super) struct Contents {
-    /// The programs.
     pub(super) programs: Programs,
     /// A directory with `images/base/files` of kind.
     pub(super) assets: PathBuf,

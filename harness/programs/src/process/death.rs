@@ -10,9 +10,9 @@ use super::Process;
 #[derive(Debug, thiserror::Error)]
 #[error("{name} ended by itself ({status}); its last lines:\n{tail}")]
 pub struct Death {
-    /// The program.
+    /// Name of the program that ended.
     pub name: String,
-    /// Outcome.
+    /// Exit status or signal, as the kernel told it.
     pub status: String,
     /// The end of its log, without lines that may quote what the program was reading.
     pub tail: String,

@@ -32,7 +32,6 @@ const RECORD: &str = "origin.json";
 /// Record of a program in the cache.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
-    /// Its origin.
     pub(super) origin: Origin,
     /// SHA-256 of the program, hexadecimal.
     pub(super) sha256: String,

@@ -10,23 +10,16 @@ use super::{BuildInfoError, Part};
 
 /// Why a part could not be obtained.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ComponentError {
     /// No part has this name.
     #[error("unknown part {name}; known are {known}")]
-    UnknownPart {
-        /// The name given.
-        name: String,
-        /// All names.
-        known: String,
-    },
+    UnknownPart { name: String, known: String },
     /// The path that the user gave for a part is not a program.
     #[error("failed to use {path} as {part}: not an executable file")]
     Given {
-        /// The part.
         part: Part,
-        /// The path given.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -35,10 +28,7 @@ pub enum ComponentError {
         "failed to use {path} as vault: it does not answer `version` as Vault or OpenBao does; give the program of either, or \
          leave --program vault= out"
     )]
-    NotVault {
-        /// The path.
-        path: PathBuf,
-    },
+    NotVault { path: PathBuf },
     /// The program that the user gave for External Secrets Operator is another one.
     #[error(
         "failed to use {path} as External Secrets Operator: {}; give the program of its controller, which its image has as \
@@ -46,7 +36,6 @@ pub enum ComponentError {
         if source.is_some() { "it says nothing of how it was built" } else { "it was built from other modules" }
     )]
     NotExternalSecrets {
-        /// The program.
         path: PathBuf,
         /// Why it says nothing; none if it says something else.
         #[source]
@@ -57,27 +46,17 @@ pub enum ComponentError {
         "failed to take External Secrets Operator out of the image {reference}: {reason}; correct the name, or give the program \
          itself by --external-secrets"
     )]
-    OperatorImage {
-        /// The image.
-        reference: String,
-        /// Why not.
-        reason: String,
-    },
+    OperatorImage { reference: String, reason: String },
     /// The cache cannot be read or written.
     #[error(transparent)]
     Cache(FileError),
     /// Programs in the cache could not be run.
     #[error("failed to use the cache {path}: its file system is mounted noexec; choose another with CREDENCE_CACHE")]
-    NoExec {
-        /// The cache.
-        path: PathBuf,
-    },
+    NoExec { path: PathBuf },
     /// The file system has too little room.
     #[error("too little disk space for {what}: {free} MB free and {needed} MB needed on the file system of {path}")]
     Disk {
-        /// The parts.
         what: String,
-        /// Free, in MB.
         free: u64,
         /// Needed at most, in MB.
         needed: u64,
@@ -86,26 +65,15 @@ pub enum ComponentError {
     },
     /// The mirror is not an address.
     #[error("failed to use the mirror {mirror}: not an http or https URL")]
-    Mirror {
-        /// The value given.
-        mirror: String,
-    },
+    Mirror { mirror: String },
     /// No official release can be had, and nothing else was allowed.
     #[error("failed to get an official release of {part}: {reason}")]
-    Release {
-        /// The part.
-        part: Part,
-        /// Why not.
-        reason: String,
-    },
+    Release { part: Part, reason: String },
     /// The download is not what was published. It has been removed.
     #[error("refused {url} as {part}: its SHA-256 is {found}, but {expected} was published; try again, or build it")]
     Checksum {
-        /// The part.
         part: Part,
-        /// Its origin.
         url: String,
-        /// The published checksum.
         expected: String,
         /// The checksum of the download.
         found: String,
@@ -113,11 +81,9 @@ pub enum ComponentError {
     /// There is no Go.
     #[error("failed to run {command}: Go {needed} or newer is needed; install it from https://go.dev/dl")]
     NoGo {
-        /// The command tried.
         command: PathBuf,
         /// The oldest version that will do.
         needed: String,
-        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -145,7 +111,6 @@ pub enum ComponentError {
     /// A Go command other than a build failed.
     #[error("failed to run {command}: {output}")]
     Go {
-        /// The command line.
         command: String,
         /// The end of what it said.
         output: String,
@@ -157,7 +122,6 @@ pub enum ComponentError {
         silence.as_secs()
     )]
     SilentRegistry {
-        /// The command line.
         command: String,
         /// Time in which nothing was heard.
         silence: Duration,
@@ -167,9 +131,7 @@ pub enum ComponentError {
     /// `go build` failed.
     #[error("failed to build {parts} with go, {status}:\n{tail}")]
     Build {
-        /// The parts.
         parts: String,
-        /// Outcome.
         status: ExitStatus,
         /// The end of what it said.
         tail: String,
@@ -177,7 +139,6 @@ pub enum ComponentError {
     /// Neither a release nor a build can be had.
     #[error("failed to obtain {parts}: no official release ({release}) and no build")]
     Unobtainable {
-        /// The parts.
         parts: String,
         /// Why there is no release.
         release: String,

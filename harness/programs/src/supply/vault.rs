@@ -16,7 +16,6 @@ use super::{ComponentError, reduced};
 /// A module that is copied.
 #[derive(Debug)]
 struct Copied {
-    /// Its path.
     path: &'static str,
     /// Its directory beside the pin.
     directory: &'static str,

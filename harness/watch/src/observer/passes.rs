@@ -51,7 +51,7 @@ pub(super) enum Seen {
     Ready,
     /// It is no more.
     Gone,
-    /// Anything else.
+    /// An object that has no part in a pass.
     Other,
 }
 

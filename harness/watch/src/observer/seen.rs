@@ -14,7 +14,7 @@ pub struct SecretSeen {
     pub owners: Vec<String>,
     /// Its Kubernetes type.
     pub type_: String,
-    /// Its labels.
+    /// Labels as the watch last showed them.
     pub labels: BTreeMap<String, String>,
     /// Its decoded data.
     pub data: BTreeMap<String, Credential>,

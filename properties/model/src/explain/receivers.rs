@@ -65,7 +65,7 @@ fn written(model: &Model, distribution: &Distribution, name: Option<&str>, label
     written.collect::<Vec<_>>().join(" and ")
 }
 
-/// What keeps a namespace with these labels from the copy: a name or another label.
+/// Exceptions that keep a namespace with these labels from the copy: a name or another label.
 fn exceptions(distribution: &Distribution, name: Option<&str>, labels: &Labels) -> String {
     let conditions = distribution.stores.iter().flat_map(|store| &store.conditions);
     let conditions = conditions.filter_map(|condition| condition.namespace_selector.as_ref());

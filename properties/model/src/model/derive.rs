@@ -87,7 +87,7 @@ pub(super) fn model(config: &Config) -> Model {
 }
 
 impl DeclaredDistribution<'_> {
-    /// What it takes values from, each with the name of the store that it is read through. Of a distribution of the model, whose stores
+    /// Inputs that it takes values from, each with the name of the store that it is read through. Of a distribution of the model, whose stores
     /// are there.
     pub(crate) fn inputs(&self, config: &Config) -> Vec<(Input, &str)> {
         references::inputs(config, self.spec)

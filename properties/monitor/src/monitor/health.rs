@@ -20,7 +20,7 @@ pub struct Finding<'a> {
     pub credential: &'a str,
     /// The fault.
     pub problem: Problem,
-    /// The place.
+    /// Namespace of the object; empty for one of the whole cluster.
     pub namespace: &'a str,
     /// The Secret, or the ExternalSecret for problems of one.
     pub name: &'a str,

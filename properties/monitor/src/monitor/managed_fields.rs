@@ -31,7 +31,6 @@ pub(super) enum Controller {
 /// Parts of a Secret's metadata that are kept.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ManagedFields {
-    /// Its controller.
     pub(super) controller: Option<Controller>,
     /// True if the operator sees when it changes.
     pub(super) is_managed: bool,

@@ -11,9 +11,9 @@ use crate::verdict::{CheckRecord, Outcome, Verdict, Violation};
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckReport {
-    /// The act.
+    /// Act that was tried, for a person.
     pub what: String,
-    /// Outcome.
+    /// Verdict of the check.
     pub verdict: Verdict,
     /// Expected and observed state, or why nothing can be said; none if it held.
     pub reason: Option<String>,

@@ -13,7 +13,7 @@ use crate::verdict::{CaseRecord, Outcome, Verdict};
 /// One copy, or one consumer's use of it, before one property.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoverageRow {
-    /// The copy.
+    /// Distribution and Secret of the copy.
     #[serde(flatten)]
     pub copy: CopyName,
     /// Its user, where the property is about that.

@@ -17,7 +17,7 @@ pub struct Finding {
     pub case: CaseId,
     /// The command that repeats it.
     pub replay: String,
-    /// Outcome.
+    /// Verdict of the case.
     pub verdict: Verdict,
     /// Expected and observed state, or why nothing can be said.
     pub reason: String,

@@ -6,7 +6,6 @@ use super::{EncodeError, Report, State, Unfinished, Writer, coverage, routes};
 use crate::route::RouteEnd;
 use crate::verdict::Verdict;
 
-/// The format.
 pub(super) struct Html;
 
 /// Askama escapes every value, because the template's name ends in `.html`.

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::{EncodeError, Report, Unfinished, Writer};
 
-/// The format.
 pub(super) struct Json;
 
 impl Writer for Json {

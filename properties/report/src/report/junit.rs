@@ -26,7 +26,6 @@ mod xml;
 use test_case::Test;
 use xml::{Properties, Suite};
 
-/// The format.
 pub(super) struct Junit;
 
 impl Writer for Junit {

@@ -11,7 +11,7 @@ use crate::verdict::CaseRecord;
 /// One route, and how often it came to which end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteRow {
-    /// Its name.
+    /// Name of the route, as in the list of those declared.
     pub route: String,
     /// Number of times that it came to each end; all ends are there.
     pub ends: BTreeMap<RouteEnd, u64>,

@@ -31,7 +31,6 @@ pub trait Writer: Sync {
 pub struct EncodeError {
     /// Short name of the format.
     format: &'static str,
-    /// The cause.
     source: Box<dyn Error + Send + Sync>,
 }
 

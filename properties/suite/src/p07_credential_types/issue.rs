@@ -16,7 +16,6 @@ use crate::generate;
 /// A credential of one source. What only a server can make, such as a token, is made when the case runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Issue {
-    /// The source.
     pub source: SourceRef,
     /// Kind of credential that its keys are for.
     pub kind: CredentialKind,
@@ -24,7 +23,6 @@ pub(crate) struct Issue {
     pub first: Secret,
     /// Secret that it is rotated to.
     pub next: Secret,
-    /// Its end.
     pub end: End,
     /// Values of keys that say nothing of a role, and a user name to go with tokens, which forges do not look at.
     pub others: Values,

@@ -57,42 +57,22 @@ pub(super) enum NotJudged {
     NoCredential(SourceRef),
     /// It does not read what is issued.
     #[error("it does not read {role} of source {source_ref}, which is what is issued there")]
-    NotRead {
-        /// The part.
-        role: Role,
-        /// The source.
-        source_ref: SourceRef,
-    },
+    NotRead { role: Role, source_ref: SourceRef },
     /// It has the logins of several sources in it.
     #[error("it is made of the accounts of several sources, and which of them logs in where is not known")]
     SeveralAccounts,
     /// Its consumer needs another kind of credential.
     #[error("{consumer} has no use for what source {source_ref} holds")]
-    OtherKind {
-        /// The consumer's title.
-        consumer: &'static str,
-        /// The source.
-        source_ref: SourceRef,
-    },
+    OtherKind { consumer: &'static str, source_ref: SourceRef },
     /// It is not where its consumer looks.
     #[error("not applicable: no copy of it is in namespace {namespace}, where {consumer} looks for its credentials")]
-    Elsewhere {
-        /// The consumer's title.
-        consumer: &'static str,
-        /// The namespace.
-        namespace: String,
-    },
+    Elsewhere { consumer: &'static str, namespace: String },
     /// No login can be tried with it.
     #[error(transparent)]
     NotTried(#[from] NotTried),
     /// Its consumer is absent.
     #[error("{consumer} cannot run here: {why}")]
-    Absent {
-        /// The consumer's title.
-        consumer: &'static str,
-        /// The reason.
-        why: String,
-    },
+    Absent { consumer: &'static str, why: String },
 }
 
 /// The consumers that try copies of `distribution` with a credential that is issued into `source`, each with the places.

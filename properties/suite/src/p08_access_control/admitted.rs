@@ -21,7 +21,6 @@ use crate::observation::cause_of;
 
 /// Time that the authoriser may take to know a new binding.
 const IN_FORCE: Duration = Duration::from_secs(20);
-/// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
 impl Trial<'_> {

@@ -18,7 +18,6 @@ use super::review::{Power, may};
 
 /// Time that the API server may take to know the rights.
 const KNOWN: Duration = Duration::from_secs(30);
-/// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
 /// Rights of a tenant in the whole cluster.

@@ -36,7 +36,6 @@ pub(super) struct Configuration {
     pub(super) endpoints: Endpoints,
     /// Audit policy and encryption, if it says anything of them.
     pub(super) control_plane: Option<ControlPlaneFiles>,
-    /// Its stores of Vault.
     pub(super) vault: VaultStores,
     /// Fields that were changed before any cluster was there.
     pub(super) overlay: Vec<OverlayField>,

@@ -10,13 +10,13 @@ use serde_json::json;
 /// A RoleBinding or a ClusterRoleBinding.
 #[derive(Debug, Clone)]
 pub struct Binding {
-    /// None for a ClusterRoleBinding.
+    /// Name of the binding.
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
     /// Subjects that it gives rights.
     pub subjects: Vec<Subject>,
-    /// The role.
+    /// Role or ClusterRole whose rights it gives.
     pub role: RoleRef,
 }
 

@@ -30,24 +30,20 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why a namespace could not be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum NamespaceError {
     /// The API server refused.
     #[error("failed to {act} namespace {namespace}")]
     Refused {
-        /// The act that failed.
         act: &'static str,
-        /// On which namespace.
         namespace: String,
-        /// The cause.
         #[source]
         source: Box<kube::Error>,
     },
     /// It did not become what it should.
     #[error("failed to settle namespace {namespace}")]
     Unsettled {
-        /// The namespace.
         namespace: String,
-        /// The cause.
         #[source]
         source: WaitError,
     },
@@ -81,7 +77,7 @@ type Baseline = Option<BTreeMap<String, String>>;
 
 /// One namespace that belongs to one case.
 pub struct Lease {
-    /// Its name.
+    /// Name of the namespace.
     pub name: String,
     kind: LeaseKind,
 }

@@ -31,7 +31,7 @@ use crate::testbed::sources::ExclusiveLease;
 /// Everything that the cases of a slot share: a source, the values that it starts with, and those that follow.
 #[derive(Debug, Clone)]
 pub struct Rotation {
-    /// The source.
+    /// Source whose values change.
     pub source: SourceRef,
     /// Its values at the beginning.
     pub initial: Values,
@@ -128,7 +128,7 @@ pub async fn write(env: &TestBed, steps: &[Step], lease: &mut ExclusiveLease) ->
 pub struct Dependent<'a> {
     /// Distribution that the copy must be like.
     pub distribution: &'a Distribution,
-    /// Its place.
+    /// Namespace that holds the copy.
     pub namespace: String,
     lease: Option<Lease>,
     labels: BTreeMap<String, String>,

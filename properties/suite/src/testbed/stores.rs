@@ -31,7 +31,7 @@ pub struct Writer<'a> {
 /// Object that a source is made with and that nothing else has made.
 #[derive(Clone, Copy)]
 pub struct Made<'a> {
-    /// Its labels.
+    /// Labels that a Secret of Kubernetes is made with.
     pub labels: &'a BTreeMap<String, String>,
     /// Its type.
     pub secret_type: &'a str,

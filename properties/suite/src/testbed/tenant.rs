@@ -38,7 +38,7 @@ pub enum Rights {
 }
 
 impl Rights {
-    /// All of them.
+    /// Every set of rights.
     pub const ALL: [Self; 3] = [Self::Edit, Self::Admin, Self::Owner];
 
     /// The name of the ClusterRole.
@@ -59,6 +59,7 @@ impl fmt::Display for Rights {
 
 /// Why there is no tenant.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum TenantError {
     /// The API server refused.
     #[error("failed to {act} of tenant {tenant}")]
@@ -67,7 +68,6 @@ pub enum TenantError {
         act: &'static str,
         /// The namespace and name of its ServiceAccount.
         tenant: String,
-        /// The cause.
         #[source]
         source: Box<kube::Error>,
     },
@@ -76,7 +76,6 @@ pub enum TenantError {
     Client {
         /// The namespace and name of its ServiceAccount.
         tenant: String,
-        /// The cause.
         #[source]
         source: ClusterError,
     },
@@ -85,7 +84,6 @@ pub enum TenantError {
     NoRights {
         /// The namespace and name of its ServiceAccount.
         tenant: String,
-        /// The cause.
         #[source]
         source: WaitError,
     },
@@ -93,7 +91,7 @@ pub enum TenantError {
 
 /// A ServiceAccount with rights in its namespace.
 pub struct Tenant {
-    /// Its namespace.
+    /// Namespace that the tenant lives in.
     pub namespace: String,
     /// The name of its ServiceAccount and its RoleBinding.
     pub name: String,

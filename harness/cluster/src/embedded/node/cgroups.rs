@@ -79,7 +79,6 @@ pub(super) fn hierarchies(mounts: &str) -> Vec<PathBuf> {
 
 /// A mounted cgroup hierarchy.
 pub(super) struct Mount<'a> {
-    /// The place.
     pub(super) point: PathBuf,
     /// True if it is the unified hierarchy.
     pub(super) unified: bool,

@@ -102,7 +102,7 @@ impl<'a> Record<'a> {
 ///
 /// # Errors
 /// When something cannot be removed; it stays written down.
-pub(super) fn clear(run: &Path) -> Result<(), NodeError> {
+pub(in crate::embedded) fn clear(run: &Path) -> Result<(), NodeError> {
     let file = run.join(RECORD);
     let text = match fs::read_to_string(&file) {
         Ok(text) => text,

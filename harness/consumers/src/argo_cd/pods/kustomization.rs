@@ -27,7 +27,6 @@ const TRUSTED_AT: &str = "/etc/credence";
 /// Nobody has the images but the node.
 const PULL: &str = "Never";
 
-/// The kustomization.
 pub(super) fn kustomization(images: &Images, network: &Network, namespace: &str) -> Value {
     let resources: Vec<String> = TAKEN.iter().map(|taken| format!("{MANIFESTS}/{taken}")).collect();
     // It wants patches as text.

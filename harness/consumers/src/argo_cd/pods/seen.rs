@@ -13,7 +13,6 @@ use super::PARTS;
 /// The label that names a part of Argo CD, in its own manifests.
 const PART: &str = "app.kubernetes.io/name";
 
-/// A pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct PodSeen {
     /// Its identity: another one if it was deleted and made again.

@@ -68,7 +68,7 @@ pub(super) struct Configuration<'a> {
     pub(super) directory: &'a Path,
     /// Root of `templates`, `options` and `public`, where Gitea runs.
     pub(super) assets: &'a Path,
-    /// Its address.
+    /// Address of its server for HTTP.
     pub(super) listen: SocketAddr,
     /// The façade, as clients see it.
     pub(super) root_url: &'a str,

@@ -9,7 +9,7 @@ use crate::config::{
 use crate::model::Origin;
 use crate::model::remote::key_of;
 
-/// Where a spec takes values from.
+/// Input of a spec: a source of values, or a generator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Input {
     /// A Secret, a key at a provider, or what is found there.
@@ -77,7 +77,7 @@ pub(super) fn stores<'a>(config: &'a Config, spec: &ExternalSecretSpec) -> Vec<&
     stores.into_values().collect()
 }
 
-/// What a spec reads, in the order in which it is written: a source with the name of its store, or a generator.
+/// Inputs of a spec, in the order in which it is written: a source with the name of its store, or a generator.
 pub(super) fn inputs<'a>(config: &Config, spec: &'a ExternalSecretSpec) -> Vec<(Input, &'a str)> {
     let mut inputs = Vec::new();
     let mut add = |input: Input, store: &'a str| {

@@ -61,7 +61,7 @@ fn a_key_at_a_provider() -> Source {
 const ANY_PROPERTIES: [&str; 2] = ["first", "second"];
 
 impl Model {
-    /// What the keys of a source stand for that the model itself gives it, since no manifest names any; none of one that has its own.
+    /// Meaning of the keys of a source that the model itself gives it, since no manifest names any; none of one that has its own.
     pub(crate) fn stands_for(&self, source: &SourceRef) -> Option<&'static str> {
         let about = self.sources.get(source)?;
         match about.keys.iter().map(String::as_str).eq(ANY_PROPERTIES) {

@@ -1,4 +1,4 @@
-//! What only versions of the operator from 1.0 on take. Their definitions let it pass, which the pinned ones do not.
+//! Fields that only versions of the operator from 1.0 on take. Their definitions let it pass, which the pinned ones do not.
 
 use std::time::Duration;
 

@@ -14,9 +14,8 @@ use super::VaultStoresError;
 use crate::testbed::deploy::wait_for_root_ca;
 use crate::testbed::tenant::token;
 
-/// Its name.
+/// Name of the ServiceAccount, and of the binding of its rights.
 const REVIEWER: &str = "credence-vault";
-/// Its namespace.
 const REVIEWER_NAMESPACE: &str = "kube-system";
 /// The role that lets it ask (Kubernetes documentation, "Other component roles").
 const REVIEWS: &str = "system:auth-delegator";

@@ -19,7 +19,6 @@ use crate::testbed::denial::Denial;
 const MARKER: &str = "credence-in-force";
 /// Time that the API server may take.
 const ENFORCED_WITHIN: Duration = Duration::from_mins(3);
-/// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Why it is not known whether the policies are in force.
