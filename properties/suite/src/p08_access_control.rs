@@ -108,8 +108,8 @@ impl Property for AccessControl {
         claim: "nobody outside the authorised set obtains a value, by any route tried; denials are for the right reason",
         claims: &CLAIMS,
     };
-    const NOTHING: &'static str = "no ClusterExternalSecret selects a namespace by its labels and there is no ExternalSecret, or no source has keys that \
-         are known";
+    const NOTHING: &'static str = "no ClusterExternalSecret selects a namespace by its labels and there is no \
+         ExternalSecret, or no source has keys that are known";
     const LANES: usize = 8;
     // What other properties write to sources can be short, or equal in two places, and is no proof where it is found.
     const SHARES: Shares =
@@ -158,15 +158,12 @@ impl Property for AccessControl {
     }
 
     fn skipped_checks(&self, env: &TestBed) -> Vec<SkippedCheck> {
-        let mut skipped = vec![
-
-            SkippedCheck::new(
-                "what the kubelet mounts into a tenant's pod",
-                "a pod that runs needs an image with a shell and a node, which credence has as root only; tested is what \
-                 the API server admits",
-            )
-            .weakens(&CLAIMS),
-        ];
+        let mounted = SkippedCheck::new(
+            "what the kubelet mounts into a tenant's pod",
+            "a pod that runs needs an image with a shell and a node, which credence has as root only; tested is what \
+             the API server admits",
+        );
+        let mut skipped = vec![mounted.weakens(&CLAIMS)];
         skipped.extend(vault::skipped(env));
         skipped
     }

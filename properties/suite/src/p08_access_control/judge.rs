@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::call::{CORE, Call, RequestAnswer, collection};
 use super::error::{AccessError, request};
-use super::pending::Pending;
+use super::pending::{Pending, Product};
 use super::reason::Reason;
 use super::route::Consequence;
 use super::tracers::{OWN_VALUE, foreign};
@@ -23,10 +23,18 @@ const POLL_INTERVAL: Duration = Duration::from_millis(60);
 
 /// The operator's verdict.
 enum Verdict {
-    /// The consequence is there; of a value, which.
-    Worked(Option<String>),
+    Worked(Sign),
     Refused(Reason),
     WithoutEffect,
+}
+
+/// A sign that an attempt worked, and the thing that shows it, such as a value or a Secret; none if there is nothing to name.
+struct Sign(Option<String>);
+
+impl Sign {
+    fn of(shown_by: impl Into<String>) -> Self {
+        Self(Some(shown_by.into()))
+    }
 }
 
 impl Trial<'_> {
@@ -46,7 +54,7 @@ impl Trial<'_> {
                 .await
             };
             match verdict {
-                Ok(Verdict::Worked(value)) => self.worked(one, value),
+                Ok(Verdict::Worked(sign)) => self.worked(one, &sign),
                 Ok(Verdict::Refused(reason)) => {
                     self.refused_by_operator = true;
                     self.end(one.route, RouteEnd::RefusedByOperator, &format!("refused by the operator for {reason}"));
@@ -61,10 +69,10 @@ impl Trial<'_> {
         Ok(())
     }
 
-    fn worked(&mut self, one: &Pending, value: Option<String>) {
+    fn worked(&mut self, one: &Pending, Sign(shown_by): &Sign) {
         self.end(one.route, RouteEnd::Worked, "let through");
         self.worked.push(one.title.clone());
-        let which = value.map(|value| format!(", {value}")).unwrap_or_default();
+        let which = shown_by.as_ref().map(|shown_by| format!(", {shown_by}")).unwrap_or_default();
         let text = one.route.consequence().text();
         self.violated(format!("{} could: {}: {text}{which}", self.who(), one.title));
     }
@@ -86,38 +94,37 @@ impl Trial<'_> {
         };
         // Looked for last: what the operator says comes after what it makes.
         Ok(match self.consequence(one).await? {
-            Some(value) => Progress::Done(Verdict::Worked(value)),
+            Some(sign) => Progress::Done(Verdict::Worked(sign)),
             None => decided,
         })
     }
 
-    /// The consequence, if it is there; of a value, which.
-    async fn consequence(&self, one: &Pending) -> Result<Option<Option<String>>, AccessError> {
+    /// Looks for the consequence of an attempt.
+    async fn consequence(&self, one: &Pending) -> Result<Option<Sign>, AccessError> {
         match one.route.consequence() {
             Consequence::Value => {
-                let leaked = |secret: &Value| {
-                    foreign(&self.scan.find_all_in_json(secret)).map(|leak| Some(leak.label.to_owned()))
-                };
+                let leaked =
+                    |secret: &Value| foreign(&self.scan.find_all_in_json(secret)).map(|leak| Sign::of(leak.label));
                 self.first_of_secrets(one, |_, secret| leaked(secret)).await
             }
             Consequence::Copy => {
-                let exists = |name: &str, secret: &Value| (!secret.is_null()).then(|| Some(format!("Secret {name}")));
+                let exists =
+                    |name: &str, secret: &Value| (!secret.is_null()).then(|| Sign::of(format!("Secret {name}")));
                 self.first_of_secrets(one, exists).await
             }
             Consequence::SecretOfType(kind) => {
-                self.first_of_secrets(one, |_, secret| (secret["type"] == kind).then(|| Some(kind.to_owned()))).await
+                self.first_of_secrets(one, |_, secret| (secret["type"] == kind).then(|| Sign::of(kind))).await
             }
             Consequence::Resolved => {
                 self.first_of_secrets(one, |_, secret| {
                     let values = secret["data"].as_object().into_iter().flatten();
-                    values.filter_map(|(_, value)| value.as_str()).any(is_loopback).then_some(None)
+                    values.filter_map(|(_, value)| value.as_str()).any(is_loopback).then_some(Sign(None))
                 })
                 .await
             }
             Consequence::Told => {
                 let mut received = self.receiver.iter().flat_map(Receiver::received);
-                Ok(received
-                    .find_map(|one| foreign(&self.scan.find_all(one.expose())).map(|leak| Some(leak.label.to_owned()))))
+                Ok(received.find_map(|one| foreign(&self.scan.find_all(one.expose())).map(|leak| Sign::of(leak.label))))
             }
             Consequence::SourceChanged => self.changed_source(one).await,
             // They are in the answer, or in the cluster as such.
@@ -131,12 +138,12 @@ impl Trial<'_> {
         }
     }
 
-    /// The first consequence that `look` sees in a Secret; it is given the name, and null for one that is not there.
+    /// The first sign that `look` sees in a Secret; it is given the name, and null for one that is not there.
     async fn first_of_secrets(
         &self,
         one: &Pending,
-        look: impl Fn(&str, &Value) -> Option<Option<String>>,
-    ) -> Result<Option<Option<String>>, AccessError> {
+        look: impl Fn(&str, &Value) -> Option<Sign>,
+    ) -> Result<Option<Sign>, AccessError> {
         for name in &one.seen.secrets {
             let secret = self.read(&secret_path(&one.seen.namespace, name)).await?;
             let seen = look(name, &secret);
@@ -148,12 +155,12 @@ impl Trial<'_> {
     }
 
     /// The key of a source that has the tenant's own value.
-    async fn changed_source(&self, one: &Pending) -> Result<Option<Option<String>>, AccessError> {
+    async fn changed_source(&self, one: &Pending) -> Result<Option<Sign>, AccessError> {
         let Some((source, key)) = &one.seen.source else { return Ok(None) };
         let object = self.read(&secret_path(&source.namespace, &source.name)).await?;
         let own = object["data"][key].as_str().map(|text| self.scan.find_all(text.as_bytes()));
         let is_own = own.is_some_and(|found| found.iter().any(|leak| leak.label == OWN_VALUE));
-        Ok(is_own.then(|| Some(format!("{key} of {source}"))))
+        Ok(is_own.then(|| Sign::of(format!("{key} of {source}"))))
     }
 
     /// Why the operator refused it: from the object, and from the events about it and about the store of its name.
@@ -196,16 +203,20 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// The Secrets that must still not be there after the hold, each with what would have made it.
-    pub(super) fn products(&self) -> Vec<(String, String, String)> {
+    /// The Secrets that must still not be there after the hold.
+    pub(super) fn products(&self) -> Vec<Product> {
         let made = |one: &&Pending| matches!(one.route.consequence(), Consequence::Copy);
         let worked: BTreeSet<&str> = self.worked.iter().map(String::as_str).collect();
         let still = self.pending.iter().filter(made).filter(|one| !worked.contains(one.title.as_str()));
-        still
-            .flat_map(|one| {
-                one.seen.secrets.iter().map(|secret| (one.seen.namespace.clone(), secret.clone(), one.title.clone()))
-            })
-            .collect()
+        let mut products = Vec::new();
+        for Pending { title, seen, .. } in still {
+            products.extend(seen.secrets.iter().map(|secret| Product {
+                namespace: seen.namespace.clone(),
+                name: secret.clone(),
+                made_by: title.clone(),
+            }));
+        }
+        products
     }
 }
 

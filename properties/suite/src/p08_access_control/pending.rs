@@ -13,3 +13,11 @@ pub(super) struct Pending {
     /// The object that was made, by its path.
     pub(super) made: Option<String>,
 }
+
+/// A Secret that the operator must not make.
+pub(super) struct Product {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    /// The attempt that would have made it, in words.
+    pub(super) made_by: String,
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use credence_cluster::vault::Vault;
-use credence_core::leak_scan::LeakScan;
+use credence_core::leak_scan::{Leak, LeakScan};
 use k8s_openapi::api::authorization::v1::{ResourceRule, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec};
 use kube::api::PostParams;
 use kube::discovery::{Scope, verbs};
@@ -99,8 +99,15 @@ async fn discover(client: &Client) -> Result<Vec<ReachableKind>, ReachError> {
 pub(super) struct Search {
     /// Number of objects that were read.
     pub(super) objects: usize,
-    /// The values that were found, by name, each with where it was.
-    pub(super) found: BTreeSet<(String, String)>,
+    pub(super) found: BTreeSet<FoundValue>,
+}
+
+/// A value in something that may be read.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FoundValue {
+    pub(super) name: String,
+    /// Path of the object that holds it.
+    pub(super) place: String,
 }
 
 /// Reads all that the owner of `client` may read in `namespaces` and in the cluster, and looks for values in it.
@@ -227,7 +234,8 @@ impl Search {
     fn look(&mut self, place: &str, object: &Value, scan: &LeakScan) {
         self.objects += 1;
         let found = scan.find_all_in_json(object);
-        self.found.extend(found.into_iter().map(|leak| (leak.label.to_owned(), place.to_owned())));
+        let named = |leak: Leak<'_>| FoundValue { name: leak.label.to_owned(), place: place.to_owned() };
+        self.found.extend(found.into_iter().map(named));
     }
 }
 

@@ -22,9 +22,10 @@ use serde_json::Value;
 use super::attempt::{AttackContext, Attempt};
 use super::call::{Call, Denial, Reply, RequestAnswer};
 use super::error::{AccessError, request};
+use super::judge::Product;
 use super::objects::VALUE;
 use super::pending::Pending;
-use super::reach::{self, Kinds};
+use super::reach::{self, FoundValue, Kinds};
 use super::route::{AttackPath, Route};
 use super::tracers::{OWN_VALUE, foreign};
 
@@ -224,8 +225,8 @@ impl Trial<'_> {
         let what = format!("{mine} without values of others");
         let window = if self.refused_by_operator { OUTLASTS } else { self.env.hold() };
         let held = wait::hold(&self.env.observer, &what, window, |view| {
-            let made = |(namespace, name, _): &&(String, String, String)| view.secret(namespace, name).is_some();
-            if let Some((_, name, made_by)) = products.iter().find(made) {
+            let made = |product: &&Product| view.secret(&product.namespace, &product.name).is_some();
+            if let Some(Product { name, made_by, .. }) = products.iter().find(made) {
                 return Err(format!("{name} was made by way of \"{made_by}\""));
             }
             for (name, secret) in view.secrets(mine) {
@@ -254,11 +255,11 @@ impl Trial<'_> {
         namespaces.extend(context.model.secret_sources().map(|source| source.namespace.as_str()));
         let search = reach::search(&self.tenant.client, self.kinds, &namespaces, &self.scan).await?;
         self.observation.add_context("object searched", search.objects as u64);
-        if !search.found.iter().any(|(name, _)| name == OWN_VALUE) {
+        if !search.found.iter().any(|found| found.name == OWN_VALUE) {
             self.end_as(verdict::unknown(Cause::ControlFailed, "the search does not find the tenant's own value"));
         }
-        if let Some((found, place)) = search.found.iter().find(|(name, _)| name != OWN_VALUE) {
-            self.end_as(self.obtained(found, &format!("{place}{}", self.by_way_of())));
+        if let Some(FoundValue { name, place }) = search.found.iter().find(|found| found.name != OWN_VALUE) {
+            self.end_as(self.obtained(name, &format!("{place}{}", self.by_way_of())));
         }
         let mut received = self.receiver.iter().flat_map(Receiver::received);
         let found = received.find_map(|one| foreign(&self.scan.find_all(one.expose())).map(|leak| leak.label));
