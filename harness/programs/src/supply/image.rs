@@ -115,7 +115,7 @@ impl PublishedImage {
             self.download(&client, layer, file, report).await?;
             report(&Step::Verifying);
             let (archive, name) = (file.to_owned(), self.part.name());
-            let found = lock.during(move || take(&archive, name)).await?;
+            let found = lock.during(move || program_in(&archive, name)).await?;
             if let Some(program) = found {
                 return Ok(program);
             }
@@ -154,7 +154,7 @@ impl PublishedImage {
         while let Some(piece) = stream.next().await {
             let piece = match piece {
                 Ok(piece) => piece,
-                Err(error) => return Err(self.cut(file, error)?),
+                Err(error) => return Err(self.cut(file, &error)),
             };
             out.write_all(&piece).await.map_err(failed("write", file))?;
             received += piece.len() as u64;
@@ -165,14 +165,14 @@ impl PublishedImage {
     }
 
     /// Tells a layer that is not what the manifest names from a connection that broke.
-    fn cut(&self, file: &Path, error: io::Error) -> Result<Failure, ComponentError> {
+    fn cut(&self, file: &Path, error: &io::Error) -> Failure {
         let digest = error.get_ref().and_then(|cause| cause.downcast_ref::<DigestError>());
         let Some(DigestError::VerificationError { expected, actual }) = digest else {
-            return Ok(Failure::Unavailable(chain(&error)));
+            return Failure::Unavailable(chain(error));
         };
         let (expected, found) = (expected.clone(), actual.clone());
-        cache::remove(file)?;
-        Ok(Failure::Fatal(ComponentError::Checksum { part: self.part, url: self.reference.whole(), expected, found }))
+        let other = ComponentError::Checksum { part: self.part, url: self.reference.whole(), expected, found };
+        Failure::Fatal(cache::remove(file).err().unwrap_or(other))
     }
 }
 
@@ -193,7 +193,7 @@ fn mirrored(mirror: &str, repository: &str) -> Result<(String, String, Protocol)
 }
 
 /// Takes the program out of a layer, which is removed; `None` where it has none.
-fn take(layer: &Path, name: &str) -> Result<Option<PathBuf>, ComponentError> {
+fn program_in(layer: &Path, name: &str) -> Result<Option<PathBuf>, ComponentError> {
     let program = layer.with_extension("program");
     let taken = unpack(layer, name, &program);
     cache::remove(layer)?;
