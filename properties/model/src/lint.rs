@@ -11,7 +11,7 @@
 //! `fixtures/broken`, a configuration with that one fault, has its name.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use credence_core::id::Requirement;
 use credence_core::manifest::Manifest;
@@ -61,7 +61,9 @@ impl<'a> Context<'a> {
     fn place(&self, distribution: &Distribution) -> &SourcePosition {
         let mut all = self.config.declared_distributions();
         // The model is that of the configuration, so each of its distributions has one.
-        all.find(|distributed| distributed.name == distribution.name).expect("a target of the bundle").place
+        all.find(|distributed| distributed.name == distribution.name)
+            .expect("a distribution of the configuration")
+            .place
     }
 }
 
@@ -148,6 +150,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The key by which findings are listed.
+    fn place(&self) -> (&Path, Option<usize>, &str, &str) {
+        (&self.file, self.line, self.rule, &self.message)
+    }
+
     /// True if a configuration with this finding is not accepted.
     pub fn fails(&self) -> bool {
         self.severity > Severity::Note
@@ -157,10 +164,7 @@ impl Finding {
 /// Every finding of every rule, by place; each once.
 pub fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.check)(context)).collect();
-    findings.sort_by(|one, other| {
-        let key = |finding: &Finding| (finding.file.clone(), finding.line, finding.rule, finding.message.clone());
-        key(one).cmp(&key(other))
-    });
+    findings.sort_by(|one, other| one.place().cmp(&other.place()));
     findings.dedup();
     findings
 }
