@@ -137,18 +137,15 @@ impl Call {
     /// # Errors
     /// When there is no answer at all.
     pub(super) async fn send(&self, client: &Client) -> Result<Reply, kube::Error> {
-        let mut distribution = self.path.clone();
-        for (place, parameter) in self.query.iter().enumerate() {
-            distribution.push(if place == 0 { '?' } else { '&' });
-            distribution.push_str(parameter);
-        }
-        let kind = match (&self.method, &self.body) {
+        let query = if self.query.is_empty() { String::new() } else { format!("?{}", self.query.join("&")) };
+        let uri = format!("{}{query}", self.path);
+        let content_type = match (&self.method, &self.body) {
             (&Method::PATCH, _) if self.query.contains(&APPLY) => "application/apply-patch+yaml",
             (&Method::PATCH, Some(Value::Array(_))) => "application/json-patch+json",
             (&Method::PATCH, _) => "application/merge-patch+json",
             _ => "application/json",
         };
-        let mut request = http::Request::builder().method(&self.method).uri(distribution).header(CONTENT_TYPE, kind);
+        let mut request = http::Request::builder().method(&self.method).uri(uri).header(CONTENT_TYPE, content_type);
         if let Some((user, groups)) = &self.impersonate {
             request = request.header("Impersonate-User", user);
             for group in groups {

@@ -93,25 +93,29 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 /// Somebody who can be asked about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Subject {
+    /// Its name for a person.
     name: String,
     user: String,
     groups: Vec<String>,
+    /// Its name in an expression of a policy.
+    quoted: String,
 }
 
 impl Subject {
     fn user(name: &str) -> Self {
         let groups = vec!["system:authenticated".to_owned()];
-        Self { name: format!("user {name}"), user: name.to_owned(), groups }
+        Self { name: format!("user {name}"), user: name.to_owned(), groups, quoted: name.to_owned() }
     }
 
     fn group(name: &str) -> Self {
         // Nobody has this name, so that what is allowed is allowed to the group.
-        Self { name: format!("group {name}"), user: "credence:nobody".to_owned(), groups: vec![name.to_owned()] }
+        let (user, quoted) = ("credence:nobody".to_owned(), name.to_owned());
+        Self { name: format!("group {name}"), user, groups: vec![name.to_owned()], quoted }
     }
 
     fn anonymous() -> Self {
-        let groups = vec!["system:unauthenticated".to_owned()];
-        Self { name: "anonymous users".to_owned(), user: "system:anonymous".to_owned(), groups }
+        let (user, groups) = ("system:anonymous".to_owned(), vec!["system:unauthenticated".to_owned()]);
+        Self { name: "anonymous users".to_owned(), quoted: user.clone(), user, groups }
     }
 
     /// A ServiceAccount, with the groups that it is in.
@@ -119,7 +123,7 @@ impl Subject {
         let of_namespace = format!("system:serviceaccounts:{namespace}");
         let groups = ["system:authenticated", "system:serviceaccounts", &of_namespace].map(str::to_owned).to_vec();
         let user = format!("system:serviceaccount:{namespace}:{name}");
-        Self { name: format!("ServiceAccount {namespace}/{name}"), user, groups }
+        Self { name: format!("ServiceAccount {namespace}/{name}"), quoted: user.clone(), user, groups }
     }
 
     /// A user that nobody has ever heard of.
@@ -188,45 +192,14 @@ pub(super) async fn review(env: &TestBed) -> CheckRecord {
 
 async fn matrix(env: &TestBed) -> Result<(String, Outcome), ApiError> {
     let client = &env.cluster.client;
-    let sources: BTreeSet<&str> = env.model.source_namespaces();
-    let mut subjects: BTreeSet<Subject> = GROUPS.into_iter().map(Subject::group).collect();
-    subjects.insert(Subject::anonymous());
-    for namespace in &sources {
-        subjects.insert(Subject::group(&format!("system:serviceaccounts:{namespace}")));
-        // What else is bound is of the cluster and of the consumers that are set up in it, not of the configuration.
-        let is_own = |binding: &Binding| env.model.bindings.contains(&binding.full_name());
-        for binding in Binding::effective(client, namespace).await?.into_iter().filter(is_own) {
-            let is_of_a_case = |subject: &&v1::Subject| {
-                subject.namespace.as_deref().is_some_and(|namespace| env.namespaces.is_pooled(namespace))
-            };
-            let bound = binding.subjects.iter().filter(|subject| !is_of_a_case(subject));
-            subjects.extend(bound.filter_map(|subject| Subject::bound(subject, binding.namespace.as_deref())));
-        }
-    }
+    let sources = env.model.source_namespaces();
+    let subjects = subjects(env, &sources).await?;
     let exempt = exempt(client, &env.model.admission_policies).await?;
     let (platform, others): (Vec<&Subject>, Vec<&Subject>) =
-        subjects.iter().partition(|subject| exempt.contains(&quoted(subject)));
+        subjects.iter().partition(|subject| exempt.contains(&subject.quoted));
     // Whoever is the operator reads every Secret of the cluster.
     let namespaces: BTreeSet<&str> = sources.iter().copied().chain([operator::NAMESPACE]).collect();
-    let mut asked = Vec::new();
-    for subject in &others {
-        for power in POWERS {
-            asked.extend(namespaces.iter().map(|namespace| ((*subject).clone(), power, (*namespace).to_owned())));
-        }
-    }
-    let answers = stream::iter(asked)
-        .map(|(subject, power, namespace)| async move {
-            let allowed = may(client, &subject, &power, Some(&namespace))
-                .await
-                .map_err(failed("review the access of", &subject.name))?;
-            Ok::<_, ApiError>(allowed.then_some((subject.name, namespace, power)))
-        })
-        .buffered(AT_ONCE);
-    let allowed: Vec<Option<_>> = answers.try_collect().await?;
-    let mut found: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    for (name, namespace, power) in allowed.into_iter().flatten() {
-        found.entry((name, namespace)).or_default().push(power.text());
-    }
+    let found = allowed(client, &others, &namespaces).await?;
     let mut what = format!(
         "who may come at the sources: {} subjects × {} rights × {} namespaces, each by a SubjectAccessReview, {} of them \
          allowed",
@@ -246,13 +219,52 @@ async fn matrix(env: &TestBed) -> Result<(String, Outcome), ApiError> {
     Ok((what, if told.is_empty() { Outcome::Held } else { violated(told.join("; ")) }))
 }
 
-/// The name of somebody, as an expression of a policy has it.
-fn quoted(subject: &Subject) -> String {
-    // The group, if it was made of one.
-    match subject.name.strip_prefix("group ") {
-        Some(group) => group.to_owned(),
-        None => subject.user.clone(),
+/// Subjects that are asked about: the groups that many are in, anonymous users, and whom a binding of the configuration names
+/// that is in force in one of the namespaces of its `sources`.
+async fn subjects(env: &TestBed, sources: &BTreeSet<&str>) -> Result<BTreeSet<Subject>, ApiError> {
+    let mut subjects: BTreeSet<Subject> = GROUPS.into_iter().map(Subject::group).collect();
+    subjects.insert(Subject::anonymous());
+    for namespace in sources {
+        subjects.insert(Subject::group(&format!("system:serviceaccounts:{namespace}")));
+        // What else is bound is of the cluster and of the consumers that are set up in it, not of the configuration.
+        let is_own = |binding: &Binding| env.model.bindings.contains(&binding.full_name());
+        for binding in Binding::effective(&env.cluster.client, namespace).await?.into_iter().filter(is_own) {
+            let is_of_a_case = |subject: &&v1::Subject| {
+                subject.namespace.as_deref().is_some_and(|namespace| env.namespaces.is_pooled(namespace))
+            };
+            let bound = binding.subjects.iter().filter(|subject| !is_of_a_case(subject));
+            subjects.extend(bound.filter_map(|subject| Subject::bound(subject, binding.namespace.as_deref())));
+        }
     }
+    Ok(subjects)
+}
+
+/// The [`POWERS`] that subjects have, by the name of the subject and the namespace.
+async fn allowed(
+    client: &Client,
+    subjects: &[&Subject],
+    namespaces: &BTreeSet<&str>,
+) -> Result<BTreeMap<(String, String), Vec<String>>, ApiError> {
+    let mut asked = Vec::new();
+    for subject in subjects {
+        for power in POWERS {
+            asked.extend(namespaces.iter().map(|namespace| ((*subject).clone(), power, (*namespace).to_owned())));
+        }
+    }
+    let answers = stream::iter(asked)
+        .map(|(subject, power, namespace)| async move {
+            let allowed = may(client, &subject, &power, Some(&namespace))
+                .await
+                .map_err(failed("review the access of", &subject.name))?;
+            Ok::<_, ApiError>(allowed.then_some((subject.name, namespace, power)))
+        })
+        .buffered(AT_ONCE);
+    let allowed: Vec<Option<_>> = answers.try_collect().await?;
+    let mut found: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for (name, namespace, power) in allowed.into_iter().flatten() {
+        found.entry((name, namespace)).or_default().push(power.text());
+    }
+    Ok(found)
 }
 
 /// All that the expressions of the configuration's policies quote: whom a policy names there, the platform has decided about.
