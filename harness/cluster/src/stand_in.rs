@@ -37,7 +37,7 @@ pub enum StandInError {
 /// Place of a document: its store, key and version; the latest has none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DocumentKey {
-    /// The store.
+    /// Name of the store that reads the document.
     pub store: String,
     /// The key, as it is asked for.
     pub key: String,

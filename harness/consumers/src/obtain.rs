@@ -24,8 +24,6 @@ use crate::login::{self, Runner};
 /// Why there is no consumer at all.
 const NO_GIT: &str = "git is not installed, which the forge calls that consumers log in to; install it (on Debian: apt-get \
     install git)";
-
-/// Parts of a node.
 pub(crate) const NODE: [Part; 7] = [
     Part::Containerd,
     Part::ContainerdShim,

@@ -43,16 +43,16 @@ pub enum StartError {
     /// The forge does not start.
     #[error("failed to start the forge")]
     Forge(#[from] ForgeError),
-    /// The node.
+    /// The node for pods does not start.
     #[error("failed to start a node")]
     Node(#[from] NodeError),
     /// The registry that the node pulls images from failed.
     #[error("failed to let the node pull from the forge")]
     Registry(#[from] RegistryError),
-    /// Argo CD.
+    /// Argo CD does not start.
     #[error("failed to start Argo CD")]
     ArgoCd(#[from] ArgoCdError),
-    /// Kargo.
+    /// Kargo's controller does not start.
     #[error("failed to start Kargo")]
     Kargo(#[from] KargoError),
     /// The authority of the forge's certificates.
@@ -67,7 +67,7 @@ pub enum StartError {
     /// The list of processes of the run.
     #[error("failed to write the consumers down")]
     Record(#[from] ClusterError),
-    /// A file.
+    /// A file or directory of the consumers cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
 }

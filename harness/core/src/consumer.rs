@@ -27,7 +27,7 @@ pub struct CopyShape<'a> {
 pub enum Claim {
     /// By the names of its keys.
     Keys,
-    /// By its type.
+    /// By the type of the Secret.
     Type,
     /// By a label: those who look for one look at no type.
     Label,

@@ -21,7 +21,7 @@ pub struct Endpoints {
 /// A place where a consumer uses a credential.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
-    /// Its owner.
+    /// Owner of what is there, whom a login must be let in to.
     pub owner: Owner,
     /// The name of the repository or the image.
     pub name: String,
@@ -83,7 +83,7 @@ impl Endpoints {
         self.used.is_empty()
     }
 
-    /// All owners.
+    /// Every owner that some endpoint has, each once.
     pub fn owners(&self) -> BTreeSet<&Owner> {
         self.used.values().flatten().map(|endpoint| &endpoint.owner).collect()
     }

@@ -77,9 +77,9 @@ pub struct Chosen {
 pub struct Login<'a> {
     /// The Secret that it comes from.
     pub chosen: Chosen,
-    /// The username.
+    /// Username that Kargo offers.
     pub username: &'a Credential,
-    /// The password.
+    /// Password that Kargo offers.
     pub password: &'a Credential,
 }
 

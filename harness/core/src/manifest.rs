@@ -91,7 +91,7 @@ impl Manifest {
         api_version.split_once('/').map_or(api_version, |(_, version)| version)
     }
 
-    /// The kind.
+    /// Kind of the object; empty if it has none.
     pub fn kind(&self) -> &str {
         self.text("/kind")
     }

@@ -11,7 +11,7 @@ const OVER_SSH: [(Consumer, Consumer); 2] = [(ARGO_CD, ARGO_CD_SSH_RULES), (KARG
 /// A consumer of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Use<'a> {
-    /// The consumer.
+    /// Consumer that is tried with the copy.
     pub consumer: Consumer,
     /// Places at which it uses the copy; empty for one that needs no manifest, and where nothing at all is known of one.
     /// Or why it is

@@ -27,14 +27,14 @@ pub enum CertificateError {
     File(#[from] FileError),
 }
 
-/// A certificate authority.
+/// An authority that signs certificates for one run, and is trusted by nobody else.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 /// A signed certificate with its private key, both PEM.
 pub struct Identity {
-    /// The certificate.
+    /// Certificate, signed by the authority.
     pub certificate: String,
     /// The private key, PKCS #8.
     pub key: String,

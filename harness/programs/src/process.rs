@@ -61,7 +61,7 @@ pub enum ProcessError {
 pub struct Program {
     /// Name in messages and of the log file.
     pub name: String,
-    /// The executable.
+    /// Path of the program.
     pub executable: PathBuf,
     /// Arguments, without the program's name.
     pub arguments: Vec<OsString>,

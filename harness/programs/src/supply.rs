@@ -191,7 +191,7 @@ pub enum Step {
     Verifying,
     /// Go is at work.
     Building {
-        /// On what.
+        /// Package or module that Go is busy with, and how far it is.
         what: String,
     },
     /// It is there.

@@ -10,7 +10,7 @@ use crate::verdict::Verdict;
 /// Claim of a property on a requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
-    /// The requirement.
+    /// Requirement that it proves, or a part of it.
     pub requirement: Requirement,
     /// Proof of it, in one sentence.
     pub proof: &'static str,

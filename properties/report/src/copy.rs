@@ -24,7 +24,7 @@ pub struct Reached {
 /// Statement of a property beforehand on a copy, or on one consumer's use of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declared {
-    /// The copy.
+    /// Distribution and Secret of the copy.
     pub copy: CopyName,
     /// Its user, where the property is about that.
     pub consumer: Option<Consumer>,

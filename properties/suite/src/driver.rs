@@ -48,7 +48,7 @@ mod shrink;
 pub struct Check {
     /// Its act.
     pub what: &'static str,
-    /// The capability.
+    /// Capability without which it is skipped.
     pub needs: Capability,
     /// The claims of which less is proved without it.
     pub weakens: &'static [Claim],
@@ -263,9 +263,9 @@ impl<P: Property> Registered for P {
 
 /// A run of a property: what it runs on, and its turn among the others.
 pub struct Run<'a> {
-    /// The test bed.
+    /// Test bed that all properties of the run share.
     pub env: &'a Arc<TestBed>,
-    /// The supplies.
+    /// Supplies beside the test bed, for properties that need them.
     pub supplies: &'a Supplies,
     /// The sink of events.
     pub events: &'a dyn Events,
@@ -273,7 +273,7 @@ pub struct Run<'a> {
     pub plan: &'a Plan,
     /// Ends the run early: what has not begun then does not run.
     pub stop: &'a Stop,
-    /// Its turn.
+    /// Permission to run, beside others or alone.
     pub turn: Turn,
 }
 

@@ -26,9 +26,9 @@ pub enum Event<'a> {
     },
     /// A property begins.
     PropertyStarted {
-        /// Its id.
+        /// Id of the property.
         id: PropertyId,
-        /// Its title.
+        /// Title of the property.
         title: &'a str,
         /// Number of cases that it has to run.
         planned: u32,

@@ -79,7 +79,7 @@ pub(crate) fn product(slots: usize, each: u32) -> u32 {
 /// A property, as far as others are concerned.
 #[derive(Debug, Clone, Copy)]
 pub struct Participant {
-    /// Its shares.
+    /// Parts of the test bed that it uses, and how.
     pub shares: Shares,
     /// Its namespaces that change at once at most, of all its lanes.
     pub namespaces: u32,

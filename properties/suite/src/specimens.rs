@@ -15,7 +15,7 @@ use crate::{observation, p12_encryption};
 pub struct Specimen {
     /// The fault that makes the answer wrong.
     pub fault: OwnFault,
-    /// The claim.
+    /// Right answer, as a statement about the suite.
     pub claim: &'static str,
     /// True if the suite answers as claimed now; none where this machine cannot tell.
     pub holds: fn() -> Option<bool>,

@@ -112,13 +112,13 @@ pub enum NodeError {
 /// The programs of a node, each an absolute path.
 #[derive(Debug, Clone)]
 pub struct NodePrograms {
-    /// containerd.
+    /// The container runtime, which pulls images and starts pods.
     pub containerd: PathBuf,
     /// `containerd-shim-runc-v2`.
     pub shim: PathBuf,
     /// `ctr`, of the same version.
     pub ctr: PathBuf,
-    /// kubelet.
+    /// The node's agent.
     pub kubelet: PathBuf,
     /// The CNI plugin `ptp`.
     pub ptp: PathBuf,
@@ -142,7 +142,7 @@ pub struct Options<'a> {
     pub authority: &'a Authority,
     /// A client with the administrator's rights.
     pub client: &'a Client,
-    /// Its programs.
+    /// Programs that the node is started from.
     pub programs: &'a NodePrograms,
 }
 

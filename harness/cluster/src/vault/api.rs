@@ -26,7 +26,7 @@ pub enum RequestError {
         #[source]
         source: reqwest::Error,
     },
-    /// It refused.
+    /// Vault answered with an error.
     #[error("failed to ask Vault for {path}: {status}: {why}")]
     Refused { path: String, status: StatusCode, why: String },
     /// The answer lacks something.

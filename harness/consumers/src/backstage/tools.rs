@@ -19,7 +19,7 @@ const COMPILERS: [&str; 3] = ["python3", "make", "g++"];
 pub struct Commands {
     /// Node.js.
     pub node: PathBuf,
-    /// npm.
+    /// Name or path of npm, which belongs to Node.js.
     pub npm: PathBuf,
     /// Share of the processors that installing may take.
     pub priority: Priority,

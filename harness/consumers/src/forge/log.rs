@@ -34,7 +34,7 @@ pub struct Request {
     pub at: SystemTime,
     /// The host that the client named, with the port if it named one.
     pub host: String,
-    /// The method.
+    /// HTTP method, such as `GET`.
     pub method: String,
     /// The path as the client sent it.
     pub path: String,

@@ -32,7 +32,7 @@ pub struct Application {
 pub struct Authorization {
     /// The whole URL to go back to, which holds the code.
     pub redirect: Credential,
-    /// The code.
+    /// Code that the client exchanges for a token.
     pub code: Credential,
     /// State that the application passed along.
     pub state: String,

@@ -18,8 +18,9 @@ const READ_SECRETS: &str = "kargo-controller-read-secrets";
 pub enum Subscription<'a> {
     /// The last commit of a branch.
     Git {
+        /// URL of the repository.
         repo_url: &'a str,
-        /// The branch.
+        /// Branch whose commits are looked for.
         branch: &'a str,
     },
     /// The image whose tag is the last by the alphabet.

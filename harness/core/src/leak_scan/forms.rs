@@ -28,7 +28,7 @@ const CHARACTER: usize = 4;
 /// A form in which a value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
-    /// As it is.
+    /// Byte by byte as the value is.
     Plain,
     /// As text in which U+FFFD replaces what is not UTF-8.
     Replaced,

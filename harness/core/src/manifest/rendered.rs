@@ -16,7 +16,7 @@ const SOURCE: &str = "# Source: ";
 pub struct SourceTemplate {
     /// File of the template.
     pub file: PathBuf,
-    /// Its text.
+    /// Text of the template as it is written.
     pub text: Arc<str>,
 }
 

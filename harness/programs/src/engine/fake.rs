@@ -35,7 +35,7 @@ impl Fake {
         Self::docker(&format!("if [ \"$1\" = version ]; then echo '{version}'; exit; fi\n{act}"))
     }
 
-    /// The command.
+    /// Path of the script that stands for the engine's command.
     pub fn command(&self) -> PathBuf {
         self.directory.path().join("engine")
     }

@@ -27,7 +27,7 @@ pub enum Subject {
     Part(Part),
 }
 
-/// State of a subject.
+/// Readiness of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// It can be used now.
@@ -50,11 +50,11 @@ pub struct Cost {
 /// One thing found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Its subject.
+    /// Thing that was looked at.
     pub subject: Subject,
     /// The version of a program: of one that the user gives as it says it, which it may not.
     pub version: Option<String>,
-    /// Its state.
+    /// Readiness for use.
     pub state: State,
     /// Its place, how it can be obtained, or what is wrong and what would help.
     pub detail: String,

@@ -27,9 +27,9 @@ pub struct SecretSeen {
 /// A namespace as the API server holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamespaceSeen {
-    /// Its labels.
+    /// Labels as the watch last showed them.
     pub labels: BTreeMap<String, String>,
-    /// Its finalizers.
+    /// Finalizers that keep it from going.
     pub finalizers: Vec<String>,
     /// True if its deletion has begun.
     pub deleting: bool,

@@ -8,7 +8,7 @@ use super::text::{Millis, printable};
 use crate::unknown::Cause;
 use crate::verdict::{CheckRecord, Outcome, Verdict, Violation};
 
-/// One check.
+/// A check of a property beside its cases, as the report has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckReport {
     /// Act that was tried, for a person.

@@ -14,7 +14,7 @@ use crate::verdict::Verdict;
 pub struct ClaimReport {
     /// The requirement that it is about.
     pub requirement: Requirement,
-    /// Proof of it.
+    /// Statement that the cases are to prove.
     pub proof: String,
     /// This run's verdict on it.
     pub verdict: ClaimVerdict,

@@ -78,7 +78,7 @@ fn plural(count: u64) -> &'static str {
 /// One copy, by all properties together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopyReport {
-    /// The copy.
+    /// Distribution and Secret of the copy.
     #[serde(flatten)]
     pub copy: CopyName,
     /// State of its judgement.

@@ -13,7 +13,7 @@ use crate::verdict::{CaseRecord, Outcome, Verdict};
 /// One case that did not hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The case.
+    /// Case that found it.
     pub case: CaseId,
     /// The command that repeats it.
     pub replay: String,

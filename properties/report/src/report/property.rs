@@ -142,7 +142,7 @@ pub struct CaseCounts {
     pub planned: u64,
     /// Ran, whatever came of it.
     pub run: u64,
-    /// Held.
+    /// Cases that held.
     pub held: u64,
     /// Violated, by documented upstream bugs or not.
     pub violated: u64,

@@ -87,7 +87,6 @@ pub(super) fn in_base64(alphabet: Alphabet, value: &Credential) -> Credential {
     Credential::new(engine.encode(value.expose()))
 }
 
-/// Any identity.
 pub(super) fn identity() -> BoxedStrategy<Identity> {
     (any::<[u8; KEY]>(), any::<[u8; KEY]>()).prop_map(|(own, authority)| Identity::new(own, authority)).boxed()
 }

@@ -33,16 +33,16 @@ pub struct Writer<'a> {
 pub struct Made<'a> {
     /// Labels that a Secret of Kubernetes is made with.
     pub labels: &'a BTreeMap<String, String>,
-    /// Its type.
+    /// Type of the Secret.
     pub secret_type: &'a str,
 }
 
 /// Part that is taken away of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
-    /// All of it.
+    /// The whole document or Secret.
     Whole,
-    /// One of its keys.
+    /// One key, with its value.
     Key(String),
     /// Labels, by their keys.
     Labels(BTreeSet<String>),
