@@ -34,8 +34,17 @@ pub fn clear(run: &Path) -> Result<(), ClearError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::capability::{Capability, supports};
+
+    #[test]
+    fn kinds_of_clusters_have_different_names_and_the_default_is_one_of_them() {
+        let names: BTreeSet<&str> = PROVIDERS.iter().map(|provider| provider.id()).collect();
+        assert_eq!(names.len(), PROVIDERS.len());
+        assert!(names.contains(DEFAULT.id()));
+    }
 
     #[test]
     fn every_capability_is_that_of_some_kind_of_clusters() {

@@ -182,3 +182,20 @@ async fn test(options: Options) -> anyhow::Result<ExitCode> {
     console.print_summary(&report, &written).context("failed to print the summary")?;
     Ok(report.exit_code())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_asked_for_by_the_name_of_its_kind_or_left_open() {
+        let parse = |name: &str| cluster_flag().parse_ref(&clap::Command::new("credence"), None, OsStr::new(name));
+        for provider in PROVIDERS {
+            assert_eq!(parse(provider.id()).unwrap().0.map(|found| found.id()), Some(provider.id()));
+        }
+        assert!(parse(AUTO).unwrap().0.is_none());
+        assert!(parse("minikube").is_err());
+    }
+}
