@@ -157,7 +157,7 @@ impl Shared {
                 if !self.wanted.is_empty() {
                     self.runtime.block_on(async {
                         session.obtain_consumers();
-                        session.test(self.events.as_ref(), &self.wanted, &Stop::default()).await;
+                        session.test(&self.events, &self.wanted, &Stop::default()).await;
                     });
                 }
                 session
@@ -217,7 +217,9 @@ fn secrecy(shared: &Shared) -> Result<(), Failed> {
             return Err(Failed::from("the search does not find a value that is there"));
         }
         let mut found = file_scan::search_directory(&scan, &shared.out, &OWN).map_err(failed)?;
-        found.extend(file_scan::search_directory(&scan, session.directory(), &OWN).map_err(failed)?);
+        for directory in session.directories() {
+            found.extend(file_scan::search_directory(&scan, directory, &OWN).map_err(failed)?);
+        }
         found.extend(file_scan::search_command_lines(&scan).map_err(failed)?);
         if found.is_empty() { Ok(()) } else { Err(Failed::from(format!("found values in {found:?}"))) }
     })

@@ -37,7 +37,7 @@ fn every_route_works_where_nothing_is_guarded() {
     let report = runtime.block_on(async {
         let mut session =
             run::set_up(&options, &events, &Stop::default()).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
-        session.test(events.as_ref(), &[&Unguarded], &Stop::default()).await;
+        session.test(&events, &[&Unguarded], &Stop::default()).await;
         let (report, _) = session.finish(events.as_ref()).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
         report
     });

@@ -19,11 +19,13 @@ pub enum Capability {
     LeaderElection,
     /// Its etcd can be full, and all of its control plane be lost at once.
     ControlPlane,
+    /// Another of its kind can be started beside it in seconds.
+    SecondCluster,
 }
 
 impl Capability {
     /// Every capability, in the order in which doctor names them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Outages,
         Self::StoreProxies,
         Self::KeyRotation,
@@ -32,6 +34,7 @@ impl Capability {
         Self::Replicas,
         Self::LeaderElection,
         Self::ControlPlane,
+        Self::SecondCluster,
     ];
 
     /// Name, for a person.
@@ -45,6 +48,7 @@ impl Capability {
             Self::Replicas => "a second process of the operator",
             Self::LeaderElection => "leader election of the operator",
             Self::ControlPlane => "a full etcd, and the loss of the whole control plane",
+            Self::SecondCluster => "a second cluster beside it for what needs one for itself",
         }
     }
 }

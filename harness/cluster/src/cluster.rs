@@ -41,6 +41,7 @@ pub(crate) const OF_OTHERS: Lacks = &[
     (Capability::Replicas, NOT_OURS),
     (Capability::LeaderElection, NOT_OURS),
     (Capability::ControlPlane, NOT_OURS),
+    (Capability::SecondCluster, NOT_OURS),
 ];
 
 /// A cluster that is ready, with External Secrets Operator running in it.

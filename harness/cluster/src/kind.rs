@@ -42,6 +42,7 @@ const LACKS: Lacks = &[
     (Capability::Replicas, PROCESSES_ALONE),
     (Capability::LeaderElection, PROCESSES_ALONE),
     (Capability::ControlPlane, PROCESSES_ALONE),
+    (Capability::SecondCluster, "another node takes minutes to start; --cluster embedded starts in seconds"),
 ];
 
 /// Inputs from which a cluster of kind is started.

@@ -199,6 +199,9 @@ pub trait Registered: Send + Sync {
     /// Checks of it that only clusters with a capability can show.
     fn checks(&self) -> &'static [Check];
 
+    /// Demands of its cases on what they share with the cases of others.
+    fn shares(&self) -> Shares;
+
     /// Its part among those that run beside it.
     fn participant(&self, model: &Model) -> Participant;
 
@@ -230,6 +233,10 @@ impl<P: Property> Registered for P {
 
     fn checks(&self) -> &'static [Check] {
         P::CHECKS
+    }
+
+    fn shares(&self) -> Shares {
+        P::SHARES
     }
 
     fn participant(&self, model: &Model) -> Participant {

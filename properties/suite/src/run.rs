@@ -35,7 +35,7 @@ pub async fn run(options: &Options, events: &Arc<dyn Events>, stop: &Stop) -> Re
         let reason = session.not_applicable(property.meta().id).unwrap_or_default();
         session.skip(events.as_ref(), &property.meta(), &reason);
     }
-    session.test(events.as_ref(), &wanted, stop).await;
+    session.test(events, &wanted, stop).await;
     session.finish(events.as_ref()).await
 }
 

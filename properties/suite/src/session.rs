@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use credence_core::credential::Credential;
 use credence_core::id::PropertyId;
+use credence_core::text::chain;
 use credence_programs::run_dir::RunDir;
-use credence_report::report::{Config, Phase, PropertyMeta, PropertyReport};
+use credence_report::report::{Config, Execution, Phase, PropertyMeta, PropertyReport};
+use futures::future::join;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
@@ -22,6 +24,7 @@ use crate::stop::Stop;
 use crate::supplies::{Need, Supplies};
 use crate::testbed::TestBed;
 
+mod apart;
 mod cluster;
 mod configuration;
 mod demand;
@@ -48,6 +51,10 @@ pub struct Session {
     config: Config,
     phases: Vec<Phase>,
     properties: Vec<PropertyReport>,
+    /// The properties that are tested on a cluster of their own.
+    apart: Vec<PropertyId>,
+    /// The session on that cluster, once they have been tested.
+    second: Option<Box<Session>>,
     started: Timestamp,
     clock: Instant,
     /// The consumers, while they are being obtained.
@@ -69,8 +76,38 @@ impl Session {
         }
     }
 
-    /// Tests properties, side by side those that do not disturb each other.
-    pub async fn test(&mut self, events: &dyn Events, properties: &[&dyn Registered], stop: &Stop) {
+    /// Tests properties, side by side those that do not disturb each other: those that need a cluster for themselves on a second
+    /// one, where there can be one.
+    pub async fn test(&mut self, events: &Arc<dyn Events>, properties: &[&dyn Registered], stop: &Stop) {
+        let is_apart = |property: &&dyn Registered| self.apart.contains(&property.meta().id);
+        let (apart, here): (Vec<&dyn Registered>, Vec<&dyn Registered>) =
+            properties.iter().copied().partition(is_apart);
+        if apart.is_empty() {
+            return self.test_here(events.as_ref(), &here, stop).await;
+        }
+        let options = self.options.clone();
+        let second = apart::test(&options, &apart, events, stop);
+        let ((), second) = join(self.test_here(events.as_ref(), &here, stop), second).await;
+        match second {
+            Ok(mut second) => {
+                self.phases.append(&mut second.phases);
+                second.properties.drain(..).for_each(|report| self.add(report));
+                self.second = Some(Box::new(second));
+            }
+            Err(error) => {
+                let why = format!("the cluster for it alone could not be started: {}", chain(&error));
+                let execution = Execution::not_begun(self.options.cases, Timestamp::now(), why);
+                for property in apart {
+                    let report = PropertyReport::from_records(&property.meta(), &execution, &[]);
+                    events.event(&Event::PropertyEnded(&report));
+                    self.add(report);
+                }
+            }
+        }
+    }
+
+    /// Tests properties on the cluster of this session.
+    async fn test_here(&mut self, events: &dyn Events, properties: &[&dyn Registered], stop: &Stop) {
         let Options { seed, cases, only, shrink, lanes, .. } = self.options;
         let plan = Plan {
             seed,
@@ -126,20 +163,25 @@ impl Session {
         self.properties.iter().find(|report| report.id == property)
     }
 
-    /// The run directory, with the logs of all programs.
-    pub fn directory(&self) -> &Path {
-        self.env.cluster.directory()
+    /// The run directory of each cluster, with the logs of its programs.
+    pub fn directories(&self) -> Vec<&Path> {
+        self.clusters().map(|session| session.env.cluster.directory()).collect()
+    }
+
+    /// This session, and the one on the second cluster.
+    fn clusters(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.second.as_deref())
     }
 
     /// All values that the sources have now and had at the beginning: for a test that searches for them where they must
     /// not be.
     pub fn source_values(&self) -> Vec<Credential> {
-        let now = self.env.sources.current();
+        let now = self.clusters().flat_map(|session| session.env.sources.current());
         let model = &self.env.model;
         let initial = model.sources.keys().enumerate();
         let initial =
             initial.flat_map(|(index, name)| initial_values(model, self.options.seed, index, name).into_values());
-        now.into_iter().chain(initial).collect()
+        now.chain(initial).collect()
     }
 }
 

@@ -70,6 +70,26 @@ pub struct Execution {
     pub trail: Option<&'static str>,
 }
 
+impl Execution {
+    /// One that could not begin `at` that time, and why.
+    pub fn not_begun(planned: u32, at: Timestamp, why: String) -> Self {
+        Self {
+            planned,
+            started: at,
+            took: Duration::ZERO,
+            trouble: Some(why),
+            checks: Vec::new(),
+            reproduced: BTreeMap::new(),
+            not_covered: BTreeMap::new(),
+            skipped_checks: Vec::new(),
+            declared: Vec::new(),
+            routes: Vec::new(),
+            replay_flags: String::new(),
+            trail: None,
+        }
+    }
+}
+
 /// Everything about one property.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PropertyReport {

@@ -70,20 +70,9 @@ pub fn unknown(index: u32, reason: &str) -> CaseRecord {
 
 /// An execution that came to its end.
 pub fn execution(planned: u32) -> Execution {
-    Execution {
-        planned,
-        started: "2026-01-02T03:04:35Z".parse().expect("valid"),
-        took: Duration::from_secs(30),
-        trouble: None,
-        checks: Vec::new(),
-        reproduced: BTreeMap::new(),
-        not_covered: BTreeMap::new(),
-        skipped_checks: Vec::new(),
-        declared: Vec::new(),
-        routes: Vec::new(),
-        replay_flags: String::new(),
-        trail: None,
-    }
+    let started = "2026-01-02T03:04:35Z".parse().expect("valid");
+    let whole = Execution::not_begun(planned, started, String::new());
+    Execution { took: Duration::from_secs(30), trouble: None, ..whole }
 }
 
 /// The report of a property with these cases.

@@ -26,44 +26,63 @@ impl Session {
     /// When the reports cannot be written, or the cluster that is kept up cannot be cleaned.
     pub async fn finish(mut self, events: &dyn Events) -> Result<(Report, Written), RunError> {
         self.settle().await;
-        // What is not named here goes last.
-        let Self { options, fixtures, supplies, env, config, mut phases, mut properties, started, clock, .. } = self;
-        judge_orphans(&env, &mut properties, events);
-        phases.extend(fixtures.iter().filter_map(|fixture| fixture.phase()));
-        let usage = Usage::now();
-        let watches = env.observer.open_watches() as u64;
-        let description = &env.cluster.description;
-        let run = report::Run {
-            seed: options.seed,
-            strict: options.strict,
-            started,
-            finished: Timestamp::now(),
-            config,
-            cluster: report::Cluster { provider: description.provider.clone(), versions: description.versions.clone() },
-            phases,
-            copies: coverage::copies(&env.model),
-            is_partial: options.is_partial(),
-            resources: Resources::new(usage.cpu, clock.elapsed(), usage.peak_resident, watches),
-        };
-        let report = Report::new(run, properties);
-        let written = reports::write(&options.out, &report)?;
-        for fixture in &fixtures {
+        if let Some(second) = &mut self.second {
+            second.settle().await;
+        }
+        let mut properties = std::mem::take(&mut self.properties);
+        self.clusters().for_each(|session| judge_orphans(&session.env, &mut properties, events));
+        let report = Report::new(self.as_reported(), properties);
+        let written = reports::write(&self.options.out, &report)?;
+        let fixtures = || self.clusters().flat_map(|session| &session.fixtures);
+        for fixture in fixtures() {
             if let Some(Evidence { name, path }) = fixture.evidence().await? {
-                reports::copy_evidence(&options.out, name, &path)?;
+                reports::copy_evidence(&self.options.out, name, &path)?;
             }
         }
-        clean_up(&env, events).await?;
+        clean_up(&self.env, events).await?;
         let failed = report.exit_code().code() != 0;
         if failed {
-            for fixture in &fixtures {
+            for fixture in fixtures() {
                 fixture.save_logs().await;
             }
         }
+        let keeps_logs = failed && self.options.keep == Keep::OnFailure;
+        if let Some(second) = self.second.take() {
+            second.close(keeps_logs, events);
+        }
+        self.close(keeps_logs, events);
+        Ok((report, written))
+    }
+
+    /// The run as its report has it.
+    fn as_reported(&self) -> report::Run {
+        let fixtures = self.clusters().flat_map(|session| &session.fixtures);
+        let phases = self.phases.iter().cloned().chain(fixtures.filter_map(|fixture| fixture.phase()));
+        let usage = Usage::now();
+        let watches = self.clusters().map(|session| session.env.observer.open_watches() as u64).sum();
+        let description = &self.env.cluster.description;
+        report::Run {
+            seed: self.options.seed,
+            strict: self.options.strict,
+            started: self.started,
+            finished: Timestamp::now(),
+            config: self.config.clone(),
+            cluster: report::Cluster { provider: description.provider.clone(), versions: description.versions.clone() },
+            phases: phases.collect(),
+            copies: coverage::copies(&self.env.model),
+            is_partial: self.options.is_partial(),
+            resources: Resources::new(usage.cpu, self.clock.elapsed(), usage.peak_resident, watches),
+        }
+    }
+
+    /// Ends what this session started; its logs can stay.
+    fn close(self, keeps_logs: bool, events: &dyn Events) {
+        // What is not named here goes last.
+        let Self { fixtures, supplies, env, .. } = self;
         drop((fixtures, supplies));
-        if failed && options.keep == Keep::OnFailure {
+        if keeps_logs {
             keep_logs(env, events);
         }
-        Ok((report, written))
     }
 
     /// Waits until nothing is obtained or cleaned any more.

@@ -14,7 +14,6 @@ use credence_programs::run_dir::{self, RunDir};
 use credence_report::report::{Config, Phase};
 use jiff::Timestamp;
 
-use super::Session;
 use super::cluster::{BroughtUp, bring_up};
 use super::configuration::Configuration;
 use super::demand::Demand;
@@ -22,6 +21,7 @@ use super::deployment::{Deployment, Place};
 use super::name::run_name;
 use super::programs::Obtained;
 use super::sources::write_sources;
+use super::{Session, apart};
 use crate::error::RunError;
 use crate::events::{Events, PhaseTimer};
 use crate::options::{Keep, Options};
@@ -41,13 +41,15 @@ impl Session {
         let ready = Ready::bring_up(&options, events.as_ref(), &mut phases).await?;
         let Ready { name, scratch, configuration, cluster, lock, own_directory } = ready;
 
+        let apart = apart::properties(&options, &cluster);
+        let here = apart::without(&options, &apart);
         let timer = PhaseTimer::begin(events.as_ref(), "deploy");
         let place = Place { cluster, is_used: lock.is_some(), name: &name, directory: &scratch };
         let Deployment { bed, proxies, vault, derived, overlay } =
-            Deployment::of(&configuration, place, &options, events.as_ref()).await?;
+            Deployment::of(&configuration, place, &here, events.as_ref()).await?;
         let own_directory = own_directory.map(Arc::new);
         let demand = Demand {
-            options: &options,
+            options: &here,
             model: &bed.model,
             endpoints: &configuration.endpoints,
             own_directory: own_directory.as_ref(),
@@ -80,6 +82,8 @@ impl Session {
             config,
             phases,
             properties: Vec::new(),
+            apart,
+            second: None,
             started,
             clock,
             obtaining: None,
