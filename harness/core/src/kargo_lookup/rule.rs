@@ -75,9 +75,11 @@ fn has_host_and_owner(url: &str) -> bool {
 fn beginning(pattern: &str) -> String {
     let pattern = pattern.strip_prefix('^').or_else(|| pattern.strip_prefix(r"\A")).unwrap_or(pattern);
     let mut text = String::new();
-    let mut rest = pattern.chars();
+    let mut rest = pattern.chars().peekable();
     while let Some(next) = rest.next() {
         match next {
+            // It takes a dot as well, which is what is meant.
+            '.' if !rest.peek().is_some_and(|after| "?*+{".contains(*after)) => text.push('.'),
             '?' | '*' | '+' => {}
             '\\' => match rest.next() {
                 Some(escaped) if escaped.is_ascii_punctuation() => text.push(escaped),

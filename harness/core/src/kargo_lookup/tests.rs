@@ -263,7 +263,12 @@ fn no_reason_shows_a_value() {
 #[rstest]
 #[case::git(CredentialKind::Git, r"^https://github\.com/example-org/", Some("https://github.com/example-org/app"))]
 #[case::image(CredentialKind::Image, r"^ghcr\.io/example-org/", Some("ghcr.io/example-org/app"))]
-#[case::image_with_port(CredentialKind::Image, "^127.0.0.1:5000/example-org/", None)]
+#[case::dots_that_take_anything(
+    CredentialKind::Image,
+    "^127.0.0.1:5000/example-org/",
+    Some("127.0.0.1:5000/example-org/app")
+)]
+#[case::repeated_dot(CredentialKind::Git, "^https://.+/example-org/", None)]
 #[case::image_with_port_escaped(
     CredentialKind::Image,
     r"^127\.0\.0\.1:5000/example-org/",

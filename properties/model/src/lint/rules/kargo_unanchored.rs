@@ -33,13 +33,57 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         };
         let is_regex = templates::literal(&distributed, "repoURLIsRegex") == Some("true");
         let Some(pattern) = templates::literal(&distributed, "repoURL").filter(|_| is_regex) else { continue };
-        // A pattern that spells out no repository is not understood.
-        let Some(example) = KargoRule::new(kind, pattern, true).example(ANY) else { continue };
-        let scope = Scope::Kargo { kind, repo_url: pattern.to_owned(), is_regex };
-        if let Some(other) = scope.let_in(&example).first() {
-            let message = format!("repoURL, which is for {example}, is for {} as well: {}", other.what, other.url);
-            findings.push(RULE.at(distributed.place, message));
-        }
+        let branches = alternatives(pattern);
+        let found = branches.iter().find_map(|branch| for_others(kind, branch)).or_else(|| {
+            let open = branches.iter().find(|branch| branches.len() > 1 && !branch.starts_with('^'))?;
+            Some(format!("repoURL is for every repository in whose URL {open:?} is found"))
+        });
+        findings.extend(found.map(|message| RULE.at(distributed.place, message)));
     }
     findings
+}
+
+/// A look-alike that a pattern is for; none for a pattern that spells out no repository, which is not understood.
+fn for_others(kind: CredentialKind, pattern: &str) -> Option<String> {
+    let example = KargoRule::new(kind, pattern, true).example(ANY)?;
+    let scope = Scope::Kargo { kind, repo_url: pattern.to_owned(), is_regex: true };
+    let other = scope.let_in(&example).into_iter().next()?;
+    Some(format!("repoURL, which is for {example}, is for {} as well: {}", other.what, other.url))
+}
+
+/// The alternatives of a pattern, outside of groups and classes. An anchor is of one of them alone.
+fn alternatives(pattern: &str) -> Vec<&str> {
+    let (mut found, mut start, mut depth, mut is_escaped) = (Vec::new(), 0, 0_u32, false);
+    for (at, letter) in pattern.char_indices() {
+        match letter {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            '|' if depth == 0 => {
+                found.push(&pattern[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found.push(&pattern[start..]);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alternatives_are_those_outside_of_groups() {
+        assert_eq!(alternatives(r"^a/|b\|c|(d|e)[|]"), ["^a/", r"b\|c", "(d|e)[|]"]);
+    }
+
+    #[test]
+    fn a_dot_that_takes_any_letter_is_for_look_alikes() {
+        let others = |pattern| for_others(CredentialKind::Git, pattern);
+        assert!(others("^https://github.com/example-org/").is_some());
+        assert_eq!(others(r"^https://github\.com/example-org/"), None);
+    }
 }
