@@ -217,15 +217,55 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault(
         "role-without-resource-names",
         "names in a Role",
-        &[night("p08", &["the account github-oauth of store github-oauth may"])],
+        &[night(
+            "p08",
+            &[
+                "the account github-oauth of store github-oauth may",
+                "github-oauth may in central-secret-store: get secrets",
+            ],
+        )],
     ),
-    fault("role-with-watch", "verbs of a Role", &[night("p08", &["the account…of store…may…watch"])]),
+    fault(
+        "role-with-watch",
+        "verbs of a Role",
+        &[night("p08", &["the account…of store…may…watch", "may in central-secret-store: watch secrets"])],
+    ),
     fault(
         "sources-bound-to-developers",
         "binding of people",
         &[night("p08", &["developers may in central-secret-store"])],
     )
     .beside("p02"),
+    fault(
+        "source-bound-by-name",
+        "names in a Role of people",
+        &[night("p08", &["developers may in central-secret-store: get secrets github-pat"])],
+    )
+    .in_cases(10),
+    fault(
+        "tokens-of-a-store-by-name",
+        "tokens of an account",
+        &[night("p08", &["developers may in central-secret-store: create serviceaccounts/token github-pat"])],
+    )
+    .in_cases(10),
+    fault(
+        "operator-bound-to-developers",
+        "binding beside the operator",
+        &[night("p08", &["developers may in external-secrets"])],
+    )
+    .in_cases(10),
+    fault(
+        "sources-bound-to-an-account-as-user",
+        "binding of an account by its user name",
+        &[night("p08", &["ServiceAccount build/runner may in central-secret-store"])],
+    )
+    .in_cases(10),
+    fault(
+        "policies-bound-to-developers",
+        "binding of who may change policies",
+        &[night("p08", &["developers may in…patch validatingadmissionpolicybindings"])],
+    )
+    .in_cases(10),
     fault(
         "sources-bound-to-service-accounts",
         "binding of accounts",
