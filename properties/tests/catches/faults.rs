@@ -137,6 +137,7 @@ pub(crate) const FAULTS: &[Fault] = &[
             night("p04", &["/gh-oauth-credentials does not exist (its ExternalSecret says Ready=False"]),
         ],
     ),
+    fault("same-external-secret", "names of ExternalSecrets", &[night("p02", &["does not exist"])]),
     fault(
         "store-trusts-no-authority",
         "authority of a store",
@@ -189,6 +190,11 @@ pub(crate) const FAULTS: &[Fault] = &[
     )
     .shrunk(),
     fault(
+        "login-keys-swapped",
+        "parts of a login",
+        &[night("p05", &["/argocd-git-credentials like its source did not happen"]), by_consumer(ARGO_CD, When::Night)],
+    ),
+    fault(
         "auth-from-other-fields",
         "composed value",
         &[
@@ -198,6 +204,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         ],
     ),
     fault("registry-with-wrong-port", "endpoint", &[by_consumer(KUBELET, When::Day)]),
+    fault("type-of-other-keys", "type of a copy", &[by_consumer(KUBELET, When::Night)]),
     fault("newline-after-token", "end of a value", &[by_consumer(KUBELET, When::Night)]),
     fault("argo-cd-url-without-slash", "prefix of a URL", &[by_consumer(ARGO_CD, When::Day)]),
     fault("kargo-unanchored", "pattern of a URL", &[by_consumer(KARGO_GIT, When::Night)]),
@@ -212,6 +219,12 @@ pub(crate) const FAULTS: &[Fault] = &[
             day("p08", &["could: store conditions alone"]),
             night("p15", &["after the pattern of…could: store conditions alone"]),
         ],
+    )
+    .in_cases(400),
+    fault(
+        "conditions-wider-than-selectors",
+        "conditions of a store beside its selectors",
+        &[night("p08", &["could: store conditions alone"])],
     )
     .in_cases(400),
     fault(
@@ -304,6 +317,10 @@ pub(crate) const FAULTS: &[Fault] = &[
         "users of an audit rule",
         &[day("p09", &["was removed…and the audit log tells of"])],
     ),
+    fault("audit-without-operator", "the operator in an audit rule", &[night("p09", NOT_IN_THE_LOG)]).in_cases(10),
+    fault("audit-without-store-accounts", "groups of an audit rule", &[night("p09", NOT_IN_THE_LOG)]).in_cases(10),
+    fault("audit-without-administrators", "administrators in an audit rule", &[night("p09", NOT_IN_THE_LOG)])
+        .in_cases(10),
     fault("audit-without-updates", "verbs of an audit rule", &[night("p09", NOT_IN_THE_LOG)]),
     fault(
         "audit-without-reads",
@@ -363,6 +380,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     )
     .in_cases(2),
     fault("own-external-secrets-unchecked", "what tenants order", &[day("p13", &["could order a look-alike"])]),
+    fault("policy-of-unknown-resource", "resources of a policy", &[night("p13", &["could order a look-alike"])]),
 ];
 
 /// Each fault that no cluster shows, because nobody uses the copy: the rule of lint of the same name must find it, and p07 must
@@ -372,9 +390,17 @@ pub(crate) const UNUSED: &[(&str, &str)] = &[
     ("argo-cd-label-lost", "argocd-git-credentials"),
 ];
 
-/// Each fault that reading tells, which the rule of lint of the same name must find, and nothing else; no cluster of ours shows the
-/// first, as of two values with one key chance has one.
-pub(crate) const READ: &[&str] = &["rewrite-merges-keys", "vault-policy-wildcard", "vault-role-admits-everyone"];
+/// Each fault that reading tells, which the rule of lint of the same name must find, and nothing else. No cluster of ours shows those
+/// that are no row above: of two values with one key chance has one, who has Kubernetes' own roles or an account of some name is
+/// known at home, and an annotation is no part of a format.
+pub(crate) const READ: &[&str] = &[
+    "rewrite-merges-keys",
+    "secrets-for-viewers",
+    "store-account-without-namespace",
+    "value-in-metadata",
+    "vault-policy-wildcard",
+    "vault-role-admits-everyone",
+];
 
 /// Each fault of the values of a chart, which the rule of lint of this name must find, and in which template.
 pub(crate) const VALUES: &[(&str, &str, &str)] = &[

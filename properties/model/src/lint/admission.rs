@@ -162,7 +162,8 @@ fn operations<'a>(policy: &'a Manifest, group: &str, resource: &str) -> BTreeSet
     all.flat_map(|one| if one == "*" { vec!["CREATE", "UPDATE", "DELETE", "CONNECT"] } else { vec![one] }).collect()
 }
 
-fn texts<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {
+/// The texts of a list.
+pub(super) fn texts<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {
     object.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 

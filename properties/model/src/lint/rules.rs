@@ -9,6 +9,7 @@ mod audit_bodies_of_secrets;
 mod audit_without_secrets;
 mod auth_from_other_fields;
 mod conditions_narrower_than_selector;
+mod conditions_wider_than_selectors;
 mod copies_not_judged;
 mod creation_policy_merge;
 mod creation_policy_none;
@@ -34,6 +35,7 @@ mod policy_audit_only;
 mod policy_exempts_service_accounts;
 mod policy_fails_open;
 mod policy_hinders_collectors;
+mod policy_of_unknown_resource;
 mod policy_on_create_only;
 mod policy_without_binding;
 mod policy_without_names;
@@ -44,12 +46,15 @@ mod refresh_policy_without_updates;
 mod rewrite_merges_keys;
 mod role_without_resource_names;
 mod same_copy;
+mod same_external_secret;
 mod search_without_list;
 mod secret_key_twice;
+mod secrets_for_viewers;
 mod selector_exists;
 mod selector_label_unguarded;
 mod selects_nobody;
 mod selects_protected_namespaces;
+mod store_account_without_namespace;
 mod store_without_conditions;
 mod stores_by_kubeconfig;
 mod template_cannot_be_parsed;
@@ -57,6 +62,8 @@ mod template_reads_unknown_key;
 mod templates_only_audited;
 mod tls_key_of_other_certificate;
 mod tls_keys_swapped;
+mod type_of_other_keys;
+mod value_in_metadata;
 mod vault_policy_wildcard;
 mod vault_role_admits_everyone;
 mod wrong_cred_type;
@@ -70,6 +77,7 @@ pub const RULES: &[Rule] = &[
     audit_without_secrets::RULE,
     auth_from_other_fields::RULE,
     conditions_narrower_than_selector::RULE,
+    conditions_wider_than_selectors::RULE,
     copies_not_judged::RULE,
     creation_policy_merge::RULE,
     creation_policy_none::RULE,
@@ -95,6 +103,7 @@ pub const RULES: &[Rule] = &[
     policy_exempts_service_accounts::RULE,
     policy_fails_open::RULE,
     policy_hinders_collectors::RULE,
+    policy_of_unknown_resource::RULE,
     policy_on_create_only::RULE,
     policy_without_binding::RULE,
     policy_without_names::RULE,
@@ -105,12 +114,15 @@ pub const RULES: &[Rule] = &[
     rewrite_merges_keys::RULE,
     role_without_resource_names::RULE,
     same_copy::RULE,
+    same_external_secret::RULE,
     search_without_list::RULE,
     secret_key_twice::RULE,
+    secrets_for_viewers::RULE,
     selector_exists::RULE,
     selector_label_unguarded::RULE,
     selects_nobody::RULE,
     selects_protected_namespaces::RULE,
+    store_account_without_namespace::RULE,
     store_without_conditions::RULE,
     stores_by_kubeconfig::RULE,
     template_cannot_be_parsed::RULE,
@@ -118,6 +130,8 @@ pub const RULES: &[Rule] = &[
     templates_only_audited::RULE,
     tls_key_of_other_certificate::RULE,
     tls_keys_swapped::RULE,
+    type_of_other_keys::RULE,
+    value_in_metadata::RULE,
     vault_policy_wildcard::RULE,
     vault_role_admits_everyone::RULE,
     wrong_cred_type::RULE,

@@ -3,7 +3,7 @@
 use credence_core::id::Requirement;
 
 use crate::config::SourcePosition;
-use crate::lint::audit::{self, Level, Request};
+use crate::lint::audit::{self, AuditPolicy, Level, Request};
 use crate::lint::identities::{GARBAGE_COLLECTOR, NAMESPACE_CONTROLLER};
 use crate::lint::{Context, Finding, Rule, Severity};
 
@@ -22,37 +22,96 @@ const COLLECTORS: [(&str, &str); 2] = [(GARBAGE_COLLECTOR, "delete"), (NAMESPACE
 const COLLECTOR_GROUPS: [&str; 3] =
     ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"];
 
+/// Those whose requests policies leave out for their number or their office, each with groups: administrators, nodes and anonymous
+/// users.
+const OTHERS: [(&str, &str, &[&str]); 3] = [
+    ("an administrator", "someone", &["system:masters", "system:authenticated"]),
+    ("a node", "system:node:somewhere", &["system:nodes", "system:authenticated"]),
+    ("an anonymous user", "system:anonymous", &["system:unauthenticated"]),
+];
+/// Verbs whose entries name the Secret.
+const OF_ONE: [&str; 5] = ["get", "create", "update", "patch", "delete"];
+/// The operator, as its chart names it.
+const OPERATOR: (&str, &str) = ("external-secrets", "external-secrets");
+/// A person.
+const SOMEBODY: (&str, &[&str]) = ("someone", &["system:authenticated"]);
+/// A namespace with copies.
+const SOMEWHERE: &str = "somewhere";
+
 const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (file, policy) in audit::policies(context.control_plane) {
-        let is_unlogged = |request: Request<'_>| policy.level(&request) == Level::None;
-        let people = ["system:authenticated"];
-        let of_people = |verb| request("someone", &people[..], verb);
-        let verbs: Vec<&str> = VERBS.into_iter().filter(|verb| is_unlogged(of_people(*verb))).collect();
-        let (started, silent): (Vec<&str>, Vec<&str>) =
-            verbs.iter().copied().partition(|verb| policy.omits_outcome(&of_people(*verb)));
-        let mut say = |message: String| findings.push(RULE.at(&SourcePosition::of(file), message));
+        let mut find = |message: String| findings.push(RULE.at(&SourcePosition::of(file), message));
+        let of_people = |verb: &&str| is_unlogged(&policy, SOMEBODY, verb, SOMEWHERE);
+        let verbs: Vec<&str> = VERBS.into_iter().filter(of_people).collect();
+        let is_asked_for = |verb: &&str| policy.omits_outcome(&request(SOMEBODY, verb, SOMEWHERE));
+        let (started, silent): (Vec<&str>, Vec<&str>) = verbs.iter().copied().partition(is_asked_for);
         if !silent.is_empty() {
-            say(format!("does not log {} of Secrets", silent.join(", ")));
+            find(format!("does not log {} of Secrets", silent.join(", ")));
         }
         if !started.is_empty() {
-            say(format!(
+            find(format!(
                 "logs that {} of Secrets were asked for and not how it ended: omitStages has ResponseComplete",
                 started.join(", ")
             ));
         }
-        let of_collectors = |(user, verb): &(&str, &str)| {
-            !verbs.contains(verb) && is_unlogged(request(user, &COLLECTOR_GROUPS[..], verb))
-        };
-        for (user, verb) in COLLECTORS.into_iter().filter(of_collectors) {
-            findings.push(RULE.at(&SourcePosition::of(file), format!("does not log {verb} of Secrets by {user}")));
+        for (user, verb) in COLLECTORS {
+            if !verbs.contains(&verb) && is_unlogged(&policy, (user, &COLLECTOR_GROUPS), verb, SOMEWHERE) {
+                find(format!("does not log {verb} of Secrets by {user}"));
+            }
+        }
+        // What is not logged of anybody was said.
+        let rest: Vec<&str> = OF_ONE.into_iter().filter(|verb| !verbs.contains(verb)).collect();
+        if let Some(message) = of_others(context, &policy, &rest) {
+            find(message);
         }
     }
     findings
 }
 
-fn request<'a>(user: &'a str, groups: &'a [&'a str], verb: &'a str) -> Request<'a> {
-    Request { user, groups, verb, namespace: "somewhere", group: "", resource: "secrets" }
+fn request<'a>((user, groups): (&'a str, &'a [&'a str]), verb: &'a str, namespace: &'a str) -> Request<'a> {
+    Request { user, groups, verb, namespace, group: "", resource: "secrets" }
+}
+
+fn is_unlogged(policy: &AuditPolicy, who: (&str, &[&str]), verb: &str, namespace: &str) -> bool {
+    policy.level(&request(who, verb, namespace)) == Level::None
+}
+
+/// Somebody in particular, or a namespace of sources, whose requests are left out.
+fn of_others(context: &Context<'_>, policy: &AuditPolicy, verbs: &[&str]) -> Option<String> {
+    let sources = context.model.source_namespaces();
+    for verb in verbs {
+        for namespace in &sources {
+            if is_unlogged(policy, SOMEBODY, verb, namespace) {
+                return Some(format!("does not log {verb} of Secrets in namespace {namespace}"));
+            }
+        }
+        for (who, user, groups) in OTHERS {
+            if is_unlogged(policy, (user, groups), verb, SOMEWHERE) {
+                return Some(format!("does not log {verb} of Secrets by {who}"));
+            }
+        }
+        let (namespace, name) = OPERATOR;
+        if is_unlogged_of_account(policy, (namespace, name), verb, SOMEWHERE) {
+            return Some(format!("does not log {verb} of Secrets by ServiceAccount {namespace}/{name}"));
+        }
+    }
+    let providers = context.model.stores.values().filter_map(|store| store.kubernetes.as_ref());
+    let mut readers = providers.filter_map(|provider| {
+        let account = provider.service_account()?;
+        Some((account.namespace.as_deref()?, account.name.as_str(), provider.remote_namespace.as_str()))
+    });
+    let is_silent = |(namespace, name, remote): &(&str, &str, &str)| {
+        verbs.contains(&"get") && is_unlogged_of_account(policy, (namespace, name), "get", remote)
+    };
+    let (namespace, name, _) = readers.find(is_silent)?;
+    Some(format!("does not log get of Secrets by ServiceAccount {namespace}/{name}, which reads sources"))
+}
+
+fn is_unlogged_of_account(policy: &AuditPolicy, (home, name): (&str, &str), verb: &str, namespace: &str) -> bool {
+    let user = format!("system:serviceaccount:{home}:{name}");
+    let of_namespace = format!("system:serviceaccounts:{home}");
+    is_unlogged(policy, (&user, &["system:serviceaccounts", &of_namespace, "system:authenticated"]), verb, namespace)
 }

@@ -33,15 +33,19 @@ const NOT_TO_BE_READ: [&str; 17] = [
 ];
 
 /// Twins of rules that find other faults of their kind, too.
-const OF_RULES: [(&str, &str); 9] = [
+const OF_RULES: [(&str, &str); 13] = [
     ("and-for-or", "intent-contradicted"),
     ("audit-omits-outcome", "audit-without-secrets"),
+    ("audit-without-administrators", "audit-without-secrets"),
     ("audit-without-collectors", "audit-without-secrets"),
+    ("audit-without-operator", "audit-without-secrets"),
     ("audit-without-reads", "audit-without-secrets"),
+    ("audit-without-store-accounts", "audit-without-secrets"),
     ("audit-without-updates", "audit-without-secrets"),
     ("composed-copies-never-updated", "refresh-policy-without-updates"),
     ("encryption-rules-in-wrong-order", "encryption-identity-first"),
     ("encryption-without-secrets", "encryption-identity-first"),
+    ("login-keys-swapped", "format-reads-other-key"),
     ("policy-exempts-system", "policy-exempts-service-accounts"),
 ];
 
