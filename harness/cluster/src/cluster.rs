@@ -140,8 +140,15 @@ impl Cluster {
 
     /// The same for requests that count as those of `user`, by impersonation.
     pub fn client_in_the_name_of(&self, agent: &str, user: &str) -> Client {
-        let impersonate = http::HeaderName::from_static("impersonate-user");
-        with_headers(self.client.clone(), [(http::header::USER_AGENT, agent), (impersonate, user)])
+        self.client_in_the_name_of_member(agent, user, &[])
+    }
+
+    /// The same for a `user` who is a member of these `groups`, and of no others but that of all who log in.
+    pub fn client_in_the_name_of_member(&self, agent: &str, user: &str, groups: &[&str]) -> Client {
+        let user = (http::HeaderName::from_static("impersonate-user"), user);
+        let groups = groups.iter().map(|group| (http::HeaderName::from_static("impersonate-group"), *group));
+        let headers = [(http::header::USER_AGENT, agent), user].into_iter().chain(groups);
+        with_headers(self.client.clone(), headers)
     }
 
     /// A client that authenticates by bearer `token` alone, on connections of its own, with `agent` as user agent.
@@ -187,10 +194,9 @@ impl Cluster {
 }
 
 /// The same client with these headers and a limit on the time for an answer.
-fn with_headers<const N: usize>(client: Client, headers: [(http::HeaderName, &str); N]) -> Client {
-    let headers = headers.map(|(name, value)| {
-        (name, http::HeaderValue::from_str(value).unwrap_or(http::HeaderValue::from_static("credence")))
-    });
+fn with_headers<'a>(client: Client, headers: impl IntoIterator<Item = (http::HeaderName, &'a str)>) -> Client {
+    let of = |value| http::HeaderValue::from_str(value).unwrap_or(http::HeaderValue::from_static("credence"));
+    let headers: Vec<_> = headers.into_iter().map(|(name, value)| (name, of(value))).collect();
     let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
         request.headers_mut().extend(headers.clone());
         let client = client.clone();

@@ -34,8 +34,8 @@ use crate::generate::{Recipient, any_labels, askers};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::stop::Stop;
-use crate::testbed::TestBed;
 use crate::testbed::tenant::Rights;
+use crate::testbed::{TestBed, loopholes};
 
 mod admitted;
 mod attack_case;
@@ -43,6 +43,7 @@ mod attempt;
 mod call;
 mod error;
 mod further;
+mod guarded;
 mod judge;
 mod layers;
 mod not_tried;
@@ -180,6 +181,9 @@ impl Property for AccessControl {
 
     async fn checks(&self, env: &Arc<TestBed>, kinds: &Kinds, _events: &dyn Events, _stop: &Stop) -> Vec<CheckRecord> {
         let mut records = vec![review::review(env).await];
+        let server = env.cluster.description.url_inside();
+        let requests = |namespace: &str| guarded::requests(&env.model, server, namespace);
+        records.extend(loopholes::check(env, Self::META.id, &guarded::rules(), requests).await);
         if let Some(vault) = &kinds.vault {
             records.extend(vault::checks(env, vault).await);
         }

@@ -14,7 +14,7 @@ use credence_core::labels::Labels;
 use credence_model::model::{ADMINISTRATORS, Distribution, Model, expected_in};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
-use credence_report::verdict::{self, Outcome};
+use credence_report::verdict::{self, CheckRecord, Outcome};
 use credence_watch::wait::{self, Progress};
 use kube::Client;
 use proptest::prelude::*;
@@ -23,12 +23,15 @@ use serde_json::Value;
 
 use crate::coverage::Judges;
 use crate::driver::Property;
+use crate::events::Events;
 use crate::generate::{Pick, pick};
 use crate::observation::{self, Observation, cause_of};
 use crate::oracle::Expected;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
+use crate::stop::Stop;
 use crate::supplies::Need;
 use crate::testbed::TestBed;
+use crate::testbed::loopholes;
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::settle::{Past, deletion, settle};
 use crate::testbed::sources::SourceError;
@@ -37,6 +40,7 @@ use crate::testbed::tenant::{Tenant, TenantError};
 mod attempt;
 mod change;
 mod copy_case;
+mod guarded;
 mod look_alike;
 mod make;
 
@@ -168,6 +172,11 @@ impl Property for ManualCopies {
         });
         let weaker = nameless.chain([copied]).chain(administrator).map(|check| check.weakens(&CLAIMS[1..]));
         weaker.chain(emergency).collect()
+    }
+
+    async fn checks(&self, env: &Arc<TestBed>, (): &(), _events: &dyn Events, _stop: &Stop) -> Vec<CheckRecord> {
+        let requests = |namespace: &str| guarded::requests(&env.model, namespace);
+        loopholes::check(env, Self::META.id, &[guarded::rule()], requests).await.into_iter().collect()
     }
 
     async fn run(&self, env: &Arc<TestBed>, (): &(), (): &(), cases: &[(CaseId, Intrusion)]) -> Vec<Observation> {

@@ -26,6 +26,7 @@ pub mod cleanup;
 pub mod denial;
 pub mod deploy;
 pub mod known_bugs;
+pub(crate) mod loopholes;
 pub mod namespaces;
 pub(crate) mod operator_api;
 pub mod operator_resync;

@@ -299,6 +299,18 @@ pub(crate) const FAULTS: &[Fault] = &[
         &[night("p08", &["could: label the own namespace"])],
     ),
     fault(
+        "namespace-name-unguarded",
+        "names that a selector asks for",
+        &[night("p08", &["a stranger could make namespace argocd"])],
+    )
+    .in_cases(10),
+    fault(
+        "labels-exempt-by-part-of-name",
+        "groups that a policy lets pass",
+        &[night("p08", &["(group…could label a namespace for"])],
+    )
+    .in_cases(10),
+    fault(
         "selector-label-unguarded",
         "label that a selector asks for",
         &[night("p08", &["could: label the own namespace"])],
@@ -356,6 +368,18 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault("policy-exempts-service-accounts", "exemptions of a policy", &[night("p13", HAND_MADE)]),
     fault("policy-exempts-system", "exemptions of a policy", &[night("p13", HAND_MADE)]).in_cases(10),
     fault("policy-bound-to-some", "namespaces that a policy is bound to", &[night("p13", HAND_MADE)]).in_cases(10),
+    fault(
+        "policy-exempts-by-part-of-name",
+        "names that a policy lets pass",
+        &[night("p13", &["(system:serviceaccount:credence…could make a Secret like the copies of"])],
+    )
+    .in_cases(10),
+    fault(
+        "policy-with-opt-out",
+        "objects that a policy leaves out",
+        &[night("p13", &["a stranger could make a Secret…that has the label policies.example.org/exempt"])],
+    )
+    .in_cases(10),
     fault(
         "policy-hinders-collectors",
         "admission policy on deletions",

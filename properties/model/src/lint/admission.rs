@@ -101,6 +101,20 @@ impl<'a> Policy<'a> {
         conditions.into_iter().flatten().filter_map(|condition| condition["expression"].as_str())
     }
 
+    /// The expressions that decide, and those that these are made of.
+    pub(super) fn judgements(&self) -> impl Iterator<Item = &'a str> {
+        let parts = ["/spec/variables", "/spec/validations"];
+        let lists = parts.into_iter().filter_map(|part| self.manifest.object.pointer(part)?.as_array());
+        lists.flatten().filter_map(|one| one["expression"].as_str())
+    }
+
+    /// Its own selectors of this name, and those of its bindings.
+    pub(super) fn selectors(&self, name: &str) -> Vec<&'a Value> {
+        let own = self.manifest.object.pointer("/spec/matchConstraints").and_then(|part| part.get(name));
+        let bound = self.bindings.iter().filter_map(|one| one.object.pointer("/spec/matchResources")?.get(name));
+        own.into_iter().chain(bound).collect()
+    }
+
     /// True if an expression has `text` as a quoted text.
     pub(super) fn names(&self, text: &str) -> bool {
         quotes(&self.expressions, text)

@@ -32,11 +32,13 @@ mod oauth_keys_swapped;
 mod one_role_for_all_sources;
 mod own_external_secrets_unchecked;
 mod policy_audit_only;
+mod policy_exempts_by_part_of_name;
 mod policy_exempts_service_accounts;
 mod policy_fails_open;
 mod policy_hinders_collectors;
 mod policy_of_unknown_resource;
 mod policy_on_create_only;
+mod policy_with_opt_out;
 mod policy_without_binding;
 mod policy_without_names;
 mod raw_values_in_json;
@@ -100,11 +102,13 @@ pub const RULES: &[Rule] = &[
     one_role_for_all_sources::RULE,
     own_external_secrets_unchecked::RULE,
     policy_audit_only::RULE,
+    policy_exempts_by_part_of_name::RULE,
     policy_exempts_service_accounts::RULE,
     policy_fails_open::RULE,
     policy_hinders_collectors::RULE,
     policy_of_unknown_resource::RULE,
     policy_on_create_only::RULE,
+    policy_with_opt_out::RULE,
     policy_without_binding::RULE,
     policy_without_names::RULE,
     raw_values_in_json::RULE,

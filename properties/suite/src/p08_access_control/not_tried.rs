@@ -41,7 +41,8 @@ pub(super) const NOT_TRIED: [(&str, &str); 11] = [
     ),
     (
         "a namespace of a name that a ClusterExternalSecret selects",
-        "not tried: those namespaces exist for the whole of a run",
+        "not tried by tenants: those namespaces exist for the whole of a run; whether admission lets a stranger make one is tried \
+         once",
     ),
     (
         "the operator's metrics and logs, the files of etcd, and the audit log",

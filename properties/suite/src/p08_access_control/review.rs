@@ -12,13 +12,13 @@ use credence_report::verdict::{CheckRecord, Outcome, violated};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::rbac::v1;
-use kube::api::{DynamicObject, ListParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::api::PostParams;
 use kube::{Api, Client};
 
 use crate::observation;
 use crate::testbed::TestBed;
 use crate::testbed::bindings::Binding;
+use crate::testbed::loopholes;
 
 mod names;
 mod power;
@@ -120,7 +120,8 @@ async fn matrix(env: &TestBed) -> Result<(String, Outcome), ApiError> {
             subjects.extend(bound.filter_map(|subject| Subject::bound(subject, binding.namespace.as_deref())));
         }
     }
-    let exempt = exempt(client, &env.model.admission_policies).await?;
+    // Whom a policy names, the platform has decided about.
+    let exempt = loopholes::quoted(client, &env.model.admission_policies).await?;
     let (platform, others): (Vec<&Subject>, Vec<&Subject>) =
         subjects.iter().partition(|subject| exempt.contains(&quoted(subject)));
     let found = answers(client, questions(&env.model, &others, &namespaces, &names)).await?;
@@ -198,24 +199,4 @@ fn quoted(subject: &Subject) -> String {
         Some(group) => group.to_owned(),
         None => subject.user.clone(),
     }
-}
-
-/// All that the expressions of the configuration's policies quote: whom a policy names there, the platform has decided about.
-async fn exempt(client: &Client, policies: &BTreeSet<String>) -> Result<BTreeSet<String>, ApiError> {
-    let kind = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy");
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::from_gvk(&kind));
-    let all = api.list(&ListParams::default()).await.map_err(failed("list", "ValidatingAdmissionPolicies"))?;
-    let own = all
-        .items
-        .into_iter()
-        .filter(|policy| policy.metadata.name.as_ref().is_some_and(|name| policies.contains(name)));
-    let mut found = BTreeSet::new();
-    for policy in own {
-        let text = policy.data["spec"].to_string();
-        // In JSON a quote inside a text is escaped.
-        for quote in ["\\\"", "'"] {
-            found.extend(text.split(quote).filter(|part| part.len() < 100).map(str::to_owned));
-        }
-    }
-    Ok(found)
 }

@@ -12,10 +12,11 @@ use super::*;
 
 /// Faults that nothing in the configuration tells, such as which images there are, or that ask for a cluster's own answer:
 /// who may do what by all roles and bindings that there are, which p08 asks the API server. And faults that no rule looks for.
-const NOT_TO_BE_READ: [&str; 17] = [
+const NOT_TO_BE_READ: [&str; 18] = [
     "encryption-absent",
     "keys-of-today-only",
     "labels-guarded-by-value",
+    "namespace-name-unguarded",
     "operator-bound-to-developers",
     "policies-bound-to-developers",
     "policy-bound-to-some",
@@ -33,7 +34,7 @@ const NOT_TO_BE_READ: [&str; 17] = [
 ];
 
 /// Twins of rules that find other faults of their kind, too.
-const OF_RULES: [(&str, &str); 13] = [
+const OF_RULES: [(&str, &str); 14] = [
     ("and-for-or", "intent-contradicted"),
     ("audit-omits-outcome", "audit-without-secrets"),
     ("audit-without-administrators", "audit-without-secrets"),
@@ -45,6 +46,7 @@ const OF_RULES: [(&str, &str); 13] = [
     ("composed-copies-never-updated", "refresh-policy-without-updates"),
     ("encryption-rules-in-wrong-order", "encryption-identity-first"),
     ("encryption-without-secrets", "encryption-identity-first"),
+    ("labels-exempt-by-part-of-name", "policy-exempts-by-part-of-name"),
     ("login-keys-swapped", "format-reads-other-key"),
     ("policy-exempts-system", "policy-exempts-service-accounts"),
 ];
@@ -194,9 +196,11 @@ fn no_rule_finds_anything_in_the_vault_of_which_two_broken_ones_are_patches() {
 fn each_broken_configuration_is_found_by_the_rule_of_its_name_alone() {
     let mut wrong = Vec::new();
     for (name, directory) in twins().iter().filter(|(name, _)| !NOT_TO_BE_READ.contains(&name.as_str())) {
-        let findings = lint(directory);
+        // A note fails nothing.
+        let mut findings = lint(directory);
+        findings.retain(Finding::fails);
         let rule = OF_RULES.iter().find(|(twin, _)| twin == name).map_or(name.as_str(), |(_, rule)| rule);
-        if rules(&findings) != [rule] || !findings.iter().all(Finding::fails) {
+        if rules(&findings) != [rule] {
             wrong.push(format!("{name}:\n{}", output::text(&findings)));
         }
     }
