@@ -208,6 +208,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault("newline-after-token", "end of a value", &[by_consumer(KUBELET, When::Night)]),
     fault("argo-cd-url-without-slash", "prefix of a URL", &[by_consumer(ARGO_CD, When::Day)]),
     fault("kargo-unanchored", "pattern of a URL", &[by_consumer(KARGO_GIT, When::Night)]),
+    fault("login-from-whole-source", "property of a reference", &[by_consumer(KARGO_GIT, When::Night)]),
     fault("wrong-cred-type", "label for a consumer", &[by_consumer(KARGO_IMAGE, When::Night)]),
     fault("oauth-keys-swapped", "names of keys", &[by_consumer(OAUTH_CLIENT, When::Night)]),
     fault("tls-key-of-other-certificate", "source of a key", &[by_consumer(TLS_SERVER, When::Night)]),

@@ -8,6 +8,7 @@ mod argo_cd_url_without_slash;
 mod audit_bodies_of_secrets;
 mod audit_without_secrets;
 mod auth_from_other_fields;
+mod conditions_match_widely;
 mod conditions_narrower_than_selector;
 mod conditions_wider_than_selectors;
 mod copies_not_judged;
@@ -27,6 +28,7 @@ mod kargo_regex_flag;
 mod kargo_unanchored;
 mod keys_beyond_consumer;
 mod labels_checked_on_create_only;
+mod login_from_whole_source;
 mod newline_after_token;
 mod oauth_keys_swapped;
 mod one_role_for_all_sources;
@@ -78,6 +80,7 @@ pub const RULES: &[Rule] = &[
     audit_bodies_of_secrets::RULE,
     audit_without_secrets::RULE,
     auth_from_other_fields::RULE,
+    conditions_match_widely::RULE,
     conditions_narrower_than_selector::RULE,
     conditions_wider_than_selectors::RULE,
     copies_not_judged::RULE,
@@ -97,6 +100,7 @@ pub const RULES: &[Rule] = &[
     kargo_unanchored::RULE,
     keys_beyond_consumer::RULE,
     labels_checked_on_create_only::RULE,
+    login_from_whole_source::RULE,
     newline_after_token::RULE,
     oauth_keys_swapped::RULE,
     one_role_for_all_sources::RULE,
