@@ -92,6 +92,12 @@ pub async fn sweep(client: &Client) -> Result<usize, CleanupError> {
     Ok(swept)
 }
 
+/// True if [`sweep`] looks for objects of this kind.
+#[cfg(test)]
+pub(crate) fn sweeps(kind: &str) -> bool {
+    KINDS.iter().any(|(_, _, swept)| *swept == kind)
+}
+
 /// Something that was left.
 struct Found {
     namespace: Option<String>,
