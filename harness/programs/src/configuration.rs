@@ -183,6 +183,7 @@ impl<'a> Tree<'a> {
             self.rendered.remove(&pointer.directory);
             let mut manifests = self.read(&reading.0, &mut next).await?;
             seen.push(reading);
+            next.extend(self.below(&pointer));
             match &pointer.how {
                 How::Installed { namespace, .. } => {
                     in_namespace(&mut manifests, namespace.as_deref(), false);
@@ -197,6 +198,19 @@ impl<'a> Tree<'a> {
             self.manifests.extend(manifests);
         }
         Ok(())
+    }
+
+    /// The kustomizations below a directory of plain manifests that Flux applies, which are a part of it.
+    ///
+    /// Source: Flux, github.com/fluxcd/pkg, `Generator.generateKustomization` (kustomize/kustomize_generator.go).
+    fn below(&self, pointer: &Pointer) -> Vec<Pointer> {
+        let is_part = |directory: &&PathBuf| {
+            matches!(pointer.how, How::Flux { .. })
+                && directory.starts_with(&pointer.directory)
+                && has_kustomization(directory)
+        };
+        let parts = self.rendered.iter().filter(is_part);
+        parts.map(|directory| Pointer { directory: directory.clone(), ..pointer.clone() }).collect()
     }
 
     /// Reads a directory. What it points at below itself is left to that, which comes `next`.

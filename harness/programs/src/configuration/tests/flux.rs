@@ -148,3 +148,17 @@ async fn a_part_of_a_repository_leads_to_directories_beside_it() {
     let shown = tree.refusal("", &Parameters::default()).await;
     assert!(shown.contains("is written twice") && shown.contains("give the directory of one of them alone"), "{shown}");
 }
+
+#[tokio::test]
+async fn kustomizations_below_a_directory_that_flux_applies_are_a_part_of_it() {
+    let tree = Tree::new(&[
+        ("flux/a.yaml", &kustomization("a", "{path: ./apps, targetNamespace: shop, postBuild: {substitute: {A: b}}}")),
+        ("apps/plain.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '${A}'}\n"),
+        ("apps/one/kustomization.yaml", "resources: [map.yaml]\n"),
+        ("apps/one/map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'one-${A}'}\n"),
+        ("other/kustomization.yaml", "resources: []\n"),
+    ]);
+    let loaded = tree.load("", &Parameters::default()).await.unwrap();
+    assert_eq!(names(&loaded), ["ConfigMap shop/b", "ConfigMap shop/one-b", "Kustomization flux/a"]);
+    assert!(loaded.notes.len() == 1 && loaded.notes[0].contains("other, at which nothing"), "{:?}", loaded.notes);
+}
