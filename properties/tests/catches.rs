@@ -14,6 +14,8 @@ use libtest_mimic::{Arguments, Failed};
 
 #[path = "support/execute.rs"]
 mod execute;
+#[path = "catches/fault.rs"]
+mod fault;
 #[path = "catches/faults.rs"]
 mod faults;
 #[path = "catches/kill_table.rs"]
@@ -28,7 +30,8 @@ mod took;
 #[path = "catches/trial.rs"]
 mod trial;
 
-use faults::{FAULTS, Fault, READ, UNUSED, VALUES, When};
+use fault::{Fault, When};
+use faults::{FAULTS, READ, UNUSED, VALUES};
 use own_faults::OWN_FAULTS;
 
 /// So many faults of different kinds each property must find.

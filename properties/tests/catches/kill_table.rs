@@ -12,7 +12,8 @@ use credence_report::report::PropertyReport;
 use credence_report::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
-use crate::faults::{FAULTS, Route, When};
+use crate::fault::{Route, When};
+use crate::faults::FAULTS;
 use crate::own_faults::{self, OWN_FAULTS};
 
 /// The variable that names the directory.

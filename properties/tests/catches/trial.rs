@@ -13,7 +13,7 @@ use credence_suite::registry;
 use libtest_mimic::Failed;
 
 use crate::execute::execute;
-use crate::faults::{Fault, Found, Route, When};
+use crate::fault::{Fault, Found, Route, When};
 use crate::kill_table::{self, Row};
 use crate::support;
 
