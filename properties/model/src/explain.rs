@@ -1,9 +1,10 @@
 //! Explanation of a configuration, in words: who gets what by which selector, what each key is made of, and what no
 //! property judges.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::config::{Config, CreationPolicy};
+use crate::config::{Config, CreationPolicy, DeclaredDistribution};
 use crate::model::{Distribution, ExpectedKeys, Input, Model, NotJudged, Origin, Unreadable, WHOLE, expected_in};
 
 mod intended;
@@ -29,8 +30,13 @@ pub struct NothingOfThatName {
 /// # Errors
 /// When nothing has that name.
 pub fn explain(config: &Config, model: &Model, name: Option<&str>) -> Result<String, NothingOfThatName> {
+    let known = Known {
+        declared: config.declared_distributions().map(|declared| (declared.name, declared)).collect(),
+        unreadable: model.unreadable(),
+    };
     let Some(name) = name else {
-        let distributions = model.distributions.iter().map(|distribution| of_target(config, model, distribution));
+        let distributions =
+            model.distributions.iter().map(|distribution| of_target(config, model, distribution, &known));
         let others = beside_targets(model, |_| true).into_iter().chain(intended::beside_targets(&model.intended));
         return Ok(distributions.chain(others).collect::<Vec<_>>().join("\n"));
     };
@@ -42,17 +48,24 @@ pub fn explain(config: &Config, model: &Model, name: Option<&str>) -> Result<Str
         .distributions
         .iter()
         .filter(has_name)
-        .map(|distribution| of_target(config, model, distribution))
+        .map(|distribution| of_target(config, model, distribution, &known))
         .collect();
     parts.extend(beside_targets(model, |one| one.place.object.split(' ').nth(1) == Some(name)));
     parts.extend(of_namespace(model, name));
     if parts.is_empty() { Err(NothingOfThatName { name: name.to_owned() }) } else { Ok(parts.join("\n")) }
 }
 
-fn of_target(config: &Config, model: &Model, distribution: &Distribution) -> String {
-    let declared = config.declared_distributions().find(|distributed| distributed.name == distribution.name);
+/// Parts that are looked up for each distribution and found once for all.
+struct Known<'a> {
+    /// The distributions as they are written, by name.
+    declared: BTreeMap<&'a str, DeclaredDistribution<'a>>,
+    unreadable: Vec<Unreadable>,
+}
+
+fn of_target(config: &Config, model: &Model, distribution: &Distribution, known: &Known<'_>) -> String {
+    let declared = known.declared.get(distribution.name.as_str());
     // What kustomize rendered has no place of its own.
-    let mut text = match declared.as_ref().filter(|distributed| distributed.place.file.extension().is_some()) {
+    let mut text = match declared.filter(|distributed| distributed.place.file.extension().is_some()) {
         Some(distributed) => format!("{}\n", distributed.place),
         None => format!("{} {}\n", distribution.kind(), distribution.name),
     };
@@ -67,7 +80,7 @@ fn of_target(config: &Config, model: &Model, distribution: &Distribution) -> Str
     for who in receivers(model, distribution) {
         line(&mut text, "for", &who);
     }
-    let read = declared.as_ref().map(|declared| declared.inputs(config)).unwrap_or_default();
+    let read = declared.map(|declared| declared.inputs(config)).unwrap_or_default();
     for (input, store) in &read {
         line(&mut text, "reads", &read_line(distribution, input, store));
     }
@@ -89,7 +102,8 @@ fn of_target(config: &Config, model: &Model, distribution: &Distribution) -> Str
     if let Some(why) = distribution.never_updates() {
         line(&mut text, "updates", &format!("never: {why}"));
     }
-    for Unreadable { source, key, why, .. } in model.unreadable_of(distribution) {
+    let unreadable = known.unreadable.iter().filter(|unreadable| unreadable.distribution == distribution.name);
+    for Unreadable { source, key, why, .. } in unreadable {
         let value = if key == WHOLE { source.to_string() } else { format!("{key} of {source}") };
         line(&mut text, "unjudged", &format!("no value of {value} is generated for it: {why}"));
     }

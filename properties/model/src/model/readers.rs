@@ -93,12 +93,6 @@ impl Model {
         (self, unreadable)
     }
 
-    /// Why copies of `distribution` cannot be judged, if they cannot.
-    pub fn unreadable_of(&self, distribution: &Distribution) -> Vec<Unreadable> {
-        let all = distribution.sources().into_iter().flat_map(|source| self.readers(source).1);
-        all.filter(|unreadable| unreadable.distribution == distribution.name).collect()
-    }
-
     fn readers(&self, source: &SourceRef) -> (BTreeMap<String, ValueKind>, Vec<Unreadable>) {
         let Some(own) = self.sources.get(source) else { return Default::default() };
         let mut kinds: BTreeMap<String, ValueKind> =
