@@ -25,6 +25,8 @@ mod faults;
 mod fields;
 #[path = "generated/objects.rs"]
 mod objects;
+#[path = "generated/others.rs"]
+mod others;
 #[path = "generated/table.rs"]
 mod table;
 
@@ -150,7 +152,7 @@ fn rows() -> BTreeMap<(&'static str, String), &'static Field> {
 
 #[test]
 fn every_field_of_the_schema_is_modelled_named_as_not_judged_or_harmless() {
-    // A distribution whose sources are no Secrets is refused.
+    // Those have a test of their own.
     let is_other_provider = |path: &str| path.starts_with("provider.") && !path.starts_with("provider.kubernetes.");
     let kinds = ["ClusterExternalSecret", "ClusterSecretStore", "ExternalSecret", "SecretStore"];
     let fields =
@@ -249,9 +251,10 @@ fn two_hundred_manifests_are_modelled_and_explained_in_no_time() {
         assert_eq!(model.unreadable(), []);
         (begun.elapsed(), read, modelled - read)
     };
-    let (all, read, modelled) = (0..5).map(|_| measure()).min().unwrap();
+    // The shortest: what is beyond it is other work on the machine.
+    let (all, read, modelled) = (0..10).map(|_| measure()).min().unwrap();
     println!("200 manifests: read in {read:?}, modelled in {modelled:?}, explained after {all:?}");
-    // Without an optimiser it was 25 ms and about 0.3 s of processor time; the rest is for tests beside it on a busy machine.
-    assert!(modelled < Duration::from_secs(3), "the model took {modelled:?}");
-    assert!(all < Duration::from_secs(15), "all took {all:?}");
+    // Beside compilers it was 39 ms, and 221 ms for all.
+    assert!(modelled < Duration::from_millis(150), "the model took {modelled:?}");
+    assert!(all < Duration::from_millis(500), "all took {all:?}");
 }

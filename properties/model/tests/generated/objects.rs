@@ -313,7 +313,7 @@ fn others() -> BoxedStrategy<Vec<Value>> {
         VERSIONS.into_iter().flat_map(|version| table::kinds(version).into_iter().map(move |kind| (version, kind)));
     let object = |(version, kind): (&'static str, &'static str)| {
         let namespace = (!kind.starts_with("Cluster")).then_some("shop");
-        let object = table::spec(version, kind).prop_map(move |spec| {
+        let object = table::spec(version, kind, "").prop_map(move |spec| {
             let metadata = json!({ "name": "a", "namespace": namespace });
             json!({ "apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec })
         });
