@@ -44,7 +44,8 @@ mod written;
 
 pub use blueprint::Blueprint;
 pub use bound::{
-    Bound, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK, REFRESH_COST, Tampering,
+    Bound, COMPRESSED_SECONDS, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK,
+    REFRESH_COST, Tampering,
 };
 pub(crate) use derive::Input;
 pub use expectation::{Conflict, CopyRef, Expectation, expected_in, selecting_labels};

@@ -17,9 +17,7 @@ mod stores;
 pub use generators::apply as apply_generators;
 pub use identities::apply as apply_identities;
 
-/// Refresh interval, in whole seconds, that compressed time sets. ESO keeps the time of a refresh in whole seconds,
-/// so that one second would mean anything from none to one.
-pub const COMPRESSED_SECONDS: u64 = 2;
+pub use crate::model::COMPRESSED_SECONDS;
 
 /// Treatment of time in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

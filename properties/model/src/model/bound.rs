@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::{Distribution, Model};
 use crate::config::CreationPolicy;
-use crate::overlay::COMPRESSED_SECONDS;
 
 /// Cost of one refresh of one ExternalSecret to a worker of the controller: a token, a read for each value, a write.
 ///
@@ -17,6 +16,10 @@ pub const REFRESH_COST: Duration = Duration::from_millis(100);
 /// The controller keeps the time of a refresh in whole seconds, so it may wake a second early and come back; the
 /// rest is for a busy machine.
 pub const PROPAGATION_SLACK: Duration = Duration::from_secs(10);
+
+/// Refresh interval, in whole seconds, that compressed time sets. ESO keeps the time of a refresh in whole seconds,
+/// so that one second would mean anything from none to one.
+pub const COMPRESSED_SECONDS: u64 = 2;
 
 /// Number of namespaces that one ClusterExternalSecret visits in a second: it is reconciled serially, and visits all its
 /// namespaces at each event. Measured at 7 to 8.
