@@ -1,6 +1,4 @@
-//! Copies whose keys are those of a type that they do not have.
-
-use std::collections::BTreeSet;
+//! Copies with the key of a pull secret and the type of an ordinary one.
 
 use credence_core::id::Requirement;
 
@@ -12,29 +10,24 @@ pub(super) const RULE: Rule = Rule {
     id: "type-of-other-keys",
     requirement: Requirement::new(3, 1),
     severity: Severity::Warning,
-    summary: "the keys of a copy are those of a type that it does not have",
-    help: "Give target.template.type the type of these keys: who uses such a Secret goes by its type, and the kubelet takes no other.",
+    summary: "a copy has the key of a pull secret and not its type",
+    help: "Give target.template.type the type of this key: the kubelet takes no other.",
     check,
 };
 
-/// Keys that are of one type alone.
-const KEYS: [(&[&str], &str); 3] = [
-    (&[".dockerconfigjson"], "kubernetes.io/dockerconfigjson"),
-    (&[".dockercfg"], "kubernetes.io/dockercfg"),
-    (&["tls.crt", "tls.key"], "kubernetes.io/tls"),
-];
+/// Keys that are of one type alone. Those of a certificate are not: servers read them from a file, whatever the type.
+const KEYS: [(&str, &str); 2] =
+    [(".dockerconfigjson", "kubernetes.io/dockerconfigjson"), (".dockercfg", "kubernetes.io/dockercfg")];
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for distribution in &context.model.distributions {
         let ExpectedKeys::Exactly(keys) = &distribution.keys else { continue };
-        let keys: BTreeSet<&str> = keys.iter().map(String::as_str).collect();
         // One with more keys is read by somebody who goes by keys.
-        let is_of = |of: &[&str]| keys.len() == of.len() && of.iter().all(|key| keys.contains(key));
-        let Some((of, type_)) = KEYS.iter().find(|(of, _)| is_of(of)) else { continue };
+        let Some((key, type_)) = KEYS.iter().find(|(key, _)| keys.iter().eq([*key])) else { continue };
         // What has another type on purpose is for somebody who knows that.
         if distribution.secret_type == OPAQUE {
-            let message = format!("has {} and type {OPAQUE} instead of {type_}", of.join(" and "));
+            let message = format!("has {key} and type {OPAQUE} instead of {type_}");
             findings.push(RULE.at(context.place(distribution), message));
         }
     }

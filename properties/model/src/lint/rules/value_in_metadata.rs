@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use credence_core::formats::{Role, source_roles};
 use credence_core::id::Requirement;
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
     id: "value-in-metadata",
     requirement: Requirement::new(5, 4),
     severity: Severity::Warning,
-    summary: "a value of the source is in a label or an annotation of the copy",
+    summary: "a password, token or key is in a label or an annotation of the copy",
     help: "Write values under data only: labels and annotations are shown, logged, copied to other objects and exported as metrics.",
     check,
 };
@@ -21,7 +22,9 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for distributed in context.config.declared_distributions() {
-        let values: BTreeSet<&str> = distributed.spec.data.iter().map(|entry| entry.secret_key.as_str()).collect();
+        // A name or an address is often a label on purpose.
+        let names = distributed.spec.data.iter().map(|entry| entry.secret_key.as_str());
+        let values: BTreeSet<&str> = names.filter(|name| is_secret(name)).collect();
         for part in ["labels", "annotations"] {
             let texts = spec_in(distributed.object).pointer(&format!("/target/template/metadata/{part}"));
             let texts = texts.and_then(Value::as_object).into_iter().flatten();
@@ -35,6 +38,12 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// True if a value of this name is the secret part of a credential.
+fn is_secret(name: &str) -> bool {
+    let secret = [Role::Secret, Role::ClientSecret, Role::PrivateKey];
+    source_roles([name]).into_keys().any(|role| secret.contains(&role))
 }
 
 /// The first of these values that an action writes, whatever it makes of it.
