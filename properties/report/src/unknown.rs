@@ -126,6 +126,7 @@ mod tests {
         assert_eq!(names.len(), Cause::ALL.len());
         for cause in Cause::ALL {
             assert_eq!(serde_json::to_value(cause).unwrap(), cause.name());
+            assert_eq!(cause.to_string().replace(' ', "_"), cause.name());
             assert!(!cause.to_string().contains('_') && cause.next_step().split(' ').count() > 4, "{cause}");
         }
     }

@@ -264,6 +264,30 @@ mod tests {
         assert_eq!(Verdict::of_cases(&outcomes, planned), expected);
     }
 
+    #[test]
+    fn of_two_ends_of_a_case_the_heavier_counts_and_the_first_of_two_alike() {
+        let untold = |why: &str| unknown(Cause::WatchStale, why);
+        let (held, known, wrong) = (Outcome::Held, violated(Some(KNOWN)), violated(None));
+        for (light, heavy) in [(held, known.clone()), (known, untold("a")), (untold("a"), wrong)] {
+            assert_eq!(light.clone().max(heavy.clone()), heavy);
+            assert_eq!(heavy.clone().max(light), heavy);
+        }
+        assert_eq!(untold("first").max(untold("second")), untold("first"));
+    }
+
+    #[test]
+    fn only_an_end_that_tells_nothing_has_a_cause() {
+        assert_eq!(unknown(Cause::WatchStale, "why").cause(), Some(Cause::WatchStale));
+        assert_eq!([Outcome::Held, violated(None)].map(|outcome| outcome.cause()), [None, None]);
+    }
+
+    #[test]
+    fn a_process_ends_with_the_code_of_the_run() {
+        let shown = |code| format!("{:?}", std::process::ExitCode::from(code));
+        assert_eq!(shown(ExitCode::Held), format!("{:?}", std::process::ExitCode::SUCCESS));
+        assert_eq!(shown(ExitCode::Violated), format!("{:?}", std::process::ExitCode::from(1)));
+    }
+
     #[rstest]
     #[case::nothing_selected(&[], ExitCode::NothingRan, 4)]
     #[case::everything_skipped(&[Verdict::Skipped, Verdict::Skipped], ExitCode::NothingRan, 4)]

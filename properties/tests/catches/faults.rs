@@ -5,7 +5,8 @@ use credence_core::formats::{ARGO_CD, KARGO_GIT, KARGO_IMAGE, KUBELET, OAUTH_CLI
 use crate::fault::{Fault, When, by_consumer, day, fault, night};
 
 const NOT_ASKED_FOR: &str = "which its labels do not ask for";
-const HAND_MADE: &[&str] = &["could make a look-alike", "could label a Secret later", "is not healed"];
+const HAND_MADE: &[&str] =
+    &["could make a look-alike", "could label a Secret later", "is not healed", "took the name of the copy"];
 const NOT_IN_THE_LOG: &[&str] =
     &["no entry of the audit log says", "no entries of the audit log say", "the audit log tells of"];
 
@@ -325,7 +326,11 @@ pub(crate) const FAULTS: &[Fault] = &[
         &[day("p08", &["let the login of the store read…which no copy names"])],
     )
     .in_cases(2),
-    fault("own-external-secrets-unchecked", "what tenants order", &[day("p13", &["could order a look-alike"])]),
+    fault(
+        "own-external-secrets-unchecked",
+        "what tenants order",
+        &[day("p13", &["could order a look-alike", "took the name of the copy"])],
+    ),
     fault("policy-of-unknown-resource", "resources of a policy", &[night("p13", &["could order a look-alike"])]),
 ];
 

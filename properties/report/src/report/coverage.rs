@@ -297,4 +297,16 @@ mod tests {
         let report = report(false, vec![property(vec![], &[record(0, Outcome::Held)])]);
         assert_eq!((report.exit_code().code(), counted(&report.copies)), (0, "0 of 0 judged".to_owned()));
     }
+
+    #[test]
+    fn states_are_named_as_in_json_and_counted_in_words() {
+        for state in [CopyState::Judged, CopyState::NotReached, CopyState::NotJudged] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+        }
+        let said = |cases| CoverageState::Judged { cases }.to_string();
+        assert_eq!([said(1), said(2)], ["judged by 1 case", "judged by 2 cases"]);
+        let of = |state| CopyReport { copy: copy("a"), state, judged_by: Vec::new(), reason: None };
+        let copies = [of(CopyState::Judged), of(CopyState::Judged), of(CopyState::NotReached)];
+        assert_eq!(counted(&copies), "2 of 3 judged");
+    }
 }

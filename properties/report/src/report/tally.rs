@@ -92,3 +92,16 @@ impl ClaimTally {
         tally
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_end_is_counted_by_itself_and_named() {
+        let ends = [Verdict::Held, Verdict::Violated, Verdict::KnownViolated, Verdict::Unknown, Verdict::Skipped];
+        let verdicts = ends.into_iter().zip(1..).flat_map(|(verdict, times)| std::iter::repeat_n(verdict, times));
+        let said = Tally::of(verdicts).to_string();
+        assert_eq!(said, "1 held, 2 violated, 3 violated (known), 4 unknown, 5 skipped");
+    }
+}

@@ -120,3 +120,18 @@ fn a_bug_that_more_cases_meet_than_it_explains_violates_the_property() {
     let expected = "35 of 100 cases look like eso#6677, which explains 34 at most: there is another cause";
     assert_eq!((report.reason.as_deref(), report.reason_by_cases().as_deref()), (Some(expected), Some(expected)));
 }
+
+#[test]
+fn cases_that_could_not_tell_are_counted_by_cause() {
+    let records = [record(0, Outcome::Held), unknown(1, "a"), unknown(2, "b")];
+    let report = PropertyReport::from_records(&META, &execution(3), &records);
+    assert_eq!(report.causes, BTreeMap::from([(Cause::RequestFailed, 2)]));
+}
+
+#[test]
+fn what_no_case_has_told_is_unknown_by_its_cases() {
+    let of = |planned, records: &[_]| PropertyReport::from_records(&META, &execution(planned), records);
+    assert_eq!(of(0, &[]).verdict_by_cases(), Verdict::Unknown);
+    assert_eq!(of(1, &[record(0, Outcome::Held)]).verdict_by_cases(), Verdict::Held);
+    assert_eq!(of(0, &[]).reason.as_deref(), Some("0 of 0 cases ran"));
+}
