@@ -2,9 +2,8 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::id::{PropertyId, Requirement};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -16,17 +15,18 @@ use super::known_bug::{KnownBug, known_bugs};
 use super::latency::Latency;
 use super::missed::Missed;
 use super::orphan::Orphan;
-use super::reproduced::Reproduced;
 use super::routes::{self, RouteRow};
 use super::text::{printable, seconds};
-use crate::claim::{Claim, SkippedCheck};
-use crate::copy::{CopyName, Declared};
-use crate::route::DeclaredRoute;
+use crate::claim::Claim;
+use crate::copy::CopyName;
 use crate::unknown::Cause;
-use crate::verdict::{CaseRecord, CheckRecord, Outcome, Verdict, Violation};
+use crate::verdict::{CaseRecord, Outcome, Verdict, Violation};
 
+mod execution;
 #[cfg(test)]
 mod tests;
+
+pub use execution::Execution;
 
 /// A property, as the registry has it.
 #[derive(Debug, Clone, Copy)]
@@ -39,55 +39,6 @@ pub struct PropertyMeta {
     pub claim: &'static str,
     /// Its claims on requirements; one claim on each.
     pub claims: &'static [Claim],
-}
-
-/// Facts that the driver knows about a property beside its cases.
-#[derive(Debug, Clone)]
-pub struct Execution {
-    /// Number of cases that were to run.
-    pub planned: u32,
-    /// Time at which its first case could begin.
-    pub started: Timestamp,
-    /// Wall time, all lanes together, without the time in which it only waited until nothing else ran.
-    pub took: Duration,
-    /// Obstacle that kept it from running to its end, if something did; makes it at best unknown.
-    pub trouble: Option<String>,
-    /// Checks that were made once, beside the cases.
-    pub checks: Vec<CheckRecord>,
-    /// Cases that had failed and were run again, alone.
-    pub reproduced: BTreeMap<CaseId, Reproduced>,
-    /// Requirements it traces to but could not exercise on this cluster, each with the reason.
-    pub not_covered: BTreeMap<Requirement, String>,
-    /// Checks of it that could not run here.
-    pub skipped_checks: Vec<SkippedCheck>,
-    /// Relation to each copy of the configuration.
-    pub declared: Vec<Declared>,
-    /// The routes that it knows, if it tries any.
-    pub routes: Vec<DeclaredRoute>,
-    /// Flags that `credence replay` needs beside the case to test the same configuration; empty, or with a leading space.
-    pub replay_flags: String,
-    /// The directory, beside the reports, of the file that each case left of what happened to it; none if they left none.
-    pub trail: Option<&'static str>,
-}
-
-impl Execution {
-    /// One that could not begin `at` that time, and why.
-    pub fn not_begun(planned: u32, at: Timestamp, why: String) -> Self {
-        Self {
-            planned,
-            started: at,
-            took: Duration::ZERO,
-            trouble: Some(why),
-            checks: Vec::new(),
-            reproduced: BTreeMap::new(),
-            not_covered: BTreeMap::new(),
-            skipped_checks: Vec::new(),
-            declared: Vec::new(),
-            routes: Vec::new(),
-            replay_flags: String::new(),
-            trail: None,
-        }
-    }
 }
 
 /// Everything about one property.
