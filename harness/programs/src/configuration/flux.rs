@@ -88,21 +88,23 @@ impl PostBuild {
         Ok((values, notes))
     }
 
-    fn config_map<'m>(&self, from: &From, mut manifests: impl Iterator<Item = &'m Manifest>) -> Option<&'m Manifest> {
-        // What names no namespace gets one from whoever applies it.
-        let is_near = |manifest: &Manifest| match (&self.namespace, manifest.namespace()) {
-            (Some(own), Some(other)) => own == other,
-            _ => true,
-        };
-        let is_meant = |manifest: &&Manifest| {
-            manifest.group().is_empty()
-                && manifest.kind() == "ConfigMap"
-                && from.kind == "ConfigMap"
-                && manifest.name() == from.name
-                && is_near(manifest)
-        };
-        manifests.find(is_meant)
+    fn config_map<'m>(&self, from: &From, manifests: impl Iterator<Item = &'m Manifest>) -> Option<&'m Manifest> {
+        config_map(self.namespace.as_deref(), &from.name, manifests).filter(|_| from.kind == "ConfigMap")
     }
+}
+
+/// The ConfigMap of this name that an object of Flux in `namespace` takes values from.
+pub(super) fn config_map<'m>(
+    namespace: Option<&str>,
+    name: &str,
+    mut manifests: impl Iterator<Item = &'m Manifest>,
+) -> Option<&'m Manifest> {
+    // What names no namespace gets one from whoever applies it.
+    let is_near = |manifest: &Manifest| match (namespace, manifest.namespace()) {
+        (Some(own), Some(other)) => own == other,
+        _ => true,
+    };
+    manifests.find(|one| one.group().is_empty() && one.kind() == "ConfigMap" && one.name() == name && is_near(one))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use credence_core::manifest::{Location, Manifest};
 use serde_json::Value;
 
+use super::flux::config_map;
 use super::pointer::{Helm, How, Pointer};
 use super::roots::Roots;
 use crate::kustomize::is_chart;
@@ -75,19 +76,14 @@ type Taken = Option<(Option<String>, String)>;
 fn taken_from<'m>(
     release: &Manifest,
     from: &Value,
-    mut others: impl Iterator<Item = &'m Manifest>,
+    others: impl Iterator<Item = &'m Manifest>,
 ) -> Result<Taken, String> {
     let text = |field: &str| from.get(field).and_then(Value::as_str);
     let (kind, name) = (text("kind").unwrap_or_default(), text("name").unwrap_or_default());
     if kind != "ConfigMap" {
         return Err(format!("{kind} {name} is not read, as values of Secrets never are"));
     }
-    let is_near = |one: &Manifest| match (release.namespace(), one.namespace()) {
-        (Some(own), Some(other)) => own == other,
-        _ => true,
-    };
-    let map =
-        others.find(|one| one.group().is_empty() && one.kind() == "ConfigMap" && one.name() == name && is_near(one));
+    let map = config_map(release.namespace(), name, others);
     let key = text("valuesKey").unwrap_or("values.yaml");
     let value = map.and_then(|map| map.object.get("data")?.get(key)?.as_str());
     let is_optional = from.get("optional").and_then(Value::as_bool) == Some(true);
