@@ -76,6 +76,22 @@ impl TemplateEngine {
         data(&printed).ok_or_else(|| RenderError::NoSecret { name: name.to_owned() })
     }
 
+    /// The same; none if the engine refuses: the operator does so, too, and there is no copy.
+    ///
+    /// # Errors
+    /// When the program cannot be run, or prints something else than a Secret.
+    pub async fn render_if_taken(
+        &self,
+        name: &str,
+        template: &Value,
+        values: &BTreeMap<String, Credential>,
+    ) -> Result<Option<BTreeMap<String, Credential>>, RenderError> {
+        match self.render(name, template, values).await {
+            Err(RenderError::Refused { .. }) => Ok(None),
+            made => made.map(Some),
+        }
+    }
+
     async fn run(&self, template: &Path, values: &BTreeMap<String, Credential>) -> io::Result<(ExitStatus, Vec<u8>)> {
         let encoded: BTreeMap<&String, String> =
             values.iter().map(|(key, value)| (key, STANDARD.encode(value.expose()))).collect();

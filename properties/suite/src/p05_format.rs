@@ -176,7 +176,11 @@ async fn until_right(
 ) -> Result<(), Wrong> {
     let Dependent { distribution, namespace, .. } = dependent;
     let known = (source, values);
-    let rendered = rendered(templates, distribution, &known).await?;
+    // What was rendered before the values were written, every look compares already.
+    let rendered = match env.sources.rendered(&known).rendered(distribution) {
+        Some(_) => None,
+        None => rendered(templates, distribution, &known).await?,
+    };
     let what = format!("copy {namespace}/{} like its source", distribution.secret);
     let right = wait::until(&env.observer, &what, bound, |view| {
         let rendered = rendered.as_ref().zip(view.secret(namespace, &distribution.secret));
@@ -204,12 +208,7 @@ async fn rendered(
     let template = distribution.rendering().ok().filter(|_| !distribution.composed.is_empty());
     let (Some(engine), Some(template)) = (&templates.engine, template) else { return Ok(None) };
     let Some(values) = oracle::inputs(distribution, known) else { return Ok(None) };
-    match engine.render(&distribution.name, &template, &values).await {
-        Ok(made) => Ok(Some(made)),
-        // The operator refuses then as well, so that there will be no copy.
-        Err(RenderError::Refused { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+    engine.render_if_taken(&distribution.name, &template, &values).await
 }
 
 /// Checks that a copy gives its consumer no values that it does not read.

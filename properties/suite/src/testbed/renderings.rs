@@ -84,11 +84,7 @@ impl Renderings {
             if self.lock().made_of(&text, &inputs).is_some() {
                 continue;
             }
-            let made = match engine.render(&distribution.name, &template, &inputs).await {
-                Ok(made) => Some(Arc::new(made)),
-                Err(RenderError::Refused { .. }) => None,
-                Err(error) => return Err(error),
-            };
+            let made = engine.render_if_taken(&distribution.name, &template, &inputs).await?.map(Arc::new);
             self.lock().made.entry(text).or_default().push(Made { of: inputs, made });
         }
         Ok(())
