@@ -118,7 +118,7 @@ impl Sight {
     }
 
     async fn outcome_of_hold(&self, window: Duration) -> Outcome {
-        let look = |view: &View<'_>| view.secret(NAMESPACE, NAME).map_or(Ok(()), |_| Err("it exists".to_owned()));
+        let look = |view: &View<'_>| view.secret(NAMESPACE, NAME).map_or(Ok(()), |_| Err("it exists".into()));
         let ended = wait::hold(&self.observer, "no Secret", window, look).await;
         ended.map_or_else(|error| observation::failed(&error), |()| Outcome::Held)
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use credence_cluster::embedded::Embedded;
 use credence_core::formats::{ARGO_CD_SSH_RULES, FLUX_SSH_RULES, KARGO_SSH_RULES};
+use credence_core::text::Reason;
 use credence_programs::configuration::Parameters;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::Verdict;
@@ -177,11 +178,11 @@ fn number(name: &str, default: u32) -> Result<u32, Failed> {
 }
 
 /// Difference of a report from what it must say, if there is one.
-fn judge(world: &str, report: &Report, tried: &[&str], skipped: &[&str]) -> Result<(), String> {
+fn judge(world: &str, report: &Report, tried: &[&str], skipped: &[&str]) -> Result<(), Reason> {
     let left_out: BTreeSet<&str> = report.config.left_out.iter().map(|left| left.object.as_str()).collect();
     let expected = LEFT_OUT.iter().find(|(named, _)| *named == world).map_or(&[][..], |(_, objects)| objects);
     if !left_out.iter().eq(expected) {
-        return Err(format!("left out are {left_out:?} and not {expected:?}"));
+        return Err(format!("left out are {left_out:?} and not {expected:?}").into());
     }
     let tried = report.properties.iter().filter(|property| tried.contains(&property.id.to_string().as_str()));
     for property in tried {
@@ -191,7 +192,7 @@ fn judge(world: &str, report: &Report, tried: &[&str], skipped: &[&str]) -> Resu
             Verdict::Violated | Verdict::Unknown => false,
         };
         if !expected {
-            return Err(told(property));
+            return Err(told(property).into());
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::fs;
 
 use credence_core::file_error::FileError;
+use credence_core::text::Reason;
 use credence_programs::certificates::write_private;
 use credence_programs::process::Paused;
 use serde_yaml::Value;
@@ -107,7 +108,7 @@ impl Cluster {
 }
 
 /// An encryption configuration whose providers with keys of their own begin with another key.
-fn with_first_key(text: &str, name: &str, key: &str) -> Result<String, String> {
+fn with_first_key(text: &str, name: &str, key: &str) -> Result<String, Reason> {
     let mut configuration: Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
     let resources = configuration.get_mut("resources").and_then(Value::as_sequence_mut);
     let providers = resources
@@ -129,9 +130,9 @@ fn with_first_key(text: &str, name: &str, key: &str) -> Result<String, String> {
         }
     }
     if !rotated {
-        return Err("it has no provider with keys of its own".to_owned());
+        return Err("it has no provider with keys of its own".into());
     }
-    serde_yaml::to_string(&configuration).map_err(|error| error.to_string())
+    serde_yaml::to_string(&configuration).map_err(Reason::of)
 }
 
 #[cfg(test)]

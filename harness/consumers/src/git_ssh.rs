@@ -10,6 +10,7 @@ use credence_core::credential::Credential;
 use credence_core::formats::{ARGO_CD_SSH_RULES, FLUX_SSH_RULES, KARGO_SSH_RULES, NoSshKey, argo_cd_key, flux_key};
 use credence_core::kargo_lookup::{self, SHARED_NAMESPACE};
 use credence_core::owner::Owner;
+use credence_core::text::Reason;
 use credence_watch::observer::View;
 use futures::future::BoxFuture;
 use tempfile::NamedTempFile;
@@ -56,21 +57,21 @@ impl GitOverSsh {
     pub(crate) const BY_FLUX: Self = Self { consumer: FLUX_SSH_RULES, of: Of::Flux };
 
     /// The key that the consumer takes for a repository, or why it takes none.
-    fn key(&self, view: &View<'_>, login: &Login, url: &str) -> Result<Credential, String> {
+    fn key(&self, view: &View<'_>, login: &Login, url: &str) -> Result<Credential, Reason> {
         let namespace = login.namespace.as_str();
         match self.of {
             Of::ArgoCd => {
                 let secrets = view.secrets(namespace).map(|(_, secret)| (&secret.labels, &secret.data));
-                argo_cd_key(secrets, url).map_err(|none| none.to_string())
+                argo_cd_key(secrets, url).map_err(Reason::of)
             }
             Of::Kargo => {
                 let (project, shared) = (candidates(view, namespace), candidates(view, SHARED_NAMESPACE));
-                kargo_lookup::ssh_key(&project, &shared, url).cloned().map_err(|none| none.to_string())
+                kargo_lookup::ssh_key(&project, &shared, url).cloned().map_err(Reason::of)
             }
             Of::Flux => {
                 let named = login.secret.as_ref().and_then(|name| view.secret(namespace, name));
                 let key = named.ok_or(NoSshKey::NoSecret).and_then(|secret| flux_key(&secret.data));
-                key.map_err(|none| none.to_string())
+                key.map_err(Reason::of)
             }
         }
     }
@@ -100,7 +101,7 @@ impl Runner for GitOverSsh {
             let url = owner.repository_over_ssh(&login.repository);
             let key = match consumers.site.observer.look(|view| self.key(view, login, &url)) {
                 // Over SSH nobody goes anywhere without a key.
-                Err(none) => return Ok(LoginAnswer::Withheld(none)),
+                Err(none) => return Ok(LoginAnswer::Withheld(none.into())),
                 Ok(key) => key,
             };
             let Some(fingerprint) = fingerprint(&key) else {

@@ -1,5 +1,42 @@
 //! Text of errors, and what the name in one was meant to be.
 
+/// Words for people that say why something is not so: why a check cannot run here, or what was missing in what was seen.
+/// It goes into a report or into a message as it is. What a program has to tell apart is a variant of its module's error
+/// instead.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{0}")]
+pub struct Reason(String);
+
+impl Reason {
+    /// An error with its causes.
+    pub fn of(error: impl std::error::Error) -> Self {
+        Self(chain(&error))
+    }
+
+    /// The words themselves.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Reason {
+    fn from(words: String) -> Self {
+        Self(words)
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(words: &str) -> Self {
+        Self(words.to_owned())
+    }
+}
+
+impl From<Reason> for String {
+    fn from(reason: Reason) -> Self {
+        reason.0
+    }
+}
+
 /// An error with its causes, on one line.
 pub fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use credence_core::text::Reason;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
@@ -30,6 +31,13 @@ pub enum Progress<T> {
     NotYet(String),
     /// It cannot come any more, and why.
     Never(String),
+}
+
+/// What was objected to may still change.
+impl<T> From<Result<T, Reason>> for Progress<T> {
+    fn from(seen: Result<T, Reason>) -> Self {
+        seen.map_or_else(|why| Self::NotYet(why.into()), Self::Done)
+    }
 }
 
 /// Failure of a wait.
@@ -198,13 +206,13 @@ pub async fn settled(
     what: &str,
     within: Duration,
     window: Duration,
-    mut step: impl FnMut(&View<'_>) -> Result<(), String>,
+    mut step: impl FnMut(&View<'_>) -> Result<(), Reason>,
 ) -> Result<Duration, WaitError> {
     let (begin, before, continuity) = (Instant::now(), observer.paused_time(), Continuity::begin(observer));
     let counted = || begin.elapsed().saturating_sub(observer.paused_time().saturating_sub(before));
     loop {
         let left = within.saturating_sub(counted());
-        until(observer, what, left, |view| step(view).map_or_else(Progress::NotYet, Progress::Done)).await?;
+        until(observer, what, left, |view| step(view).into()).await?;
         let reached = begin.elapsed();
         if counted() > within {
             continuity.check(what)?;
@@ -229,7 +237,7 @@ pub async fn hold(
     observer: &Observer,
     what: &str,
     window: Duration,
-    step: impl FnMut(&View<'_>) -> Result<(), String>,
+    step: impl FnMut(&View<'_>) -> Result<(), Reason>,
 ) -> Result<(), WaitError> {
     let ended = watch_window(observer, what, window, step).await;
     match &ended {
@@ -243,7 +251,7 @@ async fn watch_window(
     observer: &Observer,
     what: &str,
     window: Duration,
-    mut step: impl FnMut(&View<'_>) -> Result<(), String>,
+    mut step: impl FnMut(&View<'_>) -> Result<(), Reason>,
 ) -> Result<(), WaitError> {
     let (end, before) = (Instant::now() + window, observer.paused_time());
     let continuity = Continuity::begin(observer);
@@ -252,7 +260,7 @@ async fn watch_window(
     loop {
         changes.mark_unchanged();
         if let Err(why) = observer.look(&mut step) {
-            return Err(WaitError::Impossible { what: what.to_owned(), why });
+            return Err(WaitError::Impossible { what: what.to_owned(), why: why.into() });
         }
         if is_over {
             return match observer.staleness() {

@@ -12,6 +12,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use credence_core::manifest::{Manifest, parse_documents, reject_duplicates};
+use credence_core::text::Reason;
 use credence_model::config::Config;
 use credence_model::explain::explain;
 use credence_model::lint::{self, Context};
@@ -50,7 +51,7 @@ fn told(error: &dyn Error) -> String {
 }
 
 /// The manifests of a configuration and everything that is said of it; if it is refused, what is said of that.
-fn understood(text: &str) -> Result<(Vec<Manifest>, Vec<String>), String> {
+fn understood(text: &str) -> Result<(Vec<Manifest>, Vec<String>), Reason> {
     let manifests = parse_documents(Path::new("generated.yaml"), text).map_err(|error| told(&error))?;
     reject_duplicates(&manifests).map_err(|error| told(&error))?;
     let config = Config::from_manifests(manifests).map_err(|error| told(&error))?;
@@ -117,7 +118,7 @@ fn generated_configurations_are_understood_or_refused_without_a_panic_or_a_hang(
                 });
                 said
             }
-            Err(refusal) => vec![refusal],
+            Err(refusal) => vec![refusal.into()],
         };
         let is_shown = said.iter().any(|said| HIDDEN.iter().any(|value| said.contains(value)));
         assert!(!is_shown, "a value of a Secret is shown");

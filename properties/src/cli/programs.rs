@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use credence_core::text::Reason;
 use credence_programs::dirs;
 use credence_programs::supply::{self, Part, Providers, Source, UserKargo};
 
@@ -67,11 +68,11 @@ enum Origin {
     Build,
 }
 
-pub(super) fn parse_part(text: &str) -> Result<Part, String> {
-    text.parse::<Part>().map_err(|error| error.to_string())
+pub(super) fn parse_part(text: &str) -> Result<Part, Reason> {
+    text.parse::<Part>().map_err(Reason::of)
 }
 
-fn parse_given(text: &str) -> Result<(Part, PathBuf), String> {
+fn parse_given(text: &str) -> Result<(Part, PathBuf), Reason> {
     let (part, path) = text.split_once('=').ok_or("expected PART=PATH, such as etcd=/usr/bin/etcd")?;
     Ok((parse_part(part)?, PathBuf::from(path)))
 }

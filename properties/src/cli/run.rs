@@ -10,6 +10,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use credence_cluster::providers::{self, PROVIDERS, Provider};
 use credence_core::id::{CaseId, PropertyId};
+use credence_core::text::Reason;
 use credence_model::overlay::Time;
 use credence_programs::pod_image::UserImage;
 use credence_report::verdict::ExitCode;
@@ -113,8 +114,8 @@ enum TimeFlag {
     Compressed,
 }
 
-fn parse_property(text: &str) -> Result<PropertyId, String> {
-    registry::find(text).map_err(|error| error.to_string())
+fn parse_property(text: &str) -> Result<PropertyId, Reason> {
+    registry::find(text).map_err(Reason::of)
 }
 
 impl Target {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use credence_core::consumer::Consumer;
+use credence_core::text::Reason;
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, Model};
 use credence_report::copy::{CopyName, Declared, Scope};
@@ -22,7 +23,7 @@ pub enum Judges {
     /// Its cases can have them before them. Which did, they say by [`reach`](crate::observation::Observation::reach).
     Copies,
     /// It judges what each of these consumers makes of them, or why that one cannot be tried here.
-    Logins(BTreeMap<Consumer, Result<(), String>>),
+    Logins(BTreeMap<Consumer, Result<(), Reason>>),
     /// It would, but cannot here, for this reason.
     NotHere(String),
     /// It has nothing to do with them, for this reason.
@@ -76,10 +77,10 @@ impl Judges {
             Self::NotHere(reason) => all(Scope::NotHere(reason)),
             Self::NotApplicable(reason) => all(Scope::NotApplicable(reason)),
             Self::Logins(consumers) => {
-                let one = |(consumer, can): (Consumer, Result<(), String>)| Declared {
+                let one = |(consumer, can): (Consumer, Result<(), Reason>)| Declared {
                     copy: copy.clone(),
                     consumer: Some(consumer),
-                    scope: can.err().map_or(Scope::Within, Scope::NotHere),
+                    scope: can.err().map_or(Scope::Within, |why| Scope::NotHere(why.into())),
                 };
                 consumers.into_iter().map(one).collect()
             }

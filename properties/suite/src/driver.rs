@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use credence_cluster::capability::Capability;
 use credence_core::id::{CaseId, Requirement};
+use credence_core::text::Reason;
 use credence_model::model::{Distribution, Model};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::copy::{Declared, Reached};
@@ -107,7 +108,7 @@ pub trait Property: Send + Sync + 'static {
     ///
     /// # Errors
     /// Why it is skipped, and what would enable it.
-    fn applies(&self, _env: &TestBed) -> Result<(), String> {
+    fn applies(&self, _env: &TestBed) -> Result<(), Reason> {
         Ok(())
     }
 
@@ -317,12 +318,12 @@ fn record(id: CaseId, observation: Observation, took: Duration) -> CaseRecord {
 
 type Tree<T> = Box<dyn ValueTree<Value = T>>;
 
-fn shared_tree<P: Property>(property: &P, model: &Model, seed: u64, slot: u32) -> Result<Tree<P::Shared>, String> {
+fn shared_tree<P: Property>(property: &P, model: &Model, seed: u64, slot: u32) -> Result<Tree<P::Shared>, Reason> {
     let strategy = property
         .shared(model, slot)
         .ok_or_else(|| format!("the configuration has nothing that {} could be tested on", P::META.id))?;
     let mut runner = generate::runner(seed, &format!("{}/slot", P::META.id), slot);
-    strategy.new_tree(&mut runner).map_err(|reason| reason.to_string())
+    strategy.new_tree(&mut runner).map_err(|reason| reason.to_string().into())
 }
 
 fn case_tree<P: Property>(
@@ -330,8 +331,8 @@ fn case_tree<P: Property>(
     model: &Model,
     shared: &P::Shared,
     id: CaseId,
-) -> Result<Tree<P::Case>, String> {
+) -> Result<Tree<P::Case>, Reason> {
     let mut runner = generate::runner(id.seed, &id.property.to_string(), id.index);
     let place = id.index % P::CASES_PER_SLOT;
-    property.case_at(model, shared, place).new_tree(&mut runner).map_err(|reason| reason.to_string())
+    property.case_at(model, shared, place).new_tree(&mut runner).map_err(|reason| reason.to_string().into())
 }

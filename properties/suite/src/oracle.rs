@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use credence_core::credential::Credential;
 use credence_core::formats::{self, DOCKER_CONFIG_KEY, Role};
+use credence_core::text::Reason;
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, ExpectedKeys, Field, Model};
 use credence_model::values::{Values, World, mixed_worlds};
@@ -21,7 +22,7 @@ pub(crate) type Expected<'a> = BTreeMap<String, &'a Distribution>;
 ///
 /// # Errors
 /// The difference, in words.
-pub(crate) fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &Names) -> Result<(), String> {
+pub(crate) fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, names: &Names) -> Result<(), Reason> {
     for (name, distribution) in expected {
         match view.secret(namespace, name) {
             Some(secret) if secret.type_ == distribution.secret_type => {}
@@ -29,9 +30,10 @@ pub(crate) fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, n
                 return Err(format!(
                     "{namespace}/{name} has type {} and not {}",
                     secret.type_, distribution.secret_type
-                ));
+                )
+                .into());
             }
-            None => return Err(missing(view, namespace, name, distribution)),
+            None => return Err(missing(view, namespace, name, distribution).into()),
         }
     }
     let seen = view.external_secrets(namespace);
@@ -39,13 +41,13 @@ pub(crate) fn exact(view: &View<'_>, namespace: &str, expected: &Expected<'_>, n
     if let Some(distribution) =
         expected.values().find(|distribution| !seen.contains(distribution.external_secret.as_str()))
     {
-        return Err(format!("ExternalSecret {namespace}/{} is not in sight", distribution.external_secret));
+        return Err(format!("ExternalSecret {namespace}/{} is not in sight", distribution.external_secret).into());
     }
     #[cfg(feature = "faults")]
     if faults::is_on(OwnFault::AbsenceAtOnce) {
         return Ok(());
     }
-    extra(view, namespace, expected, names).map_or(Ok(()), Err)
+    extra(view, namespace, expected, names).map_or(Ok(()), |extra| Err(extra.into()))
 }
 
 /// Excess of a namespace over the `expected` copies, in words.
@@ -200,20 +202,20 @@ pub(crate) fn matches_source(
     distribution: &Distribution,
     secret: &SecretSeen,
     known: &impl Known,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     let name = &distribution.secret;
     if secret.type_ != distribution.secret_type {
-        return Err(format!("{name} has type {} and not {}", secret.type_, distribution.secret_type));
+        return Err(format!("{name} has type {} and not {}", secret.type_, distribution.secret_type).into());
     }
     for (key, value) in &distribution.labels {
         if secret.labels.get(key) != Some(value) {
-            return Err(format!("{name} has label {key}={:?} and not {value:?}", secret.labels.get(key)));
+            return Err(format!("{name} has label {key}={:?} and not {value:?}", secret.labels.get(key)).into());
         }
     }
     if let ExpectedKeys::Exactly(wanted) = &distribution.keys {
         let keys: BTreeSet<&String> = secret.data.keys().collect();
         if !keys.iter().copied().eq(wanted) {
-            return Err(format!("{name} has keys {keys:?} and not {wanted:?}"));
+            return Err(format!("{name} has keys {keys:?} and not {wanted:?}").into());
         }
     }
     as_made(distribution, secret, known)?;
@@ -227,7 +229,7 @@ pub(crate) fn matches_source(
     let decoded = formats::decode(&secret.type_, &secret.labels, &secret.data)
         .map_err(|error| format!("{name} cannot be read by its consumer: {error}"))?;
     match formats::disagreement(&decoded, &expected_roles(distribution, known)) {
-        Some(difference) => Err(format!("{name} disagrees with its source: {difference}")),
+        Some(difference) => Err(format!("{name} disagrees with its source: {difference}").into()),
         None => Ok(()),
     }
 }
@@ -254,7 +256,7 @@ pub(crate) fn version(
     old: &World,
     new: &World,
     rendered: &dyn Rendered,
-) -> Result<Version, String> {
+) -> Result<Version, Reason> {
     let is = |world: &World| matches_source(distribution, secret, &WithRenderings::new(world, rendered));
     let Err(not_new) = is(new) else { return Ok(Version::New) };
     let Err(not_old) = is(old) else { return Ok(Version::Old) };
@@ -262,18 +264,20 @@ pub(crate) fn version(
     if mixed_worlds(old, new).iter().any(|mixture| is(mixture).is_ok()) {
         return Ok(Version::HalfNew);
     }
-    Err(format!("neither old ({not_old}) nor new ({not_new}), nor half of each"))
+    Err(format!("neither old ({not_old}) nor new ({not_new}), nor half of each").into())
 }
 
 /// Checks the keys whose values follow from those of the sources.
-fn as_made(distribution: &Distribution, secret: &SecretSeen, known: &impl Known) -> Result<(), String> {
+fn as_made(distribution: &Distribution, secret: &SecretSeen, known: &impl Known) -> Result<(), Reason> {
     let values_of = |source: &SourceRef| known.of(distribution, source);
     for (key, origin) in &distribution.origins {
         let Some(made) = origin.made_of(&values_of) else { continue };
         match secret.data.get(key) {
             Some(found) if made.is(found) => {}
-            Some(found) => return Err(format!("{}: {key} is {found}, and {origin} is {made}", distribution.secret)),
-            None => return Err(format!("{} has no key {key}, and {origin} is {made}", distribution.secret)),
+            Some(found) => {
+                return Err(format!("{}: {key} is {found}, and {origin} is {made}", distribution.secret).into());
+            }
+            None => return Err(format!("{} has no key {key}, and {origin} is {made}", distribution.secret).into()),
         }
     }
     Ok(())
@@ -295,13 +299,13 @@ pub(crate) fn inputs(distribution: &Distribution, known: &impl Known) -> Option<
 ///
 /// # Errors
 /// The difference, in words.
-pub(crate) fn as_rendered(distribution: &Distribution, secret: &SecretSeen, rendered: &Values) -> Result<(), String> {
+pub(crate) fn as_rendered(distribution: &Distribution, secret: &SecretSeen, rendered: &Values) -> Result<(), Reason> {
     for key in &distribution.composed {
         if let Some(made) = rendered.get(key)
             && secret.data.get(key) != Some(made)
         {
             let found = secret.data.get(key).map_or_else(|| "missing".to_owned(), ToString::to_string);
-            return Err(format!("{}: {key} is {found}, and its template makes {made}", distribution.secret));
+            return Err(format!("{}: {key} is {found}, and its template makes {made}", distribution.secret).into());
         }
     }
     Ok(())

@@ -240,7 +240,7 @@ async fn generated(
         Ok(()) => {
             observation.latencies.push(applied.elapsed());
             let held = wait::hold(&env.observer, "exactly the selected namespaces", env.hold(), |view| {
-                differences(view, &selection, &name).map_or(Ok(()), Err)
+                differences(view, &selection, &name).map_or(Ok(()), |difference| Err(difference.into()))
             });
             held.await.map_or_else(|error| observation::failed(&error), |()| Outcome::Held)
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_core::id::{CaseId, PropertyId, agent};
-use credence_core::text::chain;
+use credence_core::text::{Reason, chain};
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, ExpectedKeys, Model};
 use credence_model::values::Values;
@@ -16,7 +16,7 @@ use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, Outcome, Verdict};
 use credence_watch::observer::View;
-use credence_watch::wait::{self, Progress, WaitError};
+use credence_watch::wait::{self, WaitError};
 use futures::future::join_all;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -185,7 +185,7 @@ async fn until_right(
     let right = wait::until(&env.observer, &what, bound, |view| {
         let rendered = rendered.as_ref().zip(view.secret(namespace, &distribution.secret));
         let composed = || rendered.map_or(Ok(()), |(made, secret)| oracle::as_rendered(distribution, secret, made));
-        dependent.look(env, view, &known).and_then(|()| composed()).map_or_else(Progress::NotYet, Progress::Done)
+        dependent.look(env, view, &known).and_then(|()| composed()).into()
     });
     Ok(right.await?)
 }
@@ -212,7 +212,7 @@ async fn rendered(
 }
 
 /// Checks that a copy gives its consumer no values that it does not read.
-fn holds_no_more(view: &View<'_>, dependent: &Dependent<'_>) -> Result<(), String> {
+fn holds_no_more(view: &View<'_>, dependent: &Dependent<'_>) -> Result<(), Reason> {
     let Dependent { distribution, namespace, .. } = dependent;
     let Some((consumer, beyond)) = distribution.beyond_consumer() else { return Ok(()) };
     let held = view.secret(namespace, &distribution.secret).into_iter().flat_map(|secret| secret.data.keys());
@@ -224,7 +224,8 @@ fn holds_no_more(view: &View<'_>, dependent: &Dependent<'_>) -> Result<(), Strin
             distribution.secret,
             held.join(", "),
             consumer.title()
-        )),
+        )
+        .into()),
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, PropertyId};
+use credence_core::text::Reason;
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, Model};
 use credence_model::values::{Values, World};
@@ -238,7 +239,7 @@ fn history(
     dependent: &Dependent<'_>,
     events: &mut Recording,
     rotation: &Rotation,
-) -> Result<usize, String> {
+) -> Result<usize, Reason> {
     let (old, new) = rotation.last_two();
     let world = |values: &Values| World::from([(rotation.source.clone(), values.clone())]);
     let (old, new) = (world(old), world(new));

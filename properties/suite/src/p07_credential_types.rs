@@ -14,6 +14,7 @@ use std::time::Duration;
 use credence_consumers::running::Consumers;
 use credence_core::consumer::Consumer;
 use credence_core::id::{CaseId, PropertyId, Requirement};
+use credence_core::text::Reason;
 use credence_core::uses::Use;
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, Model};
@@ -175,9 +176,9 @@ impl Property for CredentialTypes {
         }
         let absent = &model.absent_consumers;
         let login = |used: Use<'_>| match (used.endpoints, used.consumer.available(absent)) {
-            (Err(why), _) => (used.consumer, Err(why.to_string())),
+            (Err(why), _) => (used.consumer, Err(why.to_string().into())),
             (Ok(_), Some(here)) => (here, Ok(())),
-            (Ok(_), None) => (used.consumer, Err(absent.get(&used.consumer).cloned().unwrap_or_default())),
+            (Ok(_), None) => (used.consumer, Err(absent.get(&used.consumer).cloned().unwrap_or_default().into())),
         };
         Judges::Logins(uses.into_iter().map(login).collect())
     }
@@ -186,13 +187,13 @@ impl Property for CredentialTypes {
         true
     }
 
-    fn applies(&self, env: &TestBed) -> Result<(), String> {
+    fn applies(&self, env: &TestBed) -> Result<(), Reason> {
         let absent = &env.model.absent_consumers;
         if Consumer::ALL.iter().any(|consumer| !absent.contains_key(consumer)) {
             return Ok(());
         }
         let reasons: BTreeSet<&str> = absent.values().map(String::as_str).collect();
-        Err(Vec::from_iter(reasons).join("; "))
+        Err(Vec::from_iter(reasons).join("; ").into())
     }
 
     fn not_covered(&self, model: &Model, reached: &BTreeSet<&Reached>) -> BTreeMap<Requirement, String> {

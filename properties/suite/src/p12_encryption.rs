@@ -20,6 +20,7 @@ use credence_cluster::evidence::etcd::Etcd;
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, PropertyId};
 use credence_core::leak_scan::{self, LeakScan, UNSEARCHABLE};
+use credence_core::text::Reason;
 use credence_model::model::{Distribution, Model};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
@@ -261,7 +262,7 @@ impl Fixture for EncryptionFile {
 
 impl EncryptionFile {
     /// Promise of the configuration at present.
-    fn envelope(&self) -> Result<Envelope, String> {
+    fn envelope(&self) -> Result<Envelope, Reason> {
         let read = |path: &PathBuf| {
             fs::read_to_string(path).map_err(|error| format!("failed to read {}: {error}", path.display()))
         };

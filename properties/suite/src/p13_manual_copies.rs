@@ -15,7 +15,7 @@ use credence_model::model::{ADMINISTRATORS, Distribution, Model, expected_in};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
 use credence_report::verdict::{self, CheckRecord, Outcome};
-use credence_watch::wait::{self, Progress};
+use credence_watch::wait;
 use kube::Client;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
@@ -317,7 +317,7 @@ async fn intrude(
     }
     let bound = copy_case.env.provisioning_bound();
     let provided = wait::until(&copy_case.env.observer, "copies like their sources", bound, |view| {
-        copy_case.matches_source(view).map_or_else(Progress::NotYet, Progress::Done)
+        copy_case.matches_source(view).into()
     });
     match (provided.await, squatted) {
         (Ok(()), Some(_)) => copy_case.observation.count("take the name of a copy, healed"),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use credence_cluster::apply::{Applier, ApplyError};
 use credence_core::id::{CaseId, PropertyId};
-use credence_core::text::chain;
+use credence_core::text::{Reason, chain};
 use credence_model::model::{Distribution, Model};
 use credence_report::claim::{Claim, SkippedCheck};
 use credence_report::report::PropertyMeta;
@@ -136,13 +136,13 @@ impl Property for Extension {
         Judges::NotApplicable("it is about credentials that the configuration does not have yet".to_owned())
     }
 
-    fn applies(&self, env: &TestBed) -> Result<(), String> {
+    fn applies(&self, env: &TestBed) -> Result<(), Reason> {
         let model = &env.model;
         match (blueprints(model).first(), model.listed_labels.iter().next()) {
             (None, Some((label, policy))) => Err(format!(
                 "policy {policy} lists the labels of namespaces one by one, {label} among them, so that one more credential \
                  takes a change of that policy; one that goes by what they begin with needs none"
-            )),
+            ).into()),
             _ => Ok(()),
         }
     }

@@ -71,17 +71,22 @@ async fn libraries(program: &Path) -> Result<Vec<PathBuf>, BackstageError> {
         return Err(BackstageError::Failed { act: "list shared libraries with ldd", status: output.status, tail });
     }
     listed(&String::from_utf8_lossy(&output.stdout))
-        .map_err(|library| BackstageError::Library { program: program.to_owned(), library })
+        .map_err(|NotFound(library)| BackstageError::Library { program: program.to_owned(), library })
 }
 
+/// A shared library that ldd(1) did not find, by its name.
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("{0} was not found")]
+struct NotFound(String);
+
 /// Reads the output of ldd(1): `NAME => PATH (ADDRESS)`, or `PATH (ADDRESS)` for the loader. The kernel's own library
-/// has no path. The error is the name of a library that was not found.
-fn listed(output: &str) -> Result<Vec<PathBuf>, String> {
+/// has no path.
+fn listed(output: &str) -> Result<Vec<PathBuf>, NotFound> {
     let mut libraries = Vec::new();
     for line in output.lines().map(str::trim) {
         let (name, found) = line.split_once(" => ").unwrap_or((line, line));
         if found.starts_with("not found") {
-            return Err(name.to_owned());
+            return Err(NotFound(name.to_owned()));
         }
         let path = found.split(" (").next().unwrap_or_default();
         if path.starts_with('/') {
@@ -110,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_missing_library_is_an_error_that_names_it() {
-        assert_eq!(listed("\tlibnode.so.115 => not found\n").unwrap_err(), "libnode.so.115");
+        assert_eq!(listed("\tlibnode.so.115 => not found\n").unwrap_err(), NotFound("libnode.so.115".to_owned()));
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_core::owner::Owner;
+use credence_core::text::Reason;
 use credence_programs::oci::{Image, ImageError, Layer, LayerEntry, Settings};
 use credence_watch::observer::{PodSeen, View};
 use credence_watch::wait::{self, Progress, WaitError};
@@ -124,7 +125,7 @@ impl Consumers {
         &self,
         client: &Client,
         deployment: &BackstageDeployment<'_>,
-    ) -> Result<Result<String, String>, BackstageLoginError> {
+    ) -> Result<Result<String, Reason>, BackstageLoginError> {
         let backstage = self.backstage()?;
         let own = (deployment.namespace.to_owned(), deployment.name.to_owned());
         let left = backstage.deployed.lock().await.clone().filter(|left| *left != own);
@@ -158,7 +159,7 @@ impl Consumers {
         });
         let pod = match pulled.await {
             Ok(pod) => pod,
-            Err(WaitError::TimedOut { last, .. }) if last.contains("Pull") => return Ok(Err(last)),
+            Err(WaitError::TimedOut { last, .. }) if last.contains("Pull") => return Ok(Err(last.into())),
             Err(error) => return Err(error.into()),
         };
         self.browser()?.wait_until_ready(READY).await?;

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use credence_core::manifest::{Location, Manifest};
+use credence_core::text::Reason;
 use serde_json::Value;
 
 use super::flux::config_map;
@@ -49,7 +50,7 @@ pub(super) fn pointer<'m>(
     let (mut values, mut set) = (Vec::new(), Vec::new());
     for (index, from) in items("/valuesFrom").enumerate() {
         let taken = taken_from(manifest, from, others.clone());
-        match taken.map_err(|why| not(&format!("valuesFrom/{index}"), why))? {
+        match taken.map_err(|why| not(&format!("valuesFrom/{index}"), why.into()))? {
             Some((Some(path), value)) => set.push(("--set", format!("{path}={value}"))),
             Some((None, value)) => values.push(value),
             None => {}
@@ -77,11 +78,11 @@ fn taken_from<'m>(
     release: &Manifest,
     from: &Value,
     others: impl Iterator<Item = &'m Manifest>,
-) -> Result<Taken, String> {
+) -> Result<Taken, Reason> {
     let text = |field: &str| from.get(field).and_then(Value::as_str);
     let (kind, name) = (text("kind").unwrap_or_default(), text("name").unwrap_or_default());
     if kind != "ConfigMap" {
-        return Err(format!("{kind} {name} is not read, as values of Secrets never are"));
+        return Err(format!("{kind} {name} is not read, as values of Secrets never are").into());
     }
     let map = config_map(release.namespace(), name, others);
     let key = text("valuesKey").unwrap_or("values.yaml");
@@ -90,6 +91,6 @@ fn taken_from<'m>(
     match value {
         Some(value) => Ok(Some((text("targetPath").map(str::to_owned), value.to_owned()))),
         None if is_optional => Ok(None),
-        None => Err(format!("there is no {key} of ConfigMap {name} beside it")),
+        None => Err(format!("there is no {key} of ConfigMap {name} beside it").into()),
     }
 }

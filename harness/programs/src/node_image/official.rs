@@ -1,5 +1,6 @@
 //! The official image of kind's nodes, by the digest that the repository's configuration for kind has.
 
+use credence_core::text::Reason;
 use serde_json::Value;
 
 use super::{CONFIG, NodeImageError};
@@ -14,12 +15,12 @@ pub(super) fn name() -> Result<String, NodeImageError> {
 }
 
 /// Pulls it. Says why where that cannot be done, which is no failure: the image can also be made.
-pub(super) async fn pull(engine: &Engine, name: &str) -> Result<(), String> {
+pub(super) async fn pull(engine: &Engine, name: &str) -> Result<(), Reason> {
     match engine.pull("pull the official image", name).await {
         Ok(()) => Ok(()),
-        Err(EngineError::Command { tail, .. }) => Err(tail.lines().last().unwrap_or_default().to_owned()),
-        Err(EngineError::Hangs { seconds, .. }) => Err(format!("it takes more than {seconds} s")),
-        Err(error) => Err(error.to_string()),
+        Err(EngineError::Command { tail, .. }) => Err(tail.lines().last().unwrap_or_default().into()),
+        Err(EngineError::Hangs { seconds, .. }) => Err(format!("it takes more than {seconds} s").into()),
+        Err(error) => Err(Reason::of(error)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use credence_core::text::chain;
+use credence_core::text::{Reason, chain};
 use reqwest::header::{CONTENT_RANGE, RANGE};
 use reqwest::{Response, StatusCode, Url};
 use tokio::fs::{self, File};
@@ -37,7 +37,7 @@ impl From<ComponentError> for Failure {
 
 /// Downloads, and remembers which hosts cannot be reached.
 pub(super) struct Downloads {
-    client: Result<reqwest::Client, String>,
+    client: Result<reqwest::Client, Reason>,
     unreachable: Mutex<BTreeMap<String, String>>,
 }
 
@@ -48,7 +48,7 @@ impl Downloads {
         let silence = SILENCE.min(patience);
         let client = reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(silence).build();
         // Without it a build still works, so this is a reason for no release and no more.
-        let client = client.map_err(|error| chain(&error));
+        let client = client.map_err(Reason::of);
         Self { client, unreachable: Mutex::new(BTreeMap::new()) }
     }
 
@@ -85,7 +85,7 @@ impl Downloads {
     }
 
     async fn get(&self, url: &Url, from: u64) -> Result<Response, Failure> {
-        let client = self.client.as_ref().map_err(|reason| Failure::Unavailable(reason.clone()))?;
+        let client = self.client.as_ref().map_err(|reason| Failure::Unavailable(reason.to_string()))?;
         let host = url.host_str().unwrap_or_default().to_owned();
         if let Some(reason) = self.unreachable().get(&host) {
             return Err(Failure::Unavailable(reason.clone()));

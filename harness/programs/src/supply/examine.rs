@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use credence_core::text::chain;
+use credence_core::text::{Reason, chain};
 use tokio::process::Command;
 
 use super::cache::{self, Cache, Stored};
@@ -66,9 +66,9 @@ pub struct Finding {
 pub async fn examine(options: &Options) -> Vec<Finding> {
     // A Go that is too old for some modules is good for the others; what their parts lack is said there.
     let least = Module::ALL.into_iter().min_by_key(|module| module.go_version()).expect("the list is not empty");
-    let go = Go::find(&options.go, least).await.map_err(|error| chain(&error));
+    let go = Go::find(&options.go, least).await.map_err(Reason::of);
     let cache = Cache::of(options).and_then(|cache| cache.prepare().map(|()| cache));
-    let cache = cache.map_err(|error| chain(&error));
+    let cache = cache.map_err(Reason::of);
     let mut findings = vec![examine_cache(&cache), examine_go(&go), examine_git().await];
     for part in Part::ALL {
         findings.push(examine_part(options, part, &cache, &go).await);
@@ -85,24 +85,24 @@ fn pinned(part: Part, state: State, detail: String) -> Finding {
     Finding { version: Some(part.version().to_owned()), ..finding(Subject::Part(part), state, detail) }
 }
 
-fn examine_cache(cache: &Result<Cache, String>) -> Finding {
-    let free = cache.as_ref().map_err(String::clone).and_then(|cache| {
-        let free = space::free(cache.root()).map_err(|error| chain(&error))?;
+fn examine_cache(cache: &Result<Cache, Reason>) -> Finding {
+    let free = cache.as_ref().map_err(Reason::clone).and_then(|cache| {
+        let free = space::free(cache.root()).map_err(Reason::of)?;
         Ok(format!("{}, {free} MB free", cache.root().display()))
     });
     match free {
         Ok(detail) => finding(Subject::Cache, State::Present, detail),
-        Err(reason) => finding(Subject::Cache, State::Missing, reason),
+        Err(reason) => finding(Subject::Cache, State::Missing, reason.into()),
     }
 }
 
-fn examine_go(go: &Result<Go, String>) -> Finding {
+fn examine_go(go: &Result<Go, Reason>) -> Finding {
     match go {
         Ok(go) => {
             let detail = format!("{}, build cache {}", go.version, go.build_cache.display());
             finding(Subject::Go, State::Present, detail)
         }
-        Err(reason) => finding(Subject::Go, State::Missing, reason.clone()),
+        Err(reason) => finding(Subject::Go, State::Missing, reason.to_string()),
     }
 }
 
@@ -123,8 +123,8 @@ async fn examine_git() -> Finding {
 async fn examine_part(
     options: &Options,
     part: Part,
-    cache: &Result<Cache, String>,
-    go: &Result<Go, String>,
+    cache: &Result<Cache, Reason>,
+    go: &Result<Go, Reason>,
 ) -> Finding {
     let given = options.overrides.get(&part);
     if let (Part::ExternalSecrets, None, Some(image)) = (part, given, &options.operator_image) {
@@ -171,7 +171,7 @@ async fn examine_stored(part: Part, stored: Stored) -> Finding {
 }
 
 /// Ways in which a part can be obtained.
-async fn examine_sources(options: &Options, part: Part, cache: &Cache, go: &Result<Go, String>) -> Finding {
+async fn examine_sources(options: &Options, part: Part, cache: &Cache, go: &Result<Go, Reason>) -> Finding {
     match (releasable(options, part), buildable(options, part, cache, go).await) {
         (Err(no_release), Err(no_build)) => {
             pinned(part, State::Missing, format!("no official release: {no_release}; no build: {no_build}"))
@@ -190,17 +190,17 @@ async fn examine_sources(options: &Options, part: Part, cache: &Cache, go: &Resu
 }
 
 /// The host that publishes a part, or why no release of it will be used.
-fn releasable(options: &Options, part: Part) -> Result<String, String> {
+fn releasable(options: &Options, part: Part) -> Result<String, Reason> {
     if options.source == Source::Build {
-        return Err("not wanted".to_owned());
+        return Err("not wanted".into());
     }
     let mirror = options.mirror.as_deref();
-    match PublishedImage::of(part, mirror).map_err(|error| chain(&error))? {
+    match PublishedImage::of(part, mirror).map_err(Reason::of)? {
         Some(image) => Ok(image.host().to_owned()),
         None => match Release::here(part, mirror) {
             Ok(release) => Ok(release.host().to_owned()),
-            Err(Failure::Unavailable(reason)) => Err(reason),
-            Err(Failure::Fatal(error)) => Err(chain(&error)),
+            Err(Failure::Unavailable(reason)) => Err(reason.into()),
+            Err(Failure::Fatal(error)) => Err(Reason::of(error)),
         },
     }
 }
@@ -210,15 +210,15 @@ async fn buildable(
     options: &Options,
     part: Part,
     cache: &Cache,
-    go: &Result<Go, String>,
-) -> Result<(String, Cost), String> {
+    go: &Result<Go, Reason>,
+) -> Result<(String, Cost), Reason> {
     if options.source == Source::Release {
-        return Err("not wanted".to_owned());
+        return Err("not wanted".into());
     }
-    let (module, go) = (part.module(), go.as_ref().map_err(String::clone)?);
-    go.check(module).map_err(|error| chain(&error))?;
-    compiler::check(go, module).await.map_err(|error| chain(&error))?;
-    build::check_space(go, cache, module, &[part]).map_err(|error| chain(&error))?;
+    let (module, go) = (part.module(), go.as_ref().map_err(Reason::clone)?);
+    go.check(module).map_err(Reason::of)?;
+    compiler::check(go, module).await.map_err(Reason::of)?;
+    build::check_space(go, cache, module, &[part]).map_err(Reason::of)?;
     let how = match go.told(module) {
         Some(toolchain) => format!("go build with {toolchain}, which go obtains"),
         None => "go build".to_owned(),

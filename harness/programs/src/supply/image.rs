@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use credence_core::text::chain;
+use credence_core::text::{Reason, chain};
 use futures::StreamExt;
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::errors::{DigestError, OciDistributionError};
@@ -66,8 +66,8 @@ impl PublishedImage {
     ///
     /// # Errors
     /// When it is not the name of an image, with the reason.
-    pub(super) fn named(part: Part, name: &str) -> Result<Self, String> {
-        let reference: Reference = name.parse().map_err(|error| chain(&error))?;
+    pub(super) fn named(part: Part, name: &str) -> Result<Self, Reason> {
+        let reference: Reference = name.parse().map_err(Reason::of)?;
         let host = reference.registry().rsplit_once(':').map_or(reference.registry(), |(host, _)| host);
         let is_here = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
         let protocol = if is_here { Protocol::Http } else { Protocol::Https };
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn what_is_no_name_of_an_image_is_an_error_with_the_reason() {
         let reason = PublishedImage::named(Part::ExternalSecrets, "not an image").unwrap_err();
-        assert!(!reason.is_empty());
+        assert!(!reason.as_str().is_empty());
     }
 
     #[test]

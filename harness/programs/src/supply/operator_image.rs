@@ -21,7 +21,7 @@ pub(super) async fn obtain(cache: &Cache, name: &str, progress: &dyn Progress) -
         Failure::Unavailable(reason) => refused(reason),
         Failure::Fatal(error) => error,
     };
-    let image = PublishedImage::named(part, name).map_err(refused)?;
+    let image = PublishedImage::named(part, name).map_err(|reason| refused(reason.into()))?;
     let (manifest, digest) = image.manifest().await.map_err(unavailable)?;
     let directory = cache.image(&digest);
     let place = directory.join(part.name());

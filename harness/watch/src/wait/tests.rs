@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, patch, post};
+use credence_core::text::Reason;
 use futures::{StreamExt, future, stream};
 use kube::{Client, Config};
 use rstest::rstest;
@@ -193,9 +194,9 @@ async fn observe(client: &Client) -> Result<Observer, FenceError> {
 }
 
 /// Objects to any Secret of the team.
-fn no_secret(view: &View<'_>) -> Result<(), String> {
+fn no_secret(view: &View<'_>) -> Result<(), Reason> {
     match view.secrets("team").next() {
-        Some((name, _)) => Err(format!("there is {name}")),
+        Some((name, _)) => Err(format!("there is {name}").into()),
         None => Ok(()),
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use credence_core::id::CaseId;
-use credence_core::text::chain;
+use credence_core::text::Reason;
 use credence_report::claim::SkippedCheck;
 use credence_report::copy::Reached;
 use credence_report::report::{Execution, Reproduced};
@@ -54,7 +54,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
     {
         tokio::select! {
             biased;
-            death = env.cluster.died() => trouble = Some(env.cluster.mark_lost(death)),
+            death = env.cluster.died() => trouble = Some(env.cluster.mark_lost(death).into()),
             made = property.checks(env, fixture, events, stop) => checks = made,
         }
     }
@@ -73,7 +73,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
         planned,
         started,
         took: began.elapsed().saturating_sub(waited),
-        trouble,
+        trouble: trouble.map(String::from),
         checks,
         reproduced,
         not_covered: property.not_covered(&env.model, &reached),
@@ -91,10 +91,10 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
 fn inapplicable<P: Property>(property: &P, run: &Run<'_>) -> Option<String> {
     let Run { env, supplies, .. } = run;
     if let Some(why) = supplies.missing(P::NEEDS) {
-        return Some(why);
+        return Some(why.into());
     }
     if let Err(why) = property.applies(env) {
-        return Some(why);
+        return Some(why.into());
     }
     // Slots are alike but for what they take in turn, so the first tells whether there is anything.
     let is_empty = property.shared(&env.model, 0).is_none();
@@ -116,7 +116,7 @@ async fn reproduce<P: Property>(
             events.note(&format!("{}: running it again, and smaller, at most {:?}", first.id, plan.shrink));
             shrink::again(property, env, fixture, plan, first.id).await
         }
-        Err(why) => shrink::Again::not_run(&why),
+        Err(why) => shrink::Again::not_run(why.as_str()),
     };
     first.smallest = again.smallest;
     again.reproduced.map(|reproduced| (first.id, reproduced))
@@ -153,7 +153,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// Why that will not be.
-    async fn alone(&self, waited: &mut Duration) -> Result<(), String> {
+    async fn alone(&self, waited: &mut Duration) -> Result<(), Reason> {
         let began = Instant::now();
         let alone = async {
             self.turn.alone().await;
@@ -161,7 +161,7 @@ impl Run<'_> {
         };
         let ended = tokio::select! {
             biased;
-            death = self.env.cluster.died() => Err(self.env.cluster.mark_lost(death)),
+            death = self.env.cluster.died() => Err(self.env.cluster.mark_lost(death).into()),
             () = self.stop.requested() => Err(stopped()),
             () = alone => Ok(()),
         };
@@ -170,18 +170,18 @@ impl Run<'_> {
     }
 }
 
-fn stopped() -> String {
-    "stopped before all cases had run".to_owned()
+fn stopped() -> Reason {
+    "stopped before all cases had run".into()
 }
 
 /// Waits until it may begin, and sets up what its cases need.
 ///
 /// # Errors
 /// Obstacle that kept it from that.
-async fn begin<P: Property>(run: &Run<'_>, waited: &mut Duration) -> Result<P::Fixture, String> {
+async fn begin<P: Property>(run: &Run<'_>, waited: &mut Duration) -> Result<P::Fixture, Reason> {
     let Run { env, supplies, stop, .. } = run;
     if let Some(death) = env.cluster.lost() {
-        return Err(death);
+        return Err(death.into());
     }
     if stop.is_requested() {
         return Err(stopped());
@@ -189,7 +189,7 @@ async fn begin<P: Property>(run: &Run<'_>, waited: &mut Duration) -> Result<P::F
     if P::SHARES.needs_all() {
         run.alone(waited).await?;
     }
-    P::Fixture::set_up(env, supplies).await.map_err(|error| chain(&error))
+    P::Fixture::set_up(env, supplies).await.map_err(Reason::of)
 }
 
 /// Runs all slots: side by side those that may have neighbours, and then, one by one, those that may not.
@@ -201,7 +201,7 @@ async fn run_all<P: Property>(
     run: &Run<'_>,
     fixture: &P::Fixture,
     progress: &mut Progress,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     let (alone, beside): (Vec<Slot>, Vec<Slot>) =
         slots::<P>(run.plan).into_iter().partition(|slot| P::SHARES.is_alone(slot.number));
     run_slots(property, run, fixture, beside, P::LANES, progress).await?;
@@ -226,7 +226,7 @@ async fn run_slots<P: Property>(
     slots: Vec<Slot>,
     lanes: usize,
     progress: &mut Progress,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     let Run { env, events, plan, turn, .. } = run;
     let Progress { records, found_violation, .. } = progress;
     let found_violation = &*found_violation;
@@ -244,7 +244,7 @@ async fn run_slots<P: Property>(
         // A part of the cluster that dies ends the property at once: what its cases would see then is no evidence.
         let slot = tokio::select! {
             biased;
-            death = env.cluster.died() => return Err(env.cluster.mark_lost(death)),
+            death = env.cluster.died() => return Err(env.cluster.mark_lost(death).into()),
             slot = running.next() => match slot {
                 Some(slot) => slot?,
                 None => return Ok(()),
@@ -284,7 +284,7 @@ async fn run_slot<P: Property>(
     fixture: &P::Fixture,
     plan: &Plan,
     slot: Slot,
-) -> Result<Vec<CaseRecord>, String> {
+) -> Result<Vec<CaseRecord>, Reason> {
     let generate = || {
         let shared = shared_tree(property, &env.model, plan.seed, slot.number)?.current();
         let mut cases = Vec::with_capacity(slot.indices.len());
@@ -296,6 +296,6 @@ async fn run_slot<P: Property>(
     };
     // A panic is a fault of ours, which must not take the report of the others along; its message is on standard error.
     let generated = std::panic::catch_unwind(AssertUnwindSafe(generate));
-    let (shared, cases) = generated.unwrap_or_else(|_| Err("generating a case panicked".to_owned()))?;
+    let (shared, cases) = generated.unwrap_or_else(|_| Err("generating a case panicked".into()))?;
     Ok(run_cases(property, env, fixture, &shared, &cases).await)
 }

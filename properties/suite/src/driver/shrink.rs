@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use credence_core::id::CaseId;
+use credence_core::text::Reason;
 use credence_model::model::Model;
 use credence_report::report::Reproduced;
 use credence_report::verdict::CaseRecord;
@@ -43,7 +44,7 @@ struct Walk<'a, P: Property> {
 }
 
 impl<'a, P: Property> Walk<'a, P> {
-    fn start(property: &'a P, model: &'a Model, plan: &Plan, id: CaseId) -> Result<Self, String> {
+    fn start(property: &'a P, model: &'a Model, plan: &Plan, id: CaseId) -> Result<Self, Reason> {
         let shared = shared_tree(property, model, plan.seed, id.index / P::CASES_PER_SLOT)?;
         let case = case_tree(property, model, &shared.current(), id)?;
         Ok(Self { property, model, shared, case })
@@ -80,7 +81,7 @@ impl<'a, P: Property> Walk<'a, P> {
         plan: &Plan,
         id: CaseId,
         steps: usize,
-    ) -> Result<(P::Shared, P::Case), String> {
+    ) -> Result<(P::Shared, P::Case), Reason> {
         let mut walk = Self::start(property, model, plan, id)?;
         for _ in 0..steps {
             walk.step();
@@ -102,7 +103,7 @@ pub(super) async fn again<P: Property>(
     let reproduced = match alone.reproduce().await {
         Ok(reproduced) if reproduced.runs == 0 => return Again::not_run("no run of the case alone could tell in time"),
         Ok(reproduced) => reproduced,
-        Err(why) => return Again::not_run(&why),
+        Err(why) => return Again::not_run(why.as_str()),
     };
     let smallest = match reproduced.failed {
         // What does not fail again as it is cannot be told from what is too small to fail.
@@ -127,12 +128,12 @@ struct Alone<'a, P: Property> {
 
 impl<P: Property> Alone<'_, P> {
     /// The case after some steps to something smaller, with its shared part.
-    fn after(&self, steps: usize) -> Result<(P::Shared, P::Case), String> {
+    fn after(&self, steps: usize) -> Result<(P::Shared, P::Case), Reason> {
         Walk::after(self.property, &self.env.model, self.plan, self.id, steps)
     }
 
     /// Runs the case after so many steps; none when the time is over.
-    async fn run(&self, steps: usize) -> Result<Option<Vec<CaseRecord>>, String> {
+    async fn run(&self, steps: usize) -> Result<Option<Vec<CaseRecord>>, Reason> {
         let (shared, case) = self.after(steps)?;
         let alone = [(self.id, case)];
         let run = run_cases(self.property, self.env, self.fixture, &shared, &alone);
@@ -140,7 +141,7 @@ impl<P: Property> Alone<'_, P> {
     }
 
     /// Runs the case as it is until it fails again.
-    async fn reproduce(&self) -> Result<Reproduced, String> {
+    async fn reproduce(&self) -> Result<Reproduced, Reason> {
         let mut reproduced = Reproduced::default();
         for _ in 0..MOST_REPETITIONS {
             let Some(records) = self.run(0).await? else { break };
@@ -152,7 +153,7 @@ impl<P: Property> Alone<'_, P> {
         Ok(reproduced)
     }
 
-    async fn search(&self) -> Result<String, String> {
+    async fn search(&self) -> Result<String, Reason> {
         let steps = Walk::start(self.property, &self.env.model, self.plan, self.id)?.length();
         let (mut range, mut tries) = (Range::of(steps), 0);
         while let Some(candidate) = range.candidate {

@@ -11,6 +11,7 @@ use credence_core::formats::{BACKSTAGE, KUBELET};
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
 use credence_core::owner::Owner;
+use credence_core::text::Reason;
 use credence_model::model::Distribution;
 use credence_report::unknown::{Cause, Unknown};
 use credence_report::verdict::{Outcome, violated};
@@ -136,8 +137,7 @@ impl<'a> BackstageTrial<'a> {
                     return Progress::NotYet("it does not exist".to_owned());
                 };
                 let known = (issuer.source(), &issuer.values);
-                oracle::matches_source(distribution, secret, &self.env.sources.rendered(&known))
-                    .map_or_else(Progress::NotYet, Progress::Done)
+                oracle::matches_source(distribution, secret, &self.env.sources.rendered(&known)).into()
             });
             match matches_source.await {
                 // A copy that does not become so in its time is left to Backstage as it is.
@@ -160,7 +160,7 @@ impl<'a> BackstageTrial<'a> {
         self.conclude(outcome);
     }
 
-    async fn admitted(&mut self, issuers: &[&Issuer<'_>], how: &str) -> Result<Result<(), String>, Unknown> {
+    async fn admitted(&mut self, issuers: &[&Issuer<'_>], how: &str) -> Result<Result<(), Reason>, Unknown> {
         // If it runs, it was started with the credentials of before, which are worth nothing by now.
         if self.deployed
             && let Err(reason) = self.must_fail("with the credentials of before a rotation").await?
@@ -172,18 +172,20 @@ impl<'a> BackstageTrial<'a> {
         if let Err(said) = self.start(&from, &variables).await? {
             let pull = self.consumers.requests_about(&mark, PORTAL_IMAGE).await;
             return match pull.iter().any(refuses_credential) {
-                true => Ok(Err(format!("Backstage could not be pulled with a credential just {how}: {said}"))),
+                true => Ok(Err(format!("Backstage could not be pulled with a credential just {how}: {said}").into())),
                 false => Err(unseen(format!("Backstage was not pulled ({said}), but the forge refused no credential"))),
             };
         }
         let (signed_in, read) = self.use_it().await?;
         let reading = self.consumers.requests_about(&mark, &self.name).await;
         if let LoginAnswer::Refused(said) = signed_in {
-            return Ok(Err(format!("sign-in by Backstage with a credential just {how} was refused: {said}")));
+            return Ok(Err(format!("sign-in by Backstage with a credential just {how} was refused: {said}").into()));
         }
         if let LoginAnswer::Refused(said) = read {
             return match reading.iter().any(|request| is_bearer(request) && is_denial(request)) {
-                true => Ok(Err(format!("catalog read by Backstage with a credential just {how} was refused: {said}"))),
+                true => Ok(Err(
+                    format!("catalog read by Backstage with a credential just {how} was refused: {said}").into()
+                )),
                 false => {
                     let why = format!("catalog read by Backstage failed ({said}), but the forge refused no credential");
                     Err(unseen(why))
@@ -219,7 +221,7 @@ impl<'a> BackstageTrial<'a> {
         self.conclude(outcome);
     }
 
-    async fn refused_with_wrong_values(&mut self) -> Result<Result<(), String>, Unknown> {
+    async fn refused_with_wrong_values(&mut self) -> Result<Result<(), Reason>, Unknown> {
         let (from, variables) = self.references_to_copies()?;
         // Shaped like real ones, so that it is the forge that refuses them.
         let wrong = |name: &str, digit: &str| json!({ "name": name, "value": digit.repeat(40) });
@@ -228,7 +230,7 @@ impl<'a> BackstageTrial<'a> {
         wrong_ones.retain(|variable| variable["name"] != secret && variable["name"] != token);
         wrong_ones.extend([wrong(secret, "0"), wrong(token, "1")]);
         let not_pulled =
-            |said: String| Unknown::new(Cause::RequestFailed, format!("Backstage was not pulled again: {said}"));
+            |said: Reason| Unknown::new(Cause::RequestFailed, format!("Backstage was not pulled again: {said}"));
         self.start(&from, &wrong_ones).await?.map_err(not_pulled)?;
         let refused = self.must_fail("with wrong values").await?;
         // The pod that goes through the rotation has the copies' own values.
@@ -247,12 +249,12 @@ impl<'a> BackstageTrial<'a> {
     }
 
     /// Both must fail, because the forge refuses what it is offered.
-    async fn must_fail(&mut self, how: &str) -> Result<Result<(), String>, Unknown> {
+    async fn must_fail(&mut self, how: &str) -> Result<Result<(), Reason>, Unknown> {
         let mark = self.consumers.forge.mark();
         let (signed_in, read) = self.use_it().await?;
         for (what, answer) in [("sign-in", signed_in), ("catalog read", read)] {
             if answer == LoginAnswer::Admitted {
-                return Ok(Err(format!("{what} by Backstage works {how}")));
+                return Ok(Err(format!("{what} by Backstage works {how}").into()));
             }
         }
         let requests = self.consumers.forge.since(&mark).await;
@@ -269,7 +271,7 @@ impl<'a> BackstageTrial<'a> {
         Ok(Ok(()))
     }
 
-    fn conclude(&mut self, outcome: Result<Result<(), String>, Unknown>) {
+    fn conclude(&mut self, outcome: Result<Result<(), Reason>, Unknown>) {
         match outcome {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => {

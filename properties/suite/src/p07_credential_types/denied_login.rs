@@ -5,6 +5,7 @@ use credence_core::consumer::DeniedLogin;
 use credence_core::formats::{Role, source_roles};
 use credence_core::owner::Owner;
 use credence_core::scope::Scope;
+use credence_core::text::Reason;
 use credence_report::unknown::{Cause, Unknown};
 
 use super::issuer::Issuer;
@@ -17,7 +18,7 @@ pub(super) async fn attempt(
     trial: &Trial<'_>,
     issuer: &Issuer<'_>,
     proof: Proof,
-) -> Result<Result<(), String>, Unknown> {
+) -> Result<Result<(), Reason>, Unknown> {
     let (consumers, consumer) = (trial.consumers, trial.consumer);
     let like = renamed(trial.login(issuer, Expected::Denied), consumers.unused_name(trial.id));
     let login = denied(denial, like, consumers, issuer).await.map_err(|error| observation::unknown(&error))?;
@@ -27,7 +28,7 @@ pub(super) async fn attempt(
     removed.map_err(|error| observation::unknown(&error))?;
     let what = format!("{} {denial}", consumer.operation());
     if result.answer == LoginAnswer::Admitted {
-        return Ok(Err(format!("{what} works")));
+        return Ok(Err(format!("{what} works").into()));
     }
     if proof != Proof::ServerSawUser {
         return Ok(Ok(()));
@@ -36,7 +37,7 @@ pub(super) async fn attempt(
     let offered = issuer.secret().is_some_and(|secret| requests.iter().any(|request| request.offered.is(secret)));
     let may_offer = denial == DeniedLogin::AtLookAlikeOwner && is_for_whole_host(trial);
     if offered && !may_offer {
-        return Ok(Err(format!("{what} was refused, but it sent the credential there")));
+        return Ok(Err(format!("{what} was refused, but it sent the credential there").into()));
     }
     match result.answer {
         // Who does not ask needs no refusal.

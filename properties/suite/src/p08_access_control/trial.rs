@@ -226,12 +226,12 @@ impl Trial<'_> {
         let held = wait::hold(&self.env.observer, &what, window, |view| {
             let made = |product: &&Product| view.secret(&product.namespace, &product.name).is_some();
             if let Some(Product { name, made_by, .. }) = products.iter().find(made) {
-                return Err(format!("{name} was made by way of \"{made_by}\""));
+                return Err(format!("{name} was made by way of \"{made_by}\"").into());
             }
             for (name, secret) in view.secrets(mine) {
                 for (key, value) in &secret.data {
                     if let Some(leak) = foreign(&scan.find_all(value.expose())) {
-                        return Err(format!("Secret {name} holds {leak} under {key}"));
+                        return Err(format!("Secret {name} holds {leak} under {key}").into());
                     }
                 }
             }

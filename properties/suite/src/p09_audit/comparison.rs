@@ -7,6 +7,7 @@ use std::time::Duration;
 use credence_cluster::evidence::audit::{AuditError, AuditLog};
 use credence_core::id::{CaseId, agent};
 use credence_core::leak_scan::UNSEARCHABLE;
+use credence_core::text::Reason;
 use credence_report::unknown::Cause;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::Observer;
@@ -42,7 +43,7 @@ pub(super) async fn compare(
     let told = wait::poll_cluster(observer, "the audit log complete", WRITTEN, POLL_INTERVAL, || async {
         match read().await {
             Ok(Ok(Ok(told))) => Progress::Done(Ok(told)),
-            Ok(Ok(Err(why))) => Progress::NotYet(why),
+            Ok(Ok(Err(why))) => Progress::NotYet(why.into()),
             Ok(Err(error)) => Progress::Done(Err(error)),
             Err(panic) => Progress::Never(panic.to_string()),
         }
@@ -78,7 +79,7 @@ pub(super) async fn compare(
 }
 
 /// Compares the log with the story by now; the inner error says what it does not tell.
-fn tell(id: CaseId, log: &AuditLog, begin: u64, story: &Story) -> Result<Result<Told, String>, AuditError> {
+fn tell(id: CaseId, log: &AuditLog, begin: u64, story: &Story) -> Result<Result<Told, Reason>, AuditError> {
     let agent = agent(id);
     let readers: BTreeSet<String> =
         story.distributions.iter().flat_map(|distribution| &distribution.stores).filter_map(reader).collect();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use credence_cluster::operator;
 use credence_core::credential::Credential;
+use credence_core::text::Reason;
 use credence_model::config::SourceRef;
 use credence_model::lint::{GARBAGE_COLLECTOR, NAMESPACE_CONTROLLER};
 use credence_model::model::Distribution;
@@ -42,7 +43,7 @@ impl Story {
     ///
     /// # Errors
     /// What the log does not tell.
-    pub(super) fn explained_by(&self, trail: &Trail, agent: &str) -> Result<Told, String> {
+    pub(super) fn explained_by(&self, trail: &Trail, agent: &str) -> Result<Told, Reason> {
         let mut told = Told::new();
         self.writes(trail, agent, &mut told)?;
         self.removals(trail, agent, &mut told)?;
@@ -57,7 +58,7 @@ impl Story {
         self.distributions.iter().any(|distribution| distribution.secret == name)
     }
 
-    fn writes(&self, trail: &Trail, agent: &str, told: &mut Told) -> Result<(), String> {
+    fn writes(&self, trail: &Trail, agent: &str, told: &mut Told) -> Result<(), Reason> {
         let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for event in &self.events {
             // Marking a Secret for deletion is a version as well, and is logged as its deletion.
@@ -71,14 +72,16 @@ impl Story {
             let (seen, writes) = (versions.len(), trail.count(&[writer], &WRITES, &self.namespace, name));
             if writes < seen {
                 let by = if self.is_copy(name) { operator.as_str() } else { "people" };
-                return Err(format!("{name} had {seen} versions, and the audit log tells of {writes} writes by {by}"));
+                return Err(
+                    format!("{name} had {seen} versions, and the audit log tells of {writes} writes by {by}").into()
+                );
             }
             *told.entry("write explained").or_default() += seen as u64;
         }
         Ok(())
     }
 
-    fn removals(&self, trail: &Trail, agent: &str, told: &mut Told) -> Result<(), String> {
+    fn removals(&self, trail: &Trail, agent: &str, told: &mut Told) -> Result<(), Reason> {
         let mut removals: BTreeMap<&str, usize> = BTreeMap::new();
         for event in self.events.iter().filter(|event| event.secret.is_none()) {
             *removals.entry(&event.name).or_default() += 1;
@@ -97,7 +100,8 @@ impl Story {
                 return Err(format!(
                     "{name} was removed {seen} times, and the audit log tells of {single} deletions by people and \
                      Kubernetes' controllers, and of {collective} of all Secrets at once"
-                ));
+                )
+                .into());
             }
             *told
                 .entry(if self.is_copy(name) { "removal of a copy explained" } else { "removal explained" })
@@ -107,7 +111,7 @@ impl Story {
     }
 
     /// Writes of the operator itself: each copy is made, and updated where its source was changed.
-    fn operator(&self, trail: &Trail, distribution: &Distribution, told: &mut Told) -> Result<(), String> {
+    fn operator(&self, trail: &Trail, distribution: &Distribution, told: &mut Told) -> Result<(), Reason> {
         let operator = operator::user();
         let by_operator = |verbs: &[&str]| {
             let writer = [Writer::User(&operator)];
@@ -115,20 +119,20 @@ impl Story {
         };
         if !by_operator(&["create"]) {
             let (namespace, name) = (&self.namespace, &distribution.secret);
-            return Err(format!("no entry of the audit log says: {operator} create {namespace}/{name}"));
+            return Err(format!("no entry of the audit log says: {operator} create {namespace}/{name}").into());
         }
         *told.entry("copy made by the operator").or_default() += 1;
         if self.updated.as_ref().is_some_and(|source| is_updated(distribution, source)) {
             if !by_operator(&["update", "patch"]) {
                 let (namespace, name) = (&self.namespace, &distribution.secret);
-                return Err(format!("no entry of the audit log says: {operator} update {namespace}/{name}"));
+                return Err(format!("no entry of the audit log says: {operator} update {namespace}/{name}").into());
             }
             *told.entry("copy updated by the operator").or_default() += 1;
         }
         Ok(())
     }
 
-    fn reads(&self, trail: &Trail, distribution: &Distribution, told: &mut Told) -> Result<(), String> {
+    fn reads(&self, trail: &Trail, distribution: &Distribution, told: &mut Told) -> Result<(), Reason> {
         let (operator, copy) = (operator::user(), (self.namespace.as_str(), distribution.secret.as_str()));
         let reads = reads_of(distribution);
         for reader in distribution.stores.iter().filter_map(reader) {
@@ -147,7 +151,8 @@ impl Story {
                 return Err(format!(
                     "no entries of the audit log say which reads by {reader} made {}/{}",
                     copy.0, copy.1
-                ));
+                )
+                .into());
             };
             *told.entry(kind).or_default() += 1;
         }
@@ -252,7 +257,7 @@ mod tests {
     fn a_log_without_the_entries_of_one_verb_leaves_something_open(#[case] verb: &str, #[case] expected: &str) {
         let distribution = distribution();
         let why = story(&distribution).explained_by(&Trail::new(log(&distribution, &[verb])), AGENT).unwrap_err();
-        assert!(why.contains(expected), "{why}");
+        assert!(why.as_str().contains(expected), "{why}");
     }
 
     #[rstest]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use credence_cluster::evidence::audit::AuditEntry;
+use credence_core::text::Reason;
 
 /// The stage of an entry that tells the answer.
 const ANSWERED: &str = "ResponseComplete";
@@ -80,7 +81,7 @@ impl Trail {
     ///
     /// # Errors
     /// The first request without its entry, or the first entry without a request.
-    pub(super) fn tells_exactly(&self, agent: &str, facts: &[Fact]) -> Result<(), String> {
+    pub(super) fn tells_exactly(&self, agent: &str, facts: &[Fact]) -> Result<(), Reason> {
         let mut open: BTreeMap<&Fact, i64> = BTreeMap::new();
         let tells_of_tokens = self.tells_of_tokens();
         for fact in facts.iter().filter(|fact| tells_of_tokens || fact.resource == Resource::Secret) {
@@ -100,12 +101,13 @@ impl Trail {
                         object.namespace,
                         object.name,
                         code(entry)
-                    ));
+                    )
+                    .into());
                 }
             }
         }
         match open.into_iter().find(|(_, left)| *left > 0) {
-            Some((fact, _)) => Err(format!("no entry of the audit log says: {fact}")),
+            Some((fact, _)) => Err(format!("no entry of the audit log says: {fact}").into()),
             None => Ok(()),
         }
     }
@@ -268,7 +270,7 @@ mod tests {
         let mut facts = all();
         facts.push(fact("admin", "get", Some("one"), 200));
         let error = trail().tells_exactly("case", &facts).unwrap_err();
-        assert!(error.contains("admin get a/one with answer 200"), "{error}");
+        assert!(error.as_str().contains("admin get a/one with answer 200"), "{error}");
     }
 
     #[test]

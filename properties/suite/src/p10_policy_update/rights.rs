@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use credence_core::credential::Credential;
 use credence_core::id::{CaseId, agent};
-use credence_core::text::chain;
+
+use credence_core::text::{Reason, chain};
 use credence_model::config::SourceRef;
 use credence_model::model::POLICY_BOUND;
 use credence_model::values;
@@ -144,13 +145,13 @@ impl RightsCase {
         if let Err(error) = namespaces::set_labels(&client, &agent(self.id), second, &labels).await {
             return self.end_with(Outcome::Unknown(observation::unknown(&error)));
         }
-        let look = |view: &View<'_>| {
+        let look = |view: &View<'_>| -> Result<(), Reason> {
             if view.secret(second, &distribution.secret).is_some() {
-                return Err(format!("{second} was given a copy that nobody may read"));
+                return Err(format!("{second} was given a copy that nobody may read").into());
             }
             let data = |seen: Option<&SecretSeen>| seen.map(|seen| (seen.uid.clone(), seen.data.clone()));
             if data(view.secret(first, &distribution.secret)) != data(self.before.as_ref()) {
-                return Err(format!("the copy in {first} changed when its store lost its rights"));
+                return Err(format!("the copy in {first} changed when its store lost its rights").into());
             }
             Ok(())
         };
@@ -158,7 +159,7 @@ impl RightsCase {
         let tried = wait::until(&env.observer, &what, env.provisioning_bound(), |view| {
             let seen = view.external_secret(second, &distribution.external_secret);
             match look(view) {
-                Err(why) => Progress::Never(why),
+                Err(why) => Progress::Never(why.into()),
                 Ok(()) if seen.is_some_and(ExternalSecretSeen::says_failed) => Progress::Done(()),
                 Ok(()) => Progress::NotYet("it has not tried".to_owned()),
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use credence_cluster::vault::Vault;
 use credence_consumers::running::Consumers;
-use credence_core::text::chain;
+use credence_core::text::Reason;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -28,14 +28,14 @@ pub(super) struct Means {
     /// Vault, if a store reads from it.
     pub(super) vault: Option<Arc<Vault>>,
     /// The forge, for those that log in; or why nobody can.
-    pub(super) consumers: Result<Consumers, String>,
+    pub(super) consumers: Result<Consumers, Reason>,
 }
 
 impl Fixture for Outages {
     async fn set_up(bed: &Arc<TestBed>, supplies: &Supplies) -> Result<Self, FixtureError> {
         let consumers = match &supplies.forge {
-            Some(forge) => forge.start(bed).await.map_err(|error| chain(&error)),
-            None => Err("no forge was asked for".to_owned()),
+            Some(forge) => forge.start(bed).await.map_err(Reason::of),
+            None => Err("no forge was asked for".into()),
         };
         let means = Means { proxies: Arc::clone(&supplies.proxies), vault: supplies.vault.clone(), consumers };
         Ok(Self { means: Arc::new(means), under_way: Background::default() })

@@ -142,7 +142,7 @@ impl<'a> OutageCase<'a> {
             let rest = wait::until(&env.observer, &what, bound, |view| {
                 let ready = view.external_secret(namespace, &distribution.external_secret);
                 match dependent.look(env, view, world) {
-                    Err(why) => Progress::NotYet(why),
+                    Err(why) => Progress::NotYet(why.into()),
                     Ok(()) if !ready.is_some_and(ExternalSecretSeen::says_ready) => {
                         Progress::NotYet("its ExternalSecret does not say that it is ready".to_owned())
                     }

@@ -1,5 +1,6 @@
 //! One namespace of a case: what its copy was before an outage, and what has become of it.
 
+use credence_core::text::Reason;
 use credence_model::model::Distribution;
 use credence_model::values::World;
 use credence_watch::observer::recording::Recording;
@@ -73,7 +74,7 @@ impl OutageNamespace<'_> {
     }
 
     /// Looks at every state that the copy went through since the last time.
-    pub(super) fn unharmed(&mut self, harm: &Harm<'_>) -> Result<(), String> {
+    pub(super) fn unharmed(&mut self, harm: &Harm<'_>) -> Result<(), Reason> {
         let Some(events) = &mut self.events else { return Ok(()) };
         let Dependent { distribution, namespace, .. } = &self.dependent;
         while let Some(SecretEvent { name, secret, .. }) = events.next_event() {
@@ -92,27 +93,27 @@ fn judge(
     before: Option<&SecretSeen>,
     now: Option<&SecretSeen>,
     harm: &Harm<'_>,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     let now = match (now, before) {
         (Some(now), _) => now,
-        (None, Some(_)) => return Err("was deleted".to_owned()),
+        (None, Some(_)) => return Err("was deleted".into()),
         // Where there was none, one that is not there yet is no loss.
         (None, None) => return Ok(()),
     };
     if let Some(before) = before {
         if now.deleting || now.uid != before.uid {
-            return Err("was deleted".to_owned());
+            return Err("was deleted".into());
         }
         if (&now.type_, &now.labels, &now.data) == (&before.type_, &before.labels, &before.data) {
             return Ok(());
         }
     }
     match harm {
-        Harm::NeitherOf(old, new, renderings) => {
-            oracle::version(distribution, now, old, new, *renderings).map(drop).map_err(|why| format!("was {why}"))
-        }
-        Harm::Anything if before.is_none() => Err("was made while its source was gone".to_owned()),
-        Harm::Anything => Err(change(before, now)),
+        Harm::NeitherOf(old, new, renderings) => oracle::version(distribution, now, old, new, *renderings)
+            .map(drop)
+            .map_err(|why| format!("was {why}").into()),
+        Harm::Anything if before.is_none() => Err("was made while its source was gone".into()),
+        Harm::Anything => Err(change(before, now).into()),
     }
 }
 
@@ -186,7 +187,7 @@ mod tests {
             let seen = judge(distribution, Some(&before), now.as_ref(), &harm);
             match expected {
                 None => assert_eq!(seen, Ok(())),
-                Some(why) => assert!(seen.clone().is_err_and(|seen| seen.contains(why)), "{seen:?}"),
+                Some(why) => assert!(seen.clone().is_err_and(|seen| seen.as_str().contains(why)), "{seen:?}"),
             }
         }
     }
@@ -199,7 +200,7 @@ mod tests {
         let before = copy(distribution, "1", "old", "old");
         let emptied = SecretSeen { data: Values::new(), ..before.clone() };
         let seen = judge(distribution, Some(&before), Some(&emptied), &Harm::Anything);
-        assert_eq!(seen, Err("was emptied".to_owned()));
+        assert_eq!(seen, Err("was emptied".into()));
         assert_eq!(judge(distribution, None, None, &Harm::Anything), Ok(()));
         assert!(judge(distribution, None, Some(&before), &Harm::Anything).is_err());
     }

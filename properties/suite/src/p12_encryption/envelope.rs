@@ -3,6 +3,7 @@
 //! Source: Kubernetes documentation, "Encrypting Confidential Data at Rest"; prefixes as in
 //! `k8s.io/apiserver/pkg/server/options/encryptionconfig`.
 
+use credence_core::text::Reason;
 use serde::Deserialize;
 
 /// Beginning of every encrypted value.
@@ -64,7 +65,7 @@ impl Envelope {
     ///
     /// # Errors
     /// When the text is no such configuration. What is quoted of it holds no keys.
-    pub(super) fn of_secrets(text: Option<&str>) -> Result<Self, String> {
+    pub(super) fn of_secrets(text: Option<&str>) -> Result<Self, Reason> {
         let some = Self(ENCRYPTED.to_owned());
         let Some(text) = text else { return Ok(some) };
         let configuration: Configuration = serde_yaml::from_str(text)

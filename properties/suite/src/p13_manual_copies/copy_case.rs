@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use credence_core::id::{CaseId, agent};
 use credence_core::labels::Labels;
+use credence_core::text::Reason;
 use credence_model::config::OPAQUE;
 use credence_model::model::{Bound, Distribution};
 use credence_model::values::World;
 use credence_report::unknown::{Cause, Unknown};
 use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::{SecretSeen, View};
-use credence_watch::wait::{self, Progress};
+use credence_watch::wait;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
@@ -147,10 +148,10 @@ impl CopyCase<'_> {
     }
 
     /// Checks that all copies are there and like their sources.
-    pub(super) fn matches_source(&self, view: &View<'_>) -> Result<(), String> {
+    pub(super) fn matches_source(&self, view: &View<'_>) -> Result<(), Reason> {
         self.expected.iter().try_for_each(|(name, distribution)| {
             let Some(secret) = view.secret(self.namespace, name) else {
-                return Err(oracle::missing(view, self.namespace, name, distribution));
+                return Err(oracle::missing(view, self.namespace, name, distribution).into());
             };
             oracle::matches_source(distribution, secret, &self.env.sources.rendered(&self.sources))
         })
@@ -168,13 +169,13 @@ impl CopyCase<'_> {
         let began = Instant::now();
         let healed = wait::until(&self.env.observer, "the copy as it was", bound.limit(), |view| {
             let state = match view.secret(self.namespace, name) {
-                None => Err("it is gone".to_owned()),
-                Some(now) if !after(now) => Err("it is as it was made by hand".to_owned()),
-                Some(now) if now.labels != before.labels => Err(format!("it has the labels {:?}", now.labels)),
-                Some(now) if now.owners != before.owners => Err(format!("it has the owners {:?}", now.owners)),
+                None => Err("it is gone".into()),
+                Some(now) if !after(now) => Err("it is as it was made by hand".into()),
+                Some(now) if now.labels != before.labels => Err(format!("it has the labels {:?}", now.labels).into()),
+                Some(now) if now.owners != before.owners => Err(format!("it has the owners {:?}", now.owners).into()),
                 Some(_) => self.matches_source(view),
             };
-            state.map_or_else(Progress::NotYet, Progress::Done)
+            state.into()
         });
         match healed.await {
             Ok(()) => self.healed(operation, began, bound),
@@ -246,7 +247,7 @@ impl CopyCase<'_> {
         }
         let bound = self.env.provisioning_bound();
         let again = wait::until(&self.env.observer, "copies like their sources", bound, |view| {
-            self.matches_source(view).map_or_else(Progress::NotYet, Progress::Done)
+            self.matches_source(view).into()
         });
         // One that does not come back is for the next case to find.
         again.await.ok();

@@ -3,6 +3,7 @@
 use credence_cluster::apply::RUN_LABEL;
 use credence_core::formats::{self, Decoded};
 use credence_core::manifest::Manifest;
+use credence_core::text::Reason;
 use credence_model::config::{ClusterSecretStore, Config, ConfigError, STANDS_IN_FOR, WRITTEN};
 use credence_model::model::{Distribution, Model};
 use credence_watch::observer::SecretSeen;
@@ -68,12 +69,12 @@ impl Form {
     }
 
     /// Succeeds if a consumer of this form gets the present `values`, for the endpoints that it knows, out of what is there.
-    pub(super) fn served(&self, secret: Option<&SecretSeen>, values: &impl Known) -> Result<(), String> {
+    pub(super) fn served(&self, secret: Option<&SecretSeen>, values: &impl Known) -> Result<(), Reason> {
         let secret = secret.ok_or_else(|| format!("{} is missing", self.distribution.secret))?;
         oracle::matches_source(&self.distribution, secret, values)?;
         match &self.endpoints {
             Some(known) if *known != decode(secret)?.endpoints => {
-                Err(format!("{} is for other endpoints than {}", self.distribution.secret, known.join(", ")))
+                Err(format!("{} is for other endpoints than {}", self.distribution.secret, known.join(", ")).into())
             }
             _ => Ok(()),
         }
@@ -81,8 +82,8 @@ impl Form {
 }
 
 /// Reads a copy as its consumer does.
-pub(super) fn decode(secret: &SecretSeen) -> Result<Decoded, String> {
-    formats::decode(&secret.type_, &secret.labels, &secret.data).map_err(|error| error.to_string())
+pub(super) fn decode(secret: &SecretSeen) -> Result<Decoded, Reason> {
+    formats::decode(&secret.type_, &secret.labels, &secret.data).map_err(Reason::of)
 }
 
 /// The stores of the configuration, under names of the run, for the namespaces of the run.
@@ -304,6 +305,6 @@ spec:
         assert!(old.served(Some(&after), &values).is_err() && new.served(Some(&before), &values).is_err());
         assert!(old.served(None, &values).is_err());
         let other = Form { endpoints: Some(vec!["ghcr.io".to_owned()]), ..old };
-        assert!(other.served(Some(&before), &values).unwrap_err().contains("other endpoints than ghcr.io"));
+        assert!(other.served(Some(&before), &values).unwrap_err().as_str().contains("other endpoints than ghcr.io"));
     }
 }

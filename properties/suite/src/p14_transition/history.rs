@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use credence_core::text::Reason;
 use credence_model::values::{Values, mixtures};
 use tokio::time::Instant;
 
@@ -32,7 +33,7 @@ impl<'a> Followed<'a> {
     ///
     /// # Errors
     /// What it is otherwise, in words.
-    pub(super) fn see(&mut self, at: Instant, served: impl Fn(&Values) -> Result<(), String>) -> Result<(), String> {
+    pub(super) fn see(&mut self, at: Instant, served: impl Fn(&Values) -> Result<(), Reason>) -> Result<(), Reason> {
         let mut why = String::new();
         for (number, values) in self.versions.iter().enumerate().skip(self.latest) {
             match served(values) {
@@ -40,11 +41,11 @@ impl<'a> Followed<'a> {
                     self.latest = number;
                     return self.is_whole(at);
                 }
-                Err(otherwise) => why = otherwise,
+                Err(otherwise) => why = otherwise.into(),
             }
         }
         if let Some(older) = self.versions[..self.latest].iter().position(|values| served(values).is_ok()) {
-            return Err(format!("they got version {older} of the source after version {}", self.latest));
+            return Err(format!("they got version {older} of the source after version {}", self.latest).into());
         }
         let half_new = (self.latest + 1..self.versions.len()).find(|next| {
             mixtures(&[self.versions[next - 1], self.versions[*next]]).iter().any(|mixture| served(mixture).is_ok())
@@ -56,14 +57,14 @@ impl<'a> Followed<'a> {
                 self.half_new_moments += 1;
                 Ok(())
             }
-            None => Err(why),
+            None => Err(why.into()),
         }
     }
 
-    fn is_whole(&mut self, at: Instant) -> Result<(), String> {
+    fn is_whole(&mut self, at: Instant) -> Result<(), Reason> {
         match self.half_new.take() {
             Some(since) if at.duration_since(since) > self.within => {
-                Err(format!("they got a half-new copy for {:.1?}", at.duration_since(since)))
+                Err(format!("they got a half-new copy for {:.1?}", at.duration_since(since)).into())
             }
             _ => Ok(()),
         }
@@ -73,9 +74,9 @@ impl<'a> Followed<'a> {
     ///
     /// # Errors
     /// That it is half new.
-    pub(super) fn end(&self) -> Result<(), String> {
+    pub(super) fn end(&self) -> Result<(), Reason> {
         match self.half_new {
-            Some(_) => Err("they got a half-new copy, which no refresh made whole".to_owned()),
+            Some(_) => Err("they got a half-new copy, which no refresh made whole".into()),
             None => Ok(()),
         }
     }
@@ -94,7 +95,7 @@ mod tests {
 
     /// Outcome of copies with these users and passwords, each some milliseconds after the one before, of a source that had
     /// three versions.
-    fn follow(seen: &[(u64, &str, &str)]) -> Result<u64, String> {
+    fn follow(seen: &[(u64, &str, &str)]) -> Result<u64, Reason> {
         let versions = ["0", "1", "2"].map(|version| values(version, version));
         let versions: Vec<&Values> = versions.iter().collect();
         let mut followed = Followed::new(&versions, Duration::from_secs(3));
@@ -102,7 +103,7 @@ mod tests {
         for (after, user, password) in seen {
             at += Duration::from_millis(*after);
             let copy = values(user, password);
-            followed.see(at, |values| if *values == copy { Ok(()) } else { Err("another".to_owned()) })?;
+            followed.see(at, |values| if *values == copy { Ok(()) } else { Err("another".into()) })?;
         }
         followed.end().map(|()| followed.half_new_moments)
     }
@@ -124,7 +125,7 @@ mod tests {
     ) {
         match (follow(seen), expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected),
-            (Err(found), Err(expected)) => assert!(found.contains(expected), "{found}"),
+            (Err(found), Err(expected)) => assert!(found.as_str().contains(expected), "{found}"),
             (found, expected) => panic!("{found:?} and not {expected:?}"),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_core::id::{CaseId, agent};
+use credence_core::text::Reason;
 use credence_model::config::spec_in;
 use credence_model::model::Bound;
 use credence_model::values::Values;
@@ -112,16 +113,13 @@ impl TransitionCase {
         let last = &env.sources.rendered(&last);
         let left = self.bound.limit().saturating_sub(written.elapsed());
         let both = "old and new consumers served with the last values";
-        let served = wait::until(&env.observer, both, left, |view| {
-            forms.both_served(view, last).map_or_else(Progress::NotYet, Progress::Done)
-        });
+        let served = wait::until(&env.observer, both, left, |view| forms.both_served(view, last).into());
         if let Err(error) = served.await {
             return failed(&error, &self.bound);
         }
         self.observation.latencies.push(written.elapsed());
-        let noticed = wait::until(&env.observer, "a change in one step noticed", left, |view| {
-            forms.noticed(view, last).map_or_else(Progress::NotYet, Progress::Done)
-        });
+        let noticed =
+            wait::until(&env.observer, "a change in one step noticed", left, |view| forms.noticed(view, last).into());
         if let Err(error) = noticed.await {
             // A check that misses what must break consumers says nothing about what must not.
             return verdict::unknown(cause_of(&error), error.to_string());
@@ -170,9 +168,8 @@ impl Forms {
         let bound = env.provisioning_bound();
         let initial = rotation.of_source(&rotation.initial);
         let initial = env.sources.rendered(&initial);
-        let rest = wait::until(&env.observer, "the old forms at rest", bound, |view| {
-            forms.at_rest(view, &initial).map_or_else(Progress::NotYet, Progress::Done)
-        });
+        let rest =
+            wait::until(&env.observer, "the old forms at rest", bound, |view| forms.at_rest(view, &initial).into());
         match rest.await {
             Ok(endpoints) => {
                 forms.new.endpoints = Some(forms.change.endpoints(&endpoints));
@@ -227,7 +224,7 @@ impl Forms {
     }
 
     /// The endpoints of the old forms, once both are like their source.
-    fn at_rest(&self, view: &View<'_>, values: &impl Known) -> Result<Vec<String>, String> {
+    fn at_rest(&self, view: &View<'_>, values: &impl Known) -> Result<Vec<String>, Reason> {
         self.before.served(view.secret(&self.alone.name, OLD), values)?;
         let old = view.secret(&self.pair.name, OLD);
         self.old.served(old, values)?;
@@ -252,33 +249,33 @@ impl Forms {
         Ok(there.await.map_or_else(|error| observation::failed(&error), |()| Outcome::Held))
     }
 
-    fn both_served(&self, view: &View<'_>, values: &impl Known) -> Result<(), String> {
+    fn both_served(&self, view: &View<'_>, values: &impl Known) -> Result<(), Reason> {
         let old = self.old.served(view.secret(&self.pair.name, OLD), values);
         old.map_err(|why| format!("old consumers: {why}"))?;
         let new = self.new.served(view.secret(&self.pair.name, NEW), values);
-        new.map_err(|why| format!("new consumers: {why}"))
+        new.map_err(|why| format!("new consumers: {why}").into())
     }
 
     /// True if the check sees that the one step left the old consumers without what they need.
     ///
     /// Under the same name, a new type is refused by the API server for ever: neither old nor new consumers follow the
     /// source. Everything else reaches the new consumers, and only them.
-    fn noticed(&self, view: &View<'_>, values: &impl Known) -> Result<(), String> {
+    fn noticed(&self, view: &View<'_>, values: &impl Known) -> Result<(), Reason> {
         let namespace = &self.alone.name;
         if self.before.served(view.secret(namespace, OLD), values).is_ok() {
-            return Err("old consumers are served".to_owned());
+            return Err("old consumers are served".into());
         }
         let new = self.afterwards.served(view.secret(namespace, &self.afterwards.distribution.secret), values);
         if (self.one_step, self.change) != (OneStep::InPlace, FormChange::Type) {
-            return new.map_err(|why| format!("new consumers are not served either: {why}"));
+            return new.map_err(|why| format!("new consumers are not served either: {why}").into());
         }
         // A copy that has not been refreshed yet is no evidence; one that ESO says it cannot write is.
         let said = view.external_secret(namespace, &self.afterwards.distribution.external_secret);
         let said = said.and_then(|seen| seen.ready.as_deref()).unwrap_or_default();
         match new {
             Err(_) if said.starts_with("Ready=False") => Ok(()),
-            Err(_) => Err(format!("its ExternalSecret says {said}")),
-            Ok(()) => Err("new consumers are served".to_owned()),
+            Err(_) => Err(format!("its ExternalSecret says {said}").into()),
+            Ok(()) => Err("new consumers are served".into()),
         }
     }
 
@@ -291,7 +288,7 @@ impl Forms {
         rotation: &Rotation,
         removed: Instant,
         within: Duration,
-    ) -> Result<u64, String> {
+    ) -> Result<u64, Reason> {
         let versions: Vec<&Values> =
             std::iter::once(&rotation.initial).chain(rotation.steps.iter().map(|step| &step.values)).collect();
         let [mut old, mut new] = [(); 2].map(|()| Followed::new(&versions, within));

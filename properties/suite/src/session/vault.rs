@@ -12,7 +12,7 @@ use credence_cluster::vault::{RequestError, Vault, VaultError};
 use credence_core::credential::Credential;
 use credence_core::file_error::FileError;
 use credence_core::manifest::Manifest;
-use credence_core::text::chain;
+use credence_core::text::{Reason, chain};
 use credence_model::config::{ClusterSecretStore, SourceRef, VaultAuth, VaultPlace, VaultSecretKey, is_found};
 use credence_model::model::Model;
 use credence_programs::supply::{self, ComponentError, Part, Programs, Progress};
@@ -72,7 +72,7 @@ impl VaultStores {
                     taken.extend(places.into_iter().map(|place| (place, store.name.clone())));
                     stores.served.insert(store.name.clone());
                 }
-                Err(why) => drop(stores.others.insert(store.name.clone(), why)),
+                Err(why) => drop(stores.others.insert(store.name.clone(), why.into())),
             }
         }
         Self { model, ..stores }
@@ -113,22 +113,23 @@ fn places(
     model: &Model,
     store: &ClusterSecretStore,
     taken: &BTreeMap<VaultPlace, String>,
-) -> Result<Vec<VaultPlace>, String> {
+) -> Result<Vec<VaultPlace>, Reason> {
     store.vault_auth()?;
     let mut places = Vec::new();
     for source in sources_of(model, store) {
         if is_found(source) {
-            return Err("nothing says which secrets a search of it finds".to_owned());
+            return Err("nothing says which secrets a search of it finds".into());
         }
         if source.at.as_ref().is_some_and(|at| at.version.is_some()) {
-            return Err(format!("nothing says which versions {} has", source.name));
+            return Err(format!("nothing says which versions {} has", source.name).into());
         }
         let place = store.vault_place(&source.name).ok_or_else(|| format!("{} has no mount", source.name))?;
         if let Some(other) = taken.get(&place) {
             return Err(format!(
                 "store {other} reads {} as well, and each store has values of its own here",
                 source.name
-            ));
+            )
+            .into());
         }
         places.push(place);
     }

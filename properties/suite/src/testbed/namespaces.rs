@@ -274,7 +274,7 @@ impl Namespaces {
         let empty = || {
             wait::until(&env.observer, &what, env.provisioning_bound(), |view| {
                 let look = oracle::exact(view, &lease.name, &expected, &names);
-                look.map_or_else(Progress::NotYet, Progress::Done)
+                look.into()
             })
         };
         let Err(error) = empty().await else { return Ok(()) };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, agent};
+use credence_core::text::Reason;
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, Model};
 use credence_model::values::Values;
@@ -13,7 +14,7 @@ use credence_report::unknown::{Cause, Unknown};
 #[cfg(feature = "faults")]
 use credence_watch::observer::ExternalSecretSeen;
 use credence_watch::observer::View;
-use credence_watch::wait::{self, Progress, WaitError};
+use credence_watch::wait::{self, WaitError};
 use kube::Client;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
@@ -208,7 +209,7 @@ impl<'a> Dependent<'a> {
     ///
     /// # Errors
     /// The fault, in words.
-    pub fn look(&self, env: &TestBed, view: &View<'_>, values: &impl Known) -> Result<(), String> {
+    pub fn look(&self, env: &TestBed, view: &View<'_>, values: &impl Known) -> Result<(), Reason> {
         check_copy(view, &self.namespace, self.distribution, &env.sources.rendered(values))
     }
 
@@ -233,10 +234,7 @@ pub async fn until_copy_matches_source(
 ) -> Result<(), WaitError> {
     let what = format!("copy {namespace}/{} like its source", distribution.secret);
     let values = env.sources.rendered(values);
-    wait::until(&env.observer, &what, bound, |view| {
-        check_copy(view, namespace, distribution, &values).map_or_else(Progress::NotYet, Progress::Done)
-    })
-    .await
+    wait::until(&env.observer, &what, bound, |view| check_copy(view, namespace, distribution, &values).into()).await
 }
 
 fn check_copy(
@@ -244,7 +242,7 @@ fn check_copy(
     namespace: &str,
     distribution: &Distribution,
     values: &impl Known,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     #[cfg(feature = "faults")]
     if faults::is_on(OwnFault::ReadsReady)
         && view.external_secret(namespace, &distribution.external_secret).is_some_and(ExternalSecretSeen::says_ready)
@@ -252,7 +250,7 @@ fn check_copy(
         return Ok(());
     }
     match view.secret(namespace, &distribution.secret) {
-        None => Err(oracle::missing(view, namespace, &distribution.secret, distribution)),
+        None => Err(oracle::missing(view, namespace, &distribution.secret, distribution).into()),
         Some(secret) => oracle::matches_source(distribution, secret, values),
     }
 }

@@ -137,7 +137,7 @@ async fn try_settle(
     let served = |view: &View<'_>| match look(view) {
         Ok(()) => Progress::Done(()),
         // Nothing of before can be to blame for what is undue, so that it goes again makes it no better.
-        Err(why) => undue(view).map_or(Progress::NotYet(why), Progress::Never),
+        Err(why) => undue(view).map_or(Progress::NotYet(why.into()), Progress::Never),
     };
     wait::until(&env.observer, what, bound, served).await?;
     let took = begin.elapsed();

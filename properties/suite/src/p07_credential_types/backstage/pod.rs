@@ -3,6 +3,7 @@
 use credence_consumers::running::{BACKSTAGE_VARIABLES, BackstageDeployment, LoginAnswer};
 use credence_core::formats::{Role, source_roles};
 use credence_core::id::agent;
+use credence_core::text::Reason;
 use credence_model::model::{Distribution, ExpectedKeys};
 use credence_report::unknown::{Cause, Unknown};
 use serde_json::{Value, json};
@@ -43,7 +44,7 @@ impl BackstageTrial<'_> {
         &mut self,
         variables_from: &[String],
         variables: &[Value],
-    ) -> Result<Result<String, String>, Unknown> {
+    ) -> Result<Result<String, Reason>, Unknown> {
         self.starts += 1;
         let registry = self.distributions.first().ok_or_else(no_copy)?;
         let deployment = BackstageDeployment {
