@@ -16,6 +16,7 @@ use credence_core::file_error::FileError;
 use credence_programs::supply::ComponentError;
 use sha2::{Digest, Sha256};
 
+mod answer;
 mod client;
 mod frame;
 mod image;
@@ -25,7 +26,8 @@ mod prune;
 mod settings;
 mod tools;
 
-pub use client::{AuthError, Client, ClientError, SignedIn};
+pub use answer::{AuthError, SignedIn};
+pub use client::{Client, ClientError};
 pub use image::{COMMAND, ENVIRONMENT, ImageFile, WORKING_DIRECTORY};
 pub use install::{CACHE_MEGABYTES, obtain, unsupported};
 pub use reqwest::Url;

@@ -44,6 +44,7 @@ mod oauth;
 mod offer;
 mod proxy;
 mod registry;
+mod request;
 pub(crate) mod ssh;
 mod ssh_keys;
 mod ssh_session;
@@ -54,10 +55,11 @@ pub use accounts::{
 pub use error::ForgeError;
 pub use gitea::image::{GiteaImage, GiteaImageError};
 pub use key_pair::SshKey;
-pub use log::{Caller, Mark, Request};
+pub use log::Mark;
 pub use oauth::{Application, Authorization};
 pub use offer::Offered;
 pub use proxy::Network;
+pub use request::{Caller, Request};
 pub use ssh_keys::RegisteredKey;
 
 use accounts::{Administrator, Call};

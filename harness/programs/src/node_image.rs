@@ -29,6 +29,7 @@ mod apt;
 mod context;
 mod debian;
 pub mod derived;
+mod fingerprint;
 mod images;
 mod inputs;
 mod inventory;
@@ -37,7 +38,7 @@ pub mod tools;
 
 use context::Contents;
 use debian::{NODE, Tools};
-use inputs::LABEL;
+use fingerprint::LABEL;
 
 pub use inventory::{ImageInventory, inventory, remove, stale};
 

@@ -44,10 +44,4 @@ pub(crate) const KNOWN_CIRCLES: &[(&str, &[&str])] = &[
             "formats/tls.rs",
         ],
     ),
-    ("harness/programs", &["supply/error.rs", "supply/part.rs"]),
-    ("harness/programs", &["node_image/context.rs", "node_image/debian.rs", "node_image/inputs.rs"]),
-    ("harness/cluster", &["embedded/node/cleanup.rs", "embedded/node/network.rs"]),
-    ("harness/consumers", &["backstage/client.rs", "backstage/frame.rs"]),
-    ("harness/consumers", &["forge/evidence.rs", "forge/log.rs"]),
-    ("properties/suite", &["p07_credential_types/denied_login.rs", "p07_credential_types/trial.rs"]),
 ];

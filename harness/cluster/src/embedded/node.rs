@@ -42,12 +42,14 @@ mod cleanup;
 mod config;
 mod isolation;
 mod network;
+mod record;
 mod support;
 
 use cleanup::Cleanup;
 pub(super) use cleanup::clear;
 use isolation::Isolation;
 use network::Network;
+use record::Record;
 
 /// The node's directory in the run directory.
 const DIRECTORY: &str = "node";
@@ -174,16 +176,16 @@ impl Node {
         if let Some(reason) = Self::unsupported() {
             return Err(NodeError::Unsupported(reason));
         }
-        let cleanup = Cleanup::of(options.run);
+        let (record, cleanup) = (Record::of(options.run), Cleanup::of(options.run));
         let directory = options.run.join(DIRECTORY);
         config::create_directories(&directory)?;
-        let network = Network::claim(&cleanup)?;
+        let network = Network::claim(&record)?;
         cgroups::create(&network.name)?;
         let port = free_port(network.address)?;
         write_files(options, &directory, &network, port)?;
 
         let (isolation, init) = Isolation::start(&directory, options.programs).await?;
-        cleanup.record_init(isolation.first_process())?;
+        record.init(isolation.first_process())?;
         let log = |name: &str| options.run.join(format!("{name}.log"));
         let containerd = Process::start(&isolation.program("containerd", &config::CONTAINERD, log("containerd")))?;
         let mut node = Self { _remains: cleanup, processes: vec![init, containerd], isolation, network, directory };

@@ -2,7 +2,6 @@
 //! files.
 
 use std::error::Error;
-use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use credence_watch::wait::{self, Progress, WaitError};
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::{RequestBuilder, Response, StatusCode, Url, redirect};
 
+use super::answer::{AuthError, SignedIn};
 use super::frame::{self, Answered, Outcome};
 
 /// Path that the forge sends the user back to.
@@ -27,36 +27,6 @@ const TRY_LOCATION: &str = "/api/catalog/locations?dryRun=true";
 const ANSWER: Duration = Duration::from_secs(30);
 /// Time between two polls of a Backstage that is starting; it takes 3 to 6 seconds.
 const PROBE: Duration = Duration::from_millis(100);
-
-/// Refusals by Backstage, or the forge through it, of a credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthError {
-    /// The forge does not know the OAuth client, or its secret is another.
-    Client,
-    /// The user or the forge did not allow the sign-in.
-    Denied,
-    /// The forge answered 401 to the token.
-    Unauthorized,
-    /// The forge answered 403 to the token.
-    Forbidden,
-    /// The forge answered 404: a private repository that the token, or nobody in its place, may not see.
-    NotFound,
-    /// The token holds characters that no HTTP header can carry, so nothing was sent.
-    NotSent,
-}
-
-impl fmt::Display for AuthError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Client => "the forge refused the OAuth client",
-            Self::Denied => "the sign-in was not allowed",
-            Self::Unauthorized => "the forge answered 401",
-            Self::Forbidden => "the forge answered 403",
-            Self::NotFound => "the forge answered 404",
-            Self::NotSent => "the token cannot be sent",
-        })
-    }
-}
 
 /// Why something did not work. No text holds what Backstage said, which can quote a credential.
 #[derive(Debug, thiserror::Error)]
@@ -84,15 +54,6 @@ pub enum ClientError {
     /// No client can be made.
     #[error("failed to make a client of Backstage")]
     Build(#[source] reqwest::Error),
-}
-
-/// A sign-in that worked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedIn {
-    /// Identity that Backstage takes the user for, as in `user:default/alice`.
-    pub user: String,
-    /// Backstage's own token for that user.
-    pub token: Credential,
 }
 
 /// A client of one Backstage.

@@ -4,7 +4,7 @@
 use credence_core::credential::Credential;
 use serde::Deserialize;
 
-use super::client::{AuthError, SignedIn};
+use super::answer::{AuthError, SignedIn};
 
 /// Begins, in the page of `handler/frame`, the percent-encoded JSON of the result (sendWebMessageResponse in
 /// `@backstage/plugin-auth-node`).

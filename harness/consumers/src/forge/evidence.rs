@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::log::{Caller, Request};
 use super::offer::Offered;
+use super::request::{Caller, Request};
 
 /// The file, and what could not be written to it.
 #[derive(Debug)]

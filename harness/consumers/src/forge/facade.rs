@@ -16,9 +16,10 @@ use reqwest::Url;
 
 use super::access::REQUEST_ID;
 use super::github::{self, Target};
-use super::log::{Caller, Pending, Request, RequestLog};
+use super::log::{Pending, RequestLog};
 use super::offer::Offered;
 use super::registry;
+use super::request::{Caller, Request};
 
 /// Path at which an OAuth client exchanges a code; its credentials are in the body.
 const EXCHANGE_PATH: &str = "/login/oauth/access_token";

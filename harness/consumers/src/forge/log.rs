@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use std::{fmt, io};
 
 use credence_watch::wait::WaitError;
@@ -18,7 +18,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::evidence::Evidence;
-use super::offer::Offered;
+
+use super::request::{Caller, Request};
 
 #[cfg(test)]
 mod tests;
@@ -26,47 +27,6 @@ mod tests;
 /// Time that a reader waits for the entries of requests that have begun. Gitea writes its line milliseconds after the
 /// answer; a request that is still running after this time is shown as it is.
 const COMPLETE: Duration = Duration::from_secs(5);
-
-/// A request that reached the façade. No value of a credential is in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// Time at which its head was read.
-    pub at: SystemTime,
-    /// The host that the client named, with the port if it named one.
-    pub host: String,
-    /// HTTP method, such as `GET`.
-    pub method: String,
-    /// The path as the client sent it.
-    pub path: String,
-    /// Parameters of the query: only `ns`, `scope` and `service` keep their value.
-    pub query: BTreeMap<String, Option<String>>,
-    /// The client's `User-Agent`.
-    pub agent: String,
-    /// Authentication that it tried.
-    pub offered: Offered,
-    /// The status that Gitea answered with; `None` if it did not, or not yet.
-    pub status: Option<u16>,
-    /// Identity that Gitea took the client for.
-    pub caller: Caller,
-}
-
-impl Request {
-    /// The registry that the client means: containerd names it in `ns` when it asks a mirror in its stead.
-    pub fn registry(&self) -> &str {
-        self.query.get("ns").and_then(Option::as_deref).unwrap_or(&self.host)
-    }
-}
-
-/// Identity that the server took a client for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caller {
-    /// Nobody: no credential was offered, or none that it accepted.
-    Anonymous,
-    /// A user, by login name.
-    User(String),
-    /// The server did not say. Gitea names no user for Basic authentication at its registry, except at `/v2/token`.
-    Unknown,
-}
 
 /// A place in the log: what comes after it began later, and stays in memory while the mark is held.
 pub struct Mark {

@@ -26,7 +26,8 @@ use http::header::HOST;
 use serde::Deserialize;
 
 use super::key_pair::SshKey;
-use super::log::{Caller, Request, RequestLog};
+use super::log::RequestLog;
+use super::request::{Caller, Request};
 use super::ssh_keys::SshKeys;
 use super::ssh_session;
 use super::{ForgeError, facade};

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use http::StatusCode;
 
-use super::log::{Caller, Request};
 use super::offer::Offered;
+use super::request::{Caller, Request};
 
 /// Method of its entries in the log, which have none.
 const METHOD: &str = "SSH";

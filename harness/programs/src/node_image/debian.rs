@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use walkdir::WalkDir;
 
-use super::inputs::{LABEL, fingerprint};
+use super::fingerprint::{LABEL, fingerprint};
 use super::{NodeImageError, Steps, apt, images};
 use crate::engine::Engine;
 use crate::process::path::find_program;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use credence_core::file_error::FileError;
 use tar::{Builder, Header, HeaderMode};
 
-use super::inputs::{LABEL, fingerprint};
+use super::fingerprint::{LABEL, fingerprint};
 use super::tools::ToolsImage;
 use super::{NodeImageError, Steps, check_room, lock, remove_orphans};
 use crate::engine::Engine;

@@ -1,15 +1,11 @@
 //! Inputs from which the image follows. Its tag is a digest of all that, so an image that is there is the one that is wanted.
 
+use super::fingerprint::fingerprint;
 use super::{NodeImageError, context, debian, images};
 use crate::supply::{self, Options, Part};
 
-/// The label of all images made here; its value is the digest.
-pub(super) const LABEL: &str = "credence.node-image";
 /// Raised when other code than the recipes below changes what is in the image.
 const REVISION: u32 = 1;
-/// Hexadecimal digits of a tag.
-const DIGITS: usize = 12;
-
 /// The image's name in the engine.
 ///
 /// # Errors
@@ -37,21 +33,12 @@ fn named(lines: &[String]) -> String {
     format!("credence/node:v{}-{}", Part::Kubelet.version(), fingerprint(lines))
 }
 
-/// A short digest of lines. Their order and their borders count.
-pub(super) fn fingerprint(lines: &[String]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for line in lines {
-        hasher.update(&(line.len() as u64).to_le_bytes());
-        hasher.update(line.as_bytes());
-    }
-    hasher.finalize().to_hex()[..DIGITS].to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
     use std::fs;
 
+    use super::super::fingerprint::DIGITS;
     use super::*;
 
     #[test]

@@ -12,9 +12,6 @@ use super::{BuildInfoError, Part};
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ComponentError {
-    /// No part has this name.
-    #[error("unknown part {name}; known are {known}")]
-    UnknownPart { name: String, known: String },
     /// The path that the user gave for a part is not a program.
     #[error("failed to use {path} as {part}: not an executable file")]
     Given {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::ComponentError;
 use super::module::Module;
 
 /// An upstream program that credence runs.
@@ -238,14 +237,22 @@ impl fmt::Display for Part {
     }
 }
 
+/// A name that no part has, and those that there are.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown part {name}; known are {known}")]
+pub struct UnknownPart {
+    name: String,
+    known: String,
+}
+
 impl FromStr for Part {
-    type Err = ComponentError;
+    type Err = UnknownPart;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|part| part.name() == name).ok_or_else(|| ComponentError::UnknownPart {
-            name: name.to_owned(),
-            known: Self::ALL.map(Self::name).join(", "),
-        })
+        Self::ALL
+            .into_iter()
+            .find(|part| part.name() == name)
+            .ok_or_else(|| UnknownPart { name: name.to_owned(), known: Self::ALL.map(Self::name).join(", ") })
     }
 }
 

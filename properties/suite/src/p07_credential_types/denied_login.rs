@@ -1,26 +1,41 @@
 //! Logins that must be denied although the credential is good: the negative twins of each case.
 
-use credence_consumers::running::{Consumers, Expected, Login, LoginAnswer, LoginError, Proof, is_denial};
-use credence_core::consumer::DeniedLogin;
+use credence_consumers::running::{Consumers, Login, LoginAnswer, LoginError, Proof, is_denial};
+use credence_core::consumer::{Consumer, DeniedLogin};
 use credence_core::formats::{Role, source_roles};
+use credence_core::id::CaseId;
 use credence_core::owner::Owner;
 use credence_core::scope::Scope;
 use credence_core::text::Reason;
 use credence_report::unknown::{Cause, Unknown};
 
 use super::issuer::Issuer;
-use super::trial::Trial;
 use crate::observation;
+
+/// The login that is as it must be, and what its copy is for.
+pub(super) struct Subject<'a> {
+    pub(super) consumers: &'a Consumers,
+    pub(super) consumer: Consumer,
+    /// Login with everything right.
+    pub(super) login: Login,
+    /// Case that tries it.
+    pub(super) id: CaseId,
+    /// The URL that it asks for.
+    pub(super) url: Option<String>,
+    /// The destinations that the copy is for, as its consumer reads it.
+    pub(super) scopes: Vec<Scope>,
+}
 
 /// Tries it. `Ok(Err)` says how it was not denied, `Err` why that cannot be told.
 pub(super) async fn attempt(
     denial: DeniedLogin,
-    trial: &Trial<'_>,
+    subject: Subject<'_>,
     issuer: &Issuer<'_>,
     proof: Proof,
 ) -> Result<Result<(), Reason>, Unknown> {
-    let (consumers, consumer) = (trial.consumers, trial.consumer);
-    let like = renamed(trial.login(issuer, Expected::Denied), consumers.unused_name(trial.id));
+    let is_for_whole_host = is_for_whole_host(&subject);
+    let Subject { consumers, consumer, login, id, .. } = subject;
+    let like = renamed(login, consumers.unused_name(id));
     let login = denied(denial, like, consumers, issuer).await.map_err(|error| observation::unknown(&error))?;
     let result = consumers.log_in(consumer, &login).await;
     let removed = consumers.leave(consumer, &login).await;
@@ -35,7 +50,7 @@ pub(super) async fn attempt(
     }
     let requests = result.requests;
     let offered = issuer.secret().is_some_and(|secret| requests.iter().any(|request| request.offered.is(secret)));
-    let may_offer = denial == DeniedLogin::AtLookAlikeOwner && is_for_whole_host(trial);
+    let may_offer = denial == DeniedLogin::AtLookAlikeOwner && is_for_whole_host;
     if offered && !may_offer {
         return Ok(Err(format!("{what} was refused, but it sent the credential there").into()));
     }
@@ -54,14 +69,14 @@ fn renamed(login: Login, name: String) -> Login {
 }
 
 /// True if the copy is for all owners on its host, so that its consumer may offer it to any of them.
-fn is_for_whole_host(trial: &Trial<'_>) -> bool {
-    let by_nature = trial.consumer.meta().offers_to_whole_host;
-    let Some(url) = trial.url() else { return by_nature };
+fn is_for_whole_host(subject: &Subject<'_>) -> bool {
+    let by_nature = subject.consumer.meta().offers_to_whole_host;
+    let Some(url) = &subject.url else { return by_nature };
     let is_for_any = |scope: &Scope| match scope {
         Scope::Everywhere => by_nature,
-        scope => scope.is_for_whole_host(&url),
+        scope => scope.is_for_whole_host(url),
     };
-    trial.scopes().iter().any(is_for_any)
+    subject.scopes.iter().any(is_for_any)
 }
 
 /// A login, changed so that it must be denied.

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use tracing::instrument;
 
 use super::Placement;
-use super::denied_login;
+use super::denied_login::{self, Subject};
 use super::issuer::Issuer;
 use super::judged::Choice;
 #[cfg(feature = "faults")]
@@ -226,7 +226,15 @@ impl<'a> Trial<'a> {
         if self.is_over() {
             return;
         }
-        match denied_login::attempt(self.denial, self, issuer, self.proof).await {
+        let subject = Subject {
+            consumers: self.consumers,
+            consumer: self.consumer,
+            login: self.login(issuer, Expected::Denied),
+            id: self.id,
+            url: self.url(),
+            scopes: self.scopes(),
+        };
+        match denied_login::attempt(self.denial, subject, issuer, self.proof).await {
             Ok(Ok(())) => {
                 self.observation.count(&format!("{}, denied {}", self.consumer.operation(), self.denial));
                 self.must_be_for_nobody_else();

@@ -10,7 +10,7 @@ use std::process::Command;
 use credence_programs::process::path::find_program;
 
 use super::NodeError;
-use super::cleanup::Cleanup;
+use super::record::Record;
 
 /// All networks of nodes, of RFC 2544: kept for tests between machines, so nothing else should be reached there.
 const NETWORKS: &str = "198.19.0.0/16";
@@ -28,13 +28,13 @@ pub(super) struct Network {
 
 impl Network {
     /// Takes the first free network and gives the device its address.
-    pub(super) fn claim(cleanup: &Cleanup) -> Result<Self, NodeError> {
+    pub(super) fn claim(record: &Record) -> Result<Self, NodeError> {
         for number in 0..=u8::MAX {
             let network = Self::numbered(number);
             if exists(&network.name) || is_routed(&network.range())? {
                 continue;
             }
-            let hardware = cleanup.record_device(&network.name)?;
+            let hardware = record.device(&network.name)?;
             let added = ip(&["link", "add", "name", &network.name, "address", &hardware, "type", "bridge"]);
             match added {
                 Ok(_) => {}

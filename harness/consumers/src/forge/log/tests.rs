@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use tempfile::TempDir;
 
+use super::super::offer::Offered;
 use super::*;
 
 /// A log, and where its file is.
