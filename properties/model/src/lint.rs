@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use credence_core::id::Requirement;
 use credence_core::manifest::Manifest;
 
-use crate::config::{ClusterSecretStore, Config, SourcePosition};
+use crate::config::{ClusterSecretStore, Config, DeclaredDistribution, SourcePosition};
 use crate::model::{Distribution, Model, VaultRole};
 
 mod admission;
@@ -59,11 +59,18 @@ impl<'a> Context<'a> {
 
     /// The place of what a distribution of the model was derived from.
     fn place(&self, distribution: &Distribution) -> &SourcePosition {
+        self.declared(distribution).place
+    }
+
+    /// True if a distribution of the model reads something that can be updated: what a generator makes has no source to follow.
+    fn has_source(&self, distribution: &Distribution) -> bool {
+        !self.declared(distribution).spec.reads_only_generators()
+    }
+
+    fn declared(&self, distribution: &Distribution) -> DeclaredDistribution<'_> {
         let mut all = self.config.declared_distributions();
         // The model is that of the configuration, so each of its distributions has one.
-        all.find(|distributed| distributed.name == distribution.name)
-            .expect("a distribution of the configuration")
-            .place
+        all.find(|declared| declared.name == distribution.name).expect("a distribution of the configuration")
     }
 }
 

@@ -11,6 +11,7 @@ use credence_model::config::Config;
 use credence_model::lint::{self, Context, Finding, output};
 use credence_model::model::{Bound, Model};
 use credence_programs::kustomize::{has_kustomization, is_chart};
+use credence_report::report::Millis;
 use credence_report::verdict::ExitCode;
 use credence_suite::run::RunError;
 use credence_suite::testbed;
@@ -73,7 +74,7 @@ pub(super) async fn lint(options: &Options) -> anyhow::Result<ExitCode> {
     }
     let mut out = std::io::stdout().lock();
     match options.format {
-        Format::Text => write!(out, "{}{}", distribution(&path, &model), output::text(&findings))?,
+        Format::Text => write!(out, "{}{}", distribution(&path, &config, &model), output::text(&findings))?,
         Format::Json => writeln!(out, "{:#}", output::json(&findings))?,
         Format::Sarif => writeln!(out, "{:#}", output::sarif(&findings, env!("CARGO_PKG_VERSION")))?,
     }
@@ -85,16 +86,20 @@ fn exit_code(findings: &[Finding]) -> ExitCode {
 }
 
 /// The distributions of a configuration, and the time in which updates arrive.
-fn distribution(path: &str, model: &Model) -> String {
+fn distribution(path: &str, config: &Config, model: &Model) -> String {
     let mut text = format!("{path}: {} sources, {} targets\n", model.sources.len(), model.distributions.len());
     for distribution in &model.distributions {
+        let mut declared = config.declared_distributions().filter(|declared| declared.name == distribution.name);
+        let generators = declared.next().map(|declared| declared.spec.generator_names()).unwrap_or_default();
+        let sources = distribution.sources().into_iter().map(ToString::to_string);
+        let read: Vec<String> = sources.chain(generators).collect();
         let bound = match model.propagation_bound(distribution, 1, testbed::WORKERS) {
-            Bound::Within(bound) => format!("updates within {bound:?}"),
+            _ if distribution.sources().is_empty() && !read.is_empty() => "with no source to follow".to_owned(),
+            Bound::Within(bound) => format!("updates within {}", Millis::from(bound)),
             Bound::Never { why, .. } => format!("updates never: {why}"),
         };
-        let sources: Vec<String> = distribution.sources().into_iter().map(ToString::to_string).collect();
         let (name, secret, secret_type) = (&distribution.name, &distribution.secret, &distribution.secret_type);
-        text.push_str(&format!("  {name}: {} → Secret {secret} ({secret_type}), {bound}\n", sources.join(", ")));
+        text.push_str(&format!("  {name}: {} → Secret {secret} ({secret_type}), {bound}\n", read.join(", ")));
     }
     text
 }

@@ -83,6 +83,21 @@ pub struct ExternalSecretSpec {
 }
 
 impl ExternalSecretSpec {
+    /// True if everything that it reads is made by generators, so that there is no source whose updates a copy could follow.
+    pub(crate) fn reads_only_generators(&self) -> bool {
+        self.data.is_empty() && !self.data_from.is_empty() && self.generators().count() == self.data_from.len()
+    }
+
+    /// The generators that it reads, by kind and name.
+    pub fn generator_names(&self) -> Vec<String> {
+        self.generators().map(|GeneratorRef { kind, name }| format!("{kind} {name}")).collect()
+    }
+
+    /// The generators that it reads.
+    pub(crate) fn generators(&self) -> impl Iterator<Item = &GeneratorRef> {
+        self.data_from.iter().filter_map(|entry| entry.source_ref.as_ref()?.generator_ref.as_ref())
+    }
+
     /// The CRD's default for `refreshInterval`.
     pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_hours(1);
 

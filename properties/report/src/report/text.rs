@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A duration in whole milliseconds, rounded up; a plain number in JSON, `412 ms` or `1.2 s` for people.
+/// A duration in whole milliseconds, rounded up; a plain number in JSON, `412 ms`, `1.2 s` or `1 h 00 m 10 s` for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
@@ -21,7 +21,11 @@ impl fmt::Display for Millis {
         let text = match self.0 {
             millis @ 0..1_000 => format!("{millis} ms"),
             millis @ 1_000..100_000 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
-            millis => format!("{} m {:02} s", millis / 60_000, millis % 60_000 / 1_000),
+            millis @ 100_000..3_600_000 => format!("{} m {:02} s", millis / 60_000, millis % 60_000 / 1_000),
+            millis => {
+                let seconds = millis / 1_000;
+                format!("{} h {:02} m {:02} s", seconds / 3_600, seconds % 3_600 / 60, seconds % 60)
+            }
         };
         f.pad(&text)
     }
@@ -54,6 +58,7 @@ mod tests {
     #[case(Duration::from_millis(1_250), "1.2 s")]
     #[case(Duration::from_secs(99), "99.0 s")]
     #[case(Duration::from_secs(125), "2 m 05 s")]
+    #[case(Duration::from_secs(3_610), "1 h 00 m 10 s")]
     fn durations_read_naturally(#[case] duration: Duration, #[case] expected: &str) {
         assert_eq!(Millis::from(duration).to_string(), expected);
     }

@@ -14,7 +14,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    let distributions = context.model.distributions.iter().filter(|distribution| distribution.immutable);
+    let distributions = context.model.distributions.iter();
+    let distributions = distributions.filter(|one| one.immutable && context.has_source(one));
     let message = "updates of the source never arrive: target.immutable is true";
     distributions.map(|distribution| RULE.at(context.place(distribution), message)).collect()
 }

@@ -4,6 +4,7 @@ use credence_core::id::Requirement;
 
 use serde_json::Value;
 
+use crate::config::{Config, DeclaredDistribution, Generator};
 use crate::lint::templates::{self, Segment};
 use crate::lint::{Context, Finding, Rule, Severity};
 
@@ -18,15 +19,25 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let all = context.config.declared_distributions();
-    all.flat_map(|distributed| {
-        templates::of(&distributed).filter_map(|(key, text)| {
-            let action = pasted(text)?;
-            let message =
-                format!("template of {key} pastes {{{{ {action} }}}} into JSON, and a quote in the value breaks it");
-            Some(RULE.at(distributed.place, message))
+    all.filter(|distributed| !has_only_tokens(context.config, distributed))
+        .flat_map(|distributed| {
+            templates::of(&distributed).filter_map(|(key, text)| {
+                let action = pasted(text)?;
+                let message = format!(
+                    "template of {key} pastes {{{{ {action} }}}} into JSON, and a quote in the value breaks it"
+                );
+                Some(RULE.at(distributed.place, message))
+            })
         })
-    })
-    .collect()
+        .collect()
+}
+
+/// True if all that a template can paste are tokens of services, none of which has a character that JSON escapes.
+fn has_only_tokens(config: &Config, distributed: &DeclaredDistribution<'_>) -> bool {
+    let makes_tokens = |reference| {
+        Generator::named(config, reference, distributed.namespace).is_some_and(|generator| generator.makes_tokens())
+    };
+    distributed.spec.reads_only_generators() && distributed.spec.generators().all(makes_tokens)
 }
 
 /// The first value that a template writes into a JSON text as it is. Outside of texts it may be JSON itself.

@@ -18,7 +18,9 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
     let distributions = context.model.distributions.iter();
     distributions
         .filter(|distribution| {
-            distribution.refresh_policy == RefreshPolicy::Periodic && distribution.refresh_interval.is_zero()
+            distribution.refresh_policy == RefreshPolicy::Periodic
+                && distribution.refresh_interval.is_zero()
+                && context.has_source(distribution)
         })
         .map(|distribution| {
             RULE.at(context.place(distribution), "updates of the source never arrive: refreshInterval is 0")

@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let distributions = context.model.distributions.iter();
     distributions
-        .filter(|distribution| distribution.refresh_policy != RefreshPolicy::Periodic)
+        .filter(|one| one.refresh_policy != RefreshPolicy::Periodic && context.has_source(one))
         .map(|distribution| {
             let policy = distribution.refresh_policy;
             RULE.at(

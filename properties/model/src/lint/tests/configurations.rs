@@ -253,6 +253,30 @@ fn what_a_team_writes_into_its_own_namespace_is_looked_at_as_well() {
     assert!(of_plain("template-reads-unknown-key") && of_plain("refresh-interval-zero"), "{findings:?}");
 }
 
+#[test]
+fn what_a_generator_makes_once_and_for_all_follows_no_source() {
+    let text = "apiVersion: generators.external-secrets.io/v1alpha1\nkind: Password\nmetadata: {name: made, namespace: shop}\n\
+                spec: {length: 20, noUpper: false, allowRepeat: true}\n---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\n\
+                metadata: {name: database, namespace: shop}\nspec:\n  refreshInterval: 0s\n  target: {immutable: true}\n\
+                \x20 dataFrom: [{sourceRef: {generatorRef: {kind: Password, name: made}}}]\n";
+    assert_eq!(findings_of(text), []);
+    assert_eq!(rules(&findings_of(&text.replace("0s", "1h\n  refreshPolicy: CreatedOnce"))), [] as [&str; 0]);
+}
+
+#[rstest]
+#[case::of_a_service("ECRAuthorizationToken", "{region: eu-west-1}", &[])]
+#[case::of_any_signs("Password", "{length: 20, noUpper: false, allowRepeat: true}", &["raw-values-in-json"])]
+fn tokens_of_a_service_break_no_json(#[case] kind: &str, #[case] spec: &str, #[case] expected: &[&str]) {
+    let text = format!(
+        "apiVersion: generators.external-secrets.io/v1alpha1\nkind: {kind}\nmetadata: {{name: made, namespace: shop}}\n\
+         spec: {spec}\n---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\n\
+         metadata: {{name: pull, namespace: shop}}\nspec:\n  refreshInterval: 1h\n\
+         \x20 target: {{template: {{data: {{login.json: '{{\"password\": \"{{{{ .password }}}}\"}}'}}}}}}\n\
+         \x20 dataFrom: [{{sourceRef: {{generatorRef: {{kind: {kind}, name: made}}}}}}]\n"
+    );
+    assert_eq!(rules(&findings_of(&text)), expected);
+}
+
 #[rstest]
 #[case::no_selector("[]", "it has neither selectors nor namespaces")]
 #[case::a_contradiction(
