@@ -9,6 +9,8 @@ use credence_core::file_error::FileError;
 use credence_core::manifest::{self, CONTROL_PLANE, INTENT, Manifest, ManifestError};
 use tokio::process::Command;
 
+use crate::walk;
+
 mod graph;
 #[cfg(test)]
 mod tests;
@@ -164,7 +166,7 @@ pub(crate) async fn load_plain(dir: &Path, recurse: bool) -> Result<Plain, Manif
     while let Some(entry) = entries.next() {
         let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(dir).to_owned();
-            ManifestError::from(FileError::new("read", path, error.into()))
+            ManifestError::from(FileError::new("read", path, walk::cause(error)))
         })?;
         let path = entry.path();
         if entry.file_type().is_dir() {

@@ -8,6 +8,7 @@
 //!  certificates  of one authority a run                                tls               servers of this process
 //!  dirs          where things are kept                               esoctl            ESO's template engine
 //!  configuration a tree of manifests as it is deployed                 external_secrets  ESO of the user's own, with its chart
+//!  walk          causes of errors on the way through directories
 //! ```
 //!
 //! What is started is stopped: by its owner, by the kernel when the owner dies, and by the sweep of the next start.
@@ -27,3 +28,4 @@ pub mod process;
 pub mod run_dir;
 pub mod supply;
 pub mod tls;
+mod walk;

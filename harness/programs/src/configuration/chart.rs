@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::cache::Key;
 use super::error::ConfigurationError;
+use crate::walk;
 
 /// The file that makes a directory a chart.
 const CHART: &str = "Chart.yaml";
@@ -103,7 +104,7 @@ impl Chart {
         for entry in entries.filter_entry(|entry| entry.file_name() != ".git") {
             let entry = entry.map_err(|error| {
                 let path = error.path().unwrap_or(from).to_owned();
-                read(&path, error.into())
+                read(&path, walk::cause(error))
             })?;
             // Paths of a walk are below where it began.
             let below = entry.path().strip_prefix(from).unwrap_or(entry.path());

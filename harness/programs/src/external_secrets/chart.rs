@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::OperatorError;
 use crate::helm::{self, Chart};
 use crate::supply::{self, Lock, Options, Part, Progress};
+use crate::walk;
 
 /// The chart and its definitions below a directory of assets, which are where they are in upstream's source.
 const CHART: &str = "deploy/charts/external-secrets";
@@ -133,7 +134,7 @@ pub fn copy_alone(from: &Path, to: &Path) -> Result<(), FileError> {
     let failed = FileError::of::<FileError>;
     let entries = walkdir::WalkDir::new(from).into_iter();
     for entry in entries.filter_entry(|entry| entry.depth() != 1 || entry.file_name() != "charts") {
-        let entry = entry.map_err(|error| failed("read", from)(io::Error::other(error)))?;
+        let entry = entry.map_err(|error| failed("read", from)(walk::cause(error)))?;
         let target = to.join(entry.path().strip_prefix(from).unwrap_or(entry.path()));
         if entry.file_type().is_dir() {
             fs::create_dir_all(&target).map_err(failed("create", &target))?;
@@ -169,7 +170,7 @@ fn digest(chart: &Path, beside: Option<&Path>) -> Result<String, OperatorError> 
     let mut hasher = blake3::Hasher::new();
     let mut files = Vec::new();
     for entry in walkdir::WalkDir::new(chart).sort_by_file_name() {
-        let entry = entry.map_err(|error| FileError::of::<OperatorError>("read", chart)(io::Error::other(error)))?;
+        let entry = entry.map_err(|error| FileError::of::<OperatorError>("read", chart)(walk::cause(error)))?;
         if entry.file_type().is_file() {
             files.push(entry.into_path());
         }

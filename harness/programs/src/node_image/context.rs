@@ -12,6 +12,7 @@ use walkdir::WalkDir;
 use super::{NodeImageError, debian, images};
 use crate::oci::Layer;
 use crate::supply::{Part, Programs};
+use crate::walk;
 
 const DOCKERFILE: &str = include_str!("files/Dockerfile");
 const NOTES: &str = include_str!("files/README-credence.txt");
@@ -86,7 +87,7 @@ impl Contents {
     fn write_files_of_kind(&self, root: &Root) -> Result<(), NodeImageError> {
         let files = self.assets.join("images/base/files");
         for entry in WalkDir::new(&files) {
-            let entry = entry.map_err(|error| FileError::of::<NodeImageError>("read", &files)(error.into()))?;
+            let entry = entry.map_err(|error| FileError::of::<NodeImageError>("read", &files)(walk::cause(error)))?;
             if !entry.file_type().is_file() {
                 continue;
             }
