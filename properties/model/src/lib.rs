@@ -7,6 +7,7 @@
 //!    │          │                                 applied    which objects a cluster gets at all
 //!    └──────────┴─────▶ lint: faults that reading tells        explain: what was understood, in words
 //!  template: what the templates of copies read        intent: what the team says of it, in a file beside it
+//!  matching: texts that an expression matches
 //! ```
 //!
 //! What a case expects follows from the manifests and from the rules that the specification sets for all of them; by hand, only
@@ -17,6 +18,7 @@ pub mod config;
 pub mod explain;
 pub mod intent;
 pub mod lint;
+mod matching;
 pub mod model;
 pub mod overlay;
 pub mod selector;

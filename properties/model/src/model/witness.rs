@@ -7,10 +7,15 @@ use regex::Regex;
 
 use super::Distribution;
 use crate::config::{ClusterSecretStore, StoreCondition};
+use crate::matching;
 use crate::selector::{LabelSelector, NamespaceSelection, OptIn, effective_labels, opt_ins};
 
 /// The name of a namespace whose name does not matter.
 pub(super) const ANY_NAME: &str = "credence-witness";
+/// Text in the name of a namespace where an expression takes any.
+const FILLER: &str = "credence";
+/// Alternatives of an expression that get a name of their own, at most.
+const MOST_ALTERNATIVES: usize = 6;
 
 /// The ways for a namespace to get a copy of `distribution`: those of its selection, each with what the stores ask for beside it.
 ///
@@ -44,7 +49,7 @@ fn of_condition(condition: &StoreCondition, way: &OptIn) -> Vec<OptIn> {
     let named = (!condition.namespaces.is_empty()).then(|| condition.namespaces.iter().cloned().collect());
     let by_regex = condition.namespace_regexes.iter().map(|regex| match &way.names {
         Some(names) => names.iter().filter(|name| regex.is_match(name)).cloned().collect(),
-        None => name_for(regex).into_iter().collect(),
+        None => names_for(regex),
     });
     let by_name = named.into_iter().chain(by_regex).filter_map(|names| with_names(way, &names));
     by_label.chain(by_name).collect()
@@ -76,20 +81,31 @@ fn with_names(way: &OptIn, names: &BTreeSet<String>) -> Option<OptIn> {
     (!names.is_empty()).then(|| OptIn { labels: way.labels.clone(), names: Some(names) })
 }
 
-/// A name of a namespace in which `regex` matches, if it begins with a text or takes any.
-fn name_for(regex: &Regex) -> Option<String> {
-    let text = regex.as_str();
-    let literal: String = text
-        .trim_start_matches('^')
-        .chars()
-        .take_while(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || *letter == '-')
-        .collect();
-    // The last letter before a quantifier need not be there.
-    let shorter = literal.get(..literal.len().saturating_sub(1)).unwrap_or_default();
-    let ends = ["", "credence", "-credence", "0"];
-    let names = [literal.as_str(), shorter].into_iter().flat_map(|start| ends.map(|end| format!("{start}{end}")));
-    let mut names = names.filter(|name| !name.is_empty() && !name.starts_with('-') && !name.ends_with('-'));
-    names.find(|name| regex.is_match(name))
+/// Names of namespaces in which `regex` matches, one for each of its alternatives; none if none is found.
+fn names_for(regex: &Regex) -> BTreeSet<String> {
+    // It was read with the syntax of the same library.
+    let Ok(parsed) = regex_syntax::parse(regex.as_str()) else { return BTreeSet::new() };
+    let texts: BTreeSet<String> =
+        (0..MOST_ALTERNATIVES).map(|number| matching::text(&parsed, FILLER, number)).collect();
+    texts.iter().filter_map(|text| completed(regex, text)).collect()
+}
+
+/// The name of a namespace that is or has in it what a part of it must be.
+fn completed(regex: &Regex, text: &str) -> Option<String> {
+    let ends = ["", FILLER, "-credence", "0"];
+    let names = ["", FILLER].into_iter().flat_map(|begin| ends.map(|end| format!("{begin}{text}{end}")));
+    names.into_iter().find(|name| is_name(name) && regex.is_match(name))
+}
+
+/// True if a namespace can have this name.
+///
+/// Source: Kubernetes, `IsDNS1123Label` in apimachinery/pkg/util/validation.
+fn is_name(text: &str) -> bool {
+    let is_usual = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    (1..=63).contains(&text.len())
+        && text.chars().all(|letter| is_usual(letter) || letter == '-')
+        && text.starts_with(is_usual)
+        && text.ends_with(is_usual)
 }
 
 /// True if a namespace that goes this way gets the copy: the joined parts may exclude each other.
@@ -173,6 +189,11 @@ mod tests {
     #[case::another_value("{matchLabels: {a: x}}", "[{namespaceSelector: {matchLabels: {a: z}}}]", &[])]
     #[case::names("{matchLabels: {a: x}}", "[{namespaces: [shop, blog]}]", &["blog|shop a=x"])]
     #[case::regex("{matchLabels: {a: x}}", "[{namespaceRegexes: ['^team-']}]", &["team-credence a=x"])]
+    #[case::regex_to_the_end("{matchLabels: {a: x}}", "[{namespaceRegexes: ['^team-.*-prod$']}]", &["team-credence-prod a=x"])]
+    #[case::regex_of_classes("{matchLabels: {a: x}}", "[{namespaceRegexes: ['^[a-z]{3}-[0-9]+$']}]", &["cre-00000000 a=x"])]
+    #[case::regex_of_alternatives("{matchLabels: {a: x}}", "[{namespaceRegexes: ['^(dev|prod)-app$']}]", &["dev-app|prod-app a=x"])]
+    #[case::regex_in_the_middle("{matchLabels: {a: x}}", "[{namespaceRegexes: ['-eu-']}]", &["credence-eu-credence a=x"])]
+    #[case::regex_of_no_name("{matchLabels: {a: x}}", "[{namespaceRegexes: ['^A_$']}]", &[])]
     #[case::any_regex("{matchLabels: {a: x}}", "[{namespaceRegexes: ['.*']}]", &["* a=x"])]
     #[case::label_and_name(
         "{matchLabels: {a: x, kubernetes.io/metadata.name: shop}}",

@@ -1,9 +1,9 @@
 //! Names that a search finds.
 
 use regex::Regex;
-use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::config::Find;
+use crate::matching;
 
 /// Stand-in for any text in a name, one for each name.
 const FILLERS: [&str; 2] = ["first", "second"];
@@ -25,57 +25,11 @@ pub(super) fn found(find: &Find, all: bool) -> Vec<String> {
     };
     let (Ok(regex), Ok(parsed)) = (Regex::new(expression), regex_syntax::parse(expression)) else { return Vec::new() };
     let made = (0..FILLERS.len()).map(|number| {
-        let mut name = String::new();
-        write(&parsed, number, &mut name);
+        let name = matching::text(&parsed, FILLERS[number], number);
         // An expression that matches nothing at all matches in everything.
         if name.is_empty() { FILLERS[number].to_owned() } else { name }
     });
     made.map(|name| below(&name)).filter(|name| regex.is_match(name)).collect()
-}
-
-/// Writes a text that an expression matches.
-fn write(expression: &Hir, number: usize, text: &mut String) {
-    match expression.kind() {
-        HirKind::Empty | HirKind::Look(_) => {}
-        HirKind::Literal(literal) => text.push_str(&String::from_utf8_lossy(&literal.0)),
-        HirKind::Class(class) => text.extend(letter(class, &FILLERS[number][..1])),
-        HirKind::Repetition(repetition) => match repetition.sub.kind() {
-            HirKind::Class(class) => {
-                let filler = FILLERS[number].chars().cycle();
-                let wanted = filler_length(repetition.min, repetition.max, FILLERS[number].len());
-                text.extend(filler.take(wanted).filter_map(|filler| letter(class, filler.encode_utf8(&mut [0; 4]))));
-            }
-            _ => {
-                let least = if repetition.max == Some(0) { 0 } else { repetition.min.max(1) };
-                (0..least).for_each(|_| write(&repetition.sub, number, text));
-            }
-        },
-        HirKind::Capture(capture) => write(&capture.sub, number, text),
-        HirKind::Concat(parts) => parts.iter().for_each(|part| write(part, number, text)),
-        HirKind::Alternation(ways) => write(&ways[number % ways.len()], number, text),
-    }
-}
-
-/// Number of letters of a class that are written where `least` to `most` may be.
-fn filler_length(least: u32, most: Option<u32>, wanted: usize) -> usize {
-    let least = usize::try_from(least).unwrap_or(usize::MAX);
-    let most = most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
-    wanted.clamp(least, most.max(least)).min(LONGEST)
-}
-
-/// The most letters that are written for one repetition.
-const LONGEST: usize = 64;
-
-/// The wanted letter if the class has it, else one that it has and that is usual in names.
-fn letter(class: &Class, wanted: &str) -> Option<char> {
-    match class {
-        Class::Unicode(class) => {
-            let has = |letter: &char| class.ranges().iter().any(|range| (range.start()..=range.end()).contains(letter));
-            let usual = wanted.chars().take(1).chain("aA0-_./".chars()).find(has);
-            usual.or_else(|| Some(class.ranges().first()?.start()))
-        }
-        Class::Bytes(class) => class.ranges().first().map(|range| char::from(range.start())),
-    }
 }
 
 #[cfg(test)]
