@@ -47,7 +47,7 @@ mod shrink;
 /// A check that only clusters with a capability can show.
 #[derive(Debug, Clone, Copy)]
 pub struct Check {
-    /// Its act.
+    /// Name of what is tried, as reports and `doctor` show it when it is skipped.
     pub what: &'static str,
     /// Capability without which it is skipped.
     pub needs: Capability,
@@ -159,7 +159,7 @@ pub trait Property: Send + Sync + 'static {
 pub struct Plan {
     /// Inputs from which all cases follow.
     pub seed: u64,
-    /// Number of cases.
+    /// Number of cases, with the indices from 0 on.
     pub cases: u32,
     /// Run this case alone, instead.
     pub only: Option<u32>,
@@ -171,9 +171,9 @@ pub struct Plan {
     pub leaves_trail: bool,
 }
 
-/// Outcome of a property.
+/// Outcome of a property in its turn, before a report is made of it.
 pub enum Executed {
-    /// It was tried.
+    /// Its set-up began; without a fixture there are no records.
     Ran {
         /// One record for each case that ran.
         records: Vec<CaseRecord>,
@@ -275,7 +275,7 @@ pub struct Run<'a> {
     pub env: &'a Arc<TestBed>,
     /// Supplies beside the test bed, for properties that need them.
     pub supplies: &'a Supplies,
-    /// The sink of events.
+    /// Sink that is told of the property and of each of its cases.
     pub events: &'a dyn Events,
     /// The number of cases, and which.
     pub plan: &'a Plan,

@@ -95,7 +95,7 @@ pub enum RunError {
     /// The cluster cannot be had.
     #[error("failed to bring up a cluster")]
     Cluster(#[from] ClusterError),
-    /// The configuration was refused.
+    /// The configuration could not be applied to the cluster, or its objects did not come to work there.
     #[error("failed to deploy")]
     Deploy(#[from] DeployError),
     /// The cluster cannot be watched.

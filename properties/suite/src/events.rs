@@ -19,21 +19,21 @@ pub enum Event<'a> {
     PhaseEnded {
         /// Name of the step, as at its start.
         name: &'a str,
-        /// Time that it took.
+        /// Wall-clock time from the start of the step to now.
         took: Duration,
         /// True if it came to its end. If not, it was stopped.
         is_done: bool,
     },
-    /// A property begins.
+    /// A property begins, before its set-up.
     PropertyStarted {
-        /// Id of the property.
+        /// Id of the property, such as `p01`.
         id: PropertyId,
-        /// Title of the property.
+        /// Title of the property, as in the heading of its report.
         title: &'a str,
         /// Number of cases that it has to run.
         planned: u32,
     },
-    /// A case ended.
+    /// A case ended, with its record as reports have it.
     CaseEnded(&'a CaseRecord),
     /// A property ended, or was skipped without a start.
     PropertyEnded(&'a PropertyReport),
@@ -42,7 +42,7 @@ pub enum Event<'a> {
 /// A sink of events, shared by all lanes. Events come at any rate, and telling them must not block. Notes and the steps of
 /// programs that are obtained go to it as well, as to any [`Progress`].
 pub trait Events: Progress {
-    /// Takes an event.
+    /// Is called once for each event, from any thread, and returns at once.
     fn event(&self, event: &Event<'_>);
 }
 
@@ -55,7 +55,7 @@ pub struct PhaseTimer<'a> {
 }
 
 impl<'a> PhaseTimer<'a> {
-    /// Begins the step `name`.
+    /// Tells `events` that the step `name` begins, and takes the time from now on.
     pub fn begin(events: &'a dyn Events, name: &'a str) -> Self {
         events.event(&Event::PhaseStarted { name });
         Self { events, name, started: Instant::now(), is_done: false }

@@ -21,7 +21,7 @@ pub enum OwnFault {
     TimeOutIsPass,
     /// Watches that lost sight of the cluster show all that there is.
     BlindWatch,
-    /// The capture loses packets.
+    /// The capture of the traffic loses packets.
     DroppedPackets,
     /// Takes for absent whatever is not there when it is first looked for.
     AbsenceAtOnce,

@@ -65,7 +65,7 @@ impl Fixture for () {
 pub struct Evidence {
     /// Its name beside the reports.
     pub name: &'static str,
-    /// Its path now.
+    /// The file that the fixture wrote, from which it is copied.
     pub path: PathBuf,
 }
 

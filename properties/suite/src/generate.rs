@@ -231,7 +231,7 @@ impl LabelChange {
 /// The labels that decide something, each with the values with which it asks.
 pub(crate) type OptInValues = BTreeMap<String, Vec<String>>;
 
-/// Those of a model.
+/// The labels that the selectors of `model` look at.
 pub(crate) fn opt_in_values(model: &Model) -> OptInValues {
     let values = |key: &str| model.opt_in_values(key).into_iter().map(str::to_owned).collect();
     model.label_vocabulary().into_iter().map(|key| (key.to_owned(), values(key))).collect()

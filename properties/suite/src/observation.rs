@@ -25,10 +25,10 @@ use crate::coverage::name_of;
 #[cfg(feature = "faults")]
 use crate::faults::{self, OwnFault};
 
-/// Observation of a case.
+/// End of one case: its outcome, with what was done and seen on the way to it.
 #[derive(Debug, Clone)]
 pub struct Observation {
-    /// Outcome of the case.
+    /// Held, violated or unknown, the latter two with the reason.
     pub outcome: Outcome,
     /// Evidence that it came to, by kind. A case without any did not test its claim.
     pub operations: BTreeMap<String, u64>,

@@ -46,7 +46,7 @@ pub struct Options {
     pub engine: Option<PathBuf>,
     /// Properties to run; all if empty.
     pub properties: Vec<PropertyId>,
-    /// Cases of each property.
+    /// Cases of each property, numbered from 0.
     pub cases: u32,
     /// Slots of cases that run at the same time, of all properties together; one runs everything one after the other.
     pub lanes: NonZero<usize>,
@@ -54,7 +54,7 @@ pub struct Options {
     pub only: Option<u32>,
     /// Inputs from which all cases follow.
     pub seed: u64,
-    /// Directory of the reports.
+    /// Directory that the reports are written to, and their evidence. Made if it is not there.
     pub out: PathBuf,
     /// Treatment of time in the configuration.
     pub time: Time,
@@ -68,7 +68,7 @@ pub struct Options {
     pub images: Vec<UserImage>,
     /// Writes what happened to each case beside the reports, if it is a part of the subscriber of `tracing`.
     pub trail: Option<Trail>,
-    /// Options for obtaining programs.
+    /// Cache of programs, those of the user's own, and sources of what is missing.
     pub components: supply::Options,
 }
 
@@ -92,11 +92,11 @@ impl Options {
 /// Conditions on which the run directory is left in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Keep {
-    /// Never.
+    /// The run directory is removed, also after a violation.
     Never,
     /// After a violation, or if something could not be told.
     OnFailure,
-    /// Always.
+    /// The run directory stays, also if all claims held.
     Always,
 }
 

@@ -84,7 +84,7 @@ pub(crate) fn missing(view: &View<'_>, namespace: &str, name: &str, distribution
 pub struct OrphanedExternalSecret {
     /// Namespace that it stays in.
     pub namespace: String,
-    /// Name of the ExternalSecret.
+    /// Name of the ExternalSecret in that namespace.
     pub name: String,
 }
 
@@ -156,7 +156,6 @@ pub(crate) struct WithRenderings<'a, K> {
 }
 
 impl<'a, K: Known> WithRenderings<'a, K> {
-    /// Puts them together.
     pub(crate) fn new(known: &'a K, rendered: &'a dyn Rendered) -> Self {
         Self { known, rendered }
     }

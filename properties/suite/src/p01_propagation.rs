@@ -125,7 +125,6 @@ impl Property for Propagation {
     }
 }
 
-/// A case under way.
 struct PropagationCase<'a> {
     id: CaseId,
     dependents: Vec<Dependent<'a>>,

@@ -35,7 +35,6 @@ type Labels = BTreeMap<String, String>;
 /// The namespaces of one case.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct World {
-    /// Namespaces with any labels.
     pub(crate) others: Vec<Labels>,
     /// A namespace that is not ours, such as kube-system or that of the sources, labelled like the control: by its place
     /// in the list of them.

@@ -69,7 +69,6 @@ pub(crate) struct LabelChange {
     key: String,
     /// The new value; none removes the label.
     value: Option<String>,
-    /// Predecessor of it.
     before: Before,
 }
 

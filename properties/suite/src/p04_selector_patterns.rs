@@ -39,7 +39,6 @@ pub(crate) use subject::{Population, Populations};
 
 pub(crate) struct SelectorPatterns;
 
-/// One case.
 #[derive(Debug, Clone)]
 pub(crate) enum Pattern {
     /// A generated selection before a population of ours.

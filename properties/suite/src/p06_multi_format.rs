@@ -134,7 +134,6 @@ impl Property for MultiFormat {
     }
 }
 
-/// A case under way.
 struct FormatsCase<'a> {
     id: CaseId,
     copies: Vec<(Dependent<'a>, Recording)>,

@@ -74,9 +74,9 @@ const MOST: usize = 6;
 #[derive(Debug, Clone)]
 pub struct Attack {
     rights: Rights,
-    /// In the whole cluster.
+    /// Rights of the tenant in the whole cluster.
     further: Further,
-    /// Of the tenant's namespace.
+    /// Labels of the tenant's namespace.
     labels: Labels,
     /// The neighbour, which is entitled to one distribution at least.
     neighbour: Recipient,

@@ -58,7 +58,6 @@ pub(crate) struct Audit;
 pub(crate) enum End {
     /// The namespace loses its labels.
     Unlabelled,
-    /// The namespace is deleted.
     Deleted,
 }
 

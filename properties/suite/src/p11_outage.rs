@@ -73,7 +73,7 @@ const NO_CLOCKS: &str = "all programs here read the clock of this machine, which
 /// Lives of the credentials of a slot, which its cases go through with them.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
-    /// The failure.
+    /// Sources, stores and distributions that the faults are about.
     scope: Scope,
     /// True if no other slot may run meanwhile.
     alone: bool,
@@ -83,13 +83,12 @@ pub(crate) struct Scenario {
     initial: World,
     /// The values that arrive before the first outage.
     control: World,
-    /// The outages.
     episodes: Vec<Episode>,
     /// The credential that somebody logs in with, if a source holds one that a server here issues, and how.
     login: Option<(Issue, Placement)>,
 }
 
-/// One outage.
+/// One outage, and the change of values that falls into it.
 #[derive(Debug, Clone)]
 pub(crate) struct Episode {
     fault: Fault,
@@ -111,7 +110,7 @@ pub(crate) struct Population {
     leaves: Option<Move>,
 }
 
-/// A change of labels.
+/// Change of the labels of a namespace during an outage.
 #[derive(Debug, Clone)]
 pub(crate) struct Move {
     place: (Pick, Pick),

@@ -182,7 +182,7 @@ impl Episode {
 
 /// State of the cluster when a slot began.
 struct Before {
-    /// Of etcd.
+    /// Revision of etcd: what was written since has a higher one.
     revision: u64,
     envelope: Envelope,
 }

@@ -60,12 +60,11 @@ pub(crate) struct Intrusion {
     end: End,
 }
 
-/// Cleaning of the namespace.
+/// Way in which a namespace loses its copy at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// By taking its labels away.
     Unlabelled,
-    /// By deleting it.
     Deleted,
 }
 

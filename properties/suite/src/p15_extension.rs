@@ -46,15 +46,12 @@ pub(crate) struct Extension;
 /// A case of one of the other properties.
 #[derive(Debug, Clone)]
 pub(crate) enum Part {
-    /// Of p02.
     Provisioning(<Provisioning as Property>::Case),
-    /// Of p03.
     LabelDistribution(<LabelDistribution as Property>::Case),
-    /// Of p05, with the values that it gives the source.
+    /// A case of p05, with the values that it gives the source.
     Format(<Format as Property>::Shared, <Format as Property>::Case),
-    /// Of p08.
     AccessControl(<AccessControl as Property>::Case),
-    /// Of none: the credential cannot be added at all.
+    /// No case: the credential cannot be added at all.
     Nothing,
 }
 

@@ -19,7 +19,7 @@ use crate::p13_manual_copies::ManualCopies;
 use crate::p14_transition::Transition;
 use crate::p15_extension::Extension;
 
-/// Every property there is.
+/// Every property there is, in the order of their ids.
 pub const PROPERTIES: &[&dyn Registered] = &[
     &Propagation,
     &Provisioning,

@@ -19,7 +19,7 @@ pub enum ReportError {
 /// Paths that a report was written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
-    /// Directory of the reports.
+    /// The directory that was asked for, made if it was not there.
     pub directory: PathBuf,
     /// Its files, one for each format.
     pub files: Vec<PathBuf>,

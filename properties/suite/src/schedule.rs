@@ -47,7 +47,7 @@ pub enum PolicyUse {
     Passed,
     /// Refusals by them are evidence.
     ReliedOn,
-    /// It changes them.
+    /// It changes them, so that no property beside it can rely on their refusals.
     Changed,
 }
 
@@ -106,24 +106,20 @@ impl Participant {
 /// first copies of a namespace.
 pub(crate) const MOST_NAMESPACES: u32 = 48;
 
-/// State of a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// It has not begun, and something that it needs is not there yet.
     Unready,
-    /// It could begin.
+    /// All that it needs is there.
     Ready,
-    /// It runs.
     Running,
     /// It has done what it can do beside others and holds nothing until it is alone.
     WaitsAlone,
     /// It runs and nothing else may.
     Alone,
-    /// It is over.
     Ended,
 }
 
-/// Next act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     Begin(usize),
@@ -154,7 +150,6 @@ impl Schedule {
         self.become_if(number, State::Running, State::WaitsAlone);
     }
 
-    /// This one is over.
     pub(crate) fn has_ended(&mut self, number: usize) {
         self.all[number].1 = State::Ended;
     }

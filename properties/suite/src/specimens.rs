@@ -10,7 +10,7 @@ use credence_watch::wait::WaitError;
 use crate::faults::OwnFault;
 use crate::{observation, p12_encryption};
 
-/// A question.
+/// A question that the suite answers wrongly with one of its own faults, to prove that a test would notice.
 #[derive(Debug, Clone, Copy)]
 pub struct Specimen {
     /// The fault that makes the answer wrong.
@@ -21,7 +21,7 @@ pub struct Specimen {
     pub holds: fn() -> Option<bool>,
 }
 
-/// All questions.
+/// All specimens, each for a fault of its own.
 pub const SPECIMENS: &[Specimen] = &[
     Specimen {
         fault: OwnFault::TimeOutIsPass,

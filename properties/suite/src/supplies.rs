@@ -119,10 +119,10 @@ struct Obtained {
 /// Why there are no consumers.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumerSupplyError {
-    /// None can be started.
+    /// No consumer was obtained.
     #[error("no consumer could be obtained")]
     None,
-    /// They do not start.
+    /// The forge, or a consumer that was obtained, did not start.
     #[error(transparent)]
     Start(#[from] StartError),
 }

@@ -56,9 +56,9 @@ pub const WORKERS: NonZero<u32> = NonZero::new(operator::CONCURRENCY).expect("a 
 pub struct TestBed {
     /// Cluster that the configuration is deployed to.
     pub cluster: Arc<Cluster>,
-    /// The watches of it.
+    /// The watches of that cluster, which all cases share.
     pub observer: Arc<Observer>,
-    /// Demands of the configuration.
+    /// Demands of the configuration, from which expectations and bounds follow.
     pub model: Model,
     /// The sources and their leases.
     pub sources: Sources,
@@ -67,7 +67,7 @@ pub struct TestBed {
 }
 
 impl TestBed {
-    /// Puts the parts together.
+    /// A test bed before its first case: it has all sources of `model`, and knows no value of any.
     pub fn new(cluster: Cluster, observer: Observer, model: Model, namespaces: Namespaces, backends: Backends) -> Self {
         let sources = Sources::new(model.sources.keys().cloned(), backends);
         model.distributions.iter().for_each(|distribution| sources.renderings().add(distribution));

@@ -121,7 +121,6 @@ fn is_of_trail(metadata: &Metadata<'_>) -> bool {
     target.starts_with("credence") || (metadata.is_span() && metadata.name() == REQUEST && target.starts_with("kube"))
 }
 
-/// A slot under way.
 struct Slot {
     began: Instant,
     cases: Vec<CaseId>,
@@ -138,7 +137,6 @@ struct Line {
 /// The case that a span is about.
 struct Case(CaseId);
 
-/// A request under way.
 struct Request {
     began: Instant,
     fields: BTreeMap<&'static str, String>,

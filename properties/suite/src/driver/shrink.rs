@@ -29,7 +29,7 @@ pub(super) struct Again {
 }
 
 impl Again {
-    /// Nothing was run.
+    /// The record of a case that was not tried again, with the reason.
     pub(super) fn not_run(why: &str) -> Self {
         Self { reproduced: None, smallest: Some(format!("no smaller case: {why}")) }
     }
@@ -69,7 +69,7 @@ impl<'a, P: Property> Walk<'a, P> {
         false
     }
 
-    /// Number of steps.
+    /// Number of steps until nothing smaller is left, at most [`MOST_STEPS`].
     fn length(mut self) -> usize {
         (0..MOST_STEPS).take_while(|_| self.step()).count()
     }

@@ -78,7 +78,6 @@ impl Identity {
     }
 }
 
-/// A value in base64.
 pub(super) fn in_base64(alphabet: Alphabet, value: &Credential) -> Credential {
     let engine = match alphabet {
         Alphabet::Standard => STANDARD,

@@ -7,14 +7,14 @@ use yasna::models::ObjectIdentifier;
 use yasna::{DERWriter, Tag, construct_der};
 use zeroize::Zeroizing;
 
-/// Of PKCS#7, `data`.
+/// Content type `data` of PKCS#7.
 const DATA: [u64; 7] = [1, 2, 840, 113_549, 1, 7, 1];
 /// Bags of a private key in PKCS#8, and of a certificate.
 const KEY_BAG: [u64; 9] = [1, 2, 840, 113_549, 1, 12, 10, 1, 1];
 const CERTIFICATE_BAG: [u64; 9] = [1, 2, 840, 113_549, 1, 12, 10, 1, 3];
-/// Of NIST, `id-sha256`.
+/// Digest algorithm `id-sha256` of NIST.
 const SHA256: [u64; 9] = [2, 16, 840, 1, 101, 3, 4, 2, 1];
-/// Of PKCS#9, `x509Certificate`.
+/// Certificate type `x509Certificate` of PKCS#9.
 const X509: [u64; 8] = [1, 2, 840, 113_549, 1, 9, 22, 1];
 
 /// A file with certificates, that of the key first, and a private key in PKCS#8: neither is encrypted and nothing is signed, as

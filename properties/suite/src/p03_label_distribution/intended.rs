@@ -17,7 +17,7 @@ use crate::testbed::TestBed;
 use crate::testbed::namespaces::{self, NamespaceError};
 use crate::testbed::settle::{Past, control_labels, settle};
 
-/// Demand on one namespace.
+/// Demand of the intent on one namespace.
 #[derive(Debug, Clone)]
 pub(super) enum Demand {
     /// It holds what the example says, with the labels of the example.

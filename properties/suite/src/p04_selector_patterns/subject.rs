@@ -35,13 +35,10 @@ const GONE: Duration = Duration::from_secs(30);
 /// Why p04 could not set up what it needs.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SubjectError {
-    /// An object was refused.
     #[error("failed to apply what selectors are tested with")]
     Apply(#[from] ApplyError),
-    /// A namespace was refused.
     #[error("failed to make a population")]
     Namespace(#[from] NamespaceError),
-    /// The ClusterExternalSecret was refused.
     #[error(transparent)]
     Refused(#[from] ApiError),
 }
@@ -104,7 +101,6 @@ impl Populations {
         Taken { population: free.pop().expect("one for each permit"), home: self }
     }
 
-    /// Gives it back.
     pub(super) fn put(&self, population: Population) {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(population);
         self.available.add_permits(1);

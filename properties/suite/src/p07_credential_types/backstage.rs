@@ -36,7 +36,6 @@ const EXCHANGE: &str = "/login/oauth/access_token";
 /// Name of Backstage's client when it asks for it (passport-github2, `lib/strategy.js`).
 const AGENT: &str = "passport-github";
 
-/// A case under way.
 pub(super) struct BackstageTrial<'a> {
     env: &'a Arc<TestBed>,
     consumers: &'a Consumers,

@@ -16,9 +16,8 @@ use crate::observation;
 pub(super) struct Subject<'a> {
     pub(super) consumers: &'a Consumers,
     pub(super) consumer: Consumer,
-    /// Login with everything right.
+    /// Login that the consumer must be admitted with, but for what is changed of it.
     pub(super) login: Login,
-    /// Case that tries it.
     pub(super) id: CaseId,
     /// The URL that it asks for.
     pub(super) url: Option<String>,

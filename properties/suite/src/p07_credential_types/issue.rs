@@ -50,7 +50,7 @@ pub(crate) enum Secret {
     Password(Credential),
 }
 
-/// End of a credential.
+/// Way in which a credential stops being good at the end of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// The server that checks it does not know it any more. A certificate expires instead.

@@ -17,7 +17,6 @@ use super::issue::{CredentialKind, End, Issue, Secret, ssh_key};
 /// Why a credential could not be issued.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IssueError {
-    /// The forge refused.
     #[error("failed to issue a credential")]
     Forge(#[from] ForgeError),
     /// A certificate could not be made.

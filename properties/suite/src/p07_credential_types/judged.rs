@@ -17,7 +17,6 @@ use crate::testbed::rotation::targets_of;
 /// A copy that a case can use, and the consumer that it is tried with.
 #[derive(Debug, Clone)]
 pub(crate) struct Choice<'a> {
-    /// Distribution of the copy.
     pub(crate) distribution: &'a Distribution,
     /// The consumer, or what stands in for it.
     pub(super) consumer: Consumer,
@@ -46,7 +45,6 @@ pub(super) enum NotJudged {
     /// There is nothing to rotate.
     #[error("it is made of no source")]
     NoSource,
-    /// Nobody gets one.
     #[error("no namespace can get one")]
     NeverAsked,
     /// Nothing can be issued into its source.
@@ -70,7 +68,6 @@ pub(super) enum NotJudged {
     /// No login can be tried with it.
     #[error(transparent)]
     NotTried(#[from] NotTried),
-    /// Its consumer is absent.
     #[error("{consumer} cannot run here: {why}")]
     Absent { consumer: &'static str, why: String },
 }

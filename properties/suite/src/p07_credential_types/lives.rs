@@ -125,7 +125,6 @@ enum Step {
     MustBeRefused,
 }
 
-/// Subject of a case.
 enum Subject<'a> {
     /// A copy, and which credential of the slot it is of.
     Copy(Box<Trial<'a>>, usize),

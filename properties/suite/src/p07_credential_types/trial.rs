@@ -36,7 +36,6 @@ use crate::testbed::TestBed;
 use crate::testbed::namespaces::Lease;
 use crate::testbed::rotation::Dependent;
 
-/// A case under way.
 pub(crate) struct Trial<'a> {
     env: &'a Arc<TestBed>,
     pub(super) consumers: &'a Consumers,

@@ -27,7 +27,7 @@ pub(super) struct Attempt {
     pub(super) platform: Vec<Call>,
     /// Requests that the tenant may make and makes first.
     pub(super) prepare: Vec<Call>,
-    /// The attempt itself.
+    /// The request that the route is about, made after `prepare`.
     pub(super) call: Call,
     /// The same kind of request for what is the tenant's own: it must be allowed.
     pub(super) harmless: Option<Call>,

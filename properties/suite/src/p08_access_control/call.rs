@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 
 use crate::testbed::denial;
 
-/// The core API.
+/// Path of the core API.
 pub(super) const CORE: &str = "/api/v1";
-/// Roles and their bindings.
+/// Group of Roles and their bindings.
 pub(super) const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 /// Group of the objects that External Secrets Operator distributes by.
 pub(super) const EXTERNAL_SECRETS: &str = "/apis/external-secrets.io/v1";
 /// Group of the objects that it pushes by.
 pub(super) const PUSH_SECRETS: &str = "/apis/external-secrets.io/v1alpha1";
-/// Its generators.
+/// Group of the operator's generators.
 pub(super) const GENERATORS: &str = "/apis/generators.external-secrets.io/v1alpha1";
 
 /// The parameter of a request that changes nothing.
@@ -38,7 +38,6 @@ pub(super) fn collection(api: &str, namespace: Option<&str>, resource: &str) -> 
     }
 }
 
-/// One request.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     method: Method,
@@ -81,7 +80,6 @@ impl Call {
         Some(Self::new(Method::PATCH, self.created()?, Some(operation)))
     }
 
-    /// Replaces an object.
     pub(super) fn replace(path: impl Into<String>, object: Value) -> Self {
         Self::new(Method::PUT, path.into(), Some(object))
     }

@@ -19,26 +19,18 @@ pub(super) enum AccessError {
     /// A source could not be given a value.
     #[error("failed to prepare the sources")]
     Source(#[from] SourceError),
-    /// There is no tenant.
     #[error("failed to make a tenant")]
     Tenant(#[from] TenantError),
     /// There was no answer, or not the one that is needed.
     #[error("failed to {act}")]
     Request {
-        /// The act that failed.
         act: &'static str,
-        /// The cause.
         #[source]
         source: Box<kube::Error>,
     },
     /// Something that the case needs was refused.
     #[error("failed to {act}: {answer:?}")]
-    Refused {
-        /// The act that failed.
-        act: &'static str,
-        /// The answer.
-        answer: RequestAnswer,
-    },
+    Refused { act: &'static str, answer: RequestAnswer },
     /// Something that the case needs did not happen.
     #[error("failed to prepare the case")]
     Wait(#[from] WaitError),

@@ -23,7 +23,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(30);
 /// Rights of a tenant in the whole cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Further {
-    /// Nothing.
     None,
     /// Make namespaces for itself, and change them.
     Namespaces,

@@ -21,7 +21,6 @@ use crate::observation::cause_of;
 /// Time between two polls of what cannot be watched.
 const POLL_INTERVAL: Duration = Duration::from_millis(60);
 
-/// The operator's verdict.
 enum Verdict {
     Worked(Sign),
     Refused(Reason),

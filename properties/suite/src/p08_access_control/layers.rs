@@ -217,7 +217,6 @@ impl Trial<'_> {
     }
 }
 
-/// Path of a Secret.
 fn at(secret: &SourceRef) -> String {
     format!("{}/{}", collection(CORE, Some(&secret.namespace), "secrets"), secret.name)
 }

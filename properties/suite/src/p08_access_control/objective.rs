@@ -33,7 +33,7 @@ impl fmt::Debug for Objective {
     }
 }
 
-/// Goal of an attempt.
+/// Value that an attempt is after, and the store that reads it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Goal<'a> {
     pub(super) source: &'a SourceRef,

@@ -74,7 +74,6 @@ pub(super) fn as_central(url: &str, goal: &Goal<'_>) -> Option<Value> {
     Some(provider)
 }
 
-/// A store.
 pub(super) fn store(kind: &str, name: &str, provider: Value) -> Value {
     object("external-secrets.io/v1", kind, name, json!({ "spec": { "provider": provider } }))
 }

@@ -6,7 +6,7 @@ use super::route::Route;
 /// A request that was let through.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
-    /// The attempt, in words.
+    /// The attempt, as the report names it.
     pub(super) title: String,
     pub(super) route: Route,
     pub(super) seen: Seen,

@@ -22,28 +22,20 @@ pub(super) enum ReachError {
     /// The API server did not say.
     #[error("failed to {act}")]
     Request {
-        /// The request.
         act: &'static str,
-        /// The cause.
         #[source]
         source: Box<kube::Error>,
     },
     /// The authoriser does not know all of its own rules.
     #[error("failed to learn the rights in namespace {namespace}: {why}")]
     Incomplete {
-        /// The namespace.
         namespace: String,
         /// Words of the API server.
         why: String,
     },
     /// Something that may be read could not be.
     #[error("failed to read {path}: {why}")]
-    Unread {
-        /// The place.
-        path: String,
-        /// The answer.
-        why: String,
-    },
+    Unread { path: String, why: String },
 }
 
 fn request(act: &'static str) -> impl FnOnce(kube::Error) -> ReachError {
@@ -166,7 +158,6 @@ pub(super) async fn rules(client: &Client, namespace: &str) -> Result<Vec<Resour
 /// Objects of a kind that may be read.
 #[derive(Debug, PartialEq, Eq)]
 enum Allowed {
-    /// All of it.
     All,
     /// Objects that are known by name.
     Named(BTreeSet<String>),

@@ -82,7 +82,6 @@ fn failed(act: &'static str, object: &str) -> impl FnOnce(kube::Error) -> ApiErr
     ApiError::of::<ApiError>(act, object)
 }
 
-/// Reviews all subjects once.
 pub(super) async fn review(env: &TestBed) -> CheckRecord {
     const WHAT: &str = "who may come at the sources, by a SubjectAccessReview of every subject that is bound";
     match matrix(env).await {

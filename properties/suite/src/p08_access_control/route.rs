@@ -9,7 +9,6 @@ mod text;
 pub(super) use consequence::{ACCOUNT_TOKEN, BOOTSTRAP_TOKEN, Consequence};
 pub(super) use generate::attack_path;
 
-/// One attempt.
 #[derive(Debug, Clone)]
 pub(super) struct AttackPath {
     pub(super) objective: Objective,
@@ -18,7 +17,7 @@ pub(super) struct AttackPath {
     pub(super) afterwards: bool,
 }
 
-/// Routes to a value.
+/// Way to a value that the tenant is not entitled to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
     /// Read it where it is.
@@ -52,16 +51,14 @@ pub(super) enum Route {
 /// Owner of the Secret that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SecretOwner {
-    /// The source.
     Source,
-    /// Another tenant's.
+    /// Another tenant's copy.
     Neighbour,
 }
 
-/// By which verb.
+/// Verb by which a Secret is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// One by name.
     Get,
     /// All of the namespace.
     List,
@@ -144,7 +141,6 @@ pub(super) enum Trick {
 /// Spellings of a call, all of which the template language takes for the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Disguise {
-    /// Plain.
     Plain,
     /// Without space, and trimmed.
     Trimmed,
@@ -156,12 +152,10 @@ pub(super) enum Disguise {
     Pipe,
 }
 
-/// Callers of a webhook.
+/// Object by which External Secrets Operator calls a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caller {
-    /// A generator.
     Generator,
-    /// A store.
     Store,
 }
 
@@ -174,9 +168,9 @@ pub(super) enum Labelling {
     Replace,
     /// A patch of its status.
     Status,
-    /// Its finalizers.
+    /// The subresource `finalize` of the namespace.
     Finalize,
-    /// A new namespace.
+    /// A new namespace, which has them from the beginning.
     Create,
 }
 
@@ -187,7 +181,7 @@ pub(super) enum Identity {
     Operator,
     /// The ServiceAccount of a store.
     StoreAccount,
-    /// An administrator.
+    /// The group `system:masters`.
     Masters,
 }
 
@@ -206,18 +200,13 @@ pub(super) enum PodRoute {
     Workload(Workload),
 }
 
-/// Makers of pods.
+/// Workload whose pods a controller of Kubernetes makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Workload {
-    /// A Deployment.
     Deployment,
-    /// A DaemonSet.
     DaemonSet,
-    /// A StatefulSet.
     StatefulSet,
-    /// A Job.
     Job,
-    /// A CronJob.
     CronJob,
 }
 

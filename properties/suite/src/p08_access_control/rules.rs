@@ -25,7 +25,7 @@ impl fmt::Display for Right {
     }
 }
 
-/// Rules as single rights.
+/// One right for each group, resource, name and verb that a rule lists.
 pub(super) fn rights(rules: &[ResourceRule]) -> BTreeSet<Right> {
     let mut rights = BTreeSet::new();
     for rule in rules {

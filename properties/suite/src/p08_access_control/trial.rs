@@ -36,7 +36,6 @@ use crate::testbed::tenant::{self, Tenant};
 /// Time for which what the operator refused must stay refused: it tries again after a second (ESO,
 /// `pkg/controllers/common`, `BuildRateLimiter`).
 const OUTLASTS: Duration = Duration::from_millis(1_300);
-/// An attack under way.
 pub(super) struct Trial<'a> {
     pub(super) env: &'a Arc<TestBed>,
     pub(super) kinds: &'a Kinds,
@@ -46,10 +45,10 @@ pub(super) struct Trial<'a> {
     pub(super) tenant: &'a Tenant,
     pub(super) context: AttackContext<'a>,
     pub(super) sources: &'a SharedLease,
-    /// Labels of the neighbour.
+    /// Labels of the neighbour's namespace.
     pub(super) neighbour: Labels,
     pub(super) scan: LeakScan,
-    /// The tenant's own value.
+    /// Value of a Secret that the tenant owns.
     pub(super) private: &'a Credential,
     pub(super) receiver: Option<Receiver>,
     /// Objects to be removed, by path.
@@ -66,7 +65,6 @@ pub(super) struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Tries one route.
     pub(super) async fn attempt(&mut self, attack_path: &AttackPath, number: usize) -> Result<(), AccessError> {
         let AttackPath { objective, route, afterwards } = attack_path;
         let name = format!("{}-{number}", self.context.tag);

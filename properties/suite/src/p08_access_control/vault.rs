@@ -33,7 +33,6 @@ const NOBODY: &str = "credence-nobody";
 /// Why it could not be told what Vault lets in.
 #[derive(Debug, thiserror::Error)]
 enum VaultCheckError {
-    /// Vault did not say.
     #[error(transparent)]
     Vault(#[from] RequestError),
     /// The API server refused an account or its token.

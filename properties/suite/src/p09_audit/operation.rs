@@ -9,10 +9,8 @@ use proptest::strategy::BoxedStrategy;
 
 /// Names of the Secrets that people make. Two are enough for one to be missing while the other is there.
 pub(super) const NAMES: [&str; 2] = ["credence-one", "credence-two"];
-/// Longest list of operations.
 const LONGEST: usize = 10;
 
-/// The actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Actor {
     /// The administrator of the cluster.
@@ -23,22 +21,17 @@ pub(super) enum Actor {
     Impersonator,
 }
 
-/// The act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Verb {
-    /// Makes a Secret.
     Create,
-    /// Reads one.
     Get,
-    /// Reads all.
     List,
     /// Reads all, and what becomes of them.
     Watch,
-    /// Writes one anew.
+    /// Replaces one as a whole (PUT).
     Update,
-    /// Changes one.
+    /// Merges a change into one.
     Patch,
-    /// Removes one.
     Delete,
     /// Removes all that the people of the case made.
     DeleteCollection,
@@ -81,7 +74,7 @@ impl Verb {
     }
 }
 
-/// Target of an operation.
+/// Secret that an operation is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum OperationTarget {
     /// To a Secret of the case's namespace.
@@ -93,11 +86,8 @@ pub(super) enum OperationTarget {
 /// One operation of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Operation {
-    /// The actor.
     pub actor: Actor,
-    /// The verb.
     pub verb: Verb,
-    /// The place.
     pub place: OperationTarget,
     /// One of the [`NAMES`]; of no account where there is one Secret.
     pub name: &'static str,

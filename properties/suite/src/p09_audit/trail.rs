@@ -13,10 +13,9 @@ const ISSUED: &str = "authentication.kubernetes.io/issued-credential-id";
 /// Tells in the entry of any request with which token it was made.
 const USED: &str = "authentication.kubernetes.io/credential-id";
 
-/// Subject of a request.
+/// Kind of thing that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Resource {
-    /// Secrets.
     Secret,
     /// A token of a ServiceAccount, which reads what the account may read.
     Token,
@@ -29,11 +28,9 @@ pub(super) struct Fact {
     pub(super) user: String,
     /// The user name of who made it, if that is another user.
     pub(super) impersonator: Option<String>,
-    /// Its subject.
     pub(super) resource: Resource,
     /// As the log spells it.
     pub(super) verb: &'static str,
-    /// The namespace.
     pub(super) namespace: String,
     /// The Secret's name; none where Kubernetes does not log it.
     pub(super) name: Option<String>,

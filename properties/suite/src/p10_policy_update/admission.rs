@@ -35,7 +35,6 @@ pub(super) const EXEMPT: &str = "credence.dev/exempt";
 /// Time between two polls of what cannot be watched.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A case under way.
 struct AdmissionCase {
     id: CaseId,
     lease: Option<Lease>,
@@ -91,7 +90,6 @@ pub(super) async fn play(
     Some(join_all(live.into_iter().map(|live| live.finish(env))).await)
 }
 
-/// Request of a tenant.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     distribution: &'a Distribution,

@@ -12,7 +12,7 @@ use crate::testbed::operator_api;
 use crate::testbed::secret_types::required_keys;
 use crate::testbed::tenant::Tenant;
 
-/// A kind of request.
+/// Request of a tenant that policies may refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Probe {
     /// A Secret like a copy.
@@ -27,7 +27,6 @@ pub(super) enum Probe {
     Template,
 }
 
-/// Outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Written {
     Allowed,
@@ -38,10 +37,8 @@ pub(super) enum Written {
 }
 
 impl Probe {
-    /// All of them.
     pub(super) const ALL: [Self; 5] = [Self::HandMade, Self::Label, Self::Reader, Self::Store, Self::Template];
 
-    /// The request, in words.
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::HandMade => "a hand-made copy",

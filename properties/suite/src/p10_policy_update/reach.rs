@@ -23,7 +23,6 @@ use crate::testbed::rotation::until_copy_matches_source;
 use crate::testbed::settle::{Past, settle_by};
 use crate::testbed::tenant::{Rights, Tenant};
 
-/// A case under way.
 struct ReachCase {
     id: CaseId,
     /// The namespaces, each with its value of the grant label.

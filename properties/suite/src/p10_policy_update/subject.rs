@@ -35,7 +35,6 @@ pub(super) enum SubjectError {
     /// An object or the rights of a store could not be read.
     #[error(transparent)]
     Read(#[from] ApiError),
-    /// An object was refused.
     #[error("failed to apply what policies are tested with")]
     Apply(#[from] ApplyError),
 }
@@ -56,7 +55,7 @@ pub(super) struct Subject<'a> {
     stores: Vec<Store>,
 }
 
-/// One of its stores.
+/// Copy of a central store for the suite's own ClusterExternalSecret.
 struct Store {
     name: String,
     spec: Value,

@@ -14,12 +14,10 @@ use proptest::strategy::BoxedStrategy;
 use super::loss::{can_go, keys_to_lose};
 use crate::generate::{Pick, pick};
 
-/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The server between External Secrets Operator and the source fails in this way.
     Connection(Mode),
-    /// The source is deleted.
     SourceDeleted,
     /// One key of the source is deleted.
     KeyDeleted(Pick),
@@ -29,7 +27,6 @@ pub(crate) enum Fault {
     RightsRevoked,
     /// The same for so long that the store itself says that it is not ready, and on from there.
     StoreNotReady,
-    /// Vault is sealed.
     VaultSealed,
     /// External Secrets Operator is killed and stays away.
     OperatorKilled,
@@ -181,7 +178,6 @@ impl FaultKind {
         }
     }
 
-    /// Faults of this kind.
     pub(super) fn strategy(self) -> BoxedStrategy<Fault> {
         let connection = |mode: Mode| Just(Fault::Connection(mode)).boxed();
         match self {

@@ -25,7 +25,6 @@ use crate::testbed::TestBed;
 use crate::testbed::rotation::Dependent;
 use crate::testbed::settle::{Past, settle};
 
-/// A case.
 pub(super) struct OutageCase<'a> {
     id: CaseId,
     client: Client,
@@ -267,7 +266,7 @@ impl<'a> OutageCase<'a> {
         }
     }
 
-    /// The last values stay.
+    /// Holds that all copies keep the last values.
     #[instrument(name = "case", level = "debug", skip_all, fields(case = %self.id))]
     pub(super) async fn stay(&mut self, env: &TestBed, world: &World) {
         if self.is_over() {
@@ -282,7 +281,7 @@ impl<'a> OutageCase<'a> {
         }
     }
 
-    /// Gives all namespaces back.
+    /// Gives all namespaces back; the observation of the case with the copies that it reached.
     pub(super) fn finish(mut self, env: &Arc<TestBed>) -> Observation {
         let seen = self.places.iter().map(|place| &place.dependent).chain(&self.left);
         seen.for_each(|dependent| self.observation.reach(dependent.distribution));

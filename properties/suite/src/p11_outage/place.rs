@@ -25,7 +25,6 @@ pub(super) struct OutageNamespace<'a> {
 
 /// Harm that must not happen to a copy.
 pub(super) enum Harm<'a> {
-    /// Any change.
     Anything,
     /// Anything that is made of neither of two versions of the source.
     NeitherOf(&'a World, &'a World, &'a Renderings),

@@ -5,7 +5,6 @@ use credence_model::model::{Distribution, Model};
 use super::fault::FaultKind;
 use super::scope::{Scope, may_go};
 
-/// Faults of one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) scope: Scope,

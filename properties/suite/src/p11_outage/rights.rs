@@ -19,7 +19,7 @@ pub(super) enum RightsError {
     /// There is nothing to take away.
     #[error("failed to find a binding that names ServiceAccount {account}")]
     NoBinding {
-        /// Namespace and name.
+        /// `namespace/name` of the ServiceAccount.
         account: String,
     },
 }
@@ -57,7 +57,7 @@ impl Revoked {
         Ok(revoked)
     }
 
-    /// Gives all rights back.
+    /// Gives each binding the subjects back that it had before.
     pub(super) async fn restore(self, env: &TestBed) -> Result<(), RightsError> {
         for binding in self.0 {
             binding.set(&env.cluster.client, &binding.subjects.iter().collect::<Vec<_>>()).await?;

@@ -15,7 +15,6 @@ use crate::p07_credential_types::{Issue, Placement, issue_strategy};
 /// felt by the copies of another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Scope {
-    /// The sources.
     pub(super) sources: BTreeSet<SourceRef>,
     /// The stores that they are read through, by name.
     pub(super) stores: BTreeSet<String>,
@@ -47,7 +46,7 @@ impl Scope {
         scopes
     }
 
-    /// All scopes as one.
+    /// All scopes of the configuration as one.
     pub(super) fn whole(model: &Model) -> Self {
         let mut whole = Self::default();
         Self::all(model).into_iter().for_each(|scope| whole.absorb(scope));
@@ -69,7 +68,7 @@ impl Scope {
         self.distributions.extend(other.distributions);
     }
 
-    /// The distributions themselves.
+    /// The distributions of the model that it names.
     pub(super) fn distributions<'a>(&self, model: &'a Model) -> Vec<&'a Distribution> {
         model.distributions.iter().filter(|distribution| self.distributions.contains(&distribution.name)).collect()
     }

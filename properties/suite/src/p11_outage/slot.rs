@@ -24,7 +24,6 @@ use crate::testbed::operator_resync::until_operator_sees_copies;
 /// Time that a refresh may be late by itself: External Secrets Operator keeps its times in whole seconds.
 const LATE: Duration = Duration::from_secs(1);
 
-/// A slot under way.
 struct Slot<'a> {
     env: &'a Arc<TestBed>,
     means: &'a Means,

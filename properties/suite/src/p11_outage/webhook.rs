@@ -225,7 +225,6 @@ impl<'a> WebhookCase<'a> {
         record(UNLABELLED, &what, meanwhile, away, after, bound)
     }
 
-    /// Gives the namespaces back.
     async fn clear(self) {
         // One that cannot be deleted now goes with the cluster, as all that its webhook is part of.
         namespaces::delete(&self.env.cluster.client, &self.deleted).await.ok();

@@ -88,7 +88,6 @@ impl Envelope {
         raw.starts_with(self.0.as_bytes())
     }
 
-    /// The bytes, as text.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

@@ -148,7 +148,6 @@ impl Controls {
 /// Why nothing can be said about the traffic.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WireError {
-    /// There is no capture.
     #[error("failed to look at the traffic")]
     Capture(#[from] CaptureError),
     /// There are too many values.

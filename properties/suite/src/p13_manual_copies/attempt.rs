@@ -20,7 +20,6 @@ use crate::testbed::tenant::Rights;
 /// The label by which ESO tells its Secrets (`apis/externalsecrets/v1`, `LabelManaged`).
 const MANAGED_LABEL: &str = "reconcile.external-secrets.io/managed";
 
-/// The actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Actor {
     /// A ServiceAccount with these rights in its namespace.
@@ -48,7 +47,6 @@ impl Actor {
 /// One thing that is tried.
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
-    /// The verb.
     pub(super) act: Act,
     /// Choice among the forms that the distribution offers for it.
     pub(super) form: Pick,
@@ -56,22 +54,18 @@ pub(super) struct Attempt {
     pub(super) value: Credential,
 }
 
-/// Kinds of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
     /// Makes a Secret that looks like a copy, beside it.
     Make {
-        /// Its maker.
         by: Maker,
         /// True if it holds what the copy holds.
         copied: bool,
     },
-    /// Changes the copy.
     Change {
         /// By server-side apply where that can express it, else by a merge patch.
         apply: bool,
     },
-    /// Deletes the copy.
     Delete,
     /// Deletes the copy and puts a Secret of another type in its place.
     Replace,
@@ -80,9 +74,8 @@ pub(super) enum Act {
 /// Ways to make a Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Maker {
-    /// As it is.
+    /// With all that makes it look like a copy from the beginning.
     Create,
-    /// By server-side apply.
     Apply,
     /// As an ordinary Secret that is labelled later.
     LabelLater,
@@ -104,7 +97,6 @@ impl Attempt {
     }
 }
 
-/// Attempts in one namespace.
 #[derive(Debug, Clone)]
 pub(super) struct Attempts {
     /// A way to take the name of a copy before the namespace asks for it.

@@ -13,7 +13,7 @@ use super::copy_case::{AttemptAnswer, CopyCase};
 use super::look_alike::{Endpoints, content, squatters};
 
 impl CopyCase<'_> {
-    /// Changes the copy.
+    /// Tampers with the copy; an accepted change must be undone.
     pub(super) async fn change(&mut self, copy: &SecretSeen, attempt: &Attempt, apply: bool) -> Outcome {
         let all = changes(&self.env.model, self.distribution, copy, &attempt.value);
         let CopyChange { what, patch, removes, tampering, for_good } = attempt.form.of(&all);

@@ -52,7 +52,6 @@ pub(super) struct CopyCase<'a> {
     pub(super) made: Vec<String>,
 }
 
-/// Outcome of a request.
 pub(super) enum AttemptAnswer {
     Accepted,
     /// By a policy of the configuration.
@@ -61,7 +60,6 @@ pub(super) enum AttemptAnswer {
 }
 
 impl CopyCase<'_> {
-    /// The actor, in words.
     pub(super) fn actor(&self) -> String {
         match &self.tenant {
             Some(tenant) => format!("a tenant with {}", tenant.rights),

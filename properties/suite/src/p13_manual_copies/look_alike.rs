@@ -27,9 +27,7 @@ pub(super) struct LookAlike {
     pub(super) by: &'static str,
     /// Its name, if that is what it shares with the copy.
     pub(super) name: Option<String>,
-    /// Its type.
     pub(super) type_: String,
-    /// Its labels.
     pub(super) labels: Labels,
 }
 
@@ -73,14 +71,14 @@ fn other_type(distribution: &Distribution) -> &'static str {
 /// Places at which a copy is used, as far as its consumer reads that of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Endpoints {
-    /// Hosts or URLs.
+    /// Hosts or URLs, as the copy spells them.
     pub(super) all: Vec<String>,
     /// The keys that hold one, with what they hold.
     pub(super) keys: BTreeMap<String, String>,
 }
 
 impl Endpoints {
-    /// Those of a copy.
+    /// The places that consumers read of `copy`; none of a copy that none of them can read.
     pub(super) fn of(copy: &SecretSeen) -> Self {
         let decoded = formats::decode(&copy.type_, &copy.labels, &copy.data);
         let all = decoded.map(|decoded| decoded.endpoints).unwrap_or_default();

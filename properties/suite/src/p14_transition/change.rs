@@ -40,7 +40,6 @@ impl fmt::Display for FormChange {
 }
 
 impl FormChange {
-    /// All of them.
     pub(super) const ALL: [Self; 3] = [Self::Type, Self::Keys, Self::Host];
 
     /// The changes that `distribution` can go through.

@@ -17,7 +17,6 @@ pub(super) const SELECTED: &str = "credence.dev/transition";
 /// A form of a credential: a ClusterExternalSecret of the suite's own.
 #[derive(Debug, Clone)]
 pub(super) struct Form {
-    /// The ClusterExternalSecret.
     pub(super) object: Value,
     /// The expected content of each copy of it.
     pub(super) distribution: Distribution,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// Versions that the consumers of one form have been served with so far.
 pub(super) struct Followed<'a> {
-    /// All versions, in order.
+    /// All versions since the source was first written, oldest first.
     versions: Vec<&'a Values>,
     /// The version that they were served with last.
     latest: usize,

@@ -32,7 +32,6 @@ use crate::testbed::rotation::Rotation;
 const OLD: &str = "form-old";
 const NEW: &str = "form-new";
 
-/// A case under way.
 pub(super) struct TransitionCase {
     id: CaseId,
     after: Duration,

@@ -25,7 +25,6 @@ const GONE: Duration = Duration::from_secs(30);
 /// Why p14 could not set up what it needs.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SubjectError {
-    /// A store was refused.
     #[error("failed to apply the stores of the transitions")]
     Apply(#[from] ApplyError),
     /// A namespace could not be had.
@@ -34,7 +33,6 @@ pub(super) enum SubjectError {
     /// The manifest that a form was made of no longer makes sense.
     #[error("failed to make a form of the configuration's manifest")]
     Form(#[from] ConfigError),
-    /// The ClusterExternalSecret was refused.
     #[error(transparent)]
     Refused(#[from] ApiError),
     /// It is not known what the template of a form makes.

@@ -19,7 +19,7 @@ const TELLING: &[&str] = &["token", "password", "ci-token", "db.password", "webh
 /// Further keys, with every character that a key can have.
 const OTHERS: &[&str] = &["licence.txt", "API_URL", "client-id", "region", "Signing-Key", "k8s.io_x"];
 
-/// One more credential.
+/// A credential that the configuration does not have yet, after the pattern of one that it has.
 #[derive(Debug, Clone)]
 pub(crate) struct Addition {
     /// Its name, without what all of them begin with.
@@ -38,13 +38,10 @@ pub(super) enum Shape {
     Whole(Vec<String>),
     /// The same, under the names of environment variables.
     Variables(Vec<String>),
-    /// `kubernetes.io/basic-auth`.
     BasicAuth,
-    /// `kubernetes.io/ssh-auth`.
     SshAuth,
-    /// `kubernetes.io/tls`.
     Tls,
-    /// `kubernetes.io/dockerconfigjson` for a registry.
+    /// `kubernetes.io/dockerconfigjson`, for the registry of this name.
     Registry(String),
 }
 
@@ -149,7 +146,6 @@ impl Addition {
         format!("credence-{}", self.tag)
     }
 
-    /// Name, for messages.
     pub(super) fn title(&self, model: &Model) -> String {
         let like = self.blueprint(model).distribution.pointer("/metadata/name").and_then(Value::as_str);
         let kind = self.shape.template().map_or("Opaque", |(kind, _)| kind);

@@ -28,7 +28,7 @@ pub(super) struct Configuration {
     pub(super) digest: String,
     /// The objects that are applied.
     pub(super) manifests: Vec<Manifest>,
-    /// Those that are not.
+    /// Objects that are not applied, each with the reason.
     pub(super) left_out: Vec<LeftOut>,
     pub(super) schema: Cow<'static, Schema>,
     /// The intent of its team.

@@ -219,7 +219,7 @@ impl Login {
 /// A Vault that has what the stores expect.
 pub(super) struct Served {
     pub(super) vault: Arc<Vault>,
-    /// The stores, by name.
+    /// Names of the stores that it serves.
     pub(super) stores: BTreeSet<String>,
     /// Parts of it that nobody wrote down.
     pub(super) derived: Vec<String>,

@@ -10,9 +10,9 @@ use serde_json::json;
 /// A RoleBinding or a ClusterRoleBinding.
 #[derive(Debug, Clone)]
 pub struct Binding {
-    /// Name of the binding.
+    /// Namespace of a RoleBinding; none for a ClusterRoleBinding.
     pub namespace: Option<String>,
-    /// Its name.
+    /// Name of the RoleBinding or ClusterRoleBinding.
     pub name: String,
     /// Subjects that it gives rights.
     pub subjects: Vec<Subject>,

@@ -46,7 +46,7 @@ pub enum CleanupError {
     /// A namespace could not be removed.
     #[error("failed to remove a namespace of an earlier run")]
     Namespace(#[from] NamespaceError),
-    /// They stayed.
+    /// Objects were deleted and were still there when the time for it had passed.
     #[error("failed to remove what an earlier run left")]
     Stayed(#[source] WaitError),
 }
@@ -98,7 +98,6 @@ pub(crate) fn sweeps(kind: &str) -> bool {
     KINDS.iter().any(|(_, _, swept)| *swept == kind)
 }
 
-/// Something that was left.
 struct Found {
     namespace: Option<String>,
     name: String,

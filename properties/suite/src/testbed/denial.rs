@@ -10,12 +10,12 @@ use credence_model::model::Model;
 pub enum Denial {
     /// A ValidatingAdmissionPolicy denied it, because one of its validations did not hold.
     Policy {
-        /// The policy's name.
+        /// Name of the ValidatingAdmissionPolicy.
         policy: String,
     },
     /// The actor has no right to make it.
     NoRight,
-    /// Anything else, in words.
+    /// Any other answer, or none, with its causes in words.
     Other(String),
 }
 

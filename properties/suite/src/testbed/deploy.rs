@@ -33,7 +33,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Why a configuration could not be deployed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
-    /// An object was refused.
+    /// An object of the configuration could not be applied.
     #[error("failed to deploy the configuration")]
     Apply(#[from] ApplyError),
     /// It cannot be told whether a namespace is there.

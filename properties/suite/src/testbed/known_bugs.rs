@@ -58,7 +58,7 @@ pub const WEBHOOK_AWAY: Known = Known {
 /// A ClusterExternalSecret, and the name of the ExternalSecrets that it makes.
 #[derive(Debug, Clone, Copy)]
 pub struct Maker<'a> {
-    /// Name of the ClusterExternalSecret.
+    /// Name of the ClusterExternalSecret itself.
     pub name: &'a str,
     /// The name of its ExternalSecrets.
     pub external_secret: &'a str,

@@ -35,7 +35,6 @@ use namesake::Namesake;
 const GROUP: &str = "credence:loopholes";
 /// Time that the API server may take to know the rights.
 const KNOWN: Duration = Duration::from_secs(30);
-/// Time between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
 /// A request that a policy refuses to strangers.
@@ -53,10 +52,8 @@ pub(crate) struct Request {
     pub(crate) is_taken: bool,
 }
 
-/// Verbs of a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Write {
-    /// Creates an object.
     Create(Value),
     /// Merges a patch into the object of a name.
     Merge(String, Value),

@@ -32,7 +32,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum NamespaceError {
-    /// The API server refused.
     #[error("failed to {act} namespace {namespace}")]
     Refused {
         act: &'static str,

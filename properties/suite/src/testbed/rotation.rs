@@ -32,20 +32,20 @@ use crate::testbed::sources::ExclusiveLease;
 /// Everything that the cases of a slot share: a source, the values that it starts with, and those that follow.
 #[derive(Debug, Clone)]
 pub struct Rotation {
-    /// Source whose values change.
+    /// Source whose values change, one of the model's.
     pub source: SourceRef,
     /// Its values at the beginning.
     pub initial: Values,
-    /// The rotations, in order.
+    /// The rotations, in the order in which they are written.
     pub steps: Vec<Step>,
 }
 
 /// New values, written some time after the ones before.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// Pause before it.
+    /// Pause before these values are written; the first step of a rotation is written at once.
     pub after: Duration,
-    /// The new values.
+    /// All values of the source from then on, by key.
     pub values: Values,
 }
 
@@ -213,7 +213,7 @@ impl<'a> Dependent<'a> {
         check_copy(view, &self.namespace, self.distribution, &env.sources.rendered(values))
     }
 
-    /// Gives the namespace back.
+    /// Gives the namespace back, to lose the labels that it asked by; nothing if the case holds none.
     pub fn give_back(self, env: &Arc<TestBed>) {
         if let Some(lease) = self.lease {
             env.namespaces.give_back(env, lease, self.labels.into_keys().collect::<BTreeSet<_>>());

@@ -28,25 +28,13 @@ pub use crate::testbed::stores::{Part, Withdrawn};
 
 /// A source could not be written, or its values not be relied on.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum SourceError {
-    /// Whoever has it refuses.
     #[error("failed to {act} the source {source_ref}")]
-    Refused {
-        /// The act.
-        act: &'static str,
-        /// The source.
-        source_ref: SourceRef,
-        /// The cause.
-        source: Box<kube::Error>,
-    },
+    Refused { act: &'static str, source_ref: SourceRef, source: Box<kube::Error> },
     /// It is not known what templates make of its values.
     #[error("failed to render what templates make of the source {source_ref}")]
-    Render {
-        /// The source.
-        source_ref: SourceRef,
-        /// The cause.
-        source: Box<RenderError>,
-    },
+    Render { source_ref: SourceRef, source: Box<RenderError> },
 }
 
 /// All sources of a configuration.
@@ -104,7 +92,7 @@ impl Sources {
         Self { all, backends: self.backends.clone(), renderings: Arc::clone(&self.renderings) }
     }
 
-    /// The sources, in order.
+    /// The sources of the configuration, by namespace and name.
     pub fn names(&self) -> impl Iterator<Item = &SourceRef> {
         self.all.keys()
     }
@@ -125,7 +113,7 @@ impl Sources {
         free.flat_map(|values| values.values().cloned().collect::<Vec<_>>()).collect()
     }
 
-    /// This moment, for [`values_since`](Self::values_since).
+    /// This moment in the history of all sources, for [`values_since`](Self::values_since).
     pub fn mark(&self) -> Mark {
         Mark(self.all.iter().map(|(name, source)| (name.clone(), lock(&source.history).present)).collect())
     }
@@ -194,7 +182,7 @@ impl SharedLease {
 }
 
 impl ExclusiveLease {
-    /// The present values.
+    /// The values that the source has now, by key.
     pub fn values(&self) -> &Values {
         &self.held
     }

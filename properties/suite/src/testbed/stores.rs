@@ -19,7 +19,7 @@ use kubernetes::Secrets;
 use stand_in::StoodIn;
 use vault::AtVault;
 
-/// Writer of a source.
+/// Client and name with which a source is written.
 #[derive(Clone, Copy)]
 pub struct Writer<'a> {
     /// The client of the cluster.
@@ -33,7 +33,7 @@ pub struct Writer<'a> {
 pub struct Made<'a> {
     /// Labels that a Secret of Kubernetes is made with.
     pub labels: &'a BTreeMap<String, String>,
-    /// Type of the Secret.
+    /// Type that a Secret of Kubernetes is made with, such as `Opaque`.
     pub secret_type: &'a str,
 }
 
@@ -44,7 +44,7 @@ pub enum Part {
     Whole,
     /// One key, with its value.
     Key(String),
-    /// Labels, by their keys.
+    /// Labels of a Secret of Kubernetes, by their keys.
     Labels(BTreeSet<String>),
 }
 

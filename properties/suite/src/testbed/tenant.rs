@@ -38,7 +38,7 @@ pub enum Rights {
 }
 
 impl Rights {
-    /// Every set of rights.
+    /// Every set of rights, from the fewest to the most.
     pub const ALL: [Self; 3] = [Self::Edit, Self::Admin, Self::Owner];
 
     /// The name of the ClusterRole.
@@ -61,7 +61,6 @@ impl fmt::Display for Rights {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum TenantError {
-    /// The API server refused.
     #[error("failed to {act} of tenant {tenant}")]
     Refused {
         /// The act that failed, and on which of its objects.
@@ -95,7 +94,7 @@ pub struct Tenant {
     pub namespace: String,
     /// The name of its ServiceAccount and its RoleBinding.
     pub name: String,
-    /// Its rights there.
+    /// Rights of the tenant in that namespace.
     pub rights: Rights,
     /// A client that acts as the tenant, with the case as user agent.
     pub client: Client,

@@ -20,21 +20,21 @@ pub(crate) struct AttackContext<'a> {
     pub(crate) tag: String,
     /// The tenant's namespace.
     pub(crate) mine: &'a str,
-    /// Its labels.
+    /// Labels of the tenant's namespace.
     pub(crate) labels: &'a Labels,
     /// The namespace as it is, for requests that write it as a whole.
     pub(crate) namespace: Value,
     /// The namespace of another tenant.
     pub(crate) neighbour: &'a str,
-    /// The tenant's ServiceAccount.
+    /// Name of the tenant's ServiceAccount.
     pub(crate) account: &'a str,
-    /// Rights of the tenant.
+    /// Rights of the tenant in its namespace.
     pub(crate) rights: Rights,
     /// Its rights in the whole cluster.
     pub(crate) further: Further,
     /// True if the tenant may use External Secrets Operator at all.
     pub(crate) writes: bool,
-    /// The API server.
+    /// URL of the API server.
     pub(crate) server: &'a str,
     /// Path of the operator's own token.
     pub(crate) operator_token: &'a Path,
@@ -75,7 +75,7 @@ impl AttackContext<'_> {
         format!("{}-own", self.tag)
     }
 
-    /// The neighbour's ConfigMap.
+    /// Name of a ConfigMap of the neighbour's with the cluster's authority.
     pub(crate) fn authority(&self) -> String {
         format!("{}-authority", self.tag)
     }

@@ -17,9 +17,9 @@ pub(in crate::p08_access_control) struct Power {
 pub(super) enum Objects {
     /// None by whose name it would open anything.
     All,
-    /// Sources, to read.
+    /// Secrets that are sources, to read them.
     Sources,
-    /// Sources, to write.
+    /// Secrets that are sources, to write them.
     WrittenSources,
     /// ServiceAccounts that read sources, of stores and of the operator.
     Accounts,

@@ -52,7 +52,6 @@ impl Mark {
         }
     }
 
-    /// The mark in words.
     pub(super) fn text(&self) -> String {
         format!("{} {}: {}", self.field.trim_end_matches('s'), self.key, self.value)
     }
