@@ -59,7 +59,7 @@ const KNOWN_VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 /// The object that a typed value or an error is about, and where it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePosition {
-    /// Kind, namespace and name.
+    /// Kind, namespace and name as messages show them: `Secret central/github-pat`.
     pub object: String,
     /// The file; for rendered manifests, the directory that was rendered.
     pub file: PathBuf,
@@ -88,10 +88,10 @@ impl fmt::Display for SourcePosition {
     }
 }
 
-/// A ClusterExternalSecret.
+/// A ClusterExternalSecret of the configuration, as far as it decides about copies.
 #[derive(Debug, Clone)]
 pub struct ClusterExternalSecret {
-    /// The name.
+    /// Its `metadata.name`, which its ExternalSecrets have as well unless `externalSecretName` is set.
     pub name: String,
     /// Its place in the files.
     pub place: SourcePosition,
@@ -108,7 +108,7 @@ pub struct Config {
     pub manifests: Vec<Manifest>,
     /// By name; at least one, or one of the next.
     pub cluster_external_secrets: Vec<ClusterExternalSecret>,
-    /// By namespace and name.
+    /// ExternalSecrets that nothing makes, by namespace and name.
     pub external_secrets: Vec<ExternalSecret>,
     /// By name; that of a SecretStore begins with its namespace.
     pub stores: BTreeMap<String, ClusterSecretStore>,

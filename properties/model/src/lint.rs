@@ -37,9 +37,9 @@ pub use rules::RULES;
 /// The things that rules look at.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The configuration.
+    /// Manifests as they are written, and what is typed of them.
     pub config: &'a Config,
-    /// The model of that.
+    /// The model of `config`, with the team's intent if there is one.
     pub model: &'a Model,
     /// The files that the API server is started with; empty if the configuration has none.
     pub control_plane: &'a [Manifest],
@@ -86,7 +86,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The word for it.
+    /// `note`, `warning` or `error`, which are levels of SARIF as well.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Note => "note",
@@ -109,13 +109,13 @@ pub struct Rule {
     pub id: &'static str,
     /// The requirement that the fault breaks.
     pub requirement: Requirement,
-    /// The weight.
+    /// Weight of each of its findings.
     pub severity: Severity,
     /// The fault in a few words.
     pub summary: &'static str,
     /// The way to mend the fault, and why.
     pub help: &'static str,
-    /// Finds it.
+    /// Finds the fault wherever it is; empty where there is none, or where it cannot be told.
     pub check: fn(&Context<'_>) -> Vec<Finding>,
 }
 
@@ -138,11 +138,11 @@ impl Rule {
 /// A fault that a rule found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The rule's name.
+    /// [`Rule::id`] of the rule that found it.
     pub rule: &'static str,
     /// The requirement that the fault breaks.
     pub requirement: Requirement,
-    /// The weight.
+    /// Weight of the finding, which is that of its rule.
     pub severity: Severity,
     /// Kind, namespace and name of the object.
     pub object: String,
@@ -150,7 +150,7 @@ pub struct Finding {
     pub file: PathBuf,
     /// The 1-based line of the file; `None` where it says nothing, as for rendered manifests.
     pub line: Option<usize>,
-    /// The fault.
+    /// The fault as it is at this object, for a person.
     pub message: String,
     /// The way to mend it.
     pub help: &'static str,

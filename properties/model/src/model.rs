@@ -59,7 +59,7 @@ pub(crate) use templates::Templates;
 pub use value_kind::{Alphabet, Contradiction, Document, Notation, Password, ValueKind};
 pub use vault::{VaultPath, VaultRole};
 
-/// Demands of a configuration.
+/// Demands of a configuration on its copies, as they follow from its manifests, and what a run knows beside them.
 #[derive(Clone, Default)]
 pub struct Model {
     /// Every Secret that a distribution reads.
@@ -135,7 +135,7 @@ pub struct Distribution {
     pub labels: Labels,
     /// The time between two reads of the source; zero means that there is only one.
     pub refresh_interval: Duration,
-    /// Policy of its refreshes.
+    /// Times at which it reads its sources again.
     pub refresh_policy: RefreshPolicy,
     /// Maker of each copy. For diagnosis: what a copy must be does not depend on it.
     pub creation_policy: CreationPolicy,
@@ -180,7 +180,7 @@ impl Distribution {
         if self.namespace().is_some() { "ExternalSecret" } else { "ClusterExternalSecret" }
     }
 
-    /// The Secrets it reads.
+    /// Sources of all of its fields: Secrets, and keys at other providers.
     pub fn sources(&self) -> BTreeSet<&SourceRef> {
         self.fields.iter().map(|field| &field.source).collect()
     }
@@ -268,7 +268,7 @@ pub enum Disturbance {
 }
 
 impl Disturbance {
-    /// All of them.
+    /// Every disturbance that some clusters cannot make.
     pub const ALL: [Self; 3] = [Self::Replicas, Self::LeaderElection, Self::ControlPlane];
 }
 
@@ -292,7 +292,7 @@ impl fmt::Debug for Model {
 }
 
 impl Model {
-    /// Demands of `config`.
+    /// The model of `config`; what does not follow from that is empty.
     pub fn derive(config: &Config) -> Self {
         derive::model(config)
     }

@@ -22,7 +22,7 @@ pub use crate::model::COMPRESSED_SECONDS;
 /// Treatment of time in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Time {
-    /// As the configuration says.
+    /// Refresh intervals stay as the configuration has them.
     AsIs,
     /// Refresh intervals longer than [`COMPRESSED_SECONDS`] become that long, and stores are looked at as often. An interval of
     /// zero, which means never, stays what it is.
@@ -45,7 +45,7 @@ pub struct Server {
 /// A Vault that is here.
 #[derive(Debug, Clone)]
 pub struct VaultServer {
-    /// Its place.
+    /// URL and authority of the Vault.
     pub server: StandInServer,
     /// The stores that it serves, by their names in the model.
     pub stores: BTreeSet<String>,
@@ -54,7 +54,7 @@ pub struct VaultServer {
 /// The server that answers in the place of all providers beside Kubernetes.
 #[derive(Debug, Clone)]
 pub struct StandInServer {
-    /// Its URL.
+    /// URL that the stores are pointed to.
     pub url: String,
     /// The certificate of its authority, PEM.
     pub certificate: String,

@@ -38,49 +38,23 @@ pub(crate) fn check_label(key: &str, value: &str) -> Result<(), SelectorError> {
 
 /// Faults that make a label selector invalid; the API server refuses it for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum SelectorError {
     /// The operator is not one of the four that label selectors have.
     #[error("operator {operator:?} on label {key:?} is not one of In, NotIn, Exists, DoesNotExist")]
-    UnknownOperator {
-        /// The label's key.
-        key: String,
-        /// The operator as written.
-        operator: String,
-    },
+    UnknownOperator { key: String, operator: String },
     /// `In` and `NotIn` compare with values, so they need at least one.
     #[error("operator {operator} on label {key:?} needs values")]
-    ValuesMissing {
-        /// The label's key.
-        key: String,
-        /// The operator.
-        operator: Operator,
-    },
+    ValuesMissing { key: String, operator: Operator },
     /// `Exists` and `DoesNotExist` compare with no value.
     #[error("operator {operator} on label {key:?} must not have values")]
-    ValuesForbidden {
-        /// The label's key.
-        key: String,
-        /// The operator.
-        operator: Operator,
-    },
+    ValuesForbidden { key: String, operator: Operator },
     /// The key is not a qualified name.
     #[error("label key {key:?} is not valid: {reason}")]
-    InvalidKey {
-        /// The label's key.
-        key: String,
-        /// The rule it breaks.
-        reason: &'static str,
-    },
+    InvalidKey { key: String, reason: &'static str },
     /// The value is not a label value.
     #[error("value {value:?} of label {key:?} is not valid: {reason}")]
-    InvalidValue {
-        /// The label's key.
-        key: String,
-        /// The label's value.
-        value: String,
-        /// The rule it breaks.
-        reason: &'static str,
-    },
+    InvalidValue { key: String, value: String, reason: &'static str },
 }
 
 /// Operator by which a requirement compares a label.
@@ -90,7 +64,7 @@ pub enum Operator {
     In,
     /// The label is absent or has none of the values.
     NotIn,
-    /// The label is there.
+    /// The label is there, with any value.
     Exists,
     /// The label is absent.
     DoesNotExist,

@@ -45,7 +45,7 @@ pub(crate) struct Read {
     pub(crate) name: String,
     /// The way to the part that is read.
     pub(crate) steps: Vec<Step>,
-    /// End of the read.
+    /// Form that the part must have for the template to render.
     pub(crate) end: End,
 }
 
@@ -80,7 +80,6 @@ pub(crate) enum End {
     PrivateKey,
     /// Blocks of PEM, of which some are taken.
     Pem,
-    /// A URL.
     Url,
     /// A PKCS#12 file without a password.
     Pkcs12,
@@ -92,7 +91,6 @@ pub(crate) enum End {
     Of(&'static str),
 }
 
-/// Inputs that `template` reads.
 pub(crate) fn reads(template: &str) -> Reads {
     let mut reader = Reader::default();
     for part in parts(template) {
@@ -129,7 +127,7 @@ enum Value {
     Text(String),
     /// A number that the template itself writes.
     Index(usize),
-    /// Something else.
+    /// A value that is not followed.
     Other,
 }
 

@@ -13,13 +13,13 @@ use crate::selector::NamespaceSelection;
 pub struct ExternalSecret {
     /// Namespace and name, with a slash between them.
     pub name: String,
-    /// The namespace.
+    /// Namespace that it is in, `default` if its manifest names none.
     pub namespace: String,
     /// Its place in the files.
     pub place: SourcePosition,
     /// The object as it is written.
     pub object: Value,
-    /// The labels.
+    /// Labels of the ExternalSecret itself, not those of its Secret.
     pub labels: Labels,
     /// Its reads and writes. SecretStores in it are named as [`ClusterSecretStore::name`](super::ClusterSecretStore::name) says.
     pub spec: ExternalSecretSpec,
@@ -52,13 +52,13 @@ pub struct DeclaredDistribution<'a> {
     pub object: &'a Value,
     /// Its place in the files.
     pub place: &'a SourcePosition,
-    /// The ExternalSecret's name.
+    /// Name of the ExternalSecret in each namespace.
     pub external_secret: &'a str,
-    /// The ExternalSecret's labels.
+    /// Labels of the ExternalSecret itself, not those of its Secret.
     pub labels: &'a Labels,
-    /// Its spec.
+    /// Reads and writes of the ExternalSecret.
     pub spec: &'a ExternalSecretSpec,
-    /// The namespaces.
+    /// Namespaces that it selects; for a plain ExternalSecret its own, by name.
     pub selection: NamespaceSelection,
     /// The namespace of a plain ExternalSecret, whatever labels that has.
     pub namespace: Option<&'a str>,

@@ -4,6 +4,7 @@ use super::{Fault, SourcePosition};
 
 /// Why manifests are no configuration that can be distributed. Every variant but one names object, file and line.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ConfigError {
     /// The API server or the controller would refuse parts of it, or leave them out.
     #[error("{}", .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
@@ -15,16 +16,11 @@ pub enum ConfigError {
     NothingDistributed,
     /// An object that decides distribution says nothing.
     #[error("{place} has no spec; add it, or leave the object out")]
-    NoSpec {
-        /// The object.
-        place: Box<SourcePosition>,
-    },
+    NoSpec { place: Box<SourcePosition> },
     /// A field has a value that the API server or the controller would refuse.
     #[error("failed to read {place}")]
     Invalid {
-        /// The object.
         place: Box<SourcePosition>,
-        /// The field's fault.
         #[source]
         source: serde_json::Error,
     },
@@ -32,18 +28,11 @@ pub enum ConfigError {
     #[error(
         "{place} has version {version:?}, and only v1 and v1beta1 are known; write apiVersion: external-secrets.io/v1"
     )]
-    UnknownVersion {
-        /// The object.
-        place: Box<SourcePosition>,
-        /// The version as written.
-        version: String,
-    },
+    UnknownVersion { place: Box<SourcePosition>, version: String },
     /// A value of a Secret cannot be read. Its cause is left out, since it could show a part of the value.
     #[error("key {key:?} of {place} is {reason}; text goes to stringData, in quotes, and base64 to data")]
     SecretValue {
-        /// The Secret.
         place: Box<SourcePosition>,
-        /// The key.
         key: String,
         /// The type that the value is not.
         reason: &'static str,
@@ -51,11 +40,8 @@ pub enum ConfigError {
     /// A store's condition has an expression that does not compile.
     #[error("{place} has an invalid namespace expression {expression:?}; correct it")]
     InvalidExpression {
-        /// The store.
         place: Box<SourcePosition>,
-        /// The expression as written.
         expression: String,
-        /// The cause.
         #[source]
         source: regex::Error,
     },
@@ -69,17 +55,13 @@ pub enum ConfigError {
         place: Box<SourcePosition>,
         /// The field that names it, from the spec of the ExternalSecret.
         field: String,
-        /// The missing store.
         store: String,
         /// The stores that there are.
         known: String,
     },
     /// No store is named for some value.
     #[error("{place} names no store: secretStoreRef is missing; add it, or a sourceRef.storeRef to each value")]
-    NoStore {
-        /// The object.
-        place: Box<SourcePosition>,
-    },
+    NoStore { place: Box<SourcePosition> },
     /// A ClusterExternalSecret means a store of the whole cluster and names one that each namespace has to bring along.
     #[error(
         "{place} names {kind} {store:?} in {field}, which each namespace would have to have, and the configuration has a \
@@ -92,7 +74,6 @@ pub enum ConfigError {
         field: String,
         /// The kind as written, or its default.
         kind: String,
-        /// The store.
         store: String,
     },
 }

@@ -69,15 +69,15 @@ pub struct ExternalSecretSpec {
     /// The Secret that is written.
     #[serde(default)]
     pub target: SecretTarget,
-    /// Policy of its refreshes.
+    /// Times at which it reads its sources again, `Periodic` by default.
     #[serde(default)]
     pub refresh_policy: RefreshPolicy,
     #[serde(default, deserialize_with = "go_duration::deserialize")]
     refresh_interval: Option<Duration>,
-    /// Single values.
+    /// Values that each get a key of their own.
     #[serde(default)]
     pub data: Vec<DataEntry>,
-    /// Whole sets of values.
+    /// Sources and searches of which each value gets a key.
     #[serde(default)]
     pub data_from: Vec<DataFrom>,
 }
@@ -191,7 +191,6 @@ pub struct SecretTarget {
 /// The kind that an ExternalSecret writes instead of a Secret.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct TargetManifest {
-    /// The kind.
     #[serde(default)]
     pub(crate) kind: String,
 }
@@ -208,7 +207,7 @@ pub enum CreationPolicy {
     Merge,
     /// Whoever is first makes it; the ExternalSecret adds its keys, and leaves it behind. From 2.8.0 on.
     CreateOrMerge,
-    /// Nobody does.
+    /// No Secret is made.
     None,
 }
 
@@ -227,23 +226,23 @@ impl CreationPolicy {
 /// Policy for the Secret when its sources are gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum DeletionPolicy {
-    /// It stays.
+    /// It stays, with the last values.
     #[default]
     Retain,
-    /// It goes.
+    /// It is deleted.
     Delete,
-    /// Its keys go.
+    /// It loses the keys of the ExternalSecret, and stays.
     Merge,
 }
 
 /// Times at which an ExternalSecret reads its sources again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum RefreshPolicy {
-    /// After each refresh interval.
+    /// After each refresh interval, and at each change of the ExternalSecret.
     #[default]
     Periodic,
     /// At each change of the ExternalSecret itself.
     OnChange,
-    /// Never.
+    /// Never again once the Secret has been made.
     CreatedOnce,
 }

@@ -24,7 +24,6 @@ pub(crate) const LOCAL_GENERATORS: [&str; 4] = ["Fake", "Password", "SSHKey", "U
 pub(crate) struct Generator<'a> {
     /// Kind of the generator; of a ClusterGenerator the one inside.
     pub(crate) kind: &'a str,
-    /// Its specification.
     pub(crate) spec: &'a Value,
 }
 

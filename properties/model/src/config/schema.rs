@@ -37,7 +37,7 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Of the pinned versions.
+    /// The fields that the pinned versions of External Secrets Operator and Kubernetes take.
     pub fn pinned() -> &'static Self {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema {
             external_secrets: PINNED.external_secrets.to_owned(),
@@ -72,7 +72,7 @@ impl Schema {
 /// A part of a manifest that the API server or the controller would refuse, or would not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The place.
+    /// Place in the manifest of the field that is wrong.
     pub at: Location,
     /// Kind, namespace and name of the object.
     pub object: String,

@@ -19,7 +19,7 @@ pub const OPAQUE: &str = "Opaque";
 pub struct SecretManifest {
     /// The type, `Opaque` if none is written.
     pub secret_type: String,
-    /// The labels.
+    /// Labels of the Secret, by which searches find it.
     pub labels: Labels,
     /// The values of `data`, decoded, under those of `stringData`.
     pub data: BTreeMap<String, Credential>,

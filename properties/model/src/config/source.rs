@@ -23,7 +23,7 @@ pub struct RemotePlace {
 }
 
 impl SourceRef {
-    /// A Secret.
+    /// The Secret of this name, which a store of the Kubernetes provider reads.
     pub fn secret(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), name: name.into(), at: None }
     }

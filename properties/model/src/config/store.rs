@@ -149,7 +149,7 @@ impl ClusterSecretStore {
 pub struct StoreCondition {
     /// Admits by label; an absent selector admits nobody.
     pub namespace_selector: Option<LabelSelector>,
-    /// Admits by name.
+    /// Admits namespaces of these names.
     pub namespaces: Vec<String>,
     /// Admits names in which an expression matches anywhere.
     pub namespace_regexes: Vec<Regex>,

@@ -7,7 +7,7 @@ use credence_core::manifest::{Location, ManifestError};
 /// A part of an intent that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IntentFault {
-    /// The place.
+    /// Place in the file of the intent.
     pub at: Location,
     /// The fault and the way to mend it, without any value.
     pub message: String,

@@ -26,7 +26,6 @@ pub(super) enum Duty {
     Readers,
     /// Stores, and what distributes.
     Stores,
-    /// Templates.
     Templates,
 }
 
@@ -49,7 +48,7 @@ pub(super) struct Policy<'a> {
     pub(super) manifest: &'a Manifest,
     /// The thing that it guards.
     pub(super) duty: Duty,
-    /// All its expressions.
+    /// All expressions of the policy in one text, in which names are searched.
     pub(super) expressions: String,
     bindings: Vec<&'a Manifest>,
 }

@@ -9,7 +9,6 @@ use serde::Deserialize;
 /// The part of a request that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub(super) enum Level {
-    /// Nothing.
     None,
     /// User, verb, object and time.
     Metadata,
@@ -22,13 +21,9 @@ pub(super) enum Level {
 /// A request of an ordinary user or of the operator.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
-    /// The user.
     pub(super) user: &'a str,
-    /// The user's groups.
     pub(super) groups: &'a [&'a str],
-    /// The verb.
     pub(super) verb: &'a str,
-    /// The namespace.
     pub(super) namespace: &'a str,
     /// The API group.
     pub(super) group: &'a str,
@@ -36,7 +31,6 @@ pub(super) struct Request<'a> {
     pub(super) resource: &'a str,
 }
 
-/// An audit policy.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AuditPolicy {

@@ -18,14 +18,11 @@ pub const NAMESPACE_CONTROLLER: &str = "system:serviceaccount:kube-system:namesp
 /// A user or a group that an expression names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Identity {
-    /// By its user name.
     User(String),
-    /// By a group.
     Group(String),
 }
 
 impl Identity {
-    /// The name.
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::User(name) | Self::Group(name) => name,

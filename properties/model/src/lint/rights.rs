@@ -12,7 +12,6 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// A role that lets the ServiceAccount of a store get Secrets in the namespace of its sources.
 pub(super) struct Right<'a> {
-    /// The role.
     pub(super) role: &'a Manifest,
     /// The Secrets by name; `None` for all of them.
     pub(super) names: Option<BTreeSet<&'a str>>,

@@ -72,7 +72,7 @@ mod vault_policy_wildcard;
 mod vault_role_admits_everyone;
 mod wrong_cred_type;
 
-/// Every rule, by name.
+/// Every rule there is, in the order of [`Rule::id`].
 pub const RULES: &[Rule] = &[
     argo_cd_label_lost::RULE,
     argo_cd_secret_type::RULE,

@@ -13,17 +13,17 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 pub struct Blueprint {
     /// The object that distributes it, to namespaces that ask by one label.
     pub distribution: Value,
-    /// The selector of that.
+    /// Selector of that object which matches by the label.
     pub selector: LabelSelector,
     /// The key of the label.
     pub label: String,
-    /// The store.
+    /// The store that the object reads through.
     pub store: Value,
-    /// The store's ServiceAccount.
+    /// The ServiceAccount that the store reads as.
     pub account: Value,
     /// Its rights: each binding, with its Role unless it is bound to a ClusterRole.
     pub rights: Vec<(Value, Option<Value>)>,
-    /// The source.
+    /// The Secret that the store reads.
     pub source: SourceRef,
 }
 

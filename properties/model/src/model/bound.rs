@@ -69,7 +69,7 @@ fn lateness(outage: Duration, dependents: u32) -> Duration {
 /// Time within which an update of a source must reach a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bound {
-    /// Within this time.
+    /// This long after the source was written, at most.
     Within(Duration),
     /// The configuration itself says never. That is a fault, so the claim is still tested.
     Never {

@@ -11,9 +11,9 @@ use crate::selector::{OptOut, effective_labels, opt_ins, opts_out};
 /// A copy: a Secret in a distribution namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CopyRef {
-    /// The distribution namespace.
+    /// Namespace that the copy is distributed to.
     pub namespace: String,
-    /// The Secret's name.
+    /// Name of the Secret there.
     pub secret: String,
 }
 
@@ -34,41 +34,21 @@ pub struct Expectation<'a> {
 
 /// A contradiction in a configuration, seen at one namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the doc of each variant says what its fields are")]
 pub enum Conflict {
     /// A distribution selects a namespace that one of its stores does not admit: the copy cannot be made.
-    NotAdmitted {
-        /// The distribution's name.
-        distribution: String,
-        /// The namespace.
-        namespace: String,
-        /// The store's name.
-        store: String,
-    },
+    NotAdmitted { distribution: String, namespace: String, store: String },
     /// A distribution selects a namespace that declines.
     Declined {
-        /// The distribution's name.
         distribution: String,
-        /// The namespace.
         namespace: String,
         /// The label with which it declines.
         opt_out: OptOut,
     },
     /// A distribution selects a namespace that never asks (see [`Model::is_protected`]).
-    Protected {
-        /// The distribution's name.
-        distribution: String,
-        /// The namespace.
-        namespace: String,
-    },
+    Protected { distribution: String, namespace: String },
     /// Two distributions write the same copy; the first by name is the one that is expected.
-    SameCopy {
-        /// The copy.
-        copy: CopyRef,
-        /// The first distribution's name.
-        first: String,
-        /// The second distribution's name.
-        second: String,
-    },
+    SameCopy { copy: CopyRef, first: String, second: String },
 }
 
 impl fmt::Display for Conflict {
@@ -121,7 +101,7 @@ impl Model {
         expectation
     }
 
-    /// The copies of [`Model::expectation`].
+    /// The copies of [`Model::expectation`], without its conflicts.
     pub fn expected(&self, namespaces: &BTreeMap<String, Labels>) -> BTreeMap<CopyRef, &Distribution> {
         self.expectation(namespaces).copies
     }

@@ -38,17 +38,17 @@ pub struct Intended {
 /// A namespace as it could be, with what it must have and must not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Example {
-    /// The place.
+    /// Place of the example in the file of the intent.
     pub at: Location,
     /// The name that the namespace must have; none if it may have any.
     pub name: Option<String>,
-    /// Its labels.
+    /// Labels that the namespace has, all of them.
     pub labels: Labels,
     /// The copies that it must have.
     pub must_have: Vec<Wanted>,
     /// The copies that it must not have.
     pub must_not_have: Vec<Wanted>,
-    /// The reason, for people.
+    /// The team's reason; none if it gives none.
     pub reason: Option<String>,
 }
 
@@ -89,22 +89,22 @@ impl Identities {
 /// Consumer of the copies of a distribution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purpose {
-    /// The place.
+    /// Place of the entry in the file of the intent.
     pub at: Location,
-    /// The distributions' names.
+    /// Names of the distributions whose copies are used.
     pub distributions: Vec<String>,
-    /// The user.
+    /// Consumer of those copies, or whoever else uses them.
     pub user: User,
     /// Keys that are meant to be there although the configuration does not name them.
     pub keys: BTreeSet<String>,
 }
 
-/// A user of copies.
+/// User of copies, as the team names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum User {
     /// One that the copies can be tried with.
     Known(Consumer),
-    /// Anybody else, in words.
+    /// Anybody else, in the team's words.
     Other(String),
 }
 
@@ -120,9 +120,9 @@ impl fmt::Display for User {
 /// Why a property does not apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotApplicable {
-    /// The place.
+    /// Place of the entry in the file of the intent.
     pub at: Location,
-    /// The reason.
+    /// The team's reason, which reports quote.
     pub reason: String,
 }
 
@@ -135,18 +135,18 @@ impl fmt::Display for NotApplicable {
 /// A bound that the intent has set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slack {
-    /// The place.
+    /// Place of the entry in the file of the intent.
     pub at: Location,
     /// The time beside the refresh interval and the queue.
     pub time: Duration,
-    /// The reason, for people.
+    /// The team's reason; none if it gives none.
     pub reason: Option<String>,
 }
 
 /// Why a namespace does not get a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotGiven {
-    /// No selector matches.
+    /// Neither a selector nor a name of the distribution matches it.
     NotSelected,
     /// A selector matches, and this store does not admit the namespace.
     NotAdmitted(String),
@@ -169,7 +169,7 @@ impl Distribution {
 }
 
 impl Example {
-    /// The namespace in words.
+    /// The namespace in words, such as `a namespace with team=a`.
     pub fn namespace(&self) -> String {
         let labels: Vec<String> = self.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         match (&self.name, labels.is_empty()) {

@@ -16,7 +16,7 @@ pub struct NotJudged {
     pub field: String,
     /// The keys of the copies that it is about, if it is about some alone.
     pub keys: BTreeSet<String>,
-    /// The reason.
+    /// Why the field keeps it from being judged, for a person.
     pub reason: String,
 }
 

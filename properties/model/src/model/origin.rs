@@ -19,9 +19,9 @@ use crate::values::Values;
 pub enum Origin {
     /// The value of a key, as it is.
     Value {
-        /// The source.
+        /// Source that has the key.
         source: SourceRef,
-        /// The key in it.
+        /// Key of the source.
         key: String,
     },
     /// All values of these sources as one JSON object of texts; what several have is the last one's.
@@ -31,14 +31,14 @@ pub enum Origin {
     },
     /// Part of a JSON document at a path of names and indices.
     Part {
-        /// The document.
+        /// Origin of the document.
         of: Box<Self>,
-        /// The path.
+        /// Names and indices from the outermost to the innermost, each as a text.
         path: Vec<String>,
     },
     /// A value that is decoded.
     Decoded {
-        /// The value.
+        /// Origin of the value before it is decoded.
         of: Box<Self>,
         /// The way to decode it.
         strategy: DecodingStrategy,
@@ -68,7 +68,6 @@ impl Origin {
         }
     }
 
-    /// This value decoded.
     pub(super) fn decoded(self, strategy: DecodingStrategy) -> Self {
         match (strategy, &self) {
             (DecodingStrategy::None, _) => self,

@@ -16,9 +16,9 @@ use crate::template::{End, Step};
 /// A distribution that reads what no value of its source can satisfy, so that its copies cannot be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// The distribution's name.
+    /// Name of the distribution.
     pub distribution: String,
-    /// The source.
+    /// Source that has the key.
     pub source: SourceRef,
     /// The key in the source.
     pub key: String,
@@ -35,6 +35,7 @@ impl fmt::Display for Unreadable {
 
 /// Why nothing can be generated for a reader of a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum Obstacle {
     /// It wants something else than those before it.
     #[error(transparent)]
@@ -44,10 +45,7 @@ pub enum Obstacle {
     PartOfText,
     /// A function of a template reads a form that this suite does not make.
     #[error("{function} reads a form that this suite does not make")]
-    Form {
-        /// The function.
-        function: &'static str,
-    },
+    Form { function: &'static str },
     /// The password of a file is no key of the source that has the file.
     #[error("the password of a PKCS#12 file is no value of the same source as it is")]
     PasswordElsewhere,
@@ -59,10 +57,7 @@ pub enum Obstacle {
     },
     /// The control plane itself writes the Secret.
     #[error("the control plane writes Secrets of type {secret_type}")]
-    ControlPlane {
-        /// The Secret's type.
-        secret_type: String,
-    },
+    ControlPlane { secret_type: String },
 }
 
 /// The type of Secrets that the control plane fills with tokens of ServiceAccounts.

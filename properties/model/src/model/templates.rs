@@ -11,7 +11,6 @@ use crate::template::{self, Reads, Step};
 pub(crate) struct Templates {
     /// Those of single keys.
     pub(super) data: Vec<Made>,
-    /// Those of labels.
     pub(super) labels: Vec<Reads>,
     /// All others: of annotations, and those that make their own keys.
     pub(super) others: Vec<Reads>,
@@ -21,11 +20,9 @@ pub(crate) struct Templates {
 
 /// The template of one key.
 pub(super) struct Made {
-    /// The key.
     pub(super) key: String,
     /// The name of the value that it takes over as it is, if it does.
     pub(super) verbatim: Option<String>,
-    /// Its inputs.
     pub(super) reads: Reads,
 }
 

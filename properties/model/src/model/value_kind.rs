@@ -20,11 +20,11 @@ pub enum ValueKind {
     Printable,
     /// Letters and digits, at most 63, of which a label's value may be.
     Label,
-    /// A URL.
+    /// A URL, which a function of templates parses.
     Url,
-    /// Base64 of a value.
+    /// Base64 of a value of this kind.
     Base64(Alphabet, Box<Self>),
-    /// A document in JSON.
+    /// A document in JSON that holds this, and is parsed as that.
     Document(Document, Notation),
     /// A Docker configuration: a JSON document with logins, which the API server parses.
     ///
@@ -50,7 +50,7 @@ pub enum ValueKind {
 /// The password of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Password {
-    /// This one.
+    /// The password that a template writes itself.
     Text(Credential),
     /// The value of this key of the same source.
     Key(String),
@@ -58,7 +58,7 @@ pub enum Password {
     Value(String),
 }
 
-/// An alphabet of base64.
+/// An alphabet of base64 (RFC 4648, sections 4 and 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alphabet {
     /// The one with `+` and `/`.
@@ -70,9 +70,9 @@ pub enum Alphabet {
 /// Notations that a document is parsed as. Not all that JSON allows in a text does YAML allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notation {
-    /// JSON.
+    /// It is parsed as JSON alone.
     Json,
-    /// JSON and YAML.
+    /// It is parsed as YAML, maybe as JSON as well.
     Yaml,
 }
 
@@ -81,7 +81,7 @@ pub enum Notation {
 pub enum Document {
     /// An object of any fields; within another document, any text.
     Any,
-    /// A text.
+    /// A text with a value of this kind.
     Value(Box<ValueKind>),
     /// An object with these fields, among others.
     Object(BTreeMap<String, Self>),
@@ -91,7 +91,7 @@ pub enum Document {
     Each {
         /// True if an object is more likely.
         is_by_name: bool,
-        /// Each of them.
+        /// Contents of each element or member.
         each: Box<Self>,
         /// Members that it must have, each of which is one of them.
         named: BTreeMap<String, Self>,

@@ -8,9 +8,9 @@ use credence_core::manifest::Location;
 /// A role of the Kubernetes auth method, with its policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VaultRole {
-    /// The place.
+    /// Place of the role in the file of the intent.
     pub at: Location,
-    /// Its name.
+    /// Name of the role, by which stores log in.
     pub name: String,
     /// Mount path of the auth method, without slashes around.
     pub mount_path: String,
@@ -25,9 +25,9 @@ pub struct VaultRole {
 /// A path of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VaultPath {
-    /// The place.
+    /// Place of the path in the file of the intent.
     pub at: Location,
-    /// The policy.
+    /// Name of the policy that has the path.
     pub policy: String,
     /// The path, as a pattern.
     pub path: String,

@@ -13,7 +13,7 @@ pub const OPT_IN_VALUE: &str = "true";
 /// A label with which a namespace declines a secret that a selector would give it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptOut {
-    /// The label's key.
+    /// Key of the label that the selector wants to be there with any value.
     pub key: String,
     /// The value, anything but [`OPT_IN_VALUE`].
     pub value: String,

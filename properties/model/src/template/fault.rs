@@ -50,7 +50,6 @@ pub(crate) enum TemplateFault {
     /// A function is called that there is not.
     #[error("there is no function {name}{}", .meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default())]
     UnknownFunction {
-        /// Its name.
         name: String,
         /// The function that is like it.
         meant: Option<&'static str>,

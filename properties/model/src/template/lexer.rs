@@ -23,7 +23,6 @@ pub(super) enum Token {
     Comma,
     /// `:=`, or `=`.
     Assign,
-    /// Anything else.
     Other,
 }
 

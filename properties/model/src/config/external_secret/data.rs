@@ -10,14 +10,14 @@ use super::StoreRef;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DataEntry {
-    /// The key it gets.
+    /// Key of the Secret that the value gets, or its name in templates.
     pub secret_key: String,
     /// The value that is read.
     pub remote_ref: RemoteRef,
     pub(crate) source_ref: Option<EntrySource>,
 }
 
-/// Reference to a value.
+/// Reference to a value, or to a whole source.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RemoteRef {
@@ -42,10 +42,10 @@ pub struct RemoteRef {
 /// Replacement of characters of keys that no key of a Secret has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum ConversionStrategy {
-    /// Each by an underscore.
+    /// Each is replaced by an underscore.
     #[default]
     Default,
-    /// Each by its number.
+    /// Each is replaced by its code point in hexadecimal: `_U002f_`.
     Unicode,
 }
 
@@ -69,20 +69,20 @@ impl ConversionStrategy {
 /// Parts that are read of a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum MetadataPolicy {
-    /// Its values.
+    /// Its values, and no metadata.
     #[default]
     None,
-    /// Its labels and annotations.
+    /// Its labels and annotations, in place of its values.
     Fetch,
 }
 
 /// Decoding of values before any template.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum DecodingStrategy {
-    /// Not at all.
+    /// Values are taken as they are.
     #[default]
     None,
-    /// As base64.
+    /// As base64 with the standard alphabet.
     Base64,
     /// As base64 with the alphabet for URLs.
     #[serde(rename = "Base64URL")]
@@ -140,27 +140,27 @@ pub struct RewriteMerge {
 /// Result if a key with priority is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum PriorityPolicy {
-    /// Nothing is written.
+    /// The ExternalSecret fails, and nothing is written.
     #[default]
     Strict,
-    /// It is passed over.
+    /// The key is passed over.
     IgnoreNotFound,
 }
 
 /// Result if two documents have the same member.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum ConflictPolicy {
-    /// Nothing is written.
+    /// The ExternalSecret fails, and nothing is written.
     #[default]
     Error,
-    /// The last one counts.
+    /// The member of the document that is merged last counts.
     Ignore,
 }
 
-/// Strategies for merged members.
+/// Form of the merged members in the Secret.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum MergeStrategy {
-    /// A key each.
+    /// Each member gets a key of its own.
     #[default]
     Extract,
     /// One document, beside the values that it is made of.
@@ -171,9 +171,9 @@ pub enum MergeStrategy {
 /// A change of keys by an expression.
 #[derive(Debug, Clone, Deserialize)]
 pub struct RewriteRegexp {
-    /// The expression.
+    /// Regular expression in Go's syntax, which is searched in each key.
     pub source: String,
-    /// Replacement of each match.
+    /// Replacement of each match, in which `$1` stands for a group.
     pub target: String,
 }
 
@@ -243,9 +243,7 @@ pub(crate) struct EntrySource {
 /// The generator of values in a store's place.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct GeneratorRef {
-    /// The kind of generator.
     pub(crate) kind: String,
-    /// Its name.
     #[serde(default)]
     pub(crate) name: String,
 }

@@ -12,7 +12,7 @@ use super::{DecodingStrategy, Metadata};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretTemplate {
-    /// The Secret's type.
+    /// Type of the Secret; `Opaque` if none.
     #[serde(rename = "type")]
     pub secret_type: Option<String>,
     #[serde(default)]
@@ -42,7 +42,7 @@ pub enum DataTemplate {
     Value(String),
     /// A text without any action.
     Text(Credential),
-    /// Anything else.
+    /// Any other text with actions.
     Composed {
         /// True if it is one value that was read, and white space beside it.
         is_padded: bool,
@@ -81,10 +81,10 @@ fn data_templates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap
 /// Policies on values beside what a template makes of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum MergePolicy {
-    /// They do not.
+    /// Only what the template makes is written.
     #[default]
     Replace,
-    /// They do.
+    /// Values that were read are written as well, under what the template makes.
     Merge,
 }
 
@@ -99,7 +99,7 @@ pub struct TemplateFrom {
     /// One text that renders to keys and values.
     #[serde(default, deserialize_with = "hidden_text")]
     pub literal: Option<Credential>,
-    /// Destination of the result.
+    /// Part of the Secret that the result goes to.
     #[serde(default)]
     pub target: TemplateTarget,
     /// Decoding of the values that were rendered, from 2.7.0 on.
@@ -115,12 +115,12 @@ fn hidden_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cred
 /// Destinations of a template's result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TemplateTarget {
-    /// Into the data.
+    /// Keys and values of the Secret.
     #[default]
     Data,
-    /// Into the annotations.
+    /// Annotations of the Secret.
     Annotations,
-    /// Into the labels.
+    /// Labels of the Secret.
     Labels,
     /// To a path, which the operator refuses of a Secret. Definitions before 1.0 have no such text.
     Path,
@@ -145,7 +145,7 @@ impl<'de> Deserialize<'de> for TemplateTarget {
 /// An object that holds templates.
 #[derive(Debug, Clone, Deserialize)]
 pub struct TemplateObject {
-    /// Its name.
+    /// Name of the ConfigMap or Secret.
     #[serde(default)]
     pub name: String,
     /// Its keys that are used.
@@ -159,15 +159,15 @@ pub struct TemplateObject {
 pub struct TemplateItem {
     /// The key that holds the template, and that its result gets unless it makes its own keys.
     pub key: String,
-    /// Scope of the template.
+    /// Reading of the result: one value, or keys and values.
     #[serde(default)]
     pub template_as: TemplateScope,
 }
 
-/// Scopes of a template.
+/// Ways to read the result of a template.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum TemplateScope {
-    /// One value.
+    /// The result is the value of one key.
     #[default]
     Values,
     /// Keys and values, as YAML.

@@ -29,7 +29,6 @@ pub(super) struct Pinned {
     pub(super) kubernetes: &'static str,
 }
 
-/// The parsed table.
 pub(super) static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| Arc::new(Table::parse(FIELDS)));
 
 /// Kinds and their fields.
@@ -41,7 +40,7 @@ pub(super) struct Table {
     pub(super) kinds: BTreeMap<(String, String), Object>,
 }
 
-/// A form of texts.
+/// Length and pattern that a text must have.
 #[derive(Debug, Clone)]
 pub(super) struct Form {
     pub(super) least: usize,
@@ -57,7 +56,6 @@ pub(super) struct Object {
     pub(super) count: Option<(usize, usize)>,
 }
 
-/// A field.
 #[derive(Debug, Clone)]
 pub(super) struct Field {
     pub(super) is_required: bool,

@@ -13,7 +13,6 @@ pub struct KubernetesProvider {
     /// The namespace of the sources.
     #[serde(default = "default_namespace")]
     pub remote_namespace: String,
-    /// Authentication of the store.
     #[serde(default)]
     auth: Auth,
     #[serde(default)]
@@ -49,7 +48,7 @@ struct Auth {
 /// The ServiceAccount of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ServiceAccountRef {
-    /// Its name.
+    /// Name of the ServiceAccount.
     pub name: String,
     /// Its namespace; without one, the store takes the account of this name in each distribution namespace.
     pub namespace: Option<String>,

@@ -14,7 +14,7 @@ pub(crate) const DEFAULT_VAULT_MOUNT: &str = "kubernetes";
 pub struct VaultLogin<'a> {
     /// Mount path of the auth method, without slashes around.
     pub mount_path: &'a str,
-    /// The role.
+    /// Role of the auth method that it logs in with.
     pub role: &'a str,
     /// The namespace of the store's ServiceAccount; none if it takes that of each copy.
     pub namespace: Option<&'a str>,
@@ -42,11 +42,11 @@ impl ClusterSecretStore {
 /// Source of the secrets that a login of the cluster reads: a key of a Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VaultSecretKey<'a> {
-    /// The namespace.
+    /// Namespace of the Secret.
     pub namespace: &'a str,
-    /// The Secret.
+    /// Name of the Secret.
     pub name: &'a str,
-    /// The key.
+    /// Key of the Secret that holds the value.
     pub key: &'a str,
 }
 
@@ -66,7 +66,7 @@ pub enum VaultAuth<'a> {
         /// Place of the secret id.
         secret_ref: VaultSecretKey<'a>,
     },
-    /// By a token.
+    /// By a token, which is the value of this key.
     Token(VaultSecretKey<'a>),
 }
 
@@ -75,7 +75,7 @@ pub enum VaultAuth<'a> {
 pub struct VaultPlace {
     /// The mount of the key-value engine.
     pub mount: String,
-    /// The path in it.
+    /// Path below the mount, without the `data/` of engines that keep versions.
     pub path: String,
     /// True if the engine keeps versions.
     pub is_versioned: bool,

@@ -33,7 +33,7 @@ const OTHERS: [(&str, &str, &[&str]); 3] = [
 const OF_ONE: [&str; 5] = ["get", "create", "update", "patch", "delete"];
 /// The operator, as its chart names it.
 const OPERATOR: (&str, &str) = ("external-secrets", "external-secrets");
-/// A person.
+/// A person: user name and groups.
 const SOMEBODY: (&str, &[&str]) = ("someone", &["system:authenticated"]);
 /// A namespace with copies.
 const SOMEWHERE: &str = "somewhere";

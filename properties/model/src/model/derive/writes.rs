@@ -121,7 +121,6 @@ enum Template {
         key: String,
         text: String,
     },
-    /// It makes these keys.
     Keys(Vec<String>),
     Unknown(&'static str),
 }
