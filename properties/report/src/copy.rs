@@ -28,7 +28,7 @@ pub struct Declared {
     pub copy: CopyName,
     /// Its user, where the property is about that.
     pub consumer: Option<Consumer>,
-    /// Reach of its cases.
+    /// Reach of the property's cases: whether the copy is in it.
     pub scope: Scope,
 }
 

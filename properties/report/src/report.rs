@@ -58,27 +58,27 @@ pub const WRITERS: [&dyn Writer; 3] = [&json::Json, &junit::Junit, &html::Html];
 /// Name and version of the schema of `report.json`; a change that breaks readers changes it.
 pub const SCHEMA: &str = "credence.report/v2";
 
-/// Everything about one run.
+/// Everything about one run, as `report.json` has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// [`SCHEMA`].
+    /// [`SCHEMA`], by which readers tell whether they know the fields.
     pub schema: String,
     /// [`State::Finished`]: for any other state there is [`Unfinished`].
     #[serde(default)]
     pub state: State,
-    /// Version of credence itself.
+    /// Version of credence itself, as `credence --version` says.
     pub credence_version: String,
     /// Inputs from which every generated case follows.
     pub seed: u64,
     /// True if documented upstream bugs count as failures.
     pub strict: bool,
-    /// Beginning of the run.
+    /// Time at which the run began, before its set-up.
     #[serde(with = "rfc3339")]
     pub started: Timestamp,
     /// End of the last property.
     #[serde(with = "rfc3339")]
     pub finished: Timestamp,
-    /// The configuration under test.
+    /// Configuration under test, and what of it was changed or left out.
     pub config: Config,
     /// The cluster that it ran on.
     pub cluster: Cluster,
@@ -107,11 +107,11 @@ pub struct Run {
     pub seed: u64,
     /// True if documented upstream bugs count as failures.
     pub strict: bool,
-    /// Beginning of the run.
+    /// Time at which the run began, before its set-up.
     pub started: Timestamp,
     /// End of the last property.
     pub finished: Timestamp,
-    /// The configuration under test.
+    /// Configuration under test, and what of it was changed or left out.
     pub config: Config,
     /// The cluster that it ran on.
     pub cluster: Cluster,
@@ -125,10 +125,10 @@ pub struct Run {
     pub resources: Resources,
 }
 
-/// The configuration under test.
+/// The configuration under test, and what of it was changed or left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
-    /// The directory, as given.
+    /// Path of the directory, as given.
     pub path: String,
     /// Digest of its manifests before the overlay.
     pub digest: String,
@@ -145,7 +145,7 @@ pub struct Config {
 /// The cluster of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
-    /// `embedded`, `kind` or `existing`.
+    /// Id of the provider that started it, such as `embedded`.
     pub provider: String,
     /// Version of each part, by its name.
     pub versions: BTreeMap<String, String>,
@@ -154,7 +154,7 @@ pub struct Cluster {
 /// One step of set-up, or one property.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Phase {
-    /// Its act.
+    /// Name of the step, or id of the property.
     pub name: String,
     /// Wall time in seconds.
     pub seconds: f64,
@@ -191,13 +191,13 @@ impl Resources {
 /// Counts over a whole run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Exit code of the process .
+    /// Exit code of the process.
     pub exit_code: u8,
-    /// Properties by verdict.
+    /// Number of properties by verdict.
     pub properties: Tally,
-    /// Requirements by verdict.
+    /// Number of requirements by verdict.
     pub requirements: ClaimTally,
-    /// Cases of all properties.
+    /// Sums over the cases of all properties.
     pub cases: CaseCounts,
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum RouteEnd {
     /// Evidence that would show that it worked was seen.
     Worked,
-    /// The authoriser refused it.
+    /// The authoriser refused it, since nobody gave the right.
     RefusedByRights,
     /// An admission policy, or a webhook, refused it.
     RefusedByAdmission,

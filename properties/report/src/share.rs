@@ -10,7 +10,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// No case.
+    /// No case at all.
     pub const NONE: Self = Self { percent: 0 };
 
     /// So many of a hundred cases.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// No evidence either way.
+/// No evidence either way, with the obstacle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
     /// The sort of obstacle, which decides what to do next.
@@ -55,12 +55,12 @@ pub enum Cause {
     NoEvidence,
     /// The run was stopped before it could be told.
     Interrupted,
-    /// The suite itself panicked.
+    /// A case panicked, which is a fault of the suite and no evidence.
     Panicked,
 }
 
 impl Cause {
-    /// All causes.
+    /// All causes, in the order of the enum.
     pub const ALL: [Self; 10] = [
         Self::WatchStale,
         Self::TimedOut,
@@ -107,7 +107,7 @@ impl Cause {
     }
 }
 
-/// The name in words.
+/// The name in words: `watch stale`.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.name().replace('_', " "))

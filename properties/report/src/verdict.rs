@@ -14,7 +14,7 @@ use crate::route::RouteEnd;
 use crate::share::Share;
 use crate::unknown::{Cause, Unknown};
 
-/// Outcome of one case.
+/// Outcome of one case, or of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The claim was seen to be true.
@@ -50,12 +50,12 @@ pub struct Violation {
     pub known: Option<Known>,
 }
 
-/// A documented upstream bug.
+/// A documented upstream bug, and how many cases it may explain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
     /// Short name, such as `eso#6677`.
     pub id: &'static str,
-    /// Address of its documentation.
+    /// URL of its documentation.
     pub link: &'static str,
     /// Effect of the bug, in a few words.
     pub title: &'static str,
@@ -205,7 +205,7 @@ pub struct CaseRecord {
 pub struct CheckRecord {
     /// Act that was tried, for a person.
     pub what: String,
-    /// Outcome of the check.
+    /// Outcome of the check, which counts for its property as a case's does.
     pub outcome: Outcome,
     /// Time that things took, and how long they may take, by what they are.
     pub times: BTreeMap<String, Duration>,

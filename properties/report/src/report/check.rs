@@ -13,7 +13,7 @@ use crate::verdict::{CheckRecord, Outcome, Verdict, Violation};
 pub struct CheckReport {
     /// Act that was tried, for a person.
     pub what: String,
-    /// Verdict of the check.
+    /// Verdict of the check, which counts for its property.
     pub verdict: Verdict,
     /// Expected and observed state, or why nothing can be said; none if it held.
     pub reason: Option<String>,
@@ -27,7 +27,6 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// Of what was recorded.
     pub(super) fn of(record: &CheckRecord) -> Self {
         let (reason, known) = match &record.outcome {
             Outcome::Held => (None, None),

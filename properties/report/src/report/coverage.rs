@@ -18,7 +18,7 @@ pub struct CoverageRow {
     pub copy: CopyName,
     /// Its user, where the property is about that.
     pub consumer: Option<String>,
-    /// State of its judgement.
+    /// State of the copy before the property, which says whether its cases judged it.
     #[serde(flatten)]
     pub state: CoverageState,
 }
@@ -29,7 +29,7 @@ pub struct CoverageRow {
 pub enum CoverageState {
     /// So many cases had it before them and ended with evidence.
     Judged {
-        /// Number of them.
+        /// Number of those cases.
         cases: u64,
     },
     /// The property could have, but none of its cases had it before it and ended with evidence.
@@ -39,12 +39,12 @@ pub enum CoverageState {
     },
     /// It cannot be judged here.
     NotJudged {
-        /// Why.
+        /// Obstacle on this cluster or in the configuration.
         reason: String,
     },
     /// The property has nothing to do with it.
     NotApplicable {
-        /// Why.
+        /// Reason for which it is none of the property's concern.
         reason: String,
     },
 }
@@ -81,11 +81,11 @@ pub struct CopyReport {
     /// Distribution and Secret of the copy.
     #[serde(flatten)]
     pub copy: CopyName,
-    /// State of its judgement.
+    /// State of the copy before all properties together.
     pub state: CopyState,
-    /// The properties that did.
+    /// The properties that judged it, in order.
     pub judged_by: Vec<PropertyId>,
-    /// Why none did.
+    /// Why no property judged it; none if one did.
     pub reason: Option<String>,
 }
 

@@ -13,11 +13,11 @@ use crate::verdict::{CaseRecord, Outcome, Verdict};
 /// One case that did not hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Case that found it.
+    /// Id of the case that found it, such as `p01:42:7`.
     pub case: CaseId,
     /// The command that repeats it.
     pub replay: String,
-    /// Verdict of the case.
+    /// Violated, by a documented upstream bug or not, or unknown.
     pub verdict: Verdict,
     /// Expected and observed state, or why nothing can be said.
     pub reason: String,

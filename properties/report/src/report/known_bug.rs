@@ -11,7 +11,7 @@ use crate::verdict::{CaseRecord, CheckRecord, Known, Outcome};
 pub struct KnownBug {
     /// Short name, such as `eso#6677`.
     pub id: String,
-    /// Address of its documentation.
+    /// URL of its documentation.
     pub link: String,
     /// Effect of the bug, in a few words.
     pub title: String,

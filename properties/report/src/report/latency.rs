@@ -11,11 +11,11 @@ use crate::verdict::CaseRecord;
 /// Measured latencies, nearest-rank percentiles, against what the configuration allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
-    /// Half took no longer.
+    /// The median.
     pub p50: Millis,
     /// Nineteen in twenty took no longer.
     pub p95: Millis,
-    /// The longest.
+    /// The longest that was measured.
     pub max: Millis,
     /// The longest that any case was allowed; none if the property has no bound.
     pub bound: Option<Millis>,

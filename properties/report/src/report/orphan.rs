@@ -17,7 +17,6 @@ pub struct Orphan {
 }
 
 impl Orphan {
-    /// Something that stayed.
     pub(super) fn of(violation: &Violation) -> Self {
         let (verdict, known) = match violation.known {
             Some(known) => (Verdict::KnownViolated, Some(known.id.to_owned())),

@@ -31,7 +31,7 @@ pub use execution::Execution;
 /// A property, as the registry has it.
 #[derive(Debug, Clone, Copy)]
 pub struct PropertyMeta {
-    /// Its stable number.
+    /// Its id, such as `p01`, which it keeps.
     pub id: PropertyId,
     /// Its name, a few words.
     pub title: &'static str,
@@ -41,10 +41,10 @@ pub struct PropertyMeta {
     pub claims: &'static [Claim],
 }
 
-/// Everything about one property.
+/// One property in the report, executed or skipped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PropertyReport {
-    /// Its stable number.
+    /// Its id, such as `p01`, which it keeps.
     pub id: PropertyId,
     /// Its name, a few words.
     pub title: String,
@@ -109,15 +109,15 @@ pub struct PropertyReport {
 /// Number of cases by their end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseCounts {
-    /// Were to run.
+    /// Cases that were to run.
     pub planned: u64,
     /// Ran, whatever came of it.
     pub run: u64,
-    /// Cases that held.
+    /// Cases whose claim was seen to be true.
     pub held: u64,
     /// Violated, by documented upstream bugs or not.
     pub violated: u64,
-    /// Could not tell.
+    /// Cases that ran and came to no evidence either way.
     pub unknown: u64,
 }
 

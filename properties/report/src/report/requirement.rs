@@ -50,9 +50,9 @@ pub const UNPROVED: [(Requirement, &str); 2] = [
 /// Part of the run about one requirement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RequirementReport {
-    /// Its number.
+    /// Its number, such as `2.3`.
     pub id: Requirement,
-    /// Demand on the store.
+    /// Demand of the requirement, in a few words.
     pub title: String,
     /// Sum of the claims on it.
     pub verdict: ClaimVerdict,

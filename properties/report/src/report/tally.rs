@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::claim::ClaimVerdict;
 use crate::verdict::Verdict;
 
-/// Number of each end.
+/// Number of properties by verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// [`Verdict::Held`].

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{SCHEMA, printable};
 
-/// Progress of a run.
+/// State of a run when its report was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -21,19 +21,19 @@ pub enum State {
 /// A run without a report: the fields that are known before anything has been tested, named as in [`Report`](super::Report).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unfinished {
-    /// [`SCHEMA`].
+    /// [`SCHEMA`], that of a whole report.
     pub schema: String,
     /// Anything but [`State::Finished`].
     pub state: State,
     /// Why there is no report.
     pub reason: String,
-    /// Version of credence itself.
+    /// Version of credence itself, as `credence --version` says.
     pub credence_version: String,
     /// Inputs from which every generated case follows.
     pub seed: u64,
     /// True if documented upstream bugs count as failures.
     pub strict: bool,
-    /// Beginning of the run.
+    /// Time at which the run began, before its set-up.
     #[serde(with = "super::rfc3339")]
     pub started: Timestamp,
     /// The configuration under test.
@@ -43,12 +43,12 @@ pub struct Unfinished {
 /// A configuration of which nothing is known but where it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnreadConfig {
-    /// The directory, as given.
+    /// Path of the directory, as given.
     pub path: String,
 }
 
 impl Unfinished {
-    /// A run that begins.
+    /// A run that has begun and has not ended, as it stands on disk until its report replaces it.
     pub fn begun(seed: u64, strict: bool, started: Timestamp, config: &str) -> Self {
         Self {
             schema: SCHEMA.into(),

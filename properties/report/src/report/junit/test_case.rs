@@ -18,7 +18,7 @@ pub(super) struct Test {
     pub(super) details: String,
     /// Standard output of the test: what was tried.
     pub(super) output: String,
-    /// Wall time.
+    /// Wall time in seconds.
     pub(super) seconds: f64,
     pub(super) properties: Properties,
 }
