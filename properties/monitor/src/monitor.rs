@@ -44,7 +44,7 @@ use metrics::Metrics;
 
 /// Manifests of a ServiceAccount with the rights that a monitor needs.
 pub const RBAC: &str = include_str!("../../../fixtures/monitor/rbac.yaml");
-/// Alert rules for Prometheus.
+/// Alert rules for Prometheus, as a file of rule groups.
 pub const ALERTS: &str = include_str!("../../../fixtures/monitor/alerts.yaml");
 /// Name of the monitor to the API server.
 pub const USER_AGENT: &str = "credence-monitor";
@@ -84,7 +84,7 @@ pub enum MonitorError {
     },
 }
 
-/// Options of the watch.
+/// Options of the watch, which the cluster itself does not tell.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Address at which metrics are served.
@@ -165,7 +165,7 @@ impl Monitor {
         self.shared.sync_state.subscribe()
     }
 
-    /// Text that `/metrics` serves.
+    /// Text that `/metrics` serves, in the format of Prometheus.
     pub fn metrics(&self) -> String {
         self.shared.metrics.text()
     }

@@ -16,9 +16,9 @@ use super::status::StoreState;
 /// Something that is wrong with one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Finding<'a> {
-    /// The ClusterExternalSecret.
+    /// Name of the ClusterExternalSecret that the object is of.
     pub credential: &'a str,
-    /// The fault.
+    /// Fault of the object.
     pub problem: Problem,
     /// Namespace of the object; empty for one of the whole cluster.
     pub namespace: &'a str,
@@ -71,10 +71,10 @@ pub enum Sign {
 }
 
 impl Part {
-    /// Every part.
+    /// Every part; each is a label value of one metric.
     pub const ALL: [Self; 4] = [Self::Data, Self::Hash, Self::Labels, Self::Content];
 
-    /// Its name in metrics.
+    /// Its stable name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Data => "data",
@@ -86,10 +86,10 @@ impl Part {
 }
 
 impl Sign {
-    /// Every sign.
+    /// Every sign; each is a label value of one metric.
     pub const ALL: [Self; 3] = [Self::Name, Self::Labels, Self::Type];
 
-    /// Its name in metrics.
+    /// Its stable name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Name => "name",
@@ -122,7 +122,7 @@ impl Serialize for Problem {
 /// One credential, which is one ClusterExternalSecret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential<'a> {
-    /// The ClusterExternalSecret.
+    /// Name of the ClusterExternalSecret.
     pub name: &'a str,
     /// The namespaces that ask for it.
     pub dependents: u64,
@@ -137,18 +137,18 @@ pub struct Credential<'a> {
 /// Facts that are known of the distribution at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health<'a> {
-    /// Every credential, by name.
+    /// Every credential of the configuration, by name.
     pub credentials: Vec<Credential<'a>>,
     /// Time at which each source was last written, in whole seconds of the API server; `None` if it does not exist.
     pub sources: Vec<(&'a SourceRef, Option<Timestamp>)>,
     /// Every store that the credentials are read through, by name.
     pub stores: BTreeMap<&'a str, StoreState>,
-    /// Everything that is wrong.
+    /// Everything that is wrong, one entry for each object and fault.
     pub findings: Vec<Finding<'a>>,
 }
 
 impl State {
-    /// Faults at `now`.
+    /// Counts and faults at `now`, by which bounds are measured.
     pub fn health(&self, now: Timestamp) -> Health<'_> {
         let mut survey = Survey { state: self, now, bounds: self.bounds(), counts: Vec::new(), findings: Vec::new() };
         survey.counts.resize_with(self.model.distributions.len(), Counts::default);

@@ -19,12 +19,11 @@ const HASH_ANNOTATION: &str = "reconcile.external-secrets.io/data-hash";
 /// Beginning of the names of the operator's field managers; the name of the ExternalSecret follows, or its hash.
 const MANAGERS: &str = "externalsecrets.external-secrets.io/";
 
-/// Controllers of an object.
+/// Controller that owns an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Controller {
     /// The ExternalSecret of this name.
     ExternalSecret(Box<str>),
-    /// Something else.
     Other,
 }
 

@@ -95,7 +95,7 @@ impl Metrics {
         self.failures.get_or_create(&[("kind", kind.as_str().to_owned())]).inc();
     }
 
-    /// All metrics now.
+    /// All metrics now, in the text format of Prometheus.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.

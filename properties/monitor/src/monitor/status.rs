@@ -12,9 +12,9 @@ pub enum WatchedKind {
     PullSecrets,
     /// Namespaces, by their metadata.
     Namespaces,
-    /// ExternalSecrets.
+    /// ExternalSecrets of all namespaces, with their status.
     ExternalSecrets,
-    /// ClusterSecretStores.
+    /// ClusterSecretStores, with their status.
     Stores,
 }
 
@@ -81,10 +81,10 @@ pub enum StoreState {
 }
 
 impl StoreState {
-    /// Every state.
+    /// Every state; each is a label value of one metric.
     pub const ALL: [Self; 4] = [Self::Valid, Self::Unknown, Self::Invalid, Self::Absent];
 
-    /// Its name in metrics.
+    /// Its stable name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Valid => "valid",

@@ -7,7 +7,7 @@ use super::status::WatchedKind;
 /// Why a kind of objects is out of sight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchFailure {
-    /// The message, in words.
+    /// The error with its causes, for a person.
     pub text: String,
     /// Advice, where that is known.
     pub advice: Option<&'static str>,

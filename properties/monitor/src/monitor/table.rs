@@ -23,12 +23,12 @@ impl<T> Default for Table<T> {
 }
 
 impl<T> Table<T> {
-    /// A list begins.
+    /// A list begins: what it does not name is gone when it is complete.
     pub(super) fn begin(&mut self) {
         self.pass = self.pass.wrapping_add(1);
     }
 
-    /// A list is complete.
+    /// A list is complete: removes what it did not name.
     pub(super) fn finish(&mut self) {
         let pass = self.pass;
         self.entries.retain(|_, inside| {
@@ -51,7 +51,6 @@ impl<T> Table<T> {
         None
     }
 
-    /// Takes an object out.
     pub(super) fn remove(&mut self, namespace: &str, name: &str) {
         if let Some(inside) = self.entries.get_mut(namespace) {
             inside.remove(name);

@@ -43,7 +43,7 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// Asks the cluster.
+    /// Asks the cluster in which versions it serves the operator's kinds.
     pub(super) async fn discover(client: &Client) -> Result<Self, MonitorError> {
         let group = discovery::group(client, EXTERNAL_SECRETS_GROUP).await.map_err(|error| match error {
             kube::Error::Discovery(DiscoveryError::MissingApiGroup(_)) => MonitorError::NoOperator,
