@@ -70,7 +70,7 @@ const GONE: Duration = Duration::from_secs(200);
 pub(crate) struct Application<'a> {
     /// Its name, a DNS label.
     pub name: &'a str,
-    /// URL of its repository.
+    /// URL that its source names, by which Argo CD finds credentials.
     pub repo_url: &'a str,
     /// The directory with the manifests. Argo CD manages nothing but ConfigMaps here.
     pub path: &'a str,
@@ -92,22 +92,20 @@ pub(crate) struct Setup<'a> {
     pub directory: &'a Path,
     /// A copy of its source with `manifests` and `hack/git-verify-wrapper.sh`.
     pub assets: &'a Path,
-    /// An administrator's.
+    /// A client with an administrator's rights.
     pub client: &'a Client,
     /// Its route to the forge.
     pub network: &'a Network,
     pub place: ArgoCdPlacement<'a>,
     /// Its own namespace, where it looks for credentials.
     pub namespace: &'a str,
-    /// Labels of that namespace.
     pub labels: &'a Labels,
 }
 
-/// Place of Argo CD.
 pub(crate) enum ArgoCdPlacement<'a> {
     /// On this machine, beside the cluster.
     Machine {
-        /// Its multi-call binary.
+        /// Argo CD's multi-call binary.
         program: &'a Path,
         /// An administrator's: Argo CD's own installation gives the controller every right as well.
         kubeconfig: &'a Path,
@@ -133,7 +131,6 @@ pub(crate) struct ArgoCd {
     refreshes: AtomicU64,
 }
 
-/// Programs that run.
 enum Programs {
     Processes(Processes),
     Pods(Pods),

@@ -46,7 +46,6 @@ const FIXTURE: [(&str, &str); 4] = [
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum BackstageError {
-    /// This machine lacks something.
     #[error("failed to obtain Backstage")]
     Unsupported(#[from] Unsupported),
     /// The cache cannot be used.
@@ -59,7 +58,6 @@ pub enum BackstageError {
         #[source]
         source: io::Error,
     },
-    /// A command failed.
     #[error("failed to {act}, {status}:\n{tail}")]
     Failed {
         act: &'static str,

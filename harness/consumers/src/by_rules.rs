@@ -30,7 +30,6 @@ pub enum LookupError {
         #[source]
         source: io::Error,
     },
-    /// git did not end.
     #[error("failed to list the references of {url} within {LISTED:?}")]
     NoAnswer { url: String },
     /// The registry client cannot be made.
@@ -40,7 +39,7 @@ pub enum LookupError {
 
 /// Credential that git logs in with.
 pub(crate) enum GitLogin {
-    /// Nothing.
+    /// No credential: git asks anonymously.
     Nobody,
     /// A username and a password.
     Basic(Credential, Credential),

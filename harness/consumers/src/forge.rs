@@ -77,18 +77,18 @@ const EVIDENCE: &str = "requests.jsonl";
 /// Time that Gitea may take to answer a request that seeds it.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Place of Gitea.
+/// Process or container that Gitea runs in.
 pub enum GiteaPlacement<'a> {
     /// A child process, on loopback.
     Process {
-        /// Gitea, built or released.
+        /// Gitea's binary, built from its module or released.
         program: &'a Path,
         /// Root of Gitea's `templates`, `options` and `public`: the directory of its module.
         assets: &'a Path,
     },
     /// A container beside the node of a cluster of kind.
     Container {
-        /// The cluster's network.
+        /// Network of the cluster's containers, which Gitea's joins.
         network: &'a ContainerNetwork,
         /// The image, with program and assets.
         image: &'a GiteaImage,
@@ -100,9 +100,9 @@ pub struct ForgeSetup<'a> {
     /// An existing directory, for this forge alone. Its path must not have `#`, `?`, `%` or a backtick in it, which mean
     /// something to SQLite or to Gitea's configuration.
     pub directory: &'a Path,
-    /// Place of Gitea.
+    /// Process or container that Gitea runs in.
     pub gitea: GiteaPlacement<'a>,
-    /// Signs the façade's certificate.
+    /// Authority that signs the façade's certificate, and that clients are to trust.
     pub authority: &'a Authority,
     /// Host names to answer for, beside `localhost` and the addresses, such as `github.com` and `ghcr.io`.
     pub names: &'a [&'a str],
@@ -210,7 +210,6 @@ impl Forge {
         format!("http://{}", self.proxy)
     }
 
-    /// The forge over SSH.
     pub(crate) fn ssh(&self) -> &SshServer {
         &self.ssh
     }

@@ -49,11 +49,8 @@ enum Of {
 }
 
 impl GitOverSsh {
-    /// Argo CD's.
     pub(crate) const BY_ARGO_CD: Self = Self { consumer: ARGO_CD_SSH_RULES, of: Of::ArgoCd };
-    /// Kargo's.
     pub(crate) const BY_KARGO: Self = Self { consumer: KARGO_SSH_RULES, of: Of::Kargo };
-    /// Flux's.
     pub(crate) const BY_FLUX: Self = Self { consumer: FLUX_SSH_RULES, of: Of::Flux };
 
     /// The key that the consumer takes for a repository, or why it takes none.

@@ -101,7 +101,7 @@ pub struct Setup<'a> {
     pub helm: &'a Path,
     /// Cluster whose API server the controller watches.
     pub cluster: &'a Cluster,
-    /// Access to repositories.
+    /// Access of the controller to repositories.
     pub network: &'a Network,
 }
 

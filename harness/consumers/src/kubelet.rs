@@ -60,9 +60,7 @@ struct Pull<'a> {
 /// event `FailedToRetrieveImagePullSecret`), and tries again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SecondTry {
-    /// It always counts.
     None,
-    /// Until the pod runs.
     UntilItRuns,
     /// Until the registry has refused a credential.
     UntilACredentialIsRefused,

@@ -69,7 +69,7 @@ pub struct Login {
     pub application: Option<Application>,
     /// The name that a client expects a server to have.
     pub server_name: String,
-    /// The wanted end.
+    /// Answer that the login must come to, for which a consumer may try again.
     pub expected: Expected,
 }
 
@@ -122,7 +122,7 @@ impl Login {
     }
 }
 
-/// Outcome of a login.
+/// Answer of a consumer to one login, and what the forge saw of it.
 pub struct LoginResult {
     /// Answer that the consumer got.
     pub answer: LoginAnswer,
@@ -145,22 +145,17 @@ pub enum Proof {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum LoginError {
-    /// By the kubelet.
     #[error(transparent)]
     Pull(#[from] PullError),
-    /// By Argo CD.
     #[error(transparent)]
     Sync(#[from] SyncError),
-    /// By Kargo's controller.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
-    /// By lookup rules.
     #[error(transparent)]
     Lookup(#[from] LookupError),
     /// The forge refuses what a login needs.
     #[error(transparent)]
     Forge(#[from] ForgeError),
-    /// By a TLS server.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
     /// The place to log in at is not known.
@@ -176,7 +171,7 @@ pub enum LoginError {
 
 /// The effectful half of a consumer that logs in with one copy.
 pub(crate) trait Runner: Sync {
-    /// Its pure half.
+    /// The pure half of the consumer: how it reads a copy.
     fn consumer(&self) -> Consumer;
 
     /// Why it cannot run here, apart from manifests that say nothing of it.

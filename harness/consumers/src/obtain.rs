@@ -54,7 +54,7 @@ pub enum Nodes {
 }
 
 impl Nodes {
-    /// Those of `cluster`.
+    /// Nodes that consumers can run on in `cluster`, by what it supports.
     pub fn of(cluster: &Cluster) -> Self {
         match (cluster.containers(), cluster.supports(Capability::Pods)) {
             (Some(network), _) => Self::OfCluster {
@@ -69,7 +69,6 @@ impl Nodes {
 
 /// Facts of a place that decide which consumers it has.
 pub(crate) struct Facts {
-    /// Origin of its nodes.
     pub(crate) nodes: Nodes,
     /// True if there is git on this machine.
     pub(crate) has_git: bool,

@@ -42,7 +42,7 @@ pub use crate::start::start;
 /// Answer that a consumer got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginAnswer {
-    /// It got in.
+    /// It got in, by its own word.
     Admitted,
     /// It did not; what it says about that, without values.
     Refused(String),

@@ -8,12 +8,12 @@ use credence_programs::process::Process;
 use credence_programs::run_dir::RunDir;
 use credence_watch::observer::Observer;
 
-/// The place of consumers.
+/// Place that consumers are started in: a cluster, its watches, and a directory.
 #[derive(Clone)]
 pub struct Site {
     /// The cluster with the copies.
     pub cluster: Arc<Cluster>,
-    /// The watches of it.
+    /// The watches of that cluster.
     pub observer: Arc<Observer>,
     /// The name of the run, which the objects that it makes carry in [`RUN_LABEL`](credence_cluster::apply::RUN_LABEL).
     pub run: String,

@@ -32,9 +32,9 @@ use crate::running::{Consumers, Person, accounts};
 pub(crate) const AUTHORITY: &str = "authority.crt";
 /// Program that tells git username and password, which are in its environment and in no file or argument.
 pub(crate) const ASK_PASS: &str = "ask-pass";
-/// Variable with the username.
+/// Environment variable with the username.
 pub(crate) const USERNAME: &str = "CREDENCE_USERNAME";
-/// Variable with the password.
+/// Environment variable with the password.
 pub(crate) const PASSWORD: &str = "CREDENCE_PASSWORD";
 
 /// Why the consumers could not be started.
@@ -61,7 +61,7 @@ pub enum StartError {
     /// The image that pods pull.
     #[error("failed to make the images that pods pull")]
     Image(#[from] ImageError),
-    /// The address of Backstage.
+    /// No port could be had for Backstage's address.
     #[error("failed to find a port for Backstage")]
     Port(#[source] io::Error),
     /// The list of processes of the run.

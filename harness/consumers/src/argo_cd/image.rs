@@ -33,7 +33,6 @@ WORKDIR /home/argocd";
 pub(crate) struct Images {
     /// Image of all programs that Argo CD's binary is.
     pub(super) argo_cd: String,
-    /// Image of Redis.
     pub(super) redis: String,
 }
 
@@ -70,7 +69,6 @@ impl Images {
         Ok(Some(Self { argo_cd, redis }))
     }
 
-    /// All of them.
     pub(super) fn all(&self) -> [&str; 2] {
         [&self.argo_cd, &self.redis]
     }

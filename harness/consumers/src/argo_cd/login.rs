@@ -36,7 +36,6 @@ pub enum SyncError {
     /// The repository could not be made or changed.
     #[error("failed to prepare a repository to sync")]
     Forge(#[from] ForgeError),
-    /// The Application was refused.
     #[error("failed to use an Application")]
     ArgoCd(#[from] ArgoCdError),
     /// Argo CD did not say.

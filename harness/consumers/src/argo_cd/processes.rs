@@ -37,7 +37,6 @@ impl Processes {
         Ok(Self { processes, files })
     }
 
-    /// All of them.
     pub(super) fn all(&self) -> &[Process] {
         &self.processes
     }

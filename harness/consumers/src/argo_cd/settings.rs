@@ -6,7 +6,6 @@ const COMPARISONS: &str = "10";
 /// Applications that are deployed at the same time. More are no faster on two cores and take more memory.
 const DEPLOYMENTS: &str = "4";
 
-/// Flags of the application-controller.
 pub(super) const CONTROLLER_FLAGS: [(&str, &str); 7] = [
     ("--app-resync", "0"),
     ("--app-hard-resync", "0"),
@@ -17,7 +16,7 @@ pub(super) const CONTROLLER_FLAGS: [(&str, &str); 7] = [
     ("--enable-k8s-event", "none"),
 ];
 
-/// Variables of the application-controller.
+/// Environment variables of the application-controller.
 pub(super) const CONTROLLER_VARIABLES: [(&str, &str); 4] = [
     // Go's collector lets the heap grow to half a gigabyte otherwise.
     ("GOMEMLIMIT", "300MiB"),

@@ -34,7 +34,7 @@ impl fmt::Display for AuthError {
     }
 }
 
-/// A sign-in that worked.
+/// A user who is signed in to Backstage through the forge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedIn {
     /// Identity that Backstage takes the user for, as in `user:default/alice`.

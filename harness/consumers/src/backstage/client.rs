@@ -42,7 +42,6 @@ pub enum ClientError {
         /// The answer, in words of ours.
         answer: String,
     },
-    /// There was no answer.
     #[error("failed to {act}: {reason}")]
     NoAnswer { act: &'static str, reason: &'static str },
     /// The forge did not grant the sign-in.

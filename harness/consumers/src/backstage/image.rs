@@ -15,7 +15,7 @@ pub const WORKING_DIRECTORY: &str = "/app";
 pub const COMMAND: [&str; 4] = [NODE, "index.js", "--config", "app-config.yaml"];
 /// Environment of the image. Node.js asks for a home, and there is no `/etc/passwd` to find it in.
 pub const ENVIRONMENT: [(&str, &str); 2] = [("HOME", WORKING_DIRECTORY), ("NODE_ENV", "production")];
-/// Node.js in the image.
+/// Path of Node.js in the image.
 const NODE: &str = "/usr/local/bin/node";
 
 /// A file of an image.
@@ -25,7 +25,7 @@ pub struct ImageFile {
     pub path: String,
     /// The file on this machine, never a link.
     pub source: PathBuf,
-    /// Permission bits.
+    /// Permission bits, such as `0o644`.
     pub mode: u32,
 }
 

@@ -31,7 +31,6 @@ const GONE: Duration = Duration::from_secs(30);
 pub const AUTHORITY: &str = "/etc/credence/authority.crt";
 /// Name of its image in the registry of its owner.
 pub const PORTAL_IMAGE: &str = "backstage";
-/// Tag of that image.
 const TAG: &str = "pinned";
 
 /// Words of the forge about a client that it does not know.
@@ -87,7 +86,7 @@ pub struct BackstageDeployment<'a> {
     pub name: &'a str,
     /// Number of times that it has been started: another number replaces the pod that runs.
     pub start: u32,
-    /// Owner of its image.
+    /// Owner of its image at the forge, which pods pull it from.
     pub owner: &'a Owner,
     /// The Secret that it is pulled with.
     pub pull_secret: &'a str,

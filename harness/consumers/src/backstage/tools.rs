@@ -17,7 +17,7 @@ const COMPILERS: [&str; 3] = ["python3", "make", "g++"];
 /// Names or paths of the commands to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commands {
-    /// Node.js.
+    /// Name or path of Node.js.
     pub node: PathBuf,
     /// Name or path of npm, which belongs to Node.js.
     pub npm: PathBuf,
@@ -36,7 +36,6 @@ impl Default for Commands {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum Unsupported {
-    /// There is no Node.js.
     #[error("Node.js cannot be run as {command}; install Node.js 22 from https://nodejs.org")]
     NoNode {
         command: PathBuf,
@@ -52,7 +51,6 @@ pub enum Unsupported {
     /// Some distributions keep parts of Node.js in files that only it knows, so no image can be made of it.
     #[error("{node} reads parts of itself from other files; install Node.js 22 from https://nodejs.org")]
     Split { node: PathBuf },
-    /// There is no npm.
     #[error("npm cannot be run as {command}; install Node.js 22 from https://nodejs.org, which brings it")]
     NoNpm { command: PathBuf },
     /// SQLite's package cannot be compiled.

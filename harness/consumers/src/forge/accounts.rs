@@ -14,7 +14,7 @@ use super::{ANSWER, Forge, ForgeError};
 
 /// Right to read packages, images among them.
 pub const READ_PACKAGE: &str = "read:package";
-/// Right to push packages.
+/// Right to push packages, images among them.
 pub const WRITE_PACKAGE: &str = "write:package";
 /// Right to read repositories, by git and by the API.
 pub const READ_REPOSITORY: &str = "read:repository";
@@ -23,12 +23,12 @@ pub const WRITE_REPOSITORY: &str = "write:repository";
 /// Right to read the token's own user.
 pub const READ_USER: &str = "read:user";
 
-/// A personal access token.
+/// A personal access token of one of Gitea's users.
 #[derive(Debug, Clone)]
 pub struct AccessToken {
     /// Login name of its user.
     pub user: String,
-    /// Gitea's id of it.
+    /// Gitea's number for it, by which it is revoked.
     pub id: i64,
     /// The token: 40 hexadecimal digits.
     pub value: Credential,
@@ -51,7 +51,7 @@ pub(super) struct Call<'a> {
     pub(super) act: &'static str,
     pub(super) object: &'a str,
     pub(super) method: Method,
-    /// Below `/api/v1`.
+    /// Path below `/api/v1`.
     pub(super) path: String,
     pub(super) body: Value,
 }

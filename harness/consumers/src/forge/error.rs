@@ -18,7 +18,6 @@ pub enum ForgeError {
     /// Gitea could not be started.
     #[error("failed to start the forge")]
     Process(#[from] ProcessError),
-    /// Gitea ended by itself.
     #[error(transparent)]
     Died(#[from] Death),
     /// Gitea's container did not do as it was told.
@@ -75,7 +74,6 @@ pub enum ForgeError {
         #[source]
         source: reqwest::Error,
     },
-    /// The forge said no.
     #[error("failed to {act} {object}: the forge answered {status}")]
     Refused { act: &'static str, object: String, status: StatusCode },
     /// The forge answered something else than it is known to.

@@ -52,7 +52,7 @@ const OWN: [&str; 8] = [
 
 /// State of the handler of requests.
 pub(super) struct Facade {
-    /// Gitea's own address, `http://HOST:PORT`.
+    /// URL of Gitea itself, `http://HOST:PORT`.
     gitea: String,
     client: reqwest::Client,
     log: Arc<RequestLog>,

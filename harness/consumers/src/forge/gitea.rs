@@ -90,7 +90,6 @@ impl Setup<'_> {
 
 /// The server; ends when this is dropped.
 pub(super) enum Server {
-    /// A child process.
     Process(Process),
     Container(Box<Container>),
 }

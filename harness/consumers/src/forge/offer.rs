@@ -13,38 +13,38 @@ use super::key_pair;
 /// of keys of SSH.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Offered {
-    /// No header of authentication.
+    /// Neither a header of authentication nor cookies: the client asked anonymously.
     Nothing,
     /// Basic authentication. Clients that have a token alone send it as either of the two.
     Basic {
-        /// Of the user name.
+        /// Fingerprint of the user name.
         user: String,
-        /// Of the password.
+        /// Fingerprint of the password.
         secret: String,
     },
-    /// A bearer token.
+    /// A bearer token (RFC 6750, section 2.1).
     Bearer {
-        /// Of the token.
+        /// Fingerprint of the token.
         secret: String,
     },
     /// GitHub's own scheme, `Authorization: token VALUE`.
     Token {
-        /// Of the token.
+        /// Fingerprint of the token.
         secret: String,
     },
     /// An OAuth client that authenticates itself in a form (RFC 6749, section 2.3.1).
     Client {
-        /// Of the client id.
+        /// Fingerprint of the client id.
         user: String,
-        /// Of the client secret.
+        /// Fingerprint of the client secret.
         secret: String,
     },
-    /// A key of SSH.
+    /// A key of SSH, which is no request of HTTP.
     Key {
         /// Fingerprint of its public half, `SHA256:…`, which says nothing of the private one.
         fingerprint: String,
     },
-    /// A browser's cookies.
+    /// No header of authentication, but a browser's cookies.
     Session,
     /// An `Authorization` header that is none of these.
     Other,

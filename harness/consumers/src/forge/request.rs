@@ -18,9 +18,9 @@ pub struct Request {
     pub path: String,
     /// Parameters of the query: only `ns`, `scope` and `service` keep their value.
     pub query: BTreeMap<String, Option<String>>,
-    /// The client's `User-Agent`.
+    /// The client's `User-Agent`; empty if it sent none.
     pub agent: String,
-    /// Authentication that it tried.
+    /// Authentication that the client tried, with fingerprints in place of credentials.
     pub offered: Offered,
     /// The status that Gitea answered with; `None` if it did not, or not yet.
     pub status: Option<u16>,

@@ -59,12 +59,12 @@ pub(super) fn make_host_key(directory: &Path) -> Result<(PathBuf, PathBuf), Forg
 
 /// Passes on what `gitea serv` asks.
 pub(super) struct Relay {
-    /// Gitea's own address, `http://HOST:PORT`.
+    /// URL of Gitea itself, `http://HOST:PORT`.
     pub(super) gitea: String,
     pub(super) client: reqwest::Client,
     pub(super) log: Arc<RequestLog>,
     pub(super) keys: Arc<SshKeys>,
-    /// The forge over SSH.
+    /// Address under which clients reach the forge over SSH.
     pub(super) host: IpAddr,
 }
 
@@ -76,7 +76,6 @@ struct Right {
 }
 
 impl Relay {
-    /// The service.
     pub(super) fn router(self) -> Router {
         Router::new().fallback(relay).with_state(Arc::new(self))
     }

@@ -38,7 +38,7 @@ pub enum KargoError {
     /// The controller could not be started.
     #[error("failed to start Kargo")]
     Process(#[from] ProcessError),
-    /// The controller does nothing.
+    /// The controller runs, and did nothing about its first Warehouse in time.
     #[error("failed to bring Kargo up")]
     NotReady(#[from] WaitError),
     /// The controller ended by itself.

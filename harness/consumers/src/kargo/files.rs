@@ -62,7 +62,7 @@ impl Files {
         self.path("kubeconfig")
     }
 
-    /// Start of the controller.
+    /// The controller's program with arguments and environment.
     pub(super) fn controller(&self, supplied: &UserKargo, release: &Release, network: &Network) -> Program {
         let mut environment: BTreeMap<String, OsString> =
             release.environment.iter().map(|(key, value)| (key.clone(), value.into())).collect();

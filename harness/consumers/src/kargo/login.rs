@@ -26,10 +26,8 @@ pub enum DiscoveryError {
     /// The controller does not run.
     #[error("failed to discover anything for Warehouse {warehouse}: Kargo's controller does not run")]
     NoController { warehouse: String },
-    /// The Warehouse was refused.
     #[error("failed to use a Warehouse")]
     Kargo(#[from] KargoError),
-    /// Kargo did not say.
     #[error("failed to learn of a discovery")]
     NoAnswer(#[from] WaitError),
 }
@@ -46,9 +44,9 @@ pub(crate) struct KargoDiscovery {
 }
 
 impl KargoDiscovery {
-    /// New commits.
+    /// Discovery of new commits.
     pub(crate) const OF_COMMITS: Self = Self { consumer: KARGO_GIT, kind: CredentialKind::Git };
-    /// New images.
+    /// Discovery of new images.
     pub(crate) const OF_IMAGES: Self = Self { consumer: KARGO_IMAGE, kind: CredentialKind::Image };
 }
 
@@ -94,7 +92,7 @@ impl Runner for KargoDiscovery {
 
 /// A Warehouse with one subscription. It does not exist before its first discovery.
 struct Subscribed<'a> {
-    /// The project's namespace.
+    /// Namespace of the project.
     namespace: &'a str,
     name: &'a str,
     /// The kind that it looks for.

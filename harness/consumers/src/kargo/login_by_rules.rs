@@ -13,16 +13,14 @@ use crate::login::{Login, LoginError, Runner};
 use crate::obtain::Facts;
 use crate::running::{Consumers, LoginAnswer};
 
-/// Kargo's lookup rules.
+/// Lookup of credentials by Kargo's rules, with a login of git or of a registry client.
 pub(crate) struct KargoRules {
     consumer: Consumer,
     kind: CredentialKind,
 }
 
 impl KargoRules {
-    /// Those for Git.
     pub(crate) const FOR_GIT: Self = Self { consumer: KARGO_GIT_RULES, kind: CredentialKind::Git };
-    /// Those for images.
     pub(crate) const FOR_IMAGES: Self = Self { consumer: KARGO_IMAGE_RULES, kind: CredentialKind::Image };
     /// Those for charts in registries, which are asked for their tags as images are.
     pub(crate) const FOR_CHARTS: Self = Self { consumer: KARGO_CHART_RULES, kind: CredentialKind::Helm };

@@ -27,7 +27,7 @@ controller:
 /// The controller, as the chart installs it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Release {
-    /// The custom resource definitions.
+    /// Kargo's CustomResourceDefinitions.
     pub(super) definitions: Vec<Value>,
     /// Namespaces, the controller's ServiceAccount, and its rights.
     pub(super) objects: Vec<Value>,

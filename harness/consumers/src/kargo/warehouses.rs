@@ -18,7 +18,7 @@ const READ_SECRETS: &str = "kargo-controller-read-secrets";
 pub enum Subscription<'a> {
     /// The last commit of a branch.
     Git {
-        /// URL of the repository.
+        /// URL of the repository, by which Kargo finds credentials.
         repo_url: &'a str,
         /// Branch whose commits are looked for.
         branch: &'a str,
@@ -30,7 +30,7 @@ pub enum Subscription<'a> {
     },
 }
 
-/// A Warehouse to create.
+/// A Warehouse to create, with one subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Warehouse<'a> {
     /// The project's namespace, where Kargo looks for credentials.
@@ -64,7 +64,7 @@ pub enum Discovery<'a> {
 pub struct Failure {
     /// The reason, such as `DiscoveryFailed`.
     pub reason: String,
-    /// Kargo's words about it.
+    /// Message of the condition, in Kargo's words.
     pub message: Message,
 }
 

@@ -64,7 +64,7 @@ pub(crate) async fn scale_down(client: &Client, manager: &str, namespace: &str, 
     scaled.map(drop).map_err(refused("scale down", namespace, name))
 }
 
-/// Removes a Deployment.
+/// Removes a Deployment, and its pods after it.
 pub(crate) async fn delete(client: &Client, namespace: &str, name: &str) -> Result<(), PodError> {
     let api = Api::<Deployment>::namespaced(client.clone(), namespace);
     let deleted = api.delete(name, &DeleteParams::background()).await;

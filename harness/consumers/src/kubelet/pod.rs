@@ -14,10 +14,8 @@ use crate::running::{Consumers, LoginAnswer};
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum PodError {
-    /// There is no node.
     #[error("failed to run {workload}: there is no node")]
     NoNode { workload: String },
-    /// The API server refused.
     #[error(transparent)]
     Refused(#[from] ApiError),
 }

@@ -37,7 +37,7 @@ pub enum HandshakeError {
     /// No connection could be made.
     #[error("failed to connect to a server on loopback")]
     Connection(#[source] io::Error),
-    /// It took too long.
+    /// Neither side refused, and the handshake was not done in time.
     #[error("failed to shake hands within {DONE:?}")]
     TimedOut,
 }

@@ -21,7 +21,7 @@ pub(super) struct PodSeen {
     part: String,
     /// Its containers by name, without those that only prepare it.
     containers: BTreeMap<String, ContainerSeen>,
-    /// Names of those.
+    /// Names of its containers that only prepare it.
     preparing: Vec<String>,
     /// Obstacle that keeps it from being ready.
     obstacle: Option<String>,

@@ -74,7 +74,7 @@ pub(super) struct Configuration<'a> {
     pub(super) root_url: &'a str,
     /// Address that takes the access log, and what is said of keys of SSH.
     pub(super) access_log: SocketAddr,
-    /// Its address for SSH.
+    /// Address of its server for SSH.
     pub(super) ssh: SocketAddr,
     /// The file with its key for that.
     pub(super) host_key: &'a Path,

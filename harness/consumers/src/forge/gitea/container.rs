@@ -27,7 +27,7 @@ use crate::forge::ForgeError;
 
 /// Address of the server: nobody else is in the container.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3000);
-/// Its address for SSH.
+/// Address of its server for SSH.
 const LISTEN_SSH: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 3022);
 
 /// A running container; removed when dropped.
