@@ -15,7 +15,6 @@ use rcgen::{
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum CertificateError {
-    /// Signing failed.
     #[error("failed to make the certificate of {subject}")]
     Make {
         subject: String,

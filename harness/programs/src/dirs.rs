@@ -11,7 +11,6 @@ pub enum DirsError {
     /// None of the variables that lead to the directory is set.
     #[error("failed to choose the {kind} directory: neither {variable} nor HOME is set to a path")]
     NoHome {
-        /// `cache` or `state`.
         kind: &'static str,
         /// credence's own variable for it.
         variable: &'static str,

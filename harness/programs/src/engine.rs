@@ -36,7 +36,6 @@ const TAIL_LINES: usize = 12;
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum EngineError {
-    /// There is none.
     #[error(
         "failed to find a container engine: there is neither docker nor podman on the PATH; \
              install Docker (on Debian the package docker.io), or name its command"
@@ -81,7 +80,6 @@ pub enum EngineError {
     /// The engine answered something unexpected.
     #[error("failed to learn {what} from the container engine, which says {answer:?}")]
     Answer { what: &'static str, answer: String },
-    /// A command failed.
     #[error("failed to {act} with {name}, {status}:\n{tail}")]
     Command {
         act: String,
@@ -92,12 +90,11 @@ pub enum EngineError {
     },
 }
 
-/// Names of the engines.
+/// Container engine, by its product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants are the names of products")]
 pub enum Name {
-    /// Docker.
     Docker,
-    /// Podman.
     Podman,
 }
 
@@ -137,7 +134,7 @@ struct Versions {
     server: Option<Version>,
 }
 
-/// One side of it.
+/// Versions of the client or of the server.
 #[derive(Deserialize)]
 struct Version {
     #[serde(rename = "Version")]
@@ -167,12 +164,12 @@ impl Engine {
         Err(refused.unwrap_or(EngineError::None))
     }
 
-    /// Names of the engines.
+    /// Product that answered, whatever its command is called.
     pub fn name(&self) -> Name {
         self.name
     }
 
-    /// Its command.
+    /// Path of the command that it is called by.
     pub fn path(&self) -> &Path {
         &self.command
     }

@@ -15,7 +15,7 @@ pub enum ChartError {
     /// A file cannot be written, or helm cannot be run.
     #[error(transparent)]
     File(#[from] FileError),
-    /// helm refused.
+    /// helm ended with an error, and its message.
     #[error("failed to render the chart in {chart} with helm: {message}")]
     Helm { chart: PathBuf, message: String },
     /// Its rendered objects cannot be read.
@@ -27,11 +27,11 @@ pub enum ChartError {
 pub struct Chart<'a> {
     /// Its directory or its package.
     pub path: &'a Path,
-    /// The release's name.
+    /// Name of the release, as in `helm template NAME`.
     pub release: &'a str,
-    /// The release's namespace.
+    /// Namespace of the release, whether or not the chart puts objects there.
     pub namespace: &'a str,
-    /// Its values, YAML.
+    /// Values beside the chart's own, as YAML.
     pub values: &'a str,
 }
 

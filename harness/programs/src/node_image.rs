@@ -117,14 +117,14 @@ pub enum NodeImageError {
     File(#[from] FileError),
 }
 
-/// Origin of an image.
+/// Way in which the engine came by an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
     /// The engine had one that was made before.
     Found,
     /// It is the official one, which the engine had or pulled.
     Pulled,
-    /// It was made now.
+    /// It was made now, and the engine keeps it.
     Made,
 }
 
@@ -133,7 +133,7 @@ pub enum How {
 pub struct NodeImage {
     /// Its name in the engine, as in `credence/node:v1.36.3-0123456789ab`.
     pub name: String,
-    /// Its origin.
+    /// Way in which the engine came by it.
     pub how: How,
 }
 

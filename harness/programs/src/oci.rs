@@ -123,7 +123,7 @@ impl fmt::Display for Digest {
 pub struct Settings {
     /// The program, absolute, and its arguments.
     pub entrypoint: Vec<String>,
-    /// Variables of its environment.
+    /// Environment variables; no others are set by the image.
     pub environment: BTreeMap<String, String>,
     /// Directory in which it starts; the root if `None`.
     pub working_directory: Option<String>,

@@ -16,12 +16,10 @@ const DIGEST: usize = 64;
 
 /// Programs that run in pods, and whose official image can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the variants are the programs' own names")]
 pub enum PodImage {
-    /// External Secrets Operator.
     ExternalSecrets,
-    /// Argo CD.
     ArgoCd,
-    /// Argo CD's Redis.
     Redis,
 }
 
@@ -49,7 +47,7 @@ impl fmt::Display for PodImage {
 /// `argo-cd=NAME@sha256:DIGEST`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserImage {
-    /// Its use.
+    /// Program that the image is used for.
     pub of: PodImage,
     /// Its name with its digest.
     pub name: String,
@@ -89,7 +87,7 @@ impl FromStr for UserImage {
 /// An image that the engine has for the node. It stays there, as it is the user's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PulledImage {
-    /// Its use.
+    /// Program that the image is used for.
     pub of: PodImage,
     /// Its own name, with its digest.
     pub reference: String,

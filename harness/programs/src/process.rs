@@ -61,11 +61,11 @@ pub enum ProcessError {
 pub struct Program {
     /// Name in messages and of the log file.
     pub name: String,
-    /// Path of the program.
+    /// Path of the file that is executed.
     pub executable: PathBuf,
     /// Arguments, without the program's name.
     pub arguments: Vec<OsString>,
-    /// The whole environment.
+    /// All environment variables that the program gets: none of this process are passed on.
     pub environment: BTreeMap<String, OsString>,
     /// Destination of standard output and standard error.
     pub log: PathBuf,
@@ -128,7 +128,7 @@ impl Process {
         Ok(Self { name: program.name.clone(), pid, pidfd, log: program.log.clone(), exit })
     }
 
-    /// Name in messages.
+    /// Name in messages, that of [`Program::name`].
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -73,7 +73,7 @@ impl RunDir {
         Ok(Self { path, _lock: lock, clear, keep: false })
     }
 
-    /// The directory.
+    /// Path of the directory, which is there for this process alone.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -118,7 +118,7 @@ pub fn owner(run: &Path) -> Option<u32> {
     fs::read_to_string(run.join(LOCK)).ok()?.trim().parse().ok()
 }
 
-/// Findings of a sweep.
+/// Run directories that a sweep came upon.
 #[derive(Debug, Default)]
 pub struct Swept {
     /// Directories of dead runs, now removed.

@@ -83,13 +83,13 @@ pub enum Source {
     /// A release where there is one, else a build.
     #[default]
     Any,
-    /// Official releases only.
+    /// Official releases only; nothing is built.
     Release,
     /// Builds only; no release host is contacted.
     Build,
 }
 
-/// Options for obtaining programs.
+/// Choices by which programs are obtained, and where they are kept.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The cache, see [`crate::dirs::cache`].
@@ -150,7 +150,7 @@ impl Options {
     }
 }
 
-/// Origin of a program.
+/// Way in which a program was come by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
@@ -161,7 +161,7 @@ pub enum Origin {
         /// Name and digest of the image.
         reference: String,
     },
-    /// An official release.
+    /// A release of the publisher, as it is downloaded.
     Release {
         /// Address that it was downloaded from.
         url: String,
@@ -173,7 +173,7 @@ pub enum Origin {
 /// Act that is under way for a part.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// Another process obtains it.
+    /// Another process obtains the same program into the same cache.
     Waiting {
         /// Its id, once it has written it down.
         holder: Option<u32>,
@@ -182,19 +182,19 @@ pub enum Step {
     Queued,
     /// A release is being downloaded.
     Downloading {
-        /// Bytes so far.
+        /// Bytes that have arrived so far.
         received: u64,
         /// Bytes in all, if the server says.
         total: Option<u64>,
     },
     /// The download is being compared with its checksum.
     Verifying,
-    /// Go is at work.
+    /// `go build` downloads sources or compiles.
     Building {
         /// Package or module that Go is busy with, and how far it is.
         what: String,
     },
-    /// It is there.
+    /// The program can be started.
     Ready {
         /// The program, in the cache or where the user has it.
         path: PathBuf,
@@ -270,7 +270,6 @@ pub fn identity(options: &Options, part: Part) -> Result<String, ComponentError>
     }
 }
 
-/// One call of `obtain`.
 struct Job<'a> {
     options: &'a Options,
     cache: Cache,

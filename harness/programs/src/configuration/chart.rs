@@ -76,7 +76,7 @@ impl Chart {
         Ok(())
     }
 
-    /// The chart's own values.
+    /// The `values.yaml` files of the chart and of the charts in it.
     pub(super) fn values(&self) -> impl Iterator<Item = &[u8]> {
         self.files.iter().filter(|(path, _)| path.ends_with("values.yaml")).map(|(_, file)| file.bytes.as_slice())
     }

@@ -106,7 +106,7 @@ pub enum ConfigurationError {
         /// Path at which it would be.
         path: PathBuf,
     },
-    /// A chart needs itself.
+    /// A chart needs itself, by way of others or not.
     #[error("failed to render {at}: {name} leads back to a chart that needs it, so that it would never end; remove it")]
     DependencyCycle {
         /// The place of the dependency.
@@ -127,7 +127,6 @@ pub enum ConfigurationError {
     /// helm does not come to an end.
     #[error("failed to render the chart in {} with helm: it does not end within {within:?}; see which template loops", dir.display())]
     Endless { dir: PathBuf, within: Duration },
-    /// helm refused the chart.
     #[error(
         "failed to render {place} with helm: {reason}; correct the template, or give what it needs with --values or --set"
     )]

@@ -11,10 +11,10 @@ use serde_json::Value;
 use super::error::ConfigurationError;
 use super::variables;
 
-/// A Kustomization's `postBuild`.
+/// Variables of a Kustomization of Flux (`spec.postBuild`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PostBuild {
-    /// The Kustomization.
+    /// Kind, namespace and name of the Kustomization.
     by: String,
     /// Its namespace, in which the objects are; `None` if it says none.
     namespace: Option<String>,

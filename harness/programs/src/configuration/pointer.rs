@@ -9,7 +9,7 @@ use super::flux::PostBuild;
 /// A directory of the tree that an object says is to be deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pointer {
-    /// The object.
+    /// Kind, namespace and name of the object.
     pub(super) by: String,
     /// The place that names the directory.
     pub(super) at: Location,

@@ -110,7 +110,7 @@ async fn template(
     Err(refused(directory, chart, release, &String::from_utf8_lossy(&output.stderr)))
 }
 
-/// helm's refusal without values.
+/// The error for a refusal by helm, with all values taken out of its message.
 fn refused(directory: &Path, chart: &Chart, release: &Release, stderr: &str) -> ConfigurationError {
     let mut values = Values::default();
     chart.values().chain(release.values.iter().map(Vec::as_slice)).for_each(|file| values.add(file));

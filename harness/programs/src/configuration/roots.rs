@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 /// Directories that paths begin at.
 #[derive(Debug)]
 pub(super) struct Roots {
-    /// The configuration.
+    /// Directory of the configuration.
     own: PathBuf,
     /// The repository around it, if there is one.
     repository: Option<PathBuf>,

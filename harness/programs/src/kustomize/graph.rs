@@ -60,7 +60,6 @@ const OLD_FIELDS: [&str; 2] = ["inventory", "vars"];
 const FILES: [&str; 7] =
     ["configurations", "crds", "generators", "patchesStrategicMerge", "replacements", "transformers", "validators"];
 
-/// Parts of a kustomization.
 #[derive(Default)]
 pub(super) struct Made {
     /// The files that it takes objects and patches from, in the order in which they are named.

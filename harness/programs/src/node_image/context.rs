@@ -50,7 +50,7 @@ pub(super) struct Contents {
     pub(super) assets: PathBuf,
     /// Names of the images of the control plane.
     pub(super) images: Vec<String>,
-    /// The layer below kube-proxy.
+    /// Layer with the files that kube-proxy calls, such as iptables.
     pub(super) proxy: Arc<Layer>,
 }
 

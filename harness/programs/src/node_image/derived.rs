@@ -17,7 +17,7 @@ use crate::supply::Options;
 
 /// Files that an image has on top of the tools.
 pub struct Addition<'a> {
-    /// Its name below `credence/`.
+    /// Name of the image below `credence/`.
     pub name: &'a str,
     /// Inputs from which its files follow, in words.
     pub inputs: &'a [String],

@@ -8,7 +8,7 @@ use crate::supply::{Options, Source};
 /// Facts that can be told of the image without pulling or making it.
 #[derive(Debug)]
 pub enum ImageInventory {
-    /// The engine has it.
+    /// The engine has it, and it can be used as it is.
     There(NodeImage),
     /// It can be made here, where the official one cannot be pulled.
     Possible,

@@ -35,7 +35,7 @@ impl LayerEntry {
         Self { path: path.to_owned(), mode, content: Content::Copy(source.to_owned()) }
     }
 
-    /// A symbolic link.
+    /// A symbolic link to `target`, which need not be there.
     pub fn link(path: &str, target: &Path) -> Self {
         Self { path: path.to_owned(), mode: 0o777, content: Content::Link(target.to_owned()) }
     }

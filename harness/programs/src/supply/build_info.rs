@@ -45,10 +45,10 @@ pub(super) struct BuildInfo {
 /// Why a program says nothing about how it was built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildInfoError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error(transparent)]
     Read(#[from] io::Error),
-    /// It is none.
+    /// The file is no program of a format that is known.
     #[error("it is no program that can be read ({0})")]
     NoProgram(#[from] object::Error),
     /// It is of another language, or of a Go before 1.18.

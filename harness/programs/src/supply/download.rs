@@ -52,7 +52,7 @@ impl Downloads {
         Self { client, unreachable: Mutex::new(BTreeMap::new()) }
     }
 
-    /// A small text.
+    /// Downloads a small text, such as a list of checksums.
     pub(super) async fn text(&self, url: &Url) -> Result<String, Failure> {
         let response = self.get(url, 0).await?;
         if !response.status().is_success() {

@@ -75,7 +75,6 @@ pub enum ComponentError {
         /// The checksum of the download.
         found: String,
     },
-    /// There is no Go.
     #[error("failed to run {command}: Go {needed} or newer is needed; install it from https://go.dev/dl")]
     NoGo {
         command: PathBuf,
@@ -125,7 +124,6 @@ pub enum ComponentError {
         /// The request it did not answer, as ` after URL was asked for`; empty where none was seen.
         asked: String,
     },
-    /// `go build` failed.
     #[error("failed to build {parts} with go, {status}:\n{tail}")]
     Build {
         parts: String,

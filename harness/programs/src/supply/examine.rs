@@ -14,20 +14,20 @@ use super::programs::Program;
 use super::release::Release;
 use super::{Options, Part, Source, UNKNOWN, build, compiler, space};
 
-/// Subject of a finding.
+/// Thing that programs are obtained with, or one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// The cache directory and the room in it.
     Cache,
-    /// The Go toolchain.
+    /// The Go toolchain, with which parts are built.
     Go,
     /// git, which Go uses for modules where it has no proxy.
     Git,
-    /// A program.
+    /// One of the programs that were asked for.
     Part(Part),
 }
 
-/// Readiness of a subject.
+/// Readiness of a subject for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// It can be used now.
@@ -47,14 +47,14 @@ pub struct Cost {
     pub minutes: u64,
 }
 
-/// One thing found.
+/// State of one subject, with what would help if it is not ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Thing that was looked at.
     pub subject: Subject,
     /// The version of a program: of one that the user gives as it says it, which it may not.
     pub version: Option<String>,
-    /// Readiness for use.
+    /// Readiness of the subject for a run.
     pub state: State,
     /// Its place, how it can be obtained, or what is wrong and what would help.
     pub detail: String,

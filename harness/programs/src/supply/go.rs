@@ -27,9 +27,9 @@ pub(super) struct Go {
     toolchain: String,
     /// The C compiler that it calls, which may have arguments, as in `ccache gcc`.
     pub(super) c_compiler: String,
-    /// Directory of compiled packages.
+    /// Directory of compiled packages (`GOCACHE`).
     pub(super) build_cache: PathBuf,
-    /// Directory of sources.
+    /// Directory of the modules' sources (`GOMODCACHE`).
     pub(super) module_cache: PathBuf,
     /// Share of the processors that it may take.
     priority: Priority,

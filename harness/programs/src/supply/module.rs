@@ -71,7 +71,6 @@ impl Module {
         }
     }
 
-    /// The upstream module path.
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::Etcd => "go.etcd.io/etcd/server/v3",

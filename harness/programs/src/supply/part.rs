@@ -14,7 +14,7 @@ pub enum Part {
     KubeApiserver,
     /// The controllers of Kubernetes, among them namespaces and ServiceAccounts.
     KubeControllerManager,
-    /// External Secrets Operator.
+    /// External Secrets Operator, built with the chosen [`Providers`](super::Providers) where it is built.
     ExternalSecrets,
     /// ESO's own tool, which renders a template as the operator does.
     Esoctl,

@@ -105,7 +105,7 @@ impl Programs {
         matches!(self.origin(part), Origin::Given | Origin::Image { .. })
     }
 
-    /// Adds others.
+    /// Adds programs that were obtained later, whose entries win.
     pub fn extend(&mut self, others: impl IntoIterator<Item = Self>) {
         others.into_iter().for_each(|other| self.all.extend(other.all));
     }

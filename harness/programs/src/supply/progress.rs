@@ -57,7 +57,7 @@ struct Line {
 }
 
 impl PlainProgress {
-    /// Nothing printed yet.
+    /// A progress that has printed nothing yet.
     pub fn new() -> Self {
         Self::default()
     }

@@ -6,6 +6,6 @@ pub enum Providers {
     /// Those that credence uses, which build in a third of the time.
     #[default]
     Used,
-    /// All that upstream has.
+    /// All that upstream has, as in its official releases.
     All,
 }

@@ -35,7 +35,7 @@ struct Published {
 }
 
 struct PublishedFile {
-    /// Scheme and host.
+    /// Scheme and host, as in `https://dl.k8s.io`.
     host: &'static str,
     path: String,
 }
