@@ -41,7 +41,6 @@ pub enum ApplyError {
         /// The kind, with its group and version.
         kind: String,
     },
-    /// The API server refused.
     #[error("failed to apply {object}")]
     Refused {
         object: String,

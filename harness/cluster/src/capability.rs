@@ -37,7 +37,7 @@ impl Capability {
         Self::SecondCluster,
     ];
 
-    /// Name, for a person.
+    /// A few words on it for a person, such as `pods`.
     pub fn title(self) -> &'static str {
         match self {
             Self::Outages => "outages of its programs",

@@ -34,7 +34,7 @@ pub struct Description {
     pub host: IpAddr,
     /// The file from which External Secrets Operator reads its own token, where it runs.
     pub operator_token: PathBuf,
-    /// Kubeconfig of its administrator.
+    /// Path of a kubeconfig with the administrator's rights.
     pub kubeconfig: PathBuf,
     /// The audit log; none without an audit policy.
     pub audit_log: Option<PathBuf>,

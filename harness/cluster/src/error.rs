@@ -66,7 +66,6 @@ pub enum ClusterError {
     /// No replacement of the operator was begun.
     #[error("failed to end the replacement of the operator: none was begun")]
     NoReplacement,
-    /// The API server refused.
     #[error("failed to {act}")]
     Request {
         act: &'static str,

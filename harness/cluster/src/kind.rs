@@ -47,7 +47,6 @@ const LACKS: Lacks = &[
 
 /// Inputs from which a cluster of kind is started.
 struct Setup<'a> {
-    /// The container engine.
     engine: &'a Engine,
     /// kind, helm and External Secrets Operator.
     programs: &'a Programs,
@@ -69,7 +68,6 @@ struct Setup<'a> {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum KindError {
-    /// There is no engine.
     #[error("failed to find a container engine for a cluster of kind")]
     NoEngine(#[source] EngineError),
     /// An image that was given for pods cannot be had.
@@ -78,13 +76,11 @@ pub enum KindError {
     /// The image of the node cannot be had.
     #[error("failed to obtain the image of a node of kind")]
     NodeImage(#[source] NodeImageError),
-    /// The engine refused.
     #[error("failed to use the container engine")]
     Engine(#[from] EngineError),
     /// kind could not be started.
     #[error("failed to start kind")]
     Process(#[from] ProcessError),
-    /// kind gave up.
     #[error("failed to {act}: kind ended with {status}; the last lines of its log:\n{tail}")]
     Kind {
         act: &'static str,
@@ -118,7 +114,6 @@ pub enum KindError {
     /// The chart could not be rendered.
     #[error("failed to prepare External Secrets Operator")]
     Chart(#[from] ReleaseError),
-    /// An object was refused.
     #[error("failed to install External Secrets Operator")]
     Install(#[from] ApplyError),
     /// Something did not become ready.
@@ -131,7 +126,6 @@ pub enum KindError {
         #[source]
         source: Box<kube::Error>,
     },
-    /// The node is gone.
     #[error(
         "container {node}, the node of the cluster, ended by itself ({status}); see whether the machine ran out of memory, \
          and run again"

@@ -73,7 +73,7 @@ pub fn user() -> String {
 
 /// Rendered objects of the chart, split into what a cluster without nodes can use.
 pub struct Release {
-    /// The custom resource definitions.
+    /// CustomResourceDefinitions, which are applied first.
     pub definitions: Vec<Value>,
     /// Objects to apply once they are there.
     pub objects: Vec<Value>,

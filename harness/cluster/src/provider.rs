@@ -14,7 +14,7 @@ use crate::cluster::Cluster;
 use crate::control_plane_files::ControlPlaneFiles;
 use crate::error::{ClusterError, ProviderError};
 
-/// A kind of clusters.
+/// A kind of clusters: what it needs of the machine, and how one is started.
 pub trait Provider: Sync {
     /// Its name, as in `--cluster` and in reports.
     fn id(&self) -> &'static str;
@@ -22,7 +22,7 @@ pub trait Provider: Sync {
     /// A line on it, for a person who chooses.
     fn help(&self) -> &'static str;
 
-    /// Limits of its clusters.
+    /// Capabilities that its clusters lack, each with the reason.
     fn lacks(&self) -> Lacks;
 
     /// Programs that its clusters are started from beside those of every control plane.
@@ -64,7 +64,7 @@ pub struct Wanted<'a> {
     pub engine: Option<&'a Path>,
     /// Images for pods, instead of those that are made.
     pub images: &'a [UserImage],
-    /// Options for obtaining programs.
+    /// Cache of programs, and sources of those that are missing.
     pub programs: &'a supply::Options,
 }
 
@@ -80,7 +80,7 @@ pub trait Found: Send {
 
 /// A cluster that can be started.
 pub trait Startable: Send + Sync {
-    /// Starts it in `run`.
+    /// Starts the cluster, whose files go to `run`.
     fn start<'a>(
         &'a self,
         run: RunDir,
@@ -95,7 +95,7 @@ pub struct Inputs<'a> {
     pub programs: &'a Programs,
     /// A directory with External Secrets Operator's chart and definitions.
     pub assets: &'a Path,
-    /// Audit policy and encryption.
+    /// Audit policy and encryption at rest that its API server is started with.
     pub configured: &'a ControlPlaneFiles,
 }
 

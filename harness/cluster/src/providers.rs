@@ -9,7 +9,7 @@ use crate::kind::Kind;
 
 pub use crate::provider::{Found, Inputs, PreparationError, Provider, Startable, Wanted};
 
-/// All kinds of clusters.
+/// Every kind of clusters there is, by which `--cluster` has its values.
 pub const PROVIDERS: &[&dyn Provider] = &[&Embedded, &Kind];
 
 /// The kind where the user leaves the choice open.

@@ -20,7 +20,7 @@ use crate::node::PodNode;
 pub enum Component {
     /// kube-apiserver.
     ApiServer,
-    /// External Secrets Operator.
+    /// The controller of External Secrets Operator.
     ExternalSecrets,
     /// The webhook of External Secrets Operator, which judges its objects before the API server takes them.
     Webhook,

@@ -116,7 +116,6 @@ fn lock(documents: &Mutex<BTreeMap<DocumentKey, Document>>) -> MutexGuard<'_, BT
     documents.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The request.
 #[derive(Deserialize)]
 struct Asked {
     key: String,

@@ -42,10 +42,10 @@ pub enum VaultError {
     /// Its configuration cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It cannot be started.
+    /// Its program cannot be started.
     #[error("failed to start Vault")]
     Start(#[from] ProcessError),
-    /// It ended.
+    /// Its process ended by itself.
     #[error(transparent)]
     Died(#[from] Death),
     /// It does not become ready.

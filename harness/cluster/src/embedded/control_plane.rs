@@ -23,7 +23,6 @@ const AUDIT_LOG_MEGABYTES: u32 = 100_000;
 /// Starts are tried again with other ports when one was taken between choosing and binding it.
 const ATTEMPTS: usize = 3;
 
-/// The running control plane.
 pub(super) struct ControlPlane {
     pub(super) url: String,
     pub(super) authority: Authority,

@@ -74,7 +74,6 @@ pub enum NodeError {
     /// A program ended by itself.
     #[error(transparent)]
     Died(#[from] Death),
-    /// A command failed.
     #[error("failed to {act}: {message}")]
     Command { act: String, message: String },
     /// A certificate could not be made or written.
@@ -120,7 +119,7 @@ pub struct NodePrograms {
     pub shim: PathBuf,
     /// `ctr`, of the same version.
     pub ctr: PathBuf,
-    /// The node's agent.
+    /// The kubelet, which runs the pods of the node.
     pub kubelet: PathBuf,
     /// The CNI plugin `ptp`.
     pub ptp: PathBuf,
@@ -136,7 +135,7 @@ pub struct NodePrograms {
 
 /// Programs and places of a node.
 pub struct Options<'a> {
-    /// The run directory.
+    /// Directory of the run that the node belongs to.
     pub run: &'a Path,
     /// URL of the API server.
     pub url: &'a str,

@@ -48,7 +48,7 @@ pub struct AuditEntry {
     pub stage: String,
     /// The act: `get`, `create`, …
     pub verb: String,
-    /// The caller.
+    /// User who made the request, as it was authenticated.
     pub user: User,
     /// In whose name, if not in the own.
     pub impersonated_user: Option<User>,
@@ -70,7 +70,7 @@ pub struct User {
     /// Name of the user, such as `system:serviceaccount:NAMESPACE:NAME`.
     #[serde(default)]
     pub username: String,
-    /// Additions of the authenticator.
+    /// Attributes that the authenticator added, such as the id of the token that was used.
     #[serde(default)]
     pub extra: BTreeMap<String, Vec<String>>,
 }
@@ -98,7 +98,7 @@ pub struct ObjectReference {
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ResponseStatus {
-    /// Its HTTP status code.
+    /// HTTP status code, such as 403.
     #[serde(default)]
     pub code: u16,
 }
@@ -117,7 +117,7 @@ pub struct AuditLog {
 }
 
 impl AuditLog {
-    /// The log at `path`.
+    /// The log at `path`, which need not be there yet.
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned() }
     }

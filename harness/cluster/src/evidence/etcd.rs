@@ -28,7 +28,6 @@ pub enum EtcdError {
     /// The certificates make no client.
     #[error("failed to make a client of etcd")]
     Client(#[source] reqwest::Error),
-    /// A request failed.
     #[error("failed to read {key} from etcd")]
     Request {
         /// The first key that was asked for.
@@ -70,7 +69,7 @@ pub enum EtcdError {
 pub struct Stored {
     /// The key, such as `/registry/secrets/NAMESPACE/NAME`.
     pub key: String,
-    /// The bytes on disk.
+    /// Bytes on disk, behind the prefix of an encryption provider if they are encrypted.
     pub value: Vec<u8>,
 }
 

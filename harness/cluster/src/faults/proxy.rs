@@ -40,7 +40,7 @@ pub enum FaultProxyError {
     Upstream { url: String },
 }
 
-/// Behaviour of the proxy.
+/// Behaviour of a [`FaultProxy`] towards its clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Passes everything on.
@@ -137,7 +137,7 @@ impl FaultProxy {
     }
 }
 
-/// Target of connections.
+/// Addresses that connections are led to.
 #[derive(Debug, Clone, Copy)]
 struct Ends {
     upstream: SocketAddr,

@@ -30,7 +30,7 @@ const READY: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The Deployment of the controller. The chart labels the pods of each with its name.
 pub(super) const CONTROLLER: &str = "external-secrets";
-/// Name of the webhook.
+/// The Deployment of the webhook.
 pub(super) const WEBHOOK: &str = "external-secrets-webhook";
 /// The chart's Deployments: those two, and what makes the webhook's certificate.
 const DEPLOYMENTS: [&str; 3] = [CONTROLLER, WEBHOOK, "external-secrets-cert-controller"];

@@ -19,7 +19,6 @@ pub enum RequestError {
     /// There is no client for it.
     #[error("failed to make a client of Vault")]
     Client(#[source] reqwest::Error),
-    /// It did not answer.
     #[error("failed to ask Vault for {path}")]
     NoAnswer {
         path: String,
@@ -29,7 +28,6 @@ pub enum RequestError {
     /// Vault answered with an error.
     #[error("failed to ask Vault for {path}: {status}: {why}")]
     Refused { path: String, status: StatusCode, why: String },
-    /// The answer lacks something.
     #[error("failed to read Vault's answer to {path}: it has no {field}")]
     Lacks {
         path: String,

@@ -12,7 +12,6 @@ use super::{RequestError, Vault, VaultError};
 
 /// Time that an engine with versions may take until it can be used.
 const ENGINE: Duration = Duration::from_secs(30);
-/// Time between two polls.
 const PROBE: Duration = Duration::from_millis(20);
 
 /// The paths of a policy, each with what it allows there.
@@ -23,7 +22,7 @@ pub type Policy = BTreeMap<String, BTreeSet<String>>;
 pub struct Expected {
     /// Mounts of the key-value engine, each with whether it keeps versions.
     pub engines: BTreeMap<String, bool>,
-    /// Policies, by name.
+    /// Policies by name, each with its paths and what it allows there.
     pub policies: BTreeMap<String, Policy>,
     /// Roles of the Kubernetes auth method, by mount and name.
     pub kubernetes: BTreeMap<(String, String), KubernetesRole>,

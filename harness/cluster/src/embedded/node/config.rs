@@ -10,7 +10,7 @@ use super::network::Network;
 use super::{NodeError, create_directory};
 use crate::node::write_registry;
 
-/// The node's directory.
+/// The node's directory, as programs in its namespaces see it.
 pub(super) const INSIDE: &str = "/run/credence";
 /// Containerd's registries, as it sees their directory.
 pub(super) const HOSTS_INSIDE: &str = "/run/credence/hosts";
@@ -18,7 +18,6 @@ pub(super) const HOSTS_INSIDE: &str = "/run/credence/hosts";
 pub(super) const HOME: &str = "/run/credence/home";
 /// The same in the node's directory.
 pub(super) const HOSTS: &str = "hosts";
-/// containerd's socket.
 pub(super) const SOCKET: &str = "/run/containerd/containerd.sock";
 /// containerd's arguments.
 pub(super) const CONTAINERD: [&str; 2] = ["--config", "/run/credence/containerd.toml"];

@@ -21,7 +21,6 @@ const PREFIX: &str = "credence-";
 pub(super) struct Network {
     /// Name of the device, of the cgroups and of the node.
     pub(super) name: String,
-    /// The node's address.
     pub(super) address: Ipv4Addr,
     number: u8,
 }

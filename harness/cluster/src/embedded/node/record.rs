@@ -55,7 +55,7 @@ fn random_hardware_address() -> Result<String, NodeError> {
     Ok(format!("02:{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}"))
 }
 
-/// What a record says.
+/// Facts that a record holds; `None` where a run ended before it wrote them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Recorded<'a> {
     /// The name of the device, and its hardware address.

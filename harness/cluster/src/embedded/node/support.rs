@@ -32,7 +32,6 @@ pub(super) fn unsupported() -> Option<String> {
     (!obstacles.is_empty()).then(|| obstacles.join("; "))
 }
 
-/// Findings on a machine.
 struct Facts {
     root: bool,
     /// Effective capabilities of this process, a bit for each.
