@@ -12,11 +12,11 @@ use crate::labels::Labels;
 /// The shape of a copy, by which its consumer is told.
 #[derive(Debug, Clone, Copy)]
 pub struct CopyShape<'a> {
-    /// The Secret's name.
+    /// Name of the Secret, the same in each namespace.
     pub name: &'a str,
-    /// The Secret's labels.
+    /// Labels of the Secret, as far as they can be known.
     pub labels: &'a Labels,
-    /// The Secret's type.
+    /// Type of the Secret, such as `kubernetes.io/tls`.
     pub secret_type: &'a str,
     /// Its keys, if they can be known before it is there.
     pub keys: Option<&'a BTreeSet<String>>,
@@ -46,9 +46,9 @@ pub enum DeniedLogin {
     AtLookAlikeOwner,
     /// At a host whose name begins with that of the right one.
     AtLookAlikeHost,
-    /// As another OAuth client.
+    /// As another OAuth client, with the secret of this one.
     AsOtherClient,
-    /// Under another server name.
+    /// By a client that expects a server of another name.
     UnderOtherName,
 }
 

@@ -15,7 +15,7 @@ pub(crate) const SSH_KEY: &str = "sshPrivateKey";
 pub struct Credential(Zeroizing<Vec<u8>>);
 
 impl Credential {
-    /// Wraps raw bytes.
+    /// Wraps raw bytes, which are zeroed when it is dropped.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Zeroizing::new(bytes.into()))
     }

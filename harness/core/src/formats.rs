@@ -100,11 +100,11 @@ pub trait Format: Sync {
 /// A copy as far as its consumer looks at it.
 #[derive(Debug, Clone, Copy)]
 pub struct CopyView<'a> {
-    /// The Secret's type.
+    /// Type of the Secret, such as `kubernetes.io/tls`.
     pub secret_type: &'a str,
-    /// The Secret's labels.
+    /// Labels of the Secret, by which some consumers find it.
     pub labels: &'a Labels,
-    /// Its decoded data.
+    /// Decoded data of the Secret, by key.
     pub data: &'a BTreeMap<String, Credential>,
 }
 

@@ -21,16 +21,16 @@ pub use url::normalise;
 /// Purposes of a credential; the values of Kargo's label that it looks up by URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CredentialKind {
-    /// A Git repository.
+    /// A Git repository, over HTTP or over SSH.
     Git,
-    /// A repository of images.
+    /// A repository of container images.
     Image,
-    /// A repository of charts.
+    /// A repository of Helm charts.
     Helm,
 }
 
 impl CredentialKind {
-    /// The label's value.
+    /// Value of [`KARGO_LABEL`] for it.
     pub fn label(self) -> &'static str {
         match self {
             Self::Git => "git",
@@ -43,11 +43,11 @@ impl CredentialKind {
 /// A Secret as far as Kargo looks at it: neither its type nor its annotations count.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
-    /// Name of the Secret.
+    /// Name of the Secret, by which the first of several is chosen.
     pub name: &'a str,
     /// Labels of the Secret, one of which makes it a credential.
     pub labels: &'a Labels,
-    /// Its decoded data.
+    /// Decoded data of the Secret, by key.
     pub data: &'a BTreeMap<String, Credential>,
 }
 
@@ -57,7 +57,7 @@ pub const SHARED_NAMESPACE: &str = "kargo-shared-resources";
 /// Namespaces in which Kargo looks, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LookupNamespace {
-    /// The project's namespace.
+    /// The namespace of the project itself.
     Project,
     /// The namespace of shared resources, `SHARED_RESOURCES_NAMESPACE`.
     Shared,
@@ -68,7 +68,7 @@ pub enum LookupNamespace {
 pub struct Chosen {
     /// Namespace in which it was found: the project's, or a shared one.
     pub place: LookupNamespace,
-    /// Name of the Secret.
+    /// Name of the Secret in that namespace.
     pub name: String,
 }
 
@@ -77,9 +77,9 @@ pub struct Chosen {
 pub struct Login<'a> {
     /// The Secret that it comes from.
     pub chosen: Chosen,
-    /// Username that Kargo offers.
+    /// Username that Kargo offers, never empty.
     pub username: &'a Credential,
-    /// Password that Kargo offers.
+    /// Password that Kargo offers, never empty.
     pub password: &'a Credential,
 }
 

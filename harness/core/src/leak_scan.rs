@@ -54,7 +54,7 @@ pub struct LeakScan {
 
 struct Pattern {
     bytes: Box<[u8]>,
-    /// Position of the label.
+    /// Index of the value's label among those of the scan.
     label: usize,
     form: Form,
 }
@@ -219,7 +219,7 @@ pub struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// Searches the next piece.
+    /// Searches the next piece of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
         self.carried.extend_from_slice(bytes);
         self.found.extend(self.scan.leaks(&self.carried));
@@ -227,13 +227,12 @@ impl<'a> Search<'a> {
         self.carried.drain(..self.carried.len().saturating_sub(overlap));
     }
 
-    /// Findings so far.
+    /// Leaks in all pieces so far.
     pub fn found(&self) -> &BTreeSet<Leak<'a>> {
         &self.found
     }
 }
 
-/// Parts of a scan.
 #[derive(Default)]
 struct Builder {
     by_beginning: BTreeMap<Vec<u8>, Vec<Pattern>>,

@@ -49,7 +49,7 @@ impl Owner {
         format!("https://{}/{}/{name}.git", self.host, self.path)
     }
 
-    /// The same over SSH.
+    /// The Git repository `name` of this owner over SSH, as the user `git`.
     pub fn repository_over_ssh(&self, name: &str) -> String {
         format!("ssh://git@{}/{}/{name}.git", self.host, self.path)
     }

@@ -100,7 +100,7 @@ pub enum Scope {
     ArgoCdPrefix(String),
     /// One repository, by Argo CD.
     ArgoCdRepository {
-        /// URL of the repository.
+        /// URL of the only repository that it is for.
         url: String,
         /// The only project that may use it; none for all of them.
         project: Option<String>,

@@ -13,7 +13,7 @@ impl Reason {
         Self(chain(&error))
     }
 
-    /// The words themselves.
+    /// The words as they are, for a message that quotes them.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -17,7 +17,7 @@ pub enum Role {
     ClientId,
     /// The secret of an OAuth client.
     ClientSecret,
-    /// A certificate chain.
+    /// A certificate, with those that sign it behind it.
     Certificate,
     /// The key of a certificate, or of SSH.
     PrivateKey,

@@ -6,7 +6,7 @@ use super::{CopyView, Decoded, Format, FormatError, FormatKind, Role, plain, req
 use crate::consumer::{Claim, Consumer, ConsumerMeta, CopyShape, DeniedLogin};
 use crate::id::Requirement;
 
-/// An HTTPS server.
+/// A server that shows the copy's certificate to clients.
 pub const TLS_SERVER: Consumer = Consumer::new(&TlsServer {
     meta: ConsumerMeta {
         id: "TlsServer",

@@ -71,7 +71,6 @@ impl<'a> GoUrl<'a> {
         !self.path.is_empty()
     }
 
-    /// Without username and password.
     pub(super) fn without_user(self) -> Self {
         Self { user: None, ..self }
     }

@@ -270,7 +270,7 @@ struct Keeps {
     plus: bool,
 }
 
-/// Rules of percent-encoding.
+/// Ways to percent-encode, by the characters that each keeps.
 const PERCENT: &[Keeps] = &[
     // RFC 3986, unreserved.
     Keeps { marks: b"-._~", plus: false },

@@ -152,7 +152,6 @@ pub enum ManifestError {
         #[source]
         source: io::Error,
     },
-    /// Kustomize refused the directory.
     #[error("failed to render {} with kustomize ({status}): {stderr}", dir.display())]
     KustomizeFailed {
         dir: PathBuf,

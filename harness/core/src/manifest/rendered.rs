@@ -14,7 +14,7 @@ const SOURCE: &str = "# Source: ";
 /// A template of a chart, as a file holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceTemplate {
-    /// File of the template.
+    /// Path of the file that has the template.
     pub file: PathBuf,
     /// Text of the template as it is written.
     pub text: Arc<str>,

@@ -26,7 +26,7 @@ const LISTS_OF_TEXTS: [&str; 3] = ["values", "namespaces", "namespaceRegexes"];
 pub struct NotText {
     /// The 1-based line in the file.
     pub line: usize,
-    /// The 1-based column.
+    /// The 1-based column, in characters.
     pub column: usize,
     /// The fields that lead to it, joined by dots.
     pub path: String,
