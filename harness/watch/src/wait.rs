@@ -25,7 +25,7 @@ const MISSED: &str = "a watch was interrupted meanwhile, or the API server did n
 /// Outcome of a step of a wait.
 #[derive(Debug)]
 pub enum Progress<T> {
-    /// It is there.
+    /// It is there, and the wait ends with this.
     Done(T),
     /// It is not there yet; what was seen instead.
     NotYet(String),
@@ -40,11 +40,10 @@ impl<T> From<Result<T, Reason>> for Progress<T> {
     }
 }
 
-/// Failure of a wait.
+/// Why a wait did not end with what it waited for.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum WaitError {
-    /// The deadline passed.
     #[error("{what} did not happen within {within:.1?}; last seen: {last}")]
     TimedOut { what: String, within: Duration, last: String },
     /// It can no longer happen.
@@ -159,7 +158,7 @@ fn tell<T>(what: &str, began: Instant, ended: Result<T, WaitError>) -> Result<T,
 
 /// A shared watch, as a wait uses it.
 pub struct WatchHandle<Staleness, Excluded> {
-    /// Tells of each change.
+    /// Changes whenever what is watched does.
     pub changes: watch::Receiver<u64>,
     /// Why the watch is blind, if it is.
     pub staleness: Staleness,

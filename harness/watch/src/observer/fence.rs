@@ -45,7 +45,7 @@ pub(crate) struct Fence {
     secrets: Api<Secret>,
     /// None where the configuration lets nobody make one.
     external_secrets: Option<Api<DynamicObject>>,
-    /// Writes that have begun.
+    /// Number of writes that have begun.
     begun: AtomicU64,
     /// The last write that came through.
     through: Mutex<u64>,

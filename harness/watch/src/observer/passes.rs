@@ -49,7 +49,6 @@ pub(super) enum Seen {
     New,
     /// It says that it is ready.
     Ready,
-    /// It is no more.
     Gone,
     /// An object that has no part in a pass.
     Other,

@@ -12,11 +12,11 @@ pub struct SecretSeen {
     pub uid: String,
     /// Its owners, each as `Kind name`.
     pub owners: Vec<String>,
-    /// Its Kubernetes type.
+    /// Type of the Secret, such as `Opaque`.
     pub type_: String,
     /// Labels as the watch last showed them.
     pub labels: BTreeMap<String, String>,
-    /// Its decoded data.
+    /// Decoded data of the Secret, by key.
     pub data: BTreeMap<String, Credential>,
     /// Changes whenever the object does.
     pub resource_version: String,
@@ -90,7 +90,7 @@ impl PodSeen {
 pub struct SecretEvent {
     /// Time at which it was seen.
     pub at: Instant,
-    /// The Secret's name.
+    /// Name of the Secret in the namespace that is recorded.
     pub name: String,
     /// The Secret now; `None` once it is gone.
     pub secret: Option<SecretSeen>,

@@ -13,7 +13,6 @@ use super::fence::{self, Versions};
 use super::passes::{Passes, Seen};
 use super::{ExternalSecretSeen, NamespaceSeen, PodSeen, SecretEvent, SecretSeen};
 
-/// Everything in sight.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) secrets: BTreeMap<String, BTreeMap<String, SecretSeen>>,

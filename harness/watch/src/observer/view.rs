@@ -34,7 +34,7 @@ impl View<'_> {
         self.state.namespaces.get(name)
     }
 
-    /// All namespaces, by name.
+    /// All namespaces in sight, by name.
     pub fn namespaces(&self) -> impl Iterator<Item = (&String, &NamespaceSeen)> {
         self.state.namespaces.iter()
     }
