@@ -56,7 +56,7 @@ impl Console {
         }
     }
 
-    /// Progress as plain lines.
+    /// Progress as plain lines on `writer`, none of which is redrawn.
     pub fn lines(writer: Box<dyn Write + Send>) -> Self {
         Self::with(Output::Lines(Mutex::new(writer)))
     }

@@ -34,7 +34,6 @@ pub(super) struct Options {
     programs: Programs,
 }
 
-/// Says what was understood.
 pub(super) async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let Configuration { directory, reading } = &options.configuration;
     let Understood { config, model, .. } =

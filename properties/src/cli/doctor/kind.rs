@@ -13,9 +13,7 @@ use credence_programs::supply::Options;
 /// A line of the doctor's.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line {
-    /// Subject of the check.
     pub(super) subject: String,
-    /// State of the subject.
     pub(super) state: &'static str,
     /// Its place, or what is missing and the next step.
     pub(super) detail: String,
