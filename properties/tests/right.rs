@@ -52,7 +52,7 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("labels-with-values", &["p06"]),
     ("list-export", &["p06"]),
     ("loops-in-templates", &["p06"]),
-    ("names-by-regex", &["p06"]),
+    ("names-by-regex", &["p02", "p03", "p04", "p06"]),
     ("one-copy-of-two-sources", &["p06"]),
     ("pkcs12-from-a-store", &["p06"]),
     ("pkcs12-with-a-password", &["p06"]),

@@ -72,7 +72,7 @@ pub trait Property: Send + Sync + 'static {
     /// with the reason of the cluster.
     const CHECKS: &'static [Check] = &[];
     /// Lack of a configuration that has nothing for it, as the report says it.
-    const NOTHING: &'static str = "no ClusterExternalSecret selects a namespace by its labels";
+    const NOTHING: &'static str = "no ClusterExternalSecret selects namespaces of any name by their labels";
     /// Cases that share a slot.
     const CASES_PER_SLOT: u32 = 1;
     /// Slots that run at the same time.

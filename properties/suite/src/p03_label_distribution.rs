@@ -119,7 +119,7 @@ impl Property for LabelDistribution {
         claim: "after any sequence of label changes, copies are exactly those the last labels ask for; nothing stays behind",
         claims: &CLAIMS,
     };
-    const NOTHING: &'static str = "no ClusterExternalSecret has a label decide which namespaces get a copy";
+    const NOTHING: &'static str = "no ClusterExternalSecret has a label decide which namespaces of any name get a copy";
     const LANES: usize = 16;
     // Names and types of copies stay the same under any values.
     const SHARES: Shares = Shares { cluster: ClusterUse::Own, sources: SourceUse::Exist, policies: PolicyUse::Passed };

@@ -109,7 +109,7 @@ impl Property for AccessControl {
         claim: "nobody outside the authorised set obtains a value, by any route tried; denials are for the right reason",
         claims: &CLAIMS,
     };
-    const NOTHING: &'static str = "no ClusterExternalSecret selects a namespace by its labels and there is no \
+    const NOTHING: &'static str = "no ClusterExternalSecret selects namespaces of any name by their labels and there is no \
          ExternalSecret, or no source has keys that are known";
     const LANES: usize = 8;
     // What other properties write to sources can be short, or equal in two places, and is no proof where it is found.

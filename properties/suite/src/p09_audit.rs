@@ -106,7 +106,7 @@ impl Property for Audit {
     };
     const NEEDS: &'static [Need] = &[Need::ControlPlaneFiles, Need::Renderings];
     const NOTHING: &'static str =
-        "no ClusterExternalSecret selects a namespace by its labels, and there is no ExternalSecret";
+        "no ClusterExternalSecret selects namespaces of any name by their labels, and there is no ExternalSecret";
     const LANES: usize = 8;
     // Every entry is joined by the agent or the namespace of its case, and searched for every value of its time.
     const SHARES: Shares =

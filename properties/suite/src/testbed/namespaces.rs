@@ -1,4 +1,5 @@
-//! Namespaces for cases: a pool that is relabelled instead of created and deleted, and named ones behind a lock.
+//! Namespaces for cases: a pool that is relabelled instead of created and deleted, [standing] ones that every case may look at, and
+//! named ones behind a lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use credence_cluster::apply::RUN_LABEL;
 use credence_cluster::cluster::Cluster;
+use credence_core::labels::Labels;
 use credence_model::model::expected_in;
 use credence_report::verdict::{Outcome, Violation};
 use credence_watch::observer::Observer;
@@ -22,6 +24,10 @@ use crate::oracle::{self, Names};
 use crate::testbed::TestBed;
 use crate::testbed::background::Background;
 use crate::testbed::known_bugs::{self, EXTERNAL_SECRET_STAYS, FINALIZER};
+
+mod standing;
+
+use standing::{Standing, labels_by_name};
 
 /// Time that all namespaces of a run may take to go.
 const REMOVED: Duration = Duration::from_secs(120);
@@ -65,6 +71,7 @@ struct Pool {
     next: AtomicU32,
     free: Mutex<BTreeSet<String>>,
     named: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Baseline>>>>,
+    standing: Standing,
     orphans: Mutex<Vec<Violation>>,
     inconclusive: Mutex<Vec<String>>,
     /// Namespaces that are being cleaned.
@@ -108,6 +115,7 @@ impl Namespaces {
             next: AtomicU32::new(0),
             free: Mutex::default(),
             named: Mutex::default(),
+            standing: Standing::default(),
             orphans: Mutex::default(),
             inconclusive: Mutex::default(),
             cleaning: watch::Sender::default(),
@@ -172,25 +180,31 @@ impl Namespaces {
     }
 
     /// Creates the namespaces whose names decide that they get copies, and those that an example of the intent names, where they
-    /// do not exist and are not protected.
+    /// do not exist, with the labels that they need beside the name. Those that are protected stay as they are.
     ///
     /// # Errors
     /// When the API server refuses.
     pub async fn create_selected_by_name(&self, env: &TestBed) -> Result<(), NamespaceError> {
-        let selected = env
-            .model
-            .distributions
-            .iter()
-            .flat_map(|distribution| distribution.named_ways())
-            .flat_map(|(names, _)| names);
-        let of_examples = env.model.intended.examples.iter().filter_map(|example| example.name.clone());
-        let names: BTreeSet<String> = selected.chain(of_examples).collect();
-        for name in names.into_iter().filter(|name| !env.model.intended.protected.contains(name)) {
-            if env.observer.look(|view| view.namespace(&name).is_none()) {
-                self.create_named(&env.cluster.client, &name, &BTreeMap::new()).await?;
+        let mut all = labels_by_name(&env.model);
+        for name in env.model.intended.examples.iter().filter_map(|example| example.name.clone()) {
+            all.entry(name).or_default();
+        }
+        let client = &env.cluster.client;
+        for (name, labels) in all.iter().filter(|(name, _)| !env.model.intended.protected.contains(*name)) {
+            match env.observer.look(|view| view.namespace(name).map(|seen| seen.labels.clone())) {
+                Some(has) => self.pool.standing.join(client, name, &has, labels).await?,
+                None => {
+                    self.create_named(client, name, labels).await?;
+                    self.pool.standing.made(name, labels);
+                }
             }
         }
         Ok(())
+    }
+
+    /// True if a namespace has these labels from the beginning of the run to its end.
+    pub(crate) fn stands(&self, name: &str, labels: &Labels) -> bool {
+        self.pool.standing.has(name, labels)
     }
 
     /// A namespace of which there is only one, with the labels that it has when no case has it: they are what it gets back.
@@ -214,6 +228,7 @@ impl Namespaces {
     /// When the API server refuses or a namespace stays.
     pub async fn remove_all(&self, env: &TestBed) -> Result<(), NamespaceError> {
         let client = &env.cluster.client;
+        self.pool.standing.give_back(client).await?;
         let ours = env.observer.look(|view| {
             let ours = view.namespaces().filter(|(_, seen)| seen.labels.get(RUN_LABEL) == Some(&self.pool.run));
             ours.map(|(name, _)| name.clone()).collect::<Vec<_>>()

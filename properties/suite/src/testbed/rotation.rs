@@ -137,7 +137,7 @@ pub struct Dependent<'a> {
 
 impl<'a> Dependent<'a> {
     /// Takes a namespace for `distribution`; it asks for nothing until [`ask`](Self::ask). A distribution that selects by name
-    /// alone has its own namespace, which every case may look at; one that wants a label beside the name lends it to one case.
+    /// has its own namespaces, which ask from the beginning and which every case may look at.
     ///
     /// # Errors
     /// When no namespace can be had.
@@ -151,11 +151,13 @@ impl<'a> Dependent<'a> {
         if ways.is_empty() {
             let named = distribution.named_ways();
             let (names, labels) = way.of(&named);
+            let stands = |name: &&String| labels.is_empty() || env.namespaces.stands(name, labels);
+            if let Some(namespace) = names.iter().find(stands) {
+                return Ok(Self::standing(distribution, namespace));
+            }
+            // One that is protected, or has another value of the label: it is lent to one case at a time.
             let namespace = names.iter().next().cloned().unwrap_or_default();
-            let lease = match labels.is_empty() {
-                true => None,
-                false => Some(env.namespaces.lease_named(&namespace, &env.observer).await),
-            };
+            let lease = Some(env.namespaces.lease_named(&namespace, &env.observer).await);
             return Ok(Self { distribution, namespace, lease, labels: labels.clone() });
         }
         let lease = env.namespaces.lease(client).await?;
