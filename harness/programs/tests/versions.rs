@@ -22,6 +22,7 @@ fn the_listed_versions_are_the_pinned_ones() {
         (Part::CniHostLocal, "cni-plugins"),
         (Part::Gitea, "gitea"),
         (Part::ArgoCd, "argo-cd"),
+        (Part::SourceController, "source-controller"),
         (Part::Kind, "kind"),
         (Part::Kubeadm, "kubernetes"),
         (Part::Kubectl, "kubernetes"),

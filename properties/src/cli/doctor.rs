@@ -113,6 +113,9 @@ pub(super) async fn fetch(options: &Options, parts: &[Part]) -> anyhow::Result<E
     if parts.contains(&Part::ArgoCd) {
         supply::argo_cd_assets(options).await?;
     }
+    if parts.contains(&Part::SourceController) {
+        supply::flux_assets(options).await?;
+    }
     // All parts are wanted, so all consumers are.
     if parts.len() == Part::ALL.len() && backstage::unsupported(&options.cache, &Commands::default()).await.is_none() {
         backstage::obtain(&options.cache, &Commands::default(), &|line| console.note(line)).await?;

@@ -55,6 +55,14 @@ pub async fn argo_cd_assets(options: &Options) -> Result<PathBuf, ComponentError
     obtain(options, Module::ArgoCd, &taken).await
 }
 
+/// A directory with `config/crd/bases` of Flux's pinned source-controller: its custom resource definitions.
+///
+/// # Errors
+/// When Go is missing or too old, the module cannot be downloaded, or the cache cannot be used.
+pub async fn flux_assets(options: &Options) -> Result<PathBuf, ComponentError> {
+    obtain(options, Module::Flux, &["config/crd/bases"]).await
+}
+
 /// A directory with `images/base/files` of the pinned kind: what makes a node of a machine that runs systemd.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ pub(super) enum Module {
     CniPlugins,
     Gitea,
     ArgoCd,
+    Flux,
     Kind,
     Coredns,
     CriTools,
@@ -36,7 +37,7 @@ pub(super) struct BuildCost {
 }
 
 impl Module {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Etcd,
         Self::Kubernetes,
         Self::ExternalSecrets,
@@ -46,6 +47,7 @@ impl Module {
         Self::CniPlugins,
         Self::Gitea,
         Self::ArgoCd,
+        Self::Flux,
         Self::Kind,
         Self::Coredns,
         Self::CriTools,
@@ -64,6 +66,7 @@ impl Module {
             Self::CniPlugins => "cni-plugins",
             Self::Gitea => "gitea",
             Self::ArgoCd => "argo-cd",
+            Self::Flux => "flux",
             Self::Kind => "kind",
             Self::Coredns => "coredns",
             Self::CriTools => "cri-tools",
@@ -82,6 +85,7 @@ impl Module {
             Self::CniPlugins => "github.com/containernetworking/plugins",
             Self::Gitea => "code.gitea.io/gitea",
             Self::ArgoCd => "github.com/argoproj/argo-cd/v3",
+            Self::Flux => "github.com/fluxcd/source-controller",
             Self::Kind => "sigs.k8s.io/kind",
             Self::Coredns => "github.com/coredns/coredns",
             Self::CriTools => "sigs.k8s.io/cri-tools",
@@ -101,6 +105,7 @@ impl Module {
             Self::CniPlugins => include_str!("../../../components/cni-plugins/go.mod"),
             Self::Gitea => include_str!("../../../components/gitea/go.mod"),
             Self::ArgoCd => include_str!("../../../components/argo-cd/go.mod"),
+            Self::Flux => include_str!("../../../components/flux/go.mod"),
             Self::Kind => include_str!("../../../components/kind/go.mod"),
             Self::Coredns => include_str!("../../../components/coredns/go.mod"),
             Self::CriTools => include_str!("../../../components/cri-tools/go.mod"),
@@ -120,6 +125,7 @@ impl Module {
             Self::CniPlugins => include_str!("../../../components/cni-plugins/go.sum"),
             Self::Gitea => include_str!("../../../components/gitea/go.sum"),
             Self::ArgoCd => include_str!("../../../components/argo-cd/go.sum"),
+            Self::Flux => include_str!("../../../components/flux/go.sum"),
             Self::Kind => include_str!("../../../components/kind/go.sum"),
             Self::Coredns => include_str!("../../../components/coredns/go.sum"),
             Self::CriTools => include_str!("../../../components/cri-tools/go.sum"),
@@ -185,6 +191,7 @@ impl Module {
             Self::CniPlugins => cost(100, 25, 1),
             Self::Gitea => cost(1300, 1300, 6),
             Self::ArgoCd => cost(2600, 2200, 7),
+            Self::Flux => cost(1900, 2200, 5),
             Self::Kind => cost(60, 60, 1),
             Self::Coredns => cost(1500, 1500, 6),
             Self::CriTools => cost(500, 400, 2),
@@ -210,6 +217,7 @@ impl Module {
             | Self::ExternalSecrets
             | Self::Helm
             | Self::Kustomize
+            | Self::Flux
             | Self::Kind
             | Self::Coredns
             | Self::Vault => {
@@ -234,6 +242,7 @@ mod tests {
         Module::Helm,
         Module::Kustomize,
         Module::CniPlugins,
+        Module::Flux,
         Module::Kind,
         Module::Coredns,
         Module::Vault,

@@ -40,6 +40,8 @@ pub enum Part {
     Gitea,
     /// All components of Argo CD in one program, which chooses by `ARGOCD_BINARY_NAME` (upstream's `cmd/main.go`).
     ArgoCd,
+    /// The controller of Flux that fetches Git repositories and artifacts of registries.
+    SourceController,
     /// Makes a cluster whose nodes are containers.
     Kind,
     /// Sets up the control plane inside a node of kind.
@@ -63,7 +65,7 @@ pub enum Part {
 impl Part {
     /// All parts, in the order in which they are listed: those of [`CONTROL_PLANE`](Self::CONTROL_PLANE), then
     /// [`TEMPLATES`](Self::TEMPLATES), [`CONSUMERS`](Self::CONSUMERS), [`KIND`](Self::KIND) and [`STORES`](Self::STORES).
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
@@ -80,6 +82,7 @@ impl Part {
         Self::CniHostLocal,
         Self::Gitea,
         Self::ArgoCd,
+        Self::SourceController,
         Self::Kind,
         Self::Kubeadm,
         Self::Kubectl,
@@ -104,8 +107,8 @@ impl Part {
     /// The program that only the comparison of what templates compose needs: ESO's template engine.
     pub const TEMPLATES: [Self; 1] = [Self::Esoctl];
 
-    /// Programs that only properties with real consumers of the copies need: a node, the forge, and Argo CD.
-    pub const CONSUMERS: [Self; 9] = [
+    /// Programs that only properties with real consumers of the copies need: a node, the forge, Argo CD, and Flux.
+    pub const CONSUMERS: [Self; 10] = [
         Self::Kubelet,
         Self::Containerd,
         Self::ContainerdShim,
@@ -115,6 +118,7 @@ impl Part {
         Self::CniHostLocal,
         Self::Gitea,
         Self::ArgoCd,
+        Self::SourceController,
     ];
 
     /// Programs that only a cluster of kind needs beside the others: kind itself, and what its nodes are made of.
@@ -214,6 +218,9 @@ impl Part {
             ),
             Self::Gitea => row("gitea", Module::Gitea, "code.gitea.io/gitea", 110),
             Self::ArgoCd => row("argocd", Module::ArgoCd, "github.com/argoproj/argo-cd/v3/cmd", 165),
+            Self::SourceController => {
+                row("source-controller", Module::Flux, "github.com/fluxcd/source-controller", 105)
+            }
             Self::Kind => row("kind", Module::Kind, "sigs.k8s.io/kind", 12),
             Self::Kubeadm => row("kubeadm", Module::Kubernetes, "k8s.io/kubernetes/cmd/kubeadm", 75),
             Self::Kubectl => row("kubectl", Module::Kubernetes, "k8s.io/kubernetes/cmd/kubectl", 65),
@@ -286,6 +293,7 @@ mod tests {
     #[case(Part::CniHostLocal, "1.9.1")]
     #[case(Part::Gitea, "1.26.0")]
     #[case(Part::ArgoCd, "3.6.1")]
+    #[case(Part::SourceController, "1.9.3")]
     #[case(Part::Kind, "0.33.0")]
     #[case(Part::Kubeadm, "1.36.3")]
     #[case(Part::Kubectl, "1.36.3")]
@@ -328,7 +336,7 @@ mod tests {
             error.to_string(),
             "unknown part kube-dns; known are etcd, kube-apiserver, kube-controller-manager, external-secrets, \
              helm, kustomize, esoctl, kubelet, containerd, containerd-shim-runc-v2, ctr, ptp, loopback, host-local, \
-             gitea, argocd, kind, kubeadm, kubectl, kube-scheduler, kube-proxy, coredns, portmap, crictl, vault"
+             gitea, argocd, source-controller, kind, kubeadm, kubectl, kube-scheduler, kube-proxy, coredns, portmap, crictl, vault"
         );
     }
 }

@@ -83,9 +83,9 @@ impl Published {
             Part::Crictl => {
                 release("kubernetes-sigs/cri-tools", format!("crictl-v{version}-{linux}.tar.gz")).beside(".sha256")
             }
-            // The operator is published in an image, see `image`; its tool for this version not at all. Of Vault no archive is
-            // published that is read here.
-            Part::ExternalSecrets | Part::Esoctl | Part::Vault => return None,
+            // The operator is published in an image, see `image`; its tool for this version not at all. Flux's controller is
+            // published in an image alone, and of Vault no archive is that is read here.
+            Part::ExternalSecrets | Part::Esoctl | Part::SourceController | Part::Vault => return None,
         })
     }
 }

@@ -75,7 +75,7 @@ fn question(part: Part) -> Option<&'static [&'static str]> {
         Part::Coredns => &["-version"],
         Part::ContainerdShim => &["-v"],
         Part::ArgoCd => &["version", "--client", "--short"],
-        Part::ExternalSecrets | Part::Esoctl => return None,
+        Part::ExternalSecrets | Part::Esoctl | Part::SourceController => return None,
         Part::CniPtp | Part::CniLoopback | Part::CniHostLocal | Part::CniPortmap => return None,
         Part::Etcd
         | Part::KubeApiserver
