@@ -15,6 +15,7 @@ use crate::credential::Credential;
 use crate::endpoints::Endpoint;
 use crate::id::Requirement;
 use crate::manifest::Manifest;
+use crate::scope::Scope;
 
 /// Flux's rules for a GitRepository.
 pub const FLUX_GIT_RULES: Consumer = Consumer::new(&Flux {
@@ -129,10 +130,8 @@ pub fn git_login(data: &BTreeMap<String, Credential>) -> Result<GitLogin<'_>, No
     }
 }
 
-/// The username and the password that Flux takes from the Secret that an OCIRepository names; none where the Secret says
-/// nothing of this image or its host, and Flux goes there as nobody.
-///
-/// Unlike the kubelet, Flux compares whole repositories and hosts: neither a scheme nor a part of a path matches.
+/// The username and the password that Flux takes from the Secret that an OCIRepository names; none where no key of the Secret
+/// is for this image, and Flux goes there as nobody. Its library compares keys as the kubelet does, from which it has the code.
 ///
 /// # Errors
 /// When Flux refuses the Secret, and so does not ask the registry.
@@ -150,8 +149,7 @@ pub fn registry_login(
         Err(FormatError::NoCredential) => return Ok(None),
         Err(_) => return Err(NoLogin::Malformed),
     };
-    let host = image.split('/').next().unwrap_or_default();
-    let matches = decoded.endpoints.iter().any(|key| key == image || key == host);
+    let matches = decoded.endpoints.iter().any(|key| Scope::Registry(key.clone()).covers(image));
     let mut take = |role| decoded.parts.remove(&role);
     Ok(take(Role::Username).zip(take(Role::Secret)).filter(|_| matches))
 }
@@ -224,12 +222,13 @@ mod tests {
     #[rstest]
     #[case::host("r.io", DOCKER_CONFIG, Ok(true))]
     #[case::repository("r.io/a/b", DOCKER_CONFIG, Ok(true))]
-    #[case::owner("r.io/a", DOCKER_CONFIG, Ok(false))]
-    #[case::host_with_scheme("https://r.io", DOCKER_CONFIG, Ok(false))]
+    #[case::owner("r.io/a", DOCKER_CONFIG, Ok(true))]
+    #[case::host_with_scheme("https://r.io", DOCKER_CONFIG, Ok(true))]
+    #[case::other_owner("r.io/c", DOCKER_CONFIG, Ok(false))]
     #[case::beginning_of_the_host("r.i", DOCKER_CONFIG, Ok(false))]
     #[case::other_type("r.io", "Opaque", Ok(false))]
     #[case::broken_quotes("r.io\"", DOCKER_CONFIG, Err(NoLogin::Malformed))]
-    fn registry_logs_in_where_host_or_repository_is_the_same(
+    fn registry_logs_in_where_a_key_is_for_the_image(
         #[case] key: &str,
         #[case] secret_type: &str,
         #[case] expected: Result<bool, NoLogin>,
