@@ -1,99 +1,248 @@
-//! Flux as a consumer where its source-controller does not run: its rules take a login from the live Secret that a source
-//! names, and git or a registry client really uses it.
+//! Flux's source-controller as a process of this machine, with rights that come and go with each source.
+//!
+//! ```text
+//!  module ──▶ definitions          objects: ServiceAccount, roles
+//!  source ──▶ source-controller ──▶ git, registry client ──CONNECT──▶ forge
+//! ```
+//!
+//! What decides when source-controller 1.9 logs in to a repository, by `internal/controller` and `main.go` of its source:
+//! - It reads the Secret of a source from the API server each time it looks at the source: Secrets are in no cache of it
+//!   unless the feature `CacheSecretsAndConfigMaps` is on. So a copy that has changed is used at once.
+//! - Its ServiceAccount may read Secrets everywhere by Flux's own installation. Here it may where a source is, and for as
+//!   long as that is there.
+//! - A GitRepository is cloned, logged in from the first request on. Of an OCIRepository the manifest of the tag is asked for,
+//!   with a token of its own each time, and then its layer.
+//! - A new source is looked at twice, the first time only to put a finalizer there; one that fails is tried again, after twice
+//!   as long each time. The finalizer of a source that is deleted goes when nothing is asked for it any more.
 
-use credence_core::consumer::Consumer;
-use credence_core::credential::Credential;
-use credence_core::formats::flux::{self, NoLogin};
-use credence_core::formats::{FLUX_GIT_RULES, FLUX_OCI_RULES};
-use futures::future::BoxFuture;
+use std::fmt::Debug;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
-use crate::by_rules::GitLogin;
-use crate::login::{Login, LoginError, Runner};
-use crate::obtain::Facts;
-use crate::running::{Consumers, LoginAnswer};
+use credence_cluster::api_error::ApiError;
+use credence_cluster::apply::{self, FIELD_MANAGER};
+use credence_cluster::cluster::{Cluster, SET_UP};
+use credence_cluster::kubeconfig;
+use credence_core::file_error::FileError;
+use credence_core::manifest;
+use credence_programs::process::{Death, Process};
+use credence_watch::shared::SharedWatch;
+use credence_watch::wait::{Progress, WaitError};
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
-/// Flux's rules for a GitRepository.
-pub(crate) struct FluxGitRules;
-/// Flux's rules for an OCIRepository.
-pub(crate) struct FluxOciRules;
+use crate::forge::Network;
 
-impl Runner for FluxGitRules {
-    fn consumer(&self) -> Consumer {
-        FLUX_GIT_RULES
+mod error;
+mod files;
+pub(crate) mod login;
+pub(crate) mod login_by_rules;
+mod objects;
+mod sources;
+
+pub(crate) use error::FluxError;
+pub(crate) use sources::{Failure, Kind, Source, SourceSeen};
+
+use files::Files;
+
+/// The namespace of the controller, as Flux's own installation names it.
+const NAMESPACE: &str = "flux-system";
+/// Time that the watch may take to see a new source.
+const SEEN: Duration = Duration::from_secs(30);
+/// Time that a source that is deleted may take to go: what is being asked for it ends first.
+const GONE: Duration = Duration::from_secs(60);
+/// A source whose repository is nowhere (RFC 2606): that it fails is the controller's first sign of life.
+const FIRST: Source<'_> = Source {
+    kind: Kind::Git,
+    namespace: NAMESPACE,
+    name: "ready",
+    url: "https://flux.invalid/o/ready.git",
+    reference: "main",
+    secret: None,
+};
+
+/// Inputs from which the controller is started.
+pub(crate) struct Setup<'a> {
+    /// An existing directory, for this controller alone.
+    pub(crate) directory: &'a Path,
+    /// source-controller.
+    pub(crate) program: &'a Path,
+    /// A copy of its source with `config/crd/bases`.
+    pub(crate) assets: &'a Path,
+    /// Cluster whose API server the controller watches.
+    pub(crate) cluster: &'a Cluster,
+    /// Its route to the forge.
+    pub(crate) network: &'a Network,
+}
+
+/// A running source-controller. It ends when this is dropped; what it put into the cluster stays.
+pub(crate) struct Flux {
+    repositories: SharedWatch<SourceSeen>,
+    artifacts: SharedWatch<SourceSeen>,
+    process: Process,
+}
+
+impl Flux {
+    /// Installs what the controller needs, starts it, and waits until it looks at sources.
+    ///
+    /// # Errors
+    /// When an object is refused, or the controller cannot be started, dies, or is not ready in time.
+    pub(crate) async fn start(setup: &Setup<'_>) -> Result<Self, FluxError> {
+        let Setup { directory, program, assets, cluster, network } = *setup;
+        let client = &cluster.client;
+        let files = Files::write(directory, network)?;
+        apply::install(client, &definitions(assets)?, NAMESPACE, &objects::of_controller(NAMESPACE)).await?;
+        remove_leftovers(client).await?;
+        let administrator = &cluster.description.kubeconfig;
+        kubeconfig::for_account(&files.kubeconfig(), administrator, client, NAMESPACE, objects::ACCOUNT)
+            .await
+            .map_err(|error| FluxError::Kubeconfig(Box::new(error)))?;
+        let process = Process::start(&files.controller(program, network))?;
+        let open = |kind: Kind| {
+            let all = Api::all_with(client.clone(), &sources::resource(kind));
+            SharedWatch::open(all, kind.name(), SourceSeen::of)
+        };
+        let (repositories, artifacts) = tokio::try_join!(open(Kind::Git), open(Kind::Oci))?;
+        let flux = Self { repositories, artifacts, process };
+        tokio::select! {
+            ready = flux.until_ready(client) => ready?,
+            death = flux.died() => return Err(death),
+        }
+        Ok(flux)
     }
 
-    fn missing(&self, facts: &Facts) -> Option<String> {
-        facts.no_git()
+    async fn until_ready(&self, client: &Client) -> Result<(), FluxError> {
+        self.create(client, &FIRST).await?;
+        let looked_at = |seen: Option<&SourceSeen>| match seen.and_then(SourceSeen::fetched) {
+            Some(_) => Progress::Done(()),
+            None => Progress::NotYet("it has not looked at a source".to_owned()),
+        };
+        self.until(&FIRST, "source-controller ready", SET_UP, looked_at).await?;
+        self.remove(client, &FIRST).await
     }
 
-    fn log_in<'a>(
-        &'a self,
-        consumers: &'a Consumers,
-        login: &'a Login,
-    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
-        Box::pin(async move {
-            let url = login.owner()?.repository(&login.repository);
-            consumers.fresh_commit(login).await?;
-            match consumers.flux_git_login(login) {
-                Ok(found) => {
-                    let listed = consumers.lists_references(&url, &found).await?;
-                    Ok(answer(listed, "git was refused"))
-                }
-                Err(none) => Ok(LoginAnswer::Withheld(none.to_string())),
-            }
+    /// The controller, to be written down by whoever has to end it should this process die.
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Resolves when the controller ends by itself.
+    pub(crate) async fn died(&self) -> FluxError {
+        Death::of(&self.process, self.process.ended().await).into()
+    }
+
+    /// Creates a source, and lets the controller read the Secrets of its namespace. Returns once the watch has it, without
+    /// which a source that is gone could not be told from one that is still to come.
+    ///
+    /// # Errors
+    /// When the API server refuses, or the watch does not see it.
+    pub(crate) async fn create(&self, client: &Client, source: &Source<'_>) -> Result<(), FluxError> {
+        let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), source.namespace);
+        let binding = sources::binding(source, NAMESPACE);
+        create(&bindings, &binding, "let Flux read Secrets for", source.name).await?;
+        create(&sources::api(client, source), &sources::object(source), "create source", source.name).await?;
+        self.until(source, &format!("watch of {source}"), SEEN, |seen| match seen {
+            Some(_) => Progress::Done(()),
+            None => Progress::NotYet("it is not seen".to_owned()),
         })
+        .await
+        .map_err(FluxError::Unseen)
+    }
+
+    /// Waits until `step`, asked at each change to any source of this kind, is done with this one.
+    ///
+    /// # Errors
+    /// When the deadline passes, when `step` says never, or when the watch has lost sight of the cluster.
+    pub(crate) async fn until<T>(
+        &self,
+        source: &Source<'_>,
+        what: &str,
+        within: Duration,
+        step: impl FnMut(Option<&SourceSeen>) -> Progress<T>,
+    ) -> Result<T, WaitError> {
+        let watch = match source.kind {
+            Kind::Git => &self.repositories,
+            Kind::Oci => &self.artifacts,
+        };
+        watch.until((source.namespace, source.name), what, within, step).await
+    }
+
+    /// Removes a source, with the controller's right that came with it, and waits until it is gone: then nothing is asked for
+    /// it any more. One that is gone already is as good.
+    ///
+    /// # Errors
+    /// When the API server refuses, or it does not go.
+    pub(crate) async fn remove(&self, client: &Client, source: &Source<'_>) -> Result<(), FluxError> {
+        let Source { namespace, name, .. } = *source;
+        delete(&sources::api(client, source), name, "delete source").await?;
+        self.until(source, &format!("{source} gone"), GONE, |seen| match seen {
+            None => Progress::Done(()),
+            Some(_) => Progress::NotYet("it has its finalizer".to_owned()),
+        })
+        .await
+        .map_err(FluxError::NotDeleted)?;
+        let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
+        delete(&bindings, &sources::binding_name(name), "delete RoleBinding").await
     }
 }
 
-impl Runner for FluxOciRules {
-    fn consumer(&self) -> Consumer {
-        FLUX_OCI_RULES
+/// Removes the sources that an earlier run left which was killed, without their finalizers, as nobody is there to take them away.
+async fn remove_leftovers(client: &Client) -> Result<(), FluxError> {
+    for kind in [Kind::Git, Kind::Oci] {
+        let resource = sources::resource(kind);
+        let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        let listed = all.list_metadata(&ListParams::default().labels(objects::OURS)).await;
+        for left in listed.map_err(ApiError::of::<FluxError>("list sources of", kind.name()))? {
+            let (namespace, name) = (left.namespace().unwrap_or_default(), left.name_any());
+            let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
+            delete(&api, &name, "delete source").await?;
+            let patch = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+            gone_is_fine(api.patch_metadata(&name, &PatchParams::default(), &patch).await.map(drop))
+                .map_err(ApiError::of::<FluxError>("take the finalizer of source", &name))?;
+            let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), &namespace);
+            delete(&bindings, &sources::binding_name(&name), "delete RoleBinding").await?;
+        }
     }
-
-    fn log_in<'a>(
-        &'a self,
-        consumers: &'a Consumers,
-        login: &'a Login,
-    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
-        Box::pin(async move {
-            let owner = login.owner()?;
-            consumers.publish(owner, &login.repository, &login.tag()).await?;
-            match consumers.flux_registry_login(login, &owner.image(&login.repository)) {
-                Ok(found) => {
-                    let listed = consumers.lists_tags(owner, &login.repository, found.as_ref()).await?;
-                    Ok(answer(listed, "the registry refused"))
-                }
-                Err(none) => Ok(LoginAnswer::Withheld(none.to_string())),
-            }
-        })
-    }
+    Ok(())
 }
 
-impl Consumers {
-    fn flux_git_login(&self, login: &Login) -> Result<GitLogin, NoLogin> {
-        let Some(name) = &login.secret else { return Ok(GitLogin::Nobody) };
-        self.site.observer.look(|view| {
-            let secret = view.secret(&login.namespace, name).ok_or(NoLogin::NoSecret)?;
-            Ok(match flux::git_login(&secret.data)? {
-                flux::GitLogin::Nobody => GitLogin::Nobody,
-                flux::GitLogin::Basic(username, password) => {
-                    let password = password.cloned().unwrap_or_else(|| Credential::new(""));
-                    GitLogin::Basic(username.clone(), password)
-                }
-                flux::GitLogin::Bearer(token) => GitLogin::Bearer(token.clone()),
-            })
-        })
+fn definitions(assets: &Path) -> Result<Vec<Value>, FluxError> {
+    let directory = assets.join("config/crd/bases");
+    let mut definitions = Vec::new();
+    for entry in fs::read_dir(&directory).map_err(FileError::of::<FluxError>("read", &directory))? {
+        let path = entry.map_err(FileError::of::<FluxError>("read", &directory))?.path();
+        let text = fs::read_to_string(&path).map_err(FileError::of::<FluxError>("read", &path))?;
+        definitions.extend(manifest::parse_documents(&path, &text)?.into_iter().map(|manifest| manifest.object));
     }
-
-    fn flux_registry_login(&self, login: &Login, image: &str) -> Result<Option<(Credential, Credential)>, NoLogin> {
-        let Some(name) = &login.secret else { return Ok(None) };
-        self.site.observer.look(|view| {
-            let secret = view.secret(&login.namespace, name).ok_or(NoLogin::NoSecret)?;
-            flux::registry_login(image, &secret.type_, &secret.data)
-        })
-    }
+    Ok(definitions)
 }
 
-fn answer(listed: bool, refused: &str) -> LoginAnswer {
-    if listed { LoginAnswer::Admitted } else { LoginAnswer::Refused(refused.to_owned()) }
+async fn create<K>(api: &Api<K>, object: &Value, act: &'static str, name: &str) -> Result<(), FluxError>
+where
+    K: Clone + Debug + DeserializeOwned + Serialize,
+{
+    let failed = ApiError::of::<FluxError>(act, name);
+    let object = serde_json::from_value(object.clone()).map_err(|error| failed(kube::Error::SerdeError(error)))?;
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    api.create(&params, &object).await.map(drop).map_err(failed)
+}
+
+async fn delete<K>(api: &Api<K>, name: &str, act: &'static str) -> Result<(), FluxError>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    let deleted = api.delete(name, &DeleteParams::default()).await.map(drop);
+    gone_is_fine(deleted).map_err(ApiError::of(act, name))
+}
+
+fn gone_is_fine(outcome: Result<(), kube::Error>) -> Result<(), kube::Error> {
+    match outcome {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        other => other,
+    }
 }

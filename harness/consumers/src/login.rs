@@ -12,7 +12,8 @@ use kube::Client;
 
 use crate::argo_cd::login::{ArgoCdSync, SyncError};
 use crate::by_rules::LookupError;
-use crate::flux::{FluxGitRules, FluxOciRules};
+use crate::flux::login::{FetchError, FluxFetch};
+use crate::flux::login_by_rules::{FluxGitRules, FluxOciRules};
 use crate::forge::{Application, File, ForgeError, Request};
 use crate::git_ssh::GitOverSsh;
 use crate::kargo::login::{DiscoveryError, KargoDiscovery};
@@ -33,6 +34,8 @@ const RUNNERS: &[&dyn Runner] = &[
     &KargoRules::FOR_GIT,
     &KargoRules::FOR_IMAGES,
     &KargoRules::FOR_CHARTS,
+    &FluxFetch::OF_COMMITS,
+    &FluxFetch::OF_ARTIFACTS,
     &FluxGitRules,
     &FluxOciRules,
     &GitOverSsh::BY_ARGO_CD,
@@ -151,6 +154,8 @@ pub enum LoginError {
     Sync(#[from] SyncError),
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     #[error(transparent)]
     Lookup(#[from] LookupError),
     /// The forge refuses what a login needs.
@@ -287,7 +292,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use credence_core::formats::{
-        ARGO_CD, BACKSTAGE, KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES, KUBELET, OAUTH_CLIENT,
+        ARGO_CD, BACKSTAGE, FLUX_GIT, FLUX_GIT_RULES, FLUX_OCI, KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE,
+        KARGO_IMAGE_RULES, KUBELET, OAUTH_CLIENT,
     };
 
     use super::*;
@@ -303,8 +309,10 @@ mod tests {
     #[test]
     fn the_forge_alone_lets_somebody_log_in_to_git_and_to_a_registry_and_sign_in() {
         let programs: BTreeSet<Consumer> = programs().collect();
-        assert!([BACKSTAGE, KUBELET, ARGO_CD, KARGO_GIT, KARGO_IMAGE].iter().all(|one| programs.contains(one)));
-        assert!([KARGO_GIT_RULES, KARGO_IMAGE_RULES, OAUTH_CLIENT].iter().all(|one| !programs.contains(one)));
+        let with = [BACKSTAGE, KUBELET, ARGO_CD, KARGO_GIT, KARGO_IMAGE, FLUX_GIT, FLUX_OCI];
+        assert!(with.iter().all(|one| programs.contains(one)));
+        let without = [KARGO_GIT_RULES, KARGO_IMAGE_RULES, FLUX_GIT_RULES, OAUTH_CLIENT];
+        assert!(without.iter().all(|one| !programs.contains(one)));
     }
 
     #[test]

@@ -111,6 +111,8 @@ pub struct Setup {
     /// Of Argo CD in pods.
     pub(crate) argo_cd_images: Option<Images>,
     pub(crate) kargo: Option<kargo::UserKargo>,
+    /// Of Flux, if its source-controller is to run.
+    pub(crate) flux: Option<PathBuf>,
     pub(crate) backstage: Option<Installation>,
     /// True if the kubelet is absent.
     pub(crate) has_no_node: bool,

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use credence_cluster::cluster::Cluster;
 use credence_core::consumer::Consumer;
 use credence_core::endpoints::Endpoints;
-use credence_core::formats::{ARGO_CD, ARGO_CD_SSH_RULES, BACKSTAGE, KARGO_GIT, KARGO_IMAGE, KUBELET};
+use credence_core::formats::{
+    ARGO_CD, ARGO_CD_SSH_RULES, BACKSTAGE, FLUX_GIT, FLUX_OCI, KARGO_GIT, KARGO_IMAGE, KUBELET,
+};
 use credence_core::labels::Labels;
 use credence_core::text::chain;
 use credence_programs::process::priority::Priority;
@@ -110,6 +113,8 @@ impl Preparation {
         let syncing = [ARGO_CD, ARGO_CD_SSH_RULES];
         let (argo_cd, assets) = self.unless_absent(&syncing, "Argo CD", absent, argo_cd).await.unzip();
         programs.extend(argo_cd);
+        let (flux, flux_assets) = self.flux(absent).await.unzip();
+        programs.extend(flux);
         // Why there are none on a cluster of kind has been said when the tools were looked for.
         let argo_cd_images = match (&assets, cluster.containers()) {
             (Some(assets), Some(network)) => {
@@ -127,10 +132,20 @@ impl Preparation {
             argo_cd_labels: self.argo_cd_labels.clone(),
             argo_cd_images,
             kargo: kargo.filter(|_| !absent.contains_key(&KARGO_GIT)),
+            flux: flux_assets,
             backstage,
             has_no_node: absent.contains_key(&KUBELET),
             endpoints: self.endpoints.clone(),
         })
+    }
+
+    /// Flux's source-controller, and a directory with its definitions.
+    async fn flux(&self, absent: &mut Absent) -> Option<(Programs, PathBuf)> {
+        let obtain = async {
+            let programs = self.programs(&[Part::SourceController]).await?;
+            Ok::<_, ComponentError>((programs, supply::flux_assets(&self.options).await?))
+        };
+        self.unless_absent(&[FLUX_GIT, FLUX_OCI], "Flux's source-controller", absent, obtain).await
     }
 
     async fn programs(&self, parts: &[Part]) -> Result<Programs, ComponentError> {

@@ -1,7 +1,7 @@
 //! The real consumers of copies, and the forge that they log in to.
 //!
 //! ```text
-//!  copy ──▶ kubelet, Argo CD, Kargo, OAuth client ──▶ forge ──▶ its request log is the oracle
+//!  copy ──▶ kubelet, Argo CD, Kargo, Flux, OAuth client ──▶ forge ──▶ its request log is the oracle
 //!      └──▶ HTTPS server ◀── client that trusts the run's authority
 //! ```
 //!
@@ -21,6 +21,7 @@ use credence_programs::oci::{Layer, Registry, Settings};
 
 use crate::argo_cd::ArgoCd;
 use crate::backstage::login::BackstageService;
+use crate::flux::Flux;
 use crate::forge::{Forge, Mark, Offered, Organization, Request};
 use crate::kargo::Kargo;
 
@@ -29,6 +30,7 @@ pub use crate::backstage::login::{
     BACKSTAGE_VARIABLES, BackstageDeployment, BackstageLoginError, PORTAL_IMAGE, catalog_file,
 };
 pub use crate::by_rules::LookupError;
+pub use crate::flux::login::FetchError;
 pub use crate::kargo::login::DiscoveryError;
 pub use crate::kubelet::PullError;
 pub use crate::kubelet::pod::PodError;
@@ -57,6 +59,7 @@ pub struct Consumers {
     pub(crate) node: Option<Arc<dyn PodNode>>,
     pub(crate) argo_cd: Option<ArgoCd>,
     pub(crate) kargo: Option<Kargo>,
+    pub(crate) flux: Option<Flux>,
     pub(crate) backstage: Option<BackstageService>,
     /// The forge that all of them log in to.
     pub forge: Forge,
@@ -143,10 +146,17 @@ impl Consumers {
                 None => std::future::pending().await,
             }
         };
+        let flux = async {
+            match &self.flux {
+                Some(flux) => flux.died().await.to_string(),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             death = node => death,
             death = argo_cd => death,
             death = kargo => death,
+            death = flux => death,
             death = self.forge.died() => death.to_string(),
         }
     }

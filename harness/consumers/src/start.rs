@@ -23,6 +23,7 @@ use super::site::Site;
 use crate::argo_cd::{self, ArgoCd, ArgoCdError, ArgoCdPlacement};
 use crate::backstage::login::BackstageService;
 use crate::backstage::{self, Installation, Url};
+use crate::flux::{self, Flux, FluxError};
 use crate::forge::{Forge, ForgeError, ForgeSetup, Network, WRITE_PACKAGE};
 use crate::kargo::{self, Kargo, KargoError};
 use crate::obtain::Setup;
@@ -55,6 +56,9 @@ pub enum StartError {
     /// Kargo's controller does not start.
     #[error("failed to start Kargo")]
     Kargo(#[from] KargoError),
+    /// Flux's source-controller does not start.
+    #[error("failed to start Flux's source-controller")]
+    Flux(#[from] FluxError),
     /// The authority of the forge's certificates.
     #[error("failed to make the forge's certificates")]
     Certificate(#[from] CertificateError),
@@ -80,13 +84,13 @@ pub async fn start(site: &Site, setup: &Setup) -> Result<Consumers, StartError> 
     let began = Instant::now();
     let directory = site.scratch().join(setup.directory);
     let authority = Authority::new("credence forge")?;
-    for name in ["forge", "argo-cd", "kargo"] {
+    for name in ["forge", "argo-cd", "kargo", "flux"] {
         let path = directory.join(name);
         fs::create_dir_all(&path).map_err(FileError::of::<StartError>("write", &path))?;
     }
     write_private(&directory.join(AUTHORITY), authority.certificate().as_bytes())?;
     write_ask_pass(&directory.join(ASK_PASS))?;
-    let (node, (forge, argo_cd, kargo)) =
+    let (node, (forge, argo_cd, kargo, flux)) =
         tokio::try_join!(start_node(site, setup), start_forge_and_its_clients(site, setup, &directory, &authority))?;
     let (address, trusted) = (forge.addresses()[0].to_string(), authority.certificate());
     node.iter().try_for_each(|node| node.set_registry(&address, &trusted))?;
@@ -110,6 +114,7 @@ pub async fn start(site: &Site, setup: &Setup) -> Result<Consumers, StartError> 
         node,
         argo_cd,
         kargo,
+        flux,
         backstage,
         forge,
         endpoints: setup.endpoints.clone(),
@@ -152,7 +157,7 @@ async fn start_forge_and_its_clients(
     setup: &Setup,
     directory: &Path,
     authority: &Authority,
-) -> Result<(Forge, Option<ArgoCd>, Option<Kargo>), StartError> {
+) -> Result<(Forge, Option<ArgoCd>, Option<Kargo>, Option<Flux>), StartError> {
     let owners = setup.endpoints.owners();
     let mut names: Vec<String> = owners.iter().flat_map(|owner| [owner.host.clone(), owner.elsewhere().host]).collect();
     // A certificate is for hosts, whatever their ports.
@@ -169,11 +174,12 @@ async fn start_forge_and_its_clients(
     .await?;
     forge.process().map(|process| site.record(process)).transpose()?;
     let network = Network { https_proxy: forge.proxy(), authorities: authority.certificate() };
-    let (argo_cd, kargo) = tokio::try_join!(
+    let (argo_cd, kargo, flux) = tokio::try_join!(
         start_argo_cd(site, setup, directory, &network),
         start_kargo(site, setup, directory, &network),
+        start_flux(site, setup, directory, &network),
     )?;
-    Ok((forge, argo_cd, kargo))
+    Ok((forge, argo_cd, kargo, flux))
 }
 
 async fn start_argo_cd(
@@ -213,6 +219,20 @@ async fn start_kargo(
         Kargo::start(&kargo::Setup { directory: &directory, supplied, helm, cluster: &site.cluster, network }).await?;
     site.record(kargo.process())?;
     Ok(Some(kargo))
+}
+
+async fn start_flux(
+    site: &Site,
+    setup: &Setup,
+    directory: &Path,
+    network: &Network,
+) -> Result<Option<Flux>, StartError> {
+    let Some(assets) = &setup.flux else { return Ok(None) };
+    let (directory, program) = (directory.join("flux"), setup.programs.path(Part::SourceController));
+    let flux =
+        Flux::start(&flux::Setup { directory: &directory, program, assets, cluster: &site.cluster, network }).await?;
+    site.record(flux.process())?;
+    Ok(Some(flux))
 }
 
 /// Backstage on a port of the node's network that is free on this machine, and so most likely there.

@@ -29,7 +29,7 @@ mod tls;
 
 pub use argo_cd::ARGO_CD;
 pub use backstage::BACKSTAGE;
-pub use flux::{FLUX_GIT_RULES, FLUX_OCI_RULES};
+pub use flux::{FLUX_GIT, FLUX_GIT_RULES, FLUX_OCI, FLUX_OCI_RULES};
 pub use git_ssh::{ARGO_CD_SSH_RULES, FLUX_SSH_RULES, KARGO_SSH_RULES, NoSshKey, argo_cd_key, flux_key};
 pub use kargo::{KARGO_CHART_RULES, KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES};
 pub use kubelet::KUBELET;
@@ -48,6 +48,8 @@ pub const FORMATS: &[Consumer] = &[
     KARGO_GIT_RULES,
     KARGO_IMAGE_RULES,
     KARGO_CHART_RULES,
+    FLUX_GIT,
+    FLUX_OCI,
     FLUX_GIT_RULES,
     FLUX_OCI_RULES,
     ARGO_CD_SSH_RULES,

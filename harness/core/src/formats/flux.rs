@@ -17,46 +17,82 @@ use crate::id::Requirement;
 use crate::manifest::Manifest;
 use crate::scope::Scope;
 
-/// Flux's rules for a GitRepository.
+/// Flux's source-controller, which fetches a GitRepository with it.
+pub const FLUX_GIT: Consumer = Consumer::new(&Flux {
+    kind: GIT_REPOSITORY,
+    meta: ConsumerMeta {
+        id: "FluxGit",
+        title: "Flux's source-controller for Git",
+        operation: "Git fetch by Flux's source-controller",
+        fallback: Some(FLUX_GIT_RULES),
+        ..GIT
+    },
+});
+
+/// Flux's source-controller, which fetches an OCIRepository with it.
+pub const FLUX_OCI: Consumer = Consumer::new(&Flux {
+    kind: OCI_REPOSITORY,
+    meta: ConsumerMeta {
+        id: "FluxOci",
+        title: "Flux's source-controller for registries",
+        operation: "registry fetch by Flux's source-controller",
+        fallback: Some(FLUX_OCI_RULES),
+        ..OCI
+    },
+});
+
+/// Flux's rules for a GitRepository, where source-controller does not run.
 pub const FLUX_GIT_RULES: Consumer = Consumer::new(&Flux {
-    kind: "GitRepository",
+    kind: GIT_REPOSITORY,
     meta: ConsumerMeta {
         id: "FluxGitRules",
         title: "Flux's rules for Git",
         operation: "Git login by Flux's rules, controller not run",
-        requirement: Requirement::new(4, 2),
-        fallback: None,
-        endpoint: Some("a GitRepository of Flux with a Secret"),
-        namespace: None,
-        // Whoever writes a GitRepository says where its Secret goes, so that no host is wrong to Flux.
-        denied_logins: &[DeniedLogin::WithoutSecret, DeniedLogin::FromOtherNamespace, DeniedLogin::AtLookAlikeOwner],
-        offers_to_whole_host: true,
+        ..GIT
     },
 });
 
-/// Flux's rules for an OCIRepository.
+/// Flux's rules for an OCIRepository, where source-controller does not run.
 pub const FLUX_OCI_RULES: Consumer = Consumer::new(&Flux {
-    kind: "OCIRepository",
+    kind: OCI_REPOSITORY,
     meta: ConsumerMeta {
         id: "FluxOciRules",
         title: "Flux's rules for registries",
         operation: "registry login by Flux's rules, controller not run",
-        requirement: Requirement::new(4, 2),
-        fallback: None,
-        endpoint: Some("an OCIRepository of Flux with a Secret"),
-        namespace: None,
-        denied_logins: &[
-            DeniedLogin::WithoutSecret,
-            DeniedLogin::FromOtherNamespace,
-            DeniedLogin::AtLookAlikeOwner,
-            DeniedLogin::AtLookAlikeHost,
-        ],
-        offers_to_whole_host: true,
+        ..OCI
     },
 });
 
+/// Everything that the consumers of a GitRepository share.
+const GIT: ConsumerMeta = ConsumerMeta {
+    id: "",
+    title: "",
+    operation: "",
+    requirement: Requirement::new(4, 2),
+    fallback: None,
+    endpoint: Some("a GitRepository of Flux with a Secret"),
+    namespace: None,
+    // Whoever writes a GitRepository says where its Secret goes, so that no host is wrong to Flux.
+    denied_logins: &[DeniedLogin::WithoutSecret, DeniedLogin::FromOtherNamespace, DeniedLogin::AtLookAlikeOwner],
+    offers_to_whole_host: true,
+};
+/// Everything that the consumers of an OCIRepository share.
+const OCI: ConsumerMeta = ConsumerMeta {
+    endpoint: Some("an OCIRepository of Flux with a Secret"),
+    denied_logins: &[
+        DeniedLogin::WithoutSecret,
+        DeniedLogin::FromOtherNamespace,
+        DeniedLogin::AtLookAlikeOwner,
+        DeniedLogin::AtLookAlikeHost,
+    ],
+    ..GIT
+};
+/// The kind of a source that is a Git repository.
+pub const GIT_REPOSITORY: &str = "GitRepository";
+/// The kind of a source that is an artifact in a registry.
+pub const OCI_REPOSITORY: &str = "OCIRepository";
 /// The API group of its sources.
-const GROUP: &str = "source.toolkit.fluxcd.io";
+pub const GROUP: &str = "source.toolkit.fluxcd.io";
 
 struct Flux {
     kind: &'static str,
@@ -184,10 +220,10 @@ mod tests {
     #[test]
     fn a_secret_is_fluxs_too_where_a_source_names_it_and_only_there() {
         let git = endpoints(GROUP, "GitRepository", "{url: 'https://g.io/a/b', secretRef: {name: pat}}");
-        assert_eq!(users_of("pat", "Opaque", &git), [FLUX_GIT_RULES]);
+        assert_eq!(users_of("pat", "Opaque", &git), [FLUX_GIT]);
         assert_eq!(users_of("other", "Opaque", &git), []);
         let oci = endpoints(GROUP, "OCIRepository", "{url: 'oci://r.io/a/b', secretRef: {name: pull}}");
-        assert_eq!(users_of("pull", DOCKER_CONFIG, &oci), [KUBELET, FLUX_OCI_RULES]);
+        assert_eq!(users_of("pull", DOCKER_CONFIG, &oci), [KUBELET, FLUX_OCI]);
         assert_eq!(users_of("other", DOCKER_CONFIG, &oci), [KUBELET]);
     }
 

@@ -150,7 +150,7 @@ mod tests {
     use std::path::Path;
 
     use credence_core::endpoints::Endpoints;
-    use credence_core::formats::{ARGO_CD, FLUX_GIT_RULES, FLUX_OCI_RULES, KUBELET};
+    use credence_core::formats::{ARGO_CD, FLUX_GIT, FLUX_GIT_RULES, FLUX_OCI, FLUX_OCI_RULES, KUBELET};
     use credence_core::manifest::parse_documents;
     use credence_model::config::Config;
     use credence_model::model::testing::reference;
@@ -203,10 +203,16 @@ mod tests {
             let all = model.sources.keys().flat_map(|source| consumed(model, source));
             all.map(|choice| (choice.distribution.secret.clone(), choice.consumer)).collect()
         };
-        let added: BTreeSet<_> = dealt(&with).difference(&dealt(&without)).cloned().collect();
-        let expected = [("kargo-git-credentials", FLUX_GIT_RULES), ("gh-docker-registry", FLUX_OCI_RULES)];
-        assert_eq!(added, expected.map(|(secret, consumer)| (secret.to_owned(), consumer)).into());
+        let added = |with: &Model| -> BTreeSet<_> { dealt(with).difference(&dealt(&without)).cloned().collect() };
+        let expected = |git: Consumer, oci: Consumer| -> BTreeSet<(String, Consumer)> {
+            [("kargo-git-credentials", git), ("gh-docker-registry", oci)]
+                .map(|(secret, consumer)| (secret.to_owned(), consumer))
+                .into()
+        };
+        assert_eq!(added(&with), expected(FLUX_GIT, FLUX_OCI));
         assert!(dealt(&without).is_subset(&dealt(&with)));
+        with.absent_consumers = [FLUX_GIT, FLUX_OCI].map(|absent| (absent, "no Go".to_owned())).into();
+        assert_eq!(added(&with), expected(FLUX_GIT_RULES, FLUX_OCI_RULES));
     }
 
     #[test]
