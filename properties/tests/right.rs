@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use credence_cluster::embedded::Embedded;
-use credence_core::formats::{ARGO_CD_SSH_RULES, FLUX_SSH_RULES, KARGO_SSH_RULES};
+use credence_core::consumer::Consumer;
+use credence_core::formats::{ARGO_CD_SSH_RULES, FLUX_GIT, FLUX_OCI, FLUX_SSH_RULES, KARGO_SSH_RULES};
 use credence_core::text::Reason;
 use credence_programs::configuration::Parameters;
 use credence_report::report::{PropertyReport, Report};
@@ -43,6 +44,7 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("exists-on-a-valued-label", &["p06"]),
     ("files-of-windows", &["p06"]),
     ("flux-from-a-config-map", &["p06"]),
+    ("flux-sources", &[]),
     ("flux-substitution", &["p06"]),
     ("generator-chain", &["p06"]),
     ("github-app-and-ssh", &[]),
@@ -130,6 +132,7 @@ fn main() -> ExitCode {
     }
     trials.push(took::trial("the_first_intent_of_each_is_accepted_as_it_is_and_all_is_explained", first_intents));
     trials.push(took::trial("copies_of_a_deploy_key_log_in_over_ssh", ssh_logs_in));
+    trials.push(took::trial("flux_fetches_with_the_copies_that_its_sources_name", flux_fetches));
     let conclusion = libtest_mimic::run(&arguments, trials);
     took::print_slowest();
     conclusion.exit_code()
@@ -210,13 +213,27 @@ fn first_intents() -> Result<(), Failed> {
 
 /// Argo CD, Kargo and Flux each log in with the copy that is for it, by its rules, wherever git and ssh are installed.
 fn ssh_logs_in() -> Result<(), Failed> {
-    const WORLD: &str = "github-app-and-ssh";
-    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("right").join(format!("{WORLD}-p07"));
+    let used = [ARGO_CD_SSH_RULES, KARGO_SSH_RULES, FLUX_SSH_RULES];
+    consumers_log_in("github-app-and-ssh", |_| used.to_vec())
+}
+
+/// Flux's source-controller fetches with each copy, or, where it cannot be had, its rules log in.
+fn flux_fetches() -> Result<(), Failed> {
+    consumers_log_in("flux-sources", |p07| {
+        let is_absent = |consumer: &Consumer| p07.skipped_checks.contains_key(consumer.operation());
+        let here = |consumer: Consumer| consumer.meta().fallback.filter(|_| is_absent(&consumer)).unwrap_or(consumer);
+        [FLUX_GIT, FLUX_OCI].map(here).to_vec()
+    })
+}
+
+/// Runs p07 on a world with the manifests of its consumers. It must hold, and these consumers must have logged in.
+fn consumers_log_in(world: &str, expected: impl Fn(&PropertyReport) -> Vec<Consumer>) -> Result<(), Failed> {
+    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("right").join(format!("{world}-p07"));
     let consumers = tempfile::tempdir()?;
-    let file = format!("{WORLD}.yaml");
+    let file = format!("{world}.yaml");
     std::fs::copy(worlds().join("../consumers/worlds").join(&file), consumers.path().join(&file))?;
     let report = execute(&Options {
-        config: Some(worlds().join(WORLD)),
+        config: Some(worlds().join(world)),
         consumers: Some(consumers.path().to_owned()),
         cluster: Some(&Embedded),
         cases: number("CREDENCE_RIGHT_CASES", CASES)?,
@@ -224,13 +241,10 @@ fn ssh_logs_in() -> Result<(), Failed> {
         properties: vec![registry::find("p07")?],
         ..support::options(&out)
     })?;
-    judge(WORLD, &report, &["p07"], &[])?;
+    judge(world, &report, &["p07"], &[])?;
     let p07 = report.properties.iter().find(|property| property.id.to_string() == "p07").ok_or("p07 did not run")?;
-    let missing = [ARGO_CD_SSH_RULES, KARGO_SSH_RULES, FLUX_SSH_RULES]
-        .map(|consumer| consumer.operation())
-        .into_iter()
-        .filter(|operation| !p07.operations.contains_key(*operation));
-    let missing: Vec<&str> = missing.collect();
+    let operations = expected(p07).into_iter().map(|consumer| consumer.operation());
+    let missing: Vec<&str> = operations.filter(|operation| !p07.operations.contains_key(*operation)).collect();
     if missing.is_empty() {
         Ok(())
     } else {

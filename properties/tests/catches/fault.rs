@@ -18,6 +18,8 @@ pub(crate) struct Fault {
     pub(crate) cases: u32,
     /// A property that runs on the same cluster, which the fault does not concern and which must hold, where one is that can tell.
     pub(crate) beside: Option<&'static str>,
+    /// The directory in `fixtures/consumers` with what uses the copies.
+    pub(crate) consumers: &'static str,
 }
 
 /// A property that must find a fault.
@@ -55,7 +57,7 @@ pub(crate) const fn night(property: &'static str, texts: &'static [&'static str]
 }
 
 pub(crate) const fn fault(name: &'static str, kind: &'static str, found_by: &'static [Found]) -> Fault {
-    Fault { name, kind, found_by, is_shrunk: false, cases: 100, beside: None }
+    Fault { name, kind, found_by, is_shrunk: false, cases: 100, beside: None, consumers: "manifests" }
 }
 
 impl Fault {
@@ -65,6 +67,10 @@ impl Fault {
 
     pub(crate) const fn in_cases(self, cases: u32) -> Self {
         Self { cases, ..self }
+    }
+
+    pub(crate) const fn used_by(self, consumers: &'static str) -> Self {
+        Self { consumers, ..self }
     }
 
     pub(crate) const fn beside(self, property: &'static str) -> Self {

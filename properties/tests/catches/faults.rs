@@ -1,6 +1,6 @@
 //! The faults of `fixtures/broken`: what is wrong, which properties must find it, and by which route.
 
-use credence_core::formats::{ARGO_CD, KARGO_GIT, KARGO_IMAGE, KUBELET, OAUTH_CLIENT, TLS_SERVER};
+use credence_core::formats::{ARGO_CD, FLUX_GIT, KARGO_GIT, KARGO_IMAGE, KUBELET, OAUTH_CLIENT, TLS_SERVER};
 
 use crate::fault::{Fault, When, by_consumer, day, fault, night};
 
@@ -136,6 +136,7 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault("newline-after-token", "end of a value", &[by_consumer(KUBELET, When::Night)]),
     fault("argo-cd-url-without-slash", "prefix of a URL", &[by_consumer(ARGO_CD, When::Day)]),
     fault("kargo-unanchored", "pattern of a URL", &[by_consumer(KARGO_GIT, When::Night)]),
+    fault("flux-login-without-user-name", "names of keys", &[by_consumer(FLUX_GIT, When::Night)]).used_by("flux"),
     fault("login-from-whole-source", "property of a reference", &[by_consumer(KARGO_GIT, When::Night)]),
     fault("wrong-cred-type", "label for a consumer", &[by_consumer(KARGO_IMAGE, When::Night)]),
     fault("oauth-keys-swapped", "names of keys", &[by_consumer(OAUTH_CLIENT, When::Night)]),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use credence_cluster::embedded::Embedded;
 use credence_core::consumer::Consumer;
+use credence_core::formats::{KARGO_GIT, KARGO_IMAGE};
 use credence_core::id::CaseId;
 use credence_report::report::{PropertyReport, Report};
 use credence_report::verdict::Verdict;
@@ -19,6 +20,9 @@ use crate::support;
 
 /// The variable that names another number of cases.
 pub(crate) const CASES_VARIABLE: &str = "CREDENCE_CATCHES_CASES";
+
+/// The consumers that run only where they are given.
+const KARGO: [Consumer; 2] = [KARGO_GIT, KARGO_IMAGE];
 
 /// The directory of all faulty configurations.
 pub(crate) fn broken() -> PathBuf {
@@ -78,7 +82,7 @@ fn options(fault: &Fault, properties: &[&str], is_shrunk: bool) -> Result<Option
     let cases = std::env::var(CASES_VARIABLE).ok().map(|cases| cases.parse()).transpose()?;
     Ok(Options {
         config: Some(broken().join(fault.name)),
-        consumers: Some(broken().join("../consumers/manifests")),
+        consumers: Some(broken().join("../consumers").join(fault.consumers)),
         cluster: Some(&Embedded),
         properties: properties.iter().map(|id| registry::find(id)).collect::<Result<_, _>>()?,
         cases: cases.unwrap_or(fault.cases),
@@ -87,10 +91,10 @@ fn options(fault: &Fault, properties: &[&str], is_shrunk: bool) -> Result<Option
     })
 }
 
-/// Of a consumer that cannot run here, the route is that of what stands in for it.
+/// Of Kargo's controller where it is not given, the route is that of what stands in for it.
 fn route(route: Route, options: &Options) -> Route {
     let stands_in = |consumer: Consumer| match consumer.meta().fallback {
-        Some(fallback) if options.components.kargo.is_none() => fallback,
+        Some(fallback) if KARGO.contains(&consumer) && options.components.kargo.is_none() => fallback,
         _ => consumer,
     };
     match route {

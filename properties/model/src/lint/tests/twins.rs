@@ -12,8 +12,9 @@ use super::*;
 
 /// Faults that nothing in the configuration tells, such as which images there are, or that ask for a cluster's own answer:
 /// who may do what by all roles and bindings that there are, which p08 asks the API server. And faults that no rule looks for.
-const NOT_TO_BE_READ: [&str; 18] = [
+const NOT_TO_BE_READ: [&str; 19] = [
     "encryption-absent",
+    "flux-login-without-user-name",
     "keys-of-today-only",
     "labels-guarded-by-value",
     "namespace-name-unguarded",
