@@ -25,14 +25,17 @@ mod lint;
 #[path = "catches/own_faults.rs"]
 mod own_faults;
 mod support;
+#[path = "catches/told.rs"]
+mod told;
 #[path = "support/took.rs"]
 mod took;
 #[path = "catches/trial.rs"]
 mod trial;
 
 use fault::{Fault, When};
-use faults::{FAULTS, READ, UNUSED, VALUES};
+use faults::FAULTS;
 use own_faults::OWN_FAULTS;
+use told::{READ, UNUSED, VALUES};
 
 /// So many faults of different kinds each property must find.
 const KINDS: usize = 4;
