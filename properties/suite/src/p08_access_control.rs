@@ -41,6 +41,7 @@ mod admitted;
 mod attack_case;
 mod attempt;
 mod call;
+mod conditions;
 mod error;
 mod further;
 mod guarded;
@@ -183,6 +184,7 @@ impl Property for AccessControl {
         let mut records = vec![review::review(env).await];
         let server = env.cluster.description.url_inside();
         let requests = |namespace: &str| guarded::requests(&env.model, server, namespace);
+        records.extend(conditions::check(env).await);
         records.extend(loopholes::check(env, Self::META.id, &guarded::rules(), requests).await);
         if let Some(vault) = &kinds.vault {
             records.extend(vault::checks(env, vault).await);

@@ -146,11 +146,23 @@ pub(crate) const FAULTS: &[Fault] = &[
         "store-without-conditions",
         "conditions of a store",
         &[
-            day("p08", &["could: store conditions alone"]),
+            day("p08", &["could: store conditions alone", "store conditions alone let the operator serve"]),
             night("p15", &["after the pattern of…could: store conditions alone"]),
         ],
     )
     .in_cases(400),
+    fault(
+        "conditions-wider-than-selectors",
+        "selectors in the conditions of a store",
+        &[day("p08", &["store conditions alone let the operator serve…secrets/gh-docker-registry=true"])],
+    )
+    .in_cases(2),
+    fault(
+        "store-of-two-credentials",
+        "credentials of a store",
+        &[night("p08", &["could: store conditions alone", "store conditions alone let the operator serve"])],
+    )
+    .in_cases(2),
     fault(
         "role-without-resource-names",
         "names in a Role",

@@ -11,7 +11,7 @@ pub(crate) const UNUSED: &[(&str, &str)] = &[
 
 /// Each fault that reading tells, which the rule of lint of the same name must find, and nothing else. No cluster of ours shows those
 /// that are no row above: of two values with one key chance has one, who has Kubernetes' own roles or an account of some name is
-/// known at home, an annotation is no part of a format, and few cases have just the labels that a condition is too wide for.
+/// known at home, and an annotation is no part of a format.
 pub(crate) const READ: &[&str] = &[
     "conditions-wider-than-selectors",
     "rewrite-merges-keys",

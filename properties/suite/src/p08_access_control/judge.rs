@@ -7,6 +7,7 @@ use std::time::Duration;
 use credence_cluster::evidence::sink::Receiver;
 use credence_report::route::RouteEnd;
 use credence_watch::wait::{self, Progress};
+use kube::Client;
 use serde_json::Value;
 
 use super::call::{CORE, Call, RequestAnswer, collection};
@@ -19,7 +20,7 @@ use super::trial::Trial;
 use crate::observation::cause_of;
 
 /// Time between two polls of what cannot be watched.
-const POLL_INTERVAL: Duration = Duration::from_millis(60);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(60);
 
 enum Verdict {
     Worked(Sign),
@@ -80,10 +81,10 @@ impl Trial<'_> {
         let decided = match &one.seen.object {
             None => Progress::NotYet("nothing has come of it".to_owned()),
             Some(path) => {
-                let object = self.read(path).await?;
+                let object = read(&self.admin, path).await?;
                 match ready(&object).as_deref() {
                     Some("True") if !one.seen.changed || is_of_now(&object) => Progress::Done(Verdict::WithoutEffect),
-                    Some("False") => match self.reason(one, &object).await? {
+                    Some("False") => match refusal(&self.admin, &one.seen.namespace, &object).await? {
                         Some(reason) => Progress::Done(Verdict::Refused(reason)),
                         None => Progress::NotYet("it failed for no reason that is known to be about access".to_owned()),
                     },
@@ -144,7 +145,7 @@ impl Trial<'_> {
         look: impl Fn(&str, &Value) -> Option<Sign>,
     ) -> Result<Option<Sign>, AccessError> {
         for name in &one.seen.secrets {
-            let secret = self.read(&secret_path(&one.seen.namespace, name)).await?;
+            let secret = read(&self.admin, &secret_path(&one.seen.namespace, name)).await?;
             let seen = look(name, &secret);
             if seen.is_some() {
                 return Ok(seen);
@@ -156,33 +157,10 @@ impl Trial<'_> {
     /// The key of a source that has the tenant's own value.
     async fn changed_source(&self, one: &Pending) -> Result<Option<Sign>, AccessError> {
         let Some((source, key)) = &one.seen.source else { return Ok(None) };
-        let object = self.read(&secret_path(&source.namespace, &source.name)).await?;
+        let object = read(&self.admin, &secret_path(&source.namespace, &source.name)).await?;
         let own = object["data"][key].as_str().map(|text| self.scan.find_all(text.as_bytes()));
         let is_own = own.is_some_and(|found| found.iter().any(|leak| leak.label == OWN_VALUE));
         Ok(is_own.then(|| Sign::of(format!("{key} of {source}"))))
-    }
-
-    /// Why the operator refused it: from the object, and from the events about it and about the store of its name.
-    async fn reason(&self, one: &Pending, object: &Value) -> Result<Option<Reason>, AccessError> {
-        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
-        let said = conditions.into_iter().flatten().filter_map(|condition| condition["message"].as_str());
-        if let Some(reason) = said.filter_map(Reason::of).next() {
-            return Ok(Some(reason));
-        }
-        let events = self.read(&collection(CORE, Some(&one.seen.namespace), "events")).await?;
-        let events = events["items"].as_array().into_iter().flatten();
-        let about = events.filter(|event| event["type"] == "Warning" && event["involvedObject"]["name"] == name);
-        Ok(about.filter_map(|event| event["message"].as_str()).filter_map(Reason::of).max())
-    }
-
-    /// An object, as the administrator sees it; null if it is not there.
-    async fn read(&self, path: &str) -> Result<Value, AccessError> {
-        let reply = Call::get(path).send(&self.admin).await.map_err(request("look at what came of an attempt"))?;
-        Ok(match reply.answer {
-            RequestAnswer::Admitted => serde_json::from_slice(&reply.body).unwrap_or_default(),
-            _ => Value::Null,
-        })
     }
 
     /// Writes the values of a source back, on which others rely.
@@ -219,8 +197,31 @@ impl Trial<'_> {
     }
 }
 
+/// Why the operator refused an object: from what it says in it, and from the events about it and about the store of its name.
+pub(super) async fn refusal(client: &Client, namespace: &str, object: &Value) -> Result<Option<Reason>, AccessError> {
+    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+    let said = conditions.into_iter().flatten().filter_map(|condition| condition["message"].as_str());
+    if let Some(reason) = said.filter_map(Reason::of).next() {
+        return Ok(Some(reason));
+    }
+    let events = read(client, &collection(CORE, Some(namespace), "events")).await?;
+    let events = events["items"].as_array().into_iter().flatten();
+    let about = events.filter(|event| event["type"] == "Warning" && event["involvedObject"]["name"] == name);
+    Ok(about.filter_map(|event| event["message"].as_str()).filter_map(Reason::of).max())
+}
+
+/// An object, as the administrator sees it; null if it is not there.
+pub(super) async fn read(admin: &Client, path: &str) -> Result<Value, AccessError> {
+    let reply = Call::get(path).send(admin).await.map_err(request("look at what came of an attempt"))?;
+    Ok(match reply.answer {
+        RequestAnswer::Admitted => serde_json::from_slice(&reply.body).unwrap_or_default(),
+        _ => Value::Null,
+    })
+}
+
 /// The operator's words on something, if it has any.
-fn ready(object: &Value) -> Option<String> {
+pub(super) fn ready(object: &Value) -> Option<String> {
     let conditions = object.pointer("/status/conditions").and_then(Value::as_array)?;
     let ready = conditions.iter().find(|condition| condition["type"] == "Ready")?;
     ready["status"].as_str().map(str::to_owned)

@@ -35,7 +35,7 @@ use crate::testbed::tenant::{self, Tenant};
 
 /// Time for which what the operator refused must stay refused: it tries again after a second (ESO,
 /// `pkg/controllers/common`, `BuildRateLimiter`).
-const OUTLASTS: Duration = Duration::from_millis(1_300);
+pub(super) const OUTLASTS: Duration = Duration::from_millis(1_300);
 pub(super) struct Trial<'a> {
     pub(super) env: &'a Arc<TestBed>,
     pub(super) kinds: &'a Kinds,

@@ -29,6 +29,7 @@ const NOT_TO_BE_READ: [&str; 19] = [
     "sources-bound-to-an-account-as-user",
     "sources-bound-to-developers",
     "sources-bound-to-service-accounts",
+    "store-of-two-credentials",
     "store-trusts-no-authority",
     "tokens-of-a-store-by-name",
     "types-of-today-only",
