@@ -30,10 +30,10 @@ pub use error::ConfigError;
 pub(crate) use external_secret::GeneratorRef;
 pub use external_secret::spec_in;
 pub use external_secret::{
-    ClusterExternalSecretSpec, ConflictPolicy, ConversionStrategy, CreationPolicy, DataEntry, DataFrom, DataTemplate,
-    DecodingStrategy, DeletionPolicy, ExternalSecretSpec, Find, FindName, MergePolicy, MergeStrategy, MetadataPolicy,
-    PriorityPolicy, RefreshPolicy, RemoteRef, Rewrite, RewriteMerge, RewriteRegexp, RewriteTransform, SecretTarget,
-    SecretTemplate, StoreRef, TemplateFrom, TemplateItem, TemplateObject, TemplateScope, TemplateTarget,
+    ClusterExternalSecretSpec, Composition, ConflictPolicy, ConversionStrategy, CreationPolicy, DataEntry, DataFrom,
+    DataTemplate, DecodingStrategy, DeletionPolicy, ExternalSecretSpec, Find, FindName, MergePolicy, MergeStrategy,
+    MetadataPolicy, PriorityPolicy, RefreshPolicy, RemoteRef, Rewrite, RewriteMerge, RewriteRegexp, RewriteTransform,
+    SecretTarget, SecretTemplate, StoreRef, TemplateFrom, TemplateItem, TemplateObject, TemplateScope, TemplateTarget,
 };
 pub(crate) use external_secret::{name_in, spec_field};
 pub use generator::GENERATORS_GROUP;

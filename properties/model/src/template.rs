@@ -5,6 +5,7 @@
 //!
 //! Source: Go, text/template; Sprig; and the functions of ESO's own (pkg/template/v2/template.go).
 
+mod cut;
 mod fault;
 mod functions;
 mod lexer;
@@ -13,6 +14,7 @@ mod tests;
 
 use credence_core::credential::Credential;
 
+pub(crate) use cut::cut;
 pub(crate) use fault::fault;
 use lexer::{Lexed, Part, Token, parts};
 

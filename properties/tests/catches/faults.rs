@@ -132,6 +132,24 @@ pub(crate) const FAULTS: &[Fault] = &[
             by_consumer(KUBELET, When::Night),
         ],
     ),
+    fault(
+        "token-cut-in-template",
+        "part of a value",
+        &[
+            day("p05", &["/kargo-git-credentials like its source did not happen…secret is"]),
+            night("p06", &["/kargo-git-credentials like its source did not happen"]),
+            by_consumer(KARGO_GIT, When::Night),
+        ],
+    ),
+    fault(
+        "generator-replaces-token",
+        "generator",
+        &[
+            night("p05", &["/kargo-git-credentials like its source did not happen…secret is"]),
+            night("p06", &["/kargo-git-credentials like its source did not happen"]),
+            by_consumer(KARGO_GIT, When::Night),
+        ],
+    ),
     fault("registry-with-wrong-port", "endpoint", &[by_consumer(KUBELET, When::Day)]),
     fault("newline-after-token", "end of a value", &[by_consumer(KUBELET, When::Night)]),
     fault("argo-cd-url-without-slash", "prefix of a URL", &[by_consumer(ARGO_CD, When::Day)]),

@@ -20,7 +20,7 @@ pub use data::{
 };
 pub(crate) use data::{EntrySource, GeneratorRef};
 pub use template::{
-    DataTemplate, MergePolicy, SecretTemplate, TemplateFrom, TemplateItem, TemplateObject, TemplateScope,
+    Composition, DataTemplate, MergePolicy, SecretTemplate, TemplateFrom, TemplateItem, TemplateObject, TemplateScope,
     TemplateTarget,
 };
 

@@ -7,6 +7,7 @@ use credence_core::labels::Labels;
 use serde::{Deserialize, Deserializer};
 
 use super::{DecodingStrategy, Metadata};
+use crate::template;
 
 /// The shape of a Secret. The texts of templates that compose stay in the manifest.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -43,10 +44,18 @@ pub enum DataTemplate {
     /// A text without any action.
     Text(Credential),
     /// Any other text with actions.
-    Composed {
-        /// True if it is one value that was read, and white space beside it.
-        is_padded: bool,
-    },
+    Composed(Composition),
+}
+
+/// What a template composes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Composition {
+    /// One value that was read, and white space beside it.
+    Padded,
+    /// The value of this name, without a part of it or with other characters in it.
+    Cut(String),
+    /// Several values, or words of its own.
+    Other,
 }
 
 impl DataTemplate {
@@ -57,7 +66,10 @@ impl DataTemplate {
         }
         let padded = text.trim();
         if padded.len() < text.len() {
-            return Self::Composed { is_padded: matches!(Self::of(padded), Self::Value(_)) };
+            return match Self::of(padded) {
+                Self::Value(_) => Self::Composed(Composition::Padded),
+                composed => composed,
+            };
         }
         let inside = text.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
         let words: Vec<&str> = inside.into_iter().flat_map(str::split_whitespace).collect();
@@ -68,7 +80,8 @@ impl DataTemplate {
             ["index", ".", name] => quoted(name).filter(|name| !name.contains(['"', '\\'])),
             _ => None,
         };
-        value.map_or(Self::Composed { is_padded: false }, Self::Value)
+        let composition = || template::cut(text).map_or(Composition::Other, Composition::Cut);
+        value.map_or_else(|| Self::Composed(composition()), Self::Value)
     }
 }
 

@@ -23,12 +23,22 @@ pub(super) struct Read {
     pub(super) fields: BTreeMap<String, Field>,
     /// Values of generators, by the key that each gets; none where the value differs each time.
     pub(super) generated: BTreeMap<String, Option<Origin>>,
+    /// Values of sources in whose place a generator puts one that differs each time, by the key that both get.
+    pub(super) replaced: BTreeMap<String, Field>,
     /// The keys that a rewrite gives to several values.
     pub(super) merged: BTreeSet<String>,
     /// Why there may be more.
     pub(super) more: Option<String>,
     /// Parts that are not understood of it.
     pub(super) notes: Vec<Note>,
+}
+
+impl Read {
+    /// Takes note that a value of a source has this key again.
+    fn forget_generated(&mut self, key: &str) {
+        self.generated.remove(key);
+        self.replaced.remove(key);
+    }
 }
 
 /// A field of a spec that keeps something from being judged.
@@ -66,7 +76,7 @@ pub(super) fn read(
         match entry_fields(config, sources, distribution, entry, (&place, &mut read)) {
             Ok(fields) if reference.is_some() => add_generated(&mut read, fields, &place),
             Ok(fields) => {
-                fields.iter().for_each(|field| drop(read.generated.remove(&field.secret_key)));
+                fields.iter().for_each(|field| read.forget_generated(&field.secret_key));
                 read.fields.extend(fields.into_iter().map(|field| (field.secret_key.clone(), field)));
             }
             Err(note) => {
@@ -93,7 +103,7 @@ pub(super) fn read(
         let is_one_value = is_one_value(sources, &source) && remote.metadata_policy == MetadataPolicy::None;
         let property = key_read(config, &source, remote).or_else(|| is_one_value.then(|| WHOLE.to_owned()));
         let field = Field { secret_key: key.clone(), source, store: store.name.clone(), property, origin };
-        read.generated.remove(key);
+        read.forget_generated(key);
         read.fields.insert(key.clone(), field);
     }
     read
@@ -178,7 +188,11 @@ fn entry_fields(
 /// Adds what a generator makes, and says which values of it differ each time.
 fn add_generated(read: &mut Read, fields: Vec<Field>, place: &str) {
     let Generated { made, changing } = Generated::of(fields);
-    made.keys().for_each(|key| drop(read.fields.remove(key)));
+    for key in made.keys() {
+        if let Some(field) = read.fields.remove(key).filter(|_| changing.contains(key)) {
+            read.replaced.insert(key.clone(), field);
+        }
+    }
     read.generated.extend(made);
     if !changing.is_empty() {
         let reason = "what the generator makes differs each time, so that only the keys are compared";

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::reads::{Note, Read};
 use crate::config::{
-    Config, DataTemplate, DecodingStrategy, ExternalSecretSpec, MergePolicy, TemplateFrom, TemplateScope,
-    TemplateTarget,
+    Composition, Config, DataTemplate, DecodingStrategy, ExternalSecretSpec, MergePolicy, SecretTemplate, TemplateFrom,
+    TemplateScope, TemplateTarget,
 };
 use crate::model::{ExpectedKeys, Origin};
 
@@ -22,6 +22,10 @@ pub(super) struct Written {
     pub(super) composed: BTreeSet<String>,
     /// Those of them that are one value and white space beside it.
     pub(super) padded: BTreeSet<String>,
+    /// Those of them that are a part of one value, or one with other characters in it, each with the name of the value.
+    pub(super) cut: BTreeMap<String, String>,
+    /// The keys in which a generator's value is where a value of a source was meant to be.
+    pub(super) replaced: BTreeSet<String>,
     /// The keys that are taken over though nothing names them.
     pub(super) unnamed: BTreeSet<String>,
     /// Parts that are not understood of it.
@@ -31,7 +35,7 @@ pub(super) struct Written {
 /// Facts that are known of one key.
 enum Content {
     Known(Origin),
-    Composed { is_padded: bool },
+    Composed(Composition),
     Unknown,
 }
 
@@ -60,7 +64,7 @@ pub(super) fn written(config: &Config, spec: &ExternalSecretSpec, read: &Read, k
             None => known(read.generated.get(name).and_then(Option::as_ref)),
         },
         DataTemplate::Text(text) => Content::Known(Origin::Text(text.clone())),
-        DataTemplate::Composed { is_padded } => Content::Composed { is_padded: *is_padded },
+        DataTemplate::Composed(composition) => Content::Composed(composition.clone()),
     };
     let from = template.into_iter().flat_map(|template| template.template_from.iter().enumerate());
     for (index, from) in from.filter(|(_, from)| from.target == TemplateTarget::Data) {
@@ -69,11 +73,11 @@ pub(super) fn written(config: &Config, spec: &ExternalSecretSpec, read: &Read, k
             match made {
                 // What is rendered is decoded, and only the controller knows the result.
                 Template::Value { key, .. } if from.values_decoding_strategy != DecodingStrategy::None => {
-                    contents.insert(key, Content::Composed { is_padded: false });
+                    contents.insert(key, Content::Composed(Composition::Other));
                 }
                 Template::Value { key, text } => drop(contents.insert(key, content(&DataTemplate::of(&text)))),
                 Template::Keys(keys) => {
-                    contents.extend(keys.into_iter().map(|key| (key, Content::Composed { is_padded: false })));
+                    contents.extend(keys.into_iter().map(|key| (key, Content::Composed(Composition::Other))));
                 }
                 Template::Unknown(reason) => {
                     // It may make any of the keys before.
@@ -86,8 +90,19 @@ pub(super) fn written(config: &Config, spec: &ExternalSecretSpec, read: &Read, k
     }
     let data = template.into_iter().flat_map(|template| &template.data);
     contents.extend(data.map(|(key, template)| (key.clone(), content(template))));
+    let replaced = replaced(template, read, &contents);
     unnamed.retain(|key: &String| template.is_none_or(|template| !template.data.contains_key(key)));
-    summary(contents, unnamed, notes, unknown)
+    Written { replaced, ..summary(contents, unnamed, notes, unknown) }
+}
+
+/// The keys of a copy that take over, under this name or another, what a generator put in the place of a source's value.
+fn replaced(template: Option<&SecretTemplate>, read: &Read, contents: &BTreeMap<String, Content>) -> BTreeSet<String> {
+    let is_replaced = |key: &&String| match template.and_then(|template| template.data.get(*key)) {
+        Some(DataTemplate::Value(name)) => read.replaced.contains_key(name),
+        Some(_) => false,
+        None => read.replaced.contains_key(*key),
+    };
+    contents.keys().filter(is_replaced).cloned().collect()
 }
 
 fn summary(
@@ -100,18 +115,23 @@ fn summary(
         Some(why) => ExpectedKeys::Unknown { why },
         None => ExpectedKeys::Exactly(contents.keys().cloned().collect()),
     };
-    let (mut origins, mut composed, mut padded) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut origins, mut composed) = (BTreeMap::new(), BTreeSet::new());
+    let (mut padded, mut cut) = (BTreeSet::new(), BTreeMap::new());
     for (key, content) in contents {
         match content {
             Content::Known(origin) => drop(origins.insert(key, origin)),
-            Content::Composed { is_padded } => {
-                padded.extend(is_padded.then(|| key.clone()));
+            Content::Composed(composition) => {
+                match composition {
+                    Composition::Padded => drop(padded.insert(key.clone())),
+                    Composition::Cut(name) => drop(cut.insert(key.clone(), name)),
+                    Composition::Other => {}
+                }
                 composed.insert(key);
             }
             Content::Unknown => {}
         }
     }
-    Written { keys, origins, composed, padded, unnamed, notes }
+    Written { keys, origins, composed, padded, cut, replaced: BTreeSet::new(), unnamed, notes }
 }
 
 /// A template that is kept elsewhere.

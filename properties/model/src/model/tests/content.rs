@@ -108,6 +108,31 @@ fn of_what_differs_each_time_the_keys_are_known() {
     assert!(unjudged(&model)[0].contains("differs each time"), "{:?}", unjudged(&model));
 }
 
+#[rstest]
+#[case::as_it_is("GENERATOR", &["secret is token of central/pat"])]
+#[case::under_another_name("GENERATOR
+    target: {template: {data: {password: '{{ .token }}'}}}", &["secret is token of central/pat"])]
+#[case::composed("GENERATOR
+    target: {template: {data: {password: 'Bearer {{ .token }}'}}}", &[])]
+#[case::of_another_key("GENERATOR
+    target: {template: {data: {password: '{{ .a }}'}}}", &[])]
+#[case::before_the_source("", &["secret is token of central/pat"])]
+fn what_a_generator_puts_in_the_place_of_a_password_is_not_the_password(
+    #[case] after: &str,
+    #[case] expected: &[&str],
+) {
+    let reference = "{sourceRef: {generatorRef: {kind: ClusterGenerator, name: g}}, rewrite: [{regexp: {source: password, target: token}}]}";
+    let (before, after) = match after {
+        "" => (format!("    - {reference}\n"), String::new()),
+        after => (String::new(), after.replace("GENERATOR", &format!("    - {reference}"))),
+    };
+    let spec = format!("    dataFrom:\n{before}    - {{extract: {{key: pat}}}}\n{after}\n");
+    let made = generator("Password", "{passwordSpec: {length: 8, allowRepeat: true, noUpper: false}}");
+    let model = model(&[distributed("a", "open", &spec), secret("pat", "a: x, token: z"), made]);
+    let roles = model.distributions[0].roles.iter().map(|(role, origin)| format!("{role} is {origin}"));
+    assert_eq!(roles.filter(|role| role.starts_with("secret")).collect::<Vec<_>>(), expected);
+}
+
 #[test]
 fn what_a_fake_makes_is_the_text_that_it_has() {
     let spec = GENERATED.replace("REWRITE", "");
@@ -293,6 +318,7 @@ fn values_beside_those_of_the_consumer_are_told(
 #[case::with_a_line_break("\"{{ .t }}\\n\"", &["secret is token of central/pat"])]
 #[case::with_a_word("'Bearer {{ .t }}'", &[])]
 #[case::changed("'{{ .t | trim }}'", &[])]
+#[case::cut("'{{ .t | trunc 20 }}'", &["secret is token of central/pat"])]
 fn a_key_that_is_named_for_a_part_of_a_credential_has_it_unless_its_template_makes_something_else(
     #[case] template: &str,
     #[case] expected: &[&str],
