@@ -34,8 +34,9 @@ use crate::generate::{Recipient, any_labels, askers};
 use crate::observation::Observation;
 use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::stop::Stop;
+use crate::testbed::TestBed;
+use crate::testbed::loopholes::{self, May};
 use crate::testbed::tenant::Rights;
-use crate::testbed::{TestBed, loopholes};
 
 mod admitted;
 mod attack_case;
@@ -185,7 +186,7 @@ impl Property for AccessControl {
         let server = env.cluster.description.url_inside();
         let requests = |namespace: &str| guarded::requests(&env.model, server, namespace);
         records.extend(conditions::check(env).await);
-        records.extend(loopholes::check(env, Self::META.id, &guarded::rules(), requests).await);
+        records.extend(loopholes::check(env, Self::META.id, &guarded::rules(), May::Platform, requests).await);
         if let Some(vault) = &kinds.vault {
             records.extend(vault::checks(env, vault).await);
         }

@@ -31,7 +31,7 @@ use crate::schedule::{ClusterUse, PolicyUse, Shares, SourceUse, product};
 use crate::stop::Stop;
 use crate::supplies::Need;
 use crate::testbed::TestBed;
-use crate::testbed::loopholes;
+use crate::testbed::loopholes::{self, May};
 use crate::testbed::namespaces::{self, Lease, NamespaceError};
 use crate::testbed::settle::{Past, deletion, settle};
 use crate::testbed::sources::SourceError;
@@ -175,7 +175,7 @@ impl Property for ManualCopies {
 
     async fn checks(&self, env: &Arc<TestBed>, (): &(), _events: &dyn Events, _stop: &Stop) -> Vec<CheckRecord> {
         let requests = |namespace: &str| guarded::requests(&env.model, namespace);
-        loopholes::check(env, Self::META.id, &[guarded::rule()], requests).await.into_iter().collect()
+        loopholes::check(env, Self::META.id, &[guarded::rule()], May::Emergency, requests).await.into_iter().collect()
     }
 
     async fn run(&self, env: &Arc<TestBed>, (): &(), (): &(), cases: &[(CaseId, Intrusion)]) -> Vec<Observation> {

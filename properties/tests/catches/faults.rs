@@ -329,6 +329,31 @@ pub(crate) const FAULTS: &[Fault] = &[
     )
     .in_cases(10),
     fault(
+        "break-glass-undeclared",
+        "identities for emergencies",
+        &[day(
+            "p13",
+            &["somebody whom the intent does not let (bob@example.org) could make a Secret like the copies of"],
+        )],
+    )
+    .in_cases(2),
+    fault(
+        "break-glass-by-domain",
+        "identities for emergencies",
+        &[night(
+            "p13",
+            &["one of the intent's for emergencies (credence-@example.org) could make a Secret like the copies of"],
+        )],
+    )
+    .in_cases(2),
+    fault(
+        "break-glass-labels-namespaces",
+        "identities for emergencies",
+        &[night("p08", &["somebody whom the intent does not let (alice@example.org) could label a namespace for"])],
+    )
+    .in_cases(2)
+    .beside("p13"),
+    fault(
         "policy-with-opt-out",
         "objects that a policy leaves out",
         &[night("p13", &["a stranger could make a Secret…that has the label policies.example.org/exempt"])],

@@ -1,6 +1,7 @@
 //! Ways around the configuration's policies. Names that resemble those that a policy lets pass: an expression that compares with the
-//! beginning, the end or a part of a name takes such a user for the operator or for the platform. And labels and annotations that
-//! exempt an object, which whoever writes it chooses.
+//! beginning, the end or a part of a name takes such a user for the operator or for the platform. Where the team's intent says who is
+//! who, names that policies quote and that the intent does not let do this. And labels and annotations that exempt an object, which
+//! whoever writes it chooses.
 //!
 //! A request counts if a stranger with the same rights is refused by a policy of the configuration: what is let through then is let
 //! through for the name or the mark alone. Nothing is carried out.
@@ -29,6 +30,7 @@ mod mark;
 mod namesake;
 
 use mark::Mark;
+pub(crate) use namesake::May;
 use namesake::Namesake;
 
 /// The group by which strangers and namesakes have the rights to make their requests.
@@ -124,10 +126,11 @@ pub(crate) async fn check(
     env: &Arc<TestBed>,
     property: PropertyId,
     rules: &[PolicyRule],
+    may: May,
     requests: impl Fn(&str) -> Vec<Request>,
 ) -> Option<CheckRecord> {
     const WHAT: &str = "names that resemble those that the policies let pass, and labels and annotations that exempt";
-    match checked(env, property, rules, requests).await {
+    match checked(env, property, rules, may, requests).await {
         Ok((0, _)) => None,
         Ok((asked, found)) => {
             let what = format!("{WHAT}: {asked} requests, each refused to a stranger");
@@ -144,6 +147,7 @@ async fn checked(
     env: &Arc<TestBed>,
     property: PropertyId,
     rules: &[PolicyRule],
+    may: May,
     requests: impl Fn(&str) -> Vec<Request>,
 ) -> Result<(usize, Found), LoopholeError> {
     if env.model.admission_policies.is_empty() {
@@ -151,7 +155,7 @@ async fn checked(
     }
     let lease = env.namespaces.lease(&env.cluster.client).await?;
     let name = format!("credence-loopholes-{property}");
-    let found = with_rights(env, &name, rules, &requests(&lease.name)).await;
+    let found = with_rights(env, &name, rules, may, &requests(&lease.name)).await;
     env.namespaces.give_back(env, lease, BTreeSet::new());
     found
 }
@@ -160,10 +164,11 @@ async fn with_rights(
     env: &TestBed,
     name: &str,
     rules: &[PolicyRule],
+    may: May,
     requests: &[Request],
 ) -> Result<(usize, Found), LoopholeError> {
     give(env, name, rules).await?;
-    let found = judge(env, requests).await;
+    let found = judge(env, may, requests).await;
     take(&env.cluster.client, name).await?;
     found
 }
@@ -202,12 +207,14 @@ async fn take(admin: &Client, name: &str) -> Result<(), ApiError> {
 }
 
 /// The number of requests that a policy refuses to a stranger, and what was let through.
-async fn judge(env: &TestBed, requests: &[Request]) -> Result<(usize, Found), LoopholeError> {
+async fn judge(env: &TestBed, may: May, requests: &[Request]) -> Result<(usize, Found), LoopholeError> {
     let (client, names) = (&env.cluster.client, &env.model.admission_policies);
     let mut specifications = policies(client, names).await?;
     let quoted = quoted_in(&specifications);
     specifications.extend(bindings(client, names).await?);
-    let (namesakes, marks) = (Namesake::all(&quoted), Mark::all(&quoted, &specifications));
+    let mut namesakes = Namesake::all(&quoted);
+    namesakes.extend(Namesake::beyond(&quoted, &env.model.intended.identities, may));
+    let marks = Mark::all(&quoted, &specifications);
     let stranger = client_of(env, &Namesake::stranger());
     let (mut asked, mut found) = (0, Found::new());
     let mut add = |who: String, what: String| found.entry(who).or_default().push(what);

@@ -12,7 +12,8 @@ use super::*;
 
 /// Faults that nothing in the configuration tells, such as which images there are, or that ask for a cluster's own answer:
 /// who may do what by all roles and bindings that there are, which p08 asks the API server. And faults that no rule looks for.
-const NOT_TO_BE_READ: [&str; 22] = [
+const NOT_TO_BE_READ: [&str; 23] = [
+    "break-glass-labels-namespaces",
     "encryption-absent",
     "flux-login-without-user-name",
     "generator-replaces-token",
@@ -38,7 +39,7 @@ const NOT_TO_BE_READ: [&str; 22] = [
 ];
 
 /// Twins of rules that find other faults of their kind, too.
-const OF_RULES: [(&str, &str); 14] = [
+const OF_RULES: [(&str, &str); 16] = [
     ("and-for-or", "intent-contradicted"),
     ("audit-omits-outcome", "audit-without-secrets"),
     ("audit-without-administrators", "audit-without-secrets"),
@@ -47,6 +48,8 @@ const OF_RULES: [(&str, &str); 14] = [
     ("audit-without-reads", "audit-without-secrets"),
     ("audit-without-store-accounts", "audit-without-secrets"),
     ("audit-without-updates", "audit-without-secrets"),
+    ("break-glass-by-domain", "policy-exempts-by-part-of-name"),
+    ("break-glass-undeclared", "identity-beyond-intent"),
     ("composed-copies-never-updated", "refresh-policy-without-updates"),
     ("encryption-rules-in-wrong-order", "encryption-identity-first"),
     ("encryption-without-secrets", "encryption-identity-first"),
