@@ -71,6 +71,9 @@ pub enum NotTried {
         /// The kind, and why it cannot be checked.
         what: &'static str,
     },
+    /// It is for what its consumer fetches in another way than by Git.
+    #[error("its type is {kind:?}: a login for charts or artifacts, and only Git is synced here")]
+    OtherType { kind: String },
     /// It holds an SSH key, with which its consumer goes another way than with a password.
     #[error("it holds an SSH key, and {consumer} uses none")]
     SshKey { consumer: &'static str },

@@ -3,6 +3,7 @@
 use crate::consumer::{Consumer, CopyShape};
 use crate::endpoints::{Endpoint, Endpoints};
 use crate::formats::{ARGO_CD, ARGO_CD_SSH_RULES, KARGO_GIT, KARGO_IMAGE, KARGO_SSH_RULES, KUBELET};
+use crate::owner::Owner;
 use crate::scope::{NotTried, WrittenCopy};
 
 /// Consumers of repositories, each with who goes there in its place with an SSH key.
@@ -33,8 +34,9 @@ pub fn uses<'a>(shape: &CopyShape<'_>, copy: &WrittenCopy<'_>, endpoints: &'a En
             return Use { consumer: other, endpoints: places(other, shape.name, copy, endpoints) };
         }
         let other = || under_the_other_label(consumer, shape.name, copy, endpoints);
-        let is_for_nothing = matches!(found, Err(NotTried::NoPlace { .. }));
-        is_for_nothing.then(other).flatten().unwrap_or(Use { consumer, endpoints: found })
+        let is_for_nothing = matches!(found, Err(NotTried::NoPlace { .. } | NotTried::OtherType { .. }));
+        let meant = || other().or_else(|| under_a_rule_that_fails(consumer, copy, endpoints));
+        is_for_nothing.then(meant).flatten().unwrap_or(Use { consumer, endpoints: found })
     };
     Consumer::users_of(shape, endpoints).into_iter().map(used).collect()
 }
@@ -66,6 +68,30 @@ fn under_the_other_label<'a>(
         .find_map(|(one, other)| (one == consumer).then_some(other))?;
     let found = places(other, secret, copy, endpoints).ok().filter(|found| !found.is_empty())?;
     Some(Use { consumer: other, endpoints: Ok(found) })
+}
+
+/// A copy of Argo CD or Kargo that is written for all repositories of an owner, of which the consumer's manifests name one, and that
+/// is for none of them by the consumer's rules: it must get in there.
+fn under_a_rule_that_fails<'a>(
+    consumer: Consumer,
+    copy: &WrittenCopy<'_>,
+    endpoints: &'a Endpoints,
+) -> Option<Use<'a>> {
+    let key = [(ARGO_CD, "url"), (KARGO_GIT, "repoURL"), (KARGO_IMAGE, "repoURL")]
+        .into_iter()
+        .find_map(|(known, key)| (known == consumer).then_some(key))?;
+    let written = copy.literal(key)?;
+    let found: Vec<&Endpoint> =
+        endpoints.of(consumer).filter(|endpoint| is_for_all_of(written, &endpoint.owner)).collect();
+    (!found.is_empty()).then_some(Use { consumer, endpoints: Ok(found) })
+}
+
+/// True if a URL or a pattern ends with an owner, or with what stands for any name behind one.
+fn is_for_all_of(written: &str, owner: &Owner) -> bool {
+    let plain = written.trim().replace(['\\', '(', ')'], "").to_lowercase();
+    let end = plain.trim_end_matches(['/', '.', '*', '+', '$']);
+    let before = end.strip_suffix(owner.to_string().to_lowercase().as_str());
+    before.is_some_and(|before| before.is_empty() || before.ends_with(['/', '^', '@']))
 }
 
 fn places<'a>(
@@ -121,7 +147,7 @@ spec:
 apiVersion: argoproj.io/v1alpha1
 kind: Application
 metadata: {name: a, namespace: argocd}
-spec: {sources: [{repoURL: 'https://github.com/org/deploy.git'}, {repoURL: 'https://gitlab.example.org/g/s/deploy'}, {repoURL: 'git@github.com:org/infra.git'}]}
+spec: {sources: [{repoURL: 'https://github.com/org/deploy.git'}, {repoURL: 'https://gitlab.example.org/g/s/deploy'}, {repoURL: 'git@github.com:org/infra.git'}, {repoURL: 'https://charts.example.org/org/charts', chart: app}]}
 ---
 apiVersion: kargo.akuity.io/v1alpha1
 kind: Warehouse
@@ -241,6 +267,47 @@ spec: {subscriptions: [{git: {repoURL: 'https://github.com/org/deploy.git'}}, {i
     ) {
         let data = [LOGIN.as_slice(), &[("repoURL", pattern), ("repoURLIsRegex", "true")]].concat();
         assert_eq!(told("a", "Opaque", Some((KARGO_LABEL, label)), &data), [expected]);
+    }
+
+    #[rstest]
+    #[case::owner_without_slash("^https://github\\.com/org", "true", "")]
+    #[case::pattern_that_is_compared_as_a_url("^https://github\\.com/org/", "false", "")]
+    #[case::flag_in_capital_letters("^https://github\\.com/org/.*$", "True", "")]
+    #[case::url_of_the_owner_as_if_of_one("https://github.com/org/", "false", "")]
+    #[case::other_scheme("^http://github\\.com/org/", "true", "")]
+    #[case::pattern_that_does_not_compile("^https://github\\.com/(org/", "true", "")]
+    #[case::host_in_capital_letters("^https://GitHub\\.com/org/", "true", "")]
+    #[case::other_host("^https://gitlab\\.com/org/", "true", "no manifest")]
+    #[case::other_owner("^https://github\\.com/organisation/", "true", "no manifest")]
+    #[case::one_that_nobody_uses("^https://github\\.com/org/other\\.git$", "true", "no manifest")]
+    #[case::host_that_goes_on("^https://xgithub\\.com/org/", "true", "no manifest")]
+    fn a_copy_of_kargo_for_all_of_an_owner_is_tried_there_whether_its_rule_takes_them_or_not(
+        #[case] pattern: &str,
+        #[case] flag: &str,
+        #[case] refused: &str,
+    ) {
+        let data = [LOGIN.as_slice(), &[("repoURL", pattern), ("repoURLIsRegex", flag)]].concat();
+        let told = told("a", "Opaque", Some((KARGO_LABEL, "git")), &data);
+        match refused {
+            "" => assert_eq!(told, ["KargoGit: https://github.com/org/deploy.git"]),
+            refused => assert!(told[0].starts_with(refused), "{told:?}"),
+        }
+    }
+
+    #[rstest]
+    #[case::charts("https://github.com/org/", "helm", "ArgoCd: https://github.com/org/deploy.git")]
+    #[case::artifacts("https://github.com/org/", "oci", "ArgoCd: https://github.com/org/deploy.git")]
+    #[case::other_scheme("http://github.com/org/", "git", "ArgoCd: https://github.com/org/deploy.git")]
+    #[case::of_charts_alone("https://charts.example.org/org/", "helm", "its type is \"helm\": a login for charts")]
+    #[case::other_host("https://gitlab.com/org/", "git", "no manifest of Argo CD names a place that it is for")]
+    fn a_copy_of_argo_cd_for_all_of_an_owner_is_tried_there_whatever_its_type_is(
+        #[case] url: &str,
+        #[case] kind: &str,
+        #[case] expected: &str,
+    ) {
+        let data = [LOGIN.as_slice(), &[("url", url), ("type", kind)]].concat();
+        let told = told("a", "Opaque", Some((ARGO_CD_LABEL, "repo-creds")), &data);
+        assert!(matches!(&told[..], [one] if one.starts_with(expected)), "{told:?}");
     }
 
     const SSH_KEY: (&str, &str) = ("sshPrivateKey", "{{ .k }}");

@@ -155,6 +155,8 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault("argo-cd-url-without-slash", "prefix of a URL", &[by_consumer(ARGO_CD, When::Day)]),
     fault("kargo-unanchored", "pattern of a URL", &[by_consumer(KARGO_GIT, When::Night)]),
     fault("flux-login-without-user-name", "names of keys", &[by_consumer(FLUX_GIT, When::Night)]).used_by("flux"),
+    fault("kargo-for-everything", "pattern of a URL", &[by_consumer(KARGO_IMAGE, When::Night)]),
+    fault("kargo-pattern-as-url", "flag of a pattern", &[by_consumer(KARGO_GIT, When::Night)]),
     fault("login-from-whole-source", "property of a reference", &[by_consumer(KARGO_GIT, When::Night)]),
     fault("wrong-cred-type", "label for a consumer", &[by_consumer(KARGO_IMAGE, When::Night)]),
     fault("oauth-keys-swapped", "names of keys", &[by_consumer(OAUTH_CLIENT, When::Night)]),

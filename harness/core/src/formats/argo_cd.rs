@@ -80,7 +80,7 @@ impl Format for ArgoCd {
         shape.labels.contains_key(ARGO_CD_LABEL).then_some(Claim::Label)
     }
 
-    /// The repositories of Applications.
+    /// The repositories of Applications, without those of charts, which are no Git.
     fn endpoints(&self, manifests: &[Manifest]) -> Vec<Endpoint> {
         repositories(manifests).filter_map(endpoint).collect()
     }
@@ -97,8 +97,8 @@ impl Format for ArgoCd {
         if let Some(what) = credential_of_another_kind(copy) {
             return Err(NotTried::Credential { what });
         }
-        if copy.literal("type").is_some_and(|kind| kind != "git") {
-            return Err(NotTried::Credential { what: "a login for charts or artifacts, and only Git is synced here" });
+        if let Some(kind) = copy.literal("type").filter(|kind| *kind != "git") {
+            return Err(NotTried::OtherType { kind: kind.to_owned() });
         }
         scope(copy, is_prefix)
     }
@@ -122,12 +122,13 @@ impl Format for ArgoCd {
     }
 }
 
-/// The URLs of the repositories of Applications.
+/// The URLs of the Git repositories of Applications.
 pub(super) fn repositories(manifests: &[Manifest]) -> impl Iterator<Item = &Value> {
     let applications = manifests.iter().filter(|manifest| is_of_argo_cd(manifest, "Application"));
     applications.flat_map(|application| {
         let spec = &application.object["spec"];
-        spec.get("source").into_iter().chain(items(&spec["sources"])).map(|source| &source["repoURL"])
+        let sources = spec.get("source").into_iter().chain(items(&spec["sources"]));
+        sources.filter(|source| source.get("chart").is_none()).map(|source| &source["repoURL"])
     })
 }
 

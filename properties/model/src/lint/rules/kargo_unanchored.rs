@@ -43,12 +43,26 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// A look-alike that a pattern is for; none for a pattern that spells out no repository, which is not understood.
+/// A repository of others that a pattern is for; none for a pattern that spells out no repository and is not for that of a stranger:
+/// it is not understood.
 fn for_others(kind: CredentialKind, pattern: &str) -> Option<String> {
-    let example = KargoRule::new(kind, pattern, true).example(ANY)?;
+    let rule = KargoRule::new(kind, pattern, true);
+    let Some(example) = rule.example(ANY) else {
+        return rule
+            .accepts(stranger(kind))
+            .then(|| format!("repoURL is for whatever there is, such as {}", stranger(kind)));
+    };
     let scope = Scope::Kargo { kind, repo_url: pattern.to_owned(), is_regex: true };
     let other = scope.let_in(&example).into_iter().next()?;
     Some(format!("repoURL, which is for {example}, is for {} as well: {}", other.what, other.url))
+}
+
+/// A repository on a host of which nobody writes.
+fn stranger(kind: CredentialKind) -> &'static str {
+    match kind {
+        CredentialKind::Image => "stranger.test/somebody/app",
+        _ => "https://stranger.test/somebody/app",
+    }
 }
 
 /// The alternatives of a pattern, outside of groups and classes. An anchor is of one of them alone.
@@ -73,6 +87,8 @@ fn alternatives(pattern: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
@@ -85,5 +101,18 @@ mod tests {
         let others = |pattern| for_others(CredentialKind::Git, pattern);
         assert!(others("^https://github.com/example-org/").is_some());
         assert_eq!(others(r"^https://github\.com/example-org/"), None);
+    }
+
+    #[rstest]
+    #[case::everything(".*", true)]
+    #[case::every_https("^https://", true)]
+    #[case::any_host("^https://[^/]+/example-org/", false)]
+    #[case::everything_by_a_class("^[^ ]+$", true)]
+    fn a_pattern_that_spells_out_no_repository_is_told_if_it_is_for_a_stranger(
+        #[case] pattern: &str,
+        #[case] expected: bool,
+    ) {
+        let stranger = for_others(CredentialKind::Git, pattern).is_some_and(|told| told.contains("whatever there is"));
+        assert_eq!(stranger, expected);
     }
 }

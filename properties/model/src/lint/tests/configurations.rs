@@ -156,11 +156,19 @@ fn any_value_is_a_fault_only_of_a_switch(#[case] value: &str, #[case] rules_of_i
 )]
 #[case::unknown_to_kargo("template: {metadata: {labels: {kargo.akuity.io/cred-type: gti}}}", &["wrong-cred-type"])]
 #[case::of_git(
-    r"template: {metadata: {labels: {kargo.akuity.io/cred-type: image}}, data: {repoURL: '^https://a\.b/c/'}}",
+    r"template: {metadata: {labels: {kargo.akuity.io/cred-type: image}}, data: {repoURL: '^https://a\.b/c/', repoURLIsRegex: 'true'}}",
     &["wrong-cred-type"]
 )]
 #[case::fits(
+    r"template: {metadata: {labels: {kargo.akuity.io/cred-type: git}}, data: {repoURL: '^https://a\.b/c/', repoURLIsRegex: 'true'}}",
+    &[]
+)]
+#[case::pattern_without_its_flag(
     r"template: {metadata: {labels: {kargo.akuity.io/cred-type: git}}, data: {repoURL: '^https://a\.b/c/'}}",
+    &["kargo-regex-flag"]
+)]
+#[case::one_repository_of_kargo(
+    "template: {metadata: {labels: {kargo.akuity.io/cred-type: git}}, data: {repoURL: 'https://a.b/c/d.git'}}",
     &[]
 )]
 #[case::flag(

@@ -39,7 +39,7 @@ const NOT_TO_BE_READ: [&str; 23] = [
 ];
 
 /// Twins of rules that find other faults of their kind, too.
-const OF_RULES: [(&str, &str); 16] = [
+const OF_RULES: [(&str, &str); 18] = [
     ("and-for-or", "intent-contradicted"),
     ("audit-omits-outcome", "audit-without-secrets"),
     ("audit-without-administrators", "audit-without-secrets"),
@@ -54,6 +54,8 @@ const OF_RULES: [(&str, &str); 16] = [
     ("encryption-rules-in-wrong-order", "encryption-identity-first"),
     ("encryption-without-secrets", "encryption-identity-first"),
     ("labels-exempt-by-part-of-name", "policy-exempts-by-part-of-name"),
+    ("kargo-for-everything", "kargo-unanchored"),
+    ("kargo-pattern-as-url", "kargo-regex-flag"),
     ("login-keys-swapped", "format-reads-other-key"),
     ("policy-exempts-system", "policy-exempts-service-accounts"),
 ];
