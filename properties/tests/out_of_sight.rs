@@ -1,8 +1,9 @@
 //! Absence of what the shared watches did not see is no evidence: a real API server is stopped, cut off and restarted in
 //! the middle of waits
-//! and holds, and what they come to is unknown, never held and never violated.
+//! and holds, its history is thrown away, and packets are lost; what they come to is unknown, never held and never violated.
 //!
-//! One cluster for all trials, whose watches go through a proxy of ours. The first trial shows that both verdicts can be had.
+//! One cluster for all trials, whose watches go through a proxy of ours. The first trial shows that both verdicts can be had. Packets
+//! are lost in a network namespace of the test's own, where root can have one; elsewhere those trials are ignored.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_cluster::cluster::{Cluster, Component};
+use credence_cluster::evidence::etcd::Etcd;
 use credence_cluster::faults::proxy::{FaultProxy, Mode};
 use credence_programs::dirs;
 use credence_programs::supply;
@@ -21,17 +23,24 @@ use credence_suite::observation;
 use credence_watch::connect::connect;
 use credence_watch::observer::{Observer, View};
 use credence_watch::wait::{self, Progress};
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, PostParams, WatchParams};
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 #[path = "support/cluster.rs"]
 mod cluster;
+#[path = "out_of_sight/network.rs"]
+mod network;
 #[path = "support/shared.rs"]
 mod shared;
 #[path = "support/took.rs"]
 mod took;
 
 use cluster::failed;
+use network::Loss;
 use shared::{Ended, Pinned, Shared, System};
 
 /// Time until a disturbance begins.
@@ -41,13 +50,20 @@ const BACK: Duration = Duration::from_secs(60);
 /// Namespace in which a Secret is waited for that nobody makes.
 const NAMESPACE: &str = "default";
 const NAME: &str = "never";
+/// Times that a Secret comes and goes behind lost packets.
+const SHORT_LIVES: u32 = 4;
 
 fn main() -> ExitCode {
     Shared::run(trials)
 }
 
 fn trials(shared: &Arc<Shared<Sight>>) -> Vec<Trial> {
+    let is_missing = network::missing_tool().is_some();
     let trial = |name: &str, run: for<'a> fn(&'a Sight) -> Pinned<'a>| shared.trial(name, run);
+    let lossy = |name: &'static str, run: for<'a> fn(&'a Sight) -> Pinned<'a>| match network::is_own() {
+        true => trial(name, run),
+        false => took::trial(name, move || network::run_inside(name)).with_ignored_flag(is_missing),
+    };
     vec![
         trial("an_absence_in_sight_is_held_and_a_time_out_in_sight_is_violated", |sight| Box::pin(sees(sight))),
         trial("a_bound_that_passes_while_the_api_server_is_stopped_is_unknown", |sight| {
@@ -67,6 +83,15 @@ fn trials(shared: &Arc<Shared<Sight>>) -> Vec<Trial> {
         }),
         trial("an_absence_in_which_the_api_server_forgot_every_watch_is_unknown", |sight| {
             Box::pin(sight.holds(Duration::from_secs(10), sight.is_restarted()))
+        }),
+        trial("an_absence_in_which_the_api_server_answered_a_watch_that_it_is_too_old_is_unknown", |sight| {
+            Box::pin(sight.holds(Duration::from_secs(15), sight.forgets_its_history()))
+        }),
+        lossy("an_absence_behind_nine_of_ten_lost_packets_is_unknown", |sight| {
+            Box::pin(sight.holds(Duration::from_secs(3), sight.loses(90, Duration::from_secs(45))))
+        }),
+        lossy("a_secret_that_came_and_went_behind_thirty_percent_of_lost_packets_is_not_held_to_be_absent", |sight| {
+            Box::pin(sight.does_not_miss())
         }),
     ]
 }
@@ -162,6 +187,79 @@ impl Sight {
         wait::pass(BEFORE).await;
         self.cluster.stop(Component::ApiServer).await.map_err(failed)?;
         self.cluster.start_again(Component::ApiServer).await.map_err(failed)
+    }
+
+    /// As a restart, and etcd has thrown its history away as well: a real server answers 410 to whoever asks for what comes after
+    /// what the watches saw last.
+    async fn forgets_its_history(&self) -> Ended {
+        wait::pass(BEFORE).await;
+        let secrets: Api<Secret> = Api::namespaced(self.cluster.client.clone(), NAMESPACE);
+        let seen = secrets.list(&ListParams::default()).await.map_err(failed)?.metadata.resource_version;
+        let seen = seen.ok_or_else(|| Failed::from("a list has no version"))?;
+        self.proxy.set(Mode::Reset);
+        self.make("written-meanwhile").await?;
+        let etcd = Etcd::connect(&self.cluster.description.etcd, self.cluster.directory()).map_err(failed)?;
+        let revision = etcd.revision().await.map_err(failed)?;
+        etcd.compact(revision).await.map_err(failed)?;
+        self.cluster.stop(Component::ApiServer).await.map_err(failed)?;
+        self.cluster.start_again(Component::ApiServer).await.map_err(failed)?;
+        self.remove("written-meanwhile").await?;
+        let answer = secrets.watch(&WatchParams::default().timeout(5), &seen).await;
+        let first = match answer {
+            Ok(events) => std::pin::pin!(events).next().await.map(|event| event.map(|event| format!("{event:?}"))),
+            Err(error) => Some(Err(error)),
+        };
+        self.proxy.set(Mode::Open);
+        match first {
+            Some(Err(kube::Error::Api(status))) if status.code == 410 => Ok(()),
+            Some(Ok(event)) if event.contains("410") => Ok(()),
+            other => Err(Failed::from(format!("a watch from version {seen} is answered with {other:?}"))),
+        }
+    }
+
+    async fn make(&self, name: &str) -> Ended {
+        let secrets: Api<Secret> = Api::namespaced(self.cluster.client.clone(), NAMESPACE);
+        let mut secret = Secret::default();
+        secret.metadata.name = Some(name.to_owned());
+        secrets.create(&PostParams::default(), &secret).await.map(drop).map_err(failed)
+    }
+
+    async fn remove(&self, name: &str) -> Ended {
+        let secrets: Api<Secret> = Api::namespaced(self.cluster.client.clone(), NAMESPACE);
+        secrets.delete(name, &DeleteParams::default()).await.map(drop).map_err(failed)
+    }
+
+    async fn loses(&self, percent: u8, duration: Duration) -> Ended {
+        let url = self.proxy.url();
+        let port = url.rsplit_once(':').map_or("", |(_, port)| port);
+        let lost = Loss::of(port, percent)?;
+        wait::pass(duration).await;
+        drop(lost);
+        Ok(())
+    }
+
+    /// What the kernel sends again comes late and all at once. The Secret is there for a moment in the middle of each window.
+    async fn does_not_miss(&self) -> Ended {
+        for _ in 0..SHORT_LIVES {
+            let window = Duration::from_secs(3);
+            let lives = async {
+                wait::pass(window / 3).await;
+                self.make(NAME).await?;
+                wait::pass(BEFORE / 2).await;
+                self.remove(NAME).await
+            };
+            let lost = self.loses(30, window * 4);
+            let (outcome, lived) = tokio::select! {
+                ended = async { tokio::join!(self.outcome_of_hold(window), lives) } => ended,
+                ended = lost => return Err(Failed::from(format!("nothing came of it before the packets were back: {ended:?}"))),
+            };
+            lived?;
+            if matches!(outcome, Outcome::Held) {
+                return Err(Failed::from("a Secret that was there was held to be absent"));
+            }
+            self.settle().await?;
+        }
+        Ok(())
     }
 }
 

@@ -41,6 +41,12 @@ pub enum EtcdError {
         #[source]
         source: reqwest::Error,
     },
+    /// The history was not thrown away.
+    #[error("failed to compact etcd")]
+    Compaction {
+        #[source]
+        source: reqwest::Error,
+    },
     /// The answer is not what the documentation says.
     #[error("failed to understand what etcd answers about {key}")]
     Answer {
@@ -168,6 +174,17 @@ impl Etcd {
         let request = self.client.post(format!("{}/v3/maintenance/alarm", self.url)).body(body.to_string());
         let answer = request.send().await.and_then(reqwest::Response::error_for_status);
         answer.map(drop).map_err(|source| EtcdError::Alarm { source })
+    }
+
+    /// Throws away all versions before `revision`, as the API server has it done every few minutes.
+    ///
+    /// # Errors
+    /// When etcd does not answer as its documentation says.
+    pub async fn compact(&self, revision: u64) -> Result<(), EtcdError> {
+        let body = json!({ "revision": revision.to_string(), "physical": true });
+        let request = self.client.post(format!("{}/v3/kv/compaction", self.url)).body(body.to_string());
+        let answer = request.send().await.and_then(reqwest::Response::error_for_status);
+        answer.map(drop).map_err(|source| EtcdError::Compaction { source })
     }
 
     /// Shows everything whose key begins with `prefix`, in order, to `look`, and gives the revision at which the reading
