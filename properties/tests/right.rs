@@ -68,7 +68,9 @@ const WORLDS: &[(&str, &[&str])] = &[
     ("sources-elsewhere", &["p06"]),
     ("two-registries-three-logins", &["p06"]),
     ("values-in-the-store", &["p06"]),
+    ("vault-kv-v1", &["p06"]),
     ("vault-kv-v2", &["p06"]),
+    ("vault-token", &[]),
     ("whole-platform-tree", &["p06"]),
 ];
 

@@ -163,6 +163,20 @@ impl Vault {
         self.api.log_in(&format!("auth/{mount}/login"), &body).await
     }
 
+    /// Logs in by the AppRole auth method at `mount`, and gives the token; none if Vault does not let it.
+    ///
+    /// # Errors
+    /// When it fails for another reason, or does not answer.
+    pub async fn log_in_by_app_role(
+        &self,
+        mount: &str,
+        role_id: &Credential,
+        secret_id: &Credential,
+    ) -> Result<Option<Credential>, RequestError> {
+        let body = json!({ "role_id": role_id.expose_str(), "secret_id": secret_id.expose_str() });
+        self.api.log_in(&format!("auth/{mount}/login"), &body).await
+    }
+
     /// Reads a document with a token; none if the policies of the token do not let it be read.
     ///
     /// # Errors
@@ -201,6 +215,8 @@ async fn start_once(
         // It would need a capability, and keeps nothing but generated values.
         "disable_mlock": true,
         "log_level": "warn",
+        // From 1.13 on, five logins that are refused lock an AppRole for a quarter of an hour (`user_lockout`), longer than any run waits.
+        "user_lockout": [{ "all": { "disable_lockout": "true" } }],
     });
     let path = directory.join("vault.json");
     fs::write(&path, configuration.to_string()).map_err(FileError::of::<VaultError>("write", &path))?;

@@ -17,7 +17,7 @@ use credence_core::id::Requirement;
 use credence_core::manifest::Manifest;
 
 use crate::config::{ClusterSecretStore, Config, DeclaredDistribution, SourcePosition};
-use crate::model::{Distribution, Model, VaultRole};
+use crate::model::{Distribution, Model, VaultPath, VaultRole, VaultSecretLogin};
 
 mod admission;
 mod audit;
@@ -55,6 +55,18 @@ impl<'a> Context<'a> {
             let role = roles.find(|role| role.name == login.role && role.mount_path == login.mount_path)?;
             Some((store, role))
         })
+    }
+
+    /// The stores that log in at Vault with a Secret of which the intent has what it allows.
+    fn vault_secret_logins(&self) -> impl Iterator<Item = (&'a ClusterSecretStore, &'a VaultSecretLogin)> {
+        let model = self.model;
+        model.stores.values().filter_map(|store| Some((store, model.intended.vault_secret_login(&store.name)?)))
+    }
+
+    /// The stores that log in at Vault, each with the login in words and the paths that it may use, as far as the intent has them.
+    fn vault_logins(&self) -> impl Iterator<Item = (&'a ClusterSecretStore, String, &'a [VaultPath])> {
+        let roles = self.vault_roles().map(|(store, role)| (store, format!("Vault role {}", role.name), &*role.paths));
+        roles.chain(self.vault_secret_logins().map(|(store, login)| (store, login.name(), &*login.paths)))
     }
 
     /// The place of what a distribution of the model was derived from.

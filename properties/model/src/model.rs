@@ -57,7 +57,7 @@ pub use origin::{Made, Origin};
 pub use readers::{Obstacle, Unreadable};
 pub(crate) use templates::Templates;
 pub use value_kind::{Alphabet, Contradiction, Document, Notation, Password, ValueKind};
-pub use vault::{VaultPath, VaultRole};
+pub use vault::{VaultPath, VaultRole, VaultSecretLogin};
 
 /// Demands of a configuration on its copies, as they follow from its manifests, and what a run knows beside them.
 #[derive(Clone, Default)]

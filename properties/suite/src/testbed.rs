@@ -37,6 +37,7 @@ pub mod settle;
 pub mod sources;
 pub mod stores;
 pub mod tenant;
+pub(crate) mod vault_login;
 
 /// Time for which nothing may change at least and at most before an absence is believed, whatever the operator takes.
 const HOLDS: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(5));

@@ -3,6 +3,7 @@
 use credence_core::formats::{ARGO_CD, FLUX_GIT, KARGO_GIT, KARGO_IMAGE, KUBELET, OAUTH_CLIENT, TLS_SERVER};
 
 use crate::fault::{Fault, When, by_consumer, day, fault, night};
+use crate::faults_of_vault::OF_VAULT;
 
 const NOT_ASKED_FOR: &str = "which its labels do not ask for";
 const HAND_MADE: &[&str] =
@@ -11,7 +12,11 @@ const NOT_IN_THE_LOG: &[&str] =
     &["no entry of the audit log says", "no entries of the audit log say", "the audit log tells of"];
 
 /// Every fault that a property must find.
-pub(crate) const FAULTS: &[Fault] = &[
+pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
+    FAULTS.iter().chain(OF_VAULT)
+}
+
+const FAULTS: &[Fault] = &[
     fault(
         "refresh-interval-zero",
         "refresh interval",
@@ -372,18 +377,6 @@ pub(crate) const FAULTS: &[Fault] = &[
             night("p15", &["label distribution of a new credential", "provisioning of a new credential"]),
         ],
     ),
-    fault(
-        "vault-role-admits-everyone",
-        "namespaces of a role in Vault",
-        &[day("p08", &["which is not the store's, logs in at Vault"])],
-    )
-    .in_cases(2),
-    fault(
-        "vault-policy-wildcard",
-        "paths of a policy in Vault",
-        &[day("p08", &["let the login of the store read…which no copy names"])],
-    )
-    .in_cases(2),
     fault(
         "own-external-secrets-unchecked",
         "what tenants order",

@@ -13,7 +13,7 @@ use credence_report::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Route, When};
-use crate::faults::FAULTS;
+use crate::faults;
 use crate::own_faults::{self, OWN_FAULTS};
 
 /// The variable that names the directory.
@@ -126,7 +126,7 @@ pub(crate) fn keep(row: Row) {
 
 /// All rows that there should be, as those that nothing has come of yet.
 fn due() -> Vec<Row> {
-    let configured = FAULTS.iter().flat_map(|fault| {
+    let configured = faults::all().flat_map(|fault| {
         fault.found_by.iter().map(|found| Row {
             fault: fault.name.to_owned(),
             place: format!("fixtures/broken/{}", fault.name),

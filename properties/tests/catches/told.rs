@@ -20,6 +20,7 @@ pub(crate) const READ: &[&str] = &[
     "value-in-metadata",
     "vault-policy-wildcard",
     "vault-role-admits-everyone",
+    "vault-root-token",
 ];
 
 /// Each fault of the values of a chart, which the rule of lint of this name must find, and in which template.

@@ -26,8 +26,8 @@ pub struct Expected {
     pub policies: BTreeMap<String, Policy>,
     /// Roles of the Kubernetes auth method, by mount and name.
     pub kubernetes: BTreeMap<(String, String), KubernetesRole>,
-    /// Roles of the AppRole auth method, by mount and name, each with its policy.
-    pub app_roles: BTreeMap<(String, String), String>,
+    /// Roles of the AppRole auth method, by mount and name, each with its policies.
+    pub app_roles: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
 /// A role of the Kubernetes auth method, in Vault's own words.
@@ -91,8 +91,8 @@ impl Vault {
         for mount in mounts {
             self.write(&format!("sys/auth/{mount}"), &json!({ "type": "approle" })).await?;
         }
-        for ((mount, name), policy) in &expected.app_roles {
-            self.write(&format!("auth/{mount}/role/{name}"), &json!({ "token_policies": [policy] })).await?;
+        for ((mount, name), policies) in &expected.app_roles {
+            self.write(&format!("auth/{mount}/role/{name}"), &json!({ "token_policies": policies })).await?;
         }
         Ok(())
     }
@@ -113,28 +113,56 @@ impl Vault {
         Ok(usable.await??)
     }
 
-    /// Gives an AppRole this id, and makes a secret id of it.
+    /// Gives an AppRole this id.
     ///
     /// # Errors
     /// When it refuses.
-    pub async fn identify(
-        &self,
-        (mount, name): (&str, &str),
-        role_id: &Credential,
-        secret_id: &Credential,
-    ) -> Result<(), RequestError> {
-        let role = format!("auth/{mount}/role/{name}");
-        self.write(&format!("{role}/role-id"), &json!({ "role_id": role_id.expose_str() })).await?;
-        self.write(&format!("{role}/custom-secret-id"), &json!({ "secret_id": secret_id.expose_str() })).await
+    pub async fn identify(&self, (mount, name): (&str, &str), role_id: &Credential) -> Result<(), RequestError> {
+        let id = json!({ "role_id": role_id.expose_str() });
+        self.write(&format!("auth/{mount}/role/{name}/role-id"), &id).await
     }
 
-    /// Makes a token with this id and this policy, as a team does for a store that logs in with nothing else.
+    /// Makes this secret id of an AppRole.
     ///
     /// # Errors
     /// When it refuses.
-    pub async fn make_token(&self, id: &Credential, policy: &str) -> Result<(), RequestError> {
-        let token = json!({ "id": id.expose_str(), "policies": [policy], "no_parent": true });
+    pub async fn add_secret_id(&self, role: (&str, &str), secret_id: &Credential) -> Result<(), RequestError> {
+        self.secret_id(role, "custom-secret-id", secret_id).await
+    }
+
+    /// Ends a secret id of an AppRole, as its time to live does.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub async fn end_secret_id(&self, role: (&str, &str), secret_id: &Credential) -> Result<(), RequestError> {
+        self.secret_id(role, "secret-id/destroy", secret_id).await
+    }
+
+    async fn secret_id(
+        &self,
+        (mount, name): (&str, &str),
+        act: &str,
+        secret_id: &Credential,
+    ) -> Result<(), RequestError> {
+        let body = json!({ "secret_id": secret_id.expose_str() });
+        self.write(&format!("auth/{mount}/role/{name}/{act}"), &body).await
+    }
+
+    /// Makes a token with this id and these policies, as a team does for a store that logs in with nothing else.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub async fn make_token(&self, id: &Credential, policies: &BTreeSet<String>) -> Result<(), RequestError> {
+        let token = json!({ "id": id.expose_str(), "policies": policies, "no_parent": true });
         self.write("auth/token/create", &token).await
+    }
+
+    /// Ends a token, as its time to live does.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub async fn end_token(&self, id: &Credential) -> Result<(), RequestError> {
+        self.write("auth/token/revoke", &json!({ "token": id.expose_str() })).await
     }
 }
 

@@ -13,6 +13,7 @@ use super::{ConfigError, RemoteRef, SourcePosition, SourceRef, parse_go_duration
 use crate::selector::{LabelSelector, NAME_LABEL};
 
 mod kubernetes;
+mod login;
 mod names;
 mod searches;
 mod stand_in;

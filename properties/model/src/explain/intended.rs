@@ -1,7 +1,9 @@
 //! The intent of the team, in words.
 
 use super::line;
-use crate::model::{Distribution, Example, Identities, Intended, Purpose, Slack, VaultPath, VaultRole};
+use crate::model::{
+    Distribution, Example, Identities, Intended, Purpose, Slack, VaultPath, VaultRole, VaultSecretLogin,
+};
 
 /// Adds what it says of the copies of a distribution.
 pub(super) fn of_target(text: &mut String, intended: &Intended, distribution: &Distribution) {
@@ -50,14 +52,27 @@ pub(super) fn beside_targets(intended: &Intended) -> Option<String> {
         let (accounts, namespaces) = (service_accounts.join(", "), namespaces.join(", "));
         let who = format!("role {name} at {mount_path} admits {accounts} of namespaces {namespaces} ({at})");
         line(&mut text, "Vault", &who);
-        for VaultPath { policy, path, capabilities, .. } in paths {
-            line(&mut text, "Vault", &format!("policy {policy} allows {} of {path}", capabilities.join(", ")));
+        allowed(&mut text, paths);
+    }
+    for login in &intended.vault_secret_logins {
+        let VaultSecretLogin { at, store, is_root, paths, ends, .. } = login;
+        let ends = ends.iter().map(|end| format!(", which is refused {end}")).collect::<String>();
+        line(&mut text, "Vault", &format!("store {store} logs in with {}{ends} ({at})", login.name()));
+        if *is_root {
+            line(&mut text, "Vault", "policy root allows everything");
         }
+        allowed(&mut text, paths);
     }
     for (property, why) in &intended.not_applicable {
         line(&mut text, "skips", &format!("{property}: {why}"));
     }
     (text.len() > before).then_some(text)
+}
+
+fn allowed(text: &mut String, paths: &[VaultPath]) {
+    for VaultPath { policy, path, capabilities, .. } in paths {
+        line(text, "Vault", &format!("policy {policy} allows {} of {path}", capabilities.join(", ")));
+    }
 }
 
 fn reason(reason: Option<&String>) -> String {

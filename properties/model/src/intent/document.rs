@@ -74,9 +74,11 @@ pub(super) struct BoundEntry {
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct VaultEntry {
     pub(super) roles: Vec<VaultRoleEntry>,
+    pub(super) app_roles: Vec<VaultAppRoleEntry>,
+    pub(super) tokens: Vec<VaultTokenEntry>,
     pub(super) policies: Vec<VaultPolicyEntry>,
 }
 
@@ -88,6 +90,24 @@ pub(super) struct VaultRoleEntry {
     pub(super) bound_service_account_names: Vec<String>,
     pub(super) bound_service_account_namespaces: Vec<String>,
     pub(super) token_policies: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct VaultAppRoleEntry {
+    pub(super) name: String,
+    pub(super) store: String,
+    pub(super) token_policies: Vec<String>,
+    pub(super) secret_id_ttl: Option<String>,
+    pub(super) secret_id_num_uses: u64,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct VaultTokenEntry {
+    pub(super) store: String,
+    pub(super) policies: Vec<String>,
+    pub(super) ttl: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

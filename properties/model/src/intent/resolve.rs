@@ -41,6 +41,7 @@ impl Resolving<'_> {
         let slacks = self.slacks();
         self.selected_by_name();
         self.unused_roles();
+        self.unused_secret_logins();
         let identities = &document.identities;
         Intended {
             examples,
@@ -56,6 +57,7 @@ impl Resolving<'_> {
             not_applicable,
             slacks,
             vault: vault::roles(self.intent),
+            vault_secret_logins: vault::secret_logins(self.intent),
         }
     }
 
@@ -67,6 +69,23 @@ impl Resolving<'_> {
             if !used.contains(role.name.as_str()) {
                 let (pointer, shown) = (format!("/vault/roles/{index}/name"), format!("vault.roles[{index}].name"));
                 self.unknown(&pointer, &shown, "role that a store logs in with", &role.name, &used);
+            }
+        }
+    }
+
+    /// AppRoles and tokens of stores that log in otherwise.
+    fn unused_secret_logins(&mut self) {
+        let (model, vault) = (self.model, &self.intent.document.vault);
+        let app_roles = vault.app_roles.iter().map(|role| &role.store).enumerate();
+        let tokens = vault.tokens.iter().map(|token| &token.store).enumerate();
+        let all = app_roles.map(|(index, store)| ("appRoles", "appRole", "an AppRole", index, store));
+        let all = all.chain(tokens.map(|(index, store)| ("tokens", "tokenSecretRef", "a token", index, store)));
+        for (list, method, with, index, name) in all {
+            let stores = model.stores.values().filter(|store| store.vault_logs_in_by(method));
+            let known: BTreeSet<&str> = stores.map(|store| store.name.as_str()).collect();
+            if !known.contains(name.as_str()) {
+                let (pointer, shown) = (format!("/vault/{list}/{index}/store"), format!("vault.{list}[{index}].store"));
+                self.unknown(&pointer, &shown, &format!("store that logs in at Vault with {with}"), name, &known);
             }
         }
     }

@@ -68,6 +68,7 @@ impl Check<'_> {
                 }
             }
             (Some("string"), Value::String(text)) => self.text(text, schema, path),
+            (Some("integer"), Value::Number(number)) if number.is_u64() => {}
             (due, value) => self.add(path, mismatch(&path.shown, value, due.unwrap_or_default())),
         }
     }
@@ -118,6 +119,7 @@ fn mismatch(shown: &str, value: &Value, due: &str) -> String {
         ("string", Value::Bool(_) | Value::Number(_)) => "text is due; quote it",
         ("string", _) => "text is due",
         ("array", _) => "a list is due; begin each item with a hyphen",
+        ("integer", _) => "a whole number is due, of 0 or more",
         _ => "a mapping is due",
     };
     let shown = if shown.is_empty() { "the document" } else { shown };

@@ -8,14 +8,16 @@ use rstest::rstest;
 use serde_json::Value;
 
 use super::document::{
-    BoundEntry, ExampleEntry, NotApplicableEntry, PurposeEntry, VaultEntry, VaultPathEntry, VaultPolicyEntry,
-    VaultRoleEntry,
+    BoundEntry, ExampleEntry, NotApplicableEntry, PurposeEntry, VaultAppRoleEntry, VaultEntry, VaultPathEntry,
+    VaultPolicyEntry, VaultRoleEntry, VaultTokenEntry,
 };
 use super::*;
 use crate::config::Config;
 use crate::explain::explain;
 use crate::lint::{self, Context};
 use crate::model::{Bound, Model, PROPAGATION_SLACK};
+
+mod vault;
 
 const CONFIGURATION: &str = "\
 apiVersion: external-secrets.io/v1
@@ -114,18 +116,6 @@ fn findings(config: &Config, model: &Model) -> Vec<String> {
 #[case::role_without_namespaces(
     "vault: {roles: [{name: r, boundServiceAccountNames: [a], tokenPolicies: []}]}",
     "vault.roles[0].boundServiceAccountNamespaces is missing; add it"
-)]
-#[case::role_that_no_store_has(
-    "vault: {roles: [{name: r, boundServiceAccountNames: [a], boundServiceAccountNamespaces: [b], tokenPolicies: []}]}",
-    "credence.yaml:3:18: vault.roles[0].name names no role that a store logs in with; there is none"
-)]
-#[case::policy_that_is_not_there(
-    "vault: {roles: [{name: r, boundServiceAccountNames: [a], boundServiceAccountNamespaces: [b], tokenPolicies: [default, p]}]}",
-    "vault.roles[0].tokenPolicies[1] names no policy of vault.policies"
-)]
-#[case::two_policies_of_one_name(
-    "vault: {policies: [{name: p, paths: []}, {name: p, paths: []}]}",
-    "vault.policies[1].name is the same"
 )]
 #[case::capability(
     "vault: {policies: [{name: p, paths: [{path: a, capabilities: [raed]}]}]}",
@@ -281,6 +271,8 @@ fn the_schema_and_the_parser_have_the_same_fields() {
         bounds: vec![BoundEntry::default()],
         vault: VaultEntry {
             roles: vec![VaultRoleEntry::default()],
+            app_roles: vec![VaultAppRoleEntry::default()],
+            tokens: vec![VaultTokenEntry::default()],
             policies: vec![VaultPolicyEntry { paths: vec![VaultPathEntry::default()], ..VaultPolicyEntry::default() }],
         },
         ..Document::default()

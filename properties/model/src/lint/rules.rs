@@ -68,8 +68,10 @@ mod tls_key_of_other_certificate;
 mod tls_keys_swapped;
 mod type_of_other_keys;
 mod value_in_metadata;
+mod vault_login_ends;
 mod vault_policy_wildcard;
 mod vault_role_admits_everyone;
+mod vault_root_token;
 mod wrong_cred_type;
 
 /// Every rule there is, in the order of [`Rule::id`].
@@ -140,7 +142,9 @@ pub const RULES: &[Rule] = &[
     tls_keys_swapped::RULE,
     type_of_other_keys::RULE,
     value_in_metadata::RULE,
+    vault_login_ends::RULE,
     vault_policy_wildcard::RULE,
     vault_role_admits_everyone::RULE,
+    vault_root_token::RULE,
     wrong_cred_type::RULE,
 ];

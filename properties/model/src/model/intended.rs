@@ -10,7 +10,7 @@ use credence_core::labels::Labels;
 use credence_core::manifest::Location;
 
 use super::witness::ANY_NAME;
-use super::{Distribution, Model, VaultRole, expected_in};
+use super::{Distribution, Model, VaultRole, VaultSecretLogin, expected_in};
 use crate::selector::effective_labels;
 
 /// The group of those who may do everything, among them the administrator of a cluster that is tested.
@@ -33,6 +33,8 @@ pub struct Intended {
     pub slacks: BTreeMap<String, Slack>,
     /// The roles with which stores log in at Vault.
     pub vault: Vec<VaultRole>,
+    /// Its logins of stores with what is in a Secret.
+    pub vault_secret_logins: Vec<VaultSecretLogin>,
 }
 
 /// A namespace as it could be, with what it must have and must not have.
@@ -150,6 +152,13 @@ pub enum NotGiven {
     NotSelected,
     /// A selector matches, and this store does not admit the namespace.
     NotAdmitted(String),
+}
+
+impl Intended {
+    /// The login with a Secret that the team has written down of a store.
+    pub fn vault_secret_login(&self, store: &str) -> Option<&VaultSecretLogin> {
+        self.vault_secret_logins.iter().find(|login| login.store == store)
+    }
 }
 
 impl Distribution {

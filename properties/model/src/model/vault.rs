@@ -1,7 +1,8 @@
 //! Rights of a configuration's stores at Vault, as far as the team tells them.
 //!
-//! Source: Vault, the Kubernetes auth method (`bound_service_account_*` of its roles, in which `*` stands for any text) and policies,
-//! in whose paths `*` at the end stands for all that follows, and `+` for one segment.
+//! Source: Vault, the Kubernetes auth method (`bound_service_account_*` of its roles, in which `*` stands for any text), the AppRole
+//! auth method (`secret_id_ttl` and `secret_id_num_uses`, after which a secret id is refused), tokens (`ttl`), and policies, in whose
+//! paths `*` at the end stands for all that follows, and `+` for one segment.
 
 use credence_core::manifest::Location;
 
@@ -33,6 +34,30 @@ pub struct VaultPath {
     pub path: String,
     /// Capabilities that the policy allows there.
     pub capabilities: Vec<String>,
+}
+
+/// A login of one store with what is in a Secret: an AppRole or a token, with its policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VaultSecretLogin {
+    /// The place.
+    pub at: Location,
+    /// The store, by name.
+    pub store: String,
+    /// The name of the AppRole; none for a token.
+    pub app_role: Option<String>,
+    /// True if it may do everything: its policies have Vault's own `root`.
+    pub is_root: bool,
+    /// The paths of all its policies.
+    pub paths: Vec<VaultPath>,
+    /// When it ends by itself, in words; empty if it does not.
+    pub ends: Vec<String>,
+}
+
+impl VaultSecretLogin {
+    /// The login in words.
+    pub fn name(&self) -> String {
+        self.app_role.as_ref().map_or_else(|| "a token".to_owned(), |name| format!("AppRole {name}"))
+    }
 }
 
 impl VaultRole {

@@ -1,5 +1,6 @@
-//! Subjects that the API server lets at the sources: every subject that a binding of the configuration names, the
-//! groups that everybody is in, and anonymous users, each asked for by a SubjectAccessReview.
+//! Subjects that the API server lets at the sources, and at the Secrets that stores log in with at their providers: every subject
+//! that a binding of the configuration names, the groups that everybody is in, and anonymous users, each asked for by a
+//! SubjectAccessReview.
 //!
 //! Every right is asked for as such, and for each object by whose name alone it could be given.
 
@@ -7,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use credence_cluster::api_error::ApiError;
 use credence_cluster::operator;
+use credence_model::config::ClusterSecretStore;
 use credence_model::model::Model;
 use credence_report::verdict::{CheckRecord, Outcome, violated};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -101,7 +103,10 @@ struct Question {
 async fn matrix(env: &TestBed) -> Result<(String, Outcome), ApiError> {
     let client = &env.cluster.client;
     // Whoever is the operator reads every Secret of the cluster.
-    let namespaces: BTreeSet<&str> = env.model.source_namespaces().into_iter().chain([operator::NAMESPACE]).collect();
+    let mut namespaces = env.model.source_namespaces();
+    namespaces.insert(operator::NAMESPACE);
+    let logins = env.model.stores.values().flat_map(ClusterSecretStore::login_secrets);
+    namespaces.extend(logins.map(|(namespace, _)| namespace));
     let mut subjects: BTreeSet<Subject> = GROUPS.into_iter().map(Subject::group).collect();
     subjects.insert(Subject::anonymous());
     let mut names = Names::of(&env.model);

@@ -9,7 +9,7 @@ use credence_cluster::cluster::{ClusterError, Component, Replacement};
 use credence_cluster::faults::proxy::Mode;
 use credence_cluster::vault::{Vault, VaultError};
 use credence_core::text::chain;
-use credence_model::config::SourceRef;
+use credence_model::config::{ClusterSecretStore, SourceRef};
 use credence_model::model::{Distribution, Model, PROPAGATION_SLACK};
 use credence_model::values::World;
 use credence_programs::process::Paused;
@@ -30,6 +30,7 @@ use crate::supplies::FaultProxies;
 use crate::testbed::TestBed;
 use crate::testbed::operator_api;
 use crate::testbed::sources::{ExclusiveLease, Part, SourceError, Withdrawn};
+use crate::testbed::vault_login::{self, VaultLoginError};
 
 /// Time between two polls of what cannot be watched.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -51,6 +52,9 @@ pub(super) enum BreakageError {
     /// Vault could not be sealed or unsealed.
     #[error("failed to seal or unseal Vault")]
     Vault(#[from] VaultError),
+    /// The login of a store at Vault could not be ended or made anew.
+    #[error(transparent)]
+    VaultLogin(#[from] VaultLoginError),
     /// A program could not be stopped or started.
     #[error("failed to make an outage of a program")]
     Cluster(#[from] ClusterError),
@@ -90,6 +94,7 @@ enum Undo {
     Sources(BTreeMap<SourceRef, Withdrawn>),
     Rights(Revoked),
     Sealed(Arc<Vault>),
+    Login(Arc<Vault>),
     Running(Paused),
     Start(Component),
     Replacement,
@@ -117,6 +122,7 @@ impl Broken {
             }
             Fault::RightsRevoked | Fault::StoreNotReady => Undo::Rights(Revoked::revoke(env, scope).await?),
             Fault::VaultSealed => Undo::Sealed(seal(means).await?),
+            Fault::VaultLoginEnded => Undo::Login(end_logins(env, means, scope).await?),
             Fault::OperatorKilled => {
                 env.cluster.stop(Component::ExternalSecrets).await?;
                 Undo::Start(Component::ExternalSecrets)
@@ -190,6 +196,11 @@ impl Broken {
                 vault.unseal().await?;
                 write(env, leases, world).await?;
             }
+            Undo::Login(vault) => {
+                for store in stores(env, scope) {
+                    vault_login::renew(&env.cluster.client, &vault, &env.model, store).await?;
+                }
+            }
             Undo::Running(paused) => drop(paused),
             Undo::Start(component) => start(env, component).await?,
             Undo::Replacement => {
@@ -249,10 +260,32 @@ fn lost_part(model: &Model, source: &SourceRef, fault: Fault) -> Option<Part> {
     }
 }
 
+fn vault(means: &Means) -> Result<Arc<Vault>, BreakageError> {
+    means.vault.clone().ok_or_else(|| BreakageError::Nothing("no store reads from a Vault here".to_owned()))
+}
+
 async fn seal(means: &Means) -> Result<Arc<Vault>, BreakageError> {
-    let vault = means.vault.clone();
-    let vault = vault.ok_or_else(|| BreakageError::Nothing("no store reads from a Vault here".to_owned()))?;
+    let vault = vault(means)?;
     vault.seal().await?;
+    Ok(vault)
+}
+
+fn stores<'a>(env: &'a TestBed, scope: &'a Scope) -> impl Iterator<Item = &'a ClusterSecretStore> {
+    let all = env.model.stores.values().filter(|store| scope.stores.contains(&store.name));
+    all.filter(|store| store.is_served_by_vault())
+}
+
+/// Ends what the stores of a scope log in with at Vault. If one of them keeps its login, all have one again.
+async fn end_logins(env: &TestBed, means: &Means, scope: &Scope) -> Result<Arc<Vault>, BreakageError> {
+    let (client, vault) = (&env.cluster.client, vault(means)?);
+    for store in stores(env, scope) {
+        if let Err(error) = vault_login::end(client, &vault, store).await {
+            for store in stores(env, scope) {
+                vault_login::renew(client, &vault, &env.model, store).await?;
+            }
+            return Err(error.into());
+        }
+    }
     Ok(vault)
 }
 

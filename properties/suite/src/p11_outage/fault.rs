@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use credence_cluster::cluster::Replacement;
 use credence_cluster::faults::proxy::Mode;
-use credence_model::config::ClusterSecretStore;
+use credence_model::config::{ClusterSecretStore, VaultAuth};
 use credence_model::model::{Distribution, Disturbance, Model};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     /// The same for so long that the store itself says that it is not ready, and on from there.
     StoreNotReady,
     VaultSealed,
+    /// What the stores log in with at Vault ends, and is made anew.
+    VaultLoginEnded,
     /// External Secrets Operator is killed and stays away.
     OperatorKilled,
     /// External Secrets Operator stands still.
@@ -63,6 +65,7 @@ pub(super) enum FaultKind {
     Hang,
     Slow,
     VaultSealed,
+    VaultLoginEnded,
     OperatorKilled,
     OperatorPaused,
     OperatorRestarted,
@@ -93,8 +96,9 @@ pub(super) enum Sign {
 
 impl FaultKind {
     /// Faults that concern one scope alone.
-    pub(super) const LOCAL: [Self; 11] = [
+    pub(super) const LOCAL: [Self; 12] = [
         Self::StoreNotReady,
+        Self::VaultLoginEnded,
         Self::SourceDeleted,
         Self::InternalError,
         Self::KeyDeleted,
@@ -144,6 +148,7 @@ impl FaultKind {
             | Self::StoreNotReady
             | Self::Hang
             | Self::VaultSealed
+            | Self::VaultLoginEnded
             | Self::Slow => return None,
         };
         let why = disturbance.map_or(model.outages_unsupported.as_ref(), |one| model.undisturbed.get(&one));
@@ -174,6 +179,14 @@ impl FaultKind {
                 let mut stores = distribution.stores.iter();
                 !distribution.stores.is_empty() && stores.all(ClusterSecretStore::is_served_by_vault)
             }
+            Self::VaultLoginEnded => {
+                let logs_in_by_secret = |store: &ClusterSecretStore| {
+                    let auth = store.vault_auth();
+                    let is_by_secret = matches!(auth, Ok(VaultAuth::AppRole { .. } | VaultAuth::Token(_)));
+                    store.is_served_by_vault() && is_by_secret
+                };
+                distribution.stores.iter().any(logs_in_by_secret)
+            }
             _ => true,
         }
     }
@@ -202,6 +215,7 @@ impl FaultKind {
             Self::StoreNotReady => Just(Fault::StoreNotReady).boxed(),
             Self::Expired => connection(Mode::Expired),
             Self::VaultSealed => Just(Fault::VaultSealed).boxed(),
+            Self::VaultLoginEnded => Just(Fault::VaultLoginEnded).boxed(),
             Self::OperatorKilled => Just(Fault::OperatorKilled).boxed(),
             Self::OperatorPaused => Just(Fault::OperatorPaused).boxed(),
             Self::OperatorRestarted => Just(Fault::OperatorRestarted).boxed(),
@@ -223,7 +237,7 @@ impl Fault {
             Self::Connection(Mode::Empty) | Self::SourceUntagged | Self::SourceDeleted | Self::KeyDeleted(_) => {
                 Sign::Notice
             }
-            Self::Connection(_) | Self::RightsRevoked => Sign::Failure,
+            Self::Connection(_) | Self::RightsRevoked | Self::VaultLoginEnded => Sign::Failure,
             Self::StoreNotReady | Self::VaultSealed => Sign::NotReady,
             Self::OperatorKilled
             | Self::OperatorPaused
@@ -284,6 +298,7 @@ impl fmt::Display for Fault {
             Self::RightsRevoked => f.write_str("rights of the store revoked"),
             Self::StoreNotReady => f.write_str("rights of the store revoked until it is not ready"),
             Self::VaultSealed => f.write_str("vault-sealed"),
+            Self::VaultLoginEnded => f.write_str("vault-login-ended"),
             Self::OperatorKilled => f.write_str("External Secrets Operator killed"),
             Self::OperatorPaused => f.write_str("External Secrets Operator stopped"),
             Self::OperatorRestarted => f.write_str("External Secrets Operator restarted"),

@@ -9,16 +9,16 @@ use credence_cluster::api_error::ApiError;
 use credence_cluster::cluster::{Cluster, ClusterError};
 use credence_cluster::vault::setup::{Expected, Policy, TokenReviewer};
 use credence_cluster::vault::{RequestError, Vault, VaultError};
-use credence_core::credential::Credential;
 use credence_core::file_error::FileError;
 use credence_core::manifest::Manifest;
 use credence_core::text::{Reason, chain};
-use credence_model::config::{ClusterSecretStore, SourceRef, VaultAuth, VaultPlace, VaultSecretKey, is_found};
-use credence_model::model::Model;
+use credence_model::config::{ClusterSecretStore, SourceRef, VaultAuth, VaultPlace, is_found};
+use credence_model::model::{Distribution, Model, VaultPath};
 use credence_programs::supply::{self, ComponentError, Part, Programs, Progress};
 use credence_watch::wait::WaitError;
 use serde_json::{Value, json};
 
+use crate::testbed::vault_login::{self, Login, own_name};
 use reviewer::reviewer;
 
 mod reviewer;
@@ -114,7 +114,20 @@ fn places(
     store: &ClusterSecretStore,
     taken: &BTreeMap<VaultPlace, String>,
 ) -> Result<Vec<VaultPlace>, Reason> {
-    store.vault_auth()?;
+    let logs_in_with = match store.vault_auth()? {
+        VaultAuth::Kubernetes(..) => Vec::new(),
+        VaultAuth::AppRole { role_ref, secret_ref, .. } => role_ref.into_iter().chain([secret_ref]).collect(),
+        VaultAuth::Token(secret_ref) => vec![secret_ref],
+    };
+    for secret in logs_in_with {
+        let makes_it = |made: &&Distribution| {
+            made.secret == secret.name && made.namespace().is_none_or(|namespace| namespace == secret.namespace)
+        };
+        if let Some(maker) = model.distributions.iter().find(makes_it) {
+            let why = format!("it logs in with what {} makes, which has a generated value here", maker.name);
+            return Err(why.into());
+        }
+    }
     let mut places = Vec::new();
     for source in sources_of(model, store) {
         if is_found(source) {
@@ -148,71 +161,61 @@ fn expected(model: &Model, served: &BTreeSet<String>) -> (Expected, Vec<String>)
             sources_of(model, store).filter_map(|source| store.vault_place(&source.name)).collect();
         expected.engines.extend(places.iter().map(|place| (place.mount.clone(), place.is_versioned)));
         let narrow: Policy = places.iter().map(|place| (place.data(), BTreeSet::from(["read".to_owned()]))).collect();
-        let policy = own_name(store);
-        let mut derive = |what: String| {
+        if let Some(login) = log_in(model, store, &mut expected) {
             let paths: Vec<&str> = narrow.keys().map(String::as_str).collect();
             derived.push(format!(
-                "{what} reads {} in the Vault of the test, as nothing says what it may",
+                "{login} reads {} in the Vault of the test, as nothing says what it may",
                 paths.join(", ")
             ));
-        };
-        match store.vault_auth() {
-            Ok(VaultAuth::Kubernetes(login, account)) => {
-                let name = (login.mount_path.to_owned(), login.role.to_owned());
-                let mut known = model.intended.vault.iter();
-                let role = expected.kubernetes.entry(name).or_default();
-                match known.find(|known| known.mount_path == login.mount_path && known.name == login.role) {
-                    Some(known) => {
-                        role.service_accounts.extend(known.service_accounts.iter().cloned());
-                        role.namespaces.extend(known.namespaces.iter().cloned());
-                        for path in &known.paths {
-                            role.policies.insert(path.policy.clone());
-                            let paths = expected.policies.entry(path.policy.clone()).or_default();
-                            paths.entry(path.path.clone()).or_default().extend(path.capabilities.iter().cloned());
-                        }
-                    }
-                    None => {
-                        role.service_accounts.insert(account.to_owned());
-                        role.namespaces.extend(login.namespace.map(str::to_owned));
-                        role.policies.insert(policy.clone());
-                        derive(format!("role {} of store {}", login.role, store.name));
-                        expected.policies.insert(policy, narrow);
-                    }
-                }
-            }
-            Ok(VaultAuth::AppRole { mount_path, .. }) => {
-                derive(format!("the AppRole of store {}", store.name));
-                expected.app_roles.insert((mount_path.to_owned(), policy.clone()), policy.clone());
-                expected.policies.insert(policy, narrow);
-            }
-            Ok(VaultAuth::Token(_)) => {
-                derive(format!("the token of store {}", store.name));
-                expected.policies.insert(policy, narrow);
-            }
-            // It would not be served.
-            Err(_) => {}
+            expected.policies.insert(own_name(store), narrow);
         }
     }
     (expected, derived)
 }
 
-/// The name of what is made for one store alone.
-fn own_name(store: &ClusterSecretStore) -> String {
-    format!("credence-{}", store.name.replace('/', "-"))
+/// Adds the login of a store. Gives it in words if nobody wrote down what it may.
+fn log_in(model: &Model, store: &ClusterSecretStore, expected: &mut Expected) -> Option<String> {
+    match store.vault_auth() {
+        Ok(VaultAuth::Kubernetes(login, account)) => {
+            let name = (login.mount_path.to_owned(), login.role.to_owned());
+            let role = expected.kubernetes.entry(name).or_default();
+            let mut known = model.intended.vault.iter();
+            let Some(known) = known.find(|known| known.mount_path == login.mount_path && known.name == login.role)
+            else {
+                role.service_accounts.insert(account.to_owned());
+                role.namespaces.extend(login.namespace.map(str::to_owned));
+                role.policies.insert(own_name(store));
+                return Some(format!("role {} of store {}", login.role, store.name));
+            };
+            role.service_accounts.extend(known.service_accounts.iter().cloned());
+            role.namespaces.extend(known.namespaces.iter().cloned());
+            role.policies.extend(known.paths.iter().map(|path| path.policy.clone()));
+            allow(&known.paths, expected);
+            None
+        }
+        Ok(VaultAuth::AppRole { mount_path, .. }) => {
+            let role = (mount_path.to_owned(), own_name(store));
+            expected.app_roles.insert(role, vault_login::policies(model, store));
+            by_secret(model, store, "AppRole", expected)
+        }
+        Ok(VaultAuth::Token(_)) => by_secret(model, store, "token", expected),
+        // It would not be served.
+        Err(_) => None,
+    }
 }
 
-/// Credential that a store logs in with, and the key of a Secret where it looks for it.
-pub(super) struct Login {
-    namespace: String,
-    name: String,
-    key: String,
-    value: Credential,
+fn by_secret(model: &Model, store: &ClusterSecretStore, what: &str, expected: &mut Expected) -> Option<String> {
+    let Some(known) = model.intended.vault_secret_login(&store.name) else {
+        return Some(format!("the {what} of store {}", store.name));
+    };
+    allow(&known.paths, expected);
+    None
 }
 
-impl Login {
-    fn new(at: VaultSecretKey<'_>, value: &Credential) -> Self {
-        let VaultSecretKey { namespace, name, key } = at;
-        Self { namespace: namespace.to_owned(), name: name.to_owned(), key: key.to_owned(), value: value.clone() }
+fn allow(paths: &[VaultPath], expected: &mut Expected) {
+    for path in paths {
+        let policy = expected.policies.entry(path.policy.clone()).or_default();
+        policy.entry(path.path.clone()).or_default().extend(path.capabilities.iter().cloned());
     }
 }
 
@@ -249,29 +252,9 @@ impl VaultStores {
         vault.set_up(&expected, &TokenReviewer { url, authority: &authority, token: &token }).await?;
         let mut logins = Vec::new();
         for store in self.model.stores.values().filter(|store| self.served.contains(&store.name)) {
-            logins.extend(log_in_by_secrets(&vault, store).await?);
+            logins.extend(vault_login::make(&vault, &self.model, store).await?);
         }
         Ok(Some(Served { vault: Arc::new(vault), stores: self.served.clone(), derived, logins }))
-    }
-}
-
-/// Makes what a store logs in with that does so with Secrets.
-async fn log_in_by_secrets(vault: &Vault, store: &ClusterSecretStore) -> Result<Vec<Login>, RequestError> {
-    let name = own_name(store);
-    match store.vault_auth() {
-        Ok(VaultAuth::AppRole { mount_path, role_id, role_ref, secret_ref }) => {
-            let id = role_id.map_or_else(Credential::random, Credential::new);
-            let secret = Credential::random();
-            vault.identify((mount_path, &name), &id, &secret).await?;
-            let role_ref = role_ref.map(|role_ref| Login::new(role_ref, &id));
-            Ok(role_ref.into_iter().chain([Login::new(secret_ref, &secret)]).collect())
-        }
-        Ok(VaultAuth::Token(secret_ref)) => {
-            let id = Credential::random();
-            vault.make_token(&id, &name).await?;
-            Ok(vec![Login::new(secret_ref, &id)])
-        }
-        Ok(VaultAuth::Kubernetes(..)) | Err(_) => Ok(Vec::new()),
     }
 }
 

@@ -96,7 +96,8 @@ impl ClusterSecretStore {
     /// The field that is not as it is written where it is tested, with what that leaves unjudged.
     pub(crate) fn unjudged(&self) -> Option<(String, String)> {
         const AT_VAULT: &str = "a Vault of this machine serves it, with the roles and policies that the intent gives and narrow \
-             ones where it gives none; not judged: those of the Vault at home, its audit, its encryption";
+             ones where it gives none, or a stand-in where that cannot, which a report says; not judged: those of the Vault at home, its \
+             audit, its encryption";
         if self.vault_auth().is_ok() {
             return Some(("spec.provider.vault".to_owned(), AT_VAULT.to_owned()));
         }

@@ -32,6 +32,11 @@ impl ClusterSecretStore {
         })
     }
 
+    /// True if it logs in at Vault by this field of its `auth`.
+    pub(crate) fn vault_logs_in_by(&self, method: &str) -> bool {
+        self.object.pointer("/spec/provider/vault/auth").is_some_and(|auth| auth.get(method).is_some())
+    }
+
     /// The mount of the KV engine of version 2 that it reads at Vault, if it names one.
     pub fn vault_mount(&self) -> Option<&str> {
         let provider = self.object.pointer("/spec/provider/vault").filter(|provider| provider["version"] != "v1")?;

@@ -18,14 +18,12 @@ pub(super) const RULE: Rule = Rule {
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     // Of what a search finds, no names can be given.
-    for (store, role) in context.vault_roles().filter(|(store, _)| !rights::is_searched(context, store)) {
+    for (store, login, paths) in context.vault_logins().filter(|(store, ..)| !rights::is_searched(context, store)) {
         let mount = store.vault_mount();
         let has_values = |path: &&VaultPath| mount.is_none_or(|mount| !path.is_metadata_of(mount));
-        for path in role.paths.iter().filter(|path| path.reads_many()).filter(has_values) {
-            let message = format!(
-                "logs in with Vault role {}, whose policy {} lets it read {} ({})",
-                role.name, path.policy, path.path, path.at
-            );
+        for path in paths.iter().filter(|path| path.reads_many()).filter(has_values) {
+            let message =
+                format!("logs in with {login}, whose policy {} lets it read {} ({})", path.policy, path.path, path.at);
             findings.push(RULE.at(&store.place, message));
         }
     }

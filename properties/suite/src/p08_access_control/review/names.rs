@@ -21,11 +21,14 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Sources, accounts and policies of a configuration.
+    /// Sources, what stores log in with, accounts and policies of a configuration.
     pub(super) fn of(model: &Model) -> Self {
         let mut names = Self { all: BTreeMap::new(), policies: model.admission_policies.clone() };
         for source in model.secret_sources() {
             names.insert(Objects::Sources, &source.namespace, &source.name);
+        }
+        for (namespace, name) in model.stores.values().flat_map(ClusterSecretStore::login_secrets) {
+            names.insert(Objects::Sources, namespace, name);
         }
         for account in model.stores.values().filter_map(account) {
             if let Some(namespace) = &account.namespace {

@@ -17,9 +17,9 @@ pub(in crate::p08_access_control) struct Power {
 pub(super) enum Objects {
     /// None by whose name it would open anything.
     All,
-    /// Secrets that are sources, to read them.
+    /// Secrets that are sources or that stores log in with, to read them.
     Sources,
-    /// Secrets that are sources, to write them.
+    /// Secrets that are sources or that stores log in with, to write them.
     WrittenSources,
     /// ServiceAccounts that read sources, of stores and of the operator.
     Accounts,

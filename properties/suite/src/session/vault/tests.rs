@@ -1,5 +1,6 @@
+use credence_core::credential::Credential;
 use credence_core::manifest::parse_documents;
-use credence_model::config::Config;
+use credence_model::config::{Config, VaultSecretKey};
 
 use super::*;
 
@@ -47,6 +48,19 @@ fn a_store_that_vault_cannot_serve_has_its_reason() {
     ] {
         assert!(notes.contains(reason), "{notes}");
     }
+}
+
+#[test]
+fn a_store_does_not_log_in_at_vault_with_what_a_copy_is_given() {
+    // The copy of a store of this name is called so.
+    let made = "auth: { tokenSecretRef: { name: of-first, namespace: ns, key: k } }";
+    let stores = VaultStores::of(model(&[("first", ACCOUNT, &["key: one"]), ("second", made, &["key: two"])]));
+    assert_eq!(Vec::from_iter(&stores.served), ["first"]);
+    assert!(
+        stores.notes().concat().contains("store second: it logs in with what of-first makes"),
+        "{:?}",
+        stores.notes()
+    );
 }
 
 #[test]
