@@ -18,7 +18,7 @@ use crate::config::{EXTERNAL_SECRETS_GROUP, spec_in};
 mod chain;
 mod kinds;
 
-pub(crate) use chain::reader_of;
+use chain::{maker_for, reader_of};
 use kinds::Applied;
 
 /// Divides a configuration into what is applied and what is left out, with the reason. Kinds in `also`, by name, are applied
@@ -36,10 +36,10 @@ pub fn select(manifests: Vec<Manifest>, also: &BTreeSet<String>) -> (Vec<Manifes
             }
         }
     }
-    let chained: Vec<Option<String>> = applied.iter().map(|manifest| reader_of(&applied, manifest)).collect();
-    let is_kept = |(manifest, reader): (Manifest, Option<String>)| match reader {
-        Some(reader) => {
-            left_out.push(told(&manifest, made_for(&reader)));
+    let chained: Vec<Option<String>> = applied.iter().map(|manifest| chained(&applied, manifest)).collect();
+    let is_kept = |(manifest, reason): (Manifest, Option<String>)| match reason {
+        Some(reason) => {
+            left_out.push(told(&manifest, reason));
             None
         }
         None => Some(manifest),
@@ -56,9 +56,16 @@ pub fn select(manifests: Vec<Manifest>, also: &BTreeSet<String>) -> (Vec<Manifes
     (applied.collect(), left_out)
 }
 
-/// Why what makes the source of a reader is left out.
-pub(crate) fn made_for(reader: &str) -> String {
-    format!("it makes a source of {reader}, which a run gives values of its own")
+/// Why a plain ExternalSecret is left out for what another distribution makes or reads; none if it is not.
+pub(crate) fn chained(manifests: &[Manifest], manifest: &Manifest) -> Option<String> {
+    let made = reader_of(manifests, manifest)
+        .map(|reader| format!("it makes a source of {reader}, which a run gives values of its own"));
+    made.or_else(|| {
+        let copy = maker_for(manifests, manifest)?;
+        Some(format!(
+            "it reads {copy}: a run gives sources values of their own, which the operator would replace there"
+        ))
+    })
 }
 
 fn told(manifest: &Manifest, reason: String) -> LeftOut {

@@ -1,10 +1,15 @@
 //! Chains: an ExternalSecret that makes the source of others, as where a platform takes a credential out of a Vault into one namespace, and
-//! hands it on from there. A run gives sources values of its own, which the operator would replace by those of the other end.
+//! hands it on from there. A run gives sources values of its own, which the operator would replace by those of the other end. Of a
+//! chain from one ExternalSecret the first link is left out, and the copies are judged; of one from a ClusterExternalSecret, whose
+//! copies are what is judged, the second.
 
+use credence_core::labels::Labels;
 use credence_core::manifest::Manifest;
+use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::config::{EXTERNAL_SECRETS_GROUP, spec_in};
+use crate::config::{ClusterExternalSecretSpec, EXTERNAL_SECRETS_GROUP, spec_in};
+use crate::selector::effective_labels;
 
 /// What in `manifests` reads the Secret that an ExternalSecret makes; none if nothing does.
 pub(crate) fn reader_of(manifests: &[Manifest], maker: &Manifest) -> Option<String> {
@@ -28,16 +33,53 @@ pub(crate) fn reader_of(manifests: &[Manifest], maker: &Manifest) -> Option<Stri
     readers.next().map(Manifest::object_name)
 }
 
+/// The ClusterExternalSecret whose copy in some namespace is what a plain ExternalSecret reads, in words; none if it reads no copy.
+pub(crate) fn maker_for(manifests: &[Manifest], reader: &Manifest) -> Option<String> {
+    if reader.group() != EXTERNAL_SECRETS_GROUP || reader.kind() != "ExternalSecret" {
+        return None;
+    }
+    let home = reader.namespace().unwrap_or("default");
+    let mut makers =
+        manifests.iter().filter(|one| one.group() == EXTERNAL_SECRETS_GROUP && one.kind() == "ClusterExternalSecret");
+    makers.find_map(|maker| {
+        let target = &spec_in(&maker.object)["target"];
+        if target["creationPolicy"] == "None" {
+            return None;
+        }
+        let external_secret = maker.object.pointer("/spec/externalSecretName").and_then(Value::as_str);
+        let secret = target["name"].as_str().or(external_secret).unwrap_or(maker.name());
+        let read = read_from(manifests, reader).find(|(_, key)| *key == secret);
+        let (namespace, _) = read.filter(|(namespace, _)| is_for(manifests, maker, namespace, home))?;
+        Some(format!("Secret {namespace}/{secret}, which {} makes", maker.object_name()))
+    })
+}
+
+/// True if a ClusterExternalSecret selects a namespace with the labels that the configuration gives it. Of a namespace that no
+/// manifest makes the labels are not known: an ExternalSecret that reads what is beside it tells that it is there.
+fn is_for(manifests: &[Manifest], maker: &Manifest, namespace: &str, home: &str) -> bool {
+    let made = manifests.iter().find(|one| one.kind() == "Namespace" && one.name() == namespace);
+    let Some(made) = made else { return namespace == home };
+    let labels = made.object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+    let labels: Labels = labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+    let spec = ClusterExternalSecretSpec::deserialize(&maker.object["spec"]);
+    spec.is_ok_and(|spec| spec.selection().matches(&effective_labels(namespace, &labels)))
+}
+
 /// True if a distribution reads this Secret through a store of the configuration.
 fn reads(manifests: &[Manifest], reader: &Manifest, namespace: &str, secret: &str) -> bool {
+    read_from(manifests, reader).any(|read| read == (namespace, secret))
+}
+
+/// The Secrets that a distribution reads through stores of the configuration, each by namespace and name.
+fn read_from<'m>(manifests: &'m [Manifest], reader: &'m Manifest) -> impl Iterator<Item = (&'m str, &'m str)> {
     let spec = spec_in(&reader.object);
     let entries = |name: &str| spec[name].as_array().into_iter().flatten();
     let single = entries("data").map(|entry| (entry, &entry["remoteRef"]["key"]));
     let whole = entries("dataFrom").map(|entry| (entry, &entry["extract"]["key"]));
-    single.chain(whole).filter(|(_, key)| key.as_str() == Some(secret)).any(|(entry, _)| {
+    single.chain(whole).filter_map(move |(entry, key)| {
         let own = &entry["sourceRef"]["storeRef"];
         let store = if own.is_object() { own } else { &spec["secretStoreRef"] };
-        sources_of(manifests, store, reader.namespace()).is_some_and(|sources| sources == namespace)
+        Some((sources_of(manifests, store, reader.namespace())?, key.as_str()?))
     })
 }
 
@@ -80,6 +122,40 @@ mod tests {
             "apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {{name: all}}\nspec: {{externalSecretSpec: \
              {spec}}}\n"
         )
+    }
+
+    /// What a plain ExternalSecret reads of what a ClusterExternalSecret makes in the namespace that is read.
+    fn made_by(labels: Option<&str>, home: &str, target: &str) -> Option<String> {
+        let namespace = labels.map_or_else(String::new, |labels| {
+            format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: team, labels: {labels}}}\n---\n")
+        });
+        let text = format!(
+            "{namespace}apiVersion: external-secrets.io/v1\nkind: ClusterExternalSecret\nmetadata: {{name: base}}\nspec: {{namespaceSelectors: \
+             [{{matchLabels: {{wants: 'yes'}}}}], externalSecretSpec: {{target: {target}, secretStoreRef: {{kind: ClusterSecretStore, \
+             name: far}}, data: [{{secretKey: a, remoteRef: {{key: root}}}}]}}}}\n---\n\
+             apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {{name: near}}\nspec: {{provider: {{kubernetes: \
+             {{remoteNamespace: team}}}}}}\n---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {{name: derived, \
+             namespace: {home}}}\nspec: {{{NEAR}, data: [{{secretKey: a, remoteRef: {{key: base}}}}]}}\n"
+        );
+        let manifests = parse_documents(Path::new("a.yaml"), &text).unwrap();
+        maker_for(&manifests, manifests.last().unwrap())
+    }
+
+    #[rstest]
+    #[case::beside_it(None, "team", "{}", true)]
+    #[case::of_a_namespace_that_is_selected(Some("{wants: 'yes'}"), "other", "{name: base}", true)]
+    #[case::of_a_namespace_that_is_not(Some("{wants: 'no'}"), "team", "{}", false)]
+    #[case::elsewhere(None, "other", "{}", false)]
+    #[case::by_another_name(None, "team", "{name: other}", false)]
+    #[case::made_by_nobody(None, "team", "{creationPolicy: None}", false)]
+    fn a_copy_that_is_read_has_its_maker(
+        #[case] labels: Option<&str>,
+        #[case] home: &str,
+        #[case] target: &str,
+        #[case] is_chain: bool,
+    ) {
+        let expected = "Secret team/base, which ClusterExternalSecret base makes";
+        assert_eq!(made_by(labels, home, target).as_deref(), is_chain.then_some(expected));
     }
 
     const NEAR: &str = "secretStoreRef: {kind: ClusterSecretStore, name: near}";

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::homes;
 use super::reads::{Note, finds_nothing, vain_search};
 use super::references::{store_refs, stores};
-use crate::applied::{made_for, reader_of};
+use crate::applied;
 use crate::config::{
     CLUSTER_GENERATOR, ClusterSecretStore, Config, DeclaredDistribution, EXTERNAL_SECRETS_GROUP, Generator,
 };
@@ -26,8 +26,8 @@ pub(super) fn obstacle(config: &Config, declared: &DeclaredDistribution<'_>) -> 
     if declared.reads_nothing() {
         return Some(Note::new("data", "it reads nothing, so that no copy is made"));
     }
-    if let Some(reader) = declared.namespace.and_then(|namespace| chained(config, declared, namespace)) {
-        return Some(Note::new("target", made_for(&reader)));
+    if let Some(reason) = declared.namespace.and_then(|namespace| chained(config, declared, namespace)) {
+        return Some(Note::new("target", reason));
     }
     let absent = store_refs(declared.spec).find(|store| !config.stores.contains_key(&store.name));
     if let Some(store) = absent {
@@ -51,12 +51,12 @@ pub(super) fn obstacle(config: &Config, declared: &DeclaredDistribution<'_>) -> 
         .or_else(|| absent_generator(config, declared))
 }
 
-/// What reads the Secret that a plain ExternalSecret makes as its source.
+/// Why a plain ExternalSecret is left out for what another distribution makes or reads.
 fn chained(config: &Config, declared: &DeclaredDistribution<'_>, namespace: &str) -> Option<String> {
     let mut own = config.of_kind(EXTERNAL_SECRETS_GROUP, "ExternalSecret");
-    let maker =
+    let manifest =
         own.find(|one| one.name() == declared.external_secret && one.namespace().unwrap_or("default") == namespace)?;
-    reader_of(&config.manifests, maker)
+    applied::chained(&config.manifests, manifest)
 }
 
 /// Why a distribution gets nothing through a store where it is tested, if it does not.
