@@ -8,7 +8,7 @@
 //!  chart        a chart's files and those it needs render     helm and kustomize, kept in the cache
 //!  variables    values of Flux's variables         flux       where a Kustomization takes them from
 //!  made         objects that controllers make      reason     helm's refusals without values
-//!  error        why it cannot be read
+//!  application_set what its Applications are       error      why it cannot be read
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use credence_core::manifest::{self, Manifest, ManifestError};
 use serde_json::{Map, Value};
 
+mod application_set;
 mod cache;
 mod chart;
 mod elsewhere;
@@ -120,6 +121,9 @@ struct Part {
     release: Release,
 }
 
+/// Kustomizations that lead to one another by variables in their paths.
+const DEEPEST: usize = 8;
+
 /// A tree while it is read.
 struct Tree<'a> {
     roots: Roots,
@@ -156,7 +160,7 @@ impl<'a> Tree<'a> {
     async fn load(&mut self, first: Part) -> Result<(), ConfigurationError> {
         let mut seen = vec![(first.clone(), None)];
         let mut next = VecDeque::new();
-        let mut manifests = self.read(&first, &mut next).await?;
+        let mut manifests = self.read(&first, None, &mut next).await?;
         self.replace(&mut manifests, None)?;
         self.manifests.extend(manifests);
         // Pointers in a row whose values of variables may be among what is still to be read.
@@ -181,20 +185,16 @@ impl<'a> Tree<'a> {
             }
             self.pointers += 1;
             self.rendered.remove(&pointer.directory);
-            let mut manifests = self.read(&reading.0, &mut next).await?;
+            let values = self.values_of(pointer.post_build(), &[])?;
+            let mut manifests = self.read(&reading.0, values.as_ref(), &mut next).await?;
             seen.push(reading);
             next.extend(self.below(&pointer));
-            match &pointer.how {
-                How::Installed { namespace, .. } => {
-                    in_namespace(&mut manifests, namespace.as_deref(), false);
-                    self.replace(&mut manifests, None)?;
-                }
-                How::Flux { namespace, post_build } => {
-                    in_namespace(&mut manifests, namespace.as_deref(), true);
-                    let values = self.values_of(post_build.as_ref(), &[])?;
-                    self.replace(&mut manifests, values.as_ref())?;
-                }
-            }
+            let (namespace, is_of_all) = match &pointer.how {
+                How::Installed { namespace, .. } => (namespace, false),
+                How::Flux { namespace, .. } => (namespace, true),
+            };
+            in_namespace(&mut manifests, namespace.as_deref(), is_of_all);
+            self.replace(&mut manifests, values.as_ref())?;
             self.manifests.extend(manifests);
         }
         Ok(())
@@ -213,8 +213,13 @@ impl<'a> Tree<'a> {
         parts.map(|directory| Pointer { directory: directory.clone(), ..pointer.clone() }).collect()
     }
 
-    /// Reads a directory. What it points at below itself is left to that, which comes `next`.
-    async fn read(&mut self, part: &Part, next: &mut VecDeque<Pointer>) -> Result<Vec<Manifest>, ConfigurationError> {
+    /// Reads a directory, in which variables get `values`. What it points at below itself is left to that, which comes `next`.
+    async fn read(
+        &mut self,
+        part: &Part,
+        values: Option<&BTreeMap<String, String>>,
+        next: &mut VecDeque<Pointer>,
+    ) -> Result<Vec<Manifest>, ConfigurationError> {
         let directory = &part.directory;
         let mut faults = Vec::new();
         let mut manifests = if has_kustomization(directory) {
@@ -233,7 +238,7 @@ impl<'a> Tree<'a> {
         let is_own = |pointer: &Pointer| {
             directory.starts_with(&pointer.directory) || pointer.at.file.starts_with(&pointer.directory)
         };
-        let (all, _) = elsewhere::pointers(&manifests, &self.roots);
+        let (mut pointing, all) = self.pointing(&manifests, values)?;
         let values: BTreeSet<PathBuf> = all.iter().flat_map(Pointer::value_files).collect();
         faults.retain(|(path, _)| path.canonicalize().map_or(true, |real| !values.contains(&real)));
         none_of(faults.into_iter().map(|(_, fault)| fault).collect())?;
@@ -242,12 +247,13 @@ impl<'a> Tree<'a> {
             below.into_iter().any(|pointer| manifest.file.starts_with(&pointer.directory))
         };
         manifests.retain(|manifest| !left(manifest));
-        let (pointers, notes) = elsewhere::pointers(&manifests, &self.roots);
+        pointing.retain(|manifest| !left(manifest));
+        let (pointers, notes) = elsewhere::pointers(&pointing, &self.roots);
         self.notes.extend(notes);
         let (own, others): (Vec<Pointer>, Vec<Pointer>) = pointers.into_iter().partition(is_own);
         next.extend(others);
         for pointer in own {
-            let How::Flux { post_build: Some(post_build), .. } = &pointer.how else { continue };
+            let Some(post_build) = pointer.post_build() else { continue };
             let values = self.values_of(Some(post_build), &manifests)?;
             let is_all = directory.starts_with(&pointer.directory);
             let is_of_it = |manifest: &&mut Manifest| is_all || manifest.file.starts_with(&pointer.directory);
@@ -256,12 +262,50 @@ impl<'a> Tree<'a> {
         Ok(manifests)
     }
 
+    /// Objects with those variables replaced whose values are known, and all that they point at then: what a Kustomization gives
+    /// to variables may be the path of another one.
+    fn pointing(
+        &self,
+        manifests: &[Manifest],
+        values: Option<&BTreeMap<String, String>>,
+    ) -> Result<(Vec<Manifest>, Vec<Pointer>), ConfigurationError> {
+        let mut pointing = manifests.to_vec();
+        self.replace_known(&mut pointing, values.cloned().unwrap_or_default());
+        let mut all = elsewhere::pointers(&pointing, &self.roots).0;
+        for _ in 0..DEEPEST {
+            for pointer in &all {
+                let Some(post_build) = pointer.post_build() else { continue };
+                let (values, _) = post_build.values(self.manifests.iter().chain(manifests))?;
+                let below = pointing.iter_mut().filter(|manifest| manifest.file.starts_with(&pointer.directory));
+                self.replace_known(below, values);
+            }
+            let now = elsewhere::pointers(&pointing, &self.roots).0;
+            if now == all {
+                break;
+            }
+            all = now;
+        }
+        Ok((pointing, all))
+    }
+
+    /// Replaces variables in those objects of which all have values. What has none is refused where it is replaced for good.
+    fn replace_known<'m>(
+        &self,
+        manifests: impl IntoIterator<Item = &'m mut Manifest>,
+        mut values: BTreeMap<String, String>,
+    ) {
+        values.extend(self.variables.clone().unwrap_or_default());
+        for manifest in manifests.into_iter().filter(|_| !values.is_empty()) {
+            let mut replaced = manifest.clone();
+            if replaced.substitute(&values, &mut BTreeSet::new()).is_ok() {
+                *manifest = replaced;
+            }
+        }
+    }
+
     /// True if all ConfigMaps that a pointer takes values of variables from have been read.
     fn has_values_of(&self, pointer: &Pointer) -> bool {
-        match &pointer.how {
-            How::Flux { post_build: Some(post_build), .. } => post_build.is_complete(self.manifests.iter()),
-            _ => true,
-        }
+        pointer.post_build().is_none_or(|post_build| post_build.is_complete(self.manifests.iter()))
     }
 
     /// Values that a Kustomization gives to variables, of objects that have been read before or `beside` it.

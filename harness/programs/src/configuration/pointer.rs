@@ -19,6 +19,14 @@ pub(super) struct Pointer {
 }
 
 impl Pointer {
+    /// The values that it gives to variables, if it is one of Flux.
+    pub(super) fn post_build(&self) -> Option<&PostBuild> {
+        match &self.how {
+            How::Flux { post_build, .. } => post_build.as_ref(),
+            How::Installed { .. } => None,
+        }
+    }
+
     /// The files of values that it gives to a chart, by their real paths.
     pub(super) fn value_files(&self) -> Vec<PathBuf> {
         match &self.how {

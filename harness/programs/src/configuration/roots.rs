@@ -36,6 +36,16 @@ impl Roots {
         directory.is_dir().then(|| (root, self.as_own(directory)))
     }
 
+    /// The directories below the root that holds all others, each by its path from there: that of the repository if there is one.
+    /// Hidden ones are none.
+    pub(super) fn directories(&self) -> Vec<String> {
+        let root = self.repository.as_ref().unwrap_or(&self.own);
+        let is_hidden = |entry: &walkdir::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
+        let below = walkdir::WalkDir::new(root).min_depth(1).sort_by_file_name().into_iter();
+        let directories = below.filter_entry(|entry| entry.file_type().is_dir() && !is_hidden(entry)).flatten();
+        directories.filter_map(|entry| entry.path().strip_prefix(root).ok()?.to_str().map(str::to_owned)).collect()
+    }
+
     /// A directory of the repository; of one that has the configuration, or is in it, by the path of that.
     fn as_own(&self, directory: PathBuf) -> PathBuf {
         let (Ok(real), Ok(own)) = (directory.canonicalize(), self.own.canonicalize()) else { return directory };

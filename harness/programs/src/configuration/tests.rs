@@ -8,6 +8,7 @@ use rstest::rstest;
 use super::*;
 use crate::supply::{Options, Part as Program, PlainProgress};
 
+mod application_set;
 mod flux;
 
 const STORE: &str = "apiVersion: external-secrets.io/v1\nkind: ClusterSecretStore\nmetadata: {name: NAME}\n";

@@ -162,3 +162,29 @@ async fn kustomizations_below_a_directory_that_flux_applies_are_a_part_of_it() {
     assert_eq!(names(&loaded), ["ConfigMap shop/b", "ConfigMap shop/one-b", "Kustomization flux/a"]);
     assert!(loaded.notes.len() == 1 && loaded.notes[0].contains("other, at which nothing"), "{:?}", loaded.notes);
 }
+
+#[rstest]
+#[case::of_what_leads_there(
+    "flux/root.yaml",
+    "{path: ./clusters/prod, postBuild: {substitute: {CLUSTER: prod, TEAM: shop}}}"
+)]
+#[case::of_what_is_beside_it(
+    "clusters/prod/flux/sync.yaml",
+    "{path: ./clusters/prod, postBuild: {substitute: {CLUSTER: prod, TEAM: shop}}}"
+)]
+#[tokio::test]
+async fn variables_in_the_path_and_the_values_of_a_nested_kustomization_are_replaced(
+    #[case] file: &str,
+    #[case] spec: &str,
+) {
+    let nested =
+        kustomization("apps", "{path: './apps/${CLUSTER}', postBuild: {substitute: {NAME: '${TEAM}-${CLUSTER}'}}}");
+    let tree = Tree::new(&[
+        (file, &kustomization("root", spec)),
+        ("clusters/prod/apps.yaml", &nested),
+        ("apps/prod/a.yaml", &store("'${NAME}'")),
+    ]);
+    let loaded = tree.load("", &Parameters::default()).await.unwrap();
+    assert_eq!(names(&loaded)[0], "ClusterSecretStore shop-prod");
+    assert_eq!((names(&loaded).len(), loaded.notes.len()), (3, 0), "{:?}", loaded.notes);
+}
