@@ -161,6 +161,8 @@ pub struct Distribution {
     pub origins: BTreeMap<String, Origin>,
     /// The keys of each copy that a template composes.
     pub composed: BTreeSet<String>,
+    /// Templates of keys of each copy that ConfigMaps of the configuration have, where the copy is made.
+    pub templates_elsewhere: BTreeMap<String, String>,
     /// The keys of each copy that were taken over from its sources though nothing names them.
     pub unnamed: BTreeSet<String>,
     /// The keys of the Secret that the configuration makes itself, and that the copy joins.

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
+/// Beginning of a key that stands for a search.
+pub(super) const FOUND: &str = "found by ";
+
 /// Source of a value: a Secret, or a key at a provider beside Kubernetes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceRef {
@@ -42,11 +47,13 @@ impl SourceRef {
 
 impl fmt::Display for SourceRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = search_in_words(&self.name);
+        let name = name.as_deref().unwrap_or(&self.name);
         match &self.at {
-            None => write!(f, "{}/{}", self.namespace, self.name),
-            Some(RemotePlace { store, version: None }) => write!(f, "{} in store {store}", self.name),
+            None => write!(f, "{}/{name}", self.namespace),
+            Some(RemotePlace { store, version: None }) => write!(f, "{name} in store {store}"),
             Some(RemotePlace { store, version: Some(version) }) => {
-                write!(f, "{} at version {version} in store {store}", self.name)
+                write!(f, "{name} at version {version} in store {store}")
             }
         }
     }
@@ -62,4 +69,16 @@ impl fmt::Debug for SourceRef {
         }
         shown.finish()
     }
+}
+
+/// Words for a key that stands for a search; none for any other.
+fn search_in_words(key: &str) -> Option<String> {
+    let find: Value = serde_json::from_str(key.strip_prefix(FOUND)?).ok()?;
+    let text = |pointer: &str| find.pointer(pointer).and_then(Value::as_str);
+    let name = text("/name/regexp").map(|expression| format!("name {expression}"));
+    let tags = find["tags"].as_object().into_iter().flatten();
+    let tags = tags.map(|(key, value)| format!("tag {key}={}", value.as_str().unwrap_or_default()));
+    let path = text("/path").map(|path| format!("path {path}"));
+    let all: Vec<String> = name.into_iter().chain(tags).chain(path).collect();
+    (!all.is_empty()).then(|| format!("{FOUND}{}", all.join(" and ")))
 }

@@ -58,7 +58,14 @@ fn written(model: &Model, distribution: &Distribution, name: Option<&str>, label
             return format!("{key}, whatever its value");
         }
         let others = model.opt_in_values(key);
-        let others = others.into_iter().filter(|other| *other != value.as_str() && gives(key, other));
+        // With another value, another selector may give it, from which other labels keep it.
+        let is_like = |other: &str| {
+            let mut with = labels.clone();
+            with.insert(key.clone(), other.to_owned());
+            exceptions(distribution, name, &with) == exceptions(distribution, name, labels)
+        };
+        let others = others.into_iter();
+        let others = others.filter(|other| *other != value.as_str() && gives(key, other) && is_like(other));
         let values: Vec<&str> = std::iter::once(value.as_str()).chain(others).collect();
         format!("{key}={}", values.join("|"))
     });
@@ -160,6 +167,11 @@ mod tests {
         "[{matchLabels: {env: prod}, matchExpressions: [{key: skip, operator: DoesNotExist}]}, {matchLabels: {env: prod}}]",
         "[]",
         &["namespaces with env=prod", "namespaces with env=prod"]
+    )]
+    #[case::values_of_which_another_selector_has_an_exception(
+        "[{matchLabels: {tier: gold}}, {matchLabels: {tier: silver}, matchExpressions: [{key: old, operator: DoesNotExist}]}]",
+        "[]",
+        &["namespaces with tier=gold", "namespaces with tier=silver, but none with old"]
     )]
     #[case::a_name("[{matchLabels: {kubernetes.io/metadata.name: shop}}]", "[]", &["namespaces shop"])]
     fn recipients_are_those_of_this_distribution_alone(

@@ -152,6 +152,7 @@ fn distribution(
         keys: written.keys,
         origins: written.origins,
         composed: written.composed,
+        templates_elsewhere: written.templates_elsewhere,
         unnamed: written.unnamed,
         kept: kept.keys,
         roles,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use credence_core::consumer::Consumer;
 use credence_core::formats::{Role, unambiguous_roles};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Distribution, Origin};
 use crate::config::spec_in;
@@ -92,18 +92,50 @@ impl Distribution {
         if self.sources().len() > 1 {
             return Err("it is made of several sources, of which a case knows one");
         }
+        if !self.takes_over_texts(&mut template) {
+            return Err("its template is in another object");
+        }
         if is_fickle(&template) {
             return Err("its template makes something else each time, or asks the cluster");
         }
         let from = template.get_mut("templateFrom").and_then(Value::as_array_mut);
-        for from in from.into_iter().flatten() {
-            if ["configMap", "secret"].iter().any(|object| from.get(object).is_some_and(|value| !value.is_null())) {
-                return Err("its template is in another object");
-            }
-            default(from, "target", "Data");
-        }
+        from.into_iter().flatten().for_each(|from| default(from, "target", "Data"));
         default(&mut template, "engineVersion", "v2");
         Ok(template)
+    }
+}
+
+impl Distribution {
+    /// Puts the templates that ConfigMaps have beside those of `data`, which the operator renders alike and which win over them.
+    /// False if some are not known.
+    fn takes_over_texts(&self, template: &mut Value) -> bool {
+        let Some(from) = template.get_mut("templateFrom").and_then(Value::as_array_mut) else { return true };
+        let is_there = |value: &Value| !value.is_null();
+        let (elsewhere, own): (Vec<Value>, Vec<Value>) =
+            from.drain(..).partition(|from| is_there(&from["configMap"]) || is_there(&from["secret"]));
+        *from = own;
+        let mut texts = Map::new();
+        for from in &elsewhere {
+            let is_data = from["target"].as_str().is_none_or(|target| target == "Data");
+            if is_there(&from["secret"]) || is_there(&from["literal"]) || !is_data {
+                return false;
+            }
+            for item in from["configMap"]["items"].as_array().into_iter().flatten() {
+                let is_value = item["templateAs"].as_str().is_none_or(|scope| scope == "Values");
+                let key = item["key"].as_str().filter(|_| is_value);
+                let Some((key, text)) = key.and_then(|key| self.templates_elsewhere.get_key_value(key)) else {
+                    return false;
+                };
+                texts.insert(key.clone(), Value::from(text.as_str()));
+            }
+        }
+        if let Some(Value::Object(own)) = template.get("data") {
+            texts.extend(own.clone());
+        }
+        if !elsewhere.is_empty() {
+            template["data"] = Value::Object(texts);
+        }
+        true
     }
 }
 

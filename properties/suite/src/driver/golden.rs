@@ -49,7 +49,7 @@ const DIGESTS: &[(&str, &str)] = &[
     ("p13", "c87817c5c2547e9b"),
     ("p14", "a9d37b935114b307"),
     ("p15", "72803f860eef6b44"),
-    ("model", "c15d7f16b1ab37a4"),
+    ("model", "64c018d36d1d5fd6"),
 ];
 
 #[test]

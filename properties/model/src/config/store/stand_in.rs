@@ -12,14 +12,12 @@ use serde_json::Value;
 
 use super::written::{WrittenKey, written_keys};
 use super::{ClusterSecretStore, ServiceAccountRef, StoreSemantics, names, searches, store_key};
+use crate::config::source::FOUND;
 use crate::config::{Config, Find, RemoteRef, SourceRef};
 
 /// The annotation of a store that has a stand-in: the provider for which it stands in, and the store's name before anything made
 /// a copy of it under another.
 pub const STANDS_IN_FOR: &str = "credence.dev/stands-in-for";
-
-/// Beginning of a key that stands for a search.
-const FOUND: &str = "found by ";
 
 /// Stand-in for the provider of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]

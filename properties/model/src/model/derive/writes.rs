@@ -26,6 +26,8 @@ pub(super) struct Written {
     pub(super) cut: BTreeMap<String, String>,
     /// The keys in which a generator's value is where a value of a source was meant to be.
     pub(super) replaced: BTreeSet<String>,
+    /// Templates of keys that ConfigMaps of the configuration have.
+    pub(super) templates_elsewhere: BTreeMap<String, String>,
     /// The keys that are taken over though nothing names them.
     pub(super) unnamed: BTreeSet<String>,
     /// Parts that are not understood of it.
@@ -49,6 +51,7 @@ pub(super) fn written(config: &Config, spec: &ExternalSecretSpec, read: &Read, k
     let known = |origin: Option<&Origin>| origin.map_or(Content::Unknown, |origin| Content::Known(origin.clone()));
     let mut contents: BTreeMap<String, Content> = kept.iter().map(|key| (key.clone(), Content::Unknown)).collect();
     let (mut unnamed, mut notes, mut unknown) = (BTreeSet::new(), Vec::new(), None);
+    let mut templates_elsewhere = BTreeMap::new();
     if !replaces {
         let is_beside = template.is_some_and(|template| template.merge_policy == MergePolicy::Merge);
         let is_named = |key: &str| !is_beside && spec.data.iter().any(|entry| entry.secret_key == key);
@@ -75,7 +78,11 @@ pub(super) fn written(config: &Config, spec: &ExternalSecretSpec, read: &Read, k
                 Template::Value { key, .. } if from.values_decoding_strategy != DecodingStrategy::None => {
                     contents.insert(key, Content::Composed(Composition::Other));
                 }
-                Template::Value { key, text } => drop(contents.insert(key, content(&DataTemplate::of(&text)))),
+                Template::Value { key, text } => {
+                    contents.insert(key.clone(), content(&DataTemplate::of(&text)));
+                    // Texts in Secrets are not those of the configuration where this is tested.
+                    templates_elsewhere.extend(from.config_map.is_some().then_some((key, text)));
+                }
                 Template::Keys(keys) => {
                     contents.extend(keys.into_iter().map(|key| (key, Content::Composed(Composition::Other))));
                 }
@@ -92,7 +99,7 @@ pub(super) fn written(config: &Config, spec: &ExternalSecretSpec, read: &Read, k
     contents.extend(data.map(|(key, template)| (key.clone(), content(template))));
     let replaced = replaced(template, read, &contents);
     unnamed.retain(|key: &String| template.is_none_or(|template| !template.data.contains_key(key)));
-    Written { replaced, ..summary(contents, unnamed, notes, unknown) }
+    Written { replaced, templates_elsewhere, unnamed, notes, ..summary(contents, unknown) }
 }
 
 /// The keys of a copy that take over, under this name or another, what a generator put in the place of a source's value.
@@ -105,12 +112,7 @@ fn replaced(template: Option<&SecretTemplate>, read: &Read, contents: &BTreeMap<
     contents.keys().filter(is_replaced).cloned().collect()
 }
 
-fn summary(
-    contents: BTreeMap<String, Content>,
-    unnamed: BTreeSet<String>,
-    notes: Vec<Note>,
-    unknown: Option<String>,
-) -> Written {
+fn summary(contents: BTreeMap<String, Content>, unknown: Option<String>) -> Written {
     let keys = match unknown {
         Some(why) => ExpectedKeys::Unknown { why },
         None => ExpectedKeys::Exactly(contents.keys().cloned().collect()),
@@ -131,7 +133,17 @@ fn summary(
             Content::Unknown => {}
         }
     }
-    Written { keys, origins, composed, padded, cut, replaced: BTreeSet::new(), unnamed, notes }
+    Written {
+        keys,
+        origins,
+        composed,
+        padded,
+        cut,
+        replaced: BTreeSet::new(),
+        templates_elsewhere: BTreeMap::new(),
+        unnamed: BTreeSet::new(),
+        notes: Vec::new(),
+    }
 }
 
 /// A template that is kept elsewhere.

@@ -183,8 +183,25 @@ fn a_template_in_the_namespace_that_gets_the_copy_is_read() {
         distribution.origins,
         BTreeMap::from([("f".to_owned(), Origin::value(&source("central", "pat"), "token"))])
     );
-    assert!(unjudged(&model).concat().contains("[g] composed by a template"), "{:?}", unjudged(&model));
-    assert_eq!(distribution.rendering(), Err("its template is in another object"));
+    assert!(!unjudged(&model).concat().contains("composed by a template"), "{:?}", unjudged(&model));
+    let rendered = distribution.rendering().unwrap();
+    assert_eq!(rendered["data"], serde_json::json!({ "f": "{{ .t }}", "g": "Bearer {{ .t }}" }));
+    assert_eq!(rendered["templateFrom"], serde_json::json!([]));
+}
+
+#[rstest]
+#[case::of_many_keys("{configMap: {name: c, items: [{key: g, templateAs: KeysAndValues}]}}")]
+#[case::in_a_secret("{secret: {name: c, items: [{key: g}]}}")]
+#[case::that_is_not_there("{configMap: {name: c, items: [{key: h}]}}")]
+fn a_template_elsewhere_that_is_not_known_is_not_rendered(#[case] from: &str) {
+    let spec = format!("{TOKEN}    target: {{template: {{templateFrom: [{from}]}}}}\n");
+    let named = distributed("a", "open", &spec)
+        .replace("namespaceSelectors: [{matchLabels: {a: 'true'}}]", "namespaces: [shop]");
+    let object = |kind: &str| {
+        format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: c, namespace: shop}}\ndata: {{g: 'QmVhcmVy'}}\n")
+    };
+    let model = model(&[named, object("ConfigMap"), object("Secret")]);
+    assert_eq!(model.distributions[0].rendering(), Err("its template is in another object"));
 }
 
 #[rstest]
