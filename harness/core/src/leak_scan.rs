@@ -1,6 +1,6 @@
 //! Searching bytes for credential values, in every form in which values usually travel.
 //!
-//! [`forms`] derives from each value the patterns that betray it. The beginnings of all patterns make up one Aho-Corasick
+//! The module `forms` derives from each value the patterns that betray it. The beginnings of all patterns make up one Aho-Corasick
 //! automaton, and the rest of a pattern is compared where its beginning occurs: an automaton over whole patterns would
 //! take several times the memory. Of a long value the [first bytes](LONGEST) are looked for, which bounds the memory and
 //! finds the value in text that was cut off.

@@ -91,7 +91,7 @@ pub(super) async fn execute<P: Property>(property: &P, run: Run<'_>) -> Executed
 fn inapplicable<P: Property>(property: &P, run: &Run<'_>) -> Option<String> {
     let Run { env, supplies, .. } = run;
     if let Some(why) = supplies.missing(P::NEEDS) {
-        return Some(why.into());
+        return Some(why);
     }
     if let Err(why) = property.applies(env) {
         return Some(why.into());

@@ -2,15 +2,35 @@
 
 use credence_consumers::running::{Consumers, Login, LoginAnswer, LoginError, Proof, is_denial};
 use credence_core::consumer::{Consumer, DeniedLogin};
-use credence_core::formats::{Role, source_roles};
+use credence_core::formats::{
+    KARGO_CHART_RULES, KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES, KARGO_SSH_RULES, Role, source_roles,
+};
 use credence_core::id::CaseId;
+use credence_core::kargo_lookup::SHARED_NAMESPACE;
 use credence_core::owner::Owner;
 use credence_core::scope::Scope;
 use credence_core::text::Reason;
+use credence_model::model::Distribution;
 use credence_report::unknown::{Cause, Unknown};
 
 use super::issuer::Issuer;
 use crate::observation;
+
+/// The logins that a copy must be denied.
+pub(super) fn of(distribution: &Distribution, consumer: Consumer, has_project: bool) -> Vec<DeniedLogin> {
+    let mut denied_logins = consumer.meta().denied_logins.to_vec();
+    if distribution.named_ways().iter().any(|(names, _)| names.iter().any(|name| is_shared(consumer, name))) {
+        denied_logins.retain(|denial| *denial != DeniedLogin::FromOtherNamespace);
+    }
+    denied_logins.extend(has_project.then_some(DeniedLogin::InOtherProject));
+    denied_logins
+}
+
+/// True if Kargo uses copies in this namespace for all projects.
+pub(super) fn is_shared(consumer: Consumer, namespace: &str) -> bool {
+    let kargo = [KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES, KARGO_CHART_RULES, KARGO_SSH_RULES];
+    kargo.contains(&consumer) && namespace == SHARED_NAMESPACE
+}
 
 /// The login that is as it must be, and what its copy is for.
 pub(super) struct Subject<'a> {

@@ -11,11 +11,7 @@ use credence_consumers::running::{
 use credence_core::consumer::{Consumer, DeniedLogin};
 use credence_core::credential::Credential;
 use credence_core::endpoints::Endpoint;
-use credence_core::formats::{
-    KARGO_CHART_RULES, KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES, KARGO_SSH_RULES,
-};
 use credence_core::id::CaseId;
-use credence_core::kargo_lookup::SHARED_NAMESPACE;
 use credence_core::scope::{Scope, Written, WrittenCopy};
 use credence_model::model::{Distribution, Model};
 use credence_report::unknown::{Cause, Unknown};
@@ -80,7 +76,7 @@ impl<'a> Trial<'a> {
         let project = scopes.iter().find_map(Scope::project).map(str::to_owned);
         let endpoint = (!endpoints.is_empty()).then(|| *placement.place.of(&endpoints));
         let is_only = endpoint.is_some_and(|endpoint| is_only_one_for(&env.model, distribution, consumer, endpoint));
-        let denied_logins = denied_logins(distribution, consumer, project.is_some() && is_only);
+        let denied_logins = denied_login::of(distribution, consumer, project.is_some() && is_only);
         let mut trial = Self {
             env,
             consumers,
@@ -335,7 +331,7 @@ impl<'a> Trial<'a> {
 
     /// The namespace that uses the copy: that of the copy, unless it is Kargo's for resources that all projects share.
     fn namespace_of_login(&self) -> &str {
-        if is_shared(self.consumer, self.namespace()) { self.destination() } else { self.namespace() }
+        if denied_login::is_shared(self.consumer, self.namespace()) { self.destination() } else { self.namespace() }
     }
 
     /// The namespace of the copy.
@@ -372,16 +368,6 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// The logins that a copy must be denied.
-fn denied_logins(distribution: &Distribution, consumer: Consumer, has_project: bool) -> Vec<DeniedLogin> {
-    let mut denied_logins = consumer.meta().denied_logins.to_vec();
-    if distribution.named_ways().iter().any(|(names, _)| names.iter().any(|name| is_shared(consumer, name))) {
-        denied_logins.retain(|denial| *denial != DeniedLogin::FromOtherNamespace);
-    }
-    denied_logins.extend(has_project.then_some(DeniedLogin::InOtherProject));
-    denied_logins
-}
-
 /// True if no other copy that its consumer could take in its place is for this endpoint.
 fn is_only_one_for(model: &Model, distribution: &Distribution, consumer: Consumer, endpoint: &Endpoint) -> bool {
     let covers = |other: &Distribution| {
@@ -390,12 +376,6 @@ fn is_only_one_for(model: &Model, distribution: &Distribution, consumer: Consume
     };
     let others = model.distributions.iter().filter(|other| other.name != distribution.name);
     !others.filter(|other| Consumer::of(&other.shape()) == Some(consumer)).any(covers)
-}
-
-/// True if Kargo uses copies in this namespace for all projects.
-fn is_shared(consumer: Consumer, namespace: &str) -> bool {
-    let kargo = [KARGO_GIT, KARGO_GIT_RULES, KARGO_IMAGE, KARGO_IMAGE_RULES, KARGO_CHART_RULES, KARGO_SSH_RULES];
-    kargo.contains(&consumer) && namespace == SHARED_NAMESPACE
 }
 
 pub(super) fn is_success(request: &Request) -> bool {

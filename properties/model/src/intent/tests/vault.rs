@@ -6,7 +6,7 @@ const STORES: &str = "\
 apiVersion: external-secrets.io/v1
 kind: ClusterSecretStore
 metadata: {name: by-role}
-spec: {provider: {vault: {server: 'https://v.test', auth: {appRole: {roleId: i, secretRef: {name: a, namespace: ns, key: k}}}}}}
+spec: {provider: {vault: {server: 'https://v.test', auth: {appRole: {path: approle, roleId: i, secretRef: {name: a, namespace: ns, key: k}}}}}}
 ---
 apiVersion: external-secrets.io/v1
 kind: ClusterSecretStore
