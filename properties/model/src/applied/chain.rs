@@ -124,8 +124,8 @@ mod tests {
         )
     }
 
-    /// What a plain ExternalSecret reads of what a ClusterExternalSecret makes in the namespace that is read.
-    fn made_by(labels: Option<&str>, home: &str, target: &str) -> Option<String> {
+    /// A ClusterExternalSecret that makes a copy, and last a plain ExternalSecret that reads one of that namespace.
+    fn chain(labels: Option<&str>, home: &str, target: &str) -> Vec<Manifest> {
         let namespace = labels.map_or_else(String::new, |labels| {
             format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: team, labels: {labels}}}\n---\n")
         });
@@ -137,8 +137,7 @@ mod tests {
              {{remoteNamespace: team}}}}}}\n---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {{name: derived, \
              namespace: {home}}}\nspec: {{{NEAR}, data: [{{secretKey: a, remoteRef: {{key: base}}}}]}}\n"
         );
-        let manifests = parse_documents(Path::new("a.yaml"), &text).unwrap();
-        maker_for(&manifests, manifests.last().unwrap())
+        parse_documents(Path::new("a.yaml"), &text).unwrap()
     }
 
     #[rstest]
@@ -155,7 +154,9 @@ mod tests {
         #[case] is_chain: bool,
     ) {
         let expected = "Secret team/base, which ClusterExternalSecret base makes";
-        assert_eq!(made_by(labels, home, target).as_deref(), is_chain.then_some(expected));
+        let manifests = chain(labels, home, target);
+        let maker = maker_for(&manifests, manifests.last().unwrap());
+        assert_eq!(maker.as_deref(), is_chain.then_some(expected));
     }
 
     const NEAR: &str = "secretStoreRef: {kind: ClusterSecretStore, name: near}";

@@ -38,8 +38,10 @@ pub(super) fn contradictions(intent: &Intent) -> Vec<IntentFault> {
 
 fn unknown_policies(intent: &Intent, list: &str, names: &[String], may_be_root: bool) -> Vec<IntentFault> {
     let policies = &intent.document.vault.policies;
-    let is_known = |name: &str| name == BUILT_IN || policies.iter().any(|policy| policy.name == name);
-    let unknown = names.iter().enumerate().filter(|(_, name)| !is_known(name) && !(may_be_root && *name == ROOT));
+    let is_known = |name: &str| {
+        name == BUILT_IN || (may_be_root && name == ROOT) || policies.iter().any(|policy| policy.name == name)
+    };
+    let unknown = names.iter().enumerate().filter(|(_, name)| !is_known(name));
     let fault = |(place, name): (usize, &String)| {
         let shown = shown(&format!("{list}/{place}"));
         let message = match name.as_str() {
