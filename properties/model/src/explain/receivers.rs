@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use credence_core::labels::Labels;
+use regex::Regex;
 
 use crate::model::{Distribution, Model};
-use crate::selector::{LabelSelector, NAME_LABEL};
+use crate::selector::{LabelSelector, NAME_LABEL, opt_ins};
 
 /// A value that no selector names.
 const ANY_VALUE: &str = "credence-any-value";
@@ -36,13 +37,33 @@ pub(super) fn receivers(model: &Model, distribution: &Distribution) -> Vec<Strin
             false => format!(" with {}", written(model, distribution, name, &labels)),
         };
         let exceptions = exceptions(distribution, name, &labels);
-        format!("namespaces {}{with}{exceptions}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+        let patterns = patterns(distribution, &names);
+        let names = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        match patterns.is_empty() {
+            true => format!("namespaces {names}{with}{exceptions}"),
+            false => {
+                format!("namespaces whose name matches {}, such as {names}{with}{exceptions}", patterns.join(" or "))
+            }
+        }
     }));
     if receivers.is_empty() {
         receivers
             .push("nobody: it selects no namespace that its stores admit, so that no property judges it".to_owned());
     }
     receivers
+}
+
+/// The expressions of store conditions that `names` were found for; none if the configuration has written the names themselves.
+fn patterns<'a>(distribution: &'a Distribution, names: &BTreeSet<String>) -> Vec<&'a str> {
+    let selected: BTreeSet<String> =
+        opt_ins(&distribution.selection).into_iter().filter_map(|way| way.names).flatten().collect();
+    let conditions = || distribution.stores.iter().flat_map(|store| &store.conditions);
+    let is_written = |name: &String| selected.contains(name) || conditions().any(|one| one.namespaces.contains(name));
+    if names.iter().all(is_written) {
+        return Vec::new();
+    }
+    let matching = conditions().flat_map(|condition| &condition.namespace_regexes);
+    matching.filter(|regex| names.iter().any(|name| regex.is_match(name))).map(Regex::as_str).collect()
 }
 
 /// Labels, each with all the values with which this distribution gives its copy. Other distributions may want other values of the
@@ -173,6 +194,12 @@ mod tests {
         "[]",
         &["namespaces with tier=gold", "namespaces with tier=silver, but none with old"]
     )]
+    #[case::names_by_expression(
+        "[{matchLabels: {env: prod}}]",
+        "[{namespaceRegexes: ['^team-.*-prod$']}]",
+        &["namespaces whose name matches ^team-.*-prod$, such as team-credence-prod with env=prod"]
+    )]
+    #[case::written_names("[{matchLabels: {env: prod}}]", "[{namespaces: [shop]}]", &["namespaces shop with env=prod"])]
     #[case::a_name("[{matchLabels: {kubernetes.io/metadata.name: shop}}]", "[]", &["namespaces shop"])]
     fn recipients_are_those_of_this_distribution_alone(
         #[case] selectors: &str,
