@@ -17,27 +17,24 @@
 //! Memory: the controller takes 200 MB, and 380 MB while it deploys 40 Applications; repo-server takes 130 MB,
 //! redis-server 12 MB.
 
+use std::env;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use std::{env, fs};
 
 use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{self, Applier, FIELD_MANAGER};
 use credence_cluster::containers::ContainerNetwork;
-use credence_core::file_error::FileError;
 use credence_core::labels::Labels;
-use credence_core::manifest;
 use credence_programs::process::Process;
 use credence_watch::shared::SharedWatch;
 use credence_watch::wait::{Progress, WaitError};
-use kube::api::{
-    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
-};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::controller_objects::{self, create, gone_is_fine};
 use crate::forge::Network;
 
 mod applications;
@@ -189,17 +186,14 @@ impl ArgoCd {
     /// # Errors
     /// When the API server refuses.
     pub(crate) async fn create(&self, application: &Application<'_>) -> Result<(), ArgoCdError> {
-        let failed = request("create Application", application.name);
         if let Some(project) = application.project {
             let projects = api(&self.client, "AppProject", &self.namespace);
             let patch = Patch::Apply(objects::project(&self.namespace, project));
             let applied = projects.patch(project, &PatchParams::apply(FIELD_MANAGER).force(), &patch).await;
             applied.map_err(request("apply AppProject", project))?;
         }
-        let object = serde_json::from_value(objects::application(application, &self.namespace))
-            .map_err(|error| failed(kube::Error::SerdeError(error)))?;
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        self.api.create(&params, &object).await.map(drop).map_err(failed)
+        let object = objects::application(application, &self.namespace);
+        create::<_, ArgoCdError>(&self.api, object, "create Application", application.name).await.map(drop)
     }
 
     /// Asks for a hard refresh. It is done once [`ApplicationSeen::has_done`] says so.
@@ -244,10 +238,7 @@ impl ArgoCd {
             Ok(()) => self.api.delete(name, &DeleteParams::default()).await.map(drop),
             refused => refused,
         };
-        match deleted {
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            other => other.map_err(request("delete Application", name))?,
-        }
+        gone_is_fine(deleted).map_err(request("delete Application", name))?;
         self.until(name, &format!("Application {name} gone"), GONE, |seen| match seen {
             None => Progress::Done(()),
             Some(seen) => Progress::NotYet(seen.to_string()),
@@ -263,7 +254,7 @@ async fn install(setup: &Setup<'_>, objects: &[Value]) -> Result<Applier, ArgoCd
     apply::apply_definitions(client, &definitions(assets)?).await?;
     let applier = Applier::discover(client).await?;
     applier.apply_all(objects).await?;
-    let ours = ListParams::default().labels(objects::OURS);
+    let ours = ListParams::default().labels(&controller_objects::selector());
     let applications = api(client, "Application", namespace);
     let deleted = applications.delete_collection(&DeleteParams::default(), &ours).await;
     deleted.map_err(request("delete the Applications of an earlier run in", namespace))?;
@@ -280,13 +271,8 @@ fn request(act: &'static str, object: &str) -> impl Fn(kube::Error) -> ArgoCdErr
 }
 
 fn definitions(assets: &Path) -> Result<Vec<Value>, ArgoCdError> {
-    let mut definitions = Vec::new();
-    for name in DEFINITIONS {
-        let path = assets.join("manifests/crds").join(name);
-        let text = fs::read_to_string(&path).map_err(FileError::of::<ArgoCdError>("read", &path))?;
-        definitions.extend(manifest::parse_documents(&path, &text)?.into_iter().map(|manifest| manifest.object));
-    }
-    Ok(definitions)
+    let files = DEFINITIONS.map(|name| assets.join("manifests/crds").join(name));
+    controller_objects::definitions(files)
 }
 
 fn unsupported_with(path: &OsStr) -> Option<String> {
@@ -297,6 +283,8 @@ fn unsupported_with(path: &OsStr) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

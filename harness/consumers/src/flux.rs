@@ -15,27 +15,24 @@
 //! - A new source is looked at twice, the first time only to put a finalizer there; one that fails is tried again, after twice
 //!   as long each time. The finalizer of a source that is deleted goes when nothing is asked for it any more.
 
-use std::fmt::Debug;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use credence_cluster::api_error::ApiError;
-use credence_cluster::apply::{self, FIELD_MANAGER};
+use credence_cluster::apply;
 use credence_cluster::cluster::{Cluster, SET_UP};
 use credence_cluster::kubeconfig;
 use credence_core::file_error::FileError;
-use credence_core::manifest;
 use credence_programs::process::{Death, Process};
 use credence_watch::shared::SharedWatch;
 use credence_watch::wait::{Progress, WaitError};
 use k8s_openapi::api::rbac::v1::RoleBinding;
-use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::controller_objects::{self, create, delete, gone_is_fine};
 use crate::forge::Network;
 
 mod error;
@@ -144,8 +141,9 @@ impl Flux {
     pub(crate) async fn create(&self, client: &Client, source: &Source<'_>) -> Result<(), FluxError> {
         let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), source.namespace);
         let binding = sources::binding(source, NAMESPACE);
-        create(&bindings, &binding, "let Flux read Secrets for", source.name).await?;
-        create(&sources::api(client, source), &sources::object(source), "create source", source.name).await?;
+        create::<_, FluxError>(&bindings, binding, "let Flux read Secrets for", source.name).await?;
+        let api = sources::api(client, source);
+        create::<_, FluxError>(&api, sources::object(source), "create source", source.name).await?;
         self.until(source, &format!("watch of {source}"), SEEN, |seen| match seen {
             Some(_) => Progress::Done(()),
             None => Progress::NotYet("it is not seen".to_owned()),
@@ -179,7 +177,7 @@ impl Flux {
     /// When the API server refuses, or it does not go.
     pub(crate) async fn remove(&self, client: &Client, source: &Source<'_>) -> Result<(), FluxError> {
         let Source { namespace, name, .. } = *source;
-        delete(&sources::api(client, source), name, "delete source").await?;
+        delete::<_, FluxError>(&sources::api(client, source), name, "delete source").await?;
         self.until(source, &format!("{source} gone"), GONE, |seen| match seen {
             None => Progress::Done(()),
             Some(_) => Progress::NotYet("it has its finalizer".to_owned()),
@@ -196,16 +194,16 @@ async fn remove_leftovers(client: &Client) -> Result<(), FluxError> {
     for kind in [Kind::Git, Kind::Oci] {
         let resource = sources::resource(kind);
         let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-        let listed = all.list_metadata(&ListParams::default().labels(objects::OURS)).await;
+        let listed = all.list_metadata(&ListParams::default().labels(&controller_objects::selector())).await;
         for left in listed.map_err(ApiError::of::<FluxError>("list sources of", kind.name()))? {
             let (namespace, name) = (left.namespace().unwrap_or_default(), left.name_any());
             let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
-            delete(&api, &name, "delete source").await?;
+            delete::<_, FluxError>(&api, &name, "delete source").await?;
             let patch = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
             gone_is_fine(api.patch_metadata(&name, &PatchParams::default(), &patch).await.map(drop))
                 .map_err(ApiError::of::<FluxError>("take the finalizer of source", &name))?;
             let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), &namespace);
-            delete(&bindings, &sources::binding_name(&name), "delete RoleBinding").await?;
+            delete::<_, FluxError>(&bindings, &sources::binding_name(&name), "delete RoleBinding").await?;
         }
     }
     Ok(())
@@ -213,36 +211,9 @@ async fn remove_leftovers(client: &Client) -> Result<(), FluxError> {
 
 fn definitions(assets: &Path) -> Result<Vec<Value>, FluxError> {
     let directory = assets.join("config/crd/bases");
-    let mut definitions = Vec::new();
-    for entry in fs::read_dir(&directory).map_err(FileError::of::<FluxError>("read", &directory))? {
-        let path = entry.map_err(FileError::of::<FluxError>("read", &directory))?.path();
-        let text = fs::read_to_string(&path).map_err(FileError::of::<FluxError>("read", &path))?;
-        definitions.extend(manifest::parse_documents(&path, &text)?.into_iter().map(|manifest| manifest.object));
-    }
-    Ok(definitions)
-}
-
-async fn create<K>(api: &Api<K>, object: &Value, act: &'static str, name: &str) -> Result<(), FluxError>
-where
-    K: Clone + Debug + DeserializeOwned + Serialize,
-{
-    let failed = ApiError::of::<FluxError>(act, name);
-    let object = serde_json::from_value(object.clone()).map_err(|error| failed(kube::Error::SerdeError(error)))?;
-    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    api.create(&params, &object).await.map(drop).map_err(failed)
-}
-
-async fn delete<K>(api: &Api<K>, name: &str, act: &'static str) -> Result<(), FluxError>
-where
-    K: Clone + Debug + DeserializeOwned,
-{
-    let deleted = api.delete(name, &DeleteParams::default()).await.map(drop);
-    gone_is_fine(deleted).map_err(ApiError::of(act, name))
-}
-
-fn gone_is_fine(outcome: Result<(), kube::Error>) -> Result<(), kube::Error> {
-    match outcome {
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        other => other,
-    }
+    let read = FileError::of::<FluxError>("read", &directory);
+    let entries = fs::read_dir(&directory).map_err(&read)?;
+    let paths: Vec<PathBuf> =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(&read)?;
+    controller_objects::definitions(paths)
 }

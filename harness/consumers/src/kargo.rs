@@ -18,12 +18,11 @@
 //!   unhealthy.
 
 pub use credence_programs::supply::UserKargo;
-use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
 
 use credence_cluster::api_error::ApiError;
-use credence_cluster::apply::{self, FIELD_MANAGER};
+use credence_cluster::apply;
 use credence_cluster::cluster::{Cluster, SET_UP};
 use credence_cluster::kubeconfig;
 use credence_programs::helm::{self, Chart};
@@ -31,14 +30,13 @@ use credence_programs::process::{Death, Process};
 use credence_watch::shared::SharedWatch;
 use credence_watch::wait::{Progress, WaitError};
 use k8s_openapi::api::rbac::v1::RoleBinding;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::{Api, Client};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::controller_objects::{create, delete};
 use crate::forge::Network;
 
 mod error;
@@ -58,8 +56,6 @@ use release::Release;
 pub const NAMESPACE: &str = "kargo";
 /// The reason that a Warehouse gives when it could not ask a repository.
 pub const DISCOVERY_FAILED: &str = "DiscoveryFailed";
-/// Label of what was created here.
-const OURS: (&str, &str) = ("app.kubernetes.io/managed-by", "credence");
 /// Time that the program may take to say its version.
 const VERSION: Duration = Duration::from_secs(20);
 /// A Warehouse whose repository is nowhere (RFC 2606): that it fails is the controller's first sign of life.
@@ -169,9 +165,10 @@ impl Kargo {
     pub async fn subscribe(&self, client: &Client, warehouse: &Warehouse<'_>) -> Result<Asked, KargoError> {
         let Warehouse { namespace, name, .. } = *warehouse;
         let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
-        create(&bindings, &warehouses::binding(warehouse, &self.account), "let Kargo read Secrets for", name).await?;
+        let binding = warehouses::binding(warehouse, &self.account);
+        create::<_, KargoError>(&bindings, binding, "let Kargo read Secrets for", name).await?;
         let api = warehouses::api(client, namespace);
-        let created = create(&api, &warehouses::object(warehouse), "create Warehouse", name).await?;
+        let created = create::<_, KargoError>(&api, warehouses::object(warehouse), "create Warehouse", name).await?;
         Ok(asked(&created))
     }
 
@@ -212,7 +209,7 @@ impl Kargo {
     /// When the API server refuses.
     pub async fn unsubscribe(&self, client: &Client, namespace: &str, name: &str) -> Result<(), KargoError> {
         let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
-        delete(&warehouses::api(client, namespace), name, "delete Warehouse").await?;
+        delete::<_, KargoError>(&warehouses::api(client, namespace), name, "delete Warehouse").await?;
         delete(&bindings, &warehouses::binding_name(name), "delete RoleBinding").await
     }
 }
@@ -221,29 +218,9 @@ impl Kargo {
 async fn install(client: &Client, release: &Release) -> Result<(), KargoError> {
     apply::install(client, &release.definitions, NAMESPACE, &release.objects).await?;
     let api = warehouses::api(client, NAMESPACE);
-    delete(&api, FIRST.name, "delete Warehouse").await?;
+    delete::<_, KargoError>(&api, FIRST.name, "delete Warehouse").await?;
     let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), NAMESPACE);
     delete(&bindings, &warehouses::binding_name(FIRST.name), "delete RoleBinding").await
-}
-
-async fn create<K>(api: &Api<K>, object: &Value, act: &'static str, name: &str) -> Result<K, KargoError>
-where
-    K: Clone + Debug + DeserializeOwned + Serialize,
-{
-    let failed = request(act, name);
-    let object = serde_json::from_value(object.clone()).map_err(|error| failed(kube::Error::SerdeError(error)))?;
-    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    api.create(&params, &object).await.map_err(failed)
-}
-
-async fn delete<K>(api: &Api<K>, name: &str, act: &'static str) -> Result<(), KargoError>
-where
-    K: Clone + Debug + DeserializeOwned,
-{
-    match api.delete(name, &DeleteParams::default()).await {
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        outcome => outcome.map(drop).map_err(request(act, name)),
-    }
 }
 
 fn asked(warehouse: &DynamicObject) -> Asked {

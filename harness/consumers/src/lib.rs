@@ -6,6 +6,7 @@
 //!  login: one login as data, which each of them carries out        by_rules: git and registry in a controller's place
 //!                                                                  git_ssh: git with ssh in a controller's place
 //!                          git_error: what git says, without what it may quote
+//!                          controller_objects: what a controller has in the cluster for a login
 //! ```
 //!
 //! A credential's plain value leaves the process only towards the store or the consumer under test.
@@ -13,6 +14,7 @@
 mod argo_cd;
 pub mod backstage;
 mod by_rules;
+mod controller_objects;
 mod flux;
 pub mod forge;
 mod git_error;

@@ -189,6 +189,11 @@ impl Config {
         made.chain(self.external_secrets.iter().map(DeclaredDistribution::plain))
     }
 
+    /// The ExternalSecret, or what makes some, that a distribution of this name was derived from.
+    pub fn declared(&self, name: &str) -> Option<DeclaredDistribution<'_>> {
+        self.declared_distributions().find(|declared| declared.name == name)
+    }
+
     fn add(&mut self, manifest: &Manifest) -> Result<(), ConfigError> {
         let name = manifest.name().to_owned();
         match (manifest.group(), manifest.kind()) {

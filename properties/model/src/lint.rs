@@ -51,9 +51,7 @@ impl<'a> Context<'a> {
         let model = self.model;
         model.stores.values().filter_map(|store| {
             let login = store.vault_login()?;
-            let mut roles = model.intended.vault.iter();
-            let role = roles.find(|role| role.name == login.role && role.mount_path == login.mount_path)?;
-            Some((store, role))
+            Some((store, model.intended.vault_role(&login)?))
         })
     }
 
@@ -80,9 +78,8 @@ impl<'a> Context<'a> {
     }
 
     fn declared(&self, distribution: &Distribution) -> DeclaredDistribution<'_> {
-        let mut all = self.config.declared_distributions();
         // The model is that of the configuration, so each of its distributions has one.
-        all.find(|declared| declared.name == distribution.name).expect("a distribution of the configuration")
+        self.config.declared(&distribution.name).expect("a distribution of the configuration")
     }
 }
 

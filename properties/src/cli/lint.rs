@@ -89,8 +89,8 @@ fn exit_code(findings: &[Finding]) -> ExitCode {
 fn distribution(path: &str, config: &Config, model: &Model) -> String {
     let mut text = format!("{path}: {} sources, {} targets\n", model.sources.len(), model.distributions.len());
     for distribution in &model.distributions {
-        let mut declared = config.declared_distributions().filter(|declared| declared.name == distribution.name);
-        let generators = declared.next().map(|declared| declared.spec.generator_names()).unwrap_or_default();
+        let declared = config.declared(&distribution.name);
+        let generators = declared.map(|declared| declared.spec.generator_names()).unwrap_or_default();
         let sources = distribution.sources().into_iter().map(ToString::to_string);
         let read: Vec<String> = sources.chain(generators).collect();
         let bound = match model.propagation_bound(distribution, 1, testbed::WORKERS) {

@@ -4,9 +4,8 @@ use credence_core::labels::Labels;
 use serde_json::{Value, json};
 
 use super::{Application, Refresh};
+use crate::controller_objects;
 
-/// Selects what was created here.
-pub(super) const OURS: &str = "app.kubernetes.io/managed-by=credence";
 /// Makes Argo CD delete what an Application has deployed before the Application itself goes.
 pub(super) const FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
 /// Asks for a refresh. The controller removes both once the result is written (`controller/appcontroller.go`,
@@ -59,7 +58,7 @@ pub(super) fn application(application: &Application<'_>, own: &str) -> Value {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Application",
         "metadata": {
-            "name": name, "namespace": own, "labels": { "app.kubernetes.io/managed-by": "credence" } },
+            "name": name, "namespace": own, "labels": controller_objects::labels() },
         "spec": {
             "project": project.unwrap_or(DEFAULT_PROJECT),
             "source": { "repoURL": repo_url, "path": path, "targetRevision": branch },

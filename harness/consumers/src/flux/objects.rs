@@ -5,8 +5,6 @@ use serde_json::{Value, json};
 
 /// The controller's ServiceAccount, as Flux's own installation names it.
 pub(super) const ACCOUNT: &str = "source-controller";
-/// Selects what is made here for a login.
-pub(super) const OURS: &str = "app.kubernetes.io/managed-by=credence";
 /// The ClusterRole that lets the controller read Secrets, once it is bound in a namespace.
 pub(super) const READ_SECRETS: &str = "credence-flux-read-secrets";
 
@@ -38,19 +36,8 @@ pub(super) fn of_controller(namespace: &str) -> Vec<Value> {
         json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
             "metadata": { "name": "credence-flux" },
             "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "credence-flux" },
-            "subjects": [subject(namespace)] }),
+            "subjects": [{ "kind": "ServiceAccount", "namespace": namespace, "name": ACCOUNT }] }),
     ]
-}
-
-/// The controller as a subject of bindings.
-pub(super) fn subject(namespace: &str) -> Value {
-    json!({ "kind": "ServiceAccount", "namespace": namespace, "name": ACCOUNT })
-}
-
-/// Labels of what is made here for a login.
-pub(super) fn labels() -> Value {
-    let (key, value) = OURS.split_once('=').unwrap_or_default();
-    json!({ key: value })
 }
 
 #[cfg(test)]

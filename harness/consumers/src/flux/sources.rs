@@ -8,6 +8,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::objects;
+use crate::controller_objects;
 use crate::git_error::{Cause, Message};
 
 /// The reason of a source that asks nobody, as it gets no login out of its Secret or has none (`AuthenticationFailedReason`
@@ -138,20 +139,15 @@ pub(super) fn object(source: &Source<'_>) -> Value {
     json!({
         "apiVersion": format!("{GROUP}/v1"),
         "kind": kind.name(),
-        "metadata": { "name": name, "namespace": namespace, "labels": objects::labels() },
+        "metadata": { "name": name, "namespace": namespace, "labels": controller_objects::labels() },
         "spec": spec,
     })
 }
 
 /// Binding that lets the controller, whose own namespace is `namespace`, read Secrets for one source.
 pub(super) fn binding(source: &Source<'_>, namespace: &str) -> Value {
-    json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": { "name": binding_name(source.name), "namespace": source.namespace, "labels": objects::labels() },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": objects::READ_SECRETS },
-        "subjects": [objects::subject(namespace)],
-    })
+    let name = binding_name(source.name);
+    controller_objects::binding(source.namespace, &name, objects::READ_SECRETS, (namespace, objects::ACCOUNT))
 }
 
 pub(super) fn binding_name(source: &str) -> String {

@@ -6,7 +6,8 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::{NAMESPACE, OURS};
+use super::NAMESPACE;
+use crate::controller_objects;
 use crate::git_error::Message;
 
 /// The ClusterRole that lets the controller read the Secrets of a project, once it is bound there. Kargo's management
@@ -130,7 +131,7 @@ pub(super) fn object(warehouse: &Warehouse<'_>) -> Value {
     json!({
         "apiVersion": "kargo.akuity.io/v1alpha1",
         "kind": "Warehouse",
-        "metadata": { "name": name, "namespace": namespace, "labels": { OURS.0: OURS.1 } },
+        "metadata": { "name": name, "namespace": namespace, "labels": controller_objects::labels() },
         "spec": { "interval": interval(0), "freightCreationPolicy": "Manual", "subscriptions": [subscription] },
     })
 }
@@ -147,14 +148,8 @@ fn interval(number: u32) -> String {
 
 /// Binding that lets the controller read the Secrets of a project for one Warehouse.
 pub(super) fn binding(warehouse: &Warehouse<'_>, account: &str) -> Value {
-    json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": { "name": binding_name(warehouse.name), "namespace": warehouse.namespace,
-            "labels": { OURS.0: OURS.1 } },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": READ_SECRETS },
-        "subjects": [{ "kind": "ServiceAccount", "namespace": NAMESPACE, "name": account }],
-    })
+    let name = binding_name(warehouse.name);
+    controller_objects::binding(warehouse.namespace, &name, READ_SECRETS, (NAMESPACE, account))
 }
 
 pub(super) fn binding_name(warehouse: &str) -> String {

@@ -11,6 +11,7 @@ use credence_core::manifest::Location;
 
 use super::witness::ANY_NAME;
 use super::{Distribution, Model, VaultRole, VaultSecretLogin, expected_in};
+use crate::config::VaultLogin;
 use crate::selector::effective_labels;
 
 /// The group of those who may do everything, among them the administrator of a cluster that is tested.
@@ -155,6 +156,11 @@ pub enum NotGiven {
 }
 
 impl Intended {
+    /// The role of Vault's Kubernetes auth method that a store logs in with, if it is written down.
+    pub fn vault_role(&self, login: &VaultLogin<'_>) -> Option<&VaultRole> {
+        self.vault.iter().find(|role| role.mount_path == login.mount_path && role.name == login.role)
+    }
+
     /// The login with a Secret that the team has written down of a store.
     pub fn vault_secret_login(&self, store: &str) -> Option<&VaultSecretLogin> {
         self.vault_secret_logins.iter().find(|login| login.store == store)

@@ -105,8 +105,7 @@ impl<'a> Subject<'a> {
     fn of(env: &'a TestBed, store: &'a ClusterSecretStore) -> Option<Self> {
         let (name, account) = match store.vault_auth().ok()? {
             VaultAuth::Kubernetes(login, name) => {
-                let is_its = |role: &&VaultRole| role.mount_path == login.mount_path && role.name == login.role;
-                let role = env.model.intended.vault.iter().find(is_its);
+                let role = env.model.intended.vault_role(&login);
                 (format!("role {}", login.role), Some(Account { login, name, role }))
             }
             VaultAuth::AppRole { .. } | VaultAuth::Token(_) => {

@@ -179,9 +179,7 @@ fn log_in(model: &Model, store: &ClusterSecretStore, expected: &mut Expected) ->
         Ok(VaultAuth::Kubernetes(login, account)) => {
             let name = (login.mount_path.to_owned(), login.role.to_owned());
             let role = expected.kubernetes.entry(name).or_default();
-            let mut known = model.intended.vault.iter();
-            let Some(known) = known.find(|known| known.mount_path == login.mount_path && known.name == login.role)
-            else {
+            let Some(known) = model.intended.vault_role(&login) else {
                 role.service_accounts.insert(account.to_owned());
                 role.namespaces.extend(login.namespace.map(str::to_owned));
                 role.policies.insert(own_name(store));

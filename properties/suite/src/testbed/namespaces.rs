@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use credence_cluster::apply::RUN_LABEL;
+use credence_cluster::apply::{FIELD_MANAGER, RUN_LABEL};
 use credence_cluster::cluster::Cluster;
 use credence_core::labels::Labels;
 use credence_model::model::expected_in;
@@ -276,7 +276,7 @@ impl Namespaces {
         let unanswered = |error: &(dyn std::error::Error + 'static)| Outcome::Unknown(observation::unknown(error));
         let own = |key: &String| lease.labels().get(key).cloned();
         let before: BTreeMap<&String, Option<String>> = labels.iter().map(|key| (key, own(key))).collect();
-        let relabelled = set_labels(&env.cluster.client, "credence", &lease.name, &before).await;
+        let relabelled = set_labels(&env.cluster.client, FIELD_MANAGER, &lease.name, &before).await;
         relabelled.map_err(|error| unanswered(&error))?;
         if matches!(lease.kind, LeaseKind::Named { .. }) {
             return Ok(());

@@ -55,7 +55,7 @@ fn registries<'a>(
     context: &Context<'a>,
     distribution: &'a Distribution,
 ) -> Option<(&'static str, &'a SourceRef, &'a str)> {
-    let distributed = context.config.declared_distributions().find(|one| one.name == distribution.name)?;
+    let distributed = context.config.declared(&distribution.name)?;
     let (_, text) = templates::of(&distributed).find(|(key, _)| *key == DOCKER_CONFIG_KEY)?;
     let mut read = PASSWORD.captures_iter(text).filter_map(|found| {
         let field = distribution.fields.iter().find(|field| field.secret_key == found[1])?;

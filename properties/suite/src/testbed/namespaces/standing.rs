@@ -4,14 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
+use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::labels::Labels;
 use credence_model::model::Model;
 use kube::Client;
 
 use super::{NamespaceError, remove_labels, set_labels};
-
-/// User under which labels of standing namespaces are set.
-const FIELD_MANAGER: &str = "credence";
 
 /// The labels with which each name gets its copies.
 ///
