@@ -17,6 +17,9 @@ use super::{ComponentError, Part, Step, compiler, list, providers, space, vault}
 /// Lines of the compiler's output that an error carries.
 const TAIL_LINES: usize = 20;
 
+/// The linker leaves it out in any case (`-w`), so that the compiler's work on it, a tenth of a build, would be for nothing.
+const WITHOUT_DEBUG_INFORMATION: &str = "-gcflags=all=-dwarf=false";
+
 /// Sources that `go build` is given.
 pub(super) struct Sources {
     /// The directory of the pin.
@@ -67,7 +70,8 @@ pub(super) async fn build(
     command
         // Go removes its work directory only if it ends by itself; ours is removed in any case.
         .env("GOTMPDIR", work.path())
-        .args(["build", "-v", "-trimpath", "-tags", module.tags(), "-ldflags", &module.ldflags(), "-o"])
+        .args(["build", "-v", "-trimpath", WITHOUT_DEBUG_INFORMATION, "-tags", module.tags()])
+        .args(["-ldflags", &module.ldflags(), "-o"])
         // With the slash it is a directory, whatever the number of packages.
         .arg(work.path().join(""))
         .args(parts.iter().map(|part| part.package()))
