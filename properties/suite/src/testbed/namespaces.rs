@@ -52,6 +52,12 @@ pub enum NamespaceError {
         #[source]
         source: WaitError,
     },
+    /// Nobody but the team may label those that can get a copy.
+    #[error(
+        "no namespace that can get {copy} may be labelled for it: each is protected, or the team gave it another value of \
+         the label"
+    )]
+    NotOurs { copy: String },
 }
 
 fn refused(act: &'static str, namespace: &str) -> impl FnOnce(kube::Error) -> NamespaceError {
@@ -190,12 +196,15 @@ impl Namespaces {
             all.entry(name).or_default();
         }
         let client = &env.cluster.client;
-        for (name, labels) in all.iter().filter(|(name, _)| !env.model.intended.protected.contains(*name)) {
-            match env.observer.look(|view| view.namespace(name).map(|seen| seen.labels.clone())) {
-                Some(has) => self.pool.standing.join(client, name, &has, labels).await?,
-                None => {
+        for (name, labels) in &all {
+            let has = env.observer.look(|view| view.namespace(name).map(|seen| seen.labels.clone()));
+            match (has, env.model.intended.protected.contains(name)) {
+                (Some(has), true) => self.pool.standing.note(name, &has),
+                (Some(has), false) => self.pool.standing.join(client, name, &has, labels).await?,
+                (None, true) => {}
+                (None, false) => {
                     self.create_named(client, name, labels).await?;
-                    self.pool.standing.made(name, labels);
+                    self.pool.standing.note(name, labels);
                 }
             }
         }

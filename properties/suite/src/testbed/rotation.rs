@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use credence_cluster::apply::FIELD_MANAGER;
 use credence_core::id::{CaseId, agent};
+use credence_core::labels::Labels;
 use credence_core::text::Reason;
 use credence_model::config::SourceRef;
 use credence_model::model::{Distribution, Model};
@@ -137,7 +138,8 @@ pub struct Dependent<'a> {
 
 impl<'a> Dependent<'a> {
     /// Takes a namespace for `distribution`; it asks for nothing until [`ask`](Self::ask). A distribution that selects by name
-    /// has its own namespaces, which ask from the beginning and which every case may look at.
+    /// has its own namespaces, which ask from the beginning and which every case may look at: the cases of a slot wait for
+    /// each other, so that none may wait for a namespace that another one has.
     ///
     /// # Errors
     /// When no namespace can be had.
@@ -149,16 +151,14 @@ impl<'a> Dependent<'a> {
     ) -> Result<Dependent<'a>, NamespaceError> {
         let ways = distribution.opt_in_labels();
         if ways.is_empty() {
-            let named = distribution.named_ways();
-            let (names, labels) = way.of(&named);
-            let stands = |name: &&String| labels.is_empty() || env.namespaces.stands(name, labels);
-            if let Some(namespace) = names.iter().find(stands) {
-                return Ok(Self::standing(distribution, namespace));
+            let standing = |(names, labels): (BTreeSet<String>, Labels)| {
+                names.into_iter().find(|name| labels.is_empty() || env.namespaces.stands(name, &labels))
+            };
+            let standing: Vec<String> = distribution.named_ways().into_iter().filter_map(standing).collect();
+            if standing.is_empty() {
+                return Err(NamespaceError::NotOurs { copy: distribution.name.clone() });
             }
-            // One that is protected, or has another value of the label: it is lent to one case at a time.
-            let namespace = names.iter().next().cloned().unwrap_or_default();
-            let lease = Some(env.namespaces.lease_named(&namespace, &env.observer).await);
-            return Ok(Self { distribution, namespace, lease, labels: labels.clone() });
+            return Ok(Self::standing(distribution, way.of::<String>(&standing)));
         }
         let lease = env.namespaces.lease(client).await?;
         let labels = way.of(&ways).clone();

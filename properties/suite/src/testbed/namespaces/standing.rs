@@ -38,8 +38,8 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// Notes that a namespace was made with `labels`.
-    pub(super) fn made(&self, name: &str, labels: &Labels) {
+    /// Notes that a namespace has `labels`, which nobody takes off.
+    pub(super) fn note(&self, name: &str, labels: &Labels) {
         self.labels.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), labels.clone());
     }
 
@@ -55,6 +55,7 @@ impl Standing {
         labels: &Labels,
     ) -> Result<(), NamespaceError> {
         if labels.iter().any(|(key, value)| has.get(key).is_some_and(|own| own != value)) {
+            self.note(name, has);
             return Ok(());
         }
         let missing: Labels = labels.iter().filter(|(key, _)| !has.contains_key(*key)).map(cloned).collect();
@@ -63,7 +64,7 @@ impl Standing {
             let keys = missing.into_keys().collect();
             self.lent.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), keys);
         }
-        self.made(name, labels);
+        self.note(name, labels);
         Ok(())
     }
 
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn a_namespace_stands_for_every_part_of_the_labels_that_it_was_made_with() {
         let standing = Standing::default();
-        standing.made("shop", &labels(&[("a", "x"), ("b", "y")]));
+        standing.note("shop", &labels(&[("a", "x"), ("b", "y")]));
         assert!(standing.has("shop", &labels(&[("b", "y")])) && standing.has("shop", &Labels::new()));
         assert!(!standing.has("shop", &labels(&[("b", "z")])) && !standing.has("blog", &Labels::new()));
     }
