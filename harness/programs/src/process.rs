@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
@@ -19,6 +19,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use tokio::sync::watch;
 
 mod death;
+mod exit;
 mod identity;
 mod log;
 pub mod path;
@@ -29,6 +30,7 @@ pub mod service;
 pub mod test_program;
 
 pub use death::{Death, first_death};
+pub use exit::Exit;
 use identity::stat;
 pub use identity::{kill_same, start_ticks, terminate};
 pub use log::{TAIL_LINES, tail};
@@ -78,7 +80,7 @@ pub struct Process {
     pid: u32,
     pidfd: OwnedFd,
     log: PathBuf,
-    exit: watch::Receiver<Option<ExitStatus>>,
+    exit: watch::Receiver<Option<Exit>>,
 }
 
 impl Process {
@@ -117,8 +119,7 @@ impl Process {
                 // The pidfd is opened before the child can be reaped, so it can never name a stranger.
                 let pidfd = rustix::process::pidfd_open(process_id(pid), PidfdFlags::empty());
                 started.send(pidfd.map(|fd| (pid, fd)).map_err(io::Error::from)).ok();
-                let status = child.wait().unwrap_or_else(|_| ExitStatus::from_raw(0));
-                exited.send_replace(Some(status));
+                exited.send_replace(Some(Exit::of(child.wait())));
             })
             .map_err(start_error)?;
         let (pid, pidfd) = start
@@ -138,19 +139,17 @@ impl Process {
         self.pid
     }
 
-    /// Outcome, if it has ended.
-    pub fn exit_status(&self) -> Option<ExitStatus> {
+    /// Its end, if it has ended.
+    pub fn exit(&self) -> Option<Exit> {
         *self.exit.borrow()
     }
 
-    /// Resolves when the program ends, with its status.
-    pub async fn ended(&self) -> ExitStatus {
+    /// Resolves when the program ends.
+    pub async fn ended(&self) -> Exit {
         let mut exit = self.exit.clone();
-        match exit.wait_for(Option::is_some).await {
-            Ok(status) => status.unwrap_or_else(|| ExitStatus::from_raw(0)),
-            // The waiting thread keeps the sender until it has sent, so a closed channel means an ended child.
-            Err(_) => ExitStatus::from_raw(0),
-        }
+        // The waiting thread keeps the sender until it has sent, so a channel that closes before that means that it panicked.
+        let ended = exit.wait_for(Option::is_some).await;
+        ended.ok().and_then(|exit| *exit).unwrap_or(Exit::Unknown)
     }
 
     /// The last lines of its log, for an error message.
@@ -182,7 +181,7 @@ impl Process {
 
     /// Kills it with all that it has started and that is still in its process group.
     pub fn kill_group(&self) {
-        if self.exit_status().is_none() {
+        if self.exit().is_none() {
             // An error means that the group is gone already.
             rustix::process::kill_process_group(process_id(self.pid), Signal::KILL).ok();
         }
@@ -256,7 +255,7 @@ mod tests {
         let process = Process::start(&sleeper(directory.path())).unwrap();
         let started = start_ticks(process.pid()).unwrap();
         kill_same(process.pid(), started + 1);
-        assert_eq!(process.exit_status(), None);
+        assert_eq!(process.exit(), None);
         kill_same(process.pid(), started);
         assert_eq!(process.ended().await.signal(), Some(9));
     }

@@ -210,7 +210,6 @@ fn end_children(run: &Path) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::os::unix::process::ExitStatusExt;
 
     use super::*;
     use crate::process::Program;

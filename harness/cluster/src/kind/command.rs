@@ -99,11 +99,10 @@ async fn kind(
     let group = Group(Process::start(&program)?);
     run.record(&group.0)?;
     let ended = timeout(LONGEST, group.0.ended()).await;
-    let status =
-        ended.map_err(|_| KindError::Silent { act, engine: program.executable, seconds: LONGEST.as_secs() })?;
-    if !status.success() {
+    let exit = ended.map_err(|_| KindError::Silent { act, engine: program.executable, seconds: LONGEST.as_secs() })?;
+    if !exit.is_success() {
         let tail = process::tail(&log, 20);
-        return Err(failure(act, status.to_string(), tail).into());
+        return Err(failure(act, exit.to_string(), tail).into());
     }
     Ok(())
 }

@@ -1,10 +1,8 @@
 //! Deaths of programs, as reports tell them.
 
-use std::process::ExitStatus;
-
 use futures::future::select_all;
 
-use super::Process;
+use super::{Exit, Process};
 
 /// A program ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -19,9 +17,9 @@ pub struct Death {
 }
 
 impl Death {
-    /// The death of `process`, which ended with `status`.
-    pub fn of(process: &Process, status: ExitStatus) -> Self {
-        Self::new(process.name(), &status.to_string(), &process.log_tail())
+    /// The death of `process`, which ended with `exit`.
+    pub fn of(process: &Process, exit: Exit) -> Self {
+        Self::new(process.name(), &exit.to_string(), &process.log_tail())
     }
 
     /// The death of the program `name`, whose log ended with the lines `tail`.

@@ -127,7 +127,7 @@ mod tests {
         let (second, death) = tokio::join!(
             async {
                 service.stop().await;
-                assert!(first.exit_status().is_some() && service.process().is_none());
+                assert!(first.exit().is_some() && service.process().is_none());
                 let second = service.start_again().unwrap();
                 // Killed by somebody else, as far as the service knows.
                 second.kill();
