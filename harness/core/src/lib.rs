@@ -4,11 +4,12 @@
 //!  manifest      objects as files hold them      credential    values, redacted from the moment they exist
 //!  labels        labels of objects               id            names of properties, cases and requirements
 //!  consumer      who uses a copy                 formats       how each consumer reads a copy
-//!  uses          who is tried with it, or why not scope        what it is good for
+//!  uses          who tries it, or why nobody     scope         what it is good for
 //!  endpoints     where it is used, by manifests  owner         whose that is
 //!  kargo_lookup  which copy Kargo takes          look_alike    whose that is not
-//!  leak_scan     a search for values, everywhere adjustments   changes to a configuration
-//!  text          text of errors                 file_error    an act on a file that failed
+//!  leak_scan     a search for values             adjustments   changes to a configuration
+//!  text          text of errors                  file_error    an act on a file that failed
+//!  glob          patterns of file names
 //! ```
 
 pub mod adjustments;
@@ -17,6 +18,7 @@ pub mod credential;
 pub mod endpoints;
 pub mod file_error;
 pub mod formats;
+pub mod glob;
 pub mod id;
 pub mod kargo_lookup;
 pub mod labels;

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
+use crate::glob;
 use crate::kargo_lookup::{CredentialKind, Rule};
 use crate::labels::Labels;
 use crate::look_alike::{LookAlike, look_alikes, stranger};
@@ -180,10 +181,12 @@ fn registry_key_covers(key: &str, image: &str) -> bool {
     let (key_host, key_path) = host_and_path(key);
     let key_path = ["/v1/", "/v2/"].iter().find(|api| key_path.starts_with(**api)).map_or(key_path, |_| &key_path[3..]);
     let (host, path) = host_and_path(image);
-    let labels = |host: &str| host.split('.').map(str::to_owned).collect::<Vec<_>>();
-    let (globs, labels) = (labels(key_host), labels(host));
-    globs.len() == labels.len()
-        && globs.iter().zip(&labels).all(|(glob, label)| glob_matches(glob, label))
+    let (key_name, key_port) = name_and_port(key_host);
+    let (name, port) = name_and_port(host);
+    let (globs, labels): (Vec<&str>, Vec<&str>) = (key_name.split('.').collect(), name.split('.').collect());
+    key_port == port
+        && globs.len() == labels.len()
+        && globs.iter().zip(&labels).all(|(glob, label)| glob::matches(glob, label))
         && (key_path == "/" || path.starts_with(key_path))
 }
 
@@ -191,11 +194,8 @@ fn host_and_path(reference: &str) -> (&str, &str) {
     reference.split_at(reference.find('/').unwrap_or(reference.len()))
 }
 
-/// A label of a host by a glob, whose stars stand for any text.
-fn glob_matches(glob: &str, label: &str) -> bool {
-    let pattern: Vec<String> = glob.split('*').map(regex::escape).collect();
-    // Escaped texts and what joins them make a pattern.
-    Regex::new(&format!("^{}$", pattern.join(".*"))).is_ok_and(|regex| regex.is_match(label))
+fn name_and_port(host: &str) -> (&str, Option<&str>) {
+    host.rsplit_once(':').map_or((host, None), |(name, port)| (name, Some(port)))
 }
 
 /// A quoted text that is a key of a Docker configuration: a host with a dot or a port, and perhaps a path.
@@ -239,6 +239,9 @@ mod tests {
     #[case::other_port("ghcr.io:8443", "ghcr.io/org/app", false)]
     #[case::same_port("registry.test:5000", "registry.test:5000/org/app", true)]
     #[case::glob("*.example.org", "registry.example.org/org/app", true)]
+    #[case::glob_of_one_character("registry-?.example.org", "registry-a.example.org/org/app", true)]
+    #[case::glob_of_a_class("registry-[ab].example.org", "registry-a.example.org/org/app", true)]
+    #[case::port_behind_a_glob("registry.*", "registry.example:5000/org/app", false)]
     #[case::glob_of_one_label("*.example.org", "a.registry.example.org/org/app", false)]
     #[case::part_of_a_label("reg*y.example.org", "registry.example.org/o/a", true)]
     #[case::end_of_a_label("*-west.example.org", "us-east.example.org/o/a", false)]

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use credence_core::glob;
 use credence_core::manifest::Manifest;
 use serde_json::Value;
 
@@ -151,24 +152,9 @@ fn of_directory(path: &str, is_go: bool) -> Parameters {
     found
 }
 
-/// True if a path is one of a pattern, in which `*` stands for any text within a step and `?` for one letter of it.
-///
-/// Source: Go, `path.Match`; of a class of letters nothing is known here, and it matches nothing.
+/// True if a path is one of a pattern, as `path.Match` of Go has it.
 fn is_match(pattern: &str, path: &str) -> bool {
-    let (patterns, steps): (Vec<&str>, Vec<&str>) =
-        (pattern.trim_matches('/').split('/').collect(), path.split('/').collect());
-    patterns.len() == steps.len() && patterns.iter().zip(steps).all(|(pattern, step)| is_step(pattern, step))
-}
-
-fn is_step(pattern: &str, step: &str) -> bool {
-    let Some(first) = pattern.chars().next() else { return step.is_empty() };
-    let rest = &pattern[first.len_utf8()..];
-    let mut letters = step.chars();
-    match first {
-        '*' => (0..=step.len()).filter(|at| step.is_char_boundary(*at)).any(|at| is_step(rest, &step[at..])),
-        '?' => letters.next().is_some() && is_step(rest, letters.as_str()),
-        other => letters.next() == Some(other) && is_step(rest, letters.as_str()),
-    }
+    glob::matches(pattern.trim_matches('/'), path)
 }
 
 /// A template with its parameters in every text of it.
