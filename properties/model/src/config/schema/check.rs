@@ -92,6 +92,8 @@ impl Check<'_> {
             return self.add(path, template_message(&path.shown, &template));
         }
         match shape {
+            // Whoever leaves `manifest` out, as another fault says, has to mend the path as well, and is told then.
+            Shape::Text(_) if is_path_in_other_object(self.manifest, path) => {}
             Shape::Text(allowed) if !allowed.is_empty() && allowed.iter().all(|allowed| allowed != text) => {
                 let meant = nearest(text, allowed.iter().map(String::as_str));
                 let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
@@ -161,6 +163,13 @@ impl Check<'_> {
 /// Additions of SOPS to a Secret whose values it encrypts; its controllers remove them again.
 fn is_of_sops(manifest: &Manifest, path: &Path, name: &str) -> bool {
     manifest.kind() == "Secret" && path.pointer.is_empty() && name == "sops"
+}
+
+/// True for the path at which a template is put into an object that is no Secret. Versions of External Secrets Operator without
+/// `target.manifest` allow three words there, none of which is meant.
+fn is_path_in_other_object(manifest: &Manifest, path: &Path) -> bool {
+    let target = path.pointer.split_once("/template/templateFrom/").map(|(target, _)| format!("{target}/manifest"));
+    path.listed.ends_with(".templateFrom[].target") && target.is_some_and(|one| manifest.object.pointer(&one).is_some())
 }
 
 fn template_message(shown: &str, template: &Template) -> String {

@@ -41,6 +41,11 @@ fn refused(text: &str) -> Vec<String> {
     "a.yaml:8:14: ClusterExternalSecret a: spec.externalSecretSpec.target.manifest is of External Secrets Operator 1.0.0 and \
      later, and 0.20.4 is tested; leave it out here"
 )]
+#[case::of_a_later_version_and_a_path_in_what_it_names(
+    "    target: {manifest: {apiVersion: v1, kind: ConfigMap}, template: {templateFrom: [{target: data.a, literal: b}]}}\n",
+    "a.yaml:8:14: ClusterExternalSecret a: spec.externalSecretSpec.target.manifest is of External Secrets Operator 1.0.0 and \
+     later, and 0.20.4 is tested; leave it out here"
+)]
 #[case::of_a_later_version_in_an_item(
     "    data: [{secretKey: a, remoteRef: {key: b, nullBytePolicy: Fail}}]\n",
     "a.yaml:8:47: ClusterExternalSecret a: spec.externalSecretSpec.data[0].remoteRef.nullBytePolicy is of External Secrets \
