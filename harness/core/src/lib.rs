@@ -9,7 +9,7 @@
 //!  kargo_lookup  which copy Kargo takes          look_alike    whose that is not
 //!  leak_scan     a search for values             adjustments   changes to a configuration
 //!  text          text of errors                  file_error    an act on a file that failed
-//!  glob          patterns of file names
+//!  glob          patterns of file names          operator_api  groups and versions of the operator
 //! ```
 
 pub mod adjustments;
@@ -25,6 +25,7 @@ pub mod labels;
 pub mod leak_scan;
 mod look_alike;
 pub mod manifest;
+pub mod operator_api;
 pub mod owner;
 pub mod scope;
 pub mod text;

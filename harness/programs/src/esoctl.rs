@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use credence_core::credential::Credential;
 use credence_core::file_error::FileError;
+use credence_core::operator_api::EXTERNAL_SECRETS_API;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -63,7 +64,7 @@ impl TemplateEngine {
         values: &BTreeMap<String, Credential>,
     ) -> Result<BTreeMap<String, Credential>, RenderError> {
         let path = self.directory.join(format!("template-{}.json", name.replace('/', ".")));
-        let object = json!({ "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret",
+        let object = json!({ "apiVersion": EXTERNAL_SECRETS_API, "kind": "ExternalSecret",
             "metadata": { "name": "template" }, "spec": { "target": { "template": template } } });
         // The same template is the same file, whoever writes it.
         let written = tokio::fs::write(&path, object.to_string()).await;

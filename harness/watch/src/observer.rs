@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use credence_core::operator_api::{EXTERNAL_SECRETS_GROUP, EXTERNAL_SECRETS_VERSION};
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
@@ -82,7 +83,11 @@ impl Observer {
         let mut missing = BTreeSet::from(["Secrets", "Namespaces", "ExternalSecrets", "Pods"]);
         observer.follow("Secrets", Api::<Secret>::all(client.clone()), listed.clone(), State::put_secret);
         observer.follow("Namespaces", Api::<Namespace>::all(client.clone()), listed.clone(), State::put_namespace);
-        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "ExternalSecret"));
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(
+            EXTERNAL_SECRETS_GROUP,
+            EXTERNAL_SECRETS_VERSION,
+            "ExternalSecret",
+        ));
         let all = Api::<DynamicObject>::all_with(client.clone(), &kind);
         observer.follow("ExternalSecrets", all, listed.clone(), State::put_external_secret);
         observer.follow("Pods", Api::<Pod>::all(client.clone()), listed, State::put_pod);

@@ -11,9 +11,10 @@ use std::collections::BTreeSet;
 use credence_core::adjustments::LeftOut;
 use credence_core::formats::{DOCKER_CONFIG, DOCKER_CONFIG_KEY};
 use credence_core::manifest::Manifest;
+use credence_core::operator_api::EXTERNAL_SECRETS_GROUP;
 use serde_json::{Map, Value};
 
-use crate::config::{EXTERNAL_SECRETS_GROUP, spec_in};
+use crate::config::spec_in;
 
 mod chain;
 mod kinds;

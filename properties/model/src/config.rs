@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use credence_core::labels::Labels;
 use credence_core::manifest::{Location, Manifest};
+use credence_core::operator_api::EXTERNAL_SECRETS_GROUP;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
@@ -36,7 +37,6 @@ pub use external_secret::{
     SecretTarget, SecretTemplate, StoreRef, TemplateFrom, TemplateItem, TemplateObject, TemplateScope, TemplateTarget,
 };
 pub(crate) use external_secret::{name_in, spec_field};
-pub use generator::GENERATORS_GROUP;
 pub(crate) use generator::{CLUSTER_GENERATOR, Generator, LOCAL_GENERATORS, asks_a_service};
 pub use go_duration::{GoDurationError, parse_go_duration};
 pub use schema::{Fault, Schema};
@@ -50,10 +50,7 @@ pub use store::{
 };
 pub(crate) use store::{DEFAULT_VAULT_MOUNT, written_keys};
 
-/// The API group of External Secrets Operator.
-pub const EXTERNAL_SECRETS_GROUP: &str = "external-secrets.io";
-
-/// The versions of that group whose fields this module knows; they agree in all that it reads.
+/// The versions of [`EXTERNAL_SECRETS_GROUP`] whose fields this module knows; they agree in all that it reads.
 const KNOWN_VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 
 /// The object that a typed value or an error is about, and where it is written.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use credence_core::operator_api::{EXTERNAL_SECRETS_GROUP, EXTERNAL_SECRETS_VERSION};
 use credence_programs::oci::{Image, Layer, LayerEntry, Settings};
 use credence_programs::pod_image::{self, PodImage, PulledImage};
 use credence_programs::supply::Part;
@@ -141,7 +142,8 @@ pub(super) async fn until_webhook_is_away(client: &Client) -> Result<(), WaitErr
 
 /// Has the webhook judge an object that nobody keeps.
 async fn ask_webhook(client: &Client) -> Result<(), kube::Error> {
-    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "SecretStore"));
+    let kind =
+        ApiResource::from_gvk(&GroupVersionKind::gvk(EXTERNAL_SECRETS_GROUP, EXTERNAL_SECRETS_VERSION, "SecretStore"));
     let stores: Api<DynamicObject> = Api::namespaced_with(client.clone(), NAMESPACE, &kind);
     let asked = DynamicObject::new("credence-asks-the-webhook", &kind)
         .within(NAMESPACE)

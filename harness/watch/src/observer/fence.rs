@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use credence_core::operator_api::{EXTERNAL_SECRETS_GROUP, EXTERNAL_SECRETS_VERSION};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -129,7 +130,8 @@ async fn external_secret(client: &Client, namespace: &str) -> Result<Option<Api<
     ];
     let mut made = None;
     for (kind, spec) in objects {
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", kind));
+        let resource =
+            ApiResource::from_gvk(&GroupVersionKind::gvk(EXTERNAL_SECRETS_GROUP, EXTERNAL_SECRETS_VERSION, kind));
         let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &resource);
         let object = DynamicObject::new(NAME, &resource).data(json!({ "spec": spec }));
         match create(&api, &object).await {

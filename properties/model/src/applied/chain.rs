@@ -5,10 +5,11 @@
 
 use credence_core::labels::Labels;
 use credence_core::manifest::Manifest;
+use credence_core::operator_api::EXTERNAL_SECRETS_GROUP;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::config::{ClusterExternalSecretSpec, EXTERNAL_SECRETS_GROUP, spec_in};
+use crate::config::{ClusterExternalSecretSpec, spec_in};
 use crate::selector::effective_labels;
 
 /// What in `manifests` reads the Secret that an ExternalSecret makes; none if nothing does.

@@ -1,9 +1,10 @@
 //! Consequences of applying an object of each kind.
 
 use credence_core::manifest::Manifest;
+use credence_core::operator_api::{EXTERNAL_SECRETS_GROUP, GENERATORS_GROUP};
 use serde_json::Value;
 
-use crate::config::{EXTERNAL_SECRETS_GROUP, GENERATORS_GROUP, LOCAL_GENERATORS};
+use crate::config::LOCAL_GENERATORS;
 
 /// Decision about an object: applied or not.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use credence_core::credential::Credential;
 use credence_core::manifest::Manifest;
+use credence_core::operator_api::GENERATORS_GROUP;
 use serde_json::Value;
 
 use super::Config;
 use super::external_secret::GeneratorRef;
-
-/// The API group of generators.
-pub const GENERATORS_GROUP: &str = "generators.external-secrets.io";
 
 /// The kind that serves the whole cluster, and whose spec names a generator of another kind.
 pub(crate) const CLUSTER_GENERATOR: &str = "ClusterGenerator";

@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use credence_core::manifest::{Location, Manifest};
+use credence_core::operator_api::{EXTERNAL_SECRETS_GROUP, GENERATORS_GROUP};
 use serde_json::Value;
 
 mod check;
@@ -27,7 +28,7 @@ mod versions;
 use table::{PINNED, TABLE, Table};
 
 /// The groups of External Secrets Operator.
-const GROUPS: [&str; 2] = ["external-secrets.io", "generators.external-secrets.io"];
+const GROUPS: [&str; 2] = [EXTERNAL_SECRETS_GROUP, GENERATORS_GROUP];
 
 /// The kinds, versions and fields that API servers take, of one version of External Secrets Operator.
 #[derive(Debug, Clone)]

@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 
 use credence_core::manifest::Manifest;
+use credence_core::operator_api::EXTERNAL_SECRETS_GROUP;
 use serde_json::Value;
 
-use crate::config::{Config, EXTERNAL_SECRETS_GROUP, OPAQUE, SourcePosition};
+use crate::config::{Config, OPAQUE, SourcePosition};
 use crate::model::{Distribution, Model};
 
 const GROUP: &str = "admissionregistration.k8s.io";

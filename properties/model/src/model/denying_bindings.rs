@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use credence_core::operator_api::EXTERNAL_SECRETS_GROUP;
 use serde_json::Value;
 
 use crate::config::Config;
@@ -28,7 +29,7 @@ fn judges_distribution(policy: &Value) -> bool {
     rules
         .into_iter()
         .flatten()
-        .any(|rule| lists(rule, "apiGroups", &["", "external-secrets.io", "*"]) && lists(rule, "resources", &kinds))
+        .any(|rule| lists(rule, "apiGroups", &["", EXTERNAL_SECRETS_GROUP, "*"]) && lists(rule, "resources", &kinds))
 }
 
 /// Those of the `labels` that a policy on namespaces has as a literal, and not as one of all that begin alike.

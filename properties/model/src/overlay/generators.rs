@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use credence_core::adjustments::OverlayField;
 use credence_core::manifest::Manifest;
+use credence_core::operator_api::GENERATORS_GROUP;
 use serde_json::{Map, Value, json};
 
-use crate::config::{CLUSTER_GENERATOR, GENERATORS_GROUP, Generator, asks_a_service, spec_field};
+use crate::config::{CLUSTER_GENERATOR, Generator, asks_a_service, spec_field};
 use crate::model::Templates;
 
 /// The keys of what only a service knows and nothing reads by name.

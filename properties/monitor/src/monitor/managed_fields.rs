@@ -7,7 +7,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use credence_model::config::EXTERNAL_SECRETS_GROUP;
+use credence_core::operator_api::EXTERNAL_SECRETS_GROUP;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference, Time};
 use serde_json::Value;

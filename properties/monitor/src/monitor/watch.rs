@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use credence_core::formats::DOCKER_CONFIG;
-use credence_model::config::EXTERNAL_SECRETS_GROUP;
+use credence_core::operator_api::EXTERNAL_SECRETS_GROUP;
 use credence_watch::wait;
 use futures::{StreamExt, pin_mut};
 use jiff::Timestamp;

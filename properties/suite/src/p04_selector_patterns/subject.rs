@@ -7,6 +7,7 @@ use std::time::Duration;
 use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{Applier, ApplyError, RUN_LABEL};
 use credence_core::labels::Labels;
+use credence_core::operator_api::EXTERNAL_SECRETS_API;
 use credence_model::selector::NamespaceSelection;
 use credence_report::verdict::Violation;
 use credence_watch::wait::{self, Progress};
@@ -165,7 +166,7 @@ fn store(env: &TestBed) -> Vec<Value> {
         json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": inside,
             "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader" },
             "subjects": [{ "kind": "ServiceAccount", "name": "reader", "namespace": name }] }),
-        json!({ "apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore",
+        json!({ "apiVersion": EXTERNAL_SECRETS_API, "kind": "ClusterSecretStore",
             "metadata": { "name": name, "labels": labels },
             "spec": { "provider": { "kubernetes": {
                 "remoteNamespace": name,
@@ -207,7 +208,7 @@ pub(super) async fn create(
     if !selection.names.is_empty() {
         spec["namespaces"] = json!(selection.names);
     }
-    let object = json!({ "apiVersion": "external-secrets.io/v1", "kind": "ClusterExternalSecret",
+    let object = json!({ "apiVersion": EXTERNAL_SECRETS_API, "kind": "ClusterExternalSecret",
         "metadata": { "name": name, "labels": { RUN_LABEL: env.namespaces.run() } }, "spec": spec });
     // An object of literals and of selectors that serialise is a DynamicObject.
     let object: DynamicObject = serde_json::from_value(object).expect("a well-formed object");

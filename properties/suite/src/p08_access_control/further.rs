@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use credence_cluster::apply::RUN_LABEL;
+use credence_core::operator_api::{EXTERNAL_SECRETS_GROUP, GENERATORS_GROUP};
 use credence_watch::wait::{self, Progress};
 use kube::Client;
 use serde_json::{Value, json};
@@ -49,7 +50,7 @@ impl Further {
                 json!([{ "apiGroups": [""], "resources": ["namespaces", "namespaces/finalize", "namespaces/status"],
                 "verbs": ["create", "get", "list", "patch", "update"] }])
             }
-            Self::Platform => json!([{ "apiGroups": ["external-secrets.io", "generators.external-secrets.io"],
+            Self::Platform => json!([{ "apiGroups": [EXTERNAL_SECRETS_GROUP, GENERATORS_GROUP],
                 "resources": ["*"], "verbs": ["*"] }]),
         }
     }
@@ -59,7 +60,7 @@ impl Further {
         match self {
             Self::None => None,
             Self::Namespaces => Some(Power::new("create", "", "namespaces")),
-            Self::Platform => Some(Power::new("create", "external-secrets.io", "clustersecretstores")),
+            Self::Platform => Some(Power::new("create", EXTERNAL_SECRETS_GROUP, "clustersecretstores")),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Requests that admission refuses to everybody but the platform and the operator: to label a namespace, to make one whose name asks,
 //! to read a central store, to make a store. Pure.
 
+use credence_core::operator_api::{EXTERNAL_SECRETS_API, EXTERNAL_SECRETS_GROUP};
 use credence_model::config::ClusterSecretStore;
 use credence_model::model::{Distribution, Field, Model};
 use k8s_openapi::api::rbac::v1::PolicyRule;
@@ -25,7 +26,11 @@ pub(super) fn rules() -> [PolicyRule; 2] {
     };
     [
         rule("", &["namespaces"], &["create", "get", "patch"]),
-        rule("external-secrets.io", &["externalsecrets", "clustersecretstores", "clusterexternalsecrets"], &["create"]),
+        rule(
+            EXTERNAL_SECRETS_GROUP,
+            &["externalsecrets", "clustersecretstores", "clusterexternalsecrets"],
+            &["create"],
+        ),
     ]
 }
 
@@ -94,7 +99,7 @@ fn of_store(server: &str, namespace: &str, store: &ClusterSecretStore, field: &F
         format!("make a ClusterExternalSecret on central store {name}"),
         "ClusterExternalSecret",
         None,
-        objects::object("external-secrets.io/v1", "ClusterExternalSecret", NAME, json!({ "spec": spec })),
+        objects::object(EXTERNAL_SECRETS_API, "ClusterExternalSecret", NAME, json!({ "spec": spec })),
     ));
     if let Some(provider) = objects::as_central(server, &goal) {
         requests.push(request(

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use credence_core::operator_api::{EXTERNAL_SECRETS_API, GENERATORS_API};
 use serde_json::{Value, json};
 
 use super::objective::Goal;
@@ -29,7 +30,7 @@ pub(super) fn object(api_version: &str, kind: &str, name: &str, mut rest: Value)
 pub(super) fn external_secret(name: &str, mut spec: Value) -> Value {
     spec["refreshInterval"] = json!("1h");
     spec["target"]["name"] = json!(name);
-    object("external-secrets.io/v1", "ExternalSecret", name, json!({ "spec": spec }))
+    object(EXTERNAL_SECRETS_API, "ExternalSecret", name, json!({ "spec": spec }))
 }
 
 /// A specification that reads one value of a source through a store.
@@ -75,7 +76,7 @@ pub(super) fn as_central(url: &str, goal: &Goal<'_>) -> Option<Value> {
 }
 
 pub(super) fn store(kind: &str, name: &str, provider: Value) -> Value {
-    object("external-secrets.io/v1", kind, name, json!({ "spec": { "provider": provider } }))
+    object(EXTERNAL_SECRETS_API, kind, name, json!({ "spec": { "provider": provider } }))
 }
 
 /// A kubeconfig that authenticates by the token in a file of whoever uses it.
@@ -98,7 +99,7 @@ pub(super) fn webhook(url: &str, body: &str) -> Value {
 
 /// A specification that reads a generator.
 pub(super) fn generated(kind: &str, name: &str) -> Value {
-    let reference = json!({ "apiVersion": "generators.external-secrets.io/v1alpha1", "kind": kind, "name": name });
+    let reference = json!({ "apiVersion": GENERATORS_API, "kind": kind, "name": name });
     json!({ "dataFrom": [{ "sourceRef": { "generatorRef": reference } }] })
 }
 

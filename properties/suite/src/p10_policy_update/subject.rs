@@ -9,6 +9,7 @@ use std::time::Duration;
 use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::{Applier, ApplyError, RUN_LABEL};
 use credence_core::labels::Labels;
+use credence_core::operator_api::EXTERNAL_SECRETS_API;
 use credence_model::model::Distribution;
 use credence_model::selector::NAME_LABEL;
 use credence_watch::wait::{self, Progress, WaitError};
@@ -224,7 +225,7 @@ impl<'a> Subject<'a> {
         {
             *auth = json!({ "serviceAccount": { "name": name, "namespace": namespace } });
         }
-        json!({ "apiVersion": "external-secrets.io/v1", "kind": "ClusterSecretStore",
+        json!({ "apiVersion": EXTERNAL_SECRETS_API, "kind": "ClusterSecretStore",
             "metadata": self.metadata(env, &store.name, None), "spec": spec })
     }
 
@@ -250,7 +251,7 @@ impl<'a> Subject<'a> {
             .map(|(old, new)| (old.name.as_str(), new.name.as_str()))
             .collect();
         rename_stores(&mut spec["externalSecretSpec"], &names);
-        json!({ "apiVersion": "external-secrets.io/v1", "kind": "ClusterExternalSecret",
+        json!({ "apiVersion": EXTERNAL_SECRETS_API, "kind": "ClusterExternalSecret",
             "metadata": self.metadata(env, &self.name, None), "spec": spec })
     }
 

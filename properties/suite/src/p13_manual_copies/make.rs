@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use credence_core::credential::Credential;
 use credence_core::labels::Labels;
+use credence_core::operator_api::EXTERNAL_SECRETS_API;
 use credence_model::config::OPAQUE;
 use credence_report::verdict::{self, Outcome};
 use credence_watch::observer::{SecretSeen, View};
@@ -125,7 +126,7 @@ impl CopyCase<'_> {
     /// namespace. None if this actor has no right to either.
     async fn order(&mut self, name: &str, made: &LookAlike, endpoints: &Endpoints) -> Option<AttemptAnswer> {
         let account = &self.tenant.as_ref()?.name;
-        let store = json!({ "apiVersion": "external-secrets.io/v1", "kind": "SecretStore",
+        let store = json!({ "apiVersion": EXTERNAL_SECRETS_API, "kind": "SecretStore",
             "metadata": { "name": STORE },
             "spec": { "provider": { "kubernetes": {
                 "remoteNamespace": self.namespace,
@@ -137,7 +138,7 @@ impl CopyCase<'_> {
                 .into_iter()
                 .map(|(key, value)| (key, String::from_utf8_lossy(&value.0).into_owned()))
                 .collect();
-        let order = json!({ "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret",
+        let order = json!({ "apiVersion": EXTERNAL_SECRETS_API, "kind": "ExternalSecret",
             "metadata": { "name": name },
             "spec": {
                 "refreshInterval": "1h",

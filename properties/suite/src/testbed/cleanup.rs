@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use credence_cluster::api_error::ApiError;
 use credence_cluster::apply::RUN_LABEL;
+use credence_core::operator_api::{EXTERNAL_SECRETS_GROUP, EXTERNAL_SECRETS_VERSION, GENERATORS_GROUP};
 use credence_watch::wait::{self, Progress, WaitError};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
@@ -23,10 +24,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 const KINDS: [(&str, &str, &str); 14] = [
     ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding"),
     ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy"),
-    ("external-secrets.io", "v1", "ClusterExternalSecret"),
-    ("external-secrets.io", "v1alpha1", "ClusterPushSecret"),
-    ("external-secrets.io", "v1", "ClusterSecretStore"),
-    ("generators.external-secrets.io", "v1alpha1", "ClusterGenerator"),
+    (EXTERNAL_SECRETS_GROUP, EXTERNAL_SECRETS_VERSION, "ClusterExternalSecret"),
+    (EXTERNAL_SECRETS_GROUP, "v1alpha1", "ClusterPushSecret"),
+    (EXTERNAL_SECRETS_GROUP, EXTERNAL_SECRETS_VERSION, "ClusterSecretStore"),
+    (GENERATORS_GROUP, "v1alpha1", "ClusterGenerator"),
     ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding"),
     ("rbac.authorization.k8s.io", "v1", "ClusterRole"),
     ("rbac.authorization.k8s.io", "v1", "RoleBinding"),

@@ -1,10 +1,10 @@
 //! Names that Kubernetes refuses, or that are too long for what External Secrets Operator makes of them.
 
 use credence_core::manifest::Manifest;
+use credence_core::operator_api::{EXTERNAL_SECRETS_GROUP, GENERATORS_GROUP};
 use serde_json::Value;
 
 use super::Fault;
-use crate::config::EXTERNAL_SECRETS_GROUP;
 use crate::selector::check_label;
 
 /// The most characters of a name behind `ces-`, in the 63 of a finalizer's name.
@@ -20,8 +20,7 @@ const LONGEST_NAME: usize = 253;
 const LONGEST_NAMESPACE: usize = 63;
 
 /// The groups whose names are checked: those of which objects are applied.
-const GROUPS: [&str; 4] =
-    ["", EXTERNAL_SECRETS_GROUP, "generators.external-secrets.io", "admissionregistration.k8s.io"];
+const GROUPS: [&str; 4] = ["", EXTERNAL_SECRETS_GROUP, GENERATORS_GROUP, "admissionregistration.k8s.io"];
 
 /// Labels that are copied to what the operator makes, from the root of the object.
 const LABELS: [&str; 4] = [

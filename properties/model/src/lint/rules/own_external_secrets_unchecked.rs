@@ -1,8 +1,8 @@
 //! Policies that leave a way round by an ExternalSecret of a tenant.
 
 use credence_core::id::Requirement;
+use credence_core::operator_api::EXTERNAL_SECRETS_GROUP;
 
-use crate::config::EXTERNAL_SECRETS_GROUP;
 use crate::lint::admission::{self, Duty, Policy};
 use crate::lint::{Context, Finding, Rule, Severity};
 

@@ -2,9 +2,10 @@
 
 use credence_core::id::Requirement;
 use credence_core::manifest::Manifest;
+use credence_core::operator_api::EXTERNAL_SECRETS_GROUP;
 use serde_json::Value;
 
-use crate::config::{Config, EXTERNAL_SECRETS_GROUP, SourcePosition};
+use crate::config::{Config, SourcePosition};
 use crate::lint::admission::{self, texts};
 use crate::lint::{Context, Finding, Rule, Severity};
 

@@ -1,8 +1,8 @@
 //! Policies that let a tenant's store bring a kubeconfig.
 
 use credence_core::id::Requirement;
+use credence_core::operator_api::EXTERNAL_SECRETS_GROUP;
 
-use crate::config::EXTERNAL_SECRETS_GROUP;
 use crate::lint::admission::Policy;
 use crate::lint::{Context, Finding, Rule, Severity};
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use credence_core::operator_api::EXTERNAL_SECRETS_GROUP;
+
 use super::homes;
 use super::reads::{Note, finds_nothing, vain_search};
 use super::references::{store_refs, stores};
 use crate::applied;
-use crate::config::{
-    CLUSTER_GENERATOR, ClusterSecretStore, Config, DeclaredDistribution, EXTERNAL_SECRETS_GROUP, Generator,
-};
+use crate::config::{CLUSTER_GENERATOR, ClusterSecretStore, Config, DeclaredDistribution, Generator};
 use crate::model::{Distribution, NotJudged};
 use crate::selector::effective_labels;
 

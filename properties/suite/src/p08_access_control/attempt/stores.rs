@@ -1,5 +1,6 @@
 //! Stores that pretend to be central ones, and what belongs to the platform.
 
+use credence_core::operator_api::{EXTERNAL_SECRETS_API, GENERATORS_API, PUSH_SECRETS_API};
 use serde_json::json;
 
 use super::{AttackContext, Attempt};
@@ -54,7 +55,6 @@ pub(super) fn platform(
 ) -> Option<Attempt> {
     let selectors = json!([{ "matchLabels": { "kubernetes.io/metadata.name": context.mine } }]);
     let everywhere = |api: &str, resource: &str| collection(api, None, resource);
-    let beta = "external-secrets.io/v1alpha1";
     let push = objects::pushing(goal, &context.private());
     let of_route = |call| Attempt::of_route(context, Route::Platform(kind), goal, call, None);
     Some(match kind {
@@ -63,8 +63,7 @@ pub(super) fn platform(
             reads["target"] = json!({ "name": name });
             let spec =
                 json!({ "externalSecretName": name, "namespaceSelectors": selectors, "externalSecretSpec": reads });
-            let object =
-                objects::object("external-secrets.io/v1", "ClusterExternalSecret", name, json!({ "spec": spec }));
+            let object = objects::object(EXTERNAL_SECRETS_API, "ClusterExternalSecret", name, json!({ "spec": spec }));
             of_route(Call::create(everywhere(EXTERNAL_SECRETS, "clusterexternalsecrets"), object))
                 .read_by(context, name)
         }
@@ -82,19 +81,18 @@ pub(super) fn platform(
         PlatformKind::ClusterGenerator => {
             let body = super::templates::stolen(Disguise::Plain, goal);
             let spec = json!({ "kind": "Webhook", "generator": { "webhookSpec": objects::webhook(&context.receiver, &body) } });
-            let version = "generators.external-secrets.io/v1alpha1";
-            let object = objects::object(version, "ClusterGenerator", name, json!({ "spec": spec }));
+            let object = objects::object(GENERATORS_API, "ClusterGenerator", name, json!({ "spec": spec }));
             let then = Some(context.create_external_secret(name, objects::generated("ClusterGenerator", name)));
             let call = Call::create(everywhere(GENERATORS, "clustergenerators"), object);
             Attempt { then, ..of_route(call).read_by(context, name) }
         }
         PlatformKind::PushSecret => {
-            let object = objects::object(beta, "PushSecret", name, json!({ "spec": push }));
+            let object = objects::object(PUSH_SECRETS_API, "PushSecret", name, json!({ "spec": push }));
             pushed(context, of_route(Call::create(context.of_mine(PUSH_SECRETS, "pushsecrets"), object)), name)
         }
         PlatformKind::ClusterPushSecret => {
             let spec = json!({ "pushSecretSpec": push, "namespaceSelectors": selectors });
-            let object = objects::object(beta, "ClusterPushSecret", name, json!({ "spec": spec }));
+            let object = objects::object(PUSH_SECRETS_API, "ClusterPushSecret", name, json!({ "spec": spec }));
             let call = Call::create(everywhere(PUSH_SECRETS, "clusterpushsecrets"), object);
             pushed(context, of_route(call), name)
         }

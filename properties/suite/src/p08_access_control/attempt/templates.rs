@@ -1,5 +1,6 @@
 //! Templates and webhooks that reach out of their namespace.
 
+use credence_core::operator_api::GENERATORS_API;
 use serde_json::{Value, json};
 
 use super::{AttackContext, Attempt};
@@ -105,8 +106,7 @@ pub(super) fn webhook(context: &AttackContext<'_>, caller: Caller, goal: &Goal<'
     let of_route = |call, harmless| Attempt::of_route(context, Route::Webhook(caller), goal, call, harmless);
     match caller {
         Caller::Generator => {
-            let version = "generators.external-secrets.io/v1alpha1";
-            let generator = objects::object(version, "Webhook", name, json!({ "spec": told }));
+            let generator = objects::object(GENERATORS_API, "Webhook", name, json!({ "spec": told }));
             let then = Some(context.create_external_secret(name, objects::generated("Webhook", name)));
             let call = Call::create(context.of_mine(GENERATORS, "webhooks"), generator);
             Attempt { then, ..of_route(call, None).read_by(context, name) }
