@@ -54,7 +54,7 @@ impl Capability {
 }
 
 /// Capabilities that clusters lack, each with the reason and the next step: the text of whatever is skipped for it.
-pub type Lacks = &'static [(Capability, &'static str)];
+pub(crate) type Lacks = &'static [(Capability, &'static str)];
 
 /// Succeeds if clusters that lack this have `capability`.
 ///

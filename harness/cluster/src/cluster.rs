@@ -22,7 +22,7 @@ use crate::operator;
 use crate::provisioned::Provisioned;
 
 pub use crate::control_plane_files::ControlPlaneFiles;
-pub use crate::description::{Description, URL_IN_PODS, describe, operator_identity};
+pub use crate::description::{Description, describe, operator_identity};
 pub use crate::error::{ClusterError, ProviderError};
 pub use crate::node::{PodNode, RegistryError};
 pub use crate::provisioned::{Component, Replacement};

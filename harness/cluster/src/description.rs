@@ -49,7 +49,7 @@ pub struct Description {
 }
 
 /// The URL at which pods find the API server: a name that its certificate has and that the cluster's DNS resolves.
-pub const URL_IN_PODS: &str = "https://kubernetes.default.svc";
+pub(crate) const URL_IN_PODS: &str = "https://kubernetes.default.svc";
 
 impl Description {
     /// URL of the API server as External Secrets Operator reaches it.

@@ -28,8 +28,9 @@ mod tools;
 
 pub use answer::{AuthError, SignedIn};
 pub use client::{Client, ClientError};
-pub use image::{COMMAND, ENVIRONMENT, ImageFile, WORKING_DIRECTORY};
-pub use install::{CACHE_MEGABYTES, obtain, unsupported};
+pub use image::{COMMAND, ImageFile};
+pub(crate) use image::{ENVIRONMENT, WORKING_DIRECTORY};
+pub use install::{obtain, unsupported};
 pub use reqwest::Url;
 pub use settings::Settings;
 pub use tools::{Commands, Unsupported};

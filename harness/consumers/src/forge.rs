@@ -49,9 +49,8 @@ pub(crate) mod ssh;
 mod ssh_keys;
 mod ssh_session;
 
-pub use accounts::{
-    AccessToken, File, Organization, READ_PACKAGE, READ_REPOSITORY, READ_USER, WRITE_PACKAGE, WRITE_REPOSITORY,
-};
+pub(crate) use accounts::WRITE_PACKAGE;
+pub use accounts::{AccessToken, File, Organization, READ_PACKAGE, READ_REPOSITORY};
 pub use error::ForgeError;
 pub use gitea::image::{GiteaImage, GiteaImageError};
 pub use key_pair::SshKey;

@@ -55,7 +55,7 @@ use release::Release;
 /// The namespace of the controller, and the release's name.
 pub const NAMESPACE: &str = "kargo";
 /// The reason that a Warehouse gives when it could not ask a repository.
-pub const DISCOVERY_FAILED: &str = "DiscoveryFailed";
+pub(crate) const DISCOVERY_FAILED: &str = "DiscoveryFailed";
 /// Time that the program may take to say its version.
 const VERSION: Duration = Duration::from_secs(20);
 /// A Warehouse whose repository is nowhere (RFC 2606): that it fails is the controller's first sign of life.
@@ -176,7 +176,7 @@ impl Kargo {
     ///
     /// # Errors
     /// When there is no such Warehouse or the API server refuses.
-    pub async fn discover_again(
+    pub(crate) async fn discover_again(
         &self,
         client: &Client,
         namespace: &str,
@@ -207,7 +207,7 @@ impl Kargo {
     ///
     /// # Errors
     /// When the API server refuses.
-    pub async fn unsubscribe(&self, client: &Client, namespace: &str, name: &str) -> Result<(), KargoError> {
+    pub(crate) async fn unsubscribe(&self, client: &Client, namespace: &str, name: &str) -> Result<(), KargoError> {
         let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
         delete::<_, KargoError>(&warehouses::api(client, namespace), name, "delete Warehouse").await?;
         delete(&bindings, &warehouses::binding_name(name), "delete RoleBinding").await

@@ -116,7 +116,7 @@ impl Consumer {
     }
 
     /// All that use copies of this shape: the one that they are for, and those whose manifests name them.
-    pub fn users_of(shape: &CopyShape<'_>, endpoints: &Endpoints) -> Vec<Self> {
+    pub(crate) fn users_of(shape: &CopyShape<'_>, endpoints: &Endpoints) -> Vec<Self> {
         let by_shape = Self::of(shape);
         // What stands in for another is used in its place alone.
         let stands_in = |consumer: &Self| Self::ALL.iter().any(|other| other.meta().fallback == Some(*consumer));

@@ -43,7 +43,7 @@ impl Endpoint {
     }
 
     /// The endpoint that a repository's URL over SSH is. `None` for what has no owner or another scheme.
-    pub fn over_ssh(reference: &str) -> Option<Self> {
+    pub(crate) fn over_ssh(reference: &str) -> Option<Self> {
         let (owner, name) = Owner::and_name_over_ssh(reference)?;
         Some(Self { owner, name, url: reference.to_owned(), secrets: BTreeSet::new() })
     }

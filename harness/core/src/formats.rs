@@ -40,7 +40,7 @@ pub use tls::TLS_SERVER;
 pub use crate::labels::{ARGO_CD_LABEL, KARGO_LABEL};
 
 /// The registry: each consumer that is known. Of those with an equal claim to a copy, the first has it.
-pub const FORMATS: &[Consumer] = &[
+pub(crate) const FORMATS: &[Consumer] = &[
     KUBELET,
     ARGO_CD,
     KARGO_GIT,

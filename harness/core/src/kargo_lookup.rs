@@ -16,7 +16,7 @@ mod tests;
 mod url;
 
 pub use rule::Rule;
-pub use url::normalise;
+use url::normalise;
 
 /// Purposes of a credential; the values of Kargo's label that it looks up by URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

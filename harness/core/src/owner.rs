@@ -14,7 +14,7 @@ pub struct Owner {
 impl Owner {
     /// The owner of `reference`, a repository's HTTPS URL or an image, and the name of what is owned, without `.git`, tag
     /// and digest. `None` for what has no owner or another scheme.
-    pub fn and_name(reference: &str) -> Option<(Self, String)> {
+    pub(crate) fn and_name(reference: &str) -> Option<(Self, String)> {
         let rest = reference.strip_prefix("https://").unwrap_or(reference);
         if rest.contains("://") {
             return None;
@@ -31,7 +31,7 @@ impl Owner {
 
     /// The same of a repository's URL over SSH, `ssh://git@HOST/PATH/NAME` or as scp writes it, `git@HOST:PATH/NAME`. `None` for
     /// another user: forges take their users by their keys, and all as `git`.
-    pub fn and_name_over_ssh(reference: &str) -> Option<(Self, String)> {
+    pub(crate) fn and_name_over_ssh(reference: &str) -> Option<(Self, String)> {
         let rest = match reference.strip_prefix("ssh://") {
             Some(rest) => rest.strip_prefix("git@")?.to_owned(),
             None => reference.strip_prefix("git@").filter(|rest| !rest.contains("://"))?.replacen(':', "/", 1),

@@ -228,7 +228,12 @@ impl Engine {
     ///
     /// # Errors
     /// When it cannot be run, fails, or does not end in that time.
-    pub async fn output_within(&self, within: Duration, act: &str, arguments: &[&str]) -> Result<Vec<u8>, EngineError> {
+    pub(crate) async fn output_within(
+        &self,
+        within: Duration,
+        act: &str,
+        arguments: &[&str],
+    ) -> Result<Vec<u8>, EngineError> {
         let output = self.command(arguments).stdin(Stdio::null()).output();
         let hangs = |_| EngineError::Hangs { act: act.to_owned(), name: self.name, seconds: within.as_secs() };
         self.checked(act, timeout(within, output).await.map_err(hangs)?)
@@ -262,7 +267,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the engine cannot be asked.
-    pub async fn has_image(&self, name: &str) -> Result<bool, EngineError> {
+    pub(crate) async fn has_image(&self, name: &str) -> Result<bool, EngineError> {
         let found = self.output("look for an image", &["images", "--quiet", name]).await?;
         Ok(!found.trim_ascii().is_empty())
     }

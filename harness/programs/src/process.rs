@@ -31,8 +31,9 @@ pub mod test_program;
 
 pub use death::{Death, first_death};
 pub use exit::Exit;
+pub(crate) use identity::kill_same;
 use identity::stat;
-pub use identity::{kill_same, start_ticks, terminate};
+pub use identity::{start_ticks, terminate};
 pub use log::{TAIL_LINES, tail};
 pub use paused::Paused;
 

@@ -32,7 +32,7 @@ fn failed(act: &'static str, path: &Path) -> impl Fn(io::Error) -> RunDirError +
 }
 
 /// Removes what a run has made outside its directory, such as containers.
-pub type Clear = fn(&Path) -> Result<(), ClearError>;
+pub(crate) type Clear = fn(&Path) -> Result<(), ClearError>;
 
 /// Why something is left that a run made outside its directory. It reads as its reason does.
 #[derive(Debug, thiserror::Error)]

@@ -48,7 +48,8 @@ mod user_kargo;
 mod vault;
 
 pub use asked::Asked;
-pub use assets::{argo_cd_assets, external_secrets_assets, flux_assets, gitea_assets, kind_assets};
+pub(crate) use assets::kind_assets;
+pub use assets::{argo_cd_assets, external_secrets_assets, flux_assets, gitea_assets};
 pub use build_info::BuildInfoError;
 pub use error::ComponentError;
 pub use examine::{Cost, Finding, State, Subject, examine};

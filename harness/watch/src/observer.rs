@@ -133,7 +133,7 @@ impl Observer {
 
     /// Number of times so far that a watch may have missed something, or the API server did not answer: what was seen between
     /// two equal figures is all that happened.
-    pub fn interruptions(&self) -> u64 {
+    pub(crate) fn interruptions(&self) -> u64 {
         self.state().interruptions
     }
 

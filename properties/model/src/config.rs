@@ -38,17 +38,17 @@ pub use external_secret::{
 };
 pub(crate) use external_secret::{name_in, spec_field};
 pub(crate) use generator::{CLUSTER_GENERATOR, Generator, LOCAL_GENERATORS, asks_a_service};
-pub use go_duration::{GoDurationError, parse_go_duration};
+pub use go_duration::GoDurationError;
+pub(crate) use go_duration::parse_go_duration;
 pub use schema::{Fault, Schema};
 pub use secret::OPAQUE;
 pub use secret::SecretManifest;
 pub use source::{RemotePlace, SourceRef};
 pub use store::{
     ClusterSecretStore, KubernetesProvider, STANDS_IN_FOR, ServiceAccountRef, StandIn, StoreCondition, StoreSemantics,
-    VaultAuth, VaultLogin, VaultPlace, VaultSecretKey, WRITTEN, found_key, is_found, is_store, stood_in_provider,
-    store_key,
+    VaultAuth, VaultLogin, VaultPlace, VaultSecretKey, WRITTEN, is_found, is_store, stood_in_provider, store_key,
 };
-pub(crate) use store::{DEFAULT_VAULT_MOUNT, written_keys};
+pub(crate) use store::{DEFAULT_VAULT_MOUNT, found_key, written_keys};
 
 /// The versions of [`EXTERNAL_SECRETS_GROUP`] whose fields this module knows; they agree in all that it reads.
 const KNOWN_VERSIONS: [&str; 2] = ["v1", "v1beta1"];

@@ -32,7 +32,7 @@ mod worlds;
 
 pub use identities::{GARBAGE_COLLECTOR, NAMESPACE_CONTROLLER};
 pub(crate) use identities::{Identity, named_in};
-pub use rules::RULES;
+use rules::RULES;
 
 /// The things that rules look at.
 #[derive(Debug, Clone, Copy)]

@@ -43,10 +43,7 @@ mod witness;
 mod written;
 
 pub use blueprint::Blueprint;
-pub use bound::{
-    Bound, COMPRESSED_SECONDS, NAMESPACES_PER_SECOND, POLICY_BOUND, PROPAGATION_SLACK, PROVISIONING_SLACK,
-    REFRESH_COST, Tampering,
-};
+pub use bound::{Bound, COMPRESSED_SECONDS, POLICY_BOUND, PROPAGATION_SLACK, Tampering};
 pub(crate) use derive::Input;
 pub use expectation::{Conflict, CopyRef, Expectation, expected_in, selecting_labels};
 pub use intended::{
@@ -337,7 +334,7 @@ impl Model {
     ///
     /// The configuration's own namespaces tell: all that have the label have it on or off. Where none has it, it is a switch if
     /// some selector wants another label to be `true`, for a platform has one convention for all.
-    pub fn is_switch(&self, key: &str) -> bool {
+    pub(crate) fn is_switch(&self, key: &str) -> bool {
         let mut own = self.namespaces.values().filter_map(|labels| labels.get(key)).peekable();
         if own.peek().is_some() {
             return own.all(|value| value == OPT_IN_VALUE || value == "false");

@@ -13,7 +13,8 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
-pub use opt_in::{OPT_IN_VALUE, OptIn, OptOut, opt_ins, opts_out};
+pub(crate) use opt_in::opts_out;
+pub use opt_in::{OPT_IN_VALUE, OptIn, OptOut, opt_ins};
 
 /// The label that the API server gives every namespace, with the namespace's name as its value.
 pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -207,7 +208,7 @@ impl LabelSelector {
     }
 
     /// The values that a label must have, one of them, in the order in which they are written.
-    pub fn wanted_values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn wanted_values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
         let required = self.requirements.iter().filter(move |one| one.key == key && one.operator == Operator::In);
         let required = required.flat_map(|requirement| &requirement.values);
         self.match_labels.get(key).into_iter().chain(required).map(String::as_str)

@@ -240,7 +240,7 @@ impl Report {
     }
 
     /// True if copies keep the run from being green: those that a property could have judged, and none did.
-    pub fn has_open_copies(&self) -> bool {
+    pub(crate) fn has_open_copies(&self) -> bool {
         coverage::open(open_copies(&self.copies, self.is_partial)).next().is_some()
     }
 

@@ -86,7 +86,7 @@ impl Verdict {
     ///
     /// Fewer cases than planned, and no case at all, are at best [`Unknown`](Self::Unknown): a run that was cut
     /// short must not report its part as the whole.
-    pub fn of_cases<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>, planned: u32) -> Self {
+    pub(crate) fn of_cases<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>, planned: u32) -> Self {
         let mut run = 0;
         let mut merged = Self::Held;
         for outcome in outcomes {

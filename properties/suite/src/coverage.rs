@@ -41,7 +41,7 @@ impl Judges {
     }
 
     /// The same, and those of the namespaces in which the configuration itself has an ExternalSecret.
-    pub fn by_askers(distribution: &Distribution) -> Self {
+    pub(crate) fn by_askers(distribution: &Distribution) -> Self {
         if distribution.namespace().is_some() { Self::Copies } else { Self::by_labels(distribution) }
     }
 
@@ -61,7 +61,7 @@ impl Judges {
     }
 
     /// The same copies, if they tell which values of their sources they were made of.
-    pub fn of_values(model: &Model, distribution: &Distribution) -> Self {
+    pub(crate) fn of_values(model: &Model, distribution: &Distribution) -> Self {
         match (Self::of_sources(model, distribution), distribution.tells_values()) {
             (Self::Copies, Err(why)) => {
                 Self::NotHere(format!("no key of it tells which values of its source it was made of: {why}"))

@@ -11,7 +11,7 @@ use credence_core::leak_scan::LeakScan;
 const CHUNK: usize = 256 * 1024;
 
 /// A file that holds values, and which, in words that do not show them.
-pub type LeakingFile = (PathBuf, Vec<String>);
+pub(crate) type LeakingFile = (PathBuf, Vec<String>);
 
 /// Searches all files below `directory`, apart from the directories whose paths end with one of `left_out`. Symbolic
 /// links are not followed, and what goes away meanwhile is passed over.

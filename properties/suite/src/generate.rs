@@ -187,7 +187,7 @@ impl Pick {
     ///
     /// # Panics
     /// When there is nothing to pick from.
-    pub fn of_mut<T>(self, things: &mut [T]) -> &mut T {
+    pub(crate) fn of_mut<T>(self, things: &mut [T]) -> &mut T {
         let count = things.len();
         &mut things[usize::from(self.0) % count]
     }

@@ -70,12 +70,12 @@ impl Observation {
     }
 
     /// Counts what was done or looked at and tells nothing by itself.
-    pub fn add_context(&mut self, what: &str, times: u64) {
+    pub(crate) fn add_context(&mut self, what: &str, times: u64) {
         *self.context.entry(what.to_owned()).or_default() += times;
     }
 
     /// Counts what came of trying a route.
-    pub fn end_route(&mut self, route: &str, end: RouteEnd) {
+    pub(crate) fn end_route(&mut self, route: &str, end: RouteEnd) {
         *self.routes.entry((route.to_owned(), end)).or_default() += 1;
     }
 
@@ -97,7 +97,7 @@ impl Observation {
     }
 
     /// Says that the outcome is about what a consumer makes of copies of a distribution.
-    pub fn reach_as(&mut self, distribution: &Distribution, consumer: Consumer) {
+    pub(crate) fn reach_as(&mut self, distribution: &Distribution, consumer: Consumer) {
         self.reached.insert(Reached { copy: name_of(distribution), consumer: Some(consumer) });
     }
 }

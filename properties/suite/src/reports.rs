@@ -37,7 +37,7 @@ pub fn write(directory: &Path, report: &Report) -> Result<Written, ReportError> 
 ///
 /// # Errors
 /// As for [`write`].
-pub fn write_unfinished(directory: &Path, run: &Unfinished) -> Result<Written, ReportError> {
+pub(crate) fn write_unfinished(directory: &Path, run: &Unfinished) -> Result<Written, ReportError> {
     write_all(directory, |writer| writer.unfinished(run))
 }
 
@@ -57,7 +57,7 @@ fn write_all(
 ///
 /// # Errors
 /// If the directory cannot be made, or the file not be read or written.
-pub fn copy_evidence(directory: &Path, name: &str, file: &Path) -> Result<PathBuf, ReportError> {
+pub(crate) fn copy_evidence(directory: &Path, name: &str, file: &Path) -> Result<PathBuf, ReportError> {
     let directory = directory.join("evidence");
     create(&directory)?;
     place(&directory, name, |partial| std::fs::copy(file, partial).map(drop))

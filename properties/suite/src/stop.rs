@@ -19,7 +19,7 @@ impl Stop {
     }
 
     /// True if that was asked for.
-    pub fn is_requested(&self) -> bool {
+    pub(crate) fn is_requested(&self) -> bool {
         *self.0.borrow()
     }
 

@@ -94,7 +94,7 @@ impl Supplies {
     }
 
     /// The test bed for a property with these `needs`: its model knows what was obtained for them.
-    pub fn bed<'a>(&'a self, needs: &[Need], bed: &'a Arc<TestBed>) -> &'a Arc<TestBed> {
+    pub(crate) fn bed<'a>(&'a self, needs: &[Need], bed: &'a Arc<TestBed>) -> &'a Arc<TestBed> {
         let consumers = self.of(needs);
         consumers.and_then(|consumers| consumers.obtained.get()).map_or(bed, |obtained| &obtained.bed)
     }

@@ -77,7 +77,7 @@ impl TestBed {
 
     /// The same with more credentials in it. Only its clean-up is its own, for whoever takes the credentials away again.
     #[must_use]
-    pub fn with_credentials(&self, more: &Model) -> Self {
+    pub(crate) fn with_credentials(&self, more: &Model) -> Self {
         let sources = self.sources.with(more.sources.keys().cloned());
         let namespaces = self.namespaces.with_own_clean_up();
         Self { sources, namespaces, ..self.with_model(self.model.with(more)) }
@@ -85,7 +85,7 @@ impl TestBed {
 
     /// The same with a model that knows more of the same configuration.
     #[must_use]
-    pub fn with_model(&self, model: Model) -> Self {
+    pub(crate) fn with_model(&self, model: Model) -> Self {
         let (cluster, observer) = (Arc::clone(&self.cluster), Arc::clone(&self.observer));
         Self { cluster, observer, model, sources: self.sources.with([]), namespaces: self.namespaces.clone() }
     }
@@ -108,7 +108,7 @@ impl TestBed {
     ///
     /// # Errors
     /// When they stay blind.
-    pub async fn until_synced(&self) -> Result<(), WaitError> {
+    pub(crate) async fn until_synced(&self) -> Result<(), WaitError> {
         wait::poll("the watches see the cluster again", SIGHT, POLL_INTERVAL, || async {
             if let Some(why) = self.observer.staleness() {
                 return Progress::NotYet(why);
@@ -121,7 +121,7 @@ impl TestBed {
     }
 
     /// A client whose user agent names the case, so that audit entries join to it.
-    pub fn client_for(&self, case: CaseId) -> Client {
+    pub(crate) fn client_for(&self, case: CaseId) -> Client {
         self.cluster.client_as(&agent(case))
     }
 
@@ -131,7 +131,7 @@ impl TestBed {
     }
 
     /// The same for one ClusterExternalSecret that selects all of these `namespaces`.
-    pub fn provisioning_bound_of(&self, namespaces: usize) -> Duration {
+    pub(crate) fn provisioning_bound_of(&self, namespaces: usize) -> Duration {
         let namespaces = u32::try_from(namespaces).unwrap_or(u32::MAX);
         Model::provisioning_bound(BUSY.max(namespaces))
     }

@@ -167,7 +167,7 @@ impl Etcd {
     ///
     /// # Errors
     /// When etcd does not answer as its documentation says.
-    pub async fn set_space_alarm(&self, raised: bool) -> Result<(), EtcdError> {
+    pub(crate) async fn set_space_alarm(&self, raised: bool) -> Result<(), EtcdError> {
         let action = if raised { "ACTIVATE" } else { "DEACTIVATE" };
         // Of no member: the alarm of any one counts for all.
         let body = json!({ "action": action, "memberID": "0", "alarm": "NOSPACE" });

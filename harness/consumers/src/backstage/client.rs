@@ -105,7 +105,7 @@ impl Client {
     ///
     /// # Errors
     /// When a credential is refused, the forge does not grant it, or the answer cannot be understood.
-    pub async fn sign_in<F, E>(&self, grant: impl FnOnce(Credential) -> F) -> Result<SignedIn, ClientError>
+    pub(crate) async fn sign_in<F, E>(&self, grant: impl FnOnce(Credential) -> F) -> Result<SignedIn, ClientError>
     where
         F: Future<Output = Result<Credential, E>>,
         E: Into<Box<dyn Error + Send + Sync>>,
@@ -135,7 +135,7 @@ impl Client {
     ///
     /// # Errors
     /// When the token is refused, or the answer cannot be understood.
-    pub async fn read_catalog_file(&self, target: &Url) -> Result<Vec<String>, ClientError> {
+    pub(crate) async fn read_catalog_file(&self, target: &Url) -> Result<Vec<String>, ClientError> {
         let act = "read a catalog file";
         let location = serde_json::json!({ "type": "url", "target": target.as_str() }).to_string();
         let request = self.http.post(self.url(TRY_LOCATION)).header("Content-Type", "application/json").body(location);

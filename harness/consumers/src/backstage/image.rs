@@ -10,11 +10,11 @@ use walkdir::WalkDir;
 use super::{BackstageError, Installation, prune};
 
 /// Directory of Backstage in the image; the container's working directory, in which it looks for its `package.json`.
-pub const WORKING_DIRECTORY: &str = "/app";
+pub(crate) const WORKING_DIRECTORY: &str = "/app";
 /// Command and arguments of the container.
 pub const COMMAND: [&str; 4] = [NODE, "index.js", "--config", "app-config.yaml"];
 /// Environment of the image. Node.js asks for a home, and there is no `/etc/passwd` to find it in.
-pub const ENVIRONMENT: [(&str, &str); 2] = [("HOME", WORKING_DIRECTORY), ("NODE_ENV", "production")];
+pub(crate) const ENVIRONMENT: [(&str, &str); 2] = [("HOME", WORKING_DIRECTORY), ("NODE_ENV", "production")];
 /// Path of Node.js in the image.
 const NODE: &str = "/usr/local/bin/node";
 
@@ -35,7 +35,7 @@ impl Installation {
     ///
     /// # Errors
     /// When the installation cannot be read, or a shared library is not found.
-    pub async fn image_files(&self) -> Result<Vec<ImageFile>, BackstageError> {
+    pub(crate) async fn image_files(&self) -> Result<Vec<ImageFile>, BackstageError> {
         let native = self.directory.join("node_modules/better-sqlite3").join(prune::NATIVE_MODULE);
         let mut files = BTreeMap::new();
         let mut add = |path: &str, source: PathBuf, mode| {

@@ -22,7 +22,7 @@ use super::tools::{self, Node};
 use super::{BackstageError, Commands, FIXTURE, Installation, Unsupported, digest, prune};
 
 /// Room that installing takes at most, in MB: 400 for the packages, of which 150 stay, and 200 for npm's own cache.
-pub const CACHE_MEGABYTES: u64 = 600;
+pub(crate) const CACHE_MEGABYTES: u64 = 600;
 /// Lines of a command's output that an error carries.
 const TAIL_LINES: usize = 20;
 /// Time that a line of progress stands before the next that says the same kind of thing.

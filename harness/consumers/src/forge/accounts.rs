@@ -15,13 +15,9 @@ use super::{ANSWER, Forge, ForgeError};
 /// Right to read packages, images among them.
 pub const READ_PACKAGE: &str = "read:package";
 /// Right to push packages, images among them.
-pub const WRITE_PACKAGE: &str = "write:package";
+pub(crate) const WRITE_PACKAGE: &str = "write:package";
 /// Right to read repositories, by git and by the API.
 pub const READ_REPOSITORY: &str = "read:repository";
-/// Right to push to repositories.
-pub const WRITE_REPOSITORY: &str = "write:repository";
-/// Right to read the token's own user.
-pub const READ_USER: &str = "read:user";
 
 /// A personal access token of one of Gitea's users.
 #[derive(Debug, Clone)]
@@ -129,7 +125,7 @@ impl Forge {
     ///
     /// # Errors
     /// When the name is taken or not allowed.
-    pub async fn create_organization(&self, name: &str) -> Result<Organization, ForgeError> {
+    pub(crate) async fn create_organization(&self, name: &str) -> Result<Organization, ForgeError> {
         let body = json!({ "username": name, "visibility": "private" });
         let path = "/orgs".to_owned();
         let call = Call { act: "create the organisation", object: name, method: Method::POST, path, body };
@@ -150,27 +146,9 @@ impl Forge {
     ///
     /// # Errors
     /// When there is no such user.
-    pub async fn grant_read(&self, organization: &Organization, user: &str) -> Result<(), ForgeError> {
-        self.member(organization, user, Method::PUT, "grant read access to").await
-    }
-
-    /// Takes away what [`grant_read`](Self::grant_read) gave.
-    ///
-    /// # Errors
-    /// When there is no such user.
-    pub async fn withdraw_read(&self, organization: &Organization, user: &str) -> Result<(), ForgeError> {
-        self.member(organization, user, Method::DELETE, "withdraw read access from").await
-    }
-
-    async fn member(
-        &self,
-        organization: &Organization,
-        user: &str,
-        method: Method,
-        act: &'static str,
-    ) -> Result<(), ForgeError> {
+    pub(crate) async fn grant_read(&self, organization: &Organization, user: &str) -> Result<(), ForgeError> {
         let path = format!("/teams/{}/members/{user}", organization.readers);
-        let call = Call { act, object: user, method, path, body: Value::Null };
+        let call = Call { act: "grant read access to", object: user, method: Method::PUT, path, body: Value::Null };
         self.administrator.call::<IgnoredAny>(call).await.map(drop)
     }
 

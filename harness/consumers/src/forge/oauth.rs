@@ -85,7 +85,12 @@ impl Forge {
     ///
     /// # Errors
     /// When the password is wrong, or Gitea does not know the application or its redirect URI.
-    pub async fn authorize(&self, user: &str, password: &Credential, link: &str) -> Result<Authorization, ForgeError> {
+    pub(crate) async fn authorize(
+        &self,
+        user: &str,
+        password: &Credential,
+        link: &str,
+    ) -> Result<Authorization, ForgeError> {
         let act = "authorise an application as";
         let unusable = || ForgeError::answer(act, user);
         let mut browser = Browser { forge: self, user, act, cookies: BTreeMap::new() };

@@ -24,7 +24,7 @@ static SCP: LazyLock<Regex> = LazyLock::new(|| {
 const DOCKER_HUB: [&str; 3] = ["index.docker.io", "docker.io", "registry-1.docker.io"];
 
 /// A URL in the normal form of its kind.
-pub fn normalise(kind: CredentialKind, url: &str) -> String {
+pub(crate) fn normalise(kind: CredentialKind, url: &str) -> String {
     let normal = match kind {
         CredentialKind::Git => git(url),
         CredentialKind::Image => image(url),

@@ -20,7 +20,7 @@ pub(super) fn stat(pid: u32) -> Option<Vec<String>> {
 }
 
 /// Kills a process of an earlier run, if it is still the same process.
-pub fn kill_same(pid: u32, started: u64) {
+pub(crate) fn kill_same(pid: u32, started: u64) {
     let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
     let Ok(handle) = rustix::process::pidfd_open(id, PidfdFlags::empty()) else { return };
     if start_ticks(pid) == Some(started) {

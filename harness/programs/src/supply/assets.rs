@@ -67,7 +67,7 @@ pub async fn flux_assets(options: &Options) -> Result<PathBuf, ComponentError> {
 ///
 /// # Errors
 /// When Go is missing or too old, the module cannot be downloaded, or the cache cannot be used.
-pub async fn kind_assets(options: &Options) -> Result<PathBuf, ComponentError> {
+pub(crate) async fn kind_assets(options: &Options) -> Result<PathBuf, ComponentError> {
     obtain(options, Module::Kind, &["images/base/files"]).await
 }
 

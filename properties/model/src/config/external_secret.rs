@@ -49,7 +49,7 @@ impl ClusterExternalSecretSpec {
     }
 
     /// The labels of each ExternalSecret.
-    pub fn external_secret_labels(&self) -> &Labels {
+    pub(crate) fn external_secret_labels(&self) -> &Labels {
         &self.external_secret_metadata.labels
     }
 }
@@ -99,7 +99,7 @@ impl ExternalSecretSpec {
     }
 
     /// The CRD's default for `refreshInterval`.
-    pub const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_hours(1);
+    pub(crate) const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_hours(1);
 
     /// The time between two reads of the source; zero means that there is only one.
     pub fn refresh_interval(&self) -> Duration {
@@ -218,7 +218,7 @@ impl CreationPolicy {
     }
 
     /// True if the ExternalSecret makes the Secret where it is missing and does not own it, so that it stays behind.
-    pub fn leaves_behind(self) -> bool {
+    pub(crate) fn leaves_behind(self) -> bool {
         matches!(self, Self::Orphan | Self::CreateOrMerge)
     }
 }

@@ -33,7 +33,7 @@ const FRACTION_DIGITS: usize = 18;
 ///
 /// # Errors
 /// A text outside the grammar, and one that exceeds Go's greatest duration (about 292 years).
-pub fn parse_go_duration(text: &str) -> Result<Duration, GoDurationError> {
+pub(crate) fn parse_go_duration(text: &str) -> Result<Duration, GoDurationError> {
     let fail = |reason| GoDurationError { text: text.to_owned(), reason };
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

@@ -21,7 +21,8 @@ mod vault;
 mod written;
 
 pub use kubernetes::{KubernetesProvider, ServiceAccountRef};
-pub use stand_in::{STANDS_IN_FOR, StandIn, found_key, is_found, stood_in_provider};
+pub(crate) use stand_in::found_key;
+pub use stand_in::{STANDS_IN_FOR, StandIn, is_found, stood_in_provider};
 pub(crate) use vault::DEFAULT_VAULT_MOUNT;
 pub use vault::{VaultAuth, VaultLogin, VaultPlace, VaultSecretKey};
 pub use written::WRITTEN;

@@ -75,7 +75,7 @@ mod vault_root_token;
 mod wrong_cred_type;
 
 /// Every rule there is, in the order of [`Rule::id`].
-pub const RULES: &[Rule] = &[
+pub(crate) const RULES: &[Rule] = &[
     argo_cd_label_lost::RULE,
     argo_cd_secret_type::RULE,
     argo_cd_url_without_slash::RULE,

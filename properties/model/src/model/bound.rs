@@ -9,7 +9,7 @@ use crate::config::CreationPolicy;
 /// Cost of one refresh of one ExternalSecret to a worker of the controller: a token, a read for each value, a write.
 ///
 /// Measured at 6 ms of processor time; the rest is room for round trips on a machine that is busy otherwise.
-pub const REFRESH_COST: Duration = Duration::from_millis(100);
+pub(crate) const REFRESH_COST: Duration = Duration::from_millis(100);
 
 /// Time that a propagation may take beside the interval and the queue.
 ///
@@ -23,14 +23,14 @@ pub const COMPRESSED_SECONDS: u64 = 2;
 
 /// Number of namespaces that one ClusterExternalSecret visits in a second: it is reconciled serially, and visits all its
 /// namespaces at each event. Measured at 7 to 8.
-pub const NAMESPACES_PER_SECOND: u32 = 7;
+pub(crate) const NAMESPACES_PER_SECOND: u32 = 7;
 
 /// Time that a provisioning may take beside the visits. It is set off by an event; alone, it was measured at half a second.
 ///
 /// ClusterExternalSecrets that serve the same namespace at once conflict when they put their finalizers on it, and ESO
 /// comes back to a conflict after 1, 2, 4 and 8 s (`common.go`, `BuildRateLimiter`): 15 s, and the rest is for a busy
 /// machine.
-pub const PROVISIONING_SLACK: Duration = Duration::from_secs(20);
+pub(crate) const PROVISIONING_SLACK: Duration = Duration::from_secs(20);
 
 /// The first and the longest pause that the controller makes after a failure; each is twice the one before.
 ///
@@ -157,7 +157,7 @@ impl Model {
     }
 
     /// Time within which a change of labels must show in each of `namespaces` namespaces that change at once: the visits at
-    /// [`NAMESPACES_PER_SECOND`], and [`PROVISIONING_SLACK`].
+    /// `NAMESPACES_PER_SECOND`, and `PROVISIONING_SLACK`.
     pub fn provisioning_bound(namespaces: u32) -> Duration {
         PROVISIONING_SLACK + Duration::from_secs(1).saturating_mul(namespaces) / NAMESPACES_PER_SECOND
     }

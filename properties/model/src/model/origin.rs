@@ -54,7 +54,7 @@ impl Origin {
     }
 
     /// The key of the one source whose value this is, as it is, for any value that is text.
-    pub fn source_key(&self) -> Option<(&SourceRef, &str)> {
+    pub(crate) fn source_key(&self) -> Option<(&SourceRef, &str)> {
         match self {
             Self::Value { source, key } => Some((source, key)),
             Self::Part { of, path } => match (&**of, path.as_slice()) {

@@ -69,13 +69,13 @@ impl VaultRole {
 
 impl VaultPath {
     /// True if it is for more than one path, and lets them be read.
-    pub fn reads_many(&self) -> bool {
+    pub(crate) fn reads_many(&self) -> bool {
         let is_pattern = self.path.ends_with('*') || self.path.split('/').any(|segment| segment == "+");
         is_pattern && self.capabilities.iter().any(|capability| capability == "read")
     }
 
     /// True if it is beneath the metadata of a KV engine of version 2 at `mount`, which has no values.
-    pub fn is_metadata_of(&self, mount: &str) -> bool {
+    pub(crate) fn is_metadata_of(&self, mount: &str) -> bool {
         self.path.strip_prefix(mount).is_some_and(|below| below.starts_with("/metadata/"))
     }
 }

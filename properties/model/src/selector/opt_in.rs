@@ -35,7 +35,11 @@ impl fmt::Display for OptOut {
 /// never such a key. Selectors are alternatives: a namespace declines only if each one that matches it is declined.
 ///
 /// [`effective_labels`]: super::effective_labels
-pub fn opts_out(selection: &NamespaceSelection, labels: &Labels, is_switch: impl Fn(&str) -> bool) -> Option<OptOut> {
+pub(crate) fn opts_out(
+    selection: &NamespaceSelection,
+    labels: &Labels,
+    is_switch: impl Fn(&str) -> bool,
+) -> Option<OptOut> {
     if selection.names_match(labels) {
         return None;
     }

@@ -46,7 +46,7 @@ impl SyncState {
     }
 
     /// True if what is known is up to date.
-    pub fn is_clear(&self) -> bool {
+    pub(crate) fn is_clear(&self) -> bool {
         self.is_complete() && self.failures.is_empty()
     }
 

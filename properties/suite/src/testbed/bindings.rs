@@ -25,7 +25,7 @@ impl Binding {
     ///
     /// # Errors
     /// When the API server refuses.
-    pub async fn effective(client: &Client, namespace: &str) -> Result<Vec<Self>, ApiError> {
+    pub(crate) async fn effective(client: &Client, namespace: &str) -> Result<Vec<Self>, ApiError> {
         let failed = |kind: &str| ApiError::of::<ApiError>("list", kind);
         let inside: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
         let inside = inside.list(&ListParams::default()).await.map_err(failed("RoleBindings"))?;

@@ -34,7 +34,7 @@ impl Denial {
     }
 
     /// True if it is a denial by a policy that the configuration brings.
-    pub fn is_by(&self, model: &Model) -> bool {
+    pub(crate) fn is_by(&self, model: &Model) -> bool {
         matches!(self, Self::Policy { policy } if model.admission_policies.contains(policy))
     }
 }

@@ -21,7 +21,8 @@ use crate::testbed::operator_api;
 
 mod enforced;
 
-pub use enforced::{EnforcementError, until_policies_are_enforced};
+pub use enforced::EnforcementError;
+use enforced::until_policies_are_enforced;
 
 /// Time that kube-controller-manager may take to publish the cluster's CA in a new namespace.
 const ROOT_CA: Duration = Duration::from_mins(3);
@@ -154,7 +155,7 @@ fn write_list(cluster: &Cluster, namespaces: &[&Value], others: &[&Manifest]) ->
 ///
 /// # Errors
 /// When an object cannot be removed.
-pub async fn remove_previous(cluster: &Cluster) -> Result<(), DeployError> {
+pub(crate) async fn remove_previous(cluster: &Cluster) -> Result<(), DeployError> {
     let path = cluster.directory().join(DEPLOYED);
     let failed = FileError::of::<DeployError>("use", &path);
     let text = match std::fs::read(&path) {
@@ -189,7 +190,7 @@ fn ca_namespaces(namespaces: &[&Value], others: &[&Manifest]) -> BTreeSet<String
 ///
 /// # Errors
 /// When it does not appear.
-pub async fn wait_for_root_ca(client: &Client, namespace: &str) -> Result<(), WaitError> {
+pub(crate) async fn wait_for_root_ca(client: &Client, namespace: &str) -> Result<(), WaitError> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let what = format!("ConfigMap {namespace}/kube-root-ca.crt published");
     wait::poll(&what, ROOT_CA, POLL_INTERVAL, || async {
@@ -204,7 +205,7 @@ pub async fn wait_for_root_ca(client: &Client, namespace: &str) -> Result<(), Wa
 
 /// Waits until External Secrets Operator finds the stores among `manifests` valid. Gives a note if it does not find all
 /// of them so.
-pub async fn wait_for_stores(client: &Client, manifests: &[Manifest]) -> Vec<String> {
+pub(crate) async fn wait_for_stores(client: &Client, manifests: &[Manifest]) -> Vec<String> {
     let kinds = ["ClusterSecretStore", "SecretStore"];
     let stores = manifests.iter().filter(|m| m.group() == EXTERNAL_SECRETS_GROUP && kinds.contains(&m.kind()));
     let wanted: BTreeSet<String> = stores.map(store_key).collect();

@@ -74,7 +74,7 @@ pub fn makers(model: &Model) -> Vec<Maker<'_>> {
 
 /// The finalizers of ClusterExternalSecrets that do not select a namespace, if these are all that holds it back from
 /// being deleted. `asked` are the ClusterExternalSecrets that do select it.
-pub fn stale_finalizers(seen: &NamespaceSeen, asked: &BTreeSet<String>) -> Option<String> {
+pub(crate) fn stale_finalizers(seen: &NamespaceSeen, asked: &BTreeSet<String>) -> Option<String> {
     let stale = |finalizer: &String| finalizer.strip_prefix(FINALIZER).is_some_and(|name| !asked.contains(name));
     let all = seen.deleting && seen.emptied && !seen.finalizers.is_empty() && seen.finalizers.iter().all(stale);
     all.then(|| seen.finalizers.join(", "))
@@ -87,7 +87,7 @@ pub fn stale_finalizers(seen: &NamespaceSeen, asked: &BTreeSet<String>) -> Optio
 ///
 /// # Errors
 /// When a ClusterExternalSecret cannot be read.
-pub async fn orphaned(
+pub(crate) async fn orphaned(
     env: &TestBed,
     makers: &[Maker<'_>],
     expected: &BTreeMap<&str, BTreeSet<&str>>,
@@ -128,7 +128,7 @@ fn tried(object: &Value) -> BTreeSet<&str> {
 ///
 /// # Errors
 /// When the API server does not answer.
-pub async fn operator_may_release(cluster: &Cluster, namespace: &str) -> Result<bool, kube::Error> {
+pub(crate) async fn operator_may_release(cluster: &Cluster, namespace: &str) -> Result<bool, kube::Error> {
     let namespaces: Api<Namespace> = Api::all(cluster.client_as_operator("credence"));
     let patch = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
     match namespaces.patch_metadata(namespace, &PatchParams::default().dry_run(), &patch).await {

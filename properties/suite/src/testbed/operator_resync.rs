@@ -36,7 +36,7 @@ pub fn asked(model: &Model) -> Option<Labels> {
 ///
 /// # Errors
 /// Why the namespace or the copy cannot be had, or that the copy does not come back.
-pub async fn until_operator_sees_copies(env: &Arc<TestBed>) -> Result<(), Unknown> {
+pub(crate) async fn until_operator_sees_copies(env: &Arc<TestBed>) -> Result<(), Unknown> {
     let Some(labels) = asked(&env.model) else { return Ok(()) };
     let client = &env.cluster.client;
     let lease = env.namespaces.lease(client).await.map_err(|error| unknown(&error))?;

@@ -80,7 +80,7 @@ impl Rotation {
     }
 
     /// The values at the end, and the ones before them.
-    pub fn last_two(&self) -> (&Values, &Values) {
+    pub(crate) fn last_two(&self) -> (&Values, &Values) {
         #[cfg(feature = "faults")]
         if faults::is_on(OwnFault::PreviousValue) {
             return (&self.initial, &self.initial);
@@ -198,7 +198,7 @@ impl<'a> Dependent<'a> {
     ///
     /// # Errors
     /// When that does not happen within the bound; the error says what was wrong last.
-    pub async fn until_matches_source(
+    pub(crate) async fn until_matches_source(
         &self,
         env: &TestBed,
         values: &impl Known,
@@ -216,7 +216,7 @@ impl<'a> Dependent<'a> {
     }
 
     /// Gives the namespace back, to lose the labels that it asked by; nothing if the case holds none.
-    pub fn give_back(self, env: &Arc<TestBed>) {
+    pub(crate) fn give_back(self, env: &Arc<TestBed>) {
         if let Some(lease) = self.lease {
             env.namespaces.give_back(env, lease, self.labels.into_keys().collect::<BTreeSet<_>>());
         }
@@ -227,7 +227,7 @@ impl<'a> Dependent<'a> {
 ///
 /// # Errors
 /// When that does not happen within the bound; the error says what was wrong last.
-pub async fn until_copy_matches_source(
+pub(crate) async fn until_copy_matches_source(
     env: &TestBed,
     namespace: &str,
     distribution: &Distribution,
@@ -258,13 +258,13 @@ fn check_copy(
 }
 
 /// The distributions that are made from a source.
-pub fn targets_of<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a Distribution> {
+pub(crate) fn targets_of<'a>(model: &'a Model, source: &SourceRef) -> Vec<&'a Distribution> {
     let of_source = model.distributions.iter().filter(|distribution| distribution.sources().contains(source));
     of_source.filter(|distribution| distribution.can_be_selected()).collect()
 }
 
 /// The sources that can be given values, and of which some namespace can have a copy, in order.
-pub fn copied_sources(model: &Model) -> Vec<&SourceRef> {
+pub(crate) fn copied_sources(model: &Model) -> Vec<&SourceRef> {
     let known = model.sources.iter().filter(|(_, about)| !about.keys.is_empty());
     known.map(|(source, _)| source).filter(|source| !targets_of(model, source).is_empty()).collect()
 }

@@ -20,7 +20,7 @@ use crate::testbed::namespaces::{self, NamespaceError};
 /// Time that a namespace may take to go. An ExternalSecret whose copy goes first fails, because nothing can be created in
 /// the namespace any more, and ESO comes back to failures after 1, 2, 4 s and so on (`common.go`, `BuildRateLimiter`):
 /// 127 s for seven of them. More than 30 s were seen on a busy machine; the claim is that nothing stays, not how soon it goes.
-pub const DELETION: Duration = Duration::from_secs(130);
+pub(crate) const DELETION: Duration = Duration::from_secs(130);
 /// A namespace that only finalizers hold back is believed to hang after this long: ESO answers to a deletion at once,
 /// or not at all.
 const HANGING: Duration = Duration::from_secs(2);
@@ -30,7 +30,7 @@ const HANGING: Duration = Duration::from_secs(2);
 ///
 /// Every ClusterExternalSecret works by itself, so each that must not serve the other namespaces of a case has to be seen
 /// at work after they had their labels.
-pub fn control_labels(model: &Model, touched: &BTreeSet<&str>, control: &Labels) -> Labels {
+pub(crate) fn control_labels(model: &Model, touched: &BTreeSet<&str>, control: &Labels) -> Labels {
     let mut control_labels = control.clone();
     for ways in model.distributions.iter().map(Distribution::opt_in_labels) {
         let looked_at = |way: &&Labels| way.keys().any(|key| touched.contains(key.as_str()));
@@ -63,7 +63,7 @@ pub async fn settle(
 }
 
 /// As [`settle`], for what is made by others than the configuration's own ClusterExternalSecrets, under the same names.
-pub async fn settle_by(
+pub(crate) async fn settle_by(
     env: &TestBed,
     makers: &[Maker<'_>],
     worlds: &[(&str, Expected<'_>)],

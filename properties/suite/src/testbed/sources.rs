@@ -119,7 +119,7 @@ impl Sources {
     }
 
     /// Every value that any source had at some time since `mark`, whoever wrote it.
-    pub fn values_since(&self, mark: &Mark) -> Vec<Credential> {
+    pub(crate) fn values_since(&self, mark: &Mark) -> Vec<Credential> {
         let since = self.all.iter().flat_map(|(name, source)| {
             let from = mark.0.get(name).copied().unwrap_or_default();
             lock(&source.history).written.iter().skip(from).cloned().collect::<Vec<_>>()
@@ -176,7 +176,7 @@ impl SharedLease {
     }
 
     /// All of them, to be compared with after the lease.
-    pub fn to_values(&self) -> BTreeMap<SourceRef, Values> {
+    pub(crate) fn to_values(&self) -> BTreeMap<SourceRef, Values> {
         self.held.iter().map(|(source, values)| (source.clone(), (**values).clone())).collect()
     }
 }
@@ -204,7 +204,7 @@ impl ExclusiveLease {
     ///
     /// # Errors
     /// When whoever is to have them refuses.
-    pub async fn write_first(
+    pub(crate) async fn write_first(
         &mut self,
         client: &Client,
         labels: &BTreeMap<String, String>,
@@ -239,7 +239,7 @@ impl ExclusiveLease {
     ///
     /// # Errors
     /// When it refuses.
-    pub async fn put_back(
+    pub(crate) async fn put_back(
         &mut self,
         client: &Client,
         manager: &str,

@@ -130,13 +130,13 @@ impl Default for Backends {
 impl Backends {
     /// The same with what stands in for other providers.
     #[must_use]
-    pub fn standing_in(self, server: Arc<StandIn>) -> Self {
+    pub(crate) fn standing_in(self, server: Arc<StandIn>) -> Self {
         Self { stood_in: Some(Arc::new(StoodIn::new(server))), ..self }
     }
 
     /// The same with Vault, for the sources of `model` that are read through the stores that it serves.
     #[must_use]
-    pub fn with_vault(self, vault: Arc<Vault>, model: &Model) -> Self {
+    pub(crate) fn with_vault(self, vault: Arc<Vault>, model: &Model) -> Self {
         let place = |source: &SourceRef| {
             let store = model.stores.get(&source.at.as_ref()?.store)?;
             store.vault_place(&source.name).filter(|_| store.is_served_by_vault())

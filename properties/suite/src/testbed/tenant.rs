@@ -42,7 +42,7 @@ impl Rights {
     pub const ALL: [Self; 3] = [Self::Edit, Self::Admin, Self::Owner];
 
     /// The name of the ClusterRole.
-    pub fn cluster_role(self) -> &'static str {
+    pub(crate) fn cluster_role(self) -> &'static str {
         match self {
             Self::Edit => "edit",
             Self::Admin => "admin",

@@ -53,7 +53,7 @@ impl ConversionStrategy {
     /// The key after conversion.
     ///
     /// Source: External Secrets Operator, `convert` (pkg/esutils/utils.go).
-    pub fn convert(self, key: &str) -> String {
+    pub(crate) fn convert(self, key: &str) -> String {
         let mut converted = String::with_capacity(key.len());
         for letter in key.chars() {
             match self {

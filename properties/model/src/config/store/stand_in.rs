@@ -42,7 +42,7 @@ impl StandIn {
     }
 
     /// Source of the values that a search finds.
-    pub fn locate_found(&self, find: &Find) -> SourceRef {
+    pub(crate) fn locate_found(&self, find: &Find) -> SourceRef {
         SourceRef::remote(&self.store, found_key(find), None)
     }
 
@@ -51,7 +51,7 @@ impl StandIn {
     ///
     /// # Errors
     /// Why there are none: the provider refuses the search, or no name is known that fits.
-    pub fn names_found(&self, find: &Find) -> Result<Vec<String>, &'static str> {
+    pub(crate) fn names_found(&self, find: &Find) -> Result<Vec<String>, &'static str> {
         if let Some(refused) = searches::refused(&self.provider, find) {
             return Err(refused);
         }
@@ -83,7 +83,7 @@ impl StandIn {
     }
 
     /// The search for which a reference stands, if it does.
-    pub fn search_of(remote: &RemoteRef) -> Option<Find> {
+    pub(crate) fn search_of(remote: &RemoteRef) -> Option<Find> {
         let find: Find = serde_json::from_str(remote.key.strip_prefix(FOUND)?).ok()?;
         let (conversion_strategy, decoding_strategy) = (remote.conversion_strategy, remote.decoding_strategy);
         Some(Find { conversion_strategy, decoding_strategy, ..find })
@@ -125,7 +125,7 @@ pub fn stood_in_provider(object: &Value) -> Option<&str> {
 }
 
 /// The key under which a stand-in has the values that a search finds.
-pub fn found_key(find: &Find) -> String {
+pub(crate) fn found_key(find: &Find) -> String {
     // Texts and maps of texts are JSON.
     format!("{FOUND}{}", serde_json::to_string(find).unwrap_or_default())
 }

@@ -38,7 +38,7 @@ impl ClusterSecretStore {
     }
 
     /// The mount of the KV engine of version 2 that it reads at Vault, if it names one.
-    pub fn vault_mount(&self) -> Option<&str> {
+    pub(crate) fn vault_mount(&self) -> Option<&str> {
         let provider = self.object.pointer("/spec/provider/vault").filter(|provider| provider["version"] != "v1")?;
         provider.get("path").and_then(Value::as_str).map(|path| path.trim_matches('/'))
     }

@@ -3,6 +3,7 @@
 use std::num::NonZero;
 
 use super::*;
+use crate::model::bound::PROVISIONING_SLACK;
 
 const FOUR: NonZero<u32> = NonZero::new(4).unwrap();
 

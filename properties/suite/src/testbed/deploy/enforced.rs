@@ -37,7 +37,7 @@ pub enum EnforcementError {
 ///
 /// # Errors
 /// When the API server refuses, or nothing comes into force.
-pub async fn until_policies_are_enforced(client: &Client) -> Result<(), EnforcementError> {
+pub(crate) async fn until_policies_are_enforced(client: &Client) -> Result<(), EnforcementError> {
     let applier = Applier::discover(client).await?;
     let marker = marker();
     applier.apply_all(&marker).await?;
