@@ -45,6 +45,7 @@ mod judged;
 mod lives;
 mod names;
 mod namespace;
+mod not_held;
 mod round_robin;
 #[cfg(test)]
 mod testing;

@@ -22,6 +22,7 @@ use tracing::instrument;
 
 use super::backstage_copies::BackstageCopies;
 use super::issuer::Issuer;
+use super::not_held::NotHeld;
 use super::trial::is_success;
 use crate::observation::{self, Observation};
 use crate::oracle;
@@ -153,41 +154,47 @@ impl<'a> BackstageTrial<'a> {
             return;
         }
         let outcome = self.admitted(issuers, how).await;
-        if outcome == Ok(Ok(())) {
+        if outcome.is_ok() {
             super::count_login(&mut self.observation, BACKSTAGE, how);
         }
         self.conclude(outcome);
     }
 
-    async fn admitted(&mut self, issuers: &[&Issuer<'_>], how: &str) -> Result<Result<(), Reason>, Unknown> {
+    async fn admitted(&mut self, issuers: &[&Issuer<'_>], how: &str) -> Result<(), NotHeld> {
         // If it runs, it was started with the credentials of before, which are worth nothing by now.
-        if self.deployed
-            && let Err(reason) = self.must_fail("with the credentials of before a rotation").await?
-        {
-            return Ok(Err(reason));
+        if self.deployed {
+            self.must_fail("with the credentials of before a rotation").await?;
         }
         let mark = self.consumers.forge.mark();
         let (from, variables) = self.references_to_copies()?;
         if let Err(said) = self.start(&from, &variables).await? {
             let pull = self.consumers.requests_about(&mark, PORTAL_IMAGE).await;
             return match pull.iter().any(refuses_credential) {
-                true => Ok(Err(format!("Backstage could not be pulled with a credential just {how}: {said}").into())),
-                false => Err(unseen(format!("Backstage was not pulled ({said}), but the forge refused no credential"))),
+                true => {
+                    let why = format!("Backstage could not be pulled with a credential just {how}: {said}");
+                    Err(NotHeld::violated(why))
+                }
+                false => {
+                    let why = format!("Backstage was not pulled ({said}), but the forge refused no credential");
+                    Err(unseen(why).into())
+                }
             };
         }
         let (signed_in, read) = self.use_it().await?;
         let reading = self.consumers.requests_about(&mark, &self.name).await;
         if let LoginAnswer::Refused(said) = signed_in {
-            return Ok(Err(format!("sign-in by Backstage with a credential just {how} was refused: {said}").into()));
+            let why = format!("sign-in by Backstage with a credential just {how} was refused: {said}");
+            return Err(NotHeld::violated(why));
         }
         if let LoginAnswer::Refused(said) = read {
             return match reading.iter().any(|request| is_bearer(request) && is_denial(request)) {
-                true => Ok(Err(
-                    format!("catalog read by Backstage with a credential just {how} was refused: {said}").into()
-                )),
+                true => {
+                    let why = format!("catalog read by Backstage with a credential just {how} was refused: {said}");
+                    Err(NotHeld::violated(why))
+                }
                 false => {
                     let why = format!("catalog read by Backstage failed ({said}), but the forge refused no credential");
-                    Err(unseen(why))
+                    Err(unseen(why).into())
                 }
             };
         }
@@ -203,9 +210,9 @@ impl<'a> BackstageTrial<'a> {
             ("catalog read", reading.iter().any(|request| offered(request) && user(request) && is_success(request))),
         ];
         match proofs.iter().find(|(_, proved)| !proved) {
-            None => Ok(Ok(())),
+            None => Ok(()),
             Some((what, _)) => {
-                Err(unseen(format!("Backstage worked, but for its {what} the forge did not see the credential")))
+                Err(unseen(format!("Backstage worked, but for its {what} the forge did not see the credential")).into())
             }
         }
     }
@@ -220,7 +227,7 @@ impl<'a> BackstageTrial<'a> {
         self.conclude(outcome);
     }
 
-    async fn refused_with_wrong_values(&mut self) -> Result<Result<(), Reason>, Unknown> {
+    async fn refused_with_wrong_values(&mut self) -> Result<(), NotHeld> {
         let (from, variables) = self.references_to_copies()?;
         // Shaped like real ones, so that it is the forge that refuses them.
         let wrong = |name: &str, digit: &str| json!({ "name": name, "value": digit.repeat(40) });
@@ -231,10 +238,13 @@ impl<'a> BackstageTrial<'a> {
         let not_pulled =
             |said: Reason| Unknown::new(Cause::RequestFailed, format!("Backstage was not pulled again: {said}"));
         self.start(&from, &wrong_ones).await?.map_err(not_pulled)?;
-        let refused = self.must_fail("with wrong values").await?;
+        let refused = self.must_fail("with wrong values").await;
+        if let Err(NotHeld::Unknown(why)) = refused {
+            return Err(why.into());
+        }
         // The pod that goes through the rotation has the copies' own values.
         self.start(&from, &variables).await?.map_err(not_pulled)?;
-        Ok(refused)
+        refused
     }
 
     /// The running pod must fail at both.
@@ -248,12 +258,12 @@ impl<'a> BackstageTrial<'a> {
     }
 
     /// Both must fail, because the forge refuses what it is offered.
-    async fn must_fail(&mut self, how: &str) -> Result<Result<(), Reason>, Unknown> {
+    async fn must_fail(&mut self, how: &str) -> Result<(), NotHeld> {
         let mark = self.consumers.forge.mark();
         let (signed_in, read) = self.use_it().await?;
         for (what, answer) in [("sign-in", signed_in), ("catalog read", read)] {
             if answer == LoginAnswer::Admitted {
-                return Ok(Err(format!("{what} by Backstage works {how}").into()));
+                return Err(NotHeld::violated(format!("{what} by Backstage works {how}")));
             }
         }
         let requests = self.consumers.forge.since(&mark).await;
@@ -264,19 +274,20 @@ impl<'a> BackstageTrial<'a> {
             ("catalog read", reading.iter().any(|request| is_bearer(request) && is_denial(request))),
         ];
         if let Some((what, _)) = proofs.iter().find(|(_, proved)| !proved) {
-            return Err(unseen(format!("{what} by Backstage failed {how}, but the forge refused no credential")));
+            let why = format!("{what} by Backstage failed {how}, but the forge refused no credential");
+            return Err(unseen(why).into());
         }
         self.observation.count(&format!("{}, refused {how}", BACKSTAGE.operation()));
-        Ok(Ok(()))
+        Ok(())
     }
 
-    fn conclude(&mut self, outcome: Result<Result<(), Reason>, Unknown>) {
-        match outcome {
-            Ok(Ok(())) => {}
-            Ok(Err(reason)) => {
+    fn conclude(&mut self, step: Result<(), NotHeld>) {
+        match step {
+            Ok(()) => {}
+            Err(NotHeld::Violated(reason)) => {
                 self.observation.outcome = violated(format!("{}: {reason}", BACKSTAGE.operation()));
             }
-            Err(why) => self.observation.outcome = Outcome::Unknown(why),
+            Err(NotHeld::Unknown(why)) => self.observation.outcome = Outcome::Unknown(why),
         }
     }
 

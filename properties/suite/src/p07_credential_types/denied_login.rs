@@ -1,4 +1,4 @@
-//! Logins that must be denied although the credential is good: the negative twins of each case.
+//! Logins that must be denied although the credential is good: the negative controls of each case.
 
 use credence_consumers::running::{Consumers, Login, LoginAnswer, LoginError, Proof, is_denial};
 use credence_core::consumer::{Consumer, DeniedLogin};
@@ -9,11 +9,11 @@ use credence_core::id::CaseId;
 use credence_core::kargo_lookup::SHARED_NAMESPACE;
 use credence_core::owner::Owner;
 use credence_core::scope::Scope;
-use credence_core::text::Reason;
 use credence_model::model::Distribution;
 use credence_report::unknown::{Cause, Unknown};
 
 use super::issuer::Issuer;
+use super::not_held::NotHeld;
 use crate::observation;
 
 /// The logins that a copy must be denied.
@@ -45,13 +45,13 @@ pub(super) struct Subject<'a> {
     pub(super) scopes: Vec<Scope>,
 }
 
-/// Tries it. `Ok(Err)` says how it was not denied, `Err` why that cannot be told.
+/// Tries it, and fails unless it is denied.
 pub(super) async fn attempt(
     denial: DeniedLogin,
     subject: Subject<'_>,
     issuer: &Issuer<'_>,
     proof: Proof,
-) -> Result<Result<(), Reason>, Unknown> {
+) -> Result<(), NotHeld> {
     let is_for_whole_host = is_for_whole_host(&subject);
     let Subject { consumers, consumer, login, id, .. } = subject;
     let like = renamed(login, consumers.unused_name(id));
@@ -62,22 +62,25 @@ pub(super) async fn attempt(
     removed.map_err(|error| observation::unknown(&error))?;
     let what = format!("{} {denial}", consumer.operation());
     if result.answer == LoginAnswer::Admitted {
-        return Ok(Err(format!("{what} works").into()));
+        return Err(NotHeld::violated(format!("{what} works")));
     }
     if proof != Proof::ServerSawUser {
-        return Ok(Ok(()));
+        return Ok(());
     }
     let requests = result.requests;
     let offered = issuer.secret().is_some_and(|secret| requests.iter().any(|request| request.offered.is(secret)));
     let may_offer = denial == DeniedLogin::AtLookAlikeOwner && is_for_whole_host;
     if offered && !may_offer {
-        return Ok(Err(format!("{what} was refused, but it sent the credential there").into()));
+        return Err(NotHeld::violated(format!("{what} was refused, but it sent the credential there")));
     }
     match result.answer {
         // Who does not ask needs no refusal.
-        LoginAnswer::Withheld(_) => Ok(Ok(())),
-        _ if requests.iter().any(is_denial) => Ok(Ok(())),
-        _ => Err(Unknown::new(Cause::EvidenceLost, format!("{what} failed, but its server did not refuse anything"))),
+        LoginAnswer::Withheld(_) => Ok(()),
+        _ if requests.iter().any(is_denial) => Ok(()),
+        _ => {
+            let why = format!("{what} failed, but its server did not refuse anything");
+            Err(Unknown::new(Cause::EvidenceLost, why).into())
+        }
     }
 }
 

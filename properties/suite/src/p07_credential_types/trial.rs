@@ -230,12 +230,11 @@ impl<'a> Trial<'a> {
             scopes: self.scopes(),
         };
         match denied_login::attempt(self.denial, subject, issuer, self.proof).await {
-            Ok(Ok(())) => {
+            Ok(()) => {
                 self.observation.count(&format!("{}, denied {}", self.consumer.operation(), self.denial));
                 self.must_be_for_nobody_else();
             }
-            Ok(Err(reason)) => self.observation.outcome = violated(reason),
-            Err(why) => self.observation.outcome = Outcome::Unknown(why),
+            Err(not_held) => self.observation.outcome = not_held.into_outcome(),
         }
     }
 
