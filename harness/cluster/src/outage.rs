@@ -92,14 +92,25 @@ impl Cluster {
         self.provider("bring the control plane back")?.bring_control_plane_back().await
     }
 
-    /// Has etcd refuse what is written, as if its quota were used up, or write again (etcd documentation, "Space quota").
+    /// Has etcd refuse writes, as if its quota were used up (etcd documentation, "Space quota").
     ///
     /// # Errors
     /// When another process owns the cluster, or etcd does not answer.
-    pub async fn fill_etcd(&self, full: bool) -> Result<(), ClusterError> {
-        self.provider("fill etcd")?;
-        let etcd = Etcd::connect(&self.description.etcd, self.directory())?;
-        Ok(etcd.set_space_alarm(full).await?)
+    pub async fn fill_etcd(&self) -> Result<(), ClusterError> {
+        Ok(self.etcd("fill etcd")?.raise_space_alarm().await?)
+    }
+
+    /// Has etcd take writes again after [`fill_etcd`](Self::fill_etcd).
+    ///
+    /// # Errors
+    /// When another process owns the cluster, or etcd does not answer.
+    pub async fn free_etcd(&self) -> Result<(), ClusterError> {
+        Ok(self.etcd("free etcd")?.clear_space_alarm().await?)
+    }
+
+    fn etcd(&self, act: &'static str) -> Result<Etcd, ClusterError> {
+        self.provider(act)?;
+        Ok(Etcd::connect(&self.description.etcd, self.directory())?)
     }
 
     fn provider(&self, act: &'static str) -> Result<&dyn Provisioned, ClusterError> {

@@ -355,7 +355,7 @@ impl Job<'_> {
                 self.building.lock().await
             }
         };
-        let made = build::build(&go, &self.cache, module, parts, &sources, &report).await?;
+        let made = build::build(&go, &self.cache, &sources, &report).await?;
         let mut programs = BTreeMap::new();
         for &part in parts {
             let stored = self.put(part, made.path().join(part.built_name()), Origin::Build, lock).await?;

@@ -162,13 +162,23 @@ impl Etcd {
         Ok(Self { client, url: url.to_owned() })
     }
 
-    /// Raises the alarm by which etcd refuses all writes but deletions, as it does when its quota is used up, or takes it
-    /// back.
+    /// Raises the alarm by which etcd refuses all writes but deletions, as it does when its quota is used up.
     ///
     /// # Errors
     /// When etcd does not answer as its documentation says.
-    pub(crate) async fn set_space_alarm(&self, raised: bool) -> Result<(), EtcdError> {
-        let action = if raised { "ACTIVATE" } else { "DEACTIVATE" };
+    pub(crate) async fn raise_space_alarm(&self) -> Result<(), EtcdError> {
+        self.space_alarm("ACTIVATE").await
+    }
+
+    /// Takes the alarm back, so that etcd takes all writes again.
+    ///
+    /// # Errors
+    /// When etcd does not answer as its documentation says.
+    pub(crate) async fn clear_space_alarm(&self) -> Result<(), EtcdError> {
+        self.space_alarm("DEACTIVATE").await
+    }
+
+    async fn space_alarm(&self, action: &'static str) -> Result<(), EtcdError> {
         // Of no member: the alarm of any one counts for all.
         let body = json!({ "action": action, "memberID": "0", "alarm": "NOSPACE" });
         let request = self.client.post(format!("{}/v3/maintenance/alarm", self.url)).body(body.to_string());

@@ -13,6 +13,15 @@ use super::roots::Roots;
 /// Values of parameters, by the names that a template has for them.
 type Parameters = BTreeMap<String, String>;
 
+/// The language of a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    /// Names of parameters in braces (`fasttemplate`).
+    Plain,
+    /// Templates of Go (`goTemplate: true`), in which names begin with a dot.
+    Go,
+}
+
 /// Why the Applications of one are not known, and the field that says so.
 pub(super) struct NotFollowed {
     pub(super) at: String,
@@ -22,6 +31,11 @@ pub(super) struct NotFollowed {
 impl NotFollowed {
     fn new(at: impl Into<String>, why: impl Into<String>) -> Self {
         Self { at: at.into(), why: why.into() }
+    }
+
+    /// The same, at a field below the generator of this number.
+    fn below(self, generator: usize) -> Self {
+        Self { at: format!("/spec/generators/{generator}{}", self.at), ..self }
     }
 }
 
@@ -42,11 +56,11 @@ pub(super) fn applications(manifest: &Manifest, roots: &Roots) -> Result<Vec<(St
             format!("{field} changes what is made of the template"),
         ));
     }
-    let is_go = spec["goTemplate"].as_bool() == Some(true);
+    let dialect = if spec["goTemplate"].as_bool() == Some(true) { Dialect::Go } else { Dialect::Plain };
     let template = &spec["template"];
     let mut made = Vec::new();
     for (index, generator) in spec["generators"].as_array().into_iter().flatten().enumerate() {
-        for parameters in parameters(generator, is_go, roots).map_err(|fault| fault.below(index))? {
+        for parameters in parameters(generator, dialect, roots).map_err(|fault| fault.below(index))? {
             let filled = filled(template, &parameters).map_err(|NoParameter(name)| {
                 let why =
                     format!("its template has {{{{{name}}}}}, which is no name of a parameter that is known here");
@@ -69,18 +83,12 @@ pub(super) fn applications(manifest: &Manifest, roots: &Roots) -> Result<Vec<(St
     }
 }
 
-impl NotFollowed {
-    fn below(self, generator: usize) -> Self {
-        Self { at: format!("/spec/generators/{generator}{}", self.at), ..self }
-    }
-}
-
 /// A placeholder of a template that is no parameter.
 #[derive(Debug, PartialEq, Eq)]
 struct NoParameter(String);
 
 /// The sets of parameters that a generator makes.
-fn parameters(generator: &Value, is_go: bool, roots: &Roots) -> Result<Vec<Parameters>, NotFollowed> {
+fn parameters(generator: &Value, dialect: Dialect, roots: &Roots) -> Result<Vec<Parameters>, NotFollowed> {
     let kind = generator.as_object().and_then(|fields| fields.keys().find(|field| *field != "selector"));
     let (kind, own) = match kind {
         Some(kind) => (kind.as_str(), &generator[kind]),
@@ -93,16 +101,16 @@ fn parameters(generator: &Value, is_go: bool, roots: &Roots) -> Result<Vec<Param
     match (kind, own["directories"].as_array()) {
         ("list", _) => {
             let elements = own["elements"].as_array().into_iter().flatten();
-            Ok(elements.map(|element| flat(element, is_go)).collect())
+            Ok(elements.map(|element| flat(element, dialect)).collect())
         }
-        ("git", Some(directories)) => Ok(of_directories(directories, is_go, roots)),
+        ("git", Some(directories)) => Ok(of_directories(directories, dialect, roots)),
         ("git", None) => Err(NotFollowed::new("/git", "only the directories of a git generator are followed")),
         (other, _) => Err(NotFollowed::new(format!("/{other}"), format!("the generator {other} is not followed"))),
     }
 }
 
 /// The parameters of an element of a list, by the way to each text or number of it.
-fn flat(element: &Value, is_go: bool) -> Parameters {
+fn flat(element: &Value, dialect: Dialect) -> Parameters {
     fn add(value: &Value, name: &str, found: &mut Parameters) {
         match value {
             Value::Object(fields) => fields.iter().for_each(|(field, value)| {
@@ -115,17 +123,20 @@ fn flat(element: &Value, is_go: bool) -> Parameters {
     }
     let mut found = Parameters::new();
     add(element, "", &mut found);
-    named(found, is_go)
+    named(found, dialect)
 }
 
-/// Parameters under the names that a template has for them: Go begins them with a dot.
-fn named(parameters: Parameters, is_go: bool) -> Parameters {
-    let dot = if is_go { "." } else { "" };
+/// Parameters under the names that a template has for them.
+fn named(parameters: Parameters, dialect: Dialect) -> Parameters {
+    let dot = match dialect {
+        Dialect::Plain => "",
+        Dialect::Go => ".",
+    };
     parameters.into_iter().map(|(name, value)| (format!("{dot}{name}"), value)).collect()
 }
 
 /// The parameters of each directory of the tree that an entry names and none excludes.
-fn of_directories(entries: &[Value], is_go: bool, roots: &Roots) -> Vec<Parameters> {
+fn of_directories(entries: &[Value], dialect: Dialect, roots: &Roots) -> Vec<Parameters> {
     let (excluded, wanted): (Vec<&Value>, Vec<&Value>) =
         entries.iter().partition(|entry| entry["exclude"].as_bool() == Some(true));
     let matches = |entry: &&Value, path: &str| entry["path"].as_str().is_some_and(|pattern| is_match(pattern, path));
@@ -133,21 +144,23 @@ fn of_directories(entries: &[Value], is_go: bool, roots: &Roots) -> Vec<Paramete
     let found = all.iter().filter(|path| {
         wanted.iter().any(|entry| matches(entry, path)) && !excluded.iter().any(|entry| matches(entry, path))
     });
-    found.map(|path| of_directory(path, is_go)).collect()
+    found.map(|path| of_directory(path, dialect)).collect()
 }
 
-fn of_directory(path: &str, is_go: bool) -> Parameters {
+fn of_directory(path: &str, dialect: Dialect) -> Parameters {
     let base = path.rsplit('/').next().unwrap_or(path);
     let normalized: String =
         base.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
-    let (whole, segment) = if is_go { ("path.path", "index .path.segments ") } else { ("path", "path[") };
+    let (whole, segment, end) = match dialect {
+        Dialect::Plain => ("path", "path[", "]"),
+        Dialect::Go => ("path.path", "index .path.segments ", ""),
+    };
     let mut found = named(
         [(whole, path), ("path.basename", base), ("path.basenameNormalized", normalized.as_str())]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
-        is_go,
+        dialect,
     );
-    let end = if is_go { "" } else { "]" };
     found.extend(path.split('/').enumerate().map(|(at, step)| (format!("{segment}{at}{end}"), step.to_owned())));
     found
 }
@@ -205,10 +218,13 @@ mod tests {
     }
 
     #[rstest]
-    #[case::plain(false, "{{path}} {{ path.basename }} {{path[0]}} {{path.basenameNormalized}}")]
-    #[case::go(true, "{{.path.path}} {{ .path.basename }} {{index .path.segments 0}} {{.path.basenameNormalized}}")]
-    fn a_directory_has_the_parameters_of_its_path(#[case] is_go: bool, #[case] text: &str) {
-        let parameters = of_directory("apps/My_Shop", is_go);
+    #[case::plain(Dialect::Plain, "{{path}} {{ path.basename }} {{path[0]}} {{path.basenameNormalized}}")]
+    #[case::go(
+        Dialect::Go,
+        "{{.path.path}} {{ .path.basename }} {{index .path.segments 0}} {{.path.basenameNormalized}}"
+    )]
+    fn a_directory_has_the_parameters_of_its_path(#[case] dialect: Dialect, #[case] text: &str) {
+        let parameters = of_directory("apps/My_Shop", dialect);
         assert_eq!(replaced(text, &parameters).unwrap(), "apps/My_Shop My_Shop apps my-shop");
         assert_eq!(
             replaced("{{ .path.path | upper }}", &parameters).unwrap_err(),

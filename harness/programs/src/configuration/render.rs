@@ -42,6 +42,16 @@ pub(super) struct Release {
     pub(super) set: Vec<(&'static str, String)>,
 }
 
+impl Release {
+    fn name_of<'a>(&'a self, chart: &'a Chart) -> &'a str {
+        self.name.as_deref().unwrap_or(&chart.name)
+    }
+
+    fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or("default")
+    }
+}
+
 /// Renders the chart in a directory.
 ///
 /// # Errors
@@ -52,8 +62,7 @@ pub(super) async fn chart(
     tools: &Tools<'_>,
 ) -> Result<Vec<Manifest>, ConfigurationError> {
     let chart = Chart::read(directory)?;
-    let (name, namespace) =
-        (release.name.as_deref().unwrap_or(&chart.name), release.namespace.as_deref().unwrap_or("default"));
+    let (name, namespace) = (release.name_of(&chart), release.namespace());
     let mut key = Key::new("chart");
     for part in [&tools.identity(Part::Helm)?, Part::KubeApiserver.version(), name, namespace, &API_VERSIONS.concat()] {
         key.add(part.as_bytes());
@@ -64,7 +73,7 @@ pub(super) async fn chart(
     let cache = tools.cache();
     let (text, is_new) = match cache.find(&key) {
         Some(text) => (text, false),
-        None => (template(directory, &chart, name, namespace, release, tools).await?, true),
+        None => (template(directory, &chart, release, tools).await?, true),
     };
     let manifests = manifest::parse_rendered(directory, &text, |path| chart.template(path))?;
     if manifests.is_empty() {
@@ -79,8 +88,6 @@ pub(super) async fn chart(
 async fn template(
     directory: &Path,
     chart: &Chart,
-    name: &str,
-    namespace: &str,
     release: &Release,
     tools: &Tools<'_>,
 ) -> Result<String, ConfigurationError> {
@@ -90,7 +97,8 @@ async fn template(
     let staged = home.path().join("chart");
     chart.write(&staged)?;
     let mut command = Command::new(&helm);
-    command.args(["template", name]).arg(&staged).args(["--namespace", namespace, "--skip-tests"]);
+    command.args(["template", release.name_of(chart)]).arg(&staged);
+    command.args(["--namespace", release.namespace(), "--skip-tests"]);
     command.args(["--kube-version", Part::KubeApiserver.version()]);
     command.args(API_VERSIONS.iter().flat_map(|version| ["--api-versions", version]));
     for (number, values) in release.values.iter().enumerate() {

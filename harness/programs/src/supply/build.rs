@@ -21,7 +21,10 @@ const TAIL_LINES: usize = 20;
 const WITHOUT_DEBUG_INFORMATION: &str = "-gcflags=all=-dwarf=false";
 
 /// Sources that `go build` is given.
-pub(super) struct Sources {
+pub(super) struct Sources<'a> {
+    module: Module,
+    /// The parts that are built of them.
+    parts: &'a [Part],
     /// The directory of the pin.
     directory: PathBuf,
     packages: Packages,
@@ -31,13 +34,13 @@ pub(super) struct Sources {
 /// builds.
 ///
 /// The caller holds the lock of the module.
-pub(super) async fn prepare(
+pub(super) async fn prepare<'a>(
     go: &Go,
     cache: &Cache,
     module: Module,
-    parts: &[Part],
+    parts: &'a [Part],
     report: &(dyn Fn(&Step) + Sync),
-) -> Result<Sources, ComponentError> {
+) -> Result<Sources<'a>, ComponentError> {
     check_space(go, cache, module, parts)?;
     compiler::check(go, module).await?;
     report(&Step::Building { what: "downloading sources".to_owned() });
@@ -47,7 +50,7 @@ pub(super) async fn prepare(
         _ => cache.module(module)?,
     };
     let packages = Packages::list(go, module, &directory, parts).await?;
-    Ok(Sources { directory, packages })
+    Ok(Sources { module, parts, directory, packages })
 }
 
 /// Builds parts of one module together. The directory given back holds each under its `built_name`.
@@ -57,16 +60,16 @@ pub(super) async fn prepare(
 pub(super) async fn build(
     go: &Go,
     cache: &Cache,
-    module: Module,
-    parts: &[Part],
-    sources: &Sources,
+    sources: &Sources<'_>,
     report: &(dyn Fn(&Step) + Sync),
 ) -> Result<TempDir, ComponentError> {
+    let Sources { module, parts, directory, packages } = sources;
+    let module = *module;
     // Other builds may have taken the room while this one waited for its turn.
     check_space(go, cache, module, parts)?;
     let names = list(parts);
     let work = cache.work(module)?;
-    let mut command = go.command(module, &sources.directory);
+    let mut command = go.command(module, directory);
     command
         // Go removes its work directory only if it ends by itself; ours is removed in any case.
         .env("GOTMPDIR", work.path())
@@ -80,7 +83,7 @@ pub(super) async fn build(
         .stderr(Stdio::piped());
     let start = |error| ComponentError::Go { command: format!("go build of {names}"), output: format!("{error}") };
     let mut child = command.spawn().map_err(start)?;
-    let mut log = Log::new(parts, &sources.packages);
+    let mut log = Log::new(parts, packages);
     let began = Instant::now();
     report(&Step::Building { what: log.what.clone() });
     if let Some(stderr) = child.stderr.take() {

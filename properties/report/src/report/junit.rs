@@ -56,7 +56,8 @@ impl Writer for Junit {
         properties.add("seed", run.seed);
         properties.add("strict", run.strict);
         properties.add("config", &run.config.path);
-        self.document(&[complete("credence", "credence.run", run.started, properties, &[test], run.strict)])
+        let head = Head { name: "credence", class: "credence.run", started: run.started, strict: run.strict };
+        self.document(&[complete(&head, properties, &[test])])
     }
 }
 
@@ -95,18 +96,23 @@ fn suite(report: &Report, property: &PropertyReport) -> Suite {
     }
     let class = format!("credence.{}", property.id);
     let started = property.started.unwrap_or(report.started);
-    complete(&name(property), &class, started, suite_properties(report, property), &tests, report.strict)
+    let head = Head { name: &name(property), class: &class, started, strict: report.strict };
+    complete(&head, suite_properties(report, property), &tests)
+}
+
+/// Facts about a suite that do not follow from its tests.
+struct Head<'a> {
+    name: &'a str,
+    /// Name of the class of its tests, by which viewers group them.
+    class: &'a str,
+    started: jiff::Timestamp,
+    /// True if documented upstream bugs are failures.
+    strict: bool,
 }
 
 /// The tests of a suite as junit-report writes them, and what it has no place for.
-fn complete(
-    name: &str,
-    class: &str,
-    started: jiff::Timestamp,
-    properties: Properties,
-    tests: &[Test],
-    strict: bool,
-) -> Suite {
+fn complete(head: &Head<'_>, properties: Properties, tests: &[Test]) -> Suite {
+    let Head { name, class, started, strict } = *head;
     let mut suite = TestSuiteBuilder::new(name);
     // Every time that credence can run at is within the range of both types.
     let started = OffsetDateTime::from_unix_timestamp(started.as_second()).unwrap_or(OffsetDateTime::UNIX_EPOCH);

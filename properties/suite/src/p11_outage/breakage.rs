@@ -209,7 +209,7 @@ impl Broken {
                     return Err(error.into());
                 }
             }
-            Undo::Etcd => env.cluster.fill_etcd(false).await?,
+            Undo::Etcd => env.cluster.free_etcd().await?,
             Undo::ControlPlane => {
                 if let Err(error) = env.cluster.bring_control_plane_back().await {
                     return Err(BreakageError::Nothing(env.cluster.mark_lost(error)));
@@ -300,9 +300,9 @@ async fn replace_operator(env: &TestBed, how: Replacement) -> Result<(), Breakag
 
 /// Fills etcd and waits until it takes nothing more. If it goes on taking, it is emptied again.
 async fn fill_etcd(env: &TestBed) -> Result<(), BreakageError> {
-    env.cluster.fill_etcd(true).await?;
+    env.cluster.fill_etcd().await?;
     if let Err(error) = until_refused(env).await {
-        env.cluster.fill_etcd(false).await?;
+        env.cluster.free_etcd().await?;
         return Err(error);
     }
     Ok(())

@@ -9,14 +9,16 @@ use super::super::coverage::{self, CopyState};
 use super::super::{CopyReport, Report, RequirementReport};
 use super::test_case::Test;
 use super::xml::{Properties, Suite};
-use super::{complete, line};
+use super::{Head, complete, line};
 use crate::claim::ClaimVerdict;
 use crate::verdict::Verdict;
 
 /// The suite of a report.
 pub(super) fn suite(report: &Report) -> Suite {
     let tests: Vec<Test> = report.requirements.iter().map(requirement).chain(copies(report)).collect();
-    complete("requirements", "credence.requirements", report.started, Properties::default(), &tests, report.strict)
+    let head =
+        Head { name: "requirements", class: "credence.requirements", started: report.started, strict: report.strict };
+    complete(&head, Properties::default(), &tests)
 }
 
 fn requirement(found: &RequirementReport) -> Test {
