@@ -47,7 +47,7 @@ mod release;
 mod warehouses;
 
 pub use error::KargoError;
-pub use warehouses::{Asked, Discovery, Failure, Subscription, Warehouse, WarehouseSeen};
+pub use warehouses::{Discovery, Failure, Generation, Subscription, Warehouse, WarehouseSeen};
 
 use files::Files;
 use release::Release;
@@ -162,14 +162,14 @@ impl Kargo {
     ///
     /// # Errors
     /// When the API server refuses.
-    pub async fn subscribe(&self, client: &Client, warehouse: &Warehouse<'_>) -> Result<Asked, KargoError> {
+    pub async fn subscribe(&self, client: &Client, warehouse: &Warehouse<'_>) -> Result<Generation, KargoError> {
         let Warehouse { namespace, name, .. } = *warehouse;
         let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), namespace);
         let binding = warehouses::binding(warehouse, &self.account);
         create::<_, KargoError>(&bindings, binding, "let Kargo read Secrets for", name).await?;
         let api = warehouses::api(client, namespace);
         let created = create::<_, KargoError>(&api, warehouses::object(warehouse), "create Warehouse", name).await?;
-        Ok(asked(&created))
+        Ok(generation(&created))
     }
 
     /// Has a Warehouse discover again; `change` must be another number each time.
@@ -182,10 +182,10 @@ impl Kargo {
         namespace: &str,
         name: &str,
         change: u32,
-    ) -> Result<Asked, KargoError> {
+    ) -> Result<Generation, KargoError> {
         let patch = Patch::Merge(warehouses::change(change));
         let patched = warehouses::api(client, namespace).patch(name, &PatchParams::default(), &patch).await;
-        Ok(asked(&patched.map_err(request("change Warehouse", name))?))
+        Ok(generation(&patched.map_err(request("change Warehouse", name))?))
     }
 
     /// Waits until `step`, asked at each change to any Warehouse, is done with this one.
@@ -223,8 +223,8 @@ async fn install(client: &Client, release: &Release) -> Result<(), KargoError> {
     delete(&bindings, &warehouses::binding_name(FIRST.name), "delete RoleBinding").await
 }
 
-fn asked(warehouse: &DynamicObject) -> Asked {
-    Asked(warehouse.metadata.generation.unwrap_or_default())
+fn generation(warehouse: &DynamicObject) -> Generation {
+    Generation(warehouse.metadata.generation.unwrap_or_default())
 }
 
 fn request(act: &'static str, object: &str) -> impl Fn(kube::Error) -> KargoError + use<> {

@@ -120,7 +120,7 @@ impl Consumer {
         let by_shape = Self::of(shape);
         // What stands in for another is used in its place alone.
         let stands_in = |consumer: &Self| Self::ALL.iter().any(|other| other.meta().fallback == Some(*consumer));
-        let named = Self::ALL.iter().copied().filter(|consumer| endpoints.name(*consumer, shape.name));
+        let named = Self::ALL.iter().copied().filter(|consumer| endpoints.names(*consumer, shape.name));
         let named = named.filter(|consumer| !stands_in(consumer));
         by_shape.into_iter().chain(named.filter(|consumer| Some(*consumer) != by_shape)).collect()
     }

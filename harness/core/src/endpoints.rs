@@ -34,32 +34,31 @@ pub struct Endpoint {
 impl Endpoint {
     /// The endpoint that a repository's HTTPS URL or an image is. `None` for what has no owner or another scheme.
     pub fn of(reference: &str) -> Option<Self> {
-        let (owner, name) = Owner::and_name(reference)?;
-        let url = match reference.starts_with("https://") {
-            true => reference.to_owned(),
-            false => owner.image(&name),
-        };
+        let (owner, name) = Owner::split(reference)?;
+        let url = if reference.starts_with("https://") { reference.to_owned() } else { owner.image(&name) };
         Some(Self { owner, name, url, secrets: BTreeSet::new() })
     }
 
     /// The endpoint that a repository's URL over SSH is. `None` for what has no owner or another scheme.
     pub(crate) fn over_ssh(reference: &str) -> Option<Self> {
-        let (owner, name) = Owner::and_name_over_ssh(reference)?;
+        let (owner, name) = Owner::split_over_ssh(reference)?;
         Some(Self { owner, name, url: reference.to_owned(), secrets: BTreeSet::new() })
     }
 
     /// The URL of the repository `name` of `owner`, or the image, as this endpoint is the one or the other.
     pub fn url_of(&self, owner: &Owner, name: &str) -> String {
-        match () {
-            () if self.url.starts_with("https://") => owner.repository(name),
-            () if Owner::and_name_over_ssh(&self.url).is_some() => owner.repository_over_ssh(name),
-            () => owner.image(name),
+        if self.url.starts_with("https://") {
+            owner.repository(name)
+        } else if Owner::split_over_ssh(&self.url).is_some() {
+            owner.repository_over_ssh(name)
+        } else {
+            owner.image(name)
         }
     }
 
-    /// The same for which a manifest names these Secrets.
+    /// The same endpoint, for which a manifest names these Secrets.
     #[must_use]
-    pub(crate) fn with(self, secrets: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn with_secrets(self, secrets: impl IntoIterator<Item = String>) -> Self {
         Self { secrets: secrets.into_iter().collect(), ..self }
     }
 }
@@ -113,7 +112,7 @@ impl Endpoints {
     }
 
     /// True if a manifest of the consumer names the Secret, or somebody said that the consumer uses it.
-    pub fn name(&self, consumer: Consumer, secret: &str) -> bool {
+    pub fn names(&self, consumer: Consumer, secret: &str) -> bool {
         let is_intended = self.intended.get(&consumer).is_some_and(|secrets| secrets.contains(secret));
         is_intended || self.of(consumer).any(|endpoint| endpoint.secrets.contains(secret))
     }

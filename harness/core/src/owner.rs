@@ -14,7 +14,7 @@ pub struct Owner {
 impl Owner {
     /// The owner of `reference`, a repository's HTTPS URL or an image, and the name of what is owned, without `.git`, tag
     /// and digest. `None` for what has no owner or another scheme.
-    pub(crate) fn and_name(reference: &str) -> Option<(Self, String)> {
+    pub(crate) fn split(reference: &str) -> Option<(Self, String)> {
         let rest = reference.strip_prefix("https://").unwrap_or(reference);
         if rest.contains("://") {
             return None;
@@ -31,12 +31,12 @@ impl Owner {
 
     /// The same of a repository's URL over SSH, `ssh://git@HOST/PATH/NAME` or as scp writes it, `git@HOST:PATH/NAME`. `None` for
     /// another user: forges take their users by their keys, and all as `git`.
-    pub(crate) fn and_name_over_ssh(reference: &str) -> Option<(Self, String)> {
+    pub(crate) fn split_over_ssh(reference: &str) -> Option<(Self, String)> {
         let rest = match reference.strip_prefix("ssh://") {
             Some(rest) => rest.strip_prefix("git@")?.to_owned(),
             None => reference.strip_prefix("git@").filter(|rest| !rest.contains("://"))?.replacen(':', "/", 1),
         };
-        Self::and_name(&rest)
+        Self::split(&rest)
     }
 
     /// The image repository `name` of this owner.
@@ -103,7 +103,7 @@ mod tests {
     #[case::ssh("ssh://git@github.com/a/b", None)]
     #[case::nothing_between_slashes("https://github.com//b", None)]
     fn an_owner_is_host_and_path(#[case] reference: &str, #[case] expected: Option<(&str, &str, &str)>) {
-        assert_eq!(told(&Owner::and_name(reference)), expected);
+        assert_eq!(told(&Owner::split(reference)), expected);
     }
 
     #[rstest]
@@ -115,7 +115,7 @@ mod tests {
     #[case::https("https://github.com/example-org/shop", None)]
     #[case::https_with_user("https://git@github.com/example-org/shop", None)]
     fn an_owner_over_ssh_is_host_and_path(#[case] reference: &str, #[case] expected: Option<(&str, &str, &str)>) {
-        assert_eq!(told(&Owner::and_name_over_ssh(reference)), expected);
+        assert_eq!(told(&Owner::split_over_ssh(reference)), expected);
     }
 
     fn told(found: &Option<(Owner, String)>) -> Option<(&str, &str, &str)> {
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_look_alike_of_a_subgroup_is_of_another_account() {
-        let (owner, _) = Owner::and_name("https://gitlab.com/group/sub/app").unwrap();
+        let (owner, _) = Owner::split("https://gitlab.com/group/sub/app").unwrap();
         assert_eq!((owner.account_of_images(), &*owner.account_of_repositories()), ("group", "group.sub"));
         let other = owner.look_alike();
         assert_eq!(other.path, "group-evil/sub");

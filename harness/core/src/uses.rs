@@ -14,9 +14,8 @@ const OVER_SSH: [(Consumer, Consumer); 2] = [(ARGO_CD, ARGO_CD_SSH_RULES), (KARG
 pub struct Use<'a> {
     /// Consumer that is tried with the copy.
     pub consumer: Consumer,
-    /// Places at which it uses the copy; empty for one that needs no manifest, and where nothing at all is known of one.
-    /// Or why it is
-    /// not tried.
+    /// Places at which it uses the copy, or why it is not tried. No places for a consumer that needs no manifest, and where
+    /// nothing at all is known of its manifests.
     pub endpoints: Result<Vec<&'a Endpoint>, NotTried>,
 }
 

@@ -2,13 +2,13 @@
 //! Flux deploy of the same tree. Everything that may fail for the user's sake fails here, before anything is started.
 //!
 //! ```text
-//!  parameters   what the user gives beside it      tools      programs, obtained when something is to be rendered
-//!  elsewhere    Applications and Kustomizations    pointer    what they point at
-//!  helm_release charts that Flux installs          roots      directories that paths begin at
-//!  chart        a chart's files and those it needs render     helm and kustomize, kept in the cache
-//!  variables    values of Flux's variables         flux       where a Kustomization takes them from
-//!  made         objects that controllers make      reason     helm's refusals without values
-//!  application_set what its Applications are       error      why it cannot be read
+//!  parameters      what the user gives beside it          tools        programs, obtained when something is to be rendered
+//!  gitops          objects of Argo CD and Flux            pointer      directories that they point at
+//!  application_set Applications that one makes            helm_release charts that Flux installs
+//!  roots           directories that paths begin at        chart        a chart's files and those it needs
+//!  render          helm and kustomize, kept in the cache  helm_error   refusals of helm, without values
+//!  variables       values of Flux's variables             flux         where a Kustomization takes them from
+//!  controlled      objects that controllers make          error        why it cannot be read
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -20,14 +20,14 @@ use serde_json::{Map, Value};
 mod application_set;
 mod cache;
 mod chart;
-mod elsewhere;
+mod controlled;
 mod error;
 mod flux;
+mod gitops;
+mod helm_error;
 mod helm_release;
-mod made;
 mod parameters;
 mod pointer;
-mod reason;
 mod render;
 mod roots;
 #[cfg(test)]
@@ -96,7 +96,7 @@ pub async fn load(directory: &Path, parameters: &Parameters, tools: Tools<'_>) -
         }
     });
     manifest::reject_duplicates(&manifests)?;
-    notes.extend(made::leave_out(&mut manifests));
+    notes.extend(controlled::leave_out(&mut manifests));
     Ok(Loaded { manifests, notes })
 }
 
@@ -248,7 +248,7 @@ impl<'a> Tree<'a> {
         };
         manifests.retain(|manifest| !left(manifest));
         pointing.retain(|manifest| !left(manifest));
-        let (pointers, notes) = elsewhere::pointers(&pointing, &self.roots);
+        let (pointers, notes) = gitops::pointers(&pointing, &self.roots);
         self.notes.extend(notes);
         let (own, others): (Vec<Pointer>, Vec<Pointer>) = pointers.into_iter().partition(is_own);
         next.extend(others);
@@ -271,7 +271,7 @@ impl<'a> Tree<'a> {
     ) -> Result<(Vec<Manifest>, Vec<Pointer>), ConfigurationError> {
         let mut pointing = manifests.to_vec();
         self.replace_known(&mut pointing, values.cloned().unwrap_or_default());
-        let mut all = elsewhere::pointers(&pointing, &self.roots).0;
+        let mut all = gitops::pointers(&pointing, &self.roots).0;
         for _ in 0..DEEPEST {
             for pointer in &all {
                 let Some(post_build) = pointer.post_build() else { continue };
@@ -279,7 +279,7 @@ impl<'a> Tree<'a> {
                 let below = pointing.iter_mut().filter(|manifest| manifest.file.starts_with(&pointer.directory));
                 self.replace_known(below, values);
             }
-            let now = elsewhere::pointers(&pointing, &self.roots).0;
+            let now = gitops::pointers(&pointing, &self.roots).0;
             if now == all {
                 break;
             }

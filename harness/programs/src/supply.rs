@@ -17,7 +17,6 @@ use tokio::sync::Mutex;
 
 use crate::process::priority::Priority;
 
-mod asked;
 mod assets;
 mod build;
 mod build_info;
@@ -38,34 +37,34 @@ mod programs;
 mod progress;
 mod provider_set;
 mod providers;
-mod reduced;
+mod reduced_module;
 mod release;
-mod said;
+mod self_report;
 mod space;
 #[cfg(test)]
 mod tests;
 mod user_kargo;
+mod user_programs;
 mod vault;
 
-pub use asked::Asked;
 pub(crate) use assets::kind_assets;
 pub use assets::{argo_cd_assets, external_secrets_assets, flux_assets, gitea_assets};
 pub use build_info::BuildInfoError;
 pub use error::ComponentError;
 pub use examine::{Cost, Finding, State, Subject, examine};
+pub use lock::Lock;
 pub use part::Part;
 pub use programs::{Programs, UNKNOWN};
 pub use progress::{BarProgress, PlainProgress};
 pub use provider_set::Providers;
+pub use space::{check as check_space, free as free_space};
 pub use user_kargo::UserKargo;
+pub use user_programs::UserPrograms;
 
 #[cfg(test)]
 pub(crate) mod testing {
     pub(crate) use super::build_info::testing::write as write_built_program;
 }
-
-pub use lock::Lock;
-pub use space::{check as check_space, free as free_space};
 
 use cache::{Cache, Stored};
 use download::{Downloads, Failure};
@@ -117,7 +116,7 @@ pub struct Options {
     /// sooner, as a build does without them.
     pub patience: Duration,
     /// Answers of the user's own programs about themselves so far.
-    pub asked: Asked,
+    pub user_programs: UserPrograms,
 }
 
 impl Options {
@@ -135,7 +134,7 @@ impl Options {
             providers: Providers::default(),
             priority: Priority::default(),
             patience: PATIENCE,
-            asked: Asked::default(),
+            user_programs: UserPrograms::default(),
         }
     }
 
@@ -230,10 +229,10 @@ pub async fn obtain(options: &Options, parts: &[Part], progress: &dyn Progress) 
     let mut missing: BTreeMap<Module, Vec<Part>> = BTreeMap::new();
     for part in Part::ALL.into_iter().filter(|part| parts.contains(part)) {
         let program = match (options.overrides.get(&part), &options.operator_image) {
-            (Some(path), _) => Some(options.asked.once(part, path, Program::overriding(part, path)).await?),
+            (Some(path), _) => Some(options.user_programs.once(part, path, Program::overriding(part, path)).await?),
             (None, Some(image)) if part == Part::ExternalSecrets => {
                 let program = operator_image::obtain(&cache, image, progress);
-                Some(options.asked.once(part, image, program).await?)
+                Some(options.user_programs.once(part, image, program).await?)
             }
             (None, _) => cache.find(part).map(|stored| Program::of(part, stored)),
         };

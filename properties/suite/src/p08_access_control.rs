@@ -42,9 +42,9 @@ mod admitted;
 mod attack_case;
 mod attempt;
 mod call;
+mod cluster_rights;
 mod conditions;
 mod error;
-mod further;
 mod guarded;
 mod judge;
 mod layers;
@@ -63,7 +63,7 @@ pub mod unguarded;
 mod vault;
 
 use attack_case::AttackCase;
-use further::Further;
+use cluster_rights::ClusterRights;
 pub(crate) use reach::Kinds;
 use route::{AttackPath, Route};
 
@@ -77,7 +77,7 @@ const MOST: usize = 6;
 pub struct Attack {
     rights: Rights,
     /// Rights of the tenant in the whole cluster.
-    further: Further,
+    further: ClusterRights,
     /// Labels of the tenant's namespace.
     labels: Labels,
     /// The neighbour, which is entitled to one distribution at least.
@@ -134,8 +134,7 @@ impl Property for AccessControl {
     fn case(&self, model: &Model, (): &()) -> BoxedStrategy<Attack> {
         let labels = prop_oneof![1 => Just(Labels::new()), 3 => any_labels(model)];
         let neighbour = askers(model).unwrap_or_else(|| Just(Recipient::Labelled(Labels::new())).boxed());
-        let further =
-            prop_oneof![4 => Just(Further::None), 1 => Just(Further::Namespaces), 1 => Just(Further::Platform)];
+        let further = prop_oneof![4 => Just(ClusterRights::None), 1 => Just(ClusterRights::Namespaces), 1 => Just(ClusterRights::Platform)];
         (select(Rights::ALL.to_vec()), further, labels, neighbour, vec(route::attack_path(model), 1..=MOST))
             .prop_map(|(rights, further, labels, neighbour, trespasses)| Attack {
                 rights,

@@ -24,7 +24,6 @@ use crate::stop::Stop;
 use crate::supplies::{Need, Supplies};
 use crate::testbed::TestBed;
 
-mod apart;
 mod cluster;
 mod configuration;
 mod demand;
@@ -33,6 +32,7 @@ mod finish;
 mod inputs;
 mod name;
 mod programs;
+mod second_cluster;
 mod sources;
 mod start;
 mod vault;
@@ -86,7 +86,7 @@ impl Session {
             return self.test_here(events.as_ref(), &here, stop).await;
         }
         let options = self.options.clone();
-        let second = apart::test(&options, &apart, events, stop);
+        let second = second_cluster::test(&options, &apart, events, stop);
         let ((), second) = join(self.test_here(events.as_ref(), &here, stop), second).await;
         match second {
             Ok(mut second) => {

@@ -11,7 +11,9 @@ use futures::future::BoxFuture;
 use kube::Client;
 
 use crate::git_error::Cause;
-use crate::kargo::{Asked, DISCOVERY_FAILED, Discovery, Kargo, KargoError, Subscription, Warehouse, WarehouseSeen};
+use crate::kargo::{
+    DISCOVERY_FAILED, Discovery, Generation, Kargo, KargoError, Subscription, Warehouse, WarehouseSeen,
+};
 use crate::login::{Login, LoginError, Runner};
 use crate::obtain::Facts;
 use crate::running::{Consumers, LoginAnswer};
@@ -149,7 +151,7 @@ impl Consumers {
     }
 }
 
-fn answer(seen: Option<&WarehouseSeen>, asked: Asked, fresh: &str) -> Progress<LoginAnswer> {
+fn answer(seen: Option<&WarehouseSeen>, asked: Generation, fresh: &str) -> Progress<LoginAnswer> {
     match seen.and_then(|seen| seen.discovery(asked)) {
         None => Progress::NotYet("Kargo has not answered".to_owned()),
         Some(Discovery::Made(artifacts)) if artifacts.contains(fresh) => Progress::Done(LoginAnswer::Admitted),

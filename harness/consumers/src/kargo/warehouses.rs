@@ -49,7 +49,7 @@ pub struct Warehouse<'a> {
 /// try counts the annotation as done and calls the Warehouse healthy with what was discovered before (Kargo v1.11,
 /// pkg/controller/warehouses/warehouses.go, `shouldDiscoverArtifacts`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Asked(pub(super) i64);
+pub struct Generation(pub(super) i64);
 
 /// Outcome of a discovery, by Kargo's own word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub struct WarehouseSeen {
 
 impl WarehouseSeen {
     /// Outcome of a discovery, or of a later one; `None` while it goes on.
-    pub fn discovery(&self, asked: Asked) -> Option<Discovery<'_>> {
+    pub fn discovery(&self, asked: Generation) -> Option<Discovery<'_>> {
         if self.answered < asked.0 {
             return None;
         }
@@ -182,17 +182,17 @@ mod tests {
         let status = |health: &str| json!({ "conditions": condition(health, "Pending", "", 2), "discoveredArtifacts": artifacts });
         let healthy = seen(status("True"));
         let expected = BTreeSet::from(["abc".to_owned(), "step-1".to_owned()]);
-        assert_eq!(healthy.discovery(Asked(2)), Some(Discovery::Made(&expected)));
-        assert_eq!(healthy.discovery(Asked(3)), None);
-        assert_eq!(seen(status("Unknown")).discovery(Asked(2)), None);
-        assert_eq!(seen(json!({})).discovery(Asked(1)), None);
+        assert_eq!(healthy.discovery(Generation(2)), Some(Discovery::Made(&expected)));
+        assert_eq!(healthy.discovery(Generation(3)), None);
+        assert_eq!(seen(status("Unknown")).discovery(Generation(2)), None);
+        assert_eq!(seen(json!({})).discovery(Generation(1)), None);
     }
 
     #[test]
     fn a_failure_tells_reason_and_cause_and_no_value() {
         let message = "Unable to discover artifacts: fatal: Authentication failed for 'https://hunter2@github.com/o/r'";
         let seen = seen(json!({ "conditions": condition("False", "DiscoveryFailed", message, 1) }));
-        let Some(Discovery::Failed(failure)) = seen.discovery(Asked(1)) else { panic!("{seen:?}") };
+        let Some(Discovery::Failed(failure)) = seen.discovery(Generation(1)) else { panic!("{seen:?}") };
         assert_eq!((failure.reason.as_str(), failure.message.cause), ("DiscoveryFailed", Cause::Unauthenticated));
         assert!(!format!("{failure:?}").contains("hunter2"));
     }

@@ -121,7 +121,7 @@ pub(super) fn sources(
         let is_generic = spec["provider"].as_str().is_none_or(|provider| provider == "generic");
         let url = spec["url"].as_str().filter(|_| is_generic)?;
         let secret = spec["secretRef"]["name"].as_str()?;
-        Some(endpoint(url)?.with([secret.to_owned()]))
+        Some(endpoint(url)?.with_secrets([secret.to_owned()]))
     };
     sources.filter_map(|source| of_source(&source.object["spec"])).collect()
 }

@@ -103,5 +103,5 @@ fn images(namespace: Option<&str>, pod: &Value, accounts: &Accounts<'_>) -> Vec<
         return Vec::new();
     }
     let containers = items(&pod["initContainers"]).chain(items(&pod["containers"]));
-    containers.filter_map(|container| Some(endpoint(&container["image"])?.with(secrets.clone()))).collect()
+    containers.filter_map(|container| Some(endpoint(&container["image"])?.with_secrets(secrets.clone()))).collect()
 }

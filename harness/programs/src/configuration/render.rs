@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::cache::Key;
 use super::chart::Chart;
 use super::error::ConfigurationError;
-use super::reason::{self, Values};
+use super::helm_error::{self, Values};
 use super::tools::Tools;
 use crate::kustomize::{self, Overlay};
 use crate::supply::Part;
@@ -123,14 +123,14 @@ fn refused(directory: &Path, chart: &Chart, release: &Release, stderr: &str) -> 
     let mut values = Values::default();
     chart.values().chain(release.values.iter().map(Vec::as_slice)).for_each(|file| values.add(file));
     release.set.iter().for_each(|(_, text)| values.add_parameter(text));
-    let place = reason::place(stderr, |path| chart.template(path).is_some());
+    let place = helm_error::place(stderr, |path| chart.template(path).is_some());
     let place = place.and_then(|(path, numbers)| Some((chart.template(&path)?.file, numbers)));
     let place = match place {
         Some((file, Some(numbers))) => format!("{}:{numbers}", file.display()),
         Some((file, None)) => file.display().to_string(),
         None => format!("the chart in {}", directory.display()),
     };
-    ConfigurationError::Helm { place, reason: reason::reason(stderr, &values) }
+    ConfigurationError::Helm { place, reason: helm_error::reason(stderr, &values) }
 }
 
 /// Renders a kustomization. Gives the real paths of the directories that it is made of, too.

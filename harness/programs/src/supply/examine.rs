@@ -146,7 +146,7 @@ async fn examine_part(
 /// A program that the user gives.
 async fn examine_override(options: &Options, part: Part, path: &Path) -> Finding {
     let subject = Subject::Part(part);
-    match options.asked.once(part, path, Program::overriding(part, path)).await {
+    match options.user_programs.once(part, path, Program::overriding(part, path)).await {
         Ok(program) => {
             let version = Some(program.version().unwrap_or(UNKNOWN).to_owned());
             Finding { version, ..finding(subject, State::Present, format!("{} (given)", program.path().display())) }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rustix::fs::Access;
 
 use super::cache::Stored;
-use super::said::Said;
+use super::self_report::SelfReport;
 use super::{ComponentError, Origin, Part, Providers, Step};
 
 /// The version of a program that does not say one.
@@ -19,7 +19,7 @@ pub const UNKNOWN: &str = "unknown";
 pub(super) struct Program {
     path: PathBuf,
     origin: Origin,
-    said: Said,
+    said: SelfReport,
 }
 
 impl Program {
@@ -31,19 +31,19 @@ impl Program {
             return Err(refused(io::ErrorKind::IsADirectory.into()));
         }
         rustix::fs::access(&path, Access::EXEC_OK).map_err(io::Error::from).map_err(refused)?;
-        let said = Said::by(part, &path).await?;
+        let said = SelfReport::by(part, &path).await?;
         Ok(Self { path, origin: Origin::Given, said })
     }
 
     /// A program that was taken out of an image of the user's own.
     pub(super) async fn of_image(part: Part, path: PathBuf, reference: String) -> Result<Self, ComponentError> {
-        let said = Said::by(part, &path).await?;
+        let said = SelfReport::by(part, &path).await?;
         Ok(Self { path, origin: Origin::Image { reference }, said })
     }
 
     /// A program of the cache, which is of the pinned version.
     pub(super) fn of(part: Part, stored: Stored) -> Self {
-        let said = Said { version: Some(part.version().to_owned()), providers: None };
+        let said = SelfReport { version: Some(part.version().to_owned()), providers: None };
         Self { path: stored.path, origin: stored.record.origin, said }
     }
 

@@ -10,7 +10,7 @@ use super::assets::module_directory;
 use super::cache::{self, Cache, failed};
 use super::go::Go;
 use super::module::Module;
-use super::{ComponentError, reduced, vault};
+use super::{ComponentError, reduced_module, vault};
 use crate::supply::Providers;
 
 /// Folders of `pkg/provider`. Those of Azure and Google are left out with most of the time that a build takes: their
@@ -54,7 +54,7 @@ impl Providers {
         if !self.is_reduced(module) {
             return String::new();
         }
-        reduced::suffix(&registrations().map(|(path, text)| format!("{path}\n{text}")).concat())
+        reduced_module::suffix(&registrations().map(|(path, text)| format!("{path}\n{text}")).concat())
     }
 
     /// True if less of `module` is built than there is.
@@ -78,20 +78,20 @@ fn registrations() -> [(String, String); 2] {
 pub(super) async fn sources(go: &Go, cache: &Cache) -> Result<PathBuf, ComponentError> {
     let module = Module::ExternalSecrets;
     let from = module_directory(go, cache, module).await?;
-    reduced::make(cache, module, move |directory| copy(&from, directory)).await
+    reduced_module::make(cache, module, move |directory| copy(&from, directory)).await
 }
 
 fn copy(from: &Path, directory: &Path) -> Result<(), ComponentError> {
     let source = directory.join("source");
     // What is there may be of a copy that was killed.
     cache::remove(directory)?;
-    reduced::copy_parts(from, &source, &COMPILED)?;
+    reduced_module::copy_parts(from, &source, &COMPILED)?;
     for (path, text) in registrations() {
         let path = source.join(path);
         fs::write(&path, text).map_err(failed("write", &path))?;
     }
     let module = Module::ExternalSecrets;
-    reduced::write_pin(directory, module, &[(module.path(), "source")])
+    reduced_module::write_pin(directory, module, &[(module.path(), "source")])
 }
 
 #[cfg(test)]

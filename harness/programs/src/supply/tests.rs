@@ -11,9 +11,9 @@ use super::*;
 use crate::process::test_program;
 use credence_core::text::chain;
 
-mod asked;
 mod releases;
 mod server;
+mod user_programs;
 
 /// The files of imports of External Secrets Operator.
 const REGISTERED: [&str; 2] = ["pkg/provider/register/register.go", "pkg/generator/register/register.go"];

@@ -11,7 +11,7 @@ use super::assets::downloaded;
 use super::cache::{self, Cache, failed};
 use super::go::Go;
 use super::module::Module;
-use super::{ComponentError, reduced};
+use super::{ComponentError, reduced_module};
 
 /// A module that is copied.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ const COPIED: [Copied; 3] = [
 
 /// Suffix that tells programs of other lines apart in the cache.
 pub(super) fn suffix() -> String {
-    reduced::suffix(&format!("{COPIED:?}{KEPT:?}{PREFIXES:?}"))
+    reduced_module::suffix(&format!("{COPIED:?}{KEPT:?}{PREFIXES:?}"))
 }
 
 /// The directory in which `go build` finds the pin and the copies, made anew each time. The caller holds the lock of the module.
@@ -94,7 +94,7 @@ pub(super) async fn sources(go: &Go, cache: &Cache) -> Result<PathBuf, Component
     for copied in &COPIED {
         modules.push((copied, downloaded(go, cache, Module::Vault, copied.path).await?));
     }
-    reduced::make(cache, Module::Vault, move |directory| copy(&modules, directory)).await
+    reduced_module::make(cache, Module::Vault, move |directory| copy(&modules, directory)).await
 }
 
 fn copy(modules: &[(&Copied, PathBuf)], directory: &Path) -> Result<(), ComponentError> {
@@ -102,14 +102,14 @@ fn copy(modules: &[(&Copied, PathBuf)], directory: &Path) -> Result<(), Componen
     cache::remove(directory)?;
     for (copied, from) in modules {
         let to = directory.join(copied.directory);
-        reduced::copy_parts(from, &to, copied.compiled)?;
+        reduced_module::copy_parts(from, &to, copied.compiled)?;
         for (file, without) in copied.without {
             let path = to.join(file);
             let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
             fs::write(&path, without.of(&text)).map_err(failed("write", &path))?;
         }
     }
-    reduced::write_pin(directory, Module::Vault, &COPIED.map(|copied| (copied.path, copied.directory)))
+    reduced_module::write_pin(directory, Module::Vault, &COPIED.map(|copied| (copied.path, copied.directory)))
 }
 
 impl Without {

@@ -12,21 +12,21 @@ use super::external_secret::name_in;
 use super::{ConfigError, RemoteRef, SourcePosition, SourceRef, parse_go_duration, read_spec};
 use crate::selector::{LabelSelector, NAME_LABEL};
 
+mod fake;
 mod kubernetes;
 mod login;
 mod names;
 mod searches;
 mod stand_in;
 mod vault;
-mod written;
 
+pub use fake::WRITTEN;
+pub(crate) use fake::written_keys;
 pub use kubernetes::{KubernetesProvider, ServiceAccountRef};
 pub(crate) use stand_in::found_key;
 pub use stand_in::{STANDS_IN_FOR, StandIn, is_found, stood_in_provider};
 pub(crate) use vault::DEFAULT_VAULT_MOUNT;
 pub use vault::{VaultAuth, VaultLogin, VaultPlace, VaultSecretKey};
-pub use written::WRITTEN;
-pub(crate) use written::written_keys;
 
 /// Semantics of a store's provider, for those who need not know which it is. A provider is a file in this folder.
 pub trait StoreSemantics {

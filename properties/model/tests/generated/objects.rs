@@ -116,10 +116,11 @@ impl Node {
     fn object(&self) -> BoxedStrategy<Value> {
         let mut object = Just(Map::new()).boxed();
         for (name, child) in &self.children {
-            let value = match () {
-                () if is_one_of(&child.path, &REQUIRED) => child.strategy().prop_map(Some).boxed(),
-                () if is_one_of(&child.path, &USUAL) => prop::option::weighted(0.7, child.strategy()).boxed(),
-                () => prop::option::weighted(0.3, child.strategy()).boxed(),
+            let value = if is_one_of(&child.path, &REQUIRED) {
+                child.strategy().prop_map(Some).boxed()
+            } else {
+                let likelihood = if is_one_of(&child.path, &USUAL) { 0.7 } else { 0.3 };
+                prop::option::weighted(likelihood, child.strategy()).boxed()
             };
             object = (object, value)
                 .prop_map(|(mut object, value)| {
@@ -147,10 +148,12 @@ fn map(value: &Node) -> BoxedStrategy<Value> {
 /// An entry of `dataFrom` with one of extract, find and a generator, which the operator's webhook demands.
 fn one_source(mut entry: Value) -> Value {
     let has = |pointer: &str| entry.pointer(pointer).is_some();
-    let left = match () {
-        () if has("/sourceRef/generatorRef") => ["extract", "find"].as_slice(),
-        () if has("/extract") => &["find"],
-        () => &[],
+    let left: &[&str] = if has("/sourceRef/generatorRef") {
+        &["extract", "find"]
+    } else if has("/extract") {
+        &["find"]
+    } else {
+        &[]
     };
     if let Some(entry) = entry.as_object_mut() {
         entry.retain(|name, _| !left.contains(&name.as_str()));

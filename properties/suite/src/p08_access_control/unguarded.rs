@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
 
 use super::attack_case::{self, AttackCase};
-use super::further::Further;
+use super::cluster_rights::ClusterRights;
 use super::route::{AttackPath, Route};
 use super::{AccessControl, Attack, Kinds, objective};
 use crate::coverage::Judges;
@@ -56,7 +56,7 @@ impl Property for Unguarded {
         let route = *Route::all().get(usize::try_from(slot).ok()?)?;
         let attack = (objective::objective(model), askers(model)?).prop_map(move |(objective, neighbour)| Attack {
             rights: Rights::Owner,
-            further: Further::None,
+            further: ClusterRights::None,
             labels: Labels::new(),
             neighbour,
             trespasses: vec![AttackPath { objective, route, afterwards: false }],

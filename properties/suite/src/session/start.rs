@@ -21,7 +21,7 @@ use super::deployment::{Deployment, Place};
 use super::name::run_name;
 use super::programs::Obtained;
 use super::sources::write_sources;
-use super::{Session, apart};
+use super::{Session, second_cluster};
 use crate::error::RunError;
 use crate::events::{Events, PhaseTimer};
 use crate::options::{Keep, Options};
@@ -41,8 +41,8 @@ impl Session {
         let ready = Ready::bring_up(&options, events.as_ref(), &mut phases).await?;
         let Ready { name, scratch, configuration, cluster, lock, own_directory } = ready;
 
-        let apart = apart::properties(&options, &cluster);
-        let here = apart::without(&options, &apart);
+        let apart = second_cluster::properties(&options, &cluster);
+        let here = second_cluster::without(&options, &apart);
         let timer = PhaseTimer::begin(events.as_ref(), "deploy");
         let place = Place { cluster, is_used: lock.is_some(), name: &name, directory: &scratch };
         let Deployment { bed, proxies, vault, derived, overlay } =

@@ -231,7 +231,7 @@ async fn the_program_of_an_image_that_is_named_is_taken_out_once_and_says_its_ve
     let of_kind = |kind| server.requests().iter().filter(|request| request.contains(kind)).count();
     obtain(&options, &[Part::ExternalSecrets], &Quiet).await.unwrap();
     assert_eq!((of_kind("/manifests/"), of_kind("/blobs/")), (1, 1));
-    let of_another_run = Options { asked: Asked::default(), ..options };
+    let of_another_run = Options { user_programs: UserPrograms::default(), ..options };
     obtain(&of_another_run, &[Part::ExternalSecrets], &Quiet).await.unwrap();
     assert_eq!((of_kind("/manifests/"), of_kind("/blobs/")), (2, 1));
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use credence_core::manifest::Manifest;
 use serde_json::Value;
 
-use super::written::{WrittenKey, written_keys};
+use super::fake::{WrittenKey, written_keys};
 use super::{ClusterSecretStore, ServiceAccountRef, StoreSemantics, names, searches, store_key};
 use crate::config::source::FOUND;
 use crate::config::{Config, Find, RemoteRef, SourceRef};

@@ -7,7 +7,7 @@ use credence_model::model::Model;
 use serde_json::{Value, json};
 
 use crate::p08_access_control::call::{Call, EXTERNAL_SECRETS, collection};
-use crate::p08_access_control::further::Further;
+use crate::p08_access_control::cluster_rights::ClusterRights;
 use crate::p08_access_control::objects::{self, OWN, VALUE};
 use crate::testbed::tenant::Rights;
 
@@ -31,7 +31,7 @@ pub(crate) struct AttackContext<'a> {
     /// Rights of the tenant in its namespace.
     pub(crate) rights: Rights,
     /// Its rights in the whole cluster.
-    pub(crate) further: Further,
+    pub(crate) further: ClusterRights,
     /// True if the tenant may use External Secrets Operator at all.
     pub(crate) writes: bool,
     /// URL of the API server.
@@ -55,7 +55,7 @@ impl<'a> AttackContext<'a> {
             neighbour: "neighbour",
             account: "tenant",
             rights,
-            further: Further::None,
+            further: ClusterRights::None,
             writes: true,
             server: "https://example.invalid",
             operator_token: Path::new("token"),

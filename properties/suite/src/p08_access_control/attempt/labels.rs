@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{AttackContext, Attempt};
 use crate::p08_access_control::call::{CORE, Call, EXTERNAL_SECRETS, collection};
-use crate::p08_access_control::further::Further;
+use crate::p08_access_control::cluster_rights::ClusterRights;
 use crate::p08_access_control::objective::{Goal, Objective};
 use crate::p08_access_control::objects;
 use crate::p08_access_control::route::{Labelling, Route};
@@ -58,7 +58,8 @@ pub(super) fn label(
         Labelling::Create => Call::create(&namespaces, objects::object("v1", "Namespace", name, patch(labels))),
     };
     let harmless = Labels::from([("credence.dev/harmless".to_owned(), "true".to_owned())]);
-    let may = context.further == Further::Namespaces || (context.rights == Rights::Owner && how != Labelling::Create);
+    let may =
+        context.further == ClusterRights::Namespaces || (context.rights == Rights::Owner && how != Labelling::Create);
     let harmless = may.then(|| write(&harmless).dry_run());
     let mut attempt = Attempt::of_route(context, Route::Label(how), goal, write(way), harmless);
     (attempt.seen.namespace, attempt.seen.secrets, attempt.seen.object) = (namespace.to_owned(), secrets, made_by);

@@ -15,7 +15,7 @@ async fn a_given_program_is_asked_its_version_once_in_a_run() {
     }
     let times = || fs::read_to_string(&asked).unwrap().lines().count();
     assert_eq!(times(), 1);
-    let of_another_run = Options { asked: Asked::default(), ..options };
+    let of_another_run = Options { user_programs: UserPrograms::default(), ..options };
     obtain(&of_another_run, &[Part::Helm], &Quiet).await.unwrap();
     assert_eq!(times(), 2);
 }

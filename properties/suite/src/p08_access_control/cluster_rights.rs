@@ -23,7 +23,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(30);
 
 /// Rights of a tenant in the whole cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Further {
+pub(super) enum ClusterRights {
     None,
     /// Make namespaces for itself, and change them.
     Namespaces,
@@ -31,7 +31,7 @@ pub(super) enum Further {
     Platform,
 }
 
-impl fmt::Display for Further {
+impl fmt::Display for ClusterRights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "",
@@ -41,7 +41,7 @@ impl fmt::Display for Further {
     }
 }
 
-impl Further {
+impl ClusterRights {
     /// The rules of its ClusterRole.
     fn rules(self) -> Value {
         match self {

@@ -12,9 +12,9 @@ use super::{ComponentError, Part};
 
 /// The user's own programs that have been asked. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Asked(Arc<Mutex<BTreeMap<(Part, OsString), Program>>>);
+pub struct UserPrograms(Arc<Mutex<BTreeMap<(Part, OsString), Program>>>);
 
-impl Asked {
+impl UserPrograms {
     /// The program that `part` is by a path or the name of an image: as it answered before, else as `ask` answers now.
     ///
     /// # Errors

@@ -21,14 +21,14 @@ const UNTAGGED: &str = "kubernetes";
 
 /// Facts that a program tells of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct SelfReport {
     /// Its version, without a leading `v`.
     pub(super) version: Option<String>,
     /// The store providers that it is built with, of External Secrets Operator.
     pub(super) providers: Option<String>,
 }
 
-impl Said {
+impl SelfReport {
     /// Asks a program: what Go wrote into it, and else itself.
     ///
     /// # Errors
@@ -152,9 +152,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("etcd");
         test_program::write(&program, "#!/bin/sh\n[ \"$1\" = --version ] && echo etcd Version: 3.5.1\n");
-        assert_eq!(Said::by(Part::Etcd, &program).await.unwrap().version.as_deref(), Some("3.5.1"));
+        assert_eq!(SelfReport::by(Part::Etcd, &program).await.unwrap().version.as_deref(), Some("3.5.1"));
         // It knows no such argument.
-        assert_eq!(Said::by(Part::Helm, &program).await.unwrap(), Said::default());
+        assert_eq!(SelfReport::by(Part::Helm, &program).await.unwrap(), SelfReport::default());
     }
 
     #[tokio::test]
@@ -162,7 +162,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("kind");
         testing::write(&program, "mod\tsigs.k8s.io/kind\tv0.31.0\th1:a=\n");
-        assert_eq!(Said::by(Part::Kind, &program).await.unwrap().version.as_deref(), Some("0.31.0"));
+        assert_eq!(SelfReport::by(Part::Kind, &program).await.unwrap().version.as_deref(), Some("0.31.0"));
     }
 
     #[rstest]
@@ -186,7 +186,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("external-secrets");
         testing::write(&program, &text.replace("OPERATOR", Module::ExternalSecrets.path()));
-        let said = Said::by(Part::ExternalSecrets, &program).await.unwrap();
+        let said = SelfReport::by(Part::ExternalSecrets, &program).await.unwrap();
         assert_eq!((said.version.as_deref(), said.providers.as_deref()), (version, providers));
     }
 
@@ -199,7 +199,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("vault");
         test_program::write(&program, &format!("#!/bin/sh\n[ \"$1\" = version ] && echo '{printed}'\n"));
-        match (Said::by(Part::Vault, &program).await, version) {
+        match (SelfReport::by(Part::Vault, &program).await, version) {
             (Ok(said), Some(version)) => assert_eq!(said.version.as_deref(), Some(version)),
             (Err(error @ ComponentError::NotVault { .. }), None) => {
                 assert!(error.is_usage() && error.to_string().contains(&program.display().to_string()), "{error}");
@@ -213,11 +213,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("external-secrets");
         test_program::write(&program, "#!/bin/sh\nexit 0\n");
-        let error = Said::by(Part::ExternalSecrets, &program).await.unwrap_err();
+        let error = SelfReport::by(Part::ExternalSecrets, &program).await.unwrap_err();
         assert!(matches!(&error, ComponentError::NotExternalSecrets { source: Some(_), .. }), "{error}");
         assert!(error.to_string().contains(&program.display().to_string()), "{error}");
         testing::write(&program, "mod\texample.org/x\tv1.0.0\t\n");
-        let error = Said::by(Part::ExternalSecrets, &program).await.unwrap_err();
+        let error = SelfReport::by(Part::ExternalSecrets, &program).await.unwrap_err();
         assert!(matches!(error, ComponentError::NotExternalSecrets { source: None, .. }), "{error}");
     }
 }
