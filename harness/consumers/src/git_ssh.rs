@@ -12,7 +12,6 @@ use credence_core::kargo_lookup::{self, SHARED_NAMESPACE};
 use credence_core::owner::Owner;
 use credence_core::text::Reason;
 use credence_watch::observer::View;
-use futures::future::BoxFuture;
 use tempfile::NamedTempFile;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -23,7 +22,7 @@ use crate::forge::key_pair::fingerprint;
 use crate::forge::ssh::HOST_ALIAS;
 use crate::forge::{Mark, Request};
 use crate::kargo::login_by_rules::candidates;
-use crate::login::{Login, LoginError, Runner};
+use crate::login::{Login, LoginError, LoginFuture, Runner};
 use crate::obtain::Facts;
 use crate::running::{Consumers, LoginAnswer, is_denial};
 
@@ -87,11 +86,7 @@ impl Runner for GitOverSsh {
         })
     }
 
-    fn log_in<'a>(
-        &'a self,
-        consumers: &'a Consumers,
-        login: &'a Login,
-    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> LoginFuture<'a> {
         Box::pin(async move {
             let owner = login.owner()?;
             consumers.fresh_commit(login).await?;

@@ -9,12 +9,11 @@ use credence_core::owner::Owner;
 use credence_programs::oci::{Image, ImageError};
 use credence_watch::observer::{PodSeen, View};
 use credence_watch::wait::{self, Progress, WaitError};
-use futures::future::BoxFuture;
 use kube::Client;
 
 use crate::forge::{Mark, Request};
 use crate::kubelet::pod::{PodError, PulledPod};
-use crate::login::{Expected, Login, LoginError, Runner};
+use crate::login::{Expected, Login, LoginFuture, Runner};
 use crate::obtain::{Facts, Nodes};
 use crate::running::{Consumers, LoginAnswer, is_about, refuses_credential};
 
@@ -86,11 +85,7 @@ impl Runner for KubeletPull {
         }
     }
 
-    fn log_in<'a>(
-        &'a self,
-        consumers: &'a Consumers,
-        login: &'a Login,
-    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> LoginFuture<'a> {
         Box::pin(async move {
             let (owner, tag) = (login.owner()?, login.tag());
             consumers.publish(owner, &login.repository, &tag).await?;

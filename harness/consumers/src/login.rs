@@ -174,6 +174,9 @@ pub enum LoginError {
     NotOneCopy { consumer: Consumer },
 }
 
+/// A login that is under way.
+pub(crate) type LoginFuture<'a> = BoxFuture<'a, Result<LoginAnswer, LoginError>>;
+
 /// The effectful half of a consumer that logs in with one copy.
 pub(crate) trait Runner: Sync {
     /// The pure half of the consumer: how it reads a copy.
@@ -195,11 +198,7 @@ pub(crate) trait Runner: Sync {
     }
 
     /// Publishes something new, and has the consumer ask for it with the copy.
-    fn log_in<'a>(
-        &'a self,
-        consumers: &'a Consumers,
-        login: &'a Login,
-    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>>;
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> LoginFuture<'a>;
 
     /// True if the forge saw a request because of this login.
     fn is_cause_of(&self, login: &Login, request: &Request) -> bool {

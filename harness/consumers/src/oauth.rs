@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use credence_core::consumer::Consumer;
 use credence_core::credential::Credential;
 use credence_core::formats::{OAUTH_CLIENT, Role, source_roles};
-use futures::future::BoxFuture;
 
 use crate::forge::{Application, ForgeError, Request};
-use crate::login::{Login, LoginError, Proof, Runner};
+use crate::login::{Login, LoginError, LoginFuture, Proof, Runner};
 use crate::running::{Consumers, LoginAnswer};
 
 /// Path at which the forge is asked for the token of a sign-in.
@@ -26,11 +25,7 @@ impl Runner for OAuthSignIn {
         Proof::ServerSawSecret
     }
 
-    fn log_in<'a>(
-        &'a self,
-        consumers: &'a Consumers,
-        login: &'a Login,
-    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> LoginFuture<'a> {
         Box::pin(async move {
             let application = login.application.as_ref().ok_or(LoginError::NoApplication)?;
             Ok(consumers.sign_in(application, &login.data).await?)

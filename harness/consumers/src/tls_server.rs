@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use credence_core::consumer::Consumer;
 use credence_core::credential::Credential;
 use credence_core::formats::TLS_SERVER;
-use futures::future::BoxFuture;
 
-use crate::login::{Login, LoginError, Proof, Runner};
+use crate::login::{Login, LoginFuture, Proof, Runner};
 use crate::running::{Consumers, LoginAnswer};
 use crate::tls_server::handshake::HandshakeError;
 
@@ -25,11 +24,7 @@ impl Runner for TlsHandshake {
         Proof::Handshake
     }
 
-    fn log_in<'a>(
-        &'a self,
-        consumers: &'a Consumers,
-        login: &'a Login,
-    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> LoginFuture<'a> {
         Box::pin(async move { Ok(consumers.shake_hands(&login.data, &login.server_name).await?) })
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::argo_cd::{Application, ApplicationSeen, ArgoCd, ArgoCdError, Refresh};
 use crate::forge::ForgeError;
 use crate::git_error::Cause;
-use crate::login::{Expected, Login, LoginError, Runner};
+use crate::login::{Expected, Login, LoginError, LoginFuture, Runner};
 use crate::obtain::Facts;
 use crate::running::{Consumers, LoginAnswer};
 
@@ -67,11 +67,7 @@ impl Runner for ArgoCdSync {
         if facts.has_argo_cd_images() { None } else { ArgoCd::unsupported() }
     }
 
-    fn log_in<'a>(
-        &'a self,
-        consumers: &'a Consumers,
-        login: &'a Login,
-    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> LoginFuture<'a> {
         Box::pin(async move { Ok(consumers.sync(login.owner()?, login).await?) })
     }
 

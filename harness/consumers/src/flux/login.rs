@@ -8,7 +8,7 @@ use credence_watch::wait::{Progress, WaitError};
 use futures::future::BoxFuture;
 
 use crate::flux::{Failure, Flux, FluxError, Kind, Source, SourceSeen};
-use crate::login::{Login, LoginError, Runner};
+use crate::login::{Login, LoginError, LoginFuture, Runner};
 use crate::running::{Consumers, LoginAnswer};
 
 /// Time that a fetch may take; measured at 1 to 4 s, with what is published for it.
@@ -56,11 +56,7 @@ impl Runner for FluxFetch {
         true
     }
 
-    fn log_in<'a>(
-        &'a self,
-        consumers: &'a Consumers,
-        login: &'a Login,
-    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> LoginFuture<'a> {
         Box::pin(async move {
             let (owner, tag, name) = (login.owner()?, login.tag(), Self::source_of(login));
             let (url, fresh) = match self.kind {

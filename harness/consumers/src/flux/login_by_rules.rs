@@ -5,10 +5,9 @@ use credence_core::consumer::Consumer;
 use credence_core::credential::Credential;
 use credence_core::formats::flux::{self, NoLogin};
 use credence_core::formats::{FLUX_GIT_RULES, FLUX_OCI_RULES};
-use futures::future::BoxFuture;
 
 use crate::by_rules::GitLogin;
-use crate::login::{Login, LoginError, Runner};
+use crate::login::{Login, LoginFuture, Runner};
 use crate::obtain::Facts;
 use crate::running::{Consumers, LoginAnswer};
 
@@ -26,11 +25,7 @@ impl Runner for FluxGitRules {
         facts.no_git()
     }
 
-    fn log_in<'a>(
-        &'a self,
-        consumers: &'a Consumers,
-        login: &'a Login,
-    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> LoginFuture<'a> {
         Box::pin(async move {
             let url = login.owner()?.repository(&login.repository);
             consumers.fresh_commit(login).await?;
@@ -50,11 +45,7 @@ impl Runner for FluxOciRules {
         FLUX_OCI_RULES
     }
 
-    fn log_in<'a>(
-        &'a self,
-        consumers: &'a Consumers,
-        login: &'a Login,
-    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> LoginFuture<'a> {
         Box::pin(async move {
             let owner = login.owner()?;
             consumers.publish(owner, &login.repository, &login.tag()).await?;

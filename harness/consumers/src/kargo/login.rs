@@ -14,7 +14,7 @@ use crate::git_error::Cause;
 use crate::kargo::{
     DISCOVERY_FAILED, Discovery, Generation, Kargo, KargoError, Subscription, Warehouse, WarehouseSeen,
 };
-use crate::login::{Login, LoginError, Runner};
+use crate::login::{Login, LoginError, LoginFuture, Runner};
 use crate::obtain::Facts;
 use crate::running::{Consumers, LoginAnswer};
 
@@ -66,11 +66,7 @@ impl Runner for KargoDiscovery {
         no_git.or_else(|| (!facts.has_kargo).then(|| NOT_GIVEN.to_owned()))
     }
 
-    fn log_in<'a>(
-        &'a self,
-        consumers: &'a Consumers,
-        login: &'a Login,
-    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> LoginFuture<'a> {
         Box::pin(async move {
             let (owner, tag) = (login.owner()?, login.tag());
             let (fresh, repo_url) = match self.kind {

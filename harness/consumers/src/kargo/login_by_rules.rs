@@ -6,10 +6,9 @@ use credence_core::credential::Credential;
 use credence_core::formats::{KARGO_CHART_RULES, KARGO_GIT_RULES, KARGO_IMAGE_RULES};
 use credence_core::kargo_lookup::{self, Candidate, CredentialKind, NoLogin, SHARED_NAMESPACE};
 use credence_watch::observer::View;
-use futures::future::BoxFuture;
 
 use crate::by_rules::GitLogin;
-use crate::login::{Login, LoginError, Runner};
+use crate::login::{Login, LoginFuture, Runner};
 use crate::obtain::Facts;
 use crate::running::{Consumers, LoginAnswer};
 
@@ -38,11 +37,7 @@ impl Runner for KargoRules {
         no_git.or_else(|| is_run.then(|| "not needed, as Kargo's controller runs".to_owned()))
     }
 
-    fn log_in<'a>(
-        &'a self,
-        consumers: &'a Consumers,
-        login: &'a Login,
-    ) -> BoxFuture<'a, Result<LoginAnswer, LoginError>> {
+    fn log_in<'a>(&'a self, consumers: &'a Consumers, login: &'a Login) -> LoginFuture<'a> {
         Box::pin(async move {
             let (owner, Login { namespace, repository: name, .. }) = (login.owner()?, login);
             if self.kind == CredentialKind::Git {

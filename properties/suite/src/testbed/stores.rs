@@ -85,14 +85,16 @@ pub trait StoreBackend: Send + Sync {
     /// Writes new values of a source that is there.
     fn write<'a>(&'a self, by: Writer<'a>, source: &'a SourceRef, values: &'a Values) -> Done<'a, ()>;
 
-    /// Writes the first values of a source, and makes it if nothing else has.
+    /// Writes the first values of a source, and makes it if nothing else has; by itself, a write makes what is not there.
     fn write_first<'a>(
         &'a self,
         by: Writer<'a>,
         source: &'a SourceRef,
-        made: Made<'a>,
+        _made: Made<'a>,
         values: &'a Values,
-    ) -> Done<'a, ()>;
+    ) -> Done<'a, ()> {
+        self.write(by, source, values)
+    }
 
     /// Takes a source with these `values`, or a part of it, away.
     fn withdraw<'a>(
@@ -103,14 +105,16 @@ pub trait StoreBackend: Send + Sync {
         values: &'a Values,
     ) -> Done<'a, Withdrawn>;
 
-    /// Puts back what was taken away, with new values.
+    /// Puts back what was taken away, with new values; by itself, a write does, as for a document that has nothing else.
     fn put_back<'a>(
         &'a self,
         by: Writer<'a>,
         source: &'a SourceRef,
-        withdrawn: &'a Withdrawn,
+        _withdrawn: &'a Withdrawn,
         values: &'a Values,
-    ) -> Done<'a, ()>;
+    ) -> Done<'a, ()> {
+        self.write(by, source, values)
+    }
 }
 
 /// The backends of a run.

@@ -8,7 +8,7 @@ use credence_model::values::Values;
 use futures::FutureExt;
 use futures::future::ready;
 
-use super::{Done, Made, Part, StoreBackend, Withdrawn, Writer};
+use super::{Done, Part, StoreBackend, Withdrawn, Writer};
 
 /// The server that stands in.
 pub(super) struct StoodIn(Arc<StandIn>);
@@ -17,26 +17,12 @@ impl StoodIn {
     pub(super) fn new(server: Arc<StandIn>) -> Self {
         Self(server)
     }
-
-    fn put<'a>(&self, source: &SourceRef, values: &Values) -> Done<'a, ()> {
-        self.0.put(place(source), values.clone());
-        ready(Ok(())).boxed()
-    }
 }
 
 impl StoreBackend for StoodIn {
     fn write<'a>(&'a self, _by: Writer<'a>, source: &'a SourceRef, values: &'a Values) -> Done<'a, ()> {
-        self.put(source, values)
-    }
-
-    fn write_first<'a>(
-        &'a self,
-        _by: Writer<'a>,
-        source: &'a SourceRef,
-        _made: Made<'a>,
-        values: &'a Values,
-    ) -> Done<'a, ()> {
-        self.put(source, values)
+        self.0.put(place(source), values.clone());
+        ready(Ok(())).boxed()
     }
 
     fn withdraw<'a>(
@@ -54,16 +40,6 @@ impl StoreBackend for StoodIn {
             self.0.put(place(source), rest);
         }
         ready(Ok(Withdrawn::of_document(part))).boxed()
-    }
-
-    fn put_back<'a>(
-        &'a self,
-        _by: Writer<'a>,
-        source: &'a SourceRef,
-        _withdrawn: &'a Withdrawn,
-        values: &'a Values,
-    ) -> Done<'a, ()> {
-        self.put(source, values)
     }
 }
 

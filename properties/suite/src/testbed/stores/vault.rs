@@ -8,7 +8,7 @@ use credence_model::config::{SourceRef, VaultPlace};
 use credence_model::values::Values;
 use futures::FutureExt;
 
-use super::{Done, Made, Part, StoreBackend, Withdrawn, Writer};
+use super::{Done, Part, StoreBackend, Withdrawn, Writer};
 
 /// A server, and where it has each source.
 pub(super) struct AtVault {
@@ -45,16 +45,6 @@ impl StoreBackend for AtVault {
         self.put(source, values)
     }
 
-    fn write_first<'a>(
-        &'a self,
-        _by: Writer<'a>,
-        source: &'a SourceRef,
-        _made: Made<'a>,
-        values: &'a Values,
-    ) -> Done<'a, ()> {
-        self.put(source, values)
-    }
-
     fn withdraw<'a>(
         &'a self,
         _by: Writer<'a>,
@@ -71,15 +61,5 @@ impl StoreBackend for AtVault {
             Ok(Withdrawn::of_document(part))
         }
         .boxed()
-    }
-
-    fn put_back<'a>(
-        &'a self,
-        _by: Writer<'a>,
-        source: &'a SourceRef,
-        _withdrawn: &'a Withdrawn,
-        values: &'a Values,
-    ) -> Done<'a, ()> {
-        self.put(source, values)
     }
 }
