@@ -1,4 +1,4 @@
-//! The command line: what the user may ask for, and which code answers.
+//! The command line: subcommands, their options, and the code that carries them out.
 
 use std::path::PathBuf;
 
@@ -36,20 +36,20 @@ mod up;
 use programs::{Programs, parse_part};
 use run::{Run, Target};
 
-/// Exit codes, as `--help` explains them.
-const EXIT_CODES: &str = "\
-Exit codes: 0 all held (documented upstream bugs aside) · 1 violated · 2 unknown · 3 bad usage or configuration · 4 nothing ran
+/// The end of `--help` of the command and of `run`: exit codes, and examples.
+const NOTES: &str = "\
+Exit codes: 0 all held (apart from documented upstream bugs) · 1 violated · 2 unknown · 3 bad usage or configuration · 4 nothing ran
 
 Examples:
   credence run                                   the reference configuration, all properties, 100 cases each
   credence run --config my/config -p p02 -p p03  two properties on a configuration of your own
-  credence run --config my/chart --values prod.yaml  a chart of Helm, as it is installed
-  credence run --config my/config --substitute CLUSTER=prod  manifests with variables of Flux
-  credence run --cases 1000 --seed 7 --out out   a nightly run that can be repeated
-  credence run --lanes 1                         one case after the other, for a machine that is busy otherwise
-  credence run --cluster kind                    the same on a cluster of kind, with the operator in pods
+  credence run --config my/chart --values prod.yaml  a Helm chart, rendered with the values of an installation
+  credence run --config my/config --substitute CLUSTER=prod  manifests with Flux variables
+  credence run --cases 1000 --seed 7 --out out   a nightly run that can be reproduced
+  credence run --lanes 1                         one case at a time, for a busy machine
+  credence run --cluster kind                    the same on a kind cluster, with the operator in pods
   credence run --external-secrets bin/external-secrets --external-secrets-chart charts/external-secrets  your own version of ESO
-  credence replay p03:7:42                       one recorded case again
+  credence replay p03:7:42                       run one recorded case again
   credence lint my/config                        check a configuration without a cluster
   credence init my/config                        write a first credence.yaml: who must have what, and who must not
   credence monitor --context prod                watch a live cluster and serve Prometheus metrics
@@ -57,7 +57,7 @@ Examples:
 
 /// Conformance suite for Kubernetes secret distribution with External Secrets Operator.
 #[derive(Debug, Parser)]
-#[command(name = "credence", version, after_help = EXIT_CODES)]
+#[command(name = "credence", version, after_help = NOTES)]
 pub struct Command {
     #[command(subcommand)]
     action: Action,
@@ -65,68 +65,68 @@ pub struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Say what this machine can run, and what each missing thing costs.
+    /// Report what this machine can run, and what each missing program would cost to obtain.
     Doctor {
-        /// The command of Docker or Podman; docker or podman from the PATH if not given.
+        /// The Docker or Podman command; by default, docker or podman from the PATH.
         #[arg(long, value_name = "COMMAND", env = "CREDENCE_ENGINE")]
         engine: Option<PathBuf>,
         #[command(flatten)]
         programs: Programs,
     },
-    /// Obtain the pinned programs ahead of time.
+    /// Download or build the pinned programs ahead of time.
     #[command(
         after_help = "Examples:\n  credence fetch\n  credence fetch etcd kube-apiserver\n  credence fetch --source build"
     )]
     Fetch {
-        /// Programs to obtain; all if none is named.
+        /// Programs to obtain; by default, all of them.
         #[arg(value_name = "PART", value_parser = parse_part)]
         parts: Vec<Part>,
         #[command(flatten)]
         programs: Programs,
     },
-    /// Make the image of kind's nodes without a registry, if the container engine does not have it, and print its name.
+    /// Build the node image for kind without a registry, unless the container engine has it, and print its name.
     #[command(after_help = node_image::NOTES)]
     NodeImage {
-        /// The command of Docker or Podman; docker or podman from the PATH if not given.
+        /// The Docker or Podman command; by default, docker or podman from the PATH.
         #[arg(long, value_name = "COMMAND", env = "CREDENCE_ENGINE")]
         engine: Option<PathBuf>,
-        /// Make nothing, but remove images that were made by other versions of credence or with other programs.
+        /// Only remove images that other versions of credence built, or that contain other programs.
         #[arg(long)]
         prune: bool,
         #[command(flatten)]
         programs: Programs,
     },
-    /// Start a cluster that stays up between runs; `run` attaches to it.
+    /// Start a cluster that stays up between runs; `run` then uses it.
     Up {
-        /// Stay in the foreground until Ctrl-C.
+        /// Run in the foreground until Ctrl-C.
         #[arg(long)]
         foreground: bool,
         #[command(flatten)]
         programs: Programs,
     },
-    /// Say whether a cluster is up, and where.
+    /// Show whether a cluster is up, and its address.
     Status,
     /// Stop the cluster that is up.
     Down,
-    /// Write a first credence.yaml: the team's intent, from what is found in its configuration.
+    /// Write a first credence.yaml, the team's intent, derived from its configuration.
     #[command(after_help = init::NOTES)]
     Init(Box<init::Options>),
-    /// Check a configuration with no cluster.
+    /// Check a configuration without a cluster.
     #[command(after_help = lint::NOTES)]
     Lint(Box<lint::Options>),
-    /// Say what was understood of a configuration: who gets what, and what each key is made of.
+    /// Explain a configuration: who gets what, and what each key is made of.
     #[command(after_help = explain::NOTES)]
     Explain(Box<explain::Options>),
-    /// Watch a live cluster with a configuration, and serve Prometheus metrics. Only reads, and no values.
+    /// Watch a live cluster and serve Prometheus metrics. Read-only, and reads no values.
     #[command(after_help = monitor::NOTES)]
     Monitor(Box<monitor::Options>),
-    /// Test a configuration on a real cluster and write reports.
-    #[command(after_help = EXIT_CODES)]
+    /// Test a configuration on a real cluster, and write reports.
+    #[command(after_help = NOTES)]
     Run(Box<Run>),
     /// Run one recorded case again, from its seed.
     #[command(after_help = "Example:\n  credence replay p03:42:7 --config my/config")]
     Replay {
-        /// The case, as a report names it: PROPERTY:SEED:INDEX.
+        /// The id of the case, from a report: PROPERTY:SEED:INDEX.
         case: CaseId,
         #[command(flatten)]
         target: Box<Target>,

@@ -68,7 +68,7 @@ impl Provider for Embedded {
     }
 
     fn help(&self) -> &'static str {
-        "Real control plane and operator as local processes; with root also a node. Needs no container engine"
+        "A real control plane and the operator as local processes; as root, also a node. Needs no container engine"
     }
 
     fn lacks(&self) -> Lacks {

@@ -16,7 +16,7 @@ pub const PROVIDERS: &[&dyn Provider] = &[&Embedded, &Kind];
 pub const DEFAULT: &dyn Provider = &Embedded;
 
 /// A line on the open choice, for a person who chooses.
-pub const DEFAULT_HELP: &str = "The embedded cluster, saying what kind would add";
+pub const DEFAULT_HELP: &str = "The embedded cluster, and a note on what kind would add";
 
 /// The choice that was made where it was left open, what it goes without, and why.
 pub const DEFAULT_CHOSEN: &str = "cluster: embedded, which needs no container engine and starts in seconds; kind would add \

@@ -17,8 +17,8 @@ use crate::console::Console;
 /// The configuration that is named, or the reference configuration.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Configuration {
-    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
-    /// chart. The reference configuration if not given.
+    /// The configuration: a directory of manifests, rendered with kustomize if it has a kustomization and with helm if it is
+    /// a chart. By default, the reference configuration.
     #[arg(long = "config", value_name = "DIR")]
     pub(super) directory: Option<PathBuf>,
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub(super) struct Configuration {
 pub(super) struct Reading {
     #[command(flatten)]
     pub(super) rendering: Rendering,
-    /// The file with the team's intent; credence.yaml in the configuration if not given, and none if that is not there.
+    /// The file with the team's intent; by default, credence.yaml in the configuration if there is one.
     #[arg(long, value_name = "FILE")]
     pub(super) intent: Option<PathBuf>,
 }

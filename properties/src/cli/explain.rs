@@ -13,20 +13,20 @@ use super::programs::Programs;
 
 /// The end of `--help`.
 pub(super) const NOTES: &str = "\
-Exit codes: 0 explained · 3 bad usage, no configuration that can be read, or nothing of that name
+Exit codes: 0 explained · 3 bad usage, an unreadable configuration, or nothing of that name
 
 Examples:
   credence explain                                      the reference configuration
   credence explain --config my/config                   who gets what, and what each key is made of
   credence explain gh-docker-registry --config my/config    one copy
-  credence explain argocd --config my/config            what a namespace gets
-  credence explain --config my/chart --values prod.yaml --set team=shop    a chart of Helm
-  credence explain --config my/config --substitute CLUSTER=prod         manifests with variables of Flux";
+  credence explain argocd --config my/config            what one namespace gets
+  credence explain --config my/chart --values prod.yaml --set team=shop    a Helm chart
+  credence explain --config my/config --substitute CLUSTER=prod         manifests with Flux variables";
 
-/// The configuration, and what of it.
+/// The configuration, and the part of it to explain.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// A namespace, a copy, a ClusterExternalSecret, an ExternalSecret or a store; everything if not given.
+    /// A namespace, a copy, a ClusterExternalSecret, an ExternalSecret or a store; by default, everything.
     name: Option<String>,
     #[command(flatten)]
     configuration: Configuration,

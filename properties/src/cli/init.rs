@@ -15,27 +15,27 @@ use super::rendering::Rendering;
 
 /// The end of `--help`.
 pub(super) const NOTES: &str = "\
-Exit codes: 0 written · 3 bad usage, no configuration that can be read, or a credence.yaml that is there already
+Exit codes: 0 written · 3 bad usage, an unreadable configuration, or a credence.yaml that exists already
 
 Examples:
-  credence init my/config                 writes my/config/credence.yaml, to be corrected by hand
-  credence init my/config --stdout        prints it
+  credence init my/config                 write my/config/credence.yaml, to be edited by hand
+  credence init my/config --stdout        print it instead
   credence init --schema > intent.schema.json    the JSON schema, for editors";
 
 /// The configuration, and where its intent goes.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
-    /// chart.
+    /// The configuration: a directory of manifests, rendered with kustomize if it has a kustomization and with helm if it is
+    /// a chart.
     #[arg(required_unless_present_any = ["stdout", "schema"])]
     directory: Option<PathBuf>,
-    /// Print it, and write no file. Of the reference configuration if no directory is given.
+    /// Print the intent instead of writing a file. Without a directory, that of the reference configuration.
     #[arg(long)]
     stdout: bool,
-    /// Replace the file that is there.
+    /// Overwrite an existing file.
     #[arg(long)]
     force: bool,
-    /// Print the JSON schema of intents, and do nothing else.
+    /// Print the JSON schema of intents and exit.
     #[arg(long, conflicts_with_all = ["directory", "stdout", "force"])]
     schema: bool,
     #[command(flatten)]

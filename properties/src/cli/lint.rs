@@ -21,30 +21,30 @@ use super::programs::Programs;
 
 /// The end of `--help`.
 pub(super) const NOTES: &str = "\
-Exit codes: 0 nothing found (notes aside) · 1 errors or warnings · 3 bad usage, or no configuration that can be read
+Exit codes: 0 nothing found (apart from notes) · 1 errors or warnings · 3 bad usage, or an unreadable configuration
 
 Examples:
   credence lint                                  the reference configuration
   credence lint my/config                        what it asks for, and what is wrong with it
-  credence lint my/chart --values prod.yaml      a chart of Helm, with values
-  credence lint my/config --substitute CLUSTER=prod  manifests with variables of Flux
-  credence lint my/config --format json          an array of findings, for a program
+  credence lint my/chart --values prod.yaml      a Helm chart, with values
+  credence lint my/config --substitute CLUSTER=prod  manifests with Flux variables
+  credence lint my/config --format json          findings as a JSON array
   credence lint my/config --format sarif > credence.sarif   for code scanning
-  credence lint my/config --control-plane etc    with the audit policy and the encryption of another directory";
+  credence lint my/config --control-plane etc    with the audit policy and encryption configuration in etc";
 
-/// The configuration to check, and the form of the findings.
+/// The configuration to check, and the output format.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The configuration: a directory of manifests, rendered by kustomize if it has a kustomization and by helm if it is a
-    /// chart. The reference configuration if not given.
+    /// The configuration: a directory of manifests, rendered with kustomize if it has a kustomization and with helm if it is
+    /// a chart. By default, the reference configuration.
     directory: Option<PathBuf>,
     #[command(flatten)]
     reading: Reading,
-    /// The form of the findings.
+    /// Output format of the findings.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Directory with audit-policy.yaml and encryption-config.yaml, which the API server is started with.
-    /// The directory control-plane in the configuration if not given.
+    /// Directory with the audit-policy.yaml and encryption-config.yaml of the API server; by default, the directory
+    /// control-plane in the configuration.
     #[arg(long, value_name = "DIR")]
     control_plane: Option<PathBuf>,
     #[command(flatten)]
@@ -53,11 +53,11 @@ pub(super) struct Options {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
-    /// For a person: the distribution, and findings with their place and help.
+    /// For people: the distribution, and each finding with its place and a remedy.
     Text,
-    /// An array of findings.
+    /// A JSON array of findings.
     Json,
-    /// The Static Analysis Results Interchange Format 2.1.0, for code scanning.
+    /// SARIF 2.1.0, for code scanning.
     Sarif,
 }
 

@@ -22,26 +22,26 @@ use crate::console::Console;
 
 /// The end of `--help`, after the options.
 pub(super) const NOTES: &str = "\
-It only reads. It asks for the metadata of Secrets and never for their values; Kubernetes has no right for metadata alone, so
-its ServiceAccount must be allowed to list Secrets all the same: guard that account as you guard the sources.
+It only reads, and it requests the metadata of Secrets, never their values. But Kubernetes has no permission for metadata
+alone, so its ServiceAccount must be allowed to list Secrets: guard that account as you guard the sources.
 
 What it cannot see:
-  · whether a value is right. It compares times, hashes and writers; `credence run` compares bytes
-  · an edit by somebody who takes the operator's name as field manager and renews its hash, unless the copy is then
-    unlike the others of its credential
-  · an edit that came and was healed while it was not connected
-  · a credential under another name, without the labels and, unless it is a pull secret, whatever its type
-  · a store that has lost its rights, until the operator looks again (5 minutes); failed ExternalSecrets show it sooner
-  · who reads Secrets: that is in the audit log
-A write to other metadata of a source counts as a write of the source. Clocks of API server and operator must agree.
+  · whether a value is correct: it compares times, hashes and writers; `credence run` compares bytes
+  · an edit by somebody who poses as the operator's field manager and updates its hash, unless the copy then differs from
+    the other copies of its credential
+  · an edit that was made and undone while it was disconnected
+  · a hand-made credential under another name and without the labels, unless it is a pull secret
+  · a store that has lost its rights, until the operator checks it again (5 minutes); failed ExternalSecrets show it sooner
+  · who reads Secrets: see the audit log
+A change of other metadata of a source counts as a change of the source. The clocks of API server and operator must agree.
 
-/metrics is for Prometheus, /healthz answers 200 while everything is in sight, /findings names each object that is wrong.
+/metrics is for Prometheus, /healthz answers 200 while all watches are up to date, /findings lists each faulty object.
 
 Examples:
-  credence monitor --print rbac | kubectl apply -f -     the rights that it needs
+  credence monitor --print rbac | kubectl apply -f -     the permissions that it needs
   credence monitor --print alerts > credence-rules.yaml  alert rules
   credence monitor --config my/config --context prod     watch the cluster of this context
-  credence monitor --config my/chart --values prod.yaml  with a chart of Helm
+  credence monitor --config my/chart --values prod.yaml  with a Helm chart
   curl -s http://127.0.0.1:9464/findings";
 
 /// Objects to watch, and options of the watch.
@@ -49,19 +49,19 @@ Examples:
 pub(super) struct Options {
     #[command(flatten)]
     configuration: Configuration,
-    /// Context of the kubeconfig; its current one if not given. Inside a pod without a kubeconfig, the pod's own cluster.
+    /// Context of the kubeconfig; by default, its current context. In a pod without a kubeconfig, the pod's own cluster.
     #[arg(long)]
     context: Option<String>,
-    /// The kubeconfig; that of KUBECONFIG or ~/.kube/config if not given.
+    /// The kubeconfig; by default, that of KUBECONFIG, or ~/.kube/config.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Address at which metrics are served.
+    /// Address to serve metrics at.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     listen: SocketAddr,
-    /// Reconciles that the operator runs at the same time, as its flag --concurrent says; more make the bound shorter.
+    /// The operator's own --concurrent, its number of parallel reconciles: more of them shorten the bound.
     #[arg(long, value_name = "N", default_value_t = NonZero::<u32>::MIN)]
     concurrent: NonZero<u32>,
-    /// Print a file that goes with it, and do nothing else.
+    /// Print a companion file and exit.
     #[arg(long, value_enum)]
     print: Option<Print>,
     #[command(flatten)]
@@ -70,7 +70,7 @@ pub(super) struct Options {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Print {
-    /// ServiceAccount, ClusterRole and binding with the rights that are needed.
+    /// The ServiceAccount, ClusterRole and binding that the monitor needs.
     Rbac,
     /// Alert rules for Prometheus.
     Alerts,

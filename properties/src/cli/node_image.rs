@@ -15,14 +15,14 @@ use crate::console::Console;
 
 /// The end of `--help`, after the options.
 pub(super) const NOTES: &str = "\
-Making it needs root and debootstrap once, for Debian's packages; after that anybody who may use the engine can.
-It makes another beside it, with git and Redis, for what a run puts into containers next to the node.
-/kind/README-credence.txt in the image says what it is made of and where it differs from kindest/node.
+The first build needs root and debootstrap, for Debian's packages; later ones only need access to the engine.
+A second image, with git and Redis, is built for the containers that a run starts beside the node.
+/kind/README-credence.txt in the image lists its contents and the differences from kindest/node.
 
 Example:
   kind create cluster --image \"$(credence node-image)\" --config my-kind-config.yaml
 
-with networking.disableDefaultCNI: true in the configuration, as the image has its own network.";
+with networking.disableDefaultCNI: true in the configuration, since the image brings its own network.";
 
 /// Makes or finds the image, and prints its name. Beside it the one for containers that runs put next to the node.
 pub(super) async fn node_image(engine: Option<&Path>, options: &Options) -> anyhow::Result<ExitCode> {

@@ -11,15 +11,15 @@ use credence_programs::supply::{self, Part, Providers, Source, UserKargo};
 /// Options for obtaining programs.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Programs {
-    /// Use this executable instead of obtaining one, such as etcd=/usr/bin/etcd; may be repeated.
+    /// Use this executable instead of the pinned program, as in etcd=/usr/bin/etcd; may be repeated.
     #[arg(long = "program", value_name = "PART=PATH", value_parser = parse_given)]
     overrides: Vec<(Part, PathBuf)>,
-    /// External Secrets Operator's own program, of another version than the pinned one or built with other providers; the same as
-    /// --program external-secrets=PROGRAM. An esoctl beside it is used with it.
+    /// A program of External Secrets Operator of another version than the pinned one, or with other providers; the same as
+    /// --program external-secrets=PROGRAM. An esoctl beside it is used as well.
     #[arg(long, value_name = "PROGRAM", env = "CREDENCE_EXTERNAL_SECRETS")]
     external_secrets: Option<PathBuf>,
-    /// An image to take External Secrets Operator's program out of, without a container engine, such as
-    /// ghcr.io/external-secrets/external-secrets:v2.9.0.
+    /// An image to extract the program of External Secrets Operator from, such as
+    /// ghcr.io/external-secrets/external-secrets:v2.9.0. Needs no container engine.
     #[arg(
         long,
         value_name = "IMAGE",
@@ -28,39 +28,39 @@ pub(super) struct Programs {
         env = "CREDENCE_EXTERNAL_SECRETS_IMAGE"
     )]
     external_secrets_image: Option<String>,
-    /// External Secrets Operator's chart of the same version: a directory, such as deploy/charts/external-secrets in its source,
-    /// or a package. Kinds and fields of the configuration are checked against its definitions.
+    /// The chart of the same version of External Secrets Operator: a directory, such as deploy/charts/external-secrets in its
+    /// source, or a package. Kinds and fields of the configuration are checked against its definitions.
     #[arg(long, value_name = "CHART", env = "CREDENCE_EXTERNAL_SECRETS_CHART")]
     external_secrets_chart: Option<PathBuf>,
-    /// Kargo's own program, the one of its control plane, which cannot be obtained: without it, only Kargo's lookup rules
-    /// are tested.
+    /// The program of Kargo's control plane. credence cannot download or build it, and tests only Kargo's lookup rules
+    /// without it.
     #[arg(long, value_name = "PROGRAM", requires = "kargo_chart", env = "CREDENCE_KARGO")]
     kargo: Option<PathBuf>,
-    /// Kargo's chart of the same version: a directory, such as charts/kargo in its source, or a package.
+    /// The chart of the same version of Kargo: a directory, such as charts/kargo in its source, or a package.
     #[arg(long, value_name = "CHART", requires = "kargo", env = "CREDENCE_KARGO_CHART")]
     kargo_chart: Option<PathBuf>,
-    /// Origin of programs that are not in the cache.
+    /// Source of programs that are not in the cache.
     #[arg(long, value_enum, default_value_t = Origin::Any, env = "CREDENCE_SOURCE")]
     source: Origin,
-    /// Base URL that replaces scheme and host of official releases, for sites without internet.
+    /// Base URL that replaces scheme and host of official releases, for sites without internet access.
     #[arg(long, value_name = "URL", env = "CREDENCE_MIRROR")]
     mirror: Option<String>,
-    /// Store providers that External Secrets Operator is built with.
+    /// Store providers to build External Secrets Operator with.
     #[arg(long, value_enum, default_value_t = ProvidersFlag::Used, env = "CREDENCE_EXTERNAL_SECRETS_PROVIDERS")]
     external_secrets_providers: ProvidersFlag,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ProvidersFlag {
-    /// Those that credence uses: AWS, Fake, Kubernetes, Vault and Webhook.
+    /// Those that credence needs: AWS, Fake, Kubernetes, Vault and Webhook.
     Used,
-    /// All that upstream has, which takes three times as long to build.
+    /// All of upstream's, which takes three times as long to build.
     All,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Origin {
-    /// An official release where it can be had, else a build.
+    /// An official release if there is one, otherwise a build.
     Any,
     /// Official releases only.
     Release,

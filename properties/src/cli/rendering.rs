@@ -9,18 +9,19 @@ use credence_suite::run::RunError;
 /// Parameters of a configuration's rendering.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Rendering {
-    /// A file of values, if the configuration is a chart of Helm; may be repeated, and later ones win.
+    /// A values file, if the configuration is a Helm chart; may be repeated, and later files win.
     #[arg(long, value_name = "FILE")]
     values: Vec<PathBuf>,
-    /// A value of a chart, as `helm --set` takes it, over those of files; may be repeated. Reports show it in their replay
-    /// lines: give credentials in a file.
+    /// A chart value, as in `helm --set`; overrides those of files, and may be repeated. Reports quote it in their replay
+    /// lines, so put credentials into a file instead.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// The value of a variable ${NAME} that Flux would replace; may be repeated. Each variable must then have a value or a
-    /// default. Reports show it in their replay lines.
+    /// The value of a Flux variable ${NAME}; may be repeated. Every variable then needs a value or a default. Reports quote
+    /// it in their replay lines.
     #[arg(long, value_name = "NAME=VALUE")]
     substitute: Vec<String>,
-    /// A file of such values: a mapping of names to texts, or a ConfigMap; may be repeated, and later ones win.
+    /// A file with values of Flux variables: a mapping of names to strings, or a ConfigMap; may be repeated, and later files
+    /// win.
     #[arg(long, value_name = "FILE")]
     substitute_from: Vec<PathBuf>,
 }

@@ -31,45 +31,44 @@ use crate::console::Console;
 pub(super) struct Target {
     #[command(flatten)]
     configuration: Configuration,
-    /// Manifests of what uses the credentials: workloads with imagePullSecrets, Argo CD Applications, Kargo Warehouses.
-    /// Those of the reference configuration if neither this nor --config is given.
+    /// Manifests of what uses the credentials: workloads with imagePullSecrets, Argo CD Applications, Kargo Warehouses, Flux
+    /// sources. By default, and only without --config, those of the reference configuration.
     #[arg(long, value_name = "DIR")]
     consumers: Option<PathBuf>,
-    /// Directory with audit-policy.yaml and encryption-config.yaml, which the API server is started with.
-    /// The directory control-plane in the configuration if not given.
+    /// Directory with the audit-policy.yaml and encryption-config.yaml of the API server; by default, the directory
+    /// control-plane in the configuration.
     #[arg(long, value_name = "DIR")]
     control_plane: Option<PathBuf>,
-    /// Apply objects of this kind too, such as Deployment, although it is not known what comes of them; may be repeated.
-    /// Kinds that reach beyond the cluster are never applied.
+    /// Also apply objects of this kind, such as Deployment, which are left out by default; may be repeated. Kinds that reach
+    /// beyond the cluster are never applied.
     #[arg(long, value_name = "KIND")]
     also_apply: Vec<String>,
     /// Cluster to test on.
     #[arg(long, default_value = AUTO, value_parser = cluster_flag())]
     cluster: ClusterFlag,
-    /// The command of Docker or Podman for a cluster of kind; docker or podman from the PATH if not given.
+    /// The Docker or Podman command for a kind cluster; by default, docker or podman from the PATH.
     #[arg(long, value_name = "COMMAND", env = "CREDENCE_ENGINE")]
     engine: Option<PathBuf>,
-    /// An image of a registry for pods on a cluster of kind, instead of one that is made, such as
+    /// An image from a registry for pods on a kind cluster, instead of one that credence builds, as in
     /// argo-cd=NAME@sha256:DIGEST; for external-secrets, argo-cd and redis; may be repeated.
     #[arg(long = "image", value_name = "PART=IMAGE")]
     images: Vec<UserImage>,
-    /// Treatment of time in the configuration.
+    /// Refresh intervals to test with.
     #[arg(long, value_enum, default_value_t = TimeFlag::Compressed)]
     time: TimeFlag,
-    /// Slots of cases that run at the same time, of all properties together, such as --lanes 1 for everything one after
-    /// the other.
+    /// Number of slots of cases that run in parallel, over all properties; --lanes 1 runs one case at a time.
     #[arg(long, value_name = "N", default_value_t = options::LANES)]
     lanes: NonZero<usize>,
-    /// Directory of the reports.
+    /// Directory for the reports.
     #[arg(long, value_name = "DIR", default_value = "target/credence")]
     out: PathBuf,
-    /// Condition on which the run directory, with the logs of all programs, is left in place.
+    /// Keep the run directory, with the logs of all programs.
     #[arg(long, value_enum, default_value_t = Keep::Never)]
     keep: Keep,
     /// Count documented upstream bugs as failures.
     #[arg(long)]
     strict: bool,
-    /// Seconds for making a failing case smaller.
+    /// Seconds to spend on shrinking a failing case.
     #[arg(long, value_name = "SECONDS", default_value_t = 90)]
     shrink: u64,
     #[command(flatten)]
@@ -78,13 +77,13 @@ pub(super) struct Target {
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// A property to run, by id or title; may be repeated. All if not given.
+    /// A property to run, by id or title; may be repeated. By default, all.
     #[arg(long = "property", short = 'p', value_name = "PROPERTY", value_parser = parse_property)]
     properties: Vec<PropertyId>,
-    /// Cases of each property.
+    /// Number of cases of each property.
     #[arg(long, default_value_t = CASES, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
-    /// Inputs from which all cases follow; random if not given.
+    /// Seed of all cases; by default, random.
     #[arg(long)]
     seed: Option<u64>,
     #[command(flatten)]
@@ -108,9 +107,9 @@ fn cluster_flag() -> impl TypedValueParser<Value = ClusterFlag> {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum TimeFlag {
-    /// Refresh intervals as the configuration has them.
+    /// Keep those of the configuration.
     AsIs,
-    /// Refresh intervals shortened to two seconds.
+    /// Shorten them to two seconds.
     Compressed,
 }
 

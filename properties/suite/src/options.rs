@@ -92,11 +92,11 @@ impl Options {
 /// Conditions on which the run directory is left in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Keep {
-    /// The run directory is removed, also after a violation.
+    /// Never keep it.
     Never,
-    /// After a violation, or if something could not be told.
+    /// Keep it if a claim was violated or unknown.
     OnFailure,
-    /// The run directory stays, also if all claims held.
+    /// Always keep it.
     Always,
 }
 

@@ -27,7 +27,7 @@ impl Provider for Kind {
     }
 
     fn help(&self) -> &'static str {
-        "A cluster of kind: nodes are containers, and the operator with its webhook runs in pods. Needs Docker or Podman"
+        "A kind cluster: nodes are containers, and the operator with its webhook runs in pods. Needs Docker or Podman"
     }
 
     fn lacks(&self) -> Lacks {
