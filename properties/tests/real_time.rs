@@ -15,7 +15,7 @@ use credence_suite::registry;
 mod execute;
 mod support;
 
-/// Of the slot that begins with a store that says that it is not ready.
+/// A case of the slot that begins with a store that is not ready.
 const CASE: u32 = 0;
 
 #[test]

@@ -51,14 +51,14 @@ pub struct Cluster {
     /// A client with its administrator's rights.
     pub client: Client,
     directory: PathBuf,
-    /// None for a cluster that another process owns.
+    /// The means to change it; none for a cluster that another process owns.
     pub(crate) provider: Option<Box<dyn Provisioned>>,
     /// Why it is of no use any more.
     lost: OnceLock<String>,
 }
 
 impl Cluster {
-    /// One that this process has started.
+    /// A cluster that this process has started.
     pub(crate) fn of(
         provider: Box<dyn Provisioned>,
         description: Description,

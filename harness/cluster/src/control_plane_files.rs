@@ -32,12 +32,12 @@ impl ControlPlaneFiles {
     /// File name of the encryption configuration.
     pub const ENCRYPTION: &str = "encryption-config.yaml";
 
-    /// Those of the reference configuration.
+    /// The files of the reference configuration.
     pub fn reference() -> Self {
         Self { audit_policy: Some(AUDIT_POLICY.to_owned()), encryption: Some(ENCRYPTION.to_owned()) }
     }
 
-    /// Those in `directory`, each of which may be absent.
+    /// The files in `directory`, each of which may be absent.
     ///
     /// # Errors
     /// When the directory or a file in it cannot be read.

@@ -39,7 +39,7 @@ const ID: &str = "embedded";
 /// Why there is no webhook.
 const NO_WEBHOOK: &str = "no webhook runs here; --cluster kind adds it";
 const LACKS: Lacks = &[(Capability::Webhook, NO_WEBHOOK)];
-/// Their limits where a process cannot have a file system of its own.
+/// Capabilities that it lacks where a process cannot have a mount namespace of its own.
 const LACKS_WITHOUT_MOUNTS: Lacks =
     &[(Capability::Webhook, NO_WEBHOOK), (Capability::LeaderElection, replacement::NO_MOUNTS)];
 

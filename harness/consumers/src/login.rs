@@ -45,7 +45,7 @@ const RUNNERS: &[&dyn Runner] = &[
     &TlsHandshake,
 ];
 
-/// One login. One that must be denied is the same with another owner, host, namespace or name.
+/// A login. One that must be denied differs in the owner, host, namespace or name.
 #[derive(Clone)]
 pub struct Login {
     /// Maker of the objects that it needs.

@@ -108,10 +108,10 @@ pub struct Setup {
     pub(crate) argo_cd: Option<PathBuf>,
     /// Labels of Argo CD's namespace, by which it asks for copies.
     pub(crate) argo_cd_labels: Labels,
-    /// Of Argo CD in pods.
+    /// Images of Argo CD in pods.
     pub(crate) argo_cd_images: Option<Images>,
     pub(crate) kargo: Option<kargo::UserKargo>,
-    /// Of Flux, if its source-controller is to run.
+    /// Definitions of Flux, if its source-controller is to run.
     pub(crate) flux: Option<PathBuf>,
     pub(crate) backstage: Option<Installation>,
     /// True if the kubelet is absent.

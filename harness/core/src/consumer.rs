@@ -22,14 +22,14 @@ pub struct CopyShape<'a> {
     pub keys: Option<&'a BTreeSet<String>>,
 }
 
-/// By what a copy is told to be a consumer's, the weaker first.
+/// Sign by which a copy belongs to a consumer, the weaker first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Claim {
-    /// By the names of its keys.
+    /// The names of its keys.
     Keys,
-    /// By the type of the Secret.
+    /// The type of the Secret.
     Type,
-    /// By a label: those who look for one look at no type.
+    /// A label: consumers that look for one ignore the type.
     Label,
 }
 
@@ -69,7 +69,7 @@ impl fmt::Display for DeniedLogin {
 /// Facts that are known of a consumer without running it.
 #[derive(Debug)]
 pub struct ConsumerMeta {
-    /// One word for it, which no other has.
+    /// A unique word for it.
     pub id: &'static str,
     /// Name in reports and messages.
     pub title: &'static str,
@@ -115,7 +115,7 @@ impl Consumer {
         Self::claimants(shape).into_iter().next()
     }
 
-    /// All that use copies of this shape: the one that they are for, and those whose manifests name them.
+    /// The consumers of copies of this shape: the one that they are for, and those whose manifests name them.
     pub(crate) fn users_of(shape: &CopyShape<'_>, endpoints: &Endpoints) -> Vec<Self> {
         let by_shape = Self::of(shape);
         // What stands in for another is used in its place alone.
@@ -143,7 +143,7 @@ impl Consumer {
         claims.into_iter().map(|(_, consumer)| consumer).collect()
     }
 
-    /// It, or what stands in for it; none if both are absent.
+    /// This consumer or its fallback, whichever can run; none if both are absent.
     #[must_use]
     pub fn available(self, absent: &BTreeMap<Self, String>) -> Option<Self> {
         [Some(self), self.meta().fallback].into_iter().flatten().find(|consumer| !absent.contains_key(consumer))

@@ -65,7 +65,7 @@ impl FromStr for PropertyId {
     }
 }
 
-/// One generated case, shown as `p03:SEED:INDEX`; the three together generate it again.
+/// A generated case, shown as `p03:SEED:INDEX`, from which it can be generated again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CaseId {
     /// The property it is a case of.

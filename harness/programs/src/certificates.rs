@@ -75,7 +75,7 @@ impl Authority {
         self.sign(common_name, None, names, usages, None)
     }
 
-    /// As [`server`](Self::server), but good only for a day that is long past.
+    /// Same as [`server`](Self::server), but valid only for a day that is long past.
     ///
     /// # Errors
     /// When a name is not valid or signing fails.

@@ -99,7 +99,7 @@ pub enum Name {
 }
 
 impl Name {
-    /// As kind names it in `KIND_EXPERIMENTAL_PROVIDER`.
+    /// Name in `KIND_EXPERIMENTAL_PROVIDER`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Docker => "docker",

@@ -137,14 +137,14 @@ impl Observer {
         self.state().interruptions
     }
 
-    /// Lets no deadline count the time that the program under test stands still.
+    /// Excludes from deadlines the time during which the program under test is stopped.
     #[must_use]
     pub fn excluding(mut self, paused_time: Option<PausedTime>) -> Self {
         self.paused_time = paused_time;
         self
     }
 
-    /// All of that time until now.
+    /// Time that was excluded so far.
     pub fn paused_time(&self) -> Duration {
         self.paused_time.as_ref().map(PausedTime::total).unwrap_or_default()
     }

@@ -31,7 +31,7 @@ impl PausedTime {
         Self { milliseconds, _task: task }
     }
 
-    /// All of that time since the beginning.
+    /// Time during which it was stopped so far.
     pub fn total(&self) -> Duration {
         Duration::from_millis(self.milliseconds.load(Ordering::Relaxed))
     }

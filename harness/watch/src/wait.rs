@@ -33,7 +33,7 @@ pub enum Progress<T> {
     Never(String),
 }
 
-/// What was objected to may still change.
+/// An objection may still go away, so that nothing is final.
 impl<T> From<Result<T, Reason>> for Progress<T> {
     fn from(seen: Result<T, Reason>) -> Self {
         seen.map_or_else(|why| Self::NotYet(why.into()), Self::Done)
@@ -162,11 +162,11 @@ pub struct WatchHandle<Staleness, Excluded> {
     pub changes: watch::Receiver<u64>,
     /// Why the watch is blind, if it is.
     pub staleness: Staleness,
-    /// All the time until now that no deadline counts.
+    /// Sum of the time so far that no deadline counts.
     pub excluded: Excluded,
 }
 
-/// As [`until`], for any shared watch.
+/// Same as [`until`], for any shared watch.
 pub async fn until_changed<T>(
     mut handle: WatchHandle<impl Fn() -> Option<String>, impl Fn() -> Duration>,
     what: &str,

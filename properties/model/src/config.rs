@@ -103,11 +103,11 @@ pub struct ClusterExternalSecret {
 pub struct Config {
     /// Every object as written, in order, for applying and for what this module does not type.
     pub manifests: Vec<Manifest>,
-    /// By name; at least one, or one of the next.
+    /// ClusterExternalSecrets by name; there is at least one, or one ExternalSecret.
     pub cluster_external_secrets: Vec<ClusterExternalSecret>,
     /// ExternalSecrets that nothing makes, by namespace and name.
     pub external_secrets: Vec<ExternalSecret>,
-    /// By name; that of a SecretStore begins with its namespace.
+    /// Stores by name; that of a SecretStore begins with its namespace.
     pub stores: BTreeMap<String, ClusterSecretStore>,
     /// Secrets of the core group, among them the sources' placeholders, and those that SealedSecrets become.
     pub secrets: BTreeMap<SourceRef, SecretManifest>,
@@ -125,7 +125,7 @@ impl Config {
         Self::checked(manifests, Schema::pinned())
     }
 
-    /// As [`from_manifests`](Self::from_manifests), for an operator of the version that `schema` is of.
+    /// Same as [`from_manifests`](Self::from_manifests), for an operator of the version of `schema`.
     ///
     /// # Errors
     /// As [`from_manifests`](Self::from_manifests).

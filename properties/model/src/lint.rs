@@ -111,7 +111,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One fault that can be seen.
+/// A rule, which finds one fault.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
     /// The name: that of the rule's twin in `fixtures/broken`, where there is one.

@@ -61,7 +61,7 @@ pub use vault::{VaultPath, VaultRole, VaultSecretLogin};
 pub struct Model {
     /// Every Secret that a distribution reads.
     pub sources: BTreeMap<SourceRef, Source>,
-    /// One for each ClusterExternalSecret, by name, and behind them one for each ExternalSecret.
+    /// Distributions of the ClusterExternalSecrets, by name, and then of the ExternalSecrets.
     pub distributions: Vec<Distribution>,
     /// Every store, by name, whether a distribution reads through it or not.
     pub stores: BTreeMap<String, ClusterSecretStore>,

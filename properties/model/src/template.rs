@@ -24,7 +24,7 @@ const DEEPEST: usize = 64;
 /// Names that people give to the position in a list, and to what they do not need.
 const INDICES: [&str; 9] = ["", "_", "i", "idx", "index", "j", "n", "num", "pos"];
 
-/// All that a template reads.
+/// Everything that a template reads.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reads {
     /// The reads of single values, in order.

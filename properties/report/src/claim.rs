@@ -60,7 +60,7 @@ pub enum ClaimVerdict {
     /// Nothing that could have proved it was tried, for a stated reason.
     #[serde(alias = "skipped")]
     NotCovered,
-    /// All that proves it was tried, and held.
+    /// Everything that proves it was tried, and held.
     Held,
     /// Tried parts held, and a part of it was not tried, for a stated reason.
     HeldInPart,

@@ -35,10 +35,10 @@ pub struct Declared {
 /// Reach of a property's cases: whether a copy is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// They can. Whether one did is counted.
+    /// Its cases can be about the copy; those that are get counted.
     Within,
-    /// They would, but cannot here, for this reason.
+    /// Its cases cannot be about the copy here, for this reason.
     NotHere(String),
-    /// They have nothing to do with it, for this reason.
+    /// The property has nothing to do with the copy, for this reason.
     NotApplicable(String),
 }

@@ -23,7 +23,7 @@ pub enum RouteEnd {
 }
 
 impl RouteEnd {
-    /// All of them, in the order of the columns of a table.
+    /// All ends, in the order of the columns of a table.
     pub const ALL: [Self; 7] = [
         Self::Worked,
         Self::RefusedByRights,

@@ -13,7 +13,7 @@ impl Share {
     /// No case at all.
     pub const NONE: Self = Self { percent: 0 };
 
-    /// So many of a hundred cases.
+    /// A share of this many cases in a hundred.
     pub const fn percent(percent: u32) -> Self {
         Self { percent }
     }

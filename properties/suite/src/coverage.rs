@@ -31,7 +31,7 @@ pub enum Judges {
 }
 
 impl Judges {
-    /// Those copies that namespaces of any name get by their labels.
+    /// Judges the copies that namespaces of any name get by their labels.
     pub fn by_labels(distribution: &Distribution) -> Self {
         match (distribution.namespace(), distribution.opt_in_labels().is_empty()) {
             (Some(_), _) => Self::NotApplicable(FIXED.to_owned()),
@@ -45,7 +45,7 @@ impl Judges {
         if distribution.namespace().is_some() { Self::Copies } else { Self::by_labels(distribution) }
     }
 
-    /// Those copies that are made of a source which can be given values.
+    /// Judges the copies that are made of a source whose values can be generated.
     pub fn of_sources(model: &Model, distribution: &Distribution) -> Self {
         let sources = distribution.sources();
         if sources.is_empty() {

@@ -259,9 +259,9 @@ pub(crate) fn opt_in_labels(model: &Model) -> Option<BoxedStrategy<Labels>> {
 /// A namespace that holds copies.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Recipient {
-    /// One of the run's own, with these labels.
+    /// A namespace of the run, with these labels.
     Labelled(Labels),
-    /// One in which the configuration itself has an ExternalSecret.
+    /// A namespace in which the configuration itself has an ExternalSecret.
     Fixed(String),
 }
 

@@ -133,7 +133,7 @@ impl Names {
 
 /// The values that copies are compared with.
 pub trait Known {
-    /// Those of a source, as far as they are known of the sources of `distribution`.
+    /// Values of a source, as far as those of the sources of `distribution` are known.
     fn of(&self, distribution: &Distribution, source: &SourceRef) -> Option<&Values>;
 
     /// Values that the template of `distribution` makes of them, where they were rendered.
@@ -142,7 +142,7 @@ pub trait Known {
     }
 }
 
-/// What templates make of values.
+/// Output of templates for known values.
 pub(crate) trait Rendered: Sync {
     /// Values that the template of `distribution` makes of these, under the names by which it knows them; none where that was not
     /// rendered.
@@ -171,7 +171,7 @@ impl<K: Known> Known for WithRenderings<'_, K> {
     }
 }
 
-/// Those of the only source that there is; of several, nobody says whose they are.
+/// Values of the only source; of several, nothing tells whose they are.
 impl Known for Values {
     fn of(&self, distribution: &Distribution, source: &SourceRef) -> Option<&Values> {
         distribution.sources().iter().eq([&source]).then_some(self)
@@ -184,7 +184,7 @@ impl Known for World {
     }
 }
 
-/// Those of one source, whatever others there are.
+/// Values of one source, whatever others there are.
 impl Known for (&SourceRef, &Values) {
     fn of(&self, _: &Distribution, source: &SourceRef) -> Option<&Values> {
         (self.0 == source).then_some(self.1)

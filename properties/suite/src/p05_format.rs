@@ -60,7 +60,7 @@ const CLAIMS: [Claim; 3] = [
 
 /// Renderer of the templates of the configuration.
 pub(crate) struct Templates {
-    /// None where no template composes anything, too.
+    /// The engine; none if it is missing, or if no template composes anything.
     engine: Option<TemplateEngine>,
     /// Why the engine could not be obtained.
     missing: Option<String>,

@@ -260,7 +260,7 @@ fn is_updated(distribution: &Distribution, source: &SourceRef) -> bool {
     distribution.never_updates().is_none() && distribution.sources().contains(source)
 }
 
-/// All that was recorded so far.
+/// Everything that was recorded so far.
 fn recorded(recorder: &mut Recording) -> Vec<SecretEvent> {
     std::iter::from_fn(|| recorder.next_event()).collect()
 }

@@ -59,7 +59,7 @@ pub(crate) use wire::sees_its_control;
 
 pub(crate) struct Encryption;
 
-/// Of this many slots, one rotates the encryption key.
+/// Number of slots of which one rotates the encryption key.
 const SLOTS_PER_KEY: u32 = 5;
 
 /// Lives of the credentials of a slot, which its cases go through with them.

@@ -63,14 +63,14 @@ pub(crate) struct Intrusion {
 /// Way in which a namespace loses its copy at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// By taking its labels away.
+    /// Its labels are removed.
     Unlabelled,
     Deleted,
 }
 
 /// The namespace of a case.
 enum CaseNamespace {
-    /// Of the pool, with the labels that ask.
+    /// A namespace of the pool, with the labels that ask for copies.
     Pooled(Lease, Labels),
     /// Made for this case, with the labels that ask.
     Fresh(String, Labels),

@@ -140,7 +140,7 @@ impl Session {
         }
     }
 
-    /// Why a property does not apply by the intent of the team; none if it does.
+    /// Reason in the intent of the team why a property does not apply; none if it does.
     pub fn not_applicable(&self, property: PropertyId) -> Option<String> {
         self.env.model.intended.not_applicable.get(&property).map(ToString::to_string)
     }

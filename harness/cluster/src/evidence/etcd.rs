@@ -103,7 +103,7 @@ struct ResponseHeader {
 #[derive(Deserialize)]
 struct KeyValue {
     key: String,
-    /// None of a key that was deleted.
+    /// The value; empty if the key was deleted.
     #[serde(default)]
     value: String,
     #[serde(default, with = "number")]

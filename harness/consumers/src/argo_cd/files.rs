@@ -148,7 +148,7 @@ impl Files {
         }
     }
 
-    /// One of the programs that the binary is, told by a variable which.
+    /// A program of the multi-call binary, which an environment variable selects.
     fn component<const N: usize>(
         &self,
         name: &str,

@@ -44,7 +44,7 @@ pub(super) struct Pods {
     namespace: String,
     directory: PathBuf,
     seen: SharedWatch<PodSeen>,
-    /// Their state when they were ready.
+    /// State of the pods when they were ready.
     ready: BTreeMap<Key, PodSeen>,
 }
 

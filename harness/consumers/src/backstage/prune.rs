@@ -34,7 +34,7 @@ const DIRECTORIES: [&str; 10] =
 const PLATFORMS: [&str; 2] = ["dist/browser", "dist/react-native"];
 /// The package that is compiled.
 const NATIVE: &str = "better-sqlite3";
-/// All that is needed of its build.
+/// The only file of its build that is needed at run time.
 pub(super) const NATIVE_MODULE: &str = "build/Release/better_sqlite3.node";
 
 /// Everything that the decision depends on.

@@ -28,7 +28,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// As the API names it.
+    /// Name in the API.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Git => GIT_REPOSITORY,

@@ -16,7 +16,7 @@ use super::{Forge, ForgeError};
 /// A key that lets a user in.
 #[derive(Debug, Clone)]
 pub struct RegisteredKey {
-    /// Both halves of the key.
+    /// The public and the private key.
     pub key: SshKey,
     user: String,
     id: i64,

@@ -21,7 +21,7 @@ pub(crate) struct KargoRules {
 impl KargoRules {
     pub(crate) const FOR_GIT: Self = Self { consumer: KARGO_GIT_RULES, kind: CredentialKind::Git };
     pub(crate) const FOR_IMAGES: Self = Self { consumer: KARGO_IMAGE_RULES, kind: CredentialKind::Image };
-    /// Those for charts in registries, which are asked for their tags as images are.
+    /// Rules for charts in registries, whose tags are listed like those of images.
     pub(crate) const FOR_CHARTS: Self = Self { consumer: KARGO_CHART_RULES, kind: CredentialKind::Helm };
 }
 

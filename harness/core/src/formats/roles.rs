@@ -98,7 +98,7 @@ fn words(key: &str) -> String {
     words
 }
 
-/// As [`source_roles`], without the roles that several keys tell: of two passwords, none says which one a copy has.
+/// Same as [`source_roles`], without roles that several keys have: of two passwords, nothing tells which one a copy has.
 pub fn unambiguous_roles<'a>(keys: impl IntoIterator<Item = &'a str>) -> BTreeMap<Role, &'a str> {
     let keys: Vec<&str> = keys.into_iter().collect();
     let role = |key: &str| rank(key).map(|rank| &NAMES[rank].1);

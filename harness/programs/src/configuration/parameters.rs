@@ -22,7 +22,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Those of `KEY=VALUE` for a chart, and of `NAME=VALUE` for variables.
+    /// Parameters from `KEY=VALUE` for a chart, and `NAME=VALUE` for variables.
     ///
     /// # Errors
     /// The first that is no such pair.

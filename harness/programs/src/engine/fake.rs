@@ -13,7 +13,7 @@ pub struct Fake {
 }
 
 impl Fake {
-    /// One that says `name` is its version.
+    /// A fake engine that reports `name` as its version.
     pub fn new(name: &str, act: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let script = format!(

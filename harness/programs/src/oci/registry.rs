@@ -43,7 +43,7 @@ impl Registry {
         Self::with(address, ca, RegistryAuth::Basic(username.to_owned(), password.to_owned()))
     }
 
-    /// As [`new`](Self::new), for somebody without a login.
+    /// Same as [`new`](Self::new), without a login.
     ///
     /// # Errors
     /// When the certificate is not one.

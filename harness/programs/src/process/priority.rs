@@ -12,7 +12,7 @@ const NICE: &str = "nice";
 /// Share of the processors that a command may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Priority {
-    /// As much as this process.
+    /// The same share as this process.
     #[default]
     Normal,
     /// The time that others leave.

@@ -10,7 +10,7 @@ use crate::process::{Death, Process, ProcessError, Program};
 #[derive(Debug)]
 pub struct Service {
     program: Program,
-    /// None while it is stopped on purpose.
+    /// The process; none while it is stopped on purpose.
     process: watch::Sender<Option<Arc<Process>>>,
 }
 

@@ -129,7 +129,7 @@ struct Log<'a> {
     packages: &'a Packages,
     downloaded: usize,
     compiled: usize,
-    /// Of source, in the packages that are compiled.
+    /// Bytes of source in the packages that are compiled.
     bytes: u64,
     what: String,
     tail: VecDeque<String>,

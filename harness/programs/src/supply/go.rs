@@ -25,7 +25,7 @@ const COLLECT_LATER: (&str, &str) = ("GOGC", "400");
 #[derive(Debug, Clone)]
 pub(super) struct Go {
     command: PathBuf,
-    /// As Go names it: `go1.26.8`.
+    /// Version in Go's own notation: `go1.26.8`.
     pub(super) version: String,
     /// Toolchain that the user lets it replace itself by, as in `local` or `auto`.
     toolchain: String,

@@ -3,9 +3,9 @@
 /// Store providers and generators of External Secrets Operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Providers {
-    /// Those that credence uses, which build in a third of the time.
+    /// The providers that credence needs, which build in a third of the time.
     #[default]
     Used,
-    /// All that upstream has, as in its official releases.
+    /// All of upstream's, as in its official releases.
     All,
 }

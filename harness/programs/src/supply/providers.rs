@@ -38,7 +38,7 @@ const GENERATORS: [&str; 13] = [
 const COMPILED: [&str; 6] = ["apis", "cmd", "pkg", "main.go", "go.mod", "go.sum"];
 
 impl Providers {
-    /// Their name in a report.
+    /// Name in a report.
     pub fn describe(self) -> String {
         match self {
             Self::Used => PROVIDERS.join(", "),

@@ -28,9 +28,9 @@ struct Copied {
 /// The lines of a file that go.
 #[derive(Debug, Clone, Copy)]
 enum Without {
-    /// Those with one of these texts.
+    /// Lines with one of these texts.
     Texts(&'static [&'static str]),
-    /// Those with the name of an import that is not [kept](KEPT).
+    /// Lines with the name of an import that is not [kept](KEPT).
     Imports,
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Fence {
     namespaces: Api<Namespace>,
     namespace: String,
     secrets: Api<Secret>,
-    /// None where the configuration lets nobody make one.
+    /// ExternalSecrets; none where the configuration lets nobody create one.
     external_secrets: Option<Api<DynamicObject>>,
     /// Number of writes that have begun.
     begun: AtomicU64,

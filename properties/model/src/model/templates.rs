@@ -9,10 +9,10 @@ use crate::template::{self, Reads, Step};
 
 /// Inputs that all templates of a distribution read.
 pub(crate) struct Templates {
-    /// Those of single keys.
+    /// Templates of single keys.
     pub(super) data: Vec<Made>,
     pub(super) labels: Vec<Reads>,
-    /// All others: of annotations, and those that make their own keys.
+    /// Templates of annotations, and those that make their own keys.
     pub(super) others: Vec<Reads>,
     /// True if the values that are read are in the copy as well, under their own names.
     pub(super) keep_values: bool,
@@ -27,7 +27,7 @@ pub(super) struct Made {
 }
 
 impl Templates {
-    /// Those of an object that distributes an ExternalSecret, or is one.
+    /// The templates of an object that distributes an ExternalSecret, or is one.
     pub(crate) fn of(object: &Value) -> Self {
         let template = &spec_in(object)["target"]["template"];
         let texts = |field: &Value| -> Vec<(String, String)> {

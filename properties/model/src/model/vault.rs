@@ -49,7 +49,7 @@ pub struct VaultSecretLogin {
     pub is_root: bool,
     /// The paths of all its policies.
     pub paths: Vec<VaultPath>,
-    /// When it ends by itself, in words; empty if it does not.
+    /// Expiry, in words; empty if it does not expire.
     pub ends: Vec<String>,
 }
 

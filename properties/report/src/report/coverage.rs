@@ -10,7 +10,7 @@ use super::text::printable;
 use crate::copy::{CopyName, Declared, Reached, Scope};
 use crate::verdict::{CaseRecord, Outcome, Verdict};
 
-/// One copy, or one consumer's use of it, before one property.
+/// Coverage of a copy, or of its use by a consumer, by one property.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoverageRow {
     /// Distribution and Secret of the copy.
@@ -27,7 +27,7 @@ pub struct CoverageRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum CoverageState {
-    /// So many cases had it before them and ended with evidence.
+    /// Cases about it ended with evidence.
     Judged {
         /// Number of those cases.
         cases: u64,
@@ -75,7 +75,7 @@ fn plural(count: u64) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// One copy, by all properties together.
+/// Coverage of a copy by all properties together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopyReport {
     /// Distribution and Secret of the copy.

@@ -12,9 +12,9 @@ pub enum State {
     /// To its end; the verdicts say what came of it.
     #[default]
     Finished,
-    /// Not to its end: it is under way, or it was killed.
+    /// The run is under way, or it was killed.
     Unfinished,
-    /// Not through its set-up, so that nothing was tested.
+    /// The set-up failed, so that nothing was tested.
     Failed,
 }
 

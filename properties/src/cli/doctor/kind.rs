@@ -24,7 +24,7 @@ impl Line {
         Self { subject: format!("kind: {subject}"), state, detail: detail.into() }
     }
 
-    /// Of what keeps `--cluster kind` from running.
+    /// A line on something that keeps `--cluster kind` from running.
     fn skipped(subject: &str, why: &dyn std::error::Error) -> Self {
         Self::new(subject, "SKIPPED", chain(why))
     }

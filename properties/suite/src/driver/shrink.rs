@@ -50,7 +50,7 @@ impl<'a, P: Property> Walk<'a, P> {
         Ok(Self { property, model, shared, case })
     }
 
-    /// One step to a smaller case that the model still finds telling. False at the end of the road.
+    /// Takes a step to a smaller case that the model still finds telling; false if there is none.
     fn step(&mut self) -> bool {
         // The case shrinks first: fewer namespaces and operations say more than shorter values.
         for _ in 0..MOST_STEPS {

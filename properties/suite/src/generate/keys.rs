@@ -24,7 +24,7 @@ pub(super) struct Identity {
     pub(super) certificates: Credential,
     /// The private key, in PEM.
     pub(super) private_key: Credential,
-    /// All of them in a file without a password.
+    /// The key and its certificates in a PKCS#12 file without a password.
     pub(super) pkcs12: Credential,
     /// The certificates and the private key in DER, of which files with a password are made.
     ders: ([Vec<u8>; 2], Zeroizing<Vec<u8>>),
@@ -37,7 +37,7 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Both in one text, the key first.
+    /// Key and certificate in one text, the key first.
     pub(super) fn bundle(&self) -> Credential {
         Credential::new([self.private_key.expose(), self.certificates.expose()].concat())
     }
@@ -57,7 +57,7 @@ impl Identity {
         }
     }
 
-    /// All of them in a file with a password.
+    /// The key and its certificates in a PKCS#12 file with a password.
     fn locked(&self, password: &Credential) -> Credential {
         let (certificates, private_key) = &self.ders;
         Credential::new(pkcs12::locked(&certificates.each_ref().map(Vec::as_slice), private_key, password))

@@ -88,7 +88,7 @@ const BLOCK: usize = 64;
 ///
 /// Source: RFC 7292, appendix B.2, where one block of SHA-256 is all that is needed.
 fn signing_key(password: &Credential, salt: &[u8]) -> Zeroizing<[u8; 32]> {
-    /// Of keys for integrity (appendix B.3).
+    /// Identifier of keys for integrity (appendix B.3).
     const INTEGRITY: u8 = 3;
     let text = password.expose_str().unwrap_or_default();
     let units = text.encode_utf16().chain([0]).flat_map(u16::to_be_bytes);

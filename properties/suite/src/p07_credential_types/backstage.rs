@@ -47,7 +47,7 @@ pub(super) struct BackstageTrial<'a> {
     owner: Option<&'a Owner>,
     lease: Option<Lease>,
     labels: Labels,
-    /// Of its repository and its Deployment.
+    /// Name of its repository and its Deployment.
     name: String,
     starts: u32,
     /// The pod that was started last, unless its image was not pulled.
@@ -257,7 +257,7 @@ impl<'a> BackstageTrial<'a> {
         self.conclude(outcome);
     }
 
-    /// Both must fail, because the forge refuses what it is offered.
+    /// Sign-in and catalog read must fail, because the forge refuses the credentials.
     async fn must_fail(&mut self, how: &str) -> Result<(), NotHeld> {
         let mark = self.consumers.forge.mark();
         let (signed_in, read) = self.use_it().await?;

@@ -17,7 +17,7 @@ pub(crate) struct BackstageCopies {
 }
 
 impl BackstageCopies {
-    /// Those of a configuration, if it has all three, with the sources of client and account.
+    /// The copies of a configuration, if it has all three, with the sources of client and account.
     pub(super) fn of(model: &Model) -> Option<(Self, [&SourceRef; 2])> {
         if model.absent_consumers.contains_key(&BACKSTAGE) {
             return None;

@@ -13,7 +13,7 @@ use super::judged::{Choice, NotJudged, consumed, judged};
 use super::{CredentialTypes, PORTAL_SLOT, SLOTS_PER_PORTAL};
 use crate::driver::Property;
 
-/// All copies that are dealt, and the order in which they are.
+/// The copies that cases use, and their order.
 pub(super) struct Deal<'a> {
     consumed: BTreeMap<&'a SourceRef, Vec<Choice<'a>>>,
     turns: Vec<&'a SourceRef>,

@@ -39,7 +39,7 @@ pub(crate) struct Trial<'a> {
     client: Client,
     distribution: &'a Distribution,
     pub(super) consumer: Consumer,
-    /// Of its repository, its image, and all else that is its own.
+    /// Name of its repository, its image, and everything else of its own.
     name: String,
     /// Place at which its consumer uses the copy; none for consumers that ask for nothing of the kind.
     endpoint: Option<&'a Endpoint>,

@@ -107,7 +107,7 @@ struct Refused<'a> {
     name: String,
 }
 
-/// What is prepared for all of them.
+/// The preparation that all of them share.
 struct Scene<'a> {
     env: &'a TestBed,
     sources: SharedLease,

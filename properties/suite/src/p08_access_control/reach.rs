@@ -1,4 +1,4 @@
-//! All that somebody may read: every kind that the cluster serves, wherever RBAC lets it be listed or read by name.
+//! Everything that an account may read: every kind that the cluster serves, wherever RBAC lets it be listed or read by name.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -159,7 +159,7 @@ pub(super) enum Caller {
     Store,
 }
 
-/// By which request labels are written.
+/// Request by which labels are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Labelling {
     /// A patch of the namespace.

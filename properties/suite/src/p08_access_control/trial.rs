@@ -1,4 +1,4 @@
-//! One attack under way: attempts, their twins, and the judgement.
+//! An attack under way: attempts, their controls, and the judgement.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -55,7 +55,7 @@ pub(super) struct People {
     tenant_account: String,
     agent: String,
     namespace: String,
-    /// None if no source of the case is a Secret.
+    /// A source that is a Secret, if the case has one.
     source: Option<SourceRef>,
 }
 

@@ -1,4 +1,4 @@
-//! Place of a case.
+//! The namespace of a case, and its labels.
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use crate::testbed::tenant::Tenant;
 /// The namespace of a case, and what nobody else may change meanwhile.
 pub(super) struct AuditedNamespace {
     pub(super) lease: Lease,
-    /// All of its labels, once it asks.
+    /// Its labels, once it asks for copies.
     pub(super) labels: Labels,
-    /// Those that the case sets; none in a namespace in which the configuration itself has an ExternalSecret.
+    /// Labels that the case sets; none in a namespace in which the configuration itself has an ExternalSecret.
     pub(super) set: Option<Labels>,
     /// Held where the case deletes copies that others look at while they write the sources.
     _sources: Option<SharedLease>,

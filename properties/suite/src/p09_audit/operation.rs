@@ -49,7 +49,7 @@ impl Verb {
         Self::DeleteCollection,
     ];
 
-    /// As the audit log spells it.
+    /// Verb in the audit log.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",

@@ -29,7 +29,7 @@ pub(super) struct Fact {
     /// The user name of who made it, if that is another user.
     pub(super) impersonator: Option<String>,
     pub(super) resource: Resource,
-    /// As the log spells it.
+    /// Verb in the log.
     pub(super) verb: &'static str,
     pub(super) namespace: String,
     /// The Secret's name; none where Kubernetes does not log it.

@@ -273,7 +273,7 @@ impl<'a> Subject<'a> {
 /// The rights of a store's account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rights {
-    /// As in the configuration.
+    /// The rights of the configuration.
     Given,
     /// Its RoleBinding is gone.
     Unbound,
@@ -312,7 +312,7 @@ async fn spec_of(client: &Client, kind: &str, name: &str) -> Result<Value, Subje
     Ok(object.data["spec"].clone())
 }
 
-/// All that an account may do in the namespace `place`.
+/// Rules of an account in the namespace `place`.
 async fn rules_of(
     client: &Client,
     place: &str,

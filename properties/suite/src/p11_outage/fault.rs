@@ -28,7 +28,7 @@ pub(crate) enum Fault {
     /// The same for so long that the store itself says that it is not ready, and on from there.
     StoreNotReady,
     VaultSealed,
-    /// What the stores log in with at Vault ends, and is made anew.
+    /// The credential with which the stores log in at Vault expires, and is replaced.
     VaultLoginEnded,
     /// External Secrets Operator is killed and stays away.
     OperatorKilled,

@@ -1,4 +1,4 @@
-//! One namespace of a case: what its copy was before an outage, and what has become of it.
+//! A namespace of a case: its copy before an outage, and since.
 
 use credence_core::text::Reason;
 use credence_model::model::Distribution;

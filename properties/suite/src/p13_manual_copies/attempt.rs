@@ -63,7 +63,7 @@ pub(super) enum Act {
         copied: bool,
     },
     Change {
-        /// By server-side apply where that can express it, else by a merge patch.
+        /// True for server-side apply where that can express it, false for a merge patch.
         apply: bool,
     },
     Delete,
@@ -77,9 +77,9 @@ pub(super) enum Maker {
     /// With all that makes it look like a copy from the beginning.
     Create,
     Apply,
-    /// As an ordinary Secret that is labelled later.
+    /// An ordinary Secret is labelled later.
     LabelLater,
-    /// By an ExternalSecret and a SecretStore of one's own.
+    /// The actor writes an ExternalSecret and a SecretStore.
     Order,
 }
 

@@ -54,7 +54,7 @@ pub(super) struct CopyCase<'a> {
 
 pub(super) enum AttemptAnswer {
     Accepted,
-    /// By a policy of the configuration.
+    /// A policy of the configuration refused it.
     Refused,
     NoEvidence(Unknown),
 }

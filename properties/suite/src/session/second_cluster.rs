@@ -24,7 +24,7 @@ pub(super) fn properties(options: &Options, cluster: &Cluster) -> Vec<PropertyId
     }
 }
 
-/// Those of the wanted properties that leave no room for another, where there are others.
+/// The wanted properties that need a cluster to themselves, if there are others.
 fn needing_all(options: &Options) -> Vec<PropertyId> {
     let wanted = PROPERTIES.iter().filter(|property| options.wants(property.meta().id));
     let (apart, beside): (Vec<&dyn Registered>, Vec<&dyn Registered>) =

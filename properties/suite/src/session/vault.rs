@@ -53,16 +53,16 @@ pub enum VaultStoresError {
 pub(super) struct VaultStores {
     /// The configuration as it is written.
     model: Model,
-    /// Those that a Vault of this machine can serve, by name.
+    /// Stores that a local Vault can serve, by name.
     served: BTreeSet<String>,
-    /// Those that it cannot, each with the reason.
+    /// Stores that it cannot serve, each with the reason.
     others: BTreeMap<String, String>,
     /// The program of the Vault that serves them.
     programs: Option<Programs>,
 }
 
 impl VaultStores {
-    /// Those of a configuration as it is written.
+    /// The Vault stores of a configuration as it is written.
     pub(super) fn of(model: Model) -> Self {
         let (mut stores, mut taken) = (Self::default(), BTreeMap::new());
         let at_vault = |store: &&ClusterSecretStore| store.object.pointer("/spec/provider/vault").is_some();

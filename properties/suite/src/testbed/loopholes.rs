@@ -61,7 +61,7 @@ pub(crate) enum Write {
     Merge(String, Value),
 }
 
-/// What was let through, by who asked for it.
+/// Requests that were let through, by user.
 type Found = BTreeMap<String, Vec<String>>;
 
 /// Why it could not be told what is let through.
@@ -101,7 +101,7 @@ async fn bindings(client: &Client, policies: &BTreeSet<String>) -> Result<Vec<Va
     specifications(client, "ValidatingAdmissionPolicyBinding", is_own).await
 }
 
-/// All that the expressions of these policies quote.
+/// All strings in the expressions of these policies.
 ///
 /// # Errors
 /// When the API server does not list them.

@@ -1,4 +1,4 @@
-//! What templates make of the values of their source, for keys of copies of which nothing else tells what they must hold.
+//! Output of templates for the values of their source: the expected values of keys for which nothing else tells them.
 //!
 //! The operator's own engine renders them before the values are written or relied on, so that whoever looks at a copy only looks up.
 
@@ -24,7 +24,7 @@ pub(crate) struct Renderings {
 struct All {
     /// The templates that are rendered, each with who has it: several may have the same.
     templates: BTreeMap<(String, Arc<str>), Template>,
-    /// What each makes of values; none if the engine refuses them, as the operator does.
+    /// Output of each template; none if the engine refuses the values, as the operator does.
     made: BTreeMap<Arc<str>, Vec<Made>>,
 }
 
@@ -35,7 +35,7 @@ struct Made {
 }
 
 impl All {
-    /// What a template makes of values; none if they were not rendered. The last ones are looked for most.
+    /// Output of a template for values; none if they were not rendered. The latest are looked up most.
     fn made_of(&self, template: &str, values: &Values) -> Option<&Made> {
         self.made.get(template)?.iter().rev().find(|made| made.of == *values)
     }

@@ -62,7 +62,7 @@ pub async fn settle(
     settle_by(env, &known_bugs::makers(&env.model), worlds, bound, past, latencies).await
 }
 
-/// As [`settle`], for what is made by others than the configuration's own ClusterExternalSecrets, under the same names.
+/// Same as [`settle`], for copies of other makers than the configuration's own ClusterExternalSecrets, under the same names.
 pub(crate) async fn settle_by(
     env: &TestBed,
     makers: &[Maker<'_>],

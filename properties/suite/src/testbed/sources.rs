@@ -97,7 +97,7 @@ impl Sources {
         self.all.keys()
     }
 
-    /// What templates make of the values that were written or relied on.
+    /// Output of templates for the values that were written or relied on.
     pub(crate) fn renderings(&self) -> &Renderings {
         &self.renderings
     }
@@ -175,7 +175,7 @@ impl SharedLease {
         self.held.get(source).map(|values| &**values)
     }
 
-    /// All of them, to be compared with after the lease.
+    /// All values, to compare with after the lease.
     pub(crate) fn to_values(&self) -> BTreeMap<SourceRef, Values> {
         self.held.iter().map(|(source, values)| (source.clone(), (**values).clone())).collect()
     }

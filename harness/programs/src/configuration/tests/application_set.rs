@@ -1,4 +1,4 @@
-//! What ApplicationSets of Argo CD deploy of the same tree.
+//! Directories of the same tree that ApplicationSets of Argo CD deploy.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What Kustomizations and HelmReleases of Flux deploy of the same tree.
+//! Directories of the same tree that Kustomizations and HelmReleases of Flux deploy.
 
 use super::*;
 

@@ -47,7 +47,7 @@ pub enum DataTemplate {
     Composed(Composition),
 }
 
-/// What a template composes.
+/// A text that a template composes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Composition {
     /// One value that was read, and white space beside it.
@@ -94,7 +94,7 @@ fn data_templates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap
 /// Policies on values beside what a template makes of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub enum MergePolicy {
-    /// Only what the template makes is written.
+    /// Only the keys of the template are written.
     #[default]
     Replace,
     /// Values that were read are written as well, under what the template makes.

@@ -25,7 +25,7 @@ pub(super) fn faults(schema: &Schema, manifest: &Manifest, object: &Object) -> V
 struct Path {
     /// The JSON pointer.
     pointer: String,
-    /// As people write it: `spec.data[0].remoteRef`.
+    /// The notation for people: `spec.data[0].remoteRef`.
     shown: String,
     /// The same without indices, which is how fields of later versions are listed.
     listed: String,

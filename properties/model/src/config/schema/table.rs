@@ -36,7 +36,7 @@ pub(super) static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| Arc::new(Table:
 pub(super) struct Table {
     pub(super) forms: BTreeMap<String, Form>,
     pub(super) shared: BTreeMap<String, Object>,
-    /// By version and kind.
+    /// Objects by version and kind.
     pub(super) kinds: BTreeMap<(String, String), Object>,
 }
 

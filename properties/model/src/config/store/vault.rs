@@ -58,9 +58,9 @@ pub struct VaultSecretKey<'a> {
 /// Logins of a store at a Vault that is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VaultAuth<'a> {
-    /// By the Kubernetes auth method, as the ServiceAccount of this name in the namespace of the login.
+    /// The Kubernetes auth method, as the ServiceAccount of this name in the namespace of the login.
     Kubernetes(VaultLogin<'a>, &'a str),
-    /// By the AppRole auth method.
+    /// The AppRole auth method.
     AppRole {
         /// Mount path of the auth method, without slashes around.
         mount_path: &'a str,
@@ -71,7 +71,7 @@ pub enum VaultAuth<'a> {
         /// Place of the secret id.
         secret_ref: VaultSecretKey<'a>,
     },
-    /// By a token, which is the value of this key.
+    /// A token, which is the value of this key.
     Token(VaultSecretKey<'a>),
 }
 

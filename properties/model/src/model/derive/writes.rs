@@ -20,9 +20,9 @@ pub(super) struct Written {
     pub(super) origins: BTreeMap<String, Origin>,
     /// The keys that a template composes.
     pub(super) composed: BTreeSet<String>,
-    /// Those of them that are one value and white space beside it.
+    /// Keys with one value and white space beside it.
     pub(super) padded: BTreeSet<String>,
-    /// Those of them that are a part of one value, or one with other characters in it, each with the name of the value.
+    /// Keys with a part of one value, or with other characters in its place, each with the name of the value.
     pub(super) cut: BTreeMap<String, String>,
     /// The keys in which a generator's value is where a value of a source was meant to be.
     pub(super) replaced: BTreeSet<String>,

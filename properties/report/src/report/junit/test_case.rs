@@ -14,7 +14,7 @@ pub(super) struct Test {
     pub(super) kind: &'static str,
     /// Why it did not pass; its first line counts, because parsers turn line breaks in an attribute into spaces.
     pub(super) message: String,
-    /// All there is to say about why it did not pass.
+    /// Everything that explains why it did not pass.
     pub(super) details: String,
     /// Standard output of the test: what was tried.
     pub(super) output: String,

@@ -42,7 +42,7 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// One that could not begin `at` that time, and why.
+    /// An execution that could not begin `at` that time, and why.
     pub fn not_begun(planned: u32, at: Timestamp, why: String) -> Self {
         Self {
             planned,

@@ -1,4 +1,4 @@
-//! Those who can be asked about. Pure.
+//! Subjects of an access review. Pure.
 
 use credence_cluster::operator;
 use k8s_openapi::api::rbac::v1;

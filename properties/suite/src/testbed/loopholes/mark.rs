@@ -21,7 +21,7 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// All that could exempt an object from policies with these texts and, by its labels, with these specifications.
+    /// All marks that could exempt an object from policies with these texts and, by its labels, with these specifications.
     pub(super) fn all(quoted: &BTreeSet<String>, specifications: &[Value]) -> BTreeSet<Self> {
         let mut marks = BTreeSet::new();
         let mut add = |field, key: &str, value: &str| {

@@ -53,7 +53,7 @@ impl Namesake {
         Self::user("a stranger", STRANGER)
     }
 
-    /// All that resemble the operator, or what policies quote.
+    /// All namesakes of the operator, and of names in policies.
     pub(super) fn all(quoted: &BTreeSet<String>) -> Vec<Self> {
         let (namespace, name) = (operator::NAMESPACE, operator::SERVICE_ACCOUNT);
         let groups = quoted.iter().filter(|text| can_be_a_name(text));
