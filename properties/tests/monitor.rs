@@ -94,9 +94,10 @@ fn passes_promtool(text: &str) -> Ended {
     }
     let output = child.wait_with_output()?;
     println!("promtool check metrics: {}", output.status);
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(Failed::from(String::from_utf8_lossy(&output.stderr).into_owned())),
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(Failed::from(String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 }
 
@@ -140,9 +141,10 @@ impl Stopped {
         let children = fs::read_to_string(world.cluster.directory().join("children"))?;
         let operator = children.lines().find(|line| line.ends_with(" external-secrets")).unwrap_or_default();
         let id = operator.split(' ').next().unwrap_or_default().to_owned();
-        match Command::new("kill").args(["-STOP", &id]).status()?.success() {
-            true => Ok(Self(id)),
-            false => Err(Failed::from(format!("process {id:?} cannot be stopped"))),
+        if Command::new("kill").args(["-STOP", &id]).status()?.success() {
+            Ok(Self(id))
+        } else {
+            Err(Failed::from(format!("process {id:?} cannot be stopped")))
         }
     }
 }

@@ -60,9 +60,12 @@ fn main() -> ExitCode {
 fn trials(shared: &Arc<Shared<Sight>>) -> Vec<Trial> {
     let is_missing = network::missing_tool().is_some();
     let trial = |name: &str, run: for<'a> fn(&'a Sight) -> Pinned<'a>| shared.trial(name, run);
-    let lossy = |name: &'static str, run: for<'a> fn(&'a Sight) -> Pinned<'a>| match network::is_own() {
-        true => trial(name, run),
-        false => took::trial(name, move || network::run_inside(name)).with_ignored_flag(is_missing),
+    let lossy = |name: &'static str, run: for<'a> fn(&'a Sight) -> Pinned<'a>| {
+        if network::is_own() {
+            trial(name, run)
+        } else {
+            took::trial(name, move || network::run_inside(name)).with_ignored_flag(is_missing)
+        }
     };
     vec![
         trial("an_absence_in_sight_is_held_and_a_time_out_in_sight_is_violated", |sight| Box::pin(sees(sight))),

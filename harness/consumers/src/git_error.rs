@@ -65,10 +65,9 @@ fn plain_words(message: &str) -> String {
         let digits = bare.bytes().all(|byte| byte.is_ascii_digit());
         word.len() <= LONGEST_WORD && (letters || (digits && bare.len() <= LONGEST_NUMBER))
     };
-    let words = message.split_whitespace().map(|word| match is_plain(word) {
-        true => word.to_owned(),
-        false => format!("‹{}›", word.chars().count()),
-    });
+    let words = message
+        .split_whitespace()
+        .map(|word| if is_plain(word) { word.to_owned() } else { format!("‹{}›", word.chars().count()) });
     words.collect::<Vec<_>>().join(" ")
 }
 

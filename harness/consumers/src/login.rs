@@ -94,10 +94,7 @@ impl Login {
 
     /// The tag of the image that it asks for.
     pub(crate) fn tag(&self) -> String {
-        match self.is_shared() {
-            true => format!("{}-step-{}", self.name, self.step),
-            false => format!("step-{}", self.step),
-        }
+        if self.is_shared() { format!("{}-step-{}", self.name, self.step) } else { format!("step-{}", self.step) }
     }
 
     /// True if other cases ask for the same repository or image.
@@ -272,16 +269,16 @@ impl Consumers {
         files: &[File<'_>],
     ) -> Result<String, ForgeError> {
         let (account, repository) = (owner.account_of_repositories(), &login.repository);
-        let is_new = match login.is_shared() {
-            true => {
-                let mut there = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-                there.insert(format!("{account}/{repository}"))
-            }
-            false => is_first,
+        let is_new = if login.is_shared() {
+            let mut there = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            there.insert(format!("{account}/{repository}"))
+        } else {
+            is_first
         };
-        match is_new {
-            true => self.forge.create_repository(&account, repository, files).await,
-            false => self.forge.commit(&account, repository, files).await,
+        if is_new {
+            self.forge.create_repository(&account, repository, files).await
+        } else {
+            self.forge.commit(&account, repository, files).await
         }
     }
 }

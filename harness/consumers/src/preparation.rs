@@ -70,9 +70,10 @@ impl Preparation {
                 absent.entry(consumer).or_insert_with(|| FORGE_ALONE.to_owned());
             }
         }
-        let setup = match Consumer::ALL.iter().all(|consumer| absent.contains_key(consumer)) {
-            true => None,
-            false => self.set_up(cluster, nodes, &mut absent).await,
+        let setup = if Consumer::ALL.iter().all(|consumer| absent.contains_key(consumer)) {
+            None
+        } else {
+            self.set_up(cluster, nodes, &mut absent).await
         };
         (absent, setup)
     }

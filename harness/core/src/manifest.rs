@@ -232,9 +232,6 @@ const CLUSTER_SCOPED: [&str; 24] = [
 /// the same
 /// stored object, and an object without a namespace is in `default`, as for kubectl.
 fn identity(manifest: &Manifest) -> (&str, &str, &str, &str) {
-    let namespace = match manifest.is_cluster_scoped() {
-        true => "",
-        false => manifest.namespace().unwrap_or("default"),
-    };
+    let namespace = if manifest.is_cluster_scoped() { "" } else { manifest.namespace().unwrap_or("default") };
     (manifest.group(), manifest.kind(), namespace, manifest.name())
 }

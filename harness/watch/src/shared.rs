@@ -44,9 +44,8 @@ impl<T: Send + 'static> SharedWatch<T> {
         task.spawn(follow(api, read, Arc::clone(&state), version.clone()));
         let shared = Self { state, version, _task: task };
         shared
-            .until_changed(&format!("the first list of {what}"), FIRST_LIST, |state| match state.listed {
-                true => Progress::Done(()),
-                false => Progress::NotYet("nothing".to_owned()),
+            .until_changed(&format!("the first list of {what}"), FIRST_LIST, |state| {
+                if state.listed { Progress::Done(()) } else { Progress::NotYet("nothing".to_owned()) }
             })
             .await?;
         Ok(shared)

@@ -129,9 +129,10 @@ fn read_line(distribution: &Distribution, input: &Input, store: &str) -> String 
 
 /// A field that keeps something from being judged, without its place.
 fn unjudged_field(NotJudged { field, keys, reason, .. }: &NotJudged) -> String {
-    match keys.is_empty() {
-        true => format!("{field}: {reason}"),
-        false => format!("{}: {field}: {reason}", keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+    if keys.is_empty() {
+        format!("{field}: {reason}")
+    } else {
+        format!("{}: {field}: {reason}", keys.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
     }
 }
 

@@ -257,9 +257,8 @@ fn open_copies(copies: &[CopyReport], is_partial: bool) -> &[CopyReport] {
 
 fn exit_code(properties: &[PropertyReport], copies: &[CopyReport], strict: bool) -> ExitCode {
     // A known violation may stand behind a heavier unknown; a strict run must still see it.
-    let counted = |property: &PropertyReport| match strict && !property.known.is_empty() {
-        true => Verdict::Violated,
-        false => property.verdict,
+    let counted = |property: &PropertyReport| {
+        if strict && !property.known.is_empty() { Verdict::Violated } else { property.verdict }
     };
     ExitCode::of(properties.iter().map(counted).chain(coverage::open(copies)))
 }

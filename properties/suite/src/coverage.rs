@@ -52,11 +52,10 @@ impl Judges {
             return Self::NotApplicable("it is made of no source".to_owned());
         }
         let is_known = |source: &&SourceRef| model.sources.get(*source).is_some_and(|about| !about.keys.is_empty());
-        match sources.iter().any(is_known) {
-            true => Self::Copies,
-            false => {
-                Self::NotHere("the keys of its source are not known, so that it cannot be given values".to_owned())
-            }
+        if sources.iter().any(is_known) {
+            Self::Copies
+        } else {
+            Self::NotHere("the keys of its source are not known, so that it cannot be given values".to_owned())
         }
     }
 
@@ -90,9 +89,12 @@ impl Judges {
 
 /// Relation of a property that says `judges` of each distribution to the copies of a configuration.
 pub(crate) fn declared(model: &Model, judges: impl Fn(&Distribution) -> Judges) -> Vec<Declared> {
-    let of = |distribution: &Distribution| match distribution.can_be_selected() {
-        true => judges(distribution).of(name_of(distribution)),
-        false => Judges::NotApplicable(NOBODY.to_owned()).of(name_of(distribution)),
+    let of = |distribution: &Distribution| {
+        if distribution.can_be_selected() {
+            judges(distribution).of(name_of(distribution))
+        } else {
+            Judges::NotApplicable(NOBODY.to_owned()).of(name_of(distribution))
+        }
     };
     model.distributions.iter().flat_map(of).collect()
 }

@@ -85,9 +85,10 @@ impl Observation {
         if self.outcome != Outcome::Held {
             return;
         }
-        match expected.is_empty() {
-            true => self.count("namespace without copies, which asks for none"),
-            false => expected.iter().for_each(|_| self.count("copy that is asked for")),
+        if expected.is_empty() {
+            self.count("namespace without copies, which asks for none")
+        } else {
+            expected.iter().for_each(|_| self.count("copy that is asked for"))
         }
     }
 

@@ -217,15 +217,16 @@ fn holds_no_more(view: &View<'_>, dependent: &Dependent<'_>) -> Result<(), Reaso
     let Some((consumer, beyond)) = distribution.beyond_consumer() else { return Ok(()) };
     let held = view.secret(namespace, &distribution.secret).into_iter().flat_map(|secret| secret.data.keys());
     let held: Vec<&str> = held.map(String::as_str).filter(|key| beyond.contains(key)).collect();
-    match held.is_empty() {
-        true => Ok(()),
-        false => Err(format!(
+    if held.is_empty() {
+        Ok(())
+    } else {
+        Err(format!(
             "{} holds {} of its source, which {} does not read",
             distribution.secret,
             held.join(", "),
             consumer.title()
         )
-        .into()),
+        .into())
     }
 }
 
@@ -249,9 +250,10 @@ async fn look(
     }
     let looks = dependents.iter().map(|dependent| async move {
         // A copy in a namespace that always asked changes at its next refresh; a new one is right from the start.
-        let bound = match dependent.is_new() {
-            true => env.provisioning_bound(),
-            false => env.propagation_bound(dependent.distribution).limit(),
+        let bound = if dependent.is_new() {
+            env.provisioning_bound()
+        } else {
+            env.propagation_bound(dependent.distribution).limit()
         };
         (bound, dependent, until_right(env, templates, credentials, dependent, bound).await)
     });

@@ -100,9 +100,10 @@ impl Property for MultiFormat {
 
     fn judges(&self, model: &Model, distribution: &Distribution) -> Judges {
         let others = |source: &&SourceRef| targets_of(model, source).len() >= 2;
-        match distribution.sources().iter().any(others) {
-            true => Judges::of_values(model, distribution),
-            false => Judges::NotApplicable("it is the only format of its source".to_owned()),
+        if distribution.sources().iter().any(others) {
+            Judges::of_values(model, distribution)
+        } else {
+            Judges::NotApplicable("it is the only format of its source".to_owned())
         }
     }
 

@@ -133,9 +133,10 @@ impl Property for ManualCopies {
     }
 
     fn judges(&self, _model: &Model, distribution: &Distribution) -> Judges {
-        match is_askable(distribution) {
-            true => Judges::Copies,
-            false => Judges::NotHere("a namespace needs both a certain name and labels to get it".to_owned()),
+        if is_askable(distribution) {
+            Judges::Copies
+        } else {
+            Judges::NotHere("a namespace needs both a certain name and labels to get it".to_owned())
         }
     }
 

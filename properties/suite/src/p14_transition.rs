@@ -127,9 +127,10 @@ impl Property for Transition {
                 "its store takes a ServiceAccount that namespaces of the run do not have".to_owned(),
             );
         }
-        match FormChange::all_of(distribution).is_empty() {
-            true => Judges::NotApplicable("it has no form that a change of type, keys or host applies to".to_owned()),
-            false => Judges::of_values(model, distribution),
+        if FormChange::all_of(distribution).is_empty() {
+            Judges::NotApplicable("it has no form that a change of type, keys or host applies to".to_owned())
+        } else {
+            Judges::of_values(model, distribution)
         }
     }
 

@@ -60,9 +60,10 @@ impl Loss {
              add rule inet {TABLE} input tcp dport {port} {lost}\nadd rule inet {TABLE} input tcp sport {port} {lost}\n"
         );
         let output = Command::new("nft").arg(rules).output()?;
-        match output.status.success() {
-            true => Ok(Self),
-            false => Err(Failed::from(String::from_utf8_lossy(&output.stderr).into_owned())),
+        if output.status.success() {
+            Ok(Self)
+        } else {
+            Err(Failed::from(String::from_utf8_lossy(&output.stderr).into_owned()))
         }
     }
 }

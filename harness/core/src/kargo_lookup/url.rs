@@ -53,10 +53,7 @@ fn git(url: &str) -> Option<String> {
     let scp = SCP.captures(&url)?;
     let path = scp.get(2).map_or("", |path| path.as_str());
     let path = GoUrl::parse(path)?.without_git_suffix();
-    Some(match path.has_path() {
-        true => format!("ssh://{}/{path}", &scp[1]),
-        false => format!("ssh://{}", &scp[1]),
-    })
+    Some(if path.has_path() { format!("ssh://{}/{path}", &scp[1]) } else { format!("ssh://{}", &scp[1]) })
 }
 
 fn image(url: &str) -> Option<String> {

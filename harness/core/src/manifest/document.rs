@@ -52,10 +52,7 @@ pub(super) fn parse_all(file: &Path, text: &str) -> Result<Vec<Manifest>, Manife
     let is_json = file.extension().is_some_and(|extension| extension == "json");
     // kubectl goes by the first character, not by the file's name.
     let may_be_json = || text.trim_start().starts_with('{').then(|| json_chunks(file, text).ok())?;
-    let chunks = match is_json {
-        true => json_chunks(file, text)?,
-        false => may_be_json().unwrap_or_else(|| split(text)),
-    };
+    let chunks = if is_json { json_chunks(file, text)? } else { may_be_json().unwrap_or_else(|| split(text)) };
     let (mut manifests, mut places) = (Vec::new(), Vec::new());
     for chunk in chunks {
         let reading = events::read(chunk.text, chunk.start);

@@ -74,12 +74,11 @@ pub(super) fn applications(manifest: &Manifest, roots: &Roots) -> Result<Vec<(St
         let of = |field: &str| spec["destination"][field].as_str().map(str::to_owned);
         (of("server"), of("name"))
     };
-    match made.iter().any(|(_, spec)| destination(spec) != destination(&made[0].1)) {
-        true => {
-            let why = "its Applications are for several clusters; give the directory of one of them";
-            Err(NotFollowed::new("/spec/template/spec/destination", why))
-        }
-        false => Ok(made),
+    if made.iter().any(|(_, spec)| destination(spec) != destination(&made[0].1)) {
+        let why = "its Applications are for several clusters; give the directory of one of them";
+        Err(NotFollowed::new("/spec/template/spec/destination", why))
+    } else {
+        Ok(made)
     }
 }
 

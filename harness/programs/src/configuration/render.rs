@@ -157,10 +157,7 @@ pub(super) async fn overlay(
         Some(text) => text,
         None => {
             let kustomize = tools.program(Part::Kustomize).await?;
-            let helm = match overlay.charts().is_empty() {
-                true => None,
-                false => Some(tools.program(Part::Helm).await?),
-            };
+            let helm = if overlay.charts().is_empty() { None } else { Some(tools.program(Part::Helm).await?) };
             // kustomize ends by itself; a template may not.
             let ended = timeout(PATIENCE, kustomize::render(&kustomize, directory, helm.as_deref())).await;
             let text =

@@ -82,14 +82,13 @@ pub(super) async fn assets(options: &Options, chart: &Path, progress: &dyn Progr
     fs::create_dir_all(&charts).map_err(failed("create", &charts))?;
     let staging = tempfile::tempdir_in(&charts).map_err(failed("create a directory in", &charts))?;
     let copy = staging.path().join(CHART);
-    match chart.is_dir() {
-        true => copy_alone(chart, &copy)?,
-        false => {
-            let unpacked = staging.path().join("unpacked");
-            open(chart).and_then(|mut archive| archive.unpack(&unpacked)).map_err(failed("unpack", chart))?;
-            copy_alone(&unpacked.join(NAME), &copy)?;
-            fs::remove_dir_all(&unpacked).map_err(failed("remove", &unpacked))?;
-        }
+    if chart.is_dir() {
+        copy_alone(chart, &copy)?
+    } else {
+        let unpacked = staging.path().join("unpacked");
+        open(chart).and_then(|mut archive| archive.unpack(&unpacked)).map_err(failed("unpack", chart))?;
+        copy_alone(&unpacked.join(NAME), &copy)?;
+        fs::remove_dir_all(&unpacked).map_err(failed("remove", &unpacked))?;
     }
     let definitions = definitions(options, chart, &copy, beside.as_deref(), progress).await?;
     let bundle = staging.path().join(DEFINITIONS);

@@ -158,11 +158,10 @@ impl Walk {
         self.follow_others(dir, kustomization)?;
         for (pointer, entry) in ["/patches", "/patchesJson6902"].iter().flat_map(|field| paths(kustomization, field)) {
             let path = joined(dir, &entry);
-            match path.is_file() {
-                true => self.made.files.push(path),
-                false => {
-                    return Err(ManifestError::KustomizationMissing { at: kustomization.location(&pointer), entry });
-                }
+            if path.is_file() {
+                self.made.files.push(path)
+            } else {
+                return Err(ManifestError::KustomizationMissing { at: kustomization.location(&pointer), entry });
             }
         }
         // These may be patches themselves instead of their files.

@@ -123,9 +123,10 @@ impl<W: Write> Archive<W> {
 
     /// Why an entry is not in the archive: the file cannot be written, or the entry is not one of an archive.
     fn refused(&self, entry: &LayerEntry, source: io::Error) -> ImageError {
-        match self.builder.get_ref().failed {
-            true => FileError::of::<ImageError>("write", &self.path)(source),
-            false => ImageError::Pack { entry: entry.path.clone(), source },
+        if self.builder.get_ref().failed {
+            FileError::of::<ImageError>("write", &self.path)(source)
+        } else {
+            ImageError::Pack { entry: entry.path.clone(), source }
         }
     }
 }

@@ -161,12 +161,11 @@ async fn examine_stored(part: Part, stored: Stored) -> Finding {
     let origin = stored.record.origin.to_string();
     let directory = stored.path.parent().map(Path::to_owned).unwrap_or_default();
     let intact = tokio::task::spawn_blocking(move || cache::is_intact(&stored)).await.unwrap_or(false);
-    match intact {
-        true => pinned(part, State::Present, format!("{path} ({origin})")),
-        false => {
-            let detail = format!("{path} has changed since it was put there; remove {}", directory.display());
-            pinned(part, State::Missing, detail)
-        }
+    if intact {
+        pinned(part, State::Present, format!("{path} ({origin})"))
+    } else {
+        let detail = format!("{path} has changed since it was put there; remove {}", directory.display());
+        pinned(part, State::Missing, detail)
     }
 }
 

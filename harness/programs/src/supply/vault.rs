@@ -152,10 +152,7 @@ pub(super) mod testing {
             fs::write(path, text).unwrap();
         };
         for name in copied.compiled {
-            match name.contains('.') {
-                true => put(name, "of upstream\n"),
-                false => fs::create_dir_all(module.join(name)).unwrap(),
-            }
+            if name.contains('.') { put(name, "of upstream\n") } else { fs::create_dir_all(module.join(name)).unwrap() }
         }
         copied.without.iter().for_each(|(name, _)| put(name, text));
     }

@@ -36,12 +36,13 @@ impl Recording {
     /// began: what came and went meanwhile is in no recording.
     pub async fn complete(&self, observer: &Observer, what: &str) -> Result<(), WaitError> {
         wait::fence(observer, what).await?;
-        match self.has_gap(observer) {
-            true => Err(WaitError::WatchStale {
+        if self.has_gap(observer) {
+            Err(WaitError::WatchStale {
                 what: what.to_owned(),
                 why: "a watch was interrupted while it was recorded".to_owned(),
-            }),
-            false => Ok(()),
+            })
+        } else {
+            Ok(())
         }
     }
 

@@ -63,9 +63,10 @@ impl Schema {
 
     /// The program that serves a group.
     fn server(&self, group: &str) -> String {
-        match GROUPS.contains(&group) {
-            true => format!("External Secrets Operator {}", self.external_secrets),
-            false => format!("Kubernetes {}", PINNED.kubernetes),
+        if GROUPS.contains(&group) {
+            format!("External Secrets Operator {}", self.external_secrets)
+        } else {
+            format!("Kubernetes {}", PINNED.kubernetes)
         }
     }
 }

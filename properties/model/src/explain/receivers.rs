@@ -23,27 +23,28 @@ pub(super) fn receivers(model: &Model, distribution: &Distribution) -> Vec<Strin
         return vec![format!("namespace {namespace}{asks}, whatever any selector says")];
     }
     let by_labels = distribution.opt_in_labels().into_iter().map(|labels| {
-        let who = match labels.is_empty() {
-            true => "namespaces of any name, whatever their labels".to_owned(),
-            false => format!("namespaces with {}", written(model, distribution, None, &labels)),
+        let who = if labels.is_empty() {
+            "namespaces of any name, whatever their labels".to_owned()
+        } else {
+            format!("namespaces with {}", written(model, distribution, None, &labels))
         };
         format!("{who}{}", exceptions(distribution, None, &labels))
     });
     let mut receivers: Vec<String> = by_labels.collect();
     receivers.extend(distribution.named_ways().into_iter().map(|(names, labels)| {
         let name = names.first().map(String::as_str);
-        let with = match labels.is_empty() {
-            true => String::new(),
-            false => format!(" with {}", written(model, distribution, name, &labels)),
+        let with = if labels.is_empty() {
+            String::new()
+        } else {
+            format!(" with {}", written(model, distribution, name, &labels))
         };
         let exceptions = exceptions(distribution, name, &labels);
         let patterns = patterns(distribution, &names);
         let names = names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        match patterns.is_empty() {
-            true => format!("namespaces {names}{with}{exceptions}"),
-            false => {
-                format!("namespaces whose name matches {}, such as {names}{with}{exceptions}", patterns.join(" or "))
-            }
+        if patterns.is_empty() {
+            format!("namespaces {names}{with}{exceptions}")
+        } else {
+            format!("namespaces whose name matches {}, such as {names}{with}{exceptions}", patterns.join(" or "))
         }
     }));
     if receivers.is_empty() {

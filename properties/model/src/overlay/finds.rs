@@ -31,9 +31,10 @@ pub(super) fn replace(manifests: &mut [Manifest]) -> Vec<OverlayField> {
         for (index, entry) in entries.enumerate() {
             let store = entry.pointer("/sourceRef/storeRef").unwrap_or(&own);
             let name = store["name"].as_str().unwrap_or_default();
-            let is_stood_in = match store["kind"] == "ClusterSecretStore" {
-                true => stores.contains(name),
-                false => stores.contains(&name_in(&namespace, name)),
+            let is_stood_in = if store["kind"] == "ClusterSecretStore" {
+                stores.contains(name)
+            } else {
+                stores.contains(&name_in(&namespace, name))
             };
             let Some(entry) = entry.as_object_mut().filter(|_| is_stood_in) else { continue };
             if let Some(extract) = entry.get("find").and_then(extract_for) {

@@ -48,9 +48,10 @@ fn stood_in(all: &[Manifest], manifest: &Manifest) -> Option<(Named, String)> {
             && other.kind() != manifest.kind()
             && other.name() == manifest.name()
     };
-    let name = match manifest.kind() != CLUSTER_GENERATOR && all.iter().any(is_taken) {
-        true => format!("{}-{}", kind.to_lowercase(), manifest.name()),
-        false => manifest.name().to_owned(),
+    let name = if manifest.kind() != CLUSTER_GENERATOR && all.iter().any(is_taken) {
+        format!("{}-{}", kind.to_lowercase(), manifest.name())
+    } else {
+        manifest.name().to_owned()
     };
     Some(((manifest.kind().to_owned(), manifest.name().to_owned()), name))
 }

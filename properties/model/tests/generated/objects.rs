@@ -116,12 +116,10 @@ impl Node {
     fn object(&self) -> BoxedStrategy<Value> {
         let mut object = Just(Map::new()).boxed();
         for (name, child) in &self.children {
-            let value = if is_one_of(&child.path, &REQUIRED) {
-                child.strategy().prop_map(Some).boxed()
-            } else {
-                let likelihood = if is_one_of(&child.path, &USUAL) { 0.7 } else { 0.3 };
-                prop::option::weighted(likelihood, child.strategy()).boxed()
-            };
+            let likelihood = if is_one_of(&child.path, &USUAL) { 0.7 } else { 0.3 };
+            let optional = || prop::option::weighted(likelihood, child.strategy()).boxed();
+            let is_required = is_one_of(&child.path, &REQUIRED);
+            let value = if is_required { child.strategy().prop_map(Some).boxed() } else { optional() };
             object = (object, value)
                 .prop_map(|(mut object, value)| {
                     if let Some(value) = value {
@@ -148,12 +146,10 @@ fn map(value: &Node) -> BoxedStrategy<Value> {
 /// An entry of `dataFrom` with one of extract, find and a generator, which the operator's webhook demands.
 fn one_source(mut entry: Value) -> Value {
     let has = |pointer: &str| entry.pointer(pointer).is_some();
-    let left: &[&str] = if has("/sourceRef/generatorRef") {
-        &["extract", "find"]
-    } else if has("/extract") {
-        &["find"]
-    } else {
-        &[]
+    let left: &[&str] = match (has("/sourceRef/generatorRef"), has("/extract")) {
+        (true, _) => &["extract", "find"],
+        (false, true) => &["find"],
+        (false, false) => &[],
     };
     if let Some(entry) = entry.as_object_mut() {
         entry.retain(|name, _| !left.contains(&name.as_str()));

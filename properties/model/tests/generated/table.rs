@@ -165,10 +165,8 @@ fn any_of(fields: &[Entry], depth: usize, way: &[&str]) -> BoxedStrategy<Value> 
     let are_there = fields.iter().filter(|field| is_asked(field) || depth < DEPTH);
     let all = are_there.fold(Just(Map::new()).boxed(), |all, field| {
         let (name, value) = (field.name, values(&field.shape, depth + 1, way_from(field, way).1));
-        let value = match is_asked(field) {
-            true => value.prop_map(Some).boxed(),
-            false => prop::option::weighted(0.3, value).boxed(),
-        };
+        let value =
+            if is_asked(field) { value.prop_map(Some).boxed() } else { prop::option::weighted(0.3, value).boxed() };
         (all, value)
             .prop_map(move |(mut all, value)| {
                 all.extend(value.map(|value| (name.to_owned(), value)));

@@ -289,10 +289,7 @@ impl CaseCounts {
 
 /// Verdict by documented bugs: violated if one is met by more cases than it explains.
 fn verdict_of(known: &[KnownBug], run: u64) -> Verdict {
-    match known.iter().any(|bug| bug.excess(run).is_some()) {
-        true => Verdict::Violated,
-        false => Verdict::Skipped,
-    }
+    if known.iter().any(|bug| bug.excess(run).is_some()) { Verdict::Violated } else { Verdict::Skipped }
 }
 
 /// Counts of the same kind added up.

@@ -169,15 +169,12 @@ impl<'a> BackstageTrial<'a> {
         let (from, variables) = self.references_to_copies()?;
         if let Err(said) = self.start(&from, &variables).await? {
             let pull = self.consumers.requests_about(&mark, PORTAL_IMAGE).await;
-            return match pull.iter().any(refuses_credential) {
-                true => {
-                    let why = format!("Backstage could not be pulled with a credential just {how}: {said}");
-                    Err(NotHeld::violated(why))
-                }
-                false => {
-                    let why = format!("Backstage was not pulled ({said}), but the forge refused no credential");
-                    Err(unseen(why).into())
-                }
+            return if pull.iter().any(refuses_credential) {
+                let why = format!("Backstage could not be pulled with a credential just {how}: {said}");
+                Err(NotHeld::violated(why))
+            } else {
+                let why = format!("Backstage was not pulled ({said}), but the forge refused no credential");
+                Err(unseen(why).into())
             };
         }
         let (signed_in, read) = self.use_it().await?;
@@ -187,15 +184,12 @@ impl<'a> BackstageTrial<'a> {
             return Err(NotHeld::violated(why));
         }
         if let LoginAnswer::Refused(said) = read {
-            return match reading.iter().any(|request| is_bearer(request) && is_denial(request)) {
-                true => {
-                    let why = format!("catalog read by Backstage with a credential just {how} was refused: {said}");
-                    Err(NotHeld::violated(why))
-                }
-                false => {
-                    let why = format!("catalog read by Backstage failed ({said}), but the forge refused no credential");
-                    Err(unseen(why).into())
-                }
+            return if reading.iter().any(|request| is_bearer(request) && is_denial(request)) {
+                let why = format!("catalog read by Backstage with a credential just {how} was refused: {said}");
+                Err(NotHeld::violated(why))
+            } else {
+                let why = format!("catalog read by Backstage failed ({said}), but the forge refused no credential");
+                Err(unseen(why).into())
             };
         }
         let offered = |request: &Request| {

@@ -129,9 +129,10 @@ fn user_name() -> BoxedStrategy<Credential> {
 
 /// The secret part of an account: a token, or a password where the name of its user gets to the copies as well.
 fn secret(with_names: bool) -> BoxedStrategy<Secret> {
-    match with_names {
-        true => prop_oneof![Just(Secret::Token), password().prop_map(Secret::Password)].boxed(),
-        false => Just(Secret::Token).boxed(),
+    if with_names {
+        prop_oneof![Just(Secret::Token), password().prop_map(Secret::Password)].boxed()
+    } else {
+        Just(Secret::Token).boxed()
     }
 }
 

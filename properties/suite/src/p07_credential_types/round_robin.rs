@@ -57,9 +57,10 @@ impl<'a> Deal<'a> {
         let (slot, place) = slot_and_place(case);
         // Where a slot has too few cases for all of them, those of the next one with these sources begin where they end;
         // else with another one than those of the slot before.
-        let begin = match choices.len() > cases_per_slot() {
-            true => (0..slot).filter(|earlier| self.sources_of(*earlier) == sources).count() * cases_per_slot(),
-            false => usize::try_from(slot).ok()?,
+        let begin = if choices.len() > cases_per_slot() {
+            (0..slot).filter(|earlier| self.sources_of(*earlier) == sources).count() * cases_per_slot()
+        } else {
+            usize::try_from(slot).ok()?
         };
         let turn = (begin + usize::try_from(place).ok()?).checked_rem(choices.len())?;
         choices.into_iter().nth(turn)

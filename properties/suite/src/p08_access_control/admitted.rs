@@ -37,9 +37,10 @@ impl Trial<'_> {
             Consequence::Token => {
                 let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
                 let token = Credential::new(answer["status"]["token"].as_str().unwrap_or_default());
-                match self.opens(&token).await? {
-                    true => self.could(attack_path),
-                    false => self.end(route, RouteEnd::WithoutEffect, "without effect: the token opens no source"),
+                if self.opens(&token).await? {
+                    self.could(attack_path)
+                } else {
+                    self.end(route, RouteEnd::WithoutEffect, "without effect: the token opens no source")
                 }
             }
             Consequence::Right => match self.comes_into_force(&attempt.seen).await {

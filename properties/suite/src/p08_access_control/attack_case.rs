@@ -112,9 +112,10 @@ async fn as_tenant(
     for lease in [mine, neighbour] {
         wait_for_root_ca(&admin, &lease.name).await?;
     }
-    let receiver = match tries(attack, calls_out) {
-        true => Some(Receiver::start(env.cluster.description.host).await.map_err(AccessError::Receiver)?),
-        false => None,
+    let receiver = if tries(attack, calls_out) {
+        Some(Receiver::start(env.cluster.description.host).await.map_err(AccessError::Receiver)?)
+    } else {
+        None
     };
     let mut context = context(attack_case, [mine, neighbour], tenant, receiver.as_ref());
     let private = [Credential::random(), Credential::random()];
@@ -293,14 +294,9 @@ async fn own(
     admitted(act, reply)?;
     let path = format!("{stores}/{}", context.own_store());
     created.push(path.clone());
-    match looked_at(admin, &path).await? {
-        true => {}
-        false => {
-            return Err(AccessError::Refused {
-                act,
-                answer: RequestAnswer::Failed("the store is not ready".to_owned()),
-            });
-        }
+    if looked_at(admin, &path).await? {
+    } else {
+        return Err(AccessError::Refused { act, answer: RequestAnswer::Failed("the store is not ready".to_owned()) });
     }
     if context.writes {
         let act = "try whether the tenant may use its store";

@@ -32,9 +32,10 @@ pub(super) struct EnforcedPolicy {
 impl EnforcedPolicy {
     /// Enforcement of the policy of `distribution`; none if no label entitles a namespace of any name to it.
     pub(super) fn of(distribution: &Distribution) -> Option<Self> {
-        let mut enforcement_point = match distribution.stores.iter().all(|store| store.conditions.is_empty()) {
-            true => EnforcementPoint::Selectors,
-            false => EnforcementPoint::Both,
+        let mut enforcement_point = if distribution.stores.iter().all(|store| store.conditions.is_empty()) {
+            EnforcementPoint::Selectors
+        } else {
+            EnforcementPoint::Both
         };
         let mut ways = Vec::new();
         for asked in selecting_labels(distribution).into_iter().filter(|labels| !labels.is_empty()) {

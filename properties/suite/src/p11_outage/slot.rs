@@ -163,9 +163,10 @@ impl<'a> Slot<'a> {
                 scope.distributions(&env.model).into_iter().map(|distribution| distribution.refresh_interval);
             wait::pass(refreshes.max().unwrap_or_default() + LATE).await;
         }
-        match fault.interrupts_watches() || fault == Fault::EtcdFull {
-            true => env.observer.staleness().is_none(),
-            false => wait::fence(&env.observer, "all changes until the end of the outage").await.is_ok(),
+        if fault.interrupts_watches() || fault == Fault::EtcdFull {
+            env.observer.staleness().is_none()
+        } else {
+            wait::fence(&env.observer, "all changes until the end of the outage").await.is_ok()
         }
     }
 

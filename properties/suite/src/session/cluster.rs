@@ -30,9 +30,10 @@ pub(super) async fn stand_in(
 ) -> Result<Option<Arc<StandIn>>, StandInError> {
     let stores = manifests.iter().filter(|manifest| is_store(manifest));
     let mut stores = stores.filter(|store| !served.contains(&store_key(store)));
-    match stores.any(|store| stood_in_provider(&store.object).is_some()) {
-        true => StandIn::start(cluster.description.host).await.map(|server| Some(Arc::new(server))),
-        false => Ok(None),
+    if stores.any(|store| stood_in_provider(&store.object).is_some()) {
+        StandIn::start(cluster.description.host).await.map(|server| Some(Arc::new(server)))
+    } else {
+        Ok(None)
     }
 }
 

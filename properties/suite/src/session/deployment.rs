@@ -69,9 +69,10 @@ impl Deployment {
         let vault = configuration.vault.serve(&mut cluster, name, directory).await?;
         let served = vault.as_ref().map(|served| served.stores.clone()).unwrap_or_default();
         let stand_in = stand_in(&cluster, &manifests, &served).await?;
-        let proxies = match needs(options, Need::StoreProxies) {
-            true => open_proxies(&cluster, &manifests, stand_in.as_deref(), vault.as_ref()).await?,
-            false => FaultProxies::new(),
+        let proxies = if needs(options, Need::StoreProxies) {
+            open_proxies(&cluster, &manifests, stand_in.as_deref(), vault.as_ref()).await?
+        } else {
+            FaultProxies::new()
         };
         let mut overlay = configuration.overlay.clone();
         let server = server(&cluster, &proxies, stand_in.as_deref(), vault.as_ref());

@@ -86,10 +86,7 @@ impl Isolation {
         let holder = [Process::start(&program)?];
         let ready = directory.join("ready");
         let made = wait::poll("the node's namespaces made", READY, PROBE / 5, || async {
-            match ready.exists() {
-                true => Progress::Done(()),
-                false => Progress::NotYet("not all mounts are there".to_owned()),
-            }
+            if ready.exists() { Progress::Done(()) } else { Progress::NotYet("not all mounts are there".to_owned()) }
         });
         tokio::select! {
             made = made => made.map_err(|source| NodeError::NotReady {
@@ -140,9 +137,10 @@ impl Isolation {
             .output()
             .await
             .map_err(|error| failed(error.to_string()))?;
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
         }
     }
 

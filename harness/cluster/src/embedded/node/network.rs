@@ -79,10 +79,9 @@ impl Network {
         let listed = ip(&["-oneline", "-4", "address", "show", "to", &format!("{}/32", self.address)])?;
         for device in devices(&listed).filter(|device| *device != self.name) {
             // One that has gone with its pod in the meantime is as good.
-            ip(&["link", "delete", "dev", device]).map(drop).or_else(|error| match exists(device) {
-                true => Err(error),
-                false => Ok(()),
-            })?;
+            ip(&["link", "delete", "dev", device])
+                .map(drop)
+                .or_else(|error| if exists(device) { Err(error) } else { Ok(()) })?;
         }
         ip(&["link", "delete", "dev", &self.name]).map(drop)
     }
@@ -106,9 +105,10 @@ fn ip(arguments: &[&str]) -> Result<String, NodeError> {
     let failed = |message: String| NodeError::Command { act: format!("run ip {}", arguments.join(" ")), message };
     let program = find_program("ip").ok_or_else(|| failed("there is no such command".to_owned()))?;
     let output = Command::new(program).args(arguments).output().map_err(|error| failed(error.to_string()))?;
-    match output.status.success() {
-        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        false => Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
     }
 }
 

@@ -106,9 +106,10 @@ impl Facts {
             ));
         }
         let first = mounts.iter().filter(|mount| !mount.unified).flat_map(|mount| mount.options.iter().copied());
-        let (found, wanted): (Vec<&str>, &[&str]) = match mounts.iter().any(|mount| !mount.unified) {
-            true => (first.collect(), &CONTROLLERS),
-            false => (self.unified.split_whitespace().collect(), &UNIFIED_CONTROLLERS),
+        let (found, wanted): (Vec<&str>, &[&str]) = if mounts.iter().any(|mount| !mount.unified) {
+            (first.collect(), &CONTROLLERS)
+        } else {
+            (self.unified.split_whitespace().collect(), &UNIFIED_CONTROLLERS)
         };
         let missing: Vec<&str> = wanted.iter().copied().filter(|name| !found.contains(name)).collect();
         (!missing.is_empty()).then(|| {

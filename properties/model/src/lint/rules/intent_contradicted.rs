@@ -64,8 +64,9 @@ fn receivers(distribution: &Distribution) -> String {
         format!("the name {} and {}", names.into_iter().collect::<Vec<_>>().join(" or "), labelled(&labels))
     });
     let ways: Vec<String> = by_labels.into_iter().chain(by_name).collect();
-    match ways.is_empty() {
-        true => "it is given to no namespace at all".to_owned(),
-        false => format!("it is given to namespaces with {}", ways.join(", or with ")),
+    if ways.is_empty() {
+        "it is given to no namespace at all".to_owned()
+    } else {
+        format!("it is given to namespaces with {}", ways.join(", or with "))
     }
 }

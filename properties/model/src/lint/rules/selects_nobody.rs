@@ -18,9 +18,10 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
     let nobody = context.config.declared_distributions().filter(|declared| opt_ins(&declared.selection).is_empty());
     nobody
         .map(|declared| {
-            let message = match declared.selection.selectors.is_empty() {
-                true => "it has neither selectors nor namespaces, so that nobody gets a copy",
-                false => "its selectors contradict themselves, so that nobody gets a copy",
+            let message = if declared.selection.selectors.is_empty() {
+                "it has neither selectors nor namespaces, so that nobody gets a copy"
+            } else {
+                "its selectors contradict themselves, so that nobody gets a copy"
             };
             RULE.at(declared.place, message)
         })

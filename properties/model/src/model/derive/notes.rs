@@ -31,12 +31,10 @@ pub(super) fn obstacle(config: &Config, declared: &DeclaredDistribution<'_>) -> 
     }
     let absent = store_refs(declared.spec).find(|store| !config.stores.contains_key(&store.name));
     if let Some(store) = absent {
-        let reason = match declared.namespace.is_none() && !store.is_central() {
-            true => format!(
-                "SecretStore {} is that of each namespace, and only ClusterSecretStores are followed",
-                store.name
-            ),
-            false => format!("{} {} is not in the configuration", store.kind, store.name),
+        let reason = if declared.namespace.is_none() && !store.is_central() {
+            format!("SecretStore {} is that of each namespace, and only ClusterSecretStores are followed", store.name)
+        } else {
+            format!("{} {} is not in the configuration", store.kind, store.name)
         };
         return Some(Note::new("secretStoreRef", reason));
     }

@@ -37,9 +37,10 @@ impl<'a> Property<'a> {
         let is_name =
             |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
         let path: Vec<String> = path.split('.').map(str::to_owned).collect();
-        match path.iter().all(|name| is_name(name)) {
-            true => Ok(Origin::Part { of: Box::new(value), path }),
-            false => Err("the path into JSON is more than names and indices"),
+        if path.iter().all(|name| is_name(name)) {
+            Ok(Origin::Part { of: Box::new(value), path })
+        } else {
+            Err("the path into JSON is more than names and indices")
         }
     }
 }

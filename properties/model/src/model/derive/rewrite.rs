@@ -285,12 +285,11 @@ mod tests {
 
     /// Keys that a step makes of those of `a`, or of `a` and `b` as they are found.
     fn rewritten(step: &str, found: bool) -> Result<Vec<String>, UnknownKeys> {
-        let values: Vec<Field> = match found {
-            true => {
-                let whole = |name| Origin::Document { sources: vec![source(name)] };
-                ["a", "b"].map(|name| field(name, source(name), whole(name))).into()
-            }
-            false => ["token", "user"].map(|key| field(key, source("a"), Origin::value(&source("a"), key))).into(),
+        let values: Vec<Field> = if found {
+            let whole = |name| Origin::Document { sources: vec![source(name)] };
+            ["a", "b"].map(|name| field(name, source(name), whole(name))).into()
+        } else {
+            ["token", "user"].map(|key| field(key, source("a"), Origin::value(&source("a"), key))).into()
         };
         let steps = steps(step);
         let shown = |origin: &Origin| match origin {
