@@ -58,7 +58,7 @@ pub enum ClusterError {
     #[error("failed to {act}: the cluster belongs to another process")]
     NotOwned { act: &'static str },
     /// The cluster has no such component.
-    #[error("failed to make an outage: {why}")]
+    #[error("failed to cause an outage: {why}")]
     Absent {
         /// Why not, and what would have it.
         why: &'static str,

@@ -38,7 +38,7 @@ pub enum RegistryError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A file cannot be written.
-    #[error("failed to write where a node pulls images from")]
+    #[error("failed to configure the registry of the node")]
     Write(#[from] CertificateError),
 }
 

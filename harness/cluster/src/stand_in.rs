@@ -27,10 +27,10 @@ use tokio::task::JoinSet;
 #[derive(Debug, thiserror::Error)]
 pub enum StandInError {
     /// No port can be had.
-    #[error("failed to listen in the place of secret managers elsewhere")]
+    #[error("failed to start the stand-in for secret managers")]
     Listen(#[source] std::io::Error),
     /// No certificate can be had, or used.
-    #[error("failed to make the certificate of the server in the place of secret managers elsewhere: {0}")]
+    #[error("failed to make the certificate of the stand-in for secret managers: {0}")]
     Certificate(String),
 }
 

@@ -34,7 +34,7 @@ pub enum PullError {
     #[error("failed to publish an image to pull")]
     Publish(#[from] ImageError),
     /// The pod could not be run.
-    #[error("failed to run a pod that pulls")]
+    #[error("failed to run a pod that pulls an image")]
     Pod(#[from] PodError),
     /// The kubelet did not say.
     #[error("failed to learn of a pull")]

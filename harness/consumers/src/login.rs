@@ -164,7 +164,7 @@ pub enum LoginError {
     #[error("no consumer's manifest names an owner")]
     NoOwner,
     /// There is nothing to sign in to.
-    #[error("the credential is of no OAuth client")]
+    #[error("the credential does not belong to an OAuth client")]
     NoApplication,
     /// The consumer takes more than a copy.
     #[error("{} does not log in with one copy", consumer.title())]

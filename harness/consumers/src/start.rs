@@ -48,7 +48,7 @@ pub enum StartError {
     #[error("failed to start a node")]
     Node(#[from] NodeError),
     /// The registry that the node pulls images from failed.
-    #[error("failed to let the node pull from the forge")]
+    #[error("failed to configure the node to pull from the forge")]
     Registry(#[from] RegistryError),
     /// Argo CD does not start.
     #[error("failed to start Argo CD")]
@@ -69,7 +69,7 @@ pub enum StartError {
     #[error("failed to find a port for Backstage")]
     Port(#[source] io::Error),
     /// The list of processes of the run.
-    #[error("failed to write the consumers down")]
+    #[error("failed to record the consumers")]
     Record(#[from] ClusterError),
     /// A file or directory of the consumers cannot be written.
     #[error(transparent)]

@@ -175,10 +175,10 @@ pub enum FormatError {
     #[error("label {label} has the value {value:?}, which its consumer overlooks")]
     Label { label: &'static str, value: String },
     /// A username comes without password, or the other way round.
-    #[error("username and password are not both there")]
+    #[error("username or password is missing")]
     HalfACredential,
     /// There is no credential at all.
-    #[error("there is no credential in it")]
+    #[error("it contains no credential")]
     NoCredential,
     /// A Docker configuration is not what the kubelet reads.
     #[error(".dockerconfigjson is malformed: {reason}")]

@@ -91,7 +91,7 @@ pub enum NoLogin {
     #[error("Kargo sends no credential over plain HTTP unless ALLOW_CREDENTIALS_OVER_HTTP is set")]
     PlainHttp,
     /// No Secret is for this repository.
-    #[error("no Secret with the label and a matching repoURL, in neither namespace")]
+    #[error("no Secret in either namespace has the label and a matching repoURL")]
     NoMatch,
     /// Both keys are there, but one holds nothing. No other Secret is tried.
     #[error("{chosen} is chosen, and its username or its password is empty")]

@@ -60,7 +60,7 @@ pub enum UserImageError {
     #[error("expected PART=NAME@sha256:DIGEST, where PART is external-secrets, argo-cd or redis")]
     Form,
     /// Nothing of this name runs in pods.
-    #[error("{0} is no image that can be given; these are external-secrets, argo-cd and redis")]
+    #[error("{0} is not an image that can be replaced; external-secrets, argo-cd and redis are")]
     Unknown(String),
     /// It could be another image tomorrow.
     #[error("{0} is not named by its digest; `docker buildx imagetools inspect NAME:TAG` shows it")]

@@ -50,7 +50,7 @@ pub enum WaitError {
     #[error("{what} can no longer happen: {why}")]
     Impossible { what: String, why: String },
     /// The shared watch cannot see the cluster, so nothing that it shows is evidence.
-    #[error("{what} cannot be told, the cluster is out of sight: {why}")]
+    #[error("{what} is unknown, because the watches of the cluster are stale: {why}")]
     WatchStale { what: String, why: String },
 }
 

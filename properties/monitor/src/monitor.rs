@@ -70,14 +70,14 @@ pub enum MonitorError {
     )]
     NoOperator,
     /// The cluster does not answer.
-    #[error("failed to ask the cluster what it serves; {advice}")]
+    #[error("failed to discover the kinds that the cluster serves; {advice}")]
     Unreachable {
         advice: &'static str,
         #[source]
         source: Box<kube::Error>,
     },
     /// Kinds that have to be watched cannot be listed.
-    #[error("failed to list what has to be watched:\n{reasons}")]
+    #[error("failed to list the objects to watch:\n{reasons}")]
     OutOfSight {
         /// A line for each kind, and what to do.
         reasons: String,

@@ -78,13 +78,13 @@ pub enum RunError {
     #[error(transparent)]
     Trail(#[from] TrailError),
     /// A proxy cannot be opened.
-    #[error("failed to put a fault-injecting proxy in front of the sources")]
+    #[error("failed to start a fault-injecting proxy in front of the sources")]
     FaultProxy(#[from] FaultProxyError),
     /// Nothing can stand in for a provider.
     #[error("failed to stand in for a provider of the configuration's stores")]
     StandIn(#[from] StandInError),
     /// Vault cannot serve the stores that name it.
-    #[error("failed to serve the configuration's stores of Vault")]
+    #[error("failed to start Vault for the configuration's stores")]
     Vault(#[from] VaultStoresError),
     /// Images are given for pods that there are none of.
     #[error("failed to use the images given: only on a cluster of kind do programs run in pods; add --cluster kind")]
@@ -120,7 +120,7 @@ pub enum RunError {
     #[error("failed to keep the evidence of a property")]
     Evidence(#[from] FixtureError),
     /// Nothing can be written where the reports go.
-    #[error("failed to write where the reports go; name another directory with --out")]
+    #[error("failed to write to the directory of the reports; choose another with --out")]
     Out(#[source] ReportError),
     /// The reports cannot be written.
     #[error("failed to write the reports")]

@@ -87,7 +87,7 @@ enum SetUpError {
     Tenant(#[from] TenantError),
     #[error(transparent)]
     Source(#[from] SourceError),
-    #[error("failed to remove what was made by hand")]
+    #[error("failed to remove hand-made objects")]
     CleanUp(#[from] kube::Error),
 }
 

@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use credence_core::file_error::FileError;
 use credence_report::report::{EncodeError, Report, Unfinished, WRITERS, Writer};
 
 /// A report that could not be written.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ReportError {
-    #[error("cannot create the directory {path}")]
-    CreateDirectory { path: PathBuf, source: std::io::Error },
-    #[error("cannot write {path}")]
-    Write { path: PathBuf, source: std::io::Error },
+    /// The directory or a file of it cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A format cannot hold it.
     #[error(transparent)]
     Encode(#[from] EncodeError),
 }
@@ -64,7 +64,7 @@ pub(crate) fn copy_evidence(directory: &Path, name: &str, file: &Path) -> Result
 }
 
 fn create(directory: &Path) -> Result<(), ReportError> {
-    std::fs::create_dir_all(directory).map_err(|source| ReportError::CreateDirectory { path: directory.into(), source })
+    std::fs::create_dir_all(directory).map_err(FileError::of("create the directory", directory))
 }
 
 /// Lets `fill` write a file under another name and renames it: that is atomic within a directory, so whoever reads sees
@@ -78,7 +78,7 @@ fn place(
     let partial = directory.join(format!(".{name}.partial"));
     fill(&partial)
         .and_then(|()| std::fs::rename(&partial, &path))
-        .map_err(|source| ReportError::Write { path: path.clone(), source })?;
+        .map_err(FileError::of::<ReportError>("write", &path))?;
     Ok(path)
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn ended(record: &CaseRecord) {
 
 /// The directory of the trails cannot be emptied or made.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to begin the trails of the cases")]
+#[error("failed to start the trails of the cases")]
 pub struct TrailError(#[from] FileError);
 
 /// Writes the trails of a run, as a layer of the subscriber and for whoever knows the directory. Clones are the same trail.

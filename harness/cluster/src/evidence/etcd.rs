@@ -26,7 +26,7 @@ pub enum EtcdError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The certificates make no client.
-    #[error("failed to make a client of etcd")]
+    #[error("failed to make a client for etcd")]
     Client(#[source] reqwest::Error),
     #[error("failed to read {key} from etcd")]
     Request {
@@ -48,7 +48,7 @@ pub enum EtcdError {
         source: reqwest::Error,
     },
     /// The answer is not what the documentation says.
-    #[error("failed to understand what etcd answers about {key}")]
+    #[error("failed to parse etcd's answer about {key}")]
     Answer {
         /// The first key that was asked for.
         key: String,
@@ -62,7 +62,7 @@ pub enum EtcdError {
         until: u64,
     },
     /// The answer holds no base64.
-    #[error("failed to decode what etcd holds at {key}")]
+    #[error("failed to decode the value in etcd at {key}")]
     Encoding {
         /// The first key that was asked for.
         key: String,

@@ -17,7 +17,7 @@ const TOKEN: &str = "X-Vault-Token";
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum RequestError {
     /// There is no client for it.
-    #[error("failed to make a client of Vault")]
+    #[error("failed to make a client for Vault")]
     Client(#[source] reqwest::Error),
     #[error("failed to ask Vault for {path}")]
     NoAnswer {

@@ -36,7 +36,7 @@ pub enum ClientError {
     #[error("failed to {act}: {auth_error}")]
     Refused { act: &'static str, auth_error: AuthError },
     /// The answer says nothing about a credential.
-    #[error("failed to {act}, for a reason that is no credential: {answer}")]
+    #[error("failed to {act}, for a reason other than the credential: {answer}")]
     Unclear {
         act: &'static str,
         /// The answer, in words of ours.
@@ -45,13 +45,13 @@ pub enum ClientError {
     #[error("failed to {act}: {reason}")]
     NoAnswer { act: &'static str, reason: &'static str },
     /// The forge did not grant the sign-in.
-    #[error("failed to have the sign-in granted by the forge")]
+    #[error("failed to get the sign-in approved by the forge")]
     Grant(#[source] Box<dyn Error + Send + Sync>),
     /// The forge sent the user somewhere else than to Backstage.
     #[error("failed to sign in: the forge redirects elsewhere than to Backstage")]
     Elsewhere,
     /// No client can be made.
-    #[error("failed to make a client of Backstage")]
+    #[error("failed to make a client for Backstage")]
     Build(#[source] reqwest::Error),
 }
 

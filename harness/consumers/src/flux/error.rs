@@ -21,7 +21,7 @@ pub enum FluxError {
     #[error("failed to install Flux's source-controller")]
     Install(#[from] ApplyError),
     /// The controller can have no kubeconfig.
-    #[error("failed to let Flux's source-controller into the cluster")]
+    #[error("failed to grant Flux's source-controller access to the cluster")]
     Kubeconfig(#[source] Box<ClusterError>),
     /// The controller could not be started.
     #[error("failed to start Flux")]
@@ -33,7 +33,7 @@ pub enum FluxError {
     #[error(transparent)]
     Died(#[from] Death),
     /// A source that was made is not in the watch.
-    #[error("failed to see a source of Flux")]
+    #[error("failed to watch the sources of Flux")]
     Unseen(#[source] WaitError),
     /// A source did not go.
     #[error("failed to remove a source of Flux")]

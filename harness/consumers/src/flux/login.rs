@@ -25,7 +25,7 @@ pub enum FetchError {
     #[error("failed to use a source of Flux")]
     Flux(#[from] FluxError),
     /// Flux did not say.
-    #[error("failed to learn of a fetch")]
+    #[error("failed to observe a fetch")]
     NoAnswer(#[from] WaitError),
 }
 

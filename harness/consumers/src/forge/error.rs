@@ -60,7 +60,7 @@ pub enum ForgeError {
     #[error("failed to write an SSH key")]
     SshKey(#[source] ssh_key::Error),
     /// A client cannot be made.
-    #[error("failed to make a client of the forge")]
+    #[error("failed to make a client for the forge")]
     Client(#[source] reqwest::Error),
     /// Gitea's command line made no administrator. What it prints holds a password, so it is not quoted.
     #[error("failed to create the forge's administrator: gitea ended with {status}")]
@@ -77,7 +77,7 @@ pub enum ForgeError {
     #[error("failed to {act} {object}: the forge answered {status}")]
     Refused { act: &'static str, object: String, status: StatusCode },
     /// The forge answered something else than it is known to.
-    #[error("failed to {act} {object}: the forge's answer makes no sense")]
+    #[error("failed to {act} {object}: the forge's answer cannot be parsed")]
     Answer { act: &'static str, object: String },
     /// The forge asks again for a name and a password.
     #[error("failed to sign in to the forge as {user}: it does not take the password")]

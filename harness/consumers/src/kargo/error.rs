@@ -24,7 +24,7 @@ pub enum KargoError {
     #[error("failed to render Kargo's chart")]
     Chart(#[from] ChartError),
     /// The chart is of something else, or of another age.
-    #[error("failed to find {what} in what Kargo's chart renders to")]
+    #[error("failed to find {what} in the rendered chart of Kargo")]
     Incomplete { what: &'static str },
     /// A file or directory cannot be used.
     #[error(transparent)]
@@ -33,7 +33,7 @@ pub enum KargoError {
     #[error("failed to install Kargo")]
     Install(#[from] ApplyError),
     /// The controller can have no kubeconfig.
-    #[error("failed to let Kargo's controller into the cluster")]
+    #[error("failed to grant Kargo's controller access to the cluster")]
     Kubeconfig(#[source] Box<ClusterError>),
     /// The controller could not be started.
     #[error("failed to start Kargo")]

@@ -30,7 +30,7 @@ pub enum DiscoveryError {
     NoController { warehouse: String },
     #[error("failed to use a Warehouse")]
     Kargo(#[from] KargoError),
-    #[error("failed to learn of a discovery")]
+    #[error("failed to observe a discovery")]
     NoAnswer(#[from] WaitError),
 }
 

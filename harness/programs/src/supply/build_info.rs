@@ -49,7 +49,7 @@ pub enum BuildInfoError {
     #[error(transparent)]
     Read(#[from] io::Error),
     /// The file is no program of a format that is known.
-    #[error("it is no program that can be read ({0})")]
+    #[error("it is not a readable program ({0})")]
     NoProgram(#[from] object::Error),
     /// It is of another language, or of a Go before 1.18.
     #[error("it was not built by Go 1.18 or newer")]

@@ -30,7 +30,7 @@ const ANNOTATION: &str = "credence.dev/fence";
 
 /// Why there is nothing to write to.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to make {kind} {namespace}/{NAME}, which shows that the watches see")]
+#[error("failed to make {kind} {namespace}/{NAME}, which proves that the watches are up to date")]
 pub struct FenceError {
     kind: &'static str,
     namespace: String,

@@ -27,7 +27,7 @@ pub trait Writer: Sync {
 
 /// A report that a format cannot express.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot encode the report as {format}")]
+#[error("failed to encode the report as {format}")]
 pub struct EncodeError {
     /// Short name of the format.
     format: &'static str,

@@ -36,7 +36,7 @@ const GONE: Duration = Duration::from_secs(30);
 /// Why p04 could not set up what it needs.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SubjectError {
-    #[error("failed to apply what selectors are tested with")]
+    #[error("failed to apply the objects that selectors are tested with")]
     Apply(#[from] ApplyError),
     #[error("failed to make a population")]
     Namespace(#[from] NamespaceError),

@@ -36,7 +36,7 @@ pub(super) enum SubjectError {
     /// An object or the rights of a store could not be read.
     #[error(transparent)]
     Read(#[from] ApiError),
-    #[error("failed to apply what policies are tested with")]
+    #[error("failed to apply the objects that policies are tested with")]
     Apply(#[from] ApplyError),
 }
 

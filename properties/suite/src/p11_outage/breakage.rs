@@ -56,13 +56,13 @@ pub(super) enum BreakageError {
     #[error(transparent)]
     VaultLogin(#[from] VaultLoginError),
     /// A program could not be stopped or started.
-    #[error("failed to make an outage of a program")]
+    #[error("failed to cause the outage of a program")]
     Cluster(#[from] ClusterError),
     /// It did not take place.
     #[error("failed to make an outage")]
     Wait(#[from] WaitError),
     /// There is nothing to make it with.
-    #[error("failed to make an outage: {0}")]
+    #[error("failed to cause an outage: {0}")]
     Nothing(String),
 }
 

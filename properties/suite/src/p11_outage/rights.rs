@@ -14,7 +14,7 @@ use crate::testbed::bindings::{Binding, is_account};
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RightsError {
     /// A binding could not be read or changed.
-    #[error("failed to take rights away or to give them back")]
+    #[error("failed to revoke or restore rights")]
     Binding(#[from] ApiError),
     /// There is nothing to take away.
     #[error("failed to find a binding that names ServiceAccount {account}")]

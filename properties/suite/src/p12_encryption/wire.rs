@@ -148,7 +148,7 @@ impl Controls {
 /// Why nothing can be said about the traffic.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WireError {
-    #[error("failed to look at the traffic")]
+    #[error("failed to read the traffic")]
     Capture(#[from] CaptureError),
     /// There are too many values.
     #[error("failed to prepare the search of the traffic")]

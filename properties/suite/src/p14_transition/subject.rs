@@ -31,7 +31,7 @@ pub(super) enum SubjectError {
     #[error("failed to prepare a namespace for a transition")]
     Namespace(#[from] NamespaceError),
     /// The manifest that a form was made of no longer makes sense.
-    #[error("failed to make a form of the configuration's manifest")]
+    #[error("failed to derive a form from the configuration's manifest")]
     Form(#[from] ConfigError),
     #[error(transparent)]
     Refused(#[from] ApiError),

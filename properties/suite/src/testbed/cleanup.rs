@@ -48,7 +48,7 @@ pub enum CleanupError {
     #[error("failed to remove a namespace of an earlier run")]
     Namespace(#[from] NamespaceError),
     /// Objects were deleted and were still there when the time for it had passed.
-    #[error("failed to remove what an earlier run left")]
+    #[error("failed to remove the leftovers of an earlier run")]
     Stayed(#[source] WaitError),
 }
 

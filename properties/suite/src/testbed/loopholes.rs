@@ -71,9 +71,9 @@ enum LoopholeError {
     Namespace(#[from] NamespaceError),
     #[error(transparent)]
     Api(#[from] ApiError),
-    #[error("failed to give a user the rights to be refused by a policy")]
+    #[error("failed to grant a user the rights that a policy should deny")]
     NoRights(#[from] WaitError),
-    #[error("failed to read an object of the suite's own making")]
+    #[error("failed to read an object that the suite made")]
     Object(#[from] serde_json::Error),
 }
 

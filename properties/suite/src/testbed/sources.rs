@@ -33,7 +33,7 @@ pub enum SourceError {
     #[error("failed to {act} the source {source_ref}")]
     Refused { act: &'static str, source_ref: SourceRef, source: Box<kube::Error> },
     /// It is not known what templates make of its values.
-    #[error("failed to render what templates make of the source {source_ref}")]
+    #[error("failed to render the templates for source {source_ref}")]
     Render { source_ref: SourceRef, source: Box<RenderError> },
 }
 

@@ -21,10 +21,10 @@ const MEGABYTES: u64 = 150;
 #[derive(Debug, thiserror::Error)]
 pub enum GiteaImageError {
     /// It has only been tried with Docker.
-    #[error("that needs Docker, as Podman's socket has not been tried")]
+    #[error("this needs Docker; Podman has not been tried")]
     Podman,
     /// There is nothing to make the image on.
-    #[error("there is no image with git to make its own on")]
+    #[error("there is no image with git to build it on")]
     NoTools,
     /// The engine cannot be asked.
     #[error(transparent)]

@@ -18,19 +18,19 @@ const LONGEST_KEY: usize = 253;
 /// Why the keys after a rewrite are not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum UnknownKeys {
-    #[error("the expression {0:?} is none that is read in the same way here and by the controller")]
+    #[error("the expression {0:?} may mean something else to the controller than here")]
     Expression(String),
-    #[error("the template {0:?} does more than to trim, replace, or change the case of .value")]
+    #[error("the template {0:?} does more than trim .value, replace parts of it or change its case")]
     Transform(String),
     #[error("merge reads JSON whose members are not known beforehand")]
     Members,
     #[error("merge has no into, without which the controller refuses strategy JSON")]
     NoInto,
-    #[error("merge gives priority to {0:?}, which is not there, so that the controller refuses")]
+    #[error("merge gives priority to {0:?}, which does not exist, so the controller refuses it")]
     NoPriority(String),
     #[error("{0:?} is in two of the merged values, which the controller refuses unless conflictPolicy is Ignore")]
     Conflict(String),
-    #[error("{0:?} is no key of a Secret, so that the controller refuses")]
+    #[error("{0:?} is not a valid key of a Secret, so the controller refuses it")]
     NoKey(String),
 }
 

@@ -25,7 +25,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 #[derive(Debug, thiserror::Error)]
 pub enum EnforcementError {
     /// The policy could not be applied or removed.
-    #[error("failed to mark the end of the admission policies")]
+    #[error("failed to apply the policy that marks the end of the admission policies")]
     Marker(#[from] ApplyError),
     /// It does not come into force.
     #[error("failed to bring the admission policies into force")]
