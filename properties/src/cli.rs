@@ -16,6 +16,7 @@ use credence_suite::registry::UnknownProperty;
 use credence_suite::run::RunError;
 use credence_suite::trail::Trail;
 use credence_watch::connect::ConnectError;
+use tracing_subscriber::filter::{FromEnvError, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -53,7 +54,15 @@ Examples:
   credence lint my/config                        check a configuration without a cluster
   credence init my/config                        write a first credence.yaml: who must have what, and who must not
   credence monitor --context prod                watch a live cluster and serve Prometheus metrics
-  credence up && credence run && credence down   keep the cluster between runs";
+  credence up && credence run && credence down   keep the cluster between runs
+
+Environment:
+  CREDENCE_CACHE  programs and builds, kept between runs; by default ~/.cache/credence
+  CREDENCE_STATE  directories of runs; by default ~/.local/state/credence
+  CREDENCE_LOG    log filter for debugging, such as kube=debug; by default off";
+
+/// Environment variable with the filter of the log on standard error.
+const LOG: &str = "CREDENCE_LOG";
 
 /// Conformance suite for Kubernetes secret distribution with External Secrets Operator.
 #[derive(Debug, Parser)]
@@ -139,8 +148,9 @@ enum Action {
 /// When it cannot be carried out; [`failure_code`] gives the exit code.
 pub fn execute(command: Command) -> anyhow::Result<ExitCode> {
     // Off unless asked for: libraries log each failed attempt of a wait as an error.
-    let wanted = EnvFilter::try_from_env("CREDENCE_LOG").unwrap_or_else(|_| EnvFilter::new("off"));
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(wanted);
+    let filter = EnvFilter::builder().with_env_var(LOG).with_default_directive(LevelFilter::OFF.into());
+    let filter = filter.from_env().with_context(|| format!("failed to read the log filter in {LOG}"))?;
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter);
     let trail = Trail::default();
     tracing_subscriber::registry().with(log).with(trail.clone().with_filter(Trail::filter())).init();
     let runtime = tokio::runtime::Runtime::new().context("failed to start the runtime")?;
@@ -183,6 +193,7 @@ pub fn failure_code(error: &anyhow::Error) -> ExitCode {
                 || error.is::<DirsError>()
                 || error.is::<RunDirError>()
                 || error.is::<ConnectError>()
+                || error.is::<FromEnvError>()
                 || error.downcast_ref().is_some_and(OperatorError::is_usage)
                 || error.downcast_ref().is_some_and(ComponentError::is_usage)
                 || matches!(error.downcast_ref(), Some(MonitorError::Listen { .. } | MonitorError::NoOperator))

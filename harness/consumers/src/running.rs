@@ -8,6 +8,7 @@
 //! A consumer that cannot run here is absent, with the reason: no case is generated for it, and the report says so.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use credence_cluster::cluster::PodNode;
 use credence_core::credential::Credential;
 use credence_core::endpoints::Endpoints;
+use credence_core::id::CaseId;
 use credence_core::owner::Owner;
 use credence_programs::certificates::Authority;
 use credence_programs::oci::{Layer, Registry, Settings};
@@ -22,7 +24,7 @@ use credence_programs::oci::{Layer, Registry, Settings};
 use crate::argo_cd::ArgoCd;
 use crate::backstage::login::BackstageService;
 use crate::flux::Flux;
-use crate::forge::{Forge, Mark, Offered, Organization, Request};
+use crate::forge::{Forge, ForgeError, Mark, Offered, Organization, Request};
 use crate::kargo::Kargo;
 
 pub use crate::argo_cd::login::SyncError;
@@ -67,11 +69,11 @@ pub struct Consumers {
     pub endpoints: Endpoints,
     pub(crate) organizations: BTreeMap<String, Organization>,
     pub(crate) pusher: Registry,
-    pub(crate) sleeper: (std::sync::Arc<Layer>, Settings),
+    pub(crate) sleeper: (Arc<Layer>, Settings),
     pub(crate) person: Person,
     /// Signs the forge's certificates, and those that servers are given.
     pub authority: Authority,
-    pub(crate) directory: std::path::PathBuf,
+    pub(crate) directory: PathBuf,
     pub(crate) names: AtomicU32,
     /// Repositories that several cases ask for, as far as they are there.
     pub(crate) shared: std::sync::Mutex<BTreeSet<String>>,
@@ -92,7 +94,7 @@ pub struct Person {
 
 impl Consumers {
     /// A name that no repository, image, pod or Application of this run has yet. It begins with that of the case.
-    pub fn unused_name(&self, case: credence_core::id::CaseId) -> String {
+    pub fn unused_name(&self, case: CaseId) -> String {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         format!("{}-{}-{number}", case.property, case.index)
     }
@@ -101,7 +103,7 @@ impl Consumers {
     ///
     /// # Errors
     /// When the forge refuses.
-    pub async fn admit(&self, user: &str) -> Result<(), crate::forge::ForgeError> {
+    pub async fn admit(&self, user: &str) -> Result<(), ForgeError> {
         let owners = self.endpoints.owners();
         let accounts: BTreeSet<String> = owners.into_iter().flat_map(accounts).collect();
         for account in accounts {

@@ -25,7 +25,7 @@ use kind::Line;
 
 /// Says what is there, what is missing and what that costs.
 pub(super) async fn doctor(engine: Option<&Path>, options: &Options) -> anyhow::Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
+    let mut out = std::io::stdout();
     let mut missing = false;
     for Finding { subject, version, state, detail, cost } in supply::examine(options).await {
         missing |= state == State::Missing;
@@ -120,7 +120,7 @@ pub(super) async fn fetch(options: &Options, parts: &[Part]) -> anyhow::Result<E
     if parts.len() == Part::ALL.len() && backstage::unsupported(&options.cache, &Commands::default()).await.is_none() {
         backstage::obtain(&options.cache, &Commands::default(), &|line| console.note(line)).await?;
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = std::io::stdout();
     for part in parts {
         writeln!(out, "{part} {}: {}", programs.version(*part), programs.path(*part).display())?;
     }
