@@ -42,9 +42,9 @@ pub(super) async fn compare(
     // An API server that stands still owes the log what it has answered.
     let told = wait::poll_cluster(observer, "the audit log complete", WRITTEN, POLL_INTERVAL, || async {
         match read().await {
-            Ok(Ok(Ok(told))) => Progress::Done(Ok(told)),
-            Ok(Ok(Err(why))) => Progress::NotYet(why.into()),
-            Ok(Err(error)) => Progress::Done(Err(error)),
+            Ok(Ok(told)) => Progress::Done(Ok(told)),
+            Ok(Err(NotTold::Incomplete(why))) => Progress::NotYet(why.into()),
+            Ok(Err(NotTold::Unreadable(error))) => Progress::Done(Err(error)),
             Err(panic) => Progress::Never(panic.to_string()),
         }
     });
@@ -52,9 +52,9 @@ pub(super) async fn compare(
         Ok(told) => told?,
         // The last reading may have been cut off by the deadline; what is in the log after it decides.
         Err(wait::WaitError::TimedOut { .. }) => match read().await {
-            Ok(Ok(Ok(told))) => told,
-            Ok(Ok(Err(why))) => return Ok(verdict::violated(why)),
-            Ok(Err(error)) => return Err(error.into()),
+            Ok(Ok(told)) => told,
+            Ok(Err(NotTold::Incomplete(why))) => return Ok(verdict::violated(why)),
+            Ok(Err(NotTold::Unreadable(error))) => return Err(error.into()),
             Err(panic) => return Ok(verdict::unknown(Cause::Panicked, panic.to_string())),
         },
         Err(error) => return Ok(verdict::unknown(cause_of(&error), error.to_string())),
@@ -78,8 +78,28 @@ pub(super) async fn compare(
     })
 }
 
-/// Compares the log with the story by now; the inner error says what it does not tell.
-fn tell(id: CaseId, log: &AuditLog, begin: u64, story: &Story) -> Result<Result<Told, Reason>, AuditError> {
+/// The log does not tell the story of a case.
+enum NotTold {
+    /// Something is missing, or is there without having happened.
+    Incomplete(Reason),
+    /// It cannot be read.
+    Unreadable(AuditError),
+}
+
+impl From<Reason> for NotTold {
+    fn from(why: Reason) -> Self {
+        Self::Incomplete(why)
+    }
+}
+
+impl From<AuditError> for NotTold {
+    fn from(error: AuditError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+/// Compares the log so far with the story.
+fn tell(id: CaseId, log: &AuditLog, begin: u64, story: &Story) -> Result<Told, NotTold> {
     let agent = agent(id);
     let readers: BTreeSet<String> =
         story.distributions.iter().flat_map(|distribution| &distribution.stores).filter_map(reader).collect();
@@ -91,5 +111,6 @@ fn tell(id: CaseId, log: &AuditLog, begin: u64, story: &Story) -> Result<Result<
     };
     let (entries, _) = log.read(begin, wanted)?;
     let trail = Trail::new(entries);
-    Ok(trail.tells_exactly(&agent, &story.facts).and_then(|()| story.explained_by(&trail, &agent)))
+    trail.tells_exactly(&agent, &story.facts)?;
+    Ok(story.explained_by(&trail, &agent)?)
 }
