@@ -23,7 +23,7 @@ pub const RUN_LABEL: &str = "credence.dev/run";
 /// Time that a CustomResourceDefinition may take to be served.
 const ESTABLISHED: Duration = Duration::from_mins(3);
 
-/// Why an object could not be applied.
+/// An object could not be applied.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ApplyError {

@@ -1,4 +1,4 @@
-//! Why a cluster could not be had or used.
+//! Errors of clusters.
 
 use std::error::Error;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::apply::ApplyError;
 use crate::evidence::etcd::EtcdError;
 use crate::operator;
 
-/// Why a cluster could not be had.
+/// A cluster could not be started or used.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ClusterError {
@@ -83,7 +83,7 @@ pub enum ClusterError {
     File(#[from] FileError),
 }
 
-/// Why what only one kind of clusters has could not be made or used. It reads as its reason does.
+/// Something that only one kind of clusters has could not be made or used. The message is that of its cause.
 #[derive(Debug)]
 pub struct ProviderError {
     reason: Box<dyn Error + Send + Sync>,

@@ -64,7 +64,7 @@ struct Setup<'a> {
     report: &'a (dyn Fn(&str) + Sync),
 }
 
-/// Why a cluster of kind could not be made or used.
+/// A cluster of kind could not be made or used.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum KindError {

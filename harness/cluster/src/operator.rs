@@ -44,7 +44,7 @@ certController: { create: false }
 livenessProbe: { enabled: true }
 ";
 
-/// Why the chart could not be used.
+/// The chart could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
     /// A file cannot be read or written.

@@ -99,7 +99,7 @@ pub struct Inputs<'a> {
     pub configured: &'a ControlPlaneFiles,
 }
 
-/// Why a cluster could not be prepared.
+/// A cluster could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum PreparationError {
     /// Something that only one kind of clusters takes cannot be had.

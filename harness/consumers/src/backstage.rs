@@ -43,7 +43,7 @@ const FIXTURE: [(&str, &str); 4] = [
     ("app-config.yaml", include_str!("../../../fixtures/consumers/backstage/app-config.yaml")),
 ];
 
-/// Why Backstage could not be obtained.
+/// Backstage could not be obtained.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum BackstageError {

@@ -19,7 +19,7 @@ use crate::start::{ASK_PASS, AUTHORITY, PASSWORD, USERNAME};
 /// Time that git may take to list the references of a repository on loopback.
 pub(crate) const LISTED: Duration = Duration::from_secs(30);
 
-/// Why a lookup could not be tried.
+/// A lookup could not be tried.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum LookupError {

@@ -1,4 +1,4 @@
-//! Why a consumer says that a repository was not read, told without what its message may quote.
+//! Classifies errors of git and registries without keeping their text, which can quote credentials.
 
 /// Why a repository was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,7 +27,7 @@ const PULLED: Duration = Duration::from_secs(60);
 /// its base in `pkg/kubelet/kubelet.go`).
 const SECOND_TRY: Duration = Duration::from_secs(20);
 
-/// Why a pull could not be tried, or did not end.
+/// A pull could not be tried, or did not end.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
     /// The image could not be put into the registry.

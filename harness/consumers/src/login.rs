@@ -141,7 +141,7 @@ pub enum Proof {
     Handshake,
 }
 
-/// Why a login could not be tried, or did not end.
+/// A login could not be tried, or did not end.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum LoginError {

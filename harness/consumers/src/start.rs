@@ -38,7 +38,7 @@ pub(crate) const USERNAME: &str = "CREDENCE_USERNAME";
 /// Environment variable with the password.
 pub(crate) const PASSWORD: &str = "CREDENCE_PASSWORD";
 
-/// Why the consumers could not be started.
+/// The consumers could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The forge does not start.

@@ -154,7 +154,7 @@ pub struct Decoded {
     pub endpoints: Vec<String>,
 }
 
-/// Why a consumer cannot use a copy, or would misread it.
+/// A consumer cannot use a copy, or would misread it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum FormatError {

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{self, PathBuf};
 
-/// Why a directory could not be chosen.
+/// A directory could not be chosen.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum DirsError {

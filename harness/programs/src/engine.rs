@@ -32,7 +32,7 @@ const PULL: Duration = Duration::from_secs(600);
 /// Lines of a command's output that an error carries.
 const TAIL_LINES: usize = 12;
 
-/// Why there is no engine, or why it did not do what it was asked.
+/// There is no engine, or it did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum EngineError {

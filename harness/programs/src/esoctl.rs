@@ -24,7 +24,7 @@ pub struct TemplateEngine {
     directory: PathBuf,
 }
 
-/// Why a template was not rendered.
+/// A template was not rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// The template cannot be handed over, or the program does not run.

@@ -8,7 +8,7 @@ use credence_core::manifest::{self, ManifestError};
 use serde_json::Value;
 use tokio::process::Command;
 
-/// Why a chart could not be rendered.
+/// A chart could not be rendered.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ChartError {

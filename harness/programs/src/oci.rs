@@ -43,7 +43,7 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 /// The label that carries the nonce.
 const NONCE: &str = "credence.nonce";
 
-/// Why an image could not be made or pushed.
+/// An image could not be made or pushed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ImageError {

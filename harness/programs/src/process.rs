@@ -37,7 +37,7 @@ pub use identity::{start_ticks, terminate};
 pub use log::{TAIL_LINES, tail};
 pub use paused::Paused;
 
-/// Why a program could not be started.
+/// A program could not be started.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ProcessError {

@@ -44,7 +44,7 @@ const FIRST_LIST: Duration = Duration::from_mins(3);
 /// Pause before a watch that failed begins anew.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Why the cluster could not be watched.
+/// The cluster could not be watched.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to list {missing} within {FIRST_LIST:?}{}", staleness.as_ref().map(|t| format!(": {t}")).unwrap_or_default())]
 pub struct ObserveError {

@@ -40,7 +40,7 @@ impl<T> From<Result<T, Reason>> for Progress<T> {
     }
 }
 
-/// Why a wait did not end with what it waited for.
+/// A wait did not end with what it waited for.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum WaitError {

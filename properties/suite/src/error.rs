@@ -1,4 +1,4 @@
-//! Why a run could not be carried out.
+//! Errors of runs.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use crate::testbed::namespaces::NamespaceError;
 use crate::testbed::sources::SourceError;
 use crate::trail::TrailError;
 
-/// Why a run could not take place. A run that took place ends in a report, whatever it found.
+/// A run could not take place. A run that took place ends in a report, whatever it found.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum RunError {

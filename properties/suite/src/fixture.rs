@@ -69,7 +69,7 @@ pub struct Evidence {
     pub path: PathBuf,
 }
 
-/// Why a fixture could not be set up, or what it recorded not be kept.
+/// A fixture could not be set up, or its record could not be kept.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct FixtureError(Box<dyn Error + Send + Sync>);

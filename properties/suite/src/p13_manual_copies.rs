@@ -78,7 +78,7 @@ enum CaseNamespace {
     Named(Lease),
 }
 
-/// Why a case could not be set up.
+/// A case could not be set up.
 #[derive(Debug, thiserror::Error)]
 enum SetUpError {
     #[error(transparent)]

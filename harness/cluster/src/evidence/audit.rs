@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use credence_core::file_error::FileError;
 use serde::Deserialize;
 
-/// Why the log could not be read.
+/// The log could not be read.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum AuditError {

@@ -18,7 +18,7 @@ const PAGE: u32 = 200;
 /// Time that the history of some minutes may take to come.
 const HISTORY: Duration = Duration::from_secs(30);
 
-/// Why etcd could not be read.
+/// The contents of etcd could not be read.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum EtcdError {

@@ -10,7 +10,7 @@ use credence_programs::engine::EngineError;
 use credence_programs::process::{Death, ProcessError};
 use credence_watch::wait::WaitError;
 
-/// Why Argo CD could not be started or used.
+/// Argo CD could not be started or used.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgoCdError {
     /// A file or directory cannot be used.

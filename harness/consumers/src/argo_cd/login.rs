@@ -26,7 +26,7 @@ const AGAIN: Duration = Duration::from_millis(300);
 /// Directory of the manifests in each repository.
 const DIRECTORY: &str = "deploy";
 
-/// Why a sync could not be tried, or did not end.
+/// A sync could not be tried, or did not end.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum SyncError {

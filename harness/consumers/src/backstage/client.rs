@@ -28,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Time between two polls of a Backstage that is starting; it takes 3 to 6 seconds.
 const PROBE: Duration = Duration::from_millis(100);
 
-/// Why something did not work. No text holds what Backstage said, which can quote a credential.
+/// Something did not work. No text holds what Backstage said, which can quote a credential.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ClientError {

@@ -36,7 +36,7 @@ const TAG: &str = "pinned";
 /// Words of the forge about a client that it does not know.
 const NOT_AUTHORISED: &str = "the forge did not authorise the client";
 
-/// Why Backstage could not be tried.
+/// Backstage could not be tried.
 #[derive(Debug, thiserror::Error)]
 pub enum BackstageLoginError {
     /// It does not run here.

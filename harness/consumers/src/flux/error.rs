@@ -8,7 +8,7 @@ use credence_core::manifest::ManifestError;
 use credence_programs::process::{Death, ProcessError};
 use credence_watch::wait::WaitError;
 
-/// Why Flux's source-controller could not be started or used.
+/// Flux's source-controller could not be started or used.
 #[derive(Debug, thiserror::Error)]
 pub enum FluxError {
     /// A file or directory cannot be used.

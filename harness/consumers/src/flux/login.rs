@@ -14,7 +14,7 @@ use crate::running::{Consumers, LoginAnswer};
 /// Time that a fetch may take; measured at 1 to 4 s, with what is published for it.
 const FETCHED: Duration = Duration::from_secs(60);
 
-/// Why a fetch could not be tried, or did not end.
+/// A fetch could not be tried, or did not end.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum FetchError {

@@ -11,7 +11,7 @@ use credence_watch::wait::WaitError;
 use http::StatusCode;
 use testcontainers::TestcontainersError;
 
-/// Why the forge could not be started or did not do as it was told.
+/// The forge could not be started or did not do as it was told.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ForgeError {

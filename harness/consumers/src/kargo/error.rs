@@ -10,7 +10,7 @@ use credence_programs::helm::ChartError;
 use credence_programs::process::{Death, ProcessError};
 use credence_watch::wait::WaitError;
 
-/// Why Kargo's controller could not be started or used.
+/// Kargo's controller could not be started or used.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum KargoError {

@@ -21,7 +21,7 @@ use crate::running::{Consumers, LoginAnswer};
 /// Time that a discovery may take; measured at 1 to 3 s.
 const DISCOVERED: Duration = Duration::from_secs(60);
 
-/// Why a discovery could not be tried, or did not end.
+/// A discovery could not be tried, or did not end.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum DiscoveryError {

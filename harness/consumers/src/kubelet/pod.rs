@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::running::{Consumers, LoginAnswer};
 
-/// Why a pod could not be made or removed.
+/// A pod could not be made or removed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum PodError {

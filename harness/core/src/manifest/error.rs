@@ -1,4 +1,4 @@
-//! Why manifests could not be read. Nothing here shows what a file holds, which may be a credential.
+//! Errors of reading manifests. None shows the contents of a file, which may be a credential.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use super::{EncodingError, Location, NotText};
 use crate::file_error::FileError;
 use crate::text::chain;
 
-/// Why manifests could not be read.
+/// Manifests could not be read.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ManifestError {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Why a variable in a text cannot be replaced. Shows names, never values.
+/// A variable in a text cannot be replaced. Shows names, never values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum SubstitutionError {

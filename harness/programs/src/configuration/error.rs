@@ -1,4 +1,4 @@
-//! Why a configuration could not be read or rendered. Nothing here shows what a file or a parameter holds.
+//! Errors of reading and rendering configurations. None shows the contents of a file or a parameter.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use credence_core::manifest::{Location, ManifestError};
 
 use crate::supply::ComponentError;
 
-/// Why a configuration could not be read or rendered.
+/// A configuration could not be read or rendered.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ConfigurationError {

@@ -1,4 +1,4 @@
-//! Why the user's own External Secrets Operator cannot be used.
+//! Errors of the user's own External Secrets Operator.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use credence_core::manifest::ManifestError;
 use crate::helm::ChartError;
 use crate::supply::{ComponentError, Part};
 
-/// Why the user's own External Secrets Operator cannot be used.
+/// The user's own External Secrets Operator cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum OperatorError {

@@ -1,4 +1,4 @@
-//! Why a part could not be obtained.
+//! Errors of obtaining parts.
 
 use credence_core::file_error::FileError;
 use std::io;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{BuildInfoError, Part};
 
-/// Why a part could not be obtained.
+/// A part could not be obtained.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of each variant says what its fields are")]
 pub enum ComponentError {

@@ -1,4 +1,4 @@
-//! Why a configuration cannot be distributed.
+//! Errors of configurations.
 
 use super::{Fault, SourcePosition};
 

@@ -1,4 +1,4 @@
-//! Why an intent cannot be taken. Nothing here shows a value of the file: only fields, and names that the manifests have.
+//! Errors of intents. None shows a value of the file: only fields, and names that the manifests have.
 
 use std::fmt;
 

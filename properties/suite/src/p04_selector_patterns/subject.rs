@@ -33,7 +33,7 @@ pub(super) const SCOPE_LABEL: &str = "credence.dev/population";
 /// Least time that the copies of a deleted ClusterExternalSecret may stay before the next run has to sweep them.
 const GONE: Duration = Duration::from_secs(30);
 
-/// Why p04 could not set up what it needs.
+/// The set-up of p04 failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SubjectError {
     #[error("failed to apply the objects that selectors are tested with")]

@@ -14,7 +14,7 @@ use credence_programs::certificates::{CertificateError, Identity};
 
 use super::issue::{CredentialKind, End, Issue, Secret, ssh_key};
 
-/// Why a credential could not be issued.
+/// A credential could not be issued.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IssueError {
     #[error("failed to issue a credential")]

@@ -1,4 +1,4 @@
-//! Why an attack could not take place.
+//! Errors of attacks.
 
 use credence_cluster::cluster::ClusterError;
 use credence_core::leak_scan::{LeakScanError, Unsearchable};
@@ -10,7 +10,7 @@ use crate::testbed::namespaces::NamespaceError;
 use crate::testbed::sources::SourceError;
 use crate::testbed::tenant::TenantError;
 
-/// Why an attack could not take place.
+/// An attack could not take place.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AccessError {
     /// A namespace could not be used.

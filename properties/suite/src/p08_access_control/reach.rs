@@ -16,7 +16,7 @@ use crate::fixture::{Fixture, FixtureError};
 use crate::supplies::Supplies;
 use crate::testbed::TestBed;
 
-/// Why it could not be told what somebody may read.
+/// The rights of somebody could not be determined.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReachError {
     /// The API server did not say.

@@ -1,4 +1,4 @@
-//! Why the operator refused something, from what it writes about it. Pure.
+//! Classifies refusals of the operator by their text. Pure.
 //!
 //! The texts are External Secrets Operator's (`pkg/controllers/secretstore`, `pkg/controllers/externalsecret`,
 //! `pkg/provider/kubernetes`), Go's `text/template` and the API server's. Messages can quote values and are not kept.

@@ -31,7 +31,7 @@ use crate::testbed::vault_login::{self, VaultLoginError};
 /// no copy names.
 const NOBODY: &str = "credence-nobody";
 
-/// Why it could not be told what Vault lets in.
+/// The logins that Vault lets in could not be determined.
 #[derive(Debug, thiserror::Error)]
 enum VaultCheckError {
     #[error(transparent)]

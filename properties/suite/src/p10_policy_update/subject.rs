@@ -30,7 +30,7 @@ const GRANT: &str = "credence.dev/grant";
 /// Time that the copies of a subject may stay after it is gone before the next run has to sweep them.
 const GONE: Duration = Duration::from_secs(60);
 
-/// Why p10 could not set up what it changes.
+/// The set-up of p10 failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SubjectError {
     /// An object or the rights of a store could not be read.

@@ -40,7 +40,7 @@ const STANDS: Duration = Duration::from_secs(5);
 /// Error of etcd when its quota is used up.
 const NO_SPACE: &str = "database space exceeded";
 
-/// Why a fault could not be made, or not be taken back.
+/// A fault could not be made or taken back.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BreakageError {
     /// A source could not be taken away, written or put back.

@@ -10,7 +10,7 @@ use super::scope::Scope;
 use crate::testbed::TestBed;
 use crate::testbed::bindings::{Binding, is_account};
 
-/// Why rights could not be taken or given back.
+/// Rights could not be taken or given back.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RightsError {
     /// A binding could not be read or changed.

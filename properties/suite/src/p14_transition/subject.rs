@@ -22,7 +22,7 @@ use crate::testbed::operator_api;
 /// Time that the copies of a deleted ClusterExternalSecret may stay before the next run has to sweep them.
 const GONE: Duration = Duration::from_secs(30);
 
-/// Why p14 could not set up what it needs.
+/// The set-up of p14 failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SubjectError {
     #[error("failed to apply the stores of the transitions")]

@@ -38,7 +38,7 @@ const KINDS: [(&str, &str, &str); 14] = [
     ("", "v1", "Namespace"),
 ];
 
-/// Why leftovers could not be removed.
+/// Leftovers could not be removed.
 #[derive(Debug, thiserror::Error)]
 pub enum CleanupError {
     /// They could not be listed or deleted.

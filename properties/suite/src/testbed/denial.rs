@@ -1,4 +1,4 @@
-//! Why the API server refused a request: a denial only counts for the right reason.
+//! Denials by the API server, with their reason: a denial only counts for the right one.
 //!
 //! Pure.
 

@@ -32,7 +32,7 @@ const STORES: Duration = Duration::from_secs(10);
 /// Time between two polls. Neither kind is watched for the run, and both are ready within a second.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Why a configuration could not be deployed.
+/// A configuration could not be deployed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
     /// An object of the configuration could not be applied.

@@ -64,7 +64,7 @@ pub(crate) enum Write {
 /// Requests that were let through, by user.
 type Found = BTreeMap<String, Vec<String>>;
 
-/// Why it could not be told what is let through.
+/// The requests that are let through could not be determined.
 #[derive(Debug, thiserror::Error)]
 enum LoopholeError {
     #[error(transparent)]

@@ -16,7 +16,7 @@ use serde_json::json;
 /// Vault's own policy that allows everything.
 const ROOT: &str = "root";
 
-/// Why a login cannot be made, read or ended.
+/// A login cannot be made, read or ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VaultLoginError {
     /// Vault refuses.

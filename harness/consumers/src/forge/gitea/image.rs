@@ -17,7 +17,7 @@ pub(super) const ASSETS: &str = "/usr/local/share/gitea";
 /// Room that it takes in the engine, in MB.
 const MEGABYTES: u64 = 150;
 
-/// Why Gitea cannot run in a container.
+/// Gitea cannot run in a container.
 #[derive(Debug, thiserror::Error)]
 pub enum GiteaImageError {
     /// It has only been tried with Docker.
