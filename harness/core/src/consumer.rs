@@ -205,7 +205,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::formats::{ARGO_CD, KARGO_GIT, KARGO_GIT_RULES};
+    use crate::formats::{ARGO_CD, KARGO_GIT, KARGO_GIT_RULES, KUBELET, OAUTH_CLIENT};
 
     #[rstest]
     #[case::given(&[], Some(KARGO_GIT))]
@@ -257,5 +257,46 @@ mod tests {
             let fallback = consumer.meta().fallback;
             assert!(fallback.is_none_or(|other| other.requirement() == consumer.requirement()), "{consumer:?}");
         }
+    }
+
+    #[rstest]
+    #[case::by_shape(&[], &[KUBELET], &[])]
+    #[case::by_shape_and_by_name(&[KUBELET, KARGO_GIT], &[KUBELET, KARGO_GIT], &[KUBELET, KARGO_GIT])]
+    #[case::what_stands_in_for_another(&[KARGO_GIT_RULES], &[KUBELET], &[])]
+    fn a_copy_is_used_by_whom_it_is_for_and_by_those_that_name_it(
+        #[case] named: &[Consumer],
+        #[case] expected: &[Consumer],
+        #[case] by_name: &[Consumer],
+    ) {
+        let mut endpoints = Endpoints::default();
+        named.iter().for_each(|consumer| endpoints.intend(*consumer, "pull"));
+        endpoints.intend(ARGO_CD, "another");
+        let labels = Labels::new();
+        let shape =
+            CopyShape { name: "pull", labels: &labels, secret_type: "kubernetes.io/dockerconfigjson", keys: None };
+        assert_eq!(Consumer::users_of(&shape, &endpoints), expected);
+        let of_nobody = CopyShape { secret_type: "Opaque", ..shape };
+        assert_eq!(Consumer::users_of(&of_nobody, &endpoints), by_name);
+    }
+
+    #[test]
+    fn consumers_are_compared_by_the_order_of_the_registry() {
+        assert!(KUBELET < ARGO_CD && ARGO_CD < KARGO_GIT && KUBELET <= KUBELET);
+    }
+
+    #[rstest]
+    #[case::both_parts(&["client-id", "client-secret"], Some(OAUTH_CLIENT))]
+    #[case::the_name_alone(&["client-id"], None)]
+    #[case::the_secret_alone(&["client-secret"], None)]
+    fn a_client_has_an_id_and_a_secret(#[case] keys: &[&str], #[case] expected: Option<Consumer>) {
+        let (labels, keys) = (Labels::new(), keys.iter().map(|key| (*key).to_owned()).collect());
+        let shape = CopyShape { name: "", labels: &labels, secret_type: "Opaque", keys: Some(&keys) };
+        assert_eq!(Consumer::of(&shape), expected);
+    }
+
+    #[test]
+    fn logins_that_must_be_denied_are_told_in_words() {
+        let told = [DeniedLogin::WithoutSecret, DeniedLogin::AtLookAlikeHost].map(|login| login.to_string());
+        assert_eq!(told, ["without the copy", "at a look-alike host"]);
     }
 }

@@ -77,12 +77,27 @@ mod tests {
         let credential = Credential::new("ghp_hunter2");
         let shown = format!("{credential} {credential:?} {credential:#?}");
         assert!(!shown.contains("hunter2"), "{shown}");
-        assert!(shown.contains("11 bytes"), "{shown}");
+        assert!(shown.matches("11 bytes").count() == 3, "{shown}");
     }
 
     #[test]
     fn equal_values_share_a_fingerprint_and_others_do_not() {
         assert_eq!(Credential::new("a").fingerprint(), Credential::new("a").fingerprint());
         assert_ne!(Credential::new("a").fingerprint(), Credential::new("b").fingerprint());
+    }
+
+    #[test]
+    fn a_random_value_is_32_digits_that_do_not_come_again() {
+        let (one, other) = (Credential::random(), Credential::random());
+        let digits = one.expose_str().unwrap();
+        assert!(digits.len() == 32 && digits.chars().all(|digit| digit.is_ascii_hexdigit()));
+        assert_ne!(one, other);
+        assert_eq!(Credential::new(b"\xff".as_slice()).expose_str(), None);
+    }
+
+    #[test]
+    fn a_fingerprint_has_eight_digits() {
+        let fingerprint = Credential::new("a").fingerprint();
+        assert!(fingerprint.len() == 8 && fingerprint.chars().all(|digit| digit.is_ascii_hexdigit()), "{fingerprint}");
     }
 }

@@ -257,4 +257,37 @@ metadata: {name: shop, namespace: deployments}
         assert_eq!(read(&two).namespace_of(ARGO_CD), Some("argocd"));
         assert_eq!(read("").namespace_of(KARGO_GIT), None);
     }
+
+    #[test]
+    fn what_an_owner_has_is_written_as_the_endpoint_is() {
+        let owner = Owner { host: "g.io".into(), path: "o".into() };
+        let https = Endpoint::of("https://g.io/a/b.git").unwrap();
+        let ssh = Endpoint::over_ssh("git@g.io:a/b.git").unwrap();
+        let image = Endpoint::of("r.io/a/b:1").unwrap();
+        assert_eq!([&https.url, &ssh.url, &image.url], ["https://g.io/a/b.git", "git@g.io:a/b.git", "r.io/a/b"]);
+        let written = [https, ssh, image].map(|endpoint| endpoint.url_of(&owner, "n"));
+        assert_eq!(written, ["https://g.io/o/n.git", "ssh://git@g.io/o/n.git", "g.io/o/n"]);
+    }
+
+    #[test]
+    fn a_secret_is_a_consumers_if_a_manifest_names_it_or_somebody_says_so() {
+        let mut endpoints = read(
+            "\
+apiVersion: v1
+kind: Pod
+metadata: {name: a}
+spec: {imagePullSecrets: [{name: named}], containers: [{image: r.io/a/b}]}
+",
+        );
+        assert!(!endpoints.is_empty() && Endpoints::default().is_empty());
+        let names = |endpoints: &Endpoints, consumer, secret| endpoints.name(consumer, secret);
+        assert!(names(&endpoints, KUBELET, "named") && !names(&endpoints, KUBELET, "said"));
+        endpoints.intend(TLS_SERVER, "said");
+        assert!(names(&endpoints, TLS_SERVER, "said") && !names(&endpoints, KUBELET, "said"));
+        let mut other = Endpoints::default();
+        other.intend(TLS_SERVER, "more");
+        let both = endpoints.intending(&other);
+        assert!(names(&both, TLS_SERVER, "said") && names(&both, TLS_SERVER, "more"));
+        assert!(!names(&other, TLS_SERVER, "said"));
+    }
 }

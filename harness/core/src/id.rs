@@ -217,4 +217,16 @@ mod tests {
     fn requirements_are_one_to_five_in_five_areas(#[case] text: &str, #[case] expected: Option<Requirement>) {
         assert_eq!(text.parse().ok(), expected);
     }
+
+    #[test]
+    fn ids_are_written_as_text_and_into_names_of_files() {
+        let id = CaseId { property: PropertyId::new(3), seed: 42, index: 7 };
+        assert_eq!(id.file_stem(), "p03-42-7");
+        assert_eq!(super::agent(id), "credence/p03:42:7");
+        let all = (PropertyId::new(3), id, Requirement::new(2, 4));
+        let written = serde_json::to_string(&all).unwrap();
+        assert_eq!(written, r#"["p03","p03:42:7","2.4"]"#);
+        assert_eq!(serde_json::from_str::<(PropertyId, CaseId, Requirement)>(&written).unwrap(), all);
+        assert!(serde_json::from_str::<Requirement>(r#""2.6""#).is_err());
+    }
 }

@@ -129,4 +129,29 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn a_stranger_is_another_owner_on_the_same_host() {
+        assert_eq!(stranger("https://g.test:8443/org/app").as_deref(), Some("https://g.test:8443/somebody-else/app"));
+        for url in ["busybox", "g.test/app", "/org/app", "g.test//app"] {
+            assert_eq!(stranger(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn look_alikes_keep_the_user_and_have_a_stranger_at_their_level() {
+        let all = look_alikes("ssh://git@g.test/org/app");
+        let told: Vec<(&str, Option<&str>)> =
+            all.iter().map(|other| (other.url.as_str(), other.stranger.as_deref())).collect();
+        assert_eq!(
+            told,
+            [
+                ("ssh://git@g.test.evil.test/org/app", None),
+                ("ssh://git@evil-g.test/org/app", Some("ssh://git@somebody-else.test/org/app")),
+                ("ssh://git@gxtest/org/app", None),
+                ("ssh://git@g.test/org-evil/app", Some("ssh://git@g.test/somebody-else/app")),
+                ("ssh://evil.test/ssh://git@g.test/org/app", None),
+            ]
+        );
+    }
 }

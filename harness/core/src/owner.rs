@@ -131,4 +131,15 @@ mod tests {
         assert_ne!(other.account_of_images(), owner.account_of_images());
         assert_ne!(other.account_of_repositories(), owner.account_of_repositories());
     }
+
+    #[test]
+    fn what_an_owner_has_is_written_below_its_path() {
+        let owner = Owner { host: "g.io".to_owned(), path: "a/b".to_owned() };
+        assert_eq!(owner.image("n"), "g.io/a/b/n");
+        assert_eq!(owner.repository("n"), "https://g.io/a/b/n.git");
+        assert_eq!(owner.repository_over_ssh("n"), "ssh://git@g.io/a/b/n.git");
+        assert_eq!((owner.to_string(), owner.elsewhere().to_string()), ("g.io/a/b".into(), "g.io.example/a/b".into()));
+        let flat = Owner { path: "a".to_owned(), ..owner };
+        assert_eq!((flat.look_alike().path.as_str(), flat.account_of_images()), ("a-evil", "a"));
+    }
 }

@@ -347,4 +347,22 @@ mod tests {
         assert_eq!(registries(Written::Literal(r#"{"auths":{"b.io":{},"a.io/x":{}}}"#)), ["a.io/x", "b.io"]);
         assert!(registries(Written::Literal("no JSON")).is_empty());
     }
+
+    #[rstest]
+    #[case::one_owner(kargo(CredentialKind::Git, r"^https://github\.com/org/"), false)]
+    #[case::every_owner(kargo(CredentialKind::Git, r"^https://github\.com/"), true)]
+    #[case::everywhere(Scope::Everywhere, true)]
+    fn a_scope_is_for_a_whole_host_if_it_is_for_a_stranger_there(#[case] scope: Scope, #[case] expected: bool) {
+        assert_eq!(scope.is_for_whole_host(GIT), expected);
+        assert!(!scope.is_for_whole_host("busybox"), "nobody owns it");
+    }
+
+    #[test]
+    fn only_a_repository_of_argo_cd_may_be_for_one_project() {
+        let of =
+            |project: Option<&str>| Scope::ArgoCdRepository { url: GIT.to_owned(), project: project.map(Into::into) };
+        assert_eq!((of(Some("shop")).project(), of(None).project()), (Some("shop"), None));
+        assert_eq!(Scope::ArgoCdPrefix(GIT.to_owned()).project(), None);
+        assert_eq!(Scope::Everywhere.let_in(GIT), []);
+    }
 }

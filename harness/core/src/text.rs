@@ -103,4 +103,35 @@ mod tests {
         let known = ["immutable", "template", "namespaceSelector", "name"];
         assert_eq!(nearest(written, known.into_iter()), expected);
     }
+
+    #[test]
+    fn an_error_is_told_with_its_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outside")]
+        struct Outside(#[source] Reason);
+        let reason = Reason::of(Outside(Reason::from("inside")));
+        assert_eq!((reason.as_str(), String::from(reason.clone())), ("outside: inside", "outside: inside".to_owned()));
+    }
+
+    #[rstest]
+    #[case::nothing("", "", 0)]
+    #[case::put_in("ac", "abc", 1)]
+    #[case::left_out("abc", "ac", 1)]
+    #[case::replaced("abc", "axc", 1)]
+    #[case::exchanged("abcd", "acbd", 1)]
+    #[case::exchanged_at_the_beginning("ba", "ab", 1)]
+    #[case::nothing_in_common("abc", "xyz", 3)]
+    #[case::all_of_it("", "abc", 3)]
+    #[case::two_apart("abcd", "badc", 2)]
+    #[case::not_next_to_each_other("abc", "cba", 2)]
+    fn the_distance_counts_letters(#[case] one: &str, #[case] other: &str, #[case] expected: usize) {
+        assert_eq!((distance(one, other), distance(other, one)), (expected, expected));
+    }
+
+    #[test]
+    fn one_letter_in_three_may_differ() {
+        assert_eq!(nearest("abcdxx", ["abcdef"].into_iter()), Some("abcdef"));
+        assert_eq!(nearest("abcxxx", ["abcdef"].into_iter()), None);
+        assert_eq!(nearest("ab", ["xb", "ab"].into_iter()), Some("ab"));
+    }
 }

@@ -138,3 +138,41 @@ fn is_host(host: &str, over_http: bool) -> bool {
 fn has_whole_escapes(text: &str) -> bool {
     text.split('%').skip(1).all(|escape| escape.len() >= 2 && escape.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::marks("b.o-t_:p~!$", true)]
+    #[case::an_escape("p%40ss", true)]
+    #[case::half_an_escape("p%4", false)]
+    #[case::no_escape("p%zz", false)]
+    #[case::a_space("b t", false)]
+    fn a_user_has_the_characters_that_go_takes(#[case] user: &str, #[case] expected: bool) {
+        assert_eq!(is_user(user), expected);
+    }
+
+    #[rstest]
+    #[case::name("g.test", true)]
+    #[case::port("g.test:80", true)]
+    #[case::no_port("g.test:x", false)]
+    #[case::space("g test", false)]
+    #[case::space_and_port("g test:80", false)]
+    #[case::address("[::1]:80", true)]
+    #[case::no_address("[x]", false)]
+    fn a_host_is_a_name_or_an_address_and_perhaps_a_port(#[case] host: &str, #[case] expected: bool) {
+        assert_eq!((is_host(host, true), is_host(host, false)), (expected, expected));
+    }
+
+    #[rstest]
+    #[case::host("g.test", true)]
+    #[case::host_and_port("g.test:80", true)]
+    #[case::user("u@g.test", false)]
+    #[case::path("g.test/a", false)]
+    fn an_authority_without_a_user_is_a_host_alone(#[case] text: &str, #[case] expected: bool) {
+        assert_eq!(GoUrl::is_authority_without_user(text), expected);
+    }
+}

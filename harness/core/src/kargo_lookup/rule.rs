@@ -91,3 +91,14 @@ fn beginning(pattern: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_of_a_pattern_ends_where_a_class_begins() {
+        assert_eq!(beginning(r"^a\.b\d/c"), "a.b");
+        assert_eq!(beginning(r"\Aa?b[c]"), "ab");
+    }
+}

@@ -323,3 +323,23 @@ fn an_ssh_key_is_taken_where_there_is_no_password(#[case] secret: Secret, #[case
         (found, _) => panic!("{found:?} and not {expected:?}"),
     }
 }
+
+#[rstest]
+#[case::by_id(&["githubAppID", "githubAppInstallationID", "githubAppPrivateKey"], CredentialKind::Git, REPO, true)]
+#[case::by_client_id(&["githubAppClientID", "githubAppInstallationID", "githubAppPrivateKey"], CredentialKind::Git, REPO, true)]
+#[case::without_an_id(&["githubAppInstallationID", "githubAppPrivateKey"], CredentialKind::Git, REPO, false)]
+#[case::without_an_installation(&["githubAppID", "githubAppPrivateKey"], CredentialKind::Git, REPO, false)]
+#[case::without_a_key(&["githubAppID", "githubAppInstallationID"], CredentialKind::Git, REPO, false)]
+#[case::over_ssh(&["githubAppID", "githubAppInstallationID", "githubAppPrivateKey"], CredentialKind::Git, "git@github.com:o/a", false)]
+#[case::of_images(&["githubAppID", "githubAppInstallationID", "githubAppPrivateKey"], CredentialKind::Image, REPO, false)]
+fn an_app_of_git_hub_has_an_id_an_installation_and_a_key(
+    #[case] keys: &[&str],
+    #[case] kind: CredentialKind,
+    #[case] url: &str,
+    #[case] expected: bool,
+) {
+    let data = keys.iter().map(|key| ((*key).to_owned(), Credential::new("x"))).collect();
+    assert_eq!(is_git_hub_app(&data, kind, url), expected);
+    let empty = keys.iter().map(|key| ((*key).to_owned(), Credential::new(""))).collect();
+    assert!(!is_git_hub_app(&empty, kind, url));
+}

@@ -312,3 +312,13 @@ fn thousands_of_long_values_take_memory_in_proportion_to_what_is_looked_for() {
     assert!(automaton + rest < most, "{automaton} + {rest} bytes for {} patterns", patterns.len());
     assert!(scan.find(&values[1234].expose()[..100]).is_some());
 }
+
+#[test]
+fn what_is_not_looked_for_is_told_with_its_reason_and_a_scan_with_its_size() {
+    assert!(is_searchable(&Credential::new(VALUE)));
+    let values = [VALUE, "short", "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUJ\n"].map(Credential::new);
+    let scan = LeakScan::labelled(["a", "b", "c"].map(str::to_owned).into_iter().zip(&values)).unwrap();
+    let told: Vec<String> = scan.unsearchable().iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["b has fewer than 12 bytes of its own", "c is a certificate, which is public"]);
+    assert_eq!(format!("{scan:?}"), "LeakScan { searchable: 1, unsearchable: 2, .. }");
+}
