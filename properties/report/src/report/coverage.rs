@@ -309,4 +309,15 @@ mod tests {
         let copies = [of(CopyState::Judged), of(CopyState::Judged), of(CopyState::NotReached)];
         assert_eq!(counted(&copies), "2 of 3 judged");
     }
+
+    #[test]
+    fn a_cell_tells_how_many_judged_it_or_that_nobody_could() {
+        let states = [
+            CoverageState::Judged { cases: 12 },
+            CoverageState::NotReached { cases: 3 },
+            CoverageState::NotJudged { reason: "why".into() },
+            CoverageState::NotApplicable { reason: "why".into() },
+        ];
+        assert_eq!(states.map(|state| state.mark()), ["12", "0", "–", "·"]);
+    }
 }
