@@ -82,28 +82,28 @@ impl Manifest {
 
     /// The API group, empty for the core group.
     pub fn group(&self) -> &str {
-        self.text("/apiVersion").split_once('/').map_or("", |(group, _)| group)
+        self.api_version().split_once('/').map_or("", |(group, _)| group)
     }
 
     /// The API version without its group.
     pub fn version(&self) -> &str {
-        let api_version = self.text("/apiVersion");
+        let api_version = self.api_version();
         api_version.split_once('/').map_or(api_version, |(_, version)| version)
     }
 
     /// Kind of the object; empty if it has none.
     pub fn kind(&self) -> &str {
-        self.text("/kind")
+        text(self.object.get("kind"))
     }
 
     /// Name of the object; empty if it has none.
     pub fn name(&self) -> &str {
-        self.text("/metadata/name")
+        text(self.metadata("name"))
     }
 
     /// The namespace as written, if any.
     pub fn namespace(&self) -> Option<&str> {
-        self.object.pointer("/metadata/namespace")?.as_str()
+        self.metadata("namespace")?.as_str()
     }
 
     /// True if objects of its kind have no namespace, whatever is written.
@@ -120,9 +120,19 @@ impl Manifest {
         }
     }
 
-    fn text(&self, pointer: &str) -> &str {
-        self.object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    fn api_version(&self) -> &str {
+        text(self.object.get("apiVersion"))
     }
+
+    // Asked of every object again and again, where a JSON pointer would be taken apart each time.
+    fn metadata(&self, field: &str) -> Option<&Value> {
+        self.object.get("metadata")?.get(field)
+    }
+}
+
+/// The text that a field is; empty if it is none.
+fn text(field: Option<&Value>) -> &str {
+    field.and_then(Value::as_str).unwrap_or_default()
 }
 
 impl fmt::Debug for Manifest {

@@ -184,6 +184,11 @@ impl Distribution {
         self.fields.iter().map(|field| &field.source).collect()
     }
 
+    /// True if one of its fields is of this source.
+    pub(crate) fn reads(&self, source: &SourceRef) -> bool {
+        self.fields.iter().any(|field| field.source == *source)
+    }
+
     /// Why updates of the source never reach a copy, if the configuration itself rules them out.
     pub fn never_updates(&self) -> Option<&'static str> {
         match self.refresh_policy {

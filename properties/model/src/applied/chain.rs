@@ -30,7 +30,9 @@ pub(crate) fn reader_of(manifests: &[Manifest], maker: &Manifest) -> Option<Stri
         one.group() == EXTERNAL_SECRETS_GROUP && ["ClusterExternalSecret", "ExternalSecret"].contains(&one.kind())
     });
     let namespace = maker.namespace().unwrap_or("default");
-    let mut readers = distributions.filter(is_other).filter(|one| reads(manifests, one, namespace, secret));
+    let mut readers = distributions
+        .filter(is_other)
+        .filter(|one| read_from(manifests, one, secret).any(|read_in| read_in == namespace));
     readers.next().map(Manifest::object_name)
 }
 
@@ -49,8 +51,10 @@ pub(crate) fn maker_for(manifests: &[Manifest], reader: &Manifest) -> Option<Str
         }
         let external_secret = maker.object.pointer("/spec/externalSecretName").and_then(Value::as_str);
         let secret = target["name"].as_str().or(external_secret).unwrap_or(maker.name());
-        let read = read_from(manifests, reader).find(|(_, key)| *key == secret);
-        let (namespace, _) = read.filter(|(namespace, _)| is_for(manifests, maker, namespace, home))?;
+        let namespace = read_from(manifests, reader, secret).next()?;
+        if !is_for(manifests, maker, namespace, home) {
+            return None;
+        }
         Some(format!("Secret {namespace}/{secret}, which {} makes", maker.object_name()))
     })
 }
@@ -66,21 +70,17 @@ fn is_for(manifests: &[Manifest], maker: &Manifest, namespace: &str, home: &str)
     spec.is_ok_and(|spec| spec.selection().matches(&effective_labels(namespace, &labels)))
 }
 
-/// True if a distribution reads this Secret through a store of the configuration.
-fn reads(manifests: &[Manifest], reader: &Manifest, namespace: &str, secret: &str) -> bool {
-    read_from(manifests, reader).any(|read| read == (namespace, secret))
-}
-
-/// The Secrets that a distribution reads through stores of the configuration, each by namespace and name.
-fn read_from<'m>(manifests: &'m [Manifest], reader: &'m Manifest) -> impl Iterator<Item = (&'m str, &'m str)> {
+/// The namespaces in which a distribution reads a Secret of this name, through stores of the configuration.
+fn read_from<'m>(manifests: &'m [Manifest], reader: &'m Manifest, secret: &str) -> impl Iterator<Item = &'m str> {
     let spec = spec_in(&reader.object);
     let entries = |name: &str| spec[name].as_array().into_iter().flatten();
     let single = entries("data").map(|entry| (entry, &entry["remoteRef"]["key"]));
     let whole = entries("dataFrom").map(|entry| (entry, &entry["extract"]["key"]));
-    single.chain(whole).filter_map(move |(entry, key)| {
+    // The store is looked for among all objects, so only where the name is the one that is asked for.
+    single.chain(whole).filter(move |(_, key)| *key == secret).filter_map(move |(entry, _)| {
         let own = &entry["sourceRef"]["storeRef"];
         let store = if own.is_object() { own } else { &spec["secretStoreRef"] };
-        Some((sources_of(manifests, store, reader.namespace())?, key.as_str()?))
+        sources_of(manifests, store, reader.namespace())
     })
 }
 

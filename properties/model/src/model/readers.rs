@@ -97,7 +97,7 @@ impl Model {
             kinds.extend(own.keys.iter().map(|key| (key.clone(), ValueKind::Text)));
         }
         let mut unreadable = Vec::new();
-        let readers = || self.distributions.iter().filter(|distribution| distribution.sources().contains(source));
+        let readers = || self.distributions.iter().filter(|distribution| distribution.reads(source));
         for distribution in readers() {
             let joined = match own.secret_type.as_str() {
                 SERVICE_ACCOUNT_TOKEN => {
