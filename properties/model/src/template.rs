@@ -332,7 +332,13 @@ impl Reader {
             Token::Text(text) => Value::Text(text.clone()),
             Token::Index(index) => Value::Index(*index),
             Token::Open => self.parenthesis(cursor),
-            Token::Word(_) | Token::Close | Token::Pipe | Token::Comma | Token::Assign | Token::Other => Value::Other,
+            Token::Word(_)
+            | Token::Close
+            | Token::Pipe
+            | Token::Comma
+            | Token::Assign
+            | Token::Unreadable(_)
+            | Token::Other => Value::Other,
         };
         while let Some(Lexed { token: Token::Field(name), is_glued: true }) = cursor.tokens.first() {
             value = value.member(name);

@@ -23,6 +23,8 @@ pub(super) enum Token {
     Comma,
     /// `:=`, or `=`.
     Assign,
+    /// A text that begins no token.
+    Unreadable(String),
     Other,
 }
 
@@ -38,7 +40,7 @@ pub(super) struct Lexed {
 pub(super) enum Part<'a> {
     /// Text that stays as it is.
     Text(&'a str),
-    /// An action, without comments.
+    /// An action that is no comment.
     Action(Vec<Lexed>),
 }
 
@@ -49,9 +51,12 @@ pub(super) fn parts(template: &str) -> Vec<Part<'_>> {
     while let Some((text, after)) = rest.split_once("{{") {
         let trims_before = after.starts_with('-') && after[1..].starts_with(char::is_whitespace);
         let inside = if trims_before { &after[1..] } else { after };
+        let is_comment = inside.trim_start().starts_with("/*");
         let Some((tokens, behind)) = action(inside) else { break };
         parts.push(Part::Text(if trims_before { text.trim_end() } else { text }));
-        parts.push(Part::Action(tokens));
+        if !is_comment {
+            parts.push(Part::Action(tokens));
+        }
         rest = behind;
     }
     parts.push(Part::Text(rest));
@@ -69,11 +74,13 @@ fn action(text: &str) -> Option<(Vec<Lexed>, &str)> {
     let mut rest = text;
     loop {
         let trimmed = rest.trim_start();
-        if let Some(behind) = end(trimmed) {
+        let is_glued = trimmed.len() == rest.len();
+        // The mark that trims has a space before it, or is a sign.
+        if let Some(behind) = end(trimmed).filter(|_| !is_glued || !trimmed.starts_with('-')) {
             return Some((tokens, behind));
         }
         let (token, after) = next(trimmed)?;
-        tokens.push(Lexed { token, is_glued: trimmed.len() == rest.len() });
+        tokens.push(Lexed { token, is_glued });
         rest = after;
     }
 }
@@ -91,7 +98,7 @@ fn next(text: &str) -> Option<(Token, &str)> {
     match first {
         '"' => quoted(rest),
         '`' => rest.split_once('`').map(|(inside, after)| (Token::Text(inside.to_owned()), after)),
-        '\'' => quoted_by(rest, '\'').map(|(_, after)| (Token::Other, after)),
+        '\'' => quoted_by(rest, '\'').map(|(inside, after)| (character(inside), after)),
         '(' => single(Token::Open),
         ')' => single(Token::Close),
         '|' => single(Token::Pipe),
@@ -103,8 +110,14 @@ fn next(text: &str) -> Option<(Token, &str)> {
         '.' if !rest.starts_with(|letter: char| letter.is_ascii_digit()) => Some(named(rest, Token::Field)),
         letter if is_of_name(letter) && !letter.is_ascii_digit() => Some(named(text, Token::Word)),
         letter if letter.is_ascii_digit() || "+-.".contains(letter) => Some(number(text)),
-        _ => single(Token::Other),
+        letter => single(Token::Unreadable(letter.to_string())),
     }
+}
+
+/// A character by its number, which is all that single quotes are for.
+fn character(inside: &str) -> Token {
+    let is_one = inside.starts_with('\\') || inside.chars().count() == 1;
+    if is_one { Token::Other } else { Token::Unreadable(format!("'{inside}'")) }
 }
 
 fn is_of_name(letter: char) -> bool {
@@ -121,7 +134,14 @@ fn number(text: &str) -> (Token, &str) {
     // The sign is part of it.
     let end = text[1..].find(|letter| !is_of_number(letter)).map_or(text.len(), |end| end + 1);
     let (number, after) = text.split_at(end);
-    (number.parse().map_or(Token::Other, Token::Index), after)
+    let unsigned = number.strip_prefix(['+', '-']).unwrap_or(number);
+    let digits = unsigned.strip_prefix('.').unwrap_or(unsigned);
+    let token = match number.parse() {
+        Ok(index) => Token::Index(index),
+        Err(_) if digits.starts_with(|letter: char| letter.is_ascii_digit()) => Token::Other,
+        Err(_) => Token::Unreadable(number.to_owned()),
+    };
+    (token, after)
 }
 
 fn quoted(text: &str) -> Option<(Token, &str)> {
@@ -175,7 +195,10 @@ mod tests {
     #[case::a_raw_text("{{ `a\\` }}", vec![Token::Text("a\\".to_owned())])]
     #[case::a_comment("{{- /* .a }} */ -}}", vec![])]
     #[case::a_variable("{{ $a := 12 }}", vec![Token::Variable("a".to_owned()), Token::Assign, Token::Index(12)])]
-    #[case::other_numbers("{{ -1 .5 1e3 }}", vec![Token::Other, Token::Other, Token::Other])]
+    #[case::other_numbers("{{ -1 .5 1e3 'x' '\\n' }}", vec![Token::Other; 5])]
+    #[case::no_number("{{ -x }}", vec![Token::Unreadable("-x".to_owned())])]
+    #[case::no_character("{{ 'ab' }}", vec![Token::Unreadable("'ab'".to_owned())])]
+    #[case::a_mark_without_space("{{ .a-}}", vec![Token::Field("a".to_owned()), Token::Unreadable("-".to_owned())])]
     #[case::without_an_end("{{ .a", vec![])]
     #[case::a_text_without_an_end("{{ \"a }}", vec![])]
     fn an_action_is_read_as_go_reads_it(#[case] template: &str, #[case] expected: Vec<Token>) {
