@@ -37,7 +37,7 @@ pub use external_secret::{
     SecretTarget, SecretTemplate, StoreRef, TemplateFrom, TemplateItem, TemplateObject, TemplateScope, TemplateTarget,
 };
 pub(crate) use external_secret::{name_in, spec_field};
-pub(crate) use generator::{CLUSTER_GENERATOR, Generator, LOCAL_GENERATORS, asks_a_service};
+pub(crate) use generator::{CLUSTER_GENERATOR, Generator, LOCAL_GENERATORS, asks_a_service, makes_tokens};
 pub use go_duration::GoDurationError;
 pub(crate) use go_duration::parse_go_duration;
 pub use schema::{Fault, Schema};
@@ -188,7 +188,8 @@ impl Config {
 
     /// The ExternalSecret, or what makes some, that a distribution of this name was derived from.
     pub fn declared(&self, name: &str) -> Option<DeclaredDistribution<'_>> {
-        self.declared_distributions().find(|declared| declared.name == name)
+        let made = self.cluster_external_secrets.iter().find(|one| one.name == name).map(DeclaredDistribution::made);
+        made.or_else(|| self.external_secrets.iter().find(|one| one.name == name).map(DeclaredDistribution::plain))
     }
 
     fn add(&mut self, manifest: &Manifest) -> Result<(), ConfigError> {

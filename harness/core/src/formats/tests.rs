@@ -145,8 +145,8 @@ fn argo_cd_reads_its_keys_whatever_the_type(#[case] label: &str, #[case] kind: F
     &[ARGO[0], ("enableOCI", "true\n")],
     "key \"enableOCI\" is not a boolean"
 )]
-#[case::no_password("repo-creds", &[ARGO[0], ARGO[1]], "not both there")]
-#[case::empty_username("repository", &[ARGO[0], ARGO[2], ("username", "")], "not both there")]
+#[case::no_password("repo-creds", &[ARGO[0], ARGO[1]], "is missing")]
+#[case::empty_username("repository", &[ARGO[0], ARGO[2], ("username", "")], "is missing")]
 #[case::no_credential("repo-creds", &[ARGO[0]], "no credential")]
 #[case::unknown_label("Repo-Creds", ARGO, "label argocd.argoproj.io/secret-type has the value \"Repo-Creds\"")]
 fn faulty_argo_cd_copy_is_refused(#[case] label: &str, #[case] values: &[(&str, &str)], #[case] reason: &str) {

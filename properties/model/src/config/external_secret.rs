@@ -39,6 +39,12 @@ pub struct ClusterExternalSecretSpec {
     namespace_selectors: Vec<LabelSelector>,
     #[serde(default)]
     namespaces: Vec<String>,
+    #[serde(default, deserialize_with = "go_duration::deserialize")]
+    #[expect(
+        dead_code,
+        reason = "read to refuse what the operator cannot: it then reads no ClusterExternalSecret at all"
+    )]
+    refresh_time: Option<Duration>,
 }
 
 impl ClusterExternalSecretSpec {
@@ -117,6 +123,13 @@ impl ExternalSecretSpec {
         self
     }
 
+    /// The stores that its entries read through, each as often as one does.
+    pub(crate) fn stores(&self) -> impl Iterator<Item = &StoreRef> {
+        let single = self.data.iter().map(|entry| entry.source_ref.as_ref());
+        let whole = self.data_from.iter().map(|entry| entry.source_ref.as_ref());
+        single.chain(whole).filter_map(|own| self.store_of(own))
+    }
+
     /// The store of an entry: its own, else that of the spec; a generator has none.
     pub(crate) fn store_of<'a>(&'a self, entry: Option<&'a EntrySource>) -> Option<&'a StoreRef> {
         match entry {
@@ -128,12 +141,13 @@ impl ExternalSecretSpec {
 
 /// The spec of the ExternalSecret that an object is, or that it makes in its namespaces: the one place that knows where that is.
 pub fn spec_in(object: &Value) -> &Value {
-    object.pointer(&format!("/{}", spec_field(object).replace('.', "/"))).unwrap_or(&Value::Null)
+    let spec = &object["spec"];
+    spec.get("externalSecretSpec").unwrap_or(spec)
 }
 
 /// The field of an object that has the spec of the ExternalSecret.
 pub(crate) fn spec_field(object: &Value) -> &'static str {
-    match object.pointer("/spec/externalSecretSpec") {
+    match object["spec"].get("externalSecretSpec") {
         Some(_) => "spec.externalSecretSpec",
         None => "spec",
     }

@@ -76,24 +76,6 @@ impl<'a> Generator<'a> {
         Some(keys.iter().map(|key| (*key).to_owned()).collect())
     }
 
-    /// True if each of its values is a token, a name, an address or a time: letters, digits and signs that JSON writes as they are.
-    ///
-    /// Source: the answers of the services, of which External Secrets Operator 0.20.4, `Generate` in pkg/generator, takes base64,
-    /// JSON web tokens, fixed names and times. A Password may have quotes, and a Fake or a Webhook anything.
-    pub(crate) fn makes_tokens(&self) -> bool {
-        matches!(
-            self.kind,
-            "ACRAccessToken"
-                | "CloudsmithAccessToken"
-                | "ECRAuthorizationToken"
-                | "GCRAccessToken"
-                | "GithubAccessToken"
-                | "QuayAccessToken"
-                | "STSSessionToken"
-                | "UUID"
-        )
-    }
-
     /// Values that it makes, by key: those of a Fake are written down, all others are not known.
     pub(crate) fn made(&self) -> Option<BTreeMap<String, Option<Credential>>> {
         let written = |key: &str| match self.kind {
@@ -103,6 +85,25 @@ impl<'a> Generator<'a> {
         let keys = self.keys()?.into_iter();
         Some(keys.map(|key| (key.clone(), written(&key))).collect())
     }
+}
+
+/// True if each value of a generator of this kind is a token, a name, an address or a time: letters, digits and signs that JSON
+/// writes as they are.
+///
+/// Source: the answers of the services, of which External Secrets Operator 0.20.4, `Generate` in pkg/generator, takes base64,
+/// JSON web tokens, fixed names and times. A Password may have quotes, and a Fake or a Webhook anything.
+pub(crate) fn makes_tokens(kind: &str) -> bool {
+    matches!(
+        kind,
+        "ACRAccessToken"
+            | "CloudsmithAccessToken"
+            | "ECRAuthorizationToken"
+            | "GCRAccessToken"
+            | "GithubAccessToken"
+            | "QuayAccessToken"
+            | "STSSessionToken"
+            | "UUID"
+    )
 }
 
 /// True if a generator of this kind has a stand-in: it would ask a service, and is one that the operator has.

@@ -47,7 +47,7 @@ fn distributed(spec: &str) -> String {
 const EXTERNAL_SECRET: &str = "  externalSecretSpec:\n    secretStoreRef: {kind: ClusterSecretStore, name: github}\n";
 
 /// The store of an entry that names a missing one.
-const OTHER_STORE: &str = "sourceRef: {storeRef: {kind: ClusterSecretStore, name: x}}";
+const OTHER_STORE: &str = "sourceRef: {storeRef: {kind: ClusterSecretStore, name: gihtub}}";
 
 /// A configuration whose store has conditions.
 fn with_conditions(conditions: &str) -> String {
@@ -156,6 +156,14 @@ fn namespaces_keep_their_labels() {
     assert!(config.namespaces["b"].is_empty());
 }
 
+#[test]
+fn a_store_may_be_elsewhere_beside_those_that_are_here() {
+    let upstream = "---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: e, namespace: central}\n\
+                    spec:\n  secretStoreRef: {kind: ClusterSecretStore, name: vault}\n\
+                    \x20 data: [{secretKey: a, remoteRef: {key: k}}]\n";
+    assert_eq!(config(&(distributed(EXTERNAL_SECRET) + upstream)).unwrap().external_secrets.len(), 1);
+}
+
 #[rstest]
 #[case::missing_store(
     distributed("  externalSecretSpec:\n    secretStoreRef: {kind: ClusterSecretStore, name: gitlab}\n"),
@@ -164,17 +172,17 @@ fn namespaces_keep_their_labels() {
 )]
 #[case::missing_store_of_one_value(
     distributed(&format!("{EXTERNAL_SECRET}    data: [{{secretKey: a, remoteRef: {{key: k}}, {OTHER_STORE}}}]\n")),
-    r#"names ClusterSecretStore "x" in data[0].sourceRef.storeRef"#
+    r#"names ClusterSecretStore "gihtub" in data[0].sourceRef.storeRef"#
 )]
 #[case::missing_store_of_a_set(
     distributed(&format!("{EXTERNAL_SECRET}    dataFrom: [{{extract: {{key: k}}, {OTHER_STORE}}}]\n")),
-    r#"names ClusterSecretStore "x" in dataFrom[0].sourceRef.storeRef"#
+    r#"names ClusterSecretStore "gihtub" in dataFrom[0].sourceRef.storeRef"#
 )]
 #[case::missing_store_of_an_external_secret(
     distributed(EXTERNAL_SECRET)
         + "---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: e, namespace: o}\n\
-           spec: {secretStoreRef: {kind: ClusterSecretStore, name: x}}\n",
-    r#"ExternalSecret o/e at config/all.yaml:17 names ClusterSecretStore "x""#
+           spec: {secretStoreRef: {kind: ClusterSecretStore, name: github-pat}}\n",
+    r#"ExternalSecret o/e at config/all.yaml:17 names ClusterSecretStore "github-pat""#
 )]
 #[case::store_of_each_namespace(
     distributed("  externalSecretSpec:\n    secretStoreRef: {name: github}\n"),
@@ -208,6 +216,10 @@ fn namespaces_keep_their_labels() {
 #[case::illegal_duration(
     distributed(&format!("{EXTERNAL_SECRET}    refreshInterval: 1d\n")),
     r#"ClusterExternalSecret docker at config/all.yaml:16:5: "1d" is no duration"#
+)]
+#[case::illegal_duration_of_all(
+    distributed(&format!("{EXTERNAL_SECRET}  refreshTime: 1d\n")),
+    r#"ClusterExternalSecret docker at config/all.yaml:16:3: "1d" is no duration"#
 )]
 #[case::illegal_policy(
     distributed(&format!("{EXTERNAL_SECRET}    refreshPolicy: Sometimes\n")),

@@ -93,6 +93,16 @@ impl DeclaredDistribution<'_> {
         references::inputs(config, self.spec)
     }
 
+    /// The sources and generators that it takes values from, by their names. Of a distribution of the model.
+    pub fn input_names(&self, config: &Config) -> Vec<String> {
+        let inputs = self.inputs(config).into_iter();
+        let names = inputs.map(|(input, _)| match input {
+            Input::Source(source) => source.to_string(),
+            Input::Generator(name) => name,
+        });
+        names.collect()
+    }
+
     /// The names of all namespaces that it selects; none if some of any name are.
     fn only_namespaces(&self) -> Option<BTreeSet<String>> {
         let ways = opt_ins(&self.selection).into_iter();
@@ -107,6 +117,7 @@ impl DeclaredDistribution<'_> {
             field: format!("{}.{}", self.field(), note.field),
             keys: note.keys.clone(),
             reason: note.reason.clone(),
+            is_refused: note.is_refused,
         }
     }
 }

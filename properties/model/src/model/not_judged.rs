@@ -18,6 +18,8 @@ pub struct NotJudged {
     pub keys: BTreeSet<String>,
     /// Why the field keeps it from being judged, for a person.
     pub reason: String,
+    /// True if the controller refuses it, so that no copy is made.
+    pub is_refused: bool,
 }
 
 impl fmt::Display for NotJudged {

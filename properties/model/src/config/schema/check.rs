@@ -99,7 +99,13 @@ impl Check<'_> {
                 let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
                 let shown = |allowed: &String| if allowed.is_empty() { "\"\"".to_owned() } else { allowed.clone() };
                 let allowed: Vec<String> = allowed.iter().map(shown).collect();
-                self.add(path, format!("{} is none of {}{meant}", path.shown, allowed.join(", ")));
+                self.add(
+                    path,
+                    match &allowed[..] {
+                        [only] => format!("{} has to be {only}", path.shown),
+                        _ => format!("{} is none of {}{meant}", path.shown, allowed.join(", ")),
+                    },
+                );
             }
             Shape::Form(name) => {
                 let Some(form) = self.schema.table.form(name) else { return };
@@ -111,7 +117,9 @@ impl Check<'_> {
                     );
                     self.add(path, message);
                 } else if !form.pattern.is_match(text) {
-                    self.add(path, format!("{} is not {}", path.shown, described(name)));
+                    let next = unrendered::placeholder(text).map(|found| format!("; replace {found}"));
+                    let next = next.unwrap_or_default();
+                    self.add(path, format!("{} is not {}{next}", path.shown, described(name)));
                 }
             }
             _ => {}

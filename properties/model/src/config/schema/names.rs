@@ -5,6 +5,7 @@ use credence_core::operator_api::{EXTERNAL_SECRETS_GROUP, GENERATORS_GROUP};
 use serde_json::Value;
 
 use super::Fault;
+use super::unrendered::placeholder;
 use crate::selector::check_label;
 
 /// The most characters of a name behind `ces-`, in the 63 of a finalizer's name.
@@ -61,7 +62,8 @@ fn refused(name: &str, longest: usize) -> Option<String> {
     let is_taken = if is_label { is_part(name) } else { name.split('.').all(is_part) };
     (!is_taken).then(|| {
         let letters = if is_label { "digits and hyphens" } else { "digits, hyphens and dots" };
-        format!("is not made of lower-case letters, {letters}, with a letter or digit first and last")
+        let next = placeholder(name).map(|found| format!("; replace {found}")).unwrap_or_default();
+        format!("is not made of lower-case letters, {letters}, with a letter or digit first and last{next}")
     })
 }
 

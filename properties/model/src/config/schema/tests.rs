@@ -83,10 +83,24 @@ fn refused(text: &str) -> Vec<String> {
     "a.yaml:8:14: ClusterExternalSecret a: spec.externalSecretSpec.target.name is not made of lower-case letters, digits, \
      hyphens and dots, with a letter or digit first and last"
 )]
+#[case::name_that_nobody_filled_in(
+    "    target: {name: pull-<TEAM_NAME>}\n",
+    "a.yaml:8:14: ClusterExternalSecret a: spec.externalSecretSpec.target.name is not made of lower-case letters, digits, \
+     hyphens and dots, with a letter or digit first and last; replace <TEAM_NAME>"
+)]
 #[case::variable_of_flux(
     "    data: [{secretKey: a, remoteRef: {key: 'db-${CLUSTER}'}}]\n",
     "a.yaml:8:39: ClusterExternalSecret a: spec.externalSecretSpec.data[0].remoteRef.key has ${CLUSTER}, which Flux replaces when \
      it applies, and no value is given for it; pass --substitute CLUSTER=VALUE"
+)]
+#[case::variable_of_flux_in_a_name(
+    "    target: {template: {data: {x: '{{ .TOKEN_${CLUSTER^^} }}'}}}\n",
+    "a.yaml:8:32: ClusterExternalSecret a: spec.externalSecretSpec.target.template.data.x has ${CLUSTER}, which Flux replaces when \
+     it applies, and no value is given for it; pass --substitute CLUSTER=VALUE"
+)]
+#[case::the_only_value(
+    "    target: {template: {engineVersion: v1}}\n",
+    "a.yaml:8:25: ClusterExternalSecret a: spec.externalSecretSpec.target.template.engineVersion has to be v2"
 )]
 #[case::template_of_helm(
     "    target: {name: '{{ .Values.name }}'}\n",
@@ -186,6 +200,11 @@ fn policies_of_a_former_version_of_kubernetes_are_told_with_what_to_write() {
     "a.yaml:7:22: ClusterExternalSecret a: spec.externalSecretSpec.secretStoreRef.kind is none of SecretStore, \
      ClusterSecretStore; did you mean ClusterSecretStore?"
 )]
+#[case::misspelt_group(
+    &STORE.replace("external-secrets.io/v1", "externalsecrets.io/v1"),
+    "a.yaml:1:1: ClusterSecretStore s: ClusterSecretStore is a kind of External Secrets Operator 0.20.4, and apiVersion is another; \
+     write apiVersion: external-secrets.io/v1"
+)]
 #[case::variable_of_flux_in_metadata(
     "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ${TENANT:=a}\n",
     "a.yaml:4:3: Namespace ${TENANT:=a}: metadata.name has ${TENANT}, which Flux replaces when it applies, and no value \
@@ -221,6 +240,7 @@ fn a_name_that_is_too_long_for_a_finalizer_is_told() {
      {}}}]}\nstatus: {phase: Active}\n"
 )]
 #[case::null_is_absent(&format!("{DISTRIBUTED}    target: {{template: null, name: null}}\n    data:\n"))]
+#[case::of_somebody_else(&STORE.replace("external-secrets.io/v1", "alibabacloud.com/v1alpha1"))]
 #[case::of_another_kind(
     "apiVersion: example.org/v1\nkind: Anything\nmetadata: {name: a}\nspec: {name: '{{ x }}', b: '${C}'}\n"
 )]

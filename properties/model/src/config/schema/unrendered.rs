@@ -16,10 +16,22 @@ pub(super) enum Template {
 
 /// Source: the form that Flux takes from github.com/fluxcd/pkg/envsubst.
 static VARIABLE: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\$\{([_A-Za-z][_A-Za-z0-9]*)(?:\}|:?[-=+?])").expect("a valid expression"));
+    LazyLock::new(|| Regex::new(r"\$\{([_A-Za-z][_A-Za-z0-9]*)(?:\}|:?[-=+?]|[,^])").expect("a valid expression"));
+/// The same where External Secrets Operator would have a name of its own: in an action, and in none of its texts.
+static IN_A_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"\{\{[^{}"'`]*\$\{([_A-Za-z][_A-Za-z0-9]*)[^{}]*\}[^{}]*\}\}"#).expect("a valid expression")
+});
 static OF_HELM: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\{\{[^}]*(\.Values\.|\.Release\.|\.Chart\.|\.Capabilities\.)").expect("a valid expression")
 });
+
+/// A word in capitals between brackets, as people leave it for somebody to fill in.
+static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| Regex::new("<[A-Z][A-Z0-9_-]*>").expect("a valid expression"));
+
+/// The placeholder in the text of a field that takes a name, if there is one.
+pub(super) fn placeholder(text: &str) -> Option<&str> {
+    PLACEHOLDER.find(text).map(|found| found.as_str())
+}
 
 /// Fields below which text is free, and may be a template of External Secrets Operator, a script, or an expression.
 const FREE: [&str; 11] = [
@@ -46,7 +58,8 @@ pub(super) fn find(manifest: &Manifest, shown: &str, text: &str) -> Option<Templ
         return Some(Template::Helm);
     }
     if is_free {
-        return None;
+        let in_a_name = IN_A_NAME.captures(text).filter(|_| !holds_anything);
+        return in_a_name.map(|found| Template::Flux(found[1].to_owned()));
     }
     if shown.starts_with("metadata.") && text.contains("{{") {
         return Some(Template::Helm);

@@ -27,7 +27,7 @@ pub(super) fn kind_of<'s>(schema: &'s Schema, manifest: &Manifest) -> (Vec<Fault
         return (vec![fault], Some(object));
     }
     if !GROUPS.contains(&manifest.group()) {
-        return (Vec::new(), None);
+        return (misspelt_group(schema, manifest).into_iter().collect(), None);
     }
     let fault = match of_another(schema, manifest, "spec", &format!("kind {}", manifest.kind())) {
         Some(message) => Fault { is_of_another_version: true, ..Fault::new(manifest, "/kind", message) },
@@ -41,6 +41,18 @@ pub(super) fn kind_of<'s>(schema: &'s Schema, manifest: &Manifest) -> (Vec<Fault
         }
     };
     (vec![fault], None)
+}
+
+/// The fault of a manifest whose kind is one of External Secrets Operator, and whose group is most likely meant to be: a kind of that name
+/// in any other group is somebody else's.
+fn misspelt_group(schema: &Schema, manifest: &Manifest) -> Option<Fault> {
+    let mut kinds = schema.table.kinds.keys().filter(|(version, _)| GROUPS.contains(&group(version)));
+    let (served, kind) = kinds.find(|(_, kind)| *kind == manifest.kind())?;
+    let own = manifest.group();
+    let is_meant = own.is_empty() || nearest(own, std::iter::once(group(served))).is_some();
+    let server = schema.server(group(served));
+    let message = format!("{kind} is a kind of {server}, and apiVersion is another; write apiVersion: {served}");
+    is_meant.then(|| Fault::new(manifest, "/apiVersion", message))
 }
 
 /// Says that a field is of another version of External Secrets Operator than the one that is tested, if one is known that has

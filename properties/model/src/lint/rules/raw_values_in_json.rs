@@ -4,7 +4,7 @@ use credence_core::id::Requirement;
 
 use serde_json::Value;
 
-use crate::config::{Config, DeclaredDistribution, Generator};
+use crate::config::{Config, DeclaredDistribution, Generator, GeneratorRef, makes_tokens};
 use crate::lint::templates::{self, Segment};
 use crate::lint::{Context, Finding, Rule, Severity};
 
@@ -34,10 +34,12 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
 
 /// True if all that a template can paste are tokens of services, none of which has a character that JSON escapes.
 fn has_only_tokens(config: &Config, distributed: &DeclaredDistribution<'_>) -> bool {
-    let makes_tokens = |reference| {
-        Generator::named(config, reference, distributed.namespace).is_some_and(|generator| generator.makes_tokens())
+    let is_of_tokens = |reference: &GeneratorRef| {
+        let named = Generator::named(config, reference, distributed.namespace);
+        // The kind tells it of one that is elsewhere, too.
+        named.map_or_else(|| makes_tokens(&reference.kind), |generator| makes_tokens(generator.kind))
     };
-    distributed.spec.reads_only_generators() && distributed.spec.generators().all(makes_tokens)
+    distributed.spec.reads_only_generators() && distributed.spec.generators().all(is_of_tokens)
 }
 
 /// The first value that a template writes into a JSON text as it is. Outside of texts it may be JSON itself.

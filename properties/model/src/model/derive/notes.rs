@@ -6,7 +6,7 @@ use credence_core::operator_api::EXTERNAL_SECRETS_GROUP;
 
 use super::homes;
 use super::reads::{Note, finds_nothing, vain_search};
-use super::references::{store_refs, stores};
+use super::references::stores;
 use crate::applied;
 use crate::config::{CLUSTER_GENERATOR, ClusterSecretStore, Config, DeclaredDistribution, Generator};
 use crate::model::{Distribution, NotJudged};
@@ -29,7 +29,7 @@ pub(super) fn obstacle(config: &Config, declared: &DeclaredDistribution<'_>) -> 
     if let Some(reason) = declared.namespace.and_then(|namespace| chained(config, declared, namespace)) {
         return Some(Note::new("target", reason));
     }
-    let absent = store_refs(declared.spec).find(|store| !config.stores.contains_key(&store.name));
+    let absent = declared.spec.stores().find(|store| !config.stores.contains_key(&store.name));
     if let Some(store) = absent {
         let reason = if declared.namespace.is_none() && !store.is_central() {
             format!("SecretStore {} is that of each namespace, and only ClusterSecretStores are followed", store.name)
@@ -201,6 +201,7 @@ pub(super) fn of_store(store: &ClusterSecretStore) -> Vec<NotJudged> {
         field,
         keys: BTreeSet::new(),
         reason,
+        is_refused: false,
     };
     there.chain(stood_in).map(of_field).collect()
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::generated::{self, Generated};
 use super::references::{Property, found, key_read, source_ref, stand_in, store_named, written_keys};
-use super::rewrite;
+use super::rewrite::{self, UnknownKeys};
 use crate::config::{
     Config, ConversionStrategy, DataFrom, DeclaredDistribution, DecodingStrategy, ExternalSecretSpec, Find,
     MetadataPolicy, RemoteRef, SourceRef, StandIn, StoreRef,
@@ -48,11 +48,13 @@ pub(super) struct Note {
     /// The keys of the copy that it is about, if it is about some alone.
     pub(super) keys: BTreeSet<String>,
     pub(super) reason: String,
+    /// True if the controller refuses the field, whatever the values are.
+    pub(super) is_refused: bool,
 }
 
 impl Note {
     pub(super) fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { field: field.into(), keys: BTreeSet::new(), reason: reason.into() }
+        Self { field: field.into(), keys: BTreeSet::new(), reason: reason.into(), is_refused: false }
     }
 
     pub(super) fn of_key(field: impl Into<String>, key: &str, reason: impl Into<String>) -> Self {
@@ -170,7 +172,11 @@ fn entry_fields(
     };
     let fields = if entry.rewrite.is_empty() { rewrite::convert(conversion, fields) } else { fields };
     let rewritten = rewrite::apply(&entry.rewrite, fields, sources);
-    let mut fields = rewritten.map_err(|why| Note::new(format!("{place}.rewrite"), why.to_string()))?;
+    let refused = |why: UnknownKeys| Note {
+        is_refused: why.is_refusal(),
+        ..Note::new(format!("{place}.rewrite"), why.to_string())
+    };
+    let mut fields = rewritten.map_err(refused)?;
     let known = |notes: &[Note], key: &str| notes.iter().any(|note| note.keys.contains(key));
     for field in &mut fields {
         if field.origin.is_none() && !known(&read.notes, &field.secret_key) {

@@ -71,7 +71,8 @@ pub(super) fn store_named<'a>(config: &'a Config, store: &StoreRef) -> &'a Clust
 
 /// The stores that a spec reads through, as far as they are there.
 pub(super) fn stores<'a>(config: &'a Config, spec: &ExternalSecretSpec) -> Vec<&'a ClusterSecretStore> {
-    let stores: BTreeMap<&str, &ClusterSecretStore> = store_refs(spec)
+    let stores: BTreeMap<&str, &ClusterSecretStore> = spec
+        .stores()
         .filter_map(|store| config.stores.get(&store.name))
         .map(|store| (store.name.as_str(), store))
         .collect();
@@ -106,13 +107,6 @@ pub(super) fn inputs<'a>(config: &Config, spec: &'a ExternalSecretSpec) -> Vec<(
         add(Input::Source(source_ref(config, store, &entry.remote_ref)), &store.name);
     }
     inputs
-}
-
-/// The names of the stores that a spec reads through.
-pub(super) fn store_refs(spec: &ExternalSecretSpec) -> impl Iterator<Item = &StoreRef> {
-    let single = spec.data.iter().map(|entry| entry.source_ref.as_ref());
-    let whole = spec.data_from.iter().map(|entry| entry.source_ref.as_ref());
-    single.chain(whole).filter_map(|own| spec.store_of(own))
 }
 
 /// The keys that the manifest of a source has, if there is one.

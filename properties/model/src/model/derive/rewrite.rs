@@ -34,6 +34,13 @@ pub(super) enum UnknownKeys {
     NoKey(String),
 }
 
+impl UnknownKeys {
+    /// True if the controller refuses it whatever else there is at home.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::NoInto | Self::NoKey(_))
+    }
+}
+
 /// The keys as the controller converts them where nothing rewrites them. Of two that become the same, neither has an origin: the
 /// controller refuses them (`ConvertKeys`, pkg/esutils/utils.go).
 pub(super) fn convert(strategy: ConversionStrategy, fields: Vec<Field>) -> Vec<Field> {
