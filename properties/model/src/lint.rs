@@ -4,7 +4,7 @@
 //!  Context ──▶ rules ──▶ findings ──▶ output
 //!  what was    one file  each with    text, JSON, SARIF
 //!  read        a fault   its place
-//!     helpers: admission, audit, identities, rights, templates, worlds
+//!     helpers: admission, audit, identities, rights, sources, templates, worlds
 //! ```
 //!
 //! A rule is silent on what it does not understand, so that a finding is never a guess. A rule that has a twin in
@@ -25,6 +25,7 @@ mod identities;
 pub mod output;
 mod rights;
 mod rules;
+mod sources;
 mod templates;
 #[cfg(test)]
 mod tests;

@@ -90,14 +90,18 @@ fn distribution(path: &str, config: &Config, model: &Model) -> String {
     let mut text = format!("{path}: {} sources, {} targets\n", model.sources.len(), model.distributions.len());
     for distribution in &model.distributions {
         let declared = config.declared(&distribution.name);
-        let generators = declared.map(|declared| declared.spec.generator_names()).unwrap_or_default();
+        let generators = declared.as_ref().map(|declared| declared.spec.generator_names()).unwrap_or_default();
         let sources = distribution.sources().into_iter().map(ToString::to_string);
-        let read: Vec<String> = sources.chain(generators).collect();
+        let mut read: Vec<String> = sources.chain(generators).collect();
         let bound = match model.propagation_bound(distribution, 1, testbed::WORKERS) {
             _ if distribution.sources().is_empty() && !read.is_empty() => "with no source to follow".to_owned(),
             Bound::Within(bound) => format!("updates within {}", Millis::from(bound)),
             Bound::Never { why, .. } => format!("updates never: {why}"),
         };
+        // What is read as a whole has no keys that are known.
+        if read.is_empty() {
+            read = declared.map(|declared| declared.input_names(config)).unwrap_or_default();
+        }
         let (name, secret, secret_type) = (&distribution.name, &distribution.secret, &distribution.secret_type);
         text.push_str(&format!("  {name}: {} → Secret {secret} ({secret_type}), {bound}\n", read.join(", ")));
     }

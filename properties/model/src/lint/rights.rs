@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Context;
 use crate::config::{ClusterSecretStore, ServiceAccountRef, SourceRef};
+use crate::model::Input;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
@@ -38,11 +39,23 @@ pub(super) fn of<'a>(context: &Context<'a>, store: &ClusterSecretStore) -> Vec<R
 /// The sources in the namespace of a store that nothing distributes through it.
 pub(super) fn foreign_sources(context: &Context<'_>, store: &ClusterSecretStore) -> BTreeSet<SourceRef> {
     let Some(provider) = &store.kubernetes else { return BTreeSet::new() };
-    let fields = context.model.distributions.iter().flat_map(|distribution| &distribution.fields);
-    let own: BTreeSet<&SourceRef> =
-        fields.filter(|field| field.store == store.name).map(|field| &field.source).collect();
+    let own = sources_read(context, store);
     let sources = context.model.sources.keys().filter(|source| source.namespace == provider.remote_namespace);
     sources.filter(|source| !own.contains(source)).cloned().collect()
+}
+
+/// The sources that something is distributed of through a store, also those of which no key is known.
+pub(super) fn sources_read(context: &Context<'_>, store: &ClusterSecretStore) -> BTreeSet<SourceRef> {
+    let mut read = BTreeSet::new();
+    for distribution in &context.model.distributions {
+        let declared = context.declared(distribution);
+        let through = declared.inputs(context.config).into_iter().filter(|(_, through)| *through == store.name);
+        read.extend(through.filter_map(|(input, _)| match input {
+            Input::Source(source) => Some(source),
+            Input::Generator(_) => None,
+        }));
+    }
+    read
 }
 
 /// True for a store in which a distribution searches, for which no names can be given.
@@ -66,6 +79,34 @@ pub(super) fn lists(context: &Context<'_>, store: &ClusterSecretStore) -> Option
     let is_of_all = |rule: &&Value| rule["resourceNames"].as_array().is_none_or(Vec::is_empty);
     let mut rules = roles.iter().flat_map(|role| role.object["rules"].as_array().into_iter().flatten());
     (!roles.is_empty()).then(|| rules.any(|rule| is_of_all(&rule) && allows(rule, "list")))
+}
+
+/// The Secrets by name that the ServiceAccount of a store may get, `None` for all; none if the configuration does not have all of its
+/// roles, or none.
+pub(super) fn gets<'a>(context: &Context<'a>, store: &ClusterSecretStore) -> Option<Option<BTreeSet<&'a str>>> {
+    let provider = store.kubernetes.as_ref()?;
+    let account = provider.service_account().filter(|account| account.namespace.is_some())?;
+    let roles: Vec<&Manifest> = bound(context, account, &provider.remote_namespace).collect::<Option<_>>()?;
+    // The rules of a role that others are added to are not written in it, and whoever has a group has what it has.
+    let is_written = |role: &&Manifest| role.object.get("aggregationRule").is_none();
+    if roles.is_empty() || !roles.iter().all(is_written) || has_groups(context, &provider.remote_namespace) {
+        return None;
+    }
+    let rights = of(context, store);
+    let names: Option<Vec<&BTreeSet<&str>>> = rights.iter().map(|right| right.names.as_ref()).collect();
+    Some(names.map(|names| names.into_iter().flatten().copied().collect()))
+}
+
+/// True if something in a namespace is allowed to a group that ServiceAccounts may be in.
+fn has_groups(context: &Context<'_>, namespace: &str) -> bool {
+    let local = context.config.of_kind(RBAC, "RoleBinding").filter(|one| one.namespace() == Some(namespace));
+    let mut all = local.chain(context.config.of_kind(RBAC, "ClusterRoleBinding"));
+    all.any(|binding| {
+        let subjects = binding.object["subjects"].as_array().into_iter().flatten();
+        let mut groups =
+            subjects.filter(|subject| subject["kind"] == "Group").filter_map(|group| group["name"].as_str());
+        groups.any(|group| group.starts_with("system:serviceaccounts") || group == "system:authenticated")
+    })
 }
 
 fn roles<'a>(context: &Context<'a>, account: &ServiceAccountRef, namespace: &str) -> Vec<&'a Manifest> {

@@ -12,6 +12,7 @@ mod conditions_match_widely;
 mod conditions_narrower_than_selector;
 mod conditions_wider_than_selectors;
 mod copies_not_judged;
+mod copy_refused;
 mod creation_policy_merge;
 mod creation_policy_none;
 mod creation_policy_orphan;
@@ -19,6 +20,7 @@ mod decoding_strategy_auto;
 mod deletion_policy_delete;
 mod deletion_policy_without_owner;
 mod encryption_identity_first;
+mod expression_refused;
 mod find_with_delete;
 mod format_reads_other_key;
 mod identity_beyond_intent;
@@ -26,6 +28,7 @@ mod immutable_copies;
 mod intent_contradicted;
 mod kargo_regex_flag;
 mod kargo_unanchored;
+mod key_missing_for_consumer;
 mod keys_beyond_consumer;
 mod labels_checked_on_create_only;
 mod login_from_whole_source;
@@ -48,6 +51,7 @@ mod reads_nothing;
 mod refresh_interval_zero;
 mod refresh_policy_without_updates;
 mod rewrite_merges_keys;
+mod role_names_other_source;
 mod role_without_resource_names;
 mod same_copy;
 mod same_external_secret;
@@ -58,7 +62,10 @@ mod selector_exists;
 mod selector_label_unguarded;
 mod selects_nobody;
 mod selects_protected_namespaces;
+mod source_lacks_key;
+mod source_name_refused;
 mod store_account_without_namespace;
+mod store_trusts_no_authority;
 mod store_without_conditions;
 mod stores_by_kubeconfig;
 mod template_cannot_be_parsed;
@@ -86,6 +93,7 @@ pub(crate) const RULES: &[Rule] = &[
     conditions_narrower_than_selector::RULE,
     conditions_wider_than_selectors::RULE,
     copies_not_judged::RULE,
+    copy_refused::RULE,
     creation_policy_merge::RULE,
     creation_policy_none::RULE,
     creation_policy_orphan::RULE,
@@ -93,6 +101,7 @@ pub(crate) const RULES: &[Rule] = &[
     deletion_policy_delete::RULE,
     deletion_policy_without_owner::RULE,
     encryption_identity_first::RULE,
+    expression_refused::RULE,
     find_with_delete::RULE,
     format_reads_other_key::RULE,
     identity_beyond_intent::RULE,
@@ -100,6 +109,7 @@ pub(crate) const RULES: &[Rule] = &[
     intent_contradicted::RULE,
     kargo_regex_flag::RULE,
     kargo_unanchored::RULE,
+    key_missing_for_consumer::RULE,
     keys_beyond_consumer::RULE,
     labels_checked_on_create_only::RULE,
     login_from_whole_source::RULE,
@@ -122,6 +132,7 @@ pub(crate) const RULES: &[Rule] = &[
     refresh_interval_zero::RULE,
     refresh_policy_without_updates::RULE,
     rewrite_merges_keys::RULE,
+    role_names_other_source::RULE,
     role_without_resource_names::RULE,
     same_copy::RULE,
     same_external_secret::RULE,
@@ -132,7 +143,10 @@ pub(crate) const RULES: &[Rule] = &[
     selector_label_unguarded::RULE,
     selects_nobody::RULE,
     selects_protected_namespaces::RULE,
+    source_lacks_key::RULE,
+    source_name_refused::RULE,
     store_account_without_namespace::RULE,
+    store_trusts_no_authority::RULE,
     store_without_conditions::RULE,
     stores_by_kubeconfig::RULE,
     template_cannot_be_parsed::RULE,

@@ -6,6 +6,7 @@ use super::*;
 use crate::intent::Intent;
 
 mod configurations;
+mod never_made;
 mod twins;
 
 /// A configuration with one fault that is found first, and a store that admits everybody.
@@ -13,7 +14,7 @@ pub(super) const EXAMPLE: &str = "\
 apiVersion: external-secrets.io/v1
 kind: ClusterSecretStore
 metadata: {name: s}
-spec: {provider: {kubernetes: {remoteNamespace: central}}, conditions: [{namespaceSelector: {matchLabels: {a: b}}}]}
+spec: {provider: {kubernetes: {remoteNamespace: central, server: {caBundle: Y2E=}}}, conditions: [{namespaceSelector: {matchLabels: {a: b}}}]}
 ---
 apiVersion: external-secrets.io/v1
 kind: ClusterExternalSecret

@@ -6,29 +6,49 @@ use credence_core::labels::Labels;
 
 use super::{Context, Finding, Rule};
 use crate::model::{Conflict, Distribution, selecting_labels};
+use crate::selector::{effective_labels, opt_ins};
 
 /// Namespaces of Kubernetes itself, which have no label but their name.
 const OF_KUBERNETES: [&str; 3] = ["kube-node-lease", "kube-public", "kube-system"];
 
-/// The contradictions of a distribution: at namespaces that ask with its labels and decline with each of them, at one without
+/// Namespaces that may get a copy of a distribution, each with its labels: one for each way to ask, and those that the
+/// configuration makes or names.
+pub(super) fn asking(context: &Context<'_>, distribution: &Distribution) -> BTreeMap<String, Labels> {
+    let mut worlds = BTreeMap::new();
+    // The labels of one that nothing makes are those that it needs, so that only what no labels mend is found at it.
+    let needed = distribution.named_ways();
+    for way in opt_ins(&distribution.selection) {
+        for name in way.names.into_iter().flatten() {
+            let labels = needed.iter().find(|(names, _)| names.contains(&name)).map(|(_, labels)| labels);
+            worlds.insert(name, labels.unwrap_or(&way.labels).clone());
+        }
+    }
+    worlds.extend(context.config.namespaces.clone());
+    for (number, labels) in selecting_labels(distribution).into_iter().enumerate() {
+        let name = if number == 0 { "that-asks".to_owned() } else { format!("that-asks-{}", number + 1) };
+        worlds.insert(name, labels);
+    }
+    worlds
+}
+
+/// The contradictions of a distribution: at namespaces that ask with its labels or names and decline with each label, at one without
 /// labels, and at those that never ask.
 pub(super) fn conflicts(context: &Context<'_>, distribution: &Distribution) -> Vec<Conflict> {
     let mut worlds: BTreeMap<String, Labels> =
         OF_KUBERNETES.iter().map(|name| ((*name).to_owned(), Labels::new())).collect();
-    // Their labels are known only where the configuration makes them.
-    let of_sources = context.config.namespaces.iter().filter(|(name, _)| context.model.is_protected(name));
     let intended = context.model.intended.protected.iter().map(|name| (name.clone(), Labels::new()));
     worlds.extend(intended);
-    worlds.extend(of_sources.map(|(name, labels)| (name.clone(), labels.clone())));
     for labels in selecting_labels(distribution) {
         for key in labels.keys() {
             let mut declined = labels.clone();
             declined.insert(key.clone(), "false".to_owned());
             worlds.insert(format!("with-{}-false", key.replace('/', "-")), declined);
         }
-        worlds.insert("that-asks".to_owned(), labels);
     }
+    worlds.extend(asking(context, distribution));
     worlds.insert("without-labels".to_owned(), Labels::new());
+    // It contradicts itself nowhere else, and all others would be asked about each.
+    worlds.retain(|name, labels| distribution.selection.matches(&effective_labels(name, labels)));
     let conflicts = context.model.expectation(&worlds).conflicts;
     conflicts.into_iter().filter(|conflict| names(conflict).contains(&distribution.name.as_str())).collect()
 }

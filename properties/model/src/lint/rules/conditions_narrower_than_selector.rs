@@ -5,6 +5,7 @@ use credence_core::id::Requirement;
 use crate::lint::worlds;
 use crate::lint::{Context, Finding, Rule, Severity};
 use crate::model::Conflict;
+use crate::selector::effective_labels;
 
 pub(super) const RULE: Rule = Rule {
     id: "conditions-narrower-than-selector",
@@ -16,5 +17,18 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(context: &Context<'_>) -> Vec<Finding> {
-    worlds::findings(context, &RULE, |conflict| matches!(conflict, Conflict::NotAdmitted { .. }))
+    let mut findings = worlds::findings(context, &RULE, |conflict| matches!(conflict, Conflict::NotAdmitted { .. }));
+    let (config, model) = (context.config, context.model);
+    for declared in config.declared_distributions() {
+        let Some(namespace) = declared.namespace else { continue };
+        // Those of a namespace that no manifest makes are the ones that its stores want.
+        let labels = config.namespaces.get(namespace).or_else(|| model.assumed.get(namespace));
+        let labels = effective_labels(namespace, &labels.cloned().unwrap_or_default());
+        let stores = declared.spec.stores().filter_map(|store| config.stores.get(&store.name));
+        for store in stores.filter(|store| !store.admits(&labels)) {
+            let message = format!("is in namespace {namespace}, which store {} does not admit", store.name);
+            findings.push(RULE.at(declared.place, message));
+        }
+    }
+    findings
 }

@@ -1,7 +1,9 @@
-//! ExternalSecrets of one name that two ClusterExternalSecrets make.
+//! ExternalSecrets that have the name of one that a ClusterExternalSecret makes.
 
 use credence_core::id::Requirement;
+use credence_core::labels::Labels;
 
+use crate::lint::worlds;
 use crate::lint::{Context, Finding, Rule, Severity};
 use crate::model::{Distribution, selecting_labels};
 use crate::selector::effective_labels;
@@ -10,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     id: "same-external-secret",
     requirement: Requirement::new(2, 1),
     severity: Severity::Warning,
-    summary: "two ClusterExternalSecrets make an ExternalSecret of the same name",
+    summary: "an ExternalSecret that a ClusterExternalSecret makes has the name of another",
     help: "Give each its own externalSecretName: in a namespace that asks for both, the second one finds the name taken and makes nothing.",
     check,
 };
@@ -22,8 +24,17 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
         for second in all.iter().skip(number + 1) {
             // One Secret for both is another fault.
             let collide = first.external_secret == second.external_secret && first.secret != second.secret;
-            if collide && first.namespace().is_none() && second.namespace().is_none() && can_meet(first, second) {
-                let message = format!("{} makes ExternalSecret {} as well", second.name, first.external_secret);
+            // Those of ClusterExternalSecrets come first.
+            if collide && first.namespace().is_none() && can_meet(context, first, second) {
+                let message = match second.namespace() {
+                    None => format!("{} makes ExternalSecret {} as well", second.name, first.external_secret),
+                    Some(namespace) => {
+                        format!(
+                            "selects namespace {namespace}, which has an ExternalSecret {} already",
+                            first.external_secret
+                        )
+                    }
+                };
                 findings.push(RULE.at(context.place(first), message));
             }
         }
@@ -32,14 +43,21 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
 }
 
 /// True if some namespace asks for both.
-fn can_meet(first: &Distribution, second: &Distribution) -> bool {
+fn can_meet(context: &Context<'_>, first: &Distribution, second: &Distribution) -> bool {
     let others = selecting_labels(second);
-    selecting_labels(first).iter().any(|labels| {
+    let by_labels = selecting_labels(first).into_iter().any(|labels| {
         others.iter().any(|other| {
             let mut both = labels.clone();
             both.extend(other.clone());
-            let both = effective_labels("somewhere", &both);
-            first.selection.matches(&both) && second.selection.matches(&both)
+            both_select("somewhere", &both, first, second)
         })
-    })
+    });
+    by_labels
+        || worlds::asking(context, second).iter().any(|(name, labels)| both_select(name, labels, first, second))
+        || worlds::asking(context, first).iter().any(|(name, labels)| both_select(name, labels, first, second))
+}
+
+fn both_select(name: &str, labels: &Labels, first: &Distribution, second: &Distribution) -> bool {
+    let labels = effective_labels(name, labels);
+    first.selection.matches(&labels) && second.selection.matches(&labels)
 }

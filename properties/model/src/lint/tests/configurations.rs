@@ -5,7 +5,7 @@ use rstest::rstest;
 use super::*;
 
 /// A source with everything that lets one store read it, for namespaces that a condition admits.
-fn store(name: &str, condition: &str) -> String {
+pub(super) fn store(name: &str, condition: &str) -> String {
     format!(
         "\
 apiVersion: v1
@@ -34,6 +34,7 @@ spec:
   provider:
     kubernetes:
       remoteNamespace: central
+      server: {{caProvider: {{type: ConfigMap, name: kube-root-ca.crt, key: ca.crt, namespace: central}}}}
       auth: {{serviceAccount: {{name: {name}-reader, namespace: central}}}}
   conditions: [{condition}]
 ---
@@ -41,10 +42,10 @@ spec:
     )
 }
 
-const BY_LABEL: &str = "{namespaceSelector: {matchLabels: {example.org/registry: 'true'}}}";
+pub(super) const BY_LABEL: &str = "{namespaceSelector: {matchLabels: {example.org/registry: 'true'}}}";
 
 /// A ClusterExternalSecret that reads user name and password of a source called registry, with more of its spec.
-fn registry(target: &str) -> String {
+pub(super) fn registry(target: &str) -> String {
     format!(
         "\
 apiVersion: external-secrets.io/v1
@@ -63,12 +64,12 @@ spec:
     )
 }
 
-fn with_registry(distribution: &str) -> String {
+pub(super) fn with_registry(distribution: &str) -> String {
     store("registry", BY_LABEL) + &registry(distribution)
 }
 
 /// Adds a document.
-fn and(configuration: &str, document: &str) -> String {
+pub(super) fn and(configuration: &str, document: &str) -> String {
     format!("{configuration}---\n{document}")
 }
 
@@ -148,7 +149,7 @@ fn any_value_is_a_fault_only_of_a_switch(#[case] value: &str, #[case] rules_of_i
 #[case::refused("creationPolicy: Merge, deletionPolicy: Delete", &["creation-policy-merge", "deletion-policy-without-owner"])]
 #[case::deleted_with_its_source("creationPolicy: Owner, deletionPolicy: Delete", &["deletion-policy-delete"])]
 #[case::unknown_key("template: {data: {a: '{{ .user }}'}}", &["template-reads-unknown-key"])]
-#[case::another_dot("template: {data: {a: '{{ with .username }}{{ .user }}{{ end }}'}}", &[])]
+#[case::another_dot("template: {data: {a: '{{ with .username | fromJson }}{{ .user }}{{ end }}'}}", &[])]
 #[case::argo_cd("template: {metadata: {labels: {argocd.argoproj.io/secret-type: repo-cred}}}", &["argo-cd-secret-type"])]
 #[case::one_repository(
     "template: {metadata: {labels: {argocd.argoproj.io/secret-type: repo-creds}}, data: {url: 'https://a.b/c.git'}}",

@@ -1,0 +1,38 @@
+//! Secrets that are read by a name that none can have.
+
+use credence_core::id::Requirement;
+
+use crate::lint::{Context, Finding, Rule, Severity};
+
+pub(super) const RULE: Rule = Rule {
+    id: "source-name-refused",
+    requirement: Requirement::new(2, 1),
+    severity: Severity::Error,
+    summary: "a Secret is read by a name that none can have",
+    help: "Write the name of the Secret alone into remoteRef.key: the store's remoteNamespace says where it is, and remoteRef.property which key is read.",
+    check,
+};
+
+/// The most characters of a Secret's name.
+const LONGEST: usize = 253;
+
+fn check(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for distribution in &context.model.distributions {
+        let secrets = distribution.fields.iter().map(|field| &field.source).filter(|source| source.is_secret());
+        for source in secrets.filter(|source| !is_name(&source.name)) {
+            let message = format!("reads Secret {:?} in namespace {}", source.name, source.namespace);
+            findings.push(RULE.at(context.place(distribution), message));
+        }
+    }
+    findings
+}
+
+/// Source: Kubernetes, `NameIsDNSSubdomain` (k8s.io/apimachinery pkg/api/validation/generic.go).
+fn is_name(name: &str) -> bool {
+    let is_letter = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    let is_part = |part: &str| {
+        part.starts_with(is_letter) && part.ends_with(is_letter) && part.chars().all(|c| is_letter(c) || c == '-')
+    };
+    name.len() <= LONGEST && name.split('.').all(is_part)
+}
