@@ -280,7 +280,7 @@ spec: {imagePullSecrets: [{name: named}], containers: [{image: r.io/a/b}]}
 ",
         );
         assert!(!endpoints.is_empty() && Endpoints::default().is_empty());
-        let names = |endpoints: &Endpoints, consumer, secret| endpoints.name(consumer, secret);
+        let names = |endpoints: &Endpoints, consumer, secret| endpoints.names(consumer, secret);
         assert!(names(&endpoints, KUBELET, "named") && !names(&endpoints, KUBELET, "said"));
         endpoints.intend(TLS_SERVER, "said");
         assert!(names(&endpoints, TLS_SERVER, "said") && !names(&endpoints, KUBELET, "said"));

@@ -159,7 +159,7 @@ mod tests {
 
     #[rstest]
     #[case::without_part(format!("cd@sha256:{DIGITS}"), "expected PART=NAME")]
-    #[case::of_nothing(format!("gitea=gitea@sha256:{DIGITS}"), "gitea is no image")]
+    #[case::of_nothing(format!("gitea=gitea@sha256:{DIGITS}"), "gitea is not an image")]
     #[case::by_tag("redis=redis:8".to_owned(), "redis:8 is not named by its digest")]
     #[case::by_half_a_digest(format!("redis=redis@sha256:{}", &DIGITS[..32]), "is not named by its digest")]
     #[case::in_capitals(format!("redis=redis@sha256:{}", DIGITS.to_uppercase()), "is not named by its digest")]

@@ -352,16 +352,16 @@ mod tests {
     }
 
     #[rstest]
-    #[case::only_of_rust("[{regexp: {source: '[a-z&&[^t]]', target: x}}]", false, "read in the same way")]
-    #[case::only_of_go("[{regexp: {source: '\\Q.\\E', target: x}}]", false, "read in the same way")]
-    #[case::look_around("[{regexp: {source: '(?=a)', target: x}}]", false, "read in the same way")]
+    #[case::only_of_rust("[{regexp: {source: '[a-z&&[^t]]', target: x}}]", false, "may mean something else")]
+    #[case::only_of_go("[{regexp: {source: '\\Q.\\E', target: x}}]", false, "may mean something else")]
+    #[case::look_around("[{regexp: {source: '(?=a)', target: x}}]", false, "may mean something else")]
     #[case::other_function("[{transform: {template: '{{ .value | sha256sum }}'}}]", false, "does more than")]
     #[case::condition("[{transform: {template: '{{ if .value }}a{{ end }}'}}]", false, "does more than")]
-    #[case::illegal_key("[{regexp: {source: '^', target: 'a b'}}]", false, "no key of a Secret")]
+    #[case::illegal_key("[{regexp: {source: '^', target: 'a b'}}]", false, "is not a valid key of a Secret")]
     #[case::merged_values("[{merge: {}}]", false, "not known beforehand")]
     #[case::conflict("[{merge: {}}]", true, "in two of the merged values")]
     #[case::no_into("[{merge: {strategy: JSON, conflictPolicy: Ignore}}]", true, "no into")]
-    #[case::no_priority("[{merge: {conflictPolicy: Ignore, priority: [c]}}]", true, "not there")]
+    #[case::no_priority("[{merge: {conflictPolicy: Ignore, priority: [c]}}]", true, "does not exist")]
     fn keys_that_are_not_known_are_said_so(#[case] step: &str, #[case] found: bool, #[case] why: &str) {
         let error = rewritten(step, found).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
