@@ -97,6 +97,7 @@ mod tests {
     #[case::repository("https://github.com/example-org/shop.git", Some(("github.com", "example-org", "shop")))]
     #[case::slash_at_the_end("https://github.com/example-org/shop/", Some(("github.com", "example-org", "shop")))]
     #[case::subgroup("https://gitlab.com/group/sub/app", Some(("gitlab.com", "group/sub", "app")))]
+    #[case::this_machine("localhost/team/a", Some(("localhost", "team", "a")))]
     #[case::docker_hub("library/nginx", None)]
     #[case::no_owner("ghcr.io/shop", None)]
     #[case::plain_http("http://github.com/a/b", None)]

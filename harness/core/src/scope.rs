@@ -365,4 +365,10 @@ mod tests {
         assert_eq!(Scope::ArgoCdPrefix(GIT.to_owned()).project(), None);
         assert_eq!(Scope::Everywhere.let_in(GIT), []);
     }
+
+    #[test]
+    fn only_what_has_a_user_is_written_as_scp_does() {
+        assert_eq!(argo_cd_normal("git@github.com:org/app"), "git@github.com/org/app");
+        assert_eq!(argo_cd_normal("github.com:org/app"), "github.com:org/app");
+    }
 }

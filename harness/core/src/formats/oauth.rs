@@ -39,3 +39,20 @@ impl Format for OAuthClient {
         (copy.secret_type != BASIC_AUTH).then(|| Ok(plain::by_key_names(copy.data)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::credential::Credential;
+    use crate::formats::decode;
+    use crate::labels::Labels;
+
+    #[test]
+    fn a_type_with_keys_of_its_own_is_not_read_as_a_client() {
+        let keys = ["client-id", "client-secret"];
+        let data = BTreeMap::from(keys.map(|key| (key.to_owned(), Credential::new("x"))));
+        assert_eq!(decode("Opaque", &Labels::new(), &data).unwrap().parts.len(), 2);
+        decode("kubernetes.io/basic-auth", &Labels::new(), &data).unwrap_err();
+    }
+}
