@@ -67,9 +67,29 @@ mod tests {
     #[case::letters_of_a_class("^[x-z]{2}[0-9]+$", "xx000000")]
     #[case::an_alternative("^(one|two|three)-(x1|y2)$", "two-y2")]
     #[case::no_more_than_it_takes("^x?y{0}z{3}$", "xzzz")]
+    #[case::as_many_as_it_may_have("^[a-z]{2,3}$", "fil")]
+    #[case::as_many_as_it_must_have("^[a-z]{8}$", "fillerfi")]
+    #[case::a_group_once("^(?:ab)*c$", "abc")]
+    #[case::a_group_as_often_as_it_must("^(?:ab){2,}$", "abab")]
+    #[case::digits_for_letters("^[0-9_]{2}$", "00")]
+    #[case::what_a_class_has_for_what_is_usual("^[é-ü]$", "é")]
+    #[case::a_class_of_bytes("^(?-u:[b-d])$", "b")]
     fn a_text_is_one_that_the_expression_matches(#[case] expression: &str, #[case] expected: &str) {
         let made = text(&regex_syntax::parse(expression).unwrap(), "filler", 1);
         assert_eq!(made, expected);
         assert!(Regex::new(expression).unwrap().is_match(&made), "{made}");
+    }
+
+    #[test]
+    fn alternatives_are_counted_round() {
+        let expression = regex_syntax::parse("^(?:one|two|three)$").unwrap();
+        let made: Vec<String> = (0..4).map(|number| text(&expression, "filler", number)).collect();
+        assert_eq!(made, ["one", "two", "three", "one"]);
+    }
+
+    #[test]
+    fn no_repetition_is_longer_than_a_name_may_be() {
+        let expression = regex_syntax::parse("^[a-z]{100}$").unwrap();
+        assert_eq!(text(&expression, "a", 0), "a".repeat(LONGEST));
     }
 }

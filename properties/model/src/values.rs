@@ -42,3 +42,34 @@ pub fn mixed_worlds(one: &World, other: &World) -> Vec<World> {
         worlds.iter().flat_map(|world| all.iter().map(move |values| with(world, values))).collect()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(written: &str) -> Values {
+        let pairs = written.split_whitespace().filter_map(|pair| pair.split_once('='));
+        pairs.map(|(key, value)| (key.to_owned(), Credential::new(value))).collect()
+    }
+
+    #[test]
+    fn a_mixture_takes_each_key_from_any_of_the_sets_that_have_it() {
+        let (one, other) = (values("a=1 b=1"), values("a=2 b=1 c=2"));
+        assert_eq!(mixtures(&[&one, &other]), [values("a=1 b=1 c=2"), values("a=2 b=1 c=2")]);
+        assert_eq!(mixtures(&[&one]), [one.clone()]);
+        assert_eq!(mixtures(&[]), [Values::new()]);
+    }
+
+    #[test]
+    fn a_mixed_world_takes_each_source_from_either_or_mixes_it() {
+        let source = |name| SourceRef::secret("central", name);
+        let one = World::from([(source("s"), values("a=1 b=1")), (source("t"), values("c=1"))]);
+        let other = World::from([(source("s"), values("a=2 b=2")), (source("u"), values("d=2"))]);
+        let of =
+            |s| World::from([(source("s"), values(s)), (source("t"), values("c=1")), (source("u"), values("d=2"))]);
+        let expected = ["a=1 b=1", "a=1 b=2", "a=2 b=1", "a=2 b=2"].map(of);
+        let mixed = mixed_worlds(&one, &other);
+        assert_eq!(mixed.len(), expected.len());
+        assert!(expected.iter().all(|world| mixed.contains(world)));
+    }
+}

@@ -17,6 +17,7 @@ use crate::explain::explain;
 use crate::lint::{self, Context};
 use crate::model::{Bound, Model, PROPAGATION_SLACK};
 
+mod given;
 mod vault;
 
 const CONFIGURATION: &str = "\

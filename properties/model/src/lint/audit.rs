@@ -179,4 +179,26 @@ mod tests {
         let (_, policy) = policies(&files).next().unwrap();
         assert!(policy.level(&GET) == Level::None && policy.omits_outcome(&GET));
     }
+
+    #[test]
+    fn the_outcome_of_what_is_not_logged_is_not_left_out() {
+        let text = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [ResponseComplete]\n\
+                    rules: [{level: None, verbs: [get]}, {level: Metadata}]\n";
+        let files = parse_program_configuration(Path::new("a.yaml"), text).unwrap();
+        let (_, policy) = policies(&files).next().unwrap();
+        assert!(!policy.omits_outcome(&GET) && policy.omits_outcome(&Request { verb: "list", ..GET }));
+    }
+
+    #[rstest]
+    #[case::itself("serviceaccounts/token", true)]
+    #[case::all_of_a_resource("serviceaccounts/*", true)]
+    #[case::that_of_each("*/token", true)]
+    #[case::everything("*", true)]
+    #[case::another_of_each("*/status", false)]
+    #[case::all_of_another_resource("pods/*", false)]
+    #[case::the_resource_alone("serviceaccounts", false)]
+    fn a_subresource_is_told_from_its_resource(#[case] pattern: &str, #[case] expected: bool) {
+        assert_eq!(fits(pattern, "serviceaccounts/token"), expected);
+        assert!(fits("secrets/*", "secrets") && !fits("*/token", "secrets"));
+    }
 }

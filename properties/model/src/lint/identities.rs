@@ -105,6 +105,9 @@ mod tests {
     #[case("system:serviceaccount:kube-system:generic-garbage-collector", true)]
     #[case("system:serviceaccount:external-secrets:external-secrets", false)]
     #[case("system:serviceaccounts", false)]
+    #[case("system:serviceaccounts:kube-system", false)]
+    #[case("kubeadm:cluster-admins", true)]
+    #[case("system:node:a", true)]
     #[case("platform-admins", false)]
     fn identities_of_kubernetes_are_told_by_their_prefix(#[case] name: &str, #[case] expected: bool) {
         assert_eq!(Identity::User(name.to_owned()).is_of_kubernetes(), expected);

@@ -96,6 +96,10 @@ mod tests {
     #[case::namespaces("Deny", "namespaces", 1)]
     #[case::only_tells("Audit", "namespaces", 0)]
     #[case::of_something_else("Deny", "pods", 0)]
+    #[case::external_secrets("Deny", "externalsecrets", 1)]
+    #[case::stores_of_one_namespace("Deny", "secretstores", 1)]
+    #[case::everything("Deny", "'*'", 1)]
+    #[case::everything_below("Deny", "'*/*'", 1)]
     fn a_guard_denies_and_judges_what_credentials_are_made_with(
         #[case] action: &str,
         #[case] resources: &str,
@@ -123,5 +127,35 @@ mod tests {
         let config = Config::from_manifests(manifests).unwrap();
         let listed = listed_labels(&config, ["secrets/a"].into_iter());
         assert_eq!(listed.get("secrets/a").map(String::as_str), is_listed.then_some("p"));
+    }
+
+    #[rstest]
+    #[case::the_groups_of_credentials("", 1)]
+    #[case::of_the_operator("external-secrets.io", 1)]
+    #[case::any_group("*", 1)]
+    #[case::another_group("apps", 0)]
+    fn a_guard_judges_the_groups_that_credentials_are_in(#[case] group: &str, #[case] count: usize) {
+        let mut manifests = configuration_manifests("Deny", "secrets");
+        let policy = manifests.iter_mut().find(|manifest| manifest.kind() == "ValidatingAdmissionPolicy").unwrap();
+        policy.object["spec"]["matchConstraints"]["resourceRules"][0]["apiGroups"] = serde_json::json!([group]);
+        assert_eq!(denying_bindings(&Config::from_manifests(manifests).unwrap()).len(), count);
+    }
+
+    #[test]
+    fn a_binding_of_another_policy_is_no_guard() {
+        let mut manifests = configuration_manifests("Deny", "secrets");
+        manifests.last_mut().unwrap().object["spec"]["policyName"] = "other".into();
+        assert_eq!(denying_bindings(&Config::from_manifests(manifests).unwrap()), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_label_is_listed_by_policies_on_namespaces_alone() {
+        let listed = |resources| {
+            let mut manifests = configuration_manifests("Deny", resources);
+            let policy = manifests.iter_mut().find(|manifest| manifest.kind() == "ValidatingAdmissionPolicy").unwrap();
+            policy.object["spec"]["validations"] = serde_json::json!([{ "expression": "'secrets/a' in labels" }]);
+            listed_labels(&Config::from_manifests(manifests).unwrap(), ["secrets/a"].into_iter()).len()
+        };
+        assert_eq!(["namespaces", "'*'", "'*/*'", "secrets"].map(listed), [1, 1, 1, 0]);
     }
 }

@@ -216,3 +216,18 @@ fn reference_configuration_is_known_in_full() {
         }
     }
 }
+
+#[test]
+fn entries_name_what_they_read_each_time_and_not_what_they_find() {
+    let distribution = only(distributed(
+        "docker",
+        "open",
+        "    data:
+    - {secretKey: a, remoteRef: {key: pat, property: token}}
+    - {secretKey: b, remoteRef: {key: pat, property: name}}
+    dataFrom: [{extract: {key: cert}}, {find: {name: {regexp: ^x}}}]
+",
+    ));
+    assert_eq!(distribution.keys_named(), ["pat", "pat", "cert"]);
+    assert_eq!((distribution.namespace(), distribution.kind()), (None, "ClusterExternalSecret"));
+}

@@ -158,6 +158,7 @@ mod tests {
         let manifests = parse_documents(Path::new("a.yaml"), &text).unwrap();
         let model = Model::derive(&Config::from_manifests(manifests).unwrap());
         let distribution = &model.distributions[0];
+        assert_eq!(distribution.can_be_selected(), !super::ways(distribution).is_empty());
         for way in super::ways(distribution) {
             let names = way.names.clone().unwrap_or_else(|| ["any".to_owned()].into());
             assert!(
@@ -209,5 +210,23 @@ mod tests {
         #[case] expected: &[&str],
     ) {
         assert_eq!(ways(selector, conditions), expected);
+    }
+
+    #[rstest]
+    #[case::a_letter("a", true)]
+    #[case::a_digit("1", true)]
+    #[case::a_hyphen_inside("a-1", true)]
+    #[case::a_hyphen_before("-a", false)]
+    #[case::a_hyphen_behind("a-", false)]
+    #[case::a_capital("aBc", false)]
+    #[case::a_dot("a.b", false)]
+    #[case::nothing("", false)]
+    fn names_of_namespaces_are_labels_of_dns(#[case] text: &str, #[case] expected: bool) {
+        assert_eq!(super::is_name(text), expected);
+    }
+
+    #[test]
+    fn names_of_namespaces_have_63_letters_at_most() {
+        assert!(super::is_name(&"a".repeat(63)) && !super::is_name(&"a".repeat(64)));
     }
 }

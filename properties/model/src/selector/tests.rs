@@ -190,6 +190,16 @@ fn selectors_are_written_as_they_are_read() {
     assert_eq!(serde_json::to_value(LabelSelector::default()).unwrap(), json!({}));
 }
 
+#[test]
+fn a_selector_with_one_more_label_wants_that_too() {
+    let narrower = selector(json!({"matchLabels": {"x": "y"}})).and_label("z", "w").unwrap();
+    assert!(
+        narrower.matches(&labels("x=y z=w")) && !narrower.matches(&labels("x=y")) && !narrower.matches(&labels("z=w"))
+    );
+    assert!(LabelSelector::default().and_label("x y", "w").is_err());
+    assert!(LabelSelector::default().and_label("x", "not true").is_err());
+}
+
 #[rstest]
 #[case::asks("k=true", None)]
 #[case::says_false("k=false", Some("false"))]

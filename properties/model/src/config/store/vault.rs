@@ -240,4 +240,18 @@ mod tests {
             (found, _) => panic!("{found:?}"),
         }
     }
+
+    #[test]
+    fn a_store_is_served_by_vault_if_the_vault_that_is_written_is_here() {
+        let written = store("path: kv");
+        assert!(!written.is_served_by_vault());
+        let standing_in = |provider: serde_json::Value| {
+            let mut here = written.clone();
+            here.object["metadata"]["annotations"] = serde_json::json!({ STANDS_IN_FOR: "aws" });
+            here.object["spec"]["provider"] = provider;
+            here.is_served_by_vault()
+        };
+        assert!(standing_in(serde_json::json!({ "vault": {} })));
+        assert!(!standing_in(serde_json::json!({ "fake": {} })), "another provider");
+    }
 }

@@ -158,23 +158,23 @@ fn any_value_is_a_fault_only_of_a_switch(#[case] value: &str, #[case] rules_of_i
 #[case::unknown_to_kargo("template: {metadata: {labels: {kargo.akuity.io/cred-type: gti}}}", &["wrong-cred-type"])]
 #[case::of_git(
     r"template: {metadata: {labels: {kargo.akuity.io/cred-type: image}}, data: {repoURL: '^https://a\.b/c/', repoURLIsRegex: 'true'}}",
-    &["wrong-cred-type"]
+    &["key-missing-for-consumer", "wrong-cred-type"]
 )]
-#[case::fits(
+#[case::fits_without_a_login(
     r"template: {metadata: {labels: {kargo.akuity.io/cred-type: git}}, data: {repoURL: '^https://a\.b/c/', repoURLIsRegex: 'true'}}",
-    &[]
+    &["key-missing-for-consumer"]
 )]
 #[case::pattern_without_its_flag(
     r"template: {metadata: {labels: {kargo.akuity.io/cred-type: git}}, data: {repoURL: '^https://a\.b/c/'}}",
-    &["kargo-regex-flag"]
+    &["kargo-regex-flag", "key-missing-for-consumer"]
 )]
 #[case::one_repository_of_kargo(
     "template: {metadata: {labels: {kargo.akuity.io/cred-type: git}}, data: {repoURL: 'https://a.b/c/d.git'}}",
-    &[]
+    &["key-missing-for-consumer"]
 )]
 #[case::flag(
     "template: {metadata: {labels: {kargo.akuity.io/cred-type: git}}, data: {repoURLIsRegex: 'True'}}",
-    &["kargo-regex-flag"]
+    &["kargo-regex-flag", "key-missing-for-consumer"]
 )]
 fn what_a_target_says_decides(#[case] distribution: &str, #[case] expected: &[&str]) {
     assert_eq!(rules(&findings_of(&with_registry(distribution))), expected);

@@ -115,7 +115,9 @@ fn a_copy_whose_keys_the_controller_refuses_is_never_made() {
     let (rules, message) = failing(&and(&taken_over("", entry), SOURCE));
     assert_eq!(rules, ["copy-refused"]);
     assert!(
-        message.ends_with("dataFrom[0].rewrite: \"us rnam \" is no key of a Secret, so that the controller refuses"),
+        message.ends_with(
+            "dataFrom[0].rewrite: \"us rnam \" is not a valid key of a Secret, so the controller refuses it"
+        ),
         "{message}"
     );
 }
