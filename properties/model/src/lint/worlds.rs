@@ -24,8 +24,16 @@ pub(super) fn asking(context: &Context<'_>, distribution: &Distribution) -> BTre
         }
     }
     worlds.extend(context.config.namespaces.clone());
+    let is_admitted_by_name = distribution.opt_in_labels().is_empty();
     for (number, labels) in selecting_labels(distribution).into_iter().enumerate() {
-        let name = if number == 0 { "that-asks".to_owned() } else { format!("that-asks-{}", number + 1) };
+        // Stores that admit by name alone keep out whoever has another name, and mean to.
+        let fits = |needed: &Labels| needed.iter().all(|(key, value)| labels.get(key) == Some(value));
+        let admitted = needed.iter().find(|(_, needed)| is_admitted_by_name && fits(needed));
+        let name = match admitted.and_then(|(names, _)| names.first()) {
+            Some(name) => name.clone(),
+            None if number == 0 => "that-asks".to_owned(),
+            None => format!("that-asks-{}", number + 1),
+        };
         worlds.insert(name, labels);
     }
     worlds

@@ -32,6 +32,12 @@ fn taken_over(target: &str, entry: &str) -> String {
     format!("{}{before}    dataFrom: [{entry}]\n", store("registry", BY_LABEL))
 }
 
+#[test]
+fn a_store_that_admits_by_name_what_is_selected_by_label_is_no_fault() {
+    let text = format!("{}{}", store("registry", "{namespaceRegexes: [^team-]}"), registry(""));
+    assert_eq!(findings_of(&text), []);
+}
+
 #[rstest]
 #[case::one_of_two_names("namespaces: [team-a, shop]", "{namespaceRegexes: [^team-]}", "shop")]
 #[case::one_of_two_selectors(
