@@ -10,6 +10,11 @@ use crate::config::{Config, CreationPolicy, DeclaredDistribution, MergePolicy, S
 /// The type of Secrets that Kubernetes fills itself.
 const FILLED_BY_KUBERNETES: &str = "kubernetes.io/service-account-token";
 
+/// The annotation with which a SealedSecret adds its keys to those that a Secret has.
+///
+/// Source: Sealed Secrets, `SealedSecretPatchAnnotation` (pkg/apis/sealedsecrets/v1alpha1/types.go).
+const ADDS_TO_OTHERS: &str = "sealedsecrets.bitnami.com/patch";
+
 /// The keys of a source, as its Secret or SealedSecret has them, or the ExternalSecret that makes it; none if the configuration has none
 /// of these, or they leave the keys to others.
 pub(super) fn written_keys(config: &Config, source: &SourceRef) -> Option<BTreeSet<String>> {
@@ -43,6 +48,10 @@ fn made_keys(config: &Config, source: &SourceRef) -> Option<BTreeSet<String>> {
 
 fn of_secret(config: &Config, source: &SourceRef) -> Option<BTreeSet<String>> {
     let secret = config.secrets.get(source).filter(|secret| secret.secret_type != FILLED_BY_KUBERNETES)?;
+    let adds = |one: &Manifest| one.object["metadata"]["annotations"][ADDS_TO_OTHERS] == "true";
+    if manifests(config, source).any(adds) {
+        return None;
+    }
     let manifests = manifests(config, source);
     // Those that a SealedSecret has beside its encrypted ones.
     let plain = manifests.filter_map(|one| one.object.pointer("/spec/template/data")?.as_object());

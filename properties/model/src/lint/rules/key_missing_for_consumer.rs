@@ -6,6 +6,7 @@ use credence_core::formats::{ARGO_CD_LABEL, KARGO_LABEL};
 use credence_core::id::Requirement;
 use credence_core::text::nearest;
 
+use crate::config::CreationPolicy;
 use crate::lint::{Context, Finding, Rule, Severity};
 use crate::model::{Distribution, ExpectedKeys};
 
@@ -22,6 +23,10 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for distribution in &context.model.distributions {
         let ExpectedKeys::Exactly(keys) = &distribution.keys else { continue };
+        // What is written into another Secret may find the key there.
+        if !matches!(distribution.creation_policy, CreationPolicy::Owner | CreationPolicy::Orphan) {
+            continue;
+        }
         let Some((consumer, missing)) = missing(distribution, keys) else { continue };
         let meant = nearest(missing, keys.iter().map(String::as_str));
         let next = meant.map(|meant| format!("; {meant} is another")).unwrap_or_default();

@@ -194,6 +194,21 @@ fn keys_that_a_sealed_secret_has_in_plain_text_are_its_own() {
     assert_eq!(findings_of(&and(&with_registry(""), sealed)), []);
 }
 
+#[test]
+fn a_sealed_secret_that_adds_to_another_does_not_say_all_keys() {
+    let sealed = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\n\
+                  metadata: {name: registry, namespace: central, annotations: {sealedsecrets.bitnami.com/patch: 'true'}}\n\
+                  spec: {encryptedData: {password: AgC=}}\n";
+    assert_eq!(failing(&and(&with_registry(""), sealed)).0, [""; 0]);
+}
+
+#[test]
+fn what_is_written_into_another_secret_may_find_the_keys_of_its_consumer_there() {
+    let target = "creationPolicy: Merge, template: {metadata: {labels: {argocd.argoproj.io/secret-type: repository}}, \
+                  data: {password: '{{ .password }}'}}";
+    assert!(!failing(&with_registry(target)).0.contains(&"key-missing-for-consumer"));
+}
+
 #[rstest]
 #[case::another_name(
     "resourceNames: [registry]",
