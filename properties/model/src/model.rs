@@ -52,6 +52,7 @@ pub use intended::{
 pub use not_judged::NotJudged;
 pub use origin::{Made, Origin};
 pub use readers::{Obstacle, Unreadable};
+pub(crate) use remote::{LONGEST_KEY, is_key};
 pub(crate) use templates::Templates;
 pub use value_kind::{Alphabet, Contradiction, Document, Notation, Password, ValueKind};
 pub use vault::{VaultPath, VaultRole, VaultSecretLogin};

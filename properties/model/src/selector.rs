@@ -15,6 +15,7 @@ mod tests;
 
 pub(crate) use opt_in::opts_out;
 pub use opt_in::{OPT_IN_VALUE, OptIn, OptOut, opt_ins};
+pub(crate) use syntax::{is_dns_label, is_subdomain};
 
 /// The label that the API server gives every namespace, with the namespace's name as its value.
 pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";

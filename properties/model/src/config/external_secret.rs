@@ -231,6 +231,11 @@ impl CreationPolicy {
         matches!(self, Self::Merge | Self::CreateOrMerge)
     }
 
+    /// True if all of the Secret comes from the ExternalSecret: nobody else writes keys into it.
+    pub(crate) fn makes_all(self) -> bool {
+        matches!(self, Self::Owner | Self::Orphan)
+    }
+
     /// True if the ExternalSecret makes the Secret where it is missing and does not own it, so that it stays behind.
     pub(crate) fn leaves_behind(self) -> bool {
         matches!(self, Self::Orphan | Self::CreateOrMerge)

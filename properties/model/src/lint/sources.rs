@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use credence_core::manifest::Manifest;
 use serde_json::Value;
 
-use crate::config::{Config, CreationPolicy, DeclaredDistribution, MergePolicy, SourceRef};
+use crate::config::{Config, DeclaredDistribution, MergePolicy, SourceRef, StoreRef};
 
 /// The type of Secrets that Kubernetes fills itself.
 const FILLED_BY_KUBERNETES: &str = "kubernetes.io/service-account-token";
@@ -14,6 +14,12 @@ const FILLED_BY_KUBERNETES: &str = "kubernetes.io/service-account-token";
 ///
 /// Source: Sealed Secrets, `SealedSecretPatchAnnotation` (pkg/apis/sealedsecrets/v1alpha1/types.go).
 const ADDS_TO_OTHERS: &str = "sealedsecrets.bitnami.com/patch";
+
+/// The Secret that is read by `key` through a store; none if that is no store of Kubernetes in the configuration.
+pub(super) fn secret(config: &Config, store: &StoreRef, key: &str) -> Option<SourceRef> {
+    let provider = config.stores.get(&store.name)?.kubernetes.as_ref()?;
+    Some(SourceRef::secret(&provider.remote_namespace, key))
+}
 
 /// The keys of a source, as its Secret or SealedSecret has them, or the ExternalSecret that makes it; none if the configuration has none
 /// of these, or they leave the keys to others.
@@ -28,9 +34,8 @@ fn made_keys(config: &Config, source: &SourceRef) -> Option<BTreeSet<String>> {
     let mut makers = config.declared_distributions().filter(is_maker);
     let (maker, None) = (makers.next()?, makers.next()) else { return None };
     let target = &maker.spec.target;
-    let is_made = matches!(target.creation_policy, CreationPolicy::Owner | CreationPolicy::Orphan);
     let template = target.template.as_ref();
-    if !is_made || template.is_some_and(|template| !template.template_from.is_empty()) {
+    if !target.creation_policy.makes_all() || template.is_some_and(|template| !template.template_from.is_empty()) {
         return None;
     }
     let written = template.into_iter().flat_map(|template| template.data.keys().cloned());

@@ -71,12 +71,15 @@ pub(super) fn key_of<'a>(keys: &BTreeSet<String>, property: &'a str) -> (&'a str
     }
 }
 
+/// The most characters of a key of a Secret.
+pub(crate) const LONGEST_KEY: usize = 253;
+
 /// True if a Secret can have a key of this name.
 ///
 /// Source: Kubernetes, `IsConfigMapKey` (k8s.io/apimachinery pkg/util/validation).
-pub(super) fn is_key(name: &str) -> bool {
+pub(crate) fn is_key(name: &str) -> bool {
     let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    (1..=253).contains(&name.len()) && name != "." && !name.starts_with("..") && name.chars().all(is_letter)
+    (1..=LONGEST_KEY).contains(&name.len()) && name != "." && !name.starts_with("..") && name.chars().all(is_letter)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use regex::Regex;
 use super::Distribution;
 use crate::config::{ClusterSecretStore, StoreCondition};
 use crate::matching;
-use crate::selector::{LabelSelector, NamespaceSelection, OptIn, effective_labels, opt_ins};
+use crate::selector::{LabelSelector, NamespaceSelection, OptIn, effective_labels, is_dns_label, opt_ins};
 
 /// The name of a namespace whose name does not matter.
 pub(super) const ANY_NAME: &str = "credence-witness";
@@ -94,18 +94,7 @@ fn names_for(regex: &Regex) -> BTreeSet<String> {
 fn completed(regex: &Regex, text: &str) -> Option<String> {
     let ends = ["", FILLER, "-credence", "0"];
     let names = ["", FILLER].into_iter().flat_map(|begin| ends.map(|end| format!("{begin}{text}{end}")));
-    names.into_iter().find(|name| is_name(name) && regex.is_match(name))
-}
-
-/// True if a namespace can have this name.
-///
-/// Source: Kubernetes, `IsDNS1123Label` in apimachinery/pkg/util/validation.
-fn is_name(text: &str) -> bool {
-    let is_usual = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
-    (1..=63).contains(&text.len())
-        && text.chars().all(|letter| is_usual(letter) || letter == '-')
-        && text.starts_with(is_usual)
-        && text.ends_with(is_usual)
+    names.into_iter().find(|name| is_dns_label(name) && regex.is_match(name))
 }
 
 /// True if a namespace that goes this way gets the copy: the joined parts may exclude each other.
@@ -144,6 +133,7 @@ mod tests {
 
     use crate::config::Config;
     use crate::model::{Model, expected_in};
+    use crate::selector::is_dns_label;
 
     /// The ways of a selection of `selector` and `namespaces` through a store with `conditions`, as `NAMES LABELS`.
     fn ways(selector: &str, conditions: &str) -> Vec<String> {
@@ -222,11 +212,11 @@ mod tests {
     #[case::a_dot("a.b", false)]
     #[case::nothing("", false)]
     fn names_of_namespaces_are_labels_of_dns(#[case] text: &str, #[case] expected: bool) {
-        assert_eq!(super::is_name(text), expected);
+        assert_eq!(is_dns_label(text), expected);
     }
 
     #[test]
     fn names_of_namespaces_have_63_letters_at_most() {
-        assert!(super::is_name(&"a".repeat(63)) && !super::is_name(&"a".repeat(64)));
+        assert!(is_dns_label(&"a".repeat(63)) && !is_dns_label(&"a".repeat(64)));
     }
 }

@@ -1,6 +1,7 @@
-//! Texts that Kubernetes accepts as label keys and values.
+//! Texts that Kubernetes accepts as label keys and values, and as names.
 //!
-//! Source: k8s.io/apimachinery `content.IsQualifiedName`, `content.IsLabelValue` and `content.IsDNS1123Subdomain`.
+//! Source: k8s.io/apimachinery `content.IsQualifiedName`, `content.IsLabelValue`, `content.IsDNS1123Subdomain` and
+//! `content.IsDNS1123Label`.
 
 use super::SelectorError;
 
@@ -42,10 +43,19 @@ fn is_name(name: &str) -> bool {
     name.len() <= NAME_LIMIT && is_enclosed(name, inner, |byte| byte.is_ascii_alphanumeric())
 }
 
-fn is_subdomain(prefix: &str) -> bool {
+/// True if a text is the prefix of a key, or the name of an object of most kinds.
+pub(crate) fn is_subdomain(text: &str) -> bool {
+    text.len() <= PREFIX_LIMIT && text.split('.').all(is_part)
+}
+
+/// True if a text can be the name of a namespace.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    text.len() <= NAME_LIMIT && is_part(text)
+}
+
+fn is_part(text: &str) -> bool {
     let outer = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let inner = |byte: u8| outer(byte) || byte == b'-';
-    prefix.len() <= PREFIX_LIMIT && prefix.split('.').all(|label| is_enclosed(label, inner, outer))
+    is_enclosed(text, |byte| outer(byte) || byte == b'-', outer)
 }
 
 /// True if all bytes are `inner` ones and the first and the last exist and are `outer` ones.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Fault;
 use super::unrendered::placeholder;
-use crate::selector::check_label;
+use crate::selector::{check_label, is_dns_label, is_subdomain};
 
 /// The most characters of a name behind `ces-`, in the 63 of a finalizer's name.
 ///
@@ -51,15 +51,11 @@ fn of_metadata(manifest: &Manifest) -> Vec<Fault> {
 
 /// Why Kubernetes refuses a name of a kind whose names have so many characters at most.
 fn refused(name: &str, longest: usize) -> Option<String> {
-    let is_letter = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
-    let is_part = |part: &str| {
-        part.starts_with(is_letter) && part.ends_with(is_letter) && part.chars().all(|c| is_letter(c) || c == '-')
-    };
     let is_label = longest == LONGEST_NAMESPACE;
     if name.len() > longest {
         return Some(format!("has {} characters, and 1 to {longest} are allowed", name.len()));
     }
-    let is_taken = if is_label { is_part(name) } else { name.split('.').all(is_part) };
+    let is_taken = if is_label { is_dns_label(name) } else { is_subdomain(name) };
     (!is_taken).then(|| {
         let letters = if is_label { "digits and hyphens" } else { "digits, hyphens and dots" };
         let next = placeholder(name).map(|found| format!("; replace {found}")).unwrap_or_default();

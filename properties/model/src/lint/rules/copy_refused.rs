@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use credence_core::formats::{DOCKER_CONFIG, DOCKER_CONFIG_KEY};
 use credence_core::id::Requirement;
 
-use crate::config::{CreationPolicy, spec_in};
+use crate::config::spec_in;
 use crate::lint::{Context, Finding, Rule, Severity};
-use crate::model::{Distribution, ExpectedKeys};
+use crate::model::{Distribution, ExpectedKeys, LONGEST_KEY, is_key};
 
 pub(super) const RULE: Rule = Rule {
     id: "copy-refused",
@@ -17,9 +17,6 @@ pub(super) const RULE: Rule = Rule {
     help: "Give the copy the keys that its type asks for, under names of letters, digits, hyphens, underscores and dots: what the API server refuses is never made.",
     check,
 };
-
-/// The most characters of a key.
-const LONGEST_KEY: usize = 253;
 
 /// The annotation without which a Secret with a token of a ServiceAccount is refused.
 const ACCOUNT: &str = "kubernetes.io/service-account.name";
@@ -31,7 +28,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
     for distribution in &context.model.distributions {
         let ExpectedKeys::Exactly(keys) = &distribution.keys else { continue };
         // What is written into another Secret has that one's type.
-        let is_made = matches!(distribution.creation_policy, CreationPolicy::Owner | CreationPolicy::Orphan);
+        let is_made = distribution.creation_policy.makes_all();
         let of_keys = keys.iter().filter_map(|key| refused_key(key));
         let of_type = lacking(distribution, keys).filter(|_| is_made);
         findings.extend(of_keys.chain(of_type).map(|message| RULE.at(context.place(distribution), message)));
@@ -40,15 +37,11 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
 }
 
 /// Why a Secret cannot have a key, if it cannot.
-///
-/// Source: Kubernetes, `IsConfigMapKey` (k8s.io/apimachinery pkg/util/validation/validation.go).
 fn refused_key(key: &str) -> Option<String> {
     if key.len() > LONGEST_KEY {
         return Some(format!("a key has {} characters, and 1 to {LONGEST_KEY} are allowed", key.len()));
     }
-    let is_made_of_letters = key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    let is_key = is_made_of_letters && !key.is_empty() && key != "." && !key.starts_with("..");
-    (!is_key).then(|| format!("no Secret can have the key {key:?}"))
+    (!is_key(key)).then(|| format!("no Secret can have the key {key:?}"))
 }
 
 /// What a Secret of a type needs and a copy does not have, if there is something.

@@ -6,7 +6,6 @@ use credence_core::formats::{ARGO_CD_LABEL, KARGO_LABEL};
 use credence_core::id::Requirement;
 use credence_core::text::nearest;
 
-use crate::config::CreationPolicy;
 use crate::lint::{Context, Finding, Rule, Severity};
 use crate::model::{Distribution, ExpectedKeys};
 
@@ -24,7 +23,7 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
     for distribution in &context.model.distributions {
         let ExpectedKeys::Exactly(keys) = &distribution.keys else { continue };
         // What is written into another Secret may find the key there.
-        if !matches!(distribution.creation_policy, CreationPolicy::Owner | CreationPolicy::Orphan) {
+        if !distribution.creation_policy.makes_all() {
             continue;
         }
         let Some((consumer, missing)) = missing(distribution, keys) else { continue };

@@ -3,7 +3,7 @@
 use credence_core::id::Requirement;
 use credence_core::text::nearest;
 
-use crate::config::{MetadataPolicy, SourceRef};
+use crate::config::MetadataPolicy;
 use crate::lint::{Context, Finding, Rule, Severity, sources};
 
 pub(super) const RULE: Rule = Rule {
@@ -23,9 +23,8 @@ fn check(context: &Context<'_>) -> Vec<Finding> {
     for declared in context.config.declared_distributions() {
         for (index, entry) in declared.spec.data.iter().enumerate() {
             let store = declared.spec.store_of(entry.source_ref.as_ref());
-            let store = store.and_then(|store| context.config.stores.get(&store.name));
-            let Some(provider) = store.and_then(|store| store.kubernetes.as_ref()) else { continue };
-            let source = SourceRef::secret(&provider.remote_namespace, &entry.remote_ref.key);
+            let source = store.and_then(|store| sources::secret(context.config, store, &entry.remote_ref.key));
+            let Some(source) = source else { continue };
             let property = entry.remote_ref.property.as_deref();
             let property = property.filter(|_| entry.remote_ref.metadata_policy == MetadataPolicy::None);
             let (Some(property), Some(keys)) = (property, sources::written_keys(context.config, &source)) else {

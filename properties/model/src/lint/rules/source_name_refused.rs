@@ -3,6 +3,7 @@
 use credence_core::id::Requirement;
 
 use crate::lint::{Context, Finding, Rule, Severity};
+use crate::selector::is_subdomain;
 
 pub(super) const RULE: Rule = Rule {
     id: "source-name-refused",
@@ -13,26 +14,14 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// The most characters of a Secret's name.
-const LONGEST: usize = 253;
-
 fn check(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for distribution in &context.model.distributions {
         let secrets = distribution.fields.iter().map(|field| &field.source).filter(|source| source.is_secret());
-        for source in secrets.filter(|source| !is_name(&source.name)) {
+        for source in secrets.filter(|source| !is_subdomain(&source.name)) {
             let message = format!("reads Secret {:?} in namespace {}", source.name, source.namespace);
             findings.push(RULE.at(context.place(distribution), message));
         }
     }
     findings
-}
-
-/// Source: Kubernetes, `NameIsDNSSubdomain` (k8s.io/apimachinery pkg/api/validation/generic.go).
-fn is_name(name: &str) -> bool {
-    let is_letter = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
-    let is_part = |part: &str| {
-        part.starts_with(is_letter) && part.ends_with(is_letter) && part.chars().all(|c| is_letter(c) || c == '-')
-    };
-    name.len() <= LONGEST && name.split('.').all(is_part)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use credence_core::id::Requirement;
 use credence_core::text::nearest;
 
-use crate::config::{Config, DeclaredDistribution, MetadataPolicy, SourceRef};
+use crate::config::{Config, DeclaredDistribution, MetadataPolicy};
 use crate::lint::{Context, Finding, Rule, Severity, sources, templates};
 use crate::template::{self, Read, Step};
 
@@ -39,8 +39,7 @@ fn provided(config: &Config, distributed: &DeclaredDistribution<'_>) -> Option<B
         let extract = entry.extract.as_ref().filter(|_| entry.rewrite.is_empty() && entry.find.is_none())?;
         let is_plain = extract.property.is_none() && extract.metadata_policy == MetadataPolicy::None;
         let store = distributed.spec.store_of(entry.source_ref.as_ref()).filter(|_| is_plain)?;
-        let provider = config.stores.get(&store.name)?.kubernetes.as_ref()?;
-        let source = SourceRef::secret(&provider.remote_namespace, &extract.key);
+        let source = sources::secret(config, store, &extract.key)?;
         let keys = sources::written_keys(config, &source)?;
         provided.extend(keys.iter().map(|key| extract.conversion_strategy.convert(key)));
     }

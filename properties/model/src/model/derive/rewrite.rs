@@ -10,10 +10,7 @@ use regex::Regex;
 use crate::config::{
     ConflictPolicy, ConversionStrategy, MergeStrategy, PriorityPolicy, Rewrite, RewriteMerge, SourceRef,
 };
-use crate::model::{Field, Origin, Source};
-
-/// The most letters that a key of a Secret has.
-const LONGEST_KEY: usize = 253;
+use crate::model::{Field, LONGEST_KEY, Origin, Source};
 
 /// Why the keys after a rewrite are not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
